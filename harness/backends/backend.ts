@@ -1,0 +1,123 @@
+import type { DecisionRecord } from '../evidence/decision.ts'
+import type { Plan } from '../topology/plan.ts'
+
+export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
+
+/** What a backend can do beyond running nodes. Absent means no. */
+export interface Capabilities {
+  /** Every node has an address of its own. */
+  ownAddress?: boolean
+  ownUsers?: boolean
+  ownClock?: boolean
+  ownKernel?: boolean
+  partition?: boolean
+  pause?: boolean
+  remoteHosts?: boolean
+}
+
+export interface Backend {
+  readonly name: BackendName
+  readonly capabilities: Capabilities
+  /** Why this machine cannot run the backend, or `undefined` when it can. */
+  unavailable(): Promise<string | undefined>
+  /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */
+  launch(plan: Plan, options: LaunchOptions): Promise<Site>
+}
+
+export interface LaunchOptions {
+  /** Folder that keeps evidence of this run (created 0700). Default `.holdfast/runs/<run>` under the working directory. */
+  evidence?: string
+  /** Leave a failed site running and say how to reach it. */
+  keep?: boolean
+  signal?: AbortSignal
+  /** Called for every event of every node, in the order in which they came. */
+  onEvent?: (event: SiteEvent) => void
+  /** Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`): faults and sabotage come from outside. */
+  env?: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+/** One line of what happened on a node. `at` is ISO 8601 in UTC with milliseconds. */
+export type SiteEvent = { at: string; node: string } & (
+  | { event: 'agent-started'; pid: number }
+  | { event: 'unit-started'; unit: string; pid?: number }
+  | { event: 'unit-ready'; unit: string; ms: number }
+  | { event: 'unit-failed'; unit: string; message: string; logTail: string[] }
+  | { event: 'unit-exited'; unit: string; code: number | null; signal: string | null }
+  | { event: 'log'; unit: string; stream: 'stdout' | 'stderr'; line: string }
+  | { event: 'handover'; unit: string; credential?: string; from: string }
+  | { event: 'agent-gone'; code: number | null; signal: string | null }
+)
+
+/** A launched plan: its nodes can be called, inspected, stopped, cut off. Disposing stops everything, in reverse order. */
+export interface Site extends AsyncDisposable {
+  /** Label of this run: lower-case letters, digits and hyphens. Everything that the run made carries it. */
+  readonly run: string
+  readonly plan: Plan
+  readonly backend: BackendName
+  readonly capabilities: Capabilities
+  /** Folder of the evidence that this run keeps. */
+  readonly evidence: string
+  /** All nodes of the plan, by name. */
+  readonly nodes: ReadonlyMap<string, SiteNode>
+  node(name: string): SiteNode
+  /** Ms that every unit took, by `node/unit`: from its last dependency being ready to being ready itself. */
+  readonly timings: ReadonlyMap<string, number>
+  /** All events so far. */
+  events(): readonly SiteEvent[]
+  /**
+   * A one-time token of the CA on `node`, for a CSR that the caller made: how a test gets a certificate of its own.
+   * `x5rt` is base64url SHA-256 of the CSR's DER.
+   */
+  oneTimeToken(node: string, request: OneTimeTokenRequest): Promise<string>
+  /** Makes an HTTP call from a node with the TLS files that lie there (an operator's, say). Resolves with status and parsed JSON. */
+  callFrom(node: string, call: import('../topology/plan.ts').HttpCall): Promise<{ status: number; json: unknown }>
+  /** A TCP address for each host name of the plan, for clients that run beside the nodes. */
+  resolve(host: string): string | undefined
+}
+
+export interface OneTimeTokenRequest {
+  url: string
+  provisioner: { name: string; keyFile: string }
+  subject: string
+  sans: string[]
+  x5rt: string
+}
+
+export interface SiteNode {
+  readonly name: string
+  readonly host: string
+  readonly address: string
+  /** Absolute path of the node's directory, where the backend keeps it on this machine. */
+  readonly dir: string
+  /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */
+  exec(
+    argv: readonly string[],
+    options?: { env?: Record<string, string>; input?: string; timeoutMs?: number },
+  ): Promise<ExecResult>
+  /** Reads a file; a path that is not absolute is relative to the node's directory. */
+  readFile(path: string): Promise<string>
+  /** Resolves when the unit is ready (or, for a oneshot, done); rejects with its failure, or after `timeoutMs` (default 20 000). */
+  waitForUnit(unit: string, options?: { timeoutMs?: number }): Promise<void>
+  /** SIGTERM, then SIGKILL after the unit's own limit. Resolves with how it ended. Without a unit: every service of the node. */
+  stop(unit?: string): Promise<void>
+  /** Starts a stopped or killed unit again, and resolves when it is ready. Without a unit: every service of the node. */
+  start(unit?: string): Promise<void>
+  /** SIGKILL to the whole process tree of the unit. */
+  kill(unit?: string): Promise<void>
+  /** Sends a signal to the unit's main process (SIGHUP to reload). */
+  signal(signal: NodeJS.Signals, unit?: string): Promise<void>
+  /** SIGSTOP and SIGCONT. */
+  pause(unit?: string): Promise<void>
+  resume(unit?: string): Promise<void>
+  /** Log lines so far, oldest first. */
+  logs(unit?: string): readonly string[]
+  /** Decision records so far, oldest first. */
+  decisions(unit?: string): Promise<readonly DecisionRecord[]>
+}
+
+export interface ExecResult {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}

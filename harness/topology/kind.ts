@@ -1,0 +1,114 @@
+import type { z } from 'zod'
+import type {
+  HttpCall,
+  Listener,
+  PlanCredential,
+  PlanFile,
+  PlanUnit,
+  Service,
+  Step,
+  Template,
+  UnitRef,
+} from './plan.ts'
+import type { CredentialDeclaration, Topology } from './schema.ts'
+
+/**
+ * A service kind knows how to configure, start and probe one program. It is pure: it turns settings into plan data,
+ * and every node agent can run what it returns. Add one by adding a folder under `harness/kinds/` and a line in its index.
+ */
+export interface ServiceKind<Settings = unknown> {
+  readonly name: string
+  /** One line: what the program is. */
+  readonly summary: string
+  readonly settings: z.ZodType<Settings>
+  /** Turns one declared unit into what runs on the node. */
+  plan(unit: UnitContext<Settings>): KindPlan
+  /** What a caller can do at a unit of this kind, by name (`peering:connect`, `node:read`). */
+  readonly actions?: Readonly<Record<string, Action>>
+  /** Kinds that sign certificates. */
+  readonly authority?: (unit: UnitContext<Settings>) => Authority
+  /** Kinds that mint bound tokens. */
+  readonly issuer?: (unit: UnitContext<Settings>) => TokenIssuer
+  /** A read-only picture of the target's state, to prove that a refused call changed nothing. Called with an operator certificate or the node's own. */
+  readonly observe?: Observation
+}
+
+export interface KindPlan {
+  summary: string
+  files: PlanFile[]
+  steps?: Step[]
+  service?: Service
+  after?: UnitRef[]
+  /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
+  companions?: PlanUnit[]
+}
+
+export interface UnitContext<Settings> {
+  readonly topology: Topology
+  /** Name of the node, and of the unit on it. */
+  readonly node: string
+  readonly unit: string
+  readonly host: string
+  readonly domain: string
+  readonly settings: Settings
+  /** Path of a trust domain's root on this node; declares the `copy` hand-over, and makes this unit wait for it. */
+  anchor(domain: string): Template
+  /** Folder or file of a credential that this node holds; makes this unit wait for it. Reports an undeclared one as a mistake. */
+  credential(name: string): { path: Template; declaration: CredentialDeclaration }
+  /** Path of a credential without waiting for it: for files that are watched and may come later. */
+  credentialPath(name: string): Template
+  /** `https://<host>:<port>` of a listener on some node; reports an unknown one as a mistake. */
+  url(node: string, listener: string, protocol?: 'https' | 'wss'): string
+  /** The reference `node/unit` of the unit of that kind on a node, for `after`. */
+  unitOf(node: string, kind: string): UnitRef | undefined
+  /** Bound tokens that this node's issuer mints: resolved credentials. Only meaningful for issuers. */
+  issued(): PlanCredential[]
+  /** Adds a mistake of the topology: compiling reports all of them at once. `path` is relative to the unit. */
+  mistake(path: string, message: string): void
+}
+
+export interface Authority {
+  /** The root certificate, on the CA's node. */
+  root: Template
+  url: string
+  provisioner: { name: string; keyFile: Template }
+  /** In seconds. */
+  minimumLifetime: number
+  maximumLifetime: number
+}
+
+export interface TokenIssuer {
+  /** `iss` of its tokens. */
+  url: string
+  /** Proves the holder's certificate; made by the holder, whose TLS files are filled in by the compiler. */
+  prove(credential: PlanCredential): Omit<HttpCall, 'tls'>
+  /** Mints; made on the issuer's node with its operator certificate. `x5t#S256` may be added to its JSON by the harness. */
+  mint(credential: PlanCredential): HttpCall
+  /** Member of the JSON answer that holds the token. */
+  member: string
+  /** The oneshot after which holders can prove themselves and tokens can be minted. */
+  after: UnitRef
+  /** In seconds: default and maximum life of a token. */
+  lifetime: { node: number; peer: number; maximum: number }
+}
+
+/** One thing that a caller can do. `http`: one request. `websocket`: an upgrade, accepted when the first frame has come. */
+export interface Action {
+  summary: string
+  listener: string
+  /** How the credential's token is carried; `none` for calls that the certificate alone authorises. */
+  carrier: 'bearer' | 'none'
+  request:
+    | { http: { method: string; path: string; json?: unknown; form?: Record<string, string>; expect: number[] } }
+    | { websocket: { path: string; protocol: string } }
+}
+
+export interface Observation {
+  listener: string
+  /** GET paths whose JSON answers are compared before and after. */
+  paths: string[]
+  /** JSON members that change by themselves (clocks, counters), left out of the comparison at any depth. */
+  ignore: string[]
+}
+
+export type { Listener, Service }

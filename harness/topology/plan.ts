@@ -1,0 +1,196 @@
+/**
+ * The plan: a topology that was checked and compiled. It is plain JSON, and it is all that a node agent knows.
+ *
+ * A `Template` is text in which the agent fills, on its node and just before use:
+ * - `@{dir}`           the node's own directory
+ * - `@{unit}`          the directory of the unit at hand (`<dir>/units/<unit>`)
+ * - `@{address}`       the node's own address
+ * - `@{address:NODE}`  another node's address
+ * Nothing else is replaced. Names resolve on the node, so URLs hold host names, and only `listen` settings hold addresses.
+ */
+export type Template = string
+
+/** A node and one of its units, as `node/unit`. */
+export type UnitRef = string
+
+export interface Plan {
+  /** Version of this format; an agent refuses any other. */
+  format: 1
+  topology: string
+  summary: string
+  /** The parameters that this plan was compiled with. */
+  parameters: Record<string, string | number | boolean>
+  trustDomains: Record<string, PlanTrustDomain>
+  nodes: Record<string, PlanNode>
+  credentials: Record<string, PlanCredential>
+  accepts: PlanAccept[]
+}
+
+export interface PlanTrustDomain {
+  /** The node whose CA is this domain's root. */
+  ca: string
+  /** The node whose auth server issues this domain's tokens. */
+  issuer?: string
+  /** The issuer's URL: the `iss` of its tokens. */
+  issuerUrl?: string
+  peeringAudience?: string
+}
+
+export interface PlanNode {
+  name: string
+  host: string
+  domain: string
+  /** In declaration order; the agent starts them by `after`, as parallel as that allows. */
+  units: PlanUnit[]
+}
+
+export interface PlanUnit {
+  name: string
+  /** The service kind, or the kind of oneshot: `anchor`, `enrol`, `register`, `prove`, `mint`, `copy`. */
+  kind: string
+  /** One line for people: what this unit does. */
+  summary: string
+  after: UnitRef[]
+  /** Rendered before the unit starts: folders 0700, files 0600 unless `mode` says otherwise. */
+  files: PlanFile[]
+  /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */
+  steps: Step[]
+  service?: Service
+}
+
+export interface PlanFile {
+  path: Template
+  mode?: string
+  /** Exactly one of the two. `json` is rendered with two-space indentation; its strings are templates. */
+  text?: Template
+  json?: unknown
+}
+
+export interface Service {
+  command: Command
+  ready: Probe
+  listeners: Listener[]
+  /** JSONL file of decision records that this service writes, if it does. */
+  decisionLog?: Template
+  /** How long the unit may take to be ready, in ms. Default 20 000. */
+  readyWithinMs?: number
+  /** How long it may take to stop after SIGTERM before it is killed, in ms. Default 5 000. */
+  stopWithinMs?: number
+  /** Operating-system user to run as, where the backend can (`ownUsers`). */
+  user?: string
+}
+
+export interface Listener {
+  name: string
+  port: number
+  protocol: 'https' | 'http' | 'wss' | 'tcp'
+  /** Whether a client certificate is refused, asked for, or demanded at TLS. */
+  clientCertificate: 'none' | 'requested' | 'required'
+}
+
+export interface Command {
+  program: Program
+  args: Template[]
+  env?: Record<string, Template>
+}
+
+/**
+ * `tool`: one of the real programs that the toolchain resolves (`step-ca`, `step`, `nats-server`, …).
+ * `service`: a reference node under `services/`. `path`: any executable. `script`: a JavaScript or TypeScript file run by Node.
+ */
+export type Program = { tool: string } | { service: string } | { path: Template } | { script: Template }
+
+export type Probe =
+  /** An HTTPS request that must answer one of `expect`. With `tls`, the chain and the host name are verified against `tls.ca`. */
+  | { http: { url: string; tls?: TlsFiles; expect: number[]; minimumValiditySeconds?: number } }
+  /** A TCP connection that must open. */
+  | { tcp: { port: number } }
+
+/** Paths to PEM files on the node. */
+export interface TlsFiles {
+  ca: Template
+  cert?: Template
+  key?: Template
+}
+
+export interface HttpCall {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  url: string
+  tls: TlsFiles
+  /** Its strings are templates. */
+  json?: unknown
+  expect: number[]
+}
+
+export type Step = { run: Command } | { call: HttpCall } | { receive: Receive } | { enrol: Enrol }
+
+/**
+ * Hand-over `copy` and `mint`: the receiver asks the source node's agent, which serves only what the plan declares.
+ * `file`: a file of the source node. `mint`: the source node makes `call` and answers the text at `member` of its JSON answer.
+ */
+export interface Receive {
+  from: string
+  source: { file: Template } | { mint: HttpCall; member: string; renew?: MintRenewal }
+  to: { path: Template; mode: string; owner?: string; group?: string }
+}
+
+/** Minted anew at `at` (a share of life, 0.8) by the issuing node, and whenever the holder proved a new certificate. */
+export interface MintRenewal {
+  lifetimeSeconds: number
+  at: number
+}
+
+/**
+ * Hand-over `enrol`: the holder makes a P-256 key and a CSR, asks the CA node's agent for a one-time token that is bound to
+ * that CSR (`cnf["x5rt#S256"]`), and has the CSR signed by the CA. Writes `key.pem`, `cert.pem` (leaf, then intermediates) to `dir`.
+ */
+export interface Enrol {
+  credential: string
+  /** The node of the CA. */
+  ca: string
+  /** `https://<host>:<port>` of the CA. */
+  url: string
+  /** The CA's root on this node. */
+  anchor: Template
+  subject: string
+  sans: string[]
+  lifetimeSeconds: number
+  dir: Template
+  /** What the CA's agent signs the one-time token with: read by that agent only. */
+  provisioner: { name: string; keyFile: Template }
+}
+
+export interface PlanCredential {
+  name: string
+  kind: 'certificate' | 'bound-token'
+  /** The issuing node. */
+  issuer: string
+  /** The node that holds it. */
+  holder: string
+  /** Certificate: the host it names. Token: its `sub`. */
+  subject: string
+  handover: 'copy' | 'enrol' | 'mint'
+  lifetimeSeconds: number
+  /** Certificate only: DNS SANs. */
+  sans?: string[]
+  /** Token only: the certificate credential that it is bound to. */
+  boundTo?: string
+  /** Token only: audience URIs as they stand in `aud`. */
+  audience?: string[]
+  scope?: string[]
+  domains?: string[]
+  /** Token only: the resource URI and `token_use` that it is minted with. */
+  resource?: string
+  use?: 'node' | 'peer'
+  /** Where it lies on its holder: a folder with `cert.pem` and `key.pem`, or the token's file. */
+  path: Template
+  /** How to make one more like it, for a named certificate: set by the issuer's kind. */
+  mint?: { prove: HttpCall; mint: HttpCall; member: string }
+  enrol?: Enrol
+}
+
+export interface PlanAccept {
+  target: string
+  action: string
+  credential: string
+}

@@ -1,0 +1,44 @@
+import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs'
+
+export type Layer = 'start-up' | 'tls' | 'http' | 'session' | 'broker'
+
+/** One accept or refusal. `principal` holds proven values only: a thumbprint after the handshake, claims after the signature. */
+export interface Decision {
+  /** `<remote address>:<remote port>`; empty where there is no connection. */
+  conn: string
+  listener: string
+  requestId: string
+  traceId?: string
+  action: string
+  verdict: 'accepted' | 'refused'
+  layer: Layer
+  status: number | null
+  error: string | null
+  guard: string | null
+  reason: string | null
+  target: string
+  principal: Readonly<Record<string, string>>
+  ms: number
+}
+
+export interface DecisionLog {
+  /** Written before the caller gets its answer, so that whoever holds the answer can read the record. */
+  record(decision: Decision): void
+  close(): void
+}
+
+/** Appends one JSON line for each decision to a file (0600). Synchronous: a record is never behind the answer it explains. */
+export function openDecisionLog(file: string, who: { node: string; unit: string }): DecisionLog {
+  const handle = openSync(file, 'a', 0o600)
+  fchmodSync(handle, 0o600)
+  let seq = 0
+  return {
+    record(decision) {
+      seq += 1
+      const { conn, ...rest } = decision
+      const line = { ts: new Date().toISOString(), seq, ...who, conn, ...rest }
+      writeSync(handle, `${JSON.stringify(line)}\n`)
+    },
+    close: () => closeSync(handle),
+  }
+}
