@@ -1,0 +1,192 @@
+import { constants } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import type { DecisionLog } from './decision-log.ts'
+import type { Guard } from './guard.ts'
+import { type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
+import type { TlsMaterial } from './tls-material.ts'
+
+export type { PeerCertificate } from './peer-certificate.ts'
+export { readTlsMaterial, type TlsMaterial } from './tls-material.ts'
+
+/** One TLS connection, as proven by its handshake. */
+export interface TlsConnection {
+  /** `<remote address>:<remote port>`. */
+  readonly conn: string
+  readonly listener: string
+  readonly certificate: PeerCertificate | undefined
+  readonly socket: TLSSocket
+}
+
+export interface TlsListenerOptions {
+  name: string
+  host: string
+  port: number
+  clientCertificate: 'none' | 'requested' | 'required'
+  material: TlsMaterial
+  /**
+   * Judges each connection before any byte of HTTP is read. A refusal is recorded with layer `tls` and ends the connection.
+   * A listener with `required` must have one.
+   */
+  gate?: Guard<TlsConnection>
+  /** `action` of the gate's decision records. */
+  action: string
+  target: string
+  decisions: DecisionLog
+  onRequest(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): void
+  onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, connection: TlsConnection): void
+  /** Handshakes that may be open at once; more are closed unread. Default 256. */
+  maxHandshakes?: number
+  /** Default 16 KiB. */
+  maxHeaderBytes?: number
+}
+
+export interface TlsListener {
+  readonly server: Server
+  /** Rejects with Node's own error (`EADDRINUSE`, …) when the address cannot be taken. */
+  listen(): Promise<void>
+  /** New handshakes use the new certificate and anchors; live connections are the owner's to judge again. */
+  reload(material: TlsMaterial): void
+  /** Stops accepting, lets requests in flight finish for `graceMs`, then closes the rest. */
+  close(graceMs: number): Promise<void>
+}
+
+const HANDSHAKE_TIMEOUT_MS = 5_000
+
+export function createTlsListener(options: TlsListenerOptions): TlsListener {
+  if (options.clientCertificate === 'required' && options.gate === undefined) {
+    throw new Error(`listener ${options.name} demands a certificate, so it needs a gate`)
+  }
+  let material = options.material
+  const connections = new WeakMap<Duplex, TlsConnection>()
+  const server = createServer({
+    ...secureContextOf(material),
+    requestCert: options.clientCertificate !== 'none',
+    // The gate judges instead of OpenSSL's yes or no, so that every refusal has its reason on record.
+    rejectUnauthorized: false,
+    // A resumed session would skip the handshake that proves the certificate against today's anchors.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    headersTimeout: HANDSHAKE_TIMEOUT_MS,
+    requestTimeout: 2 * HANDSHAKE_TIMEOUT_MS,
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
+    noDelay: true,
+  })
+  const [serveHttp] = server.listeners('secureConnection') as [(socket: TLSSocket) => void]
+  server.removeAllListeners('secureConnection')
+  limitHandshakes(server, options.maxHandshakes ?? 256)
+  server.on('secureConnection', (socket) => {
+    const connection = connectionOf(socket, options, material)
+    // Without this, a peer that resets while its certificate is judged would end the process.
+    socket.on('error', () => socket.destroy())
+    void judge(connection, options).then((good) => {
+      if (!good) return socket.destroy()
+      connections.set(socket, connection)
+      serveHttp.call(server, socket)
+    })
+  })
+  server.on('request', (request, response) => {
+    options.onRequest(request, response, connections.get(request.socket) as TlsConnection)
+  })
+  if (options.onUpgrade !== undefined) {
+    const { onUpgrade } = options
+    server.on('upgrade', (request, socket, head) => {
+      onUpgrade(request, socket, head, connections.get(socket) as TlsConnection)
+    })
+  }
+  server.on('clientError', answerUnreadable)
+
+  return {
+    server,
+    listen: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
+          server.removeListener('error', reject)
+          resolve()
+        })
+      }),
+    reload(next) {
+      material = next
+      server.setSecureContext(secureContextOf(next))
+    },
+    close: (graceMs) =>
+      new Promise((resolve) => {
+        const force = setTimeout(() => server.closeAllConnections(), graceMs)
+        server.close(() => {
+          clearTimeout(force)
+          resolve()
+        })
+        server.closeIdleConnections()
+      }),
+  }
+}
+
+function secureContextOf(material: TlsMaterial) {
+  return {
+    cert: material.certificate,
+    key: material.key,
+    ca: [...material.trusted],
+    minVersion: 'TLSv1.2' as const,
+  }
+}
+
+function connectionOf(socket: TLSSocket, options: TlsListenerOptions, material: TlsMaterial): TlsConnection {
+  const certificate = options.clientCertificate === 'none' ? undefined : peerCertificateOf(socket, material)
+  return { conn: `${socket.remoteAddress}:${socket.remotePort}`, listener: options.name, certificate, socket }
+}
+
+async function judge(connection: TlsConnection, options: TlsListenerOptions): Promise<boolean> {
+  if (options.gate === undefined) return true
+  const started = performance.now()
+  const refusal = await options.gate.check(connection)
+  if (refusal === undefined) return true
+  options.decisions.record({
+    conn: connection.conn,
+    listener: connection.listener,
+    requestId: crypto.randomUUID(),
+    action: options.action,
+    verdict: 'refused',
+    layer: 'tls',
+    status: null,
+    error: null,
+    guard: options.gate.id,
+    reason: refusal.reason,
+    target: options.target,
+    // The handshake proves that the caller holds the key, whatever else is wrong with the certificate.
+    principal: connection.certificate === undefined ? {} : { 'x5t#S256': connection.certificate.x5t },
+    ms: performance.now() - started,
+  })
+  return false
+}
+
+function limitHandshakes(server: Server, limit: number): void {
+  const open = new Set<Socket>()
+  server.prependListener('connection', (socket: Socket) => {
+    if (open.size >= limit) {
+      socket.destroy()
+      return
+    }
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    for (const raw of open) {
+      if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) open.delete(raw)
+    }
+  })
+}
+
+/** A request that the HTTP parser could not read: it reached no handler, so there is nothing to decide. */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+}
