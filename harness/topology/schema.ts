@@ -1,0 +1,166 @@
+import { z } from 'zod'
+import { durationPattern } from './duration.ts'
+
+// The one schema of a topology: types, JSON Schema and reference docs are made from it.
+
+const name = z
+  .string()
+  .regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name: lower-case letters, digits and hyphens, at most 63')
+const host = z
+  .string()
+  .max(253)
+  .regex(
+    /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be a DNS name in lower case, with at least one dot',
+  )
+const sanPattern = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
+const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 10m, 2h or 30d')
+const unitReference = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, 'must be UNIT (of the same node) or NODE/UNIT')
+const method = z.enum(['copy', 'enrol', 'mint'])
+
+const handover = z
+  .union([
+    method,
+    z.strictObject({
+      method,
+      path: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({ description: 'File or folder at the receiver. Default: `credentials/<name>` in the node directory.' }),
+      owner: z.string().min(1).optional().meta({ description: 'User that must own it.' }),
+      group: z.string().min(1).optional().meta({ description: 'Group that must own it.' }),
+      mode: z
+        .string()
+        .regex(/^0[0-7]{3}$/, 'must be four octal digits, such as 0600')
+        .optional()
+        .meta({ description: 'Mode of the file. Default 0600.' }),
+    }),
+  ])
+  .meta({ description: 'How the credential comes to its holder. A bare text is short for `{ method }`.' })
+
+const certificate = z
+  .strictObject({
+    kind: z.literal('certificate'),
+    issuer: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,62}(\/[A-Za-z0-9._@-]+)?$/, 'must be NODE or NODE/PROVISIONER')
+      .meta({ description: 'The node whose CA signs it, or `node/provisioner`.' }),
+    subject: host.optional().meta({ description: 'The host that it names. Default: the host of its holder.' }),
+    sans: z
+      .array(z.string().regex(sanPattern, 'must be a DNS name in lower case'))
+      .min(1)
+      .optional()
+      .meta({ description: 'DNS SANs. Default: the subject alone.' }),
+    lifetime: duration.meta({ description: 'How long each certificate is valid: `10m`.' }),
+    holder: name.meta({ description: 'The node that holds it.' }),
+    handover,
+  })
+  .meta({ description: 'An X.509 certificate and its key.' })
+
+const boundToken = z
+  .strictObject({
+    kind: z.literal('bound-token'),
+    issuer: name.meta({ description: 'The node whose auth server mints it.' }),
+    subject: name.meta({ description: 'The node that it speaks for: its `sub`.' }),
+    audience: z
+      .array(z.string().min(1))
+      .min(1)
+      .meta({ description: '`NODE` stands for `https://<host of NODE>`, `peering@DOMAIN` for its peering audience.' }),
+    scope: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be one scope token')).min(1),
+    domains: z.array(host).optional().meta({ description: 'DNS suffixes whose routes the holder may announce.' }),
+    nodes: z.array(name).optional().meta({ description: 'The nodes at which the token may be used. Default: any.' }),
+    lifetime: duration.optional().meta({ description: 'Default: what the issuer gives tokens of this use.' }),
+    holder: name.meta({ description: 'The node that holds it.' }),
+    boundTo: name
+      .optional()
+      .meta({ description: 'The certificate credential that it is bound to. Default: `cert-<holder>`.' }),
+    use: z
+      .enum(['node', 'peer'])
+      .optional()
+      .meta({ description: 'Default: `node` when issuer and holder are of one trust domain, else `peer`.' }),
+    handover,
+  })
+  .meta({ description: 'An access token that is bound to a certificate (RFC 8705).' })
+
+const credential = z.discriminatedUnion('kind', [certificate, boundToken])
+
+const unit = z.strictObject({
+  kind: name.meta({ description: 'A service kind.' }),
+  after: z
+    .array(unitReference)
+    .optional()
+    .meta({ description: 'Units that must be ready first, beyond those that follow from the credentials.' }),
+  settings: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .meta({ description: 'What the service kind is told. Each kind has a schema of its own.' }),
+})
+
+const node = z.strictObject({
+  host: host.meta({ description: 'Its DNS name, unique in the topology.' }),
+  domain: name.meta({ description: 'The trust domain that it belongs to.' }),
+  units: z.record(name, unit).meta({ description: 'The programs on the node.' }),
+})
+
+const trustDomain = z.strictObject({
+  ca: name.meta({ description: 'The node whose CA is the root of this domain.' }),
+  issuer: name.optional().meta({ description: 'The node whose auth server issues the tokens of this domain.' }),
+  peeringAudience: z
+    .url({ protocol: /^https$/, error: 'must be an https URI' })
+    .optional()
+    .meta({ description: 'Audience URI that every node of the domain accepts for peering.' }),
+})
+
+const oneOrMoreNames = z.union([name, z.array(name).min(1)])
+
+const accept = z.strictObject({
+  target: oneOrMoreNames.meta({ description: 'The node, or each of the nodes, that accepts.' }),
+  action: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/, 'must be an action such as peering:connect')
+    .meta({ description: 'What the caller does there. The service kinds of the target name their actions.' }),
+  credential: oneOrMoreNames.meta({ description: 'The credential, or each of those, that is accepted.' }),
+})
+
+/** What a topology may say. Unknown members are mistakes. */
+export const topologySchema = z.strictObject({
+  name,
+  summary: z.string().min(1).meta({ description: 'One line for people.' }),
+  trustDomains: z.record(name, trustDomain).meta({ description: 'Sets of nodes under one root of trust.' }),
+  nodes: z.record(name, node).meta({ description: 'The hosts, by name.' }),
+  credentials: z.record(name, credential).meta({ description: 'Who issues what to whom, and how it is handed over.' }),
+  accepts: z.array(accept).meta({ description: 'Who accepts what. Everything else must be refused.' }),
+})
+
+/** A declared topology: plain data. */
+export type Topology = z.output<typeof topologySchema>
+/** A topology as people write it: members that have a default may be left out. */
+export type TopologyInput = z.input<typeof topologySchema>
+export type TrustDomainDeclaration = z.output<typeof trustDomain>
+export type NodeDeclaration = z.output<typeof node>
+export type UnitDeclaration = z.output<typeof unit>
+export type CertificateDeclaration = z.output<typeof certificate>
+export type BoundTokenDeclaration = z.output<typeof boundToken>
+export type CredentialDeclaration = z.output<typeof credential>
+export type AcceptDeclaration = z.output<typeof accept>
+export type HandoverMethod = z.output<typeof method>
+export type HandoverDeclaration = z.output<typeof handover>
+
+/** The long form of a hand-over. */
+export interface Handover {
+  method: HandoverMethod
+  path?: string
+  owner?: string
+  group?: string
+  /** Octal text, `0600` when the topology says nothing. */
+  mode: string
+}
+
+/** A hand-over in its long form, with the default mode filled in. */
+export function handoverOf(declaration: { handover: HandoverDeclaration }): Handover {
+  const declared = declaration.handover
+  return typeof declared === 'string' ? { method: declared, mode: '0600' } : { mode: '0600', ...declared }
+}
