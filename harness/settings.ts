@@ -1,0 +1,113 @@
+import { homedir, tmpdir, userInfo } from 'node:os'
+import { delimiter, join, resolve } from 'node:path'
+import { TOOL_NAMES, TOOLS, type ToolName } from './toolchain/tools.ts'
+
+/** One environment variable that Holdfast reads. `docs/reference` is generated from these. */
+export interface SettingVariable {
+  readonly variable: string
+  readonly default: string
+  readonly meaning: string
+}
+
+/** Every environment variable that the harness reads. Nothing else in it reads the environment. */
+export const SETTING_VARIABLES: readonly SettingVariable[] = [
+  {
+    variable: 'HOLDFAST_CACHE_DIR',
+    default: '$XDG_CACHE_HOME/holdfast, or ~/.cache/holdfast',
+    meaning: 'What may be deleted at any time: built programs, compiled modules.',
+  },
+  {
+    variable: 'HOLDFAST_RUNTIME_DIR',
+    default: '$XDG_RUNTIME_DIR/holdfast-<uid>, or holdfast-<uid> in the folder for temporary files',
+    meaning: 'Folders of running sites. Holds private keys of running nodes, so it is made with mode 0700.',
+  },
+  {
+    variable: 'HOLDFAST_BACKEND',
+    default: 'process',
+    meaning: 'The backend that runs a topology when the command line names none.',
+  },
+  ...TOOL_NAMES.map((name) => ({
+    variable: TOOLS[name].variable,
+    default: 'not set: PATH, then the cache',
+    meaning: `Path of ${name} (${TOOLS[name].summary}), used whatever its version.`,
+  })),
+  { variable: 'HOLDFAST_GO', default: 'go on PATH', meaning: 'Path of the Go that builds missing programs.' },
+  { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
+  { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
+  { variable: 'CI', default: 'not set', meaning: 'Any text but `false` and `0`: progress is printed line by line.' },
+]
+
+/** A set of environment variables, as in `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Settings {
+  /** Absolute. Not made yet. */
+  readonly cacheDir: string
+  /** Absolute. Not made yet; whoever makes it uses mode 0700. */
+  readonly runtimeDir: string
+  readonly backend: string
+  /** Explicit paths only, absolute; absent when not set. */
+  readonly tools: Readonly<Partial<Record<ToolName, string>>>
+  /** Explicit path of Go, absolute; absent when not set. */
+  readonly go?: string
+  /** Folders of PATH, in order, absolute. */
+  readonly path: readonly string[]
+  readonly noColor: boolean
+  readonly ci: boolean
+}
+
+/** Reads the settings. Cheap, so nobody needs to keep them; `environment` is for tests. */
+export function settings(environment: Environment = process.env): Settings {
+  const variable = (name: string) => environment[name] || undefined
+  const path = (name: string) => (variable(name) === undefined ? undefined : resolve(variable(name)!))
+  return {
+    cacheDir: path('HOLDFAST_CACHE_DIR') ?? join(path('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'holdfast'),
+    runtimeDir: path('HOLDFAST_RUNTIME_DIR') ?? join(path('XDG_RUNTIME_DIR') ?? tmpdir(), `holdfast-${userInfo().uid}`),
+    backend: variable('HOLDFAST_BACKEND') ?? 'process',
+    tools: Object.fromEntries(
+      TOOL_NAMES.flatMap((name) => {
+        const explicit = path(TOOLS[name].variable)
+        return explicit === undefined ? [] : [[name, explicit]]
+      }),
+    ),
+    go: path('HOLDFAST_GO'),
+    path: (variable('PATH') ?? '')
+      .split(delimiter)
+      .filter(Boolean)
+      .map((folder) => resolve(folder)),
+    noColor: variable('NO_COLOR') !== undefined,
+    ci: !['', '0', 'false'].includes(environment.CI ?? ''),
+  }
+}
+
+/**
+ * What a program of a node inherits: enough to find programs and a home, and nothing that changes how it behaves
+ * (no NODE_OPTIONS, no proxies, no tokens of the user's shell).
+ */
+export function programEnvironment(
+  extra: Readonly<Record<string, string>> = {},
+  environment: Environment = process.env,
+): Record<string, string> {
+  const inherited: Record<string, string> = {}
+  for (const name of [
+    'PATH',
+    'HOME',
+    'USER',
+    'LOGNAME',
+    'SHELL',
+    'TMPDIR',
+    'LANG',
+    'LC_ALL',
+    'TZ',
+    'NODE_COMPILE_CACHE',
+  ]) {
+    const value = environment[name]
+    if (value !== undefined) inherited[name] = value
+  }
+  return { ...inherited, ...extra }
+}
+
+/** All of the user's environment, for tools that act in the user's name (go, npm, nix): they need its proxies and folders. */
+export function userEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string | undefined> {
+  return { ...process.env, ...extra }
+}

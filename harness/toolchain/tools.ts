@@ -1,0 +1,65 @@
+/** One real program that Holdfast runs, and where it comes from. */
+export interface Tool {
+  /** Go package that builds it; listed in the `tool` block of `go.mod`. */
+  readonly package: string
+  /** Go module whose version in `go.mod` is the pin. */
+  readonly module: string
+  /** Environment variable that names an explicit path. */
+  readonly variable: string
+  /** How the program is asked for its version, and what it must answer; a build from `go.mod` answers with no version. */
+  readonly versionArgs: readonly string[]
+  readonly versionPattern: RegExp
+  /** One line for people: what it is for. */
+  readonly summary: string
+}
+
+export const TOOLS = {
+  'step-ca': {
+    package: 'github.com/smallstep/certificates/cmd/step-ca',
+    module: 'github.com/smallstep/certificates',
+    variable: 'HOLDFAST_STEP_CA',
+    versionArgs: ['version'],
+    versionPattern: /^Smallstep CA\/v?(\d+\.\d+\.\d+)/m,
+    summary: 'certificate authority of a trust domain',
+  },
+  step: {
+    package: 'github.com/smallstep/cli/cmd/step',
+    module: 'github.com/smallstep/cli',
+    variable: 'HOLDFAST_STEP',
+    versionArgs: ['version'],
+    versionPattern: /^Smallstep CLI\/v?(\d+\.\d+\.\d+)/m,
+    summary: 'makes the keys and certificates of a CA',
+  },
+  'nats-server': {
+    package: 'github.com/nats-io/nats-server/v2',
+    module: 'github.com/nats-io/nats-server/v2',
+    variable: 'HOLDFAST_NATS_SERVER',
+    versionArgs: ['--version'],
+    versionPattern: /^nats-server: v?(\d+\.\d+\.\d+)/m,
+    summary: 'message broker',
+  },
+  nsc: {
+    package: 'github.com/nats-io/nsc/v2',
+    module: 'github.com/nats-io/nsc/v2',
+    variable: 'HOLDFAST_NSC',
+    versionArgs: ['--version'],
+    versionPattern: /^nsc version v?(\d+\.\d+\.\d+)/m,
+    summary: 'makes operators, accounts and users of a broker',
+  },
+  nats: {
+    package: 'github.com/nats-io/natscli/nats',
+    module: 'github.com/nats-io/natscli',
+    variable: 'HOLDFAST_NATS',
+    versionArgs: ['--version'],
+    versionPattern: /^v?(\d+\.\d+\.\d+)/m,
+    summary: 'client of a broker',
+  },
+} as const satisfies Record<string, Tool>
+
+export type ToolName = keyof typeof TOOLS
+
+export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[]
+
+export function isToolName(name: string): name is ToolName {
+  return Object.hasOwn(TOOLS, name)
+}
