@@ -32,6 +32,7 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     meaning: `Path of ${name} (${TOOLS[name].summary}), used whatever its version.`,
   })),
   { variable: 'HOLDFAST_GO', default: 'go on PATH', meaning: 'Path of the Go that builds missing programs.' },
+  { variable: 'HOLDFAST_DEBUG', default: 'not set', meaning: 'Any text prints stack traces of failures.' },
   { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
   { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
   { variable: 'CI', default: 'not set', meaning: 'Any text but `false` and `0`: progress is printed line by line.' },
@@ -52,6 +53,7 @@ export interface Settings {
   readonly go?: string
   /** Folders of PATH, in order, absolute. */
   readonly path: readonly string[]
+  readonly debug: boolean
   readonly noColor: boolean
   readonly ci: boolean
 }
@@ -75,6 +77,7 @@ export function settings(environment: Environment = process.env): Settings {
       .split(delimiter)
       .filter(Boolean)
       .map((folder) => resolve(folder)),
+    debug: variable('HOLDFAST_DEBUG') !== undefined,
     noColor: variable('NO_COLOR') !== undefined,
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
   }

@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config'
+
+// The package imports itself by its own name (`holdfast/vitest`); under this condition that name leads to the sources.
+const conditions = ['holdfast-source', 'module', 'node', 'development|production']
+const node = {
+  pool: 'forks',
+  execArgv: ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning'],
+} as const
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: ['holdfast-source', 'node'] } },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'unit',
+          include: ['{harness,services,scenarios,checks,bench}/**/*.test.ts', '*.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'scenarios',
+          include: ['scenarios/**/*.scenario.ts'],
+          // A site per file, files side by side: starting one may build a program first.
+          testTimeout: 60_000,
+          hookTimeout: 300_000,
+          teardownTimeout: 30_000,
+        },
+      },
+    ],
+  },
+})
