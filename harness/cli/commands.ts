@@ -1,0 +1,46 @@
+import { Command } from 'commander'
+
+/** In the order of the help. Each is loaded only when it is named, so that `holdfast list` starts without a test runner. */
+const loaders = {
+  start: async () => (await import('./start.ts')).start(),
+  list: async () => (await import('./list.ts')).list(),
+  check: async () => (await import('./check.ts')).check(),
+  up: async () => (await import('./up.ts')).up(),
+  down: async () => (await import('./down.ts')).down(),
+  test: async () => (await import('./test.ts')).test(),
+  doctor: async () => (await import('./doctor.ts')).doctor(),
+  sweep: async () => (await import('./sweep.ts')).sweep(),
+} as const satisfies Record<string, () => Promise<Command>>
+
+export const commandNames = Object.keys(loaders) as readonly (keyof typeof loaders)[]
+
+/** The `holdfast` program with the commands that `argv` names, or with all of them when it names none. */
+export async function program(argv: readonly string[], version: string): Promise<Command> {
+  const root = new Command('holdfast')
+    .description(
+      'Stands up real CAs, auth servers and peered nodes from one topology, and proves which credentials are accepted,\n' +
+        'which are refused, and why.',
+    )
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .configureHelp({ helpWidth: 100 })
+    .showHelpAfterError('Type holdfast --help, or holdfast help <command>, for what is possible.')
+    .addHelpText('after', rootExamples)
+    .exitOverride()
+  const named = commandNames.filter((name) => argv.includes(name))
+  for (const name of named.length > 0 ? named : commandNames) {
+    root.addCommand((await loaders[name]()).copyInheritedSettings(root), { hidden: name === 'start' })
+  }
+  return root
+}
+
+const rootExamples = `
+Examples:
+  holdfast list                     which topologies there are
+  holdfast up separate-auth         run one, and see how to call its nodes
+  holdfast test separate-auth       prove what it claims
+  holdfast doctor                   see whether this machine has what it needs
+
+Exit codes: 0 nothing failed, 1 something failed, 2 the command line was wrong, 130 Ctrl-C.
+HOLDFAST_DEBUG=1 adds stack traces to errors.`

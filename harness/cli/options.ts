@@ -1,0 +1,38 @@
+import { InvalidArgumentError, Option } from 'commander'
+import type { BackendName } from '../backends/backend.ts'
+
+const backends: readonly BackendName[] = ['process', 'netns', 'container', 'swarm', 'vm']
+
+export interface CommonOptions {
+  json?: boolean
+  backend: BackendName
+  set: Record<string, string>
+  keep?: boolean
+}
+
+export function jsonOption(what = 'print the result as one JSON value'): Option {
+  return new Option('--json', what)
+}
+
+export function backendOption(): Option {
+  return new Option('--backend <name>', 'where nodes run').choices(backends).default('process')
+}
+
+export function keepOption(what: string): Option {
+  return new Option('--keep', what)
+}
+
+/** `--set nodes=4 --set auth=shared`: parameters of the topology. */
+export function setOption(): Option {
+  return new Option('--set <key=value>', 'parameter of the topology; may be repeated')
+    .argParser(collectParameter)
+    .default({}, 'the topology’s own defaults')
+}
+
+function collectParameter(text: string, previous: Record<string, string>): Record<string, string> {
+  const split = /^([A-Za-z][\w-]*)=(.*)$/s.exec(text)
+  if (split === null) throw new InvalidArgumentError('Write it as key=value, for example nodes=4.')
+  const [, key = '', value = ''] = split
+  if (Object.hasOwn(previous, key)) throw new InvalidArgumentError(`"${key}" is set twice.`)
+  return { ...previous, [key]: value }
+}

@@ -1,0 +1,56 @@
+import { stripVTControlCharacters, styleText } from 'node:util'
+
+/** Results go to stdout, so that they can be piped; everything else goes to stderr. */
+export function printResult(text: string): void {
+  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** The one JSON value that a command with `--json` prints. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+const marks = { done: ['green', '✓'], failed: ['red', '✗'], note: ['yellow', '!'], working: ['dim', '…'] } as const
+
+/** One line for each phase: `✓ plan       6 nodes, 2 trust domains, backend process`. */
+export function printPhase(mark: keyof typeof marks, phase: string, text: string): void {
+  const [style, sign] = marks[mark]
+  process.stderr.write(`${paint(style, sign, process.stderr)} ${phase.padEnd(10)} ${text}\n`)
+}
+
+export function printNote(text: string): void {
+  process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
+}
+
+export type Style = 'green' | 'red' | 'yellow' | 'bold' | 'dim'
+
+/** Colours text when the stream is a terminal and the reader did not decline colours (`NO_COLOR`, `TERM=dumb`). */
+export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return styleText(style, text, { stream })
+}
+
+/**
+ * Rows below a header, in columns as wide as their widest cell; the last column is free.
+ * Cells may hold colour codes: widths are those of the text that is seen.
+ */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header.map((cell) => cell.toUpperCase()), ...rows]
+  const widths = header.map((_, column) => Math.max(...all.map((row) => seenWidth(row[column] ?? ''))))
+  return all.map((row) => row.map((cell, column) => padSeen(cell, widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+}
+
+function padSeen(cell: string, width: number): string {
+  return cell + ' '.repeat(Math.max(0, width - seenWidth(cell)))
+}
+
+function seenWidth(cell: string): number {
+  return [...stripVTControlCharacters(cell)].length
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)}s`
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
