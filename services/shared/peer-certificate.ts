@@ -101,6 +101,11 @@ function isStrong(leaf: X509Certificate): boolean {
  * names lie about it: so each link is followed by its signature, and no link means no domain.
  */
 function anchorOf(leaf: X509Certificate, material: TlsMaterial): { domain: string; anchor: string } | undefined {
+  const [only, ...others] = material.anchors
+  const single = only?.[1].length === 1 ? only[1][0] : undefined
+  if (others.length === 0 && only !== undefined && single !== undefined) {
+    return { domain: only[0], anchor: thumbprint(single) }
+  }
   let current: X509Certificate | undefined = leaf
   for (let depth = 0; current !== undefined && depth < LONGEST_CHAIN; depth += 1) {
     for (const [domain, anchors] of material.anchors) {
