@@ -4,6 +4,8 @@ export interface Tool {
   readonly package: string
   /** Go module whose version in `go.mod` is the pin. */
   readonly module: string
+  /** Attribute of nixpkgs that provides it. */
+  readonly nixPackage: string
   /** Environment variable that names an explicit path. */
   readonly variable: string
   /** How the program is asked for its version, and what it must answer; a build from `go.mod` answers with no version. */
@@ -17,6 +19,7 @@ export const TOOLS = {
   'step-ca': {
     package: 'github.com/smallstep/certificates/cmd/step-ca',
     module: 'github.com/smallstep/certificates',
+    nixPackage: 'step-ca',
     variable: 'HOLDFAST_STEP_CA',
     versionArgs: ['version'],
     versionPattern: /^Smallstep CA\/v?(\d+\.\d+\.\d+)/m,
@@ -25,6 +28,7 @@ export const TOOLS = {
   step: {
     package: 'github.com/smallstep/cli/cmd/step',
     module: 'github.com/smallstep/cli',
+    nixPackage: 'step-cli',
     variable: 'HOLDFAST_STEP',
     versionArgs: ['version'],
     versionPattern: /^Smallstep CLI\/v?(\d+\.\d+\.\d+)/m,
@@ -33,6 +37,7 @@ export const TOOLS = {
   'nats-server': {
     package: 'github.com/nats-io/nats-server/v2',
     module: 'github.com/nats-io/nats-server/v2',
+    nixPackage: 'nats-server',
     variable: 'HOLDFAST_NATS_SERVER',
     versionArgs: ['--version'],
     versionPattern: /^nats-server: v?(\d+\.\d+\.\d+)/m,
@@ -41,6 +46,7 @@ export const TOOLS = {
   nsc: {
     package: 'github.com/nats-io/nsc/v2',
     module: 'github.com/nats-io/nsc/v2',
+    nixPackage: 'nsc',
     variable: 'HOLDFAST_NSC',
     versionArgs: ['--version'],
     versionPattern: /^nsc version v?(\d+\.\d+\.\d+)/m,
@@ -49,6 +55,7 @@ export const TOOLS = {
   nats: {
     package: 'github.com/nats-io/natscli/nats',
     module: 'github.com/nats-io/natscli',
+    nixPackage: 'natscli',
     variable: 'HOLDFAST_NATS',
     versionArgs: ['--version'],
     versionPattern: /^v?(\d+\.\d+\.\d+)/m,

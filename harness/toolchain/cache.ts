@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type FileStamp, stampOf, writeWhole } from './stamped-file.ts'
+import type { ToolName } from './tools.ts'
+
+/** What is known of a built program; lies beside it as `<name>.json`. A program without one was never finished. */
+export interface Manifest extends FileStamp {
+  version: string
+  /** Hexadecimal, of the whole file. */
+  sha256: string
+  /** The Go that built it, as `go1.26.8`. */
+  go: string
+}
+
+export interface CachedTool {
+  path: string
+  manifest: Manifest
+}
+
+/**
+ * The built program of that name, or undefined when there is none or when it is not the file that was built.
+ * A file with the size and time of the manifest is believed; with another time it is read whole; `verify` always reads it.
+ */
+export async function cachedTool(
+  name: ToolName,
+  folder: string,
+  { verify = false }: { verify?: boolean } = {},
+): Promise<CachedTool | undefined> {
+  const path = join(folder, name)
+  const manifest = await readManifest(path)
+  if (manifest === undefined) return undefined
+  const stamp = await stampOf(path).catch(() => undefined)
+  if (stamp === undefined || stamp.size !== manifest.size) return undefined
+  if ((verify || stamp.modified !== manifest.modified) && (await sha256Of(path)) !== manifest.sha256) return undefined
+  return { path, manifest }
+}
+
+async function readManifest(path: string): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse(await readFile(`${path}.json`, 'utf8')) as Manifest
+  } catch {
+    return undefined
+  }
+}
+
+/** Moves a finished program into the cache; its manifest comes last, so that a crash in between leaves nothing that is believed. */
+export async function keep(
+  name: ToolName,
+  built: string,
+  folder: string,
+  facts: Pick<Manifest, 'version' | 'go'>,
+): Promise<CachedTool> {
+  const path = join(folder, name)
+  const manifest: Manifest = { ...facts, ...(await stampOf(built)), sha256: await sha256Of(built) }
+  await rename(built, path)
+  await writeWhole(`${path}.json`, `${JSON.stringify(manifest, null, 2)}\n`)
+  return { path, manifest }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
+  return hash.digest('hex')
+}

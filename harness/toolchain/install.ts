@@ -1,0 +1,217 @@
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { HoldfastError } from '../errors.ts'
+import { settings as readSettings, userEnvironment } from '../settings.ts'
+import { cachedTool, keep } from './cache.ts'
+import { findGo } from './installed.ts'
+import { lockFolder } from './lock.ts'
+import { type ResolvedTool, type ResolveOptions, resolveTool, ToolMissing } from './resolve.ts'
+import { ask } from './run.ts'
+import { BUILD_FLAGS, cacheFolder, pinnedVersion, readSource, requiredGo, type Source } from './source.ts'
+import { TOOLS, type ToolName } from './tools.ts'
+
+const tellEveryMs = 5_000
+
+export interface InstallOptions extends ResolveOptions {
+  /** One line for people, whenever there is something to tell, and every five seconds while Go works. */
+  onProgress?: (line: string) => void
+  signal?: AbortSignal
+}
+
+export class GoMissing extends HoldfastError {
+  constructor(names: readonly ToolName[], wanted: string) {
+    const variables = names.map((name) => TOOLS[name].variable).join(', ')
+    const packages = names.map((name) => `nixpkgs#${TOOLS[name].nixPackage}`).join(' ')
+    super(
+      'HOLDFAST_GO_MISSING',
+      `${names.join(', ')} cannot be built: no Go on PATH. Install Go ${wanted} or newer (https://go.dev/doc/install, or ` +
+        `nix shell nixpkgs#go), and type the command again; or bring the programs yourself: nix shell ${packages}, or set ${variables}`,
+    )
+  }
+}
+
+export class ToolBuildFailed extends HoldfastError {
+  /** The last lines that Go wrote. */
+  readonly logTail: readonly string[]
+
+  constructor(names: readonly ToolName[], reason: string, logTail: readonly string[], options?: ErrorOptions) {
+    const said = logTail.map((line) => `\n    ${line}`).join('')
+    super(
+      'HOLDFAST_TOOL_BUILD_FAILED',
+      `${names.join(', ')} could not be built: ${reason}${wayOut(logTail)}${said}`,
+      options,
+    )
+    this.logTail = logTail
+  }
+}
+
+function wayOut(log: readonly string[]): string {
+  const text = log.join('\n')
+  if (/no space left on device/i.test(text))
+    return '. Free some disk space (the build needs about 2 GB), and type the command again'
+  if (/go\.mod requires go >=/.test(text)) return '. Install a newer Go, and type the command again'
+  if (/dial tcp|i\/o timeout|module lookup disabled|no such host|connection refused|\b(?:502|503|504)\b/i.test(text)) {
+    return '. The download failed: check the network and `go env GOPROXY`, and type the command again'
+  }
+  return '. Nothing was kept; type the command again when the cause is gone'
+}
+
+/**
+ * Finds programs, and builds those that are missing, all in one go. This is what a launch calls before it starts nodes.
+ *
+ * @throws {GoMissing} {@link ToolBuildFailed} what is missing cannot be built here.
+ */
+export async function ensureTools(
+  names: readonly ToolName[],
+  options: InstallOptions = {},
+): Promise<Map<ToolName, ResolvedTool>> {
+  const found = new Map<ToolName, ResolvedTool>()
+  const missing: ToolName[] = []
+  await Promise.all(
+    [...new Set(names)].map(async (name) => {
+      try {
+        found.set(name, await resolveTool(name, options))
+      } catch (failure) {
+        if (!(failure instanceof ToolMissing)) throw failure
+        missing.push(name)
+      }
+    }),
+  )
+  for (const tool of await installTools(missing.sort(), options)) found.set(tool.name, tool)
+  return found
+}
+
+/**
+ * Builds programs into the cache; those that are there, intact and built by this Go are left alone. Two runs at once do the work once:
+ * the second waits. A program is built aside and moved into place whole, so nothing that fails leaves half a cache.
+ */
+export async function installTools(names: readonly ToolName[], options: InstallOptions = {}): Promise<ResolvedTool[]> {
+  if (names.length === 0) return []
+  const settings = options.settings ?? readSettings()
+  const source = options.source ?? (await readSource())
+  const go = await findGo(settings)
+  if (go === undefined) throw new GoMissing(names, requiredGo(source))
+
+  const { onProgress = () => undefined, signal } = options
+  const folder = cacheFolder(source, settings)
+  using _lock = await lock(folder, names, onProgress, signal)
+  await removeLeftovers(folder)
+  const work = await mkdtemp(join(folder, building))
+  try {
+    const builder: Builder = { go, work, source, onProgress, signal, goVersion: '' }
+    await writeFile(join(work, 'go.mod'), source.goMod)
+    await writeFile(join(work, 'go.sum'), source.goSum)
+    builder.goVersion = await goVersion(builder, names)
+    const missing = await missingFrom(folder, names, builder.goVersion)
+    if (missing.length > 0) await build(builder, missing)
+    for (const name of missing) {
+      const version = pinnedVersion(name, source)
+      await keep(name, join(work, 'bin', name), folder, { version, go: builder.goVersion })
+    }
+    if (missing.length > 0) onProgress(`built ${missing.join(', ')} into ${folder}`)
+  } catch (failure) {
+    if (failure instanceof HoldfastError || signal?.aborted) throw failure
+    throw new ToolBuildFailed(names, `the cache ${folder} cannot be written`, [], { cause: failure })
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+  return names.map((name) => ({
+    name,
+    path: join(folder, name),
+    version: pinnedVersion(name, source),
+    source: 'cache',
+  }))
+}
+
+interface Builder {
+  go: string
+  goVersion: string
+  work: string
+  source: Source
+  onProgress: (line: string) => void
+  signal?: AbortSignal
+}
+
+const building = 'building-'
+
+async function lock(folder: string, names: readonly ToolName[], tell: (line: string) => void, signal?: AbortSignal) {
+  try {
+    const onWait = (pid?: string) =>
+      tell(`another run builds programs already${pid === undefined ? '' : ` (process ${pid})`}: waiting for it`)
+    return await lockFolder(folder, { signal, onWait })
+  } catch (failure) {
+    if (signal?.aborted) throw failure
+    throw new ToolBuildFailed(names, `the cache ${folder} cannot be locked`, [], { cause: failure })
+  }
+}
+
+/** Folders of builds whose process was killed. Only the holder of the lock comes here. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const entry of await readdir(folder)) {
+    if (entry.startsWith(building)) await rm(join(folder, entry), { recursive: true, force: true })
+  }
+}
+
+async function missingFrom(folder: string, names: readonly ToolName[], go: string): Promise<ToolName[]> {
+  const cached = await Promise.all(names.map((name) => cachedTool(name, folder, { verify: true })))
+  return names.filter((_, index) => cached[index]?.manifest.go !== go)
+}
+
+/** Asked inside the work folder: an older Go fetches the one that `go.mod` demands there, or says that it may not. */
+async function goVersion({ go, work }: Builder, names: readonly ToolName[]): Promise<string> {
+  const { code, stdout, stderr } = await ask(go, ['env', 'GOVERSION'], { cwd: work, timeoutMs: 300_000 })
+  if (code !== 0) throw new ToolBuildFailed(names, `${go} does not work`, stderr.trim().split('\n').slice(-5))
+  return stdout.trim()
+}
+
+async function build(builder: Builder, names: readonly ToolName[]): Promise<void> {
+  const { work, onProgress, goVersion } = builder
+  const bin = join(work, 'bin')
+  await mkdir(bin)
+  onProgress(`building ${names.join(', ')} with ${goVersion}: once, a minute or more`)
+  await runGo(builder, names, ['build', ...BUILD_FLAGS, '-v', '-o', bin, ...names.map((name) => TOOLS[name].package)])
+  for (const name of names) {
+    // A file that was cut short does not start.
+    const { code, stderr } = await ask(join(bin, name), TOOLS[name].versionArgs)
+    if (code !== 0)
+      throw new ToolBuildFailed([name], 'the built program does not start', stderr.trim().split('\n').slice(-5))
+  }
+}
+
+/** With `-v`, Go writes one line for each module that it downloads and each package that it compiles. */
+function runGo({ go, work, onProgress, signal }: Builder, names: readonly ToolName[], args: string[]): Promise<void> {
+  const environment = userEnvironment({ CGO_ENABLED: '0', GOWORK: 'off', GOOS: '', GOARCH: '', GO111MODULE: 'on' })
+  return new Promise((resolve, reject) => {
+    const child = spawn(go, args, {
+      cwd: work,
+      env: environment,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      signal,
+      killSignal: 'SIGINT', // Go ends its compilers on it.
+    })
+    const began = Date.now()
+    const tail: string[] = []
+    let downloaded = 0
+    let compiled = 0
+    createInterface(child.stderr).on('line', (line) => {
+      if (line.startsWith('go: downloading ')) downloaded++
+      else if (/^[\w.-]+(\/[^\s:]+)*$/.test(line)) compiled++
+      else if (tail.push(line) > 10) tail.shift()
+    })
+    const tell = setInterval(() => {
+      const seconds = Math.round((Date.now() - began) / 1000)
+      onProgress(`${seconds} s: ${downloaded} modules downloaded, ${compiled} packages compiled`)
+    }, tellEveryMs)
+    child.once('error', (cause) => {
+      clearInterval(tell)
+      reject(signal?.aborted ? cause : new ToolBuildFailed(names, `${go} cannot be started`, [], { cause }))
+    })
+    child.once('close', (code, by) => {
+      clearInterval(tell)
+      if (code === 0) resolve()
+      else reject(new ToolBuildFailed(names, `go ended with ${by ?? `exit code ${code}`}`, tail))
+    })
+  })
+}

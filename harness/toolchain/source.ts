@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HoldfastError } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import { TOOLS, type ToolName } from './tools.ts'
+
+/** How programs are built: no paths of this machine inside, no symbols, no C compiler needed. */
+export const BUILD_FLAGS = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags=-s -w'] as const
+
+/** What all programs are built from: the text of `go.mod` and `go.sum`. */
+export interface Source {
+  readonly goMod: string
+  readonly goSum: string
+}
+
+export class ToolchainSourceBroken extends HoldfastError {
+  constructor(what: string, options?: ErrorOptions) {
+    super('HOLDFAST_TOOLCHAIN_SOURCE_BROKEN', `${what}; install Holdfast again`, options)
+  }
+}
+
+export async function readSource(folder: string = import.meta.dirname): Promise<Source> {
+  try {
+    const [goMod, goSum] = await Promise.all([
+      readFile(join(folder, 'go.mod'), 'utf8'),
+      readFile(join(folder, 'go.sum'), 'utf8'),
+    ])
+    return { goMod, goSum }
+  } catch (cause) {
+    throw new ToolchainSourceBroken(`the sources of the toolchain cannot be read in ${folder}`, { cause })
+  }
+}
+
+/** The version that `go.mod` pins, without its `v`. */
+export function pinnedVersion(name: ToolName, { goMod }: Source): string {
+  const { module } = TOOLS[name]
+  for (const line of goMod.split('\n')) {
+    const [path, version] = line.trim().split(/\s+/)
+    if (path === module && version?.startsWith('v')) return version.slice(1)
+  }
+  throw new ToolchainSourceBroken(`the toolchain's go.mod pins no version of ${module}`)
+}
+
+/** The oldest Go that can build the programs, as `go.mod` states it. */
+export function requiredGo({ goMod }: Source): string {
+  return /^go (\S+)$/m.exec(goMod)?.[1] ?? '0'
+}
+
+/**
+ * Folder of the programs that are built from this source, for this platform, with these flags.
+ *
+ * The installed Go is not part of the name: asking for its version costs a process at every start, and a machine whose
+ * programs are built needs no Go any more. `go.mod` demands the oldest Go that may build them, each program's manifest
+ * records the one that did, and `doctor --install` builds again what another Go built.
+ */
+export function cacheFolder({ goMod, goSum }: Source, { cacheDir }: Pick<Settings, 'cacheDir'>): string {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([goMod, goSum, process.platform, process.arch, BUILD_FLAGS]))
+  return join(cacheDir, 'toolchain', hash.digest('hex').slice(0, 24))
+}
