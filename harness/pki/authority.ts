@@ -1,0 +1,164 @@
+// The x509 package does not load without this polyfill, so it comes first.
+import 'reflect-metadata'
+import { createPrivateKey, webcrypto } from 'node:crypto'
+import * as x509 from '@peculiar/x509'
+import type { Identity } from './certificate.ts'
+
+/** Something that can sign certificates. `anchorPem` is what a verifier would have to trust. */
+export interface SigningAuthority {
+  readonly anchorPem: string
+  /** Certificates that a leaf of this authority sends along, PEM, leaf first; empty below a root. */
+  readonly intermediatesPem: string
+  readonly certificate: x509.X509Certificate
+  readonly key: webcrypto.CryptoKey
+}
+
+export type KeyUsage = 'clientAuth' | 'serverAuth' | 'codeSigning'
+
+export interface LeafOptions {
+  authority: SigningAuthority
+  /** The CommonName. */
+  subject: string
+  /** DNS SANs; empty: no SAN extension at all. */
+  sans: readonly string[]
+  notBefore?: Date
+  notAfter?: Date
+  /** Extended key usages; empty: no such extension. Default: client and server. */
+  eku?: readonly KeyUsage[]
+  /** An RSA key of 1024 bits instead of P-256. */
+  weakKey?: boolean
+  /** Further extensions, as they shall stand in the certificate. */
+  extensions?: readonly { oid: string; critical: boolean; der: Uint8Array }[]
+}
+
+export type Leaf = Identity & { readonly authority: SigningAuthority }
+
+const p256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const rsa1024 = {
+  name: 'RSASSA-PKCS1-v1_5',
+  hash: 'SHA-256',
+  modulusLength: 1024,
+  publicExponent: new Uint8Array([1, 0, 1]),
+}
+const usageOids: Record<KeyUsage, string> = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  codeSigning: '1.3.6.1.5.5.7.3.3',
+}
+const minuteMs = 60_000
+
+/** A new root that nobody trusts: what an attacker has. */
+export async function rogueAuthority(name = 'Rogue Root'): Promise<SigningAuthority> {
+  const keys = await newKeys(false)
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: [{ CN: [name] }],
+    keys,
+    notBefore: new Date(Date.now() - minuteMs),
+    notAfter: new Date(Date.now() + 60 * minuteMs),
+    signingAlgorithm: p256,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  })
+  return { anchorPem: pemOf(certificate), intermediatesPem: '', certificate, key: keys.privateKey }
+}
+
+/**
+ * An authority whose P-256 key the scenario holds, a real CA's intermediate, say: makes certificates that are trusted
+ * but spoiled in one named way, which no CA would sign.
+ */
+export async function authorityFrom(options: {
+  certPem: string
+  keyPem: string
+  anchorPem: string
+  passphrase?: string
+}): Promise<SigningAuthority> {
+  const certificate = new x509.X509Certificate(options.certPem)
+  const key = createPrivateKey({ key: options.keyPem, passphrase: options.passphrase })
+  return {
+    anchorPem: options.anchorPem,
+    intermediatesPem: options.certPem.trim() === options.anchorPem.trim() ? '' : pemOf(certificate),
+    certificate,
+    key: key.toCryptoKey(p256, false, ['sign']) as webcrypto.CryptoKey,
+  }
+}
+
+/** A leaf with a key of its own, followed by what its authority sends along. */
+export async function issueLeaf(options: LeafOptions): Promise<Leaf> {
+  const { authority, weakKey = false } = options
+  const keys = await newKeys(weakKey)
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: [{ CN: [options.subject] }],
+    issuer: authority.certificate.subjectName,
+    notBefore: options.notBefore ?? new Date(Date.now() - minuteMs),
+    notAfter: options.notAfter ?? new Date(Date.now() + 10 * minuteMs),
+    publicKey: keys.publicKey,
+    signingKey: authority.key,
+    signingAlgorithm: p256,
+    extensions: await leafExtensions(options, keys.publicKey),
+  })
+  const pem = pemOf(certificate)
+  return { certPem: pem + authority.intermediatesPem, keyPem: await privatePem(keys.privateKey), authority }
+}
+
+/** The leaf taken for an authority: its certificate says CA:FALSE, so whatever it signs must be refused. */
+export async function authorityOfLeaf(leaf: Leaf): Promise<SigningAuthority> {
+  return authorityFrom({ ...leaf, anchorPem: leaf.authority.anchorPem }).then((authority) => ({
+    ...authority,
+    intermediatesPem: leaf.certPem,
+  }))
+}
+
+/** A certificate that vouches for itself. */
+export async function issueSelfSigned(subject: string, sans: readonly string[]): Promise<Identity> {
+  const keys = await newKeys(false)
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: [{ CN: [subject] }],
+    keys,
+    notBefore: new Date(Date.now() - minuteMs),
+    notAfter: new Date(Date.now() + 10 * minuteMs),
+    signingAlgorithm: p256,
+    extensions: [
+      ...namesOf(sans),
+      new x509.ExtendedKeyUsageExtension([usageOids.serverAuth, usageOids.clientAuth]),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    ],
+  })
+  return { certPem: pemOf(certificate), keyPem: await privatePem(keys.privateKey) }
+}
+
+async function leafExtensions(options: LeafOptions, publicKey: webcrypto.CryptoKey): Promise<x509.Extension[]> {
+  const eku = options.eku ?? ['serverAuth', 'clientAuth']
+  return [
+    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+    await x509.AuthorityKeyIdentifierExtension.create(options.authority.certificate.publicKey),
+    ...(eku.length > 0 ? [new x509.ExtendedKeyUsageExtension(eku.map((usage) => usageOids[usage]))] : []),
+    ...namesOf(options.sans),
+    ...(options.extensions ?? []).map(
+      ({ oid, critical, der }) => new x509.Extension(oid, critical, new Uint8Array(der)),
+    ),
+  ]
+}
+
+function namesOf(sans: readonly string[]): x509.Extension[] {
+  if (sans.length === 0) return []
+  return [new x509.SubjectAlternativeNameExtension(sans.map((value) => ({ type: 'dns' as const, value })))]
+}
+
+async function newKeys(weak: boolean): Promise<webcrypto.CryptoKeyPair> {
+  const algorithm = weak ? rsa1024 : p256
+  return (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+}
+
+async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
+  return `${x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`
+}
+
+// The package writes PEM without a final newline, and two such texts one after the other are not a chain.
+function pemOf(certificate: x509.X509Certificate): string {
+  return `${certificate.toString('pem')}\n`
+}

@@ -1,0 +1,22 @@
+import { Buffer } from 'node:buffer'
+import { expect, test } from 'vitest'
+import { chainOf, thumbprintS256 } from './certificate.ts'
+
+// RFC 8705, appendix A.
+const base64 =
+  'MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwE' +
+  'bXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGG' +
+  'WvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUa' +
+  'KlLR50Q2DmFfQj1L+SY='
+const thumbprint = 'A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0'
+const pem = `-----BEGIN CERTIFICATE-----\n${base64.match(/.{1,64}/g)!.join('\n')}\n-----END CERTIFICATE-----\n`
+
+test('the thumbprint of the certificate of RFC 8705 appendix A is the published one, from PEM and from DER', () => {
+  expect(thumbprintS256(pem)).toBe(thumbprint)
+  expect(thumbprintS256(Buffer.from(base64, 'base64'))).toBe(thumbprint)
+})
+
+test('of a chain the thumbprint is that of the leaf', () => {
+  expect(chainOf(pem + pem)).toHaveLength(2)
+  expect(thumbprintS256(pem + pem)).toBe(thumbprint)
+})

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto'
+import { CompactSign, importJWK, type JWK } from 'jose'
+import { HoldfastError } from '../errors.ts'
+import { type Claims, inspectToken } from './inspect.ts'
+
+/** A compact JWT could not be read, so that nothing can be made out of it. */
+export class TokenNotReadable extends HoldfastError {
+  constructor(what: string) {
+    super('HOLDFAST_TOKEN_NOT_READABLE', `${what}: the text is no compact JWT; start from a token that was minted`)
+  }
+}
+
+/** A change of claims in one named way. It may look at what the token was bound to. */
+export type ClaimsMutation = (claims: Claims) => Claims
+
+/** Signs claims exactly as they are, with a private JWK; nothing is added, defaulted or checked. */
+export async function signToken(options: {
+  key: JWK
+  header: Record<string, unknown>
+  claims: Claims
+}): Promise<string> {
+  const alg = String(options.header.alg ?? options.key.alg ?? 'ES256')
+  const key = await importJWK(options.key, alg)
+  const payload = new TextEncoder().encode(JSON.stringify(options.claims))
+  return new CompactSign(payload).setProtectedHeader({ ...options.header, alg }).sign(key)
+}
+
+/**
+ * The token once more, with changed claims and validly signed by `key`, under a `jti` of its own.
+ * The header stays as it was, unless `header` says otherwise.
+ */
+export async function mutateClaims(
+  token: string,
+  key: JWK,
+  mutation: ClaimsMutation,
+  header: Record<string, unknown> = {},
+): Promise<string> {
+  const inspected = inspectToken(token)
+  if (inspected === undefined) throw new TokenNotReadable('mutateClaims')
+  const claims = mutation({ ...inspected.claims, jti: randomUUID() })
+  return signToken({ key, header: { ...inspected.header, ...header }, claims })
+}
+
+/** The token with one bit of its signature turned: same length, same form, wrong. */
+export function tamperSignature(token: string): string {
+  const parts = token.split('.')
+  const [header, payload, signature] = parts
+  if (parts.length !== 3 || !signature) throw new TokenNotReadable('tamperSignature')
+  const bytes = Buffer.from(signature, 'base64url')
+  // A bit in the middle: the last character of base64url has bits that decoders ignore.
+  bytes[bytes.length >> 1]! ^= 1
+  return `${header}.${payload}.${bytes.toString('base64url')}`
+}
