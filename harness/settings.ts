@@ -32,6 +32,17 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     meaning: `Path of ${name} (${TOOLS[name].summary}), used whatever its version.`,
   })),
   { variable: 'HOLDFAST_GO', default: 'go on PATH', meaning: 'Path of the Go that builds missing programs.' },
+  {
+    variable: 'HOLDFAST_SET',
+    default: 'not set: the topology’s own defaults',
+    meaning: 'Parameters for every topology that scenarios launch, as one JSON object: `{"nodes":"4"}`.',
+  },
+  { variable: 'HOLDFAST_KEEP', default: 'not set', meaning: 'Any text: a site whose scenario failed is left running.' },
+  {
+    variable: 'HOLDFAST_EVIDENCE',
+    default: '.holdfast/runs below the working directory',
+    meaning: 'The folder in which every run keeps a folder of evidence.',
+  },
   { variable: 'HOLDFAST_DEBUG', default: 'not set', meaning: 'Any text prints stack traces of failures.' },
   { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
   { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
@@ -54,6 +65,11 @@ export interface Settings {
   /** Folders of PATH, in order, absolute. */
   readonly path: readonly string[]
   readonly debug: boolean
+  /** Parameters for every topology that scenarios launch. */
+  readonly parameters: Readonly<Record<string, string>>
+  readonly keep: boolean
+  /** Absolute; the folder that holds one folder for each run. */
+  readonly evidence: string
   readonly noColor: boolean
   readonly ci: boolean
 }
@@ -78,6 +94,9 @@ export function settings(environment: Environment = process.env): Settings {
       .filter(Boolean)
       .map((folder) => resolve(folder)),
     debug: variable('HOLDFAST_DEBUG') !== undefined,
+    parameters: JSON.parse(variable('HOLDFAST_SET') ?? '{}') as Record<string, string>,
+    keep: variable('HOLDFAST_KEEP') !== undefined,
+    evidence: path('HOLDFAST_EVIDENCE') ?? resolve('.holdfast', 'runs'),
     noColor: variable('NO_COLOR') !== undefined,
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
   }

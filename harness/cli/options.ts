@@ -1,11 +1,13 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { BackendName } from '../backends/backend.ts'
+import { HoldfastError } from '../errors.ts'
+import { settings } from '../settings.ts'
 
-const backends: readonly BackendName[] = ['process', 'netns', 'container', 'swarm', 'vm']
+export const backendNames: readonly BackendName[] = ['process', 'netns', 'container', 'swarm', 'vm']
 
 export interface CommonOptions {
   json?: boolean
-  backend: BackendName
+  backend?: BackendName
   set: Record<string, string>
   keep?: boolean
 }
@@ -15,7 +17,7 @@ export function jsonOption(what = 'print the result as one JSON value'): Option 
 }
 
 export function backendOption(): Option {
-  return new Option('--backend <name>', 'where nodes run').choices(backends).default('process')
+  return new Option('--backend <name>', 'where nodes run (default: "process")').choices(backendNames)
 }
 
 export function keepOption(what: string): Option {
@@ -35,4 +37,21 @@ function collectParameter(text: string, previous: Record<string, string>): Recor
   const [, key = '', value = ''] = split
   if (Object.hasOwn(previous, key)) throw new InvalidArgumentError(`"${key}" is set twice.`)
   return { ...previous, [key]: value }
+}
+
+/** The backend that the command line names, or else the setting. */
+export function chosenBackend(options: { backend?: BackendName }): BackendName {
+  const name = options.backend ?? settings().backend
+  const known = backendNames.find((candidate) => candidate === name)
+  if (known === undefined) throw new UnknownBackend(name)
+  return known
+}
+
+class UnknownBackend extends HoldfastError {
+  constructor(name: string) {
+    super(
+      'HOLDFAST_UNKNOWN_BACKEND',
+      `HOLDFAST_BACKEND names the backend "${name}"; write one of ${backendNames.join(', ')}`,
+    )
+  }
 }

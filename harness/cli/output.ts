@@ -36,7 +36,14 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header.map((cell) => cell.toUpperCase()), ...rows]
   const widths = header.map((_, column) => Math.max(...all.map((row) => seenWidth(row[column] ?? ''))))
-  return all.map((row) => row.map((cell, column) => padSeen(cell, widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => padSeen(cell, widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 function padSeen(cell: string, width: number): string {

@@ -1,0 +1,178 @@
+import { join } from 'node:path'
+import { fill as fillTemplate } from '../agent/template.ts'
+import type { Site, SiteNode } from '../backends/backend.ts'
+import type { ServiceKind } from '../topology/kind.ts'
+import type { Plan, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import { curlCommand } from './curl.ts'
+import { paint, seconds } from './output.ts'
+
+/** What `up` tells about a site that is ready: this is also its JSON. */
+export interface SiteDescription {
+  run: string
+  topology: string
+  backend: string
+  /** The process that holds the site; it ends with it. */
+  pid: number
+  evidence: string
+  nodes: NodeDescription[]
+}
+
+export interface NodeDescription {
+  name: string
+  host: string
+  domain: string
+  address: string
+  dir: string
+  /** How long its units took until ready, in ms, beginning when what they wait for was ready. */
+  units: { name: string; kind: string; summary: string; ms?: number; logs?: string; decisions?: string }[]
+  listeners: { unit: string; name: string; port: number; protocol: string; clientCertificate: string }[]
+  /** Commands to paste into a shell. */
+  calls: { summary: string; command: string }[]
+}
+
+/** The actions of each service kind, by kind: what can be called. */
+export type Kinds = Readonly<Record<string, Pick<ServiceKind, 'actions'>>>
+
+export function describeSite(site: Site, kinds: Kinds): SiteDescription {
+  return {
+    run: site.run,
+    topology: site.plan.topology,
+    backend: site.backend,
+    pid: process.pid,
+    evidence: site.evidence,
+    nodes: Object.keys(site.plan.nodes).map((name) => describeNode(site, site.node(name), kinds)),
+  }
+}
+
+function describeNode(site: Site, node: SiteNode, kinds: Kinds): NodeDescription {
+  const planned = site.plan.nodes[node.name]!
+  const services = planned.units.filter((unit) => unit.service !== undefined)
+  return {
+    name: node.name,
+    host: node.host,
+    domain: planned.domain,
+    address: node.address,
+    dir: node.dir,
+    units: planned.units.map((unit) => ({
+      name: unit.name,
+      kind: unit.kind,
+      summary: unit.summary,
+      ms: site.timings.get(`${node.name}/${unit.name}`),
+      logs: unit.service && join(site.evidence, 'logs', node.name, `${unit.name}.log`),
+      decisions: unit.service?.decisionLog && fill(site, node.name, unit.service.decisionLog, unit.name),
+    })),
+    listeners: services.flatMap((unit) =>
+      unit.service!.listeners.map((listener) => ({ unit: unit.name, ...listener })),
+    ),
+    calls: [
+      ...services.flatMap((unit) => readinessCall(site, node, unit)),
+      ...acceptedCalls(site, node, services, kinds),
+    ],
+  }
+}
+
+function readinessCall(site: Site, node: SiteNode, unit: PlanUnit): NodeDescription['calls'] {
+  const ready = unit.service!.ready
+  if (!('http' in ready) || ready.http.tls === undefined) return []
+  const command = curlCommand({
+    url: fill(site, node.name, ready.http.url, unit.name),
+    address: node.address,
+    ...tlsFiles(site, node.name, ready.http.tls, unit.name),
+  })
+  return [{ summary: `is ${unit.name} ready`, command }]
+}
+
+/** One command for each credential that the topology says is accepted here, made as its holder would. */
+function acceptedCalls(site: Site, node: SiteNode, services: PlanUnit[], kinds: Kinds): NodeDescription['calls'] {
+  return site.plan.accepts
+    .filter((accept) => accept.target === node.name)
+    .flatMap((accept) => {
+      const credential = site.plan.credentials[accept.credential]
+      const unit = services.find((candidate) => kinds[candidate.kind]?.actions?.[accept.action] !== undefined)
+      const action = unit && kinds[unit.kind]?.actions?.[accept.action]
+      const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
+      // A WebSocket opened by hand would take the place of the peer's own session.
+      if (!credential || !action || !listener || !('http' in action.request)) return []
+      const { method, path, json } = action.request.http
+      const command = curlCommand({
+        url: `https://${node.host}:${listener.port}${path}`,
+        address: node.address,
+        method,
+        json,
+        ...identity(site, credential, site.plan.nodes[node.name]!.domain),
+      })
+      return [{ summary: `${accept.action} as ${credential.holder}, with ${credential.name}`, command }]
+    })
+}
+
+/** What the holder of a credential presents: its certificate, the token if it is one, and the anchor of whom it calls. */
+function identity(site: Site, credential: PlanCredential, targetDomain: string) {
+  const holder = credential.holder
+  const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo ?? '']
+  const folder = certificate && fill(site, holder, certificate.path)
+  return {
+    ca: anchorPath(site, holder, targetDomain),
+    certificate: folder ? { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } : undefined,
+    tokenFile: credential.kind === 'bound-token' ? fill(site, holder, credential.path) : undefined,
+  }
+}
+
+/** Where a node keeps the root of a trust domain. */
+function anchorPath(site: Site, node: string, domain: string): string {
+  return fill(site, node, anchorTemplate(site.plan, node, domain), `anchor-${domain}`)
+}
+
+function anchorTemplate(plan: Plan, node: string, domain: string): string {
+  const anchor = plan.nodes[node]!.units.find((unit) => unit.name === `anchor-${domain}`)
+  const received = anchor?.steps.find((step) => 'receive' in step)
+  return received?.receive.to.path ?? `@{dir}/anchors/${domain}.pem`
+}
+
+function tlsFiles(site: Site, node: string, files: TlsFiles, unit: string) {
+  return {
+    ca: fill(site, node, files.ca, unit),
+    certificate:
+      files.cert && files.key
+        ? { cert: fill(site, node, files.cert, unit), key: fill(site, node, files.key, unit) }
+        : undefined,
+  }
+}
+
+function fill(site: Site, node: string, template: string, unit = ''): string {
+  const { dir, address } = site.node(node)
+  const addresses = Object.fromEntries([...site.nodes].map(([name, other]) => [name, other.address]))
+  return fillTemplate(template, { dir, unitDir: join(dir, 'units', unit), address, addresses }, `${node}/${unit}`)
+}
+
+/** The same for people. */
+export function renderSite(description: SiteDescription): string {
+  const nodes = description.nodes.map(renderNode).join('\n\n')
+  return [
+    nodes,
+    '',
+    `run ${paint('bold', description.run)}   evidence  ${description.evidence}`,
+    `end it with  holdfast down ${description.run}   or Ctrl-C where it runs`,
+  ].join('\n')
+}
+
+function renderNode(node: NodeDescription): string {
+  const lines = [`${paint('bold', node.name)}  ${node.host}  ${node.address}  (${node.domain})`]
+  for (const listener of node.listeners) {
+    const certificate = {
+      none: 'no client certificate',
+      requested: 'client certificate asked for',
+      required: 'client certificate required',
+    }
+    lines.push(
+      `  ${listener.protocol}://${node.host}:${listener.port}  ${listener.name} of ${listener.unit}, ` +
+        `${certificate[listener.clientCertificate as keyof typeof certificate]}`,
+    )
+  }
+  for (const call of node.calls) lines.push(`  ${paint('dim', `# ${call.summary}`)}`, `  ${call.command}`)
+  for (const unit of node.units.filter((candidate) => candidate.logs)) {
+    lines.push(`  ${unit.name}: ready after ${seconds(unit.ms ?? 0)}, logs ${unit.logs}`)
+    if (unit.decisions) lines.push(`  ${unit.name}: decisions ${unit.decisions}`)
+  }
+  lines.push(`  directory ${node.dir}`)
+  return lines.join('\n')
+}

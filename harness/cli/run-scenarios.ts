@@ -1,0 +1,238 @@
+import { readFile } from 'node:fs/promises'
+import { basename, dirname, relative } from 'node:path'
+import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
+import type { BackendName } from '../backends/backend.ts'
+import { HoldfastError } from '../errors.ts'
+import { settings } from '../settings.ts'
+import { plural, printPhase, seconds } from './output.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface ScenarioRun {
+  filters: readonly string[]
+  backend: BackendName
+  set: Readonly<Record<string, string>>
+  keep?: boolean
+  signal: AbortSignal
+}
+
+export interface ScenarioReport extends Verdict {
+  scenarios: ScenarioResult[]
+  /** The folder that holds the evidence of every run. */
+  evidence: string
+}
+
+/** One test of a scenario file. */
+export interface ScenarioResult {
+  /** Name of the scenario's folder: its claim. */
+  scenario: string
+  name: string
+  file: string
+  state: 'passed' | 'failed' | 'did not run'
+  ms: number
+  /** How it failed, for people. */
+  failure?: string
+  reason?: string
+}
+
+/** No scenario file fits what was asked for. */
+class NoScenario extends HoldfastError {
+  constructor(filters: readonly string[], root: string) {
+    const which = filters.length > 0 ? ` matches ${filters.map((filter) => `"${filter}"`).join(' or ')}` : ''
+    super(
+      'HOLDFAST_NO_SCENARIO',
+      `no scenario below ${root}${which}; scenarios are files named *.scenario.ts, and a filter is a part of their path or the name of their topology`,
+    )
+  }
+}
+
+/** Runs scenario files of the working directory with vitest, files side by side. */
+export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
+  const root = process.cwd()
+  const results = new ResultCollector(root)
+  const vitest = await startedVitest(root, run, results)
+  const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input')
+  run.signal.addEventListener('abort', cancel)
+  try {
+    const specifications = await chosen(await vitest.globTestSpecifications(), run.filters)
+    if (specifications.length === 0) throw new NoScenario(run.filters, root)
+    printPhase('done', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
+    await vitest.runTestSpecifications(specifications, true)
+  } finally {
+    run.signal.removeEventListener('abort', cancel)
+    await vitest.close()
+  }
+  return results.report()
+}
+
+async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter): Promise<Vitest> {
+  const { createVitest } = await import('vitest/node')
+  const fromSource = import.meta.url.endsWith('.ts')
+  // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
+  const condition = fromSource ? ['holdfast-source'] : []
+  return createVitest(
+    {
+      root,
+      config: false,
+      watch: false,
+      include: ['**/*.scenario.ts'],
+      exclude: ['**/node_modules/**', '**/dist/**', '**/.holdfast/**'],
+      pool: 'forks',
+      execArgv: [...condition.map((name) => `--conditions=${name}`), '--disable-warning=ExperimentalWarning'],
+      // A site per file, files side by side: starting one may build a program first.
+      testTimeout: 60_000,
+      hookTimeout: 300_000,
+      teardownTimeout: 30_000,
+      env: environment(run),
+      reporters: [reporter],
+    },
+    {
+      resolve: { conditions: [...condition, 'module', 'node', 'development|production'] },
+      ssr: { resolve: { conditions: [...condition, 'module', 'node'], externalConditions: [...condition, 'node'] } },
+    },
+  )
+}
+
+/** How a scenario's worker learns what the command line asked for: through the settings. */
+function environment(run: ScenarioRun): Record<string, string> {
+  return {
+    HOLDFAST_BACKEND: run.backend,
+    HOLDFAST_SET: JSON.stringify({ ...settings().parameters, ...run.set }),
+    ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
+  }
+}
+
+async function chosen(all: TestSpecification[], filters: readonly string[]): Promise<TestSpecification[]> {
+  if (filters.length === 0) return all
+  const fits = await Promise.all(
+    all.map(async ({ moduleId }) => {
+      const source = await readFile(moduleId, 'utf8')
+      return filters.some(
+        (filter) => relative(process.cwd(), moduleId).includes(filter) || declaresTopology(source, filter),
+      )
+    }),
+  )
+  return all.filter((_, index) => fits[index])
+}
+
+function declaresTopology(source: string, name: string): boolean {
+  return [`'${name}'`, `"${name}"`].some((literal) => source.includes(`scenario(${literal}`))
+}
+
+/** Hears of every test as it ends; tells each file once on stderr, and keeps the rest for the end. */
+class ResultCollector implements Reporter {
+  readonly #root: string
+  readonly #results: ScenarioResult[] = []
+
+  constructor(root: string) {
+    this.#root = root
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    const tests = [...module.children.allTests()].map((test) => this.#ofTest(test, module))
+    const broken = module.errors().map((error) => this.#ofError(error, module))
+    this.#results.push(...broken, ...tests)
+    const failed = [...broken, ...tests].filter(({ state }) => state === 'failed').length
+    const skipped = tests.filter(({ state }) => state === 'did not run')
+    const mark = failed > 0 ? 'failed' : skipped.length === tests.length ? 'note' : 'done'
+    const counts = [
+      `${tests.length - skipped.length - tests.filter(({ state }) => state === 'failed').length} of ${plural(tests.length, 'test')} passed`,
+      ...(skipped.length > 0 ? [`${skipped.length} did not run`] : []),
+    ]
+    printPhase(mark, claimOf(module.moduleId), `${counts.join(', ')}  ${seconds(module.diagnostic().duration)}`)
+  }
+
+  onTestRunEnd(_modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
+    for (const error of unhandled) {
+      this.#results.push({
+        scenario: 'outside of any test',
+        name: 'unhandled error',
+        file: '',
+        state: 'failed',
+        ms: 0,
+        failure: failureText('outside of any test', 'unhandled error', [error], undefined),
+      })
+    }
+  }
+
+  report(): ScenarioReport {
+    const byOutcome = (state: ScenarioResult['state']) => this.#results.filter((result) => result.state === state)
+    const [failed, passed, didNotRun] = [byOutcome('failed'), byOutcome('passed'), byOutcome('did not run')]
+    return {
+      passed: passed.length,
+      failed: failed.length,
+      didNotRun: didNotRun.map(({ scenario, name, reason }) => ({
+        name: `${scenario}: ${name}`,
+        reason: reason ?? '',
+      })),
+      scenarios: [...failed, ...passed, ...didNotRun],
+      evidence: settings().evidence,
+    }
+  }
+
+  #ofTest(test: TestCase, module: TestModule): ScenarioResult {
+    const result = test.result()
+    const scenario = claimOf(module.moduleId)
+    const common = {
+      scenario,
+      name: test.fullName,
+      file: relative(this.#root, module.moduleId),
+      ms: Math.round(test.diagnostic()?.duration ?? 0),
+    }
+    if (result.state === 'passed') return { ...common, state: 'passed' }
+    if (result.state === 'failed') {
+      return { ...common, state: 'failed', failure: failureText(scenario, test.fullName, result.errors, scenario) }
+    }
+    const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
+    return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
+  }
+
+  /** The file itself, or what it stands on (its site), failed: its tests did not come to run. */
+  #ofError(error: SerializedError, module: TestModule): ScenarioResult {
+    const scenario = claimOf(module.moduleId)
+    return {
+      scenario,
+      name: 'the file as a whole',
+      file: relative(this.#root, module.moduleId),
+      state: 'failed',
+      ms: 0,
+      failure: failureText(scenario, 'the file as a whole', [error], scenario),
+    }
+  }
+}
+
+function claimOf(file: string): string {
+  return basename(dirname(file))
+}
+
+/** `✗ claim: test`, then each error's own text; its place in the scenario; how to run it again. */
+function failureText(scenario: string, name: string, errors: readonly SerializedError[], again?: string): string {
+  const lines = errors.flatMap((error) => [
+    ...error.message.split('\n'),
+    ...String(error.diff ?? '')
+      .split('\n')
+      .filter(Boolean),
+    ...causes(error),
+    ...placeOf(error),
+  ])
+  if (again !== undefined && !lines.some((line) => line.includes('holdfast test'))) {
+    lines.push(`again     holdfast test ${again}`)
+  }
+  return [`✗ ${scenario}: ${name}`, ...lines.map((line) => `    ${line}`.trimEnd())].join('\n')
+}
+
+function causes(error: SerializedError): string[] {
+  const lines: string[] = []
+  for (
+    let cause = error.cause as SerializedError | undefined;
+    cause;
+    cause = cause.cause as SerializedError | undefined
+  ) {
+    if (cause.message) lines.push(`  because ${cause.message}`)
+  }
+  return lines
+}
+
+function placeOf(error: SerializedError): string[] {
+  const frame = error.stacks?.find(({ file }) => file.endsWith('.scenario.ts'))
+  return frame ? [`at        ${relative(process.cwd(), frame.file)}:${frame.line}`] : []
+}

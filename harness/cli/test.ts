@@ -1,0 +1,41 @@
+import { Command } from 'commander'
+import { exitCode } from './exit-code.ts'
+import { interruptible } from './interruption.ts'
+import { backendOption, type CommonOptions, chosenBackend, jsonOption, keepOption, setOption } from './options.ts'
+import { printJson, printResult } from './output.ts'
+import { verdictLine } from './verdict.ts'
+
+export function test(): Command {
+  return new Command('test')
+    .description('Run scenarios, and end with a verdict: passed, failed, did not run and why.')
+    .argument('[filter...]', 'part of a scenario’s path, or the name of a topology; all scenarios when none is given')
+    .addOption(backendOption())
+    .addOption(setOption())
+    .addOption(keepOption('leave the site of a failed scenario running, and say how to reach it'))
+    .addOption(jsonOption('print the verdict as one JSON value'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  holdfast test                                     every *.scenario.ts below this folder
+  holdfast test separate-auth                       those of one topology
+  holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
+  holdfast test --json > verdict.json
+
+A failed scenario tells what was expected, what was received, and where its evidence lies. What this machine cannot
+run is counted apart, with the reason; it never counts as passed.`,
+    )
+    .action(async (filters: string[], options: CommonOptions) => {
+      const { runScenarios } = await import('./run-scenarios.ts')
+      const report = await interruptible((signal) =>
+        runScenarios({ filters, backend: chosenBackend(options), set: options.set, keep: options.keep, signal }),
+      )
+      if (options.json) printJson(report)
+      else {
+        for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`${failure}\n`)
+        printResult(verdictLine(report))
+      }
+      // Nothing proven is no success either.
+      if (report.failed > 0 || report.passed === 0) process.exitCode = exitCode.failed
+    })
+}

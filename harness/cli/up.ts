@@ -1,0 +1,74 @@
+import { Command, Option } from 'commander'
+import type { Site, SiteEvent } from '../backends/backend.ts'
+import type { SiteDescription } from './describe-site.ts'
+import { aborted, interruptible } from './interruption.ts'
+import { backendOption, type CommonOptions, jsonOption, keepOption, setOption } from './options.ts'
+import { printJson, printNote, printPhase, printResult } from './output.ts'
+
+export interface UpOptions extends CommonOptions {
+  detach?: boolean
+  /** Set by `--detach` on the process that it starts. */
+  background?: boolean
+}
+
+export function up(): Command {
+  return new Command('up')
+    .description('Run a topology, and print how to call each of its nodes. It runs until Ctrl-C.')
+    .argument('<topology>', 'name of a topology (see holdfast list), or the path of a .nix, .json or .ts file')
+    .addOption(backendOption())
+    .addOption(setOption())
+    .addOption(new Option('-d, --detach', 'return when it is ready, and leave it running in the background'))
+    .addOption(new Option('--background').hideHelp())
+    .addOption(keepOption('leave it running when a unit fails, and say how to reach it'))
+    .addOption(jsonOption('print the ready site as one JSON value'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  holdfast up separate-auth
+  holdfast up shared-auth --set nodes=5
+  holdfast up ./lab.json --detach --json
+  holdfast down
+
+Progress goes to stderr; when the site is ready, stdout gets for each node its address, its listeners, commands to
+paste into a shell that call it with the certificate and the token of its peers, and where its logs are.`,
+    )
+    .action(async (topology: string, options: UpOptions) => {
+      if (!options.detach) return runInForeground(topology, options)
+      const { startDetached } = await import('./detach.ts')
+      print(await interruptible((signal) => startDetached(topology, options, signal)), options)
+    })
+}
+
+async function runInForeground(topology: string, options: UpOptions): Promise<void> {
+  const { standUp } = await import('./stand-up.ts')
+  await interruptible(async (signal) => {
+    let tell: (event: SiteEvent) => void = () => {}
+    await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) })
+    const description = await describe(site)
+    if (options.background) (await import('./detach.ts')).reportReady(description)
+    else print(description, options)
+    tell = tellUnexpected
+    await aborted(signal)
+    if (!options.background) printNote('releasing …')
+  })
+}
+
+async function describe(site: Site): Promise<SiteDescription> {
+  const [{ describeSite }, { kinds }] = await Promise.all([import('./describe-site.ts'), import('../kinds/index.ts')])
+  return describeSite(site, kinds)
+}
+
+async function print(description: SiteDescription, options: UpOptions): Promise<void> {
+  if (options.json) return printJson(description)
+  const { renderSite } = await import('./describe-site.ts')
+  printResult(renderSite(description))
+}
+
+/** After it was ready, nothing should end by itself. */
+function tellUnexpected(event: SiteEvent): void {
+  if (event.event === 'unit-exited') {
+    printPhase('note', 'exited', `${event.node}/${event.unit} ended (${event.signal ?? `code ${event.code}`})`)
+  }
+  if (event.event === 'agent-gone') printPhase('failed', 'gone', `the agent of ${event.node} ended`)
+}
