@@ -122,7 +122,15 @@ export interface HttpCall {
   expect: number[]
 }
 
-export type Step = { run: Command } | { call: HttpCall } | { receive: Receive } | { enrol: Enrol }
+export type Step =
+  | { run: Command }
+  | { call: HttpCall }
+  | { receive: Receive }
+  | { enrol: Enrol }
+  /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit. */
+  | { write: PlanFile }
+  /** Lanes that run side by side; each lane in order. */
+  | { parallel: Step[][] }
 
 /**
  * Hand-over `copy` and `mint`: the receiver asks the source node's agent, which serves only what the plan declares.

@@ -1,0 +1,11 @@
+{
+  description = "Holdfast: proves which credentials are accepted, which are refused, and why";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+  outputs = { self, nixpkgs }: {
+    # These two use no nixpkgs, so they evaluate anywhere and at once.
+    lib = import ./nix/lib;
+    topologies = (import ./nix/lib).packed;
+  };
+}

@@ -1,0 +1,126 @@
+import { readFile, stat } from 'node:fs/promises'
+import { extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { HoldfastError } from '../errors.ts'
+import { isTopologyDefinition } from './define.ts'
+import { evaluateTopologyFile } from './nix.ts'
+import { packageFile } from './package-file.ts'
+import { type PackedTopology, unpack } from './packed.ts'
+import { type ParameterDeclarations, type ParameterValues, readParameters } from './parameters.ts'
+
+/** A topology that was read, and not yet checked: `compile` does that. */
+export class LoadedTopology {
+  /** The name or path that it was asked for by. */
+  readonly source: string
+  readonly value: unknown
+  readonly parameters: ParameterValues
+
+  constructor(source: string, value: unknown, parameters: ParameterValues) {
+    this.source = source
+    this.value = value
+    this.parameters = parameters
+  }
+}
+
+export interface LoadOptions {
+  /** Parameters as the command line gives them. */
+  set?: Readonly<Record<string, string>>
+  /** Folder that paths are relative to. Default: the working directory. */
+  cwd?: string
+}
+
+/** A name or path leads to no topology, or its file cannot be read. */
+export class TopologyUnreadable extends HoldfastError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('HOLDFAST_TOPOLOGY_UNREADABLE', message, options)
+  }
+}
+
+/**
+ * Reads a topology: a shipped one by its name, or a `.nix`, `.json`, `.ts`, `.mts`, `.js` or `.mjs` file by its path.
+ *
+ * @throws TopologyUnreadable, ParameterInvalid, NixMissing, NixFailed
+ */
+export async function loadTopology(source: string, options: LoadOptions = {}): Promise<LoadedTopology> {
+  const set = options.set ?? {}
+  const loader = loaders[extname(source)]
+  if (loader === undefined) return loadShipped(source, set)
+  const file = resolve(options.cwd ?? '.', source)
+  if (!(await stat(file).catch(() => undefined))?.isFile()) {
+    throw new TopologyUnreadable(
+      `there is no file ${file}; name a file that is there, or a shipped topology (holdfast list)`,
+    )
+  }
+  return loader(source, file, set)
+}
+
+/** The shipped topologies, by name. */
+export async function shippedTopologies(): Promise<Readonly<Record<string, PackedTopology>>> {
+  return JSON.parse(await readFile(await packageFile('nix/topologies/topologies.json'), 'utf8'))
+}
+
+type Set = Readonly<Record<string, string>>
+type Loader = (source: string, file: string, set: Set) => Promise<LoadedTopology>
+
+const loaders: Readonly<Record<string, Loader>> = {
+  '.nix': loadNix,
+  '.json': loadJson,
+  '.ts': loadModule,
+  '.mts': loadModule,
+  '.js': loadModule,
+  '.mjs': loadModule,
+}
+
+async function loadShipped(name: string, set: Set): Promise<LoadedTopology> {
+  const shipped = await shippedTopologies()
+  const packed = Object.hasOwn(shipped, name) ? shipped[name] : undefined
+  if (packed === undefined) {
+    const known = Object.keys(shipped).join(', ')
+    throw new TopologyUnreadable(
+      `there is no topology "${name}"; shipped ones are ${known}, and one of your own is given by the path of its .nix, .json or .ts file`,
+    )
+  }
+  const parameters = readParameters(name, packed.parameters, set)
+  return new LoadedTopology(name, unpack(packed, parameters), parameters)
+}
+
+async function loadNix(source: string, file: string, set: Set): Promise<LoadedTopology> {
+  const { value, parameters: declarations } = await evaluateTopologyFile(file, set)
+  return new LoadedTopology(source, value, readParameters(source, declarations, set))
+}
+
+async function loadJson(source: string, file: string, set: Set): Promise<LoadedTopology> {
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw new TopologyUnreadable(`${file} cannot be read; check its permissions`, { cause })
+  })
+  return new LoadedTopology(source, parseJson(file, text), readParameters(source, {}, set))
+}
+
+function parseJson(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new TopologyUnreadable(`${file} is no JSON; correct it at the place that follows`, { cause })
+  }
+}
+
+async function loadModule(source: string, file: string, set: Set): Promise<LoadedTopology> {
+  const module = (await import(pathToFileURL(file).href).catch((cause) => {
+    throw new TopologyUnreadable(`${file} cannot be loaded; run it with Node by itself to see more`, { cause })
+  })) as { default?: unknown }
+  if (module.default === undefined) {
+    throw new TopologyUnreadable(`${file} has no default export; write "export default defineTopology({ … })"`)
+  }
+  const declarations: ParameterDeclarations = isTopologyDefinition(module.default) ? module.default.parameters : {}
+  const parameters = readParameters(source, declarations, set)
+  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters)
+}
+
+function instanceOf(file: string, exported: unknown, parameters: ParameterValues): unknown {
+  if (!isTopologyDefinition(exported)) return exported
+  try {
+    return exported.instance(parameters)
+  } catch (cause) {
+    throw new TopologyUnreadable(`${file}: its function of the parameters failed`, { cause })
+  }
+}

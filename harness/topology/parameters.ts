@@ -1,0 +1,83 @@
+import { HoldfastError } from '../errors.ts'
+import { durationPattern } from './duration.ts'
+
+/** What `--set` may change. A topology is a function of these. */
+export type ParameterDeclaration = WholeNumber | Choice | DurationText
+
+interface WholeNumber {
+  summary: string
+  default: number
+  min: number
+  max: number
+}
+
+interface Choice {
+  summary: string
+  default: string
+  oneOf: readonly string[]
+}
+
+interface DurationText {
+  summary: string
+  /** `null`: what is filled in with it is left out. */
+  default: string | null
+  duration: true
+}
+
+export type ParameterDeclarations = Readonly<Record<string, ParameterDeclaration>>
+export type ParameterValue = string | number | null
+export type ParameterValues = Record<string, ParameterValue>
+
+/** Some `--set` names no parameter of the topology, or a value that it cannot take. */
+export class ParameterInvalid extends HoldfastError {
+  constructor(topology: string, mistakes: readonly string[]) {
+    super('HOLDFAST_PARAMETER_INVALID', `topology ${topology}: ${mistakes.join('; ')}`)
+  }
+}
+
+/**
+ * Every parameter with its value: given ones as they are (texts of the command line are read), the others by default.
+ *
+ * @throws ParameterInvalid with all mistakes.
+ */
+export function readParameters(
+  topology: string,
+  declarations: ParameterDeclarations,
+  given: Readonly<Record<string, string | number>>,
+): ParameterValues {
+  const values: ParameterValues = {}
+  for (const [name, declaration] of Object.entries(declarations)) values[name] = declaration.default
+  const mistakes: string[] = []
+  for (const [name, value] of Object.entries(given)) {
+    const declaration = Object.hasOwn(declarations, name) ? declarations[name] : undefined
+    const read = declaration && readValue(declaration, value)
+    if (declaration === undefined) mistakes.push(unknownParameter(name, declarations))
+    else if (read === undefined)
+      mistakes.push(`parameter ${name} must be ${expectation(declaration)}, not ${JSON.stringify(value)}`)
+    else values[name] = read
+  }
+  if (mistakes.length > 0) throw new ParameterInvalid(topology, mistakes)
+  return values
+}
+
+/** What a parameter can be, in words: `a whole number from 2 to 50`. */
+export function expectation(declaration: ParameterDeclaration): string {
+  if ('min' in declaration) return `a whole number from ${declaration.min} to ${declaration.max}`
+  if ('oneOf' in declaration) return `one of ${declaration.oneOf.join(', ')}`
+  return 'a duration such as 10m'
+}
+
+function readValue(declaration: ParameterDeclaration, value: string | number): ParameterValue | undefined {
+  const text = String(value)
+  if ('min' in declaration) {
+    const number = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN
+    return number >= declaration.min && number <= declaration.max ? number : undefined
+  }
+  const fits = 'oneOf' in declaration ? declaration.oneOf.includes(text) : durationPattern.test(text)
+  return fits ? text : undefined
+}
+
+function unknownParameter(name: string, declarations: ParameterDeclarations): string {
+  const known = Object.keys(declarations)
+  return `there is no parameter "${name}"; there are: ${known.length > 0 ? known.join(', ') : 'none'}`
+}

@@ -1,0 +1,191 @@
+# Topologies in pure Nix: no nixpkgs, and no builtin that is newer than Nix 2.8.
+#
+# A topology file is a function of `{ topology, kinds, each }` that calls `topology` with
+#   name, summary   as in the schema of the harness
+#   parameters      what `--set` may change: `{ default; summary; }` and one of
+#                     `min`, `max`   a whole number
+#                     `oneOf`        a list of texts
+#                     `duration`     true: a text such as `10m`; the default may be null
+#   value           a function of the parameters to trustDomains, nodes, credentials and accepts
+# A member that is null is left out.
+let
+  inherit (builtins)
+    all attrNames concatLists concatStringsSep elem elemAt filter genList hasAttr head isAttrs isInt isList isString
+    length listToAttrs match mapAttrs substring toJSON toString;
+
+  optional = condition: text: if condition then [ text ] else [ ];
+  concatMap = f: list: concatLists (map f list);
+  concatAttrs = f: attrs: concatMap (name: f name attrs.${name}) (attrNames attrs);
+  range = first: last: genList (i: first + i) (if last < first then 0 else last - first + 1);
+  asList = value: if isList value then value else [ value ];
+
+  withoutNulls = value:
+    if isAttrs value then mapAttrs (_: withoutNulls) (removeAttrs value (filter (n: value.${n} == null) (attrNames value)))
+    else if isList value then map withoutNulls value
+    else value;
+
+  failAll = name: mistakes: value:
+    if mistakes == [ ] then value
+    else throw "topology ${name}: ${concatStringsSep "; " mistakes}";
+
+  # ---- services
+
+  # What a unit may be. The harness has the schema of each one's settings.
+  kindNames = [ "auth-server" "orchestrator" "step-ca" ];
+  kinds = listToAttrs (map (kind: { name = kind; value = settings: { inherit kind settings; }; }) kindNames);
+
+  # The short names of a row of nodes: a … z, aa, ab, …
+  letters = "abcdefghijklmnopqrstuvwxyz";
+  letter = index:
+    (if index < 26 then "" else substring (index / 26 - 1) 1 letters) + substring (index - (index / 26) * 26) 1 letters;
+  each = count: genList letter count;
+
+  # ---- mistakes that can be seen without knowing the kinds; compiling finds the others
+
+  isName = name: match "[a-z]([a-z0-9-]{0,61}[a-z0-9])?" name != null;
+
+  unknownMembers = path: known: attrs:
+    map (n: "${path}.${n}: unknown member") (filter (n: !(elem n known)) (attrNames attrs));
+
+  undeclared = path: what: declared: names:
+    map (n: "${path}: ${what} ${toJSON n} is not declared") (filter (n: isString n && !(hasAttr n declared)) names);
+
+  hasUnit = t: reference:
+    let m = match "([^/]+)/([^/]+)" reference;
+    in m != null && hasAttr (head m) t.nodes && hasAttr (elemAt m 1) t.nodes.${head m}.units;
+
+  unitMistakes = t: node: name: unit:
+    let
+      path = "nodes.${node}.units.${name}";
+      full = reference: if match ".*/.*" reference == null then "${node}/${reference}" else reference;
+    in
+    unknownMembers path [ "kind" "after" "settings" ] unit
+    ++ optional (!(elem unit.kind kindNames)) "${path}.kind: ${toJSON unit.kind} is no service kind"
+    ++ map (r: "${path}.after: unit ${toJSON r} is not declared") (filter (r: !(hasUnit t (full r))) (unit.after or [ ]));
+
+  nodeMistakes = t: name: node:
+    unknownMembers "nodes.${name}" [ "host" "domain" "units" ] node
+    ++ optional (!(isName name)) "nodes.${name}: bad name"
+    ++ undeclared "nodes.${name}.domain" "trust domain" t.trustDomains [ node.domain ]
+    ++ optional (length (filter (n: t.nodes.${n}.host == node.host) (attrNames t.nodes)) > 1)
+      "nodes.${name}.host: ${toJSON node.host} is the host of two nodes"
+    ++ concatAttrs (unitMistakes t name) node.units;
+
+  credentialMistakes = t: name: c:
+    let path = "credentials.${name}"; in
+    optional (!(elem c.kind [ "certificate" "bound-token" ])) "${path}.kind: ${toJSON c.kind} is no kind of credential"
+    ++ undeclared "${path}.issuer" "node" t.nodes [ (head (match "([^/]*).*" c.issuer)) ]
+    ++ undeclared "${path}.holder" "node" t.nodes [ c.holder ]
+    ++ (if c ? boundTo then undeclared "${path}.boundTo" "credential" t.credentials [ c.boundTo ] else [ ]);
+
+  acceptMistakes = t: a:
+    undeclared "accepts" "node" t.nodes (asList a.target)
+    ++ undeclared "accepts" "credential" t.credentials (asList a.credential);
+
+  mistakesOf = t:
+    unknownMembers "topology" [ "name" "summary" "trustDomains" "nodes" "credentials" "accepts" ] t
+    ++ concatAttrs (name: d: undeclared "trustDomains.${name}" "node" t.nodes ([ d.ca ] ++ (if d ? issuer then [ d.issuer ] else [ ]))) t.trustDomains
+    ++ concatAttrs (nodeMistakes t) t.nodes
+    ++ concatAttrs (credentialMistakes t) t.credentials
+    ++ concatMap (acceptMistakes t) t.accepts;
+
+  check = value:
+    let t = withoutNulls value; in
+    failAll t.name (mistakesOf t) (builtins.deepSeq t t);
+
+  # ---- parameters
+
+  isDuration = value: isString value && match "[1-9][0-9]{0,8}[smhd]" value != null;
+
+  expected = p:
+    if p ? min then "a whole number from ${toString p.min} to ${toString p.max}"
+    else if p ? oneOf then "one of ${concatStringsSep ", " p.oneOf}"
+    else "a duration such as 10m";
+
+  fits = p: value:
+    if p ? min then isInt value && value >= p.min && value <= p.max
+    else if p ? oneOf then elem value p.oneOf
+    else isDuration value;
+
+  parameterMistakes = parameters: given:
+    let known = concatStringsSep ", " (attrNames parameters); in
+    concatMap
+      (name:
+        if !(hasAttr name parameters) then [ "there is no parameter ${toJSON name}; there are: ${if known == "" then "none" else known}" ]
+        else optional (!(fits parameters.${name} given.${name}))
+          "parameter ${name} must be ${expected parameters.${name}}, not ${toJSON given.${name}}")
+      (attrNames given);
+
+  # `--set` knows texts only: a whole number is read where one is asked for.
+  readTexts = parameters: texts: mapAttrs
+    (name: text:
+      if hasAttr name parameters && parameters.${name} ? min && match "[0-9]{1,9}" text != null
+      then builtins.fromJSON text else text)
+    texts;
+
+  topology = { name, summary, parameters ? { }, value }: rec {
+    inherit name summary parameters;
+    /* Checked value for some parameters; the others have their defaults. */
+    instance = given: failAll name (parameterMistakes parameters given) (unchecked given);
+    unchecked = given: check ({ inherit name summary; } // value (mapAttrs (_: p: p.default) parameters // given));
+  };
+
+  # ---- the checked-in form
+  #
+  # So that every parameter works where there is no Nix, a topology is kept in two parts. `base` is its value with the
+  # smallest count; a parameter that only fills fields stands there as `{ "$parameter": name }`. `growth.steps` hold
+  # what each further count adds: members of objects, and entries at the end of lists.
+
+  growth = path: before: after:
+    if isAttrs before && isAttrs after then
+      (if all (n: hasAttr n after) (attrNames before) then
+        let
+          added = removeAttrs after (attrNames before);
+          grown = mapAttrs (n: b: growth "${path}.${n}" b after.${n})
+            (removeAttrs before (filter (n: before.${n} == after.${n}) (attrNames before)));
+        in added // grown
+      else throw "${path}: a larger count takes a member away")
+    else if isList before && isList after then
+      (if genList (elemAt after) (length before) == before
+      then genList (i: elemAt after (length before + i)) (length after - length before)
+      else throw "${path}: a larger count changes an entry")
+    else throw "${path}: a larger count changes a value";
+
+  pack = declared:
+    let
+      inherit (declared) parameters;
+      counts = filter (n: parameters.${n} ? min) (attrNames parameters);
+      count = head counts;
+      open = mapAttrs (name: _: { "$parameter" = name; }) (removeAttrs parameters counts);
+      at = n: declared.unchecked (open // { ${count} = n; });
+      values = map at (range parameters.${count}.min parameters.${count}.max);
+    in
+    { inherit (declared) summary parameters; }
+    // (if counts == [ ] then { base = declared.unchecked open; }
+    else if length counts > 1 then throw "topology ${declared.name}: only one parameter may be a whole number"
+    else {
+      base = head values;
+      growth = {
+        parameter = count;
+        steps = genList (i: growth declared.name (elemAt values i) (elemAt values (i + 1))) (length values - 1);
+      };
+    });
+
+  load = file: let f = import file; in
+    if builtins.isFunction f then f { inherit topology kinds each; } else f;
+
+  # What the harness asks for: the value of a user's file, with parameters as JSON of texts.
+  evaluate = { file, parameters ? "{}" }:
+    let
+      declared = load (/. + file);
+      texts = builtins.fromJSON parameters;
+    in
+    if declared ? instance then {
+      inherit (declared) parameters;
+      value = declared.instance (readTexts declared.parameters texts);
+    } else {
+      parameters = { };
+      value = failAll (declared.name or file) (parameterMistakes { } texts) (check declared);
+    };
+in
+{ inherit topology kinds kindNames each check pack load evaluate; }
