@@ -206,11 +206,13 @@ function runGo({ go, work, onProgress, signal }: Builder, names: readonly ToolNa
     }, tellEveryMs)
     child.once('error', (cause) => {
       clearInterval(tell)
-      reject(signal?.aborted ? cause : new ToolBuildFailed(names, `${go} cannot be started`, [], { cause }))
+      // After an abort Go still lives for a moment, and its folder must not be removed below it: 'close' comes.
+      if (!signal?.aborted) reject(new ToolBuildFailed(names, `${go} cannot be started`, [], { cause }))
     })
     child.once('close', (code, by) => {
       clearInterval(tell)
-      if (code === 0) resolve()
+      if (signal?.aborted) reject(signal.reason)
+      else if (code === 0) resolve()
       else reject(new ToolBuildFailed(names, `go ended with ${by ?? `exit code ${code}`}`, tail))
     })
   })
