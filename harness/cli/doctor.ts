@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Finding } from '../toolchain/survey.ts'
+import type { ToolName } from '../toolchain/tools.ts'
 import { exitCode } from './exit-code.ts'
 import { jsonOption } from './options.ts'
 import { paint, plural, printJson, printPhase, printResult, table } from './output.ts'
@@ -37,7 +38,7 @@ async function install(): Promise<void> {
     import('../toolchain/tools.ts'),
     import('./interruption.ts'),
   ])
-  const wanted = []
+  const wanted: ToolName[] = []
   for (const name of TOOL_NAMES) {
     const tool = await resolveTool(name).catch(() => undefined)
     if (tool === undefined || tool.source === 'cache') wanted.push(name)

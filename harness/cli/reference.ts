@@ -1,0 +1,39 @@
+import type { Command } from 'commander'
+import { SETTING_VARIABLES } from '../settings.ts'
+import { commandNames, program } from './commands.ts'
+
+/** `docs/reference/cli.md`: the help of every command as it is printed, and every environment variable. */
+export async function cliReference(): Promise<string> {
+  const root = await program([], '')
+  const sections = commandNames
+    .filter((name) => name !== 'start')
+    .map((name) => root.commands.find((command) => command.name() === name)!)
+    .map((command) => section(`holdfast ${command.name()}`, command))
+  return [
+    '# Command line',
+    '',
+    '<!-- Made from the commands themselves; `npx vitest run checks/docs -u` makes it anew. -->',
+    '',
+    'Results go to stdout, progress to stderr. In this repository `npx holdfast` is `node harness/cli/main.ts`.',
+    '',
+    section('holdfast', root),
+    ...sections,
+    '## Environment',
+    '',
+    '| variable | default | meaning |',
+    '| --- | --- | --- |',
+    ...SETTING_VARIABLES.map(({ variable, default: value, meaning }) => `| \`${variable}\` | ${value} | ${meaning} |`),
+    '',
+  ].join('\n')
+}
+
+function section(title: string, command: Command): string {
+  let help = ''
+  command.configureOutput({
+    ...command.configureOutput(),
+    writeOut: (text) => (help += text),
+    getOutHasColors: () => false,
+  })
+  command.outputHelp()
+  return `## ${title}\n\n\`\`\`text\n${help.trimEnd()}\n\`\`\`\n`
+}
