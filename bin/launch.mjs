@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import * as module from 'node:module'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const wantedMajor = 24
+
+/** The npm package `node` carries a Node of its own: the project's, or the one beside Holdfast. */
+function packagedNode() {
+  for (const from of [join(process.cwd(), 'package.json'), import.meta.url]) {
+    try {
+      const node = join(dirname(module.createRequire(from).resolve('node/package.json')), 'bin', 'node')
+      if (existsSync(node)) return node
+    } catch {
+      // Not installed there.
+    }
+  }
+  return undefined
+}
+
+function runUnder(node, args) {
+  // The terminal sends Ctrl-C to both; the program below decides how to end.
+  process.on('SIGINT', () => {})
+  const { status, signal, error } = spawnSync(node, args, { stdio: 'inherit' })
+  if (error) throw error
+  if (signal) process.kill(process.pid, signal)
+  process.exit(status ?? 1)
+}
+
+async function runHere(compiled) {
+  const cache =
+    process.env.HOLDFAST_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
+  module.enableCompileCache?.(join(cache, 'compile'))
+  // `node:sqlite` is announced as experimental; whoever types a command need not know.
+  const [print] = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') print?.(warning)
+  })
+  await import(pathToFileURL(compiled).href)
+}
+
+/**
+ * Starts one of Holdfast's programs: the compiled one where this is an installed package, the sources where it is the repository.
+ * `entry` is its file below the package, without extension; `script` is its name in bootstrap.mjs; `program` is the calling file.
+ */
+export async function launch({ entry, script, program }) {
+  const args = process.argv.slice(2)
+  if (existsSync(join(root, 'bootstrap.mjs'))) {
+    runUnder(process.execPath, [join(root, 'bootstrap.mjs'), script, ...args])
+  } else if (Number(process.versions.node.split('.')[0]) >= wantedMajor) {
+    await runHere(join(root, 'dist', `${entry}.js`))
+  } else {
+    const node = packagedNode()
+    if (node !== undefined) runUnder(node, [fileURLToPath(program), ...args])
+    process.stderr.write(
+      `error: Holdfast needs Node ${wantedMajor} or newer, and this is ${process.version}.\n` +
+        `  Install Node ${wantedMajor}, or type: npm install --save-dev node@${wantedMajor}\n`,
+    )
+    process.exit(1)
+  }
+}

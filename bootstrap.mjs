@@ -1,0 +1,160 @@
+// The first thing that runs in a fresh clone, under whatever Node (20 or newer) the machine has and with nothing installed:
+// it installs what package-lock.json says when that is needed, and goes on under the packaged Node 24.
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { closeSync, constants, existsSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { homedir, tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+const root = import.meta.dirname
+const modules = join(root, 'node_modules')
+const stampFile = join(modules, '.holdfast-installed')
+const wantedMajor = 24
+
+/** What a script runs, before the arguments that it was given. */
+const scripts = {
+  start: ['harness/cli/main.ts', 'start'],
+  holdfast: ['harness/cli/main.ts'],
+  'holdfast-node': ['harness/agent/main.ts'],
+  build: ['checks/package/build.ts'],
+  test: ['checks/run.ts'],
+  unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
+  scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios'],
+  bench: ['bench/main.ts'],
+  docs: ['docs/generate.ts'],
+}
+
+function fail(message) {
+  process.stderr.write(`error: ${message}\n`)
+  process.exit(1)
+}
+
+function lockedVersions(file) {
+  const { packages } = JSON.parse(readFileSync(file, 'utf8'))
+  return Object.entries(packages).filter(([path]) => path.startsWith('node_modules/'))
+}
+
+/** npm writes what it installed into node_modules/.package-lock.json; optional packages of other platforms are not in it. */
+function installedMatchesLock() {
+  const hidden = join(modules, '.package-lock.json')
+  if (!existsSync(hidden)) return false
+  const installed = new Map(lockedVersions(hidden))
+  return lockedVersions(join(root, 'package-lock.json')).every(([path, wanted]) => {
+    const found = installed.get(path)
+    if (found === undefined) return wanted.optional === true
+    return found.version === wanted.version && found.integrity === wanted.integrity
+  })
+}
+
+/** Reading one small file answers this in every run but the first. */
+function isInstalled() {
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) return true
+  if (!installedMatchesLock()) return false
+  writeFileSync(stampFile, wanted)
+  return true
+}
+
+/**
+ * Two installs at once would destroy each other's node_modules. The lock dies with its process, however that ends: an abstract
+ * socket on Linux, a lock on the opened file on macOS. Resolves with what releases it, or undefined when somebody else has it.
+ */
+function tryLock() {
+  const name = `holdfast-install-${createHash('sha256').update(realpathSync(root)).digest('hex').slice(0, 16)}`
+  if (process.platform === 'darwin') {
+    const exclusiveLock = 0x20 // O_EXLOCK
+    try {
+      const file = openSync(
+        join(tmpdir(), name),
+        constants.O_CREAT | constants.O_RDWR | constants.O_NONBLOCK | exclusiveLock,
+      )
+      return Promise.resolve(() => closeSync(file))
+    } catch (failure) {
+      if (failure.code === 'EAGAIN') return Promise.resolve(undefined)
+      throw failure
+    }
+  }
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (failure) => (failure.code === 'EADDRINUSE' ? resolve(undefined) : reject(failure)))
+    server.listen(`\0${name}`, () => resolve(() => server.close()))
+  })
+}
+
+async function install() {
+  let release = await tryLock()
+  if (release === undefined)
+    process.stderr.write('… install    another run is installing the packages: waiting for it\n')
+  while (release === undefined) {
+    await wait(200)
+    release = await tryLock()
+  }
+  try {
+    if (isInstalled()) return
+    process.stderr.write('… install    packages of package-lock.json: once, some seconds\n')
+    // What npm says goes to stderr: stdout belongs to the command that was typed.
+    const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2] })
+    if (npm.error)
+      fail(`npm cannot be started (${npm.error.message}); install Node.js with npm, and type the command again`)
+    if (npm.status !== 0) fail('npm ci failed, as it says above; when the cause is gone, type the command again')
+    isInstalled()
+  } finally {
+    release()
+  }
+}
+
+/** The Node that everything else runs under. */
+function packagedNode() {
+  const packaged = join(modules, 'node', 'bin', 'node')
+  const usable = () => spawnSync(packaged, ['--version'], { stdio: 'ignore' }).status === 0
+  if (existsSync(packaged)) return packaged
+  if (Number(process.versions.node.split('.')[0]) >= wantedMajor) return process.execPath
+  // npm can be told to run no install scripts (ignore-scripts); this package's fetches the program for this platform.
+  const script = spawnSync(process.execPath, ['installArchSpecificPackage.js'], {
+    cwd: join(modules, 'node'),
+    stdio: ['ignore', 2, 2],
+  })
+  if (script.status === 0 && usable()) return packaged
+  return fail(
+    `Node ${wantedMajor} is not there and could not be fetched; type: npm rebuild node --ignore-scripts=false --foreground-scripts`,
+  )
+}
+
+function environment(node) {
+  const cache =
+    process.env.HOLDFAST_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
+  return {
+    ...process.env,
+    // Programs that are started by name find the same Node.
+    PATH: [join(node, '..'), process.env.PATH].filter(Boolean).join(delimiter),
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE || join(cache, 'compile'),
+  }
+}
+
+/** Runs to the end; its exit code, or the signal that ended it, becomes ours. */
+function goOn(node, args) {
+  const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning']
+  const child = spawn(node, [...flags, ...args], { stdio: 'inherit', env: environment(node) })
+  // A terminal sends SIGINT to both; whoever sends a signal to this process alone means the child. It decides when to end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+    })
+  }
+  child.once('error', (failure) => fail(`${node} cannot be started: ${failure.message}`))
+  child.once('exit', (code, signal) => {
+    if (signal === null) process.exit(code)
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}
+
+const [name, ...given] = process.argv.slice(2)
+if (!Object.hasOwn(scripts, name ?? '')) fail(`say what to run: node bootstrap.mjs ${Object.keys(scripts).join('|')}`)
+if (!isInstalled()) await install()
+const [file, ...args] = scripts[name]
+goOn(packagedNode(), [join(root, file), ...args, ...given])
