@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { HoldfastError } from '../errors.ts'
+import type { HttpCall, MintRenewal } from '../topology/plan.ts'
+import { expectedCall, type NodeContext, stepAt, templates } from './node-context.ts'
+import { signOneTimeToken } from './one-time-token.ts'
+import type { HandOver } from './protocol.ts'
+import { fill } from './template.ts'
+
+/** Something was asked for that the plan does not declare. Code `HOLDFAST_HANDOVER_UNDECLARED`. */
+export class UndeclaredHandOver extends HoldfastError {
+  constructor(node: string, asked: HandOver) {
+    super(
+      'HOLDFAST_HANDOVER_UNDECLARED',
+      `${node} serves no ${asked.kind} to ${asked.unit}, step ${asked.step.join('.')}: the plan declares none there`,
+    )
+  }
+}
+
+interface Minted {
+  mint: HttpCall
+  member: string
+  renew?: MintRenewal
+}
+
+/** Serves the hand-overs that the plan declares with this node as their source, and nothing else. */
+export async function serveHandOver(context: NodeContext, asked: HandOver): Promise<string> {
+  const step = stepAt(context.plan, asked.unit, asked.step)
+  const self = context.node.name
+  if (asked.kind === 'one-time-token' && step !== undefined && 'enrol' in step && step.enrol.ca === self) {
+    const { url, subject, sans, provisioner } = step.enrol
+    const keyFile = fill(provisioner.keyFile, templates(context), `${self}: provisioner of ${asked.unit}`)
+    return signOneTimeToken({ url, subject, sans, x5rt: asked.x5rt, provisioner: { name: provisioner.name, keyFile } })
+  }
+  if (asked.kind === 'receive' && step !== undefined && 'receive' in step && step.receive.from === self) {
+    const { source } = step.receive
+    if ('mint' in source) return mint(context, source, asked)
+    return readFile(fill(source.file, templates(context), `${self}: hand-over to ${asked.unit}`), 'utf8')
+  }
+  throw new UndeclaredHandOver(self, asked)
+}
+
+async function mint(context: NodeContext, source: Minted, asked: HandOver): Promise<string> {
+  const place = `${context.node.name}: mint for ${asked.unit}`
+  const json = await expectedCall(context, source.mint, templates(context), place)
+  const text = (json as Record<string, unknown> | undefined)?.[source.member]
+  if (typeof text !== 'string') {
+    throw new HoldfastError('HOLDFAST_MINT_MEMBER', `${place}: ${source.mint.url} answered no text "${source.member}"`)
+  }
+  if (source.renew !== undefined) mintAnewLater(context, source, source.renew, asked)
+  return text
+}
+
+/** Mints again at a share of the life, and brings it to the receiver. A failure is tried again at a tenth of the life. */
+function mintAnewLater(
+  context: NodeContext,
+  source: Minted,
+  { lifetimeSeconds, at }: MintRenewal,
+  asked: HandOver,
+  share = at,
+): void {
+  const timer = setTimeout(
+    async () => {
+      try {
+        const text = await mint(context, source, asked)
+        await context.deliver(asked.unit.split('/')[0] as string, { unit: asked.unit, step: asked.step, text })
+      } catch (cause) {
+        const line = `mint for ${asked.unit} failed: ${(cause as Error).message}`
+        context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
+        mintAnewLater(context, source, { lifetimeSeconds, at }, asked, 0.1)
+      }
+    },
+    lifetimeSeconds * 1000 * share,
+  )
+  timer.unref()
+}

@@ -1,0 +1,45 @@
+// Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file.
+import dns from 'node:dns'
+import { readFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+
+const { hosts, suffixes } = JSON.parse(readFileSync(process.env.HOLDFAST_HOSTS, 'utf8'))
+const systemLookup = dns.lookup
+const systemLookupPromise = dns.promises.lookup
+
+/** The address of a host of the plan, an error for an unknown name beside them, undefined for any other name. */
+function answer(hostname) {
+  const name = String(hostname).toLowerCase()
+  if (Object.hasOwn(hosts, name)) return hosts[name]
+  if (!suffixes.some((suffix) => name.endsWith(`.${suffix}`))) return undefined
+  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
+    errno: -3008,
+    code: 'ENOTFOUND',
+    syscall: 'getaddrinfo',
+    hostname,
+  })
+}
+
+function lookup(hostname, options, callback) {
+  const found = answer(hostname)
+  if (found === undefined) return systemLookup(hostname, options, callback)
+  const done = typeof options === 'function' ? options : callback
+  const all = typeof options === 'object' && options?.all === true
+  process.nextTick(() => {
+    if (found instanceof Error) done(found)
+    else if (all) done(null, [{ address: found, family: 4 }])
+    else done(null, found, 4)
+  })
+}
+
+async function lookupPromise(hostname, options) {
+  const found = answer(hostname)
+  if (found === undefined) return systemLookupPromise(hostname, options)
+  if (found instanceof Error) throw found
+  const entry = { address: found, family: 4 }
+  return options?.all === true ? [entry] : entry
+}
+
+dns.lookup = lookup
+dns.promises.lookup = lookupPromise
+syncBuiltinESMExports()

@@ -1,0 +1,153 @@
+import { readFile } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { HoldfastError } from '../errors.ts'
+import type { Plan, UnitRef } from '../topology/plan.ts'
+import { environmentOf } from './command.ts'
+import { execute } from './execute.ts'
+import { serveHandOver, UndeclaredHandOver } from './hand-over.ts'
+import { callFromNode, type NodeContext, stepAt, templates } from './node-context.ts'
+import { signOneTimeToken } from './one-time-token.ts'
+import {
+  type Failure,
+  type FromAgent,
+  failureOf,
+  type Operation,
+  type Operations,
+  PendingAnswers,
+  type RunSettings,
+  type ToAgent,
+} from './protocol.ts'
+import { writeReceived } from './steps.ts'
+import { fill } from './template.ts'
+import { Unit } from './unit.ts'
+
+/** All programs must be gone 5 s after the coordinator: this leaves time for SIGKILL and the way out. */
+const END_WITHIN_MS = 2_000
+
+export interface AgentOptions {
+  plan: Plan
+  node: string
+  dir: string
+  settings: RunSettings
+  send: (message: FromAgent) => void
+}
+
+type Handlers = { [Op in Operation]: (body: Operations[Op]['request']) => Promise<Operations[Op]['answer']> }
+
+/** Runs the units of one node in the order of the plan, and serves the coordinator's requests. */
+export class NodeAgent {
+  readonly #context: NodeContext
+  readonly #send: (message: FromAgent) => void
+  readonly #units: Map<string, Unit>
+  readonly #ready = new Set<UnitRef>()
+  readonly #waiting = new Set<Unit>()
+  readonly #answers = new PendingAnswers((failure: Failure) => new HoldfastError(failure.code, failure.message))
+  readonly #handlers: Handlers
+
+  constructor({ plan, node, dir, settings, send }: AgentOptions) {
+    this.#send = send
+    this.#context = {
+      plan,
+      node: plan.nodes[node]!,
+      dir,
+      address: settings.addresses[node] as string,
+      settings,
+      emit: (event) => send({ type: 'event', event: { at: new Date().toISOString(), node, ...event } }),
+      serve: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'serve', body })),
+      deliver: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'deliver', body })),
+    }
+    this.#units = new Map(this.#context.node.units.map((unit) => [unit.name, new Unit(this.#context, unit)]))
+    this.#handlers = this.#makeHandlers()
+  }
+
+  /** Starts what can be started at once; the rest follows as other units become ready. */
+  start(): void {
+    this.#context.emit({ event: 'agent-started', pid: process.pid })
+    for (const unit of this.#units.values()) this.#waiting.add(unit)
+    this.#startPossible()
+  }
+
+  handle(message: ToAgent): void {
+    if (message.type === 'answer') {
+      this.#answers.settle(message)
+    } else if (message.type === 'request') {
+      void this.#serve(message.id, message.op, message.body)
+    } else {
+      for (const ref of message.refs) this.#ready.add(ref)
+      this.#startPossible()
+    }
+  }
+
+  /** Stops everything that runs on this node, all at once. */
+  async end(): Promise<void> {
+    await Promise.allSettled([...this.#units.values()].map((unit) => unit.end(END_WITHIN_MS)))
+  }
+
+  #startPossible(): void {
+    for (const unit of this.#waiting) {
+      if (!unit.plan.after.every((ref) => this.#ready.has(ref))) continue
+      this.#waiting.delete(unit)
+      void unit.run().then((ready) => {
+        if (!ready) return
+        this.#ready.add(`${this.#context.node.name}/${unit.plan.name}`)
+        this.#startPossible()
+      })
+    }
+  }
+
+  async #serve(id: number, op: Operation, body: unknown): Promise<void> {
+    try {
+      const handler = this.#handlers[op] as (body: unknown) => Promise<unknown>
+      this.#send({ type: 'answer', id, value: await handler(body) })
+    } catch (cause) {
+      this.#send({ type: 'answer', id, failure: failureOf(cause) })
+    }
+  }
+
+  #unit(name: string): Unit {
+    const unit = this.#units.get(name)
+    if (unit === undefined) {
+      throw new HoldfastError('HOLDFAST_UNIT_UNKNOWN', `node ${this.#context.node.name} has no unit ${name}`)
+    }
+    return unit
+  }
+
+  #makeHandlers(): Handlers {
+    const context = this.#context
+    const onUnit =
+      <Body extends { unit: string }>(act: (unit: Unit, body: Body) => void | Promise<void>) =>
+      async (body: Body) => {
+        await act(this.#unit(body.unit), body)
+        return null
+      }
+    return {
+      stop: onUnit((unit) => unit.stop()),
+      start: onUnit((unit) => unit.start()),
+      kill: onUnit((unit) => unit.kill()),
+      pause: onUnit((unit) => unit.pause()),
+      resume: onUnit((unit) => unit.resume()),
+      signal: onUnit((unit, body) => unit.signal(body.signal)),
+      exec: (body) => execute({ ...body, context, env: { ...environmentOf(context), ...body.env } }),
+      'read-file': ({ path }) => readFile(isAbsolute(path) ? path : join(context.dir, path), 'utf8'),
+      'one-time-token': async ({ provisioner, ...claims }) => {
+        const keyFile = fill(provisioner.keyFile, templates(context), `${context.node.name}: one-time token`)
+        return signOneTimeToken({ ...claims, provisioner: { name: provisioner.name, keyFile } })
+      },
+      call: async ({ call }) => {
+        const place = `${context.node.name}: ${call.method} ${call.url}`
+        const { status, json } = await callFromNode(context, call, templates(context), place)
+        return { status, json }
+      },
+      serve: (body) => serveHandOver(context, body),
+      deliver: async ({ unit, step: path, text }) => {
+        const step = stepAt(context.plan, unit, path)
+        const [node, name] = unit.split('/') as [string, string]
+        if (step === undefined || !('receive' in step) || node !== context.node.name) {
+          throw new UndeclaredHandOver(context.node.name, { kind: 'receive', unit, step: path })
+        }
+        await writeReceived(context, name, step.receive, text)
+        return null
+      },
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { JWK } from 'jose'
+
+export interface OneTimeTokenClaims {
+  /** `https://<host>:<port>` of the CA. */
+  url: string
+  provisioner: { name: string; keyFile: string }
+  subject: string
+  sans: string[]
+  /** base64url SHA-256 of the CSR's DER. */
+  x5rt: string
+}
+
+/**
+ * Signs a one-time token of step-ca's JWK provisioner. It is good for one signature on exactly this CSR within five minutes:
+ * `jti` is what the CA burns, and `cnf["x5rt#S256"]` is what it compares the CSR with.
+ */
+export async function signOneTimeToken(claims: OneTimeTokenClaims): Promise<string> {
+  const { importJWK, SignJWT } = await import('jose')
+  const jwk = JSON.parse(await readFile(claims.provisioner.keyFile, 'utf8')) as JWK
+  const key = await importJWK(jwk)
+  return new SignJWT({ sans: claims.sans, cnf: { 'x5rt#S256': claims.x5rt } })
+    .setProtectedHeader({ alg: jwk.alg ?? 'ES256', kid: jwk.kid, typ: 'JWT' })
+    .setIssuer(claims.provisioner.name)
+    .setAudience(`${claims.url}/1.0/sign`)
+    .setSubject(claims.subject)
+    .setJti(randomBytes(16).toString('hex'))
+    .setIssuedAt()
+    .setNotBefore('0s')
+    .setExpirationTime('5m')
+    .sign(key)
+}

@@ -1,0 +1,72 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+
+/** How a program ended. */
+export interface Exit {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
+/** A program in a process group of its own, so that signals reach everything it started. */
+export interface ProcessTree {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** Resolves once the main process has ended and its output was read. What it left in its group is killed. */
+  readonly ended: Promise<Exit>
+  running(): boolean
+}
+
+/** Starts a program as the leader of a new process group. Rejects when it cannot be executed. */
+export async function startTree(argv: readonly string[], options: SpawnOptions): Promise<ProcessTree> {
+  const child = spawn(argv[0] as string, argv.slice(1), { ...options, detached: true })
+  let running = true
+  const ended = new Promise<Exit>((resolve) => {
+    child.once('exit', () => {
+      running = false
+      signalTree(child.pid as number, 'SIGKILL')
+    })
+    child.once('close', (code, signal) => resolve({ code, signal }))
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve)
+    child.once('error', reject)
+  })
+  return { child, pid: child.pid as number, ended, running: () => running }
+}
+
+/** Sends a signal to a whole process group; a group that is gone is no failure. */
+export function signalTree(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
+  }
+}
+
+/** SIGTERM to the main process, SIGKILL to the group after `withinMs`. A paused group is woken, or it could not obey. */
+export async function stopTree(tree: ProcessTree, withinMs: number): Promise<Exit> {
+  if (tree.running()) {
+    tree.child.kill('SIGTERM')
+    signalTree(tree.pid, 'SIGCONT')
+  }
+  const timer = setTimeout(() => signalTree(tree.pid, 'SIGKILL'), withinMs)
+  const exit = await tree.ended
+  clearTimeout(timer)
+  return exit
+}
+
+/** Calls `onLine` for each line of a stream. A line longer than 16 KiB is cut there. */
+export function forEachLine(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
+  if (stream === null) return
+  const longest = 16_384
+  let rest = ''
+  const give = (line: string) => onLine(line.length > longest ? `${line.slice(0, longest)}…` : line)
+  stream.setEncoding('utf8')
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = (lines.pop() as string).slice(0, longest + 1)
+    for (const line of lines) give(line)
+  })
+  stream.on('end', () => {
+    if (rest !== '') give(rest)
+  })
+}

@@ -1,0 +1,147 @@
+import type { ExecResult, SiteEvent } from '../backends/backend.ts'
+import type { HttpCall, UnitRef } from '../topology/plan.ts'
+
+/**
+ * What the coordinator and a node agent say to each other: one JSON value per line, on the agent's stdin and stdout.
+ * The end of stdin means that the coordinator is gone: the agent stops everything and exits.
+ */
+
+/** Everything about a run that a plan does not say. Written by the backend, read by the agent at its start. */
+export interface RunSettings {
+  /** Label of the run; every process carries it as `HOLDFAST_RUN`. */
+  run: string
+  /** Addresses of all nodes, by name, and of all hosts of the plan. */
+  addresses: Record<string, string>
+  hosts: Record<string, string>
+  /** Path of the hosts file that Node programs resolve names with. */
+  hostsFile: string
+  /** Paths of the real programs, by name. */
+  tools: Record<string, string>
+  /** Environment that every program of the run starts from. */
+  environment: Record<string, string>
+  /** Added for the programs of a node (`NODE`) or a unit (`NODE/UNIT`). */
+  extra: Record<string, Record<string, string>>
+  /** Program and arguments to put before a command so that it dies with its agent; empty where the system has none. */
+  dieWithParent: string[]
+}
+
+/** Position of a step in its unit: index, and for a step inside `parallel` also lane and index there. */
+export type StepPath = number[]
+
+/** A hand-over that the receiver asks for: only its place in the plan is named, so nothing else can be asked for. */
+export type HandOver =
+  | { kind: 'receive'; unit: UnitRef; step: StepPath }
+  | { kind: 'one-time-token'; unit: UnitRef; step: StepPath; x5rt: string }
+
+/** Every operation that the coordinator can request of an agent. */
+export interface Operations {
+  exec: {
+    request: { argv: string[]; env?: Record<string, string>; input?: string; timeoutMs: number }
+    answer: ExecResult
+  }
+  'read-file': { request: { path: string }; answer: string }
+  stop: { request: { unit: string }; answer: null }
+  start: { request: { unit: string }; answer: null }
+  kill: { request: { unit: string }; answer: null }
+  pause: { request: { unit: string }; answer: null }
+  resume: { request: { unit: string }; answer: null }
+  signal: { request: { unit: string; signal: NodeJS.Signals }; answer: null }
+  /** Signs a one-time token of a CA on this node for a test. */
+  'one-time-token': {
+    request: {
+      url: string
+      provisioner: { name: string; keyFile: string }
+      subject: string
+      sans: string[]
+      x5rt: string
+    }
+    answer: string
+  }
+  call: { request: { call: HttpCall }; answer: { status: number; json: unknown } }
+  /** Serves a hand-over for another node. */
+  serve: { request: HandOver; answer: string }
+  /** Writes what the issuer minted anew. */
+  deliver: { request: { unit: UnitRef; step: StepPath; text: string }; answer: null }
+}
+
+export type Operation = keyof Operations
+
+export interface Failure {
+  code: string
+  message: string
+}
+
+export type ToAgent =
+  | { type: 'units-ready'; refs: UnitRef[] }
+  | { [Op in Operation]: { type: 'request'; id: number; op: Op; body: Operations[Op]['request'] } }[Operation]
+  | Answer
+
+export type FromAgent =
+  | { type: 'event'; event: SiteEvent }
+  | Answer
+  /** `serve`: to the node that has the source. `deliver`: to the receiver, from the issuer. */
+  | { type: 'ask'; id: number; to: string; op: 'serve'; body: HandOver }
+  | { type: 'ask'; id: number; to: string; op: 'deliver'; body: Operations['deliver']['request'] }
+
+export type Answer = { type: 'answer'; id: number; value: unknown } | { type: 'answer'; id: number; failure: Failure }
+
+/** Calls `onMessage` for each line of a stream, and `onEnd` once it has ended or broken. */
+export function readMessages<Message>(
+  stream: NodeJS.ReadableStream,
+  onMessage: (message: Message) => void,
+  onEnd: () => void,
+): void {
+  let rest = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() as string
+    for (const line of lines) if (line !== '') onMessage(JSON.parse(line))
+  })
+  let ended = false
+  const end = () => {
+    if (!ended) onEnd()
+    ended = true
+  }
+  stream.on('end', end)
+  stream.on('close', end)
+  stream.on('error', end)
+}
+
+/** Requests in flight on one side of the line, by id. */
+export class PendingAnswers {
+  #next = 1
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (failure: Error) => void }>()
+  readonly #toError: (failure: Failure) => Error
+
+  constructor(toError: (failure: Failure) => Error) {
+    this.#toError = toError
+  }
+
+  /** `send` gets the id under which the answer must come. */
+  ask<Value>(send: (id: number) => void): Promise<Value> {
+    const id = this.#next++
+    return new Promise<Value>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+      send(id)
+    })
+  }
+
+  settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if ('failure' in answer) waiting?.reject(this.#toError(answer.failure))
+    else waiting?.resolve(answer.value as never)
+  }
+
+  abandon(failure: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(failure)
+    this.#waiting.clear()
+  }
+}
+
+export function failureOf(cause: unknown): Failure {
+  const code = (cause as { code?: unknown }).code
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return { code: typeof code === 'string' ? code : 'HOLDFAST_AGENT_FAILED', message }
+}

@@ -1,0 +1,125 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HoldfastError } from '../errors.ts'
+import type { Command, Enrol, PlanFile, PlanUnit, Receive, Step } from '../topology/plan.ts'
+import { argvOf, environmentOf } from './command.ts'
+import type { LogTail } from './log-tail.ts'
+import { expectedCall, type NodeContext, templates, unitFolder } from './node-context.ts'
+import { startTree } from './process-tree.ts'
+import type { StepPath } from './protocol.ts'
+import { writeSecret } from './secret-file.ts'
+import { fill, fillJson } from './template.ts'
+
+const ONE_STEP_MS = 60_000
+
+/** A program of a step did not end well. Code `HOLDFAST_STEP_FAILED`. */
+export class StepFailed extends HoldfastError {
+  constructor(program: string, how: string) {
+    super('HOLDFAST_STEP_FAILED', `${program} ${how}; its last lines are in the log of the unit`)
+  }
+}
+
+/** A unit while its steps run. */
+export interface UnitAtWork {
+  context: NodeContext
+  unit: PlanUnit
+  log: LogTail
+  signal: AbortSignal
+}
+
+/** Runs steps in order; `prefix` is their place in the unit. */
+export async function runSteps(work: UnitAtWork, steps: readonly Step[], prefix: StepPath = []): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    work.signal.throwIfAborted()
+    await runStep(work, step, [...prefix, index])
+  }
+}
+
+async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<void> {
+  const { context, unit } = work
+  const place = `${context.node.name}/${unit.name}`
+  if ('run' in step) await runCommand(work, step.run)
+  else if ('call' in step) await expectedCall(context, step.call, templates(context, unit.name), place)
+  else if ('receive' in step) await receive(work, step.receive, path)
+  else if ('enrol' in step) await enrol(work, step.enrol, path)
+  else if ('write' in step) await renderFile(context, unit.name, step.write)
+  else await Promise.all(step.parallel.map((lane, index) => runSteps(work, lane, [...path, index])))
+}
+
+async function runCommand({ context, unit, log, signal }: UnitAtWork, command: Command): Promise<void> {
+  const argv = argvOf(context, command, unit.name)
+  const tree = await startTree([...context.settings.dieWithParent, ...argv], {
+    cwd: unitFolder(context, unit.name),
+    env: environmentOf(context, unit.name, command),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: ONE_STEP_MS,
+    killSignal: 'SIGKILL',
+    signal,
+  })
+  tree.child.on('error', () => {})
+  log.follow(tree)
+  const { code, signal: killed } = await tree.ended
+  if (code !== 0) throw new StepFailed(argv[0] as string, killed ? `was ended by ${killed}` : `exited with ${code}`)
+}
+
+/** Renders a file of the unit: templates filled, `@{json:FILE}` replaced by what an earlier step made. */
+export async function renderFile(context: NodeContext, unit: string, file: PlanFile): Promise<void> {
+  const template = templates(context, unit)
+  const path = fill(file.path, template, `${context.node.name}/${unit}: path of a file`)
+  const included = new Map<string, unknown>()
+  for (const name of includedFiles(file.json)) {
+    included.set(name, JSON.parse(await readFile(join(unitFolder(context, unit), name), 'utf8')))
+  }
+  const content =
+    file.text === undefined
+      ? `${JSON.stringify(
+          fillJson(file.json, template, path, (name) => included.get(name)),
+          null,
+          2,
+        )}\n`
+      : fill(file.text, template, path)
+  await writeSecret(path, content, { mode: file.mode ?? '0600' })
+}
+
+function includedFiles(json: unknown): string[] {
+  return [...(JSON.stringify(json) ?? '').matchAll(/"@\{json:([^}"]+)\}"/g)].map((match) => match[1] as string)
+}
+
+async function receive({ context, unit }: UnitAtWork, step: Receive, path: StepPath): Promise<void> {
+  const text = await context.serve(step.from, {
+    kind: 'receive',
+    unit: `${context.node.name}/${unit.name}`,
+    step: path,
+  })
+  await writeReceived(context, unit.name, step, text)
+}
+
+/** Writes what was handed over, with the mode and owner that the plan demands. */
+export async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
+  const path = fill(step.to.path, templates(context, unit), `${context.node.name}/${unit}: hand-over`)
+  await writeSecret(path, text, step.to)
+  const credential = Object.hasOwn(context.plan.credentials, unit) ? unit : undefined
+  context.emit({ event: 'handover', unit, credential, from: step.from })
+}
+
+async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath): Promise<void> {
+  const template = templates(context, unit.name)
+  const place = `${context.node.name}/${unit.name}: enrol`
+  const [{ newRequest }, { signAtCa }] = await Promise.all([import('../pki/request.ts'), import('../pki/enrol.ts')])
+  const made = await newRequest({ subject: step.subject, sans: step.sans })
+  const ref = `${context.node.name}/${unit.name}`
+  const ott = await context.serve(step.ca, { kind: 'one-time-token', unit: ref, step: path, x5rt: made.x5rt })
+  const { certPem } = await signAtCa({
+    url: step.url,
+    resolveTo: context.settings.hosts[new URL(step.url).hostname],
+    anchorPem: await readFile(fill(step.anchor, template, place), 'utf8'),
+    csrPem: made.csrPem,
+    ott,
+    lifetimeSeconds: step.lifetimeSeconds,
+  })
+  const dir = fill(step.dir, template, place)
+  // The key first: whoever watches for the certificate finds its key.
+  await writeSecret(join(dir, 'key.pem'), made.keyPem, { mode: '0600' })
+  await writeSecret(join(dir, 'cert.pem'), certPem, { mode: '0600' })
+  context.emit({ event: 'handover', unit: unit.name, credential: step.credential, from: step.ca })
+}

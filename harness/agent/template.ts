@@ -1,0 +1,58 @@
+import { HoldfastError } from '../errors.ts'
+
+/** What the placeholders of a template stand for on this node (see `Template` in the plan). */
+export interface TemplateContext {
+  dir: string
+  /** Absent where no unit is at hand. */
+  unitDir?: string
+  address: string
+  /** Addresses of all nodes, by name. */
+  addresses: Readonly<Record<string, string>>
+}
+
+/** A template names something that the agent cannot fill. Code `HOLDFAST_TEMPLATE_UNKNOWN`. */
+export class UnknownPlaceholder extends HoldfastError {
+  constructor(placeholder: string, place: string) {
+    super(
+      'HOLDFAST_TEMPLATE_UNKNOWN',
+      `${place}: ${placeholder} is not known; use @{dir}, @{unit}, @{address} or @{address:NODE} with a node of the plan`,
+    )
+  }
+}
+
+const PLACEHOLDER = /@\{([^}]*)\}/g
+
+/** Fills all placeholders of `text`. `place` names the file or setting for the error. */
+export function fill(text: string, context: TemplateContext, place: string): string {
+  return text.replaceAll(PLACEHOLDER, (placeholder, name: string) => {
+    const value = lookUp(name, context)
+    if (value === undefined) throw new UnknownPlaceholder(placeholder, place)
+    return value
+  })
+}
+
+/** Fills every string of a JSON value. `file` answers `@{json:FILE}` where that is allowed. */
+export function fillJson(
+  value: unknown,
+  context: TemplateContext,
+  place: string,
+  file?: (name: string) => unknown,
+): unknown {
+  if (typeof value === 'string') {
+    const included = /^@\{json:([^}]+)\}$/.exec(value)
+    if (included !== null && file !== undefined) return file(included[1] as string)
+    return fill(value, context, place)
+  }
+  if (Array.isArray(value)) return value.map((entry) => fillJson(entry, context, place, file))
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fillJson(entry, context, place, file)]))
+}
+
+function lookUp(name: string, context: TemplateContext): string | undefined {
+  if (name === 'dir') return context.dir
+  if (name === 'unit') return context.unitDir
+  if (name === 'address') return context.address
+  if (!name.startsWith('address:')) return undefined
+  const node = name.slice('address:'.length)
+  return Object.hasOwn(context.addresses, node) ? context.addresses[node] : undefined
+}

@@ -1,0 +1,177 @@
+import { HoldfastError } from '../errors.ts'
+import type { PlanUnit } from '../topology/plan.ts'
+import { argvOf, environmentOf } from './command.ts'
+import { LogTail } from './log-tail.ts'
+import { type NodeContext, templates, unitFolder } from './node-context.ts'
+import { probeUntilReady } from './probe.ts'
+import { type ProcessTree, signalTree, startTree, stopTree } from './process-tree.ts'
+import { secretFolder } from './secret-file.ts'
+import { renderFile, runSteps } from './steps.ts'
+import { fill } from './template.ts'
+
+/** A unit did not become ready. Code `HOLDFAST_NOT_READY`. */
+export class UnitNotReady extends HoldfastError {
+  constructor(unit: string, what: string, options?: ErrorOptions) {
+    super('HOLDFAST_NOT_READY', `${unit} was not ready: ${what}`, options)
+  }
+}
+
+/** An operation on a unit does not fit it. Code `HOLDFAST_UNIT_STATE`. */
+export class WrongUnitState extends HoldfastError {
+  constructor(unit: string, what: string) {
+    super('HOLDFAST_UNIT_STATE', `${unit} ${what}`)
+  }
+}
+
+/** One unit of this node, from its files to the end of its program. */
+export class Unit {
+  readonly plan: PlanUnit
+  readonly #context: NodeContext
+  readonly #log: LogTail
+  #tree: ProcessTree | undefined
+  readonly #end = new AbortController()
+
+  constructor(context: NodeContext, plan: PlanUnit) {
+    this.plan = plan
+    this.#context = context
+    this.#log = new LogTail(context, plan.name)
+  }
+
+  get #ref(): string {
+    return `${this.#context.node.name}/${this.plan.name}`
+  }
+
+  /** First start: files, steps, then the service. Emits `unit-ready` or `unit-failed`; never rejects. */
+  async run(): Promise<boolean> {
+    const started = performance.now()
+    try {
+      await secretFolder(unitFolder(this.#context, this.plan.name))
+      await Promise.all(this.plan.files.map((file) => renderFile(this.#context, this.plan.name, file)))
+      if (this.plan.service === undefined) this.#context.emit({ event: 'unit-started', unit: this.plan.name })
+      const work = { context: this.#context, unit: this.plan, log: this.#log, signal: this.#end.signal }
+      await runSteps(work, this.plan.steps)
+      if (this.plan.service !== undefined) await this.#startService()
+      this.#ready(started)
+      return true
+    } catch (cause) {
+      this.#failed(cause)
+      return false
+    }
+  }
+
+  /** Starts the service again; its files and what its steps made are still there. */
+  async start(): Promise<void> {
+    if (this.#tree?.running()) throw new WrongUnitState(this.#ref, 'is running already')
+    const started = performance.now()
+    try {
+      await this.#startService()
+      this.#ready(started)
+    } catch (cause) {
+      this.#failed(cause)
+      throw cause
+    }
+  }
+
+  #ready(started: number): void {
+    const ms = Math.round((performance.now() - started) * 10) / 10
+    this.#context.emit({ event: 'unit-ready', unit: this.plan.name, ms })
+  }
+
+  #failed(cause: unknown): void {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    this.#context.emit({ event: 'unit-failed', unit: this.plan.name, message, logTail: this.#log.lines() })
+  }
+
+  async #startService(): Promise<void> {
+    const { service } = this.plan
+    if (service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: there is no service to start')
+    this.#end.signal.throwIfAborted()
+    const context = this.#context
+    const argv = argvOf(context, service.command, this.plan.name)
+    const tree = await startTree([...context.settings.dieWithParent, ...argv], {
+      cwd: unitFolder(context, this.plan.name),
+      env: environmentOf(context, this.plan.name, service.command),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }).catch((cause: Error) => {
+      throw new UnitNotReady(this.#ref, `${argv[0]} cannot be executed (${cause.message})`, { cause })
+    })
+    this.#tree = tree
+    context.emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
+    this.#log.follow(tree)
+    void tree.ended.then((exit) => context.emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
+    await this.#untilReady(tree)
+  }
+
+  async #untilReady(tree: ProcessTree): Promise<void> {
+    const { ready, readyWithinMs = 20_000 } = this.plan.service!
+    const context = this.#context
+    const template = templates(context, this.plan.name)
+    const probing = new AbortController()
+    const limit = setTimeout(() => probing.abort(), readyWithinMs)
+    const ended = tree.ended.then(({ code, signal }) => {
+      const how = signal === null ? `exited with ${code}` : `was ended by ${signal}`
+      throw new UnitNotReady(this.#ref, `its program ${how} before it answered its probe`)
+    })
+    const probed = probeUntilReady(
+      ready,
+      {
+        address: context.address,
+        hosts: context.settings.hosts,
+        fill: (text) => fill(text, template, `${this.#ref}: readiness`),
+      },
+      probing.signal,
+    ).catch((cause: Error) => {
+      throw new UnitNotReady(this.#ref, `within ${readyWithinMs} ms its probe last said: ${cause.message}`, { cause })
+    })
+    try {
+      await Promise.race([probed, ended])
+    } finally {
+      clearTimeout(limit)
+      probing.abort()
+      // The loser of the race may still reject.
+      probed.catch(() => {})
+      ended.catch(() => {})
+    }
+  }
+
+  async stop(): Promise<void> {
+    const tree = this.#live()
+    if (tree !== undefined) await stopTree(tree, this.plan.service?.stopWithinMs ?? 5_000)
+  }
+
+  async kill(): Promise<void> {
+    const tree = this.#live()
+    if (tree === undefined) return
+    signalTree(tree.pid, 'SIGKILL')
+    await tree.ended
+  }
+
+  pause(): void {
+    signalTree(this.#running().pid, 'SIGSTOP')
+  }
+
+  resume(): void {
+    signalTree(this.#running().pid, 'SIGCONT')
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#running().child.kill(signal)
+  }
+
+  /** For the end of the agent: no step goes on, and the program has `withinMs` to stop. */
+  async end(withinMs: number): Promise<void> {
+    this.#end.abort()
+    if (this.#tree?.running()) await stopTree(this.#tree, withinMs)
+  }
+
+  #live(): ProcessTree | undefined {
+    if (this.plan.service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: it has no running program')
+    return this.#tree?.running() ? this.#tree : undefined
+  }
+
+  #running(): ProcessTree {
+    const tree = this.#live()
+    if (tree === undefined) throw new WrongUnitState(this.#ref, 'is not running; start it first')
+    return tree
+  }
+}

@@ -1,0 +1,92 @@
+import type { Readable, Writable } from 'node:stream'
+import {
+  type FromAgent,
+  failureOf,
+  type Operation,
+  type Operations,
+  PendingAnswers,
+  readMessages,
+  type ToAgent,
+} from '../agent/protocol.ts'
+import { HoldfastError } from '../errors.ts'
+import type { UnitRef } from '../topology/plan.ts'
+import type { SiteEvent } from './backend.ts'
+
+/** The agent of a node is gone. Code `HOLDFAST_AGENT_GONE`. */
+export class AgentGone extends HoldfastError {
+  constructor(node: string) {
+    super('HOLDFAST_AGENT_GONE', `the agent of node ${node} is gone; launch the site again`)
+  }
+}
+
+type Ask = Extract<FromAgent, { type: 'ask' }>
+
+/** A running agent, however the backend reached it. */
+export interface AgentProcess {
+  readonly input: Writable
+  readonly output: Readable
+  /** Resolves when the agent has ended. */
+  readonly ended: Promise<{ code: number | null; signal: string | null }>
+  /** Ends the agent at once. */
+  kill(): void
+  /** Ends what the agent started and left behind, by the main processes of its units. */
+  killUnits(pids: readonly number[]): void
+}
+
+/** The coordinator's end of the line to one agent. */
+export class AgentLink {
+  readonly node: string
+  readonly process: AgentProcess
+  gone = false
+  readonly #answers = new PendingAnswers(({ code, message }) => new HoldfastError(code, message))
+
+  constructor(
+    node: string,
+    process: AgentProcess,
+    on: { event: (event: SiteEvent) => void; ask: (ask: Ask) => Promise<unknown> },
+  ) {
+    this.node = node
+    this.process = process
+    // A write to an agent that has just died; its end is reported by `ended`.
+    process.input.on('error', () => {})
+    readMessages<FromAgent>(
+      process.output,
+      (message) => {
+        if (message.type === 'event') on.event(message.event)
+        else if (message.type === 'answer') this.#answers.settle(message)
+        else void this.#answer(message.id, on.ask(message))
+      },
+      () => {},
+    )
+    void process.ended.then(() => {
+      this.gone = true
+      this.#answers.abandon(new AgentGone(node))
+    })
+  }
+
+  request<Op extends Operation>(op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']> {
+    if (this.gone) return Promise.reject(new AgentGone(this.node))
+    return this.#answers.ask((id) => this.#send({ type: 'request', id, op, body } as ToAgent))
+  }
+
+  unitsReady(refs: UnitRef[]): void {
+    if (!this.gone && refs.length > 0) this.#send({ type: 'units-ready', refs })
+  }
+
+  /** Tells the agent to stop everything and to end, by the end of its input. */
+  close(): void {
+    this.process.input.end()
+  }
+
+  async #answer(id: number, answer: Promise<unknown>): Promise<void> {
+    try {
+      this.#send({ type: 'answer', id, value: await answer })
+    } catch (cause) {
+      this.#send({ type: 'answer', id, failure: failureOf(cause) })
+    }
+  }
+
+  #send(message: ToAgent): void {
+    if (this.process.input.writable) this.process.input.write(`${JSON.stringify(message)}\n`)
+  }
+}

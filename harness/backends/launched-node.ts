@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { fill } from '../agent/template.ts'
+import { HoldfastError } from '../errors.ts'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import type { PlanNode } from '../topology/plan.ts'
+import type { AgentLink } from './agent-link.ts'
+import type { ExecResult, SiteNode } from './backend.ts'
+import type { UnitStates } from './unit-states.ts'
+
+const LINES_KEPT = 5_000
+
+/** A unit is not ready, or not any more. Code `HOLDFAST_NOT_READY`. */
+export class UnitNotReady extends HoldfastError {
+  constructor(ref: string, message: string) {
+    super('HOLDFAST_NOT_READY', `${ref} is not ready: ${message}`)
+  }
+}
+
+export interface NodeParts {
+  plan: PlanNode
+  address: string
+  dir: string
+  link: () => AgentLink
+  states: UnitStates
+}
+
+type UnitOperation = 'stop' | 'start' | 'kill' | 'pause' | 'resume'
+
+/** One node of a launched site, by way of its agent. */
+export class LaunchedNode implements SiteNode {
+  readonly name: string
+  readonly host: string
+  readonly address: string
+  readonly dir: string
+  readonly #parts: NodeParts
+  readonly #logs: { unit: string; line: string }[] = []
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts
+    this.name = parts.plan.name
+    this.host = parts.plan.host
+    this.address = parts.address
+    this.dir = parts.dir
+  }
+
+  exec(
+    argv: readonly string[],
+    options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
+  ): Promise<ExecResult> {
+    return this.#parts.link().request('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
+  }
+
+  readFile(path: string): Promise<string> {
+    const link = this.#parts.link()
+    if (!link.gone) return link.request('read-file', { path })
+    return readFile(isAbsolute(path) ? path : join(this.dir, path), 'utf8')
+  }
+
+  async waitForUnit(unit: string, { timeoutMs = 20_000 }: { timeoutMs?: number } = {}): Promise<void> {
+    const ref = `${this.name}/${unit}`
+    this.#planned(unit)
+    let stopWatching = () => {}
+    let limit: NodeJS.Timeout | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const look = () => {
+          const state = this.#parts.states.state(ref)
+          if (state?.phase === 'ready') resolve()
+          else if (state?.phase !== 'waiting') reject(new UnitNotReady(ref, state?.message ?? 'unknown'))
+        }
+        stopWatching = this.#parts.states.watch(ref, look)
+        limit = setTimeout(() => reject(new UnitNotReady(ref, `it still waits after ${timeoutMs} ms`)), timeoutMs)
+        look()
+      })
+    } finally {
+      stopWatching()
+      clearTimeout(limit)
+    }
+  }
+
+  stop(unit?: string): Promise<void> {
+    return this.#each('stop', unit, [...this.#services()].reverse())
+  }
+
+  start(unit?: string): Promise<void> {
+    return this.#each('start', unit, this.#services())
+  }
+
+  kill(unit?: string): Promise<void> {
+    return this.#each('kill', unit, this.#services())
+  }
+
+  pause(unit?: string): Promise<void> {
+    return this.#each('pause', unit, this.#services())
+  }
+
+  resume(unit?: string): Promise<void> {
+    return this.#each('resume', unit, this.#services())
+  }
+
+  async signal(signal: NodeJS.Signals, unit?: string): Promise<void> {
+    const units = unit === undefined ? this.#services() : [unit]
+    for (const name of units) await this.#parts.link().request('signal', { unit: name, signal })
+  }
+
+  logs(unit?: string): readonly string[] {
+    return this.#logs.filter((entry) => unit === undefined || entry.unit === unit).map((entry) => entry.line)
+  }
+
+  addLog(unit: string, line: string): void {
+    this.#logs.push({ unit, line })
+    if (this.#logs.length > LINES_KEPT) this.#logs.splice(0, LINES_KEPT / 10)
+  }
+
+  async decisions(unit?: string): Promise<readonly DecisionRecord[]> {
+    const units = unit === undefined ? this.#parts.plan.units : [this.#planned(unit)]
+    const records: DecisionRecord[] = []
+    for (const { name, service } of units) {
+      if (service?.decisionLog === undefined) continue
+      const unitDir = join(this.dir, 'units', name)
+      const path = fill(service.decisionLog, { dir: this.dir, unitDir, address: this.address, addresses: {} }, name)
+      // The last line may still be being written.
+      const lines = (await this.#readIfThere(path)).split('\n').slice(0, -1)
+      for (const line of lines) records.push(JSON.parse(line) as DecisionRecord)
+    }
+    if (units.length > 1) records.sort((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0))
+    return records
+  }
+
+  #readIfThere(path: string): Promise<string> {
+    return this.readFile(path).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT') return ''
+      throw cause
+    })
+  }
+
+  #planned(unit: string): PlanNode['units'][number] {
+    const found = this.#parts.plan.units.find((entry) => entry.name === unit)
+    if (found === undefined) {
+      const known = this.#parts.plan.units.map((entry) => entry.name).join(', ')
+      throw new HoldfastError('HOLDFAST_UNIT_UNKNOWN', `node ${this.name} has no unit ${unit}; its units are ${known}`)
+    }
+    return found
+  }
+
+  #services(): string[] {
+    return this.#parts.plan.units.filter((unit) => unit.service !== undefined).map((unit) => unit.name)
+  }
+
+  async #each(operation: UnitOperation, unit: string | undefined, all: string[]): Promise<void> {
+    for (const name of unit === undefined ? all : [unit]) {
+      this.#planned(name)
+      await this.#parts.link().request(operation, { unit: name })
+    }
+  }
+}

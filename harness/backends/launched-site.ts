@@ -1,0 +1,228 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FromAgent } from '../agent/protocol.ts'
+import { HoldfastError } from '../errors.ts'
+import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
+import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
+import type { BackendName, Capabilities, OneTimeTokenRequest, Site, SiteEvent } from './backend.ts'
+import type { EvidenceFolder } from './evidence-folder.ts'
+import { LaunchedNode } from './launched-node.ts'
+import { stopInReverse } from './stop-order.ts'
+import { UnitStates } from './unit-states.ts'
+
+/** A unit of a site that was being launched failed. Code `HOLDFAST_NOT_READY`. */
+export class SiteNotReady extends HoldfastError {
+  readonly node: string
+  readonly unit: string | undefined
+  readonly logTail: readonly string[]
+  readonly evidence: string
+  /** With `keep`: what came up, still running; whoever gets it disposes it. */
+  readonly site: Site | undefined
+
+  constructor(
+    site: { run: string; evidence: string },
+    failure: { node: string; unit?: string; message: string; logTail: readonly string[] },
+    kept?: Site,
+  ) {
+    const tail = failure.logTail.map((line) => `\n    | ${line}`).join('')
+    const where =
+      kept === undefined ? `evidence in ${site.evidence}` : `kept running as ${site.run}, evidence in ${site.evidence}`
+    super('HOLDFAST_NOT_READY', `${failure.message}${tail}\n  ${where}`)
+    this.node = failure.node
+    this.unit = failure.unit
+    this.logTail = failure.logTail
+    this.evidence = site.evidence
+    this.site = kept
+  }
+}
+
+export interface SiteParts {
+  run: string
+  plan: Plan
+  backend: BackendName
+  capabilities: Capabilities
+  evidence: EvidenceFolder
+  /** By node. */
+  addresses: Readonly<Record<string, string>>
+  dirs: Readonly<Record<string, string>>
+  onEvent?: (event: SiteEvent) => void
+  /** Gives back what the backend took (folders, addresses), after all agents have ended. */
+  release: () => Promise<void>
+}
+
+/** An agent must have ended this long after its input: it gives its programs 2 s. */
+const AGENT_END_MS = 4_000
+const EVENTS_KEPT = 100_000
+
+/** A site of node agents, the same on every backend: only how an agent is started and reached differs. */
+export class LaunchedSite implements Site {
+  readonly run: string
+  readonly plan: Plan
+  readonly backend: BackendName
+  readonly capabilities: Capabilities
+  readonly evidence: string
+  readonly nodes: ReadonlyMap<string, LaunchedNode>
+  readonly #parts: SiteParts
+  readonly #links = new Map<string, AgentLink>()
+  readonly #events: SiteEvent[] = []
+  readonly #hosts: Map<string, string>
+  readonly #failed: Promise<never>
+  #fail: (failure: { node: string; unit?: string; message: string; logTail: readonly string[] }) => void = () => {}
+  readonly states: UnitStates
+  #disposing: Promise<void> | undefined
+
+  constructor(parts: SiteParts) {
+    this.#parts = parts
+    this.run = parts.run
+    this.plan = parts.plan
+    this.backend = parts.backend
+    this.capabilities = parts.capabilities
+    this.evidence = parts.evidence.path
+    this.states = new UnitStates(parts.plan)
+    const planned = Object.values(parts.plan.nodes)
+    this.#hosts = new Map(planned.map(({ name, host }) => [host, parts.addresses[name] as string]))
+    this.nodes = new Map(planned.map(({ name }) => [name, this.#makeNode(name)]))
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = (failure) => reject(failure)
+    })
+    this.#failed.catch(() => {})
+  }
+
+  #makeNode(name: string): LaunchedNode {
+    return new LaunchedNode({
+      plan: this.plan.nodes[name]!,
+      address: this.#parts.addresses[name] as string,
+      dir: this.#parts.dirs[name] as string,
+      link: () => this.link(name),
+      states: this.states,
+    })
+  }
+
+  get timings(): ReadonlyMap<string, number> {
+    return this.states.timings
+  }
+
+  node(name: string): LaunchedNode {
+    const node = this.nodes.get(name)
+    if (node === undefined) {
+      const known = [...this.nodes.keys()].join(', ')
+      throw new HoldfastError('HOLDFAST_NODE_UNKNOWN', `the site has no node ${name}; its nodes are ${known}`)
+    }
+    return node
+  }
+
+  link(name: string): AgentLink {
+    const link = this.#links.get(name)
+    if (link === undefined) throw new AgentGone(name)
+    return link
+  }
+
+  events(): readonly SiteEvent[] {
+    return this.#events
+  }
+
+  resolve(host: string): string | undefined {
+    return this.#hosts.get(host)
+  }
+
+  oneTimeToken(node: string, request: OneTimeTokenRequest): Promise<string> {
+    this.node(node)
+    return this.link(node).request('one-time-token', request)
+  }
+
+  callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }> {
+    this.node(node)
+    return this.link(node).request('call', { call })
+  }
+
+  /** Adds an agent that the backend has just started. */
+  connect(node: string, process: AgentProcess): void {
+    const link = new AgentLink(node, process, {
+      event: (event) => this.#onEvent(event),
+      ask: (ask) => this.#onAsk(node, ask),
+    })
+    this.#links.set(node, link)
+    // An agent that was connected late would otherwise never hear what was ready before it.
+    link.unitsReady(this.states.readyRefs())
+    void process.ended.then(({ code, signal }) => {
+      process.killUnits(this.states.runningPids(node))
+      this.#onEvent({ at: new Date().toISOString(), node, event: 'agent-gone', code, signal })
+    })
+  }
+
+  /** Resolves when every unit is ready; rejects with the first that fails, or with the reason of `signal`. */
+  async untilReady(signal?: AbortSignal): Promise<void> {
+    const aborted = new Promise<never>((_, reject) => {
+      const abort = () => reject(signal?.reason)
+      if (signal?.aborted) abort()
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+    aborted.catch(() => {})
+    await Promise.race([this.states.allReady, this.#failed, aborted])
+  }
+
+  #onEvent(event: SiteEvent): void {
+    this.#events.push(event)
+    if (this.#events.length > EVENTS_KEPT) this.#events.splice(0, EVENTS_KEPT / 10)
+    this.#parts.evidence.record(event)
+    if (event.event === 'log') this.nodes.get(event.node)?.addLog(event.unit, event.line)
+    this.states.apply(event)
+    if (event.event === 'unit-ready') {
+      const ref = `${event.node}/${event.unit}`
+      for (const [node, link] of this.#links) if (node !== event.node) link.unitsReady([ref])
+    } else if (event.event === 'unit-failed') {
+      this.#fail(event)
+    } else if (event.event === 'agent-gone' && this.#disposing === undefined) {
+      const how = event.signal ?? `code ${event.code}`
+      this.#fail({ node: event.node, message: `the agent of node ${event.node} ended (${how})`, logTail: [] })
+    }
+    this.#parts.onEvent?.(event)
+  }
+
+  /** Passes a hand-over on. An agent speaks only for its own node: what it asks for must be its own, or from itself. */
+  async #onAsk(from: string, ask: Extract<FromAgent, { type: 'ask' }>): Promise<unknown> {
+    const receiver = ask.body.unit.split('/')[0]
+    if (ask.op === 'serve') {
+      if (receiver !== from) throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} is not ${receiver}`)
+      return this.link(ask.to).request('serve', ask.body)
+    }
+    return this.link(ask.to).request('deliver', ask.body)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose()
+    return this.#disposing
+  }
+
+  async #dispose(): Promise<void> {
+    const failures = await stopInReverse(this.plan, (ref) => this.#stopUnit(ref))
+    const steps = [() => this.#endAgents(), () => this.#parts.evidence.close(), () => this.#parts.release()]
+    for (const step of steps) await step().catch((cause: unknown) => failures.push(asError(cause)))
+    if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
+  }
+
+  async #stopUnit(ref: UnitRef): Promise<void> {
+    const [node, unit] = ref.split('/') as [string, string]
+    const link = this.#links.get(node)
+    if (link === undefined || link.gone) return
+    await link.request('stop', { unit }).catch((cause: unknown) => {
+      if (!(cause instanceof AgentGone)) throw cause
+    })
+  }
+
+  async #endAgents(): Promise<void> {
+    await Promise.all(
+      [...this.#links.values()].map(async (link) => {
+        link.close()
+        const late = new AbortController()
+        const limit = delay(AGENT_END_MS, 'late', { signal: late.signal }).catch(() => undefined)
+        if ((await Promise.race([link.process.ended, limit])) === 'late') link.process.kill()
+        late.abort()
+        await link.process.ended
+      }),
+    )
+  }
+}
+
+function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause))
+}

@@ -1,0 +1,194 @@
+import { spawn } from 'node:child_process'
+import { access, mkdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { signalTree } from '../../agent/process-tree.ts'
+import type { RunSettings } from '../../agent/protocol.ts'
+import { programEnvironment, settings } from '../../settings.ts'
+import type { ToolName } from '../../toolchain/tools.ts'
+import type { Plan } from '../../topology/plan.ts'
+import type { AgentProcess } from '../agent-link.ts'
+import type { Backend, Capabilities, LaunchOptions, Site } from '../backend.ts'
+import { completeHistory, EvidenceFolder } from '../evidence-folder.ts'
+import { LaunchedSite, SiteNotReady } from '../launched-site.ts'
+import { neededTools, nodesInStartOrder } from '../plan-needs.ts'
+import { startTime } from './processes.ts'
+import { createRunFolder, findRuns, newLabel, type RunRecord, removeRunFolder } from './run-folder.ts'
+import { addressesIn, loopbackMissing, type Subnet, takeSubnet } from './subnet.ts'
+
+const capabilities: Capabilities = { ownAddress: true, pause: true }
+// Sources in the repository, compiled files in the package.
+const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.meta.url))
+
+/** Nodes are process trees on this machine, each with a loopback address of its own. Needs no privileges. */
+export const processBackend: Backend = {
+  name: 'process',
+  capabilities,
+  unavailable: () => loopbackMissing(),
+  launch,
+}
+
+async function launch(plan: Plan, options: LaunchOptions): Promise<Site> {
+  options.signal?.throwIfAborted()
+  const run = newLabel(plan.topology)
+  const [tools, taken] = await Promise.all([resolveTools(plan), takenSubnets()])
+  const subnet = await takeSubnet(taken)
+  try {
+    return await launchIn(subnet, run, plan, tools, options)
+  } catch (cause) {
+    await subnet.release()
+    throw cause
+  }
+}
+
+/** Subnets of runs that are not swept yet: their programs may still listen there. */
+async function takenSubnets(): Promise<Set<string>> {
+  return new Set((await findRuns()).flatMap(({ record }) => (record === undefined ? [] : [record.subnet])))
+}
+
+async function resolveTools(plan: Plan): Promise<Record<string, string>> {
+  const names = neededTools(plan)
+  if (names.length === 0) return {}
+  const { resolveTool } = await import('../../toolchain/resolve.ts')
+  const entries = names.map(async (name) => [name, (await resolveTool(name as ToolName)).path] as const)
+  return Object.fromEntries(await Promise.all(entries))
+}
+
+async function launchIn(
+  subnet: Subnet,
+  run: string,
+  plan: Plan,
+  tools: Record<string, string>,
+  options: LaunchOptions,
+): Promise<Site> {
+  const record: RunRecord = {
+    run,
+    topology: plan.topology,
+    backend: 'process',
+    pid: process.pid,
+    startTime: (await startTime(process.pid)) as string,
+    subnet: subnet.prefix,
+    evidence: resolve(options.evidence ?? join('.holdfast', 'runs', run)),
+  }
+  const folder = await createRunFolder(record)
+  const nodes = Object.keys(plan.nodes)
+  const dirs = Object.fromEntries(nodes.map((node) => [node, join(folder, 'nodes', node)]))
+  const addresses = addressesIn(subnet.prefix, nodes)
+  const [evidence] = await Promise.all([
+    EvidenceFolder.create(record.evidence, plan, record),
+    writeRunFiles(folder, plan, await runSettings({ run, folder, plan, addresses, tools, extra: options.env ?? {} })),
+    ...nodes.map((node) => mkdir(dirs[node] as string, { recursive: true, mode: 0o700 })),
+  ]).catch(async (cause: unknown) => {
+    await removeRunFolder(folder)
+    throw cause
+  })
+  const release = async () => {
+    await completeHistory(record.evidence, plan, join(folder, 'nodes'))
+    await removeRunFolder(folder)
+    await subnet.release()
+  }
+  const site = new LaunchedSite({
+    run,
+    plan,
+    backend: 'process',
+    capabilities,
+    evidence,
+    addresses,
+    dirs,
+    onEvent: options.onEvent,
+    release,
+  })
+  for (const node of nodesInStartOrder(plan)) site.connect(node, startAgent(folder, run, node, dirs[node] as string))
+  return untilReady(site, options)
+}
+
+async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): Promise<Site> {
+  try {
+    await site.untilReady(signal)
+    return site
+  } catch (cause) {
+    const kept = keep === true && !signal?.aborted ? site : undefined
+    const failure = isFailure(cause) ? new SiteNotReady(site, cause, kept) : cause
+    if (kept === undefined) await site[Symbol.asyncDispose]()
+    throw failure
+  }
+}
+
+function isFailure(cause: unknown): cause is { node: string; unit?: string; message: string; logTail: string[] } {
+  return typeof cause === 'object' && cause !== null && 'logTail' in cause && !(cause instanceof Error)
+}
+
+interface RunInputs {
+  run: string
+  folder: string
+  plan: Plan
+  addresses: Record<string, string>
+  tools: Record<string, string>
+  extra: NonNullable<LaunchOptions['env']>
+}
+
+async function runSettings({ run, folder, plan, addresses, tools, extra }: RunInputs): Promise<RunSettings> {
+  const hosts = Object.values(plan.nodes).map(({ name, host }) => [host, addresses[name] as string])
+  return {
+    run,
+    addresses,
+    hosts: Object.fromEntries(hosts),
+    hostsFile: join(folder, 'hosts.json'),
+    tools,
+    environment: environment(run),
+    extra: extra as Record<string, Record<string, string>>,
+    dieWithParent: await dieWithParent(),
+  }
+}
+
+function environment(run: string): Record<string, string> {
+  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: join(settings().cacheDir, 'compiled') })
+}
+
+/** Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind. */
+async function dieWithParent(): Promise<string[]> {
+  if (process.platform !== 'linux') return []
+  const { path } = settings()
+  for (const folder of path) {
+    const program = join(folder, 'setpriv')
+    const found = await access(program).then(
+      () => true,
+      () => false,
+    )
+    if (found) return [program, '--pdeathsig', 'KILL', '--']
+  }
+  return []
+}
+
+async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Promise<void> {
+  const suffixes = new Set(Object.keys(run.hosts).map((host) => host.slice(host.indexOf('.') + 1)))
+  const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
+  await Promise.all([
+    write('plan.json', plan),
+    write('settings.json', run),
+    write('hosts.json', { hosts: run.hosts, suffixes: [...suffixes] }),
+  ])
+}
+
+function startAgent(folder: string, run: string, node: string, dir: string): AgentProcess {
+  const files = ['--plan', join(folder, 'plan.json'), '--settings', join(folder, 'settings.json')]
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', agentMain, 'run', ...files, '--node', node, '--dir', dir],
+    { detached: true, cwd: dir, env: environment(run), stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
+    child.once('error', () => resolveEnd({ code: null, signal: null }))
+    child.once('close', (code, signal) => resolveEnd({ code, signal }))
+  })
+  return {
+    input: child.stdin,
+    output: child.stdout,
+    ended,
+    kill: () => void child.kill('SIGKILL'),
+    killUnits: (pids) => {
+      for (const pid of pids) signalTree(pid, 'SIGKILL')
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { settings } from '../../settings.ts'
+import { startTime } from './processes.ts'
+
+/** What a run says of itself in `<runtimeDir>/<run>/run.json`, and without secrets in its evidence too. */
+export interface RunRecord {
+  run: string
+  topology: string
+  backend: string
+  /** The coordinator: the run lives as long as this process, which is told by its start from a later one. */
+  pid: number
+  startTime: string
+  /** `127.x.y.` */
+  subnet: string
+  /** Absolute. */
+  evidence: string
+}
+
+const MARK = '.new-'
+/** A folder without a readable run.json is somebody's who is just making it, unless it is older than this. */
+const MAKING_MS = 60_000
+
+/** Label of a new run: the topology's name in letters that fit a label, and six hexadecimal digits. */
+export function newLabel(topology: string): string {
+  const name = topology.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  return `${name}-${randomBytes(3).toString('hex')}`
+}
+
+/** Makes the folder of a run (0700). It appears under its name only with its `run.json` in it. */
+export async function createRunFolder(record: RunRecord): Promise<string> {
+  const { runtimeDir } = settings()
+  const [making, folder] = [join(runtimeDir, `${MARK}${record.run}`), join(runtimeDir, record.run)]
+  await mkdir(making, { recursive: true, mode: 0o700 })
+  await writeFile(join(making, 'run.json'), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+  await rename(making, folder)
+  return folder
+}
+
+export interface FoundRun {
+  folder: string
+  /** Absent where its run.json cannot be read. */
+  record?: RunRecord
+  alive: boolean
+}
+
+/** All runs of this user on this machine. */
+export async function findRuns(): Promise<FoundRun[]> {
+  const { runtimeDir } = settings()
+  const names = await readdir(runtimeDir).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [] as string[]
+    throw cause
+  })
+  const found = await Promise.all(names.map((name) => look(join(runtimeDir, name), name)))
+  return found.filter((run) => run !== undefined)
+}
+
+async function look(folder: string, name: string): Promise<FoundRun | undefined> {
+  const status = await stat(folder).catch(() => undefined)
+  if (!status?.isDirectory()) return undefined
+  const record = await readRecord(folder)
+  if (record !== undefined) {
+    return { folder, record, alive: (await startTime(record.pid)) === record.startTime }
+  }
+  // Only what carries our mark, or has the form of a label, is ours to judge.
+  if (!name.startsWith(MARK) && !/-[0-9a-f]{6}$/.test(name)) return undefined
+  return { folder, alive: Date.now() - status.mtimeMs < MAKING_MS }
+}
+
+async function readRecord(folder: string): Promise<RunRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as RunRecord
+  } catch {
+    return undefined
+  }
+}
+
+/** Removes a run's folder with the keys in it. */
+export async function removeRunFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+}

@@ -1,0 +1,77 @@
+import { randomInt } from 'node:crypto'
+import { createServer, type Server } from 'node:net'
+import { HoldfastError } from '../../errors.ts'
+
+const LOCK_HOST = 254
+const LOCK_PORT = 47_999
+const MOST_NODES = 250
+
+/** No loopback subnet is free. Code `HOLDFAST_NO_SUBNET`. */
+export class NoSubnet extends HoldfastError {
+  constructor(tried: number, cause: unknown) {
+    super('HOLDFAST_NO_SUBNET', `${tried} loopback subnets were tried and none was free; see "holdfast sweep"`, {
+      cause,
+    })
+  }
+}
+
+/** A topology has more nodes than a subnet has addresses. Code `HOLDFAST_TOO_MANY_NODES`. */
+export class TooManyNodes extends HoldfastError {
+  constructor(nodes: number) {
+    super('HOLDFAST_TOO_MANY_NODES', `the process backend runs ${MOST_NODES} nodes at most, and the plan has ${nodes}`)
+  }
+}
+
+/** A loopback /24 of one run. It is held by a listening socket, so it is free again when the process dies, however it dies. */
+export interface Subnet {
+  /** `127.x.y.` */
+  readonly prefix: string
+  release(): Promise<void>
+}
+
+/** Takes a free subnet that is not in `taken`. */
+export async function takeSubnet(taken: ReadonlySet<string>): Promise<Subnet> {
+  const attempts = 100
+  let last: unknown
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const prefix = `127.${randomInt(16, 251)}.${randomInt(0, 256)}.`
+    if (taken.has(prefix)) continue
+    try {
+      const lock = await listen(`${prefix}${LOCK_HOST}`)
+      return { prefix, release: () => new Promise((resolve) => lock.close(() => resolve())) }
+    } catch (cause) {
+      last = cause
+    }
+  }
+  throw new NoSubnet(attempts, last)
+}
+
+/** Addresses of nodes in a subnet, in their order. */
+export function addressesIn(prefix: string, nodes: readonly string[]): Record<string, string> {
+  if (nodes.length > MOST_NODES) throw new TooManyNodes(nodes.length)
+  return Object.fromEntries(nodes.map((node, index) => [node, `${prefix}${index + 1}`]))
+}
+
+/** Why this machine has no loopback addresses but 127.0.0.1, or undefined when it has. */
+export async function loopbackMissing(platform: NodeJS.Platform = process.platform): Promise<string | undefined> {
+  const address = `127.${randomInt(16, 251)}.${randomInt(0, 256)}.1`
+  try {
+    const server = await listen(address, 0)
+    server.close()
+    return undefined
+  } catch (cause) {
+    const wayOut =
+      platform === 'darwin'
+        ? `; macOS needs one alias for each address that a run uses: sudo ifconfig lo0 alias ${address}`
+        : ''
+    return `the address ${address} cannot be used (${(cause as NodeJS.ErrnoException).code})${wayOut}`
+  }
+}
+
+function listen(host: string, port = LOCK_PORT): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy())
+    server.once('error', reject)
+    server.listen({ host, port, exclusive: true }, () => resolve(server))
+  })
+}

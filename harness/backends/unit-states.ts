@@ -1,0 +1,80 @@
+import type { Plan, UnitRef } from '../topology/plan.ts'
+import type { SiteEvent } from './backend.ts'
+
+interface UnitState {
+  phase: 'waiting' | 'ready' | 'failed' | 'ended'
+  pid?: number
+  /** Why it failed, or how it ended. */
+  message?: string
+  /** Told at every change. */
+  listeners: Set<() => void>
+}
+
+/** Where every unit of a site stands, as its agents report it. */
+export class UnitStates {
+  readonly timings = new Map<UnitRef, number>()
+  /** Resolves once every unit has been ready. */
+  readonly allReady: Promise<void>
+  readonly #states = new Map<UnitRef, UnitState>()
+  readonly #left = new Set<UnitRef>()
+  #everyone: () => void = () => {}
+
+  constructor(plan: Plan) {
+    for (const node of Object.values(plan.nodes)) {
+      for (const { name } of node.units) {
+        this.#states.set(`${node.name}/${name}`, { phase: 'waiting', listeners: new Set() })
+        this.#left.add(`${node.name}/${name}`)
+      }
+    }
+    this.allReady = new Promise((resolve) => {
+      this.#everyone = resolve
+    })
+    if (this.#left.size === 0) this.#everyone()
+  }
+
+  apply(event: SiteEvent): void {
+    if (!('unit' in event)) return
+    const ref = `${event.node}/${event.unit}`
+    const state = this.#states.get(ref)
+    if (state === undefined) return
+    if (event.event === 'unit-started') Object.assign(state, { phase: 'waiting', pid: event.pid })
+    else if (event.event === 'unit-ready') this.#ready(ref, state, event.ms)
+    else if (event.event === 'unit-failed') Object.assign(state, { phase: 'failed', message: event.message })
+    else if (event.event === 'unit-exited') this.#exited(state, event)
+    else return
+    for (const listener of state.listeners) listener()
+  }
+
+  #ready(ref: UnitRef, state: UnitState, ms: number): void {
+    state.phase = 'ready'
+    this.timings.set(ref, ms)
+    if (this.#left.delete(ref) && this.#left.size === 0) this.#everyone()
+  }
+
+  #exited(state: UnitState, event: Extract<SiteEvent, { event: 'unit-exited' }>): void {
+    state.pid = undefined
+    if (state.phase === 'failed') return
+    state.phase = 'ended'
+    state.message = `it ended (${event.signal ?? `code ${event.code}`})`
+  }
+
+  state(ref: UnitRef): Readonly<UnitState> | undefined {
+    return this.#states.get(ref)
+  }
+
+  /** Calls `listener` at every change of the unit, until the returned function is called. */
+  watch(ref: UnitRef, listener: () => void): () => void {
+    const listeners = this.#states.get(ref)?.listeners
+    listeners?.add(listener)
+    return () => listeners?.delete(listener)
+  }
+
+  readyRefs(): UnitRef[] {
+    return [...this.#states].filter(([, state]) => state.phase === 'ready').map(([ref]) => ref)
+  }
+
+  /** Main processes of the units that run on a node. */
+  runningPids(node: string): number[] {
+    return [...this.#states].flatMap(([ref, { pid }]) => (ref.startsWith(`${node}/`) && pid !== undefined ? [pid] : []))
+  }
+}
