@@ -38,11 +38,6 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     meaning: 'Parameters for every topology that scenarios launch, as one JSON object: `{"nodes":"4"}`.',
   },
   { variable: 'HOLDFAST_KEEP', default: 'not set', meaning: 'Any text: a site whose scenario failed is left running.' },
-  {
-    variable: 'HOLDFAST_EVIDENCE',
-    default: '.holdfast/runs below the working directory',
-    meaning: 'The folder in which every run keeps a folder of evidence.',
-  },
   { variable: 'HOLDFAST_DEBUG', default: 'not set', meaning: 'Any text prints stack traces of failures.' },
   { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
   { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
@@ -68,8 +63,6 @@ export interface Settings {
   /** Parameters for every topology that scenarios launch. */
   readonly parameters: Readonly<Record<string, string>>
   readonly keep: boolean
-  /** Absolute; the folder that holds one folder for each run. */
-  readonly evidence: string
   readonly noColor: boolean
   readonly ci: boolean
 }
@@ -96,7 +89,6 @@ export function settings(environment: Environment = process.env): Settings {
     debug: variable('HOLDFAST_DEBUG') !== undefined,
     parameters: JSON.parse(variable('HOLDFAST_SET') ?? '{}') as Record<string, string>,
     keep: variable('HOLDFAST_KEEP') !== undefined,
-    evidence: path('HOLDFAST_EVIDENCE') ?? resolve('.holdfast', 'runs'),
     noColor: variable('NO_COLOR') !== undefined,
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
   }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, relative } from 'node:path'
+import { basename, dirname, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
@@ -165,7 +165,7 @@ class ResultCollector implements Reporter {
         reason: reason ?? '',
       })),
       scenarios: [...failed, ...passed, ...didNotRun],
-      evidence: settings().evidence,
+      evidence: resolve('.holdfast', 'runs'),
     }
   }
 

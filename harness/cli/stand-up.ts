@@ -1,4 +1,5 @@
 import type { LaunchOptions, Site, SiteEvent } from '../backends/backend.ts'
+import type { ToolName } from '../toolchain/tools.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printPhase, seconds } from './output.ts'
@@ -24,9 +25,23 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
   const plan = compile(await loadTopology(topology, { set: options.set }))
   printPhase('done', 'plan', `${summaryOf(plan)}, backend ${backendName}`)
   const launch: LaunchOptions = { signal: options.signal, keep: options.keep, onEvent: options.onEvent }
+  await prepareTools(plan, options.signal)
   const site = await backend(backendName).launch(plan, launch)
   printPhase('done', 'ready', timingsOf(site))
   return site
+}
+
+/** Builds the real programs that are missing, which takes a minute or more the first time: so with progress. */
+async function prepareTools(plan: Plan, signal: AbortSignal): Promise<void> {
+  const [{ neededTools }, { ensureTools }] = await Promise.all([
+    import('../backends/plan-needs.ts'),
+    import('../toolchain/install.ts'),
+  ])
+  const tools = await ensureTools(neededTools(plan) as ToolName[], {
+    signal,
+    onProgress: (line) => printPhase('working', 'toolchain', line),
+  })
+  printPhase('done', 'toolchain', [...tools.values()].map(({ name, version }) => `${name} ${version}`).join('  '))
 }
 
 function summaryOf(plan: Plan): string {

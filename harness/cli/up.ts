@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander'
 import type { Site, SiteEvent } from '../backends/backend.ts'
+import { describeFailure, HoldfastError } from '../errors.ts'
 import type { SiteDescription } from './describe-site.ts'
+import { exitCode } from './exit-code.ts'
 import { aborted, interruptible } from './interruption.ts'
 import { backendOption, type CommonOptions, jsonOption, keepOption, setOption } from './options.ts'
 import { printJson, printNote, printPhase, printResult } from './output.ts'
@@ -44,7 +46,7 @@ async function runInForeground(topology: string, options: UpOptions): Promise<vo
   const { standUp } = await import('./stand-up.ts')
   await interruptible(async (signal) => {
     let tell: (event: SiteEvent) => void = () => {}
-    await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) })
+    await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) }).catch(keptSite)
     const description = await describe(site)
     if (options.background) (await import('./detach.ts')).reportReady(description)
     else print(description, options)
@@ -52,6 +54,15 @@ async function runInForeground(topology: string, options: UpOptions): Promise<vo
     await aborted(signal)
     if (!options.background) printNote('releasing …')
   })
+}
+
+/** With `--keep`, what came up before a unit failed is told and held as a whole site would be. */
+function keptSite(failure: unknown): Site {
+  const kept = (failure as { site?: Site }).site
+  if (!(failure instanceof HoldfastError) || kept === undefined) throw failure
+  printPhase('failed', 'kept', describeFailure(failure))
+  process.exitCode = exitCode.failed
+  return kept
 }
 
 async function describe(site: Site): Promise<SiteDescription> {
