@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { fill as fillTemplate } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import type { ServiceKind } from '../topology/kind.ts'
 import type { Plan, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import { rendered } from '../vitest/site-files.ts'
 import { curlCommand } from './curl.ts'
 import { paint, seconds } from './output.ts'
 
@@ -31,7 +31,7 @@ export interface NodeDescription {
 }
 
 /** The actions of each service kind, by kind: what can be called. */
-export type Kinds = Readonly<Record<string, Pick<ServiceKind, 'actions'>>>
+export type Kinds = ReadonlyMap<string, Pick<ServiceKind, 'actions'>>
 
 export function describeSite(site: Site, kinds: Kinds): SiteDescription {
   return {
@@ -88,8 +88,8 @@ function acceptedCalls(site: Site, node: SiteNode, services: PlanUnit[], kinds: 
     .filter((accept) => accept.target === node.name)
     .flatMap((accept) => {
       const credential = site.plan.credentials[accept.credential]
-      const unit = services.find((candidate) => kinds[candidate.kind]?.actions?.[accept.action] !== undefined)
-      const action = unit && kinds[unit.kind]?.actions?.[accept.action]
+      const unit = services.find((candidate) => kinds.get(candidate.kind)?.actions?.[accept.action] !== undefined)
+      const action = unit && kinds.get(unit.kind)?.actions?.[accept.action]
       const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
       // A WebSocket opened by hand would take the place of the peer's own session.
       if (!credential || !action || !listener || !('http' in action.request)) return []
@@ -138,10 +138,8 @@ function tlsFiles(site: Site, node: string, files: TlsFiles, unit: string) {
   }
 }
 
-function fill(site: Site, node: string, template: string, unit = ''): string {
-  const { dir, address } = site.node(node)
-  const addresses = Object.fromEntries([...site.nodes].map(([name, other]) => [name, other.address]))
-  return fillTemplate(template, { dir, unitDir: join(dir, 'units', unit), address, addresses }, `${node}/${unit}`)
+function fill(site: Site, node: string, template: string, unit?: string): string {
+  return rendered(site, site.node(node), template, unit)
 }
 
 /** The same for people. */

@@ -1,0 +1,49 @@
+import { Command } from 'commander'
+import { exitCode } from './exit-code.ts'
+import { interruptible } from './interruption.ts'
+import { jsonOption } from './options.ts'
+import { printJson, printPhase, printResult, seconds } from './output.ts'
+import { verdictLine } from './verdict.ts'
+
+const topology = 'separate-auth'
+
+export function start(): Command {
+  return new Command('start')
+    .description(
+      'What npm start runs: two organisations come up and peer; what is accepted, what is refused, who said so.',
+    )
+    .addOption(jsonOption())
+    .action(async (options: { json?: boolean }) => {
+      const began = performance.now()
+      const { rows, evidence } = await interruptible(demonstrateTopology)
+      printPhase('done', 'released', `everything, after ${seconds(performance.now() - began)}`)
+      const failed = rows.filter(({ asExpected }) => !asExpected).length
+      const verdict = { passed: rows.length - failed, failed, didNotRun: [] }
+      if (failed > 0) process.exitCode = exitCode.failed
+      if (options.json) return printJson({ ...verdict, calls: rows, evidence })
+      const { renderDemonstration } = await import('./demonstration.ts')
+      printResult(`\n${renderDemonstration(rows)}\n\n${verdictLine(verdict)}\n\n${nextSteps(evidence)}`)
+    })
+}
+
+async function demonstrateTopology(signal: AbortSignal) {
+  const { standUp } = await import('./stand-up.ts')
+  await using site = await standUp(topology, { set: {}, signal })
+  const [{ demonstrate, separateAuth }, { callsOf }] = await Promise.all([
+    import('./demonstration.ts'),
+    import('./demonstration-calls.ts'),
+  ])
+  const rows = await demonstrate(separateAuth, callsOf(site))
+  printPhase('done', 'calls', `${rows.length}, each over a connection of its own`)
+  return { rows, evidence: site.evidence }
+}
+
+function nextSteps(evidence: string): string {
+  return [
+    `Evidence   ${evidence}`,
+    `Next       npx holdfast up ${topology}      call the nodes yourself, with curl`,
+    `           npx holdfast test ${topology}    all scenarios of this topology`,
+    '           npx holdfast list                  the other topologies',
+    '           README.md, docs/guides/            a scenario and a service of your own',
+  ].join('\n')
+}
