@@ -98,6 +98,12 @@ export interface Action {
   listener: string
   /** How the credential's token is carried; `none` for calls that the certificate alone authorises. */
   carrier: 'bearer' | 'none'
+  /** What a token must hold to be accepted, so that a topology that accepts less is a mistake. Absent: not known. */
+  demands?: {
+    scope?: readonly string[]
+    /** `own`: the target's own audience. `peering`: the peering audience of its trust domain will do as well. */
+    audience?: 'own' | 'peering'
+  }
   request:
     | { http: { method: string; path: string; json?: unknown; form?: Record<string, string>; expect: number[] } }
     | { websocket: { path: string; protocol: string } }

@@ -3,24 +3,11 @@ import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import { isTopologyDefinition } from './define.ts'
+import { LoadedTopology } from './loaded-topology.ts'
 import { evaluateTopologyFile } from './nix.ts'
 import { packageFile } from './package-file.ts'
 import { type PackedTopology, unpack } from './packed.ts'
 import { type ParameterDeclarations, type ParameterValues, readParameters } from './parameters.ts'
-
-/** A topology that was read, and not yet checked: `compile` does that. */
-export class LoadedTopology {
-  /** The name or path that it was asked for by. */
-  readonly source: string
-  readonly value: unknown
-  readonly parameters: ParameterValues
-
-  constructor(source: string, value: unknown, parameters: ParameterValues) {
-    this.source = source
-    this.value = value
-    this.parameters = parameters
-  }
-}
 
 export interface LoadOptions {
   /** Parameters as the command line gives them. */

@@ -187,6 +187,8 @@ export interface PlanCredential {
   audience?: string[]
   scope?: string[]
   domains?: string[]
+  /** Token only: the nodes at which it may be used; absent: any. */
+  nodes?: string[]
   /** Token only: the resource URI and `token_use` that it is minted with. */
   resource?: string
   use?: 'node' | 'peer'

@@ -1,0 +1,115 @@
+import { type Compilation, isDeclared, own } from './compilation.ts'
+import type { Action } from './kind.ts'
+import { nearest } from './mistakes.ts'
+import type { PlanAccept, PlanCredential } from './plan.ts'
+
+type Credentials = ReadonlyMap<string, PlanCredential>
+interface Claim {
+  accept: PlanAccept
+  path: readonly PropertyKey[]
+}
+
+/** One entry for each target and credential that the topology accepts; those that cannot come true are reported. */
+export function resolveAccepts(compilation: Compilation, credentials: Credentials): PlanAccept[] {
+  const resolved = new Map<string, PlanAccept>()
+  for (const [index, { target, action, credential }] of compilation.topology.accepts.entries()) {
+    const path = ['accepts', index]
+    for (const node of declaredNames(compilation, 'nodes', target, [...path, 'target'])) {
+      const found = actionAt(compilation, node, action, path)
+      for (const name of declaredNames(compilation, 'credentials', credential, [...path, 'credential'])) {
+        const accept = { target: node, action, credential: name }
+        const key = `${node} ${action} ${name}`
+        if (resolved.has(key)) compilation.mistakes.add(path, `says again that ${node} accepts ${name}`, 'remove it')
+        resolved.set(key, accept)
+        const resolvedCredential = credentials.get(name)
+        if (found !== undefined && resolvedCredential !== undefined) {
+          checkClaim(compilation, { accept, path }, found, resolvedCredential)
+        }
+      }
+    }
+  }
+  return [...resolved.values()]
+}
+
+/** A credential that nobody accepts, nothing is bound to and no unit uses is a mistake, or the forgotten half of one. */
+export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[], credentials: Credentials): void {
+  const accepted = new Set(accepts.map(({ credential }) => credential))
+  const bound = new Set([...credentials.values()].map(({ boundTo }) => boundTo))
+  for (const { name, kind } of credentials.values()) {
+    const isUsed = kind === 'certificate' && (bound.has(name) || compilation.used.has(name))
+    if (accepted.has(name) || isUsed) continue
+    const wayOut = 'say in accepts where it is accepted, or remove it'
+    compilation.mistakes.add(['credentials', name], 'nobody accepts this credential', wayOut)
+  }
+}
+
+function declaredNames(
+  compilation: Compilation,
+  register: 'nodes' | 'credentials',
+  oneOrMore: string | readonly string[],
+  path: readonly PropertyKey[],
+): string[] {
+  if (typeof oneOrMore === 'string') return isDeclared(compilation, register, oneOrMore, path) ? [oneOrMore] : []
+  return oneOrMore.filter((name, index) => isDeclared(compilation, register, name, [...path, index]))
+}
+
+function actionAt(
+  compilation: Compilation,
+  node: string,
+  name: string,
+  path: readonly PropertyKey[],
+): Action | undefined {
+  const actions = new Map<string, Action>()
+  for (const unit of compilation.units.values()) {
+    if (unit.node !== node) continue
+    for (const [known, action] of Object.entries(unit.kind.actions ?? {})) actions.set(known, action)
+  }
+  const found = actions.get(name)
+  if (found === undefined && !compilation.unknownNodes.has(node)) {
+    const known = actions.size === 0 ? 'none' : [...actions.keys()].join(', ')
+    const meant = nearest(name, actions.keys())
+    const wayOut = meant === undefined ? `it has ${known}` : `did you mean "${meant}"?`
+    compilation.mistakes.add([...path, 'action'], `nothing on "${node}" has an action "${name}"`, wayOut)
+  }
+  return found
+}
+
+function checkClaim(compilation: Compilation, claim: Claim, action: Action, credential: PlanCredential): void {
+  const { accept, path } = claim
+  const wanted = action.carrier === 'bearer' ? 'bound-token' : 'certificate'
+  if (credential.kind !== wanted) {
+    compilation.mistakes.add(
+      [...path, 'credential'],
+      `"${accept.action}" takes a ${wanted}, and "${credential.name}" is a ${credential.kind}`,
+      `name a ${wanted}`,
+    )
+  } else if (credential.kind === 'bound-token') checkToken(compilation, claim, action, credential)
+}
+
+function checkToken(
+  { topology, mistakes }: Compilation,
+  { accept, path }: Claim,
+  { demands }: Action,
+  token: PlanCredential,
+): void {
+  const { target } = accept
+  const node = own(topology.nodes, target)
+  const domain = node && own(topology.trustDomains, node.domain)
+  if (node === undefined || domain === undefined) return
+  const refuse = (message: string, wayOut: string) =>
+    mistakes.add([...path, 'credential'], `"${target}" cannot accept "${token.name}": ${message}`, wayOut)
+  if (domain.issuer !== token.issuer) {
+    const trusted = domain.issuer === undefined ? 'no issuer' : `"${domain.issuer}" only`
+    refuse(`"${token.issuer}" mints it, and "${target}" believes ${trusted}`, 'name a token of that issuer')
+  }
+  const audiences = [`https://${node.host}`]
+  if (demands?.audience !== 'own' && domain.peeringAudience !== undefined) audiences.push(domain.peeringAudience)
+  if (!token.audience?.some((uri) => audiences.includes(uri))) {
+    refuse(`its audience is ${token.audience?.join(', ')}`, `give it ${audiences.join(' or ')}`)
+  }
+  if (token.nodes !== undefined && !token.nodes.includes(target)) {
+    refuse(`it is for ${token.nodes.join(', ')} only`, `add "${target}" to its nodes`)
+  }
+  const missing = (demands?.scope ?? []).filter((scope) => !token.scope?.includes(scope))
+  if (missing.length > 0) refuse(`"${accept.action}" needs the scope ${missing.join(' ')}`, 'add it to its scope')
+}

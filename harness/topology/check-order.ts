@@ -1,0 +1,68 @@
+import { type Compilation, own } from './compilation.ts'
+import { nearest } from './mistakes.ts'
+import type { PlanNode, PlanUnit, UnitRef } from './plan.ts'
+
+/** Full form of a reference in `after`: a bare unit is one of the same node. */
+export function unitReference(node: string, reference: string): UnitRef {
+  return reference.includes('/') ? reference : `${node}/${reference}`
+}
+
+/** Reports references in `after` that lead nowhere, names that two units of a node share, and circles. */
+export function checkOrder(compilation: Compilation, nodes: Readonly<Record<string, PlanNode>>): void {
+  const units = new Map<UnitRef, PlanUnit>()
+  for (const node of Object.values(nodes)) {
+    for (const unit of node.units) {
+      const ref = `${node.name}/${unit.name}`
+      const other = units.get(ref)
+      if (other !== undefined) {
+        const message = `has the name of another unit of this node (kind ${other.kind})`
+        compilation.mistakes.add(['nodes', node.name, 'units', unit.name], message, 'give it another name')
+      }
+      units.set(ref, unit)
+    }
+  }
+  checkReferences(compilation, units)
+  checkCircles(compilation, units)
+}
+
+function checkReferences({ topology, mistakes, unknownNodes }: Compilation, units: Map<UnitRef, PlanUnit>): void {
+  for (const [node, { units: declared }] of Object.entries(topology.nodes)) {
+    for (const [name, { after }] of Object.entries(declared)) {
+      for (const [index, reference] of (after ?? []).entries()) {
+        const ref = unitReference(node, reference)
+        const [target = ''] = ref.split('/')
+        if (units.has(ref) || unknownNodes.has(target) || own(topology.credentials, ref.slice(target.length + 1)))
+          continue
+        const meant = nearest(ref, units.keys())
+        const wayOut = meant === undefined ? 'write UNIT or NODE/UNIT' : `did you mean "${meant}"?`
+        mistakes.add(['nodes', node, 'units', name, 'after', index], `unit "${reference}" is not declared`, wayOut)
+      }
+    }
+  }
+}
+
+function checkCircles({ topology, mistakes }: Compilation, units: Map<UnitRef, PlanUnit>): void {
+  const done = new Set<UnitRef>()
+  const visit = (ref: UnitRef, trail: readonly UnitRef[]): void => {
+    const start = trail.indexOf(ref)
+    if (start >= 0) {
+      reportCircle(trail.slice(start))
+      return
+    }
+    if (done.has(ref)) return
+    for (const next of units.get(ref)?.after ?? []) visit(next, [...trail, ref])
+    done.add(ref)
+  }
+  const reportCircle = (circle: readonly UnitRef[]): void => {
+    const culprit = circle.find((ref) => declaredAfter(ref).length > 0) ?? circle[0]!
+    const [node = '', unit = ''] = culprit.split('/')
+    const path = ['nodes', node, 'units', unit, ...(declaredAfter(culprit).length > 0 ? ['after'] : [])]
+    const text = [...circle, circle[0]].join(' → ')
+    mistakes.add(path, `units wait for each other in a circle: ${text}`, 'take one of these waits away')
+  }
+  const declaredAfter = (ref: UnitRef): readonly string[] => {
+    const [node = '', unit = ''] = ref.split('/')
+    return own(own(topology.nodes, node)?.units ?? {}, unit)?.after ?? []
+  }
+  for (const ref of units.keys()) visit(ref, [])
+}

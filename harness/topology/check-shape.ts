@@ -1,0 +1,130 @@
+import type { z } from 'zod'
+import { type Mistakes, pathText } from './mistakes.ts'
+import { type Topology, topologySchema } from './schema.ts'
+
+/** Names that the topology declares, those of malformed declarations among them. */
+export interface DeclaredNames {
+  trustDomains: ReadonlySet<string>
+  nodes: ReadonlySet<string>
+  credentials: ReadonlySet<string>
+}
+
+/** A well-formed topology: malformed declarations were taken out, so that checking can go on with the others. */
+export interface ShapedTopology {
+  topology: Topology
+  names: DeclaredNames
+  /** Nothing was taken out: what is not used here is used nowhere. */
+  complete: boolean
+}
+
+const registers = ['trustDomains', 'nodes', 'credentials'] as const
+
+/**
+ * Reports everything about a value that does not fit the schema.
+ * Returns what can be checked further, or `undefined` when not even its outline is there.
+ */
+export function checkShape(value: unknown, mistakes: Mistakes): ShapedTopology | undefined {
+  const parsed = topologySchema.safeParse(value)
+  if (parsed.success) return { topology: parsed.data, names: namesOf(value), complete: true }
+  addIssues(mistakes, [], parsed.error.issues, value)
+  if (parsed.error.issues.some(({ path }) => (path.length === 0 ? !isObject(value) : isOutline(path)))) return undefined
+  const rest = topologySchema.safeParse(withoutMalformed(value, parsed.error.issues))
+  return rest.success ? { topology: rest.data, names: namesOf(value), complete: false } : undefined
+}
+
+/** Adds what a schema found wrong in `value`, which stands at `base` in the topology. */
+export function addIssues(
+  mistakes: Mistakes,
+  base: readonly PropertyKey[],
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+): void {
+  for (const issue of issues) {
+    const path = [...base, ...issue.path]
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys) {
+        mistakes.add([...path, key], 'is no member that is known here', 'remove it, or correct its spelling')
+      }
+    } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      addIssues(mistakes, path, closestBranch(issue.errors), valueAt(value, issue.path))
+    } else if (issue.code === 'invalid_key') {
+      mistakes.add(path, issue.issues[0]?.message ?? issue.message)
+    } else {
+      mistakes.add(path, issueText(issue, valueAt(value, issue.path)))
+    }
+  }
+}
+
+/** Of the alternatives of a union, the one whose type is that of the value; otherwise the last, which says most. */
+function closestBranch(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
+  const fitting = branches.find(
+    (branch) => !branch.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  )
+  return fitting ?? branches.at(-1) ?? []
+}
+
+function issueText(issue: z.core.$ZodIssue, value: unknown): string {
+  if (issue.code === 'invalid_type' && value === undefined) return `is missing: write ${article(issue.expected)}`
+  if (issue.code === 'invalid_type') return `must be ${article(issue.expected)}, not ${shown(value)}`
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(shown).join(', ')}, not ${shown(value)}`
+  if (issue.code === 'invalid_union') {
+    const options: unknown[] = 'options' in issue && Array.isArray(issue.options) ? issue.options : []
+    return `must be one of ${options.map(shown).join(', ')}, not ${shown(value)}`
+  }
+  const message = issue.message.replace(/^(Invalid input|Too small|Too big): /, '')
+  return typeof value === 'string' ? `${message}; it is ${shown(value)}` : message
+}
+
+function article(expected: string): string {
+  if (expected === 'record' || expected === 'object') return 'an object'
+  if (expected === 'array') return 'a list'
+  return expected === 'string' ? 'a text' : `a ${expected}`
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'missing'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((at, part) => (isObject(at) ? at[part as string] : undefined), value)
+}
+
+/** A register as a whole is wrong: every name in it would be reported as undeclared. */
+function isOutline(path: readonly PropertyKey[]): boolean {
+  return path.length === 1 && path[0] !== 'name' && path[0] !== 'summary'
+}
+
+function withoutMalformed(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  if (!isObject(value)) return value
+  const malformed = new Set(issues.map(({ path }) => pathText(path.slice(0, 2))))
+  const kept: Record<string, unknown> = { ...value }
+  for (const register of registers) {
+    const record = value[register] as Record<string, unknown>
+    kept[register] = entriesWhere(record, (name) => !malformed.has(pathText([register, name])))
+  }
+  kept.accepts = (value.accepts as unknown[]).filter((_, index) => !malformed.has(pathText(['accepts', index])))
+  for (const issue of issues) {
+    if (issue.code === 'unrecognized_keys' && issue.path.length === 0) for (const key of issue.keys) delete kept[key]
+  }
+  if (typeof kept.summary !== 'string' || kept.summary === '') kept.summary = '?'
+  if (malformed.has('name')) kept.name = 'topology'
+  return kept
+}
+
+function entriesWhere(record: Record<string, unknown>, keep: (name: string) => boolean): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => keep(name)))
+}
+
+function namesOf(value: unknown): DeclaredNames {
+  const names = registers.map((register) => {
+    const record = isObject(value) ? value[register] : undefined
+    return [register, new Set(isObject(record) ? Object.keys(record) : [])] as const
+  })
+  return Object.fromEntries(names) as unknown as DeclaredNames
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

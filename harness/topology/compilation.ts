@@ -1,0 +1,84 @@
+import type { DeclaredNames } from './check-shape.ts'
+import type { Authority, KindPlan, ServiceKind, TokenIssuer, UnitContext } from './kind.ts'
+import { type Mistakes, nearest } from './mistakes.ts'
+import type { Listener, UnitRef } from './plan.ts'
+import type { Topology } from './schema.ts'
+
+export type Kinds = ReadonlyMap<string, ServiceKind>
+
+/** What all parts of compiling share. */
+export interface Compilation {
+  readonly topology: Topology
+  readonly names: DeclaredNames
+  readonly kinds: Kinds
+  readonly mistakes: Mistakes
+  /** Every declared unit of a known kind with good settings, by `node/unit`. */
+  readonly units: Map<UnitRef, DeclaredUnit>
+  /** Nodes of which a unit is not in `units`: what they offer is not known. */
+  readonly unknownNodes: Set<string>
+  /** Listeners of each node, in the order of its units. */
+  readonly listeners: Map<string, readonly Listener[]>
+  /** Domains whose root a node needs. */
+  readonly anchors: Map<string, Set<string>>
+  /** Credentials that some unit uses. */
+  readonly used: Set<string>
+  /** By node. */
+  readonly authorities: Map<string, NodeAuthority>
+  readonly issuers: Map<string, NodeIssuer>
+}
+
+export interface DeclaredUnit {
+  readonly ref: UnitRef
+  readonly node: string
+  readonly name: string
+  readonly kind: ServiceKind
+  readonly settings: unknown
+}
+
+export interface NodeAuthority extends Authority {
+  /** The trust domain of which it is the root. */
+  readonly domain: string
+  readonly unit: UnitRef
+}
+
+export interface NodeIssuer extends TokenIssuer {
+  readonly domain: string
+}
+
+export interface PlannedUnit {
+  readonly unit: DeclaredUnit
+  readonly plan: KindPlan
+  readonly after: ReadonlySet<UnitRef>
+}
+
+export type AnyUnitContext = UnitContext<unknown>
+
+/** The own member of a record: names such as `constructor` are data here. */
+export function own<Value>(record: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined
+}
+
+const nouns = { trustDomains: 'trust domain', nodes: 'node', credentials: 'credential' } as const
+
+/** Whether a name is declared; reports it at `path` when it is not. */
+export function isDeclared(
+  { names, mistakes }: Compilation,
+  register: keyof DeclaredNames,
+  name: string,
+  path: readonly PropertyKey[],
+): boolean {
+  if (names[register].has(name)) return true
+  const meant = nearest(name, names[register])
+  mistakes.add(
+    path,
+    `${nouns[register]} "${name}" is not declared`,
+    meant === undefined ? `declare it under ${register}, or name one that is there` : `did you mean "${meant}"?`,
+  )
+  return false
+}
+
+/** Remembers that a node needs the root of a domain. */
+export function needAnchor(compilation: Compilation, node: string, domain: string): void {
+  const domains = compilation.anchors.get(node) ?? new Set()
+  compilation.anchors.set(node, domains.add(domain))
+}

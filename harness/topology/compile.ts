@@ -1,0 +1,130 @@
+import { kinds as shippedKinds } from '../kinds/index.ts'
+import { checkUse, resolveAccepts } from './check-accepts.ts'
+import { checkNames } from './check-names.ts'
+import { checkOrder, unitReference } from './check-order.ts'
+import { checkShape } from './check-shape.ts'
+import { type Compilation, type Kinds, own, type PlannedUnit } from './compilation.ts'
+import {
+  anchorUnits,
+  declaredUnits,
+  enrolUnit,
+  mintUnit,
+  proveUnits,
+  withEnrolment,
+  withMint,
+} from './implicit-units.ts'
+import { enterIssuers } from './issuers.ts'
+import { LoadedTopology } from './loaded-topology.ts'
+import { Mistakes } from './mistakes.ts'
+import type { Plan, PlanCredential, PlanNode, PlanTrustDomain, PlanUnit, UnitRef } from './plan.ts'
+import { enterListeners, planUnits } from './plan-units.ts'
+import { resolveCredentials } from './resolve-credentials.ts'
+import type { TopologyInput } from './schema.ts'
+
+export interface CompileOptions {
+  /** Service kinds by name. Default: those that come with the harness. */
+  kinds?: Kinds
+  /** The parameters that the topology was made with, for the record. Default: those it was loaded with. */
+  parameters?: Plan['parameters']
+}
+
+/**
+ * Checks a topology and turns it into a plan. Pure: nothing is read, started or resolved.
+ *
+ * @throws TopologyInvalid with every mistake of the topology, each with place and way out.
+ */
+export function compile(declared: LoadedTopology | TopologyInput, options: CompileOptions = {}): Plan {
+  const loaded = declared instanceof LoadedTopology ? declared : new LoadedTopology(nameOf(declared), declared, {})
+  const mistakes = new Mistakes()
+  const shaped = checkShape(loaded.value, mistakes)
+  if (shaped === undefined) mistakes.throwIfAny(loaded.source)
+  const { topology, names, complete } = shaped!
+  const compilation: Compilation = {
+    ...{ topology, names, mistakes, kinds: options.kinds ?? shippedKinds },
+    ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
+    ...{ authorities: new Map(), issuers: new Map() },
+  }
+  checkNames(compilation)
+  enterListeners(compilation)
+  enterIssuers(compilation)
+  const credentials = fillIn(compilation, resolveCredentials(compilation))
+  const planned = planUnits(compilation, credentials)
+  const nodes = planNodes(compilation, credentials, planned)
+  const accepts = resolveAccepts(compilation, credentials)
+  checkOrder(compilation, nodes)
+  if (complete) checkUse(compilation, accepts, credentials)
+  mistakes.throwIfAny(loaded.source)
+
+  const { name, summary } = topology
+  const parameters = options.parameters ?? withoutNulls(loaded.parameters)
+  const trustDomains = planTrustDomains(compilation)
+  return {
+    format: 1,
+    topology: name,
+    summary,
+    parameters,
+    trustDomains,
+    nodes,
+    credentials: Object.fromEntries(credentials),
+    accepts,
+  }
+}
+
+function nameOf(declared: TopologyInput): string {
+  const name: unknown = (declared as { name?: unknown } | undefined)?.name
+  return typeof name === 'string' ? name : 'without a name'
+}
+
+function withoutNulls(parameters: LoadedTopology['parameters']): Plan['parameters'] {
+  const kept = Object.entries(parameters).filter((entry): entry is [string, string | number] => entry[1] !== null)
+  return Object.fromEntries(kept)
+}
+
+/** Adds to each credential how it comes to its holder. */
+function fillIn(compilation: Compilation, resolved: ReadonlyMap<string, PlanCredential>): Map<string, PlanCredential> {
+  const filled = new Map<string, PlanCredential>()
+  for (const [name, credential] of resolved) {
+    if (credential.kind === 'certificate') {
+      filled.set(name, withEnrolment(compilation, credential))
+      continue
+    }
+    const certificate = resolved.get(credential.boundTo!)
+    if (certificate !== undefined) filled.set(name, withMint(compilation, credential, certificate))
+  }
+  return filled
+}
+
+function planTrustDomains({ topology, issuers }: Compilation): Record<string, PlanTrustDomain> {
+  const entries = Object.entries(topology.trustDomains).map(([name, { ca, issuer, peeringAudience }]) => {
+    const issuerUrl = issuer === undefined ? undefined : issuers.get(issuer)?.url
+    return [name, { ca, issuer, issuerUrl, peeringAudience }] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+function planNodes(
+  compilation: Compilation,
+  credentials: ReadonlyMap<string, PlanCredential>,
+  planned: ReadonlyMap<UnitRef, PlannedUnit>,
+): Record<string, PlanNode> {
+  const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain }]) => {
+    const held = [...credentials.values()].filter(({ holder }) => holder === name)
+    const tokens = held.filter(({ kind }) => kind === 'bound-token')
+    const units: PlanUnit[] = [
+      ...anchorUnits(compilation, name),
+      ...held.filter(({ kind }) => kind === 'certificate').map((certificate) => enrolUnit(compilation, certificate)),
+      ...proveUnits(compilation, name, tokens),
+      ...tokens.map((token) => mintUnit(compilation, token)),
+      ...[...planned.values()]
+        .filter(({ unit }) => unit.node === name)
+        .flatMap((unit) => declaredUnits(unit, declaredAfter(compilation, unit))),
+    ]
+    return [name, { name, host, domain, units }] as const
+  })
+  return Object.fromEntries(nodes)
+}
+
+function declaredAfter({ topology }: Compilation, { unit }: PlannedUnit): UnitRef[] {
+  const declaration = own(topology.nodes[unit.node]!.units, unit.name)
+  return (declaration?.after ?? []).map((reference) => unitReference(unit.node, reference))
+}

@@ -1,0 +1,15 @@
+import type { ParameterValues } from './parameters.ts'
+
+/** A topology that was read, and not yet checked: `compile` does that. */
+export class LoadedTopology {
+  /** The name or path that it was asked for by. */
+  readonly source: string
+  readonly value: unknown
+  readonly parameters: ParameterValues
+
+  constructor(source: string, value: unknown, parameters: ParameterValues) {
+    this.source = source
+    this.value = value
+    this.parameters = parameters
+  }
+}

@@ -1,0 +1,104 @@
+import { type AnyUnitContext, type Compilation, type DeclaredUnit, isDeclared, needAnchor, own } from './compilation.ts'
+import { anchorPath, anchorUnit, credentialPath } from './paths.ts'
+import type { PlanCredential, Template, UnitRef } from './plan.ts'
+import type { CredentialDeclaration } from './schema.ts'
+
+export interface ContextOptions {
+  /** Filled with what the unit has to wait for. */
+  after?: Set<UnitRef>
+  /** Only the listeners are asked for: they are not known yet, and mistakes are reported later. */
+  discovery?: boolean
+  issued?: readonly PlanCredential[]
+}
+
+/** What a service kind sees of the topology while it plans one unit. */
+export function unitContext(
+  compilation: Compilation,
+  unit: DeclaredUnit,
+  { after = new Set(), discovery = false, issued = [] }: ContextOptions = {},
+): AnyUnitContext {
+  const { topology, mistakes, unknownNodes, listeners, units } = compilation
+  const { node } = unit
+  const declaration = topology.nodes[node]!
+  const at = ['nodes', node, 'units', unit.name]
+  /** Where the settings, as they were declared, name something; the settings as a whole when the kind derived the name. */
+  const settingOf = (name: string) => {
+    const path = pathTo(own(declaration.units, unit.name)?.settings, name)
+    return ['settings', ...(path ?? [])]
+  }
+  const mistake = (path: readonly PropertyKey[], message: string, wayOut?: string) => {
+    if (!discovery) mistakes.add([...at, ...path], message, wayOut)
+  }
+
+  const heldCredential = (name: string): CredentialDeclaration => {
+    const credential = own(topology.credentials, name)
+    if (credential === undefined) {
+      if (!discovery) isDeclared(compilation, 'credentials', name, [...at, ...settingOf(name)])
+      return { kind: 'certificate', issuer: node, lifetime: '1s', holder: node, handover: 'enrol' }
+    }
+    if (credential.holder !== node) {
+      const wayOut = `give it the holder "${node}", or name a credential that this node holds`
+      mistake(settingOf(name), `uses the credential "${name}", which "${credential.holder}" holds`, wayOut)
+    }
+    if (!discovery) compilation.used.add(name)
+    return credential
+  }
+
+  return {
+    topology,
+    node,
+    unit: unit.name,
+    host: declaration.host,
+    domain: declaration.domain,
+    settings: unit.settings,
+    anchor(domain): Template {
+      if (discovery) return anchorPath(domain)
+      if (isDeclared(compilation, 'trustDomains', domain, [...at, ...settingOf(domain)])) {
+        needAnchor(compilation, node, domain)
+        after.add(anchorUnit(node, domain))
+      }
+      return anchorPath(domain)
+    },
+    credential(name) {
+      const credential = heldCredential(name)
+      after.add(`${node}/${name}`)
+      return { path: credentialPath(name, credential), declaration: credential }
+    },
+    credentialPath(name) {
+      return credentialPath(name, heldCredential(name))
+    },
+    url(target, name, protocol = 'https') {
+      const host = own(topology.nodes, target)?.host ?? target
+      if (discovery) return `${protocol}://${host}:1`
+      const listener = listeners.get(target)?.find((candidate) => candidate.name === name)
+      if (listener !== undefined) return `${protocol}://${host}:${listener.port}`
+      if (isDeclared(compilation, 'nodes', target, [...at, ...settingOf(target)]) && !unknownNodes.has(target)) {
+        const known = listeners.get(target)?.map((candidate) => candidate.name) ?? []
+        mistake(
+          settingOf(target),
+          `needs the listener "${name}" of "${target}", which has ${known.length > 0 ? known.join(', ') : 'none'}`,
+          'name a node that runs the right kind of unit',
+        )
+      }
+      return `${protocol}://${host}:1`
+    },
+    unitOf(target, kind) {
+      return [...units.values()].find((candidate) => candidate.node === target && candidate.kind.name === kind)?.ref
+    },
+    issued: () => [...issued],
+    mistake: (path, message) => mistake(path === '' ? [] : path.split('.'), message),
+  }
+}
+
+/** Path of the first text or member name in a value that equals `name`. */
+function pathTo(value: unknown, name: string): PropertyKey[] | undefined {
+  if (value === name) return []
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [key, member] of Object.entries(value)) {
+    const part = Array.isArray(value) ? Number(key) : key
+    if (part === name) return [part]
+    const rest = pathTo(member, name)
+    if (rest !== undefined) return [part, ...rest]
+  }
+  return undefined
+}
