@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { curlCommand } from './curl.ts'
+
+const call = { url: 'https://a.test:9444/v1/routes', address: '127.9.1.3', ca: '/run/my sites/ca.pem' }
+
+test('the host is resolved by the command, and words that a shell would split are quoted', () => {
+  expect(curlCommand(call)).toBe(
+    "curl --silent --show-error --resolve a.test:9444:127.9.1.3 --cacert '/run/my sites/ca.pem' https://a.test:9444/v1/routes",
+  )
+})
+
+test('the token comes out of its file when the command runs', async () => {
+  const tokenFile = '/tmp/it’s a\'token"file'
+  const command = curlCommand({ ...call, tokenFile, method: 'PUT', json: { name: "it's" } })
+  // What the shell makes of it, with `cat` and `curl` replaced by programs that show their arguments.
+  const script = `cat() { printf '<%s>' "$1"; }; curl() { printf '%s\\n' "$@"; }; ${command}`
+  const { stdout } = await promisify(execFile)('sh', ['-c', script])
+
+  expect(stdout.split('\n')).toEqual(
+    expect.arrayContaining(['PUT', `Authorization: Bearer <${tokenFile}>`, '{"name":"it\'s"}', call.ca]),
+  )
+})

@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { interruptible } from './interruption.ts'
+
+const fixture = join(import.meta.dirname, 'fixtures', 'interruptible.ts')
+
+function start(mode = 'ready'): { child: ChildProcess; said: (word: string) => Promise<void>; output: () => string } {
+  const child = spawn(process.execPath, [fixture, mode], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  const said = async (word: string): Promise<void> => {
+    while (!output.includes(word)) await once(child.stdout!, 'data', { signal: AbortSignal.timeout(10_000) })
+  }
+  return { child, said, output: () => output }
+}
+
+test('Ctrl-C releases what is held, and ends with 130', async () => {
+  const { child, said, output } = start()
+  await said('holding')
+  child.kill('SIGINT')
+  const [code] = await once(child, 'close')
+
+  expect(output()).toBe('holding\nreleasing\nreleased\n')
+  expect(code).toBe(130)
+})
+
+test('a second Ctrl-C does not wait for what hangs', async () => {
+  const { child, said, output } = start('stuck')
+  await said('holding')
+  child.kill('SIGINT')
+  await said('releasing')
+  child.kill('SIGINT')
+  const [code] = await once(child, 'close')
+
+  expect(output()).toBe('holding\nreleasing\n')
+  expect(code).toBe(130)
+})
+
+test('SIGTERM releases too, and ends with 143', async () => {
+  const { child, said } = start()
+  await said('holding')
+  child.kill('SIGTERM')
+
+  expect((await once(child, 'close'))[0]).toBe(143)
+})
+
+test('work that was not interrupted answers, and fails, as it would alone', async () => {
+  expect(await interruptible(async () => 7)).toBe(7)
+  await expect(interruptible(async () => Promise.reject(new RangeError('own')))).rejects.toThrow('own')
+  expect(process.listenerCount('SIGHUP')).toBe(0)
+})
