@@ -1,0 +1,37 @@
+import { commit, openDatabase, StorageUnavailable } from '../../shared/sqlite.ts'
+import { type ClientStore, clientStore } from './clients.ts'
+import { type KeyStore, keyStore } from './keys.ts'
+import { databaseSchema } from './schema.ts'
+import { type TokenStore, tokenStore } from './tokens.ts'
+
+export interface Store {
+  readonly clients: ClientStore
+  readonly tokens: TokenStore
+  readonly keys: KeyStore
+  /** Writes and answers whether that reached the disk. */
+  isWritable(): boolean
+  close(): void
+}
+
+/** Opens the database at `path`. Throws `StartFailure`. */
+export function openStore(path: string): Store {
+  const database = openDatabase(path, databaseSchema)
+  const probe = database.prepare(
+    "INSERT INTO meta (key, value) VALUES ('probed_at', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
+  )
+  return {
+    clients: clientStore(database),
+    tokens: tokenStore(database),
+    keys: keyStore(database),
+    isWritable() {
+      try {
+        commit(database, () => probe.run(String(Date.now())))
+        return true
+      } catch (failure) {
+        if (failure instanceof StorageUnavailable) return false
+        throw failure
+      }
+    },
+    close: () => database.close(),
+  }
+}

@@ -1,0 +1,134 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Refusal } from './guard.ts'
+
+/** A request body that must not be used. `refusal` says what to answer and what to record. */
+export class BodyRefused extends Error {
+  readonly refusal: Refusal
+
+  constructor(status: number, reason: BodyReason) {
+    super(`the request body is refused: ${reason}`)
+    this.name = 'BodyRefused'
+    this.refusal = { status, reason, error: 'invalid_request' }
+  }
+}
+
+export type BodyReason = 'media_type_unsupported' | 'body_too_large' | 'body_malformed' | 'parameter_repeated'
+
+/** Reason codes of `readJson`. */
+export const JSON_BODY_REASONS = ['media_type_unsupported', 'body_too_large', 'body_malformed'] as const
+/** Reason codes of `readForm`. */
+export const FORM_BODY_REASONS = [...JSON_BODY_REASONS, 'parameter_repeated'] as const
+
+const LARGEST_BODY = 64 * 1024
+const DEEPEST_NESTING = 32
+
+/**
+ * Reads a JSON body: media type `application/json` (else 415), at most 64 KiB (else 413), UTF-8, nested at most 32 deep and
+ * without a repeated member (else 400). Two parsers may disagree on which of two equal members counts (RFC 8259 section 4).
+ */
+export async function readJson(request: IncomingMessage, limit = LARGEST_BODY): Promise<unknown> {
+  demandMediaType(request, 'application/json')
+  return parseStrictJson(await readText(request, limit))
+}
+
+/** Reads a form body. No parameter may be repeated (RFC 6749 section 3.2) except those named in `repeatable`. */
+export async function readForm(
+  request: IncomingMessage,
+  repeatable: readonly string[] = [],
+  limit = LARGEST_BODY,
+): Promise<URLSearchParams> {
+  demandMediaType(request, 'application/x-www-form-urlencoded')
+  const form = new URLSearchParams(await readText(request, limit))
+  const once = new Set<string>()
+  for (const name of form.keys()) {
+    if (once.has(name) && !repeatable.includes(name)) throw new BodyRefused(400, 'parameter_repeated')
+    once.add(name)
+  }
+  return form
+}
+
+/** Parses JSON text under the same rules. Throws `BodyRefused`. */
+export function parseStrictJson(text: string): unknown {
+  refuseDeepOrRepeated(text)
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new BodyRefused(400, 'body_malformed')
+  }
+}
+
+/** Answers JSON. Nothing that these services answer may be kept by a cache unless `headers` says otherwise. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const text = body === undefined ? '' : JSON.stringify(body)
+  response.writeHead(status, {
+    'cache-control': 'no-store',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    'content-length': String(Buffer.byteLength(text)),
+    ...headers,
+  })
+  response.end(text)
+}
+
+function demandMediaType(request: IncomingMessage, expected: string): void {
+  const [type, ...parameters] = (request.headers['content-type'] ?? '')
+    .split(';')
+    .map((part) => part.trim().toLowerCase())
+  const isPlain = parameters.every((parameter) => /^charset="?utf-8"?$/.test(parameter))
+  const isEncoded = (request.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity'
+  if (type !== expected || !isPlain || isEncoded) throw new BodyRefused(415, 'media_type_unsupported')
+}
+
+async function readText(request: IncomingMessage, limit: number): Promise<string> {
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw new BodyRefused(413, 'body_too_large')
+  const chunks: Buffer[] = []
+  let size = 0
+  // Leaving the loop must not destroy the socket: the refusal is still to be answered on it.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    size += (chunk as Buffer).length
+    if (size > limit) throw new BodyRefused(413, 'body_too_large')
+    chunks.push(chunk as Buffer)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
+  } catch {
+    throw new BodyRefused(400, 'body_malformed')
+  }
+}
+
+const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs
+
+/**
+ * `JSON.parse` keeps the last of two equal members without a word, so the text is walked once, token by token, before it is
+ * parsed. Whether it is JSON at all is left to `JSON.parse`.
+ */
+function refuseDeepOrRepeated(text: string): void {
+  const open: (Set<string> | undefined)[] = []
+  let last: string | undefined
+  for (const [token] of text.matchAll(TOKENS)) {
+    if (token === '{' || token === '[') {
+      open.push(token === '{' ? new Set() : undefined)
+      if (open.length > DEEPEST_NESTING) throw new BodyRefused(400, 'body_malformed')
+    } else if (token === '}' || token === ']') {
+      open.pop()
+    } else if (token === ':' && last !== undefined) {
+      const members = open.at(-1)
+      const name = decodeName(last)
+      if (members?.has(name)) throw new BodyRefused(400, 'body_malformed')
+      members?.add(name)
+    }
+    last = token.startsWith('"') ? token : undefined
+  }
+}
+
+function decodeName(token: string): string {
+  try {
+    return JSON.parse(token) as string
+  } catch {
+    throw new BodyRefused(400, 'body_malformed')
+  }
+}

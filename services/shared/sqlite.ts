@@ -1,0 +1,135 @@
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { StartFailure } from './start-failure.ts'
+
+/** What a service keeps on disk: the statements that make it, and their version. */
+export interface DatabaseSchema {
+  readonly version: number
+  /** `CREATE TABLE` and `CREATE INDEX` statements. The table `meta(key, value)` is made besides. */
+  readonly statements: readonly string[]
+}
+
+/** A write did not reach the disk: read-only, full, or held by another process. Callers answer 503. */
+export class StorageUnavailable extends Error {
+  constructor(cause: unknown) {
+    super('the storage takes no writes', { cause })
+    this.name = 'StorageUnavailable'
+  }
+}
+
+const META = 'CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID'
+
+/**
+ * Opens a database file (0600, in a folder of 0700), makes its tables when it is new, and checks them when it is not.
+ * A commit that returned is on disk (WAL, `synchronous=FULL`).
+ *
+ * @throws StartFailure (`config_invalid`) for a folder that others can enter, a file that is no database, a newer schema, or
+ * tables that are not those of this schema.
+ */
+export function openDatabase(path: string, schema: DatabaseSchema): DatabaseSync {
+  if (path === '' || path.startsWith(':') || path.startsWith('file:')) {
+    throw new StartFailure('config_invalid', `storage ${path} would not be kept; name a file on disk`)
+  }
+  prepareFile(path)
+  try {
+    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 250 })
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF')
+    if (tablesOf(database).length === 0) create(database, schema)
+    check(database, schema, path)
+    return database
+  } catch (cause) {
+    if (cause instanceof StartFailure) throw cause
+    throw new StartFailure(
+      'config_invalid',
+      `storage ${path} cannot be used (${(cause as Error).message}); restore it from a backup or name another file`,
+      { cause },
+    )
+  }
+}
+
+/** Runs `work` in one transaction that is on disk when this returns. Throws `StorageUnavailable` when it cannot be. */
+export function commit<Result>(database: DatabaseSync, work: () => Result): Result {
+  onStorage(() => database.exec('BEGIN IMMEDIATE'))
+  try {
+    const result = work()
+    onStorage(() => database.exec('COMMIT'))
+    return result
+  } catch (failure) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw isStorageFailure(failure) ? new StorageUnavailable(failure) : failure
+  }
+}
+
+function onStorage(work: () => void): void {
+  try {
+    work()
+  } catch (cause) {
+    throw new StorageUnavailable(cause)
+  }
+}
+
+/** SQLITE_BUSY, LOCKED, READONLY, IOERR, FULL and CANTOPEN; a broken constraint is a mistake of the program instead. */
+const STORAGE_CODES = new Set([5, 6, 8, 10, 13, 14])
+
+function isStorageFailure(failure: unknown): boolean {
+  const code = (failure as { errcode?: unknown }).errcode
+  return typeof code === 'number' && STORAGE_CODES.has(code & 0xff)
+}
+
+function prepareFile(path: string): void {
+  const folder = dirname(path)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if ((statSync(folder).mode & 0o077) !== 0) {
+      throw new StartFailure('config_invalid', `storage folder ${folder} is open to others; chmod it to 0700`)
+    }
+    // SQLite gives its side files the mode of this one.
+    closeSync(openSync(path, 'a', 0o600))
+    chmodSync(path, 0o600)
+  } catch (cause) {
+    if (cause instanceof StartFailure) throw cause
+    throw new StartFailure(
+      'config_invalid',
+      `storage ${path} cannot be opened (${(cause as NodeJS.ErrnoException).code}); name a file in a writable folder`,
+      { cause },
+    )
+  }
+}
+
+function create(database: DatabaseSync, schema: DatabaseSchema): void {
+  commit(database, () => {
+    for (const statement of [META, ...schema.statements]) database.exec(statement)
+    database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run('schema_version', String(schema.version))
+  })
+}
+
+function check(database: DatabaseSync, schema: DatabaseSchema, path: string): void {
+  const found = tablesOf(database)
+  const version = found.some((table) => table.name === 'meta')
+    ? database.prepare('SELECT value FROM meta WHERE key = ?').get('schema_version')?.value
+    : undefined
+  if (Number(version) > schema.version) {
+    throw new StartFailure(
+      'config_invalid',
+      `storage ${path} has schema ${version}, this program knows ${schema.version}; start the newer program`,
+    )
+  }
+  const model = new DatabaseSync(':memory:')
+  for (const statement of [META, ...schema.statements]) model.exec(statement)
+  const expected = JSON.stringify(tablesOf(model))
+  model.close()
+  if (version !== String(schema.version) || JSON.stringify(found) !== expected) {
+    throw new StartFailure(
+      'config_invalid',
+      `storage ${path} does not hold the tables of schema ${schema.version}; restore it from a backup or name another file`,
+    )
+  }
+}
+
+function tablesOf(database: DatabaseSync): { name: string; sql: string }[] {
+  return database
+    .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name")
+    .all()
+    .map((row) => ({ name: String(row.name), sql: String(row.sql) }))
+}
