@@ -18,7 +18,7 @@ export interface Execution {
 export async function execute({ context, argv, env, input, timeoutMs }: Execution): Promise<ExecResult> {
   const [name = '', ...args] = argv
   const program = name === 'node' ? [process.execPath, ...nodeArguments()] : [context.settings.tools[name] ?? name]
-  const tree = await startTree([...context.settings.dieWithParent, ...program, ...args], {
+  const tree = await startTree(context.settings.dieWithParent, [...program, ...args], {
     cwd: context.dir,
     env,
     stdio: ['pipe', 'pipe', 'pipe'],

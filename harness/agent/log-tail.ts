@@ -1,6 +1,6 @@
+import { redact } from '../evidence/redact.ts'
 import type { NodeContext } from './node-context.ts'
 import { forEachLine, type ProcessTree } from './process-tree.ts'
-import { redact } from '../evidence/redact.ts'
 
 const KEPT = 20
 

@@ -1,4 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 
 /** How a program ended. */
 export interface Exit {
@@ -15,8 +17,18 @@ export interface ProcessTree {
   running(): boolean
 }
 
-/** Starts a program as the leader of a new process group. Rejects when it cannot be executed. */
-export async function startTree(argv: readonly string[], options: SpawnOptions): Promise<ProcessTree> {
+/**
+ * Starts a program as the leader of a new process group. Rejects when it cannot be executed.
+ * `wrapper`: what to put before it (`RunSettings.dieWithParent`).
+ */
+export async function startTree(
+  wrapper: readonly string[],
+  program: readonly string[],
+  options: SpawnOptions,
+): Promise<ProcessTree> {
+  // A wrapper would start, and only then find that there is no such program.
+  if (wrapper.length > 0) await demandExecutable(program[0] as string, options.env?.PATH ?? '')
+  const argv = [...wrapper, ...program]
   const child = spawn(argv[0] as string, argv.slice(1), { ...options, detached: true })
   let running = true
   const ended = new Promise<Exit>((resolve) => {
@@ -31,6 +43,14 @@ export async function startTree(argv: readonly string[], options: SpawnOptions):
     child.once('error', reject)
   })
   return { child, pid: child.pid as number, ended, running: () => running }
+}
+
+async function demandExecutable(program: string, path: string): Promise<void> {
+  const places = program.includes('/') ? [program] : path.split(delimiter).map((folder) => join(folder, program))
+  const found = places.map((place) => access(place, constants.X_OK))
+  await Promise.any(found).catch(() => {
+    throw Object.assign(new Error(`${program} ENOENT: there is no such program`), { code: 'ENOENT' })
+  })
 }
 
 /** Sends a signal to a whole process group; a group that is gone is no failure. */

@@ -48,7 +48,7 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<vo
 
 async function runCommand({ context, unit, log, signal }: UnitAtWork, command: Command): Promise<void> {
   const argv = argvOf(context, command, unit.name)
-  const tree = await startTree([...context.settings.dieWithParent, ...argv], {
+  const tree = await startTree(context.settings.dieWithParent, argv, {
     cwd: unitFolder(context, unit.name),
     env: environmentOf(context, unit.name, command),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -88,7 +88,7 @@ export class Unit {
     this.#end.signal.throwIfAborted()
     const context = this.#context
     const argv = argvOf(context, service.command, this.plan.name)
-    const tree = await startTree([...context.settings.dieWithParent, ...argv], {
+    const tree = await startTree(context.settings.dieWithParent, argv, {
       cwd: unitFolder(context, this.plan.name),
       env: environmentOf(context, this.plan.name, service.command),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -71,6 +71,8 @@ export interface Site extends AsyncDisposable {
   oneTimeToken(node: string, request: OneTimeTokenRequest): Promise<string>
   /** Makes an HTTP call from a node with the TLS files that lie there (an operator's, say). Resolves with status and parsed JSON. */
   callFrom(node: string, call: import('../topology/plan.ts').HttpCall): Promise<{ status: number; json: unknown }>
+  /** Cuts two nodes off from each other, both ways. Without capability `partition`: rejects with `HOLDFAST_NOT_SUPPORTED`. */
+  partition(a: string, b: string): Promise<void>
   /** A TCP address for each host name of the plan, for clients that run beside the nodes. */
   resolve(host: string): string | undefined
 }

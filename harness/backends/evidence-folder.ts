@@ -1,25 +1,28 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { redact } from '../evidence/redact.ts'
 import { fill } from '../agent/template.ts'
+import { type HistoryLine, historyFile } from '../evidence/history.ts'
+import { redact } from '../evidence/redact.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { SiteEvent } from './backend.ts'
 
+/** Events as they come; part of the history once that is complete. */
+const EVENTS = 'events.jsonl'
 const FOLDER = { recursive: true, mode: 0o700 } as const
 
 /**
  * What a run leaves behind: `run.json`, `plan.json`, `history.jsonl` and a log for each unit, all of it redacted.
- * History and logs are written as things happen, so that a run which dies keeps them too.
+ * Events and logs are written as things happen, so that a run which dies keeps them too.
  */
 export class EvidenceFolder {
   readonly path: string
-  readonly #history: WriteStream
+  readonly #events: WriteStream
   readonly #logs = new Map<string, WriteStream>()
 
   private constructor(path: string) {
     this.path = path
-    this.#history = append(join(path, 'history.jsonl'))
+    this.#events = append(join(path, EVENTS))
   }
 
   static async create(path: string, plan: Plan, run: object): Promise<EvidenceFolder> {
@@ -32,7 +35,8 @@ export class EvidenceFolder {
   }
 
   record(event: SiteEvent): void {
-    this.#history.write(`${redact(JSON.stringify(event))}\n`)
+    const line: HistoryLine = { at: event.at, kind: 'event', event }
+    this.#events.write(`${redact(JSON.stringify(line))}\n`)
     if (event.event !== 'log') return
     const name = join(event.node, `${event.unit}.log`)
     let log = this.#logs.get(name)
@@ -45,7 +49,7 @@ export class EvidenceFolder {
 
   /** Writes out everything that was recorded. */
   async close(): Promise<void> {
-    const streams = [this.#history, ...this.#logs.values()]
+    const streams = [this.#events, ...this.#logs.values()]
     await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
   }
 }
@@ -69,30 +73,44 @@ export function decisionLogs(plan: Plan, nodesDir: string): { node: string; unit
   )
 }
 
-/** Adds the nodes' decision records to the history, in the order of time. Also for a run whose coordinator died. */
+/**
+ * Joins events, calls and the nodes' decision records into `history.jsonl`, in the order of time. Works on files only, so
+ * that it also serves a run whose coordinator died.
+ */
 export async function completeHistory(evidence: string, plan: Plan, nodesDir: string): Promise<void> {
-  const file = join(evidence, 'history.jsonl')
+  const events = join(evidence, EVENTS)
   const logs = decisionLogs(plan, nodesDir).map(({ path }) => path)
-  const texts = await Promise.all([file, ...logs].map((path) => readFile(path, 'utf8').catch(() => '')))
-  const lines = texts.flatMap((text, index) =>
-    text.split('\n').flatMap((line) => {
-      const at = timeOf(line)
-      // Records of the decision log are told from events by their member `verdict`.
-      return at === undefined ? [] : [{ at, line: index === 0 ? line : redact(line) }]
-    }),
-  )
-  lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-  await writeFile(`${file}.tmp`, lines.map(({ line }) => `${line}\n`).join(''), { mode: 0o600 })
-  await rename(`${file}.tmp`, file)
+  const [written, ...decided] = await Promise.all([
+    linesOf([events, join(evidence, 'calls.jsonl')]),
+    ...logs.map((path) => linesOf([path])),
+  ])
+  const decisions = decided.flat().map(({ at, value }) => ({ at, value: { at, kind: 'decision', decision: value } }))
+  const lines = [...written, ...decisions].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+  const file = join(evidence, historyFile)
+  const text = lines.map(({ value }) => `${redact(JSON.stringify(value))}\n`).join('')
+  await writeFile(`${file}.new`, text, { mode: 0o600 })
+  await rename(`${file}.new`, file)
+  await rm(events, { force: true })
 }
 
-/** Time of a line; none for a last line that was cut off when its writer died. */
-function timeOf(line: string): string | undefined {
-  if (line === '') return undefined
+interface TimedLine {
+  at: string
+  value: unknown
+}
+
+/** Lines of files that may be missing, or cut off in their last line when their writer died. */
+async function linesOf(paths: string[]): Promise<TimedLine[]> {
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => '')))
+  return texts.flatMap((text) => text.split('\n')).flatMap(timedLine)
+}
+
+function timedLine(line: string): TimedLine[] {
+  if (line === '') return []
   try {
-    const { at, ts } = JSON.parse(line) as { at?: string; ts?: string }
-    return at ?? ts
+    const value = JSON.parse(line) as { at?: string; ts?: string }
+    const at = value.at ?? value.ts
+    return at === undefined ? [] : [{ at, value }]
   } catch {
-    return undefined
+    return []
   }
 }

@@ -35,6 +35,13 @@ export class SiteNotReady extends HoldfastError {
   }
 }
 
+/** The backend of a site cannot do what was asked. Code `HOLDFAST_NOT_SUPPORTED`. */
+export class NotSupported extends HoldfastError {
+  constructor(backend: BackendName, capability: keyof Capabilities) {
+    super('HOLDFAST_NOT_SUPPORTED', `backend ${backend} has no ${capability}; use a backend that has it`)
+  }
+}
+
 export interface SiteParts {
   run: string
   plan: Plan
@@ -132,6 +139,10 @@ export class LaunchedSite implements Site {
   callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }> {
     this.node(node)
     return this.link(node).request('call', { call })
+  }
+
+  async partition(): Promise<void> {
+    throw new NotSupported(this.backend, 'partition')
   }
 
   /** Adds an agent that the backend has just started. */

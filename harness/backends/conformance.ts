@@ -1,0 +1,499 @@
+import { spawn } from 'node:child_process'
+import { access, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Plan } from '../topology/plan.ts'
+import type { Backend, LaunchOptions, Site, SiteEvent } from './backend.ts'
+import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
+import { SiteNotReady } from './launched-site.ts'
+
+/** What the suite cannot know of a backend: how to see that nothing is left, and how to clean up after a crash. */
+export interface Ground {
+  backend: Backend
+  /** Everything on this machine that belongs to a run: processes, folders. Empty when nothing is left. */
+  leftovers(run: string): Promise<string[]>
+  /** Removes what crashed runs left. Resolves with the labels of the swept runs and of those that live. */
+  sweep(): Promise<{ swept: string[]; alive: string[] }>
+  /** Process ids of the agents of a run, by node. */
+  agents(site: Site): Map<string, number>
+}
+
+const holder = fileURLToPath(new URL('./fixtures/hold-site.ts', import.meta.url))
+const SLOW = 30_000
+
+/** The suite that every backend must pass. */
+export function conformance(ground: Ground): void {
+  const { backend } = ground
+  let evidence = ''
+
+  const launch = (plan: Plan, options: LaunchOptions = {}): Promise<Site> =>
+    backend.launch(plan, { evidence: join(evidence, `run-${Math.random().toString(36).slice(2)}`), ...options })
+
+  beforeAll(async () => {
+    evidence = await mkdtemp(join(tmpdir(), 'holdfast-conformance-'))
+  })
+  afterAll(() => rm(evidence, { recursive: true, force: true }))
+
+  describe(`backend ${backend.name}`, { timeout: SLOW }, () => {
+    test('can run on this machine', async () => {
+      expect(await backend.unavailable()).toBeUndefined()
+    })
+
+    starting(launch)
+    failing(launch, ground)
+    operating(launch)
+    handingOver(launch)
+    ending(launch, ground)
+    refusing(backend, launch)
+  })
+}
+
+type Launch = (plan: Plan, options?: LaunchOptions) => Promise<Site>
+
+function starting(launch: Launch): void {
+  test('starts units in the order of the plan, across nodes, and side by side where it allows', async () => {
+    const slow = ['--slow', '150']
+    const plan = planOf({
+      first: [webUnit('first', { args: slow }), webUnit('first', { name: 'beside', port: 8081, args: slow })],
+      second: [webUnit('second', { after: ['first/web', 'second/files'] }), oneshot('files', ['first/beside'], [])],
+    })
+    await using site = await launch(plan)
+    const at = (event: string, node: string, unit: string) => indexOf(site.events(), event, node, unit)
+
+    expect(at('unit-ready', 'first', 'web')).toBeLessThan(at('unit-started', 'second', 'web'))
+    expect(at('unit-ready', 'first', 'beside')).toBeLessThan(at('unit-started', 'second', 'files'))
+    expect(at('unit-ready', 'second', 'files')).toBeLessThan(at('unit-started', 'second', 'web'))
+    expect(at('unit-started', 'first', 'beside')).toBeLessThan(at('unit-ready', 'first', 'web'))
+    expect([...site.timings.keys()].sort()).toEqual(['first/beside', 'first/web', 'second/files', 'second/web'])
+    expect(site.timings.get('first/web')).toBeGreaterThanOrEqual(150)
+  })
+
+  test('renders files with templates, modes and folders as the plan says', async () => {
+    const files = [
+      { path: '@{unit}/config.json', json: { address: '@{address}', peers: ['@{address:other}'], count: 3 } },
+      { path: '@{unit}/open/plain.txt', text: 'in @{dir}\n', mode: '0644' },
+    ]
+    const plan = planOf({ one: [oneshot('render', [], [], files)], other: [oneshot('nothing', [], [])] })
+    await using site = await launch(plan)
+    const { address, dir } = site.node('one')
+
+    expect(JSON.parse(await site.node('one').readFile('units/render/config.json'))).toEqual({
+      address,
+      peers: [site.node('other').address],
+      count: 3,
+    })
+    expect(await site.node('one').readFile('units/render/open/plain.txt')).toBe(`in ${dir}\n`)
+    expect(await modeOf(dir, 'units/render')).toBe('700')
+    expect(await modeOf(dir, 'units/render/config.json')).toBe('600')
+    expect(await modeOf(dir, 'units/render/open/plain.txt')).toBe('644')
+  })
+
+  test('gives each node its own address, and resolves the hosts of the plan only', async () => {
+    await using site = await launch(certifiedPlan())
+    const { server, client } = { server: site.node('server'), client: site.node('client') }
+    const fetched = async (url: string) => {
+      const call = { method: 'GET' as const, url: `https://${hostOf('client')}:8443/fetch?${url}`, tls, expect: [200] }
+      return (await site.callFrom('server', call)).json
+    }
+
+    expect(server.address).not.toBe(client.address)
+    expect(site.resolve(hostOf('server'))).toBe(server.address)
+    expect(site.resolve('elsewhere.test')).toBeUndefined()
+    expect(await fetched(`https://${hostOf('server')}:8443/ready`)).toEqual({ status: 200 })
+    expect(await fetched(`https://${hostOf('nobody')}:8443/ready`)).toEqual({ code: 'ENOTFOUND' })
+  })
+
+  test('runs parallel sites without collisions', async () => {
+    const plan = planOf({ one: [webUnit('one')], two: [webUnit('two', { after: ['one/web'] })] })
+    const sites = await Promise.all([1, 2, 3, 4].map(() => launch(plan)))
+    try {
+      const addresses = sites.flatMap((site) => [site.node('one').address, site.node('two').address])
+      expect(new Set(addresses).size).toBe(8)
+      expect(new Set(sites.map((site) => site.run)).size).toBe(4)
+    } finally {
+      await Promise.all(sites.map((site) => site[Symbol.asyncDispose]()))
+    }
+  })
+}
+
+function failing(launch: Launch, ground: Ground): void {
+  const failure = async (plan: Plan, options?: LaunchOptions): Promise<SiteNotReady> => {
+    const cause: unknown = await launch(plan, options).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(cause).toBeInstanceOf(SiteNotReady)
+    return cause as SiteNotReady
+  }
+
+  test('reports a unit that exits, with its log and the evidence, and releases the rest', async () => {
+    const seen: SiteEvent[] = []
+    const broken = webUnit('bad', { after: ['good/web'], args: ['--exit', '3'] })
+    const cause = await failure(planOf({ good: [webUnit('good')], bad: [broken] }), {
+      onEvent: (event) => seen.push(event),
+    })
+
+    expect(cause.code).toBe('HOLDFAST_NOT_READY')
+    expect(cause.message).toContain('bad/web was not ready: its program exited with 3')
+    expect(cause.logTail).toEqual(['going to fail', 'the disk is not there'])
+    expect(indexOf(seen, 'unit-ready', 'good', 'web')).toBeGreaterThanOrEqual(0)
+    const kept = await readdir(cause.evidence)
+    expect(kept).toEqual(expect.arrayContaining(['history.jsonl', 'logs', 'plan.json', 'run.json']))
+    expect(await readFile(join(cause.evidence, 'logs', 'bad', 'web.log'), 'utf8')).toContain('the disk is not there')
+    expect(await readFile(join(cause.evidence, 'history.jsonl'), 'utf8')).toContain('unit-failed')
+    const { run } = JSON.parse(await readFile(join(cause.evidence, 'run.json'), 'utf8')) as { run: string }
+    expect(await ground.leftovers(run)).toEqual([])
+  })
+
+  test('reports the last answer of a probe that never succeeds', async () => {
+    const cause = await failure(planOf({ one: [webUnit('one', { args: ['--slow', '60000'], readyWithinMs: 500 })] }))
+
+    expect(cause.message).toMatch(/within 500 ms its probe last said: .*\/ready answered 503 instead of 200/)
+  })
+
+  test('reports a template that cannot be filled, naming the file', async () => {
+    const files = [{ path: '@{unit}/config.json', json: { peer: '@{address:nobody}' } }]
+    const cause = await failure(planOf({ one: [oneshot('render', [], [], files)] }))
+
+    expect(cause.message).toMatch(/units\/render\/config\.json: @\{address:nobody\} is not known/)
+  })
+
+  test('ends a launch that is aborted', async () => {
+    const abort = new AbortController()
+    const plan = planOf({ one: [webUnit('one', { args: ['--slow', '60000'] })] })
+    const onEvent = (event: SiteEvent) => {
+      if (event.event === 'unit-started') abort.abort(new Error('enough'))
+    }
+
+    await expect(launch(plan, { signal: abort.signal, onEvent })).rejects.toThrow('enough')
+  })
+
+  test('keeps a failed site when asked to', async () => {
+    const plan = planOf({
+      good: [webUnit('good')],
+      bad: [webUnit('bad', { after: ['good/web'], args: ['--exit', '3'] })],
+    })
+    const cause = await failure(plan, { keep: true })
+    await using site = cause.site
+
+    expect(await opens(site!.node('good').address, 8080)).toBe(true)
+  })
+}
+
+function operating(launch: Launch): void {
+  test('executes programs on a node, with input, environment, exit code and limit', async () => {
+    await using site = await launch(planOf({ one: [oneshot('nothing', [], [])] }))
+    const node = site.node('one')
+    const script = 'process.stdin.on("data", (text) => console.log(text + process.env.MARK)); process.exitCode = 4'
+
+    expect(await node.exec(['node', '-e', script], { input: 'in', env: { MARK: 'out' } })).toEqual({
+      code: 4,
+      signal: null,
+      stdout: 'inout\n',
+      stderr: '',
+    })
+    const endless = await node.exec(['node', '-e', 'setInterval(() => {}, 1000)'], { timeoutMs: 300 })
+    expect(endless).toMatchObject({ code: null, signal: 'SIGKILL' })
+    await expect(node.exec(['/nowhere/to/be/found'])).rejects.toThrow(/ENOENT/)
+  })
+
+  test('gives logs and decision records by unit', async () => {
+    const decisions = { args: ['--decisions', '@{unit}/decisions.jsonl'], decisionLog: '@{unit}/decisions.jsonl' }
+    const plan = planOf({ one: [webUnit('one', decisions), webUnit('one', { name: 'other', port: 8081 })] })
+    await using site = await launch(plan)
+
+    expect(site.node('one').logs('web')).toEqual([expect.stringMatching(/^listening, pid \d+$/)])
+    expect(site.node('one').logs()).toHaveLength(2)
+    expect(await site.node('one').decisions('web')).toEqual([expect.objectContaining({ action: 'start', seq: 1 })])
+    expect(await site.node('one').decisions('other')).toEqual([])
+    await expect(site.node('one').decisions('nothing')).rejects.toThrow(/its units are web, other/)
+  })
+
+  test('adds environment to a node and to a unit from outside', async () => {
+    const script = (name: string) => webUnit('one', { name, port: name === 'web' ? 8080 : 8081 })
+    const env = { one: { NODE_OPTIONS: '--title=both' }, 'one/other': { NODE_OPTIONS: '--title=single' } }
+    await using site = await launch(planOf({ one: [script('web'), script('other')] }), { env })
+    const optionsOf = async (unit: string) => {
+      const pid = /pid (\d+)/.exec(site.node('one').logs(unit).join())?.[1]
+      const { stdout } = await site.node('one').exec(['ps', 'eww', '-o', 'command=', '-p', pid as string])
+      return stdout
+    }
+
+    expect(await optionsOf('web')).toMatch(/--title=both|^both/)
+    expect(await optionsOf('other')).toMatch(/--title=single|^single/)
+  })
+
+  test('stops and starts a service again, and signals it', async () => {
+    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    const node = site.node('one')
+
+    await node.stop('web')
+    expect(await opens(node.address, 8080)).toBe(false)
+    expect(last(site.events(), 'unit-exited')).toMatchObject({ code: 0, signal: null })
+    await expect(node.waitForUnit('web')).rejects.toThrow(/one\/web is not ready: it ended \(code 0\)/)
+    await node.start('web')
+    await node.waitForUnit('web')
+    expect(await opens(node.address, 8080)).toBe(true)
+    await expect(node.start('web')).rejects.toThrow(/one\/web is running already/)
+    await node.signal('SIGHUP', 'web')
+    await until(() => node.logs('web').includes('reloaded'))
+  })
+
+  test('kills what does not stop, after the time that the unit has', async () => {
+    await using site = await launch(planOf({ one: [webUnit('one', { args: ['--stubborn'], stopWithinMs: 200 })] }))
+
+    await site.node('one').stop('web')
+
+    expect(site.node('one').logs('web')).toContain('no')
+    expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
+  })
+
+  test('kills a unit with everything that it started', async () => {
+    await using site = await launch(planOf({ one: [webUnit('one', { args: ['--child'] })] }))
+    const node = site.node('one')
+    await until(() => node.logs('web').some((line) => line.startsWith('child ')))
+    const child = Number(/child (\d+)/.exec(node.logs('web').join('\n'))?.[1])
+    const alive = async () => (await node.exec(['ps', '-o', 'stat=', '-p', String(child)])).stdout.trim()
+    expect(await alive()).toMatch(/^[SR]/)
+
+    await node.kill('web')
+
+    expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
+    await until(async () => /^(Z.*)?$/.test(await alive()))
+    await node.start('web')
+    expect(await opens(node.address, 8080)).toBe(true)
+  })
+
+  test('pauses and resumes a unit, and stops a paused one', async () => {
+    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    const node = site.node('one')
+    const answers = () =>
+      fetch(`http://${node.address}:8080/ready`, { signal: AbortSignal.timeout(300) }).then(
+        () => true,
+        () => false,
+      )
+    expect(await answers()).toBe(true)
+
+    await node.pause('web')
+    expect(await answers()).toBe(false)
+    await node.resume('web')
+    expect(await answers()).toBe(true)
+    await node.pause('web')
+    await node.stop('web')
+    expect(last(site.events(), 'unit-exited')).toMatchObject({ code: 0 })
+  })
+}
+
+const tls = {
+  ca: '@{dir}/anchors/lab.pem',
+  cert: '@{dir}/credentials/own/cert.pem',
+  key: '@{dir}/credentials/own/key.pem',
+}
+
+function handingOver(launch: Launch): void {
+  const token = (to: object, renew?: object) => ({
+    receive: {
+      from: 'server',
+      source: {
+        mint: { method: 'POST' as const, url: `https://${hostOf('server')}:8443/mint`, tls, expect: [201] },
+        member: 'token',
+        ...renew,
+      },
+      to: { path: '@{dir}/credentials/token', mode: '0600', ...to },
+    },
+  })
+
+  test('copies, enrols and mints between nodes, with the modes that the plan demands', async () => {
+    const plan = certifiedPlan()
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [token({})]))
+    await using site = await launch(plan)
+    const { dir } = site.node('client')
+    const read = (path: string) => site.node('client').readFile(path)
+
+    expect(await read('anchors/lab.pem')).toBe(await site.node('ca').readFile('units/ca/root.crt'))
+    expect(await read('credentials/own/cert.pem')).toMatch(/^-----BEGIN CERTIFICATE-----/)
+    expect((await read('credentials/own/cert.pem')).match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
+    expect(await read('credentials/own/key.pem')).toMatch(/^-----BEGIN PRIVATE KEY-----/)
+    expect(await read('credentials/token')).toBe('token-1')
+    for (const file of [
+      'anchors/lab.pem',
+      'credentials/own/key.pem',
+      'credentials/own/cert.pem',
+      'credentials/token',
+    ]) {
+      expect([file, await modeOf(dir, file)]).toEqual([file, '600'])
+    }
+    const handed = site.events().filter((event) => event.event === 'handover')
+    expect(handed.map((event) => `${event.from} ${event.node}/${event.unit}`).sort()).toEqual([
+      'ca client/anchor',
+      'ca client/cert',
+      'ca server/anchor',
+      'ca server/cert',
+      'server client/token',
+    ])
+  })
+
+  test('mints anew at the share of life that the plan names, and replaces the file in one step', async () => {
+    const plan = certifiedPlan()
+    const renew = { renew: { lifetimeSeconds: 1, at: 0.2 } }
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [token({}, renew)]))
+    await using site = await launch(plan)
+
+    await until(async () => Number((await site.node('client').readFile('credentials/token')).slice(6)) >= 3)
+  })
+
+  test('refuses a hand-over to an owner that this machine does not have', async () => {
+    const plan = certifiedPlan()
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [token({ owner: 'nobody-of-this-name' })]))
+
+    await expect(launch(plan)).rejects.toThrow(/nobody-of-this-name is not in \/etc\/passwd/)
+  })
+
+  test('signs one-time tokens for the harness that the CA takes once, for one request', async () => {
+    await using site = await launch(certifiedPlan())
+    const { newRequest } = await import('../pki/request.ts')
+    const { signAtCa } = await import('../pki/enrol.ts')
+    const names = { subject: 'guest.conformance.test', sans: ['guest.conformance.test'] }
+    const [mine, other] = await Promise.all([newRequest(names), newRequest(names)])
+    const url = `https://${hostOf('ca')}:9000`
+    const provisioner = { name: 'holdfast', keyFile: '@{dir}/units/ca/provisioner.json' }
+    const ask = { url, provisioner, ...names, x5rt: mine.x5rt }
+    const anchorPem = await site.node('ca').readFile('units/ca/root.crt')
+    const sign = (csrPem: string, ott: string) =>
+      signAtCa({ url, resolveTo: site.resolve(hostOf('ca')), anchorPem, csrPem, ott, lifetimeSeconds: 60 })
+
+    const ott = await site.oneTimeToken('ca', ask)
+    expect((await sign(mine.csrPem, ott)).certPem).toMatch(/BEGIN CERTIFICATE/)
+    await expect(sign(mine.csrPem, ott)).rejects.toMatchObject({ code: 'HOLDFAST_ENROL_REFUSED', status: 401 })
+    const bound = await site.oneTimeToken('ca', ask)
+    await expect(sign(other.csrPem, bound)).rejects.toMatchObject({ status: 403 })
+    expect(site.node('ca').logs().join('\n')).not.toContain(ott.split('.')[2])
+  })
+
+  test('takes a TLS service as ready only with the chain, the host name and the life that the plan demands', async () => {
+    const tooShort = certifiedPlan({ lifetimeSeconds: 30, minimumValiditySeconds: 60, readyWithinMs: 700 })
+    await expect(launch(tooShort)).rejects.toThrow(/is valid for \d+ s more, and 60 s are demanded/)
+
+    const otherName = certifiedPlan({ readyWithinMs: 700 })
+    const probe = otherName.nodes.server!.units.at(-1)!.service!.ready as { http: { url: string } }
+    probe.http.url = `https://${hostOf('client')}:8443/ready`
+    otherName.nodes.client!.host = 'elsewhere.conformance.test'
+    otherName.nodes.server!.host = hostOf('client')
+    await expect(launch(otherName)).rejects.toThrow(/does not match certificate's altnames/)
+  })
+}
+
+function ending(launch: Launch, ground: Ground): void {
+  const plan = planOf({ one: [webUnit('one', { args: ['--child'] })], two: [webUnit('two', { after: ['one/web'] })] })
+
+  test('stops in reverse order and leaves no process, no socket, no folder', async () => {
+    const site = await launch(plan)
+    const { address, dir } = site.node('one')
+    expect(await ground.leftovers(site.run)).not.toEqual([])
+
+    await site[Symbol.asyncDispose]()
+
+    expect(await ground.leftovers(site.run)).toEqual([])
+    expect(await opens(address, 8080)).toBe(false)
+    await expect(access(dir)).rejects.toThrow(/ENOENT/)
+    const events = site.events()
+    expect(indexOf(events, 'unit-exited', 'two', 'web')).toBeLessThan(indexOf(events, 'unit-exited', 'one', 'web'))
+    expect(await readFile(join(site.evidence, 'history.jsonl'), 'utf8')).toContain('agent-gone')
+    await site[Symbol.asyncDispose]()
+  })
+
+  test('leaves no process within 5 s when the coordinator is killed, and sweep removes its folder', async () => {
+    await using bystander = await launch(planOf({ one: [webUnit('one')] }))
+    const held = await holdSite(ground.backend.name)
+    held.kill()
+    const started = performance.now()
+    await until(async () => (await ground.leftovers(held.run)).every((what) => what.startsWith('folder ')), 5_000)
+    expect(performance.now() - started).toBeLessThan(5_000)
+
+    const { swept, alive } = await ground.sweep()
+
+    expect(swept).toContain(held.run)
+    expect(alive).toContain(bystander.run)
+    expect(await ground.leftovers(held.run)).toEqual([])
+    expect(await opens(bystander.node('one').address, 8080)).toBe(true)
+  })
+
+  test('ends the units of an agent that is killed', async () => {
+    const site = await launch(plan)
+    const { address } = site.node('one')
+    process.kill(ground.agents(site).get('one') as number, 'SIGKILL')
+
+    await until(() => site.events().some((event) => event.event === 'agent-gone' && event.node === 'one'))
+    await until(async () => !(await opens(address, 8080)))
+    await expect(site.node('one').exec(['node', '-e', '0'])).rejects.toMatchObject({ code: 'HOLDFAST_AGENT_GONE' })
+    await site[Symbol.asyncDispose]()
+    expect(await ground.leftovers(site.run)).toEqual([])
+  })
+
+  test('ends a unit that does not stop by itself, when its coordinator is killed', async () => {
+    const held = await holdSite(ground.backend.name, '--stubborn')
+    held.kill()
+
+    await until(async () => (await ground.leftovers(held.run)).every((what) => what.startsWith('folder ')), 5_000)
+    await ground.sweep()
+  })
+}
+
+/** What a backend lacks must be refused by name, not do nothing. */
+function refusing(backend: Backend, launch: Launch): void {
+  const operations = { partition: (site: Site) => site.partition('one', 'two') }
+  for (const [capability, operate] of Object.entries(operations)) {
+    if (backend.capabilities[capability as keyof typeof operations]) continue
+    test(`[not supported] ${capability}`, async () => {
+      await using site = await launch(planOf({ one: [oneshot('nothing', [], [])], two: [oneshot('nothing', [], [])] }))
+
+      await expect(operate(site)).rejects.toMatchObject({ code: 'HOLDFAST_NOT_SUPPORTED' })
+      await expect(operate(site)).rejects.toThrow(`backend ${backend.name} has no ${capability}`)
+    })
+  }
+}
+
+/** A coordinator of its own, to be killed. Resolves when its site is ready. */
+async function holdSite(backend: string, ...args: string[]): Promise<{ run: string; kill: () => void }> {
+  const child = spawn(process.execPath, [holder, backend, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  for await (const line of createInterface(child.stdout)) return { run: line, kill: () => void child.kill('SIGKILL') }
+  throw new Error('the coordinator ended before its site was ready')
+}
+
+function indexOf(events: readonly SiteEvent[], event: string, node: string, unit: string): number {
+  return events.findIndex(
+    (entry) => entry.event === event && entry.node === node && 'unit' in entry && entry.unit === unit,
+  )
+}
+
+function last(events: readonly SiteEvent[], event: string): SiteEvent | undefined {
+  return events.findLast((entry) => entry.event === event)
+}
+
+async function modeOf(dir: string, path: string): Promise<string> {
+  return ((await stat(join(dir, path))).mode & 0o7777).toString(8)
+}
+
+function opens(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** Looks until it is so; the wait is bounded. */
+async function until(condition: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<void> {
+  const end = performance.now() + withinMs
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`not so within ${withinMs} ms: ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,58 @@
+import { mkdtempSync } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { settings } from '../../settings.ts'
+import { conformance } from '../conformance.ts'
+import { backend, UnknownBackend } from '../index.ts'
+import { processBackend } from './index.ts'
+import { processesOf } from './processes.ts'
+import { addressesIn, loopbackMissing, takeSubnet } from './subnet.ts'
+import { sweepRuns } from './sweep.ts'
+
+// A folder of runs of its own: sweeping here must not see the sites of other test files.
+process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
+
+conformance({
+  backend: processBackend,
+  leftovers: async (run) => {
+    const folder = join(settings().runtimeDir, run)
+    const there = await access(folder).then(
+      () => [`folder ${folder}`],
+      () => [],
+    )
+    return [...(await processesOf(run)).map((pid) => `process ${pid}`), ...there]
+  },
+  sweep: async () => {
+    const { swept, alive } = await sweepRuns()
+    return { swept: swept.map(({ run }) => run), alive }
+  },
+  agents: (site) =>
+    new Map(site.events().flatMap((event) => (event.event === 'agent-started' ? [[event.node, event.pid]] : []))),
+})
+
+test('a subnet is held by one run at a time', async () => {
+  const first = await takeSubnet(new Set())
+  const second = await takeSubnet(new Set([first.prefix]))
+
+  expect(first.prefix).toMatch(/^127\.\d+\.\d+\.$/)
+  expect(second.prefix).not.toBe(first.prefix)
+  await Promise.all([first.release(), second.release()])
+})
+
+test('nodes get the addresses of a subnet in their order, as many as it has', () => {
+  const many = Array.from({ length: 251 }, (_, index) => `node-${index}`)
+
+  expect(addressesIn('127.20.1.', ['a', 'b'])).toEqual({ a: '127.20.1.1', b: '127.20.1.2' })
+  expect(() => addressesIn('127.20.1.', many)).toThrow('runs 250 nodes at most, and the plan has 251')
+})
+
+test('an unknown backend is refused with the known ones', () => {
+  expect(() => backend('netns')).toThrow(UnknownBackend)
+  expect(() => backend('netns')).toThrow('there is no backend "netns"; known: process')
+})
+
+test('this machine has loopback addresses', async () => {
+  expect(await loopbackMissing()).toBeUndefined()
+})

@@ -1,0 +1,131 @@
+import { z } from 'zod'
+import { durationPattern, durationSeconds } from '../../topology/duration.ts'
+import type { Authority, KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
+import type { Command, Service, Step } from '../../topology/plan.ts'
+
+const duration = z.string().regex(durationPattern, 'must be a duration such as 10s, 10m or 24h')
+
+const settings = z
+  .strictObject({
+    minimumLifetime: duration.default('10s').describe('Shortest life of a certificate.'),
+    maximumLifetime: duration.default('24h').describe('Longest life of a certificate.'),
+    defaultLifetime: duration.default('10m').describe('Life of a certificate whose request names none.'),
+    port: z.int().min(1).max(65_535).default(9000).describe('Port of its API.'),
+  })
+  .describe('A step-ca with a root, an intermediate and one JWK provisioner of its own.')
+
+type Settings = z.infer<typeof settings>
+
+const PROVISIONER = 'holdfast'
+
+/** A real step-ca: root, intermediate and provisioner key are made anew for each run. */
+export const stepCa: ServiceKind<Settings> = {
+  name: 'step-ca',
+  summary: 'certificate authority (smallstep step-ca) with one JWK provisioner',
+  settings: settings as unknown as z.ZodType<Settings>,
+  plan,
+  authority,
+}
+
+function plan(unit: UnitContext<Settings>): KindPlan {
+  const { defaultLifetime, maximumLifetime, minimumLifetime } = unit.settings
+  const asked = durationSeconds(defaultLifetime) ?? 0
+  if (asked < (durationSeconds(minimumLifetime) ?? 0) || asked > (durationSeconds(maximumLifetime) ?? 0)) {
+    const range = `${minimumLifetime} and ${maximumLifetime}`
+    unit.mistake('settings.defaultLifetime', `is ${defaultLifetime} and must lie between ${range}`)
+  }
+  return {
+    summary: `certificate authority of ${unit.domain}, at ${address(unit)}`,
+    files: [],
+    steps: [{ parallel: [certificates(unit), provisionerKey()] }, { write: configuration(unit) }],
+    service: service(unit),
+  }
+}
+
+function authority(unit: UnitContext<Settings>): Authority {
+  const folder = `@{dir}/units/${unit.unit}`
+  return {
+    root: `${folder}/root.crt`,
+    url: address(unit),
+    provisioner: { name: PROVISIONER, keyFile: `${folder}/provisioner.json` },
+    minimumLifetime: durationSeconds(unit.settings.minimumLifetime) ?? 0,
+    maximumLifetime: durationSeconds(unit.settings.maximumLifetime) ?? 0,
+  }
+}
+
+function address(unit: UnitContext<Settings>): string {
+  return `https://${unit.host}:${unit.settings.port}`
+}
+
+/** `step ca init` waits for a second inside; these two steps do the same work without it. */
+function certificates(unit: UnitContext<Settings>): Step[] {
+  const common = ['--no-password', '--insecure', '--not-after', '87600h']
+  const root = ['certificate', 'create', `${unit.domain} root`, '@{unit}/root.crt', '@{unit}/root.key']
+  const intermediate = ['certificate', 'create', `${unit.domain} issuing CA`, '@{unit}/ca.crt', '@{unit}/ca.key']
+  return [
+    { run: step([...root, '--profile', 'root-ca', ...common]) },
+    {
+      run: step([
+        ...intermediate,
+        '--profile',
+        'intermediate-ca',
+        '--ca',
+        '@{unit}/root.crt',
+        '--ca-key',
+        '@{unit}/root.key',
+        ...common,
+      ]),
+    },
+  ]
+}
+
+function provisionerKey(): Step[] {
+  const files = ['@{unit}/provisioner.pub.json', '@{unit}/provisioner.json']
+  const key = ['--kty', 'EC', '--crv', 'P-256', '--use', 'sig', '--alg', 'ES256', '--no-password', '--insecure']
+  return [{ run: step(['crypto', 'jwk', 'create', ...files, ...key]) }]
+}
+
+function step(args: string[]): Command {
+  // Keys lie unencrypted in a folder (0700) that ends with the run; without STEPPATH the user's own would be used.
+  return { program: { tool: 'step' }, args, env: { STEPPATH: '@{unit}/step' } }
+}
+
+function configuration(unit: UnitContext<Settings>) {
+  const { settings, host } = unit
+  const json = {
+    root: '@{unit}/root.crt',
+    crt: '@{unit}/ca.crt',
+    key: '@{unit}/ca.key',
+    address: `@{address}:${settings.port}`,
+    dnsNames: [host],
+    logger: { format: 'json' },
+    // Without a database the CA forgets which one-time tokens were used.
+    db: { type: 'badgerv2', dataSource: '@{unit}/db' },
+    authority: {
+      // One clock for all nodes of a run: certificates live exactly as long as they were asked for.
+      backdate: '0s',
+      claims: {
+        minTLSCertDuration: goDuration(settings.minimumLifetime),
+        maxTLSCertDuration: goDuration(settings.maximumLifetime),
+        defaultTLSCertDuration: goDuration(settings.defaultLifetime),
+      },
+      provisioners: [{ type: 'JWK', name: PROVISIONER, key: '@{json:provisioner.pub.json}' }],
+    },
+    tls: { minVersion: 1.2, maxVersion: 1.3, renegotiation: false },
+    commonName: `${unit.domain} CA`,
+  }
+  return { path: '@{unit}/ca.json', json }
+}
+
+/** Go knows no days. */
+function goDuration(text: string): string {
+  return `${durationSeconds(text) ?? 0}s`
+}
+
+function service(unit: UnitContext<Settings>): Service {
+  return {
+    command: { program: { tool: 'step-ca' }, args: ['@{unit}/ca.json'], env: { STEPPATH: '@{unit}/step' } },
+    ready: { http: { url: `${address(unit)}/health`, tls: { ca: '@{unit}/root.crt' }, expect: [200] } },
+    listeners: [{ name: 'ca', port: unit.settings.port, protocol: 'https', clientCertificate: 'requested' }],
+  }
+}
