@@ -53,6 +53,9 @@ export function unitContext(
     settings: unit.settings,
     anchor(domain): Template {
       if (discovery) return anchorPath(domain)
+      // A domain that some node names wrongly is reported there.
+      const reported = Object.values(topology.nodes).some((other) => other.domain === domain)
+      if (reported && own(topology.trustDomains, domain) === undefined) return anchorPath(domain)
       if (isDeclared(compilation, 'trustDomains', domain, [...at, ...settingOf(domain)])) {
         needAnchor(compilation, node, domain)
         after.add(anchorUnit(node, domain))

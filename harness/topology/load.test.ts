@@ -1,0 +1,167 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compile } from './compile.ts'
+import { fakeKinds } from './fake-kinds.ts'
+import { loadTopology, shippedTopologies } from './load.ts'
+import { nixVersion } from './nix.ts'
+
+const nix = await nixVersion()
+const withoutNix = nix === undefined
+const reason = withoutNix ? ' [did not run: no nix-instantiate on PATH]' : ''
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-load-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function file(name: string, text: string): Promise<string> {
+  const path = join(folder, name)
+  await writeFile(path, text)
+  return path
+}
+
+test('a shipped topology comes with the defaults of its parameters', async () => {
+  const { parameters, value } = await loadTopology('separate-auth')
+
+  expect(parameters).toEqual({ orgs: 2, validation: 'both', certificateLifetime: '10m', tokenLifetime: null })
+  expect(value).toMatchObject({ name: 'separate-auth', credentials: { 'cert-node-a': { lifetime: '10m' } } })
+  expect(JSON.stringify(value)).not.toContain('$parameter')
+  expect((value as { credentials: object }).credentials).not.toHaveProperty(['node-a', 'lifetime'])
+})
+
+test('parameters change it: counts, and what fills fields', async () => {
+  const set = { orgs: '3', validation: 'jwks', certificateLifetime: '1h', tokenLifetime: '5m' }
+  const plan = compile(await loadTopology('separate-auth', { set }), { kinds: fakeKinds })
+
+  expect(plan.parameters).toEqual({ ...set, orgs: 3 })
+  expect(Object.keys(plan.trustDomains)).toEqual(['org-a', 'org-b', 'org-c'])
+  expect(plan.credentials['cert-node-c']?.lifetimeSeconds).toBe(3_600)
+  expect(plan.credentials['peer-c-to-a']?.lifetimeSeconds).toBe(300)
+  expect(plan.nodes['node-a']?.units.map(({ name }) => name)).toContain('peer-a-to-c')
+})
+
+test.each([
+  ['separate-auth', { orgs: '12' }, 36],
+  ['shared-auth', { nodes: '50' }, 52],
+  ['shared-auth', { nodes: '27' }, 29],
+] as const)('%s with %o compiles, and has %d nodes', async (name, set, count) => {
+  const plan = compile(await loadTopology(name, { set }), { kinds: fakeKinds })
+
+  expect(Object.keys(plan.nodes)).toHaveLength(count)
+})
+
+test.each([
+  [{ orgs: '1' }, 'parameter orgs must be a whole number from 2 to 12, not "1"'],
+  [{ orgs: '13' }, 'parameter orgs must be a whole number from 2 to 12, not "13"'],
+  [{ orgs: '2.5' }, 'parameter orgs must be a whole number from 2 to 12, not "2.5"'],
+  [{ orgs: '' }, 'parameter orgs must be a whole number from 2 to 12, not ""'],
+  [{ validation: 'none' }, 'parameter validation must be one of jwks, introspection, both, not "none"'],
+  [{ certificateLifetime: '10' }, 'parameter certificateLifetime must be a duration such as 10m, not "10"'],
+  [{ constructor: '1' }, /there is no parameter "constructor"; there are: .*orgs/],
+  [{ node: '3', orgs: '0' }, /there is no parameter "node"; .*; parameter orgs must be/],
+])('parameters %o are refused with what is possible', async (set, message) => {
+  await expect(loadTopology('separate-auth', { set: set as unknown as Record<string, string> })).rejects.toMatchObject({
+    code: 'HOLDFAST_PARAMETER_INVALID',
+    message: expect.stringMatching(message),
+  })
+})
+
+test('an unknown name is an error that lists the shipped ones', async () => {
+  await expect(loadTopology('separate')).rejects.toMatchObject({
+    code: 'HOLDFAST_TOPOLOGY_UNREADABLE',
+    message: expect.stringContaining('shipped ones are separate-auth, shared-auth'),
+  })
+})
+
+test('a .json file is read as it is, and has no parameters', async () => {
+  const path = await file('lab.json', JSON.stringify((await loadTopology('shared-auth')).value))
+
+  expect(compile(await loadTopology(path), { kinds: fakeKinds }).topology).toBe('shared-auth')
+  await expect(loadTopology(path, { set: { nodes: '3' } })).rejects.toThrow(/no parameter "nodes"; there are: none/)
+})
+
+test('a .ts file exports a definition, or a plain value', async () => {
+  const define = new URL('./define.ts', import.meta.url).href
+  const defined = await file(
+    'lab.ts',
+    `import { defineTopology } from '${define}'
+    export default defineTopology({
+      name: 'lab', summary: 'Nodes.',
+      parameters: { nodes: { default: 1, min: 0, max: 3, summary: 'How many.' } },
+      value: ({ nodes }: { nodes: number }) => ({
+        trustDomains: { lab: { ca: 'ca' } },
+        nodes: Object.fromEntries([['ca', { host: 'ca.test.lan', domain: 'lab', units: { ca: { kind: 'step-ca' } } }],
+          ...Array.from({ length: nodes }, (_, i) => ['n' + i, { host: 'n' + i + '.test.lan', domain: 'lab', units: {} }])]),
+        credentials: {}, accepts: [],
+      }),
+    })`,
+  )
+  const plain = await file(
+    'plain.ts',
+    `export default { name: 'plain', summary: 'x', trustDomains: {}, nodes: {}, credentials: {}, accepts: [] }`,
+  )
+
+  const plan = compile(await loadTopology(defined, { set: { nodes: '3' } }), { kinds: fakeKinds })
+  expect(Object.keys(plan.nodes)).toEqual(['ca', 'n0', 'n1', 'n2'])
+  expect(compile(await loadTopology(plain), { kinds: fakeKinds }).topology).toBe('plain')
+  await expect(loadTopology(defined, { set: { nodes: '4' } })).rejects.toThrow('a whole number from 0 to 3')
+})
+
+test.each([
+  ['broken.json', '{', /is no JSON/],
+  ['empty.ts', '', /has no default export/],
+  ['broken.ts', 'export default (', /cannot be loaded/],
+])('%s is one clear error', async (name, text, message) => {
+  const path = await file(name, text)
+
+  await expect(loadTopology(path)).rejects.toMatchObject({
+    code: 'HOLDFAST_TOPOLOGY_UNREADABLE',
+    message: expect.stringMatching(message),
+  })
+})
+
+test('a file that is not there is one clear error', async () => {
+  await expect(loadTopology(join(folder, 'nowhere.json'))).rejects.toThrow(/there is no file .*nowhere\.json/)
+})
+
+test.skipIf(withoutNix)(`a .nix file is evaluated with its parameters${reason}`, async () => {
+  const source = new URL('../../nix/topologies/separate-auth.nix', import.meta.url).pathname
+  const set = { orgs: '4', certificateLifetime: '1h' }
+
+  const own = await loadTopology(source, { set })
+  const shipped = await loadTopology('separate-auth', { set })
+  expect(own.value).toEqual(shipped.value)
+  expect(own.parameters).toEqual(shipped.parameters)
+  await expect(loadTopology(source, { set: { orgs: '1', depth: '2' } })).rejects.toMatchObject({
+    code: 'HOLDFAST_NIX_FAILED',
+    message: expect.stringMatching(/no parameter "depth".*orgs must be a whole number from 2 to 12/),
+  })
+})
+
+test.skipIf(withoutNix)(`what Nix finds wrong is told without its trace${reason}`, async () => {
+  const undeclared = await file(
+    'wrong.nix',
+    `{ topology, kinds, ... }: topology { name = "wrong"; summary = "x"; value = _: {
+      trustDomains.lab = { ca = "cb"; };
+      nodes.ca = { host = "ca.test.lan"; domain = "lap"; units.ca = kinds.step-ca { }; };
+      credentials = { }; accepts = [ ]; }; }`,
+  )
+  const broken = await file('broken.nix', '{ topology, ... }: topology {')
+
+  await expect(loadTopology(undeclared)).rejects.toThrow(
+    /topology wrong: trustDomains\.lab: node "cb" is not declared; nodes\.ca\.domain: trust domain "lap" is not declared$/,
+  )
+  await expect(loadTopology(broken)).rejects.toMatchObject({ code: 'HOLDFAST_NIX_FAILED' })
+})
+
+test('a count beyond the smallest adds to a topology and changes nothing in it', async () => {
+  for (const [name, packed] of Object.entries(await shippedTopologies())) {
+    const growth = packed.growth!
+    const declaration = packed.parameters[growth.parameter]!
+    expect(declaration, name).toHaveProperty('min')
+    if ('min' in declaration) expect(growth.steps, name).toHaveLength(declaration.max - declaration.min)
+  }
+})

@@ -1,0 +1,130 @@
+import { writeFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { kinds } from '../kinds/index.ts'
+import { packageFile } from './package-file.ts'
+import { topologySchema } from './schema.ts'
+
+/** A part of a JSON Schema, as far as the reference needs it. */
+interface SchemaPart {
+  type?: string
+  const?: unknown
+  enum?: readonly unknown[]
+  pattern?: string
+  description?: string
+  default?: unknown
+  properties?: Readonly<Record<string, SchemaPart>>
+  required?: readonly string[]
+  additionalProperties?: SchemaPart | boolean
+  items?: SchemaPart
+  anyOf?: readonly SchemaPart[]
+  oneOf?: readonly SchemaPart[]
+}
+
+/** The JSON Schema of a topology, as people write one. */
+export function topologyJsonSchema(): Record<string, unknown> {
+  return { title: 'Holdfast topology', ...z.toJSONSchema(topologySchema, { io: 'input' }) }
+}
+
+/** The reference of all members, one table row each. */
+export function topologyReference(): string {
+  const rows = members(topologyJsonSchema() as SchemaPart, '')
+  const width = Math.max(...rows.map(({ path }) => path.length)) + 2
+  return [
+    '# Topology reference',
+    '',
+    'Every member of a topology. `<name>` stands for a name of your own, `[]` for each entry of a list. The JSON Schema is',
+    '[topology.schema.json](topology.schema.json); `holdfast check --schema` prints it. This page is generated from it.',
+    '',
+    `| ${'member'.padEnd(width)} | value | needed | meaning |`,
+    `| ${'-'.repeat(width)} | --- | --- | --- |`,
+    ...rows.map(
+      ({ path, value, needed, meaning }) => `| ${`\`${path}\``.padEnd(width)} | ${value} | ${needed} | ${meaning} |`,
+    ),
+    '',
+    ...settingsSections(),
+    'A name is at most 63 lower-case letters, digits and hyphens, and begins with a letter. A duration is a whole number and a',
+    'unit: `30s`, `10m`, `2h`, `30d`.',
+    '',
+  ].join('\n')
+}
+
+function settingsSections(): string[] {
+  return [...kinds.values()].flatMap((kind) => {
+    const rows = members(z.toJSONSchema(kind.settings, { io: 'input', unrepresentable: 'any' }) as SchemaPart, '')
+    const lines = rows.map(
+      (row) => `| \`${row.path}\` | ${row.value} | ${row.default} | ${row.needed} | ${row.meaning} |`,
+    )
+    const header = ['| setting | value | default | needed | meaning |', '| --- | --- | --- | --- | --- |']
+    return [
+      `## Settings of \`${kind.name}\``,
+      '',
+      `${kind.summary}.`,
+      '',
+      ...(rows.length > 0 ? [...header, ...lines, ''] : []),
+    ]
+  })
+}
+
+interface Row {
+  path: string
+  value: string
+  needed: string
+  meaning: string
+  default: string
+}
+
+function members(part: SchemaPart, base: string, variant?: string): Row[] {
+  return Object.entries(part.properties ?? {}).flatMap(([name, member]) => {
+    const path = base === '' ? name : `${base}.${name}`
+    const needed = part.required?.includes(name) ? 'yes' : ''
+    return [row(path, member, needed, variant), ...below(member, path, variant)]
+  })
+}
+
+function row(path: string, part: SchemaPart, needed: string, variant?: string): Row {
+  const meaning = [variant && `(${variant})`, part.description].filter(Boolean).join(' ')
+  return { path, value: valueText(part), needed, meaning: meaning.replaceAll('|', '\\|'), default: defaultText(part) }
+}
+
+function defaultText({ default: value }: SchemaPart): string {
+  return value === undefined ? '' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
+}
+
+function below(part: SchemaPart, path: string, variant?: string): Row[] {
+  if (part.properties) return members(part, path, variant)
+  const inner = part.additionalProperties
+  if (typeof inner === 'object' && Object.keys(inner).length > 0) return variants(inner, `${path}.<name>`, variant)
+  if (part.items) return variants(part.items, `${path}[]`, variant)
+  return (part.anyOf ?? []).filter((branch) => branch.properties).flatMap((branch) => members(branch, path, variant))
+}
+
+function variants(part: SchemaPart, path: string, variant?: string): Row[] {
+  const branches = part.oneOf ?? []
+  if (branches.length === 0) return below(part, path, variant)
+  return branches.flatMap((branch) => {
+    const kind = String(branch.properties?.kind?.const ?? '')
+    return members(branch, path, kind)
+  })
+}
+
+function valueText(part: SchemaPart): string {
+  if (part.const !== undefined) return `\`${part.const}\``
+  if (part.enum) return part.enum.map((value) => `\`${value}\``).join(', ')
+  const branches = part.anyOf ?? part.oneOf
+  if (branches) return [...new Set(branches.map(valueText))].join(' or ')
+  if (part.type === 'array') return `list of ${part.items ? valueText(part.items) : 'values'}`
+  if (part.type === 'string') return 'text'
+  return part.type ?? 'value'
+}
+
+/** The generated pages, by path below the root of the repository. */
+export function schemaPages(): Readonly<Record<string, string>> {
+  return {
+    'docs/reference/topology.schema.json': `${JSON.stringify(topologyJsonSchema(), null, 2)}\n`,
+    'docs/reference/topology.md': topologyReference(),
+  }
+}
+
+if (import.meta.main) {
+  for (const [path, text] of Object.entries(schemaPages())) await writeFile(await packageFile(path), text)
+}
