@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Plan } from '../topology/plan.ts'
 import type { Backend, LaunchOptions, Site, SiteEvent } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
@@ -459,7 +459,11 @@ function refusing(backend: Backend, launch: Launch): void {
 
 /** A coordinator of its own, to be killed. Resolves when its site is ready. */
 async function holdSite(backend: string, ...args: string[]): Promise<{ run: string; kill: () => void }> {
-  const child = spawn(process.execPath, [holder, backend, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const evidence = await mkdtemp(join(tmpdir(), 'holdfast-conformance-held-'))
+  onTestFinished(() => rm(evidence, { recursive: true, force: true }))
+  const child = spawn(process.execPath, [holder, backend, evidence, 'small', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   for await (const line of createInterface(child.stdout)) return { run: line, kill: () => void child.kill('SIGKILL') }
   throw new Error('the coordinator ended before its site was ready')
 }

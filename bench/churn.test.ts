@@ -1,0 +1,20 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { churn } from './churn.ts'
+
+// The kernel's tables of processes and sockets are read, which only Linux has in this form.
+test.runIf(process.platform === 'linux')(
+  '20 cycles of up, kill -9 of a random part and sweep leave nothing',
+  async () => {
+    process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-churn-runs-'))
+    const seed = Date.now() % 1_000_000
+    console.error(`seed ${seed}`)
+
+    const hits = await churn({ cycles: 20, seed })
+
+    expect(Object.values(hits).reduce((sum, count) => sum + count)).toBe(20)
+  },
+  120_000,
+)

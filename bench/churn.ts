@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { processesOf } from '../harness/backends/process/processes.ts'
+import { findRuns, type RunRecord } from '../harness/backends/process/run-folder.ts'
+import { sweepRuns } from '../harness/backends/process/sweep.ts'
+import { settings } from '../harness/settings.ts'
+
+const holder = fileURLToPath(new URL('../harness/backends/fixtures/hold-site.ts', import.meta.url))
+const VICTIMS = ['coordinator', 'agent', 'unit'] as const
+/** A site is killed at some moment of its start or soon after it; most are ready after half of this. */
+const LATEST_KILL_MS = 1_200
+const END_WITHIN_MS = 5_000
+
+export interface ChurnOptions {
+  cycles: number
+  /** The same seed makes the same choices; what they hit depends on the machine's timing. */
+  seed: number
+  report?: (line: string) => void
+}
+
+/**
+ * Up, SIGKILL of a random part at a random moment, sweep; after each cycle nothing may be left: no process with the run's
+ * label, no socket on its subnet, no folder. Works in a runtime folder of its own. Rejects with what is left.
+ */
+export async function churn({ cycles, seed, report = () => {} }: ChurnOptions): Promise<Record<string, number>> {
+  const random = randomFrom(seed)
+  const hits: Record<string, number> = {}
+  for (let cycle = 1; cycle <= cycles; cycle += 1) {
+    const evidence = await mkdtemp(join(tmpdir(), 'holdfast-churn-'))
+    const size = random() < 0.3 ? 'certified' : 'small'
+    const victim = VICTIMS[Math.floor(random() * VICTIMS.length)]!
+    const hit = await oneCycle({ evidence, size, victim, afterMs: random() * LATEST_KILL_MS, random })
+    hits[hit] = (hits[hit] ?? 0) + 1
+    report(`${cycle}/${cycles} ${size}: killed ${hit}`)
+    await rm(evidence, { recursive: true, force: true })
+  }
+  return hits
+}
+
+interface Cycle {
+  evidence: string
+  size: string
+  victim: (typeof VICTIMS)[number]
+  afterMs: number
+  random: () => number
+}
+
+async function oneCycle({ evidence, size, victim, afterMs, random }: Cycle): Promise<string> {
+  const coordinator = spawn(process.execPath, [holder, 'process', evidence, size], { stdio: 'ignore' })
+  await new Promise((resolve) => setTimeout(resolve, afterMs))
+  const record = await runOf(coordinator)
+  const hit = record === undefined ? 'coordinator before its run' : await killPart(coordinator, record, victim, random)
+  if (hit !== 'coordinator' && coordinator.exitCode === null) coordinator.kill('SIGKILL')
+  if (coordinator.exitCode === null && coordinator.signalCode === null) await once(coordinator, 'exit')
+  if (record !== undefined) await endOfProcesses(record.run)
+  await sweepRuns()
+  const left = record === undefined ? await folders() : await leftovers(record)
+  if (left.length > 0) throw new Error(`after killing ${hit} of ${record?.run} this is left:\n  ${left.join('\n  ')}`)
+  return hit
+}
+
+async function runOf(coordinator: ChildProcess): Promise<RunRecord | undefined> {
+  return (await findRuns()).find(({ record }) => record?.pid === coordinator.pid)?.record
+}
+
+/** Kills the part, and answers what was hit: an agent or a unit is there only once the coordinator has come so far. */
+async function killPart(
+  coordinator: ChildProcess,
+  record: RunRecord,
+  victim: (typeof VICTIMS)[number],
+  random: () => number,
+): Promise<string> {
+  const others = await Promise.all(
+    (await processesOf(record.run)).map(async (pid) => ({ pid, part: await partOf(pid) })),
+  )
+  const candidates = others.filter(({ part }) => part === victim)
+  const chosen = candidates[Math.floor(random() * candidates.length)]
+  if (chosen === undefined) {
+    coordinator.kill('SIGKILL')
+    return 'coordinator'
+  }
+  try {
+    process.kill(chosen.pid, 'SIGKILL')
+  } catch (cause) {
+    // It may have ended by itself since it was listed, as the steps of a unit do.
+    if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
+  }
+  return victim
+}
+
+async function partOf(pid: number): Promise<'agent' | 'unit'> {
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return /agent\/main\.[tj]s/.test(command) ? 'agent' : 'unit'
+}
+
+/** With the coordinator gone, agents stop their programs by themselves; only what lost its agent too is for sweep. */
+async function endOfProcesses(run: string): Promise<void> {
+  const end = performance.now() + END_WITHIN_MS
+  for (;;) {
+    const parts = await Promise.all((await processesOf(run)).map(partOf))
+    if (!parts.includes('agent')) return
+    if (performance.now() > end)
+      throw new Error(`agents of ${run} are alive ${END_WITHIN_MS} ms after their coordinator`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+async function leftovers(record: RunRecord): Promise<string[]> {
+  const processes = (await processesOf(record.run)).map((pid) => `process ${pid}`)
+  return [...processes, ...(await listeners(record.subnet)), ...(await folders())]
+}
+
+async function folders(): Promise<string[]> {
+  const names = await readdir(settings().runtimeDir).catch(() => [])
+  return names.map((name) => `folder ${join(settings().runtimeDir, name)}`)
+}
+
+/** Listening sockets on a subnet, from the kernel's table: addresses stand there as little-endian hexadecimal. */
+async function listeners(subnet: string): Promise<string[]> {
+  const [a, b, c] = subnet.split('.').map((part) => Number(part).toString(16).padStart(2, '0').toUpperCase())
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/))
+  const listening = lines.filter((columns) => columns[3] === '0A' && columns[1]?.slice(2, 8) === `${c}${b}${a}`)
+  return listening.map((columns) => `socket ${columns[1]} of ${subnet}0/24`)
+}
+
+/** mulberry32: small, and the same everywhere. Only chooses what to kill. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+async function main(): Promise<void> {
+  const { parseArgs } = await import('node:util')
+  const { values } = parseArgs({ options: { cycles: { type: 'string' }, seed: { type: 'string' } } })
+  const seed = Number(values.seed ?? Date.now() % 1_000_000)
+  process.stderr.write(`seed ${seed}\n`)
+  process.env.HOLDFAST_RUNTIME_DIR = await mkdtemp(join(tmpdir(), 'holdfast-churn-runs-'))
+  const started = performance.now()
+  const hits = await churn({ cycles: Number(values.cycles ?? 200), seed, report: (line) => console.error(line) })
+  await rm(process.env.HOLDFAST_RUNTIME_DIR, { recursive: true, force: true })
+  console.log(JSON.stringify({ seed, hits, left: 0, seconds: Math.round((performance.now() - started) / 1000) }))
+}
+
+if (import.meta.main) await main()
