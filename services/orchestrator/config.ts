@@ -1,0 +1,128 @@
+import { z } from 'zod'
+import type { Program } from '../shared/configuration.ts'
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a DNS label in lower case, at most 63 characters')
+const dnsName = z
+  .string()
+  .max(253)
+  .regex(
+    /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be a DNS name in lower case, with at least one dot',
+  )
+/** A suffix may be one label only. */
+const dnsSuffix = z
+  .string()
+  .max(253)
+  .regex(
+    /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be a DNS name in lower case',
+  )
+const file = z.string().min(1, 'must name a file')
+const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' })
+const address = z
+  .string()
+  .regex(/^[0-9A-Za-z.:[\]-]+:\d{1,5}$/, 'must be ADDRESS:PORT')
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) < 65536, 'the port must be below 65536')
+
+export const endpointSchema = z
+  .string()
+  .max(2048)
+  .refine((text) => /^wss?:\/\/[a-z0-9.-]+:\d{1,5}\/?$/.test(text) && URL.canParse(text), 'must be wss://HOST:PORT')
+
+/** One peer: what the API takes, too. */
+export const peerInfoSchema = z.strictObject({
+  name: name.describe("The peer's name: the `sub` of its tokens."),
+  endpoint: endpointSchema.describe('wss://HOST:PORT; HOST is the SAN of its certificate.'),
+  domains: z.array(dnsSuffix).max(64).describe('DNS suffixes that it may announce.'),
+  peerToken: z.string().optional().describe('What we present to it.'),
+  tokenSource: z
+    .strictObject({ issuer: httpsUrl, resource: z.url() })
+    .optional()
+    .describe('Where to fetch that token instead.'),
+  trustDomain: name.optional().describe('Its trust domain. Default: our own.'),
+  enabled: z.boolean().default(true),
+})
+const filePeerSchema = peerInfoSchema.extend({
+  peerTokenFile: file.optional().describe('File (0600, watched) with the token that we present to it.'),
+})
+
+export const routeSchema = z.strictObject({
+  domain: dnsSuffix,
+  name: z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/, 'must be 1 to 253 letters, digits, . _ -'),
+  protocol: z.enum(['http', 'http2', 'grpc', 'graphql', 'tcp']),
+  endpoint: z.string().min(1).max(2048),
+})
+
+const trustDomain = z.strictObject({
+  ca: file.describe('PEM file with its root certificates.'),
+  peeringAudience: httpsUrl.optional().describe('Audience URI that all its nodes accept for peering.'),
+})
+
+const schema = z.strictObject({
+  node: name.describe("This node's name: the `sub` of its tokens."),
+  host: dnsName.describe("This node's DNS name; https://HOST is its audience."),
+  listen: z.strictObject({
+    peering: address.default('0.0.0.0:9443').describe('ADDRESS:PORT for other nodes.'),
+    local: address.default('127.0.0.1:9444').describe('ADDRESS:PORT for operators and the node itself.'),
+  }),
+  tls: z.strictObject({
+    cert: file.describe('PEM file: leaf, then intermediates.'),
+    key: file.describe('PEM file with its key.'),
+  }),
+  trustDomain: trustDomain.extend({ name: name.describe('Our own trust domain.') }),
+  trustDomains: z.record(name, trustDomain).default({}).describe('Other trust domains that peers may belong to.'),
+  auth: z.strictObject({
+    issuer: httpsUrl.describe('Issuer of the tokens that are accepted here, compared as a whole text.'),
+    jwksUri: httpsUrl.optional().describe('Default: ISSUER/jwks.'),
+    introspectionEndpoint: httpsUrl.optional().describe("Default: what the issuer's metadata say."),
+    ca: file.optional().describe('Anchor of the auth server. Default: trustDomain.ca.'),
+  }),
+  validation: z
+    .strictObject({
+      mode: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
+      introspectionCacheMs: z.int().min(0).max(5000).default(1000).describe('How long an answer is kept, in ms.'),
+    })
+    .prefault({}),
+  operators: z.array(dnsName).default([]).describe('DNS SANs of operator certificates.'),
+  nodeTokenFile: file.optional().describe("File (0600, watched) with this node's own token."),
+  peers: z.array(filePeerSchema).default([]).describe('Peers that this file declares.'),
+  routes: z.array(routeSchema).default([]).describe('Local routes that this file declares.'),
+  storage: z.strictObject({ path: file.describe('SQLite file, in a folder of 0700.') }),
+  decisionLog: file.describe('JSONL file for decision records.'),
+  limits: z
+    .strictObject({
+      refusalsPerCertificate: z.int().min(10).max(100_000).default(60).describe('Refusals a minute.'),
+      refusalsPerAddress: z.int().min(10).max(100_000).default(600).describe('Refusals a minute.'),
+      handshakes: z.int().min(10).max(100_000).default(256).describe('Handshakes and upgrades open at once.'),
+      sessions: z.int().min(1).max(100_000).default(1024).describe('Inbound sessions at once.'),
+    })
+    .prefault({}),
+  session: z
+    .strictObject({
+      holdTimeMs: z.int().min(3_000).max(600_000).default(90_000).describe('Hold time that is offered, in ms.'),
+      reconnectInitialMs: z.int().min(100).max(60_000).default(1_000).describe('First back-off, in ms.'),
+      reconnectMaximumMs: z.int().min(100).max(600_000).default(60_000).describe('Longest back-off, in ms.'),
+    })
+    .prefault({}),
+  clockSkewSeconds: z.int().min(0).max(60).default(30).describe('Tolerance for exp, nbf and iat.'),
+})
+
+export type Configuration = z.output<typeof schema>
+export type FilePeer = Configuration['peers'][number]
+export type PeerInfo = z.output<typeof peerInfoSchema>
+export type RouteInfo = z.output<typeof routeSchema>
+
+export const program: Program<Configuration> = {
+  name: 'orchestrator',
+  environmentPrefix: 'ORCHESTRATOR',
+  schema,
+  secrets: ['peers.peerToken'],
+}
+
+/** Host and port of a `listen` setting; an IPv6 address may stand in brackets. */
+export function addressOf(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replaceAll(/[[\]]/g, ''), port: Number(text.slice(colon + 1)) }
+}

@@ -1,0 +1,238 @@
+import type { WebSocket } from 'ws'
+import { acceptedClaims, type BoundTokenClaims, tokenPrincipal } from '../shared/bound-token.ts'
+import type { DecisionLog } from '../shared/decision-log.ts'
+import type { Refusal } from '../shared/guard.ts'
+import type { Log } from '../shared/log.ts'
+import type { PeerCertificate } from '../shared/peer-certificate.ts'
+import type { TlsMaterial } from '../shared/tls-material.ts'
+import type { UpgradeContext } from './call-context.ts'
+import { principalOf } from './call-record.ts'
+import { type LiveContext, liveRecheck } from './guards/live-recheck.ts'
+import { routeDomain, routeLimit, routeOrigin } from './guards/route.ts'
+import type { PeerChange, Peers } from './peers.ts'
+import { isUnder, type RouteTable } from './routes.ts'
+import { firstRefusalNow, SessionChannel, type SessionEnd } from './session-channel.ts'
+import type { CloseCode, UpdateMessage } from './wire.ts'
+
+export interface InboundOptions {
+  readonly node: string
+  readonly holdTimeMs: number
+  readonly peers: Peers
+  readonly routes: RouteTable
+  readonly decisions: DecisionLog
+  readonly log: Log
+  readonly material: () => TlsMaterial
+}
+
+/** One admitted session of a peer. */
+interface InboundSession {
+  readonly peer: string
+  readonly channel: SessionChannel
+  readonly context: UpgradeContext
+  readonly claims: BoundTokenClaims
+  readonly certificate: PeerCertificate
+  readonly startedAt: number
+  refused: number
+  goodAt: number
+  deepAt: number
+  isChecking: boolean
+}
+
+export interface InboundState {
+  since: string
+  jti: string
+  tokenExpiresAt: string
+}
+
+/** Clocks and anchors are looked at this often, the auth server is asked every `DEEP_MS`. */
+const GLANCE_MS = 500
+const DEEP_MS = 4_500
+
+/** Sessions that peers opened here: at most one established for each peer, judged again for as long as they live. */
+export class InboundSessions {
+  readonly #options: InboundOptions
+  readonly #sessions = new Set<InboundSession>()
+  readonly #established = new Map<string, InboundSession>()
+  readonly #staleTimers = new Map<string, NodeJS.Timeout>()
+  readonly #glance: NodeJS.Timeout
+
+  constructor(options: InboundOptions) {
+    this.#options = options
+    this.#glance = setInterval(() => this.recheck(), GLANCE_MS).unref()
+    options.peers.onChange((change) => this.#peerChanged(change))
+  }
+
+  get count(): number {
+    return this.#sessions.size
+  }
+
+  /** Takes over an upgraded socket whose token every guard has passed. */
+  admit(socket: WebSocket, context: UpgradeContext): void {
+    const claims = acceptedClaims(context)
+    const { certificate } = context.connection
+    if (certificate === undefined) {
+      socket.terminate()
+      return
+    }
+    const now = performance.now()
+    const session: InboundSession = {
+      peer: claims.sub,
+      context,
+      claims,
+      certificate,
+      startedAt: Date.now(),
+      refused: 0,
+      goodAt: now,
+      deepAt: now,
+      isChecking: false,
+      channel: new SessionChannel(socket, {
+        side: 'acceptor',
+        node: this.#options.node,
+        expectedNode: claims.sub,
+        scope: claims.scope,
+        holdTimeMs: this.#options.holdTimeMs,
+        refused: () => session.refused,
+        onOpen: () => this.#establish(session),
+        onUpdate: (update) => this.#install(session, update),
+        onEnd: (end) => this.#ended(session, end),
+      }),
+    }
+    this.#sessions.add(session)
+  }
+
+  state(peer: string): InboundState | undefined {
+    const session = this.#established.get(peer)
+    if (session === undefined) return undefined
+    return {
+      since: new Date(session.startedAt).toISOString(),
+      jti: session.claims.jti.slice(0, 8),
+      tokenExpiresAt: new Date(session.claims.exp * 1000).toISOString(),
+    }
+  }
+
+  endAll(code: CloseCode): void {
+    for (const session of this.#sessions) session.channel.end(code)
+  }
+
+  close(): void {
+    clearInterval(this.#glance)
+    for (const timer of this.#staleTimers.values()) clearTimeout(timer)
+  }
+
+  /** Judges every live session now; also called when anchors were read anew. */
+  recheck(): void {
+    for (const session of this.#sessions) if (!session.isChecking) void this.#recheckOne(session)
+  }
+
+  async #recheckOne(session: InboundSession): Promise<void> {
+    session.isChecking = true
+    const now = performance.now()
+    const live: LiveContext = {
+      token: session.context,
+      claims: session.claims,
+      certificate: session.certificate,
+      material: this.#options.material(),
+      sinceGoodMs: now - session.goodAt,
+      isDeep: now - session.deepAt >= DEEP_MS,
+    }
+    if (live.isDeep) session.deepAt = now
+    const refusal = await liveRecheck.check(live)
+    session.isChecking = false
+    if (refusal !== undefined) {
+      session.channel.end(refusal.error as CloseCode, { guard: liveRecheck.id, reason: refusal.reason })
+    } else if (live.isDeep && live.isUnsure !== true) session.goodAt = now
+  }
+
+  /** Only now does a newcomer replace the session before it: one that never opens costs no good session. */
+  #establish(session: InboundSession): void {
+    const before = this.#established.get(session.peer)
+    this.#established.set(session.peer, session)
+    clearTimeout(this.#staleTimers.get(session.peer))
+    this.#options.routes.markStale(session.peer)
+    before?.channel.end('session_replaced')
+    this.#options.log.info('session-established', { peer: session.peer, direction: 'inbound' })
+  }
+
+  #install(session: InboundSession, update: UpdateMessage): { guard: string; refusal: Refusal } | undefined {
+    const { routes, peers, node } = this.#options
+    if (this.#established.get(session.peer) !== session) return undefined
+    const countWith = (keys: Iterable<string>): number => routes.countWith(session.peer, keys)
+    const refused = firstRefusalNow([routeOrigin, routeLimit], { update, sender: session.peer, countWith })
+    if (refused !== undefined) return refused
+    const trusted = session.claims.trusted_domains ?? []
+    const allowed = peers.get(session.peer)?.domains ?? []
+    let refusedHere = 0
+    for (const entry of update.routes) {
+      if (entry.op === 'withdraw') {
+        routes.forget(session.peer, entry)
+        continue
+      }
+      const outside = routeDomain.check({ domain: entry.domain, trusted, allowed }) !== undefined
+      if (outside) refusedHere += 1
+      // Our own name in the path: the route went round in a circle.
+      if (outside || entry.path.includes(node)) routes.forget(session.peer, entry)
+      else {
+        const { domain, name, protocol, endpoint, path } = entry
+        routes.learn(session.peer, { domain, name, protocol, endpoint, path })
+      }
+    }
+    if (refusedHere > 0) this.#recordRefusedRoutes(session, refusedHere)
+    if (update.endOfSync === true) routes.purgeStale(session.peer)
+    return undefined
+  }
+
+  #recordRefusedRoutes(session: InboundSession, count: number): void {
+    session.refused += count
+    this.#record(session, 'peering:route', { guard: routeDomain.id, reason: 'route_domain_refused' }, null)
+  }
+
+  #ended(session: InboundSession, end: SessionEnd): void {
+    const { routes, log } = this.#options
+    this.#sessions.delete(session)
+    if (end.guard !== undefined) this.#record(session, 'peering:session', end, end.code)
+    log.info('session-ended', { peer: session.peer, direction: 'inbound', code: end.code, by: end.by })
+    if (this.#established.get(session.peer) !== session) return
+    this.#established.delete(session.peer)
+    if (end.code === 'session_replaced') return
+    if (end.code === 'lost' || end.code === 'shutdown') {
+      routes.markStale(session.peer)
+      const timer = setTimeout(() => routes.purgeStale(session.peer), session.channel.holdTimeMs)
+      this.#staleTimers.set(session.peer, timer.unref())
+    } else routes.withdrawAll(session.peer)
+  }
+
+  #record(
+    session: InboundSession,
+    action: string,
+    cause: { guard?: string; reason?: string },
+    error: string | null,
+  ): void {
+    const { conn, listener } = session.context.connection
+    this.#options.decisions.record({
+      conn,
+      listener,
+      requestId: session.channel.id,
+      action,
+      verdict: 'refused',
+      layer: 'session',
+      status: null,
+      error,
+      guard: cause.guard ?? null,
+      reason: cause.reason ?? null,
+      target: this.#options.node,
+      principal: { ...principalOf(session.certificate), ...tokenPrincipal(session.context) },
+      ms: 0,
+    })
+  }
+
+  #peerChanged({ peer, before }: PeerChange): void {
+    if (before === undefined) return
+    const isGone = peer === undefined || !peer.enabled
+    if (!isGone && peer.trustDomain === before.trustDomain && peer.host === before.host) {
+      this.#options.routes.retain(peer.name, (route) => isUnder(route.domain, peer.domains))
+      return
+    }
+    for (const session of this.#sessions) if (session.peer === before.name) session.channel.end('peer_removed')
+    this.#options.routes.withdrawAll(before.name)
+  }
+}

@@ -1,0 +1,225 @@
+import type { TokenPolicy } from '../shared/bound-token.ts'
+import type { DecisionLog } from '../shared/decision-log.ts'
+import { createIntrospection } from '../shared/introspection.ts'
+import { createIssuerClient } from '../shared/issuer-client.ts'
+import { createIssuerKeys } from '../shared/issuer-keys.ts'
+import { createIssuerMetadata } from '../shared/issuer-metadata.ts'
+import { failureFields, type Log } from '../shared/log.ts'
+import { thumbprint } from '../shared/peer-certificate.ts'
+import { createTlsListener } from '../shared/tls-listener.ts'
+import { readAnchors, readTlsMaterial, type TlsMaterial } from '../shared/tls-material.ts'
+import { CallRecorder } from './call-record.ts'
+import { addressOf, type Configuration } from './config.ts'
+import { Dialers } from './dialers.ts'
+import { peerTls } from './guards/peer-tls.ts'
+import { InboundSessions } from './inbound-sessions.ts'
+import { createLocalHandler } from './local-listener.ts'
+import { peerOperations } from './local-peers.ts'
+import { routeOperations } from './local-routes.ts'
+import { PeerTokens } from './peer-tokens.ts'
+import { createPeeringHandlers } from './peering-listener.ts'
+import { Peers } from './peers.ts'
+import { RouteTable } from './routes.ts'
+import { stateOperation } from './state.ts'
+import type { Store } from './store.ts'
+import { createTokenSource } from './token-source.ts'
+
+export interface Orchestrator {
+  /** Opens both listeners and begins to dial. */
+  start(): Promise<void>
+  /** Reads certificates and anchors anew; on a mistake in them everything stays as it is. */
+  reload(): void
+  stop(): Promise<void>
+}
+
+/** Everything that is read from PEM files. */
+export interface Material {
+  peering: TlsMaterial
+  local: TlsMaterial
+  auth: readonly string[]
+}
+
+/** Throws `StartFailure`. */
+export function readMaterial(configuration: Configuration): Material {
+  const { tls, trustDomain, trustDomains, auth } = configuration
+  const own = { [trustDomain.name]: trustDomain.ca }
+  const foreign = Object.fromEntries(Object.entries(trustDomains).map(([name, { ca }]) => [name, ca]))
+  return {
+    peering: readTlsMaterial({ ...tls, anchors: { ...foreign, ...own } }),
+    local: readTlsMaterial({ ...tls, anchors: own }),
+    auth: readAnchors(auth.ca ?? trustDomain.ca).map(String),
+  }
+}
+
+const GRACE_MS = 2_000
+
+/** Puts a node together. Nothing is opened before `start`. */
+export function createOrchestrator(given: {
+  configuration: Configuration
+  material: Material
+  store: Store
+  decisions: DecisionLog
+  log: Log
+}): Orchestrator {
+  const { configuration, store, decisions, log } = given
+  const { node } = configuration
+  let material = given.material
+  const peeringMaterial = (): TlsMaterial => material.peering
+  const ownThumbprint = (): string => thumbprint(material.peering.leaf)
+  const listen = { peering: addressOf(configuration.listen.peering), local: addressOf(configuration.listen.local) }
+  const localAddress = isAnyAddress(listen.peering.host) ? undefined : listen.peering.host
+
+  const client = createIssuerClient(
+    () => ({ ca: material.auth, cert: material.peering.certificate, key: material.peering.key }),
+    localAddress,
+  )
+  const policy = createPolicy(configuration, client, log)
+  const source = createTokenSource({ clientId: node, material: peeringMaterial, localAddress })
+  const peers = new Peers(store, configuration)
+  const routes = localRoutes(configuration, store)
+  const tokens = new PeerTokens({ configuration, peers, thumbprint: ownThumbprint, source, log })
+  const { holdTimeMs } = configuration.session
+  const inbound = new InboundSessions({ node, holdTimeMs, peers, routes, decisions, log, material: peeringMaterial })
+  const dialers = new Dialers(peers, {
+    configuration,
+    tokens,
+    routes,
+    material: peeringMaterial,
+    decisions,
+    log,
+    localAddress,
+  })
+  const recorder = new CallRecorder(decisions, node)
+  const listenerBase = {
+    clientCertificate: 'required' as const,
+    gate: peerTls,
+    decisions,
+    target: node,
+    maxHandshakes: configuration.limits.handshakes,
+  }
+  const peering = createTlsListener({
+    ...listenerBase,
+    ...createPeeringHandlers({ configuration, policy, peers, inbound, recorder, log }),
+    ...listen.peering,
+    name: 'peering',
+    action: 'peering:connect',
+    material: material.peering,
+  })
+  const local = createTlsListener({
+    ...listenerBase,
+    ...listen.local,
+    name: 'local',
+    action: 'node:read',
+    material: material.local,
+    onRequest: createLocalHandler({
+      configuration,
+      policy,
+      recorder,
+      log,
+      notReady: () => notReady(policy, store, material),
+      operations: [
+        ...peerOperations({ configuration, peers, tokens, thumbprint: ownThumbprint }),
+        ...routeOperations(routes, store),
+        stateOperation({
+          node,
+          mode: policy.mode,
+          keys: policy.keys,
+          material: peeringMaterial,
+          peers,
+          tokens,
+          inbound,
+          dialers,
+          routes,
+        }),
+      ],
+    }),
+  })
+
+  return {
+    async start() {
+      await Promise.all([peering.listen(), local.listen()])
+      // The first caller should not have to wait for the keys.
+      if (policy.mode !== 'introspection') void policy.keys.ready()
+      dialers.start()
+      log.info('started', { peering: configuration.listen.peering, local: configuration.listen.local })
+      if (policy.mode === 'jwks') {
+        log.warn('revocation-unseen', { message: 'validation mode jwks: a revoked token is accepted until it expires' })
+      }
+    },
+    reload() {
+      try {
+        material = readMaterial(configuration)
+      } catch (failure) {
+        return log.error('reload-failed', failureFields(failure))
+      }
+      peering.reload(material.peering)
+      local.reload(material.local)
+      client.renew()
+      inbound.recheck()
+      dialers.wakeAll()
+      log.info('reloaded', { 'x5t#S256': ownThumbprint() })
+    },
+    async stop() {
+      dialers.stop('shutdown')
+      inbound.endAll('shutdown')
+      inbound.close()
+      tokens.close()
+      await Promise.all([peering.close(GRACE_MS), local.close(GRACE_MS)])
+      client.close()
+      source.close()
+      store.close()
+      decisions.close()
+    },
+  }
+}
+
+function createPolicy(
+  configuration: Configuration,
+  client: ReturnType<typeof createIssuerClient>,
+  log: Log,
+): TokenPolicy {
+  const { auth, validation, node, clockSkewSeconds } = configuration
+  const metadata = createIssuerMetadata(auth.issuer, client)
+  const endpoint = async (): Promise<string> => {
+    const url = auth.introspectionEndpoint ?? (await metadata.endpoints()).introspection
+    if (url === undefined) throw new Error(`${auth.issuer} names no introspection endpoint`)
+    return url
+  }
+  const warn = (event: string) => (failure: unknown) => log.warn(event, failureFields(failure))
+  return {
+    node,
+    issuer: auth.issuer,
+    mode: validation.mode,
+    clockSkewSeconds,
+    now: Date.now,
+    keys: createIssuerKeys({
+      url: auth.jwksUri ?? `${auth.issuer.replace(/\/$/, '')}/jwks`,
+      client,
+      onFailure: warn('jwks-unavailable'),
+    }),
+    introspection: createIntrospection({
+      client,
+      endpoint,
+      clientId: node,
+      cacheMs: validation.introspectionCacheMs,
+      onFailure: warn('introspection-unavailable'),
+    }),
+  }
+}
+
+function localRoutes(configuration: Configuration, store: Store): RouteTable {
+  const routes = new RouteTable()
+  for (const route of [...store.routes(), ...configuration.routes]) routes.putLocal(route)
+  return routes
+}
+
+async function notReady(policy: TokenPolicy, store: Store, { peering }: Material): Promise<string | undefined> {
+  if (peering.leaf.validToDate.getTime() <= Date.now()) return 'certificate_ended'
+  if (!store.isWritable()) return 'storage_unavailable'
+  const isReady = policy.mode === 'introspection' ? await policy.introspection.ready() : await policy.keys.ready()
+  return isReady ? undefined : 'auth_unavailable'
+}
+
+function isAnyAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::' || host === '' || host === 'localhost'
+}

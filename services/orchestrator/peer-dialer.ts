@@ -1,0 +1,205 @@
+import type { DecisionLog } from '../shared/decision-log.ts'
+import { failureFields, type Log } from '../shared/log.ts'
+import type { TlsMaterial } from '../shared/tls-material.ts'
+import type { Configuration } from './config.ts'
+import { DialFailed, dial } from './dial.ts'
+import { dialTarget } from './guards/dial-target.ts'
+import type { PeerTokens } from './peer-tokens.ts'
+import type { Peer } from './peers.ts'
+import { startRouteFeed } from './route-feed.ts'
+import type { RouteTable } from './routes.ts'
+import { SessionChannel, type SessionEnd } from './session-channel.ts'
+import type { CloseCode } from './wire.ts'
+
+export interface DialerOptions {
+  readonly configuration: Configuration
+  readonly tokens: PeerTokens
+  readonly routes: RouteTable
+  readonly material: () => TlsMaterial
+  readonly decisions: DecisionLog
+  readonly log: Log
+  readonly localAddress?: string
+}
+
+export interface OutboundState {
+  state: 'disabled' | 'needs-token' | 'connecting' | 'connected' | 'waiting'
+  since: string
+  /** When the next attempt is made, while waiting. */
+  nextAttempt?: string
+  /** Code of what went wrong last, until it went well again. */
+  lastError?: string
+}
+
+/** After this time up, a session that ends is no sign of a peer in trouble. */
+const STABLE_MS = 60_000
+const LONGEST_OVERLAP_MS = 5_000
+
+/** Keeps one session to one peer: dials, sends our routes, and dials again with back-off. */
+export class PeerDialer {
+  readonly #options: DialerOptions
+  #peer: Peer
+  #session: SessionChannel | undefined
+  #state: OutboundState = { state: 'waiting', since: new Date().toISOString() }
+  #attempts = 0
+  #timer: NodeJS.Timeout | undefined
+  #isDialing = false
+  #isWoken = false
+  #isStopped = false
+
+  constructor(peer: Peer, options: DialerOptions) {
+    this.#peer = peer
+    this.#options = options
+  }
+
+  get state(): OutboundState {
+    return this.#state
+  }
+
+  /** Dials now: at the start, and when the token, our certificate or the peer's record is another one. */
+  wake(peer: Peer = this.#peer): void {
+    this.#peer = peer
+    this.#attempts = 0
+    if (!peer.enabled) {
+      clearTimeout(this.#timer)
+      this.#session?.end('peer_removed')
+      this.#set({ state: 'disabled' })
+    } else if (this.#isDialing) this.#isWoken = true
+    else void this.#dial()
+  }
+
+  stop(code: CloseCode): void {
+    this.#isStopped = true
+    clearTimeout(this.#timer)
+    this.#session?.end(code)
+  }
+
+  async #dial(): Promise<void> {
+    if (this.#isStopped || !this.#peer.enabled) return
+    clearTimeout(this.#timer)
+    this.#isDialing = true
+    try {
+      await this.#dialOnce()
+    } catch (failure) {
+      this.#failed(failure)
+    }
+    this.#isDialing = false
+    if (!this.#isWoken) return
+    this.#isWoken = false
+    void this.#dial()
+  }
+
+  async #dialOnce(): Promise<void> {
+    const peer = this.#peer
+    const { tokens, material, localAddress } = this.#options
+    if (this.#session === undefined) this.#set({ state: 'connecting' }, this.#state.lastError)
+    const found = await tokens.current(peer)
+    if (found.token === undefined) {
+      if (this.#session === undefined) this.#set({ state: 'needs-token' }, found.problem)
+      // Files and records tell when they change; an auth server has to be asked again.
+      if (peer.token.kind === 'source') this.#timer = setTimeout(() => void this.#dial(), this.#nextDelay()).unref()
+      return
+    }
+    const { anchors, certificate, key } = material()
+    const target = {
+      endpoint: peer.endpoint,
+      token: found.token,
+      anchors: (anchors.get(peer.trustDomain) ?? []).map(String),
+      cert: certificate,
+      key,
+      localAddress,
+    }
+    await dial(target, (socket) => this.#openOn(socket, peer))
+  }
+
+  #openOn(socket: ConstructorParameters<typeof SessionChannel>[0], peer: Peer): void {
+    const { configuration, routes, log } = this.#options
+    let feed: { stop(): void } | undefined
+    const channel: SessionChannel = new SessionChannel(socket, {
+      side: 'dialer',
+      node: configuration.node,
+      expectedNode: peer.name,
+      holdTimeMs: configuration.session.holdTimeMs,
+      refused: () => 0,
+      onOpen: () => {
+        const before = this.#session
+        this.#session = channel
+        this.#set({ state: 'connected' })
+        log.info('session-established', { peer: peer.name, direction: 'outbound' })
+        feed = startRouteFeed(configuration.node, routes, channel)
+        // The acceptor ends the older one itself, as soon as it has read our `open`.
+        if (before !== undefined) setTimeout(() => before.end('session_replaced'), LONGEST_OVERLAP_MS).unref()
+      },
+      onUpdate: () => undefined,
+      onEnd: (end) => {
+        feed?.stop()
+        this.#ended(channel, end)
+      },
+    })
+    if (this.#isStopped) channel.end('shutdown')
+    else if (!this.#peer.enabled) channel.end('peer_removed')
+  }
+
+  #ended(channel: SessionChannel, end: SessionEnd): void {
+    const { log } = this.#options
+    log.info('session-ended', { peer: this.#peer.name, direction: 'outbound', code: end.code, by: end.by })
+    // One that never opened counts as a failed attempt; one that was replaced is nobody's loss.
+    if (this.#session !== undefined && this.#session !== channel) return
+    const wasUpMs = this.#session === channel ? Date.now() - Date.parse(this.#state.since) : 0
+    this.#session = undefined
+    if (this.#isStopped || !this.#peer.enabled) return
+    if (wasUpMs >= STABLE_MS) this.#attempts = 0
+    this.#wait(this.#nextDelay(), end.reason ?? end.code)
+  }
+
+  #failed(failure: unknown): void {
+    const { log, configuration } = this.#options
+    const code = failure instanceof DialFailed ? failure.code : 'dial_failed'
+    log.warn('dial-failed', { peer: this.#peer.name, ...failureFields(failure) })
+    if (failure instanceof DialFailed && failure.kind === 'target') this.#recordTarget(failure)
+    if (this.#session !== undefined || this.#isStopped) return
+    const status = failure instanceof DialFailed ? failure.status : undefined
+    const isRefused = status === 401 || status === 403
+    this.#wait(isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay(), code)
+  }
+
+  #recordTarget(failure: DialFailed): void {
+    const { decisions } = this.#options
+    decisions.record({
+      conn: failure.conn,
+      listener: '',
+      requestId: crypto.randomUUID(),
+      action: 'peering:dial',
+      verdict: 'refused',
+      layer: 'tls',
+      status: null,
+      error: null,
+      guard: dialTarget.id,
+      reason: failure.code,
+      target: this.#peer.name,
+      principal: {},
+      ms: 0,
+    })
+  }
+
+  #nextDelay(): number {
+    const { reconnectInitialMs, reconnectMaximumMs } = this.#options.configuration.session
+    const delay = Math.min(reconnectInitialMs * 2 ** this.#attempts, reconnectMaximumMs)
+    this.#attempts += 1
+    return jittered(delay)
+  }
+
+  #wait(delayMs: number, lastError: string): void {
+    clearTimeout(this.#timer)
+    this.#set({ state: 'waiting', nextAttempt: new Date(Date.now() + delayMs).toISOString() }, lastError)
+    this.#timer = setTimeout(() => void this.#dial(), delayMs).unref()
+  }
+
+  #set(state: Omit<OutboundState, 'since'>, lastError?: string): void {
+    this.#state = { ...state, since: new Date().toISOString(), ...(lastError === undefined ? {} : { lastError }) }
+  }
+}
+
+/** Nodes that lost one peer together must not come back to it together. */
+function jittered(delayMs: number): number {
+  return delayMs * (0.8 + Math.random() * 0.4)
+}

@@ -1,0 +1,143 @@
+import { failureFields, type Log } from '../shared/log.ts'
+import type { StartFailure } from '../shared/start-failure.ts'
+import type { Configuration } from './config.ts'
+import { watchFile } from './file-watch.ts'
+import { expectationFor, expiryOf, readTokenFile, tokenProblem } from './peer-token.ts'
+import type { Peer, PeerChange, Peers } from './peers.ts'
+import type { TokenSource } from './token-source.ts'
+
+/** What is to be presented to a peer, or why there is nothing. */
+export type PeerToken = { token: string; exp: number } | { token?: undefined; problem: string }
+
+export interface PeerTokensOptions {
+  configuration: Configuration
+  peers: Peers
+  /** `x5t#S256` of our certificate now. */
+  thumbprint: () => string
+  source: TokenSource
+  log: Log
+}
+
+const REFRESH_AT = 0.8
+
+/** The tokens that this node presents. Files are watched, sources asked anew at 80 % of a token's life. */
+export class PeerTokens {
+  readonly #options: PeerTokensOptions
+  readonly #texts = new Map<string, string>()
+  readonly #watches = new Map<string, { close(): void }>()
+  readonly #refreshes = new Map<string, NodeJS.Timeout>()
+  readonly #listeners = new Set<(peer: string) => void>()
+
+  constructor(options: PeerTokensOptions) {
+    this.#options = options
+    const { nodeTokenFile } = options.configuration
+    for (const peer of options.peers.all()) this.#follow(peer)
+    if (nodeTokenFile !== undefined) this.#watch(nodeTokenFile)
+    options.peers.onChange((change) => this.#peerChanged(change))
+  }
+
+  /** Told the name of a peer whose token is another one now. */
+  onChange(listener: (peer: string) => void): void {
+    this.#listeners.add(listener)
+  }
+
+  async current(peer: Peer): Promise<PeerToken> {
+    const text = await this.#textFor(peer).catch((failure: unknown): StartFailure => failure as StartFailure)
+    if (typeof text !== 'string') return { problem: (text as Partial<StartFailure>).reason ?? 'token_source_failed' }
+    const { configuration, thumbprint } = this.#options
+    const problem = tokenProblem(text, expectationFor(peer, configuration, thumbprint()))
+    return problem === undefined ? { token: text, exp: expiryOf(text) ?? 0 } : { problem: problem.reason }
+  }
+
+  /** `exp` of the token at hand, in seconds since 1970, without asking anybody for one. */
+  expiresAt(peer: Peer): number | undefined {
+    const text = peer.token.kind === 'text' ? peer.token.token : this.#texts.get(this.#placeOf(peer))
+    return text === undefined ? undefined : expiryOf(text)
+  }
+
+  close(): void {
+    for (const watch of this.#watches.values()) watch.close()
+    for (const timer of this.#refreshes.values()) clearTimeout(timer)
+  }
+
+  async #textFor(peer: Peer): Promise<string> {
+    const { configuration, source } = this.#options
+    if (peer.token.kind === 'text') return peer.token.token
+    const place = this.#placeOf(peer)
+    const known = this.#texts.get(place)
+    if (peer.token.kind === 'source') {
+      if (known !== undefined && (expiryOf(known) ?? 0) > Date.now() / 1000) return known
+      const fetched = await source.fetch(peer.token, peer.trustDomain)
+      this.#texts.set(place, fetched)
+      this.#refreshLater(peer, fetched)
+      return fetched
+    }
+    if (known !== undefined) return known
+    const path = peer.token.kind === 'file' ? peer.token.path : configuration.nodeTokenFile
+    const text = readTokenFile(path ?? '', `peer "${peer.name}"`)
+    this.#texts.set(place, text)
+    return text
+  }
+
+  #placeOf(peer: Peer): string {
+    if (peer.token.kind === 'file') return peer.token.path
+    return peer.token.kind === 'node' ? (this.#options.configuration.nodeTokenFile ?? '') : `source of ${peer.name}`
+  }
+
+  #follow(peer: Peer): void {
+    if (peer.token.kind === 'file') this.#watch(peer.token.path)
+  }
+
+  #watch(path: string): void {
+    if (this.#watches.has(path)) return
+    this.#watches.set(
+      path,
+      watchFile(path, () => this.#fileChanged(path)),
+    )
+  }
+
+  #fileChanged(path: string): void {
+    const { peers, log } = this.#options
+    const affected = peers.all().filter((peer) => this.#placeOf(peer) === path)
+    try {
+      const text = readTokenFile(path, path)
+      if (text === this.#texts.get(path)) return
+      this.#texts.set(path, text)
+    } catch (failure) {
+      // The token at hand stays in use until it ends.
+      log.warn('token-file-unreadable', { file: path, ...failureFields(failure) })
+      return
+    }
+    for (const peer of affected) this.#tell(peer.name)
+  }
+
+  #refreshLater(peer: Peer, token: string): void {
+    const left = (expiryOf(token) ?? 0) * 1000 - Date.now()
+    clearTimeout(this.#refreshes.get(peer.name))
+    const timer = setTimeout(() => void this.#refresh(peer), Math.max(1_000, left * REFRESH_AT))
+    this.#refreshes.set(peer.name, timer.unref())
+  }
+
+  async #refresh(peer: Peer): Promise<void> {
+    const { source, log, peers } = this.#options
+    if (peer.token.kind !== 'source' || peers.get(peer.name) !== peer) return
+    try {
+      const fetched = await source.fetch(peer.token, peer.trustDomain)
+      this.#texts.set(this.#placeOf(peer), fetched)
+      this.#refreshLater(peer, fetched)
+      this.#tell(peer.name)
+    } catch (failure) {
+      log.warn('token-source-failed', { peer: peer.name, ...failureFields(failure) })
+      this.#refreshes.set(peer.name, setTimeout(() => void this.#refresh(peer), 5_000).unref())
+    }
+  }
+
+  #peerChanged({ peer, before }: PeerChange): void {
+    if (before?.token.kind === 'source') this.#texts.delete(this.#placeOf(before))
+    if (peer !== undefined) this.#follow(peer)
+  }
+
+  #tell(peer: string): void {
+    for (const listener of this.#listeners) listener(peer)
+  }
+}

@@ -1,0 +1,130 @@
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import { type TokenPolicy, tokenGuards } from '../shared/bound-token.ts'
+import { firstRefusal, type Refusal } from '../shared/guard.ts'
+import { failureFields, type Log } from '../shared/log.ts'
+import type { TlsConnection } from '../shared/tls-listener.ts'
+import { callContext, type UpgradeContext } from './call-context.ts'
+import { answerRefusal, type CallRecorder } from './call-record.ts'
+import type { Configuration } from './config.ts'
+import { peerAdmit } from './guards/peer-admit.ts'
+import { peerCarrier } from './guards/peer-carrier.ts'
+import { peerIdentity } from './guards/peer-identity.ts'
+import { peerRate } from './guards/peer-rate.ts'
+import { peerUpgrade } from './guards/peer-upgrade.ts'
+import type { InboundSessions } from './inbound-sessions.ts'
+import type { Peers } from './peers.ts'
+import { createRefusalRate } from './refusal-rate.ts'
+import { LARGEST_MESSAGE, SUBPROTOCOL } from './wire.ts'
+
+export interface PeeringOptions {
+  readonly configuration: Configuration
+  readonly policy: TokenPolicy
+  readonly peers: Peers
+  readonly inbound: InboundSessions
+  readonly recorder: CallRecorder
+  readonly log: Log
+}
+
+const ACTION = 'peering:connect'
+
+/** The peering listener's handlers: every guard in its order, then the session. */
+export function createPeeringHandlers(options: PeeringOptions) {
+  const { configuration, policy, peers, inbound, recorder, log } = options
+  const order = [
+    peerUpgrade,
+    peerRate,
+    peerCarrier,
+    ...tokenGuards<UpgradeContext>(policy.mode, [peerIdentity]),
+    peerAdmit,
+  ]
+  const own = `https://${configuration.host}`
+  const { peeringAudience } = configuration.trustDomain
+  const call = {
+    policy,
+    host: configuration.host,
+    audiences: peeringAudience === undefined ? [own] : [own, peeringAudience],
+    scope: 'peer:connect',
+  }
+  const rate = createRefusalRate({
+    perCertificate: configuration.limits.refusalsPerCertificate,
+    perAddress: configuration.limits.refusalsPerAddress,
+  })
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: LARGEST_MESSAGE,
+    clientTracking: false,
+    handleProtocols: () => SUBPROTOCOL,
+  })
+  let upgradesOpen = 0
+
+  const contextOf = (request: IncomingMessage, connection: TlsConnection, isUpgrade: boolean): UpgradeContext => ({
+    ...callContext(request, connection, call),
+    rate,
+    isUpgrade,
+    upgradesOpen,
+    mostUpgrades: configuration.limits.handshakes,
+    sessions: inbound.count,
+    mostSessions: configuration.limits.sessions,
+    peerNamed: (name) => (typeof name === 'string' ? peers.get(name) : undefined),
+  })
+  /** Judges and records; answers the refusal, if there is one. */
+  const judge = async (context: UpgradeContext): Promise<Refusal | undefined> => {
+    const startedAt = performance.now()
+    const refused = await firstRefusal(order, context)
+    if (refused === undefined) {
+      recorder.accepted(context, ACTION, 101, startedAt)
+      return undefined
+    }
+    const address = context.connection.socket.remoteAddress ?? ''
+    if (refused.refusal.reason !== 'rate_limited') rate.count({ thumbprint: context.thumbprint, address })
+    recorder.refused(context, ACTION, refused, startedAt)
+    return refused.refusal
+  }
+
+  return {
+    async onRequest(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): Promise<void> {
+      const refusal = await judge(contextOf(request, connection, false))
+      // Not an upgrade, so no guard taken out from outside can make a session of it.
+      const answer = refusal ?? { reason: 'upgrade_invalid', status: 426, error: 'upgrade_required' }
+      answerRefusal(request, response, configuration.host, answer, upgradeHeaders(answer))
+    },
+    async onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: TlsConnection): Promise<void> {
+      upgradesOpen += 1
+      try {
+        const context = contextOf(request, connection, true)
+        const refusal = await judge(context)
+        if (refusal !== undefined) return refuseUpgrade(request, socket, configuration.host, refusal)
+        sockets.handleUpgrade(request, socket, head, (upgraded) => inbound.admit(upgraded, context))
+      } catch (failure) {
+        log.error('upgrade-failed', failureFields(failure))
+        socket.destroy()
+      } finally {
+        upgradesOpen -= 1
+      }
+    },
+  }
+}
+
+/** RFC 9110 section 15.5.22, RFC 6455 section 4.4. */
+function upgradeHeaders(refusal: Refusal): Record<string, string> {
+  return refusal.status === 426 ? { upgrade: 'websocket', 'sec-websocket-version': '13' } : {}
+}
+
+/** A real HTTP answer on the socket of a refused upgrade, which then closes. */
+function refuseUpgrade(request: IncomingMessage, socket: Duplex, realm: string, refusal: Refusal): void {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as Socket)
+  response.once('finish', () => {
+    response.detachSocket(socket as Socket)
+    socket.end()
+  })
+  answerRefusal(request, response, realm, refusal, {
+    ...upgradeHeaders(refusal),
+    connection: refusal.status === 426 ? 'Upgrade, close' : 'close',
+  })
+}

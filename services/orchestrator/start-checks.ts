@@ -1,0 +1,73 @@
+import { StartFailure } from '../shared/start-failure.ts'
+import type { Configuration, FilePeer } from './config.ts'
+import { dialTarget } from './guards/dial-target.ts'
+import { expectationFor, readTokenFile, tokenProblem } from './peer-token.ts'
+import { type Peer, peerOf } from './peers.ts'
+
+/** The first thing in a peer's record that must not be: by the file a START, by the API a 400. */
+export function peerProblem(info: FilePeer, own: Configuration, thumbprint: string): StartFailure | undefined {
+  const place = `peer "${info.name}"`
+  const invalid = (text: string): StartFailure => new StartFailure('config_invalid', `${place}: ${text}`)
+  const peer = peerOf(info, own.trustDomain.name)
+  const plaintext = dialTarget.check({ endpoint: new URL(info.endpoint) })
+  if (plaintext !== undefined && !(plaintext instanceof Promise)) {
+    return new StartFailure(
+      plaintext.reason,
+      `${place}: endpoint ${info.endpoint} is not wss:, and a token is never sent in plaintext; use wss://`,
+    )
+  }
+  if (info.name === own.node) return invalid('that is our own name; a node is no peer of itself')
+  if (peer.trustDomain !== own.trustDomain.name && own.trustDomains[peer.trustDomain] === undefined) {
+    return invalid(`trust domain "${peer.trustDomain}" is not declared; add it to trustDomains`)
+  }
+  const given = [info.peerToken, info.peerTokenFile, info.tokenSource].filter((origin) => origin !== undefined)
+  if (given.length > 1) return invalid('give one of peerToken, peerTokenFile and tokenSource')
+  if (peer.token.kind === 'source') return undefined
+  if (peer.token.kind === 'node') {
+    const missing = nodeTokenProblem(peer, own)
+    if (missing !== undefined) return new StartFailure('peer_token_missing', `${place}: ${missing}`)
+  }
+  return tokenFailure(peer, own, thumbprint)
+}
+
+/** A node token is never sent to another organisation. */
+function nodeTokenProblem(peer: Peer, own: Configuration): string | undefined {
+  if (peer.trustDomain !== own.trustDomain.name) {
+    return `it belongs to trust domain "${peer.trustDomain}", so it needs a peerToken or tokenSource of its own`
+  }
+  if (own.trustDomain.peeringAudience === undefined) {
+    return `trust domain "${peer.trustDomain}" has no peeringAudience, so it needs a peerToken or tokenSource`
+  }
+  return own.nodeTokenFile === undefined ? 'it gets our node token, but nodeTokenFile is not set' : undefined
+}
+
+function tokenFailure(peer: Peer, own: Configuration, thumbprint: string): StartFailure | undefined {
+  try {
+    return tokenProblem(tokenText(peer, own), expectationFor(peer, own, thumbprint))
+  } catch (failure) {
+    if (failure instanceof StartFailure) return failure
+    throw failure
+  }
+}
+
+function tokenText(peer: Peer, own: Configuration): string {
+  if (peer.token.kind === 'text') return peer.token.token
+  const path = peer.token.kind === 'file' ? peer.token.path : own.nodeTokenFile
+  return readTokenFile(path ?? '', `peer "${peer.name}"`)
+}
+
+/** What a file says about peers and routes, beyond the shape of each field. */
+export function configurationProblem(own: Configuration, thumbprint: string): StartFailure | undefined {
+  const invalid = (text: string): StartFailure => new StartFailure('config_invalid', text)
+  if (own.trustDomains[own.trustDomain.name] !== undefined) {
+    return invalid(`trustDomains.${own.trustDomain.name}: that is our own trust domain; leave it to trustDomain`)
+  }
+  const names = own.peers.map(({ name }) => name)
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice !== undefined) return invalid(`peer "${twice}" is declared twice; keep one of them`)
+  for (const peer of own.peers) {
+    const problem = peerProblem(peer, own, thumbprint)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}

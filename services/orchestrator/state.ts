@@ -1,0 +1,75 @@
+import type { ValidationMode } from '../shared/bound-token.ts'
+import type { IssuerKeys } from '../shared/issuer-keys.ts'
+import { thumbprint } from '../shared/peer-certificate.ts'
+import type { TlsMaterial } from '../shared/tls-material.ts'
+import type { Dialers } from './dialers.ts'
+import type { InboundSessions } from './inbound-sessions.ts'
+import type { LocalOperation } from './local-listener.ts'
+import type { PeerTokens } from './peer-tokens.ts'
+import type { Peer, Peers } from './peers.ts'
+import type { RouteTable } from './routes.ts'
+
+export interface StateOptions {
+  readonly node: string
+  readonly mode: ValidationMode
+  readonly keys: IssuerKeys
+  readonly material: () => TlsMaterial
+  readonly peers: Peers
+  readonly tokens: PeerTokens
+  readonly inbound: InboundSessions
+  readonly dialers: Dialers
+  readonly routes: RouteTable
+}
+
+/** `connected`: both directions are up. `partial`: one. */
+export type PeerState = 'connected' | 'partial' | 'down' | 'needs-token' | 'disabled'
+
+/** `GET /v1/state`. */
+export function stateOperation(options: StateOptions): LocalOperation {
+  return { method: 'GET', path: ['state'], action: 'node:read', run: () => ({ status: 200, json: stateOf(options) }) }
+}
+
+function stateOf(options: StateOptions) {
+  const { leaf } = options.material()
+  const notAfter = leaf.validToDate.getTime()
+  const lifeMs = notAfter - leaf.validFromDate.getTime()
+  const age = options.keys.age()
+  return {
+    node: options.node,
+    certificate: { 'x5t#S256': thumbprint(leaf), notAfter: iso(notAfter), renewAt: iso(notAfter - lifeMs / 3) },
+    validation: { mode: options.mode, jwksAgeMs: age === undefined ? null : Math.round(age) },
+    peers: options.peers.all().map((peer) => peerState(peer, options)),
+    routes: routeCounts(options.routes),
+  }
+}
+
+function peerState(peer: Peer, { inbound, dialers, tokens, routes }: StateOptions) {
+  const incoming = inbound.state(peer.name)
+  const outgoing = dialers.state(peer.name)
+  const expiresAt = tokens.expiresAt(peer)
+  return {
+    name: peer.name,
+    state: summary(peer, incoming !== undefined, outgoing?.state),
+    inbound: incoming === undefined ? { state: 'down' } : { state: 'connected', ...incoming },
+    outbound: { ...outgoing, ...(expiresAt === undefined ? {} : { tokenExpiresAt: iso(expiresAt * 1000) }) },
+    routes: routes.count(peer.name),
+  }
+}
+
+function summary(peer: Peer, isIn: boolean, outbound: string | undefined): PeerState {
+  if (!peer.enabled) return 'disabled'
+  if (outbound === 'needs-token') return 'needs-token'
+  const isOut = outbound === 'connected'
+  if (isIn && isOut) return 'connected'
+  return isIn || isOut ? 'partial' : 'down'
+}
+
+function routeCounts(routes: RouteTable): Record<'local' | 'learned' | 'stale', number> {
+  const counts = { local: 0, learned: 0, stale: 0 }
+  for (const { route } of routes.list()) counts[route.state] += 1
+  return counts
+}
+
+export function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}

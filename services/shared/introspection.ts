@@ -1,0 +1,69 @@
+import { type IssuerClient, jsonObjectOf } from './issuer-client.ts'
+
+/** What the auth server says about a token (RFC 7662 section 2.2), or that it could not be asked. */
+export type IntrospectionAnswer = Readonly<Record<string, unknown>> & { readonly active: unknown }
+
+export interface Introspection {
+  /**
+   * Fails closed: anything but a JSON object with `active` is `unavailable`.
+   * @param expiresAt when the token ends, in ms since 1970: no answer is kept beyond it.
+   */
+  ask(token: string, expiresAt: number | undefined): Promise<IntrospectionAnswer | 'unavailable'>
+  /** Whether the endpoint is known, or could be found out. */
+  ready(): Promise<boolean>
+}
+
+export interface IntrospectionOptions {
+  client: Pick<IssuerClient, 'postForm'>
+  /** Answers the endpoint's URL; rejects while it cannot be found out. */
+  endpoint: () => Promise<string>
+  clientId: string
+  /** How long an answer is kept, in ms: 0 to 5 000. */
+  cacheMs: number
+  /** Milliseconds since 1970. Default: the system's clock. */
+  now?: () => number
+  onFailure?: (failure: unknown) => void
+}
+
+interface Kept {
+  answer: IntrospectionAnswer
+  until: number
+}
+
+const MOST_KEPT = 10_000
+
+export function createIntrospection(options: IntrospectionOptions): Introspection {
+  const now = options.now ?? Date.now
+  const kept = new Map<string, Kept>()
+  const fresh = async (token: string, expiresAt: number | undefined): Promise<IntrospectionAnswer | 'unavailable'> => {
+    // Counted from the question: the answer may be older than its arrival.
+    const askedAt = now()
+    try {
+      const form = { token, client_id: options.clientId }
+      const answer = jsonObjectOf(await options.client.postForm(await options.endpoint(), form))
+      if (!Object.hasOwn(answer, 'active')) throw new Error('the answer has no member "active"')
+      const until = Math.min(askedAt + options.cacheMs, expiresAt ?? askedAt)
+      if (until > now()) {
+        if (kept.size >= MOST_KEPT) kept.clear()
+        kept.set(token, { answer: answer as IntrospectionAnswer, until })
+      }
+      return answer as IntrospectionAnswer
+    } catch (failure) {
+      options.onFailure?.(failure)
+      return 'unavailable'
+    }
+  }
+  return {
+    async ask(token, expiresAt) {
+      const known = kept.get(token)
+      if (known !== undefined && known.until > now()) return known.answer
+      kept.delete(token)
+      return fresh(token, expiresAt)
+    },
+    ready: () =>
+      options.endpoint().then(
+        () => true,
+        () => false,
+      ),
+  }
+}

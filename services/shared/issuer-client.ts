@@ -1,0 +1,88 @@
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
+
+/** Who calls the auth server, and what the auth server must prove: PEM texts. */
+export interface IssuerClientIdentity {
+  readonly ca: readonly string[]
+  readonly cert: string
+  readonly key: string
+}
+
+export interface IssuerAnswer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** Calls to one auth server over mutual TLS: 2 s, 64 KiB, no redirects. Everything but an answer rejects. */
+export interface IssuerClient {
+  get(url: string): Promise<IssuerAnswer>
+  postForm(url: string, form: Readonly<Record<string, string>>): Promise<IssuerAnswer>
+  /** Drops idle connections; the next call reads the identity anew. */
+  renew(): void
+  close(): void
+}
+
+const TIMEOUT_MS = 2_000
+const LARGEST_BODY = 64 * 1024
+
+/** @param localAddress address that calls come from; default: the system's choice. */
+export function createIssuerClient(identity: () => IssuerClientIdentity, localAddress?: string): IssuerClient {
+  const newAgent = () =>
+    new Agent({ ...tlsOptionsOf(identity()), keepAlive: true, maxSockets: 16, scheduling: 'lifo', localAddress })
+  let agent = newAgent()
+  const send = async (method: 'GET' | 'POST', url: string, body?: string): Promise<IssuerAnswer> => {
+    // A plaintext URL would carry tokens in the open; the agent alone would not stop it.
+    if (!url.startsWith('https://')) throw new Error(`${url} is not https`)
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const call = request(url, { agent, method, signal, headers: headersFor(body) }, resolve)
+      call.on('error', reject)
+      call.end(body)
+    })
+    return { status: response.statusCode ?? 0, headers: response.headers, body: await textOf(response) }
+  }
+  return {
+    get: (url) => send('GET', url),
+    postForm: (url, form) => send('POST', url, new URLSearchParams(form).toString()),
+    renew() {
+      agent.destroy()
+      agent = newAgent()
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+function tlsOptionsOf({ ca, cert, key }: IssuerClientIdentity) {
+  return { ca: [...ca], cert, key, minVersion: 'TLSv1.2' as const }
+}
+
+function headersFor(body: string | undefined): Record<string, string | number> {
+  if (body === undefined) return { accept: 'application/json' }
+  return {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': Buffer.byteLength(body),
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > LARGEST_BODY) throw new Error(`the answer is larger than ${LARGEST_BODY} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The JSON object of a 200 answer; throws for any other status, content type or shape. */
+export function jsonObjectOf(answer: IssuerAnswer): Record<string, unknown> {
+  if (answer.status !== 200) throw new Error(`status ${answer.status} instead of 200`)
+  const type = answer.headers['content-type'] ?? ''
+  if (!/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type)) throw new Error(`content type "${type}" instead of JSON`)
+  const value: unknown = JSON.parse(answer.body)
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('not a JSON object')
+  return value as Record<string, unknown>
+}
