@@ -1,0 +1,154 @@
+import type { Challenge } from '../clients/challenge.ts'
+import type { Verdict } from './verdict.ts'
+
+/** What a refusal must be. The reason is read from the far end's decision log, the rest is what the caller got. */
+export interface ExpectedRefusal {
+  /** Default: `http` with a status, `tls` without one. */
+  layer?: Verdict['layer']
+  status?: number
+  /** Error code; left out: none, as RFC 6750 section 3.1 wants it where nothing was presented. */
+  error?: string
+  reason: string
+  guard?: string
+  /** Auth-params that the Bearer challenge must hold, `scope` say; `'none'`: there must be no challenge. */
+  wwwAuthenticate?: Readonly<Record<string, string>> | 'none'
+}
+
+/** Error codes that belong into a Bearer challenge (RFC 6750 section 3.1). */
+const bearerErrors = ['invalid_request', 'invalid_token', 'insufficient_scope']
+const stackLine = /\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/
+
+/** What speaks against "accepted"; empty when nothing does. It is believed only when the far end says so. */
+export function acceptanceProblems(verdict: Verdict): string[] {
+  const problems: string[] = []
+  if (!verdict.promised) problems.push(`the caller got ${outcomeText(verdict)}`)
+  const { decision, credential } = verdict
+  if (decision === undefined) return [...problems, `${verdict.to} wrote no decision record for ${verdict.conn}`]
+  const refusals = verdict.decisions.filter((record) => record.verdict === 'refused')
+  for (const { guard, reason } of refusals) problems.push(`${verdict.to} recorded a refusal: ${reason} (${guard})`)
+  if (credential.thumbprint !== undefined && decision.principal['x5t#S256'] !== credential.thumbprint) {
+    problems.push(
+      `the record proves x5t#S256 ${decision.principal['x5t#S256']}, presented was ${credential.thumbprint}`,
+    )
+  }
+  const jti = decision.principal.jti
+  if (jti !== undefined && credential.token?.jti !== undefined && jti !== credential.token.jti) {
+    problems.push(`the record proves jti ${jti}, presented was ${credential.token.jti}`)
+  }
+  return problems
+}
+
+/** What speaks against "refused as expected", beginning with what the caller got; empty when nothing does. */
+export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
+  return [
+    ...answerProblems(verdict, expected),
+    ...challengeProblems(verdict, expected),
+    ...recordProblems(verdict, expected),
+    ...oracleProblems(verdict),
+    ...effectProblems(verdict),
+  ]
+}
+
+/** `refused 401 invalid_token, reason cnf_x5t_mismatch`. */
+export function expectedText(expected: ExpectedRefusal): string {
+  const { status, error, reason } = expected
+  return `refused ${layerOf(expected) === 'tls' ? 'at TLS' : [status, error].filter(Boolean).join(' ')}, reason ${reason}`
+}
+
+/** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`. */
+export function receivedText(verdict: Verdict): string {
+  const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
+  return `${verdict.verdict} ${outcomeText(verdict)}${reason}`
+}
+
+function outcomeText({ status, error, failure, layer }: Verdict): string {
+  if (status === null)
+    return `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure ? ` (${failure.code})` : ''}`
+  const detail = failure ? ` (${failure.code}: ${failure.message})` : ''
+  return `${[status, error].filter((part) => part !== null).join(' ')}${detail}`
+}
+
+function answerProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
+  const problems: string[] = []
+  if (verdict.promised) problems.push('the caller got what the action promises')
+  const status = expected.status ?? null
+  if (verdict.status !== status) problems.push(`status ${verdict.status}, expected ${status}`)
+  const error = expected.error ?? null
+  // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
+  if (verdict.error !== error) problems.push(`error code ${verdict.error}, expected ${error}`)
+  return problems
+}
+
+function challengeProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
+  if (verdict.malformedChallenge !== undefined) return [verdict.malformedChallenge]
+  const challenges = verdict.wwwAuthenticate
+  if (expected.wwwAuthenticate === 'none') {
+    return challenges.length > 0 ? ['there is a WWW-Authenticate, expected none'] : []
+  }
+  const bearer = challenges.filter(({ scheme }) => scheme.toLowerCase() === 'bearer')
+  const wanted = bearerParams(expected)
+  if (wanted === undefined) return []
+  if (bearer.length !== 1) return [`${bearer.length} Bearer challenges in WWW-Authenticate, expected one`]
+  return paramProblems(bearer[0] as Challenge, wanted)
+}
+
+/** What the challenge must hold; undefined where none is demanded. A member that is undefined must be absent. */
+function bearerParams(expected: ExpectedRefusal): Record<string, string | undefined> | undefined {
+  const further = expected.wwwAuthenticate as Record<string, string> | undefined
+  if (bearerErrors.includes(expected.error ?? '')) return { ...further, error: expected.error }
+  if (expected.status === 401 && expected.error === undefined) return { ...further, error: undefined }
+  return further
+}
+
+function paramProblems({ params }: Challenge, wanted: Record<string, string | undefined>): string[] {
+  return Object.entries(wanted)
+    .filter(([name, value]) => params[name] !== value)
+    .map(([name, value]) => `WWW-Authenticate has ${name}=${params[name]}, expected ${value ?? 'none'}`)
+}
+
+function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
+  const { decisions, to, conn } = verdict
+  const refusals = decisions.filter((record) => record.verdict === 'refused')
+  const [record, ...more] = refusals
+  if (record === undefined) return [`${to} recorded no refusal for ${conn} within ${Math.round(verdict.waitedMs)} ms`]
+  const problems: string[] = []
+  if (more.length > 0) problems.push(`${to} recorded ${refusals.length} refusals, expected one`)
+  if (decisions.some((one) => one.verdict === 'accepted')) problems.push(`${to} also recorded an accept`)
+  if (record.reason !== expected.reason) problems.push(`reason ${record.reason}, expected ${expected.reason}`)
+  if (record.guard === null) problems.push('the record names no guard')
+  if (expected.guard !== undefined && record.guard !== expected.guard) {
+    problems.push(`guard ${record.guard}, expected ${expected.guard}`)
+  }
+  if (record.layer !== layerOf(expected)) problems.push(`layer ${record.layer}, expected ${layerOf(expected)}`)
+  if (record.status !== verdict.status) problems.push(`the record says status ${record.status}`)
+  if (record.error !== null && record.error !== verdict.error) problems.push(`the record says error ${record.error}`)
+  return [
+    ...problems,
+    ...principalProblems(verdict, record.principal),
+    ...verdict.leaks.map((leak) => `${to} wrote down ${leak}`),
+  ]
+}
+
+function principalProblems({ credential }: Verdict, principal: Readonly<Record<string, string>>): string[] {
+  const proven = principal['x5t#S256']
+  if (proven === undefined || proven === credential.thumbprint) return []
+  return [`the record holds x5t#S256 ${proven} as proven, presented was ${credential.thumbprint ?? 'nothing'}`]
+}
+
+function oracleProblems({ body, credential }: Verdict): string[] {
+  const problems: string[] = []
+  if (stackLine.test(body)) problems.push('the body holds a stack trace')
+  if (/-----BEGIN /.test(body)) problems.push('the body holds PEM')
+  for (const thumbprint of new Set([credential.thumbprint, credential.token?.thumbprint])) {
+    if (thumbprint !== undefined && body.includes(thumbprint)) problems.push(`the body names thumbprint ${thumbprint}`)
+  }
+  return problems
+}
+
+function effectProblems({ effects, to }: Verdict): string[] {
+  return effects.difference === undefined ? [] : [`the refused call changed ${to}: ${effects.difference}`]
+}
+
+function layerOf(expected: ExpectedRefusal): Verdict['layer'] {
+  return expected.layer ?? (expected.status === undefined ? 'tls' : 'http')
+}

@@ -1,0 +1,52 @@
+import type { HeaderLines } from '../clients/exchange.ts'
+import { acceptanceProblems } from './judge.ts'
+import type { Control, Verdict } from './verdict.ts'
+
+/** The elements of a call that an attack can change. Texts of secrets stay in memory: nothing of this is written anywhere. */
+export interface CallShape {
+  readonly from: string
+  readonly to: string
+  readonly action: string
+  readonly certificate: string
+  readonly token: string
+  readonly headers: HeaderLines
+  readonly path: string
+  readonly method: string
+  readonly body: string
+}
+
+const attacked = ['certificate', 'token', 'headers', 'path', 'method', 'body'] as const
+
+/** All calls of one test, oldest first: where a refusal finds its positive control, and failures their evidence. */
+export class Ledger {
+  readonly #calls: { shape: CallShape; verdict: Verdict }[] = []
+
+  get verdicts(): readonly Verdict[] {
+    return this.#calls.map(({ verdict }) => verdict)
+  }
+
+  record(shape: CallShape, verdict: Verdict): void {
+    this.#calls.push({ shape, verdict })
+  }
+
+  /** The newest accepted call of this test that differs from `shape` in exactly one element. */
+  controlOf(shape: CallShape): Control | undefined {
+    for (const { shape: other, verdict } of this.#calls.toReversed()) {
+      const [element, ...more] = differing(shape, other)
+      if (element === undefined || more.length > 0 || verdict.verdict !== 'accepted') continue
+      return controlFrom(verdict, element)
+    }
+    return undefined
+  }
+}
+
+/** A call taken as positive control for another one. */
+export function controlFrom(verdict: Verdict, element: string): Control {
+  const problems = acceptanceProblems(verdict)
+  return { accepted: problems.length === 0, element, credential: verdict.credential.label, problems }
+}
+
+function differing(one: CallShape, other: CallShape): string[] {
+  if (one.from !== other.from || one.to !== other.to || one.action !== other.action) return ['caller', 'target']
+  return attacked.filter((element) => JSON.stringify(one[element]) !== JSON.stringify(other[element]))
+}

@@ -1,0 +1,57 @@
+import type { Site } from '../backends/backend.ts'
+import type { Action, Observation, ServiceKind } from '../topology/kind.ts'
+import type { Listener, PlanUnit } from '../topology/plan.ts'
+import { NotInPlan } from './site-files.ts'
+
+/** What is needed of a kind to call its units. */
+export type CallableKind = Pick<ServiceKind, 'actions' | 'observe'>
+export type KindLookup = (kind: string) => CallableKind | undefined
+
+/** Where an action is done: the unit, its kind's action, and the listener that serves it. */
+export interface Target {
+  readonly node: string
+  readonly host: string
+  readonly domain: string
+  readonly unit: string
+  readonly action: Action
+  readonly listener: Listener
+  readonly observation: { paths: readonly string[]; ignore: readonly string[]; listener: Listener } | undefined
+}
+
+/** Finds the unit of a node that offers an action. @throws NotInPlan */
+export function targetOf(site: Site, kinds: KindLookup, node: string, action: string): Target {
+  const planned = site.plan.nodes[node]
+  if (!planned) throw new NotInPlan(site, `there is no node ${node}`, Object.keys(site.plan.nodes))
+  for (const unit of planned.units) {
+    const kind = kinds(unit.kind)
+    const found = kind?.actions?.[action]
+    if (!found) continue
+    const listener = listenerOf(site, unit, node, found.listener)
+    const observation = observationOf(site, unit, node, kind?.observe)
+    return { node, host: planned.host, domain: planned.domain, unit: unit.name, action: found, listener, observation }
+  }
+  const known = planned.units.flatMap((unit) => Object.keys(kinds(unit.kind)?.actions ?? {}))
+  throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)
+}
+
+/** The listener on which an operator is served: `operator` or `local`. @throws NotInPlan */
+export function operatorListenerOf(site: Site, node: string): { unit: string; listener: Listener } {
+  const units = site.plan.nodes[node]?.units ?? []
+  for (const unit of units) {
+    const listener = unit.service?.listeners.find(({ name }) => name === 'operator' || name === 'local')
+    if (listener) return { unit: unit.name, listener }
+  }
+  const known = units.flatMap((unit) => unit.service?.listeners.map(({ name }) => `${unit.name}/${name}`) ?? [])
+  throw new NotInPlan(site, `node ${node} has no listener called operator or local`, known)
+}
+
+function listenerOf(site: Site, unit: PlanUnit, node: string, name: string): Listener {
+  const listener = unit.service?.listeners.find((one) => one.name === name)
+  if (listener) return listener
+  const known = unit.service?.listeners.map((one) => one.name) ?? []
+  throw new NotInPlan(site, `unit ${node}/${unit.name} has no listener ${name}`, known)
+}
+
+function observationOf(site: Site, unit: PlanUnit, node: string, observe: Observation | undefined) {
+  return observe && { ...observe, listener: listenerOf(site, unit, node, observe.listener) }
+}

@@ -1,0 +1,58 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import { HoldfastError } from '../errors.ts'
+import { redact } from '../evidence/redact.ts'
+
+export interface UntilOptions {
+  withinMs: number
+  /** How long to wait between two probes. Default 50 ms. */
+  everyMs?: number
+}
+
+/** What was waited for did not come in time; the message holds the last answer. Code `HOLDFAST_NOT_REACHED`. */
+export class NotReached extends HoldfastError {
+  readonly last: unknown
+
+  constructor(what: string, withinMs: number, probes: number, last: { answer?: unknown; cause?: unknown }) {
+    const answer = last.cause === undefined ? `the last answer was ${brief(last.answer)}` : 'the last probe failed'
+    super('HOLDFAST_NOT_REACHED', `not within ${withinMs} ms: ${what}; ${answer}, after ${probes} probes`, {
+      cause: last.cause,
+    })
+    this.last = last.answer
+  }
+}
+
+/**
+ * Probes until the answer is there: neither undefined, null, false, nor a failure. The last answer is remembered for the
+ * failure, so nobody has to guess what was there instead.
+ *
+ * @throws NotReached
+ */
+export async function until<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  { withinMs, everyMs = 50 }: UntilOptions,
+): Promise<Exclude<T, undefined | null | false>> {
+  const deadline = performance.now() + withinMs
+  for (let probes = 1; ; probes += 1) {
+    const last = await answerOf(probe)
+    if (last.answer !== undefined && last.answer !== null && last.answer !== false) {
+      return last.answer as Exclude<T, undefined | null | false>
+    }
+    if (performance.now() + everyMs > deadline) throw new NotReached(what, withinMs, probes, last)
+    await wait(everyMs)
+  }
+}
+
+async function answerOf<T>(probe: () => T | Promise<T>): Promise<{ answer?: T; cause?: unknown }> {
+  try {
+    return { answer: await probe() }
+  } catch (cause) {
+    return { cause }
+  }
+}
+
+function brief(answer: unknown): string {
+  const text = redact(inspect(answer, { depth: 4, breakLength: 120 }))
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text
+}
