@@ -1,0 +1,243 @@
+import { z } from 'zod'
+import { durationPattern, durationSeconds } from '../../topology/duration.ts'
+import type { Action, KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
+import type { HttpCall, PlanCredential, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
+import { type ClientRegistration, registrationsOf } from './registrations.ts'
+
+const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 15m or 1h')
+const port = z.int().min(1).max(65_535)
+
+const settings = z
+  .strictObject({
+    operators: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe('DNS SANs of operator certificates. Default: those of the operator credential.'),
+    operator: z
+      .string()
+      .optional()
+      .describe(
+        'Certificate credential of an operator, held by this node. Default: the one that does not name its host.',
+      ),
+    certificate: z.string().optional().describe('Certificate credential of this server. Default: `cert-<node>`.'),
+    alg: z.enum(['ES256', 'ES384', 'EdDSA', 'PS256']).default('ES256').describe('Algorithm that signs tokens.'),
+    nodeTokenLifetime: duration.default('1h').describe('Life of a node token that asks for none.'),
+    peerTokenLifetime: duration.default('15m').describe('Life of a peer token that asks for none.'),
+    maximumTokenLifetime: duration.default('24h').describe('Longest life of a token.'),
+    ports: z
+      .strictObject({ public: port.default(8443), mtls: port.default(8444), operator: port.default(8445) })
+      .prefault({})
+      .describe('Ports of its three listeners.'),
+  })
+  .describe('An auth server that mints certificate-bound access tokens, with its clients registered from the topology.')
+
+type Settings = z.infer<typeof settings>
+type Unit = UnitContext<Settings>
+
+const CLIENTS = 'clients'
+
+/** The reference auth server under `services/auth-server`. */
+export const authServer: ServiceKind<Settings> = {
+  name: 'auth-server',
+  summary: 'auth server that mints certificate-bound access tokens (RFC 8705, RFC 9068)',
+  settings: settings as unknown as z.ZodType<Settings>,
+  plan,
+  issuer,
+  actions: {
+    'operator:list': read('lists tokens', '/tokens?limit=1000'),
+    'operator:clients': read('lists clients', '/clients'),
+    'operator:keys': read('lists signing keys', '/keys'),
+    'operator:holders': read('lists proven certificates', '/holders'),
+    // Ends no token: no certificate has this thumbprint.
+    'operator:revoke': write('revokes tokens', '/tokens/revoke', { x5t: 'A'.repeat(43) }),
+    'operator:rotate': write('rotates the signing key, with grace', '/keys/rotate', { mode: 'grace' }),
+  },
+  observe: {
+    listener: 'operator',
+    paths: ['/operator/v1/tokens?limit=1000', '/operator/v1/clients', '/operator/v1/keys'],
+    ignore: [],
+  },
+}
+
+function plan(unit: Unit): KindPlan {
+  checkLifetimes(unit)
+  return {
+    summary: `auth server of ${unit.domain}, at ${issuerUrl(unit)}`,
+    files: [{ path: '@{unit}/config.json', json: configuration(unit) }],
+    steps: [signingKey(unit)],
+    service: service(unit),
+    companions: [clients(unit)],
+  }
+}
+
+function issuer(unit: Unit): TokenIssuer {
+  const { nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } = unit.settings
+  return {
+    url: issuerUrl(unit),
+    prove: (credential) => ({
+      method: 'PUT',
+      url: `https://${unit.host}:${unit.settings.ports.mtls}/holders/self`,
+      json: { client_id: credential.subject },
+      expect: [200],
+    }),
+    mint: (credential) =>
+      operatorCall(unit, { method: 'POST', path: '/tokens', json: order(credential), expect: [201] }),
+    member: 'access_token',
+    after: `${unit.node}/${CLIENTS}`,
+    lifetime: {
+      node: seconds(nodeTokenLifetime),
+      peer: seconds(peerTokenLifetime),
+      maximum: seconds(maximumTokenLifetime),
+    },
+  }
+}
+
+function order({ subject, resource, scope, lifetimeSeconds }: PlanCredential) {
+  return { clientId: subject, resource, scope, expiresIn: lifetimeSeconds }
+}
+
+function configuration(unit: Unit) {
+  const { ports, alg, nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } = unit.settings
+  const certificate = unit.credential(unit.settings.certificate ?? `cert-${unit.node}`).path
+  const foreign = registrationsOf(unit).flatMap(({ trustDomain }) => (trustDomain === unit.domain ? [] : [trustDomain]))
+  return {
+    issuer: issuerUrl(unit),
+    node: unit.node,
+    unit: unit.unit,
+    listen: {
+      public: `@{address}:${ports.public}`,
+      mtls: `@{address}:${ports.mtls}`,
+      operator: `@{address}:${ports.operator}`,
+    },
+    tls: { cert: `${certificate}/cert.pem`, key: `${certificate}/key.pem`, ca: unit.anchor(unit.domain) },
+    trustDomain: unit.domain,
+    trustDomains: Object.fromEntries([...new Set(foreign)].map((domain) => [domain, { ca: unit.anchor(domain) }])),
+    operators: operatorNames(unit),
+    storage: { path: '@{unit}/state/auth.db' },
+    signing: { alg, importKey: '@{unit}/signing.json' },
+    tokens: {
+      nodeSeconds: seconds(nodeTokenLifetime),
+      peerSeconds: seconds(peerTokenLifetime),
+      maximumSeconds: seconds(maximumTokenLifetime),
+    },
+    decisionLog: '@{unit}/decisions.jsonl',
+  }
+}
+
+const KEY_TYPES = {
+  ES256: ['--kty', 'EC', '--crv', 'P-256'],
+  ES384: ['--kty', 'EC', '--crv', 'P-384'],
+  EdDSA: ['--kty', 'OKP', '--crv', 'Ed25519'],
+  PS256: ['--kty', 'RSA', '--size', '2048'],
+}
+
+/** The server begins with a key that lies on its node, so that an attack can sign with the real one. */
+function signingKey({ settings: { alg } }: Unit): Step {
+  const files = ['@{unit}/signing.pub.json', '@{unit}/signing.json']
+  const args = ['crypto', 'jwk', 'create', ...files, ...KEY_TYPES[alg], '--alg', alg, '--use', 'sig']
+  return {
+    run: {
+      program: { tool: 'step' },
+      args: [...args, '--no-password', '--insecure', '--force'],
+      env: { STEPPATH: '@{unit}/step' },
+    },
+  }
+}
+
+function service(unit: Unit): Service {
+  const { ports } = unit.settings
+  const own = unit.credential(unit.settings.certificate ?? `cert-${unit.node}`).path
+  const tls: TlsFiles = { ca: unit.anchor(unit.domain), cert: `${own}/cert.pem`, key: `${own}/key.pem` }
+  return {
+    command: { program: { service: 'auth-server' }, args: ['--config', '@{unit}/config.json'] },
+    ready: { http: { url: `https://${unit.host}:${ports.operator}/readyz`, tls, expect: [200] } },
+    decisionLog: '@{unit}/decisions.jsonl',
+    listeners: [
+      { name: 'public', port: ports.public, protocol: 'https', clientCertificate: 'none' },
+      { name: 'mtls', port: ports.mtls, protocol: 'https', clientCertificate: 'requested' },
+      { name: 'operator', port: ports.operator, protocol: 'https', clientCertificate: 'required' },
+    ],
+  }
+}
+
+/** The oneshot in which the operator registers every client that the topology needs here. */
+function clients(unit: Unit): PlanUnit {
+  const registrations = registrationsOf(unit)
+  const lanes = registrations.map((registration): Step[] => [{ call: register(unit, registration) }])
+  return {
+    name: CLIENTS,
+    kind: 'register',
+    summary: `registers ${registrations.map(({ client_id }) => client_id).join(', ') || 'no clients'}`,
+    after: [`${unit.node}/${unit.unit}`, `${unit.node}/${operatorCredential(unit)}`],
+    files: [],
+    steps: lanes.length === 0 ? [] : [{ parallel: lanes }],
+  }
+}
+
+function register(unit: Unit, registration: ClientRegistration): HttpCall {
+  const path = `/clients/${registration.client_id}`
+  return operatorCall(unit, { method: 'PUT', path, json: registration, expect: [200, 201] })
+}
+
+function operatorCall(
+  unit: Unit,
+  call: { method: HttpCall['method']; path: string; json: unknown; expect: number[] },
+): HttpCall {
+  // The server itself does not need the operator's certificate, so it does not wait for it.
+  const folder = unit.credentialPath(operatorCredential(unit))
+  const { path, ...rest } = call
+  return {
+    ...rest,
+    url: `https://${unit.host}:${unit.settings.ports.operator}/operator/v1${path}`,
+    tls: { ca: unit.anchor(unit.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
+  }
+}
+
+function operatorCredential(unit: Unit): string {
+  if (unit.settings.operator !== undefined) return unit.settings.operator
+  const own = unit.settings.certificate ?? `cert-${unit.node}`
+  const held = Object.entries(unit.topology.credentials).filter(
+    ([name, credential]) => credential.kind === 'certificate' && credential.holder === unit.node && name !== own,
+  )
+  const [name] = held[0] ?? []
+  if (held.length === 1 && name !== undefined) return name
+  const problem = held.length === 0 ? 'holds no certificate of an operator' : 'holds several certificates'
+  unit.mistake('settings.operator', `node "${unit.node}" ${problem}; name the one with which clients are registered`)
+  return own
+}
+
+function operatorNames(unit: Unit): string[] {
+  if (unit.settings.operators !== undefined) return unit.settings.operators
+  const credential = unit.topology.credentials[operatorCredential(unit)]
+  if (credential?.kind !== 'certificate') return []
+  return credential.sans ?? [credential.subject ?? unit.host]
+}
+
+function checkLifetimes(unit: Unit): void {
+  const maximum = seconds(unit.settings.maximumTokenLifetime)
+  if (maximum > 86_400) unit.mistake('settings.maximumTokenLifetime', 'is longer than 24h, the longest life of a token')
+  for (const name of ['nodeTokenLifetime', 'peerTokenLifetime', 'maximumTokenLifetime'] as const) {
+    const life = seconds(unit.settings[name])
+    if (life < 30) unit.mistake(`settings.${name}`, 'is shorter than 30s, the shortest life of a token')
+    if (life > maximum) unit.mistake(`settings.${name}`, `is longer than maximumTokenLifetime; shorten it`)
+  }
+}
+
+function issuerUrl(unit: Unit): string {
+  return `https://${unit.host}:${unit.settings.ports.public}`
+}
+
+function seconds(text: string): number {
+  return durationSeconds(text) ?? 0
+}
+
+function read(summary: string, path: string): Action {
+  const http = { method: 'GET', path: `/operator/v1${path}`, expect: [200] }
+  return { summary, listener: 'operator', carrier: 'bearer', request: { http } }
+}
+
+function write(summary: string, path: string, json: unknown): Action {
+  const http = { method: 'POST', path: `/operator/v1${path}`, json, expect: [200] }
+  return { summary, listener: 'operator', carrier: 'bearer', request: { http } }
+}

@@ -1,0 +1,106 @@
+import type { UnitContext } from '../../topology/kind.ts'
+import type { PlanCredential } from '../../topology/plan.ts'
+
+/** What the operator API takes at `PUT /clients/{id}`. */
+export interface ClientRegistration {
+  client_id: string
+  method: 'tls_client_auth'
+  sanDns: string
+  trustDomain: string
+  grants: GrantRegistration[]
+  introspects: string[]
+}
+
+export interface GrantRegistration {
+  resource: string
+  aud: string[]
+  use: 'node' | 'peer'
+  scopes: string[]
+  trustedDomains: string[]
+  trustedNodes?: string[]
+  maxTtlSeconds: number
+}
+
+interface Lifetimes {
+  nodeTokenLifetime: string
+  peerTokenLifetime: string
+}
+
+type Unit = UnitContext<Lifetimes & object>
+
+/** One client for each subject of a token that is minted here, and for each orchestrator that validates its tokens here. */
+export function registrationsOf(unit: Unit): ClientRegistration[] {
+  const bySubject = Map.groupBy(unit.issued(), (token) => token.subject)
+  const validating = validatingNodes(unit)
+  const names = [...new Set([...bySubject.keys(), ...validating.keys()])]
+  return names.flatMap((name) => {
+    const tokens = bySubject.get(name) ?? []
+    const identity = identityOf(unit, name, tokens)
+    if (identity === undefined) return []
+    return [
+      {
+        client_id: name,
+        method: 'tls_client_auth',
+        ...identity,
+        grants: grantsOf(unit, tokens),
+        introspects: validating.get(name) ?? [],
+      },
+    ]
+  })
+}
+
+/** Nodes whose orchestrator asks this server about tokens, with the audiences of the tokens that it is shown. */
+function validatingNodes(unit: Unit): Map<string, string[]> {
+  const { nodes, trustDomains } = unit.topology
+  const found = new Map<string, string[]>()
+  for (const [name, node] of Object.entries(nodes)) {
+    const asks = Object.values(node.units).some(
+      ({ kind, settings }) => kind === 'orchestrator' && settings.auth === unit.node,
+    )
+    if (!asks) continue
+    const peering = trustDomains[node.domain]?.peeringAudience
+    found.set(name, [`https://${node.host}`, ...(peering === undefined ? [] : [peering])])
+  }
+  return found
+}
+
+function identityOf(
+  unit: Unit,
+  name: string,
+  tokens: readonly PlanCredential[],
+): { sanDns: string; trustDomain: string } | undefined {
+  const { credentials, nodes, trustDomains } = unit.topology
+  const certificate = credentials[tokens[0]?.boundTo ?? `cert-${name}`]
+  const holder = nodes[certificate?.holder ?? tokens[0]?.holder ?? name]
+  if (holder === undefined) return undefined
+  const authority = certificate?.issuer.split('/')[0]
+  const [trustDomain] = Object.entries(trustDomains).find(([, { ca }]) => ca === authority) ?? [holder.domain]
+  const subject = certificate?.kind === 'certificate' ? certificate.subject : undefined
+  return { sanDns: subject ?? holder.host, trustDomain }
+}
+
+function grantsOf(unit: Unit, tokens: readonly PlanCredential[]): GrantRegistration[] {
+  const byResource = Map.groupBy(tokens, ({ resource, audience }) => resource ?? audience?.[0] ?? '')
+  return [...byResource].map(([resource, alike]) => {
+    const [first] = alike as [PlanCredential]
+    const other = alike.find(({ audience, use }) => `${audience} ${use}` !== `${first.audience} ${first.use}`)
+    if (other !== undefined) {
+      const clash = `the credentials "${first.name}" and "${other.name}" are for one subject and one audience`
+      unit.mistake('', `${clash}, but differ in their other audiences or their use; make them alike`)
+    }
+    const nodes = alike.flatMap((token) => token.nodes ?? [])
+    return {
+      resource,
+      aud: first.audience ?? [resource],
+      use: first.use ?? 'node',
+      scopes: union(alike.map((token) => token.scope ?? [])),
+      trustedDomains: union(alike.map((token) => token.domains ?? [])),
+      ...(nodes.length === 0 ? {} : { trustedNodes: [...new Set(nodes)] }),
+      maxTtlSeconds: Math.max(30, ...alike.map((token) => token.lifetimeSeconds)),
+    }
+  })
+}
+
+function union(lists: readonly (readonly string[])[]): string[] {
+  return [...new Set(lists.flat())]
+}
