@@ -67,8 +67,6 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     requestCert: options.clientCertificate !== 'none',
     // The gate judges instead of OpenSSL's yes or no, so that every refusal has its reason on record.
     rejectUnauthorized: false,
-    // A resumed session would skip the handshake that proves the certificate against today's anchors.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     headersTimeout: HANDSHAKE_TIMEOUT_MS,
     requestTimeout: 2 * HANDSHAKE_TIMEOUT_MS,
@@ -132,6 +130,9 @@ function secureContextOf(material: TlsMaterial) {
     key: material.key,
     ca: [...material.trusted],
     minVersion: 'TLSv1.2' as const,
+    // A resumed session would skip the handshake that proves the certificate against today's anchors.
+    // Part of the context, because `setSecureContext` drops every option that it is not given again.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
 }
 

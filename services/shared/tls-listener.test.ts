@@ -1,0 +1,256 @@
+import 'reflect-metadata'
+import type { webcrypto } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import * as x509 from '@peculiar/x509'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Decision } from './decision-log.ts'
+import type { Guard } from './guard.ts'
+import { StartFailure } from './start-failure.ts'
+import { type TestAuthority, type TestIdentity, testAuthority, testFolder } from './testing/certificates.ts'
+import { createTlsListener, readTlsMaterial, type TlsConnection, type TlsListener } from './tls-listener.ts'
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const folder = testFolder()
+const records: Decision[] = []
+let orgA: TestAuthority
+let orgB: TestAuthority
+let server: TestIdentity
+let listener: TlsListener
+let port: number
+
+const gate: Guard<TlsConnection> = {
+  id: 'test.tls',
+  reasons: [],
+  check: ({ certificate }) => {
+    const reason = certificate === undefined ? 'cert_missing' : certificate.problem
+    return reason === undefined ? undefined : { reason, status: null }
+  },
+}
+
+beforeAll(async () => {
+  orgA = await testAuthority(folder, 'org-a')
+  orgB = await testAuthority(folder, 'org-b')
+  server = await orgA.issue({ sans: ['server.test'] })
+  port = await freePort()
+  listener = createTlsListener({
+    name: 'peering',
+    host: '127.0.0.1',
+    port,
+    clientCertificate: 'required',
+    material: materialWith({ 'org-a': orgA.file, 'org-b': orgB.file }),
+    gate,
+    action: 'test:connect',
+    target: 'server',
+    decisions: { record: (decision) => records.push(decision), close() {} },
+    onRequest: (_request, response, { certificate, socket }) => {
+      const answer = { domain: certificate?.domain, x5t: certificate?.x5t, resumed: socket.isSessionReused() }
+      response.end(JSON.stringify(answer))
+    },
+  })
+  await listener.listen()
+})
+afterAll(async () => {
+  await listener.close(100)
+  rmSync(folder, { recursive: true })
+})
+
+describe('a certificate that is good', () => {
+  test('is proven with its thumbprint, and belongs to the trust domain whose anchor ends its chain', async () => {
+    const a = await orgA.issue({ sans: ['node.test'] })
+    const b = await orgB.issue({ sans: ['node.test'] })
+    expect(await call(a)).toMatchObject({ domain: 'org-a', x5t: a.x5t })
+    expect(await call(b)).toMatchObject({ domain: 'org-b', x5t: b.x5t })
+  })
+
+  test('belongs to its trust domain through an intermediate, which only the caller sends', async () => {
+    const { identity } = await throughIntermediate()
+    expect(await call(identity)).toMatchObject({ domain: 'org-b', x5t: identity.x5t })
+  })
+
+  test('is judged anew on each connection: no session is resumed', async () => {
+    const a = await orgA.issue({ sans: ['node.test'] })
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const first = await call(a, { maxVersion })
+      expect(first).toMatchObject({ resumed: false })
+      expect(await call(a, { maxVersion, session: lastSession })).toMatchObject({ resumed: false })
+    }
+  })
+})
+
+describe('a certificate that is not good ends the connection with its reason on record', () => {
+  const minute = 60_000
+  test.each([
+    ['cert_missing', async () => undefined],
+    ['cert_untrusted', async () => (await testAuthority(folder, 'stranger')).issue({ sans: ['node.test'] })],
+    ['cert_expired', () => orgA.issue({ sans: ['node.test'], notAfter: new Date(Date.now() - 1_000) })],
+    ['cert_not_yet_valid', () => orgA.issue({ sans: ['node.test'], notBefore: new Date(Date.now() + minute) })],
+    ['cert_eku_invalid', () => orgA.issue({ sans: ['node.test'], extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] })],
+  ])('%s', async (reason, make) => {
+    const identity = await make()
+    expect(await call(await orgA.issue({ sans: ['node.test'] }))).toMatchObject({ domain: 'org-a' })
+    const before = records.length
+    await expect(call(identity)).rejects.toThrow(/socket hang up|ECONNRESET|disconnected/)
+    expect(records.slice(before)).toMatchObject([
+      {
+        verdict: 'refused',
+        layer: 'tls',
+        reason,
+        guard: 'test.tls',
+        principal: identity ? { 'x5t#S256': identity.x5t } : {},
+      },
+    ])
+  })
+
+  test('an intermediate that names another root as its issuer never moves a leaf into that root’s trust domain', async () => {
+    const { identity, leaf, intermediate, keys } = await throughIntermediate()
+    const liar = await x509.X509CertificateGenerator.create({
+      subject: intermediate.subject,
+      issuer: new x509.X509Certificate(orgA.pem).subject,
+      publicKey: keys.publicKey,
+      signingKey: (await newKeys()).privateKey,
+      ...caExtensions(),
+    })
+    const genuine = intermediate.toString('pem')
+    for (const chain of [[liar.toString('pem')], [liar.toString('pem'), genuine], [genuine, liar.toString('pem')]]) {
+      const answer = await call({ ...identity, cert: [leaf, ...chain].join('\n') }).catch(() => ({ domain: 'refused' }))
+      expect(['org-b', 'refused']).toContain((answer as { domain: string }).domain)
+    }
+  })
+})
+
+test('an anchor that is taken out by a reload is trusted no more, the others still are', async () => {
+  const [a, b] = [await orgA.issue({ sans: ['node.test'] }), await orgB.issue({ sans: ['node.test'] })]
+  listener.reload(materialWith({ 'org-a': orgA.file }))
+  await expect(call(b)).rejects.toThrow()
+  expect(records.at(-1)).toMatchObject({ reason: 'cert_untrusted' })
+  expect(await call(a)).toMatchObject({ domain: 'org-a' })
+  listener.reload(materialWith({ 'org-a': orgA.file, 'org-b': orgB.file }))
+  expect(await call(b)).toMatchObject({ domain: 'org-b' })
+})
+
+test('a listener that demands a certificate cannot be made without a gate', () => {
+  const options = { name: 'x', host: '127.0.0.1', port: 0, action: 'x', target: 'x', onRequest() {} }
+  const decisions = { record() {}, close() {} }
+  const material = materialWith({ 'org-a': orgA.file })
+  expect(() => createTlsListener({ ...options, decisions, material, clientCertificate: 'required' })).toThrow(/gate/)
+})
+
+describe('material that must not be started with', () => {
+  const broken = (name: string, content: string): string => {
+    const file = join(folder, name)
+    writeFileSync(file, content)
+    return file
+  }
+  test.each([
+    ['an anchor file that is missing', () => ({ anchors: { a: join(folder, 'absent.pem') } }), /absent\.pem.*ENOENT/],
+    ['an anchor file that is empty', () => ({ anchors: { a: broken('empty.pem', '') } }), /holds no certificate/],
+    ['an anchor file with a key only', () => ({ anchors: { a: server.keyFile } }), /holds no certificate/],
+    ['an anchor that is no CA', () => ({ anchors: { a: server.certFile } }), /not a CA/],
+    ['a key of another certificate', () => ({ key: broken('other.key', otherKey.key) }), /is not the key of/],
+    ['a key that is no key', () => ({ key: broken('bad.key', 'nonsense') }), /no usable private key/],
+  ])('%s', (_name, change, message) => {
+    const good = { cert: server.certFile, key: server.keyFile, anchors: { a: orgA.file } }
+    expect(readTlsMaterial(good).anchors.size).toBe(1)
+    const attempt = () => readTlsMaterial({ ...good, ...change() })
+    expect(attempt).toThrow(StartFailure)
+    expect(attempt).toThrow(message)
+  })
+  let otherKey: TestIdentity
+  beforeAll(async () => {
+    otherKey = await orgA.issue({ sans: ['other.test'] })
+  })
+})
+
+function materialWith(anchors: Record<string, string>) {
+  return readTlsMaterial({ cert: server.certFile, key: server.keyFile, anchors })
+}
+
+let lastSession: Buffer | undefined
+
+interface CallOptions {
+  maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+  session?: Buffer | undefined
+}
+
+function call(as: Pick<TestIdentity, 'cert' | 'key'> | undefined, options: CallOptions = {}): Promise<unknown> {
+  const identity = as === undefined ? {} : { cert: as.cert, key: as.key }
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { host: '127.0.0.1', port, servername: 'server.test', ca: orgA.pem, agent: false, ...identity, ...options },
+      (response) => text(response).then((body) => resolve(JSON.parse(body)), reject),
+    )
+    outgoing.on('socket', (socket) => socket.on('session', (session: Buffer) => (lastSession = session)))
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().on('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
+}
+
+function validity() {
+  return {
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + 600_000),
+    signingAlgorithm: ALGORITHM,
+  }
+}
+
+function caExtensions() {
+  const usage = x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign
+  return {
+    ...validity(),
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(usage, true)],
+  }
+}
+
+/** A leaf below an intermediate below a root of its own, which the listener is made to trust as org-b for the rest of the file. */
+async function throughIntermediate() {
+  const [rootKeys, keys, leafKeys] = [await newKeys(), await newKeys(), await newKeys()]
+  const root = await x509.X509CertificateGenerator.createSelfSigned({
+    ...caExtensions(),
+    name: 'CN=deep-root',
+    keys: rootKeys,
+    extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
+  })
+  const intermediate = await x509.X509CertificateGenerator.create({
+    ...caExtensions(),
+    subject: 'CN=deep-intermediate',
+    issuer: root.subject,
+    publicKey: keys.publicKey,
+    signingKey: rootKeys.privateKey,
+  })
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...validity(),
+    subject: 'CN=node.test',
+    issuer: intermediate.subject,
+    publicKey: leafKeys.publicKey,
+    signingKey: keys.privateKey,
+    extensions: [
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'node.test' }]),
+    ],
+  })
+  const file = join(folder, 'deep-root.pem')
+  writeFileSync(file, `${orgB.pem}\n${root.toString('pem')}`)
+  listener.reload(materialWith({ 'org-a': orgA.file, 'org-b': file }))
+  const leaf = certificate.toString('pem')
+  const key = x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', leafKeys.privateKey), 'PRIVATE KEY')
+  const x5t = Buffer.from(await certificate.getThumbprint('SHA-256')).toString('base64url')
+  return { identity: { cert: `${leaf}\n${intermediate.toString('pem')}`, key, x5t }, leaf, intermediate, keys }
+}
