@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { SiteDescription } from '../harness/cli/describe-site.ts'
+import { compile } from '../harness/topology/compile.ts'
+import { loadTopology } from '../harness/topology/load.ts'
+import type { Bench } from './main.ts'
+import { interleave, median } from './measure.ts'
+import { renderBareRun } from './up-to-ready/render.ts'
+
+const topology = 'separate-auth'
+// Outside of what the process backend hands out.
+const subnet = '127.254.254.'
+const limitMs = 60_000
+
+export const bench: Bench = {
+  summary: `${topology} from up to ready, against a bare script that starts the same programs`,
+  async run() {
+    const plan = compile(await loadTopology(topology))
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-bare-'))
+    const units = { baseline: new Map<string, number[]>(), subject: new Map<string, number[]>() }
+    try {
+      const bare = async (): Promise<number> => {
+        const file = await renderBareRun(plan, folder, subnet)
+        return untilFirstOutput([resolve(import.meta.dirname, 'up-to-ready', 'bare.ts'), file], (output) => {
+          for (const [ref, ms] of Object.entries(JSON.parse(output) as Record<string, number>))
+            add(units.baseline, ref, ms)
+        })
+      }
+      const framework = (): Promise<number> => {
+        const main = resolve(import.meta.dirname, '..', 'harness', 'cli', 'main.ts')
+        return untilFirstOutput([main, 'up', topology, '--json'], (output) => {
+          const { nodes } = JSON.parse(output) as SiteDescription
+          for (const node of nodes)
+            for (const unit of node.units) add(units.subject, `${node.name}/${unit.name}`, unit.ms ?? 0)
+        })
+      }
+      const measure = await interleave('up to ready, separate-auth', bare, framework, {
+        bar: { atMost: 1.5 },
+        rounds: 7,
+      })
+      measure.notes.push(...unitNotes(units))
+      return [measure]
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  },
+}
+
+/** From starting a Node program until what it prints is whole JSON; then the program is ended, and waited for. */
+async function untilFirstOutput(argv: string[], whole: (output: string) => void): Promise<number> {
+  const began = performance.now()
+  const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'pipe'] })
+  try {
+    const output = await firstJson(child)
+    const ms = performance.now() - began
+    whole(output)
+    return ms
+  } finally {
+    await end(child)
+  }
+}
+
+async function firstJson(child: ChildProcess): Promise<string> {
+  let [output, told] = ['', '']
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    told += text
+  })
+  const patience = AbortSignal.timeout(limitMs)
+  for await (const chunk of child.stdout!.setEncoding('utf8')) {
+    output += chunk
+    if (isJson(output)) return output
+    patience.throwIfAborted()
+  }
+  throw new Error(`it ended before it was ready: ${told}`)
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  // The bare script ends with its input, holdfast by SIGTERM as with Ctrl-C.
+  child.stdin!.end()
+  if (child.spawnargs.includes('up')) child.kill('SIGTERM')
+  await ended
+}
+
+function add(to: Map<string, number[]>, ref: string, ms: number): void {
+  to.set(ref, [...(to.get(ref) ?? []), ms])
+}
+
+/** Unit by unit, those first that cost most beyond the bare script. */
+function unitNotes(units: { baseline: Map<string, number[]>; subject: Map<string, number[]> }): string[] {
+  const rows = [...units.subject].map(([ref, ms]) => {
+    const [bare, up] = [median(units.baseline.get(ref) ?? [0]), median(ms)]
+    return { ref, bare, up, more: up - bare }
+  })
+  return rows
+    .sort((one, other) => other.more - one.more)
+    .map(
+      ({ ref, bare, up, more }) =>
+        `${ref.padEnd(28)} bare ${bare.toFixed(0).padStart(5)} ms   up ${up.toFixed(0).padStart(5)} ms   ${more >= 0 ? '+' : ''}${more.toFixed(0)}`,
+    )
+}
