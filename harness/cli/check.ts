@@ -1,0 +1,128 @@
+import { Command, Option } from 'commander'
+import type { Plan, UnitRef } from '../topology/plan.ts'
+import { type CommonOptions, jsonOption, setOption } from './options.ts'
+import { plural, printJson, printResult, table } from './output.ts'
+
+interface CheckOptions extends Pick<CommonOptions, 'json' | 'set'> {
+  picture?: 'mermaid' | 'svg'
+  schema?: boolean
+}
+
+export function check(): Command {
+  return new Command('check')
+    .description('Find every mistake of a topology without starting anything, and show what it comes to.')
+    .argument('[topology]', 'name of a topology (see holdfast list), or the path of a .nix, .json or .ts file')
+    .addOption(setOption())
+    .addOption(new Option('--picture <form>', 'print a picture of who trusts whom').choices(['mermaid', 'svg']))
+    .addOption(new Option('--schema', 'print the JSON Schema of a topology'))
+    .addOption(jsonOption('print the plan as one JSON value; with mistakes, those'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  holdfast check separate-auth
+  holdfast check ./lab.json --set nodes=3
+  holdfast check shared-auth --picture svg > shared-auth.svg
+
+Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out.`,
+    )
+    .action(async (topology: string | undefined, options: CheckOptions, command: Command) => {
+      if (options.schema) return printSchema()
+      if (topology === undefined) command.error("error: missing required argument 'topology'", { exitCode: 2 })
+      await checkTopology(topology!, options)
+    })
+}
+
+async function printSchema(): Promise<void> {
+  const { topologyJsonSchema } = await import('../topology/schema-docs.ts')
+  printJson(topologyJsonSchema())
+}
+
+async function checkTopology(source: string, options: CheckOptions): Promise<void> {
+  const [{ loadTopology }, { compile }, { TopologyInvalid }] = await Promise.all([
+    import('../topology/load.ts'),
+    import('../topology/compile.ts'),
+    import('../topology/mistakes.ts'),
+  ])
+  try {
+    const plan = compile(await loadTopology(source, { set: options.set }))
+    await print(plan, options)
+  } catch (failure) {
+    if (options.json && failure instanceof TopologyInvalid) printJson({ topology: source, mistakes: failure.mistakes })
+    throw failure
+  }
+}
+
+async function print(plan: Plan, options: CheckOptions): Promise<void> {
+  if (options.picture !== undefined) process.stdout.write(await picture(plan, options.picture))
+  else if (options.json) printJson(plan)
+  else printResult(planText(plan))
+}
+
+async function picture(plan: Plan, form: 'mermaid' | 'svg'): Promise<string> {
+  const { trustGraph } = await import('../trust/graph.ts')
+  if (form === 'mermaid') return (await import('../trust/mermaid.ts')).mermaidPicture(trustGraph(plan))
+  return (await import('../trust/svg.ts')).svgPicture(trustGraph(plan))
+}
+
+/** What a plan comes to: its nodes, its units in the order in which they can start, and who is accepted where. */
+export function planText(plan: Plan): string {
+  const nodes = Object.values(plan.nodes)
+  const units = nodes.flatMap((node) => node.units)
+  const counts = [
+    plural(nodes.length, 'node'),
+    plural(Object.keys(plan.trustDomains).length, 'trust domain'),
+    plural(Object.keys(plan.credentials).length, 'credential'),
+    plural(units.length, 'unit'),
+  ]
+  const parameters = Object.entries(plan.parameters).map(([name, value]) => `${name}=${value}`)
+  return [
+    `${plan.topology}  ${plan.summary}`,
+    `${counts.join(', ')}${parameters.length > 0 ? `; ${parameters.join(' ')}` : ''}`,
+    '',
+    table(
+      ['node', 'trust domain', 'host'],
+      nodes.map(({ name, domain, host }) => [name, domain, host]),
+    ),
+    '',
+    'Units, in the order in which they can start (those of one step start together):',
+    table(
+      ['step', 'unit', 'kind', 'what it does'],
+      startSteps(plan).flatMap((refs, step) => refs.map((ref) => unitRow(plan, ref, step + 1))),
+    ),
+    '',
+    'Accepted; everything else is refused:',
+    table(
+      ['target', 'action', 'credential', 'held by', 'issued by'],
+      plan.accepts.map(({ target, action, credential }) => {
+        const { holder, issuer } = plan.credentials[credential]!
+        return [target, action, credential, holder, issuer]
+      }),
+    ),
+  ].join('\n')
+}
+
+function unitRow(plan: Plan, ref: UnitRef, step: number): string[] {
+  const [node = '', name] = ref.split('/')
+  const unit = plan.nodes[node]!.units.find((candidate) => candidate.name === name)!
+  return [String(step), ref, unit.kind, unit.summary]
+}
+
+/** Units by the earliest step in which they can start. */
+export function startSteps(plan: Plan): UnitRef[][] {
+  const after = new Map<UnitRef, readonly UnitRef[]>()
+  for (const { name, units } of Object.values(plan.nodes)) {
+    for (const unit of units) after.set(`${name}/${unit.name}`, unit.after)
+  }
+  const steps = new Map<UnitRef, number>()
+  const stepOf = (ref: UnitRef): number => {
+    const known = steps.get(ref)
+    if (known !== undefined) return known
+    const step = Math.max(-1, ...(after.get(ref) ?? []).map(stepOf)) + 1
+    steps.set(ref, step)
+    return step
+  }
+  const result: UnitRef[][] = []
+  for (const ref of after.keys()) (result[stepOf(ref)] ??= []).push(ref)
+  return result
+}

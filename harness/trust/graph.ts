@@ -1,0 +1,128 @@
+import type { Plan, PlanCredential } from '../topology/plan.ts'
+
+/** Who issues what to whom, and who accepts it: all that a plan says about trust. */
+export interface TrustGraph {
+  topology: string
+  summary: string
+  issuers: GraphIssuer[]
+  credentials: GraphCredential[]
+  holders: string[]
+  targets: GraphTarget[]
+  edges: GraphEdge[]
+  nodes: GraphNode[]
+}
+
+export interface GraphNode {
+  name: string
+  host: string
+  domain: string
+  /** What runs there: the kinds of its services. */
+  kinds: string[]
+}
+
+export interface GraphIssuer {
+  node: string
+  /** The trust domain that it issues for. */
+  domain: string
+  issues: 'certificate' | 'bound-token'
+  /** `iss` of its tokens. */
+  url?: string
+}
+
+export interface GraphCredential {
+  name: string
+  kind: PlanCredential['kind']
+  issuer: string
+  holder: string
+  subject: string
+  /** Trust domain of the issuer. */
+  domain: string
+  boundTo?: string
+  audience?: readonly string[]
+  scope?: readonly string[]
+  use?: 'node' | 'peer'
+}
+
+/** A node that accepts credentials. */
+export interface GraphTarget {
+  node: string
+  domain: string
+  /** The issuer whose tokens it accepts. */
+  believes?: string
+  /** Trust domains whose root lies on the node: certificates of no other one pass its TLS. */
+  anchors: string[]
+  actions: string[]
+}
+
+/** `issues`: from an issuer to a holder. `accepts`: from a holder to the target that accepts the credential. */
+export interface GraphEdge {
+  kind: 'issues' | 'accepts'
+  from: string
+  to: string
+  credential: string
+  /** Only of `accepts`. */
+  actions: string[]
+}
+
+/** The trust graph of a plan. Pure. */
+export function trustGraph(plan: Plan): TrustGraph {
+  const credentials = Object.values(plan.credentials).map((credential) => graphCredential(plan, credential))
+  return {
+    topology: plan.topology,
+    summary: plan.summary,
+    nodes: Object.values(plan.nodes).map(({ name, host, domain, units }) => ({
+      name,
+      host,
+      domain,
+      kinds: units.filter((unit) => unit.service !== undefined).map((unit) => unit.kind),
+    })),
+    issuers: issuersOf(plan),
+    credentials,
+    holders: [...new Set(credentials.map(({ holder }) => holder))],
+    targets: targetsOf(plan),
+    edges: [...credentials.map(issueEdge), ...acceptEdges(plan)],
+  }
+}
+
+function issuersOf(plan: Plan): GraphIssuer[] {
+  return Object.entries(plan.trustDomains).flatMap(([domain, { ca, issuer, issuerUrl }]) => {
+    const authority: GraphIssuer = { node: ca, domain, issues: 'certificate' }
+    return issuer === undefined
+      ? [authority]
+      : [authority, { node: issuer, domain, issues: 'bound-token', url: issuerUrl }]
+  })
+}
+
+function graphCredential(plan: Plan, credential: PlanCredential): GraphCredential {
+  const { name, kind, issuer, holder, subject, boundTo, audience, scope, use } = credential
+  const role = kind === 'certificate' ? 'ca' : 'issuer'
+  const domain = Object.entries(plan.trustDomains).find(([, trustDomain]) => trustDomain[role] === issuer)?.[0] ?? ''
+  return { name, kind, issuer, holder, subject, domain, boundTo, audience, scope, use }
+}
+
+function targetsOf(plan: Plan): GraphTarget[] {
+  const byTarget = Map.groupBy(plan.accepts, ({ target }) => target)
+  return [...byTarget].map(([node, accepts]) => {
+    const { domain, units } = plan.nodes[node]!
+    return {
+      node,
+      domain,
+      believes: plan.trustDomains[domain]?.issuer,
+      anchors: units.filter(({ kind }) => kind === 'anchor').map(({ name }) => name.slice('anchor-'.length)),
+      actions: [...new Set(accepts.map(({ action }) => action))],
+    }
+  })
+}
+
+function issueEdge({ issuer, holder, name }: GraphCredential): GraphEdge {
+  return { kind: 'issues', from: issuer, to: holder, credential: name, actions: [] }
+}
+
+function acceptEdges(plan: Plan): GraphEdge[] {
+  const grouped = Map.groupBy(plan.accepts, ({ target, credential }) => `${credential} ${target}`)
+  return [...grouped.values()].map((accepts) => {
+    const { target, credential } = accepts[0]!
+    const from = plan.credentials[credential]!.holder
+    return { kind: 'accepts', from, to: target, credential, actions: accepts.map(({ action }) => action) }
+  })
+}

@@ -1,0 +1,170 @@
+import type { TrustGraph } from './graph.ts'
+import { type Arrow, type Box, pictureOf } from './picture.ts'
+
+// Lengths are SVG user units. Trust domains are columns, their nodes are boxes below each other.
+const box = { width: 230, line: 17, padding: 12, gap: 56 }
+const column = { gap: 250, padding: 46, top: 64 }
+const legendHeight = 40
+
+interface Placed extends Box {
+  column: number
+  x: number
+  y: number
+  height: number
+}
+
+const colours: Readonly<Record<Arrow['style'], string>> = {
+  certificate: '#6b7280',
+  token: '#2563eb',
+  accepts: '#15803d',
+}
+
+/** A trust graph as an SVG text; the same graph gives the same text, byte by byte. */
+export function svgPicture(graph: TrustGraph): string {
+  const { title, groups, arrows } = pictureOf(graph)
+  const placed = new Map<string, Placed>()
+  for (const [index, group] of groups.entries()) {
+    for (const each of placeColumn(group.boxes, index)) placed.set(each.name, each)
+  }
+  const bottom = Math.max(...[...placed.values()].map(({ y, height }) => y + height), column.top) + 24
+  const width = columnX(groups.length - 1) + box.width + column.padding + 60
+  const frames = groups.map(({ name }, index) => frame(name, index, bottom))
+  const lines = routes(arrows, placed)
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + legendHeight}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
+    '<defs>',
+    ...Object.entries(colours).map(([style, colour]) => marker(style, colour)),
+    '</defs>',
+    `<rect width="${width}" height="${bottom + legendHeight}" fill="#ffffff"/>`,
+    ...frames,
+    ...lines.map(({ path }) => path),
+    ...[...placed.values()].map(boxElement),
+    ...lines.map(({ label }) => label),
+    legend(bottom + 22),
+    '</svg>',
+    '',
+  ].join('\n')
+}
+
+function columnX(index: number): number {
+  return column.padding + 60 + index * (box.width + column.gap)
+}
+
+function placeColumn(boxes: readonly Box[], index: number): Placed[] {
+  let y = column.top
+  return boxes.map((each) => {
+    const height = 2 * box.padding + box.line * (1 + each.lines.length)
+    const result = { ...each, column: index, x: columnX(index), y, height }
+    y += height + box.gap
+    return result
+  })
+}
+
+function frame(name: string, index: number, bottom: number): string {
+  const x = columnX(index) - column.padding
+  const width = box.width + 2 * column.padding
+  return [
+    `<rect x="${x}" y="16" width="${width}" height="${bottom - 16}" rx="10" fill="#f8fafc" stroke="#cbd5e1"/>`,
+    `<text x="${x + 14}" y="38" font-weight="600" fill="#334155">${escaped(name)}</text>`,
+  ].join('\n')
+}
+
+function boxElement({ name, lines, x, y, height }: Placed): string {
+  const row = (text: string, index: number, style: string) =>
+    `<text x="${x + box.padding}" y="${y + box.padding + 12 + index * box.line}" ${style}>${escaped(text)}</text>`
+  return [
+    `<rect x="${x}" y="${y}" width="${box.width}" height="${height}" rx="6" fill="#ffffff" stroke="#64748b"/>`,
+    row(name, 0, 'font-weight="600" fill="#0f172a"'),
+    ...lines.map((line, index) => row(line, index + 1, 'fill="#475569" font-size="11"')),
+  ].join('\n')
+}
+
+type Side = 'left' | 'right'
+interface End {
+  box: Placed
+  side: Side
+}
+
+/** Lines leave and enter a box at the side that faces the other one, each at a place of its own. */
+function routes(arrows: readonly Arrow[], placed: ReadonlyMap<string, Placed>): { path: string; label: string }[] {
+  const ends = arrows.map((arrow) => sidesOf(arrow, placed.get(arrow.from)!, placed.get(arrow.to)!))
+  const slots = new Map<string, number>()
+  const taken = new Map<string, number>()
+  const key = ({ box: { name }, side }: End) => `${name} ${side}`
+  for (const end of ends.flat()) slots.set(key(end), (slots.get(key(end)) ?? 0) + 1)
+  const take = (end: End): { x: number; y: number } => {
+    const slot = (taken.get(key(end)) ?? 0) + 1
+    taken.set(key(end), slot)
+    const y = end.box.y + (end.box.height * slot) / (slots.get(key(end))! + 1)
+    return { x: end.side === 'left' ? end.box.x : end.box.x + box.width, y: Math.round(y) }
+  }
+  return arrows.map((arrow, index) => {
+    const [from, to] = ends[index]!
+    return line(arrow, take(from), take(to), from.side, to.side, index)
+  })
+}
+
+function sidesOf({ style }: Arrow, from: Placed, to: Placed): readonly [End, End] {
+  if (from.column === to.column) {
+    const side = style === 'certificate' ? 'left' : 'right'
+    return [
+      { box: from, side },
+      { box: to, side },
+    ]
+  }
+  const forward = from.column < to.column
+  return [
+    { box: from, side: forward ? 'right' : 'left' },
+    { box: to, side: forward ? 'left' : 'right' },
+  ]
+}
+
+function line(
+  { label, style }: Arrow,
+  from: { x: number; y: number },
+  to: { x: number; y: number },
+  fromSide: Side,
+  toSide: Side,
+  index: number,
+): { path: string; label: string } {
+  const reach = fromSide === toSide ? 34 + Math.round(Math.abs(from.y - to.y) / 12) : 90
+  const [fromX, toX] = [control(from.x, fromSide, reach), control(to.x, toSide, reach)]
+  const dashes = style === 'certificate' ? ' stroke-dasharray="2 4"' : ''
+  const width = style === 'accepts' ? 2.5 : 1.2
+  // Labels of lines between the same two columns are spread along their lines.
+  const share = fromSide === toSide ? 0.5 : [0.5, 0.32, 0.68][index % 3]!
+  const at = { x: bezier(from.x, fromX, toX, to.x, share), y: bezier(from.y, from.y, to.y, to.y, share) - 4 }
+  return {
+    path: `<path d="M${from.x} ${from.y}C${fromX} ${from.y} ${toX} ${to.y} ${to.x} ${to.y}" fill="none" stroke="${colours[style]}" stroke-width="${width}"${dashes} marker-end="url(#${style})"/>`,
+    label: `<text x="${at.x}" y="${at.y}" font-size="10" text-anchor="middle" fill="${colours[style]}" stroke="#ffffff" stroke-width="3" paint-order="stroke">${escaped(label)}</text>`,
+  }
+}
+
+function control(x: number, side: Side, reach: number): number {
+  return side === 'left' ? x - reach : x + reach
+}
+
+function bezier(a: number, b: number, c: number, d: number, t: number): number {
+  const u = 1 - t
+  return Math.round(u ** 3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t ** 3 * d)
+}
+
+function marker(style: string, colour: string): string {
+  return `<marker id="${style}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" fill="${colour}"/></marker>`
+}
+
+function legend(y: number): string {
+  const entries: [Arrow['style'], string][] = [
+    ['certificate', 'certificate, from CA to holder'],
+    ['token', 'token, from auth server to holder'],
+    ['accepts', 'accepted, from caller to target'],
+  ]
+  return entries
+    .map(([style, text], index) => `<text x="${24 + index * 230}" y="${y}" fill="${colours[style]}">→ ${text}</text>`)
+    .join('\n')
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
+}
