@@ -37,7 +37,8 @@ const asB = () => ({ identity: site.certB, ca: site.caB.pem, host: HOST_B, port:
 async function peerState(of: 'a' | 'b'): Promise<{ state: string; outbound: { lastError?: string } }> {
   const caller = of === 'a' ? asA() : asB()
   const { json } = await callLocal(caller, 'GET', '/v1/state', { token: await nodeToken(site, of) })
-  return (json?.peers as { state: string; outbound: { lastError?: string } }[])[0] as never
+  const [peer] = (json as unknown as { peers: { state: string; outbound: { lastError?: string } }[] }).peers
+  return peer as NonNullable<typeof peer>
 }
 
 async function routesAt(of: 'a' | 'b'): Promise<Record<string, unknown>[]> {

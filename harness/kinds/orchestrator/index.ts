@@ -1,0 +1,208 @@
+import { z } from 'zod'
+import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
+import type { Service, TlsFiles } from '../../topology/plan.ts'
+
+const port = z.int().min(1).max(65_535)
+
+const peer = z
+  .strictObject({
+    token: z
+      .string()
+      .optional()
+      .describe(
+        'Bound token that is presented to it. Default: the node token, within a domain with a peering audience.',
+      ),
+    domains: z.array(z.string()).max(64).describe('DNS suffixes whose routes it may announce.'),
+    trustDomain: z.string().optional().describe('Trust domain of its certificate. Default: our own.'),
+    enabled: z.boolean().optional().describe('Default: true.'),
+  })
+  .describe('A node to peer with.')
+
+const route = z.strictObject({
+  domain: z.string(),
+  name: z.string(),
+  protocol: z.enum(['http', 'http2', 'grpc', 'graphql', 'tcp']),
+  endpoint: z.string(),
+})
+
+const settings = z
+  .strictObject({
+    auth: z.string().describe('Node of the auth server whose tokens are accepted.'),
+    peers: z.record(z.string(), peer).default({}).describe('Nodes to peer with, by name.'),
+    certificate: z.string().optional().describe('Certificate credential of this node. Default: `cert-<node>`.'),
+    token: z
+      .string()
+      .optional()
+      .describe("This node's own token. Default: the credential named like the node, if any."),
+    validation: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
+    introspectionCacheMs: z.int().min(0).max(5_000).optional().describe('How long an answer is kept. Default 1 000.'),
+    operators: z.array(z.string()).default([]).describe('DNS SANs of operator certificates.'),
+    routes: z.array(route).default([]).describe('Local routes from the start on.'),
+    session: z
+      .strictObject({
+        holdTimeMs: z.int().min(3_000).max(600_000).optional(),
+        reconnectInitialMs: z.int().min(100).max(60_000).optional(),
+        reconnectMaximumMs: z.int().min(100).max(600_000).optional(),
+      })
+      .prefault({})
+      .describe('Hold time and back-off, in ms.'),
+    limits: z
+      .strictObject({ refusalsPerCertificate: z.int(), refusalsPerAddress: z.int() })
+      .partial()
+      .prefault({})
+      .describe('Refusals a minute. Default here 100 000 each: whoever tests refusals is refused often.'),
+    clockSkewSeconds: z.int().min(0).max(60).optional().describe('Tolerance for the times in tokens. Default 30.'),
+    ports: z
+      .strictObject({ peering: port.default(9443), local: port.default(9444) })
+      .prefault({})
+      .describe('Ports of its two listeners.'),
+  })
+  .describe('An orchestrator that exchanges routes with its peers.')
+
+type Settings = z.infer<typeof settings>
+type Unit = UnitContext<Settings>
+
+/** The reference orchestrator under `services/orchestrator`. */
+export const orchestrator: ServiceKind<Settings> = {
+  name: 'orchestrator',
+  summary: 'orchestrator that exchanges routes with peers by certificate-bound tokens (RFC 8705)',
+  settings: settings as unknown as z.ZodType<Settings>,
+  plan,
+  actions: {
+    'peering:connect': {
+      summary: 'opens a peering session',
+      listener: 'peering',
+      carrier: 'bearer',
+      demands: { scope: ['peer:connect'], audience: 'peering' },
+      request: { websocket: { path: '/v1/peering', protocol: 'holdfast-peering.v1' } },
+    },
+    'node:read': {
+      summary: "reads the node's state",
+      listener: 'local',
+      carrier: 'bearer',
+      demands: { scope: ['node:read'], audience: 'own' },
+      request: { http: { method: 'GET', path: '/v1/state', expect: [200] } },
+    },
+    'node:routes': {
+      summary: 'writes a local route',
+      listener: 'local',
+      carrier: 'bearer',
+      demands: { scope: ['node:routes'], audience: 'own' },
+      request: {
+        http: {
+          method: 'PUT',
+          path: '/v1/routes/written.test/probe',
+          json: { protocol: 'http', endpoint: 'https://written.test/' },
+          expect: [200, 201],
+        },
+      },
+    },
+  },
+  observe: {
+    listener: 'local',
+    paths: ['/v1/routes?limit=1000', '/v1/peers?limit=1000'],
+    // A minted token is renewed in its own time.
+    ignore: ['peerTokenExpiresAt'],
+  },
+}
+
+function plan(unit: Unit): KindPlan {
+  const { peers, auth } = unit.settings
+  const with_ = Object.keys(peers).join(', ') || 'nobody'
+  // A plan is plain JSON: settings that were left out are left out there, too.
+  const json: unknown = JSON.parse(JSON.stringify(configuration(unit)))
+  return {
+    summary: `orchestrator ${unit.node}, validates at ${auth}, peers with ${with_}`,
+    files: [{ path: '@{unit}/config.json', json }],
+    service: service(unit),
+  }
+}
+
+function configuration(unit: Unit) {
+  const { settings, topology, domain } = unit
+  const { auth, ports, validation, introspectionCacheMs, operators, routes, session, limits } = settings
+  const tls = tlsFiles(unit)
+  const own = topology.trustDomains[domain]
+  const authDomain = topology.nodes[auth]?.domain ?? domain
+  const nodeToken = nodeTokenOf(unit)
+  return {
+    node: unit.node,
+    host: unit.host,
+    listen: { peering: `@{address}:${ports.peering}`, local: `@{address}:${ports.local}` },
+    tls: { cert: tls.cert, key: tls.key },
+    trustDomain: { name: domain, ca: tls.ca, ...audienceOf(own) },
+    trustDomains: Object.fromEntries(
+      foreignDomains(unit).map((name) => [name, { ca: unit.anchor(name), ...audienceOf(topology.trustDomains[name]) }]),
+    ),
+    auth: { issuer: unit.url(auth, 'public'), ca: unit.anchor(authDomain) },
+    validation: { mode: validation, introspectionCacheMs },
+    operators,
+    nodeTokenFile: nodeToken === undefined ? undefined : unit.credential(nodeToken).path,
+    peers: peersOf(unit, nodeToken),
+    routes,
+    storage: { path: '@{unit}/state/orchestrator.db' },
+    decisionLog: '@{unit}/decisions.jsonl',
+    limits: { refusalsPerCertificate: 100_000, refusalsPerAddress: 100_000, ...limits },
+    session,
+    clockSkewSeconds: settings.clockSkewSeconds,
+  }
+}
+
+function peersOf(unit: Unit, nodeToken: string | undefined) {
+  return Object.entries(unit.settings.peers).map(([name, { token, domains, trustDomain, enabled }]) => {
+    if (name === unit.node) unit.mistake('settings.peers', `names "${name}" itself; a node is no peer of itself`)
+    if (token === undefined) checkNodeToken(unit, name, trustDomain ?? unit.domain, nodeToken)
+    return {
+      name,
+      endpoint: unit.url(name, 'peering', 'wss'),
+      domains,
+      peerTokenFile: token === undefined ? undefined : unit.credential(token).path,
+      trustDomain,
+      enabled,
+    }
+  })
+}
+
+/** A node token is never sent to another organisation. */
+function checkNodeToken(unit: Unit, name: string, domain: string, nodeToken: string | undefined): void {
+  const setting = `settings.peers.${name}.token`
+  if (domain !== unit.domain) {
+    unit.mistake(setting, `is missing, and "${name}" is of the trust domain "${domain}"; name a token that is for it`)
+  } else if (unit.topology.trustDomains[domain]?.peeringAudience === undefined) {
+    unit.mistake(setting, `is missing; name a token, or give the trust domain "${domain}" a peeringAudience`)
+  } else if (nodeToken === undefined) {
+    unit.mistake(setting, `is missing, and there is no credential "${unit.node}"; declare one of them`)
+  }
+}
+
+function nodeTokenOf(unit: Unit): string | undefined {
+  if (unit.settings.token !== undefined) return unit.settings.token
+  return unit.topology.credentials[unit.node]?.kind === 'bound-token' ? unit.node : undefined
+}
+
+function foreignDomains(unit: Unit): string[] {
+  const named = Object.values(unit.settings.peers).flatMap(({ trustDomain }) => trustDomain ?? [])
+  return [...new Set(named)].filter((name) => name !== unit.domain)
+}
+
+function audienceOf(domain: { peeringAudience?: string } | undefined): { peeringAudience?: string } {
+  return domain?.peeringAudience === undefined ? {} : { peeringAudience: domain.peeringAudience }
+}
+
+function tlsFiles(unit: Unit): Required<TlsFiles> {
+  const folder = unit.credential(unit.settings.certificate ?? `cert-${unit.node}`).path
+  return { ca: unit.anchor(unit.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
+}
+
+function service(unit: Unit): Service {
+  const { ports } = unit.settings
+  return {
+    command: { program: { service: 'orchestrator' }, args: ['--config', '@{unit}/config.json'] },
+    ready: { http: { url: `https://${unit.host}:${ports.local}/readyz`, tls: tlsFiles(unit), expect: [200] } },
+    decisionLog: '@{unit}/decisions.jsonl',
+    listeners: [
+      { name: 'peering', port: ports.peering, protocol: 'wss', clientCertificate: 'required' },
+      { name: 'local', port: ports.local, protocol: 'https', clientCertificate: 'required' },
+    ],
+  }
+}
