@@ -18,7 +18,7 @@ export const commandNames = Object.keys(loaders) as readonly (keyof typeof loade
 export async function program(argv: readonly string[], version: string): Promise<Command> {
   const root = new Command('holdfast')
     .description(
-      'Stands up real CAs, auth servers and peered nodes from one topology, and proves which credentials are accepted,\n' +
+      'Stands up real CAs, auth servers and peered nodes from one topology, and proves which credentials are accepted, ' +
         'which are refused, and why.',
     )
     .version(version, '-V, --version', 'print the version')

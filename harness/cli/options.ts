@@ -3,7 +3,8 @@ import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
 
-export const backendNames: readonly BackendName[] = ['process', 'netns', 'container', 'swarm', 'vm']
+/** The backends of this version; kept here as text, so that help does not load them. */
+export const backendNames: readonly BackendName[] = ['process']
 
 export interface CommonOptions {
   json?: boolean

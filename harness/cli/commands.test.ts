@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { backends } from '../backends/index.ts'
+import { backendNames } from './options.ts'
+
+const main = join(import.meta.dirname, 'main.ts')
+
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+function holdfast(...argv: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...argv], (failure, stdout, stderr) => {
+      resolve({ code: failure === null ? 0 : Number(failure.code), stdout, stderr })
+    })
+  })
+}
+
+test('the backends that options offer are those that there are', () => {
+  expect(backendNames).toEqual(backends().map(({ name }) => name))
+})
+
+test('help goes to stdout, and is no failure', async () => {
+  const { code, stdout, stderr } = await holdfast('--help')
+
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout).toContain('holdfast up separate-auth')
+  expect((await holdfast()).stdout).toBe(stdout)
+})
+
+test('internal commands and options are not offered', async () => {
+  expect((await holdfast('--help')).stdout).not.toMatch(/^ {2}start/m)
+  expect((await holdfast('up', '--help')).stdout).not.toContain('--background')
+})
+
+describe('a wrong command line is told on stderr, with exit code 2', () => {
+  test.each([
+    [['nonsense'], "unknown command 'nonsense'"],
+    [['up'], "missing required argument 'topology'"],
+    [['up', 'a', 'b'], 'too many arguments'],
+    [['lits'], 'Did you mean list?'],
+    [['test', '--set', 'nodes'], 'key=value'],
+    [['test', '--set', 'a=1', '--set', 'a=2'], '"a" is set twice'],
+    [['test', '--backend', 'cloud'], 'Allowed choices are process'],
+    [['down', '--nonsense'], "unknown option '--nonsense'"],
+  ])('%j', async (argv, words) => {
+    const { code, stdout, stderr } = await holdfast(...argv)
+
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(words)
+    expect(stderr).not.toMatch(/^\s+at /m)
+  })
+})
+
+test('what cannot be done is told with its code, without a stack, with exit code 1', async () => {
+  const { code, stdout, stderr } = await holdfast('down', 'no-such-run')
+
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain('no run is called "no-such-run"')
+  expect(stderr).toContain('HOLDFAST_NOT_RUNNING')
+  expect(stderr).not.toMatch(/^\s+at /m)
+})
+
+test('a filter that fits no scenario is a failure, not an empty success', async () => {
+  const { code, stderr } = await holdfast('test', 'no-such-scenario')
+
+  expect(code).toBe(1)
+  expect(stderr).toContain('HOLDFAST_NO_SCENARIO')
+})
