@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Count } from './count-reporter.ts'
+
+export const root = join(import.meta.dirname, '..')
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
+
+/** One line of what `npm test` proves: a sentence, and the program that proves it. */
+export interface Check {
+  /** A sentence that is true when the check passes. */
+  readonly name: string
+  readonly argv: readonly string[]
+  /** A vitest run: each of its tests counts, instead of the check as one. */
+  readonly counts?: boolean
+}
+
+export interface Outcome {
+  readonly name: string
+  readonly passed: number
+  readonly failed: readonly string[]
+  readonly skipped: readonly { name: string; reason: string }[]
+  readonly files: readonly string[]
+  readonly ms: number
+  /** Everything that the program wrote, unless it was shown as it came. */
+  readonly output: string
+}
+
+/** A TypeScript file, run by this Node as the command line is. */
+export function script(file: string, ...args: string[]): readonly string[] {
+  const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning']
+  return [process.execPath, ...flags, join(root, file), ...args]
+}
+
+/** A program of a package, which is JavaScript. */
+export function program(name: string, ...args: string[]): readonly string[] {
+  return [join(root, 'node_modules', '.bin', name), ...args]
+}
+
+/** The tests of one project of vitest.config.ts. What a snapshot lacks is a failure, never written. */
+export function tests(project: string): readonly string[] {
+  const reporter = join(root, 'checks', 'count-reporter.ts')
+  const reporters = ['--reporter=default', `--reporter=${reporter}`]
+  return [process.execPath, vitest, 'run', '--project', project, '--update=none', ...reporters]
+}
+
+/** Runs a check to its end. `live` shows what it writes as it comes, on stderr. */
+export async function run(check: Check, { live = false }: { live?: boolean } = {}): Promise<Outcome> {
+  const began = Date.now()
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-check-'))
+  const countFile = join(folder, 'count.json')
+  try {
+    const { code, output } = await execute(check.argv, { HOLDFAST_COUNT_FILE: countFile }, live)
+    const count = check.counts ? await readCount(countFile) : undefined
+    const failed = [...(count?.failed ?? [])]
+    // A vitest that died tells nothing, and one that is content tells how many tests passed.
+    if (code !== 0 && failed.length === 0) failed.push(check.name)
+    if (check.counts && count === undefined && code === 0) failed.push(`${check.name}: no test was counted`)
+    const passed = check.counts ? (count?.passed ?? 0) : failed.length === 0 ? 1 : 0
+    const { skipped = [], files = [] } = count ?? {}
+    return { name: check.name, passed, failed, skipped, files, ms: Date.now() - began, output }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function execute(argv: readonly string[], environment: Record<string, string>, live: boolean) {
+  const [file = '', ...args] = argv
+  return new Promise<{ code: number | null; output: string }>((resolve) => {
+    const env = { ...process.env, ...environment }
+    const child = spawn(file, args, { cwd: root, env, stdio: ['ignore', live ? 2 : 'pipe', live ? 2 : 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+      })
+    }
+    child.once('error', (failure) => resolve({ code: null, output: `${file} cannot be started: ${failure.message}\n` }))
+    child.once('close', (code) => resolve({ code, output }))
+  })
+}
+
+async function readCount(file: string): Promise<Count | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : (JSON.parse(text) as Count)
+}

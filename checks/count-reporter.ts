@@ -1,0 +1,35 @@
+import { writeFileSync } from 'node:fs'
+import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node'
+
+/** What one vitest run did, for the sum at the end of `npm test`. */
+export interface Count {
+  passed: number
+  failed: string[]
+  skipped: { name: string; reason: string }[]
+  /** Test files that were run, absolute. */
+  files: string[]
+}
+
+/** Writes a {@link Count} to the file that `HOLDFAST_COUNT_FILE` names. Unlike vitest's JSON report it keeps why a test was skipped. */
+export default class CountReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+    const count: Count = { passed: 0, failed: [], skipped: [], files: modules.map(({ moduleId }) => moduleId) }
+    for (const module of modules) {
+      // A file that broke outside of its tests fails once, beside the tests that it kept from running.
+      if (module.errors().length > 0) count.failed.push(module.relativeModuleId)
+      for (const test of module.children.allTests()) add(count, test)
+    }
+    for (const error of unhandled) count.failed.push(`an error outside of any test: ${error.message}`)
+    writeFileSync(process.env.HOLDFAST_COUNT_FILE ?? '', JSON.stringify(count))
+  }
+}
+
+function add(count: Count, test: TestCase): void {
+  const result = test.result()
+  if (result.state === 'passed') count.passed++
+  else if (result.state === 'failed') count.failed.push(test.fullName)
+  else if (test.module.errors().length === 0) {
+    const reason = (result.state === 'skipped' && result.note) || 'its name says why'
+    count.skipped.push({ name: `${test.module.relativeModuleId}: ${test.fullName}`, reason })
+  }
+}
