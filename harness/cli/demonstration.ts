@@ -1,4 +1,5 @@
 import type { Credential } from '../vitest/credential.ts'
+import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../vitest/judge.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import { paint, table } from './output.ts'
 
@@ -13,7 +14,7 @@ export interface Demonstrated {
   /** What the caller presents, for people. */
   presents: string
   credential: (named: Credentials) => Credential
-  expected: { verdict: 'accepted' } | { verdict: 'refused'; layer: 'tls' | 'http'; reason: string }
+  expected: 'accepted' | ExpectedRefusal
   /** Why that is so, for people. */
   because: string
 }
@@ -24,6 +25,8 @@ export interface DemonstratedRow extends Pick<Demonstrated, 'from' | 'to' | 'act
   /** Who said so: the called node's record, its number there, and the guard that refused. */
   saidBy?: { node: string; seq: number; guard: string | null }
   asExpected: boolean
+  /** What speaks against the expectation; empty when nothing does. */
+  problems: readonly string[]
   because: string
 }
 
@@ -35,7 +38,7 @@ export const separateAuth: readonly Demonstrated[] = [
     action: 'peering:connect',
     presents: 'the peer token that auth-b minted for it',
     credential: (named) => named('peer-a-to-b'),
-    expected: { verdict: 'accepted' },
+    expected: 'accepted',
     because: 'right issuer, right audience, bound to the certificate presented',
   },
   {
@@ -44,7 +47,7 @@ export const separateAuth: readonly Demonstrated[] = [
     action: 'peering:connect',
     presents: 'the peer token that auth-a minted for it',
     credential: (named) => named('peer-b-to-a'),
-    expected: { verdict: 'accepted' },
+    expected: 'accepted',
     because: 'the same in the other direction',
   },
   {
@@ -53,7 +56,7 @@ export const separateAuth: readonly Demonstrated[] = [
     action: 'node:read',
     presents: 'its own node token, at its own local API',
     credential: (named) => named('node-a'),
-    expected: { verdict: 'accepted' },
+    expected: 'accepted',
     because: 'a node token is good at home',
   },
   {
@@ -62,7 +65,7 @@ export const separateAuth: readonly Demonstrated[] = [
     action: 'peering:connect',
     presents: 'its own node token, minted by auth-b',
     credential: (named) => named('node-b'),
-    expected: { verdict: 'refused', layer: 'http', reason: 'issuer_untrusted' },
+    expected: { status: 401, error: 'invalid_token', reason: 'issuer_untrusted' },
     because: 'node-a trusts the tokens of auth-a only',
   },
   {
@@ -71,7 +74,7 @@ export const separateAuth: readonly Demonstrated[] = [
     action: 'peering:connect',
     presents: 'node-b’s peer token, stolen, over its own certificate',
     credential: (named) => named('peer-b-to-a').over(named('cert-auth-a')),
-    expected: { verdict: 'refused', layer: 'http', reason: 'cnf_x5t_mismatch' },
+    expected: { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' },
     because: 'the token is bound to the certificate of node-b',
   },
   {
@@ -80,7 +83,7 @@ export const separateAuth: readonly Demonstrated[] = [
     action: 'peering:connect',
     presents: 'its peer token, and no certificate',
     credential: (named) => named('peer-b-to-a').withoutCertificate(),
-    expected: { verdict: 'refused', layer: 'tls', reason: 'cert_missing' },
+    expected: { reason: 'cert_missing' },
     because: 'without a certificate the connection ends before any request',
   },
 ]
@@ -105,12 +108,9 @@ export async function demonstrate(
 
 function rowOf({ from, to, action, presents, expected, because }: Demonstrated, verdict: Verdict): DemonstratedRow {
   const { layer, status, reason, decision } = verdict
-  const asExpected =
-    verdict.verdict === expected.verdict &&
-    decision !== undefined &&
-    (expected.verdict === 'accepted' || (layer === expected.layer && reason === expected.reason))
+  const problems = expected === 'accepted' ? acceptanceProblems(verdict) : refusalProblems(verdict, expected)
   return {
-    ...{ from, to, action, presents, expected, because, asExpected },
+    ...{ from, to, action, presents, expected, because, problems, asExpected: problems.length === 0 },
     received: { verdict: verdict.verdict, layer, status, reason },
     saidBy: decision && { node: decision.node, seq: decision.seq, guard: decision.guard },
   }
@@ -120,7 +120,7 @@ export function renderDemonstration(rows: readonly DemonstratedRow[]): string {
   const cells = rows.flatMap((row) => {
     const mark = row.asExpected ? paint('green', '✓') : paint('red', '✗')
     const saidBy = row.saidBy ? `${row.saidBy.node} #${row.saidBy.seq} ${row.saidBy.guard ?? ''}`.trimEnd() : 'nobody'
-    const why = row.asExpected ? row.because : paint('red', `expected ${outcome(row.expected)}`)
+    const why = row.asExpected ? row.because : paint('red', row.problems.join('; '))
     return [
       [mark, `${row.from} → ${row.to}`, row.presents, colouredOutcome(row), saidBy],
       ['', '', paint('dim', `  ${why}`), row.received.reason ?? '', ''],
@@ -130,10 +130,7 @@ export function renderDemonstration(rows: readonly DemonstratedRow[]): string {
 }
 
 function colouredOutcome({ received }: DemonstratedRow): string {
-  return paint(received.verdict === 'accepted' ? 'green' : 'yellow', outcome(received))
-}
-
-function outcome(of: { verdict: string; layer?: string; status?: number | null; reason?: string | null }): string {
-  if (of.verdict === 'accepted') return 'accepted'
-  return `refused ${of.layer === 'tls' ? 'in TLS' : (of.status ?? of.reason ?? '')}`
+  const { verdict, layer, status } = received
+  if (verdict === 'accepted') return paint('green', `accepted ${status ?? ''}`.trimEnd())
+  return paint('yellow', `refused ${layer === 'tls' ? 'in TLS' : (status ?? '')}`.trimEnd())
 }

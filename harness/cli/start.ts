@@ -28,12 +28,12 @@ export function start(): Command {
 
 async function demonstrateTopology(signal: AbortSignal) {
   const { standUp } = await import('./stand-up.ts')
+  // Loaded while the site comes up.
+  const loading = Promise.all([import('./demonstration.ts'), import('./demonstration-calls.ts')])
   await using site = await standUp(topology, { set: {}, signal })
-  const [{ demonstrate, separateAuth }, { callsOf }] = await Promise.all([
-    import('./demonstration.ts'),
-    import('./demonstration-calls.ts'),
-  ])
-  const rows = await demonstrate(separateAuth, callsOf(site))
+  const [{ demonstrate, separateAuth }, { callsOf }] = await loading
+  await using calls = callsOf(site)
+  const rows = await demonstrate(separateAuth, calls)
   printPhase('done', 'calls', `${rows.length}, each over a connection of its own`)
   return { rows, evidence: site.evidence }
 }
