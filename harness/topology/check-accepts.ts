@@ -1,4 +1,4 @@
-import { type Compilation, isDeclared, own } from './compilation.ts'
+import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
 import type { Action } from './kind.ts'
 import { nearest } from './mistakes.ts'
 import type { PlanAccept, PlanCredential } from './plan.ts'
@@ -23,6 +23,7 @@ export function resolveAccepts(compilation: Compilation, credentials: Credential
         resolved.set(key, accept)
         const resolvedCredential = credentials.get(name)
         if (found !== undefined && resolvedCredential !== undefined) {
+          trustTarget(compilation, resolvedCredential.holder, node)
           checkClaim(compilation, { accept, path }, found, resolvedCredential)
         }
       }
@@ -41,6 +42,12 @@ export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[
     const wayOut = 'say in accepts where it is accepted, or remove it'
     compilation.mistakes.add(['credentials', name], 'nobody accepts this credential', wayOut)
   }
+}
+
+/** Whoever calls a target verifies its certificate first. */
+function trustTarget(compilation: Compilation, holder: string, target: string): void {
+  const domain = own(compilation.topology.nodes, target)?.domain
+  if (domain !== undefined && own(compilation.topology.trustDomains, domain)) needAnchor(compilation, holder, domain)
 }
 
 function declaredNames(

@@ -1,7 +1,5 @@
-import { writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { kinds } from '../kinds/index.ts'
-import { packageFile } from './package-file.ts'
 import { topologySchema } from './schema.ts'
 
 /** A part of a JSON Schema, as far as the reference needs it. */
@@ -115,16 +113,4 @@ function valueText(part: SchemaPart): string {
   if (part.type === 'array') return `list of ${part.items ? valueText(part.items) : 'values'}`
   if (part.type === 'string') return 'text'
   return part.type ?? 'value'
-}
-
-/** The generated pages, by path below the root of the repository. */
-export function schemaPages(): Readonly<Record<string, string>> {
-  return {
-    'docs/reference/topology.schema.json': `${JSON.stringify(topologyJsonSchema(), null, 2)}\n`,
-    'docs/reference/topology.md': topologyReference(),
-  }
-}
-
-if (import.meta.main) {
-  for (const [path, text] of Object.entries(schemaPages())) await writeFile(await packageFile(path), text)
 }

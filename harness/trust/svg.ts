@@ -3,7 +3,7 @@ import { type Arrow, type Box, pictureOf } from './picture.ts'
 
 // Lengths are SVG user units. Trust domains are columns, their nodes are boxes below each other.
 const box = { width: 230, line: 17, padding: 12, gap: 56 }
-const column = { gap: 250, padding: 46, top: 64 }
+const column = { gap: 400, left: 150, right: 60, top: 64 }
 const legendHeight = 40
 
 interface Placed extends Box {
@@ -27,7 +27,7 @@ export function svgPicture(graph: TrustGraph): string {
     for (const each of placeColumn(group.boxes, index)) placed.set(each.name, each)
   }
   const bottom = Math.max(...[...placed.values()].map(({ y, height }) => y + height), column.top) + 24
-  const width = columnX(groups.length - 1) + box.width + column.padding + 60
+  const width = Math.max(720, columnX(groups.length - 1) + box.width + column.right + 150)
   const frames = groups.map(({ name }, index) => frame(name, index, bottom))
   const lines = routes(arrows, placed)
   return [
@@ -48,7 +48,7 @@ export function svgPicture(graph: TrustGraph): string {
 }
 
 function columnX(index: number): number {
-  return column.padding + 60 + index * (box.width + column.gap)
+  return column.left + 16 + index * (box.width + column.gap)
 }
 
 function placeColumn(boxes: readonly Box[], index: number): Placed[] {
@@ -62,8 +62,8 @@ function placeColumn(boxes: readonly Box[], index: number): Placed[] {
 }
 
 function frame(name: string, index: number, bottom: number): string {
-  const x = columnX(index) - column.padding
-  const width = box.width + 2 * column.padding
+  const x = columnX(index) - column.left
+  const width = box.width + column.left + column.right
   return [
     `<rect x="${x}" y="16" width="${width}" height="${bottom - 16}" rx="10" fill="#f8fafc" stroke="#cbd5e1"/>`,
     `<text x="${x + 14}" y="38" font-weight="600" fill="#334155">${escaped(name)}</text>`,
@@ -128,16 +128,22 @@ function line(
   toSide: Side,
   index: number,
 ): { path: string; label: string } {
-  const reach = fromSide === toSide ? 34 + Math.round(Math.abs(from.y - to.y) / 12) : 90
+  const beside = fromSide === toSide
+  const reach = beside ? 30 + Math.round(Math.abs(from.y - to.y) / 10) + (index % 4) * 5 : 130
   const [fromX, toX] = [control(from.x, fromSide, reach), control(to.x, toSide, reach)]
   const dashes = style === 'certificate' ? ' stroke-dasharray="2 4"' : ''
   const width = style === 'accepts' ? 2.5 : 1.2
-  // Labels of lines between the same two columns are spread along their lines.
-  const share = fromSide === toSide ? 0.5 : [0.5, 0.32, 0.68][index % 3]!
-  const at = { x: bezier(from.x, fromX, toX, to.x, share), y: bezier(from.y, from.y, to.y, to.y, share) - 4 }
+  // Labels of lines between the same two columns are spread along their lines; those of side lines stand outside.
+  const share = beside ? 0.5 : [0.5, 0.36, 0.64][index % 3]!
+  const outside = fromSide === 'left' ? -6 : 6
+  const at = {
+    x: bezier(from.x, fromX, toX, to.x, share) + (beside ? outside : 0),
+    y: bezier(from.y, from.y, to.y, to.y, share) + (beside ? 3 : -4),
+  }
+  const anchor = beside ? (fromSide === 'left' ? 'end' : 'start') : 'middle'
   return {
     path: `<path d="M${from.x} ${from.y}C${fromX} ${from.y} ${toX} ${to.y} ${to.x} ${to.y}" fill="none" stroke="${colours[style]}" stroke-width="${width}"${dashes} marker-end="url(#${style})"/>`,
-    label: `<text x="${at.x}" y="${at.y}" font-size="10" text-anchor="middle" fill="${colours[style]}" stroke="#ffffff" stroke-width="3" paint-order="stroke">${escaped(label)}</text>`,
+    label: `<text x="${at.x}" y="${at.y}" font-size="10" text-anchor="${anchor}" fill="${colours[style]}" stroke="#ffffff" stroke-width="3" paint-order="stroke">${escaped(label)}</text>`,
   }
 }
 
