@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Plan } from '../topology/plan.ts'
 import { NodeAgent } from './node-agent.ts'
+import { killAllTrees } from './process-tree.ts'
 import { type FromAgent, type RunSettings, readMessages, type ToAgent } from './protocol.ts'
 
 /**
@@ -38,22 +39,16 @@ function run(plan: Plan, node: string, dir: string, settings: RunSettings): void
   const end = () => {
     if (ending) return
     ending = true
-    void agent.end().then(() => process.exit(0))
+    void agent.end().then(() => {
+      killAllTrees()
+      process.exit(0)
+    })
   }
   process.stdout.on('error', end)
   process.on('SIGTERM', end)
   process.on('SIGINT', end)
   readMessages<ToAgent>(process.stdin, (message) => agent.handle(message), end)
   agent.start()
-  loadAhead(plan, node)
-}
-
-/** What a hand-over will need is loaded while other units start. */
-function loadAhead(plan: Plan, node: string): void {
-  const text = JSON.stringify(plan.nodes[node]?.units)
-  if (text.includes('"enrol":')) void import('../pki/request.ts').then(({ prepare }) => prepare())
-  const signs = Object.values(plan.trustDomains).some((domain) => domain.ca === node)
-  if (signs) void import('jose')
 }
 
 main()

@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
+import { WorkAhead } from './ahead.ts'
 import { environmentOf } from './command.ts'
 import { execute } from './execute.ts'
 import { serveHandOver, UndeclaredHandOver } from './hand-over.ts'
+import { warmUp } from './https-request.ts'
 import { callFromNode, type NodeContext, stepAt, templates } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import {
@@ -52,6 +54,7 @@ export class NodeAgent {
       dir,
       address: settings.addresses[node] as string,
       settings,
+      ahead: new WorkAhead(plan, plan.nodes[node]!),
       emit: (event) => send({ type: 'event', event: { at: new Date().toISOString(), node, ...event } }),
       serve: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'serve', body })),
       deliver: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'deliver', body })),
@@ -65,6 +68,7 @@ export class NodeAgent {
     this.#context.emit({ event: 'agent-started', pid: process.pid })
     for (const unit of this.#units.values()) this.#waiting.add(unit)
     this.#startPossible()
+    void warmUp(this.#context.address)
   }
 
   handle(message: ToAgent): void {

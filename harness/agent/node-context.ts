@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { SiteEvent } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
+import type { WorkAhead } from './ahead.ts'
 import { readTls, request } from './https-request.ts'
 import type { HandOver, Operations, RunSettings, StepPath } from './protocol.ts'
 import { fill, fillJson, type TemplateContext } from './template.ts'
@@ -16,6 +17,7 @@ export interface NodeContext {
   readonly dir: string
   readonly address: string
   readonly settings: RunSettings
+  readonly ahead: WorkAhead
   emit(event: Unplaced<SiteEvent>): void
   /** Asks the agent of another node to serve a hand-over. */
   serve(node: string, handOver: HandOver): Promise<string>

@@ -17,6 +17,13 @@ export interface ProcessTree {
   running(): boolean
 }
 
+const live = new Set<number>()
+
+/** Kills everything that was started here and still runs: the last act of an agent. */
+export function killAllTrees(): void {
+  for (const leader of live) signalTree(leader, 'SIGKILL')
+}
+
 /**
  * Starts a program as the leader of a new process group. Rejects when it cannot be executed.
  * `wrapper`: what to put before it (`RunSettings.dieWithParent`).
@@ -34,6 +41,7 @@ export async function startTree(
   const ended = new Promise<Exit>((resolve) => {
     child.once('exit', () => {
       running = false
+      live.delete(child.pid as number)
       signalTree(child.pid as number, 'SIGKILL')
     })
     child.once('close', (code, signal) => resolve({ code, signal }))
@@ -42,6 +50,7 @@ export async function startTree(
     child.once('spawn', resolve)
     child.once('error', reject)
   })
+  if (running) live.add(child.pid as number)
   return { child, pid: child.pid as number, ended, running: () => running }
 }
 

@@ -57,6 +57,7 @@ async function runCommand({ context, unit, log, signal }: UnitAtWork, command: C
     signal,
   })
   tree.child.on('error', () => {})
+  context.ahead.programSpawned()
   log.follow(tree)
   const { code, signal: killed } = await tree.ended
   if (code !== 0) throw new StepFailed(argv[0] as string, killed ? `was ended by ${killed}` : `exited with ${code}`)
@@ -105,8 +106,7 @@ export async function writeReceived(context: NodeContext, unit: string, step: Re
 async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath): Promise<void> {
   const template = templates(context, unit.name)
   const place = `${context.node.name}/${unit.name}: enrol`
-  const [{ newRequest }, { signAtCa }] = await Promise.all([import('../pki/request.ts'), import('../pki/enrol.ts')])
-  const made = await newRequest({ subject: step.subject, sans: step.sans })
+  const [made, { signAtCa }] = await Promise.all([context.ahead.takeRequest(step), import('../pki/enrol.ts')])
   const ref = `${context.node.name}/${unit.name}`
   const ott = await context.serve(step.ca, { kind: 'one-time-token', unit: ref, step: path, x5rt: made.x5rt })
   const { certPem } = await signAtCa({

@@ -98,6 +98,7 @@ export class Unit {
     this.#tree = tree
     context.emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
     this.#log.follow(tree)
+    context.ahead.programSpawned()
     void tree.ended.then((exit) => context.emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
     await this.#untilReady(tree)
   }

@@ -25,6 +25,8 @@ type Ask = Extract<FromAgent, { type: 'ask' }>
 export interface AgentProcess {
   readonly input: Writable
   readonly output: Readable
+  /** What the agent itself has to say, as text: warnings of its runtime, and why it could not start. */
+  readonly errors: Readable
   /** Resolves when the agent has ended. */
   readonly ended: Promise<{ code: number | null; signal: string | null }>
   /** Ends the agent at once. */

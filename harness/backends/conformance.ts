@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Plan } from '../topology/plan.ts'
-import type { Backend, LaunchOptions, Site, SiteEvent } from './backend.ts'
+import type { Backend, Capabilities, LaunchOptions, Site, SiteEvent } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
 
@@ -445,14 +445,25 @@ function ending(launch: Launch, ground: Ground): void {
 
 /** What a backend lacks must be refused by name, not do nothing. */
 function refusing(backend: Backend, launch: Launch): void {
-  const operations = { partition: (site: Site) => site.partition('one', 'two') }
+  const nothing = oneshot('nothing', [], [])
+  const operations: Partial<Record<keyof Capabilities, () => Promise<unknown>>> = {
+    partition: async () => {
+      await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
+      await site.partition('one', 'two')
+    },
+    ownUsers: async () => {
+      const unit = webUnit('one')
+      unit.service!.user = 'somebody'
+      await using _ = await launch(planOf({ one: [unit] }))
+    },
+  }
   for (const [capability, operate] of Object.entries(operations)) {
-    if (backend.capabilities[capability as keyof typeof operations]) continue
+    if (backend.capabilities[capability as keyof Capabilities]) continue
     test(`[not supported] ${capability}`, async () => {
-      await using site = await launch(planOf({ one: [oneshot('nothing', [], [])], two: [oneshot('nothing', [], [])] }))
-
-      await expect(operate(site)).rejects.toMatchObject({ code: 'HOLDFAST_NOT_SUPPORTED' })
-      await expect(operate(site)).rejects.toThrow(`backend ${backend.name} has no ${capability}`)
+      await expect(operate()).rejects.toMatchObject({
+        code: 'HOLDFAST_NOT_SUPPORTED',
+        message: `backend ${backend.name} has no ${capability}; use a backend that has it`,
+      })
     })
   }
 }

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { stepAt } from '../agent/node-context.ts'
+import { forEachLine } from '../agent/process-tree.ts'
 import type { FromAgent } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
+import { redact } from '../evidence/redact.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
 import type { BackendName, Capabilities, OneTimeTokenRequest, Site, SiteEvent } from './backend.ts'
@@ -152,6 +155,10 @@ export class LaunchedSite implements Site {
       ask: (ask) => this.#onAsk(node, ask),
     })
     this.#links.set(node, link)
+    forEachLine(process.errors, (line) => {
+      const at = new Date().toISOString()
+      this.#onEvent({ at, node, event: 'log', unit: 'agent', stream: 'stderr', line: redact(line) })
+    })
     // An agent that was connected late would otherwise never hear what was ready before it.
     link.unitsReady(this.states.readyRefs())
     void process.ended.then(({ code, signal }) => {
@@ -184,7 +191,8 @@ export class LaunchedSite implements Site {
       this.#fail(event)
     } else if (event.event === 'agent-gone' && this.#disposing === undefined) {
       const how = event.signal ?? `code ${event.code}`
-      this.#fail({ node: event.node, message: `the agent of node ${event.node} ended (${how})`, logTail: [] })
+      const logTail = this.node(event.node).logs('agent').slice(-20)
+      this.#fail({ node: event.node, message: `the agent of node ${event.node} ended (${how})`, logTail })
     }
     this.#parts.onEvent?.(event)
   }
@@ -195,6 +203,10 @@ export class LaunchedSite implements Site {
     if (ask.op === 'serve') {
       if (receiver !== from) throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} is not ${receiver}`)
       return this.link(ask.to).request('serve', ask.body)
+    }
+    const step = stepAt(this.plan, ask.body.unit, ask.body.step)
+    if (receiver !== ask.to || step === undefined || !('receive' in step) || step.receive.from !== from) {
+      throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} hands nothing over to ${ask.body.unit}`)
     }
     return this.link(ask.to).request('deliver', ask.body)
   }

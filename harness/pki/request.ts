@@ -8,15 +8,10 @@ export interface NewRequest {
   x5rt: string
 }
 
-/** Loads what a request needs; a process that will make one soon saves the time later. */
-export async function prepare() {
-  await import('reflect-metadata')
-  return import('@peculiar/x509')
-}
-
 /** Makes a P-256 key and a certificate request for it, with `subject` as common name and `sans` as DNS names. */
 export async function newRequest({ subject, sans }: { subject: string; sans: readonly string[] }): Promise<NewRequest> {
-  const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } = await prepare()
+  await import('reflect-metadata')
+  const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } = await import('@peculiar/x509')
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const csr = await Pkcs10CertificateRequestGenerator.create(

@@ -10,7 +10,7 @@ import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from '../backend.ts'
 import { completeHistory, EvidenceFolder } from '../evidence-folder.ts'
-import { LaunchedSite, SiteNotReady } from '../launched-site.ts'
+import { LaunchedSite, NotSupported, SiteNotReady } from '../launched-site.ts'
 import { neededTools, nodesInStartOrder } from '../plan-needs.ts'
 import { startTime } from './processes.ts'
 import { createRunFolder, findRuns, newLabel, type RunRecord, removeRunFolder } from './run-folder.ts'
@@ -31,6 +31,7 @@ export const processBackend: Backend = {
 
 async function launch(plan: Plan, options: LaunchOptions): Promise<Site> {
   options.signal?.throwIfAborted()
+  refuseOwnUsers(plan)
   const run = newLabel(plan.topology)
   const [tools, taken] = await Promise.all([resolveTools(plan), takenSubnets()])
   const subnet = await takeSubnet(taken)
@@ -40,6 +41,12 @@ async function launch(plan: Plan, options: LaunchOptions): Promise<Site> {
     await subnet.release()
     throw cause
   }
+}
+
+/** Changing users takes privileges that this backend does without. */
+function refuseOwnUsers(plan: Plan): void {
+  const units = Object.values(plan.nodes).flatMap((node) => node.units)
+  if (units.some((unit) => unit.service?.user !== undefined)) throw new NotSupported('process', 'ownUsers')
 }
 
 /** Subnets of runs that are not swept yet: their programs may still listen there. */
@@ -176,7 +183,7 @@ function startAgent(folder: string, run: string, node: string, dir: string): Age
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', agentMain, 'run', ...files, '--node', node, '--dir', dir],
-    { detached: true, cwd: dir, env: environment(run), stdio: ['pipe', 'pipe', 'inherit'] },
+    { detached: true, cwd: dir, env: environment(run), stdio: ['pipe', 'pipe', 'pipe'] },
   )
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
     child.once('error', () => resolveEnd({ code: null, signal: null }))
@@ -185,6 +192,7 @@ function startAgent(folder: string, run: string, node: string, dir: string): Age
   return {
     input: child.stdin,
     output: child.stdout,
+    errors: child.stderr,
     ended,
     kill: () => void child.kill('SIGKILL'),
     killUnits: (pids) => {

@@ -1,0 +1,44 @@
+import type { NewRequest } from '../pki/request.ts'
+import type { Enrol, Plan, PlanNode, Step } from '../topology/plan.ts'
+
+/**
+ * Work that a hand-over will need, done while the node waits for others: the key and request of an enrolment do not depend
+ * on the CA, and loading what makes them takes longer than making them.
+ */
+export class WorkAhead {
+  readonly #requests = new Map<Enrol, Promise<NewRequest>>()
+  readonly #signs: boolean
+
+  constructor(plan: Plan, node: PlanNode) {
+    this.#signs = Object.values(plan.trustDomains).some((domain) => domain.ca === node.name)
+    const enrolments = node.units.flatMap((unit) => unit.steps.flatMap(enrolmentsOf))
+    for (const enrol of enrolments) {
+      const request = makeRequest(enrol)
+      // Reported when the unit takes it.
+      request.catch(() => {})
+      this.#requests.set(enrol, request)
+    }
+  }
+
+  /** A request that nobody else gets. */
+  takeRequest(enrol: Enrol): Promise<NewRequest> {
+    const request = this.#requests.get(enrol) ?? makeRequest(enrol)
+    this.#requests.delete(enrol)
+    return request
+  }
+
+  /** A program of this node was spawned: while it works there is time. Loading earlier would hold its start up. */
+  programSpawned(): void {
+    if (this.#signs) void import('jose')
+  }
+}
+
+async function makeRequest({ subject, sans }: Enrol): Promise<NewRequest> {
+  const { newRequest } = await import('../pki/request.ts')
+  return newRequest({ subject, sans })
+}
+
+function enrolmentsOf(step: Step): Enrol[] {
+  if ('enrol' in step) return [step.enrol]
+  return 'parallel' in step ? step.parallel.flat().flatMap(enrolmentsOf) : []
+}
