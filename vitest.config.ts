@@ -3,14 +3,15 @@ import { defineConfig } from 'vitest/config'
 // The package imports itself by its own name (`holdfast/vitest`); under this condition that name leads to the sources.
 const conditions = ['holdfast-source', 'module', 'node', 'development|production']
 const node = {
-  pool: 'forks',
+  pool: 'forks' as const,
   execArgv: ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning'],
-} as const
+}
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['holdfast-source', 'node'] } },
   test: {
+    teardownTimeout: 30_000,
     projects: [
       {
         extends: true,
@@ -31,7 +32,6 @@ export default defineConfig({
           // A site per file, files side by side: starting one may build a program first.
           testTimeout: 60_000,
           hookTimeout: 300_000,
-          teardownTimeout: 30_000,
         },
       },
     ],

@@ -14,6 +14,8 @@ export interface Check {
   readonly argv: readonly string[]
   /** A vitest run: each of its tests counts, instead of the check as one. */
   readonly counts?: boolean
+  /** What it writes is shown as it comes, on stderr; otherwise only when it fails. */
+  readonly live?: boolean
 }
 
 export interface Outcome {
@@ -45,13 +47,13 @@ export function tests(project: string): readonly string[] {
   return [process.execPath, vitest, 'run', '--project', project, '--update=none', ...reporters]
 }
 
-/** Runs a check to its end. `live` shows what it writes as it comes, on stderr. */
-export async function run(check: Check, { live = false }: { live?: boolean } = {}): Promise<Outcome> {
+/** Runs a check to its end. */
+export async function run(check: Check): Promise<Outcome> {
   const began = Date.now()
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-check-'))
   const countFile = join(folder, 'count.json')
   try {
-    const { code, output } = await execute(check.argv, { HOLDFAST_COUNT_FILE: countFile }, live)
+    const { code, output } = await execute(check.argv, { HOLDFAST_COUNT_FILE: countFile }, check.live ?? false)
     const count = check.counts ? await readCount(countFile) : undefined
     const failed = [...(count?.failed ?? [])]
     // A vitest that died tells nothing, and one that is content tells how many tests passed.

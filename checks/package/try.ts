@@ -1,0 +1,74 @@
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+
+// Packs Holdfast, installs it into an empty folder as a stranger would, and uses it there.
+const root = join(import.meta.dirname, '..', '..')
+
+const scenario = `import { expect, scenario } from 'holdfast/vitest'
+
+const test = scenario('separate-auth')
+
+test('a peer is accepted with its peer token, and refused with its node token', async ({ site, credential }) => {
+  expect(await site.call('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))).toBeAccepted()
+  expect(await site.call('node-b', 'node-a', 'peering:connect', credential('node-b'))).toBeRefused({
+    status: 401,
+    error: 'invalid_token',
+    reason: 'issuer_untrusted',
+  })
+})
+`
+
+class Failed extends Error {}
+
+function run(cwd: string, program: string, ...args: string[]): string {
+  const began = Date.now()
+  // Installed programs start under the Node that is found by name: this one.
+  const env = { ...process.env, PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) }
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, env, encoding: 'utf8', maxBuffer: 1 << 26 })
+  const said = `${program} ${args.join(' ')} (${((Date.now() - began) / 1000).toFixed(1)}s)`
+  if (error || status !== 0) throw new Failed(`${said} ended with ${error?.message ?? status}\n${stdout}${stderr}`)
+  console.error(said)
+  return stdout
+}
+
+function demand(holds: boolean, what: string): void {
+  if (!holds) throw new Failed(`expected: ${what}`)
+}
+
+async function tryPackage(folder: string): Promise<void> {
+  const packed = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder))
+  const [{ filename, files }] = packed as [{ filename: string; files: { path: string }[] }]
+  const names = files.map(({ path }) => path)
+  for (const needed of ['LICENSE', 'README.md', 'dist/harness/toolchain/go.mod', 'dist/harness/agent/main.js']) {
+    demand(names.includes(needed), `${needed} is in the package`)
+  }
+  const strays = names.filter((name) => /\.test\.|\.pem$|\/testing[./]|\/fake-/.test(name))
+  demand(strays.length === 0, `no test and no key is in the package, but ${strays.join(', ')} is`)
+
+  const project = join(folder, 'project')
+  await mkdir(join(project, 'scenarios', 'peering'), { recursive: true })
+  await writeFile(join(project, 'package.json'), '{ "name": "stranger", "private": true, "type": "module" }\n')
+  run(project, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--save-dev', join(folder, filename))
+
+  const list = JSON.parse(run(project, 'npx', '--no-install', 'holdfast', 'list', '--json'))
+  demand(JSON.stringify(list).includes('"separate-auth"'), 'holdfast list names separate-auth')
+  run(project, 'npx', '--no-install', 'holdfast', 'check', 'separate-auth')
+  run(project, 'npx', '--no-install', 'holdfast', 'doctor')
+
+  await writeFile(join(project, 'scenarios', 'peering', 'peering.scenario.ts'), scenario)
+  const verdict = JSON.parse(run(project, 'npx', '--no-install', 'holdfast', 'test', '--json'))
+  demand(verdict.passed === 1 && verdict.failed === 0, 'the one scenario passes')
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'holdfast-package-'))
+try {
+  await tryPackage(folder)
+} catch (failure) {
+  if (!(failure instanceof Failed)) throw failure
+  console.error(failure.message)
+  process.exitCode = 1
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
