@@ -1,5 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { CryptoKey, JWK } from 'jose'
+import { calculateJwkThumbprint } from 'jose/jwk/thumbprint'
+import { exportJWK } from 'jose/key/export'
+import { importJWK } from 'jose/key/import'
 import { StartFailure } from '../shared/start-failure.ts'
 import type { KeyState, KeyStore, StoredKey } from './store/keys.ts'
 
@@ -47,7 +50,6 @@ export async function openKeyRing(
   store: KeyStore,
   signing: { alg: SigningAlgorithm; importKey?: string },
 ): Promise<KeyRing> {
-  const jose = await import('jose')
   if (!store.list(now()).some((key) => key.state === 'active')) {
     const first =
       signing.importKey === undefined ? await generate(signing.alg) : await importKey(signing.importKey, signing.alg)
@@ -64,7 +66,7 @@ export async function openKeyRing(
     async verifier(kid) {
       const key = usable.find((candidate) => candidate.signing.kid === kid && verifies(candidate))
       if (key === undefined) return undefined
-      const imported = verifiers.get(kid) ?? jose.importJWK(publicPart(key.signing), key.signing.alg)
+      const imported = verifiers.get(kid) ?? importJWK(publicPart(key.signing), key.signing.alg)
       verifiers.set(kid, imported)
       return { alg: key.signing.alg, key: await imported }
     },
@@ -113,7 +115,6 @@ export async function importKey(file: string, alg: SigningAlgorithm): Promise<Si
     if (cause instanceof StartFailure) throw cause
     throw wrong(`cannot be read (${(cause as NodeJS.ErrnoException).code}); name a readable JWK file`, cause)
   }
-  const { importJWK } = await import('jose')
   try {
     const jwk = JSON.parse(text) as JWK
     if (typeof jwk.d !== 'string' || (jwk.alg !== undefined && jwk.alg !== alg)) throw new Error('no private key')
@@ -126,13 +127,12 @@ export async function importKey(file: string, alg: SigningAlgorithm): Promise<Si
 }
 
 async function generate(alg: SigningAlgorithm): Promise<SigningKey> {
-  const { generateKeyPair } = await import('jose')
+  const { generateKeyPair } = await import('jose/key/generate/keypair')
   const { privateKey } = await generateKeyPair(alg, { extractable: true })
   return describe(privateKey, alg)
 }
 
 async function describe(privateKey: CryptoKey, alg: SigningAlgorithm): Promise<SigningKey> {
-  const { calculateJwkThumbprint, exportJWK } = await import('jose')
   const jwk = await exportJWK(privateKey)
   const kid = await calculateJwkThumbprint(jwk)
   return { kid, alg, jwk: { ...jwk, kid, alg, use: 'sig' } }

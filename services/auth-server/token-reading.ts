@@ -1,3 +1,5 @@
+import { decodeProtectedHeader } from 'jose/decode/protected_header'
+import { compactVerify } from 'jose/jws/compact/verify'
 import type { KeyRing } from './keys.ts'
 import type { StoredToken } from './model.ts'
 import type { Store } from './store/store.ts'
@@ -16,7 +18,6 @@ const LONGEST_TOKEN = 8 * 1024
  */
 export async function readToken(text: string, keys: KeyRing, store: Store, issuer: string): Promise<Reading> {
   if (text.length > LONGEST_TOKEN) return { nothing: 'malformed' }
-  const { compactVerify, decodeProtectedHeader } = await import('jose')
   let header: ReturnType<typeof decodeProtectedHeader>
   try {
     header = decodeProtectedHeader(text)
