@@ -1,0 +1,161 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
+import { NoPositiveControl } from './matchers.ts'
+import { ScenarioSite } from './scenario-site.ts'
+import { type FakeSite, type Flaws, fakeSite } from './testing/fake-site.ts'
+
+const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
+let folder: string
+let fake: FakeSite
+let site: ScenarioSite
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-matchers-'))
+  fake = await fakeSite(folder)
+  const shared = { anchors: new Map(), pictures: new Map() }
+  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'holdfast test claim' }, shared)
+})
+afterEach(async () => {
+  await site[Symbol.asyncDispose]()
+  await fake.close()
+  await rm(folder, { recursive: true })
+})
+
+const other = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
+const attack = () => fake.right().withCertificate(other)
+const call = (credential = attack()) => site.call('b', 'b', 'b:read', credential)
+
+test('a call is accepted when caller and far end say so', async () => {
+  expect(await call(fake.right())).toBeAccepted()
+})
+
+test('a derived credential brings its positive control along', async () => {
+  const verdict = await call()
+  expect(verdict).toBeRefused(mismatch)
+  expect(verdict.control).toMatchObject({ accepted: true, credential: 'right' })
+  expect(site.ledger.verdicts.map((one) => one.verdict)).toEqual(['accepted', 'refused'])
+})
+
+test('a refusal at TLS is found in the log of the far end', async () => {
+  expect(await call(fake.right().withoutCertificate())).toBeRefused({ layer: 'tls', reason: 'cert_missing' })
+  const foreign = await rogueAuthority()
+  const untrusted = fake
+    .right()
+    .withCertificate(() => issueLeaf({ authority: foreign, subject: 'a.test', sans: ['a.test'] }))
+  expect(await call(untrusted)).toBeRefused({ layer: 'tls', reason: 'cert_untrusted' })
+})
+
+test('without token there is a challenge and no error code', async () => {
+  expect(await call(fake.right().withoutToken())).toBeRefused({ status: 401, reason: 'token_missing' })
+})
+
+test('an attack on the carrier is compared with the plain call', async () => {
+  const headers = [['Authorization', 'Basic x']] as const
+  const verdict = await site.call('b', 'b', 'b:read', fake.right(), { headers })
+  expect(verdict).toBeRefused({ status: 401, reason: 'token_missing' })
+  expect(verdict.control).toMatchObject({ accepted: true, element: 'headers' })
+})
+
+test('a refusal without positive control fails, and says how to write one', async () => {
+  const verdict = await call(await alone())
+  expect(() => expect(verdict).toBeRefused(mismatch)).toThrow(NoPositiveControl)
+  expect(() => expect(verdict).toBeRefused(mismatch)).toThrow("site.call('b', 'b', 'b:read', right)")
+})
+
+test('a control that was recorded earlier counts when one element differs, and not when two do', async () => {
+  expect(await call(fake.right())).toBeAccepted()
+  const holderToken = await fake.tokenFor(fake.holder)
+  const control = await call(await alone({ token: holderToken }))
+  expect(() => expect(control).toBeRefused(mismatch)).toThrow(NoPositiveControl)
+  const { identity } = await fake.right().presented()
+  const sameCertificate = await call(await alone({ identity, token: await fake.tokenFor(await other()) }))
+  expect(sameCertificate).toBeRefused(mismatch)
+})
+
+test('a node that refuses everybody proves nothing', async () => {
+  fake.flaws.refusesAll = true
+  const verdict = await call()
+  expect(() => expect(verdict).toBeRefused(mismatch)).toThrow(NoPositiveControl)
+  expect(verdict.control).toMatchObject({ accepted: false })
+})
+
+test.each<[keyof Flaws, string]>([
+  ['acceptsAll', 'received  accepted 200'],
+  ['silent', 'b recorded no refusal'],
+  ['effect', 'the refused call changed b: /state.effects was 0, and is 1'],
+  ['leak', 'b wrote down token eyJ'],
+  ['oracle', 'the body holds a stack trace'],
+  ['liesAboutPrincipal', `the record holds x5t#S256 ${'A'.repeat(43)} as proven`],
+])('a target that is wrong (%s) is noticed', { timeout: 20_000 }, async (flaw, message) => {
+  fake.flaws[flaw] = true
+  const verdict = await call()
+  expect(() => expect(verdict).toBeRefused(mismatch)).toThrow(message)
+})
+
+test('an error code where nothing was presented is noticed', async () => {
+  fake.flaws.wrongChallenge = true
+  const verdict = await call(fake.right().withoutToken())
+  expect(() => expect(verdict).toBeRefused({ status: 401, reason: 'token_missing' })).toThrow(
+    'error code invalid_token',
+  )
+})
+
+test('an accept that the far end explains with another certificate is not believed', async () => {
+  fake.flaws.liesAboutPrincipal = true
+  const verdict = await call(fake.right())
+  expect(() => expect(verdict).toBeAccepted()).toThrow(`the record proves x5t#S256 ${'A'.repeat(43)}`)
+})
+
+test('a failure says what was expected and received, what was presented, where the evidence is and how to run it again', async () => {
+  const verdict = await call()
+  const expected = { status: 401, error: 'invalid_token', reason: 'issuer_untrusted' }
+  const failure = caught(() => expect(verdict).toBeRefused(expected))
+  const stable = failure
+    .replaceAll(verdict.credential.thumbprint!, 'PRESENTED')
+    .replaceAll(verdict.credential.token!.thumbprint!, 'BOUND')
+    .replaceAll(folder, 'EVIDENCE')
+    .replaceAll(/until .*GMT/g, 'until DATE')
+  expect(stable).toMatchInlineSnapshot(`
+    "b -> b b:read with right over another certificate
+        expected  refused 401 invalid_token, reason issuer_untrusted
+        received  refused 401 invalid_token, reason cnf_x5t_mismatch
+        because   reason cnf_x5t_mismatch, expected issuer_untrusted
+        chain     CN=c.test, by CN=Root of the fake site, until DATE
+        x5t#S256  PRESENTED (presented)
+        cnf       BOUND
+        token     iss absent, sub a, aud absent, jti jti-1
+        decision  refused http 401 invalid_token, token.binding: cnf_x5t_mismatch; proven x5t#S256 PRESENTED
+        differs   the token is bound to BOUND, presented was PRESENTED
+        evidence  EVIDENCE/claim-test-51eb22.md
+        again     holdfast test claim"
+  `)
+})
+
+test('calls are kept as evidence without secrets', async () => {
+  const token = await fake.tokenFor(fake.holder)
+  await call()
+  const calls = await readFile(join(folder, 'calls.jsonl'), 'utf8')
+  expect(calls.trimEnd().split('\n')).toHaveLength(2)
+  expect(calls).toContain('cnf_x5t_mismatch')
+  expect(calls).not.toContain(token.split('.')[1])
+})
+
+/** A credential that was derived from none. */
+async function alone(presented = {}) {
+  const { Credential } = await import('./credential.ts')
+  const identity = await other()
+  const made = { identity, token: await fake.tokenFor(fake.holder), ...presented }
+  return new Credential('alone', async () => made)
+}
+
+function caught(run: () => void): string {
+  try {
+    run()
+  } catch (failure) {
+    return (failure as Error).message
+  }
+  throw new Error('nothing was thrown')
+}

@@ -1,0 +1,66 @@
+import { expect } from 'vitest'
+import { HoldfastError } from '../errors.ts'
+import { controlText, explanation } from './evidence-text.ts'
+import { acceptanceProblems, type ExpectedRefusal, expectedText, receivedText, refusalProblems } from './judge.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A refusal without a positive control proves nothing: a node that refuses everyone answers the same. */
+export class NoPositiveControl extends HoldfastError {
+  constructor(verdict: Verdict) {
+    const { from, to, action, control, credential } = verdict
+    const found = control === undefined ? '' : `\n    control   ${controlText(verdict)}`
+    super(
+      'HOLDFAST_NO_POSITIVE_CONTROL',
+      `the refusal of "${credential.label}" has no positive control: before it, this test must show an accepted call that differs in one element only.\n` +
+        `    write     expect(await site.call('${from}', '${to}', '${action}', right)).toBeAccepted()\n` +
+        `    or derive the attack from a credential that is accepted: right.over(…), right.withToken(…), right.withoutCertificate()${found}\n${lines(explanation(verdict))}`,
+    )
+  }
+}
+
+interface ScenarioMatchers<R> {
+  /** The caller got what the action promises, and the far end's own record says so, with the certificate that was presented. */
+  toBeAccepted(): R
+  /**
+   * Refused exactly so, with the reason that the far end wrote down; beside a positive control, without any effect, without a secret
+   * in what the target wrote, and without a hint for an attacker in the answer.
+   */
+  toBeRefused(expected: ExpectedRefusal): R
+}
+
+declare module 'vitest' {
+  interface Matchers<R extends void | Promise<void> = void | Promise<void>, T = unknown> extends ScenarioMatchers<R> {}
+}
+
+expect.extend({
+  toBeAccepted(received: Verdict) {
+    const problems = acceptanceProblems(received)
+    return { pass: problems.length === 0, message: () => failureText('accepted', received, problems) }
+  },
+  toBeRefused(received: Verdict, expected: ExpectedRefusal) {
+    const problems = refusalProblems(received, expected)
+    const pass = problems.length === 0
+    // Whoever got in is told first; a missing control matters only once the refusal itself is right.
+    if (pass && !received.control?.accepted) throw new NoPositiveControl(received)
+    return { pass, message: () => failureText(expectedText(expected), received, problems) }
+  },
+})
+
+/** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
+export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {
+  return [
+    `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
+    ...[
+      `expected  ${expected}`,
+      `received  ${receivedText(verdict)}`,
+      ...problems.map((problem, at) => `${at === 0 ? 'because   ' : '          '}${problem}`),
+      ...explanation(verdict).slice(1),
+      `evidence  ${verdict.evidence}`,
+      `again     ${verdict.again}`,
+    ].map((line) => `    ${line}`),
+  ].join('\n')
+}
+
+function lines(texts: readonly string[]): string {
+  return texts.map((line) => `    ${line}`).join('\n')
+}

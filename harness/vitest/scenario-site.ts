@@ -1,0 +1,270 @@
+import { join } from 'node:path'
+import type { JWK } from 'jose'
+import type { Site, SiteNode } from '../backends/backend.ts'
+import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../clients/scripted-peer.ts'
+import type { Session } from '../clients/web-socket.ts'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import { evidenceName, recordCall } from '../evidence/history.ts'
+import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
+import { thumbprintS256 } from '../pki/certificate.ts'
+import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
+import type { Credential } from './credential.ts'
+import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
+import { decisionsOf, leaksSince } from './far-end.ts'
+import { type CallShape, controlFrom, Ledger } from './ledger.ts'
+import { type OperatorClient, operatorClient } from './operator-client.ts'
+import { anchorOf, endpointOf, NotInPlan, readRendered } from './site-files.ts'
+import { type KindLookup, type Target, targetOf } from './targets.ts'
+import { type UntilOptions, until } from './until.ts'
+import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
+
+/** Which test asks: where its evidence goes, and what to type to run it again. */
+export interface TestName {
+  readonly name: string
+  readonly again: string
+}
+
+/** What all tests of one file share about their site. */
+export interface SharedKnowledge {
+  readonly anchors: Map<string, Promise<string>>
+  /** The first picture of each target. */
+  readonly pictures: Map<string, Picture>
+}
+
+/** An admitted session and the verdict on the call that opened it. */
+export interface OpenedSession {
+  readonly verdict: Verdict
+  readonly session: Session
+}
+
+/** What a node wrote down since the tap was set. */
+export interface Tap {
+  decisions(match?: Partial<DecisionRecord>): Promise<readonly DecisionRecord[]>
+  logs(): readonly string[]
+}
+
+/** A launched site as one test sees it: calls with verdicts, and what a scenario needs around them. */
+export class ScenarioSite implements AsyncDisposable {
+  /** The launched site itself. */
+  readonly site: Site
+  readonly ledger = new Ledger()
+  readonly #kinds: KindLookup
+  readonly #test: TestName
+  readonly #shared: SharedKnowledge
+  readonly #owned: AsyncDisposable[] = []
+
+  constructor(site: Site, kinds: KindLookup, test: TestName, shared: SharedKnowledge) {
+    this.site = site
+    this.#kinds = kinds
+    this.#test = test
+    this.#shared = shared
+  }
+
+  get plan() {
+    return this.site.plan
+  }
+
+  node(name: string): SiteNode {
+    return this.site.node(name)
+  }
+
+  /**
+   * Does an action at `to` from the address of `from`, over a connection of its own, and joins what the caller saw with what
+   * the far end wrote down. With a derived credential its base is called first, as positive control; so is the plain call where
+   * `options.headers` are attacked.
+   */
+  async call(
+    from: string,
+    to: string,
+    action: string,
+    credential: Credential,
+    options: CallOptions = {},
+  ): Promise<Verdict> {
+    const { verdict, session } = await this.#judged(from, to, action, credential, options)
+    await session?.close()
+    return verdict
+  }
+
+  /** The same for an action that opens a session, which stays open until the test closes it or ends. Rejects when refused. */
+  async open(from: string, to: string, action: string, credential: Credential): Promise<OpenedSession> {
+    const { verdict, session } = await this.#judged(from, to, action, credential, {})
+    if (session === undefined) {
+      const reason = verdict.reason ?? verdict.failure?.code ?? 'no reason is known'
+      throw new NotInPlan(this.site, `${to} opened no session for ${credential.label} (${reason})`, [])
+    }
+    this.#owned.push({ [Symbol.asyncDispose]: () => session.close() })
+    return { verdict, session }
+  }
+
+  /** Waits for an answer that is neither undefined, null nor false, within a bound; never a fixed time. */
+  until<T>(
+    what: string,
+    probe: () => T | Promise<T>,
+    options: UntilOptions,
+  ): Promise<Exclude<T, undefined | null | false>> {
+    return until(what, probe, options)
+  }
+
+  /** The operator or local API of a node, with the operator certificate of its trust domain. */
+  operator(node: string): OperatorClient {
+    return operatorClient(this.site, node)
+  }
+
+  /** Decision records of a node so far that hold all members of `match`. */
+  async decisions(node: string, match: Partial<DecisionRecord> = {}): Promise<readonly DecisionRecord[]> {
+    const wanted = Object.entries(match)
+    const records = await this.site.node(node).decisions()
+    return records.filter((record) => wanted.every(([name, value]) => record[name as keyof DecisionRecord] === value))
+  }
+
+  /** Answers what a node writes down from now on. */
+  async tap(node: string): Promise<Tap> {
+    const at = this.site.node(node)
+    const seen = (await at.decisions()).length
+    const logged = at.logs().length
+    return {
+      decisions: async (match = {}) => {
+        const since = (await at.decisions()).slice(seen)
+        const matching = new Set(await this.decisions(node, match))
+        return since.filter(
+          (record) =>
+            matching.has(record) || [...matching].some((one) => one.seq === record.seq && one.ts === record.ts),
+        )
+      },
+      logs: () => at.logs().slice(logged),
+    }
+  }
+
+  /** A hostile peer on an address of this run; closed when the test ends. */
+  async listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
+    const peer = await listenAsPeer(options)
+    this.#owned.push(peer)
+    return peer
+  }
+
+  /** The private key that the auth server of a node began to sign with: what an insider would have. */
+  async signingKey(node: string): Promise<JWK> {
+    const units = this.site.plan.nodes[node]?.units ?? []
+    for (const unit of units) {
+      for (const { json } of unit.files) {
+        const file = (json as { signing?: { importKey?: string } } | undefined)?.signing?.importKey
+        if (file !== undefined) return JSON.parse(await readRendered(this.site, node, file, unit.name)) as JWK
+      }
+    }
+    throw new NotInPlan(this.site, `node ${node} imports no signing key`, Object.keys(this.site.plan.nodes))
+  }
+
+  /** The issuing key of a real CA: makes trusted certificates that no CA would sign. */
+  async authority(node: string): Promise<SigningAuthority> {
+    const unit = this.site.plan.nodes[node]?.units.find(({ kind }) => kind === 'step-ca')
+    if (!unit) throw new NotInPlan(this.site, `node ${node} runs no step-ca`, Object.keys(this.site.plan.nodes))
+    const read = (file: string) => readRendered(this.site, node, `@{unit}/${file}`, unit.name)
+    const [certPem, keyPem, anchorPem] = await Promise.all([read('ca.crt'), read('ca.key'), read('root.crt')])
+    return authorityFrom({ certPem, keyPem, anchorPem })
+  }
+
+  /** Root certificate of a trust domain, PEM. */
+  anchor(domain: string): Promise<string> {
+    const known = this.#shared.anchors.get(domain) ?? anchorOf(this.site, domain)
+    this.#shared.anchors.set(domain, known)
+    return known
+  }
+
+  /** Path of the file that keeps the evidence of this test when it fails. */
+  get evidence(): string {
+    return join(this.site.evidence, `${evidenceName(this.#test.name)}.md`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const owned of this.#owned.splice(0).reverse()) await owned[Symbol.asyncDispose]()
+  }
+
+  async #judged(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
+    const target = targetOf(this.site, this.#kinds, to, action)
+    const presented = await credential.presented()
+    const thumbprint = presented.identity && thumbprintS256(presented.identity.certPem)
+    const { shape, send } = shaped(from, target, action, presented, thumbprint, options)
+    const control = await this.#control(shape, credential, options)
+    const observe = this.#observer(target)
+    const before = await observe?.().catch((failure: Error) => failure)
+    const leaks = await leaksSince(this.site, to)
+    const sent = await send(await this.#endpoint(from, target, presented.identity, options.timeoutMs))
+    const farEnd = await decisionsOf(this.site, to, sent.answer.conn, options.waitMs)
+    const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
+    const accepted = sent.promised && decision?.verdict === 'accepted'
+    const verdict: Verdict = {
+      from,
+      to,
+      action,
+      credential: summaryOfPresented(credential.label, presented),
+      verdict: accepted ? 'accepted' : 'refused',
+      promised: sent.promised,
+      ...readAnswer(sent.answer),
+      layer: decision?.layer ?? (sent.answer.status === null ? 'tls' : 'http'),
+      reason: decision?.reason ?? null,
+      guard: decision?.guard ?? null,
+      principal: decision?.principal ?? {},
+      decision,
+      ...farEnd,
+      conn: sent.answer.conn,
+      ms: sent.answer.ms,
+      control,
+      effects: accepted
+        ? { observed: false }
+        : await effectsSince(observe, before ?? {}, this.#firstPicture(target, before)),
+      leaks: await leaks(presented.token === undefined ? [] : [presented.token]),
+      evidence: this.evidence,
+      again: this.#test.again,
+    }
+    this.#record(shape, verdict)
+    return { verdict, session: sent.session } satisfies { verdict: Verdict; session: Sent['session'] }
+  }
+
+  async #control(shape: CallShape, credential: Credential, options: CallOptions): Promise<Control | undefined> {
+    const recorded = this.ledger.controlOf(shape)
+    if (recorded !== undefined) return recorded
+    const { from, to, action } = shape
+    const { headers, ...rest } = options
+    if (headers !== undefined) return controlFrom(await this.call(from, to, action, credential, rest), 'headers')
+    if (credential.base === undefined) return undefined
+    // A credential that was derived more than once has its own control in the step before.
+    return controlFrom(await this.call(from, to, action, credential.base, options), credential.label)
+  }
+
+  #record(shape: CallShape, verdict: Verdict): void {
+    this.ledger.record(shape, verdict)
+    const { evidence: _, again: __, json: ___, ...call } = verdict
+    recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
+  }
+
+  async #endpoint(from: string, target: Target, identity: CallIdentity, timeoutMs: number | undefined) {
+    const anchorPem = await this.anchor(target.domain)
+    const endpoint = endpointOf(this.site, `https://${target.host}:${target.listener.port}`, { from, anchorPem })
+    return { ...endpoint, identity, timeoutMs }
+  }
+
+  #observer({ node, host, observation }: Target): (() => Promise<Picture>) | undefined {
+    if (observation === undefined) return undefined
+    const operator = operatorClient(this.site, node)
+    return async () => {
+      const picture: Record<string, unknown> = {}
+      for (const path of observation.paths) {
+        const { status, json } = await operator.get(path)
+        if (status !== 200) throw new NotInPlan(this.site, `${host}${path} answered ${status} to the operator`, [])
+        picture[path] = withoutVolatile(json, observation.ignore)
+      }
+      return picture
+    }
+  }
+
+  #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {
+    const key = `${node}/${unit}`
+    const first = this.#shared.pictures.get(key)
+    if (first !== undefined) return first
+    const now = picture instanceof Error || picture === undefined ? {} : picture
+    this.#shared.pictures.set(key, now)
+    return now
+  }
+}
+
+type CallIdentity = Parameters<typeof summaryOfPresented>[1]['identity']

@@ -1,0 +1,55 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { createVitest } from 'vitest/node'
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-scenario-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** Runs the file of this folder in a vitest of its own: what a user of `scenario` sees. */
+async function outcomes() {
+  const vitest = await createVitest({
+    root: join(import.meta.dirname, 'testing'),
+    config: false,
+    watch: false,
+    include: ['fixture-*.ts'],
+    pool: 'forks',
+    reporters: [{}],
+    provide: { evidence: folder },
+  })
+  try {
+    const { testModules } = await vitest.start()
+    const tests = testModules.flatMap((module) => [...module.children.allTests()])
+    const errors = testModules.flatMap((module) => module.errors())
+    return { tests: new Map(tests.map((one) => [one.name, one.result()])), errors }
+  } finally {
+    await vitest.close()
+  }
+}
+
+test('one site per file, released after a failure too; what a backend lacks is said by name', async () => {
+  const { tests, errors } = await outcomes()
+  expect(errors).toEqual([])
+  expect(Object.fromEntries([...tests].map(([name, { state }]) => [name, state]))).toEqual({
+    'the first test launches': 'passed',
+    'a test that fails': 'failed',
+    'the next test has the same site and a ledger of its own': 'passed',
+    'needs what the backend lacks': 'skipped',
+    'a launch that fails fails the test': 'failed',
+  })
+  expect(tests.get('needs what the backend lacks')).toMatchObject({ note: 'backend process lacks ownClock, partition' })
+  expect(tests.get('a launch that fails fails the test')).toMatchObject({
+    errors: [{ message: expect.stringContaining('no CA today') }],
+  })
+  expect(readFileSync(join(folder, 'launches'), 'utf8')).toBe('launch\nrelease\n')
+}, 60_000)
+
+test('a failure leaves a summary that a reader understands, and the history', () => {
+  const summary = readdirSync(folder).find((file) => file.startsWith('testing-a-test-that-fails'))
+  const text = readFileSync(join(folder, summary ?? 'none'), 'utf8')
+  expect(text).toContain('expected  refused 401 invalid_token, reason issuer_untrusted')
+  expect(text).toContain('## Call 2: refused 401 invalid_token, reason cnf_x5t_mismatch')
+  expect(text).toContain('control   right (differs: right')
+  expect(readFileSync(join(folder, 'history.jsonl'), 'utf8').trimEnd().split('\n').length).toBeGreaterThan(4)
+})

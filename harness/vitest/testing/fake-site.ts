@@ -1,0 +1,222 @@
+import { once } from 'node:events'
+import https from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { Site, SiteNode } from '../../backends/backend.ts'
+import type { DecisionRecord } from '../../evidence/decision.ts'
+import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
+import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import { signToken } from '../../tokens/forge.ts'
+import { inspectToken } from '../../tokens/inspect.ts'
+import type { Plan, PlanNode } from '../../topology/plan.ts'
+import { Credential } from '../credential.ts'
+import type { CallableKind } from '../targets.ts'
+
+/** Ways in which the fake target can be wrong: each breaks one thing that a check must notice. */
+export interface Flaws {
+  /** Lets everybody in. */
+  acceptsAll?: boolean
+  /** Refuses everybody. */
+  refusesAll?: boolean
+  /** Refuses without a record. */
+  silent?: boolean
+  /** Counts refused calls where an operator can see it. */
+  effect?: boolean
+  /** Logs the token. */
+  leak?: boolean
+  /** Answers with a stack trace and the thumbprint that it wanted. */
+  oracle?: boolean
+  /** Names another certificate than the presented one as proven. */
+  liesAboutPrincipal?: boolean
+  /** Says `error="invalid_token"` where nothing was presented. */
+  wrongChallenge?: boolean
+}
+
+/** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
+export interface FakeSite {
+  site: Site
+  kinds: (name: string) => CallableKind | undefined
+  flaws: Flaws
+  authority: SigningAuthority
+  holder: Identity
+  /** Token that is bound to a certificate. */
+  tokenFor(identity: Identity, claims?: Record<string, unknown>): Promise<string>
+  /** The holder's certificate with its token. */
+  right(): Credential
+  close(): Promise<void>
+}
+
+const kind: CallableKind = {
+  actions: {
+    'b:read': {
+      summary: 'reads',
+      listener: 'local',
+      carrier: 'bearer',
+      request: { http: { method: 'GET', path: '/read', expect: [200] } },
+    },
+  },
+  observe: { listener: 'local', paths: ['/state'], ignore: ['now'] },
+}
+
+export async function fakeSite(evidence: string): Promise<FakeSite> {
+  const authority = await rogueAuthority('Root of the fake site')
+  const leafOf = (name: string) => issueLeaf({ authority, subject: name, sans: [name] })
+  const [server, holder, operator] = await Promise.all([leafOf('b.test'), leafOf('a.test'), leafOf('operator.test')])
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const key: JWK = await exportJWK(privateKey)
+  const flaws: Flaws = {}
+  const target = await startTarget({ server, authority, operator, flaws })
+  const tokenFor = (identity: Identity, claims = {}) => {
+    const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
+    return signToken({ key, header: { typ: 'at+jwt' }, claims: { jti: 'jti-1', sub: 'a', cnf, ...claims } })
+  }
+  const files = { 'anchor.pem': authority.anchorPem, 'cert.pem': operator.certPem, 'key.pem': operator.keyPem }
+  return {
+    site: siteOf(target, files, evidence),
+    kinds: (name) => (name === 'fake' ? kind : undefined),
+    flaws,
+    authority,
+    holder,
+    tokenFor,
+    right: () => new Credential('right', async () => ({ identity: holder, token: await tokenFor(holder) })),
+    close: async () => {
+      target.server.close()
+      target.server.closeAllConnections()
+    },
+  }
+}
+
+interface FakeTarget {
+  server: https.Server
+  port: number
+  decisions: DecisionRecord[]
+  logs: string[]
+}
+
+async function startTarget(parts: { server: Identity; authority: SigningAuthority; operator: Identity; flaws: Flaws }) {
+  const { flaws, authority } = parts
+  const tlsOptions = {
+    cert: parts.server.certPem,
+    key: parts.server.keyPem,
+    ca: authority.anchorPem,
+    requestCert: true,
+  }
+  const decisions: DecisionRecord[] = []
+  const logs: string[] = []
+  let effects = 0
+  // A socket that TLS refused no longer knows its peer; calls come one after the other here, so the last one is meant.
+  let conn = ''
+  const record = (rest: Partial<DecisionRecord>) => {
+    decisions.push({ ...emptyRecord, ts: new Date().toISOString(), seq: decisions.length + 1, conn, ...rest })
+  }
+  const server = https.createServer(tlsOptions, (request, response) => {
+    const socket = request.socket as TLSSocket
+    const presented = thumbprintS256(new Uint8Array(socket.getPeerX509Certificate()!.raw))
+    if (request.url === '/state') return void response.end(JSON.stringify({ effects, now: Date.now() }))
+    const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
+    const proven = flaws.liesAboutPrincipal ? 'A'.repeat(43) : presented
+    const principal = { 'x5t#S256': proven }
+    if (flaws.leak) logs.push(`got ${token}`)
+    const bound = token === undefined ? undefined : inspectToken(token)?.thumbprint
+    const refusal = flaws.acceptsAll ? undefined : refusalOf(token, bound === presented && !flaws.refusesAll)
+    if (refusal === undefined) {
+      record({ verdict: 'accepted', layer: 'http', status: 200, principal })
+      return void response.end('{}')
+    }
+    if (flaws.effect) effects += 1
+    if (!flaws.silent) record({ verdict: 'refused', layer: 'http', status: 401, principal, ...refusal })
+    const error = refusal.error ?? (flaws.wrongChallenge ? 'invalid_token' : undefined)
+    response.writeHead(401, { 'WWW-Authenticate': `Bearer realm="b"${error ? `, error="${error}"` : ''}` })
+    response.end(
+      flaws.oracle ? `Error: no\n    at check (/srv/b/main.ts:12:3) wanted ${bound}` : '{"error":"unauthorized"}',
+    )
+  })
+  server.on('connection', (duplex) => {
+    const socket = duplex as Socket
+    conn = `${socket.remoteAddress}:${socket.remotePort}`
+  })
+  server.on('tlsClientError', ({ message }) => {
+    const reason = /did not return a certificate/.test(message) ? 'cert_missing' : 'cert_untrusted'
+    record({ verdict: 'refused', layer: 'tls', guard: 'peer.tls', reason })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { server, port: (server.address() as AddressInfo).port, decisions, logs }
+}
+
+function refusalOf(token: string | undefined, bound: boolean): Partial<DecisionRecord> | undefined {
+  if (token === undefined) return { guard: 'b.carrier', reason: 'token_missing', error: null }
+  return bound ? undefined : { guard: 'token.binding', reason: 'cnf_x5t_mismatch', error: 'invalid_token' }
+}
+
+const emptyRecord: Omit<DecisionRecord, 'ts' | 'seq' | 'conn'> = {
+  node: 'b',
+  unit: 'main',
+  listener: 'local',
+  requestId: 'r',
+  action: 'b:read',
+  verdict: 'refused',
+  layer: 'http',
+  status: null,
+  error: null,
+  guard: null,
+  reason: null,
+  target: 'b',
+  principal: {},
+  ms: 0,
+}
+
+function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evidence: string): Site {
+  const listeners = [
+    { name: 'local', port: target.port, protocol: 'https' as const, clientCertificate: 'required' as const },
+  ]
+  const command = { program: { service: 'fake' }, args: [] }
+  const service = { command, ready: { tcp: { port: target.port } }, listeners }
+  const receive = { from: 'ca', source: { file: 'root' }, to: { path: 'anchor.pem', mode: '0644' } }
+  const common = { summary: '', after: [], files: [] }
+  const units: PlanNode['units'] = [
+    { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
+    { ...common, name: 'main', kind: 'fake', steps: [], service },
+  ]
+  const operator = {
+    name: 'operator',
+    kind: 'certificate' as const,
+    issuer: 'ca',
+    holder: 'b',
+    subject: 'operator.test',
+  }
+  const rest = { handover: 'enrol' as const, lifetimeSeconds: 600, sans: ['operator.test'], path: '.' }
+  const plan: Plan = {
+    format: 1,
+    topology: 'fake',
+    summary: 'one node',
+    parameters: {},
+    trustDomains: { d: { ca: 'ca' } },
+    nodes: { b: { name: 'b', host: 'b.test', domain: 'd', units } },
+    credentials: { operator: { ...operator, ...rest } },
+    accepts: [],
+  }
+  const node = {
+    name: 'b',
+    host: 'b.test',
+    address: '127.0.0.1',
+    dir: '/nowhere',
+    logs: () => target.logs,
+    decisions: async () => target.decisions,
+    readFile: async (path: string) => files[path.replace(/^\.\//, '')] ?? Promise.reject(new Error(`no ${path}`)),
+  } as unknown as SiteNode
+  return {
+    run: 'fake-run',
+    plan,
+    backend: 'process',
+    capabilities: { ownAddress: true },
+    evidence,
+    nodes: new Map([['b', node]]),
+    node: () => node,
+    timings: new Map(),
+    events: () => [],
+    resolve: () => '127.0.0.1',
+    [Symbol.asyncDispose]: async () => {},
+  } as unknown as Site
+}

@@ -1,0 +1,65 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, inject } from 'vitest'
+import type { Backend, Site } from '../../backends/backend.ts'
+import { issueLeaf } from '../../pki/authority.ts'
+import '../matchers.ts'
+import { scenarioOn } from '../scenario.ts'
+import { type FakeSite, fakeSite } from './fake-site.ts'
+
+// Run by scenario.test.ts in a vitest of its own: one of these tests fails on purpose, one does not run.
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    evidence: string
+  }
+}
+
+const evidence = inject('evidence')
+let fake: FakeSite
+
+async function launch(): Promise<Site> {
+  appendFileSync(join(evidence, 'launches'), 'launch\n')
+  fake = await fakeSite(evidence)
+  const release = async () => {
+    appendFileSync(join(evidence, 'launches'), 'release\n')
+    await fake.close()
+  }
+  return Object.assign(fake.site, { [Symbol.asyncDispose]: release })
+}
+
+const backend: Backend = { name: 'process', capabilities: {}, unavailable: async () => undefined, launch }
+const parts = { backend, kinds: (name: string) => fake.kinds(name), keep: false, plan: async () => fake?.site.plan }
+const test = scenarioOn({}, async () => parts)
+const sites: Site[] = []
+
+test('the first test launches', async ({ site }) => {
+  sites.push(site.site)
+  expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
+})
+
+test('a test that fails', async ({ site }) => {
+  const attack = fake
+    .right()
+    .withCertificate(() => issueLeaf({ authority: fake.authority, subject: 'c', sans: ['c.test'] }))
+  const verdict = await site.call('b', 'b', 'b:read', attack)
+  expect(verdict).toBeRefused({ status: 401, error: 'invalid_token', reason: 'issuer_untrusted' })
+})
+
+test('the next test has the same site and a ledger of its own', async ({ site, credential }) => {
+  expect(sites).toEqual([site.site])
+  expect(site.ledger.verdicts).toEqual([])
+  expect(() => credential('nobody')).toThrow(expect.objectContaining({ code: 'HOLDFAST_NOT_IN_PLAN' }))
+})
+
+scenarioOn({ needs: ['ownClock', 'partition'] }, async () => parts)(
+  'needs what the backend lacks',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
+
+const broken: Backend = { ...backend, launch: () => Promise.reject(new Error('no CA today')) }
+scenarioOn({}, async () => ({ ...parts, backend: broken }))('a launch that fails fails the test', async ({ site }) => {
+  expect(site).toBeUndefined()
+})
