@@ -57,7 +57,7 @@ function mint({ address, host, port }: Target, agent: Agent): Promise<void> {
         answer.on('end', () =>
           answer.statusCode === 200 && body.includes('access_token')
             ? resolve()
-            : reject(new Error(`${host} answered ${answer.statusCode} to a token request`)),
+            : reject(new Error(`${host} answered ${answer.statusCode} to a token request: ${body.slice(0, 200)}`)),
         )
       },
     )

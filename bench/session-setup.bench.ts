@@ -23,7 +23,8 @@ async function measure(validation: string, atMost: number): Promise<Measure> {
   await using baseline = await startBaseline('bare-web-socket', await identityOf(site, 'cert-node-a', 'somebiz'))
   const target = listenerOf(site, 'node-a', 'peering')
   const token = await tokenOf(site, 'node-b')
-  return interleave(
+  // Awaited here: the site and the baseline are released when this function returns.
+  return await interleave(
     `session set-up p50, mode ${validation}`,
     () => p50({ ...target, address: '127.0.0.1', port: baseline.port }, caller),
     () => p50(target, caller, token),

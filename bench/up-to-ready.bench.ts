@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import type { SiteDescription } from '../harness/cli/describe-site.ts'
 import { compile } from '../harness/topology/compile.ts'
 import { loadTopology } from '../harness/topology/load.ts'
+import type { Plan } from '../harness/topology/plan.ts'
 import type { Bench } from './main.ts'
 import { interleave, median } from './measure.ts'
 import { renderBareRun } from './up-to-ready/render.ts'
@@ -41,7 +42,11 @@ export const bench: Bench = {
         bar: { atMost: 1.5 },
         rounds: 7,
       })
-      measure.notes.push(...unitNotes(units))
+      measure.notes.push(
+        pathNote(plan, 'bare script', measure.baseline, units.baseline),
+        pathNote(plan, 'holdfast up', measure.subject, units.subject),
+        ...unitNotes(units),
+      )
       return [measure]
     } finally {
       await rm(folder, { recursive: true, force: true })
@@ -97,6 +102,23 @@ async function end(child: ChildProcess): Promise<void> {
 
 function add(to: Map<string, number[]>, ref: string, ms: number): void {
   to.set(ref, [...(to.get(ref) ?? []), ms])
+}
+
+/** The longest chain of units that wait for each other, and what is left beside it: starting Node, loading, compiling, agents. */
+function pathNote(plan: Plan, who: string, total: number, units: ReadonlyMap<string, number[]>): string {
+  const ends = new Map<string, number>()
+  const endOf = (ref: string): number => {
+    const known = ends.get(ref)
+    if (known !== undefined) return known
+    const [node, name] = ref.split('/') as [string, string]
+    const { after } = plan.nodes[node]!.units.find((unit) => unit.name === name)!
+    const end = Math.max(0, ...after.map(endOf)) + median(units.get(ref) ?? [0])
+    ends.set(ref, end)
+    return end
+  }
+  const path = Math.max(...[...units.keys()].map(endOf))
+  const [whole, chain, rest] = [total, path, total - path].map((ms) => `${ms.toFixed(0)} ms`)
+  return `${who}: ${whole}, of which ${chain} on the longest chain of units and ${rest} beside it`
 }
 
 /** Unit by unit, those first that cost most beyond the bare script. */

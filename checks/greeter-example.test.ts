@@ -24,8 +24,8 @@ test('the kind of the guide comes up, greets its friend, refuses the other one w
     const asAlice = door.calls.find(({ summary }) => summary.includes('cert-alice'))!.command
     const asBob = asAlice.replaceAll('/nodes/alice/', '/nodes/bob/').replaceAll('cert-alice', 'cert-bob')
 
-    expect((await shell('sh', ['-c', asAlice])).stdout).toBe('{"greeting":"hello alice.lab.test"}')
-    expect((await shell('sh', ['-c', asBob])).stdout).toBe('{"error":"access_denied"}')
+    expect((await shell('sh', ['-c', asAlice])).stdout).toBe('{"greeting":"hello alice.lab.test"}\n200\n')
+    expect((await shell('sh', ['-c', asBob])).stdout).toBe('{"error":"access_denied"}\n403\n')
     expect(await site.node('door').decisions()).toMatchObject([
       { verdict: 'accepted', reason: null, principal: { san: 'alice.lab.test' } },
       { verdict: 'refused', reason: 'not_a_friend', guard: 'greeter.caller', principal: { san: 'bob.lab.test' } },

@@ -1,5 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { WorkAhead } from '../../harness/agent/ahead.ts'
 import { argvOf, environmentOf } from '../../harness/agent/command.ts'
 import { type NodeContext, templates, unitFolder } from '../../harness/agent/node-context.ts'
 import { fill, fillJson } from '../../harness/agent/template.ts'
@@ -50,7 +51,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
   }
   return names.map((name) => ({
     ...{ plan, node: plan.nodes[name]!, dir: join(folder, 'nodes', name), address: addresses[name]!, settings: run },
-    ...{ emit: () => {}, serve: nobody, deliver: nobody },
+    ...{ emit: () => {}, serve: nobody, deliver: nobody, ahead: new WorkAhead(plan, plan.nodes[name]!) },
   }))
 }
 

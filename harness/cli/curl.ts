@@ -23,7 +23,8 @@ export function curlCommand(call: CurlCall): string {
   if (call.json !== undefined) {
     words.push('--header', quote('Content-Type: application/json'), '--data', quote(JSON.stringify(call.json)))
   }
-  words.push(quote(call.url))
+  // The status is half of the answer here; curl shows it only when asked to.
+  words.push('--write-out', quote('\\n%{http_code}\\n'), quote(call.url))
   return words.join(' ')
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../errors.ts'
@@ -9,16 +9,16 @@ import { printNote } from './output.ts'
 import type { UpOptions } from './up.ts'
 
 class DetachedRunFailed extends HoldfastError {
-  constructor(topology: string, log: string, tail: string) {
-    super('HOLDFAST_DETACHED_RUN_FAILED', `"${topology}" did not come up; its output is in ${log}\n${tail}`)
+  constructor(topology: string, told: string) {
+    super('HOLDFAST_DETACHED_RUN_FAILED', `"${topology}" did not come up:\n${told}`)
   }
 }
 
 /**
- * Starts `holdfast up` in a session of its own and resolves when its site is ready. What it writes goes to a file in the
- * runtime folder.
+ * Starts `holdfast up` in a session of its own and resolves when its site is ready. What that process writes becomes
+ * `up.log` in the evidence of the run.
  *
- * @throws DetachedRunFailed with the end of that file, when the process ends before its site is ready.
+ * @throws DetachedRunFailed with what it wrote, when it ends before its site is ready.
  */
 export async function startDetached(
   topology: string,
@@ -47,13 +47,23 @@ export async function startDetached(
       child.once('error', reject)
     })
     const written = await readFile(log, 'utf8')
-    if (description === undefined) throw new DetachedRunFailed(topology, log, written.trimEnd())
+    if (description === undefined) await rm(log, { force: true })
+    else await moveFile(log, join(description.evidence, 'up.log'))
+    if (description === undefined) throw new DetachedRunFailed(topology, written.trimEnd())
     printNote(written)
     child.unref()
     return description
   } finally {
     signal.removeEventListener('abort', stop)
   }
+}
+
+/** The process goes on writing to the file wherever it lies; across file systems only what it wrote so far is kept. */
+async function moveFile(from: string, to: string): Promise<void> {
+  await rename(from, to).catch(async () => {
+    await copyFile(from, to)
+    await rm(from)
+  })
 }
 
 function passOn(options: UpOptions): string[] {
