@@ -1,0 +1,53 @@
+import { chmod, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, test } from 'vitest'
+import { writeSecret } from './secret-file.ts'
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-secret-'))
+})
+
+const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+
+test('writes with the mode that is demanded, whatever the umask, in folders that only the owner can enter', async () => {
+  const before = process.umask(0)
+  try {
+    await writeSecret(join(folder, 'a', 'b', 'key.pem'), 'secret', { mode: '0600' })
+    await writeSecret(join(folder, 'a', 'open.txt'), 'public', { mode: '0644' })
+  } finally {
+    process.umask(before)
+  }
+
+  expect(await modeOf(join(folder, 'a'))).toBe('700')
+  expect(await modeOf(join(folder, 'a', 'b', 'key.pem'))).toBe('600')
+  expect(await modeOf(join(folder, 'a', 'open.txt'))).toBe('644')
+})
+
+test('replaces a file in one step: an open reader keeps the old content, and no temporary file stays', async () => {
+  const path = join(folder, 'token')
+  await writeFile(path, 'old')
+  await chmod(path, 0o666)
+  const inode = (await stat(path)).ino
+
+  await writeSecret(path, 'new', { mode: '0600' })
+
+  expect(await readFile(path, 'utf8')).toBe('new')
+  expect((await stat(path)).ino).not.toBe(inode)
+  expect(await modeOf(path)).toBe('600')
+  expect(await readdir(folder)).toEqual(['token'])
+})
+
+test('sets an owner that exists, and refuses one that does not', async () => {
+  const { uid, gid } = await stat(folder)
+  const path = join(folder, 'token')
+
+  await writeSecret(path, 'x', { mode: '0600', owner: String(uid), group: String(gid) })
+
+  expect(await stat(path)).toMatchObject({ uid, gid })
+  const nobody = writeSecret(join(folder, 'other'), 'x', { mode: '0600', owner: 'no-such-user' })
+  await expect(nobody).rejects.toMatchObject({ code: 'HOLDFAST_HANDOVER_OWNER' })
+  expect(await readdir(folder)).toEqual(['token'])
+})

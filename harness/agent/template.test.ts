@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { fill, fillJson, UnknownPlaceholder } from './template.ts'
+
+const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', addresses: { 'node-b': '127.1.2.4' } }
+
+test('fills the four placeholders and nothing else', () => {
+  const text = '@{dir} @{unit} @{address} @{address:node-b} $dir {{unit}} @dir'
+
+  expect(fill(text, context, 'x')).toBe('/n /n/units/web 127.1.2.3 127.1.2.4 $dir {{unit}} @dir')
+})
+
+test.each(['@{home}', '@{address:node-z}', '@{address:constructor}', '@{}', '@{json:x}'])(
+  'refuses %s',
+  (placeholder) => {
+    expect(() => fill(`a ${placeholder}`, context, 'config.json')).toThrow(UnknownPlaceholder)
+    expect(() => fill(placeholder, context, 'config.json')).toThrow(`config.json: ${placeholder} is not known`)
+  },
+)
+
+test('@{unit} is unknown where no unit is at hand', () => {
+  expect(() => fill('@{unit}', { ...context, unitDir: undefined }, 'here')).toThrow('here: @{unit} is not known')
+})
+
+test('fills strings at any depth of JSON, and leaves keys and other values', () => {
+  const json = { '@{dir}': ['@{address}', 1, null, { deep: '@{dir}/x' }], on: true }
+
+  expect(fillJson(json, context, 'x')).toEqual({ '@{dir}': ['127.1.2.3', 1, null, { deep: '/n/x' }], on: true })
+})
+
+test('replaces a member that is @{json:FILE} by what that file holds', () => {
+  const read = (name: string) => ({ from: name })
+
+  expect(fillJson({ key: '@{json:pub.json}' }, context, 'x', read)).toEqual({ key: { from: 'pub.json' } })
+  expect(() => fillJson({ key: 'a @{json:pub.json}' }, context, 'x', read)).toThrow('@{json:pub.json} is not known')
+})

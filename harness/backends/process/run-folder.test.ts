@@ -1,0 +1,70 @@
+import { mkdirSync, mkdtempSync, utimesSync } from 'node:fs'
+import { access, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, test } from 'vitest'
+import { settings } from '../../settings.ts'
+import { startTime } from './processes.ts'
+import { createRunFolder, findRuns, newLabel, type RunRecord } from './run-folder.ts'
+import { sweepRuns } from './sweep.ts'
+
+beforeEach(() => {
+  process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
+})
+
+async function record(change: Partial<RunRecord> = {}): Promise<RunRecord> {
+  const started = (await startTime(process.pid)) as string
+  const evidence = join(settings().runtimeDir, 'no-evidence')
+  const run = newLabel('lab')
+  return {
+    run,
+    topology: 'lab',
+    backend: 'process',
+    pid: process.pid,
+    startTime: started,
+    subnet: '127.9.9.',
+    evidence,
+    ...change,
+  }
+}
+
+test('a label has the letters of a label, whatever the topology is called', () => {
+  expect(newLabel('My Lab_1')).toMatch(/^my-lab-1-[0-9a-f]{6}$/)
+})
+
+test('a run of a live process is alive; one whose process number was given to another is not', async () => {
+  const mine = await record()
+  const reused = await record({ startTime: 'another boot:1' })
+  const folder = await createRunFolder(mine)
+  await createRunFolder(reused)
+
+  const runs = new Map((await findRuns()).map((run) => [run.record?.run, run.alive]))
+
+  expect(runs).toEqual(
+    new Map([
+      [mine.run, true],
+      [reused.run, false],
+    ]),
+  )
+  expect((await stat(folder)).mode & 0o777).toBe(0o700)
+  expect((await stat(join(folder, 'run.json'))).mode & 0o777).toBe(0o600)
+})
+
+test('sweep removes dead runs, and leaves live ones, folders in the making, and what is not ours', async () => {
+  const { runtimeDir } = settings()
+  const [live, dead] = [await record(), await record({ startTime: 'another boot:1' })]
+  await createRunFolder(live)
+  await createRunFolder(dead)
+  for (const name of ['.new-lab-000001', '.new-lab-000002', 'somebody-elses']) mkdirSync(join(runtimeDir, name))
+  utimesSync(join(runtimeDir, '.new-lab-000001'), 0, 0)
+  await writeFile(join(runtimeDir, 'up-1.log'), '')
+
+  const { swept, alive } = await sweepRuns()
+
+  expect(swept.map(({ run }) => run).sort()).toEqual([dead.run, 'unknown'].sort())
+  expect(alive).toEqual([live.run])
+  for (const kept of [live.run, '.new-lab-000002', 'somebody-elses', 'up-1.log']) await access(join(runtimeDir, kept))
+  for (const gone of [dead.run, '.new-lab-000001']) {
+    await expect(access(join(runtimeDir, gone))).rejects.toThrow('ENOENT')
+  }
+})

@@ -1,0 +1,31 @@
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
+import 'reflect-metadata'
+import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509'
+import { expect, test } from 'vitest'
+import { newRequest } from './request.ts'
+
+test('a request carries its names, its own P-256 key, and a fingerprint of its DER', async () => {
+  const { csrPem, keyPem, x5rt } = await newRequest({ subject: 'a.test', sans: ['a.test', 'b.test'] })
+  const csr = new Pkcs10CertificateRequest(csrPem)
+  const key = createPrivateKey(keyPem)
+
+  expect(await csr.verify()).toBe(true)
+  expect(csr.subject).toBe('CN=a.test')
+  expect(namesOf(csr)).toEqual(['a.test', 'b.test'])
+  expect(key.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' })
+  const published = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  expect(Buffer.from(csr.publicKey.rawData).equals(published)).toBe(true)
+  expect(x5rt).toBe(createHash('sha256').update(Buffer.from(csr.rawData)).digest('base64url'))
+})
+
+test('every request has a key of its own', async () => {
+  const [one, other] = await Promise.all([1, 2].map(() => newRequest({ subject: 'a.test', sans: ['a.test'] })))
+
+  expect(one!.keyPem).not.toBe(other!.keyPem)
+})
+
+function namesOf(csr: Pkcs10CertificateRequest): string[] {
+  const extension = csr.getExtension('2.5.29.17')
+  if (extension === null || extension === undefined) return []
+  return new SubjectAlternativeNameExtension(extension.rawData).names.items.map(({ value }) => value)
+}
