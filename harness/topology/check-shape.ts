@@ -27,7 +27,7 @@ export function checkShape(value: unknown, mistakes: Mistakes): ShapedTopology |
   const parsed = topologySchema.safeParse(value)
   if (parsed.success) return { topology: parsed.data, names: namesOf(value), complete: true }
   addIssues(mistakes, [], parsed.error.issues, value)
-  if (parsed.error.issues.some(({ path }) => (path.length === 0 ? !isObject(value) : isOutline(path)))) return undefined
+  if (parsed.error.issues.some(isOutline)) return undefined
   const rest = topologySchema.safeParse(withoutMalformed(value, parsed.error.issues))
   return rest.success ? { topology: rest.data, names: namesOf(value), complete: false } : undefined
 }
@@ -57,10 +57,9 @@ export function addIssues(
 
 /** Of the alternatives of a union, the one whose type is that of the value; otherwise the last, which says most. */
 function closestBranch(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
-  const fitting = branches.find(
-    (branch) => !branch.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
-  )
-  return fitting ?? branches.at(-1) ?? []
+  const without = (...codes: string[]) =>
+    branches.find((branch) => !branch.some(({ code, path }) => path.length === 0 && codes.includes(code)))
+  return without('invalid_type', 'invalid_value') ?? without('invalid_type') ?? branches.at(-1) ?? []
 }
 
 function issueText(issue: z.core.$ZodIssue, value: unknown): string {
@@ -91,8 +90,9 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((at, part) => (isObject(at) ? at[part as string] : undefined), value)
 }
 
-/** A register as a whole is wrong: every name in it would be reported as undeclared. */
-function isOutline(path: readonly PropertyKey[]): boolean {
+/** The value or a register as a whole is wrong: every name in it would be reported as undeclared. */
+function isOutline({ code, path }: z.core.$ZodIssue): boolean {
+  if (path.length === 0) return code !== 'unrecognized_keys'
   return path.length === 1 && path[0] !== 'name' && path[0] !== 'summary'
 }
 

@@ -6,7 +6,8 @@ import { durationPattern } from './duration.ts'
 const name = z
   .string()
   .regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name: lower-case letters, digits and hyphens, at most 63')
-const host = z
+/** A DNS name in lower case: for settings of service kinds, too. */
+export const hostText = z
   .string()
   .max(253)
   .regex(
@@ -18,6 +19,7 @@ const duration = z.string().regex(durationPattern, 'must be a duration such as 3
 const unitReference = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, 'must be UNIT (of the same node) or NODE/UNIT')
+const account = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'must be the name of a user or group')
 const method = z.enum(['copy', 'enrol', 'mint'])
 
 const handover = z
@@ -27,11 +29,11 @@ const handover = z
       method,
       path: z
         .string()
-        .min(1)
+        .regex(/^[\x20-\x7e]+$/, 'must be a path of printable characters')
         .optional()
         .meta({ description: 'File or folder at the receiver. Default: `credentials/<name>` in the node directory.' }),
-      owner: z.string().min(1).optional().meta({ description: 'User that must own it.' }),
-      group: z.string().min(1).optional().meta({ description: 'Group that must own it.' }),
+      owner: account.optional().meta({ description: 'User that must own it.' }),
+      group: account.optional().meta({ description: 'Group that must own it.' }),
       mode: z
         .string()
         .regex(/^0[0-7]{3}$/, 'must be four octal digits, such as 0600')
@@ -48,7 +50,7 @@ const certificate = z
       .string()
       .regex(/^[a-z][a-z0-9-]{0,62}(\/[A-Za-z0-9._@-]+)?$/, 'must be NODE or NODE/PROVISIONER')
       .meta({ description: 'The node whose CA signs it, or `node/provisioner`.' }),
-    subject: host.optional().meta({ description: 'The host that it names. Default: the host of its holder.' }),
+    subject: hostText.optional().meta({ description: 'The host that it names. Default: the host of its holder.' }),
     sans: z
       .array(z.string().regex(sanPattern, 'must be a DNS name in lower case'))
       .min(1)
@@ -70,7 +72,7 @@ const boundToken = z
       .min(1)
       .meta({ description: '`NODE` stands for `https://<host of NODE>`, `peering@DOMAIN` for its peering audience.' }),
     scope: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be one scope token')).min(1),
-    domains: z.array(host).optional().meta({ description: 'DNS suffixes whose routes the holder may announce.' }),
+    domains: z.array(hostText).optional().meta({ description: 'DNS suffixes whose routes the holder may announce.' }),
     nodes: z.array(name).optional().meta({ description: 'The nodes at which the token may be used. Default: any.' }),
     lifetime: duration.optional().meta({ description: 'Default: what the issuer gives tokens of this use.' }),
     holder: name.meta({ description: 'The node that holds it.' }),
@@ -100,7 +102,7 @@ const unit = z.strictObject({
 })
 
 const node = z.strictObject({
-  host: host.meta({ description: 'Its DNS name, unique in the topology.' }),
+  host: hostText.meta({ description: 'Its DNS name, unique in the topology.' }),
   domain: name.meta({ description: 'The trust domain that it belongs to.' }),
   units: z.record(name, unit).meta({ description: 'The programs on the node.' }),
 })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import type { Action, KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
 import type { HttpCall, PlanCredential, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
+import { hostText } from '../../topology/schema.ts'
 import { type ClientRegistration, registrationsOf } from './registrations.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 15m or 1h')
@@ -10,7 +11,7 @@ const port = z.int().min(1).max(65_535)
 const settings = z
   .strictObject({
     operators: z
-      .array(z.string().min(1))
+      .array(hostText)
       .min(1)
       .optional()
       .describe('DNS SANs of operator certificates. Default: those of the operator credential.'),

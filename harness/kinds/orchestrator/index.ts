@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
+import { hostText } from '../../topology/schema.ts'
 
 const port = z.int().min(1).max(65_535)
 
@@ -12,7 +13,7 @@ const peer = z
       .describe(
         'Bound token that is presented to it. Default: the node token, within a domain with a peering audience.',
       ),
-    domains: z.array(z.string()).max(64).describe('DNS suffixes whose routes it may announce.'),
+    domains: z.array(hostText).max(64).describe('DNS suffixes whose routes it may announce.'),
     trustDomain: z.string().optional().describe('Trust domain of its certificate. Default: our own.'),
     enabled: z.boolean().optional().describe('Default: true.'),
   })
@@ -36,7 +37,7 @@ const settings = z
       .describe("This node's own token. Default: the credential named like the node, if any."),
     validation: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
     introspectionCacheMs: z.int().min(0).max(5_000).optional().describe('How long an answer is kept. Default 1 000.'),
-    operators: z.array(z.string()).default([]).describe('DNS SANs of operator certificates.'),
+    operators: z.array(hostText).default([]).describe('DNS SANs of operator certificates.'),
     routes: z.array(route).default([]).describe('Local routes from the start on.'),
     session: z
       .strictObject({
