@@ -23,6 +23,7 @@ const scripts = {
   unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
   scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios'],
   bench: ['bench/main.ts'],
+  churn: ['bench/churn.ts'],
   docs: ['docs/generate.ts'],
 }
 
