@@ -18,6 +18,7 @@ serve(async ({ cert, key, ca }) => {
         redirect_uris: [],
         response_types: [],
         grant_types: ['client_credentials'],
+        id_token_signed_response_alg: 'ES256',
         token_endpoint_auth_method: 'tls_client_auth',
         tls_client_auth_san_dns: 'node-a.somebiz.local.io',
         tls_client_certificate_bound_access_tokens: true,
