@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compile } from '../topology/compile.ts'
+import { loadTopology } from '../topology/load.ts'
+import type { Topology } from '../topology/schema.ts'
+import { planText, startSteps } from './check.ts'
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-check-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function holdfast(...args: string[]) {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], { cwd: folder })
+  const [stdout, stderr, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise((resolve) => child.on('exit', resolve)),
+  ])
+  return { stdout, stderr, code }
+}
+
+async function lab(name: string, change: (topology: Topology) => void): Promise<string> {
+  const topology = structuredClone((await loadTopology('separate-auth')).value) as Topology
+  change(topology)
+  await writeFile(join(folder, name), JSON.stringify(topology))
+  return name
+}
+
+test('list tells the topologies and their parameters', async () => {
+  const [human, json] = await Promise.all([holdfast('list'), holdfast('list', '--json')])
+
+  expect(human).toMatchObject({ code: 0, stderr: '' })
+  expect(human.stdout).toMatch(/^separate-auth\n[\s\S]*orgs +2 +2 to 12[\s\S]*\nshared-auth\n/)
+  expect(JSON.parse(json.stdout)).toMatchObject([
+    { name: 'separate-auth', parameters: { orgs: { default: 2, min: 2, max: 12 } } },
+    { name: 'shared-auth' },
+  ])
+})
+
+test('check shows a good topology, as text, plan, picture and schema', async () => {
+  const [human, json, mermaid, svg, schema] = await Promise.all([
+    holdfast('check', 'separate-auth', '--set', 'orgs=3'),
+    holdfast('check', 'shared-auth', '--json'),
+    holdfast('check', 'shared-auth', '--picture', 'mermaid'),
+    holdfast('check', 'shared-auth', '--picture', 'svg'),
+    holdfast('check', '--schema'),
+  ])
+
+  expect(human).toMatchObject({ code: 0, stderr: '' })
+  expect(human.stdout).toMatch(/9 nodes, 3 trust domains/)
+  expect(human.stdout).toMatch(/node-c +peering:connect +peer-a-to-c +node-a +auth-c/)
+  expect(JSON.parse(json.stdout)).toMatchObject({ format: 1, topology: 'shared-auth' })
+  expect(mermaid.stdout).toMatch(/^flowchart LR\n/)
+  expect(svg.stdout).toMatch(/^<svg /)
+  expect(JSON.parse(schema.stdout)).toMatchObject({ title: 'Holdfast topology', type: 'object' })
+})
+
+test.each<[string, (topology: Topology) => void, RegExp[]]>([
+  ['type.json', (t) => Object.assign(t.nodes['node-a']!, { host: 7 }), [/nodes\.node-a\.host: must be a text, not 7/]],
+  ['missing.json', (t) => Object.assign(t, { accepts: undefined }), [/accepts: is missing: write a list/]],
+  ['unknown.json', (t) => Object.assign(t, { nodez: {} }), [/nodez: is no member that is known here/]],
+  [
+    'many.json',
+    (t) => {
+      t.credentials['cert-node-a']!.issuer = 'ca-x'
+      t.nodes['ca-a']!.units.ca!.kind = 'step'
+      t.accepts[0]!.action = 'node:red'
+    },
+    [/issuer: node "ca-x" is not declared; did you mean "ca-a"\?/, /kind: "step" is no service kind/, /"node:read"\?/],
+  ],
+])('%s: every mistake is told once, with exit code 1 and no stack trace', async (name, change, expected) => {
+  const file = await lab(name, change)
+  const [human, json] = await Promise.all([holdfast('check', file), holdfast('check', file, '--json')])
+
+  expect(human).toMatchObject({ code: 1, stdout: '' })
+  for (const text of expected) expect(human.stderr).toMatch(text)
+  expect(human.stderr).toContain('HOLDFAST_TOPOLOGY_INVALID')
+  expect(human.stderr).not.toMatch(/ {4}at /)
+  expect(json.code).toBe(1)
+  expect(JSON.parse(json.stdout).mistakes).toHaveLength(expected.length)
+})
+
+test.each([
+  [['check', 'nowhere'], 1, /there is no topology "nowhere"; shipped ones are separate-auth, shared-auth/],
+  [['check', './nowhere.json'], 1, /there is no file .*nowhere\.json/],
+  [['check', 'separate-auth', '--set', 'orgs=99'], 1, /orgs must be a whole number from 2 to 12, not "99"/],
+  [['check'], 2, /missing required argument 'topology'/],
+  [['check', 'shared-auth', '--picture', 'png'], 2, /Allowed choices are mermaid, svg/],
+])('%j ends with code %d and one clear error', async (args, code, message) => {
+  const { stderr, ...result } = await holdfast(...args)
+
+  expect(result).toEqual({ code, stdout: '' })
+  expect(stderr).toMatch(message)
+  expect(stderr).not.toMatch(/ {4}at /)
+})
+
+test('units stand in the step in which they can start, and who is accepted stands below', async () => {
+  const plan = compile(await loadTopology('separate-auth'))
+  const steps = startSteps(plan)
+  const stepOf = (ref: string) => steps.findIndex((refs) => refs.includes(ref))
+
+  expect(steps[0]).toEqual(['ca-a/ca', 'ca-b/ca'])
+  for (const { name, units } of Object.values(plan.nodes)) {
+    for (const unit of units) {
+      for (const after of unit.after)
+        expect(stepOf(after), `${after} before ${unit.name}`).toBeLessThan(stepOf(`${name}/${unit.name}`))
+    }
+  }
+  expect(planText(plan)).toMatch(/node-b +peering:connect +peer-a-to-b +node-a +auth-b/)
+})

@@ -1,0 +1,41 @@
+// The public surface: everything that a program may import from `holdfast`. Scenarios import `holdfast/vitest` instead.
+
+export { describeFailure, HoldfastError } from './errors.ts'
+export { kinds } from './kinds/index.ts'
+export type { Kinds } from './topology/compilation.ts'
+export { type CompileOptions, compile } from './topology/compile.ts'
+export { defineTopology, type TopologyDefinition } from './topology/define.ts'
+export type {
+  Action,
+  Authority,
+  KindPlan,
+  Observation,
+  ServiceKind,
+  TokenIssuer,
+  UnitContext,
+} from './topology/kind.ts'
+export { type LoadOptions, loadTopology, TopologyUnreadable } from './topology/load.ts'
+export { LoadedTopology } from './topology/loaded-topology.ts'
+export { type Mistake, TopologyInvalid } from './topology/mistakes.ts'
+export { NixFailed, NixMissing } from './topology/nix.ts'
+export { type ParameterDeclaration, ParameterInvalid } from './topology/parameters.ts'
+export type {
+  Plan,
+  PlanAccept,
+  PlanCredential,
+  PlanNode,
+  PlanTrustDomain,
+  PlanUnit,
+} from './topology/plan.ts'
+export type {
+  BoundTokenDeclaration,
+  CertificateDeclaration,
+  CredentialDeclaration,
+  NodeDeclaration,
+  Topology,
+  TopologyInput,
+  UnitDeclaration,
+} from './topology/schema.ts'
+export { type TrustGraph, trustGraph } from './trust/graph.ts'
+export { mermaidPicture } from './trust/mermaid.ts'
+export { svgPicture } from './trust/svg.ts'
