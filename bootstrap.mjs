@@ -24,7 +24,9 @@ const scripts = {
   scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios'],
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],
-  docs: ['docs/generate.ts'],
+  // The tests that compare documents with what they describe; with --update they write the generated ones anew.
+  docs: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'checks/docs', 'docs.test'],
+  topologies: ['harness/topology/generate-shipped.ts'],
 }
 
 function fail(message) {
@@ -98,7 +100,10 @@ async function install() {
     if (isInstalled()) return
     process.stderr.write('… install    packages of package-lock.json: once, some seconds\n')
     // What npm says goes to stderr: stdout belongs to the command that was typed.
-    const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] })
+    const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+    })
     if (npm.error)
       fail(`npm cannot be started (${npm.error.message}); install Node.js with npm, and type the command again`)
     if (npm.status !== 0) fail('npm ci failed, as it says above; when the cause is gone, type the command again')

@@ -65,7 +65,7 @@ test.each([
     `type S = import('../backends/backend.ts').Site`,
     '../backends/backend.ts',
   ],
-  ['an import() at run time', 'harness/trust/t.ts', 'await import(`../backends/\x24{name}.ts`)', '../backends/'],
+  ['an import() at run time', 'harness/trust/t.ts', 'await import(`../backends/${name}.ts`)', '../backends/'],
   ['a re-export', 'harness/tokens/t.ts', `export * from '../backends/backend.ts'`, '../backends/backend.ts'],
   ['a computed import() of a service', 'services/a/s.ts', 'await import(file)', 'import(…)'],
 ])('%s is named', async (_, file, text, specifier) => {

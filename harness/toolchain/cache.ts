@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, rename } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type FileStamp, stampOf, writeWhole } from './stamped-file.ts'
+import { type FileStamp, stampOf } from './stamped-file.ts'
 import type { ToolName } from './tools.ts'
 
 /** What is known of a built program; lies beside it as `<name>.json`. A program without one was never finished. */
@@ -46,7 +46,10 @@ async function readManifest(path: string): Promise<Manifest | undefined> {
   }
 }
 
-/** Moves a finished program into the cache; its manifest comes last, so that a crash in between leaves nothing that is believed. */
+/**
+ * Moves a finished program into the cache. The manifest is written before anything moves, so a full disk leaves nothing, and it
+ * moves last, so a crash in between leaves nothing that is believed.
+ */
 export async function keep(
   name: ToolName,
   built: string,
@@ -55,8 +58,9 @@ export async function keep(
 ): Promise<CachedTool> {
   const path = join(folder, name)
   const manifest: Manifest = { ...facts, ...(await stampOf(built)), sha256: await sha256Of(built) }
+  await writeFile(`${built}.json`, `${JSON.stringify(manifest, null, 2)}\n`, { flush: true })
   await rename(built, path)
-  await writeWhole(`${path}.json`, `${JSON.stringify(manifest, null, 2)}\n`)
+  await rename(`${built}.json`, `${path}.json`)
   return { path, manifest }
 }
 
