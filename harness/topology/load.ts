@@ -4,7 +4,6 @@ import { pathToFileURL } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import { isTopologyDefinition } from './define.ts'
 import { LoadedTopology } from './loaded-topology.ts'
-import { evaluateTopologyFile } from './nix.ts'
 import { packageFile } from './package-file.ts'
 import { type PackedTopology, unpack } from './packed.ts'
 import { type ParameterDeclarations, type ParameterValues, readParameters } from './parameters.ts'
@@ -72,6 +71,8 @@ async function loadShipped(name: string, set: Set): Promise<LoadedTopology> {
 }
 
 async function loadNix(source: string, file: string, set: Set): Promise<LoadedTopology> {
+  // Most runs evaluate no Nix, and start sooner without the module.
+  const { evaluateTopologyFile } = await import('./nix.ts')
   const { value, parameters: declarations } = await evaluateTopologyFile(file, set)
   return new LoadedTopology(source, value, readParameters(source, declarations, set))
 }

@@ -1,5 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { kinds } from '../kinds/index.ts'
 import { evaluateShipped, shippedText } from './generate-shipped.ts'
@@ -9,9 +12,33 @@ import { unpack } from './packed.ts'
 import { type ParameterDeclarations, readParameters } from './parameters.ts'
 
 const root = new URL('../../', import.meta.url)
+const run = promisify(execFile)
 const path = (name: string) => fileURLToPath(new URL(name, root))
 const withoutNix = (await nixVersion()) === undefined
 const reason = withoutNix ? ' [did not run: no nix-instantiate on PATH]' : ''
+const withoutFlakes = withoutNix || !existsSync(path('.git')) || !(await hasNixCommand())
+const flakeReason = withoutFlakes ? ' [did not run: no nix command on PATH, or no git checkout]' : ''
+
+/** Flakes are asked for by flag, and the network is not: an input that were touched would fail. */
+async function nix(...args: string[]): Promise<unknown> {
+  const flags = [
+    '--extra-experimental-features',
+    'nix-command flakes',
+    '--option',
+    'build-users-group',
+    '',
+    '--offline',
+  ]
+  const limits = { cwd: path('.'), maxBuffer: 64 * 1024 * 1024, timeout: 60_000 }
+  return JSON.parse((await run('nix', [...flags, ...args], limits)).stdout)
+}
+
+function hasNixCommand(): Promise<boolean> {
+  return run('nix', ['--version']).then(
+    () => true,
+    () => false,
+  )
+}
 
 test.skipIf(withoutNix)(`topologies.json is what the Nix files evaluate to (npm run topologies)${reason}`, async () => {
   const checkedIn = await readFile(path('nix/topologies/topologies.json'), 'utf8')
@@ -42,8 +69,18 @@ test.skipIf(withoutNix)(`Nix knows the kinds that the harness has${reason}`, asy
   expect(names).toEqual([...kinds.keys()].sort())
 })
 
+test.skipIf(withoutFlakes)(
+  `the flake's topologies need no nixpkgs, and are the checked-in ones${flakeReason}`,
+  async () => {
+    const evaluated = await nix('eval', '--json', '.#topologies')
+    const names = await nix('eval', '--json', '--apply', 'builtins.attrNames', '.#lib.topologies')
+
+    expect(evaluated).toEqual(await shippedTopologies())
+    expect(names).toEqual(Object.keys(await shippedTopologies()))
+  },
+)
+
 test('every topology file is in topologies.json', async () => {
-  const { readdir } = await import('node:fs/promises')
   const files = (await readdir(path('nix/topologies'))).filter(
     (file) => file.endsWith('.nix') && file !== 'default.nix',
   )
