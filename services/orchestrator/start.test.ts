@@ -1,0 +1,251 @@
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { callLocal, connectPeering } from './testing/caller.ts'
+import { decisionsIn, spawnOrchestrator, startOrchestrator } from './testing/process.ts'
+import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite } from './testing/site.ts'
+
+// Whatever is wrong, the process ends with 78 and one line, and opens no socket. The last tests start it for good.
+
+type Configuration = Awaited<ReturnType<typeof nodeConfiguration>>
+
+let site: TestSite
+
+beforeAll(async () => {
+  site = await testSite()
+})
+
+afterAll(async () => {
+  await site.authA[Symbol.asyncDispose]()
+  await site.authB[Symbol.asyncDispose]()
+  rmSync(site.folder, { recursive: true, force: true })
+})
+
+const goodConfiguration = async (): Promise<Configuration> =>
+  nodeConfiguration(site, 'a', 1, await peerToken(site, 'a'))
+
+async function refusedStart(configuration: unknown, env: Record<string, string> = {}): Promise<string> {
+  const { exited, stderr, stdout } = spawnOrchestrator(site.folder, configuration, { env })
+  const code = await exited
+  expect({ code, stdout: stdout() }).toEqual({ code: 78, stdout: '' })
+  expect(stderr().trimEnd().split('\n')).toHaveLength(1)
+  expect(stderr()).not.toMatch(/\n\s+at /)
+  expect(stderr()).not.toContain('eyJ')
+  return stderr()
+}
+
+/** Sets or (with undefined) removes the value at a path. */
+function changed(configuration: Configuration, path: string, value: unknown): unknown {
+  const copy = structuredClone(configuration) as Record<string, unknown>
+  const parts = path.split('.')
+  const last = parts.pop() as string
+  const holder = parts.reduce((inner, part) => inner[part] as Record<string, unknown>, copy)
+  if (value === undefined) delete holder[last]
+  else holder[last] = value
+  return copy
+}
+
+test.concurrent.each<[string, unknown]>([
+  ['node', undefined],
+  ['node', 'Node A'],
+  ['host', 'localhost'],
+  ['listen.peering', '9443'],
+  ['listen.local', '127.0.0.1:99999'],
+  ['tls.cert', '/nowhere/cert.pem'],
+  ['tls.key', undefined],
+  ['trustDomain.name', ''],
+  ['trustDomain.ca', '/nowhere/ca.pem'],
+  ['trustDomain.peeringAudience', 'peering'],
+  ['trustDomains.org-b', {}],
+  ['trustDomains.org-b.ca', '/dev/null'],
+  ['auth', undefined],
+  ['auth.issuer', ''],
+  ['auth.issuer', 'http://auth-a.somebiz.local.io'],
+  ['auth.jwksUri', 'jwks'],
+  ['auth.introspectionEndpoint', 'http://auth-a.somebiz.local.io/introspect'],
+  ['auth.ca', '/nowhere/ca.pem'],
+  ['validation.mode', 'none'],
+  ['validation.introspectionCacheMs', 5_001],
+  ['operators', 'operator'],
+  ['operators.0', '*'],
+  ['peers', {}],
+  ['peers.0.name', 'node-a'],
+  ['peers.0.name', undefined],
+  ['peers.0.endpoint', 'https://node-b.somebiz.local.io'],
+  ['peers.0.domains', ['*.test']],
+  ['peers.0.trustDomain', 'org-z'],
+  ['peers.0.peerToken', 'a second origin'],
+  ['peers.0.enabled', 'yes'],
+  ['peers.1', { name: 'node-b', endpoint: 'wss://b.test:1', domains: [] }],
+  ['routes', [{ domain: 'a.test', name: 'x', protocol: 'ftp', endpoint: 'x' }]],
+  ['storage.path', ':memory:'],
+  ['storage', undefined],
+  ['decisionLog', '/nowhere/decisions.jsonl'],
+  ['limits.refusalsPerCertificate', 9],
+  ['limits.sessions', 0],
+  ['session.holdTimeMs', 2_999],
+  ['session.reconnectInitialMs', '1s'],
+  ['clockSkewSeconds', 61],
+  ['skipAuth', true],
+  ['validation.skip', true],
+])('%s = %j does not start', async (path, value) => {
+  expect(await refusedStart(changed(await goodConfiguration(), path, value))).toMatch(/^orchestrator: config_invalid: /)
+})
+
+test.concurrent('no file, no JSON, an unknown variable: none starts', async () => {
+  expect(await refusedStart('{"node": "eyJ')).toContain('is not JSON')
+  expect(await refusedStart('[]')).toContain('one JSON object')
+  expect(await refusedStart(await goodConfiguration(), { ORCHESTRATOR_NODEE: 'x' })).toContain('ORCHESTRATOR_NODEE')
+})
+
+test.concurrent('a key of another certificate, and a token file that others can read', async () => {
+  const good = await goodConfiguration()
+  expect(await refusedStart(changed(good, 'tls.key', site.certB.keyFile))).toContain('is not the key of')
+  chmodSync(good.peers[0]?.peerTokenFile ?? '', 0o644)
+  expect(await refusedStart(good)).toContain('open to others')
+})
+
+test.concurrent.each<[string, () => Promise<string>, RegExp]>([
+  ['peer_token_missing', async () => '', /blank/],
+  ['peer_token_missing', async () => ' \n\t', /blank/],
+  ['peer_token_malformed', async () => 'some-token', /no access token/],
+  ['peer_token_malformed', async () => '..', /no access token/],
+  ['peer_token_expired', () => peerToken(site, 'a', { exp: 1_000 }), /1970/],
+  ['peer_token_subject_mismatch', () => peerToken(site, 'a', { sub: 'node-c' }), /"node-c"/],
+  ['peer_token_subject_mismatch', () => peerToken(site, 'b'), /other direction.*swap/],
+  ['peer_token_audience_mismatch', () => peerToken(site, 'a', { aud: `https://${HOST_A}` }), /node-b/],
+  ['peer_token_bound_elsewhere', () => peerToken(site, 'a', { cnf: { 'x5t#S256': site.certB.x5t } }), /bound to/],
+])('%s is named, with the peer and what was found', async (reason, token, text) => {
+  const good = await goodConfiguration()
+  writeFileSync(good.peers[0]?.peerTokenFile ?? '', await token())
+  const line = await refusedStart(good)
+  expect(line).toMatch(new RegExp(`^orchestrator: ${reason}: peer "node-b": `))
+  expect(line).toMatch(text)
+  expect(decisionsIn(good.decisionLog)).toMatchObject([{ layer: 'start-up', guard: 'start.config', reason }])
+})
+
+test.concurrent('a missing token file, plaintext, and a node token for another organisation', async () => {
+  const good = await goodConfiguration()
+  expect(await refusedStart(changed(good, 'peers.0.peerTokenFile', '/nowhere/token'))).toContain('peer_token_missing')
+  const plaintext = changed(good, 'peers.0.endpoint', `ws://${HOST_B}:9443`)
+  expect(await refusedStart(plaintext)).toContain('endpoint_plaintext')
+  expect(decisionsIn(good.decisionLog).at(-1)).toMatchObject({ guard: 'dial.target', reason: 'endpoint_plaintext' })
+  const foreign = changed(good, 'peers.0.peerTokenFile', undefined)
+  expect(await refusedStart(foreign)).toMatch(/peer_token_missing.*another|peer_token_missing.*"org-b"/)
+})
+
+test('a wrong configuration opens no socket and makes no storage', async () => {
+  const good = await goodConfiguration()
+  const port = Number(good.listen.peering.split(':')[1])
+  const started = spawnOrchestrator(site.folder, changed(good, 'peers.0.name', 'node-a'))
+  let hasListened = false
+  const probe = setInterval(() => {
+    const socket = connect(port, '127.0.0.1', () => {
+      hasListened = true
+      socket.destroy()
+    })
+    socket.on('error', () => {})
+  }, 10)
+  await started.exited
+  clearInterval(probe)
+  expect({ hasListened, storage: existsSync(good.storage.path) }).toEqual({ hasListened: false, storage: false })
+})
+
+test('--check-config says that a good one is good, --print-config hides the token', async () => {
+  const good = await goodConfiguration()
+  const check = spawnOrchestrator(site.folder, good, { args: ['--check-config'] })
+  expect({ code: await check.exited, stdout: check.stdout() }).toEqual({
+    code: 0,
+    stdout: 'the configuration is good\n',
+  })
+  const token = await peerToken(site, 'a')
+  const inline = changed(changed(good, 'peers.0.peerTokenFile', undefined) as Configuration, 'peers.0.peerToken', token)
+  const print = spawnOrchestrator(site.folder, inline, { args: ['--print-config'] })
+  expect(await print.exited).toBe(0)
+  expect(print.stdout()).toContain('"mode": "both"')
+  expect(print.stdout()).not.toContain('eyJ')
+})
+
+test('no variable turns a check off: it is named as ignored, and the call without a token is refused', async () => {
+  const env = { CATALYST_SKIP_AUTH: 'true', ORCHESTRATOR_INSECURE: '1', MY_NO_AUTH: 'yes' }
+  await using node = await startOrchestrator(site.folder, await goodConfiguration(), env)
+  for (const name of Object.keys(env)) expect(node.stderr()).toContain(`"variable":"${name}"`)
+  const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
+  expect(await connectPeering(caller, undefined)).toMatchObject({ status: 401, challenge: `Bearer realm="${HOST_A}"` })
+  const accepted = await connectPeering(caller, await peerToken(site, 'b'))
+  expect(accepted.outcome).toBe('accepted')
+  accepted.socket?.terminate()
+})
+
+test('a flag beats a variable, a variable beats the file', async () => {
+  const good = await goodConfiguration()
+  const env = { ORCHESTRATOR_CLOCK_SKEW_SECONDS: '7', ORCHESTRATOR_VALIDATION_MODE: 'jwks' }
+  const args = ['--print-config', '--clock-skew-seconds', '9']
+  const { exited, stdout } = spawnOrchestrator(site.folder, good, { args, env })
+  expect(await exited).toBe(0)
+  expect(JSON.parse(stdout())).toMatchObject({ clockSkewSeconds: 9, validation: { mode: 'jwks' } })
+})
+
+test('an auth server that is down: it starts, is not ready, admits nobody, and recovers by itself', async () => {
+  await site.authA.down()
+  await using node = await startOrchestrator(site.folder, await goodConfiguration())
+  const operator = { identity: site.operatorA, ca: site.caA.pem, host: HOST_A, port: node.local }
+  const peer = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
+  expect(await callLocal(operator, 'GET', '/healthz')).toMatchObject({ status: 200 })
+  expect(await callLocal(operator, 'GET', '/readyz')).toMatchObject({
+    status: 503,
+    json: { reason: 'auth_unavailable' },
+  })
+  expect(await connectPeering(peer, await peerToken(site, 'b'))).toMatchObject({ status: 503 })
+  expect(node.decisions().at(-1)).toMatchObject({ guard: 'token.signature', reason: 'jwks_unavailable' })
+  await site.authA.up()
+  await expect.poll(async () => (await callLocal(operator, 'GET', '/readyz')).status, { timeout: 5_000 }).toBe(200)
+  const accepted = await connectPeering(peer, await peerToken(site, 'b'))
+  expect(accepted.outcome).toBe('accepted')
+  accepted.socket?.terminate()
+})
+
+test('SIGHUP: an anchor that is gone ends its sessions within a second, and new ones at TLS', async () => {
+  const good = await goodConfiguration()
+  const anchor = join(site.folder, 'changing-anchor.pem')
+  writeFileSync(anchor, site.caB.pem)
+  await using node = await startOrchestrator(
+    site.folder,
+    changed(good, 'trustDomains.org-b.ca', anchor) as Configuration,
+  )
+  const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
+  const { socket } = await connectPeering(caller, await peerToken(site, 'b'))
+  const closed = new Promise((resolve) => socket?.once('close', resolve))
+  writeFileSync(anchor, site.caA.pem)
+  const startedAt = performance.now()
+  node.process.kill('SIGHUP')
+  expect(await closed).toBe(4412)
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
+  expect((await connectPeering(caller, await peerToken(site, 'b'))).outcome).toBe('tls')
+  expect(node.decisions().at(-1)).toMatchObject({ guard: 'peer.tls', reason: 'cert_untrusted' })
+})
+
+test('peers and routes of the API are there after kill -9', async () => {
+  const good = await goodConfiguration()
+  const operatorAt = (port: number) => ({ identity: site.operatorA, ca: site.caA.pem, host: HOST_A, port })
+  {
+    await using node = await startOrchestrator(site.folder, good)
+    const operator = operatorAt(node.local)
+    const peerInfo = {
+      name: 'node-d',
+      endpoint: 'wss://node-d.somebiz.local.io:9443',
+      domains: [],
+      peerToken: await peerToken(site, 'a', { aud: 'https://node-d.somebiz.local.io' }),
+    }
+    expect((await callLocal(operator, 'POST', '/v1/peers', { json: peerInfo })).status).toBe(201)
+    const json = { protocol: 'http', endpoint: 'https://a.test/' }
+    expect((await callLocal(operator, 'PUT', '/v1/routes/a.test/kept', { json })).status).toBe(201)
+    node.process.kill('SIGKILL')
+    await node.exited
+  }
+  await using again = await startOrchestrator(site.folder, good)
+  expect((await callLocal(operatorAt(again.local), 'GET', '/v1/peers/node-d')).status).toBe(200)
+  const { json } = await callLocal(operatorAt(again.local), 'GET', '/v1/routes')
+  expect(json?.routes).toMatchObject([{ domain: 'a.test', name: 'kept', state: 'local' }])
+})
