@@ -26,7 +26,7 @@ export async function probeUntilReady(probe: Probe, context: ProbeContext, signa
 }
 
 /** Why the unit is not ready, or undefined when it is. */
-export async function probeOnce(probe: Probe, context: ProbeContext): Promise<string | undefined> {
+async function probeOnce(probe: Probe, context: ProbeContext): Promise<string | undefined> {
   try {
     if ('http' in probe) return await probeHttp(probe.http, context)
     return await probeTcp(context.address, probe.tcp.port)

@@ -418,6 +418,7 @@ function ending(launch: Launch, ground: Ground): void {
 
     expect(swept).toContain(held.run)
     expect(alive).toContain(bystander.run)
+    expect(await readFile(join(held.evidence, 'history.jsonl'), 'utf8')).toContain('unit-ready')
     expect(await ground.leftovers(held.run)).toEqual([])
     expect(await opens(bystander.node('one').address, 8080)).toBe(true)
   })
@@ -469,13 +470,17 @@ function refusing(backend: Backend, launch: Launch): void {
 }
 
 /** A coordinator of its own, to be killed. Resolves when its site is ready. */
-async function holdSite(backend: string, ...args: string[]): Promise<{ run: string; kill: () => void }> {
+async function holdSite(
+  backend: string,
+  ...args: string[]
+): Promise<{ run: string; evidence: string; kill: () => void }> {
   const evidence = await mkdtemp(join(tmpdir(), 'holdfast-conformance-held-'))
   onTestFinished(() => rm(evidence, { recursive: true, force: true }))
   const child = spawn(process.execPath, [holder, backend, evidence, 'small', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  for await (const line of createInterface(child.stdout)) return { run: line, kill: () => void child.kill('SIGKILL') }
+  for await (const line of createInterface(child.stdout))
+    return { run: line, evidence, kill: () => void child.kill('SIGKILL') }
   throw new Error('the coordinator ended before its site was ready')
 }
 

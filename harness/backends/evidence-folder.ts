@@ -62,7 +62,7 @@ function append(path: string): WriteStream {
 }
 
 /** Where the decision logs of a plan lie, for nodes whose folders are in `nodesDir`. */
-export function decisionLogs(plan: Plan, nodesDir: string): { node: string; unit: string; path: string }[] {
+function decisionLogs(plan: Plan, nodesDir: string): { node: string; unit: string; path: string }[] {
   return Object.values(plan.nodes).flatMap((node) =>
     node.units.flatMap((unit) => {
       if (unit.service?.decisionLog === undefined) return []

@@ -169,13 +169,17 @@ export class LaunchedSite implements Site {
 
   /** Resolves when every unit is ready; rejects with the first that fails, or with the reason of `signal`. */
   async untilReady(signal?: AbortSignal): Promise<void> {
+    let abort = () => {}
     const aborted = new Promise<never>((_, reject) => {
-      const abort = () => reject(signal?.reason)
+      abort = () => reject(signal?.reason)
       if (signal?.aborted) abort()
-      signal?.addEventListener('abort', abort, { once: true })
+      signal?.addEventListener('abort', abort)
     })
-    aborted.catch(() => {})
-    await Promise.race([this.states.allReady, this.#failed, aborted])
+    try {
+      await Promise.race([this.states.allReady, this.#failed, aborted])
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
   }
 
   #onEvent(event: SiteEvent): void {

@@ -1,0 +1,39 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { createRunFolder } from '../backends/process/run-folder.ts'
+import { settings } from '../settings.ts'
+import { sweep } from './sweep.ts'
+
+const written: string[] = []
+
+beforeEach(() => {
+  process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
+  written.length = 0
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0)
+})
+
+test('says that there is nothing to sweep', async () => {
+  await sweep().parseAsync([], { from: 'user' })
+
+  expect(written.join('')).toBe('nothing to sweep\n')
+})
+
+test('tells as JSON which runs it swept', async () => {
+  const evidence = join(settings().runtimeDir, 'no-evidence')
+  const run = {
+    run: 'lab-00000a',
+    topology: 'lab',
+    backend: 'process',
+    pid: 1,
+    startTime: 'never',
+    subnet: '127.9.9.',
+    evidence,
+  }
+  const folder = await createRunFolder(run)
+
+  await sweep().parseAsync(['--json'], { from: 'user' })
+
+  expect(JSON.parse(written.join(''))).toEqual({ swept: [{ run: run.run, processes: 0, folder, evidence }], alive: [] })
+})
