@@ -14,22 +14,27 @@ export function documents(): string[] {
   return list.split('\n').filter((file) => file !== '' && existsSync(join(root, file)))
 }
 
-/** A fenced block below a comment `<!-- source: FILE#REGION -->` (or `FILE` for all of it). */
+/**
+ * A fenced block below a comment: `<!-- source: FILE#REGION -->` (or `FILE` for all of it) says that the block is that text,
+ * `<!-- excerpt: FILE -->` that the file holds the block as it stands.
+ */
 export interface Example {
   document: string
   line: number
+  kind: 'source' | 'excerpt'
   source: string
   text: string
 }
 
 export function examplesOf(document: string): Example[] {
   const text = readFileSync(join(root, document), 'utf8')
-  const blocks = text.matchAll(/<!-- source: (\S+) -->\n+```\w*\n([\s\S]*?)\n```/g)
+  const blocks = text.matchAll(/<!-- (source|excerpt): (\S+) -->\n+```\w*\n([\s\S]*?)\n```/g)
   return [...blocks].map((block) => ({
     document,
     line: text.slice(0, block.index).split('\n').length,
-    source: block[1]!,
-    text: block[2]!,
+    kind: block[1] as Example['kind'],
+    source: block[2]!,
+    text: block[3]!,
   }))
 }
 

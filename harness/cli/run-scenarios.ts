@@ -60,9 +60,17 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   } finally {
     run.signal.removeEventListener('abort', cancel)
     await vitest.close()
+    // A worker that was ended hard could not release its site.
+    if (run.signal.aborted) await (await import('../backends/process/sweep.ts')).sweepRuns()
   }
   return results.report()
 }
+
+/**
+ * Ctrl-C reaches every process of the terminal. Workers leave it to this one, which cancels the run: they finish the test at
+ * hand and release their sites.
+ */
+const deafToInterrupts = 'data:text/javascript,process.on("SIGINT",()=>{})'
 
 async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
@@ -77,7 +85,11 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
       include: ['**/*.scenario.ts'],
       exclude: ['**/node_modules/**', '**/dist/**', '**/.holdfast/**'],
       pool: 'forks',
-      execArgv: [...condition.map((name) => `--conditions=${name}`), '--disable-warning=ExperimentalWarning'],
+      execArgv: [
+        ...condition.map((name) => `--conditions=${name}`),
+        '--disable-warning=ExperimentalWarning',
+        ...['--import', deafToInterrupts],
+      ],
       // A site per file, files side by side: starting one may build a program first.
       testTimeout: 60_000,
       hookTimeout: 300_000,
