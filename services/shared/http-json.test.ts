@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { BodyRefused, parseStrictJson } from './http-json.ts'
+
+test.each([
+  '{}',
+  '[]',
+  '"text"',
+  '1',
+  'null',
+  ' { "a" : { "a" : [ { "a" : 1 }, { "a" : 2 } ] } , "b" : "\\"a\\":1" } ',
+  '{"a":"}","b":"{\\"c\\":1,\\"c\\":2}"}',
+  '{"a,b":1,"a":2}',
+  `${'['.repeat(32)}${']'.repeat(32)}`,
+])('%s is read as JSON.parse reads it', (text) => {
+  expect(parseStrictJson(text)).toEqual(JSON.parse(text))
+})
+
+test.each([
+  ['a repeated member', '{"a":1,"a":1}'],
+  ['a repeated inner member', '{"a":[{"b":1,"c":2,"b":3}]}'],
+  ['a member repeated by an escape', '{"a":1,"\\u0061":2}'],
+  ['a member repeated behind an inner object', '{"a":{"x":1},"a":2}'],
+  ['nesting of 33', `${'['.repeat(33)}${']'.repeat(33)}`],
+  ['a million brackets', '['.repeat(1_000_000)],
+  ['a trailing comma', '{"a":1,}'],
+  ['two values', '{} {}'],
+  ['a comment', '{} // all'],
+  ['an open text', '{"a'],
+  ['a bad escape as name', '{"\\x":1}'],
+  ['nothing', ''],
+  ['a byte order mark', '\uFEFF{}'],
+])('%s is refused', (_, text) => {
+  expect(() => parseStrictJson(text)).toThrow(BodyRefused)
+})
+
+test('a member called __proto__ is a member', () => {
+  const value = parseStrictJson('{"__proto__":{"a":1}}') as Record<string, unknown>
+
+  expect(Object.keys(value)).toEqual(['__proto__'])
+  expect(value.a).toBeUndefined()
+})

@@ -1,0 +1,107 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, expect, test } from 'vitest'
+import { commit, type DatabaseSchema, openDatabase, StorageUnavailable } from './sqlite.ts'
+import { StartFailure } from './start-failure.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'))
+afterAll(() => rmSync(root, { recursive: true }))
+
+const schema: DatabaseSchema = {
+  version: 2,
+  statements: ['CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL) STRICT'],
+}
+const pathOf = (name: string): string => join(root, name, 'state.db')
+
+test('a new file is made for its owner only, durable, and can be opened again', () => {
+  const path = pathOf('new')
+  const first = openDatabase(path, schema)
+  commit(first, () => first.prepare('INSERT INTO notes (text) VALUES (?)').run('kept'))
+
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  expect(statSync(join(root, 'new')).mode & 0o777).toBe(0o700)
+  expect(first.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
+  expect(first.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 })
+  expect(first.prepare('PRAGMA foreign_keys').get()).toEqual({ foreign_keys: 1 })
+  first.close()
+  const again = openDatabase(path, schema)
+  expect(again.prepare('SELECT text FROM notes').get()).toEqual({ text: 'kept' })
+  again.close()
+})
+
+test.each<[string, (path: string) => void, RegExp]>([
+  [
+    'a newer schema',
+    (path) => openDatabase(path, { ...schema, version: 3 }).close(),
+    /has schema 3, this program knows 2/,
+  ],
+  [
+    'an older schema',
+    (path) => openDatabase(path, { ...schema, version: 1 }).close(),
+    /does not hold the tables of schema 2/,
+  ],
+  ['a lost table', (path) => change(path, 'DROP TABLE notes'), /does not hold the tables/],
+  ['another column', (path) => change(path, 'ALTER TABLE notes ADD COLUMN more TEXT'), /does not hold the tables/],
+  ['a lost version', (path) => change(path, 'DELETE FROM meta'), /does not hold the tables/],
+  ['text', (path) => writeFileSync(path, 'not a database '.repeat(500)), /cannot be used/],
+  ['an open folder', (path) => chmodSync(join(path, '..'), 0o750), /is open to others/],
+])('%s is refused at start', (name, spoil, message) => {
+  const path = pathOf(name.replaceAll(' ', '-'))
+  mkdirSync(join(path, '..'), { mode: 0o700 })
+  spoil(path)
+
+  expect(() => openDatabase(path, schema)).toThrow(StartFailure)
+  expect(() => openDatabase(path, schema)).toThrow(message)
+})
+
+function change(path: string, sql: string): void {
+  openDatabase(path, schema).close()
+  const database = new DatabaseSync(path)
+  database.exec(sql)
+  database.close()
+}
+
+test.each([':memory:', '', 'file:x?mode=memory'])('%s is no place to keep anything', (path) => {
+  expect(() => openDatabase(path, schema)).toThrow(StartFailure)
+})
+
+test('a commit that is blocked says so, and leaves nothing behind', () => {
+  const path = pathOf('blocked')
+  const database = openDatabase(path, schema)
+  const other = new DatabaseSync(path)
+  other.exec('BEGIN IMMEDIATE')
+  const insert = () => commit(database, () => database.prepare('INSERT INTO notes (text) VALUES (?)').run('x'))
+
+  expect(insert).toThrow(StorageUnavailable)
+  other.exec('ROLLBACK')
+  other.close()
+  expect(insert).not.toThrow()
+  expect(database.prepare('SELECT count(*) AS n FROM notes').get()).toEqual({ n: 1 })
+  database.close()
+})
+
+test('work that fails is rolled back, and its failure is passed on', () => {
+  const database = openDatabase(pathOf('failing'), schema)
+  const work = () =>
+    commit(database, () => {
+      database.prepare('INSERT INTO notes (text) VALUES (?)').run('x')
+      throw new RangeError('no')
+    })
+
+  expect(work).toThrow(RangeError)
+  expect(database.prepare('SELECT count(*) AS n FROM notes').get()).toEqual({ n: 0 })
+  database.close()
+})
+
+test('a file that cannot grow is storage that is not available', () => {
+  const database = openDatabase(pathOf('full'), schema)
+  database.exec('PRAGMA max_page_count = 6')
+  const fill = () =>
+    commit(database, () => database.prepare('INSERT INTO notes (text) VALUES (?)').run('x'.repeat(50_000)))
+
+  expect(fill).toThrow(StorageUnavailable)
+  expect(database.prepare('SELECT count(*) AS n FROM notes').get()).toEqual({ n: 0 })
+  database.close()
+})
