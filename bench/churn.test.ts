@@ -1,4 +1,5 @@
 import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -13,6 +14,8 @@ test.runIf(process.platform === 'linux')(
     console.error(`seed ${seed}`)
 
     const hits = await churn({ cycles: 20, seed })
+
+    await rm(process.env.HOLDFAST_RUNTIME_DIR, { recursive: true, force: true })
 
     expect(Object.values(hits).reduce((sum, count) => sum + count)).toBe(20)
   },

@@ -1,8 +1,8 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { certifiedPlan, hostOf, oneshot } from '../backends/fixtures/plans.ts'
 import { serveHandOver } from './hand-over.ts'
 import type { NodeContext } from './node-context.ts'
@@ -13,6 +13,7 @@ plan.nodes.server!.units.push(oneshot('lanes', [], [{ parallel: [[], [{ receive:
 
 let context: NodeContext
 
+afterAll(() => rm(context.dir, { recursive: true, force: true }))
 beforeAll(async () => {
   const dir = await mkdtemp(join(tmpdir(), 'holdfast-hand-over-'))
   await writeFile(join(dir, 'public.txt'), 'for all\n')

@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const run = promisify(execFile)
 const preload = new URL('./hosts-preload.mjs', import.meta.url).href
 let hostsFile: string
 
+afterAll(() => rm(dirname(hostsFile), { recursive: true, force: true }))
 beforeAll(async () => {
   hostsFile = join(await mkdtemp(join(tmpdir(), 'holdfast-hosts-')), 'hosts.json')
   await writeFile(hostsFile, JSON.stringify({ hosts: { 'a.lab.test': '127.9.9.1' }, suffixes: ['lab.test'] }))

@@ -1,13 +1,15 @@
 import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createRunFolder } from '../backends/process/run-folder.ts'
 import { settings } from '../settings.ts'
 import { sweep } from './sweep.ts'
 
 const written: string[] = []
 
+afterEach(() => rm(settings().runtimeDir, { recursive: true, force: true }))
 beforeEach(() => {
   process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
   written.length = 0

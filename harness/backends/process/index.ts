@@ -150,7 +150,7 @@ async function runSettings({ run, folder, plan, addresses, tools, extra }: RunIn
 }
 
 function environment(run: string): Record<string, string> {
-  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: join(settings().cacheDir, 'compiled') })
+  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') })
 }
 
 /** Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind. */

@@ -1,8 +1,8 @@
 import { mkdtempSync } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { settings } from '../../settings.ts'
 import { conformance } from '../conformance.ts'
 import { backend, UnknownBackend } from '../index.ts'
@@ -13,6 +13,8 @@ import { sweepRuns } from './sweep.ts'
 
 // A folder of runs of its own: sweeping here must not see the sites of other test files.
 process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
+
+afterAll(() => rm(settings().runtimeDir, { recursive: true, force: true }))
 
 conformance({
   backend: processBackend,

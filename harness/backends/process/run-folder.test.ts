@@ -1,13 +1,14 @@
 import { mkdirSync, mkdtempSync, utimesSync } from 'node:fs'
-import { access, stat, writeFile } from 'node:fs/promises'
+import { access, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { settings } from '../../settings.ts'
 import { startTime } from './processes.ts'
 import { createRunFolder, findRuns, newLabel, type RunRecord } from './run-folder.ts'
 import { sweepRuns } from './sweep.ts'
 
+afterEach(() => rm(settings().runtimeDir, { recursive: true, force: true }))
 beforeEach(() => {
   process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
 })
