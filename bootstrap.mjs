@@ -7,8 +7,9 @@ import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 
-const root = import.meta.dirname
+const root = fileURLToPath(new URL('.', import.meta.url))
 const modules = join(root, 'node_modules')
 const stampFile = join(modules, '.holdfast-installed')
 const wantedMajor = 24
