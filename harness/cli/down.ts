@@ -3,7 +3,7 @@ import { HoldfastError } from '../errors.ts'
 import { exitCode } from './exit-code.ts'
 import { jsonOption } from './options.ts'
 import { printJson, printNote, printPhase, printResult, table } from './output.ts'
-import { type RunningSite, runningSites } from './runs.ts'
+import { ownerLives, type RunningSite, runningSites } from './runs.ts'
 
 export function down(): Command {
   return new Command('down')
@@ -73,13 +73,9 @@ const limitMs = 30_000
 async function end(run: RunningSite): Promise<void> {
   process.kill(run.pid, 'SIGTERM')
   const patience = AbortSignal.timeout(limitMs)
-  while (await isRunning(run)) {
+  while (await ownerLives(run)) {
     if (patience.aborted) throw new WillNotEnd(run)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   printPhase('done', 'released', `${run.run}  ${run.topology}`)
-}
-
-async function isRunning({ run }: RunningSite): Promise<boolean> {
-  return (await runningSites()).some((other) => other.run === run)
 }

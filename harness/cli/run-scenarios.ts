@@ -49,7 +49,7 @@ class NoScenario extends HoldfastError {
 export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   const root = process.cwd()
   const results = new ResultCollector(root)
-  const vitest = await startedVitest(root, run, results)
+  const vitest = await withoutItsSignals(() => startedVitest(root, run, results))
   const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input')
   run.signal.addEventListener('abort', cancel)
   try {
@@ -102,6 +102,19 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
       ssr: { resolve: { conditions: [...condition, 'module', 'node'], externalConditions: [...condition, 'node'] } },
     },
   )
+}
+
+/** vitest would exit on Ctrl-C within a millisecond, before anything is released. Signals are for our own owner to handle. */
+async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]))
+  const created = await create()
+  for (const signal of signals) {
+    for (const listener of process.listeners(signal)) {
+      if (!before.get(signal)?.includes(listener)) process.off(signal, listener)
+    }
+  }
+  return created
 }
 
 /** How a scenario's worker learns what the command line asked for: through the settings. */

@@ -52,6 +52,7 @@ async function runInForeground(topology: string, options: UpOptions): Promise<vo
     else print(description, options)
     tell = tellUnexpected
     await aborted(signal)
+    tell = () => {}
     if (!options.background) printNote('releasing …')
   })
 }
