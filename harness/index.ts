@@ -28,14 +28,23 @@ export type {
   PlanUnit,
 } from './topology/plan.ts'
 export type {
+  AcceptDeclaration,
   BoundTokenDeclaration,
   CertificateDeclaration,
   CredentialDeclaration,
   NodeDeclaration,
   Topology,
   TopologyInput,
+  TrustDomainDeclaration,
   UnitDeclaration,
 } from './topology/schema.ts'
-export { type TrustGraph, trustGraph } from './trust/graph.ts'
+export {
+  type GraphCredential,
+  type GraphEdge,
+  type GraphIssuer,
+  type GraphTarget,
+  type TrustGraph,
+  trustGraph,
+} from './trust/graph.ts'
 export { mermaidPicture } from './trust/mermaid.ts'
 export { svgPicture } from './trust/svg.ts'

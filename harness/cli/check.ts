@@ -122,7 +122,6 @@ export function startSteps(plan: Plan): UnitRef[][] {
     steps.set(ref, step)
     return step
   }
-  const result: UnitRef[][] = []
-  for (const ref of after.keys()) (result[stepOf(ref)] ??= []).push(ref)
-  return result
+  const byStep = Map.groupBy(after.keys(), stepOf)
+  return Array.from({ length: byStep.size }, (_, step) => byStep.get(step) ?? [])
 }

@@ -5,11 +5,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile } from './compile.ts'
 import { fakeKinds } from './fake-kinds.ts'
 import { loadTopology, shippedTopologies } from './load.ts'
-import { nixVersion } from './nix.ts'
+import { evaluateNix, nixVersion } from './nix.ts'
 
 const nix = await nixVersion()
 const withoutNix = nix === undefined
 const reason = withoutNix ? ' [did not run: no nix-instantiate on PATH]' : ''
+
+const library = new URL('../../nix/lib/topology.nix', import.meta.url).pathname
 
 let folder: string
 beforeAll(async () => {
@@ -141,20 +143,46 @@ test.skipIf(withoutNix)(`a .nix file is evaluated with its parameters${reason}`,
   })
 })
 
-test.skipIf(withoutNix)(`what Nix finds wrong is told without its trace${reason}`, async () => {
-  const undeclared = await file(
+test.skipIf(withoutNix)(`mistakes of a .nix file are told like those of any other${reason}`, async () => {
+  const wrong = await file(
     'wrong.nix',
     `{ topology, kinds, ... }: topology { name = "wrong"; summary = "x"; value = _: {
       trustDomains.lab = { ca = "cb"; };
-      nodes.ca = { host = "ca.test.lan"; domain = "lap"; units.ca = kinds.step-ca { }; };
+      nodes.ca = { host = "ca.test.lan"; units.ca = kinds.step-ca { }; };
       credentials = { }; accepts = [ ]; }; }`,
   )
-  const broken = await file('broken.nix', '{ topology, ... }: topology {')
+  const loaded = await loadTopology(wrong)
 
-  await expect(loadTopology(undeclared)).rejects.toThrow(
-    /topology wrong: trustDomains\.lab: node "cb" is not declared; nodes\.ca\.domain: trust domain "lap" is not declared$/,
+  expect(() => compile(loaded, { kinds: fakeKinds })).toThrow(
+    /trustDomains\.lab\.ca: node "cb" is not declared|nodes\.ca\.domain: is missing/,
   )
-  await expect(loadTopology(broken)).rejects.toMatchObject({ code: 'HOLDFAST_NIX_FAILED' })
+})
+
+test.skipIf(withoutNix)(
+  `a .nix file that cannot be evaluated is one clear error, without a trace${reason}`,
+  async () => {
+    const broken = await file('broken.nix', '{ topology, ... }: topology {')
+    const missing = await file('missing.nix', '{ kinds, ... }: { name = "x"; units = kinds.no-such { }; }')
+
+    await expect(loadTopology(broken)).rejects.toMatchObject({
+      code: 'HOLDFAST_NIX_FAILED',
+      message: expect.stringMatching(/broken\.nix: syntax error/),
+    })
+    await expect(loadTopology(missing)).rejects.toThrow(/missing\.nix: attribute 'no-such' missing$/)
+  },
+)
+
+test.skipIf(withoutNix)(`Nix by itself finds what is undeclared${reason}`, async () => {
+  const expression = await file(
+    'check.nix',
+    `(import ${library}).check {
+      name = "lab"; summary = "x"; trustDomains.lab.ca = "cb"; credentials = { }; accepts = [ ];
+      nodes.ca = { host = "ca.test.lan"; domain = "lap"; units = { }; }; }`,
+  )
+
+  await expect(evaluateNix('lab', expression)).rejects.toThrow(
+    /topology lab: trustDomains\.lab: node "cb" is not declared; nodes\.ca\.domain: trust domain "lap" is not declared$/,
+  )
 })
 
 test('a count beyond the smallest adds to a topology and changes nothing in it', async () => {

@@ -25,7 +25,7 @@ interface DurationText {
 }
 
 export type ParameterDeclarations = Readonly<Record<string, ParameterDeclaration>>
-export type ParameterValue = string | number | null
+type ParameterValue = string | number | null
 export type ParameterValues = Record<string, ParameterValue>
 
 /** Some `--set` names no parameter of the topology, or a value that it cannot take. */
@@ -61,7 +61,7 @@ export function readParameters(
 }
 
 /** What a parameter can be, in words: `a whole number from 2 to 50`. */
-export function expectation(declaration: ParameterDeclaration): string {
+function expectation(declaration: ParameterDeclaration): string {
   if ('min' in declaration) return `a whole number from ${declaration.min} to ${declaration.max}`
   if ('oneOf' in declaration) return `one of ${declaration.oneOf.join(', ')}`
   return 'a duration such as 10m'

@@ -28,9 +28,10 @@ let
     if mistakes == [ ] then value
     else throw "topology ${name}: ${concatStringsSep "; " mistakes}";
 
-  # ---- services
+  # ---- kinds
 
-  # What a unit may be. The harness has the schema of each one's settings.
+  # What a unit may be: `kinds.step-ca { }` is `{ kind = "step-ca"; settings = { }; }`, and a kind of your own is written in
+  # that long form. The harness has the schema of each one's settings.
   kindNames = [ "auth-server" "orchestrator" "step-ca" ];
   kinds = listToAttrs (map (kind: { name = kind; value = settings: { inherit kind settings; }; }) kindNames);
 
@@ -50,18 +51,12 @@ let
   undeclared = path: what: declared: names:
     map (n: "${path}: ${what} ${toJSON n} is not declared") (filter (n: isString n && !(hasAttr n declared)) names);
 
-  hasUnit = t: reference:
-    let m = match "([^/]+)/([^/]+)" reference;
-    in m != null && hasAttr (head m) t.nodes && hasAttr (elemAt m 1) t.nodes.${head m}.units;
-
   unitMistakes = t: node: name: unit:
-    let
-      path = "nodes.${node}.units.${name}";
-      full = reference: if match ".*/.*" reference == null then "${node}/${reference}" else reference;
-    in
+    let path = "nodes.${node}.units.${name}"; in
     unknownMembers path [ "kind" "after" "settings" ] unit
-    ++ optional (!(elem unit.kind kindNames)) "${path}.kind: ${toJSON unit.kind} is no service kind"
-    ++ map (r: "${path}.after: unit ${toJSON r} is not declared") (filter (r: !(hasUnit t (full r))) (unit.after or [ ]));
+    # Of another node, any unit may be meant: kinds and credentials bring along units of their own.
+    ++ undeclared "${path}.after" "node" t.nodes
+      (map (reference: head (match "([^/]*)/.*" reference)) (filter (r: match "[^/]*/.*" r != null) (unit.after or [ ])));
 
   nodeMistakes = t: name: node:
     unknownMembers "nodes.${name}" [ "host" "domain" "units" ] node
@@ -89,9 +84,7 @@ let
     ++ concatAttrs (credentialMistakes t) t.credentials
     ++ concatMap (acceptMistakes t) t.accepts;
 
-  check = value:
-    let t = withoutNulls value; in
-    failAll t.name (mistakesOf t) (builtins.deepSeq t t);
+  check = t: failAll t.name (mistakesOf t) (builtins.deepSeq t t);
 
   # ---- parameters
 
@@ -125,9 +118,10 @@ let
 
   topology = { name, summary, parameters ? { }, value }: rec {
     inherit name summary parameters;
-    /* Checked value for some parameters; the others have their defaults. */
-    instance = given: failAll name (parameterMistakes parameters given) (unchecked given);
-    unchecked = given: check ({ inherit name summary; } // value (mapAttrs (_: p: p.default) parameters // given));
+    # Parameters that are not given have their defaults.
+    build = given: withoutNulls ({ inherit name summary; } // value (mapAttrs (_: p: p.default) parameters // given));
+    unchecked = given: failAll name (parameterMistakes parameters given) (build given);
+    instance = given: check (unchecked given);
   };
 
   # ---- the checked-in form
@@ -157,11 +151,11 @@ let
       counts = filter (n: parameters.${n} ? min) (attrNames parameters);
       count = head counts;
       open = mapAttrs (name: _: { "$parameter" = name; }) (removeAttrs parameters counts);
-      at = n: declared.unchecked (open // { ${count} = n; });
+      at = n: check (declared.build (open // { ${count} = n; }));
       values = map at (range parameters.${count}.min parameters.${count}.max);
     in
     { inherit (declared) summary parameters; }
-    // (if counts == [ ] then { base = declared.unchecked open; }
+    // (if counts == [ ] then { base = check (declared.build open); }
     else if length counts > 1 then throw "topology ${declared.name}: only one parameter may be a whole number"
     else {
       base = head values;
@@ -174,18 +168,19 @@ let
   load = file: let f = import file; in
     if builtins.isFunction f then f { inherit topology kinds each; } else f;
 
-  # What the harness asks for: the value of a user's file, with parameters as JSON of texts.
+  # What the harness asks for: the value of a user's file, with parameters as JSON of texts. It is not checked here, since the
+  # harness tells more about each mistake.
   evaluate = { file, parameters ? "{}" }:
     let
       declared = load (/. + file);
       texts = builtins.fromJSON parameters;
     in
-    if declared ? instance then {
+    if declared ? build then {
       inherit (declared) parameters;
-      value = declared.instance (readTexts declared.parameters texts);
+      value = declared.unchecked (readTexts declared.parameters texts);
     } else {
       parameters = { };
-      value = failAll (declared.name or file) (parameterMistakes { } texts) (check declared);
+      value = failAll (declared.name or file) (parameterMistakes { } texts) (withoutNulls declared);
     };
 in
 { inherit topology kinds kindNames each check pack load evaluate; }
