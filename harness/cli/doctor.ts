@@ -62,10 +62,7 @@ function render(
   backends: readonly BackendFinding[],
   lacking: readonly Finding[],
 ): string {
-  const advice = programs.flatMap(({ program, problem, advice }) => {
-    const text = [problem, advice].filter(Boolean).join('; ')
-    return text === '' ? [] : [`  ${program.padEnd(12)} ${text}`]
-  })
+  const advice = advices(programs)
   const parts = [table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row))]
   if (advice.length > 0) parts.push(`What to type:\n${advice.join('\n')}`)
   parts.push(
@@ -84,6 +81,16 @@ function render(
       : `Missing and needed: ${lacking.map(({ program }) => program).join(', ')}.`,
   )
   return parts.join('\n\n')
+}
+
+/** Programs that need the same thing share a line. */
+function advices(programs: readonly Finding[]): string[] {
+  const sharing = new Map<string, string[]>()
+  for (const { program, problem, advice } of programs) {
+    const text = [problem, advice].filter(Boolean).join('; ')
+    if (text !== '') sharing.set(text, [...(sharing.get(text) ?? []), program])
+  }
+  return [...sharing].map(([text, names]) => `  ${names.join(', ')}: ${text}`)
 }
 
 function row({ program, purpose, needed, state, wanted, path, version, source }: Finding): string[] {

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTime } from '../backends/process/processes.ts'
+import { userEnvironment } from '../settings.ts'
 import type { SiteDescription } from './describe-site.ts'
 
 const run = promisify(execFile)
@@ -16,7 +17,7 @@ let site: SiteDescription
 function holdfast(...argv: string[]): Promise<{ stdout: string; stderr: string }> {
   return run(process.execPath, [main, ...argv], {
     cwd,
-    env: { ...process.env, HOLDFAST_RUNTIME_DIR: join(cwd, 'runtime') },
+    env: userEnvironment({ HOLDFAST_RUNTIME_DIR: join(cwd, 'runtime') }),
   })
 }
 

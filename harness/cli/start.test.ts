@@ -1,0 +1,22 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import type { DemonstratedRow } from './demonstration.ts'
+
+test('what npm start runs proves every row by the record of the called node', async () => {
+  const cwd = await mkdtemp(join(tmpdir(), 'holdfast-start-'))
+  try {
+    const main = join(import.meta.dirname, 'main.ts')
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [main, 'start', '--json'], { cwd })
+    const { calls, ...verdict } = JSON.parse(stdout) as { calls: DemonstratedRow[]; evidence: string }
+
+    expect(verdict).toMatchObject({ passed: 6, failed: 0, didNotRun: [] })
+    expect(calls.map(({ saidBy, to }) => saidBy?.node === to)).toEqual(calls.map(() => true))
+    expect(stderr).toMatch(/✓ plan .*\n[\s\S]*✓ ready .*\n✓ calls .*\n✓ released /)
+  } finally {
+    await rm(cwd, { recursive: true, force: true })
+  }
+}, 300_000)
