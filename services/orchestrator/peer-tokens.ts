@@ -24,6 +24,8 @@ const REFRESH_AT = 0.8
 export class PeerTokens {
   readonly #options: PeerTokensOptions
   readonly #texts = new Map<string, string>()
+  /** Asked for with every read of the state, so the token is decoded once. */
+  readonly #expiries = new WeakMap<Peer, { text: string; exp: number | undefined }>()
   readonly #watches = new Map<string, { close(): void }>()
   readonly #refreshes = new Map<string, NodeJS.Timeout>()
   readonly #listeners = new Set<(peer: string) => void>()
@@ -52,7 +54,12 @@ export class PeerTokens {
   /** `exp` of the token at hand, in seconds since 1970, without asking anybody for one. */
   expiresAt(peer: Peer): number | undefined {
     const text = peer.token.kind === 'text' ? peer.token.token : this.#texts.get(this.#placeOf(peer))
-    return text === undefined ? undefined : expiryOf(text)
+    if (text === undefined) return undefined
+    const known = this.#expiries.get(peer)
+    if (known?.text === text) return known.exp
+    const exp = expiryOf(text)
+    this.#expiries.set(peer, { text, exp })
+    return exp
   }
 
   close(): void {

@@ -226,9 +226,12 @@ test('SIGHUP: an anchor that is gone ends its sessions within a second, and new 
   expect(node.decisions().at(-1)).toMatchObject({ guard: 'peer.tls', reason: 'cert_untrusted' })
 })
 
+function operatorAt(port: number) {
+  return { identity: site.operatorA, ca: site.caA.pem, host: HOST_A, port }
+}
+
 test('peers and routes of the API are there after kill -9', async () => {
   const good = await goodConfiguration()
-  const operatorAt = (port: number) => ({ identity: site.operatorA, ca: site.caA.pem, host: HOST_A, port })
   {
     await using node = await startOrchestrator(site.folder, good)
     const operator = operatorAt(node.local)
