@@ -151,7 +151,7 @@ async function surveyTool(name: ToolName, settings: Settings, source: Source, ca
       ...rejected,
       state: canBuild ? 'to-build' : rejected === undefined ? 'missing' : 'unacceptable',
       advice: canBuild
-        ? `nothing: it is built when first needed. Now: ${build}`
+        ? `built when first needed. To do it now: ${build}`
         : `install Go, then ${build}; or ${bring}`,
     }
   }
