@@ -13,7 +13,7 @@ interface Claim {
 export function resolveAccepts(compilation: Compilation, credentials: Credentials): PlanAccept[] {
   const resolved = new Map<string, PlanAccept>()
   for (const [index, { target, action, credential }] of compilation.topology.accepts.entries()) {
-    const path = ['accepts', index]
+    const path = ['accepts', compilation.acceptPlaces[index] ?? index]
     for (const node of declaredNames(compilation, 'nodes', target, [...path, 'target'])) {
       const found = actionAt(compilation, node, action, path)
       for (const name of declaredNames(compilation, 'credentials', credential, [...path, 'credential'])) {

@@ -1,5 +1,5 @@
 import { addIssues } from './check-shape.ts'
-import { type Compilation, isDeclared, own } from './compilation.ts'
+import { type Compilation, type DeclaredUnit, isDeclared, own } from './compilation.ts'
 import { nearest } from './mistakes.ts'
 import type { UnitDeclaration } from './schema.ts'
 
@@ -49,21 +49,30 @@ function checkHosts({ topology, mistakes }: Compilation): void {
 }
 
 function enterUnit(compilation: Compilation, node: string, name: string, unit: UnitDeclaration): void {
-  const { kinds, mistakes, units, unknownNodes } = compilation
+  const entered = checkUnit(compilation, node, name, unit)
+  if (entered === undefined) compilation.unknownNodes.add(node)
+  else compilation.units.set(entered.ref, entered)
+}
+
+/** A unit of a known kind with good settings; otherwise reports what is wrong with it. */
+export function checkUnit(
+  { kinds, mistakes }: Pick<Compilation, 'kinds' | 'mistakes'>,
+  node: string,
+  name: string,
+  unit: UnitDeclaration,
+): DeclaredUnit | undefined {
   const path = ['nodes', node, 'units', name]
   const kind = kinds.get(unit.kind)
   if (kind === undefined) {
     const meant = nearest(unit.kind, kinds.keys())
     const wayOut = meant === undefined ? `kinds are ${[...kinds.keys()].join(', ')}` : `did you mean "${meant}"?`
     mistakes.add([...path, 'kind'], `"${unit.kind}" is no service kind`, wayOut)
-    unknownNodes.add(node)
-    return
+    return undefined
   }
   const settings = kind.settings.safeParse(unit.settings)
   if (!settings.success) {
     addIssues(mistakes, [...path, 'settings'], settings.error.issues, unit.settings)
-    unknownNodes.add(node)
-    return
+    return undefined
   }
-  units.set(`${node}/${name}`, { ref: `${node}/${name}`, node, name, kind, settings: settings.data })
+  return { ref: `${node}/${name}`, node, name, kind, settings: settings.data }
 }

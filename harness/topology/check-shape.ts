@@ -13,6 +13,8 @@ export interface DeclaredNames {
 export interface ShapedTopology {
   topology: Topology
   names: DeclaredNames
+  /** Where each of the remaining entries of `accepts` stood. */
+  acceptPlaces: readonly number[]
   /** Nothing was taken out: what is not used here is used nowhere. */
   complete: boolean
 }
@@ -25,11 +27,17 @@ const registers = ['trustDomains', 'nodes', 'credentials'] as const
  */
 export function checkShape(value: unknown, mistakes: Mistakes): ShapedTopology | undefined {
   const parsed = topologySchema.safeParse(value)
-  if (parsed.success) return { topology: parsed.data, names: namesOf(value), complete: true }
+  if (parsed.success) {
+    const acceptPlaces = [...parsed.data.accepts.keys()]
+    return { topology: parsed.data, names: namesOf(value), acceptPlaces, complete: true }
+  }
   addIssues(mistakes, [], parsed.error.issues, value)
   if (parsed.error.issues.some(isOutline)) return undefined
   const rest = topologySchema.safeParse(withoutMalformed(value, parsed.error.issues))
-  return rest.success ? { topology: rest.data, names: namesOf(value), complete: false } : undefined
+  if (!rest.success) return undefined
+  const malformed = new Set(parsed.error.issues.filter(({ path }) => path[0] === 'accepts').map(({ path }) => path[1]))
+  const acceptPlaces = [...(value as Topology).accepts.keys()].filter((index) => !malformed.has(index))
+  return { topology: rest.data, names: namesOf(value), acceptPlaces, complete: false }
 }
 
 /** Adds what a schema found wrong in `value`, which stands at `base` in the topology. */

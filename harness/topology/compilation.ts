@@ -10,6 +10,7 @@ export type Kinds = ReadonlyMap<string, ServiceKind>
 export interface Compilation {
   readonly topology: Topology
   readonly names: DeclaredNames
+  readonly acceptPlaces: readonly number[]
   readonly kinds: Kinds
   readonly mistakes: Mistakes
   /** Every declared unit of a known kind with good settings, by `node/unit`. */

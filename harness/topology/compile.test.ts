@@ -471,13 +471,35 @@ test('a malformed declaration does not hide the mistakes of the others, and caus
   const mistakes = await mistakesOf((t) => {
     certificate(t, 'cert-node-a').lifetime = 'soon'
     t.nodes['node-b']!.host = 'NODE B'
-    t.accepts[0]!.target = 'node-x'
+    t.accepts[0]!.target = 'NODE X'
+    t.accepts[1]!.action = 'node:x'
   })
 
   expect(mistakes.map(({ path }) => path).sort()).toEqual([
     'accepts[0].target',
+    'accepts[1].action',
     'credentials.cert-node-a.lifetime',
     'nodes.node-b.host',
+  ])
+})
+
+test('mending one mistake of a declaration does not bring up the next', async () => {
+  const mistakes = await mistakesOf((t) => {
+    t.nodes['node-a']!.host = 'NODE A'
+    t.nodes['node-a']!.domain = 'org-x'
+    t.nodes['node-a']!.units.orchestrator!.settings.validation = 'none'
+    Object.assign(t.credentials['cert-node-a']!, { lifetime: 'soon', issuer: 'ca-x' })
+    Object.assign(t.accepts[0]!, { action: 'NODE', credential: 'node-x' })
+  })
+
+  expect(mistakes.map(({ path }) => path).sort()).toEqual([
+    'accepts[0].action',
+    'accepts[0].credential',
+    'credentials.cert-node-a.issuer',
+    'credentials.cert-node-a.lifetime',
+    'nodes.node-a.domain',
+    'nodes.node-a.host',
+    'nodes.node-a.units.orchestrator.settings.validation',
   ])
 })
 

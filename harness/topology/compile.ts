@@ -1,5 +1,6 @@
 import { kinds as shippedKinds } from '../kinds/index.ts'
 import { checkUse, resolveAccepts } from './check-accepts.ts'
+import { checkMalformed } from './check-malformed.ts'
 import { checkNames } from './check-names.ts'
 import { checkOrder, unitReference } from './check-order.ts'
 import { checkShape } from './check-shape.ts'
@@ -38,13 +39,14 @@ export function compile(declared: LoadedTopology | TopologyInput, options: Compi
   const mistakes = new Mistakes()
   const shaped = checkShape(loaded.value, mistakes)
   if (shaped === undefined) mistakes.throwIfAny(loaded.source)
-  const { topology, names, complete } = shaped!
+  const { topology, names, acceptPlaces, complete } = shaped!
   const compilation: Compilation = {
-    ...{ topology, names, mistakes, kinds: options.kinds ?? shippedKinds },
+    ...{ topology, names, acceptPlaces, mistakes, kinds: options.kinds ?? shippedKinds },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
     ...{ authorities: new Map(), issuers: new Map() },
   }
   checkNames(compilation)
+  if (!complete) checkMalformed(compilation, loaded.value)
   enterListeners(compilation)
   enterIssuers(compilation)
   const credentials = fillIn(compilation, resolveCredentials(compilation))

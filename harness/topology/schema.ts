@@ -89,7 +89,8 @@ const boundToken = z
 
 const credential = z.discriminatedUnion('kind', [certificate, boundToken])
 
-const unit = z.strictObject({
+/** One unit by itself. */
+export const unitSchema = z.strictObject({
   kind: name.meta({ description: 'A service kind.' }),
   after: z
     .array(unitReference)
@@ -104,7 +105,7 @@ const unit = z.strictObject({
 const node = z.strictObject({
   host: hostText.meta({ description: 'Its DNS name, unique in the topology.' }),
   domain: name.meta({ description: 'The trust domain that it belongs to.' }),
-  units: z.record(name, unit).meta({ description: 'The programs on the node.' }),
+  units: z.record(name, unitSchema).meta({ description: 'The programs on the node.' }),
 })
 
 const trustDomain = z.strictObject({
@@ -143,7 +144,7 @@ export type Topology = z.output<typeof topologySchema>
 export type TopologyInput = z.input<typeof topologySchema>
 export type TrustDomainDeclaration = z.output<typeof trustDomain>
 export type NodeDeclaration = z.output<typeof node>
-export type UnitDeclaration = z.output<typeof unit>
+export type UnitDeclaration = z.output<typeof unitSchema>
 export type CertificateDeclaration = z.output<typeof certificate>
 export type BoundTokenDeclaration = z.output<typeof boundToken>
 export type CredentialDeclaration = z.output<typeof credential>

@@ -1,0 +1,48 @@
+import { checkUnit } from './check-names.ts'
+import { type Compilation, isDeclared, own } from './compilation.ts'
+import { unitSchema } from './schema.ts'
+
+const text = /^[a-z][a-z0-9-]*$/
+
+/**
+ * Declarations that do not fit the schema were taken out of the topology. What can be told of their other members is told
+ * here, so that mending one mistake does not bring up the next.
+ */
+export function checkMalformed(compilation: Compilation, value: unknown): void {
+  const { nodes, credentials, accepts } = value as Record<string, Record<string, unknown>>
+  for (const [name, node] of Object.entries(nodes ?? {})) {
+    if (own(compilation.topology.nodes, name) === undefined && isObject(node)) checkNode(compilation, name, node)
+  }
+  for (const [name, credential] of Object.entries(credentials ?? {})) {
+    if (own(compilation.topology.credentials, name) !== undefined || !isObject(credential)) continue
+    const path = ['credentials', name]
+    const { issuer, holder, boundTo } = credential
+    if (isName(holder)) isDeclared(compilation, 'nodes', holder, [...path, 'holder'])
+    if (isName(boundTo)) isDeclared(compilation, 'credentials', boundTo, [...path, 'boundTo'])
+    if (isName(issuer)) isDeclared(compilation, 'nodes', issuer, [...path, 'issuer'])
+  }
+  for (const [index, accept] of Object.values(accepts ?? {}).entries()) {
+    if (!isObject(accept)) continue
+    if (isName(accept.target)) isDeclared(compilation, 'nodes', accept.target, ['accepts', index, 'target'])
+    if (isName(accept.credential)) {
+      isDeclared(compilation, 'credentials', accept.credential, ['accepts', index, 'credential'])
+    }
+  }
+}
+
+function checkNode(compilation: Compilation, name: string, node: Record<string, unknown>): void {
+  if (isName(node.domain)) isDeclared(compilation, 'trustDomains', node.domain, ['nodes', name, 'domain'])
+  if (!isObject(node.units)) return
+  for (const [unitName, unit] of Object.entries(node.units)) {
+    const parsed = unitSchema.safeParse(unit)
+    if (parsed.success) checkUnit(compilation, name, unitName, parsed.data)
+  }
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && text.test(value)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
