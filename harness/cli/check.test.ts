@@ -18,8 +18,13 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-async function holdfast(...args: string[]) {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], { cwd: folder })
+function holdfast(...args: string[]) {
+  return holdfastIn({}, ...args)
+}
+
+async function holdfastIn(env: Record<string, string>, ...args: string[]) {
+  const argv = ['--disable-warning=ExperimentalWarning', main, ...args]
+  const child = spawn(process.execPath, argv, { cwd: folder, env: { ...process.env, ...env } })
   const [stdout, stderr, code] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -101,6 +106,14 @@ test.each([
   expect(result).toEqual({ code, stdout: '' })
   expect(stderr).toMatch(message)
   expect(stderr).not.toMatch(/ {4}at /)
+})
+
+test('a .nix file where there is no Nix is one clear error with a way out', async () => {
+  await writeFile(join(folder, 'lab.nix'), '{ }')
+  const { stderr, ...result } = await holdfastIn({ PATH: folder }, 'check', './lab.nix')
+
+  expect(result).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toMatch(/no nix-instantiate on PATH; install Nix, or write the topology as \.json or \.ts/)
 })
 
 test('units stand in the step in which they can start, and who is accepted stands below', async () => {

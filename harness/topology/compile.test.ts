@@ -84,6 +84,19 @@ test('a token knows its audience, its binding and how one more like it is made',
   expect(plan.credentials['node-a']).toMatchObject({ use: 'node', lifetimeSeconds: 3_600 })
 })
 
+test('a token is renewed before the certificate ends that it is bound to', async () => {
+  const renewalOf = (plan: Plan) => JSON.stringify(unitOf(plan, 'node-a/peer-a-to-b')?.steps)
+  const short = compile(await loadTopology('separate-auth', { set: { certificateLifetime: '5m' } }), {
+    kinds: fakeKinds,
+  })
+  const long = compile(await loadTopology('separate-auth', { set: { certificateLifetime: '1h' } }), {
+    kinds: fakeKinds,
+  })
+
+  expect(renewalOf(short)).toContain('"renew":{"lifetimeSeconds":300,"at":0.8}')
+  expect(renewalOf(long)).toContain('"renew":{"lifetimeSeconds":900,"at":0.8}')
+})
+
 test('the audience peering@DOMAIN is the peering audience of that domain', async () => {
   const plan = compile(await loadTopology('shared-auth'), { kinds: fakeKinds })
 

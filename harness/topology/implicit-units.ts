@@ -1,4 +1,5 @@
 import { type Compilation, needAnchor, own, type PlannedUnit } from './compilation.ts'
+import { durationSeconds } from './duration.ts'
 import { anchorPath, anchorUnit } from './paths.ts'
 import type { Enrol, HttpCall, MintRenewal, PlanCredential, PlanUnit, TlsFiles, UnitRef } from './plan.ts'
 import { handoverOf } from './schema.ts'
@@ -88,7 +89,7 @@ export function mintUnit(compilation: Compilation, token: PlanCredential): PlanU
   const { holder, name, issuer } = token
   const handover = handoverOf(compilation.topology.credentials[name]!)
   const { mint, member } = token.mint!
-  const renew: MintRenewal = { lifetimeSeconds: token.lifetimeSeconds, at: renewAt }
+  const renew: MintRenewal = { lifetimeSeconds: livesFor(compilation, token), at: renewAt }
   return oneshot(holder, {
     ref: `${holder}/${name}`,
     kind: 'mint',
@@ -104,6 +105,12 @@ export function mintUnit(compilation: Compilation, token: PlanCredential): PlanU
       },
     ],
   })
+}
+
+/** In seconds. A token never outlives the certificate that it is bound to. */
+function livesFor({ topology }: Compilation, { boundTo, lifetimeSeconds }: PlanCredential): number {
+  const certificate = own(topology.credentials, boundTo!)
+  return Math.min(lifetimeSeconds, durationSeconds(certificate?.lifetime ?? '') ?? lifetimeSeconds)
 }
 
 /** A declared unit as its kind planned it, with the oneshots that the kind brings along. */
