@@ -27,7 +27,8 @@ function tell(outcome: Outcome): Outcome {
 /** A scenario is a folder: a forgotten one, or one without its README, is a failure. */
 function scenarioFolders(ran: readonly string[]): Outcome {
   const began = Date.now()
-  const files = readdirSync(join(root, 'scenarios'), { recursive: true, withFileTypes: true })
+  const scenarios = join(root, 'scenarios')
+  const files = existsSync(scenarios) ? readdirSync(scenarios, { recursive: true, withFileTypes: true }) : []
   const claims = files.filter(({ name }) => name.endsWith('.scenario.ts')).map(({ parentPath }) => parentPath)
   const leaves = files
     .filter((entry) => entry.isDirectory())
