@@ -91,6 +91,20 @@ function checkClaim(compilation: Compilation, claim: Claim, action: Action, cred
       `name a ${wanted}`,
     )
   } else if (credential.kind === 'bound-token') checkToken(compilation, claim, action, credential)
+  else checkCertificate(compilation, claim, credential)
+}
+
+function checkCertificate(compilation: Compilation, { accept, path }: Claim, certificate: PlanCredential): void {
+  const { topology, authorities, anchors, mistakes } = compilation
+  const { target } = accept
+  const domain = authorities.get(certificate.issuer)?.domain
+  const home = own(topology.nodes, target)?.domain
+  if (domain === undefined || home === undefined || domain === home || anchors.get(target)?.has(domain)) return
+  mistakes.add(
+    [...path, 'credential'],
+    `"${target}" cannot accept "${certificate.name}": it has no root of "${domain}", whose CA signs it`,
+    `name a certificate of "${home}", or make a unit of "${target}" trust "${domain}"`,
+  )
 }
 
 function checkToken(

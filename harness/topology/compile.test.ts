@@ -454,6 +454,19 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
     /takes a bound-token, and "cert-node-a" is a certificate/,
   ],
   [
+    'an accepted certificate of a CA whose root the target does not have',
+    (t) => {
+      t.nodes['node-a']!.units.orchestrator!.settings.peers = {}
+      t.nodes['node-b']!.units.orchestrator!.settings.peers = {}
+      t.accepts = t.accepts.filter(({ action }) => action !== 'peering:connect')
+      t.accepts.push({ target: 'node-a', action: 'peers:write', credential: 'cert-node-b' })
+      delete t.credentials['peer-a-to-b']
+      delete t.credentials['peer-b-to-a']
+    },
+    'accepts[4].credential',
+    /"node-a" cannot accept "cert-node-b": it has no root of "org-b"/,
+  ],
+  [
     'the same acceptance twice',
     (t) => {
       t.accepts.push(t.accepts[0]!)
