@@ -284,6 +284,23 @@ test('a newer session replaces the older one, once it has opened', async () => {
   second.socket?.terminate()
 })
 
+test('a peer that falls silent is closed at the hold time, its routes are withdrawn; a peer that speaks is not', async () => {
+  const { socket } = await connectPeering(asB(), await peerToken(site, 'b'))
+  const heard: string[] = []
+  socket?.on('message', (data) => heard.push((JSON.parse(String(data)) as { type: string }).type))
+  const closed = new Promise((resolve) => socket?.once('close', resolve))
+  const openedAt = performance.now()
+  sendOpen(socket as never, { holdTimeMs: 3_000 })
+  announce(socket as never, {})
+  await until(async () => (await learned()).length === 1, 'the route to be learned')
+  await until(() => heard.includes('keepalive'), 'a keepalive')
+  send(socket as never, { type: 'keepalive', seq: 2, refused: 0 })
+  expect(await closed).toBe(4408)
+  expect(performance.now() - openedAt).toBeGreaterThan(3_900)
+  expect(heard.at(-1)).toBe('close')
+  expect(await learned()).toEqual([])
+})
+
 test('a session whose token ends is closed within its bound', async () => {
   // Already past its end, within the clock skew: two seconds are left.
   const exp = Math.floor(Date.now() / 1000) - 28

@@ -31,6 +31,10 @@ export class Dialers {
     for (const dialer of this.#dialers.values()) dialer.wake()
   }
 
+  peerIsUp(name: string): void {
+    this.#dialers.get(name)?.peerIsUp()
+  }
+
   stop(code: CloseCode): void {
     for (const dialer of this.#dialers.values()) dialer.stop(code)
   }

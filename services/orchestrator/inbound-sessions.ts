@@ -22,6 +22,8 @@ export interface InboundOptions {
   readonly decisions: DecisionLog
   readonly log: Log
   readonly material: () => TlsMaterial
+  /** A peer has opened its session. */
+  readonly onEstablished: (peer: string) => void
 }
 
 /** One admitted session of a peer. */
@@ -136,8 +138,9 @@ export class InboundSessions {
       isDeep: now - session.deepAt >= DEEP_MS,
     }
     if (live.isDeep) session.deepAt = now
-    const refusal = await liveRecheck.check(live)
-    session.isChecking = false
+    const refusal = await Promise.resolve(liveRecheck.check(live)).finally(() => {
+      session.isChecking = false
+    })
     if (refusal !== undefined) {
       session.channel.end(refusal.error as CloseCode, { guard: liveRecheck.id, reason: refusal.reason })
     } else if (live.isDeep && live.isUnsure !== true) session.goodAt = now
@@ -151,6 +154,7 @@ export class InboundSessions {
     this.#options.routes.markStale(session.peer)
     before?.channel.end('session_replaced')
     this.#options.log.info('session-established', { peer: session.peer, direction: 'inbound' })
+    this.#options.onEstablished(session.peer)
   }
 
   #install(session: InboundSession, update: UpdateMessage): { guard: string; refusal: Refusal } | undefined {

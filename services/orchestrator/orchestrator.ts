@@ -79,8 +79,17 @@ export function createOrchestrator(given: {
   const routes = localRoutes(configuration, store)
   const tokens = new PeerTokens({ configuration, peers, thumbprint: ownThumbprint, source, log })
   const { holdTimeMs } = configuration.session
-  const inbound = new InboundSessions({ node, holdTimeMs, peers, routes, decisions, log, material: peeringMaterial })
-  const dialers = new Dialers(peers, {
+  const inbound: InboundSessions = new InboundSessions({
+    node,
+    holdTimeMs,
+    peers,
+    routes,
+    decisions,
+    log,
+    material: peeringMaterial,
+    onEstablished: (peer) => dialers.peerIsUp(peer),
+  })
+  const dialers: Dialers = new Dialers(peers, {
     configuration,
     tokens,
     routes,

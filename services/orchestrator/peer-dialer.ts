@@ -45,6 +45,8 @@ export class PeerDialer {
   #isDialing = false
   #isWoken = false
   #isStopped = false
+  /** The last attempt found nobody there. */
+  #isUnreached = false
 
   constructor(peer: Peer, options: DialerOptions) {
     this.#peer = peer
@@ -65,6 +67,11 @@ export class PeerDialer {
       this.#set({ state: 'disabled' })
     } else if (this.#isDialing) this.#isWoken = true
     else void this.#dial()
+  }
+
+  /** The peer has just opened a session here, so it is up: no need to wait for the next attempt. A refusal is waited out. */
+  peerIsUp(): void {
+    if (this.#state.state === 'waiting' && this.#isUnreached && !this.#isDialing) void this.#dial()
   }
 
   stop(code: CloseCode): void {
@@ -158,6 +165,7 @@ export class PeerDialer {
     if (failure instanceof DialFailed && failure.kind === 'target') this.#recordTarget(failure)
     if (this.#session !== undefined || this.#isStopped) return
     const status = failure instanceof DialFailed ? failure.status : undefined
+    this.#isUnreached = failure instanceof DialFailed && failure.kind === 'unreachable'
     const isRefused = status === 401 || status === 403
     this.#wait(isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay(), code)
   }

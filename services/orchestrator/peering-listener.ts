@@ -87,10 +87,15 @@ export function createPeeringHandlers(options: PeeringOptions) {
 
   return {
     async onRequest(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): Promise<void> {
-      const refusal = await judge(contextOf(request, connection, false))
-      // Not an upgrade, so no guard taken out from outside can make a session of it.
-      const answer = refusal ?? { reason: 'upgrade_invalid', status: 426, error: 'upgrade_required' }
-      answerRefusal(request, response, configuration.host, answer, upgradeHeaders(answer))
+      try {
+        const refusal = await judge(contextOf(request, connection, false))
+        // Not an upgrade, so no guard taken out from outside can make a session of it.
+        const answer = refusal ?? { reason: 'upgrade_invalid', status: 426, error: 'upgrade_required' }
+        answerRefusal(request, response, configuration.host, answer, upgradeHeaders(answer))
+      } catch (failure) {
+        log.error('request-failed', failureFields(failure))
+        response.destroy()
+      }
     },
     async onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: TlsConnection): Promise<void> {
       upgradesOpen += 1

@@ -29,11 +29,14 @@ export class Peers {
   readonly #listeners = new Set<(change: PeerChange) => void>()
   readonly #store: Store
   readonly #ownDomain: string
+  /** Never stored: a peer that is taken out of the file must be gone after the next start. */
+  readonly #ofFile: ReadonlySet<string>
 
   constructor(store: Store, configuration: Pick<Configuration, 'peers' | 'trustDomain'>) {
     this.#store = store
     this.#ownDomain = configuration.trustDomain.name
-    // What the file declares holds over what was changed by the API before.
+    this.#ofFile = new Set(configuration.peers.map(({ name }) => name))
+    // What the file declares holds over what the API made before.
     for (const info of [...store.peers(), ...configuration.peers]) this.#set(info)
   }
 
@@ -62,9 +65,8 @@ export class Peers {
 
   replace(info: FilePeer): void {
     const before = this.get(info.name)
-    const { peerTokenFile, ...stored } = info
-    // A peer of the file stays the file's: a row without its token would not start again.
-    if (peerTokenFile === undefined) this.#store.putPeer(stored)
+    const { peerTokenFile: _, ...stored } = info
+    if (!this.#ofFile.has(info.name)) this.#store.putPeer(stored)
     this.#tell({ peer: this.#set(info), before })
   }
 

@@ -252,3 +252,20 @@ test('peers and routes of the API are there after kill -9', async () => {
   const { json } = await callLocal(operatorAt(again.local), 'GET', '/v1/routes')
   expect(json?.routes).toMatchObject([{ domain: 'a.test', name: 'kept', state: 'local' }])
 })
+
+test('a peer of the file that the API changed is as the file says after the next start', async () => {
+  const good = await goodConfiguration()
+  const enabledIn = async (port: number): Promise<unknown> =>
+    (await callLocal(operatorAt(port), 'GET', '/v1/peers/node-b')).json?.enabled
+  {
+    await using node = await startOrchestrator(site.folder, good)
+    expect(await enabledIn(node.local)).toBe(true)
+    const patch = { json: { enabled: false } }
+    expect((await callLocal(operatorAt(node.local), 'PATCH', '/v1/peers/node-b', patch)).status).toBe(200)
+    expect(await enabledIn(node.local)).toBe(false)
+    const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
+    expect(await connectPeering(caller, await peerToken(site, 'b'))).toMatchObject({ status: 403 })
+  }
+  await using again = await startOrchestrator(site.folder, { ...good, peers: [] } as never)
+  expect((await callLocal(operatorAt(again.local), 'GET', '/v1/peers/node-b')).status).toBe(404)
+})

@@ -1,7 +1,7 @@
-import { decodeProtectedHeader } from 'jose/decode/protected_header'
 import { createLocalJWKSet } from 'jose/jwks/local'
 import { compactVerify } from 'jose/jws/compact/verify'
 import { type IssuerAnswer, type IssuerClient, jsonObjectOf } from './issuer-client.ts'
+import { decodeToken } from './token-context.ts'
 import { ALGORITHMS } from './token-form.ts'
 
 /** The public keys of one issuer, always from its configured URL and never from what a token says. */
@@ -83,10 +83,10 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
 
   return {
     async verify(token) {
-      const { kid } = decodeProtectedHeader(token)
-      const held = await currentWith(String(kid))
+      const kid = String(decodeToken(token).header?.kid)
+      const held = await currentWith(kid)
       if (held === undefined) return 'jwks_unavailable'
-      if (!held.kids.has(String(kid))) return 'kid_unknown'
+      if (!held.kids.has(kid)) return 'kid_unknown'
       try {
         await compactVerify(token, held.key, { algorithms: [...ALGORITHMS] })
         return 'valid'
