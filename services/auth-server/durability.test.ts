@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openStore, type Store } from './store/store.ts'
-import { ClientGone } from './store/tokens.ts'
+import { ClientGone } from './store/token-writer.ts'
 import { type Bench, createBench, nodeAudience, nodeClient, spawnServer } from './testing.ts'
 
 let bench: Bench
@@ -148,7 +148,7 @@ test('rows are purged in batches, with their SANs, and only those that ended lon
   expect(store.tokens.purge(seconds, 20)).toBe(10)
   expect(store.tokens.purge(seconds, 20)).toBe(0)
   expect(store.tokens.list({ san: 'm.test' }, { limit: 100, cursor: 0 }, seconds).tokens.length).toBe(5)
-  store.close()
+  await store.close()
 })
 
 test('a token of a client that was removed meanwhile is not recorded', async () => {
@@ -159,5 +159,5 @@ test('a token of a client that was removed meanwhile is not recorded', async () 
 
   await expect(late).rejects.toThrow(ClientGone)
   expect(store.tokens.list({}, { limit: 100, cursor: 0 }, seconds).tokens.length).toBe(1)
-  store.close()
+  await store.close()
 })

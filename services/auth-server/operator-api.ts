@@ -24,7 +24,7 @@ import {
   THUMBPRINT,
 } from './model.ts'
 import type { Store } from './store/store.ts'
-import { ClientGone } from './store/tokens.ts'
+import { ClientGone } from './store/token-writer.ts'
 
 export interface OperatorApi {
   configuration: Configuration

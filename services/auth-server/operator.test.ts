@@ -123,7 +123,7 @@ test('a certificate that ended since it was proven is no holder any more', async
   const store = openStore(bench.configuration.storage.path)
   const ended = { notBefore: 1, notAfter: 2, sans: [], provenAt: 1 }
   store.clients.prove({ clientId: 'node-b', x5t: `${'B'.repeat(42)}A`, ...ended })
-  store.close()
+  await store.close()
 
   const answer = await bench.operate('POST', '/tokens', { ...order, 'x5t#S256': `${'B'.repeat(42)}A` })
   expect(answer.status).toBe(400)

@@ -103,6 +103,7 @@ async function run(parts: Parts): Promise<Server> {
   log.info('ready', { listen: configuration.listen, issuer: configuration.issuer })
   // The first token waits for this, readiness does not: clients are registered and proven before.
   setImmediate(() => {
+    store.warmUp()
     issuing.warmUp().catch((failure: unknown) => log.error('issuing-failed', failureFields(failure)))
     purge(log, store)
   })
@@ -121,7 +122,7 @@ async function run(parts: Parts): Promise<Server> {
     async stop() {
       for (const timer of timers) clearInterval(timer)
       await Promise.all(listeners.map((each) => each.close(STOP_GRACE_MS)))
-      store.close()
+      await store.close()
       decisions.close()
       log.info('stopped')
     },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Configuration } from './config.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, Refused } from './exchange.ts'
 import { type FormRequest, type JsonRequest, requestForm, requestJson } from './guards/request-body.ts'
 import { requestRoute } from './guards/request-route.ts'
 import { tokenClient } from './guards/token-client.ts'
@@ -10,6 +10,7 @@ import type { Issuing } from './issuing.ts'
 import type { KeyRing } from './keys.ts'
 import type { Client, Grant, Holder } from './model.ts'
 import type { Store } from './store/store.ts'
+import { ClientGone } from './store/token-writer.ts'
 import { introspectionOf, type Reading, readToken } from './token-reading.ts'
 
 export interface TokenApi {
@@ -46,7 +47,11 @@ async function request(api: TokenApi, exchange: Exchange): Promise<void> {
   await exchange.pass([tokenGrant], { form, client })
   const grant = requestedGrant(form, client) as Grant
   api.store.clients.proveOnce(holder)
-  await api.issuing.answer(exchange, { client, grant, holder, scope: requestedScopes(form) ?? grant.scopes })
+  const order = { client, grant, holder, scope: requestedScopes(form) ?? grant.scopes }
+  await api.issuing.answer(exchange, order).catch((failure: unknown) => {
+    if (!(failure instanceof ClientGone)) throw failure
+    throw new Refused(tokenClient.id, { reason: 'client_unknown', status: 401, error: 'invalid_client' })
+  })
 }
 
 async function introspect(api: TokenApi, exchange: Exchange): Promise<void> {

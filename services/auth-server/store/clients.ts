@@ -51,8 +51,16 @@ export function clientStore(database: DatabaseSync): ClientStore {
       proven.provenAt,
     )
 
+  // This process is the only one that writes clients, and every request asks for one.
+  const known = new Map<string, Client>()
+  const find = (clientId: string): Client | undefined => {
+    const client = known.get(clientId) ?? clientOf(byId.get(clientId))
+    if (client !== undefined) known.set(clientId, client)
+    return client
+  }
+
   return {
-    find: (clientId) => clientOf(byId.get(clientId)),
+    find,
     list: () => all.all().map((row) => clientOf(row) as Client),
     put: (client) =>
       commit(database, () => {
@@ -66,11 +74,13 @@ export function clientStore(database: DatabaseSync): ClientStore {
           JSON.stringify(client.grants),
           JSON.stringify(client.introspects),
         )
+        known.delete(client.clientId)
         return isNew
       }),
     remove: (clientId, now) =>
       commit(database, () => {
         revokeTokens.run(now, clientId)
+        known.delete(clientId)
         return remove.run(clientId).changes > 0
       }),
     prove: (proven) =>

@@ -2,6 +2,7 @@ import { commit, openDatabase, StorageUnavailable } from '../../shared/sqlite.ts
 import { type ClientStore, clientStore } from './clients.ts'
 import { type KeyStore, keyStore } from './keys.ts'
 import { databaseSchema } from './schema.ts'
+import { tokenWriter } from './token-writer.ts'
 import { type TokenStore, tokenStore } from './tokens.ts'
 
 export interface Store {
@@ -10,18 +11,21 @@ export interface Store {
   readonly keys: KeyStore
   /** Writes and answers whether that reached the disk. */
   isWritable(): boolean
-  close(): void
+  /** Starts what the first token would otherwise wait for. */
+  warmUp(): void
+  close(): Promise<void>
 }
 
 /** Opens the database at `path`. Throws `StartFailure`. */
 export function openStore(path: string): Store {
   const database = openDatabase(path, databaseSchema)
+  const writer = tokenWriter(path)
   const probe = database.prepare(
     "INSERT INTO meta (key, value) VALUES ('probed_at', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
   )
   return {
     clients: clientStore(database),
-    tokens: tokenStore(database),
+    tokens: tokenStore(database, writer),
     keys: keyStore(database),
     isWritable() {
       try {
@@ -32,6 +36,10 @@ export function openStore(path: string): Store {
         throw failure
       }
     },
-    close: () => database.close(),
+    warmUp: writer.warmUp,
+    async close() {
+      await writer.close()
+      database.close()
+    },
   }
 }

@@ -1,14 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { commit, StorageUnavailable } from '../../shared/sqlite.ts'
+import { commit } from '../../shared/sqlite.ts'
 import type { StoredToken, TokenRecord, TokenState, TokenUse } from '../model.ts'
-
-/** The client was removed while its token was being made: nothing was recorded, so nothing may be answered. */
-export class ClientGone extends Error {
-  constructor(clientId: string) {
-    super(`client ${clientId} was removed while its token was being made`)
-    this.name = 'ClientGone'
-  }
-}
+import type { TokenWriter } from './token-writer.ts'
 
 export interface TokenFilter {
   subject?: string
@@ -44,12 +37,7 @@ const STATE = `CASE
   ELSE 'revoked' END`
 const SELECT = `SELECT tokens.*, ${STATE} AS state FROM tokens LEFT JOIN keys ON keys.kid = tokens.kid`
 
-export function tokenStore(database: DatabaseSync): TokenStore {
-  const insert = database.prepare(
-    `INSERT INTO tokens (jti, use, client_id, aud, scope, x5t, sans, trusted_domains, trusted_nodes, kid, iat, exp)
-     SELECT ?, ?, client_id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM clients WHERE client_id = ?`,
-  )
-  const insertSan = database.prepare('INSERT INTO token_sans (san, seq) VALUES (?, ?)')
+export function tokenStore(database: DatabaseSync, writer: TokenWriter): TokenStore {
   const byJti = database.prepare(`${SELECT} WHERE tokens.jti = $jti`)
   const purge = database.prepare('DELETE FROM tokens WHERE seq IN (SELECT seq FROM tokens WHERE exp < ? LIMIT ?)')
   const purgeHolders = database.prepare('DELETE FROM holder_certificates WHERE not_after < ?')
@@ -62,28 +50,8 @@ export function tokenStore(database: DatabaseSync): TokenStore {
        AND revoked_at IS NULL AND exp > ?1`,
     ),
   }
-  const insertRow = (token: TokenRecord): boolean => {
-    const { changes, lastInsertRowid } = insert.run(
-      token.jti,
-      token.use,
-      JSON.stringify(token.aud),
-      token.scope,
-      token.x5t,
-      JSON.stringify(token.sans),
-      JSON.stringify(token.trustedDomains),
-      token.trustedNodes === undefined ? null : JSON.stringify(token.trustedNodes),
-      token.kid,
-      token.iat,
-      token.exp,
-      token.clientId,
-    )
-    if (changes === 0) return false
-    for (const san of new Set(token.sans)) insertSan.run(san, lastInsertRowid)
-    return true
-  }
-
   return {
-    record: groupCommit(database, insertRow),
+    record: writer.record,
     find: (jti, now) => tokenOf(byJti.get({ $jti: jti, $now: now })),
     list(filter, { limit, cursor }, now) {
       const conditions = ['tokens.seq > $cursor']
@@ -124,40 +92,6 @@ export function tokenStore(database: DatabaseSync): TokenStore {
         return Number(purge.run(before, limit).changes)
       }),
   }
-}
-
-/** Rows that come while others wait for the disk share one commit: its cost is the flush, not the row. */
-function groupCommit(
-  database: DatabaseSync,
-  insert: (token: TokenRecord) => boolean,
-): (token: TokenRecord) => Promise<void> {
-  interface Waiting {
-    token: TokenRecord
-    resolve: () => void
-    reject: (failure: Error) => void
-  }
-  let waiting: Waiting[] = []
-  const flush = (): void => {
-    const group = waiting
-    waiting = []
-    let recorded: boolean[]
-    try {
-      recorded = commit(database, () => group.map(({ token }) => insert(token)))
-    } catch (cause) {
-      const failure = cause instanceof StorageUnavailable ? cause : new StorageUnavailable(cause)
-      for (const { reject } of group) reject(failure)
-      return
-    }
-    for (const [index, { token, resolve, reject }] of group.entries()) {
-      if (recorded[index]) resolve()
-      else reject(new ClientGone(token.clientId))
-    }
-  }
-  return (token) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ token, resolve, reject })
-      if (waiting.length === 1) setImmediate(flush)
-    })
 }
 
 function tokenOf(row: Row | undefined): StoredToken | undefined {

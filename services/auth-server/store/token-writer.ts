@@ -1,0 +1,81 @@
+import { Worker } from 'node:worker_threads'
+import { StorageUnavailable } from '../../shared/sqlite.ts'
+import type { TokenRecord } from '../model.ts'
+
+/** The client was removed while its token was being made: nothing was recorded, so nothing may be answered. */
+export class ClientGone extends Error {
+  constructor(clientId: string) {
+    super(`client ${clientId} was removed while its token was being made`)
+    this.name = 'ClientGone'
+  }
+}
+
+export type WriterRequest = { id: number; token: TokenRecord } | { close: true }
+export type WriterAnswer = { ids: number[]; recorded: boolean[] } | { ids: number[]; failure: string }
+
+export interface TokenWriter {
+  /** Resolves when the row is on disk. Rejects with `StorageUnavailable` or `ClientGone`. */
+  record(token: TokenRecord): Promise<void>
+  /** Starts the thread, so that the first row does not wait for it. */
+  warmUp(): void
+  close(): Promise<void>
+}
+
+interface Waiting {
+  clientId: string
+  resolve(): void
+  reject(failure: Error): void
+}
+
+const thread = new URL(`./token-writer-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+
+/** Writes the rows of new tokens to the database at `path` from a thread of its own. */
+export function tokenWriter(path: string): TokenWriter {
+  const waiting = new Map<number, Waiting>()
+  let worker: Worker | undefined
+  let last = 0
+
+  const settle = (answer: WriterAnswer): void => {
+    for (const [index, id] of answer.ids.entries()) {
+      const row = waiting.get(id)
+      waiting.delete(id)
+      if ('failure' in answer) row?.reject(new StorageUnavailable(new Error(answer.failure)))
+      else if (answer.recorded[index]) row?.resolve()
+      else row?.reject(new ClientGone(row.clientId))
+    }
+  }
+  const start = (): Worker => {
+    const started = new Worker(thread, { workerData: { path } })
+    const lost = (cause: unknown): void => {
+      if (worker !== started) return
+      worker = undefined
+      settle({ ids: [...waiting.keys()], failure: cause instanceof Error ? cause.message : 'the writer ended' })
+    }
+    started.on('message', settle)
+    started.once('error', lost)
+    started.once('exit', lost)
+    started.unref()
+    return started
+  }
+  const running = (): Worker => {
+    worker ??= start()
+    return worker
+  }
+
+  return {
+    record: (token) =>
+      new Promise((resolve, reject) => {
+        last += 1
+        waiting.set(last, { clientId: token.clientId, resolve, reject })
+        running().postMessage({ id: last, token } satisfies WriterRequest)
+      }),
+    warmUp: () => void running(),
+    close: () =>
+      new Promise((resolve) => {
+        if (worker === undefined) return resolve()
+        worker.once('exit', () => resolve())
+        worker.ref()
+        worker.postMessage({ close: true } satisfies WriterRequest)
+      }),
+  }
+}
