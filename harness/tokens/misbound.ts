@@ -24,8 +24,11 @@ export const cnfStandardBase64: Misbinding = (pem) => {
   return bound(/[+/]/.test(text) ? text.replaceAll('=', '') : text)
 }
 
-/** The right characters in upper case: base64url tells case apart. */
-export const cnfUpperCased: Misbinding = (pem) => bound(digest(pem).toString('base64url').toUpperCase())
+/** All characters but the last in upper case: well-formed, and base64url tells case apart. */
+export const cnfUpperCased: Misbinding = (pem) => {
+  const text = digest(pem).toString('base64url')
+  return bound(text.slice(0, -1).toUpperCase() + text.slice(-1))
+}
 
 /** The SHA-1 thumbprint under its own name, `x5t` (RFC 7515 section 4.1.7). */
 export const cnfSha1: Misbinding = (pem) => (claims) => ({

@@ -1,6 +1,7 @@
 import { ChallengeMalformed, readChallenges } from '../clients/challenge.ts'
 import { type Answer, type Endpoint, exchange, type HeaderLines, headerValues } from '../clients/exchange.ts'
 import { type Session, upgrade } from '../clients/web-socket.ts'
+import { inspectToken } from '../tokens/inspect.ts'
 import type { Presented } from './credential.ts'
 import type { CallShape } from './ledger.ts'
 import type { Target } from './targets.ts'
@@ -10,6 +11,8 @@ import type { Verdict } from './verdict.ts'
 export interface CallOptions {
   /** Header lines that take the place of the token's carrier: two of them, another scheme, none. Sent as they are. */
   headers?: HeaderLines
+  /** Another listener of the same unit. */
+  listener?: string
   method?: string
   path?: string
   json?: unknown
@@ -51,6 +54,8 @@ export function shaped(
     action,
     certificate: thumbprint ?? 'none',
     token: presented.token ?? 'none',
+    bound: presented.token === undefined || inspectToken(presented.token)?.thumbprint === thumbprint,
+    listener: target.listener.name,
     headers: options.headers ?? [],
   }
   if ('websocket' in request) {

@@ -11,24 +11,37 @@ export interface FarEnd {
   readonly waitedMs: number
 }
 
-/** The far end's records of one connection. Without any after the wait: an empty list. */
-export async function decisionsOf(site: Site, node: string, conn: string, withinMs = recordWithinMs): Promise<FarEnd> {
+/** What a node had written when a call began: what is older cannot be about that call, even where a port was used before. */
+export interface Mark {
+  readonly logged: number
+  readonly decided: number
+}
+
+export async function markOf(site: Site, node: string): Promise<Mark> {
+  const at = site.node(node)
+  return { logged: at.logs().length, decided: (await at.decisions()).length }
+}
+
+/** The far end's records of one connection since a mark. Without any after the wait: an empty list. */
+export async function decisionsOf(
+  site: Site,
+  node: string,
+  conn: string,
+  { decided }: Mark,
+  withinMs = recordWithinMs,
+): Promise<FarEnd> {
   const began = performance.now()
   const probe = async () => {
-    const records = (await site.node(node).decisions()).filter((record) => record.conn === conn)
+    const records = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
     return records.length > 0 && records
   }
   const decisions = await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(() => [])
   return { decisions, waitedMs: performance.now() - began }
 }
 
-/** Marks what a node has written so far; the function answers the secrets in what it wrote since. */
-export async function leaksSince(site: Site, node: string): Promise<(tokens: readonly string[]) => Promise<string[]>> {
+/** The secrets in what a node wrote since a mark. */
+export async function leaksSince(site: Site, node: string, mark: Mark, tokens: readonly string[]): Promise<string[]> {
   const at = site.node(node)
-  const logged = at.logs().length
-  const decided = (await at.decisions()).length
-  return async (tokens) => {
-    const records = (await at.decisions()).slice(decided).map((record) => JSON.stringify(record))
-    return secretsIn([...at.logs().slice(logged), ...records].join('\n'), tokens)
-  }
+  const records = (await at.decisions()).slice(mark.decided).map((record) => JSON.stringify(record))
+  return secretsIn([...at.logs().slice(mark.logged), ...records].join('\n'), tokens)
 }

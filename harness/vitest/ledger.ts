@@ -9,13 +9,16 @@ export interface CallShape {
   readonly action: string
   readonly certificate: string
   readonly token: string
+  /** Whether there is no token, or one that is bound to this very certificate. */
+  readonly bound: boolean
   readonly headers: HeaderLines
+  readonly listener: string
   readonly path: string
   readonly method: string
   readonly body: string
 }
 
-const attacked = ['certificate', 'token', 'headers', 'path', 'method', 'body'] as const
+const attacked = ['certificate', 'token', 'headers', 'listener', 'path', 'method', 'body'] as const
 
 /** All calls of one test, oldest first: where a refusal finds its positive control, and failures their evidence. */
 export class Ledger {
@@ -29,12 +32,13 @@ export class Ledger {
     this.#calls.push({ shape, verdict })
   }
 
-  /** The newest accepted call of this test that differs from `shape` in exactly one element. */
+  /** The newest accepted call of this test that differs from `shape` in one element at most. */
   controlOf(shape: CallShape): Control | undefined {
     for (const { shape: other, verdict } of this.#calls.toReversed()) {
       const [element, ...more] = differing(shape, other)
-      if (element === undefined || more.length > 0 || verdict.verdict !== 'accepted') continue
-      return controlFrom(verdict, element)
+      if (more.length > 0 || verdict.verdict !== 'accepted') continue
+      // The very same call was accepted before: what was attacked since is the state of the site.
+      return controlFrom(verdict, element ?? 'state')
     }
     return undefined
   }
@@ -48,5 +52,8 @@ export function controlFrom(verdict: Verdict, element: string): Control {
 
 function differing(one: CallShape, other: CallShape): string[] {
   if (one.from !== other.from || one.to !== other.to || one.action !== other.action) return ['caller', 'target']
-  return attacked.filter((element) => JSON.stringify(one[element]) !== JSON.stringify(other[element]))
+  const elements = attacked.filter((element) => JSON.stringify(one[element]) !== JSON.stringify(other[element]))
+  // A token over the certificate that it is bound to is one thing: somebody else's whole credential.
+  const isWhole = elements.length === 2 && elements[0] === 'certificate' && elements[1] === 'token'
+  return isWhole && one.bound && other.bound ? ['credential'] : elements
 }

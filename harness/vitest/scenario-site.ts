@@ -8,12 +8,12 @@ import { evidenceName, recordCall } from '../evidence/history.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
-import type { Credential } from './credential.ts'
+import type { Credential, Presented } from './credential.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
-import { decisionsOf, leaksSince } from './far-end.ts'
+import { decisionsOf, leaksSince, markOf } from './far-end.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { type OperatorClient, operatorClient } from './operator-client.ts'
-import { anchorOf, endpointOf, NotInPlan, readRendered } from './site-files.ts'
+import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type KindLookup, type Target, targetOf } from './targets.ts'
 import { type UntilOptions, until } from './until.ts'
 import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
@@ -112,9 +112,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** Decision records of a node so far that hold all members of `match`. */
   async decisions(node: string, match: Partial<DecisionRecord> = {}): Promise<readonly DecisionRecord[]> {
-    const wanted = Object.entries(match)
-    const records = await this.site.node(node).decisions()
-    return records.filter((record) => wanted.every(([name, value]) => record[name as keyof DecisionRecord] === value))
+    return (await this.site.node(node).decisions()).filter((record) => holds(record, match))
   }
 
   /** Answers what a node writes down from now on. */
@@ -123,14 +121,7 @@ export class ScenarioSite implements AsyncDisposable {
     const seen = (await at.decisions()).length
     const logged = at.logs().length
     return {
-      decisions: async (match = {}) => {
-        const since = (await at.decisions()).slice(seen)
-        const matching = new Set(await this.decisions(node, match))
-        return since.filter(
-          (record) =>
-            matching.has(record) || [...matching].some((one) => one.seq === record.seq && one.ts === record.ts),
-        )
-      },
+      decisions: async (match = {}) => (await at.decisions()).slice(seen).filter((record) => holds(record, match)),
       logs: () => at.logs().slice(logged),
     }
   }
@@ -163,6 +154,25 @@ export class ScenarioSite implements AsyncDisposable {
     return authorityFrom({ certPem, keyPem, anchorPem })
   }
 
+  /** What lies at the holder of a credential: that which the node itself uses, not a fresh one. */
+  async held(name: string): Promise<Presented> {
+    const credential = this.site.plan.credentials[name]
+    if (!credential)
+      throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
+    if (credential.kind === 'certificate') return { identity: await identityAt(this.site, credential) }
+    const certificate = await this.held(credential.boundTo ?? `cert-${credential.holder}`)
+    const token = await readRendered(this.site, credential.holder, credential.path)
+    return { ...certificate, token: token.trim() }
+  }
+
+  /** Where a credential lies on its holder. @throws NotInPlan */
+  pathOf(name: string): string {
+    const credential = this.site.plan.credentials[name]
+    if (!credential)
+      throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
+    return rendered(this.site, this.site.node(credential.holder), credential.path)
+  }
+
   /** Root certificate of a trust domain, PEM. */
   anchor(domain: string): Promise<string> {
     const known = this.#shared.anchors.get(domain) ?? anchorOf(this.site, domain)
@@ -180,16 +190,16 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   async #judged(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
-    const target = targetOf(this.site, this.#kinds, to, action)
+    const target = targetOf(this.site, this.#kinds, to, action, options.listener)
     const presented = await credential.presented()
     const thumbprint = presented.identity && thumbprintS256(presented.identity.certPem)
     const { shape, send } = shaped(from, target, action, presented, thumbprint, options)
     const control = await this.#control(shape, credential, options)
     const observe = this.#observer(target)
     const before = await observe?.().catch((failure: Error) => failure)
-    const leaks = await leaksSince(this.site, to)
+    const mark = await markOf(this.site, to)
     const sent = await send(await this.#endpoint(from, target, presented.identity, options.timeoutMs))
-    const farEnd = await decisionsOf(this.site, to, sent.answer.conn, options.waitMs)
+    const farEnd = await decisionsOf(this.site, to, sent.answer.conn, mark, options.waitMs)
     const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
     const accepted = sent.promised && decision?.verdict === 'accepted'
     const verdict: Verdict = {
@@ -212,7 +222,7 @@ export class ScenarioSite implements AsyncDisposable {
       effects: accepted
         ? { observed: false }
         : await effectsSince(observe, before ?? {}, this.#firstPicture(target, before)),
-      leaks: await leaks(presented.token === undefined ? [] : [presented.token]),
+      leaks: await leaksSince(this.site, to, mark, presented.token === undefined ? [] : [presented.token]),
       evidence: this.evidence,
       again: this.#test.again,
     }
@@ -265,6 +275,10 @@ export class ScenarioSite implements AsyncDisposable {
     this.#shared.pictures.set(key, now)
     return now
   }
+}
+
+function holds(record: DecisionRecord, match: Partial<DecisionRecord>): boolean {
+  return Object.entries(match).every(([name, value]) => record[name as keyof DecisionRecord] === value)
 }
 
 type CallIdentity = Parameters<typeof summaryOfPresented>[1]['identity']

@@ -18,15 +18,15 @@ export interface Target {
   readonly observation: { paths: readonly string[]; ignore: readonly string[]; listener: Listener } | undefined
 }
 
-/** Finds the unit of a node that offers an action. @throws NotInPlan */
-export function targetOf(site: Site, kinds: KindLookup, node: string, action: string): Target {
+/** Finds the unit of a node that offers an action; `at` names another listener of it. @throws NotInPlan */
+export function targetOf(site: Site, kinds: KindLookup, node: string, action: string, at?: string): Target {
   const planned = site.plan.nodes[node]
   if (!planned) throw new NotInPlan(site, `there is no node ${node}`, Object.keys(site.plan.nodes))
   for (const unit of planned.units) {
     const kind = kinds(unit.kind)
     const found = kind?.actions?.[action]
     if (!found) continue
-    const listener = listenerOf(site, unit, node, found.listener)
+    const listener = listenerOf(site, unit, node, at ?? found.listener)
     const observation = observationOf(site, unit, node, kind?.observe)
     return { node, host: planned.host, domain: planned.domain, unit: unit.name, action: found, listener, observation }
   }

@@ -52,6 +52,25 @@ export const authServer: ServiceKind<Settings> = {
     'operator:holders': read('lists proven certificates', '/holders'),
     // Ends no token: no certificate has this thumbprint.
     'operator:revoke': write('revokes tokens', '/tokens/revoke', { x5t: 'A'.repeat(43) }),
+    'operator:mint': {
+      summary: 'mints a token for a proven holder',
+      listener: 'operator',
+      carrier: 'bearer',
+      request: { http: { method: 'POST', path: '/operator/v1/tokens', expect: [201] } },
+    },
+    // What these two carry names the client, so the caller gives it.
+    'token:request': {
+      summary: 'asks for a token by client credentials',
+      listener: 'mtls',
+      carrier: 'none',
+      request: { http: { method: 'POST', path: '/token', expect: [200] } },
+    },
+    'holder:prove': {
+      summary: 'proves a certificate',
+      listener: 'mtls',
+      carrier: 'none',
+      request: { http: { method: 'PUT', path: '/holders/self', expect: [200] } },
+    },
     'operator:rotate': write('rotates the signing key, with grace', '/keys/rotate', { mode: 'grace' }),
   },
   observe: {

@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = import.meta.dirname
+const systems = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+const claims = systems.flatMap(({ name: system }) =>
+  readdirSync(join(root, system), { withFileTypes: true }).map(({ name }) => join(root, system, name)),
+)
+const parts = [/^- \*\*Claim\*\*: \S/m, /^- \*\*Clause\*\*: \S/m, /^- \*\*Without it an attacker gains\*\*: \S/m]
+
+test('there are claims', () => {
+  expect(claims.length).toBeGreaterThan(0)
+})
+
+// A folder without a scenario would be a claim that nobody checks; a file elsewhere would be found by no report.
+test.for(claims.map((folder) => [relative(root, folder), folder] as const))('%s', ([path, folder]) => {
+  const claim = path.split('/').at(-1) ?? ''
+  expect(readdirSync(folder).toSorted()).toEqual(['README.md', `${claim}.scenario.ts`])
+
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8')
+  for (const part of parts) expect(readme).toMatch(part)
+
+  const imports = [...readFileSync(join(folder, `${claim}.scenario.ts`), 'utf8').matchAll(/ from '([^']+)'/g)]
+  const names = imports.map(([, name]) => name ?? '').filter((name) => !name.startsWith('node:'))
+  expect([...new Set(names)]).toEqual(['holdfast/vitest'])
+})

@@ -1,0 +1,92 @@
+import {
+  expect,
+  type Identity,
+  issueLeaf,
+  rogueAuthority,
+  type ScenarioSite,
+  type ScriptedPeer,
+  scenario,
+  unspoiled,
+} from 'holdfast/vitest'
+
+const test = scenario('separate-auth')
+
+test('the peer itself hears the token', async ({ site }) => {
+  const peer = await listen(site, 'unspoiled')
+  await dial(site, `wss://${hostOf(site)}:${peer.port}`)
+
+  const heard = await site.until('the dialer speaks', () => peer.connections[0]?.received(), { withinMs: 5_000 })
+
+  expect(heard).toMatch(/^authorization: bearer ey/im)
+})
+
+test.for([
+  ['a certificate of an unknown CA', 'unknownCa', 'server_untrusted'],
+  ["a certificate of its own organisation's CA for the peer's name", 'ownCa', 'server_untrusted'],
+  ['a certificate that names the host as common name only', 'cnOnly', 'server_name_mismatch'],
+  ['a certificate for another host', 'otherHost', 'server_name_mismatch'],
+  ['a certificate with a wildcard', 'wildcard', 'server_name_mismatch'],
+] as const)('%s hears nothing', async ([, flaw, reason], { site }) => {
+  const control = await listen(site, 'unspoiled')
+  await dial(site, `wss://${hostOf(site)}:${control.port}`)
+  await site.until('the control hears the dialer', () => control.connections[0]?.received(), { withinMs: 5_000 })
+
+  const peer = await listen(site, flaw)
+  await dial(site, `wss://${hostOf(site)}:${peer.port}`)
+
+  expect(await site.until('the dialer gives up', () => lastError(site), { withinMs: 5_000 })).toBe(reason)
+  expect(peer.connections.map((connection) => connection.received()).join('')).toBe('')
+  expect(peer.connections.length + peer.brokenOff.length).toBeGreaterThan(0)
+})
+
+test('an endpoint in plaintext is refused at once', async ({ site }) => {
+  const peer = await site.listenAsPeer({ address: site.node('node-b').address })
+  const answer = await site
+    .operator('node-a')
+    .post('/v1/peers', await record(site, `ws://${hostOf(site)}:${peer.port}`))
+
+  expect(answer).toMatchObject({ status: 400, json: { error: 'endpoint_plaintext' } })
+  expect(peer.connections).toEqual([])
+})
+
+type Flaw = 'unspoiled' | 'unknownCa' | 'ownCa' | 'cnOnly' | 'otherHost' | 'wildcard'
+
+/** A peer at the address of node-b, under the name `mirror`; its certificate is wrong in one way. */
+async function listen(site: ScenarioSite, flaw: Flaw): Promise<ScriptedPeer> {
+  const open = { type: 'open', version: 1, node: 'mirror', holdTimeMs: 90_000, session: crypto.randomUUID() }
+  return site.listenAsPeer({ address: site.node('node-b').address, certificate: await certificate(site, flaw), open })
+}
+
+async function certificate(site: ScenarioSite, flaw: Flaw): Promise<Identity> {
+  const host = hostOf(site)
+  const right = { authority: await site.authority('ca-b'), subject: host, sans: [host] }
+  if (flaw === 'unknownCa') return issueLeaf({ ...right, authority: await rogueAuthority() })
+  if (flaw === 'ownCa') return issueLeaf({ ...right, authority: await site.authority('ca-a') })
+  if (flaw === 'cnOnly') return issueLeaf({ ...right, sans: [] })
+  if (flaw === 'otherHost') return issueLeaf({ ...right, subject: 'evil.test', sans: ['evil.test'] })
+  if (flaw === 'wildcard') return issueLeaf({ ...right, sans: ['*.somebiz.local.io'] })
+  return unspoiled(right)
+}
+
+async function record(site: ScenarioSite, endpoint: string): Promise<Record<string, unknown>> {
+  const { token } = await site.held('peer-a-to-b')
+  return { name: 'mirror', endpoint, domains: [], trustDomain: 'org-b', peerToken: token }
+}
+
+/** Makes node-a dial there, in place of where it dialled before. */
+async function dial(site: ScenarioSite, endpoint: string): Promise<void> {
+  const operator = site.operator('node-a')
+  await operator.delete('/v1/peers/mirror')
+  expect(await operator.post('/v1/peers', await record(site, endpoint))).toMatchObject({ status: 201 })
+}
+
+async function lastError(site: ScenarioSite): Promise<string | undefined> {
+  const { peers } = (await site.operator('node-a').get('/v1/state')).json as {
+    peers: { name: string; outbound: { lastError?: string } }[]
+  }
+  return peers.find(({ name }) => name === 'mirror')?.outbound.lastError
+}
+
+function hostOf(site: ScenarioSite): string {
+  return site.node('node-b').host
+}
