@@ -16,6 +16,7 @@ import { createOrchestrator, type Material, type Orchestrator, readMaterial } fr
 import { configurationProblem } from './start-checks.ts'
 import { openStore, type Store } from './store.ts'
 
+const EXIT_USAGE = 2
 const LONGEST_STOP_MS = 4_500
 
 interface Prepared {
@@ -29,6 +30,8 @@ const command = new Command('orchestrator')
   .option('--check-config', 'check the configuration and everything that it names, then end')
   .option('--print-config', 'print the effective configuration without its secrets, then end')
   .allowExcessArguments(false)
+  // It has said what is wrong by then.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
 addConfigurationOptions(command, program)
 command.parse()
 

@@ -178,6 +178,12 @@ test('no variable turns a check off: it is named as ignored, and the call withou
   accepted.socket?.terminate()
 })
 
+test('an unknown option is a mistake of usage', async () => {
+  const { exited, stderr } = spawnOrchestrator(site.folder, await goodConfiguration(), { args: ['--skip-auth'] })
+  expect(await exited).toBe(2)
+  expect(stderr()).toContain("unknown option '--skip-auth'")
+})
+
 test('a flag beats a variable, a variable beats the file', async () => {
   const good = await goodConfiguration()
   const env = { ORCHESTRATOR_CLOCK_SKEW_SECONDS: '7', ORCHESTRATOR_VALIDATION_MODE: 'jwks' }

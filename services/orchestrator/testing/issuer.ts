@@ -10,6 +10,8 @@ export interface TestIssuer extends AsyncDisposable {
   token(claims: JWTPayload, options?: { header?: Record<string, unknown>; key?: CryptoKey }): Promise<string>
   /** `jti` of tokens that are no longer active. */
   readonly revoked: Set<string>
+  /** What `POST /token` gives out, by `resource`. */
+  readonly grants: Map<string, (clientId: string) => Promise<string>>
   /** Paths that were asked for. */
   readonly requests: string[]
   /** Instead of the right answer, by path. */
@@ -28,6 +30,7 @@ export async function testIssuer(authority: TestAuthority, host: string): Promis
   const requests: string[] = []
   const revoked = new Set<string>()
   const answers: TestIssuer['answers'] = new Map()
+  const grants: TestIssuer['grants'] = new Map()
   const known = new Map<string, JWTPayload>()
   const server: Server = createServer({ cert: identity.cert, key: identity.key })
   await listen(server, 0)
@@ -57,6 +60,12 @@ export async function testIssuer(authority: TestAuthority, host: string): Promis
       const claims = known.get(new URLSearchParams(body).get('token') ?? '')
       const isActive = claims !== undefined && !revoked.has(String(claims.jti))
       response.end(JSON.stringify(isActive ? { active: true, ...claims } : { active: false }))
+    } else if (path === '/token') {
+      const form = new URLSearchParams(body)
+      const mint = grants.get(form.get('resource') ?? '')
+      const isRight = form.get('grant_type') === 'client_credentials' && mint !== undefined
+      if (!isRight) response.writeHead(400).end('{"error":"invalid_target"}')
+      else response.end(JSON.stringify({ access_token: await mint(form.get('client_id') ?? ''), token_type: 'Bearer' }))
     } else response.writeHead(404).end('{}')
   })
 
@@ -64,6 +73,7 @@ export async function testIssuer(authority: TestAuthority, host: string): Promis
     url,
     requests,
     revoked,
+    grants,
     answers,
     async token(changes, options = {}) {
       const now = Math.floor(Date.now() / 1000)
