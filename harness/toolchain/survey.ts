@@ -150,9 +150,7 @@ async function surveyTool(name: ToolName, settings: Settings, source: Source, ca
       ...finding,
       ...rejected,
       state: canBuild ? 'to-build' : rejected === undefined ? 'missing' : 'unacceptable',
-      advice: canBuild
-        ? `built when first needed. To do it now: ${build}`
-        : `install Go, then ${build}; or ${bring}`,
+      advice: canBuild ? `built when first needed. To do it now: ${build}` : `install Go, then ${build}; or ${bring}`,
     }
   }
 }
