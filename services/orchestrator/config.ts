@@ -26,7 +26,7 @@ const address = z
   .regex(/^[0-9A-Za-z.:[\]-]+:\d{1,5}$/, 'must be ADDRESS:PORT')
   .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) < 65536, 'the port must be below 65536')
 
-export const endpointSchema = z
+const endpointSchema = z
   .string()
   .max(2048)
   .refine((text) => /^wss?:\/\/[a-z0-9.-]+:\d{1,5}\/?$/.test(text) && URL.canParse(text), 'must be wss://HOST:PORT')

@@ -12,7 +12,7 @@ import { isOperator, type LocalContext, localCaller } from './guards/local-calle
 import { peerCarrier } from './guards/peer-carrier.ts'
 
 /** What a handler is given once the caller was let in. */
-export interface LocalCall {
+interface LocalCall {
   /** Path segments after `/v1`, decoded. */
   readonly path: readonly string[]
   readonly query: URLSearchParams

@@ -14,7 +14,7 @@ export interface Peer {
 }
 
 /** Where the token that we present to a peer comes from. */
-export type PeerTokenOrigin =
+type PeerTokenOrigin =
   | { kind: 'text'; token: string }
   | { kind: 'file'; path: string }
   | { kind: 'source'; issuer: string; resource: string }

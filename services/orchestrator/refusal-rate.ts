@@ -5,7 +5,7 @@ export interface RefusalRate {
   blockedFor(source: RefusalSource): number | undefined
 }
 
-export interface RefusalSource {
+interface RefusalSource {
   thumbprint: string | undefined
   address: string
 }

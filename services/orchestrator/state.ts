@@ -22,7 +22,7 @@ export interface StateOptions {
 }
 
 /** `connected`: both directions are up. `partial`: one. */
-export type PeerState = 'connected' | 'partial' | 'down' | 'needs-token' | 'disabled'
+type PeerState = 'connected' | 'partial' | 'down' | 'needs-token' | 'disabled'
 
 /** `GET /v1/state`. */
 export function stateOperation(options: StateOptions): LocalOperation {

@@ -67,6 +67,7 @@ export async function testAuthority(folder: string, name: string): Promise<TestA
     file,
     async issue(options) {
       made += 1
+      const number = made
       const leafKeys = await generate()
       const certificate = await x509.X509CertificateGenerator.create({
         ...leafOf(options),
@@ -74,7 +75,7 @@ export async function testAuthority(folder: string, name: string): Promise<TestA
         signingKey: keys.privateKey,
         publicKey: leafKeys.publicKey,
       })
-      return identityOf(folder, `${name}-${made}`, certificate, leafKeys)
+      return identityOf(folder, `${name}-${number}`, certificate, leafKeys)
     },
   }
 }
