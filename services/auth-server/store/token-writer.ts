@@ -27,7 +27,7 @@ interface Waiting {
   reject(failure: Error): void
 }
 
-const thread = new URL(`./token-writer-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+const threadFile = new URL(`./token-writer-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 
 /** Writes the rows of new tokens to the database at `path` from a thread of its own. */
 export function tokenWriter(path: string): TokenWriter {
@@ -43,9 +43,11 @@ export function tokenWriter(path: string): TokenWriter {
       else if (answer.recorded[index]) row?.resolve()
       else row?.reject(new ClientGone(row.clientId))
     }
+    // An idle thread keeps no process alive, a row on its way does.
+    if (waiting.size === 0) worker?.unref()
   }
   const start = (): Worker => {
-    const started = new Worker(thread, { workerData: { path } })
+    const started = new Worker(threadFile, { workerData: { path } })
     const lost = (cause: unknown): void => {
       if (worker !== started) return
       worker = undefined
@@ -67,7 +69,9 @@ export function tokenWriter(path: string): TokenWriter {
       new Promise((resolve, reject) => {
         last += 1
         waiting.set(last, { clientId: token.clientId, resolve, reject })
-        running().postMessage({ id: last, token } satisfies WriterRequest)
+        const thread = running()
+        thread.ref()
+        thread.postMessage({ id: last, token } satisfies WriterRequest)
       }),
     warmUp: () => void running(),
     close: () =>

@@ -35,6 +35,9 @@ const STATE = `CASE
   WHEN tokens.exp <= $now THEN 'expired'
   WHEN keys.state = 'active' OR (keys.state = 'grace' AND keys.until > $now) THEN 'active'
   ELSE 'revoked' END`
+// Says nothing new, but leads to the few revoked rows by index instead of through all of them.
+const DEAD = `tokens.seq IN (SELECT seq FROM tokens WHERE revoked_at IS NOT NULL UNION ALL
+  SELECT seq FROM tokens WHERE kid IN (SELECT kid FROM keys WHERE state = 'retired' OR (state = 'grace' AND until <= $now)))`
 const SELECT = `SELECT tokens.*, ${STATE} AS state FROM tokens LEFT JOIN keys ON keys.kid = tokens.kid`
 
 export function tokenStore(database: DatabaseSync, writer: TokenWriter): TokenStore {
@@ -70,6 +73,7 @@ export function tokenStore(database: DatabaseSync, writer: TokenWriter): TokenSt
       }
       if (filter.state !== undefined) {
         conditions.push(`${STATE} = $state`)
+        if (filter.state === 'revoked') conditions.push(DEAD)
         values.$state = filter.state
       }
       const sql = `${SELECT} WHERE ${conditions.join(' AND ')} ORDER BY tokens.seq LIMIT $limit`
