@@ -45,7 +45,7 @@ beforeAll(async () => {
     gate,
     action: 'test:connect',
     target: 'server',
-    decisions: { record: (decision) => records.push(decision), close() {} },
+    decisions: { record, close() {} },
     onRequest: (_request, response, { certificate, socket }) => {
       const answer = { domain: certificate?.domain, x5t: certificate?.x5t, resumed: socket.isSessionReused() }
       response.end(JSON.stringify(answer))
@@ -132,6 +132,13 @@ test('an anchor that is taken out by a reload is trusted no more, the others sti
   expect(await call(b)).toMatchObject({ domain: 'org-b' })
 })
 
+test('a refusal that cannot be put on record is a refusal all the same, and the listener lives on', async () => {
+  recordFails = true
+  await expect(call(undefined)).rejects.toThrow(/socket hang up|ECONNRESET/)
+  recordFails = false
+  expect(await call(await orgA.issue({ sans: ['node.test'] }))).toMatchObject({ domain: 'org-a' })
+})
+
 test('a listener that demands a certificate cannot be made without a gate', () => {
   const options = { name: 'x', host: '127.0.0.1', port: 0, action: 'x', target: 'x', onRequest() {} }
   const decisions = { record() {}, close() {} }
@@ -164,6 +171,12 @@ describe('material that must not be started with', () => {
     otherKey = await orgA.issue({ sans: ['other.test'] })
   })
 })
+
+let recordFails = false
+function record(decision: Decision): void {
+  if (recordFails) throw new Error('no space left on device')
+  records.push(decision)
+}
 
 function materialWith(anchors: Record<string, string>) {
   return readTlsMaterial({ cert: server.certFile, key: server.keyFile, anchors })

@@ -81,11 +81,15 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     const connection = connectionOf(socket, options, material)
     // Without this, a peer that resets while its certificate is judged would end the process.
     socket.on('error', () => socket.destroy())
-    void judge(connection, options).then((good) => {
-      if (!good) return socket.destroy()
-      connections.set(socket, connection)
-      serveHttp.call(server, socket)
-    })
+    judge(connection, options).then(
+      (good) => {
+        if (!good) return socket.destroy()
+        connections.set(socket, connection)
+        serveHttp.call(server, socket)
+      },
+      // What cannot be judged, or not be put on record, is refused.
+      () => socket.destroy(),
+    )
   })
   server.on('request', (request, response) => {
     options.onRequest(request, response, connections.get(request.socket) as TlsConnection)
