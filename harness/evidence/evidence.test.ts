@@ -19,6 +19,7 @@ afterEach(() => rm(folder, { recursive: true }))
 
 test('tokens keep eight characters, private keys nothing, certificates everything', () => {
   expect(redact(`Bearer ${token}, then`)).toBe('Bearer eyJhbGci…, then')
+  expect(redact(token.slice(0, 60))).toBe('eyJhbGci…')
   expect(redact(key + certificate)).toBe(`[PRIVATE KEY removed]\n${certificate}`)
   expect(redact(key.slice(0, 40))).not.toContain('MIG')
   expect(redact(JSON.stringify({ kty: 'EC', x: 'a'.repeat(43), d: 'b'.repeat(43) }))).toBe(

@@ -34,7 +34,7 @@ export function failureSummary(test: string, failures: readonly string[], verdic
     ...explanation(verdict),
     `control   ${controlText(verdict)}`,
     `effects   ${verdict.effects.difference ?? 'none seen'}`,
-    `answer    ${verdict.body.slice(0, 500) || '(no body)'}`,
+    `answer    ${redact(verdict.body).slice(0, 500) || '(no body)'}`,
     '```',
     '',
     '```json',
