@@ -213,6 +213,7 @@ test('the operator listener ends connections that have no certificate of the own
     [await bench.own.issue({ ...name, notAfter: new Date(Date.now() - 1_000) }), 'cert_expired'],
     [await bench.own.issue({ ...name, notBefore: new Date(Date.now() + 60_000) }), 'cert_not_yet_valid'],
     [await bench.own.issue({ ...name, extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] }), 'cert_eku_invalid'],
+    [await bench.own.issue({ ...name, rsaBits: 1024 }), 'cert_weak'],
   ] as const
   for (const [as, reason] of attempts) {
     await expect(bench.call('operator', 'GET', '/operator/v1/keys', { as })).rejects.toThrow()

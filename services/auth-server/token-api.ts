@@ -42,7 +42,7 @@ export function tokenApi(api: TokenApi): (exchange: Exchange) => Promise<void> {
 type Handler = (api: TokenApi, exchange: Exchange) => Promise<void>
 
 async function request(api: TokenApi, exchange: Exchange): Promise<void> {
-  const form = await readForm(exchange, ['resource'])
+  const form = await readForm(exchange, { repeatable: ['resource'] })
   const { client, holder } = await authenticate(api, exchange, form.get('client_id'), offersOtherMethod(exchange, form))
   await exchange.pass([tokenGrant], { form, client })
   const grant = requestedGrant(form, client) as Grant
@@ -55,7 +55,7 @@ async function request(api: TokenApi, exchange: Exchange): Promise<void> {
 }
 
 async function introspect(api: TokenApi, exchange: Exchange): Promise<void> {
-  const form = await readForm(exchange)
+  const form = await readForm(exchange, { required: ['token'] })
   const { client, holder } = await authenticate(api, exchange, form.get('client_id'), offersOtherMethod(exchange, form))
   recordHolder(api, holder)
   const reading = await read(api, form)
@@ -67,7 +67,7 @@ async function introspect(api: TokenApi, exchange: Exchange): Promise<void> {
 
 /** RFC 7009: a client ends its own tokens. Whatever else it names is answered alike, and stays as it is. */
 async function revoke(api: TokenApi, exchange: Exchange): Promise<void> {
-  const form = await readForm(exchange)
+  const form = await readForm(exchange, { required: ['token'] })
   const { client, holder } = await authenticate(api, exchange, form.get('client_id'), offersOtherMethod(exchange, form))
   recordHolder(api, holder)
   const reading = await read(api, form)
@@ -115,8 +115,11 @@ function recordHolder({ store }: TokenApi, holder: Holder): void {
   }
 }
 
-async function readForm(exchange: Exchange, repeatable: readonly string[] = []): Promise<URLSearchParams> {
-  const context: FormRequest = { request: exchange.request, repeatable }
+async function readForm(
+  exchange: Exchange,
+  { repeatable = [], required = [] }: Partial<Pick<FormRequest, 'repeatable' | 'required'>>,
+): Promise<URLSearchParams> {
+  const context: FormRequest = { request: exchange.request, repeatable, required }
   await exchange.pass([requestForm], context)
   return context.form ?? new URLSearchParams()
 }

@@ -1,7 +1,7 @@
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { selfSignedIdentity, type TestIdentity, testAuthority } from '../shared/testing/certificates.ts'
-import { type Bench, createBench, nodeAudience, nodeClient, PEERING } from './testing.ts'
+import { type Bench, type CallOptions, createBench, nodeAudience, nodeClient, PEERING } from './testing.ts'
 
 let bench: Bench
 let strange: TestIdentity
@@ -195,6 +195,30 @@ test('two resources, and a repeated parameter, are refused', async () => {
   })
   expect(twice).toMatchObject({ status: 400, json: { error: 'invalid_request' } })
   expect(bench.lastDecision()).toMatchObject({ guard: 'request.form', reason: 'parameter_repeated' })
+})
+
+test.each<[string, CallOptions, number, string]>([
+  ['JSON', { json: request }, 415, 'media_type_unsupported'],
+  ['no media type', { body: new URLSearchParams(request).toString() }, 415, 'media_type_unsupported'],
+  ['more than 64 KiB', { form: { ...request, more: 'x'.repeat(70_000) } }, 413, 'body_too_large'],
+  [
+    'broken UTF-8',
+    { body: Buffer.from([0xff]), headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+    400,
+    'body_malformed',
+  ],
+])('a form as %s is refused', async (_, options, status, reason) => {
+  const answer = await bench.call('mtls', 'POST', '/token', { as: bench.nodeB, ...options })
+
+  expect(answer).toMatchObject({ status, json: { error: 'invalid_request' } })
+  expect(bench.lastDecision()).toMatchObject({ action: 'token:request', guard: 'request.form', reason })
+})
+
+test.each(['/token/introspection', '/token/revocation'])('%s without a token is refused', async (path) => {
+  const answer = await bench.call('mtls', 'POST', path, { as: bench.nodeB, form: { client_id: 'node-b' } })
+
+  expect(answer).toMatchObject({ status: 400, json: { error: 'invalid_request' } })
+  expect(bench.lastDecision()).toMatchObject({ guard: 'request.form', reason: 'parameter_missing' })
 })
 
 test('introspection tells an audience all about a token, and everybody else nothing', async () => {

@@ -80,6 +80,8 @@ function problemOf(socket: TLSSocket, leaf: X509Certificate): CertificateProblem
   const now = Date.now()
   if (!socket.authorized) {
     const code = String((socket.authorizationError as { code?: string } | undefined)?.code ?? socket.authorizationError)
+    // Node has no name for "key too small": it says UNSPECIFIED.
+    if (code === 'UNSPECIFIED' && !isStrong(leaf)) return 'cert_weak'
     return PROBLEM_OF[code] ?? 'cert_untrusted'
   }
   // OpenSSL judged the chain at the handshake; these hold at this moment, and are what it does not demand.

@@ -14,6 +14,7 @@ export interface JsonRequest {
 export interface FormRequest {
   request: IncomingMessage
   repeatable: readonly string[]
+  required: readonly string[]
   form?: URLSearchParams
 }
 
@@ -26,9 +27,13 @@ export const requestJson = guard<JsonRequest>('request.json', [...JSON_BODY_REAS
   }),
 )
 
-export const requestForm = guard<FormRequest>('request.form', FORM_BODY_REASONS, (context) =>
+export const requestForm = guard<FormRequest>('request.form', [...FORM_BODY_REASONS, 'parameter_missing'], (context) =>
   refusalOf(async () => {
-    context.form = await readForm(context.request, context.repeatable)
+    const form = await readForm(context.request, context.repeatable)
+    if (context.required.some((name) => !form.has(name))) {
+      return { reason: 'parameter_missing', status: 400, error: 'invalid_request' }
+    }
+    context.form = form
     return undefined
   }),
 )

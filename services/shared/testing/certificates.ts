@@ -25,6 +25,8 @@ export interface TestLeaf {
   notAfter?: Date
   /** Default: serverAuth and clientAuth. */
   extendedKeyUsage?: string[]
+  /** An RSA key of this many bits. Default: a P-256 key. */
+  rsaBits?: number
 }
 
 export interface TestIdentity {
@@ -68,7 +70,7 @@ export async function testAuthority(folder: string, name: string): Promise<TestA
     async issue(options) {
       made += 1
       const number = made
-      const leafKeys = await generate()
+      const leafKeys = await generate(options.rsaBits)
       const certificate = await x509.X509CertificateGenerator.create({
         ...leafOf(options),
         issuer: root.subject,
@@ -107,8 +109,10 @@ function leafOf(options: TestLeaf) {
   }
 }
 
-function generate(): Promise<webcrypto.CryptoKeyPair> {
-  return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
+function generate(rsaBits?: number): Promise<webcrypto.CryptoKeyPair> {
+  const rsa = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]) }
+  const algorithm = rsaBits === undefined ? ALGORITHM : { ...rsa, modulusLength: rsaBits }
+  return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
 }
 
 async function identityOf(
