@@ -161,3 +161,17 @@ test('a token of a client that was removed meanwhile is not recorded', async () 
   expect(store.tokens.list({}, { limit: 100, cursor: 0 }, seconds).tokens.length).toBe(1)
   await store.close()
 })
+
+test('a stop ends a request that never comes to its end, and the process within five seconds', async () => {
+  const { child } = await spawnServer(['--config', bench.configFile])
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  const options = { as: bench.nodeB, form, headers: { 'content-length': '1000' } }
+  const hanging = bench.call('mtls', 'POST', '/token', options).catch((failure: Error) => failure)
+  await bench.operate('GET', '/keys')
+  const started = performance.now()
+  child.kill('SIGTERM')
+
+  expect(await ended).toBe(0)
+  expect(performance.now() - started).toBeLessThan(5_000)
+  expect(await hanging).toBeInstanceOf(Error)
+})

@@ -22,7 +22,7 @@ export interface Server {
   stop(): Promise<void>
 }
 
-const STOP_GRACE_MS = 4_000
+const STOP_GRACE_MS = 3_000
 const PURGE_EVERY_MS = 3_600_000
 const PURGE_AFTER_SECONDS = 7 * 86_400
 const PURGE_BATCH = 500
