@@ -5,7 +5,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import { serve } from './serve.ts'
 
 // Verifies the signature and compares one thumbprint, as the shortest honest implementation of RFC 8705 would.
-serve(async ({ cert, key, ca, jwks }) => {
+serve(async ({ cert, key, ca, jwks, body }) => {
   const keys = createLocalJWKSet(jwks as Parameters<typeof createLocalJWKSet>[0])
   return createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true }, async (request, response) => {
     try {
@@ -13,7 +13,7 @@ serve(async ({ cert, key, ca, jwks }) => {
       const { payload } = await jwtVerify<{ cnf: { 'x5t#S256': string } }>(token, keys, { typ: 'at+jwt' })
       const leaf = (request.socket as TLSSocket).getPeerX509Certificate()!.raw
       const bound = createHash('sha256').update(leaf).digest('base64url') === payload.cnf['x5t#S256']
-      response.writeHead(bound ? 200 : 401, { 'Content-Type': 'application/json' }).end('{"routes":[]}')
+      response.writeHead(bound ? 200 : 401, { 'Content-Type': 'application/json' }).end(bound ? body : '')
     } catch {
       response.writeHead(401).end()
     }

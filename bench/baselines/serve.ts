@@ -8,6 +8,8 @@ export interface BaselineConfig {
   ca: string
   /** The issuer's public keys, as its JWKS says. */
   jwks?: { keys: object[] }
+  /** What to answer, as text. */
+  body?: string
 }
 
 /** Runs in a child process: takes the configuration, listens on loopback, and tells the port. */
