@@ -33,6 +33,15 @@ test.each([
   expect(() => parseStrictJson(text)).toThrow(BodyRefused)
 })
 
+test('texts that never end cost no more than others of their size', () => {
+  const text = `"${'\\"'.repeat(500_000)}`
+  const began = performance.now()
+
+  expect(() => parseStrictJson(text)).toThrow(BodyRefused)
+  // Linear: some milliseconds. Quadratic: minutes.
+  expect(performance.now() - began).toBeLessThan(2_000)
+})
+
 test('a member called __proto__ is a member', () => {
   const value = parseStrictJson('{"__proto__":{"a":1}}') as Record<string, unknown>
 

@@ -49,12 +49,14 @@ export async function readForm(
 
 /** Parses JSON text under the same rules. Throws `BodyRefused`. */
 export function parseStrictJson(text: string): unknown {
-  refuseDeepOrRepeated(text)
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
     throw new BodyRefused(400, 'body_malformed')
   }
+  refuseDeepOrRepeated(text)
+  return value
 }
 
 /** Answers JSON. Nothing that these services answer may be kept by a cache unless `headers` says otherwise. */
@@ -103,8 +105,8 @@ async function readText(request: IncomingMessage, limit: number): Promise<string
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs
 
 /**
- * `JSON.parse` keeps the last of two equal members without a word, so the text is walked once, token by token, before it is
- * parsed. Whether it is JSON at all is left to `JSON.parse`.
+ * `JSON.parse` keeps the last of two equal members without a word, so the text is walked once more, token by token. It must be
+ * known to be JSON by then: an open text would be searched for its end from each of its quotes, in quadratic time.
  */
 function refuseDeepOrRepeated(text: string): void {
   const open: (Set<string> | undefined)[] = []
