@@ -48,6 +48,8 @@ async function exchange(call: OperatorCall): Promise<{ status: number; answer: s
       cert: readFileSync(call.cert),
       key: readFileSync(call.key),
       ca: readFileSync(call.ca),
+      // Said outright, for Node's default can be turned off by an environment variable (NODE_TLS_REJECT_UNAUTHORIZED).
+      rejectUnauthorized: true,
       agent: false,
       timeout: TIMEOUT_MS,
       headers: body ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(String(body)) } : {},

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { selfSignedIdentity, type TestIdentity } from '../shared/testing/certificates.ts'
 import { type DialFailed, dial } from './dial.ts'
@@ -107,6 +107,21 @@ test.each<[string, () => Promise<TestIdentity>, string]>([
 ])('a server with a certificate %s reads not one byte', async (_, identity, code) => {
   const server = await eavesdropper(await identity())
   expect(await failureOf(dial(options(server.port), () => {}))).toMatchObject({ kind: 'target', code })
+  await server.close()
+  expect(server.read()).toBe('')
+})
+
+test('no variable of the environment makes an unproven server good', async () => {
+  const server = await eavesdropper(await site.caA.issue({ sans: [HOST_B] }))
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  try {
+    expect(await failureOf(dial(options(server.port), () => {}))).toMatchObject({
+      kind: 'target',
+      code: 'server_untrusted',
+    })
+  } finally {
+    vi.unstubAllEnvs()
+  }
   await server.close()
   expect(server.read()).toBe('')
 })

@@ -65,6 +65,8 @@ function connectProven(endpoint: URL, options: DialOptions): Promise<TLSSocket> 
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['http/1.1'],
       localAddress: options.localAddress,
+      // Said outright, for Node's default can be turned off by an environment variable (NODE_TLS_REJECT_UNAUTHORIZED).
+      rejectUnauthorized: true,
       // Called once the chain is good. The name is judged below, before anything is written to the socket.
       checkServerIdentity(_, certificate) {
         leaf = new X509Certificate(certificate.raw)
@@ -84,6 +86,7 @@ function connectProven(endpoint: URL, options: DialOptions): Promise<TLSSocket> 
     })
     socket.once('secureConnect', () => {
       clearTimeout(deadline)
+      if (leaf === undefined) return socket.destroy(new Error('the server proved no certificate'))
       judge({ endpoint, certificate: leaf }, connOf()).then(
         () => resolve(socket),
         (refused: unknown) => {

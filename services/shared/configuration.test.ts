@@ -119,13 +119,19 @@ test('secret values are hidden, everything else is printed', () => {
 })
 
 test('variables that look like a switch change nothing and are named in the log', () => {
-  const environment = { SAMPLE_NODE: 'a', SAMPLE_SKIP_AUTH: 'true', CATALYST_SKIP_AUTH: '1', TLS_INSECURE: 'yes' }
+  const environment = {
+    SAMPLE_NODE: 'a',
+    SAMPLE_SKIP_AUTH: 'true',
+    CATALYST_SKIP_AUTH: '1',
+    NODE_TLS_REJECT_UNAUTHORIZED: '0',
+    TLS_INSECURE: 'yes',
+  }
   const lines: unknown[] = []
   const log = { info() {}, error() {}, warn: (event: string, fields: unknown) => lines.push([event, fields]) }
   expect(loadConfiguration(program, { environment }).node).toBe('a')
   warnIgnoredSwitches(log, environment)
   expect(lines).toEqual(
-    ['CATALYST_SKIP_AUTH', 'SAMPLE_SKIP_AUTH', 'TLS_INSECURE'].map((variable) => [
+    ['CATALYST_SKIP_AUTH', 'NODE_TLS_REJECT_UNAUTHORIZED', 'SAMPLE_SKIP_AUTH', 'TLS_INSECURE'].map((variable) => [
       'variable-ignored',
       expect.objectContaining({ variable }),
     ]),

@@ -46,7 +46,7 @@ interface JsonSchema {
 }
 
 /** Variables with such a name look as if they turned a check off. Nothing here can be turned off, and the start says so. */
-const SWITCH_LIKE = /SKIP_AUTH|NO_AUTH|INSECURE/i
+const SWITCH_LIKE = /SKIP_AUTH|NO_AUTH|INSECURE|REJECT_UNAUTHORIZED/i
 
 export function configurationKeys(program: Program<unknown>): ConfigurationKey[] {
   const schema = z.toJSONSchema(program.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema

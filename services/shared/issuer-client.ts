@@ -54,7 +54,8 @@ export function createIssuerClient(identity: () => IssuerClientIdentity, localAd
 }
 
 function tlsOptionsOf({ ca, cert, key }: IssuerClientIdentity) {
-  return { ca: [...ca], cert, key, minVersion: 'TLSv1.2' as const }
+  // Said outright, for Node's default can be turned off by an environment variable (NODE_TLS_REJECT_UNAUTHORIZED).
+  return { ca: [...ca], cert, key, minVersion: 'TLSv1.2' as const, rejectUnauthorized: true }
 }
 
 function headersFor(body: string | undefined): Record<string, string | number> {
