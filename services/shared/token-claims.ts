@@ -28,13 +28,16 @@ const OPTIONAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   trusted_nodes: isTexts,
 }
 
+const required = Object.entries(REQUIRED)
+const optional = Object.entries(OPTIONAL)
+
 export const tokenClaims = guard<TokenContext>('token.claims', ['claim_missing', 'claim_invalid'], (context) => {
   const claims = claimsOf(context)
-  for (const [name, isValid] of Object.entries(REQUIRED)) {
+  for (const [name, isValid] of required) {
     if (!Object.hasOwn(claims, name)) return invalidToken('claim_missing')
     if (!isValid(claims[name])) return invalidToken('claim_invalid')
   }
-  for (const [name, isValid] of Object.entries(OPTIONAL)) {
+  for (const [name, isValid] of optional) {
     if (claims[name] !== undefined && !isValid(claims[name])) return invalidToken('claim_invalid')
   }
   return claims.client_id === claims.sub ? undefined : invalidToken('claim_invalid')

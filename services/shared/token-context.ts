@@ -67,8 +67,22 @@ export function decodedToken(context: Pick<TokenContext, 'token' | 'decoded'>): 
   return context.decoded
 }
 
+/** A caller shows the same token with every call, and what stands in it depends on its text alone. */
+const decodedBefore = new Map<string, DecodedToken>()
+const MOST_DECODED = 64
+const LONGEST_KEPT = 8 * 1024
+
 export function decodeToken(token: string): DecodedToken {
-  return { header: attempt(() => decodeProtectedHeader(token)), payload: attempt(() => decodeJwt(token)) }
+  const known = decodedBefore.get(token)
+  if (known !== undefined) return known
+  const decoded = {
+    header: frozen(attempt(() => decodeProtectedHeader(token) as Record<string, unknown>)),
+    payload: frozen(attempt(() => decodeJwt(token) as Record<string, unknown>)),
+  }
+  if (token.length > LONGEST_KEPT) return decoded
+  if (decodedBefore.size >= MOST_DECODED) decodedBefore.clear()
+  decodedBefore.set(token, decoded)
+  return decoded
 }
 
 /** The claims to judge: the auth server's answer where it was asked for them, else the token's own payload. */
@@ -98,6 +112,12 @@ export function tokenPrincipal(context: TokenContext): Record<string, string> {
     if (typeof value === 'string') principal[name] = value.slice(0, 255)
   }
   return principal
+}
+
+/** Shared by all calls with the token, so nobody may change it: not the lists and objects in it either. */
+function frozen<Value extends object>(value: Value | undefined): Value | undefined {
+  for (const member of Object.values(value ?? {})) Object.freeze(member)
+  return value && Object.freeze(value)
 }
 
 function attempt<Value>(read: () => Value): Value | undefined {
