@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
 import type { Context, StructuredToken, Token } from 'oidc-provider'
 import type { Configuration } from './config.ts'
 import type { Exchange } from './exchange.ts'
@@ -198,9 +197,10 @@ function requestOf(original: IncomingMessage, order: Order): IncomingMessage {
     'content-length': String(Buffer.byteLength(body)),
   }
   const { method, httpVersion, httpVersionMajor, httpVersionMinor, socket } = original
-  const stream = Readable.from([Buffer.from(body)], { objectMode: false })
   const message = { method, url: '/token', headers, httpVersion, httpVersionMajor, httpVersionMinor, socket }
-  return Object.assign(stream, message) as unknown as IncomingMessage
+  // What the provider reads of a request's stream, without a stream for a body that is whole already.
+  const content = { readable: true, readableEncoding: null, iterator: () => [Buffer.from(body)] }
+  return { ...message, ...content } as unknown as IncomingMessage
 }
 
 function resourceServer(grant: Grant | undefined, key: SigningKey): Record<string, unknown> {

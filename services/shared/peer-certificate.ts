@@ -41,8 +41,14 @@ const PROBLEM_OF: Readonly<Record<string, CertificateProblem>> = {
   CA_MD_TOO_WEAK: 'cert_weak',
 }
 
+const thumbprints = new WeakMap<X509Certificate, string>()
+
 export function thumbprint(certificate: X509Certificate): string {
-  return createHash('sha256').update(certificate.raw).digest('base64url')
+  const known = thumbprints.get(certificate)
+  if (known !== undefined) return known
+  const made = createHash('sha256').update(certificate.raw).digest('base64url')
+  thumbprints.set(certificate, made)
+  return made
 }
 
 /** Reads what the handshake proved. Undefined when the caller sent no certificate. */

@@ -59,6 +59,9 @@ export function clientStore(database: DatabaseSync): ClientStore {
     return client
   }
 
+  // A client asks for one token after another with one certificate: only the first time is there anything to look up.
+  const newestRecorded = new Map<string, string>()
+
   return {
     find,
     list: () => all.all().map((row) => clientOf(row) as Client),
@@ -81,6 +84,7 @@ export function clientStore(database: DatabaseSync): ClientStore {
       commit(database, () => {
         revokeTokens.run(now, clientId)
         known.delete(clientId)
+        newestRecorded.delete(clientId)
         return remove.run(clientId).changes > 0
       }),
     prove: (proven) =>
@@ -89,8 +93,9 @@ export function clientStore(database: DatabaseSync): ClientStore {
         insertHolder(proven)
       }),
     proveOnce(proven) {
-      if (holder.get(proven.clientId, proven.x5t) !== undefined) return
-      commit(database, () => insertHolder(proven))
+      if (newestRecorded.get(proven.clientId) === proven.x5t) return
+      if (holder.get(proven.clientId, proven.x5t) === undefined) commit(database, () => insertHolder(proven))
+      newestRecorded.set(proven.clientId, proven.x5t)
     },
     holder: (clientId, x5t) => holderOf(holder.get(clientId, x5t)),
     newestHolder: (clientId) => holderOf(newest.get(clientId)),
