@@ -1,9 +1,8 @@
 import { type DecisionLog, openDecisionLog } from '../shared/decision-log.ts'
 import { firstRefusal } from '../shared/guard.ts'
 import { createLog, failureFields, type Log } from '../shared/log.ts'
-import { anchorStillTrusted } from '../shared/peer-certificate.ts'
 import { StartFailure } from '../shared/start-failure.ts'
-import { createTlsListener, type TlsConnection, type TlsListener, type TlsMaterial } from '../shared/tls-listener.ts'
+import { createTlsListener, type TlsListener, type TlsMaterial } from '../shared/tls-listener.ts'
 import { type Configuration, nodeName, parseAddress } from './config.ts'
 import { type Exchange, serve } from './exchange.ts'
 import { operatorTls } from './guards/operator-tls.ts'
@@ -86,8 +85,7 @@ async function run(parts: Parts): Promise<Server> {
       target: name,
       decisions,
       onRequest: (request, response, connection) => {
-        const trusted = name === 'mtls' ? materials.all : materials.own
-        void serve(service, request, response, asOfNow(connection, trusted), handle)
+        void serve(service, request, response, connection, handle)
       },
     })
   const listeners = [
@@ -127,16 +125,6 @@ async function run(parts: Parts): Promise<Server> {
       log.info('stopped')
     },
   }
-}
-
-/** A connection outlives what its handshake proved: a certificate ends, an anchor is taken away. */
-function asOfNow(connection: TlsConnection, material: TlsMaterial): TlsConnection {
-  const { certificate } = connection
-  if (certificate?.domain === undefined) return connection
-  const isOver = certificate.notAfter.getTime() <= Date.now()
-  if (!isOver && anchorStillTrusted(certificate, material)) return connection
-  const problem = isOver ? ('cert_expired' as const) : ('cert_untrusted' as const)
-  return { ...connection, certificate: { ...certificate, domain: undefined, anchor: undefined, problem } }
 }
 
 function readinessOf(store: Store, material: () => TlsMaterial): () => { ready: boolean; reason?: string } {

@@ -1,12 +1,12 @@
 import 'reflect-metadata'
 import type { webcrypto } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import * as x509 from '@peculiar/x509'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Decision } from './decision-log.ts'
 import type { Guard } from './guard.ts'
 import { StartFailure } from './start-failure.ts'
@@ -132,6 +132,32 @@ test('an anchor that is taken out by a reload is trusted no more, the others sti
   expect(await call(b)).toMatchObject({ domain: 'org-b' })
 })
 
+describe('a connection that stays open', () => {
+  test('ends with the certificate that it was proven with', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const brief = await orgA.issue({ sans: ['node.test'], notAfter: new Date(Date.now() + 2_000) })
+    expect(await call(brief, { agent })).toMatchObject({ domain: 'org-a' })
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_000 })
+    await expect(call(brief, { agent })).rejects.toThrow(/socket hang up|ECONNRESET/)
+    vi.useRealTimers()
+    expect(records.at(-1)).toMatchObject({ reason: 'cert_expired', principal: { 'x5t#S256': brief.x5t } })
+    agent.destroy()
+  })
+
+  test('ends with the anchor that it was proven with', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const b = await orgB.issue({ sans: ['node.test'] })
+    expect(await call(b, { agent })).toMatchObject({ domain: 'org-b' })
+    listener.reload(materialWith({ 'org-a': orgA.file, 'org-b': orgB.file }))
+    expect(await call(b, { agent })).toMatchObject({ domain: 'org-b' })
+    listener.reload(materialWith({ 'org-a': orgA.file }))
+    await expect(call(b, { agent })).rejects.toThrow(/socket hang up|ECONNRESET/)
+    expect(records.at(-1)).toMatchObject({ reason: 'cert_untrusted', principal: { 'x5t#S256': b.x5t } })
+    listener.reload(materialWith({ 'org-a': orgA.file, 'org-b': orgB.file }))
+    agent.destroy()
+  })
+})
+
 test('a refusal that cannot be put on record is a refusal all the same, and the listener lives on', async () => {
   recordFails = true
   await expect(call(undefined)).rejects.toThrow(/socket hang up|ECONNRESET/)
@@ -187,6 +213,8 @@ let lastSession: Buffer | undefined
 interface CallOptions {
   maxVersion?: 'TLSv1.2' | 'TLSv1.3'
   session?: Buffer | undefined
+  /** Default: a connection of its own. */
+  agent?: Agent
 }
 
 function call(as: Pick<TestIdentity, 'cert' | 'key'> | undefined, options: CallOptions = {}): Promise<unknown> {

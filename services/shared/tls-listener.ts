@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { DecisionLog } from './decision-log.ts'
 import type { Guard } from './guard.ts'
-import { type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
+import { anchorStillTrusted, type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
 import type { TlsMaterial } from './tls-material.ts'
 
 export type { PeerCertificate } from './peer-certificate.ts'
@@ -61,7 +61,7 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     throw new Error(`listener ${options.name} demands a certificate, so it needs a gate`)
   }
   let material = options.material
-  const connections = new WeakMap<Duplex, TlsConnection>()
+  const connections = new WeakMap<Duplex, { connection: TlsConnection; material: TlsMaterial }>()
   const server = createServer({
     ...secureContextOf(material),
     requestCert: options.clientCertificate !== 'none',
@@ -78,26 +78,40 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   server.removeAllListeners('secureConnection')
   limitHandshakes(server, options.maxHandshakes ?? 256)
   server.on('secureConnection', (socket) => {
-    const connection = connectionOf(socket, options, material)
+    const provenAgainst = material
+    const connection = connectionOf(socket, options, provenAgainst)
     // Without this, a peer that resets while its certificate is judged would end the process.
     socket.on('error', () => socket.destroy())
     judge(connection, options).then(
       (good) => {
         if (!good) return socket.destroy()
-        connections.set(socket, connection)
+        connections.set(socket, { connection, material: provenAgainst })
         serveHttp.call(server, socket)
       },
       // What cannot be judged, or not be put on record, is refused.
       () => socket.destroy(),
     )
   })
+  /** A connection outlives what its handshake proved, so what changed since is judged again, with each request. */
+  const withConnection = (socket: Duplex, serve: (connection: TlsConnection) => void): void => {
+    const proven = connections.get(socket)
+    const connection = proven && asOfNow(proven.connection, proven.material, material)
+    if (connection === undefined) socket.destroy()
+    else if (connection === proven?.connection) serve(connection)
+    else {
+      judge(connection, options).then(
+        (good) => (good ? serve(connection) : socket.destroy()),
+        () => socket.destroy(),
+      )
+    }
+  }
   server.on('request', (request, response) => {
-    options.onRequest(request, response, connections.get(request.socket) as TlsConnection)
+    withConnection(request.socket, (connection) => options.onRequest(request, response, connection))
   })
   if (options.onUpgrade !== undefined) {
     const { onUpgrade } = options
     server.on('upgrade', (request, socket, head) => {
-      onUpgrade(request, socket, head, connections.get(socket) as TlsConnection)
+      withConnection(socket, (connection) => onUpgrade(request, socket, head, connection))
     })
   }
   server.on('clientError', answerUnreadable)
@@ -143,6 +157,16 @@ function secureContextOf(material: TlsMaterial) {
 function connectionOf(socket: TLSSocket, options: TlsListenerOptions, material: TlsMaterial): TlsConnection {
   const certificate = options.clientCertificate === 'none' ? undefined : peerCertificateOf(socket, material)
   return { conn: `${socket.remoteAddress}:${socket.remotePort}`, listener: options.name, certificate, socket }
+}
+
+/** The same connection while all that its handshake proved still holds: a certificate ends, an anchor is taken away. */
+function asOfNow(connection: TlsConnection, provenAgainst: TlsMaterial, material: TlsMaterial): TlsConnection {
+  const { certificate } = connection
+  if (certificate?.domain === undefined) return connection
+  const isOver = certificate.notAfter.getTime() <= Date.now()
+  if (!isOver && (provenAgainst === material || anchorStillTrusted(certificate, material))) return connection
+  const problem = isOver ? ('cert_expired' as const) : ('cert_untrusted' as const)
+  return { ...connection, certificate: { ...certificate, domain: undefined, anchor: undefined, problem } }
 }
 
 async function judge(connection: TlsConnection, options: TlsListenerOptions): Promise<boolean> {
