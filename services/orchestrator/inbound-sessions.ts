@@ -8,7 +8,7 @@ import type { TlsMaterial } from '../shared/tls-material.ts'
 import type { UpgradeContext } from './call-context.ts'
 import { principalOf } from './call-record.ts'
 import { type LiveContext, liveRecheck } from './guards/live-recheck.ts'
-import { routeDomain, routeLimit, routeOrigin } from './guards/route.ts'
+import { routeDomain, routeLimit, routeLoop, routeOrigin } from './guards/route.ts'
 import type { PeerChange, Peers } from './peers.ts'
 import { isUnder, type RouteTable } from './routes.ts'
 import { firstRefusalNow, SessionChannel, type SessionEnd } from './session-channel.ts'
@@ -35,6 +35,7 @@ interface InboundSession {
   readonly certificate: PeerCertificate
   readonly startedAt: number
   refused: number
+  loops: number
   goodAt: number
   deepAt: number
   isChecking: boolean
@@ -44,6 +45,10 @@ export interface InboundState {
   since: string
   jti: string
   tokenExpiresAt: string
+  /** Entries that were not installed: their domain is not the peer's. */
+  refused: number
+  /** Entries that were not installed: they had been here before. */
+  loopDropped: number
 }
 
 /** Clocks and anchors are looked at this often, the auth server is asked every `DEEP_MS`. */
@@ -84,6 +89,7 @@ export class InboundSessions {
       certificate,
       startedAt: Date.now(),
       refused: 0,
+      loops: 0,
       goodAt: now,
       deepAt: now,
       isChecking: false,
@@ -109,6 +115,8 @@ export class InboundSessions {
       since: new Date(session.startedAt).toISOString(),
       jti: session.claims.jti.slice(0, 8),
       tokenExpiresAt: new Date(session.claims.exp * 1000).toISOString(),
+      refused: session.refused,
+      loopDropped: session.loops,
     }
   }
 
@@ -150,8 +158,9 @@ export class InboundSessions {
   #establish(session: InboundSession): void {
     const before = this.#established.get(session.peer)
     this.#established.set(session.peer, session)
-    clearTimeout(this.#staleTimers.get(session.peer))
     this.#options.routes.markStale(session.peer)
+    // Bounded here too: a session that never comes to the end of its table must not keep them alive.
+    this.#purgeLater(session.peer, session.channel.holdTimeMs)
     before?.channel.end('session_replaced')
     this.#options.log.info('session-established', { peer: session.peer, direction: 'inbound' })
     this.#options.onEstablished(session.peer)
@@ -160,34 +169,40 @@ export class InboundSessions {
   #install(session: InboundSession, update: UpdateMessage): { guard: string; refusal: Refusal } | undefined {
     const { routes, peers, node } = this.#options
     if (this.#established.get(session.peer) !== session) return undefined
-    const countWith = (keys: Iterable<string>): number => routes.countWith(session.peer, keys)
+    const countWith = (added: Iterable<string>, removed: Iterable<string>): number =>
+      routes.countWith(session.peer, added, removed)
     const refused = firstRefusalNow([routeOrigin, routeLimit], { update, sender: session.peer, countWith })
     if (refused !== undefined) return refused
     const trusted = session.claims.trusted_domains ?? []
     const allowed = peers.get(session.peer)?.domains ?? []
-    let refusedHere = 0
+    const dropped = new Map<string, { guard: string; reason: string; count: number }>()
     for (const entry of update.routes) {
       if (entry.op === 'withdraw') {
         routes.forget(session.peer, entry)
         continue
       }
-      const outside = routeDomain.check({ domain: entry.domain, trusted, allowed }) !== undefined
-      if (outside) refusedHere += 1
-      // Our own name in the path: the route went round in a circle.
-      if (outside || entry.path.includes(node)) routes.forget(session.peer, entry)
+      const { domain, name, protocol, endpoint, path } = entry
+      const drop = firstRefusalNow([routeLoop, routeDomain], { domain, path, node, trusted, allowed })
+      if (drop === undefined) routes.learn(session.peer, { domain, name, protocol, endpoint, path })
       else {
-        const { domain, name, protocol, endpoint, path } = entry
-        routes.learn(session.peer, { domain, name, protocol, endpoint, path })
+        routes.forget(session.peer, entry)
+        const { guard, refusal } = drop
+        dropped.set(guard, { guard, reason: refusal.reason, count: (dropped.get(guard)?.count ?? 0) + 1 })
       }
     }
-    if (refusedHere > 0) this.#recordRefusedRoutes(session, refusedHere)
-    if (update.endOfSync === true) routes.purgeStale(session.peer)
+    for (const drop of dropped.values()) this.#recordDropped(session, drop)
+    if (update.endOfSync === true) {
+      this.#cancelPurge(session.peer)
+      routes.purgeStale(session.peer)
+    }
     return undefined
   }
 
-  #recordRefusedRoutes(session: InboundSession, count: number): void {
-    session.refused += count
-    this.#record(session, 'peering:route', { guard: routeDomain.id, reason: 'route_domain_refused' }, null)
+  /** One record for each message, however many entries it drops. */
+  #recordDropped(session: InboundSession, { guard, reason, count }: { guard: string; reason: string; count: number }) {
+    if (guard === routeLoop.id) session.loops += count
+    else session.refused += count
+    this.#record(session, 'peering:route', { guard, reason }, null)
   }
 
   #ended(session: InboundSession, end: SessionEnd): void {
@@ -197,12 +212,29 @@ export class InboundSessions {
     log.info('session-ended', { peer: session.peer, direction: 'inbound', code: end.code, by: end.by })
     if (this.#established.get(session.peer) !== session) return
     this.#established.delete(session.peer)
-    if (end.code === 'session_replaced') return
-    if (end.code === 'lost' || end.code === 'shutdown') {
+    // Replaced, it says, but nobody came in its place: then it is just gone.
+    if (end.code === 'lost' || end.code === 'shutdown' || end.code === 'session_replaced') {
       routes.markStale(session.peer)
-      const timer = setTimeout(() => routes.purgeStale(session.peer), session.channel.holdTimeMs)
-      this.#staleTimers.set(session.peer, timer.unref())
-    } else routes.withdrawAll(session.peer)
+      this.#purgeLater(session.peer, session.channel.holdTimeMs)
+    } else {
+      this.#cancelPurge(session.peer)
+      routes.withdrawAll(session.peer)
+    }
+  }
+
+  /** The time runs from the first loss on: sessions that come and go do not make it longer. */
+  #purgeLater(peer: string, afterMs: number): void {
+    if (this.#staleTimers.has(peer)) return
+    const purge = (): void => {
+      this.#staleTimers.delete(peer)
+      this.#options.routes.purgeStale(peer)
+    }
+    this.#staleTimers.set(peer, setTimeout(purge, afterMs).unref())
+  }
+
+  #cancelPurge(peer: string): void {
+    clearTimeout(this.#staleTimers.get(peer))
+    this.#staleTimers.delete(peer)
   }
 
   #record(

@@ -52,12 +52,14 @@ export function routeOperations(routes: RouteTable, store: Store): LocalOperatio
       run({ query }) {
         const domain = query.get('domain')
         const state = query.get('state')
+        const from = query.get('from')
         const entries = routes
           .list()
           .filter(({ route }) => domain === null || isUnder(route.domain, [domain]))
           .filter(({ route }) => state === null || route.state === state)
+          .filter(({ route }) => from === null || route.peer === from)
         const page = pageOf(
-          entries.map(({ cursor, route }) => ({ cursor, item: route })),
+          entries.map(({ cursor, route, isBest }) => ({ cursor, item: { ...route, best: isBest } })),
           query,
         )
         const isState = state === null || ['local', 'learned', 'stale'].includes(state)

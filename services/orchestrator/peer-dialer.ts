@@ -132,7 +132,7 @@ export class PeerDialer {
         this.#session = channel
         this.#set({ state: 'connected' })
         log.info('session-established', { peer: peer.name, direction: 'outbound' })
-        feed = startRouteFeed(configuration.node, routes, channel)
+        feed = startRouteFeed({ node: configuration.node, peer: peer.name, channel }, routes)
         // The acceptor ends the older one itself, as soon as it has read our `open`.
         if (before !== undefined) setTimeout(() => before.end('session_replaced'), LONGEST_OVERLAP_MS).unref()
       },

@@ -72,7 +72,7 @@ test('a route announced on A is learned by B, and withdrawn again', async () => 
   })
   await until(async () => (await routesAt('b')).length === 1, 'B to learn the route')
   expect(await routesAt('b')).toEqual([
-    { domain: 'a.test', name: 'orders', ...route, path: ['node-a'], peer: 'node-a', state: 'learned' },
+    { domain: 'a.test', name: 'orders', ...route, path: ['node-a'], peer: 'node-a', state: 'learned', best: true },
   ])
   const write = await callLocal(asB(), 'PUT', '/v1/routes/a.test/orders', {
     token: await nodeToken(site, 'b'),

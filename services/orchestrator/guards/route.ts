@@ -8,8 +8,8 @@ export interface UpdateContext {
   readonly update: UpdateMessage
   /** The peer's name: the `sub` of its token. */
   readonly sender: string
-  /** How many routes the peer would have with these keys added. */
-  countWith(keys: Iterable<string>): number
+  /** How many routes the peer would have with these keys added and those taken away. */
+  countWith(added: Iterable<string>, removed: Iterable<string>): number
 }
 
 const NODE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
@@ -26,22 +26,27 @@ export const routeOrigin = guard<UpdateContext>('route.origin', ['route_origin_m
   return isTrue ? undefined : ending('route_origin_mismatch', 'forbidden')
 })
 
-const MOST_HOPS = 64
+export const MOST_HOPS = 64
 const LONGEST_NAME = 253
 const LONGEST_ENDPOINT = 2_048
-const MOST_ROUTES = 10_000
+/** Of one peer. */
+export const MOST_ROUTES = 10_000
 
 export const routeLimit = guard<UpdateContext>('route.limit', ['route_limit'], ({ update, countWith }) => {
   const isLong = update.routes.some(({ domain, name }) => domain.length > LONGEST_NAME || name.length > LONGEST_NAME)
   const added = announcements(update)
   const isLarge = added.some(({ path, endpoint }) => path.length > MOST_HOPS || endpoint.length > LONGEST_ENDPOINT)
-  const isMany = countWith(added.map(routeKey)) > MOST_ROUTES
+  const removed = update.routes.filter(({ op }) => op === 'withdraw')
+  const isMany = countWith(added.map(routeKey), removed.map(routeKey)) > MOST_ROUTES
   return isLong || isLarge || isMany ? ending('route_limit', 'limit') : undefined
 })
 
-/** One entry: the token and our own record of the peer must both allow its domain. */
+/** One entry: the token and our own record of the peer must both allow its domain, and it must not have been here before. */
 export interface EntryContext {
   readonly domain: string
+  readonly path: readonly string[]
+  /** Our own name. */
+  readonly node: string
   /** `trusted_domains` of the token: absent means none. */
   readonly trusted: readonly string[]
   /** Domains of our record of the peer. */
@@ -52,4 +57,9 @@ export const routeDomain = guard<EntryContext>('route.domain', ['route_domain_re
   isUnder(entry.domain, entry.trusted) && isUnder(entry.domain, entry.allowed)
     ? undefined
     : { reason: 'route_domain_refused', status: null },
+)
+
+/** Our own name in the path: the route went round in a circle. */
+export const routeLoop = guard<EntryContext>('route.loop', ['loop_dropped'], ({ path, node }) =>
+  path.includes(node) ? { reason: 'loop_dropped', status: null } : undefined,
 )
