@@ -23,6 +23,7 @@ const scripts = {
   test: ['checks/run.ts'],
   unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
   scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios'],
+  sabotage: ['harness/cli/main.ts', 'sabotage'],
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],
   // The tests that compare documents with what they describe; with --update they write the generated ones anew.

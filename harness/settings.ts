@@ -1,5 +1,6 @@
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
+import { HoldfastError } from './errors.ts'
 import { TOOL_NAMES, TOOLS, type ToolName } from './toolchain/tools.ts'
 
 /** One environment variable that Holdfast reads. `docs/reference` is generated from these. */
@@ -38,6 +39,17 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     meaning: 'Parameters for every topology that scenarios launch, as one JSON object: `{"nodes":"4"}`.',
   },
   { variable: 'HOLDFAST_KEEP', default: 'not set', meaning: 'Any text: a site whose scenario failed is left running.' },
+  {
+    variable: 'HOLDFAST_SABOTAGE',
+    default: 'not set',
+    meaning:
+      'A guard as `service/guard`: scenarios run against services without it. Set by `holdfast sabotage`; scenarios must fail.',
+  },
+  {
+    variable: 'HOLDFAST_FULL',
+    default: 'not set',
+    meaning: 'Any text: every cell of a matrix is tried, not one of each class.',
+  },
   { variable: 'HOLDFAST_DEBUG', default: 'not set', meaning: 'Any text prints stack traces of failures.' },
   { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
   { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
@@ -63,6 +75,10 @@ export interface Settings {
   /** Parameters for every topology that scenarios launch. */
   readonly parameters: Readonly<Record<string, string>>
   readonly keep: boolean
+  /** Every cell of a matrix, instead of one of each class. */
+  readonly full: boolean
+  /** The guard that is taken out of its service, as `service/guard`. */
+  readonly sabotage?: `${string}/${string}`
   readonly noColor: boolean
   readonly ci: boolean
 }
@@ -89,8 +105,22 @@ export function settings(environment: Environment = process.env): Settings {
     debug: variable('HOLDFAST_DEBUG') !== undefined,
     parameters: JSON.parse(variable('HOLDFAST_SET') ?? '{}') as Record<string, string>,
     keep: variable('HOLDFAST_KEEP') !== undefined,
+    sabotage: guardOf(variable('HOLDFAST_SABOTAGE')),
+    full: variable('HOLDFAST_FULL') !== undefined,
     noColor: variable('NO_COLOR') !== undefined,
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
+  }
+}
+
+function guardOf(text: string | undefined): Settings['sabotage'] {
+  if (text === undefined) return undefined
+  if (!/^[a-z-]+\/[a-z.-]+$/.test(text)) throw new MalformedGuard(text)
+  return text as Settings['sabotage']
+}
+
+class MalformedGuard extends HoldfastError {
+  constructor(text: string) {
+    super('HOLDFAST_SABOTAGE_MALFORMED', `HOLDFAST_SABOTAGE is "${text}"; write service/guard, or unset it`)
   }
 }
 

@@ -8,6 +8,7 @@ const loaders = {
   up: async () => (await import('./up.ts')).up(),
   down: async () => (await import('./down.ts')).down(),
   test: async () => (await import('./test.ts')).test(),
+  sabotage: async () => (await import('./sabotage.ts')).sabotage(),
   doctor: async () => (await import('./doctor.ts')).doctor(),
   sweep: async () => (await import('./sweep.ts')).sweep(),
 } as const satisfies Record<string, () => Promise<Command>>

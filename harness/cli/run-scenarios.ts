@@ -3,6 +3,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import type { GuardCoverage } from '../evidence/coverage.ts'
 import { settings } from '../settings.ts'
 import { plural, printPhase, seconds } from './output.ts'
 import type { Verdict } from './verdict.ts'
@@ -12,6 +13,8 @@ export interface ScenarioRun {
   backend: BackendName
   set: Readonly<Record<string, string>>
   keep?: boolean
+  /** Ends the run at the first failed test. */
+  bail?: boolean
   signal: AbortSignal
 }
 
@@ -19,6 +22,8 @@ export interface ScenarioReport extends Verdict {
   scenarios: ScenarioResult[]
   /** The folder that holds the evidence of every run. */
   evidence: string
+  /** Guards of the services in the run, with what provoked each; absent where no scenario had a site. */
+  guards?: GuardCoverage
 }
 
 /** One test of a scenario file. */
@@ -31,7 +36,11 @@ export interface ScenarioResult {
   ms: number
   /** How it failed, for people. */
   failure?: string
+  /** `assertion`: what the scenario expects did not hold. `error`: something broke before, or instead of, an answer. */
+  cause?: 'assertion' | 'error'
   reason?: string
+  /** Folder that keeps the evidence of the site that it ran on, if it had one. */
+  evidence?: string
 }
 
 /** No scenario file fits what was asked for. */
@@ -63,7 +72,22 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     // A worker that was ended hard could not release its site.
     if (run.signal.aborted) await (await import('../backends/process/sweep.ts')).sweepRuns()
   }
-  return results.report()
+  const report = results.report()
+  const guards = await guardsOf(report.scenarios)
+  return guards === undefined ? report : { ...report, guards }
+}
+
+async function guardsOf(scenarios: readonly ScenarioResult[]): Promise<GuardCoverage | undefined> {
+  const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
+  if (sites.size === 0) return undefined
+  const [{ guardCoverage }, { declaredGuards }] = await Promise.all([
+    import('../evidence/coverage.ts'),
+    import('../faults/declared-guards.ts'),
+  ])
+  return guardCoverage(
+    [...sites].map(([folder, file]) => ({ file, folder })),
+    declaredGuards,
+  )
 }
 
 /**
@@ -95,6 +119,7 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
       hookTimeout: 300_000,
       teardownTimeout: 30_000,
       env: environment(run),
+      ...(run.bail ? { bail: 1 } : {}),
       reporters: [reporter],
     },
     {
@@ -175,6 +200,7 @@ class ResultCollector implements Reporter {
         state: 'failed',
         ms: 0,
         failure: failureText('outside of any test', 'unhandled error', [error], undefined),
+        cause: 'error',
       })
     }
   }
@@ -202,10 +228,12 @@ class ResultCollector implements Reporter {
       name: test.fullName,
       file: relative(this.#root, module.moduleId),
       ms: Math.round(test.diagnostic()?.duration ?? 0),
+      evidence: test.meta().evidence,
     }
     if (result.state === 'passed') return { ...common, state: 'passed' }
     if (result.state === 'failed') {
-      return { ...common, state: 'failed', failure: failureText(scenario, test.fullName, result.errors, scenario) }
+      const failure = failureText(scenario, test.fullName, result.errors, scenario)
+      return { ...common, state: 'failed', failure, cause: causeOf(result.errors) }
     }
     const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
     return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
@@ -221,8 +249,16 @@ class ResultCollector implements Reporter {
       state: 'failed',
       ms: 0,
       failure: failureText(scenario, 'the file as a whole', [error], scenario),
+      cause: 'error',
     }
   }
+}
+
+/** What vitest's `expect` throws says what it got and what it wanted; a bounded wait says so in its own way. */
+function causeOf([first]: readonly SerializedError[]): 'assertion' | 'error' {
+  if (first === undefined) return 'error'
+  const compares = 'actual' in first && 'expected' in first
+  return compares || ['AssertionError', 'NotReached'].includes(first.name ?? '') ? 'assertion' : 'error'
 }
 
 function claimOf(file: string): string {

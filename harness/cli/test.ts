@@ -12,6 +12,7 @@ export function test(): Command {
     .addOption(backendOption())
     .addOption(setOption())
     .addOption(keepOption('leave the site of a failed scenario running, and say how to reach it'))
+    .option('--bail', 'end the run at the first failed test')
     .addOption(jsonOption('print the verdict as one JSON value'))
     .addHelpText(
       'after',
@@ -23,17 +24,21 @@ Examples:
   holdfast test --json > verdict.json
 
 A failed scenario tells what was expected, what was received, and where its evidence lies. What this machine cannot
-run is counted apart, with the reason; it never counts as passed.`,
+run is counted apart, with the reason; it never counts as passed. The verdict ends with the guards of the services
+that refused something; --json lists each with the scenarios that provoked it.`,
     )
-    .action(async (filters: string[], options: CommonOptions) => {
-      const { runScenarios } = await import('./run-scenarios.ts')
+    .action(async (filters: string[], options: CommonOptions & { bail?: boolean }) => {
+      const [{ runScenarios }, { coverageText }] = await Promise.all([
+        import('./run-scenarios.ts'),
+        import('../evidence/coverage.ts'),
+      ])
       const report = await interruptible((signal) =>
-        runScenarios({ filters, backend: chosenBackend(options), set: options.set, keep: options.keep, signal }),
+        runScenarios({ ...options, filters, backend: chosenBackend(options), signal }),
       )
       if (options.json) printJson(report)
       else {
         for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`${failure}\n`)
-        printResult(verdictLine(report))
+        printResult(verdictLine(report, report.guards && coverageText(report.guards)))
       }
       // Nothing proven is no success either.
       if (report.failed > 0 || report.passed === 0) process.exitCode = exitCode.failed

@@ -7,9 +7,10 @@ export interface Verdict {
   didNotRun: readonly { name: string; reason: string }[]
 }
 
-/** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once. */
+/** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once; `more` ends the line. */
 export function verdictLine(
   { passed, failed, didNotRun }: Verdict,
+  more?: string,
   stream: NodeJS.WriteStream = process.stdout,
 ): string {
   const reasons = [...new Set(didNotRun.map(({ reason }) => reason))]
@@ -19,6 +20,7 @@ export function verdictLine(
     didNotRun.length > 0
       ? paint('yellow', `${didNotRun.length} did not run (${reasons.join('; ')})`, stream)
       : '0 did not run',
+    ...(more === undefined ? [] : [more]),
   ]
   return parts.join(' · ')
 }

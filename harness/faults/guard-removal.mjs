@@ -1,4 +1,4 @@
-// Loaded with `--import` into a service, from outside: replaces one guard by one that lets everything pass.
+// Loaded with `--import` into a service, from outside: takes the verdict of one guard away, so that everything passes it.
 // The service has no switch for this; the seam is the module in which every guard is declared.
 import { registerHooks } from 'node:module'
 
@@ -18,12 +18,17 @@ if (removed) {
   })
 }
 
+// Some guards read what they judge (a body, a file) and leave it in their context, so the check still runs: what is taken
+// away is its refusal. Sessions judge synchronously, so a synchronous check stays one.
 function replacement(id) {
   return `
 export function guard(id, reasons, check) {
   if (id !== ${JSON.stringify(id)}) return declareGuard(id, reasons, check)
   process.stderr.write(JSON.stringify({ level: 'warn', event: 'guard-removed', guard: id }) + '\\n')
-  return declareGuard(id, reasons, () => undefined)
+  return declareGuard(id, reasons, (context) => {
+    const verdict = check(context)
+    return verdict instanceof Promise ? verdict.then(() => undefined) : undefined
+  })
 }
 `
 }

@@ -1,5 +1,6 @@
 import type { Backend, BackendName, Capabilities, LaunchOptions, Site } from '../backends/backend.ts'
 import { writeHistory } from '../evidence/history.ts'
+import type { GuardRef } from '../faults/sabotage.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
 import type { KindLookup } from './targets.ts'
@@ -20,6 +21,8 @@ export interface GroundParts {
   readonly backend: Backend
   readonly kinds: KindLookup
   readonly keep: boolean
+  /** A guard that is taken out of its service. */
+  readonly sabotage?: GuardRef
   plan(): Promise<Plan>
 }
 
@@ -73,8 +76,19 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launch(): Promise<Site> {
-    const { backend, plan, keep } = await this.parts
-    return backend.launch(await plan(), { env: this.#options.env, keep })
+    const { backend, plan, keep, sabotage } = await this.parts
+    const { env } = this.#options
+    if (sabotage === undefined) return backend.launch(await plan(), { env, keep })
+    const { proveRemoval, sabotageEnvironment } = await import('../faults/sabotage.ts')
+    const planned = await plan()
+    const site = await backend.launch(planned, { env: sabotageEnvironment(planned, sabotage, env), keep })
+    try {
+      await proveRemoval(site, sabotage)
+      return site
+    } catch (failure) {
+      await site[Symbol.asyncDispose]()
+      throw failure
+    }
   }
 }
 
@@ -87,13 +101,14 @@ export async function shippedParts(topology: string, options: ScenarioOptions): 
     import('../kinds/index.ts'),
     import('../settings.ts'),
   ])
-  const { parameters, backend: chosen, keep } = settings()
+  const { parameters, backend: chosen, keep, sabotage } = settings()
   const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
   const set = { ...parameters, ...Object.fromEntries(own) }
   return {
     backend: backend(options.backend ?? chosen),
     kinds: (name) => kinds.get(name),
     keep,
+    sabotage,
     plan: async () => compile(await loadTopology(topology, { set })),
   }
 }

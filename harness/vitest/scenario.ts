@@ -48,6 +48,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         if (missing !== undefined) skip(missing)
         const { kinds } = await ground.parts
         const site = new ScenarioSite(await ground.site(), kinds, nameOf(task), ground.shared)
+        task.meta.evidence = site.site.evidence
         onTestFailed(({ task: { result } }) => keepSummary(site, nameOf(task).name, result?.errors ?? []))
         onCleanup(() => site[Symbol.asyncDispose]())
         return site
@@ -57,6 +58,13 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         return Object.assign((name: string) => fresh.named(name), { anew: (name: string) => fresh.anew(name) })
       }) as unknown as TestAPI<ScenarioFixtures>
   )
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** Folder that keeps the evidence of the site that this test ran on. */
+    evidence?: string
+  }
 }
 
 type Task = TestContext['task']

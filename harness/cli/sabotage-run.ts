@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { HoldfastError } from '../errors.ts'
+import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
+import { userEnvironment } from '../settings.ts'
+import type { ScenarioReport, ScenarioResult, ScenarioRun } from './run-scenarios.ts'
+
+/** What came of taking one guard out. */
+export interface GuardOutcome {
+  /** `orchestrator/token.binding`. */
+  readonly guard: string
+  /**
+   * `killed`: a scenario said that its expectation did not hold. `survived`: every scenario stayed green, or none covers the
+   * guard. `broken`: something failed otherwise (a site did not come up, a service crashed), so nothing was judged.
+   */
+  readonly outcome: 'killed' | 'survived' | 'broken'
+  /** The scenario and test that turned red first. */
+  readonly by?: string
+  /** One line: how that failed, or why there is no answer. */
+  readonly why: string
+  readonly ms: number
+}
+
+export interface SabotageReport {
+  readonly killed: number
+  readonly guards: number
+  readonly outcomes: readonly GuardOutcome[]
+}
+
+/** Runs scenario files against services without `guard`, and answers their report. Replaced in tests. */
+export type RunWithout = (guard: string, files: readonly string[]) => Promise<ScenarioReport>
+
+/** Scenarios that fail by themselves cannot show what a guard is for. Code `HOLDFAST_SABOTAGE_RED`. */
+export class RedBeforehand extends HoldfastError {
+  constructor(report: ScenarioReport) {
+    const failed = report.scenarios.filter(({ state }) => state === 'failed')
+    const [first] = failed.map(({ scenario, name }) => `${scenario}: ${name}`)
+    const more = failed.length > 1 ? ` and ${failed.length - 1} more` : ''
+    const why = first === undefined ? 'no scenario ran on a site' : `${first}${more} failed`
+    super(
+      'HOLDFAST_SABOTAGE_RED',
+      `with all guards in place, ${why}; mend that first: "holdfast test" shows it. Nothing was taken out`,
+    )
+  }
+}
+
+/** A guard was named that no service of these scenarios has. Code `HOLDFAST_GUARD_UNKNOWN`. */
+export class GuardUnknown extends HoldfastError {
+  constructor(guard: string) {
+    super(
+      'HOLDFAST_GUARD_UNKNOWN',
+      `no service here has the guard "${guard}"; "holdfast sabotage --list" names them all`,
+    )
+  }
+}
+
+/** The guards that are to be taken out: all, or those that were named. @throws GuardUnknown */
+export function chosenGuards({ uses }: GuardCoverage, named: readonly string[]): readonly GuardUse[] {
+  if (named.length === 0) return uses
+  return named.map((name) => {
+    const found = uses.find((use) => nameOf(use) === name)
+    if (found === undefined) throw new GuardUnknown(name)
+    return found
+  })
+}
+
+export function nameOf({ service, guard }: GuardUse): string {
+  return `${service}/${guard}`
+}
+
+/** Takes each guard out in turn, `atOnce` of them side by side, and tells `onOutcome` of each as it ends. */
+export async function sabotageEach(
+  uses: readonly GuardUse[],
+  runWithout: RunWithout,
+  options: { atOnce: number; signal: AbortSignal; onOutcome: (outcome: GuardOutcome) => void },
+): Promise<SabotageReport> {
+  const waiting = [...uses]
+  const outcomes = new Map<string, GuardOutcome>()
+  const worker = async (): Promise<void> => {
+    for (let use = waiting.shift(); use !== undefined && !options.signal.aborted; use = waiting.shift()) {
+      const outcome = await sabotageOne(use, runWithout)
+      outcomes.set(outcome.guard, outcome)
+      if (!options.signal.aborted) options.onOutcome(outcome)
+    }
+  }
+  await Promise.all(Array.from({ length: options.atOnce }, worker))
+  const inOrder = uses.flatMap((use) => outcomes.get(nameOf(use)) ?? [])
+  const killed = inOrder.filter(({ outcome }) => outcome === 'killed').length
+  return { killed, guards: uses.length, outcomes: inOrder }
+}
+
+async function sabotageOne(use: GuardUse, runWithout: RunWithout): Promise<GuardOutcome> {
+  const guard = nameOf(use)
+  const began = performance.now()
+  const answer = (outcome: GuardOutcome['outcome'], why: string, by?: string): GuardOutcome => {
+    return { guard, outcome, why, ms: Math.round(performance.now() - began), ...(by === undefined ? {} : { by }) }
+  }
+  const [first, ...rest] = use.scenarios
+  if (first === undefined) return answer('survived', 'no scenario provokes it')
+  // The scenario that provokes it most often mostly kills it, and spares the others.
+  for (const files of rest.length === 0 ? [[first]] : [[first], rest]) {
+    const report = await runWithout(guard, files).catch((failure: Error) => failure)
+    if (report instanceof Error) return answer('broken', oneLine(report.message))
+    const failed = report.scenarios.filter(({ state }) => state === 'failed')
+    const kill = failed.find(({ cause }) => cause === 'assertion')
+    if (kill !== undefined) return answer('killed', howItFailed(kill), `${kill.scenario}: ${kill.name}`)
+    const [broken] = failed
+    if (broken !== undefined) return answer('broken', howItFailed(broken), `${broken.scenario}: ${broken.name}`)
+  }
+  return answer('survived', `${use.scenarios.length} scenarios cover it, and stay green`)
+}
+
+/** Of a failure's text for people, what says the most: what was received, or the first line below its title. */
+function howItFailed({ failure = 'no text' }: ScenarioResult): string {
+  const [, ...lines] = failure.split('\n').map((line) => line.trim())
+  const because = lines.find((line) => line.startsWith('because '))
+  const received = lines.find((line) => line.startsWith('received '))
+  const told = [received, because].flatMap((line) => (line === undefined ? [] : [line]))
+  return oneLine(told.length > 0 ? told.join('; ') : lines.filter(Boolean).slice(0, 2).join(' '))
+}
+
+function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim()
+  return line.length > 240 ? `${line.slice(0, 240)}…` : line
+}
+
+/** A child that runs scenarios gave no report. Code `HOLDFAST_SABOTAGE_NO_REPORT`. */
+export class NoReport extends HoldfastError {
+  constructor(guard: string, detail: string) {
+    super('HOLDFAST_SABOTAGE_NO_REPORT', `the run without ${guard} gave no report: ${detail}`)
+  }
+}
+
+const withinMs = 300_000
+
+/** Runs scenarios in a process of its own, since what is taken out is told by the environment. */
+export function runWithoutInChild(run: Pick<ScenarioRun, 'backend' | 'set' | 'signal'>): RunWithout {
+  const main = fileURLToPath(new URL(`main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
+  return async (guard, files) => {
+    const set = Object.entries(run.set).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+    const argv = [...process.execArgv, main, 'test', '--json', '--bail', '--backend', run.backend, ...set, ...files]
+    const child = spawn(process.execPath, argv, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: userEnvironment({ HOLDFAST_SABOTAGE: guard }),
+    })
+    // Its own clean end releases its sites; a second signal would not.
+    const end = (): void => void child.kill('SIGTERM')
+    const late = setTimeout(end, withinMs)
+    run.signal.addEventListener('abort', end, { once: true })
+    try {
+      return await reportOf(child, guard)
+    } finally {
+      clearTimeout(late)
+      run.signal.removeEventListener('abort', end)
+    }
+  }
+}
+
+async function reportOf(child: ChildProcess, guard: string): Promise<ScenarioReport> {
+  const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {
+    const text = { value: '' }
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      text.value += chunk
+    })
+    return text
+  })
+  await once(child, 'close')
+  try {
+    return JSON.parse(stdout?.value ?? '') as ScenarioReport
+  } catch {
+    throw new NoReport(guard, stderr?.value.trim().split('\n').at(-1) ?? 'it wrote nothing')
+  }
+}
