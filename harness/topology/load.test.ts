@@ -187,9 +187,10 @@ test.skipIf(withoutNix)(`Nix by itself finds what is undeclared${reason}`, async
 
 test('a count beyond the smallest adds to a topology and changes nothing in it', async () => {
   for (const [name, packed] of Object.entries(await shippedTopologies())) {
-    const growth = packed.growth!
-    const declaration = packed.parameters[growth.parameter]!
-    expect(declaration, name).toHaveProperty('min')
-    if ('min' in declaration) expect(growth.steps, name).toHaveLength(declaration.max - declaration.min)
+    for (const { growth } of 'base' in packed ? [packed] : Object.values(packed.variants.values)) {
+      const declaration = packed.parameters[growth!.parameter]!
+      expect(declaration, name).toHaveProperty('min')
+      if ('min' in declaration) expect(growth!.steps, name).toHaveLength(declaration.max - declaration.min)
+    }
   }
 })

@@ -1,24 +1,36 @@
 import type { ParameterDeclarations, ParameterValues } from './parameters.ts'
 
 /**
- * A shipped topology as `nix/topologies/topologies.json` keeps it, so that all of its parameters work without Nix.
- *
+ * A shipped topology as `nix/topologies/topologies.json` keeps it, so that all of its parameters work without Nix: its values,
+ * or, where a parameter changes its shape, those of each value of that one.
+ */
+export type PackedTopology = { summary: string; parameters: ParameterDeclarations } & (PackedValues | PackedVariants)
+
+/**
  * `base` is the value with the smallest count. `growth.steps` hold what each further count adds: members of objects, and
  * entries at the end of lists. A parameter that only fills fields stands there as `{ "$parameter": name }`.
  */
-export interface PackedTopology {
-  summary: string
-  parameters: ParameterDeclarations
+export interface PackedValues {
   base: unknown
   growth?: { parameter: string; steps: readonly unknown[] }
 }
 
-/** The value of a packed topology. `parameters` are complete and fit, as `readParameters` returns them. */
-export function unpack(packed: PackedTopology, parameters: ParameterValues): unknown {
-  return fill(grown(packed, parameters), parameters)
+interface PackedVariants {
+  variants: { parameter: string; values: Readonly<Record<string, PackedValues>> }
 }
 
-function grown({ base, growth, parameters: declarations }: PackedTopology, parameters: ParameterValues): unknown {
+/** The value of a packed topology. `parameters` are complete and fit, as `readParameters` returns them. */
+export function unpack(packed: PackedTopology, parameters: ParameterValues): unknown {
+  return fill(grown(valuesOf(packed, parameters), packed.parameters, parameters), parameters)
+}
+
+function valuesOf(packed: PackedTopology, parameters: ParameterValues): PackedValues {
+  if ('base' in packed) return packed
+  const { parameter, values } = packed.variants
+  return values[String(parameters[parameter])] ?? { base: {} }
+}
+
+function grown({ base, growth }: PackedValues, declarations: ParameterDeclarations, parameters: ParameterValues) {
   if (growth === undefined) return base
   const declaration = declarations[growth.parameter]
   const smallest = declaration !== undefined && 'min' in declaration ? declaration.min : 0

@@ -15,6 +15,8 @@ interface Choice {
   summary: string
   default: string
   oneOf: readonly string[]
+  /** Each value has a form of its own: it does more than fill fields. */
+  shape?: true
 }
 
 interface DurationText {

@@ -93,7 +93,12 @@ function points(declarations: ParameterDeclarations): Record<string, string | nu
   const fields = Object.entries(declarations).flatMap(([name, declaration]) =>
     'oneOf' in declaration ? [[name, declaration.oneOf.at(0)!]] : 'duration' in declaration ? [[name, '7m']] : [],
   )
-  return Object.entries(declarations).flatMap(([name, declaration]) =>
-    'min' in declaration ? [{}, { [name]: 3 }, { [name]: declaration.max, ...Object.fromEntries(fields) }] : [],
+  const shapes = Object.entries(declarations).flatMap(([name, declaration]) =>
+    'oneOf' in declaration && declaration.shape ? declaration.oneOf.map((value) => ({ [name]: value })) : [],
   )
+  return Object.entries(declarations).flatMap(([name, declaration]) => {
+    if (!('min' in declaration)) return []
+    const most = { ...Object.fromEntries(fields), [name]: declaration.max }
+    return [{}, { [name]: 3 }, most, ...shapes.flatMap((shape) => [shape, { ...most, ...shape }])]
+  })
 }

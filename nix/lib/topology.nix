@@ -4,7 +4,7 @@
 #   name, summary   as in the schema of the harness
 #   parameters      what `--set` may change: `{ default; summary; }` and one of
 #                     `min`, `max`   a whole number
-#                     `oneOf`        a list of texts
+#                     `oneOf`        a list of texts; with `shape = true` it does more than fill fields
 #                     `duration`     true: a text such as `10m`; the default may be null
 #   value           a function of the parameters to trustDomains, nodes, credentials and accepts
 # A member that is null is left out.
@@ -128,7 +128,8 @@ let
   #
   # So that every parameter works where there is no Nix, a topology is kept in two parts. `base` is its value with the
   # smallest count; a parameter that only fills fields stands there as `{ "$parameter": name }`. `growth.steps` hold
-  # what each further count adds: members of objects, and entries at the end of lists.
+  # what each further count adds: members of objects, and entries at the end of lists. A choice with `shape` has both for
+  # each of its values.
 
   growth = path: before: after:
     if isAttrs before && isAttrs after then
@@ -145,17 +146,17 @@ let
       else throw "${path}: a larger count changes an entry")
     else throw "${path}: a larger count changes a value";
 
-  pack = declared:
+  # `fixed` are parameters that have their value already.
+  packAt = declared: fixed:
     let
       inherit (declared) parameters;
       counts = filter (n: parameters.${n} ? min) (attrNames parameters);
       count = head counts;
-      open = mapAttrs (name: _: { "$parameter" = name; }) (removeAttrs parameters counts);
+      open = mapAttrs (name: _: { "$parameter" = name; }) (removeAttrs parameters counts) // fixed;
       at = n: check (declared.build (open // { ${count} = n; }));
       values = map at (range parameters.${count}.min parameters.${count}.max);
     in
-    { inherit (declared) summary parameters; }
-    // (if counts == [ ] then { base = check (declared.build open); }
+    if counts == [ ] then { base = check (declared.build open); }
     else if length counts > 1 then throw "topology ${declared.name}: only one parameter may be a whole number"
     else {
       base = head values;
@@ -163,7 +164,19 @@ let
         parameter = count;
         steps = genList (i: growth declared.name (elemAt values i) (elemAt values (i + 1))) (length values - 1);
       };
-    });
+    };
+
+  pack = declared:
+    let
+      inherit (declared) parameters;
+      shapes = filter (n: parameters.${n} ? shape) (attrNames parameters);
+      shape = head shapes;
+      variant = value: { name = value; value = packAt declared { ${shape} = value; }; };
+    in
+    { inherit (declared) summary parameters; }
+    // (if shapes == [ ] then packAt declared { }
+    else if length shapes > 1 then throw "topology ${declared.name}: only one parameter may change the shape"
+    else { variants = { parameter = shape; values = listToAttrs (map variant parameters.${shape}.oneOf); }; });
 
   load = file: let f = import file; in
     if builtins.isFunction f then f { inherit topology kinds each; } else f;

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
-import { hostText } from '../../topology/schema.ts'
+import { durationSeconds } from '../../topology/duration.ts'
+import { duration, hostText } from '../../topology/schema.ts'
 
 const port = z.int().min(1).max(65_535)
 
@@ -41,6 +42,7 @@ const settings = z
     routes: z.array(route).default([]).describe('Local routes from the start on.'),
     session: z
       .strictObject({
+        holdTime: duration.optional().describe('The same as `holdTimeMs`, as a duration of 3s to 10m.'),
         holdTimeMs: z.int().min(3_000).max(600_000).optional(),
         reconnectInitialMs: z.int().min(100).max(60_000).optional(),
         reconnectMaximumMs: z.int().min(100).max(600_000).optional(),
@@ -144,9 +146,13 @@ function configuration(unit: Unit) {
     storage: { path: '@{unit}/state/orchestrator.db' },
     decisionLog: '@{unit}/decisions.jsonl',
     limits: { refusalsPerCertificate: 100_000, refusalsPerAddress: 100_000, ...limits },
-    session,
+    session: sessionOf(session),
     clockSkewSeconds: settings.clockSkewSeconds,
   }
+}
+
+function sessionOf({ holdTime, ...session }: Settings['session']) {
+  return holdTime === undefined ? session : { ...session, holdTimeMs: (durationSeconds(holdTime) ?? 0) * 1000 }
 }
 
 function peersOf(unit: Unit, nodeToken: string | undefined) {
