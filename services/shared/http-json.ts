@@ -113,7 +113,9 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
     request.on('data', take)
     request.once('end', () => resolve(Buffer.concat(chunks)))
     request.once('error', reject)
-    request.once('close', () => reject(new Error('the connection ended before the request body did')))
+    request.once('close', () => {
+      if (!request.readableEnded) reject(new Error('the connection ended before the request body did'))
+    })
   })
 }
 
