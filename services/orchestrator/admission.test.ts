@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
+import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { selfSignedIdentity, type TestIdentity } from '../shared/testing/certificates.ts'
 import { type CallResult, callLocal, connectPeering } from './testing/caller.ts'
@@ -248,6 +250,18 @@ test.each<[string, (socket: WebSocket) => void, string | null, number]>([
     'route_limit',
     4413,
   ],
+  [
+    'a name with a line break',
+    (socket) => opened(socket, () => announce(socket, { name: 'x\ny' })),
+    'message_malformed',
+    4400,
+  ],
+  [
+    'a domain with a blank',
+    (socket) => opened(socket, () => announce(socket, { domain: 'x y.b.test' })),
+    'message_malformed',
+    4400,
+  ],
   ['a frame that is too large', (socket) => socket.send('x'.repeat(256 * 1024 + 1)), 'message_malformed', 1009],
 ])('on a session, %s ends it', async (_, act, reason, code) => {
   const { socket } = await connectPeering(asB(), await peerToken(site, 'b'))
@@ -256,6 +270,37 @@ test.each<[string, (socket: WebSocket) => void, string | null, number]>([
   act(socket as never)
   expect(await closed).toBe(code)
   expect(a.decisions()[before]).toMatchObject({ action: 'peering:session', layer: 'session', reason })
+})
+
+test('a peer that said close has said its last word, and cannot stay', async () => {
+  const { socket } = await connectPeering(asB(), await peerToken(site, 'b'))
+  const closed = new Promise((resolve) => socket?.once('close', () => resolve('closed')))
+  send(socket as never, { type: 'close', code: 'toString' })
+  sendOpen(socket as never)
+  announce(socket as never, {})
+  expect(await closed).toBe('closed')
+  expect(await learned()).toEqual([])
+}, 4_000)
+
+test('a refused upgrade is over, even for a caller that keeps its half open', async () => {
+  const { cert, key } = site.certB
+  const options = { host: '127.0.0.1', port: a.peering, servername: HOST_A, ca: site.caA.pem, cert, key }
+  const socket = connectTls({ ...options, allowHalfOpen: true })
+  socket.on('error', () => {})
+  let answer = ''
+  socket.on('data', (data) => {
+    answer += String(data)
+  })
+  const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+  const offer = 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: holdfast-peering.v1\r\n'
+  socket.write(`GET /v1/peering HTTP/1.1\r\nHost: ${HOST_A}\r\n${upgrade}${offer}\r\n`)
+  await once(socket, 'end')
+  expect(answer).toMatch(/^HTTP\/1\.1 401 /)
+  // The node's half is closed as a whole: what is written now is answered with a reset.
+  await until(() => {
+    socket.write('more')
+    return socket.destroyed
+  }, 'the node to have left')
 })
 
 test('without peer:announce a peer may connect, and not announce', async () => {
@@ -343,6 +388,13 @@ test('the local API: the node itself reads with its token, an operator without o
     reason: 'not_operator',
     status: 403,
   })
+})
+
+test('a target that is no path is not found, and no failure', async () => {
+  const token = await nodeToken(site, 'a')
+  for (const path of ['//', 'http://', '/v1/peers/%zz']) {
+    expect((await callLocal(local(), 'GET', path, { token })).status).toBe(404)
+  }
 })
 
 test('a peer token is no credential for the local API: scope and audience are others', async () => {

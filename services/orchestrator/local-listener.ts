@@ -64,7 +64,8 @@ export function createLocalHandler(options: LocalOptions) {
     connection: TlsConnection,
   ): Promise<void> => {
     const startedAt = performance.now()
-    const url = new URL(request.url ?? '/', 'https://local')
+    // A target that is no URL (`//`) is no path of ours.
+    const url = URL.parse(request.url ?? '/', 'https://local') ?? new URL('https://local')
     if (request.method === 'GET' && url.pathname === '/healthz') return sendJson(response, 200, { status: 'ok' })
     if (request.method === 'GET' && url.pathname === '/readyz') return answerReady(response, await options.notReady())
     const path = segmentsOf(url.pathname)

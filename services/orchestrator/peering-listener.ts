@@ -126,7 +126,8 @@ function refuseUpgrade(request: IncomingMessage, socket: Duplex, realm: string, 
   response.assignSocket(socket as Socket)
   response.once('finish', () => {
     response.detachSocket(socket as Socket)
-    socket.end()
+    // Unlike `end`, this does not wait for the caller to close its half.
+    ;(socket as Socket).destroySoon()
   })
   answerRefusal(request, response, realm, refusal, {
     ...upgradeHeaders(refusal),

@@ -91,14 +91,24 @@ export class SessionChannel {
   end(code: CloseCode, cause: { guard?: string; reason?: string } = {}): void {
     if (this.#ended) return
     this.#send({ type: 'close', code })
-    this.#socket.close(CLOSE_CODES[code], code)
-    const farewell = setTimeout(() => this.#socket.terminate(), LONGEST_FAREWELL_MS)
-    this.#socket.once('close', () => clearTimeout(farewell))
+    this.#close(CLOSE_CODES[code], code)
     this.#finish({ code, by: 'us', ...cause })
   }
 
+  #close(status?: number, reason?: string): void {
+    this.#socket.close(status, reason)
+    const farewell = setTimeout(() => this.#socket.terminate(), LONGEST_FAREWELL_MS)
+    this.#socket.once('close', () => clearTimeout(farewell))
+  }
+
+  /** The peer's last word: whatever it sends after it counts for nothing, and keeps no session alive. */
+  #hearClose(code: string): void {
+    this.#heardClose = Object.hasOwn(CLOSE_CODES, code) ? (code as CloseCode) : 'protocol_error'
+    this.#close()
+  }
+
   #receive(data: Buffer, isBinary: boolean): void {
-    if (this.#ended) return
+    if (this.#ended || this.#heardClose !== undefined) return
     const context: MessageContext = {
       side: this.#options.side,
       isBinary,
@@ -120,9 +130,7 @@ export class SessionChannel {
 
   #take(message: Message): void {
     if (message.type === 'open') this.#open(message)
-    if (message.type === 'close') {
-      this.#heardClose = message.code in CLOSE_CODES ? (message.code as CloseCode) : 'protocol_error'
-    }
+    if (message.type === 'close') this.#hearClose(message.code)
     if (message.type === 'open' || message.type === 'close') return
     this.#received = message.seq
     if (message.type !== 'update') return

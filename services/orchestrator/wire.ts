@@ -23,12 +23,14 @@ export const CLOSE_CODES = {
 } as const
 export type CloseCode = keyof typeof CLOSE_CODES
 
-const key = { domain: z.string().min(1), name: z.string().min(1) }
+/** Visible characters without blanks: names are joined to keys, and shown to people. Their lengths are `route.limit`'s business. */
+const visible = z.string().regex(/^[!-~]+$/)
+const key = { domain: visible, name: visible }
 const announce = z.strictObject({
   op: z.literal('announce'),
   ...key,
   protocol: z.enum(['http', 'http2', 'grpc', 'graphql', 'tcp']),
-  endpoint: z.string().min(1),
+  endpoint: visible,
   path: z.array(z.string().min(1)).min(1),
 })
 const withdraw = z.strictObject({ op: z.literal('withdraw'), ...key })

@@ -2,9 +2,10 @@ import 'reflect-metadata'
 import type { webcrypto } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
 import * as x509 from '@peculiar/x509'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Decision } from './decision-log.ts'
@@ -86,6 +87,13 @@ describe('a certificate that is not good ends the connection with its reason on 
   test.each([
     ['cert_missing', async () => undefined],
     ['cert_untrusted', async () => (await testAuthority(folder, 'stranger')).issue({ sans: ['node.test'] })],
+    [
+      'cert_untrusted',
+      async () => {
+        const stranger = await testAuthority(folder, 'stranger')
+        return stranger.issue({ sans: ['node.test'], notAfter: new Date(Date.now() - 1_000) })
+      },
+    ],
     ['cert_expired', () => orgA.issue({ sans: ['node.test'], notAfter: new Date(Date.now() - 1_000) })],
     ['cert_not_yet_valid', () => orgA.issue({ sans: ['node.test'], notBefore: new Date(Date.now() + minute) })],
     ['cert_eku_invalid', () => orgA.issue({ sans: ['node.test'], extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] })],
@@ -130,6 +138,28 @@ test('an anchor that is taken out by a reload is trusted no more, the others sti
   expect(await call(a)).toMatchObject({ domain: 'org-a' })
   listener.reload(materialWith({ 'org-a': orgA.file, 'org-b': orgB.file }))
   expect(await call(b)).toMatchObject({ domain: 'org-b' })
+})
+
+test('a caller that is silent instead of shaking hands is gone soon', async () => {
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.on('error', () => {})
+  await expect.poll(() => socket.closed, { timeout: 8_000, interval: 100 }).toBe(true)
+}, 10_000)
+
+test('a caller whose request cannot be read is answered, and gone even if it keeps its half open', async () => {
+  const a = await orgA.issue({ sans: ['node.test'] })
+  const { cert, key } = a
+  const options = { host: '127.0.0.1', port, servername: 'server.test', ca: orgA.pem, cert, key, allowHalfOpen: true }
+  const socket = connectTls(options, () => socket.write('no request\r\n\r\n'))
+  let answer = ''
+  socket.on('data', (data) => {
+    answer += String(data)
+  })
+  socket.on('error', () => {})
+  await expect.poll(() => answer, { timeout: 5_000 }).toContain('400 Bad Request')
+  const connections = () => new Promise((resolve) => listener.server.getConnections((_, count) => resolve(count)))
+  await expect.poll(connections, { timeout: 5_000 }).toBe(0)
+  socket.destroy()
 })
 
 describe('a connection that stays open', () => {

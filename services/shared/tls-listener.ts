@@ -114,7 +114,11 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
       withConnection(socket, (connection) => onUpgrade(request, socket, head, connection))
     })
   }
-  server.on('clientError', answerUnreadable)
+  server.on('clientError', (error, socket) => {
+    // Before the handshake is done nothing can be answered: an answer would wait for it, and hold the socket for ever.
+    if (connections.has(socket)) answerUnreadable(error, socket as Socket)
+    else socket.destroy()
+  })
 
   return {
     server,
@@ -211,11 +215,13 @@ function limitHandshakes(server: Server, limit: number): void {
 }
 
 /** A request that the HTTP parser could not read: it reached no handler, so there is nothing to decide. */
-function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable) {
     socket.destroy()
     return
   }
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+  socket.write(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+  // Unlike `end`, this does not wait for the caller to close its half.
+  socket.destroySoon()
 }
