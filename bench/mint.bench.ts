@@ -5,8 +5,8 @@ import type { Bench } from './main.ts'
 import { interleave } from './measure.ts'
 import { benchSite, identityOf, listenerOf, type NodeIdentity } from './site.ts'
 
-const connections = 8
-const tokensARound = 600
+const connections = 16
+const tokensARound = 1_000
 const rounds = 7
 const call: Call = {
   method: 'POST',

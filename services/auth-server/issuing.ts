@@ -23,7 +23,7 @@ export interface IssuedToken {
   exp: number
 }
 
-/** Makes tokens. Every one passes `formats.customizers.jwt`, which writes its row before it is signed. */
+/** Makes tokens. Every one passes `formats.customizers.jwt`, which writes its row; it leaves once that is on disk. */
 export interface Issuing {
   /** Answers a token request through the provider. `decide` is called with the answer's status before it is sent. */
   answer(exchange: Exchange, order: Order): Promise<void>
@@ -38,6 +38,8 @@ export interface Issuing {
 interface Work extends Order {
   jti?: string
   exp?: number
+  /** Settled when the token's row is on disk, or `failure` says why it is not. */
+  recorded?: Promise<void>
   failure?: unknown
 }
 
@@ -99,15 +101,13 @@ async function createIssuer(
     formats: {
       bitsOfOpaqueRandomness: 256,
       customizers: {
-        async jwt(context: Context | undefined, token: Token, structured: StructuredToken) {
+        jwt(context: Context | undefined, token: Token, structured: StructuredToken) {
           const work = workOf(context, token)
           complete(structured, work, configuration.issuer)
-          try {
-            await record(store, structured.payload, work, key.kid)
-          } catch (failure) {
+          // The row goes to the disk while the token is signed; nobody gets the token before both are done.
+          work.recorded = record(store, structured.payload, work, key.kid).catch((failure: unknown) => {
             work.failure = failure
-            throw failure
-          }
+          })
         },
       },
     },
@@ -139,6 +139,7 @@ async function createIssuer(
   provider.use(async (context, next) => {
     const { work, exchange } = byRequest.get(context.req) as { work: Work; exchange: Exchange }
     await next()
+    await work.recorded
     const settle = answered.get(context.req)
     if (work.failure !== undefined) {
       // The service's own answer says more than the provider's general one.
@@ -177,6 +178,8 @@ async function createIssuer(
         expiresIn: lifeOf(work, configuration),
       })
       const accessToken = await token.save()
+      await work.recorded
+      if (work.failure !== undefined) throw work.failure
       return { accessToken, jti: work.jti as string, exp: work.exp as number }
     },
   }
