@@ -123,7 +123,7 @@ function open(
         error: error ?? null,
         guard: guard ?? null,
         reason: reason ?? null,
-        target: url.pathname,
+        target: targetOf(url.pathname),
         principal: exchange.principal,
         ms: Math.round((performance.now() - started) * 1000) / 1000,
         ...(effect === undefined ? {} : { effect }),
@@ -136,6 +136,14 @@ function open(
     },
   }
   return exchange
+}
+
+const LONGEST_TARGET = 256
+
+/** The path, for the record: what a caller put into it that is no name of ours may be a token. */
+function targetOf(path: string): string {
+  const segments = path.split('/').map((segment) => (/^[a-z0-9.-]{0,63}$/.test(segment) ? segment : '…'))
+  return segments.join('/').slice(0, LONGEST_TARGET)
 }
 
 async function refusalOf(failure: unknown, log: Log): Promise<{ guard: string; refusal: Refusal }> {

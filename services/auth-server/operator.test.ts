@@ -270,6 +270,40 @@ function pinned(client: Record<string, unknown>, pinnedCertificate: string): voi
   Object.assign(client, { method: 'self_signed_tls_client_auth', pinnedCertificate })
 }
 
+test('a certificate that a new registration would not take is no holder any more', async () => {
+  const other = await selfSignedIdentity(bench.folder, { sans: ['pinned.example.org'] })
+  const grants = nodeClient('pinned').grants
+  const pin = (...pinned: string[]) =>
+    bench.operate('PUT', '/clients/pinned', {
+      client_id: 'pinned',
+      method: 'self_signed_tls_client_auth',
+      pinnedCertificate: pinned,
+      grants,
+    })
+  const mint = () => bench.operate('POST', '/tokens', { clientId: 'pinned', resource: nodeAudience('pinned') })
+  await pin(bench.pinned.cert)
+  await prove('pinned', bench.pinned)
+  await pin(bench.pinned.cert, other.cert)
+  expect((await mint()).json).toMatchObject({ 'x5t#S256': bench.pinned.x5t })
+
+  await pin(other.cert)
+  expect((await mint()).status).toBe(403)
+  expect(bench.lastDecision()).toMatchObject({ guard: 'mint.holder', reason: 'holder_unproven' })
+  await prove('pinned', other)
+  expect((await mint()).json).toMatchObject({ 'x5t#S256': other.x5t })
+  await bench.operate('PUT', '/clients/pinned', nodeClient('pinned', { sanDns: 'pinned.example.org' }))
+  expect((await mint()).status).toBe(403)
+  await bench.operate('DELETE', '/clients/pinned')
+})
+
+test('a path keeps its token out of the record', async () => {
+  const { access_token: token } = await minted()
+  expect((await bench.operate('GET', `/tokens/${token}`)).status).toBe(404)
+  expect(bench.lastDecision()).toMatchObject({ reason: 'path_unknown', target: '/operator/v1/tokens/…' })
+  expect((await bench.call('public', 'GET', `/jwks/${token}`)).status).toBe(404)
+  expect(JSON.stringify(bench.decisions())).not.toContain(token.split('.')[1])
+})
+
 test('removing a client ends all its tokens', async () => {
   const gone = await bench.own.issue({ sans: ['gone.somebiz.local.io'] })
   const client = nodeClient('gone')

@@ -8,7 +8,7 @@ type Row = Record<string, unknown>
 export interface ClientStore {
   find(clientId: string): Client | undefined
   list(): Client[]
-  /** Registers or replaces; answers whether it is new. */
+  /** Registers or replaces; answers whether it is new. Proven certificates that no longer fit the registration are forgotten. */
   put(client: Client): boolean
   /** Removes the client and its holder certificates, and revokes all its tokens. Answers whether there was one. */
   remove(clientId: string, now: number): boolean
@@ -67,7 +67,7 @@ export function clientStore(database: DatabaseSync): ClientStore {
     list: () => all.all().map((row) => clientOf(row) as Client),
     put: (client) =>
       commit(database, () => {
-        const isNew = byId.get(client.clientId) === undefined
+        const before = byId.get(client.clientId)
         upsert.run(
           client.clientId,
           client.method,
@@ -77,8 +77,12 @@ export function clientStore(database: DatabaseSync): ClientStore {
           JSON.stringify(client.grants),
           JSON.stringify(client.introspects),
         )
+        for (const row of holdersOf.all(client.clientId)) {
+          const proven = holderOf(row) as Holder
+          if (!fits(proven, client, clientOf(before))) forget.run(client.clientId, proven.x5t)
+        }
         known.delete(client.clientId)
-        return isNew
+        return before === undefined
       }),
     remove: (clientId, now) =>
       commit(database, () => {
@@ -102,6 +106,14 @@ export function clientStore(database: DatabaseSync): ClientStore {
     holders: (clientId) =>
       (clientId === undefined ? holders.all() : holdersOf.all(clientId)).map((row) => holderOf(row) as Holder),
   }
+}
+
+/** Whether a certificate that was proven under one registration would still be taken under the next. */
+function fits(proven: Holder, client: Client, before: Client | undefined): boolean {
+  if (client.method === 'self_signed_tls_client_auth') return client.pins.some(({ x5t }) => x5t === proven.x5t)
+  // Where its chain ended is not kept, so it counts for the trust domain in which it was proven only.
+  const isSameDomain = before?.method === client.method && before.trustDomain === client.trustDomain
+  return isSameDomain && client.sanDns !== undefined && proven.sans.includes(client.sanDns)
 }
 
 function clientOf(row: Row | undefined): Client | undefined {
