@@ -25,6 +25,8 @@ test('tokens keep eight characters, private keys nothing, certificates everythin
   expect(redact(JSON.stringify({ kty: 'EC', x: 'a'.repeat(43), d: 'b'.repeat(43) }))).toBe(
     JSON.stringify({ kty: 'EC', x: 'a'.repeat(43), d: '[removed]' }),
   )
+  const logged = { line: JSON.stringify({ kty: 'EC', d: 'b'.repeat(43) }) }
+  expect(redactJson(logged)).toEqual({ line: JSON.stringify({ kty: 'EC', d: '[removed]' }) })
   expect(redactJson({ pem: key, tokens: [token] })).toEqual({ pem: '[PRIVATE KEY removed]\n', tokens: ['eyJhbGci…'] })
 })
 

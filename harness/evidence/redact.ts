@@ -1,8 +1,8 @@
 /** Compact JWS or JWE, also one that was cut off: base64url parts after a JSON header. */
 const jwtShaped = /eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,4}/g
 const privatePem = /-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----[\s\S]*?(?:-----END \1-----|$)/g
-/** A private JWK's members, inside JSON text. */
-const privateJwk = /("(?:d|p|q|dp|dq|qi|k)"\s*:\s*")[A-Za-z0-9_-]{16,}(")/g
+/** A private JWK's members, inside JSON text, which may itself be a text inside JSON. */
+const privateJwk = /(\\*"(?:d|p|q|dp|dq|qi|k)\\*"\s*:\s*\\*")[A-Za-z0-9_-]{16,}(\\*")/g
 
 /** How much of a secret may stay: enough to tell two apart, too little to use. */
 const keptCharacters = 8
