@@ -284,8 +284,9 @@ test('a peer that said close has said its last word, and cannot stay', async () 
 
 test('a refused upgrade is over, even for a caller that keeps its half open', async () => {
   const { cert, key } = site.certB
-  const options = { host: '127.0.0.1', port: a.peering, servername: HOST_A, ca: site.caA.pem, cert, key }
-  const socket = connectTls({ ...options, allowHalfOpen: true })
+  const target = { host: '127.0.0.1', port: a.peering, servername: HOST_A, allowHalfOpen: true }
+  const options = { ...target, ca: site.caA.pem, cert, key }
+  const socket = connectTls(options)
   socket.on('error', () => {})
   let answer = ''
   socket.on('data', (data) => {
