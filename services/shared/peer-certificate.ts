@@ -56,7 +56,7 @@ export function peerCertificateOf(socket: TLSSocket, material: TlsMaterial): Pee
   const leaf = socket.getPeerX509Certificate()
   if (leaf === undefined) return undefined
   const end = socket.authorized ? anchorOf(leaf, material) : undefined
-  const problem = problemOf(socket, leaf) ?? (end === undefined ? 'cert_untrusted' : undefined)
+  const problem = problemOf(socket, leaf, material) ?? (end === undefined ? 'cert_untrusted' : undefined)
   return {
     x5t: thumbprint(leaf),
     sans: dnsNames(leaf),
@@ -82,10 +82,12 @@ export function dnsNames(certificate: X509Certificate): string[] {
   return names.flatMap((name) => /^DNS:([^",]+)$/.exec(name)?.[1]?.toLowerCase() ?? [])
 }
 
-function problemOf(socket: TLSSocket, leaf: X509Certificate): CertificateProblem | undefined {
+function problemOf(socket: TLSSocket, leaf: X509Certificate, material: TlsMaterial): CertificateProblem | undefined {
   const now = Date.now()
   if (!socket.authorized) {
     const code = String((socket.authorizationError as { code?: string } | undefined)?.code ?? socket.authorizationError)
+    // OpenSSL tells the last of the problems that it found, and a chain that leads nowhere is the first to look for.
+    if (anchorBySignature(leaf, material) === undefined) return 'cert_untrusted'
     // Node has no name for "key too small": it says UNSPECIFIED.
     if (code === 'UNSPECIFIED' && !isStrong(leaf)) return 'cert_weak'
     return PROBLEM_OF[code] ?? 'cert_untrusted'
@@ -104,16 +106,26 @@ function isStrong(leaf: X509Certificate): boolean {
   return type === 'ed25519' || (type === 'ec' && CURVES.has(details?.namedCurve ?? ''))
 }
 
-/**
- * OpenSSL trusted *some* anchor of the listener. Which one decides the trust domain, and a caller may send certificates whose
- * names lie about it: so each link is followed by its signature, and no link means no domain.
- */
-function anchorOf(leaf: X509Certificate, material: TlsMaterial): { domain: string; anchor: string } | undefined {
+interface TrustEnd {
+  domain: string
+  anchor: string
+}
+
+/** Where a chain ends that OpenSSL has verified: at the only anchor, where there is one. */
+function anchorOf(leaf: X509Certificate, material: TlsMaterial): TrustEnd | undefined {
   const [only, ...others] = material.anchors
   const single = only?.[1].length === 1 ? only[1][0] : undefined
   if (others.length === 0 && only !== undefined && single !== undefined) {
     return { domain: only[0], anchor: thumbprint(single) }
   }
+  return anchorBySignature(leaf, material)
+}
+
+/**
+ * The anchor decides the trust domain, and a caller may send certificates whose names lie about it: so each link is followed by its
+ * signature, and no link means no domain.
+ */
+function anchorBySignature(leaf: X509Certificate, material: TlsMaterial): TrustEnd | undefined {
   let current: X509Certificate | undefined = leaf
   for (let depth = 0; current !== undefined && depth < LONGEST_CHAIN; depth += 1) {
     for (const [domain, anchors] of material.anchors) {
