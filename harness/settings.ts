@@ -50,6 +50,16 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     default: 'not set',
     meaning: 'Any text: every cell of a matrix is tried, not one of each class.',
   },
+  {
+    variable: 'HOLDFAST_AT',
+    default: 'not set: now',
+    meaning: 'Seconds from now at which all clocks of a launched site begin. Set by `holdfast test --at`.',
+  },
+  {
+    variable: 'HOLDFAST_LIBFAKETIME',
+    default: 'where Debian, Fedora and Arch put it',
+    meaning: 'Path of libfaketimeMT.so.1, which moves the clocks of programs on libc.',
+  },
   { variable: 'HOLDFAST_DEBUG', default: 'not set', meaning: 'Any text prints stack traces of failures.' },
   { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
   { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
@@ -79,6 +89,10 @@ export interface Settings {
   readonly full: boolean
   /** The guard that is taken out of its service, as `service/guard`. */
   readonly sabotage?: `${string}/${string}`
+  /** Seconds from now at which the clocks of sites begin. */
+  readonly at: number
+  /** Explicit path, absolute; absent when not set. */
+  readonly libfaketime?: string
   readonly noColor: boolean
   readonly ci: boolean
 }
@@ -107,6 +121,8 @@ export function settings(environment: Environment = process.env): Settings {
     keep: variable('HOLDFAST_KEEP') !== undefined,
     sabotage: guardOf(variable('HOLDFAST_SABOTAGE')),
     full: variable('HOLDFAST_FULL') !== undefined,
+    at: Number(variable('HOLDFAST_AT') ?? 0),
+    libfaketime: path('HOLDFAST_LIBFAKETIME'),
     noColor: variable('NO_COLOR') !== undefined,
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
   }
@@ -154,4 +170,14 @@ export function programEnvironment(
 /** All of the user's environment, for tools that act in the user's name (go, npm, nix): they need its proxies and folders. */
 export function userEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string | undefined> {
   return { ...process.env, ...extra }
+}
+
+/** The offset of this process's own clock as libfaketime reads it; undefined where the process was started without it. */
+export function ownClock(environment: Environment = process.env): string | undefined {
+  return environment.LD_PRELOAD?.includes('libfaketime') ? environment.FAKETIME : undefined
+}
+
+/** Sets it for this process; programs that it starts from now on inherit it only where they inherit everything. */
+export function setOwnClock(offset: string): void {
+  process.env.FAKETIME = offset
 }

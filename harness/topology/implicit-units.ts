@@ -123,6 +123,7 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter:
     files: plan.files,
     steps: plan.steps ?? [],
     service: plan.service,
+    verification: plan.verification,
   }
   return [planned, ...(plan.companions ?? [])]
 }

@@ -11,6 +11,7 @@ import type {
   UnitRef,
 } from './plan.ts'
 import type { CredentialDeclaration, Topology } from './schema.ts'
+import type { ActionVerification } from './verification.ts'
 
 /**
  * A service kind knows how to configure, start and probe one program. It is pure: it turns settings into plan data,
@@ -39,6 +40,8 @@ export interface KindPlan {
   steps?: Step[]
   service?: Service
   after?: UnitRef[]
+  /** How the unit judges callers, by action. Without it, nothing can be derived about its refusals. */
+  verification?: Record<string, ActionVerification>
   /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }

@@ -1,3 +1,5 @@
+import type { ActionVerification } from './verification.ts'
+
 /**
  * The plan: a topology that was checked and compiled. It is plain JSON, and it is all that a node agent knows.
  *
@@ -56,6 +58,8 @@ export interface PlanUnit {
   /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */
   steps: Step[]
   service?: Service
+  /** How it judges the callers of its actions, where its kind says so: what must be refused is derived from this. */
+  verification?: Record<string, ActionVerification>
 }
 
 export interface PlanFile {

@@ -52,6 +52,15 @@ export class FreshCredentials {
     })
   }
 
+  /** Others that share the certificates made so far, and none of the tokens. */
+  withCertificates(): FreshCredentials {
+    const others = new FreshCredentials(this.#site)
+    for (const [name, made] of this.#made) {
+      if (this.#declared(name).kind === 'certificate') others.#made.set(name, made)
+    }
+    return others
+  }
+
   /** The token of that name, minted for a certificate that is proven to the issuer first. */
   async mint(name: string, identity: Identity): Promise<string> {
     const declared = this.#declared(name)

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { durationSeconds } from '../../topology/duration.ts'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
-import { durationSeconds } from '../../topology/duration.ts'
 import { duration, hostText } from '../../topology/schema.ts'
+import { verificationOf } from './verification.ts'
 
 const port = z.int().min(1).max(65_535)
 
@@ -118,7 +119,36 @@ function plan(unit: Unit): KindPlan {
     summary: `orchestrator ${unit.node}, validates at ${auth}, peers with ${with_}`,
     files: [{ path: '@{unit}/config.json', json }],
     service: service(unit),
+    verification: verification(unit),
   }
+}
+
+/** What `configuration` says about callers, as the harness reads it. */
+function verification(unit: Unit) {
+  const { topology, domain, node, host, settings } = unit
+  const own = `https://${host}`
+  const { peeringAudience } = audienceOf(topology.trustDomains[domain])
+  const peers = Object.entries(settings.peers).map(([name, { trustDomain, enabled }]) => {
+    const san = topology.nodes[name]?.host ?? name
+    return [name, { san, domain: trustDomain ?? domain, enabled: enabled ?? true }] as const
+  })
+  return verificationOf({
+    node,
+    issuer: unit.url(settings.auth, 'public'),
+    mode: settings.validation,
+    peering: {
+      anchors: [domain, ...foreignDomains(unit)],
+      operators: [],
+      audiences: peeringAudience === undefined ? [own] : [own, peeringAudience],
+      callers: Object.fromEntries(peers),
+    },
+    local: {
+      anchors: [domain],
+      operators: settings.operators,
+      audiences: [own],
+      callers: { [node]: { san: host, enabled: true } },
+    },
+  })
 }
 
 function configuration(unit: Unit) {

@@ -1,0 +1,127 @@
+import { type TestAPI, test as vitestTest } from 'vitest'
+import { settings } from '../settings.ts'
+import { type Cell, presentedText } from '../trust/cell.ts'
+import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
+import { CellCredentials } from './cell-credentials.ts'
+import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
+import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from './judge.ts'
+import { failureText } from './matchers.ts'
+import { type ScenarioFixtures, scenarioOn } from './scenario.ts'
+import type { ScenarioSite } from './scenario-site.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface MatrixOptions extends ScenarioOptions {
+  /** Every cell is tried, not one of each class. Default: what the settings say. */
+  full?: boolean
+}
+
+/**
+ * Makes one test of each class of cells of a topology: everything that it accepts is accepted there, everything else that can be tried
+ * with its credentials is refused, for the reason that follows from what it declares.
+ *
+ * @example
+ * await matrix('separate-auth')
+ */
+export async function matrix(topology: string, options: MatrixOptions = {}): Promise<void> {
+  await matrixOn(options, () => shippedParts(topology, options))
+}
+
+/** The same over parts of the caller's own: another backend, other kinds. */
+export async function matrixOn(options: MatrixOptions, parts: () => Promise<GroundParts>): Promise<void> {
+  const plan = await (await parts()).plan()
+  const derived = deriveMatrix(plan, { full: options.full ?? settings().full })
+  const test = scenarioOn(options, parts)
+  const credentials = new Map<unknown, CellCredentials>()
+  const of = ({ site }: ScenarioSite): CellCredentials => {
+    const known = credentials.get(site) ?? new CellCredentials(site)
+    credentials.set(site, known)
+    return known
+  }
+  for (const [target, classes] of Map.groupBy(derived.classes, placeOf)) {
+    vitestTest.describe(target, () =>
+      enter(
+        test,
+        classes.filter((one) => !needsRotation(one)),
+        of,
+      ),
+    )
+  }
+  // The keys are retired once, for all of them, when nothing else is left to try: it ends every token of the site.
+  const retired = derived.classes.filter(needsRotation)
+  if (retired.length > 0) vitestTest.describe('after its key was retired', () => enterRetired(test, retired, of))
+}
+
+type CredentialsOf = (site: ScenarioSite) => CellCredentials
+
+function enter(test: TestAPI<ScenarioFixtures>, classes: readonly CellClass[], of: CredentialsOf): void {
+  for (const one of classes) {
+    test(sentence(one), async ({ site }) => {
+      await tryCell(site, of(site), one)
+    })
+  }
+}
+
+function enterRetired(test: TestAPI<ScenarioFixtures>, classes: readonly CellClass[], of: CredentialsOf): void {
+  for (const one of classes) {
+    test(`${placeOf(one)}: ${sentence(one)}`, async ({ site }) => {
+      const credentials = of(site)
+      await credentials.retireKeys(classes.map(({ representative }) => representative))
+      // A target knows a new key, and so that the old one is gone, once it has seen a token of it.
+      await site.until('the target has learned of the new key', () => isAccepted(site, credentials, one.control), {
+        withinMs: 12_000,
+        everyMs: 250,
+      })
+      await tryCell(site, credentials, one)
+    })
+  }
+}
+
+async function tryCell(site: ScenarioSite, credentials: CellCredentials, { representative, control }: CellClass) {
+  const controlled = await call(site, credentials, control)
+  demand(controlled, 'accepted, as positive control', acceptanceProblems(controlled))
+  if (representative === control) return
+  const verdict = await call(site, credentials, representative)
+  const { expected } = representative
+  if (expected.verdict === 'accepted') return demand(verdict, 'accepted', acceptanceProblems(verdict))
+  const { layer, status, error, reason, guard } = expected
+  const refusal: ExpectedRefusal = { layer, reason, guard, status: status ?? undefined, error: error ?? undefined }
+  demand(verdict, expectedText(refusal), refusalProblems(verdict, refusal))
+}
+
+async function isAccepted(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<boolean> {
+  return acceptanceProblems(await call(site, credentials, cell)).length === 0
+}
+
+async function call(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<Verdict> {
+  return site.call(credentials.callerOf(cell), cell.target, cell.action, await credentials.of(site, cell))
+}
+
+function demand(verdict: Verdict, expected: string, problems: readonly string[]): void {
+  if (problems.length > 0) throw new CellDeviates(verdict, expected, problems)
+}
+
+/** A cell of the matrix came out otherwise than it was derived. */
+class CellDeviates extends Error {
+  override readonly name = 'CellDeviates'
+  constructor(verdict: Verdict, expected: string, problems: readonly string[]) {
+    super(failureText(expected, verdict, problems))
+  }
+}
+
+function needsRotation({ representative: { token } }: CellClass): boolean {
+  return token?.state === 'key retired'
+}
+
+function placeOf({ representative: { target, action } }: Matrix['classes'][number]): string {
+  return `${target} ${action}`
+}
+
+function sentence({ representative, count }: CellClass): string {
+  const { expected } = representative
+  const verb =
+    expected.verdict === 'accepted'
+      ? `accepts${expected.because === 'operator' ? ' as operator' : ''}`
+      : `refuses (${expected.reason})`
+  const others = count > 1 ? `, as ${count - 1} like it` : ''
+  return `${verb} ${presentedText(representative)}${others}`
+}
