@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, utimesSync } from 'node:fs'
-import { access, rm, stat, writeFile } from 'node:fs/promises'
+import { access, chmod, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -31,6 +31,14 @@ async function record(change: Partial<RunRecord> = {}): Promise<RunRecord> {
 
 test('a label has the letters of a label, whatever the topology is called', () => {
   expect(newLabel('My Lab_1')).toMatch(/^my-lab-1-[0-9a-f]{6}$/)
+})
+
+test('no run is put where others could exchange its keys', async () => {
+  await chmod(settings().runtimeDir, 0o777)
+  await expect(createRunFolder(await record())).rejects.toMatchObject({ code: 'HOLDFAST_RUNTIME_DIR' })
+  await chmod(settings().runtimeDir, 0o755)
+  const mine = await record()
+  expect(await createRunFolder(mine)).toContain(mine.run)
 })
 
 test('a run of a live process is alive; one whose process number was given to another is not', async () => {

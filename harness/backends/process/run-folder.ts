@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
 import { startTime } from './processes.ts'
 
@@ -16,6 +17,15 @@ export interface RunRecord {
   subnet: string
   /** Absolute. */
   evidence: string
+  /** Only where the clocks of the nodes can be moved: then the real programs are builds with another `time.Now`. */
+  clock?: {
+    kind: 'movable'
+    /** Seconds ahead of the machine at the start. */
+    startsAtSeconds: number
+    libfaketime?: string
+    /** Paths of those builds, by name. */
+    overlayBuilds: Record<string, string>
+  }
 }
 
 const MARK = '.new-'
@@ -33,9 +43,27 @@ export async function createRunFolder(record: RunRecord): Promise<string> {
   const { runtimeDir } = settings()
   const [making, folder] = [join(runtimeDir, `${MARK}${record.run}`), join(runtimeDir, record.run)]
   await mkdir(making, { recursive: true, mode: 0o700 })
+  await demandOwnFolder(runtimeDir)
   await writeFile(join(making, 'run.json'), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
   await rename(making, folder)
   return folder
+}
+
+/** The folder of all runs cannot be trusted with keys. Code `HOLDFAST_RUNTIME_DIR`. */
+export class RuntimeFolderNotOurs extends HoldfastError {
+  constructor(folder: string, what: string) {
+    super(
+      'HOLDFAST_RUNTIME_DIR',
+      `${folder} ${what}, so others could put their own files in the place of keys; set HOLDFAST_RUNTIME_DIR to a folder of yours`,
+    )
+  }
+}
+
+/** It may lie where everybody can make folders: whoever came first must not own the keys of our nodes. */
+async function demandOwnFolder(folder: string): Promise<void> {
+  const { uid, mode } = await stat(folder)
+  if (uid !== process.getuid?.()) throw new RuntimeFolderNotOurs(folder, `belongs to user ${uid}`)
+  if ((mode & 0o022) !== 0) throw new RuntimeFolderNotOurs(folder, 'can be written by others')
 }
 
 export interface FoundRun {
