@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
-import { NoPositiveControl } from './matchers.ts'
+import { NegatedMatcher, NoPositiveControl } from './matchers.ts'
 import { ScenarioSite } from './scenario-site.ts'
 import { type FakeSite, type Flaws, fakeSite } from './testing/fake-site.ts'
 
@@ -30,6 +30,12 @@ const call = (credential = attack()) => site.call('b', 'b', 'b:read', credential
 
 test('a call is accepted when caller and far end say so', async () => {
   expect(await call(fake.right())).toBeAccepted()
+})
+
+test('that something did not happen is no statement', async () => {
+  const [good, bad] = [await call(fake.right()), await call()]
+  expect(() => expect(bad).not.toBeAccepted()).toThrow(NegatedMatcher)
+  expect(() => expect(good).not.toBeRefused(mismatch)).toThrow(NegatedMatcher)
 })
 
 test('a derived credential brings its positive control along', async () => {

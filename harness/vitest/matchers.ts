@@ -18,6 +18,16 @@ export class NoPositiveControl extends HoldfastError {
   }
 }
 
+/** Whatever goes wrong would satisfy it: a typing error, a node that is down. */
+export class NegatedMatcher extends HoldfastError {
+  constructor(matcher: string) {
+    super(
+      'HOLDFAST_NEGATED_MATCHER',
+      `expect(…).not.${matcher} holds for every mistake there is; say what must happen: toBeAccepted() or toBeRefused({ … })`,
+    )
+  }
+}
+
 interface ScenarioMatchers<R> {
   /** The caller got what the action promises, and the far end's own record says so, with the certificate that was presented. */
   toBeAccepted(): R
@@ -34,10 +44,12 @@ declare module 'vitest' {
 
 expect.extend({
   toBeAccepted(received: Verdict) {
+    if (this.isNot) throw new NegatedMatcher('toBeAccepted()')
     const problems = acceptanceProblems(received)
     return { pass: problems.length === 0, message: () => failureText('accepted', received, problems) }
   },
   toBeRefused(received: Verdict, expected: ExpectedRefusal) {
+    if (this.isNot) throw new NegatedMatcher('toBeRefused()')
     const problems = refusalProblems(received, expected)
     const pass = problems.length === 0
     // Whoever got in is told first; a missing control matters only once the refusal itself is right.
