@@ -49,6 +49,7 @@ export function environmentOf(context: NodeContext, unit?: string, command?: Com
   ])
   return {
     ...settings.environment,
+    ...settings.clocks?.[node.name],
     HOLDFAST_RUN: settings.run,
     HOLDFAST_HOSTS: settings.hostsFile,
     ...Object.fromEntries(own),

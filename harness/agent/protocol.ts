@@ -19,6 +19,8 @@ export interface RunSettings {
   tools: Record<string, string>
   /** Environment that every program of the run starts from. */
   environment: Record<string, string>
+  /** By node: what its programs need to follow its own clock; absent where they go by the machine's. */
+  clocks?: Record<string, Record<string, string>>
   /** Added for the programs of a node (`NODE`) or a unit (`NODE/UNIT`). */
   extra: Record<string, Record<string, string>>
   /** Program and arguments to put before a command so that it dies with its agent; empty where the system has none. */

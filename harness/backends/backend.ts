@@ -20,6 +20,8 @@ export interface Backend {
   readonly capabilities: Capabilities
   /** Why this machine cannot run the backend, or `undefined` when it can. */
   unavailable(): Promise<string | undefined>
+  /** Why it lacks a capability that it could have on another machine, and what to type; undefined where there is no more to say. */
+  whyLacking?(capability: keyof Capabilities): string | undefined
   /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */
   launch(plan: Plan, options: LaunchOptions): Promise<Site>
 }
@@ -29,6 +31,10 @@ export interface LaunchOptions {
   evidence?: string
   /** Leave a failed site running and say how to reach it. */
   keep?: boolean
+  /** `movable`: `site.clock` moves the clocks of the nodes while they run. Takes capability `ownClock`. Default: the machine's clock. */
+  clock?: 'movable'
+  /** Seconds ahead of the machine at which movable clocks begin; negative for behind. Default 0. */
+  clockStartsAt?: number
   signal?: AbortSignal
   /** Called for every event of every node, in the order in which they came. */
   onEvent?: (event: SiteEvent) => void
@@ -45,6 +51,8 @@ export type SiteEvent = { at: string; node: string } & (
   | { event: 'unit-exited'; unit: string; code: number | null; signal: string | null }
   | { event: 'log'; unit: string; stream: 'stdout' | 'stderr'; line: string }
   | { event: 'handover'; unit: string; credential?: string; from: string }
+  /** The clock of the node was moved; it is `offsetSeconds` ahead of the machine now. */
+  | { event: 'clock-moved'; bySeconds: number; offsetSeconds: number }
   | { event: 'agent-gone'; code: number | null; signal: string | null }
 )
 
@@ -73,8 +81,21 @@ export interface Site extends AsyncDisposable {
   callFrom(node: string, call: import('../topology/plan.ts').HttpCall): Promise<{ status: number; json: unknown }>
   /** Cuts two nodes off from each other, both ways. Without capability `partition`: rejects with `HOLDFAST_NOT_SUPPORTED`. */
   partition(a: string, b: string): Promise<void>
+  /**
+   * The clock of one node, or, without a name, of all nodes. Without capability `ownClock`, moving it rejects with
+   * `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `clock: 'movable'`, with `HOLDFAST_CLOCK_FIXED`.
+   */
+  clock(node?: string): SiteClock
   /** A TCP address for each host name of the plan, for clients that run beside the nodes. */
   resolve(host: string): string | undefined
+}
+
+/** Clocks of nodes. Monotonic clocks are not among them: timeouts measure what really passed. */
+export interface SiteClock {
+  /** Seconds ahead of the machine; of the first node, where it is the clock of all. */
+  readonly offsetSeconds: number
+  /** Moves by so many whole seconds, from where each clock stands. Every program follows with its next look at the clock. */
+  shift(seconds: number): Promise<void>
 }
 
 export interface OneTimeTokenRequest {

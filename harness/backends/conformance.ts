@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { access, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -48,6 +49,7 @@ export function conformance(ground: Ground): void {
     operating(launch)
     handingOver(launch)
     ending(launch, ground)
+    if (backend.capabilities.ownClock) movingClocks(launch)
     refusing(backend, launch)
   })
 }
@@ -447,12 +449,88 @@ function ending(launch: Launch, ground: Ground): void {
 }
 
 /** What a backend lacks must be refused by name, not do nothing. */
+const DAY = 86_400
+/** Says that it runs, and ends once its clock is a day ahead of where it was. Prints how long that took by the monotonic clock. */
+const watcher = `
+  const [wall, steady] = [Date.now(), performance.now()]
+  require('node:fs').writeFileSync('watching', '')
+  setInterval(() => {
+    if (Date.now() - wall > ${DAY - 60}_000) process.exit(void console.log(performance.now() - steady))
+  }, 5)`
+
+function movingClocks(launch: Launch): void {
+  const nothing = oneshot('nothing', [], [])
+  const ahead = async (site: Site, name: string) => {
+    const { stdout } = await site.node(name).exec(['node', '-p', 'Date.now()'])
+    return Math.round((Number(stdout) - Date.now()) / (DAY * 1_000))
+  }
+
+  test('[ownClock] moves all nodes or one, which then differ; back again, too', async () => {
+    await using site = await launch(planOf({ one: [nothing], two: [nothing] }), { clock: 'movable' })
+    await site.clock().shift(DAY)
+    expect([await ahead(site, 'one'), await ahead(site, 'two')]).toEqual([1, 1])
+    await site.clock('two').shift(2 * DAY)
+    expect([await ahead(site, 'one'), await ahead(site, 'two')]).toEqual([1, 3])
+    expect(site.clock('two').offsetSeconds).toBe(3 * DAY)
+    await site.clock().shift(-2 * DAY)
+    expect([await ahead(site, 'one'), await ahead(site, 'two')]).toEqual([-1, 1])
+    await expect(site.clock().shift(0.5)).rejects.toMatchObject({ code: 'HOLDFAST_CLOCK_SHIFT' })
+    const moved = site
+      .events()
+      .flatMap((event) => (event.event === 'clock-moved' ? [[event.node, event.bySeconds]] : []))
+    expect(moved.slice(0, 3)).toEqual([
+      ['one', DAY],
+      ['two', DAY],
+      ['two', 2 * DAY],
+    ])
+  })
+
+  test('[ownClock] moves a program that runs, and leaves its monotonic clock alone', async () => {
+    await using site = await launch(planOf({ one: [nothing] }), { clock: 'movable' })
+    const watched = site.node('one').exec(['node', '-e', watcher], { timeoutMs: 10_000 })
+    await until(() =>
+      site
+        .node('one')
+        .readFile('watching')
+        .then(
+          () => true,
+          () => false,
+        ),
+    )
+    await site.clock('one').shift(DAY)
+
+    const { code, stdout } = await watched
+    expect(code).toBe(0)
+    expect(Number(stdout)).toBeLessThan(10_000)
+  })
+
+  test('[ownClock] a site can begin elsewhere in time, its real CA included, and its evidence says so', async () => {
+    await using site = await launch(certifiedPlan(), { clock: 'movable', clockStartsAt: 30 * DAY })
+    const began = new X509Certificate(await site.node('client').readFile('credentials/own/cert.pem')).validFromDate
+    const run = JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8')) as { clock: object }
+
+    expect(Math.abs(began.getTime() - Date.now() - 30 * DAY * 1_000)).toBeLessThan(60_000)
+    expect(run.clock).toMatchObject({ kind: 'movable', startsAtSeconds: 30 * DAY, overlayBuilds: expect.anything() })
+  })
+
+  test('[ownClock] a site that was launched without it keeps the machine’s clock', async () => {
+    await using site = await launch(planOf({ one: [nothing] }))
+
+    await expect(site.clock('one').shift(60)).rejects.toMatchObject({ code: 'HOLDFAST_CLOCK_FIXED' })
+    expect(JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8'))).not.toHaveProperty('clock')
+  })
+}
+
 function refusing(backend: Backend, launch: Launch): void {
   const nothing = oneshot('nothing', [], [])
   const operations: Partial<Record<keyof Capabilities, () => Promise<unknown>>> = {
     partition: async () => {
       await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
       await site.partition('one', 'two')
+    },
+    ownClock: async () => {
+      await using site = await launch(planOf({ one: [nothing] }))
+      await site.clock('one').shift(60)
     },
     ownUsers: async () => {
       const unit = webUnit('one')

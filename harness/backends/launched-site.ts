@@ -6,7 +6,7 @@ import { HoldfastError } from '../errors.ts'
 import { redact } from '../evidence/redact.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
-import type { BackendName, Capabilities, OneTimeTokenRequest, Site, SiteEvent } from './backend.ts'
+import type { BackendName, Capabilities, OneTimeTokenRequest, Site, SiteClock, SiteEvent } from './backend.ts'
 import type { EvidenceFolder } from './evidence-folder.ts'
 import { LaunchedNode } from './launched-node.ts'
 import { stopInReverse } from './stop-order.ts'
@@ -40,9 +40,22 @@ export class SiteNotReady extends HoldfastError {
 
 /** The backend of a site cannot do what was asked. Code `HOLDFAST_NOT_SUPPORTED`. */
 export class NotSupported extends HoldfastError {
-  constructor(backend: BackendName, capability: keyof Capabilities) {
-    super('HOLDFAST_NOT_SUPPORTED', `backend ${backend} has no ${capability}; use a backend that has it`)
+  constructor(backend: BackendName, capability: keyof Capabilities, why = 'use a backend that has it') {
+    super('HOLDFAST_NOT_SUPPORTED', `backend ${backend} has no ${capability}; ${why}`)
   }
+}
+
+/** A clock of a site whose nodes go by the machine's was to be moved. Code `HOLDFAST_CLOCK_FIXED`. */
+export class ClockFixed extends HoldfastError {
+  constructor(run: string) {
+    super('HOLDFAST_CLOCK_FIXED', `the nodes of ${run} go by the machine's clock; launch it with clock: 'movable'`)
+  }
+}
+
+/** A clock that a backend can set. */
+interface MovableClock {
+  readonly offsetSeconds: number
+  set(offsetSeconds: number): void
 }
 
 export interface SiteParts {
@@ -55,6 +68,8 @@ export interface SiteParts {
   addresses: Readonly<Record<string, string>>
   dirs: Readonly<Record<string, string>>
   onEvent?: (event: SiteEvent) => void
+  /** By node; absent where the nodes go by the machine's clock. */
+  clocks?: ReadonlyMap<string, MovableClock>
   /** Gives back what the backend took (folders, addresses), after all agents have ended. */
   release: () => Promise<void>
 }
@@ -146,6 +161,29 @@ export class LaunchedSite implements Site {
 
   async partition(): Promise<void> {
     throw new NotSupported(this.backend, 'partition')
+  }
+
+  clock(node?: string): SiteClock {
+    if (node !== undefined) this.node(node)
+    const names = node === undefined ? [...this.nodes.keys()] : [node]
+    const clockOf = (name: string) => this.#parts.clocks?.get(name)
+    const shift = async (seconds: number) => {
+      if (!this.capabilities.ownClock) throw new NotSupported(this.backend, 'ownClock')
+      for (const name of names) {
+        const clock = clockOf(name)
+        if (clock === undefined) throw new ClockFixed(this.run)
+        clock.set(clock.offsetSeconds + seconds)
+        const { offsetSeconds } = clock
+        const at = new Date().toISOString()
+        this.#onEvent({ at, node: name, event: 'clock-moved', bySeconds: seconds, offsetSeconds })
+      }
+    }
+    return {
+      get offsetSeconds() {
+        return clockOf(names[0] ?? '')?.offsetSeconds ?? 0
+      },
+      shift,
+    }
   }
 
   /** Adds an agent that the backend has just started. */

@@ -7,9 +7,18 @@ import { settings as readSettings, userEnvironment } from '../settings.ts'
 import { cachedTool, keep } from './cache.ts'
 import { findGo } from './installed.ts'
 import { lockFolder } from './lock.ts'
+import { writeClockOverlay } from './overlay.ts'
 import { type ResolvedTool, type ResolveOptions, resolveTool, ToolMissing } from './resolve.ts'
 import { ask } from './run.ts'
-import { BUILD_FLAGS, cacheFolder, pinnedVersion, readSource, requiredGo, type Source } from './source.ts'
+import {
+  BUILD_FLAGS,
+  cacheFolder,
+  type ProgramClock,
+  pinnedVersion,
+  readSource,
+  requiredGo,
+  type Source,
+} from './source.ts'
 import { TOOLS, type ToolName } from './tools.ts'
 
 const tellEveryMs = 5_000
@@ -95,12 +104,13 @@ export async function installTools(names: readonly ToolName[], options: InstallO
   if (go === undefined) throw new GoMissing(names, requiredGo(source))
 
   const { onProgress = () => undefined, signal } = options
-  const folder = cacheFolder(source, settings)
+  const { clock = 'machine' } = options
+  const folder = cacheFolder(source, settings, clock)
   using _lock = await lock(folder, names, onProgress, signal)
   await removeLeftovers(folder)
   const work = await mkdtemp(join(folder, building))
   try {
-    const builder: Builder = { go, work, source, onProgress, signal, goVersion: '' }
+    const builder: Builder = { go, work, source, clock, onProgress, signal, goVersion: '' }
     await writeFile(join(work, 'go.mod'), source.goMod)
     await writeFile(join(work, 'go.sum'), source.goSum)
     builder.goVersion = await goVersion(builder, names)
@@ -130,6 +140,7 @@ interface Builder {
   goVersion: string
   work: string
   source: Source
+  clock: ProgramClock
   onProgress: (line: string) => void
   signal?: AbortSignal
 }
@@ -170,8 +181,11 @@ async function build(builder: Builder, names: readonly ToolName[]): Promise<void
   const { work, onProgress, goVersion } = builder
   const bin = join(work, 'bin')
   await mkdir(bin)
-  onProgress(`building ${names.join(', ')} with ${goVersion}: once, a minute or more`)
-  await runGo(builder, names, ['build', ...BUILD_FLAGS, '-v', '-o', bin, ...names.map((name) => TOOLS[name].package)])
+  const kind = builder.clock === 'movable' ? ' with a clock that can be moved,' : ''
+  onProgress(`building ${names.join(', ')}${kind} with ${goVersion}: once, a minute or more`)
+  const overlay = builder.clock === 'movable' ? ['-overlay', await writeClockOverlay(builder.go, work)] : []
+  const packages = names.map((name) => TOOLS[name].package)
+  await runGo(builder, names, ['build', ...BUILD_FLAGS, ...overlay, '-v', '-o', bin, ...packages])
   for (const name of names) {
     // A file that was cut short does not start.
     const { code, stderr } = await ask(join(bin, name), TOOLS[name].versionArgs)

@@ -2,7 +2,7 @@ import { HoldfastError } from '../errors.ts'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { cachedTool } from './cache.ts'
 import { versionOf } from './installed.ts'
-import { cacheFolder, pinnedVersion, readSource, type Source } from './source.ts'
+import { cacheFolder, type ProgramClock, pinnedVersion, readSource, type Source } from './source.ts'
 import { findAll, isExecutable } from './stamped-file.ts'
 import { TOOLS, type ToolName } from './tools.ts'
 import { isAcceptable, minorRelease } from './version.ts'
@@ -23,6 +23,8 @@ export interface ResolveOptions {
   source?: Source
   /** Read a program of the cache whole and compare its SHA-256, instead of believing its size and time. */
   verify?: boolean
+  /** `movable`: only a build of the cache will do, whatever else is there. Default `machine`. */
+  clock?: ProgramClock
 }
 
 /** A program that was found on PATH and is not good enough. */
@@ -35,8 +37,18 @@ export class ToolMissing extends HoldfastError {
   readonly tool: ToolName
   readonly rejected: readonly Rejected[]
 
-  constructor(tool: ToolName, wanted: string, rejected: readonly Rejected[]) {
+  constructor(tool: ToolName, wanted: string, rejected: readonly Rejected[], clock: ProgramClock = 'machine') {
     const { variable, nixPackage } = TOOLS[tool]
+    if (clock === 'movable') {
+      super(
+        'HOLDFAST_TOOL_MISSING',
+        `${tool} with a clock that can be moved is missing; no other build helps here. Build it once with Go: ` +
+          'holdfast doctor --install --movable-clock',
+      )
+      this.tool = tool
+      this.rejected = rejected
+      return
+    }
     const found = rejected.map(({ path, version }) => ` ${path} is ${version ?? 'of a version that it does not tell'}.`)
     super(
       'HOLDFAST_TOOL_MISSING',
@@ -66,6 +78,7 @@ export class ToolUnusable extends HoldfastError {
 export async function resolveTool(name: ToolName, options: ResolveOptions = {}): Promise<ResolvedTool> {
   const settings = options.settings ?? readSettings()
   const source = options.source ?? (await readSource())
+  if (options.clock === 'movable') return movableTool(name, settings, source, options)
   const explicit = settings.tools[name]
   if (explicit !== undefined) return explicitTool(name, explicit, settings, source)
 
@@ -80,6 +93,18 @@ export async function resolveTool(name: ToolName, options: ResolveOptions = {}):
   const cached = await cachedTool(name, cacheFolder(source, settings), { verify: options.verify })
   if (cached !== undefined) return { name, path: cached.path, version: cached.manifest.version, source: 'cache' }
   throw new ToolMissing(name, pinned, rejected)
+}
+
+/** Programs that others built go by the machine's clock: explicit paths and PATH do not count here. */
+async function movableTool(
+  name: ToolName,
+  settings: Settings,
+  source: Source,
+  { verify }: ResolveOptions,
+): Promise<ResolvedTool> {
+  const cached = await cachedTool(name, cacheFolder(source, settings, 'movable'), { verify })
+  if (cached === undefined) throw new ToolMissing(name, pinnedVersion(name, source), [], 'movable')
+  return { name, path: cached.path, version: cached.manifest.version, source: 'cache' }
 }
 
 async function explicitTool(name: ToolName, path: string, settings: Settings, source: Source): Promise<ResolvedTool> {

@@ -3,10 +3,14 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
+import { OVERLAY_RECIPE } from './overlay.ts'
 import { TOOLS, type ToolName } from './tools.ts'
 
 /** How programs are built: no paths of this machine inside, no symbols, no C compiler needed. */
 export const BUILD_FLAGS = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags=-s -w'] as const
+
+/** Which clock a program goes by: the machine's, or one that a run can move (`overlay.ts`). */
+export type ProgramClock = 'machine' | 'movable'
 
 /** What all programs are built from: the text of `go.mod` and `go.sum`. */
 export interface Source {
@@ -54,8 +58,13 @@ export function requiredGo({ goMod }: Source): string {
  * programs are built needs no Go any more. `go.mod` demands the oldest Go that may build them, each program's manifest
  * records the one that did, and `doctor --install` builds again what another Go built.
  */
-export function cacheFolder({ goMod, goSum }: Source, { cacheDir }: Pick<Settings, 'cacheDir'>): string {
+export function cacheFolder(
+  { goMod, goSum }: Source,
+  { cacheDir }: Pick<Settings, 'cacheDir'>,
+  clock: ProgramClock = 'machine',
+): string {
   const hash = createHash('sha256')
   hash.update(JSON.stringify([goMod, goSum, process.platform, process.arch, BUILD_FLAGS]))
+  if (clock === 'movable') hash.update(OVERLAY_RECIPE)
   return join(cacheDir, 'toolchain', hash.digest('hex').slice(0, 24))
 }

@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { signalTree } from '../../agent/process-tree.ts'
 import type { RunSettings } from '../../agent/protocol.ts'
+import { clockMissing, findLibfaketime } from '../../faults/clock/libfaketime.ts'
+import { NodeClock } from '../../faults/clock/node-clock.ts'
 import { programEnvironment, settings } from '../../settings.ts'
 import type { ToolName } from '../../toolchain/tools.ts'
 import type { Plan } from '../../topology/plan.ts'
@@ -16,7 +18,13 @@ import { startTime } from './processes.ts'
 import { createRunFolder, findRuns, newLabel, type RunRecord, removeRunFolder } from './run-folder.ts'
 import { addressesIn, loopbackMissing, type Subnet, takeSubnet } from './subnet.ts'
 
-const capabilities: Capabilities = { ownAddress: true, pause: true }
+const capabilities: Capabilities = {
+  ownAddress: true,
+  pause: true,
+  get ownClock() {
+    return clockMissing() === undefined
+  },
+}
 // Sources in the repository, compiled files in the package.
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.meta.url))
@@ -26,14 +34,16 @@ export const processBackend: Backend = {
   name: 'process',
   capabilities,
   unavailable: () => loopbackMissing(),
+  whyLacking: (capability) => (capability === 'ownClock' ? clockMissing() : undefined),
   launch,
 }
 
 async function launch(plan: Plan, options: LaunchOptions): Promise<Site> {
   options.signal?.throwIfAborted()
   refuseOwnUsers(plan)
+  refuseClock(options)
   const run = newLabel(plan.topology)
-  const [tools, taken] = await Promise.all([resolveTools(plan), takenSubnets()])
+  const [tools, taken] = await Promise.all([resolveTools(plan, options), takenSubnets()])
   const subnet = await takeSubnet(taken)
   try {
     return await launchIn(subnet, run, plan, tools, options)
@@ -49,14 +59,23 @@ function refuseOwnUsers(plan: Plan): void {
   if (units.some((unit) => unit.service?.user !== undefined)) throw new NotSupported('process', 'ownUsers')
 }
 
+function refuseClock({ clock }: LaunchOptions): void {
+  if (clock === 'movable' && !capabilities.ownClock) throw new NotSupported('process', 'ownClock', clockMissing())
+}
+
 /** Subnets of runs that are not swept yet: their programs may still listen there. */
 async function takenSubnets(): Promise<Set<string>> {
   return new Set((await findRuns()).flatMap(({ record }) => (record === undefined ? [] : [record.subnet])))
 }
 
-async function resolveTools(plan: Plan): Promise<Record<string, string>> {
+async function resolveTools(plan: Plan, { clock, signal }: LaunchOptions): Promise<Record<string, string>> {
   const names = neededTools(plan)
   if (names.length === 0) return {}
+  if (clock === 'movable') {
+    const { ensureTools } = await import('../../toolchain/install.ts')
+    const movable = await ensureTools(names as ToolName[], { clock, signal })
+    return Object.fromEntries([...movable].map(([name, { path }]) => [name, path]))
+  }
   const { resolveTool } = await import('../../toolchain/resolve.ts')
   const entries = names.map(async (name) => [name, (await resolveTool(name as ToolName)).path] as const)
   return Object.fromEntries(await Promise.all(entries))
@@ -77,14 +96,17 @@ async function launchIn(
     startTime: (await startTime(process.pid)) as string,
     subnet: subnet.prefix,
     evidence: resolve(options.evidence ?? join('.holdfast', 'runs', run)),
+    ...clockRecord(tools, options),
   }
   const folder = await createRunFolder(record)
   const nodes = Object.keys(plan.nodes)
   const dirs = Object.fromEntries(nodes.map((node) => [node, join(folder, 'nodes', node)]))
   const addresses = addressesIn(subnet.prefix, nodes)
+  const clocks = clocksIn(folder, nodes, options)
+  const extra = options.env ?? {}
   const [evidence] = await Promise.all([
     EvidenceFolder.create(record.evidence, plan, record),
-    writeRunFiles(folder, plan, await runSettings({ run, folder, plan, addresses, tools, extra: options.env ?? {} })),
+    writeRunFiles(folder, plan, await runSettings({ run, folder, plan, addresses, tools, clocks, extra })),
     ...nodes.map((node) => mkdir(dirs[node] as string, { recursive: true, mode: 0o700 })),
   ]).catch(async (cause: unknown) => {
     await removeRunFolder(folder)
@@ -104,10 +126,37 @@ async function launchIn(
     addresses,
     dirs,
     onEvent: options.onEvent,
+    clocks,
     release,
   })
-  for (const node of nodesInStartOrder(plan)) site.connect(node, startAgent(folder, run, node, dirs[node] as string))
+  for (const node of nodesInStartOrder(plan)) {
+    const env = { ...environment(run), ...clockEnvironment(clocks?.get(node)) }
+    site.connect(node, startAgent(folder, env, node, dirs[node] as string))
+  }
   return untilReady(site, options)
+}
+
+/** One for each node of a run whose clocks can be moved. */
+function clocksIn(folder: string, nodes: string[], options: LaunchOptions): Map<string, NodeClock> | undefined {
+  if (options.clock !== 'movable') return undefined
+  const clockOf = (node: string) => new NodeClock(join(folder, 'clocks', node), options.clockStartsAt)
+  return new Map(nodes.map((node) => [node, clockOf(node)]))
+}
+
+function clockEnvironment(clock: NodeClock | undefined): Record<string, string> {
+  const libfaketime = findLibfaketime()
+  return clock === undefined || libfaketime === undefined ? {} : clock.environment(libfaketime)
+}
+
+/** What evidence says of a run that did not go by the machine's clock: another build of the real programs than the usual one. */
+function clockRecord(
+  programs: Record<string, string>,
+  { clock, clockStartsAt = 0 }: LaunchOptions,
+): Partial<RunRecord> {
+  if (clock === undefined) return {}
+  return {
+    clock: { kind: clock, startsAtSeconds: clockStartsAt, libfaketime: findLibfaketime(), overlayBuilds: programs },
+  }
 }
 
 async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): Promise<Site> {
@@ -132,10 +181,11 @@ interface RunInputs {
   plan: Plan
   addresses: Record<string, string>
   tools: Record<string, string>
+  clocks?: ReadonlyMap<string, NodeClock>
   extra: NonNullable<LaunchOptions['env']>
 }
 
-async function runSettings({ run, folder, plan, addresses, tools, extra }: RunInputs): Promise<RunSettings> {
+async function runSettings({ run, folder, plan, addresses, tools, clocks, extra }: RunInputs): Promise<RunSettings> {
   const hosts = Object.values(plan.nodes).map(({ name, host }) => [host, addresses[name] as string])
   return {
     run,
@@ -144,6 +194,7 @@ async function runSettings({ run, folder, plan, addresses, tools, extra }: RunIn
     hostsFile: join(folder, 'hosts.json'),
     tools,
     environment: environment(run),
+    clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
     extra: extra as Record<string, Record<string, string>>,
     dieWithParent: await dieWithParent(),
   }
@@ -178,12 +229,12 @@ async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Prom
   ])
 }
 
-function startAgent(folder: string, run: string, node: string, dir: string): AgentProcess {
+function startAgent(folder: string, env: Record<string, string>, node: string, dir: string): AgentProcess {
   const files = ['--plan', join(folder, 'plan.json'), '--settings', join(folder, 'settings.json')]
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', agentMain, 'run', ...files, '--node', node, '--dir', dir],
-    { detached: true, cwd: dir, env: environment(run), stdio: ['pipe', 'pipe', 'pipe'] },
+    { detached: true, cwd: dir, env, stdio: ['pipe', 'pipe', 'pipe'] },
   )
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
     child.once('error', () => resolveEnd({ code: null, signal: null }))

@@ -1,0 +1,49 @@
+import { closeSync, constants, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { GO_CLOCK_VARIABLE } from '../../toolchain/overlay.ts'
+import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
+
+/**
+ * The clock of one node, which its programs follow while they run: an offset from the machine's clock. It lies in two files, a
+ * line for libfaketime (programs on libc), and 8 bytes for programs that were built with the overlay of Go's `time`.
+ */
+export class NodeClock {
+  readonly #text: string
+  readonly #bytes: string
+  #seconds = 0
+
+  /** Makes the files. `folder` belongs to this clock alone. */
+  constructor(folder: string, seconds = 0) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    this.#text = join(folder, 'faketime')
+    this.#bytes = join(folder, 'offset')
+    this.set(seconds)
+  }
+
+  /** Seconds that this clock is ahead of the machine's; negative where it is behind. */
+  get offsetSeconds(): number {
+    return this.#seconds
+  }
+
+  /** Sets the offset; programs follow with their next look at the clock. @throws {InvalidShift} */
+  set(seconds: number): void {
+    demandShift(seconds)
+    // A reader must find the old line or the new one, never an empty file.
+    writeFileSync(`${this.#text}.new`, `${faketimeOffset(seconds)}\n`, { mode: 0o600 })
+    renameSync(`${this.#text}.new`, this.#text)
+    // This one is mapped into memory, so it has to stay the same file, of the same length.
+    const file = openSync(this.#bytes, constants.O_WRONLY | constants.O_CREAT, 0o600)
+    writeSync(file, new Uint8Array(BigInt64Array.of(BigInt(seconds)).buffer), 0, 8, 0)
+    closeSync(file)
+    this.#seconds = seconds
+  }
+
+  /** What a program needs in its environment to follow this clock. `libfaketime`: path of the library. */
+  environment(libfaketime: string): Record<string, string> {
+    return {
+      ...faketimeEnvironment(libfaketime),
+      FAKETIME_TIMESTAMP_FILE: this.#text,
+      [GO_CLOCK_VARIABLE]: this.#bytes,
+    }
+  }
+}
