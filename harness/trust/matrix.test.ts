@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'vitest'
+import { compile } from '../topology/compile.ts'
+import { loadTopology } from '../topology/load.ts'
+import type { Plan } from '../topology/plan.ts'
+import type { Cell } from './cell.ts'
+import { deriveMatrix } from './matrix.ts'
+import { MatrixNotDerivable } from './matrix-mistakes.ts'
+
+async function planOf(name: string, set: Record<string, string> = {}): Promise<Plan> {
+  return compile(await loadTopology(name, { set }))
+}
+
+function allCells(plan: Plan): Cell[] {
+  return deriveMatrix(plan, { full: true }).classes.map(({ representative }) => representative)
+}
+
+/** `accepted`, or the reason of the refusal; `T0` before one that is made at TLS. */
+function outcome({ expected }: Cell): string {
+  if (expected.verdict === 'accepted') return 'accepted'
+  return expected.layer === 'tls' ? `T0 ${expected.reason}` : expected.reason
+}
+
+interface Call {
+  token: string
+  state?: string
+  /** Name of a certificate, or what is wrong with it. */
+  over: string
+}
+
+function outcomeOf(cells: readonly Cell[], target: string, action: string, { token, state = 'fresh', over }: Call) {
+  const found = cells.filter(
+    (cell) =>
+      cell.target === target &&
+      cell.action === action &&
+      cell.token?.credential === token &&
+      cell.token.state === state &&
+      (cell.certificate.is === over ||
+        (['own', 'of another'].includes(cell.certificate.is) &&
+          (cell.certificate as { credential: string }).credential === over)),
+  )
+  expect(found, `${token} ${state} over ${over}`).toHaveLength(1)
+  return outcome(found[0]!)
+}
+
+const places = [
+  ['node-a', 'peering:connect'],
+  ['node-b', 'peering:connect'],
+  ['node-a', 'node:read'],
+  ['node-b', 'node:read'],
+] as const
+
+describe('who is accepted where: separate-auth', async () => {
+  const cells = allCells(await planOf('separate-auth'))
+  test.each([
+    // Presented, over, then: peering at A, peering at B, local API at A, local API at B.
+    ['peer-b-to-a', 'cert-node-b', 'accepted', 'issuer_untrusted', 'T0 cert_untrusted', 'issuer_untrusted'],
+    ['peer-b-to-a', 'cert-node-a', 'cnf_x5t_mismatch', 'issuer_untrusted', 'cnf_x5t_mismatch', 'T0 cert_untrusted'],
+    ['node-b', 'cert-node-b', 'issuer_untrusted', 'peer_unknown', 'T0 cert_untrusted', 'accepted'],
+    ['node-a', 'cert-node-a', 'peer_unknown', 'issuer_untrusted', 'accepted', 'T0 cert_untrusted'],
+    ['peer-a-to-b', 'cert-node-a', 'issuer_untrusted', 'accepted', 'issuer_untrusted', 'T0 cert_untrusted'],
+    ...['peer-b-to-a', 'peer-a-to-b', 'node-a', 'node-b'].flatMap((token) => [
+      [token, 'none', 'T0 cert_missing', 'T0 cert_missing', 'T0 cert_missing', 'T0 cert_missing'],
+      [token, 'of an unknown CA', ...Array(4).fill('T0 cert_untrusted')],
+    ]),
+  ])('%s over %s', (token, over, ...expected) => {
+    expect(places.map(([target, action]) => outcomeOf(cells, target, action, { token, over }))).toEqual(expected)
+  })
+})
+
+describe('who is accepted where: shared-auth', async () => {
+  const cells = allCells(await planOf('shared-auth', { nodes: '3' }))
+  const mismatch = Array(4).fill('cnf_x5t_mismatch')
+  test.each([
+    ['node-b', 'cert-node-b', 'accepted', 'peer_unknown', 'audience_mismatch', 'accepted'],
+    // The audience is judged before the binding.
+    ['node-b', 'cert-node-a', ...mismatch.with(2, 'audience_mismatch')],
+    ['node-b', 'cert-node-c', ...mismatch.with(2, 'audience_mismatch')],
+    ['node-a', 'cert-node-a', 'peer_unknown', 'accepted', 'accepted', 'audience_mismatch'],
+    ['node-b', 'none', ...Array(4).fill('T0 cert_missing')],
+    ['node-b', 'of an unknown CA', ...Array(4).fill('T0 cert_untrusted')],
+    ['node-b', 'expired', ...Array(4).fill('T0 cert_expired')],
+  ])('%s over %s', (token, over, ...expected) => {
+    expect(places.map(([target, action]) => outcomeOf(cells, target, action, { token, over }))).toEqual(expected)
+  })
+})
+
+describe('what becomes of a token that was accepted', async () => {
+  const modes = ['both', 'jwks', 'introspection']
+  const cells = await Promise.all(
+    modes.map(async (validation) => allCells(await planOf('shared-auth', { validation }))),
+  )
+  test.each([
+    ['fresh', 'accepted', 'accepted', 'accepted'],
+    ['expired', 'token_expired', 'token_expired', 'token_inactive'],
+    ['not yet valid', 'token_not_yet_valid', 'token_not_yet_valid', 'token_inactive'],
+    // Without asking, a node takes it until it expires.
+    ['revoked', 'token_inactive', 'accepted', 'token_inactive'],
+    ['key retired', 'kid_unknown', 'kid_unknown', 'token_inactive'],
+    ['tampered', 'signature_invalid', 'signature_invalid', 'token_inactive'],
+    ['unbound', 'cnf_missing', 'cnf_missing', 'token_inactive'],
+    ['bound elsewhere', 'cnf_x5t_mismatch', 'cnf_x5t_mismatch', 'token_inactive'],
+  ])('%s', (state, ...expected) => {
+    const call = { token: 'node-b', state, over: 'cert-node-b' }
+    expect(cells.map((mode) => outcomeOf(mode, 'node-a', 'peering:connect', call))).toEqual(expected)
+  })
+
+  test('bound to whoever presents it: the name tells', () => {
+    const call = { token: 'node-b', state: 'bound to the presenter', over: 'cert-node-a' }
+
+    expect(outcomeOf(cells[0]!, 'node-a', 'peering:connect', call)).toBe('san_mismatch')
+    expect(outcomeOf(cells[0]!, 'node-b', 'node:read', call)).toBe('not_operator')
+  })
+})
+
+test('the exact answer: layer, status, error, guard, reason', async () => {
+  const cells = allCells(await planOf('separate-auth'))
+  const expectedOf = (target: string, is: string, token: string | undefined, action = 'node:routes') =>
+    cells.find(
+      (cell) =>
+        cell.target === target &&
+        cell.action === action &&
+        cell.certificate.is === is &&
+        cell.token?.credential === token &&
+        (token === undefined || cell.token?.state === 'fresh'),
+    )?.expected
+
+  expect(expectedOf('node-a', 'none', 'node-a')).toEqual({
+    ...{ verdict: 'refused', layer: 'tls', status: null, error: null },
+    ...{ guard: 'peer.tls', reason: 'cert_missing' },
+  })
+  expect(expectedOf('node-a', 'own', undefined)).toEqual({
+    ...{ verdict: 'refused', layer: 'http', status: 401, error: null },
+    ...{ guard: 'peer.carrier', reason: 'token_missing' },
+  })
+  expect(expectedOf('node-a', 'own', 'node-a')).toEqual({ verdict: 'accepted', because: 'accepts' })
+})
+
+test('an operator needs no token, and none stands in its way; at the other organisation its certificate is nothing', async () => {
+  const cells = allCells(await planOf('separate-auth')).filter(({ action }) => action === 'node:routes')
+  const operator = cells.filter(
+    ({ certificate }) => 'credential' in certificate && certificate.credential === 'operator-a',
+  )
+  const genuine = operator.filter(({ certificate }) => ['own', 'of another'].includes(certificate.is))
+
+  const at = (target: string) => new Set(genuine.filter((cell) => cell.target === target).map(outcome))
+  expect(at('node-a')).toEqual(new Set(['accepted']))
+  expect(at('node-b')).toEqual(new Set(['T0 cert_untrusted']))
+})
+
+describe('classes', () => {
+  test('hold all cells, and tell each by the one with the fewest other faults', async () => {
+    const plan = await planOf('separate-auth', { orgs: '3' })
+    const { cells, classes } = deriveMatrix(plan)
+
+    expect(cells).toBe(allCells(plan).length)
+    expect(classes.reduce((sum, { count }) => sum + count, 0)).toBe(cells)
+    expect(classes.length).toBeLessThan(cells / 20)
+    const mismatches = classes.filter(
+      ({ representative: { target, fails } }) => target === 'node-a' && fails[0] === 'token-binding',
+    )
+    expect(mismatches.map(({ representative }) => representative.fails.length)).toContain(2)
+  })
+
+  test('each has a control that its own target accepts for its own action', async () => {
+    for (const { representative, control } of deriveMatrix(await planOf('separate-auth')).classes) {
+      expect(control).toMatchObject({ target: representative.target, action: representative.action })
+      expect(control.expected).toEqual({ verdict: 'accepted', because: 'accepts' })
+    }
+  })
+
+  test('every reason that a cell can have is tried at every target that can give it', async () => {
+    const plan = await planOf('separate-auth')
+    const reasons = (cells: readonly Cell[]) =>
+      new Set(cells.map((cell) => `${cell.target} ${cell.action} ${outcome(cell)}`))
+
+    expect(reasons(deriveMatrix(plan).classes.map(({ representative }) => representative))).toEqual(
+      reasons(allCells(plan)),
+    )
+  })
+})
+
+describe('what cannot be derived is a mistake with its name', () => {
+  test.each<[string, (plan: Plan) => void, RegExp]>([
+    [
+      'an accept that its target would refuse',
+      (plan) => plan.accepts.push({ target: 'node-a', action: 'node:read', credential: 'node-b' }),
+      /node-a node:read: accepts holds .*"node-b".*audience_mismatch/,
+    ],
+    [
+      'a call that a target would accept and the topology does not',
+      (plan) => {
+        plan.accepts = plan.accepts.filter(({ target, action }) => target !== 'node-a' || action !== 'node:read')
+      },
+      /node-a node:read: accepts holds no .*"node-a".*would accept it; add it/,
+    ],
+    [
+      'a target that says nothing about its checks',
+      (plan) => {
+        for (const unit of plan.nodes['node-a']!.units) delete unit.verification
+      },
+      /node-a peering:connect: no unit says how it judges/,
+    ],
+    [
+      'a target where nobody is accepted',
+      (plan) => {
+        plan.accepts = plan.accepts.filter(({ target, action }) => target !== 'node-a' || action !== 'peering:connect')
+        for (const token of Object.values(plan.credentials)) if (token.name === 'node-b') token.scope = []
+      },
+      /node-a peering:connect: nobody is accepted there/,
+    ],
+  ])('%s', async (_, spoil, expected) => {
+    const plan = structuredClone(await planOf('shared-auth'))
+    expect(deriveMatrix(plan).cells).toBeGreaterThan(0)
+    spoil(plan)
+
+    expect(() => deriveMatrix(plan)).toThrow(MatrixNotDerivable)
+    expect(() => deriveMatrix(plan)).toThrow(expected)
+  })
+})
