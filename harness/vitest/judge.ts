@@ -1,4 +1,5 @@
 import type { Challenge } from '../clients/challenge.ts'
+import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a refusal must be. The reason is read from the far end's decision log, the rest is what the caller got. */
@@ -126,14 +127,19 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   if (record.error !== null && record.error !== verdict.error) problems.push(`the record says error ${record.error}`)
   return [
     ...problems,
-    ...principalProblems(verdict, record.principal),
+    ...principalProblems(verdict, record),
     ...verdict.leaks.map((leak) => `${to} wrote down ${leak}`),
   ]
 }
 
-function principalProblems({ credential }: Verdict, principal: Readonly<Record<string, string>>): string[] {
+function principalProblems({ credential, control }: Verdict, { layer, principal }: DecisionRecord): string[] {
   const proven = principal['x5t#S256']
-  if (proven === undefined || proven === credential.thumbprint) return []
+  if (proven === credential.thumbprint) return []
+  if (proven === undefined) {
+    // At TLS there may be no certificate to name yet, and another listener may not ask for one.
+    if (layer !== 'http' || control?.element === 'listener') return []
+    return [`the record names nobody as proven, presented was ${credential.thumbprint}`]
+  }
   return [`the record holds x5t#S256 ${proven} as proven, presented was ${credential.thumbprint ?? 'nothing'}`]
 }
 

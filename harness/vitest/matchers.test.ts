@@ -94,6 +94,7 @@ test.each<[keyof Flaws, string]>([
   ['effect', 'the refused call changed b: /state.effects was 0, and is 1'],
   ['leak', 'b wrote down token eyJ'],
   ['oracle', 'the body holds a stack trace'],
+  ['namesNobody', 'the record names nobody as proven'],
   ['liesAboutPrincipal', `the record holds x5t#S256 ${'A'.repeat(43)} as proven`],
 ])('a target that is wrong (%s) is noticed', { timeout: 20_000 }, async (flaw, message) => {
   fake.flaws[flaw] = true

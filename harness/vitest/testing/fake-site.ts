@@ -27,6 +27,8 @@ export interface Flaws {
   leak?: boolean
   /** Answers with a stack trace and the thumbprint that it wanted. */
   oracle?: boolean
+  /** Names no certificate as proven. */
+  namesNobody?: boolean
   /** Names another certificate than the presented one as proven. */
   liesAboutPrincipal?: boolean
   /** Says `error="invalid_token"` where nothing was presented. */
@@ -116,7 +118,7 @@ async function startTarget(parts: { server: Identity; authority: SigningAuthorit
     if (request.url === '/state') return void response.end(JSON.stringify({ effects, now: Date.now() }))
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const proven = flaws.liesAboutPrincipal ? 'A'.repeat(43) : presented
-    const principal = { 'x5t#S256': proven }
+    const principal: Record<string, string> = flaws.namesNobody ? {} : { 'x5t#S256': proven }
     if (flaws.leak) logs.push(`got ${token}`)
     const bound = token === undefined ? undefined : inspectToken(token)?.thumbprint
     const refusal = flaws.acceptsAll ? undefined : refusalOf(token, bound === presented && !flaws.refusesAll)
