@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import type { JWK } from 'jose'
-import type { Site, SiteNode } from '../backends/backend.ts'
+import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../clients/scripted-peer.ts'
-import type { Session } from '../clients/web-socket.ts'
+import type { Session, SessionEnd } from '../clients/web-socket.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
+import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
@@ -96,6 +97,20 @@ export class ScenarioSite implements AsyncDisposable {
     return { verdict, session }
   }
 
+  /**
+   * The clock of one node, which moves away from all others; or, without a name, of all nodes and of the test itself, so that
+   * what it makes, checks and expects agrees with them. For scenarios with `clock: 'movable'`.
+   */
+  clock(node?: string): SiteClock {
+    const clock = this.site.clock(node)
+    if (node !== undefined) return clock
+    const shift = async (seconds: number) => {
+      await clock.shift(seconds)
+      setOwnClockSeconds(ownClockSeconds() + seconds)
+    }
+    return { offsetSeconds: clock.offsetSeconds, shift }
+  }
+
   /** Waits for an answer that is neither undefined, null nor false, within a bound; never a fixed time. */
   until<T>(
     what: string,
@@ -103,6 +118,15 @@ export class ScenarioSite implements AsyncDisposable {
     options: UntilOptions,
   ): Promise<Exclude<T, undefined | null | false>> {
     return until(what, probe, options)
+  }
+
+  /** How a session ended, whoever ended it. @throws NotReached when it lives on */
+  ended({ ended }: Session, options: UntilOptions): Promise<SessionEnd> {
+    let end: SessionEnd | undefined
+    void ended.then((how) => {
+      end = how
+    })
+    return until('the session ends', () => end, options)
   }
 
   /** The operator or local API of a node, with the operator certificate of its trust domain. */

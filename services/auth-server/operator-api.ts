@@ -4,7 +4,7 @@ import type { Guard } from '../shared/guard.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import type { Configuration } from './config.ts'
 import { type Exchange, Refused } from './exchange.ts'
-import { keysRotate, rotationInProgress } from './guards/keys-rotate.ts'
+import { keysRotate } from './guards/keys-rotate.ts'
 import { mintHolder } from './guards/mint-holder.ts'
 import { operatorCaller } from './guards/operator-caller.ts'
 import { operatorObject } from './guards/operator-object.ts'
@@ -229,9 +229,10 @@ async function rotate({ keys, issuing }: OperatorApi, exchange: Exchange): Promi
   const order = await readBody(exchange, rotateBody)
   const graceSeconds = order.mode === 'grace' ? order.graceSeconds : undefined
   await exchange.pass([keysRotate], { isRotating: keys.isRotating() })
-  const result = await keys.rotate({ alg: order.alg, graceSeconds }).catch((failure: unknown) => {
-    if (!(failure instanceof RotationInProgress)) throw failure
-    throw new Refused(keysRotate.id, rotationInProgress)
+  const result = await keys.rotate({ alg: order.alg, graceSeconds }).catch(async (failure: unknown) => {
+    // Another one began since the guard looked, so it judges once more.
+    if (failure instanceof RotationInProgress) await exchange.pass([keysRotate], { isRotating: true })
+    throw failure
   })
   issuing.rekey()
   exchange.answer(200, result)

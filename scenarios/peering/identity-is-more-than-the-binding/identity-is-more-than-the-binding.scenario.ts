@@ -50,7 +50,7 @@ test('a session in which the peer says it is another one ends', async ({ site, c
 
   introduce(session, 'node-c')
 
-  expect(await session.ended).toMatchObject({ code: 4403 })
+  expect(await site.ended(session, { withinMs: 2_000 })).toMatchObject({ code: 4403 })
   const ends = await site.decisions('node-a', { conn: verdict.conn, layer: 'session' })
   expect(ends).toMatchObject([{ verdict: 'refused', guard: 'msg.open', reason: 'subject_mismatch' }])
 })
@@ -66,7 +66,7 @@ test('a session that announces a route of another origin ends, and nothing is in
 
   session.send({ type: 'update', seq: 1, routes: [{ ...route, path: ['node-c'] }], endOfSync: true })
 
-  expect(await session.ended).toMatchObject({ code: 4403 })
+  expect(await site.ended(session, { withinMs: 2_000 })).toMatchObject({ code: 4403 })
   const ends = await site.decisions('node-a', { conn: verdict.conn, layer: 'session' })
   expect(ends).toMatchObject([{ verdict: 'refused', guard: 'route.origin', reason: 'route_origin_mismatch' }])
   const { routes } = (await site.operator('node-a').get('/v1/routes')).json as { routes: { name: string }[] }

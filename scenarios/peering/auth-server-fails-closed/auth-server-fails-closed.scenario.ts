@@ -1,0 +1,75 @@
+import { expect, rogueAuthority, type ScenarioSite, scenario, unspoiled } from 'holdfast/vitest'
+
+const test = scenario('shared-auth')
+
+/** Holds the only lock for writing until it is ended, as a backup that got stuck would. */
+const hold = `
+const { DatabaseSync } = require('node:sqlite')
+const database = new DatabaseSync(process.argv[1])
+database.exec('PRAGMA busy_timeout = 2000; BEGIN IMMEDIATE')
+setTimeout(() => database.exec('ROLLBACK'), 2500)`
+
+test('no certificate, and one of another CA, are not heard on the operator listener', async ({ site, credential }) => {
+  const operator = credential('operator')
+  const stranger = await unspoiled({
+    authority: await rogueAuthority(),
+    subject: 'operator.somebiz.local.io',
+    sans: ['operator.somebiz.local.io'],
+  })
+  const gate = { guard: 'operator.tls' }
+
+  const bare = operator.withoutCertificate()
+  expect(await site.call('auth', 'auth', 'operator:list', bare)).toBeRefused({ ...gate, reason: 'cert_missing' })
+  const foreign = operator.withCertificate(stranger, 'of another CA')
+  expect(await site.call('auth', 'auth', 'operator:list', foreign)).toBeRefused({ ...gate, reason: 'cert_untrusted' })
+})
+
+test('while nothing can be kept, nothing is minted', async ({ site, credential }) => {
+  const operator = credential('operator')
+  const json = await orderFor(site, await credential('node-b').thumbprint())
+  expect(await site.call('auth', 'auth', 'operator:mint', operator, { json })).toBeAccepted()
+
+  const holding = site.node('auth').exec([process.execPath, '-e', hold, 'units/auth/state/auth.db'])
+  const refused = async () => {
+    const verdict = await site.call('auth', 'auth', 'operator:mint', operator, { json })
+    return verdict.verdict === 'refused' && verdict
+  }
+  const verdict = await site.until('the storage takes no writes', refused, { withinMs: 5_000 })
+
+  expect(verdict).toBeRefused({
+    status: 503,
+    error: 'storage_unavailable',
+    reason: 'storage_unavailable',
+    guard: 'storage.write',
+  })
+  expect(await holding).toMatchObject({ code: 0 })
+  expect(await site.call('auth', 'auth', 'operator:mint', operator, { json })).toBeAccepted()
+})
+
+test('with a certificate for another name it does not start, and says so', async ({ site }) => {
+  const node = site.node('auth')
+  const folder = site.pathOf('cert-auth')
+  const own = { cert: await node.readFile(`${folder}/cert.pem`), key: await node.readFile(`${folder}/key.pem`) }
+  const put = async (certPem: string, keyPem: string) => {
+    await node.exec(['tee', `${folder}/cert.pem`], { input: certPem })
+    await node.exec(['tee', `${folder}/key.pem`], { input: keyPem })
+  }
+  const names = { subject: 'other.somebiz.local.io', sans: ['other.somebiz.local.io'] }
+  const other = await unspoiled({ authority: await site.authority('ca'), ...names })
+  await node.stop('auth')
+  await put(other.certPem, other.keyPem)
+
+  await expect(node.start('auth')).rejects.toThrow()
+
+  expect(await site.decisions('auth', { layer: 'start-up' })).toMatchObject([
+    { verdict: 'refused', guard: 'start.config', reason: 'config_invalid' },
+  ])
+  expect(node.logs('auth').join('\n')).toMatch(/config_invalid: .*has no DNS SAN/)
+  await put(own.cert, own.key)
+  await node.start('auth')
+})
+
+async function orderFor(site: ScenarioSite, thumbprint: string): Promise<Record<string, unknown>> {
+  const { mint } = site.plan.credentials['node-b']?.mint ?? {}
+  return { ...(mint?.json as Record<string, unknown>), 'x5t#S256': thumbprint }
+}

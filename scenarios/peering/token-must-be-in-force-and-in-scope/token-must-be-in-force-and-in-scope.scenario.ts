@@ -1,0 +1,67 @@
+import { type Claims, expect, mutateClaims, scenario } from 'holdfast/vitest'
+
+const test = scenario('separate-auth', { set: { validation: 'jwks' } })
+const now = () => Math.floor(Date.now() / 1000)
+const invalid = (reason: string, guard: string) => ({ status: 401, error: 'invalid_token', reason, guard })
+const insufficient = (reason: string) => ({
+  status: 403,
+  error: 'insufficient_scope',
+  reason,
+  guard: 'token.scope',
+  wwwAuthenticate: { scope: 'peer:connect' },
+})
+
+const changes: [
+  what: string,
+  change: (claims: Claims) => Claims,
+  header: Record<string, unknown>,
+  expected: { status: number; error: string; reason: string; guard: string },
+][] = [
+  [
+    'expired',
+    (claims) => ({ ...claims, iat: now() - 7_200, exp: now() - 60 }),
+    {},
+    invalid('token_expired', 'token.time'),
+  ],
+  ['not yet valid', (claims) => ({ ...claims, nbf: now() + 60 }), {}, invalid('token_not_yet_valid', 'token.time')],
+  ['issued in the future', (claims) => ({ ...claims, iat: now() + 60 }), {}, invalid('token_iat_future', 'token.time')],
+  ['a plain JWT', (claims) => claims, { typ: 'JWT' }, invalid('typ_invalid', 'token.form')],
+  ['an ID token by its type', (claims) => claims, { typ: 'id+jwt' }, invalid('typ_invalid', 'token.form')],
+  [
+    'a key of its own in the header',
+    (claims) => claims,
+    { jku: 'https://evil.test/jwks' },
+    invalid('token_malformed', 'token.form'),
+  ],
+  ['no scope for it', (claims) => ({ ...claims, scope: 'peer:announce' }), {}, insufficient('scope_insufficient')],
+  [
+    'a scope that only begins alike',
+    (claims) => ({ ...claims, scope: 'peer:connected peer' }),
+    {},
+    insufficient('scope_insufficient'),
+  ],
+  [
+    'trusted by other nodes only',
+    (claims) => ({ ...claims, trusted_nodes: ['node-x'] }),
+    {},
+    insufficient('node_not_trusted'),
+  ],
+]
+
+test.for(changes)('%s', async ([what, change, header, expected], { site, credential }) => {
+  const key = await site.signingKey('auth-a')
+  const right = credential('peer-b-to-a')
+  const attack = right.withToken((token) => mutateClaims(token, key, change, header), what)
+
+  expect(await site.call('node-b', 'node-a', 'peering:connect', attack)).toBeRefused(expected)
+})
+
+test('signed by a secret that everybody knows', async ({ site, credential }) => {
+  const right = credential('peer-b-to-a')
+  const secret = { kty: 'oct', k: 'A'.repeat(43) }
+  const attack = right.withToken((token) => mutateClaims(token, secret, (claims) => claims, { alg: 'HS256' }), 'HS256')
+
+  expect(await site.call('node-b', 'node-a', 'peering:connect', attack)).toBeRefused(
+    invalid('alg_not_allowed', 'token.form'),
+  )
+})
