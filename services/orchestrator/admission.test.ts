@@ -113,6 +113,7 @@ test.each<[string, Parameters<typeof connectPeering>[2], number, string]>([
   ['another path', { path: '/v2/peering' }, 404, 'upgrade_invalid'],
   ['another subprotocol', { protocol: 'graphql-ws' }, 400, 'upgrade_invalid'],
   ['another host', { host: 'node-c.somebiz.local.io' }, 421, 'host_mismatch'],
+  ['two hosts', { headers: { Host: [HOST_A, 'node-c.somebiz.local.io'] } }, 400, 'upgrade_invalid'],
   ['our host at another port', { host: `${HOST_A}:1` }, 421, 'host_mismatch'],
 ])('an upgrade for %s is refused', async (_, change, status, reason) => {
   const { saw, record } = await judged(connectPeering(asB(), await peerToken(site, 'b'), change))

@@ -18,6 +18,10 @@ export const peerUpgrade = guard<UpgradeContext>(
     if (!/^[+/0-9A-Za-z]{22}==$/.test(String(key)) || !offered.includes(SUBPROTOCOL)) {
       return { reason: 'upgrade_invalid', status: 400, error: 'invalid_request' }
     }
+    // RFC 9112 section 3.2. Node keeps the first of two and says nothing.
+    if (request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length > 1) {
+      return { reason: 'upgrade_invalid', status: 400, error: 'invalid_request' }
+    }
     const port = connection.socket.localPort
     const named = request.headers.host?.toLowerCase()
     if (named !== host && named !== `${host}:${port}`) {
