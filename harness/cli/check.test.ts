@@ -48,6 +48,7 @@ test('list tells the topologies and their parameters', async () => {
   expect(JSON.parse(json.stdout)).toMatchObject([
     { name: 'separate-auth', parameters: { orgs: { default: 2, min: 2, max: 12 } } },
     { name: 'shared-auth' },
+    { name: 'transit' },
   ])
 })
 
@@ -67,6 +68,26 @@ test('check shows a good topology, as text, plan, picture and schema', async () 
   expect(mermaid.stdout).toMatch(/^flowchart LR\n/)
   expect(svg.stdout).toMatch(/^<svg /)
   expect(JSON.parse(schema.stdout)).toMatchObject({ title: 'Holdfast topology', type: 'object' })
+})
+
+test('check prints what must be refused, and for which reason', async () => {
+  const [human, json, full, lacking] = await Promise.all([
+    holdfast('check', 'separate-auth', '--matrix'),
+    holdfast('check', 'separate-auth', '--matrix', '--json'),
+    holdfast('check', 'separate-auth', '--full', '--json'),
+    lab('lacking.json', (t) => t.accepts.shift()).then((file) => holdfast('check', file, '--matrix')),
+  ])
+
+  expect(human).toMatchObject({ code: 0, stderr: '' })
+  expect(human.stdout).toMatch(/\nnode-a peering:connect\n.*\naccepted +1 +peer-b-to-a, over cert-node-b\n/)
+  expect(human.stdout).toMatch(
+    /refused 401 invalid_token +cnf_x5t_mismatch +token\.binding +\d+ +peer-b-to-a, over cert-/,
+  )
+  const { cells, classes } = JSON.parse(json.stdout)
+  expect(classes.length).toBeLessThan(cells)
+  expect(JSON.parse(full.stdout).classes).toHaveLength(cells)
+  expect(lacking).toMatchObject({ code: 1, stdout: '' })
+  expect(lacking.stderr).toMatch(/node-a node:read: accepts holds no .*credential = "node-a"/)
 })
 
 test.each<[string, (topology: Topology) => void, RegExp[]]>([

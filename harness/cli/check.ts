@@ -6,6 +6,8 @@ import { plural, printJson, printResult, table } from './output.ts'
 interface CheckOptions extends Pick<CommonOptions, 'json' | 'set'> {
   picture?: 'mermaid' | 'svg'
   schema?: boolean
+  matrix?: boolean
+  full?: boolean
 }
 
 export function check(): Command {
@@ -15,7 +17,9 @@ export function check(): Command {
     .addOption(setOption())
     .addOption(new Option('--picture <form>', 'print a picture of who trusts whom').choices(['mermaid', 'svg']))
     .addOption(new Option('--schema', 'print the JSON Schema of a topology'))
-    .addOption(jsonOption('print the plan as one JSON value; with mistakes, those'))
+    .addOption(new Option('--matrix', 'print every call that could be tried, with its verdict and reason, by classes'))
+    .addOption(new Option('--full', 'with --matrix: every cell, not one of each class').implies({ matrix: true }))
+    .addOption(jsonOption('print the plan, or the matrix, as one JSON value; with mistakes, those'))
     .addHelpText(
       'after',
       `
@@ -23,6 +27,7 @@ Examples:
   holdfast check separate-auth
   holdfast check ./lab.json --set nodes=3
   holdfast check shared-auth --picture svg > shared-auth.svg
+  holdfast check separate-auth --matrix             what must be refused, and for which reason
 
 Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out.`,
     )
@@ -39,24 +44,35 @@ async function printSchema(): Promise<void> {
 }
 
 async function checkTopology(source: string, options: CheckOptions): Promise<void> {
-  const [{ loadTopology }, { compile }, { TopologyInvalid }] = await Promise.all([
+  const [{ loadTopology }, { compile }, { TopologyInvalid }, { MatrixNotDerivable }] = await Promise.all([
     import('../topology/load.ts'),
     import('../topology/compile.ts'),
     import('../topology/mistakes.ts'),
+    import('../trust/matrix-mistakes.ts'),
   ])
   try {
     const plan = compile(await loadTopology(source, { set: options.set }))
     await print(plan, options)
   } catch (failure) {
-    if (options.json && failure instanceof TopologyInvalid) printJson({ topology: source, mistakes: failure.mistakes })
+    if (options.json && (failure instanceof TopologyInvalid || failure instanceof MatrixNotDerivable)) {
+      printJson({ topology: source, mistakes: failure.mistakes })
+    }
     throw failure
   }
 }
 
 async function print(plan: Plan, options: CheckOptions): Promise<void> {
   if (options.picture !== undefined) process.stdout.write(await picture(plan, options.picture))
+  else if (options.matrix) await printMatrix(plan, options)
   else if (options.json) printJson(plan)
   else printResult(planText(plan))
+}
+
+async function printMatrix(plan: Plan, { full, json }: CheckOptions): Promise<void> {
+  const { deriveMatrix } = await import('../trust/matrix.ts')
+  const matrix = deriveMatrix(plan, { full })
+  if (json) printJson(matrix)
+  else printResult((await import('./matrix-text.ts')).matrixText(matrix))
 }
 
 async function picture(plan: Plan, form: 'mermaid' | 'svg'): Promise<string> {
