@@ -162,6 +162,18 @@ test('a caller whose request cannot be read is answered, and gone even if it kee
   socket.destroy()
 })
 
+test('a certificate that cannot be read is refused, and the listener lives on', async () => {
+  const good = materialWith({ 'org-a': orgA.file, 'org-b': orgB.file })
+  const unreadable = (): never => {
+    throw new Error('unreadable')
+  }
+  listener.reload({ ...good, anchors: { [Symbol.iterator]: unreadable } as never })
+  const a = await orgA.issue({ sans: ['node.test'] })
+  await expect(call(a)).rejects.toThrow(/socket hang up|ECONNRESET/)
+  listener.reload(good)
+  expect(await call(a)).toMatchObject({ domain: 'org-a' })
+})
+
 describe('a connection that stays open', () => {
   test('ends with the certificate that it was proven with', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })

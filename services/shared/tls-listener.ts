@@ -79,9 +79,16 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   limitHandshakes(server, options.maxHandshakes ?? 256)
   server.on('secureConnection', (socket) => {
     const provenAgainst = material
-    const connection = connectionOf(socket, options, provenAgainst)
     // Without this, a peer that resets while its certificate is judged would end the process.
     socket.on('error', () => socket.destroy())
+    let connection: TlsConnection
+    try {
+      connection = connectionOf(socket, options, provenAgainst)
+    } catch {
+      // Callers choose what stands in certificates: one that cannot be read is refused, and ends nobody else's connection.
+      socket.destroy()
+      return
+    }
     judge(connection, options).then(
       (good) => {
         if (!good) return socket.destroy()
