@@ -109,11 +109,18 @@ async function call({ method, url, tls, json, expect }: BareCall): Promise<Recor
   return answer.text.startsWith('{') ? JSON.parse(answer.text) : {}
 }
 
+/** Asks for a connection first: that costs next to nothing, so asking often takes no time away from what is starting. */
 async function untilReady(ready: NonNullable<BareUnit['service']>['ready']): Promise<void> {
+  if (!('url' in ready)) return untilTrue(() => opens(ready))
+  const { hostname, port } = new URL(ready.url)
+  await untilTrue(() => opens({ port: Number(port), address: hosts[hostname]! }))
+  await untilTrue(() => call(ready))
+}
+
+async function untilTrue(attempt: () => Promise<unknown>): Promise<void> {
   for (const end = performance.now() + 20_000; ; await wait(2)) {
     try {
-      if ('url' in ready) await call(ready)
-      else await opens(ready)
+      await attempt()
       return
     } catch (cause) {
       if (performance.now() > end) throw cause

@@ -42,7 +42,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     hostsFile: join(folder, 'hosts.json'),
     tools: Object.fromEntries([...tools].map(([name, { path }]) => [name, path])),
     // The same cache of compiled modules as in a real run: what is compared is the framework, not the services.
-    environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compiled') }),
+    environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') }),
     extra: {},
     dieWithParent: [],
   }
