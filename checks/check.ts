@@ -24,6 +24,10 @@ export interface Outcome {
   readonly failed: readonly string[]
   readonly skipped: readonly { name: string; reason: string }[]
   readonly files: readonly string[]
+  /** The output is worth reading when nothing failed, too. */
+  readonly telling?: boolean
+  /** Where scenarios kept their evidence. */
+  readonly sites?: Count['sites']
   readonly ms: number
   /** Everything that the program wrote, unless it was shown as it came. */
   readonly output: string
@@ -60,8 +64,8 @@ export async function run(check: Check): Promise<Outcome> {
     if (code !== 0 && failed.length === 0) failed.push(check.name)
     if (check.counts && count === undefined && code === 0) failed.push(`${check.name}: no test was counted`)
     const passed = check.counts ? (count?.passed ?? 0) : failed.length === 0 ? 1 : 0
-    const { skipped = [], files = [] } = count ?? {}
-    return { name: check.name, passed, failed, skipped, files, ms: Date.now() - began, output }
+    const { skipped = [], files = [], sites = [] } = count ?? {}
+    return { name: check.name, passed, failed, skipped, files, sites, ms: Date.now() - began, output }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

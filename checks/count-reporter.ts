@@ -8,12 +8,15 @@ export interface Count {
   skipped: { name: string; reason: string }[]
   /** Test files that were run, absolute. */
   files: string[]
+  /** Folders of evidence of the sites that scenarios ran on, with the scenario's file, absolute. */
+  sites: { file: string; folder: string }[]
 }
 
 /** Writes a {@link Count} to the file that `HOLDFAST_COUNT_FILE` names. Unlike vitest's JSON report it keeps why a test was skipped. */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const count: Count = { passed: 0, failed: [], skipped: [], files: modules.map(({ moduleId }) => moduleId) }
+    const files = modules.map(({ moduleId }) => moduleId)
+    const count: Count = { passed: 0, failed: [], skipped: [], files, sites: modules.flatMap(sitesOf) }
     for (const module of modules) {
       // A file that broke outside of its tests fails once, beside the tests that it kept from running.
       if (module.errors().length > 0) count.failed.push(module.relativeModuleId)
@@ -22,6 +25,14 @@ export default class CountReporter implements Reporter {
     for (const error of unhandled) count.failed.push(`an error outside of any test: ${error.message}`)
     writeFileSync(process.env.HOLDFAST_COUNT_FILE ?? '', JSON.stringify(count))
   }
+}
+
+function sitesOf(module: TestModule): Count['sites'] {
+  const folders = [...module.children.allTests()].flatMap((test) => {
+    const { evidence } = test.meta() as { evidence?: string }
+    return evidence === undefined ? [] : [evidence]
+  })
+  return [...new Set(folders)].map((folder) => ({ file: module.moduleId, folder }))
 }
 
 function add(count: Count, test: TestCase): void {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Check, type Outcome, program, root, run, script, tests } from './check.ts'
+import { guardsAreProvoked } from './guards.ts'
 
 /** Side by side: none of them needs more than one core for long. */
 const together: readonly Check[] = [
@@ -20,7 +21,7 @@ const alone: readonly Check[] = [
 function tell(outcome: Outcome): Outcome {
   const failed = outcome.failed.length > 0
   process.stderr.write(`${failed ? '✗' : '✓'} ${outcome.name}  ${(outcome.ms / 1000).toFixed(1)}s\n`)
-  if (failed) process.stderr.write(outcome.output.replace(/^/gm, '    ').trimEnd().concat('\n'))
+  if (failed || outcome.telling) process.stderr.write(outcome.output.replace(/^/gm, '    ').trimEnd().concat('\n'))
   return outcome
 }
 
@@ -58,5 +59,6 @@ function printVerdict(outcomes: readonly Outcome[]): void {
 
 const outcomes = await Promise.all(together.map(async (check) => tell(await run(check))))
 for (const check of alone) outcomes.push(tell(await run(check)))
+outcomes.push(tell(await guardsAreProvoked(outcomes.flatMap(({ sites = [] }) => sites))))
 outcomes.push(tell(scenarioFolders(outcomes.flatMap(({ files }) => files))))
 printVerdict(outcomes)

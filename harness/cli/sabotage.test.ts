@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
+import type { ScenarioReport, ScenarioResult } from './run-scenarios.ts'
+import { outcomesText, scoreLine } from './sabotage.ts'
+import {
+  chosenGuards,
+  type GuardOutcome,
+  GuardUnknown,
+  NoReport,
+  type RunWithout,
+  sabotageEach,
+} from './sabotage-run.ts'
+
+const use = (guard: string, ...scenarios: string[]): GuardUse => ({ service: 's', guard, scenarios, reasons: [] })
+
+function reportOf(...results: Partial<ScenarioResult>[]): ScenarioReport {
+  const scenarios = results.map((result) => ({ scenario: 'claim', name: 'test', file: 'f', ms: 1, ...result }))
+  return { passed: 0, failed: 0, didNotRun: [], evidence: '', scenarios } as unknown as ScenarioReport
+}
+
+const red = {
+  state: 'failed',
+  cause: 'assertion',
+  failure: '✗ claim: test\n    received  accepted 101\n    because   it got in',
+} as const
+const broken = { state: 'failed', cause: 'error', failure: '✗ claim: test\n    node a did not come up' } as const
+const green = { state: 'passed' } as const
+
+async function outcomes(uses: GuardUse[], runWithout: RunWithout) {
+  const told: GuardOutcome[] = []
+  const signal = new AbortController().signal
+  const report = await sabotageEach(uses, runWithout, { atOnce: 2, signal, onOutcome: (one) => told.push(one) })
+  expect(told).toHaveLength(uses.length)
+  return report
+}
+
+test('killed by an expectation that did not hold, told in one line', async () => {
+  const report = await outcomes([use('g', 'a', 'b')], async () => reportOf(green, red))
+
+  expect(report).toMatchObject({ killed: 1, guards: 1 })
+  expect(report.outcomes[0]).toMatchObject({
+    guard: 's/g',
+    outcome: 'killed',
+    by: 'claim: test',
+    why: 'received accepted 101; because it got in',
+  })
+})
+
+test('the scenario that is closest runs alone, the others only when it stays green', async () => {
+  const ran: (readonly string[])[] = []
+  const report = await outcomes([use('g', 'a', 'b', 'c')], async (_, files) => {
+    ran.push(files)
+    return reportOf(ran.length === 1 ? green : red)
+  })
+
+  expect(ran).toEqual([['a'], ['b', 'c']])
+  expect(report.killed).toBe(1)
+})
+
+test('a survivor, a guard that nothing covers and a site that did not come up are no kills', async () => {
+  const report = await outcomes([use('weak', 'a'), use('bare'), use('deaf', 'a'), use('mute', 'a')], async (guard) => {
+    if (guard === 's/mute') throw new NoReport(guard, 'it died')
+    return reportOf(guard === 's/deaf' ? broken : green)
+  })
+
+  expect(report.killed).toBe(0)
+  expect(report.outcomes.map(({ outcome }) => outcome)).toEqual(['survived', 'survived', 'broken', 'broken'])
+  expect(scoreLine(report)).toBe('kill score 0 of 4 · survived: s/weak, s/bare · broken: s/deaf, s/mute')
+  expect(outcomesText(report)).toContain('node a did not come up')
+  expect(outcomesText(report)).toContain('no scenario provokes it')
+})
+
+test('guards are chosen by name, and a wrong name is a failure', () => {
+  const coverage = { uses: [use('one'), use('two')] } as unknown as GuardCoverage
+
+  expect(chosenGuards(coverage, []).length).toBe(2)
+  expect(chosenGuards(coverage, ['s/two'])).toEqual([use('two')])
+  expect(() => chosenGuards(coverage, ['s/three'])).toThrow(GuardUnknown)
+})
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(import.meta.dirname, 'fixtures', 'sabotage-'))
+  await mkdir(join(folder, 'fails'))
+  const scenario = `
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    test('fails anyway', () => expect(1).toBe(2))`
+  await writeFile(join(folder, 'fails', 'fails.scenario.ts'), scenario)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+test('scenarios that are red beforehand prove nothing, so nothing is taken out', async () => {
+  const main = join(import.meta.dirname, 'main.ts')
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    execFile(process.execPath, [main, 'sabotage'], { cwd: folder }, (failure, _, text) => {
+      resolve({ code: failure?.code, stderr: text })
+    })
+  })
+
+  expect(code).toBe(1)
+  expect(stderr).toContain('with all guards in place, fails: fails anyway failed')
+  expect(stderr).toContain('HOLDFAST_SABOTAGE_RED')
+}, 60_000)
