@@ -23,6 +23,15 @@ import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
 export interface TestName {
   readonly name: string
   readonly again: string
+  /** Times that the test held against a bound. */
+  readonly measured?: MeasuredTime[]
+}
+
+/** How long something took, and how long it may take, in ms. */
+export interface MeasuredTime {
+  readonly what: string
+  readonly ms: number
+  readonly boundMs: number
 }
 
 /** What all tests of one file share about their site. */
@@ -127,6 +136,14 @@ export class ScenarioSite implements AsyncDisposable {
       end = how
     })
     return until('the session ends', () => end, options)
+  }
+
+  /** Writes a measured time down beside its bound, for the verdict and the evidence, and answers it to be expected. */
+  measured(what: string, ms: number, boundMs: number): number {
+    const time: MeasuredTime = { what, ms: Math.round(ms), boundMs }
+    this.#test.measured?.push(time)
+    recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, measured: time })
+    return ms
   }
 
   /** The operator or local API of a node, with the operator certificate of its trust domain. */
@@ -281,13 +298,12 @@ export class ScenarioSite implements AsyncDisposable {
     if (observation === undefined) return undefined
     const operator = operatorClient(this.site, node)
     return async () => {
-      const picture: Record<string, unknown> = {}
-      for (const path of observation.paths) {
+      const seen = observation.paths.map(async (path) => {
         const { status, json } = await operator.get(path)
         if (status !== 200) throw new NotInPlan(this.site, `${host}${path} answered ${status} to the operator`, [])
-        picture[path] = withoutVolatile(json, observation.ignore)
-      }
-      return picture
+        return [path, withoutVolatile(json, observation.ignore)] as const
+      })
+      return Object.fromEntries(await Promise.all(seen))
     }
   }
 

@@ -5,7 +5,7 @@ import type { Credential } from './credential.ts'
 import { failureSummary } from './evidence-text.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { Ground, type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
-import { ScenarioSite } from './scenario-site.ts'
+import { type MeasuredTime, ScenarioSite, type TestName } from './scenario-site.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -64,15 +64,18 @@ declare module 'vitest' {
   interface TaskMeta {
     /** Folder that keeps the evidence of the site that this test ran on. */
     evidence?: string
+    /** Times that this test held against a bound. */
+    measured?: MeasuredTime[]
   }
 }
 
 type Task = TestContext['task']
 
 /** A scenario is a claim: the name of its folder. */
-function nameOf(task: Task): { name: string; again: string } {
+function nameOf(task: Task): TestName {
   const claim = basename(dirname(task.file.filepath))
-  return { name: `${claim}: ${task.name}`, again: `holdfast test ${claim}` }
+  task.meta.measured ??= []
+  return { name: `${claim}: ${task.name}`, again: `holdfast test ${claim}`, measured: task.meta.measured }
 }
 
 async function keepSummary(site: ScenarioSite, test: string, errors: readonly { message?: string }[]): Promise<void> {
