@@ -6,10 +6,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { readTls, request } from '../../harness/agent/https-request.ts'
+import { readTls, request, warmUp } from '../../harness/agent/https-request.ts'
 import { signOneTimeToken } from '../../harness/agent/one-time-token.ts'
 import { signAtCa } from '../../harness/pki/enrol.ts'
-import { newRequest } from '../../harness/pki/request.ts'
+import { type NewRequest, newRequest } from '../../harness/pki/request.ts'
 import type { Enrol } from '../../harness/topology/plan.ts'
 
 interface BareProgram {
@@ -51,10 +51,15 @@ export interface BareRun {
 const { hosts, units } = JSON.parse(await readFile(process.argv[2]!, 'utf8')) as BareRun
 const services: ChildProcess[] = []
 const started = new Map<string, Promise<void>>()
+const requests = new Map<Enrol, Promise<NewRequest>>()
 const ms: Record<string, number> = {}
 
 try {
-  await Promise.all(units.map(({ ref }) => start(ref)))
+  const up = Promise.all(units.map(({ ref }) => start(ref)))
+  // While the first programs start, as the agents do: neither has to wait for anything.
+  for (const step of units.flatMap(({ steps }) => enrolmentsIn(steps))) requests.set(step, newRequest(step))
+  void warmUp('127.0.0.1')
+  await up
   process.stdout.write(`${JSON.stringify(ms)}\n`)
   await once(process.stdin.resume(), 'end')
 } finally {
@@ -142,8 +147,14 @@ async function write(unit: BareUnit, { path, text }: { path: string; text: strin
   await put(path, whole)
 }
 
+function enrolmentsIn(steps: readonly BareStep[]): Enrol[] {
+  return steps.flatMap((step) =>
+    'enrol' in step ? [step.enrol] : 'parallel' in step ? step.parallel.flatMap(enrolmentsIn) : [],
+  )
+}
+
 async function enrol(step: Enrol): Promise<void> {
-  const made = await newRequest(step)
+  const made = await (requests.get(step) ?? newRequest(step))
   const ott = await signOneTimeToken({ ...step, x5rt: made.x5rt })
   const resolveTo = hosts[new URL(step.url).hostname]
   const anchorPem = await readFile(step.anchor, 'utf8')
