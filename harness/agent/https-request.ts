@@ -40,7 +40,10 @@ export async function request(options: OneRequest): Promise<OneAnswer> {
       agent: false,
       signal: AbortSignal.timeout(options.timeoutMs),
       headers: { host: url.host, connection: 'close', ...contentHeaders(body) },
-      ...(secure ? { servername: isIP(url.hostname) ? '' : url.hostname, ...options.tls } : {}),
+      // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
+      ...(secure
+        ? { servername: isIP(url.hostname) ? '' : url.hostname, rejectUnauthorized: true, ...options.tls }
+        : {}),
     })
     outgoing.once('error', reject)
     outgoing.once('response', (response) => {

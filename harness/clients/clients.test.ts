@@ -3,6 +3,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
+import { request } from '../agent/https-request.ts'
 import { rogueAuthority, type SigningAuthority } from '../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { spoiled, unspoiled } from '../pki/spoiled.ts'
@@ -122,4 +123,24 @@ test('a scripted peer hears every byte of a dialer that trusts it, and none of o
   const distrusting = upgrade({ ...dialled, host: 'a.test' }, request)
   await expect(distrusting).rejects.toMatchObject({ code: 'HOLDFAST_SERVER_UNTRUSTED' })
   expect(peer.connections.slice(1).map((connection) => connection.received())).not.toContain('Authorization')
+})
+
+test('a server is proven whatever NODE_TLS_REJECT_UNAUTHORIZED says, by calls of tests and of agents alike', async () => {
+  const stranger = await rogueAuthority()
+  const url = `https://b.test:${endpoint.port}/x`
+  const own = { cert: identity.certPem, key: identity.keyPem }
+  const ask = (ca: string) =>
+    request({ method: 'GET', url, address: endpoint.address, tls: { ca, ...own }, timeoutMs: 2_000 })
+  const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  try {
+    const get = { method: 'GET', path: '/x', headers: [] }
+    await expect(exchange({ ...endpoint, anchorPem: stranger.anchorPem }, get)).rejects.toThrow(/b\.test/)
+    expect(await exchange(endpoint, get)).toMatchObject({ status: 200 })
+    await expect(ask(stranger.anchorPem)).rejects.toThrow(/unable to (verify|get)|self-signed/)
+    expect(await ask(authority.anchorPem)).toMatchObject({ status: 200 })
+  } finally {
+    if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
+  }
 })

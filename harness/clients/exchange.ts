@@ -76,6 +76,8 @@ export async function connect(endpoint: Endpoint): Promise<tls.TLSSocket> {
     ...(endpoint.from === undefined ? {} : { localAddress: endpoint.from }),
     servername: endpoint.host,
     ca: endpoint.anchorPem,
+    // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
+    rejectUnauthorized: true,
     cert: endpoint.identity?.certPem,
     key: endpoint.identity?.keyPem,
     ALPNProtocols: ['http/1.1'],
