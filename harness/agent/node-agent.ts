@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
@@ -21,6 +20,7 @@ import {
 } from './protocol.ts'
 import { writeReceived } from './steps.ts'
 import { fill } from './template.ts'
+import { readTextFrom } from './text-file.ts'
 import { Unit } from './unit.ts'
 
 /** All programs must be gone 5 s after the coordinator: this leaves time for SIGKILL and the way out. */
@@ -132,7 +132,7 @@ export class NodeAgent {
       resume: onUnit((unit) => unit.resume()),
       signal: onUnit((unit, body) => unit.signal(body.signal)),
       exec: (body) => execute({ ...body, context, env: { ...environmentOf(context), ...body.env } }),
-      'read-file': ({ path }) => readFile(isAbsolute(path) ? path : join(context.dir, path), 'utf8'),
+      'read-file': ({ path, from }) => readTextFrom(isAbsolute(path) ? path : join(context.dir, path), from),
       'one-time-token': async ({ provisioner, ...claims }) => {
         const keyFile = fill(provisioner.keyFile, templates(context), `${context.node.name}: one-time token`)
         return signOneTimeToken({ ...claims, provisioner: { name: provisioner.name, keyFile } })

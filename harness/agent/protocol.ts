@@ -41,7 +41,8 @@ export interface Operations {
     request: { argv: string[]; env?: Record<string, string>; input?: string; timeoutMs: number }
     answer: ExecResult
   }
-  'read-file': { request: { path: string }; answer: string }
+  /** `from`: the byte to begin at, for files that grow. */
+  'read-file': { request: { path: string; from?: number }; answer: string }
   stop: { request: { unit: string }; answer: null }
   start: { request: { unit: string }; answer: null }
   kill: { request: { unit: string }; answer: null }

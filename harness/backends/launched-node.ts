@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { fill } from '../agent/template.ts'
+import { readTextFrom } from '../agent/text-file.ts'
 import { HoldfastError } from '../errors.ts'
-import type { DecisionRecord } from '../evidence/decision.ts'
+import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
 import type { PlanNode } from '../topology/plan.ts'
 import type { AgentLink } from './agent-link.ts'
 import type { ExecResult, SiteNode } from './backend.ts'
@@ -34,6 +34,7 @@ export class LaunchedNode implements SiteNode {
   readonly address: string
   readonly dir: string
   readonly #parts: NodeParts
+  readonly #decisionLogs = new Map<string, { bytes: number; records: DecisionRecord[]; read: Promise<void> }>()
   readonly #logs: { unit: string; line: string }[] = []
 
   constructor(parts: NodeParts) {
@@ -52,9 +53,13 @@ export class LaunchedNode implements SiteNode {
   }
 
   readFile(path: string): Promise<string> {
+    return this.#read(path)
+  }
+
+  #read(path: string, from?: number): Promise<string> {
     const link = this.#parts.link()
-    if (!link.gone) return link.request('read-file', { path })
-    return readFile(isAbsolute(path) ? path : join(this.dir, path), 'utf8')
+    if (!link.gone) return link.request('read-file', { path, from })
+    return readTextFrom(isAbsolute(path) ? path : join(this.dir, path), from)
   }
 
   async waitForUnit(unit: string, { timeoutMs = 20_000 }: { timeoutMs?: number } = {}): Promise<void> {
@@ -115,21 +120,40 @@ export class LaunchedNode implements SiteNode {
 
   async decisions(unit?: string): Promise<readonly DecisionRecord[]> {
     const units = unit === undefined ? this.#parts.plan.units : [this.#planned(unit)]
-    const records: DecisionRecord[] = []
+    const logs: (readonly DecisionRecord[])[] = []
     for (const { name, service } of units) {
       if (service?.decisionLog === undefined) continue
       const unitDir = join(this.dir, 'units', name)
       const path = fill(service.decisionLog, { dir: this.dir, unitDir, address: this.address, addresses: {} }, name)
-      // The last line may still be being written.
-      const lines = (await this.#readIfThere(path)).split('\n').slice(0, -1)
-      for (const line of lines) records.push(JSON.parse(line) as DecisionRecord)
+      logs.push(await this.#recordsIn(path))
     }
-    if (units.length > 1) records.sort((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0))
-    return records
+    const records = logs.flat()
+    // A log stays in its own order, which a clock that was moved back would break.
+    if (logs.filter(({ length }) => length > 0).length < 2) return records
+    return records.sort((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0))
   }
 
-  #readIfThere(path: string): Promise<string> {
-    return this.readFile(path).catch((cause: NodeJS.ErrnoException) => {
+  /** All records of a log. It only grows, and is asked for at every call: so what was read before is kept. */
+  async #recordsIn(path: string): Promise<readonly DecisionRecord[]> {
+    const log = this.#decisionLogs.get(path) ?? { bytes: 0, records: [], read: Promise.resolve() }
+    this.#decisionLogs.set(path, log)
+    log.read = log.read
+      .catch(() => {})
+      .then(async () => {
+        const text = await this.#readIfThere(path, log.bytes)
+        // The last line may still be being written.
+        const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+        const read = whole.split('\n').slice(0, -1)
+        const at = (index: number) => ({ node: this.name, file: path, line: log.records.length + index + 1 })
+        log.records.push(...read.map((line, index) => readDecision(line, at(index))))
+        log.bytes += Buffer.byteLength(whole)
+      })
+    await log.read
+    return log.records
+  }
+
+  #readIfThere(path: string, from: number): Promise<string> {
+    return this.#read(path, from).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT') return ''
       throw cause
     })
