@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { ownClockEnvironment } from './harness/faults/clock/own-clock.ts'
 
 // The package imports itself by its own name (`holdfast/vitest`); under this condition that name leads to the sources.
 const conditions = ['holdfast-source', 'module', 'node', 'development|production']
@@ -28,6 +29,8 @@ export default defineConfig({
         test: {
           ...node,
           name: 'scenarios',
+          // So that scenarios which move clocks can move their own; the nodes of all others go by the machine's.
+          env: ownClockEnvironment(),
           include: ['scenarios/**/*.scenario.ts'],
           // A site per file, files side by side: starting one may build a program first.
           testTimeout: 60_000,

@@ -169,7 +169,9 @@ export function programEnvironment(
 
 /** All of the user's environment, for tools that act in the user's name (go, npm, nix): they need its proxies and folders. */
 export function userEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string | undefined> {
-  return { ...process.env, ...extra }
+  const { LD_PRELOAD, ...environment } = process.env
+  // Moving our own clock must not move those of the user's tools.
+  return { ...environment, ...(ownClock() === undefined ? { LD_PRELOAD } : {}), ...extra }
 }
 
 /** The offset of this process's own clock as libfaketime reads it; undefined where the process was started without it. */

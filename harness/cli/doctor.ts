@@ -16,12 +16,13 @@ export function doctor(): Command {
   return new Command('doctor')
     .description('say which programs are here, where, which version, and what to type about those that are not')
     .option('--install', 'build the programs that are missing, once')
+    .option('--movable-clock', 'with --install: those builds, too, whose clock a run can move')
     .addOption(jsonOption())
     .action(run)
 }
 
-async function run(options: { install?: boolean; json?: boolean }): Promise<void> {
-  if (options.install) await install()
+async function run(options: { install?: boolean; movableClock?: boolean; json?: boolean }): Promise<void> {
+  if (options.install) await install(options.movableClock ?? false)
   const { survey } = await import('../toolchain/survey.ts')
   const [programs, backends] = await Promise.all([survey(), surveyBackends()])
   const lacking = programs.filter(({ needed, state }) => needed && state !== 'ok' && state !== 'to-build')
@@ -31,7 +32,7 @@ async function run(options: { install?: boolean; json?: boolean }): Promise<void
 }
 
 /** Builds what is neither given explicitly nor on PATH; what the cache holds is built again when it is not intact. */
-async function install(): Promise<void> {
+async function install(alsoMovable: boolean): Promise<void> {
   const [{ installTools }, { resolveTool }, { TOOL_NAMES }, { interruptible }] = await Promise.all([
     import('../toolchain/install.ts'),
     import('../toolchain/resolve.ts'),
@@ -44,10 +45,13 @@ async function install(): Promise<void> {
     if (tool === undefined || tool.source === 'cache') wanted.push(name)
   }
   const began = Date.now()
-  await interruptible((signal) =>
-    installTools(wanted, { signal, onProgress: (line) => printPhase('working', 'toolchain', line) }),
-  )
-  printPhase('done', 'toolchain', `${plural(wanted.length, 'program')} in ${((Date.now() - began) / 1000).toFixed(1)}s`)
+  const onProgress = (line: string) => printPhase('working', 'toolchain', line)
+  await interruptible(async (signal) => {
+    await installTools(wanted, { signal, onProgress })
+    if (alsoMovable) await installTools(TOOL_NAMES, { signal, onProgress, clock: 'movable' })
+  })
+  const count = wanted.length + (alsoMovable ? TOOL_NAMES.length : 0)
+  printPhase('done', 'toolchain', `${plural(count, 'program')} in ${((Date.now() - began) / 1000).toFixed(1)}s`)
 }
 
 async function surveyBackends(): Promise<BackendFinding[]> {

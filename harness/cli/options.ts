@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import { secondsFromNow } from '../faults/clock/parse-at.ts'
 import { settings } from '../settings.ts'
 
 /** The backends of this version; kept here as text, so that help does not load them. */
@@ -30,6 +31,17 @@ export function setOption(): Option {
   return new Option('--set <key=value>', 'parameter of the topology; may be repeated')
     .argParser(collectParameter)
     .default({}, 'the topology’s own defaults')
+}
+
+/** `--at +30d`: how far from now clocks begin, in seconds. */
+export function atOption(): Option {
+  return new Option('--at <offset>', 'run in the future or the past: +30d, +1y, -2h; units s m h d w y').argParser(
+    (text) => {
+      const seconds = secondsFromNow(text)
+      if (seconds === undefined) throw new InvalidArgumentError('Write a sign, a number and a unit, for example +30d.')
+      return seconds
+    },
+  )
 }
 
 function collectParameter(text: string, previous: Record<string, string>): Record<string, string> {

@@ -4,6 +4,8 @@ import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification
 import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import type { GuardCoverage } from '../evidence/coverage.ts'
+import { clockMissing } from '../faults/clock/libfaketime.ts'
+import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
 import { settings } from '../settings.ts'
 import { plural, printPhase, seconds } from './output.ts'
 import type { Verdict } from './verdict.ts'
@@ -13,8 +15,12 @@ export interface ScenarioRun {
   backend: BackendName
   set: Readonly<Record<string, string>>
   keep?: boolean
+  /** Seconds from now at which all clocks begin. */
+  at?: number
   /** Ends the run at the first failed test. */
   bail?: boolean
+  /** Tries every cell of a matrix, not one of each class. */
+  full?: boolean
   signal: AbortSignal
 }
 
@@ -54,9 +60,18 @@ class NoScenario extends HoldfastError {
   }
 }
 
+/** Clocks were to begin elsewhere in time, on a machine that cannot move them. */
+class NoClockTravel extends HoldfastError {
+  constructor(why: string) {
+    super('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${why}`)
+  }
+}
+
 /** Runs scenario files of the working directory with vitest, files side by side. */
 export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   const root = process.cwd()
+  const missing = clockMissing()
+  if (run.at && missing !== undefined) throw new NoClockTravel(missing)
   const results = new ResultCollector(root)
   const vitest = await withoutItsSignals(() => startedVitest(root, run, results))
   const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input')
@@ -65,6 +80,9 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     const specifications = await chosen(await vitest.globTestSpecifications(), run.filters)
     if (specifications.length === 0) throw new NoScenario(run.filters, root)
     printPhase('done', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
+    if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
+      await prepareMovablePrograms(run.signal)
+    }
     await vitest.runTestSpecifications(specifications, true)
   } finally {
     run.signal.removeEventListener('abort', cancel)
@@ -118,7 +136,7 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
       testTimeout: 60_000,
       hookTimeout: 300_000,
       teardownTimeout: 30_000,
-      env: environment(run),
+      env: { ...environment(run), ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
       reporters: [reporter],
     },
@@ -147,7 +165,9 @@ function environment(run: ScenarioRun): Record<string, string> {
   return {
     HOLDFAST_BACKEND: run.backend,
     HOLDFAST_SET: JSON.stringify({ ...settings().parameters, ...run.set }),
+    ...(run.at ? { HOLDFAST_AT: String(run.at) } : {}),
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
+    ...(run.full ? { HOLDFAST_FULL: '1' } : {}),
   }
 }
 
@@ -164,8 +184,24 @@ async function chosen(all: TestSpecification[], filters: readonly string[]): Pro
   return all.filter((_, index) => fits[index])
 }
 
+async function anyMovesClocks(specifications: readonly TestSpecification[]): Promise<boolean> {
+  const sources = await Promise.all(specifications.map(({ moduleId }) => readFile(moduleId, 'utf8')))
+  return sources.some(asksForMovableClock)
+}
+
+/** Building takes a minute or more, once; a test with a limit of its own must not wait for it. */
+async function prepareMovablePrograms(signal: AbortSignal): Promise<void> {
+  const { ensureTools } = await import('../toolchain/install.ts')
+  await ensureTools(['step-ca', 'step'], {
+    clock: 'movable',
+    signal,
+    onProgress: (line) => printPhase('working', 'toolchain', line),
+  })
+}
+
 function declaresTopology(source: string, name: string): boolean {
-  return [`'${name}'`, `"${name}"`].some((literal) => source.includes(`scenario(${literal}`))
+  const makers = ['scenario', 'matrix']
+  return [`'${name}'`, `"${name}"`].some((literal) => makers.some((maker) => source.includes(`${maker}(${literal}`)))
 }
 
 /** Hears of every test as it ends; tells each file once on stderr, and keeps the rest for the end. */

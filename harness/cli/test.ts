@@ -1,7 +1,15 @@
 import { Command } from 'commander'
 import { exitCode } from './exit-code.ts'
 import { interruptible } from './interruption.ts'
-import { backendOption, type CommonOptions, chosenBackend, jsonOption, keepOption, setOption } from './options.ts'
+import {
+  atOption,
+  backendOption,
+  type CommonOptions,
+  chosenBackend,
+  jsonOption,
+  keepOption,
+  setOption,
+} from './options.ts'
 import { printJson, printResult } from './output.ts'
 import { verdictLine } from './verdict.ts'
 
@@ -12,7 +20,9 @@ export function test(): Command {
     .addOption(backendOption())
     .addOption(setOption())
     .addOption(keepOption('leave the site of a failed scenario running, and say how to reach it'))
+    .addOption(atOption())
     .option('--bail', 'end the run at the first failed test')
+    .option('--full', 'try every cell of a matrix, not one of each class')
     .addOption(jsonOption('print the verdict as one JSON value'))
     .addHelpText(
       'after',
@@ -21,13 +31,14 @@ Examples:
   holdfast test                                     every *.scenario.ts below this folder
   holdfast test separate-auth                       those of one topology
   holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
+  holdfast test --at +30d                           all of them, as they will be in 30 days
   holdfast test --json > verdict.json
 
 A failed scenario tells what was expected, what was received, and where its evidence lies. What this machine cannot
 run is counted apart, with the reason; it never counts as passed. The verdict ends with the guards of the services
 that refused something; --json lists each with the scenarios that provoked it.`,
     )
-    .action(async (filters: string[], options: CommonOptions & { bail?: boolean }) => {
+    .action(async (filters: string[], options: CommonOptions & { at?: number; bail?: boolean; full?: boolean }) => {
       const [{ runScenarios }, { coverageText }] = await Promise.all([
         import('./run-scenarios.ts'),
         import('../evidence/coverage.ts'),

@@ -1,3 +1,4 @@
+import { clockMissing, findLibfaketime } from '../faults/clock/libfaketime.ts'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { findGo } from './installed.ts'
 import { type ResolvedTool, resolveTool, ToolMissing, ToolUnusable } from './resolve.ts'
@@ -94,7 +95,14 @@ export async function survey(settings: Settings = readSettings()): Promise<Findi
     Promise.all(helpers.map((helper) => surveyHelper(helper, settings))),
   ])
   const toolsAreThere = tools.every(({ state }) => state === 'ok')
-  return [surveyNode(), ...tools, toolsAreThere ? { ...go, advice: undefined } : go, ...others]
+  return [surveyNode(), ...tools, toolsAreThere ? { ...go, advice: undefined } : go, surveyLibfaketime(), ...others]
+}
+
+function surveyLibfaketime(): Finding {
+  const found = { program: 'libfaketime', purpose: 'moves the clocks of nodes', needed: false }
+  const missing = clockMissing()
+  if (missing === undefined) return { ...found, state: 'ok', path: findLibfaketime() }
+  return { ...found, state: 'missing', advice: missing }
 }
 
 function surveyNode(): Finding {

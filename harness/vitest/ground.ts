@@ -1,5 +1,6 @@
 import type { Backend, BackendName, Capabilities, LaunchOptions, Site } from '../backends/backend.ts'
 import { writeHistory } from '../evidence/history.ts'
+import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
 import type { GuardRef } from '../faults/sabotage.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
@@ -12,6 +13,8 @@ export interface ScenarioOptions {
   backend?: BackendName
   /** What the backend must be able to do. Without it the tests of the file do not run, and say why. */
   needs?: readonly (keyof Capabilities)[]
+  /** `movable`: `site.clock` moves the clocks of the nodes, and the harness goes along. Needs capability `ownClock`. */
+  clock?: LaunchOptions['clock']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
   env?: LaunchOptions['env']
 }
@@ -21,6 +24,8 @@ export interface GroundParts {
   readonly backend: Backend
   readonly kinds: KindLookup
   readonly keep: boolean
+  /** Seconds from now at which the clocks of the site begin. */
+  readonly at?: number
   /** A guard that is taken out of its service. */
   readonly sabotage?: GuardRef
   plan(): Promise<Plan>
@@ -68,20 +73,27 @@ export class Ground implements AsyncDisposable {
   }
 
   async #whatIsMissing(): Promise<string | undefined> {
-    const { backend } = await this.parts
-    const lacking = (this.#options.needs ?? []).filter((need) => !backend.capabilities[need])
-    if (lacking.length > 0) return `backend ${backend.name} lacks ${lacking.join(', ')}`
+    const { backend, at } = await this.parts
+    const isMoved = this.#options.clock === 'movable' || Boolean(at)
+    const needs = [...(this.#options.needs ?? []), ...(isMoved ? (['ownClock'] as const) : [])]
+    const lacking = [...new Set(needs)].filter((need) => !backend.capabilities[need])
+    if (lacking.length > 0) {
+      const whys = lacking.flatMap((need) => backend.whyLacking?.(need) ?? [])
+      return [`backend ${backend.name} lacks ${lacking.join(', ')}`, ...whys].join(': ')
+    }
+    if (isMoved && !ownClockIsMovable()) return 'the clock of this process cannot be moved; run it by: holdfast test'
     const reason = await backend.unavailable()
     return reason === undefined ? undefined : `${backend.name}: ${reason}`
   }
 
   async #launch(): Promise<Site> {
-    const { backend, plan, keep, sabotage } = await this.parts
+    const { backend, plan, keep, sabotage, at } = await this.parts
     const { env } = this.#options
-    if (sabotage === undefined) return backend.launch(await plan(), { env, keep })
+    const common = { keep, clock: at ? 'movable' : this.#options.clock, clockStartsAt: at } as const
+    if (sabotage === undefined) return backend.launch(await plan(), { env, ...common })
     const { proveRemoval, sabotageEnvironment } = await import('../faults/sabotage.ts')
     const planned = await plan()
-    const site = await backend.launch(planned, { env: sabotageEnvironment(planned, sabotage, env), keep })
+    const site = await backend.launch(planned, { env: sabotageEnvironment(planned, sabotage, env), ...common })
     try {
       await proveRemoval(site, sabotage)
       return site
@@ -101,7 +113,7 @@ export async function shippedParts(topology: string, options: ScenarioOptions): 
     import('../kinds/index.ts'),
     import('../settings.ts'),
   ])
-  const { parameters, backend: chosen, keep, sabotage } = settings()
+  const { parameters, backend: chosen, keep, sabotage, at } = settings()
   const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
   const set = { ...parameters, ...Object.fromEntries(own) }
   return {
@@ -109,6 +121,7 @@ export async function shippedParts(topology: string, options: ScenarioOptions): 
     kinds: (name) => kinds.get(name),
     keep,
     sabotage,
+    at,
     plan: async () => compile(await loadTopology(topology, { set })),
   }
 }

@@ -29,3 +29,8 @@ export function ownClockSeconds(): number {
 export function setOwnClockSeconds(seconds: number): void {
   setOwnClock(faketimeOffset(demandShift(seconds)))
 }
+
+/** Whether the source of a scenario asks for clocks that can be moved. */
+export function asksForMovableClock(source: string): boolean {
+  return /\bclock: 'movable'/.test(source)
+}
