@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import { type Credential, expect, inspectToken, type ScenarioSite, type Session, scenario } from 'holdfast/vitest'
+
+// Where the auth server is asked, it calls a token inactive from `exp` on, without the leeway: that ends things sooner.
+const test = scenario('separate-auth', {
+  clock: 'movable',
+  set: { certificateLifetime: '4h', tokenLifetime: '10m', validation: 'jwks' },
+})
+const skewSeconds = 30
+
+test('the live session ends within a second of exp + skew, and its routes go', async ({ site, credential }) => {
+  await quiet(site)
+  const right = credential('peer-b-to-a')
+  const { verdict, session } = await site.open('node-b', 'node-a', 'peering:connect', right)
+  expect(verdict).toBeAccepted()
+  introduce(session)
+  announce(session)
+  await site.until('A has the route', () => learned(site), { withinMs: 5_000 })
+
+  const endsAt = await moveBefore(site, right, 3)
+  expect(await learned(site)).toBe(true)
+  expect(Date.now()).toBeLessThan(endsAt)
+
+  const end = await site.ended(session, { withinMs: 10_000 })
+  expect(end.code).toBe(4401)
+  expect(end.at - endsAt).toBeGreaterThanOrEqual(0)
+  expect(end.at - endsAt).toBeLessThanOrEqual(1_000)
+  const records = await site.decisions('node-a', { conn: verdict.conn, layer: 'session' })
+  expect(records).toMatchObject([{ verdict: 'refused', guard: 'live.recheck', reason: 'token_ended' }])
+  await site.until('the route is withdrawn', async () => !(await learned(site)), { withinMs: 1_000 })
+  const fresh = await site.call('node-b', 'node-a', 'peering:connect', credential.anew('peer-b-to-a'))
+  expect(fresh).toBeAccepted()
+})
+
+test('a new session is opened up to exp + skew, and none from then on', async ({ site, credential }) => {
+  const right = credential('peer-b-to-a')
+
+  const endsAt = await moveBefore(site, right, 5)
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeAccepted()
+  expect(Date.now()).toBeLessThan(endsAt)
+  await site.until('exp and skew have passed', () => Date.now() > endsAt, { withinMs: 6_000 })
+
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeRefused({
+    status: 401,
+    error: 'invalid_token',
+    reason: 'token_expired',
+    guard: 'token.time',
+  })
+  const fresh = await site.call('node-b', 'node-a', 'peering:connect', credential.anew('peer-b-to-a'))
+  expect(fresh).toBeAccepted()
+})
+
+/** Moves all clocks to shortly before nothing may be accepted any more; answers when that is, in epoch ms. */
+async function moveBefore(site: ScenarioSite, credential: Credential, seconds: number): Promise<number> {
+  const exp = Number(inspectToken(await credential.token())?.claims.exp)
+  await site.clock().shift(exp + skewSeconds - seconds - Math.floor(Date.now() / 1000))
+  return (exp + skewSeconds) * 1000
+}
+
+/** B itself stops dialling, so that the test's session is not replaced by B's own. */
+async function quiet(site: ScenarioSite): Promise<void> {
+  expect(await site.operator('node-b').patch('/v1/peers/node-a', { enabled: false })).toMatchObject({ status: 200 })
+}
+
+function introduce(session: Session): void {
+  session.send({ type: 'open', version: 1, node: 'node-b', holdTimeMs: 90_000, session: randomUUID() })
+}
+
+function announce(session: Session): void {
+  const route = { op: 'announce', domain: 'b.test', name: 'orders', protocol: 'http', endpoint: 'https://o.b.test/' }
+  session.send({ type: 'update', seq: 1, routes: [{ ...route, path: ['node-b'] }], endOfSync: true })
+}
+
+async function learned(site: ScenarioSite): Promise<boolean> {
+  const { routes } = (await site.operator('node-a').get('/v1/routes?domain=b.test')).json as { routes: unknown[] }
+  return routes.length > 0
+}
