@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
 import { userEnvironment } from '../settings.ts'
+import { plural } from './output.ts'
 import type { ScenarioReport, ScenarioResult, ScenarioRun } from './run-scenarios.ts'
 
 /** What came of taking one guard out. */
@@ -98,17 +99,22 @@ async function sabotageOne(use: GuardUse, runWithout: RunWithout): Promise<Guard
   }
   const [first, ...rest] = use.scenarios
   if (first === undefined) return answer('survived', 'no scenario provokes it')
-  // The scenario that provokes it most often mostly kills it, and spares the others.
+  let broken: GuardOutcome | undefined
+  // The scenario that is about little else mostly kills it, and spares the others.
   for (const files of rest.length === 0 ? [[first]] : [[first], rest]) {
     const report = await runWithout(guard, files).catch((failure: Error) => failure)
-    if (report instanceof Error) return answer('broken', oneLine(report.message))
+    if (report instanceof Error) {
+      broken ??= answer('broken', oneLine(report.message))
+      continue
+    }
     const failed = report.scenarios.filter(({ state }) => state === 'failed')
     const kill = failed.find(({ cause }) => cause === 'assertion')
     if (kill !== undefined) return answer('killed', howItFailed(kill), `${kill.scenario}: ${kill.name}`)
-    const [broken] = failed
-    if (broken !== undefined) return answer('broken', howItFailed(broken), `${broken.scenario}: ${broken.name}`)
+    const [other] = failed
+    if (other !== undefined) broken ??= answer('broken', howItFailed(other), `${other.scenario}: ${other.name}`)
   }
-  return answer('survived', `${use.scenarios.length} scenarios cover it, and stay green`)
+  if (broken !== undefined) return broken
+  return answer('survived', `${plural(use.scenarios.length, 'scenario')} provoked it, and nothing fails without it`)
 }
 
 /** Of a failure's text for people, what says the most: what was received, or the first line below its title. */

@@ -73,6 +73,12 @@ test('a survivor, a guard that nothing covers and a site that did not come up ar
   expect(outcomesText(report)).toContain('no scenario provokes it')
 })
 
+test('a run that breaks leaves the word to the other scenarios', async () => {
+  const report = await outcomes([use('g', 'a', 'b')], async (_, [file]) => reportOf(file === 'a' ? broken : red))
+
+  expect(report.outcomes).toMatchObject([{ outcome: 'killed' }])
+})
+
 test('guards are chosen by name, and a wrong name is a failure', () => {
   const coverage = { uses: [use('one'), use('two')] } as unknown as GuardCoverage
 
