@@ -1,5 +1,5 @@
 import type { Site } from '../backends/backend.ts'
-import type { DecisionRecord } from '../evidence/decision.ts'
+import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
 import { secretsIn } from '../evidence/redact.ts'
 import { until } from './until.ts'
 
@@ -35,8 +35,13 @@ export async function decisionsOf(
     const records = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
     return records.length > 0 && records
   }
-  const decisions = await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(() => [])
+  const decisions = await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(noneOrMalformed)
   return { decisions, waitedMs: performance.now() - began }
+}
+
+function noneOrMalformed(failure: Error): [] {
+  if (failure.cause instanceof DecisionMalformed) throw failure.cause
+  return []
 }
 
 /** The secrets in what a node wrote since a mark. */
