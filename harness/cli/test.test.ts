@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { ScenarioReport } from './run-scenarios.ts'
 
 // Inside of the package, because a scenario imports it by its name.
@@ -54,6 +54,19 @@ test('the last line is the verdict, with everything that failed above it', async
   expect(stdout).toContain('broken at once')
   expect(stdout + stderr).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m)
   expect(stderr).toContain('✓ holds-without-a-site 1 of 1 test passed')
+}, 60_000)
+
+test('a time that is none is refused, and one on a machine that cannot move clocks says what to type', async () => {
+  const wrong = await holdfast('holds-w', '--at', 'tomorrow')
+  expect(wrong).toMatchObject({ code: 2, stdout: '' })
+  expect(wrong.stderr).toContain('Write a sign, a number and a unit, for example +30d.')
+
+  vi.stubEnv('HOLDFAST_LIBFAKETIME', '/nowhere/libfaketimeMT.so.1')
+  const unable = await holdfast('holds-w', '--at', '+30d')
+  vi.unstubAllEnvs()
+  expect(unable.code).toBe(1)
+  const why = process.platform === 'linux' ? 'HOLDFAST_LIBFAKETIME names /nowhere' : 'on Linux only'
+  expect(unable.stderr).toContain(`--at needs clocks that can be moved: ${why}`)
 }, 60_000)
 
 test('a filter is a part of the path, or the name of the topology', async () => {

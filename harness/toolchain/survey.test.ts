@@ -10,7 +10,8 @@ let settings: Settings
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'survey-'))
-  settings = { ...readSettings({}), cacheDir: join(folder, 'cache'), path: [join(folder, 'bin')] }
+  const libfaketime = join(folder, 'libfaketimeMT.so.1')
+  settings = { ...readSettings({}), cacheDir: join(folder, 'cache'), path: [join(folder, 'bin')], libfaketime }
   await mkdir(join(folder, 'bin'))
 })
 
@@ -30,7 +31,7 @@ test('on a machine with nothing, each program says what to type', async () => {
   const found = await findings()
   expect([...found.keys()]).toEqual([
     ...['node', 'step-ca', 'step', 'nats-server', 'nsc', 'nats'],
-    ...['go', 'nix', 'docker', 'qemu', 'git', 'openssl'],
+    ...['go', 'libfaketime', 'nix', 'docker', 'qemu', 'git', 'openssl'],
   ])
   expect(found.get('node')).toMatchObject({ state: 'ok', needed: true, path: process.execPath })
   expect(found.get('step-ca')).toMatchObject({
@@ -38,6 +39,9 @@ test('on a machine with nothing, each program says what to type', async () => {
     needed: true,
     advice: 'install Go, then holdfast doctor --install; or nix shell nixpkgs#step-ca, or set HOLDFAST_STEP_CA',
   })
+  const clocks = found.get('libfaketime')
+  expect(clocks).toMatchObject({ state: 'missing', needed: false })
+  if (process.platform === 'linux') expect(clocks?.advice).toContain('HOLDFAST_LIBFAKETIME names')
   for (const finding of found.values()) expect(finding.state === 'ok' || finding.advice !== undefined).toBe(true)
 })
 

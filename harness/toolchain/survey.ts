@@ -95,13 +95,13 @@ export async function survey(settings: Settings = readSettings()): Promise<Findi
     Promise.all(helpers.map((helper) => surveyHelper(helper, settings))),
   ])
   const toolsAreThere = tools.every(({ state }) => state === 'ok')
-  return [surveyNode(), ...tools, toolsAreThere ? { ...go, advice: undefined } : go, surveyLibfaketime(), ...others]
+  return [surveyNode(), ...tools, toolsAreThere ? { ...go, advice: undefined } : go, surveyLibfaketime(settings), ...others]
 }
 
-function surveyLibfaketime(): Finding {
+function surveyLibfaketime(settings: Settings): Finding {
   const found = { program: 'libfaketime', purpose: 'moves the clocks of nodes', needed: false }
-  const missing = clockMissing()
-  if (missing === undefined) return { ...found, state: 'ok', path: findLibfaketime() }
+  const missing = clockMissing(settings)
+  if (missing === undefined) return { ...found, state: 'ok', path: findLibfaketime(settings) }
   return { ...found, state: 'missing', advice: missing }
 }
 

@@ -36,9 +36,17 @@ test('one site per file, released after a failure too; what a backend lacks is s
     'a test that fails': 'failed',
     'the next test has the same site and a ledger of its own': 'passed',
     'needs what the backend lacks': 'skipped',
+    'moves clocks where the machine cannot': 'skipped',
+    'moves clocks in a process whose own stays': 'skipped',
     'a launch that fails fails the test': 'failed',
   })
   expect(tests.get('needs what the backend lacks')).toMatchObject({ note: 'backend process lacks ownClock, partition' })
+  expect(tests.get('moves clocks where the machine cannot')).toMatchObject({
+    note: 'backend process lacks ownClock: libfaketime is missing (type this)',
+  })
+  expect(tests.get('moves clocks in a process whose own stays')).toMatchObject({
+    note: 'the clock of this process cannot be moved; run it by: holdfast test',
+  })
   expect(tests.get('a launch that fails fails the test')).toMatchObject({
     errors: [{ message: expect.stringContaining('no CA today') }],
   })

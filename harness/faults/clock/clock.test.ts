@@ -7,7 +7,8 @@ import { programEnvironment } from '../../settings.ts'
 import { InvalidShift } from './faketime.ts'
 import { clockMissing, findLibfaketime } from './libfaketime.ts'
 import { NodeClock } from './node-clock.ts'
-import { ownClockEnvironment } from './own-clock.ts'
+import { asksForMovableClock, ownClockEnvironment } from './own-clock.ts'
+import { secondsFromNow } from './parse-at.ts'
 
 const own = new URL('./own-clock.ts', import.meta.url).href
 let folder: string
@@ -39,6 +40,29 @@ test('the file that programs have mapped stays the same file', () => {
   const after = statSync(join(folder, 'offset'))
 
   expect([after.ino, after.size]).toEqual([before.ino, 8])
+})
+
+test.each([
+  ['+30d', 2_592_000],
+  ['+1y', 31_536_000],
+  ['-90m', -5_400],
+  ['+2w', 1_209_600],
+  ['-1h', -3_600],
+  ['+45s', 45],
+  ['30d', undefined],
+  ['+30', undefined],
+  ['+1.5d', undefined],
+  ['+1M', undefined],
+  ['', undefined],
+])('%j is %s seconds from now', (text, seconds) => {
+  expect(secondsFromNow(text)).toBe(seconds)
+})
+
+test.each([
+  ["scenario('shared-auth', { clock: 'movable' })", true],
+  ["scenario('shared-auth', { set: { clock: 'no' } })", false],
+])('%s asks for a clock that can be moved: %s', (source, asks) => {
+  expect(asksForMovableClock(source)).toBe(asks)
 })
 
 test.each([0.5, Number.NaN, Number.POSITIVE_INFINITY, 1e10])('%s seconds are refused, and nothing moves', (seconds) => {

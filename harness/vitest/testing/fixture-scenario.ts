@@ -59,6 +59,22 @@ scenarioOn({ needs: ['ownClock', 'partition'] }, async () => parts)(
   },
 )
 
+const why = (capability: string) => (capability === 'ownClock' ? 'libfaketime is missing (type this)' : undefined)
+scenarioOn({ clock: 'movable' }, async () => ({ ...parts, backend: { ...backend, whyLacking: why } }))(
+  'moves clocks where the machine cannot',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
+
+const able: Backend = { ...backend, capabilities: { ownClock: true } }
+scenarioOn({ clock: 'movable' }, async () => ({ ...parts, backend: able }))(
+  'moves clocks in a process whose own stays',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
+
 const broken: Backend = { ...backend, launch: () => Promise.reject(new Error('no CA today')) }
 scenarioOn({}, async () => ({ ...parts, backend: broken }))('a launch that fails fails the test', async ({ site }) => {
   expect(site).toBeUndefined()
