@@ -95,7 +95,13 @@ export async function survey(settings: Settings = readSettings()): Promise<Findi
     Promise.all(helpers.map((helper) => surveyHelper(helper, settings))),
   ])
   const toolsAreThere = tools.every(({ state }) => state === 'ok')
-  return [surveyNode(), ...tools, toolsAreThere ? { ...go, advice: undefined } : go, surveyLibfaketime(settings), ...others]
+  return [
+    surveyNode(),
+    ...tools,
+    toolsAreThere ? { ...go, advice: undefined } : go,
+    surveyLibfaketime(settings),
+    ...others,
+  ]
 }
 
 function surveyLibfaketime(settings: Settings): Finding {
