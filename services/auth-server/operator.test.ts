@@ -296,6 +296,28 @@ test('a certificate that a new registration would not take is no holder any more
   await bench.operate('DELETE', '/clients/pinned')
 })
 
+test('the next token request proves a certificate again that was forgotten', async () => {
+  const { grants } = nodeClient('again')
+  const method = 'self_signed_tls_client_auth'
+  const pin = () =>
+    bench.operate('PUT', '/clients/again', { client_id: 'again', method, pinnedCertificate: bench.pinned.cert, grants })
+  const form = { grant_type: 'client_credentials', client_id: 'again' }
+  const request = () => bench.call('mtls', 'POST', '/token', { as: bench.pinned, form })
+  const mint = async () =>
+    (await bench.operate('POST', '/tokens', { clientId: 'again', resource: nodeAudience('again') })).status
+  await pin()
+  expect([(await request()).status, await mint()]).toEqual([200, 201])
+
+  await bench.operate('PUT', '/clients/again', nodeClient('again', { sanDns: 'again.example.org' }))
+  await pin()
+  expect([await mint(), (await request()).status, await mint()]).toEqual([403, 200, 201])
+
+  await bench.operate('DELETE', '/clients/again')
+  await pin()
+  expect([await mint(), (await request()).status, await mint()]).toEqual([403, 200, 201])
+  await bench.operate('DELETE', '/clients/again')
+})
+
 test('a path keeps its token out of the record', async () => {
   const { access_token: token } = await minted()
   expect((await bench.operate('GET', `/tokens/${token}`)).status).toBe(404)

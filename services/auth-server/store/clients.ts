@@ -82,6 +82,7 @@ export function clientStore(database: DatabaseSync): ClientStore {
           if (!fits(proven, client, clientOf(before))) forget.run(client.clientId, proven.x5t)
         }
         known.delete(client.clientId)
+        newestRecorded.delete(client.clientId)
         return before === undefined
       }),
     remove: (clientId, now) =>

@@ -18,8 +18,8 @@ parentPort?.on('message', (request: WriterRequest) => {
     parentPort?.close()
     return
   }
-  waiting.push(request)
-  if (waiting.length === 1) setImmediate(flush)
+  if (waiting.length === 0) setImmediate(flush)
+  waiting.push(...request.rows)
 })
 
 function flush(): void {

@@ -10,7 +10,7 @@ export class ClientGone extends Error {
   }
 }
 
-export type WriterRequest = { id: number; token: TokenRecord } | { close: true }
+export type WriterRequest = { rows: { id: number; token: TokenRecord }[] } | { close: true }
 export type WriterAnswer = { ids: number[]; recorded: boolean[] } | { ids: number[]; failure: string }
 
 export interface TokenWriter {
@@ -33,8 +33,15 @@ const threadFile = new URL(`./token-writer-thread${import.meta.url.endsWith('.ts
 export function tokenWriter(path: string): TokenWriter {
   const waiting = new Map<number, Waiting>()
   let worker: Worker | undefined
+  let unsent: { id: number; token: TokenRecord }[] = []
   let last = 0
 
+  /** Rows of one turn of the event loop go over together: waking the thread costs more than a row does. */
+  const send = (): void => {
+    const rows = unsent
+    unsent = []
+    if (rows.length > 0) running().postMessage({ rows } satisfies WriterRequest)
+  }
   const settle = (answer: WriterAnswer): void => {
     for (const [index, id] of answer.ids.entries()) {
       const row = waiting.get(id)
@@ -51,6 +58,7 @@ export function tokenWriter(path: string): TokenWriter {
     const lost = (cause: unknown): void => {
       if (worker !== started) return
       worker = undefined
+      unsent = []
       settle({ ids: [...waiting.keys()], failure: cause instanceof Error ? cause.message : 'the writer ended' })
     }
     started.on('message', settle)
@@ -69,13 +77,14 @@ export function tokenWriter(path: string): TokenWriter {
       new Promise((resolve, reject) => {
         last += 1
         waiting.set(last, { clientId: token.clientId, resolve, reject })
-        const thread = running()
-        thread.ref()
-        thread.postMessage({ id: last, token } satisfies WriterRequest)
+        running().ref()
+        unsent.push({ id: last, token })
+        if (unsent.length === 1) setImmediate(send)
       }),
     warmUp: () => void running(),
     close: () =>
       new Promise((resolve) => {
+        send()
         if (worker === undefined) return resolve()
         worker.once('exit', () => resolve())
         worker.ref()
