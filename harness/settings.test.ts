@@ -56,3 +56,11 @@ test('programs of a node inherit nothing that changes how they behave', () => {
   }
   expect(programEnvironment({ HOLDFAST_RUN: 'r' }, shell)).toEqual({ PATH: '/bin', HOME: '/home/a', HOLDFAST_RUN: 'r' })
 })
+
+test('a guard to take out is named as service/guard, or it is a mistake', () => {
+  expect(settings({}).sabotage).toBeUndefined()
+  expect(settings({ HOLDFAST_SABOTAGE: 'orchestrator/token.binding' }).sabotage).toBe('orchestrator/token.binding')
+  for (const text of ['token.binding', '../orchestrator/x', 'orchestrator/', 'orchestrator/a b']) {
+    expect(() => settings({ HOLDFAST_SABOTAGE: text })).toThrow(/HOLDFAST_SABOTAGE is ".*"; write service\/guard/)
+  }
+})

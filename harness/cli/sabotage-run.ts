@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 import { HoldfastError } from '../errors.ts'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
 import { userEnvironment } from '../settings.ts'
@@ -123,11 +124,11 @@ function howItFailed({ failure = 'no text' }: ScenarioResult): string {
   const because = lines.find((line) => line.startsWith('because '))
   const received = lines.find((line) => line.startsWith('received '))
   const told = [received, because].flatMap((line) => (line === undefined ? [] : [line]))
-  return oneLine(told.length > 0 ? told.join('; ') : lines.filter(Boolean).slice(0, 2).join(' '))
+  return oneLine(told.length > 0 ? told.join('; ') : (lines.find(Boolean) ?? 'no text'))
 }
 
 function oneLine(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim()
+  const line = stripVTControlCharacters(text).replaceAll(/\s+/g, ' ').trim()
   return line.length > 240 ? `${line.slice(0, 240)}…` : line
 }
 
