@@ -1,7 +1,7 @@
 import type { Credential } from '../vitest/credential.ts'
-import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../vitest/judge.ts'
+import { acceptanceProblems, type ExpectedRefusal, noAnswerText, refusalProblems } from '../vitest/judge.ts'
 import type { Verdict } from '../vitest/verdict.ts'
-import { paint, table } from './output.ts'
+import { paint, table, wrapped } from './output.ts'
 
 /** Makes a credential of the topology anew, for this demonstration only. */
 export type Credentials = (name: string) => Credential
@@ -20,8 +20,16 @@ export interface Demonstrated {
 }
 
 export interface DemonstratedRow extends Pick<Demonstrated, 'from' | 'to' | 'action' | 'presents' | 'expected'> {
-  /** What came: in the words of the far end's decision record. */
-  received: { verdict: Verdict['verdict']; layer: string; status: number | null; reason: string | null }
+  /** What came: in the words of the far end's decision record; without one, no layer is known. `answer` is for people. */
+  received: {
+    verdict: Verdict['verdict']
+    layer: string | null
+    status: number | null
+    reason: string | null
+    answer: string
+  }
+  /** For a refusal: the accepted call that differs in one element only, as the number of its row, from 1, or as its credential. */
+  control?: { accepted: boolean; row?: number; credential: string }
   /** Who said so: the called node's record, its number there, and the guard that refused. */
   saidBy?: { node: string; seq: number; guard: string | null }
   asExpected: boolean
@@ -98,39 +106,93 @@ export async function demonstrate(
   declared: readonly Demonstrated[],
   { credential, call }: Calls,
 ): Promise<DemonstratedRow[]> {
-  const rows: DemonstratedRow[] = []
+  const done: { row: DemonstratedRow; verdict: Verdict }[] = []
   for (const one of declared) {
     const verdict = await call(one.from, one.to, one.action, one.credential(credential))
-    rows.push(rowOf(one, verdict))
+    const earlier = done.findIndex(({ row, verdict: other }) => row.asExpected && isControl(other, verdict))
+    done.push({ verdict, row: rowOf(one, verdict, earlier < 0 ? undefined : earlier + 1) })
   }
-  return rows
+  return done.map(({ row }) => row)
 }
 
-function rowOf({ from, to, action, presents, expected, because }: Demonstrated, verdict: Verdict): DemonstratedRow {
-  const { layer, status, reason, decision } = verdict
-  const problems = expected === 'accepted' ? acceptanceProblems(verdict) : refusalProblems(verdict, expected)
+/** Whether `other` is the very call that `verdict` names as its positive control. */
+function isControl(other: Verdict, { from, to, action, control }: Verdict): boolean {
+  const isSameCall = other.from === from && other.to === to && other.action === action
+  return isSameCall && other.verdict === 'accepted' && other.credential.label === control?.credential
+}
+
+function rowOf(declared: Demonstrated, verdict: Verdict, controlRow: number | undefined): DemonstratedRow {
+  const { from, to, action, presents, expected, because } = declared
+  const { status, reason, decision, control } = verdict
+  const problems =
+    expected === 'accepted'
+      ? acceptanceProblems(verdict)
+      : [...refusalProblems(verdict, expected), ...controlProblems(verdict)]
   return {
     ...{ from, to, action, presents, expected, because, problems, asExpected: problems.length === 0 },
-    received: { verdict: verdict.verdict, layer, status, reason },
+    received: {
+      verdict: verdict.verdict,
+      layer: decision?.layer ?? null,
+      status,
+      reason,
+      answer: answerText(verdict),
+    },
+    ...(expected !== 'accepted' && control
+      ? { control: { accepted: control.accepted, row: controlRow, credential: control.credential } }
+      : {}),
     saidBy: decision && { node: decision.node, seq: decision.seq, guard: decision.guard },
   }
 }
 
+/** A node that refuses everybody would show the same. */
+function controlProblems({ control }: Verdict): string[] {
+  if (control === undefined) return ['no call that differs in one element only was accepted, so this proves nothing']
+  if (control.accepted) return []
+  return [`its control (${control.credential}) was not accepted: ${control.problems.join('; ')}`]
+}
+
+function answerText(verdict: Verdict): string {
+  const { status, promised, decision } = verdict
+  if (verdict.verdict === 'accepted') return `accepted ${status ?? ''}`.trimEnd()
+  if (status === null) return decision?.layer === 'tls' ? 'refused in TLS' : noAnswerText(verdict)
+  const isBelieved = decision?.verdict === 'refused' && !promised
+  return isBelieved ? `refused ${status}` : `answered ${status}, not believed`
+}
+
+/** How many calls were made only to be the positive control of another one. */
+export function extraControls(rows: readonly DemonstratedRow[]): number {
+  return rows.filter(({ control }) => control !== undefined && control.row === undefined).length
+}
+
 export function renderDemonstration(rows: readonly DemonstratedRow[]): string {
-  const cells = rows.flatMap((row) => {
+  const cells = rows.flatMap((row, index) => {
     const mark = row.asExpected ? paint('green', '✓') : paint('red', '✗')
     const saidBy = row.saidBy ? `${row.saidBy.node} #${row.saidBy.seq} ${row.saidBy.guard ?? ''}`.trimEnd() : 'nobody'
-    const why = row.asExpected ? row.because : paint('red', row.problems.join('; '))
+    const [first = '', ...more] = row.asExpected
+      ? lines([row.because, besideText(row)]).map((line) => paint('dim', line))
+      : lines(row.problems).map((line) => paint('red', line))
     return [
-      [mark, `${row.from} → ${row.to}`, row.presents, colouredOutcome(row), saidBy],
-      ['', '', paint('dim', `  ${why}`), row.received.reason ?? '', ''],
+      [mark, String(index + 1), `${row.from} → ${row.to}`, row.presents, colouredOutcome(row), saidBy],
+      ['', '', '', first, row.received.reason ?? '', ''],
+      ...more.map((line) => ['', '', '', line, '', '']),
     ]
   })
-  return table(['', 'who called whom', 'and presented', 'answer', 'said by'], cells)
+  return table(['', '', 'who called whom', 'and presented', 'answer', 'said by'], cells)
+}
+
+/** The table stays as narrow as a terminal: 120 columns with the widest names of the demonstration. */
+const textWidth = 52
+
+function lines(texts: readonly string[]): string[] {
+  return texts.filter(Boolean).flatMap((text) => wrapped(text, textWidth).map((line) => `  ${line}`))
+}
+
+function besideText({ control }: DemonstratedRow): string {
+  if (control === undefined) return ''
+  const what = control.row === undefined ? `the same with ${control.credential} itself` : `row ${control.row}`
+  return `beside: ${what}, accepted`
 }
 
 function colouredOutcome({ received }: DemonstratedRow): string {
-  const { verdict, layer, status } = received
-  if (verdict === 'accepted') return paint('green', `accepted ${status ?? ''}`.trimEnd())
-  return paint('yellow', `refused ${layer === 'tls' ? 'in TLS' : (status ?? '')}`.trimEnd())
+  return paint(received.verdict === 'accepted' ? 'green' : 'yellow', received.answer)
 }

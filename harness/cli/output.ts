@@ -46,6 +46,19 @@ export function table(header: readonly string[], rows: readonly (readonly string
     .join('\n')
 }
 
+/** Lines of at most `width` characters, broken between words; a longer word stands alone. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
 function padSeen(cell: string, width: number): string {
   return cell + ' '.repeat(Math.max(0, width - seenWidth(cell)))
 }

@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { Command } from 'commander'
+import type { DemonstratedRow } from './demonstration.ts'
 import { exitCode } from './exit-code.ts'
 import { interruptible } from './interruption.ts'
 import { jsonOption } from './options.ts'
-import { printJson, printPhase, printResult, seconds } from './output.ts'
+import { plural, printJson, printPhase, printResult, seconds } from './output.ts'
 import { verdictLine } from './verdict.ts'
 
 const topology = 'separate-auth'
@@ -22,7 +24,8 @@ export function start(): Command {
       if (failed > 0) process.exitCode = exitCode.failed
       if (options.json) return printJson({ ...verdict, calls: rows, evidence })
       const { renderDemonstration } = await import('./demonstration.ts')
-      printResult(`\n${renderDemonstration(rows)}\n\n${verdictLine(verdict)}\n\n${nextSteps(evidence)}`)
+      const next = failed > 0 ? afterFailure(rows, evidence) : nextSteps(evidence)
+      printResult(`\n${renderDemonstration(rows)}\n\n${verdictLine(verdict)}\n\n${next}`)
     })
 }
 
@@ -31,11 +34,30 @@ async function demonstrateTopology(signal: AbortSignal) {
   // Loaded while the site comes up.
   const loading = Promise.all([import('./demonstration.ts'), import('./demonstration-calls.ts')])
   await using site = await standUp(topology, { set: {}, signal })
-  const [{ demonstrate, separateAuth }, { callsOf }] = await loading
+  const [{ demonstrate, extraControls, separateAuth }, { callsOf }] = await loading
   await using calls = callsOf(site)
   const rows = await demonstrate(separateAuth, calls)
-  printPhase('done', 'calls', `${rows.length}, each over a connection of its own`)
+  const controls = extraControls(rows)
+  const counts = `${rows.length}${controls > 0 ? `, and ${plural(controls, 'control')}` : ''}`
+  const failed = rows.some(({ asExpected }) => !asExpected)
+  printPhase(failed ? 'failed' : 'done', 'calls', `${counts}, each over a connection of its own`)
   return { rows, evidence: site.evidence }
+}
+
+/** Where to look, instead of where to go on. */
+function afterFailure(rows: readonly DemonstratedRow[], evidence: string): string {
+  const failed = rows.flatMap(({ asExpected, saidBy, to }, index) =>
+    asExpected
+      ? []
+      : [`row ${index + 1}: ${saidBy ? `record #${saidBy.seq} of ${saidBy.node}` : `${to} recorded nothing`}`],
+  )
+  return [
+    `Evidence   ${evidence}`,
+    ...failed.map((text, index) => `${index === 0 ? 'Look at' : '       '}    ${text}`),
+    `           ${join(evidence, 'calls.jsonl')}      what was called, and what came`,
+    `           ${join(evidence, 'history.jsonl')}    what the nodes recorded; # is the member seq`,
+    '           docs/guides/read-the-evidence.md    how to read them',
+  ].join('\n')
 }
 
 function nextSteps(evidence: string): string {

@@ -47,7 +47,8 @@ export function failureSummary(test: string, failures: readonly string[], verdic
 }
 
 /** The first place in which what was presented, what the token is bound to and what the far end proved differ. */
-export function firstMismatch({ credential, principal, decision, status, to }: Verdict): string | undefined {
+export function firstMismatch(verdict: Verdict): string | undefined {
+  const { credential, principal, decision, status, to } = verdict
   const { thumbprint, token } = credential
   if (token?.thumbprint !== undefined && token.thumbprint !== thumbprint) {
     return `the token is bound to ${token.thumbprint}, presented was ${thumbprint ?? 'no certificate'}`
@@ -55,10 +56,22 @@ export function firstMismatch({ credential, principal, decision, status, to }: V
   if (token?.readable && token.thumbprint === undefined) return 'the token has no cnf["x5t#S256"]'
   const proven = principal['x5t#S256']
   if (proven !== undefined && proven !== thumbprint) return `${to} proved ${proven}, presented was ${thumbprint}`
+  const claim = claimMismatch(verdict)
+  if (claim !== undefined) return claim
   if (decision !== undefined && decision.status !== null && status !== null && decision.status !== status) {
     return `the caller got ${status}, ${to} says ${decision.status}`
   }
   return undefined
+}
+
+/** `the token's iss is …, a believes …` or `the token's aud is …, a takes …`. */
+function claimMismatch({ credential: { token }, believes, to }: Verdict): string | undefined {
+  if (!token?.readable || believes === undefined) return undefined
+  const { iss, aud } = token.claims
+  if (iss !== believes.issuer) return `the token's iss is ${text(iss)}, ${to} believes ${believes.issuer}`
+  const presented = [aud].flat()
+  if (presented.some((audience) => believes.audiences.includes(audience as string))) return undefined
+  return `the token's aud is ${presented.map(text).join(', ')}, ${to} takes ${believes.audiences.join(' or ')}`
 }
 
 export function controlText({ control }: Verdict): string {

@@ -56,7 +56,7 @@ export function expectedText(expected: ExpectedRefusal): string {
   return `refused ${layerOf(expected) === 'tls' ? 'at TLS' : [status, error].filter(Boolean).join(' ')}, reason ${reason}`
 }
 
-/** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`. */
+/** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`, `answered 200, not believed: b recorded nothing`. */
 export function receivedText(verdict: Verdict): string {
   const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
   return `${verdict.verdict} ${outcomeText(verdict)}${reason}`
@@ -65,8 +65,33 @@ export function receivedText(verdict: Verdict): string {
 function outcomeText({ status, error, failure, layer }: Verdict): string {
   if (status === null)
     return `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure ? ` (${failure.code})` : ''}`
+  const { decision, to } = verdict
+  if (verdict.status === null && decision?.layer !== 'tls') {
+    return `${noAnswerText(verdict)}; ${to} recorded ${decision === undefined ? 'nothing' : decisionText(decision)}`
+  }
+  if (decision === undefined) return `answered ${outcomeText(verdict)}, not believed: ${to} recorded nothing`
+  if (verdict.promised && decision.verdict === 'refused') {
+    return `answered ${outcomeText(verdict)}, not believed: ${to} recorded ${decisionText(decision)}`
+  }
   const detail = failure ? ` (${failure.code}: ${failure.message})` : ''
   return `${[status, error].filter((part) => part !== null).join(' ')}${detail}`
+}
+
+/** `no answer (connection reset)`: the connection ended, and nobody said why. */
+export function noAnswerText({ failure }: Verdict): string {
+  const code = failure?.code ?? 'the connection ended'
+  return `no answer (${connectionEnds[code] ?? code})`
+}
+
+const connectionEnds: Readonly<Record<string, string>> = {
+  ECONNRESET: 'connection reset',
+  ECONNREFUSED: 'connection refused',
+  EPIPE: 'connection closed',
+  ETIMEDOUT: 'timed out',
+}
+
+function decisionText({ verdict, reason }: DecisionRecord): string {
+  return verdict === 'accepted' ? 'an accept' : `a refusal (${reason})`
 }
 
 function answerProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
@@ -113,7 +138,8 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   const { decisions, to, conn } = verdict
   const refusals = decisions.filter((record) => record.verdict === 'refused')
   const [record, ...more] = refusals
-  if (record === undefined) return [`${to} recorded no refusal for ${conn} within ${Math.round(verdict.waitedMs)} ms`]
+  if (record === undefined && decisions.length > 0) return [`${to} recorded an accept for ${conn}, and no refusal`]
+  if (record === undefined) return [`${to} recorded nothing for ${conn} within ${Math.round(verdict.waitedMs)} ms`]
   const problems: string[] = []
   if (more.length > 0) problems.push(`${to} recorded ${refusals.length} refusals, expected one`)
   if (decisions.some((one) => one.verdict === 'accepted')) problems.push(`${to} also recorded an accept`)

@@ -90,7 +90,7 @@ test('a node that refuses everybody proves nothing', async () => {
 
 test.each<[keyof Flaws, string]>([
   ['acceptsAll', 'received  accepted 200'],
-  ['silent', 'b recorded no refusal'],
+  ['silent', 'b recorded nothing'],
   ['effect', 'the refused call changed b: /state.effects was 0, and is 1'],
   ['leak', 'b wrote down token eyJ'],
   ['oracle', 'the body holds a stack trace'],

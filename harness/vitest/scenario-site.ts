@@ -256,6 +256,7 @@ export class ScenarioSite implements AsyncDisposable {
       guard: decision?.guard ?? null,
       principal: decision?.principal ?? {},
       decision,
+      believes: this.#believedBy(target, action),
       ...farEnd,
       conn: sent.answer.conn,
       ms: sent.answer.ms,
@@ -283,6 +284,12 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   #record(shape: CallShape, verdict: Verdict): void {
+  #believedBy({ node, unit }: Target, action: string): Verdict['believes'] {
+    const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
+    const verification = planned?.verification?.[action]
+    return verification && { issuer: verification.issuer, audiences: verification.audiences }
+  }
+
     this.ledger.record(shape, verdict)
     const { evidence: _, again: __, json: ___, ...call } = verdict
     recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })

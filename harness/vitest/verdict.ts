@@ -35,6 +35,8 @@ export interface Verdict {
   readonly principal: Readonly<Record<string, string>>
   /** The far end's record of this connection, and all of them. */
   readonly decision: DecisionRecord | undefined
+  /** The `iss` that the target believes, and what it takes as `aud`, where its kind says so. */
+  readonly believes?: { readonly issuer: string; readonly audiences: readonly string[] }
   readonly decisions: readonly DecisionRecord[]
   /** `address:port` of our end. */
   readonly conn: string

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import { firstMismatch } from './evidence-text.ts'
+import { receivedText, refusalProblems } from './judge.ts'
+import type { Verdict } from './verdict.ts'
+
+const token = {
+  readable: true,
+  header: {},
+  claims: { iss: 'https://auth', aud: 'https://c' },
+  thumbprint: 'T',
+  jti: 'j',
+}
+
+function verdict(parts: Partial<Verdict>): Verdict {
+  return {
+    ...{ from: 'a', to: 'b', action: 'b:read', verdict: 'refused', layer: 'http', status: 401, promised: false },
+    ...{ error: null, wwwAuthenticate: [], body: '', reason: null, guard: null, principal: {}, conn: '127.0.0.1:5' },
+    ...{ decisions: [], waitedMs: 2_000, effects: { observed: false }, leaks: [] },
+    credential: { label: 'x', thumbprint: 'T', chain: [], token },
+    ...parts,
+  } as unknown as Verdict
+}
+
+const refusal = { verdict: 'refused', layer: 'http', status: 401, reason: 'no' } as unknown as DecisionRecord
+const accept = { ...refusal, verdict: 'accepted', reason: null } as DecisionRecord
+
+test.each([
+  ['nothing was recorded', { status: 200, promised: true }, 'answered 200, not believed: b recorded nothing'],
+  [
+    'the record says otherwise',
+    { status: 200, promised: true, decision: refusal },
+    'answered 200, not believed: b recorded a refusal (no)',
+  ],
+  [
+    'the connection was reset',
+    { status: null, failure: { code: 'ECONNRESET', message: '' } },
+    'no answer (connection reset); b recorded nothing',
+  ],
+  [
+    'it ended after an accept',
+    { status: null, decision: accept },
+    'no answer (the connection ended); b recorded an accept',
+  ],
+  ['TLS refused', { status: null, layer: 'tls', decision: { ...refusal, layer: 'tls' } }, 'refused at TLS'],
+  ['it was refused', { decision: refusal, reason: 'no' }, 'refused 401, reason no'],
+] as [string, Partial<Verdict>, string][])('what was received, when %s', (_, parts, text) => {
+  expect(receivedText(verdict(parts))).toBe(text)
+})
+
+test('a record that is missing is told with the time that was really waited, one that is another is told so', () => {
+  expect(refusalProblems(verdict({}), { status: 401, reason: 'no' })).toContain(
+    'b recorded nothing for 127.0.0.1:5 within 2000 ms',
+  )
+  expect(refusalProblems(verdict({ decisions: [accept], waitedMs: 1 }), { status: 401, reason: 'no' })).toContain(
+    'b recorded an accept for 127.0.0.1:5, and no refusal',
+  )
+})
+
+test('the first difference names issuer and audience beside those of the target', () => {
+  const believes = { issuer: 'https://auth', audiences: ['https://b', 'https://peering'] }
+
+  expect(firstMismatch(verdict({ believes }))).toBe(
+    "the token's aud is https://c, b takes https://b or https://peering",
+  )
+  expect(firstMismatch(verdict({ believes: { ...believes, issuer: 'https://other' } }))).toBe(
+    "the token's iss is https://auth, b believes https://other",
+  )
+  expect(firstMismatch(verdict({ believes: { ...believes, audiences: ['https://c'] } }))).toBeUndefined()
+})
