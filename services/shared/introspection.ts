@@ -9,7 +9,7 @@ export interface Introspection {
    * @param expiresAt when the token ends, in ms since 1970: no answer is kept beyond it.
    */
   ask(token: string, expiresAt: number | undefined): Promise<IntrospectionAnswer | 'unavailable'>
-  /** Whether the endpoint is known, or could be found out. */
+  /** Whether the endpoint is known, or could be found out, and answers. */
   ready(): Promise<boolean>
 }
 
@@ -31,10 +31,13 @@ interface Kept {
 }
 
 const MOST_KEPT = 10_000
+/** What every auth server answers with `active: false`. */
+const NO_TOKEN = 'none'
 
 export function createIntrospection(options: IntrospectionOptions): Introspection {
   const now = options.now ?? Date.now
   const kept = new Map<string, Kept>()
+  let isFailing = false
   const fresh = async (token: string, expiresAt: number | undefined): Promise<IntrospectionAnswer | 'unavailable'> => {
     // Counted from the question: the answer may be older than its arrival.
     const askedAt = now()
@@ -42,6 +45,7 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
       const form = { token, client_id: options.clientId }
       const answer = jsonObjectOf(await options.client.postForm(await options.endpoint(), form))
       if (!Object.hasOwn(answer, 'active')) throw new Error('the answer has no member "active"')
+      isFailing = false
       const until = Math.min(askedAt + options.cacheMs, expiresAt ?? askedAt)
       if (until > now()) {
         if (kept.size >= MOST_KEPT) kept.clear()
@@ -49,6 +53,7 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
       }
       return answer as IntrospectionAnswer
     } catch (failure) {
+      isFailing = true
       options.onFailure?.(failure)
       return 'unavailable'
     }
@@ -60,10 +65,13 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
       kept.delete(token)
       return fresh(token, expiresAt)
     },
-    ready: () =>
-      options.endpoint().then(
+    async ready() {
+      // Nobody may call while it is not ready, so it must find out by itself that the auth server is back.
+      if (isFailing) return (await fresh(NO_TOKEN, undefined)) !== 'unavailable'
+      return options.endpoint().then(
         () => true,
         () => false,
-      ),
+      )
+    },
   }
 }
