@@ -58,13 +58,6 @@ export function expectedText(expected: ExpectedRefusal): string {
 
 /** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`, `answered 200, not believed: b recorded nothing`. */
 export function receivedText(verdict: Verdict): string {
-  const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
-  return `${verdict.verdict} ${outcomeText(verdict)}${reason}`
-}
-
-function outcomeText({ status, error, failure, layer }: Verdict): string {
-  if (status === null)
-    return `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure ? ` (${failure.code})` : ''}`
   const { decision, to } = verdict
   if (verdict.status === null && decision?.layer !== 'tls') {
     return `${noAnswerText(verdict)}; ${to} recorded ${decision === undefined ? 'nothing' : decisionText(decision)}`
@@ -73,8 +66,8 @@ function outcomeText({ status, error, failure, layer }: Verdict): string {
   if (verdict.promised && decision.verdict === 'refused') {
     return `answered ${outcomeText(verdict)}, not believed: ${to} recorded ${decisionText(decision)}`
   }
-  const detail = failure ? ` (${failure.code}: ${failure.message})` : ''
-  return `${[status, error].filter((part) => part !== null).join(' ')}${detail}`
+  const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
+  return `${verdict.verdict} ${outcomeText(verdict)}${reason}`
 }
 
 /** `no answer (connection reset)`: the connection ended, and nobody said why. */
@@ -92,6 +85,13 @@ const connectionEnds: Readonly<Record<string, string>> = {
 
 function decisionText({ verdict, reason }: DecisionRecord): string {
   return verdict === 'accepted' ? 'an accept' : `a refusal (${reason})`
+}
+
+function outcomeText({ status, error, failure, layer }: Verdict): string {
+  if (status === null)
+    return `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure ? ` (${failure.code})` : ''}`
+  const detail = failure ? ` (${failure.code}: ${failure.message})` : ''
+  return `${[status, error].filter((part) => part !== null).join(' ')}${detail}`
 }
 
 function answerProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
