@@ -67,7 +67,7 @@ export function chosenGuards({ uses }: GuardCoverage, named: readonly string[]):
   })
 }
 
-export function nameOf({ service, guard }: GuardUse): string {
+function nameOf({ service, guard }: GuardUse): string {
   return `${service}/${guard}`
 }
 

@@ -12,7 +12,7 @@ export interface ScenarioEvidence {
 }
 
 /** One guard, or one reason of it, with the scenario files that provoked it. Those that are about little else come first. */
-export interface Provoked {
+interface Provoked {
   readonly name: string
   readonly scenarios: readonly string[]
 }
@@ -34,13 +34,13 @@ export interface GuardCoverage {
   readonly undeclared: readonly string[]
 }
 
-export interface Count {
+interface Count {
   readonly covered: number
   readonly declared: number
 }
 
 /** Reasons of each guard, by service and guard. */
-export type Declarations = ReadonlyMap<string, Readonly<Record<string, readonly string[]>>>
+type Declarations = ReadonlyMap<string, Readonly<Record<string, readonly string[]>>>
 
 /** Refusals by service, guard, reason and scenario file; and the services that were there to refuse. */
 interface Refusals {

@@ -9,7 +9,7 @@ import { programEnvironment } from '../settings.ts'
 export type DeclaredGuards = Readonly<Record<string, readonly string[]>>
 
 /** A service does not say which guards it has. Code `HOLDFAST_GUARDS_UNKNOWN`. */
-export class GuardsUnknown extends HoldfastError {
+class GuardsUnknown extends HoldfastError {
   constructor(service: string, cause: unknown) {
     super('HOLDFAST_GUARDS_UNKNOWN', `service ${service}: its guards cannot be listed`, { cause })
   }
