@@ -5,6 +5,7 @@ import { expectedCall, type NodeContext, stepAt, templates } from './node-contex
 import { signOneTimeToken } from './one-time-token.ts'
 import type { HandOver } from './protocol.ts'
 import { fill } from './template.ts'
+import { atWallTime } from './wall-timer.ts'
 
 /** Something was asked for that the plan does not declare. Code `HOLDFAST_HANDOVER_UNDECLARED`. */
 export class UndeclaredHandOver extends HoldfastError {
@@ -58,18 +59,14 @@ function mintAnewLater(
   asked: HandOver,
   share = at,
 ): void {
-  const timer = setTimeout(
-    async () => {
-      try {
-        const text = await mint(context, source, asked)
-        await context.deliver(asked.unit.split('/')[0] as string, { unit: asked.unit, step: asked.step, text })
-      } catch (cause) {
-        const line = `mint for ${asked.unit} failed: ${(cause as Error).message}`
-        context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
-        mintAnewLater(context, source, { lifetimeSeconds, at }, asked, 0.1)
-      }
-    },
-    lifetimeSeconds * 1000 * share,
-  )
-  timer.unref()
+  atWallTime(Date.now() + lifetimeSeconds * 1000 * share, async () => {
+    try {
+      const text = await mint(context, source, asked)
+      await context.deliver(asked.unit.split('/')[0] as string, { unit: asked.unit, step: asked.step, text })
+    } catch (cause) {
+      const line = `mint for ${asked.unit} failed: ${(cause as Error).message}`
+      context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
+      mintAnewLater(context, source, { lifetimeSeconds, at }, asked, 0.1)
+    }
+  })
 }

@@ -296,8 +296,9 @@ const tls = {
   key: '@{dir}/credentials/own/key.pem',
 }
 
-function handingOver(launch: Launch): void {
-  const token = (to: object, renew?: object) => ({
+/** Hands over what the server mints. */
+function tokenStep(to: object, renew?: object) {
+  return {
     receive: {
       from: 'server',
       source: {
@@ -307,11 +308,13 @@ function handingOver(launch: Launch): void {
       },
       to: { path: '@{dir}/credentials/token', mode: '0600', ...to },
     },
-  })
+  }
+}
 
+function handingOver(launch: Launch): void {
   test('copies, enrols and mints between nodes, with the modes that the plan demands', async () => {
     const plan = certifiedPlan()
-    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [token({})]))
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({})]))
     await using site = await launch(plan)
     const { dir } = site.node('client')
     const read = (path: string) => site.node('client').readFile(path)
@@ -342,7 +345,7 @@ function handingOver(launch: Launch): void {
   test('mints anew at the share of life that the plan names, and replaces the file in one step', async () => {
     const plan = certifiedPlan()
     const renew = { renew: { lifetimeSeconds: 1, at: 0.2 } }
-    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [token({}, renew)]))
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({}, renew)]))
     await using site = await launch(plan)
 
     await until(async () => Number((await site.node('client').readFile('credentials/token')).slice(6)) >= 3)
@@ -350,7 +353,7 @@ function handingOver(launch: Launch): void {
 
   test('refuses a hand-over to an owner that this machine does not have', async () => {
     const plan = certifiedPlan()
-    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [token({ owner: 'nobody-of-this-name' })]))
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({ owner: 'nobody-of-this-name' })]))
 
     await expect(launch(plan)).rejects.toThrow(/nobody-of-this-name is not in \/etc\/passwd/)
   })
@@ -511,6 +514,18 @@ function movingClocks(launch: Launch): void {
 
     expect(Math.abs(began.getTime() - Date.now() - 30 * DAY * 1_000)).toBeLessThan(60_000)
     expect(run.clock).toMatchObject({ kind: 'movable', startsAtSeconds: 30 * DAY, overlayBuilds: expect.anything() })
+  })
+
+  test('[ownClock] what is minted anew at a share of its life follows the clock of the node that mints', async () => {
+    const plan = certifiedPlan()
+    const renew = { renew: { lifetimeSeconds: 400, at: 0.8 } }
+    plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({}, renew)]))
+    await using site = await launch(plan, { clock: 'movable' })
+    const minted = async () => Number((await site.node('client').readFile('credentials/token')).slice(6))
+    expect(await minted()).toBe(1)
+
+    await site.clock().shift(330)
+    await until(async () => (await minted()) >= 2)
   })
 
   test('[ownClock] a site that was launched without it keeps the machine’s clock', async () => {
