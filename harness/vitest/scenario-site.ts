@@ -255,8 +255,8 @@ export class ScenarioSite implements AsyncDisposable {
       reason: decision?.reason ?? null,
       guard: decision?.guard ?? null,
       principal: decision?.principal ?? {},
-      decision,
       believes: this.#believedBy(target, action),
+      decision,
       ...farEnd,
       conn: sent.answer.conn,
       ms: sent.answer.ms,
@@ -283,13 +283,13 @@ export class ScenarioSite implements AsyncDisposable {
     return controlFrom(await this.call(from, to, action, credential.base, options), credential.label)
   }
 
-  #record(shape: CallShape, verdict: Verdict): void {
   #believedBy({ node, unit }: Target, action: string): Verdict['believes'] {
     const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
     const verification = planned?.verification?.[action]
     return verification && { issuer: verification.issuer, audiences: verification.audiences }
   }
 
+  #record(shape: CallShape, verdict: Verdict): void {
     this.ledger.record(shape, verdict)
     const { evidence: _, again: __, json: ___, ...call } = verdict
     recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })

@@ -33,10 +33,10 @@ export interface Verdict {
   readonly reason: string | null
   readonly guard: string | null
   readonly principal: Readonly<Record<string, string>>
-  /** The far end's record of this connection, and all of them. */
-  readonly decision: DecisionRecord | undefined
   /** The `iss` that the target believes, and what it takes as `aud`, where its kind says so. */
   readonly believes?: { readonly issuer: string; readonly audiences: readonly string[] }
+  /** The far end's record of this connection, and all of them. */
+  readonly decision: DecisionRecord | undefined
   readonly decisions: readonly DecisionRecord[]
   /** `address:port` of our end. */
   readonly conn: string
