@@ -90,6 +90,14 @@ test('check prints what must be refused, and for which reason', async () => {
   expect(lacking.stderr).toMatch(/node-a node:read: accepts holds no .*credential = "node-a"/)
 })
 
+test('what compiles and cannot be meant is told below the topology, with exit code 1', async () => {
+  const { code, stdout, stderr } = await holdfast('check', 'shared-auth', '--set', 'certificateLifetime=20s')
+
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/^shared-auth /)
+  expect(stderr).toMatch(/! preflight +time-left: cert-node-a \(credentials\.cert-node-a\) lives for 20 s/)
+})
+
 test.each<[string, (topology: Topology) => void, RegExp[]]>([
   ['type.json', (t) => Object.assign(t.nodes['node-a']!, { host: 7 }), [/nodes\.node-a\.host: must be a text, not 7/]],
   ['missing.json', (t) => Object.assign(t, { accepts: undefined }), [/accepts: is missing: write a list/]],

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import type { Plan, UnitRef } from '../topology/plan.ts'
+import { exitCode } from './exit-code.ts'
 import { type CommonOptions, jsonOption, setOption } from './options.ts'
 import { plural, printJson, printResult, table } from './output.ts'
 
@@ -29,7 +30,7 @@ Examples:
   holdfast check shared-auth --picture svg > shared-auth.svg
   holdfast check separate-auth --matrix             what must be refused, and for which reason
 
-Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out.`,
+Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out. So are things that\ncannot be meant (an audience that is almost a node's, a lifetime that ends within a run), below the topology.`,
     )
     .action(async (topology: string | undefined, options: CheckOptions, command: Command) => {
       if (options.schema) return printSchema()
@@ -53,6 +54,8 @@ async function checkTopology(source: string, options: CheckOptions): Promise<voi
   try {
     const plan = compile(await loadTopology(source, { set: options.set }))
     await print(plan, options)
+    const { tellDeclared } = await import('./preflight.ts')
+    if ((await tellDeclared(plan)).length > 0) process.exitCode = exitCode.failed
   } catch (failure) {
     if (options.json && (failure instanceof TopologyInvalid || failure instanceof MatrixNotDerivable)) {
       printJson({ topology: source, mistakes: failure.mistakes })

@@ -15,7 +15,7 @@ test('what npm start runs proves every row by the record of the called node', as
 
     expect(verdict).toMatchObject({ passed: 6, failed: 0, didNotRun: [] })
     expect(calls.map(({ saidBy, to }) => saidBy?.node === to)).toEqual(calls.map(() => true))
-    expect(stderr).toMatch(/✓ plan .*\n[\s\S]*✓ ready .*\n✓ calls .*\n✓ released /)
+    expect(stderr).toMatch(/✓ plan .*\n[\s\S]*✓ ready .*\n✓ preflight .*\n✓ calls .*\n✓ released /)
   } finally {
     await rm(cwd, { recursive: true, force: true })
   }
