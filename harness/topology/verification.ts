@@ -37,6 +37,9 @@ export type CheckName =
   | 'certificate-presented'
   | 'certificate-trusted'
   | 'certificate-not-expired'
+  /** Nobody but an operator gets further, be it without a token, or with one that is no credential there. */
+  | 'operator-bare'
+  | 'operator-bearing'
   | 'token-presented'
   /** `iss` is the issuer that is believed, its key set holds the `kid`, the signature is right. */
   | 'token-issuer'

@@ -65,6 +65,8 @@ const passes: Readonly<Record<CheckName, Rule>> = {
   'certificate-trusted': ({ anchors }, { certificate: { is, domain = '' } }) =>
     is === 'none' || (is !== 'of an unknown CA' && anchors.includes(domain)),
   'certificate-not-expired': (_, { certificate }) => certificate.is !== 'expired',
+  'operator-bare': (_, { token }) => token !== undefined,
+  'operator-bearing': (_, { token }) => token === undefined,
   'token-presented': (_, { token }) => token !== undefined,
   'token-issuer': ofToken((token, { issuer }) => token.issuer === issuer),
   'token-key': isNot('key retired'),

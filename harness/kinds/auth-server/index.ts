@@ -3,6 +3,8 @@ import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import type { Action, KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
 import type { HttpCall, PlanCredential, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
 import { hostText } from '../../topology/schema.ts'
+import type { ActionVerification } from '../../topology/verification.ts'
+import { tlsChecks } from '../tls-checks.ts'
 import { type ClientRegistration, registrationsOf } from './registrations.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 15m or 1h')
@@ -88,6 +90,24 @@ function plan(unit: Unit): KindPlan {
     steps: [signingKey(unit)],
     service: service(unit),
     companions: [clients(unit)],
+    verification: Object.fromEntries(VERIFIED.map((action) => [action, operatorsOnly(unit)])),
+  }
+}
+
+/** One call that reads and one that writes: all calls of the operator API pass the same checks. */
+const VERIFIED = ['operator:list', 'operator:revoke']
+
+function operatorsOnly(unit: Unit): ActionVerification {
+  const refused = { guard: 'operator.caller', reason: 'not_operator', layer: 'http', status: 403 } as const
+  return {
+    anchors: [unit.domain],
+    operators: operatorNames(unit),
+    ...{ node: unit.node, issuer: issuerUrl(unit), audiences: [], scope: '', callers: {} },
+    order: [
+      ...tlsChecks('operator.tls'),
+      { check: 'operator-bare', ...refused, error: 'access_denied' },
+      { check: 'operator-bearing', ...refused, error: 'insufficient_scope' },
+    ],
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ActionVerification, CheckName, VerificationCheck } from '../../topology/verification.ts'
+import { tlsChecks } from '../tls-checks.ts'
 
 export type ValidationMode = 'jwks' | 'introspection' | 'both'
 
@@ -23,10 +24,6 @@ export function verificationOf({ node, issuer, mode, peering, local }: Orchestra
   } satisfies Record<string, ActionVerification>
 }
 
-const atTls = (check: CheckName, reason: string): VerificationCheck => ({
-  ...{ check, guard: 'peer.tls', reason },
-  ...{ layer: 'tls', status: null, error: null },
-})
 const atHttp = (
   check: CheckName,
   guard: string,
@@ -35,11 +32,6 @@ const atHttp = (
   error: string | null = 'invalid_token',
 ): VerificationCheck => ({ check, guard, reason, layer: 'http', status, error })
 
-const TLS = [
-  atTls('certificate-presented', 'cert_missing'),
-  atTls('certificate-trusted', 'cert_untrusted'),
-  atTls('certificate-not-expired', 'cert_expired'),
-]
 const SIGNATURE = [
   atHttp('token-key', 'token.signature', 'kid_unknown'),
   atHttp('token-signature', 'token.signature', 'signature_invalid'),
@@ -60,7 +52,7 @@ const SELF = [
 /** Local checks come first, so that a token that can be refused without a call causes no call. */
 function order(mode: ValidationMode, identity: readonly VerificationCheck[]): VerificationCheck[] {
   return [
-    ...TLS,
+    ...tlsChecks('peer.tls'),
     atHttp('token-presented', 'peer.carrier', 'token_missing', 401, null),
     atHttp('token-issuer', 'token.issuer', 'issuer_untrusted'),
     ...(mode === 'introspection' ? ACTIVE : SIGNATURE),
