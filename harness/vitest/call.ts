@@ -55,6 +55,7 @@ export function shaped(
     certificate: thumbprint ?? 'none',
     token: presented.token ?? 'none',
     bound: presented.token === undefined || inspectToken(presented.token)?.thumbprint === thumbprint,
+    carried: options.headers === undefined && bearer.length > 0,
     listener: target.listener.name,
     headers: options.headers ?? [],
   }

@@ -3,6 +3,7 @@ import { writeHistory } from '../evidence/history.ts'
 import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
 import type { GuardRef } from '../faults/sabotage.ts'
 import type { Plan } from '../topology/plan.ts'
+import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
 import type { KindLookup } from './targets.ts'
 
@@ -39,6 +40,7 @@ export class Ground implements AsyncDisposable {
   #opened: Promise<GroundParts> | undefined
   #missing: Promise<string | undefined> | undefined
   #site: Promise<Site> | undefined
+  #kept = false
 
   constructor(options: ScenarioOptions, parts: () => Promise<GroundParts>) {
     this.#options = options
@@ -62,14 +64,28 @@ export class Ground implements AsyncDisposable {
     return this.#site
   }
 
+  /** A test failed. With `keep` the site is then held until somebody ends it: answers what is to be told about it. */
+  async keep(): Promise<KeptSite | undefined> {
+    if (!(await this.parts).keep) return undefined
+    const site = await this.#launched()
+    this.#kept = site !== undefined
+    return site && keptSite(site)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    const site = await this.#site?.catch(() => undefined)
+    const site = await this.#launched()
     if (site === undefined) return
+    if (this.#kept) await untilEnded()
     try {
       await writeHistory(site)
     } finally {
       await site[Symbol.asyncDispose]()
     }
+  }
+
+  /** The site, or what of it came up before a launch failed that was told to keep it. */
+  async #launched(): Promise<Site | undefined> {
+    return this.#site?.catch((failure: { site?: Site }) => failure.site)
   }
 
   async #whatIsMissing(): Promise<string | undefined> {
@@ -104,8 +120,8 @@ export class Ground implements AsyncDisposable {
   }
 }
 
-/** The parts that come with the harness: a topology by name or path, the backend of the settings, the shipped kinds. */
-export async function shippedParts(topology: string, options: ScenarioOptions): Promise<GroundParts> {
+/** The parts that come with the harness: a topology by name or path (relative to `cwd`), the backend of the settings, the shipped kinds. */
+export async function shippedParts(topology: string, options: ScenarioOptions, cwd: string): Promise<GroundParts> {
   const [{ loadTopology }, { compile }, { backend }, { kinds }, { settings }] = await Promise.all([
     import('../topology/load.ts'),
     import('../topology/compile.ts'),
@@ -122,6 +138,6 @@ export async function shippedParts(topology: string, options: ScenarioOptions): 
     keep,
     sabotage,
     at,
-    plan: async () => compile(await loadTopology(topology, { set })),
+    plan: async () => compile(await loadTopology(topology, { set, cwd })),
   }
 }

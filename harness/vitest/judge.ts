@@ -32,11 +32,18 @@ export function acceptanceProblems(verdict: Verdict): string[] {
       `the record proves x5t#S256 ${decision.principal['x5t#S256']}, presented was ${credential.thumbprint}`,
     )
   }
-  const jti = decision.principal.jti
-  if (jti !== undefined && credential.token?.jti !== undefined && jti !== credential.token.jti) {
-    problems.push(`the record proves jti ${jti}, presented was ${credential.token.jti}`)
-  }
-  return problems
+  if (decision.verdict !== 'accepted') problems.push(`${verdict.to} recorded the verdict ${decision.verdict}`)
+  return [...problems, ...tokenProblems(verdict, decision)]
+}
+
+/** Which token was believed must stand in the record: one that names none may come from a target that looked at none. */
+function tokenProblems({ credential, tokenJudged }: Verdict, { principal: { jti } }: DecisionRecord): string[] {
+  if (!tokenJudged || credential.token === undefined) return []
+  const presented = credential.token.jti
+  if (jti === undefined) return [`the record proves no jti, presented was ${presented ?? 'a token that has none'}`]
+  return jti === presented
+    ? []
+    : [`the record proves jti ${jti}, presented was ${presented ?? 'a token that has none'}`]
 }
 
 /** What speaks against "refused as expected", beginning with what the caller got; empty when nothing does. */

@@ -11,6 +11,8 @@ export interface CallShape {
   readonly token: string
   /** Whether there is no token, or one that is bound to this very certificate. */
   readonly bound: boolean
+  /** Whether the token was sent as the action carries it. */
+  readonly carried: boolean
   readonly headers: HeaderLines
   readonly listener: string
   readonly path: string

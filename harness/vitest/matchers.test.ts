@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
-import { NegatedMatcher, NoPositiveControl } from './matchers.ts'
+import { NegatedMatcher, NoPositiveControl, NoVerdict } from './matchers.ts'
 import { ScenarioSite } from './scenario-site.ts'
 import { type FakeSite, type Flaws, fakeSite } from './testing/fake-site.ts'
 
@@ -36,6 +36,13 @@ test('that something did not happen is no statement', async () => {
   const [good, bad] = [await call(fake.right()), await call()]
   expect(() => expect(bad).not.toBeAccepted()).toThrow(NegatedMatcher)
   expect(() => expect(good).not.toBeRefused(mismatch)).toThrow(NegatedMatcher)
+})
+
+test('a promise, or anything else that is no verdict, is named', async () => {
+  expect(() => expect(call()).toBeRefused(mismatch)).toThrow(
+    'this is a promise: write expect(await site.call(…)).toBeRefused({ … })',
+  )
+  expect(() => expect(undefined).toBeAccepted()).toThrow(NoVerdict)
 })
 
 test('a derived credential brings its positive control along', async () => {
@@ -116,6 +123,25 @@ test('an accept that the far end explains with another certificate is not believ
   expect(() => expect(verdict).toBeAccepted()).toThrow(`the record proves x5t#S256 ${'A'.repeat(43)}`)
 })
 
+test('an accept that names no token, where one was sent, is not believed', async () => {
+  fake.flaws.namesNoToken = true
+  const verdict = await call(fake.right())
+  expect(() => expect(verdict).toBeAccepted()).toThrow('the record proves no jti, presented was jti-1')
+})
+
+test('an accept that names another token than the sent one is not believed', async () => {
+  const { identity } = await fake.right().presented()
+  const other = await alone({ identity, token: await fake.tokenFor(fake.holder, { jti: undefined }) })
+  const verdict = await call(other)
+  expect(() => expect(verdict).toBeAccepted()).toThrow('the record proves no jti, presented was a token that has none')
+})
+
+test('a verdict other than accepted is no accept', async () => {
+  fake.flaws.perhaps = true
+  const verdict = await call(fake.right())
+  expect(() => expect(verdict).toBeAccepted()).toThrow('b recorded the verdict perhaps')
+})
+
 test('a failure says what was expected and received, what was presented, where the evidence is and how to run it again', async () => {
   const verdict = await call()
   const expected = { status: 401, error: 'invalid_token', reason: 'issuer_untrusted' }
@@ -134,7 +160,7 @@ test('a failure says what was expected and received, what was presented, where t
         x5t#S256  PRESENTED (presented)
         cnf       BOUND
         token     iss absent, sub a, aud absent, jti jti-1
-        decision  refused http 401 invalid_token, token.binding: cnf_x5t_mismatch; proven x5t#S256 PRESENTED
+        decision  refused http 401 invalid_token, token.binding: cnf_x5t_mismatch; proven x5t#S256 PRESENTED, jti jti-1
         differs   the token is bound to BOUND, presented was PRESENTED
         evidence  EVIDENCE/claim-test-51eb22.md
         again     holdfast test claim"

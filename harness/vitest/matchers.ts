@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { HoldfastError } from '../errors.ts'
 import { controlText, explanation } from './evidence-text.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, receivedText, refusalProblems } from './judge.ts'
+import { markJudged } from './judging.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A refusal without a positive control proves nothing: a node that refuses everyone answers the same. */
@@ -28,6 +29,17 @@ export class NegatedMatcher extends HoldfastError {
   }
 }
 
+/** What is expected of is no verdict: mostly the promise of one, which would be judged when the test is over. */
+export class NoVerdict extends HoldfastError {
+  constructor(matcher: string, received: unknown) {
+    const isPromise = typeof (received as PromiseLike<unknown> | undefined)?.then === 'function'
+    const what = isPromise
+      ? 'this is a promise'
+      : `this is no verdict, but ${received === null ? 'null' : typeof received}`
+    super('HOLDFAST_NO_VERDICT', `${what}: write expect(await site.call(…)).${matcher}`)
+  }
+}
+
 interface ScenarioMatchers<R> {
   /** The caller got what the action promises, and the far end's own record says so, with the certificate that was presented. */
   toBeAccepted(): R
@@ -44,12 +56,12 @@ declare module 'vitest' {
 
 expect.extend({
   toBeAccepted(received: Verdict) {
-    if (this.isNot) throw new NegatedMatcher('toBeAccepted()')
+    demandVerdict('toBeAccepted()', received, this.isNot)
     const problems = acceptanceProblems(received)
     return { pass: problems.length === 0, message: () => failureText('accepted', received, problems) }
   },
   toBeRefused(received: Verdict, expected: ExpectedRefusal) {
-    if (this.isNot) throw new NegatedMatcher('toBeRefused()')
+    demandVerdict('toBeRefused({ … })', received, this.isNot)
     const problems = refusalProblems(received, expected)
     const pass = problems.length === 0
     // Whoever got in is told first; a missing control matters only once the refusal itself is right.
@@ -57,6 +69,16 @@ expect.extend({
     return { pass, message: () => failureText(expectedText(expected), received, problems) }
   },
 })
+
+function demandVerdict(matcher: string, received: unknown, isNot: boolean): void {
+  if (isNot) throw new NegatedMatcher(matcher)
+  if (typeof received !== 'object' || received === null || !('decisions' in received)) {
+    // The call goes on, and nobody else hears how it ends.
+    if (received instanceof Promise) received.catch(() => {})
+    throw new NoVerdict(matcher, received)
+  }
+  markJudged(received as Verdict)
+}
 
 /** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
 export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {

@@ -5,8 +5,9 @@ import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
 import { CellCredentials } from './cell-credentials.ts'
 import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from './judge.ts'
+import { markJudged } from './judging.ts'
 import { failureText } from './matchers.ts'
-import { type ScenarioFixtures, scenarioOn } from './scenario.ts'
+import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -23,7 +24,8 @@ export interface MatrixOptions extends ScenarioOptions {
  * await matrix('separate-auth')
  */
 export async function matrix(topology: string, options: MatrixOptions = {}): Promise<void> {
-  await matrixOn(options, () => shippedParts(topology, options))
+  const folder = scenarioFolder()
+  await matrixOn(options, () => shippedParts(topology, options, folder))
 }
 
 /** The same over parts of the caller's own: another backend, other kinds. */
@@ -97,6 +99,7 @@ async function call(site: ScenarioSite, credentials: CellCredentials, cell: Cell
 }
 
 function demand(verdict: Verdict, expected: string, problems: readonly string[]): void {
+  markJudged(verdict)
   if (problems.length > 0) throw new CellDeviates(verdict, expected, problems)
 }
 

@@ -12,10 +12,12 @@ import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, leaksSince, markOf } from './far-end.ts'
+import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { type OperatorClient, operatorClient } from './operator-client.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
-import { type KindLookup, type Target, targetOf } from './targets.ts'
+import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
+import { type ToldCall, toldCall } from './told-call.ts'
 import { type UntilOptions, until } from './until.ts'
 import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
 
@@ -25,6 +27,8 @@ export interface TestName {
   readonly again: string
   /** Times that the test held against a bound. */
   readonly measured?: MeasuredTime[]
+  /** Calls that it made, in their order. */
+  readonly calls?: ToldCall[]
 }
 
 /** How long something took, and how long it may take, in ms. */
@@ -58,6 +62,8 @@ export class ScenarioSite implements AsyncDisposable {
   /** The launched site itself. */
   readonly site: Site
   readonly ledger = new Ledger()
+  /** Sees to it that no call of the test goes unjudged. */
+  readonly judging = new Judging()
   readonly #kinds: KindLookup
   readonly #test: TestName
   readonly #shared: SharedKnowledge
@@ -90,9 +96,7 @@ export class ScenarioSite implements AsyncDisposable {
     credential: Credential,
     options: CallOptions = {},
   ): Promise<Verdict> {
-    const { verdict, session } = await this.#judged(from, to, action, credential, options)
-    await session?.close()
-    return verdict
+    return this.judging.watch(this.#called(from, to, action, credential, options))
   }
 
   /** The same for an action that opens a session, which stays open until the test closes it or ends. Rejects when refused. */
@@ -230,6 +234,12 @@ export class ScenarioSite implements AsyncDisposable {
     for (const owned of this.#owned.splice(0).reverse()) await owned[Symbol.asyncDispose]()
   }
 
+  async #called(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
+    const { verdict, session } = await this.#judged(from, to, action, credential, options)
+    await session?.close()
+    return verdict
+  }
+
   async #judged(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
     const target = targetOf(this.site, this.#kinds, to, action, options.listener)
     const presented = await credential.presented()
@@ -248,6 +258,7 @@ export class ScenarioSite implements AsyncDisposable {
       to,
       action,
       credential: summaryOfPresented(credential.label, presented),
+      tokenJudged: shape.carried && !isOperator(target, presented),
       verdict: accepted ? 'accepted' : 'refused',
       promised: sent.promised,
       ...readAnswer(sent.answer),
@@ -277,10 +288,10 @@ export class ScenarioSite implements AsyncDisposable {
     if (recorded !== undefined) return recorded
     const { from, to, action } = shape
     const { headers, ...rest } = options
-    if (headers !== undefined) return controlFrom(await this.call(from, to, action, credential, rest), 'headers')
+    if (headers !== undefined) return controlFrom(await this.#called(from, to, action, credential, rest), 'headers')
     if (credential.base === undefined) return undefined
     // A credential that was derived more than once has its own control in the step before.
-    return controlFrom(await this.call(from, to, action, credential.base, options), credential.label)
+    return controlFrom(await this.#called(from, to, action, credential.base, options), credential.label)
   }
 
   #believedBy({ node, unit }: Target, action: string): Verdict['believes'] {
@@ -291,6 +302,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   #record(shape: CallShape, verdict: Verdict): void {
     this.ledger.record(shape, verdict)
+    this.#test.calls?.push(toldCall(verdict))
     const { evidence: _, again: __, json: ___, ...call } = verdict
     recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
   }

@@ -14,6 +14,7 @@ async function outcomes() {
     config: false,
     watch: false,
     include: ['fixture-*.ts'],
+    testTimeout: 30_000,
     pool: 'forks',
     reporters: [{}],
     provide: { evidence: folder },
@@ -35,6 +36,13 @@ test('one site per file, released after a failure too; what a backend lacks is s
     'the first test launches': 'passed',
     'a test that fails': 'failed',
     'the next test has the same site and a ledger of its own': 'passed',
+    'a path is relative to the scenario file': 'passed',
+    'expects nothing': 'failed',
+    'expects nothing, and has no site either': 'failed',
+    'leaves a call unjudged': 'failed',
+    'forgets to await': 'failed',
+    'expects of a promise': 'failed',
+    'what is waited for judges its calls': 'passed',
     'needs what the backend lacks': 'skipped',
     'moves clocks where the machine cannot': 'skipped',
     'moves clocks in a process whose own stays': 'skipped',
@@ -50,6 +58,17 @@ test('one site per file, released after a failure too; what a backend lacks is s
   expect(tests.get('a launch that fails fails the test')).toMatchObject({
     errors: [{ message: expect.stringContaining('no CA today') }],
   })
+  const judging = 'this test cannot fail: '
+  const failures = {
+    'expects nothing': `${judging}it expects nothing`,
+    'expects nothing, and has no site either': `${judging}it expects nothing`,
+    'leaves a call unjudged': `${judging}nothing judges b -> b b:read with right; write expect(await site.call(…))`,
+    'forgets to await': `${judging}it ended before a call of its own; write await before site.call(…)`,
+    'expects of a promise': 'this is a promise: write expect(await site.call(…)).toBeAccepted()',
+  }
+  for (const [name, message] of Object.entries(failures)) {
+    expect(tests.get(name)?.errors?.map((error) => error.message)).toEqual([expect.stringContaining(message)])
+  }
   expect(readFileSync(join(folder, 'launches'), 'utf8')).toBe('launch\nrelease\n')
 }, 60_000)
 

@@ -1,11 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
-import { type TestAPI, type TestContext, test } from 'vitest'
+import { basename, dirname, relative } from 'node:path'
+import { expect, type TestAPI, type TestContext, test } from 'vitest'
 import type { Credential } from './credential.ts'
 import { failureSummary } from './evidence-text.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { Ground, type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
+import { assertionsOf, Judging } from './judging.ts'
+import type { KeptSite } from './kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from './scenario-site.ts'
+import type { ToldCall } from './told-call.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -21,7 +24,7 @@ export interface ScenarioFixtures {
 }
 
 /**
- * A vitest `test` over a topology: its name, or the path of its file. The site is launched once per file and released when the
+ * A vitest `test` over a topology: its name, or the path of its file, relative to the scenario file. The site is launched once per file and released when the
  * file is done, whatever became of its tests; credentials are fresh for each test.
  *
  * @example
@@ -29,7 +32,14 @@ export interface ScenarioFixtures {
  * test('A refuses the token of the other auth server', async ({ site, credential }) => { … })
  */
 export function scenario(topology: string, options: ScenarioOptions = {}): TestAPI<ScenarioFixtures> {
-  return scenarioOn(options, () => shippedParts(topology, options))
+  const folder = scenarioFolder()
+  return scenarioOn(options, () => shippedParts(topology, options, folder))
+}
+
+/** The folder of the scenario file that is being collected: what the paths in it are relative to. */
+export function scenarioFolder(): string {
+  const { testPath } = expect.getState()
+  return testPath === undefined ? '.' : dirname(testPath)
 }
 
 /** The same over parts of the caller's own: another backend, other kinds. */
@@ -43,13 +53,32 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         onCleanup(() => ground[Symbol.asyncDispose]())
         return ground
       })
-      .extend('site', async ({ ground, task, skip, onTestFailed }, { onCleanup }) => {
+      .extend('conduct', { auto: true }, ({ task }, { onCleanup }) => {
+        const conduct = { judging: new Judging() }
+        // One failure is enough: what broke off a test also kept it from judging.
+        onCleanup(() => {
+          if (task.result?.state === 'pass') conduct.judging.demand(assertionsOf(task))
+        })
+        return conduct
+      })
+      .extend('site', async ({ ground, conduct, task, skip, onTestFailed }, { onCleanup }) => {
         const missing = await ground.missing()
         if (missing !== undefined) skip(missing)
         const { kinds } = await ground.parts
-        const site = new ScenarioSite(await ground.site(), kinds, nameOf(task), ground.shared)
+        const keep = async () => {
+          task.meta.kept = await ground.keep()
+        }
+        const launched = await ground.site().catch(async (failure) => {
+          await keep()
+          throw failure
+        })
+        const site = new ScenarioSite(launched, kinds, nameOf(task), ground.shared)
+        conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
-        onTestFailed(({ task: { result } }) => keepSummary(site, nameOf(task).name, result?.errors ?? []))
+        onTestFailed(async ({ task: { result } }) => {
+          await keepSummary(site, nameOf(task).name, result?.errors ?? [])
+          await keep()
+        })
         onCleanup(() => site[Symbol.asyncDispose]())
         return site
       })
@@ -66,6 +95,10 @@ declare module 'vitest' {
     evidence?: string
     /** Times that this test held against a bound. */
     measured?: MeasuredTime[]
+    /** Calls that this test made, in their order. */
+    calls?: ToldCall[]
+    /** The site that this test ran on, where it failed and is kept running. */
+    kept?: KeptSite
   }
 }
 
@@ -75,7 +108,10 @@ type Task = TestContext['task']
 function nameOf(task: Task): TestName {
   const claim = basename(dirname(task.file.filepath))
   task.meta.measured ??= []
-  return { name: `${claim}: ${task.name}`, again: `holdfast test ${claim}`, measured: task.meta.measured }
+  task.meta.calls ??= []
+  const { measured, calls } = task.meta
+  const again = `npx holdfast test ${relative(process.cwd(), task.file.filepath)}`
+  return { name: `${claim}: ${task.name}`, again, measured, calls }
 }
 
 async function keepSummary(site: ScenarioSite, test: string, errors: readonly { message?: string }[]): Promise<void> {

@@ -14,8 +14,15 @@ export class NotInPlan extends HoldfastError {
   }
 }
 
+type Addressed = { readonly nodes: ReadonlyMap<string, Pick<SiteNode, 'name' | 'address'>> }
+
 /** Fills a template of the plan for a node. */
-export function rendered(site: Site, node: SiteNode, template: Template, unit = ''): string {
+export function rendered(
+  site: Addressed,
+  node: Pick<SiteNode, 'name' | 'dir' | 'address'>,
+  template: Template,
+  unit = '',
+): string {
   const addresses = Object.fromEntries([...site.nodes.values()].map(({ name, address }) => [name, address]))
   const context = { dir: node.dir, unitDir: join(node.dir, 'units', unit), address: node.address, addresses }
   return fill(template, context, `node ${node.name}`)

@@ -1,6 +1,8 @@
 import type { Site } from '../backends/backend.ts'
+import { chainOf } from '../pki/certificate.ts'
 import type { Action, Observation, ServiceKind } from '../topology/kind.ts'
 import type { Listener, PlanUnit } from '../topology/plan.ts'
+import type { Presented } from './credential.ts'
 import { NotInPlan } from './site-files.ts'
 
 /** What is needed of a kind to call its units. */
@@ -15,6 +17,8 @@ export interface Target {
   readonly unit: string
   readonly action: Action
   readonly listener: Listener
+  /** DNS SANs of certificates that are enough by themselves, as the plan says. */
+  readonly operators: readonly string[]
   readonly observation: { paths: readonly string[]; ignore: readonly string[]; listener: Listener } | undefined
 }
 
@@ -28,10 +32,19 @@ export function targetOf(site: Site, kinds: KindLookup, node: string, action: st
     if (!found) continue
     const listener = listenerOf(site, unit, node, at ?? found.listener)
     const observation = observationOf(site, unit, node, kind?.observe)
-    return { node, host: planned.host, domain: planned.domain, unit: unit.name, action: found, listener, observation }
+    const operators = unit.verification?.[action]?.operators ?? []
+    const { host, domain } = planned
+    return { node, host, domain, unit: unit.name, action: found, listener, operators, observation }
   }
   const known = planned.units.flatMap((unit) => Object.keys(kinds(unit.kind)?.actions ?? {}))
   throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)
+}
+
+/** Whether a certificate is enough at a target, whatever token comes with it. */
+export function isOperator({ operators }: Target, { identity }: Presented): boolean {
+  const [leaf] = identity === undefined ? [] : chainOf(identity.certPem)
+  const names = leaf?.subjectAltName?.split(', ').map((san) => san.replace(/^DNS:/, '')) ?? []
+  return names.some((name) => operators.includes(name))
 }
 
 /** The listener on which an operator is served: `operator` or `local`. @throws NotInPlan */

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { HoldfastError } from '../errors.ts'
@@ -44,9 +45,16 @@ export async function until<T>(
   }
 }
 
+const probing = new AsyncLocalStorage<true>()
+
+/** Whether whoever asks was called by a probe of {@link until}. */
+export function isProbing(): boolean {
+  return probing.getStore() === true
+}
+
 async function answerOf<T>(probe: () => T | Promise<T>): Promise<{ answer?: T; cause?: unknown }> {
   try {
-    return { answer: await probe() }
+    return { answer: await probing.run(true, async () => probe()) }
   } catch (cause) {
     return { cause }
   }

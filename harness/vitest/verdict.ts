@@ -11,6 +11,8 @@ export interface Verdict {
   readonly to: string
   readonly action: string
   readonly credential: CredentialSummary
+  /** Whether the token had to be looked at: it was sent, and the certificate is not that of an operator, for whom it is enough. */
+  readonly tokenJudged: boolean
   /** `accepted` only where caller and far end say so. */
   readonly verdict: 'accepted' | 'refused'
   /** Where it was decided, as the far end says; without its record, as far as the caller came. */

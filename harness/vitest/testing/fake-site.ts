@@ -31,6 +31,10 @@ export interface Flaws {
   namesNobody?: boolean
   /** Names another certificate than the presented one as proven. */
   liesAboutPrincipal?: boolean
+  /** Names no token as proven. */
+  namesNoToken?: boolean
+  /** Writes down a verdict that is none. */
+  perhaps?: boolean
   /** Says `error="invalid_token"` where nothing was presented. */
   wrongChallenge?: boolean
 }
@@ -118,12 +122,13 @@ async function startTarget(parts: { server: Identity; authority: SigningAuthorit
     if (request.url === '/state') return void response.end(JSON.stringify({ effects, now: Date.now() }))
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const proven = flaws.liesAboutPrincipal ? 'A'.repeat(43) : presented
-    const principal: Record<string, string> = flaws.namesNobody ? {} : { 'x5t#S256': proven }
+    const jti = token === undefined || flaws.namesNoToken ? undefined : inspectToken(token)?.jti
+    const principal: Record<string, string> = flaws.namesNobody ? {} : { 'x5t#S256': proven, ...(jti && { jti }) }
     if (flaws.leak) logs.push(`got ${token}`)
     const bound = token === undefined ? undefined : inspectToken(token)?.thumbprint
     const refusal = flaws.acceptsAll ? undefined : refusalOf(token, bound === presented && !flaws.refusesAll)
     if (refusal === undefined) {
-      record({ verdict: 'accepted', layer: 'http', status: 200, principal })
+      record({ verdict: flaws.perhaps ? ('perhaps' as 'accepted') : 'accepted', layer: 'http', status: 200, principal })
       return void response.end('{}')
     }
     if (flaws.effect) effects += 1

@@ -4,7 +4,7 @@ import { expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import '../matchers.ts'
-import { scenarioOn } from '../scenario.ts'
+import { scenarioFolder, scenarioOn } from '../scenario.ts'
 import { type FakeSite, fakeSite } from './fake-site.ts'
 
 // Run by scenario.test.ts in a vitest of its own: one of these tests fails on purpose, one does not run.
@@ -50,6 +50,31 @@ test('the next test has the same site and a ledger of its own', async ({ site, c
   expect(sites).toEqual([site.site])
   expect(site.ledger.verdicts).toEqual([])
   expect(() => credential('nobody')).toThrow(expect.objectContaining({ code: 'HOLDFAST_NOT_IN_PLAN' }))
+})
+
+const folder = scenarioFolder()
+test('a path is relative to the scenario file', () => {
+  expect(folder).toBe(import.meta.dirname)
+})
+
+test('expects nothing', async ({ site }) => {
+  site.node('b')
+})
+test('expects nothing, and has no site either', () => {})
+test('leaves a call unjudged', async ({ site }) => {
+  expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
+  await site.call('b', 'b', 'b:read', fake.right())
+})
+test('forgets to await', async ({ site }) => {
+  expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
+  void site.call('b', 'b', 'b:read', fake.right()).catch(() => {})
+})
+test('expects of a promise', async ({ site }) => {
+  expect(site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
+})
+test('what is waited for judges its calls', async ({ site }) => {
+  const probe = async () => (await site.call('b', 'b', 'b:read', fake.right())).verdict === 'accepted'
+  expect(await site.until('it is accepted', probe, { withinMs: 5_000 })).toBe(true)
 })
 
 scenarioOn({ needs: ['ownClock', 'partition'] }, async () => parts)(

@@ -61,7 +61,9 @@ test('by SAN: exact, whatever the case; never a pattern, never a part', async ({
 
 test('a jti that nobody minted is unknown, and a second revocation changes nothing', async ({ site, credential }) => {
   const right = credential('peer-b-to-a')
-  const { principal } = await site.call('node-b', 'node-a', 'peering:connect', right)
+  const accepted = await site.call('node-b', 'node-a', 'peering:connect', right)
+  expect(accepted).toBeAccepted()
+  const { principal } = accepted
   const operator = site.operator('auth-a')
 
   expect(await revoke(site, { jti: principal.jti })).toEqual({ revoked: 1 })
