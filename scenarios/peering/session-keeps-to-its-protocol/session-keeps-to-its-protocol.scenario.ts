@@ -91,7 +91,8 @@ test('a token that only connects announces nothing', async ({ site, credential }
 
 test('whoever keeps to it stays', async ({ site, credential }) => {
   await site.operator('node-b').patch('/v1/peers/node-a', { enabled: false })
-  const { session } = await site.open('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))
+  const { verdict, session } = await site.open('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))
+  expect(verdict).toBeAccepted()
 
   introduce(session)
   session.send(update(1))
