@@ -3,6 +3,8 @@
  * lets the harness derive what must be refused, and for which reason, without starting anything.
  */
 export interface ActionVerification {
+  /** `none`: the certificate alone authorises, and no token is sent. Default: `bearer`. */
+  carrier?: 'bearer' | 'none'
   /** Trust domains whose root the action's listener trusts: client certificates of no other one pass its TLS. */
   anchors: string[]
   /** DNS SANs of certificates that are enough by themselves: once TLS is passed, no token is looked at. */

@@ -181,6 +181,32 @@ describe('classes', () => {
   })
 })
 
+test('an action that a certificate alone authorises has no cells with tokens, and accepts certificates', async () => {
+  const plan = structuredClone(await planOf('shared-auth'))
+  const unit = plan.nodes['node-a']!.units.find(({ verification }) => verification !== undefined)!
+  const { order, ...trust } = unit.verification!['node:read']!
+  const hosts = [plan.nodes['node-b']!.host]
+  const refused = { guard: 'greeter.friend', reason: 'not_a_friend', layer: 'http', status: 403 } as const
+  unit.verification = {
+    'greeter:greet': {
+      ...{ ...trust, carrier: 'none', operators: hosts },
+      order: [...order.slice(0, 3), { check: 'operator-bare', ...refused, error: 'access_denied' }],
+    },
+  }
+  plan.accepts = plan.accepts.filter(({ target }) => target !== 'node-a')
+  plan.accepts.push({ target: 'node-a', action: 'greeter:greet', credential: 'cert-node-b' })
+
+  const greeted = allCells(plan).filter(({ action }) => action === 'greeter:greet')
+  expect(greeted.filter(({ token }) => token !== undefined)).toEqual([])
+  const outcomes = greeted.map((cell) => [(cell.certificate as { credential?: string }).credential, outcome(cell)])
+  expect(outcomes).toContainEqual(['cert-node-b', 'accepted'])
+  expect(outcomes).toContainEqual(['cert-node-a', 'not_a_friend'])
+  expect(outcomes).toContainEqual([undefined, 'T0 cert_missing'])
+
+  plan.accepts.push({ target: 'node-a', action: 'greeter:greet', credential: 'cert-node-a' })
+  expect(() => deriveMatrix(plan)).toThrow(/accepts holds .*"cert-node-a".*not_a_friend/)
+})
+
 describe('what cannot be derived is a mistake with its name', () => {
   test.each<[string, (plan: Plan) => void, RegExp]>([
     [

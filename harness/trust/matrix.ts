@@ -95,6 +95,7 @@ function* cellsOf(register: Register, place: Place, accepted: ReadonlySet<string
       yield cellOf(register, place, accepted, undefined, certificate)
     }
   }
+  if (place.verification.carrier === 'none') return
   for (const { name, boundTo = '' } of register.tokens) {
     for (const state of tokenStates) {
       for (const certificate of certificatesFor(register, boundTo)) {
@@ -134,12 +135,17 @@ function cellOf(
   }
   const { isOperator, fails } = judge(verification, facts)
   const decisive = verification.order.find(({ check }) => check === fails[0])
-  const because = isOperator ? 'operator' : accepted.has(token?.credential ?? '') && token?.state === 'fresh'
-  const expected: ExpectedVerdict =
-    decisive === undefined
-      ? { verdict: 'accepted', because: because === true ? 'accepts' : because || 'not asked' }
-      : refusal(decisive)
+  const isDeclared = accepted.has(asDeclared({ token, certificate }) ?? '')
+  const because = isDeclared ? 'accepts' : isOperator ? 'operator' : 'not asked'
+  const expected: ExpectedVerdict = decisive === undefined ? { verdict: 'accepted', because } : refusal(decisive)
   return { target, action, ...(token && { token }), certificate, expected, fails }
+}
+
+/** The credential that is presented as its holder would: nothing spoiled, nothing put together from two. */
+function asDeclared({ token, certificate }: Pick<Cell, 'token' | 'certificate'>): string | undefined {
+  if (certificate.is !== 'own') return undefined
+  if (token === undefined) return certificate.credential
+  return token.state === 'fresh' ? token.credential : undefined
 }
 
 function refusal({ check: _, ...what }: VerificationCheck): ExpectedVerdict {
@@ -181,11 +187,12 @@ function controlAmong(cells: readonly Cell[]): Cell | undefined {
 }
 
 function mistakesOf(cell: Cell, accepted: ReadonlySet<string>): MatrixMistake[] {
-  const { token, certificate, expected, target, action } = cell
-  if (token?.state !== 'fresh' || certificate.is !== 'own') return []
+  const { expected, target, action } = cell
+  const credential = asDeclared(cell)
+  if (credential === undefined) return []
   const isAccepted = expected.verdict === 'accepted' && expected.because !== 'operator'
-  if (isAccepted === accepted.has(token.credential)) return []
-  const entry = `{ target = "${target}"; action = "${action}"; credential = "${token.credential}"; }`
+  if (isAccepted === accepted.has(credential)) return []
+  const entry = `{ target = "${target}"; action = "${action}"; credential = "${credential}"; }`
   const place = `${target} ${action}`
   return isAccepted
     ? [{ place, message: `accepts holds no ${entry}, and the node would accept it`, wayOut: 'add it, or grant less' }]
