@@ -11,6 +11,8 @@ export interface Baseline extends AsyncDisposable {
 export async function startBaseline(name: string, config: BaselineConfig): Promise<Baseline> {
   const child = fork(join(import.meta.dirname, 'baselines', `${name}.ts`), {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // In a session of its own, as services are: Linux shares processor time out by session when there is too little of it.
+    detached: true,
   })
   child.send(config)
   const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(20_000) })) as [{ port: number }]
