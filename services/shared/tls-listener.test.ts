@@ -146,6 +146,21 @@ test('a caller that is silent instead of shaking hands is gone soon', async () =
   await expect.poll(() => socket.closed, { timeout: 8_000, interval: 100 }).toBe(true)
 }, 10_000)
 
+test('silent callers of one address keep out nobody else', async () => {
+  const connections = () => new Promise((resolve) => listener.server.getConnections((_, count) => resolve(count)))
+  await expect.poll(connections, { timeout: 5_000 }).toBe(0)
+  const silent = Array.from({ length: 80 }, () => connect({ host: '127.0.0.1', port, localAddress: '127.0.0.3' }))
+  for (const socket of silent) socket.on('error', () => {})
+  await expect.poll(() => silent.filter(({ closed }) => closed).length, { timeout: 4_000, interval: 20 }).toBe(80 - 64)
+
+  const a = await orgA.issue({ sans: ['node.test'] })
+  await expect(call(a, { localAddress: '127.0.0.3' })).rejects.toThrow()
+  expect(await call(a)).toMatchObject({ domain: 'org-a' })
+  for (const socket of silent) socket.destroy()
+  await expect.poll(connections, { timeout: 5_000 }).toBe(0)
+  expect(await call(a, { localAddress: '127.0.0.3' })).toMatchObject({ domain: 'org-a' })
+})
+
 test('a caller whose request cannot be read is answered, and gone even if it keeps its half open', async () => {
   const a = await orgA.issue({ sans: ['node.test'] })
   const { cert, key } = a
@@ -257,6 +272,7 @@ interface CallOptions {
   session?: Buffer | undefined
   /** Default: a connection of its own. */
   agent?: Agent
+  localAddress?: string
 }
 
 function call(as: Pick<TestIdentity, 'cert' | 'key'> | undefined, options: CallOptions = {}): Promise<unknown> {

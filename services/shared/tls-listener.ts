@@ -40,6 +40,8 @@ export interface TlsListenerOptions {
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, connection: TlsConnection): void
   /** Handshakes that may be open at once; more are closed unread. Default 256. */
   maxHandshakes?: number
+  /** Of these, how many may come from one remote address, which so cannot keep out all others. Default a quarter of them. */
+  maxHandshakesPerAddress?: number
   /** Default 16 KiB. */
   maxHeaderBytes?: number
 }
@@ -76,7 +78,8 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   })
   const [serveHttp] = server.listeners('secureConnection') as [(socket: TLSSocket) => void]
   server.removeAllListeners('secureConnection')
-  limitHandshakes(server, options.maxHandshakes ?? 256)
+  const mostHandshakes = options.maxHandshakes ?? 256
+  limitHandshakes(server, mostHandshakes, options.maxHandshakesPerAddress ?? Math.ceil(mostHandshakes / 4))
   server.on('secureConnection', (socket) => {
     const provenAgainst = material
     // Without this, a peer that resets while its certificate is judged would end the process.
@@ -204,20 +207,28 @@ async function judge(connection: TlsConnection, options: TlsListenerOptions): Pr
   return false
 }
 
-function limitHandshakes(server: Server, limit: number): void {
-  const open = new Set<Socket>()
+function limitHandshakes(server: Server, most: number, mostPerAddress: number): void {
+  /** Remote ports with a handshake that is not over, by remote address. */
+  const open = new Map<string, Set<number>>()
+  let count = 0
+  const over = (address: string, port: number): void => {
+    const ports = open.get(address)
+    if (ports?.delete(port)) count -= 1
+    if (ports?.size === 0) open.delete(address)
+  }
   server.prependListener('connection', (socket: Socket) => {
-    if (open.size >= limit) {
+    const { remoteAddress: address, remotePort: port } = socket
+    const ports = open.get(address ?? '') ?? new Set()
+    if (address === undefined || port === undefined || count >= most || ports.size >= mostPerAddress) {
       socket.destroy()
       return
     }
-    open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    open.set(address, ports.add(port))
+    count += 1
+    socket.once('close', () => over(address, port))
   })
-  server.prependListener('secureConnection', (socket: TLSSocket) => {
-    for (const raw of open) {
-      if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) open.delete(raw)
-    }
+  server.prependListener('secureConnection', ({ remoteAddress, remotePort }: TLSSocket) => {
+    if (remoteAddress !== undefined && remotePort !== undefined) over(remoteAddress, remotePort)
   })
 }
 
