@@ -1,9 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, expect, test } from 'vitest'
-import { commit, type DatabaseSchema, openDatabase, StorageUnavailable } from './sqlite.ts'
+import { commit, type DatabaseSchema, forgetOverwritten, openDatabase, StorageUnavailable } from './sqlite.ts'
 import { StartFailure } from './start-failure.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'))
@@ -103,5 +103,26 @@ test('a file that cannot grow is storage that is not available', () => {
 
   expect(fill).toThrow(StorageUnavailable)
   expect(database.prepare('SELECT count(*) AS n FROM notes').get()).toEqual({ n: 0 })
+  database.close()
+})
+
+test('what was deleted or overwritten is gone from the disk, and what was not is there', () => {
+  const path = pathOf('forgetful')
+  const database = openDatabase(path, schema)
+  const onDisk = () =>
+    readdirSync(join(path, '..'))
+      .map((name) => readFileSync(join(path, '..', name), 'latin1'))
+      .join('')
+  const run = (sql: string, ...values: string[]) => commit(database, () => void database.prepare(sql).run(...values))
+  for (const text of ['first-secret', 'second-secret', 'kept']) {
+    run('INSERT INTO notes (text) VALUES (?)', text.repeat(20))
+  }
+  expect(onDisk()).toContain('first-secret')
+  run('DELETE FROM notes WHERE id = 1')
+  run("UPDATE notes SET text = '' WHERE id = 2")
+  forgetOverwritten(database)
+
+  expect(onDisk()).not.toMatch(/first-secret|second-secret/)
+  expect(onDisk()).toContain('kept')
   database.close()
 })

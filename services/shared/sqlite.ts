@@ -35,6 +35,8 @@ export function openDatabase(path: string, schema: DatabaseSchema): DatabaseSync
   try {
     const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 250 })
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF')
+    // What is deleted here may be a private key or a token: its bytes go with it.
+    database.exec('PRAGMA secure_delete = ON')
     if (tablesOf(database).length === 0) create(database, schema)
     check(database, schema, path)
     return database
@@ -58,6 +60,18 @@ export function commit<Result>(database: DatabaseSync, work: () => Result): Resu
   } catch (failure) {
     if (database.isTransaction) database.exec('ROLLBACK')
     throw isStorageFailure(failure) ? new StorageUnavailable(failure) : failure
+  }
+}
+
+/**
+ * Empties the write-ahead log, which holds pages as they were before. To be called when something secret was overwritten; it does
+ * what other connections let it do, and the log is emptied at the latest when the last of them closes.
+ */
+export function forgetOverwritten(database: DatabaseSync): void {
+  try {
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  } catch {
+    // What was committed stays so: the next checkpoint takes the log's place.
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { commit } from '../../shared/sqlite.ts'
+import { commit, forgetOverwritten } from '../../shared/sqlite.ts'
 
 export type KeyState = 'active' | 'grace' | 'retired'
 
@@ -54,12 +54,18 @@ export function keyStore(database: DatabaseSync): KeyStore {
         }
       }),
     privateJwk: (kid) => jwk.get(kid)?.jwk as string | undefined,
-    activate: (key, now, graceUntil) =>
+    activate(key, now, graceUntil) {
       commit(database, () => {
         if (graceUntil === undefined) retireAll.run(now)
         else toGrace.run(graceUntil)
         insert.run(key.kid, key.alg, key.jwk, now)
-      }),
-    retire: (now) => commit(database, () => Number(retireOver.run(now).changes)),
+      })
+      if (graceUntil === undefined) forgetOverwritten(database)
+    },
+    retire(now) {
+      const retired = commit(database, () => Number(retireOver.run(now).changes))
+      if (retired > 0) forgetOverwritten(database)
+      return retired
+    },
   }
 }
