@@ -71,6 +71,8 @@ export function createIssuing(
   }
 }
 
+const CROSS_ORIGIN_HEADERS = ['Access-Control-Allow-Origin', 'Access-Control-Expose-Headers']
+
 type Issuer = Pick<Issuing, 'answer' | 'mint'>
 
 async function createIssuer(
@@ -139,6 +141,8 @@ async function createIssuer(
   provider.use(async (context, next) => {
     const { work, exchange } = byRequest.get(context.req) as { work: Work; exchange: Exchange }
     await next()
+    // The provider lets scripts of every origin read its answers; no page of any origin has business here.
+    for (const header of CROSS_ORIGIN_HEADERS) context.remove(header)
     await work.recorded
     const settle = answered.get(context.req)
     if (work.failure !== undefined) {

@@ -7,6 +7,8 @@ declare module 'oidc-provider' {
     readonly res: ServerResponse
     status: number
     body: unknown
+    /** Takes a header of the answer away. */
+    remove(name: string): void
   }
 
   export interface ProviderClient {
