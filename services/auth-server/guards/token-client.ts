@@ -21,6 +21,7 @@ export const tokenClient = guard<ClientAttempt>(
     'method_not_allowed',
     'anchor_mismatch',
     'cert_expired',
+    'cert_not_yet_valid',
     'san_mismatch',
     'pin_mismatch',
   ],
@@ -30,9 +31,13 @@ export const tokenClient = guard<ClientAttempt>(
     if (offersOtherMethod) return refused('method_not_allowed')
     if (client.method === 'self_signed_tls_client_auth') {
       if (!client.pins.some((pin) => pin.x5t === certificate.x5t)) return refused('pin_mismatch')
+      // No chain is looked at, so nobody else has looked at its time either.
+      if (certificate.notBefore.getTime() > Date.now()) return refused('cert_not_yet_valid')
       return certificate.notAfter.getTime() <= Date.now() ? refused('cert_expired') : undefined
     }
-    if (certificate.problem === 'cert_expired') return refused('cert_expired')
+    if (certificate.problem === 'cert_expired' || certificate.problem === 'cert_not_yet_valid') {
+      return refused(certificate.problem)
+    }
     if (certificate.domain === undefined || certificate.domain !== client.trustDomain) return refused('anchor_mismatch')
     return client.sanDns !== undefined && certificate.sans.includes(client.sanDns) ? undefined : refused('san_mismatch')
   },
