@@ -4,6 +4,7 @@ import { firstRefusal, type Guard, type Refusal } from '../shared/guard.ts'
 import { sendJson } from '../shared/http-json.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import type { TlsConnection } from '../shared/tls-listener.ts'
+import { requestHost } from './guards/request-host.ts'
 import { storageWrite } from './guards/storage-write.ts'
 
 /** A handler ends a request with this when it must not go on. The caller gets generic text, the log the reason. */
@@ -28,6 +29,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   unsupported_grant_type: 'the grant type is not supported',
   access_denied: 'the caller may not do this',
   insufficient_scope: 'the caller may not do this',
+  misdirected_request: 'the request was meant for another host',
   not_found: 'there is no such thing here',
   conflict: 'another change is in progress',
   storage_unavailable: 'the server cannot keep anything at the moment',
@@ -72,6 +74,8 @@ export interface ServiceContext {
   readonly decisions: DecisionLog
   /** Of tokens, and the realm of challenges. */
   readonly issuer: string
+  /** Names by which callers may address this server, lower case. */
+  readonly hosts: readonly string[]
 }
 
 /** Runs a handler with one exchange. Whatever the handler throws becomes an answer and a record, once. */
@@ -84,6 +88,7 @@ export async function serve(
 ): Promise<void> {
   const exchange = open(service, request, response, connection)
   try {
+    await exchange.pass([requestHost], { request, hosts: service.hosts })
     await handle(exchange)
   } catch (failure) {
     const { guard, refusal } = await refusalOf(failure, service.log)

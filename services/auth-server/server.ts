@@ -69,7 +69,8 @@ async function run(parts: Parts): Promise<Server> {
   )
   const readiness = readinessOf(store, () => materials.own)
   const api = { configuration, store, keys, issuing, readiness }
-  const service = { log, decisions, issuer: configuration.issuer }
+  const { host, hostname } = new URL(configuration.issuer)
+  const service = { log, decisions, issuer: configuration.issuer, hosts: [hostname, host] }
   const listener = (
     name: 'public' | 'mtls' | 'operator',
     clientCertificate: 'none' | 'requested' | 'required',

@@ -241,6 +241,7 @@ test('a taken address is exit code 1, one line', async () => {
 })
 
 test('the command line is a thin client of the operator API', async () => {
+  const bench = await createBench({ issuer: 'https://localhost' })
   await bench.start()
   const { port } = parseAddress(bench.configuration.listen.operator)
   const access = (host = 'localhost', as = bench.operator) => [
@@ -277,7 +278,7 @@ test('the command line is a thin client of the operator API', async () => {
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('could not be called') })
   const node = await runProgram(['client', 'list', ...access('localhost', bench.nodeB)])
   expect(node).toMatchObject({ code: 1, stderr: expect.stringContaining('403') })
-  await bench.stop()
+  await bench.dispose()
 })
 
 test('usage mistakes are exit code 2', async () => {

@@ -112,6 +112,7 @@ export async function createBench(settings: Record<string, unknown> = {}): Promi
   const configFile = join(folder, 'config.json')
   writeFileSync(configFile, JSON.stringify(file))
   const configuration = loadConfig({ file: configFile, environment: {} })
+  const name = new URL(configuration.issuer).hostname
   const operator = await own.issue({ sans: ['operator.somebiz.local.io'] })
   let running: Server | undefined
 
@@ -134,9 +135,10 @@ export async function createBench(settings: Record<string, unknown> = {}): Promi
       running = undefined
     },
     reload: () => running?.reload(),
-    call: (listener, method, path, options = {}) => call({ port: ports[listener], ca: own.pem, method, path }, options),
+    call: (listener, method, path, options = {}) =>
+      call({ name, port: ports[listener], ca: own.pem, method, path }, options),
     operate: (method, path, json) =>
-      call({ port: ports.operator, ca: own.pem, method, path: `/operator/v1${path}` }, { as: operator, json }),
+      call({ name, port: ports.operator, ca: own.pem, method, path: `/operator/v1${path}` }, { as: operator, json }),
     decisions: () =>
       readFileSync(file.decisionLog as string, 'utf8')
         .trimEnd()
@@ -183,7 +185,7 @@ export async function runProgram(
 }
 
 function call(
-  target: { port: number; ca: string; method: string; path: string },
+  target: { name: string; port: number; ca: string; method: string; path: string },
   { as, json, form, headers, body }: CallOptions,
 ): Promise<Answer> {
   const content =
@@ -193,7 +195,7 @@ function call(
   return new Promise((resolve, reject) => {
     const outgoing = request({
       host: '127.0.0.1',
-      servername: 'auth.somebiz.local.io',
+      servername: target.name,
       port: target.port,
       method: target.method,
       path: target.path,
@@ -203,6 +205,7 @@ function call(
       // The test may show a certificate that its own library would not use.
       ciphers: 'DEFAULT@SECLEVEL=0',
       headers: {
+        host: `${target.name}:${target.port}`,
         ...(type === undefined ? {} : { 'content-type': type }),
         ...(content === undefined ? {} : { 'content-length': Buffer.byteLength(content) }),
         ...headers,

@@ -1,7 +1,15 @@
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { selfSignedIdentity, type TestIdentity, testAuthority } from '../shared/testing/certificates.ts'
-import { type Bench, type CallOptions, createBench, nodeAudience, nodeClient, PEERING } from './testing.ts'
+import {
+  type Bench,
+  type CallOptions,
+  createBench,
+  type ListenerName,
+  nodeAudience,
+  nodeClient,
+  PEERING,
+} from './testing.ts'
 
 let bench: Bench
 let strange: TestIdentity
@@ -364,4 +372,68 @@ test('neither records nor storage hold a token', async () => {
     const content = readFileSync(file, 'latin1')
     expect(content.includes(signature) || content.includes(payload)).toBe(false)
   }
+})
+
+test('no script of another origin may read an answer', async () => {
+  const headers = { origin: 'https://evil.test' }
+  const given = await bench.call('mtls', 'POST', '/token', { as: bench.nodeB, form: request, headers })
+  const refused = await bench.call('mtls', 'POST', '/token', { as: bench.nodeA, form: request, headers })
+
+  expect([given.status, refused.status]).toEqual([200, 401])
+  for (const answer of [given, refused]) {
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
+  }
+})
+
+test.each(['notBefore', 'notAfter'] as const)(
+  'a pinned certificate is good within its time only: %s',
+  async (limit) => {
+    const now = Date.now()
+    const time = limit === 'notBefore' ? { notBefore: new Date(now + 60_000) } : { notAfter: new Date(now - 1_000) }
+    const early = await selfSignedIdentity(bench.folder, { sans: ['early.example.org'], ...time })
+    await bench.operate('PUT', '/clients/early', {
+      client_id: 'early',
+      method: 'self_signed_tls_client_auth',
+      pinnedCertificate: [early.cert, bench.pinned.cert],
+      grants: (nodeClient('early') as { grants: unknown[] }).grants,
+    })
+    const ask = (as: TestIdentity) =>
+      bench.call('mtls', 'POST', '/token', {
+        as,
+        form: { ...request, client_id: 'early', resource: nodeAudience('early') },
+      })
+
+    expect((await ask(bench.pinned)).status).toBe(200)
+    expect(await ask(early)).toMatchObject({ status: 401, json: { error: 'invalid_client' } })
+    const reason = limit === 'notBefore' ? 'cert_not_yet_valid' : 'cert_expired'
+    expect(bench.lastDecision()).toMatchObject({ guard: 'token.client', reason })
+  },
+)
+
+test.each<[string, Record<string, string | string[]>, number, string]>([
+  ['another host', { host: 'node-a.somebiz.local.io' }, 421, 'host_mismatch'],
+  ['our host at another port', { host: 'auth.somebiz.local.io:1' }, 421, 'host_mismatch'],
+  ['a dot more than our host', { host: 'auth.somebiz.local.io.' }, 421, 'host_mismatch'],
+  ['an address', { host: '127.0.0.1' }, 421, 'host_mismatch'],
+  ['two hosts', { host: ['auth.somebiz.local.io', 'node-a.somebiz.local.io'] }, 400, 'host_repeated'],
+])('a request for %s is refused by every listener', async (_, headers, status, reason) => {
+  const ask = (listener: ListenerName, path: string, as: TestIdentity, given: Record<string, string | string[]>) =>
+    bench.call(listener, 'GET', path, { as, headers: given as Record<string, string> })
+  const asked = [
+    ['public', '/jwks', bench.nodeB],
+    ['operator', '/operator/v1/clients', bench.operator],
+    ['operator', '/healthz', bench.operator],
+  ] as const
+  for (const [listener, path, as] of asked) {
+    for (const host of ['auth.somebiz.local.io', 'AUTH.somebiz.local.io']) {
+      expect((await ask(listener, path, as, { host })).status).toBe(200)
+    }
+    expect((await ask(listener, path, as, headers)).status).toBe(status)
+    expect(bench.lastDecision()).toMatchObject({ listener, guard: 'request.host', reason })
+  }
+  const form = { as: bench.nodeB, form: request }
+  expect((await bench.call('mtls', 'POST', '/token', form)).status).toBe(200)
+  const other = { ...form, headers: headers as Record<string, string> }
+  expect((await bench.call('mtls', 'POST', '/token', other)).status).toBe(status)
+  expect((await bench.call('mtls', 'POST', 'https://evil.test/token', form)).status).toBe(421)
 })

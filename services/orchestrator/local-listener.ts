@@ -9,6 +9,7 @@ import { callContext } from './call-context.ts'
 import { answerRefusal, type CallRecorder } from './call-record.ts'
 import type { Configuration } from './config.ts'
 import { isOperator, type LocalContext, localCaller } from './guards/local-caller.ts'
+import { localHost } from './guards/local-host.ts'
 import { peerCarrier } from './guards/peer-carrier.ts'
 
 /** What a handler is given once the caller was let in. */
@@ -50,12 +51,14 @@ export function problem(status: number, error: string, description: string): Loc
   return { status, json: { error, error_description: description } }
 }
 
-const AS_OPERATOR = [localCaller]
+const PROBES = ['/healthz', '/readyz']
+const AS_PROBE = [localHost]
+const AS_OPERATOR = [localHost, localCaller]
 
 /** The local listener's handler: `/healthz`, `/readyz`, and the API for operators and for the node itself. */
 export function createLocalHandler(options: LocalOptions) {
   const { configuration, policy, recorder, log } = options
-  const asNode = [peerCarrier, ...tokenGuards<LocalContext>(policy.mode, [localCaller])]
+  const asNode = [localHost, peerCarrier, ...tokenGuards<LocalContext>(policy.mode, [localCaller])]
   const audiences = [`https://${configuration.host}`]
 
   const serve = async (
@@ -66,8 +69,6 @@ export function createLocalHandler(options: LocalOptions) {
     const startedAt = performance.now()
     // A target that is no URL (`//`) is no path of ours.
     const url = URL.parse(request.url ?? '/', 'https://local') ?? new URL('https://local')
-    if (request.method === 'GET' && url.pathname === '/healthz') return sendJson(response, 200, { status: 'ok' })
-    if (request.method === 'GET' && url.pathname === '/readyz') return answerReady(response, await options.notReady())
     const path = segmentsOf(url.pathname)
     const there = options.operations.filter((operation) => path !== undefined && matches(operation, path))
     const operation = there.find(({ method }) => method === request.method)
@@ -82,13 +83,15 @@ export function createLocalHandler(options: LocalOptions) {
       operators: configuration.operators,
       operatorsOnly: action === 'peers:write',
     }
+    const isProbe = request.method === 'GET' && PROBES.includes(url.pathname)
     // What only operators may do is refused to everybody else before their token is looked at.
-    const order = isOperator(context) || context.operatorsOnly ? AS_OPERATOR : asNode
+    const order = isProbe ? AS_PROBE : isOperator(context) || context.operatorsOnly ? AS_OPERATOR : asNode
     const refused = await firstRefusal<LocalContext>(order, context)
     if (refused !== undefined) {
       recorder.refused(context, action, refused, startedAt)
       return answerRefusal(request, response, configuration.host, refused.refusal)
     }
+    if (isProbe) return await answerProbe(response, url.pathname, options)
     const answer = await answerOf(operation, there, request, path ?? [], url.searchParams)
     recorder.accepted(context, action, answer.status, startedAt)
     sendJson(response, answer.status, answer.json, answer.headers)
@@ -103,7 +106,10 @@ export function createLocalHandler(options: LocalOptions) {
   }
 }
 
-function answerReady(response: ServerResponse, reason: string | undefined): void {
+/** Probes decide nothing, so they leave no record. */
+async function answerProbe(response: ServerResponse, path: string, { notReady }: LocalOptions): Promise<void> {
+  if (path === '/healthz') return sendJson(response, 200, { status: 'ok' })
+  const reason = await notReady()
   if (reason === undefined) sendJson(response, 200, { status: 'ready' })
   else sendJson(response, 503, { status: 'unavailable', reason }, { 'retry-after': '1' })
 }
@@ -119,6 +125,9 @@ async function answerOf(
     if (there.length === 0) return problem(404, 'not_found', 'There is nothing at this path.')
     const allow = there.map(({ method }) => method).join(', ')
     return { ...problem(405, 'method_not_allowed', `Use ${allow}.`), headers: { allow } }
+  }
+  if (new Set(query.keys()).size !== query.size) {
+    return problem(400, 'invalid_request', 'A query parameter is given more than once.')
   }
   try {
     return await operation.run({ path, query, body: () => readJson(request) })

@@ -70,6 +70,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   invalid_request: 'The request is malformed.',
   insufficient_scope: 'The token does not allow this.',
   temporarily_unavailable: 'Try again later.',
+  misdirected_request: 'The request was meant for another host.',
 }
 
 /** Headers and JSON body of a refusal: RFC status and error code with generic text, never the reason. */
