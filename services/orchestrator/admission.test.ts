@@ -113,7 +113,7 @@ test.each<[string, Parameters<typeof connectPeering>[2], number, string]>([
   ['another path', { path: '/v2/peering' }, 404, 'upgrade_invalid'],
   ['another subprotocol', { protocol: 'graphql-ws' }, 400, 'upgrade_invalid'],
   ['another host', { host: 'node-c.somebiz.local.io' }, 421, 'host_mismatch'],
-  ['two hosts', { headers: { Host: [HOST_A, 'node-c.somebiz.local.io'] } }, 400, 'upgrade_invalid'],
+  ['two hosts', { headers: { Host: [HOST_A, 'node-c.somebiz.local.io'] } }, 400, 'host_repeated'],
   ['our host at another port', { host: `${HOST_A}:1` }, 421, 'host_mismatch'],
 ])('an upgrade for %s is refused', async (_, change, status, reason) => {
   const { saw, record } = await judged(connectPeering(asB(), await peerToken(site, 'b'), change))
@@ -216,6 +216,14 @@ test('a peer that is switched off: 403', async () => {
 
 test.each<[string, (socket: WebSocket) => void, string | null, number]>([
   ['a binary frame', (socket) => socket.send(Buffer.from('{}')), 'message_malformed', 4400],
+  ['a member twice', (socket) => socket.send(openText().replace('{', '{"type":"open",')), 'message_malformed', 4400],
+  [
+    'JSON deeper than any message',
+    (socket) => socket.send(openText().replace('{', `{"type":${'['.repeat(33)}${']'.repeat(33)},`)),
+    'message_malformed',
+    4400,
+  ],
+  ['a flood of pings', (socket) => Array.from({ length: 11 }, () => socket.ping()), 'ping_flood', 4400],
   ['no JSON', (socket) => socket.send('hello'), 'message_malformed', 4400],
   ['an unknown member', (socket) => sendOpen(socket, { extra: 1 }), 'message_malformed', 4400],
   [
@@ -271,6 +279,37 @@ test.each<[string, (socket: WebSocket) => void, string | null, number]>([
   act(socket as never)
   expect(await closed).toBe(code)
   expect(a.decisions()[before]).toMatchObject({ action: 'peering:session', layer: 'session', reason })
+})
+
+test('a ping is answered, before and after the session has opened', async () => {
+  const { socket } = await connectPeering(asB(), await peerToken(site, 'b'))
+  const pong = async (text: string) => {
+    const answer = once(socket as never, 'pong')
+    socket?.ping(text)
+    return String((await answer)[0])
+  }
+  expect(await pong('before')).toBe('before')
+  sendOpen(socket as never)
+  expect(await pong('after')).toBe('after')
+  socket?.terminate()
+})
+
+test('one peer holds few sessions that it does not open, side by side or one after the other', async () => {
+  const token = await peerToken(site, 'b')
+  await expectGood()
+  const results = await Promise.all(Array.from({ length: 12 }, () => connectPeering(asB(), token)))
+  const good = results.filter(({ outcome }) => outcome === 'accepted')
+  expect(good).toHaveLength(4)
+  const others = results.filter(({ outcome }) => outcome === 'refused')
+  expect(others).toHaveLength(8)
+  for (const other of others) expect(other).toMatchObject({ status: 503, retryAfter: '1' })
+  expect(a.decisions().at(-1)).toMatchObject({ guard: 'peer.admit', reason: 'session_limit' })
+  for (const { socket } of good) socket?.terminate()
+  await until(async () => {
+    const { outcome, socket } = await connectPeering(asB(), token)
+    socket?.terminate()
+    return outcome === 'accepted'
+  }, 'a place to be free')
 })
 
 test('a peer that said close has said its last word, and cannot stay', async () => {
@@ -399,6 +438,32 @@ test('a target that is no path is not found, and no failure', async () => {
   }
 })
 
+test.each<[string, Record<string, string | string[]>, number, string]>([
+  ['another host', { host: HOST_B }, 421, 'host_mismatch'],
+  ['our host at another port', { host: `${HOST_A}:1` }, 421, 'host_mismatch'],
+  ['a dot more than our host', { host: `${HOST_A}.` }, 421, 'host_mismatch'],
+  ['two hosts', { host: [HOST_A, HOST_B] }, 400, 'host_repeated'],
+])('a local call for %s is refused, to operators and probes as well', async (_, headers, status, reason) => {
+  for (const path of ['/v1/state', '/healthz']) {
+    for (const host of [HOST_A, HOST_A.toUpperCase(), `${HOST_A}:${a.local}`]) {
+      expect((await callLocal(local(site.operatorA), 'GET', path, { headers: { host } })).status).toBe(200)
+    }
+    const { saw, record } = await judged(callLocal(local(site.operatorA), 'GET', path, { headers }))
+    expect(saw.status).toBe(status)
+    expect(record).toMatchObject({ guard: 'local.host', reason, principal: { 'x5t#S256': site.operatorA.x5t } })
+  }
+  expect((await callLocal(local(site.operatorA), 'GET', 'https://evil.test/v1/state')).status).toBe(421)
+  expect((await callLocal(local(site.operatorA), 'GET', `https://${HOST_A}/v1/state`)).status).toBe(200)
+})
+
+test('a query parameter that comes twice is refused', async () => {
+  const read = (query: string) => callLocal(local(site.operatorA), 'GET', `/v1/routes?${query}`)
+
+  expect((await read('limit=1')).status).toBe(200)
+  expect(await read('limit=1&limit=2')).toMatchObject({ status: 400, json: { error: 'invalid_request' } })
+  expect(await read('limit=1&%6cimit=1')).toMatchObject({ status: 400 })
+})
+
 test('a peer token is no credential for the local API: scope and audience are others', async () => {
   const cnf = { 'x5t#S256': site.certA.x5t }
   const peering = { sub: 'node-a', client_id: 'node-a', cnf }
@@ -504,7 +569,11 @@ test('no secret is in what the node writes', async () => {
   expect(written).not.toContain('eyJ')
 })
 
-type WebSocket = { send(data: unknown): void }
+type WebSocket = { send(data: unknown): void; ping(data?: unknown): void }
+
+function openText(): string {
+  return JSON.stringify({ type: 'open', version: 1, node: 'node-b', holdTimeMs: 90_000, session: crypto.randomUUID() })
+}
 
 function send(socket: WebSocket, message: unknown): void {
   socket.send(JSON.stringify(message))

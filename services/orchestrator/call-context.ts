@@ -4,6 +4,7 @@ import type { TokenContext, TokenPolicy } from '../shared/bound-token.ts'
 import type { TlsConnection } from '../shared/tls-listener.ts'
 import type { Peer } from './peers.ts'
 import type { RefusalRate } from './refusal-rate.ts'
+import type { SessionPlace, SessionPlaces } from './session-places.ts'
 
 /** One request on either listener, as the guards see it. */
 export interface CallContext extends TokenContext {
@@ -20,8 +21,9 @@ export interface UpgradeContext extends CallContext {
   readonly isUpgrade: boolean
   readonly upgradesOpen: number
   readonly mostUpgrades: number
-  readonly sessions: number
-  readonly mostSessions: number
+  readonly places: SessionPlaces
+  /** Set when the caller is admitted. */
+  place?: SessionPlace
   peerNamed(name: unknown): Peer | undefined
 }
 

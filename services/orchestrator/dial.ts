@@ -109,6 +109,7 @@ function upgrade(
       createConnection: () => socket,
       headers: { authorization: `Bearer ${options.token}` },
       perMessageDeflate: false,
+      autoPong: false,
       maxPayload: LARGEST_MESSAGE,
       handshakeTimeout: WITHIN_MS,
       followRedirects: false,

@@ -69,15 +69,12 @@ export class InboundSessions {
     options.peers.onChange((change) => this.#peerChanged(change))
   }
 
-  get count(): number {
-    return this.#sessions.size
-  }
-
   /** Takes over an upgraded socket whose token every guard has passed. */
   admit(socket: WebSocket, context: UpgradeContext): void {
     const claims = acceptedClaims(context)
     const { certificate } = context.connection
     if (certificate === undefined) {
+      context.place?.free()
       socket.terminate()
       return
     }
@@ -100,7 +97,10 @@ export class InboundSessions {
         scope: claims.scope,
         holdTimeMs: this.#options.holdTimeMs,
         refused: () => session.refused,
-        onOpen: () => this.#establish(session),
+        onOpen: () => {
+          context.place?.opened()
+          this.#establish(session)
+        },
         onUpdate: (update) => this.#install(session, update),
         onEnd: (end) => this.#ended(session, end),
       }),
@@ -208,6 +208,7 @@ export class InboundSessions {
   #ended(session: InboundSession, end: SessionEnd): void {
     const { routes, log } = this.#options
     this.#sessions.delete(session)
+    session.context.place?.free()
     if (end.guard !== undefined) this.#record(session, 'peering:session', end, end.code)
     log.info('session-ended', { peer: session.peer, direction: 'inbound', code: end.code, by: end.by })
     if (this.#established.get(session.peer) !== session) return

@@ -17,6 +17,7 @@ import { peerUpgrade } from './guards/peer-upgrade.ts'
 import type { InboundSessions } from './inbound-sessions.ts'
 import type { Peers } from './peers.ts'
 import { createRefusalRate } from './refusal-rate.ts'
+import { SessionPlaces } from './session-places.ts'
 import { LARGEST_MESSAGE, SUBPROTOCOL } from './wire.ts'
 
 export interface PeeringOptions {
@@ -55,10 +56,13 @@ export function createPeeringHandlers(options: PeeringOptions) {
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
+    // The session answers, within bounds: ws would keep an answer to each ping for a peer that reads none.
+    autoPong: false,
     maxPayload: LARGEST_MESSAGE,
     clientTracking: false,
     handleProtocols: () => SUBPROTOCOL,
   })
+  const places = new SessionPlaces(configuration.limits.sessions)
   let upgradesOpen = 0
 
   const contextOf = (request: IncomingMessage, connection: TlsConnection, isUpgrade: boolean): UpgradeContext => ({
@@ -67,8 +71,7 @@ export function createPeeringHandlers(options: PeeringOptions) {
     isUpgrade,
     upgradesOpen,
     mostUpgrades: configuration.limits.handshakes,
-    sessions: inbound.count,
-    mostSessions: configuration.limits.sessions,
+    places,
     peerNamed: (name) => (typeof name === 'string' ? peers.get(name) : undefined),
   })
   /** Judges and records; answers the refusal, if there is one. */
@@ -87,28 +90,36 @@ export function createPeeringHandlers(options: PeeringOptions) {
 
   return {
     async onRequest(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): Promise<void> {
+      const context = contextOf(request, connection, false)
       try {
-        const refusal = await judge(contextOf(request, connection, false))
+        const refusal = await judge(context)
         // Not an upgrade, so no guard taken out from outside can make a session of it.
         const answer = refusal ?? { reason: 'upgrade_invalid', status: 426, error: 'upgrade_required' }
         answerRefusal(request, response, configuration.host, answer, upgradeHeaders(answer))
       } catch (failure) {
         log.error('request-failed', failureFields(failure))
         response.destroy()
+      } finally {
+        context.place?.free()
       }
     },
     async onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: TlsConnection): Promise<void> {
       upgradesOpen += 1
+      const context = contextOf(request, connection, true)
+      let isAdmitted = false
       try {
-        const context = contextOf(request, connection, true)
         const refusal = await judge(context)
         if (refusal !== undefined) return refuseUpgrade(request, socket, configuration.host, refusal)
-        sockets.handleUpgrade(request, socket, head, (upgraded) => inbound.admit(upgraded, context))
+        sockets.handleUpgrade(request, socket, head, (upgraded) => {
+          isAdmitted = true
+          inbound.admit(upgraded, context)
+        })
       } catch (failure) {
         log.error('upgrade-failed', failureFields(failure))
         socket.destroy()
       } finally {
         upgradesOpen -= 1
+        if (!isAdmitted) context.place?.free()
       }
     },
   }

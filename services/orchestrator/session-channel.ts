@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws'
 import type { Guard, Refusal } from '../shared/guard.ts'
-import { ending, type MessageContext, messageForm, messageOpen, messageScope } from './guards/message.ts'
+import { parseStrictJson } from '../shared/http-json.ts'
+import { ending, type MessageContext, messageForm, messageOpen, messagePace, messageScope } from './guards/message.ts'
 import {
   CLOSE_CODES,
   type CloseCode,
@@ -36,6 +37,8 @@ export interface SessionEnd {
 }
 
 const LONGEST_FAREWELL_MS = 1_000
+/** Bytes that wait for the peer to read them. */
+const MOST_UNREAD_FOR_PONG = 64 * 1024
 
 /** One session on one WebSocket: messages in order, keepalives, hold timer, one end. */
 export class SessionChannel {
@@ -48,6 +51,8 @@ export class SessionChannel {
   #holdTimeMs: number
   #hold: NodeJS.Timeout
   #keepalive: NodeJS.Timeout | undefined
+  /** When the pings of the last second came; at most one more than are allowed. */
+  #pings: number[] = []
   #ended = false
   #heardClose: CloseCode | undefined
 
@@ -56,6 +61,7 @@ export class SessionChannel {
     this.#options = options
     this.#holdTimeMs = options.holdTimeMs
     this.#hold = setTimeout(() => this.end('protocol_error'), OPEN_WITHIN_MS)
+    socket.on('ping', (data) => this.#answerPing(data))
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('close', (code) => this.#finish({ code: this.#heardClose ?? codeOf(code), by: 'peer' }))
     // Oversized and broken frames: ws answers them with the right close code itself.
@@ -138,6 +144,16 @@ export class SessionChannel {
     if (refused !== undefined) this.#endFor(refused)
   }
 
+  /** A peer that does not read is not answered, for its answers would pile up here (RFC 6455 section 5.5.3 allows to skip some). */
+  #answerPing(data: Buffer): void {
+    if (this.#ended || this.#heardClose !== undefined) return
+    const now = performance.now()
+    this.#pings = [...this.#pings.filter((at) => now - at < 1_000), now]
+    const refused = firstRefusalNow([messagePace], { pings: this.#pings.length })
+    if (refused !== undefined) this.#endFor(refused)
+    else if (this.#socket.bufferedAmount < MOST_UNREAD_FOR_PONG) this.#socket.pong(data)
+  }
+
   #open(open: OpenMessage): void {
     this.#hasOpened = true
     this.#holdTimeMs = Math.min(open.holdTimeMs, this.#options.holdTimeMs)
@@ -186,7 +202,7 @@ export function firstRefusalNow<Context>(
 
 function messageIn(data: Buffer): Message | undefined {
   try {
-    return messageSchema.safeParse(JSON.parse(data.toString('utf8'))).data
+    return messageSchema.safeParse(parseStrictJson(data.toString('utf8'))).data
   } catch {
     return undefined
   }

@@ -52,3 +52,11 @@ export const messageScope = guard<MessageContext>('msg.scope', ['scope_insuffici
     ? undefined
     : ending('scope_insufficient', 'forbidden'),
 )
+
+/** Pings that came within one second. */
+const MOST_PINGS = 10
+
+/** A ping makes us answer, whatever the session's state: more of them than anybody needs are an attack. */
+export const messagePace = guard<{ pings: number }>('msg.pace', ['ping_flood'], ({ pings }) =>
+  pings > MOST_PINGS ? ending('ping_flood', 'protocol_error') : undefined,
+)

@@ -4,10 +4,11 @@ import type { UpgradeContext } from '../call-context.ts'
 
 /** A proven peer may still be switched off by the operator, or one too many. */
 export const peerAdmit = guard<UpgradeContext>('peer.admit', ['peer_disabled', 'session_limit'], (context) => {
-  const peer = context.peerNamed(claimsOf(context).sub)
+  const { sub } = claimsOf(context)
+  const peer = context.peerNamed(sub)
   if (peer?.enabled === false) return { reason: 'peer_disabled', status: 403, error: 'forbidden' }
-  if (context.sessions >= context.mostSessions) {
-    return { reason: 'session_limit', status: 503, error: 'temporarily_unavailable', retryAfter: 1 }
-  }
-  return undefined
+  context.place = context.places.take(String(sub))
+  return context.place === undefined
+    ? { reason: 'session_limit', status: 503, error: 'temporarily_unavailable', retryAfter: 1 }
+    : undefined
 })
