@@ -11,7 +11,7 @@ export const GO_CLOCK_VARIABLE = 'HOLDFAST_CLOCK'
  * variable the clock is the machine's, and a file that cannot be mapped ends the program: a run must not believe in a clock that
  * does not move.
  */
-export const CLOCK_SOURCE = `//go:build unix
+const CLOCK_SOURCE = `//go:build unix
 
 package time
 
