@@ -36,6 +36,7 @@ export interface Session {
   /** Resolves when the session has ended, whoever ended it. */
   readonly ended: Promise<SessionEnd>
   send(frame: unknown): void
+  ping(): void
   close(): Promise<void>
 }
 
@@ -145,6 +146,7 @@ function sessionOf(client: WebSocket, frames: readonly Frame[]): Session {
     frames,
     ended,
     send: (frame) => client.send(JSON.stringify(frame)),
+    ping: () => client.ping(),
     close: async () => {
       if (client.readyState === WebSocket.OPEN) client.close(1001)
       const late = setTimeout(() => client.terminate(), closeTimeoutMs)

@@ -49,6 +49,13 @@ const breaches: [
     { code: 4400, guard: 'msg.open', reason: 'version_unsupported' },
   ],
   [
+    'a flood of pings',
+    (session) => {
+      for (let count = 0; count < 50; count += 1) session.ping()
+    },
+    { code: 4400, guard: 'msg.pace', reason: 'ping_flood' },
+  ],
+  [
     'a name longer than any',
     (session) => {
       introduce(session)
