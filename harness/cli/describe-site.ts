@@ -33,18 +33,24 @@ export interface NodeDescription {
 /** The actions of each service kind, by kind: what can be called. */
 export type Kinds = ReadonlyMap<string, Pick<ServiceKind, 'actions'>>
 
-export function describeSite(site: Site, kinds: Kinds): SiteDescription {
+/** What of a site is described: it may be held by another process. */
+export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence' | 'timings'> & {
+  readonly nodes: ReadonlyMap<string, DescribableNode>
+}
+type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>
+
+export function describeSite(site: DescribableSite, kinds: Kinds, pid = process.pid): SiteDescription {
   return {
     run: site.run,
     topology: site.plan.topology,
     backend: site.backend,
-    pid: process.pid,
+    pid,
     evidence: site.evidence,
-    nodes: Object.keys(site.plan.nodes).map((name) => describeNode(site, site.node(name), kinds)),
+    nodes: [...site.nodes.values()].map((node) => describeNode(site, node, kinds)),
   }
 }
 
-function describeNode(site: Site, node: SiteNode, kinds: Kinds): NodeDescription {
+function describeNode(site: DescribableSite, node: DescribableNode, kinds: Kinds): NodeDescription {
   const planned = site.plan.nodes[node.name]!
   const services = planned.units.filter((unit) => unit.service !== undefined)
   return {
@@ -71,7 +77,7 @@ function describeNode(site: Site, node: SiteNode, kinds: Kinds): NodeDescription
   }
 }
 
-function readinessCall(site: Site, node: SiteNode, unit: PlanUnit): NodeDescription['calls'] {
+function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanUnit): NodeDescription['calls'] {
   const ready = unit.service!.ready
   if (!('http' in ready) || ready.http.tls === undefined) return []
   const command = curlCommand({
@@ -83,13 +89,19 @@ function readinessCall(site: Site, node: SiteNode, unit: PlanUnit): NodeDescript
 }
 
 /** One command for each credential that the topology says is accepted here, made as its holder would. */
-function acceptedCalls(site: Site, node: SiteNode, services: PlanUnit[], kinds: Kinds): NodeDescription['calls'] {
+function acceptedCalls(
+  site: DescribableSite,
+  node: DescribableNode,
+  services: PlanUnit[],
+  kinds: Kinds,
+): NodeDescription['calls'] {
   return site.plan.accepts
     .filter((accept) => accept.target === node.name)
     .flatMap((accept) => {
       const credential = site.plan.credentials[accept.credential]
-      const unit = services.find((candidate) => kinds.get(candidate.kind)?.actions?.[accept.action] !== undefined)
-      const action = unit && kinds.get(unit.kind)?.actions?.[accept.action]
+      const actionOf = (unit: PlanUnit) => (unit.actions ?? kinds.get(unit.kind)?.actions)?.[accept.action]
+      const unit = services.find((candidate) => actionOf(candidate) !== undefined)
+      const action = unit && actionOf(unit)
       const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
       // A WebSocket opened by hand would take the place of the peer's own session.
       if (!credential || !action || !listener || !('http' in action.request)) return []
@@ -106,7 +118,7 @@ function acceptedCalls(site: Site, node: SiteNode, services: PlanUnit[], kinds: 
 }
 
 /** What the holder of a credential presents: its certificate, the token if it is one, and the anchor of whom it calls. */
-function identity(site: Site, credential: PlanCredential, targetDomain: string) {
+function identity(site: DescribableSite, credential: PlanCredential, targetDomain: string) {
   const holder = credential.holder
   const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo ?? '']
   const folder = certificate && fill(site, holder, certificate.path)
@@ -118,7 +130,7 @@ function identity(site: Site, credential: PlanCredential, targetDomain: string) 
 }
 
 /** Where a node keeps the root of a trust domain. */
-function anchorPath(site: Site, node: string, domain: string): string {
+function anchorPath(site: DescribableSite, node: string, domain: string): string {
   return fill(site, node, anchorTemplate(site.plan, node, domain), `anchor-${domain}`)
 }
 
@@ -128,7 +140,7 @@ function anchorTemplate(plan: Plan, node: string, domain: string): string {
   return received?.receive.to.path ?? `@{dir}/anchors/${domain}.pem`
 }
 
-function tlsFiles(site: Site, node: string, files: TlsFiles, unit: string) {
+function tlsFiles(site: DescribableSite, node: string, files: TlsFiles, unit: string) {
   return {
     ca: fill(site, node, files.ca, unit),
     certificate:
@@ -138,8 +150,8 @@ function tlsFiles(site: Site, node: string, files: TlsFiles, unit: string) {
   }
 }
 
-function fill(site: Site, node: string, template: string, unit?: string): string {
-  return rendered(site, site.node(node), template, unit)
+function fill(site: DescribableSite, node: string, template: string, unit?: string): string {
+  return rendered(site, site.nodes.get(node)!, template, unit)
 }
 
 /** The same for people. */
@@ -149,7 +161,7 @@ export function renderSite(description: SiteDescription): string {
     nodes,
     '',
     `run ${paint('bold', description.run)}   evidence  ${description.evidence}`,
-    `end it with  holdfast down ${description.run}   or Ctrl-C where it runs`,
+    `end it with  npx holdfast down ${description.run}   or Ctrl-C where it runs`,
   ].join('\n')
 }
 

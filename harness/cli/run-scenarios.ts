@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
@@ -7,7 +7,11 @@ import type { GuardCoverage } from '../evidence/coverage.ts'
 import { clockMissing } from '../faults/clock/libfaketime.ts'
 import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
 import { settings } from '../settings.ts'
-import { plural, printPhase, seconds } from './output.ts'
+import type { KeptSite } from '../vitest/kept-site.ts'
+import type { MeasuredTime } from '../vitest/scenario-site.ts'
+import type { ToldCall } from '../vitest/told-call.ts'
+import { fitsAny } from './choose-scenarios.ts'
+import { plural, printNote, printPhase, seconds } from './output.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface ScenarioRun {
@@ -28,6 +32,8 @@ export interface ScenarioReport extends Verdict {
   scenarios: ScenarioResult[]
   /** The folder that holds the evidence of every run. */
   evidence: string
+  /** Folders of the runs themselves, one for each site. */
+  runs: readonly string[]
   /** Guards of the services in the run, with what provoked each; absent where no scenario had a site. */
   guards?: GuardCoverage
 }
@@ -47,6 +53,10 @@ export interface ScenarioResult {
   reason?: string
   /** Folder that keeps the evidence of the site that it ran on, if it had one. */
   evidence?: string
+  /** Every call that it made, in order: what came, why, who said so, and the positive control of a refusal. */
+  calls?: readonly ToldCall[]
+  /** Times that it held against a bound. */
+  measured?: readonly MeasuredTime[]
 }
 
 /** No scenario file fits what was asked for. */
@@ -74,12 +84,15 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   if (run.at && missing !== undefined) throw new NoClockTravel(missing)
   const results = new ResultCollector(root)
   const vitest = await withoutItsSignals(() => startedVitest(root, run, results))
-  const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input')
+  const cancel = (): void => {
+    void vitest.cancelCurrentRun('keyboard-input')
+    for (const { pid } of results.kept) endHolder(pid)
+  }
   run.signal.addEventListener('abort', cancel)
   try {
     const specifications = await chosen(await vitest.globTestSpecifications(), run.filters)
     if (specifications.length === 0) throw new NoScenario(run.filters, root)
-    printPhase('done', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
+    printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
     if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
       await prepareMovablePrograms(run.signal)
     }
@@ -93,6 +106,15 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   const report = results.report()
   const guards = await guardsOf(report.scenarios)
   return guards === undefined ? report : { ...report, guards }
+}
+
+/** Asks a worker that holds a kept site to release it and to go on; it may have done so already. */
+function endHolder(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (failure) {
+    if ((failure as NodeJS.ErrnoException).code !== 'ESRCH') throw failure
+  }
 }
 
 async function guardsOf(scenarios: readonly ScenarioResult[]): Promise<GuardCoverage | undefined> {
@@ -134,13 +156,15 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
       ],
       // A site per file, files side by side: starting one may build a program first.
       testTimeout: 60_000,
-      hookTimeout: 300_000,
+      hookTimeout: run.keep ? 0 : 300_000,
       teardownTimeout: 30_000,
       env: { ...environment(run), ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
       reporters: [reporter],
     },
     {
+      // Somebody's folder of scenarios need not get a node_modules of its own.
+      cacheDir: join(settings().cacheDir, 'vite'),
       resolve: { conditions: [...condition, 'module', 'node', 'development|production'] },
       ssr: { resolve: { conditions: [...condition, 'module', 'node'], externalConditions: [...condition, 'node'] } },
     },
@@ -173,14 +197,7 @@ function environment(run: ScenarioRun): Record<string, string> {
 
 async function chosen(all: TestSpecification[], filters: readonly string[]): Promise<TestSpecification[]> {
   if (filters.length === 0) return all
-  const fits = await Promise.all(
-    all.map(async ({ moduleId }) => {
-      const source = await readFile(moduleId, 'utf8')
-      return filters.some(
-        (filter) => relative(process.cwd(), moduleId).includes(filter) || declaresTopology(source, filter),
-      )
-    }),
-  )
+  const fits = await Promise.all(all.map(({ moduleId }) => fitsAny(moduleId, filters)))
   return all.filter((_, index) => fits[index])
 }
 
@@ -199,18 +216,24 @@ async function prepareMovablePrograms(signal: AbortSignal): Promise<void> {
   })
 }
 
-function declaresTopology(source: string, name: string): boolean {
-  const makers = ['scenario', 'matrix']
-  return [`'${name}'`, `"${name}"`].some((literal) => makers.some((maker) => source.includes(`${maker}(${literal}`)))
-}
-
 /** Hears of every test as it ends; tells each file once on stderr, and keeps the rest for the end. */
 class ResultCollector implements Reporter {
   readonly #root: string
   readonly #results: ScenarioResult[] = []
+  /** Sites of failed tests that wait to be ended. */
+  readonly kept: KeptSite[] = []
 
   constructor(root: string) {
     this.#root = root
+  }
+
+  async onTestCaseResult(test: TestCase): Promise<void> {
+    const { kept } = test.meta()
+    if (kept === undefined || this.kept.some(({ run }) => run === kept.run)) return
+    this.kept.push(kept)
+    const { keptText } = await import('./kept-run.ts')
+    printPhase('failed', 'kept', `${kept.run}, as it was when "${test.fullName}" failed`)
+    printNote(`\n${await keptText(kept)}\nThe run waits for that, and goes on.`)
   }
 
   onTestModuleEnd(module: TestModule): void {
@@ -253,6 +276,7 @@ class ResultCollector implements Reporter {
       })),
       scenarios: [...failed, ...passed, ...didNotRun],
       evidence: resolve('.holdfast', 'runs'),
+      runs: [...new Set(this.#results.flatMap(({ evidence }) => evidence ?? []))],
     }
   }
 
@@ -264,11 +288,11 @@ class ResultCollector implements Reporter {
       name: test.fullName,
       file: relative(this.#root, module.moduleId),
       ms: Math.round(test.diagnostic()?.duration ?? 0),
-      evidence: test.meta().evidence,
+      ...toldOf(test),
     }
     if (result.state === 'passed') return { ...common, state: 'passed' }
     if (result.state === 'failed') {
-      const failure = failureText(scenario, test.fullName, result.errors, scenario)
+      const failure = failureText(scenario, test.fullName, result.errors, common.file)
       return { ...common, state: 'failed', failure, cause: causeOf(result.errors) }
     }
     const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
@@ -284,10 +308,15 @@ class ResultCollector implements Reporter {
       file: relative(this.#root, module.moduleId),
       state: 'failed',
       ms: 0,
-      failure: failureText(scenario, 'the file as a whole', [error], scenario),
+      failure: failureText(scenario, 'the file as a whole', [error], relative(this.#root, module.moduleId)),
       cause: 'error',
     }
   }
+}
+
+function toldOf(test: TestCase): Pick<ScenarioResult, 'evidence' | 'calls' | 'measured'> {
+  const { evidence, calls, measured } = test.meta()
+  return { evidence, calls, measured }
 }
 
 /** What vitest's `expect` throws says what it got and what it wanted; a bounded wait says so in its own way. */
@@ -312,7 +341,7 @@ function failureText(scenario: string, name: string, errors: readonly Serialized
     ...placeOf(error),
   ])
   if (again !== undefined && !lines.some((line) => line.includes('holdfast test'))) {
-    lines.push(`again     holdfast test ${again}`)
+    lines.push(`again     npx holdfast test ${again}`)
   }
   return [`✗ ${scenario}: ${name}`, ...lines.map((line) => `    ${line}`.trimEnd())].join('\n')
 }

@@ -1,8 +1,11 @@
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { ScenarioReport } from './run-scenarios.ts'
+import { runningSites } from './runs.ts'
 
 // Inside of the package, because a scenario imports it by its name.
 let folder: string
@@ -10,7 +13,7 @@ let folder: string
 const scenarios = {
   'needs-what-is-not-there': `
     import { scenario } from 'holdfast/vitest'
-    const test = scenario('separate-auth', { needs: ['partition'] })
+    const test = scenario('../lab.json', { needs: ['partition'] })
     test('is cut off', async ({ site }) => void site)`,
   'holds-without-a-site': `
     import { expect, scenario } from 'holdfast/vitest'
@@ -20,11 +23,25 @@ const scenarios = {
     import { expect, scenario } from 'holdfast/vitest'
     const test = scenario("shared-auth")
     test('fails', () => expect('left').toBe('right'))`,
+  'proves-and-fails': `
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    const call = (site, credential) => site.call('node-b', 'node-a', 'peering:connect', credential)
+    test('proves', async ({ site, credential }) => {
+      expect(await call(site, credential('peer-b-to-a'))).toBeAccepted()
+      expect(await call(site, credential('node-b'))).toBeRefused({
+        status: 401, error: 'invalid_token', reason: 'issuer_untrusted',
+      })
+    })
+    test('fails', async ({ site, credential }) => {
+      expect(await call(site, credential('node-b'))).toBeAccepted()
+    })`,
   'does-not-load': `throw new Error('broken at once')`,
 }
 
+const main = join(import.meta.dirname, 'main.ts')
+
 function holdfast(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const main = join(import.meta.dirname, 'main.ts')
   return new Promise((resolve) => {
     execFile(process.execPath, [main, 'test', ...argv], { cwd: folder }, (failure, stdout, stderr) => {
       resolve({ code: failure === null ? 0 : Number(failure.code), stdout, stderr })
@@ -34,6 +51,7 @@ function holdfast(...argv: string[]): Promise<{ code: number; stdout: string; st
 
 beforeAll(async () => {
   folder = await mkdtemp(join(import.meta.dirname, 'fixtures', 'scenarios-'))
+  await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
   for (const [name, text] of Object.entries(scenarios)) {
     await mkdir(join(folder, name))
     await writeFile(join(folder, name, `${name}.scenario.ts`), text)
@@ -46,14 +64,18 @@ test('the last line is the verdict, with everything that failed above it', async
   const { code, stdout, stderr } = await holdfast()
 
   expect(code).toBe(1)
-  expect(stdout.trimEnd().split('\n').at(-1)).toBe(
-    '1 passed · 2 failed · 1 did not run (backend process lacks partition)',
+  expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
+    /^2 passed · 3 failed · 1 did not run \(backend process lacks partition\)/,
   )
   expect(stdout).toContain('✗ does-not-hold: fails')
-  expect(stdout).toContain('again     holdfast test does-not-hold')
+  expect(stdout).toContain('again     npx holdfast test does-not-hold/does-not-hold.scenario.ts')
   expect(stdout).toContain('broken at once')
   expect(stdout + stderr).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m)
   expect(stderr).toContain('✓ holds-without-a-site 1 of 1 test passed')
+  expect(stderr).toContain('… scenarios  5 files')
+  expect(stdout).toContain('✓ holds-without-a-site: holds\n')
+  // No node_modules, no cache: a folder of scenarios stays as it was.
+  expect((await readdir(folder)).toSorted()).toEqual([...Object.keys(scenarios), '.holdfast', 'lab.json'].toSorted())
 }, 60_000)
 
 test('a time that is none is refused, and one on a machine that cannot move clocks says what to type', async () => {
@@ -76,6 +98,54 @@ test('a filter is a part of the path, or the name of the topology', async () => 
   expect(byPath).toMatchObject({ passed: 1, failed: 0, didNotRun: [] })
   expect(byTopology.scenarios.map(({ scenario }) => scenario)).toEqual(['does-not-hold'])
 }, 60_000)
+
+test('the name of a topology that is given by its path is a filter, and so is the path that "again" prints', async () => {
+  const byName = JSON.parse((await holdfast('gateway-lab', '--json')).stdout) as ScenarioReport
+  const byPath = JSON.parse((await holdfast('./does-not-hold/does-not-hold.scenario.ts', '--json')).stdout)
+
+  expect(byName.scenarios.map(({ scenario }) => scenario)).toEqual(['needs-what-is-not-there'])
+  expect(byPath.scenarios.map(({ scenario }: { scenario: string }) => scenario)).toEqual(['does-not-hold'])
+}, 60_000)
+
+test('a test that passed says what it proved, one that failed keeps its site until somebody ends it', async () => {
+  const child = spawn(process.execPath, [main, 'test', 'proves-and-fails', '--keep', '--json'], { cwd: folder })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  await expect.poll(() => stderr, { timeout: 50_000 }).toContain('The run waits')
+  const [, run = ''] = /end it with +npx holdfast down (\S+)/.exec(stderr) ?? []
+  expect(stderr).toContain('# node:read as node-a, with node-a')
+  expect(stdout).toBe('')
+  const running = (await runningSites()).find((site) => site.run === run)
+  expect(running).toBeDefined()
+
+  // Ctrl-C where it runs: everything is released, the evidence is whole.
+  child.kill('SIGINT')
+  const [code] = await once(child, 'exit')
+  expect(code).toBe(130)
+  expect((await runningSites()).map((site) => site.run)).not.toContain(run)
+  expect(existsSync(join(running!.evidence, 'history.jsonl'))).toBe(true)
+}, 90_000)
+
+test('the verdict of a run tells each call, its reason and its control, and where the evidence is', async () => {
+  const { code, stdout } = await holdfast('proves-and-fails')
+  const json = JSON.parse((await holdfast('proves-and-fails', '--json')).stdout) as ScenarioReport
+  const proven = json.scenarios.find(({ name }) => name === 'proves')
+
+  expect(code).toBe(1)
+  expect(stdout).toContain('✓ proves-and-fails: proves → refused 401 issuer_untrusted (token.issuer), control ✓\n')
+  expect(stdout).toMatch(/\nevidence {2}\.holdfast\/runs\/separate-auth-[0-9a-f]{6}\n1 passed/)
+  expect(proven?.calls?.map(({ verdict, reason, guard }) => [verdict, reason, guard])).toEqual([
+    ['accepted', null, null],
+    ['refused', 'issuer_untrusted', 'token.issuer'],
+  ])
+  expect(proven?.calls?.[1]?.control).toMatchObject({ accepted: true, element: 'token', credential: 'peer-b-to-a' })
+  expect(json.runs).toEqual([proven?.evidence])
+}, 90_000)
 
 test('when nothing could run, nothing is proven: that is no success', async () => {
   const { code, stdout } = await holdfast('needs-what')

@@ -1,3 +1,4 @@
+import { dirname, relative } from 'node:path'
 import { Command } from 'commander'
 import { exitCode } from './exit-code.ts'
 import { interruptible } from './interruption.ts'
@@ -10,7 +11,8 @@ import {
   keepOption,
   setOption,
 } from './options.ts'
-import { printJson, printResult } from './output.ts'
+import { plural, printJson, printResult } from './output.ts'
+import { provenLine } from './proven-text.ts'
 import { verdictLine } from './verdict.ts'
 
 export function test(): Command {
@@ -48,10 +50,21 @@ that refused something; --json lists each with the scenarios that provoked it.`,
       )
       if (options.json) printJson(report)
       else {
-        for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`${failure}\n`)
+        for (const result of report.scenarios) if (result.state === 'passed') printResult(provenLine(result))
+        for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`\n${failure}`)
+        if (report.runs.length > 0) printResult(`\n${evidenceLines(report.runs)}`)
         printResult(verdictLine(report, report.guards && coverageText(report.guards)))
       }
       // Nothing proven is no success either.
       if (report.failed > 0 || report.passed === 0) process.exitCode = exitCode.failed
     })
+}
+
+/** Where the runs left what they saw; many of them are one folder. */
+function evidenceLines(runs: readonly string[]): string {
+  if (runs.length > 3)
+    return `evidence  ${plural(runs.length, 'run')} below ${relative(process.cwd(), dirname(runs[0]!))}`
+  return runs
+    .map((run, index) => `${index === 0 ? 'evidence' : '        '}  ${relative(process.cwd(), run)}`)
+    .join('\n')
 }

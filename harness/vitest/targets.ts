@@ -27,7 +27,7 @@ export function targetOf(site: Site, kinds: KindLookup, node: string, action: st
   const planned = site.plan.nodes[node]
   if (!planned) throw new NotInPlan(site, `there is no node ${node}`, Object.keys(site.plan.nodes))
   for (const unit of planned.units) {
-    const kind = kinds(unit.kind)
+    const kind = unit.actions === undefined ? kinds(unit.kind) : unit
     const found = kind?.actions?.[action]
     if (!found) continue
     const listener = listenerOf(site, unit, node, at ?? found.listener)
@@ -36,7 +36,7 @@ export function targetOf(site: Site, kinds: KindLookup, node: string, action: st
     const { host, domain } = planned
     return { node, host, domain, unit: unit.name, action: found, listener, operators, observation }
   }
-  const known = planned.units.flatMap((unit) => Object.keys(kinds(unit.kind)?.actions ?? {}))
+  const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? kinds(unit.kind)?.actions ?? {}))
   throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)
 }
 
