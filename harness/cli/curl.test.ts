@@ -7,7 +7,7 @@ const call = { url: 'https://a.test:9444/v1/routes', address: '127.9.1.3', ca: '
 
 test('the host is resolved by the command, and words that a shell would split are quoted', () => {
   expect(curlCommand(call)).toBe(
-    "curl --silent --show-error --resolve a.test:9444:127.9.1.3 --cacert '/run/my sites/ca.pem' --write-out '\\n%{http_code}\\n' https://a.test:9444/v1/routes",
+    "curl -sS --resolve a.test:9444:127.9.1.3 --cacert '/run/my sites/ca.pem' --write-out '\\n%{http_code}\\n' https://a.test:9444/v1/routes",
   )
 })
 

@@ -1,9 +1,9 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import type { ServiceKind } from '../topology/kind.ts'
-import type { Plan, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
 import { rendered } from '../vitest/site-files.ts'
-import { curlCommand } from './curl.ts'
+import { type CurlCall, curlCommand } from './curl.ts'
 import { paint, seconds } from './output.ts'
 
 /** What `up` tells about a site that is ready: this is also its JSON. */
@@ -27,7 +27,14 @@ export interface NodeDescription {
   units: { name: string; kind: string; summary: string; ms?: number; logs?: string; decisions?: string }[]
   listeners: { unit: string; name: string; port: number; protocol: string; clientCertificate: string }[]
   /** Commands to paste into a shell. */
-  calls: { summary: string; command: string }[]
+  calls: CallDescription[]
+}
+
+export interface CallDescription {
+  summary: string
+  command: string
+  /** What comes when it is pasted. */
+  expected: 'accepted' | 'refused'
 }
 
 /** The actions of each service kind, by kind: what can be called. */
@@ -72,7 +79,7 @@ function describeNode(site: DescribableSite, node: DescribableNode, kinds: Kinds
     ),
     calls: [
       ...services.flatMap((unit) => readinessCall(site, node, unit)),
-      ...acceptedCalls(site, node, services, kinds),
+      ...credentialCalls(site, node, services, kinds),
     ],
   }
 }
@@ -85,36 +92,101 @@ function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanU
     address: node.address,
     ...tlsFiles(site, node.name, ready.http.tls, unit.name),
   })
-  return [{ summary: `is ${unit.name} ready`, command }]
+  return [{ summary: `is ${unit.name} ready`, command, expected: 'accepted' }]
 }
 
-/** One command for each credential that the topology says is accepted here, made as its holder would. */
-function acceptedCalls(
+/**
+ * One command for each credential that the topology says is accepted here, made as its holder would; and below the first that
+ * carries a token, the same without it, and over somebody else's certificate.
+ */
+function credentialCalls(
   site: DescribableSite,
   node: DescribableNode,
   services: PlanUnit[],
   kinds: Kinds,
-): NodeDescription['calls'] {
-  return site.plan.accepts
+): CallDescription[] {
+  const possible = site.plan.accepts
     .filter((accept) => accept.target === node.name)
-    .flatMap((accept) => {
-      const credential = site.plan.credentials[accept.credential]
-      const actionOf = (unit: PlanUnit) => (unit.actions ?? kinds.get(unit.kind)?.actions)?.[accept.action]
-      const unit = services.find((candidate) => actionOf(candidate) !== undefined)
-      const action = unit && actionOf(unit)
-      const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
-      // A WebSocket opened by hand would take the place of the peer's own session.
-      if (!credential || !action || !listener || !('http' in action.request)) return []
-      const { method, path, json } = action.request.http
-      const command = curlCommand({
-        url: `https://${node.host}:${listener.port}${path}`,
-        address: node.address,
-        method,
-        json,
-        ...identity(site, credential, site.plan.nodes[node.name]!.domain),
-      })
-      return [{ summary: `${accept.action} as ${credential.holder}, with ${credential.name}`, command }]
-    })
+    .flatMap((accept) => possibleCall(site, node, services, kinds, accept))
+  const [first] = possible.filter(({ presented }) => presented.tokenFile !== undefined)
+  return [
+    ...possible.map(({ summary, shape, presented }) => {
+      return { summary, command: curlCommand({ ...shape, ...presented }), expected: 'accepted' as const }
+    }),
+    ...(first === undefined ? [] : refusedCalls(first)),
+  ]
+}
+
+interface PossibleCall {
+  summary: string
+  shape: Pick<CurlCall, 'url' | 'address' | 'method' | 'json' | 'webSocket'>
+  presented: Pick<CurlCall, 'ca' | 'certificate' | 'tokenFile'>
+  action: string
+  /** Somebody else's certificate that passes TLS there. */
+  other?: { name: string; files: CurlCall['certificate'] }
+}
+
+function possibleCall(
+  site: DescribableSite,
+  node: DescribableNode,
+  services: PlanUnit[],
+  kinds: Kinds,
+  accept: PlanAccept,
+): PossibleCall[] {
+  const credential = site.plan.credentials[accept.credential]
+  const unit = services.find((candidate) => kinds.get(candidate.kind)?.actions?.[accept.action] !== undefined)
+  const action = unit && kinds.get(unit.kind)?.actions?.[accept.action]
+  const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
+  if (!credential || !action || !listener) return []
+  const { path, ...request } =
+    'http' in action.request
+      ? { path: action.request.http.path, method: action.request.http.method, json: action.request.http.json }
+      : { path: action.request.websocket.path, webSocket: { protocol: action.request.websocket.protocol } }
+  const operators = unit.verification?.[accept.action]?.operators
+  return [
+    {
+      summary: `${accept.action} as ${credential.holder}, with ${credential.name}`,
+      action: accept.action,
+      shape: { url: `https://${node.host}:${listener.port}${path}`, address: node.address, ...request },
+      presented: identity(site, credential, site.plan.nodes[node.name]!.domain),
+      other: operators && otherCertificate(site, credential, operators),
+    },
+  ]
+}
+
+function refusedCalls({ action, shape, presented, other }: PossibleCall): CallDescription[] {
+  const { tokenFile: _, ...withoutToken } = presented
+  const stolen = other && { ...presented, certificate: other.files }
+  return [
+    {
+      summary: `refused: ${action} without the token`,
+      command: curlCommand({ ...shape, ...withoutToken }),
+      expected: 'refused',
+    },
+    ...(stolen === undefined
+      ? []
+      : [
+          {
+            summary: `refused: ${action} with the token stolen, over ${other!.name}`,
+            command: curlCommand({ ...shape, ...stolen }),
+            expected: 'refused' as const,
+          },
+        ]),
+  ]
+}
+
+/** A certificate of the holder's trust domain on another node; none of an operator, who needs no token. */
+function otherCertificate(site: DescribableSite, own: PlanCredential, operators: readonly string[]) {
+  const { nodes, credentials } = site.plan
+  const domain = nodes[own.holder]?.domain
+  const found = Object.values(credentials).find(({ kind, holder, sans }) => {
+    const names = sans ?? [nodes[holder]!.host]
+    const isAnother = kind === 'certificate' && holder !== own.holder && nodes[holder]?.domain === domain
+    return isAnother && !names.some((name) => operators.includes(name))
+  })
+  if (found === undefined) return undefined
+  const folder = fill(site, found.holder, found.path)
+  return { name: found.name, files: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } }
 }
 
 /** What the holder of a credential presents: its certificate, the token if it is one, and the anchor of whom it calls. */
@@ -178,7 +250,12 @@ function renderNode(node: NodeDescription): string {
         `${certificate[listener.clientCertificate as keyof typeof certificate]}`,
     )
   }
-  for (const call of node.calls) lines.push(`  ${paint('dim', `# ${call.summary}`)}`, `  ${call.command}`)
+  const folder = dirname(node.dir)
+  const isPlain = /^[\w@%+=:,./-]+$/.test(folder)
+  if (node.calls.length > 0 && isPlain) lines.push(`  D=${folder}`)
+  for (const { summary, command } of node.calls) {
+    lines.push(`  ${paint('dim', `# ${summary}`)}`, `  ${isPlain ? command.replaceAll(`${folder}/`, '$D/') : command}`)
+  }
   for (const unit of node.units.filter((candidate) => candidate.logs)) {
     lines.push(`  ${unit.name}: ready after ${seconds(unit.ms ?? 0)}, logs ${unit.logs}`)
     if (unit.decisions) lines.push(`  ${unit.name}: decisions ${unit.decisions}`)

@@ -3,7 +3,7 @@ import { HoldfastError } from '../errors.ts'
 import { exitCode } from './exit-code.ts'
 import { jsonOption } from './options.ts'
 import { printJson, printNote, printPhase, printResult, table } from './output.ts'
-import { ownerLives, type RunningSite, runningSites } from './runs.ts'
+import { announceDown, isOfThisFolder, ownerLives, type RunningSite, runningSites } from './runs.ts'
 
 export function down(): Command {
   return new Command('down')
@@ -11,19 +11,24 @@ export function down(): Command {
     .addArgument(
       new Argument('[run]', 'label of the run, as holdfast up printed it; needless when only one is running'),
     )
-    .addOption(new Option('-a, --all', 'end every run of this user on this machine'))
+    .addOption(new Option('-a, --all', 'end every run that was started in this folder or below it'))
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
 Examples:
-  holdfast down              the only one that is running; when there are several, it lists them
+  holdfast down              the only one that was started here; when there are several, it lists them
   holdfast down separate-auth-3fa9c2
-  holdfast down --all`,
+  holdfast down --all
+
+Runs of other folders are listed, and ended only by their label.`,
     )
-    .action(async (label: string | undefined, options: { all?: boolean; json?: boolean }) => {
+    .action(async (label: string | undefined, options: { all?: boolean; json?: boolean }, command: Command) => {
+      if (label !== undefined && options.all) {
+        command.error('error: give the label of a run or --all, not both', { exitCode: exitCode.usage })
+      }
       const running = await runningSites()
-      const chosen = label === undefined ? running : running.filter(({ run }) => run === label)
+      const chosen = running.filter((site) => (label === undefined ? isOfThisFolder(site) : site.run === label))
       if (label !== undefined && chosen.length === 0) throw new NotRunning(label, running)
       if (chosen.length > 1 && !options.all) {
         if (options.json) printJson({ ended: [], running })
@@ -33,7 +38,9 @@ Examples:
       }
       for (const run of chosen) await end(run)
       if (options.json) return printJson({ ended: chosen.map(({ run }) => run) })
-      printResult(chosen.length > 0 ? chosen.map(({ run }) => `ended ${run}`).join('\n') : 'nothing is running')
+      if (chosen.length > 0) return printResult(chosen.map(({ run }) => `ended ${run}`).join('\n'))
+      printResult('nothing is running from this folder')
+      if (running.length > 0) tellElsewhere(running)
     })
 }
 
@@ -42,7 +49,7 @@ class NotRunning extends HoldfastError {
     const there = running.length > 0 ? `running: ${running.map(({ run }) => run).join(', ')}` : 'nothing is running'
     super(
       'HOLDFAST_NOT_RUNNING',
-      `no run is called "${label}"; ${there}. What a crash left is removed by holdfast sweep`,
+      `no run is called "${label}"; ${there}. What a crash left is removed by npx holdfast sweep`,
     )
   }
 }
@@ -51,18 +58,27 @@ class WillNotEnd extends HoldfastError {
   constructor({ run, pid }: RunningSite) {
     super(
       'HOLDFAST_WILL_NOT_END',
-      `${run} (process ${pid}) did not end within ${limitMs / 1000} s; end that process, then type holdfast sweep`,
+      `${run} (process ${pid}) did not end within ${limitMs / 1000} s; end that process, then type npx holdfast sweep`,
     )
   }
 }
 
 function refuseToGuess(running: readonly RunningSite[]): void {
   printNote('Several are running; name one, or give --all:')
-  printResult(
-    table(
-      ['run', 'topology', 'backend', 'process'],
-      running.map(({ run, topology, backend, pid }) => [run, topology, backend, String(pid)]),
-    ),
+  printResult(runsTable(running))
+}
+
+function tellElsewhere(running: readonly RunningSite[]): void {
+  printNote(`Elsewhere, to be ended by their label, npx holdfast down ${running[0]!.run} say:`)
+  printNote(runsTable(running))
+}
+
+function runsTable(running: readonly RunningSite[]): string {
+  return table(
+    ['run', 'topology', 'backend', 'process', 'started', 'in'],
+    running.map(({ run, topology, backend, pid, startedAt, from }) => {
+      return [run, topology, backend, String(pid), startedAt.slice(0, 19).replace('T', ' '), from]
+    }),
   )
 }
 
@@ -71,6 +87,7 @@ const limitMs = 30_000
 
 /** Asks the process that stood the site up to release it. */
 async function end(run: RunningSite): Promise<void> {
+  await announceDown(run)
   process.kill(run.pid, 'SIGTERM')
   const patience = AbortSignal.timeout(limitMs)
   while (await ownerLives(run)) {

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,7 +8,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTime } from '../backends/process/processes.ts'
 import { userEnvironment } from '../settings.ts'
-import type { SiteDescription } from './describe-site.ts'
+import { renderSite, type SiteDescription } from './describe-site.ts'
 
 const run = promisify(execFile)
 const main = join(import.meta.dirname, 'main.ts')
@@ -31,24 +32,59 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true })
 }, 60_000)
 
-test('every command that it prints works in a shell as it stands', async () => {
+/** The last line is the status; a WebSocket is left by curl's own limit of time. */
+async function pasted(command: string): Promise<{ status: string; text: string }> {
+  const stdout = await run('sh', ['-c', command]).then(
+    (ended) => ended.stdout,
+    (failure: { code: number; stdout: string }) => (failure.code === 28 ? failure.stdout : Promise.reject(failure)),
+  )
+  return { status: stdout.trim().split('\n').at(-1) ?? '', text: stdout }
+}
+
+test('every command that it prints works in a shell as it stands, and what it calls refused is refused', async () => {
   const calls = site.nodes.flatMap((node) => node.calls.map((call) => ({ node: node.name, ...call })))
   const answers = await Promise.all(
-    calls.map(async ({ node, summary, command }) => {
-      const { stdout } = await run('sh', ['-c', command])
-      return { what: `${node}: ${summary}`, status: stdout.trim().split('\n').at(-1) }
+    calls.map(async ({ node, summary, command, expected }) => {
+      const { status } = await pasted(command)
+      return {
+        what: `${node}: ${summary}`,
+        status,
+        right: (expected === 'accepted' ? /^(20[01]|101)$/ : /^401$/).test(status),
+      }
     }),
   )
 
-  expect(answers.filter(({ status }) => !/^20[01]$/.test(status ?? ''))).toEqual([])
+  expect(answers.filter(({ right }) => !right)).toEqual([])
   expect(answers.map(({ what }) => what)).toEqual(
-    expect.arrayContaining(['ca-a: is ca ready', 'node-a: node:read as node-a, with node-a']),
+    expect.arrayContaining([
+      'ca-a: is ca ready',
+      'node-a: node:read as node-a, with node-a',
+      'node-a: peering:connect as node-b, with peer-b-to-a',
+      'node-a: refused: node:read without the token',
+      'node-a: refused: node:read with the token stolen, over cert-auth-a',
+    ]),
   )
+  const connect = calls.find(({ node, summary }) => node === 'node-a' && summary.startsWith('peering:connect'))!
+  // The first frame says who has been reached.
+  expect((await pasted(connect.command)).text).toMatch(/^HTTP\/1\.1 101 [\s\S]*"node":\s*"node-a"/)
+}, 60_000)
+
+test('the text names the folder of the nodes once, and its lines work below that line', async () => {
+  const lines = renderSite(site)
+    .split('\n')
+    .map((line) => line.trim())
+  const folder = lines.find((line) => line.startsWith('D='))!
+  const commands = lines.filter((line) => line.startsWith('curl '))
+  const read = commands.find((line) => line.includes('/v1/state'))!
+
+  expect(commands.join('\n')).not.toContain(folder.slice(2))
+  expect(await pasted(`${folder}\n${read}`)).toMatchObject({ status: '200' })
+  expect(lines).toContain(`end it with  npx holdfast down ${site.run}   or Ctrl-C where it runs`)
 })
 
 test('what the commands present is what is accepted: without the token, the answer is another one', async () => {
   const read = site.nodes.flatMap(({ calls }) => calls).find(({ summary }) => summary.startsWith('node:read'))!.command
-  const { stdout } = await run('sh', ['-c', read.replace(/--header "Authorization[^)]*\)" /, '')])
+  const { stdout } = await run('sh', ['-c', read.replace(/-H "Authorization[^)]*\)" /, '')])
 
   expect(stdout.trim().split('\n').at(-1)).toBe('401')
 })
@@ -68,6 +104,43 @@ test('logs are where it says', async () => {
   expect(await readFile(join(site.evidence, 'up.log'), 'utf8')).toContain('ready')
 })
 
+test('a run of another folder is ended only by its name', async () => {
+  const elsewhere = await mkdtemp(join(tmpdir(), 'holdfast-elsewhere-'))
+  try {
+    const env = userEnvironment({ HOLDFAST_RUNTIME_DIR: join(cwd, 'runtime') })
+    const { stdout, stderr } = await run(process.execPath, [main, 'down', '--all'], { cwd: elsewhere, env })
+
+    expect(stdout).toBe('nothing is running from this folder\n')
+    expect(stderr).toContain(`npx holdfast down ${site.run}`)
+    expect(stderr).toContain(cwd)
+    expect(stderr).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/)
+    expect(await startTime(site.pid)).toBeDefined()
+  } finally {
+    await rm(elsewhere, { recursive: true })
+  }
+})
+
+test('holdfast up says who ended it, and that is no failure', async () => {
+  const child = spawn(process.execPath, [main, 'up', 'shared-auth', '--json'], {
+    cwd,
+    env: userEnvironment({ HOLDFAST_RUNTIME_DIR: join(cwd, 'runtime') }),
+  })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  await expect.poll(() => stdout, { timeout: 60_000 }).toMatch(/\n}\n$/)
+  const ended = once(child, 'exit')
+  await holdfast('down', (JSON.parse(stdout) as SiteDescription).run)
+
+  expect(await ended).toEqual([0, null])
+  expect(stderr).toContain('ended by holdfast down')
+  expect(stderr).not.toContain('interrupted')
+}, 90_000)
+
 test('down ends it, and leaves the evidence but no process and no key', async () => {
   const { stdout } = await holdfast('down', '--json')
 
@@ -75,5 +148,5 @@ test('down ends it, and leaves the evidence but no process and no key', async ()
   expect(await startTime(site.pid)).toBeUndefined()
   expect(existsSync(dirname(dirname(site.nodes[0]!.dir)))).toBe(false)
   expect(existsSync(join(site.evidence, 'history.jsonl'))).toBe(true)
-  expect((await holdfast('down')).stdout).toBe('nothing is running\n')
+  expect((await holdfast('down')).stdout).toBe('nothing is running from this folder\n')
 }, 60_000)

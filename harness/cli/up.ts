@@ -3,9 +3,10 @@ import type { Site, SiteEvent } from '../backends/backend.ts'
 import { describeFailure, HoldfastError } from '../errors.ts'
 import type { SiteDescription } from './describe-site.ts'
 import { exitCode } from './exit-code.ts'
-import { aborted, interruptible } from './interruption.ts'
+import { aborted, Interrupted, interruptible } from './interruption.ts'
 import { backendOption, type CommonOptions, jsonOption, keepOption, setOption } from './options.ts'
 import { printJson, printNote, printPhase, printResult } from './output.ts'
+import { isEndedByDown } from './runs.ts'
 
 export interface UpOptions extends CommonOptions {
   detach?: boolean
@@ -44,7 +45,8 @@ paste into a shell that call it with the certificate and the token of its peers,
 
 async function runInForeground(topology: string, options: UpOptions): Promise<void> {
   const { standUp } = await import('./stand-up.ts')
-  await interruptible(async (signal) => {
+  let isDown = false
+  const held = interruptible(async (signal) => {
     let tell: (event: SiteEvent) => void = () => {}
     await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) }).catch(keptSite)
     const description = await describe(site)
@@ -53,7 +55,12 @@ async function runInForeground(topology: string, options: UpOptions): Promise<vo
     tell = tellUnexpected
     await aborted(signal)
     tell = () => {}
+    isDown = isEndedByDown(site.run)
     if (!options.background) printNote('releasing …')
+  })
+  await held.catch((failure: unknown) => {
+    if (!isDown || !(failure instanceof Interrupted)) throw failure
+    printNote('ended by holdfast down; everything that was started is released')
   })
 }
 
