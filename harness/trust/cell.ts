@@ -13,10 +13,14 @@ export type TokenState =
   | 'bound elsewhere'
   /** To the very certificate that is presented, whoever's it is. */
   | 'bound to the presenter'
+  | 'without scope'
+  /** Its list of nodes names another one. */
+  | 'for another node'
 
 export const tokenStates: readonly TokenState[] = [
   ...(['fresh', 'expired', 'not yet valid', 'revoked', 'key retired'] as const),
   ...(['tampered', 'unbound', 'bound elsewhere', 'bound to the presenter'] as const),
+  ...(['without scope', 'for another node'] as const),
 ]
 
 /** The certificate of a connection: one of the plan, one like it that is spoiled, or none. */

@@ -80,8 +80,10 @@ const passes: Readonly<Record<CheckName, Rule>> = {
   'caller-name': ofCaller(({ san }, { sans }) => sans.includes(san)),
   'caller-anchor': ofCaller(({ domain }, certificate) => domain === undefined || domain === certificate.domain),
   'caller-enabled': ofCaller(({ enabled }) => enabled),
-  'token-scope': ofToken((token, { scope }) => token.scope.includes(scope)),
-  'token-node': ofToken(({ nodes }, { node }) => nodes?.includes(node) ?? true),
+  'token-scope': ofToken(({ state, scope }, demanded) => state !== 'without scope' && scope.includes(demanded.scope)),
+  'token-node': ofToken(
+    ({ state, nodes }, { node }) => state !== 'for another node' && (nodes?.includes(node) ?? true),
+  ),
   // Whatever is not exactly as it was minted has no row at the issuer.
   'token-active': ofToken(({ state }) => state === 'fresh'),
 }

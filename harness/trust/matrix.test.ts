@@ -99,6 +99,8 @@ describe('what becomes of a token that was accepted', async () => {
     ['tampered', 'signature_invalid', 'signature_invalid', 'token_inactive'],
     ['unbound', 'cnf_missing', 'cnf_missing', 'token_inactive'],
     ['bound elsewhere', 'cnf_x5t_mismatch', 'cnf_x5t_mismatch', 'token_inactive'],
+    ['without scope', 'scope_insufficient', 'scope_insufficient', 'token_inactive'],
+    ['for another node', 'node_not_trusted', 'node_not_trusted', 'token_inactive'],
   ])('%s', (state, ...expected) => {
     const call = { token: 'node-b', state, over: 'cert-node-b' }
     expect(cells.map((mode) => outcomeOf(mode, 'node-a', 'peering:connect', call))).toEqual(expected)

@@ -138,6 +138,8 @@ const forgeries = {
     () =>
     ({ cnf: _, ...claims }) =>
       claims,
+  'without scope': () => (claims) => ({ ...claims, scope: '' }),
+  'for another node': () => (claims) => ({ ...claims, trusted_nodes: ['nobody'] }),
   'bound elsewhere': () => bound(randomBytes(32).toString('base64url')),
   'bound to the presenter': (identity) => (identity ? bound(thumbprintS256(identity.certPem)) : (claims) => claims),
 } satisfies Record<string, (identity: Identity | undefined) => ClaimsMutation>
