@@ -70,6 +70,11 @@ const schema = z.strictObject({
   tls: z.strictObject({
     cert: file.describe('PEM file: leaf, then intermediates.'),
     key: file.describe('PEM file with its key.'),
+    renewUrl: httpsUrl
+      .optional()
+      .describe(
+        'Where the certificate is renewed over mutual TLS (step-ca: https://CA/1.0/renew). Default: it is not.',
+      ),
   }),
   trustDomain: trustDomain.extend({ name: name.describe('Our own trust domain.') }),
   trustDomains: z.record(name, trustDomain).default({}).describe('Other trust domains that peers may belong to.'),

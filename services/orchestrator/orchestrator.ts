@@ -9,6 +9,7 @@ import { thumbprint } from '../shared/peer-certificate.ts'
 import { createTlsListener } from '../shared/tls-listener.ts'
 import { readAnchors, readTlsMaterial, type TlsMaterial } from '../shared/tls-material.ts'
 import { CallRecorder } from './call-record.ts'
+import { startRenewal } from './certificate-renewal.ts'
 import { addressOf, type Configuration } from './config.ts'
 import { Dialers } from './dialers.ts'
 import { peerTls } from './guards/peer-tls.ts'
@@ -16,10 +17,12 @@ import { InboundSessions } from './inbound-sessions.ts'
 import { createLocalHandler } from './local-listener.ts'
 import { peerOperations } from './local-peers.ts'
 import { routeOperations } from './local-routes.ts'
+import { OwnCertificates, overdueAt } from './own-certificates.ts'
 import { PeerTokens } from './peer-tokens.ts'
 import { createPeeringHandlers } from './peering-listener.ts'
 import { Peers } from './peers.ts'
 import { RouteTable } from './routes.ts'
+import { replaceFile } from './secret-file.ts'
 import { stateOperation } from './state.ts'
 import type { Store } from './store.ts'
 import { createTokenSource } from './token-source.ts'
@@ -64,20 +67,21 @@ export function createOrchestrator(given: {
   const { configuration, store, decisions, log } = given
   const { node } = configuration
   let material = given.material
-  const peeringMaterial = (): TlsMaterial => material.peering
-  const ownThumbprint = (): string => thumbprint(material.peering.leaf)
+  const certificates = new OwnCertificates(material.peering)
+  const peeringMaterial = (): TlsMaterial => certificates.newest
+  const ownThumbprint = (): string => thumbprint(certificates.newest.leaf)
   const listen = { peering: addressOf(configuration.listen.peering), local: addressOf(configuration.listen.local) }
   const localAddress = isAnyAddress(listen.peering.host) ? undefined : listen.peering.host
 
   const client = createIssuerClient(
-    () => ({ ca: material.auth, cert: material.peering.certificate, key: material.peering.key }),
+    () => ({ ca: material.auth, cert: certificates.newest.certificate, key: certificates.newest.key }),
     localAddress,
   )
   const policy = createPolicy(configuration, client, log)
   const source = createTokenSource({ clientId: node, material: peeringMaterial, localAddress })
   const peers = new Peers(store, configuration)
   const routes = localRoutes(configuration, store)
-  const tokens = new PeerTokens({ configuration, peers, thumbprint: ownThumbprint, source, log })
+  const tokens = new PeerTokens({ configuration, peers, thumbprints: () => certificates.thumbprints(), source, log })
   const { holdTimeMs } = configuration.session
   const inbound: InboundSessions = new InboundSessions({
     node,
@@ -93,7 +97,7 @@ export function createOrchestrator(given: {
     configuration,
     tokens,
     routes,
-    material: peeringMaterial,
+    certificates,
     decisions,
     log,
     localAddress,
@@ -125,7 +129,7 @@ export function createOrchestrator(given: {
       policy,
       recorder,
       log,
-      notReady: () => notReady(policy, store, material),
+      notReady: () => notReady(policy, store, certificates.newest, configuration.tls.renewUrl !== undefined),
       operations: [
         ...peerOperations({ configuration, peers, tokens, thumbprint: ownThumbprint }),
         ...routeOperations(routes, store),
@@ -133,7 +137,7 @@ export function createOrchestrator(given: {
           node,
           mode: policy.mode,
           keys: policy.keys,
-          material: peeringMaterial,
+          certificates,
           peers,
           tokens,
           inbound,
@@ -144,9 +148,42 @@ export function createOrchestrator(given: {
     }),
   })
 
+  const serve = (): void => {
+    const { certificate, leaf, key } = certificates.newest
+    peering.reload(certificates.newest)
+    local.reload({ ...material.local, certificate, leaf, key })
+    client.renew()
+  }
+  const { renewUrl } = configuration.tls
+  let renewal: { close(): void } | undefined
+  const startRenewing = (url: string): { close(): void } =>
+    startRenewal({
+      url,
+      anchors: () => (certificates.newest.anchors.get(configuration.trustDomain.name) ?? []).map(String),
+      newest: () => certificates.newest,
+      localAddress,
+      log,
+      async onRenewed(renewed) {
+        certificates.renewed(renewed)
+        log.info('certificate-renewed', {
+          'x5t#S256': ownThumbprint(),
+          notAfter: renewed.leaf.validToDate.toISOString(),
+        })
+        await tokens.rebind()
+        serve()
+      },
+      onGlance() {
+        const previous = certificates.previous()
+        if (previous !== undefined && tokens.isAnyBoundTo(thumbprint(previous.leaf))) return
+        // On disk only now: until then a restart would find tokens for the certificate before.
+        if (certificates.dropPrevious()) replaceFile(configuration.tls.cert, certificates.newest.certificate)
+      },
+    })
+
   return {
     async start() {
       await Promise.all([peering.listen(), local.listen()])
+      if (renewUrl !== undefined) renewal = startRenewing(renewUrl)
       // The first caller should not have to wait for the keys.
       if (policy.mode !== 'introspection') void policy.keys.ready()
       dialers.start()
@@ -161,14 +198,14 @@ export function createOrchestrator(given: {
       } catch (failure) {
         return log.error('reload-failed', failureFields(failure))
       }
-      peering.reload(material.peering)
-      local.reload(material.local)
-      client.renew()
+      certificates.reloaded(material.peering)
+      serve()
       inbound.recheck()
       dialers.wakeAll()
       log.info('reloaded', { 'x5t#S256': ownThumbprint() })
     },
     async stop() {
+      renewal?.close()
       dialers.stop('shutdown')
       inbound.endAll('shutdown')
       inbound.close()
@@ -222,8 +259,14 @@ function localRoutes(configuration: Configuration, store: Store): RouteTable {
   return routes
 }
 
-async function notReady(policy: TokenPolicy, store: Store, { peering }: Material): Promise<string | undefined> {
-  if (peering.leaf.validToDate.getTime() <= Date.now()) return 'certificate_ended'
+async function notReady(
+  policy: TokenPolicy,
+  store: Store,
+  newest: TlsMaterial,
+  isRenewed: boolean,
+): Promise<string | undefined> {
+  if (newest.leaf.validToDate.getTime() <= Date.now()) return 'certificate_ended'
+  if (isRenewed && overdueAt(newest) <= Date.now()) return 'certificate_ending'
   if (!store.isWritable()) return 'storage_unavailable'
   const isReady = policy.mode === 'introspection' ? await policy.introspection.ready() : await policy.keys.ready()
   return isReady ? undefined : 'auth_unavailable'

@@ -1,9 +1,9 @@
 import type { DecisionLog } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
-import type { TlsMaterial } from '../shared/tls-material.ts'
 import type { Configuration } from './config.ts'
 import { DialFailed, dial } from './dial.ts'
 import { dialTarget } from './guards/dial-target.ts'
+import type { OwnCertificates } from './own-certificates.ts'
 import type { PeerTokens } from './peer-tokens.ts'
 import type { Peer } from './peers.ts'
 import { startRouteFeed } from './route-feed.ts'
@@ -15,7 +15,7 @@ export interface DialerOptions {
   readonly configuration: Configuration
   readonly tokens: PeerTokens
   readonly routes: RouteTable
-  readonly material: () => TlsMaterial
+  readonly certificates: OwnCertificates
   readonly decisions: DecisionLog
   readonly log: Log
   readonly localAddress?: string
@@ -97,7 +97,7 @@ export class PeerDialer {
 
   async #dialOnce(): Promise<void> {
     const peer = this.#peer
-    const { tokens, material, localAddress } = this.#options
+    const { tokens, certificates, localAddress } = this.#options
     if (this.#session === undefined) this.#set({ state: 'connecting' }, this.#state.lastError)
     const found = await tokens.current(peer)
     if (found.token === undefined) {
@@ -106,7 +106,8 @@ export class PeerDialer {
       if (peer.token.kind === 'source') this.#timer = setTimeout(() => void this.#dial(), this.#nextDelay()).unref()
       return
     }
-    const { anchors, certificate, key } = material()
+    // A token works over the certificate that it is bound to, and over no other.
+    const { anchors, certificate, key } = certificates.of(found.thumbprint)
     const target = {
       endpoint: peer.endpoint,
       token: found.token,

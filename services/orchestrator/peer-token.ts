@@ -52,7 +52,7 @@ export function tokenProblem(token: string, expected: TokenExpectation): StartFa
     const when = typeof payload.exp === 'number' ? `at ${isoTime(payload.exp)}` : 'without saying when'
     return problem('peer_token_expired', `its token has expired ${when}; mint a new one`)
   }
-  const bound = (payload.cnf as Record<string, unknown> | undefined)?.['x5t#S256']
+  const bound = boundThumbprint(token)
   if (bound === expected.thumbprint) return undefined
   return problem(
     'peer_token_bound_elsewhere',
@@ -80,6 +80,12 @@ export function readTokenFile(path: string, what: string): string {
 export function expiryOf(token: string): number | undefined {
   const exp = decodeToken(token).payload?.exp
   return typeof exp === 'number' ? exp : undefined
+}
+
+/** `x5t#S256` that a token is bound to. */
+export function boundThumbprint(token: string): string | undefined {
+  const bound = (decodeToken(token).payload?.cnf as Record<string, unknown> | undefined)?.['x5t#S256']
+  return typeof bound === 'string' ? bound : undefined
 }
 
 function quoted(value: unknown): string {

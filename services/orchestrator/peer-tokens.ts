@@ -2,23 +2,25 @@ import { failureFields, type Log } from '../shared/log.ts'
 import type { StartFailure } from '../shared/start-failure.ts'
 import type { Configuration } from './config.ts'
 import { watchFile } from './file-watch.ts'
-import { expectationFor, expiryOf, readTokenFile, tokenProblem } from './peer-token.ts'
+import { boundThumbprint, expectationFor, expiryOf, readTokenFile, tokenProblem } from './peer-token.ts'
 import type { Peer, PeerChange, Peers } from './peers.ts'
+import { replaceFile } from './secret-file.ts'
 import type { TokenSource } from './token-source.ts'
 
 /** What is to be presented to a peer, or why there is nothing. */
-export type PeerToken = { token: string; exp: number } | { token?: undefined; problem: string }
+export type PeerToken = { token: string; exp: number; thumbprint: string } | { token?: undefined; problem: string }
 
 export interface PeerTokensOptions {
   configuration: Configuration
   peers: Peers
-  /** `x5t#S256` of our certificate now. */
-  thumbprint: () => string
+  /** `x5t#S256` of the certificates that we can present, the newest first. */
+  thumbprints: () => readonly string[]
   source: TokenSource
   log: Log
 }
 
 const REFRESH_AT = 0.8
+const RETRY_MS = 5_000
 
 /** The tokens that this node presents. Files are watched, sources asked anew at 80 % of a token's life. */
 export class PeerTokens {
@@ -46,9 +48,38 @@ export class PeerTokens {
   async current(peer: Peer): Promise<PeerToken> {
     const text = await this.#textFor(peer).catch((failure: unknown): StartFailure => failure as StartFailure)
     if (typeof text !== 'string') return { problem: (text as Partial<StartFailure>).reason ?? 'token_source_failed' }
-    const { configuration, thumbprint } = this.#options
-    const problem = tokenProblem(text, expectationFor(peer, configuration, thumbprint()))
-    return problem === undefined ? { token: text, exp: expiryOf(text) ?? 0 } : { problem: problem.reason }
+    const { configuration, thumbprints } = this.#options
+    let first: string | undefined
+    for (const thumbprint of thumbprints()) {
+      const problem = tokenProblem(text, expectationFor(peer, configuration, thumbprint))
+      if (problem === undefined) return { token: text, exp: expiryOf(text) ?? 0, thumbprint }
+      first ??= problem.reason
+    }
+    return { problem: first ?? 'token_source_failed' }
+  }
+
+  /** `x5t#S256` that the token at hand is bound to, without asking anybody for one. */
+  boundTo(peer: Peer): string | undefined {
+    const text = peer.token.kind === 'text' ? peer.token.token : this.#texts.get(this.#placeOf(peer))
+    return text === undefined ? undefined : boundThumbprint(text)
+  }
+
+  /** Whether anything that we present, or our own node token, is bound to this certificate. */
+  isAnyBoundTo(thumbprint: string): boolean {
+    const { peers, configuration } = this.#options
+    const { nodeTokenFile } = configuration
+    if (peers.all().some((peer) => peer.enabled && this.boundTo(peer) === thumbprint)) return true
+    try {
+      return nodeTokenFile !== undefined && boundThumbprint(readTokenFile(nodeTokenFile, nodeTokenFile)) === thumbprint
+    } catch {
+      return false
+    }
+  }
+
+  /** After a renewal: fetches anew, over the new certificate, what we may fetch. Resolves when each was tried once. */
+  async rebind(): Promise<void> {
+    const { peers } = this.#options
+    await Promise.all([this.#refreshNodeToken(), ...peers.all().map((peer) => this.#refresh(peer))])
   }
 
   /** `exp` of the token at hand, in seconds since 1970, without asking anybody for one. */
@@ -135,7 +166,23 @@ export class PeerTokens {
       this.#tell(peer.name)
     } catch (failure) {
       log.warn('token-source-failed', { peer: peer.name, ...failureFields(failure) })
-      this.#refreshes.set(peer.name, setTimeout(() => void this.#refresh(peer), 5_000).unref())
+      this.#refreshes.set(peer.name, setTimeout(() => void this.#refresh(peer), RETRY_MS).unref())
+    }
+  }
+
+  /** Our own auth server gives our node token to us as to any client. Peers that are sent it are dialled anew. */
+  async #refreshNodeToken(): Promise<void> {
+    const { source, log, peers, configuration } = this.#options
+    const { nodeTokenFile, auth, host, trustDomain } = configuration
+    if (nodeTokenFile === undefined) return
+    try {
+      const fetched = await source.fetch({ issuer: auth.issuer, resource: `https://${host}` }, trustDomain.name)
+      this.#texts.set(nodeTokenFile, fetched)
+      replaceFile(nodeTokenFile, `${fetched}\n`)
+      for (const peer of peers.all()) if (peer.token.kind === 'node') this.#tell(peer.name)
+    } catch (failure) {
+      log.warn('node-token-failed', failureFields(failure))
+      this.#refreshes.set('', setTimeout(() => void this.#refreshNodeToken(), RETRY_MS).unref())
     }
   }
 

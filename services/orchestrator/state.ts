@@ -1,10 +1,10 @@
 import type { ValidationMode } from '../shared/bound-token.ts'
 import type { IssuerKeys } from '../shared/issuer-keys.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
-import type { TlsMaterial } from '../shared/tls-material.ts'
 import type { Dialers } from './dialers.ts'
 import type { InboundSessions } from './inbound-sessions.ts'
 import type { LocalOperation } from './local-listener.ts'
+import { type OwnCertificates, renewAt } from './own-certificates.ts'
 import type { PeerTokens } from './peer-tokens.ts'
 import type { Peer, Peers } from './peers.ts'
 import type { RouteTable } from './routes.ts'
@@ -13,7 +13,7 @@ export interface StateOptions {
   readonly node: string
   readonly mode: ValidationMode
   readonly keys: IssuerKeys
-  readonly material: () => TlsMaterial
+  readonly certificates: OwnCertificates
   readonly peers: Peers
   readonly tokens: PeerTokens
   readonly inbound: InboundSessions
@@ -30,28 +30,34 @@ export function stateOperation(options: StateOptions): LocalOperation {
 }
 
 function stateOf(options: StateOptions) {
-  const { leaf } = options.material()
-  const notAfter = leaf.validToDate.getTime()
-  const lifeMs = notAfter - leaf.validFromDate.getTime()
+  const { newest } = options.certificates
+  const notAfter = newest.leaf.validToDate.getTime()
   const age = options.keys.age()
   return {
     node: options.node,
-    certificate: { 'x5t#S256': thumbprint(leaf), notAfter: iso(notAfter), renewAt: iso(notAfter - lifeMs / 3) },
+    certificate: { 'x5t#S256': thumbprint(newest.leaf), notAfter: iso(notAfter), renewAt: iso(renewAt(newest)) },
     validation: { mode: options.mode, jwksAgeMs: age === undefined ? null : Math.round(age) },
     peers: options.peers.all().map((peer) => peerState(peer, options)),
     routes: routeCounts(options.routes),
   }
 }
 
-function peerState(peer: Peer, { inbound, dialers, tokens, routes }: StateOptions) {
+function peerState(peer: Peer, { inbound, dialers, tokens, routes, certificates }: StateOptions) {
   const incoming = inbound.state(peer.name)
   const outgoing = dialers.state(peer.name)
   const expiresAt = tokens.expiresAt(peer)
+  const previous = certificates.previous()
+  const mustRebind = previous !== undefined && tokens.boundTo(peer) === thumbprint(previous.leaf)
   return {
     name: peer.name,
     state: summary(peer, incoming !== undefined, outgoing?.state),
     inbound: incoming === undefined ? { state: 'down' } : { state: 'connected', ...incoming },
-    outbound: { ...outgoing, ...(expiresAt === undefined ? {} : { tokenExpiresAt: iso(expiresAt * 1000) }) },
+    outbound: {
+      ...outgoing,
+      ...(expiresAt === undefined ? {} : { tokenExpiresAt: iso(expiresAt * 1000) }),
+      // Until then it needs a token for our new certificate.
+      ...(mustRebind ? { rebindRequired: iso(previous.leaf.validToDate.getTime()) } : {}),
+    },
     routes: routes.count(peer.name),
   }
 }

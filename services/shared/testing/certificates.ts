@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import type { webcrypto } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type webcrypto } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +27,8 @@ export interface TestLeaf {
   extendedKeyUsage?: string[]
   /** An RSA key of this many bits. Default: a P-256 key. */
   rsaBits?: number
+  /** For the key of this one, instead of a new key. */
+  renews?: TestIdentity
 }
 
 export interface TestIdentity {
@@ -70,7 +72,7 @@ export async function testAuthority(folder: string, name: string): Promise<TestA
     async issue(options) {
       made += 1
       const number = made
-      const leafKeys = await generate(options.rsaBits)
+      const leafKeys = options.renews === undefined ? await generate(options.rsaBits) : await keysOf(options.renews)
       const certificate = await x509.X509CertificateGenerator.create({
         ...leafOf(options),
         issuer: root.subject,
@@ -113,6 +115,15 @@ function generate(rsaBits?: number): Promise<webcrypto.CryptoKeyPair> {
   const rsa = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]) }
   const algorithm = rsaBits === undefined ? ALGORITHM : { ...rsa, modulusLength: rsaBits }
   return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
+}
+
+async function keysOf({ key }: TestIdentity): Promise<webcrypto.CryptoKeyPair> {
+  const pkcs8 = createPrivateKey(key).export({ format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  return {
+    privateKey: await crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, true, ['sign']),
+    publicKey: await crypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify']),
+  }
 }
 
 async function identityOf(
