@@ -10,12 +10,14 @@ topology {
     };
     hops = { default = 3; min = 3; max = 12; summary = "How many orchestrators stand in the row."; };
     validation = { default = "both"; oneOf = [ "jwks" "introspection" "both" ]; summary = "How orchestrators validate tokens."; };
+    renewal = { default = "off"; oneOf = [ "off" "on" ]; summary = "Whether orchestrators renew their certificates."; };
     holdTime = { default = null; duration = true; summary = "Hold time of sessions; without it 90s."; };
-    certificateLifetime = { default = "10m"; duration = true; summary = "Lifetime of every certificate."; };
+    certificateLifetime = { default = "10m"; duration = true; summary = "Lifetime of certificates of auth servers and operators."; };
+    nodeCertificateLifetime = { default = "10m"; duration = true; summary = "Lifetime of certificates of orchestrators."; };
     tokenLifetime = { default = null; duration = true; summary = "Lifetime of every token; without it 1h for node tokens, 15m for peer tokens."; };
   };
 
-  value = { auth, hops, validation, holdTime, certificateLifetime, tokenLifetime }:
+  value = { auth, hops, validation, renewal, holdTime, certificateLifetime, nodeCertificateLifetime, tokenLifetime }:
     let
       all = each hops;
       at = builtins.elemAt all;
@@ -36,12 +38,13 @@ topology {
       certificate = issuer: holder: {
         kind = "certificate"; inherit issuer holder; lifetime = certificateLifetime; handover = "enrol";
       };
+      ofNode = { lifetime = nodeCertificateLifetime; };
       token = { kind = "bound-token"; lifetime = tokenLifetime; handover = "mint"; };
       orchestrator = { authServer, operator, index, peer }: kinds.orchestrator {
         auth = authServer;
         operators = [ operator ];
         session = { inherit holdTime; };
-        inherit validation;
+        inherit validation renewal;
         peers = attrs (neighbours index) (other: {
           name = "node-${at other}";
           value = { domains = behind index other; } // peer other;
@@ -67,7 +70,7 @@ topology {
           };
           credentials = index: let org = at index; in {
             "cert-auth-${org}" = certificate "ca-${org}" "auth-${org}";
-            "cert-node-${org}" = certificate "ca-${org}" "node-${org}";
+            "cert-node-${org}" = certificate "ca-${org}" "node-${org}" // ofNode;
             "operator-${org}" = certificate "ca-${org}" "auth-${org}" // { subject = operator org; };
             "node-${org}" = token // {
               issuer = "auth-${org}"; subject = "node-${org}"; holder = "node-${org}";
@@ -125,7 +128,7 @@ topology {
           credentials = {
             cert-auth = certificate "ca" "auth";
             operator = certificate "ca" "auth" // { subject = operator; };
-          } // attrs all (letter: { name = "cert-node-${letter}"; value = certificate "ca" "node-${letter}"; })
+          } // attrs all (letter: { name = "cert-node-${letter}"; value = certificate "ca" "node-${letter}" // ofNode; })
           // attrs all (letter: {
             name = "node-${letter}";
             # One token for all neighbours: its holder vouches for the whole row, and what each neighbour takes from it is

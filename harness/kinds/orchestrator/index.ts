@@ -37,6 +37,12 @@ const settings = z
       .string()
       .optional()
       .describe("This node's own token. Default: the credential named like the node, if any."),
+    renewal: z
+      .enum(['on', 'off'])
+      .default('off')
+      .describe(
+        'Whether it renews its certificate at two thirds of its life, and fetches what tokens it may for the new one.',
+      ),
     validation: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
     introspectionCacheMs: z.int().min(0).max(5_000).optional().describe('How long an answer is kept. Default 1 000.'),
     operators: z.array(hostText).default([]).describe('DNS SANs of operator certificates.'),
@@ -162,7 +168,7 @@ function configuration(unit: Unit) {
     node: unit.node,
     host: unit.host,
     listen: { peering: `@{address}:${ports.peering}`, local: `@{address}:${ports.local}` },
-    tls: { cert: tls.cert, key: tls.key },
+    tls: { cert: tls.cert, key: tls.key, renewUrl: renewUrlOf(unit) },
     trustDomain: { name: domain, ca: tls.ca, ...audienceOf(own) },
     trustDomains: Object.fromEntries(
       foreignDomains(unit).map((name) => [name, { ca: unit.anchor(name), ...audienceOf(topology.trustDomains[name]) }]),
@@ -179,6 +185,12 @@ function configuration(unit: Unit) {
     session: sessionOf(session),
     clockSkewSeconds: settings.clockSkewSeconds,
   }
+}
+
+function renewUrlOf(unit: Unit): string | undefined {
+  const { renewal, certificate } = unit.settings
+  const issuer = unit.topology.credentials[certificate ?? `cert-${unit.node}`]?.issuer.split('/')[0]
+  return renewal === 'off' || issuer === undefined ? undefined : `${unit.url(issuer, 'ca')}/1.0/renew`
 }
 
 function sessionOf({ holdTime, ...session }: Settings['session']) {
