@@ -13,14 +13,15 @@ const settleMs = 5_000
 /**
  * Whether a call changed its target. Other nodes go on living while a test calls, a neighbour dials again, say; so a difference
  * counts only if the target does not come back to what it was before the call, or to what it was when the test first looked.
+ * Instead of an observer: why there is none.
  */
 export async function effectsSince(
-  observe: Observer | undefined,
+  observe: Observer | string,
   before: Picture | Error,
   first: Picture,
 ): Promise<Effects> {
-  if (observe === undefined) return { observed: false }
-  if (before instanceof Error) return { observed: true, difference: `it could not be observed: ${before.message}` }
+  if (typeof observe === 'string') return { observed: false, unobservable: observe }
+  if (before instanceof Error) return { observed: false, failure: redact(before.message) }
   let last = before
   const unchanged = async () => {
     last = await observe()
@@ -31,8 +32,8 @@ export async function effectsSince(
     return { observed: true }
   } catch (failure) {
     const cause = failure instanceof Error && failure.cause
-    const difference = cause instanceof Error ? cause.message : firstDifference(before, last)
-    return { observed: true, difference: redact(difference ?? 'it did not settle') }
+    if (cause instanceof Error) return { observed: false, failure: redact(cause.message) }
+    return { observed: true, difference: redact(firstDifference(before, last) ?? 'it did not settle') }
   }
 }
 

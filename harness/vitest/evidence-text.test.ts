@@ -16,7 +16,7 @@ function verdict(parts: Partial<Verdict>): Verdict {
   return {
     ...{ from: 'a', to: 'b', action: 'b:read', verdict: 'refused', layer: 'http', status: 401, promised: false },
     ...{ error: null, wwwAuthenticate: [], body: '', reason: null, guard: null, principal: {}, conn: '127.0.0.1:5' },
-    ...{ decisions: [], waitedMs: 2_000, effects: { observed: false }, leaks: [] },
+    ...{ decisions: [], waitedMs: 2_000, effects: { observed: false }, leaks: [], answerLeaks: [] },
     credential: { label: 'x', thumbprint: 'T', chain: [], token },
     ...parts,
   } as unknown as Verdict

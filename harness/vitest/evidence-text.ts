@@ -1,6 +1,6 @@
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { redact } from '../evidence/redact.ts'
-import { receivedText } from './judge.ts'
+import { effectsText, receivedText } from './judge.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a reader needs to see why: presented chain, its thumbprint, the token's binding, the decision, the first difference. */
@@ -33,7 +33,8 @@ export function failureSummary(test: string, failures: readonly string[], verdic
     '```text',
     ...explanation(verdict),
     `control   ${controlText(verdict)}`,
-    `effects   ${verdict.effects.difference ?? 'none seen'}`,
+    `effects   ${effectsText(verdict.effects)}`,
+    `took      ${Math.round(verdict.ms)} ms`,
     `answer    ${redact(verdict.body).slice(0, 500) || '(no body)'}`,
     '```',
     '',

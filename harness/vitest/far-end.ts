@@ -1,4 +1,5 @@
 import type { Site } from '../backends/backend.ts'
+import type { Answer } from '../clients/exchange.ts'
 import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
 import { secretsIn } from '../evidence/redact.ts'
 import { until } from './until.ts'
@@ -42,6 +43,18 @@ export async function decisionsOf(
 function noneOrMalformed(failure: Error): [] {
   if (failure.cause instanceof DecisionMalformed) throw failure.cause
   return []
+}
+
+/** What of a presented token came back in an answer's header lines or body; named, never shown. */
+export function leaksInAnswer({ headers, body }: Answer, token: string | undefined): string[] {
+  if (token === undefined) return []
+  const text = [...headers.map(([, value]) => value), body].join('\n')
+  return [...secretsIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
+}
+
+/** For tokens that are no JWTs and have no parts; a short one may be a word of the answer. */
+function isWholeIn(text: string, token: string): boolean {
+  return token.length >= 24 && !token.includes('.') && text.includes(token)
 }
 
 /** The secrets in what a node wrote since a mark. */

@@ -13,10 +13,24 @@ export interface ExpectedRefusal {
   guard?: string
   /** Auth-params that the Bearer challenge must hold, `scope` say; `'none'`: there must be no challenge. */
   wwwAuthenticate?: Readonly<Record<string, string>> | 'none'
+  /** How soon the refusal must be there, in ms from the first byte of the call. Default 5 000. */
+  withinMs?: number
 }
+
+const boundMs = 5_000
 
 /** Error codes that belong into a Bearer challenge (RFC 6750 section 3.1). */
 const bearerErrors = ['invalid_request', 'invalid_token', 'insufficient_scope']
+/** Error codes of an OAuth endpoint's JSON answers (RFC 6749 section 5.2, RFC 8707 section 2). */
+const endpointErrors = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_target',
+])
 const stackLine = /\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/
 
 /** What speaks against "accepted"; empty when nothing does. It is believed only when the far end says so. */
@@ -51,16 +65,18 @@ export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): st
   return [
     ...answerProblems(verdict, expected),
     ...challengeProblems(verdict, expected),
+    ...cacheProblems(verdict),
     ...recordProblems(verdict, expected),
     ...oracleProblems(verdict),
     ...effectProblems(verdict),
   ]
 }
 
-/** `refused 401 invalid_token, reason cnf_x5t_mismatch`. */
+/** `refused 401 invalid_token, reason cnf_x5t_mismatch, within 5000 ms`. */
 export function expectedText(expected: ExpectedRefusal): string {
-  const { status, error, reason } = expected
-  return `refused ${layerOf(expected) === 'tls' ? 'at TLS' : [status, error].filter(Boolean).join(' ')}, reason ${reason}`
+  const { status, error, reason, withinMs = boundMs } = expected
+  const answer = layerOf(expected) === 'tls' ? 'at TLS' : [status, error].filter(Boolean).join(' ')
+  return `refused ${answer}, reason ${reason}, within ${withinMs} ms`
 }
 
 /** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`, `answered 200, not believed: b recorded nothing`. */
@@ -109,7 +125,20 @@ function answerProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   const error = expected.error ?? null
   // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
   if (verdict.error !== error) problems.push(`error code ${verdict.error}, expected ${error}`)
+  const within = expected.withinMs ?? boundMs
+  if (verdict.ms > within) problems.push(`it took ${Math.round(verdict.ms)} ms, the bound is ${within} ms`)
   return problems
+}
+
+/** What an OAuth endpoint answers is for its caller only, errors included (RFC 6749 section 5.2). */
+function cacheProblems({ error, wwwAuthenticate, cacheControl }: Verdict): string[] {
+  const isBearer = wwwAuthenticate.some(({ scheme }) => scheme.toLowerCase() === 'bearer')
+  if (isBearer || error === null || !endpointErrors.has(error)) return []
+  const directives = (cacheControl ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((directive) => directive.trim())
+  return directives.includes('no-store') ? [] : [`Cache-Control is ${cacheControl ?? 'absent'}, expected no-store`]
 }
 
 function challengeProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
@@ -176,8 +205,8 @@ function principalProblems({ credential, control }: Verdict, { layer, principal 
   return [`the record holds x5t#S256 ${proven} as proven, presented was ${credential.thumbprint ?? 'nothing'}`]
 }
 
-function oracleProblems({ body, credential }: Verdict): string[] {
-  const problems: string[] = []
+function oracleProblems({ body, credential, answerLeaks }: Verdict): string[] {
+  const problems = answerLeaks.map((leak) => `the answer holds ${leak}`)
   if (stackLine.test(body)) problems.push('the body holds a stack trace')
   if (/-----BEGIN /.test(body)) problems.push('the body holds PEM')
   for (const thumbprint of new Set([credential.thumbprint, credential.token?.thumbprint])) {
@@ -186,8 +215,18 @@ function oracleProblems({ body, credential }: Verdict): string[] {
   return problems
 }
 
-function effectProblems({ effects, to }: Verdict): string[] {
-  return effects.difference === undefined ? [] : [`the refused call changed ${to}: ${effects.difference}`]
+function effectProblems({ verdict, effects, to }: Verdict): string[] {
+  if (verdict === 'accepted') return []
+  const { observed, difference, failure, unobservable } = effects
+  if (difference !== undefined) return [`the refused call changed ${to}: ${difference}`]
+  if (observed || unobservable !== undefined) return []
+  return [`whether it changed ${to} could not be observed${failure === undefined ? '' : `: ${failure}`}`]
+}
+
+/** `none seen`, what changed, or why nothing was observed. */
+export function effectsText({ observed, difference, failure, unobservable }: Verdict['effects']): string {
+  if (difference !== undefined) return difference
+  return observed ? 'none seen' : `not observed: ${unobservable ?? failure ?? 'the call was accepted'}`
 }
 
 function layerOf(expected: ExpectedRefusal): Verdict['layer'] {

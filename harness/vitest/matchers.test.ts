@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
+import { failureSummary } from './evidence-text.ts'
 import { NegatedMatcher, NoPositiveControl, NoVerdict } from './matchers.ts'
 import { ScenarioSite } from './scenario-site.ts'
 import { type FakeSite, type Flaws, fakeSite } from './testing/fake-site.ts'
@@ -95,11 +96,13 @@ test('a node that refuses everybody proves nothing', async () => {
   expect(verdict.control).toMatchObject({ accepted: false })
 })
 
-test.each<[keyof Flaws, string]>([
+test.each<[Exclude<keyof Flaws, 'asEndpoint'>, string]>([
   ['acceptsAll', 'received  accepted 200'],
   ['silent', 'b recorded nothing'],
   ['effect', 'the refused call changed b: /state.effects was 0, and is 1'],
   ['leak', 'b wrote down token eyJ'],
+  ['echo', 'the answer holds token eyJ'],
+  ['unobservable', 'whether it changed b could not be observed: '],
   ['oracle', 'the body holds a stack trace'],
   ['namesNobody', 'the record names nobody as proven'],
   ['liesAboutPrincipal', `the record holds x5t#S256 ${'A'.repeat(43)} as proven`],
@@ -107,6 +110,36 @@ test.each<[keyof Flaws, string]>([
   fake.flaws[flaw] = true
   const verdict = await call()
   expect(() => expect(verdict).toBeRefused(mismatch)).toThrow(message)
+})
+
+test('a refusal that comes late is noticed', async () => {
+  const verdict = await call()
+  expect({ ...verdict, ms: 5_000 }).toBeRefused(mismatch)
+  expect(() => expect({ ...verdict, ms: 5_001 }).toBeRefused(mismatch)).toThrow('it took 5001 ms, the bound is 5000 ms')
+  expect({ ...verdict, ms: 5_001 }).toBeRefused({ ...mismatch, withinMs: 6_000 })
+  expect(() => expect({ ...verdict, ms: 51 }).toBeRefused({ ...mismatch, withinMs: 50 })).toThrow('within 50 ms')
+})
+
+test('an OAuth endpoint that lets its refusal be cached is noticed', async () => {
+  const refused = {
+    ...{ status: 401, error: 'invalid_client', reason: 'cnf_x5t_mismatch' },
+    wwwAuthenticate: 'none' as const,
+  }
+  fake.flaws.asEndpoint = 'private, max-age=60'
+  const verdict = await call()
+  expect(() => expect(verdict).toBeRefused(refused)).toThrow('Cache-Control is private, max-age=60, expected no-store')
+  fake.flaws.asEndpoint = 'private, No-Store'
+  expect(await call()).toBeRefused(refused)
+})
+
+test('where a kind shows nothing of its state, the verdict says that effects were not observed', async () => {
+  const blind = (name: string) => ({ ...fake.kinds(name), observe: undefined })
+  const shared = { anchors: new Map(), pictures: new Map() }
+  await using other = new ScenarioSite(fake.site, blind, { name: 'blind', again: '' }, shared)
+  const verdict = await other.call('b', 'b', 'b:read', attack())
+  expect(verdict).toBeRefused(mismatch)
+  expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })
+  expect(failureSummary('blind', [], [verdict])).toContain('effects   not observed: kind fake has no observation')
 })
 
 test('an error code where nothing was presented is noticed', async () => {
@@ -153,7 +186,7 @@ test('a failure says what was expected and received, what was presented, where t
     .replaceAll(/until .*GMT/g, 'until DATE')
   expect(stable).toMatchInlineSnapshot(`
     "b -> b b:read with right over another certificate
-        expected  refused 401 invalid_token, reason issuer_untrusted
+        expected  refused 401 invalid_token, reason issuer_untrusted, within 5000 ms
         received  refused 401 invalid_token, reason cnf_x5t_mismatch
         because   reason cnf_x5t_mismatch, expected issuer_untrusted
         chain     CN=c.test, by CN=Root of the fake site, until DATE

@@ -11,7 +11,7 @@ import { thumbprintS256 } from '../pki/certificate.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
-import { decisionsOf, leaksSince, markOf } from './far-end.ts'
+import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { type OperatorClient, operatorClient } from './operator-client.ts'
@@ -274,7 +274,8 @@ export class ScenarioSite implements AsyncDisposable {
       control,
       effects: accepted
         ? { observed: false }
-        : await effectsSince(observe, before ?? {}, this.#firstPicture(target, before)),
+        : await effectsSince(observe ?? this.#unobservable(target), before ?? {}, this.#firstPicture(target, before)),
+      answerLeaks: leaksInAnswer(sent.answer, presented.token),
       leaks: await leaksSince(this.site, to, mark, presented.token === undefined ? [] : [presented.token]),
       evidence: this.evidence,
       again: this.#test.again,
@@ -324,6 +325,11 @@ export class ScenarioSite implements AsyncDisposable {
       })
       return Object.fromEntries(await Promise.all(seen))
     }
+  }
+
+  #unobservable({ node, unit }: Target): string {
+    const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
+    return `kind ${planned?.kind} has no observation`
   }
 
   #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {

@@ -51,6 +51,8 @@ export interface Verdict {
   readonly effects: Effects
   /** Secrets that the target wrote down since the call began; named, never shown. */
   readonly leaks: readonly string[]
+  /** The same of the answer: what of the presented token came back. */
+  readonly answerLeaks: readonly string[]
   /** Where evidence of this test is kept, and what to type to run it again. */
   readonly evidence: string
   readonly again: string
@@ -67,10 +69,14 @@ export interface Control {
 }
 
 export interface Effects {
-  /** False where the target's kind has nothing to observe. */
+  /** Whether the target was looked at before and after. An accepted call is not looked at. */
   readonly observed: boolean
-  /** What changed at the target, or why it could not be observed. */
+  /** What changed at the target. */
   readonly difference?: string
+  /** Why it could not be observed: nobody knows then whether anything changed. */
+  readonly failure?: string
+  /** That there is nothing to look at: `kind X has no observation`. */
+  readonly unobservable?: string
 }
 
 export interface CredentialSummary {

@@ -35,6 +35,12 @@ export interface Flaws {
   namesNoToken?: boolean
   /** Writes down a verdict that is none. */
   perhaps?: boolean
+  /** Answers with a part of the token. */
+  echo?: boolean
+  /** Counts nothing that an operator could see. */
+  unobservable?: boolean
+  /** Refuses as an OAuth endpoint does, with this `Cache-Control`. */
+  asEndpoint?: string
   /** Says `error="invalid_token"` where nothing was presented. */
   wrongChallenge?: boolean
 }
@@ -119,6 +125,7 @@ async function startTarget(parts: { server: Identity; authority: SigningAuthorit
   const server = https.createServer(tlsOptions, (request, response) => {
     const socket = request.socket as TLSSocket
     const presented = thumbprintS256(new Uint8Array(socket.getPeerX509Certificate()!.raw))
+    if (request.url === '/state' && flaws.unobservable) return void response.writeHead(500).end('{}')
     if (request.url === '/state') return void response.end(JSON.stringify({ effects, now: Date.now() }))
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const proven = flaws.liesAboutPrincipal ? 'A'.repeat(43) : presented
@@ -132,9 +139,15 @@ async function startTarget(parts: { server: Identity; authority: SigningAuthorit
       return void response.end('{}')
     }
     if (flaws.effect) effects += 1
-    if (!flaws.silent) record({ verdict: 'refused', layer: 'http', status: 401, principal, ...refusal })
+    const told = flaws.asEndpoint === undefined ? refusal : { ...refusal, error: 'invalid_client' }
+    if (!flaws.silent) record({ verdict: 'refused', layer: 'http', status: 401, principal, ...told })
+    if (flaws.asEndpoint !== undefined) {
+      response.writeHead(401, { 'Cache-Control': flaws.asEndpoint })
+      return void response.end('{"error":"invalid_client"}')
+    }
     const error = refusal.error ?? (flaws.wrongChallenge ? 'invalid_token' : undefined)
     response.writeHead(401, { 'WWW-Authenticate': `Bearer realm="b"${error ? `, error="${error}"` : ''}` })
+    if (flaws.echo) return void response.end(`{"error":"unauthorized","of":"${token?.split('.')[1]}"}`)
     response.end(
       flaws.oracle ? `Error: no\n    at check (/srv/b/main.ts:12:3) wanted ${bound}` : '{"error":"unauthorized"}',
     )
