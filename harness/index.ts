@@ -14,7 +14,7 @@ export type {
   TokenIssuer,
   UnitContext,
 } from './topology/kind.ts'
-export { type LoadOptions, loadTopology, TopologyUnreadable } from './topology/load.ts'
+export { type LoadOptions, loadTopology, TopologyUnknown, TopologyUnreadable } from './topology/load.ts'
 export { LoadedTopology } from './topology/loaded-topology.ts'
 export { type Mistake, TopologyInvalid } from './topology/mistakes.ts'
 export { NixFailed, NixMissing } from './topology/nix.ts'

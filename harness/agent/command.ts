@@ -8,7 +8,7 @@ import { fill } from './template.ts'
 /** The plan needs a program that the run was not given. Code `HOLDFAST_PROGRAM_UNKNOWN`. */
 export class UnknownProgram extends HoldfastError {
   constructor(tool: string, place: string) {
-    super('HOLDFAST_PROGRAM_UNKNOWN', `${place}: the program ${tool} was not resolved; see "holdfast doctor"`)
+    super('HOLDFAST_PROGRAM_UNKNOWN', `${place}: the program ${tool} was not resolved; see "npx holdfast doctor"`)
   }
 }
 

@@ -124,9 +124,9 @@ test.each<[string, (topology: Topology) => void, RegExp[]]>([
 })
 
 test.each([
-  [['check', 'nowhere'], 1, /there is no topology "nowhere"; shipped ones are separate-auth, shared-auth/],
-  [['check', './nowhere.json'], 1, /there is no file .*nowhere\.json/],
-  [['check', 'separate-auth', '--set', 'orgs=99'], 1, /orgs must be a whole number from 2 to 12, not "99"/],
+  [['check', 'nowhere'], 2, /there is no topology "nowhere"; shipped ones are separate-auth, shared-auth/],
+  [['check', './nowhere.json'], 2, /there is no file .*nowhere\.json/],
+  [['check', 'separate-auth', '--set', 'orgs=99'], 2, /orgs must be a whole number from 2 to 12, not "99"/],
   [['check'], 2, /missing required argument 'topology'/],
   [['check', 'shared-auth', '--picture', 'png'], 2, /Allowed choices are mermaid, svg/],
 ])('%j ends with code %d and one clear error', async (args, code, message) => {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { describeFailure } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { exitCode } from './exit-code.ts'
 import { type CommonOptions, jsonOption, setOption } from './options.ts'
@@ -14,10 +15,14 @@ interface CheckOptions extends Pick<CommonOptions, 'json' | 'set'> {
 export function check(): Command {
   return new Command('check')
     .description('Find every mistake of a topology without starting anything, and show what it comes to.')
-    .argument('[topology]', 'name of a topology (see holdfast list), or the path of a .nix, .json or .ts file')
+    .argument('[topology]', 'name of a topology (see npx holdfast list), or the path of a .nix, .json or .ts file')
     .addOption(setOption())
-    .addOption(new Option('--picture <form>', 'print a picture of who trusts whom').choices(['mermaid', 'svg']))
-    .addOption(new Option('--schema', 'print the JSON Schema of a topology'))
+    .addOption(
+      new Option('--picture <form>', 'print a picture of who trusts whom')
+        .choices(['mermaid', 'svg'])
+        .conflicts(['json', 'matrix', 'full']),
+    )
+    .addOption(new Option('--schema', 'print the JSON Schema of a topology').conflicts(['picture', 'matrix', 'full']))
     .addOption(new Option('--matrix', 'print every call that could be tried, with its verdict and reason, by classes'))
     .addOption(new Option('--full', 'with --matrix: every cell, not one of each class').implies({ matrix: true }))
     .addOption(jsonOption('print the plan, or the matrix, as one JSON value; with mistakes, those'))
@@ -33,6 +38,9 @@ Examples:
 Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out. So are things that\ncannot be meant (an audience that is almost a node's, a lifetime that ends within a run), below the topology.`,
     )
     .action(async (topology: string | undefined, options: CheckOptions, command: Command) => {
+      if (options.schema && topology !== undefined) {
+        command.error('error: --schema is that of every topology; name none', { exitCode: exitCode.usage })
+      }
       if (options.schema) return printSchema()
       if (topology === undefined) command.error("error: missing required argument 'topology'", { exitCode: 2 })
       await checkTopology(topology!, options)
@@ -58,7 +66,8 @@ async function checkTopology(source: string, options: CheckOptions): Promise<voi
     if ((await tellDeclared(plan)).length > 0) process.exitCode = exitCode.failed
   } catch (failure) {
     if (options.json && (failure instanceof TopologyInvalid || failure instanceof MatrixNotDerivable)) {
-      printJson({ topology: source, mistakes: failure.mistakes })
+      const error = { code: failure.code, message: describeFailure(failure) }
+      printJson({ error, topology: source, mistakes: failure.mistakes })
     }
     throw failure
   }

@@ -56,10 +56,36 @@ describe('a wrong command line is told on stderr, with exit code 2', () => {
   })
 })
 
-test('what cannot be done is told with its code, without a stack, with exit code 1', async () => {
+test.each([
+  [['up', 'no-such-topology'], 'HOLDFAST_TOPOLOGY_UNKNOWN'],
+  [['up', 'no-such-topology', '--detach'], 'HOLDFAST_DETACHED_RUN_FAILED'],
+  [['check', './no-such-file.json'], 'HOLDFAST_TOPOLOGY_UNKNOWN'],
+  [['check', 'shared-auth', '--set', 'nodse=3'], 'HOLDFAST_PARAMETER_INVALID'],
+  [['test', 'no-such-scenario'], 'HOLDFAST_NO_SCENARIO'],
+  [['down', 'no-such-run'], 'HOLDFAST_NOT_RUNNING'],
+  [['down', 'a', '--all'], 'HOLDFAST_USAGE'],
+  [['check', 'shared-auth', '--picture', 'svg', '--matrix'], 'HOLDFAST_USAGE'],
+  [['check', 'shared-auth', '--schema'], 'HOLDFAST_USAGE'],
+  [['test', '--nonsense'], 'HOLDFAST_USAGE'],
+])('what the command line names wrongly is exit code 2, and JSON where JSON was asked for: %j', async (argv, code) => {
+  const asked = await holdfast(...argv, '--json')
+
+  expect(asked.code).toBe(2)
+  expect(JSON.parse(asked.stdout)).toEqual({ error: { code, message: expect.any(String) } })
+  expect(asked.stderr).not.toMatch(/^\s+at /m)
+})
+
+test('a topology that cannot be read is exit code 1, in one JSON value', async () => {
+  const { code, stdout } = await holdfast('check', join(import.meta.dirname, 'exit-code.ts'), '--json')
+
+  expect(code).toBe(1)
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: expect.stringMatching(/^HOLDFAST_/) } })
+})
+
+test('what cannot be done is told with its code, without a stack', async () => {
   const { code, stdout, stderr } = await holdfast('down', 'no-such-run')
 
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toContain('no run is called "no-such-run"')
   expect(stderr).toContain('HOLDFAST_NOT_RUNNING')
   expect(stderr).not.toMatch(/^\s+at /m)
@@ -68,6 +94,6 @@ test('what cannot be done is told with its code, without a stack, with exit code
 test('a filter that fits no scenario is a failure, not an empty success', async () => {
   const { code, stderr } = await holdfast('test', 'no-such-scenario')
 
-  expect(code).toBe(1)
+  expect(code).toBe(2)
   expect(stderr).toContain('HOLDFAST_NO_SCENARIO')
 })

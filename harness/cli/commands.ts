@@ -43,5 +43,6 @@ Examples:
   holdfast test separate-auth       prove what it claims
   holdfast doctor                   see whether this machine has what it needs
 
-Exit codes: 0 nothing failed, 1 something failed, 2 the command line was wrong, 130 Ctrl-C.
+Exit codes: 0 nothing failed; 1 something failed; 2 the command line was wrong, or names a topology, parameter, run,
+guard or filter that is not there; 130 Ctrl-C. With --json an error is one JSON value too: { "error": { code, message } }.
 HOLDFAST_DEBUG=1 adds stack traces to errors.`

@@ -9,8 +9,12 @@ import { printNote } from './output.ts'
 import type { UpOptions } from './up.ts'
 
 class DetachedRunFailed extends HoldfastError {
-  constructor(topology: string, told: string) {
+  /** Of the process that was to run it. */
+  readonly exitCode: number | null
+
+  constructor(topology: string, told: string, code: number | null) {
     super('HOLDFAST_DETACHED_RUN_FAILED', `"${topology}" did not come up:\n${told}`)
+    this.exitCode = code
   }
 }
 
@@ -49,7 +53,7 @@ export async function startDetached(
     const written = await readFile(log, 'utf8')
     if (description === undefined) await rm(log, { force: true })
     else await moveFile(log, join(description.evidence, 'up.log'))
-    if (description === undefined) throw new DetachedRunFailed(topology, written.trimEnd())
+    if (description === undefined) throw new DetachedRunFailed(topology, written.trimEnd(), child.exitCode)
     printNote(written)
     child.unref()
     return description

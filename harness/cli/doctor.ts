@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Finding } from '../toolchain/survey.ts'
 import type { ToolName } from '../toolchain/tools.ts'
 import { exitCode } from './exit-code.ts'
@@ -16,7 +16,11 @@ export function doctor(): Command {
   return new Command('doctor')
     .description('say which programs are here, where, which version, and what to type about those that are not')
     .option('--install', 'build the programs that are missing, once')
-    .option('--movable-clock', 'with --install: those builds, too, whose clock a run can move')
+    .addOption(
+      new Option('--movable-clock', 'with --install: those builds, too, whose clock a run can move').implies({
+        install: true,
+      }),
+    )
     .addOption(jsonOption())
     .action(run)
 }
@@ -81,7 +85,7 @@ function render(
   )
   parts.push(
     lacking.length === 0
-      ? 'Nothing that is needed is missing. Try: holdfast up separate-auth'
+      ? 'Nothing that is needed is missing. Try: npx holdfast up separate-auth'
       : `Missing and needed: ${lacking.map(({ program }) => program).join(', ')}.`,
   )
   return parts.join('\n\n')

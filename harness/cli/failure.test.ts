@@ -13,6 +13,7 @@ test('a failure that Holdfast knows is told by its messages and its code, withou
   expect(reportFailure(new Known(new Error('connect ECONNREFUSED')), { debug: false })).toEqual({
     text: 'error: node "a": no such thing; declare it\n  because connect ECONNREFUSED\n  code HOLDFAST_KNOWN',
     exitCode: 1,
+    error: { code: 'HOLDFAST_KNOWN', message: 'node "a": no such thing; declare it\n  because connect ECONNREFUSED' },
   })
 })
 
@@ -39,6 +40,7 @@ test('a wrong command line is exit code 2, help is 0, and both were told already
   expect(reportFailure(new CommanderError(1, 'commander.unknownOption', 'x'), { debug: false })).toEqual({
     text: '',
     exitCode: 2,
+    error: { code: 'HOLDFAST_USAGE', message: 'x' },
   })
   expect(reportFailure(new CommanderError(0, 'commander.help', 'x'), { debug: false }).exitCode).toBe(0)
 })

@@ -7,7 +7,19 @@ export interface FailureReport {
   /** What stderr gets; empty when it was told already. */
   text: string
   exitCode: number
+  /** What a reader of JSON gets; absent where nothing failed, or where the user ended it. */
+  error?: { code: string; message: string }
 }
+
+/** Something that the command line names is not there, or cannot be so: the command line itself was wrong. */
+const usageCodes: readonly string[] = [
+  'HOLDFAST_TOPOLOGY_UNKNOWN',
+  'HOLDFAST_PARAMETER_INVALID',
+  'HOLDFAST_NO_SCENARIO',
+  'HOLDFAST_NOT_RUNNING',
+  'HOLDFAST_UNKNOWN_BACKEND',
+  'HOLDFAST_GUARD_UNKNOWN',
+]
 
 /**
  * Turns whatever a command threw into text for people and an exit code. A failure that Holdfast knows is told by its
@@ -16,16 +28,30 @@ export interface FailureReport {
 export function reportFailure(failure: unknown, { debug }: { debug: boolean }): FailureReport {
   if (failure instanceof CommanderError) {
     // Help and version are no failures; what is, commander has told.
-    return { text: '', exitCode: failure.exitCode === 0 ? exitCode.ok : exitCode.usage }
+    if (failure.exitCode === 0) return { text: '', exitCode: exitCode.ok }
+    const message = failure.message.replace(/^error: /, '')
+    return { text: '', exitCode: exitCode.usage, error: { code: 'HOLDFAST_USAGE', message } }
   }
   const stack = debug && failure instanceof Error ? `\n${failure.stack ?? ''}` : ''
   if (failure instanceof Interrupted) return { text: failure.message + stack, exitCode: failure.exitCode }
   if (failure instanceof HoldfastError) {
-    return { text: `error: ${describeFailure(failure)}\n  code ${failure.code}${stack}`, exitCode: exitCode.failed }
+    const message = describeFailure(failure)
+    const code = isUsage(failure) ? exitCode.usage : exitCode.failed
+    return {
+      text: `error: ${message}\n  code ${failure.code}${stack}`,
+      exitCode: code,
+      error: { code: failure.code, message },
+    }
   }
   const way = debug ? '' : '\n  HOLDFAST_DEBUG=1 shows where it came from.'
   return {
     text: `error: this is a defect of Holdfast: ${describeFailure(failure)}${way}${stack}`,
     exitCode: exitCode.failed,
+    error: { code: 'HOLDFAST_DEFECT', message: describeFailure(failure) },
   }
+}
+
+/** A command that ran in the background says by its exit code what it was. */
+function isUsage(failure: HoldfastError): boolean {
+  return usageCodes.includes(failure.code) || ('exitCode' in failure && failure.exitCode === exitCode.usage)
 }

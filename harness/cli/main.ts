@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { settings } from '../settings.ts'
 import { program } from './commands.ts'
 import { reportFailure } from './failure.ts'
-import { printNote } from './output.ts'
+import { isJsonPrinted, printJson, printNote } from './output.ts'
 
 const argv = process.argv.slice(2)
 
@@ -19,6 +19,7 @@ try {
   else await root.parseAsync(argv, { from: 'user' })
 } catch (failure) {
   const report = reportFailure(failure, { debug: settings().debug })
+  if (argv.includes('--json') && report.error !== undefined && !isJsonPrinted()) printJson({ error: report.error })
   if (report.text !== '') printNote(report.text)
   process.exitCode = report.exitCode
 }

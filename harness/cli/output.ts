@@ -5,8 +5,16 @@ export function printResult(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
+let jsonPrinted = false
+
+/** Whether stdout has its JSON value already: there is never a second one. */
+export function isJsonPrinted(): boolean {
+  return jsonPrinted
+}
+
 /** The one JSON value that a command with `--json` prints. */
 export function printJson(value: unknown): void {
+  jsonPrinted = true
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }
 

@@ -42,7 +42,7 @@ export class RedBeforehand extends HoldfastError {
     const why = first === undefined ? 'no scenario ran on a site' : `${first}${more} failed`
     super(
       'HOLDFAST_SABOTAGE_RED',
-      `with all guards in place, ${why}; mend that first: "holdfast test" shows it. Nothing was taken out`,
+      `with all guards in place, ${why}; mend that first: "npx holdfast test" shows it. Nothing was taken out`,
     )
   }
 }
@@ -52,7 +52,7 @@ export class GuardUnknown extends HoldfastError {
   constructor(guard: string) {
     super(
       'HOLDFAST_GUARD_UNKNOWN',
-      `no service here has the guard "${guard}"; "holdfast sabotage --list" names them all`,
+      `no service here has the guard "${guard}"; "npx holdfast sabotage --list" names them all`,
     )
   }
 }
@@ -173,9 +173,16 @@ async function reportOf(child: ChildProcess, guard: string): Promise<ScenarioRep
     return text
   })
   await once(child, 'close')
+  const report = reportIn(stdout?.value ?? '')
+  if (report === undefined) throw new NoReport(guard, stderr?.value.trim().split('\n').at(-1) ?? 'it wrote nothing')
+  if ('error' in report) throw new NoReport(guard, report.error.message)
+  return report
+}
+
+function reportIn(text: string): ScenarioReport | { error: { message: string } } | undefined {
   try {
-    return JSON.parse(stdout?.value ?? '') as ScenarioReport
+    return JSON.parse(text)
   } catch {
-    throw new NoReport(guard, stderr?.value.trim().split('\n').at(-1) ?? 'it wrote nothing')
+    return undefined
   }
 }

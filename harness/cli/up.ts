@@ -17,7 +17,7 @@ export interface UpOptions extends CommonOptions {
 export function up(): Command {
   return new Command('up')
     .description('Run a topology, and print how to call each of its nodes. It runs until Ctrl-C.')
-    .argument('<topology>', 'name of a topology (see holdfast list), or the path of a .nix, .json or .ts file')
+    .argument('<topology>', 'name of a topology (see npx holdfast list), or the path of a .nix, .json or .ts file')
     .addOption(backendOption())
     .addOption(setOption())
     .addOption(new Option('-d, --detach', 'return when it is ready, and leave it running in the background'))

@@ -43,7 +43,7 @@ export class ToolMissing extends HoldfastError {
       super(
         'HOLDFAST_TOOL_MISSING',
         `${tool} with a clock that can be moved is missing; no other build helps here. Build it once with Go: ` +
-          'holdfast doctor --install --movable-clock',
+          'npx holdfast doctor --install --movable-clock',
       )
       this.tool = tool
       this.rejected = rejected
@@ -54,7 +54,7 @@ export class ToolMissing extends HoldfastError {
       'HOLDFAST_TOOL_MISSING',
       `${tool} ${minorRelease(wanted)} or newer is missing.${found.join('')} One of three ways helps: ` +
         `set ${variable} to its path; put it on PATH (nix shell nixpkgs#${nixPackage}); ` +
-        'or build it once with Go: holdfast doctor --install',
+        'or build it once with Go: npx holdfast doctor --install',
     )
     this.tool = tool
     this.rejected = rejected

@@ -37,7 +37,7 @@ test('on a machine with nothing, each program says what to type', async () => {
   expect(found.get('step-ca')).toMatchObject({
     state: 'missing',
     needed: true,
-    advice: 'install Go, then holdfast doctor --install; or nix shell nixpkgs#step-ca, or set HOLDFAST_STEP_CA',
+    advice: 'install Go, then npx holdfast doctor --install; or nix shell nixpkgs#step-ca, or set HOLDFAST_STEP_CA',
   })
   const clocks = found.get('libfaketime')
   expect(clocks).toMatchObject({ state: 'missing', needed: false })
@@ -53,7 +53,7 @@ test('with a Go that is new enough, what is missing will be built', async () => 
   await install('go', 'go version go1.27.0 linux/amd64')
   const found = await findings()
   expect([found.get('go')?.state, found.get('step-ca')?.state]).toEqual(['ok', 'to-build'])
-  expect(found.get('step-ca')?.advice).toBe('built when first needed. To do it now: holdfast doctor --install')
+  expect(found.get('step-ca')?.advice).toBe('built when first needed. To do it now: npx holdfast doctor --install')
 })
 
 test('what is too old is told with its version; what is good enough with its place', async () => {

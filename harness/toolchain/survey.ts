@@ -158,7 +158,7 @@ async function surveyTool(name: ToolName, settings: Settings, source: Source, ca
     if (failure instanceof ToolUnusable) return { ...finding, state: 'unacceptable', problem: failure.message }
     if (!(failure instanceof ToolMissing)) throw failure
     const [rejected] = failure.rejected
-    const build = 'holdfast doctor --install'
+    const build = 'npx holdfast doctor --install'
     const bring = `nix shell nixpkgs#${TOOLS[name].nixPackage}, or set ${TOOLS[name].variable}`
     return {
       ...finding,

@@ -129,7 +129,7 @@ test('a missing program names the three ways, and what was not good enough', asy
   expect(failure).toBeInstanceOf(ToolMissing)
   expect(failure.message.replaceAll(folder, '…')).toBe(
     'nats 0.4 or newer is missing. …/old/nats is 0.1.4. One of three ways helps: set HOLDFAST_NATS to its path; ' +
-      'put it on PATH (nix shell nixpkgs#natscli); or build it once with Go: holdfast doctor --install',
+      'put it on PATH (nix shell nixpkgs#natscli); or build it once with Go: npx holdfast doctor --install',
   )
 })
 

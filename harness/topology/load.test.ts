@@ -1,6 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile } from './compile.ts'
 import { fakeKinds } from './fake-kinds.ts'
@@ -73,7 +75,7 @@ test.each([
 
 test('an unknown name is an error that lists the shipped ones', async () => {
   await expect(loadTopology('separate')).rejects.toMatchObject({
-    code: 'HOLDFAST_TOPOLOGY_UNREADABLE',
+    code: 'HOLDFAST_TOPOLOGY_UNKNOWN',
     message: expect.stringContaining('shipped ones are separate-auth, shared-auth'),
   })
 })
@@ -124,6 +126,21 @@ test.each([
     message: expect.stringMatching(message),
   })
 })
+
+test.each([`import 'node:fs'\nexport default { name: 'lab' }`, `export default { name: 'lab' }`])(
+  'a module in a CommonJS package is told what to write: %s',
+  async (text) => {
+    await mkdir(join(folder, 'commonjs'), { recursive: true })
+    await file('commonjs/package.json', '{ "type": "commonjs" }')
+    const path = await file(`commonjs/${text.length}.ts`, text)
+
+    // In a Node of its own, as the test runner reads every file as a module.
+    const load = new URL('./load.ts', import.meta.url).href
+    const script = `import { loadTopology } from '${load}'; await loadTopology('${path}').catch(({ message }) => console.log(message))`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    expect(stdout).toContain('add "type": "module" to package.json')
+  },
+)
 
 test('a file that is not there is one clear error', async () => {
   await expect(loadTopology(join(folder, 'nowhere.json'))).rejects.toThrow(/there is no file .*nowhere\.json/)

@@ -15,17 +15,24 @@ export interface LoadOptions {
   cwd?: string
 }
 
-/** A name or path leads to no topology, or its file cannot be read. */
+/** The file of a topology cannot be read. */
 export class TopologyUnreadable extends HoldfastError {
   constructor(message: string, options?: ErrorOptions) {
     super('HOLDFAST_TOPOLOGY_UNREADABLE', message, options)
   }
 }
 
+/** A name or path leads to no topology: the caller meant another one. */
+export class TopologyUnknown extends HoldfastError {
+  constructor(message: string) {
+    super('HOLDFAST_TOPOLOGY_UNKNOWN', message)
+  }
+}
+
 /**
  * Reads a topology: a shipped one by its name, or a `.nix`, `.json`, `.ts`, `.mts`, `.js` or `.mjs` file by its path.
  *
- * @throws TopologyUnreadable, ParameterInvalid, NixMissing, NixFailed
+ * @throws TopologyUnknown, TopologyUnreadable, ParameterInvalid, NixMissing, NixFailed
  */
 export async function loadTopology(source: string, options: LoadOptions = {}): Promise<LoadedTopology> {
   const set = options.set ?? {}
@@ -33,8 +40,8 @@ export async function loadTopology(source: string, options: LoadOptions = {}): P
   if (loader === undefined) return loadShipped(source, set)
   const file = resolve(options.cwd ?? '.', source)
   if (!(await stat(file).catch(() => undefined))?.isFile()) {
-    throw new TopologyUnreadable(
-      `there is no file ${file}; name a file that is there, or a shipped topology (holdfast list)`,
+    throw new TopologyUnknown(
+      `there is no file ${file}; name a file that is there, or a shipped topology (npx holdfast list)`,
     )
   }
   return loader(source, file, set)
@@ -62,7 +69,7 @@ async function loadShipped(name: string, set: Set): Promise<LoadedTopology> {
   const packed = Object.hasOwn(shipped, name) ? shipped[name] : undefined
   if (packed === undefined) {
     const known = Object.keys(shipped).join(', ')
-    throw new TopologyUnreadable(
+    throw new TopologyUnknown(
       `there is no topology "${name}"; shipped ones are ${known}, and one of your own is given by the path of its .nix, .json or .ts file`,
     )
   }
@@ -94,14 +101,23 @@ function parseJson(file: string, text: string): unknown {
 
 async function loadModule(source: string, file: string, set: Set): Promise<LoadedTopology> {
   const module = (await import(pathToFileURL(file).href).catch((cause) => {
-    throw new TopologyUnreadable(`${file} cannot be loaded; run it with Node by itself to see more`, { cause })
+    const wayOut = isReadAsCommonJs(cause)
+      ? 'its package is read as CommonJS: add "type": "module" to package.json, or name the file .mts'
+      : 'run it with Node by itself to see more'
+    throw new TopologyUnreadable(`${file} cannot be loaded; ${wayOut}`, { cause })
   })) as { default?: unknown }
   if (module.default === undefined) {
     throw new TopologyUnreadable(`${file} has no default export; write "export default defineTopology({ … })"`)
   }
   const declarations: ParameterDeclarations = isTopologyDefinition(module.default) ? module.default.parameters : {}
   const parameters = readParameters(source, declarations, set)
-  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters)
+  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters, definition?.kinds)
+}
+
+/** `npm init` writes `"type": "commonjs"`, and Node then names the first word that belongs to a module. */
+function isReadAsCommonJs(cause: unknown): boolean {
+  if (!(cause instanceof Error) || cause.name !== 'SyntaxError') return false
+  return /outside a module|Unexpected token 'export'/.test(cause.message)
 }
 
 function instanceOf(file: string, exported: unknown, parameters: ParameterValues): unknown {

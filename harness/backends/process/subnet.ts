@@ -9,7 +9,7 @@ const MOST_NODES = 250
 /** No loopback subnet is free. Code `HOLDFAST_NO_SUBNET`. */
 export class NoSubnet extends HoldfastError {
   constructor(tried: number, cause: unknown) {
-    super('HOLDFAST_NO_SUBNET', `${tried} loopback subnets were tried and none was free; see "holdfast sweep"`, {
+    super('HOLDFAST_NO_SUBNET', `${tried} loopback subnets were tried and none was free; see "npx holdfast sweep"`, {
       cause,
     })
   }
