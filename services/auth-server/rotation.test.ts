@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Bench, createBench, nodeAudience, nodeClient } from './testing.ts'
@@ -119,4 +121,16 @@ test.each([
   const before = await kids()
   expect((await bench.operate('POST', '/keys/rotate', body)).status).toBe(400)
   expect(await kids()).toEqual(before)
+})
+
+test('the private part of a retired key is nowhere in the files of the storage', async () => {
+  const folder = dirname(bench.configuration.storage.path)
+  const onDisk = () => readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
+  const d = (kept: string): string[] => [...kept.matchAll(/"d":"([^"]{43})"/g)].map((found) => String(found[1]))
+  const [old] = d(onDisk().join(''))
+  expect(old).toBeDefined()
+
+  await bench.operate('POST', '/keys/rotate', { mode: 'immediate' })
+  expect(new Set(d(onDisk().join('')))).toHaveProperty('size', 1)
+  expect(onDisk().join('')).not.toContain(old)
 })
