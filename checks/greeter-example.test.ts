@@ -2,27 +2,27 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'vitest'
-import { greeter } from '../docs/guides/examples/greeter/index.ts'
 import lab from '../docs/guides/examples/greeter/lab.ts'
 import { backend } from '../harness/backends/index.ts'
 import { describeSite } from '../harness/cli/describe-site.ts'
-import { stepCa } from '../harness/kinds/step-ca/index.ts'
 import { compile } from '../harness/topology/compile.ts'
-import type { ServiceKind } from '../harness/topology/kind.ts'
-import { scenarioOn } from '../harness/vitest/scenario.ts'
-import { expect } from '../harness/vitest.ts'
+import { loadTopology } from '../harness/topology/load.ts'
+import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
+import type { TopologyDeclaration } from '../harness/topology/schema.ts'
+import { expect, scenario } from '../harness/vitest.ts'
 
-// The guide tells its reader to add the kind to the index; here it is handed over, so that the shipped index stays as it is.
-const kinds = new Map([stepCa as ServiceKind, greeter as ServiceKind].map((kind) => [kind.name, kind]))
+const file = '../docs/guides/examples/greeter/lab.ts'
+const planned = async () => compile(await loadTopology(file, { cwd: import.meta.dirname }))
 const shell = promisify(execFile)
 
 test('the kind of the guide comes up, greets its friend, refuses the other one with its reason, and can be pasted', async () => {
   const evidence = await mkdtemp(join(tmpdir(), 'greeter-'))
   try {
-    await using site = await backend('process').launch(compile(lab.instance({}), { kinds }), { evidence })
-    const door = describeSite(site, kinds).nodes.find(({ name }) => name === 'door')!
+    await using site = await backend('process').launch(await planned(), { evidence })
+    const door = describeSite(site, new Map()).nodes.find(({ name }) => name === 'door')!
     const asAlice = door.calls.find(({ summary }) => summary.includes('cert-alice'))!.command
     const asBob = asAlice.replaceAll('/nodes/alice/', '/nodes/bob/').replaceAll('cert-alice', 'cert-bob')
 
@@ -37,13 +37,7 @@ test('the kind of the guide comes up, greets its friend, refuses the other one w
   }
 }, 60_000)
 
-// Launches the same topology as `scenario('./lab.ts')` would with the kind in the index.
-const greet = scenarioOn({}, async () => ({
-  backend: backend('process'),
-  kinds: (name) => kinds.get(name),
-  keep: false,
-  plan: async () => compile(lab.instance({}), { kinds }),
-}))
+const greet = scenario(file)
 
 greet('a greeter greets its friend, and nobody else', async ({ site, credential }) => {
   // #region scenario
@@ -61,12 +55,31 @@ greet('a greeter greets its friend, and nobody else', async ({ site, credential 
 
 test('a friend that is no node is a mistake of the topology', () => {
   const topology = lab.instance({})
-  const wrong = {
+  const wrong: TopologyDeclaration = {
     ...topology,
     nodes: { ...topology.nodes, door: { ...topology.nodes.door!, units: unitsWith('carol') } },
   }
 
-  expect(() => compile(wrong, { kinds })).toThrow('names "carol", which is no node')
+  const loaded = new LoadedTopology('lab', wrong, {}, lab.kinds)
+  expect(() => compile(loaded)).toThrow('nodes.door.units.greeter.settings.friends: names "carol", which is no node')
+})
+
+test('a kind of a topology of one of the names that Holdfast has is a mistake', () => {
+  const twice = lab.kinds.map((kind) => ({ ...kind, name: 'step-ca' }))
+  expect(() => compile(new LoadedTopology('lab', lab.instance({}), {}, twice))).toThrow('kinds.step-ca: is the name')
+})
+
+test('the plan says what the kind of a topology offers, so that nobody else has to know the kind', async () => {
+  const unit = (await planned()).nodes.door!.units.find(({ kind }) => kind === 'greeter')!
+  expect(unit).toMatchObject({
+    service: {
+      command: {
+        program: { script: fileURLToPath(new URL('../docs/guides/examples/greeter/greeter.mjs', import.meta.url)) },
+      },
+    },
+    actions: { 'greeter:greet': { listener: 'greetings' } },
+    guards: { 'greeter.caller': ['cert_untrusted', 'not_a_friend'] },
+  })
 })
 
 function unitsWith(friend: string) {

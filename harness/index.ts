@@ -5,14 +5,15 @@ export { kinds } from './kinds/index.ts'
 export type { Kinds } from './topology/compilation.ts'
 export { type CompileOptions, compile } from './topology/compile.ts'
 export { defineTopology, type TopologyDefinition } from './topology/define.ts'
-export type {
-  Action,
-  Authority,
-  KindPlan,
-  Observation,
-  ServiceKind,
-  TokenIssuer,
-  UnitContext,
+export {
+  type Action,
+  type Authority,
+  defineKind,
+  type KindPlan,
+  type Observation,
+  type ServiceKind,
+  type TokenIssuer,
+  type UnitContext,
 } from './topology/kind.ts'
 export { type LoadOptions, loadTopology, TopologyUnknown, TopologyUnreadable } from './topology/load.ts'
 export { LoadedTopology } from './topology/loaded-topology.ts'
@@ -34,6 +35,7 @@ export type {
   CredentialDeclaration,
   NodeDeclaration,
   Topology,
+  TopologyDeclaration,
   TopologyInput,
   TrustDomainDeclaration,
   UnitDeclaration,

@@ -5,7 +5,9 @@ import { expect, test } from 'vitest'
 const root = import.meta.dirname
 const systems = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory())
 const claims = systems.flatMap(({ name: system }) =>
-  readdirSync(join(root, system), { withFileTypes: true }).map(({ name }) => join(root, system, name)),
+  readdirSync(join(root, system), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(root, system, name)),
 )
 const parts = [/^- \*\*Claim\*\*: \S/m, /^- \*\*Clause\*\*: \S/m, /^- \*\*Without it an attacker gains\*\*: \S/m]
 
@@ -16,7 +18,10 @@ test('there are claims', () => {
 // A folder without a scenario would be a claim that nobody checks; a file elsewhere would be found by no report.
 test.for(claims.map((folder) => [relative(root, folder), folder] as const))('%s', ([path, folder]) => {
   const claim = path.split('/').at(-1) ?? ''
-  expect(readdirSync(folder).toSorted()).toEqual(['README.md', `${claim}.scenario.ts`])
+  const files = readdirSync(folder)
+  expect(files).toEqual(expect.arrayContaining(['README.md', `${claim}.scenario.ts`]))
+  // A topology of its own, with its kinds and programs, lies beside it; a second claim does not.
+  expect(files.filter((file) => /\.(scenario|test)\.|\.md$/.test(file))).toHaveLength(2)
 
   const readme = readFileSync(join(folder, 'README.md'), 'utf8')
   for (const part of parts) expect(readme).toMatch(part)

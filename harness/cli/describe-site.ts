@@ -134,8 +134,9 @@ function possibleCall(
   accept: PlanAccept,
 ): PossibleCall[] {
   const credential = site.plan.credentials[accept.credential]
-  const unit = services.find((candidate) => kinds.get(candidate.kind)?.actions?.[accept.action] !== undefined)
-  const action = unit && kinds.get(unit.kind)?.actions?.[accept.action]
+  const actionOf = (unit: PlanUnit) => (unit.actions ?? kinds.get(unit.kind)?.actions)?.[accept.action]
+  const unit = services.find((candidate) => actionOf(candidate) !== undefined)
+  const action = unit && actionOf(unit)
   const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
   if (!credential || !action || !listener) return []
   const { path, ...request } =

@@ -46,9 +46,21 @@ beforeAll(async () => {
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))))
 
 test('a guard and a reason are covered by what the service itself recorded', () => {
-  expect(coverageText(coverage)).toBe('guards covered 1 of 2 (reasons 1 of 3)')
+  expect(coverageText(coverage)).toBe('guards covered 1 of 2 (reasons 1 of 3) of guarded')
   expect(uncoveredGuards(coverage)).toEqual(['guarded/g.two'])
   expect(uncoveredReasons(coverage)).toEqual(['guarded/g.one second', 'guarded/g.two third'])
+})
+
+test('the guards of a kind that declares them count by its name; those of nobody in the run do not', async () => {
+  const run = await evidence('own.scenario.ts', [['door', 'door.caller', 'stranger']])
+  const guards = { 'door.caller': ['stranger', 'unknown'] }
+  const door = { ...unit('door', ''), kind: 'gateway', guards, service: { command: { program: { script: 'door.mjs' } } } }
+  await writeFile(join(run.folder, 'plan.json'), JSON.stringify({ nodes: { a: { name: 'a', units: [door] } } }))
+
+  const own = await guardCoverage([run], async () => ({ 'g.elsewhere': ['never'] }))
+
+  expect(coverageText(own)).toBe('guards covered 1 of 1 (reasons 1 of 2) of gateway')
+  expect(uncoveredReasons(own)).toEqual(['gateway/door.caller unknown'])
 })
 
 test('the scenario that is about little else comes first', () => {

@@ -45,6 +45,8 @@ type Declarations = ReadonlyMap<string, Readonly<Record<string, readonly string[
 /** Refusals by service, guard, reason and scenario file; and the services that were there to refuse. */
 interface Refusals {
   readonly services: ReadonlySet<string>
+  /** Guards of kinds that declare them in the plan, by kind. */
+  readonly planned: Declarations
   /** `orchestrator/token.binding cnf_missing`, then files with how often. */
   readonly counts: ReadonlyMap<string, ReadonlyMap<string, number>>
 }
@@ -56,7 +58,9 @@ export async function guardCoverage(
 ): Promise<GuardCoverage> {
   const refusals = await refusalsIn(evidence)
   const services = [...refusals.services].toSorted()
-  const declared = await Promise.all(services.map(async (name) => [name, await declarationsOf(name)] as const))
+  const declared = await Promise.all(
+    services.map(async (name) => [name, refusals.planned.get(name) ?? (await declarationsOf(name))] as const),
+  )
   return coverageOf(refusals, new Map(declared))
 }
 
@@ -99,9 +103,10 @@ function sumByFile(counts: Iterable<ReadonlyMap<string, number>>): Map<string, n
 
 async function refusalsIn(evidence: readonly ScenarioEvidence[]): Promise<Refusals> {
   const services = new Set<string>()
+  const planned = new Map<string, Readonly<Record<string, readonly string[]>>>()
   const counts = new Map<string, Map<string, number>>()
   for (const { file, folder } of evidence) {
-    const serviceOf = await servicesOf(folder)
+    const serviceOf = await servicesOf(folder, planned)
     for (const service of serviceOf.values()) services.add(service)
     for (const decision of await refusedIn(folder)) {
       // A service may write its own name where the plan gave its unit another one.
@@ -114,17 +119,27 @@ async function refusalsIn(evidence: readonly ScenarioEvidence[]): Promise<Refusa
       counts.set(key, files)
     }
   }
-  return { services, counts }
+  return { services, planned, counts }
 }
 
-/** Which of our services a unit is, by `node/unit`, as the plan of the run says. */
-async function servicesOf(folder: string): Promise<ReadonlyMap<string, string>> {
+/**
+ * Which of our services a unit is, by `node/unit`, as the plan of the run says. Units whose kind declares guards count by that
+ * kind, and are entered into `planned`.
+ */
+async function servicesOf(
+  folder: string,
+  planned: Map<string, Readonly<Record<string, readonly string[]>>>,
+): Promise<ReadonlyMap<string, string>> {
   const plan = JSON.parse(await readFile(join(folder, 'plan.json'), 'utf8')) as Plan
   const services = new Map<string, string>()
   for (const node of Object.values(plan.nodes)) {
     for (const unit of node.units) {
       const program = unit.service?.command.program
       if (program !== undefined && 'service' in program) services.set(`${node.name}/${unit.name}`, program.service)
+      else if (unit.guards !== undefined) {
+        services.set(`${node.name}/${unit.name}`, unit.kind)
+        planned.set(unit.kind, unit.guards)
+      }
     }
   }
   return services
@@ -140,10 +155,11 @@ async function refusedIn(folder: string) {
   })
 }
 
-/** `guards covered 37 of 39 (reasons 60 of 99)`; undefined when no service of the run declares any. */
-export function coverageText({ guards, reasons }: GuardCoverage): string | undefined {
+/** `guards covered 37 of 39 (reasons 60 of 99) of auth-server, orchestrator`; undefined when no service of the run declares any. */
+export function coverageText({ guards, reasons, uses }: GuardCoverage): string | undefined {
   if (guards.declared === 0) return undefined
-  return `guards covered ${guards.covered} of ${guards.declared} (reasons ${reasons.covered} of ${reasons.declared})`
+  const whose = [...new Set(uses.map(({ service }) => service))].join(', ')
+  return `guards covered ${guards.covered} of ${guards.declared} (reasons ${reasons.covered} of ${reasons.declared}) of ${whose}`
 }
 
 /** Guards that nothing provoked, as `service/guard`. */

@@ -20,7 +20,7 @@ import { Mistakes } from './mistakes.ts'
 import type { Plan, PlanCredential, PlanNode, PlanTrustDomain, PlanUnit, UnitRef } from './plan.ts'
 import { enterListeners, planUnits } from './plan-units.ts'
 import { resolveCredentials } from './resolve-credentials.ts'
-import type { TopologyInput } from './schema.ts'
+import type { TopologyDeclaration } from './schema.ts'
 
 export interface CompileOptions {
   /** Service kinds by name. Default: those that come with the harness. */
@@ -34,14 +34,14 @@ export interface CompileOptions {
  *
  * @throws TopologyInvalid with every mistake of the topology, each with place and way out.
  */
-export function compile(declared: LoadedTopology | TopologyInput, options: CompileOptions = {}): Plan {
+export function compile(declared: LoadedTopology | TopologyDeclaration, options: CompileOptions = {}): Plan {
   const loaded = declared instanceof LoadedTopology ? declared : new LoadedTopology(nameOf(declared), declared, {})
   const mistakes = new Mistakes()
   const shaped = checkShape(loaded.value, mistakes)
   if (shaped === undefined) mistakes.throwIfAny(loaded.source)
   const { topology, names, acceptPlaces, complete } = shaped!
   const compilation: Compilation = {
-    ...{ topology, names, acceptPlaces, mistakes, kinds: options.kinds ?? shippedKinds },
+    ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds ?? shippedKinds, mistakes) },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
     ...{ authorities: new Map(), issuers: new Map() },
   }
@@ -72,9 +72,17 @@ export function compile(declared: LoadedTopology | TopologyInput, options: Compi
   }
 }
 
-function nameOf(declared: TopologyInput): string {
+function nameOf(declared: TopologyDeclaration): string {
   const name: unknown = (declared as { name?: unknown } | undefined)?.name
   return typeof name === 'string' ? name : 'without a name'
+}
+
+/** Kinds that everybody has, and those of this topology. */
+function kindsOf({ kinds: own }: LoadedTopology, shared: Kinds, mistakes: Mistakes): Kinds {
+  for (const { name } of own) {
+    if (shared.has(name)) mistakes.add(['kinds', name], 'is the name of a kind that Holdfast has', 'choose another one')
+  }
+  return new Map([...own.map((kind) => [kind.name, kind] as const), ...shared])
 }
 
 function withoutNulls(parameters: LoadedTopology['parameters']): Plan['parameters'] {

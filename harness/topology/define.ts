@@ -1,5 +1,6 @@
+import type { ServiceKind } from './kind.ts'
 import type { ParameterDeclaration, ParameterDeclarations } from './parameters.ts'
-import type { TopologyInput } from './schema.ts'
+import type { TopologyDeclaration } from './schema.ts'
 
 type ValueOf<Declaration extends ParameterDeclaration> = Declaration extends { min: number }
   ? number
@@ -21,7 +22,9 @@ export interface TopologyDefinition {
   readonly [definition]: true
   readonly name: string
   readonly parameters: ParameterDeclarations
-  instance(parameters: Readonly<Record<string, unknown>>): TopologyInput
+  /** Service kinds of its own, beside those that come with the harness. */
+  readonly kinds: readonly ServiceKind[]
+  instance(parameters: Readonly<Record<string, unknown>>): TopologyDeclaration
 }
 
 /**
@@ -40,12 +43,14 @@ export function defineTopology<const Declarations extends ParameterDeclarations 
   name: string
   summary: string
   parameters?: Declarations
-  value(parameters: ValuesOf<Declarations>): Omit<TopologyInput, 'name' | 'summary'>
+  kinds?: readonly ServiceKind[]
+  value(parameters: ValuesOf<Declarations>): Omit<TopologyDeclaration, 'name' | 'summary'>
 }): TopologyDefinition {
   return {
     [definition]: true,
     name: declared.name,
     parameters: declared.parameters ?? {},
+    kinds: declared.kinds ?? [],
     instance: (parameters) => ({
       name: declared.name,
       summary: declared.summary,

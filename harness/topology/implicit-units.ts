@@ -124,6 +124,9 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter:
     steps: plan.steps ?? [],
     service: plan.service,
     verification: plan.verification,
+    actions: unit.kind.actions,
+    observe: unit.kind.observe,
+    guards: unit.kind.guards,
   }
   return [planned, ...(plan.companions ?? [])]
 }

@@ -15,7 +15,7 @@ import type { ActionVerification } from './verification.ts'
 
 /**
  * A service kind knows how to configure, start and probe one program. It is pure: it turns settings into plan data,
- * and every node agent can run what it returns. Add one by adding a folder under `harness/kinds/` and a line in its index.
+ * and every node agent can run what it returns. A topology names those of its own: `defineTopology({ kinds: [gateway], … })`.
  */
 export interface ServiceKind<Settings = unknown> {
   readonly name: string
@@ -32,6 +32,22 @@ export interface ServiceKind<Settings = unknown> {
   readonly issuer?: (unit: UnitContext<Settings>) => TokenIssuer
   /** A read-only picture of the target's state, to prove that a refused call changed nothing. Called with an operator certificate or the node's own. */
   readonly observe?: Observation
+  /** Ids of the guards of its program, each with the reasons that it can give: what scenarios should provoke. The reference services tell theirs by themselves. */
+  readonly guards?: Readonly<Record<string, readonly string[]>>
+}
+
+/**
+ * Declares a service kind: `plan` gets the settings as their schema reads them.
+ *
+ * ```ts
+ * export const greeter = defineKind({ name: 'greeter', summary: '…', settings: z.strictObject({ … }), plan: (unit) => ({ … }) })
+ * ```
+ */
+export function defineKind<Schema extends z.ZodType>(
+  kind: Omit<ServiceKind<z.output<Schema>>, 'settings'> & { readonly settings: Schema },
+): ServiceKind {
+  // A kind is called with settings that its own schema has read.
+  return kind as unknown as ServiceKind
 }
 
 export interface KindPlan {

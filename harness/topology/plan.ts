@@ -1,3 +1,4 @@
+import type { Action, Observation } from './kind.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -60,6 +61,10 @@ export interface PlanUnit {
   service?: Service
   /** How it judges the callers of its actions, where its kind says so: what must be refused is derived from this. */
   verification?: Record<string, ActionVerification>
+  /** What a caller can do at it, by name; what shows its state; and its guards with their reasons: as its kind says. */
+  actions?: Readonly<Record<string, Action>>
+  observe?: Observation
+  guards?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface PlanFile {

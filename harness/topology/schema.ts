@@ -143,6 +143,14 @@ export const topologySchema = z.strictObject({
 export type Topology = z.output<typeof topologySchema>
 /** A topology as people write it: members that have a default may be left out. */
 export type TopologyInput = z.input<typeof topologySchema>
+/** The same where lists may be read-only, as `as const` makes them. */
+export type TopologyDeclaration = ReadonlyLists<TopologyInput>
+
+type ReadonlyLists<Value> = Value extends readonly (infer Entry)[]
+  ? readonly ReadonlyLists<Entry>[]
+  : Value extends object
+    ? { [Name in keyof Value]: ReadonlyLists<Value[Name]> }
+    : Value
 export type TrustDomainDeclaration = z.output<typeof trustDomain>
 export type NodeDeclaration = z.output<typeof node>
 export type UnitDeclaration = z.output<typeof unitSchema>

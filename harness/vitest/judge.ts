@@ -152,7 +152,9 @@ function challengeProblems(verdict: Verdict, expected: ExpectedRefusal): string[
   if (wanted === undefined) return []
   // RFC 6750 section 3 demands the header for a missing or insufficient token only; a 400 may come without.
   if (bearer.length === 0 && expected.error === 'invalid_request' && !expected.wwwAuthenticate) return []
-  if (bearer.length !== 1) return [`${bearer.length} Bearer challenges in WWW-Authenticate, expected one`]
+  if (bearer.length !== 1) {
+    return [`${bearer.length} Bearer challenges in WWW-Authenticate, expected one (RFC 6750 section 3)`]
+  }
   return paramProblems(bearer[0] as Challenge, wanted)
 }
 

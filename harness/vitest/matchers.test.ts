@@ -76,7 +76,7 @@ test('an attack on the carrier is compared with the plain call', async () => {
 test('a refusal without positive control fails, and says how to write one', async () => {
   const verdict = await call(await alone())
   expect(() => expect(verdict).toBeRefused(mismatch)).toThrow(NoPositiveControl)
-  expect(() => expect(verdict).toBeRefused(mismatch)).toThrow("site.call('b', 'b', 'b:read', right)")
+  expect(() => expect(verdict).toBeRefused(mismatch)).toThrow("site.call('b', 'b', 'b:read', credential('operator'))")
 })
 
 test('a control that was recorded earlier counts when one element differs, and not when two do', async () => {
@@ -140,6 +140,14 @@ test('where a kind shows nothing of its state, the verdict says that effects wer
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })
   expect(failureSummary('blind', [], [verdict])).toContain('effects   not observed: kind fake has no observation')
+})
+
+test('a 401 without challenge is told by its source, and not as if nothing differed', async () => {
+  fake.flaws.noChallenge = true
+  const verdict = await call(fake.right().withoutToken())
+  const failure = caught(() => expect(verdict).toBeRefused({ status: 401, reason: 'token_missing' }))
+  expect(failure).toContain('received  as expected, but for what follows')
+  expect(failure).toContain('0 Bearer challenges in WWW-Authenticate, expected one (RFC 6750 section 3)')
 })
 
 test('an error code where nothing was presented is noticed', async () => {

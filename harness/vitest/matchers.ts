@@ -9,14 +9,22 @@ import type { Verdict } from './verdict.ts'
 export class NoPositiveControl extends HoldfastError {
   constructor(verdict: Verdict) {
     const { from, to, action, control, credential } = verdict
+    const right = rightName(verdict)
     const found = control === undefined ? '' : `\n    control   ${controlText(verdict)}`
     super(
       'HOLDFAST_NO_POSITIVE_CONTROL',
-      `the refusal of "${credential.label}" has no positive control: before it, this test must show an accepted call that differs in one element only.\n` +
-        `    write     expect(await site.call('${from}', '${to}', '${action}', right)).toBeAccepted()\n` +
-        `    or derive the attack from a credential that is accepted: right.over(…), right.withToken(…), right.withoutCertificate()${found}\n${lines(explanation(verdict))}`,
+      `the refusal of "${credential.label}" has no positive control: before it, this test must show an accepted call of the same from, to and action that differs in one element only: ` +
+        `certificate, token, whole credential, headers, path, method, body, listener, or the state of the site.\n` +
+        `    write     expect(await site.call('${from}', '${to}', '${action}', ${right})).toBeAccepted()\n` +
+        `    or derive the attack from a credential that is accepted: ${right}.over(…), .withToken(…), .withoutCertificate()${found}\n${lines(explanation(verdict))}`,
     )
   }
+}
+
+/** How a test would write the credential that is accepted there, as far as the plan knows one. */
+function rightName({ from, accepts }: Verdict): string {
+  const own = accepts.find(({ holder }) => holder === from) ?? accepts[0]
+  return own === undefined ? '<a credential that is accepted>' : `credential('${own.credential}')`
 }
 
 /** Whatever goes wrong would satisfy it: a typing error, a node that is down. */
@@ -82,11 +90,12 @@ function demandVerdict(matcher: string, received: unknown, isNot: boolean): void
 
 /** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
 export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {
+  const received = receivedText(verdict)
   return [
     `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
     ...[
       `expected  ${expected}`,
-      `received  ${receivedText(verdict)}`,
+      `received  ${expected.startsWith(`${received}, within`) ? 'as expected, but for what follows' : received}`,
       ...problems.map((problem, at) => `${at === 0 ? 'because   ' : '          '}${problem}`),
       ...explanation(verdict).slice(1),
       `evidence  ${verdict.evidence}`,

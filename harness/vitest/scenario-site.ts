@@ -258,6 +258,7 @@ export class ScenarioSite implements AsyncDisposable {
       to,
       action,
       credential: summaryOfPresented(credential.label, presented),
+      accepts: this.#acceptedAt(to, action),
       tokenJudged: shape.carried && !isOperator(target, presented),
       verdict: accepted ? 'accepted' : 'refused',
       promised: sent.promised,
@@ -301,10 +302,17 @@ export class ScenarioSite implements AsyncDisposable {
     return verification && { issuer: verification.issuer, audiences: verification.audiences }
   }
 
+  #acceptedAt(to: string, action: string): Verdict['accepts'] {
+    const { accepts, credentials } = this.site.plan
+    return accepts
+      .filter((one) => one.target === to && one.action === action)
+      .map(({ credential }) => ({ credential, holder: credentials[credential]?.holder ?? '' }))
+  }
+
   #record(shape: CallShape, verdict: Verdict): void {
     this.ledger.record(shape, verdict)
     this.#test.calls?.push(toldCall(verdict))
-    const { evidence: _, again: __, json: ___, ...call } = verdict
+    const { evidence: _, again: __, json: ___, accepts: ____, ...call } = verdict
     recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
   }
 

@@ -13,6 +13,8 @@ export interface Verdict {
   readonly credential: CredentialSummary
   /** Whether the token had to be looked at: it was sent, and the certificate is not that of an operator, for whom it is enough. */
   readonly tokenJudged: boolean
+  /** Credentials that the plan says are accepted for this action there. */
+  readonly accepts: readonly { readonly credential: string; readonly holder: string }[]
   /** `accepted` only where caller and far end say so. */
   readonly verdict: 'accepted' | 'refused'
   /** Where it was decided, as the far end says; without its record, as far as the caller came. */

@@ -81,7 +81,11 @@ test('a node without an operator certificate is a mistake that names the way out
 
   expect(failure).toBeInstanceOf(TopologyInvalid)
   expect((failure as TopologyInvalid).mistakes).toContainEqual(
-    expect.objectContaining({ message: expect.stringContaining('holds no certificate of an operator') }),
+    expect.objectContaining({
+      message:
+        'node "auth-a" holds no certificate of an operator; add to credentials: "operator": ' +
+        '{"kind":"certificate","issuer":"ca-a","holder":"auth-a","subject":"operator.auth-a.somebiz.local.io","lifetime":"1h","handover":"enrol"}',
+    }),
   )
 })
 

@@ -242,9 +242,18 @@ function operatorCredential(unit: Unit): string {
   )
   const [name] = held[0] ?? []
   if (held.length === 1 && name !== undefined) return name
-  const problem = held.length === 0 ? 'holds no certificate of an operator' : 'holds several certificates'
-  unit.mistake('settings.operator', `node "${unit.node}" ${problem}; name the one with which clients are registered`)
+  unit.mistake('settings.operator', `node "${unit.node}" ${held.length === 0 ? noOperator(unit) : severalHeld}`)
   return own
+}
+
+const severalHeld = 'holds several certificates; name the one with which clients are registered'
+
+function noOperator({ node, domain, host, topology }: Unit): string {
+  const credential = {
+    ...{ kind: 'certificate', issuer: topology.trustDomains[domain]?.ca, holder: node },
+    ...{ subject: `operator.${host}`, lifetime: '1h', handover: 'enrol' },
+  }
+  return `holds no certificate of an operator; add to credentials: "operator": ${JSON.stringify(credential)}`
 }
 
 function operatorNames(unit: Unit): string[] {

@@ -45,7 +45,10 @@ const settings = z
       ),
     validation: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
     introspectionCacheMs: z.int().min(0).max(5_000).optional().describe('How long an answer is kept. Default 1 000.'),
-    operators: z.array(hostText).default([]).describe('DNS SANs of operator certificates.'),
+    operators: z
+      .array(hostText)
+      .optional()
+      .describe("DNS SANs of operator certificates. Default: those of the domain's auth server."),
     routes: z.array(route).default([]).describe('Local routes from the start on.'),
     session: z
       .strictObject({
@@ -150,7 +153,7 @@ function verification(unit: Unit) {
     },
     local: {
       anchors: [domain],
-      operators: settings.operators,
+      operators: operatorsOf(unit),
       audiences: [own],
       callers: { [node]: { san: host, enabled: true } },
     },
@@ -159,7 +162,7 @@ function verification(unit: Unit) {
 
 function configuration(unit: Unit) {
   const { settings, topology, domain } = unit
-  const { auth, ports, validation, introspectionCacheMs, operators, routes, session, limits } = settings
+  const { auth, ports, validation, introspectionCacheMs, routes, session, limits } = settings
   const tls = tlsFiles(unit)
   const own = topology.trustDomains[domain]
   const authDomain = topology.nodes[auth]?.domain ?? domain
@@ -175,7 +178,7 @@ function configuration(unit: Unit) {
     ),
     auth: { issuer: unit.url(auth, 'public'), ca: unit.anchor(authDomain) },
     validation: { mode: validation, introspectionCacheMs },
-    operators,
+    operators: operatorsOf(unit),
     nodeTokenFile: nodeToken === undefined ? undefined : unit.credential(nodeToken).path,
     peers: peersOf(unit, nodeToken),
     routes,
@@ -227,6 +230,22 @@ function checkNodeToken(unit: Unit, name: string, domain: string, nodeToken: str
 function nodeTokenOf(unit: Unit): string | undefined {
   if (unit.settings.token !== undefined) return unit.settings.token
   return unit.topology.credentials[unit.node]?.kind === 'bound-token' ? unit.node : undefined
+}
+
+/** Those that the auth server of the domain takes for operators: one certificate serves at both. */
+function operatorsOf({ settings, topology, domain }: Unit): string[] {
+  if (settings.operators !== undefined) return settings.operators
+  const issuer = topology.trustDomains[domain]?.issuer ?? ''
+  const auth = Object.values(topology.nodes[issuer]?.units ?? {}).find(({ kind }) => kind === 'auth-server')?.settings
+  if (Array.isArray(auth?.operators)) return auth.operators as string[]
+  const beside = auth?.certificate ?? `cert-${issuer}`
+  const held = Object.entries(topology.credentials).flatMap(([name, credential]) =>
+    credential.kind === 'certificate' && credential.holder === issuer && name !== beside ? [{ name, credential }] : [],
+  )
+  const found =
+    auth?.operator === undefined && held.length === 1 ? held[0] : held.find(({ name }) => name === auth?.operator)
+  if (found === undefined) return []
+  return found.credential.sans ?? [found.credential.subject ?? topology.nodes[issuer]!.host]
 }
 
 function foreignDomains(unit: Unit): string[] {

@@ -53,6 +53,19 @@ test('shared auth: no token of its own for a peer, for the node token names the 
   expect(peers).toEqual([expect.not.objectContaining({ peerTokenFile: expect.any(String) })])
 })
 
+test('whom the auth server of its domain takes for operator is operator of the node, too', async () => {
+  const withoutOperators = (topology: Topology) => {
+    delete topology.nodes['node-a']!.units.orchestrator!.settings.operators
+    topology.nodes['auth-a']!.units.auth!.settings = {}
+  }
+  const sans = ['operator.org-a.somebiz.local.io']
+  expect(configuration(await planOf('separate-auth'), 'node-a').operators).toEqual(sans)
+  expect(configuration(await planOf('separate-auth', withoutOperators), 'node-a').operators).toEqual(sans)
+  expect(
+    unitOf(await planOf('separate-auth', withoutOperators), 'node-a')?.verification?.['node:read']?.operators,
+  ).toEqual(sans)
+})
+
 test('the node does not wait for its peers', async () => {
   const { after } = unitOf(await planOf('shared-auth'), 'node-a') ?? { after: [] }
 

@@ -31,6 +31,8 @@ export interface Flaws {
   namesNobody?: boolean
   /** Names another certificate than the presented one as proven. */
   liesAboutPrincipal?: boolean
+  /** Refuses with 401 and no challenge. */
+  noChallenge?: boolean
   /** Names no token as proven. */
   namesNoToken?: boolean
   /** Writes down a verdict that is none. */
@@ -146,8 +148,10 @@ async function startTarget(parts: { server: Identity; authority: SigningAuthorit
       return void response.end('{"error":"invalid_client"}')
     }
     const error = refusal.error ?? (flaws.wrongChallenge ? 'invalid_token' : undefined)
-    response.writeHead(401, { 'WWW-Authenticate': `Bearer realm="b"${error ? `, error="${error}"` : ''}` })
+    const challenge = `Bearer realm="b"${error ? `, error="${error}"` : ''}`
+    response.writeHead(401, flaws.noChallenge ? {} : { 'WWW-Authenticate': challenge })
     if (flaws.echo) return void response.end(`{"error":"unauthorized","of":"${token?.split('.')[1]}"}`)
+    if (flaws.noChallenge) return void response.end('{}')
     response.end(
       flaws.oracle ? `Error: no\n    at check (/srv/b/main.ts:12:3) wanted ${bound}` : '{"error":"unauthorized"}',
     )
@@ -215,7 +219,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
     trustDomains: { d: { ca: 'ca' } },
     nodes: { b: { name: 'b', host: 'b.test', domain: 'd', units } },
     credentials: { operator: { ...operator, ...rest } },
-    accepts: [],
+    accepts: [{ target: 'b', action: 'b:read', credential: 'operator' }],
   }
   const node = {
     name: 'b',

@@ -1,7 +1,7 @@
 // #region kind
 import { fileURLToPath } from 'node:url'
+import { defineKind } from 'holdfast'
 import { z } from 'zod'
-import type { ServiceKind } from '../../../../harness/topology/kind.ts'
 
 const settings = z
   .strictObject({
@@ -11,12 +11,10 @@ const settings = z
   })
   .describe('Greets callers whose certificate names a friend.')
 
-type Settings = z.infer<typeof settings>
-
-export const greeter: ServiceKind<Settings> = {
+export const greeter = defineKind({
   name: 'greeter',
   summary: 'greets callers whose certificate names a friend',
-  settings: settings as unknown as z.ZodType<Settings>,
+  settings,
   plan(unit) {
     const { friends, port } = unit.settings
     const { path } = unit.credential(unit.settings.certificate) // waits for the certificate
@@ -56,7 +54,8 @@ export const greeter: ServiceKind<Settings> = {
       request: { http: { method: 'GET', path: '/greeting', expect: [200] } },
     },
   },
-}
+  guards: { 'greeter.caller': ['cert_untrusted', 'not_a_friend'] },
+})
 
 const program = fileURLToPath(new URL('greeter.mjs', import.meta.url))
 // #endregion

@@ -1,5 +1,6 @@
 // #region topology
-import { defineTopology } from '../../../../harness/topology/define.ts'
+import { defineTopology } from 'holdfast'
+import { greeter } from './index.ts'
 
 const certificate = (holder: string) =>
   ({ kind: 'certificate', issuer: 'ca', holder, lifetime: '10m', handover: 'enrol' }) as const
@@ -13,6 +14,7 @@ const greeterFor = (name: string, friend: string) => ({
 export default defineTopology({
   name: 'greeter-lab',
   summary: 'Two greeters under one CA, each with a friend that is a stranger to the other.',
+  kinds: [greeter],
   value: () => ({
     trustDomains: { lab: { ca: 'ca' } },
     nodes: {

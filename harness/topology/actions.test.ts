@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { offeredActions } from './actions.ts'
+import { compile } from './compile.ts'
+import { loadTopology } from './load.ts'
+
+test('what can be done at each node follows from the kinds of its units', async () => {
+  const offered = offeredActions(compile(await loadTopology('separate-auth')))
+
+  expect(offered.filter(({ node }) => node === 'node-a')).toContainEqual({
+    node: 'node-a',
+    unit: 'orchestrator',
+    action: 'peering:connect',
+    listener: 'peering',
+    presents: 'certificate, bound token of peer:connect',
+    summary: 'opens a peering session',
+  })
+  expect(offered.find(({ action }) => action === 'holder:prove')).toMatchObject({ presents: 'certificate' })
+  expect(offered.filter(({ node }) => node.startsWith('ca-'))).toEqual([])
+})

@@ -1,0 +1,26 @@
+import type { Plan } from './plan.ts'
+
+/** One thing that a caller can do at a node. */
+export interface OfferedAction {
+  readonly node: string
+  readonly unit: string
+  /** What `site.call(from, node, action, …)` and `accepts` name. */
+  readonly action: string
+  readonly listener: string
+  /** What the caller has to present, as far as it is declared. */
+  readonly presents: string
+  readonly summary: string
+}
+
+/** What can be done at each node, in the order of the plan. */
+export function offeredActions(plan: Plan): OfferedAction[] {
+  return Object.values(plan.nodes).flatMap(({ name: node, units }) =>
+    units.flatMap(({ name: unit, actions = {} }) =>
+      Object.entries(actions).map(([action, { listener, carrier, demands, summary }]) => {
+        const scope = demands?.scope === undefined ? '' : ` of ${demands.scope.join(' ')}`
+        const presents = carrier === 'none' ? 'certificate' : `certificate, bound token${scope}`
+        return { node, unit, action, listener, presents, summary }
+      }),
+    ),
+  )
+}
