@@ -111,7 +111,7 @@ async function loadModule(source: string, file: string, set: Set): Promise<Loade
   }
   const declarations: ParameterDeclarations = isTopologyDefinition(module.default) ? module.default.parameters : {}
   const parameters = readParameters(source, declarations, set)
-  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters, definition?.kinds)
+  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters)
 }
 
 /** `npm init` writes `"type": "commonjs"`, and Node then names the first word that belongs to a module. */
