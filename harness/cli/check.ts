@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { describeFailure } from '../errors.ts'
+import { offeredActions } from '../topology/actions.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { exitCode } from './exit-code.ts'
 import { type CommonOptions, jsonOption, setOption } from './options.ts'
@@ -117,6 +118,18 @@ export function planText(plan: Plan): string {
     table(
       ['step', 'unit', 'kind', 'what it does'],
       startSteps(plan).flatMap((refs, step) => refs.map((ref) => unitRow(plan, ref, step + 1))),
+    ),
+    '',
+    'Actions, what a caller can do at each node:',
+    table(
+      ['node', 'action', 'listener', 'presented', 'what it does'],
+      offeredActions(plan).map(({ node, action, listener, presents, summary }) => [
+        node,
+        action,
+        listener,
+        presents,
+        summary,
+      ]),
     ),
     '',
     'Accepted; everything else is refused:',

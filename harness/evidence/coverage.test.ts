@@ -54,7 +54,12 @@ test('a guard and a reason are covered by what the service itself recorded', () 
 test('the guards of a kind that declares them count by its name; those of nobody in the run do not', async () => {
   const run = await evidence('own.scenario.ts', [['door', 'door.caller', 'stranger']])
   const guards = { 'door.caller': ['stranger', 'unknown'] }
-  const door = { ...unit('door', ''), kind: 'gateway', guards, service: { command: { program: { script: 'door.mjs' } } } }
+  const door = {
+    ...unit('door', ''),
+    kind: 'gateway',
+    guards,
+    service: { command: { program: { script: 'door.mjs' } } },
+  }
   await writeFile(join(run.folder, 'plan.json'), JSON.stringify({ nodes: { a: { name: 'a', units: [door] } } }))
 
   const own = await guardCoverage([run], async () => ({ 'g.elsewhere': ['never'] }))

@@ -109,9 +109,10 @@ async function loadModule(source: string, file: string, set: Set): Promise<Loade
   if (module.default === undefined) {
     throw new TopologyUnreadable(`${file} has no default export; write "export default defineTopology({ … })"`)
   }
-  const declarations: ParameterDeclarations = isTopologyDefinition(module.default) ? module.default.parameters : {}
+  const definition = isTopologyDefinition(module.default) ? module.default : undefined
+  const declarations: ParameterDeclarations = definition?.parameters ?? {}
   const parameters = readParameters(source, declarations, set)
-  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters)
+  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters, definition?.kinds)
 }
 
 /** `npm init` writes `"type": "commonjs"`, and Node then names the first word that belongs to a module. */
