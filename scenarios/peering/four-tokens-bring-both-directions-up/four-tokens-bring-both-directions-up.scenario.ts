@@ -3,8 +3,8 @@ import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 const test = scenario('separate-auth')
 
 test('both directions come up', async ({ site }) => {
-  await connected(site, 'node-a', 'node-b')
-  await connected(site, 'node-b', 'node-a')
+  expect(await connected(site, 'node-a', 'node-b')).toBe(true)
+  expect(await connected(site, 'node-b', 'node-a')).toBe(true)
 })
 
 test('A validates at Auth-A only, B at Auth-B only', async ({ site }) => {
@@ -25,10 +25,10 @@ async function askedAt(site: ScenarioSite, auth: string): Promise<Set<string>> {
   return new Set(records.map(({ principal }) => `${principal.client_id} about ${principal.sub}`))
 }
 
-async function connected(site: ScenarioSite, node: string, peer: string): Promise<void> {
+async function connected(site: ScenarioSite, node: string, peer: string): Promise<boolean> {
   const state = async () => {
     const { peers } = (await site.operator(node).get('/v1/state')).json as { peers: { name: string; state: string }[] }
     return peers.find(({ name }) => name === peer)?.state === 'connected'
   }
-  await site.until(`${node} is connected with ${peer}`, state, { withinMs: 10_000 })
+  return site.until(`${node} is connected with ${peer}`, state, { withinMs: 10_000 })
 }
