@@ -164,11 +164,18 @@ export class PeerDialer {
     const code = failure instanceof DialFailed ? failure.code : 'dial_failed'
     log.warn('dial-failed', { peer: this.#peer.name, ...failureFields(failure) })
     if (failure instanceof DialFailed && failure.kind === 'target') this.#recordTarget(failure)
-    if (this.#session !== undefined || this.#isStopped) return
+    if (this.#isStopped) return
     const status = failure instanceof DialFailed ? failure.status : undefined
-    this.#isUnreached = failure instanceof DialFailed && failure.kind === 'unreachable'
     const isRefused = status === 401 || status === 403
-    this.#wait(isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay(), code)
+    const delayMs = isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay()
+    if (this.#session !== undefined) {
+      // The session that was to be replaced goes on, with the token or certificate of before.
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => void this.#dial(), delayMs).unref()
+      return
+    }
+    this.#isUnreached = failure instanceof DialFailed && failure.kind === 'unreachable'
+    this.#wait(delayMs, code)
   }
 
   #recordTarget(failure: DialFailed): void {

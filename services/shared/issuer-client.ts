@@ -46,8 +46,11 @@ export function createIssuerClient(identity: () => IssuerClientIdentity, localAd
     get: (url) => send('GET', url),
     postForm: (url, form) => send('POST', url, new URLSearchParams(form).toString()),
     renew() {
-      agent.destroy()
+      const before = agent
       agent = newAgent()
+      // What is under way is answered still; its connection closes then.
+      before.maxFreeSockets = 0
+      for (const socket of Object.values(before.freeSockets).flat()) socket?.destroy()
     },
     close: () => agent.destroy(),
   }
