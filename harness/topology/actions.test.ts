@@ -11,9 +11,12 @@ test('what can be done at each node follows from the kinds of its units', async 
     unit: 'orchestrator',
     action: 'peering:connect',
     listener: 'peering',
-    presents: 'certificate, bound token of peer:connect',
+    presents: 'certificate, token of peer:connect',
     summary: 'opens a peering session',
   })
   expect(offered.find(({ action }) => action === 'holder:prove')).toMatchObject({ presents: 'certificate' })
+  expect(offered.find(({ action }) => action === 'operator:list')).toMatchObject({
+    presents: 'certificate, and the token if any',
+  })
   expect(offered.filter(({ node }) => node.startsWith('ca-'))).toEqual([])
 })

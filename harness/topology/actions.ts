@@ -1,3 +1,4 @@
+import type { Action } from './kind.ts'
 import type { Plan } from './plan.ts'
 
 /** One thing that a caller can do at a node. */
@@ -17,10 +18,15 @@ export function offeredActions(plan: Plan): OfferedAction[] {
   return Object.values(plan.nodes).flatMap(({ name: node, units }) =>
     units.flatMap(({ name: unit, actions = {} }) =>
       Object.entries(actions).map(([action, { listener, carrier, demands, summary }]) => {
-        const scope = demands?.scope === undefined ? '' : ` of ${demands.scope.join(' ')}`
-        const presents = carrier === 'none' ? 'certificate' : `certificate, bound token${scope}`
-        return { node, unit, action, listener, presents, summary }
+        return { node, unit, action, listener, presents: presented(carrier, demands), summary }
       }),
     ),
   )
+}
+
+function presented(carrier: Action['carrier'], demands: Action['demands']): string {
+  if (carrier === 'none') return 'certificate'
+  return demands?.scope === undefined
+    ? 'certificate, and the token if any'
+    : `certificate, token of ${demands.scope.join(' ')}`
 }
