@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -37,6 +38,12 @@ function demand(holds: boolean, what: string): void {
   if (!holds) throw new Failed(`expected: ${what}`)
 }
 
+/** Relative ones, without their headings: a stranger reads the README beside the package's own files. */
+function readmeLinks(): string[] {
+  const links = readFileSync(join(root, 'README.md'), 'utf8').matchAll(/\]\(([^)\s#]+)/g)
+  return [...links].map(([, link = '']) => link.replace(/\/$/, '')).filter((link) => !/^[a-z]+:/.test(link))
+}
+
 async function tryPackage(folder: string): Promise<void> {
   const packed = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder))
   const [{ filename, files }] = packed as [{ filename: string; files: { path: string }[] }]
@@ -44,6 +51,8 @@ async function tryPackage(folder: string): Promise<void> {
   for (const needed of ['LICENSE', 'README.md', 'dist/harness/toolchain/go.mod', 'dist/harness/agent/main.js']) {
     demand(names.includes(needed), `${needed} is in the package`)
   }
+  const unresolved = readmeLinks().filter((link) => !names.some((name) => name === link || name.startsWith(`${link}/`)))
+  demand(unresolved.length === 0, `the README links to what is packed, but ${unresolved.join(', ')} is not`)
   const strays = names.filter((name) => /\.test\.|\.pem$|\/testing[./]|\/fake-/.test(name))
   demand(strays.length === 0, `no test and no key is in the package, but ${strays.join(', ')} is`)
 

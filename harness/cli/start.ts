@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { Command } from 'commander'
 import type { DemonstratedRow } from './demonstration.ts'
 import { exitCode } from './exit-code.ts'
@@ -41,7 +41,7 @@ async function demonstrateTopology(signal: AbortSignal) {
   const counts = `${rows.length}${controls > 0 ? `, and ${plural(controls, 'control')}` : ''}`
   const failed = rows.some(({ asExpected }) => !asExpected)
   printPhase(failed ? 'failed' : 'done', 'calls', `${counts}, each over a connection of its own`)
-  return { rows, evidence: site.evidence }
+  return { rows, evidence: relative(process.cwd(), site.evidence) }
 }
 
 /** Where to look, instead of where to go on. */

@@ -71,7 +71,7 @@ export function checkUnit(
   }
   const settings = kind.settings.safeParse(unit.settings)
   if (!settings.success) {
-    addIssues(mistakes, [...path, 'settings'], settings.error.issues, unit.settings)
+    addIssues(mistakes, [...path, 'settings'], settings.error.issues, unit.settings, kind.settings)
     return undefined
   }
   return { ref: `${node}/${name}`, node, name, kind, settings: settings.data }

@@ -1,5 +1,5 @@
-import type { z } from 'zod'
-import { type Mistakes, pathText } from './mistakes.ts'
+import { z } from 'zod'
+import { type Mistakes, nearest, pathText } from './mistakes.ts'
 import { type Topology, topologySchema } from './schema.ts'
 
 /** Names that the topology declares, those of malformed declarations among them. */
@@ -31,7 +31,7 @@ export function checkShape(value: unknown, mistakes: Mistakes): ShapedTopology |
     const acceptPlaces = [...parsed.data.accepts.keys()]
     return { topology: parsed.data, names: namesOf(value), acceptPlaces, complete: true }
   }
-  addIssues(mistakes, [], parsed.error.issues, value)
+  addIssues(mistakes, [], parsed.error.issues, value, topologySchema)
   if (parsed.error.issues.some(isOutline)) return undefined
   const rest = topologySchema.safeParse(withoutMalformed(value, parsed.error.issues))
   if (!rest.success) return undefined
@@ -40,27 +40,42 @@ export function checkShape(value: unknown, mistakes: Mistakes): ShapedTopology |
   return { topology: rest.data, names: namesOf(value), acceptPlaces, complete: false }
 }
 
-/** Adds what a schema found wrong in `value`, which stands at `base` in the topology. */
+/** Adds what `schema` found wrong in `value`, which stands at `base` in the topology. */
 export function addIssues(
   mistakes: Mistakes,
   base: readonly PropertyKey[],
   issues: readonly z.core.$ZodIssue[],
   value: unknown,
+  schema: z.ZodType,
 ): void {
   for (const issue of issues) {
     const path = [...base, ...issue.path]
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) {
-        mistakes.add([...path, key], 'is no member that is known here', 'remove it, or correct its spelling')
+        const meant = nearest(key, memberNames(schema))
+        const wayOut = meant === undefined ? 'remove it, or correct its spelling' : `did you mean ${meant}?`
+        mistakes.add([...path, key], 'is no member that is known here', wayOut)
       }
     } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      addIssues(mistakes, path, closestBranch(issue.errors), valueAt(value, issue.path))
+      addIssues(mistakes, path, closestBranch(issue.errors), valueAt(value, issue.path), schema)
     } else if (issue.code === 'invalid_key') {
       mistakes.add(path, issue.issues[0]?.message ?? issue.message)
     } else {
       mistakes.add(path, issueText(issue, valueAt(value, issue.path)))
     }
   }
+}
+
+/** The names of all members that a schema knows, at any depth. */
+function memberNames(schema: z.ZodType): Set<string> {
+  const names = new Set<string>()
+  const walk = (part: unknown): void => {
+    if (!isObject(part)) return
+    if (isObject(part.properties)) for (const name of Object.keys(part.properties)) names.add(name)
+    Object.values(part).forEach(walk)
+  }
+  walk(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
+  return names
 }
 
 /** Of the alternatives of a union, the one whose type is that of the value; otherwise the last, which says most. */
