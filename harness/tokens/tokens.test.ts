@@ -52,6 +52,16 @@ test.each(Object.keys(misbindings))('%s is validly signed and never the right bi
   expect((payload.cnf as Record<string, unknown> | undefined)?.['x5t#S256']).not.toBe(thumbprintS256(pem))
 })
 
+test('where standard base64 looks like base64url, its misbinding is wrong all the same', async () => {
+  const authority = await rogueAuthority()
+  let plain: string
+  do plain = (await unspoiled({ authority, subject: 'b.test', sans: ['b.test'] })).certPem
+  while (/[-_]/.test(thumbprintS256(plain)))
+
+  const wrong = Object.values(misbindings).map((misbinding) => misbinding(plain)({}).cnf as Record<string, unknown>)
+  expect(wrong.map((cnf) => cnf?.['x5t#S256'])).not.toContain(thumbprintS256(plain))
+})
+
 test('the misbindings are all different from each other', async () => {
   const texts = Object.values(misbindings).map((misbinding) => JSON.stringify(misbinding(pem)({})))
   expect(new Set(texts).size).toBe(Object.keys(misbindings).length)
