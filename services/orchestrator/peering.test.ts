@@ -110,6 +110,20 @@ test('a new token file is taken into use by a new session, and no route is withd
   await callLocal(asA(), 'DELETE', '/v1/routes/a.test/kept', { token })
 })
 
+test('a session that cannot be replaced yet goes on, and is replaced as soon as it can', async () => {
+  await connected()
+  const fresh = await peerToken(site, 'a', { jti: 'after the outage' })
+  await site.authB.down()
+  writeFileSync(tokenFileA, fresh, { mode: 0o600 })
+  await until(() => b.decisions().at(-1)?.reason === 'auth_unavailable', 'the new token to be refused')
+  expect((await peerState('a')).state).toBe('connected')
+  await site.authB.up()
+  const isAdmitted = () =>
+    b.decisions().some(({ verdict, principal }) => verdict === 'accepted' && principal.jti === 'after the outage')
+  await until(isAdmitted, 'the new session')
+  await connected()
+})
+
 test('a revoked token ends the live session within its bound, routes are withdrawn, and no new session comes', async () => {
   await connected()
   const jti = b.decisions().findLast(({ verdict, action }) => verdict === 'accepted' && action === 'peering:connect')
