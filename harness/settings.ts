@@ -38,7 +38,11 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     default: 'not set: the topology’s own defaults',
     meaning: 'Parameters for every topology that scenarios launch, as one JSON object: `{"nodes":"4"}`.',
   },
-  { variable: 'HOLDFAST_KEEP', default: 'not set', meaning: 'Any text: a site whose scenario failed is left running.' },
+  {
+    variable: 'HOLDFAST_KEEP',
+    default: 'not set',
+    meaning: 'Any text: the site of a scenario that failed is held until it is ended. Set by `holdfast test --keep`.',
+  },
   {
     variable: 'HOLDFAST_SABOTAGE',
     default: 'not set',

@@ -101,7 +101,11 @@ test('what compiles and cannot be meant is told below the topology, with exit co
 test.each<[string, (topology: Topology) => void, RegExp[]]>([
   ['type.json', (t) => Object.assign(t.nodes['node-a']!, { host: 7 }), [/nodes\.node-a\.host: must be a text, not 7/]],
   ['missing.json', (t) => Object.assign(t, { accepts: undefined }), [/accepts: is missing: write a list/]],
-  ['unknown.json', (t) => Object.assign(t, { nodez: {} }), [/nodez: is no member that is known here; did you mean nodes\?/]],
+  [
+    'unknown.json',
+    (t) => Object.assign(t, { nodez: {} }),
+    [/nodez: is no member that is known here; did you mean nodes\?/],
+  ],
   [
     'many.json',
     (t) => {

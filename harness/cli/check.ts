@@ -31,10 +31,10 @@ export function check(): Command {
       'after',
       `
 Examples:
-  holdfast check separate-auth
-  holdfast check ./lab.json --set nodes=3
-  holdfast check shared-auth --picture svg > shared-auth.svg
-  holdfast check separate-auth --matrix             what must be refused, and for which reason
+  npx holdfast check separate-auth
+  npx holdfast check ./lab.json --set nodes=3
+  npx holdfast check shared-auth --picture svg > shared-auth.svg
+  npx holdfast check separate-auth --matrix             what must be refused, and for which reason
 
 Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out. So are things that\ncannot be meant (an audience that is almost a node's, a lifetime that ends within a run), below the topology.`,
     )

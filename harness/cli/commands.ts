@@ -26,7 +26,7 @@ export async function program(argv: readonly string[], version: string): Promise
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .configureHelp({ helpWidth: 100 })
-    .showHelpAfterError('Type holdfast --help, or holdfast help <command>, for what is possible.')
+    .showHelpAfterError('Type npx holdfast --help, or npx holdfast help <command>, for what is possible.')
     .addHelpText('after', rootExamples)
     .exitOverride()
   const named = commandNames.filter((name) => argv.includes(name))
@@ -38,10 +38,10 @@ export async function program(argv: readonly string[], version: string): Promise
 
 const rootExamples = `
 Examples:
-  holdfast list                     which topologies there are
-  holdfast up separate-auth         run one, and see how to call its nodes
-  holdfast test separate-auth       prove what it claims
-  holdfast doctor                   see whether this machine has what it needs
+  npx holdfast list                     which topologies there are
+  npx holdfast up separate-auth         run one, and see how to call its nodes
+  npx holdfast test separate-auth       prove what it claims
+  npx holdfast doctor                   see whether this machine has what it needs
 
 Exit codes: 0 nothing failed; 1 something failed; 2 the command line was wrong, or names a topology, parameter, run,
 guard or filter that is not there; 130 Ctrl-C. With --json an error is one JSON value too: { "error": { code, message } }.

@@ -17,9 +17,9 @@ export function down(): Command {
       'after',
       `
 Examples:
-  holdfast down              the only one that was started here; when there are several, it lists them
-  holdfast down separate-auth-3fa9c2
-  holdfast down --all
+  npx holdfast down              the only one that was started here; when there are several, it lists them
+  npx holdfast down separate-auth-3fa9c2
+  npx holdfast down --all
 
 Runs of other folders are listed, and ended only by their label.`,
     )

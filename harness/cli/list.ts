@@ -12,9 +12,9 @@ export function list(): Command {
       'after',
       `
 Examples:
-  holdfast list
-  holdfast up shared-auth --set nodes=5
-  holdfast check ./lab.nix          a topology of your own is given by its path`,
+  npx holdfast list
+  npx holdfast up shared-auth --set nodes=5
+  npx holdfast check ./lab.nix          a topology of your own is given by its path`,
     )
     .action(async (options: { json?: boolean }) => {
       const { shippedTopologies } = await import('../topology/load.ts')

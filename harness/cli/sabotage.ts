@@ -28,9 +28,9 @@ export function sabotage(): Command {
       'after',
       `
 Examples:
-  holdfast sabotage                                        every guard of every service
-  holdfast sabotage separate-auth                          by the scenarios of one topology
-  holdfast sabotage --guard orchestrator/token.binding     one guard only
+  npx holdfast sabotage                                        every guard of every service
+  npx holdfast sabotage separate-auth                          by the scenarios of one topology
+  npx holdfast sabotage --guard orchestrator/token.binding     one guard only
 
 First all scenarios run with every guard in place; that shows which of them provoke which guard. A guard counts as
 killed when a scenario then says that what it expects does not hold; a site that does not come up proves nothing.`,

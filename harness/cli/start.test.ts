@@ -5,6 +5,24 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import type { DemonstratedRow } from './demonstration.ts'
+import { afterFailure } from './start.ts'
+
+test('after a failure the next step is the record of the call that failed', () => {
+  const saidBy = { node: 'node-a', seq: 10, guard: null }
+  const text = afterFailure(
+    [
+      { asExpected: true, saidBy, to: 'node-a' },
+      { asExpected: false, saidBy, to: 'node-a' },
+      { asExpected: false, to: 'node-b' },
+    ],
+    'evidence',
+  )
+
+  expect(text).toContain('Look at    row 2: record #10 of node-a\n           row 3: node-b recorded nothing\n')
+  expect(text).toContain('evidence/history.jsonl')
+  expect(text).toContain('docs/guides/read-the-evidence.md')
+  expect(text).not.toContain('holdfast up')
+})
 
 test('what npm start runs proves every row by the record of the called node', async () => {
   const cwd = await mkdtemp(join(tmpdir(), 'holdfast-start-'))

@@ -45,7 +45,10 @@ async function demonstrateTopology(signal: AbortSignal) {
 }
 
 /** Where to look, instead of where to go on. */
-function afterFailure(rows: readonly DemonstratedRow[], evidence: string): string {
+export function afterFailure(
+  rows: readonly Pick<DemonstratedRow, 'asExpected' | 'saidBy' | 'to'>[],
+  evidence: string,
+): string {
   const failed = rows.flatMap(({ asExpected, saidBy, to }, index) =>
     asExpected
       ? []

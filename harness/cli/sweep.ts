@@ -15,8 +15,8 @@ A run is alive as long as the process that stood it up. Its evidence is kept, an
 that its nodes had written.
 
 Examples:
-  holdfast sweep
-  holdfast sweep --json`,
+  npx holdfast sweep
+  npx holdfast sweep --json`,
     )
     .action(async (options: { json?: boolean }) => {
       const { sweepRuns } = await import('../backends/process/sweep.ts')

@@ -21,7 +21,7 @@ export function test(): Command {
     .argument('[filter...]', 'part of a scenario’s path, or the name of a topology; all scenarios when none is given')
     .addOption(backendOption())
     .addOption(setOption())
-    .addOption(keepOption('leave the site of a failed scenario running, and say how to reach it'))
+    .addOption(keepOption('hold the site of a failed scenario until you end it, and say how to reach it'))
     .addOption(atOption())
     .option('--bail', 'end the run at the first failed test')
     .option('--full', 'try every cell of a matrix, not one of each class')
@@ -30,11 +30,11 @@ export function test(): Command {
       'after',
       `
 Examples:
-  holdfast test                                     every *.scenario.ts below this folder
-  holdfast test separate-auth                       those of one topology
-  holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
-  holdfast test --at +30d                           all of them, as they will be in 30 days
-  holdfast test --json > verdict.json
+  npx holdfast test                                     every *.scenario.ts below this folder
+  npx holdfast test separate-auth                       those of one topology
+  npx holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
+  npx holdfast test --at +30d                           all of them, as they will be in 30 days
+  npx holdfast test --json > verdict.json
 
 A failed scenario tells what was expected, what was received, and where its evidence lies. What this machine cannot
 run is counted apart, with the reason; it never counts as passed. The verdict ends with the guards of the services

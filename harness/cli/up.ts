@@ -28,10 +28,10 @@ export function up(): Command {
       'after',
       `
 Examples:
-  holdfast up separate-auth
-  holdfast up shared-auth --set nodes=5
-  holdfast up ./lab.json --detach --json
-  holdfast down
+  npx holdfast up separate-auth
+  npx holdfast up shared-auth --set nodes=5
+  npx holdfast up ./lab.json --detach --json
+  npx holdfast down
 
 Progress goes to stderr; when the site is ready, stdout gets for each node its address, its listeners, commands to
 paste into a shell that call it with the certificate and the token of its peers, and where its logs are.`,
