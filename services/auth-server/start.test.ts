@@ -3,9 +3,12 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { exportJWK, generateKeyPair } from 'jose'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { parseAddress } from './config.ts'
 import { type Bench, createBench, nodeAudience, nodeClient, runProgram, spawnServer } from './testing.ts'
+
+// Each test starts programs, and many run side by side: two cores have to be enough.
+vi.setConfig({ testTimeout: 60_000 })
 
 let bench: Bench
 let good: Record<string, unknown>

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { callLocal, connectPeering } from './testing/caller.ts'
 import { decisionsIn, spawnOrchestrator, startOrchestrator } from './testing/process.ts'
 import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite } from './testing/site.ts'
@@ -9,6 +9,9 @@ import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite }
 // Whatever is wrong, the process ends with 78 and one line, and opens no socket. The last tests start it for good.
 
 type Configuration = Awaited<ReturnType<typeof nodeConfiguration>>
+
+// Each test starts programs, and many run side by side: two cores have to be enough.
+vi.setConfig({ testTimeout: 60_000 })
 
 let site: TestSite
 
