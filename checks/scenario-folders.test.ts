@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 
-const root = import.meta.dirname
+const root = join(import.meta.dirname, '..', 'scenarios')
 const systems = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory())
 const claims = systems.flatMap(({ name: system }) =>
   readdirSync(join(root, system), { withFileTypes: true })
