@@ -89,6 +89,7 @@ export class LaunchedSite implements Site {
   readonly #parts: SiteParts
   readonly #links = new Map<string, AgentLink>()
   readonly #events: SiteEvent[] = []
+  readonly #listeners = new Set<(event: SiteEvent) => void>()
   readonly #hosts: Map<string, string>
   readonly #failed: Promise<never>
   #fail: (failure: { node: string; unit?: string; message: string; logTail: readonly string[] }) => void = () => {}
@@ -205,6 +206,22 @@ export class LaunchedSite implements Site {
     })
   }
 
+  /** Resolves when the agents of these nodes, just connected, have started or are gone. */
+  heardFrom(nodes: readonly string[]): Promise<void> {
+    const silent = new Set(nodes)
+    return new Promise((resolve) => {
+      const listen = ({ node, event }: Pick<SiteEvent, 'node' | 'event'>) => {
+        if (event === 'agent-started' || event === 'agent-gone') silent.delete(node)
+        if (silent.size > 0) return
+        this.#listeners.delete(listen)
+        resolve()
+      }
+      this.#listeners.add(listen)
+      // Of no node there is nothing to hear.
+      if (silent.size === 0) resolve()
+    })
+  }
+
   /** Resolves when every unit is ready; rejects with the first that fails, or with the reason of `signal`. */
   async untilReady(signal?: AbortSignal): Promise<void> {
     let abort = () => {}
@@ -222,6 +239,7 @@ export class LaunchedSite implements Site {
 
   #onEvent(event: SiteEvent): void {
     this.#events.push(event)
+    for (const listener of this.#listeners) listener(event)
     if (this.#events.length > EVENTS_KEPT) this.#events.splice(0, EVENTS_KEPT / 10)
     this.#parts.evidence.record(event)
     if (event.event === 'log') this.nodes.get(event.node)?.addLog(event.unit, event.line)

@@ -16,8 +16,12 @@ function programsOfStep(step: Step): Program[] {
   return 'parallel' in step ? step.parallel.flat().flatMap(programsOfStep) : []
 }
 
-/** Nodes in the order in which their agents are needed: those first on which a unit waits for nothing. */
-export function nodesInStartOrder(plan: Plan): string[] {
+/**
+ * Nodes by when their agents are needed: those on which some unit waits for nothing, then the others. Agents of the second kind
+ * would only take processor time from what they wait for.
+ */
+export function nodesByNeed(plan: Plan): { first: string[]; later: string[] } {
   const waits = (node: string) => plan.nodes[node]?.units.every((unit) => unit.after.length > 0) ?? true
-  return Object.keys(plan.nodes).sort((a, b) => Number(waits(a)) - Number(waits(b)))
+  const nodes = Object.keys(plan.nodes)
+  return { first: nodes.filter((node) => !waits(node)), later: nodes.filter(waits) }
 }

@@ -24,13 +24,12 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
   ])
   const plan = compile(await loadTopology(topology, { set: options.set }))
   printPhase('done', 'plan', `${summaryOf(plan)}, backend ${backendName}`)
-  const { tellDeclared, tellFiles } = await import('./preflight.ts')
+  const { tellDeclared } = await import('./preflight.ts')
   await tellDeclared(plan)
   const launch: LaunchOptions = { signal: options.signal, keep: options.keep, onEvent: options.onEvent }
   await prepareTools(plan, options.signal)
   const site = await backend(backendName).launch(plan, launch)
   printPhase('done', 'ready', timingsOf(site))
-  await tellFiles(site)
   return site
 }
 

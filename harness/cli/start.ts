@@ -34,6 +34,7 @@ async function demonstrateTopology(signal: AbortSignal) {
   // Loaded while the site comes up.
   const loading = Promise.all([import('./demonstration.ts'), import('./demonstration-calls.ts')])
   await using site = await standUp(topology, { set: {}, signal })
+  await (await import('./preflight.ts')).tellFiles(site)
   const [{ demonstrate, extraControls, separateAuth }, { callsOf }] = await loading
   await using calls = callsOf(site)
   const rows = await demonstrate(separateAuth, calls)

@@ -48,10 +48,17 @@ async function runInForeground(topology: string, options: UpOptions): Promise<vo
   let isDown = false
   const held = interruptible(async (signal) => {
     let tell: (event: SiteEvent) => void = () => {}
-    await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) }).catch(keptSite)
+    let isWhole = true
+    await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) }).catch(
+      (failure) => {
+        isWhole = false
+        return keptSite(failure)
+      },
+    )
     const description = await describe(site)
     if (options.background) (await import('./detach.ts')).reportReady(description)
-    else print(description, options)
+    else await print(description, options)
+    if (isWhole) await (await import('./preflight.ts')).tellFiles(site)
     tell = tellUnexpected
     await aborted(signal)
     tell = () => {}

@@ -13,7 +13,7 @@ import type { AgentProcess } from '../agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from '../backend.ts'
 import { completeHistory, EvidenceFolder } from '../evidence-folder.ts'
 import { LaunchedSite, NotSupported, SiteNotReady } from '../launched-site.ts'
-import { neededTools, nodesInStartOrder } from '../plan-needs.ts'
+import { neededTools, nodesByNeed } from '../plan-needs.ts'
 import { startTime } from './processes.ts'
 import { createRunFolder, findRuns, newLabel, type RunRecord, removeRunFolder } from './run-folder.ts'
 import { addressesIn, loopbackMissing, type Subnet, takeSubnet } from './subnet.ts'
@@ -129,10 +129,14 @@ async function launchIn(
     clocks,
     release,
   })
-  for (const node of nodesInStartOrder(plan)) {
+  const connect = (node: string) => {
     const env = { ...environment(run), ...clockEnvironment(clocks?.get(node)) }
     site.connect(node, startAgent(folder, env, node, dirs[node] as string))
   }
+  const { first, later } = nodesByNeed(plan)
+  first.forEach(connect)
+  await site.heardFrom(first)
+  later.forEach(connect)
   return untilReady(site, options)
 }
 
