@@ -48,7 +48,16 @@ interface JsonSchema {
 /** Variables with such a name look as if they turned a check off. Nothing here can be turned off, and the start says so. */
 const SWITCH_LIKE = /SKIP_AUTH|NO_AUTH|INSECURE|REJECT_UNAUTHORIZED/i
 
-export function configurationKeys(program: Program<unknown>): ConfigurationKey[] {
+/** Worked out once for each program: a start asks for them several times, and each time costs milliseconds. */
+export function configurationKeys(program: Program<unknown>): readonly ConfigurationKey[] {
+  const keys = keysOf.get(program) ?? readKeys(program)
+  keysOf.set(program, keys)
+  return keys
+}
+
+const keysOf = new WeakMap<Program<unknown>, readonly ConfigurationKey[]>()
+
+function readKeys(program: Program<unknown>): ConfigurationKey[] {
   const schema = z.toJSONSchema(program.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
   return leavesOf(schema, []).map(({ path, leaf }) => ({
     key: path.join('.'),
