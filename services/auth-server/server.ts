@@ -1,4 +1,4 @@
-import { type DecisionLog, openDecisionLog } from '../shared/decision-log.ts'
+import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
 import { firstRefusal } from '../shared/guard.ts'
 import { createLog, failureFields, type Log } from '../shared/log.ts'
 import { StartFailure } from '../shared/start-failure.ts'
@@ -173,19 +173,5 @@ function openDecisions(configuration: Configuration, who: { node: string; unit: 
 }
 
 function recordStartFailure(decisions: DecisionLog, reason: string): void {
-  decisions.record({
-    conn: '',
-    listener: '',
-    requestId: crypto.randomUUID(),
-    action: 'start',
-    verdict: 'refused',
-    layer: 'start-up',
-    status: null,
-    error: null,
-    guard: startConfig.id,
-    reason,
-    target: 'auth-server',
-    principal: {},
-    ms: 0,
-  })
+  decisions.record(refusedStart({ guard: startConfig.id, reason, target: 'auth-server' }))
 }

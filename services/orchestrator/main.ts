@@ -6,7 +6,7 @@ import {
   redactedConfiguration,
   warnIgnoredSwitches,
 } from '../shared/configuration.ts'
-import { type DecisionLog, openDecisionLog } from '../shared/decision-log.ts'
+import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
 import { createLog, failureFields } from '../shared/log.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
@@ -86,21 +86,7 @@ function decisionLogOf({ decisionLog, node }: Configuration): DecisionLog {
 
 function recordStart(decisions: DecisionLog, node: string, reason: string): void {
   const guard = startConfig.reasons.includes(reason) ? startConfig.id : 'dial.target'
-  decisions.record({
-    conn: '',
-    listener: '',
-    requestId: crypto.randomUUID(),
-    action: 'start',
-    verdict: 'refused',
-    layer: 'start-up',
-    status: null,
-    error: null,
-    guard,
-    reason,
-    target: node,
-    principal: {},
-    ms: 0,
-  })
+  decisions.record(refusedStart({ guard, reason, target: node }))
 }
 
 async function run({ configuration, material, decisions }: Prepared): Promise<void> {

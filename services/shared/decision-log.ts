@@ -43,3 +43,20 @@ export function openDecisionLog(file: string, who: { node: string; unit: string 
     close: () => closeSync(handle),
   }
 }
+
+/** The record of a process that refuses to start: there is no connection, and nobody to answer. */
+export function refusedStart(refusal: { guard: string; reason: string; target: string }): Decision {
+  return {
+    conn: '',
+    listener: '',
+    requestId: crypto.randomUUID(),
+    action: 'start',
+    verdict: 'refused',
+    layer: 'start-up',
+    status: null,
+    error: null,
+    principal: {},
+    ms: 0,
+    ...refusal,
+  }
+}
