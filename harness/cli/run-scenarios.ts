@@ -7,6 +7,7 @@ import type { GuardCoverage } from '../evidence/coverage.ts'
 import { clockMissing } from '../faults/clock/libfaketime.ts'
 import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
 import { settings } from '../settings.ts'
+import type { Finding } from '../trust/preflight/finding.ts'
 import type { KeptSite } from '../vitest/kept-site.ts'
 import type { MeasuredTime } from '../vitest/scenario-site.ts'
 import type { ToldCall } from '../vitest/told-call.ts'
@@ -34,6 +35,8 @@ export interface ScenarioReport extends Verdict {
   evidence: string
   /** Folders of the runs themselves, one for each site. */
   runs: readonly string[]
+  /** What is wrong with the data of the sites, each once: told apart from what scenarios found. */
+  preflight: readonly (Finding & { scenario: string })[]
   /** Guards of the services in the run, with what provoked each; absent where no scenario had a site. */
   guards?: GuardCoverage
 }
@@ -220,6 +223,7 @@ async function prepareMovablePrograms(signal: AbortSignal): Promise<void> {
 class ResultCollector implements Reporter {
   readonly #root: string
   readonly #results: ScenarioResult[] = []
+  readonly #findings: (Finding & { scenario: string })[] = []
   /** Sites of failed tests that wait to be ended. */
   readonly kept: KeptSite[] = []
 
@@ -239,6 +243,7 @@ class ResultCollector implements Reporter {
   onTestModuleEnd(module: TestModule): void {
     const tests = [...module.children.allTests()].map((test) => this.#ofTest(test, module))
     const broken = module.errors().map((error) => this.#ofError(error, module))
+    this.#findings.push(...findingsOf(module))
     this.#results.push(...broken, ...tests)
     const failed = [...broken, ...tests].filter(({ state }) => state === 'failed').length
     const skipped = tests.filter(({ state }) => state === 'did not run')
@@ -276,6 +281,7 @@ class ResultCollector implements Reporter {
       })),
       scenarios: [...failed, ...passed, ...didNotRun],
       evidence: resolve('.holdfast', 'runs'),
+      preflight: this.#findings,
       runs: [...new Set(this.#results.flatMap(({ evidence }) => evidence ?? []))],
     }
   }
@@ -312,6 +318,15 @@ class ResultCollector implements Reporter {
       cause: 'error',
     }
   }
+}
+
+/** A file has one site: each of its tests tells the same. */
+function findingsOf(module: TestModule): (Finding & { scenario: string })[] {
+  const [told = []] = [...module.children.allTests()].flatMap((test) => {
+    const { findings } = test.meta()
+    return findings === undefined ? [] : [findings]
+  })
+  return told.map((finding) => ({ scenario: claimOf(module.moduleId), ...finding }))
 }
 
 function toldOf(test: TestCase): Pick<ScenarioResult, 'evidence' | 'calls' | 'measured'> {

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { ScenarioReport } from './run-scenarios.ts'
@@ -36,6 +36,12 @@ const scenarios = {
     test('fails', async ({ site, credential }) => {
       expect(await call(site, credential('node-b'))).toBeAccepted()
     })`,
+  'has-a-slip-in-its-data': `
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('../slip.json')
+    test('is accepted all the same', async ({ site, credential }) => {
+      expect(await site.call('gateway', 'gateway', 'node:read', credential('gateway'))).toBeAccepted()
+    })`,
   'does-not-load': `throw new Error('broken at once')`,
 }
 
@@ -55,6 +61,9 @@ beforeAll(async () => {
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'scenarios-'))
   await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
+  const guide = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'examples', 'one-gateway.json')
+  const slip = (await readFile(guide, 'utf8')).replace('["gateway"]', '["gateway", "https://gateway.lab.test/"]')
+  await writeFile(join(folder, 'slip.json'), slip)
   for (const [name, text] of Object.entries(scenarios)) {
     await mkdir(join(folder, name))
     await writeFile(join(folder, name, `${name}.scenario.ts`), text)
@@ -68,17 +77,19 @@ test('the last line is the verdict, with everything that failed above it', async
 
   expect(code).toBe(1)
   expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
-    /^2 passed · 3 failed · 1 did not run \(backend process lacks partition\)/,
+    /^3 passed · 3 failed · 1 did not run \(backend process lacks partition\)/,
   )
   expect(stdout).toContain('✗ does-not-hold: fails')
   expect(stdout).toContain('again     npx holdfast test does-not-hold/does-not-hold.scenario.ts')
   expect(stdout).toContain('broken at once')
   expect(stdout + stderr).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m)
   expect(stderr).toContain('✓ holds-without-a-site 1 of 1 test passed')
-  expect(stderr).toContain('… scenarios  5 files')
+  expect(stderr).toContain('… scenarios  6 files')
   expect(stdout).toContain('✓ holds-without-a-site: holds\n')
   // No node_modules, no cache: a folder of scenarios stays as it was.
-  expect((await readdir(folder)).toSorted()).toEqual([...Object.keys(scenarios), '.holdfast', 'lab.json'].toSorted())
+  expect((await readdir(folder)).toSorted()).toEqual(
+    [...Object.keys(scenarios), '.holdfast', 'lab.json', 'slip.json'].toSorted(),
+  )
 }, 60_000)
 
 test('a time that is none is refused, and one on a machine that cannot move clocks says what to type', async () => {
@@ -148,7 +159,18 @@ test('the verdict of a run tells each call, its reason and its control, and wher
   ])
   expect(proven?.calls?.[1]?.control).toMatchObject({ accepted: true, element: 'token', credential: 'peer-b-to-a' })
   expect(json.runs).toEqual([proven?.evidence])
+  expect(stdout).not.toContain('preflight')
 }, 90_000)
+
+test('what is wrong with the data of a site is told apart from what its scenarios found', async () => {
+  const { code, stdout } = await holdfast('has-a-slip')
+
+  expect(code).toBe(0)
+  expect(stdout).toContain(
+    'preflight  audience-text: gateway (credentials.gateway) has the audience https://gateway.lab.test/, which looks like https://gateway.lab.test and is another text; write https://gateway.lab.test  [has-a-slip-in-its-data]\n',
+  )
+  expect(stdout).toContain('\n1 passed · 0 failed · 0 did not run')
+}, 60_000)
 
 test('when nothing could run, nothing is proven: that is no success', async () => {
   const { code, stdout } = await holdfast('needs-what')

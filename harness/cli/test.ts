@@ -1,5 +1,6 @@
 import { dirname, relative } from 'node:path'
 import { Command } from 'commander'
+import { findingText } from '../trust/preflight/finding.ts'
 import { exitCode } from './exit-code.ts'
 import { interruptible } from './interruption.ts'
 import {
@@ -13,6 +14,7 @@ import {
 } from './options.ts'
 import { plural, printJson, printResult } from './output.ts'
 import { provenLine } from './proven-text.ts'
+import type { ScenarioReport } from './run-scenarios.ts'
 import { verdictLine } from './verdict.ts'
 
 export function test(): Command {
@@ -52,12 +54,20 @@ that refused something; --json lists each with the scenarios that provoked it.`,
       else {
         for (const result of report.scenarios) if (result.state === 'passed') printResult(provenLine(result))
         for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`\n${failure}`)
+        const found = preflightLines(report.preflight)
+        if (found.length > 0) printResult(['', ...found].join('\n'))
         if (report.runs.length > 0) printResult(`\n${evidenceLines(report.runs)}`)
         printResult(verdictLine(report, report.guards && coverageText(report.guards)))
       }
       // Nothing proven is no success either.
       if (report.failed > 0 || report.passed === 0) process.exitCode = exitCode.failed
     })
+}
+
+/** What is wrong with the data of the sites, each once: no result of a scenario, and often the cause of one. */
+function preflightLines(found: ScenarioReport['preflight']): string[] {
+  const scenarios = Map.groupBy(found, findingText)
+  return [...scenarios].map(([text, at]) => `preflight  ${text}  [${at.map(({ scenario }) => scenario).join(', ')}]`)
 }
 
 /** Where the runs left what they saw; many of them are one folder. */

@@ -3,6 +3,7 @@ import { writeHistory } from '../evidence/history.ts'
 import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
 import type { GuardRef } from '../faults/sabotage.ts'
 import type { Plan } from '../topology/plan.ts'
+import type { Finding } from '../trust/preflight/finding.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
 import type { KindLookup } from './targets.ts'
@@ -30,6 +31,8 @@ export interface GroundParts {
   /** A guard that is taken out of its service. */
   readonly sabotage?: GuardRef
   plan(): Promise<Plan>
+  /** What is wrong with the data of a launched site: told apart from what its tests find. */
+  preflight?(site: Site): Promise<readonly Finding[]>
 }
 
 /** The one site of a scenario file: launched when the first test needs it, released by one owner, whatever the tests do. */
@@ -40,6 +43,7 @@ export class Ground implements AsyncDisposable {
   #opened: Promise<GroundParts> | undefined
   #missing: Promise<string | undefined> | undefined
   #site: Promise<Site> | undefined
+  #findings: Promise<readonly Finding[]> | undefined
   #kept = false
 
   constructor(options: ScenarioOptions, parts: () => Promise<GroundParts>) {
@@ -64,6 +68,12 @@ export class Ground implements AsyncDisposable {
     return this.#site
   }
 
+  /** What the preflight of the site found; nothing of a site that did not come up. */
+  async findings(): Promise<readonly Finding[]> {
+    this.#findings ??= this.#preflight()
+    return this.#findings
+  }
+
   /** A test failed. With `keep` the site is then held until somebody ends it: answers what is to be told about it. */
   async keep(): Promise<KeptSite | undefined> {
     if (!(await this.parts).keep) return undefined
@@ -86,6 +96,12 @@ export class Ground implements AsyncDisposable {
   /** The site, or what of it came up before a launch failed that was told to keep it. */
   async #launched(): Promise<Site | undefined> {
     return this.#site?.catch((failure: { site?: Site }) => failure.site)
+  }
+
+  async #preflight(): Promise<readonly Finding[]> {
+    const { preflight } = await this.parts
+    const site = await this.#site?.catch(() => undefined)
+    return site === undefined || preflight === undefined ? [] : preflight(site)
   }
 
   async #whatIsMissing(): Promise<string | undefined> {
@@ -139,5 +155,6 @@ export async function shippedParts(topology: string, options: ScenarioOptions, c
     sabotage,
     at,
     plan: async () => compile(await loadTopology(topology, { set, cwd })),
+    preflight: async (site) => (await import('./site-preflight.ts')).sitePreflight(site),
   }
 }

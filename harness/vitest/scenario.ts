@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
+import type { Finding } from '../trust/preflight/finding.ts'
 import type { Credential } from './credential.ts'
 import { failureSummary } from './evidence-text.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
@@ -72,6 +73,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           await keep()
           throw failure
         })
+        task.meta.findings = await ground.findings()
         const site = new ScenarioSite(launched, kinds, nameOf(task), ground.shared)
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
@@ -97,6 +99,8 @@ declare module 'vitest' {
     measured?: MeasuredTime[]
     /** Calls that this test made, in their order. */
     calls?: ToldCall[]
+    /** What the preflight of its site found: no result of the test. */
+    findings?: readonly Finding[]
     /** The site that this test ran on, where it failed and is kept running. */
     kept?: KeptSite
   }

@@ -2,7 +2,7 @@ import type { Site } from '../backends/backend.ts'
 import { exchange } from '../clients/exchange.ts'
 import { HoldfastError } from '../errors.ts'
 import type { PreflightSource } from '../trust/preflight/preflight.ts'
-import { anchorOf, endpointOf, readRendered } from '../vitest/site-files.ts'
+import { anchorOf, endpointOf, readRendered } from './site-files.ts'
 
 /** An issuer did not tell where its keys are, or did not show them. */
 class NoKeySet extends HoldfastError {
