@@ -1,13 +1,17 @@
 import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { request } from '../agent/https-request.ts'
 import { rogueAuthority, type SigningAuthority } from '../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { spoiled, unspoiled } from '../pki/spoiled.ts'
+import { signToken } from '../tokens/forge.ts'
 import { type Endpoint, exchange, headerValues } from './exchange.ts'
+import { uselessAnswers } from './issuer-answer.ts'
+import { listenAsIssuer } from './scripted-issuer.ts'
 import { listenAsPeer } from './scripted-peer.ts'
 import { upgrade } from './web-socket.ts'
 
@@ -144,3 +148,62 @@ test('a server is proven whatever NODE_TLS_REJECT_UNAUTHORIZED says, by calls of
     else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
   }
 })
+
+test('a scripted issuer is honest until it is told otherwise, and hears all that it is asked for', async () => {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const key = await exportJWK(privateKey)
+  const kid = await calculateJwkThumbprint(key)
+  await using issuer = await listenAsIssuer({
+    address: '127.0.0.1',
+    host: 'b.test',
+    certificate: identity,
+    keys: [key],
+  })
+  const asked = { ...endpoint, from: undefined, port: issuer.port }
+  const get = (path: string) => exchange(asked, { method: 'GET', path, headers: [] })
+  const json = async (path: string) => JSON.parse((await get(path)).body) as unknown
+  const token = await signToken({ key, header: { kid }, claims: { sub: 'b', jti: 'one' } })
+
+  const { d: _, ...published } = key
+  expect(await json('/jwks')).toEqual({ keys: [{ ...published, use: 'sig', kid }] })
+  expect(await json('/.well-known/openid-configuration')).toMatchObject({ issuer: issuer.url })
+  const introspection = { method: 'POST', path: '/token/introspection', headers: [], body: `token=${token}` }
+  expect(JSON.parse((await exchange(asked, introspection)).body)).toEqual({ active: true, sub: 'b', jti: 'one' })
+  expect(await get('/elsewhere')).toMatchObject({ status: 404 })
+
+  issuer.script('introspection', (_, honest) => ({ body: { ...(honest as object), active: 'true' } }))
+  expect(JSON.parse((await exchange(asked, introspection)).body)).toMatchObject({ active: 'true', sub: 'b' })
+  for (const answer of Object.values(uselessAnswers)) {
+    issuer.script('keys', answer)
+    const { status, headers, body } = await exchange(
+      { ...asked, timeoutMs: 300 },
+      { method: 'GET', path: '/jwks', headers: [] },
+    )
+    const isUseful = status === 200 && headerValues(headers, 'content-type')[0] === 'application/json'
+    expect(isUseful && Object.hasOwn(parsed(body) ?? {}, 'keys')).toBe(false)
+  }
+  issuer.script('keys')
+  await issuer.publish([])
+  expect(await json('/jwks')).toEqual({ keys: [] })
+
+  issuer.present(await spoiled.selfSigned({ authority, ...names }))
+  await expect(get('/jwks')).rejects.toMatchObject({ code: 'HOLDFAST_SERVER_UNTRUSTED' })
+  expect(issuer.requests.map(({ endpoint }) => endpoint).slice(0, 4)).toEqual([
+    'keys',
+    'metadata',
+    'introspection',
+    'other',
+  ])
+  expect(issuer.requests[0]?.presented).toBe(thumbprintS256(identity.certPem))
+  expect(issuer.requests[2]?.body).toContain(token)
+  expect(issuer.connections).toBe(issuer.requests.length)
+  await expect.poll(() => issuer.brokenOff).toHaveLength(1)
+})
+
+function parsed(text: string): object | undefined {
+  try {
+    return JSON.parse(text) as object
+  } catch {
+    return undefined
+  }
+}

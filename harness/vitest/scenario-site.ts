@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { JWK } from 'jose'
 import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
+import { listenAsIssuer, type ScriptedIssuer, type ScriptedIssuerOptions } from '../clients/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../clients/scripted-peer.ts'
 import type { Session, SessionEnd } from '../clients/web-socket.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
@@ -16,6 +17,7 @@ import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { type OperatorClient, operatorClient } from './operator-client.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
+import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
 import { type ToldCall, toldCall } from './told-call.ts'
 import { type UntilOptions, until } from './until.ts'
@@ -178,6 +180,27 @@ export class ScenarioSite implements AsyncDisposable {
     return peer
   }
 
+  /** A hostile issuer on an address of this run; closed when the test ends. */
+  async listenAsIssuer(options: ScriptedIssuerOptions): Promise<ScriptedIssuer> {
+    const issuer = await listenAsIssuer(options)
+    this.#owned.push(issuer)
+    return issuer
+  }
+
+  /**
+   * A hostile issuer in the place of an auth server, which is stopped meanwhile: same address, ports, name and signing key, and a
+   * certificate of the same CA. A node that is started anew knows nothing of the real one. Given back by `restore`, or when the test ends.
+   */
+  async standInForIssuer(node: string, options: StandInOptions = {}): Promise<StandIn> {
+    const standIn = await standInForIssuer(this.site, node, {
+      keys: [await this.signingKey(node)],
+      authority: await this.authority(this.#caOf(node)),
+      ...options,
+    })
+    this.#owned.push(standIn)
+    return standIn
+  }
+
   /** The private key that the auth server of a node began to sign with: what an insider would have. */
   async signingKey(node: string): Promise<JWK> {
     const units = this.site.plan.nodes[node]?.units ?? []
@@ -232,6 +255,10 @@ export class ScenarioSite implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const owned of this.#owned.splice(0).reverse()) await owned[Symbol.asyncDispose]()
+  }
+
+  #caOf(node: string): string {
+    return this.plan.trustDomains[this.plan.nodes[node]?.domain ?? '']?.ca ?? ''
   }
 
   async #called(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
