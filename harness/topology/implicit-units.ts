@@ -127,6 +127,7 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter:
     actions: unit.kind.actions,
     observe: unit.kind.observe,
     guards: unit.kind.guards,
+    surfaces: unit.kind.surfaces,
   }
   return [planned, ...(plan.companions ?? [])]
 }

@@ -11,6 +11,7 @@ import type {
   UnitRef,
 } from './plan.ts'
 import type { CredentialDeclaration, Topology } from './schema.ts'
+import type { UnitSurface } from './surface.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -32,6 +33,8 @@ export interface ServiceKind<Settings = unknown> {
   readonly issuer?: (unit: UnitContext<Settings>) => TokenIssuer
   /** A read-only picture of the target's state, to prove that a refused call changed nothing. Called with an operator certificate or the node's own. */
   readonly observe?: Observation
+  /** What its units offer beside their actions, so that attacks on it can be tried (`dialer`, `token-endpoint`, `start`). */
+  readonly surfaces?: readonly UnitSurface[]
   /** Ids of the guards of its program, each with the reasons that it can give: what scenarios should provoke. The reference services tell theirs by themselves. */
   readonly guards?: Readonly<Record<string, readonly string[]>>
 }

@@ -1,4 +1,5 @@
 import type { Action, Observation } from './kind.ts'
+import type { UnitSurface } from './surface.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -65,6 +66,8 @@ export interface PlanUnit {
   actions?: Readonly<Record<string, Action>>
   observe?: Observation
   guards?: Readonly<Record<string, readonly string[]>>
+  /** What it offers beside its actions: which attacks can be tried on it. */
+  surfaces?: readonly UnitSurface[]
 }
 
 export interface PlanFile {

@@ -288,6 +288,7 @@ export class ScenarioSite implements AsyncDisposable {
       accepts: this.#acceptedAt(to, action),
       tokenJudged: shape.carried && !isOperator(target, presented),
       verdict: accepted ? 'accepted' : 'refused',
+      proof: 'decision record',
       promised: sent.promised,
       ...readAnswer(sent.answer),
       layer: decision?.layer ?? (sent.answer.status === null ? 'tls' : 'http'),

@@ -21,6 +21,8 @@ export interface Verdict {
   readonly layer: DecisionRecord['layer']
   /** HTTP status that the caller got; null where there was no HTTP answer. */
   readonly status: number | null
+  /** What it rests on: the far end's own record, or something weaker that a foreign target shows. */
+  readonly proof: Proof
   /** Whether the caller got what the action promises. */
   readonly promised: boolean
   /** Error code that the caller got: of `WWW-Authenticate`, else of a JSON body; null for a challenge without one. */
@@ -59,6 +61,9 @@ export interface Verdict {
   readonly evidence: string
   readonly again: string
 }
+
+/** How a target's decision is seen, the strongest first. */
+export type Proof = 'decision record' | 'log line' | 'header' | 'status alone'
 
 /** A positive control, or what came instead of one. */
 export interface Control {

@@ -47,6 +47,7 @@ export const authServer: ServiceKind<Settings> = {
   settings: settings as unknown as z.ZodType<Settings>,
   plan,
   issuer,
+  surfaces: ['token-endpoint', 'introspection', 'revocation', 'mint-api', 'operator-api', 'start'],
   actions: {
     'operator:list': read('lists tokens', '/tokens?limit=1000'),
     'operator:clients': read('lists clients', '/clients'),

@@ -1,0 +1,33 @@
+import type { Surface } from '../topology/surface.ts'
+import type { Verdict } from '../vitest/verdict.ts'
+import type { Lab } from './lab.ts'
+import type { Outcome } from './outcome.ts'
+
+/** One case of the catalogue: what must not work, and every way in which it is tried. */
+export interface Attack {
+  /** `GEN-01`: stable, for documents and reports. */
+  readonly id: string
+  /** A sentence: what must hold. */
+  readonly title: string
+  /** Clause or advisory that it comes from: `RFC 8725 section 3.1; CVE-2015-9235`. */
+  readonly source: string
+  readonly needs: readonly Surface[]
+  /** By name: each is tried on each target, and is one test. */
+  readonly variants: Readonly<Record<string, Variant>>
+  /** Why nothing that is shipped can be attacked so; then there are no variants. */
+  readonly notHere?: string
+}
+
+/** One way of trying an attack. */
+export interface Variant {
+  readonly expect: Outcome
+  /** Steps that end in the attacking call, whose verdict is judged; without a verdict they must have made demands of their own. */
+  attack(lab: Lab): Promise<Verdict> | Promise<void>
+}
+
+/** Cases that belong together: `gen`, `tls`, `peer`. */
+export interface Family {
+  readonly name: string
+  readonly summary: string
+  readonly attacks: readonly Attack[]
+}

@@ -1,0 +1,106 @@
+import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../vitest/judge.ts'
+import type { Verdict } from '../vitest/verdict.ts'
+
+/** What must come of an attack: any one of these. */
+export type Outcome = readonly Expectation[]
+
+export type Expectation =
+  | { readonly is: 'accepted' }
+  | {
+      readonly is: 'refused'
+      /** `A1`, `T0`, `E(invalid_grant)`, or the status. */
+      readonly code: string
+      readonly layer: 'tls' | 'http'
+      readonly status?: number
+      readonly error?: string
+      /** Reasons that the reference nodes give: any one of them. A target that shows none is judged without. */
+      readonly reasons: readonly string[]
+      readonly withinMs?: number
+    }
+  /** The steps make demands of their own: `text` says which. */
+  | { readonly is: 'demanded'; readonly text: string }
+
+const refusal =
+  (code: string, status: number | undefined, error?: string) =>
+  (...reasons: readonly string[]): Outcome => [
+    { is: 'refused', code, layer: status === undefined ? 'tls' : 'http', status, error, reasons },
+  ]
+
+/** 401 without an error code: nothing was presented (RFC 6750 section 3.1). */
+export const A0 = refusal('A0', 401)
+/** 401 invalid_token (RFC 6750 section 3.1). */
+export const A1 = refusal('A1', 401, 'invalid_token')
+/** 400 invalid_request: malformed, repeated, or more than one way of sending a token (RFC 6750 section 3.1). */
+export const A2 = refusal('A2', 400, 'invalid_request')
+/** 403 insufficient_scope (RFC 6750 section 3.1). */
+export const A3 = refusal('A3', 403, 'insufficient_scope')
+/** The connection ends before any HTTP answer; no certain alert is demanded. */
+export const T0 = refusal('T0', undefined)
+
+/** The JSON error of an OAuth endpoint: 400, and 401 for `invalid_client` (RFC 6749 section 5.2). */
+export function E(error: string, ...reasons: readonly string[]): Outcome {
+  return refusal(`E(${error})`, error === 'invalid_client' ? 401 : 400, error)(...reasons)
+}
+
+/** Any other answer: `refused(421, undefined, 'host_mismatch')`. */
+export function refused(status: number, error: string | undefined, ...reasons: readonly string[]): Outcome {
+  return refusal([status, error].filter(Boolean).join(' '), status, error)(...reasons)
+}
+
+export function accepted(): Outcome {
+  return [{ is: 'accepted' }]
+}
+
+/** The process does not start: one line, exit code, no socket (the steps demand it). */
+export function START(...reasons: readonly string[]): Outcome {
+  return demanded(['START', ...reasons].join(' '))
+}
+
+/** What the steps themselves demand. */
+export function demanded(text: string): Outcome {
+  return [{ is: 'demanded', text }]
+}
+
+/** One of several, each of which is right. */
+export function either(...outcomes: readonly Outcome[]): Outcome {
+  return outcomes.flat()
+}
+
+/** `A1 signature_invalid or A2 token_carrier_invalid`. */
+export function outcomeText(outcome: Outcome): string {
+  return outcome.map(textOf).join(' or ')
+}
+
+function textOf(one: Expectation): string {
+  if (one.is === 'accepted') return 'accepted'
+  return one.is === 'demanded' ? one.text : [one.code, one.reasons.join('|')].filter(Boolean).join(' ')
+}
+
+/** The text of what is expected of a verdict, and what speaks against it: of the alternative that comes nearest. */
+export function judge(outcome: Outcome, verdict: Verdict): { expected: string; problems: readonly string[] } {
+  const judged = outcome.flatMap((one) => alternatives(one, verdict))
+  return judged.toSorted((a, b) => a.problems.length - b.problems.length)[0] ?? { expected: 'nothing', problems: [] }
+}
+
+/** Statuses with which servers that speak HTTP before they judge a certificate refuse it. */
+const httpRefusals = [400, 401, 403, 495, 496]
+
+function alternatives(one: Expectation, verdict: Verdict): { expected: string; problems: readonly string[] }[] {
+  if (one.is === 'demanded') return []
+  if (one.is === 'accepted') return [{ expected: 'accepted', problems: acceptanceProblems(verdict) }]
+  const expected = textOf(one)
+  return refusalsOf(one, verdict).map((refusal) => ({ expected, problems: refusalProblems(verdict, refusal) }))
+}
+
+function refusalsOf(
+  one: Extract<Expectation, { is: 'refused' }>,
+  { status, error, proof }: Verdict,
+): ExpectedRefusal[] {
+  const { layer, withinMs, reasons } = one
+  const isHttpStyle = proof !== 'decision record' && layer === 'tls' && httpRefusals.includes(status ?? 0)
+  const answer = isHttpStyle
+    ? { layer: 'http' as const, status: status ?? undefined, error: error ?? undefined }
+    : { layer, status: one.status, error: one.error }
+  // Without a reason nothing fits a decision record, and a case that names none is incomplete.
+  return (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, withinMs }))
+}

@@ -1,0 +1,101 @@
+import type { Plan, PlanNode, PlanUnit } from '../topology/plan.ts'
+import type { ActionSurface, SiteSurface, Surface, UnitSurface } from '../topology/surface.ts'
+
+/** Where an attack can be tried: an action of a unit, or the unit itself. */
+export interface AttackTarget {
+  /** `node-a peering:connect`, or `node-a` for what is about the unit and none of its actions. */
+  readonly name: string
+  readonly node: string
+  readonly host: string
+  /** Trust domain of the node. */
+  readonly domain: string
+  readonly unit: string
+  /** Service kind of the unit. */
+  readonly kind: string
+  /** For the unit itself: an action that shows whether it works. */
+  readonly action: string
+  /** A credential of the plan that is accepted there, and the node that holds it. */
+  readonly credential: string
+  readonly from: string
+  readonly surfaces: ReadonlySet<Surface>
+  /** Targets of the same text are judged by the same code in the same order: one of them is enough. */
+  readonly likeness: string
+}
+
+const actionSurfaces: readonly string[] = [
+  'bound-bearer',
+  'client-certificate',
+  'keeps-connections',
+  'session',
+] satisfies ActionSurface[]
+
+/** Whether an attack is one on an action; else it is one on a unit. */
+export function isOnAction(needs: readonly Surface[]): boolean {
+  return needs.some((need) => actionSurfaces.includes(need))
+}
+
+/** Every target of a topology, in the order of its nodes. `clock`: whether the clocks of the site can be moved. */
+export function targetsOf(plan: Plan, options: { clock?: 'movable' } = {}): AttackTarget[] {
+  const site = siteSurfaces(plan, options)
+  return Object.values(plan.nodes).flatMap((node) => node.units.flatMap((unit) => targetsAt(plan, node, unit, site)))
+}
+
+function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly SiteSurface[]): AttackTarget[] {
+  const ofUnit: readonly UnitSurface[] = unit.surfaces ?? []
+  const onActions = Object.keys(unit.actions ?? {}).flatMap((action) => {
+    const credential = acceptedAt(plan, node.name, unit, action)
+    if (credential === undefined) return []
+    const surfaces = new Set<Surface>([...ofAction(plan, unit, action, credential), ...ofUnit, ...site])
+    return [targetAt(plan, node, unit, { action, credential, surfaces, name: `${node.name} ${action}` })]
+  })
+  const [first] = onActions
+  if (first === undefined || ofUnit.length === 0) return onActions
+  const itself = { ...first, name: node.name, surfaces: new Set<Surface>([...ofUnit, ...site]), likeness: unit.kind }
+  return [...onActions, itself]
+}
+
+function targetAt(
+  plan: Plan,
+  node: PlanNode,
+  unit: PlanUnit,
+  found: Pick<AttackTarget, 'action' | 'credential' | 'surfaces' | 'name'>,
+): AttackTarget {
+  const { listener } = unit.actions![found.action]!
+  const order = unit.verification?.[found.action]?.order.map(({ guard, reason }) => `${guard} ${reason}`)
+  return {
+    ...found,
+    ...{ node: node.name, host: node.host, domain: node.domain, unit: unit.name, kind: unit.kind },
+    from: plan.credentials[found.credential]!.holder,
+    likeness: JSON.stringify([unit.kind, listener, order ?? found.action]),
+  }
+}
+
+/** Whom the topology accepts for an action; else an operator, where those are. */
+function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string): string | undefined {
+  const accepted = plan.accepts.find((one) => one.target === node && one.action === action)
+  if (accepted !== undefined) return accepted.credential
+  const operators = unit.verification?.[action]?.operators ?? []
+  const credentials = Object.values(plan.credentials)
+  return credentials.find(({ kind, sans }) => kind === 'certificate' && sans?.some((san) => operators.includes(san)))
+    ?.name
+}
+
+function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string): ActionSurface[] {
+  const { listener, carrier, request } = unit.actions![action]!
+  const { clientCertificate = 'none' } = unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+  const surfaces: Record<ActionSurface, boolean> = {
+    'bound-bearer': carrier === 'bearer' && plan.credentials[credential]?.kind === 'bound-token',
+    'client-certificate': clientCertificate !== 'none',
+    'keeps-connections': 'http' in request,
+    session: 'websocket' in request,
+  }
+  return (Object.keys(surfaces) as ActionSurface[]).filter((surface) => surfaces[surface])
+}
+
+function siteSurfaces(plan: Plan, { clock }: { clock?: 'movable' }): SiteSurface[] {
+  const issuers = Object.values(plan.trustDomains).filter(({ issuer }) => issuer !== undefined)
+  return [
+    ...(issuers.length > 1 ? (['two-issuers'] as const) : []),
+    ...(clock === 'movable' ? (['movable-clock'] as const) : []),
+  ]
+}

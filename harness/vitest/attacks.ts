@@ -1,0 +1,89 @@
+import { expect, type TestAPI } from 'vitest'
+import type { Attack, Variant } from '../attacks/attack.ts'
+import { Lab } from '../attacks/lab.ts'
+import { judge } from '../attacks/outcome.ts'
+import { type ScopeOptions, scopesOf } from '../attacks/scope.ts'
+import type { AttackTarget } from '../attacks/surfaces.ts'
+import type { Site } from '../backends/backend.ts'
+import { HoldfastError } from '../errors.ts'
+import { settings } from '../settings.ts'
+import { FreshCredentials } from './fresh-credentials.ts'
+import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
+import { markJudged } from './judging.ts'
+import { failureText, NoPositiveControl } from './matchers.ts'
+import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
+import type { ScenarioSite } from './scenario-site.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {}
+
+/** The steps of an attack ended without a verdict and demanded nothing: it would be green whatever happens. */
+export class NothingDemanded extends HoldfastError {
+  constructor(id: string) {
+    super('HOLDFAST_NOTHING_DEMANDED', `${id} gives no verdict and demands nothing: return one, or call lab.demand(…)`)
+  }
+}
+
+/**
+ * Makes one test of each attack of the catalogue, variant and target of a topology that it can be tried on.
+ *
+ * @example
+ * await attacks('separate-auth', { families: ['gen'] })
+ */
+export async function attacks(topology: string, options: AttacksOptions = {}): Promise<void> {
+  const folder = scenarioFolder()
+  await attacksOn(options, () => shippedParts(topology, options, folder))
+}
+
+/** The same over parts of the caller's own: another backend, other kinds. */
+export async function attacksOn(options: AttacksOptions, parts: () => Promise<GroundParts>): Promise<void> {
+  const plan = await (await parts()).plan()
+  const test = scenarioOn(options, parts)
+  const credentials = new WeakMap<Site, FreshCredentials>()
+  const of = ({ site }: ScenarioSite): FreshCredentials => {
+    const known = credentials.get(site) ?? new FreshCredentials(site)
+    credentials.set(site, known)
+    return known
+  }
+  for (const { attack, targets } of scopesOf(plan, { ...options, full: options.full ?? settings().full })) {
+    for (const target of targets) enter(test, attack, target, of)
+  }
+}
+
+function enter(
+  test: TestAPI<ScenarioFixtures>,
+  attack: Attack,
+  target: AttackTarget,
+  of: (site: ScenarioSite) => FreshCredentials,
+): void {
+  for (const [name, variant] of Object.entries(attack.variants)) {
+    test(`${attack.id} ${attack.title}: ${name} · ${target.name}`, async ({ site }) => {
+      await tryVariant(attack, variant, new Lab(site, target, of(site)))
+    })
+  }
+}
+
+async function tryVariant({ id }: Attack, { attack, expect: outcome }: Variant, lab: Lab): Promise<void> {
+  const verdict = await attack(lab)
+  if (verdict === undefined) {
+    if (lab.demands === 0) throw new NothingDemanded(id)
+    // What the steps demanded has been checked; this tells the scenario that something was.
+    expect(lab.demands).toBeGreaterThan(0)
+    return
+  }
+  demand(verdict, judge(outcome, verdict))
+}
+
+function demand(verdict: Verdict, { expected, problems }: ReturnType<typeof judge>): void {
+  markJudged(verdict)
+  if (problems.length > 0) throw new AttackDeviates(verdict, expected, problems)
+  if (verdict.verdict !== 'accepted' && !verdict.control?.accepted) throw new NoPositiveControl(verdict)
+}
+
+/** An attack came out otherwise than it must. */
+class AttackDeviates extends Error {
+  override readonly name = 'AttackDeviates'
+  constructor(verdict: Verdict, expected: string, problems: readonly string[]) {
+    super(failureText(expected, verdict, problems))
+  }
+}
