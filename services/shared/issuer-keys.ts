@@ -83,7 +83,8 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
 
   return {
     async verify(token) {
-      const kid = String(decodeToken(token).header?.kid)
+      const kid = decodeToken(token).header?.kid
+      if (typeof kid !== 'string') return 'kid_unknown'
       const held = await currentWith(kid)
       if (held === undefined) return 'jwks_unavailable'
       if (!held.kids.has(kid)) return 'kid_unknown'
