@@ -58,7 +58,7 @@ describe.each([
     name: 'json_web_signature',
     all: 401,
     reasons: { token_malformed: 401 },
-    invalid: { jwks_unavailable: 34, kid_unknown: 19, signature_invalid: 302 },
+    invalid: { jwks_unavailable: 23, kid_unknown: 30, signature_invalid: 302 },
     accepted: [18, 272, 273, 274, 275, 287, 288, 378],
   },
   {
