@@ -10,31 +10,9 @@ import { answerRefusal, type CallRecorder } from './call-record.ts'
 import type { Configuration } from './config.ts'
 import { isOperator, type LocalContext, localCaller } from './guards/local-caller.ts'
 import { localHost } from './guards/local-host.ts'
+import { localBody, localQuery, localRoute, localStorage } from './guards/local-request.ts'
 import { peerCarrier } from './guards/peer-carrier.ts'
-
-/** What a handler is given once the caller was let in. */
-interface LocalCall {
-  /** Path segments after `/v1`, decoded. */
-  readonly path: readonly string[]
-  readonly query: URLSearchParams
-  /** The JSON body, read under strict rules. Rejects with `BodyRefused`. */
-  body(): Promise<unknown>
-}
-
-export interface LocalAnswer {
-  readonly status: number
-  readonly json?: unknown
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** One call of the local API. */
-export interface LocalOperation {
-  readonly method: string
-  /** Segments after `/v1`; `*` stands for any one. */
-  readonly path: readonly string[]
-  readonly action: 'node:read' | 'node:routes' | 'peers:write'
-  run(call: LocalCall): LocalAnswer | Promise<LocalAnswer>
-}
+import { CallRefused, type LocalAnswer, type LocalOperation, pass, valid } from './local-call.ts'
 
 export interface LocalOptions {
   readonly configuration: Configuration
@@ -44,11 +22,6 @@ export interface LocalOptions {
   /** Why the node is not ready, or nothing. */
   notReady(): Promise<string | undefined>
   readonly log: Log
-}
-
-/** An error answer of an operation. */
-export function problem(status: number, error: string, description: string): LocalAnswer {
-  return { status, json: { error, error_description: description } }
 }
 
 const PROBES = ['/healthz', '/readyz']
@@ -92,9 +65,16 @@ export function createLocalHandler(options: LocalOptions) {
       return answerRefusal(request, response, configuration.host, refused.refusal)
     }
     if (isProbe) return await answerProbe(response, url.pathname, options)
-    const answer = await answerOf(operation, there, request, path ?? [], url.searchParams)
-    recorder.accepted(context, action, answer.status, startedAt)
-    sendJson(response, answer.status, answer.json, answer.headers)
+    try {
+      const allow = there.map(({ method }) => method)
+      const answer = await answerOf(operation, allow, request, path ?? [], url.searchParams)
+      recorder.accepted(context, action, answer.status, startedAt)
+      sendJson(response, answer.status, answer.json, answer.headers)
+    } catch (failure) {
+      if (!(failure instanceof CallRefused)) throw failure
+      recorder.refused(context, action, failure, startedAt)
+      answerCallRefused(request, response, failure, there)
+    }
   }
 
   return (request: IncomingMessage, response: ServerResponse, connection: TlsConnection): void => {
@@ -116,30 +96,50 @@ async function answerProbe(response: ServerResponse, path: string, { notReady }:
 
 async function answerOf(
   operation: LocalOperation | undefined,
-  there: readonly LocalOperation[],
+  allow: readonly string[],
   request: IncomingMessage,
   path: readonly string[],
   query: URLSearchParams,
 ): Promise<LocalAnswer> {
-  if (operation === undefined) {
-    if (there.length === 0) return problem(404, 'not_found', 'There is nothing at this path.')
-    const allow = there.map(({ method }) => method).join(', ')
-    return { ...problem(405, 'method_not_allowed', `Use ${allow}.`), headers: { allow } }
-  }
-  if (new Set(query.keys()).size !== query.size) {
-    return problem(400, 'invalid_request', 'A query parameter is given more than once.')
-  }
+  const methods = allow.length === 0 ? undefined : allow
+  const way = methods === undefined ? 'There is nothing at this path.' : `Use ${methods.join(', ')}.`
+  pass(localRoute, { method: request.method ?? '', methods }, way)
+  if (operation === undefined) throw new Error('there is no such operation')
+  const isOnce = new Set(query.keys()).size === query.size
+  pass(localQuery, { isValid: isOnce }, 'A query parameter is given more than once.')
   try {
-    return await operation.run({ path, query, body: () => readJson(request) })
+    return await operation.run({ path, query, body: async (schema) => valid(schema, await bodyOf(request)) })
   } catch (failure) {
-    if (failure instanceof BodyRefused) {
-      return problem(failure.refusal.status ?? 400, failure.refusal.reason, 'The request body is refused.')
-    }
-    if (failure instanceof StorageUnavailable) {
-      return problem(503, 'storage_unavailable', 'The storage takes no writes; nothing was changed.')
-    }
+    const isKept = !(failure instanceof StorageUnavailable)
+    pass(localStorage, { isKept }, 'The storage takes no writes; nothing was changed.')
     throw failure
   }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  try {
+    return await readJson(request)
+  } catch (failure) {
+    if (!(failure instanceof BodyRefused)) throw failure
+    pass(localBody, { unreadable: failure.refusal, isValid: false }, 'The request body is refused.')
+    return undefined
+  }
+}
+
+function answerCallRefused(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { refusal, description }: CallRefused,
+  there: readonly LocalOperation[],
+): void {
+  const headers = {
+    ...(refusal.status === 405 ? { allow: there.map(({ method }) => method).join(', ') } : {}),
+    ...(refusal.retryAfter === undefined ? {} : { 'retry-after': String(refusal.retryAfter) }),
+    // Unread body bytes would be taken for the next request.
+    ...(request.complete ? {} : { connection: 'close' }),
+  }
+  const body = { error: refusal.error ?? 'invalid_request', error_description: description }
+  sendJson(response, refusal.status ?? 400, body, headers)
 }
 
 function segmentsOf(pathname: string): string[] | undefined {

@@ -1,6 +1,6 @@
 import { routeSchema } from './config.ts'
-import { type LocalAnswer, type LocalOperation, problem } from './local-listener.ts'
-import { invalidBody } from './local-peers.ts'
+import { localObject, localQuery } from './guards/local-request.ts'
+import { type LocalOperation, pass, valid } from './local-call.ts'
 import { pageOf } from './paging.ts'
 import { isUnder, type RouteTable } from './routes.ts'
 import type { Store } from './store.ts'
@@ -10,26 +10,23 @@ const bodySchema = routeSchema.pick({ protocol: true, endpoint: true })
 /** `/v1/routes`: local ones are written, learned ones are only read. */
 export function routeOperations(routes: RouteTable, store: Store): LocalOperation[] {
   const keyOf = (path: readonly string[]) => ({ domain: path[1] ?? '', name: path[2] ?? '' })
-  const readOnly = (path: readonly string[]): LocalAnswer | undefined =>
-    routes.isLearned(keyOf(path)) && !routes.hasLocal(keyOf(path))
-      ? problem(403, 'route_learned', 'A peer announced this route; it is changed there.')
-      : undefined
+  const demandOurs = (path: readonly string[]): void => {
+    const isLearned = routes.isLearned(keyOf(path)) && !routes.hasLocal(keyOf(path))
+    pass(localObject, { isLearned }, 'A peer announced this route; it is changed there.')
+  }
   return [
     {
       method: 'PUT',
       path: ['routes', '*', '*'],
       action: 'node:routes',
       async run({ path, body }) {
-        const given = bodySchema.strict().safeParse(await body())
-        if (!given.success) return invalidBody(given.error)
-        const route = routeSchema.safeParse({ ...keyOf(path), ...given.data })
-        if (!route.success) return invalidBody(route.error)
-        const refused = readOnly(path)
-        if (refused !== undefined) return refused
-        const status = routes.hasLocal(route.data) ? 200 : 201
-        store.putRoute(route.data)
-        routes.putLocal(route.data)
-        return { status, json: { ...route.data, state: 'local' } }
+        const given = await body(bodySchema.strict())
+        const route = valid(routeSchema, { ...keyOf(path), ...given })
+        demandOurs(path)
+        const status = routes.hasLocal(route) ? 200 : 201
+        store.putRoute(route)
+        routes.putLocal(route)
+        return { status, json: { ...route, state: 'local' } }
       },
     },
     {
@@ -37,9 +34,8 @@ export function routeOperations(routes: RouteTable, store: Store): LocalOperatio
       path: ['routes', '*', '*'],
       action: 'node:routes',
       run({ path }) {
-        const refused = readOnly(path)
-        if (refused !== undefined) return refused
-        if (!routes.hasLocal(keyOf(path))) return problem(404, 'not_found', 'There is no such route.')
+        demandOurs(path)
+        pass(localObject, { exists: routes.hasLocal(keyOf(path)) }, 'There is no such route.')
         store.deleteRoute(keyOf(path))
         routes.deleteLocal(keyOf(path))
         return { status: 204 }
@@ -63,10 +59,9 @@ export function routeOperations(routes: RouteTable, store: Store): LocalOperatio
           query,
         )
         const isState = state === null || ['local', 'learned', 'stale'].includes(state)
-        if (page === undefined || !isState) {
-          return problem(400, 'invalid_request', 'limit is 1 to 1000, state is local, learned or stale.')
-        }
-        return { status: 200, json: { routes: page.items, next: page.next } }
+        const isValid = page !== undefined && isState
+        pass(localQuery, { isValid }, 'limit is 1 to 1000, state is local, learned or stale.')
+        return { status: 200, json: { routes: page?.items, next: page?.next } }
       },
     },
   ]

@@ -8,11 +8,10 @@ import {
 } from '../shared/configuration.ts'
 import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
 import { createLog, failureFields } from '../shared/log.ts'
-import { thumbprint } from '../shared/peer-certificate.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
 import { type Configuration, program } from './config.ts'
 import { type StartContext, startConfig } from './guards/start-config.ts'
-import { createOrchestrator, type Material, type Orchestrator, readMaterial } from './orchestrator.ts'
+import { createOrchestrator, type Material, type Orchestrator, readMaterial, thumbprintsIn } from './orchestrator.ts'
 import { configurationProblem } from './start-checks.ts'
 import { openStore, type Store } from './store.ts'
 
@@ -57,7 +56,7 @@ function prepare(configuration: Configuration): Prepared {
     find() {
       try {
         material = readMaterial(configuration)
-        return configurationProblem(configuration, thumbprint(material.peering.leaf))
+        return configurationProblem(configuration, thumbprintsIn(material))
       } catch (failure) {
         if (failure instanceof StartFailure) return failure
         throw failure

@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, rmSync } from 'node:fs'
 import type { TokenPolicy } from '../shared/bound-token.ts'
 import type { DecisionLog } from '../shared/decision-log.ts'
 import { createIntrospection } from '../shared/introspection.ts'
@@ -40,6 +42,8 @@ export interface Material {
   peering: TlsMaterial
   local: TlsMaterial
   auth: readonly string[]
+  /** The certificate before the last renewal, where tokens may still be bound to it. */
+  previous?: TlsMaterial
 }
 
 /** Throws `StartFailure`. */
@@ -47,11 +51,18 @@ export function readMaterial(configuration: Configuration): Material {
   const { tls, trustDomain, trustDomains, auth } = configuration
   const own = { [trustDomain.name]: trustDomain.ca }
   const foreign = Object.fromEntries(Object.entries(trustDomains).map(([name, { ca }]) => [name, ca]))
+  const peering = readTlsMaterial({ ...tls, anchors: { ...foreign, ...own } })
   return {
-    peering: readTlsMaterial({ ...tls, anchors: { ...foreign, ...own } }),
+    peering,
+    previous: previousIn(previousFile(configuration), peering),
     local: readTlsMaterial({ ...tls, anchors: own }),
     auth: readAnchors(auth.ca ?? trustDomain.ca).map(String),
   }
+}
+
+/** `x5t#S256` of what can be presented, the newest first. */
+export function thumbprintsIn({ peering, previous }: Material): string[] {
+  return [peering, previous].flatMap((material) => (material ? [thumbprint(material.leaf)] : []))
 }
 
 const GRACE_MS = 2_000
@@ -67,7 +78,7 @@ export function createOrchestrator(given: {
   const { configuration, store, decisions, log } = given
   const { node } = configuration
   let material = given.material
-  const certificates = new OwnCertificates(material.peering)
+  const certificates = new OwnCertificates(material.peering, material.previous)
   const peeringMaterial = (): TlsMaterial => certificates.newest
   const ownThumbprint = (): string => thumbprint(certificates.newest.leaf)
   const listen = { peering: addressOf(configuration.listen.peering), local: addressOf(configuration.listen.local) }
@@ -78,7 +89,12 @@ export function createOrchestrator(given: {
     localAddress,
   )
   const policy = createPolicy(configuration, client, log)
-  const source = createTokenSource({ clientId: node, material: peeringMaterial, localAddress })
+  const source = createTokenSource({
+    clientId: node,
+    material: peeringMaterial,
+    ownAnchors: () => material.auth,
+    localAddress,
+  })
   const peers = new Peers(store, configuration)
   const routes = localRoutes(configuration, store)
   const tokens = new PeerTokens({ configuration, peers, thumbprints: () => certificates.thumbprints(), source, log })
@@ -131,7 +147,7 @@ export function createOrchestrator(given: {
       log,
       notReady: () => notReady(policy, store, certificates.newest, configuration.tls.renewUrl !== undefined),
       operations: [
-        ...peerOperations({ configuration, peers, tokens, thumbprint: ownThumbprint }),
+        ...peerOperations({ configuration, peers, tokens, thumbprints: () => certificates.thumbprints() }),
         ...routeOperations(routes, store),
         stateOperation({
           node,
@@ -154,6 +170,15 @@ export function createOrchestrator(given: {
     local.reload({ ...material.local, certificate, leaf, key })
     client.renew()
   }
+  const keep = (certificate: string): void => {
+    try {
+      replaceFile(previousFile(configuration), certificates.newest.certificate)
+      replaceFile(configuration.tls.cert, certificate)
+    } catch (failure) {
+      // Not a reason to let the certificate end: only a restart will miss it.
+      log.error('certificate-not-written', failureFields(failure))
+    }
+  }
   const { renewUrl } = configuration.tls
   let renewal: { close(): void } | undefined
   const startRenewing = (url: string): { close(): void } =>
@@ -164,6 +189,8 @@ export function createOrchestrator(given: {
       localAddress,
       log,
       async onRenewed(renewed) {
+        // Whoever gives us tokens finds the new one in the file, and a restart finds what older tokens are bound to.
+        keep(renewed.certificate)
         certificates.renewed(renewed)
         log.info('certificate-renewed', {
           'x5t#S256': ownThumbprint(),
@@ -175,8 +202,7 @@ export function createOrchestrator(given: {
       onGlance() {
         const previous = certificates.previous()
         if (previous !== undefined && tokens.isAnyBoundTo(thumbprint(previous.leaf))) return
-        // On disk only now: until then a restart would find tokens for the certificate before.
-        if (certificates.dropPrevious()) replaceFile(configuration.tls.cert, certificates.newest.certificate)
+        if (certificates.dropPrevious()) rmSync(previousFile(configuration), { force: true })
       },
     })
 
@@ -216,6 +242,21 @@ export function createOrchestrator(given: {
       store.close()
       decisions.close()
     },
+  }
+}
+
+function previousFile({ tls }: Configuration): string {
+  return `${tls.cert}.previous`
+}
+
+/** It is for the same key, for a renewal keeps that. What cannot be used is as good as none. */
+function previousIn(file: string, newest: TlsMaterial): TlsMaterial | undefined {
+  try {
+    const certificate = readFileSync(file, 'utf8')
+    const leaf = new X509Certificate(certificate)
+    return leaf.publicKey.equals(newest.leaf.publicKey) ? { ...newest, certificate, leaf } : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -9,8 +9,10 @@ export class OwnCertificates {
   #newest: TlsMaterial
   #previous: TlsMaterial | undefined
 
-  constructor(material: TlsMaterial) {
+  /** @param previous what was in use before the newest when this node stopped */
+  constructor(material: TlsMaterial, previous?: TlsMaterial) {
     this.#newest = material
+    this.#previous = previous
   }
 
   get newest(): TlsMaterial {

@@ -39,9 +39,13 @@ export class PeerDialer {
   readonly #options: DialerOptions
   #peer: Peer
   #session: SessionChannel | undefined
+  /** Upgraded, and not opened by the peer yet. */
+  #opening: SessionChannel | undefined
   #state: OutboundState = { state: 'waiting', since: new Date().toISOString() }
   #attempts = 0
   #timer: NodeJS.Timeout | undefined
+  /** On a clock that nobody sets. */
+  #upSince = 0
   #isDialing = false
   #isWoken = false
   #isStopped = false
@@ -63,7 +67,7 @@ export class PeerDialer {
     this.#attempts = 0
     if (!peer.enabled) {
       clearTimeout(this.#timer)
-      this.#session?.end('peer_removed')
+      this.#endAll('peer_removed')
       this.#set({ state: 'disabled' })
     } else if (this.#isDialing) this.#isWoken = true
     else void this.#dial()
@@ -77,11 +81,17 @@ export class PeerDialer {
   stop(code: CloseCode): void {
     this.#isStopped = true
     clearTimeout(this.#timer)
+    this.#endAll(code)
+  }
+
+  #endAll(code: CloseCode): void {
+    this.#opening?.end(code)
     this.#session?.end(code)
   }
 
   async #dial(): Promise<void> {
-    if (this.#isStopped || !this.#peer.enabled) return
+    // What becomes of the attempt that is under way says when the next one is due.
+    if (this.#isStopped || !this.#peer.enabled || this.#isDialing) return
     clearTimeout(this.#timer)
     this.#isDialing = true
     try {
@@ -103,7 +113,7 @@ export class PeerDialer {
     if (found.token === undefined) {
       if (this.#session === undefined) this.#set({ state: 'needs-token' }, found.problem)
       // Files and records tell when they change; an auth server has to be asked again.
-      if (peer.token.kind === 'source') this.#timer = setTimeout(() => void this.#dial(), this.#nextDelay()).unref()
+      if (peer.token.kind === 'source') this.#dialLater(this.#nextDelay())
       return
     }
     // A token works over the certificate that it is bound to, and over no other.
@@ -122,6 +132,7 @@ export class PeerDialer {
   #openOn(socket: ConstructorParameters<typeof SessionChannel>[0], peer: Peer): void {
     const { configuration, routes, log } = this.#options
     let feed: { stop(): void } | undefined
+    let hasOpened = false
     const channel: SessionChannel = new SessionChannel(socket, {
       side: 'dialer',
       node: configuration.node,
@@ -129,8 +140,13 @@ export class PeerDialer {
       holdTimeMs: configuration.session.holdTimeMs,
       refused: () => 0,
       onOpen: () => {
+        hasOpened = true
         const before = this.#session
         this.#session = channel
+        if (this.#opening === channel) this.#opening = undefined
+        // An attempt that was still to come is this one.
+        clearTimeout(this.#timer)
+        this.#upSince = performance.now()
         this.#set({ state: 'connected' })
         log.info('session-established', { peer: peer.name, direction: 'outbound' })
         feed = startRouteFeed({ node: configuration.node, peer: peer.name, channel }, routes)
@@ -140,23 +156,30 @@ export class PeerDialer {
       onUpdate: () => undefined,
       onEnd: (end) => {
         feed?.stop()
-        this.#ended(channel, end)
+        this.#ended(channel, hasOpened, end)
       },
     })
+    this.#opening = channel
     if (this.#isStopped) channel.end('shutdown')
     else if (!this.#peer.enabled) channel.end('peer_removed')
   }
 
-  #ended(channel: SessionChannel, end: SessionEnd): void {
+  #ended(channel: SessionChannel, hasOpened: boolean, end: SessionEnd): void {
     const { log } = this.#options
     log.info('session-ended', { peer: this.#peer.name, direction: 'outbound', code: end.code, by: end.by })
-    // One that never opened counts as a failed attempt; one that was replaced is nobody's loss.
-    if (this.#session !== undefined && this.#session !== channel) return
-    const wasUpMs = this.#session === channel ? Date.now() - Date.parse(this.#state.since) : 0
-    this.#session = undefined
+    const wasCurrent = this.#session === channel
+    const wasUpMs = wasCurrent ? performance.now() - this.#upSince : 0
+    if (wasCurrent) this.#session = undefined
+    if (this.#opening === channel) this.#opening = undefined
     if (this.#isStopped || !this.#peer.enabled) return
+    // One that was replaced is nobody's loss.
+    if (hasOpened && !wasCurrent) return
     if (wasUpMs >= STABLE_MS) this.#attempts = 0
-    this.#wait(this.#nextDelay(), end.reason ?? end.code)
+    // The peer ends the one before as soon as it has opened the next: here that may be heard in the other order.
+    if (this.#opening !== undefined) this.#set({ state: 'connecting' }, end.reason ?? end.code)
+    // One that never opened counts as a failed attempt.
+    else if (this.#session === undefined) this.#wait(this.#nextDelay(), end.reason ?? end.code)
+    else this.#dialLater(this.#nextDelay())
   }
 
   #failed(failure: unknown): void {
@@ -168,14 +191,10 @@ export class PeerDialer {
     const status = failure instanceof DialFailed ? failure.status : undefined
     const isRefused = status === 401 || status === 403
     const delayMs = isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay()
-    if (this.#session !== undefined) {
-      // The session that was to be replaced goes on, with the token or certificate of before.
-      clearTimeout(this.#timer)
-      this.#timer = setTimeout(() => void this.#dial(), delayMs).unref()
-      return
-    }
     this.#isUnreached = failure instanceof DialFailed && failure.kind === 'unreachable'
-    this.#wait(delayMs, code)
+    // A session that was to be replaced goes on, with the token or certificate of before.
+    if (this.#session === undefined) this.#wait(delayMs, code)
+    else this.#dialLater(delayMs)
   }
 
   #recordTarget(failure: DialFailed): void {
@@ -205,8 +224,12 @@ export class PeerDialer {
   }
 
   #wait(delayMs: number, lastError: string): void {
-    clearTimeout(this.#timer)
     this.#set({ state: 'waiting', nextAttempt: new Date(Date.now() + delayMs).toISOString() }, lastError)
+    this.#dialLater(delayMs)
+  }
+
+  #dialLater(delayMs: number): void {
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#dial(), delayMs).unref()
   }
 

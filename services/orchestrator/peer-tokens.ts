@@ -1,5 +1,6 @@
 import { failureFields, type Log } from '../shared/log.ts'
 import type { StartFailure } from '../shared/start-failure.ts'
+import { atWallTime } from '../shared/wall-timer.ts'
 import type { Configuration } from './config.ts'
 import { watchFile } from './file-watch.ts'
 import { boundThumbprint, expectationFor, expiryOf, readTokenFile, tokenProblem } from './peer-token.ts'
@@ -29,7 +30,9 @@ export class PeerTokens {
   /** Asked for with every read of the state, so the token is decoded once. */
   readonly #expiries = new WeakMap<Peer, { text: string; exp: number | undefined }>()
   readonly #watches = new Map<string, { close(): void }>()
-  readonly #refreshes = new Map<string, NodeJS.Timeout>()
+  readonly #refreshes = new Map<string, { close(): void }>()
+  /** How often each place was asked for a token: only the answer to the last question counts. */
+  readonly #questions = new Map<string, number>()
   readonly #listeners = new Set<(peer: string) => void>()
 
   constructor(options: PeerTokensOptions) {
@@ -95,22 +98,22 @@ export class PeerTokens {
 
   close(): void {
     for (const watch of this.#watches.values()) watch.close()
-    for (const timer of this.#refreshes.values()) clearTimeout(timer)
+    for (const timer of this.#refreshes.values()) timer.close()
+    this.#questions.clear()
   }
 
   async #textFor(peer: Peer): Promise<string> {
-    const { configuration, source } = this.#options
+    const { configuration } = this.#options
     if (peer.token.kind === 'text') return peer.token.token
     const place = this.#placeOf(peer)
     const known = this.#texts.get(place)
     if (peer.token.kind === 'source') {
-      if (known !== undefined && (expiryOf(known) ?? 0) > Date.now() / 1000) return known
-      const fetched = await source.fetch(peer.token, peer.trustDomain)
-      this.#texts.set(place, fetched)
-      this.#refreshLater(peer, fetched)
-      return fetched
+      if (known !== undefined && isInForce(known)) return known
+      const fetched = await this.#fetch(peer.token, peer.trustDomain, place)
+      if (fetched !== undefined) this.#refreshLater(peer, fetched)
+      return fetched ?? this.#texts.get(place) ?? ''
     }
-    if (known !== undefined) return known
+    if (known !== undefined && isInForce(known)) return known
     const path = peer.token.kind === 'file' ? peer.token.path : configuration.nodeTokenFile
     const text = readTokenFile(path ?? '', `peer "${peer.name}"`)
     this.#texts.set(place, text)
@@ -138,9 +141,7 @@ export class PeerTokens {
     const { peers, log } = this.#options
     const affected = peers.all().filter((peer) => this.#placeOf(peer) === path)
     try {
-      const text = readTokenFile(path, path)
-      if (text === this.#texts.get(path)) return
-      this.#texts.set(path, text)
+      if (!this.#take(path, readTokenFile(path, path))) return
     } catch (failure) {
       // The token at hand stays in use until it ends.
       log.warn('token-file-unreadable', { file: path, ...failureFields(failure) })
@@ -149,40 +150,73 @@ export class PeerTokens {
     for (const peer of affected) this.#tell(peer.name)
   }
 
+  /**
+   * Answers whether the token at a place is another one now. Whoever mints may be slower than we renew: a token for the
+   * certificate before never takes the place of one for the newest.
+   */
+  #take(place: string, text: string): boolean {
+    const held = this.#texts.get(place)
+    if (held === text) return false
+    const newest = this.#options.thumbprints()[0]
+    if (held !== undefined && isInForce(held) && boundThumbprint(held) === newest && boundThumbprint(text) !== newest) {
+      this.#options.log.warn('token-not-taken', { place, message: 'it is not bound to our newest certificate' })
+      return false
+    }
+    this.#texts.set(place, text)
+    return true
+  }
+
+  /** Undefined where the same place was asked again meanwhile: the later answer counts, for it is over the newer certificate. */
+  async #fetch(
+    from: { issuer: string; resource: string },
+    trustDomain: string | undefined,
+    place: string,
+  ): Promise<string | undefined> {
+    const question = (this.#questions.get(place) ?? 0) + 1
+    this.#questions.set(place, question)
+    const fetched = await this.#options.source.fetch(from, trustDomain)
+    if (this.#questions.get(place) !== question) return undefined
+    this.#take(place, fetched)
+    return fetched
+  }
+
   #refreshLater(peer: Peer, token: string): void {
     const left = (expiryOf(token) ?? 0) * 1000 - Date.now()
-    clearTimeout(this.#refreshes.get(peer.name))
-    const timer = setTimeout(() => void this.#refresh(peer), Math.max(1_000, left * REFRESH_AT))
-    this.#refreshes.set(peer.name, timer.unref())
+    this.#later(peer.name, Math.max(1_000, left * REFRESH_AT), () => void this.#refresh(peer))
+  }
+
+  #later(name: string, afterMs: number, act: () => void): void {
+    this.#refreshes.get(name)?.close()
+    this.#refreshes.set(name, atWallTime(Date.now() + afterMs, act))
   }
 
   async #refresh(peer: Peer): Promise<void> {
-    const { source, log, peers } = this.#options
+    const { log, peers } = this.#options
     if (peer.token.kind !== 'source' || peers.get(peer.name) !== peer) return
     try {
-      const fetched = await source.fetch(peer.token, peer.trustDomain)
-      this.#texts.set(this.#placeOf(peer), fetched)
+      const fetched = await this.#fetch(peer.token, peer.trustDomain, this.#placeOf(peer))
+      if (fetched === undefined) return
       this.#refreshLater(peer, fetched)
       this.#tell(peer.name)
     } catch (failure) {
       log.warn('token-source-failed', { peer: peer.name, ...failureFields(failure) })
-      this.#refreshes.set(peer.name, setTimeout(() => void this.#refresh(peer), RETRY_MS).unref())
+      this.#later(peer.name, RETRY_MS, () => void this.#refresh(peer))
     }
   }
 
   /** Our own auth server gives our node token to us as to any client. Peers that are sent it are dialled anew. */
   async #refreshNodeToken(): Promise<void> {
-    const { source, log, peers, configuration } = this.#options
-    const { nodeTokenFile, auth, host, trustDomain } = configuration
+    const { log, peers, configuration } = this.#options
+    const { nodeTokenFile, auth, host } = configuration
     if (nodeTokenFile === undefined) return
     try {
-      const fetched = await source.fetch({ issuer: auth.issuer, resource: `https://${host}` }, trustDomain.name)
-      this.#texts.set(nodeTokenFile, fetched)
+      const fetched = await this.#fetch({ issuer: auth.issuer, resource: `https://${host}` }, undefined, nodeTokenFile)
+      if (fetched === undefined) return
       replaceFile(nodeTokenFile, `${fetched}\n`)
       for (const peer of peers.all()) if (peer.token.kind === 'node') this.#tell(peer.name)
     } catch (failure) {
       log.warn('node-token-failed', failureFields(failure))
-      this.#refreshes.set('', setTimeout(() => void this.#refreshNodeToken(), RETRY_MS).unref())
+      this.#later('', RETRY_MS, () => void this.#refreshNodeToken())
     }
   }
 
@@ -194,4 +228,8 @@ export class PeerTokens {
   #tell(peer: string): void {
     for (const listener of this.#listeners) listener(peer)
   }
+}
+
+function isInForce(token: string): boolean {
+  return (expiryOf(token) ?? 0) > Date.now() / 1000
 }

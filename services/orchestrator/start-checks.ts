@@ -4,11 +4,24 @@ import { dialTarget } from './guards/dial-target.ts'
 import { expectationFor, readTokenFile, tokenProblem } from './peer-token.ts'
 import { type Peer, peerOf } from './peers.ts'
 
-/** The first thing in a peer's record that must not be: by the file a START, by the API a 400. */
-export function peerProblem(info: FilePeer, own: Configuration, thumbprint: string): StartFailure | undefined {
+/**
+ * The first thing in a peer's record that must not be: by the file a START, by the API a 400.
+ * @param thumbprints `x5t#S256` of our certificates, the newest first
+ */
+export function peerProblem(
+  info: FilePeer,
+  own: Configuration,
+  thumbprints: readonly string[],
+): StartFailure | undefined {
+  const peer = peerOf(info, own.trustDomain.name)
+  return recordProblem(info, own) ?? (peer.token.kind === 'source' ? undefined : tokenFailure(peer, own, thumbprints))
+}
+
+/** What must not be in a peer's record, whatever has become of the token in it. */
+export function recordProblem(info: FilePeer, own: Configuration): StartFailure | undefined {
+  const peer = peerOf(info, own.trustDomain.name)
   const place = `peer "${info.name}"`
   const invalid = (text: string): StartFailure => new StartFailure('config_invalid', `${place}: ${text}`)
-  const peer = peerOf(info, own.trustDomain.name)
   const plaintext = dialTarget.check({ endpoint: new URL(info.endpoint) })
   if (plaintext !== undefined && !(plaintext instanceof Promise)) {
     return new StartFailure(
@@ -22,12 +35,8 @@ export function peerProblem(info: FilePeer, own: Configuration, thumbprint: stri
   }
   const given = [info.peerToken, info.peerTokenFile, info.tokenSource].filter((origin) => origin !== undefined)
   if (given.length > 1) return invalid('give one of peerToken, peerTokenFile and tokenSource')
-  if (peer.token.kind === 'source') return undefined
-  if (peer.token.kind === 'node') {
-    const missing = nodeTokenProblem(peer, own)
-    if (missing !== undefined) return new StartFailure('peer_token_missing', `${place}: ${missing}`)
-  }
-  return tokenFailure(peer, own, thumbprint)
+  const missing = peer.token.kind === 'node' ? nodeTokenProblem(peer, own) : undefined
+  return missing === undefined ? undefined : new StartFailure('peer_token_missing', `${place}: ${missing}`)
 }
 
 /** A node token is never sent to another organisation. */
@@ -41,9 +50,11 @@ function nodeTokenProblem(peer: Peer, own: Configuration): string | undefined {
   return own.nodeTokenFile === undefined ? 'it gets our node token, but nodeTokenFile is not set' : undefined
 }
 
-function tokenFailure(peer: Peer, own: Configuration, thumbprint: string): StartFailure | undefined {
+function tokenFailure(peer: Peer, own: Configuration, thumbprints: readonly string[]): StartFailure | undefined {
   try {
-    return tokenProblem(tokenText(peer, own), expectationFor(peer, own, thumbprint))
+    const text = tokenText(peer, own)
+    const problems = thumbprints.map((thumbprint) => tokenProblem(text, expectationFor(peer, own, thumbprint)))
+    return problems.includes(undefined) ? undefined : problems[0]
   } catch (failure) {
     if (failure instanceof StartFailure) return failure
     throw failure
@@ -57,7 +68,7 @@ function tokenText(peer: Peer, own: Configuration): string {
 }
 
 /** What a file says about peers and routes, beyond the shape of each field. */
-export function configurationProblem(own: Configuration, thumbprint: string): StartFailure | undefined {
+export function configurationProblem(own: Configuration, thumbprints: readonly string[]): StartFailure | undefined {
   const invalid = (text: string): StartFailure => new StartFailure('config_invalid', text)
   if (own.trustDomains[own.trustDomain.name] !== undefined) {
     return invalid(`trustDomains.${own.trustDomain.name}: that is our own trust domain; leave it to trustDomain`)
@@ -66,7 +77,7 @@ export function configurationProblem(own: Configuration, thumbprint: string): St
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) return invalid(`peer "${twice}" is declared twice; keep one of them`)
   for (const peer of own.peers) {
-    const problem = peerProblem(peer, own, thumbprint)
+    const problem = peerProblem(peer, own, thumbprints)
     if (problem !== undefined) return problem
   }
   return undefined

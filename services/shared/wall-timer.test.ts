@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { atWallTime } from './wall-timer.ts'
+
+beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }))
+afterEach(() => void vi.useRealTimers())
+
+test('acts once, when the time has come and not before', () => {
+  const act = vi.fn()
+  atWallTime(1_002_500, act)
+  vi.advanceTimersByTime(2_499)
+  expect(act).not.toHaveBeenCalled()
+  vi.advanceTimersByTime(10_000)
+  expect(act).toHaveBeenCalledTimes(1)
+})
+
+test('a clock that is set forward is noticed within a second, one that is set back is waited for', () => {
+  const act = vi.fn()
+  atWallTime(1_000_000 + 3_600_000, act)
+  vi.setSystemTime(1_000_000 + 3_600_000)
+  vi.advanceTimersByTime(1_000)
+  expect(act).toHaveBeenCalledTimes(1)
+
+  const again = vi.fn()
+  atWallTime(Date.now() + 1_500, again)
+  vi.setSystemTime(Date.now() - 60_000)
+  vi.advanceTimersByTime(30_000)
+  expect(again).not.toHaveBeenCalled()
+  vi.advanceTimersByTime(31_500)
+  expect(again).toHaveBeenCalledTimes(1)
+})
+
+test('a time that has passed is acted upon after the call; a closed timer never acts', () => {
+  const act = vi.fn()
+  atWallTime(999_000, act)
+  expect(act).not.toHaveBeenCalled()
+  vi.advanceTimersByTime(0)
+  expect(act).toHaveBeenCalledTimes(1)
+
+  const closed = vi.fn()
+  const timer = atWallTime(1_005_000, closed)
+  vi.advanceTimersByTime(2_000)
+  timer.close()
+  vi.advanceTimersByTime(60_000)
+  expect(closed).not.toHaveBeenCalled()
+})
