@@ -172,9 +172,42 @@ test('a caller whose request cannot be read is answered, and gone even if it kee
   })
   socket.on('error', () => {})
   await expect.poll(() => answer, { timeout: 5_000 }).toContain('400 Bad Request')
+  expect(records.at(-1)).toMatchObject({
+    ...{ conn: `127.0.0.1:${socket.localPort}`, verdict: 'refused', layer: 'http', status: 400, error: null },
+    ...{ guard: 'http.form', reason: 'request_unreadable', principal: { 'x5t#S256': a.x5t } },
+  })
   const connections = () => new Promise((resolve) => listener.server.getConnections((_, count) => resolve(count)))
   await expect.poll(connections, { timeout: 5_000 }).toBe(0)
   socket.destroy()
+})
+
+test('what is no handshake is refused, and put on record', async () => {
+  const socket = connect({ host: '127.0.0.1', port }, () => socket.write('GET / HTTP/1.1\r\nHost: server.test\r\n\r\n'))
+  const conn = new Promise((resolve) => socket.once('connect', () => resolve(`127.0.0.1:${socket.localPort}`)))
+  let answer = ''
+  socket.on('data', (data) => {
+    answer += String(data)
+  })
+  socket.on('error', () => {})
+  await expect.poll(() => socket.closed, { timeout: 5_000 }).toBe(true)
+
+  expect(answer).toBe('')
+  expect(records.at(-1)).toMatchObject({
+    ...{ conn: await conn, verdict: 'refused', layer: 'tls', status: null, principal: {} },
+    ...{ guard: 'tls.handshake', reason: 'handshake_failed' },
+  })
+})
+
+test('a caller that goes away, or refuses the server, is refused nothing', async () => {
+  const before = records.length
+  const leaving = connect({ host: '127.0.0.1', port }, () => leaving.destroy())
+  const { cert, key } = await orgA.issue({ sans: ['node.test'] })
+  const distrusting = connectTls({ host: '127.0.0.1', port, servername: 'server.test', ca: orgB.pem, cert, key })
+  distrusting.on('error', () => {})
+  await expect.poll(() => distrusting.closed, { timeout: 5_000 }).toBe(true)
+  await call(await orgA.issue({ sans: ['node.test'] }))
+
+  expect(records.slice(before)).toEqual([])
 })
 
 test('a certificate that cannot be read is refused, and the listener lives on', async () => {

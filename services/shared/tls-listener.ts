@@ -4,10 +4,11 @@ import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import type { DecisionLog } from './decision-log.ts'
-import type { Guard } from './guard.ts'
+import type { Decision, DecisionLog } from './decision-log.ts'
+import { firstRefusal, type Guard } from './guard.ts'
 import { anchorStillTrusted, type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
 import type { TlsMaterial } from './tls-material.ts'
+import { httpForm, tlsHandshake } from './unreadable.ts'
 
 export type { PeerCertificate } from './peer-certificate.ts'
 export { readTlsMaterial, type TlsMaterial } from './tls-material.ts'
@@ -32,7 +33,7 @@ export interface TlsListenerOptions {
    * A listener with `required` must have one.
    */
   gate?: Guard<TlsConnection>
-  /** `action` of the gate's decision records. */
+  /** `action` of the listener's own decision records: those of the gate, and of what cannot be read. */
   action: string
   target: string
   decisions: DecisionLog
@@ -124,10 +125,10 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
       withConnection(socket, (connection) => onUpgrade(request, socket, head, connection))
     })
   }
-  server.on('clientError', (error, socket) => {
-    // Before the handshake is done nothing can be answered: an answer would wait for it, and hold the socket for ever.
-    if (connections.has(socket)) answerUnreadable(error, socket as Socket)
-    else socket.destroy()
+  server.on('clientError', (failure: NodeJS.ErrnoException, duplex) => {
+    const socket = duplex as TLSSocket
+    const proven = connections.get(socket)
+    refuseUnreadable(failure, socket, proven?.connection, options).catch(() => socket.destroy())
   })
 
   return {
@@ -188,20 +189,11 @@ async function judge(connection: TlsConnection, options: TlsListenerOptions): Pr
   const started = performance.now()
   const refusal = await options.gate.check(connection)
   if (refusal === undefined) return true
-  options.decisions.record({
-    conn: connection.conn,
-    listener: connection.listener,
-    requestId: crypto.randomUUID(),
-    action: options.action,
-    verdict: 'refused',
+  record(options, connection, {
     layer: 'tls',
     status: null,
-    error: null,
     guard: options.gate.id,
     reason: refusal.reason,
-    target: options.target,
-    // The handshake proves that the caller holds the key, whatever else is wrong with the certificate.
-    principal: connection.certificate === undefined ? {} : { 'x5t#S256': connection.certificate.x5t },
     ms: performance.now() - started,
   })
   return false
@@ -232,14 +224,45 @@ function limitHandshakes(server: Server, most: number, mostPerAddress: number): 
   })
 }
 
-/** A request that the HTTP parser could not read: it reached no handler, so there is nothing to decide. */
-function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+/** A handshake that failed, or a request that the HTTP parser could not read: it reached no handler, so it is refused here. */
+async function refuseUnreadable(
+  failure: NodeJS.ErrnoException,
+  socket: TLSSocket,
+  connection: TlsConnection | undefined,
+  options: TlsListenerOptions,
+): Promise<void> {
+  const conn = `${socket.remoteAddress}:${socket.remotePort}`
+  // A caller that has gone is refused nothing.
+  const isGone = socket.remotePort === undefined || (connection !== undefined && !socket.writable)
+  const layer = connection === undefined ? 'tls' : 'http'
+  const found = isGone ? undefined : await firstRefusal([layer === 'tls' ? tlsHandshake : httpForm], { failure })
+  if (found === undefined) return void socket.destroy()
+  const { guard, refusal } = found
+  record(options, connection ?? { conn, listener: options.name, certificate: undefined }, {
+    layer,
+    status: refusal.status,
+    guard,
+    reason: refusal.reason,
+    ms: 0,
+  })
+  // Before the handshake is done nothing can be answered: an answer would wait for it, and hold the socket for ever.
+  if (refusal.status === null) return void socket.destroy()
+  const status = refusal.status === 431 ? '431 Request Header Fields Too Large' : '400 Bad Request'
   socket.write(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
   // Unlike `end`, this does not wait for the caller to close its half.
   socket.destroySoon()
+}
+
+/** What the listener itself refuses. */
+function record(
+  { action, target, decisions }: TlsListenerOptions,
+  { conn, listener, certificate }: Pick<TlsConnection, 'conn' | 'listener' | 'certificate'>,
+  refusal: Pick<Decision, 'layer' | 'status' | 'guard' | 'reason' | 'ms'>,
+): void {
+  decisions.record({
+    ...{ conn, listener, requestId: crypto.randomUUID(), action, verdict: 'refused', error: null, target },
+    // The handshake proves that the caller holds the key, whatever else is wrong with the certificate.
+    principal: certificate === undefined ? {} : { 'x5t#S256': certificate.x5t },
+    ...refusal,
+  })
 }
