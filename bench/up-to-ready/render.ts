@@ -73,7 +73,12 @@ function bareUnit(all: readonly NodeContext[], context: NodeContext, unit: PlanU
       ...command(unit.service.command),
       ready:
         ready && 'http' in ready
-          ? { method: 'GET', url: text(ready.http.url), tls: tlsFiles(ready.http.tls, text), expect: ready.http.expect }
+          ? {
+              method: 'GET',
+              url: text(ready.http.url),
+              tls: tlsFiles(ready.http.tls, text),
+              expect: ready.http.expect ?? [],
+            }
           : { port: (ready as { tcp: { port: number } }).tcp.port, address: context.address },
     },
   }
@@ -101,6 +106,7 @@ function bareStep(all: readonly NodeContext[], context: NodeContext, unit: strin
       },
     }
   }
+  if ('fetch' in step) throw new Error(`${unit}: the bare start fetches nothing`)
   const source = all.find(({ node }) => node.name === step.receive.from)!
   const to = text(step.receive.to.path)
   if ('file' in step.receive.source)

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import type { Command } from '../topology/plan.ts'
 import type { NodeContext } from './node-context.ts'
-import { templates } from './node-context.ts'
+import { templates, unitFolder } from './node-context.ts'
 import { fill } from './template.ts'
 
 /** The plan needs a program that the run was not given. Code `HOLDFAST_PROGRAM_UNKNOWN`. */
@@ -27,12 +27,22 @@ export function argvOf(context: NodeContext, command: Command, unit: string): st
   const template = templates(context, unit)
   const args = command.args.map((arg) => fill(arg, template, place))
   const { program } = command
-  if ('path' in program) return [fill(program.path, template, place), ...args]
+  if ('path' in program) return [...executable(fill(program.path, template, place)), ...args]
   if ('script' in program) return [process.execPath, ...nodeArguments(), fill(program.script, template, place), ...args]
   if ('service' in program) return [process.execPath, ...nodeArguments(), serviceMain(program.service), ...args]
   const tool = context.settings.tools[program.tool]
   if (tool === undefined) throw new UnknownProgram(program.tool, place)
   return [tool, ...args]
+}
+
+function executable(program: string): string[] {
+  return program === 'node' ? [process.execPath, ...nodeArguments()] : [program]
+}
+
+/** The folder that a command runs in. */
+export function folderOf(context: NodeContext, unit: string, { cwd }: Command): string {
+  if (cwd === undefined) return unitFolder(context, unit)
+  return fill(cwd, templates(context, unit), `${context.node.name}/${unit}: working folder`)
 }
 
 function serviceMain(service: string): string {

@@ -4,7 +4,7 @@ import { HoldfastError } from '../errors.ts'
 import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { readTls, request } from './https-request.ts'
-import type { HandOver, Operations, RunSettings, StepPath } from './protocol.ts'
+import type { HandOver, RunSettings, StepPath } from './protocol.ts'
 import { fill, fillJson, type TemplateContext } from './template.ts'
 
 /** Distributes over the union, so that each kind of event keeps its members. */
@@ -21,8 +21,6 @@ export interface NodeContext {
   emit(event: Unplaced<SiteEvent>): void
   /** Asks the agent of another node to serve a hand-over. */
   serve(node: string, handOver: HandOver): Promise<string>
-  /** Brings what was minted anew to the agent of its receiver. */
-  deliver(node: string, body: Operations['deliver']['request']): Promise<void>
 }
 
 /** A call did not answer what the plan expects. Code `HOLDFAST_CALL_UNEXPECTED`. */
@@ -81,6 +79,19 @@ export async function expectedCall(
   const { status, json, text } = await callFromNode(context, call, template, place)
   if (!call.expect.includes(status)) throw new UnexpectedAnswer(call, status, text)
   return json
+}
+
+/** What is published at a URL, as text. */
+export async function fetchText(
+  context: NodeContext,
+  { url, ca }: { url: string; ca: string },
+  template: TemplateContext,
+  place: string,
+): Promise<string> {
+  const call: HttpCall = { method: 'GET', url, tls: { ca }, expect: [200] }
+  const { status, text } = await callFromNode(context, call, template, place)
+  if (status !== 200) throw new UnexpectedAnswer(call, status, text)
+  return text
 }
 
 function parsed(text: string): unknown {

@@ -43,7 +43,7 @@ async function probeHttp(http: HttpProbe, context: ProbeContext): Promise<string
     ca === undefined ? undefined : await readTls({ ca: context.fill(ca), cert: filled(cert), key: filled(key) })
   const address = context.hosts[new URL(url).hostname]
   const answer = await request({ method: 'GET', url, address, tls, timeoutMs: ONE_PROBE_MS })
-  if (!http.expect.includes(answer.status)) {
+  if (http.expect?.includes(answer.status) === false) {
     return `${url} answered ${answer.status} instead of ${http.expect.join(' or ')}: ${answer.text.slice(0, 200)}`
   }
   return lifeLeft(http.minimumValiditySeconds, answer.certificate?.valid_to, url)

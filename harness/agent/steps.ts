@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
-import type { Command, Enrol, PlanFile, PlanUnit, Receive, Step } from '../topology/plan.ts'
-import { argvOf, environmentOf } from './command.ts'
+import type { Command, Enrol, Fetch, PlanFile, PlanUnit, Receive, Step } from '../topology/plan.ts'
+import { argvOf, environmentOf, folderOf } from './command.ts'
 import type { LogTail } from './log-tail.ts'
-import { expectedCall, type NodeContext, templates, unitFolder } from './node-context.ts'
+import { expectedCall, fetchText, type NodeContext, templates, unitFolder } from './node-context.ts'
 import { startTree } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { writeSecret } from './secret-file.ts'
@@ -42,6 +42,7 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<vo
   else if ('call' in step) await expectedCall(context, step.call, templates(context, unit.name), place)
   else if ('receive' in step) await receive(work, step.receive, path)
   else if ('enrol' in step) await enrol(work, step.enrol, path)
+  else if ('fetch' in step) await fetchFile(context, unit.name, step.fetch)
   else if ('write' in step) await renderFile(context, unit.name, step.write)
   else await Promise.all(step.parallel.map((lane, index) => runSteps(work, lane, [...path, index])))
 }
@@ -49,7 +50,7 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<vo
 async function runCommand({ context, unit, log, signal }: UnitAtWork, command: Command): Promise<void> {
   const argv = argvOf(context, command, unit.name)
   const tree = await startTree(context.settings.dieWithParent, argv, {
-    cwd: unitFolder(context, unit.name),
+    cwd: folderOf(context, unit.name, command),
     env: environmentOf(context, unit.name, command),
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: ONE_STEP_MS,
@@ -87,20 +88,37 @@ function includedFiles(json: unknown): string[] {
 }
 
 async function receive({ context, unit }: UnitAtWork, step: Receive, path: StepPath): Promise<void> {
-  const text = await context.serve(step.from, {
-    kind: 'receive',
-    unit: `${context.node.name}/${unit.name}`,
-    step: path,
-  })
-  await writeReceived(context, unit.name, step, text)
+  const credential = Object.hasOwn(context.plan.credentials, unit.name) ? unit.name : undefined
+  const asked = { kind: 'receive' as const, unit: `${context.node.name}/${unit.name}`, step: path }
+  const once = async (): Promise<void> => {
+    await writeReceived(context, unit.name, step, await context.serve(step.from, asked))
+    context.emit({ event: 'handover', unit: unit.name, credential, from: step.from })
+  }
+  await once()
+  const { renew } = 'mint' in step.source ? step.source : {}
+  if (renew === undefined || credential === undefined) return
+  const { keepMinted } = await import('./keep-minted.ts')
+  keepMinted({ context, credential: context.plan.credentials[credential]!, renew, receive: once })
 }
 
 /** Writes what was handed over, with the mode and owner that the plan demands. */
-export async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
+async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
   const path = fill(step.to.path, templates(context, unit), `${context.node.name}/${unit}: hand-over`)
   await writeSecret(path, text, step.to)
-  const credential = Object.hasOwn(context.plan.credentials, unit) ? unit : undefined
-  context.emit({ event: 'handover', unit, credential, from: step.from })
+}
+
+async function fetchFile(context: NodeContext, unit: string, { url, follow, ca, to }: Fetch): Promise<void> {
+  const place = `${context.node.name}/${unit}: fetch`
+  const template = templates(context, unit)
+  const get = (from: string) => fetchText(context, { url: from, ca }, template, place)
+  const text = await get(follow === undefined ? url : memberOf(await get(url), follow, url))
+  await writeSecret(fill(to.path, template, place), text, { mode: to.mode })
+}
+
+function memberOf(text: string, name: string, url: string): string {
+  const value = (JSON.parse(text) as Record<string, unknown>)[name]
+  if (typeof value === 'string') return value
+  throw new HoldfastError('HOLDFAST_FETCH_MEMBER', `${url} answered no text "${name}"; is it an issuer's metadata?`)
 }
 
 async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath): Promise<void> {

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors.ts'
 import type { PlanUnit } from '../topology/plan.ts'
-import { argvOf, environmentOf } from './command.ts'
+import { argvOf, environmentOf, folderOf } from './command.ts'
 import { LogTail } from './log-tail.ts'
 import { type NodeContext, templates, unitFolder } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
@@ -89,7 +89,7 @@ export class Unit {
     const context = this.#context
     const argv = argvOf(context, service.command, this.plan.name)
     const tree = await startTree(context.settings.dieWithParent, argv, {
-      cwd: unitFolder(context, this.plan.name),
+      cwd: folderOf(context, this.plan.name, service.command),
       env: environmentOf(context, this.plan.name, service.command),
       stdio: ['ignore', 'pipe', 'pipe'],
     }).catch((cause: Error) => {

@@ -102,5 +102,5 @@ function refusalsOf(
     ? { layer: 'http' as const, status: status ?? undefined, error: error ?? undefined }
     : { layer, status: one.status, error: one.error }
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
-  return (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, withinMs }))
+  return (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, withinMs, proof }))
 }

@@ -1,4 +1,4 @@
-import { type ExpectedVerdict, presentedText } from '../trust/cell.ts'
+import { type AcceptedBecause, type ExpectedVerdict, presentedText } from '../trust/cell.ts'
 import type { CellClass, Matrix } from '../trust/matrix.ts'
 import { plural, table } from './output.ts'
 
@@ -34,7 +34,9 @@ const why = {
   accepts: '',
   operator: 'operator',
   'not asked': 'its issuer is not asked',
-}
+  'key kept': 'its keys were read once',
+  'not looked at': 'nobody looks at that',
+} satisfies Record<AcceptedBecause, string>
 
 function acceptedFirst(one: CellClass, other: CellClass): number {
   return rank(one) - rank(other)

@@ -69,7 +69,7 @@ function actionAt(
   const actions = new Map<string, Action>()
   for (const unit of compilation.units.values()) {
     if (unit.node !== node) continue
-    for (const [known, action] of Object.entries(unit.kind.actions ?? {})) actions.set(known, action)
+    for (const [known, action] of Object.entries(compilation.actions.get(unit.ref) ?? {})) actions.set(known, action)
   }
   const found = actions.get(name)
   if (found === undefined && !compilation.unknownNodes.has(node)) {
@@ -119,12 +119,12 @@ function checkToken(
   if (node === undefined || domain === undefined) return
   const refuse = (message: string, wayOut: string) =>
     mistakes.add([...path, 'credential'], `"${target}" cannot accept "${token.name}": ${message}`, wayOut)
-  if (domain.issuer !== token.issuer) {
-    const trusted = domain.issuer === undefined ? 'no issuer' : `"${domain.issuer}" only`
+  const believed = demands?.issuer ?? domain.issuer
+  if (believed !== token.issuer) {
+    const trusted = believed === undefined ? 'no issuer' : `"${believed}" only`
     refuse(`"${token.issuer}" mints it, and "${target}" believes ${trusted}`, 'name a token of that issuer')
   }
-  const audiences = [`https://${node.host}`]
-  if (demands?.audience !== 'own' && domain.peeringAudience !== undefined) audiences.push(domain.peeringAudience)
+  const audiences = audiencesOf(demands?.audience, node.host, domain.peeringAudience)
   if (!token.audience?.some((uri) => audiences.includes(uri))) {
     refuse(`its audience is ${token.audience?.join(', ')}`, `give it ${audiences.join(' or ')}`)
   }
@@ -133,4 +133,14 @@ function checkToken(
   }
   const missing = (demands?.scope ?? []).filter((scope) => !token.scope?.includes(scope))
   if (missing.length > 0) refuse(`"${accept.action}" needs the scope ${missing.join(' ')}`, 'add it to its scope')
+}
+
+function audiencesOf(
+  demanded: NonNullable<Action['demands']>['audience'],
+  host: string,
+  peeringAudience: string | undefined,
+): readonly string[] {
+  if (Array.isArray(demanded)) return demanded
+  const own = `https://${host}`
+  return demanded === 'own' || peeringAudience === undefined ? [own] : [own, peeringAudience]
 }

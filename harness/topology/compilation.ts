@@ -1,5 +1,5 @@
 import type { DeclaredNames } from './check-shape.ts'
-import type { Authority, KindPlan, ServiceKind, TokenIssuer, UnitContext } from './kind.ts'
+import type { Action, Authority, KindPlan, ServiceKind, TokenIssuer, UnitContext } from './kind.ts'
 import { type Mistakes, nearest } from './mistakes.ts'
 import type { Listener, UnitRef } from './plan.ts'
 import type { Topology } from './schema.ts'
@@ -9,6 +9,8 @@ export type Kinds = ReadonlyMap<string, ServiceKind>
 /** What all parts of compiling share. */
 export interface Compilation {
   readonly topology: Topology
+  /** Folder of its file, if it has one. */
+  readonly folder: string | undefined
   readonly names: DeclaredNames
   readonly acceptPlaces: readonly number[]
   readonly kinds: Kinds
@@ -19,6 +21,8 @@ export interface Compilation {
   readonly unknownNodes: Set<string>
   /** Listeners of each node, in the order of its units. */
   readonly listeners: Map<string, readonly Listener[]>
+  /** What can be done at each unit. */
+  readonly actions: Map<UnitRef, Readonly<Record<string, Action>>>
   /** Domains whose root a node needs. */
   readonly anchors: Map<string, Set<string>>
   /** Credentials that some unit uses. */

@@ -43,7 +43,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const compilation: Compilation = {
     ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds ?? shippedKinds, mistakes) },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
-    ...{ authorities: new Map(), issuers: new Map() },
+    ...{ authorities: new Map(), issuers: new Map(), actions: new Map(), folder: loaded.folder },
   }
   checkNames(compilation)
   if (!complete) checkMalformed(compilation, loaded.value)

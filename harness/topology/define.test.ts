@@ -48,7 +48,7 @@ const lab = defineTopology({
 })
 
 test('a topology brings its kind along, has parameters, and may be written with read-only lists', () => {
-  const plan = compile(new LoadedTopology('lab', lab.instance({ port: 9600 }), { port: 9600 }, lab.kinds))
+  const plan = compile(new LoadedTopology('lab', lab.instance({ port: 9600 }), { port: 9600 }, { kinds: lab.kinds }))
 
   const unit = plan.nodes.door?.units.find(({ name }) => name === 'door')
   expect(unit?.service?.listeners).toMatchObject([{ name: 'door', port: 9600 }])

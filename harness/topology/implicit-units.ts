@@ -124,10 +124,11 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter:
     steps: plan.steps ?? [],
     service: plan.service,
     verification: plan.verification,
-    actions: unit.kind.actions,
-    observe: unit.kind.observe,
+    actions: plan.actions ?? unit.kind.actions,
+    observe: plan.observe ?? unit.kind.observe,
+    proof: plan.proof,
     guards: unit.kind.guards,
-    surfaces: unit.kind.surfaces,
+    surfaces: plan.surfaces ?? unit.kind.surfaces,
   }
   return [planned, ...(plan.companions ?? [])]
 }

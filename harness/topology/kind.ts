@@ -10,6 +10,7 @@ import type {
   Template,
   UnitRef,
 } from './plan.ts'
+import type { WeakerProof } from './proof.ts'
 import type { CredentialDeclaration, Topology } from './schema.ts'
 import type { UnitSurface } from './surface.ts'
 import type { ActionVerification } from './verification.ts'
@@ -61,6 +62,12 @@ export interface KindPlan {
   after?: UnitRef[]
   /** How the unit judges callers, by action. Without it, nothing can be derived about its refusals. */
   verification?: Record<string, ActionVerification>
+  /** What can be done at this very unit, and what shows its state: where that follows from its settings. Default: as the kind says. */
+  actions?: Readonly<Record<string, Action>>
+  observe?: Observation
+  surfaces?: readonly UnitSurface[]
+  /** How its decisions are seen, where it writes no decision records. */
+  proof?: WeakerProof
   /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }
@@ -81,6 +88,10 @@ export interface UnitContext<Settings> {
   credentialPath(name: string): Template
   /** `https://<host>:<port>` of a listener on some node; reports an unknown one as a mistake. */
   url(node: string, listener: string, protocol?: 'https' | 'wss'): string
+  /** The issuer on a node, whatever its kind: its `iss`; makes this unit wait until it mints. Reports a node that is none as a mistake. */
+  issuer(node: string): string
+  /** A path of the user's: relative to the file of the topology, or to the working directory where there is none. */
+  resolve(path: string): string
   /** The reference `node/unit` of the unit of that kind on a node, for `after`. */
   unitOf(node: string, kind: string): UnitRef | undefined
   /** Bound tokens that this node's issuer mints: resolved credentials. Only meaningful for issuers. */
@@ -123,8 +134,10 @@ export interface Action {
   /** What a token must hold to be accepted, so that a topology that accepts less is a mistake. Absent: not known. */
   demands?: {
     scope?: readonly string[]
-    /** `own`: the target's own audience. `peering`: the peering audience of its trust domain will do as well. */
-    audience?: 'own' | 'peering'
+    /** `own`: the target's own audience. `peering`: the peering audience of its trust domain will do as well. Or what will do, as it stands in `aud`. */
+    audience?: 'own' | 'peering' | readonly string[]
+    /** The node of the only issuer that is believed. Default: that of the target's trust domain. */
+    issuer?: string
   }
   request:
     | { http: { method: string; path: string; json?: unknown; form?: Record<string, string>; expect: number[] } }

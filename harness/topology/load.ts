@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { extname, resolve } from 'node:path'
+import { dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import { isTopologyDefinition } from './define.ts'
@@ -81,14 +81,14 @@ async function loadNix(source: string, file: string, set: Set): Promise<LoadedTo
   // Most runs evaluate no Nix, and start sooner without the module.
   const { evaluateTopologyFile } = await import('./nix.ts')
   const { value, parameters: declarations } = await evaluateTopologyFile(file, set)
-  return new LoadedTopology(source, value, readParameters(source, declarations, set))
+  return new LoadedTopology(source, value, readParameters(source, declarations, set), { folder: dirname(file) })
 }
 
 async function loadJson(source: string, file: string, set: Set): Promise<LoadedTopology> {
   const text = await readFile(file, 'utf8').catch((cause) => {
     throw new TopologyUnreadable(`${file} cannot be read; check its permissions`, { cause })
   })
-  return new LoadedTopology(source, parseJson(file, text), readParameters(source, {}, set))
+  return new LoadedTopology(source, parseJson(file, text), readParameters(source, {}, set), { folder: dirname(file) })
 }
 
 function parseJson(file: string, text: string): unknown {
@@ -112,7 +112,8 @@ async function loadModule(source: string, file: string, set: Set): Promise<Loade
   const definition = isTopologyDefinition(module.default) ? module.default : undefined
   const declarations: ParameterDeclarations = definition?.parameters ?? {}
   const parameters = readParameters(source, declarations, set)
-  return new LoadedTopology(source, instanceOf(file, module.default, parameters), parameters, definition?.kinds)
+  const value = instanceOf(file, module.default, parameters)
+  return new LoadedTopology(source, value, parameters, { kinds: definition?.kinds, folder: dirname(file) })
 }
 
 /** `npm init` writes `"type": "commonjs"`, and Node then names the first word that belongs to a module. */

@@ -9,11 +9,19 @@ export class LoadedTopology {
   readonly parameters: ParameterValues
   /** Service kinds that it brings along. */
   readonly kinds: readonly ServiceKind[]
+  /** Folder of its file, to which the paths in it are relative; absent where it has none. */
+  readonly folder: string | undefined
 
-  constructor(source: string, value: unknown, parameters: ParameterValues, kinds: readonly ServiceKind[] = []) {
+  constructor(
+    source: string,
+    value: unknown,
+    parameters: ParameterValues,
+    { kinds = [], folder }: { kinds?: readonly ServiceKind[]; folder?: string } = {},
+  ) {
     this.source = source
     this.value = value
     this.parameters = parameters
     this.kinds = kinds
+    this.folder = folder
   }
 }

@@ -1,4 +1,5 @@
 import type { Action, Observation } from './kind.ts'
+import type { WeakerProof } from './proof.ts'
 import type { UnitSurface } from './surface.ts'
 import type { ActionVerification } from './verification.ts'
 
@@ -66,6 +67,8 @@ export interface PlanUnit {
   actions?: Readonly<Record<string, Action>>
   observe?: Observation
   guards?: Readonly<Record<string, readonly string[]>>
+  /** How its decisions are seen; absent: it writes decision records. */
+  proof?: WeakerProof
   /** What it offers beside its actions: which attacks can be tried on it. */
   surfaces?: readonly UnitSurface[]
 }
@@ -104,17 +107,20 @@ export interface Command {
   program: Program
   args: Template[]
   env?: Record<string, Template>
+  /** Working folder. Default: that of the unit. */
+  cwd?: Template
 }
 
 /**
  * `tool`: one of the real programs that the toolchain resolves (`step-ca`, `step`, `nats-server`, …).
- * `service`: a reference node under `services/`. `path`: any executable. `script`: a JavaScript or TypeScript file run by Node.
+ * `service`: a reference node under `services/`. `path`: any executable, by its path or as PATH finds it; `node` is the Node that
+ * runs the harness, with the host names of the plan. `script`: a JavaScript or TypeScript file run by Node.
  */
 export type Program = { tool: string } | { service: string } | { path: Template } | { script: Template }
 
 export type Probe =
-  /** An HTTPS request that must answer one of `expect`. With `tls`, the chain and the host name are verified against `tls.ca`. */
-  | { http: { url: string; tls?: TlsFiles; expect: number[]; minimumValiditySeconds?: number } }
+  /** An HTTPS request that must answer one of `expect`; without that, anything. With `tls`, the chain and the host name are verified against `tls.ca`. */
+  | { http: { url: string; tls?: TlsFiles; expect?: number[]; minimumValiditySeconds?: number } }
   /** A TCP connection that must open. */
   | { tcp: { port: number } }
 
@@ -138,6 +144,7 @@ export type Step =
   | { run: Command }
   | { call: HttpCall }
   | { receive: Receive }
+  | { fetch: Fetch }
   | { enrol: Enrol }
   /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit. */
   | { write: PlanFile }
@@ -154,10 +161,19 @@ export interface Receive {
   to: { path: Template; mode: string; owner?: string; group?: string }
 }
 
-/** Minted anew at `at` (a share of life, 0.8) by the issuing node, and whenever the holder proved a new certificate. */
+/** Minted anew by the issuing node at `at` (a share of life, 0.8), and whenever the holder has proven a new certificate. */
 export interface MintRenewal {
   lifetimeSeconds: number
   at: number
+}
+
+/** What an HTTPS server publishes, as a file of the node. Its certificate must lead to `ca`. */
+export interface Fetch {
+  url: string
+  /** The JSON answer of `url` names in this member where the file is: `jwks_uri` of an issuer's metadata (RFC 8414 section 2). */
+  follow?: string
+  ca: Template
+  to: { path: Template; mode: string }
 }
 
 /**

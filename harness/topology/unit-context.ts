@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { type AnyUnitContext, type Compilation, type DeclaredUnit, isDeclared, needAnchor, own } from './compilation.ts'
 import { anchorPath, anchorUnit, credentialPath } from './paths.ts'
 import type { PlanCredential, Template, UnitRef } from './plan.ts'
@@ -85,6 +86,15 @@ export function unitContext(
       }
       return `${protocol}://${host}:1`
     },
+    issuer(target) {
+      const found = compilation.issuers.get(target)
+      if (found !== undefined) after.add(found.after)
+      else if (!discovery && isDeclared(compilation, 'nodes', target, [...at, ...settingOf(target)])) {
+        mistake(settingOf(target), `"${target}" is the issuer of no trust domain`, 'name a node that mints tokens')
+      }
+      return found?.url ?? 'https://unknown.invalid'
+    },
+    resolve: (path) => resolve(compilation.folder ?? '.', path),
     unitOf(target, kind) {
       return [...units.values()].find((candidate) => candidate.node === target && candidate.kind.name === kind)?.ref
     },

@@ -19,6 +19,8 @@ export interface ActionVerification {
   node: string
   /** Whom a token may speak for, by its `sub`; with the name, and the trust domain, that the certificate must have then. */
   callers: Record<string, { san: string; domain?: string; enabled: boolean }>
+  /** How long it may go on with an old key set once it was shown a token of a new key. Default 12 000. */
+  learnsKeysWithinMs?: number
   /** The first check that does not pass decides. */
   order: VerificationCheck[]
 }
@@ -32,6 +34,8 @@ export interface VerificationCheck {
   /** What the caller gets; null where the connection simply ends, or where there is no error code. */
   status: number | null
   error: string | null
+  /** Statuses that will do instead: what servers answer that judge a certificate in HTTP, say. */
+  orStatuses?: readonly number[]
 }
 
 export type CheckName =

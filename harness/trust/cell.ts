@@ -44,9 +44,20 @@ export interface Cell {
 }
 
 export type ExpectedVerdict =
-  /** `accepts`: the topology says so. `operator`: the certificate alone is enough. `not asked`: nobody asks the issuer whether it ended the token. */
-  | { verdict: 'accepted'; because: 'accepts' | 'operator' | 'not asked' }
+  | { verdict: 'accepted'; because: AcceptedBecause }
   | ({ verdict: 'refused' } & Omit<VerificationCheck, 'check'>)
+
+export type AcceptedBecause =
+  /** The topology says so. */
+  | 'accepts'
+  /** The certificate alone is enough. */
+  | 'operator'
+  /** Nobody asks the issuer whether it minted the token, and whether it ended it. */
+  | 'not asked'
+  /** The target reads the key set of its issuer once. */
+  | 'key kept'
+  /** The target does not look at what is wrong with the token. */
+  | 'not looked at'
 
 /** `peer-b-to-a, revoked, over cert-node-b`. */
 export function presentedText({ token, certificate }: Pick<Cell, 'token' | 'certificate'>): string {
@@ -76,7 +87,14 @@ function certificateText(certificate: PresentedCertificate): string {
   }
 }
 
-function noteText(because: 'accepts' | 'operator' | 'not asked'): string {
-  if (because === 'operator') return ' as operator'
-  return because === 'not asked' ? ', for the issuer is not asked' : ''
+function noteText(because: AcceptedBecause): string {
+  return notes[because]
+}
+
+const notes: Readonly<Record<AcceptedBecause, string>> = {
+  accepts: '',
+  operator: ' as operator',
+  'not asked': ', for the issuer is not asked',
+  'key kept': ', for its keys were read once',
+  'not looked at': ', for nobody looks at that',
 }

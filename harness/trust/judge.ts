@@ -75,7 +75,7 @@ const passes: Readonly<Record<CheckName, Rule>> = {
   'token-begun': isNot('not yet valid'),
   'token-audience': ofToken((token, { audiences }) => token.audience.some((uri) => audiences.includes(uri))),
   'token-bound': isNot('unbound'),
-  'token-binding': ofToken((token) => isBoundToConnection(token)),
+  'token-binding': ofToken((token, _, certificate) => isBoundToConnection(token, certificate)),
   'caller-known': ofToken(({ subject }, { callers }) => Object.hasOwn(callers, subject)),
   'caller-name': ofCaller(({ san }, { sans }) => sans.includes(san)),
   'caller-anchor': ofCaller(({ domain }, certificate) => domain === undefined || domain === certificate.domain),
@@ -88,7 +88,8 @@ const passes: Readonly<Record<CheckName, Rule>> = {
   'token-active': ofToken(({ state }) => state === 'fresh'),
 }
 
-function isBoundToConnection({ state, isOverItsOwn }: TokenFacts): boolean {
-  if (state === 'bound elsewhere') return false
-  return state === 'unbound' || state === 'bound to the presenter' || isOverItsOwn
+function isBoundToConnection({ state, isOverItsOwn }: TokenFacts, certificate: CertificateFacts): boolean {
+  if (state === 'unbound') return true
+  if (state === 'bound elsewhere' || certificate.is === 'none') return false
+  return state === 'bound to the presenter' || isOverItsOwn
 }

@@ -1,6 +1,14 @@
 import type { Plan, PlanCredential, PlanUnit } from '../topology/plan.ts'
 import type { ActionVerification, VerificationCheck } from '../topology/verification.ts'
-import { type Cell, type ExpectedVerdict, expectedText, type PresentedCertificate, tokenStates } from './cell.ts'
+import {
+  type AcceptedBecause,
+  type Cell,
+  type ExpectedVerdict,
+  expectedText,
+  type PresentedCertificate,
+  type TokenState,
+  tokenStates,
+} from './cell.ts'
 import { type GraphCredential, trustGraph } from './graph.ts'
 import { type CertificateFacts, judge } from './judge.ts'
 import { type MatrixMistake, MatrixNotDerivable } from './matrix-mistakes.ts'
@@ -136,9 +144,15 @@ function cellOf(
   const { isOperator, fails } = judge(verification, facts)
   const decisive = verification.order.find(({ check }) => check === fails[0])
   const isDeclared = accepted.has(asDeclared({ token, certificate }) ?? '')
-  const because = isDeclared ? 'accepts' : isOperator ? 'operator' : 'not asked'
+  const because = isDeclared ? 'accepts' : isOperator ? 'operator' : unnoticed(token?.state)
   const expected: ExpectedVerdict = decisive === undefined ? { verdict: 'accepted', because } : refusal(decisive)
   return { target, action, ...(token && { token }), certificate, expected, fails }
+}
+
+/** Why what is wrong with a token does not keep it out, at a target that makes no check of it. */
+function unnoticed(state: TokenState | undefined): AcceptedBecause {
+  if (state === 'key retired') return 'key kept'
+  return state === 'without scope' || state === 'for another node' ? 'not looked at' : 'not asked'
 }
 
 /** The credential that is presented as its holder would: nothing spoiled, nothing put together from two. */

@@ -5,7 +5,7 @@ import type { Verdict } from './verdict.ts'
 
 /** What a reader needs to see why: presented chain, its thumbprint, the token's binding, the decision, the first difference. */
 export function explanation(verdict: Verdict): string[] {
-  const { credential, decision, from, to, action } = verdict
+  const { credential, from, to, action } = verdict
   const { token } = credential
   return [
     `call      ${from} -> ${to} ${action} with ${credential.label}`,
@@ -20,7 +20,7 @@ export function explanation(verdict: Verdict): string[] {
           `token     iss ${text(token.claims.iss)}, sub ${text(token.claims.sub)}, aud ${text(token.claims.aud)}, jti ${token.jti}`,
         ]
       : []),
-    `decision  ${decision === undefined ? `${to} has no record of ${verdict.conn}` : decisionText(decision)}`,
+    `${verdict.shown === undefined ? `decision  ${recordText(verdict)}` : `proof     ${proofText(verdict)}`}`,
     `differs   ${firstMismatch(verdict) ?? 'presented, bound and proven agree'}`,
   ]
 }
@@ -79,6 +79,15 @@ export function controlText({ control }: Verdict): string {
   if (control === undefined) return 'none'
   const state = control.accepted ? 'accepted' : `not accepted: ${control.problems.join('; ')}`
   return `${control.credential} (differs: ${control.element}), ${state}`
+}
+
+function recordText({ decision, to, conn }: Verdict): string {
+  return decision === undefined ? `${to} has no record of ${conn}` : decisionText(decision)
+}
+
+/** `status alone; effects not observed`: what a verdict rests on, where that is less than a decision record. */
+export function proofText({ proof, effects }: Pick<Verdict, 'proof' | 'effects'>): string {
+  return `${proof}${effects.unobservable === undefined ? '' : '; effects not observed'}`
 }
 
 function decisionText({ verdict, layer, status, error, guard, reason, principal }: DecisionRecord): string {

@@ -9,13 +9,15 @@ import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
+import type { WeakerProof } from '../topology/proof.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
-import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
+import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { type OperatorClient, operatorClient } from './operator-client.ts'
+import { shownBy } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
@@ -45,6 +47,8 @@ export interface SharedKnowledge {
   readonly anchors: Map<string, Promise<string>>
   /** The first picture of each target. */
   readonly pictures: Map<string, Picture>
+  /** By node: what stands in for its auth server, and who was started since. */
+  standIns?: Map<string, { readonly standIn: Promise<StandIn>; readonly known: Set<string> }>
 }
 
 /** An admitted session and the verdict on the call that opened it. */
@@ -192,13 +196,34 @@ export class ScenarioSite implements AsyncDisposable {
    * certificate of the same CA. A node that is started anew knows nothing of the real one. Given back by `restore`, or when the test ends.
    */
   async standInForIssuer(node: string, options: StandInOptions = {}): Promise<StandIn> {
-    const standIn = await standInForIssuer(this.site, node, {
-      keys: [await this.signingKey(node)],
-      authority: await this.authority(this.#caOf(node)),
-      ...options,
-    })
+    const standIn = await this.#standIn(node, options)
     this.#owned.push(standIn)
     return standIn
+  }
+
+  /**
+   * The same for several tests of a file, one after the other: each gets it honest. `isNew` says whether `known` names somebody who
+   * has not been told of by any of them, and so may still know the real one.
+   */
+  async sharedStandIn(node: string, known: string): Promise<{ issuer: ScriptedIssuer; isNew: boolean }> {
+    this.#shared.standIns ??= new Map()
+    const { standIns } = this.#shared
+    const shared = standIns.get(node) ?? { standIn: this.#standIn(node, { maxAgeSeconds: 1 }), known: new Set() }
+    standIns.set(node, shared)
+    const { issuer } = await shared.standIn
+    await issuer.reset()
+    const isNew = !shared.known.has(known)
+    shared.known.add(known)
+    return { issuer, isNew }
+  }
+
+  /** Gives every auth server back that a shared stand-in took the place of. */
+  async restoreIssuers(): Promise<void> {
+    const { standIns } = this.#shared
+    for (const [node, { standIn }] of standIns ?? []) {
+      await (await standIn).restore()
+      standIns?.delete(node)
+    }
   }
 
   /** The private key that the auth server of a node began to sign with: what an insider would have. */
@@ -257,6 +282,11 @@ export class ScenarioSite implements AsyncDisposable {
     for (const owned of this.#owned.splice(0).reverse()) await owned[Symbol.asyncDispose]()
   }
 
+  async #standIn(node: string, options: StandInOptions): Promise<StandIn> {
+    const keys = [await this.signingKey(node)]
+    return standInForIssuer(this.site, node, { keys, authority: await this.authority(this.#caOf(node)), ...options })
+  }
+
   #caOf(node: string): string {
     return this.plan.trustDomains[this.plan.nodes[node]?.domain ?? '']?.ca ?? ''
   }
@@ -271,15 +301,18 @@ export class ScenarioSite implements AsyncDisposable {
     const target = targetOf(this.site, this.#kinds, to, action, options.listener)
     const presented = await credential.presented()
     const thumbprint = presented.identity && thumbprintS256(presented.identity.certPem)
-    const { shape, send } = shaped(from, target, action, presented, thumbprint, options)
+    const before = await options.first?.presented()
+    const { shape, send } = shaped(from, target, action, presented, thumbprint, { ...options, before })
     const control = await this.#control(shape, credential, options)
     const observe = this.#observer(target)
-    const before = await observe?.().catch((failure: Error) => failure)
+    const picture = await observe?.().catch((failure: Error) => failure)
     const mark = await markOf(this.site, to)
-    const sent = await send(await this.#endpoint(from, target, presented.identity, options.timeoutMs))
-    const farEnd = await decisionsOf(this.site, to, sent.answer.conn, mark, options.waitMs)
+    const sent = await send(await this.#endpoint(from, target, presented.identity, options))
+    const shown = target.proof && (await this.#shown(target.proof, to, mark, sent, options.waitMs))
+    const farEnd = shown ? unrecorded : await this.#farEnd(to, sent.answer.conn, mark, options)
     const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
-    const accepted = sent.promised && decision?.verdict === 'accepted'
+    const said = shown ? (shown.said ?? (sent.promised ? 'accepted' : 'refused')) : decision?.verdict
+    const accepted = sent.promised && said === 'accepted'
     const verdict: Verdict = {
       from,
       to,
@@ -288,11 +321,12 @@ export class ScenarioSite implements AsyncDisposable {
       accepts: this.#acceptedAt(to, action),
       tokenJudged: shape.carried && !isOperator(target, presented),
       verdict: accepted ? 'accepted' : 'refused',
-      proof: 'decision record',
+      proof: target.proof?.proof ?? 'decision record',
+      shown,
       promised: sent.promised,
       ...readAnswer(sent.answer),
       layer: decision?.layer ?? (sent.answer.status === null ? 'tls' : 'http'),
-      reason: decision?.reason ?? null,
+      reason: decision?.reason ?? shown?.reason ?? null,
       guard: decision?.guard ?? null,
       principal: decision?.principal ?? {},
       believes: this.#believedBy(target, action),
@@ -303,7 +337,8 @@ export class ScenarioSite implements AsyncDisposable {
       control,
       effects: accepted
         ? { observed: false }
-        : await effectsSince(observe ?? this.#unobservable(target), before ?? {}, this.#firstPicture(target, before)),
+        : await effectsSince(observe ?? this.#unobservable(target), picture ?? {}, this.#firstPicture(target, picture)),
+      wire: sent.wire,
       answerLeaks: leaksInAnswer(sent.answer, presented.token),
       leaks: await leaksSince(this.site, to, mark, presented.token === undefined ? [] : [presented.token]),
       evidence: this.evidence,
@@ -313,13 +348,23 @@ export class ScenarioSite implements AsyncDisposable {
     return { verdict, session: sent.session } satisfies { verdict: Verdict; session: Sent['session'] }
   }
 
+  #shown(proof: WeakerProof, node: string, mark: Mark, { answer, promised }: Sent, withinMs: number | undefined) {
+    return shownBy(proof, { site: this.site, node, mark, answer, promised }, withinMs)
+  }
+
   async #control(shape: CallShape, credential: Credential, options: CallOptions): Promise<Control | undefined> {
     const recorded = this.ledger.controlOf(shape)
     if (recorded !== undefined) return recorded
     const { from, to, action } = shape
-    const { headers, ...rest } = options
-    if (headers !== undefined) return controlFrom(await this.#called(from, to, action, credential, rest), 'headers')
-    if (credential.base === undefined) return undefined
+    const { headers, handshake, raw, ...rest } = options
+    const below = { handshake, raw }
+    if (headers !== undefined) {
+      return controlFrom(await this.#called(from, to, action, credential, { ...rest, ...below }), 'headers')
+    }
+    if (credential.base === undefined) {
+      if (handshake === undefined && raw === undefined) return undefined
+      return controlFrom(await this.#called(from, to, action, credential, rest), 'wire')
+    }
     // A credential that was derived more than once has its own control in the step before.
     return controlFrom(await this.#called(from, to, action, credential.base, options), credential.label)
   }
@@ -344,10 +389,21 @@ export class ScenarioSite implements AsyncDisposable {
     recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
   }
 
-  async #endpoint(from: string, target: Target, identity: CallIdentity, timeoutMs: number | undefined) {
+  async #endpoint(from: string, target: Target, identity: CallIdentity, { timeoutMs, handshake }: CallOptions) {
     const anchorPem = await this.anchor(target.domain)
     const endpoint = endpointOf(this.site, `https://${target.host}:${target.listener.port}`, { from, anchorPem })
-    return { ...endpoint, identity, timeoutMs }
+    return { ...endpoint, identity, timeoutMs, handshake }
+  }
+
+  /** The records of a call; where another one went first over its connection, that one's is left out. */
+  async #farEnd(node: string, conn: string, mark: Mark, { waitMs, first }: CallOptions): Promise<FarEnd> {
+    const earlier = first === undefined ? 0 : 1
+    const farEnd = await decisionsOf(this.site, node, conn, mark, { withinMs: waitMs, atLeast: 1 + earlier })
+    const before = farEnd.decisions.slice(0, earlier)
+    if (before.some(({ verdict }) => verdict !== 'accepted')) {
+      throw new NotInPlan(this.site, `${node} did not accept the call that went first over ${conn}`, [])
+    }
+    return { ...farEnd, decisions: farEnd.decisions.slice(earlier) }
   }
 
   #observer({ node, host, observation }: Target): (() => Promise<Picture>) | undefined {
@@ -377,6 +433,8 @@ export class ScenarioSite implements AsyncDisposable {
     return now
   }
 }
+
+const unrecorded: FarEnd = { decisions: [], waitedMs: 0 }
 
 function holds(record: DecisionRecord, match: Partial<DecisionRecord>): boolean {
   return Object.entries(match).every(([name, value]) => record[name as keyof DecisionRecord] === value)

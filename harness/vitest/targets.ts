@@ -2,6 +2,7 @@ import type { Site } from '../backends/backend.ts'
 import { chainOf } from '../pki/certificate.ts'
 import type { Action, Observation, ServiceKind } from '../topology/kind.ts'
 import type { Listener, PlanUnit } from '../topology/plan.ts'
+import type { WeakerProof } from '../topology/proof.ts'
 import type { Presented } from './credential.ts'
 import { NotInPlan } from './site-files.ts'
 
@@ -17,6 +18,8 @@ export interface Target {
   readonly unit: string
   readonly action: Action
   readonly listener: Listener
+  /** How its decisions are seen; absent: it writes decision records. */
+  readonly proof: WeakerProof | undefined
   /** DNS SANs of certificates that are enough by themselves, as the plan says. */
   readonly operators: readonly string[]
   readonly observation: { paths: readonly string[]; ignore: readonly string[]; listener: Listener } | undefined
@@ -34,7 +37,7 @@ export function targetOf(site: Site, kinds: KindLookup, node: string, action: st
     const observation = observationOf(site, unit, node, kind?.observe)
     const operators = unit.verification?.[action]?.operators ?? []
     const { host, domain } = planned
-    return { node, host, domain, unit: unit.name, action: found, listener, operators, observation }
+    return { node, host, domain, unit: unit.name, action: found, listener, proof: unit.proof, operators, observation }
   }
   const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? kinds(unit.kind)?.actions ?? {}))
   throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)

@@ -3,7 +3,9 @@ import type { Challenge } from '../clients/challenge.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
 import { inspectToken } from '../tokens/inspect.ts'
+import type { Proof } from '../topology/proof.ts'
 import type { Presented } from './credential.ts'
+import type { Shown } from './shown.ts'
 
 /** What became of one call: what the caller saw, joined with what the far end wrote down about the same connection. */
 export interface Verdict {
@@ -23,6 +25,8 @@ export interface Verdict {
   readonly status: number | null
   /** What it rests on: the far end's own record, or something weaker that a foreign target shows. */
   readonly proof: Proof
+  /** What a target without decision records showed instead; absent where it writes them. */
+  readonly shown?: Shown
   /** Whether the caller got what the action promises. */
   readonly promised: boolean
   /** Error code that the caller got: of `WWW-Authenticate`, else of a JSON body; null for a challenge without one. */
@@ -53,6 +57,8 @@ export interface Verdict {
   /** The call that differs in one element only and was accepted, or why there is none. */
   readonly control?: Control
   readonly effects: Effects
+  /** Of a call in bytes: how many answers came, and whether the far end closed the connection. */
+  readonly wire?: { readonly answers: number; readonly isClosed: boolean }
   /** Secrets that the target wrote down since the call began; named, never shown. */
   readonly leaks: readonly string[]
   /** The same of the answer: what of the presented token came back. */
@@ -61,9 +67,6 @@ export interface Verdict {
   readonly evidence: string
   readonly again: string
 }
-
-/** How a target's decision is seen, the strongest first. */
-export type Proof = 'decision record' | 'log line' | 'header' | 'status alone'
 
 /** A positive control, or what came instead of one. */
 export interface Control {

@@ -28,7 +28,7 @@ interface Lifetimes {
 
 type Unit = UnitContext<Lifetimes & object>
 
-/** One client for each subject of a token that is minted here, and for each orchestrator that validates its tokens here. */
+/** One client for each subject of a token that is minted here, and for each node that validates its tokens here. */
 export function registrationsOf(unit: Unit): ClientRegistration[] {
   const bySubject = Map.groupBy(unit.issued(), (token) => token.subject)
   const validating = validatingNodes(unit)
@@ -49,13 +49,16 @@ export function registrationsOf(unit: Unit): ClientRegistration[] {
   })
 }
 
-/** Nodes whose orchestrator asks this server about tokens, with the audiences of the tokens that it is shown. */
+/** Nodes of which a unit asks this server about tokens, with the audiences of the tokens that it is shown. */
 function validatingNodes(unit: Unit): Map<string, string[]> {
   const { nodes, trustDomains } = unit.topology
   const found = new Map<string, string[]>()
   for (const [name, node] of Object.entries(nodes)) {
-    const asks = Object.values(node.units).some(
-      ({ kind, settings }) => kind === 'orchestrator' && settings.auth === unit.node,
+    const issuer = trustDomains[node.domain]?.issuer
+    const asks = Object.values(node.units).some(({ kind, settings }) =>
+      kind === 'exec'
+        ? settings.introspects === true && (settings.issuer ?? issuer) === unit.node
+        : kind === 'orchestrator' && settings.auth === unit.node,
     )
     if (!asks) continue
     const peering = trustDomains[node.domain]?.peeringAudience

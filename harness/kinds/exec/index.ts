@@ -1,0 +1,131 @@
+import type { z } from 'zod'
+import type { Action, KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
+import type { Command, Fetch, Template } from '../../topology/plan.ts'
+import type { WeakerProof } from '../../topology/proof.ts'
+import { type ExecSettings, execSettings } from './settings.ts'
+import { execVerification } from './verification.ts'
+
+type Unit = UnitContext<ExecSettings>
+
+/** A program of the user's own, in any language, declared and not known. */
+export const exec: ServiceKind<ExecSettings> = {
+  name: 'exec',
+  summary: 'a program of your own, in any language, that takes certificate-bound tokens',
+  settings: execSettings as unknown as z.ZodType<ExecSettings>,
+  plan,
+}
+
+function plan(unit: Unit): KindPlan {
+  const { settings, node, domain, host } = unit
+  const { listen, clientCertificate, action } = settings
+  const told = toldTo(unit)
+  const tls = { ca: told.ca, cert: told.cert, key: told.key }
+  return {
+    summary: `${settings.run.join(' ')}${settings.token === 'none' ? '' : `, takes tokens of ${issuerNode(unit)}`}`,
+    files: [],
+    steps: settings.token === 'none' ? [] : [{ fetch: keySet(told) }],
+    service: {
+      command: command(unit, told),
+      // Any status will do: what is asked is whether it serves the certificate that it was given.
+      ready: { http: { url: `https://${host}:${listen}/`, tls } },
+      listeners: [{ name: 'main', port: listen, protocol: 'https', clientCertificate }],
+    },
+    actions: { [action]: actionOf(unit) },
+    proof: proofOf(settings),
+    verification: {
+      [action]: execVerification(settings, { node, domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
+    },
+  }
+}
+
+/** Everything that a program is told, by the name of its placeholder; in its environment `HOLDFAST_` stands before it. */
+interface Told {
+  address: Template
+  port: string
+  host: string
+  cert: Template
+  key: Template
+  /** Root of its trust domain: of the certificates of its callers, and of the issuer. */
+  ca: Template
+  issuer: string
+  issuer_address: Template
+  jwks: Template
+  audience: string
+  /** A folder of its own, for what it wants to write. */
+  dir: Template
+}
+
+function toldTo(unit: Unit): Told {
+  const { settings, host, node } = unit
+  const folder = unit.credential(settings.certificate ?? `cert-${node}`).path
+  const issuer = settings.token === 'none' ? '' : unit.issuer(issuerNode(unit))
+  return {
+    address: '@{address}',
+    port: String(settings.listen),
+    host,
+    ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem`, ca: unit.anchor(unit.domain) },
+    issuer,
+    issuer_address: settings.token === 'none' ? '' : `@{address:${issuerNode(unit)}}`,
+    jwks: '@{unit}/jwks.json',
+    audience: audiencesOf(unit)[0] ?? '',
+    dir: '@{unit}',
+  }
+}
+
+function command(unit: Unit, told: Told): Command {
+  const [program = '', ...args] = unit.settings.run
+  const filled = (text: string) =>
+    text.replaceAll(/@\{([a-z_]+)\}/g, (whole, name) => told[name as keyof Told] ?? whole)
+  const own = Object.entries(unit.settings.env).map(([name, value]) => [name, filled(value)])
+  const standard = Object.entries(told).map(([name, value]) => [`HOLDFAST_${name.toUpperCase()}`, value])
+  return {
+    // A name is looked up as a shell would; what has a slash is a file of the user's.
+    program: { path: program.includes('/') ? unit.resolve(program) : program },
+    args: args.map(filled),
+    // Node trusts what this names beside the roots that it knows.
+    env: Object.fromEntries([['NODE_EXTRA_CA_CERTS', told.ca], ...standard, ...own]),
+    cwd: unit.resolve('.'),
+  }
+}
+
+/** The issuer says in its metadata where its keys are (RFC 8414 section 3: its path comes after the well-known one). */
+function keySet({ issuer, ca, jwks }: Told): Fetch {
+  const { origin, pathname } = new URL(issuer)
+  const url = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
+  return { url, follow: 'jwks_uri', ca, to: { path: jwks, mode: '0600' } }
+}
+
+function actionOf(unit: Unit): Action {
+  const { request, body, expect, token, scope } = unit.settings
+  const [method = 'GET', path = '/'] = request.split(' ')
+  const http = { method, path, expect: [expect].flat(), ...(body !== undefined && { json: body }) }
+  return {
+    summary: request,
+    listener: 'main',
+    carrier: token,
+    ...(token === 'bearer' && {
+      demands: { scope: scope === undefined ? [] : [scope], audience: audiencesOf(unit), issuer: issuerNode(unit) },
+    }),
+    request: { http },
+  }
+}
+
+function proofOf({ observe }: ExecSettings): WeakerProof {
+  if (observe === 'status') return { proof: 'status alone' }
+  const { reasons } = observe
+  if ('log' in observe) return { proof: 'log line', pattern: observe.log, reasons }
+  return { proof: 'header', name: observe.header, reasons }
+}
+
+function issuerNode({ settings, topology, domain }: Unit): string {
+  return settings.issuer ?? topology.trustDomains[domain]?.issuer ?? ''
+}
+
+/** A name of a node stands for its host, as in `audience` of a token. */
+function audiencesOf({ settings, host, topology }: Unit): string[] {
+  const { audience = `https://${host}` } = settings
+  return [audience].flat().map((one) => {
+    const node = Object.hasOwn(topology.nodes, one) ? topology.nodes[one] : undefined
+    return node === undefined ? one : `https://${node.host}`
+  })
+}

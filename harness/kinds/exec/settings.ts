@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { duration } from '../../topology/schema.ts'
+
+const port = z.int().min(1).max(65_535)
+const words = z
+  .record(z.string(), z.string())
+  .optional()
+  .describe(
+    'The program’s own word by our reason, `{ "cnf_x5t_mismatch": "wrong certificate" }`: only these are compared.',
+  )
+
+const pattern = z.string().refine(isExpression, 'must be a regular expression with a group (?<reason>…)')
+
+const observe = z
+  .union([
+    z.literal('status'),
+    z.strictObject({
+      log: pattern.describe('A log line of a decision, with the groups `reason` (empty: accepted) and `conn`.'),
+      reasons: words,
+    }),
+    z.strictObject({
+      header: z
+        .string()
+        .regex(/^[A-Za-z0-9-]+$/)
+        .describe('Response header that holds the reason.'),
+      reasons: words,
+    }),
+  ])
+  .default('status')
+  .describe('How a decision is seen. What is less than a decision record is named in every verdict that rests on it.')
+
+/** `401 invalid_token`; `401` alone: no code; `401 *`: any. */
+const answer = (standard: string) =>
+  z
+    .string()
+    .regex(/^[45][0-9]{2}( (\*|[a-z_]+))?$/, 'must be a status and a code, `401 invalid_token`')
+    .default(standard)
+
+const answers = z
+  .strictObject({
+    noToken: answer('401'),
+    badToken: answer('401 invalid_token'),
+    scope: answer('403 insufficient_scope'),
+  })
+  .prefault({})
+  .describe('What refused callers get, where it is not what RFC 6750 section 3.1 says.')
+
+/** What a topology says about a program of the user's own. */
+export const execSettings = z
+  .strictObject({
+    run: z
+      .array(z.string().min(1))
+      .min(1)
+      .describe(
+        'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
+      ),
+    listen: port.default(8443).describe('Port that it listens on, at the address that it is told.'),
+    clientCertificate: z
+      .enum(['required', 'requested'])
+      .default('required')
+      .describe('Whether its TLS demands a certificate of the caller, or asks for one.'),
+    certificate: z.string().optional().describe('Certificate credential of this node. Default: `cert-<node>`.'),
+    token: z
+      .enum(['bearer', 'none'])
+      .default('bearer')
+      .describe('How a token is presented; `none`: the certificate alone is enough.'),
+    issuer: z.string().optional().describe('Node whose tokens it accepts. Default: the issuer of its trust domain.'),
+    audience: z
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .optional()
+      .describe('What must stand in `aud`. Default: `https://<host of the node>`.'),
+    scope: z.string().optional().describe('What must stand in `scope`. Default: it does not look at it.'),
+    introspects: z.boolean().default(false).describe('Whether it asks the issuer about every token (RFC 7662).'),
+    keys: z
+      .union([z.enum(['file', 'issuer']), z.strictObject({ issuer: duration })])
+      .default('file')
+      .describe(
+        'Where its keys come from: the file that it is given when it starts, or the issuer, asked within 12s (or `{ issuer: "40s" }`) for a key that it does not know.',
+      ),
+    action: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/, 'must be an action such as orders:read')
+      .default('call')
+      .describe('What the call is named in `accepts` and in scenarios.'),
+    request: z
+      .string()
+      .regex(/^[A-Z]+ \/\S*$/, 'must be a method and a path, `GET /orders`')
+      .default('GET /')
+      .describe('The call that is tried.'),
+    body: z.unknown().optional().describe('JSON that it carries.'),
+    expect: z
+      .union([z.int(), z.array(z.int()).min(1)])
+      .default(200)
+      .describe('What an accepted caller gets.'),
+    answers,
+    observe,
+    env: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe('Further environment; `@{port}` and so on are filled in.'),
+  })
+  .describe(
+    'A program of your own, in any language: it is told by its environment where to listen and whom to believe.',
+  )
+
+export type ExecSettings = z.output<typeof execSettings>
+
+function isExpression(text: string): boolean {
+  try {
+    new RegExp(text)
+    return text.includes('(?<reason>')
+  } catch {
+    return false
+  }
+}
