@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { HoldfastError } from '../errors.ts'
-import type { HttpCall, MintRenewal } from '../topology/plan.ts'
+import type { HttpCall } from '../topology/plan.ts'
 import { expectedCall, type NodeContext, stepAt, templates } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import type { HandOver } from './protocol.ts'
 import { fill } from './template.ts'
-import { atWallTime } from './wall-timer.ts'
 
 /** Something was asked for that the plan does not declare. Code `HOLDFAST_HANDOVER_UNDECLARED`. */
 export class UndeclaredHandOver extends HoldfastError {
@@ -20,7 +19,6 @@ export class UndeclaredHandOver extends HoldfastError {
 interface Minted {
   mint: HttpCall
   member: string
-  renew?: MintRenewal
 }
 
 /** Serves the hand-overs that the plan declares with this node as their source, and nothing else. */
@@ -47,26 +45,5 @@ async function mint(context: NodeContext, source: Minted, asked: HandOver): Prom
   if (typeof text !== 'string') {
     throw new HoldfastError('HOLDFAST_MINT_MEMBER', `${place}: ${source.mint.url} answered no text "${source.member}"`)
   }
-  if (source.renew !== undefined) mintAnewLater(context, source, source.renew, asked)
   return text
-}
-
-/** Mints again at a share of the life, and brings it to the receiver. A failure is tried again at a tenth of the life. */
-function mintAnewLater(
-  context: NodeContext,
-  source: Minted,
-  { lifetimeSeconds, at }: MintRenewal,
-  asked: HandOver,
-  share = at,
-): void {
-  atWallTime(Date.now() + lifetimeSeconds * 1000 * share, async () => {
-    try {
-      const text = await mint(context, source, asked)
-      await context.deliver(asked.unit.split('/')[0] as string, { unit: asked.unit, step: asked.step, text })
-    } catch (cause) {
-      const line = `mint for ${asked.unit} failed: ${(cause as Error).message}`
-      context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
-      mintAnewLater(context, source, { lifetimeSeconds, at }, asked, 0.1)
-    }
-  })
 }

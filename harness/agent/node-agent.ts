@@ -4,9 +4,9 @@ import type { Plan, UnitRef } from '../topology/plan.ts'
 import { WorkAhead } from './ahead.ts'
 import { environmentOf } from './command.ts'
 import { execute } from './execute.ts'
-import { serveHandOver, UndeclaredHandOver } from './hand-over.ts'
+import { serveHandOver } from './hand-over.ts'
 import { warmUp } from './https-request.ts'
-import { callFromNode, type NodeContext, stepAt, templates } from './node-context.ts'
+import { callFromNode, type NodeContext, templates } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import {
   type Failure,
@@ -18,7 +18,6 @@ import {
   type RunSettings,
   type ToAgent,
 } from './protocol.ts'
-import { writeReceived } from './steps.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
 import { Unit } from './unit.ts'
@@ -57,7 +56,6 @@ export class NodeAgent {
       ahead: new WorkAhead(plan, plan.nodes[node]!),
       emit: (event) => send({ type: 'event', event: { at: new Date().toISOString(), node, ...event } }),
       serve: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'serve', body })),
-      deliver: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'deliver', body })),
     }
     this.#units = new Map(this.#context.node.units.map((unit) => [unit.name, new Unit(this.#context, unit)]))
     this.#handlers = this.#makeHandlers()
@@ -143,15 +141,6 @@ export class NodeAgent {
         return { status, json }
       },
       serve: (body) => serveHandOver(context, body),
-      deliver: async ({ unit, step: path, text }) => {
-        const step = stepAt(context.plan, unit, path)
-        const [node, name] = unit.split('/') as [string, string]
-        if (step === undefined || !('receive' in step) || node !== context.node.name) {
-          throw new UndeclaredHandOver(context.node.name, { kind: 'receive', unit, step: path })
-        }
-        await writeReceived(context, name, step.receive, text)
-        return null
-      },
     }
   }
 }

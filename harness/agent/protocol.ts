@@ -63,8 +63,6 @@ export interface Operations {
   call: { request: { call: HttpCall }; answer: { status: number; json: unknown } }
   /** Serves a hand-over for another node. */
   serve: { request: HandOver; answer: string }
-  /** Writes what the issuer minted anew. */
-  deliver: { request: { unit: UnitRef; step: StepPath; text: string }; answer: null }
 }
 
 export type Operation = keyof Operations
@@ -82,9 +80,8 @@ export type ToAgent =
 export type FromAgent =
   | { type: 'event'; event: SiteEvent }
   | Answer
-  /** `serve`: to the node that has the source. `deliver`: to the receiver, from the issuer. */
+  /** To the node that has the source. */
   | { type: 'ask'; id: number; to: string; op: 'serve'; body: HandOver }
-  | { type: 'ask'; id: number; to: string; op: 'deliver'; body: Operations['deliver']['request'] }
 
 export type Answer = { type: 'answer'; id: number; value: unknown } | { type: 'answer'; id: number; failure: Failure }
 

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { stepAt } from '../agent/node-context.ts'
 import { forEachLine } from '../agent/process-tree.ts'
 import type { FromAgent } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
@@ -257,18 +256,11 @@ export class LaunchedSite implements Site {
     this.#parts.onEvent?.(event)
   }
 
-  /** Passes a hand-over on. An agent speaks only for its own node: what it asks for must be its own, or from itself. */
+  /** Passes a hand-over on. An agent speaks only for its own node: what it asks for must be its own. */
   async #onAsk(from: string, ask: Extract<FromAgent, { type: 'ask' }>): Promise<unknown> {
     const receiver = ask.body.unit.split('/')[0]
-    if (ask.op === 'serve') {
-      if (receiver !== from) throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} is not ${receiver}`)
-      return this.link(ask.to).request('serve', ask.body)
-    }
-    const step = stepAt(this.plan, ask.body.unit, ask.body.step)
-    if (receiver !== ask.to || step === undefined || !('receive' in step) || step.receive.from !== from) {
-      throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} hands nothing over to ${ask.body.unit}`)
-    }
-    return this.link(ask.to).request('deliver', ask.body)
+    if (receiver !== from) throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} is not ${receiver}`)
+    return this.link(ask.to).request('serve', ask.body)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
