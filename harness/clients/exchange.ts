@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import tls from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
+import { beginHandshake, connOf, type Handshake } from './handshake.ts'
 
 /** Where a call goes and as whom; each call opens a connection of its own, so that the far end can be asked about it. */
 export interface Endpoint {
@@ -16,6 +17,8 @@ export interface Endpoint {
   anchorPem: string
   /** Presented to the server; absent: no client certificate. */
   identity?: Identity
+  /** What the handshake does otherwise. */
+  handshake?: Handshake
   timeoutMs?: number
 }
 
@@ -69,21 +72,8 @@ const bodyLimit = 1_048_576
  * Opens one TLS connection and verifies the server. In TLS 1.3 this resolves before the server has judged our certificate:
  * only an answer proves acceptance.
  */
-export async function connect(endpoint: Endpoint): Promise<tls.TLSSocket> {
-  const socket = tls.connect({
-    host: endpoint.address,
-    port: endpoint.port,
-    ...(endpoint.from === undefined ? {} : { localAddress: endpoint.from }),
-    servername: endpoint.host,
-    ca: endpoint.anchorPem,
-    // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
-    rejectUnauthorized: true,
-    cert: endpoint.identity?.certPem,
-    key: endpoint.identity?.keyPem,
-    ALPNProtocols: ['http/1.1'],
-    // An attacker's own library does not stop a weak key; the strength of the channel is the server's to demand.
-    ciphers: `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0`,
-  })
+export async function connect(endpoint: Endpoint): Promise<TLSSocket> {
+  const socket = beginHandshake(endpoint)
   // Set early and kept: a connection that the far end cuts must end the call, never the process.
   socket.on('error', () => {})
   try {
@@ -140,11 +130,6 @@ export async function exchange(endpoint: Endpoint, request: Request): Promise<An
   return { ...answer, ms: performance.now() - began }
 }
 
-/** `address:port` of our end of the connection. */
-export function connOf(socket: tls.TLSSocket): string {
-  return `${socket.localAddress ?? ''}:${socket.localPort ?? ''}`
-}
-
 /** The values of a header, by name without regard to case. */
 export function headerValues(headers: HeaderLines, name: string): string[] {
   return headers.filter(([key]) => key.toLowerCase() === name.toLowerCase()).map(([, value]) => value)
@@ -173,6 +158,7 @@ export async function bodyOf(response: http.IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
+/** Name, value, name, value … of a request: the lines that are given, and before them what is missing. */
 function rawLines(endpoint: Endpoint, request: Request): string[] {
   const given = new Set(request.headers.map(([name]) => name.toLowerCase()))
   const added: [string, string][] = []
@@ -182,4 +168,10 @@ function rawLines(endpoint: Endpoint, request: Request): string[] {
   }
   if (!given.has('connection')) added.push(['Connection', 'close'])
   return [...added, ...request.headers].flat()
+}
+
+/** A request as it stands on the wire. */
+export function requestText(endpoint: Endpoint, request: Request): string {
+  const lines = pairs(rawLines(endpoint, request)).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${request.method} ${request.path} HTTP/1.1\r\n${lines.join('')}\r\n${request.body ?? ''}`
 }

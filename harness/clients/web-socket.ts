@@ -7,13 +7,13 @@ import {
   type Answer,
   bodyOf,
   connect,
-  connOf,
   describe,
   type Endpoint,
   HandshakeFailed,
   type HeaderLines,
   pairs,
 } from './exchange.ts'
+import { connOf } from './handshake.ts'
 
 export interface Upgrade {
   path: string

@@ -1,6 +1,6 @@
 // The x509 package does not load without this polyfill, so it comes first.
 import 'reflect-metadata'
-import { createPrivateKey, webcrypto } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import type { Identity } from './certificate.ts'
 
@@ -15,18 +15,30 @@ export interface SigningAuthority {
 
 export type KeyUsage = 'clientAuth' | 'serverAuth' | 'codeSigning'
 
+/** A subject alternative name of another kind than DNS, or of bytes that no DNS name has: characters are bytes. */
+export interface OtherName {
+  readonly type: 'dns' | 'email' | 'url' | 'ip' | 'dn' | 'upn' | 'id'
+  readonly value: string
+}
+
+/** RDNs in their order; one with several attributes is multi-valued: `[{ O: ['x'] }, { CN: ['a'], OU: ['b'] }]`. */
+export type DistinguishedName = readonly Readonly<Record<string, string[] | undefined>>[]
+
+/** Keys that no listener of today takes, but for the first. */
+export type KeyKind = 'P-256' | 'RSA-1024' | 'P-192' | 'P-224' | 'secp256k1'
+
 export interface LeafOptions {
   authority: SigningAuthority
-  /** The CommonName. */
-  subject: string
-  /** DNS SANs; empty: no SAN extension at all. */
-  sans: readonly string[]
+  /** The CommonName, or the whole name. */
+  subject: string | DistinguishedName
+  /** DNS SANs, and others; empty: no SAN extension at all. */
+  sans: readonly (string | OtherName)[]
   notBefore?: Date
   notAfter?: Date
   /** Extended key usages; empty: no such extension. Default: client and server. */
   eku?: readonly KeyUsage[]
-  /** An RSA key of 1024 bits instead of P-256. */
-  weakKey?: boolean
+  /** Default: P-256. */
+  key?: KeyKind
   /** Further extensions, as they shall stand in the certificate. */
   extensions?: readonly { oid: string; critical: boolean; der: Uint8Array }[]
 }
@@ -34,12 +46,8 @@ export interface LeafOptions {
 export type Leaf = Identity & { readonly authority: SigningAuthority }
 
 const p256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-const rsa1024 = {
-  name: 'RSASSA-PKCS1-v1_5',
-  hash: 'SHA-256',
-  modulusLength: 1024,
-  publicExponent: new Uint8Array([1, 0, 1]),
-}
+/** Names of OpenSSL. */
+const curves = { 'P-256': 'prime256v1', 'P-192': 'prime192v1', 'P-224': 'secp224r1', secp256k1: 'secp256k1' } as const
 const usageOids: Record<KeyUsage, string> = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
@@ -49,7 +57,7 @@ const minuteMs = 60_000
 
 /** A new root that nobody trusts: what an attacker has. */
 export async function rogueAuthority(name = 'Rogue Root'): Promise<SigningAuthority> {
-  const keys = await newKeys(false)
+  const keys = await newKeys()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [name] }],
     keys,
@@ -87,20 +95,62 @@ export async function authorityFrom(options: {
 
 /** A leaf with a key of its own, followed by what its authority sends along. */
 export async function issueLeaf(options: LeafOptions): Promise<Leaf> {
-  const { authority, weakKey = false } = options
-  const keys = await newKeys(weakKey)
+  const { authority, subject } = options
+  const { publicKey, privateKey } = newKeyPair(options.key ?? 'P-256')
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: [{ CN: [options.subject] }],
+    subject:
+      typeof subject === 'string'
+        ? [{ CN: [subject] }]
+        : subject.map((rdn) => ({ ...(rdn as Record<string, string[]>) })),
     issuer: authority.certificate.subjectName,
     notBefore: options.notBefore ?? new Date(Date.now() - minuteMs),
     notAfter: options.notAfter ?? new Date(Date.now() + 10 * minuteMs),
+    publicKey: spki,
+    signingKey: authority.key,
+    signingAlgorithm: p256,
+    extensions: await leafExtensions(options, new x509.PublicKey(spki)),
+  })
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { certPem: pemOf(certificate) + authority.intermediatesPem, keyPem, authority }
+}
+
+export interface SubordinateOptions {
+  authority: SigningAuthority
+  name: string
+  /** How many authorities may stand below it. Default: any number. */
+  pathLength?: number
+  /** An RSA key of 2048 bits. Default: P-256. */
+  isRsa?: boolean
+  extensions?: readonly x509.Extension[]
+}
+
+/** An authority that another one vouches for, whatever that one is allowed to. */
+export async function subordinate(options: SubordinateOptions): Promise<SigningAuthority> {
+  const { authority, name, pathLength, isRsa = false, extensions = [] } = options
+  const keys = await newKeys(isRsa)
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: [{ CN: [name] }],
+    issuer: authority.certificate.subjectName,
+    notBefore: new Date(Date.now() - minuteMs),
+    notAfter: new Date(Date.now() + 60 * minuteMs),
     publicKey: keys.publicKey,
     signingKey: authority.key,
     signingAlgorithm: p256,
-    extensions: await leafExtensions(options, keys.publicKey),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, pathLength, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
+      ...extensions,
+    ],
   })
-  const pem = pemOf(certificate)
-  return { certPem: pem + authority.intermediatesPem, keyPem: await privatePem(keys.privateKey), authority }
+  return {
+    anchorPem: authority.anchorPem,
+    intermediatesPem: pemOf(certificate) + authority.intermediatesPem,
+    certificate,
+    key: keys.privateKey,
+  }
 }
 
 /** The leaf taken for an authority: its certificate says CA:FALSE, so whatever it signs must be refused. */
@@ -113,7 +163,7 @@ export async function authorityOfLeaf(leaf: Leaf): Promise<SigningAuthority> {
 
 /** A certificate that vouches for itself. */
 export async function issueSelfSigned(subject: string, sans: readonly string[]): Promise<Identity> {
-  const keys = await newKeys(false)
+  const keys = await newKeys()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [subject] }],
     keys,
@@ -129,7 +179,7 @@ export async function issueSelfSigned(subject: string, sans: readonly string[]):
   return { certPem: pemOf(certificate), keyPem: await privatePem(keys.privateKey) }
 }
 
-async function leafExtensions(options: LeafOptions, publicKey: webcrypto.CryptoKey): Promise<x509.Extension[]> {
+async function leafExtensions(options: LeafOptions, publicKey: x509.PublicKey): Promise<x509.Extension[]> {
   const eku = options.eku ?? ['serverAuth', 'clientAuth']
   return [
     new x509.BasicConstraintsExtension(false, undefined, true),
@@ -144,14 +194,23 @@ async function leafExtensions(options: LeafOptions, publicKey: webcrypto.CryptoK
   ]
 }
 
-function namesOf(sans: readonly string[]): x509.Extension[] {
+function namesOf(sans: LeafOptions['sans']): x509.Extension[] {
   if (sans.length === 0) return []
-  return [new x509.SubjectAlternativeNameExtension(sans.map((value) => ({ type: 'dns' as const, value })))]
+  const names = sans.map((name) => (typeof name === 'string' ? { type: 'dns' as const, value: name } : name))
+  return [new x509.SubjectAlternativeNameExtension(names)]
 }
 
-async function newKeys(weak: boolean): Promise<webcrypto.CryptoKeyPair> {
-  const algorithm = weak ? rsa1024 : p256
-  return (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+async function newKeys(isRsa = false): Promise<webcrypto.CryptoKeyPair> {
+  const publicExponent = new Uint8Array([1, 0, 1])
+  const rsa = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 2048, publicExponent }
+  return (await webcrypto.subtle.generateKey(isRsa ? rsa : p256, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+}
+
+/** By OpenSSL, which makes keys that the Web Cryptography API does not know. */
+function newKeyPair(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObject } {
+  return kind === 'RSA-1024'
+    ? generateKeyPairSync('rsa', { modulusLength: 1024 })
+    : generateKeyPairSync('ec', { namedCurve: curves[kind] })
 }
 
 async function privatePem(key: webcrypto.CryptoKey): Promise<string> {

@@ -1,9 +1,11 @@
 import { ChallengeMalformed, readChallenges } from '../clients/challenge.ts'
 import { type Answer, type Endpoint, exchange, type HeaderLines, headerValues } from '../clients/exchange.ts'
+import type { Handshake } from '../clients/handshake.ts'
 import { type Session, upgrade } from '../clients/web-socket.ts'
 import { inspectToken } from '../tokens/inspect.ts'
-import type { Presented } from './credential.ts'
+import type { Credential, Presented } from './credential.ts'
 import type { CallShape } from './ledger.ts'
+import { type RawCall, sendAfter, sendRaw } from './raw-call.ts'
 import type { Target } from './targets.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -19,6 +21,12 @@ export interface CallOptions {
   form?: Readonly<Record<string, string>>
   /** Body as it is, of `application/json` unless `headers` say otherwise. */
   body?: string
+  /** What the TLS handshake does otherwise. */
+  handshake?: Handshake
+  /** The request as bytes, made from its own text: for what no HTTP library would send. */
+  raw?: RawCall
+  /** Goes first over the same connection, and must be accepted; the verdict is on the call after it. */
+  first?: Credential
   /** How long the far end's record is waited for. Default 2 000. */
   waitMs?: number
   timeoutMs?: number
@@ -34,6 +42,8 @@ export interface Sent {
   readonly answer: Answer
   readonly promised: boolean
   readonly session?: Session
+  /** Of a call in bytes: how many answers came, and whether the far end closed the connection. */
+  readonly wire?: Verdict['wire']
 }
 
 /** Makes the request of an action with a credential. `thumbprint` is that of the presented certificate. */
@@ -43,7 +53,7 @@ export function shaped(
   action: string,
   presented: Presented,
   thumbprint: string | undefined,
-  options: CallOptions,
+  options: CallOptions & { before?: Presented },
 ): ShapedCall {
   const { request, carrier } = target.action
   const bearer = presented.token === undefined || carrier === 'none' ? [] : [bearerLine(presented.token)]
@@ -58,11 +68,17 @@ export function shaped(
     carried: options.headers === undefined && bearer.length > 0,
     listener: target.listener.name,
     headers: options.headers ?? [],
+    wire: [options.handshake, options.raw, options.first].map(identityOf).join(' '),
   }
   if ('websocket' in request) {
     const { protocol } = request.websocket
     const path = options.path ?? request.websocket.path
     const shape = { ...common, path, method: 'GET', body: '' }
+    const { raw } = options
+    if (raw !== undefined) {
+      const upgrading = { method: 'GET', path, headers: carried, protocol }
+      return { shape, send: (endpoint) => sendRaw(endpoint, upgrading, raw, () => false) }
+    }
     return { shape, send: (endpoint) => sendUpgrade(endpoint, path, protocol, carried) }
   }
   const { http } = request
@@ -71,9 +87,18 @@ export function shaped(
   const method = options.method ?? http.method
   const shape = { ...common, path, method, body: content?.body ?? '' }
   const headers = [...(content ? [contentType(content.type)] : []), ...carried]
+  const ask = { method, path, headers, body: content?.body }
+  const isPromised = (answer: Pick<Answer, 'status' | 'failure'>) =>
+    answer.status !== null && !answer.failure && http.expect.includes(answer.status)
+  const { raw, before } = options
   const send = async (endpoint: Endpoint): Promise<Sent> => {
-    const answer = await exchange(endpoint, { method, path, headers, body: content?.body })
-    return { answer, promised: answer.status !== null && !answer.failure && http.expect.includes(answer.status) }
+    if (raw !== undefined) return sendRaw(endpoint, ask, raw, isPromised)
+    if (before !== undefined) {
+      const first = before.token === undefined ? [] : [bearerLine(before.token)]
+      return sendAfter(endpoint, { ...ask, headers: first }, ask, isPromised)
+    }
+    const answer = await exchange(endpoint, ask)
+    return { answer, promised: isPromised(answer) }
   }
   return { shape, send }
 }
@@ -116,6 +141,17 @@ function contentOf(options: CallOptions): { type: string; body: string } | undef
   }
   if (options.json === undefined) return undefined
   return { type: 'application/json', body: JSON.stringify(options.json) }
+}
+
+const identities = new WeakMap<object, number>()
+let known = 0
+
+/** A number for an object, the same for the same one: functions have no text that could be compared. */
+function identityOf(thing: object | undefined): number {
+  if (thing === undefined) return 0
+  const number = identities.get(thing) ?? ++known
+  identities.set(thing, number)
+  return number
 }
 
 function bearerLine(token: string): readonly [string, string] {

@@ -23,26 +23,26 @@ export async function markOf(site: Site, node: string): Promise<Mark> {
   return { logged: at.logs().length, decided: (await at.decisions()).length }
 }
 
-/** The far end's records of one connection since a mark. Without any after the wait: an empty list. */
+/** The far end's records of one connection since a mark: as many as are awaited, or what there is when the wait is over. */
 export async function decisionsOf(
   site: Site,
   node: string,
   conn: string,
   { decided }: Mark,
-  withinMs = recordWithinMs,
+  { withinMs = recordWithinMs, atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
 ): Promise<FarEnd> {
   const began = performance.now()
+  let decisions: DecisionRecord[] = []
   const probe = async () => {
-    const records = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
-    return records.length > 0 && records
+    decisions = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
+    return decisions.length >= atLeast
   }
-  const decisions = await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(noneOrMalformed)
+  await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(unlessMalformed)
   return { decisions, waitedMs: performance.now() - began }
 }
 
-function noneOrMalformed(failure: Error): [] {
+function unlessMalformed(failure: Error): void {
   if (failure.cause instanceof DecisionMalformed) throw failure.cause
-  return []
 }
 
 /** What of a presented token came back in an answer's header lines or body; named, never shown. */
@@ -57,9 +57,14 @@ function isWholeIn(text: string, token: string): boolean {
   return token.length >= 24 && !token.includes('.') && text.includes(token)
 }
 
-/** The secrets in what a node wrote since a mark. */
-export async function leaksSince(site: Site, node: string, mark: Mark, tokens: readonly string[]): Promise<string[]> {
+/** The secrets in what a node wrote since a mark, and in further lines of a log that it keeps elsewhere. */
+export async function leaksSince(
+  site: Site,
+  node: string,
+  mark: Mark,
+  { tokens, lines }: { tokens: readonly string[]; lines: readonly string[] },
+): Promise<string[]> {
   const at = site.node(node)
   const records = (await at.decisions()).slice(mark.decided).map((record) => JSON.stringify(record))
-  return secretsIn([...at.logs().slice(mark.logged), ...records].join('\n'), tokens)
+  return secretsIn([...at.logs().slice(mark.logged), ...lines, ...records].join('\n'), tokens)
 }

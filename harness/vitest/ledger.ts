@@ -18,9 +18,11 @@ export interface CallShape {
   readonly path: string
   readonly method: string
   readonly body: string
+  /** What differs below: handshake, bytes, what went first over the connection. Calls of the same text do the same. */
+  readonly wire: string
 }
 
-const attacked = ['certificate', 'token', 'headers', 'listener', 'path', 'method', 'body'] as const
+const attacked = ['certificate', 'token', 'headers', 'listener', 'path', 'method', 'body', 'wire'] as const
 
 /** All calls of one test, oldest first: where a refusal finds its positive control, and failures their evidence. */
 export class Ledger {
