@@ -14,6 +14,12 @@ export interface Attack {
   readonly needs: readonly Surface[]
   /** By name: each is tried on each target, and is one test. */
   readonly variants: Readonly<Record<string, Variant>>
+  /** What stands in the place of the issuer that the target believes. Attacks on one stage are tried one after the other. */
+  readonly stage?: 'scripted-issuer'
+  /** Variables that every program of the site is started with: none of them may open anything, for this attack or any other. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** It leaves the site changed, so that it is tried after all others: what it changes. */
+  readonly forGood?: string
   /** Why nothing that is shipped can be attacked so; then there are no variants. */
   readonly notHere?: string
 }
@@ -21,6 +27,8 @@ export interface Attack {
 /** One way of trying an attack. */
 export interface Variant {
   readonly expect: Outcome
+  /** Default: those of the attack. */
+  readonly needs?: readonly Surface[]
   /** Steps that end in the attacking call, whose verdict is judged; without a verdict they must have made demands of their own. */
   attack(lab: Lab): Promise<Verdict> | Promise<void>
 }

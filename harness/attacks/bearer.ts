@@ -1,3 +1,5 @@
 import type { Attack } from './attack.ts'
+import { carriers } from './bearer-carriers.ts'
 
-export const bearer: readonly Attack[] = []
+/** How tokens are carried, asked about and ended. */
+export const bearer: readonly Attack[] = [...carriers]

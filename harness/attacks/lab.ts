@@ -1,11 +1,16 @@
 import type { JWK } from 'jose'
+import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
 import { HoldfastError } from '../errors.ts'
-import type { SigningAuthority } from '../pki/authority.ts'
+import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
+import type { Identity } from '../pki/certificate.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import type { CallOptions } from '../vitest/call.ts'
 import type { Credential } from '../vitest/credential.ts'
 import type { FreshCredentials } from '../vitest/fresh-credentials.ts'
+import { markJudged } from '../vitest/judging.ts'
 import { failureText } from '../vitest/matchers.ts'
 import type { ScenarioSite } from '../vitest/scenario-site.ts'
+import { NotInPlan } from '../vitest/site-files.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import { judge, type Outcome } from './outcome.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -68,17 +73,76 @@ export class Lab {
     return this.site.call(from, node, action, credential, options)
   }
 
+  /** A token for another certificate of a holder, who proves it first. */
+  mint(identity: Identity, name: string = this.target.credential): Promise<string> {
+    return this.#credentials.mint(name, identity)
+  }
+
+  /** A certificate renewed by its CA: same key, another thumbprint. `name`: the credential that it is one of. */
+  renewed(identity: Identity, name: string): Promise<Identity> {
+    return this.#credentials.renew(name, identity)
+  }
+
+  /**
+   * A scripted issuer in the place of the target's, honest again, and the target started anew so that it knows no other. It is the
+   * same one for all attacks on the stage `scripted-issuer`.
+   */
+  async standIn(): Promise<ScriptedIssuer> {
+    const { issuer, isNew } = await this.site.sharedStandIn(this.issuer, `${this.target.node}/${this.target.unit}`)
+    if (isNew) {
+      await this.site.node(this.target.node).stop(this.target.unit)
+      await this.site.node(this.target.node).start(this.target.unit)
+    }
+    return issuer
+  }
+
   /** The private key of the auth server whose tokens the target believes: what an insider would sign with. */
   signingKey(): Promise<JWK> {
     return this.site.signingKey(this.issuer)
   }
 
+  /** How the target judges callers, as the plan says. @throws NotInPlan */
+  get verification(): ActionVerification {
+    const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
+    const verification = unit?.verification?.[this.target.action]
+    if (verification === undefined)
+      throw new NotInPlan(this.site.site, `${this.target.name} does not say how it judges`, [])
+    return verification
+  }
+
+  /** The audience by which the target calls itself. @throws NotInPlan */
+  get audience(): string {
+    const [own] = this.verification.audiences
+    if (own === undefined) throw new NotInPlan(this.site.site, `${this.target.name} has no audience`, [])
+    return own
+  }
+
+  /** The path of the target's request. */
+  get path(): string {
+    const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
+    const request = unit?.actions?.[this.target.action]?.request
+    if (request === undefined) throw new NotInPlan(this.site.site, `${this.target.name} has no request`, [])
+    return 'http' in request ? request.http.path : request.websocket.path
+  }
+
+  /** How far the times of a token may be off there; what is not told is taken for none. */
+  get skewSeconds(): number {
+    return this.verification.clockSkewSeconds ?? 0
+  }
+
+  /** A listener at the caller's, with a certificate of the CA that the target trusts; it serves these keys and counts who comes. */
+  async listenAsIssuer(keys: readonly JWK[] = []): Promise<ScriptedIssuer> {
+    const { address, host } = this.site.node(this.target.from)
+    const authority = await this.authority('target')
+    const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
+    return this.site.listenAsIssuer({ address, host, certificate, keys })
+  }
+
   /** The node of the auth server whose tokens the target believes. */
   get issuer(): string {
-    const believed = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
-    const url = believed?.verification?.[this.target.action]?.issuer
+    const url = this.verification.issuer
     const domain = Object.values(this.plan.trustDomains).find(({ issuerUrl }) => issuerUrl === url)
-    if (domain?.issuer === undefined) throw new AttackWorks(`nobody in the plan issues tokens of ${url}`)
+    if (domain?.issuer === undefined) throw new NotInPlan(this.site.site, `nobody issues tokens of ${url}`, [])
     return domain.issuer
   }
 
@@ -98,6 +162,7 @@ export class Lab {
   judge(verdict: Verdict, outcome: Outcome): void {
     this.demands += 1
     const { expected, problems } = judge(outcome, verdict)
+    markJudged(verdict)
     if (problems.length > 0) throw new AttackWorks(failureText(expected, verdict, problems))
   }
 }

@@ -1,5 +1,6 @@
 import type { Plan } from '../topology/plan.ts'
-import type { Attack } from './attack.ts'
+import type { Surface } from '../topology/surface.ts'
+import type { Attack, Variant } from './attack.ts'
 import { type Choice, chosenAttacks } from './catalogue.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
@@ -11,14 +12,21 @@ export interface ScopeOptions extends Choice {
   readonly clock?: 'movable'
 }
 
-/** One attack of the catalogue on one topology: where it is tried, or why nowhere. */
+/** One attack of the catalogue on one topology: what is tried where, and what is not. */
 export interface Scope {
   readonly attack: Attack
-  readonly targets: readonly AttackTarget[]
-  /** Targets that are left out because they are like one that is tried. */
-  readonly alike: readonly AttackTarget[]
+  readonly trials: readonly Trial[]
   /** Why it is tried nowhere. */
   readonly why?: string
+}
+
+/** One variant on one target. */
+export interface Trial {
+  readonly name: string
+  readonly variant: Variant
+  readonly target: AttackTarget
+  /** Targets that are left out because they are like this one. */
+  readonly alike: readonly AttackTarget[]
 }
 
 /** What is tried where, for everything that is chosen. */
@@ -31,17 +39,27 @@ export function scopesOf(plan: Plan, options: ScopeOptions = {}): Scope[] {
   return chosenAttacks(options).map((attack) => scopeOf(attack, wanted, options.full ?? false))
 }
 
-function scopeOf(attack: Attack, all: readonly AttackTarget[], full: boolean): Scope {
-  if (attack.notHere !== undefined) return { attack, targets: [], alike: [], why: attack.notHere }
-  const level = all.filter(({ name, node }) => (name !== node) === isOnAction(attack.needs))
-  const able = level.filter(({ surfaces }) => attack.needs.every((need) => surfaces.has(need)))
-  if (able.length === 0) return { attack, targets: [], alike: [], why: whyNowhere(attack, level) }
-  const targets = full ? able : [...Map.groupBy(able, ({ likeness }) => likeness).values()].map(([first]) => first!)
-  return { attack, targets, alike: able.filter((one) => !targets.includes(one)) }
+function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean): Scope {
+  if (attack.notHere !== undefined) return { attack, trials: [], why: attack.notHere }
+  const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
+    const able = ableTo(targets, variant.needs ?? attack.needs)
+    const classes = full ? able.map((one) => [one]) : [...Map.groupBy(able, ({ likeness }) => likeness).values()]
+    return classes.map(([target, ...alike]) => ({ name, variant, target: target!, alike }))
+  })
+  return trials.length > 0 ? { attack, trials } : { attack, trials, why: whyNowhere(attack, targets) }
+}
+
+function ableTo(targets: readonly AttackTarget[], needs: readonly Surface[]): AttackTarget[] {
+  return ofLevel(targets, needs).filter(({ surfaces }) => needs.every((need) => surfaces.has(need)))
+}
+
+function ofLevel(targets: readonly AttackTarget[], needs: readonly Surface[]): AttackTarget[] {
+  return targets.filter(({ name, node }) => (name !== node) === isOnAction(needs))
 }
 
 /** The first need that no target has; else that no single one has them all. */
-function whyNowhere({ needs }: Attack, targets: readonly AttackTarget[]): string {
+function whyNowhere({ needs }: Attack, all: readonly AttackTarget[]): string {
+  const targets = ofLevel(all, needs)
   const missing = needs.find((need) => !targets.some(({ surfaces }) => surfaces.has(need)))
   return missing === undefined ? `no target has all of ${needs.join(', ')}` : `no target has ${missing}`
 }

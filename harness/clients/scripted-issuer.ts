@@ -60,6 +60,8 @@ export interface ScriptedIssuer extends AsyncDisposable {
   script(endpoint: IssuerEndpoint, script?: IssuerScript): void
   /** Presents another certificate from now on, on connections that begin anew. */
   present(certificate: Identity): void
+  /** Honest again, with the keys and the certificate of the beginning, and nothing written down. */
+  reset(): Promise<void>
   /** Publishes the public parts of other keys from now on. */
   publish(keys: readonly JWK[]): Promise<void>
 }
@@ -92,6 +94,16 @@ export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<Sc
   says.url = `https://${options.host}:${port}`
   says.mtlsOrigin = `https://${options.host}:${mtlsPort}`
 
+  const present = ({ certPem, keyPem }: Identity) => {
+    for (const one of servers) {
+      one.setSecureContext({ cert: certPem, key: keyPem })
+      one.closeAllConnections()
+    }
+  }
+  const publish = async (keys: readonly JWK[]) => {
+    says.keys = await publicKeys(keys)
+  }
+
   return {
     url: says.url,
     address: options.address,
@@ -105,14 +117,15 @@ export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<Sc
       if (script === undefined) scripts.delete(endpoint)
       else scripts.set(endpoint, script)
     },
-    present({ certPem, keyPem }) {
-      for (const one of servers) {
-        one.setSecureContext({ cert: certPem, key: keyPem })
-        one.closeAllConnections()
-      }
-    },
-    async publish(keys) {
-      says.keys = await publicKeys(keys)
+    present,
+    publish,
+    async reset() {
+      scripts.clear()
+      present(options.certificate)
+      await publish(options.keys ?? [])
+      heard.requests.length = 0
+      heard.brokenOff.length = 0
+      heard.connections = 0
     },
     [Symbol.asyncDispose]: async () => {
       for (const one of servers) {

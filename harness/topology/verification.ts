@@ -21,6 +21,8 @@ export interface ActionVerification {
   callers: Record<string, { san: string; domain?: string; enabled: boolean }>
   /** How long it may go on with an old key set once it was shown a token of a new key. Default 12 000. */
   learnsKeysWithinMs?: number
+  /** How far the times of a token may be off, in s. Absent: not known. */
+  clockSkewSeconds?: number
   /** The first check that does not pass decides. */
   order: VerificationCheck[]
 }

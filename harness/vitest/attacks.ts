@@ -2,8 +2,7 @@ import { expect, type TestAPI } from 'vitest'
 import type { Attack, Variant } from '../attacks/attack.ts'
 import { Lab } from '../attacks/lab.ts'
 import { judge } from '../attacks/outcome.ts'
-import { type ScopeOptions, scopesOf } from '../attacks/scope.ts'
-import type { AttackTarget } from '../attacks/surfaces.ts'
+import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
 import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
@@ -38,29 +37,48 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
 /** The same over parts of the caller's own: another backend, other kinds. */
 export async function attacksOn(options: AttacksOptions, parts: () => Promise<GroundParts>): Promise<void> {
   const plan = await (await parts()).plan()
-  const test = scenarioOn(options, parts)
+  const scopes = scopesOf(plan, { ...options, full: options.full ?? settings().full })
+  const test = scenarioOn({ ...options, env: environmentFor(scopes, options.env) }, parts)
   const credentials = new WeakMap<Site, FreshCredentials>()
   const of = ({ site }: ScenarioSite): FreshCredentials => {
     const known = credentials.get(site) ?? new FreshCredentials(site)
     credentials.set(site, known)
     return known
   }
-  for (const { attack, targets } of scopesOf(plan, { ...options, full: options.full ?? settings().full })) {
-    for (const target of targets) enter(test, attack, target, of)
+  for (const { attack, trials } of inOrder(scopes)) {
+    for (const trial of trials) enter(test, attack, trial, of)
   }
+}
+
+/** What changes the site comes last: first what is undone, then what is not. */
+function inOrder(scopes: readonly Scope[]): Scope[] {
+  const rank = ({ attack: { forGood, stage } }: Scope) => (forGood !== undefined ? 2 : stage !== undefined ? 1 : 0)
+  return scopes.toSorted((a, b) => rank(a) - rank(b))
+}
+
+/** What the programs of the targets are started with, besides what the caller wants. */
+function environmentFor(scopes: readonly Scope[], own: ScenarioOptions['env']): ScenarioOptions['env'] {
+  const env: Record<string, Readonly<Record<string, string>>> = { ...own }
+  for (const { attack, trials } of scopes) {
+    if (attack.environment === undefined) continue
+    for (const { node, unit } of trials.flatMap(({ target, alike }) => [target, ...alike])) {
+      const place = `${node}/${unit}`
+      env[place] = { ...attack.environment, ...env[place] }
+    }
+  }
+  return env
 }
 
 function enter(
   test: TestAPI<ScenarioFixtures>,
   attack: Attack,
-  target: AttackTarget,
+  { name, variant, target }: Trial,
   of: (site: ScenarioSite) => FreshCredentials,
 ): void {
-  for (const [name, variant] of Object.entries(attack.variants)) {
-    test(`${attack.id} ${attack.title}: ${name} · ${target.name}`, async ({ site }) => {
-      await tryVariant(attack, variant, new Lab(site, target, of(site)))
-    })
-  }
+  test(`${attack.id} ${attack.title}: ${name} · ${target.name}`, async ({ site }) => {
+    if (attack.stage === undefined) await site.restoreIssuers()
+    await tryVariant(attack, variant, new Lab(site, target, of(site)))
+  })
 }
 
 async function tryVariant({ id }: Attack, { attack, expect: outcome }: Variant, lab: Lab): Promise<void> {

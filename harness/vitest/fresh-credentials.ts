@@ -2,7 +2,7 @@ import type { Site } from '../backends/backend.ts'
 import { exchange } from '../clients/exchange.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
-import { signAtCa } from '../pki/enrol.ts'
+import { renewAtCa, signAtCa } from '../pki/enrol.ts'
 import { newRequest } from '../pki/request.ts'
 import type { HttpCall, PlanCredential } from '../topology/plan.ts'
 import { Credential } from './credential.ts'
@@ -50,6 +50,16 @@ export class FreshCredentials {
       const identity = await holder.identity()
       return { identity, token: await this.mint(name, identity) }
     })
+  }
+
+  /** A certificate of that name renewed by its CA: the same key, another thumbprint. @throws NotInPlan */
+  async renew(name: string, identity: Identity): Promise<Identity> {
+    const { enrol, holder } = this.#declared(name)
+    if (!enrol) throw new NotInPlan(this.#site, `credential ${name} is not enrolled`, this.#names())
+    const anchorPem = await readRendered(this.#site, holder, enrol.anchor)
+    const resolveTo = this.#site.resolve(new URL(enrol.url).hostname)
+    const { certPem } = await renewAtCa({ url: enrol.url, resolveTo, anchorPem, identity })
+    return { certPem, keyPem: identity.keyPem }
   }
 
   /** Others that share the certificates made so far, and none of the tokens. */

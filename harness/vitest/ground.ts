@@ -19,6 +19,8 @@ export interface ScenarioOptions {
   clock?: LaunchOptions['clock']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
   env?: LaunchOptions['env']
+  /** What to type to run the file again. Default: its path. */
+  again?: string
 }
 
 /** What a ground stands on; a unit test brings its own. */
@@ -90,6 +92,8 @@ export class Ground implements AsyncDisposable {
       await writeHistory(site)
     } finally {
       await site[Symbol.asyncDispose]()
+      for (const { standIn } of this.shared.standIns?.values() ?? [])
+        await (await standIn).issuer[Symbol.asyncDispose]()
     }
   }
 

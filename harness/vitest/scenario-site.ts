@@ -3,13 +3,14 @@ import type { JWK } from 'jose'
 import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
 import { listenAsIssuer, type ScriptedIssuer, type ScriptedIssuerOptions } from '../clients/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../clients/scripted-peer.ts'
+import type { Endpoint } from '../clients/exchange.ts'
 import type { Session, SessionEnd } from '../clients/web-socket.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
-import type { WeakerProof } from '../topology/proof.ts'
+import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
@@ -17,7 +18,7 @@ import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf 
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { type OperatorClient, operatorClient } from './operator-client.ts'
-import { shownBy } from './shown.ts'
+import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
@@ -74,6 +75,7 @@ export class ScenarioSite implements AsyncDisposable {
   readonly #test: TestName
   readonly #shared: SharedKnowledge
   readonly #owned: AsyncDisposable[] = []
+  readonly #clients = new Map<string, Pick<OperatorClient, 'get'>>()
 
   constructor(site: Site, kinds: KindLookup, test: TestName, shared: SharedKnowledge) {
     this.site = site
@@ -304,11 +306,12 @@ export class ScenarioSite implements AsyncDisposable {
     const before = await options.first?.presented()
     const { shape, send } = shaped(from, target, action, presented, thumbprint, { ...options, before })
     const control = await this.#control(shape, credential, options)
-    const observe = this.#observer(target)
+    const observe = this.#observer(target, action)
     const picture = await observe?.().catch((failure: Error) => failure)
     const mark = await markOf(this.site, to)
+    const watch = target.proof && (await watchFor(target.proof, this.site, to))
     const sent = await send(await this.#endpoint(from, target, presented.identity, options))
-    const shown = target.proof && (await this.#shown(target.proof, to, mark, sent, options.waitMs))
+    const shown = await watch?.shown(sent, options.waitMs)
     const farEnd = shown ? unrecorded : await this.#farEnd(to, sent.answer.conn, mark, options)
     const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
     const said = shown ? (shown.said ?? (sent.promised ? 'accepted' : 'refused')) : decision?.verdict
@@ -336,20 +339,19 @@ export class ScenarioSite implements AsyncDisposable {
       ms: sent.answer.ms,
       control,
       effects: accepted
-        ? { observed: false }
+        ? { observed: false, ...(!observe && { unobservable: this.#unobservable(target) }) }
         : await effectsSince(observe ?? this.#unobservable(target), picture ?? {}, this.#firstPicture(target, picture)),
       wire: sent.wire,
       answerLeaks: leaksInAnswer(sent.answer, presented.token),
-      leaks: await leaksSince(this.site, to, mark, presented.token === undefined ? [] : [presented.token]),
+      leaks: await leaksSince(this.site, to, mark, {
+        tokens: presented.token === undefined ? [] : [presented.token],
+        lines: (await watch?.lines()) ?? [],
+      }),
       evidence: this.evidence,
       again: this.#test.again,
     }
     this.#record(shape, verdict)
     return { verdict, session: sent.session } satisfies { verdict: Verdict; session: Sent['session'] }
-  }
-
-  #shown(proof: WeakerProof, node: string, mark: Mark, { answer, promised }: Sent, withinMs: number | undefined) {
-    return shownBy(proof, { site: this.site, node, mark, answer, promised }, withinMs)
   }
 
   async #control(shape: CallShape, credential: Credential, options: CallOptions): Promise<Control | undefined> {
@@ -392,7 +394,7 @@ export class ScenarioSite implements AsyncDisposable {
   async #endpoint(from: string, target: Target, identity: CallIdentity, { timeoutMs, handshake }: CallOptions) {
     const anchorPem = await this.anchor(target.domain)
     const endpoint = endpointOf(this.site, `https://${target.host}:${target.listener.port}`, { from, anchorPem })
-    return { ...endpoint, identity, timeoutMs, handshake }
+    return { ...elsewhere(endpoint, target.listener.address), identity, timeoutMs, handshake }
   }
 
   /** The records of a call; where another one went first over its connection, that one's is left out. */
@@ -406,17 +408,32 @@ export class ScenarioSite implements AsyncDisposable {
     return { ...farEnd, decisions: farEnd.decisions.slice(earlier) }
   }
 
-  #observer({ node, host, observation }: Target): (() => Promise<Picture>) | undefined {
+  #observer(target: Target, action: string): (() => Promise<Picture>) | undefined {
+    const { node, host, observation } = target
     if (observation === undefined) return undefined
-    const operator = operatorClient(this.site, node)
+    const { as = 'operator' } = observation
+    const observer = as === 'operator' ? operatorClient(this.site, node) : this.#accepted(target, action)
     return async () => {
       const seen = observation.paths.map(async (path) => {
-        const { status, json } = await operator.get(path)
-        if (status !== 200) throw new NotInPlan(this.site, `${host}${path} answered ${status} to the operator`, [])
+        const { status, json } = await observer.get(path)
+        if (status !== 200) throw new NotInPlan(this.site, `${host}${path} answered ${status} to the one who looks`, [])
         return [path, withoutVolatile(json, observation.ignore)] as const
       })
       return Object.fromEntries(await Promise.all(seen))
     }
+  }
+
+  /** One client for each target of the test: its credential is minted once. */
+  #accepted(target: Target, action: string): Pick<OperatorClient, 'get'> {
+    const [accepted] = this.#acceptedAt(target.node, action)
+    const key = `${target.node} ${action}`
+    const known = this.#clients.get(key)
+    if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.site, target.node)
+    const client = acceptedClient(this.site, accepted.credential, (identity) =>
+      this.#endpoint(accepted.holder, target, identity, {}),
+    )
+    this.#clients.set(key, client)
+    return client
   }
 
   #unobservable({ node, unit }: Target): string {
@@ -432,6 +449,12 @@ export class ScenarioSite implements AsyncDisposable {
     this.#shared.pictures.set(key, now)
     return now
   }
+}
+
+/** A service that was there before the run has no address of the run, and may be out of reach from those. */
+function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
+  if (address === undefined) return endpoint
+  return { ...endpoint, address, from: address.startsWith('127.') ? endpoint.from : undefined }
 }
 
 const unrecorded: FarEnd = { decisions: [], waitedMs: 0 }

@@ -37,6 +37,14 @@ test('a token in the query is refused, alone and beside a header', () => {
   expect(carrierOf({ rawHeaders: ['authorization', 'Bearer t'], url: '/?limit=1' })).toEqual({ token: 't' })
 })
 
+test('a form is refused, alone and beside a header: it could carry a second token', () => {
+  const form = ['content-type', 'Application/x-www-form-urlencoded; charset=utf-8']
+  const read = (...rawHeaders: string[]) => carrierOf({ rawHeaders, url: '/v1/state' })
+  expect(read(...form)).toEqual({ problem: 'token_carrier_invalid' })
+  expect(read(...form, 'authorization', 'Bearer t')).toEqual({ problem: 'token_carrier_invalid' })
+  expect(read('content-type', 'application/json', 'authorization', 'Bearer t')).toEqual({ token: 't' })
+})
+
 test('challenges are those of RFC 6750: no error where nothing was presented, the scope where it was too small', () => {
   expect(challengeOf('node-a', nothingPresented('token_missing'))).toBe('Bearer realm="node-a"')
   expect(challengeOf('node-a', invalidToken('token_expired'))).toBe('Bearer realm="node-a", error="invalid_token"')

@@ -6,18 +6,23 @@ export type Carrier = { token: string } | { token?: undefined; problem: 'token_m
 
 /** Exactly one space: a token in quotes, lists of tokens and tabs are not in the grammar of RFC 6750 section 2.1. */
 const BEARER = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i
+const FORM = /^\s*application\/x-www-form-urlencoded\b/i
 const BEARER_LIKE = /^bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i
 
 /**
- * Reads the one `Authorization: Bearer` of a request. Another scheme counts as no token; a second header, a malformed value and
- * a token in the query are `token_carrier_invalid`. Node keeps only the first of two headers, so the raw list is read.
+ * Reads the one `Authorization: Bearer` of a request. Another scheme counts as no token; a second header, a malformed value, a
+ * token in the query and a form are `token_carrier_invalid`: no call of ours takes a form, so one could only carry a second token
+ * (RFC 6750 section 2.2). Node keeps only the first of two headers, so the raw list is read.
  */
 export function carrierOf(request: Pick<IncomingMessage, 'rawHeaders' | 'url'>): Carrier {
   const values: string[] = []
+  let isForm = false
   for (let at = 0; at < request.rawHeaders.length; at += 2) {
-    if (request.rawHeaders[at]?.toLowerCase() === 'authorization') values.push(request.rawHeaders[at + 1] ?? '')
+    const name = request.rawHeaders[at]?.toLowerCase()
+    if (name === 'authorization') values.push(request.rawHeaders[at + 1] ?? '')
+    else if (name === 'content-type') isForm ||= FORM.test(request.rawHeaders[at + 1] ?? '')
   }
-  if (values.length > 1 || hasQueryToken(request.url ?? '')) return { problem: 'token_carrier_invalid' }
+  if (values.length > 1 || isForm || hasQueryToken(request.url ?? '')) return { problem: 'token_carrier_invalid' }
   const value = values[0]
   if (value === undefined || !BEARER_LIKE.test(value)) return { problem: 'token_missing' }
   const token = BEARER.exec(value)?.[1]

@@ -146,6 +146,7 @@ function verification(unit: Unit) {
     node,
     issuer: unit.url(settings.auth, 'public'),
     mode: settings.validation,
+    clockSkewSeconds: settings.clockSkewSeconds ?? 30,
     peering: {
       anchors: [domain, ...foreignDomains(unit)],
       operators: [],

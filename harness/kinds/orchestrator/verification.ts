@@ -9,14 +9,15 @@ export interface OrchestratorTrust {
   node: string
   issuer: string
   mode: ValidationMode
+  clockSkewSeconds: number
   peering: Trust
   local: Trust
 }
 
 /** How an orchestrator judges the callers of each action. */
-export function verificationOf({ node, issuer, mode, peering, local }: OrchestratorTrust) {
-  const connect = { ...peering, node, issuer, scope: 'peer:connect', order: order(mode, PEER) }
-  const own = (scope: string) => ({ ...local, node, issuer, scope, order: order(mode, SELF) })
+export function verificationOf({ mode, peering, local, ...common }: OrchestratorTrust) {
+  const connect = { ...peering, ...common, scope: 'peer:connect', order: order(mode, PEER) }
+  const own = (scope: string) => ({ ...local, ...common, scope, order: order(mode, SELF) })
   return {
     'peering:connect': connect,
     'node:read': own('node:read'),

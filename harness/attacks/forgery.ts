@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto'
+import type { JWK } from 'jose'
+import { TokenNotReadable } from '../tokens/forge.ts'
+import type { Claims } from '../tokens/inspect.ts'
+import { rawPartsOf, signatureOver, signingInput } from '../tokens/raw-token.ts'
+import type { Credential } from '../vitest/credential.ts'
+import type { Variant } from './attack.ts'
+import type { Lab } from './lab.ts'
+import type { Outcome } from './outcome.ts'
+
+/** What is done to a good token before it is signed again; whatever is not named stays. */
+export interface Forgery {
+  /** Members of the header that are set; undefined takes one away. */
+  header?: Readonly<Record<string, unknown>>
+  claims?: (claims: Claims) => Claims
+  /** Changes of the JSON texts, made last: for what no JSON writer would write. */
+  headerText?: (text: string) => string
+  payloadText?: (text: string) => string
+  /** Who signs. Default: the issuer's own key, as an insider would. */
+  key?: JWK
+  /** Makes the signature in place of the key, out of what is to be signed. */
+  signature?: (input: string) => Buffer | string
+}
+
+/** The good credential with its token forged; its positive control is the good one. */
+export function forged(lab: Lab, label: string, forgery: Forgery | (() => Promise<Forgery>)): Credential {
+  return lab.good().withToken(async (token) => {
+    const made = typeof forgery === 'function' ? await forgery() : forgery
+    return forgedToken(token, made.signature === undefined ? (made.key ?? (await lab.signingKey())) : undefined, made)
+  }, label)
+}
+
+/** A variant that presents a forged token and nothing else. */
+export function forging(expect: Outcome, forgery: Forgery | ((lab: Lab) => Forgery | Promise<Forgery>)): Variant {
+  const made = typeof forgery === 'function' ? forgery : () => forgery
+  return { expect, attack: (lab) => lab.call(forged(lab, 'forged', async () => made(lab))) }
+}
+
+/** A claim, or another value of it. */
+export function withClaim(name: string, value: unknown): Forgery {
+  return { claims: (claims) => ({ ...claims, [name]: value }) }
+}
+
+/** Without a claim. */
+export function withoutClaim(name: string): Forgery {
+  return { claims: ({ [name]: _, ...claims }) => claims }
+}
+
+/** A token out of another one, signed by `key` unless the forgery brings a signature. It keeps its `jti`: the issuer knows it. */
+export function forgedToken(token: string, key: JWK | undefined, forgery: Forgery): string {
+  const parts = rawPartsOf(token)
+  if (parts === undefined) throw new TokenNotReadable('forgedToken')
+  const header = { ...(JSON.parse(parts.header) as Claims), ...forgery.header }
+  const claims = (forgery.claims ?? same)(JSON.parse(parts.payload) as Claims)
+  const input = signingInput({
+    header: (forgery.headerText ?? same)(JSON.stringify(header)),
+    payload: (forgery.payloadText ?? same)(JSON.stringify(claims)),
+  })
+  const signature = forgery.signature?.(input) ?? signatureOver(input, key!, String(key!.alg ?? 'ES256'))
+  return `${input}.${typeof signature === 'string' ? signature : signature.toString('base64url')}`
+}
+
+/** Under a `jti` that the issuer has never seen. */
+export const anewClaims = (claims: Claims): Claims => ({ ...claims, jti: randomUUID() })
+
+function same<T>(value: T): T {
+  return value
+}
