@@ -6,6 +6,14 @@ import { CellCredentials } from './cell-credentials.ts'
 import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from './judge.ts'
 import { markJudged } from './judging.ts'
+import {
+  demandTried,
+  differenceText,
+  type Judged,
+  judgedAsDiffering,
+  type KnownDifference,
+  type KnownDifferences,
+} from './known-differences.ts'
 import { failureText } from './matchers.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 import type { ScenarioSite } from './scenario-site.ts'
@@ -14,6 +22,8 @@ import type { Verdict } from './verdict.ts'
 export interface MatrixOptions extends ScenarioOptions {
   /** Every cell is tried, not one of each class. Default: what the settings say. */
   full?: boolean
+  /** Cells at which a target is known to come out otherwise: each is expected to, and fails once it does not. */
+  differs?: KnownDifferences
 }
 
 /**
@@ -32,6 +42,7 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
 export async function matrixOn(options: MatrixOptions, parts: () => Promise<GroundParts>): Promise<void> {
   const plan = await (await parts()).plan()
   const derived = deriveMatrix(plan, { full: options.full ?? settings().full })
+  const all = withDifferences(derived.classes, options.differs ?? {})
   const test = scenarioOn(options, parts)
   const credentials = new Map<unknown, CellCredentials>()
   const of = ({ site }: ScenarioSite): CellCredentials => {
@@ -39,7 +50,7 @@ export async function matrixOn(options: MatrixOptions, parts: () => Promise<Grou
     credentials.set(site, known)
     return known
   }
-  for (const [target, classes] of Map.groupBy(derived.classes, placeOf)) {
+  for (const [target, classes] of Map.groupBy(all, placeOf)) {
     vitestTest.describe(target, () =>
       enter(
         test,
@@ -49,13 +60,23 @@ export async function matrixOn(options: MatrixOptions, parts: () => Promise<Grou
     )
   }
   // The keys are retired once, for all of them, when nothing else is left to try: it ends every token of the site.
-  const retired = derived.classes.filter(needsRotation)
+  const retired = all.filter(needsRotation)
   if (retired.length > 0) vitestTest.describe('after its key was retired', () => enterRetired(test, retired, of))
 }
 
 type CredentialsOf = (site: ScenarioSite) => CellCredentials
 
-function enter(test: TestAPI<ScenarioFixtures>, classes: readonly CellClass[], of: CredentialsOf): void {
+/** A class, and how its target is known to differ in it. */
+type TriedClass = CellClass & { readonly known?: KnownDifference }
+
+function withDifferences(classes: readonly CellClass[], differences: KnownDifferences): TriedClass[] {
+  const name = ({ representative }: CellClass) => presentedText(representative)
+  const tried = classes.map((one) => ({ target: placeOf(one), name: name(one) }))
+  demandTried(differences, tried)
+  return classes.map((one) => ({ ...one, known: differences[placeOf(one)]?.[name(one)] }))
+}
+
+function enter(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
   for (const one of classes) {
     test(sentence(one), async ({ site }) => {
       await tryCell(site, of(site), one)
@@ -63,14 +84,14 @@ function enter(test: TestAPI<ScenarioFixtures>, classes: readonly CellClass[], o
   }
 }
 
-function enterRetired(test: TestAPI<ScenarioFixtures>, classes: readonly CellClass[], of: CredentialsOf): void {
+function enterRetired(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
   for (const one of classes) {
     test(`${placeOf(one)}: ${sentence(one)}`, async ({ site }) => {
       const credentials = of(site)
       await credentials.retireKeys(classes.map(({ representative }) => representative))
       const { expected } = one.representative
       // Who keeps the keys that it began with takes the old token, and no new one.
-      if (expected.verdict === 'accepted') return judgeCell(site, credentials, one.representative)
+      if (expected.verdict === 'accepted') return judgeCell(site, credentials, one)
       // A target knows a new key, and so that the old one is gone, once it has seen a token of it.
       await site.until('the target has learned of the new key', () => isAccepted(site, credentials, one.control), {
         withinMs: learnsWithinMs(site, one.representative),
@@ -81,20 +102,31 @@ function enterRetired(test: TestAPI<ScenarioFixtures>, classes: readonly CellCla
   }
 }
 
-async function tryCell(site: ScenarioSite, credentials: CellCredentials, { representative, control }: CellClass) {
+async function tryCell(site: ScenarioSite, credentials: CellCredentials, one: TriedClass) {
+  const { representative, control } = one
   const controlled = await call(site, credentials, control)
-  demand(controlled, 'accepted, as positive control', acceptanceProblems(controlled))
-  if (representative !== control) await judgeCell(site, credentials, representative)
+  demand(controlled, { expected: 'accepted, as positive control', problems: acceptanceProblems(controlled) })
+  if (representative !== control) await judgeCell(site, credentials, one)
 }
 
-async function judgeCell(site: ScenarioSite, credentials: CellCredentials, representative: Cell): Promise<void> {
+async function judgeCell(
+  site: ScenarioSite,
+  credentials: CellCredentials,
+  { representative, known }: TriedClass,
+): Promise<void> {
   const verdict = await call(site, credentials, representative)
-  const { expected } = representative
-  if (expected.verdict === 'accepted') return demand(verdict, 'accepted', acceptanceProblems(verdict))
+  const refusal = refusalOf(representative, verdict)
+  const derived =
+    refusal === undefined
+      ? { expected: 'accepted', problems: acceptanceProblems(verdict) }
+      : { expected: expectedText(refusal), problems: refusalProblems(verdict, refusal) }
+  demand(verdict, known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusal))
+}
+
+function refusalOf({ expected }: Cell, { proof }: Verdict): ExpectedRefusal | undefined {
+  if (expected.verdict === 'accepted') return undefined
   const { layer, status, error, reason, guard, orStatuses } = expected
-  const answer = { layer, status: status ?? undefined, error: error ?? undefined, orStatuses }
-  const refusal: ExpectedRefusal = { ...answer, reason, guard, proof: verdict.proof }
-  demand(verdict, expectedText(refusal), refusalProblems(verdict, refusal))
+  return { layer, status: status ?? undefined, error: error ?? undefined, orStatuses, reason, guard, proof }
 }
 
 function learnsWithinMs({ plan }: ScenarioSite, { target, action }: Cell): number {
@@ -110,7 +142,7 @@ async function call(site: ScenarioSite, credentials: CellCredentials, cell: Cell
   return site.call(credentials.callerOf(cell), cell.target, cell.action, await credentials.of(site, cell))
 }
 
-function demand(verdict: Verdict, expected: string, problems: readonly string[]): void {
+function demand(verdict: Verdict, { expected, problems }: Judged): void {
   markJudged(verdict)
   if (problems.length > 0) throw new CellDeviates(verdict, expected, problems)
 }
@@ -131,12 +163,12 @@ function placeOf({ representative: { target, action } }: Matrix['classes'][numbe
   return `${target} ${action}`
 }
 
-function sentence({ representative, count }: CellClass): string {
+function sentence({ representative, count, known }: TriedClass): string {
   const { expected } = representative
   const verb =
     expected.verdict === 'accepted'
       ? `accepts${expected.because === 'operator' ? ' as operator' : ''}`
       : `refuses (${expected.reason})`
   const others = count > 1 ? `, as ${count - 1} like it` : ''
-  return `${verb} ${presentedText(representative)}${others}`
+  return `${verb} ${presentedText(representative)}${others}${differenceText(known)}`
 }
