@@ -16,6 +16,8 @@ export class UndeclaredHandOver extends HoldfastError {
   }
 }
 
+type Receiving = Extract<HandOver, { kind: 'receive' }>
+
 interface Minted {
   mint: HttpCall
   member: string
@@ -38,9 +40,12 @@ export async function serveHandOver(context: NodeContext, asked: HandOver): Prom
   throw new UndeclaredHandOver(self, asked)
 }
 
-async function mint(context: NodeContext, source: Minted, asked: HandOver): Promise<string> {
+async function mint(context: NodeContext, source: Minted, asked: Receiving): Promise<string> {
   const place = `${context.node.name}: mint for ${asked.unit}`
-  const json = await expectedCall(context, source.mint, templates(context), place)
+  // Named, for the newest that was proven need not be the one that the receiver holds.
+  const binding = asked.x5t === undefined ? {} : { 'x5t#S256': asked.x5t }
+  const order = { ...source.mint, json: { ...(source.mint.json as Record<string, unknown>), ...binding } }
+  const json = await expectedCall(context, order, templates(context), place)
   const text = (json as Record<string, unknown> | undefined)?.[source.member]
   if (typeof text !== 'string') {
     throw new HoldfastError('HOLDFAST_MINT_MEMBER', `${place}: ${source.mint.url} answered no text "${source.member}"`)

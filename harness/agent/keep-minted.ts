@@ -1,8 +1,5 @@
 import { watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { MintRenewal, PlanCredential } from '../topology/plan.ts'
-import { expectedCall, type NodeContext, templates } from './node-context.ts'
-import { fill } from './template.ts'
 import { atWallTime } from './wall-timer.ts'
 
 const FIRST_RETRY_MS = 1_000
@@ -10,13 +7,17 @@ const LONGEST_RETRY_MS = 60_000
 /** One write makes several events. */
 const SETTLED_MS = 50
 
+/** A token that was minted for this node, and is here. */
 export interface Minted {
-  readonly context: NodeContext
-  /** The credential, which is the name of its unit, too. */
-  readonly credential: PlanCredential
-  readonly renew: MintRenewal
+  /** PEM file of the certificate that it is bound to. */
+  readonly certificate: string
+  /** How long after it was received the next one is asked for. */
+  readonly renewAfterMs: number
+  /** Proves the certificate to the issuer, which mints for proven certificates only. */
+  prove(): Promise<unknown>
   /** Asks the issuer's node once more, and writes what it answers. */
   receive(): Promise<void>
+  onFailure(cause: Error): void
 }
 
 /**
@@ -24,12 +25,10 @@ export interface Minted {
  * certificate that it is bound to is another one, which is proven to the issuer first. One thing after the other: a slow answer
  * never overwrites a newer token. A failure is tried again with back-off.
  */
-export function keepMinted(minted: Minted): void {
-  const { context, credential, renew } = minted
-  const template = templates(context, credential.name)
+export function keepMinted({ certificate, renewAfterMs, prove, receive, onFailure }: Minted): void {
   let mustProve = false
-  let isBusy = false
   let isDue = false
+  let isBusy = false
   let failures = 0
   let turn = 0
 
@@ -37,10 +36,10 @@ export function keepMinted(minted: Minted): void {
     isDue = true
     if (!isBusy) void work()
   }
-  const dueAt = (time: number): void => {
+  const dueLater = (): void => {
     turn += 1
     const own = turn
-    atWallTime(time, () => {
+    atWallTime(Date.now() + renewAfterMs, () => {
       if (turn === own) due()
     })
   }
@@ -53,34 +52,24 @@ export function keepMinted(minted: Minted): void {
     isBusy = false
   }
   const anew = async (): Promise<void> => {
+    const mayHaveChanged = mustProve
+    mustProve = false
     try {
-      if (mustProve) {
-        mustProve = false
-        await expectedCall(
-          context,
-          credential.mint!.prove,
-          template,
-          `${context.node.name}: prove ${credential.boundTo}`,
-        )
-      }
-      await minted.receive()
+      if (mayHaveChanged) await prove()
+      await receive()
       failures = 0
-      dueAt(Date.now() + renew.lifetimeSeconds * 1000 * renew.at)
+      dueLater()
     } catch (cause) {
-      const line = `mint for ${context.node.name}/${credential.name} failed: ${(cause as Error).message}`
-      context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
-      // Proving once more does no harm, and whatever it was may have failed on the way.
+      onFailure(cause as Error)
+      // Proven once more, for what failed may have been just that.
       mustProve = true
       setTimeout(due, Math.min(FIRST_RETRY_MS * 2 ** failures, LONGEST_RETRY_MS)).unref()
       failures += 1
     }
   }
 
-  dueAt(Date.now() + renew.lifetimeSeconds * 1000 * renew.at)
-  const certificate = context.plan.credentials[credential.boundTo ?? '']
-  if (certificate === undefined) return
-  const file = fill(`${certificate.path}/cert.pem`, template, `${context.node.name}: certificate of ${credential.name}`)
-  onReplaced(file, () => {
+  dueLater()
+  onReplaced(certificate, () => {
     mustProve = true
     due()
   })

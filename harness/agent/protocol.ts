@@ -30,9 +30,12 @@ export interface RunSettings {
 /** Position of a step in its unit: index, and for a step inside `parallel` also lane and index there. */
 export type StepPath = number[]
 
-/** A hand-over that the receiver asks for: only its place in the plan is named, so nothing else can be asked for. */
+/**
+ * A hand-over that the receiver asks for: only its place in the plan is named, so nothing else can be asked for. `x5t`: which of
+ * the receiver's certificates a minted token is to be bound to; the issuer takes those only that were proven to it.
+ */
 export type HandOver =
-  | { kind: 'receive'; unit: UnitRef; step: StepPath }
+  | { kind: 'receive'; unit: UnitRef; step: StepPath; x5t?: string }
   | { kind: 'one-time-token'; unit: UnitRef; step: StepPath; x5rt: string }
 
 /** Every operation that the coordinator can request of an agent. */

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
-import type { Command, Enrol, Fetch, PlanFile, PlanUnit, Receive, Step } from '../topology/plan.ts'
+import type { Command, Enrol, Fetch, PlanFile, PlanUnit, Step } from '../topology/plan.ts'
 import { argvOf, environmentOf, folderOf } from './command.ts'
 import type { LogTail } from './log-tail.ts'
 import { expectedCall, fetchText, type NodeContext, templates, unitFolder } from './node-context.ts'
 import { startTree } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
+import { receive } from './receive.ts'
 import { writeSecret } from './secret-file.ts'
 import { fill, fillJson } from './template.ts'
 
@@ -18,6 +19,8 @@ export class StepFailed extends HoldfastError {
     super('HOLDFAST_STEP_FAILED', `${program} ${how}; its last lines are in the log of the unit`)
   }
 }
+
+type Copy = Extract<Step, { copy: unknown }>['copy']
 
 /** A unit while its steps run. */
 export interface UnitAtWork {
@@ -40,9 +43,10 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<vo
   const place = `${context.node.name}/${unit.name}`
   if ('run' in step) await runCommand(work, step.run)
   else if ('call' in step) await expectedCall(context, step.call, templates(context, unit.name), place)
-  else if ('receive' in step) await receive(work, step.receive, path)
+  else if ('receive' in step) await receive(context, unit.name, step.receive, path)
   else if ('enrol' in step) await enrol(work, step.enrol, path)
   else if ('fetch' in step) await fetchFile(context, unit.name, step.fetch)
+  else if ('copy' in step) await copyFile(context, unit.name, step.copy)
   else if ('write' in step) await renderFile(context, unit.name, step.write)
   else await Promise.all(step.parallel.map((lane, index) => runSteps(work, lane, [...path, index])))
 }
@@ -87,32 +91,18 @@ function includedFiles(json: unknown): string[] {
   return [...(JSON.stringify(json) ?? '').matchAll(/"@\{json:([^}"]+)\}"/g)].map((match) => match[1] as string)
 }
 
-async function receive({ context, unit }: UnitAtWork, step: Receive, path: StepPath): Promise<void> {
-  const credential = Object.hasOwn(context.plan.credentials, unit.name) ? unit.name : undefined
-  const asked = { kind: 'receive' as const, unit: `${context.node.name}/${unit.name}`, step: path }
-  const once = async (): Promise<void> => {
-    await writeReceived(context, unit.name, step, await context.serve(step.from, asked))
-    context.emit({ event: 'handover', unit: unit.name, credential, from: step.from })
-  }
-  await once()
-  const { renew } = 'mint' in step.source ? step.source : {}
-  if (renew === undefined || credential === undefined) return
-  const { keepMinted } = await import('./keep-minted.ts')
-  keepMinted({ context, credential: context.plan.credentials[credential]!, renew, receive: once })
-}
-
-/** Writes what was handed over, with the mode and owner that the plan demands. */
-async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
-  const path = fill(step.to.path, templates(context, unit), `${context.node.name}/${unit}: hand-over`)
-  await writeSecret(path, text, step.to)
-}
-
 async function fetchFile(context: NodeContext, unit: string, { url, follow, ca, to }: Fetch): Promise<void> {
   const place = `${context.node.name}/${unit}: fetch`
   const template = templates(context, unit)
   const get = (from: string) => fetchText(context, { url: from, ca }, template, place)
   const text = await get(follow === undefined ? url : memberOf(await get(url), follow, url))
   await writeSecret(fill(to.path, template, place), text, { mode: to.mode })
+}
+
+async function copyFile(context: NodeContext, unit: string, { from, to }: Copy): Promise<void> {
+  const place = `${context.node.name}/${unit}: copy`
+  const template = templates(context, unit)
+  await writeSecret(fill(to.path, template, place), await readFile(fill(from, template, place), 'utf8'), to)
 }
 
 function memberOf(text: string, name: string, url: string): string {

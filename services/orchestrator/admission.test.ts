@@ -502,12 +502,19 @@ test('peers are written by operators only, under strict rules', async () => {
     status: 403,
     error: 'insufficient_scope',
   })
-  expect((await write({ ...peer, surprise: 1 })).saw.status).toBe(400)
-  expect((await write({ ...peer, endpoint: 'ws://node-d.somebiz.local.io:9443' })).saw.json?.error).toBe(
-    'endpoint_plaintext',
-  )
-  expect((await write({ ...peer, peerToken: 'some-token' })).saw.json?.error).toBe('peer_token_malformed')
-  expect((await write({ ...peer, peerToken: undefined })).saw.json?.error).toBe('peer_token_missing')
+  const bad = [
+    [{ surprise: 1 }, 'local.body', 'member_invalid'],
+    [{ endpoint: 'ws://node-d.somebiz.local.io:9443' }, 'local.peer', 'endpoint_plaintext'],
+    [{ trustDomain: 'org-z' }, 'local.peer', 'config_invalid'],
+    [{ peerToken: 'some-token' }, 'local.peer', 'peer_token_malformed'],
+    [{ peerToken: undefined }, 'local.peer', 'peer_token_missing'],
+  ] as const
+  for (const [change, guard, reason] of bad) {
+    const { saw, record } = await write({ ...peer, ...change })
+    const error = guard === 'local.body' ? 'invalid_request' : reason
+    expect(saw).toMatchObject({ status: 400, json: { error } })
+    expect(record).toMatchObject({ verdict: 'refused', action: 'peers:write', guard, reason, status: 400, error })
+  }
   const { saw } = await write(peer)
   expect(saw).toMatchObject({ status: 201, json: { name: 'node-d', hasPeerToken: true } })
   expect(JSON.stringify(saw.json)).not.toContain(peer.peerToken)
@@ -519,6 +526,47 @@ test('peers are written by operators only, under strict rules', async () => {
   expect(parallel.map(({ status }) => status).sort()).toEqual([201, ...Array(9).fill(409)])
   for (const name of ['node-d', 'node-e']) {
     expect((await callLocal(local(site.operatorA), 'DELETE', `/v1/peers/${name}`)).status).toBe(204)
+  }
+})
+
+test('a peer whose token has expired can still be switched off, and told other domains; its token stays refused', async () => {
+  // Within the tolerance for two seconds more.
+  const exp = Math.floor(Date.now() / 1000) - 28
+  const bound = { scope: 'peer:connect', cnf: { 'x5t#S256': site.certA.x5t } }
+  const aud = 'https://node-f.somebiz.local.io'
+  const peerToken = await site.authA.token({ sub: 'node-a', aud, exp, iat: exp - 60, ...bound })
+  const peer = { name: 'node-f', endpoint: 'wss://node-f.somebiz.local.io:9443', domains: ['f.test'], peerToken }
+  const operator = local(site.operatorA)
+  expect(await callLocal(operator, 'POST', '/v1/peers', { json: peer })).toMatchObject({ status: 201 })
+  const patch = (json: unknown) => callLocal(operator, 'PATCH', '/v1/peers/node-f', { json })
+  await until(async () => (await patch({ peerToken })).json?.error === 'peer_token_expired', 'the token to expire')
+
+  expect(await patch({ enabled: false })).toMatchObject({ status: 200, json: { enabled: false } })
+  expect(await patch({ domains: ['g.test'] })).toMatchObject({ status: 200, json: { domains: ['g.test'] } })
+  expect(await patch({ peerToken })).toMatchObject({ status: 400, json: { error: 'peer_token_expired' } })
+  expect(await callLocal(operator, 'DELETE', '/v1/peers/node-f')).toMatchObject({ status: 204 })
+})
+
+test('what the local API cannot serve is refused, on record, with a guard', async () => {
+  const call = (method: string, path: string, options: Parameters<typeof callLocal>[3] = {}) =>
+    judged(callLocal(local(site.operatorA), method, path, options))
+  const body = (text: string) => ({ headers: { 'content-type': text } })
+  const route = { json: { protocol: 'tcp', endpoint: 'a:1' } }
+  const big = { json: { protocol: 'tcp', endpoint: 'x'.repeat(70_000) } }
+  const cases = [
+    [await call('GET', '/v1/nothing'), 404, 'local.route', 'path_unknown', 'not_found'],
+    [await call('DELETE', '/v1/state'), 405, 'local.route', 'method_not_allowed', 'method_not_allowed'],
+    [await call('GET', '/v1/routes?limit=0'), 400, 'local.query', 'query_invalid', 'invalid_request'],
+    [await call('GET', '/v1/peers/nobody'), 404, 'local.object', 'object_unknown', 'not_found'],
+    [
+      await call('PUT', '/v1/routes/a.test/x', { ...route, ...body('text/plain') }),
+      ...([415, 'local.body', 'media_type_unsupported', 'media_type_unsupported'] as const),
+    ],
+    [await call('PUT', '/v1/routes/a.test/x', big), 413, 'local.body', 'body_too_large', 'body_too_large'],
+  ] as const
+  for (const [{ saw, record }, status, guard, reason, error] of cases) {
+    expect(saw).toMatchObject({ status, json: { error } })
+    expect(record).toMatchObject({ verdict: 'refused', layer: 'http', status, guard, reason, error })
   }
 })
 

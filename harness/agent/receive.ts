@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises'
+import { thumbprintS256 } from '../pki/certificate.ts'
+import type { MintRenewal, PlanCredential, Receive } from '../topology/plan.ts'
+import { expectedCall, type NodeContext, templates } from './node-context.ts'
+import type { StepPath } from './protocol.ts'
+import { writeSecret } from './secret-file.ts'
+import { fill } from './template.ts'
+
+/**
+ * What another node has for this one, written with the mode and owner that the plan demands. A minted token is kept good from
+ * then on.
+ */
+export async function receive(context: NodeContext, unit: string, step: Receive, path: StepPath): Promise<void> {
+  const credential = Object.hasOwn(context.plan.credentials, unit) ? unit : undefined
+  const asked = { kind: 'receive' as const, unit: `${context.node.name}/${unit}`, step: path }
+  const once = async (): Promise<void> => {
+    const x5t = await thumbprintBehind(context, credential)
+    await writeReceived(context, unit, step, await context.serve(step.from, { ...asked, x5t }))
+    context.emit({ event: 'handover', unit: unit, credential, from: step.from })
+  }
+  await once()
+  if (credential !== undefined && 'mint' in step.source && step.source.renew !== undefined) {
+    await keepGood(context, context.plan.credentials[credential]!, step.source.renew, once)
+  }
+}
+
+/** `x5t#S256` of the certificate that a token credential is bound to, as it lies here now. */
+async function thumbprintBehind(context: NodeContext, token: string | undefined): Promise<string | undefined> {
+  const file = certificateFile(context, context.plan.credentials[token ?? '']?.boundTo)
+  return file === undefined ? undefined : thumbprintS256(await readFile(file, 'utf8'))
+}
+
+function certificateFile(context: NodeContext, name = ''): string | undefined {
+  const path = context.plan.credentials[name]?.path
+  return path === undefined ? undefined : fill(`${path}/cert.pem`, templates(context), `${context.node.name}: ${name}`)
+}
+
+/** A holder asks for its tokens itself: it knows first that its certificate is another one. */
+async function keepGood(
+  context: NodeContext,
+  { name, boundTo, mint }: PlanCredential,
+  { lifetimeSeconds, at }: MintRenewal,
+  receive: () => Promise<void>,
+): Promise<void> {
+  const place = `${context.node.name}/${name}`
+  const template = templates(context, name)
+  const certificate = certificateFile(context, boundTo)
+  if (certificate === undefined || mint === undefined) return
+  const { keepMinted } = await import('./keep-minted.ts')
+  keepMinted({
+    certificate,
+    renewAfterMs: lifetimeSeconds * 1000 * at,
+    prove: () => expectedCall(context, mint.prove, template, `${place}: prove ${boundTo}`),
+    receive,
+    onFailure({ message }) {
+      const line = `mint for ${place} failed: ${message}`
+      context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
+    },
+  })
+}
+
+async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
+  const path = fill(step.to.path, templates(context, unit), `${context.node.name}/${unit}: hand-over`)
+  await writeSecret(path, text, step.to)
+}
