@@ -70,7 +70,7 @@ function bareUnit(all: readonly NodeContext[], context: NodeContext, unit: PlanU
     files: unit.files.map((file) => bareFile(context, unit.name, file)),
     steps: unit.steps.map((step) => bareStep(all, context, unit.name, step)),
     service: unit.service && {
-      ...command(unit.service.command),
+      ...command(unit.service.command!),
       ready:
         ready && 'http' in ready
           ? {
@@ -106,7 +106,7 @@ function bareStep(all: readonly NodeContext[], context: NodeContext, unit: strin
       },
     }
   }
-  if ('fetch' in step) throw new Error(`${unit}: the bare start fetches nothing`)
+  if ('fetch' in step || 'copy' in step) throw new Error(`${unit}: the bare start runs shipped topologies only`)
   const source = all.find(({ node }) => node.name === step.receive.from)!
   const to = text(step.receive.to.path)
   if ('file' in step.receive.source)

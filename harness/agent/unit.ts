@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts'
-import type { PlanUnit } from '../topology/plan.ts'
+import type { Command, PlanUnit } from '../topology/plan.ts'
 import { argvOf, environmentOf, folderOf } from './command.ts'
 import { LogTail } from './log-tail.ts'
 import { type NodeContext, templates, unitFolder } from './node-context.ts'
@@ -86,11 +86,16 @@ export class Unit {
     const { service } = this.plan
     if (service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: there is no service to start')
     this.#end.signal.throwIfAborted()
+    if (service.command === undefined) await this.#untilReady()
+    else await this.#untilReady(await this.#startProgram(service.command))
+  }
+
+  async #startProgram(command: Command): Promise<ProcessTree> {
     const context = this.#context
-    const argv = argvOf(context, service.command, this.plan.name)
+    const argv = argvOf(context, command, this.plan.name)
     const tree = await startTree(context.settings.dieWithParent, argv, {
-      cwd: folderOf(context, this.plan.name, service.command),
-      env: environmentOf(context, this.plan.name, service.command),
+      cwd: folderOf(context, this.plan.name, command),
+      env: environmentOf(context, this.plan.name, command),
       stdio: ['ignore', 'pipe', 'pipe'],
     }).catch((cause: Error) => {
       throw new UnitNotReady(this.#ref, `${argv[0]} cannot be executed (${cause.message})`, { cause })
@@ -100,16 +105,17 @@ export class Unit {
     this.#log.follow(tree)
     context.ahead.programSpawned()
     void tree.ended.then((exit) => context.emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
-    await this.#untilReady(tree)
+    return tree
   }
 
-  async #untilReady(tree: ProcessTree): Promise<void> {
+  /** Without a program of ours only the probe counts. */
+  async #untilReady(tree?: ProcessTree): Promise<void> {
     const { ready, readyWithinMs = 20_000 } = this.plan.service!
     const context = this.#context
     const template = templates(context, this.plan.name)
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
-    const ended = tree.ended.then(({ code, signal }) => {
+    const ended = tree?.ended.then(({ code, signal }) => {
       const how = signal === null ? `exited with ${code}` : `was ended by ${signal}`
       throw new UnitNotReady(this.#ref, `its program ${how} before it answered its probe`)
     })
@@ -125,13 +131,13 @@ export class Unit {
       throw new UnitNotReady(this.#ref, `within ${readyWithinMs} ms its probe last said: ${cause.message}`, { cause })
     })
     try {
-      await Promise.race([probed, ended])
+      await Promise.race(ended === undefined ? [probed] : [probed, ended])
     } finally {
       clearTimeout(limit)
       probing.abort()
       // The loser of the race may still reject.
       probed.catch(() => {})
-      ended.catch(() => {})
+      ended?.catch(() => {})
     }
   }
 
@@ -167,6 +173,9 @@ export class Unit {
 
   #live(): ProcessTree | undefined {
     if (this.plan.service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: it has no running program')
+    if (this.plan.service.command === undefined) {
+      throw new WrongUnitState(this.#ref, 'was up before this run: it is not ours to end')
+    }
     return this.#tree?.running() ? this.#tree : undefined
   }
 

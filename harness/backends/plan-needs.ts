@@ -7,7 +7,7 @@ export function neededTools(plan: Plan): string[] {
 }
 
 function programsOf(unit: PlanUnit): Program[] {
-  const own = unit.service === undefined ? [] : [unit.service.command.program]
+  const own = unit.service?.command === undefined ? [] : [unit.service.command.program]
   return [...own, ...unit.steps.flatMap(programsOfStep)]
 }
 

@@ -14,13 +14,15 @@ export function provenLine({ scenario, name, calls = [], measured = [] }: Scenar
   return `${paint('green', '✓')} ${scenario}: ${name}${shown === '' ? '' : ` → ${shown}${rest}`}`
 }
 
-function refusalText({ status, layer, reason, guard, control }: ToldCall): string {
+function refusalText({ status, layer, reason, guard, control, weakerProof }: ToldCall): string {
   const how = status === null ? `in ${layer === 'tls' ? 'TLS' : layer}` : String(status)
-  const why = reason === null ? 'for no recorded reason' : `${reason}${guard === null ? '' : ` (${guard})`}`
+  const unproven = weakerProof === undefined ? 'for no recorded reason' : `by ${weakerProof}`
+  const why = reason === null ? unproven : `${reason} (${guard ?? weakerProof ?? 'no guard'})`
   const beside = control === undefined ? '' : `, control ${control.accepted ? '✓' : '✗'}`
   return `refused ${how} ${why}${beside}`
 }
 
-function acceptText({ status, to }: ToldCall): string {
-  return `accepted ${status ?? ''} by ${to}`.replace('  ', ' ')
+function acceptText({ status, to, weakerProof }: ToldCall): string {
+  const by = weakerProof === undefined ? to : `${to}, by ${weakerProof}`
+  return `accepted ${status ?? ''} by ${by}`.replace('  ', ' ')
 }

@@ -14,6 +14,7 @@ import type { ToldCall } from '../vitest/told-call.ts'
 import { fitsAny } from './choose-scenarios.ts'
 import { plural, printNote, printPhase, seconds } from './output.ts'
 import type { Verdict } from './verdict.ts'
+import { type WeakerProofs, weakerProofs } from './weaker-proofs.ts'
 
 export interface ScenarioRun {
   filters: readonly string[]
@@ -35,6 +36,8 @@ export interface ScenarioReport extends Verdict {
   evidence: string
   /** Folders of the runs themselves, one for each site. */
   runs: readonly string[]
+  /** Nodes whose verdicts rest on less than decision records. */
+  weakerProofs: readonly WeakerProofs[]
   /** What is wrong with the data of the sites, each once: told apart from what scenarios found. */
   preflight: readonly (Finding & { scenario: string })[]
   /** Guards of the services in the run, with what provoked each; absent where no scenario had a site. */
@@ -93,7 +96,8 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   }
   run.signal.addEventListener('abort', cancel)
   try {
-    const specifications = await chosen(await vitest.globTestSpecifications(), run.filters)
+    const written = await vitest.globTestSpecifications()
+    const specifications = [...(await chosen(written, run.filters)), ...(await derived(vitest, written, run))]
     if (specifications.length === 0) throw new NoScenario(run.filters, root)
     printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
     if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
@@ -204,6 +208,15 @@ async function chosen(all: TestSpecification[], filters: readonly string[]): Pro
   return all.filter((_, index) => fits[index])
 }
 
+/** What follows from the topologies that were asked for, as far as no file says it already. */
+async function derived(vitest: Vitest, written: readonly TestSpecification[], run: ScenarioRun) {
+  const { deriveScenarios } = await import('./derived-scenarios.ts')
+  const scenarios = written.map(({ moduleId }) => moduleId)
+  const set = { ...settings().parameters, ...run.set }
+  const files = await deriveScenarios({ filters: run.filters, scenarios, root: process.cwd(), set })
+  return files.map((file) => vitest.getRootProject().createSpecification(file))
+}
+
 async function anyMovesClocks(specifications: readonly TestSpecification[]): Promise<boolean> {
   const sources = await Promise.all(specifications.map(({ moduleId }) => readFile(moduleId, 'utf8')))
   return sources.some(asksForMovableClock)
@@ -282,6 +295,7 @@ class ResultCollector implements Reporter {
       scenarios: [...failed, ...passed, ...didNotRun],
       evidence: resolve('.holdfast', 'runs'),
       preflight: this.#findings,
+      weakerProofs: weakerProofs(this.#results.flatMap(({ calls = [] }) => calls)),
       runs: [...new Set(this.#results.flatMap(({ evidence }) => evidence ?? []))],
     }
   }

@@ -56,6 +56,7 @@ that refused something; --json lists each with the scenarios that provoked it.`,
         for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`\n${failure}`)
         const found = preflightLines(report.preflight)
         if (found.length > 0) printResult(['', ...found].join('\n'))
+        if (report.weakerProofs.length > 0) printResult(`\n${proofLines(report.weakerProofs)}`)
         if (report.runs.length > 0) printResult(`\n${evidenceLines(report.runs)}`)
         printResult(verdictLine(report, report.guards && coverageText(report.guards)))
       }
@@ -68,6 +69,11 @@ that refused something; --json lists each with the scenarios that provoked it.`,
 function preflightLines(found: ScenarioReport['preflight']): string[] {
   const scenarios = Map.groupBy(found, findingText)
   return [...scenarios].map(([text, at]) => `preflight  ${text}  [${at.map(({ scenario }) => scenario).join(', ')}]`)
+}
+
+/** Each node that writes no decision records, so that nobody takes its verdicts for as good as the others. */
+function proofLines(weaker: ScenarioReport['weakerProofs']): string {
+  return weaker.map(({ node, proof, calls }) => `proof     ${node}: ${proof} (${plural(calls, 'call')})`).join('\n')
 }
 
 /** Where the runs left what they saw; many of them are one folder. */

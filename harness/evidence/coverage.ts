@@ -134,7 +134,7 @@ async function servicesOf(
   const services = new Map<string, string>()
   for (const node of Object.values(plan.nodes)) {
     for (const unit of node.units) {
-      const program = unit.service?.command.program
+      const program = unit.service?.command?.program
       if (program !== undefined && 'service' in program) services.set(`${node.name}/${unit.name}`, program.service)
       else if (unit.guards !== undefined) {
         services.set(`${node.name}/${unit.name}`, unit.kind)

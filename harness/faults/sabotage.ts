@@ -85,8 +85,8 @@ function sabotagedUnits(plan: Plan, removed: GuardRef): { node: string; unit: st
 
 type Command = NonNullable<Plan['nodes'][string]['units'][number]['service']>['command']
 
-function serviceOf({ program }: Command): string | undefined {
-  return 'service' in program ? program.service : undefined
+function serviceOf(command: Command): string | undefined {
+  return command !== undefined && 'service' in command.program ? command.program.service : undefined
 }
 
 function partsOf(removed: GuardRef): { service: string; guard: string } {

@@ -148,6 +148,8 @@ export interface Observation {
   listener: string
   /** GET paths whose JSON answers are compared before and after. */
   paths: string[]
+  /** Who looks: an operator (the default), or whoever is accepted for the action. */
+  as?: 'operator' | 'accepted'
   /** JSON members that change by themselves (clocks, counters), left out of the comparison at any depth. */
   ignore: string[]
 }

@@ -82,7 +82,8 @@ export interface PlanFile {
 }
 
 export interface Service {
-  command: Command
+  /** Absent: it is up already and not ours to end; it is only looked at. */
+  command?: Command
   ready: Probe
   listeners: Listener[]
   /** JSONL file of decision records that this service writes, if it does. */
@@ -101,6 +102,8 @@ export interface Listener {
   protocol: 'https' | 'http' | 'wss' | 'tcp'
   /** Whether a client certificate is refused, asked for, or demanded at TLS. */
   clientCertificate: 'none' | 'requested' | 'required'
+  /** Where it is, if not at the address of its node: it was there before the run. */
+  address?: string
 }
 
 export interface Command {
@@ -120,7 +123,7 @@ export type Program = { tool: string } | { service: string } | { path: Template 
 
 export type Probe =
   /** An HTTPS request that must answer one of `expect`; without that, anything. With `tls`, the chain and the host name are verified against `tls.ca`. */
-  | { http: { url: string; tls?: TlsFiles; expect?: number[]; minimumValiditySeconds?: number } }
+  | { http: { url: string; tls?: TlsFiles; address?: string; expect?: number[]; minimumValiditySeconds?: number } }
   /** A TCP connection that must open. */
   | { tcp: { port: number } }
 
@@ -145,6 +148,8 @@ export type Step =
   | { call: HttpCall }
   | { receive: Receive }
   | { fetch: Fetch }
+  /** A copy of a file of the node, for somebody who needs it elsewhere. */
+  | { copy: { from: Template; to: { path: Template; mode: string } } }
   | { enrol: Enrol }
   /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit. */
   | { write: PlanFile }

@@ -10,6 +10,8 @@ export type WeakerProof = (
        * the port alone), by which the line of a call is known from others.
        */
       pattern: string
+      /** The file that it logs to; absent: what it prints. */
+      file?: string
     }
   | { proof: 'header'; name: string }
   | { proof: 'status alone' }

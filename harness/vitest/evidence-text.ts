@@ -87,7 +87,8 @@ function recordText({ decision, to, conn }: Verdict): string {
 
 /** `status alone; effects not observed`: what a verdict rests on, where that is less than a decision record. */
 export function proofText({ proof, effects }: Pick<Verdict, 'proof' | 'effects'>): string {
-  return `${proof}${effects.unobservable === undefined ? '' : '; effects not observed'}`
+  const isUnseen = effects.unobservable !== undefined
+  return `${proof}${isUnseen ? '; effects not observed' : ''}`
 }
 
 function decisionText({ verdict, layer, status, error, guard, reason, principal }: DecisionRecord): string {

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { JWK } from 'jose'
 import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
+import type { Endpoint } from '../clients/exchange.ts'
 import { listenAsIssuer, type ScriptedIssuer, type ScriptedIssuerOptions } from '../clients/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../clients/scripted-peer.ts'
-import type { Endpoint } from '../clients/exchange.ts'
 import type { Session, SessionEnd } from '../clients/web-socket.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
@@ -240,12 +240,13 @@ export class ScenarioSite implements AsyncDisposable {
     throw new NotInPlan(this.site, `node ${node} imports no signing key`, Object.keys(this.site.plan.nodes))
   }
 
-  /** The issuing key of a real CA: makes trusted certificates that no CA would sign. */
-  async authority(node: string): Promise<SigningAuthority> {
+  /** The issuing key of a real CA, or that of its root: makes trusted certificates that no CA would sign. */
+  async authority(node: string, which: 'issuing' | 'root' = 'issuing'): Promise<SigningAuthority> {
     const unit = this.site.plan.nodes[node]?.units.find(({ kind }) => kind === 'step-ca')
     if (!unit) throw new NotInPlan(this.site, `node ${node} runs no step-ca`, Object.keys(this.site.plan.nodes))
     const read = (file: string) => readRendered(this.site, node, `@{unit}/${file}`, unit.name)
-    const [certPem, keyPem, anchorPem] = await Promise.all([read('ca.crt'), read('ca.key'), read('root.crt')])
+    const files = which === 'root' ? ['root.crt', 'root.key'] : ['ca.crt', 'ca.key']
+    const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all([...files, 'root.crt'].map(read))
     return authorityFrom({ certPem, keyPem, anchorPem })
   }
 

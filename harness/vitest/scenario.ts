@@ -74,7 +74,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           throw failure
         })
         task.meta.findings = await ground.findings()
-        const site = new ScenarioSite(launched, kinds, nameOf(task), ground.shared)
+        const site = new ScenarioSite(launched, kinds, nameOf(task, options.again), ground.shared)
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
         onTestFailed(async ({ task: { result } }) => {
@@ -109,12 +109,12 @@ declare module 'vitest' {
 type Task = TestContext['task']
 
 /** A scenario is a claim: the name of its folder. */
-function nameOf(task: Task): TestName {
+function nameOf(task: Task, asked?: string): TestName {
   const claim = basename(dirname(task.file.filepath))
   task.meta.measured ??= []
   task.meta.calls ??= []
   const { measured, calls } = task.meta
-  const again = `npx holdfast test ${relative(process.cwd(), task.file.filepath)}`
+  const again = asked ?? `npx holdfast test ${relative(process.cwd(), task.file.filepath)}`
   return { name: `${claim}: ${task.name}`, again, measured, calls }
 }
 

@@ -1,7 +1,6 @@
 import type { Site } from '../backends/backend.ts'
 import { type Answer, headerValues } from '../clients/exchange.ts'
 import type { WeakerProof } from '../topology/proof.ts'
-import type { Mark } from './far-end.ts'
 import { until } from './until.ts'
 
 /** What a far end without decision records showed of one call, beyond the status. */
@@ -16,23 +15,50 @@ export interface Shown {
   readonly missing?: string
 }
 
+/** The log of a far end since the call began. */
+export interface Watch {
+  /** All lines since then. */
+  lines(): Promise<readonly string[]>
+  shown(called: Called, withinMs?: number): Promise<Shown>
+}
+
 interface Called {
-  readonly site: Site
-  readonly node: string
-  readonly mark: Mark
   readonly answer: Answer
   readonly promised: boolean
 }
 
 const lineWithinMs = 2_000
 
-/** Looks for what the declaration of a program says that it shows. */
-export async function shownBy(proof: WeakerProof, called: Called, withinMs = lineWithinMs): Promise<Shown> {
+/** Begins to look for what the declaration of a program says that it shows: what is older is about other calls. */
+export async function watchFor(proof: WeakerProof, site: Site, node: string): Promise<Watch> {
+  const all = async (): Promise<readonly string[]> => {
+    if (proof.proof !== 'log line' || proof.file === undefined) return site.node(node).logs()
+    // A program may make its log file with its first line.
+    return (
+      await site
+        .node(node)
+        .readFile(proof.file)
+        .catch(() => '')
+    ).split('\n')
+  }
+  // The last of a file's lines is the one that is not there yet.
+  const before = (await all()).length - (proof.proof === 'log line' && proof.file !== undefined ? 1 : 0)
+  const lines = async () => (await all()).slice(before)
+  return { lines, shown: (called, withinMs) => shownBy(proof, called, lines, withinMs) }
+}
+
+async function shownBy(
+  proof: WeakerProof,
+  called: Called,
+  lines: Watch['lines'],
+  withinMs = lineWithinMs,
+): Promise<Shown> {
   const comparable = Object.keys(proof.reasons ?? {})
   const nothing = { said: undefined, reason: null, comparable }
   // At TLS there is no answer, and most programs write nothing either.
   if (proof.proof === 'status alone' || called.answer.status === null) return nothing
-  const found = proof.proof === 'header' ? inHeader(proof.name, called) : await inLog(proof.pattern, called, withinMs)
+  const found =
+    proof.proof === 'header' ? inHeader(proof.name, called) : await inLog(proof.pattern, called, lines, withinMs)
   if (typeof found !== 'string') return { ...nothing, missing: called.promised ? undefined : found.missing }
   const [ours] = Object.entries(proof.reasons ?? {}).find(([, word]) => word === found) ?? [found]
   return { said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours, comparable }
@@ -47,24 +73,25 @@ function inHeader(name: string, { answer }: Called): string | Missing {
   return value?.trim() ?? { missing: `the answer has no header ${name}` }
 }
 
-/** The reason of the first refusal among the lines of this call; empty where only accepts are. */
-async function inLog(pattern: string, called: Called, withinMs: number): Promise<string | Missing> {
-  const { site, node, mark, promised } = called
+/** The reason of the first refusal among the lines of this call; empty where there are accepts only, even after the wait. */
+async function inLog(
+  pattern: string,
+  { answer, promised }: Called,
+  lines: Watch['lines'],
+  withinMs: number,
+): Promise<string | Missing> {
   const expression = new RegExp(pattern)
-  const look = () => {
-    const reasons = site
-      .node(node)
-      .logs()
-      .slice(mark.logged)
-      .flatMap((line) => reasonIn(line, expression, called))
-    return reasons.length > 0 && { reason: reasons.find((reason) => reason !== '') ?? '' }
+  let reasons: string[] = []
+  const look = async () => {
+    reasons = (await lines()).flatMap((line) => reasonIn(line, expression, answer.conn))
+    return reasons.some((reason) => reason !== '') || promised
   }
-  const found =
-    look() || (promised ? undefined : await until('a line', look, { withinMs, everyMs: 10 }).catch(() => undefined))
-  return found?.reason ?? { missing: `${node} wrote no line that matches ${pattern} within ${withinMs} ms` }
+  await until('a line', look, { withinMs, everyMs: 10 }).catch(() => {})
+  const missing = `no line of its log matches ${pattern}, ${withinMs} ms after the call`
+  return reasons.find((reason) => reason !== '') ?? reasons[0] ?? { missing }
 }
 
-function reasonIn(line: string, expression: RegExp, { answer: { conn } }: Called): string[] {
+function reasonIn(line: string, expression: RegExp, conn: string): string[] {
   const groups = expression.exec(line)?.groups
   if (groups === undefined) return []
   const isOfCall = groups.conn === undefined || conn === groups.conn || conn.endsWith(`:${groups.conn}`)

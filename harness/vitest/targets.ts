@@ -22,7 +22,7 @@ export interface Target {
   readonly proof: WeakerProof | undefined
   /** DNS SANs of certificates that are enough by themselves, as the plan says. */
   readonly operators: readonly string[]
-  readonly observation: { paths: readonly string[]; ignore: readonly string[]; listener: Listener } | undefined
+  readonly observation: (Omit<Observation, 'listener'> & { listener: Listener }) | undefined
 }
 
 /** Finds the unit of a node that offers an action; `at` names another listener of it. @throws NotInPlan */

@@ -1,3 +1,4 @@
+import { proofText } from './evidence-text.ts'
 import type { Verdict } from './verdict.ts'
 
 /** One call of a test as its verdict tells it: plain JSON, so that the command line hears of it. */
@@ -12,6 +13,8 @@ export interface ToldCall {
   readonly error: string | null
   readonly reason: string | null
   readonly guard: string | null
+  /** What it rests on, where that is less than a decision record: `status alone; effects not observed`. */
+  readonly weakerProof?: string
   /** The accepted call that differs in one element only, and that element. */
   readonly control?: { readonly credential: string; readonly element: string; readonly accepted: boolean }
 }
@@ -20,6 +23,7 @@ export function toldCall(call: Verdict): ToldCall {
   const { from, to, action, verdict, layer, status, error, reason, guard, control } = call
   return {
     ...{ from, to, action, credential: call.credential.label, verdict, layer, status, error, reason, guard },
+    ...(call.shown && { weakerProof: proofText(call) }),
     ...(control && {
       control: { credential: control.credential, element: control.element, accepted: control.accepted },
     }),

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import type { Action, KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
-import type { Command, Fetch, Template } from '../../topology/plan.ts'
+import type { Action, KindPlan, Observation, ServiceKind, UnitContext } from '../../topology/kind.ts'
+import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
 import { type ExecSettings, execSettings } from './settings.ts'
 import { execVerification } from './verification.ts'
@@ -17,21 +17,23 @@ export const exec: ServiceKind<ExecSettings> = {
 
 function plan(unit: Unit): KindPlan {
   const { settings, node, domain, host } = unit
-  const { listen, clientCertificate, action } = settings
+  const { clientCertificate, action, token, run, url } = settings
   const told = toldTo(unit)
+  const { port, address } = listenerOf(settings)
   const tls = { ca: told.ca, cert: told.cert, key: told.key }
   return {
-    summary: `${settings.run.join(' ')}${settings.token === 'none' ? '' : `, takes tokens of ${issuerNode(unit)}`}`,
+    summary: `${run?.join(' ') ?? `up at ${url}`}${token === 'none' ? '' : `, takes tokens of ${issuerNode(unit)}`}`,
     files: [],
-    steps: settings.token === 'none' ? [] : [{ fetch: keySet(told) }],
+    steps: [...(token === 'none' ? [] : [{ fetch: keySet(told) }]), ...handedOver(unit, told)],
     service: {
-      command: command(unit, told),
+      command: run && command(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
-      ready: { http: { url: `https://${host}:${listen}/`, tls } },
-      listeners: [{ name: 'main', port: listen, protocol: 'https', clientCertificate }],
+      ready: { http: { url: `https://${host}:${port}/`, address, tls } },
+      listeners: [{ name: 'main', port, protocol: 'https', clientCertificate, address }],
     },
     actions: { [action]: actionOf(unit) },
-    proof: proofOf(settings),
+    observe: observationOf(settings),
+    proof: proofOf(unit),
     verification: {
       [action]: execVerification(settings, { node, domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
     },
@@ -61,7 +63,7 @@ function toldTo(unit: Unit): Told {
   const issuer = settings.token === 'none' ? '' : unit.issuer(issuerNode(unit))
   return {
     address: '@{address}',
-    port: String(settings.listen),
+    port: String(listenerOf(settings).port),
     host,
     ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem`, ca: unit.anchor(unit.domain) },
     issuer,
@@ -72,8 +74,34 @@ function toldTo(unit: Unit): Told {
   }
 }
 
-function command(unit: Unit, told: Told): Command {
-  const [program = '', ...args] = unit.settings.run
+/** What a service that is up already is given to believe this run, and to be believed. */
+function handedOver(unit: Unit, told: Told): Step[] {
+  const { trust, reload, token } = unit.settings
+  if (trust === undefined) return []
+  const folder = unit.resolve(trust)
+  const copy = (from: Template, name: string): Step => ({
+    copy: { from, to: { path: `${folder}/${name}`, mode: '0600' } },
+  })
+  const { issuer, audience, host } = told
+  return [
+    copy(told.ca, 'ca.pem'),
+    copy(told.key, 'key.pem'),
+    copy(told.cert, 'cert.pem'),
+    ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
+    // Last: whoever watches the folder finds all the others when this one is new.
+    { write: { path: `${folder}/trust.json`, json: { issuer, audience, host } } },
+    ...(reload === undefined ? [] : [{ run: command(unit, told, reload) }]),
+  ]
+}
+
+/** Where it listens: where it is told to, or where it is already. */
+function listenerOf({ listen, url }: ExecSettings): { port: number; address?: string } {
+  if (url === undefined) return { port: listen }
+  const { hostname, port } = new URL(url)
+  return { port: Number(port || 443), address: hostname.replace(/^\[(.*)\]$/, '$1') }
+}
+
+function command(unit: Unit, told: Told, [program = '', ...args]: readonly string[]): Command {
   const filled = (text: string) =>
     text.replaceAll(/@\{([a-z_]+)\}/g, (whole, name) => told[name as keyof Told] ?? whole)
   const own = Object.entries(unit.settings.env).map(([name, value]) => [name, filled(value)])
@@ -110,11 +138,16 @@ function actionOf(unit: Unit): Action {
   }
 }
 
-function proofOf({ observe }: ExecSettings): WeakerProof {
+function observationOf({ observePath }: ExecSettings): Observation | undefined {
+  return observePath === undefined ? undefined : { listener: 'main', paths: [observePath], as: 'accepted', ignore: [] }
+}
+
+function proofOf({ settings: { observe }, resolve }: Unit): WeakerProof {
   if (observe === 'status') return { proof: 'status alone' }
   const { reasons } = observe
-  if ('log' in observe) return { proof: 'log line', pattern: observe.log, reasons }
-  return { proof: 'header', name: observe.header, reasons }
+  if ('header' in observe) return { proof: 'header', name: observe.header, reasons }
+  const file = observe.file === undefined ? undefined : resolve(observe.file)
+  return { proof: 'log line', pattern: observe.log, file, reasons }
 }
 
 function issuerNode({ settings, topology, domain }: Unit): string {

@@ -16,6 +16,7 @@ const observe = z
     z.literal('status'),
     z.strictObject({
       log: pattern.describe('A log line of a decision, with the groups `reason` (empty: accepted) and `conn`.'),
+      file: z.string().optional().describe('The file that it logs to. Default: what it prints.'),
       reasons: words,
     }),
     z.strictObject({
@@ -51,9 +52,25 @@ export const execSettings = z
     run: z
       .array(z.string().min(1))
       .min(1)
+      .optional()
       .describe(
         'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
       ),
+    url: z
+      .url({ protocol: /^https$/, error: 'must be an https URL' })
+      .optional()
+      .describe('Instead of `run`: where a service is up already. Its address and port count, no path.'),
+    trust: z
+      .string()
+      .optional()
+      .describe(
+        'With `url`: the folder that gets `ca.pem`, `cert.pem`, `key.pem`, `jwks.json` and `trust.json` (issuer, audience, host) of each run.',
+      ),
+    reload: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe('With `url`: program and arguments that make the service read them.'),
     listen: port.default(8443).describe('Port that it listens on, at the address that it is told.'),
     clientCertificate: z
       .enum(['required', 'requested'])
@@ -93,12 +110,25 @@ export const execSettings = z
       .default(200)
       .describe('What an accepted caller gets.'),
     answers,
+    observePath: z
+      .string()
+      .regex(/^\/\S*$/, 'must be a path')
+      .optional()
+      .describe(
+        'A path whose JSON shows what calls change, read by who is accepted. Default: effects are not observed.',
+      ),
     observe,
     env: z
       .record(z.string(), z.string())
       .default({})
       .describe('Further environment; `@{port}` and so on are filled in.'),
   })
+  .refine(({ run, url }) => (run === undefined) !== (url === undefined), 'must have one of run and url')
+  .refine(
+    ({ url, trust }) => (url === undefined) === (trust === undefined),
+    'must have both of url and trust, or neither',
+  )
+  .refine(({ url, reload }) => url !== undefined || reload === undefined, 'has reload, which goes with url')
   .describe(
     'A program of your own, in any language: it is told by its environment where to listen and whom to believe.',
   )

@@ -1,0 +1,96 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, extname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Plan } from '../topology/plan.ts'
+import { callsOf, fitsAny, isTopologyFile } from './choose-scenarios.ts'
+
+/** What is proven of every topology, whether somebody wrote it down or not: the calls that make it so, and the claims they stand for. */
+const derivations = {
+  matrix: 'refuses-the-rest',
+  attacks: 'withstands-attacks',
+} as const
+
+type Derivation = keyof typeof derivations
+
+/** What the command line asks for: topologies by their files; or by a name that no scenario file knows. */
+interface Derived {
+  /** What the user typed. */
+  source: string
+  plan: Plan
+}
+
+export interface DeriveOptions {
+  /** What the command line names. */
+  filters: readonly string[]
+  /** All scenario files that there are. */
+  scenarios: readonly string[]
+  root: string
+  set: Readonly<Record<string, string>>
+}
+
+/**
+ * Writes the scenarios that follow from the topologies among the filters, and that no scenario file makes already.
+ * They lie in `.holdfast/derived`, and are written anew each time.
+ */
+export async function deriveScenarios(options: DeriveOptions): Promise<string[]> {
+  const files: string[] = []
+  for (const source of options.filters) {
+    const derived = await derivedFrom(source, options)
+    if (derived === undefined) continue
+    const missing = await notWritten(derived, options.scenarios)
+    files.push(...(await writeAll(derived, missing, options.root)))
+  }
+  return files
+}
+
+async function derivedFrom(source: string, { scenarios, set }: DeriveOptions): Promise<Derived | undefined> {
+  const [{ loadTopology, shippedTopologies }, { compile }] = await Promise.all([
+    import('../topology/load.ts'),
+    import('../topology/compile.ts'),
+  ])
+  if (!(await isTopologyFile(source))) {
+    if (extname(source) !== '' || !Object.hasOwn(await shippedTopologies(), source)) return undefined
+    const known = await Promise.all(scenarios.map((file) => fitsAny(file, [source])))
+    if (known.includes(true)) return undefined
+  }
+  return { source, plan: compile(await loadTopology(source, { set })) }
+}
+
+async function notWritten({ source }: Derived, scenarios: readonly string[]): Promise<Derivation[]> {
+  const made = new Set<string>()
+  for (const file of scenarios) {
+    for (const { call, topology } of callsOf(await readFile(file, 'utf8'))) {
+      if (topology === source || resolve(dirname(file), topology) === resolve(source)) made.add(call)
+    }
+  }
+  return (Object.keys(derivations) as Derivation[]).filter((derivation) => !made.has(derivation))
+}
+
+async function writeAll(derived: Derived, missing: readonly Derivation[], root: string): Promise<string[]> {
+  const { scopesOf } = await import('../attacks/scope.ts')
+  const isAttackable = scopesOf(derived.plan).some(({ trials }) => trials.length > 0)
+  const calls = missing.filter((derivation) => derivation !== 'attacks' || isAttackable)
+  return Promise.all(calls.map((call) => write(derived, call, root)))
+}
+
+async function write({ source, plan }: Derived, call: Derivation, root: string): Promise<string> {
+  const claim = `${plan.topology}-${derivations[call]}`
+  const file = join(root, '.holdfast', 'derived', claim, `${claim}.scenario.ts`)
+  const topology = extname(source) === '' ? source : relative(dirname(file), resolve(source))
+  const text = [
+    '// Made by holdfast test, and written anew each time.',
+    `import { ${call} } from ${JSON.stringify(entry())}`,
+    '',
+    `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify({ again: `npx holdfast test ${source}` })})`,
+    '',
+  ]
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, text.join('\n'))
+  return file
+}
+
+/** This very copy of `holdfast/vitest`: whoever runs it need not have it installed beside the topology. */
+function entry(): string {
+  const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return fileURLToPath(new URL(`../vitest.${suffix}`, import.meta.url))
+}
