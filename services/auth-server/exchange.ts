@@ -58,7 +58,8 @@ export interface Exchange {
 export interface Outcome {
   status: number
   error?: string | undefined
-  guard?: string
+  /** Absent with a `reason`: what failed was no check but the service. */
+  guard?: string | undefined
   reason?: string
   /** What an accepted request came to, where that is not the same every time: `active`, `revoked`, … */
   effect?: string | undefined
@@ -122,7 +123,7 @@ function open(
         listener: connection.listener,
         requestId: crypto.randomUUID(),
         action: exchange.action,
-        verdict: guard === undefined ? 'accepted' : 'refused',
+        verdict: reason === undefined ? 'accepted' : 'refused',
         layer: 'http',
         status,
         error: error ?? null,
@@ -151,7 +152,7 @@ function targetOf(path: string): string {
   return segments.join('/').slice(0, LONGEST_TARGET)
 }
 
-async function refusalOf(failure: unknown, log: Log): Promise<{ guard: string; refusal: Refusal }> {
+async function refusalOf(failure: unknown, log: Log): Promise<{ guard?: string; refusal: Refusal }> {
   if (failure instanceof Refused) return failure
   const unkept = await firstRefusal([storageWrite], { failure })
   if (unkept !== undefined) {
@@ -159,10 +160,10 @@ async function refusalOf(failure: unknown, log: Log): Promise<{ guard: string; r
     return unkept
   }
   log.error('request-failed', failureFields(failure))
-  return { guard: 'request.handler', refusal: { reason: 'server_error', status: 500, error: 'server_error' } }
+  return { refusal: { reason: 'server_error', status: 500, error: 'server_error' } }
 }
 
-function refuse(service: ServiceContext, exchange: Exchange, guard: string, refusal: Refusal): void {
+function refuse(service: ServiceContext, exchange: Exchange, guard: string | undefined, refusal: Refusal): void {
   const { request, response } = exchange
   const status = refusal.status ?? 400
   const error = refusal.error ?? 'invalid_request'

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, StructuredToken, Token } from 'oidc-provider'
 import type { Configuration } from './config.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, Refused } from './exchange.ts'
+import { tokenClient } from './guards/token-client.ts'
 import type { KeyRing, SigningKey } from './keys.ts'
 import type { Client, Grant, Holder } from './model.ts'
 import type { Store } from './store/store.ts'
@@ -152,13 +153,16 @@ async function createIssuer(
       return
     }
     const error = (context.body as { error?: string } | undefined)?.error
-    if (error === undefined) Object.assign(exchange.principal, { jti: work.jti })
-    exchange.decide(
-      error === undefined
-        ? { status: context.status }
-        : { status: context.status, error, guard: 'token.provider', reason: error },
-    )
-    settle?.(undefined)
+    if (error === undefined) {
+      Object.assign(exchange.principal, { jti: work.jti })
+      exchange.decide({ status: context.status })
+      return settle?.(undefined)
+    }
+    // The guards approved, so it is a client that was deleted since, or a fault of ours.
+    ;(context as unknown as { respond: boolean }).respond = false
+    const isGone = error === 'invalid_client'
+    const refusal = { reason: 'client_unknown', status: 401, error }
+    settle?.(isGone ? new Refused(tokenClient.id, refusal) : new Error(`the provider answered ${error}`))
   })
   const callback = provider.callback()
 

@@ -36,6 +36,12 @@ export class CallRecorder {
     this.#record(context, action, startedAt, { verdict: 'refused', status, error: error ?? null, guard, reason })
   }
 
+  /** What failed was no check but the service: nobody refused, and nothing was accepted. */
+  failed(context: CallContext, action: string, status: number | null, startedAt: number): void {
+    const outcome = { verdict: 'refused' as const, status, error: null, guard: null, reason: 'server_error' }
+    this.#record(context, action, startedAt, outcome)
+  }
+
   #record(
     context: CallContext,
     action: string,

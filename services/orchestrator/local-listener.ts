@@ -71,7 +71,10 @@ export function createLocalHandler(options: LocalOptions) {
       recorder.accepted(context, action, answer.status, startedAt)
       sendJson(response, answer.status, answer.json, answer.headers)
     } catch (failure) {
-      if (!(failure instanceof CallRefused)) throw failure
+      if (!(failure instanceof CallRefused)) {
+        recorder.failed(context, action, 500, startedAt)
+        throw failure
+      }
       recorder.refused(context, action, failure, startedAt)
       answerCallRefused(request, response, failure, there)
     }

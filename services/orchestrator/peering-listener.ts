@@ -77,7 +77,10 @@ export function createPeeringHandlers(options: PeeringOptions) {
   /** Judges and records; answers the refusal, if there is one. */
   const judge = async (context: UpgradeContext): Promise<Refusal | undefined> => {
     const startedAt = performance.now()
-    const refused = await firstRefusal(order, context)
+    const refused = await firstRefusal(order, context).catch((failure: unknown) => {
+      recorder.failed(context, ACTION, null, startedAt)
+      throw failure
+    })
     if (refused === undefined) {
       recorder.accepted(context, ACTION, 101, startedAt)
       return undefined
