@@ -6,10 +6,14 @@ import { tls } from './tls.ts'
 
 /** Every family of attacks. */
 export const families: readonly Family[] = [
-  { name: 'gen', summary: 'JOSE and the transport of bearer tokens', attacks: [...jose, ...bearer] },
-  { name: 'tls', summary: 'TLS, certificates and proxies', attacks: tls },
-  { name: 'peer', summary: 'peering of orchestrators', attacks: peering },
+  { name: 'gen', summary: 'JOSE and the transport of bearer tokens', attacks: inOrder([...jose, ...bearer]) },
+  { name: 'tls', summary: 'TLS, certificates and proxies', attacks: inOrder(tls) },
+  { name: 'peer', summary: 'peering of orchestrators', attacks: inOrder(peering) },
 ]
+
+function inOrder(attacks: readonly Attack[]): Attack[] {
+  return attacks.toSorted((a, b) => a.id.localeCompare(b.id))
+}
 
 /** Which attacks are meant: names of families, and ids of cases. Nothing given: all. */
 export interface Choice {

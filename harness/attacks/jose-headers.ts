@@ -2,7 +2,7 @@ import { createPrivateKey, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
 import type { Attack, Variant } from './attack.ts'
-import { type Forgery, forged, forging } from './forgery.ts'
+import { type Forgery, forged, forgedToken, forging } from './forgery.ts'
 import type { Lab } from './lab.ts'
 import { A1, A2, type Outcome } from './outcome.ts'
 
@@ -97,13 +97,15 @@ export const headers: readonly Attack[] = [
       'b64 true with crit': forging(A1('token_malformed'), { header: { b64: true, crit: ['b64'] } }),
       'the payload in clear': {
         expect: A2('token_carrier_invalid'),
-        attack: (lab) =>
-          lab.call(
-            forged(lab, 'forged', { header: { b64: false, crit: ['b64'] } }).withToken((token) => {
-              const [header, payload = '', signature] = token.split('.')
-              return `${header}.${Buffer.from(payload, 'base64url').toString()}.${signature}`
-            }, 'with the payload in clear'),
-          ),
+        attack: async (lab) => {
+          const key = await lab.signingKey()
+          const unencoded = (token: string) => {
+            const forgery: Forgery = { header: { b64: false, crit: ['b64'] } }
+            const [header, payload = '', signature] = forgedToken(token, key, forgery).split('.')
+            return `${header}.${Buffer.from(payload, 'base64url').toString()}.${signature}`
+          }
+          return lab.call(lab.good().withToken(unencoded, 'with the payload in clear'))
+        },
       },
     },
   },

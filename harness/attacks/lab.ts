@@ -1,8 +1,11 @@
 import type { JWK } from 'jose'
+import { type KeptConnections, keptConnections } from '../clients/kept-connections.ts'
 import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
 import { HoldfastError } from '../errors.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
+import type { Action } from '../topology/kind.ts'
+import type { PlanUnit } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import type { CallOptions } from '../vitest/call.ts'
 import type { Credential } from '../vitest/credential.ts'
@@ -10,7 +13,7 @@ import type { FreshCredentials } from '../vitest/fresh-credentials.ts'
 import { markJudged } from '../vitest/judging.ts'
 import { failureText } from '../vitest/matchers.ts'
 import type { ScenarioSite } from '../vitest/scenario-site.ts'
-import { NotInPlan } from '../vitest/site-files.ts'
+import { endpointOf, NotInPlan } from '../vitest/site-files.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import { judge, type Outcome } from './outcome.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -103,8 +106,7 @@ export class Lab {
 
   /** How the target judges callers, as the plan says. @throws NotInPlan */
   get verification(): ActionVerification {
-    const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
-    const verification = unit?.verification?.[this.target.action]
+    const verification = this.#unit.verification?.[this.target.action]
     if (verification === undefined)
       throw new NotInPlan(this.site.site, `${this.target.name} does not say how it judges`, [])
     return verification
@@ -119,10 +121,42 @@ export class Lab {
 
   /** The path of the target's request. */
   get path(): string {
-    const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
-    const request = unit?.actions?.[this.target.action]?.request
-    if (request === undefined) throw new NotInPlan(this.site.site, `${this.target.name} has no request`, [])
+    const { request } = this.#action
     return 'http' in request ? request.http.path : request.websocket.path
+  }
+
+  /** Connections to the target that are kept and used again, over the certificate of a credential. */
+  async kept(credential: Credential, most: number): Promise<KeptConnections> {
+    const { listener } = this.#action
+    const { port } = this.#unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+    const { from, host, domain } = this.target
+    const anchorPem = await this.site.anchor(domain)
+    const endpoint = endpointOf(this.site.site, `https://${host}:${port}`, { from, anchorPem })
+    const { identity } = await credential.presented()
+    return keptConnections({ ...endpoint, identity }, most)
+  }
+
+  /** What the main process of the target holds in memory now, in kB. */
+  async memoryKb(): Promise<number> {
+    const { node, unit } = this.target
+    const started = this.site.site
+      .events()
+      .findLast((event) => event.event === 'unit-started' && event.node === node && event.unit === unit)
+    const pid = started?.event === 'unit-started' ? started.pid : undefined
+    const { stdout } = await this.site.node(node).exec(['cat', `/proc/${pid}/status`])
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(stdout)?.[1])
+  }
+
+  get #unit(): PlanUnit {
+    const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
+    if (unit === undefined) throw new NotInPlan(this.site.site, `there is no ${this.target.name}`, [])
+    return unit
+  }
+
+  get #action(): Action {
+    const action = this.#unit.actions?.[this.target.action]
+    if (action === undefined) throw new NotInPlan(this.site.site, `${this.target.name} has no action`, [])
+    return action
   }
 
   /** How far the times of a token may be off there; what is not told is taken for none. */
@@ -150,6 +184,12 @@ export class Lab {
   authority(whose: 'caller' | 'target' = 'caller'): Promise<SigningAuthority> {
     const domain = whose === 'target' ? this.target.domain : this.plan.nodes[this.target.from]!.domain
     return this.site.authority(this.plan.trustDomains[domain]!.ca)
+  }
+
+  /** The root key behind `authority()`. */
+  root(): Promise<SigningAuthority> {
+    const { domain } = this.plan.nodes[this.target.from]!
+    return this.site.authority(this.plan.trustDomains[domain]!.ca, 'root')
   }
 
   /** Something that must hold beside the verdict; `otherwise` says what the attacker gained. */

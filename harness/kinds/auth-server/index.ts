@@ -68,6 +68,18 @@ export const authServer: ServiceKind<Settings> = {
       carrier: 'none',
       request: { http: { method: 'POST', path: '/token', expect: [200] } },
     },
+    'token:introspect': {
+      summary: 'asks about a token',
+      listener: 'mtls',
+      carrier: 'none',
+      request: { http: { method: 'POST', path: '/token/introspection', expect: [200] } },
+    },
+    'token:revoke': {
+      summary: "ends a client's own token",
+      listener: 'mtls',
+      carrier: 'none',
+      request: { http: { method: 'POST', path: '/token/revocation', expect: [200] } },
+    },
     'holder:prove': {
       summary: 'proves a certificate',
       listener: 'mtls',

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto'
+import type { KeptAnswer, KeptConnections } from '../clients/kept-connections.ts'
+import type { Attack } from './attack.ts'
+import { forgedToken } from './forgery.ts'
+import type { Lab } from './lab.ts'
+import { accepted, demanded } from './outcome.ts'
+
+const count = 1_000
+const connections = 8
+/** How much later the good caller may be answered: a share of what it waits without an attack, and a floor for a busy machine. */
+const slower = 5
+const floorMs = 150
+
+/** Attacks that come by the thousand. All connections are kept, so that what is refused is the request. */
+export const load: readonly Attack[] = [
+  {
+    id: 'GEN-09',
+    title: 'a thousand unknown key ids ask the issuer once',
+    source: 'RFC 8725 section 3.10',
+    needs: ['bound-bearer', 'keeps-connections', 'jwks-client'],
+    stage: 'scripted-issuer',
+    variants: {
+      '1000 random ones': {
+        expect: demanded('A1 each, one fetch of keys, good callers unharmed'),
+        attack: unknownKeys,
+      },
+    },
+  },
+  {
+    id: 'GEN-37',
+    title: 'a thousand refusals harm nobody else',
+    source: 'RFC 6585 section 4',
+    needs: ['bound-bearer', 'keeps-connections'],
+    variants: {
+      'forged tokens of one caller': {
+        expect: demanded('A1 or 429 each, at flat cost, good callers unharmed'),
+        attack: forgedByTheThousand,
+      },
+      'tokens of 7 kB, all different': {
+        expect: demanded('A1 or 429 each, memory flat, good callers unharmed'),
+        attack: largeByTheThousand,
+      },
+    },
+  },
+]
+
+async function unknownKeys(lab: Lab): Promise<void> {
+  const issuer = await lab.standIn()
+  // Within this test the honest set does not run out, so that every fetch is one for an unknown key.
+  const key = await lab.signingKey()
+  await issuer.publish([key])
+  lab.judge(await lab.call(), accepted())
+  const tap = await lab.site.tap(lab.target.node)
+  const asked = () => issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
+  const before = asked()
+  const began = performance.now()
+  const token = await lab.good().token()
+  await flooding(lab, () => forgedToken(token, undefined, { header: { kid: randomUUID() }, signature: () => 'AAAA' }))
+  // One for unknown keys in each cool-down of 10 s, and one whenever the set of the stage, which lives for 1 s, is renewed.
+  const most = 1 + Math.ceil((performance.now() - began) / 10_000) + 2 * Math.ceil((performance.now() - began) / 1_000)
+  const fetches = asked() - before
+  lab.site.measured('fetches of the key set during 1000 unknown key ids', fetches, most)
+  lab.demand(fetches <= most, `it fetched the key set ${fetches} times for ${count} unknown key ids`)
+  const refused = await tap.decisions({ verdict: 'refused', reason: 'kid_unknown' })
+  lab.demand(refused.length === count, `it recorded ${refused.length} refusals of unknown key ids, of ${count}`)
+}
+
+async function forgedByTheThousand(lab: Lab): Promise<void> {
+  const token = await lab.good().token()
+  await flooding(lab, () => forgedToken(token, undefined, { signature: () => 'A'.repeat(86) }))
+}
+
+async function largeByTheThousand(lab: Lab): Promise<void> {
+  const before = await lab.memoryKb()
+  await flooding(lab, () => `${randomUUID().replaceAll('-', '')}.${'A'.repeat(7_000)}.AAAA`)
+  const grown = (await lab.memoryKb()) - before
+  lab.site.measured('kB by which it grew during 1000 tokens of 7 kB', grown, mostGrowthKb)
+  lab.demand(grown <= mostGrowthKb, `it grew by ${grown} kB`)
+}
+
+/** A young generation of V8 that fills up is no leak. */
+const mostGrowthKb = 65_536
+
+/** Sends a thousand tokens as fast as they go, beside one good caller, and demands that each is refused and he is not delayed. */
+async function flooding(lab: Lab, token: () => string): Promise<void> {
+  using attacker = await lab.kept(lab.good(), connections)
+  using caller = await lab.kept(lab.good(), 1)
+  const good = await lab.good().token()
+  const alone = await goodCalls(caller, lab.path, good, () => false)
+  let isOver = false
+  const during = goodCalls(caller, lab.path, good, () => !isOver)
+  const began = performance.now()
+  const answers = await pooled(() => attacker.send(calling(lab.path, token())))
+  isOver = true
+  const ms = performance.now() - began
+  const delayed = p99(await during)
+  const bound = p99(alone) * slower + floorMs
+  lab.site.measured('1000 refusals took', ms, 30_000)
+  lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
+  lab.demand(answers.every(isRefusal), `it answered ${answers.find((answer) => !isRefusal(answer))?.status}`)
+  lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(p99(alone))} ms`)
+}
+
+function isRefusal({ status, headers }: KeptAnswer): boolean {
+  if (status === 429) return headers['retry-after'] !== undefined
+  return status === 401 && String(headers['www-authenticate']).includes('error="invalid_token"')
+}
+
+async function goodCalls(
+  caller: KeptConnections,
+  path: string,
+  token: string,
+  goOn: () => boolean,
+): Promise<readonly number[]> {
+  const times: number[] = []
+  while (times.length < 50 || goOn()) {
+    const { status, ms } = await caller.send(calling(path, token))
+    times.push(status === 200 ? ms : Number.POSITIVE_INFINITY)
+  }
+  return times
+}
+
+function calling(path: string, token: string) {
+  return { method: 'GET', path, headers: [['Authorization', `Bearer ${token}`]] as const }
+}
+
+async function pooled(send: () => Promise<KeptAnswer>): Promise<KeptAnswer[]> {
+  const answers: KeptAnswer[] = []
+  let left = count
+  const lane = async () => {
+    while (left > 0) {
+      left -= 1
+      answers.push(await send())
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, lane))
+  return answers
+}
+
+function p99(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.POSITIVE_INFINITY
+}
