@@ -92,15 +92,36 @@ function alternatives(one: Expectation, verdict: Verdict): { expected: string; p
   return refusalsOf(one, verdict).map((refusal) => ({ expected, problems: refusalProblems(verdict, refusal) }))
 }
 
-function refusalsOf(
-  one: Extract<Expectation, { is: 'refused' }>,
-  { status, error, proof }: Verdict,
-): ExpectedRefusal[] {
-  const { layer, withinMs, reasons } = one
-  const isHttpStyle = proof !== 'decision record' && layer === 'tls' && httpRefusals.includes(status ?? 0)
-  const answer = isHttpStyle
-    ? { layer: 'http' as const, status: status ?? undefined, error: error ?? undefined }
-    : { layer, status: one.status, error: one.error }
+function refusalsOf(one: Extract<Expectation, { is: 'refused' }>, verdict: Verdict): ExpectedRefusal[] {
+  const { withinMs, reasons } = one
+  const { proof } = verdict
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
-  return (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, withinMs, proof }))
+  return answersOf(one, verdict).flatMap((answer) =>
+    (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, withinMs, proof })),
+  )
+}
+
+type Answer = Pick<ExpectedRefusal, 'layer' | 'status' | 'error'>
+
+/** What is listed; and of a target that nobody here wrote, what RFC 6750 section 3.1 leaves to it, and what its declaration says. */
+function answersOf(one: Extract<Expectation, { is: 'refused' }>, { status, error, shown }: Verdict): Answer[] {
+  const { layer, code } = one
+  const listed: Answer = { layer, status: one.status, error: one.error }
+  if (shown === undefined) return [listed]
+  const asIs: Answer = { layer: 'http', status: status ?? undefined, error: error ?? '*' }
+  if (layer === 'tls') return httpRefusals.includes(status ?? 0) ? [asIs] : [listed]
+  const { noToken = '401', badToken = '401 invalid_token', scope = '403 insufficient_scope' } = shown.answers ?? {}
+  // What is too long, or is no HTTP, a server may refuse before anybody looks for a token (RFC 6585 section 5).
+  const early = [413, 431].includes(status ?? 0) ? [asIs] : []
+  if (code === 'A0') return [told(noToken)]
+  // Nobody knows what it looks at first: a token that is wrong in kind may lack the scope, too.
+  if (code === 'A1') return [listed, ...[badToken, scope, '400 invalid_request'].map(told), ...early]
+  if (code === 'A2') return [listed, told('400 *'), told(badToken), told(noToken), ...early]
+  return code === 'A3' ? [listed, told(scope)] : [listed]
+}
+
+/** `401 invalid_token`, `401`, `401 *`. */
+function told(answer: string): Answer {
+  const [status, error] = answer.split(' ')
+  return { layer: 'http', status: Number(status), error }
 }

@@ -2,6 +2,7 @@ import type { Plan } from '../topology/plan.ts'
 import type { Surface } from '../topology/surface.ts'
 import type { Attack, Variant } from './attack.ts'
 import { type Choice, chosenAttacks } from './catalogue.ts'
+import { isLeftOpen } from './left-open.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
 export interface ScopeOptions extends Choice {
@@ -42,11 +43,16 @@ export function scopesOf(plan: Plan, options: ScopeOptions = {}): Scope[] {
 function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean): Scope {
   if (attack.notHere !== undefined) return { attack, trials: [], why: attack.notHere }
   const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
-    const able = ableTo(targets, variant.needs ?? attack.needs)
+    const able = ableTo(targets, needsOf(attack, name, variant))
     const classes = full ? able.map((one) => [one]) : [...Map.groupBy(able, ({ likeness }) => likeness).values()]
     return classes.map(([target, ...alike]) => ({ name, variant, target: target!, alike }))
   })
   return trials.length > 0 ? { attack, trials } : { attack, trials, why: whyNowhere(attack, targets) }
+}
+
+function needsOf({ id, needs }: Attack, name: string, variant: Variant): readonly Surface[] {
+  const own = variant.needs ?? needs
+  return isLeftOpen(id, name) ? [...own, 'strict-verifier'] : own
 }
 
 function ableTo(targets: readonly AttackTarget[], needs: readonly Surface[]): AttackTarget[] {
@@ -58,7 +64,9 @@ function ofLevel(targets: readonly AttackTarget[], needs: readonly Surface[]): A
 }
 
 /** The first need that no target has; else that no single one has them all. */
-function whyNowhere({ needs }: Attack, all: readonly AttackTarget[]): string {
+function whyNowhere(attack: Attack, all: readonly AttackTarget[]): string {
+  const isOpen = Object.keys(attack.variants).every((name) => isLeftOpen(attack.id, name))
+  const needs: readonly Surface[] = isOpen ? [...attack.needs, 'strict-verifier'] : attack.needs
   const targets = ofLevel(all, needs)
   const missing = needs.find((need) => !targets.some(({ surfaces }) => surfaces.has(need)))
   return missing === undefined ? `no target has all of ${needs.join(', ')}` : `no target has ${missing}`

@@ -68,20 +68,32 @@ async function notWritten({ source }: Derived, scenarios: readonly string[]): Pr
 
 async function writeAll(derived: Derived, missing: readonly Derivation[], root: string): Promise<string[]> {
   const { scopesOf } = await import('../attacks/scope.ts')
-  const isAttackable = scopesOf(derived.plan).some(({ trials }) => trials.length > 0)
+  const targets = foreignNodes(derived.plan)
+  const isAttackable = scopesOf(derived.plan, { targets }).some(({ trials }) => trials.length > 0)
   const calls = missing.filter((derivation) => derivation !== 'attacks' || isAttackable)
-  return Promise.all(calls.map((call) => write(derived, call, root)))
+  return Promise.all(calls.map((call) => write(derived, call, { root, targets })))
 }
 
-async function write({ source, plan }: Derived, call: Derivation, root: string): Promise<string> {
+/** Nodes with a program of the user's own: where there are any, it is them that he asks about, and not the nodes around them. */
+function foreignNodes({ nodes }: Plan): string[] | undefined {
+  const foreign = Object.values(nodes).filter(({ units }) => units.some(({ proof }) => proof !== undefined))
+  return foreign.length === 0 ? undefined : foreign.map(({ name }) => name)
+}
+
+async function write(
+  { source, plan }: Derived,
+  call: Derivation,
+  { root, targets }: { root: string; targets: string[] | undefined },
+): Promise<string> {
   const claim = `${plan.topology}-${derivations[call]}`
   const file = join(root, '.holdfast', 'derived', claim, `${claim}.scenario.ts`)
   const topology = extname(source) === '' ? source : relative(dirname(file), resolve(source))
+  const options = { again: `npx holdfast test ${source}`, ...(call === 'attacks' && { targets }) }
   const text = [
     '// Made by holdfast test, and written anew each time.',
     `import { ${call} } from ${JSON.stringify(entry())}`,
     '',
-    `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify({ again: `npx holdfast test ${source}` })})`,
+    `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify(options)})`,
     '',
   ]
   await mkdir(dirname(file), { recursive: true })

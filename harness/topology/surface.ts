@@ -17,6 +17,8 @@ export type UnitSurface =
   /** It fetches the keys of the issuer that it believes, and asks it about tokens. */
   | 'jwks-client'
   | 'introspection-client'
+  /** It refuses what the standards leave to it, as the reference nodes do. */
+  | 'strict-verifier'
   /** It opens sessions at its peers, and keeps a list of them that an operator changes. */
   | 'dialer'
   | 'peers-api'

@@ -11,6 +11,8 @@ export interface Shown {
   readonly reason: string | null
   /** Reasons that the declaration has words for: only these are compared. */
   readonly comparable: readonly string[]
+  /** What the declaration says that refused callers get. */
+  readonly answers: WeakerProof['answers']
   /** What should have been there and was not. */
   readonly missing?: string
 }
@@ -54,14 +56,14 @@ async function shownBy(
   withinMs = lineWithinMs,
 ): Promise<Shown> {
   const comparable = Object.keys(proof.reasons ?? {})
-  const nothing = { said: undefined, reason: null, comparable }
+  const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
   // At TLS there is no answer, and most programs write nothing either.
   if (proof.proof === 'status alone' || called.answer.status === null) return nothing
   const found =
     proof.proof === 'header' ? inHeader(proof.name, called) : await inLog(proof.pattern, called, lines, withinMs)
   if (typeof found !== 'string') return { ...nothing, missing: called.promised ? undefined : found.missing }
   const [ours] = Object.entries(proof.reasons ?? {}).find(([, word]) => word === found) ?? [found]
-  return { said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours, comparable }
+  return { ...nothing, said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours }
 }
 
 interface Missing {

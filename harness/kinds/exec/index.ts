@@ -33,6 +33,7 @@ function plan(unit: Unit): KindPlan {
     },
     actions: { [action]: actionOf(unit) },
     observe: observationOf(settings),
+    surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
     verification: {
       [action]: execVerification(settings, { node, domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
@@ -142,12 +143,12 @@ function observationOf({ observePath }: ExecSettings): Observation | undefined {
   return observePath === undefined ? undefined : { listener: 'main', paths: [observePath], as: 'accepted', ignore: [] }
 }
 
-function proofOf({ settings: { observe }, resolve }: Unit): WeakerProof {
-  if (observe === 'status') return { proof: 'status alone' }
+function proofOf({ settings: { observe, answers }, resolve }: Unit): WeakerProof {
+  if (observe === 'status') return { proof: 'status alone', answers }
   const { reasons } = observe
-  if ('header' in observe) return { proof: 'header', name: observe.header, reasons }
+  if ('header' in observe) return { proof: 'header', name: observe.header, reasons, answers }
   const file = observe.file === undefined ? undefined : resolve(observe.file)
-  return { proof: 'log line', pattern: observe.log, file, reasons }
+  return { proof: 'log line', pattern: observe.log, file, reasons, answers }
 }
 
 function issuerNode({ settings, topology, domain }: Unit): string {

@@ -110,6 +110,10 @@ export const execSettings = z
       .default(200)
       .describe('What an accepted caller gets.'),
     answers,
+    strict: z
+      .boolean()
+      .default(false)
+      .describe('Whether it refuses what the standards leave open, so that attacks of that kind are tried, too.'),
     observePath: z
       .string()
       .regex(/^\/\S*$/, 'must be a path')

@@ -81,7 +81,7 @@ export const orchestrator: ServiceKind<Settings> = {
   summary: 'orchestrator that exchanges routes with peers by certificate-bound tokens (RFC 8705)',
   settings: settings as unknown as z.ZodType<Settings>,
   plan,
-  surfaces: ['jwks-client', 'introspection-client', 'dialer', 'peers-api', 'start'],
+  surfaces: ['strict-verifier', 'jwks-client', 'introspection-client', 'dialer', 'peers-api', 'start'],
   actions: {
     'peering:connect': {
       summary: 'opens a peering session',

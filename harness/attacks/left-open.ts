@@ -1,0 +1,60 @@
+/** Variants that no standard demands to be refused. */
+interface LeftOpen {
+  /** Names of variants, or all of the case. */
+  readonly variants: 'all' | readonly string[]
+  /** What leaves it open. */
+  readonly because: string
+}
+
+/**
+ * What the standards leave to a resource server, by case: the reference nodes refuse it, and others need not. It is tried on targets
+ * that are declared to be strict, and told apart from what does not hold.
+ */
+export const leftOpen: Readonly<Record<string, LeftOpen>> = {
+  'GEN-08': { variants: ['absent'], because: 'kid is optional where a key set holds one key (RFC 7515 section 4.1.4)' },
+  'GEN-13': {
+    variants: ['b64 false without crit', 'b64 true with crit'],
+    because:
+      'an unknown header that is not critical is ignored, and b64 true is the default (RFC 7515 section 4, RFC 7797 section 3)',
+  },
+  'GEN-16': {
+    variants: ['1e308', '1e400, which is infinite', '2^53 + 1', 'a fraction'],
+    because: 'a NumericDate may be any number (RFC 7519 section 2)',
+  },
+  'GEN-17': {
+    variants: ['iat an hour ahead', 'iat just within the skew'],
+    because: 'iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)',
+  },
+  'GEN-18': {
+    variants: ['beside another one that the issuer never wrote'],
+    because:
+      'one of several audiences is enough (RFC 7519 section 4.1.3), and only an issuer that is asked knows better',
+  },
+  'GEN-19': {
+    variants: 'all',
+    because: 'sub is text for the application (RFC 7519 section 4.1.2), and is not validated by RFC 9068 section 4',
+  },
+  'GEN-20': {
+    variants: ['sub twice, another one last'],
+    because: 'a parser may return the last of two (RFC 7519 section 4)',
+  },
+  'GEN-27': {
+    variants: ['in the query, too', 'in a form, too'],
+    because:
+      'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)',
+  },
+  'GEN-28': {
+    variants: ['good, then bad', 'twice the same', 'good, then an empty one', 'good, then one in lower case'],
+    because: 'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)',
+  },
+  'PEER-30': {
+    variants: ['issued in the future', 'the issuer is ahead'],
+    because: 'iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)',
+  },
+}
+
+/** Whether a variant is for strict targets only. */
+export function isLeftOpen(id: string, variant: string): boolean {
+  const open = Object.hasOwn(leftOpen, id) ? leftOpen[id] : undefined
+  return open !== undefined && (open.variants === 'all' || open.variants.includes(variant))
+}
