@@ -1,5 +1,6 @@
 import { request } from '../agent/https-request.ts'
 import { HoldfastError } from '../errors.ts'
+import type { Identity } from './certificate.ts'
 
 /** The CA refused a request. Code `HOLDFAST_ENROL_REFUSED`. */
 export class EnrolmentRefused extends HoldfastError {
@@ -29,15 +30,36 @@ export interface SignRequest {
 
 /** Has a CSR signed by a step-ca (`POST /1.0/sign`). `certPem` is the leaf, then the intermediates. */
 export async function signAtCa(options: SignRequest): Promise<{ certPem: string }> {
-  const url = `${options.url}/1.0/sign`
-  const answer = await request({
-    method: 'POST',
-    url,
-    address: options.resolveTo,
-    tls: { ca: options.anchorPem },
-    json: { csr: options.csrPem, ott: options.ott, notAfter: `${options.lifetimeSeconds}s` },
-    timeoutMs: 10_000,
+  const { csrPem: csr, ott, lifetimeSeconds, anchorPem: ca } = options
+  return certifiedBy({
+    ...options,
+    path: '/1.0/sign',
+    tls: { ca },
+    json: { csr, ott, notAfter: `${lifetimeSeconds}s` },
   })
+}
+
+export interface RenewRequest extends Pick<SignRequest, 'url' | 'resolveTo' | 'anchorPem'> {
+  /** What is renewed; its key stays. */
+  identity: Identity
+}
+
+/** Has a certificate renewed by its step-ca over mutual TLS (`POST /1.0/renew`). `certPem` is the leaf, then the intermediates. */
+export async function renewAtCa(options: RenewRequest): Promise<{ certPem: string }> {
+  const { certPem: cert, keyPem: key } = options.identity
+  return certifiedBy({ ...options, path: '/1.0/renew', tls: { ca: options.anchorPem, cert, key } })
+}
+
+async function certifiedBy(call: {
+  url: string
+  path: string
+  resolveTo?: string
+  tls: { ca: string; cert?: string; key?: string }
+  json?: unknown
+}): Promise<{ certPem: string }> {
+  const url = `${call.url}${call.path}`
+  const { tls, json } = call
+  const answer = await request({ method: 'POST', url, address: call.resolveTo, tls, json, timeoutMs: 10_000 })
   if (answer.status !== 201) throw new EnrolmentRefused(url, answer.status, reasonIn(answer.text))
   const { certChain } = JSON.parse(answer.text) as { certChain: string[] }
   return { certPem: certChain.map((certificate) => `${certificate.trimEnd()}\n`).join('') }

@@ -96,6 +96,8 @@ function demand(verdict: Verdict, { expected, problems }: ReturnType<typeof judg
   markJudged(verdict)
   if (problems.length > 0) throw new AttackDeviates(verdict, expected, problems)
   if (verdict.verdict !== 'accepted' && !verdict.control?.accepted) throw new NoPositiveControl(verdict)
+  // A verdict that was waited for is counted by nobody else.
+  expect(problems).toEqual([])
 }
 
 /** An attack came out otherwise than it must. */

@@ -1,0 +1,400 @@
+import { randomUUID } from 'node:crypto'
+import { uselessAnswers } from '../clients/issuer-answer.ts'
+import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
+import { issueLeaf, issueSelfSigned } from '../pki/authority.ts'
+import type { Credential } from '../vitest/credential.ts'
+import type { Verdict } from '../vitest/verdict.ts'
+import type { Attack, Variant } from './attack.ts'
+import { forging } from './forgery.ts'
+import { AttackWorks, type Lab } from './lab.ts'
+import { A1, A3, accepted, demanded, either, refused } from './outcome.ts'
+
+const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable', 'jwks_unavailable')
+const ended = A1('token_inactive', 'kid_unknown')
+/** An answer about a token is kept for a second at most, keys that are known for a minute. */
+const revokedWithinMs = 1_100
+const sessionEndsWithinMs = 7_000
+
+/** What was right once is refused in time, and what cannot be known is refused until it is. */
+export const lifetimes: readonly Attack[] = [
+  {
+    id: 'PEER-11',
+    title: 'nobody is let in on trust while the auth server is away',
+    source: 'RFC 7662 section 4; RFC 8725 section 3.10',
+    needs: ['bound-bearer', 'session', 'jwks-client'],
+    variants: {
+      'keys are known': { expect: either(accepted(), unavailable), attack: whileAway },
+      'no keys are known': { expect: unavailable, attack: whileAwayFromTheStart },
+      'a forged token': {
+        expect: either(A1('signature_invalid', 'kid_unknown'), unavailable),
+        attack: forgedWhileAway,
+      },
+    },
+  },
+  {
+    id: 'PEER-20',
+    title: 'a revoked token opens nothing, and ends what it opened',
+    source: 'RFC 7009 section 2.1',
+    needs: ['bound-bearer', 'session', 'introspection-client'],
+    variants: {
+      'a new call': { expect: ended, attack: (lab) => callRevoked(lab, async () => {}) },
+      'a new call after the auth server was killed': {
+        expect: ended,
+        attack: (lab) => callRevoked(lab, () => killIssuer(lab)),
+      },
+      'a live session': {
+        expect: demanded(`4401 within ${sessionEndsWithinMs} ms, its route withdrawn`),
+        attack: revokeUnderSession,
+      },
+    },
+  },
+  {
+    id: 'PEER-21',
+    title: 'a name ends the tokens of exactly that name',
+    source: 'RFC 7009 section 2.1; RFC 4343 section 2',
+    needs: ['mint-api', 'revocation', 'operator-api'],
+    variants: {
+      'in another case': revokingBySan((san) => san.toUpperCase(), 1),
+      ...Object.fromEntries(
+        Object.entries<(san: string) => string>({
+          'a star': () => '*',
+          'a wildcard': (san) => san.replace(/^[^.]+/, '*'),
+          'its first label': (san) => san.replace(/\..*$/, ''),
+          'a part of it': (san) => san.slice(0, -1),
+          'a longer name': (san) => `x${san}`,
+          'a dot at its end': (san) => `${san}.`,
+        }).map(([name, change]) => [name, revokingBySan(change, 0)]),
+      ),
+    },
+  },
+  {
+    id: 'PEER-22',
+    title: 'a rotated key signs nothing any more: after its grace, or at once',
+    source: 'RFC 7517 section 4.5; RFC 8725 section 3.10',
+    needs: ['bound-bearer', 'session', 'introspection-client'],
+    forGood: 'its auth server signs with another key',
+    variants: {
+      'in grace, then after it': { expect: ended, attack: afterGrace },
+      'at once': { expect: ended, attack: atOnce },
+    },
+  },
+  {
+    id: 'PEER-23',
+    title: 'a key set that is none changes nothing, and no key outlives its set',
+    source: 'RFC 8725 section 3.10; RFC 7517 section 4',
+    needs: ['bound-bearer', 'session', 'jwks-client'],
+    stage: 'scripted-issuer',
+    variants: {
+      'the set before is kept for its time': { expect: unavailable, attack: keptForItsTime },
+      'answers that are no key set': keysThatAreNone(useless(({ isSlow }) => !isSlow)),
+      'answers that do not come in time': keysThatAreNone(useless(({ isSlow }) => isSlow)),
+      'sets without a public key': keysThatAreNone({
+        'no keys': (issuer) => issuer.publish([]),
+        'a secret': (issuer, { x }) =>
+          issuer.script('keys', { body: { keys: [{ kty: 'oct', alg: 'HS256', k: x, kid: 'secret' }] } }),
+      }),
+      'another certificate than that of the issuer': keysThatAreNone({
+        'one that vouches for itself': async (issuer) => {
+          const { hostname } = new URL(issuer.url)
+          issuer.present(await issueSelfSigned(hostname, [hostname]))
+        },
+      }),
+    },
+  },
+  {
+    id: 'PEER-25',
+    title: 'a token works at the nodes that it names, for the domains that it names',
+    source: 'RFC 9700 section 2.3',
+    needs: ['bound-bearer', 'session'],
+    variants: {
+      'trusted by another node': forging(A3('node_not_trusted'), {
+        claims: (claims) => ({ ...claims, trusted_nodes: ['node-x'] }),
+      }),
+      'trusted by no node': forging(A3('node_not_trusted'), { claims: (claims) => ({ ...claims, trusted_nodes: [] }) }),
+      'a route of another domain': { expect: demanded('not installed, counted as refused'), attack: announceOutside },
+    },
+  },
+]
+
+function authOf(lab: Lab): { node: string; unit: string } {
+  const unit = lab.plan.nodes[lab.issuer]?.units.find(
+    ({ service, surfaces }) => service && surfaces?.includes('mint-api'),
+  )
+  if (unit === undefined) throw new AttackWorks(`${lab.issuer} runs no auth server`)
+  return { node: lab.issuer, unit: unit.name }
+}
+
+/** Does something while the issuer does not run, and waits until the target believes it again. */
+async function away<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
+  const { node, unit } = authOf(lab)
+  lab.judge(await lab.call(), accepted())
+  await lab.site.node(node).stop(unit)
+  try {
+    return await work()
+  } finally {
+    await lab.site.node(node).start(unit)
+    await acceptedAgain(lab, lab.good())
+  }
+}
+
+function whileAway(lab: Lab): Promise<Verdict> {
+  return away(lab, () => lab.call(lab.good(), { waitMs: 3_000 }))
+}
+
+function forgedWhileAway(lab: Lab): Promise<Verdict> {
+  const tampered = lab.good().withToken(async (token) => {
+    const [header, payload, signature = ''] = token.split('.')
+    return `${header}.${payload}.${[...signature].reverse().join('')}`
+  }, 'with a signature turned round')
+  // Its control is the good one, which may not be accepted just now.
+  return away(lab, async () => lab.call(tampered, { waitMs: 3_000 }))
+}
+
+async function whileAwayFromTheStart(lab: Lab): Promise<Verdict> {
+  const node = lab.site.node(lab.target.node)
+  let started: Promise<void> | undefined
+  try {
+    return await away(lab, async () => {
+      await node.stop(lab.target.unit)
+      started = node.start(lab.target.unit)
+      // It listens before it is ready, and is not ready while it knows no keys.
+      started.catch(() => {})
+      await lab.site.until('it answers', async () => (await readiness(lab)) === 503, { withinMs: 15_000 })
+      return lab.call(lab.good(), { waitMs: 3_000 })
+    })
+  } finally {
+    await started
+  }
+}
+
+async function readiness(lab: Lab): Promise<number | null> {
+  return (await lab.site.operator(lab.target.node).get('/readyz')).status
+}
+
+function acceptedAgain(lab: Lab, credential: Credential): Promise<Verdict> {
+  return called(lab, credential, 'accepted', 15_000)
+}
+
+function called(lab: Lab, credential: Credential, wanted: Verdict['verdict'], withinMs: number): Promise<Verdict> {
+  const probe = async () => {
+    const verdict = await lab.call(credential)
+    return verdict.verdict === wanted && verdict
+  }
+  return lab.site.until(`it is ${wanted}`, probe, { withinMs, everyMs: 100 })
+}
+
+async function revoke(lab: Lab, by: Readonly<Record<string, unknown>>, node = lab.issuer): Promise<number> {
+  const { status, json } = await lab.site.operator(node).post('/operator/v1/tokens/revoke', by)
+  if (status !== 200) throw new AttackWorks(`${node} answered ${status} to a revocation`)
+  return (json as { revoked: number }).revoked
+}
+
+async function jtiOf(credential: Credential): Promise<string> {
+  const [, payload = ''] = (await credential.token()).split('.')
+  return String((JSON.parse(Buffer.from(payload, 'base64url').toString()) as { jti: unknown }).jti)
+}
+
+/** A token that was accepted is revoked and presented again. */
+async function callRevoked(lab: Lab, between: () => Promise<void>): Promise<Verdict> {
+  const own = lab.anew()
+  lab.judge(await lab.call(own), accepted())
+  lab.demand((await revoke(lab, { jti: await jtiOf(own) })) === 1, 'it revoked nothing')
+  await between()
+  const verdict = await called(lab, own, 'refused', revokedWithinMs)
+  lab.judge(await lab.call(), accepted())
+  return verdict
+}
+
+async function killIssuer(lab: Lab): Promise<void> {
+  const { node, unit } = authOf(lab)
+  await lab.site.node(node).kill(unit)
+  await lab.site.node(node).start(unit)
+}
+
+async function revokeUnderSession(lab: Lab): Promise<void> {
+  await withSession(lab, 90_000, async ({ session, announce, installed }) => {
+    announce([[ownDomain(lab), 'revoked']])
+    await lab.site.until('its route is there', async () => (await installed()).includes('revoked'), { withinMs: 5_000 })
+    const at = performance.now()
+    await revoke(lab, { jti: session.jti })
+    const end = await lab.site.ended(session.live, { withinMs: 2 * sessionEndsWithinMs })
+    const tookMs = lab.site.measured('a session of a revoked token ends', performance.now() - at, sessionEndsWithinMs)
+    lab.demand(end.code === 4401, `the session ended with ${end.code}`)
+    lab.demand(tookMs < sessionEndsWithinMs, `the session lived on for ${Math.round(tookMs)} ms`)
+    await lab.site.until('its route is gone', async () => !(await installed()).includes('revoked'), { withinMs: 1_000 })
+  })
+}
+
+async function announceOutside(lab: Lab): Promise<void> {
+  await withSession(lab, 3_000, async ({ session, announce, installed }) => {
+    const inside = ownDomain(lab)
+    announce([
+      [inside, 'inside'],
+      [`not${inside}`, 'outside'],
+      [`${inside}.evil.test`, 'outside'],
+      ['evil.test', 'outside'],
+    ])
+    const count = () => session.live.frames.find(({ type }) => type === 'keepalive')
+    const keepalive = await lab.site.until('it counts what it refused', count, { withinMs: 5_000 })
+    lab.demand(keepalive.refused === 3, `it refused ${keepalive.refused} of 3 routes of other domains`)
+    const names = await installed()
+    lab.demand(names.includes('inside') && !names.includes('outside'), `it installed ${names.join(', ')}`)
+  })
+}
+
+/** The domain that both the token and the target's record of the peer hold. */
+function ownDomain({ plan, target }: Lab): string {
+  const [domain] = plan.credentials[target.credential]?.domains ?? []
+  if (domain === undefined) throw new AttackWorks(`${target.credential} is for no domain`)
+  return domain
+}
+
+interface LiveSession {
+  readonly session: { readonly live: Awaited<ReturnType<Lab['site']['open']>>['session']; readonly jti: string }
+  /** Announces routes of the peer's own, as [domain, name]. */
+  announce(routes: readonly (readonly [domain: string, name: string])[]): void
+  /** Names of routes that the target has learned of the peer. */
+  installed(): Promise<string[]>
+}
+
+/** A session in the name of the peer, which itself does not dial meanwhile, so that it replaces nothing. */
+async function withSession(lab: Lab, holdTimeMs: number, work: (session: LiveSession) => Promise<void>): Promise<void> {
+  const { from, node, action } = lab.target
+  const peer = lab.site.operator(from)
+  await peer.patch(`/v1/peers/${node}`, { enabled: false })
+  const own = lab.anew()
+  const { verdict, session: live } = await lab.site.open(from, node, action, own)
+  lab.judge(verdict, accepted())
+  live.send({ type: 'open', version: 1, node: from, holdTimeMs, session: randomUUID() })
+  const route = { op: 'announce', protocol: 'http', endpoint: 'https://probe.test/', path: [from] }
+  try {
+    await work({
+      session: { live, jti: await jtiOf(own) },
+      announce(routes) {
+        const entries = routes.map(([domain, name]) => ({ ...route, domain, name }))
+        live.send({ type: 'update', seq: 1, routes: entries, endOfSync: true })
+      },
+      async installed() {
+        const { json } = await lab.site.operator(node).get(`/v1/routes?from=${from}&limit=1000`)
+        return (json as { routes: { name: string }[] }).routes.map(({ name }) => name)
+      },
+    })
+  } finally {
+    await live.close()
+    await peer.patch(`/v1/peers/${node}`, { enabled: true })
+  }
+}
+
+/** What a name ends of the tokens of a client that is there for the attack only. */
+function revokingBySan(change: (san: string) => string, expected: 0 | 1): Variant {
+  return {
+    expect: demanded(expected === 0 ? 'revokes nothing' : 'revokes what was minted before, nothing that comes after'),
+    async attack(lab) {
+      await using client = await named(lab)
+      const before = await client.mint()
+      const revoked = await revoke(lab, { san: change(client.san) }, lab.target.node)
+      lab.demand(revoked === expected, `it revoked ${revoked} tokens by ${change(client.san)}`)
+      const state = await stateOf(lab, before)
+      lab.demand(state === (expected === 0 ? 'active' : 'revoked'), `the token that was there is ${state}`)
+      const after = await stateOf(lab, await client.mint())
+      lab.demand(after === 'active', `a token that was minted later is ${after}`)
+    },
+  }
+}
+
+/** A client whose tokens nobody else needs; `mint` answers a `jti`. */
+async function named(lab: Lab): Promise<AsyncDisposable & { san: string; mint(): Promise<string> }> {
+  const { node, host } = lab.target
+  const operator = lab.site.operator(node)
+  const san = `named.${host}`
+  const resource = 'https://named.test'
+  const grant = { resource, aud: [resource], use: 'node', scopes: ['node:read'], trustedDomains: [], maxTtlSeconds: 60 }
+  const client = { client_id: 'named', method: 'tls_client_auth', sanDns: san, trustDomain: lab.target.domain }
+  const { status } = await operator.put('/operator/v1/clients/named', { ...client, grants: [grant], introspects: [] })
+  lab.demand(status === 201, `it answered ${status} to the registration of a client`)
+  const leaf = await issueLeaf({ authority: await lab.authority('target'), subject: san, sans: [san] })
+  const holder = lab.good().withCertificate(leaf, 'of a client of its own')
+  const proof = await lab.site.call(lab.target.from, node, 'holder:prove', holder, { json: { client_id: 'named' } })
+  lab.judge(proof, accepted())
+  return {
+    san,
+    async mint() {
+      const { json } = await operator.post('/operator/v1/tokens', { clientId: 'named', resource })
+      return String((json as { jti: unknown } | undefined)?.jti)
+    },
+    async [Symbol.asyncDispose]() {
+      await operator.delete('/operator/v1/clients/named')
+    },
+  }
+}
+
+async function stateOf(lab: Lab, jti: string): Promise<string | undefined> {
+  const { json } = await lab.site.operator(lab.target.node).get('/operator/v1/tokens?subject=named&limit=1000')
+  return (json as { tokens: { jti: string; state: string }[] }).tokens.find((token) => token.jti === jti)?.state
+}
+
+async function rotate(lab: Lab, order: Readonly<Record<string, unknown>>): Promise<void> {
+  const { status } = await lab.site.operator(lab.issuer).post('/operator/v1/keys/rotate', order)
+  lab.demand(status === 200, `it answered ${status} to a rotation`)
+}
+
+async function afterGrace(lab: Lab): Promise<Verdict> {
+  const graceSeconds = 3
+  const old = lab.anew()
+  lab.judge(await lab.call(old), accepted())
+  await rotate(lab, { mode: 'grace', graceSeconds })
+  lab.judge(await lab.call(old), accepted())
+  return called(lab, old, 'refused', graceSeconds * 1_000 + 3_000)
+}
+
+async function atOnce(lab: Lab): Promise<Verdict> {
+  const old = lab.anew()
+  // A key that is not known is asked for at most every 10 s.
+  lab.judge(await called(lab, old, 'accepted', 12_000), accepted())
+  await rotate(lab, { mode: 'immediate' })
+  return called(lab, old, 'refused', 3_000)
+}
+
+type Spoil = (issuer: ScriptedIssuer, key: { x?: string }) => void | Promise<void>
+
+function useless(fits: (answer: { isSlow: boolean }) => boolean): Record<string, Spoil> {
+  const answers = Object.entries(uselessAnswers).filter(([, answer]) =>
+    fits({ isSlow: answer === 'drip' || answer === 'silence' }),
+  )
+  return Object.fromEntries(answers.map(([name, answer]) => [name, (issuer) => issuer.script('keys', answer)]))
+}
+
+async function keptForItsTime(lab: Lab): Promise<Verdict> {
+  const issuer = await lab.standIn()
+  await acceptedAgain(lab, lab.good())
+  const honest = issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
+  issuer.script('keys', { status: 500 })
+  lab.judge(await lab.call(), accepted())
+  const verdict = await called(lab, lab.good(), 'refused', 5_000)
+  lab.demand(honest > 0, 'it never asked for keys')
+  return verdict
+}
+
+/** One after the other; the set before is good for a second, and nothing after it. */
+function keysThatAreNone(spoils: Readonly<Record<string, Spoil>>): Variant {
+  return {
+    expect: unavailable,
+    async attack(lab) {
+      const issuer = await lab.standIn()
+      lab.judge(await acceptedAgain(lab, lab.good()), accepted())
+      let verdict: Verdict | undefined
+      for (const [name, spoil] of Object.entries(spoils)) {
+        await issuer.reset()
+        await spoil(issuer, await lab.signingKey())
+        const refusedAfterAsking = async () => {
+          const answer = await lab.call()
+          return issuer.requests.length + issuer.brokenOff.length > 0 && answer.verdict === 'refused' && answer
+        }
+        verdict = await lab.site.until(`it refuses after ${name}`, refusedAfterAsking, { withinMs: 8_000 })
+        lab.judge(verdict, unavailable)
+      }
+      if (verdict === undefined) throw new AttackWorks('nothing was tried')
+      return verdict
+    },
+  }
+}
