@@ -1,0 +1,5 @@
+import { matrix } from 'holdfast/vitest'
+import { debianCells } from '../differences.ts'
+
+// One of each class: what is known is known by the name of its cell.
+await matrix('../../../fixtures/controls/debian.json', { differs: debianCells, full: false })
