@@ -26,6 +26,7 @@ const scripts = {
   sabotage: ['harness/cli/main.ts', 'sabotage'],
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],
+  fuzz: ['bench/fuzz/main.ts'],
   // The tests that compare documents with what they describe; with --update they write the generated ones anew.
   docs: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'checks/docs', 'docs.test'],
   topologies: ['harness/topology/generate-shipped.ts'],

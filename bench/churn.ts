@@ -8,6 +8,7 @@ import { processesOf } from '../harness/backends/process/processes.ts'
 import { findRuns, type RunRecord } from '../harness/backends/process/run-folder.ts'
 import { sweepRuns } from '../harness/backends/process/sweep.ts'
 import { settings } from '../harness/settings.ts'
+import { randomFrom } from './random.ts'
 
 const holder = fileURLToPath(new URL('../harness/backends/fixtures/hold-site.ts', import.meta.url))
 const VICTIMS = ['coordinator', 'agent', 'unit'] as const
@@ -125,17 +126,6 @@ async function listeners(subnet: string): Promise<string[]> {
   const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/))
   const listening = lines.filter((columns) => columns[3] === '0A' && columns[1]?.slice(2, 8) === `${c}${b}${a}`)
   return listening.map((columns) => `socket ${columns[1]} of ${subnet}0/24`)
-}
-
-/** mulberry32: small, and the same everywhere. Only chooses what to kill. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 async function main(): Promise<void> {

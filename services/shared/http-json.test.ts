@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import { BodyRefused, parseStrictJson } from './http-json.ts'
+import { BodyRefused, parseStrictJson, readForm, readJson } from './http-json.ts'
 
 test.each([
   '{}',
@@ -47,4 +49,17 @@ test('a member called __proto__ is a member', () => {
 
   expect(Object.keys(value)).toEqual(['__proto__'])
   expect(value.a).toBeUndefined()
+})
+
+test('a body that ends before its end is malformed: its caller is to blame, not the service', async () => {
+  for (const [read, type] of [
+    [readJson, 'application/json'],
+    [readForm, 'application/x-www-form-urlencoded'],
+  ] as const) {
+    const request = Object.assign(new PassThrough(), { headers: { 'content-type': type } })
+    const body = read(request as unknown as IncomingMessage)
+    request.write('{"a":')
+    request.destroy()
+    await expect(body).rejects.toMatchObject({ refusal: { status: 400, reason: 'body_malformed' } })
+  }
 })

@@ -112,9 +112,11 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
     }
     request.on('data', take)
     request.once('end', () => resolve(Buffer.concat(chunks)))
-    request.once('error', reject)
+    // A caller that goes away before its body has ended is no failure of ours.
+    const broken = (): void => reject(new BodyRefused(400, 'body_malformed'))
+    request.once('error', broken)
     request.once('close', () => {
-      if (!request.readableEnded) reject(new Error('the connection ended before the request body did'))
+      if (!request.readableEnded) broken()
     })
   })
 }
