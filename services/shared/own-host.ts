@@ -2,14 +2,16 @@ import type { IncomingMessage } from 'node:http'
 import type { Refusal } from './guard.ts'
 
 /** Reason codes of `hostRefusal`. */
-export const HOST_REASONS = ['host_mismatch', 'host_repeated'] as const
+export const HOST_REASONS = ['host_missing', 'host_mismatch', 'host_repeated'] as const
 
 /**
  * Whether a request was meant for this server (RFC 9110 section 7.4): 421 unless its `Host` is one of `names` (lower case), alone or
- * with the port at which it came in. Two `Host` lines are 400 (RFC 9112 section 3.2): Node keeps the first and says nothing.
+ * with the port at which it came in. No `Host` line, or two of them, are 400 (RFC 9112 section 3.2): Node keeps the first and says
+ * nothing.
  */
 export function hostRefusal(request: IncomingMessage, names: readonly string[]): Refusal | undefined {
   const lines = request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
+  if (lines.length === 0) return { reason: 'host_missing', status: 400, error: 'invalid_request' }
   if (lines.length > 1) return { reason: 'host_repeated', status: 400, error: 'invalid_request' }
   const isOurs = (host: string | undefined): boolean =>
     host !== undefined && names.some((name) => host === name || host === `${name}:${request.socket.localPort}`)

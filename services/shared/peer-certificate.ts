@@ -36,9 +36,6 @@ const PROBLEM_OF: Readonly<Record<string, CertificateProblem>> = {
   CERT_HAS_EXPIRED: 'cert_expired',
   CERT_NOT_YET_VALID: 'cert_not_yet_valid',
   INVALID_PURPOSE: 'cert_eku_invalid',
-  EE_KEY_TOO_SMALL: 'cert_weak',
-  CA_KEY_TOO_SMALL: 'cert_weak',
-  CA_MD_TOO_WEAK: 'cert_weak',
 }
 
 const thumbprints = new WeakMap<X509Certificate, string>()
@@ -88,8 +85,8 @@ function problemOf(socket: TLSSocket, leaf: X509Certificate, material: TlsMateri
     const code = String((socket.authorizationError as { code?: string } | undefined)?.code ?? socket.authorizationError)
     // OpenSSL tells the last of the problems that it found, and a chain that leads nowhere is the first to look for.
     if (anchorBySignature(leaf, material) === undefined) return 'cert_untrusted'
-    // Node has no name for "key too small": it says UNSPECIFIED.
-    if (code === 'UNSPECIFIED' && !isStrong(leaf)) return 'cert_weak'
+    // Node has no name for "key too small" and "digest too weak": it says UNSPECIFIED.
+    if (code === 'UNSPECIFIED' && !chainOf(leaf).every(isStrong)) return 'cert_weak'
     return PROBLEM_OF[code] ?? 'cert_untrusted'
   }
   // OpenSSL judged the chain at the handshake; these hold at this moment, and are what it does not demand.
@@ -100,8 +97,10 @@ function problemOf(socket: TLSSocket, leaf: X509Certificate, material: TlsMateri
   return isStrong(leaf) ? undefined : 'cert_weak'
 }
 
-function isStrong(leaf: X509Certificate): boolean {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = leaf.publicKey
+/** RFC 9325 section 4.2 and 4.5: of the key, and of the digest that its issuer signed. */
+function isStrong({ publicKey, signatureAlgorithm }: X509Certificate): boolean {
+  if (/md[245]|sha-?1(?!\d)/i.test(signatureAlgorithm ?? '')) return false
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = publicKey
   if (type === 'rsa' || type === 'rsa-pss') return (details?.modulusLength ?? 0) >= 2048
   return type === 'ed25519' || (type === 'ec' && CURVES.has(details?.namedCurve ?? ''))
 }
@@ -121,20 +120,30 @@ function anchorOf(leaf: X509Certificate, material: TlsMaterial): TrustEnd | unde
   return anchorBySignature(leaf, material)
 }
 
+/** The leaf and everything that the caller sent with it, in the caller's order. */
+function chainOf(leaf: X509Certificate): X509Certificate[] {
+  const chain = [leaf]
+  for (let at: X509Certificate | undefined = leaf.issuerCertificate; at !== undefined; at = at.issuerCertificate) {
+    if (chain.length === LONGEST_CHAIN || at.raw.equals(chain[chain.length - 1]!.raw)) break
+    chain.push(at)
+  }
+  return chain
+}
+
 /**
- * The anchor decides the trust domain, and a caller may send certificates whose names lie about it: so each link is followed by its
- * signature, and no link means no domain.
+ * The anchor decides the trust domain, and a caller may send certificates whose names lie about it, or that have nothing to do with it:
+ * so each link is followed by its signature, and no link means no domain.
  */
 function anchorBySignature(leaf: X509Certificate, material: TlsMaterial): TrustEnd | undefined {
+  const sent = chainOf(leaf)
   let current: X509Certificate | undefined = leaf
   for (let depth = 0; current !== undefined && depth < LONGEST_CHAIN; depth += 1) {
     for (const [domain, anchors] of material.anchors) {
       const anchor = anchors.find((candidate) => isIssuedBy(current as X509Certificate, candidate))
       if (anchor !== undefined) return { domain, anchor: thumbprint(anchor) }
     }
-    const issuer: X509Certificate | undefined = current.issuerCertificate
-    if (issuer === undefined || issuer.raw.equals(current.raw) || !isIssuedBy(current, issuer)) return undefined
-    current = issuer
+    const below: X509Certificate = current
+    current = sent.find((candidate) => candidate !== below && isIssuedBy(below, candidate))
   }
   return undefined
 }

@@ -97,11 +97,14 @@ describe('a certificate that is not good ends the connection with its reason on 
     ['cert_expired', () => orgA.issue({ sans: ['node.test'], notAfter: new Date(Date.now() - 1_000) })],
     ['cert_not_yet_valid', () => orgA.issue({ sans: ['node.test'], notBefore: new Date(Date.now() + minute) })],
     ['cert_eku_invalid', () => orgA.issue({ sans: ['node.test'], extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] })],
+    ['cert_weak', () => orgA.issue({ sans: ['node.test'], digest: 'SHA-1' })],
+    ['cert_weak', () => orgA.issue({ sans: ['node.test'], rsaBits: 1024 })],
   ])('%s', async (reason, make) => {
     const identity = await make()
     expect(await call(await orgA.issue({ sans: ['node.test'] }))).toMatchObject({ domain: 'org-a' })
     const before = records.length
-    await expect(call(identity)).rejects.toThrow(/socket hang up|ECONNRESET|disconnected/)
+    const ciphers = 'DEFAULT:@SECLEVEL=0'
+    await expect(call(identity, { ciphers })).rejects.toThrow(/socket hang up|ECONNRESET|disconnected/)
     expect(records.slice(before)).toMatchObject([
       {
         verdict: 'refused',
@@ -128,6 +131,20 @@ describe('a certificate that is not good ends the connection with its reason on 
       expect(['org-b', 'refused']).toContain((answer as { domain: string }).domain)
     }
   })
+})
+
+test('certificates that have nothing to do with the chain change nothing about its end', async () => {
+  const other = await orgA.issue({ sans: ['other.test'] })
+  const { identity, leaf, intermediate } = await throughIntermediate()
+  const genuine = intermediate.toString('pem')
+  for (const chain of [
+    [other.cert, genuine],
+    [genuine, other.cert],
+    [orgA.pem, other.cert, genuine],
+  ]) {
+    expect(await call({ ...identity, cert: [leaf, ...chain].join('\n') })).toMatchObject({ domain: 'org-b' })
+  }
+  listener.reload(materialWith({ 'org-a': orgA.file, 'org-b': orgB.file }))
 })
 
 test('an anchor that is taken out by a reload is trusted no more, the others still are', async () => {
@@ -306,6 +323,7 @@ interface CallOptions {
   /** Default: a connection of its own. */
   agent?: Agent
   localAddress?: string
+  ciphers?: string
 }
 
 function call(as: Pick<TestIdentity, 'cert' | 'key'> | undefined, options: CallOptions = {}): Promise<unknown> {

@@ -74,6 +74,8 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     headersTimeout: HANDSHAKE_TIMEOUT_MS,
     requestTimeout: 2 * HANDSHAKE_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
+    // The guards refuse a request without `Host`, so that its refusal is on record.
+    requireHostHeader: false,
     maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
     noDelay: true,
   })

@@ -27,6 +27,8 @@ export interface TestLeaf {
   extendedKeyUsage?: string[]
   /** An RSA key of this many bits. Default: a P-256 key. */
   rsaBits?: number
+  /** Digest that is signed. Default: SHA-256. */
+  digest?: 'SHA-1'
   /** For the key of this one, instead of a new key. */
   renews?: TestIdentity
 }
@@ -100,7 +102,7 @@ function leafOf(options: TestLeaf) {
     subject: `CN=${options.commonName ?? sans[0] ?? 'leaf'}`,
     notBefore: options.notBefore ?? new Date(Date.now() - MINUTE),
     notAfter: options.notAfter ?? new Date(Date.now() + 10 * MINUTE),
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: options.digest === undefined ? ALGORITHM : { ...ALGORITHM, hash: options.digest },
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.ExtendedKeyUsageExtension(options.extendedKeyUsage ?? BOTH),
