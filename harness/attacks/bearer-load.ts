@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { KeptAnswer, KeptConnections } from '../clients/kept-connections.ts'
+import type { KeptAnswer } from '../clients/kept-connections.ts'
 import type { Attack } from './attack.ts'
 import { forgedToken } from './forgery.ts'
 import type { Lab } from './lab.ts'
@@ -86,11 +86,12 @@ async function flooding(lab: Lab, token: () => string): Promise<void> {
   using attacker = await lab.kept(lab.good(), connections)
   using caller = await lab.kept(lab.good(), 1)
   const good = await lab.good().token()
-  const alone = await goodCalls(caller, lab.path, good, () => false)
+  const goodCall = () => caller.send(lab.request(good))
+  const alone = await goodCalls(goodCall, () => false)
   let isOver = false
-  const during = goodCalls(caller, lab.path, good, () => !isOver)
+  const during = goodCalls(goodCall, () => !isOver)
   const began = performance.now()
-  const answers = await pooled(() => attacker.send(calling(lab.path, token())))
+  const answers = await pooled(() => attacker.send(lab.request(token())))
   isOver = true
   const ms = performance.now() - began
   const delayed = p99(await during)
@@ -106,22 +107,13 @@ function isRefusal({ status, headers }: KeptAnswer): boolean {
   return status === 401 && String(headers['www-authenticate']).includes('error="invalid_token"')
 }
 
-async function goodCalls(
-  caller: KeptConnections,
-  path: string,
-  token: string,
-  goOn: () => boolean,
-): Promise<readonly number[]> {
+async function goodCalls(call: () => Promise<KeptAnswer>, goOn: () => boolean): Promise<readonly number[]> {
   const times: number[] = []
   while (times.length < 50 || goOn()) {
-    const { status, ms } = await caller.send(calling(path, token))
-    times.push(status === 200 ? ms : Number.POSITIVE_INFINITY)
+    const { status, ms } = await call()
+    times.push(status < 300 ? ms : Number.POSITIVE_INFINITY)
   }
   return times
-}
-
-function calling(path: string, token: string) {
-  return { method: 'GET', path, headers: [['Authorization', `Bearer ${token}`]] as const }
 }
 
 async function pooled(send: () => Promise<KeptAnswer>): Promise<KeptAnswer[]> {

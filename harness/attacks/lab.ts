@@ -1,4 +1,5 @@
 import type { JWK } from 'jose'
+import type { Request } from '../clients/exchange.ts'
 import { type KeptConnections, keptConnections } from '../clients/kept-connections.ts'
 import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
 import { HoldfastError } from '../errors.ts'
@@ -123,6 +124,16 @@ export class Lab {
   get path(): string {
     const { request } = this.#action
     return 'http' in request ? request.http.path : request.websocket.path
+  }
+
+  /** The target's request as it is sent, with this token. */
+  request(token: string): Request {
+    const { request } = this.#action
+    const headers = [['Authorization', `Bearer ${token}`] as const]
+    if (!('http' in request)) return { method: 'GET', path: request.websocket.path, headers }
+    const { method, path, json } = request.http
+    if (json === undefined) return { method, path, headers }
+    return { method, path, headers: [...headers, ['Content-Type', 'application/json']], body: JSON.stringify(json) }
   }
 
   /** Connections to the target that are kept and used again, over the certificate of a credential. */

@@ -1,7 +1,7 @@
 import type { Plan } from '../topology/plan.ts'
 import type { Surface } from '../topology/surface.ts'
 import type { Attack, Variant } from './attack.ts'
-import { type Choice, chosenAttacks } from './catalogue.ts'
+import { AttackUnknown, type Choice, chosenAttacks } from './catalogue.ts'
 import { isLeftOpen } from './left-open.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
@@ -30,9 +30,12 @@ export interface Trial {
   readonly alike: readonly AttackTarget[]
 }
 
-/** What is tried where, for everything that is chosen. */
+/** What is tried where, for everything that is chosen. @throws AttackUnknown */
 export function scopesOf(plan: Plan, options: ScopeOptions = {}): Scope[] {
   const all = targetsOf(plan, options)
+  const known = [...new Set([...Object.keys(plan.nodes), ...all.map(({ name }) => name)])]
+  const strange = options.targets?.find((name) => !known.includes(name))
+  if (strange !== undefined) throw new AttackUnknown('target', strange, known)
   const wanted = all.filter(
     ({ name, node }) =>
       options.targets === undefined || options.targets.includes(name) || options.targets.includes(node),

@@ -8,7 +8,9 @@ const loaders = {
   up: async () => (await import('./up.ts')).up(),
   down: async () => (await import('./down.ts')).down(),
   test: async () => (await import('./test.ts')).test(),
+  attack: async () => (await import('./attack.ts')).attack(),
   sabotage: async () => (await import('./sabotage.ts')).sabotage(),
+  init: async () => (await import('./init.ts')).init(),
   doctor: async () => (await import('./doctor.ts')).doctor(),
   sweep: async () => (await import('./sweep.ts')).sweep(),
 } as const satisfies Record<string, () => Promise<Command>>
@@ -41,6 +43,7 @@ Examples:
   npx holdfast list                     which topologies there are
   npx holdfast up separate-auth         run one, and see how to call its nodes
   npx holdfast test separate-auth       prove what it claims
+  npx holdfast attack separate-auth     try everything that must not work on it
   npx holdfast doctor                   see whether this machine has what it needs
 
 Exit codes: 0 nothing failed; 1 something failed; 2 the command line was wrong, or names a topology, parameter, run,

@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, extname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ScopeOptions } from '../attacks/scope.ts'
 import type { Plan } from '../topology/plan.ts'
 import { callsOf, fitsAny, isTopologyFile } from './choose-scenarios.ts'
 
@@ -81,16 +82,37 @@ function foreignNodes({ nodes }: Plan): string[] | undefined {
 }
 
 async function write(
-  { source, plan }: Derived,
+  derived: Derived,
   call: Derivation,
   { root, targets }: { root: string; targets: string[] | undefined },
 ): Promise<string> {
-  const claim = `${plan.topology}-${derivations[call]}`
+  const claim = `${derived.plan.topology}-${derivations[call]}`
+  const again = `npx holdfast test ${derived.source}`
+  return writeCall(derived, { call, claim, root, options: { again, ...(call === 'attacks' && { targets }) } })
+}
+
+/** The scenario of one `holdfast attack`: `choice` as its options read it. */
+export function writeAttacks(derived: Derived, root: string, choice: ScopeOptions): Promise<string> {
+  const { families, cases, targets, full } = choice
+  const chosen = [
+    ...(families === undefined ? [] : [`--family ${families.join(',')}`]),
+    ...(cases === undefined ? [] : [`--case ${cases.join(',')}`]),
+    ...(targets === undefined ? [] : [`--target "${targets.join(',')}"`]),
+    ...(full ? ['--full'] : []),
+  ]
+  const again = ['npx holdfast attack', derived.source, ...chosen].join(' ')
+  const claim = `${derived.plan.topology}-under-attack`
+  return writeCall(derived, { call: 'attacks', claim, root, options: { ...choice, again } })
+}
+
+async function writeCall(
+  { source }: Derived,
+  { call, claim, root, options }: { call: Derivation; claim: string; root: string; options: object },
+): Promise<string> {
   const file = join(root, '.holdfast', 'derived', claim, `${claim}.scenario.ts`)
   const topology = extname(source) === '' ? source : relative(dirname(file), resolve(source))
-  const options = { again: `npx holdfast test ${source}`, ...(call === 'attacks' && { targets }) }
   const text = [
-    '// Made by holdfast test, and written anew each time.',
+    '// Made by the command line, and written anew each time.',
     `import { ${call} } from ${JSON.stringify(entry())}`,
     '',
     `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify(options)})`,

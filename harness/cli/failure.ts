@@ -19,6 +19,7 @@ const usageCodes: readonly string[] = [
   'HOLDFAST_NOT_RUNNING',
   'HOLDFAST_UNKNOWN_BACKEND',
   'HOLDFAST_GUARD_UNKNOWN',
+  'HOLDFAST_ATTACK_UNKNOWN',
 ]
 
 /**

@@ -18,6 +18,8 @@ import { type WeakerProofs, weakerProofs } from './weaker-proofs.ts'
 
 export interface ScenarioRun {
   filters: readonly string[]
+  /** Scenario files that are run in place of those that the filters choose. */
+  files?: readonly string[]
   backend: BackendName
   set: Readonly<Record<string, string>>
   keep?: boolean
@@ -96,8 +98,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   }
   run.signal.addEventListener('abort', cancel)
   try {
-    const written = await vitest.globTestSpecifications()
-    const specifications = [...(await chosen(written, run.filters)), ...(await derived(vitest, written, run))]
+    const specifications = await specified(vitest, run)
     if (specifications.length === 0) throw new NoScenario(run.filters, root)
     printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
     if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
@@ -200,6 +201,12 @@ function environment(run: ScenarioRun): Record<string, string> {
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
     ...(run.full ? { HOLDFAST_FULL: '1' } : {}),
   }
+}
+
+async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecification[]> {
+  if (run.files !== undefined) return run.files.map((file) => vitest.getRootProject().createSpecification(file))
+  const written = await vitest.globTestSpecifications()
+  return [...(await chosen(written, run.filters)), ...(await derived(vitest, written, run))]
 }
 
 async function chosen(all: TestSpecification[], filters: readonly string[]): Promise<TestSpecification[]> {

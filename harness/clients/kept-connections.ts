@@ -24,7 +24,8 @@ export function keptConnections(endpoint: Endpoint, most: number): KeptConnectio
   const send = ({ method, path, headers, body }: Request) =>
     new Promise<KeptAnswer>((resolve, reject) => {
       const began = performance.now()
-      const lines = [['Host', `${host}:${port}`], ...headers].flat()
+      const length = body === undefined ? [] : [['Content-Length', String(Buffer.byteLength(body))]]
+      const lines = [['Host', `${host}:${port}`], ...length, ...headers].flat()
       const signal = AbortSignal.timeout(timeoutMs)
       const asked = https.request({ ...options, method, path, headers: lines, signal }, (response) => {
         bodyOf(response).then(() => {

@@ -1,0 +1,79 @@
+import { families } from '../attacks/catalogue.ts'
+import { outcomeText } from '../attacks/outcome.ts'
+import type { Scope } from '../attacks/scope.ts'
+import { plural, table } from './output.ts'
+
+/** What is tried where, and what is not, as JSON. */
+export function listing(topology: string, scopes: readonly Scope[]) {
+  return {
+    topology,
+    tried: scopes.filter(isTried).map(({ attack, trials }) => ({
+      ...{ case: attack.id, title: attack.title, source: attack.source },
+      trials: trials.map(({ name, variant, target, alike }) => ({
+        ...{ variant: name, target: target.name, expected: outcomeText(variant.expect) },
+        alike: alike.map((one) => one.name),
+      })),
+    })),
+    notTried: scopes
+      .filter((scope) => !isTried(scope))
+      .map(({ attack: { id, title, source }, why }) => ({ case: id, title, source, why })),
+  }
+}
+
+/** The same for people: a table for each family; with `variants`, a row for each of them, and what must come of it. */
+export function listingText(topology: string, scopes: readonly Scope[], rows: 'cases' | 'variants'): string {
+  const tried = scopes.filter(isTried)
+  const trials = tried.reduce((sum, scope) => sum + scope.trials.length, 0)
+  const tables = families.flatMap(({ name, summary, attacks }) => {
+    const own = tried.filter(({ attack }) => attacks.includes(attack))
+    if (own.length === 0) return []
+    return [`${name}  ${summary}\n${rows === 'cases' ? casesTable(own) : variantsTables(own)}`]
+  })
+  const others = scopes.filter((scope) => !isTried(scope))
+  const rest = others.map(({ attack: { id, title }, why }) => [id, why ?? '', title])
+  return [
+    `${topology}  ${plural(tried.length, 'case')} of ${scopes.length} are tried, as ${plural(trials, 'test')}`,
+    ...tables,
+    ...(rest.length === 0 ? [] : [`not tried\n${table(['case', 'why', 'attack'], rest)}`]),
+  ].join('\n\n')
+}
+
+/** `8 cases are not tried: GEN-03, …`; undefined when all are. */
+export function notTriedLine(notTried: readonly { case: string }[]): string | undefined {
+  if (notTried.length === 0) return undefined
+  const ids = notTried.map((one) => one.case)
+  return `${plural(ids.length, 'case')} not tried: ${ids.join(', ')} (holdfast attack --list says why)`
+}
+
+function isTried({ why }: Scope): boolean {
+  return why === undefined
+}
+
+function casesTable(scopes: readonly Scope[]): string {
+  const rows = scopes.map(({ attack, trials }) => [
+    attack.id,
+    String(new Set(trials.map(({ name }) => name)).size),
+    attack.title,
+    placesText(trials),
+  ])
+  return table(['case', 'variants', 'what must hold', 'tried at'], rows)
+}
+
+function variantsTables(scopes: readonly Scope[]): string {
+  const tables = scopes.map(({ attack, trials }) => {
+    const byName = [...Map.groupBy(trials, ({ name }) => name)]
+    const rows = byName.map(([name, some]) => [name, outcomeText(some[0]!.variant.expect), placesText(some)])
+    return [
+      `${attack.id}  ${attack.title} (${attack.source})`,
+      table(['variant', 'what must come of it', 'tried at'], rows),
+    ].join('\n')
+  })
+  return tables.join('\n\n')
+}
+
+/** `node-a peering:connect, node-a node:read; 2 alike`. */
+function placesText(trials: Scope['trials']): string {
+  const places = [...new Set(trials.map(({ target }) => target.name))]
+  const alike = new Set(trials.flatMap((trial) => trial.alike.map(({ name }) => name)))
+  return places.join(', ') + (alike.size === 0 ? '' : `; ${alike.size} alike`)
+}
