@@ -7,22 +7,27 @@ import { createRemoteJWKSet, jwtVerify } from 'jose'
 const { HOLDFAST_CERT, HOLDFAST_KEY, HOLDFAST_CA, HOLDFAST_ADDRESS, HOLDFAST_PORT } = process.env
 const { HOLDFAST_ISSUER: issuer, HOLDFAST_AUDIENCE: audience } = process.env
 const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`), { cooldownDuration: 1000 })
+const claims = { issuer, audience, typ: 'at+jwt', algorithms: ['ES256'], requiredClaims: ['exp'] }
 
 const app = express()
 app.use(async (request, response, next) => {
-  const refuse = (status, error) =>
+  const refuse = (status, error, reason) => {
+    console.log(`${request.socket.remotePort} refused: ${reason}`)
     response.set('WWW-Authenticate', `Bearer realm="orders"${error ? `, error="${error}"` : ''}`).sendStatus(status)
+  }
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.get('Authorization') ?? '') ?? []
-  if (token === undefined) return refuse(401)
+  if (token === undefined) return refuse(401, undefined, 'no token')
   try {
-    const { payload } = await jwtVerify(token, keys, { issuer, audience, typ: 'at+jwt', algorithms: ['ES256'] })
+    const { payload } = await jwtVerify(token, keys, claims)
+    // #region compare
     const certificate = request.socket.getPeerX509Certificate()
     const thumbprint = createHash('sha256').update(certificate.raw).digest('base64url')
-    if (payload.cnf?.['x5t#S256'] !== thumbprint) return refuse(401, 'invalid_token')
-    if (!payload.scope?.split(' ').includes('orders:read')) return refuse(403, 'insufficient_scope')
+    if (payload.cnf?.['x5t#S256'] !== thumbprint) return refuse(401, 'invalid_token', 'not its holder')
+    // #endregion
+    if (!payload.scope?.split(' ').includes('orders:read')) return refuse(403, 'insufficient_scope', 'scope')
     next()
-  } catch {
-    refuse(401, 'invalid_token')
+  } catch (failure) {
+    refuse(401, 'invalid_token', failure.code)
   }
 })
 app.get('/orders', (_, response) => response.json({ orders: [] }))
