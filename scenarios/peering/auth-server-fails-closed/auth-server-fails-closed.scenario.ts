@@ -1,4 +1,4 @@
-import { expect, rogueAuthority, type ScenarioSite, scenario, unspoiled } from 'holdfast/vitest'
+import { expect, rogueAuthority, type ScenarioSite, scenario, spoiled, unspoiled } from 'holdfast/vitest'
 
 const test = scenario('shared-auth')
 
@@ -23,6 +23,24 @@ test('no certificate, and one of another CA, are not heard on the operator liste
   const foreign = operator.withCertificate(stranger, 'of another CA')
   expect(await site.call('auth', 'auth', 'operator:list', foreign)).toBeRefused({ ...gate, reason: 'cert_untrusted' })
 })
+
+test.for([
+  ['expired', 'cert_expired'],
+  ['notYetValid', 'cert_not_yet_valid'],
+  ['serverAuthOnly', 'cert_eku_invalid'],
+  ['weakKey', 'cert_weak'],
+] as const)(
+  'nor is an operator certificate of the own CA that is %s',
+  async ([spoiling, reason], { site, credential }) => {
+    const names = { subject: 'operator.somebiz.local.io', sans: ['operator.somebiz.local.io'] }
+    const authority = await site.authority('ca')
+    const operator = credential('operator')
+    const spoilt = operator.withCertificate(() => spoiled[spoiling]({ authority, ...names }), spoiling)
+
+    expect(await site.call('auth', 'auth', 'operator:list', operator)).toBeAccepted()
+    expect(await site.call('auth', 'auth', 'operator:list', spoilt)).toBeRefused({ guard: 'operator.tls', reason })
+  },
+)
 
 test('while nothing can be kept, nothing is minted', async ({ site, credential }) => {
   const operator = credential('operator')

@@ -7,6 +7,17 @@ function formFor(site: ScenarioSite): Record<string, string> {
   return { grant_type: 'client_credentials', client_id: 'node-b', resource }
 }
 
+/** The same request with another body, as bytes. */
+function withBody(change: (body: string) => string): CallOptions['raw'] {
+  return {
+    bytes(text) {
+      const [head = '', body = ''] = text.split('\r\n\r\n')
+      const next = change(body)
+      return [`${head.replace(/^content-length: .*$/im, `Content-Length: ${next.length}`)}\r\n\r\n${next}`]
+    },
+  }
+}
+
 const requests: [
   what: string,
   change: (form: Record<string, string>) => CallOptions,
@@ -33,6 +44,21 @@ const requests: [
     { status: 415, error: 'invalid_request', reason: 'media_type_unsupported', guard: 'request.form' },
   ],
   [
+    'a body of 70 000 bytes',
+    (form) => ({ form: { ...form, scope: 'x'.repeat(70_000) } }),
+    { status: 413, error: 'invalid_request', reason: 'body_too_large', guard: 'request.form' },
+  ],
+  [
+    'bytes that are no UTF-8',
+    (form) => ({ form, raw: withBody((body) => `${body}&scope=\xff`) }),
+    { status: 400, error: 'invalid_request', reason: 'body_malformed', guard: 'request.form' },
+  ],
+  [
+    'two clients',
+    (form) => ({ form, raw: withBody((body) => `${body}&client_id=node-a`) }),
+    { status: 400, error: 'invalid_request', reason: 'parameter_repeated', guard: 'request.form' },
+  ],
+  [
     'a path that is not there',
     (form) => ({ form, path: '/token/' }),
     { status: 404, error: 'not_found', reason: 'path_unknown', guard: 'request.route' },
@@ -50,6 +76,50 @@ test.for(requests)('a token request with %s', async ([, change, expected], { sit
 
   expect(await site.call('node-b', 'auth', 'token:request', own, { form })).toBeAccepted()
   expect(await site.call('node-b', 'auth', 'token:request', own, change(form))).toBeRefused(expected)
+})
+
+const orders: [what: string, change: CallOptions, expected: { status: number; reason: string }][] = [
+  ['a form where JSON belongs', { form: { clientId: 'node-b' } }, { status: 415, reason: 'media_type_unsupported' }],
+  ['70 000 bytes', { body: JSON.stringify('x'.repeat(70_000)) }, { status: 413, reason: 'body_too_large' }],
+  ['half an object', { body: '{"clientId":' }, { status: 400, reason: 'body_malformed' }],
+  ['a member twice', { body: '{"clientId":"node-a","clientId":"node-b"}' }, { status: 400, reason: 'body_malformed' }],
+]
+
+test.for(orders)('an order with %s', async ([, change, expected], { site, credential }) => {
+  const thumbprint = await credential('node-b').thumbprint()
+  const json = { ...(site.plan.credentials['node-b']?.mint?.mint.json as object), 'x5t#S256': thumbprint }
+  const operator = credential('operator')
+
+  expect(await site.call('auth', 'auth', 'operator:mint', operator, { json })).toBeAccepted()
+  const verdict = await site.call('auth', 'auth', 'operator:mint', operator, change)
+  expect(verdict).toBeRefused({ ...expected, error: 'invalid_request', guard: 'request.json' })
+})
+
+test('a question about no token', async ({ site, credential }) => {
+  const own = credential('node-b')
+  const token = await own.token()
+  const ask = (form: Record<string, string>) => {
+    const path = '/token/introspection'
+    return site.call('node-b', 'auth', 'token:request', own, { path, form: { client_id: 'node-b', ...form } })
+  }
+
+  expect(await ask({ token })).toBeAccepted()
+  expect(await ask({})).toBeRefused({
+    status: 400,
+    error: 'invalid_request',
+    reason: 'parameter_missing',
+    guard: 'request.form',
+  })
+})
+
+test('a client and a token that are not there', async ({ site }) => {
+  const operator = site.operator('auth')
+
+  expect(await operator.get('/operator/v1/clients/node-b')).toMatchObject({ status: 200 })
+  expect(await operator.get('/operator/v1/clients/nobody')).toMatchObject({ status: 404, json: { error: 'not_found' } })
+  const jti = 'nothing-of-this-name'
+  expect(await operator.post('/operator/v1/tokens/revoke', { jti })).toMatchObject({ status: 404 })
+  expect(await site.decisions('auth', { guard: 'operator.object', reason: 'object_unknown' })).toHaveLength(2)
 })
 
 test.for(['limit=0', 'limit=1&limit=2', 'state=any', 'unknown=1'])(

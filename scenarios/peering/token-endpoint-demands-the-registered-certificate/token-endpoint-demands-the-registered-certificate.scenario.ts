@@ -1,4 +1,4 @@
-import { expect, issueSelfSigned, type ScenarioSite, scenario } from 'holdfast/vitest'
+import { expect, issueSelfSigned, type ScenarioSite, scenario, spoiled } from 'holdfast/vitest'
 
 const test = scenario('shared-auth')
 const refused = (reason: string) => ({ status: 401, error: 'invalid_client', reason, guard: 'token.client' })
@@ -25,6 +25,31 @@ test('no certificate, and the certificate of another client', async ({ site, cre
   expect(await site.call('node-b', 'auth', 'token:request', bare, { form })).toBeRefused(refused('cert_missing'))
   const other = own.over(credential('cert-node-a'))
   expect(await site.call('node-b', 'auth', 'token:request', other, { form })).toBeRefused(refused('san_mismatch'))
+})
+
+test('a client that is not registered, and a secret beside the certificate', async ({ site, credential }) => {
+  const own = credential('cert-node-b')
+  const form = formFor(site)
+  const ask = (change: Record<string, string>) =>
+    site.call('node-b', 'auth', 'token:request', own, { form: { ...form, ...change } })
+
+  expect(await ask({})).toBeAccepted()
+  expect(await ask({ client_id: 'nobody' })).toBeRefused(refused('client_unknown'))
+  expect(await ask({ client_secret: 'secret' })).toBeRefused(refused('method_not_allowed'))
+})
+
+test.for([
+  ['expired', 'cert_expired'],
+  ['notYetValid', 'cert_not_yet_valid'],
+] as const)('a certificate of the right CA that is %s', async ([spoiling, reason], { site, credential }) => {
+  const { host } = site.node('node-b')
+  const own = credential('cert-node-b')
+  const form = formFor(site)
+  const who = { authority: await site.authority('ca'), subject: host, sans: [host] }
+
+  expect(await site.call('node-b', 'auth', 'token:request', own, { form })).toBeAccepted()
+  const outOfTime = own.withCertificate(() => spoiled[spoiling](who), spoiling)
+  expect(await site.call('node-b', 'auth', 'token:request', outOfTime, { form })).toBeRefused(refused(reason))
 })
 
 test('a self-signed certificate with the right names', async ({ site, credential }) => {
