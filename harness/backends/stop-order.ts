@@ -11,7 +11,7 @@ export async function stopInReverse(plan: Plan, stop: (ref: UnitRef) => Promise<
   for (const node of Object.values(plan.nodes)) {
     for (const unit of node.units) {
       const ref = `${node.name}/${unit.name}`
-      if (unit.service !== undefined) services.add(ref)
+      if (unit.service?.command !== undefined) services.add(ref)
       for (const before of unit.after) dependants.set(before, [...(dependants.get(before) ?? []), ref])
     }
   }
