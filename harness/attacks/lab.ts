@@ -92,6 +92,8 @@ export class Lab {
    * same one for all attacks on the stage `scripted-issuer`.
    */
   async standIn(): Promise<ScriptedIssuer> {
+    // Made real while there is somebody who mints.
+    await this.good().presented()
     const { issuer, isNew } = await this.site.sharedStandIn(this.issuer, `${this.target.node}/${this.target.unit}`)
     if (isNew) {
       await this.site.node(this.target.node).stop(this.target.unit)
