@@ -26,8 +26,10 @@ export const kinds: readonly Attack[] = [
         'at+jwt',
         ({ iss, sub, aud, exp, iat, jti, cnf }) => ({ iss, sub, aud, exp, iat, jti, cnf, nonce: 'n' }),
       ),
+      // #region variant
       'a client assertion': ofKind(typ, 'client-authentication+jwt'),
       'an enrolment token': ofKind(typ, 'JWT', (claims) => ({ ...claims, sans: [claims.sub], step: {} })),
+      // #endregion variant
       'a logout token': ofKind(typ, 'logout+jwt', (claims) => ({
         ...claims,
         events: { 'http://schemas.openid.net/event/backchannel-logout': {} },

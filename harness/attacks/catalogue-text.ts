@@ -1,0 +1,40 @@
+import type { Attack, Family } from './attack.ts'
+import { isLeftOpen } from './left-open.ts'
+import { outcomeText } from './outcome.ts'
+
+/** `docs/reference/attacks.md`: every case of the catalogue, with all of its variants and what must come of each. */
+export function catalogueText(families: readonly Family[]): string {
+  return [
+    '# Attacks',
+    '',
+    '<!-- Made from the catalogue itself; `npx vitest run --project unit harness/attacks -u` makes it anew. -->',
+    '',
+    'How to try them is told in [the guide](../guides/attacks.md). A0, A1, A2 and A3 are the refusals of RFC 6750 section 3.1: 401 without an error code, 401',
+    '`invalid_token`, 400 `invalid_request`, 403 `insufficient_scope`. E(x) is a JSON error of an OAuth endpoint, T0 the end of the connection before any',
+    'answer, START a process that does not start. What follows is the reason in the decision record; several are alternatives.',
+    '"Strict" marks what the standards leave open: it is tried on targets that are declared to be strict.',
+    '',
+    ...families.flatMap(({ name, summary, attacks }) => [`## ${name}: ${summary}`, '', ...attacks.flatMap(caseText)]),
+  ].join('\n')
+}
+
+function caseText(attack: Attack): string[] {
+  const { id, title, source, needs, notHere } = attack
+  const rows = Object.entries(attack.variants).map(
+    ([name, { expect }]) =>
+      `| ${cell(name)} | \`${outcomeText(expect).replaceAll('|', '\\|')}\`${isLeftOpen(id, name) ? ' (strict)' : ''} |`,
+  )
+  const table = ['| variant | what must come of it |', '| --- | --- |', ...rows, '']
+  const why = [`Not tried: ${notHere}.`, '']
+  return [
+    `### ${id}: ${title}`,
+    '',
+    `${source}. Needs ${needs.map((need) => `\`${need}\``).join(', ')}.`,
+    '',
+    ...(notHere === undefined ? table : why),
+  ]
+}
+
+function cell(text: string): string {
+  return text.replaceAll(/[|_*<]/g, '\\$&')
+}

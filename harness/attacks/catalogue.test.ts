@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest'
+import { AttackUnknown, chosenAttacks, families } from './catalogue.ts'
+import { catalogueText } from './catalogue-text.ts'
+
+const all = chosenAttacks({})
+
+function numbered(prefix: string, last: number): string[] {
+  return Array.from({ length: last }, (_, index) => `${prefix}-${String(index + 1).padStart(2, '0')}`)
+}
+
+test.each([
+  ['gen', numbered('GEN', 37)],
+  ['tls', numbered('TLS', 29)],
+  ['peer', numbered('PEER', 30)],
+])('family %s holds each of its cases once', (family, ids) => {
+  expect(chosenAttacks({ families: [family] }).map(({ id }) => id)).toEqual(ids)
+})
+
+describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
+  test('can be tried, or says why it cannot', () => {
+    expect(Object.keys(variants).length > 0).toBe(notHere === undefined)
+    expect(needs.length, 'what it needs').toBeGreaterThan(0)
+  })
+
+  test('each variant says what must come of it, and for which reason', () => {
+    for (const [name, { expect: outcome }] of Object.entries(variants)) {
+      expect(outcome.length, name).toBeGreaterThan(0)
+      const silent = outcome.filter((one) => one.is === 'refused' && one.reasons.length === 0)
+      expect(silent, name).toEqual([])
+    }
+  })
+
+  test('is a sentence with a source', () => {
+    expect(title).toMatch(/^[a-z*].* .*[^.]$/)
+    expect(source).toMatch(/RFC \d+|CVE-\d+|X\.509|Envoy/)
+    expect(id).toMatch(/^(GEN|TLS|PEER)-\d\d$/)
+  })
+})
+
+test('what is chosen must be there', () => {
+  expect(chosenAttacks({ cases: ['GEN-07', 'GEN-05'] }).map(({ id }) => id)).toEqual(['GEN-05', 'GEN-07'])
+  expect(() => chosenAttacks({ families: ['jose'] })).toThrow(AttackUnknown)
+  expect(() => chosenAttacks({ families: ['tls'], cases: ['GEN-01'] })).toThrow(AttackUnknown)
+})
+
+test('the reference holds the whole catalogue', async () => {
+  await expect(catalogueText(families)).toMatchFileSnapshot('../../docs/reference/attacks.md')
+})

@@ -1,0 +1,81 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { issueLeaf } from '../pki/authority.ts'
+import { ScenarioSite } from '../vitest/scenario-site.ts'
+import { type FakeSite, type Flaws, fakeSite } from '../vitest/testing/fake-site.ts'
+import { A0, A1, A2, accepted, demanded, E, either, judge, outcomeText, START, T0 } from './outcome.ts'
+
+let folder: string
+let fake: FakeSite
+let site: ScenarioSite
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-outcome-'))
+  fake = await fakeSite(folder)
+  const shared = { anchors: new Map(), pictures: new Map() }
+  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'again' }, shared)
+})
+afterEach(async () => {
+  await site[Symbol.asyncDispose]()
+  await fake.close()
+  await rm(folder, { recursive: true })
+})
+
+const stranger = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
+const stolen = () => site.call('b', 'b', 'b:read', fake.right().withCertificate(stranger))
+const problemsWith = async (outcome: Parameters<typeof judge>[0]) => judge(outcome, await stolen()).problems
+
+test('a refusal is as listed, or it is told in what it differs', async () => {
+  const verdict = await stolen()
+  const right = A1(verdict.reason!)
+  expect(judge(right, verdict)).toEqual({ expected: `A1 ${verdict.reason}`, problems: [] })
+  expect(judge(either(A2('token_malformed'), right), verdict).problems).toEqual([])
+  expect(judge(A1('other', verdict.reason!), verdict).problems).toEqual([])
+
+  expect(judge(A1('other'), verdict).problems).toEqual([`reason ${verdict.reason}, expected other`])
+  for (const wrong of [
+    A0(verdict.reason!),
+    A2(verdict.reason!),
+    T0(verdict.reason!),
+    E('invalid_client', verdict.reason!),
+  ]) {
+    expect(judge(wrong, verdict).problems.length).toBeGreaterThan(0)
+  }
+  expect(judge(accepted(), verdict).problems.length).toBeGreaterThan(0)
+})
+
+test('an outcome without a reason fits no record', async () => {
+  expect(await problemsWith(A1())).not.toEqual([])
+})
+
+const flaws: [keyof Flaws, RegExp][] = [
+  ['acceptsAll', /got what the action promises/],
+  ['silent', /recorded nothing/],
+  ['effect', /changed b/],
+  ['leak', /wrote down/],
+  ['oracle', /stack trace|thumbprint/],
+  ['namesNobody', /names nobody as proven/],
+  ['liesAboutPrincipal', /as proven/],
+  ['noChallenge', /challenges/i],
+  ['echo', /answer holds/],
+]
+
+test.each(flaws)(
+  'a target with the flaw %s is no target that withstood',
+  async (flaw, message) => {
+    const reason = (await stolen()).reason!
+    fake.flaws[flaw] = true as never
+    expect((await problemsWith(A1(reason))).join('\n')).toMatch(message)
+  },
+  30_000,
+)
+
+test('what must come of it can be read', () => {
+  expect(outcomeText(A1('a', 'b'))).toBe('A1 a|b')
+  expect(outcomeText(either(T0('cert_missing'), A1('x')))).toBe('T0 cert_missing or A1 x')
+  expect(outcomeText(E('invalid_client', 'y'))).toBe('E(invalid_client) y')
+  expect(outcomeText(START('config_invalid'))).toBe('START config_invalid')
+  expect(outcomeText(demanded('no request'))).toBe('no request')
+})

@@ -1,0 +1,3 @@
+import { attacks } from 'holdfast/vitest'
+
+await attacks('shared-auth', { families: ['gen'] })
