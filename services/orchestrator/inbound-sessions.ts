@@ -62,6 +62,7 @@ export class InboundSessions {
   readonly #established = new Map<string, InboundSession>()
   readonly #staleTimers = new Map<string, NodeJS.Timeout>()
   readonly #glance: NodeJS.Timeout
+  #isClosed = false
 
   constructor(options: InboundOptions) {
     this.#options = options
@@ -106,6 +107,8 @@ export class InboundSessions {
       }),
     }
     this.#sessions.add(session)
+    // Its upgrade was under way when all others were ended.
+    if (this.#isClosed) session.channel.end('shutdown')
   }
 
   state(peer: string): InboundState | undefined {
@@ -120,11 +123,10 @@ export class InboundSessions {
     }
   }
 
-  endAll(code: CloseCode): void {
-    for (const session of this.#sessions) session.channel.end(code)
-  }
-
+  /** Ends all, and whoever comes later at once. */
   close(): void {
+    this.#isClosed = true
+    for (const session of this.#sessions) session.channel.end('shutdown')
     clearInterval(this.#glance)
     for (const timer of this.#staleTimers.values()) clearTimeout(timer)
   }

@@ -233,7 +233,6 @@ export function createOrchestrator(given: {
     async stop() {
       renewal?.close()
       dialers.stop('shutdown')
-      inbound.endAll('shutdown')
       inbound.close()
       tokens.close()
       await Promise.all([peering.close(GRACE_MS), local.close(GRACE_MS)])
