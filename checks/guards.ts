@@ -1,22 +1,29 @@
 import { relative } from 'node:path'
-import { coverageText, guardCoverage, uncoveredGuards, uncoveredReasons } from '../harness/evidence/coverage.ts'
+import {
+  coverageText,
+  type GuardCoverage,
+  guardCoverage,
+  uncoveredGuards,
+  uncoveredReasons,
+} from '../harness/evidence/coverage.ts'
 import { declaredGuards } from '../harness/faults/declared-guards.ts'
 import { type Outcome, root } from './check.ts'
 
-/** A guard that no scenario provokes could be missing, and nobody would know: that is a failure. Reasons are only listed. */
+/**
+ * Reasons that no scenario can provoke, `service/guard reason`, each with why it stays all the same. One that a scenario does
+ * provoke, or that no service declares, is a mistake here.
+ */
+const UNPROVOKED: Readonly<Record<string, string>> = {}
+
+/** A guard or a reason that no scenario provokes could be missing, and nobody would know: that is a failure. */
 export async function guardsAreProvoked(sites: NonNullable<Outcome['sites']>): Promise<Outcome> {
   const began = Date.now()
-  const name = 'Every guard is provoked by a scenario'
+  const name = 'Every guard and every reason is provoked by a scenario'
   const evidence = sites.map(({ file, folder }) => ({ file: relative(root, file), folder }))
   const coverage = await guardCoverage(evidence, declaredGuards)
-  const missing = uncoveredGuards(coverage)
-  const failed = missing.length > 0 || coverage.undeclared.length > 0 || coverage.guards.declared === 0 ? [name] : []
-  const output = [
-    coverageText(coverage) ?? 'no service of ours was in a scenario',
-    ...missing.map((guard) => `${guard} refused nothing in any scenario`),
-    ...coverage.undeclared.map((refusal) => `${refusal} is a refusal that its service does not declare`),
-    ...uncoveredReasons(coverage).map((reason) => `not provoked: ${reason}`),
-  ].join('\n')
+  const { mistakes, excepted } = judge(coverage, UNPROVOKED)
+  const failed = mistakes.length > 0 ? [name] : []
+  const output = [coverageText(coverage) ?? 'no service of ours was in a scenario', ...mistakes, ...excepted].join('\n')
   return {
     name,
     passed: 1 - failed.length,
@@ -26,5 +33,26 @@ export async function guardsAreProvoked(sites: NonNullable<Outcome['sites']>): P
     telling: true,
     ms: Date.now() - began,
     output,
+  }
+}
+
+/** What is wrong with a coverage, and what may be missing from it, in words. */
+export function judge(
+  coverage: GuardCoverage,
+  exceptions: Readonly<Record<string, string>>,
+): { mistakes: string[]; excepted: string[] } {
+  const missing = uncoveredReasons(coverage)
+  const known = (reason: string): boolean => Object.hasOwn(exceptions, reason)
+  return {
+    mistakes: [
+      ...(coverage.guards.declared === 0 ? ['no service declares a guard'] : []),
+      ...uncoveredGuards(coverage).map((guard) => `${guard} refused nothing in any scenario`),
+      ...missing.filter((reason) => !known(reason)).map((reason) => `not provoked: ${reason}`),
+      ...coverage.undeclared.map((refusal) => `${refusal} is a refusal that its service does not declare`),
+      ...Object.keys(exceptions)
+        .filter((reason) => !missing.includes(reason))
+        .map((reason) => `excepted, but provoked or not declared: ${reason}`),
+    ],
+    excepted: missing.filter(known).map((reason) => `excepted: ${reason} (${exceptions[reason]})`),
   }
 }

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import type { GuardCoverage } from '../harness/evidence/coverage.ts'
+import { judge } from './guards.ts'
+
+const provoked = (name: string, ...scenarios: string[]) => ({ name, scenarios })
+const coverage: GuardCoverage = {
+  guards: { covered: 1, declared: 1 },
+  reasons: { covered: 1, declared: 2 },
+  uses: [
+    {
+      ...{ service: 'gate', guard: 'g.one', scenarios: ['a.scenario.ts'] },
+      reasons: [provoked('first', 'a.scenario.ts'), provoked('second')],
+    },
+  ],
+  undeclared: [],
+}
+
+test('a reason that nothing provoked is a mistake, unless it is excepted by name', () => {
+  expect(judge(coverage, {})).toEqual({ mistakes: ['not provoked: gate/g.one second'], excepted: [] })
+  expect(judge(coverage, { 'gate/g.one second': 'only a broken disk does it' })).toEqual({
+    mistakes: [],
+    excepted: ['excepted: gate/g.one second (only a broken disk does it)'],
+  })
+})
+
+test('an exception that is none, a refusal that is not declared and a service without guards are mistakes', () => {
+  const needless = { 'gate/g.one first': 'x', 'gate/g.one second': 'x' }
+  expect(judge(coverage, needless).mistakes).toEqual(['excepted, but provoked or not declared: gate/g.one first'])
+  const odd = { ...coverage, undeclared: ['gate/null server_error'] }
+  expect(judge(odd, needless).mistakes[0]).toMatch(/^gate\/null server_error is a refusal/)
+  const empty = { ...coverage, guards: { covered: 0, declared: 0 }, uses: [] }
+  expect(judge(empty, {}).mistakes).toEqual(['no service declares a guard'])
+})
