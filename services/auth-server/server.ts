@@ -26,6 +26,8 @@ const PURGE_EVERY_MS = 3_600_000
 const PURGE_AFTER_SECONDS = 7 * 86_400
 const PURGE_BATCH = 500
 const RETIRE_EVERY_MS = 5_000
+const SETTLE_EVERY_MS = 5_000
+const SETTLE_BATCH = 500
 
 /** Checks everything, then opens the three listeners. Throws `StartFailure` before any socket is open. */
 export async function startServer(configuration: Configuration): Promise<Server> {
@@ -97,6 +99,7 @@ async function run(parts: Parts): Promise<Server> {
   await Promise.all(listeners.map((each) => each.listen()))
   const timers = [
     setInterval(() => attempt(log, 'retire', () => keys.retire()), RETIRE_EVERY_MS),
+    setInterval(() => settle(log, store), SETTLE_EVERY_MS),
     setInterval(() => purge(log, store), PURGE_EVERY_MS),
   ]
   log.info('ready', { listen: configuration.listen, issuer: configuration.issuer })
@@ -148,6 +151,14 @@ function purge(log: Log, store: Store): void {
   attempt(log, 'purge', () => {
     const before = Math.floor(Date.now() / 1000) - PURGE_AFTER_SECONDS
     if (store.tokens.purge(before, PURGE_BATCH) === PURGE_BATCH) setImmediate(() => purge(log, store))
+  })
+}
+
+function settle(log: Log, store: Store): void {
+  attempt(log, 'settle', () => {
+    if (store.tokens.settle(Math.floor(Date.now() / 1000), SETTLE_BATCH) === SETTLE_BATCH) {
+      setImmediate(() => settle(log, store))
+    }
   })
 }
 

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { commit } from '../../shared/sqlite.ts'
 import type { Client, Grant, Holder } from '../model.ts'
+import { PHASE } from './phases.ts'
 
 type Row = Record<string, unknown>
 
@@ -31,7 +32,9 @@ export function clientStore(database: DatabaseSync): ClientStore {
        trust_domain = excluded.trust_domain, grants = excluded.grants, introspects = excluded.introspects`,
   )
   const remove = database.prepare('DELETE FROM clients WHERE client_id = ?')
-  const revokeTokens = database.prepare('UPDATE tokens SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL')
+  const revokeTokens = database.prepare(
+    `UPDATE tokens SET revoked_at = ?, phase = ${PHASE.revoked} WHERE client_id = ? AND revoked_at IS NULL`,
+  )
   const forget = database.prepare('DELETE FROM holder_certificates WHERE client_id = ? AND x5t = ?')
   const prove = database.prepare(
     `INSERT INTO holder_certificates (client_id, x5t, not_before, not_after, sans, proven_at) VALUES (?, ?, ?, ?, ?, ?)

@@ -1,6 +1,11 @@
 import type { DatabaseSchema } from '../../shared/sqlite.ts'
 
-/** Version 1. Times are whole seconds since 1970; lists are JSON text. No column ever holds a token's text. */
+/**
+ * Version 1. Times are whole seconds since 1970; lists are JSON text. No column ever holds a token's text.
+ *
+ * `phase` says nothing that the other columns do not say: it is there so that lists of one state are found by index, however many
+ * tokens of other states lie between them. `store/phases.ts` keeps it.
+ */
 export const databaseSchema: DatabaseSchema = {
   version: 1,
   statements: [
@@ -47,18 +52,23 @@ export const databaseSchema: DatabaseSchema = {
       kid TEXT NOT NULL,
       iat INTEGER NOT NULL,
       exp INTEGER NOT NULL,
-      revoked_at INTEGER
+      revoked_at INTEGER,
+      phase INTEGER NOT NULL DEFAULT 0
     ) STRICT`,
-    'CREATE INDEX tokens_by_client ON tokens (client_id)',
-    'CREATE INDEX tokens_by_x5t ON tokens (x5t)',
-    'CREATE INDEX tokens_by_kid ON tokens (kid)',
-    'CREATE INDEX tokens_by_exp ON tokens (exp)',
-    'CREATE INDEX tokens_revoked ON tokens (seq) WHERE revoked_at IS NOT NULL',
+    // Each index ends with the row's number, so that what it finds is in the order of lists.
+    'CREATE INDEX tokens_by_client ON tokens (client_id, phase)',
+    'CREATE INDEX tokens_by_x5t ON tokens (x5t, phase)',
+    'CREATE INDEX tokens_by_kid ON tokens (kid, phase)',
+    'CREATE INDEX tokens_by_phase ON tokens (phase)',
+    'CREATE INDEX tokens_by_end ON tokens (phase, exp)',
     `CREATE TABLE token_sans (
       san TEXT NOT NULL,
       seq INTEGER NOT NULL REFERENCES tokens (seq) ON DELETE CASCADE,
-      PRIMARY KEY (san, seq)
+      phase INTEGER NOT NULL DEFAULT 0,
+      PRIMARY KEY (san, phase, seq)
     ) STRICT, WITHOUT ROWID`,
+    `CREATE TRIGGER token_sans_follow AFTER UPDATE OF phase ON tokens
+      BEGIN UPDATE token_sans SET phase = NEW.phase WHERE seq = NEW.seq; END`,
     'CREATE INDEX token_sans_by_token ON token_sans (seq)',
   ],
 }

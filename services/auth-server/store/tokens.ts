@@ -1,6 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { commit } from '../../shared/sqlite.ts'
 import type { StoredToken, TokenRecord, TokenState, TokenUse } from '../model.ts'
+import { PHASE, tokenPhases } from './phases.ts'
+import { listQuery, SELECT_TOKEN } from './token-lists.ts'
 import type { TokenWriter } from './token-writer.ts'
 
 export interface TokenFilter {
@@ -23,60 +25,43 @@ export interface TokenStore {
   ): { tokens: StoredToken[]; next?: number }
   /** Answers how many it ended, or undefined for a jti that was never recorded. Tokens that are over already do not count. */
   revoke(by: { jti: string } | { san: string } | { x5t: string }, now: number): number | undefined
+  /** Puts up to `limit` rows where lists find them at once; answers how many. */
+  settle(now: number, limit: number): number
   /** Removes up to `limit` rows that ended before `before`; answers how many. */
   purge(before: number, limit: number): number
 }
 
 type Row = Record<string, unknown>
 
-// A token whose key is retired, or no longer known, is as dead as a revoked one.
-const STATE = `CASE
-  WHEN tokens.revoked_at IS NOT NULL THEN 'revoked'
-  WHEN tokens.exp <= $now THEN 'expired'
-  WHEN keys.state = 'active' OR (keys.state = 'grace' AND keys.until > $now) THEN 'active'
-  ELSE 'revoked' END`
-// Says nothing new, but leads to the few revoked rows by index instead of through all of them.
-const DEAD = `tokens.seq IN (SELECT seq FROM tokens WHERE revoked_at IS NOT NULL UNION ALL
-  SELECT seq FROM tokens WHERE kid IN (SELECT kid FROM keys WHERE state = 'retired' OR (state = 'grace' AND until <= $now)))`
-const SELECT = `SELECT tokens.*, ${STATE} AS state FROM tokens LEFT JOIN keys ON keys.kid = tokens.kid`
-
 export function tokenStore(database: DatabaseSync, writer: TokenWriter): TokenStore {
-  const byJti = database.prepare(`${SELECT} WHERE tokens.jti = $jti`)
-  const purge = database.prepare('DELETE FROM tokens WHERE seq IN (SELECT seq FROM tokens WHERE exp < ? LIMIT ?)')
+  const byJti = database.prepare(`${SELECT_TOKEN} WHERE tokens.jti = $jti`)
+  const purge = database.prepare(
+    `DELETE FROM tokens WHERE seq IN (
+      SELECT seq FROM tokens WHERE phase IN (${Object.values(PHASE).join(', ')}) AND exp < ? LIMIT ?)`,
+  )
   const purgeHolders = database.prepare('DELETE FROM holder_certificates WHERE not_after < ?')
+  const phases = tokenPhases(database)
   const lists = new Map<string, ReturnType<DatabaseSync['prepare']>>()
+  const revoke = (rows: string) =>
+    database.prepare(
+      `UPDATE tokens SET revoked_at = ?1, phase = ${PHASE.revoked} WHERE ${rows} AND revoked_at IS NULL AND exp > ?1`,
+    )
   const revokes = {
-    jti: database.prepare('UPDATE tokens SET revoked_at = ?1 WHERE jti = ?2 AND revoked_at IS NULL AND exp > ?1'),
-    x5t: database.prepare('UPDATE tokens SET revoked_at = ?1 WHERE x5t = ?2 AND revoked_at IS NULL AND exp > ?1'),
-    san: database.prepare(
-      `UPDATE tokens SET revoked_at = ?1 WHERE seq IN (SELECT seq FROM token_sans WHERE san = ?2)
-       AND revoked_at IS NULL AND exp > ?1`,
-    ),
+    jti: revoke('jti = ?2'),
+    x5t: revoke('x5t = ?2'),
+    san: revoke('seq IN (SELECT seq FROM token_sans WHERE san = ?2)'),
   }
   return {
     record: writer.record,
     find: (jti, now) => tokenOf(byJti.get({ $jti: jti, $now: now })),
     list(filter, { limit, cursor }, now) {
-      const conditions = ['tokens.seq > $cursor']
+      phases.notAfter(now)
       const values: Record<string, string | number> = { $cursor: cursor, $now: now, $limit: limit + 1 }
-      if (filter.subject !== undefined) {
-        conditions.push('tokens.client_id = $subject')
-        values.$subject = filter.subject
-      }
-      if (filter.x5t !== undefined) {
-        conditions.push('tokens.x5t = $x5t')
-        values.$x5t = filter.x5t
-      }
-      if (filter.san !== undefined) {
-        conditions.push('tokens.seq IN (SELECT seq FROM token_sans WHERE san = $san AND seq > $cursor)')
-        values.$san = filter.san.toLowerCase()
-      }
-      if (filter.state !== undefined) {
-        conditions.push(`${STATE} = $state`)
-        if (filter.state === 'revoked') conditions.push(DEAD)
-        values.$state = filter.state
-      }
-      const sql = `${SELECT} WHERE ${conditions.join(' AND ')} ORDER BY tokens.seq LIMIT $limit`
+      if (filter.subject !== undefined) values.$subject = filter.subject
+      if (filter.x5t !== undefined) values.$x5t = filter.x5t
+      if (filter.san !== undefined) values.$san = filter.san.toLowerCase()
+      if (filter.state !== undefined) values.$state = filter.state
+      const sql = listQuery(filter)
       const statement = lists.get(sql) ?? database.prepare(sql)
       lists.set(sql, statement)
       const found = statement.all(values).map((row) => tokenOf(row) as StoredToken)
@@ -90,6 +75,7 @@ export function tokenStore(database: DatabaseSync, writer: TokenWriter): TokenSt
         'jti' in by ? [revokes.jti, by.jti] : 'x5t' in by ? [revokes.x5t, by.x5t] : [revokes.san, by.san.toLowerCase()]
       return commit(database, () => Number(statement.run(now, value).changes))
     },
+    settle: phases.settle,
     purge: (before, limit) =>
       commit(database, () => {
         purgeHolders.run(before)
