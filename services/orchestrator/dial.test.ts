@@ -111,6 +111,17 @@ test.each<[string, () => Promise<TestIdentity>, string]>([
   expect(server.read()).toBe('')
 })
 
+test('an address that is written as DNS name is no address', async () => {
+  const server = await eavesdropper(await site.caB.issue({ sans: ['127.0.0.1'], commonName: '127.0.0.1' }))
+  const endpoint = `wss://127.0.0.1:${server.port}`
+  expect(await failureOf(dial({ ...options(0), endpoint }, () => {}))).toMatchObject({
+    kind: 'target',
+    code: 'server_name_mismatch',
+  })
+  await server.close()
+  expect(server.read()).toBe('')
+})
+
 test('no variable of the environment makes an unproven server good', async () => {
   const server = await eavesdropper(await site.caA.issue({ sans: [HOST_B] }))
   vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')

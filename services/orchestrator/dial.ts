@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import type { TcpNetConnectOpts } from 'node:net'
+import { isIP, type TcpNetConnectOpts } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import { type DialContext, dialTarget } from './guards/dial-target.ts'
+import { addressOrName, type DialContext, dialTarget } from './guards/dial-target.ts'
 import { LARGEST_MESSAGE, PATH, SUBPROTOCOL } from './wire.ts'
 
 export interface DialOptions {
@@ -54,11 +54,13 @@ async function judge(context: DialContext, conn: string): Promise<void> {
 
 function connectProven(endpoint: URL, options: DialOptions): Promise<TLSSocket> {
   let leaf: X509Certificate | undefined
+  const host = addressOrName(endpoint)
   return new Promise((resolve, reject) => {
     const target: ConnectionOptions & Pick<TcpNetConnectOpts, 'localAddress'> = {
-      host: endpoint.hostname,
+      host,
       port: Number(endpoint.port || 443),
-      servername: endpoint.hostname,
+      // RFC 6066 section 3: an address is no server name.
+      servername: isIP(host) > 0 ? '' : host,
       ca: [...options.anchors],
       cert: options.cert,
       key: options.key,

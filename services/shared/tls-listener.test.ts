@@ -17,6 +17,7 @@ import { createTlsListener, readTlsMaterial, type TlsConnection, type TlsListene
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const folder = testFolder()
 const records: Decision[] = []
+const served: string[] = []
 let orgA: TestAuthority
 let orgB: TestAuthority
 let server: TestIdentity
@@ -47,7 +48,12 @@ beforeAll(async () => {
     action: 'test:connect',
     target: 'server',
     decisions: { record, close() {} },
-    onRequest: (_request, response, { certificate, socket }) => {
+    onUpgrade: (request, socket) => {
+      served.push(String(request.url))
+      socket.destroy()
+    },
+    onRequest: (request, response, { certificate, socket }) => {
+      served.push(String(request.url))
       const answer = { domain: certificate?.domain, x5t: certificate?.x5t, resumed: socket.isSessionReused() }
       response.end(JSON.stringify(answer))
     },
@@ -196,6 +202,25 @@ test('a caller whose request cannot be read is answered, and gone even if it kee
   const connections = () => new Promise((resolve) => listener.server.getConnections((_, count) => resolve(count)))
   await expect.poll(connections, { timeout: 5_000 }).toBe(0)
   socket.destroy()
+})
+
+test.each([
+  ['an encoding that looks like chunks', 'POST', ['Transfer-Encoding: xchunked']],
+  ['chunks that are not the last encoding', 'POST', ['Transfer-Encoding: chunked, identity']],
+  ['chunks and a length', 'POST', ['Transfer-Encoding: chunked', 'Content-Length: 3']],
+  ['an upgrade with a body', 'GET', ['Connection: Upgrade', 'Upgrade: x', 'Content-Length: 3']],
+])('%s: no handler runs, and the refusal is on record once', async (_, method, lines) => {
+  const { cert, key } = await orgA.issue({ sans: ['node.test'] })
+  const [asked, before] = [served.length, records.length]
+  const head = [`${method} / HTTP/1.1`, 'Host: server.test', ...lines, '', '']
+  const socket = connectTls({ host: '127.0.0.1', port, servername: 'server.test', ca: orgA.pem, cert, key }, () =>
+    socket.write(`${head.join('\r\n')}abcGET / HTTP/1.1\r\nHost: server.test\r\n\r\n`),
+  )
+  socket.on('error', () => {})
+
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n(?:[^\r]+\r\n)+\r\n$/)
+  expect(served.slice(asked)).toEqual([])
+  expect(records.slice(before)).toMatchObject([{ guard: 'http.form', reason: 'request_unreadable', status: 400 }])
 })
 
 test('what is no handshake is refused, and put on record', async () => {

@@ -8,7 +8,7 @@ import type { Decision, DecisionLog } from './decision-log.ts'
 import { firstRefusal, type Guard } from './guard.ts'
 import { anchorStillTrusted, type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
 import type { TlsMaterial } from './tls-material.ts'
-import { httpForm, tlsHandshake } from './unreadable.ts'
+import { httpForm, mayBeUnbounded, tlsHandshake, type Unbounded, type Unreadable } from './unreadable.ts'
 
 export type { PeerCertificate } from './peer-certificate.ts'
 export { readTlsMaterial, type TlsMaterial } from './tls-material.ts'
@@ -119,18 +119,29 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     }
   }
   server.on('request', (request, response) => {
-    withConnection(request.socket, (connection) => options.onRequest(request, response, connection))
+    withConnection(request.socket, (connection) =>
+      whenBounded({ request, isUpgrade: false }, connection, options, () =>
+        options.onRequest(request, response, connection),
+      ),
+    )
   })
   if (options.onUpgrade !== undefined) {
     const { onUpgrade } = options
     server.on('upgrade', (request, socket, head) => {
-      withConnection(socket, (connection) => onUpgrade(request, socket, head, connection))
+      withConnection(socket, (connection) =>
+        whenBounded({ request, isUpgrade: true }, connection, options, () =>
+          onUpgrade(request, socket, head, connection),
+        ),
+      )
     })
   }
   server.on('clientError', (failure: NodeJS.ErrnoException, duplex) => {
     const socket = duplex as TLSSocket
     const proven = connections.get(socket)
-    refuseUnreadable(failure, socket, proven?.connection, options).catch(() => socket.destroy())
+    refuseUnreadable({ failure }, socket, proven?.connection, options).then(
+      (isRefused) => isRefused || socket.destroy(),
+      () => socket.destroy(),
+    )
   })
 
   return {
@@ -226,31 +237,63 @@ function limitHandshakes(server: Server, most: number, mostPerAddress: number): 
   })
 }
 
-/** A handshake that failed, or a request that the HTTP parser could not read: it reached no handler, so it is refused here. */
+/** Serves a request whose end is beyond doubt, and refuses any other. */
+function whenBounded(
+  context: Unbounded,
+  connection: TlsConnection,
+  options: TlsListenerOptions,
+  serve: () => void,
+): void {
+  // Next to no request has such a body, so no other one waits for the guard.
+  if (!mayBeUnbounded(context)) {
+    serve()
+    return
+  }
+  const { socket } = connection
+  refuseUnreadable(context, socket, connection, options).then(
+    (isRefused) => isRefused || serve(),
+    () => socket.destroy(),
+  )
+}
+
+/** Connections with a refusal on record: Node may object to the same request twice. */
+const refusedOnce = new WeakSet<TLSSocket>()
+
+/**
+ * A handshake that failed, or a request that the HTTP parser could not read: it reached no handler, so it is refused here. Answers whether
+ * it was.
+ */
 async function refuseUnreadable(
-  failure: NodeJS.ErrnoException,
+  context: Unreadable | Unbounded,
   socket: TLSSocket,
   connection: TlsConnection | undefined,
   options: TlsListenerOptions,
-): Promise<void> {
+): Promise<boolean> {
+  if (refusedOnce.has(socket)) return true
   const conn = `${socket.remoteAddress}:${socket.remotePort}`
   // A caller that has gone is refused nothing.
-  const isGone = socket.remotePort === undefined || (connection !== undefined && !socket.writable)
-  const layer = connection === undefined ? 'tls' : 'http'
-  const found = isGone ? undefined : await firstRefusal([layer === 'tls' ? tlsHandshake : httpForm], { failure })
-  if (found === undefined) return void socket.destroy()
+  if (socket.remotePort === undefined || (connection !== undefined && !socket.writable)) return false
+  const isHandshake = connection === undefined && 'failure' in context
+  const found = await (isHandshake ? firstRefusal([tlsHandshake], context) : firstRefusal([httpForm], context))
+  if (found === undefined || refusedOnce.has(socket)) return found !== undefined
+  refusedOnce.add(socket)
   const { guard, refusal } = found
   record(options, connection ?? { conn, listener: options.name, certificate: undefined }, {
-    layer,
+    layer: connection === undefined ? 'tls' : 'http',
     status: refusal.status,
     guard,
     reason: refusal.reason,
     ms: 0,
   })
   // Before the handshake is done nothing can be answered: an answer would wait for it, and hold the socket for ever.
-  if (refusal.status === null) return void socket.destroy()
-  const status = refusal.status === 431 ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  socket.write(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+  if (refusal.status === null) socket.destroy()
+  else answerUnread(refusal.status, socket)
+  return true
+}
+
+function answerUnread(status: number, socket: TLSSocket): void {
+  const text = status === 431 ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  socket.write(`HTTP/1.1 ${text}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
   // Unlike `end`, this does not wait for the caller to close its half.
   socket.destroySoon()
 }

@@ -1,9 +1,15 @@
+import type { IncomingMessage } from 'node:http'
 import { guard } from './guard.ts'
 
-/** What came over a connection that is no TLS handshake, or no HTTP request, that this service speaks. */
+/** What came over a connection that is no TLS handshake, or no HTTP request, that this service speaks: as Node tells it (`ERR_SSL_…`, `HPE_…`). */
 export interface Unreadable {
-  /** As Node tells it: `ERR_SSL_UNSUPPORTED_PROTOCOL`, `HPE_INVALID_TRANSFER_ENCODING`, … */
   readonly failure: NodeJS.ErrnoException
+}
+
+/** A request whose head was read, and that may have no clear end. */
+export interface Unbounded {
+  readonly request: Pick<IncomingMessage, 'headers'>
+  readonly isUpgrade: boolean
 }
 
 /** An alert is the caller's own verdict, and a reset its leaving: neither is a refusal of ours. */
@@ -15,7 +21,16 @@ export const tlsHandshake = guard<Unreadable>('tls.handshake', ['handshake_faile
 )
 
 /** Where a request ends must be beyond doubt (RFC 9112 section 6.3): else what follows could be taken for another one. */
-export const httpForm = guard<Unreadable>('http.form', ['request_unreadable'], ({ failure }) => ({
-  reason: 'request_unreadable',
-  status: failure.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400,
-}))
+export const httpForm = guard<Unreadable | Unbounded>('http.form', ['request_unreadable'], (context) => {
+  if ('request' in context && !mayBeUnbounded(context)) return undefined
+  const isLong = 'failure' in context && context.failure.code === 'HPE_HEADER_OVERFLOW'
+  return { reason: 'request_unreadable', status: isLong ? 431 : 400 }
+})
+
+/** Chunks that are not the last encoding leave the end open. What follows an upgrade is another protocol's, so it has no body. */
+export function mayBeUnbounded({ request, isUpgrade }: Unbounded): boolean {
+  const { 'transfer-encoding': encoding, 'content-length': length = '0' } = request.headers
+  if (isUpgrade) return encoding !== undefined || length !== '0'
+  // Node calls the handler before its parser objects to an encoding that it does not know.
+  return encoding !== undefined && encoding.toLowerCase() !== 'chunked'
+}

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { guard } from '../../shared/guard.ts'
 
 /** Where a token is about to be sent. */
@@ -12,7 +13,8 @@ export interface DialContext {
 
 /**
  * Judges three times: the endpoint before a connection is made, the chain, and the name. All before the first byte of the request,
- * so that a token only ever reaches the peer. The name is a DNS SAN, never the common name (RFC 9525 section 6.3).
+ * so that a token only ever reaches the peer. The name is a DNS SAN, never the common name (RFC 9525 section 6.3), and an address is an
+ * address SAN, never a DNS name that reads like one (section 6.6).
  */
 export const dialTarget = guard<DialContext>(
   'dial.target',
@@ -21,7 +23,16 @@ export const dialTarget = guard<DialContext>(
     if (endpoint.protocol !== 'wss:') return { reason: 'endpoint_plaintext', status: null }
     if (chainProblem !== undefined) return { reason: 'server_untrusted', status: null }
     if (certificate === undefined) return undefined
-    const named = certificate.checkHost(endpoint.hostname, { subject: 'never', wildcards: false })
-    return named === undefined ? { reason: 'server_name_mismatch', status: null } : undefined
+    return isNamed(certificate, addressOrName(endpoint)) ? undefined : { reason: 'server_name_mismatch', status: null }
   },
 )
+
+/** The host of an endpoint; an IPv6 address without its brackets. */
+export function addressOrName({ hostname }: URL): string {
+  return hostname.replace(/^\[(.+)\]$/, '$1')
+}
+
+function isNamed(certificate: X509Certificate, host: string): boolean {
+  if (isIP(host) > 0) return certificate.checkIP(host) !== undefined
+  return certificate.checkHost(host, { subject: 'never', wildcards: false }) !== undefined
+}

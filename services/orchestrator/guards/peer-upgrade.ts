@@ -8,7 +8,8 @@ export const peerUpgrade = guard<UpgradeContext>(
   'peer.upgrade',
   ['upgrade_invalid', ...HOST_REASONS],
   ({ request, isUpgrade, host }): Refusal | undefined => {
-    const path = (request.url ?? '').split('?', 1)[0]
+    // A target in absolute form is meant for us as well (RFC 9112 section 3.2.2), if its host is ours, which is looked at below.
+    const path = (request.url ?? '').replace(/^https:\/\/[^/?#]+/i, '').split('?', 1)[0]
     if (path !== PATH) return { reason: 'upgrade_invalid', status: 404, error: 'not_found' }
     if (request.method !== 'GET') return { reason: 'upgrade_invalid', status: 400, error: 'invalid_request' }
     const { upgrade, 'sec-websocket-version': version, 'sec-websocket-key': key } = request.headers
