@@ -72,7 +72,8 @@ export async function listenAsPeer(options: ScriptedPeerOptions): Promise<Script
 function tlsServer(certificate: Identity, serve: (socket: Socket) => void, brokenOff: string[]): tls.Server {
   const { certPem: cert, keyPem: key } = certificate
   // This peer is hostile: it judges nobody and only wants to hear what is said to it.
-  const server = tls.createServer({ cert, key, requestCert: true, rejectUnauthorized: false }, serve)
+  const ciphers = `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0`
+  const server = tls.createServer({ cert, key, ciphers, requestCert: true, rejectUnauthorized: false }, serve)
   server.on('tlsClientError', (error) => brokenOff.push((error as NodeJS.ErrnoException).code ?? error.message))
   return server
 }

@@ -89,7 +89,7 @@ export async function authorityFrom(options: {
     anchorPem: options.anchorPem,
     intermediatesPem: options.certPem.trim() === options.anchorPem.trim() ? '' : pemOf(certificate),
     certificate,
-    key: key.toCryptoKey(p256, false, ['sign']) as webcrypto.CryptoKey,
+    key: key.toCryptoKey(p256, true, ['sign']) as webcrypto.CryptoKey,
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { JWK } from 'jose'
 import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
+import { type Crowd, openCrowd } from '../clients/crowd.ts'
 import type { Endpoint } from '../clients/exchange.ts'
 import { listenAsIssuer, type ScriptedIssuer, type ScriptedIssuerOptions } from '../clients/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../clients/scripted-peer.ts'
@@ -17,7 +18,7 @@ import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
-import { type OperatorClient, operatorClient } from './operator-client.ts'
+import { type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
@@ -184,6 +185,29 @@ export class ScenarioSite implements AsyncDisposable {
     const peer = await listenAsPeer(options)
     this.#owned.push(peer)
     return peer
+  }
+
+  /**
+   * Many connections to the listener of an action that say little or nothing, from so many addresses of this run that are nobody's
+   * (0: from the address of `from`); closed when the test ends.
+   */
+  async crowd(
+    from: string,
+    to: string,
+    action: string,
+    credential: Credential,
+    { count, addresses }: { count: number; addresses: number },
+  ): Promise<Crowd> {
+    const { host, listener, domain } = targetOf(this.site, this.#kinds, to, action, undefined)
+    const anchorPem = await this.anchor(domain)
+    const endpoint = endpointOf(this.site, `https://${host}:${listener.port}`, { from, anchorPem })
+    const own = this.site.node(from).address
+    const network = own.replace(/\d+$/, '')
+    const strange = Array.from({ length: addresses }, (_, at) => `${network}${200 + at}`)
+    const identity = await credential.identity()
+    const crowd = await openCrowd({ ...endpoint, identity, count, from: addresses === 0 ? [own] : strange })
+    this.#owned.push(crowd)
+    return crowd
   }
 
   /** A hostile issuer on an address of this run; closed when the test ends. */
@@ -413,7 +437,7 @@ export class ScenarioSite implements AsyncDisposable {
     const { node, host, observation } = target
     if (observation === undefined) return undefined
     const { as = 'operator' } = observation
-    const observer = as === 'operator' ? operatorClient(this.site, node) : this.#accepted(target, action)
+    const observer = as === 'operator' ? operatorWatcher(this.site, node) : this.#accepted(target, action)
     return async () => {
       const seen = observation.paths.map(async (path) => {
         const { status, json } = await observer.get(path)
