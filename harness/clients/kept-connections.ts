@@ -5,6 +5,7 @@ import { bodyOf, type Endpoint, type Request } from './exchange.ts'
 export interface KeptAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
   readonly ms: number
 }
 
@@ -28,9 +29,9 @@ export function keptConnections(endpoint: Endpoint, most: number): KeptConnectio
       const lines = [['Host', `${host}:${port}`], ...length, ...headers].flat()
       const signal = AbortSignal.timeout(timeoutMs)
       const asked = https.request({ ...options, method, path, headers: lines, signal }, (response) => {
-        bodyOf(response).then(() => {
+        bodyOf(response).then((text) => {
           const { statusCode = 0, headers: answered } = response
-          resolve({ status: statusCode, headers: answered, ms: performance.now() - began })
+          resolve({ status: statusCode, headers: answered, body: text, ms: performance.now() - began })
         }, reject)
       })
       asked.once('error', reject)

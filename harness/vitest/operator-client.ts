@@ -1,5 +1,6 @@
 import type { Site } from '../backends/backend.ts'
 import { type Endpoint, exchange } from '../clients/exchange.ts'
+import { type KeptConnections, keptConnections } from '../clients/kept-connections.ts'
 import { anchorOf, endpointOf, operatorOf } from './site-files.ts'
 import { operatorListenerOf } from './targets.ts'
 
@@ -35,6 +36,42 @@ export function operatorClient(site: Site, node: string): OperatorClient {
     put: (path, json) => call('PUT', path, json),
     patch: (path, json) => call('PATCH', path, json),
     delete: (path) => call('DELETE', path),
+  }
+}
+
+/** A connection that a node closed: it was started anew, or what it proved when it began holds no more. */
+const closedCodes = ['ECONNRESET', 'EPIPE', 'ECONNREFUSED']
+const watchers = new WeakMap<Site, Map<string, Promise<KeptConnections>>>()
+
+/**
+ * Looks at a node with the operator certificate of its trust domain, over connections that are kept for all tests of a site: each call
+ * of a test is looked at before and after. A connection that the node closed meanwhile is replaced.
+ */
+export function operatorWatcher(site: Site, node: string): Pick<OperatorClient, 'get'> {
+  const known = watchers.get(site) ?? new Map<string, Promise<KeptConnections>>()
+  watchers.set(site, known)
+  const kept = () => {
+    const connections = known.get(node) ?? operatorEndpoint(site, node).then((endpoint) => keptConnections(endpoint, 2))
+    known.set(node, connections)
+    return connections
+  }
+  const anew = async (path: string) => {
+    const connections = known.get(node)
+    known.delete(node)
+    await connections?.then((closed) => closed[Symbol.dispose]())
+    return operatorClient(site, node).get(path)
+  }
+  return {
+    async get(path) {
+      try {
+        const { status, body } = await (await kept()).send({ method: 'GET', path, headers: [] })
+        return status === 200 ? { status, body, json: parsed(body) } : anew(path)
+      } catch (failure) {
+        if (closedCodes.includes(String((failure as NodeJS.ErrnoException).code))) return anew(path)
+        known.delete(node)
+        throw failure
+      }
+    },
   }
 }
 
