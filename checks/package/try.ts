@@ -1,8 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { followGuide } from './guide.ts'
+import { demand, Failed, run } from './stranger.ts'
 
 // Packs Holdfast, installs it into an empty folder as a stranger would, and uses it there.
 const root = join(import.meta.dirname, '..', '..')
@@ -21,23 +22,6 @@ test('a peer is accepted with its peer token, and refused with its node token', 
 })
 `
 
-class Failed extends Error {}
-
-function run(cwd: string, program: string, ...args: string[]): string {
-  const began = Date.now()
-  // Installed programs start under the Node that is found by name: this one.
-  const env = { ...process.env, PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) }
-  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, env, encoding: 'utf8', maxBuffer: 1 << 26 })
-  const said = `${program} ${args.join(' ')} (${((Date.now() - began) / 1000).toFixed(1)}s)`
-  if (error || status !== 0) throw new Failed(`${said} ended with ${error?.message ?? status}\n${stdout}${stderr}`)
-  console.error(said)
-  return stdout
-}
-
-function demand(holds: boolean, what: string): void {
-  if (!holds) throw new Failed(`expected: ${what}`)
-}
-
 /** Relative ones, without their headings: a stranger reads the README beside the package's own files. */
 function readmeLinks(): string[] {
   const links = readFileSync(join(root, 'README.md'), 'utf8').matchAll(/\]\(([^)\s#]+)/g)
@@ -45,7 +29,7 @@ function readmeLinks(): string[] {
 }
 
 async function tryPackage(folder: string): Promise<void> {
-  const packed = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder))
+  const packed = JSON.parse(run(root, ['npm', 'pack', '--json', '--silent', '--pack-destination', folder]))
   const [{ filename, files }] = packed as [{ filename: string; files: { path: string }[] }]
   const names = files.map(({ path }) => path)
   for (const needed of ['LICENSE', 'README.md', 'dist/harness/toolchain/go.mod', 'dist/harness/agent/main.js']) {
@@ -59,16 +43,19 @@ async function tryPackage(folder: string): Promise<void> {
   const project = join(folder, 'project')
   await mkdir(join(project, 'scenarios', 'peering'), { recursive: true })
   await writeFile(join(project, 'package.json'), '{ "name": "stranger", "private": true, "type": "module" }\n')
-  run(project, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--save-dev', join(folder, filename))
+  const quietly = ['--prefer-offline', '--no-audit', '--no-fund']
+  run(project, ['npm', 'install', ...quietly, '--save-dev', join(folder, filename)])
 
-  const list = JSON.parse(run(project, 'npx', '--no-install', 'holdfast', 'list', '--json'))
+  const list = JSON.parse(run(project, ['npx', '--no-install', 'holdfast', 'list', '--json']))
   demand(JSON.stringify(list).includes('"separate-auth"'), 'holdfast list names separate-auth')
-  run(project, 'npx', '--no-install', 'holdfast', 'check', 'separate-auth')
-  run(project, 'npx', '--no-install', 'holdfast', 'doctor')
+  run(project, ['npx', '--no-install', 'holdfast', 'check', 'separate-auth'])
+  run(project, ['npx', '--no-install', 'holdfast', 'doctor'])
 
   await writeFile(join(project, 'scenarios', 'peering', 'peering.scenario.ts'), scenario)
-  const verdict = JSON.parse(run(project, 'npx', '--no-install', 'holdfast', 'test', '--json'))
+  const verdict = JSON.parse(run(project, ['npx', '--no-install', 'holdfast', 'test', '--json']))
   demand(verdict.passed === 1 && verdict.failed === 0, 'the one scenario passes')
+
+  await followGuide(join(folder, 'guide'), join(folder, filename))
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-package-'))

@@ -47,6 +47,23 @@ export const leftOpen: Readonly<Record<string, LeftOpen>> = {
     variants: ['good, then bad', 'twice the same', 'good, then an empty one', 'good, then one in lower case'],
     because: 'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)',
   },
+  'TLS-13': {
+    variants: [
+      'another Host',
+      'another Host, and the same name in the handshake',
+      'Host with a trailing dot',
+      'the right Host, and a target that names another',
+    ],
+    because: 'which hosts it serves is a server’s own matter (RFC 9110 section 7.4)',
+  },
+  'TLS-27': {
+    variants: 'all',
+    because: 'a token is bound to a certificate, whatever names it has (RFC 8705 section 3)',
+  },
+  'TLS-28': {
+    variants: 'all',
+    because: 'a token is bound to a certificate, whatever names it has (RFC 8705 section 3)',
+  },
   'PEER-30': {
     variants: ['issued in the future', 'the issuer is ahead'],
     because: 'iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)',

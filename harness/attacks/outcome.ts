@@ -117,7 +117,8 @@ function answersOf(one: Extract<Expectation, { is: 'refused' }>, { status, error
   // Nobody knows what it looks at first: a token that is wrong in kind may lack the scope, too.
   if (code === 'A1') return [listed, ...[badToken, scope, '400 invalid_request'].map(told), ...early]
   if (code === 'A2') return [listed, told('400 *'), told(badToken), told(noToken), ...early]
-  return code === 'A3' ? [listed, told(scope)] : [listed]
+  // The codes of other answers are our own.
+  return code === 'A3' ? [listed, told(scope)] : [listed, { ...listed, error: '*' }]
 }
 
 /** `401 invalid_token`, `401`, `401 *`. */

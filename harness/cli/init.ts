@@ -6,6 +6,7 @@ interface InitOptions {
   stack: 'express' | 'none'
   run?: string
   request?: string
+  scope?: string
   json?: boolean
 }
 
@@ -22,6 +23,7 @@ export function init(): Command {
       ),
     )
     .option('--request <text>', 'the call that needs a token: "GET /orders"')
+    .option('--scope <text>', 'the scope that the call needs')
     .addOption(jsonOption())
     .addHelpText(
       'after',

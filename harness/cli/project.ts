@@ -9,6 +9,7 @@ export interface ProjectOptions {
   run?: string
   /** `GET /orders`. */
   request?: string
+  scope?: string
 }
 
 /** What was written, and what to type then; paths as the user would type them. */
@@ -74,16 +75,15 @@ function nextLines(folder: string, { stack, run }: ProjectOptions, found: readon
   ]
 }
 
-async function topology({ stack, run, request }: ProjectOptions): Promise<unknown> {
+async function topology({ stack, run, request, scope }: ProjectOptions): Promise<unknown> {
   const lab = JSON.parse(await example('lab.json')) as Lab
   const { settings } = lab.nodes.gateway.units.gateway
   if (stack === 'none') {
-    settings.run = run?.split(' ').filter(Boolean) ?? ['./my-gateway']
-    // What it does with scopes and keys is not known; the least is assumed.
-    delete settings.scope
-    delete settings.keys
+    const command = run?.split(' ').filter(Boolean) ?? ['./my-gateway']
+    Object.assign(settings, { run: command, request: request ?? 'GET /', scope })
+    // Who cannot resolve the issuer's name reads its keys from the file.
+    if (command[0] !== 'node') delete settings.keys
   }
-  settings.request = request ?? (stack === 'none' ? 'GET /' : settings.request)
   return lab
 }
 

@@ -9,6 +9,8 @@ const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`), { cooldownDuration: 1
 const claims = { issuer, audience, typ: 'at+jwt', algorithms: ['ES256'], requiredClaims: ['exp'] }
 
 const app = express()
+// RFC 9112 section 3.2: Node takes the first of two, and says nothing.
+app.use(({ headersDistinct: { host } }, response, next) => (host?.length === 1 ? next() : response.sendStatus(400)))
 app.use(async (request, response, next) => {
   const refuse = (status, error, reason) => {
     console.log(`${request.socket.remotePort} refused: ${reason}`)
