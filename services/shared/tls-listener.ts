@@ -1,11 +1,11 @@
 import { constants } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Decision, DecisionLog } from './decision-log.ts'
 import { firstRefusal, type Guard } from './guard.ts'
+import { limitHandshakes } from './handshake-places.ts'
 import { anchorStillTrusted, type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
 import type { TlsMaterial } from './tls-material.ts'
 import { httpForm, mayBeUnbounded, tlsHandshake, type Unbounded, type Unreadable } from './unreadable.ts'
@@ -82,7 +82,10 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   const [serveHttp] = server.listeners('secureConnection') as [(socket: TLSSocket) => void]
   server.removeAllListeners('secureConnection')
   const mostHandshakes = options.maxHandshakes ?? 256
-  limitHandshakes(server, mostHandshakes, options.maxHandshakesPerAddress ?? Math.ceil(mostHandshakes / 4))
+  limitHandshakes(server, {
+    most: mostHandshakes,
+    mostPerAddress: options.maxHandshakesPerAddress ?? Math.ceil(mostHandshakes / 4),
+  })
   server.on('secureConnection', (socket) => {
     const provenAgainst = material
     // Without this, a peer that resets while its certificate is judged would end the process.
@@ -210,31 +213,6 @@ async function judge(connection: TlsConnection, options: TlsListenerOptions): Pr
     ms: performance.now() - started,
   })
   return false
-}
-
-function limitHandshakes(server: Server, most: number, mostPerAddress: number): void {
-  /** Remote ports with a handshake that is not over, by remote address. */
-  const open = new Map<string, Set<number>>()
-  let count = 0
-  const over = (address: string, port: number): void => {
-    const ports = open.get(address)
-    if (ports?.delete(port)) count -= 1
-    if (ports?.size === 0) open.delete(address)
-  }
-  server.prependListener('connection', (socket: Socket) => {
-    const { remoteAddress: address, remotePort: port } = socket
-    const ports = open.get(address ?? '') ?? new Set()
-    if (address === undefined || port === undefined || count >= most || ports.size >= mostPerAddress) {
-      socket.destroy()
-      return
-    }
-    open.set(address, ports.add(port))
-    count += 1
-    socket.once('close', () => over(address, port))
-  })
-  server.prependListener('secureConnection', ({ remoteAddress, remotePort }: TLSSocket) => {
-    if (remoteAddress !== undefined && remotePort !== undefined) over(remoteAddress, remotePort)
-  })
 }
 
 /** Serves a request whose end is beyond doubt, and refuses any other. */

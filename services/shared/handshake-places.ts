@@ -1,0 +1,74 @@
+import type { Server } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+/** Half-open handshakes of a listener: so many at once, and so many of one remote address. */
+export interface HandshakeLimits {
+  readonly most: number
+  readonly mostPerAddress: number
+}
+
+/** The sockets that hold a place, by remote address; the oldest of each address first. */
+export class HandshakePlaces {
+  readonly #limits: HandshakeLimits
+  readonly #held = new Map<string, Map<number, Pick<Socket, 'destroy'>>>()
+  #count = 0
+
+  constructor(limits: HandshakeLimits) {
+    this.#limits = limits
+  }
+
+  /**
+   * Gives a place away, if there is one. When all are taken, the address that holds the most gives up its oldest one for a caller
+   * whose address holds less: so a few hosts that do nothing cannot keep out all others.
+   */
+  take(address: string, port: number, socket: Pick<Socket, 'destroy'>): boolean {
+    const own = this.#held.get(address)?.size ?? 0
+    if (own >= this.#limits.mostPerAddress) return false
+    if (this.#count >= this.#limits.most && !this.#makeRoom(own)) return false
+    const ports = this.#held.get(address) ?? new Map()
+    this.#held.set(address, ports.set(port, socket))
+    this.#count += 1
+    return true
+  }
+
+  /** The handshake is over, one way or another. */
+  free(address: string, port: number): void {
+    const ports = this.#held.get(address)
+    if (ports?.delete(port)) this.#count -= 1
+    if (ports?.size === 0) this.#held.delete(address)
+  }
+
+  #makeRoom(own: number): boolean {
+    let most = own + 1
+    let greediest: string | undefined
+    for (const [address, { size }] of this.#held) {
+      if (size <= most) continue
+      most = size
+      greediest = address
+    }
+    if (greediest === undefined) return false
+    const [oldest] = this.#held.get(greediest) ?? []
+    if (oldest === undefined) return false
+    const [port, socket] = oldest
+    this.free(greediest, port)
+    socket.destroy()
+    return true
+  }
+}
+
+/** Closes connections unread that find no place. A handshake that is over counts no more, whatever became of it. */
+export function limitHandshakes(server: Server, limits: HandshakeLimits): void {
+  const places = new HandshakePlaces(limits)
+  server.prependListener('connection', (socket: Socket) => {
+    const { remoteAddress: address, remotePort: port } = socket
+    if (address === undefined || port === undefined || !places.take(address, port, socket)) {
+      socket.destroy()
+      return
+    }
+    socket.once('close', () => places.free(address, port))
+  })
+  server.prependListener('secureConnection', ({ remoteAddress, remotePort }: TLSSocket) => {
+    if (remoteAddress !== undefined && remotePort !== undefined) places.free(remoteAddress, remotePort)
+  })
+}
