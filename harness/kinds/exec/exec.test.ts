@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { compile } from '../../topology/compile.ts'
+import { LoadedTopology } from '../../topology/loaded-topology.ts'
+import type { Plan } from '../../topology/plan.ts'
+import { expectedText } from '../../trust/cell.ts'
+import { deriveMatrix } from '../../trust/matrix.ts'
+
+const folder = join(import.meta.dirname, '..', '..', '..', 'docs', 'guides', 'examples', 'gateway')
+
+/** The lab of the guide with other settings; undefined takes one away. */
+async function planOf(settings: Record<string, unknown> = {}): Promise<Plan> {
+  const value = JSON.parse(await readFile(join(folder, 'lab.json'), 'utf8'))
+  const { gateway } = value.nodes.gateway.units
+  gateway.settings = { ...gateway.settings, ...settings }
+  if (settings.action !== undefined) value.accepts[0].action = settings.action
+  return compile(new LoadedTopology('lab', value, {}, { folder }))
+}
+
+async function unitOf(settings?: Record<string, unknown>) {
+  return (await planOf(settings)).nodes.gateway!.units.find(({ kind }) => kind === 'exec')!
+}
+
+async function outcomes(settings: Record<string, unknown>): Promise<Record<string, string>> {
+  const { classes } = deriveMatrix(await planOf(settings), { full: true })
+  const ofShop = classes.filter(({ representative: { target, token, certificate } }) => {
+    return target === 'gateway' && token?.credential === 'shop' && certificate.is === 'own'
+  })
+  return Object.fromEntries(
+    ofShop.map(({ representative: { token, expected } }) => [token!.state, expectedText(expected)]),
+  )
+}
+
+test('a program is run where its topology lies, and told by its environment whom to believe', async () => {
+  const { service, steps, after } = await unitOf({ env: { KEYS: '@{issuer}/jwks' }, run: ['./bin/gateway', '@{port}'] })
+
+  expect(service?.command).toMatchObject({
+    program: { path: join(folder, 'bin/gateway') },
+    args: ['8443'],
+    cwd: folder,
+  })
+  expect(service?.command?.env).toMatchObject({
+    HOLDFAST_ADDRESS: '@{address}',
+    HOLDFAST_PORT: '8443',
+    HOLDFAST_CERT: '@{dir}/credentials/cert-gateway/cert.pem',
+    HOLDFAST_CA: '@{dir}/anchors/lab.pem',
+    HOLDFAST_ISSUER: 'https://auth.lab.test:8443',
+    HOLDFAST_ISSUER_ADDRESS: '@{address:auth}',
+    HOLDFAST_AUDIENCE: 'https://gateway.lab.test',
+    KEYS: 'https://auth.lab.test:8443/jwks',
+  })
+  expect(steps).toMatchObject([{ fetch: { follow: 'jwks_uri', to: { path: '@{unit}/jwks.json', mode: '0600' } } }])
+  expect(after).toEqual(expect.arrayContaining(['gateway/cert-gateway', 'gateway/anchor-lab', 'auth/clients']))
+})
+
+test('a program without a slash is looked up', async () => {
+  expect((await unitOf({ run: ['haproxy', '-f', 'x.cfg'] })).service?.command?.program).toEqual({ path: 'haproxy' })
+})
+
+test('what is declared about its answers, keys and scope decides each cell', async () => {
+  expect(await outcomes({})).toMatchObject({
+    fresh: 'accepted',
+    revoked: 'accepted, for the issuer is not asked',
+    'key retired': 'refused 401 invalid_token, reason kid_unknown (token.signature)',
+    'without scope': 'refused 403 insufficient_scope, reason scope_insufficient (token.scope)',
+    'for another node': 'accepted, for nobody looks at that',
+  })
+  expect(await outcomes({ keys: 'file', scope: undefined, introspects: true })).toMatchObject({
+    revoked: 'refused 401 invalid_token, reason token_inactive (token.active)',
+    unbound: 'refused 401 invalid_token, reason cnf_missing (token.binding)',
+  })
+  expect(await outcomes({ keys: 'file', scope: undefined, answers: { badToken: '403 *' } })).toMatchObject({
+    'key retired': 'accepted, for its keys were read once',
+    'without scope': 'accepted, for nobody looks at that',
+    expired: 'refused 403 *, reason token_expired (token.time)',
+  })
+})
+
+test('a listener that only asks for a certificate leaves it to the binding', async () => {
+  const { classes } = deriveMatrix(await planOf({ clientCertificate: 'requested' }), { full: true })
+  const bare = classes.flatMap(({ representative }) =>
+    representative.target === 'gateway' && representative.certificate.is === 'none' ? [representative] : [],
+  )
+
+  const reasons = bare.map(({ token, expected }) => [token?.state, 'reason' in expected ? expected.reason : 'accepted'])
+  expect(Object.fromEntries(reasons)).toMatchObject({
+    fresh: 'cnf_x5t_mismatch',
+    'bound to the presenter': 'cnf_x5t_mismatch',
+    unbound: 'cnf_missing',
+    undefined: 'token_missing',
+  })
+})
+
+test('whoever asks the issuer about tokens is registered there', async () => {
+  const registered = async (introspects: boolean) => {
+    const clients = (await planOf({ introspects })).nodes.auth!.units.find(({ name }) => name === 'clients')!
+    return clients.summary
+  }
+  expect(await registered(true)).toContain('gateway')
+  expect(await registered(false)).not.toContain('gateway')
+})
+
+test('a certificate alone may be enough', async () => {
+  const unit = await unitOf({ token: 'none', scope: undefined }).catch((mistakes: Error) => mistakes.message)
+
+  expect(unit).toContain('"call" takes a certificate, and "shop" is a bound-token')
+})
+
+test('a service that is up already gets the trust of the run, and is started by nobody', async () => {
+  const unit = await unitOf({ run: undefined, url: 'https://localhost:9443', trust: './trust', reload: ['kill', '-1'] })
+
+  expect(unit.service).toMatchObject({
+    command: undefined,
+    listeners: [{ port: 9443, address: 'localhost' }],
+    ready: { http: { url: 'https://gateway.lab.test:9443/', address: 'localhost' } },
+  })
+  const names = unit.steps.flatMap((step) =>
+    'copy' in step ? [step.copy.to.path.replace(`${folder}/trust/`, '')] : [],
+  )
+  expect(names).toEqual(['ca.pem', 'key.pem', 'cert.pem', 'jwks.json'])
+  expect(unit.steps.at(-1)).toMatchObject({ run: { program: { path: 'kill' }, args: ['-1'], cwd: folder } })
+})
+
+test.each([
+  [{ run: undefined }, 'must have one of run and url'],
+  [{ url: 'https://localhost:1', trust: './x' }, 'must have one of run and url'],
+  [{ run: undefined, url: 'https://localhost:1' }, 'must have both of url and trust'],
+  [{ reload: ['x'] }, 'has reload, which goes with url'],
+  [{ observe: { log: 'no group' } }, '(?<reason>…)'],
+  [{ observe: { log: '(?<reason>(' } }, '(?<reason>…)'],
+  [{ answers: { badToken: 'no' } }, 'must be a status and a code'],
+  [{ issuer: 'gateway' }, '"gateway" is the issuer of no trust domain'],
+  [{ issuer: 'nobody' }, 'node "nobody" is not declared'],
+  [{ audience: 'https://other.test' }, 'its audience is https://gateway.lab.test'],
+  [{ scope: 'orders:write' }, 'needs the scope orders:write'],
+])('%j is a mistake of the topology', async (settings, message) => {
+  await expect(planOf(settings)).rejects.toThrow(message)
+})
