@@ -2,6 +2,7 @@
 import './vitest/matchers.ts'
 
 export { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
+export type { Crowd } from './clients/crowd.ts'
 export { type IssuerAnswer, uselessAnswers } from './clients/issuer-answer.ts'
 export type {
   IssuerEndpoint,
