@@ -12,6 +12,7 @@ import type { CallOptions } from '../vitest/call.ts'
 import type { Credential } from '../vitest/credential.ts'
 import type { FreshCredentials } from '../vitest/fresh-credentials.ts'
 import { markJudged } from '../vitest/judging.ts'
+import { type Judged, judgedAsDiffering, type KnownDifference } from '../vitest/known-differences.ts'
 import { failureText } from '../vitest/matchers.ts'
 import type { ScenarioSite } from '../vitest/scenario-site.ts'
 import { endpointOf, NotInPlan } from '../vitest/site-files.ts'
@@ -32,12 +33,16 @@ export class Lab {
   readonly target: AttackTarget
   /** How many demands were made so far: steps without a verdict must make one. */
   demands = 0
+  /** Whether some call came out as the target is known to differ. */
+  differed = false
   readonly #credentials: FreshCredentials
+  readonly #known: KnownDifference | undefined
 
-  constructor(site: ScenarioSite, target: AttackTarget, credentials: FreshCredentials) {
+  constructor(site: ScenarioSite, target: AttackTarget, credentials: FreshCredentials, known?: KnownDifference) {
     this.site = site
     this.target = target
     this.#credentials = credentials
+    this.#known = known
   }
 
   get plan() {
@@ -214,8 +219,17 @@ export class Lab {
   /** Judges a call on the way to the attack, with all that is asserted of a refusal. */
   judge(verdict: Verdict, outcome: Outcome): void {
     this.demands += 1
-    const { expected, problems } = judge(outcome, verdict)
+    const { expected, problems } = this.judged(verdict, outcome)
     markJudged(verdict)
     if (problems.length > 0) throw new AttackWorks(failureText(expected, verdict, problems))
+  }
+
+  /** What was expected, and what speaks against it: of what must be accepted, nothing but that; else as the target is known to differ. */
+  judged(verdict: Verdict, outcome: Outcome): Judged {
+    const standard = judge(outcome, verdict)
+    const isControl = this.demands > 0 && outcome.every(({ is }) => is === 'accepted')
+    if (this.#known === undefined || isControl) return standard
+    this.differed = true
+    return judgedAsDiffering(verdict, standard, this.#known)
   }
 }

@@ -1,7 +1,6 @@
 import { expect, type TestAPI } from 'vitest'
 import type { Attack, Variant } from '../attacks/attack.ts'
 import { Lab } from '../attacks/lab.ts'
-import { judge } from '../attacks/outcome.ts'
 import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
 import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
@@ -9,12 +8,23 @@ import { settings } from '../settings.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
 import { markJudged } from './judging.ts'
+import {
+  DifferenceUnknown,
+  demandTried,
+  differenceText,
+  type Judged,
+  type KnownDifference,
+  type KnownDifferences,
+} from './known-differences.ts'
 import { failureText, NoPositiveControl } from './matchers.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import type { Verdict } from './verdict.ts'
 
-export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {}
+export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
+  /** Attacks (`GEN-28 good, then bad`) at which a target is known to come out otherwise: each is expected to, and fails once it does not. */
+  differs?: KnownDifferences
+}
 
 /** The steps of an attack ended without a verdict and demanded nothing: it would be green whatever happens. */
 export class NothingDemanded extends HoldfastError {
@@ -45,9 +55,20 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
     credentials.set(site, known)
     return known
   }
+  const { differs = {} } = options
+  demandTried(differs, scopes.flatMap(triedIn))
   for (const { attack, trials } of inOrder(scopes)) {
-    for (const trial of trials) enter(test, attack, trial, of)
+    for (const trial of trials) enter(test, attack, trial, of, differs[trial.target.name]?.[nameOf(attack, trial)])
   }
+}
+
+function triedIn({ attack, trials }: Scope): { target: string; name: string }[] {
+  return trials.map((trial) => ({ target: trial.target.name, name: nameOf(attack, trial) }))
+}
+
+/** `GEN-28 good, then bad`. */
+function nameOf({ id }: Attack, { name }: Trial): string {
+  return `${id} ${name}`
 }
 
 /** What changes the site comes last: first what is undone, then what is not. */
@@ -74,25 +95,29 @@ function enter(
   attack: Attack,
   { name, variant, target }: Trial,
   of: (site: ScenarioSite) => FreshCredentials,
+  known: KnownDifference | undefined,
 ): void {
-  test(`${attack.id} ${attack.title}: ${name} · ${target.name}`, async ({ site }) => {
+  test(`${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`, async ({ site }) => {
     if (attack.stage === undefined) await site.restoreIssuers()
-    await tryVariant(attack, variant, new Lab(site, target, of(site)))
+    await tryVariant(attack, variant, new Lab(site, target, of(site), known), known)
   })
 }
 
-async function tryVariant({ id }: Attack, { attack, expect: outcome }: Variant, lab: Lab): Promise<void> {
+async function tryVariant(
+  { id }: Attack,
+  { attack, expect: outcome }: Variant,
+  lab: Lab,
+  known: KnownDifference | undefined,
+): Promise<void> {
   const verdict = await attack(lab)
-  if (verdict === undefined) {
-    if (lab.demands === 0) throw new NothingDemanded(id)
-    // What the steps demanded has been checked; this tells the scenario that something was.
-    expect(lab.demands).toBeGreaterThan(0)
-    return
-  }
-  demand(verdict, judge(outcome, verdict))
+  if (verdict !== undefined) return demand(verdict, lab.judged(verdict, outcome))
+  if (lab.demands === 0) throw new NothingDemanded(id)
+  // What the steps demanded has been checked; this tells the scenario that something was.
+  expect(lab.demands).toBeGreaterThan(0)
+  if (known !== undefined && !lab.differed) throw new DifferenceUnknown([`${lab.target.name}: ${id}`])
 }
 
-function demand(verdict: Verdict, { expected, problems }: ReturnType<typeof judge>): void {
+function demand(verdict: Verdict, { expected, problems }: Judged): void {
   markJudged(verdict)
   if (problems.length > 0) throw new AttackDeviates(verdict, expected, problems)
   if (verdict.verdict !== 'accepted' && !verdict.control?.accepted) throw new NoPositiveControl(verdict)
