@@ -16,8 +16,8 @@ export const issuerEndpoints: readonly Attack[] = [
     needs: ['introspection'],
     variants: {
       ...unauthenticated('token:introspect'),
-      'a token for another audience': inactive(async (lab, { own, other }) => ({
-        asks: other,
+      'a token for another audience': inactive(async (lab, { own }) => ({
+        asks: await onlooker(lab, own),
         token: await lab.credential(own.credential.name).token(),
       })),
       'a token that nobody minted': inactive(async (lab, { own }) => {
@@ -117,6 +117,21 @@ async function ask(
   const certificate = lab.credential(credential.boundTo ?? `cert-${from}`)
   const options: CallOptions = { form: { client_id: credential.subject, token, ...form } }
   return lab.callAt({ from, action }, presenting(certificate), options)
+}
+
+/** A client with the certificate of another one that may ask about tokens for nobody who is there. */
+async function onlooker(lab: Lab, { credential, accepted: at }: ClientToken): Promise<ClientToken> {
+  const { host, domain } = lab.plan.nodes[credential.holder]!
+  const client_id = 'onlooker'
+  const registration = {
+    ...{ client_id, method: 'tls_client_auth', sanDns: host, trustDomain: domain, grants: [] },
+    introspects: ['https://nobody.test'],
+  }
+  const { status, body } = await lab.site
+    .operator(lab.target.node)
+    .put(`/operator/v1/clients/${client_id}`, registration)
+  lab.demand(status === 201 || status === 200, `the operator could register nobody: ${status} ${body}`)
+  return { credential: { ...credential, subject: client_id }, accepted: at }
 }
 
 /** Answered, but as if there were no such token; and the client who may know is told of a token of his. */
