@@ -41,6 +41,16 @@ test('a shipped topology that no scenario here knows is proven likewise', async 
   expect(await derive(['shared-auth'], [own])).toEqual([])
 })
 
+test('a service that is up already is asked by one file, for it serves one site at a time', async () => {
+  const value = JSON.parse(await readFile(lab, 'utf8'))
+  const { gateway } = value.nodes.gateway.units
+  gateway.settings = { url: 'https://localhost:9443', trust: './trust' }
+  await writeFile(lab, JSON.stringify(value))
+
+  expect(await derive([lab])).toEqual([refuses])
+  expect(await readFile(join(root, refuses), 'utf8')).toMatch(/await matrix\([\s\S]*await attacks\(/)
+})
+
 test('any other filter derives nothing', async () => {
   expect(await derive(['stolen', join(root, 'gateway.mjs.not'), 'x.scenario.ts'])).toEqual([])
 })

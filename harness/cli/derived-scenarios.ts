@@ -72,23 +72,25 @@ async function writeAll(derived: Derived, missing: readonly Derivation[], root: 
   const targets = foreignNodes(derived.plan)
   const isAttackable = scopesOf(derived.plan, { targets }).some(({ trials }) => trials.length > 0)
   const calls = missing.filter((derivation) => derivation !== 'attacks' || isAttackable)
-  return Promise.all(calls.map((call) => write(derived, call, { root, targets })))
+  const again = `npx holdfast test ${derived.source}`
+  const made = calls.map((call) => ({
+    call,
+    claim: `${derived.plan.topology}-${derivations[call]}`,
+    options: { again, ...(call === 'attacks' && { targets }) },
+  }))
+  // A service that is up already serves one site at a time, and tests of one file come one after the other.
+  const files = isShared(derived.plan) ? [made] : made.map((one) => [one])
+  return Promise.all(files.filter((some) => some.length > 0).map((some) => writeCalls(derived, root, some)))
+}
+
+function isShared({ nodes }: Plan): boolean {
+  return Object.values(nodes).some(({ units }) => units.some(({ service }) => service && service.command === undefined))
 }
 
 /** Nodes with a program of the user's own: where there are any, it is them that he asks about, and not the nodes around them. */
 function foreignNodes({ nodes }: Plan): string[] | undefined {
   const foreign = Object.values(nodes).filter(({ units }) => units.some(({ proof }) => proof !== undefined))
   return foreign.length === 0 ? undefined : foreign.map(({ name }) => name)
-}
-
-async function write(
-  derived: Derived,
-  call: Derivation,
-  { root, targets }: { root: string; targets: string[] | undefined },
-): Promise<string> {
-  const claim = `${derived.plan.topology}-${derivations[call]}`
-  const again = `npx holdfast test ${derived.source}`
-  return writeCall(derived, { call, claim, root, options: { again, ...(call === 'attacks' && { targets }) } })
 }
 
 /** The scenario of one `holdfast attack`: `choice` as its options read it. */
@@ -102,20 +104,25 @@ export function writeAttacks(derived: Derived, root: string, choice: ScopeOption
   ]
   const again = ['npx holdfast attack', derived.source, ...chosen].join(' ')
   const claim = `${derived.plan.topology}-under-attack`
-  return writeCall(derived, { call: 'attacks', claim, root, options: { ...choice, again } })
+  return writeCalls(derived, root, [{ call: 'attacks', claim, options: { ...choice, again } }])
 }
 
-async function writeCall(
-  { source }: Derived,
-  { call, claim, root, options }: { call: Derivation; claim: string; root: string; options: object },
-): Promise<string> {
+interface DerivedCall {
+  call: Derivation
+  claim: string
+  options: object
+}
+
+/** One scenario file, which is named after the first claim. */
+async function writeCalls({ source }: Derived, root: string, calls: readonly DerivedCall[]): Promise<string> {
+  const [{ claim }] = calls as [DerivedCall]
   const file = join(root, '.holdfast', 'derived', claim, `${claim}.scenario.ts`)
   const topology = extname(source) === '' ? source : relative(dirname(file), resolve(source))
   const text = [
     '// Made by the command line, and written anew each time.',
-    `import { ${call} } from ${JSON.stringify(entry())}`,
+    `import { ${calls.map(({ call }) => call).join(', ')} } from ${JSON.stringify(entry())}`,
     '',
-    `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify(options)})`,
+    ...calls.map(({ call, options }) => `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify(options)})`),
     '',
   ]
   await mkdir(dirname(file), { recursive: true })

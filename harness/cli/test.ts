@@ -19,8 +19,13 @@ import { verdictLine } from './verdict.ts'
 
 export function test(): Command {
   return new Command('test')
-    .description('Run scenarios, and end with a verdict: passed, failed, did not run and why.')
-    .argument('[filter...]', 'part of a scenario’s path, or the name of a topology; all scenarios when none is given')
+    .description(
+      'Run scenarios, and what follows from a topology; end with a verdict: passed, failed, did not run and why.',
+    )
+    .argument(
+      '[filter...]',
+      'part of a scenario’s path, or a topology by its name or the path of its file; all scenarios when none is given',
+    )
     .addOption(backendOption())
     .addOption(setOption())
     .addOption(keepOption('hold the site of a failed scenario until you end it, and say how to reach it'))
@@ -34,6 +39,7 @@ export function test(): Command {
 Examples:
   npx holdfast test                                     every *.scenario.ts below this folder
   npx holdfast test separate-auth                       those of one topology
+  npx holdfast test ./lab.json                          a topology of your own: its matrix, the attacks, its scenarios
   npx holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
   npx holdfast test --at +30d                           all of them, as they will be in 30 days
   npx holdfast test --json > verdict.json

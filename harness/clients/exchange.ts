@@ -115,6 +115,8 @@ export async function exchange(endpoint: Endpoint, request: Request): Promise<An
         createConnection: () => socket,
         signal: AbortSignal.timeout(timeoutMs),
       })
+      // Kept: the far end may cut the connection after its answer, too.
+      client.on('error', () => {})
       client.end(request.body)
       const [response] = (await once(client, 'response')) as [http.IncomingMessage]
       Object.assign(answer, { status: response.statusCode ?? null, headers: pairs(response.rawHeaders) })

@@ -107,6 +107,24 @@ test('a certificate alone may be enough', async () => {
   expect(unit).toContain('"call" takes a certificate, and "shop" is a bound-token')
 })
 
+test('then the matrix is one of certificates', async () => {
+  const value = JSON.parse(await readFile(join(folder, 'lab.json'), 'utf8'))
+  value.nodes.gateway.units.gateway.settings = { run: ['x'], token: 'none' }
+  delete value.credentials.shop
+  delete value.credentials.courier
+  const all = ['cert-shop', 'cert-courier', 'cert-auth', 'cert-gateway', 'operator']
+  value.accepts = [{ target: 'gateway', action: 'call', credential: all }]
+  const { classes } = deriveMatrix(compile(new LoadedTopology('lab', value, {}, { folder })))
+
+  const ofGateway = classes.filter(({ representative }) => representative.target === 'gateway')
+  expect(ofGateway.map(({ representative, count }) => [expectedText(representative.expected), count])).toEqual([
+    ['refused at TLS, reason cert_missing (listener.tls)', 1],
+    ['accepted', 5],
+    ['refused at TLS, reason cert_untrusted (listener.tls)', 5],
+    ['refused at TLS, reason cert_expired (listener.tls)', 5],
+  ])
+})
+
 test('a service that is up already gets the trust of the run, and is started by nobody', async () => {
   const unit = await unitOf({ run: undefined, url: 'https://localhost:9443', trust: './trust', reload: ['kill', '-1'] })
 
