@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { settings as readSettings, type Settings } from '../settings.ts'
-import { type Finding, survey } from './survey.ts'
+import { type Finding, lackingPrograms, survey } from './survey.ts'
 
 let folder: string
 let settings: Settings
@@ -31,7 +31,7 @@ test('on a machine with nothing, each program says what to type', async () => {
   const found = await findings()
   expect([...found.keys()]).toEqual([
     ...['node', 'step-ca', 'step', 'nats-server', 'nsc', 'nats'],
-    ...['go', 'libfaketime', 'nix', 'docker', 'qemu', 'git', 'openssl'],
+    ...['go', 'libfaketime', 'nix', 'docker', 'qemu', 'git', 'openssl', 'haproxy', 'apache2', 'mod_oauth2'],
   ])
   expect(found.get('node')).toMatchObject({ state: 'ok', needed: true, path: process.execPath })
   expect(found.get('step-ca')).toMatchObject({
@@ -75,4 +75,11 @@ test('an explicit path that is wrong is told, not replaced by another program', 
     state: 'unacceptable',
     problem: expect.stringContaining('HOLDFAST_STEP is'),
   })
+})
+
+test('a program that a scenario needs is told by name, with what to type; one that is too old as well', async () => {
+  await install('haproxy', 'HAProxy version 2.4.1 2021/01/01')
+  expect(await lackingPrograms(['haproxy'], settings)).toBe('haproxy is not usable: Debian: apt-get install haproxy')
+  await install('haproxy', 'HAProxy version 2.6.12-1 2026/01/01')
+  expect(await lackingPrograms(['haproxy'], settings)).toBeUndefined()
 })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { clockMissing, findLibfaketime } from '../faults/clock/libfaketime.ts'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { findGo } from './installed.ts'
@@ -39,7 +40,12 @@ interface Helper {
   readonly pattern: RegExp
   readonly wanted?: string
   readonly advice: string
+  /** Folders beside those of PATH in which it may lie. */
+  readonly alsoIn?: readonly string[]
 }
+
+/** Where Debian keeps what administrators start: not on everybody's PATH. */
+const systemFolders = ['/usr/sbin', '/usr/local/sbin']
 
 const helpers: readonly Helper[] = [
   {
@@ -84,7 +90,30 @@ const helpers: readonly Helper[] = [
     pattern: /SSL (\d+\.\d+\.\d+)/,
     advice: 'Debian: apt-get install openssl',
   },
+  {
+    program: 'haproxy',
+    purpose: 'a gateway of others that scenarios are held against',
+    executable: 'haproxy',
+    args: ['-v'],
+    pattern: /version (\d+\.\d+\.\d+)/,
+    wanted: '2.5',
+    advice: 'Debian: apt-get install haproxy',
+    alsoIn: systemFolders,
+  },
+  {
+    program: 'apache2',
+    purpose: 'a gateway of others that scenarios are held against',
+    executable: 'apache2',
+    args: ['-v'],
+    pattern: /Apache\/(\d+\.\d+\.\d+)/,
+    wanted: '2.4',
+    advice: 'Debian: apt-get install apache2-bin',
+    alsoIn: systemFolders,
+  },
 ]
+
+/** The file of Apache’s module, where Debian puts it. */
+const modOauth2 = '/usr/lib/apache2/modules/mod_oauth2.so'
 
 /** Looks for every program that Holdfast can use. Reads cached programs whole, so it is slower than resolving them. */
 export async function survey(settings: Settings = readSettings()): Promise<Finding[]> {
@@ -101,7 +130,32 @@ export async function survey(settings: Settings = readSettings()): Promise<Findi
     toolsAreThere ? { ...go, advice: undefined } : go,
     surveyLibfaketime(settings),
     ...others,
+    surveyModOauth2(),
   ]
+}
+
+/** Programs that scenarios need besides those that they run: all that Holdfast can use, and builds not by itself. */
+export type HelperName = 'haproxy' | 'apache2' | 'mod_oauth2'
+
+/** What of these programs this machine lacks, and what to type; undefined when it has them all. */
+export async function lackingPrograms(
+  names: readonly HelperName[],
+  settings: Settings = readSettings(),
+): Promise<string | undefined> {
+  const wanted = helpers.filter(({ program }) => names.includes(program as HelperName))
+  const found = await Promise.all(wanted.map((helper) => surveyHelper(helper, settings)))
+  const all = names.includes('mod_oauth2') ? [...found, surveyModOauth2()] : found
+  const lacking = all.filter(({ state }) => state !== 'ok')
+  if (lacking.length === 0) return undefined
+  return lacking.map(({ program, state, advice }) => `${program} is ${whyNot[state]}: ${advice}`).join('; ')
+}
+
+const whyNot = { ok: 'here', 'to-build': 'to be built', missing: 'not installed', unacceptable: 'not usable' }
+
+function surveyModOauth2(): Finding {
+  const found = { program: 'mod_oauth2', purpose: 'has apache2 judge bound tokens', needed: false }
+  if (existsSync(modOauth2)) return { ...found, state: 'ok', path: modOauth2 }
+  return { ...found, state: 'missing', advice: 'Debian: apt-get install libapache2-mod-oauth2' }
 }
 
 function surveyLibfaketime(settings: Settings): Finding {
@@ -172,7 +226,7 @@ async function surveyTool(name: ToolName, settings: Settings, source: Source, ca
 async function surveyHelper(helper: Helper, settings: Settings): Promise<Finding> {
   const { program, purpose, wanted, advice } = helper
   const finding = { program, purpose, needed: false, wanted }
-  const [path] = await findAll(helper.executable, settings.path)
+  const [path] = await findAll(helper.executable, [...settings.path, ...(helper.alsoIn ?? [])])
   if (path === undefined) return { ...finding, state: 'missing', advice }
   const { stdout, stderr } = await ask(path, helper.args)
   const version = helper.pattern.exec(stdout)?.[1]

@@ -2,6 +2,7 @@ import type { Backend, BackendName, Capabilities, LaunchOptions, Site } from '..
 import { writeHistory } from '../evidence/history.ts'
 import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
 import type { GuardRef } from '../faults/sabotage.ts'
+import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
@@ -15,6 +16,8 @@ export interface ScenarioOptions {
   backend?: BackendName
   /** What the backend must be able to do. Without it the tests of the file do not run, and say why. */
   needs?: readonly (keyof Capabilities)[]
+  /** Programs that the machine must have besides. Without one the tests of the file do not run, and say what to type. */
+  programs?: readonly HelperName[]
   /** `movable`: `site.clock` moves the clocks of the nodes, and the harness goes along. Needs capability `ownClock`. */
   clock?: LaunchOptions['clock']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
@@ -119,7 +122,11 @@ export class Ground implements AsyncDisposable {
     }
     if (isMoved && !ownClockIsMovable()) return 'the clock of this process cannot be moved; run it by: holdfast test'
     const reason = await backend.unavailable()
-    return reason === undefined ? undefined : `${backend.name}: ${reason}`
+    if (reason !== undefined) return `${backend.name}: ${reason}`
+    const { programs = [] } = this.#options
+    if (programs.length === 0) return undefined
+    const { lackingPrograms } = await import('../toolchain/survey.ts')
+    return lackingPrograms(programs)
   }
 
   async #launch(): Promise<Site> {
