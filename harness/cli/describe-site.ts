@@ -89,7 +89,7 @@ function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanU
   if (!('http' in ready) || ready.http.tls === undefined) return []
   const command = curlCommand({
     url: fill(site, node.name, ready.http.url, unit.name),
-    address: node.address,
+    address: ready.http.address ?? node.address,
     ...tlsFiles(site, node.name, ready.http.tls, unit.name),
   })
   return [{ summary: `is ${unit.name} ready`, command, expected: 'accepted' }]
@@ -148,7 +148,11 @@ function possibleCall(
     {
       summary: `${accept.action} as ${credential.holder}, with ${credential.name}`,
       action: accept.action,
-      shape: { url: `https://${node.host}:${listener.port}${path}`, address: node.address, ...request },
+      shape: {
+        url: `https://${node.host}:${listener.port}${path}`,
+        address: listener.address ?? node.address,
+        ...request,
+      },
       presented: identity(site, credential, site.plan.nodes[node.name]!.domain),
       other: operators && otherCertificate(site, credential, operators),
     },
