@@ -45,13 +45,15 @@ export async function loadWith(
   }
 }
 
-function poolOf({ address, host, port }: Target, caller: Partial<NodeIdentity>, connections: number): Pool {
+/** Connections of one caller; whoever gets them destroys them. */
+export function poolOf({ address, host, port }: Target, caller: Partial<NodeIdentity>, connections: number): Pool {
   // Each connection proves itself with a whole handshake, as our servers demand.
   const connect = { ...caller, servername: host, maxCachedSessions: 0 }
   return new Pool(`https://${address}:${port}`, { connections, pipelining: 1, connect, headersTimeout: 5_000 })
 }
 
-async function send(pool: Pool, { host, port }: Target, { headers, ...call }: Call): Promise<string> {
+/** Answers the body. Rejects unless the status is 200. */
+export async function send(pool: Pool, { host, port }: Target, { headers, ...call }: Call): Promise<string> {
   const { statusCode, body } = await pool.request({ ...call, headers: { ...headers, host: `${host}:${port}` } })
   const text = await body.text()
   if (statusCode === 200) return text

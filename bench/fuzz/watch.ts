@@ -1,6 +1,8 @@
+import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import type { Site } from '../../harness/backends/backend.ts'
-import { readRendered, rendered } from '../../harness/vitest/site-files.ts'
+import { rendered } from '../../harness/vitest/site-files.ts'
 import { median } from '../measure.ts'
 import { STOPPED } from './ground.ts'
 
@@ -75,9 +77,7 @@ export class Watch {
   async end(): Promise<Toll[]> {
     clearInterval(this.#timer)
     return Promise.all(
-      this.#services.map(async ({ service, node, unit, log, logBefore, residentMiB }) => {
-        const text = await readRendered(this.#site, node, log, unit)
-        const lines = text.trimEnd().split('\n')
+      this.#services.map(async ({ service, log, logBefore, residentMiB }) => {
         const third = Math.ceil(residentMiB.length / 3)
         return {
           service,
@@ -86,9 +86,7 @@ export class Watch {
           courseMiB: Array.from({ length: 10 }, (_, at) =>
             Math.round(residentMiB[Math.floor((at * residentMiB.length) / 10)] ?? 0),
           ),
-          logBytes: Buffer.byteLength(text) - logBefore,
-          longestLine: lines.reduce((longest, { length }) => Math.max(longest, length), 0),
-          failures: lines.filter((line) => /"status":5\d\d/.test(line)).map(failureOf),
+          ...(await writtenDown(log, logBefore)),
         }
       }),
     )
@@ -101,6 +99,20 @@ export class Watch {
       if (kib !== undefined) residentMiB.push(Number(kib) / 1024)
     }
   }
+}
+
+/** Line by line from the disk: a long run leaves tens of megabytes. */
+async function writtenDown(
+  log: string,
+  before: number,
+): Promise<Omit<Toll, 'service' | 'firstMiB' | 'lastMiB' | 'courseMiB'>> {
+  const failures: string[] = []
+  let longestLine = 0
+  for await (const line of createInterface({ input: createReadStream(log, { start: before }) })) {
+    longestLine = Math.max(longestLine, line.length)
+    if (/"status":5\d\d/.test(line)) failures.push(failureOf(line))
+  }
+  return { logBytes: (await stat(log)).size - before, longestLine, failures }
 }
 
 function failureOf(line: string): string {

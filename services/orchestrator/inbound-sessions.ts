@@ -171,7 +171,7 @@ export class InboundSessions {
   #install(session: InboundSession, update: UpdateMessage): { guard: string; refusal: Refusal } | undefined {
     const { routes, peers, node } = this.#options
     if (this.#established.get(session.peer) !== session) return undefined
-    const countWith = (added: Iterable<string>, removed: Iterable<string>): number =>
+    const countWith = (added: Iterable<string>, removed?: Iterable<string>): number =>
       routes.countWith(session.peer, added, removed)
     const refused = firstRefusalNow([routeOrigin, routeLimit], { update, sender: session.peer, countWith })
     if (refused !== undefined) return refused

@@ -55,7 +55,9 @@ export function parseStrictJson(text: string): unknown {
   } catch {
     throw new BodyRefused(400, 'body_malformed')
   }
-  refuseDeepOrRepeated(text)
+  // What is written back as it came lost no member while it was read: this spares most texts the walk, which takes ten times as long.
+  if (JSON.stringify(value) !== text) refuseDeepOrRepeated(text)
+  else if (isDeep(value, DEEPEST_NESTING)) throw new BodyRefused(400, 'body_malformed')
   return value
 }
 
@@ -119,6 +121,14 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
       if (!request.readableEnded) broken()
     })
   })
+}
+
+function isDeep(value: unknown, deepest: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (deepest === 0) return true
+  // By name, for arrays too: no list of their members is made on the way.
+  for (const name in value) if (isDeep((value as Record<string, unknown>)[name], deepest - 1)) return true
+  return false
 }
 
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs

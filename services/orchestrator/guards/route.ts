@@ -9,7 +9,7 @@ export interface UpdateContext {
   /** The peer's name: the `sub` of its token. */
   readonly sender: string
   /** How many routes the peer would have with these keys added and those taken away. */
-  countWith(added: Iterable<string>, removed: Iterable<string>): number
+  countWith(added: Iterable<string>, removed?: Iterable<string>): number
 }
 
 const NODE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
@@ -21,7 +21,10 @@ function announcements(update: UpdateMessage): Announcement[] {
 /** A path that does not begin with the sender is a lie about who says so: the whole message is refused. */
 export const routeOrigin = guard<UpdateContext>('route.origin', ['route_origin_mismatch'], ({ update, sender }) => {
   const isTrue = announcements(update).every(
-    ({ path }) => path[0] === sender && new Set(path).size === path.length && path.every((name) => NODE.test(name)),
+    ({ path }) =>
+      path[0] === sender &&
+      // A neighbour's own routes, which are most of all, have the sender's name alone.
+      (path.length === 1 || (new Set(path).size === path.length && path.every((name) => NODE.test(name)))),
   )
   return isTrue ? undefined : ending('route_origin_mismatch', 'forbidden')
 })
@@ -32,14 +35,20 @@ const LONGEST_ENDPOINT = 2_048
 /** Of one peer. */
 export const MOST_ROUTES = 10_000
 
-export const routeLimit = guard<UpdateContext>('route.limit', ['route_limit'], ({ update, countWith }) => {
+export const routeLimit = guard<UpdateContext>('route.limit', ['route_limit'], (context) => {
+  const { update } = context
   const isLong = update.routes.some(({ domain, name }) => domain.length > LONGEST_NAME || name.length > LONGEST_NAME)
   const added = announcements(update)
   const isLarge = added.some(({ path, endpoint }) => path.length > MOST_HOPS || endpoint.length > LONGEST_ENDPOINT)
-  const removed = update.routes.filter(({ op }) => op === 'withdraw')
-  const isMany = countWith(added.map(routeKey), removed.map(routeKey)) > MOST_ROUTES
-  return isLong || isLarge || isMany ? ending('route_limit', 'limit') : undefined
+  return isLong || isLarge || isMany(added, context) ? ending('route_limit', 'limit') : undefined
 })
+
+function isMany(added: readonly Announcement[], { update, countWith }: UpdateContext): boolean {
+  // Counted one by one only where they could be too many.
+  if (countWith([]) + added.length <= MOST_ROUTES) return false
+  const removed = update.routes.filter(({ op }) => op === 'withdraw')
+  return countWith(added.map(routeKey), removed.map(routeKey)) > MOST_ROUTES
+}
 
 /** One entry: the token and our own record of the peer must both allow its domain, and it must not have been here before. */
 export interface EntryContext {
