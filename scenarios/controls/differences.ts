@@ -33,6 +33,7 @@ const modOauth2 = (node: string) => ({
 })
 
 const notHolder = 'RFC 8705 section 3: a bound token is for the holder of its certificate only (PEER-01, PEER-02)'
+const unverified = 'RFC 5280 section 6.1: a certificate that leads to no root proves nothing (TLS-02, TLS-03)'
 const unbound = 'RFC 8705 section 3: an endpoint that demands binding takes no token without it (PEER-04)'
 
 /** Cells of the matrix of `fixtures/controls/debian.json`. */
@@ -55,4 +56,130 @@ export const npmCells: KnownDifferences = {
       against: 'RFC 8705 section 3: the binding does not hold, whatever the scope',
     },
   },
+  'https-unverified resource:read': {
+    'no token, over a certificate like cert-auth of an unknown CA': letIn(unverified),
+    'no token, over a certificate like cert-auth that has expired': letIn(unverified),
+  },
+}
+
+/** The same difference in several variants of cases: `GEN-12: crit is empty`. */
+function alike(difference: KnownDifference, cases: Readonly<Record<string, readonly string[]>>) {
+  const names = Object.entries(cases).flatMap(([id, variants]) => variants.map((variant) => `${id} ${variant}`))
+  return Object.fromEntries(names.map((name) => [name, difference]))
+}
+
+/** Not against the standard, and not as our own nodes do it. */
+const allowed = (comes: string, by: string): KnownDifference => ({ comes, against: `our own nodes only: ${by}` })
+
+const blanks = allowed('accepted', 'RFC 6750 section 2.1 has one or more blanks after the scheme')
+const noText = letIn('RFC 7515 section 4.1.4: a kid is a text')
+
+const haproxyAttacks: KnownDifferences[string] = {
+  'GEN-20 cnf twice, another one last': {
+    ...allowed('401 invalid_token', 'RFC 7519 section 4 leaves it to refuse a claim that stands twice'),
+    reason: 'claim_invalid',
+  },
+  'GEN-20 cnf twice, the right one last': {
+    ...allowed('401 invalid_token', 'RFC 7519 section 4 leaves it to refuse a claim that stands twice'),
+    reason: 'claim_invalid',
+  },
+  'GEN-26 two blanks': blanks,
+}
+
+const apacheAttacks: KnownDifferences[string] = {
+  'GEN-04 65 bytes': letIn('RFC 7518 section 3.4: a signature with P-256 has 64 bytes'),
+  ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
+  ...alike(letIn('RFC 7515 section 4.1.11: what is critical and not understood ends the token'), {
+    'GEN-12': ['crit names cnf', 'crit is empty', 'crit names an absent header', 'crit is no list', 'crit is null'],
+    'GEN-13': ['b64 false with crit'],
+  }),
+  ...alike(letIn('RFC 9068 section 4: typ is at+jwt (RFC 8725 section 3.11 says why)'), {
+    'GEN-14': [
+      ...['a client assertion', 'an enrolment token', 'a logout token', 'an introspection answer'],
+      ...['a security event', 'a proof of possession', 'no typ at all', 'typ as a list', 'typ with a blank'],
+    ],
+  }),
+  ...alike(notBefore, { 'GEN-17': ['nbf just past the skew'], 'PEER-30': ['not to be used yet'] }),
+  ...alike(otherCode, {
+    'GEN-14': ['an ID token that is said to be an access token'],
+    'GEN-18': [
+      ...['no aud', 'an empty text', 'an empty list', 'another one', 'the same with a domain behind it'],
+      ...['the same with a slash', 'the same in upper case', 'the same with its port', 'a list in a list', 'an object'],
+    ],
+    'PEER-27': [
+      ...['for another node', 'for a host that begins alike', 'for a host that ends alike'],
+      ...['for the host without its scheme', 'for nobody'],
+    ],
+  }),
+  ...alike(challengeForNothing, {
+    'GEN-24': [
+      ...['no Authorization', 'an empty one', 'Basic', 'the token without a scheme', 'a scheme that begins like it'],
+      ...['DPoP', 'the token in a cookie', 'the token in a header of its own', 'Proxy-Authorization'],
+    ],
+    'PEER-12': ['a call without token'],
+  }),
+  'GEN-26 two blanks': blanks,
+  ...alike(
+    { comes: '401 invalid_request', against: 'RFC 6750 section 3.1: a malformed request is answered with 400' },
+    {
+      'GEN-26': ['a tab'],
+      'GEN-27': ['in the query alone', 'in the query, its name encoded', 'in a form alone'],
+      'GEN-28': ['Basic, then good'],
+    },
+  ),
+}
+
+const expressAttacks: KnownDifferences[string] = {
+  ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
+  ...alike(allowed('accepted', 'its default leeway is 5 s, and RFC 7519 section 4.1.4 allows a small one'), {
+    'GEN-17': ['exp just past the skew', 'nbf just past the skew'],
+  }),
+  ...alike(
+    { comes: '400', against: 'RFC 6750 section 3.1: without a token it is 401, whatever else the header holds' },
+    { 'GEN-24': ['an empty one', 'Basic', 'the token without a scheme', 'a scheme that begins like it', 'DPoP'] },
+  ),
+  ...alike(letIn('RFC 9700 section 4.3.2: a token in a query ends up in logs'), {
+    'GEN-27': ['in the query alone', 'in the query, its name encoded'],
+  }),
+}
+
+/** Attacks on the gateways of `fixtures/controls/debian.json` that are set up as they should be. */
+export const debianAttacks: KnownDifferences = {
+  'haproxy resource:read': haproxyAttacks,
+  'apache resource:read': apacheAttacks,
+}
+
+/** Attacks on that of `fixtures/controls/npm.json`. */
+export const npmAttacks: KnownDifferences = { 'express resource:read': expressAttacks }
+
+/** Attacks on the binding, and on the chain of a certificate, where the gateway is set up as it should not be. */
+export const wrongDebianAttacks: KnownDifferences = {
+  'apache-optional resource:read': alike(letIn(unbound), {
+    'PEER-04': ['without cnf'],
+    // Whatever it does not take for a binding is no binding.
+    'PEER-14': ['cnfSha1', 'cnfArray', 'cnfString', 'cfn', 'extCnf'],
+  }),
+}
+
+export const wrongNpmAttacks: KnownDifferences = {
+  'express-unset resource:read': {
+    ...alike(letIn(notHolder), {
+      'PEER-01': ['over the certificate of a third node', 'over another certificate of the holder'],
+      'PEER-02': ['no client certificate'],
+      'PEER-08': ['over a certificate of a CA that the target trusts'],
+      'PEER-15': ['the old token over the renewed certificate'],
+      'TLS-01': ['over TLS 1.3', 'over TLS 1.2'],
+    }),
+    ...alike(letIn(unbound), {
+      'PEER-04': ['without cnf'],
+      'PEER-14': [
+        ...['cnfHexThumbprint', 'cnfColons', 'cnfPadded', 'cnfStandardBase64', 'cnfUpperCased', 'cnfSha1', 'cnfArray'],
+        ...['cnfString', 'cfn', 'extCnf', 'cnfOfSpki', 'cnfOfPem', 'cnfOfChain'],
+      ],
+    }),
+  },
+  'https-unverified resource:read': alike(letIn(unverified), {
+    'TLS-02': ['expired', 'not yet valid'],
+    'TLS-03': ['of a CA that nobody trusts'],
+  }),
 }
