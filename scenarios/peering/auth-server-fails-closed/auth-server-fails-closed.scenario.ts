@@ -42,6 +42,23 @@ test.for([
   },
 )
 
+test('what is no TLS, and a request whose end is in doubt, are not heard, and stand on record', async ({
+  site,
+  credential,
+}) => {
+  const operator = credential('operator')
+  const twoEnds = (text: string) => [text.replace('\r\n', '\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n')]
+
+  expect(await site.call('auth', 'auth', 'operator:list', operator)).toBeAccepted()
+  const plain = { bytes: (text: string) => [text], isPlain: true }
+  expect(await site.call('auth', 'auth', 'operator:list', operator, { raw: plain })).toBeRefused({
+    guard: 'tls.handshake',
+    reason: 'handshake_failed',
+  })
+  const doubtful = await site.call('auth', 'auth', 'operator:list', operator, { raw: { bytes: twoEnds } })
+  expect(doubtful).toBeRefused({ status: 400, guard: 'http.form', reason: 'request_unreadable' })
+})
+
 test('while nothing can be kept, nothing is minted', async ({ site, credential }) => {
   const operator = credential('operator')
   const json = await orderFor(site, await credential('node-b').thumbprint())
