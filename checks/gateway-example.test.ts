@@ -3,13 +3,16 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 import { backend } from '../harness/backends/index.ts'
 import { kinds } from '../harness/kinds/index.ts'
 import { compile } from '../harness/topology/compile.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 import { scenarioOn } from '../harness/vitest/scenario.ts'
 import { expect, matrix } from '../harness/vitest.ts'
+
+// Sites of their own, one after the other.
+vi.setConfig({ testTimeout: 60_000 })
 
 const folder = join(import.meta.dirname, '..', 'docs', 'guides', 'examples', 'gateway')
 

@@ -86,9 +86,10 @@ function recordText({ decision, to, conn }: Verdict): string {
 }
 
 /** `status alone; effects not observed`: what a verdict rests on, where that is less than a decision record. */
-export function proofText({ proof, effects }: Pick<Verdict, 'proof' | 'effects'>): string {
+export function proofText({ proof, effects, shown }: Pick<Verdict, 'proof' | 'effects' | 'shown'>): string {
   const isUnseen = effects.unobservable !== undefined
-  return `${proof}${isUnseen ? '; effects not observed' : ''}`
+  const own = shown?.answers === undefined ? '' : '; answers of its own'
+  return `${proof}${isUnseen ? '; effects not observed' : ''}${own}`
 }
 
 function decisionText({ verdict, layer, status, error, guard, reason, principal }: DecisionRecord): string {

@@ -125,6 +125,11 @@ test('then the matrix is one of certificates', async () => {
   ])
 })
 
+test('answers that are not those of the standard are told with the proof', async () => {
+  expect((await unitOf()).proof).toEqual({ proof: 'status alone', answers: undefined })
+  expect((await unitOf({ answers: { noToken: '403' } })).proof).toMatchObject({ answers: { noToken: '403' } })
+})
+
 test('a service that is up already gets the trust of the run, and is started by nobody', async () => {
   const unit = await unitOf({ run: undefined, url: 'https://localhost:9443', trust: './trust', reload: ['kill', '-1'] })
 

@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import type { Action, KindPlan, Observation, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
-import { type ExecSettings, execSettings } from './settings.ts'
+import { type ExecSettings, execSettings, standardAnswers } from './settings.ts'
 import { execVerification } from './verification.ts'
 
 type Unit = UnitContext<ExecSettings>
@@ -144,7 +145,8 @@ function observationOf({ observePath }: ExecSettings): Observation | undefined {
   return observePath === undefined ? undefined : { listener: 'main', paths: [observePath], as: 'accepted', ignore: [] }
 }
 
-function proofOf({ settings: { observe, answers }, resolve }: Unit): WeakerProof {
+function proofOf({ settings: { observe, answers: declared }, resolve }: Unit): WeakerProof {
+  const answers = isDeepStrictEqual(declared, standardAnswers) ? undefined : declared
   if (observe === 'status') return { proof: 'status alone', answers }
   const { reasons } = observe
   if ('header' in observe) return { proof: 'header', name: observe.header, reasons, answers }

@@ -37,11 +37,14 @@ const answer = (standard: string) =>
     .regex(/^[45][0-9]{2}( (\*|[a-z_]+))?$/, 'must be a status and a code, `401 invalid_token`')
     .default(standard)
 
+/** RFC 6750 section 3.1. */
+export const standardAnswers = { noToken: '401', badToken: '401 invalid_token', scope: '403 insufficient_scope' }
+
 const answers = z
   .strictObject({
-    noToken: answer('401'),
-    badToken: answer('401 invalid_token'),
-    scope: answer('403 insufficient_scope'),
+    noToken: answer(standardAnswers.noToken),
+    badToken: answer(standardAnswers.badToken),
+    scope: answer(standardAnswers.scope),
   })
   .prefault({})
   .describe('What refused callers get, where it is not what RFC 6750 section 3.1 says.')
