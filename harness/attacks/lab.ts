@@ -154,13 +154,19 @@ export class Lab {
     return keptConnections({ ...endpoint, identity }, most)
   }
 
-  /** What the main process of the target holds in memory now, in kB. */
-  async memoryKb(): Promise<number> {
+  /** Whether somebody else wrote the target: it says less about its refusals, and answers in words of its own. */
+  get isForeign(): boolean {
+    return this.#unit.proof !== undefined
+  }
+
+  /** What the main process of the target holds in memory now, in kB; undefined where the site did not start it. */
+  async memoryKb(): Promise<number | undefined> {
     const { node, unit } = this.target
     const started = this.site.site
       .events()
       .findLast((event) => event.event === 'unit-started' && event.node === node && event.unit === unit)
     const pid = started?.event === 'unit-started' ? started.pid : undefined
+    if (pid === undefined) return undefined
     const { stdout } = await this.site.node(node).exec(['cat', `/proc/${pid}/status`])
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(stdout)?.[1])
   }
@@ -219,16 +225,17 @@ export class Lab {
   /** Judges a call on the way to the attack, with all that is asserted of a refusal. */
   judge(verdict: Verdict, outcome: Outcome): void {
     this.demands += 1
-    const { expected, problems } = this.judged(verdict, outcome)
+    // What must be accepted on the way is a control, and none of what the target is known for.
+    const isControl = outcome.every(({ is }) => is === 'accepted')
+    const { expected, problems } = isControl ? judge(outcome, verdict) : this.judged(verdict, outcome)
     markJudged(verdict)
     if (problems.length > 0) throw new AttackWorks(failureText(expected, verdict, problems))
   }
 
-  /** What was expected, and what speaks against it: of what must be accepted, nothing but that; else as the target is known to differ. */
+  /** What was expected, and what speaks against it: as the target is known to differ, where it is. */
   judged(verdict: Verdict, outcome: Outcome): Judged {
     const standard = judge(outcome, verdict)
-    const isControl = this.demands > 0 && outcome.every(({ is }) => is === 'accepted')
-    if (this.#known === undefined || isControl) return standard
+    if (this.#known === undefined) return standard
     this.differed = true
     return judgedAsDiffering(verdict, standard, this.#known)
   }

@@ -82,7 +82,7 @@ test('for somebody else, or by another key, its token is refused', async ({ site
   ).toBeRefused(refused('audience_mismatch'))
   expect(
     await connect(forged.withToken((token) => mutateClaims(token, foreign, (claims) => claims), 'by another key')),
-  ).toBeRefused(refused('kid_unknown'))
+  ).toBeRefused(refused('signature_invalid'))
 })
 
 test.for(Object.entries(misbindings))(
