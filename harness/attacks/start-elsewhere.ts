@@ -8,7 +8,7 @@ import { NotInPlan, readRendered, rendered } from '../vitest/site-files.ts'
 import type { Lab } from './lab.ts'
 
 /** Where a value stands in a configuration: names and indices. */
-export type Member = readonly string[]
+type Member = readonly string[]
 
 /** How a start ended. */
 export interface EndedStart {

@@ -104,6 +104,12 @@ test('answers are read to their own length, and no further', () => {
     [404, '', true],
   ])
   expect(read(`${ok}a`)).toEqual([[200, 'a', false]])
+  const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n'
+  expect(read(`${chunked}0\r\n\r\n${ok}de`)).toEqual([
+    [200, 'abc', true],
+    [200, 'de', true],
+  ])
+  expect(read(`${chunked}4\r\nde`)).toEqual([[200, 'abc', false]])
   expect(read('HTTP/1.1 400 Bad Request\r\n\r\nno')).toEqual([[400, 'no', false]])
   expect(read('HTTP/1.1 400 Bad Request\r\n\r\nno', true)).toEqual([[400, 'no', true]])
   expect(read('HTTP/1.1 101 Switching Protocols\r\n\r\n\x81')).toMatchObject([[101, expect.any(String), false]])
