@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { ownClockEnvironment } from './harness/faults/clock/own-clock.ts'
 
@@ -12,6 +13,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['holdfast-source', 'node'] } },
   test: {
+    // One less than there are cores is vitest's own choice: on two cores nothing would run while a test waits for its node.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     teardownTimeout: 30_000,
     projects: [
       {
