@@ -38,13 +38,13 @@ async function afterRefusals(lab: Lab): Promise<void> {
     const told = secretsIn(records.join('\n'), presented)
     lab.demand(told.length === 0, `the decision records of ${name} hold ${told.join(', ')}`)
   }
-  const { key } = await keysOf(lab)
+  const parts = await privateParts(lab)
   const logs = [...lab.site.site.nodes.values()].flatMap(({ name }) => lab.site.node(name).logs()).join('\n')
-  lab.demand(!key.some((part) => logs.includes(part)), 'a log holds the private part of the signing key')
+  lab.demand(!parts.some((part) => logs.includes(part)), 'a log holds the private part of the signing key')
 }
 
 /** What of the signing key is private. */
-async function keysOf(lab: Lab): Promise<{ key: string[] }> {
+async function privateParts(lab: Lab): Promise<string[]> {
   const { d, p, q } = await lab.signingKey()
-  return { key: [d, p, q].filter((part): part is string => part !== undefined) }
+  return [d, p, q].filter((part) => part !== undefined)
 }
