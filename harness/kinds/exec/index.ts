@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
+import { durationSeconds } from '../../topology/duration.ts'
 import type { Action, KindPlan, Observation, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
@@ -30,6 +31,7 @@ function plan(unit: Unit): KindPlan {
       command: run && command(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
       ready: { http: { url: `https://${host}:${port}/`, address, tls } },
+      readyWithinMs: (durationSeconds(settings.readyWithin) ?? 20) * 1000,
       listeners: [{ name: 'main', port, protocol: 'https', clientCertificate, address }],
     },
     actions: { [action]: actionOf(unit) },

@@ -125,6 +125,7 @@ export const execSettings = z
         'A path whose JSON shows what calls change, read by who is accepted. Default: effects are not observed.',
       ),
     observe,
+    readyWithin: duration.default('20s').describe('How long it may take until it serves its certificate.'),
     env: z
       .record(z.string(), z.string())
       .default({})
