@@ -46,6 +46,26 @@ test('a domain that the operator takes from the peer takes its routes along', as
   await domains(site, ['b.test'])
 })
 
+test('a domain that the operator gives to the peer counts from its next announcement on', async ({
+  site,
+  credential,
+}) => {
+  await quiet(site)
+  await domains(site, ['sub.b.test'])
+  const { verdict, session } = await site.open('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))
+  expect(verdict).toBeAccepted()
+  session.send({ type: 'open', version: 1, node: 'node-b', holdTimeMs: 90_000, session: randomUUID() })
+  session.send({ type: 'update', seq: 1, routes: inside.map(entry), endOfSync: true })
+  await site.until('one is installed', async () => (await domainsAt(site)).length > 0, { withinMs: 5_000 })
+  expect(await domainsAt(site)).toEqual(['sub.b.test'])
+
+  await domains(site, ['b.test'])
+  session.send({ type: 'update', seq: 2, routes: inside.map(entry) })
+
+  await site.until('both are installed', async () => (await domainsAt(site)).length === 2, { withinMs: 5_000 })
+  expect(await site.decisions('node-a', { conn: verdict.conn, layer: 'session', reason: 'peer_removed' })).toEqual([])
+})
+
 async function withDomains(site: ScenarioSite, right: Credential, trusted_domains: string[] | undefined) {
   const key = await site.signingKey('auth-a')
   const change = (token: string) => mutateClaims(token, key, (claims) => ({ ...claims, trusted_domains }))

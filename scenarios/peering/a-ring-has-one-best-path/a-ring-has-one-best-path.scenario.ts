@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
+import { describe, expect, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
 
 const test = scenario('transit', { set: { auth: 'shared' } })
 const route = { protocol: 'http', endpoint: 'https://orders.a.test/' }
 const nodes = ['node-a', 'node-b', 'node-c']
+const wide = ['a.test', 'b.test', 'c.test']
+const rings = [
+  ['shared', test, closeTransit],
+  ['separate', scenario('separate-auth', { set: { orgs: 3 } }), widenAll],
+] as const
 
 interface Known {
   path: string[]
@@ -32,33 +37,35 @@ test('a route that was at the node before is dropped, and the one beside it inst
   await patch(site, 'node-b', 'node-a', { enabled: true })
 })
 
-test('C and A peer too: one best path at each node, and the table comes to rest', async ({ site }) => {
-  await makeRing(site)
-  const tap = await site.tap('node-a')
-  for (let round = 1; round <= 5; round += 1) {
+describe.for(rings)('auth servers: %s', ([, test, makeRing]) => {
+  test('one best path at each node, and the table comes to rest', async ({ site }) => {
+    await makeRing(site)
+    const tap = await site.tap('node-a')
+    for (let round = 1; round <= 5; round += 1) {
+      expect(await site.operator('node-a').put('/v1/routes/a.test/orders', route)).toMatchObject({ status: 201 })
+      await settled(site, [['local'], ['node-a', 'node-c node-a'], ['node-a', 'node-b node-a']])
+      expect(await site.operator('node-a').delete('/v1/routes/a.test/orders')).toMatchObject({ status: 204 })
+      await settled(site, [[], [], []])
+    }
+
+    // On the way in and on the way out, each neighbour may offer its one other path to the origin: that is all there is.
+    const drops = await tap.decisions({ reason: 'loop_dropped' })
+    expect(drops.length).toBeLessThanOrEqual(2 * 2 * 5)
+  })
+
+  test('without the link between A and B the route goes through C', async ({ site }) => {
+    await makeRing(site)
     expect(await site.operator('node-a').put('/v1/routes/a.test/orders', route)).toMatchObject({ status: 201 })
     await settled(site, [['local'], ['node-a', 'node-c node-a'], ['node-a', 'node-b node-a']])
-    expect(await site.operator('node-a').delete('/v1/routes/a.test/orders')).toMatchObject({ status: 204 })
-    await settled(site, [[], [], []])
-  }
 
-  // On the way in and on the way out, each neighbour may offer its one other path to the origin: that is all there is.
-  const drops = await tap.decisions({ reason: 'loop_dropped' })
-  expect(drops.length).toBeLessThanOrEqual(2 * 2 * 5)
+    await close(site, 'node-b', 'node-a')
+
+    await settled(site, [['local'], ['node-c node-a'], ['node-a']])
+  })
 })
 
-test('without the link between A and B the route goes through C', async ({ site }) => {
-  await makeRing(site)
-  expect(await site.operator('node-a').put('/v1/routes/a.test/orders', route)).toMatchObject({ status: 201 })
-  await settled(site, [['local'], ['node-a', 'node-c node-a'], ['node-a', 'node-b node-a']])
-
-  await close(site, 'node-b', 'node-a')
-
-  await settled(site, [['local'], ['node-c node-a'], ['node-a']])
-})
-
-async function makeRing(site: ScenarioSite): Promise<void> {
-  const wide = ['a.test', 'b.test', 'c.test']
+/** C and A peer too, and everybody may announce everything. */
+async function closeTransit(site: ScenarioSite): Promise<void> {
   for (const [node, peer] of [
     ['node-a', 'node-b'],
     ['node-b', 'node-a'],
@@ -77,6 +84,34 @@ async function makeRing(site: ScenarioSite): Promise<void> {
   // Whoever was told of the other first has been refused, and would wait a minute: a changed record is dialled at once.
   await patch(site, 'node-a', 'node-c', { domains: wide })
   await patch(site, 'node-a', 'node-b', { domains: wide })
+  await allConnected(site)
+}
+
+/** Three organisations peer with each other; each auth server vouches anew for its peers, now for all domains. */
+async function widenAll(site: ScenarioSite): Promise<void> {
+  for (const from of ['a', 'b', 'c']) {
+    for (const to of ['a', 'b', 'c'].filter((other) => other !== from)) await widen(site, from, to)
+  }
+  await allConnected(site)
+}
+
+async function widen(site: ScenarioSite, from: string, to: string): Promise<void> {
+  const [client, auth] = [`node-${from}`, site.operator(`auth-${to}`)]
+  const { json } = await auth.get(`/operator/v1/clients/${client}`)
+  const registration = json as { grants: Record<string, unknown>[] }
+  const grants = registration.grants.map((grant) => ({ ...grant, trustedDomains: wide }))
+  expect(await auth.put(`/operator/v1/clients/${client}`, { ...registration, grants })).toMatchObject({ status: 200 })
+  const { mint } = site.plan.credentials[`peer-${from}-to-${to}`]?.mint ?? {}
+  const { identity } = await site.held(`cert-${client}`)
+  const order = { ...(mint?.json as object), 'x5t#S256': thumbprintS256(identity?.certPem ?? '') }
+  const minted = await auth.post('/operator/v1/tokens', order)
+  expect(minted).toMatchObject({ status: 201 })
+  const peerToken = (minted.json as { access_token: string }).access_token
+  await patch(site, `node-${to}`, client, { domains: wide })
+  await patch(site, client, `node-${to}`, { peerToken, enabled: true })
+}
+
+async function allConnected(site: ScenarioSite): Promise<void> {
   for (const node of nodes) {
     const connected = async () => {
       const { peers } = (await site.operator(node).get('/v1/state')).json as { peers: { state: string }[] }

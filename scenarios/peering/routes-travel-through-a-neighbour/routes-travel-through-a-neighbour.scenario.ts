@@ -58,6 +58,25 @@ describe.for(variants)('auth servers: %s', ([, test]) => {
     await started
     expect(await learned(site, 'a.test', 'far')).toMatchObject({ path: ['node-b', 'node-a'] })
   })
+
+  test('what B no longer knows after its start is gone at C, too, until A has told B again', async ({ site }) => {
+    await allConnected(site)
+    await announce(site, 'node-a', 'a.test', 'gap')
+    await announce(site, 'node-b', 'b.test', 'kept')
+    await learned(site, 'a.test', 'gap')
+    await learned(site, 'b.test', 'kept')
+
+    await enable(site, 'node-a', 'node-b', false)
+    await site.node('node-b').kill('orchestrator')
+    await site.node('node-b').start('orchestrator')
+    await gone(site, 'a.test', 'gap')
+    expect(await learned(site, 'b.test', 'kept')).toMatchObject({ path: ['node-b'] })
+
+    await enable(site, 'node-a', 'node-b', true)
+    // B may have been refused meanwhile, and would wait a minute: a changed record is dialled at once.
+    await enable(site, 'node-b', 'node-a', true)
+    expect(await learned(site, 'a.test', 'gap')).toMatchObject({ path: ['node-b', 'node-a'] })
+  })
 })
 
 async function allConnected(site: ScenarioSite): Promise<void> {
