@@ -129,6 +129,22 @@ test('a scripted peer hears every byte of a dialer that trusts it, and none of o
   expect(peer.connections.slice(1).map((connection) => connection.received())).not.toContain('Authorization')
 })
 
+test('a deaf peer reads nothing more, and goes on talking', async () => {
+  const heard = async (alive: 'reading' | 'deaf') => {
+    await using peer = await listenAsPeer({ address: '127.0.0.1', certificate: identity, open, alive })
+    const dialled = { ...endpoint, address: peer.address, port: peer.port }
+    const { session } = await upgrade(dialled, { path: '/v1', protocol: '', headers: [] })
+    session?.send({ padding: 'x'.repeat(4_194_304) })
+    await expect.poll(() => session?.frames[1], { timeout: 5_000 }).toEqual({ type: 'keepalive', seq: 1, refused: 0 })
+    const length = peer.connections[0]?.received().length ?? 0
+    await session?.close()
+    return length
+  }
+
+  expect(await heard('reading')).toBeGreaterThan(4_194_304)
+  expect(await heard('deaf')).toBeLessThan(4_194_304)
+})
+
 test('a server is proven whatever NODE_TLS_REJECT_UNAUTHORIZED says, by calls of tests and of agents alike', async () => {
   const stranger = await rogueAuthority()
   const url = `https://b.test:${endpoint.port}/x`

@@ -14,6 +14,8 @@ export interface ScriptedPeerOptions {
   certificate?: Identity
   /** Upgrade whoever asks and send this frame first; absent: never answer. */
   open?: unknown
+  /** From then on it says every second that it is there, and goes on reading, or reads nothing more. */
+  alive?: 'reading' | 'deaf'
 }
 
 /** One connection to the scripted peer, with every byte that came after the handshake. */
@@ -34,12 +36,14 @@ export interface ScriptedPeer extends AsyncDisposable {
   readonly brokenOff: readonly string[]
 }
 
+const aliveEveryMs = 1_000
+
 /** Listens where a node would dial. Every dialer is let in, so that what it then sends can be judged. */
 export async function listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
   const connections: RecordedConnection[] = []
   const brokenOff: string[] = []
   const sockets = new Set<Socket>()
-  const application = applicationOf(options.open)
+  const application = applicationOf(options)
 
   const serve = (socket: Socket) => {
     // An HTTP server reads past the stream until somebody listens to it, so the recorder comes after it.
@@ -89,13 +93,21 @@ function record(socket: Socket): RecordedConnection {
   }
 }
 
-function applicationOf(open: unknown): http.Server | undefined {
+function applicationOf({ open, alive }: ScriptedPeerOptions): http.Server | undefined {
   if (open === undefined) return undefined
   const server = http.createServer((_request, response) => response.writeHead(404).end())
   const webSockets = new WebSocketServer({ server })
   webSockets.on('connection', (webSocket) => {
     webSocket.on('error', () => {})
     webSocket.send(JSON.stringify(open))
+    if (alive === undefined) return
+    if (alive === 'deaf') webSocket.pause()
+    let seq = 0
+    const talk = setInterval(() => {
+      seq += 1
+      webSocket.send(JSON.stringify({ type: 'keepalive', seq, refused: 0 }), () => {})
+    }, aliveEveryMs)
+    webSocket.once('close', () => clearInterval(talk))
   })
   return server
 }
