@@ -11,3 +11,9 @@ export const cases = [
 export const bindingCases = [
   ...['PEER-01', 'PEER-02', 'PEER-04', 'PEER-08', 'PEER-14', 'PEER-15', 'TLS-01', 'TLS-02', 'TLS-03'],
 ]
+
+/** Those that are about the token alone. */
+export const tokenCases = [
+  ...['GEN-01', 'GEN-04', 'GEN-05', 'GEN-07', 'GEN-12', 'GEN-13', 'GEN-16', 'GEN-18', 'GEN-20', 'PEER-01', 'PEER-02'],
+  ...['PEER-04', 'PEER-14'],
+]

@@ -183,3 +183,13 @@ export const wrongNpmAttacks: KnownDifferences = {
     'TLS-03': ['of a CA that nobody trusts'],
   }),
 }
+
+/** Attacks with tokens of another mint, on an orchestrator that does not ask it about them. */
+export const mintAttacks: KnownDifferences = {
+  'node-b peering:connect': {
+    'GEN-18 beside another one that the issuer never wrote': allowed(
+      'accepted',
+      'RFC 7519 section 4.1.3 wants one of several audiences, and only an issuer that is asked knows what it wrote',
+    ),
+  },
+}
