@@ -61,9 +61,10 @@ export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
     members: (match) => membersOf(own).filter((member) => match({ name: member.at(-1) ?? '' })),
     start: async ({ change, isCheck = false }) => {
       starts += 1
-      const { configuration, ports } = await movedTo(`${folder}/${starts}`, own, unit, node)
+      const number = starts
+      const { configuration, ports } = await movedTo(`${folder}/${number}`, own, unit, node)
       if (change !== undefined) put(configuration, change.member, change.value)
-      const path = await write(`${starts}.json`, JSON.stringify(configuration))
+      const path = await write(`${number}.json`, JSON.stringify(configuration))
       const args = ['--config', path, ...(isCheck ? ['--check-config'] : [])]
       const began = performance.now()
       const ended = await node.exec([process.execPath, ...nodeArguments(), mainOf(program.service), ...args])
