@@ -183,9 +183,9 @@ export class InboundSessions {
         routes.forget(session.peer, entry)
         continue
       }
-      const { domain, name, protocol, endpoint, path } = entry
+      const { domain, path } = entry
       const drop = firstRefusalNow([routeLoop, routeDomain], { domain, path, node, trusted, allowed })
-      if (drop === undefined) routes.learn(session.peer, { domain, name, protocol, endpoint, path })
+      if (drop === undefined) routes.learn(session.peer, entry)
       else {
         routes.forget(session.peer, entry)
         const { guard, refusal } = drop

@@ -65,8 +65,8 @@ export class RouteTable {
     return this.#byKey.get(routeKey(key))?.some(({ peer }) => peer !== undefined) ?? false
   }
 
-  learn(peer: string, route: RouteInfo & { path: readonly string[] }): void {
-    this.#put(peer, { ...route, peer, state: 'learned' })
+  learn(peer: string, { domain, name, protocol, endpoint, path }: RouteInfo & { path: readonly string[] }): void {
+    this.#put(peer, { domain, name, protocol, endpoint, path, peer, state: 'learned' })
   }
 
   forget(peer: string, key: RouteKey): void {

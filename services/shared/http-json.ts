@@ -57,7 +57,7 @@ export function parseStrictJson(text: string): unknown {
   }
   // What is written back as it came lost no member while it was read: this spares most texts the walk, which takes ten times as long.
   if (JSON.stringify(value) !== text) refuseDeepOrRepeated(text)
-  else if (isDeep(value, DEEPEST_NESTING)) throw new BodyRefused(400, 'body_malformed')
+  else if (isDeep(text)) throw new BodyRefused(400, 'body_malformed')
   return value
 }
 
@@ -123,11 +123,22 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
   })
 }
 
-function isDeep(value: unknown, deepest: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  if (deepest === 0) return true
-  // By name, for arrays too: no list of their members is made on the way.
-  for (const name in value) if (isDeep((value as Record<string, unknown>)[name], deepest - 1)) return true
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/** Of a text that is known to be JSON: brackets outside of its texts. Character by character, which is quicker than to walk the value. */
+function isDeep(text: string): boolean {
+  let depth = 0
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      at += 1
+      while (text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1
+    } else if (code === 0x5b || code === 0x7b) {
+      depth += 1
+      if (depth > DEEPEST_NESTING) return true
+    } else if (code === 0x5d || code === 0x7d) depth -= 1
+  }
   return false
 }
 
