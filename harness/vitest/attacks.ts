@@ -24,6 +24,8 @@ import type { Verdict } from './verdict.ts'
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
   /** Attacks (`GEN-28 good, then bad`) at which a target is known to come out otherwise: each is expected to, and fails once it does not. */
   differs?: KnownDifferences
+  /** Nodes at which fewer cases are tried: those that are named. */
+  only?: Readonly<Record<string, readonly string[]>>
 }
 
 /** The steps of an attack ended without a verdict and demanded nothing: it would be green whatever happens. */
@@ -47,7 +49,7 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
 /** The same over parts of the caller's own: another backend, other kinds. */
 export async function attacksOn(options: AttacksOptions, parts: () => Promise<GroundParts>): Promise<void> {
   const plan = await (await parts()).plan()
-  const scopes = scopesOf(plan, { ...options, full: options.full ?? settings().full })
+  const scopes = restricted(scopesOf(plan, { ...options, full: options.full ?? settings().full }), options.only ?? {})
   const test = scenarioOn({ ...options, env: environmentFor(scopes, options.env) }, parts)
   const credentials = new WeakMap<Site, FreshCredentials>()
   const of = ({ site }: ScenarioSite): FreshCredentials => {
@@ -60,6 +62,11 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
   for (const { attack, trials } of inOrder(scopes)) {
     for (const trial of trials) enter(test, attack, trial, of, differs[trial.target.name]?.[nameOf(attack, trial)])
   }
+}
+
+function restricted(scopes: readonly Scope[], only: Readonly<Record<string, readonly string[]>>): Scope[] {
+  const isTried = ({ id }: Attack, { target }: Trial) => only[target.node]?.includes(id) ?? true
+  return scopes.map((scope) => ({ ...scope, trials: scope.trials.filter((trial) => isTried(scope.attack, trial)) }))
 }
 
 function triedIn({ attack, trials }: Scope): { target: string; name: string }[] {

@@ -51,10 +51,6 @@ export const npmCells: KnownDifferences = {
   'express-unset resource:read': {
     'alice-at-express-unset, over cert-auth': letIn(notHolder),
     'alice-at-express-unset, unbound, over cert-alice': letIn(unbound),
-    'alice-at-express-unset, without scope, over cert-auth': {
-      comes: '403 insufficient_scope',
-      against: 'RFC 8705 section 3: the binding does not hold, whatever the scope',
-    },
   },
   'https-unverified resource:read': {
     'no token, over a certificate like cert-auth of an unknown CA': letIn(unverified),
@@ -143,17 +139,10 @@ const expressAttacks: KnownDifferences[string] = {
   }),
 }
 
-/** Attacks on the gateways of `fixtures/controls/debian.json` that are set up as they should be. */
+/** Attacks on the gateways of `fixtures/controls/debian.json`; on the one that is set up as it should not be, those on the binding. */
 export const debianAttacks: KnownDifferences = {
   'haproxy resource:read': haproxyAttacks,
   'apache resource:read': apacheAttacks,
-}
-
-/** Attacks on that of `fixtures/controls/npm.json`. */
-export const npmAttacks: KnownDifferences = { 'express resource:read': expressAttacks }
-
-/** Attacks on the binding, and on the chain of a certificate, where the gateway is set up as it should not be. */
-export const wrongDebianAttacks: KnownDifferences = {
   'apache-optional resource:read': alike(letIn(unbound), {
     'PEER-04': ['without cnf'],
     // Whatever it does not take for a binding is no binding.
@@ -161,7 +150,9 @@ export const wrongDebianAttacks: KnownDifferences = {
   }),
 }
 
-export const wrongNpmAttacks: KnownDifferences = {
+/** The same for `fixtures/controls/npm.json`; on https without a root, those on the chain of a certificate. */
+export const npmAttacks: KnownDifferences = {
+  'express resource:read': expressAttacks,
   'express-unset resource:read': {
     ...alike(letIn(notHolder), {
       'PEER-01': ['over the certificate of a third node', 'over another certificate of the holder'],

@@ -1,10 +1,11 @@
 import { attacks } from 'holdfast/vitest'
-import { cases } from '../cases.ts'
+import { bindingCases, cases } from '../cases.ts'
 import { npmAttacks } from '../differences.ts'
 
 await attacks('../../../fixtures/controls/npm.json', {
-  targets: ['express'],
-  cases,
+  targets: ['express', 'express-unset', 'https-unverified'],
+  cases: [...new Set([...cases, ...bindingCases])],
+  only: { 'express-unset': bindingCases, 'https-unverified': bindingCases },
   differs: npmAttacks,
   full: true,
 })
