@@ -28,7 +28,7 @@ const helloBegins = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01,
 
 /**
  * Opens many connections at once: a quarter each are silent, break off in their first record, drip that record byte by byte, and
- * finish the handshake to drip the head of a request. Resolves when all have connected or failed.
+ * finish the handshake to drip the head of a request. Resolves when each has come so far, or no farther.
  */
 export async function openCrowd(options: CrowdOptions): Promise<Crowd> {
   const open = new Set<Socket>()
@@ -43,7 +43,9 @@ export async function openCrowd(options: CrowdOptions): Promise<Crowd> {
       // Whoever does not read hears of no end.
       socket.resume()
       socket.once('close', () => open.delete(socket))
-      return Promise.race([once(socket, 'connect'), once(socket, 'close')])
+      const connected = socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect'
+      // One that fails has come as far as it will.
+      return Promise.race([once(socket, connected), once(socket, 'close')]).catch(() => {})
     }),
   )
   return {

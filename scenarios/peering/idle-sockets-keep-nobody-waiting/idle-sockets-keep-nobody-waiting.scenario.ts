@@ -1,9 +1,10 @@
-import { type Credential, expect, type ScenarioSite, scenario } from 'holdfast/vitest'
+import { randomUUID } from 'node:crypto'
+import { type Credential, expect, type ScenarioSite, scenario, unspoiled } from 'holdfast/vitest'
 
 const test = scenario('separate-auth', { set: { validation: 'jwks' } })
 const calls = 60
-/** A machine that has more to do may well take that for a call. */
-const leastBoundMs = 250
+/** A place is held for 5 s by whoever says nothing: a peer that had to wait for one would take longer than this. */
+const leastBoundMs = 1_000
 
 test.for([
   ['of one host', 0],
@@ -24,6 +25,69 @@ test.for([
   expect(site.measured('a peer gets in among a thousand idle sockets', among, boundMs)).toBeLessThan(boundMs)
   await site.until('they are all closed', () => crowd.open === 0, { withinMs: 10_000 })
 })
+
+test('a peer that reads nothing loses its session after one hold time, though it goes on talking', async ({
+  site,
+  credential,
+}) => {
+  const holdTimeMs = 3_000
+  const { address, host } = site.node('node-b')
+  const authority = await site.authority('ca-b')
+  const certificate = await unspoiled({ authority, subject: host, sans: [host] })
+  const tableSize = 16 * 1024 * 1024
+  await learn(site, credential('peer-b-to-a'), tableSize)
+  const sessionWith = async (alive: 'reading' | 'deaf') => {
+    const open = { type: 'open', version: 1, node: 'mirror', holdTimeMs, session: randomUUID() }
+    const peer = await site.listenAsPeer({ address, certificate, open, alive })
+    await dial(site, `wss://${host}:${peer.port}`)
+    return peer
+  }
+
+  const listening = await sessionWith('reading')
+  const heard = () => (listening.connections[0]?.received().length ?? 0) > tableSize
+  await site.until('a peer that reads has the table', heard, { withinMs: 10_000 })
+
+  const tap = await site.tap('node-a')
+  const began = performance.now()
+  await sessionWith('deaf')
+  const ended = () => /session-ended.*"peer":"mirror".*"code":"hold_expired"/.test(tap.logs().join('\n'))
+  await site.until('the session with the other one ends', ended, { withinMs: 15_000 })
+  const tookMs = performance.now() - began
+  expect(tookMs).toBeGreaterThan(holdTimeMs)
+  expect(site.measured('a peer that reads nothing is left', tookMs, 2 * holdTimeMs)).toBeLessThan(2 * holdTimeMs)
+  expect(await site.call('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))).toBeAccepted()
+})
+
+/** Makes node-a learn routes of so many bytes, which it then sends on to its other peers. */
+async function learn(site: ScenarioSite, credential: Credential, bytes: number): Promise<void> {
+  await quiet(site)
+  const { verdict, session } = await site.open('node-b', 'node-a', 'peering:connect', credential)
+  expect(verdict).toBeAccepted()
+  session.send({ type: 'open', version: 1, node: 'node-b', holdTimeMs: 90_000, session: randomUUID() })
+  const perUpdate = 100
+  const endpoint = `https://long.b.test/${'x'.repeat(2_000)}`
+  const updates = Math.ceil(bytes / (perUpdate * endpoint.length))
+  for (let seq = 1; seq <= updates; seq += 1) {
+    const routes = Array.from({ length: perUpdate }, (_, at) => {
+      return { op: 'announce', domain: 'b.test', name: `r-${seq}-${at}`, protocol: 'http', endpoint, path: ['node-b'] }
+    })
+    session.send({ type: 'update', seq, routes, endOfSync: seq === updates })
+  }
+  const learned = async () => {
+    const { routes } = (await site.operator('node-a').get('/v1/state')).json as { routes: { learned: number } }
+    return routes.learned === updates * perUpdate
+  }
+  await site.until('A has them all', learned, { withinMs: 15_000 })
+}
+
+/** Makes node-a dial there as `mirror`, in place of where it dialled before. */
+async function dial(site: ScenarioSite, endpoint: string): Promise<void> {
+  const operator = site.operator('node-a')
+  const { token } = await site.held('peer-a-to-b')
+  await operator.delete('/v1/peers/mirror')
+  const record = { name: 'mirror', endpoint, domains: [], trustDomain: 'org-b', peerToken: token }
+  expect(await operator.post('/v1/peers', record)).toMatchObject({ status: 201 })
+}
 
 /** The 99th percentile of some calls, in ms: all of them are accepted. */
 async function slowest(site: ScenarioSite, credential: Credential): Promise<number> {
