@@ -17,7 +17,7 @@ export async function followGuide(folder: string, tarball: string): Promise<void
     else if (language === 'sh') for (const line of text.split('\n')) verdicts += type(folder, line, tarball)
   }
   const red = 'refuses (cnf_x5t_mismatch)'
-  demand(verdicts.includes(`gateway-lab-refuses-the-rest: gateway call ${red}`), `the first gateway ${red}`)
+  demand(verdicts.includes(`✗ gateway-lab-refuses-the-rest: gateway call > ${red}`), `red at first: ${red}`)
   demand(verdicts.includes('proof     gateway: status alone; effects not observed'), 'the verdict names its proof')
   demand(/[1-9][0-9]+ passed · 0 failed · 0 did not run/.test(verdicts), 'the gateway as it is then passes')
 }

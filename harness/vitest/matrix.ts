@@ -115,18 +115,29 @@ async function judgeCell(
   { representative, known }: TriedClass,
 ): Promise<void> {
   const verdict = await call(site, credentials, representative)
-  const refusal = refusalOf(representative, verdict)
-  const derived =
-    refusal === undefined
-      ? { expected: 'accepted', problems: acceptanceProblems(verdict) }
-      : { expected: expectedText(refusal), problems: refusalProblems(verdict, refusal) }
-  demand(verdict, known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusal))
+  const refusals = refusalsOf(site, representative, verdict)
+  const judged: Judged[] = refusals.map((refusal) => {
+    return { expected: expectedText(refusal), problems: refusalProblems(verdict, refusal) }
+  })
+  // What was derived is told, unless another refusal came that is as good.
+  const derived = judged.find(({ problems }) => problems.length === 0) ??
+    judged[0] ?? { expected: 'accepted', problems: acceptanceProblems(verdict) }
+  demand(verdict, known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusals[0]))
 }
 
-function refusalOf({ expected }: Cell, { proof }: Verdict): ExpectedRefusal | undefined {
-  if (expected.verdict === 'accepted') return undefined
-  const { layer, status, error, reason, guard, orStatuses } = expected
-  return { layer, status: status ?? undefined, error: error ?? undefined, orStatuses, reason, guard, proof }
+/**
+ * How a cell may be refused, what was derived first; none where it is accepted. Nobody knows in which order a program of somebody
+ * else's looks at a token, so there each check that finds fault may be the one that refuses.
+ */
+function refusalsOf({ plan }: ScenarioSite, cell: Cell, { shown, proof }: Verdict): ExpectedRefusal[] {
+  const { expected, target, action, fails } = cell
+  if (expected.verdict === 'accepted') return []
+  const order = plan.nodes[target]!.units.flatMap(({ verification }) => verification?.[action]?.order ?? [])
+  const others = shown === undefined ? [] : order.filter(({ check }) => fails.includes(check))
+  return [expected, ...others].map(({ layer, status, error, reason, guard, orStatuses }) => ({
+    ...{ layer, reason, guard, proof, orStatuses },
+    ...{ status: status ?? undefined, error: error ?? undefined },
+  }))
 }
 
 function learnsWithinMs({ plan }: ScenarioSite, { target, action }: Cell): number {
