@@ -67,8 +67,11 @@ function established(site: Site): number[] {
 
 async function demandConnected(site: Site, name: string, peers: number): Promise<void> {
   const operator = operatorClient(site, name)
-  const count = async () => (await operator.get('/v1/state')).body.match(/"state":"connected"/g)?.length === peers
-  await until(`${name} is connected to all its peers`, count, { withinMs: 20_000 })
+  const isConnected = async () => {
+    const { peers: found } = (await operator.get('/v1/state')).json as { peers: { state: string }[] }
+    return found.length === peers && found.every(({ state }) => state === 'connected')
+  }
+  await until(`${name} is connected to all its peers`, isConnected, { withinMs: 20_000 })
 }
 
 /** Median ms of processor time that an orchestrator takes in a second with nothing to do but to keep its sessions. */

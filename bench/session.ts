@@ -14,6 +14,8 @@ export interface SessionCaller extends NodeIdentity {
   token?: string
 }
 
+const HOLD_MS = 90_000
+
 /** A peering session that the bench holds: it announces what it is told to, and asks by ping how far the other end is. */
 export class BenchSession {
   readonly #socket: WebSocket
@@ -23,7 +25,11 @@ export class BenchSession {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
-    this.ended = once(socket, 'close').then(([code]) => code as number)
+    const alive = setInterval(() => this.#send({ type: 'keepalive', seq: this.#next(), refused: 0 }), HOLD_MS / 3)
+    this.ended = once(socket, 'close').then(([code]) => {
+      clearInterval(alive)
+      return code as number
+    })
   }
 
   static async open({ address, host, port }: Target, { node, token, ...caller }: SessionCaller): Promise<BenchSession> {
@@ -39,13 +45,12 @@ export class BenchSession {
     const [frame] = await once(socket, 'message', { signal: AbortSignal.timeout(10_000) })
     if (JSON.parse(String(frame)).type !== 'open') throw new Error(`the first frame was ${String(frame)}`)
     const session = new BenchSession(socket)
-    session.#send({ type: 'open', version: 1, node, holdTimeMs: 90_000, session: crypto.randomUUID() })
+    session.#send({ type: 'open', version: 1, node, holdTimeMs: HOLD_MS, session: crypto.randomUUID() })
     return session
   }
 
   update(routes: readonly object[], endOfSync?: true): void {
-    this.#seq += 1
-    this.#send({ type: 'update', seq: this.#seq, routes, ...(endOfSync && { endOfSync }) })
+    this.#send({ type: 'update', seq: this.#next(), routes, ...(endOfSync && { endOfSync }) })
   }
 
   /** Ms until the other end answered a ping; it takes everything that was sent before first. */
@@ -59,6 +64,11 @@ export class BenchSession {
 
   close(): void {
     this.#socket.terminate()
+  }
+
+  #next(): number {
+    this.#seq += 1
+    return this.#seq
   }
 
   #send(message: object): void {
