@@ -355,11 +355,14 @@ function toldOf(test: TestCase): Pick<ScenarioResult, 'evidence' | 'calls' | 'me
   return { evidence, calls, measured }
 }
 
-/** What vitest's `expect` throws says what it got and what it wanted; a bounded wait says so in its own way. */
+/** Failures of ours that say what was expected and what came: of a wait, a cell of the matrix, an attack. */
+const judgements = ['AssertionError', 'NotReached', 'CellDeviates', 'AttackDeviates', 'AttackWorks']
+
+/** What vitest's `expect` throws says what it got and what it wanted. */
 function causeOf([first]: readonly SerializedError[]): 'assertion' | 'error' {
   if (first === undefined) return 'error'
   const compares = 'actual' in first && 'expected' in first
-  return compares || ['AssertionError', 'NotReached'].includes(first.name ?? '') ? 'assertion' : 'error'
+  return compares || judgements.includes(first.name ?? '') ? 'assertion' : 'error'
 }
 
 function claimOf(file: string): string {
@@ -376,7 +379,7 @@ function failureText(scenario: string, name: string, errors: readonly Serialized
     ...causes(error),
     ...placeOf(error),
   ])
-  if (again !== undefined && !lines.some((line) => line.includes('holdfast test'))) {
+  if (again !== undefined && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
     lines.push(`again     npx holdfast test ${again}`)
   }
   return [`✗ ${scenario}: ${name}`, ...lines.map((line) => `    ${line}`.trimEnd())].join('\n')
