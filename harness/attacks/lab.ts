@@ -100,11 +100,14 @@ export class Lab {
     // Made real while there is somebody who mints.
     await this.good().presented()
     const { issuer, isNew } = await this.site.sharedStandIn(this.issuer, `${this.target.node}/${this.target.unit}`)
-    if (isNew) {
-      await this.site.node(this.target.node).stop(this.target.unit)
-      await this.site.node(this.target.node).start(this.target.unit)
-    }
+    if (isNew) await this.restart()
     return issuer
+  }
+
+  /** Stops the target and starts it again: it forgets what it has learned. */
+  async restart(): Promise<void> {
+    await this.site.node(this.target.node).stop(this.target.unit)
+    await this.site.node(this.target.node).start(this.target.unit)
   }
 
   /** The private key of the auth server whose tokens the target believes: what an insider would sign with. */
@@ -219,7 +222,7 @@ export class Lab {
   /** Something that must hold beside the verdict; `otherwise` says what the attacker gained. */
   demand(holds: boolean, otherwise: string): void {
     this.demands += 1
-    if (!holds) throw new AttackWorks(`${this.target.name}: ${otherwise}`)
+    if (!holds) throw new AttackWorks(`${this.target.name}: ${otherwise}\nagain     ${this.site.again}`)
   }
 
   /** Judges a call on the way to the attack, with all that is asserted of a refusal. */

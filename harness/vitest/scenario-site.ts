@@ -300,6 +300,11 @@ export class ScenarioSite implements AsyncDisposable {
     return known
   }
 
+  /** What to type to run this test again. */
+  get again(): string {
+    return this.#test.again
+  }
+
   /** Path of the file that keeps the evidence of this test when it fails. */
   get evidence(): string {
     return join(this.site.evidence, `${evidenceName(this.#test.name)}.md`)
