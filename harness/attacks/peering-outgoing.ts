@@ -6,7 +6,7 @@ import type { Attack, Variant } from './attack.ts'
 import { forgedToken } from './forgery.ts'
 import { AttackWorks, type Lab } from './lab.ts'
 import { A0, demanded, START } from './outcome.ts'
-import { inOtherConfiguration, startProblems } from './starts.ts'
+import { startElsewhere } from './start-elsewhere.ts'
 
 type Entry = Readonly<Record<string, unknown>>
 
@@ -35,7 +35,7 @@ export const outgoing: readonly Attack[] = [
       'in the files of a node that starts': {
         expect: START('peer_token_subject_mismatch'),
         needs: ['dialer', 'start', 'two-issuers'],
-        attack: startWithSwappedFiles,
+        attack: startWithSwappedFile,
       },
     },
   },
@@ -51,7 +51,7 @@ export const outgoing: readonly Attack[] = [
       'a setting of that kind': {
         expect: START('config_invalid'),
         needs: ['dialer', 'start'],
-        attack: (lab) => refusesToStart(lab, (config) => ({ ...config, skipAuth: true }), 'skipAuth'),
+        attack: (lab) => refusesToStart(lab, { member: ['skipAuth'], value: true }, ['config_invalid', 'skipAuth']),
       },
     },
   },
@@ -111,9 +111,9 @@ export const outgoing: readonly Attack[] = [
         return { endpoint: String(endpoint).replace('wss:', 'ws:') }
       }),
       'in the file of a node that starts': {
-        expect: START('endpoint_plaintext', 'config_invalid'),
+        expect: START('endpoint_plaintext'),
         needs: ['dialer', 'start'],
-        attack: (lab) => refusesToStart(lab, withPlainPeers, 'endpoint_plaintext'),
+        attack: startWithPlainPeer,
       },
     },
   },
@@ -193,7 +193,8 @@ async function dialled(lab: Lab, node: string, record: Entry, certificate: Ident
   const isDone = async () => (gaveUp === undefined ? text() !== '' : (await lastError(lab)) === gaveUp)
   const end = gaveUp === undefined ? 'the dialer speaks' : `the dialer gives up: ${gaveUp}`
   await lab.site.until(end, isDone, { withinMs: 5_000 })
-  lab.demand(peer.connections.length + peer.brokenOff.length > 0, 'it did not come at all')
+  const hasCome = () => peer.connections.length + peer.brokenOff.length > 0
+  await lab.site.until('the dialer has come', hasCome, { withinMs: 5_000 })
   return { text: text() }
 }
 
@@ -252,33 +253,48 @@ async function endedToken(lab: Lab): Promise<string> {
   return forgedToken(await heldToken(lab, name), key, { claims: (claims) => ({ ...claims, exp }) })
 }
 
-async function startWithSwappedFiles(lab: Lab): Promise<void> {
-  const node = lab.site.node(lab.target.node)
-  const path = lab.site.pathOf(outgoingOf(lab))
-  const [own, swapped] = [await heldToken(lab, outgoingOf(lab)), await heldToken(lab, incomingOf(lab))]
-  await node.stop(lab.target.unit)
-  try {
-    await node.exec(['tee', path], { input: swapped })
-    const { problems, said } = await startProblems(lab, 'peer_token_subject_mismatch')
-    lab.demand(problems.length === 0, problems.join('; '))
-    lab.demand(/swap/.test(said) && !said.includes(swapped), 'it does not say that they are swapped, or says the token')
-  } finally {
-    await node.exec(['tee', path], { input: own })
-    await node.start(lab.target.unit)
-  }
+async function startWithSwappedFile(lab: Lab): Promise<void> {
+  await using elsewhere = await startElsewhere(lab)
+  const token = await heldToken(lab, incomingOf(lab))
+  const value = await elsewhere.write('swapped.token', token)
+  // The first of its peers that is called with a token from a file.
+  const [member] = elsewhere.members(({ name }) => name === 'peerTokenFile')
+  if (member === undefined) throw new AttackWorks(`${lab.target.node} reads no token of a peer from a file`)
+  const { stderr } = await demandRefusedStart(lab, elsewhere, { member, value }, [
+    'peer_token_subject_mismatch',
+    'swap',
+  ])
+  lab.demand(!stderr.includes(token), 'it writes the token down')
 }
 
-async function refusesToStart(lab: Lab, change: (config: Entry) => Entry, says: string): Promise<void> {
-  const problems = await inOtherConfiguration(lab, change, async () => (await startProblems(lab, says)).problems)
-  lab.demand(problems.length === 0, problems.join('; '))
+async function startWithPlainPeer(lab: Lab): Promise<void> {
+  const { endpoint } = await knownPeer(lab)
+  const change = { member: ['peers', '0', 'endpoint'], value: String(endpoint).replace('wss:', 'ws:') }
+  await refusesToStart(lab, change, ['endpoint_plaintext'])
 }
 
-function withPlainPeers(config: Entry): Entry {
-  const peers = config.peers as Entry[]
-  return {
-    ...config,
-    peers: peers.map((peer) => ({ ...peer, endpoint: String(peer.endpoint).replace('wss:', 'ws:') })),
-  }
+type Change = NonNullable<Parameters<Awaited<ReturnType<typeof startElsewhere>>['start']>[0]['change']>
+
+async function refusesToStart(lab: Lab, change: Change, says: readonly string[]): Promise<void> {
+  await using elsewhere = await startElsewhere(lab)
+  await demandRefusedStart(lab, elsewhere, change, says)
+}
+
+/** With its own configuration it would start; with the changed one it ends in one line that says why, and opens nothing. */
+async function demandRefusedStart(
+  lab: Lab,
+  elsewhere: Awaited<ReturnType<typeof startElsewhere>>,
+  change: Change,
+  says: readonly string[],
+) {
+  const [control, ended] = [await elsewhere.start({ isCheck: true }), await elsewhere.start({ change })]
+  lab.demand(control.code === 0, `its own configuration is wrong to it: ${control.stderr.slice(0, 300)}`)
+  const lines = ended.stderr.split('\n').filter((line) => line !== '')
+  lab.demand(ended.code === 78, `it ends with ${ended.code}, not 78`)
+  lab.demand(lines.length === 1 && ended.stdout === '', `it writes ${lines.length} lines, not one: ${ended.stderr}`)
+  for (const text of says) lab.demand(ended.stderr.includes(text), `it does not say ${text}, but: ${ended.stderr}`)
+  lab.demand(!ended.isListening, 'it opens a socket')
+  return ended
 }
 
 async function isTold(lab: Lab): Promise<void> {

@@ -52,7 +52,9 @@ export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
   let starts = 0
   const write = async (name: string, text: string | undefined) => {
     const path = `${folder}/${name}`
-    if (text !== undefined) await node.exec(['tee', path], { input: text })
+    if (text === undefined) return path
+    await node.exec(['tee', path], { input: text })
+    await node.exec(['chmod', '600', path])
     return path
   }
   return {
