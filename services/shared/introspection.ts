@@ -7,8 +7,9 @@ export interface Introspection {
   /**
    * Fails closed: anything but a JSON object with `active` is `unavailable`.
    * @param expiresAt when the token ends, in ms since 1970: no answer is kept beyond it.
+   * @param isAnew whether an answer of a moment ago will not do.
    */
-  ask(token: string, expiresAt: number | undefined): Promise<IntrospectionAnswer | 'unavailable'>
+  ask(token: string, expiresAt: number | undefined, isAnew?: boolean): Promise<IntrospectionAnswer | 'unavailable'>
   /** Whether the endpoint is known, or could be found out, and answers. */
   ready(): Promise<boolean>
 }
@@ -59,9 +60,9 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
     }
   }
   return {
-    async ask(token, expiresAt) {
+    async ask(token, expiresAt, isAnew = false) {
       const known = kept.get(token)
-      if (known !== undefined && known.until > now()) return known.answer
+      if (!isAnew && known !== undefined && known.until > now()) return known.answer
       kept.delete(token)
       return fresh(token, expiresAt)
     },

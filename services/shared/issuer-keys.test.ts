@@ -128,4 +128,7 @@ test('an introspection answer is kept for its time, never past the end of the to
   clock = 1_501
   await introspection.ask('token', 1_500)
   expect(asked).toBe(3)
+  await introspection.ask('live', 10_000)
+  await introspection.ask('live', 10_000, true)
+  expect(asked).toBe(5)
 })

@@ -7,7 +7,7 @@ export const tokenActive = guard<TokenContext>(
   'token.active',
   ['token_inactive', 'introspection_mismatch', 'auth_unavailable'],
   async (context) => {
-    const result = await context.policy.introspection.ask(context.token, expiryOf(context))
+    const result = await context.policy.introspection.ask(context.token, expiryOf(context), context.isLive)
     if (result === 'unavailable') return unavailable('auth_unavailable')
     if (result.active === false) return invalidToken('token_inactive')
     if (result.active !== true || !agrees(result, decodedToken(context).payload ?? {})) {

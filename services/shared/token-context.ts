@@ -35,6 +35,8 @@ export interface TokenContext {
   answer?: Readonly<Record<string, unknown>>
   /** Set by the guard that proved the claims: only then may they stand in a record. */
   proven?: boolean
+  /** Judged again for a live session: what the auth server said a moment ago, to somebody who was connecting, will not do. */
+  isLive?: boolean
   decoded?: DecodedToken
 }
 

@@ -38,7 +38,9 @@ function live(world: World): LiveContext {
         clockSkewSeconds: 30,
         now: () => NOW,
         keys: { publishes: async () => ('publishes' in world ? world.publishes : true) },
-        introspection: { ask: async () => answer },
+        introspection: {
+          ask: async (_token: string, _expiresAt: number, isAnew?: boolean) => (isAnew ? answer : { active: true }),
+        },
       },
     },
   } as unknown as LiveContext

@@ -41,7 +41,7 @@ export const liveRecheck = guard<LiveContext>(
       if (!published) return ending('token_ended', 'token_ended')
     }
     if (mode !== 'jwks') {
-      const refusal = await tokenActive.check(live.token)
+      const refusal = await tokenActive.check({ ...live.token, isLive: true })
       if (refusal?.reason === 'auth_unavailable') return unsure()
       if (refusal !== undefined) return ending('token_ended', 'token_ended')
     }
