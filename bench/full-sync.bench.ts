@@ -33,7 +33,8 @@ export const bench: Bench = {
         () => bytesOfRoute(few),
         () => bytesOfRoute(many),
         {
-          bar: { atMost: 1.05 },
+          // Hash tables grow by doubling: a thousand routes happen to fill theirs, ten thousand leave room for six thousand more.
+          bar: { atMost: 1.1 },
           unit: 'bytes',
           warmUp: false,
         },

@@ -31,7 +31,7 @@ const WORKERS = 16
 const CONTROL_EVERY = 500
 /** The share of a run in which a service takes the memory that such a load needs; what is compared comes after it. */
 const WARM_UP = 0.2
-/** What the last third of a run may need, of what the first third did. A thousandth of a KiB lost with each attempt shows in 100 000. */
+/** What the last third of the rest may need, of what the first third of it did: half a KiB lost with each of 100 000 attempts is more. */
 const FLAT = 1.25
 /** For shorter runs a third is too short for a median to mean anything. */
 const FLAT_FROM = 20_000

@@ -54,11 +54,11 @@ async function verifier() {
   return { judge, token, key }
 }
 
-test('of 4 000 broken tokens no guard throws, none that is forged passes, and each refusal is a 4xx', async () => {
+test('of 2 000 broken tokens no guard throws, none that is forged passes, and each refusal is a 4xx', async () => {
   const { judge, token, key } = await verifier()
   expect(await judge(token)).toBeUndefined()
   let passed = 0
-  for (let index = 0; index < 4_000; index += 1) {
+  for (let index = 0; index < 2_000; index += 1) {
     const mutant = await mutantToken(new Choices(seed, index), { token, key })
     const refusal = await judge(mutant.token).catch((failure: unknown) => {
       throw new Error(`seed ${seed}, token ${index}`, { cause: failure })
@@ -69,12 +69,12 @@ test('of 4 000 broken tokens no guard throws, none that is forged passes, and ea
   }
   // An insider's harmless change passes; a run in which nothing does has tried nothing but noise.
   expect(passed).toBeGreaterThan(0)
-  expect(passed).toBeLessThan(1_000)
+  expect(passed).toBeLessThan(500)
 }, 60_000)
 
-test('of 5 000 broken texts the strict reader either reads what JSON.parse reads, or refuses', () => {
+test('of 3 000 broken texts the strict reader either reads what JSON.parse reads, or refuses', () => {
   const conversation = { node: 'node-c', domain: 'c.test' }
-  for (let index = 0; index < 5_000; index += 1) {
+  for (let index = 0; index < 3_000; index += 1) {
     const choices = new Choices(seed, index)
     const text = mutateJson(choices, choices.pick([openMessage(conversation), updateMessage(conversation, 1)]))
     let value: unknown
@@ -89,8 +89,8 @@ test('of 5 000 broken texts the strict reader either reads what JSON.parse reads
   }
 }, 60_000)
 
-test('of 5 000 broken header lines none makes the carrier throw, or gives a token with a blank in it', () => {
-  for (let index = 0; index < 5_000; index += 1) {
+test('of 3 000 broken header lines none makes the carrier throw, or gives a token with a blank in it', () => {
+  for (let index = 0; index < 3_000; index += 1) {
     const choices = new Choices(seed, index)
     const rawHeaders = ['Authorization', mutateText(choices, 'Bearer abc.def.ghi'), mutateText(choices, 'Host'), 'x']
     const carrier = carrierOf({ rawHeaders, url: mutateText(choices, '/v1/state?a=b') })
