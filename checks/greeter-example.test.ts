@@ -66,7 +66,9 @@ test('a friend that is no node is a mistake of the topology', () => {
 
 test('a kind of a topology of one of the names that Holdfast has is a mistake', () => {
   const twice = lab.kinds.map((kind) => ({ ...kind, name: 'step-ca' }))
-  expect(() => compile(new LoadedTopology('lab', lab.instance({}), {}, { kinds: twice }))).toThrow('kinds.step-ca: is the name')
+  expect(() => compile(new LoadedTopology('lab', lab.instance({}), {}, { kinds: twice }))).toThrow(
+    'kinds.step-ca: is the name',
+  )
 })
 
 test('the plan says what the kind of a topology offers, so that nobody else has to know the kind', async () => {
