@@ -43,7 +43,7 @@ async function peers(ground: Ground): Promise<void> {
   session?.send(updateMessage(conversation, 1))
   const operator = operatorClient(ground.site, FUZZED)
   const isThere = async () => (await operator.get('/v1/routes?domain=d.test')).body.includes('"fuzzed"')
-  await until('the route of the control session is there', isThere, { withinMs: 5_000 })
+  await until('the route of the control session is there', isThere, { withinMs: 20_000 })
   await session?.close()
 }
 

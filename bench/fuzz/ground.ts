@@ -72,6 +72,8 @@ export async function openGround(): Promise<Ground> {
       endpoint: (node, port, identity) => ({
         ...endpointOf(site, `https://${site.node(node).host}:${port}`, { from: PEER, anchorPem }),
         identity,
+        // Patience with a machine that has other work, too: how quick an answer is has its own tests.
+        timeoutMs: 30_000,
       }),
       [Symbol.asyncDispose]: () => site[Symbol.asyncDispose](),
     }
