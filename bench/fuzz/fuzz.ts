@@ -33,8 +33,8 @@ const CONTROL_EVERY = 500
 const WARM_UP = 0.2
 /** What the last third of the rest may need, of what the first third of it did: half a KiB lost with each of 100 000 attempts is more. */
 const FLAT = 1.25
-/** For shorter runs a third is too short for a median to mean anything. */
-const FLAT_FROM = 20_000
+/** Shorter runs end while the heaps still grow to what the load needs, which takes some 30 000 attempts. */
+const FLAT_FROM = 80_000
 /** A peer may have only so many sessions that it has not opened; on a machine that is overloaded the auth server may answer too late. */
 const DOCUMENTED = new Set([
   'peer.admit session_limit',
