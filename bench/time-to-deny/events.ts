@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expectStatus, type Ground, type Holder, NODE } from './ground.ts'
 
 /** Something after which a holder must be denied. Bounds in ms. */
@@ -43,6 +44,8 @@ export const events: readonly DenyingEvent[] = [
     async happen({ auth }) {
       expectStatus(await auth.post('/operator/v1/keys/rotate', { mode: 'immediate' }), 200, 'rotating')
     },
+    // A node asks for a key that it does not know once in ten seconds: so long the next tokens may be strange to it.
+    undo: () => delay(10_500),
   },
   {
     ...removed,
