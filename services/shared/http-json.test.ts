@@ -23,6 +23,7 @@ test.each([
   ['a member repeated by an escape', '{"a":1,"\\u0061":2}'],
   ['a member repeated behind an inner object', '{"a":{"x":1},"a":2}'],
   ['nesting of 33', `${'['.repeat(33)}${']'.repeat(33)}`],
+  ['nesting of thirty thousand', `${'['.repeat(30_000)}${']'.repeat(30_000)}`],
   ['a million brackets', '['.repeat(1_000_000)],
   ['a trailing comma', '{"a":1,}'],
   ['two values', '{} {}'],

@@ -55,9 +55,10 @@ export function parseStrictJson(text: string): unknown {
   } catch {
     throw new BodyRefused(400, 'body_malformed')
   }
+  // First of all: unlike `JSON.parse`, `JSON.stringify` fails on what is nested some thousand deep.
+  if (isDeep(text)) throw new BodyRefused(400, 'body_malformed')
   // What is written back as it came lost no member while it was read: this spares most texts the walk, which takes ten times as long.
-  if (JSON.stringify(value) !== text) refuseDeepOrRepeated(text)
-  else if (isDeep(text)) throw new BodyRefused(400, 'body_malformed')
+  if (JSON.stringify(value) !== text) refuseRepeated(text)
   return value
 }
 
@@ -148,13 +149,12 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs
  * `JSON.parse` keeps the last of two equal members without a word, so the text is walked once more, token by token. It must be
  * known to be JSON by then: an open text would be searched for its end from each of its quotes, in quadratic time.
  */
-function refuseDeepOrRepeated(text: string): void {
+function refuseRepeated(text: string): void {
   const open: (Set<string> | undefined)[] = []
   let last: string | undefined
   for (const [token] of text.matchAll(TOKENS)) {
     if (token === '{' || token === '[') {
       open.push(token === '{' ? new Set() : undefined)
-      if (open.length > DEEPEST_NESTING) throw new BodyRefused(400, 'body_malformed')
     } else if (token === '}' || token === ']') {
       open.pop()
     } else if (token === ':' && last !== undefined) {

@@ -223,6 +223,35 @@ test.each([
   expect(records.slice(before)).toMatchObject([{ guard: 'http.form', reason: 'request_unreadable', status: 400 }])
 })
 
+test('an expectation that nobody knows is ignored: the handler judges the request as any other', async () => {
+  const asked = served.length
+  const answer = await exchange(
+    'GET /expected HTTP/1.1\r\nHost: server.test\r\nExpect: 42\r\nConnection: close\r\n\r\n',
+  )
+
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  expect(served.slice(asked)).toEqual(['/expected'])
+})
+
+test('whoever takes the listener for a proxy is refused, on record', async () => {
+  const [asked, before] = [served.length, records.length]
+  const answer = await exchange('CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n')
+
+  expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+  expect(served.slice(asked)).toEqual([])
+  expect(records.slice(before)).toMatchObject([{ guard: 'http.form', reason: 'request_unreadable', status: 400 }])
+})
+
+/** All that the listener answers to a text, until it ends the connection. */
+async function exchange(sent: string): Promise<string> {
+  const { cert, key } = await orgA.issue({ sans: ['node.test'] })
+  const socket = connectTls({ host: '127.0.0.1', port, servername: 'server.test', ca: orgA.pem, cert, key }, () =>
+    socket.write(sent),
+  )
+  socket.on('error', () => {})
+  return text(socket)
+}
+
 test('what is no handshake is refused, and put on record', async () => {
   const socket = connect({ host: '127.0.0.1', port }, () => socket.write('GET / HTTP/1.1\r\nHost: server.test\r\n\r\n'))
   const conn = new Promise((resolve) => socket.once('connect', () => resolve(`127.0.0.1:${socket.localPort}`)))
@@ -259,7 +288,11 @@ test('a certificate that cannot be read is refused, and the listener lives on', 
   }
   listener.reload({ ...good, anchors: { [Symbol.iterator]: unreadable } as never })
   const a = await orgA.issue({ sans: ['node.test'] })
+  const before = records.length
   await expect(call(a)).rejects.toThrow(/socket hang up|ECONNRESET/)
+  expect(records.slice(before)).toMatchObject([
+    { verdict: 'refused', layer: 'tls', status: null, guard: 'tls.handshake', reason: 'handshake_failed' },
+  ])
   listener.reload(good)
   expect(await call(a)).toMatchObject({ domain: 'org-a' })
 })

@@ -93,9 +93,9 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     let connection: TlsConnection
     try {
       connection = connectionOf(socket, options, provenAgainst)
-    } catch {
+    } catch (failure) {
       // Callers choose what stands in certificates: one that cannot be read is refused, and ends nobody else's connection.
-      socket.destroy()
+      refuse({ failure: failure as Error }, socket)
       return
     }
     judge(connection, options).then(
@@ -138,14 +138,18 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
       )
     })
   }
-  server.on('clientError', (failure: NodeJS.ErrnoException, duplex) => {
-    const socket = duplex as TLSSocket
-    const proven = connections.get(socket)
-    refuseUnreadable({ failure }, socket, proven?.connection, options).then(
+  /** What reaches no handler. The connection ends even where no guard objects. */
+  const refuse = (context: Unreadable, socket: TLSSocket): void => {
+    refuseUnreadable(context, socket, connections.get(socket)?.connection, options).then(
       (isRefused) => isRefused || socket.destroy(),
       () => socket.destroy(),
     )
-  })
+  }
+  server.on('clientError', (failure: NodeJS.ErrnoException, duplex) => refuse({ failure }, duplex as TLSSocket))
+  // Nobody here is a proxy. Node would end the connection without a word.
+  server.on('connect', (_, duplex) => refuse({ failure: new Error('CONNECT') }, duplex as TLSSocket))
+  // An expectation that nobody knows may be ignored (RFC 9110 section 10.1.1). Node would answer it before any guard has looked.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
 
   return {
     server,
