@@ -1,6 +1,8 @@
+import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
+import { thumbprint } from '../shared/peer-certificate.ts'
 import type { UpgradeContext } from './call-context.ts'
 import { type InboundOptions, InboundSessions } from './inbound-sessions.ts'
 
@@ -20,9 +22,18 @@ class FakeSocket extends EventEmitter {
   terminate(): void {}
 }
 
+const recorded: unknown[] = []
+const anchor = { raw: Buffer.from('root') } as X509Certificate
+
 function sessions(): InboundSessions {
   const log = { info() {}, warn() {}, error() {} }
-  const options = { node: 'node-a', holdTimeMs: 90_000, peers: { onChange() {} }, routes: {}, log }
+  const decisions = { record: (decision: unknown) => recorded.push(decision), close() {} }
+  const material = () => ({ anchors: new Map([['org-b', [anchor]]]) })
+  const routes = { markStale() {}, withdrawAll() {}, purgeStale() {} }
+  const options = {
+    ...{ node: 'node-a', holdTimeMs: 90_000, peers: { onChange() {} }, routes, log, decisions, material },
+    onEstablished() {},
+  }
   return new InboundSessions(options as unknown as InboundOptions)
 }
 
@@ -48,4 +59,45 @@ test('a session whose upgrade ends after all others were ended is told so, and h
     expect(sent.at(-1)).toEqual({ type: 'close', code: 'shutdown' })
     expect(closes).toEqual([1001])
   }
+})
+
+test('a session ends with its token while the auth server is slow to say anything', async () => {
+  vi.useFakeTimers()
+  const inbound = sessions()
+  const socket = new FakeSocket()
+  const exp = Math.floor(Date.now() / 1000) + 6
+  let questions = 0
+  const publishes = () => {
+    questions += 1
+    return new Promise<boolean>(() => {})
+  }
+  inbound.admit(
+    socket as unknown as WebSocket,
+    {
+      ...context,
+      policy: { mode: 'jwks', clockSkewSeconds: 0, now: Date.now, keys: { publishes } },
+      decoded: { header: {}, payload: { sub: 'node-b', scope: 'peer:connect', exp } },
+      connection: {
+        certificate: {
+          ...{ x5t: 'x', sans: ['node-b.test'], notAfter: new Date(Date.now() + 60_000) },
+          ...{ domain: 'org-b', anchor: thumbprint(anchor) },
+        },
+      },
+    } as unknown as UpgradeContext,
+  )
+  socket.emit(
+    'message',
+    Buffer.from(
+      JSON.stringify({ type: 'open', version: 1, node: 'node-b', holdTimeMs: 90_000, session: crypto.randomUUID() }),
+    ),
+    false,
+  )
+
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect([questions, socket.closes]).toEqual([1, []])
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(socket.closes).toEqual([4401])
+  expect(recorded).toMatchObject([{ guard: 'live.recheck', reason: 'token_ended' }])
+  inbound.close()
+  vi.useRealTimers()
 })

@@ -38,7 +38,7 @@ interface InboundSession {
   loops: number
   goodAt: number
   deepAt: number
-  isChecking: boolean
+  isAsking: boolean
 }
 
 export interface InboundState {
@@ -90,7 +90,7 @@ export class InboundSessions {
       loops: 0,
       goodAt: now,
       deepAt: now,
-      isChecking: false,
+      isAsking: false,
       channel: new SessionChannel(socket, {
         side: 'acceptor',
         node: this.#options.node,
@@ -133,27 +133,31 @@ export class InboundSessions {
 
   /** Judges every live session now; also called when anchors were read anew. */
   recheck(): void {
-    for (const session of this.#sessions) if (!session.isChecking) void this.#recheckOne(session)
+    for (const session of this.#sessions) void this.#recheckOne(session)
   }
 
   async #recheckOne(session: InboundSession): Promise<void> {
-    session.isChecking = true
     const now = performance.now()
+    // An auth server that answers late holds up no look at clocks and anchors.
+    const isDeep = !session.isAsking && now - session.deepAt >= DEEP_MS
     const live: LiveContext = {
       token: session.context,
       claims: session.claims,
       certificate: session.certificate,
       material: this.#options.material(),
       sinceGoodMs: now - session.goodAt,
-      isDeep: now - session.deepAt >= DEEP_MS,
+      isDeep,
     }
-    if (live.isDeep) session.deepAt = now
+    if (isDeep) {
+      session.deepAt = now
+      session.isAsking = true
+    }
     const refusal = await Promise.resolve(liveRecheck.check(live)).finally(() => {
-      session.isChecking = false
+      if (isDeep) session.isAsking = false
     })
     if (refusal !== undefined) {
       session.channel.end(refusal.error as CloseCode, { guard: liveRecheck.id, reason: refusal.reason })
-    } else if (live.isDeep && live.isUnsure !== true) session.goodAt = now
+    } else if (isDeep && live.isUnsure !== true) session.goodAt = now
   }
 
   /** Only now does a newcomer replace the session before it: one that never opens costs no good session. */

@@ -179,6 +179,14 @@ export function createOrchestrator(given: {
       log.error('certificate-not-written', failureFields(failure))
     }
   }
+  const forget = (file: string): void => {
+    try {
+      rmSync(file, { force: true })
+    } catch (failure) {
+      // What is left there is looked at again after a restart, and not used when it has ended.
+      log.error('certificate-not-removed', failureFields(failure))
+    }
+  }
   const { renewUrl } = configuration.tls
   let renewal: { close(): void } | undefined
   const startRenewing = (url: string): { close(): void } =>
@@ -202,7 +210,7 @@ export function createOrchestrator(given: {
       onGlance() {
         const previous = certificates.previous()
         if (previous !== undefined && tokens.isAnyBoundTo(thumbprint(previous.leaf))) return
-        if (certificates.dropPrevious()) rmSync(previousFile(configuration), { force: true })
+        if (certificates.dropPrevious()) forget(previousFile(configuration))
       },
     })
 

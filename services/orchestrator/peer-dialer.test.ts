@@ -36,10 +36,12 @@ class FakeSocket extends EventEmitter {
 
 let sockets: FakeSocket[]
 let dialer: PeerDialer
+let recorded: unknown[]
 
 beforeEach(() => {
   vi.useFakeTimers()
   sockets = []
+  recorded = []
   vi.mocked(dial).mockReset()
   vi.mocked(dial).mockImplementation(async (_, onOpen) => {
     const socket = new FakeSocket()
@@ -55,6 +57,7 @@ beforeEach(() => {
     tokens: { current: async () => ({ token: 'token', exp: 0, thumbprint: 'x' }) },
     certificates: { of: () => ({ anchors: new Map(), certificate: '', key: '' }) },
     routes: new RouteTable(),
+    decisions: { record: (decision: unknown) => recorded.push(decision), close() {} },
     log: { info() {}, warn() {}, error() {} },
   } as unknown as DialerOptions)
 })
@@ -128,4 +131,21 @@ test('what was upgraded and not opened ends with the node', async () => {
   const socket = await dialled()
   dialer.stop('shutdown')
   expect(socket.sent.at(-1)).toMatchObject({ type: 'close', code: 'shutdown' })
+})
+
+test('a session ends when its peer is no longer proven by the anchors of today; one that is not reached goes on', async () => {
+  dialer.wake()
+  const socket = await dialled()
+  socket.open()
+  vi.mocked(dial).mockRejectedValueOnce(new DialFailed('unreachable', 'ECONNREFUSED'))
+  dialer.wake()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(dialer.state.state).toBe('connected')
+
+  vi.mocked(dial).mockRejectedValueOnce(new DialFailed('target', 'server_untrusted'))
+  dialer.wake()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(socket.sent.at(-1)).toMatchObject({ type: 'close', code: 'certificate_ended' })
+  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'server_untrusted' })
+  expect(recorded).toMatchObject([{ verdict: 'refused', guard: 'dial.target', reason: 'server_untrusted' }])
 })

@@ -186,7 +186,11 @@ export class PeerDialer {
     const { log, configuration } = this.#options
     const code = failure instanceof DialFailed ? failure.code : 'dial_failed'
     log.warn('dial-failed', { peer: this.#peer.name, ...failureFields(failure) })
-    if (failure instanceof DialFailed && failure.kind === 'target') this.#recordTarget(failure)
+    if (failure instanceof DialFailed && failure.kind === 'target') {
+      this.#recordTarget(failure)
+      // The peer's anchor may have been taken away: whoever we would not send a token to gets no routes from us either.
+      this.#endAll('certificate_ended')
+    }
     if (this.#isStopped) return
     const status = failure instanceof DialFailed ? failure.status : undefined
     const isRefused = status === 401 || status === 403
