@@ -94,7 +94,13 @@ export async function serve(
   } catch (failure) {
     const { guard, refusal } = await refusalOf(failure, service.log)
     if (response.headersSent) return void response.destroy()
-    refuse(service, exchange, guard, refusal)
+    try {
+      refuse(service, exchange, guard, refusal)
+    } catch (unrecorded) {
+      // What cannot be put on record is not answered; the server goes on, for the disk may have room again.
+      service.log.error('decision-not-recorded', failureFields(unrecorded))
+      response.destroy()
+    }
   }
 }
 

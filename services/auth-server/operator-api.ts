@@ -212,9 +212,9 @@ const revokeBody = z.union([
 
 async function revoke({ store }: OperatorApi, exchange: Exchange): Promise<void> {
   const by = await readBody(exchange, revokeBody)
-  if ('jti' in by) exchange.principal.jti = by.jti
   const revoked = store.tokens.revoke(by, seconds())
-  if (revoked === undefined) delete exchange.principal.jti
+  // Until it was found it is only what the caller says, and may be anything.
+  if ('jti' in by && revoked !== undefined) exchange.principal.jti = by.jti
   await exchange.pass([operatorObject], { exists: revoked !== undefined })
   exchange.answer(200, { revoked }, { effect: `revoked:${revoked}` })
 }

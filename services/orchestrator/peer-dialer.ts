@@ -202,22 +202,27 @@ export class PeerDialer {
   }
 
   #recordTarget(failure: DialFailed): void {
-    const { decisions } = this.#options
-    decisions.record({
-      conn: failure.conn,
-      listener: '',
-      requestId: crypto.randomUUID(),
-      action: 'peering:dial',
-      verdict: 'refused',
-      layer: 'tls',
-      status: null,
-      error: null,
-      guard: dialTarget.id,
-      reason: failure.code,
-      target: this.#peer.name,
-      principal: {},
-      ms: 0,
-    })
+    const { decisions, log } = this.#options
+    try {
+      decisions.record({
+        conn: failure.conn,
+        listener: '',
+        requestId: crypto.randomUUID(),
+        action: 'peering:dial',
+        verdict: 'refused',
+        layer: 'tls',
+        status: null,
+        error: null,
+        guard: dialTarget.id,
+        reason: failure.code,
+        target: this.#peer.name,
+        principal: {},
+        ms: 0,
+      })
+    } catch (unrecorded) {
+      // No token was sent, and no other peer may be lost for it.
+      log.error('decision-not-recorded', failureFields(unrecorded))
+    }
   }
 
   #nextDelay(): number {
