@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { SiteEvent } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import { redact } from '../evidence/redact.ts'
 import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { readTls, request } from './https-request.ts'
@@ -28,7 +29,7 @@ export class UnexpectedAnswer extends HoldfastError {
   constructor(call: HttpCall, status: number, text: string) {
     super(
       'HOLDFAST_CALL_UNEXPECTED',
-      `${call.method} ${call.url} answered ${status} instead of ${call.expect.join(' or ')}: ${text.slice(0, 300)}`,
+      `${call.method} ${call.url} answered ${status} instead of ${call.expect.join(' or ')}: ${redact(text).slice(0, 300)}`,
     )
   }
 }

@@ -107,8 +107,12 @@ async function copyFile(context: NodeContext, unit: string, { from, to }: Copy):
 
 function memberOf(text: string, name: string, url: string): string {
   const value = (JSON.parse(text) as Record<string, unknown>)[name]
-  if (typeof value === 'string') return value
-  throw new HoldfastError('HOLDFAST_FETCH_MEMBER', `${url} answered no text "${name}"; is it an issuer's metadata?`)
+  // What is fetched there is trusted: in plaintext anybody on the way could have written it (RFC 8414 section 2).
+  if (typeof value === 'string' && value.startsWith('https://')) return value
+  throw new HoldfastError(
+    'HOLDFAST_FETCH_MEMBER',
+    `${url} answered no https URL "${name}"; is it an issuer's metadata?`,
+  )
 }
 
 async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath): Promise<void> {

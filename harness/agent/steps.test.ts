@@ -1,0 +1,67 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { listenAsIssuer, type ScriptedIssuer } from '../clients/scripted-issuer.ts'
+import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
+import type { HttpCall } from '../topology/plan.ts'
+import { type NodeContext, UnexpectedAnswer } from './node-context.ts'
+import { runSteps, type UnitAtWork } from './steps.ts'
+
+let issuer: ScriptedIssuer
+let work: UnitAtWork
+let dir: string
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'holdfast-steps-'))
+  const authority = await rogueAuthority()
+  await writeFile(join(dir, 'ca.pem'), authority.anchorPem)
+  const certificate = await issueLeaf({ authority, subject: 'auth.test', sans: ['auth.test'] })
+  issuer = await listenAsIssuer({ address: '127.0.0.1', host: 'auth.test', certificate })
+  const settings = { hosts: { 'auth.test': '127.0.0.1' }, addresses: {} }
+  const context = { dir, address: '127.0.0.1', node: { name: 'node' }, settings } as unknown as NodeContext
+  work = { context, unit: { name: 'unit' }, signal: new AbortController().signal } as unknown as UnitAtWork
+})
+afterEach(() => issuer.reset())
+afterAll(async () => {
+  await issuer[Symbol.asyncDispose]()
+  await rm(dir, { recursive: true, force: true })
+})
+
+const fetchKeys = () =>
+  runSteps(work, [
+    {
+      fetch: {
+        url: `${issuer.url}/.well-known/oauth-authorization-server`,
+        follow: 'jwks_uri',
+        ca: '@{dir}/ca.pem',
+        to: { path: '@{dir}/keys/jwks.json', mode: '0600' },
+      },
+    },
+  ])
+
+test('fetches the keys from where the metadata say, for the user alone', async () => {
+  await fetchKeys()
+
+  expect(JSON.parse(await readFile(join(dir, 'keys/jwks.json'), 'utf8'))).toEqual({ keys: [] })
+  expect((await stat(join(dir, 'keys/jwks.json'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(dir, 'keys'))).mode & 0o777).toBe(0o700)
+})
+
+test.each([
+  ['in plaintext', 'http://auth.test:1/jwks'],
+  ['nowhere', undefined],
+])('fetches no keys that are %s', async (_, jwks_uri) => {
+  issuer.script('metadata', { status: 200, body: { issuer: issuer.url, jwks_uri } })
+
+  await expect(fetchKeys()).rejects.toMatchObject({ code: 'HOLDFAST_FETCH_MEMBER' })
+  expect(issuer.requests).toHaveLength(1)
+})
+
+test('an answer that nobody expected is told without the token in it', () => {
+  const call: HttpCall = { method: 'POST', url: 'https://auth.test/tokens', tls: { ca: '' }, expect: [201] }
+  const token = `eyJhbGciOiJFUzI1NiJ9.${'p'.repeat(40)}.${'s'.repeat(40)}`
+  const { message } = new UnexpectedAnswer(call, 200, JSON.stringify({ access_token: token, use: 'peer' }))
+
+  expect(message).toContain('answered 200 instead of 201: {"access_token":"eyJhbGci…","use":"peer"}')
+})
