@@ -24,9 +24,8 @@ beforeEach(() => {
     await own.answers.shift()?.()
   }
   keepMinted({
-    certificate: join(folder, 'cert.pem'),
+    binding: { certificate: join(folder, 'cert.pem'), prove: act('prove') },
     renewAfterMs: LIFE_MS * 0.8,
-    prove: act('prove'),
     receive: act('receive'),
     onFailure: ({ message }) => void own.done.push(message),
   })

@@ -9,12 +9,10 @@ const SETTLED_MS = 50
 
 /** A token that was minted for this node, and is here. */
 export interface Minted {
-  /** PEM file of the certificate that it is bound to. */
-  readonly certificate: string
+  /** PEM file of the certificate that it is bound to, if it is to one; and how that is proven to the issuer, which mints for proven certificates only. */
+  readonly binding: { readonly certificate: string; prove(): Promise<unknown> } | undefined
   /** How long after it was received the next one is asked for. */
   readonly renewAfterMs: number
-  /** Proves the certificate to the issuer, which mints for proven certificates only. */
-  prove(): Promise<unknown>
   /** Asks the issuer's node once more, and writes what it answers. */
   receive(): Promise<void>
   onFailure(cause: Error): void
@@ -25,7 +23,7 @@ export interface Minted {
  * certificate that it is bound to is another one, which is proven to the issuer first. One thing after the other: a slow answer
  * never overwrites a newer token. A failure is tried again with back-off.
  */
-export function keepMinted({ certificate, renewAfterMs, prove, receive, onFailure }: Minted): void {
+export function keepMinted({ binding, renewAfterMs, receive, onFailure }: Minted): void {
   let mustProve = false
   let isDue = false
   let isBusy = false
@@ -55,7 +53,7 @@ export function keepMinted({ certificate, renewAfterMs, prove, receive, onFailur
     const mayHaveChanged = mustProve
     mustProve = false
     try {
-      if (mayHaveChanged) await prove()
+      if (mayHaveChanged) await binding?.prove()
       await receive()
       failures = 0
       dueLater()
@@ -69,7 +67,8 @@ export function keepMinted({ certificate, renewAfterMs, prove, receive, onFailur
   }
 
   dueLater()
-  onReplaced(certificate, () => {
+  if (binding === undefined) return
+  onReplaced(binding.certificate, () => {
     mustProve = true
     due()
   })

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { MintRenewal, PlanCredential, Receive } from '../topology/plan.ts'
+import type { Minted } from './keep-minted.ts'
 import { expectedCall, type NodeContext, templates } from './node-context.ts'
 import type { StepPath } from './protocol.ts'
 import { writeSecret } from './secret-file.ts'
@@ -19,8 +20,8 @@ export async function receive(context: NodeContext, unit: string, step: Receive,
     context.emit({ event: 'handover', unit: unit, credential, from: step.from })
   }
   await once()
-  if (credential !== undefined && 'mint' in step.source && step.source.renew !== undefined) {
-    await keepGood(context, context.plan.credentials[credential]!, step.source.renew, once)
+  if ('mint' in step.source && step.source.renew !== undefined) {
+    await keepGood(context, unit, step.source.renew, once)
   }
 }
 
@@ -38,25 +39,32 @@ function certificateFile(context: NodeContext, name = ''): string | undefined {
 /** A holder asks for its tokens itself: it knows first that its certificate is another one. */
 async function keepGood(
   context: NodeContext,
-  { name, boundTo, mint }: PlanCredential,
+  unit: string,
   { lifetimeSeconds, at }: MintRenewal,
   receive: () => Promise<void>,
 ): Promise<void> {
-  const place = `${context.node.name}/${name}`
-  const template = templates(context, name)
-  const certificate = certificateFile(context, boundTo)
-  if (certificate === undefined || mint === undefined) return
+  const place = `${context.node.name}/${unit}`
   const { keepMinted } = await import('./keep-minted.ts')
   keepMinted({
-    certificate,
+    binding: bindingOf(context, unit, place),
     renewAfterMs: lifetimeSeconds * 1000 * at,
-    prove: () => expectedCall(context, mint.prove, template, `${place}: prove ${boundTo}`),
     receive,
     onFailure({ message }) {
       const line = `mint for ${place} failed: ${message}`
       context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
     },
   })
+}
+
+/** What is minted need not be a credential of the plan, and then it is bound to none of its certificates. */
+function bindingOf(context: NodeContext, unit: string, place: string): Minted['binding'] {
+  const { boundTo, mint } = Object.hasOwn(context.plan.credentials, unit)
+    ? context.plan.credentials[unit]!
+    : ({} as Partial<PlanCredential>)
+  const certificate = certificateFile(context, boundTo)
+  if (certificate === undefined || mint === undefined) return undefined
+  const prove = () => expectedCall(context, mint.prove, templates(context, unit), `${place}: prove ${boundTo}`)
+  return { certificate, prove }
 }
 
 async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {

@@ -516,7 +516,7 @@ function movingClocks(launch: Launch): void {
     expect(run.clock).toMatchObject({ kind: 'movable', startsAtSeconds: 30 * DAY, overlayBuilds: expect.anything() })
   })
 
-  test('[ownClock] what is minted anew at a share of its life follows the clock of the node that mints', async () => {
+  test('[ownClock] what is minted anew at a share of its life follows the clock of the node that holds it', async () => {
     const plan = certifiedPlan()
     const renew = { renew: { lifetimeSeconds: 400, at: 0.8 } }
     plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({}, renew)]))
