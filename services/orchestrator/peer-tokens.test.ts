@@ -143,3 +143,16 @@ test('our own auth server must prove the anchor that is configured for it, and n
   await held.rebind()
   expect(asked).toEqual([{ issuer: 'https://auth-a.test', trustDomain: undefined }])
 })
+
+test('a token that no certificate of ours can present any more is fetched anew at once, and not when it ends', async () => {
+  const peer = peerWith(source)
+  answers.push(async () => tokenFor(FIRST))
+  const held = tokensOf(peer)
+  expect(await held.current(peer)).toMatchObject({ thumbprint: FIRST })
+  expect(await held.current(peer)).toMatchObject({ thumbprint: FIRST })
+  expect(asked).toHaveLength(1)
+
+  thumbprints = [RENEWED]
+  answers.push(async () => tokenFor(RENEWED))
+  expect(await held.current(peer)).toMatchObject({ thumbprint: RENEWED })
+})

@@ -107,17 +107,21 @@ export class PeerTokens {
     if (peer.token.kind === 'text') return peer.token.token
     const place = this.#placeOf(peer)
     const known = this.#texts.get(place)
+    if (known !== undefined && isInForce(known) && this.#canPresent(known)) return known
     if (peer.token.kind === 'source') {
-      if (known !== undefined && isInForce(known)) return known
       const fetched = await this.#fetch(peer.token, peer.trustDomain, place)
       if (fetched !== undefined) this.#refreshLater(peer, fetched)
       return fetched ?? this.#texts.get(place) ?? ''
     }
-    if (known !== undefined && isInForce(known)) return known
     const path = peer.token.kind === 'file' ? peer.token.path : configuration.nodeTokenFile
     const text = readTokenFile(path ?? '', `peer "${peer.name}"`)
     this.#texts.set(place, text)
     return text
+  }
+
+  /** A certificate that was put in the place of all by hand leaves tokens behind that work over none. */
+  #canPresent(token: string): boolean {
+    return this.#options.thumbprints().includes(boundThumbprint(token) ?? '')
   }
 
   #placeOf(peer: Peer): string {
