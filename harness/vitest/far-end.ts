@@ -66,8 +66,9 @@ export async function leaksSince(
 ): Promise<string[]> {
   const at = site.node(node)
   const records = (await at.decisions()).slice(mark.decided).map((record) => JSON.stringify(record))
-  const found = secretsIn([...at.logs().slice(mark.logged), ...lines, ...records].join('\n'), tokens)
+  const printed = [...at.logs().slice(mark.logged), ...lines]
+  const found = secretsIn([...printed, ...records].join('\n'), tokens)
   // What a program prints came here without its secrets: each leaves the mark of having been there.
-  const cut = tokens.some((token) => lines.some((line) => line.includes(redact(token))))
+  const cut = tokens.some((token) => printed.some((line) => line.includes(redact(token))))
   return cut && found.length === 0 ? [`token ${redact(tokens[0]!)}`] : found
 }
