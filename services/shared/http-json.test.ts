@@ -64,3 +64,12 @@ test('a body that ends before its end is malformed: its caller is to blame, not 
     await expect(body).rejects.toMatchObject({ refusal: { status: 400, reason: 'body_malformed' } })
   }
 })
+
+test('a body whose caller has gone before anybody reads it is malformed, and nobody waits for it', async () => {
+  const headers = { 'content-type': 'application/json' }
+  const request = Object.assign(new PassThrough(), { headers }) as unknown as IncomingMessage
+  request.destroy()
+  await new Promise((resolve) => request.once('close', resolve))
+
+  await expect(readJson(request)).rejects.toMatchObject({ refusal: { status: 400, reason: 'body_malformed' } })
+})

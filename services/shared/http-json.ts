@@ -117,6 +117,8 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
     request.once('end', () => resolve(Buffer.concat(chunks)))
     // A caller that goes away before its body has ended is no failure of ours.
     const broken = (): void => reject(new BodyRefused(400, 'body_malformed'))
+    // It may have gone while the guards looked: then none of these events comes any more.
+    if (request.destroyed) return broken()
     request.once('error', broken)
     request.once('close', () => {
       if (!request.readableEnded) broken()

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, expect, test, vi } from 'vitest'
-import { createIssuerClient } from './issuer-client.ts'
+import { createIssuerClient, jsonObjectOf } from './issuer-client.ts'
 import { testAuthority, testFolder } from './testing/certificates.ts'
 
 const folder = testFolder()
@@ -31,4 +31,11 @@ test('keys and answers come from the proven auth server only, whatever the envir
   expect(await clientTrusting(stranger.pem).get(url)).toMatchObject({ status: 200 })
   server.closeAllConnections()
   server.close()
+})
+
+test('an answer that is no JSON is told without a part of it', () => {
+  const answer = { status: 200, headers: { 'content-type': 'application/json' } }
+
+  expect(jsonObjectOf({ ...answer, body: '{"access_token":"secret"}' })).toEqual({ access_token: 'secret' })
+  expect(() => jsonObjectOf({ ...answer, body: '{"access_token" "secret"}' })).toThrow(/^not JSON$/)
 })

@@ -86,7 +86,16 @@ export function jsonObjectOf(answer: IssuerAnswer): Record<string, unknown> {
   if (answer.status !== 200) throw new Error(`status ${answer.status} instead of 200`)
   const type = answer.headers['content-type'] ?? ''
   if (!/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type)) throw new Error(`content type "${type}" instead of JSON`)
-  const value: unknown = JSON.parse(answer.body)
+  const value = parsed(answer.body)
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('not a JSON object')
   return value as Record<string, unknown>
+}
+
+/** The parser's own message quotes the text, which may hold a token. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error('not JSON')
+  }
 }

@@ -3,6 +3,9 @@ import { HOST_REASONS, hostRefusal } from '../../shared/own-host.ts'
 import type { UpgradeContext } from '../call-context.ts'
 import { PATH, SUBPROTOCOL } from '../wire.ts'
 
+/** RFC 9110 section 5.6.2: each subprotocol is one, and stands once (RFC 6455 section 4.1). */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
 /** The upgrade request itself (RFC 6455 section 4.2.1), and that it was meant for this host (RFC 9110 section 7.4). */
 export const peerUpgrade = guard<UpgradeContext>(
   'peer.upgrade',
@@ -17,7 +20,9 @@ export const peerUpgrade = guard<UpgradeContext>(
       return { reason: 'upgrade_invalid', status: 426, error: 'upgrade_required' }
     }
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
-    if (!/^[+/0-9A-Za-z]{22}==$/.test(String(key)) || !offered.includes(SUBPROTOCOL)) {
+    // What is malformed would be refused by ws, when it stands on record as accepted.
+    const isList = offered.every((protocol) => TOKEN.test(protocol)) && new Set(offered).size === offered.length
+    if (!/^[+/0-9A-Za-z]{22}==$/.test(String(key)) || !isList || !offered.includes(SUBPROTOCOL)) {
       return { reason: 'upgrade_invalid', status: 400, error: 'invalid_request' }
     }
     return hostRefusal(request, [host])
