@@ -196,7 +196,7 @@ export class PeerDialer {
     const isRefused = status === 401 || status === 403
     const delayMs = isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay()
     this.#isUnreached = failure instanceof DialFailed && failure.kind === 'unreachable'
-    // A session that was to be replaced goes on, with the token or certificate of before.
+    // Where nobody proved to be another one, a session that was to be replaced goes on, with the token or certificate of before.
     if (this.#session === undefined) this.#wait(delayMs, code)
     else this.#dialLater(delayMs)
   }
