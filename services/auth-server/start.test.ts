@@ -2,9 +2,13 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { Command } from 'commander'
 import { exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { parseAddress } from './config.ts'
+import { StartFailure } from '../shared/start-failure.ts'
+import { addOperatorCommands } from './cli.ts'
+import { loadConfig, parseAddress } from './config.ts'
+import { startServer } from './server.ts'
 import { type Bench, createBench, nodeAudience, nodeClient, runProgram, spawnServer } from './testing.ts'
 
 // Each test starts programs, and many run side by side: two cores have to be enough.
@@ -58,9 +62,19 @@ async function expectRefusedStart(args: string[], names: RegExp, env: Record<str
   expect(await isListening()).toBe(false)
 }
 
+/** What `main.ts` makes one line and an exit code of. */
+async function refusalOf(configFile: string): Promise<StartFailure> {
+  const start = async () => startServer(loadConfig({ file: configFile, environment: {} }))
+  const failure: unknown = await start().then(
+    (server) => server.stop(),
+    (reason: unknown) => reason,
+  )
+  expect(failure).toBeInstanceOf(StartFailure)
+  return failure as StartFailure
+}
+
 const wrong: [string, (config: Loose) => void, RegExp][] = [
   ['issuer missing', (c) => delete c.issuer, /issuer/],
-  ['issuer over http', (c) => (c.issuer = 'http://auth.somebiz.local.io'), /issuer: must be an https URL/],
   ['issuer with a path', (c) => (c.issuer += '/'), /issuer: must be an https URL/],
   [
     'issuer that is not in the certificate',
@@ -77,7 +91,6 @@ const wrong: [string, (config: Loose) => void, RegExp][] = [
   ['tls.cert absent', (c) => (c.tls.cert = '/nowhere/cert.pem'), /certificate \/nowhere\/cert\.pem cannot be read/],
   ['tls.cert without certificate', (c) => (c.tls.cert = file('empty.pem', '')), /holds no certificate/],
   ['tls.key of another certificate', (c) => (c.tls.key = bench.nodeB.keyFile), /is not the key of the certificate/],
-  ['tls.key unreadable', (c) => (c.tls.key = file('bad.key', 'nothing')), /holds no usable private key/],
   ['tls.ca absent', (c) => (c.tls.ca = '/nowhere/ca.pem'), /trust anchor \/nowhere\/ca\.pem cannot be read/],
   ['tls.ca empty', (c) => (c.tls.ca = file('empty-ca.pem', '')), /holds no certificate/],
   ['tls.ca that is a key', (c) => (c.tls.ca = bench.nodeB.keyFile), /holds no certificate/],
@@ -102,20 +115,26 @@ const wrong: [string, (config: Loose) => void, RegExp][] = [
   ],
   ['storage in a file', (c) => (c.storage.path = join(bench.own.file, 'auth.db')), /cannot be opened/],
   ['storage that is no database', (c) => (c.storage.path = file('text.db', 'x'.repeat(5_000))), /cannot be used/],
-  ['storage of a newer program', (c) => (c.storage.path = newerStorage()), /has schema 2, this program knows 1/],
   ['storage of another program', (c) => (c.storage.path = otherStorage()), /does not hold the tables/],
   ['signing.alg', (c) => (c.signing = { alg: 'HS256' }), /signing\.alg/],
   ['signing.importKey absent', (c) => fresh(c, '/nowhere.jwk'), /importKey \/nowhere\.jwk cannot be read/],
-  ['signing.importKey open to others', (c) => fresh(c, file('open.jwk', '{}', 0o644)), /chmod it to 0600/],
   ['signing.importKey without a key', (c) => fresh(c, file('none.jwk', '{"kty":"EC"}')), /no private JWK for ES256/],
   ['signing.importKey symmetric', (c) => fresh(c, file('oct.jwk', '{"kty":"oct","k":"c2VjcmV0"}')), /no private JWK/],
   ['tokens.nodeSeconds', (c) => (c.tokens = { nodeSeconds: 29 }), /tokens\.nodeSeconds/],
   ['tokens.peerSeconds', (c) => (c.tokens = { peerSeconds: '900' }), /tokens\.peerSeconds/],
   ['tokens.maximumSeconds', (c) => (c.tokens = { maximumSeconds: 86_401 }), /tokens\.maximumSeconds/],
   ['decisionLog missing', (c) => delete c.decisionLog, /decisionLog/],
-  ['decisionLog in no folder', (c) => (c.decisionLog = '/nowhere/decisions.jsonl'), /decisionLog .* cannot be opened/],
   ['an unknown key', (c) => (c.skipAuth = true), /skipAuth/],
   ['an unknown inner key', (c) => (c.tls.insecure = true), /insecure/],
+]
+
+// One for each place where a start can fail: here the program itself is asked.
+const wrongAtProgram: typeof wrong = [
+  ['issuer over http', (c) => (c.issuer = 'http://auth.somebiz.local.io'), /issuer: must be an https URL/],
+  ['tls.key unreadable', (c) => (c.tls.key = file('bad.key', 'nothing')), /holds no usable private key/],
+  ['storage of a newer program', (c) => (c.storage.path = newerStorage()), /has schema 2, this program knows 1/],
+  ['signing.importKey open to others', (c) => fresh(c, file('open.jwk', '{}', 0o644)), /chmod it to 0600/],
+  ['decisionLog in no folder', (c) => (c.decisionLog = '/nowhere/decisions.jsonl'), /decisionLog .* cannot be opened/],
 ]
 
 let stores = 0
@@ -148,15 +167,23 @@ function otherStorage(): string {
   return path
 }
 
-test.concurrent.each(wrong)('the start is refused: %s', async (_, change, names) => {
+test.each(wrong)('the start is refused before a socket is open: %s', async (_, change, names) => {
+  expect(await refusalOf(configWith(change))).toMatchObject({
+    reason: 'config_invalid',
+    message: expect.stringMatching(names),
+  })
+  expect(await isListening()).toBe(false)
+})
+
+test.concurrent.each(wrongAtProgram)('the program ends with 78 and one line: %s', async (_, change, names) => {
   await expectRefusedStart(['--config', configWith(change)], names)
 })
 
-test.each([
+test.concurrent.each([
   ['no file', ['--config', '/nowhere.json'], /\/nowhere\.json cannot be read/],
   ['no JSON', ['--config', 'PLACEHOLDER'], /is not JSON/],
   ['nothing at all', [], /issuer/],
-])('the start is refused: %s', async (_, args, names) => {
+])('the program ends with 78 and one line: %s', async (_, args, names) => {
   const bad = file('bad.json', '{"issuer": eyJhbGciOi')
   await expectRefusedStart(
     args.map((argument) => (argument === 'PLACEHOLDER' ? bad : argument)),
@@ -165,7 +192,7 @@ test.each([
 })
 
 test('a start that is refused leaves its reason on record', async () => {
-  await runProgram(['--config', configWith((config) => (config.tls.key = bench.nodeB.keyFile))])
+  await refusalOf(configWith((config) => (config.tls.key = bench.nodeB.keyFile)))
 
   expect(bench.lastDecision()).toMatchObject({
     layer: 'start-up',
@@ -251,10 +278,7 @@ test('the command line is a thin client of the operator API', async () => {
     ...['--url', `https://${host}:${port}`, '--ca', bench.own.file],
     ...['--cert', as.certFile, '--key', as.keyFile],
   ]
-  const run = async (...args: string[]) => {
-    const { code, stdout, stderr } = await runProgram([...args, ...access()])
-    return { code, stderr, answer: stdout === '' ? undefined : JSON.parse(stdout) }
-  }
+  const run = (...args: string[]) => runCommand([...args, ...access()])
   const registration = file('node-b.json', JSON.stringify(nodeClient('node-b')))
 
   expect(await run('client', 'put', 'node-b', '--file', registration)).toMatchObject({
@@ -277,18 +301,41 @@ test('the command line is a thin client of the operator API', async () => {
   expect((await run('client', 'delete', 'node-b')).code).toBe(0)
 
   // The server's certificate does not name its address.
-  const refused = await runProgram(['client', 'list', ...access('127.0.0.1')])
+  const refused = await runCommand(['client', 'list', ...access('127.0.0.1')])
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('could not be called') })
+  const listed = await runProgram(['client', 'list', ...access()])
+  expect(listed).toEqual({ code: 0, stdout: expect.stringContaining('"clients": []'), stderr: '' })
   const node = await runProgram(['client', 'list', ...access('localhost', bench.nodeB)])
   expect(node).toMatchObject({ code: 1, stderr: expect.stringContaining('403') })
   await bench.dispose()
 })
 
+/** The command line as `main.ts` builds it, without a process for each call. */
+async function runCommand(args: string[]) {
+  const root = new Command('auth-server')
+  addOperatorCommands(root)
+  const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const own = process.exitCode
+  try {
+    await root.parseAsync(args, { from: 'user' })
+    const [said, complained] = [stdout, stderr].map(({ mock }) => mock.calls.map(([text]) => String(text)).join(''))
+    return {
+      code: process.exitCode,
+      stderr: complained,
+      answer: said ? JSON.parse(said) : undefined,
+    }
+  } finally {
+    process.exitCode = own
+    stdout.mockRestore()
+    stderr.mockRestore()
+  }
+}
+
 test('usage mistakes are exit code 2', async () => {
-  expect((await runProgram(['token', 'mint'])).code).toBe(2)
-  expect((await runProgram(['token', 'burn'])).code).toBe(2)
-  expect((await runProgram(['--unknown'])).code).toBe(2)
-  expect((await runProgram(['--help'])).code).toBe(0)
+  const asked = [['token', 'mint'], ['token', 'burn'], ['--unknown'], ['--help']]
+  const codes = await Promise.all(asked.map(async (args) => (await runProgram(args)).code))
+  expect(codes).toEqual([2, 2, 2, 0])
 })
 
 test('storage and records are for their owner only', () => {
