@@ -1,6 +1,8 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { selfSignedIdentity, testAuthority } from '../shared/testing/certificates.ts'
+import type { StoredToken } from './model.ts'
+import { openStore } from './store/store.ts'
 import { type Bench, createBench, nodeAudience, nodeClient, PEERING } from './testing.ts'
 
 let bench: Bench
@@ -119,7 +121,6 @@ test.each<[string, Record<string, unknown>, number, string]>([
 })
 
 test('a certificate that ended since it was proven is no holder any more', async () => {
-  const { openStore } = await import('./store/store.ts')
   const store = openStore(bench.configuration.storage.path)
   const ended = { notBefore: 1, notAfter: 2, sans: [], provenAt: 1 }
   store.clients.prove({ clientId: 'node-b', x5t: `${'B'.repeat(42)}A`, ...ended })
@@ -393,12 +394,8 @@ test('a thousand tokens are listed page by page, without gap or double, and neve
   await bench.operate('PUT', '/clients/many', nodeClient('many'))
   const many = await bench.own.issue({ sans: ['many.somebiz.local.io'] })
   await prove('many', many)
-  const body = { clientId: 'many', resource: nodeAudience('many') }
-  const ids: string[] = []
-  for (let made = 0; made < 1_000; made += 50) {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => bench.operate('POST', '/tokens', body)))
-    ids.push(...answers.map(({ json }) => json.jti as string))
-  }
+  const one = (await bench.operate('POST', '/tokens', { clientId: 'many', resource: nodeAudience('many') })).json
+  const ids = [one.jti as string, ...(await recordedLike(one.jti, 999))]
   const seen: string[] = []
   let cursor = ''
   do {
@@ -420,7 +417,17 @@ test('a thousand tokens are listed page by page, without gap or double, and neve
   expect((await tokenRows('&san=MANY.somebiz.local.io')).length).toBe(1_000)
   expect((await tokenRows(`&x5t=${many.x5t}`)).length).toBe(1_000)
   expect(await tokenRows('&san=*')).toEqual([])
-}, 60_000)
+})
+
+/** Records more tokens like one that was minted, past the API: minting so many takes its time. Answers their ids. */
+async function recordedLike(jti: string, count: number): Promise<string[]> {
+  const store = openStore(bench.configuration.storage.path)
+  const { seq: _, state: __, ...token } = store.tokens.find(jti, Math.floor(Date.now() / 1000)) as StoredToken
+  const ids = Array.from({ length: count }, () => crypto.randomUUID())
+  await Promise.all(ids.map((id) => store.tokens.record({ ...token, jti: id })))
+  await store.close()
+  return ids
+}
 
 test.each(['limit=0', 'limit=1001', 'limit=x', 'cursor=-1', 'cursor=a', 'state=dead', 'unknown=1', 'limit=1&limit=2'])(
   'the query %s is refused',
