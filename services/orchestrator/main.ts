@@ -6,23 +6,15 @@ import {
   redactedConfiguration,
   warnIgnoredSwitches,
 } from '../shared/configuration.ts'
-import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
 import { createLog, failureFields } from '../shared/log.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
-import { type Configuration, program } from './config.ts'
-import { type StartContext, startConfig } from './guards/start-config.ts'
-import { createOrchestrator, type Material, type Orchestrator, readMaterial, thumbprintsIn } from './orchestrator.ts'
-import { configurationProblem } from './start-checks.ts'
+import { program } from './config.ts'
+import { createOrchestrator, type Orchestrator } from './orchestrator.ts'
+import { type Prepared, prepare } from './prepare.ts'
 import { openStore, type Store } from './store.ts'
 
 const EXIT_USAGE = 2
 const LONGEST_STOP_MS = 4_500
-
-interface Prepared {
-  configuration: Configuration
-  material: Material
-  decisions: DecisionLog
-}
 
 const command = new Command('orchestrator')
   .description('Exchanges routes with peers over mutual TLS with certificate-bound tokens.')
@@ -46,46 +38,6 @@ try {
   }
 } catch (failure) {
   exitOnStartFailure(program.name, failure)
-}
-
-/** Reads and checks everything before a socket is opened. What is wrong stands in the decision log, too. */
-function prepare(configuration: Configuration): Prepared {
-  const decisions = decisionLogOf(configuration)
-  let material: Material | undefined
-  const context: StartContext = {
-    find() {
-      try {
-        material = readMaterial(configuration)
-        return configurationProblem(configuration, thumbprintsIn(material))
-      } catch (failure) {
-        if (failure instanceof StartFailure) return failure
-        throw failure
-      }
-    },
-  }
-  const refusal = startConfig.check(context)
-  if (refusal !== undefined || material === undefined) {
-    const failure = context.failure ?? new StartFailure('config_invalid', 'the TLS files cannot be used')
-    recordStart(decisions, configuration.node, failure.reason)
-    throw failure
-  }
-  return { configuration, material, decisions }
-}
-
-function decisionLogOf({ decisionLog, node }: Configuration): DecisionLog {
-  try {
-    return openDecisionLog(decisionLog, { node, unit: program.name })
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    throw new StartFailure('config_invalid', `decisionLog ${decisionLog} cannot be written (${code}); name a file`, {
-      cause,
-    })
-  }
-}
-
-function recordStart(decisions: DecisionLog, node: string, reason: string): void {
-  const guard = startConfig.reasons.includes(reason) ? startConfig.id : 'dial.target'
-  decisions.record(refusedStart({ guard, reason, target: node }))
 }
 
 async function run({ configuration, material, decisions }: Prepared): Promise<void> {

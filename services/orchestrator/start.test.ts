@@ -2,6 +2,10 @@ import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { loadConfiguration } from '../shared/configuration.ts'
+import { StartFailure } from '../shared/start-failure.ts'
+import { program } from './config.ts'
+import { prepare } from './prepare.ts'
 import { callLocal, connectPeering } from './testing/caller.ts'
 import { decisionsIn, spawnOrchestrator, startOrchestrator } from './testing/process.ts'
 import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite } from './testing/site.ts'
@@ -38,6 +42,28 @@ async function refusedStart(configuration: unknown, env: Record<string, string> 
   return stderr()
 }
 
+let written = 0
+
+/** What `main.ts` makes one line and exit code 78 of, before it opens a socket or the storage. */
+function refusalOf(configuration: unknown): string {
+  written += 1
+  const file = join(site.folder, `refused-${written}.json`)
+  writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 })
+  const failure = failureOf(() => prepare(loadConfiguration(program, { file, environment: {} })))
+  expect(failure).toBeInstanceOf(StartFailure)
+  const { reason, message } = failure as StartFailure
+  expect(message).not.toContain('eyJ')
+  return `${reason}: ${message}`
+}
+
+function failureOf(act: () => unknown): unknown {
+  try {
+    return act()
+  } catch (failure) {
+    return failure
+  }
+}
+
 /** Sets or (with undefined) removes the value at a path. */
 function changed(configuration: Configuration, path: string, value: unknown): unknown {
   const copy = structuredClone(configuration) as Record<string, unknown>
@@ -49,7 +75,7 @@ function changed(configuration: Configuration, path: string, value: unknown): un
   return copy
 }
 
-test.concurrent.each<[string, unknown]>([
+test.each<[string, unknown]>([
   ['node', undefined],
   ['node', 'Node A'],
   ['host', 'localhost'],
@@ -82,7 +108,6 @@ test.concurrent.each<[string, unknown]>([
   ['peers.0.enabled', 'yes'],
   ['peers.1', { name: 'node-b', endpoint: 'wss://b.test:1', domains: [] }],
   ['routes', [{ domain: 'a.test', name: 'x', protocol: 'ftp', endpoint: 'x' }]],
-  ['storage.path', ':memory:'],
   ['storage', undefined],
   ['decisionLog', '/nowhere/decisions.jsonl'],
   ['limits.refusalsPerCertificate', 9],
@@ -93,23 +118,34 @@ test.concurrent.each<[string, unknown]>([
   ['skipAuth', true],
   ['validation.skip', true],
 ])('%s = %j does not start', async (path, value) => {
+  expect(refusalOf(changed(await goodConfiguration(), path, value))).toMatch(/^config_invalid: /)
+})
+
+// One for each place where a start can fail: here the program itself is asked.
+test.concurrent.each<[string, unknown]>([
+  ['listen.peering', 'here'],
+  ['tls.ca', '/nowhere/ca.pem'],
+  ['peers.0.trustDomain', 'org-c'],
+  ['storage.path', ':memory:'],
+  ['decisionLog', '/nowhere/at-all.jsonl'],
+])('%s = %j ends the program with 78 and one line', async (path, value) => {
   expect(await refusedStart(changed(await goodConfiguration(), path, value))).toMatch(/^orchestrator: config_invalid: /)
 })
 
 test.concurrent('no file, no JSON, an unknown variable: none starts', async () => {
   expect(await refusedStart('{"node": "eyJ')).toContain('is not JSON')
-  expect(await refusedStart('[]')).toContain('one JSON object')
+  expect(refusalOf([])).toContain('one JSON object')
   expect(await refusedStart(await goodConfiguration(), { ORCHESTRATOR_NODEE: 'x' })).toContain('ORCHESTRATOR_NODEE')
 })
 
-test.concurrent('a key of another certificate, and a token file that others can read', async () => {
+test('a key of another certificate, and a token file that others can read', async () => {
   const good = await goodConfiguration()
-  expect(await refusedStart(changed(good, 'tls.key', site.certB.keyFile))).toContain('is not the key of')
+  expect(refusalOf(changed(good, 'tls.key', site.certB.keyFile))).toContain('is not the key of')
   chmodSync(good.peers[0]?.peerTokenFile ?? '', 0o644)
-  expect(await refusedStart(good)).toContain('open to others')
+  expect(refusalOf(good)).toContain('open to others')
 })
 
-test.concurrent.each<[string, () => Promise<string>, RegExp]>([
+test.each<[string, () => Promise<string>, RegExp]>([
   ['peer_token_missing', async () => '', /blank/],
   ['peer_token_missing', async () => ' \n\t', /blank/],
   ['peer_token_malformed', async () => 'some-token', /no access token/],
@@ -122,8 +158,8 @@ test.concurrent.each<[string, () => Promise<string>, RegExp]>([
 ])('%s is named, with the peer and what was found', async (reason, token, text) => {
   const good = await goodConfiguration()
   writeFileSync(good.peers[0]?.peerTokenFile ?? '', await token())
-  const line = await refusedStart(good)
-  expect(line).toMatch(new RegExp(`^orchestrator: ${reason}: peer "node-b": `))
+  const line = refusalOf(good)
+  expect(line).toMatch(new RegExp(`^${reason}: peer "node-b": `))
   expect(line).toMatch(text)
   expect(decisionsIn(good.decisionLog)).toMatchObject([{ layer: 'start-up', guard: 'start.config', reason }])
 })
@@ -135,7 +171,7 @@ test.concurrent('a missing token file, plaintext, and a node token for another o
   expect(await refusedStart(plaintext)).toContain('endpoint_plaintext')
   expect(decisionsIn(good.decisionLog).at(-1)).toMatchObject({ guard: 'dial.target', reason: 'endpoint_plaintext' })
   const foreign = changed(good, 'peers.0.peerTokenFile', undefined)
-  expect(await refusedStart(foreign)).toMatch(/peer_token_missing.*another|peer_token_missing.*"org-b"/)
+  expect(refusalOf(foreign)).toMatch(/peer_token_missing.*another|peer_token_missing.*"org-b"/)
 })
 
 test('a wrong configuration opens no socket and makes no storage', async () => {

@@ -1,0 +1,53 @@
+import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
+import { StartFailure } from '../shared/start-failure.ts'
+import { type Configuration, program } from './config.ts'
+import { type StartContext, startConfig } from './guards/start-config.ts'
+import { type Material, readMaterial, thumbprintsIn } from './orchestrator.ts'
+import { configurationProblem } from './start-checks.ts'
+
+/** What a start needs, read and found good. */
+export interface Prepared {
+  configuration: Configuration
+  material: Material
+  decisions: DecisionLog
+}
+
+/** Reads and checks everything before a socket is opened. Throws `StartFailure`; what is wrong stands in the decision log, too. */
+export function prepare(configuration: Configuration): Prepared {
+  const decisions = decisionLogOf(configuration)
+  let material: Material | undefined
+  const context: StartContext = {
+    find() {
+      try {
+        material = readMaterial(configuration)
+        return configurationProblem(configuration, thumbprintsIn(material))
+      } catch (failure) {
+        if (failure instanceof StartFailure) return failure
+        throw failure
+      }
+    },
+  }
+  const refusal = startConfig.check(context)
+  if (refusal !== undefined || material === undefined) {
+    const failure = context.failure ?? new StartFailure('config_invalid', 'the TLS files cannot be used')
+    recordStart(decisions, configuration.node, failure.reason)
+    throw failure
+  }
+  return { configuration, material, decisions }
+}
+
+function decisionLogOf({ decisionLog, node }: Configuration): DecisionLog {
+  try {
+    return openDecisionLog(decisionLog, { node, unit: program.name })
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    throw new StartFailure('config_invalid', `decisionLog ${decisionLog} cannot be written (${code}); name a file`, {
+      cause,
+    })
+  }
+}
+
+function recordStart(decisions: DecisionLog, node: string, reason: string): void {
+  const guard = startConfig.reasons.includes(reason) ? startConfig.id : 'dial.target'
+  decisions.record(refusedStart({ guard, reason, target: node }))
+}
