@@ -46,6 +46,16 @@ test('a refusal is as listed, or it is told in what it differs', async () => {
   expect(judge(accepted(), verdict).problems.length).toBeGreaterThan(0)
 })
 
+test('what was let in is told beside the first outcome that is listed', async () => {
+  const verdict = await site.call('b', 'b', 'b:read', fake.right())
+  expect(judge(either(A1('cnf_x5t_mismatch'), A2('token_malformed')), verdict)).toMatchObject({
+    expected: 'A1 cnf_x5t_mismatch',
+    problems: expect.arrayContaining(['status 200, expected 401']),
+  })
+  expect(judge(T0('cert_missing'), verdict).problems).toContain('status 200, expected none')
+  expect(judge(either(A1('cnf_x5t_mismatch'), accepted()), verdict)).toEqual({ expected: 'accepted', problems: [] })
+})
+
 test('an outcome without a reason fits no record', async () => {
   expect(await problemsWith(A1())).not.toEqual([])
 })

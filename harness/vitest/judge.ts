@@ -146,7 +146,9 @@ function answerProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   const status = expected.status ?? null
   const isOther = isOtherStatus(verdict, expected)
   if (verdict.status !== status && !isOther) {
-    problems.push(`status ${verdict.status}, expected ${[status, ...(expected.orStatuses ?? [])].join(' or ')}`)
+    problems.push(
+      `status ${verdict.status}, expected ${[status, ...(expected.orStatuses ?? [])].map((one) => one ?? 'none').join(' or ')}`,
+    )
   }
   const error = expected.error ?? null
   // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
