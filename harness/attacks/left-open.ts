@@ -38,6 +38,10 @@ export const leftOpen: Readonly<Record<string, LeftOpen>> = {
     variants: ['sub twice, another one last'],
     because: 'a parser may return the last of two (RFC 7519 section 4)',
   },
+  'GEN-26': {
+    variants: ['two blanks'],
+    because: 'one or more blanks stand between scheme and token (RFC 6750 section 2.1)',
+  },
   'GEN-27': {
     variants: ['in the query, too', 'in a form, too'],
     because:

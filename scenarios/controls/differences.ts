@@ -67,7 +67,6 @@ function alike(difference: KnownDifference, cases: Readonly<Record<string, reado
 /** Not against the standard, and not as our own nodes do it. */
 const allowed = (comes: string, by: string): KnownDifference => ({ comes, against: `our own nodes only: ${by}` })
 
-const blanks = allowed('accepted', 'RFC 6750 section 2.1 has one or more blanks after the scheme')
 const noText = letIn('RFC 7515 section 4.1.4: a kid is a text')
 
 const haproxyAttacks: KnownDifferences[string] = {
@@ -79,7 +78,6 @@ const haproxyAttacks: KnownDifferences[string] = {
     ...allowed('401 invalid_token', 'RFC 7519 section 4 leaves it to refuse a claim that stands twice'),
     reason: 'claim_invalid',
   },
-  'GEN-26 two blanks': blanks,
 }
 
 const apacheAttacks: KnownDifferences[string] = {
@@ -114,7 +112,6 @@ const apacheAttacks: KnownDifferences[string] = {
     ],
     'PEER-12': ['a call without token'],
   }),
-  'GEN-26 two blanks': blanks,
   ...alike(
     { comes: '401 invalid_request', against: 'RFC 6750 section 3.1: a malformed request is answered with 400' },
     {
