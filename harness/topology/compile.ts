@@ -54,7 +54,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const accepts = resolveAccepts(compilation, credentials)
   const nodes = planNodes(compilation, credentials, planned)
   checkOrder(compilation, nodes)
-  if (complete) checkUse(compilation, accepts, credentials)
+  if (complete && isEveryUnitKnown(compilation)) checkUse(compilation, accepts, credentials)
   mistakes.throwIfAny(loaded.source)
 
   const { name, summary } = topology
@@ -70,6 +70,12 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
     credentials: Object.fromEntries(credentials),
     accepts,
   }
+}
+
+/** A unit whose kind or settings are wrong uses nothing yet: its credentials are no mistakes beside that. */
+function isEveryUnitKnown({ topology, units }: Compilation): boolean {
+  const declared = Object.values(topology.nodes).flatMap((node) => Object.keys(node.units))
+  return units.size === declared.length
 }
 
 function nameOf(declared: TopologyDeclaration): string {

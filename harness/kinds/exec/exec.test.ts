@@ -160,3 +160,7 @@ test.each([
 ])('%j is a mistake of the topology', async (settings, message) => {
   await expect(planOf(settings)).rejects.toThrow(message)
 })
+
+test('a wrong setting is told alone: the credentials of its unit are no mistakes', async () => {
+  await expect(planOf({ requset: 'GET /orders' })).rejects.toThrow(/: 1 mistake\n.*did you mean request/)
+})
