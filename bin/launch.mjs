@@ -7,6 +7,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const wantedMajor = 24
+// npm under an older Node chooses an older vitest, which stands in the way of installing anything else.
+const wantedVitest = 5
 
 /** The npm package `node` carries a Node of its own: the project's, or the one beside Holdfast. */
 function packagedNode() {
@@ -58,7 +60,7 @@ export async function launch({ entry, script, program }) {
     if (node !== undefined) runUnder(node, [fileURLToPath(program), ...args])
     process.stderr.write(
       `error: Holdfast needs Node ${wantedMajor} or newer, and this is ${process.version}.\n` +
-        `  Install Node ${wantedMajor}, or type: npm install --save-dev node@${wantedMajor}\n`,
+        `  Install Node ${wantedMajor}, or type: npm install --save-dev node@${wantedMajor} vitest@${wantedVitest}\n`,
     )
     process.exit(1)
   }

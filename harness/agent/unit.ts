@@ -98,7 +98,11 @@ export class Unit {
       env: environmentOf(context, this.plan.name, command),
       stdio: ['ignore', 'pipe', 'pipe'],
     }).catch((cause: Error) => {
-      throw new UnitNotReady(this.#ref, `${argv[0]} cannot be executed (${cause.message})`, { cause })
+      throw new UnitNotReady(
+        this.#ref,
+        `${argv[0]} cannot be executed (${cause.message}); name a program that is there`,
+        { cause },
+      )
     })
     this.#tree = tree
     context.emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })

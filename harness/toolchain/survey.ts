@@ -176,7 +176,11 @@ function surveyNode(): Finding {
     version,
   }
   if (isAcceptable(version, '24.0.0')) return { ...found, state: 'ok' }
-  return { ...found, state: 'unacceptable', advice: 'install Node.js 24, or type: npm install --save-dev node@24' }
+  return {
+    ...found,
+    state: 'unacceptable',
+    advice: 'install Node.js 24, or type: npm install --save-dev node@24 vitest@5',
+  }
 }
 
 async function surveyGo(settings: Settings, source: Source): Promise<Finding> {
