@@ -4,11 +4,14 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { fitsAny } from './choose-scenarios.ts'
 import type { ScenarioReport } from './run-scenarios.ts'
 import { runningSites } from './runs.ts'
 
 // Inside of the package, because a scenario imports it by its name.
 let folder: string
+/** Apart, so that one run can pass. */
+let slipFolder: string
 
 const scenarios = {
   'needs-what-is-not-there': `
@@ -36,20 +39,33 @@ const scenarios = {
     test('fails', async ({ site, credential }) => {
       expect(await call(site, credential('node-b'))).toBeAccepted()
     })`,
+  'does-not-load': `throw new Error('broken at once')`,
+}
+
+const slips = {
   'has-a-slip-in-its-data': `
     import { expect, scenario } from 'holdfast/vitest'
     const test = scenario('../slip.json')
     test('is accepted all the same', async ({ site, credential }) => {
       expect(await site.call('gateway', 'gateway', 'node:read', credential('gateway'))).toBeAccepted()
     })`,
-  'does-not-load': `throw new Error('broken at once')`,
 }
 
 const main = join(import.meta.dirname, 'main.ts')
 
-function holdfast(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+function holdfast(...argv: string[]): Promise<Ended> {
+  return holdfastIn(folder, ...argv)
+}
+
+function holdfastIn(cwd: string, ...argv: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, 'test', ...argv], { cwd: folder }, (failure, stdout, stderr) => {
+    execFile(process.execPath, [main, 'test', ...argv], { cwd }, (failure, stdout, stderr) => {
       resolve({ code: failure === null ? 0 : Number(failure.code), stdout, stderr })
     })
   })
@@ -60,37 +76,46 @@ beforeAll(async () => {
   const scratch = join(import.meta.dirname, '..', '..', '.holdfast', 'scratch')
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'scenarios-'))
+  slipFolder = await mkdtemp(join(scratch, 'slips-'))
   await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
   const guide = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'examples', 'one-gateway.json')
   const slip = (await readFile(guide, 'utf8')).replace('["gateway"]', '["gateway", "https://gateway.lab.test/"]')
-  await writeFile(join(folder, 'slip.json'), slip)
-  for (const [name, text] of Object.entries(scenarios)) {
-    await mkdir(join(folder, name))
-    await writeFile(join(folder, name, `${name}.scenario.ts`), text)
-  }
+  await writeFile(join(slipFolder, 'slip.json'), slip)
+  await Promise.all([writeScenarios(folder, scenarios), writeScenarios(slipFolder, slips)])
 })
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+async function writeScenarios(below: string, texts: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, text] of Object.entries(texts)) {
+    await mkdir(join(below, name))
+    await writeFile(join(below, name, `${name}.scenario.ts`), text)
+  }
+}
+
+afterAll(async () => {
+  for (const each of [folder, slipFolder]) await rm(each, { recursive: true, force: true })
+})
 
 test('the last line is the verdict, with everything that failed above it', async () => {
   const { code, stdout, stderr } = await holdfast()
 
   expect(code).toBe(1)
   expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
-    /^3 passed · 3 failed · 1 did not run \(backend process lacks partition\)/,
+    /^2 passed · 3 failed · 1 did not run \(backend process lacks partition\)/,
   )
   expect(stdout).toContain('✗ does-not-hold: fails')
   expect(stdout).toContain('again     npx holdfast test does-not-hold/does-not-hold.scenario.ts')
   expect(stdout).toContain('broken at once')
   expect(stdout + stderr).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m)
   expect(stderr).toContain('✓ holds-without-a-site 1 of 1 test passed')
-  expect(stderr).toContain('… scenarios  6 files')
+  expect(stderr).toContain('… scenarios  5 files')
   expect(stdout).toContain('✓ holds-without-a-site: holds\n')
+  // Of a refusal: who refused it and why, and its control; of all of them: where the evidence is.
+  expect(stdout).toContain('✓ proves-and-fails: proves → refused 401 issuer_untrusted (token.issuer), control ✓\n')
+  expect(stdout).toMatch(/\nevidence {2}\.holdfast\/runs\/separate-auth-[0-9a-f]{6}\n2 passed/)
+  expect(stdout).not.toContain('preflight')
   // No node_modules, no cache: a folder of scenarios stays as it was.
-  expect((await readdir(folder)).toSorted()).toEqual(
-    [...Object.keys(scenarios), '.holdfast', 'lab.json', 'slip.json'].toSorted(),
-  )
-}, 60_000)
+  expect((await readdir(folder)).toSorted()).toEqual([...Object.keys(scenarios), '.holdfast', 'lab.json'].toSorted())
+}, 120_000)
 
 test('a time that is none is refused, and one on a machine that cannot move clocks says what to type', async () => {
   const wrong = await holdfast('holds-w', '--at', 'tomorrow')
@@ -105,21 +130,40 @@ test('a time that is none is refused, and one on a machine that cannot move cloc
   expect(unable.stderr).toContain(`--at needs clocks that can be moved: ${why}`)
 }, 60_000)
 
-test('a filter is a part of the path, or the name of the topology', async () => {
-  const byPath = JSON.parse((await holdfast('holds-w', '--json')).stdout) as ScenarioReport
-  const byTopology = JSON.parse((await holdfast('shared-auth', '--json')).stdout) as ScenarioReport
+test('a filter is a part of the path, a topology by its name, also of one in a file, or the path that "again" prints', async () => {
+  const filters = ['holds-w', 'shared-auth', 'gateway-lab', './proves-and-fails/proves-and-fails.scenario.ts']
+  const { code, stdout } = await holdfast(...filters, '--json')
+  const json = JSON.parse(stdout) as ScenarioReport
+  const proven = json.scenarios.find(({ name }) => name === 'proves')
 
-  expect(byPath).toMatchObject({ passed: 1, failed: 0, didNotRun: [] })
-  expect(byTopology.scenarios.map(({ scenario }) => scenario)).toEqual(['does-not-hold'])
-}, 60_000)
+  expect(code).toBe(1)
+  expect(json).toMatchObject({ passed: 2, failed: 2, didNotRun: [{ name: 'needs-what-is-not-there: is cut off' }] })
+  expect(new Set(json.scenarios.map(({ scenario }) => scenario))).toEqual(
+    new Set(['holds-without-a-site', 'does-not-hold', 'needs-what-is-not-there', 'proves-and-fails']),
+  )
+  // As JSON each call is told, with its reason and its control.
+  expect(proven?.calls?.map(({ verdict, reason, guard }) => [verdict, reason, guard])).toEqual([
+    ['accepted', null, null],
+    ['refused', 'issuer_untrusted', 'token.issuer'],
+  ])
+  expect(proven?.calls?.[1]?.control).toMatchObject({ accepted: true, element: 'token', credential: 'peer-b-to-a' })
+  expect(json.runs).toEqual([proven?.evidence])
+}, 120_000)
 
-test('the name of a topology that is given by its path is a filter, and so is the path that "again" prints', async () => {
-  const byName = JSON.parse((await holdfast('gateway-lab', '--json')).stdout) as ScenarioReport
-  const byPath = JSON.parse((await holdfast('./does-not-hold/does-not-hold.scenario.ts', '--json')).stdout)
+test('one filter leaves the others out', async () => {
+  vi.spyOn(process, 'cwd').mockReturnValue(folder)
+  const fitting = async (filter: string) => {
+    const files = Object.keys(scenarios).map((name) => join(folder, name, `${name}.scenario.ts`))
+    const fits = await Promise.all(files.map((file) => fitsAny(file, [filter])))
+    return Object.keys(scenarios).filter((_, index) => fits[index])
+  }
 
-  expect(byName.scenarios.map(({ scenario }) => scenario)).toEqual(['needs-what-is-not-there'])
-  expect(byPath.scenarios.map(({ scenario }: { scenario: string }) => scenario)).toEqual(['does-not-hold'])
-}, 60_000)
+  expect(await fitting('holds-w')).toEqual(['holds-without-a-site'])
+  expect(await fitting('shared-auth')).toEqual(['does-not-hold'])
+  expect(await fitting('gateway-lab')).toEqual(['needs-what-is-not-there'])
+  expect(await fitting('./does-not-hold/does-not-hold.scenario.ts')).toEqual(['does-not-hold'])
+  vi.restoreAllMocks()
+})
 
 test('a test that passed says what it proved, one that failed keeps its site until somebody ends it', async () => {
   const child = spawn(process.execPath, [main, 'test', 'proves-and-fails', '--keep', '--json'], { cwd: folder })
@@ -145,25 +189,8 @@ test('a test that passed says what it proved, one that failed keeps its site unt
   expect(existsSync(join(running!.evidence, 'history.jsonl'))).toBe(true)
 }, 90_000)
 
-test('the verdict of a run tells each call, its reason and its control, and where the evidence is', async () => {
-  const { code, stdout } = await holdfast('proves-and-fails')
-  const json = JSON.parse((await holdfast('proves-and-fails', '--json')).stdout) as ScenarioReport
-  const proven = json.scenarios.find(({ name }) => name === 'proves')
-
-  expect(code).toBe(1)
-  expect(stdout).toContain('✓ proves-and-fails: proves → refused 401 issuer_untrusted (token.issuer), control ✓\n')
-  expect(stdout).toMatch(/\nevidence {2}\.holdfast\/runs\/separate-auth-[0-9a-f]{6}\n1 passed/)
-  expect(proven?.calls?.map(({ verdict, reason, guard }) => [verdict, reason, guard])).toEqual([
-    ['accepted', null, null],
-    ['refused', 'issuer_untrusted', 'token.issuer'],
-  ])
-  expect(proven?.calls?.[1]?.control).toMatchObject({ accepted: true, element: 'token', credential: 'peer-b-to-a' })
-  expect(json.runs).toEqual([proven?.evidence])
-  expect(stdout).not.toContain('preflight')
-}, 90_000)
-
 test('what is wrong with the data of a site is told apart from what its scenarios found', async () => {
-  const { code, stdout } = await holdfast('has-a-slip')
+  const { code, stdout } = await holdfastIn(slipFolder)
 
   expect(code).toBe(0)
   expect(stdout).toContain(
