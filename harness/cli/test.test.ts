@@ -131,23 +131,15 @@ test('a time that is none is refused, and one on a machine that cannot move cloc
 }, 60_000)
 
 test('a filter is a part of the path, a topology by its name, also of one in a file, or the path that "again" prints', async () => {
-  const filters = ['holds-w', 'shared-auth', 'gateway-lab', './proves-and-fails/proves-and-fails.scenario.ts']
+  const filters = ['holds-w', 'shared-auth', 'gateway-lab', './does-not-load/does-not-load.scenario.ts']
   const { code, stdout } = await holdfast(...filters, '--json')
   const json = JSON.parse(stdout) as ScenarioReport
-  const proven = json.scenarios.find(({ name }) => name === 'proves')
 
   expect(code).toBe(1)
-  expect(json).toMatchObject({ passed: 2, failed: 2, didNotRun: [{ name: 'needs-what-is-not-there: is cut off' }] })
-  expect(new Set(json.scenarios.map(({ scenario }) => scenario))).toEqual(
-    new Set(['holds-without-a-site', 'does-not-hold', 'needs-what-is-not-there', 'proves-and-fails']),
+  expect(json).toMatchObject({ passed: 1, failed: 2, didNotRun: [{ name: 'needs-what-is-not-there: is cut off' }] })
+  expect(json.scenarios.map(({ scenario }) => scenario).toSorted()).toEqual(
+    ['holds-without-a-site', 'does-not-hold', 'needs-what-is-not-there', 'does-not-load'].toSorted(),
   )
-  // As JSON each call is told, with its reason and its control.
-  expect(proven?.calls?.map(({ verdict, reason, guard }) => [verdict, reason, guard])).toEqual([
-    ['accepted', null, null],
-    ['refused', 'issuer_untrusted', 'token.issuer'],
-  ])
-  expect(proven?.calls?.[1]?.control).toMatchObject({ accepted: true, element: 'token', credential: 'peer-b-to-a' })
-  expect(json.runs).toEqual([proven?.evidence])
 }, 120_000)
 
 test('one filter leaves the others out', async () => {
