@@ -60,6 +60,25 @@ export const leftOpen: Readonly<Record<string, LeftOpen>> = {
     ],
     because: 'which hosts it serves is a server’s own matter (RFC 9110 section 7.4)',
   },
+  'TLS-18': {
+    variants: ['HTTP/2 and nothing else in the handshake'],
+    because: 'who does not know ALPN ignores it, and speaks HTTP/1.1 (RFC 8446 section 4.2, RFC 7301 section 3.1)',
+  },
+  'TLS-22': {
+    variants: ['on a folded line'],
+    because: 'a folded line may be refused, or read as one with blanks (RFC 9112 section 5.2)',
+  },
+  'TLS-26': {
+    variants: [
+      'two lengths that are alike',
+      'a list of lengths',
+      'chunks on a folded line',
+      'lines that end in a line feed alone',
+      'a carriage return within a line',
+    ],
+    because:
+      'equal lengths may be taken for one (RFC 9110 section 8.6), a line feed for the end of a line, a carriage return for a blank (RFC 9112 section 2.2), and so may a fold (section 5.2)',
+  },
   'TLS-27': {
     variants: 'all',
     because: 'a token is bound to a certificate, whatever names it has (RFC 8705 section 3)',

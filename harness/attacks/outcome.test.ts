@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
 import { ScenarioSite } from '../vitest/scenario-site.ts'
 import { type FakeSite, type Flaws, fakeSite } from '../vitest/testing/fake-site.ts'
-import { A0, A1, A2, accepted, demanded, E, either, judge, outcomeText, START, T0 } from './outcome.ts'
+import type { Verdict } from '../vitest/verdict.ts'
+import { A0, A1, A2, accepted, demanded, E, either, judge, outcomeText, refused, START, T0 } from './outcome.ts'
 
 let folder: string
 let fake: FakeSite
@@ -81,6 +82,36 @@ test.each(flaws)(
   },
   30_000,
 )
+
+describe('of a target that nobody here wrote', () => {
+  const shown = { said: undefined, reason: null, comparable: [], answers: undefined }
+  const tooLarge = refused(431, undefined, 'request_unreadable')
+  const unreadable = refused(400, undefined, 'request_unreadable')
+  const answers = {
+    'refused as a bad token': { status: 401, error: 'invalid_token' },
+    'called malformed': { status: 400, error: null, wwwAuthenticate: [] },
+    'called too large': { status: 431, error: null, wwwAuthenticate: [] },
+    'in a version that it does not speak': { status: 505, error: null, wwwAuthenticate: [] },
+    'ended without an answer': { status: null, error: null, wwwAuthenticate: [] },
+    'called missing': { status: 404, error: null, wwwAuthenticate: [] },
+    'let in': { status: 200, error: null, wwwAuthenticate: [], promised: true, verdict: 'accepted' },
+  } as const
+
+  test.each([
+    ['too large', tooLarge, ['refused as a bad token', 'called malformed', 'called too large']],
+    [
+      'unreadable',
+      unreadable,
+      ['called malformed', 'called too large', 'in a version that it does not speak', 'ended without an answer'],
+    ],
+  ])('what is %s may be answered in each way that a standard allows, and in no other', async (_, outcome, right) => {
+    const verdict = { ...(await stolen()), reason: null, proof: 'status alone', shown } as unknown as Verdict
+    const taken = Object.entries(answers).filter(([, answer]) => {
+      return judge(outcome, { ...verdict, ...answer } as unknown as Verdict).problems.length === 0
+    })
+    expect(taken.map(([name]) => name)).toEqual(right)
+  })
+})
 
 test('what must come of it can be read', () => {
   expect(outcomeText(A1('a', 'b'))).toBe('A1 a|b')

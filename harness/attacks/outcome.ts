@@ -106,6 +106,15 @@ function refusalsOf(one: Extract<Expectation, { is: 'refused' }>, verdict: Verdi
 
 type Answer = Pick<ExpectedRefusal, 'layer' | 'status' | 'error'>
 
+/**
+ * What is no request that can be read: a server should answer 400, and may as well end the connection (RFC 9112 section 2.2); where the
+ * encoding is unknown to it 501 (RFC 9112 section 6.1), where the version is 505 (RFC 9110 section 15.6.6).
+ */
+const unreadable: readonly Answer[] = [
+  ...[400, 501, 505].map((status): Answer => ({ layer: 'http', status, error: '*' })),
+  { layer: 'http', error: '*' },
+]
+
 /** What is listed; and of a target that nobody here wrote, what RFC 6750 section 3.1 leaves to it, and what its declaration says. */
 function answersOf(one: Extract<Expectation, { is: 'refused' }>, { status, error, shown }: Verdict): Answer[] {
   const { layer, code } = one
@@ -117,6 +126,9 @@ function answersOf(one: Extract<Expectation, { is: 'refused' }>, { status, error
   // What is too long, or is no HTTP, a server may refuse before anybody looks for a token (RFC 6585 section 5).
   const early = [413, 431].includes(status ?? 0) ? [asIs] : []
   if (code === 'A0') return [told(noToken)]
+  // It may have room for it, and finds a token that is wrong.
+  if (one.status === 431) return [listed, ...[badToken, '400 *'].map(told), ...early]
+  if (code === '400') return [...unreadable, ...early]
   // Nobody knows what it looks at first: a token that is wrong in kind may lack the scope, too.
   if (code === 'A1') return [listed, ...[badToken, scope, '400 invalid_request'].map(told), ...early]
   if (code === 'A2') return [listed, told('400 *'), told(badToken), told(noToken), ...early]
