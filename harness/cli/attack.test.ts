@@ -86,7 +86,16 @@ test('the attack works where a guard is taken out, and fails where it stands', a
   ])
 
   expect(whole.code).toBe(0)
-  expect(JSON.parse(whole.stdout)).toMatchObject({ failed: 0, passed: 6, notTried: [] })
+  const report = JSON.parse(whole.stdout) as ScenarioReport
+  expect(report).toMatchObject({ failed: 0, passed: 6, notTried: [] })
+  // Each call is told, with its reason and its control; the evidence of all of them is one run's.
+  const future = report.scenarios.find(({ name }) => name.includes('iat an hour ahead'))
+  expect(future?.calls?.map(({ verdict, reason, guard }) => [verdict, reason, guard])).toEqual([
+    ['accepted', null, null],
+    ['refused', 'token_iat_future', 'token.time'],
+  ])
+  expect(future?.calls?.[1]?.control).toMatchObject({ accepted: true, credential: 'peer-b-to-a' })
+  expect(report.runs).toEqual([future?.evidence])
   expect(without.code).toBe(1)
   const { scenarios } = JSON.parse(without.stdout) as ScenarioReport
   const late = scenarios.find(({ name }) => name.includes('exp just past the skew'))
