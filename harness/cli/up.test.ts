@@ -121,7 +121,8 @@ test('a run of another folder is ended only by its name', async () => {
 })
 
 test('holdfast up says who ended it, and that is no failure', async () => {
-  const child = spawn(process.execPath, [main, 'up', 'shared-auth', '--json'], {
+  const small = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'examples', 'one-gateway.json')
+  const child = spawn(process.execPath, [main, 'up', small, '--json'], {
     cwd,
     env: userEnvironment({ HOLDFAST_RUNTIME_DIR: join(cwd, 'runtime') }),
   })
