@@ -15,8 +15,13 @@ const ONE_STEP_MS = 60_000
 
 /** A program of a step did not end well. Code `HOLDFAST_STEP_FAILED`. */
 export class StepFailed extends HoldfastError {
-  constructor(program: string, how: string) {
-    super('HOLDFAST_STEP_FAILED', `${program} ${how}; its last lines are in the log of the unit`)
+  constructor(
+    program: string,
+    how: string,
+    wayOut = 'its last lines are in the log of the unit',
+    options?: ErrorOptions,
+  ) {
+    super('HOLDFAST_STEP_FAILED', `${program} ${how}; ${wayOut}`, options)
   }
 }
 
@@ -41,7 +46,7 @@ export async function runSteps(work: UnitAtWork, steps: readonly Step[], prefix:
 async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<void> {
   const { context, unit } = work
   const place = `${context.node.name}/${unit.name}`
-  if ('run' in step) await runCommand(work, step.run)
+  if ('run' in step) await runCommand(work, step.run, step.setting)
   else if ('call' in step) await expectedCall(context, step.call, templates(context, unit.name), place)
   else if ('receive' in step) await receive(context, unit.name, step.receive, path)
   else if ('enrol' in step) await enrol(work, step.enrol, path)
@@ -51,8 +56,13 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<vo
   else await Promise.all(step.parallel.map((lane, index) => runSteps(work, lane, [...path, index])))
 }
 
-async function runCommand({ context, unit, log, signal }: UnitAtWork, command: Command): Promise<void> {
+async function runCommand(
+  { context, unit, log, signal }: UnitAtWork,
+  command: Command,
+  setting?: string,
+): Promise<void> {
   const argv = argvOf(context, command, unit.name)
+  const program = [`${context.node.name}/${unit.name}:`, setting, argv[0]].filter(Boolean).join(' ')
   const tree = await startTree(context.settings.dieWithParent, argv, {
     cwd: folderOf(context, unit.name, command),
     env: environmentOf(context, unit.name, command),
@@ -60,12 +70,14 @@ async function runCommand({ context, unit, log, signal }: UnitAtWork, command: C
     timeout: ONE_STEP_MS,
     killSignal: 'SIGKILL',
     signal,
+  }).catch((cause: Error) => {
+    throw new StepFailed(program, `cannot be executed (${cause.message})`, 'name a program that is there', { cause })
   })
   tree.child.on('error', () => {})
   context.ahead.programSpawned()
   log.follow(tree)
   const { code, signal: killed } = await tree.ended
-  if (code !== 0) throw new StepFailed(argv[0] as string, killed ? `was ended by ${killed}` : `exited with ${code}`)
+  if (code !== 0) throw new StepFailed(program, killed ? `was ended by ${killed}` : `exited with ${code}`)
 }
 
 /** Renders a file of the unit: templates filled, `@{json:FILE}` replaced by what an earlier step made. */

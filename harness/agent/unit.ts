@@ -132,7 +132,11 @@ export class Unit {
       },
       probing.signal,
     ).catch((cause: Error) => {
-      throw new UnitNotReady(this.#ref, `within ${readyWithinMs} ms its probe last said: ${cause.message}`, { cause })
+      throw new UnitNotReady(
+        this.#ref,
+        `within ${readyWithinMs} ms its probe last said: ${cause.message}${this.#elsewhere()}`,
+        { cause },
+      )
     })
     try {
       await Promise.race(ended === undefined ? [probed] : [probed, ended])
@@ -143,6 +147,21 @@ export class Unit {
       probed.catch(() => {})
       ended?.catch(() => {})
     }
+  }
+
+  /** Of a program that is up by itself, what else may be wrong: who should have started it is not seen here. */
+  #elsewhere(): string {
+    if (this.plan.service?.command !== undefined) return ''
+    const [setting] = this.plan.steps.flatMap((step) =>
+      'run' in step && step.setting !== undefined ? [step.setting] : [],
+    )
+    const told =
+      setting === undefined ? 'must notice its new files by itself' : `is told by ${setting} to read its new files`
+    const restarted =
+      setting === undefined
+        ? ''
+        : `; what ${setting} starts is ended with it: let the service read them itself (SIGHUP), or a service manager restart it`
+    return `; it is started by nobody here, and ${told}${restarted}`
   }
 
   async stop(): Promise<void> {

@@ -88,7 +88,9 @@ function closestBranch(branches: readonly (readonly z.core.$ZodIssue[])[]): read
 function issueText(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.code === 'invalid_type' && value === undefined) return `is missing: write ${article(issue.expected)}`
   if (issue.code === 'invalid_type') return `must be ${article(issue.expected)}, not ${shown(value)}`
-  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(shown).join(', ')}, not ${shown(value)}`
+  const isOwnText = !/^(Invalid|Too) /.test(issue.message)
+  if (issue.code === 'invalid_value' && !isOwnText)
+    return `must be one of ${issue.values.map(shown).join(', ')}, not ${shown(value)}`
   if (issue.code === 'invalid_union') {
     const options: unknown[] = 'options' in issue && Array.isArray(issue.options) ? issue.options : []
     return `must be one of ${options.map(shown).join(', ')}, not ${shown(value)}`

@@ -144,7 +144,8 @@ export interface HttpCall {
 }
 
 export type Step =
-  | { run: Command }
+  /** `setting`: where the user named the program, for whom a failure is told. */
+  | { run: Command; setting?: string }
   | { call: HttpCall }
   | { receive: Receive }
   | { fetch: Fetch }

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { chosenAttacks } from '../../attacks/catalogue.ts'
 import { compile } from '../../topology/compile.ts'
 import { LoadedTopology } from '../../topology/loaded-topology.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { expectedText } from '../../trust/cell.ts'
 import { deriveMatrix } from '../../trust/matrix.ts'
+import { reasons } from './reasons.ts'
 
 const folder = join(import.meta.dirname, '..', '..', '..', 'docs', 'guides', 'examples', 'gateway')
 
@@ -142,7 +144,10 @@ test('a service that is up already gets the trust of the run, and is started by 
     'copy' in step ? [step.copy.to.path.replace(`${folder}/trust/`, '')] : [],
   )
   expect(names).toEqual(['ca.pem', 'key.pem', 'cert.pem', 'jwks.json'])
-  expect(unit.steps.at(-1)).toMatchObject({ run: { program: { path: 'kill' }, args: ['-1'], cwd: folder } })
+  expect(unit.steps.at(-1)).toMatchObject({
+    setting: 'settings.reload',
+    run: { program: { path: 'kill' }, args: ['-1'], cwd: folder },
+  })
 })
 
 test.each([
@@ -152,6 +157,16 @@ test.each([
   [{ reload: ['x'] }, 'has reload, which goes with url'],
   [{ observe: { log: 'no group' } }, '(?<reason>…)'],
   [{ observe: { log: '(?<reason>(' } }, '(?<reason>…)'],
+  [
+    { observe: 'logs' },
+    'must be "status", { "header": "X-Reason" } or { "log": "^(?<conn>…) refused: (?<reason>…)$" }',
+  ],
+  [{ observe: { header: 'X-Reason', reasons: { cnf_x5_mismatch: 'x' } } }, 'did you mean cnf_x5t_mismatch?'],
+  [{ observe: { header: 'X-Reason', reasons: { teapot: 'x' } } }, 'reasons are alg_not_allowed, anchor_mismatch'],
+  [{ run: ['node', 'x.mjs', '@{prot}'] }, 'settings.run: @{prot} stands for nothing; did you mean @{port}? There are'],
+  [{ env: { A: 'x@{nothing}' } }, 'settings.env.A: @{nothing} stands for nothing; There are @{address}, @{port}'],
+  [{ run: undefined, url: 'https://localhost:1', trust: './x', reload: ['x', '@{certs}'] }, 'did you mean @{cert}?'],
+  [{ env: { A: '@{address:aut}' } }, 'did you mean @{address:auth}?'],
   [{ answers: { badToken: 'no' } }, 'must be a status and a code'],
   [{ issuer: 'gateway' }, '"gateway" is the issuer of no trust domain'],
   [{ issuer: 'nobody' }, 'node "nobody" is not declared'],
@@ -159,6 +174,22 @@ test.each([
   [{ scope: 'orders:write' }, 'needs the scope orders:write'],
 ])('%j is a mistake of the topology', async (settings, message) => {
   await expect(planOf(settings)).rejects.toThrow(message)
+})
+
+test('what a program is told, its folder and the address of any node can be named', async () => {
+  const env = { A: '@{cert} @{unit} @{address:auth}' }
+  expect((await unitOf({ env, run: ['x', '@{jwks}'] })).service?.command).toMatchObject({ args: ['@{unit}/jwks.json'] })
+})
+
+test('each reason that is expected of a resource server can have a word', () => {
+  const onServers = new Set(['bound-bearer', 'client-certificate', 'jwks-client', 'introspection-client'])
+  const expected = chosenAttacks({}).flatMap(({ variants, needs: all }) =>
+    Object.values(variants).flatMap(({ expect: outcome, needs = all }) =>
+      needs.some((need) => onServers.has(need)) ? outcome : [],
+    ),
+  )
+  const named = expected.flatMap((one) => (one.is === 'refused' ? one.reasons : []))
+  expect([...new Set([...named, 'scope_insufficient'])].toSorted()).toEqual(reasons)
 })
 
 test('a wrong setting is told alone: the credentials of its unit are no mistakes', async () => {

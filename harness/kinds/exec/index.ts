@@ -4,6 +4,7 @@ import { durationSeconds } from '../../topology/duration.ts'
 import type { Action, KindPlan, Observation, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
+import { demandKnownNames } from './known-names.ts'
 import { type ExecSettings, execSettings, standardAnswers } from './settings.ts'
 import { execVerification } from './verification.ts'
 
@@ -21,6 +22,7 @@ function plan(unit: Unit): KindPlan {
   const { settings, node, domain, host } = unit
   const { clientCertificate, action, token, run, url } = settings
   const told = toldTo(unit)
+  demandKnownNames(unit, Object.keys(told))
   const { port, address } = listenerOf(settings)
   const tls = { ca: told.ca, cert: told.cert, key: told.key }
   return {
@@ -94,7 +96,7 @@ function handedOver(unit: Unit, told: Told): Step[] {
     ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
     // Last: whoever watches the folder finds all the others when this one is new.
     { write: { path: `${folder}/trust.json`, json: { issuer, audience, host } } },
-    ...(reload === undefined ? [] : [{ run: command(unit, told, reload) }]),
+    ...(reload === undefined ? [] : [{ run: command(unit, told, reload), setting: 'settings.reload' }]),
   ]
 }
 

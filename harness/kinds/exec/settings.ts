@@ -13,7 +13,9 @@ const pattern = z.string().refine(isExpression, 'must be a regular expression wi
 
 const observe = z
   .union([
-    z.literal('status'),
+    z.literal('status', {
+      error: 'must be "status", { "header": "X-Reason" } or { "log": "^(?<conn>…) refused: (?<reason>…)$" }',
+    }),
     z.strictObject({
       log: pattern.describe('A log line of a decision, with the groups `reason` (empty: accepted) and `conn`.'),
       file: z.string().optional().describe('The file that it logs to. Default: what it prints.'),
