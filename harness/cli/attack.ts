@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { ScopeOptions } from '../attacks/scope.ts'
 import type { Plan } from '../topology/plan.ts'
 import { exitCode } from './exit-code.ts'
+import { failureGroups } from './failure-groups.ts'
 import { interruptible } from './interruption.ts'
 import { backendOption, type CommonOptions, chosenBackend, jsonOption, keepOption, setOption } from './options.ts'
 import { printJson, printResult } from './output.ts'
@@ -93,6 +94,8 @@ async function run(topology: string, plan: Plan, options: Options): Promise<void
   else {
     for (const result of report.scenarios) if (result.state === 'passed') printResult(provenLine(result))
     for (const { failure } of report.scenarios) if (failure !== undefined) printResult(`\n${failure}`)
+    const groups = failureGroups(report.scenarios)
+    if (groups.length > 0) printResult(`\n${groups.join('\n')}`)
     printResult(`\n${verdictLine(report, notTriedLine(notTried))}`)
   }
   if (report.failed > 0 || report.passed === 0) process.exitCode = exitCode.failed

@@ -2,6 +2,7 @@ import { dirname, relative } from 'node:path'
 import { Command } from 'commander'
 import { findingText } from '../trust/preflight/finding.ts'
 import { exitCode } from './exit-code.ts'
+import { failureGroups } from './failure-groups.ts'
 import { interruptible } from './interruption.ts'
 import {
   atOption,
@@ -64,11 +65,18 @@ that refused something; --json lists each with the scenarios that provoked it.`,
         if (found.length > 0) printResult(['', ...found].join('\n'))
         if (report.weakerProofs.length > 0) printResult(`\n${proofLines(report.weakerProofs)}`)
         if (report.runs.length > 0) printResult(`\n${evidenceLines(report.runs)}`)
+        printGroups(report)
         printResult(verdictLine(report, report.guards && coverageText(report.guards)))
       }
       // Nothing proven is no success either.
       if (report.failed > 0 || report.passed === 0) process.exitCode = exitCode.failed
     })
+}
+
+/** Below the details, where it is seen first. */
+function printGroups({ scenarios }: ScenarioReport): void {
+  const groups = failureGroups(scenarios)
+  if (groups.length > 0) printResult(`\n${groups.join('\n')}`)
 }
 
 /** What is wrong with the data of the sites, each once: no result of a scenario, and often the cause of one. */
