@@ -31,7 +31,7 @@ const problemsWith = async (outcome: Parameters<typeof judge>[0]) => judge(outco
 test('a refusal is as listed, or it is told in what it differs', async () => {
   const verdict = await stolen()
   const right = A1(verdict.reason!)
-  expect(judge(right, verdict)).toEqual({ expected: `A1 ${verdict.reason}`, problems: [] })
+  expect(judge(right, verdict)).toEqual({ expected: `A1 ${verdict.reason} (401 invalid_token)`, problems: [] })
   expect(judge(either(A2('token_malformed'), right), verdict).problems).toEqual([])
   expect(judge(A1('other', verdict.reason!), verdict).problems).toEqual([])
 
@@ -50,7 +50,7 @@ test('a refusal is as listed, or it is told in what it differs', async () => {
 test('what was let in is told beside the first outcome that is listed', async () => {
   const verdict = await site.call('b', 'b', 'b:read', fake.right())
   expect(judge(either(A1('cnf_x5t_mismatch'), A2('token_malformed')), verdict)).toMatchObject({
-    expected: 'A1 cnf_x5t_mismatch',
+    expected: 'A1 cnf_x5t_mismatch (401 invalid_token)',
     problems: expect.arrayContaining(['status 200, expected 401']),
   })
   expect(judge(T0('cert_missing'), verdict).problems).toContain('status 200, expected none')

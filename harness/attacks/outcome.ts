@@ -76,6 +76,13 @@ function textOf(one: Expectation): string {
   return one.is === 'demanded' ? one.text : [one.code, one.reasons.join('|')].filter(Boolean).join(' ')
 }
 
+/** Codes are for whoever knows the catalogue: `A1 cnf_x5t_mismatch (401 invalid_token)`. */
+function wordsOf(one: Extract<Expectation, { is: 'refused' }>): string {
+  const { code, layer, status, error } = one
+  const words = layer === 'tls' ? 'the connection ends without an answer' : [status, error].filter(Boolean).join(' ')
+  return `${textOf(one)}${/^[A-Z]/.test(code) ? ` (${words})` : ''}`
+}
+
 /** The text of what is expected of a verdict, and what speaks against it: of the alternative that comes nearest. */
 export function judge(outcome: Outcome, verdict: Verdict): { expected: string; problems: readonly string[] } {
   const judged = outcome.flatMap((one) => alternatives(one, verdict))
@@ -91,7 +98,7 @@ const httpRefusals = [400, 401, 403, 495, 496]
 function alternatives(one: Expectation, verdict: Verdict): { expected: string; problems: readonly string[] }[] {
   if (one.is === 'demanded') return []
   if (one.is === 'accepted') return [{ expected: 'accepted', problems: acceptanceProblems(verdict) }]
-  const expected = textOf(one)
+  const expected = wordsOf(one)
   return refusalsOf(one, verdict).map((refusal) => ({ expected, problems: refusalProblems(verdict, refusal) }))
 }
 
