@@ -1,3 +1,0 @@
-import { attacks } from 'holdfast/vitest'
-
-await attacks('shared-auth', { families: ['gen'] })
