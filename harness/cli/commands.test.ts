@@ -24,17 +24,19 @@ test('the backends that options offer are those that there are', () => {
   expect(backendNames).toEqual(backends().map(({ name }) => name))
 })
 
-test('help goes to stdout, and is no failure', async () => {
-  const { code, stdout, stderr } = await holdfast('--help')
+test('help goes to stdout, is no failure, and does not offer what is internal', async () => {
+  const [{ code, stdout, stderr }, nothing, up] = await Promise.all([
+    holdfast('--help'),
+    holdfast(),
+    holdfast('up', '--help'),
+  ])
 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout).toContain('holdfast up separate-auth')
-  expect((await holdfast()).stdout).toBe(stdout)
-})
-
-test('internal commands and options are not offered', async () => {
-  expect((await holdfast('--help')).stdout).not.toMatch(/^ {2}start/m)
-  expect((await holdfast('up', '--help')).stdout).not.toContain('--background')
+  expect(nothing.stdout).toBe(stdout)
+  expect(stdout).not.toMatch(/^ {2}start/m)
+  expect(up.stdout).toContain('--json')
+  expect(up.stdout).not.toContain('--background')
 })
 
 describe('a wrong command line is told on stderr, with exit code 2', () => {
