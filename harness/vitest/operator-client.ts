@@ -30,6 +30,10 @@ export function operatorClient(site: Site, node: string): OperatorClient {
     const answer = await exchange(await endpoint, { method, path, headers, body })
     return { status: answer.status, json: parsed(answer.body), body: answer.body }
   }
+  return clientOf(call)
+}
+
+function clientOf(call: (method: string, path: string, json?: unknown) => Promise<OperatorAnswer>): OperatorClient {
   return {
     get: (path) => call('GET', path),
     post: (path, json) => call('POST', path, json),
@@ -73,6 +77,18 @@ export function operatorWatcher(site: Site, node: string): Pick<OperatorClient, 
       }
     },
   }
+}
+
+/** A client whose calls share a few connections: for many calls that prepare something, and are not themselves what is tried. */
+export async function keptOperatorClient(site: Site, node: string, most: number): Promise<OperatorClient & Disposable> {
+  const connections = keptConnections(await operatorEndpoint(site, node), most)
+  const call = async (method: string, path: string, json?: unknown): Promise<OperatorAnswer> => {
+    const body = json === undefined ? undefined : JSON.stringify(json)
+    const headers = body === undefined ? [] : [['Content-Type', 'application/json'] as const]
+    const answer = await connections.send({ method, path, headers, body })
+    return { status: answer.status, json: parsed(answer.body), body: answer.body }
+  }
+  return { ...clientOf(call), [Symbol.dispose]: () => connections[Symbol.dispose]() }
 }
 
 async function operatorEndpoint(site: Site, node: string): Promise<Endpoint> {

@@ -18,13 +18,13 @@ import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
-import { type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
+import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
 import { type ToldCall, toldCall } from './told-call.ts'
-import { type UntilOptions, until } from './until.ts'
+import { isProbing, type UntilOptions, until } from './until.ts'
 import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
 
 /** Which test asks: where its evidence goes, and what to type to run it again. */
@@ -159,9 +159,21 @@ export class ScenarioSite implements AsyncDisposable {
     return ms
   }
 
-  /** The operator or local API of a node, with the operator certificate of its trust domain. */
+  /**
+   * The operator or local API of a node, with the operator certificate of its trust domain. Each call has a connection of its own;
+   * but a probe of {@link until}, which only waits for the node, looks over a kept one.
+   */
   operator(node: string): OperatorClient {
-    return operatorClient(this.site, node)
+    const client = operatorClient(this.site, node)
+    const watcher = operatorWatcher(this.site, node)
+    return { ...client, get: (path) => (isProbing() ? watcher : client).get(path) }
+  }
+
+  /** The same over so many connections that are kept until the test ends, for calls by the hundred. */
+  async keptOperator(node: string, connections: number): Promise<OperatorClient> {
+    const client = await keptOperatorClient(this.site, node, connections)
+    this.#owned.push({ [Symbol.asyncDispose]: async () => client[Symbol.dispose]() })
+    return client
   }
 
   /** Decision records of a node so far that hold all members of `match`. */
