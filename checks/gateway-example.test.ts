@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, vi } from 'vitest'
+import { afterAll, test, vi } from 'vitest'
 import { backend } from '../harness/backends/index.ts'
 import { kinds } from '../harness/kinds/index.ts'
 import { compile } from '../harness/topology/compile.ts'
@@ -16,18 +16,20 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const folder = join(import.meta.dirname, '..', 'docs', 'guides', 'examples', 'gateway')
 
+async function planOf(settings: Record<string, unknown>) {
+  const value = JSON.parse(await readFile(join(folder, 'lab.json'), 'utf8'))
+  const { gateway } = value.nodes.gateway.units
+  gateway.settings = { ...gateway.settings, ...settings }
+  return compile(new LoadedTopology('lab', value, {}, { folder }))
+}
+
 /** The lab of the guide with a gateway that is declared otherwise. */
 function lab(settings: Record<string, unknown>) {
   const parts = async () => ({
     backend: backend('process'),
     kinds: (name: string) => kinds.get(name),
     keep: false,
-    plan: async () => {
-      const value = JSON.parse(await readFile(join(folder, 'lab.json'), 'utf8'))
-      const { gateway } = value.nodes.gateway.units
-      gateway.settings = { ...gateway.settings, ...settings }
-      return compile(new LoadedTopology('lab', value, {}, { folder }))
-    },
+    plan: () => planOf(settings),
   })
   return scenarioOn({}, parts)
 }
@@ -106,6 +108,55 @@ up(
     expect(service.exitCode).toBeNull()
   },
 )
+
+const reloadingPort = await freePort()
+const pidFile = join(work, 'gateway.pid')
+const reloadedTrust = join(work, 'reloaded')
+const reloading = spawn(process.execPath, [join(folder, 'reloading.mjs')], {
+  env: { ...process.env, PORT: String(reloadingPort), TRUST: reloadedTrust, PID_FILE: pidFile },
+  stdio: ['ignore', 'inherit', 'inherit'],
+})
+afterAll(() => ended(reloading))
+await vi.waitFor(() => stat(pidFile), 10_000)
+
+/** The gateway of the guide that is up already, and how it is told to read its files. */
+const declared = (reload: readonly string[]) => ({
+  ...{ run: undefined, url: `https://127.0.0.1:${reloadingPort}`, trust: reloadedTrust, keys: 'file' },
+  ...{ reload, readyWithin: '2s' },
+})
+const hup = ['sh', '-c', `kill -HUP "$(cat '${pidFile}')"`]
+
+for (const time of ['first', 'second']) {
+  lab(declared(hup))(
+    `a service that reads its files on SIGHUP believes the ${time} run that tells it`,
+    async ({ site, credential }) => {
+      const shop = credential('shop')
+      const stolenToken = shop.over(credential('cert-courier'))
+      expect(await site.call('shop', 'gateway', 'call', shop)).toBeAccepted()
+      expect(await site.call('shop', 'gateway', 'call', stolenToken)).toBeRefused({ ...stolen, proof: 'status alone' })
+      expect(reloading.exitCode).toBeNull()
+    },
+  )
+}
+
+test.each([
+  [
+    ['./no-such-program'],
+    /gateway\/gateway: settings\.reload \/.*no-such-program cannot be executed .*name a program that is there/,
+  ],
+  [['sh', '-c', 'exit 3'], /gateway\/gateway: settings\.reload sh exited with 3/],
+  // Nothing reads the files: what it starts in the background ends with it.
+  [
+    ['sh', '-c', 'sleep 600 & exit 0'],
+    /what settings\.reload starts is ended with it: let the service read them itself \(SIGHUP\), or a service manager restart it/,
+  ],
+])('the reload %j is told by its unit and setting', async (reload, message) => {
+  const launched = backend('process').launch(await planOf(declared(reload)), {
+    evidence: join(work, 'evidence'),
+    signal: AbortSignal.timeout(30_000),
+  })
+  await expect(launched).rejects.toThrow(message)
+})
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
