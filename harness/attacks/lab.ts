@@ -149,12 +149,13 @@ export class Lab {
   /** Connections to the target that are kept and used again, over the certificate of a credential. */
   async kept(credential: Credential, most: number): Promise<KeptConnections> {
     const { listener } = this.#action
-    const { port } = this.#unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+    const { port, address } = this.#unit.service?.listeners.find(({ name }) => name === listener) ?? {}
     const { from, host, domain } = this.target
     const anchorPem = await this.site.anchor(domain)
     const endpoint = endpointOf(this.site.site, `https://${host}:${port}`, { from, anchorPem })
     const { identity } = await credential.presented()
-    return keptConnections({ ...endpoint, identity }, most)
+    // A service that is up already does not listen at the address of its node.
+    return keptConnections({ ...endpoint, ...(address !== undefined && { address }), identity }, most)
   }
 
   /** Whether somebody else wrote the target: it says less about its refusals, and answers in words of its own. */
