@@ -23,8 +23,8 @@ export default defineConfig({
           ...node,
           name: 'unit',
           include: ['{harness,services,scenarios,checks,bench}/**/*.test.ts', '*.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
         },
       },
       {
@@ -36,7 +36,7 @@ export default defineConfig({
           env: ownClockEnvironment(),
           include: ['scenarios/**/*.scenario.ts'],
           // A site per file, files side by side: starting one may build a program first.
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 300_000,
         },
       },

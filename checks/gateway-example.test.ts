@@ -12,7 +12,7 @@ import { scenarioOn } from '../harness/vitest/scenario.ts'
 import { expect, matrix } from '../harness/vitest.ts'
 
 // Sites of their own, one after the other.
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 const folder = join(import.meta.dirname, '..', 'docs', 'guides', 'examples', 'gateway')
 

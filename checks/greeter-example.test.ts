@@ -35,7 +35,7 @@ test('the kind of the guide comes up, greets its friend, refuses the other one w
   } finally {
     await rm(evidence, { recursive: true, force: true })
   }
-}, 60_000)
+}, 300_000)
 
 const greet = scenario(file)
 

@@ -12,4 +12,4 @@ test('the gateway of the guide takes its token, and over its certificate only', 
     error: 'invalid_token',
     reason: 'cnf_x5t_mismatch',
   })
-}, 60_000)
+}, 300_000)

@@ -24,7 +24,7 @@ export interface Ground {
 }
 
 const holder = fileURLToPath(new URL('./fixtures/hold-site.ts', import.meta.url))
-const SLOW = 30_000
+const SLOW = 180_000
 
 /** The suite that every backend must pass. */
 export function conformance(ground: Ground): void {
@@ -610,7 +610,7 @@ function opens(host: string, port: number): Promise<boolean> {
 }
 
 /** Looks until it is so; the wait is bounded. */
-async function until(condition: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
   const end = performance.now() + withinMs
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`not so within ${withinMs} ms: ${condition}`)

@@ -163,7 +163,7 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
         ...['--import', deafToInterrupts],
       ],
       // A site per file, files side by side: starting one may build a program first.
-      testTimeout: 60_000,
+      testTimeout: 180_000,
       hookTimeout: run.keep ? 0 : 300_000,
       teardownTimeout: 30_000,
       env: { ...environment(run), ...ownClockEnvironment(run.at) },

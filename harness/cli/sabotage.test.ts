@@ -113,4 +113,4 @@ test('scenarios that are red beforehand prove nothing, so nothing is taken out',
   expect(code).toBe(1)
   expect(stderr).toContain('with all guards in place, fails: fails anyway failed')
   expect(stderr).toContain('HOLDFAST_SABOTAGE_RED')
-}, 60_000)
+}, 300_000)

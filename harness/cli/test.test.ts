@@ -115,7 +115,7 @@ test('the last line is the verdict, with everything that failed above it', async
   expect(stdout).not.toContain('preflight')
   // No node_modules, no cache: a folder of scenarios stays as it was.
   expect((await readdir(folder)).toSorted()).toEqual([...Object.keys(scenarios), '.holdfast', 'lab.json'].toSorted())
-}, 120_000)
+}, 300_000)
 
 test('a time that is none is refused, and one on a machine that cannot move clocks says what to type', async () => {
   const wrong = await holdfast('holds-w', '--at', 'tomorrow')
@@ -128,7 +128,7 @@ test('a time that is none is refused, and one on a machine that cannot move cloc
   expect(unable.code).toBe(1)
   const why = process.platform === 'linux' ? 'HOLDFAST_LIBFAKETIME names /nowhere' : 'on Linux only'
   expect(unable.stderr).toContain(`--at needs clocks that can be moved: ${why}`)
-}, 60_000)
+}, 300_000)
 
 test('a filter is a part of the path, a topology by its name, also of one in a file, or the path that "again" prints', async () => {
   const filters = ['holds-w', 'shared-auth', 'gateway-lab', './does-not-load/does-not-load.scenario.ts']
@@ -140,7 +140,7 @@ test('a filter is a part of the path, a topology by its name, also of one in a f
   expect(json.scenarios.map(({ scenario }) => scenario).toSorted()).toEqual(
     ['holds-without-a-site', 'does-not-hold', 'needs-what-is-not-there', 'does-not-load'].toSorted(),
   )
-}, 120_000)
+}, 300_000)
 
 test('one filter leaves the others out', async () => {
   vi.spyOn(process, 'cwd').mockReturnValue(folder)
@@ -166,7 +166,7 @@ test('a test that passed says what it proved, one that failed keeps its site unt
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  await expect.poll(() => stderr, { timeout: 50_000 }).toContain('The run waits')
+  await expect.poll(() => stderr, { timeout: 200_000 }).toContain('The run waits')
   const [, run = ''] = /end it with +npx holdfast down (\S+)/.exec(stderr) ?? []
   expect(stderr).toContain('# node:read as node-a, with node-a')
   expect(stdout).toBe('')
@@ -179,7 +179,7 @@ test('a test that passed says what it proved, one that failed keeps its site unt
   expect(code).toBe(130)
   expect((await runningSites()).map((site) => site.run)).not.toContain(run)
   expect(existsSync(join(running!.evidence, 'history.jsonl'))).toBe(true)
-}, 90_000)
+}, 300_000)
 
 test('what is wrong with the data of a site is told apart from what its scenarios found', async () => {
   const { code, stdout } = await holdfastIn(slipFolder)
@@ -189,11 +189,11 @@ test('what is wrong with the data of a site is told apart from what its scenario
     'preflight  audience-text: gateway (credentials.gateway) has the audience https://gateway.lab.test/, which looks like https://gateway.lab.test and is another text; write https://gateway.lab.test  [has-a-slip-in-its-data]\n',
   )
   expect(stdout).toContain('\n1 passed · 0 failed · 0 did not run')
-}, 60_000)
+}, 300_000)
 
 test('when nothing could run, nothing is proven: that is no success', async () => {
   const { code, stdout } = await holdfast('needs-what')
 
   expect(stdout).toBe('0 passed · 0 failed · 1 did not run (backend process lacks partition)\n')
   expect(code).toBe(1)
-}, 60_000)
+}, 300_000)
