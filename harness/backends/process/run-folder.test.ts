@@ -64,16 +64,17 @@ test('sweep removes dead runs, and leaves live ones, folders in the making, and 
   const [live, dead] = [await record(), await record({ startTime: 'another boot:1' })]
   await createRunFolder(live)
   await createRunFolder(dead)
-  for (const name of ['.new-lab-000001', '.new-lab-000002', 'somebody-elses']) mkdirSync(join(runtimeDir, name))
+  const [making, orphan] = [`.new-lab-000002.${process.pid}`, '.new-lab-000003.4194305']
+  for (const name of ['.new-lab-000001', making, orphan, 'somebody-elses']) mkdirSync(join(runtimeDir, name))
   utimesSync(join(runtimeDir, '.new-lab-000001'), 0, 0)
   await writeFile(join(runtimeDir, 'up-1.log'), '')
 
   const { swept, alive } = await sweepRuns()
 
-  expect(swept.map(({ run }) => run).sort()).toEqual([dead.run, 'unknown'].sort())
+  expect(swept.map(({ run }) => run).sort()).toEqual([dead.run, 'unknown', 'unknown'].sort())
   expect(alive).toEqual([live.run])
-  for (const kept of [live.run, '.new-lab-000002', 'somebody-elses', 'up-1.log']) await access(join(runtimeDir, kept))
-  for (const gone of [dead.run, '.new-lab-000001']) {
+  for (const kept of [live.run, making, 'somebody-elses', 'up-1.log']) await access(join(runtimeDir, kept))
+  for (const gone of [dead.run, '.new-lab-000001', orphan]) {
     await expect(access(join(runtimeDir, gone))).rejects.toThrow('ENOENT')
   }
 })

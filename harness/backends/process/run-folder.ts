@@ -29,7 +29,7 @@ export interface RunRecord {
 }
 
 const MARK = '.new-'
-/** A folder without a readable run.json is somebody's who is just making it, unless it is older than this. */
+/** A folder without a readable run.json is somebody's who is just making it, unless that process has ended, or it is older than this. */
 const MAKING_MS = 60_000
 
 /** Label of a new run: the topology's name in letters that fit a label, and six hexadecimal digits. */
@@ -41,7 +41,7 @@ export function newLabel(topology: string): string {
 /** Makes the folder of a run (0700). It appears under its name only with its `run.json` in it. */
 export async function createRunFolder(record: RunRecord): Promise<string> {
   const { runtimeDir } = settings()
-  const [making, folder] = [join(runtimeDir, `${MARK}${record.run}`), join(runtimeDir, record.run)]
+  const [making, folder] = [join(runtimeDir, `${MARK}${record.run}.${record.pid}`), join(runtimeDir, record.run)]
   await mkdir(making, { recursive: true, mode: 0o700 })
   await demandOwnFolder(runtimeDir)
   await writeFile(join(making, 'run.json'), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
@@ -93,7 +93,13 @@ async function look(folder: string, name: string): Promise<FoundRun | undefined>
   }
   // Only what carries our mark, or has the form of a label, is ours to judge.
   if (!name.startsWith(MARK) && !/-[0-9a-f]{6}$/.test(name)) return undefined
-  return { folder, alive: Date.now() - status.mtimeMs < MAKING_MS }
+  return { folder, alive: Date.now() - status.mtimeMs < MAKING_MS && !(await isMakerGone(name)) }
+}
+
+/** The name of a folder in the making ends with the process that makes it. */
+async function isMakerGone(name: string): Promise<boolean> {
+  const [, pid] = /\.(\d+)$/.exec(name) ?? []
+  return pid !== undefined && (await startTime(Number(pid))) === undefined
 }
 
 async function readRecord(folder: string): Promise<RunRecord | undefined> {
