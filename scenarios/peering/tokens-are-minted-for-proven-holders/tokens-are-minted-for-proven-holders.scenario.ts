@@ -75,7 +75,7 @@ test('a proven certificate that has ended', async ({ site, credential }) => {
   const names = { subject: host, sans: [host] }
   const lasting = orderFor(site, await credential('node-b').thumbprint())
   // All that it must last for is its proof.
-  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 4_000)
+  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 10_000)
   const brief = await issueLeaf({ authority: await site.authority('ca'), ...names, notAfter })
   const proving = credential('cert-node-b').withCertificate(brief, 'of a few seconds')
   expect(await site.call('node-b', 'auth', 'holder:prove', proving, { json: { client_id: 'node-b' } })).toBeAccepted()
@@ -87,7 +87,7 @@ test('a proven certificate that has ended', async ({ site, credential }) => {
     const verdict = await site.call('auth', 'auth', 'operator:mint', operator, { json })
     return verdict.verdict === 'refused' && verdict
   }
-  expect(await site.until('the certificate ends', ended, { withinMs: 10_000 })).toBeRefused({
+  expect(await site.until('the certificate ends', ended, { withinMs: 30_000 })).toBeRefused({
     status: 400,
     error: 'invalid_request',
     reason: 'holder_expired',
