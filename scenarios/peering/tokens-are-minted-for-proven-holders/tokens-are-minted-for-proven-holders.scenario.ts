@@ -75,7 +75,7 @@ test('a proven certificate that has ended', async ({ site, credential }) => {
   const names = { subject: host, sans: [host] }
   const lasting = orderFor(site, await credential('node-b').thumbprint())
   // All that it must last for is its proof.
-  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 10_000)
+  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 6_000)
   const brief = await issueLeaf({ authority: await site.authority('ca'), ...names, notAfter })
   const proving = credential('cert-node-b').withCertificate(brief, 'of a few seconds')
   expect(await site.call('node-b', 'auth', 'holder:prove', proving, { json: { client_id: 'node-b' } })).toBeAccepted()
@@ -83,11 +83,9 @@ test('a proven certificate that has ended', async ({ site, credential }) => {
   const json = orderFor(site, thumbprintS256(brief.certPem))
 
   expect(await site.call('auth', 'auth', 'operator:mint', operator, { json: lasting })).toBeAccepted()
-  const ended = async () => {
-    const verdict = await site.call('auth', 'auth', 'operator:mint', operator, { json })
-    return verdict.verdict === 'refused' && verdict
-  }
-  expect(await site.until('the certificate ends', ended, { withinMs: 30_000 })).toBeRefused({
+  // Nothing is minted for it meanwhile: a token that ends with it would look like an effect of the refusal.
+  await site.until('the certificate ends', () => Date.now() > notAfter.getTime(), { withinMs: 30_000 })
+  expect(await site.call('auth', 'auth', 'operator:mint', operator, { json })).toBeRefused({
     status: 400,
     error: 'invalid_request',
     reason: 'holder_expired',
