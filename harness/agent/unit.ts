@@ -114,7 +114,7 @@ export class Unit {
 
   /** Without a program of ours only the probe counts. */
   async #untilReady(tree?: ProcessTree): Promise<void> {
-    const { ready, readyWithinMs = 20_000 } = this.plan.service!
+    const { ready, readyWithinMs = 45_000 } = this.plan.service!
     const context = this.#context
     const template = templates(context, this.plan.name)
     const probing = new AbortController()

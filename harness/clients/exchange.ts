@@ -65,7 +65,7 @@ export class TargetUnreachable extends HoldfastError {
   }
 }
 
-const defaultTimeoutMs = 10_000
+const defaultTimeoutMs = 30_000
 const bodyLimit = 1_048_576
 
 /**

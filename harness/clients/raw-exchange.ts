@@ -28,7 +28,7 @@ export interface RawExchange extends Answer {
   readonly text: string
 }
 
-const defaultTimeoutMs = 10_000
+const defaultTimeoutMs = 30_000
 const mostBytes = 262_144
 
 /** Sends bytes as they are given over a connection of its own, and reads whatever comes back: nothing, one answer, several. */

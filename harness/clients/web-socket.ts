@@ -53,7 +53,7 @@ interface Failure {
   message: string
 }
 
-const defaultTimeoutMs = 10_000
+const defaultTimeoutMs = 30_000
 const closeTimeoutMs = 1_000
 
 /** Asks for a WebSocket on a connection of its own. Being upgraded is not enough: the far end has to send `open`. */

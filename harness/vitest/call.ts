@@ -27,7 +27,7 @@ export interface CallOptions {
   raw?: RawCall
   /** Goes first over the same connection, and must be accepted; the verdict is on the call after it. */
   first?: Credential
-  /** How long the far end's record is waited for. Default 2 000. */
+  /** How long the far end's record is waited for. Default 6 000. */
   waitMs?: number
   timeoutMs?: number
 }

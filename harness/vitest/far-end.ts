@@ -5,7 +5,7 @@ import { redact, secretsIn } from '../evidence/redact.ts'
 import { until } from './until.ts'
 
 /** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
-const recordWithinMs = 2_000
+const recordWithinMs = 6_000
 
 export interface FarEnd {
   readonly decisions: readonly DecisionRecord[]
