@@ -1,8 +1,8 @@
 import type { WebSocket } from 'ws'
 import { acceptedClaims, type BoundTokenClaims, tokenPrincipal } from '../shared/bound-token.ts'
-import type { DecisionLog } from '../shared/decision-log.ts'
+import { type DecisionLog, recordUnanswered } from '../shared/decision-log.ts'
 import type { Refusal } from '../shared/guard.ts'
-import { failureFields, type Log } from '../shared/log.ts'
+import type { Log } from '../shared/log.ts'
 import type { PeerCertificate } from '../shared/peer-certificate.ts'
 import type { TlsMaterial } from '../shared/tls-material.ts'
 import type { UpgradeContext } from './call-context.ts'
@@ -252,26 +252,21 @@ export class InboundSessions {
   ): void {
     const { conn, listener } = session.context.connection
     const { decisions, log, node } = this.#options
-    try {
-      decisions.record({
-        conn,
-        listener,
-        requestId: session.channel.id,
-        action,
-        verdict: 'refused',
-        layer: 'session',
-        status: null,
-        error,
-        guard: cause.guard ?? null,
-        reason: cause.reason ?? null,
-        target: node,
-        principal: { ...principalOf(session.certificate), ...tokenPrincipal(session.context) },
-        ms: 0,
-      })
-    } catch (failure) {
-      // It stays refused, and no other session may end for it.
-      log.error('decision-not-recorded', failureFields(failure))
-    }
+    recordUnanswered(decisions, log, {
+      conn,
+      listener,
+      requestId: session.channel.id,
+      action,
+      verdict: 'refused',
+      layer: 'session',
+      status: null,
+      error,
+      guard: cause.guard ?? null,
+      reason: cause.reason ?? null,
+      target: node,
+      principal: { ...principalOf(session.certificate), ...tokenPrincipal(session.context) },
+      ms: 0,
+    })
   }
 
   #peerChanged({ peer, before }: PeerChange): void {

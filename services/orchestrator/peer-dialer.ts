@@ -1,4 +1,4 @@
-import type { DecisionLog } from '../shared/decision-log.ts'
+import { type DecisionLog, recordUnanswered } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import type { Configuration } from './config.ts'
 import { DialFailed, dial } from './dial.ts'
@@ -203,26 +203,21 @@ export class PeerDialer {
 
   #recordTarget(failure: DialFailed): void {
     const { decisions, log } = this.#options
-    try {
-      decisions.record({
-        conn: failure.conn,
-        listener: '',
-        requestId: crypto.randomUUID(),
-        action: 'peering:dial',
-        verdict: 'refused',
-        layer: 'tls',
-        status: null,
-        error: null,
-        guard: dialTarget.id,
-        reason: failure.code,
-        target: this.#peer.name,
-        principal: {},
-        ms: 0,
-      })
-    } catch (unrecorded) {
-      // No token was sent, and no other peer may be lost for it.
-      log.error('decision-not-recorded', failureFields(unrecorded))
-    }
+    recordUnanswered(decisions, log, {
+      conn: failure.conn,
+      listener: '',
+      requestId: crypto.randomUUID(),
+      action: 'peering:dial',
+      verdict: 'refused',
+      layer: 'tls',
+      status: null,
+      error: null,
+      guard: dialTarget.id,
+      reason: failure.code,
+      target: this.#peer.name,
+      principal: {},
+      ms: 0,
+    })
   }
 
   #nextDelay(): number {

@@ -1,4 +1,5 @@
 import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs'
+import { failureFields, type Log } from './log.ts'
 
 export type Layer = 'start-up' | 'tls' | 'http' | 'session' | 'broker'
 
@@ -41,6 +42,22 @@ export function openDecisionLog(file: string, who: { node: string; unit: string 
       writeSync(handle, `${head}${JSON.stringify(decision).slice(1)}\n`)
     },
     close: () => closeSync(handle),
+  }
+}
+
+/**
+ * Records what is refused and answers nobody: a session that ended, a peer that was not dialled. It stays refused where it cannot be
+ * put on record, and nothing else may end for it.
+ */
+export function recordUnanswered(
+  decisions: Pick<DecisionLog, 'record'>,
+  log: Pick<Log, 'error'>,
+  decision: Decision,
+): void {
+  try {
+    decisions.record(decision)
+  } catch (failure) {
+    log.error('decision-not-recorded', failureFields(failure))
   }
 }
 
