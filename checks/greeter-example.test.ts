@@ -50,6 +50,11 @@ greet('a greeter greets its friend, and nobody else', async ({ site, credential 
     error: 'access_denied',
     reason: 'not_a_friend',
   })
+  expect(await site.call('alice', 'door', 'greeter:greet', friend.withoutCertificate())).toBeRefused({
+    status: 403,
+    error: 'access_denied',
+    reason: 'cert_untrusted',
+  })
   // #endregion
 })
 

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { uselessAnswers } from '../clients/issuer-answer.ts'
 import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
 import { issueLeaf, issueSelfSigned } from '../pki/authority.ts'
+import { tamperSignature } from '../tokens/forge.ts'
+import { inspectToken } from '../tokens/inspect.ts'
 import type { Credential } from '../vitest/credential.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import type { Attack, Variant } from './attack.ts'
@@ -12,7 +14,7 @@ import { A1, A3, accepted, demanded, either, refused } from './outcome.ts'
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable', 'jwks_unavailable')
 const ended = A1('token_inactive', 'kid_unknown')
 /** An answer about a token is kept for a second at most, keys that are known for a minute. */
-const revokedWithinMs = 1_100
+const revokedWithinMs = 1_000
 const sessionEndsWithinMs = 7_000
 
 /** What was right once is refused in time, and what cannot be known is refused until it is. */
@@ -142,10 +144,7 @@ function whileAway(lab: Lab): Promise<Verdict> {
 }
 
 function forgedWhileAway(lab: Lab): Promise<Verdict> {
-  const tampered = lab.good().withToken(async (token) => {
-    const [header, payload, signature = ''] = token.split('.')
-    return `${header}.${payload}.${[...signature].reverse().join('')}`
-  }, 'with a signature turned round')
+  const tampered = lab.good().withToken(tamperSignature, 'with a tampered signature')
   // Its control is the good one, which may not be accepted just now.
   return away(lab, async () => lab.call(tampered, { waitMs: 3_000 }))
 }
@@ -172,15 +171,11 @@ async function readiness(lab: Lab): Promise<number | null> {
 }
 
 function acceptedAgain(lab: Lab, credential: Credential): Promise<Verdict> {
-  return called(lab, credential, 'accepted', 15_000)
-}
-
-function called(lab: Lab, credential: Credential, wanted: Verdict['verdict'], withinMs: number): Promise<Verdict> {
   const probe = async () => {
     const verdict = await lab.call(credential)
-    return verdict.verdict === wanted && verdict
+    return verdict.verdict === 'accepted' && verdict
   }
-  return lab.site.until(`it is ${wanted}`, probe, { withinMs, everyMs: 100 })
+  return lab.site.until('it is accepted', probe, { withinMs: 15_000, everyMs: 100 })
 }
 
 async function revoke(lab: Lab, by: Readonly<Record<string, unknown>>, node = lab.issuer): Promise<number> {
@@ -190,8 +185,7 @@ async function revoke(lab: Lab, by: Readonly<Record<string, unknown>>, node = la
 }
 
 async function jtiOf(credential: Credential): Promise<string> {
-  const [, payload = ''] = (await credential.token()).split('.')
-  return String((JSON.parse(Buffer.from(payload, 'base64url').toString()) as { jti: unknown }).jti)
+  return String(inspectToken(await credential.token())?.jti)
 }
 
 /** A token that was accepted is revoked and presented again. */
@@ -200,7 +194,7 @@ async function callRevoked(lab: Lab, between: () => Promise<void>): Promise<Verd
   lab.judge(await lab.call(own), accepted())
   lab.demand((await revoke(lab, { jti: await jtiOf(own) })) === 1, 'it revoked nothing')
   await between()
-  const verdict = await called(lab, own, 'refused', revokedWithinMs)
+  const verdict = await lab.site.denied('a revoked token', () => lab.call(own), { withinMs: revokedWithinMs })
   lab.judge(await lab.call(), accepted())
   return verdict
 }
@@ -344,15 +338,17 @@ async function afterGrace(lab: Lab): Promise<Verdict> {
   lab.judge(await lab.call(old), accepted())
   await rotate(lab, { mode: 'grace', graceSeconds })
   lab.judge(await lab.call(old), accepted())
-  return called(lab, old, 'refused', graceSeconds * 1_000 + 3_000)
+  return lab.site.denied('a token of a key past its grace', () => lab.call(old), {
+    withinMs: graceSeconds * 1_000 + 1_000,
+  })
 }
 
 async function atOnce(lab: Lab): Promise<Verdict> {
   const old = lab.anew()
   // A key that is not known is asked for at most every 10 s.
-  lab.judge(await called(lab, old, 'accepted', 12_000), accepted())
+  lab.judge(await acceptedAgain(lab, old), accepted())
   await rotate(lab, { mode: 'immediate' })
-  return called(lab, old, 'refused', 3_000)
+  return lab.site.denied('a token of a retired key', () => lab.call(old), { withinMs: 1_000 })
 }
 
 type Spoil = (issuer: ScriptedIssuer, key: { x?: string }) => void | Promise<void>
@@ -370,7 +366,7 @@ async function keptForItsTime(lab: Lab): Promise<Verdict> {
   const honest = issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
   issuer.script('keys', { status: 500 })
   lab.judge(await lab.call(), accepted())
-  const verdict = await called(lab, lab.good(), 'refused', 5_000)
+  const verdict = await lab.site.denied('a token whose keys are gone', () => lab.call(), { withinMs: 5_000 })
   lab.demand(honest > 0, 'it never asked for keys')
   return verdict
 }

@@ -23,6 +23,7 @@ import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
+import { DeniedLate, timeToDeny } from './time-to-deny.ts'
 import { type ToldCall, toldCall } from './told-call.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
 import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
@@ -140,6 +141,19 @@ export class ScenarioSite implements AsyncDisposable {
     options: UntilOptions,
   ): Promise<Exclude<T, undefined | null | false>> {
     return until(what, probe, options)
+  }
+
+  /**
+   * Calls until it is refused, and answers that verdict. The bound, in ms from now, is for the beginning of a call that is still
+   * accepted: how long its answer takes is the machine's affair.
+   *
+   * @throws DeniedLate, NotReached when it is never refused
+   */
+  async denied(what: string, call: () => Promise<Verdict>, { withinMs }: { withinMs: number }): Promise<Verdict> {
+    const { verdict, afterMs } = await timeToDeny(what, call, withinMs)
+    this.measured(`${what} is refused`, afterMs, withinMs)
+    if (afterMs > withinMs) throw new DeniedLate(what, afterMs, withinMs)
+    return verdict
   }
 
   /** How a session ended, whoever ended it. @throws NotReached when it lives on */
