@@ -1,6 +1,7 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
+import { inspectToken } from '../tokens/inspect.ts'
 import type { Attack, Variant } from './attack.ts'
 import { type Forgery, forged, forgedToken, forging } from './forgery.ts'
 import { demandSoon } from './haste.ts'
@@ -150,8 +151,7 @@ export const headers: readonly Attack[] = [
 const forgedPayload = Buffer.from('{"sub":"evil"}').toString('base64url')
 
 async function kidOf(lab: Lab): Promise<string> {
-  const [header = ''] = (await lab.good().token()).split('.')
-  return String((JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid?: unknown }).kid)
+  return String(inspectToken(await lab.good().token())?.header.kid)
 }
 
 function withKid(expect: Outcome, kid: unknown): Variant {
