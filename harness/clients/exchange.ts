@@ -65,7 +65,8 @@ export class TargetUnreachable extends HoldfastError {
   }
 }
 
-const defaultTimeoutMs = 30_000
+/** For connecting, and for answering, where an endpoint says nothing else. */
+export const defaultTimeoutMs = 30_000
 const bodyLimit = 1_048_576
 
 /**

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { HoldfastError } from '../errors.ts'
-import { type Answer, connect, describe, type Endpoint, HandshakeFailed } from './exchange.ts'
+import { type Answer, connect, defaultTimeoutMs, describe, type Endpoint, HandshakeFailed } from './exchange.ts'
 import { beginPlain, connOf, writeApart } from './handshake.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
 
@@ -28,7 +28,6 @@ export interface RawExchange extends Answer {
   readonly text: string
 }
 
-const defaultTimeoutMs = 30_000
 const mostBytes = 262_144
 
 /** Sends bytes as they are given over a connection of its own, and reads whatever comes back: nothing, one answer, several. */

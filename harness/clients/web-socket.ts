@@ -7,6 +7,7 @@ import {
   type Answer,
   bodyOf,
   connect,
+  defaultTimeoutMs,
   describe,
   type Endpoint,
   HandshakeFailed,
@@ -53,7 +54,6 @@ interface Failure {
   message: string
 }
 
-const defaultTimeoutMs = 30_000
 const closeTimeoutMs = 1_000
 
 /** Asks for a WebSocket on a connection of its own. Being upgraded is not enough: the far end has to send `open`. */
