@@ -73,12 +73,13 @@ class Run {
 
   async all(): Promise<void> {
     const { count } = this.#options
+    const watch = await this.#watched()
     let next = 0
     const worker = async (): Promise<void> => {
       using lines = new Lines(this.#ground)
       while (next < count && this.findings.length < 20) {
         const index = next++
-        if (index === Math.floor(count * WARM_UP)) this.#watch = await Watch.begin(this.#ground.site)
+        if (index === Math.floor(count * WARM_UP)) watch.warmedUp()
         if (index % CONTROL_EVERY === 0) await this.#control(index)
         await this.#attempt(index, lines)
       }
@@ -88,9 +89,14 @@ class Run {
 
   async one(index: number): Promise<void> {
     using lines = new Lines(this.#ground)
-    this.#watch = await Watch.begin(this.#ground.site)
+    await this.#watched()
     const { name, outcome } = await this.#attempt(index, lines)
     this.#options.report?.(`${name}: ${JSON.stringify(outcome)}`)
+  }
+
+  async #watched(): Promise<Watch> {
+    this.#watch = await Watch.begin(this.#ground.site)
+    return this.#watch
   }
 
   async result(seconds: number): Promise<FuzzResult> {

@@ -63,6 +63,11 @@ export class Watch {
     return new Watch(site, services)
   }
 
+  /** From now on memory counts; what is written down counts from the beginning. */
+  warmedUp(): void {
+    for (const { residentMiB } of this.#services) residentMiB.length = 0
+  }
+
   /** What went wrong besides answers: a service that ended, or that logged an error of its own making. */
   troubles(): string[] {
     const names = new Map(this.#services.map(({ node, unit, service }) => [`${node}/${unit}`, service]))
