@@ -98,6 +98,28 @@ test('a rotated key is found at once', async () => {
   expect(await issuer.publishes('one')).toBe(false)
 })
 
+test('what one set has verified, the next one verifies anew', async () => {
+  const issuer = keys()
+  const mine = await token()
+  expect(await issuer.verify(mine)).toBe('valid')
+  expect(await issuer.verify(mine)).toBe('valid')
+  const other = await generateKeyPair('ES256', { extractable: true })
+  answer = good({ keys: [{ ...(await exportJWK(other.publicKey)), kid: 'one', use: 'sig' }] })
+  clock = 60_001
+  expect(await issuer.verify(mine)).toBe('signature_invalid')
+})
+
+test('a token that was verified vouches for no other one', async () => {
+  const issuer = keys()
+  const mine = await token()
+  expect(await issuer.verify(mine)).toBe('valid')
+  const [header, payload] = mine.split('.')
+  const [, , foreign] = (await token()).split('.')
+  expect(await issuer.verify(`${header}.${payload}.${foreign}`)).toBe('valid')
+  expect(await issuer.verify(`${header}.${payload}.${foreign?.slice(1)}A`)).toBe('signature_invalid')
+  expect(await issuer.verify(`${header}.eyJzdWIiOiJldmlsIn0.${foreign}`)).toBe('signature_invalid')
+})
+
 test('a set that holds one kid twice is not taken', async () => {
   const { keys: published } = JSON.parse(answer.body) as { keys: unknown[] }
   answer = good({ keys: [...published, ...published] })

@@ -29,6 +29,8 @@ interface KeySet {
   maxAgeMs: number
   kids: ReadonlySet<string>
   key: ReturnType<typeof createLocalJWKSet>
+  /** Tokens whose signatures this very set has verified: the same text under the same keys can come out in one way only. */
+  verified: Set<string>
 }
 
 const LONGEST_AGE_MS = 60_000
@@ -36,6 +38,8 @@ const LONGEST_AGE_MS = 60_000
 const COOL_DOWN_MS = 10_000
 /** How long a failed fetch is believed, so that callers do not queue up behind a dead server. */
 const FAILURE_MS = 250
+/** Tokens are kept as they came, of 8 KiB at most each. */
+const MOST_VERIFIED = 256
 
 export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
   const now = options.monotonic ?? (() => performance.now())
@@ -88,13 +92,16 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
       const held = await currentWith(kid)
       if (held === undefined) return 'jwks_unavailable'
       if (!held.kids.has(kid)) return 'kid_unknown'
+      if (held.verified.has(token)) return 'valid'
       try {
         await compactVerify(token, held.key, { algorithms: [...ALGORITHMS] })
-        return 'valid'
       } catch {
         // A wrong signature, or a key that is not one for this `alg`: the token is not this issuer's either way.
         return 'signature_invalid'
       }
+      if (held.verified.size >= MOST_VERIFIED) held.verified.clear()
+      held.verified.add(token)
+      return 'valid'
     },
     async publishes(kid) {
       return (await currentWith(kid))?.kids.has(kid)
@@ -114,7 +121,8 @@ function keySetOf(answer: IssuerAnswer, fetchedAt: number): KeySet {
   const kids = new Set(good.map((key) => key.kid))
   if (good.length === 0) throw new Error('the key set holds no public signature key')
   if (kids.size !== good.length) throw new Error('the key set holds one kid twice')
-  return { fetchedAt, maxAgeMs: maxAgeOf(answer), kids, key: createLocalJWKSet({ keys: good }) }
+  const key = createLocalJWKSet({ keys: good })
+  return { fetchedAt, maxAgeMs: maxAgeOf(answer), kids, key, verified: new Set() }
 }
 
 interface PublicKey {
