@@ -119,7 +119,7 @@ export interface SiteNode {
   ): Promise<ExecResult>
   /** Reads a file; a path that is not absolute is relative to the node's directory. */
   readFile(path: string): Promise<string>
-  /** Resolves when the unit is ready (or, for a oneshot, done); rejects with its failure, or after `timeoutMs` (default 20 000). */
+  /** Resolves when the unit is ready (or, for a oneshot, done); rejects with its failure, or after `timeoutMs` (default 60 000, which is more than a program has to get ready). */
   waitForUnit(unit: string, options?: { timeoutMs?: number }): Promise<void>
   /** SIGTERM, then SIGKILL after the unit's own limit. Resolves with how it ended. Without a unit: every service of the node. */
   stop(unit?: string): Promise<void>

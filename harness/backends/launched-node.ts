@@ -62,7 +62,7 @@ export class LaunchedNode implements SiteNode {
     return readTextFrom(isAbsolute(path) ? path : join(this.dir, path), from)
   }
 
-  async waitForUnit(unit: string, { timeoutMs = 20_000 }: { timeoutMs?: number } = {}): Promise<void> {
+  async waitForUnit(unit: string, { timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<void> {
     const ref = `${this.name}/${unit}`
     this.#planned(unit)
     let stopWatching = () => {}
