@@ -2,8 +2,10 @@ import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
 import { DialFailed, dial } from './dial.ts'
+import { Dialers } from './dialers.ts'
 import { type DialerOptions, PeerDialer } from './peer-dialer.ts'
-import type { Peer } from './peers.ts'
+import type { PeerTokens } from './peer-tokens.ts'
+import type { Peer, PeerChange, Peers } from './peers.ts'
 import { RouteTable } from './routes.ts'
 
 vi.mock('./dial.ts', async (original) => ({ ...(await original<typeof import('./dial.ts')>()), dial: vi.fn() }))
@@ -37,6 +39,10 @@ class FakeSocket extends EventEmitter {
 let sockets: FakeSocket[]
 let dialer: PeerDialer
 let recorded: unknown[]
+let routes: RouteTable
+let options: DialerOptions
+
+const peer = { name: 'node-b', endpoint: 'wss://node-b.test:9443', trustDomain: 'org-b', enabled: true } as Peer
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -48,23 +54,25 @@ beforeEach(() => {
     sockets.push(socket)
     onOpen(socket as unknown as WebSocket)
   })
-  const peer = { name: 'node-b', endpoint: 'wss://node-b.test:9443', trustDomain: 'org-b', enabled: true } as Peer
-  dialer = new PeerDialer(peer, {
+  routes = new RouteTable()
+  options = {
     configuration: {
       node: 'node-a',
       session: { holdTimeMs: 90_000, reconnectInitialMs: 1_000, reconnectMaximumMs: 60_000 },
     },
     tokens: { current: async () => ({ token: 'token', exp: 0, thumbprint: 'x' }) },
     certificates: { of: () => ({ anchors: new Map(), certificate: '', key: '' }) },
-    routes: new RouteTable(),
+    routes,
     decisions: { record: (decision: unknown) => recorded.push(decision), close() {} },
     log: { info() {}, warn() {}, error() {} },
-  } as unknown as DialerOptions)
+  } as unknown as DialerOptions
+  dialer = new PeerDialer(peer, options)
 })
 
 afterEach(() => {
   dialer.stop('shutdown')
   vi.useRealTimers()
+  vi.restoreAllMocks()
 })
 
 const dialled = async (): Promise<FakeSocket> => {
@@ -148,4 +156,156 @@ test('a session ends when its peer is no longer proven by the anchors of today; 
   expect(socket.sent.at(-1)).toMatchObject({ type: 'close', code: 'certificate_ended' })
   expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'server_untrusted' })
   expect(recorded).toMatchObject([{ verdict: 'refused', guard: 'dial.target', reason: 'server_untrusted' }])
+})
+
+const SECOND = 1_000
+
+/** How long it waits before each of its next attempts, in seconds; whatever each of them comes to. */
+async function waits(count: number, attempt: () => Promise<unknown> = async () => {}): Promise<number[]> {
+  const waited: number[] = []
+  for (let seen = 0; seen < count; seen += 1) {
+    const before = vi.mocked(dial).mock.calls.length
+    const startedAt = performance.now()
+    while (vi.mocked(dial).mock.calls.length === before) {
+      if (performance.now() - startedAt > 100 * SECOND) throw new Error(`no attempt ${seen + 1} within 100 s`)
+      await vi.advanceTimersByTimeAsync(100)
+    }
+    waited.push((performance.now() - startedAt) / SECOND)
+    await attempt()
+  }
+  return waited
+}
+
+const unreachable = new DialFailed('unreachable', 'ECONNREFUSED')
+
+test.each([
+  ['in the middle', 0.5, 1],
+  ['at the lowest', 0, 0.8],
+  ['at the highest', 1 - Number.EPSILON, 1.2],
+])(
+  'attempts are 1 s apart, then twice as long each time, up to a minute; the jitter is %s',
+  async (_, random, share) => {
+    vi.spyOn(Math, 'random').mockReturnValue(random)
+    vi.mocked(dial).mockRejectedValue(unreachable)
+    dialer.wake()
+    await vi.advanceTimersByTimeAsync(0)
+
+    const expected = [1, 2, 4, 8, 16, 32, 60, 60].map((seconds) => seconds * share)
+    for (const [at, waited] of (await waits(8)).entries()) {
+      expect(waited).toBeGreaterThanOrEqual((expected[at] as number) - 1e-6)
+      // As closely as it is looked at.
+      expect(waited).toBeLessThanOrEqual((expected[at] as number) + 0.2)
+    }
+  },
+)
+
+test('two nodes that lost one peer together do not come back to it together', async () => {
+  vi.mocked(dial).mockRejectedValue(unreachable)
+  const at = new Set<string | undefined>()
+  const others = Array.from({ length: 20 }, () => new PeerDialer(peer, options))
+  for (const other of others) other.wake()
+  await vi.advanceTimersByTimeAsync(0)
+  for (const { state } of others) at.add(state.nextAttempt)
+  for (const other of others) other.stop('shutdown')
+  expect(at.size).toBeGreaterThan(1)
+})
+
+test('a session that was up for a minute starts the back-off anew, one that was not goes on with it', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0.5)
+  for (let failed = 0; failed < 4; failed += 1) vi.mocked(dial).mockRejectedValueOnce(unreachable)
+  dialer.wake()
+  await vi.advanceTimersByTimeAsync(0)
+  const upFor = (ms: number) => async () => {
+    const socket = await dialled()
+    socket.open()
+    for (let passed = 0; passed < ms; passed += SECOND) await vi.advanceTimersByTimeAsync(SECOND)
+    socket.emit('close', 1006)
+  }
+  expect(await waits(4, async () => {})).toEqual([1, 2, 4, 8])
+  await upFor(59 * SECOND)()
+  expect(await waits(1, upFor(60 * SECOND))).toEqual([16])
+  expect(await waits(2, upFor(0))).toEqual([1, 2])
+})
+
+test.each([401, 403])(
+  '%i: the next attempt comes after a minute, and after a busy peer (503) as ever',
+  async (status) => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5)
+    vi.mocked(dial).mockRejectedValueOnce(new DialFailed('refused', 'http_503', { status: 503 }))
+    vi.mocked(dial).mockRejectedValueOnce(new DialFailed('refused', `http_${status}`, { status }))
+    dialer.wake()
+    await vi.advanceTimersByTimeAsync(0)
+
+    expect(await waits(1)).toEqual([1])
+    expect(dialer.state).toMatchObject({ state: 'waiting', lastError: `http_${status}` })
+    expect(Date.parse(dialer.state.nextAttempt ?? '') - Date.now()).toBeCloseTo(60 * SECOND, -3)
+    // A peer that dials here is up, and would refuse us all the same.
+    dialer.peerIsUp()
+    expect(await waits(1)).toEqual([60])
+  },
+)
+
+test('a peer that was not reached and comes up here is dialled at once', async () => {
+  vi.mocked(dial).mockRejectedValueOnce(unreachable)
+  dialer.wake()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(dial).toHaveBeenCalledTimes(1)
+  dialer.peerIsUp()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(dial).toHaveBeenCalledTimes(2)
+})
+
+test.each<[string, (told: { token(name: string): void; peer(change: PeerChange): void; dialers: Dialers }) => void]>([
+  ['token', ({ token }) => token('node-b')],
+  ['certificate or anchor', ({ dialers }) => dialers.wakeAll()],
+  ['record', (told) => told.peer({ peer: { ...peer, endpoint: 'wss://moved.test:9443' }, before: peer })],
+])('a refusal is waited out no longer when its %s is another one', async (_, change) => {
+  vi.mocked(dial).mockRejectedValueOnce(new DialFailed('refused', 'http_401', { status: 401 }))
+  const listeners: { token?: (name: string) => void; peer?: (change: PeerChange) => void } = {}
+  const tokens = { ...options.tokens, onChange: (listener: (name: string) => void) => (listeners.token = listener) }
+  const peers = { onChange: (listener: (change: PeerChange) => void) => (listeners.peer = listener) }
+  const records = { ...peers, all: () => [peer], get: () => peer } as unknown as Peers
+  const dialers = new Dialers(records, { ...options, tokens: tokens as unknown as PeerTokens })
+  dialers.start()
+  await vi.advanceTimersByTimeAsync(30 * SECOND)
+  expect(dial).toHaveBeenCalledTimes(1)
+  // Another peer's is none of its business.
+  listeners.token?.('node-c')
+  await vi.advanceTimersByTimeAsync(0)
+  expect(dial).toHaveBeenCalledTimes(1)
+
+  change({ token: listeners.token as never, peer: listeners.peer as never, dialers })
+  await vi.advanceTimersByTimeAsync(0)
+  expect(dial).toHaveBeenCalledTimes(2)
+  dialers.stop('shutdown')
+})
+
+test('a peer that upgrades and does not open within 5 s is left, and dialled again', async () => {
+  dialer.wake()
+  const silent = await dialled()
+  await vi.advanceTimersByTimeAsync(4_999)
+  expect(silent.sent.map(({ type }) => type)).toEqual(['open'])
+  expect(dialer.state.state).toBe('connecting')
+
+  await vi.advanceTimersByTimeAsync(1)
+  expect(silent.sent.at(-1)).toEqual({ type: 'close', code: 'protocol_error' })
+  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'protocol_error' })
+  await vi.advanceTimersByTimeAsync(1_300)
+  ;(await dialled()).open()
+  await vi.advanceTimersByTimeAsync(6_000)
+  expect([sockets.length, dialer.state.state]).toEqual([2, 'connected'])
+})
+
+test('an acceptor that sends routes of its own is left, and none of them comes in', async () => {
+  dialer.wake()
+  const socket = await dialled()
+  socket.open()
+  socket.say({ type: 'keepalive', seq: 1, refused: 0 })
+  expect(dialer.state.state).toBe('connected')
+
+  const route = { op: 'announce', domain: 'b.test', name: 'orders', protocol: 'http', endpoint: 'https://b.test/' }
+  socket.say({ type: 'update', seq: 2, routes: [{ ...route, path: ['node-b'] }], endOfSync: true })
+  expect(socket.sent.at(-1)).toEqual({ type: 'close', code: 'protocol_error' })
+  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'message_out_of_order' })
+  expect(routes.list()).toEqual([])
 })

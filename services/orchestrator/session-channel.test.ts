@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
 import { SessionChannel, type SessionEnd } from './session-channel.ts'
 
@@ -24,14 +24,18 @@ class FakeSocket extends EventEmitter {
   terminate(): void {}
 }
 
-function sessionOn(socket: FakeSocket): SessionEnd[] {
+function sessionOn(socket: FakeSocket, side: 'acceptor' | 'dialer' = 'acceptor'): SessionEnd[] {
   const ends: SessionEnd[] = []
   new SessionChannel(socket as unknown as WebSocket, {
-    ...{ side: 'acceptor', node: 'node-a', expectedNode: 'node-b', holdTimeMs: 90_000 },
+    ...{ side, node: 'node-a', expectedNode: 'node-b', holdTimeMs: 90_000 },
     ...{ refused: () => 0, onOpen: () => {}, onUpdate: () => undefined, onEnd: (end) => ends.push(end) },
   })
   return ends
 }
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 test('a peer that does not read gets no answer to its pings until it does', () => {
   const socket = new FakeSocket()
@@ -56,3 +60,26 @@ test('ten pings in a second are answered, one more ends the session, and none is
   expect(socket.closes).toEqual([4400])
   expect(ends).toEqual([{ code: 'protocol_error', by: 'us', guard: 'msg.pace', reason: 'ping_flood' }])
 })
+
+test.each(['acceptor', 'dialer'] as const)(
+  '%s: whoever has not opened 5 s after the upgrade is closed',
+  async (side) => {
+    vi.useFakeTimers()
+    const [silent, opened] = [new FakeSocket(), new FakeSocket()]
+    const ends = [sessionOn(silent, side), sessionOn(opened, side)]
+    // Signs of life are no `open`.
+    for (let passed = 0; passed < 4_999; passed += 1_000) {
+      silent.emit('ping', Buffer.from('still here'))
+      await vi.advanceTimersByTimeAsync(Math.min(1_000, 4_999 - passed))
+    }
+    const open = { type: 'open', version: 1, node: 'node-b', holdTimeMs: 90_000, session: crypto.randomUUID() }
+    opened.emit('message', Buffer.from(JSON.stringify(open)), false)
+    expect([silent.closes, opened.closes]).toEqual([[], []])
+
+    await vi.advanceTimersByTimeAsync(1)
+    expect(silent.closes).toEqual([4400])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(ends).toEqual([[{ code: 'protocol_error', by: 'us' }], []])
+    expect(opened.closes).toEqual([])
+  },
+)
