@@ -1,14 +1,28 @@
 // Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file.
 import dns from 'node:dns'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 
-const { hosts, suffixes } = JSON.parse(readFileSync(process.env.HOLDFAST_HOSTS, 'utf8'))
+const file = process.env.HOLDFAST_HOSTS
 const systemLookup = dns.lookup
 const systemLookupPromise = dns.promises.lookup
 
+let known = { hosts: {}, suffixes: [] }
+let version = ''
+read()
+
+/** As with the system's own hosts file, whoever looks a name up finds what stands there now. It is only ever replaced. */
+function read() {
+  const { ino, mtimeMs } = statSync(file)
+  if (version === `${ino} ${mtimeMs}`) return known
+  known = JSON.parse(readFileSync(file, 'utf8'))
+  version = `${ino} ${mtimeMs}`
+  return known
+}
+
 /** The address of a host of the plan, an error for an unknown name beside them, undefined for any other name. */
 function answer(hostname) {
+  const { hosts, suffixes } = read()
   const name = String(hostname).toLowerCase()
   if (Object.hasOwn(hosts, name)) return hosts[name]
   if (!suffixes.some((suffix) => name.endsWith(`.${suffix}`))) return undefined

@@ -54,3 +54,15 @@ test('connections follow it', async () => {
 
   expect(await evaluate(connect)).toBe('127.9.9.1')
 })
+
+test('a hosts file that was replaced counts from the next look on', async () => {
+  const other = JSON.stringify(JSON.stringify({ hosts: { 'a.lab.test': '127.9.9.2' }, suffixes: ['lab.test'] }))
+  const replace = `import('node:fs').then(({ renameSync, writeFileSync }) => {
+    const file = process.env.HOLDFAST_HOSTS
+    writeFileSync(file + '.new', ${other})
+    renameSync(file + '.new', file)
+  })`
+  const found = `promises.lookup('a.lab.test').then(({ address }) => address)`
+
+  expect(await evaluate(`[await ${found}, await ${replace}, await ${found}]`)).toEqual(['127.9.9.1', null, '127.9.9.2'])
+})

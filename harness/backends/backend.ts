@@ -88,6 +88,11 @@ export interface Site extends AsyncDisposable {
   clock(node?: string): SiteClock
   /** A TCP address for each host name of the plan, for clients that run beside the nodes. */
   resolve(host: string): string | undefined
+  /**
+   * Leads the nodes to another address with the next look at a host name of the plan, or, without one, to its node again.
+   * Connections stay as they are, and so does `resolve`. Absent where names are not the backend's own.
+   */
+  lead?(host: string, address?: string): Promise<void>
 }
 
 /** Clocks of nodes. Monotonic clocks are not among them: timeouts measure what really passed. */

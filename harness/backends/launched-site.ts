@@ -69,6 +69,8 @@ export interface SiteParts {
   onEvent?: (event: SiteEvent) => void
   /** By node; absent where the nodes go by the machine's clock. */
   clocks?: ReadonlyMap<string, MovableClock>
+  /** Replaces what the nodes know as addresses of host names. */
+  writeHosts?: (hosts: Readonly<Record<string, string>>) => Promise<void>
   /** Gives back what the backend took (folders, addresses), after all agents have ended. */
   release: () => Promise<void>
 }
@@ -90,6 +92,9 @@ export class LaunchedSite implements Site {
   readonly #events: SiteEvent[] = []
   readonly #listeners = new Set<(event: SiteEvent) => void>()
   readonly #hosts: Map<string, string>
+  /** Hosts that the nodes are led elsewhere for. */
+  readonly #led = new Map<string, string>()
+  readonly lead?: Site['lead']
   readonly #failed: Promise<never>
   #fail: (failure: { node: string; unit?: string; message: string; logTail: readonly string[] }) => void = () => {}
   readonly states: UnitStates
@@ -106,6 +111,14 @@ export class LaunchedSite implements Site {
     const planned = Object.values(parts.plan.nodes)
     this.#hosts = new Map(planned.map(({ name, host }) => [host, parts.addresses[name] as string]))
     this.nodes = new Map(planned.map(({ name }) => [name, this.#makeNode(name)]))
+    const { writeHosts } = parts
+    if (writeHosts !== undefined) {
+      this.lead = async (host, address) => {
+        if (address === undefined) this.#led.delete(host)
+        else this.#led.set(host, address)
+        await writeHosts(Object.fromEntries([...this.#hosts, ...this.#led]))
+      }
+    }
     this.#failed = new Promise((_, reject) => {
       this.#fail = (failure) => reject(failure)
     })

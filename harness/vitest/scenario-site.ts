@@ -14,6 +14,7 @@ import { thumbprintS256 } from '../pki/certificate.ts'
 import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
+import { type CuttableLink, linkBetween } from './cuttable-link.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { Judging } from './judging.ts'
@@ -211,6 +212,16 @@ export class ScenarioSite implements AsyncDisposable {
     const peer = await listenAsPeer(options)
     this.#owned.push(peer)
     return peer
+  }
+
+  /**
+   * Puts a relay into the way between two nodes, in each direction, that can cut them off from each other as a broken network
+   * does. Connections go by it that begin from now on, until the test ends; other nodes are never cut off by it.
+   */
+  async linkBetween(a: string, b: string, listener: string): Promise<CuttableLink> {
+    const link = await linkBetween(this.site, a, b, listener)
+    this.#owned.push(link)
+    return link
   }
 
   /**

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { signalTree } from '../../agent/process-tree.ts'
@@ -127,6 +127,7 @@ async function launchIn(
     dirs,
     onEvent: options.onEvent,
     clocks,
+    writeHosts: (hosts) => writeHosts(folder, hosts),
     release,
   })
   const connect = (node: string) => {
@@ -224,13 +225,16 @@ async function dieWithParent(): Promise<string[]> {
 }
 
 async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Promise<void> {
-  const suffixes = new Set(Object.keys(run.hosts).map((host) => host.slice(host.indexOf('.') + 1)))
   const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
-  await Promise.all([
-    write('plan.json', plan),
-    write('settings.json', run),
-    write('hosts.json', { hosts: run.hosts, suffixes: [...suffixes] }),
-  ])
+  await Promise.all([write('plan.json', plan), write('settings.json', run), writeHosts(folder, run.hosts)])
+}
+
+/** Replaced whole: whoever reads it meanwhile reads the one or the other. */
+async function writeHosts(folder: string, hosts: Readonly<Record<string, string>>): Promise<void> {
+  const suffixes = new Set(Object.keys(hosts).map((host) => host.slice(host.indexOf('.') + 1)))
+  const file = join(folder, 'hosts.json')
+  await writeFile(`${file}.new`, JSON.stringify({ hosts, suffixes: [...suffixes] }), { mode: 0o600 })
+  await rename(`${file}.new`, file)
 }
 
 function startAgent(folder: string, env: Record<string, string>, node: string, dir: string): AgentProcess {

@@ -22,7 +22,7 @@ describe.for(variants)('auth servers: %s', ([, test]) => {
     await gone(site, 'a.test', 'orders')
   })
 
-  test('a cut between A and B withdraws it at C, and it comes back', async ({ site }) => {
+  test('when B peers with A no more it is withdrawn at C, and it comes back', async ({ site }) => {
     await allConnected(site)
     await announce(site, 'node-a', 'a.test', 'cut')
     await learned(site, 'a.test', 'cut')

@@ -2,6 +2,10 @@ import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
 const holdTimeMs = 4_000
 const test = scenario('transit', { set: { auth: 'shared', holdTime: '4s' }, needs: ['pause'] })
+/** What a dialer waits at most before its second attempt in a row: it doubles with each, and nodes spread it by a fifth. */
+const backOffMs = 2_400
+/** For a handshake and the whole table, on a machine that has more to do. */
+const graceMs = 1_500
 const endpoint = { protocol: 'http', endpoint: 'https://orders.test/' }
 
 test('a paused node: withdrawn at the hold time, not before, everywhere; and back again', async ({ site }) => {
@@ -54,6 +58,102 @@ test('a node that stops says so, and its routes are stale, too', async ({ site }
   await site.node('node-b').start('orchestrator')
   await synced(site)
 })
+
+test('a network cut between A and B: both give up at the hold time; healed, all tables agree again', async ({
+  site,
+}) => {
+  await synced(site)
+  const link = await site.linkBetween('node-a', 'node-b', 'peering')
+  await dialAnew(site)
+  await synced(site)
+  const [a, b, c] = [await site.tap('node-a'), await site.tap('node-b'), await site.tap('node-c')]
+  const cutAt = performance.now()
+  link.cut()
+
+  // Neither side can tell the other of what changes meanwhile.
+  const operators = { a: site.operator('node-a'), c: site.operator('node-c') }
+  expect(await operators.a.put('/v1/routes/a.test/during', endpoint)).toMatchObject({ status: 201 })
+  expect(await operators.a.delete('/v1/routes/a.test/orders')).toMatchObject({ status: 204 })
+  expect(await operators.c.put('/v1/routes/c.test/during', endpoint)).toMatchObject({ status: 201 })
+  await site.until('neither A nor B nor C has a route from beyond the cut', () => tablesAre(site, apart), {
+    withinMs: 10_000,
+  })
+  const tookMs = performance.now() - cutAt
+  expect(tookMs).toBeGreaterThan((holdTimeMs * 2) / 3 - 200)
+  expect(site.measured('routes beyond a cut are withdrawn', tookMs, holdTimeMs + 1_000)).toBeLessThan(
+    holdTimeMs + 1_000,
+  )
+  for (const { logs } of [a, b]) {
+    for (const direction of ['inbound', 'outbound']) {
+      expect(logs().join('\n')).toMatch(new RegExp(`session-ended.*"direction":"${direction}".*"code":"hold_expired"`))
+    }
+  }
+  for (const [node, peer] of [
+    ['node-a', 'node-b'],
+    ['node-b', 'node-a'],
+  ] as const) {
+    expect(await stateOf(site, node, peer)).toBe('down')
+  }
+
+  const healedAt = performance.now()
+  link.heal()
+  await site.until('all tables agree again', () => tablesAre(site, together), { withinMs: 10_000 })
+  const backMs = performance.now() - healedAt
+  const boundMs = backOffMs + graceMs
+  expect(site.measured('all tables agree after a cut', backMs, boundMs)).toBeLessThan(boundMs)
+  expect(await stateOf(site, 'node-b', 'node-a')).toBe('connected')
+  // B and C had nothing to do with it.
+  expect(c.logs().join('\n')).not.toMatch(/session-ended/)
+})
+
+/** What A, B and C know while A and B are cut off from each other, and afterwards. */
+const apart = {
+  'node-a': ['a.test/during'],
+  'node-b': ['b.test/orders', 'c.test/during node-c', 'c.test/orders node-c'],
+  'node-c': ['b.test/orders node-b', 'c.test/during', 'c.test/orders'],
+}
+const together = {
+  'node-a': ['a.test/during', 'b.test/orders node-b', 'c.test/during node-b node-c', 'c.test/orders node-b node-c'],
+  'node-b': ['a.test/during node-a', ...apart['node-b']],
+  'node-c': ['a.test/during node-b node-a', ...apart['node-c']],
+}
+
+/** Whether all nodes know just these routes, with the paths that they took, and none of them stale. */
+async function tablesAre(site: ScenarioSite, expected: typeof apart): Promise<boolean> {
+  for (const [node, table] of Object.entries(expected)) {
+    const { routes } = (await site.operator(node).get('/v1/routes')).json as { routes: Known[] }
+    const fresh = routes.filter(({ state }) => state !== 'stale')
+    const known = fresh.map(({ domain, name, path }) => [`${domain}/${name}`, ...path].join(' ')).sort()
+    if (fresh.length !== routes.length || known.join() !== table.join()) return false
+  }
+  return true
+}
+
+interface Known {
+  domain: string
+  name: string
+  path: string[]
+  state: string
+}
+
+/** Ends the sessions between A and B, and has both dial at once. */
+async function dialAnew(site: ScenarioSite): Promise<void> {
+  for (const [node, peer, enabled] of [
+    ['node-a', 'node-b', false],
+    ['node-b', 'node-a', false],
+    ['node-b', 'node-a', true],
+    ['node-a', 'node-b', true],
+    // A may have refused B meanwhile, and then B would wait a minute: a changed record is dialled at once.
+    ['node-b', 'node-a', true],
+  ] as const) {
+    expect(await site.operator(node).patch(`/v1/peers/${peer}`, { enabled })).toMatchObject({ status: 200 })
+  }
+}
+
+async function stateOf(site: ScenarioSite, node: string, peer: string): Promise<string | undefined> {
+  const { peers } = (await site.operator(node).get('/v1/state')).json as { peers: { name: string; state: string }[] }
+  return peers.find(({ name }) => name === peer)?.state
+}
 
 /** Each node announces one route, and A and C have each other's through B. */
 async function synced(site: ScenarioSite): Promise<void> {

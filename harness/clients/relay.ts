@@ -1,0 +1,105 @@
+import { once } from 'node:events'
+import net, { type Socket } from 'node:net'
+
+export interface RelayOptions {
+  /** An address of the run that nobody else listens on. */
+  address: string
+  port: number
+  /** Where it leads to; from the address of whoever came. */
+  to: string
+}
+
+/**
+ * A TCP relay that can cut off whoever comes from one address. Nothing is looked at, nothing changed. What is under way is held
+ * back in the buffers of both sides for as long as the cut lasts, and arrives when it is over, as TCP would send it again
+ * (RFC 9293 section 3.8.1): neither side hears of the cut.
+ */
+export interface Relay extends AsyncDisposable {
+  /** Connections that it carries now. */
+  readonly carried: number
+  /** Nothing passes any more between `from` and the far end, and nothing new begins. */
+  cut(from: string): void
+  /** All passes again; connections that were tried meanwhile and came to nothing are gone. */
+  heal(): void
+}
+
+/** One carried connection: both of its halves. */
+interface Carried {
+  readonly near: Socket
+  readonly far: Socket
+}
+
+const MOST_CARRIED = 64
+
+/** @throws the error of the system where the address is taken */
+export async function openRelay({ address, port, to }: RelayOptions): Promise<Relay> {
+  const carried = new Set<Carried>()
+  const early = new Set<Socket>()
+  let away: string | undefined
+
+  const isCut = ({ near }: Carried): boolean => away !== undefined && near.remoteAddress === away
+  const carry = (near: Socket): void => {
+    const far = net.connect({ host: to, port, localAddress: near.remoteAddress, allowHalfOpen: true })
+    const both: Carried = { near, far }
+    carried.add(both)
+    for (const [half, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      half.on('error', () => {})
+      half.once('close', () => {
+        carried.delete(both)
+        // A half that ends while the other one is cut off cannot say so yet.
+        if (!isCut(both)) other.destroy()
+        else early.add(other)
+      })
+    }
+    pass(both)
+  }
+
+  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (near) => {
+    if (carried.size >= MOST_CARRIED) near.destroy()
+    else if (away !== undefined && near.remoteAddress === away) {
+      near.on('error', () => {})
+      early.add(near)
+    } else carry(near)
+  })
+  server.listen(port, address)
+  await once(server, 'listening')
+
+  return {
+    get carried() {
+      return carried.size
+    },
+    cut(from) {
+      away = from
+      for (const both of carried) if (isCut(both)) hold(both)
+    },
+    heal() {
+      away = undefined
+      for (const socket of early) socket.destroy()
+      early.clear()
+      for (const both of carried) pass(both)
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const { near, far } of carried) for (const half of [near, far]) half.destroy()
+      for (const socket of early) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+function pass({ near, far }: Carried): void {
+  hold({ near, far })
+  near.pipe(far)
+  far.pipe(near)
+}
+
+/** Whoever does not read leaves the bytes where they are: in the buffers of the system. */
+function hold({ near, far }: Carried): void {
+  near.unpipe(far)
+  far.unpipe(near)
+  near.pause()
+  far.pause()
+}
