@@ -58,7 +58,7 @@ try {
   const up = Promise.all(units.map(({ ref }) => start(ref)))
   // While the first programs start, as the agents do: neither has to wait for anything.
   for (const step of units.flatMap(({ steps }) => enrolmentsIn(steps))) requests.set(step, newRequest(step))
-  void warmUp('127.0.0.1')
+  void warmUp()
   await up
   process.stdout.write(`${JSON.stringify(ms)}\n`)
   await once(process.stdin.resume(), 'end')

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import { connect, isIP, type Socket } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 
 /** One request over a connection of its own that is closed after the answer. */
@@ -11,10 +11,17 @@ export interface OneRequest {
   address?: string
   /** The client's own address. */
   localAddress?: string
-  /** PEM text. Without `ca` of an https URL the system's roots count. */
-  tls?: { ca: string; cert?: string; key?: string }
+  /** What reads it is asked when there is a connection. Without `ca` of an https URL the system's roots count. */
+  tls?: TlsTexts | (() => Promise<TlsTexts>)
   json?: unknown
   timeoutMs: number
+}
+
+/** PEM texts that a request authenticates with. */
+interface TlsTexts {
+  ca: string
+  cert?: string
+  key?: string
 }
 
 export interface OneAnswer {
@@ -27,42 +34,65 @@ export interface OneAnswer {
 /** Rejects when there is no answer in time; an answer of any status resolves. The body may have 1 MiB at most. */
 export async function request(options: OneRequest): Promise<OneAnswer> {
   const url = new URL(options.url)
-  const secure = url.protocol === 'https:'
-  const { request: open } = secure ? await import('node:https') : await import('node:http')
-  const body = options.json === undefined ? undefined : JSON.stringify(options.json)
+  const signal = AbortSignal.timeout(options.timeoutMs)
+  const transport = await connected(options, url, signal)
+  try {
+    const { request: open } = isSecure(url) ? await import('node:https') : await import('node:http')
+    const createConnection = isSecure(url) ? await secured(options, url, transport) : () => transport
+    return await answerOf(options, url, (own) => open({ ...own, signal, createConnection }))
+  } finally {
+    transport.destroy()
+  }
+}
+
+function isSecure({ protocol }: URL): boolean {
+  return protocol === 'https:'
+}
+
+/** First of all, and alone: a probe finds nobody many times over, and that should cost it no key and no TLS. */
+function connected({ address, localAddress }: OneRequest, url: URL, signal: AbortSignal): Promise<Socket> {
+  const port = Number(url.port) || (isSecure(url) ? 443 : 80)
   return new Promise((resolve, reject) => {
-    const outgoing = open({
-      method: options.method,
-      host: options.address ?? url.hostname,
-      port: url.port === '' ? undefined : Number(url.port),
-      path: url.pathname + url.search,
-      localAddress: options.localAddress,
-      agent: false,
-      signal: AbortSignal.timeout(options.timeoutMs),
-      headers: { host: url.host, connection: 'close', ...contentHeaders(body) },
-      // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
-      ...(secure
-        ? { servername: isIP(url.hostname) ? '' : url.hostname, rejectUnauthorized: true, ...options.tls }
-        : {}),
-    })
-    outgoing.once('error', reject)
+    const transport = connect({ host: address ?? url.hostname, port, localAddress, noDelay: true })
+    const giveUp = () => transport.destroy(signal.reason as Error)
+    signal.addEventListener('abort', giveUp, { once: true })
+    transport.once('close', () => signal.removeEventListener('abort', giveUp))
+    // Kept: an end that comes later is told by who uses it then.
+    transport.on('error', reject)
+    transport.once('connect', () => resolve(transport))
+  })
+}
+
+async function secured({ address, tls }: OneRequest, { hostname }: URL, socket: Socket): Promise<() => TLSSocket> {
+  const { connect: secure } = await import('node:tls')
+  const texts = typeof tls === 'function' ? await tls() : tls
+  const names = { host: address ?? hostname, servername: isIP(hostname) ? '' : hostname }
+  // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
+  return () => secure({ socket, ...names, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true, ...texts })
+}
+
+function answerOf(
+  { method, json }: OneRequest,
+  url: URL,
+  open: (own: RequestOptions) => ClientRequest,
+): Promise<OneAnswer> {
+  const body = json === undefined ? undefined : JSON.stringify(json)
+  return new Promise((resolve, reject) => {
+    const headers = { host: url.host, connection: 'close', ...contentHeaders(body) }
+    const outgoing = open({ method, path: url.pathname + url.search, headers })
+    outgoing.on('error', reject)
     outgoing.once('response', (response) => {
       // Read now: the connection may be gone when the body has come.
-      const certificate = secure ? (response.socket as TLSSocket).getPeerCertificate() : undefined
+      const certificate = isSecure(url) ? (response.socket as TLSSocket).getPeerCertificate() : undefined
       readBody(response).then((text) => resolve({ status: response.statusCode as number, text, certificate }), reject)
     })
     outgoing.end(body)
   })
 }
 
-/**
- * Loads and compiles what the first request needs (about 40 ms), while there is nothing else to do: a request to a port at
- * `address` where nothing listens.
- */
-export async function warmUp(address: string): Promise<void> {
-  await request({ method: 'GET', url: 'https://warm-up.invalid:1/', address, tls: { ca: '' }, timeoutMs: 1_000 }).catch(
-    () => {},
-  )
+/** Loads what the first request needs (about 40 ms), while there is nothing else to do. */
+export async function warmUp(): Promise<void> {
+  await Promise.all([import('node:https'), import('node:tls')])
 }
 
 function contentHeaders(body: string | undefined): Record<string, string | number> {
@@ -81,7 +111,7 @@ async function readBody(response: IncomingMessage): Promise<string> {
 }
 
 /** Reads the PEM files that a request authenticates with. */
-export async function readTls(files: { ca: string; cert?: string; key?: string }): Promise<OneRequest['tls']> {
+export async function readTls(files: { ca: string; cert?: string; key?: string }): Promise<TlsTexts> {
   const read = (file: string | undefined) => (file === undefined ? undefined : readFile(file, 'utf8'))
   const [ca, cert, key] = await Promise.all([readFile(files.ca, 'utf8'), read(files.cert), read(files.key)])
   return { ca, cert, key }

@@ -66,7 +66,7 @@ export class NodeAgent {
     this.#context.emit({ event: 'agent-started', pid: process.pid })
     for (const unit of this.#units.values()) this.#waiting.add(unit)
     this.#startPossible()
-    void warmUp(this.#context.address)
+    void warmUp()
   }
 
   handle(message: ToAgent): void {

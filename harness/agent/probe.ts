@@ -40,7 +40,7 @@ async function probeHttp(http: HttpProbe, context: ProbeContext): Promise<string
   const { ca, cert, key } = http.tls ?? {}
   const filled = (file: string | undefined) => (file === undefined ? undefined : context.fill(file))
   const tls =
-    ca === undefined ? undefined : await readTls({ ca: context.fill(ca), cert: filled(cert), key: filled(key) })
+    ca === undefined ? undefined : () => readTls({ ca: context.fill(ca), cert: filled(cert), key: filled(key) })
   const address = http.address ?? context.hosts[new URL(url).hostname]
   const answer = await request({ method: 'GET', url, address, tls, timeoutMs: ONE_PROBE_MS })
   if (http.expect?.includes(answer.status) === false) {
