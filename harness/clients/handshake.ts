@@ -1,6 +1,7 @@
 import net, { type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import tls, { type TLSSocket } from 'node:tls'
+import tls, { type SecureContext, type TLSSocket } from 'node:tls'
+import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from './exchange.ts'
 
 /** What a caller does otherwise in its TLS handshake than a client of today would. */
@@ -22,26 +23,15 @@ const ends = new WeakMap<Socket, string>()
 
 /** Begins a handshake with the server of an endpoint, which is proven by anchor and name whatever is attacked. */
 export function beginHandshake(endpoint: Endpoint): TLSSocket {
-  const {
-    version,
-    ciphers = tls.DEFAULT_CIPHERS,
-    servername = endpoint.host,
-    alpn,
-    firstFlight,
-  } = endpoint.handshake ?? {}
+  const { servername = endpoint.host, alpn, firstFlight } = endpoint.handshake ?? {}
   const options: tls.ConnectionOptions = {
     servername: servername ?? '',
-    ca: endpoint.anchorPem,
+    secureContext: contextOf(endpoint),
     // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
     rejectUnauthorized: true,
     // The server must be who it is, whatever name the attack asks for.
     checkServerIdentity: (_, certificate) => tls.checkServerIdentity(endpoint.host, certificate),
-    cert: endpoint.identity?.certPem,
-    key: endpoint.identity?.keyPem,
     ALPNProtocols: [...(alpn ?? ['http/1.1'])],
-    // An attacker's own library does not stop a weak key; the strength of the channel is the server's to demand.
-    ciphers: `${ciphers}:@SECLEVEL=0`,
-    ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
   }
   const address = { host: endpoint.address, port: endpoint.port, localAddress: endpoint.from }
   if (firstFlight === undefined) {
@@ -50,6 +40,28 @@ export function beginHandshake(endpoint: Endpoint): TLSSocket {
   }
   const transport = net.connect({ ...address, noDelay: true })
   return rememberEnd(transport, tls.connect({ ...options, socket: changingFirst(transport, firstFlight) }))
+}
+
+/** What is read and worked out once for all handshakes of an identity: half of the work of a call. It holds no session. */
+const contexts = new WeakMap<Identity, Map<string, SecureContext>>()
+
+function contextOf({ anchorPem, identity, handshake: { version, ciphers = tls.DEFAULT_CIPHERS } = {} }: Endpoint) {
+  const known = (identity && contexts.get(identity)) ?? new Map<string, SecureContext>()
+  if (identity !== undefined) contexts.set(identity, known)
+  const { certPem, keyPem } = identity ?? {}
+  const key = JSON.stringify([anchorPem, certPem, keyPem, version, ciphers])
+  const context =
+    known.get(key) ??
+    tls.createSecureContext({
+      ca: anchorPem,
+      cert: certPem,
+      key: keyPem,
+      // An attacker's own library does not stop a weak key; the strength of the channel is the server's to demand.
+      ciphers: `${ciphers}:@SECLEVEL=0`,
+      ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
+    })
+  known.set(key, context)
+  return context
 }
 
 /** Opens a TCP connection and speaks no TLS over it. */
