@@ -25,6 +25,11 @@ export interface ActionVerification {
   clockSkewSeconds?: number
   /** The first check that does not pass decides. */
   order: VerificationCheck[]
+  /**
+   * Ids of all guards of the action in the order in which they judge, those of `order` among them. Records are then held to it: a
+   * refusal names the token once it was proven and not before, and nobody asks the issuer about a token that is refused without.
+   */
+  guards?: string[]
 }
 
 export interface VerificationCheck {

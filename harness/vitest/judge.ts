@@ -1,6 +1,7 @@
 import type { Challenge } from '../clients/challenge.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Proof } from '../topology/proof.ts'
+import { principalProblems, upstreamProblems } from './record-problems.ts'
 import type { Shown } from './shown.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -228,6 +229,7 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   return [
     ...problems,
     ...principalProblems(verdict, record),
+    ...upstreamProblems(verdict, record),
     ...verdict.leaks.map((leak) => `${to} wrote down ${leak}`),
   ]
 }
@@ -254,17 +256,6 @@ function shownProblems(
     problems.push(`reason ${reason}, expected ${expected.reason}`)
   }
   return problems
-}
-
-function principalProblems({ credential, control }: Verdict, { layer, principal }: DecisionRecord): string[] {
-  const proven = principal['x5t#S256']
-  if (proven === credential.thumbprint) return []
-  if (proven === undefined) {
-    // At TLS there may be no certificate to name yet, and another listener may not ask for one.
-    if (layer !== 'http' || control?.element === 'listener') return []
-    return [`the record names nobody as proven, presented was ${credential.thumbprint}`]
-  }
-  return [`the record holds x5t#S256 ${proven} as proven, presented was ${credential.thumbprint ?? 'nothing'}`]
 }
 
 function oracleProblems({ body, credential, answerLeaks }: Verdict): string[] {

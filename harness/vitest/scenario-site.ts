@@ -11,12 +11,15 @@ import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { type CuttableLink, linkBetween } from './cuttable-link.ts'
 import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
+import { guardOrderOf } from './guard-order.ts'
+import { watchIssuer } from './issuer-asked.ts'
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
@@ -375,6 +378,8 @@ export class ScenarioSite implements AsyncDisposable {
     const control = await this.#control(shape, credential, options)
     const observe = this.#observer(target, action)
     const picture = await observe?.().catch((failure: Error) => failure)
+    const verification = this.#verificationOf(target, action)
+    const issuer = verification?.guards && (await watchIssuer(this.site, to, verification))
     const mark = await markOf(this.site, to)
     const watch = target.proof && (await watchFor(target.proof, this.site, to))
     const sent = await send(await this.#endpoint(from, target, presented.identity, options))
@@ -383,11 +388,12 @@ export class ScenarioSite implements AsyncDisposable {
     const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
     const said = shown ? (shown.said ?? (sent.promised ? 'accepted' : 'refused')) : decision?.verdict
     const accepted = sent.promised && said === 'accepted'
+    const summary = summaryOfPresented(credential.label, presented)
     const verdict: Verdict = {
       from,
       to,
       action,
-      credential: summaryOfPresented(credential.label, presented),
+      credential: summary,
       accepts: this.#acceptedAt(to, action),
       tokenJudged: shape.carried && !isOperator(target, presented),
       verdict: accepted ? 'accepted' : 'refused',
@@ -399,7 +405,9 @@ export class ScenarioSite implements AsyncDisposable {
       reason: decision?.reason ?? shown?.reason ?? null,
       guard: decision?.guard ?? null,
       principal: decision?.principal ?? {},
-      believes: this.#believedBy(target, action),
+      believes: verification && { issuer: verification.issuer, audiences: verification.audiences },
+      guards: verification && guardOrderOf(verification),
+      asked: issuer && { issuer: issuer.issuer, times: await issuer.times(summary.token?.jti) },
       decision,
       ...farEnd,
       conn: sent.answer.conn,
@@ -438,10 +446,9 @@ export class ScenarioSite implements AsyncDisposable {
     return controlFrom(await this.#called(from, to, action, credential.base, options), credential.label)
   }
 
-  #believedBy({ node, unit }: Target, action: string): Verdict['believes'] {
+  #verificationOf({ node, unit }: Target, action: string): ActionVerification | undefined {
     const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
-    const verification = planned?.verification?.[action]
-    return verification && { issuer: verification.issuer, audiences: verification.audiences }
+    return planned?.verification?.[action]
   }
 
   #acceptedAt(to: string, action: string): Verdict['accepts'] {
@@ -454,7 +461,7 @@ export class ScenarioSite implements AsyncDisposable {
   #record(shape: CallShape, verdict: Verdict): void {
     this.ledger.record(shape, verdict)
     this.#test.calls?.push(toldCall(verdict))
-    const { evidence: _, again: __, json: ___, accepts: ____, ...call } = verdict
+    const { evidence: _, again: __, json: ___, accepts: ____, guards: _____, ...call } = verdict
     recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
   }
 

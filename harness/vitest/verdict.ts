@@ -5,6 +5,7 @@ import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import type { Proof } from '../topology/proof.ts'
 import type { Presented } from './credential.ts'
+import type { GuardOrder } from './guard-order.ts'
 import type { Shown } from './shown.ts'
 
 /** What became of one call: what the caller saw, joined with what the far end wrote down about the same connection. */
@@ -45,6 +46,10 @@ export interface Verdict {
   readonly principal: Readonly<Record<string, string>>
   /** The `iss` that the target believes, and what it takes as `aud`, where its kind says so. */
   readonly believes?: { readonly issuer: string; readonly audiences: readonly string[] }
+  /** What the target declares of the order of its guards; absent where it does not. */
+  readonly guards?: GuardOrder
+  /** How often the target asked its issuer about the token since the call began; absent where nobody writes it down. */
+  readonly asked?: { readonly issuer: string; readonly times: number }
   /** The far end's record of this connection, and all of them. */
   readonly decision: DecisionRecord | undefined
   readonly decisions: readonly DecisionRecord[]

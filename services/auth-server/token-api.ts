@@ -60,8 +60,8 @@ async function introspect(api: TokenApi, exchange: Exchange): Promise<void> {
   recordHolder(api, holder)
   const reading = await read(api, form)
   const effect = effectFor(client, reading)
+  if ('token' in reading) Object.assign(exchange.principal, { jti: reading.token.jti, sub: reading.token.clientId })
   if (effect !== 'active' || !('token' in reading)) return exchange.answer(200, { active: false }, { effect })
-  Object.assign(exchange.principal, { jti: reading.token.jti, sub: reading.token.clientId })
   exchange.answer(200, introspectionOf(reading.token, api.configuration.issuer), { effect })
 }
 

@@ -16,8 +16,14 @@ export interface OrchestratorTrust {
 
 /** How an orchestrator judges the callers of each action. */
 export function verificationOf({ mode, peering, local, ...common }: OrchestratorTrust) {
-  const connect = { ...peering, ...common, scope: 'peer:connect', order: order(mode, PEER) }
-  const own = (scope: string) => ({ ...local, ...common, scope, order: order(mode, SELF) })
+  const connect = {
+    ...{ ...peering, ...common, scope: 'peer:connect', order: order(mode, PEER) },
+    guards: guards(mode, ['peer.upgrade', 'peer.rate'], ['peer.identity'], ['peer.admit']),
+  }
+  const own = (scope: string) => ({
+    ...{ ...local, ...common, scope, order: order(mode, SELF) },
+    guards: guards(mode, ['local.host'], ['local.caller'], LOCAL_CALL),
+  })
   return {
     'peering:connect': connect,
     'node:read': own('node:read'),
@@ -67,5 +73,19 @@ function order(mode: ValidationMode, identity: readonly VerificationCheck[]): Ve
     atHttp('token-node', 'token.scope', 'node_not_trusted', 403, 'insufficient_scope'),
     ...(mode === 'both' ? ACTIVE : []),
     ...(identity === PEER ? ADMIT : []),
+  ]
+}
+
+/** What is judged of a call of the local API once its caller was let in. */
+const LOCAL_CALL = ['local.route', 'local.query', 'local.body', 'local.object', 'local.peer', 'local.storage']
+
+/** Every guard on the way of a call: `first` sees no token yet, `identity` and `last` see one that is proven. */
+function guards(mode: ValidationMode, first: string[], identity: string[], last: string[]): string[] {
+  return [
+    ...['tls.handshake', 'peer.tls', 'http.form', ...first, 'peer.carrier', 'token.form', 'token.issuer'],
+    mode === 'introspection' ? 'token.active' : 'token.signature',
+    ...['token.claims', 'token.time', 'token.audience', 'token.binding', ...identity, 'token.scope'],
+    ...(mode === 'both' ? ['token.active'] : []),
+    ...last,
   ]
 }

@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import type { ActionVerification, CheckName } from '../topology/verification.ts'
+import { guardOrderOf } from './guard-order.ts'
+import { principalProblems, upstreamProblems } from './record-problems.ts'
+import type { Verdict } from './verdict.ts'
+
+const claims = { iss: 'https://issuer', sub: 'node-b', client_id: 'node-b', jti: 'jti-1' }
+const guards = ['tls', 'carrier', 'form', 'signature', 'binding', 'active', 'admit']
+const token = { readable: true, header: {}, claims, thumbprint: 'x', jti: 'jti-1' }
+
+function orderOf(checks: Partial<Record<CheckName, string>>) {
+  const order = Object.entries(checks).map(([check, guard]) => ({ check, guard, reason: 'r', layer: 'http' }))
+  return guardOrderOf({ order, guards } as unknown as ActionVerification)
+}
+
+const inBoth = orderOf({ 'token-signature': 'signature', 'token-active': 'active' })
+const askingFirst = orderOf({ 'token-active': 'form' })
+const locally = orderOf({ 'token-signature': 'signature' })
+
+function verdictOf(rest: Partial<Verdict> = {}): Verdict {
+  const credential = { label: 'c', thumbprint: 'x', chain: [], token }
+  return { to: 'node-a', action: 'a', tokenJudged: true, credential, guards: inBoth, ...rest } as Verdict
+}
+
+function recordOf(guard: string, principal: Record<string, string> = {}, action = 'a'): DecisionRecord {
+  return { guard, action, layer: 'http', principal: { 'x5t#S256': 'x', ...principal } } as unknown as DecisionRecord
+}
+
+const problemsOf = (guard: string, principal?: Record<string, string>, rest?: Partial<Verdict>) =>
+  principalProblems(verdictOf(rest), recordOf(guard, principal))
+
+test.each(['carrier', 'form', 'signature'])('before the token is proven, %s names none of it', (guard) => {
+  expect(problemsOf(guard)).toEqual([])
+  for (const [name, value] of Object.entries(claims)) {
+    const text = `the record holds ${name} ${value} as proven, and ${guard} judges before that is`
+    expect(problemsOf(guard, { [name]: value })).toEqual([text])
+  }
+})
+
+test.each(['binding', 'active', 'admit'])('once it is proven, %s names whose it is, and which', (guard) => {
+  expect(problemsOf(guard, claims)).toEqual([])
+  expect(problemsOf(guard, { sub: claims.sub, jti: claims.jti })).toEqual([])
+  expect(problemsOf(guard)).toEqual([
+    'the record proves no sub, presented was node-b',
+    'the record proves no jti, presented was jti-1',
+  ])
+  expect(problemsOf(guard, { ...claims, jti: 'jti-2' })).toEqual([
+    'the record holds jti jti-2 as proven, presented was jti-1',
+  ])
+})
+
+test('where the issuer proves the token, it is named from there on', () => {
+  expect(problemsOf('signature', claims, { guards: askingFirst })).toEqual([])
+  expect(problemsOf('form', claims, { guards: askingFirst })).toHaveLength(4)
+})
+
+test('a claim that the token has not, or that is no text, is not demanded and must not be told', () => {
+  const { jti: _, ...rest } = claims
+  const credential = { label: 'c', thumbprint: 'x', chain: [], token: { ...token, claims: { ...rest, sub: 7 } } }
+  expect(problemsOf('binding', {}, { credential })).toEqual([])
+  expect(problemsOf('binding', { jti: 'jti-1' }, { credential })).toEqual([
+    'the record holds jti jti-1 as proven, and the token has none',
+  ])
+})
+
+test('what is long may be cut', () => {
+  const long = 'x'.repeat(300)
+  const credential = { label: 'c', thumbprint: 'x', chain: [], token: { ...token, claims: { ...claims, sub: long } } }
+  expect(problemsOf('binding', { ...claims, sub: long.slice(0, 255) }, { credential })).toEqual([])
+  expect(problemsOf('binding', { ...claims, sub: 'x' }, { credential })).toHaveLength(1)
+})
+
+test('a guard that nobody declared is told; of other actions, and of targets that declare none, nothing is known', () => {
+  expect(problemsOf('extra')).toEqual(['extra is no guard that node-a declares for a'])
+  expect(principalProblems(verdictOf(), recordOf('extra', claims, 'other'))).toEqual([])
+  expect(problemsOf('form', claims, { guards: undefined })).toEqual([])
+  expect(guardOrderOf({ order: [] } as unknown as ActionVerification)).toBeUndefined()
+})
+
+test('an operator is known by the certificate, whatever token is sent along', () => {
+  expect(problemsOf('admit', {}, { tokenJudged: false })).toEqual([])
+})
+
+test('the issuer hears of no token that is refused without it', () => {
+  const asking = (guard: string, rest: Partial<Verdict>) => upstreamProblems(verdictOf(rest), recordOf(guard))
+  const twice = { asked: { issuer: 'auth-a', times: 2 } }
+  const text = 'node-a asked auth-a about the token 2 times, though binding refuses it without'
+  expect(asking('binding', twice)).toEqual([text])
+  expect(asking('binding', { asked: { issuer: 'auth-a', times: 0 } })).toEqual([])
+  expect(asking('active', twice)).toEqual([])
+  expect(asking('admit', twice)).toEqual([])
+  // Who asks first may have asked; who asks nobody may not.
+  expect(asking('binding', { ...twice, guards: askingFirst })).toEqual([])
+  expect(asking('admit', { ...twice, guards: locally })).toHaveLength(1)
+  expect(asking('binding', {})).toEqual([])
+})
