@@ -20,6 +20,18 @@ export function redactJson<T>(value: T): T {
   return JSON.parse(redact(JSON.stringify(value) ?? 'null')) as T
 }
 
+/** Tokens that stand in a text: compact ones with a JSON header. */
+export function tokensIn(text: string): string[] {
+  return [...text.matchAll(jwtShaped)].map(([token]) => token)
+}
+
+/** Names what stands in `text` of private keys, in PEM or as JWK. */
+export function privateKeysIn(text: string): string[] {
+  // A fresh expression each time: a global one remembers where it stopped.
+  const isThere = [privatePem, privateJwk].some(({ source }) => new RegExp(source).test(text))
+  return isThere ? ['a private key'] : []
+}
+
 /**
  * What of a secret stands in `text`, named for a report; empty when nothing does. `tokens` are searched by the parts that
  * nobody can guess, since a log may cut a token anywhere; the header is the same for every token and proves nothing.
