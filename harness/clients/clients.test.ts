@@ -119,7 +119,9 @@ test('a scripted peer hears every byte of a dialer that trusts it, and none of o
   const request = { path: '/v1', protocol: '', headers: [['Authorization', 'Bearer secret']] as const }
   const { session } = await upgrade(dialled, request)
   expect(session?.frames).toEqual([open])
+  session?.send({ type: 'close' })
   await session?.close()
+  expect(peer.sessions).toEqual([[{ type: 'close' }]])
   expect(peer.connections).toHaveLength(1)
   expect(peer.connections[0]?.received()).toContain('Authorization: Bearer secret')
   expect(peer.connections[0]?.presented).toBe(thumbprintS256(identity.certPem))

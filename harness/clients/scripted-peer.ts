@@ -4,6 +4,7 @@ import net, { type AddressInfo, type Socket } from 'node:net'
 import tls from 'node:tls'
 import { WebSocketServer } from 'ws'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
+import { type Frame, parsed } from './web-socket.ts'
 
 export interface ScriptedPeerOptions {
   /** An address of the run. */
@@ -32,6 +33,8 @@ export interface ScriptedPeer extends AsyncDisposable {
   readonly port: number
   /** Connections whose handshake was finished. */
   readonly connections: readonly RecordedConnection[]
+  /** JSON frames that the dialer sent, oldest first, by session; the sessions in their order. */
+  readonly sessions: readonly (readonly Frame[])[]
   /** Handshakes that the dialer broke off, with what was seen of the reason. */
   readonly brokenOff: readonly string[]
 }
@@ -43,7 +46,8 @@ export async function listenAsPeer(options: ScriptedPeerOptions): Promise<Script
   const connections: RecordedConnection[] = []
   const brokenOff: string[] = []
   const sockets = new Set<Socket>()
-  const application = applicationOf(options)
+  const sessions: Frame[][] = []
+  const application = applicationOf(options, sessions)
 
   const serve = (socket: Socket) => {
     // An HTTP server reads past the stream until somebody listens to it, so the recorder comes after it.
@@ -64,6 +68,7 @@ export async function listenAsPeer(options: ScriptedPeerOptions): Promise<Script
     address: options.address,
     port: (server.address() as AddressInfo).port,
     connections,
+    sessions,
     brokenOff,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy()
@@ -93,12 +98,15 @@ function record(socket: Socket): RecordedConnection {
   }
 }
 
-function applicationOf({ open, alive }: ScriptedPeerOptions): http.Server | undefined {
+function applicationOf({ open, alive }: ScriptedPeerOptions, sessions: Frame[][]): http.Server | undefined {
   if (open === undefined) return undefined
   const server = http.createServer((_request, response) => response.writeHead(404).end())
   const webSockets = new WebSocketServer({ server })
   webSockets.on('connection', (webSocket) => {
+    const frames: Frame[] = []
+    sessions.push(frames)
     webSocket.on('error', () => {})
+    webSocket.on('message', (data) => frames.push(parsed(data.toString())))
     webSocket.send(JSON.stringify(open))
     if (alive === undefined) return
     if (alive === 'deaf') webSocket.pause()

@@ -180,7 +180,8 @@ function grouped(headers: HeaderLines): Map<string, string[]> {
   return new Map(names.values())
 }
 
-function parsed(text: string): Frame {
+/** A frame as it is told of, whatever it holds. */
+export function parsed(text: string): Frame {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? (value as Frame) : { value }
