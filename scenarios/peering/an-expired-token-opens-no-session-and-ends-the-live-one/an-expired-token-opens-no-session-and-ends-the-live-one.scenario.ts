@@ -7,6 +7,7 @@ const test = scenario('separate-auth', {
   set: { certificateLifetime: '4h', tokenLifetime: '10m', validation: 'jwks' },
 })
 const skewSeconds = 30
+const recheckSeconds = 5
 
 test('the live session ends within a second of exp + skew, and its routes go', async ({ site, credential }) => {
   await quiet(site)
@@ -48,6 +49,39 @@ test('a new session is opened up to exp + skew, and none from then on', async ({
   })
   const fresh = await site.call('node-b', 'node-a', 'peering:connect', credential.anew('peer-b-to-a'))
   expect(fresh).toBeAccepted()
+})
+
+test('by keys alone a revoked token goes on up to its end, as the node says when it starts, and no further', async ({
+  site,
+  credential,
+}) => {
+  await quiet(site)
+  expect(site.node('node-a').logs('orchestrator').join('\n')).toMatch(/"warn".*revocation-unseen/)
+  const right = credential('peer-b-to-a')
+  const { verdict, session } = await site.open('node-b', 'node-a', 'peering:connect', right)
+  expect(verdict).toBeAccepted()
+  introduce(session)
+  const revoked = await site.operator('auth-a').post('/operator/v1/tokens/revoke', { jti: verdict.principal.jti })
+  expect(revoked).toMatchObject({ status: 200, json: { revoked: 1 } })
+
+  // So long that each live session was looked at once more.
+  const endsAt = await moveBefore(site, right, recheckSeconds + 1)
+  await site.until('the session was looked at', () => Date.now() > endsAt - 500, { withinMs: 10_000 })
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeAccepted()
+  expect(Date.now()).toBeLessThan(endsAt)
+
+  const end = await site.ended(session, { withinMs: 3_000 })
+  expect(end.code).toBe(4401)
+  expect(end.at - endsAt).toBeGreaterThanOrEqual(0)
+  expect(site.measured('a session of a revoked token ends after exp', end.at - endsAt, 1_000)).toBeLessThanOrEqual(
+    1_000,
+  )
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeRefused({
+    status: 401,
+    error: 'invalid_token',
+    reason: 'token_expired',
+    guard: 'token.time',
+  })
 })
 
 /** Moves all clocks to shortly before nothing may be accepted any more; answers when that is, in epoch ms. */

@@ -14,6 +14,8 @@ const test = scenario('separate-auth', { set: { validation: 'jwks' } })
 const maxAgeSeconds = 2
 const ageMs = maxAgeSeconds * 1_000
 const recheckMs = 5_000
+/** After the last time that its key was found, a live session may go on for so long. */
+const unsureMs = 30_000
 /** For asking again, and for a machine that has more to do. */
 const graceMs = 1_000
 
@@ -47,6 +49,35 @@ test('a key that is published no more', async ({ site, credential }) => {
   const boundMs = ageMs + recheckMs + graceMs
   expect(await site.ended(session, { withinMs: boundMs })).toMatchObject({ code: 4401 })
   expect(site.measured('a session of a retired key ends', performance.now() - rotatedAt, boundMs)).toBeLessThan(boundMs)
+})
+
+test('a set that cannot be had anew', { timeout: 60_000 }, async ({ site, credential }) => {
+  const right = await minted(credential('peer-b-to-a'))
+  const keys = [await site.signingKey('auth-a')]
+  const { issuer } = await site.standInForIssuer('auth-a', { keys, maxAgeSeconds })
+  await restart(site, 'node-a')
+  const session = await liveSession(site, right)
+
+  issuer.script('keys', 'cut')
+  const goneAt = performance.now()
+  const refused = await turned(site, right, 'refused', ageMs + graceMs)
+  const refusedMs = performance.now() - goneAt
+
+  const unavailable = { status: 503, error: 'temporarily_unavailable', reason: 'jwks_unavailable' }
+  expect(refused).toBeRefused({ ...unavailable, guard: 'token.signature' })
+  expect(site.measured('without a new key set nothing opens', refusedMs, ageMs + graceMs)).toBeLessThan(ageMs + graceMs)
+
+  // No answer is no word against the session yet; but the last good one may only be so old.
+  const boundMs = ageMs + unsureMs
+  expect(await site.ended(session, { withinMs: boundMs + graceMs })).toMatchObject({ code: 4503 })
+  const endedMs = performance.now() - goneAt
+  expect(site.measured('without a new key set a session ends', endedMs, boundMs)).toBeLessThan(boundMs)
+  expect(endedMs).toBeGreaterThan(2 * recheckMs)
+  const ends = await site.decisions('node-a', { guard: 'live.recheck', reason: 'auth_unavailable' })
+  expect(ends).toHaveLength(1)
+
+  issuer.script('keys')
+  expect(await turned(site, right, 'accepted', ageMs + graceMs)).toBeAccepted()
 })
 
 test('a key that comes back is no retired key', async ({ site, credential }) => {
