@@ -6,6 +6,9 @@ import { ownClockEnvironment } from './harness/faults/clock/own-clock.ts'
 const conditions = ['holdfast-source', 'module', 'node', 'development|production']
 const node = {
   pool: 'forks' as const,
+  // One worker for many files: to start it and to load packages took longer than most files do.
+  isolate: false,
+  setupFiles: ['checks/file-of-its-own.ts'],
   execArgv: ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning'],
 }
 
