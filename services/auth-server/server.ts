@@ -132,15 +132,8 @@ async function run(parts: Parts): Promise<Server> {
 }
 
 function readinessOf(store: Store, material: () => TlsMaterial): () => { ready: boolean; reason?: string } {
-  let checkedAt = Number.NEGATIVE_INFINITY
-  let isWritable = false
   return () => {
-    // Each probe of the storage is a write that waits for the disk.
-    if (performance.now() - checkedAt > 1_000 || !isWritable) {
-      isWritable = store.isWritable()
-      checkedAt = performance.now()
-    }
-    if (!isWritable) return { ready: false, reason: 'storage_unavailable' }
+    if (!store.isWritable()) return { ready: false, reason: 'storage_unavailable' }
     const isOver = material().leaf.validToDate.getTime() <= Date.now()
     return isOver ? { ready: false, reason: 'certificate_ended' } : { ready: true }
   }

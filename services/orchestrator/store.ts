@@ -1,4 +1,4 @@
-import { commit, openDatabase } from '../shared/sqlite.ts'
+import { commit, openDatabase, writeProbe } from '../shared/sqlite.ts'
 import { type PeerInfo, peerInfoSchema, type RouteInfo, routeSchema } from './config.ts'
 
 /** Peers with their tokens, and local routes: committed when a call returns. Throws `StorageUnavailable`. */
@@ -11,6 +11,7 @@ export interface Store {
   routes(): RouteInfo[]
   putRoute(route: RouteInfo): void
   deleteRoute(key: { domain: string; name: string }): void
+  /** Writes and answers whether that reached the disk; a good answer is up to a second old. */
   isWritable(): boolean
   close(): void
 }
@@ -47,15 +48,7 @@ export function openStore(path: string): Store {
     putRoute: ({ domain, name, protocol, endpoint }) =>
       commit(database, () => void putRoute.run(domain, name, protocol, endpoint)),
     deleteRoute: ({ domain, name }) => commit(database, () => void deleteRoute.run(domain, name)),
-    isWritable() {
-      try {
-        // A transaction alone takes the lock; only a change shows a full or read-only disk.
-        commit(database, () => void deletePeer.run(''))
-        return true
-      } catch {
-        return false
-      }
-    },
+    isWritable: writeProbe(database),
     close: () => database.close(),
   }
 }

@@ -63,6 +63,28 @@ export function commit<Result>(database: DatabaseSync, work: () => Result): Resu
   }
 }
 
+/** A good answer is kept for so long: each one is a write that waits for the disk. */
+const PROBE_KEPT_MS = 1_000
+
+/** Answers whether the storage takes writes, by one that changes something: a transaction without a change writes nothing. */
+export function writeProbe(database: DatabaseSync): () => boolean {
+  const probe = database.prepare(
+    "INSERT INTO meta (key, value) VALUES ('probed_at', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
+  )
+  let goodAt = Number.NEGATIVE_INFINITY
+  return () => {
+    if (performance.now() - goodAt < PROBE_KEPT_MS) return true
+    try {
+      commit(database, () => probe.run(String(Date.now())))
+    } catch (failure) {
+      if (failure instanceof StorageUnavailable) return false
+      throw failure
+    }
+    goodAt = performance.now()
+    return true
+  }
+}
+
 /**
  * Empties the write-ahead log, which holds pages as they were before. To be called when something secret was overwritten; it does
  * what other connections let it do, and the log is emptied at the latest when the last of them closes.

@@ -1,4 +1,4 @@
-import { commit, openDatabase, StorageUnavailable } from '../../shared/sqlite.ts'
+import { openDatabase, writeProbe } from '../../shared/sqlite.ts'
 import { type ClientStore, clientStore } from './clients.ts'
 import { type KeyStore, keyStore } from './keys.ts'
 import { databaseSchema } from './schema.ts'
@@ -9,7 +9,7 @@ export interface Store {
   readonly clients: ClientStore
   readonly tokens: TokenStore
   readonly keys: KeyStore
-  /** Writes and answers whether that reached the disk. */
+  /** Writes and answers whether that reached the disk; a good answer is up to a second old. */
   isWritable(): boolean
   /** Starts what the first token would otherwise wait for. */
   warmUp(): void
@@ -20,22 +20,11 @@ export interface Store {
 export function openStore(path: string): Store {
   const database = openDatabase(path, databaseSchema)
   const writer = tokenWriter(path)
-  const probe = database.prepare(
-    "INSERT INTO meta (key, value) VALUES ('probed_at', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
-  )
   return {
     clients: clientStore(database),
     tokens: tokenStore(database, writer),
     keys: keyStore(database),
-    isWritable() {
-      try {
-        commit(database, () => probe.run(String(Date.now())))
-        return true
-      } catch (failure) {
-        if (failure instanceof StorageUnavailable) return false
-        throw failure
-      }
-    },
+    isWritable: writeProbe(database),
     warmUp: writer.warmUp,
     async close() {
       await writer.close()
