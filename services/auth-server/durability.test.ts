@@ -1,7 +1,9 @@
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, statSync } from 'node:fs'
+import { Agent } from 'node:https'
 import { DatabaseSync } from 'node:sqlite'
 import { decodeJwt } from 'jose'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { boundFiles, canBoundFiles, canFreezeFiles, freezeFiles } from '../shared/testing/full-disk.ts'
 import { openStore, type Store } from './store/store.ts'
 import { ClientGone } from './store/token-writer.ts'
 import { type Bench, createBench, nodeAudience, nodeClient, spawnServer } from './testing.ts'
@@ -35,6 +37,98 @@ test('what was answered is kept, even when the process is killed right after', a
   expect((await bench.operate('GET', '/tokens?subject=node-b')).json.tokens.length).toBe(20)
   expect(await isActive(revoked)).toBe(false)
   for (const token of kept) expect(await isActive(token)).toBe(true)
+})
+
+test('an introspection that begins after the answer of a revoke says inactive, however many run at once, also after a kill', async () => {
+  const { child } = await spawnServer(['--config', bench.configFile])
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  const agent = new Agent({ keepAlive: true, maxSockets: 24 })
+  onTestFinished(() => agent.destroy())
+  await bench.operate('PUT', '/clients/node-b', nodeClient('node-b'))
+  const post = (path: string, form: Record<string, string>) =>
+    bench.call('mtls', 'POST', path, { as: bench.nodeB, form: { client_id: 'node-b', ...form }, agent })
+  const ask = async (token: string): Promise<boolean> => (await post('/token/introspection', { token })).json.active
+  const mint = async (): Promise<string> => (await post('/token', form)).json.access_token
+  const tokens = await Promise.all(Array.from({ length: 51 }, mint))
+  const [kept, ...ending] = tokens as [string, ...string[]]
+  expect(new Set(await Promise.all(tokens.map(ask)))).toEqual(new Set([true]))
+
+  const told = await Promise.all(
+    ending.map(async (token, at) => {
+      const underWay = [ask(token), ask(token)]
+      // By the operator, and by the client itself (RFC 7009).
+      const revoke = () =>
+        at % 2 === 0
+          ? bench.operate('POST', '/tokens/revoke', { jti: decodeJwt(token).jti })
+          : post('/token/revocation', { token })
+      const revoking = revoke()
+      underWay.push(ask(token), ask(token))
+      expect((await revoking).status).toBe(200)
+      const after = await Promise.all([ask(token), ask(token), ask(token)])
+      return { after, underWay: await Promise.all(underWay), kept: await ask(kept) }
+    }),
+  )
+  for (const { after, kept } of told) expect({ after, kept }).toEqual({ after: [false, false, false], kept: true })
+  // They did overlap: some of those that began before were told otherwise.
+  expect(told.some(({ underWay }) => underWay.includes(true))).toBe(true)
+
+  child.kill('SIGKILL')
+  await ended
+  await bench.start()
+  expect(await isActive(kept)).toBe(true)
+  expect(new Set(await Promise.all(ending.map(isActive)))).toEqual(new Set([false]))
+})
+
+/** Nothing is written and nothing lost while `hold` lasts, and what needs no write goes on. */
+async function expectUnavailable(hold: () => () => void): Promise<void> {
+  const ready = () => bench.call('operator', 'GET', '/readyz', { as: bench.operator })
+  const minted = await request()
+  expect(minted.status).toBe(200)
+  expect((await ready()).status).toBe(200)
+  const token = minted.json.access_token
+  const release = hold()
+  try {
+    // A good answer may be a second old.
+    await expect.poll(async () => (await ready()).status, { timeout: 2_000, interval: 50 }).toBe(503)
+    expect((await ready()).json).toMatchObject({ reason: 'storage_unavailable' })
+    expect(await request()).toMatchObject({ status: 503, json: { error: 'storage_unavailable' } })
+    expect(bench.lastDecision()).toMatchObject({ guard: 'storage.write', reason: 'storage_unavailable' })
+    expect(await bench.operate('POST', '/tokens/revoke', { jti: decodeJwt(token).jti })).toMatchObject({
+      status: 503,
+      json: { error: 'storage_unavailable' },
+    })
+    expect(await isActive(token)).toBe(true)
+  } finally {
+    release()
+  }
+  await expect.poll(async () => (await ready()).status, { timeout: 2_000, interval: 50 }).toBe(200)
+  expect((await bench.operate('POST', '/tokens/revoke', { jti: decodeJwt(token).jti })).json).toEqual({ revoked: 1 })
+  expect((await request()).status).toBe(200)
+}
+
+test.skipIf(!canBoundFiles)('a full disk: nothing is minted or revoked, and introspection goes on', async () => {
+  const { child } = await spawnServer(['--config', bench.configFile])
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const pid = child.pid as number
+  await bench.operate('PUT', '/clients/node-b', nodeClient('node-b'))
+  const { path } = bench.configuration.storage
+  await expectUnavailable(() => {
+    const bytes = statSync(`${path}-wal`).size
+    // What is decided is on record as ever: only the storage has reached its end.
+    expect(bytes).toBeGreaterThan(2 * statSync(bench.configuration.decisionLog).size)
+    boundFiles(pid, bytes)
+    return () => boundFiles(pid, undefined)
+  })
+})
+
+test.skipIf(!canFreezeFiles)('read-only files: nothing is minted or revoked, and introspection goes on', async () => {
+  await bench.start()
+  await bench.operate('PUT', '/clients/node-b', nodeClient('node-b'))
+  await expectUnavailable(() => {
+    const files = [bench.configuration.storage.path, `${bench.configuration.storage.path}-wal`]
+    freezeFiles(files, true)
+    return () => freezeFiles(files, false)
+  })
 })
 
 test('while nothing can be written, nothing is minted, and introspection goes on', async () => {
@@ -162,16 +256,36 @@ test('a token of a client that was removed meanwhile is not recorded', async () 
   await store.close()
 })
 
-test('a stop ends a request that never comes to its end, and the process within five seconds', async () => {
-  const { child } = await spawnServer(['--config', bench.configFile])
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  const options = { as: bench.nodeB, form, headers: { 'content-length': '1000' } }
-  const hanging = bench.call('mtls', 'POST', '/token', options).catch((failure: Error) => failure)
-  await bench.operate('GET', '/keys')
-  const started = performance.now()
-  child.kill('SIGTERM')
+test('a stop ends a request that never comes to its end, and the process within five seconds; a second one ends it at once', async () => {
+  /** A server in the middle of a request, that was asked to stop. */
+  const stopping = async () => {
+    const { child } = await spawnServer(['--config', bench.configFile])
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    const options = { as: bench.nodeB, form, headers: { 'content-length': '1000' } }
+    const hanging = bench.call('mtls', 'POST', '/token', options).catch((failure: Error) => failure)
+    await bench.operate('GET', '/keys')
+    const started = performance.now()
+    child.kill('SIGTERM')
+    return { child, ended, hanging, started }
+  }
+  const first = await stopping()
+  expect(await first.ended).toBe(0)
+  // It was waited for.
+  expect(performance.now() - first.started).toBeGreaterThan(2_500)
+  expect(performance.now() - first.started).toBeLessThan(5_000)
+  expect(await first.hanging).toBeInstanceOf(Error)
 
-  expect(await ended).toBe(0)
-  expect(performance.now() - started).toBeLessThan(5_000)
-  expect(await hanging).toBeInstanceOf(Error)
+  const second = await stopping()
+  const isRefused = () =>
+    bench.operate('GET', '/keys').then(
+      () => false,
+      () => true,
+    )
+  await expect.poll(isRefused, { timeout: 2_000, interval: 20 }).toBe(true)
+  expect(second.child.exitCode).toBe(null)
+  const again = performance.now()
+  second.child.kill('SIGTERM')
+  expect(await second.ended).toBe(1)
+  expect(performance.now() - again).toBeLessThan(1_000)
+  expect(await second.hanging).toBeInstanceOf(Error)
 })

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:https'
+import { type Agent, request } from 'node:https'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -32,6 +32,8 @@ export interface CallOptions {
   headers?: Record<string, string>
   /** Sent as it is. */
   body?: string | Buffer
+  /** Connections to use again. Default: each call has one of its own. */
+  agent?: Agent
 }
 
 export type ListenerName = 'public' | 'mtls' | 'operator'
@@ -154,7 +156,10 @@ export async function createBench(settings: Record<string, unknown> = {}): Promi
 }
 
 /** Starts the program itself; resolves when it says that it is ready, rejects with what it said when it ends before. */
-export function spawnServer(args: string[], env: Record<string, string> = {}): Promise<{ child: ChildProcess }> {
+export function spawnServer(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ child: ChildProcess; stderr: () => string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -163,7 +168,7 @@ export function spawnServer(args: string[], env: Record<string, string> = {}): P
     let said = ''
     child.stderr?.on('data', (chunk: Buffer) => {
       said += chunk.toString()
-      if (said.includes('"event":"ready"')) resolve({ child })
+      if (said.includes('"event":"ready"')) resolve({ child, stderr: () => said })
     })
     child.once('exit', (code) => reject(new Error(`ended with ${code}: ${said}`)))
   })
@@ -186,7 +191,7 @@ export async function runProgram(
 
 function call(
   target: { name: string; port: number; ca: string; method: string; path: string },
-  { as, json, form, headers, body }: CallOptions,
+  { as, json, form, headers, body, agent }: CallOptions,
 ): Promise<Answer> {
   const content =
     body ?? (json !== undefined ? JSON.stringify(json) : form && new URLSearchParams(form as string).toString())
@@ -201,7 +206,7 @@ function call(
       path: target.path,
       ca: target.ca,
       ...(as === undefined ? {} : { cert: as.cert, key: as.key }),
-      agent: false,
+      agent: agent ?? false,
       // The test may show a certificate that its own library would not use.
       ciphers: 'DEFAULT@SECLEVEL=0',
       headers: {

@@ -72,10 +72,3 @@ test('a token of the source for somebody else is not presented', async () => {
   await until(async () => (await outbound(a)).lastError === 'peer_token_subject_mismatch', 'the state to say so')
   expect(b.decisions().length).toBe(before)
 })
-
-test('the second signal ends at once', async () => {
-  const node = await startOrchestrator(site.folder, await nodeConfiguration(site, 'a', 1, await peerToken(site, 'a')))
-  node.process.kill('SIGTERM')
-  node.process.kill('SIGTERM')
-  expect(await node.exited).toBe(0)
-})
