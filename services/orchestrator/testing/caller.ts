@@ -19,11 +19,13 @@ export interface Caller {
   ca: string
   host: string
   port: number
+  /** Where the call comes from. Default: 127.0.0.1. */
+  from?: string
 }
 
 /** Upgrades at the peering listener; resolves with the first frame, or with the refusal. */
 export function connectPeering(
-  { identity, ca, host, port }: Caller,
+  { identity, ca, host, port, from }: Caller,
   token: string | undefined,
   change: { path?: string; protocol?: string; headers?: Record<string, string | string[]>; host?: string } = {},
 ): Promise<CallResult> {
@@ -31,6 +33,7 @@ export function connectPeering(
     let conn = ''
     const options: ClientOptions & { servername: string } = {
       servername: host,
+      localAddress: from,
       ca,
       cert: identity?.cert,
       key: identity?.key,

@@ -1,0 +1,30 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createRefusalRate } from './refusal-rate.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const MINUTE = 60_000
+
+test('an address is refused 600 times a minute by as many certificates as it likes; another address goes on', () => {
+  const rate = createRefusalRate({ perCertificate: 60, perAddress: 600 })
+  const from = (address: string, certificate: number) => ({ thumbprint: `x5t-${certificate}`, address })
+  for (let refused = 0; refused < 600; refused += 1) {
+    expect(rate.blockedFor(from('127.0.0.1', refused))).toBeUndefined()
+    rate.count(from('127.0.0.1', refused))
+  }
+  vi.advanceTimersByTime(MINUTE / 2)
+  expect(rate.blockedFor(from('127.0.0.1', 600))).toBe(30)
+  expect(rate.blockedFor({ thumbprint: undefined, address: '127.0.0.1' })).toBe(30)
+  expect(rate.blockedFor(from('127.0.0.2', 600))).toBeUndefined()
+
+  vi.advanceTimersByTime(MINUTE / 2)
+  expect(rate.blockedFor(from('127.0.0.1', 600))).toBeUndefined()
+})
+
+test('a certificate is refused 60 times a minute from wherever it comes; another one from there goes on', () => {
+  const rate = createRefusalRate({ perCertificate: 60, perAddress: 600 })
+  for (let refused = 0; refused < 60; refused += 1) rate.count({ thumbprint: 'one', address: `127.0.0.${refused}` })
+  expect(rate.blockedFor({ thumbprint: 'one', address: '127.0.0.99' })).toBe(60)
+  expect(rate.blockedFor({ thumbprint: 'other', address: '127.0.0.1' })).toBeUndefined()
+})
