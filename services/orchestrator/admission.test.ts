@@ -602,24 +602,106 @@ test('lists come in pages without gap or double', async () => {
   expect((await callLocal(local(), 'GET', '/v1/routes?limit=0', { token })).status).toBe(400)
 })
 
-test('whoever is refused too often has to wait, and others do not', async () => {
+test('whoever is refused too often has to wait, by certificate and by address, and others do not', async () => {
   await using strict = await startOrchestrator(site.folder, {
     ...(await nodeConfiguration(site, 'a', 1, await peerToken(site, 'a'))),
-    limits: { refusalsPerCertificate: 10, refusalsPerAddress: 100, sessions: 1 },
+    limits: { refusalsPerCertificate: 10, refusalsPerAddress: 20, sessions: 1 },
   } as never)
   const caller = { ...asB(), port: strict.peering }
-  const other = await site.caB.issue({ sans: [HOST_B] })
+  const [other, third] = [await site.caB.issue({ sans: [HOST_B] }), await site.caB.issue({ sans: [HOST_B] })]
   for (let at = 0; at < 10; at += 1) expect((await connectPeering(caller, undefined)).status).toBe(401)
   const { status, retryAfter } = await connectPeering(caller, await peerToken(site, 'b'))
   expect(status).toBe(429)
   expect(Number(retryAfter)).toBeGreaterThan(0)
   expect(strict.decisions().at(-1)).toMatchObject({ guard: 'peer.rate', reason: 'rate_limited' })
   const token = await peerToken(site, 'b', { cnf: { 'x5t#S256': other.x5t } })
-  const good = await connectPeering({ ...caller, identity: other }, token)
+  const asOther = { ...caller, identity: other }
+  const good = await connectPeering(asOther, token)
   expect(good.outcome).toBe('accepted')
-  expect(await connectPeering({ ...caller, identity: other }, token)).toMatchObject({ status: 503, retryAfter: '1' })
+  expect(await connectPeering(asOther, token)).toMatchObject({ status: 503, retryAfter: '1' })
   expect(strict.decisions().at(-1)).toMatchObject({ guard: 'peer.admit', reason: 'session_limit' })
   good.socket?.terminate()
+
+  // Eleven refusals so far, the limit's own not among them: two more certificates do the rest for the address.
+  for (let at = 0; at < 9; at += 1) {
+    expect((await connectPeering({ ...caller, identity: third }, undefined)).status).toBe(401)
+  }
+  const blocked = await connectPeering(asOther, token)
+  expect(blocked.status).toBe(429)
+  expect(Number(blocked.retryAfter)).toBeGreaterThan(0)
+  expect(strict.decisions().at(-1)).toMatchObject({
+    ...{ guard: 'peer.rate', reason: 'rate_limited', status: 429 },
+    principal: { 'x5t#S256': other.x5t },
+  })
+  const elsewhere = await connectPeering({ ...asOther, from: '127.0.0.2' }, token)
+  expect(elsewhere).toMatchObject({ outcome: 'accepted', first: { type: 'open', node: 'node-a' } })
+  elsewhere.socket?.terminate()
+})
+
+test('a live peer that is deleted is ended within a second, with its routes; it is nobody then, and others stay', async () => {
+  const operator = local(site.operatorA)
+  const record = { endpoint: `wss://${HOST_B}:9443`, domains: ['b.test'], trustDomain: 'org-b' }
+  const json = { ...record, name: 'node-live', peerToken: await peerToken(site, 'a') }
+  expect(await callLocal(operator, 'POST', '/v1/peers', { json })).toMatchObject({ status: 201 })
+  const token = await peerToken(site, 'b', { sub: 'node-live', client_id: 'node-live' })
+  const { socket } = await connectPeering(asB(), token)
+  const heard: unknown[] = []
+  socket?.on('message', (data) => heard.push(JSON.parse(String(data))))
+  const closed = new Promise((resolve) => socket?.once('close', resolve))
+  sendOpen(socket as never, { node: 'node-live' })
+  announce(socket as never, { path: ['node-live'], name: 'of-live' })
+  const { socket: staying } = await connectPeering(asB(), await peerToken(site, 'b'))
+  onTestFinished(() => staying?.terminate())
+  sendOpen(staying as never)
+  announce(staying as never, { name: 'of-b' })
+  const names = async () => (await learned()).map(({ name }) => name)
+  await until(async () => (await names()).length === 2, 'both routes to be learned')
+
+  expect(await callLocal(operator, 'DELETE', '/v1/peers/node-live')).toMatchObject({ status: 204 })
+  const answeredAt = performance.now()
+  expect(await closed).toBe(4410)
+  expect(performance.now() - answeredAt).toBeLessThan(1_000)
+  expect(heard.at(-1)).toEqual({ type: 'close', code: 'peer_removed' })
+  expect(await names()).toEqual(['of-b'])
+  const { saw, record: refused } = await judged(connectPeering(asB(), token))
+  expect(saw).toMatchObject({ status: 401, json: { error: 'invalid_token' } })
+  expect(refused).toMatchObject({ guard: 'peer.identity', reason: 'peer_unknown' })
+  expect(staying?.readyState).toBe(1)
+})
+
+test('the state says of a peer that is not reached what went wrong, and when it is tried again', async () => {
+  const outboundTo = async (peer: string) => {
+    const { json } = await callLocal(local(site.operatorA), 'GET', '/v1/state')
+    const { peers } = json as unknown as { peers: { name: string; outbound: Record<string, unknown> }[] }
+    return peers.find(({ name }) => name === peer)?.outbound ?? {}
+  }
+  await until(async () => (await outboundTo('node-b')).state === 'waiting', 'the last attempt to be over')
+  const outbound = await outboundTo('node-b')
+  expect(outbound).toMatchObject({ state: 'waiting', since: expect.any(String), lastError: 'ECONNREFUSED' })
+  // A minute, and a fifth of it more or less.
+  const waited = Date.parse(String(outbound.nextAttempt)) - Date.parse(String(outbound.since))
+  expect(waited).toBeGreaterThan(47_900)
+  expect(waited).toBeLessThan(72_100)
+  expect(await outboundTo('node-off')).toMatchObject({ state: 'disabled' })
+})
+
+test('the state says how the last session of a peer ended, until it is there again', async () => {
+  const inbound = async () => {
+    const { json } = await callLocal(local(site.operatorA), 'GET', '/v1/state')
+    const { peers } = json as unknown as { peers: { name: string; state: string; inbound: Record<string, unknown> }[] }
+    return peers.find(({ name }) => name === 'node-b')
+  }
+  const { socket } = await connectPeering(asB(), await peerToken(site, 'b'))
+  sendOpen(socket as never)
+  await until(async () => (await inbound())?.inbound.state === 'connected', 'the session to be there')
+  expect(await inbound()).toMatchObject({ state: 'partial' })
+  expect((await inbound())?.inbound).not.toHaveProperty('lastError')
+  sendOpen(socket as never)
+  await until(async () => (await inbound())?.inbound.state === 'down', 'the session to be over')
+  expect(await inbound()).toMatchObject({
+    state: 'down',
+    inbound: { state: 'down', since: expect.any(String), lastError: 'message_out_of_order' },
+  })
 })
 
 test('no secret is in what the node writes', async () => {

@@ -10,6 +10,7 @@ import { principalOf } from './call-record.ts'
 import { type LiveContext, liveRecheck } from './guards/live-recheck.ts'
 import { ending } from './guards/message.ts'
 import { routeDomain, routeLimit, routeLoop, routeOrigin } from './guards/route.ts'
+import { jtiPrefix } from './peer-token.ts'
 import type { PeerChange, Peers } from './peers.ts'
 import { isUnder, type RouteTable } from './routes.ts'
 import { firstRefusalNow, SessionChannel, type SessionEnd } from './session-channel.ts'
@@ -42,8 +43,19 @@ interface InboundSession {
   isAsking: boolean
 }
 
-export interface InboundState {
+export type InboundState = InboundDown | InboundUp
+
+interface InboundDown {
+  state: 'down'
   since: string
+  /** Why the last session ended. */
+  lastError?: string
+}
+
+interface InboundUp {
+  state: 'connected'
+  since: string
+  /** Its first characters. */
   jti: string
   tokenExpiresAt: string
   /** Entries that were not installed: their domain is not the peer's. */
@@ -69,6 +81,9 @@ export class InboundSessions {
   readonly #options: InboundOptions
   readonly #sessions = new Set<InboundSession>()
   readonly #established = new Map<string, InboundSession>()
+  /** Peers that had a session and have none now. */
+  readonly #down = new Map<string, InboundDown>()
+  readonly #startedAt = new Date()
   readonly #staleTimers = new Map<string, NodeJS.Timeout>()
   readonly #glance: NodeJS.Timeout
   #isClosed = false
@@ -120,12 +135,15 @@ export class InboundSessions {
     if (this.#isClosed) session.channel.end('shutdown')
   }
 
-  state(peer: string): InboundState | undefined {
+  state(peer: string): InboundState {
     const session = this.#established.get(peer)
-    if (session === undefined) return undefined
+    if (session === undefined) {
+      return this.#down.get(peer) ?? { state: 'down', since: this.#startedAt.toISOString() }
+    }
     return {
+      state: 'connected',
       since: new Date(session.startedAt).toISOString(),
-      jti: session.claims.jti.slice(0, 8),
+      jti: jtiPrefix(session.claims.jti),
       tokenExpiresAt: new Date(session.claims.exp * 1000).toISOString(),
       refused: session.refused,
       loopDropped: session.loops,
@@ -256,6 +274,8 @@ export class InboundSessions {
     log.info('session-ended', { peer: session.peer, direction: 'inbound', code: end.code, by: end.by })
     if (this.#established.get(session.peer) !== session) return
     this.#established.delete(session.peer)
+    const lastError = end.reason ?? end.code
+    this.#down.set(session.peer, { state: 'down', since: new Date().toISOString(), lastError })
     // Replaced, it says, but nobody came in its place: then it is just gone.
     if (end.code === 'lost' || end.code === 'shutdown' || end.code === 'session_replaced') {
       routes.markStale(session.peer)
@@ -315,6 +335,7 @@ export class InboundSessions {
     }
     for (const session of this.#sessions) if (session.peer === before.name) session.channel.end('peer_removed')
     this.#options.routes.withdrawAll(before.name)
+    if (peer === undefined) this.#down.delete(before.name)
   }
 }
 

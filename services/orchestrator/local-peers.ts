@@ -99,7 +99,7 @@ function patched(info: FilePeer, patch: z.output<typeof patchSchema>): FilePeer 
 
 /** The record without the token: that is write-only. */
 function publicInfo(peer: Peer, info: FilePeer | undefined, tokens: PeerTokens) {
-  const expiresAt = tokens.expiresAt(peer)
+  const expiresAt = tokens.atHand(peer)?.exp
   return {
     name: peer.name,
     endpoint: peer.endpoint,

@@ -82,6 +82,24 @@ export function expiryOf(token: string): number | undefined {
   return typeof exp === 'number' ? exp : undefined
 }
 
+/** What may be shown of a token. */
+export interface TokenFacts {
+  /** Seconds since 1970. */
+  exp?: number | undefined
+  /** The first characters of its `jti`: enough to find it on record. */
+  jti?: string
+}
+
+export function factsOf(token: string): TokenFacts {
+  const jti = decodeToken(token).payload?.jti
+  return { exp: expiryOf(token), ...(typeof jti === 'string' ? { jti: jtiPrefix(jti) } : {}) }
+}
+
+/** Never all of a `jti`. */
+export function jtiPrefix(jti: string): string {
+  return jti.slice(0, Math.min(8, Math.floor(jti.length / 2)))
+}
+
 /** `x5t#S256` that a token is bound to. */
 export function boundThumbprint(token: string): string | undefined {
   const bound = (decodeToken(token).payload?.cnf as Record<string, unknown> | undefined)?.['x5t#S256']

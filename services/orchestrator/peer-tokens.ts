@@ -3,7 +3,15 @@ import type { StartFailure } from '../shared/start-failure.ts'
 import { atWallTime } from '../shared/wall-timer.ts'
 import type { Configuration } from './config.ts'
 import { watchFile } from './file-watch.ts'
-import { boundThumbprint, expectationFor, expiryOf, readTokenFile, tokenProblem } from './peer-token.ts'
+import {
+  boundThumbprint,
+  expectationFor,
+  expiryOf,
+  factsOf,
+  readTokenFile,
+  type TokenFacts,
+  tokenProblem,
+} from './peer-token.ts'
 import type { Peer, PeerChange, Peers } from './peers.ts'
 import { replaceFile } from './secret-file.ts'
 import type { TokenSource } from './token-source.ts'
@@ -28,7 +36,7 @@ export class PeerTokens {
   readonly #options: PeerTokensOptions
   readonly #texts = new Map<string, string>()
   /** Asked for with every read of the state, so the token is decoded once. */
-  readonly #expiries = new WeakMap<Peer, { text: string; exp: number | undefined }>()
+  readonly #known = new WeakMap<Peer, { text: string; facts: TokenFacts }>()
   readonly #watches = new Map<string, { close(): void }>()
   readonly #refreshes = new Map<string, { close(): void }>()
   /** How often each place was asked for a token: only the answer to the last question counts. */
@@ -85,15 +93,15 @@ export class PeerTokens {
     await Promise.all([this.#refreshNodeToken(), ...peers.all().map((peer) => this.#refresh(peer))])
   }
 
-  /** `exp` of the token at hand, in seconds since 1970, without asking anybody for one. */
-  expiresAt(peer: Peer): number | undefined {
+  /** What the token at hand says of itself, without asking anybody for one. */
+  atHand(peer: Peer): TokenFacts | undefined {
     const text = peer.token.kind === 'text' ? peer.token.token : this.#texts.get(this.#placeOf(peer))
     if (text === undefined) return undefined
-    const known = this.#expiries.get(peer)
-    if (known?.text === text) return known.exp
-    const exp = expiryOf(text)
-    this.#expiries.set(peer, { text, exp })
-    return exp
+    const known = this.#known.get(peer)
+    if (known?.text === text) return known.facts
+    const facts = factsOf(text)
+    this.#known.set(peer, { text, facts })
+    return facts
   }
 
   close(): void {

@@ -1,4 +1,6 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callLocal } from './testing/caller.ts'
 import { freePort, startOrchestrator, type TestOrchestrator, until } from './testing/process.ts'
@@ -34,10 +36,22 @@ afterAll(async () => {
 const asA = () => ({ identity: site.certA, ca: site.caA.pem, host: HOST_A, port: a.local })
 const asB = () => ({ identity: site.certB, ca: site.caB.pem, host: HOST_B, port: b.local })
 
-async function peerState(of: 'a' | 'b'): Promise<{ state: string; outbound: { lastError?: string } }> {
+type Direction = Record<'state' | 'since' | 'jti' | 'tokenExpiresAt', string>
+
+interface State {
+  certificate: Record<string, string>
+  validation: { mode: string; jwksAgeMs: number }
+  peers: { state: string; inbound: Direction; outbound: Direction }[]
+}
+
+async function stateOf(of: 'a' | 'b'): Promise<State> {
   const caller = of === 'a' ? asA() : asB()
   const { json } = await callLocal(caller, 'GET', '/v1/state', { token: await nodeToken(site, of) })
-  const [peer] = (json as unknown as { peers: { state: string; outbound: { lastError?: string } }[] }).peers
+  return json as unknown as State
+}
+
+async function peerState(of: 'a' | 'b'): Promise<State['peers'][0]> {
+  const [peer] = (await stateOf(of)).peers
   return peer as NonNullable<typeof peer>
 }
 
@@ -61,6 +75,39 @@ test('both directions come up, each validated by the auth server of the receivin
     reason: null,
     principal: { 'x5t#S256': site.certA.x5t, iss: site.authB.url, sub: 'node-a', san: HOST_A },
   })
+})
+
+test('the state tells of certificate, keys and both directions, and never all of a jti', async () => {
+  await connected()
+  const { certificate, validation, peers } = await stateOf('a')
+  const leaf = new X509Certificate(site.certA.cert)
+  const [from, to] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()]
+  expect(certificate).toEqual({
+    'x5t#S256': site.certA.x5t,
+    notAfter: new Date(to).toISOString(),
+    renewAt: new Date(from + ((to - from) * 2) / 3).toISOString(),
+  })
+  expect(validation).toEqual({ mode: 'both', jwksAgeMs: expect.any(Number) })
+  expect(validation.jwksAgeMs).toBeGreaterThanOrEqual(0)
+  expect(validation.jwksAgeMs).toBeLessThan(60_000)
+
+  const presented = decodeJwt(readFileSync(tokenFileA, 'utf8'))
+  const admitted = a.decisions().find(({ action, verdict }) => action === 'peering:connect' && verdict === 'accepted')
+  const shown = (jti: unknown, exp: unknown) => ({
+    state: 'connected',
+    since: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+    jti: String(jti).slice(0, 8),
+    tokenExpiresAt: exp,
+  })
+  const exp = new Date(Number(presented.exp) * 1000).toISOString()
+  expect(peers[0]?.outbound).toEqual(shown(presented.jti, exp))
+  expect(peers[0]?.inbound).toMatchObject(shown(admitted?.principal.jti, expect.stringMatching(/Z$/)))
+  expect((await peerState('b')).inbound).toMatchObject(shown(presented.jti, exp))
+  for (const { since } of [peers[0]?.inbound, peers[0]?.outbound] as Direction[]) {
+    expect(Date.now() - Date.parse(since)).toBeLessThan(60_000)
+  }
+  const everything = JSON.stringify([await stateOf('a'), await stateOf('b')])
+  for (const jti of [presented.jti, admitted?.principal.jti]) expect(everything).not.toContain(jti)
 })
 
 test('a route announced on A is learned by B, and withdrawn again', async () => {

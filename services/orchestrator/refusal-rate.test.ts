@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { program } from './config.ts'
 import { createRefusalRate } from './refusal-rate.ts'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -27,4 +28,19 @@ test('a certificate is refused 60 times a minute from wherever it comes; another
   for (let refused = 0; refused < 60; refused += 1) rate.count({ thumbprint: 'one', address: `127.0.0.${refused}` })
   expect(rate.blockedFor({ thumbprint: 'one', address: '127.0.0.99' })).toBe(60)
   expect(rate.blockedFor({ thumbprint: 'other', address: '127.0.0.1' })).toBeUndefined()
+})
+
+test('unless told otherwise a node refuses 60 times for each certificate and 600 times for each address, and takes 10 to 100 000', () => {
+  const limitsOf = (limits?: object) => program.schema.shape.limits.safeParse(limits)
+  expect(limitsOf().data).toMatchObject({ refusalsPerCertificate: 60, refusalsPerAddress: 600, handshakes: 256 })
+  for (const limit of ['refusalsPerCertificate', 'refusalsPerAddress', 'handshakes']) {
+    for (const [value, isTaken] of [
+      [9, false],
+      [10, true],
+      [100_000, true],
+      [100_001, false],
+    ] as const) {
+      expect([limit, value, limitsOf({ [limit]: value }).success]).toEqual([limit, value, isTaken])
+    }
+  }
 })

@@ -45,16 +45,17 @@ function stateOf(options: StateOptions) {
 function peerState(peer: Peer, { inbound, dialers, tokens, routes, certificates }: StateOptions) {
   const incoming = inbound.state(peer.name)
   const outgoing = dialers.state(peer.name)
-  const expiresAt = tokens.expiresAt(peer)
+  const token = tokens.atHand(peer)
   const previous = certificates.previous()
   const mustRebind = previous !== undefined && tokens.boundTo(peer) === thumbprint(previous.leaf)
   return {
     name: peer.name,
-    state: summary(peer, incoming !== undefined, outgoing?.state),
-    inbound: incoming === undefined ? { state: 'down' } : { state: 'connected', ...incoming },
+    state: summary(peer, incoming.state === 'connected', outgoing?.state),
+    inbound: incoming,
     outbound: {
       ...outgoing,
-      ...(expiresAt === undefined ? {} : { tokenExpiresAt: iso(expiresAt * 1000) }),
+      ...(token?.jti === undefined ? {} : { jti: token.jti }),
+      ...(token?.exp === undefined ? {} : { tokenExpiresAt: iso(token.exp * 1000) }),
       // Until then it needs a token for our new certificate.
       ...(mustRebind ? { rebindRequired: iso(previous.leaf.validToDate.getTime()) } : {}),
     },
