@@ -31,8 +31,15 @@ test('a certificate is refused 60 times a minute from wherever it comes; another
 })
 
 test('unless told otherwise a node refuses 60 times for each certificate and 600 times for each address, and takes 10 to 100 000', () => {
-  const limitsOf = (limits?: object) => program.schema.shape.limits.safeParse(limits)
-  expect(limitsOf().data).toMatchObject({ refusalsPerCertificate: 60, refusalsPerAddress: 600, handshakes: 256 })
+  const own = { node: 'node-a', host: 'node-a.test', listen: {}, storage: { path: 'state.db' }, decisionLog: 'log' }
+  const trust = { trustDomain: { name: 'org-a', ca: 'ca.pem' }, auth: { issuer: 'https://auth.test' } }
+  const limitsOf = (limits?: object) =>
+    program.schema.safeParse({ ...own, ...trust, tls: { cert: 'cert.pem', key: 'key.pem' }, limits })
+  expect(limitsOf().data?.limits).toMatchObject({
+    refusalsPerCertificate: 60,
+    refusalsPerAddress: 600,
+    handshakes: 256,
+  })
   for (const limit of ['refusalsPerCertificate', 'refusalsPerAddress', 'handshakes']) {
     for (const [value, isTaken] of [
       [9, false],
