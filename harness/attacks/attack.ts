@@ -27,8 +27,12 @@ export interface Attack {
 /** One way of trying an attack. */
 export interface Variant {
   readonly expect: Outcome
+  /** What must come of it instead at a target with that surface: the first one that it has. */
+  readonly at?: Readonly<Partial<Record<Surface, Outcome>>>
   /** Default: those of the attack. */
   readonly needs?: readonly Surface[]
+  /** It is one call with a token that is made out of the good one, so that it can be tried while the issuer is away. */
+  readonly isForgery?: true
   /** Steps that end in the attacking call, whose verdict is judged; without a verdict they must have made demands of their own. */
   attack(lab: Lab): Promise<Verdict> | Promise<void>
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { KeptAnswer } from '../clients/kept-connections.ts'
+import type { KeptAnswer, KeptConnections } from '../clients/kept-connections.ts'
 import type { Attack } from './attack.ts'
 import { forgedToken } from './forgery.ts'
 import type { Lab } from './lab.ts'
 import { demanded } from './outcome.ts'
+import { demandNoHint, unharmed } from './unharmed.ts'
 
 const count = 1_000
 const connections = 8
@@ -94,7 +95,11 @@ async function largeByTheThousand(lab: Lab): Promise<void> {
 const mostGrowthKb = 65_536
 
 /** Sends a thousand tokens as fast as they go, beside one good caller, and demands that each is refused and he is not delayed. */
-async function flooding(lab: Lab, token: () => string): Promise<void> {
+function flooding(lab: Lab, token: () => string): Promise<void> {
+  return unharmed(lab, () => flood(lab, token))
+}
+
+async function flood(lab: Lab, token: () => string): Promise<void> {
   using attacker = await lab.kept(lab.good(), connections)
   using caller = await lab.kept(lab.good(), 1)
   const good = await lab.good().token()
@@ -103,7 +108,7 @@ async function flooding(lab: Lab, token: () => string): Promise<void> {
   let isOver = false
   const during = goodCalls(goodCall, () => !isOver)
   const began = performance.now()
-  const answers = await pooled(() => attacker.send(lab.request(token())))
+  const answers = await pooled(() => sent(lab, attacker, token()))
   isOver = true
   const ms = performance.now() - began
   const delayed = p99(await during)
@@ -113,6 +118,14 @@ async function flooding(lab: Lab, token: () => string): Promise<void> {
   const isRefusal = lab.isForeign ? isAnyRefusal : isListedRefusal
   lab.demand(answers.every(isRefusal), `it answered ${answers.find((answer) => !isRefusal(answer))?.status}`)
   lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(p99(alone))} ms`)
+}
+
+async function sent(lab: Lab, attacker: KeptConnections, token: string): Promise<KeptAnswer> {
+  // They are alike, so that a few tell of all of them what is written down.
+  if (lab.presented.length < 10) lab.presents(token)
+  const answer = await attacker.send(lab.request(token))
+  demandNoHint(lab, answer.body, [token])
+  return answer
 }
 
 /** What a program that nobody here wrote may say instead (RFC 6750 section 3.1, RFC 6585 section 5). */

@@ -33,7 +33,7 @@ export function forged(lab: Lab, label: string, forgery: Forgery | (() => Promis
 /** A variant that presents a forged token and nothing else. */
 export function forging(expect: Outcome, forgery: Forgery | ((lab: Lab) => Forgery | Promise<Forgery>)): Variant {
   const made = typeof forgery === 'function' ? forgery : () => forgery
-  return { expect, attack: (lab) => lab.call(forged(lab, 'forged', async () => made(lab))) }
+  return { expect, isForgery: true, attack: (lab) => lab.call(forged(lab, 'forged', async () => made(lab))) }
 }
 
 /** A claim, or another value of it. */

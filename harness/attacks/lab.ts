@@ -3,13 +3,15 @@ import type { Request } from '../clients/exchange.ts'
 import { type KeptConnections, keptConnections } from '../clients/kept-connections.ts'
 import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
 import { HoldfastError } from '../errors.ts'
+import { tokensIn } from '../evidence/redact.ts'
+import { Secrets } from '../evidence/secret-search.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Action } from '../topology/kind.ts'
 import type { PlanUnit } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import type { CallOptions } from '../vitest/call.ts'
-import type { Credential } from '../vitest/credential.ts'
+import { Credential } from '../vitest/credential.ts'
 import type { FreshCredentials } from '../vitest/fresh-credentials.ts'
 import { markJudged } from '../vitest/judging.ts'
 import { type Judged, judgedAsDiffering, type KnownDifference } from '../vitest/known-differences.ts'
@@ -37,12 +39,23 @@ export class Lab {
   differed = false
   readonly #credentials: FreshCredentials
   readonly #known: KnownDifference | undefined
+  readonly #secrets: Secrets
+  readonly #presented = new Set<string>()
+  readonly #nothing = new Credential('nothing', async () => ({}))
 
-  constructor(site: ScenarioSite, target: AttackTarget, credentials: FreshCredentials, known?: KnownDifference) {
+  /** `secrets`: those of all attacks on the site, which must be written down nowhere. */
+  constructor(
+    site: ScenarioSite,
+    target: AttackTarget,
+    credentials: FreshCredentials,
+    known?: KnownDifference,
+    secrets: Secrets = new Secrets(),
+  ) {
     this.site = site
     this.target = target
     this.#credentials = credentials
     this.#known = known
+    this.#secrets = secrets
   }
 
   get plan() {
@@ -51,6 +64,10 @@ export class Lab {
 
   /** The credential that is accepted at the target. Shared by all attacks of a site: derive from it, do not revoke it. */
   good(): Credential {
+    const { name, node, surfaces } = this.target
+    const asks = surfaces.has('client-certificate') || surfaces.has('bound-bearer')
+    // Nothing is presented where nothing is asked for.
+    if (name !== node && !asks) return this.#nothing
     return this.#credentials.named(this.target.credential)
   }
 
@@ -73,13 +90,31 @@ export class Lab {
   }
 
   /** Another action, at another node, or from another one. */
-  callAt(
+  async callAt(
     at: { from?: string; node?: string; action?: string },
     credential: Credential,
     options: CallOptions = {},
   ): Promise<Verdict> {
     const { from, node, action } = { ...this.target, ...at }
-    return this.site.call(from, node, action, credential, options)
+    const verdict = await this.site.call(from, node, action, credential, options)
+    for (let one: Credential | undefined = credential; one !== undefined; one = one.base) {
+      const { token } = await one.presented()
+      if (token !== undefined) this.presents(token)
+    }
+    const { headers, path, form, json, body } = options
+    for (const token of tokensIn(JSON.stringify([headers, path, form, json, body]))) this.presents(token)
+    return verdict
+  }
+
+  /** Tells of a token that is shown to somebody, and must be written down nowhere. Those of calls are known. */
+  presents(token: string): void {
+    this.#presented.add(token)
+    this.#secrets.addToken(token)
+  }
+
+  /** Every token that this attack showed so far. */
+  get presented(): readonly string[] {
+    return [...this.#presented]
   }
 
   /** A token for another certificate of a holder, who proves it first. */
@@ -164,15 +199,9 @@ export class Lab {
   }
 
   /** What the main process of the target holds in memory now, in kB; undefined where the site did not start it. */
-  async memoryKb(): Promise<number | undefined> {
+  memoryKb(): Promise<number | undefined> {
     const { node, unit } = this.target
-    const started = this.site.site
-      .events()
-      .findLast((event) => event.event === 'unit-started' && event.node === node && event.unit === unit)
-    const pid = started?.event === 'unit-started' ? started.pid : undefined
-    if (pid === undefined) return undefined
-    const { stdout } = await this.site.node(node).exec(['cat', `/proc/${pid}/status`])
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(stdout)?.[1])
+    return this.site.residentKb(node, unit)
   }
 
   get #unit(): PlanUnit {

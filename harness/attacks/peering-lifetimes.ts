@@ -1,21 +1,25 @@
-import { randomUUID } from 'node:crypto'
-import { uselessAnswers } from '../clients/issuer-answer.ts'
+import { createHmac, randomBytes, randomUUID } from 'node:crypto'
+import { type IssuerAnswer, uselessAnswers } from '../clients/issuer-answer.ts'
 import type { ScriptedIssuer } from '../clients/scripted-issuer.ts'
 import { issueLeaf, issueSelfSigned } from '../pki/authority.ts'
-import { tamperSignature } from '../tokens/forge.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import type { Credential } from '../vitest/credential.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import type { Attack, Variant } from './attack.ts'
-import { forging } from './forgery.ts'
+import { forged, forging } from './forgery.ts'
 import { AttackWorks, type Lab } from './lab.ts'
-import { A1, A3, accepted, demanded, either, refused } from './outcome.ts'
+import { A1, A3, accepted, demanded, refused } from './outcome.ts'
+import { forgedInEveryWay } from './peering-outage.ts'
 
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable', 'jwks_unavailable')
 const ended = A1('token_inactive', 'kid_unknown')
 /** An answer about a token is kept for a second at most, keys that are known for a minute. */
 const revokedWithinMs = 1_000
 const sessionEndsWithinMs = 7_000
+
+const isSlow = ([, answer]: [string, unknown]) => answer === 'drip' || answer === 'silence'
+const slowAnswers = Object.entries<IssuerAnswer>(uselessAnswers).filter(isSlow)
+const quickAnswers = Object.entries<IssuerAnswer>(uselessAnswers).filter((one) => !isSlow(one))
 
 /** What was right once is refused in time, and what cannot be known is refused until it is. */
 export const lifetimes: readonly Attack[] = [
@@ -25,10 +29,15 @@ export const lifetimes: readonly Attack[] = [
     source: 'RFC 7662 section 4; RFC 8725 section 3.10',
     needs: ['bound-bearer', 'session', 'jwks-client'],
     variants: {
-      'keys are known': { expect: either(accepted(), unavailable), attack: whileAway },
+      'keys are known': {
+        expect: accepted(),
+        // Whoever asks about each token cannot know without an answer.
+        at: { 'introspection-client': unavailable },
+        attack: whileAway,
+      },
       'no keys are known': { expect: unavailable, attack: whileAwayFromTheStart },
-      'a forged token': {
-        expect: either(A1('signature_invalid', 'kid_unknown'), unavailable),
+      'a forged token of every kind': {
+        expect: demanded('each for its own reason, or 503 where its issuer would have to be asked'),
         attack: forgedWhileAway,
       },
     },
@@ -88,8 +97,20 @@ export const lifetimes: readonly Attack[] = [
     stage: 'scripted-issuer',
     variants: {
       'the set before is kept for its time': { expect: unavailable, attack: keptForItsTime },
-      'answers that are no key set': keysThatAreNone(useless(({ isSlow }) => !isSlow)),
-      'answers that do not come in time': keysThatAreNone(useless(({ isSlow }) => isSlow)),
+      'a secret beside the good keys, and a token that is signed with it': {
+        expect: A1('alg_not_allowed'),
+        attack: signedWithSecret,
+      },
+      'the same, and the token says to be signed with a key of the issuer': {
+        expect: A1('alg_not_allowed'),
+        attack: (lab) => signedWithSecret(lab, ({ kid }) => kid),
+      },
+      'a secret beside the good keys, in the name of an algorithm that is allowed': {
+        expect: A1('kid_unknown'),
+        attack: (lab) => signedWithSecret(lab, undefined, 'ES256'),
+      },
+      'answers that are no key set': keysThatAreNone(useless(quickAnswers)),
+      'answers that do not come in time': keysThatAreNone(useless(slowAnswers)),
       'sets without a public key': keysThatAreNone({
         'no keys': (issuer) => issuer.publish([]),
         'a secret': (issuer, { x }) =>
@@ -140,13 +161,14 @@ async function away<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
 }
 
 function whileAway(lab: Lab): Promise<Verdict> {
-  return away(lab, () => lab.call(lab.good(), { waitMs: 3_000 }))
+  const call = () => lab.call(lab.good(), { waitMs: 3_000 })
+  if (!lab.target.surfaces.has('introspection-client')) return away(lab, call)
+  // What it was told before it believes for its time.
+  return away(lab, () => lab.site.denied('a token that nobody vouches for', call, { withinMs: revokedWithinMs }))
 }
 
-function forgedWhileAway(lab: Lab): Promise<Verdict> {
-  const tampered = lab.good().withToken(tamperSignature, 'with a tampered signature')
-  // Its control is the good one, which may not be accepted just now.
-  return away(lab, async () => lab.call(tampered, { waitMs: 3_000 }))
+function forgedWhileAway(lab: Lab): Promise<void> {
+  return away(lab, () => forgedInEveryWay(lab, unavailable))
 }
 
 async function whileAwayFromTheStart(lab: Lab): Promise<Verdict> {
@@ -286,8 +308,11 @@ function revokingBySan(change: (san: string) => string, expected: 0 | 1): Varian
     async attack(lab) {
       await using client = await named(lab)
       const before = await client.mint()
+      const states = await statesOf(lab)
       const revoked = await revoke(lab, { san: change(client.san) }, lab.target.node)
       lab.demand(revoked === expected, `it revoked ${revoked} tokens by ${change(client.san)}`)
+      const ended = (await statesOf(lab)).filter(([jti, state]) => state === 'revoked' && isActive(states, jti))
+      lab.demand(ended.length === expected, `${ended.length} tokens ended by ${change(client.san)}`)
       const state = await stateOf(lab, before)
       lab.demand(state === (expected === 0 ? 'active' : 'revoked'), `the token that was there is ${state}`)
       const after = await stateOf(lab, await client.mint())
@@ -322,6 +347,18 @@ async function named(lab: Lab): Promise<AsyncDisposable & { san: string; mint():
   }
 }
 
+type States = readonly (readonly [jti: string, state: string])[]
+
+/** Of the tokens of everybody. */
+async function statesOf(lab: Lab): Promise<States> {
+  const { json } = await lab.site.operator(lab.target.node).get('/operator/v1/tokens?limit=1000')
+  return (json as { tokens: { jti: string; state: string }[] }).tokens.map(({ jti, state }) => [jti, state] as const)
+}
+
+function isActive(states: States, jti: string): boolean {
+  return states.some(([known, state]) => known === jti && state === 'active')
+}
+
 async function stateOf(lab: Lab, jti: string): Promise<string | undefined> {
   const { json } = await lab.site.operator(lab.target.node).get('/operator/v1/tokens?subject=named&limit=1000')
   return (json as { tokens: { jti: string; state: string }[] }).tokens.find((token) => token.jti === jti)?.state
@@ -353,10 +390,7 @@ async function atOnce(lab: Lab): Promise<Verdict> {
 
 type Spoil = (issuer: ScriptedIssuer, key: { x?: string }) => void | Promise<void>
 
-function useless(fits: (answer: { isSlow: boolean }) => boolean): Record<string, Spoil> {
-  const answers = Object.entries(uselessAnswers).filter(([, answer]) =>
-    fits({ isSlow: answer === 'drip' || answer === 'silence' }),
-  )
+function useless(answers: typeof slowAnswers): Record<string, Spoil> {
   return Object.fromEntries(answers.map(([name, answer]) => [name, (issuer) => issuer.script('keys', answer)]))
 }
 
@@ -364,11 +398,43 @@ async function keptForItsTime(lab: Lab): Promise<Verdict> {
   const issuer = await lab.standIn()
   await acceptedAgain(lab, lab.good())
   const honest = issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
-  issuer.script('keys', { status: 500 })
+  const answers = quickAnswers.map(([, answer]) => answer)
+  let at = -1
+  issuer.script('keys', () => answers[++at % answers.length] ?? 'cut')
   lab.judge(await lab.call(), accepted())
   const verdict = await lab.site.denied('a token whose keys are gone', () => lab.call(), { withinMs: 5_000 })
   lab.demand(honest > 0, 'it never asked for keys')
+  lab.demand(at >= 1, `it asked for keys ${at + 1} times before it gave up its set`)
   return verdict
+}
+
+/** The set is taken, for it holds good keys too; what the secret signs, or seems to have signed, is nobody's. */
+async function signedWithSecret(
+  lab: Lab,
+  named: (good: { kid?: string }) => string | undefined = () => 'secret',
+  alg = 'HS256',
+): Promise<Verdict> {
+  const issuer = await lab.standIn()
+  lab.judge(await acceptedAgain(lab, lab.good()), accepted())
+  const secret = randomBytes(32)
+  const oct = { kty: 'oct', use: 'sig', alg, kid: 'secret', k: secret.toString('base64url') }
+  let [good]: readonly { kid?: string }[] = []
+  issuer.script('keys', (_, honest) => {
+    const { keys } = honest as { keys: { kid?: string }[] }
+    good = keys[0]
+    return { headers: { 'cache-control': 'max-age=1' }, body: { keys: [oct, ...keys] } }
+  })
+  const isTaken = async () => {
+    const isAsked = good !== undefined
+    return (await lab.call()).verdict === 'accepted' && isAsked
+  }
+  await lab.site.until('the target knows the set with the secret', isTaken, { withinMs: 5_000, everyMs: 50 })
+  return lab.call(
+    forged(lab, 'signed with the secret', {
+      header: { alg, kid: named(good ?? {}) },
+      signature: (input) => createHmac('sha256', secret).update(input).digest(),
+    }),
+  )
 }
 
 /** One after the other; the set before is good for a second, and nothing after it. */

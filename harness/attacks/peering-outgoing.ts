@@ -5,8 +5,9 @@ import { spoiled, unspoiled } from '../pki/spoiled.ts'
 import type { Attack, Variant } from './attack.ts'
 import { forgedToken } from './forgery.ts'
 import { AttackWorks, type Lab } from './lab.ts'
-import { A0, demanded, START } from './outcome.ts'
+import { A0, demanded, E, START } from './outcome.ts'
 import { startElsewhere } from './start-elsewhere.ts'
+import { demandNoHint, unharmed } from './unharmed.ts'
 
 type Entry = Readonly<Record<string, unknown>>
 
@@ -48,6 +49,16 @@ export const outgoing: readonly Attack[] = [
     variants: {
       'a call without token': { expect: A0('token_missing'), attack: (lab) => lab.call(lab.good().withoutToken()) },
       'a node says what it ignores': { expect: demanded('each named in the log'), needs: ['dialer'], attack: isTold },
+      'an auth server says what it ignores': {
+        expect: demanded('each named in the log'),
+        needs: ['token-endpoint'],
+        attack: isTold,
+      },
+      'a token request without a certificate': {
+        expect: E('invalid_client', 'cert_missing'),
+        needs: ['client-authentication'],
+        attack: (lab) => lab.call(lab.good().withoutCertificate()),
+      },
       'a setting of that kind': {
         expect: START('config_invalid'),
         needs: ['dialer', 'start'],
@@ -148,10 +159,19 @@ function refusedPeer(code: string, change: (lab: Lab) => Promise<Entry>): Varian
       const right = await rightRecord(lab)
       const taken = await addTwin(lab, right)
       lab.demand(taken.status === 201, `it answered ${taken.status} to a peer as it should be`)
-      const { status, json } = await addTwin(lab, { ...right, ...(await change(lab)) })
+      const operator = lab.site.operator(lab.target.node)
+      await operator.delete(`/v1/peers/${twin}`)
+      const wrong = { ...right, ...(await change(lab)) }
+      const tap = await lab.site.tap(lab.target.node)
+      const { status, json, body } = await unharmed(lab, () => operator.post('/v1/peers', wrong))
       const { error } = (json ?? {}) as { error?: string }
       lab.demand(status === 400 && error === code, `it answered ${status} ${error} to a peer with ${code}`)
-      const listed = await lab.site.operator(lab.target.node).get(`/v1/peers/${twin}`)
+      demandNoHint(lab, body)
+      const [record, ...more] = await tap.decisions({ action: 'peers:write' })
+      lab.demand(more.length === 0 && record?.verdict === 'refused', `it recorded ${more.length + 1} decisions`)
+      lab.demand(record?.guard === 'local.peer' && record.reason === code, `it recorded ${record?.reason}`)
+      lab.demand(record?.status === 400 && record.error === code, `it recorded ${record?.status} ${record?.error}`)
+      const listed = await operator.get(`/v1/peers/${twin}`)
       lab.demand(listed.status === 404, 'it lists the peer that it refused')
     },
   }
@@ -170,14 +190,18 @@ function mute(
       const peer = Object.values(lab.plan.nodes).find((node) => node.host === host)
       if (peer === undefined) throw new AttackWorks(`nobody in the plan is called ${host}`)
       const names = { authority: await caOf(lab, peer.domain), subject: host, sans: [host] }
-      try {
-        const heard = await dialled(lab, peer.name, right, await unspoiled(names))
-        lab.demand(/^authorization: bearer ey/im.test(heard.text), 'it says nothing to the peer itself')
-        const mutely = await dialled(lab, peer.name, right, await certificate(names, lab), reason)
-        lab.demand(mutely.text === '', `it said ${mutely.text.length} bytes to whoever presents that`)
-      } finally {
-        await lab.site.operator(lab.target.node).delete(`/v1/peers/${twin}`)
-      }
+      const mutely = await unharmed(lab, async () => {
+        try {
+          const heard = await dialled(lab, peer.name, right, await unspoiled(names))
+          lab.demand(/^authorization: bearer ey/im.test(heard.text), 'it says nothing to the peer itself')
+          return await dialled(lab, peer.name, right, await certificate(names, lab), reason)
+        } finally {
+          await lab.site.operator(lab.target.node).delete(`/v1/peers/${twin}`)
+        }
+      })
+      lab.demand(mutely.text === '', `it said ${mutely.text.length} bytes to whoever presents that`)
+      const [refusal] = mutely.refusals
+      lab.demand(refusal?.guard === 'dial.target' && refusal.reason === reason, `it recorded ${refusal?.reason}`)
     },
   }
 }
@@ -188,6 +212,7 @@ async function dialled(lab: Lab, node: string, record: Entry, certificate: Ident
   const peer = await lab.site.listenAsPeer({ address: lab.site.node(node).address, certificate, open })
   const endpoint = new URL(String(record.endpoint))
   endpoint.port = String(peer.port)
+  const tap = await lab.site.tap(lab.target.node)
   await addTwin(lab, { ...record, endpoint: endpoint.href.replace(/\/$/, '') })
   const text = () => peer.connections.map((connection) => connection.received()).join('')
   const isDone = async () => (gaveUp === undefined ? text() !== '' : (await lastError(lab)) === gaveUp)
@@ -195,7 +220,8 @@ async function dialled(lab: Lab, node: string, record: Entry, certificate: Ident
   await lab.site.until(end, isDone, { withinMs: 5_000 })
   const hasCome = () => peer.connections.length + peer.brokenOff.length > 0
   await lab.site.until('the dialer has come', hasCome, { withinMs: 5_000 })
-  return { text: text() }
+  const refusals = await tap.decisions({ action: 'peering:dial', target: twin, verdict: 'refused' })
+  return { text: text(), refusals }
 }
 
 async function lastError(lab: Lab): Promise<string | undefined> {
@@ -243,7 +269,9 @@ function ownOf(lab: Lab): string {
 }
 
 async function heldToken(lab: Lab, name: string): Promise<string> {
-  return (await lab.site.held(name)).token ?? ''
+  const { token = '' } = await lab.site.held(name)
+  lab.presents(token)
+  return token
 }
 
 async function endedToken(lab: Lab): Promise<string> {

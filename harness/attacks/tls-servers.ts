@@ -6,6 +6,7 @@ import { NotInPlan } from '../vitest/site-files.ts'
 import type { Attack, Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
 import { demanded } from './outcome.ts'
+import { unharmed } from './unharmed.ts'
 
 /** Authorities that a hostile server may have a certificate of. */
 interface Signers {
@@ -96,7 +97,19 @@ function uri(host: string): OtherName {
 const withinMs = 5_000
 
 /** Has the target dial an honest server and then the impostor, with a token of its own. */
-async function dialled(lab: Lab, reason: string, certificate: MakeCertificate, endpointHost?: string): Promise<void> {
+function dialled(
+  lab: Lab,
+  ...how: [reason: string, certificate: MakeCertificate, endpointHost?: string]
+): Promise<void> {
+  return unharmed(lab, () => dialledInTurn(lab, ...how))
+}
+
+async function dialledInTurn(
+  lab: Lab,
+  reason: string,
+  certificate: MakeCertificate,
+  endpointHost?: string,
+): Promise<void> {
   const { host, address } = peerOf(lab)
   const by = await signers(lab)
   const honest = await issueLeaf({ authority: by.peers, subject: host, sans: [host] })
@@ -131,6 +144,7 @@ async function dial(lab: Lab, endpoint: string): Promise<void> {
   await forget(lab)
   const { token: held = '' } = await lab.site.held(token)
   const peerToken = await tokenFor(lab, held, new URL(endpoint).hostname)
+  lab.presents(peerToken)
   const record = { name: mirror, endpoint, domains: [], trustDomain: domain, peerToken }
   const { status, body } = await lab.site.operator(lab.target.node).post('/v1/peers', record)
   if (status !== 201) throw new NotInPlan(lab.site.site, `${lab.target.node} takes no peer at ${endpoint}: ${body}`, [])

@@ -2,9 +2,12 @@ import { expect, type TestAPI } from 'vitest'
 import type { Attack, Variant } from '../attacks/attack.ts'
 import { Lab } from '../attacks/lab.ts'
 import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
+import { demandNoLeak, leakMark } from '../attacks/unharmed.ts'
 import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import { Secrets } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
+import { demandCleanEvidence } from './clean-evidence.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
 import { markJudged } from './judging.ts'
@@ -57,12 +60,26 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
     credentials.set(site, known)
     return known
   }
+  const secrets = new WeakMap<Site, Secrets>()
+  const secretsOf = ({ site }: ScenarioSite): Secrets => {
+    const known = secrets.get(site) ?? new Secrets()
+    secrets.set(site, known)
+    return known
+  }
   const { differs = {} } = options
   demandTried(differs, scopes.flatMap(triedIn))
   for (const { attack, trials } of inOrder(scopes)) {
-    for (const trial of trials) enter(test, attack, trial, of, differs[trial.target.name]?.[nameOf(attack, trial)])
+    for (const trial of trials) {
+      const known = differs[trial.target.name]?.[nameOf(attack, trial)]
+      enter(test, attack, trial, (site) => new Lab(site, trial.target, of(site), known, secretsOf(site)), known)
+    }
   }
+  // After all others: what they presented is looked for in all that is kept of the run.
+  const isTried = scopes.some(({ trials }) => trials.length > 0)
+  if (isTried) test(evidenceTest, ({ site }) => demandCleanEvidence(site, secretsOf(site)))
 }
+
+const evidenceTest = 'what is kept of the run holds no token that was presented, and no private key'
 
 function restricted(scopes: readonly Scope[], only: Readonly<Record<string, readonly string[]>>): Scope[] {
   const isTried = ({ id }: Attack, { target }: Trial) => only[target.node]?.includes(id) ?? true
@@ -101,12 +118,12 @@ function enter(
   test: TestAPI<ScenarioFixtures>,
   attack: Attack,
   { name, variant, target }: Trial,
-  of: (site: ScenarioSite) => FreshCredentials,
+  labOn: (site: ScenarioSite) => Lab,
   known: KnownDifference | undefined,
 ): void {
   test(`${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`, async ({ site }) => {
     if (attack.stage === undefined) await site.restoreIssuers()
-    await tryVariant(attack, variant, new Lab(site, target, of(site), known), known)
+    await tryVariant(attack, variant, labOn(site), known)
   })
 }
 
@@ -116,9 +133,12 @@ async function tryVariant(
   lab: Lab,
   known: KnownDifference | undefined,
 ): Promise<void> {
+  const mark = await leakMark(lab)
   const verdict = await attack(lab)
   if (verdict !== undefined) return demand(verdict, lab.judged(verdict, outcome))
   if (lab.demands === 0) throw new NothingDemanded(id)
+  // A verdict is judged with all that its target wrote down; of steps that end without one the same is demanded.
+  await demandNoLeak(lab, mark)
   // What the steps demanded has been checked; this tells the scenario that something was.
   expect(lab.demands).toBeGreaterThan(0)
   if (known !== undefined && !lab.differed) throw new DifferenceUnknown([`${lab.target.name}: ${id}`])

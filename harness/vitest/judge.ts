@@ -259,13 +259,19 @@ function shownProblems(
 }
 
 function oracleProblems({ body, credential, answerLeaks }: Verdict): string[] {
-  const problems = answerLeaks.map((leak) => `the answer holds ${leak}`)
-  if (stackLine.test(body)) problems.push('the body holds a stack trace')
-  if (/-----BEGIN /.test(body)) problems.push('the body holds PEM')
+  const problems = [...answerLeaks.map((leak) => `the answer holds ${leak}`), ...hintsIn(body)]
   for (const thumbprint of new Set([credential.thumbprint, credential.token?.thumbprint])) {
     if (thumbprint !== undefined && body.includes(thumbprint)) problems.push(`the body names thumbprint ${thumbprint}`)
   }
   return problems
+}
+
+/** What of a body tells of the inside of its server. */
+export function hintsIn(body: string): string[] {
+  return [
+    ...(stackLine.test(body) ? ['the body holds a stack trace'] : []),
+    ...(/-----BEGIN /.test(body) ? ['the body holds PEM'] : []),
+  ]
 }
 
 function effectProblems({ verdict, effects, to }: Verdict): string[] {

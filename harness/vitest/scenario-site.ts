@@ -16,13 +16,14 @@ import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { type CuttableLink, linkBetween } from './cuttable-link.ts'
-import { effectsSince, type Picture, withoutVolatile } from './effects.ts'
+import { effectsSince, type Observer, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { guardOrderOf } from './guard-order.ts'
 import { watchIssuer } from './issuer-asked.ts'
 import { Judging } from './judging.ts'
 import { type CallShape, controlFrom, Ledger } from './ledger.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
+import { residentKb } from './resident.ts'
 import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
@@ -210,6 +211,12 @@ export class ScenarioSite implements AsyncDisposable {
     }
   }
 
+  /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
+  observer(to: string, action: string): Observer | string {
+    const target = targetOf(this.site, this.#kinds, to, action, undefined)
+    return this.#observer(target, action) ?? this.#unobservable(target)
+  }
+
   /** A hostile peer on an address of this run; closed when the test ends. */
   async listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
     const peer = await listenAsPeer(options)
@@ -229,25 +236,38 @@ export class ScenarioSite implements AsyncDisposable {
 
   /**
    * Many connections to the listener of an action that say little or nothing, from so many addresses of this run that are nobody's
-   * (0: from the address of `from`); closed when the test ends.
+   * (0: from the address of `from`); beside them one of each in `upgrading`, who asks for the session of the action and then says
+   * nothing. Closed when the test ends.
    */
   async crowd(
     from: string,
     to: string,
     action: string,
     credential: Credential,
-    { count, addresses }: { count: number; addresses: number },
+    { count, addresses, upgrading = [] }: { count: number; addresses: number; upgrading?: readonly Credential[] },
   ): Promise<Crowd> {
-    const { host, listener, domain } = targetOf(this.site, this.#kinds, to, action, undefined)
+    const target = targetOf(this.site, this.#kinds, to, action, undefined)
+    const { host, listener, domain } = target
+    const { request } = target.action
+    const session = 'websocket' in request ? request.websocket : { path: '/', protocol: '' }
+    const asking = upgrading.map(async (one) => {
+      return { ...session, identity: await one.identity(), token: await one.token() }
+    })
     const anchorPem = await this.anchor(domain)
     const endpoint = endpointOf(this.site, `https://${host}:${listener.port}`, { from, anchorPem })
     const own = this.site.node(from).address
     const network = own.replace(/\d+$/, '')
     const strange = Array.from({ length: addresses }, (_, at) => `${network}${200 + at}`)
     const identity = await credential.identity()
-    const crowd = await openCrowd({ ...endpoint, identity, count, from: addresses === 0 ? [own] : strange })
+    const options = { ...endpoint, identity, count, upgrading: await Promise.all(asking) }
+    const crowd = await openCrowd({ ...options, from: addresses === 0 ? [own] : strange })
     this.#owned.push(crowd)
     return crowd
+  }
+
+  /** What the main process of a unit holds in memory now, in kB; undefined where the site did not start it. */
+  residentKb(node: string, unit: string): Promise<number | undefined> {
+    return residentKb(this.site, node, unit)
   }
 
   /** A hostile issuer on an address of this run; closed when the test ends. */

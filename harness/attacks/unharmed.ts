@@ -1,0 +1,34 @@
+import { secretsIn } from '../evidence/redact.ts'
+import { effectsSince } from '../vitest/effects.ts'
+import { leaksSince, type Mark, markOf } from '../vitest/far-end.ts'
+import { hintsIn } from '../vitest/judge.ts'
+import type { Lab } from './lab.ts'
+
+/** Around steps whose calls are no verdicts: the target must be what it was before, as after any refused call. */
+export async function unharmed<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
+  const { node, action } = lab.target
+  const observe = lab.site.observer(node, action)
+  const before = typeof observe === 'string' ? {} : await observe()
+  const result = await work()
+  const { difference, failure } = await effectsSince(observe, before, before)
+  lab.demand(difference === undefined, `it changed: ${difference}`)
+  lab.demand(failure === undefined, `whether it changed could not be observed: ${failure}`)
+  return result
+}
+
+/** Where the records and the log of the target end now. */
+export function leakMark(lab: Lab): Promise<Mark> {
+  return markOf(lab.site.site, lab.target.node)
+}
+
+/** What the target wrote since then must hold nothing of the tokens that the attack presented, and no private key. */
+export async function demandNoLeak(lab: Lab, since: Mark): Promise<void> {
+  const leaks = await leaksSince(lab.site.site, lab.target.node, since, { tokens: lab.presented, lines: [] })
+  lab.demand(leaks.length === 0, `it wrote down ${leaks.join(', ')}`)
+}
+
+/** The body of an answer must be of no help: no stack, no key, nothing of the token. */
+export function demandNoHint(lab: Lab, body: string, tokens: readonly string[] = lab.presented): void {
+  const hints = [...hintsIn(body), ...secretsIn(body, tokens).map((secret) => `the body holds ${secret}`)]
+  lab.demand(hints.length === 0, hints.join(', '))
+}
