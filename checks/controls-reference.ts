@@ -15,7 +15,11 @@ interface Occupant {
 
 /** The resource servers of `fixtures/controls/`, and how each of them must come out. */
 const occupants: readonly Occupant[] = [
-  occupant('haproxy', 'haproxy 2.6, rules with `jwt_verify` and `ssl_c_der,sha2(256),ub64enc`', 'nothing let in'),
+  occupant(
+    'haproxy',
+    'haproxy 2.6, rules with `jwt_verify` and `ssl_c_der,sha2(256),ub64enc`',
+    'nobody let in with a wrong token or certificate',
+  ),
   occupant('apache', 'Apache 2.4 with mod_oauth2 3.3.1, `mtls.policy=required`', 'no attack on the binding let in'),
   occupant('express', 'express-oauth2-jwt-bearer 1.10.0 with `mtls`', 'no attack on the binding let in'),
   occupant('apache-optional', 'the same Apache, `mtls.policy=optional`', 'red: an unbound token is let in'),
@@ -40,7 +44,7 @@ export function controlsReference(controls: Controls): string {
     '',
     'Generated from the known differences of `scenarios/controls/`; each of them is a test that fails once it is no longer so. Whatever is',
     'not listed here came out as on our own nodes: all other cells of the matrix, and all other variants of the cases',
-    'in `scenarios/controls/cases.ts`.',
+    'in `scenarios/controls/cases.ts`. “Our own nodes only”: a standard leaves it open, and our nodes refuse it.',
     '',
     table(
       ['gateway', 'is', 'must come out'],

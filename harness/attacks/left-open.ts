@@ -51,6 +51,10 @@ export const leftOpen: Readonly<Record<string, LeftOpen>> = {
     variants: ['good, then bad', 'twice the same', 'good, then an empty one', 'good, then one in lower case'],
     because: 'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)',
   },
+  'TLS-05': {
+    variants: ['for nothing named'],
+    because: 'a certificate that names no purpose is for all of them (RFC 5280 section 4.2.1.12)',
+  },
   'TLS-13': {
     variants: [
       'another Host',
@@ -75,9 +79,11 @@ export const leftOpen: Readonly<Record<string, LeftOpen>> = {
       'chunks on a folded line',
       'lines that end in a line feed alone',
       'a carriage return within a line',
+      'a NUL within a line',
+      'a version that is none',
     ],
     because:
-      'equal lengths may be taken for one (RFC 9110 section 8.6), a line feed for the end of a line, a carriage return for a blank (RFC 9112 section 2.2), and so may a fold (section 5.2)',
+      'equal lengths may be taken for one (RFC 9110 section 8.6), a line feed for the end of a line, a carriage return for a blank (RFC 9112 section 2.2), and so may a fold (section 5.2) and a NUL (RFC 9110 section 5.5); a version may be refused, and need not (RFC 9110 section 15.6.6)',
   },
   'TLS-27': {
     variants: 'all',

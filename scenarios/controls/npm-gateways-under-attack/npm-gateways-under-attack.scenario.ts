@@ -1,11 +1,11 @@
 import { attacks } from 'holdfast/vitest'
-import { bindingCases, cases } from '../cases.ts'
+import { bindingCases, cases, chainCases } from '../cases.ts'
 import { npmAttacks } from '../differences.ts'
 
 await attacks('../../../fixtures/controls/npm.json', {
   targets: ['express', 'express-unset', 'https-unverified'],
   cases: [...new Set([...cases, ...bindingCases])],
-  only: { 'express-unset': bindingCases, 'https-unverified': bindingCases },
+  only: { 'express-unset': bindingCases, 'https-unverified': chainCases },
   differs: npmAttacks,
   full: true,
 })
