@@ -13,5 +13,5 @@ export async function demandCleanEvidence(site: ScenarioSite, secrets: Secrets):
   const history = await writeHistory(site.site)
   const { files, found } = await secretsInFolder(site.site.evidence, secrets)
   expect(files).toContain(history)
-  expect(found).toEqual([])
+  expect(found, found.join('\n')).toEqual([])
 }

@@ -1,0 +1,80 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Secrets } from '../evidence/secret-search.ts'
+import { demandCleanEvidence } from '../vitest/clean-evidence.ts'
+import type { FreshCredentials } from '../vitest/fresh-credentials.ts'
+import { ScenarioSite } from '../vitest/scenario-site.ts'
+import { type FakeSite, fakeSite } from '../vitest/testing/fake-site.ts'
+import { AttackWorks, Lab } from './lab.ts'
+import type { AttackTarget } from './surfaces.ts'
+import { demandNoHint, demandNoLeak, leakMark, unharmed } from './unharmed.ts'
+
+let folder: string
+let fake: FakeSite
+let site: ScenarioSite
+let secrets: Secrets
+let lab: Lab
+
+const target = { name: 'b b:read', node: 'b', action: 'b:read', from: 'b' } as AttackTarget
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-unharmed-'))
+  fake = await fakeSite(folder)
+  const shared = { anchors: new Map(), pictures: new Map() }
+  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'again' }, shared)
+  secrets = new Secrets()
+  lab = new Lab(site, target, {} as FreshCredentials, undefined, secrets)
+})
+afterEach(async () => {
+  await site[Symbol.asyncDispose]()
+  await fake.close()
+  await rm(folder, { recursive: true })
+})
+
+const attack = () => lab.call(fake.right().withToken('e30.e30.AAAA', 'forged'))
+
+test('what a call changes is noticed, and what is observed only is no change', { timeout: 20_000 }, async () => {
+  expect((await unharmed(lab, attack)).status).toBe(401)
+  fake.flaws.effect = true
+  await expect(unharmed(lab, attack)).rejects.toThrow('it changed: /state.effects was 0, and is 1')
+})
+
+test('a target at which nobody can look any more is not taken for unharmed', { timeout: 20_000 }, async () => {
+  const blinded = async () => {
+    fake.flaws.unobservable = true
+  }
+  await expect(unharmed(lab, blinded)).rejects.toThrow('whether it changed could not be observed')
+})
+
+test('tokens of calls are looked for in what the target wrote, and those that it was told of', async () => {
+  const since = await leakMark(lab)
+  await lab.call(fake.right())
+  await demandNoLeak(lab, since)
+  fake.flaws.leak = true
+  await lab.call(fake.right())
+  await expect(demandNoLeak(lab, since)).rejects.toThrow(/it wrote down token eyJ/)
+  expect(lab.presented).toHaveLength(2)
+})
+
+test('a body must be of no help', () => {
+  const token = `e30.${'claims'.repeat(8)}.signature`
+  lab.presents(token)
+  demandNoHint(lab, '{"error":"invalid_token"}')
+  for (const body of [`no: ${token.slice(4, 40)}`, '-----BEGIN CERTIFICATE-----', 'at /srv/node_modules/x.js'])
+    expect(() => demandNoHint(lab, body), body).toThrow(AttackWorks)
+})
+
+test('a token that was presented may stand in no file of the run', async () => {
+  await lab.call(fake.right())
+  await demandCleanEvidence(site, secrets)
+  await writeFile(join(folder, 'forgotten.log'), `got ${lab.presented[0]}`)
+  await expect(demandCleanEvidence(site, secrets)).rejects.toThrow(/forgotten\.log holds a secret/)
+})
+
+test('tokens in headers and forms are known, too', async () => {
+  const other = await fake.tokenFor(fake.holder, { jti: 'other' })
+  await lab.call(fake.right(), { headers: [['Authorization', `Bearer ${other} ${other}`]] })
+  expect(lab.presented).toContain(other)
+})
