@@ -1,14 +1,13 @@
 import type { WebSocket } from 'ws'
 import { acceptedClaims, type BoundTokenClaims, tokenPrincipal } from '../shared/bound-token.ts'
 import { type DecisionLog, recordUnanswered } from '../shared/decision-log.ts'
-import { firstRefusal, type Refusal } from '../shared/guard.ts'
-import { failureFields, type Log } from '../shared/log.ts'
+import type { Refusal } from '../shared/guard.ts'
+import type { Log } from '../shared/log.ts'
 import type { PeerCertificate } from '../shared/peer-certificate.ts'
 import type { TlsMaterial } from '../shared/tls-material.ts'
 import type { UpgradeContext } from './call-context.ts'
 import { principalOf } from './call-record.ts'
 import { type LiveContext, liveRecheck } from './guards/live-recheck.ts'
-import { ending } from './guards/message.ts'
 import { routeDomain, routeLimit, routeLoop, routeOrigin } from './guards/route.ts'
 import { jtiPrefix } from './peer-token.ts'
 import type { PeerChange, Peers } from './peers.ts'
@@ -64,17 +63,9 @@ interface InboundUp {
   loopDropped: number
 }
 
-/** Clocks and anchors are looked at this often. */
+/** Clocks and anchors are looked at this often, the auth server is asked every `DEEP_MS`. */
 const GLANCE_MS = 500
-/** Then the auth server is asked about a session with the next look, in its turn: so less than 5 s pass between two questions. */
-const DEEP_MS = 4_400
-const LONGEST_QUEUE_MS = 100
-/** Then it may be asked along with others. */
-const SOON_MS = DEEP_MS / 2
-/** The auth server and our other callers should not notice: more come together only when all of them are due. */
-const MOST_TOGETHER = 16
-
-const live = [liveRecheck]
+const DEEP_MS = 4_500
 
 /** Sessions that peers opened here: at most one established for each peer, judged again for as long as they live. */
 export class InboundSessions {
@@ -160,59 +151,31 @@ export class InboundSessions {
 
   /** Judges every live session now; also called when anchors were read anew. */
   recheck(): void {
+    for (const session of this.#sessions) void this.#recheckOne(session)
+  }
+
+  async #recheckOne(session: InboundSession): Promise<void> {
     const now = performance.now()
-    for (const session of this.#sessions) {
-      const refused = firstRefusalNow(live, this.#liveContext(session, now, false))
-      if (refused !== undefined) endFor(session, refused)
+    // An auth server that answers late holds up no look at clocks and anchors.
+    const isDeep = !session.isAsking && now - session.deepAt >= DEEP_MS
+    const live: LiveContext = {
+      token: session.context,
+      claims: session.claims,
+      certificate: session.certificate,
+      material: this.#options.material(),
+      sinceGoodMs: now - session.goodAt,
+      isDeep,
     }
-    const due = this.#dueAt(now)
-    if (due.length > 0) void this.#askAbout(due, now)
-  }
-
-  /** Whose token is to be asked about now, with those that are due soon: a node that wakes up once does it in one go. */
-  #dueAt(now: number): InboundSession[] {
-    let isAnyDue = false
-    for (const { isAsking, deepAt } of this.#sessions) isAnyDue ||= !isAsking && now - deepAt >= DEEP_MS
-    if (!isAnyDue) return []
-    return [...this.#sessions]
-      .filter(({ isAsking, deepAt }) => !isAsking && now - deepAt >= SOON_MS)
-      .sort((one, other) => one.deepAt - other.deepAt)
-      .filter(({ deepAt }, at) => now - deepAt >= DEEP_MS || at < MOST_TOGETHER)
-  }
-
-  /** One after the other, so that one connection that is kept open serves them all; whoever that would hold up is asked about at once. */
-  async #askAbout(sessions: readonly InboundSession[], now: number): Promise<void> {
-    for (const session of sessions) {
+    if (isDeep) {
       session.deepAt = now
       session.isAsking = true
     }
-    let timer: NodeJS.Timeout | undefined
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LONGEST_QUEUE_MS).unref()
+    const refusal = await Promise.resolve(liveRecheck.check(live)).finally(() => {
+      if (isDeep) session.isAsking = false
     })
-    for (const session of sessions) await Promise.race([this.#ask(session), patience])
-    clearTimeout(timer)
-  }
-
-  async #ask(session: InboundSession): Promise<void> {
-    if (!this.#sessions.has(session)) return
-    const now = performance.now()
-    const context = this.#liveContext(session, now, true)
-    try {
-      const refused = await firstRefusal(live, context)
-      if (refused !== undefined) endFor(session, refused)
-      else if (context.isUnsure !== true) session.goodAt = now
-    } catch (failure) {
-      // What cannot be judged does not live on.
-      this.#options.log.error('recheck-failed', failureFields(failure))
-      endFor(session, { guard: liveRecheck.id, refusal: ending('auth_unavailable', 'auth_unavailable') })
-    }
-    session.isAsking = false
-  }
-
-  #liveContext(session: InboundSession, now: number, isDeep: boolean): LiveContext {
-    const { context: token, claims, certificate, goodAt } = session
-    return { token, claims, certificate, material: this.#options.material(), sinceGoodMs: now - goodAt, isDeep }
+    if (refusal !== undefined) {
+      session.channel.end(refusal.error as CloseCode, { guard: liveRecheck.id, reason: refusal.reason })
+    } else if (isDeep && live.isUnsure !== true) session.goodAt = now
   }
 
   /** Only now does a newcomer replace the session before it: one that never opens costs no good session. */
@@ -337,8 +300,4 @@ export class InboundSessions {
     this.#options.routes.withdrawAll(before.name)
     if (peer === undefined) this.#down.delete(before.name)
   }
-}
-
-function endFor({ channel }: InboundSession, { guard, refusal }: { guard: string; refusal: Refusal }): void {
-  channel.end(refusal.error as CloseCode, { guard, reason: refusal.reason })
 }

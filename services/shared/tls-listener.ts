@@ -58,8 +58,6 @@ export interface TlsListener {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 5_000
-/** A connection that was used stays open for the next request. */
-const KEPT_OPEN_MS = 10_000
 
 export function createTlsListener(options: TlsListenerOptions): TlsListener {
   if (options.clientCertificate === 'required' && options.gate === undefined) {
@@ -76,8 +74,6 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     headersTimeout: HANDSHAKE_TIMEOUT_MS,
     requestTimeout: 2 * HANDSHAKE_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
-    // A node asks about its sessions every 5 s: Node's own 5 s would make that a handshake each time.
-    keepAliveTimeout: KEPT_OPEN_MS,
     // The guards refuse a request without `Host`, so that its refusal is on record.
     requireHostHeader: false,
     maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
