@@ -1,6 +1,7 @@
-import type { Attack, Family } from './attack.ts'
+import type { Attack, Family, Variant } from './attack.ts'
 import { isLeftOpen } from './left-open.ts'
-import { outcomeText } from './outcome.ts'
+import { type Outcome, outcomeText } from './outcome.ts'
+import { untriedAnywhere } from './untried.ts'
 
 /** `docs/reference/attacks.md`: every case of the catalogue, with all of its variants and what must come of each. */
 export function catalogueText(families: readonly Family[]): string {
@@ -12,6 +13,7 @@ export function catalogueText(families: readonly Family[]): string {
     'How to try them is told in [the guide](../guides/attacks.md). A0, A1, A2 and A3 are the refusals of RFC 6750 section 3.1: 401 without an error code, 401',
     '`invalid_token`, 400 `invalid_request`, 403 `insufficient_scope`. E(x) is a JSON error of an OAuth endpoint, T0 the end of the connection before any',
     'answer, START a process that does not start. What follows is the reason in the decision record; several are alternatives.',
+    'A handler that takes its callers for clients by a certificate that TLS only asks for (`client-authentication`) refuses them in its own words.',
     '"Strict" marks what the standards leave open: it is tried on targets that are declared to be strict.',
     '',
     ...families.flatMap(({ name, summary, attacks }) => [`## ${name}: ${summary}`, '', ...attacks.flatMap(caseText)]),
@@ -21,8 +23,8 @@ export function catalogueText(families: readonly Family[]): string {
 function caseText(attack: Attack): string[] {
   const { id, title, source, needs, notHere } = attack
   const rows = Object.entries(attack.variants).map(
-    ([name, { expect }]) =>
-      `| ${cell(name)} | \`${outcomeText(expect).replaceAll('|', '\\|')}\`${isLeftOpen(id, name) ? ' (strict)' : ''} |`,
+    ([name, variant]) =>
+      `| ${cell(name)} | ${outcomesOf(variant)}${isLeftOpen(id, name) ? ' (strict)' : ''}${whyUntried(id, name)} |`,
   )
   const table = ['| variant | what must come of it |', '| --- | --- |', ...rows, '']
   const why = [`Not tried: ${notHere}.`, '']
@@ -33,6 +35,21 @@ function caseText(attack: Attack): string[] {
     '',
     ...(notHere === undefined ? table : why),
   ]
+}
+
+/** What must come of it, and what instead at a target with a certain surface. */
+function outcomesOf({ expect, at = {} }: Variant): string {
+  const others = Object.entries(at).map(([surface, outcome]) => `at \`${surface}\` ${code(outcome)}`)
+  return [code(expect), ...others].join('; ')
+}
+
+function code(outcome: Outcome): string {
+  return `\`${outcomeText(outcome).replaceAll('|', '\\|')}\``
+}
+
+function whyUntried(id: string, name: string): string {
+  const why = untriedAnywhere[`${id} ${name}`]
+  return why === undefined ? '' : `. Not tried: ${why}`
 }
 
 function cell(text: string): string {

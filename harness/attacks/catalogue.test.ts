@@ -30,6 +30,10 @@ describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
     }
   })
 
+  test('loses no variant to the prototype: `__proto__: …` in a literal is no member', () => {
+    expect(Object.getPrototypeOf(variants)).toBe(Object.prototype)
+  })
+
   test('is a sentence with a source', () => {
     expect(title).toMatch(/^[a-z*].* .*[^.]$/)
     expect(source).toMatch(/RFC \d+|CVE-\d+|X\.509|Envoy/)

@@ -6,7 +6,7 @@ import type { Attack, Variant } from './attack.ts'
 import { type Forgery, forged, forgedToken, forging } from './forgery.ts'
 import { demandSoon } from './haste.ts'
 import type { Lab } from './lab.ts'
-import { A1, A2, type Outcome } from './outcome.ts'
+import { A1, A2, type Outcome, refused } from './outcome.ts'
 
 /** Headers that would have the verifier take a key, a meaning or work from the token itself. */
 export const headers: readonly Attack[] = [
@@ -55,11 +55,13 @@ export const headers: readonly Attack[] = [
         expect: A1('kid_unknown'),
         attack: (lab) => luring(lab, (url) => ({ kid: `${url}/jwks` })),
       },
-      '64 KiB in all': withKid(A1('token_malformed'), 'k'.repeat(5_000)),
+      '64 KiB': withKid(refused(431, undefined, 'request_unreadable'), 'k'.repeat(65_536)),
+      '5 000 characters': withKid(A1('token_malformed'), 'k'.repeat(5_000)),
       'a zero byte behind the real one': forging(A1('kid_unknown'), async (lab) => ({
         header: { kid: `${await kidOf(lab)}\0` },
       })),
-      __proto__: withKid(A1('kid_unknown'), '__proto__'),
+      // In brackets: else it would be no member, but what the members are inherited from.
+      ['__proto__']: withKid(A1('kid_unknown'), '__proto__'),
       constructor: withKid(A1('kid_unknown'), 'constructor'),
       'a number': withKid(A1('token_malformed'), 0),
       'a list': forging(A1('token_malformed'), async (lab) => ({ header: { kid: [await kidOf(lab)] } })),

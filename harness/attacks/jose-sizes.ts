@@ -1,3 +1,4 @@
+import type { Verdict } from '../vitest/verdict.ts'
 import type { Attack, Variant } from './attack.ts'
 import { forging } from './forgery.ts'
 import { demandSoon } from './haste.ts'
@@ -24,12 +25,12 @@ export const sizes: readonly Attack[] = [
       'a header as deep as fits': costing(A1('typ_invalid', 'token_malformed'), (token) =>
         token.replace(/^[^.]*/, deep(2_500)),
       ),
-      'a claim as deep as fits': {
-        ...forging(A1('signature_invalid'), {
+      'a claim as deep as fits': soon(
+        forging(A1('signature_invalid'), {
           payloadText: (text) => `{"deep":${'['.repeat(2_500)}${']'.repeat(2_500)},${text.slice(1)}`,
           signature: () => 'A'.repeat(86),
         }),
-      },
+      ),
     },
   },
 ]
@@ -39,12 +40,16 @@ function deep(levels: number): string {
 }
 
 function costing(expect: Outcome, token: (good: string) => string): Variant {
+  return soon({ expect, attack: (lab) => lab.call(lab.good().withToken(token, 'too large')) })
+}
+
+function soon(variant: Variant): Variant {
   return {
-    expect,
+    ...variant,
     attack: async (lab) => {
-      const verdict = await lab.call(lab.good().withToken(token, 'too large'))
-      demandSoon(lab, verdict)
-      return verdict
+      const verdict = await variant.attack(lab)
+      if (verdict !== undefined) demandSoon(lab, verdict)
+      return verdict as Verdict
     },
   }
 }

@@ -1,6 +1,9 @@
 import { issueSelfSigned } from '../pki/authority.ts'
+import { thumbprintS256 } from '../pki/certificate.ts'
+import { mutateClaims } from '../tokens/forge.ts'
 import type { PlanCredential } from '../topology/plan.ts'
 import type { CallOptions } from '../vitest/call.ts'
+import { Credential } from '../vitest/credential.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import type { Attack, Variant } from './attack.ts'
 import { AttackWorks, type Lab } from './lab.ts'
@@ -119,9 +122,23 @@ export const minting: readonly Attack[] = [
     needs: ['operator-api'],
     variants: {
       ...Object.fromEntries(adminCalls.map((action) => [action, withToken(A3('not_operator'), action)])),
+      ...Object.fromEntries(
+        adminCalls.map((action) => [
+          `${action}, with a peer token`,
+          { expect: A3('not_operator'), attack: (lab: Lab) => callWithPeerToken(lab, action) },
+        ]),
+      ),
       'operator:mint': { expect: A3('not_operator'), attack: mintWithToken },
+      'operator:mint, with a peer token': {
+        expect: A3('not_operator'),
+        attack: async (lab) => mintWithToken(lab, await peerToken(lab)),
+      },
       // The call that would prove that it works for an operator would rotate the key.
       'operator:rotate': { expect: A3('not_operator'), attack: rotateWithToken },
+      'operator:rotate, with a peer token': {
+        expect: A3('not_operator'),
+        attack: async (lab) => rotateWithToken(lab, await peerToken(lab)),
+      },
       'by a peer of another organisation': {
         ...withToken(T0('cert_untrusted'), 'operator:list', (own, { domain }) => own !== domain),
         needs: ['operator-api', 'two-issuers'],
@@ -286,14 +303,36 @@ function withToken(expect: Outcome, action: string, fits?: Parameters<typeof tok
   }
 }
 
-async function mintWithToken(lab: Lab): Promise<Verdict> {
+/** The token of a peer as its issuer would bind it to a certificate that the operator listener lets in at TLS. */
+async function peerToken(lab: Lab): Promise<Credential> {
+  const peer = Object.values(lab.plan.credentials).find(
+    ({ scope, issuer }) => scope?.includes('peer:connect') && issuer === lab.target.node,
+  )
+  if (peer === undefined) throw new AttackWorks(`${lab.target.node} mints no token for a peer`)
+  const key = await lab.site.signingKey(lab.target.node)
+  const token = await lab.credential(peer.name).token()
+  const identity = await lab.credential(tokenOf(lab)).identity()
+  const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
+  return new Credential('with the token of a peer', async () => ({
+    identity,
+    token: await mutateClaims(token, key, (own) => ({ ...own, cnf })),
+  }))
+}
+
+async function callWithPeerToken(lab: Lab, action: string): Promise<Verdict> {
+  const { from } = lab.target
+  lab.judge(await lab.callAt({ from, action }, lab.good()), accepted())
+  return lab.callAt({ from, action }, await peerToken(lab))
+}
+
+async function mintWithToken(lab: Lab, credential = lab.credential(tokenOf(lab))): Promise<Verdict> {
   const json = await rightOrder(lab)
   const action = 'operator:mint'
   await lab.credential(mintedHere(lab).name).token()
   lab.judge(await lab.callAt({ action }, lab.good(), { json }), accepted())
-  return lab.callAt({ action }, lab.credential(tokenOf(lab)), { json })
+  return lab.callAt({ action }, credential, { json })
 }
 
-async function rotateWithToken(lab: Lab): Promise<void> {
-  lab.judge(await lab.callAt({ action: 'operator:rotate' }, lab.credential(tokenOf(lab))), A3('not_operator'))
+async function rotateWithToken(lab: Lab, credential = lab.credential(tokenOf(lab))): Promise<void> {
+  lab.judge(await lab.callAt({ action: 'operator:rotate' }, credential), A3('not_operator'))
 }

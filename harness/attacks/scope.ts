@@ -19,6 +19,13 @@ export interface Scope {
   readonly trials: readonly Trial[]
   /** Why it is tried nowhere. */
   readonly why?: string
+  /** Variants that are tried nowhere while others of it are, each with the reason. */
+  readonly untried: readonly UntriedVariant[]
+}
+
+export interface UntriedVariant {
+  readonly name: string
+  readonly why: string
 }
 
 /** One variant on one target. */
@@ -44,13 +51,25 @@ export function scopesOf(plan: Plan, options: ScopeOptions = {}): Scope[] {
 }
 
 function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean): Scope {
-  if (attack.notHere !== undefined) return { attack, trials: [], why: attack.notHere }
+  if (attack.notHere !== undefined) return { attack, trials: [], untried: [], why: attack.notHere }
+  const untried: UntriedVariant[] = []
   const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
-    const able = ableTo(targets, needsOf(attack, name, variant))
+    const needs = needsOf(attack, name, variant)
+    const able = ableTo(targets, needs)
+    if (able.length === 0) untried.push({ name, why: whyNowhere(needs, targets) })
     const classes = full ? able.map((one) => [one]) : [...Map.groupBy(able, ({ likeness }) => likeness).values()]
-    return classes.map(([target, ...alike]) => ({ name, variant, target: target!, alike }))
+    return classes.map(([target, ...alike]) => ({ name, variant: variantAt(target!, variant), target: target!, alike }))
   })
-  return trials.length > 0 ? { attack, trials } : { attack, trials, why: whyNowhere(attack, targets) }
+  if (trials.length > 0) return { attack, trials, untried }
+  const isOpen = Object.keys(attack.variants).every((name) => isLeftOpen(attack.id, name))
+  const needs: readonly Surface[] = isOpen ? [...attack.needs, 'strict-verifier'] : attack.needs
+  return { attack, trials, untried: [], why: whyNowhere(needs, targets) }
+}
+
+/** The variant with what must come of it there. */
+function variantAt({ surfaces }: AttackTarget, variant: Variant): Variant {
+  const [other] = Object.entries(variant.at ?? {}).filter(([surface]) => surfaces.has(surface as Surface))
+  return other === undefined ? variant : { ...variant, expect: other[1] }
 }
 
 function needsOf({ id, needs }: Attack, name: string, variant: Variant): readonly Surface[] {
@@ -67,9 +86,7 @@ function ofLevel(targets: readonly AttackTarget[], needs: readonly Surface[]): A
 }
 
 /** The first need that no target has; else that no single one has them all. */
-function whyNowhere(attack: Attack, all: readonly AttackTarget[]): string {
-  const isOpen = Object.keys(attack.variants).every((name) => isLeftOpen(attack.id, name))
-  const needs: readonly Surface[] = isOpen ? [...attack.needs, 'strict-verifier'] : attack.needs
+function whyNowhere(needs: readonly Surface[], all: readonly AttackTarget[]): string {
   const targets = ofLevel(all, needs)
   const missing = needs.find((need) => !targets.some(({ surfaces }) => surfaces.has(need)))
   return missing === undefined ? `no target has all of ${needs.join(', ')}` : `no target has ${missing}`

@@ -24,7 +24,9 @@ export interface AttackTarget {
 
 const actionSurfaces: readonly string[] = [
   'bound-bearer',
+  'tls',
   'client-certificate',
+  'client-authentication',
   'keeps-connections',
   'session',
 ] satisfies ActionSurface[]
@@ -60,20 +62,22 @@ function targetAt(
   unit: PlanUnit,
   found: Pick<AttackTarget, 'action' | 'credential' | 'surfaces' | 'name'>,
 ): AttackTarget {
-  const { listener } = unit.actions![found.action]!
+  const { listener, alike = found.action } = unit.actions![found.action]!
   const order = unit.verification?.[found.action]?.order.map(({ guard, reason }) => `${guard} ${reason}`)
   return {
     ...found,
     ...{ node: node.name, host: node.host, domain: node.domain, unit: unit.name, kind: unit.kind },
     from: plan.credentials[found.credential]!.holder,
-    likeness: JSON.stringify([unit.kind, listener, order ?? found.action]),
+    likeness: JSON.stringify([unit.kind, listener, order ?? alike]),
   }
 }
 
-/** Whom the topology accepts for an action; else an operator, where those are. */
+/** Whom the topology accepts for an action, or the kind says to be accepted; else an operator, where those are. */
 function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string): string | undefined {
   const accepted = plan.accepts.find((one) => one.target === node && one.action === action)
   if (accepted !== undefined) return accepted.credential
+  const told = unit.actions?.[action]?.accepted
+  if (told !== undefined) return told
   const operators = unit.verification?.[action]?.operators ?? []
   const credentials = Object.values(plan.credentials)
   return credentials.find(({ kind, sans }) => kind === 'certificate' && sans?.some((san) => operators.includes(san)))
@@ -82,10 +86,13 @@ function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string): s
 
 function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string): ActionSurface[] {
   const { listener, carrier, request } = unit.actions![action]!
-  const { clientCertificate = 'none' } = unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+  const { clientCertificate = 'none', protocol } = unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+  const ofClients = unit.surfaces?.includes('token-endpoint') === true
   const surfaces: Record<ActionSurface, boolean> = {
     'bound-bearer': carrier === 'bearer' && plan.credentials[credential]?.kind === 'bound-token',
+    tls: protocol === 'https' || protocol === 'wss',
     'client-certificate': clientCertificate !== 'none',
+    'client-authentication': ofClients && clientCertificate === 'requested' && carrier === 'none',
     'keeps-connections': 'http' in request,
     session: 'websocket' in request,
   }

@@ -1,33 +1,28 @@
 import type { Handshake } from '../clients/handshake.ts'
-import { issueLeaf, issueSelfSigned } from '../pki/authority.ts'
+import { issueLeaf } from '../pki/authority.ts'
 import { chainOf, type Identity } from '../pki/certificate.ts'
 import { pretendingToHold } from '../pki/resigned.ts'
-import { grantExtension, issueBelowConstraint, type Spoiling, spoiled } from '../pki/spoiled.ts'
+import { grantExtension, issueBelowConstraint, type Spoiling } from '../pki/spoiled.ts'
 import type { Verdict } from '../vitest/verdict.ts'
 import type { Attack, Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
 import { A1, accepted, E, either, type Outcome, refused, T0 } from './outcome.ts'
-import { minted, pretence, spoiledCall, stranger, tokenRequest } from './tls-pretence.ts'
+import { minted, ofClient, pretence, spoiledCall, stranger } from './tls-pretence.ts'
 
-const spoiledBy = (spoiling: Spoiling, expect: Outcome, by?: 'issuing' | 'root', handshake?: Handshake): Variant => ({
+/** `asClient`: why a handler refuses the client that such a certificate says to be, where TLS only asks for one. */
+const spoiledBy = (spoiling: Spoiling, expect: Outcome, asClient?: string, how: How = {}): Variant => ({
   expect,
-  attack: spoiledCall(spoiling, by, { handshake }),
+  ...(asClient !== undefined && { at: ofClient(asClient) }),
+  attack: spoiledCall(spoiling, how.by, { handshake: how.handshake }),
 })
+
+interface How {
+  by?: 'issuing' | 'root'
+  handshake?: Handshake
+}
 
 /** TLS 1.3 has no signatures for these keys, so a client sends such a certificate over 1.2 only. */
-const tls12 = { version: 'TLSv1.2' } as const
-
-/** The same where a listener only asks for a certificate, and a handler judges it. */
-const spoiledAtTokenEndpoint = (spoiling: Spoiling, reason: string): Variant => ({
-  expect: E('invalid_client', reason),
-  needs: ['token-endpoint'],
-  attack: async (lab) => {
-    const authority = await lab.authority('target')
-    return tokenRequest(lab, (own, who) =>
-      own.withCertificate(() => spoiled[spoiling]({ authority, ...who }), `that is ${spoiling}`),
-    )
-  },
-})
+const tls12: How = { handshake: { version: 'TLSv1.2' } }
 
 /** Whoever calls with the victim's token, or as the operator, is none of them. */
 const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
@@ -40,19 +35,8 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 8446 section 4.4.2.4; RFC 5246 section 7.4.6; RFC 8705 section 2',
     needs: ['client-certificate'],
     variants: {
-      'over TLS 1.3': {
-        expect: T0('cert_missing'),
-        attack: (lab) => lab.call(lab.good().withoutCertificate(), { handshake: { version: 'TLSv1.3' } }),
-      },
-      'over TLS 1.2': {
-        expect: T0('cert_missing'),
-        attack: (lab) => lab.call(lab.good().withoutCertificate(), { handshake: { version: 'TLSv1.2' } }),
-      },
-      'where it is only asked for': {
-        expect: E('invalid_client', 'cert_missing'),
-        needs: ['token-endpoint'],
-        attack: (lab) => tokenRequest(lab, (own) => own.withoutCertificate()),
-      },
+      'over TLS 1.3': bareOver('TLSv1.3'),
+      'over TLS 1.2': bareOver('TLSv1.2'),
     },
   },
   {
@@ -61,10 +45,8 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 5280 section 6.1.3',
     needs: ['client-certificate'],
     variants: {
-      expired: spoiledBy('expired', T0('cert_expired')),
-      'not yet valid': spoiledBy('notYetValid', T0('cert_not_yet_valid')),
-      'expired, where it is only asked for': spoiledAtTokenEndpoint('expired', 'cert_expired'),
-      'not yet valid, where it is only asked for': spoiledAtTokenEndpoint('notYetValid', 'cert_not_yet_valid'),
+      expired: spoiledBy('expired', T0('cert_expired'), 'cert_expired'),
+      'not yet valid': spoiledBy('notYetValid', T0('cert_not_yet_valid'), 'cert_not_yet_valid'),
     },
   },
   {
@@ -73,36 +55,27 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 8705 section 7.4',
     needs: ['client-certificate'],
     variants: {
-      'of a CA that nobody trusts': spoiledBy('otherCa', T0('cert_untrusted')),
-      'of a CA that nobody trusts, where it is only asked for': spoiledAtTokenEndpoint('otherCa', 'anchor_mismatch'),
+      'of a CA that nobody trusts': spoiledBy('otherCa', T0('cert_untrusted'), 'anchor_mismatch'),
     },
   },
   {
     id: 'TLS-04',
     title: 'a name that nobody vouches for is no identity, where chains are not verified by TLS',
     source: 'RFC 8705 sections 2.1 and 7.4',
-    needs: ['token-endpoint'],
+    needs: ['client-authentication'],
     variants: {
       "self-signed with the victim's names": {
         expect: E('invalid_client', 'anchor_mismatch'),
-        attack: (lab) =>
-          tokenRequest(lab, (own, { subject, sans }) =>
-            own.withCertificate(() => issueSelfSigned(subject, sans as string[]), 'self-signed'),
-          ),
+        attack: spoiledCall('selfSigned'),
       },
       "the victim's name as common name only": {
         expect: E('invalid_client', 'san_mismatch'),
         attack: async (lab) => {
-          const authority = await lab.authority('target')
-          return tokenRequest(lab, (own, { subject }) =>
-            own.withCertificate(
-              () => issueLeaf({ authority, subject, sans: ['stranger.somebiz.local.io'] }),
-              'with the name as common name',
-            ),
-          )
+          const who = await pretence(lab, await lab.authority())
+          const identity = await issueLeaf({ ...who, sans: ['stranger.somebiz.local.io'] })
+          return lab.call(lab.good().withCertificate(identity, 'with the name as common name'))
         },
       },
-      'signed by a leaf of the right CA': spoiledAtTokenEndpoint('leafSignedByLeaf', 'anchor_mismatch'),
     },
   },
   {
@@ -111,9 +84,9 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 5280 section 4.2.1.12',
     needs: ['client-certificate'],
     variants: {
-      'for servers only': spoiledBy('serverAuthOnly', T0('cert_eku_invalid')),
-      'for code only': spoiledBy('codeSigningOnly', T0('cert_eku_invalid')),
-      'for nothing named': spoiledBy('noEku', T0('cert_eku_invalid')),
+      'for servers only': spoiledBy('serverAuthOnly', T0('cert_eku_invalid'), 'anchor_mismatch'),
+      'for code only': spoiledBy('codeSigningOnly', T0('cert_eku_invalid'), 'anchor_mismatch'),
+      'for nothing named': spoiledBy('noEku', T0('cert_eku_invalid'), 'anchor_mismatch'),
     },
   },
   {
@@ -121,7 +94,9 @@ export const certificates: readonly Attack[] = [
     title: 'a leaf signs nobody',
     source: 'RFC 5280 section 4.2.1.9',
     needs: ['client-certificate'],
-    variants: { 'signed by a leaf of the right CA': spoiledBy('leafSignedByLeaf', T0('cert_untrusted')) },
+    variants: {
+      'signed by a leaf of the right CA': spoiledBy('leafSignedByLeaf', T0('cert_untrusted'), 'anchor_mismatch'),
+    },
   },
   {
     id: 'TLS-07',
@@ -129,8 +104,10 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 5280 sections 4.2.1.9 and 4.2.1.10',
     needs: ['client-certificate'],
     variants: {
-      'one authority too many': spoiledBy('belowPathLength', T0('cert_untrusted'), 'root'),
-      'outside the permitted names': spoiledBy('outsidePermittedNames', T0('cert_untrusted'), 'root'),
+      'one authority too many': spoiledBy('belowPathLength', T0('cert_untrusted'), 'anchor_mismatch', { by: 'root' }),
+      'outside the permitted names': spoiledBy('outsidePermittedNames', T0('cert_untrusted'), 'anchor_mismatch', {
+        by: 'root',
+      }),
       'inside the permitted names': {
         expect: accepted(),
         attack: async (lab) => {
@@ -147,8 +124,12 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 5280 section 4.2',
     needs: ['client-certificate'],
     variants: {
-      'an unknown extension': spoiledBy('unknownCritical', T0('cert_untrusted')),
-      'the identifier of a grant, marked critical': spoiledBy('ownOidCritical', T0('cert_untrusted')),
+      'an unknown extension': spoiledBy('unknownCritical', T0('cert_untrusted'), 'anchor_mismatch'),
+      'the identifier of a grant, marked critical': spoiledBy(
+        'ownOidCritical',
+        T0('cert_untrusted'),
+        'anchor_mismatch',
+      ),
       'the identifier of a grant, not critical': {
         expect: accepted(),
         attack: async (lab) => {
@@ -165,11 +146,11 @@ export const certificates: readonly Attack[] = [
     source: 'RFC 9325 section 4; RFC 5280 section 6.1',
     needs: ['client-certificate'],
     variants: {
-      'RSA of 1024 bits': spoiledBy('weakKey', T0('cert_weak')),
-      'signed with SHA-1': spoiledBy('sha1Signed', T0('cert_weak')),
-      'signed with MD5': spoiledBy('md5Signed', T0('cert_weak'), 'root'),
-      'on the curve P-192': spoiledBy('weakCurve', T0('handshake_failed'), 'issuing', tls12),
-      'on the curve secp256k1': spoiledBy('unusualCurve', T0('handshake_failed'), 'issuing', tls12),
+      'RSA of 1024 bits': spoiledBy('weakKey', T0('cert_weak'), 'anchor_mismatch'),
+      'signed with SHA-1': spoiledBy('sha1Signed', T0('cert_weak'), 'anchor_mismatch'),
+      'signed with MD5': spoiledBy('md5Signed', T0('cert_weak'), 'anchor_mismatch', { by: 'root' }),
+      'on the curve P-192': spoiledBy('weakCurve', T0('handshake_failed'), undefined, tls12),
+      'on the curve secp256k1': spoiledBy('unusualCurve', T0('handshake_failed'), undefined, tls12),
     },
   },
   {
@@ -180,10 +161,12 @@ export const certificates: readonly Attack[] = [
     variants: {
       "one's own, then the victim's": {
         expect: notTheVictim,
+        at: ofClient('san_mismatch'),
         attack: (lab) => withBoth(lab, (own, victim) => ({ ...own, certPem: own.certPem + victim.certPem })),
       },
       "one's own, the victim's between it and its CA": {
         expect: notTheVictim,
+        at: ofClient('san_mismatch'),
         attack: (lab) =>
           withBoth(lab, (own, victim) => {
             const [leaf = '', ...issuers] = blocksOf(own.certPem)
@@ -204,6 +187,14 @@ export const certificates: readonly Attack[] = [
     },
   },
 ]
+
+function bareOver(version: Handshake['version']): Variant {
+  return {
+    expect: T0('cert_missing'),
+    at: ofClient('cert_missing'),
+    attack: (lab) => lab.call(lab.good().withoutCertificate(), { handshake: { version } }),
+  }
+}
 
 /** The victim's token over a connection whose caller sends the certificates of both. */
 async function withBoth(lab: Lab, join: (own: Identity, victim: Identity) => Identity): Promise<Verdict> {

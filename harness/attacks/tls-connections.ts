@@ -3,7 +3,7 @@ import { unspoiled } from '../pki/spoiled.ts'
 import type { CallOptions } from '../vitest/call.ts'
 import type { Attack, Variant } from './attack.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from './outcome.ts'
-import { pretence } from './tls-pretence.ts'
+import { ofClient, pretence } from './tls-pretence.ts'
 
 const elsewhere = 'public.somebiz.local.io'
 const misdirected = refused(421, 'misdirected_request', 'host_mismatch')
@@ -17,6 +17,8 @@ const shaking = (handshake: Handshake, expect: Outcome): Variant => ({
 /** No certificate, over a connection that begins otherwise. */
 const shakingBare = (handshake: Handshake): Variant => ({
   expect: T0('cert_missing'),
+  at: ofClient('cert_missing'),
+  needs: ['client-certificate'],
   attack: (lab) => lab.call(lab.good().withoutCertificate(), { handshake }),
 })
 
@@ -39,7 +41,7 @@ export const connections: readonly Attack[] = [
     id: 'TLS-13',
     title: 'who is meant is told by Host, and no name changes what is demanded of a caller',
     source: 'RFC 9110 sections 7.4 and 15.5.20; CVE-2022-23632; CVE-2026-48491; CVE-2026-53622',
-    needs: ['client-certificate'],
+    needs: ['tls'],
     variants: {
       'another name in the handshake, no certificate': shakingBare({ servername: elsewhere }),
       'no name in the handshake, no certificate': shakingBare({ servername: null }),
@@ -80,7 +82,7 @@ export const connections: readonly Attack[] = [
     id: 'TLS-14',
     title: 'a ClientHello in pieces is judged like a whole one',
     source: 'RFC 8446 section 5.1; CVE-2026-32305',
-    needs: ['client-certificate'],
+    needs: ['tls'],
     variants: {
       'a record for each byte': shaking({ firstFlight: inTinyRecords }, accepted()),
       'two segments': shaking({ firstFlight: inTwoSegments }, accepted()),
@@ -92,7 +94,7 @@ export const connections: readonly Attack[] = [
     id: 'TLS-16',
     title: 'versions and cipher suites that can be broken are spoken with nobody',
     source: 'RFC 8996; RFC 9325 sections 3.1.1 and 4.1',
-    needs: ['client-certificate'],
+    needs: ['tls'],
     variants: {
       'TLS 1.0': shaking({ version: 'TLSv1' }, T0('handshake_failed')),
       'TLS 1.1': shaking({ version: 'TLSv1.1' }, T0('handshake_failed')),
@@ -130,7 +132,7 @@ export const connections: readonly Attack[] = [
     id: 'TLS-18',
     title: 'nothing but HTTP/1.1 over TLS reaches a handler',
     source: 'RFC 9325 section 3.2; RFC 9113 section 3.1; RFC 9110 section 7.8',
-    needs: ['client-certificate'],
+    needs: ['tls'],
     variants: {
       'HTTP in plain text': plain((text) => [text]),
       'HTTP/2 in plain text': plain(() => [`${preface}\0\0\0\x04\0\0\0\0\0`]),
@@ -139,13 +141,13 @@ export const connections: readonly Attack[] = [
       'HTTP/2 and nothing else in the handshake': shaking({ alpn: ['h2'] }, T0('handshake_failed')),
       'HTTP/1.1 within TLS that wants HTTP/2': {
         ...saying(accepted(), (text) => [wantingHttp2(text)]),
-        needs: ['client-certificate', 'keeps-connections'],
+        needs: ['tls', 'keeps-connections'],
       },
       'an upgrade to HTTP/2 instead of a session': {
         ...saying(refused(426, 'upgrade_required', 'upgrade_invalid'), (text) => [
           text.replace('Upgrade: websocket', 'Upgrade: h2c'),
         ]),
-        needs: ['client-certificate', 'session'],
+        needs: ['tls', 'session'],
       },
     },
   },

@@ -3,7 +3,7 @@ import { Credential } from '../vitest/credential.ts'
 import type { Attack, Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from './outcome.ts'
-import { callAfterGood, forgedFor, minted, pretence } from './tls-pretence.ts'
+import { callAfterGood, forgedFor, minted, ofClient, pretence } from './tls-pretence.ts'
 
 /** Each target says it in its own way that a certificate names nobody whom it knows. */
 const namesNobody: Outcome = either(
@@ -19,12 +19,14 @@ const stranger = 'stranger.somebiz.local.io'
 /** A certificate of the caller's CA with other alternative names than the right one, and with a token that is bound to it. */
 const named = (sans: (host: string) => Names): Variant => ({
   expect: namesNobody,
+  at: ofClient('san_mismatch'),
   attack: (lab) => withNames(lab, { sans }),
 })
 
 /** The same with a stranger's alternative name, and a subject that tries to say more. */
 const called = (subject: (host: string) => DistinguishedName): Variant => ({
   expect: namesNobody,
+  at: ofClient('san_mismatch'),
   attack: (lab) => withNames(lab, { sans: () => [stranger], subject }),
 })
 
@@ -105,6 +107,7 @@ export const names: readonly Attack[] = [
     variants: {
       "the target's own certificate and nothing else": {
         expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+        at: ofClient('san_mismatch'),
         attack: async (lab) => {
           const identity = await ownCertificate(lab)
           return callAfterGood(lab, new Credential("over the target's own certificate", async () => ({ identity })))
@@ -120,6 +123,7 @@ export const names: readonly Attack[] = [
       },
       "a server's certificate with the caller's common name": {
         expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+        at: ofClient('san_mismatch'),
         attack: async (lab) => {
           const { subject } = await pretence(lab, await lab.authority())
           const identity = await issueLeaf({ authority: await lab.authority(), subject, sans: [lab.target.host] })

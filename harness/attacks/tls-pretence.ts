@@ -2,13 +2,12 @@ import type { SigningAuthority } from '../pki/authority.ts'
 import { chainOf, type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { type Pretence, type Spoiling, spoiled, unspoiled } from '../pki/spoiled.ts'
 import { mutateClaims } from '../tokens/forge.ts'
-import type { PlanCredential } from '../topology/plan.ts'
 import type { CallOptions } from '../vitest/call.ts'
 import { Credential } from '../vitest/credential.ts'
-import { NotInPlan } from '../vitest/site-files.ts'
 import type { Verdict } from '../vitest/verdict.ts'
+import type { Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
-import { accepted } from './outcome.ts'
+import { accepted, E } from './outcome.ts'
 
 /** The names of the certificate that is accepted, for another one to bear. */
 export async function pretence(lab: Lab, authority: SigningAuthority): Promise<Pretence> {
@@ -66,32 +65,7 @@ function isBound(lab: Lab): boolean {
   return lab.target.surfaces.has('bound-bearer')
 }
 
-/** What the client of a token endpoint asks, and who it is: of a token that is minted there. */
-export function clientOf(lab: Lab): { certificate: Credential; from: string; options: CallOptions; host: string } {
-  const token = Object.values(lab.plan.credentials).find(
-    ({ kind, issuer, mint }) => kind === 'bound-token' && issuer === lab.target.node && mint !== undefined,
-  )
-  if (token === undefined) throw new NotInPlan(lab.site.site, `${lab.target.node} mints no token`, [])
-  const certificate = certificateOf(lab, token)
-  const form = { grant_type: 'client_credentials', client_id: token.subject, resource: token.resource ?? '' }
-  const [host = ''] = certificate.sans ?? [lab.site.node(token.holder).host]
-  return { certificate: lab.credential(certificate.name), from: token.holder, options: { form }, host }
-}
-
-function certificateOf(lab: Lab, { boundTo, holder }: PlanCredential): PlanCredential {
-  const name = boundTo ?? `cert-${holder}`
-  const certificate = lab.plan.credentials[name]
-  if (certificate === undefined) throw new NotInPlan(lab.site.site, `there is no credential ${name}`, [])
-  return certificate
-}
-
-/** A token request of that client with another credential. */
-export function tokenRequest(
-  lab: Lab,
-  change: (certificate: Credential, who: Omit<Pretence, 'authority'>) => Credential,
-  options: CallOptions = {},
-): Promise<Verdict> {
-  const { certificate, from, options: asked, host } = clientOf(lab)
-  const credential = change(certificate, { subject: host, sans: [host] })
-  return lab.callAt({ from, action: 'token:request' }, credential, { ...asked, ...options })
+/** What becomes of a client that a handler authenticates by its certificate, where TLS only asks for one (RFC 6749 section 5.2). */
+export function ofClient(...reasons: readonly string[]): Variant['at'] {
+  return { 'client-authentication': E('invalid_client', ...reasons) }
 }

@@ -1,8 +1,8 @@
 import { chainOf } from '../pki/certificate.ts'
 import type { Attack, Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
-import { A0, A1, accepted, E, either, refused, T0 } from './outcome.ts'
-import { clientOf, strangerWithStolenToken } from './tls-pretence.ts'
+import { A0, A1, accepted, either, refused, T0 } from './outcome.ts'
+import { ofClient, strangerWithStolenToken } from './tls-pretence.ts'
 
 /** In the way of each proxy that sends it: RFC 9440 section 2.2, and what nginx, Envoy and Traefik document. */
 const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
@@ -30,8 +30,9 @@ const noRevocationList =
   'no shipped service reads revocation lists: certificates live for minutes, and what ends before is ended at the issuer'
 
 /** The victim's certificate in header lines, beside a stranger's own in the handshake. */
-const beside = (lines: (victim: Shown) => readonly Line[], expect = notTheVictim): Variant => ({
-  expect,
+const beside = (lines: (victim: Shown) => readonly Line[]): Variant => ({
+  expect: notTheVictim,
+  at: ofClient('san_mismatch'),
   attack: async (lab) => {
     const victim = shown(await certificateOf(lab))
     return lab.call(await strangerWithStolenToken(lab), { raw: { bytes: (text) => [withLines(text, lines(victim))] } })
@@ -72,20 +73,11 @@ export const proxies: readonly Attack[] = [
       ),
       'all of them, and no certificate': {
         expect: T0('cert_missing'),
+        at: ofClient('cert_missing'),
         attack: async (lab) => {
           const lines = allOf(shown(await certificateOf(lab)))
           const bare = lab.good().withoutCertificate()
           return lab.call(bare, { raw: { bytes: (text) => [withLines(text, lines)] } })
-        },
-      },
-      'all of them, and no certificate, where it is only asked for': {
-        expect: E('invalid_client', 'cert_missing'),
-        needs: ['token-endpoint'],
-        attack: async (lab) => {
-          const { certificate, from, options } = clientOf(lab)
-          const lines = allOf(shown((await certificate.identity()).certPem))
-          const raw = { bytes: (text: string) => [withLines(text, lines)] }
-          return lab.callAt({ from, action: 'token:request' }, certificate.withoutCertificate(), { ...options, raw })
         },
       },
       "all of them with a stranger's, beside the right certificate": {

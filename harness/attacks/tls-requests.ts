@@ -1,5 +1,6 @@
+import type { Verdict } from '../vitest/verdict.ts'
 import type { Attack, Variant } from './attack.ts'
-import { refused } from './outcome.ts'
+import { accepted, either, refused } from './outcome.ts'
 
 const unreadable = refused(400, undefined, 'request_unreadable')
 
@@ -13,11 +14,27 @@ const ambiguous = (lines: readonly string[], body: string): Variant => ({
     lab.call(lab.good(), {
       raw: {
         bytes: (text) => {
-          const smuggled = text.replace(/^Connection: close\r\n/m, '')
-          return [smuggled.replace('\r\n\r\n', `\r\n${lines.join('\r\n')}\r\n\r\n${body}`) + smuggled]
+          const first = text.replace(/^Connection: close\r\n/m, '').replace(/^Content-Length: .+\r\n/im, '')
+          const [head = ''] = first.split('\r\n\r\n')
+          return [`${head}\r\n${lines.join('\r\n')}\r\n\r\n${body}${text}`]
         },
       },
     }),
+})
+
+/**
+ * Both a length and chunks: who reads the chunks alone may, and must end the connection then, so that what stands behind is nobody's
+ * request (RFC 9112 section 6.1).
+ */
+const twofold = (lines: readonly string[], body: string): Variant => ({
+  expect: either(unreadable, accepted()),
+  at: { 'strict-verifier': unreadable },
+  attack: async (lab) => {
+    const verdict = (await ambiguous(lines, body).attack(lab)) as Verdict
+    const { answers = 0, isClosed = true } = verdict.wire ?? {}
+    lab.demand(answers <= 1 && isClosed, `it reads on behind a request whose end is in doubt: ${answers} answers came`)
+    return verdict
+  },
 })
 
 /** The head of the accepted request with another form. */
@@ -34,10 +51,10 @@ export const requests: readonly Attack[] = [
     id: 'TLS-26',
     title: 'a request whose end is in doubt is refused, and nothing behind it is read',
     source: 'RFC 9112 sections 2.2, 5.1, 6.1 and 6.3',
-    needs: ['client-certificate'],
+    needs: ['tls'],
     variants: {
-      'a length, and chunks that end before it': ambiguous(['Content-Length: 64', chunked], '0\r\n\r\n'),
-      'chunks, and a length that ends before them': ambiguous([chunked, 'Content-Length: 4'], '5c\r\n'),
+      'a length, and chunks that end before it': twofold(['Content-Length: 64', chunked], '0\r\n\r\n'),
+      'chunks, and a length that ends before them': twofold([chunked, 'Content-Length: 4'], '5c\r\n'),
       'two lengths that differ': ambiguous(['Content-Length: 0', 'Content-Length: 64'], ''),
       'two lengths that are alike': ambiguous(['Content-Length: 2', 'Content-Length: 2'], '{}'),
       'a list of lengths': ambiguous(['Content-Length: 2, 2'], '{}'),
@@ -50,9 +67,9 @@ export const requests: readonly Attack[] = [
       'chunks on a folded line': ambiguous(['Transfer-Encoding:', ' chunked'], '0\r\n\r\n'),
       'an upgrade with a length': {
         ...ambiguous(['Content-Length: 2'], '{}'),
-        needs: ['client-certificate', 'session'],
+        needs: ['tls', 'session'],
       },
-      'an upgrade with chunks': { ...ambiguous([chunked], '0\r\n\r\n'), needs: ['client-certificate', 'session'] },
+      'an upgrade with chunks': { ...ambiguous([chunked], '0\r\n\r\n'), needs: ['tls', 'session'] },
       'lines that end in a line feed alone': misformed((text) => text.replaceAll('\r\n', '\n')),
       'a carriage return within a line': misformed((text) => text.replace('\r\n\r\n', '\r\nX: a\rY: b\r\n\r\n')),
       'a NUL within a line': misformed((text) => text.replace('\r\n\r\n', '\r\nX: a\0b\r\n\r\n')),

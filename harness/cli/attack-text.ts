@@ -14,9 +14,7 @@ export function listing(topology: string, scopes: readonly Scope[]) {
         alike: alike.map((one) => one.name),
       })),
     })),
-    notTried: scopes
-      .filter((scope) => !isTried(scope))
-      .map(({ attack: { id, title, source }, why }) => ({ case: id, title, source, why })),
+    notTried: notTriedIn(scopes),
   }
 }
 
@@ -29,8 +27,11 @@ export function listingText(topology: string, scopes: readonly Scope[], rows: 'c
     if (own.length === 0) return []
     return [`${name}  ${summary}\n${rows === 'cases' ? casesTable(own) : variantsTables(own)}`]
   })
-  const others = scopes.filter((scope) => !isTried(scope))
-  const rest = others.map(({ attack: { id, title }, why }) => [id, why ?? '', title])
+  const rest = notTriedIn(scopes).map(({ case: id, variant, why, title }) => [
+    id,
+    why,
+    variant === undefined ? title : `${title}: ${variant}`,
+  ])
   return [
     `${topology}  ${plural(tried.length, 'case')} of ${scopes.length} are tried, as ${plural(trials, 'test')}`,
     ...tables,
@@ -38,11 +39,35 @@ export function listingText(topology: string, scopes: readonly Scope[], rows: 'c
   ].join('\n\n')
 }
 
-/** `8 cases are not tried: GEN-03, …`; undefined when all are. */
-export function notTriedLine(notTried: readonly { case: string }[]): string | undefined {
+/** A case, or one of its variants, that no target can have. */
+export interface NotTried {
+  readonly case: string
+  readonly title: string
+  readonly source: string
+  /** Absent: the whole case. */
+  readonly variant?: string
+  readonly why: string
+}
+
+/** Everything that is not tried, with the reason. */
+export function notTriedIn(scopes: readonly Scope[]): NotTried[] {
+  return scopes.flatMap(({ attack: { id, title, source }, why, untried }) => {
+    const of = { case: id, title, source }
+    return why === undefined ? untried.map(({ name, why }) => ({ ...of, variant: name, why })) : [{ ...of, why }]
+  })
+}
+
+/** `8 cases and 1 variant not tried: GEN-03, …`; undefined when all are. */
+export function notTriedLine(notTried: readonly NotTried[]): string | undefined {
   if (notTried.length === 0) return undefined
-  const ids = notTried.map((one) => one.case)
-  return `${plural(ids.length, 'case')} not tried: ${ids.join(', ')} (holdfast attack --list says why)`
+  const variants = notTried.filter(({ variant }) => variant !== undefined)
+  const cases = notTried.length - variants.length
+  const counts = [
+    ...(cases > 0 ? [plural(cases, 'case')] : []),
+    ...(variants.length > 0 ? [plural(variants.length, 'variant')] : []),
+  ]
+  const ids = [...new Set(notTried.map((one) => one.case))]
+  return `${counts.join(' and ')} not tried: ${ids.join(', ')} (holdfast attack --list says why)`
 }
 
 function isTried({ why }: Scope): boolean {
@@ -61,8 +86,12 @@ function casesTable(scopes: readonly Scope[]): string {
 
 function variantsTables(scopes: readonly Scope[]): string {
   const tables = scopes.map(({ attack, trials }) => {
-    const byName = [...Map.groupBy(trials, ({ name }) => name)]
-    const rows = byName.map(([name, some]) => [name, outcomeText(some[0]!.variant.expect), placesText(some)])
+    const alike = Map.groupBy(trials, ({ name, variant }) => JSON.stringify([name, outcomeText(variant.expect)]))
+    const rows = [...alike.values()].map((some) => [
+      some[0]!.name,
+      outcomeText(some[0]!.variant.expect),
+      placesText(some),
+    ])
     return [
       `${attack.id}  ${attack.title} (${attack.source})`,
       table(['variant', 'what must come of it', 'tried at'], rows),

@@ -78,7 +78,7 @@ async function list(plan: Plan, options: Options): Promise<void> {
 }
 
 async function run(topology: string, plan: Plan, options: Options): Promise<void> {
-  const [{ scopesOf }, { writeAttacks }, { notTriedLine }, { runScenarios }] = await Promise.all([
+  const [{ scopesOf }, { writeAttacks }, { notTriedIn, notTriedLine }, { runScenarios }] = await Promise.all([
     import('../attacks/scope.ts'),
     import('./derived-scenarios.ts'),
     import('./attack-text.ts'),
@@ -89,7 +89,7 @@ async function run(topology: string, plan: Plan, options: Options): Promise<void
   const files = [await writeAttacks({ source: topology, plan }, process.cwd(), chosen)]
   const backend = chosenBackend(options)
   const report = await interruptible((signal) => runScenarios({ ...options, files, filters: [], backend, signal }))
-  const notTried = scopes.flatMap(({ attack: { id }, why }) => (why === undefined ? [] : [{ case: id, why }]))
+  const notTried = notTriedIn(scopes)
   if (options.json) printJson({ ...report, notTried })
   else {
     for (const result of report.scenarios) if (result.state === 'passed') printResult(provenLine(result))

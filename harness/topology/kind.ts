@@ -139,6 +139,10 @@ export interface Action {
     /** The node of the only issuer that is believed. Default: that of the target's trust domain. */
     issuer?: string
   }
+  /** A credential of the topology that is accepted although `accepts` does not say so: attacks are tried beside it. */
+  accepted?: string
+  /** Actions of a kind with the same text are judged by the same code in the same order. Default: told by `verification`. */
+  alike?: string
   request:
     | { http: { method: string; path: string; json?: unknown; form?: Record<string, string>; expect: number[] } }
     | { websocket: { path: string; protocol: string } }

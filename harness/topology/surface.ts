@@ -5,8 +5,12 @@ export type Surface = ActionSurface | UnitSurface | SiteSurface
 export type ActionSurface =
   /** It takes bound bearer tokens, and one that is accepted is known. */
   | 'bound-bearer'
+  /** It is reached over TLS. */
+  | 'tls'
   /** Its listener asks for a client certificate, or demands one. */
   | 'client-certificate'
+  /** Its listener only asks for a certificate, and a handler takes the caller for a client by it (RFC 8705 section 2). */
+  | 'client-authentication'
   /** Its listener answers more than one request on a connection. */
   | 'keeps-connections'
   /** It opens a session that lives on. */

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
-import type { Action, KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
+import type { KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
 import type { HttpCall, PlanCredential, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
 import { hostText } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
 import { tlsChecks } from '../tls-checks.ts'
+import { actions, actionsAt } from './actions.ts'
 import { type ClientRegistration, registrationsOf } from './registrations.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 15m or 1h')
@@ -47,47 +48,8 @@ export const authServer: ServiceKind<Settings> = {
   settings: settings as unknown as z.ZodType<Settings>,
   plan,
   issuer,
-  surfaces: ['token-endpoint', 'introspection', 'revocation', 'mint-api', 'operator-api', 'start'],
-  actions: {
-    'operator:list': read('lists tokens', '/tokens?limit=1000'),
-    'operator:clients': read('lists clients', '/clients'),
-    'operator:keys': read('lists signing keys', '/keys'),
-    'operator:holders': read('lists proven certificates', '/holders'),
-    // Ends no token: no certificate has this thumbprint.
-    'operator:revoke': write('revokes tokens', '/tokens/revoke', { x5t: 'A'.repeat(43) }),
-    'operator:mint': {
-      summary: 'mints a token for a proven holder',
-      listener: 'operator',
-      carrier: 'bearer',
-      request: { http: { method: 'POST', path: '/operator/v1/tokens', expect: [201] } },
-    },
-    // What these two carry names the client, so the caller gives it.
-    'token:request': {
-      summary: 'asks for a token by client credentials',
-      listener: 'mtls',
-      carrier: 'none',
-      request: { http: { method: 'POST', path: '/token', expect: [200] } },
-    },
-    'token:introspect': {
-      summary: 'asks about a token',
-      listener: 'mtls',
-      carrier: 'none',
-      request: { http: { method: 'POST', path: '/token/introspection', expect: [200] } },
-    },
-    'token:revoke': {
-      summary: "ends a client's own token",
-      listener: 'mtls',
-      carrier: 'none',
-      request: { http: { method: 'POST', path: '/token/revocation', expect: [200] } },
-    },
-    'holder:prove': {
-      summary: 'proves a certificate',
-      listener: 'mtls',
-      carrier: 'none',
-      request: { http: { method: 'PUT', path: '/holders/self', expect: [200] } },
-    },
-    'operator:rotate': write('rotates the signing key, with grace', '/keys/rotate', { mode: 'grace' }),
-  },
+  surfaces: ['strict-verifier', 'token-endpoint', 'introspection', 'revocation', 'mint-api', 'operator-api', 'start'],
+  actions,
   observe: {
     listener: 'operator',
     paths: ['/operator/v1/tokens?limit=1000', '/operator/v1/clients', '/operator/v1/keys'],
@@ -103,12 +65,16 @@ function plan(unit: Unit): KindPlan {
     steps: [signingKey(unit)],
     service: service(unit),
     companions: [clients(unit)],
+    actions: actionsAt(unit),
     verification: Object.fromEntries(VERIFIED.map((action) => [action, operatorsOnly(unit)])),
   }
 }
 
 /** One call that reads and one that writes: all calls of the operator API pass the same checks. */
 const VERIFIED = ['operator:list', 'operator:revoke']
+
+/** What is judged of a call of the operator API once its caller was let in. */
+const OPERATOR_CALL = ['request.route', 'request.query', 'request.json', 'operator.object', 'storage.write']
 
 function operatorsOnly(unit: Unit): ActionVerification {
   const refused = { guard: 'operator.caller', reason: 'not_operator', layer: 'http', status: 403 } as const
@@ -121,6 +87,7 @@ function operatorsOnly(unit: Unit): ActionVerification {
       { check: 'operator-bare', ...refused, error: 'access_denied' },
       { check: 'operator-bearing', ...refused, error: 'insufficient_scope' },
     ],
+    guards: ['tls.handshake', 'operator.tls', 'http.form', 'request.host', 'operator.caller', ...OPERATOR_CALL],
   }
 }
 
@@ -292,14 +259,4 @@ function issuerUrl(unit: Unit): string {
 
 function seconds(text: string): number {
   return durationSeconds(text) ?? 0
-}
-
-function read(summary: string, path: string): Action {
-  const http = { method: 'GET', path: `/operator/v1${path}`, expect: [200] }
-  return { summary, listener: 'operator', carrier: 'bearer', request: { http } }
-}
-
-function write(summary: string, path: string, json: unknown): Action {
-  const http = { method: 'POST', path: `/operator/v1${path}`, json, expect: [200] }
-  return { summary, listener: 'operator', carrier: 'bearer', request: { http } }
 }

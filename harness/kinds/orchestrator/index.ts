@@ -3,6 +3,7 @@ import { durationSeconds } from '../../topology/duration.ts'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
 import { duration, hostText } from '../../topology/schema.ts'
+import type { UnitSurface } from '../../topology/surface.ts'
 import { verificationOf } from './verification.ts'
 
 const port = z.int().min(1).max(65_535)
@@ -75,13 +76,22 @@ const settings = z
 type Settings = z.infer<typeof settings>
 type Unit = UnitContext<Settings>
 
+const surfaces: readonly UnitSurface[] = [
+  'strict-verifier',
+  'jwks-client',
+  'introspection-client',
+  'dialer',
+  'peers-api',
+  'start',
+]
+
 /** The reference orchestrator under `services/orchestrator`. */
 export const orchestrator: ServiceKind<Settings> = {
   name: 'orchestrator',
   summary: 'orchestrator that exchanges routes with peers by certificate-bound tokens (RFC 8705)',
   settings: settings as unknown as z.ZodType<Settings>,
   plan,
-  surfaces: ['strict-verifier', 'jwks-client', 'introspection-client', 'dialer', 'peers-api', 'start'],
+  surfaces,
   actions: {
     'peering:connect': {
       summary: 'opens a peering session',
@@ -130,7 +140,13 @@ function plan(unit: Unit): KindPlan {
     files: [{ path: '@{unit}/config.json', json }],
     service: service(unit),
     verification: verification(unit),
+    surfaces: surfacesOf(unit),
   }
+}
+
+/** Whoever judges by keys alone asks nobody about a token. */
+function surfacesOf({ settings: { validation } }: Unit): readonly UnitSurface[] {
+  return validation === 'jwks' ? surfaces.filter((one) => one !== 'introspection-client') : surfaces
 }
 
 /** What `configuration` says about callers, as the harness reads it. */

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { compile } from '../topology/compile.ts'
+import { loadTopology } from '../topology/load.ts'
+import type { Plan } from '../topology/plan.ts'
+import { chosenAttacks } from './catalogue.ts'
+import { type Scope, scopesOf } from './scope.ts'
+import { untriedAnywhere } from './untried.ts'
+
+/** Topologies that scenarios attack with every case of the catalogue between them. */
+const attacked = ['separate-auth', 'shared-auth']
+
+async function planOf(topology: string): Promise<Plan> {
+  return compile(await loadTopology(topology))
+}
+
+function triedIn({ attack: { id }, trials }: Scope): string[] {
+  return trials.map(({ name }) => `${id} ${name}`)
+}
+
+test('each variant is tried somewhere, or the list says why not', async () => {
+  const scopes = (await Promise.all(attacked.map(planOf))).flatMap((plan) => scopesOf(plan))
+  const tried = new Set(scopes.flatMap(triedIn))
+  const all = chosenAttacks({}).flatMap(({ id, variants }) => Object.keys(variants).map((name) => `${id} ${name}`))
+
+  expect(all.filter((name) => !tried.has(name))).toEqual(Object.keys(untriedAnywhere))
+})
+
+test('the variants of a case that no target can have are told apart from those that are tried', async () => {
+  const [scope] = scopesOf(await planOf('separate-auth'), { cases: ['PEER-30'] })
+
+  expect(scope!.trials.length).toBeGreaterThan(0)
+  expect(scope!.why).toBeUndefined()
+  expect(scope!.untried).toEqual([{ name: 'the issuer is ahead', why: 'no target has movable-clock' }])
+  const [moved] = scopesOf(await planOf('separate-auth'), { cases: ['PEER-30'], clock: 'movable' })
+  expect(moved!.untried).toEqual([])
+})
+
+test('an auth server that is strict is tried with what the standards leave open, and so are its clients', async () => {
+  const [scope] = scopesOf(await planOf('separate-auth'), { cases: ['TLS-27'] })
+  const places = new Set(scope!.trials.map(({ target }) => target.name))
+
+  expect([...places]).toEqual([
+    'auth-a operator:list',
+    'auth-a token:request',
+    'node-a peering:connect',
+    'node-a node:read',
+  ])
+})
