@@ -250,15 +250,19 @@ test('the first key may be brought along, and is kept from then on', async () =>
   expect(await new Promise((resolve) => again.child.once('exit', resolve))).toBe(0)
 })
 
-test('variables that look like a switch are named and have no effect', async () => {
-  const { child } = await spawnServer(['--config', bench.configFile], { CATALYST_SKIP_AUTH: 'true' })
+test.each(['true', '1', 'yes'])('variables that look like a switch are named and have no effect: %s', async (value) => {
+  const env = { CATALYST_SKIP_AUTH: value, AUTH_SERVER_SKIP_AUTH: value, MY_NO_AUTH: value }
+  const { child, stderr } = await spawnServer(['--config', bench.configFile], env)
   const answer = await bench.call('mtls', 'POST', '/token', {
     form: { grant_type: 'client_credentials', client_id: 'x' },
   })
 
   expect(answer.status).toBe(401)
   child.kill('SIGTERM')
-  expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0)
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
+  for (const name of Object.keys(env)) {
+    expect(stderr()).toMatch(new RegExp(`"event":"variable-ignored".*"variable":"${name}"`))
+  }
 })
 
 test('a taken address is exit code 1, one line', async () => {

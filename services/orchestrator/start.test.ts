@@ -206,16 +206,22 @@ test('--check-config says that a good one is good, --print-config hides the toke
   expect(print.stdout()).not.toContain('eyJ')
 })
 
-test('no variable turns a check off: it is named as ignored, and the call without a token is refused', async () => {
-  const env = { CATALYST_SKIP_AUTH: 'true', ORCHESTRATOR_INSECURE: '1', MY_NO_AUTH: 'yes' }
-  await using node = await startOrchestrator(site.folder, await goodConfiguration(), env)
-  for (const name of Object.keys(env)) expect(node.stderr()).toContain(`"variable":"${name}"`)
-  const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
-  expect(await connectPeering(caller, undefined)).toMatchObject({ status: 401, challenge: `Bearer realm="${HOST_A}"` })
-  const accepted = await connectPeering(caller, await peerToken(site, 'b'))
-  expect(accepted.outcome).toBe('accepted')
-  accepted.socket?.terminate()
-})
+test.each(['true', '1', 'yes'])(
+  'no variable turns a check off: it is named as ignored, and the call without a token is refused: %s',
+  async (value) => {
+    const env = { CATALYST_SKIP_AUTH: value, ORCHESTRATOR_INSECURE: value, MY_NO_AUTH: value }
+    await using node = await startOrchestrator(site.folder, await goodConfiguration(), env)
+    for (const name of Object.keys(env)) expect(node.stderr()).toContain(`"variable":"${name}"`)
+    const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
+    expect(await connectPeering(caller, undefined)).toMatchObject({
+      status: 401,
+      challenge: `Bearer realm="${HOST_A}"`,
+    })
+    const accepted = await connectPeering(caller, await peerToken(site, 'b'))
+    expect(accepted.outcome).toBe('accepted')
+    accepted.socket?.terminate()
+  },
+)
 
 test('an unknown option is a mistake of usage', async () => {
   const { exited, stderr } = spawnOrchestrator(site.folder, await goodConfiguration(), { args: ['--skip-auth'] })
