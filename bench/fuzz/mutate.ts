@@ -92,7 +92,8 @@ const ODD: readonly unknown[] = [
   [[]],
   [null],
   {},
-  { __proto__: null, toString: 1 },
+  // In brackets: else it would be no member.
+  { ['__proto__']: null, toString: 1 },
   Array.from({ length: 600 }, () => 'y'),
 ]
 
