@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { clockMissing } from '../faults/clock/libfaketime.ts'
 import { fitsAny } from './choose-scenarios.ts'
 import type { ScenarioReport } from './run-scenarios.ts'
 import { runningSites } from './runs.ts'
@@ -52,6 +53,8 @@ const slips = {
 }
 
 const main = join(import.meta.dirname, 'main.ts')
+const packageFolder = join(import.meta.dirname, '..', '..')
+const dayMs = 86_400_000
 
 interface Ended {
   code: number
@@ -73,12 +76,12 @@ function holdfastIn(cwd: string, ...argv: string[]): Promise<Ended> {
 
 beforeAll(async () => {
   // Below the package, so that it imports 'holdfast/vitest'; where no check of the sources looks.
-  const scratch = join(import.meta.dirname, '..', '..', '.holdfast', 'scratch')
+  const scratch = join(packageFolder, '.holdfast', 'scratch')
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'scenarios-'))
   slipFolder = await mkdtemp(join(scratch, 'slips-'))
   await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
-  const guide = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'examples', 'one-gateway.json')
+  const guide = join(packageFolder, 'docs', 'guides', 'examples', 'one-gateway.json')
   const slip = (await readFile(guide, 'utf8')).replace('["gateway"]', '["gateway", "https://gateway.lab.test/"]')
   await writeFile(join(slipFolder, 'slip.json'), slip)
   await Promise.all([writeScenarios(folder, scenarios), writeScenarios(slipFolder, slips)])
@@ -129,6 +132,35 @@ test('a time that is none is refused, and one on a machine that cannot move cloc
   const why = process.platform === 'linux' ? 'HOLDFAST_LIBFAKETIME names /nowhere' : 'on Linux only'
   expect(unable.stderr).toContain(`--at needs clocks that can be moved: ${why}`)
 }, 300_000)
+
+// The smallest site of the suite, and one launch for each time: what has a date in it breaks here, before that day comes.
+test.skipIf(clockMissing() !== undefined).each([
+  ['+30d', 30],
+  ['+1y', 365],
+])(
+  'a scenario of the suite holds at %s, and all that is written down is of that time',
+  async (at, days) => {
+    const began = Date.now() + days * dayMs
+    const { code, stdout, stderr } = await holdfastIn(
+      packageFolder,
+      'misbound-tokens-are-refused',
+      '--at',
+      at,
+      '--json',
+    )
+    const { passed, failed, didNotRun, runs } = JSON.parse(stdout) as ScenarioReport
+    expect({ code, failed, didNotRun }).toEqual({ code: 0, failed: 0, didNotRun: [] })
+    expect(passed).toBeGreaterThan(0)
+
+    const history = await readFile(join(runs[0]!, 'history.jsonl'), 'utf8')
+    const records = history.split('\n').filter((line) => line.includes('"kind":"decision"'))
+    const times = records.map((line) => Date.parse((JSON.parse(line) as { decision: { ts: string } }).decision.ts))
+    expect(times.length).toBeGreaterThan(passed)
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(began)
+    expect(Math.max(...times)).toBeLessThanOrEqual(Date.now() + days * dayMs)
+  },
+  300_000,
+)
 
 test('a filter is a part of the path, a topology by its name, also of one in a file, or the path that "again" prints', async () => {
   const filters = ['holds-w', 'shared-auth', 'gateway-lab', './does-not-load/does-not-load.scenario.ts']
