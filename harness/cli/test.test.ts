@@ -141,15 +141,10 @@ test.skipIf(clockMissing() !== undefined).each([
   'a scenario of the suite holds at %s, and all that is written down is of that time',
   async (at, days) => {
     const began = Date.now() + days * dayMs
-    const { code, stdout, stderr } = await holdfastIn(
-      packageFolder,
-      'misbound-tokens-are-refused',
-      '--at',
-      at,
-      '--json',
-    )
-    const { passed, failed, didNotRun, runs } = JSON.parse(stdout) as ScenarioReport
-    expect({ code, failed, didNotRun }).toEqual({ code: 0, failed: 0, didNotRun: [] })
+    const { code, stdout, stderr } = await holdfastIn(packageFolder, 'misbound-tokens-are', '--at', at, '--json')
+    expect(code, stdout + stderr).toBe(0)
+    const { passed, didNotRun, runs } = JSON.parse(stdout) as ScenarioReport
+    expect(didNotRun).toEqual([])
     expect(passed).toBeGreaterThan(0)
 
     const history = await readFile(join(runs[0]!, 'history.jsonl'), 'utf8')
