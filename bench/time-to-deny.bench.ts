@@ -11,7 +11,11 @@ const TIMES = 50
 const WIDTH = 8
 /** Live sessions are looked at every 4.5 s: theirs begin all over that time. */
 const PHASE_MS = 4_500
+/** What was asked so shortly before is answered from memory when something happens by itself. */
+const WARM_MS = 400
 const SKEW_MS = 30_000
+/** So old may a key set grow. */
+const SET_AGE_MS = 60_000
 const UNREACHABLE_LIVE_MS = 30_000
 const UNREACHABLE_NEW_MS = 2_000
 /** Longer than any bound here: what is not denied by then never is. */
@@ -30,6 +34,12 @@ export const bench: Bench = {
     // In mode `both` the auth server calls a token inactive before its tolerance is over.
     await using ground = await openGround({ validation: 'jwks' })
     measures.push(...(await afterToken(ground)))
+    // Nobody tells a node of these: it finds out with its next key set, or when it can have none.
+    const rotate = () => ground.auth.post('/operator/v1/keys/rotate', { mode: 'immediate' })
+    measures.push(...(await withKeysAlone(ground, 'key retired', 'token_ended', 65_000, rotate)))
+    const stop = () => ground.site.node(AUTH).stop('auth')
+    const liveMs = SET_AGE_MS + UNREACHABLE_LIVE_MS
+    measures.push(...(await withKeysAlone(ground, 'auth server unreachable', 'auth_unavailable', liveMs, stop)))
     return measures
   },
 }
@@ -41,6 +51,8 @@ async function afterEvent(ground: Ground, event: DenyingEvent): Promise<Measure[
   while (live.length < TIMES) {
     const [watched, dialling] = [await holders(ground, size), await holders(ground, size)]
     const sessions = await openAll(ground, watched)
+    const happensAt = await event.begin?.(ground)
+    if (happensAt !== undefined) await delay(Math.max(0, happensAt - WARM_MS - Date.now()))
     // The question of a moment ago is still answered from memory.
     await spread(dialling, async (holder) => (await ground.connect(holder)).session?.close())
     if (event.denies === 'one') {
@@ -54,7 +66,8 @@ async function afterEvent(ground: Ground, event: DenyingEvent): Promise<Measure[
       })
     } else {
       await event.happen(ground, watched[0]!)
-      const since = Date.now()
+      if (happensAt !== undefined) await delay(Math.max(0, happensAt - Date.now()))
+      const since = happensAt ?? Date.now()
       for (const session of sessions) void endOf(session, event.code, since).then((ms) => live.push(ms), fail)
       await spread(dialling, async (holder) => void fresh.push(await untilDenied(ground, holder, since)))
     }
@@ -127,6 +140,29 @@ async function afterToken(ground: Ground): Promise<Measure[]> {
   ]
 }
 
+/** In mode `jwks`: all holders stand and fall with the one key set of the node, so they are looked at once, together. */
+async function withKeysAlone(
+  ground: Ground,
+  name: string,
+  code: string,
+  liveWithinMs: number,
+  happen: () => Promise<unknown>,
+): Promise<Measure[]> {
+  const [watched, dialling] = [await holders(ground, TIMES), await holders(ground, TIMES / 5)]
+  const sessions = await openAll(ground, watched)
+  await happen()
+  const since = Date.now()
+  const ends = sessions.map((session) => endOf(session, code, since, liveWithinMs + NEVER_MS))
+  const wait = { withinMs: SET_AGE_MS + NEVER_MS, everyMs: 250 }
+  const fresh = await Promise.all(dialling.map((holder) => untilDenied(ground, holder, since, wait)))
+  const live = await Promise.all(ends)
+  await spread([...watched, ...dialling], (holder) => ground.dismiss(holder))
+  return [
+    measureOf(`${name}, mode jwks: live session`, liveWithinMs, live),
+    measureOf(`${name}, mode jwks: new connection`, SET_AGE_MS, fresh),
+  ]
+}
+
 function holders(ground: Ground, count: number, lifeOf: (at: number) => Life = () => ({})): Promise<Holder[]> {
   return spread(Array.from({ length: count }), (_, at) => ground.holder(lifeOf(at)))
 }
@@ -154,14 +190,20 @@ async function endOf(session: Session, code: string, since: number, withinMs = N
 }
 
 /** Ms from `since` until the first attempt that was denied began; an attempt that began before does not count. */
-async function untilDenied(ground: Ground, holder: Holder, since: number): Promise<number> {
-  while (Date.now() - since < NEVER_MS) {
+async function untilDenied(
+  ground: Ground,
+  holder: Holder,
+  since: number,
+  { withinMs = NEVER_MS, everyMs = 0 } = {},
+): Promise<number> {
+  while (Date.now() - since < withinMs) {
     const began = Date.now()
     const { session } = await ground.connect(holder)
     if (session === undefined) return Math.max(0, began - since)
     await session.close()
+    await delay(everyMs)
   }
-  throw new Error(`${holder.name} was admitted for ${NEVER_MS} ms after it should have been denied`)
+  throw new Error(`${holder.name} was admitted for ${withinMs} ms after it should have been denied`)
 }
 
 let failure: unknown

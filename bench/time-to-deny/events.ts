@@ -12,6 +12,8 @@ export interface DenyingEvent {
   readonly denies: 'one' | 'many'
   /** How the live session is told. */
   readonly code: string
+  /** What must go before it. Answers when it will happen by itself, in epoch ms. */
+  begin?(ground: Ground): Promise<number>
   happen(ground: Ground, holder: Holder): Promise<void>
   /** Puts back what all holders need. */
   undo?(ground: Ground): Promise<void>
@@ -20,11 +22,16 @@ export interface DenyingEvent {
 const revoked = { newWithinMs: 1_000, liveWithinMs: 7_000, denies: 'one', code: 'token_ended' } as const
 /** At once is: the next attempt, however soon it comes. */
 const AT_ONCE_MS = 100
+/** Long enough for all holders to be heard once more before. */
+const GRACE_SECONDS = 3
 const removed = { newWithinMs: AT_ONCE_MS, liveWithinMs: 1_000, denies: 'one', code: 'peer_removed' } as const
 
 async function revoke(ground: Ground, what: Record<string, string>): Promise<void> {
   expectStatus(await ground.auth.post('/operator/v1/tokens/revoke', what), 200, 'revoking')
 }
+
+// A node asks for a key that it does not know once in ten seconds: so long the next tokens may be strange to it.
+const coolDown = (): Promise<void> => delay(10_500)
 
 export const events: readonly DenyingEvent[] = [
   { ...revoked, name: 'token revoked by jti', happen: (ground, { jti }) => revoke(ground, { jti }) },
@@ -44,8 +51,20 @@ export const events: readonly DenyingEvent[] = [
     async happen({ auth }) {
       expectStatus(await auth.post('/operator/v1/keys/rotate', { mode: 'immediate' }), 200, 'rotating')
     },
-    // A node asks for a key that it does not know once in ten seconds: so long the next tokens may be strange to it.
-    undo: () => delay(10_500),
+    undo: coolDown,
+  },
+  {
+    ...revoked,
+    name: 'grace of a key over',
+    denies: 'many',
+    async begin({ auth }) {
+      const order = { mode: 'grace', graceSeconds: GRACE_SECONDS }
+      const { json } = expectStatus(await auth.post('/operator/v1/keys/rotate', order), 200, 'rotating')
+      const { previous } = json as { previous: { until: number }[] }
+      return Math.max(...previous.map(({ until }) => until)) * 1_000
+    },
+    happen: async () => {},
+    undo: coolDown,
   },
   {
     ...removed,
