@@ -64,6 +64,7 @@ export function actionsAt(unit: Unit): Readonly<Record<string, Action>> {
     'token:request': asking('token:request', { grant_type: 'client_credentials', client_id, resource }, accepted),
     'token:introspect': asking('token:introspect', stray, accepted),
     'token:revoke': asking('token:revoke', stray, accepted),
+    'holder:prove': proving(client_id, accepted),
     'jwks:read': { ...actions['jwks:read'], accepted },
   }
 }
@@ -74,8 +75,12 @@ function asking(
   accepted: string,
 ): Action {
   const { request, ...action } = actions[name]
-  const { http } = request
-  return { ...action, accepted, request: { http: { ...http, expect: [...http.expect], form } } }
+  return { ...action, accepted, request: { http: { ...request.http, form } } }
+}
+
+function proving(client_id: string, accepted: string): Action {
+  const { request, ...action } = actions['holder:prove']
+  return { ...action, accepted, request: { http: { ...request.http, json: { client_id } } } }
 }
 
 function read(summary: string, path: string): Action {

@@ -65,6 +65,20 @@ test('the server trusts the roots of the domains that its clients come from, and
   expect(configuration(await planOf('shared-auth'), 'auth').trustDomains).toEqual({})
 })
 
+test('what a client asks is asked by one of the own trust domain, whose certificate is accepted', async () => {
+  const { actions } = (await planOf('separate-auth')).nodes['auth-a']!.units.find(({ kind }) => kind === 'auth-server')!
+  const form = {
+    grant_type: 'client_credentials',
+    client_id: 'node-a',
+    resource: 'https://node-a.somebiz.local.io',
+  }
+
+  expect(actions!['token:request']).toMatchObject({ accepted: 'cert-node-a', request: { http: { form } } })
+  expect(actions!['token:revoke']).toMatchObject({ request: { http: { form: { client_id: 'node-a' } } } })
+  expect(actions!['holder:prove']).toMatchObject({ request: { http: { json: { client_id: 'node-a' } } } })
+  expect(actions!['jwks:read']).toMatchObject({ accepted: 'cert-node-a', carrier: 'none' })
+})
+
 test('the operator is the certificate of the node that does not name its host', async () => {
   const plan = await planOf('separate-auth', (topology) => {
     topology.nodes['auth-a']!.units.auth!.settings = {}
