@@ -113,7 +113,8 @@ async function expectUnavailable(hold: () => () => void): Promise<void> {
   expect((await request()).status).toBe(200)
 }
 
-test.skipIf(!canBoundFiles)('a full disk: nothing is minted or revoked, and introspection goes on', async () => {
+test('a full disk: nothing is minted or revoked, and introspection goes on', async ({ skip }) => {
+  skip(!canBoundFiles, 'no prlimit here')
   const { child } = await spawnServer(['--config', bench.configFile])
   onTestFinished(() => void child.kill('SIGKILL'))
   const pid = child.pid as number
@@ -128,7 +129,8 @@ test.skipIf(!canBoundFiles)('a full disk: nothing is minted or revoked, and intr
   })
 })
 
-test.skipIf(!canFreezeFiles)('read-only files: nothing is minted or revoked, and introspection goes on', async () => {
+test('read-only files: nothing is minted or revoked, and introspection goes on', async ({ skip }) => {
+  skip(!canFreezeFiles, 'chattr cannot make a file read-only here')
   await bench.start()
   await bench.operate('PUT', '/clients/node-b', nodeClient('node-b'))
   await expectUnavailable(() => {

@@ -685,6 +685,22 @@ test('the state says of a peer that is not reached what went wrong, and when it 
   expect(await outboundTo('node-off')).toMatchObject({ state: 'disabled' })
 })
 
+test('a record or a certificate that is another one is dialled with at once, though the next attempt was a minute away', async () => {
+  const attempts = () =>
+    a
+      .stderr()
+      .split('\n')
+      .filter((line) => line.includes('dial-failed') && line.includes('"node-b"'))
+  const dialled = async (change: () => unknown) => {
+    const before = attempts().length
+    await change()
+    await until(() => attempts().length > before, 'an attempt', 5_000)
+  }
+  await until(() => attempts().length > 0, 'the first attempt')
+  await dialled(() => callLocal(local(site.operatorA), 'PATCH', '/v1/peers/node-b', { json: { domains: ['b.test'] } }))
+  await dialled(() => a.process.kill('SIGHUP'))
+})
+
 test('the state says how the last session of a peer ended, until it is there again', async () => {
   const inbound = async () => {
     const { json } = await callLocal(local(site.operatorA), 'GET', '/v1/state')

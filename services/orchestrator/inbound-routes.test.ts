@@ -63,9 +63,10 @@ interface Admission {
   tokenLasts?: number
   /** What the auth server says of the key, or that it says nothing. */
   publishes?: () => Promise<boolean | undefined>
+  isOpened?: boolean
 }
 
-/** A session that every guard of the upgrade has let in, and that its peer has opened. */
+/** A session that every guard of the upgrade has let in, and that its peer opens at once. */
 function admitted(admission: Admission = {}): FakeSocket {
   const { sub = 'node-b', trusted = ['b.test'], certificateLasts = 600, tokenLasts = 600 } = admission
   const publishes = admission.publishes ?? (async () => true)
@@ -82,7 +83,7 @@ function admitted(admission: Admission = {}): FakeSocket {
   }
   const socket = new FakeSocket()
   inbound.admit(socket as unknown as WebSocket, context as unknown as UpgradeContext)
-  socket.open(sub)
+  if (admission.isOpened !== false) socket.open(sub)
   return socket
 }
 
@@ -195,6 +196,7 @@ test.each<[string, (socket: FakeSocket) => void]>([
 })
 
 test.each([
+  ['too_large', 1009],
   ['protocol_error', 4400],
   ['token_ended', 4401],
   ['forbidden', 4403],
@@ -282,4 +284,18 @@ test('a record for fewer domains withdraws what it no longer allows, and counts 
   expect(lastRefusal()).toMatchObject({ guard: 'route.domain', reason: 'route_domain_refused' })
   expect(inbound.state('node-b')).toMatchObject({ refused: 1 })
   expect(socket.closes).toEqual([])
+})
+
+test('a session that its peer does not open within 5 s is ended on record, and the one before it stays with its routes', async () => {
+  const socket = withRoute()
+  const silent = admitted({ isOpened: false })
+  await vi.advanceTimersByTimeAsync(4_999)
+  expect(silent.closes).toEqual([])
+
+  await vi.advanceTimersByTimeAsync(1)
+  expect(silent.closes).toEqual([4400])
+  expect(silent.sent.at(-1)).toEqual({ type: 'close', code: 'protocol_error' })
+  const refusal = { guard: 'msg.form', reason: 'message_out_of_order', error: 'protocol_error', layer: 'session' }
+  expect(recorded).toMatchObject([refusal])
+  expect([socket.closes, known()]).toEqual([[], ['orders learned']])
 })

@@ -289,7 +289,7 @@ test('a peer that upgrades and does not open within 5 s is left, and dialled aga
 
   await vi.advanceTimersByTimeAsync(1)
   expect(silent.sent.at(-1)).toEqual({ type: 'close', code: 'protocol_error' })
-  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'protocol_error' })
+  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'message_out_of_order' })
   await vi.advanceTimersByTimeAsync(1_300)
   ;(await dialled()).open()
   await vi.advanceTimersByTimeAsync(6_000)

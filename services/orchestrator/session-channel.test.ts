@@ -79,7 +79,10 @@ test.each(['acceptor', 'dialer'] as const)(
     await vi.advanceTimersByTimeAsync(1)
     expect(silent.closes).toEqual([4400])
     await vi.advanceTimersByTimeAsync(60_000)
-    expect(ends).toEqual([[{ code: 'protocol_error', by: 'us' }], []])
+    expect(ends).toEqual([
+      [{ code: 'protocol_error', by: 'us', guard: 'msg.form', reason: 'message_out_of_order' }],
+      [],
+    ])
     expect(opened.closes).toEqual([])
   },
 )

@@ -60,7 +60,10 @@ export class SessionChannel {
     this.#socket = socket
     this.#options = options
     this.#holdTimeMs = options.holdTimeMs
-    this.#hold = setTimeout(() => this.end('protocol_error'), OPEN_WITHIN_MS)
+    // Whoever says nothing is judged as whoever says something else first.
+    this.#hold = setTimeout(() => {
+      this.end('protocol_error', { guard: messageForm.id, reason: 'message_out_of_order' })
+    }, OPEN_WITHIN_MS)
     socket.on('ping', (data) => this.#answerPing(data))
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('close', (code) => this.#finish({ code: this.#heardClose ?? codeOf(code), by: 'peer' }))

@@ -110,7 +110,8 @@ test('held by another process: not ready, every write 503, and back again', asyn
   })
 })
 
-test.skipIf(!canBoundFiles)('full: not ready, every write 503, and back again', async () => {
+test('full: not ready, every write 503, and back again', async ({ skip }) => {
+  skip(!canBoundFiles, 'no prlimit here')
   await expectUnavailable('full', () => {
     const bytes = statSync(`${path}-wal`).size
     // What is decided is on record as ever: only the storage has reached its end.
@@ -120,7 +121,8 @@ test.skipIf(!canBoundFiles)('full: not ready, every write 503, and back again', 
   })
 })
 
-test.skipIf(!canFreezeFiles)('read-only: not ready, every write 503, and back again', async () => {
+test('read-only: not ready, every write 503, and back again', async ({ skip }) => {
+  skip(!canFreezeFiles, 'chattr cannot make a file read-only here')
   await expectUnavailable('frozen', () => {
     const files = [path, `${path}-wal`].filter((file) => existsSync(file))
     expect(files).toHaveLength(2)
