@@ -151,10 +151,11 @@ export class InboundSessions {
 
   /** Judges every live session now; also called when anchors were read anew. */
   recheck(): void {
-    for (const session of this.#sessions) void this.#recheckOne(session)
+    for (const session of this.#sessions) this.#recheckOne(session)
   }
 
-  async #recheckOne(session: InboundSession): Promise<void> {
+  /** Without a promise where nobody is asked: this is most of what an idle node does. */
+  #recheckOne(session: InboundSession): void {
     const now = performance.now()
     // An auth server that answers late holds up no look at clocks and anchors.
     const isDeep = !session.isAsking && now - session.deepAt >= DEEP_MS
@@ -166,16 +167,24 @@ export class InboundSessions {
       sinceGoodMs: now - session.goodAt,
       isDeep,
     }
-    if (isDeep) {
-      session.deepAt = now
-      session.isAsking = true
-    }
-    const refusal = await Promise.resolve(liveRecheck.check(live)).finally(() => {
-      if (isDeep) session.isAsking = false
+    if (isDeep) session.deepAt = now
+    const answer = liveRecheck.check(live)
+    if (answer instanceof Promise) void this.#whenAsked(session, live, answer, now)
+    else if (answer !== undefined) endFor(session, answer)
+  }
+
+  async #whenAsked(
+    session: InboundSession,
+    live: LiveContext,
+    answer: Promise<Refusal | undefined>,
+    askedAt: number,
+  ): Promise<void> {
+    session.isAsking = true
+    const refusal = await answer.finally(() => {
+      session.isAsking = false
     })
-    if (refusal !== undefined) {
-      session.channel.end(refusal.error as CloseCode, { guard: liveRecheck.id, reason: refusal.reason })
-    } else if (isDeep && live.isUnsure !== true) session.goodAt = now
+    if (refusal !== undefined) endFor(session, refusal)
+    else if (live.isUnsure !== true) session.goodAt = askedAt
   }
 
   /** Only now does a newcomer replace the session before it: one that never opens costs no good session. */
@@ -300,4 +309,8 @@ export class InboundSessions {
     this.#options.routes.withdrawAll(before.name)
     if (peer === undefined) this.#down.delete(before.name)
   }
+}
+
+function endFor({ channel }: InboundSession, { error, reason }: Refusal): void {
+  channel.end(error as CloseCode, { guard: liveRecheck.id, reason })
 }

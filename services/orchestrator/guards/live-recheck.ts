@@ -25,26 +25,30 @@ const LONGEST_UNSURE_MS = 22_000
 export const liveRecheck = guard<LiveContext>(
   'live.recheck',
   ['token_ended', 'certificate_ended', 'auth_unavailable'],
-  async (live): Promise<Refusal | undefined> => {
-    const { now, clockSkewSeconds, mode } = live.token.policy
+  (live) => {
+    const { now, clockSkewSeconds } = live.token.policy
     if (live.certificate.notAfter.getTime() <= now()) return ending('certificate_ended', 'certificate_ended')
     if (!anchorStillTrusted(live.certificate, live.material)) return ending('certificate_ended', 'certificate_ended')
     if (now() >= (live.claims.exp + clockSkewSeconds) * 1000) return ending('token_ended', 'token_ended')
-    if (!live.isDeep) return undefined
-    const unsure = (): Refusal | undefined => {
-      live.isUnsure = true
-      return live.sinceGoodMs > LONGEST_UNSURE_MS ? ending('auth_unavailable', 'auth_unavailable') : undefined
-    }
-    if (mode !== 'introspection') {
-      const published = await live.token.policy.keys.publishes(String(decodeToken(live.token.token).header?.kid))
-      if (published === undefined) return unsure()
-      if (!published) return ending('token_ended', 'token_ended')
-    }
-    if (mode !== 'jwks') {
-      const refusal = await tokenActive.check({ ...live.token, isLive: true })
-      if (refusal?.reason === 'auth_unavailable') return unsure()
-      if (refusal !== undefined) return ending('token_ended', 'token_ended')
-    }
-    return undefined
+    return live.isDeep ? askedAgain(live) : undefined
   },
 )
+
+async function askedAgain(live: LiveContext): Promise<Refusal | undefined> {
+  const { mode, keys } = live.token.policy
+  const unsure = (): Refusal | undefined => {
+    live.isUnsure = true
+    return live.sinceGoodMs > LONGEST_UNSURE_MS ? ending('auth_unavailable', 'auth_unavailable') : undefined
+  }
+  if (mode !== 'introspection') {
+    const published = await keys.publishes(String(decodeToken(live.token.token).header?.kid))
+    if (published === undefined) return unsure()
+    if (!published) return ending('token_ended', 'token_ended')
+  }
+  if (mode !== 'jwks') {
+    const refusal = await tokenActive.check({ ...live.token, isLive: true })
+    if (refusal?.reason === 'auth_unavailable') return unsure()
+    if (refusal !== undefined) return ending('token_ended', 'token_ended')
+  }
+  return undefined
+}
