@@ -312,18 +312,32 @@ function certified(launch: Launch): void {
   }, SLOW)
   afterAll(() => site?.[Symbol.asyncDispose]())
 
+  /** What the client gets for a URL. */
+  async function fetched(url: string): Promise<unknown> {
+    const call = { method: 'GET' as const, url: `https://${hostOf('client')}:8443/fetch?${url}`, tls, expect: [200] }
+    return (await site.callFrom('server', call)).json
+  }
+
   test('gives each node its own address, and resolves the hosts of the plan only', async () => {
     const { server, client } = { server: site.node('server'), client: site.node('client') }
-    const fetched = async (url: string) => {
-      const call = { method: 'GET' as const, url: `https://${hostOf('client')}:8443/fetch?${url}`, tls, expect: [200] }
-      return (await site.callFrom('server', call)).json
-    }
 
     expect(server.address).not.toBe(client.address)
     expect(site.resolve(hostOf('server'))).toBe(server.address)
     expect(site.resolve('elsewhere.test')).toBeUndefined()
     expect(await fetched(`https://${hostOf('server')}:8443/ready`)).toEqual({ status: 200 })
     expect(await fetched(`https://${hostOf('nobody')}:8443/ready`)).toEqual({ code: 'ENOTFOUND' })
+  })
+
+  test('leads a host to another address and back again, where names are its own', async ({ skip }) => {
+    if (site.lead === undefined) return skip('its names are not its own')
+    const url = `https://${hostOf('server')}:8443/ready`
+    const nobody = site.node('server').address.replace(/\d+$/, '229')
+
+    await site.lead(hostOf('server'), nobody)
+    expect(await fetched(url)).toEqual({ code: 'ECONNREFUSED' })
+    expect(site.resolve(hostOf('server'))).toBe(site.node('server').address)
+    await site.lead(hostOf('server'))
+    expect(await fetched(url)).toEqual({ status: 200 })
   })
 
   test('copies, enrols and mints between nodes, with the modes that the plan demands', async () => {
