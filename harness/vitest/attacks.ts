@@ -15,6 +15,8 @@ import {
   DifferenceUnknown,
   demandTried,
   differenceText,
+  isGain,
+  isKnownGain,
   type Judged,
   type KnownDifference,
   type KnownDifferences,
@@ -123,8 +125,19 @@ function enter(
 ): void {
   test(`${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`, async ({ site }) => {
     if (attack.stage === undefined) await site.restoreIssuers()
-    await tryVariant(attack, variant, labOn(site), known)
+    const tryIt = () => tryVariant(attack, variant, labOn(site), known)
+    if (known !== undefined && isGain(known)) await demandWorks(`${target.name}: ${attack.id} ${name}`, tryIt, known)
+    else await tryIt()
   })
+}
+
+async function demandWorks(what: string, tryIt: () => Promise<void>, known: KnownDifference): Promise<void> {
+  const failure = await tryIt().then(
+    () => new DifferenceUnknown([`${what}, which holds by now`]),
+    (reason: unknown) => reason,
+  )
+  if (!isKnownGain(failure, known)) throw failure
+  expect(failure).toBeInstanceOf(HoldfastError)
 }
 
 async function tryVariant(
@@ -141,7 +154,7 @@ async function tryVariant(
   await demandNoLeak(lab, mark)
   // What the steps demanded has been checked; this tells the scenario that something was.
   expect(lab.demands).toBeGreaterThan(0)
-  if (known !== undefined && !lab.differed) throw new DifferenceUnknown([`${lab.target.name}: ${id}`])
+  if (known !== undefined && !isGain(known) && !lab.differed) throw new DifferenceUnknown([`${lab.target.name}: ${id}`])
 }
 
 function demand(verdict: Verdict, { expected, problems }: Judged): void {

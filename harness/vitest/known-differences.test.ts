@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
+import { AttackWorks } from '../attacks/lab.ts'
 import type { ExpectedRefusal } from './judge.ts'
-import { DifferenceUnknown, demandTried, judgedAsDiffering, type KnownDifference } from './known-differences.ts'
+import {
+  DifferenceUnknown,
+  demandTried,
+  isGain,
+  isKnownGain,
+  judgedAsDiffering,
+  type KnownDifference,
+} from './known-differences.ts'
 import type { Verdict } from './verdict.ts'
 
 const standard: ExpectedRefusal = { status: 401, error: 'invalid_token', reason: 'cnf_missing', proof: 'status alone' }
@@ -56,4 +64,12 @@ test('a difference of something that is not tried is an error that names it', ()
   expect(() => demandTried({ 'gateway call': { 'no tokens': says }, other: { x: lets } }, tried)).toThrow(
     'gateway call: no tokens; other: x',
   )
+})
+
+test('what an attacker is known to gain is that and nothing else', () => {
+  const gain: KnownDifference = { comes: 'works: a good caller is turned away', against: 'GEN-37' }
+  expect([gain, lets, says].map(isGain)).toEqual([true, false, false])
+  expect(isKnownGain(new AttackWorks('gateway: a good caller is turned away 7 times'), gain)).toBe(true)
+  expect(isKnownGain(new AttackWorks('gateway: it wrote down the token'), gain)).toBe(false)
+  expect(isKnownGain(new Error('a good caller is turned away'), gain)).toBe(false)
 })

@@ -4,7 +4,10 @@ import type { Verdict } from './verdict.ts'
 
 /** Where a target is known to come out otherwise than the standard says. A test of it is green while that is so, and only then. */
 export interface KnownDifference {
-  /** What comes instead: `accepted`, `401`, `401 insufficient_scope`, `at TLS`. */
+  /**
+   * What comes instead: `accepted`, `401`, `401 insufficient_scope`, `at TLS`; where the steps of an attack demand something, what the
+   * attacker gains, in their words: `works: a good caller is turned away`.
+   */
   readonly comes: string
   /** The clause that it goes against, or what it means: `RFC 6750 section 3.1`. */
   readonly against: string
@@ -60,6 +63,20 @@ export function judgedAsDiffering(
   }
   if (known.comes === 'accepted') return { expected, problems: acceptanceProblems(verdict) }
   return { expected, problems: refusalProblems(verdict, differingRefusal(verdict, known, refusal)) }
+}
+
+/** At the head of a difference that is no answer: behind it stands what the attacker gains. */
+const works = 'works: '
+
+/** Whether it is known what the attacker gains there, where the steps of an attack make demands of their own. */
+export function isGain({ comes }: KnownDifference): boolean {
+  return comes.startsWith(works)
+}
+
+/** Whether a failure of such steps says just that. */
+export function isKnownGain(failure: unknown, { comes }: KnownDifference): boolean {
+  if (!(failure instanceof HoldfastError) || failure.code !== 'HOLDFAST_ATTACK_WORKS') return false
+  return failure.message.includes(comes.slice(works.length))
 }
 
 /** ` (known to differ: 401 invalid_request, against RFC 6750 section 3.1)`: for the name of a test. */

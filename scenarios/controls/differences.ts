@@ -121,6 +121,14 @@ const haproxyAttacks: KnownDifferences[string] = {
     },
     { 'GEN-21': ['a claim as deep as fits'] },
   ),
+  // A wrong signature leaves its error behind in OpenSSL, and what reads next from any connection takes it for its own.
+  ...alike(
+    {
+      comes: 'works: a good caller is turned away',
+      against: 'GEN-37: whoever sends wrong signatures ends the connections of others (haproxy issue 2643)',
+    },
+    { 'GEN-37': ['forged tokens of one caller'] },
+  ),
   ...alike(anyBlanks, { 'GEN-26': ['two blanks'] }),
   ...alike(oneMethod, { 'GEN-27': ['in the query, too', 'in a form, too'] }),
   ...alike(anyHost, {
