@@ -725,7 +725,7 @@ test('no secret is in what the node writes', async () => {
   await judged(connectPeering(asB(), token))
   const written = a.stderr() + JSON.stringify(a.decisions())
   expect(written).not.toContain(token.split('.')[2])
-  expect(written).not.toContain('eyJ')
+  expect(written).not.toMatch(/eyJ[\w-]+\./)
 })
 
 type WebSocket = { send(data: unknown): void; ping(data?: unknown): void }
