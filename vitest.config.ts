@@ -16,8 +16,9 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['holdfast-source', 'node'] } },
   test: {
-    // One less than there are cores is vitest's own choice: on two cores nothing would run while a test waits for its node.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // One less than there are cores is vitest's own choice. Tests wait for their nodes half of the time, so on two cores three of
+    // them are what keeps both at work.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     teardownTimeout: 30_000,
     projects: [
       {
