@@ -53,7 +53,8 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   if (options.only === undefined) await run.all()
   else await run.one(options.only)
   await control(ground).catch((failure: Error) => run.findings.push(`at the end: ${failure.message}`))
-  return run.result(Math.round((performance.now() - began) / 1000))
+  // Awaited here: the logs that it reads go with the ground.
+  return await run.result(Math.round((performance.now() - began) / 1000))
 }
 
 class Run {
