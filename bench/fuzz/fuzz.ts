@@ -31,8 +31,11 @@ const WORKERS = 16
 const CONTROL_EVERY = 500
 /** The share of a run in which a service takes the memory that such a load needs; what is compared comes after it. */
 const WARM_UP = 0.2
-/** What the last third of the rest may need, of what the first third of it did: half a KiB lost with each of 100 000 attempts is more. */
-const FLAT = 1.25
+/**
+ * What the last third of the rest may need, of what the first third of it did: 2 KiB lost with each of 100 000 attempts is more. A bare
+ * https server of Node needs some 6 KiB more with each of its first 20 000 connections, and then no more.
+ */
+const FLAT = 1.4
 /** Shorter runs end while the heaps still grow to what the load needs, which takes some 30 000 attempts. */
 const FLAT_FROM = 80_000
 /** A peer may have only so many sessions that it has not opened; on a machine that is overloaded the auth server may answer too late. */
