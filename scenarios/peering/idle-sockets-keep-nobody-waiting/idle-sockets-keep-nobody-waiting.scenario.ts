@@ -16,7 +16,7 @@ const calls = 60
  * Calls take tens of milliseconds, and now and then the machine has something else to do for longer than two of them. Whoever had to
  * wait for a place would wait for up to 5 s, for so long it is held by those who say nothing.
  */
-const leastBoundMs = 500
+const leastBoundMs = 2_500
 /** Five seconds for `open`, and one for the farewell. */
 const openMs = 7_000
 /** 64 KiB for each of them, the growth of the heap in between included. */
