@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { selfSignedIdentity, type TestIdentity } from '../shared/testing/certificates.ts'
@@ -48,9 +47,7 @@ const forX = (): Promise<string> =>
 
 afterAll(async () => {
   await a?.[Symbol.asyncDispose]()
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 const asB = (identity: TestIdentity | undefined = site.certB) => ({

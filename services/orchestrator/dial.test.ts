@@ -1,5 +1,4 @@
 import './testing/loopback-names.ts'
-import { rmSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
@@ -18,9 +17,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 const options = (port: number, scheme = 'wss') => ({

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callLocal } from './testing/caller.ts'
@@ -28,9 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await a?.[Symbol.asyncDispose]()
   await b?.[Symbol.asyncDispose]()
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 const asA = () => ({ identity: site.certA, ca: site.caA.pem, host: HOST_A, port: a.local })

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -24,9 +24,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 const goodConfiguration = async (): Promise<Configuration> =>

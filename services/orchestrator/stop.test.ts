@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { request } from 'node:https'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectPeering } from './testing/caller.ts'
@@ -14,9 +13,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 async function startBusy(): Promise<TestOrchestrator> {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { boundFiles, canBoundFiles, canFreezeFiles, freezeFiles } from '../shared/testing/full-disk.ts'
@@ -23,9 +23,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await a?.[Symbol.asyncDispose]()
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 const operator = () => ({ identity: site.operatorA, ca: site.caA.pem, host: HOST_A, port: a.local })

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callLocal } from './testing/caller.ts'
 import { startOrchestrator, type TestOrchestrator, until } from './testing/process.ts'
@@ -16,9 +15,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await b?.[Symbol.asyncDispose]()
-  await site.authA[Symbol.asyncDispose]()
-  await site.authB[Symbol.asyncDispose]()
-  rmSync(site.folder, { recursive: true, force: true })
+  await site[Symbol.asyncDispose]()
 })
 
 async function startA(resource: string): Promise<TestOrchestrator> {

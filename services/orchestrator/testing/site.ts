@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestAuthority, type TestIdentity, testAuthority, testFolder } from '../../shared/testing/certificates.ts'
 import { type TestIssuer, testIssuer } from './issuer.ts'
 import { freePort } from './process.ts'
 
-/** Two organisations with everything that a node needs, node-a's configuration among it. */
-export interface TestSite {
+/** Two organisations with everything that a node needs, node-a's configuration among it; their auth servers and files go with it. */
+export interface TestSite extends AsyncDisposable {
   folder: string
   caA: TestAuthority
   caB: TestAuthority
@@ -29,7 +29,14 @@ export async function testSite(): Promise<TestSite> {
     caB.issue({ sans: [HOST_B] }),
     caA.issue({ sans: ['operator.org-a.somebiz.local.io'] }),
   ])
-  return { folder, caA, caB, authA, authB, certA, certB, operatorA }
+  return {
+    ...{ folder, caA, caB, authA, authB, certA, certB, operatorA },
+    async [Symbol.asyncDispose]() {
+      await authA[Symbol.asyncDispose]()
+      await authB[Symbol.asyncDispose]()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 /** The token that `from` presents to `to`, minted by the auth server of `to`. */
