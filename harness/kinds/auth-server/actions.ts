@@ -61,26 +61,25 @@ export function actionsAt(unit: Unit): Readonly<Record<string, Action>> {
   const stray = { client_id, token: 'none' }
   return {
     ...actions,
-    'token:request': asking('token:request', { grant_type: 'client_credentials', client_id, resource }, accepted),
-    'token:introspect': asking('token:introspect', stray, accepted),
-    'token:revoke': asking('token:revoke', stray, accepted),
-    'holder:prove': proving(client_id, accepted),
+    'token:request': saying(
+      'token:request',
+      { form: { grant_type: 'client_credentials', client_id, resource } },
+      accepted,
+    ),
+    'token:introspect': saying('token:introspect', { form: stray }, accepted),
+    'token:revoke': saying('token:revoke', { form: stray }, accepted),
+    'holder:prove': saying('holder:prove', { json: { client_id } }, accepted),
     'jwks:read': { ...actions['jwks:read'], accepted },
   }
 }
 
-function asking(
-  name: 'token:request' | 'token:introspect' | 'token:revoke',
-  form: Record<string, string>,
+function saying(
+  name: 'token:request' | 'token:introspect' | 'token:revoke' | 'holder:prove',
+  content: { form: Record<string, string> } | { json: unknown },
   accepted: string,
 ): Action {
   const { request, ...action } = actions[name]
-  return { ...action, accepted, request: { http: { ...request.http, form } } }
-}
-
-function proving(client_id: string, accepted: string): Action {
-  const { request, ...action } = actions['holder:prove']
-  return { ...action, accepted, request: { http: { ...request.http, json: { client_id } } } }
+  return { ...action, accepted, request: { http: { ...request.http, ...content } } }
 }
 
 function read(summary: string, path: string): Action {
