@@ -48,14 +48,13 @@ const contexts = new WeakMap<Identity, Map<string, SecureContext>>()
 function contextOf({ anchorPem, identity, handshake: { version, ciphers = tls.DEFAULT_CIPHERS } = {} }: Endpoint) {
   const known = (identity && contexts.get(identity)) ?? new Map<string, SecureContext>()
   if (identity !== undefined) contexts.set(identity, known)
-  const { certPem, keyPem } = identity ?? {}
-  const key = JSON.stringify([anchorPem, certPem, keyPem, version, ciphers])
+  const key = JSON.stringify([anchorPem, version, ciphers])
   const context =
     known.get(key) ??
     tls.createSecureContext({
       ca: anchorPem,
-      cert: certPem,
-      key: keyPem,
+      cert: identity?.certPem,
+      key: identity?.keyPem,
       // An attacker's own library does not stop a weak key; the strength of the channel is the server's to demand.
       ciphers: `${ciphers}:@SECLEVEL=0`,
       ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),

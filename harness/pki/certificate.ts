@@ -2,8 +2,8 @@ import { createHash, X509Certificate } from 'node:crypto'
 
 /** A certificate with its key, as a caller presents it: `certPem` is the leaf, then what else is sent of the chain. */
 export interface Identity {
-  certPem: string
-  keyPem: string
+  readonly certPem: string
+  readonly keyPem: string
 }
 
 const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
