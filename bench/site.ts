@@ -1,6 +1,6 @@
 import type { Site } from '../harness/backends/backend.ts'
 import { standUp } from '../harness/cli/stand-up.ts'
-import { anchorOf, identityAt, readRendered } from '../harness/vitest/site-files.ts'
+import { anchorOf, identityAt, readRendered } from '../harness/site/site-files.ts'
 
 /** A site for a bench; the caller disposes it. */
 export function benchSite(topology: string, set: Record<string, string> = {}): Promise<Site> {

@@ -1,6 +1,6 @@
 import { type CryptoKey, importJWK, SignJWT } from 'jose'
 import type { Site } from '../harness/backends/backend.ts'
-import { operatorOf, readRendered, rendered } from '../harness/vitest/site-files.ts'
+import { operatorOf, readRendered, rendered } from '../harness/site/site-files.ts'
 import { openStore } from '../services/auth-server/store/store.ts'
 import { type Call, poolOf, send } from './caller.ts'
 import type { Bench } from './main.ts'

@@ -1,4 +1,4 @@
-import type { KnownDifferences } from '../harness/vitest/known-differences.ts'
+import type { KnownDifferences } from '../harness/site/known-differences.ts'
 
 export interface Controls {
   readonly debianCells: KnownDifferences

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
-import { type Endpoint, TargetUnreachable } from '../../harness/clients/exchange.ts'
-import { type RawAnswer, readAnswers } from '../../harness/clients/raw-answers.ts'
+import { type Endpoint, TargetUnreachable } from '../../harness/protocols/http/exchange.ts'
+import { type RawAnswer, readAnswers } from '../../harness/protocols/http/raw-answers.ts'
 
 /** What came of an attempt: an answer; the connection's end without one; nothing in time; or no connection at all. */
 export type Outcome = RawAnswer | 'closed' | 'silent' | 'no handshake'

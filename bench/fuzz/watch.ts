@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Site } from '../../harness/backends/backend.ts'
-import { rendered } from '../../harness/vitest/site-files.ts'
+import { rendered } from '../../harness/site/site-files.ts'
 import { median } from '../measure.ts'
 import { STOPPED } from './ground.ts'
 

@@ -1,13 +1,13 @@
 import type { Site } from '../../harness/backends/backend.ts'
-import { type Answer, type Endpoint, exchange } from '../../harness/clients/exchange.ts'
-import { type Session, type UpgradeAnswer, upgrade } from '../../harness/clients/web-socket.ts'
 import { kinds } from '../../harness/kinds/index.ts'
 import { issueLeaf, type SigningAuthority } from '../../harness/pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../harness/pki/certificate.ts'
+import { type Answer, type Endpoint, exchange } from '../../harness/protocols/http/exchange.ts'
+import { type Session, type UpgradeAnswer, upgrade } from '../../harness/protocols/websocket/web-socket.ts'
+import type { OperatorClient } from '../../harness/site/operator-client.ts'
+import { ScenarioSite } from '../../harness/site/scenario-site.ts'
+import { endpointOf } from '../../harness/site/site-files.ts'
 import { inspectToken } from '../../harness/tokens/inspect.ts'
-import type { OperatorClient } from '../../harness/vitest/operator-client.ts'
-import { ScenarioSite } from '../../harness/vitest/scenario-site.ts'
-import { endpointOf } from '../../harness/vitest/site-files.ts'
 import { benchSite } from '../site.ts'
 
 /** A peer of the node under test that exists for one event: with a name, a certificate, a SAN and a token of its own. */

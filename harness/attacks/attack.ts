@@ -1,5 +1,5 @@
+import type { Verdict } from '../site/verdict.ts'
 import type { Surface } from '../topology/surface.ts'
-import type { Verdict } from '../vitest/verdict.ts'
 import type { Lab } from './lab.ts'
 import type { Outcome } from './outcome.ts'
 

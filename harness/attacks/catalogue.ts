@@ -1,9 +1,9 @@
 import { HoldfastError } from '../errors.ts'
 import type { Attack, Family } from './attack.ts'
-import { bearer } from './bearer.ts'
-import { jose } from './jose.ts'
-import { peering } from './peering.ts'
-import { tls } from './tls.ts'
+import { bearer } from './gen/bearer.ts'
+import { jose } from './gen/jose.ts'
+import { peering } from './peer/index.ts'
+import { tls } from './tls/index.ts'
 
 /** Every family of attacks. */
 export const families: readonly Family[] = [

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
-import { ScenarioSite } from '../vitest/scenario-site.ts'
-import { type FakeSite, type Flaws, fakeSite } from '../vitest/testing/fake-site.ts'
-import type { Verdict } from '../vitest/verdict.ts'
+import { ScenarioSite } from '../site/scenario-site.ts'
+import { type FakeSite, type Flaws, fakeSite } from '../site/testing/fake-site.ts'
+import type { Verdict } from '../site/verdict.ts'
 import { A0, A1, A2, accepted, demanded, E, either, judge, outcomeText, refused, START, T0 } from './outcome.ts'
 
 let folder: string

@@ -1,5 +1,5 @@
-import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../vitest/judge.ts'
-import type { Verdict } from '../vitest/verdict.ts'
+import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../site/judge.ts'
+import type { Verdict } from '../site/verdict.ts'
 
 /** What must come of an attack: any one of these. */
 export type Outcome = readonly Expectation[]

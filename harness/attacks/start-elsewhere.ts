@@ -3,8 +3,8 @@ import net, { type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { nodeArguments } from '../agent/command.ts'
 import type { SiteNode } from '../backends/backend.ts'
+import { NotInPlan, readRendered, rendered } from '../site/site-files.ts'
 import type { PlanUnit } from '../topology/plan.ts'
-import { NotInPlan, readRendered, rendered } from '../vitest/site-files.ts'
 import type { Lab } from './lab.ts'
 
 /** Where a value stands in a configuration: names and indices. */

@@ -1,7 +1,7 @@
 import { secretsIn } from '../evidence/redact.ts'
-import { effectsSince } from '../vitest/effects.ts'
-import { leaksSince, type Mark, markOf } from '../vitest/far-end.ts'
-import { hintsIn } from '../vitest/judge.ts'
+import { effectsSince } from '../site/effects.ts'
+import { leaksSince, type Mark, markOf } from '../site/far-end.ts'
+import { hintsIn } from '../site/judge.ts'
 import type { Lab } from './lab.ts'
 
 /** Around steps whose calls are no verdicts: the target must be what it was before, as after any refused call. */

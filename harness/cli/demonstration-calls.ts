@@ -1,7 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import { kinds } from '../kinds/index.ts'
-import { FreshCredentials } from '../vitest/fresh-credentials.ts'
-import { ScenarioSite } from '../vitest/scenario-site.ts'
+import { FreshCredentials } from '../site/fresh-credentials.ts'
+import { ScenarioSite } from '../site/scenario-site.ts'
 import type { Calls } from './demonstration.ts'
 
 /** The call machinery of scenarios on a site of ours, so that the demonstration proves what a scenario would. */

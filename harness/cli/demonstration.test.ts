@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../evidence/decision.ts'
-import { Credential } from '../vitest/credential.ts'
-import type { Verdict } from '../vitest/verdict.ts'
+import { Credential } from '../site/credential.ts'
+import type { Verdict } from '../site/verdict.ts'
 import { type Demonstrated, demonstrate, extraControls, renderDemonstration, separateAuth } from './demonstration.ts'
 
 const refused: Demonstrated = {

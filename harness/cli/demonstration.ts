@@ -1,6 +1,6 @@
-import type { Credential } from '../vitest/credential.ts'
-import { acceptanceProblems, type ExpectedRefusal, noAnswerText, refusalProblems } from '../vitest/judge.ts'
-import type { Verdict } from '../vitest/verdict.ts'
+import type { Credential } from '../site/credential.ts'
+import { acceptanceProblems, type ExpectedRefusal, noAnswerText, refusalProblems } from '../site/judge.ts'
+import type { Verdict } from '../site/verdict.ts'
 import { paint, table, wrapped } from './output.ts'
 
 /** Makes a credential of the topology anew, for this demonstration only. */

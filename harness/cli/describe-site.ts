@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
+import { rendered } from '../site/site-files.ts'
 import type { ServiceKind } from '../topology/kind.ts'
 import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
-import { rendered } from '../vitest/site-files.ts'
 import { type CurlCall, curlCommand } from './curl.ts'
 import { paint, seconds } from './output.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { KeptSite } from '../site/kept-site.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { KeptSite } from '../vitest/kept-site.ts'
 import { describeSite, renderSite } from './describe-site.ts'
 
 /** How to reach the site of a failed scenario, and how to end it. */

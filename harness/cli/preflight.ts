@@ -13,7 +13,7 @@ export async function tellDeclared(plan: Plan): Promise<readonly Finding[]> {
 export async function tellFiles(site: Site): Promise<readonly Finding[]> {
   const [{ fileFindings }, { siteSource }] = await Promise.all([
     import('../trust/preflight/preflight.ts'),
-    import('../vitest/preflight-source.ts'),
+    import('../site/preflight-source.ts'),
   ])
   const findings = await fileFindings(site.plan, siteSource(site))
   const count = Object.keys(site.plan.credentials).length

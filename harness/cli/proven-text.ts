@@ -1,4 +1,4 @@
-import type { ToldCall } from '../vitest/told-call.ts'
+import type { ToldCall } from '../site/told-call.ts'
 import { paint } from './output.ts'
 import type { ScenarioResult } from './run-scenarios.ts'
 

@@ -1,4 +1,4 @@
-import type { ToldCall } from '../vitest/told-call.ts'
+import type { ToldCall } from '../site/told-call.ts'
 
 /** Verdicts on one node that rest on less than its own decision records. */
 export interface WeakerProofs {

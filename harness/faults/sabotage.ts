@@ -1,7 +1,7 @@
 import type { LaunchOptions, Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import { until } from '../lib/until.ts'
 import type { Plan } from '../topology/plan.ts'
-import { until } from '../vitest/until.ts'
 
 /** A guard of a service: `orchestrator/token.binding`. */
 export type GuardRef = `${string}/${string}`

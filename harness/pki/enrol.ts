@@ -1,5 +1,5 @@
-import { request } from '../agent/https-request.ts'
 import { HoldfastError } from '../errors.ts'
+import { request } from '../lib/https-request.ts'
 import type { Identity } from './certificate.ts'
 
 /** The CA refused a request. Code `HOLDFAST_ENROL_REFUSED`. */

@@ -7,10 +7,8 @@ import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { Secrets } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
-import { demandCleanEvidence } from './clean-evidence.ts'
-import { FreshCredentials } from './fresh-credentials.ts'
-import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
-import { markJudged } from './judging.ts'
+import { FreshCredentials } from '../site/fresh-credentials.ts'
+import { type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
 import {
   DifferenceUnknown,
   demandTried,
@@ -20,11 +18,13 @@ import {
   type Judged,
   type KnownDifference,
   type KnownDifferences,
-} from './known-differences.ts'
+} from '../site/known-differences.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
+import type { Verdict } from '../site/verdict.ts'
+import { demandCleanEvidence } from './clean-evidence.ts'
+import { markJudged } from './judging.ts'
 import { failureText, NoPositiveControl } from './matchers.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
-import type { ScenarioSite } from './scenario-site.ts'
-import type { Verdict } from './verdict.ts'
 
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
   /** Attacks (`GEN-28 good, then bad`) at which a target is known to come out otherwise: each is expected to, and fails once it does not. */

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { writeHistory } from '../evidence/history.ts'
 import { type Secrets, secretsInFolder } from '../evidence/secret-search.ts'
-import type { ScenarioSite } from './scenario-site.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
 
 /** Nothing that is kept of the run so far, the logs of all nodes included, may hold one of these, or any private key. */
 export async function demandCleanEvidence(site: ScenarioSite, secrets: Secrets): Promise<void> {

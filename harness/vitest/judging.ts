@@ -1,7 +1,7 @@
 import { expect, type TestContext } from 'vitest'
 import { HoldfastError } from '../errors.ts'
-import { isProbing } from './until.ts'
-import type { Verdict } from './verdict.ts'
+import { isProbing } from '../lib/until.ts'
+import type { Verdict } from '../site/verdict.ts'
 
 /** A test that is green whatever happens on its site. Code `HOLDFAST_NOTHING_JUDGED`. */
 export class NothingJudged extends HoldfastError {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
-import { failureSummary } from './evidence-text.ts'
+import { failureSummary } from '../site/evidence-text.ts'
+import { ScenarioSite } from '../site/scenario-site.ts'
+import { type FakeSite, type Flaws, fakeSite } from '../site/testing/fake-site.ts'
 import { NegatedMatcher, NoPositiveControl, NoVerdict } from './matchers.ts'
-import { ScenarioSite } from './scenario-site.ts'
-import { type FakeSite, type Flaws, fakeSite } from './testing/fake-site.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
 let folder: string
@@ -219,7 +219,7 @@ test('calls are kept as evidence without secrets', async () => {
 
 /** A credential that was derived from none. */
 async function alone(presented = {}) {
-  const { Credential } = await import('./credential.ts')
+  const { Credential } = await import('../site/credential.ts')
   const identity = await other()
   const made = { identity, token: await fake.tokenFor(fake.holder), ...presented }
   return new Credential('alone', async () => made)

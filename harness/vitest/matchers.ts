@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import { HoldfastError } from '../errors.ts'
-import { controlText, explanation } from './evidence-text.ts'
-import { acceptanceProblems, type ExpectedRefusal, expectedText, receivedText, refusalProblems } from './judge.ts'
+import { controlText, explanation } from '../site/evidence-text.ts'
+import { acceptanceProblems, type ExpectedRefusal, expectedText, receivedText, refusalProblems } from '../site/judge.ts'
+import type { Verdict } from '../site/verdict.ts'
 import { markJudged } from './judging.ts'
-import type { Verdict } from './verdict.ts'
 
 /** A refusal without a positive control proves nothing: a node that refuses everyone answers the same. */
 export class NoPositiveControl extends HoldfastError {

@@ -1,11 +1,8 @@
 import { type TestAPI, test as vitestTest } from 'vitest'
 import { settings } from '../settings.ts'
-import { type Cell, presentedText } from '../trust/cell.ts'
-import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
-import { CellCredentials } from './cell-credentials.ts'
-import { type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
-import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from './judge.ts'
-import { markJudged } from './judging.ts'
+import { CellCredentials } from '../site/cell-credentials.ts'
+import { type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
 import {
   demandTried,
   differenceText,
@@ -13,11 +10,14 @@ import {
   judgedAsDiffering,
   type KnownDifference,
   type KnownDifferences,
-} from './known-differences.ts'
+} from '../site/known-differences.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
+import type { Verdict } from '../site/verdict.ts'
+import { type Cell, presentedText } from '../trust/cell.ts'
+import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
+import { markJudged } from './judging.ts'
 import { failureText } from './matchers.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
-import type { ScenarioSite } from './scenario-site.ts'
-import type { Verdict } from './verdict.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
   /** Every cell is tried, not one of each class. Default: what the settings say. */

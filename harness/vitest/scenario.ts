@@ -1,15 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
+import type { Credential } from '../site/credential.ts'
+import { failureSummary } from '../site/evidence-text.ts'
+import { FreshCredentials } from '../site/fresh-credentials.ts'
+import { Ground, type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import type { KeptSite } from '../site/kept-site.ts'
+import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
+import type { ToldCall } from '../site/told-call.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
-import type { Credential } from './credential.ts'
-import { failureSummary } from './evidence-text.ts'
-import { FreshCredentials } from './fresh-credentials.ts'
-import { Ground, type GroundParts, type ScenarioOptions, shippedParts } from './ground.ts'
 import { assertionsOf, Judging } from './judging.ts'
-import type { KeptSite } from './kept-site.ts'
-import { type MeasuredTime, ScenarioSite, type TestName } from './scenario-site.ts'
-import type { ToldCall } from './told-call.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {

@@ -4,8 +4,8 @@ import { expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import '../matchers.ts'
+import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
 import { scenarioFolder, scenarioOn } from '../scenario.ts'
-import { type FakeSite, fakeSite } from './fake-site.ts'
 
 // Run by scenario.test.ts in a vitest of its own: one of these tests fails on purpose, one does not run.
 

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto'
+import type { KeptAnswer, KeptConnections } from '../../protocols/http/kept-connections.ts'
+import type { Attack } from '../attack.ts'
+import { forgedToken } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
+import { demanded } from '../outcome.ts'
+import { demandNoHint, unharmed } from '../unharmed.ts'
+
+const count = 1_000
+const connections = 8
+/** How much later the good caller may be answered: a share of what it waits without an attack, and a floor for a busy machine. */
+const slower = 5
+const floorMs = 500
+/** How seldom an unknown key id may be a reason to fetch the key set. */
+const coolDownMs = 10_000
+
+/** Attacks that come by the thousand. All connections are kept, so that what is refused is the request. */
+export const load: readonly Attack[] = [
+  {
+    id: 'GEN-09',
+    title: 'a thousand unknown key ids ask the issuer once',
+    source: 'RFC 8725 section 3.10',
+    needs: ['bound-bearer', 'keeps-connections', 'jwks-client'],
+    stage: 'scripted-issuer',
+    variants: {
+      '1000 random ones': {
+        expect: demanded('A1 each, one fetch of keys, good callers unharmed'),
+        attack: unknownKeys,
+      },
+    },
+  },
+  {
+    id: 'GEN-37',
+    title: 'a thousand refusals harm nobody else',
+    source: 'RFC 6585 section 4',
+    needs: ['bound-bearer', 'keeps-connections'],
+    variants: {
+      'forged tokens of one caller': {
+        expect: demanded('A1 or 429 each, at flat cost, good callers unharmed'),
+        attack: forgedByTheThousand,
+      },
+      'tokens of 7 kB, all different': {
+        expect: demanded('A1 or 429 each, memory flat, good callers unharmed'),
+        attack: largeByTheThousand,
+      },
+    },
+  },
+]
+
+async function unknownKeys(lab: Lab): Promise<void> {
+  const issuer = await lab.standIn()
+  const asked = () => issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
+  // A set that outlives the attack, so that every fetch is one for an unknown key.
+  issuer.script('keys', (_, honest) => ({ headers: { 'cache-control': 'max-age=60' }, body: honest }))
+  const hasFetched = async () => (await lab.call()).verdict === 'accepted' && asked() > 0
+  await lab.site.until('the target has the key set', hasFetched, { withinMs: 5_000, everyMs: 50 })
+  try {
+    await countingFetches(lab, asked)
+  } finally {
+    // It would keep that set for longer than the next attacks wait.
+    issuer.script('keys')
+    await lab.restart()
+  }
+}
+
+async function countingFetches(lab: Lab, asked: () => number): Promise<void> {
+  const tap = await lab.site.tap(lab.target.node)
+  const before = asked()
+  const began = performance.now()
+  const token = await lab.good().token()
+  await flooding(lab, () => forgedToken(token, undefined, { header: { kid: randomUUID() }, signature: () => 'AAAA' }))
+  const most = 1 + Math.ceil((performance.now() - began) / coolDownMs)
+  const fetches = asked() - before
+  lab.demand(fetches <= most, `it fetched the key set ${fetches} times for ${count} unknown key ids`)
+  const refused = await tap.decisions({ verdict: 'refused', reason: 'kid_unknown' })
+  lab.demand(refused.length === count, `it recorded ${refused.length} refusals of unknown key ids, of ${count}`)
+}
+
+async function forgedByTheThousand(lab: Lab): Promise<void> {
+  const token = await lab.good().token()
+  await flooding(lab, () => forgedToken(token, undefined, { signature: () => 'A'.repeat(86) }))
+}
+
+async function largeByTheThousand(lab: Lab): Promise<void> {
+  const before = await lab.memoryKb()
+  await flooding(lab, () => `${randomUUID().replaceAll('-', '')}.${'A'.repeat(7_000)}.AAAA`)
+  const after = await lab.memoryKb()
+  // Of a program that the site did not start nobody knows what it holds.
+  if (before === undefined || after === undefined) return
+  const grown = after - before
+  lab.demand(grown <= mostGrowthKb, `it grew by ${grown} kB`)
+}
+
+/** A young generation of V8 that fills up is no leak. */
+const mostGrowthKb = 65_536
+
+/** Sends a thousand tokens as fast as they go, beside one good caller, and demands that each is refused and he is not delayed. */
+function flooding(lab: Lab, token: () => string): Promise<void> {
+  return unharmed(lab, () => flood(lab, token))
+}
+
+async function flood(lab: Lab, token: () => string): Promise<void> {
+  using attacker = await lab.kept(lab.good(), connections)
+  using caller = await lab.kept(lab.good(), 1)
+  const good = await lab.good().token()
+  const goodCall = () => orUnanswered(caller.send(lab.request(good)))
+  const alone = await goodCalls(goodCall, () => false)
+  let isOver = false
+  const during = goodCalls(goodCall, () => !isOver)
+  const began = performance.now()
+  const answers = await pooled(() => sent(lab, attacker, token()))
+  isOver = true
+  const ms = performance.now() - began
+  const goodTimes = await during
+  const turnedAway = goodTimes.filter((one) => !Number.isFinite(one)).length
+  lab.demand(turnedAway === 0, `a good caller is turned away ${turnedAway} times`)
+  const delayed = p99(goodTimes)
+  const bound = Math.round(p99(alone) * slower + floorMs)
+  lab.site.measured('1000 refusals took', ms, 30_000)
+  lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
+  const isRefusal = lab.isForeign ? isAnyRefusal : isListedRefusal
+  const other = answers.find((answer) => !isRefusal(answer))
+  lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
+  lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(p99(alone))} ms`)
+}
+
+async function sent(lab: Lab, attacker: KeptConnections, token: string): Promise<KeptAnswer> {
+  // They are alike, so that a few tell of all of them what is written down.
+  if (lab.presented.length < 10) lab.presents(token)
+  const answer = await orUnanswered(attacker.send(lab.request(token)))
+  demandNoHint(lab, answer.body, [token])
+  return answer
+}
+
+/** A connection that ends without an answer is an outcome, too: of status 0. */
+function orUnanswered(answer: Promise<KeptAnswer>): Promise<KeptAnswer> {
+  return answer.catch(() => ({ status: 0, headers: {}, body: '', ms: Number.POSITIVE_INFINITY }))
+}
+
+/** What a program that nobody here wrote may say instead (RFC 6750 section 3.1, RFC 6585 section 5). */
+function isAnyRefusal({ status }: KeptAnswer): boolean {
+  return [400, 401, 403, 413, 429, 431].includes(status)
+}
+
+function isListedRefusal({ status, headers }: KeptAnswer): boolean {
+  if (status === 429) return headers['retry-after'] !== undefined
+  return status === 401 && String(headers['www-authenticate']).includes('error="invalid_token"')
+}
+
+async function goodCalls(call: () => Promise<KeptAnswer>, goOn: () => boolean): Promise<readonly number[]> {
+  const times: number[] = []
+  while (times.length < 50 || goOn()) {
+    const { status, ms } = await call()
+    times.push(status > 0 && status < 300 ? ms : Number.POSITIVE_INFINITY)
+  }
+  return times
+}
+
+async function pooled(send: () => Promise<KeptAnswer>): Promise<KeptAnswer[]> {
+  const answers: KeptAnswer[] = []
+  let left = count
+  const lane = async () => {
+    while (left > 0) {
+      left -= 1
+      answers.push(await send())
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, lane))
+  return answers
+}
+
+function p99(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.POSITIVE_INFINITY
+}

@@ -1,0 +1,50 @@
+import { secretsIn } from '../../evidence/redact.ts'
+import { tamperSignature } from '../../tokens/forge.ts'
+import type { Attack } from '../attack.ts'
+import { forged, withClaim } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
+import { A1, A2, demanded } from '../outcome.ts'
+
+/** Nothing secret is written down, whatever goes wrong. Every other attack looks for the token that it presented itself. */
+export const secrets: readonly Attack[] = [
+  {
+    id: 'GEN-29',
+    title: 'no log, record or answer holds a secret',
+    source: 'RFC 6750 section 5.2',
+    needs: ['bound-bearer'],
+    variants: {
+      'of calls that are refused': { expect: demanded('no token, key or seed anywhere'), attack: afterRefusals },
+    },
+  },
+]
+
+async function afterRefusals(lab: Lab): Promise<void> {
+  const good = lab.good()
+  const expired = forged(lab, 'expired', withClaim('exp', 1))
+  const tampered = good.withToken(tamperSignature, 'tampered')
+  const token = await good.token()
+  lab.judge(await lab.call(expired), A1('token_expired'))
+  lab.judge(await lab.call(tampered), A1('signature_invalid'))
+  lab.judge(
+    await lab.call(good, { headers: [['Authorization', `Bearer ${token} ${token}`]] }),
+    A2('token_carrier_invalid'),
+  )
+  const presented = [token, await expired.token(), await tampered.token()]
+  for (const { name } of lab.site.site.nodes.values()) {
+    const at = lab.site.node(name)
+    const found = secretsIn(at.logs().join('\n'), presented)
+    lab.demand(found.length === 0, `the logs of ${name} hold ${found.join(', ')}`)
+    const records = (await at.decisions()).map((record) => JSON.stringify(record))
+    const told = secretsIn(records.join('\n'), presented)
+    lab.demand(told.length === 0, `the decision records of ${name} hold ${told.join(', ')}`)
+  }
+  const parts = await privateParts(lab)
+  const logs = [...lab.site.site.nodes.values()].flatMap(({ name }) => lab.site.node(name).logs()).join('\n')
+  lab.demand(!parts.some((part) => logs.includes(part)), 'a log holds the private part of the signing key')
+}
+
+/** What of the signing key is private. */
+async function privateParts(lab: Lab): Promise<string[]> {
+  const { d, p, q } = await lab.signingKey()
+  return [d, p, q].filter((part) => part !== undefined)
+}

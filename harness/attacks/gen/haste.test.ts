@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import type { DecisionRecord } from '../../evidence/decision.ts'
+import { demandSoon } from './haste.ts'
+
+const demandedOf = (ms: number, decision?: number) => {
+  const demands: [boolean, string][] = []
+  const lab = { demand: (...demand: [boolean, string]) => void demands.push(demand) }
+  demandSoon(lab, { ms, decision: decision === undefined ? undefined : ({ ms: decision } as DecisionRecord) })
+  return demands[0]
+}
+
+test('a target that records its time is held to that', () => {
+  expect(demandedOf(900, 100)?.[0]).toBe(true)
+  expect(demandedOf(900, 101)).toEqual([false, 'it took 101 ms to say no, and may take 100 ms'])
+})
+
+test('a target that records nothing is held to what the caller waited', () => {
+  expect(demandedOf(1_000)?.[0]).toBe(true)
+  expect(demandedOf(1_001)).toEqual([false, 'it took 1001 ms to say no, and may take 1000 ms'])
+})

@@ -1,0 +1,164 @@
+import type { Attack, Variant } from '../attack.ts'
+import { type Forgery, forged, forging, withClaim, withoutClaim } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
+import { A1, accepted, type Outcome } from '../outcome.ts'
+
+/** A claim whose value is written as this text, whatever a JSON writer would make of it. */
+const written = (name: string, text: string): Forgery => ({
+  claims: (claims) => ({ ...claims, [name]: 'written later' }),
+  payloadText: (payload) => payload.replace('"written later"', text),
+})
+
+const seconds = () => Math.floor(Date.now() / 1000)
+const hour = 3_600
+
+/** Claims that are missing, of a wrong kind, or out of time and place. */
+export const claims: readonly Attack[] = [
+  {
+    id: 'GEN-16',
+    title: 'a token has an end, written as a time',
+    source: 'RFC 9068 section 2.2; RFC 7519 section 4.1.4',
+    needs: ['bound-bearer'],
+    variants: {
+      'no exp': forging(A1('claim_missing'), withoutClaim('exp')),
+      'a text': forging(A1('claim_invalid'), withClaim('exp', '9999999999')),
+      negative: forging(A1('claim_invalid'), withClaim('exp', -1)),
+      '0': forging(A1('claim_invalid'), withClaim('exp', 0)),
+      '1e308': forging(A1('claim_invalid'), written('exp', '1e308')),
+      '1e400, which is infinite': forging(A1('claim_invalid'), written('exp', '1e400')),
+      '2^53 + 1': forging(A1('claim_invalid'), written('exp', '9007199254740993')),
+      'a fraction': forging(A1('claim_invalid'), written('exp', '9999999999.5')),
+      'the text NaN': forging(A1('claim_invalid'), withClaim('exp', 'NaN')),
+      'NaN, which is no JSON': forging(A1('token_malformed'), written('exp', 'NaN')),
+      null: forging(A1('claim_invalid'), withClaim('exp', null)),
+      'an object': forging(A1('claim_invalid'), withClaim('exp', { exp: 9_999_999_999 })),
+    },
+  },
+  {
+    id: 'GEN-17',
+    title: 'the times of a token hold to the second, but for the documented skew',
+    source: 'RFC 7519 sections 4.1.4 to 4.1.6',
+    needs: ['bound-bearer'],
+    variants: {
+      'exp just past the skew': atTime(A1('token_expired'), (now, skew) => ({ exp: now - skew - 1 })),
+      // Two seconds inside of it, so that the call itself may take one.
+      'exp just within the skew': atTime(accepted(), (now, skew) => ({ exp: now - skew + 3 })),
+      'nbf just past the skew': atTime(A1('token_not_yet_valid'), (now, skew) => ({ nbf: now + skew + 3 })),
+      'nbf just within the skew': atTime(accepted(), (now, skew) => ({ nbf: now + skew - 1 })),
+      'iat an hour ahead': atTime(A1('token_iat_future'), (now) => ({ iat: now + hour })),
+      'iat just within the skew': atTime(accepted(), (now, skew) => ({ iat: now + skew - 1 })),
+    },
+  },
+  {
+    id: 'GEN-18',
+    title: 'a token for somebody else is refused',
+    source: 'RFC 8725 section 3.9; RFC 9068 sections 4 and 5',
+    needs: ['bound-bearer'],
+    variants: {
+      'no aud': forging(A1('claim_missing'), withoutClaim('aud')),
+      'an empty text': forging(A1('claim_invalid'), withClaim('aud', '')),
+      'an empty list': forging(A1('claim_invalid'), withClaim('aud', [])),
+      'another one': forAudience(A1('audience_mismatch'), () => ['https://evil.test']),
+      'the same with a domain behind it': forAudience(A1('audience_mismatch'), (own) => `${own}.evil.test`),
+      'the same with a slash': forAudience(A1('audience_mismatch'), (own) => `${own}/`),
+      'the same in upper case': forAudience(A1('audience_mismatch'), (own) => own.toUpperCase()),
+      'the same with its port': forAudience(A1('audience_mismatch'), (own) => `${own}:443`),
+      'a list in a list': forAudience(A1('claim_invalid'), (own) => [[own]]),
+      'an object': forAudience(A1('claim_invalid'), (own) => ({ aud: own })),
+      // One of several audiences is enough, but the issuer, asked now, says that it minted the token for one.
+      'beside another one that the issuer never wrote': forAudience(A1('introspection_mismatch'), (own) => [
+        'https://evil.test',
+        own,
+      ]),
+    },
+  },
+  {
+    id: 'GEN-19',
+    title: 'whom a token speaks for is one plain name',
+    source: 'RFC 9068 section 2.2',
+    needs: ['bound-bearer'],
+    variants: {
+      'no sub': forging(A1('claim_missing'), withoutClaim('sub')),
+      'an empty text': forging(A1('claim_invalid'), withClaim('sub', '')),
+      'a number': forging(A1('claim_invalid'), withClaim('sub', 1)),
+      'an object': forging(A1('claim_invalid'), withClaim('sub', { sub: 'node-a' })),
+      'a list': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: [own.sub] }) }),
+      '2 kB': forging(A1('claim_invalid'), withClaim('sub', 'a'.repeat(2_000))),
+      // Longer than any token may be.
+      '10 kB': forging(A1('token_malformed'), withClaim('sub', 'a'.repeat(10_000))),
+      'a zero byte behind it': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: `${own.sub}\0` }) }),
+      'upper case': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: String(own.sub).toUpperCase() }) }),
+      'a line break and a line of its own': { expect: A1('claim_invalid'), attack: withLineBreak },
+    },
+  },
+  {
+    id: 'GEN-20',
+    title: 'a claim that stands twice is read alike by everybody',
+    source: 'RFC 7519 section 4; RFC 8725 section 2.8',
+    needs: ['bound-bearer'],
+    variants: {
+      'sub twice, another one last': forging(
+        A1('claim_invalid'),
+        before('sub', ({ sub }) => sub, 'evil'),
+      ),
+      'cnf twice, another one last': forging(
+        A1('cnf_x5t_mismatch'),
+        before('cnf', ({ cnf }) => cnf, { 'x5t#S256': 'A'.repeat(43) }),
+      ),
+      // RFC 7519 section 4: a parser that does not refuse returns the last one only.
+      'sub twice, the right one last': { expect: accepted(), attack: lastCounts('sub', 'evil') },
+      'cnf twice, the right one last': {
+        expect: accepted(),
+        attack: lastCounts('cnf', { 'x5t#S256': 'A'.repeat(43) }),
+      },
+      'Sub beside sub': { expect: accepted(), attack: lastCounts('Sub', 'evil') },
+    },
+  },
+]
+
+function atTime(expect: Outcome, claimsAt: (now: number, skew: number) => Record<string, number>): Variant {
+  return forging(expect, async (lab) => {
+    const made = claimsAt(seconds(), lab.skewSeconds)
+    return { claims: (own) => ({ ...own, ...made }) }
+  })
+}
+
+function forAudience(expect: Outcome, aud: (own: string) => unknown): Variant {
+  return forging(expect, (lab) => withClaim('aud', aud(lab.audience)))
+}
+
+async function withLineBreak(lab: Lab) {
+  const line = `injected-${seconds()}`
+  const tap = await lab.site.tap(lab.target.node)
+  const verdict = await lab.call(
+    forged(lab, 'with a line break', { claims: (own) => ({ ...own, sub: `${own.sub}\r\n${line}` }) }),
+  )
+  lab.demand(!tap.logs().some((logged) => logged.startsWith(line)), 'its log holds a line that the token wrote')
+  return verdict
+}
+
+/** The payload with a member that stands before its twin: `first` is what it was, the last is `value`. */
+function before(name: string, first: (claims: Record<string, unknown>) => unknown, value: unknown): Forgery {
+  return {
+    payloadText: (payload) => {
+      const own = JSON.parse(payload) as Record<string, unknown>
+      const { [name]: _, ...rest } = own
+      const twins = [first(own), value].map((twin) => `${JSON.stringify(name)}:${JSON.stringify(twin)}`)
+      return `{${twins.join(',')},${JSON.stringify(rest).slice(1)}`
+    },
+  }
+}
+
+/** The record must show what stands last. */
+function lastCounts(name: string, value: unknown) {
+  return async (lab: Lab) => {
+    const payloadText = (payload: string) => `{${JSON.stringify(name)}:${JSON.stringify(value)},${payload.slice(1)}`
+    const verdict = await lab.call(forged(lab, `with ${name} before its twin`, { payloadText }))
+    const { credential } = verdict
+    lab.demand(
+      verdict.principal.sub === undefined || verdict.principal.sub === credential.token?.claims.sub,
+      `its record names ${verdict.principal.sub}, which does not stand last`,
+    )
+    return verdict
+  }
+}

@@ -1,0 +1,240 @@
+import { createPrivateKey, randomUUID } from 'node:crypto'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
+import { inspectToken } from '../../tokens/inspect.ts'
+import type { Attack, Variant } from '../attack.ts'
+import { type Forgery, forged, forgedToken, forging } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
+import { A1, A2, type Outcome, refused } from '../outcome.ts'
+import { demandSoon } from './haste.ts'
+
+/** Headers that would have the verifier take a key, a meaning or work from the token itself. */
+export const headers: readonly Attack[] = [
+  {
+    id: 'GEN-06',
+    title: 'a place to fetch keys from is not visited',
+    source: 'RFC 8725 section 3.10',
+    needs: ['bound-bearer'],
+    variants: {
+      'jku of a listener': {
+        expect: A1('token_malformed'),
+        attack: (lab) => luring(lab, (url) => ({ jku: `${url}/jwks` })),
+      },
+      'x5u of a listener': {
+        expect: A1('token_malformed'),
+        attack: (lab) => luring(lab, (url) => ({ x5u: `${url}/chain.pem` })),
+      },
+      'jku of a plain listener': { expect: A1('token_malformed'), attack: luringInPlain },
+      'jku of a file': ownKeyAt('jku', 'file:///etc/passwd'),
+      'x5u of a file': ownKeyAt('x5u', 'file:///etc/ssl/certs/ca-certificates.crt'),
+      'jku of a metadata service': ownKeyAt('jku', 'http://169.254.169.254/latest/meta-data/'),
+    },
+  },
+  {
+    id: 'GEN-07',
+    title: 'a certificate of the CA that is trusted for TLS signs no tokens',
+    source: 'RFC 7515 section 4.1.6; RFC 8725 section 3.8',
+    needs: ['bound-bearer', 'client-certificate'],
+    variants: {
+      x5c: signedByLeaf(A1('token_malformed'), (chain) => ({ x5c: chain })),
+      'x5c without a kid': signedByLeaf(A1('token_malformed'), (chain) => ({ x5c: chain, kid: undefined })),
+      'its thumbprint as x5t#S256': signedByLeaf(A1('signature_invalid'), (_, x5t) => ({ 'x5t#S256': x5t })),
+      'its thumbprint as kid': signedByLeaf(A1('kid_unknown'), (_, x5t) => ({ kid: x5t })),
+    },
+  },
+  {
+    id: 'GEN-08',
+    title: 'a key id is looked up in the key set and nowhere else',
+    source: 'RFC 8725 section 3.10',
+    needs: ['bound-bearer'],
+    variants: {
+      'a path': withKid(A1('kid_unknown'), '../../../../dev/null'),
+      SQL: withKid(A1('kid_unknown'), "' OR 1=1--"),
+      'a command': withKid(A1('kid_unknown'), '$(touch /tmp/kid)|id'),
+      'a URL of a listener': {
+        expect: A1('kid_unknown'),
+        attack: (lab) => luring(lab, (url) => ({ kid: `${url}/jwks` })),
+      },
+      '64 KiB': withKid(refused(431, undefined, 'request_unreadable'), 'k'.repeat(65_536)),
+      '5 000 characters': withKid(A1('token_malformed'), 'k'.repeat(5_000)),
+      'a zero byte behind the real one': forging(A1('kid_unknown'), async (lab) => ({
+        header: { kid: `${await kidOf(lab)}\0` },
+      })),
+      // In brackets: else it would be no member, but what the members are inherited from.
+      ['__proto__']: withKid(A1('kid_unknown'), '__proto__'),
+      constructor: withKid(A1('kid_unknown'), 'constructor'),
+      'a number': withKid(A1('token_malformed'), 0),
+      'a list': forging(A1('token_malformed'), async (lab) => ({ header: { kid: [await kidOf(lab)] } })),
+      null: withKid(A1('token_malformed'), null),
+      'an empty text': withKid(A1('token_malformed'), ''),
+      absent: withKid(A1('token_malformed'), undefined),
+      'another case': forging(A1('kid_unknown'), async (lab) => ({
+        header: { kid: swapped(await kidOf(lab)) },
+      })),
+    },
+  },
+  {
+    id: 'GEN-12',
+    title: 'an extension that must be understood and is not ends the token',
+    source: 'RFC 7515 section 4.1.11; CVE-2025-59420',
+    needs: ['bound-bearer'],
+    variants: {
+      'crit names cnf': forging(A1('token_malformed'), { header: { crit: ['cnf'], cnf: {} } }),
+      'crit is empty': forging(A1('token_malformed'), { header: { crit: [] } }),
+      'crit names an absent header': forging(A1('token_malformed'), { header: { crit: ['exp'] } }),
+      'crit is no list': forging(A1('token_malformed'), { header: { crit: 'cnf' } }),
+      'crit is null': forging(A1('token_malformed'), { header: { crit: null } }),
+      'crit in an unprotected header': serialized(({ header, payload, signature }) => ({
+        ...{ protected: header, payload, signature },
+        header: { crit: ['cnf'] },
+      })),
+    },
+  },
+  {
+    id: 'GEN-13',
+    title: 'a payload that is not encoded is refused',
+    source: 'RFC 7797 sections 6 and 7',
+    needs: ['bound-bearer'],
+    variants: {
+      'b64 false without crit': forging(A1('token_malformed'), { header: { b64: false } }),
+      'b64 false with crit': forging(A1('token_malformed'), { header: { b64: false, crit: ['b64'] } }),
+      'b64 true with crit': forging(A1('token_malformed'), { header: { b64: true, crit: ['b64'] } }),
+      'the payload in clear': {
+        expect: A2('token_carrier_invalid'),
+        attack: async (lab) => {
+          const key = await lab.signingKey()
+          const unencoded = (token: string) => {
+            const forgery: Forgery = { header: { b64: false, crit: ['b64'] } }
+            const [header, payload = '', signature] = forgedToken(token, key, forgery).split('.')
+            return `${header}.${Buffer.from(payload, 'base64url').toString()}.${signature}`
+          }
+          return lab.call(lab.good().withToken(unencoded, 'with the payload in clear'))
+        },
+      },
+    },
+  },
+  {
+    id: 'GEN-15',
+    title: 'only the compact serialization is a token',
+    source: 'CVE-2022-39227; RFC 7519 section 1',
+    needs: ['bound-bearer'],
+    variants: {
+      flattened: serialized(({ header, payload, signature }) => ({ protected: header, payload, signature })),
+      general: serialized(({ header, payload, signature }) => ({
+        payload,
+        signatures: [{ protected: header, signature }],
+      })),
+      'JSON and compact in one text': serialized(({ header, payload, signature }) => ({
+        [`${header}.${forgedPayload}.`]: '',
+        ...{ protected: header, payload, signature },
+      })),
+    },
+  },
+  {
+    id: 'GEN-22',
+    title: 'an encrypted token is refused before anything is decrypted',
+    source: 'RFC 8725 section 3.6; RFC 7518 section 8.1',
+    needs: ['bound-bearer'],
+    variants: {
+      'PBES2 with ten million rounds': encrypted({
+        ...{ alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 10_000_000, p2s: 'c2FsdHNhbHRzYWx0c2FsdA' },
+      }),
+      deflated: encrypted({ alg: 'dir', enc: 'A256GCM', zip: 'DEF' }),
+      'dir with an empty tag': encrypted({ alg: 'dir', enc: 'A256GCM' }, ''),
+      'dir with a zero tag': encrypted({ alg: 'dir', enc: 'A256GCM' }, Buffer.alloc(16).toString('base64url')),
+      'its header over three parts': forging(A1('alg_not_allowed'), {
+        header: { alg: 'dir', enc: 'A256GCM' },
+        signature: () => '',
+      }),
+    },
+  },
+]
+
+const forgedPayload = Buffer.from('{"sub":"evil"}').toString('base64url')
+
+async function kidOf(lab: Lab): Promise<string> {
+  return String(inspectToken(await lab.good().token())?.header.kid)
+}
+
+function withKid(expect: Outcome, kid: unknown): Variant {
+  return forging(expect, { header: { kid } })
+}
+
+function swapped(text: string): string {
+  return [...text].map((one) => (one === one.toUpperCase() ? one.toLowerCase() : one.toUpperCase())).join('')
+}
+
+async function attackersKey() {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  return { ...(await exportJWK(privateKey)), alg: 'ES256', kid: randomUUID() }
+}
+
+/** A listener of the attacker's, with a certificate that the target trusts, serves the key: nobody may come for it. */
+async function luring(lab: Lab, header: (url: string) => Forgery['header']) {
+  const key = await attackersKey()
+  const issuer = await lab.listenAsIssuer([key])
+  const verdict = await lab.call(forged(lab, 'luring', { key, header: { kid: key.kid, ...header(issuer.url) } }))
+  lab.demand(issuer.connections === 0, `it connected to ${issuer.url}, which only the token names`)
+  lab.demand(issuer.brokenOff.length === 0, `it began a handshake with ${issuer.url}, which only the token names`)
+  return verdict
+}
+
+async function luringInPlain(lab: Lab) {
+  const key = await attackersKey()
+  const peer = await lab.site.listenAsPeer({ address: lab.site.node(lab.target.from).address })
+  const jku = `http://${lab.plan.nodes[lab.target.from]!.host}:${peer.port}/jwks`
+  const verdict = await lab.call(forged(lab, 'luring', { key, header: { jku } }))
+  lab.demand(peer.connections.length === 0, `it connected to ${jku}, which only the token names`)
+  return verdict
+}
+
+function ownKeyAt(member: 'jku' | 'x5u', url: string): Variant {
+  return forging(A1('token_malformed'), async () => ({ key: await attackersKey(), header: { [member]: url } }))
+}
+
+/** Signed with the key of the caller's own certificate, which is trusted, for TLS. */
+function signedByLeaf(
+  expect: Outcome,
+  header: (chain: readonly string[], thumbprint: string) => Forgery['header'],
+): Variant {
+  return forging(expect, async (lab) => {
+    const { certPem, keyPem } = await lab.good().identity()
+    const x5c = chainOf(certPem).map(({ raw }) => raw.toString('base64'))
+    const key = createPrivateKey(keyPem).export({ format: 'jwk' }) as JWK
+    return { key, header: { alg: 'ES256', ...header(x5c, thumbprintS256(certPem)) } }
+  })
+}
+
+interface Parts {
+  header: string
+  payload: string
+  signature: string
+}
+
+/** The parts of the good token in a JSON text. */
+function serialized(write: (parts: Parts) => unknown): Variant {
+  return {
+    expect: A2('token_carrier_invalid'),
+    attack: (lab) =>
+      lab.call(
+        lab.good().withToken((token) => {
+          const [header = '', payload = '', signature = ''] = token.split('.')
+          return JSON.stringify(write({ header, payload, signature }))
+        }, 'as JSON'),
+      ),
+  }
+}
+
+function encrypted(header: Record<string, unknown>, tag = 'dGFndGFndGFndGFndGFndA'): Variant {
+  return {
+    expect: A1('token_malformed'),
+    attack: async (lab) => {
+      const first = Buffer.from(JSON.stringify({ typ: 'at+jwt', ...header })).toString('base64url')
+      const bomb = Buffer.alloc(1_500).toString('base64url')
+      const token = [first, 'AAAAAAAAAAAAAAAAAAAAAA', 'AAAAAAAAAAAAAAAA', bomb, tag].join('.')
+      const verdict = await lab.call(lab.good().withToken(token, 'encrypted'))
+      demandSoon(lab, verdict)
+      return verdict
+    },
+  }
+}

@@ -1,0 +1,167 @@
+import { createHmac, createPublicKey, type KeyObject } from 'node:crypto'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { ScriptedIssuer } from '../../counterparts/issuer/scripted-issuer.ts'
+import type { Credential } from '../../site/credential.ts'
+import type { Attack, Variant } from '../attack.ts'
+import { anewClaims, type Forgery, forged, forgedToken } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
+import { A1, accepted, refused } from '../outcome.ts'
+
+/** What a verifier makes of the key set of its issuer. All of them are tried with a set that the attack writes. */
+export const keySets: readonly Attack[] = [
+  {
+    id: 'GEN-02',
+    title: 'a public key is no secret to sign with',
+    source: 'RFC 8725 sections 2.1 and 3.1; CVE-2015-9235',
+    needs: ['jwks-client'],
+    stage: 'scripted-issuer',
+    variants: {
+      'HS256 with SPKI': confused('HS256', (key) => pem(key, 'spki')),
+      'HS256 with SPKI, no final newline': confused('HS256', (key) => pem(key, 'spki').trimEnd()),
+      'HS256 with PKCS#1': confused('HS256', (key) => pem(key, 'pkcs1')),
+      'HS256 with PKCS#1, no final newline': confused('HS256', (key) => pem(key, 'pkcs1').trimEnd()),
+      'HS256 with the DER of SPKI': confused('HS256', (key) => key.export({ type: 'spki', format: 'der' })),
+      'HS256 with the modulus': confused('HS256', (key) =>
+        Buffer.from(String(key.export({ format: 'jwk' }).n), 'base64url'),
+      ),
+      'HS256 with the JWK': confused('HS256', (key) => JSON.stringify(key.export({ format: 'jwk' }))),
+      'HS512 with SPKI': confused('HS512', (key) => pem(key, 'spki')),
+      'hs256 in lower case': confused('hs256', (key) => pem(key, 'spki')),
+    },
+  },
+  {
+    id: 'GEN-03',
+    title: 'a public key is no secret either where blanks stand before it in its file',
+    source: 'CVE-2023-48223; CVE-2026-34950',
+    needs: ['jwks-client'],
+    variants: {},
+    notHere: 'nobody reads a key to verify with from a PEM file: all of them come from the issuer’s key set',
+  },
+  {
+    id: 'GEN-10',
+    title: 'of two keys with one id neither is believed',
+    source: 'RFC 7517 section 4.5',
+    needs: ['jwks-client'],
+    stage: 'scripted-issuer',
+    variants: {
+      'a token of the key that was there first': oneKidTwice(0),
+      'a token of the other one': oneKidTwice(1),
+    },
+  },
+  {
+    id: 'GEN-11',
+    title: 'a key verifies only what it is published for',
+    source: 'RFC 7517 sections 4.2 to 4.4; RFC 8725 section 3.1',
+    needs: ['jwks-client'],
+    stage: 'scripted-issuer',
+    variants: {
+      'use enc': misused('kid_unknown', { use: 'enc' }),
+      'key_ops encrypt': misused('kid_unknown', { use: undefined, key_ops: ['encrypt', 'wrapKey'] }),
+      'alg of the key is another': misused('signature_invalid', { alg: 'ES384' }),
+      'the key is private': misused('kid_unknown', { d: 'AAAA' }),
+    },
+  },
+]
+
+/** A key set can be written by the attack; introspection says of every token that it is active. */
+interface Script {
+  issuer: ScriptedIssuer
+  /** Signs tokens that are accepted: proves that the target has this very set. */
+  rsa: JWK
+}
+
+const rsaKid = 'rsa-of-the-issuer'
+let rsaKey: Promise<JWK> | undefined
+
+/** Publishes the issuer's own keys, an RSA key and further ones, and waits until the target has learned of them. */
+async function publishing(lab: Lab, further: readonly JWK[] = []): Promise<Script> {
+  const issuer = await lab.standIn()
+  rsaKey ??= rsaPair()
+  const rsa = await rsaKey
+  const own = publicPart(await withKid(await lab.signingKey()))
+  const keys = [own, publicPart(rsa), ...further]
+  issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys } })
+  const script = { issuer, rsa }
+  const known = async () => {
+    const asked = issuer.requests.some(({ endpoint }) => endpoint === 'keys') || further.length === 0
+    return (await lab.call(byRsa(lab, script))).verdict === 'accepted' && asked
+  }
+  await lab.site.until('the target knows the key set', known, { withinMs: 5_000, everyMs: 50 })
+  return script
+}
+
+/** A good token, signed by the RSA key. */
+function byRsa(lab: Lab, { rsa }: Script): Credential {
+  return forged(lab, 'signed by the RSA key', { header: { alg: 'PS256', kid: rsaKid }, key: rsa, claims: anewClaims })
+}
+
+function confused(alg: string, secret: (publicKey: KeyObject) => string | Buffer): Variant {
+  return {
+    expect: A1('alg_not_allowed'),
+    attack: async (lab) => {
+      const script = await publishing(lab)
+      const key = createPublicKey({ key: publicPart(script.rsa) as Record<string, unknown>, format: 'jwk' })
+      const digest = alg.toLowerCase().replace('hs', 'sha')
+      const forgery: Forgery = {
+        header: { alg },
+        signature: (input) => createHmac(digest, secret(key)).update(input).digest(),
+      }
+      return lab.call(byRsa(lab, script).withToken((token) => forgedToken(token, undefined, forgery), `with ${alg}`))
+    },
+  }
+}
+
+function oneKidTwice(which: 0 | 1): Variant {
+  return {
+    expect: refused(503, 'temporarily_unavailable', 'jwks_unavailable'),
+    attack: async (lab) => {
+      const issuer = await lab.standIn()
+      const own = await withKid(await lab.signingKey())
+      const other = { ...(await ecPair()), kid: own.kid }
+      const token = forged(lab, 'anew', { claims: anewClaims, ...(which === 1 ? { key: other } : {}) })
+      const control = which === 1 ? lab.good() : token
+      const isIn = async () => (await lab.call(control)).verdict === 'accepted'
+      await lab.site.until('the target has an honest key set', isIn, { withinMs: 5_000, everyMs: 50 })
+      lab.judge(await lab.call(control), accepted())
+      issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys: [own, other].map(publicPart) } })
+      const isOut = async () => (await lab.call(token)).reason === 'jwks_unavailable'
+      await lab.site.until('the target gives up its old key set', isOut, { withinMs: 5_000, everyMs: 50 })
+      return lab.call(token)
+    },
+  }
+}
+
+function misused(reason: string, published: JWK): Variant {
+  return {
+    expect: A1(reason),
+    attack: async (lab) => {
+      const key = { ...(await ecPair()), kid: 'misused' }
+      const script = await publishing(lab, [{ ...publicPart(key), ...published } as JWK])
+      const token = (own: string) => forgedToken(own, key, { header: { alg: 'ES256', kid: key.kid } })
+      return lab.call(byRsa(lab, script).withToken(token, 'signed by the misused key'))
+    },
+  }
+}
+
+async function rsaPair(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('PS256', { extractable: true })
+  return { ...(await exportJWK(privateKey)), alg: 'PS256', kid: rsaKid }
+}
+
+async function ecPair(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  return { ...(await exportJWK(privateKey)), alg: 'ES256' }
+}
+
+/** Under its RFC 7638 thumbprint, as the auth server publishes it. */
+async function withKid(key: JWK): Promise<JWK> {
+  return { ...key, kid: key.kid ?? (await calculateJwkThumbprint(key)) }
+}
+
+function publicPart({ kty, crv, x, y, n, e, alg, kid }: JWK): JWK {
+  return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, alg, kid, use: 'sig' })) as JWK
+}
+
+function pem(key: KeyObject, type: 'spki' | 'pkcs1'): string {
+  return String(key.export({ type, format: 'pem' } as never))
+}

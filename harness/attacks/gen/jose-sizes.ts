@@ -1,0 +1,55 @@
+import type { Verdict } from '../../site/verdict.ts'
+import type { Attack, Variant } from '../attack.ts'
+import { forging } from '../forgery.ts'
+import { A1, type Outcome, refused } from '../outcome.ts'
+import { demandSoon } from './haste.ts'
+
+/** Longer than any header may be: the listener ends it before anything is read. */
+const tooLarge = refused(431, undefined, 'request_unreadable')
+
+/** Tokens that are made to cost. */
+export const sizes: readonly Attack[] = [
+  {
+    id: 'GEN-21',
+    title: 'a token that is too large or too deep costs next to nothing',
+    source: 'RFC 6585 section 5',
+    needs: ['bound-bearer'],
+    variants: {
+      '64 kB': costing(tooLarge, () => 'a'.repeat(65_536)),
+      '64 kB of a token': costing(tooLarge, (token) => token.replace('.', `.${'a'.repeat(65_536)}`)),
+      '12 kB': costing(A1('token_malformed'), (token) => token.replace('.', `.${'a'.repeat(12_000)}`)),
+      '100 000 dots': costing(tooLarge, () => '.'.repeat(100_000)),
+      '8 000 dots': costing(A1('token_malformed'), () => `a${'.'.repeat(8_000)}`),
+      'a header 10 000 deep': costing(tooLarge, (token) => token.replace(/^[^.]*/, deep(10_000))),
+      'a payload 10 000 deep': costing(tooLarge, (token) => token.replace(/\.[^.]*/, `.${deep(10_000)}`)),
+      'a header as deep as fits': costing(A1('typ_invalid', 'token_malformed'), (token) =>
+        token.replace(/^[^.]*/, deep(2_500)),
+      ),
+      'a claim as deep as fits': soon(
+        forging(A1('signature_invalid'), {
+          payloadText: (text) => `{"deep":${'['.repeat(2_500)}${']'.repeat(2_500)},${text.slice(1)}`,
+          signature: () => 'A'.repeat(86),
+        }),
+      ),
+    },
+  },
+]
+
+function deep(levels: number): string {
+  return Buffer.from(`{"typ":${'['.repeat(levels)}${']'.repeat(levels)}}`).toString('base64url')
+}
+
+function costing(expect: Outcome, token: (good: string) => string): Variant {
+  return soon({ expect, attack: (lab) => lab.call(lab.good().withToken(token, 'too large')) })
+}
+
+function soon(variant: Variant): Variant {
+  return {
+    ...variant,
+    attack: async (lab) => {
+      const verdict = await variant.attack(lab)
+      if (verdict !== undefined) demandSoon(lab, verdict)
+      return verdict as Verdict
+    },
+  }
+}

@@ -1,0 +1,181 @@
+import { issueLeaf } from '../../pki/authority.ts'
+import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import { spoiled, unspoiled } from '../../pki/spoiled.ts'
+import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
+import type { Attack, Variant } from '../attack.ts'
+import { forged, forging, withClaim } from '../forgery.ts'
+import { AttackWorks, type Lab } from '../lab.ts'
+import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
+
+const bound = ['bound-bearer', 'client-certificate'] as const
+const mismatch = A1('cnf_x5t_mismatch')
+
+const reasons: Readonly<Record<string, string>> = {
+  withoutCnf: 'cnf_missing',
+  cnfSha1: 'cnf_missing',
+  cfn: 'cnf_missing',
+  extCnf: 'cnf_missing',
+  cnfUpperCased: 'cnf_x5t_mismatch',
+  cnfOfSpki: 'cnf_x5t_mismatch',
+  cnfOfPem: 'cnf_x5t_mismatch',
+  cnfOfChain: 'cnf_x5t_mismatch',
+}
+
+/** A token is worth nothing to anybody but the holder of the certificate that it is bound to. */
+export const holders: readonly Attack[] = [
+  {
+    id: 'PEER-01',
+    title: 'a token works for its holder only',
+    source: 'RFC 8705 section 3',
+    needs: bound,
+    variants: {
+      'over the certificate of a third node': over(mismatch, (lab) => third(lab, 'caller')),
+      'over another certificate of the holder': over(mismatch, (lab) => lab.anew(certificateOf(lab)).identity()),
+    },
+  },
+  {
+    id: 'PEER-02',
+    title: 'a bound token is worth nothing without a certificate',
+    source: 'RFC 8705 section 3',
+    needs: bound,
+    variants: {
+      'no client certificate': {
+        expect: either(T0('cert_missing'), mismatch),
+        attack: (lab) => lab.call(lab.good().withoutCertificate()),
+      },
+    },
+  },
+  {
+    id: 'PEER-03',
+    title: 'a node cannot use the token of its peer, whoever issued it',
+    source: 'RFC 8705 section 3',
+    needs: [...bound, 'session'],
+    variants: {
+      'over the certificate of the target itself': over(mismatch, (lab) =>
+        lab.credential(certificateAt(lab, lab.target.node)).identity(),
+      ),
+    },
+  },
+  {
+    id: 'PEER-04',
+    title: 'a token that is bound to nothing is refused where a binding is demanded',
+    source: 'RFC 8705 section 3',
+    needs: bound,
+    variants: { 'without cnf': misbound('withoutCnf') },
+  },
+  {
+    id: 'PEER-08',
+    title: 'a stolen token is worth nothing to another organisation',
+    source: 'RFC 9700 section 4.10.1',
+    needs: bound,
+    variants: {
+      'over a certificate of a CA that the target trusts': over(mismatch, (lab) => third(lab, 'target')),
+      "over a certificate of an unknown CA with the holder's names": over(
+        either(T0('cert_untrusted'), mismatch),
+        async (lab) => spoiled.otherCa({ authority: await lab.authority(), ...namesOf(lab) }),
+      ),
+    },
+  },
+  {
+    id: 'PEER-14',
+    title: 'only the SHA-256 thumbprint of the certificate in base64url is a binding',
+    source: 'RFC 8705 section 3.1',
+    needs: bound,
+    variants: Object.fromEntries(
+      Object.keys(misbindings)
+        .filter((name) => name !== 'withoutCnf')
+        .map((name) => [name, misbound(name)]),
+    ),
+  },
+  {
+    id: 'PEER-15',
+    title: 'a renewed certificate needs a new token, even with the same key',
+    source: 'RFC 8705 section 6.3',
+    needs: bound,
+    variants: {
+      'the old token over the renewed certificate': over(mismatch, renewed),
+      'a new token over the renewed certificate': { expect: accepted(), attack: newTokenOverRenewed },
+    },
+  },
+  {
+    id: 'PEER-26',
+    title: 'a binding that fits replaces no identity',
+    source: 'RFC 8705 section 6.2',
+    needs: [...bound, 'session'],
+    variants: {
+      'a certificate of the same CA for another name': boundToOther(A1('san_mismatch'), (lab) => third(lab, 'caller')),
+      "a certificate of another trusted CA with the holder's names": {
+        ...boundToOther(A1('anchor_mismatch'), async (lab) =>
+          unspoiled({ authority: await lab.authority('target'), ...namesOf(lab) }),
+        ),
+        needs: [...bound, 'session', 'two-issuers'],
+      },
+      'a subject that is no peer': forging(A1('peer_unknown'), {
+        claims: (claims) => ({ ...claims, sub: 'node-x', client_id: 'node-x' }),
+      }),
+    },
+  },
+]
+
+function over(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Variant {
+  return { expect, attack: async (lab) => lab.call(lab.good().withCertificate(await identity(lab))) }
+}
+
+function misbound(name: string): Variant {
+  return forging(A1(reasons[name] ?? 'cnf_malformed'), async (lab) => {
+    const { certPem } = await lab.good().identity()
+    return { claims: (misbindings[name] as Misbinding)(certPem) }
+  })
+}
+
+/** A certificate of somebody who is neither caller nor target, of the CA of either. */
+async function third(lab: Lab, whose: 'caller' | 'target'): Promise<Identity> {
+  const host = `third.${lab.target.host.replace(/^[^.]+\./, '')}`
+  return issueLeaf({ authority: await lab.authority(whose), subject: host, sans: [host] })
+}
+
+function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Variant {
+  return {
+    expect,
+    async attack(lab) {
+      lab.judge(await lab.call(), accepted())
+      const other = await identity(lab)
+      const cnf = { 'x5t#S256': thumbprintS256(other.certPem) }
+      return lab.call(forged(lab, 'bound to it', withClaim('cnf', cnf)).withCertificate(other))
+    },
+  }
+}
+
+async function renewed(lab: Lab): Promise<Identity> {
+  return lab.renewed(await lab.good().identity(), certificateOf(lab))
+}
+
+async function newTokenOverRenewed(lab: Lab) {
+  const other = await renewed(lab)
+  return lab.call(
+    lab
+      .good()
+      .withCertificate(other)
+      .withToken(await lab.mint(other)),
+  )
+}
+
+/** The certificate credential that the good token is bound to. */
+function certificateOf({ plan, target }: Lab): string {
+  return plan.credentials[target.credential]?.boundTo ?? `cert-${target.from}`
+}
+
+function namesOf(lab: Lab): { subject: string; sans: readonly string[] } {
+  const { subject = '', sans = [subject] } = lab.plan.credentials[certificateOf(lab)] ?? {}
+  return { subject, sans }
+}
+
+/** The certificate with which a node serves. @throws AttackWorks */
+function certificateAt({ plan }: Lab, node: string): string {
+  const host = plan.nodes[node]?.host ?? ''
+  const found = Object.values(plan.credentials).find(
+    ({ kind, holder, sans }) => kind === 'certificate' && holder === node && sans?.includes(host),
+  )
+  if (found === undefined) throw new AttackWorks(`${node} holds no certificate of its own in the plan`)
+  return found.name
+}

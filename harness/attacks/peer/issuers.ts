@@ -1,0 +1,183 @@
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { unspoiled } from '../../pki/spoiled.ts'
+import type { Verdict } from '../../site/verdict.ts'
+import { inspectToken } from '../../tokens/inspect.ts'
+import type { Attack, Variant } from '../attack.ts'
+import { forged, forging, withClaim } from '../forgery.ts'
+import { AttackWorks, type Lab } from '../lab.ts'
+import { A1, accepted, type Outcome } from '../outcome.ts'
+
+const fiveMinutes = 300
+
+/** Who minted a token, and for whom, is known from the configuration. */
+export const issuers: readonly Attack[] = [
+  {
+    id: 'PEER-05',
+    title: 'a token of another issuer is refused, and that issuer is not asked',
+    source: 'RFC 9068 section 4',
+    needs: ['bound-bearer', 'two-issuers'],
+    variants: { "the caller's token of the other issuer": { expect: A1('issuer_untrusted'), attack: ofOtherIssuer } },
+  },
+  {
+    id: 'PEER-06',
+    title: 'a peer token points one way',
+    source: 'RFC 8725 sections 3.8 and 3.9',
+    needs: ['bound-bearer', 'session', 'two-issuers'],
+    variants: {
+      'what the target itself presents elsewhere': {
+        expect: A1('issuer_untrusted'),
+        attack: (lab) => lab.call(lab.good().withTokenOf(lab.credential(outgoingOf(lab)))),
+      },
+    },
+  },
+  {
+    id: 'PEER-09',
+    title: "a token under the issuer's name and key id is refused when somebody else signed it",
+    source: 'RFC 8725 section 3.8',
+    needs: ['bound-bearer'],
+    variants: {
+      "signed by a stranger's key": forging(A1('signature_invalid'), async (lab) => ({ key: await strangersKey(lab) })),
+      "signed by the other issuer's key": {
+        ...forging(A1('signature_invalid'), async (lab) => ({ key: await lab.site.signingKey(otherIssuer(lab)) })),
+        needs: ['bound-bearer', 'two-issuers'],
+      },
+    },
+  },
+  {
+    id: 'PEER-10',
+    title: 'nobody asks an issuer that a token names, whatever it serves',
+    source: 'CVE-2025-30144; RFC 8725 section 3.10',
+    needs: ['bound-bearer'],
+    variants: {
+      'iss is a stranger with a key set': namingStranger(A1('issuer_untrusted'), (stranger) => stranger),
+      'iss is a list of both': namingStranger(A1('issuer_untrusted', 'claim_invalid'), (stranger, own) => [
+        stranger,
+        own,
+      ]),
+      'iss goes on after the right one': namingStranger(
+        A1('issuer_untrusted'),
+        (stranger, own) => `${own}@${new URL(stranger).host}`,
+      ),
+    },
+  },
+  {
+    id: 'PEER-27',
+    title: 'a token for one node is refused by the next, though both believe its issuer',
+    source: 'RFC 9700 section 4.10.2',
+    needs: ['bound-bearer'],
+    variants: {
+      'for another node': audience('audience_mismatch', ({ target }) => `https://other-${target.host}`),
+      'for a host that begins alike': audience('audience_mismatch', ({ target }) => `https://${target.host}.evil.test`),
+      'for a host that ends alike': audience('audience_mismatch', ({ target }) => `https://evil-${target.host}`),
+      'for the host without its scheme': audience('audience_mismatch', ({ target }) => target.host),
+      'for nobody': audience('claim_invalid', () => []),
+    },
+  },
+  {
+    id: 'PEER-30',
+    title: 'a clock that is five minutes apart is named as the reason',
+    source: 'RFC 7519 section 4.1',
+    needs: ['bound-bearer'],
+    variants: {
+      'issued in the future': timed('token_iat_future', { iat: fiveMinutes, exp: 2 * fiveMinutes }),
+      'not to be used yet': timed('token_not_yet_valid', { iat: 0, nbf: fiveMinutes, exp: 2 * fiveMinutes }),
+      'ended in the past': timed('token_expired', { iat: -2 * fiveMinutes, exp: -fiveMinutes }),
+      'the issuer is ahead': {
+        expect: A1('token_iat_future'),
+        needs: ['bound-bearer', 'movable-clock'],
+        attack: whileIssuerIsAhead,
+      },
+    },
+  },
+]
+
+/** Times in s from now. */
+function timed(reason: string, times: Readonly<Record<string, number>>): Variant {
+  return forging(A1(reason), () => {
+    const now = Math.floor(Date.now() / 1000)
+    const moved = Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, now + seconds]))
+    return { claims: (claims) => ({ ...claims, ...moved }) }
+  })
+}
+
+async function whileIssuerIsAhead(lab: Lab): Promise<Verdict> {
+  const clock = lab.site.clock(lab.issuer)
+  lab.judge(await lab.call(), accepted())
+  await clock.shift(fiveMinutes)
+  try {
+    return await lab.call(lab.anew())
+  } finally {
+    await clock.shift(-fiveMinutes)
+  }
+}
+
+function audience(reason: string, aud: (lab: Lab) => unknown): Variant {
+  return forging(A1(reason), (lab) => withClaim('aud', aud(lab)))
+}
+
+/** A token whose `iss` names a listener which serves the very key that signed it, under a certificate that the target trusts. */
+function namingStranger(expect: Outcome, iss: (stranger: string, own: string) => unknown): Variant {
+  return {
+    expect,
+    async attack(lab) {
+      const { address, host } = lab.site.node(lab.target.from)
+      const [key, authority] = await Promise.all([strangersKey(lab), lab.authority('target')])
+      const certificate = await unspoiled({ authority, subject: host, sans: [host] })
+      const stranger = await lab.site.listenAsIssuer({ address, host, certificate, keys: [key] })
+      const own = String(inspectToken(await lab.good().token())?.claims.iss)
+      const verdict = await lab.call(
+        forged(lab, 'naming a stranger', { ...withClaim('iss', iss(stranger.url, own)), key }),
+      )
+      const heard = stranger.connections + stranger.brokenOff.length
+      lab.demand(heard === 0, `it connected ${heard} times to the issuer that the token names`)
+      return verdict
+    },
+  }
+}
+
+async function ofOtherIssuer(lab: Lab): Promise<Verdict> {
+  const name = tokenOfOtherIssuer(lab)
+  // Its holder is proven there first, from the very address that is watched.
+  const jti = inspectToken(await lab.credential(name).token())?.jti
+  const asked = await lab.site.tap(lab.plan.credentials[name]!.issuer)
+  const verdict = await lab.call(lab.good().withTokenOf(lab.credential(name)))
+  const { address } = lab.site.node(lab.target.node)
+  // Where live sessions are asked about, the records name their jti.
+  const calls = (await asked.decisions()).filter(
+    ({ conn, principal }) => conn.startsWith(`${address}:`) && (!principal.jti || principal.jti === jti),
+  )
+  lab.demand(calls.length === 0, `it asked ${calls.length} times at the issuer that it does not believe`)
+  return verdict
+}
+
+/** A token of an issuer that the target does not believe: one that the caller holds, if there is any. */
+function tokenOfOtherIssuer(lab: Lab): string {
+  const { plan, target } = lab
+  const others = Object.values(plan.credentials).filter(
+    ({ kind, issuer }) => kind === 'bound-token' && issuer !== lab.issuer,
+  )
+  const found = others.find(({ holder }) => holder === target.from) ?? others[0]
+  if (found === undefined) throw new AttackWorks('no other issuer of the plan mints any token')
+  return found.name
+}
+
+function otherIssuer(lab: Lab): string {
+  return lab.plan.credentials[tokenOfOtherIssuer(lab)]!.issuer
+}
+
+/** What the target presents to a peer of its own: a token that another issuer minted for it. */
+function outgoingOf(lab: Lab): string {
+  const { plan, target } = lab
+  const found = Object.values(plan.credentials).find(
+    ({ kind, holder, issuer }) => kind === 'bound-token' && holder === target.node && issuer !== lab.issuer,
+  )
+  if (found === undefined) throw new AttackWorks(`${target.node} holds no token of another issuer`)
+  return found.name
+}
+
+/** A new key for the algorithm that the issuer signs with. */
+async function strangersKey(lab: Lab): Promise<JWK> {
+  const { alg = 'ES256' } = await lab.signingKey()
+  const { privateKey } = await generateKeyPair(alg, { extractable: true })
+  return { ...(await exportJWK(privateKey)), alg }
+}

@@ -1,0 +1,149 @@
+import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
+import { Credential } from '../../site/credential.ts'
+import type { Attack, Variant } from '../attack.ts'
+import type { Lab } from '../lab.ts'
+import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
+import { callAfterGood, forgedFor, minted, ofClient, pretence } from './pretence.ts'
+
+/** Each target says it in its own way that a certificate names nobody whom it knows. */
+const namesNobody: Outcome = either(
+  A1('san_mismatch'),
+  A3('not_operator'),
+  refused(403, 'access_denied', 'not_operator'),
+)
+
+type Names = readonly (string | OtherName)[]
+
+const stranger = 'stranger.somebiz.local.io'
+
+/** A certificate of the caller's CA with other alternative names than the right one, and with a token that is bound to it. */
+const named = (sans: (host: string) => Names): Variant => ({
+  expect: namesNobody,
+  at: ofClient('san_mismatch'),
+  attack: (lab) => withNames(lab, { sans }),
+})
+
+/** The same with a stranger's alternative name, and a subject that tries to say more. */
+const called = (subject: (host: string) => DistinguishedName): Variant => ({
+  expect: namesNobody,
+  at: ofClient('san_mismatch'),
+  attack: (lab) => withNames(lab, { sans: () => [stranger], subject }),
+})
+
+async function withNames(
+  lab: Lab,
+  { sans, subject }: { sans: (host: string) => Names; subject?: (host: string) => DistinguishedName },
+) {
+  const who = await pretence(lab, await lab.authority())
+  const host = who.sans[0] ?? ''
+  const identity = await issueLeaf({ ...who, sans: sans(host), subject: subject?.(host) ?? who.subject })
+  return callAfterGood(lab, forgedFor(lab, identity, 'over a certificate with other names'))
+}
+
+/** The same for names that are right, beside others. */
+const rightlyNamed = (sans: (host: string) => Names): Variant => ({
+  expect: accepted(),
+  attack: async (lab) => {
+    const who = await pretence(lab, await lab.authority())
+    const identity = await issueLeaf({ ...who, sans: sans(who.sans[0] ?? '') })
+    return lab.call(minted(lab, identity, 'over a certificate with more names'))
+  },
+})
+
+const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://somebiz.local.io/${path}` })
+
+/** Who somebody is, and what only looks like it. */
+export const names: readonly Attack[] = [
+  {
+    id: 'TLS-27',
+    title: 'an identity is one DNS name, byte by byte, and a name of no other kind',
+    source: 'RFC 5280 section 4.2.1.6; RFC 9525 section 6.3; X.509-SVID section 2; CVE-2022-40716; CVE-2025-66220',
+    needs: ['client-certificate'],
+    variants: {
+      'the name as mail address': named((host) => [{ type: 'email', value: host }]),
+      'the name as mailbox at it': named((host) => [{ type: 'email', value: `admin@${host}` }]),
+      'the name as URI': named((host) => [{ type: 'url', value: `https://${host}` }]),
+      'two SPIFFE identities': named((host) => [spiffe('a'), spiffe(host)]),
+      'the name as directory name': named((host) => [{ type: 'dn', value: `CN=${host}` }]),
+      'the name as user principal': named((host) => [{ type: 'upn', value: host }]),
+      'the name in a user principal, before a NUL': named((host) => [{ type: 'upn', value: `${host}\0.evil.test` }]),
+      'the name before a NUL': named((host) => [`${host}\0.evil.test`]),
+      'a NUL behind the name': named((host) => [`${host}\0`]),
+      'the name with a trailing dot': named((host) => [`${host}.`]),
+      'the name with a space behind it': named((host) => [`${host} `]),
+      'a wildcard for the name': named((host) => [host.replace(/^[^.]+/, '*')]),
+      'a wildcard for every name': named(() => ['*']),
+      'a name that only looks alike': named((host) => [inBytes(host.replace('o', 'о'))]),
+      'the name in another entry’s text': named((host) => [`${stranger}, DNS:${host}`]),
+      'the name in quotes': named((host) => [`"${host}"`]),
+      'the name’s parent': named((host) => [host.replace(/^[^.]+\./, '')]),
+      'the name below another': named((host) => [`${host}.evil.test`]),
+      'the name beside a stranger’s': rightlyNamed((host) => [stranger, host]),
+      'the name beside SPIFFE identities': rightlyNamed((host) => [spiffe('a'), host, spiffe('b')]),
+      'the name in upper case': rightlyNamed((host) => [host.toUpperCase()]),
+    },
+  },
+  {
+    id: 'TLS-28',
+    title: 'a subject is no identity, in whatever shape it is',
+    source: 'RFC 4514; RFC 9525 section 2; CVE-2021-44533; CVE-2026-33248',
+    needs: ['client-certificate'],
+    variants: {
+      'the name as common name': called((host) => [{ CN: [host] }]),
+      'the name in a part of several values': called((host) => [{ CN: [host], O: ['b'] }]),
+      'the parts in another order': called((host) => [{ CN: [host] }, { O: ['somebiz'] }, { C: ['AT'] }]),
+      'two common names, the name first': called((host) => [{ CN: [host] }, { CN: [stranger] }]),
+      'two common names, the name last': called((host) => [{ CN: [stranger] }, { CN: [host] }]),
+      'a comma that is part of a value': called((host) => [{ CN: [`${stranger},CN=${host}`] }]),
+      'a line feed that is part of a value': called((host) => [{ CN: [`${stranger}\nCN=${host}`] }]),
+      'a common name that writes an alternative name': called((host) => [{ CN: [`x/subjectAltName=DNS:${host}`] }]),
+    },
+  },
+  {
+    id: 'TLS-29',
+    title: 'a certificate of a server speaks for nobody',
+    source: 'CVE-2018-16886; RFC 8705 section 6.2',
+    needs: ['client-certificate'],
+    variants: {
+      "the target's own certificate and nothing else": {
+        expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+        at: ofClient('san_mismatch'),
+        attack: async (lab) => {
+          const identity = await ownCertificate(lab)
+          return callAfterGood(lab, new Credential("over the target's own certificate", async () => ({ identity })))
+        },
+      },
+      "the target's own certificate with the caller's token": {
+        expect: A1('cnf_x5t_mismatch'),
+        needs: ['bound-bearer', 'client-certificate'],
+        attack: async (lab) => {
+          const identity = await ownCertificate(lab)
+          return lab.call(lab.good().withCertificate(identity, "over the target's own certificate"))
+        },
+      },
+      "a server's certificate with the caller's common name": {
+        expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+        at: ofClient('san_mismatch'),
+        attack: async (lab) => {
+          const { subject } = await pretence(lab, await lab.authority())
+          const identity = await issueLeaf({ authority: await lab.authority(), subject, sans: [lab.target.host] })
+          return callAfterGood(lab, new Credential("with the caller's common name", async () => ({ identity })))
+        },
+      },
+    },
+  },
+]
+
+/** The certificate with which the target serves, as it lies there. */
+async function ownCertificate(lab: Lab) {
+  const own = Object.values(lab.plan.credentials).find(
+    ({ kind, holder, sans }) => kind === 'certificate' && holder === lab.target.node && sans?.includes(lab.target.host),
+  )
+  const { identity } = await lab.site.held(own?.name ?? `cert-${lab.target.node}`)
+  return identity!
+}
+
+/** Names in certificates are bytes: those of UTF-8, one character for each. */
+function inBytes(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}

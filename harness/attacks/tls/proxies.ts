@@ -1,0 +1,182 @@
+import { chainOf } from '../../pki/certificate.ts'
+import type { Attack, Variant } from '../attack.ts'
+import type { Lab } from '../lab.ts'
+import { A0, A1, accepted, either, refused, T0 } from '../outcome.ts'
+import { ofClient, strangerWithStolenToken } from './pretence.ts'
+
+/** In the way of each proxy that sends it: RFC 9440 section 2.2, and what nginx, Envoy and Traefik document. */
+const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
+  'Client-Cert': ({ der }) => `:${der.toString('base64')}:`,
+  'X-SSL-Client-Cert': ({ pem }) => encodeURIComponent(pem),
+  'X-Client-Cert': ({ der }) => der.toString('base64'),
+  'X-Forwarded-Client-Cert': ({ der, hash, subject }) =>
+    `Hash=${hash};Cert="${encodeURIComponent(der.toString('base64'))}";Subject="${subject}"`,
+  'X-Forwarded-Tls-Client-Cert': ({ der }) => der.toString('base64'),
+  'Ssl-Client-Cert': ({ pem }) => pem.replaceAll('\n', ' ').trim(),
+}
+
+interface Shown {
+  readonly der: Buffer
+  readonly pem: string
+  readonly hash: string
+  readonly subject: string
+}
+
+const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
+const unreadable = refused(400, undefined, 'request_unreadable')
+const notBehindProxy =
+  'no shipped service stands behind a proxy, or reads a certificate from a header: it terminates TLS itself'
+const noRevocationList =
+  'no shipped service reads revocation lists: certificates live for minutes, and what ends before is ended at the issuer'
+
+/** The victim's certificate in header lines, beside a stranger's own in the handshake. */
+const beside = (lines: (victim: Shown) => readonly Line[]): Variant => ({
+  expect: notTheVictim,
+  at: ofClient('san_mismatch'),
+  attack: async (lab) => {
+    const victim = shown(await certificateOf(lab))
+    return lab.call(await strangerWithStolenToken(lab), { raw: { bytes: (text) => [withLines(text, lines(victim))] } })
+  },
+})
+
+type Line = readonly [name: string, value: string]
+
+/** Certificates that somebody says he was shown. */
+export const proxies: readonly Attack[] = [
+  {
+    id: 'TLS-19',
+    title: 'a revoked certificate is refused',
+    source: 'RFC 5280 section 6.3',
+    needs: ['client-certificate'],
+    variants: {},
+    notHere: noRevocationList,
+  },
+  {
+    id: 'TLS-20',
+    title: 'a revocation list that cannot be used admits nobody',
+    source: 'RFC 5280 section 6.3.3',
+    needs: ['client-certificate'],
+    variants: {},
+    notHere: noRevocationList,
+  },
+  {
+    id: 'TLS-21',
+    title: 'a certificate in a header is nobody’s',
+    source: 'RFC 9440 sections 2.4 and 4; RFC 9700 section 4.13; CVE-2024-10039',
+    needs: ['client-certificate'],
+    variants: {
+      ...Object.fromEntries(
+        Object.entries(headers).map(([name, write]) => [
+          `${name}, beside another certificate`,
+          beside((victim) => [[name, write(victim)]]),
+        ]),
+      ),
+      'all of them, and no certificate': {
+        expect: T0('cert_missing'),
+        at: ofClient('cert_missing'),
+        attack: async (lab) => {
+          const lines = allOf(shown(await certificateOf(lab)))
+          const bare = lab.good().withoutCertificate()
+          return lab.call(bare, { raw: { bytes: (text) => [withLines(text, lines)] } })
+        },
+      },
+      "all of them with a stranger's, beside the right certificate": {
+        expect: accepted(),
+        attack: async (lab) => {
+          const stranger = await strangerWithStolenToken(lab)
+          const lines = allOf(shown((await stranger.identity()).certPem))
+          return lab.call(lab.good(), { raw: { bytes: (text) => [withLines(text, lines)] } })
+        },
+      },
+    },
+  },
+  {
+    id: 'TLS-22',
+    title: 'no spelling of such a header makes it count',
+    source: 'RFC 9112 section 5.1; CVE-2025-64484',
+    needs: ['client-certificate'],
+    variants: {
+      'with underscores': beside(({ pem }) => [['X_SSL_Client_Cert', encodeURIComponent(pem)]]),
+      'twice, in two cases': beside(({ pem }) => [
+        ['x-ssl-client-cert', encodeURIComponent(pem)],
+        ['X-SSL-CLIENT-CERT', encodeURIComponent(pem)],
+      ]),
+      'with a space before the colon': misspelled((value) => `X-SSL-Client-Cert : ${value}`),
+      'on a folded line': misspelled((value) => `X-SSL-Client-Cert:\r\n ${value}`),
+    },
+  },
+  {
+    id: 'TLS-23',
+    title: 'no header is taken away by Connection',
+    source: 'RFC 9110 section 7.6.1; CVE-2024-45410; CVE-2025-48865',
+    needs: ['client-certificate'],
+    variants: {
+      'the token, which counts all the same': {
+        expect: accepted(),
+        needs: ['client-certificate', 'keeps-connections'],
+        attack: (lab) => lab.call(lab.good(), { raw: { bytes: (text) => [dropping(text)] } }),
+      },
+      'a token that is not there': {
+        expect: A0('token_missing'),
+        needs: ['bound-bearer', 'keeps-connections'],
+        attack: (lab) => lab.call(lab.good().withoutToken(), { raw: { bytes: (text) => [dropping(text)] } }),
+      },
+      'a token of another certificate': {
+        expect: A1('cnf_x5t_mismatch'),
+        needs: ['bound-bearer', 'keeps-connections'],
+        attack: async (lab) =>
+          lab.call(await strangerWithStolenToken(lab), { raw: { bytes: (text) => [dropping(text)] } }),
+      },
+    },
+  },
+  {
+    id: 'TLS-24',
+    title: 'an origin behind a proxy hears nobody else',
+    source: 'RFC 9440 section 4',
+    needs: ['client-certificate'],
+    variants: {},
+    notHere: notBehindProxy,
+  },
+  {
+    id: 'TLS-25',
+    title: 'of a forwarded certificate only what the own proxy added counts',
+    source: 'Envoy: x-forwarded-client-cert',
+    needs: ['client-certificate'],
+    variants: {},
+    notHere: notBehindProxy,
+  },
+]
+
+/** By the accepted credential: such a request must not be read at all, whoever sends it. */
+function misspelled(line: (value: string) => string): Variant {
+  return {
+    expect: unreadable,
+    attack: async (lab) => {
+      const { pem } = shown(await certificateOf(lab))
+      const bytes = (text: string) => [text.replace('\r\n\r\n', `\r\n${line(encodeURIComponent(pem))}\r\n\r\n`)]
+      return lab.call(lab.good(), { raw: { bytes } })
+    },
+  }
+}
+
+async function certificateOf(lab: Lab): Promise<string> {
+  return (await lab.good().identity()).certPem
+}
+
+function shown(certPem: string): Shown {
+  const leaf = chainOf(certPem)[0]!
+  const hash = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
+  return { der: Buffer.from(leaf.raw), pem: leaf.toString(), hash, subject: leaf.subject.replaceAll('\n', ',') }
+}
+
+function allOf(certificate: Shown): Line[] {
+  return Object.entries(headers).map(([name, write]) => [name, write(certificate)])
+}
+
+function withLines(text: string, lines: readonly Line[]): string {
+  return text.replace('\r\n\r\n', `\r\n${lines.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n`)
+}
+
+function dropping(text: string): string {
+  return text.replace(/^Connection: .+$/m, 'Connection: close, X-SSL-Client-Cert, Authorization')
+}

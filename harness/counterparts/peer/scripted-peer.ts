@@ -1,0 +1,121 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import net, { type AddressInfo, type Socket } from 'node:net'
+import tls from 'node:tls'
+import { WebSocketServer } from 'ws'
+import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import { type Frame, parsed } from '../../protocols/websocket/web-socket.ts'
+
+export interface ScriptedPeerOptions {
+  /** An address of the run. */
+  address: string
+  /** 0: any free port. */
+  port?: number
+  /** What the peer presents as server; absent: it speaks plain TCP, as behind `ws://`. */
+  certificate?: Identity
+  /** Upgrade whoever asks and send this frame first; absent: never answer. */
+  open?: unknown
+  /** From then on it says every second that it is there, and goes on reading, or reads nothing more. */
+  alive?: 'reading' | 'deaf'
+}
+
+/** One connection to the scripted peer, with every byte that came after the handshake. */
+export interface RecordedConnection {
+  /** `x5t#S256` of what the dialer presented, if it presented anything. */
+  readonly presented: string | undefined
+  /** Decrypted bytes, as text in latin1. */
+  received(): string
+}
+
+/** A peer under the scenario's control: it demands nothing of its callers and writes down everything. */
+export interface ScriptedPeer extends AsyncDisposable {
+  readonly address: string
+  readonly port: number
+  /** Connections whose handshake was finished. */
+  readonly connections: readonly RecordedConnection[]
+  /** JSON frames that the dialer sent, oldest first, by session; the sessions in their order. */
+  readonly sessions: readonly (readonly Frame[])[]
+  /** Handshakes that the dialer broke off, with what was seen of the reason. */
+  readonly brokenOff: readonly string[]
+}
+
+const aliveEveryMs = 1_000
+
+/** Listens where a node would dial. Every dialer is let in, so that what it then sends can be judged. */
+export async function listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
+  const connections: RecordedConnection[] = []
+  const brokenOff: string[] = []
+  const sockets = new Set<Socket>()
+  const sessions: Frame[][] = []
+  const application = applicationOf(options, sessions)
+
+  const serve = (socket: Socket) => {
+    // An HTTP server reads past the stream until somebody listens to it, so the recorder comes after it.
+    application?.emit('connection', socket)
+    connections.push(record(socket))
+  }
+  const track = (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.once('close', () => sockets.delete(socket))
+  }
+  const server = options.certificate ? tlsServer(options.certificate, serve, brokenOff) : net.createServer(serve)
+  server.on('connection', track)
+  server.listen(options.port ?? 0, options.address)
+  await once(server, 'listening')
+
+  return {
+    address: options.address,
+    port: (server.address() as AddressInfo).port,
+    connections,
+    sessions,
+    brokenOff,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+function tlsServer(certificate: Identity, serve: (socket: Socket) => void, brokenOff: string[]): tls.Server {
+  const { certPem: cert, keyPem: key } = certificate
+  // This peer is hostile: it judges nobody and only wants to hear what is said to it.
+  const ciphers = `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0`
+  const server = tls.createServer({ cert, key, ciphers, requestCert: true, rejectUnauthorized: false }, serve)
+  server.on('tlsClientError', (error) => brokenOff.push((error as NodeJS.ErrnoException).code ?? error.message))
+  return server
+}
+
+function record(socket: Socket): RecordedConnection {
+  const chunks: Buffer[] = []
+  socket.on('error', () => {})
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const leaf = socket instanceof tls.TLSSocket ? socket.getPeerX509Certificate() : undefined
+  return {
+    presented: leaf && thumbprintS256(new Uint8Array(leaf.raw)),
+    received: () => Buffer.concat(chunks).toString('latin1'),
+  }
+}
+
+function applicationOf({ open, alive }: ScriptedPeerOptions, sessions: Frame[][]): http.Server | undefined {
+  if (open === undefined) return undefined
+  const server = http.createServer((_request, response) => response.writeHead(404).end())
+  const webSockets = new WebSocketServer({ server })
+  webSockets.on('connection', (webSocket) => {
+    const frames: Frame[] = []
+    sessions.push(frames)
+    webSocket.on('error', () => {})
+    webSocket.on('message', (data) => frames.push(parsed(data.toString())))
+    webSocket.send(JSON.stringify(open))
+    if (alive === undefined) return
+    if (alive === 'deaf') webSocket.pause()
+    let seq = 0
+    const talk = setInterval(() => {
+      seq += 1
+      webSocket.send(JSON.stringify({ type: 'keepalive', seq, refused: 0 }), () => {})
+    }, aliveEveryMs)
+    webSocket.once('close', () => clearInterval(talk))
+  })
+  return server
+}

@@ -1,0 +1,180 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { HoldfastError } from '../../errors.ts'
+import type { Identity } from '../../pki/certificate.ts'
+import { beginHandshake, connOf, type Handshake } from '../tls/handshake.ts'
+
+/** Where a call goes and as whom; each call opens a connection of its own, so that the far end can be asked about it. */
+export interface Endpoint {
+  /** Local address to call from. */
+  from?: string
+  address: string
+  port: number
+  /** The name that is sent as SNI and that the server's certificate must cover. */
+  host: string
+  /** What the server's chain must end at, PEM. */
+  anchorPem: string
+  /** Presented to the server; absent: no client certificate. */
+  identity?: Identity
+  /** What the handshake does otherwise. */
+  handshake?: Handshake
+  timeoutMs?: number
+}
+
+/** Header lines exactly as they are sent, in order; a name may stand twice. */
+export type HeaderLines = readonly (readonly [name: string, value: string])[]
+
+export interface Request {
+  method: string
+  path: string
+  headers: HeaderLines
+  body?: string
+}
+
+/** What the caller saw. `status` is null where the connection ended before any HTTP answer. */
+export interface Answer {
+  /** `<local address>:<local port>` of our end: the far end's `conn`. */
+  conn: string
+  status: number | null
+  headers: HeaderLines
+  body: string
+  /** Why there is no (whole) answer. */
+  failure?: { code: string; message: string }
+  ms: number
+}
+
+/** The server's certificate is not what the plan says, so nothing was sent: a mistake of the topology or of the test. */
+export class ServerNotTrusted extends HoldfastError {
+  constructor(endpoint: Endpoint, why: string) {
+    super(
+      'HOLDFAST_SERVER_UNTRUSTED',
+      `https://${endpoint.host}:${endpoint.port}: its certificate does not lead to the anchor of its trust domain (${why}); nothing was sent`,
+    )
+  }
+}
+
+/** Nobody listens there. */
+export class TargetUnreachable extends HoldfastError {
+  constructor(endpoint: Endpoint, cause: unknown) {
+    super(
+      'HOLDFAST_TARGET_UNREACHABLE',
+      `https://${endpoint.host}:${endpoint.port} (${endpoint.address}): no connection; is the unit running?`,
+      { cause },
+    )
+  }
+}
+
+/** For connecting, and for answering, where an endpoint says nothing else. */
+export const defaultTimeoutMs = 30_000
+const bodyLimit = 1_048_576
+
+/**
+ * Opens one TLS connection and verifies the server. In TLS 1.3 this resolves before the server has judged our certificate:
+ * only an answer proves acceptance.
+ */
+export async function connect(endpoint: Endpoint): Promise<TLSSocket> {
+  const socket = beginHandshake(endpoint)
+  // Set early and kept: a connection that the far end cuts must end the call, never the process.
+  socket.on('error', () => {})
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs) })
+  } catch (cause) {
+    socket.destroy()
+    if (socket.authorizationError) throw new ServerNotTrusted(endpoint, String(socket.authorizationError))
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL') {
+      throw new TargetUnreachable(endpoint, cause)
+    }
+    throw new HandshakeFailed(connOf(socket), cause)
+  }
+  return socket
+}
+
+/** The server ended the connection during the handshake. Caught inside: it becomes an answer without status. */
+export class HandshakeFailed extends Error {
+  readonly conn: string
+  constructor(conn: string, cause: unknown) {
+    super('the TLS handshake failed', { cause })
+    this.conn = conn
+  }
+}
+
+/** One HTTP/1.1 request on a connection of its own, with header lines as given: nothing is added but `Host` and the body's length. */
+export async function exchange(endpoint: Endpoint, request: Request): Promise<Answer> {
+  const began = performance.now()
+  const timeoutMs = endpoint.timeoutMs ?? defaultTimeoutMs
+  const answer = { conn: '', status: null, headers: [], body: '' } as Omit<Answer, 'ms'>
+  try {
+    const socket = await connect(endpoint)
+    answer.conn = connOf(socket)
+    try {
+      const client = http.request({
+        method: request.method,
+        path: request.path,
+        headers: rawLines(endpoint, request),
+        createConnection: () => socket,
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      // Kept: the far end may cut the connection after its answer, too.
+      client.on('error', () => {})
+      client.end(request.body)
+      const [response] = (await once(client, 'response')) as [http.IncomingMessage]
+      Object.assign(answer, { status: response.statusCode ?? null, headers: pairs(response.rawHeaders) })
+      answer.body = await bodyOf(response)
+    } finally {
+      socket.destroy()
+    }
+  } catch (failure) {
+    if (failure instanceof HoldfastError) throw failure
+    if (failure instanceof HandshakeFailed) answer.conn = failure.conn
+    answer.failure = describe(failure)
+  }
+  return { ...answer, ms: performance.now() - began }
+}
+
+/** The values of a header, by name without regard to case. */
+export function headerValues(headers: HeaderLines, name: string): string[] {
+  return headers.filter(([key]) => key.toLowerCase() === name.toLowerCase()).map(([, value]) => value)
+}
+
+/** Name, value, name, value … as Node keeps raw headers. */
+export function pairs(raw: readonly string[]): [string, string][] {
+  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as [string, string]] : []))
+}
+
+export function describe(failure: unknown): { code: string; message: string } {
+  const cause = failure instanceof HandshakeFailed ? failure.cause : failure
+  const error = cause instanceof Error ? cause : new Error(String(cause))
+  return { code: String((error as NodeJS.ErrnoException).code ?? error.name), message: error.message }
+}
+
+/** The body, as far as a megabyte: an answer is read by people and by checks, never trusted to be short. */
+export async function bodyOf(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length > bodyLimit) break
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Name, value, name, value … of a request: the lines that are given, and before them what is missing. */
+function rawLines(endpoint: Endpoint, request: Request): string[] {
+  const given = new Set(request.headers.map(([name]) => name.toLowerCase()))
+  const added: [string, string][] = []
+  if (!given.has('host')) added.push(['Host', `${endpoint.host}:${endpoint.port}`])
+  if (request.body !== undefined && !given.has('content-length')) {
+    added.push(['Content-Length', String(Buffer.byteLength(request.body))])
+  }
+  if (!given.has('connection')) added.push(['Connection', 'close'])
+  return [...added, ...request.headers].flat()
+}
+
+/** A request as it stands on the wire. */
+export function requestText(endpoint: Endpoint, request: Request): string {
+  const lines = pairs(rawLines(endpoint, request)).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${request.method} ${request.path} HTTP/1.1\r\n${lines.join('')}\r\n${request.body ?? ''}`
+}

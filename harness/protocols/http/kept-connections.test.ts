@@ -1,0 +1,41 @@
+import { once } from 'node:events'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { expect, test } from 'vitest'
+import { rogueAuthority } from '../../pki/authority.ts'
+import { unspoiled } from '../../pki/spoiled.ts'
+import { keptConnections } from './kept-connections.ts'
+
+test('requests one after the other share a connection, and bring their own headers and body', async () => {
+  const authority = await rogueAuthority()
+  const { certPem: cert, keyPem: key } = await unspoiled({ authority, subject: 'b.test', sans: ['b.test'] })
+  let connections = 0
+  const server = https.createServer({ cert, key }, async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+    response.end(`${request.headers.authorization} ${Buffer.concat(chunks)}`)
+  })
+  server.on('secureConnection', () => {
+    connections += 1
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const endpoint = { address: '127.0.0.1', port, host: 'b.test', anchorPem: authority.anchorPem }
+  try {
+    using kept = keptConnections(endpoint, 1)
+    const send = (body: string) =>
+      kept.send({ method: 'POST', path: '/', headers: [['Authorization', 'Bearer t']], body })
+    expect(await send('one')).toMatchObject({ status: 200, body: 'Bearer t one' })
+    expect(await send('two')).toMatchObject({ status: 200, body: 'Bearer t two' })
+    expect(connections).toBe(1)
+
+    using distrusting = keptConnections({ ...endpoint, host: 'a.test' }, 1)
+    await expect(distrusting.send({ method: 'GET', path: '/', headers: [] })).rejects.toMatchObject({
+      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    })
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+})

@@ -1,0 +1,74 @@
+import type { Site } from '../backends/backend.ts'
+import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
+import { redact, secretsIn } from '../evidence/redact.ts'
+import { until } from '../lib/until.ts'
+import type { Answer } from '../protocols/http/exchange.ts'
+
+/** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
+const recordWithinMs = 6_000
+
+export interface FarEnd {
+  readonly decisions: readonly DecisionRecord[]
+  readonly waitedMs: number
+}
+
+/** What a node had written when a call began: what is older cannot be about that call, even where a port was used before. */
+export interface Mark {
+  readonly logged: number
+  readonly decided: number
+}
+
+export async function markOf(site: Site, node: string): Promise<Mark> {
+  const at = site.node(node)
+  return { logged: at.logs().length, decided: (await at.decisions()).length }
+}
+
+/** The far end's records of one connection since a mark: as many as are awaited, or what there is when the wait is over. */
+export async function decisionsOf(
+  site: Site,
+  node: string,
+  conn: string,
+  { decided }: Mark,
+  { withinMs = recordWithinMs, atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
+): Promise<FarEnd> {
+  const began = performance.now()
+  let decisions: DecisionRecord[] = []
+  const probe = async () => {
+    decisions = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
+    return decisions.length >= atLeast
+  }
+  await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(unlessMalformed)
+  return { decisions, waitedMs: performance.now() - began }
+}
+
+function unlessMalformed(failure: Error): void {
+  if (failure.cause instanceof DecisionMalformed) throw failure.cause
+}
+
+/** What of a presented token came back in an answer's header lines or body; named, never shown. */
+export function leaksInAnswer({ headers, body }: Answer, token: string | undefined): string[] {
+  if (token === undefined) return []
+  const text = [...headers.map(([, value]) => value), body].join('\n')
+  return [...secretsIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
+}
+
+/** For tokens that are no JWTs and have no parts; a short one may be a word of the answer. */
+function isWholeIn(text: string, token: string): boolean {
+  return token.length >= 24 && !token.includes('.') && text.includes(token)
+}
+
+/** The secrets in what a node wrote since a mark, and in further lines of a log that it keeps elsewhere. */
+export async function leaksSince(
+  site: Site,
+  node: string,
+  mark: Mark,
+  { tokens, lines }: { tokens: readonly string[]; lines: readonly string[] },
+): Promise<string[]> {
+  const at = site.node(node)
+  const records = (await at.decisions()).slice(mark.decided).map((record) => JSON.stringify(record))
+  const printed = [...at.logs().slice(mark.logged), ...lines]
+  const found = secretsIn([...printed, ...records].join('\n'), tokens)
+  // What a program prints came here without its secrets: each leaves the mark of having been there.
+  const cut = tokens.some((token) => printed.some((line) => line.includes(redact(token))))
+  return cut && found.length === 0 ? [`token ${redact(tokens[0]!)}`] : found
+}

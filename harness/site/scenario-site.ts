@@ -1,0 +1,564 @@
+import { join } from 'node:path'
+import type { JWK } from 'jose'
+import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
+import {
+  listenAsIssuer,
+  type ScriptedIssuer,
+  type ScriptedIssuerOptions,
+} from '../counterparts/issuer/scripted-issuer.ts'
+import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import { evidenceName, recordCall } from '../evidence/history.ts'
+import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
+import { isProbing, type UntilOptions, until } from '../lib/until.ts'
+import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
+import { thumbprintS256 } from '../pki/certificate.ts'
+import type { Endpoint } from '../protocols/http/exchange.ts'
+import { type Crowd, openCrowd } from '../protocols/tls/crowd.ts'
+import type { Session, SessionEnd } from '../protocols/websocket/web-socket.ts'
+import type { ActionVerification } from '../topology/verification.ts'
+import { Judging } from '../vitest/judging.ts'
+import { acceptedClient } from './accepted-client.ts'
+import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
+import type { Credential, Presented } from './credential.ts'
+import { type CuttableLink, linkBetween } from './cuttable-link.ts'
+import { effectsSince, type Observer, type Picture, withoutVolatile } from './effects.ts'
+import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
+import { guardOrderOf } from './guard-order.ts'
+import { watchIssuer } from './issuer-asked.ts'
+import { type CallShape, controlFrom, Ledger } from './ledger.ts'
+import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
+import { residentKb } from './resident.ts'
+import { watchFor } from './shown.ts'
+import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
+import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
+import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
+import { DeniedLate, timeToDeny } from './time-to-deny.ts'
+import { type ToldCall, toldCall } from './told-call.ts'
+import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
+
+/** Which test asks: where its evidence goes, and what to type to run it again. */
+export interface TestName {
+  readonly name: string
+  readonly again: string
+  /** Times that the test held against a bound. */
+  readonly measured?: MeasuredTime[]
+  /** Calls that it made, in their order. */
+  readonly calls?: ToldCall[]
+}
+
+/** How long something took, and how long it may take, in ms. */
+export interface MeasuredTime {
+  readonly what: string
+  readonly ms: number
+  readonly boundMs: number
+}
+
+/** What all tests of one file share about their site. */
+export interface SharedKnowledge {
+  readonly anchors: Map<string, Promise<string>>
+  /** The first picture of each target. */
+  readonly pictures: Map<string, Picture>
+  /** By node: what stands in for its auth server, and who was started since. */
+  standIns?: Map<string, { readonly standIn: Promise<StandIn>; readonly known: Set<string> }>
+}
+
+/** An admitted session and the verdict on the call that opened it. */
+export interface OpenedSession {
+  readonly verdict: Verdict
+  readonly session: Session
+}
+
+/** What a node wrote down since the tap was set. */
+export interface Tap {
+  decisions(match?: Partial<DecisionRecord>): Promise<readonly DecisionRecord[]>
+  logs(): readonly string[]
+}
+
+/** A launched site as one test sees it: calls with verdicts, and what a scenario needs around them. */
+export class ScenarioSite implements AsyncDisposable {
+  /** The launched site itself. */
+  readonly site: Site
+  readonly ledger = new Ledger()
+  /** Sees to it that no call of the test goes unjudged. */
+  readonly judging = new Judging()
+  readonly #kinds: KindLookup
+  readonly #test: TestName
+  readonly #shared: SharedKnowledge
+  readonly #owned: AsyncDisposable[] = []
+  readonly #clients = new Map<string, Pick<OperatorClient, 'get'>>()
+
+  constructor(site: Site, kinds: KindLookup, test: TestName, shared: SharedKnowledge) {
+    this.site = site
+    this.#kinds = kinds
+    this.#test = test
+    this.#shared = shared
+  }
+
+  get plan() {
+    return this.site.plan
+  }
+
+  node(name: string): SiteNode {
+    return this.site.node(name)
+  }
+
+  /**
+   * Does an action at `to` from the address of `from`, over a connection of its own, and joins what the caller saw with what
+   * the far end wrote down. With a derived credential its base is called first, as positive control; so is the plain call where
+   * `options.headers` are attacked.
+   */
+  async call(
+    from: string,
+    to: string,
+    action: string,
+    credential: Credential,
+    options: CallOptions = {},
+  ): Promise<Verdict> {
+    return this.judging.watch(this.#called(from, to, action, credential, options))
+  }
+
+  /** The same for an action that opens a session, which stays open until the test closes it or ends. Rejects when refused. */
+  async open(from: string, to: string, action: string, credential: Credential): Promise<OpenedSession> {
+    const { verdict, session } = await this.#judged(from, to, action, credential, {})
+    if (session === undefined) {
+      const reason = verdict.reason ?? verdict.failure?.code ?? 'no reason is known'
+      throw new NotInPlan(this.site, `${to} opened no session for ${credential.label} (${reason})`, [])
+    }
+    this.#owned.push({ [Symbol.asyncDispose]: () => session.close() })
+    return { verdict, session }
+  }
+
+  /**
+   * The clock of one node, which moves away from all others; or, without a name, of all nodes and of the test itself, so that
+   * what it makes, checks and expects agrees with them. For scenarios with `clock: 'movable'`.
+   */
+  clock(node?: string): SiteClock {
+    const clock = this.site.clock(node)
+    if (node !== undefined) return clock
+    const shift = async (seconds: number) => {
+      await clock.shift(seconds)
+      setOwnClockSeconds(ownClockSeconds() + seconds)
+    }
+    return { offsetSeconds: clock.offsetSeconds, shift }
+  }
+
+  /** Waits for an answer that is neither undefined, null nor false, within a bound; never a fixed time. */
+  until<T>(
+    what: string,
+    probe: () => T | Promise<T>,
+    options: UntilOptions,
+  ): Promise<Exclude<T, undefined | null | false>> {
+    return until(what, probe, options)
+  }
+
+  /**
+   * Calls until it is refused, and answers that verdict. The bound, in ms from now, is for the beginning of a call that is still
+   * accepted: how long its answer takes is the machine's affair.
+   *
+   * @throws DeniedLate, NotReached when it is never refused
+   */
+  async denied(what: string, call: () => Promise<Verdict>, { withinMs }: { withinMs: number }): Promise<Verdict> {
+    const { verdict, afterMs } = await timeToDeny(what, call, withinMs)
+    this.measured(`${what} is refused`, afterMs, withinMs)
+    if (afterMs > withinMs) throw new DeniedLate(what, afterMs, withinMs)
+    return verdict
+  }
+
+  /** How a session ended, whoever ended it. @throws NotReached when it lives on */
+  ended({ ended }: Session, options: UntilOptions): Promise<SessionEnd> {
+    let end: SessionEnd | undefined
+    void ended.then((how) => {
+      end = how
+    })
+    return until('the session ends', () => end, options)
+  }
+
+  /** Writes a measured time down beside its bound, for the verdict and the evidence, and answers it to be expected. */
+  measured(what: string, ms: number, boundMs: number): number {
+    const time: MeasuredTime = { what, ms: Math.round(ms), boundMs }
+    this.#test.measured?.push(time)
+    recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, measured: time })
+    return ms
+  }
+
+  /**
+   * The operator or local API of a node, with the operator certificate of its trust domain. Each call has a connection of its own;
+   * but a probe of {@link until}, which only waits for the node, looks over a kept one.
+   */
+  operator(node: string): OperatorClient {
+    const client = operatorClient(this.site, node)
+    const watcher = operatorWatcher(this.site, node)
+    return { ...client, get: (path) => (isProbing() ? watcher : client).get(path) }
+  }
+
+  /** The same over so many connections that are kept until the test ends, for calls by the hundred. */
+  async keptOperator(node: string, connections: number): Promise<OperatorClient> {
+    const client = await keptOperatorClient(this.site, node, connections)
+    this.#owned.push({ [Symbol.asyncDispose]: async () => client[Symbol.dispose]() })
+    return client
+  }
+
+  /** Decision records of a node so far that hold all members of `match`. */
+  async decisions(node: string, match: Partial<DecisionRecord> = {}): Promise<readonly DecisionRecord[]> {
+    return (await this.site.node(node).decisions()).filter((record) => holds(record, match))
+  }
+
+  /** Answers what a node writes down from now on. */
+  async tap(node: string): Promise<Tap> {
+    const at = this.site.node(node)
+    const seen = (await at.decisions()).length
+    const logged = at.logs().length
+    return {
+      decisions: async (match = {}) => (await at.decisions()).slice(seen).filter((record) => holds(record, match)),
+      logs: () => at.logs().slice(logged),
+    }
+  }
+
+  /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
+  observer(to: string, action: string): Observer | string {
+    const target = targetOf(this.site, this.#kinds, to, action, undefined)
+    return this.#observer(target, action) ?? this.#unobservable(target)
+  }
+
+  /** A hostile peer on an address of this run; closed when the test ends. */
+  async listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
+    const peer = await listenAsPeer(options)
+    this.#owned.push(peer)
+    return peer
+  }
+
+  /**
+   * Puts a relay into the way between two nodes, in each direction, that can cut them off from each other as a broken network
+   * does. Connections go by it that begin from now on, until the test ends; other nodes are never cut off by it.
+   */
+  async linkBetween(a: string, b: string, listener: string): Promise<CuttableLink> {
+    const link = await linkBetween(this.site, a, b, listener)
+    this.#owned.push(link)
+    return link
+  }
+
+  /**
+   * Many connections to the listener of an action that say little or nothing, from so many addresses of this run that are nobody's
+   * (0: from the address of `from`); beside them one of each in `upgrading`, who asks for the session of the action and then says
+   * nothing. Closed when the test ends.
+   */
+  async crowd(
+    from: string,
+    to: string,
+    action: string,
+    credential: Credential,
+    { count, addresses, upgrading = [] }: { count: number; addresses: number; upgrading?: readonly Credential[] },
+  ): Promise<Crowd> {
+    const target = targetOf(this.site, this.#kinds, to, action, undefined)
+    const { host, listener, domain } = target
+    const { request } = target.action
+    const session = 'websocket' in request ? request.websocket : { path: '/', protocol: '' }
+    const asking = upgrading.map(async (one) => {
+      return { ...session, identity: await one.identity(), token: await one.token() }
+    })
+    const anchorPem = await this.anchor(domain)
+    const endpoint = endpointOf(this.site, `https://${host}:${listener.port}`, { from, anchorPem })
+    const own = this.site.node(from).address
+    const network = own.replace(/\d+$/, '')
+    const strange = Array.from({ length: addresses }, (_, at) => `${network}${200 + at}`)
+    const identity = await credential.identity()
+    const options = { ...endpoint, identity, count, upgrading: await Promise.all(asking) }
+    const crowd = await openCrowd({ ...options, from: addresses === 0 ? [own] : strange })
+    this.#owned.push(crowd)
+    return crowd
+  }
+
+  /** What the main process of a unit holds in memory now, in kB; undefined where the site did not start it. */
+  residentKb(node: string, unit: string): Promise<number | undefined> {
+    return residentKb(this.site, node, unit)
+  }
+
+  /** A hostile issuer on an address of this run; closed when the test ends. */
+  async listenAsIssuer(options: ScriptedIssuerOptions): Promise<ScriptedIssuer> {
+    const issuer = await listenAsIssuer(options)
+    this.#owned.push(issuer)
+    return issuer
+  }
+
+  /**
+   * A hostile issuer in the place of an auth server, which is stopped meanwhile: same address, ports, name and signing key, and a
+   * certificate of the same CA. A node that is started anew knows nothing of the real one. Given back by `restore`, or when the test ends.
+   */
+  async standInForIssuer(node: string, options: StandInOptions = {}): Promise<StandIn> {
+    const standIn = await this.#standIn(node, options)
+    this.#owned.push(standIn)
+    return standIn
+  }
+
+  /**
+   * The same for several tests of a file, one after the other: each gets it honest. `isNew` says whether `known` names somebody who
+   * has not been told of by any of them, and so may still know the real one.
+   */
+  async sharedStandIn(node: string, known: string): Promise<{ issuer: ScriptedIssuer; isNew: boolean }> {
+    this.#shared.standIns ??= new Map()
+    const { standIns } = this.#shared
+    const shared = standIns.get(node) ?? { standIn: this.#standIn(node, { maxAgeSeconds: 1 }), known: new Set() }
+    standIns.set(node, shared)
+    const { issuer } = await shared.standIn
+    await issuer.reset()
+    const isNew = !shared.known.has(known)
+    shared.known.add(known)
+    return { issuer, isNew }
+  }
+
+  /** Gives every auth server back that a shared stand-in took the place of. */
+  async restoreIssuers(): Promise<void> {
+    const { standIns } = this.#shared
+    for (const [node, { standIn }] of standIns ?? []) {
+      await (await standIn).restore()
+      standIns?.delete(node)
+    }
+  }
+
+  /** The private key that the auth server of a node began to sign with: what an insider would have. */
+  async signingKey(node: string): Promise<JWK> {
+    const units = this.site.plan.nodes[node]?.units ?? []
+    for (const unit of units) {
+      for (const { json } of unit.files) {
+        const file = (json as { signing?: { importKey?: string } } | undefined)?.signing?.importKey
+        if (file !== undefined) return JSON.parse(await readRendered(this.site, node, file, unit.name)) as JWK
+      }
+    }
+    throw new NotInPlan(this.site, `node ${node} imports no signing key`, Object.keys(this.site.plan.nodes))
+  }
+
+  /** The issuing key of a real CA, or that of its root: makes trusted certificates that no CA would sign. */
+  async authority(node: string, which: 'issuing' | 'root' = 'issuing'): Promise<SigningAuthority> {
+    const unit = this.site.plan.nodes[node]?.units.find(({ kind }) => kind === 'step-ca')
+    if (!unit) throw new NotInPlan(this.site, `node ${node} runs no step-ca`, Object.keys(this.site.plan.nodes))
+    const read = (file: string) => readRendered(this.site, node, `@{unit}/${file}`, unit.name)
+    const files = which === 'root' ? ['root.crt', 'root.key'] : ['ca.crt', 'ca.key']
+    const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all([...files, 'root.crt'].map(read))
+    return authorityFrom({ certPem, keyPem, anchorPem })
+  }
+
+  /** What lies at the holder of a credential: that which the node itself uses, not a fresh one. */
+  async held(name: string): Promise<Presented> {
+    const credential = this.site.plan.credentials[name]
+    if (!credential)
+      throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
+    if (credential.kind === 'certificate') return { identity: await identityAt(this.site, credential) }
+    const certificate = await this.held(credential.boundTo ?? `cert-${credential.holder}`)
+    const token = await readRendered(this.site, credential.holder, credential.path)
+    return { ...certificate, token: token.trim() }
+  }
+
+  /** Where a credential lies on its holder. @throws NotInPlan */
+  pathOf(name: string): string {
+    const credential = this.site.plan.credentials[name]
+    if (!credential)
+      throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
+    return rendered(this.site, this.site.node(credential.holder), credential.path)
+  }
+
+  /** Root certificate of a trust domain, PEM. */
+  anchor(domain: string): Promise<string> {
+    const known = this.#shared.anchors.get(domain) ?? anchorOf(this.site, domain)
+    this.#shared.anchors.set(domain, known)
+    return known
+  }
+
+  /** What to type to run this test again. */
+  get again(): string {
+    return this.#test.again
+  }
+
+  /** Path of the file that keeps the evidence of this test when it fails. */
+  get evidence(): string {
+    return join(this.site.evidence, `${evidenceName(this.#test.name)}.md`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const owned of this.#owned.splice(0).reverse()) await owned[Symbol.asyncDispose]()
+  }
+
+  async #standIn(node: string, options: StandInOptions): Promise<StandIn> {
+    const keys = [await this.signingKey(node)]
+    return standInForIssuer(this.site, node, { keys, authority: await this.authority(this.#caOf(node)), ...options })
+  }
+
+  #caOf(node: string): string {
+    return this.plan.trustDomains[this.plan.nodes[node]?.domain ?? '']?.ca ?? ''
+  }
+
+  async #called(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
+    const { verdict, session } = await this.#judged(from, to, action, credential, options)
+    await session?.close()
+    return verdict
+  }
+
+  async #judged(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
+    const target = targetOf(this.site, this.#kinds, to, action, options.listener)
+    const presented = await credential.presented()
+    const thumbprint = presented.identity && thumbprintS256(presented.identity.certPem)
+    const before = await options.first?.presented()
+    const { shape, send } = shaped(from, target, action, presented, thumbprint, { ...options, before })
+    const control = await this.#control(shape, credential, options)
+    const observe = this.#observer(target, action)
+    const picture = await observe?.().catch((failure: Error) => failure)
+    const verification = this.#verificationOf(target, action)
+    const issuer = verification?.guards && (await watchIssuer(this.site, to, verification))
+    const mark = await markOf(this.site, to)
+    const watch = target.proof && (await watchFor(target.proof, this.site, to))
+    const sent = await send(await this.#endpoint(from, target, presented.identity, options))
+    const shown = await watch?.shown(sent, options.waitMs)
+    const farEnd = shown ? unrecorded : await this.#farEnd(to, sent.answer.conn, mark, options)
+    const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
+    const said = shown ? (shown.said ?? (sent.promised ? 'accepted' : 'refused')) : decision?.verdict
+    const accepted = sent.promised && said === 'accepted'
+    const summary = summaryOfPresented(credential.label, presented)
+    const verdict: Verdict = {
+      from,
+      to,
+      action,
+      credential: summary,
+      accepts: this.#acceptedAt(to, action),
+      tokenJudged: shape.carried && !isOperator(target, presented),
+      verdict: accepted ? 'accepted' : 'refused',
+      proof: target.proof?.proof ?? 'decision record',
+      shown,
+      promised: sent.promised,
+      ...readAnswer(sent.answer),
+      layer: decision?.layer ?? (sent.answer.status === null ? 'tls' : 'http'),
+      reason: decision?.reason ?? shown?.reason ?? null,
+      guard: decision?.guard ?? null,
+      principal: decision?.principal ?? {},
+      believes: verification && { issuer: verification.issuer, audiences: verification.audiences },
+      guards: verification && guardOrderOf(verification),
+      asked: issuer && { issuer: issuer.issuer, times: await issuer.times(summary.token?.jti) },
+      decision,
+      ...farEnd,
+      conn: sent.answer.conn,
+      ms: sent.answer.ms,
+      control,
+      effects: accepted
+        ? { observed: false, ...(!observe && { unobservable: this.#unobservable(target) }) }
+        : await effectsSince(observe ?? this.#unobservable(target), picture ?? {}, this.#firstPicture(target, picture)),
+      wire: sent.wire,
+      answerLeaks: leaksInAnswer(sent.answer, presented.token),
+      leaks: await leaksSince(this.site, to, mark, {
+        tokens: presented.token === undefined ? [] : [presented.token],
+        lines: (await watch?.lines()) ?? [],
+      }),
+      evidence: this.evidence,
+      again: this.#test.again,
+    }
+    this.#record(shape, verdict)
+    return { verdict, session: sent.session } satisfies { verdict: Verdict; session: Sent['session'] }
+  }
+
+  async #control(shape: CallShape, credential: Credential, options: CallOptions): Promise<Control | undefined> {
+    const recorded = this.ledger.controlOf(shape)
+    if (recorded !== undefined) return recorded
+    const { from, to, action } = shape
+    const { headers, handshake, raw, ...rest } = options
+    const below = { handshake, raw }
+    if (headers !== undefined) {
+      return controlFrom(await this.#called(from, to, action, credential, { ...rest, ...below }), 'headers')
+    }
+    if (credential.base === undefined) {
+      if (handshake === undefined && raw === undefined) return undefined
+      return controlFrom(await this.#called(from, to, action, credential, rest), 'wire')
+    }
+    // A credential that was derived more than once has its own control in the step before.
+    return controlFrom(await this.#called(from, to, action, credential.base, options), credential.label)
+  }
+
+  #verificationOf({ node, unit }: Target, action: string): ActionVerification | undefined {
+    const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
+    return planned?.verification?.[action]
+  }
+
+  #acceptedAt(to: string, action: string): Verdict['accepts'] {
+    const { accepts, credentials } = this.site.plan
+    return accepts
+      .filter((one) => one.target === to && one.action === action)
+      .map(({ credential }) => ({ credential, holder: credentials[credential]?.holder ?? '' }))
+  }
+
+  #record(shape: CallShape, verdict: Verdict): void {
+    this.ledger.record(shape, verdict)
+    this.#test.calls?.push(toldCall(verdict))
+    const { evidence: _, again: __, json: ___, accepts: ____, guards: _____, ...call } = verdict
+    recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
+  }
+
+  async #endpoint(from: string, target: Target, identity: CallIdentity, { timeoutMs, handshake }: CallOptions) {
+    const anchorPem = await this.anchor(target.domain)
+    const endpoint = endpointOf(this.site, `https://${target.host}:${target.listener.port}`, { from, anchorPem })
+    return { ...elsewhere(endpoint, target.listener.address), identity, timeoutMs, handshake }
+  }
+
+  /** The records of a call; where another one went first over its connection, that one's is left out. */
+  async #farEnd(node: string, conn: string, mark: Mark, { waitMs, first }: CallOptions): Promise<FarEnd> {
+    const earlier = first === undefined ? 0 : 1
+    const farEnd = await decisionsOf(this.site, node, conn, mark, { withinMs: waitMs, atLeast: 1 + earlier })
+    const before = farEnd.decisions.slice(0, earlier)
+    if (before.some(({ verdict }) => verdict !== 'accepted')) {
+      throw new NotInPlan(this.site, `${node} did not accept the call that went first over ${conn}`, [])
+    }
+    return { ...farEnd, decisions: farEnd.decisions.slice(earlier) }
+  }
+
+  #observer(target: Target, action: string): (() => Promise<Picture>) | undefined {
+    const { node, host, observation } = target
+    if (observation === undefined) return undefined
+    const { as = 'operator' } = observation
+    const observer = as === 'operator' ? operatorWatcher(this.site, node) : this.#accepted(target, action)
+    return async () => {
+      const seen = observation.paths.map(async (path) => {
+        const { status, json } = await observer.get(path)
+        if (status !== 200) throw new NotInPlan(this.site, `${host}${path} answered ${status} to the one who looks`, [])
+        return [path, withoutVolatile(json, observation.ignore)] as const
+      })
+      return Object.fromEntries(await Promise.all(seen))
+    }
+  }
+
+  /** One client for each target of the test: its credential is minted once. */
+  #accepted(target: Target, action: string): Pick<OperatorClient, 'get'> {
+    const [accepted] = this.#acceptedAt(target.node, action)
+    const key = `${target.node} ${action}`
+    const known = this.#clients.get(key)
+    if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.site, target.node)
+    const client = acceptedClient(this.site, accepted.credential, (identity) =>
+      this.#endpoint(accepted.holder, target, identity, {}),
+    )
+    this.#clients.set(key, client)
+    return client
+  }
+
+  #unobservable({ node, unit }: Target): string {
+    const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
+    return `kind ${planned?.kind} has no observation`
+  }
+
+  #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {
+    const key = `${node}/${unit}`
+    const first = this.#shared.pictures.get(key)
+    if (first !== undefined) return first
+    const now = picture instanceof Error || picture === undefined ? {} : picture
+    this.#shared.pictures.set(key, now)
+    return now
+  }
+}
+
+/** A service that was there before the run has no address of the run, and may be out of reach from those. */
+function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
+  if (address === undefined) return endpoint
+  return { ...endpoint, address, from: address.startsWith('127.') ? endpoint.from : undefined }
+}
+
+const unrecorded: FarEnd = { decisions: [], waitedMs: 0 }
+
+function holds(record: DecisionRecord, match: Partial<DecisionRecord>): boolean {
+  return Object.entries(match).every(([name, value]) => record[name as keyof DecisionRecord] === value)
+}
+
+type CallIdentity = Parameters<typeof summaryOfPresented>[1]['identity']

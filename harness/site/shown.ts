@@ -1,0 +1,101 @@
+import type { Site } from '../backends/backend.ts'
+import { until } from '../lib/until.ts'
+import { type Answer, headerValues } from '../protocols/http/exchange.ts'
+import type { WeakerProof } from '../topology/proof.ts'
+
+/** What a far end without decision records showed of one call, beyond the status. */
+export interface Shown {
+  /** Undefined: it showed nothing but the status. */
+  readonly said: 'accepted' | 'refused' | undefined
+  /** Ours where the declaration knows the program's word for it, else that word. */
+  readonly reason: string | null
+  /** Reasons that the declaration has words for: only these are compared. */
+  readonly comparable: readonly string[]
+  /** What the declaration says that refused callers get. */
+  readonly answers: WeakerProof['answers']
+  /** What should have been there and was not. */
+  readonly missing?: string
+}
+
+/** The log of a far end since the call began. */
+export interface Watch {
+  /** All lines since then. */
+  lines(): Promise<readonly string[]>
+  shown(called: Called, withinMs?: number): Promise<Shown>
+}
+
+interface Called {
+  readonly answer: Answer
+  readonly promised: boolean
+}
+
+const lineWithinMs = 2_000
+
+/** Begins to look for what the declaration of a program says that it shows: what is older is about other calls. */
+export async function watchFor(proof: WeakerProof, site: Site, node: string): Promise<Watch> {
+  const all = async (): Promise<readonly string[]> => {
+    if (proof.proof !== 'log line' || proof.file === undefined) return site.node(node).logs()
+    // A program may make its log file with its first line.
+    return (
+      await site
+        .node(node)
+        .readFile(proof.file)
+        .catch(() => '')
+    ).split('\n')
+  }
+  // The last of a file's lines is the one that is not there yet.
+  const before = (await all()).length - (proof.proof === 'log line' && proof.file !== undefined ? 1 : 0)
+  const lines = async () => (await all()).slice(before)
+  return { lines, shown: (called, withinMs) => shownBy(proof, called, lines, withinMs) }
+}
+
+async function shownBy(
+  proof: WeakerProof,
+  called: Called,
+  lines: Watch['lines'],
+  withinMs = lineWithinMs,
+): Promise<Shown> {
+  const comparable = Object.keys(proof.reasons ?? {})
+  const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
+  // At TLS there is no answer, and most programs write nothing either.
+  if (proof.proof === 'status alone' || called.answer.status === null) return nothing
+  const found =
+    proof.proof === 'header' ? inHeader(proof.name, called) : await inLog(proof.pattern, called, lines, withinMs)
+  if (typeof found !== 'string') return { ...nothing, missing: called.promised ? undefined : found.missing }
+  const [ours] = Object.entries(proof.reasons ?? {}).find(([, word]) => word === found) ?? [found]
+  return { ...nothing, said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours }
+}
+
+interface Missing {
+  readonly missing: string
+}
+
+function inHeader(name: string, { answer }: Called): string | Missing {
+  const [value] = headerValues(answer.headers, name)
+  return value?.trim() ?? { missing: `the answer has no header ${name}` }
+}
+
+/** The reason of the first refusal among the lines of this call; empty where there are accepts only, even after the wait. */
+async function inLog(
+  pattern: string,
+  { answer, promised }: Called,
+  lines: Watch['lines'],
+  withinMs: number,
+): Promise<string | Missing> {
+  const expression = new RegExp(pattern)
+  let reasons: string[] = []
+  const look = async () => {
+    reasons = (await lines()).flatMap((line) => reasonIn(line, expression, answer.conn))
+    return reasons.some((reason) => reason !== '') || promised
+  }
+  await until('a line', look, { withinMs, everyMs: 10 }).catch(() => {})
+  const missing = `no line of its log matches ${pattern}, ${withinMs} ms after the call`
+  return reasons.find((reason) => reason !== '') ?? reasons[0] ?? { missing }
+}
+
+function reasonIn(line: string, expression: RegExp, conn: string): string[] {
+  const groups = expression.exec(line)?.groups
+  if (groups === undefined) return []
+  const isOfCall = groups.conn === undefined || conn === groups.conn || conn.endsWith(`:${groups.conn}`)
+  return isOfCall ? [groups.reason ?? ''] : []
+}

@@ -1,0 +1,82 @@
+import { join } from 'node:path'
+import { fill } from '../agent/template.ts'
+import type { Site, SiteNode } from '../backends/backend.ts'
+import { HoldfastError } from '../errors.ts'
+import type { Identity } from '../pki/certificate.ts'
+import type { Endpoint } from '../protocols/http/exchange.ts'
+import type { PlanCredential, Template } from '../topology/plan.ts'
+
+/** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
+export class NotInPlan extends HoldfastError {
+  constructor(site: Site, what: string, known: readonly string[]) {
+    const there = known.length > 0 ? `there is ${known.join(', ')}` : 'there is none'
+    super('HOLDFAST_NOT_IN_PLAN', `topology ${site.plan.topology}: ${what}; ${there}`)
+  }
+}
+
+type Addressed = { readonly nodes: ReadonlyMap<string, Pick<SiteNode, 'name' | 'address'>> }
+
+/** Fills a template of the plan for a node. */
+export function rendered(
+  site: Addressed,
+  node: Pick<SiteNode, 'name' | 'dir' | 'address'>,
+  template: Template,
+  unit = '',
+): string {
+  const addresses = Object.fromEntries([...site.nodes.values()].map(({ name, address }) => [name, address]))
+  const context = { dir: node.dir, unitDir: join(node.dir, 'units', unit), address: node.address, addresses }
+  return fill(template, context, `node ${node.name}`)
+}
+
+/** Reads what lies at a template's path on a node. */
+export async function readRendered(site: Site, node: string, template: Template, unit = ''): Promise<string> {
+  const at = site.node(node)
+  return at.readFile(rendered(site, at, template, unit))
+}
+
+/** The root certificate of a trust domain, PEM, as it was handed over to some node. */
+export async function anchorOf(site: Site, domain: string): Promise<string> {
+  const ca = site.plan.trustDomains[domain]?.ca
+  for (const { name, units } of Object.values(site.plan.nodes)) {
+    for (const unit of units) {
+      for (const step of unit.steps) {
+        if (unit.kind !== 'anchor' || !('receive' in step) || step.receive.from !== ca) continue
+        return readRendered(site, name, step.receive.to.path, unit.name)
+      }
+    }
+  }
+  throw new NotInPlan(site, `no node holds the root of trust domain ${domain}`, Object.keys(site.plan.trustDomains))
+}
+
+/** Where `url` leads in this site, for a caller at `from`. */
+export function endpointOf(site: Site, url: string, options: { from: string; anchorPem: string }): Endpoint {
+  const { hostname: host, port } = new URL(url)
+  const address = site.resolve(host)
+  if (address === undefined) {
+    const hosts = Object.values(site.plan.nodes).map((node) => node.host)
+    throw new NotInPlan(site, `no node is called ${host}`, hosts)
+  }
+  const from = site.capabilities.ownAddress ? site.node(options.from).address : undefined
+  return { from, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
+}
+
+/** The operator certificate of a trust domain with its key, and the node that it lies on. */
+export async function operatorOf(site: Site, domain: string): Promise<{ node: string; identity: Identity }> {
+  const domainOf = (node: string) => site.plan.nodes[node]?.domain
+  const all = Object.values(site.plan.credentials)
+  const own = all.find((one) => domainOf(one.holder) === domain && one.sans?.some((san) => san.startsWith('operator.')))
+  if (own) return { node: own.holder, identity: await identityAt(site, own) }
+  const minted = all.find((one) => one.mint?.mint.tls.cert && domainOf(one.issuer) === domain)
+  const tls = minted?.mint?.mint.tls
+  if (!minted || !tls?.cert || !tls.key) {
+    throw new NotInPlan(site, `trust domain ${domain} has no operator certificate`, Object.keys(site.plan.credentials))
+  }
+  const certPem = await readRendered(site, minted.issuer, tls.cert)
+  return { node: minted.issuer, identity: { certPem, keyPem: await readRendered(site, minted.issuer, tls.key) } }
+}
+
+/** The certificate that a node itself uses, with its key. */
+export async function identityAt(site: Site, credential: PlanCredential): Promise<Identity> {
+  const certPem = await readRendered(site, credential.holder, `${credential.path}/cert.pem`)
+  return { certPem, keyPem: await readRendered(site, credential.holder, `${credential.path}/key.pem`) }
+}
