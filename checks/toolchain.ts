@@ -1,7 +1,7 @@
 import { printPhase } from '../harness/cli/output.ts'
 import { describeFailure } from '../harness/errors.ts'
-import { clockMissing } from '../harness/faults/clock/libfaketime.ts'
 import { ensureTools } from '../harness/toolchain/install.ts'
+import { clockMissing } from '../harness/toolchain/libfaketime.ts'
 
 // Building takes a minute or more: tests with limits of their own must not wait for it.
 try {

@@ -11,7 +11,6 @@ export type {
   ScriptedIssuerOptions,
 } from './counterparts/issuer/scripted-issuer.ts'
 export type { RecordedConnection, ScriptedPeer, ScriptedPeerOptions } from './counterparts/peer/scripted-peer.ts'
-export { type UntilOptions, until } from './lib/until.ts'
 export {
   authorityFrom,
   issueLeaf,
@@ -33,6 +32,7 @@ export type { KnownDifference, KnownDifferences } from './site/known-differences
 export type { OperatorAnswer, OperatorClient } from './site/operator-client.ts'
 export type { OpenedSession, ScenarioSite, Tap } from './site/scenario-site.ts'
 export type { StandIn, StandInOptions } from './site/stand-in.ts'
+export { type UntilOptions, until } from './site/until.ts'
 export type { Verdict } from './site/verdict.ts'
 export { type ClaimsMutation, mutateClaims, signToken, tamperSignature } from './tokens/forge.ts'
 export { type Claims, type InspectedToken, inspectToken } from './tokens/inspect.ts'

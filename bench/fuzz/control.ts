@@ -1,7 +1,7 @@
-import { until } from '../../harness/lib/until.ts'
 import { type Answer, exchange, type HeaderLines } from '../../harness/protocols/http/exchange.ts'
 import { upgrade } from '../../harness/protocols/websocket/web-socket.ts'
 import { operatorClient } from '../../harness/site/operator-client.ts'
+import { until } from '../../harness/site/until.ts'
 import { openMessage, updateMessage } from './frames.ts'
 import { CONTROL_PEER, FUZZED, type Ground, PEER } from './ground.ts'
 import { LISTENERS } from './seeds.ts'

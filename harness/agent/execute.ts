@@ -1,7 +1,7 @@
-import type { ExecResult } from '../backends/backend.ts'
 import { nodeArguments } from './command.ts'
 import type { NodeContext } from './node-context.ts'
 import { signalTree, startTree } from './process-tree.ts'
+import type { ExecResult } from './protocol.ts'
 
 const LONGEST_OUTPUT = 8 * 1_048_576
 

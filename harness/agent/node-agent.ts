@@ -1,11 +1,11 @@
 import { isAbsolute, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
-import { warmUp } from '../lib/https-request.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { WorkAhead } from './ahead.ts'
 import { environmentOf } from './command.ts'
 import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
+import { warmUp } from './https-request.ts'
 import { callFromNode, type NodeContext, templates } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import {

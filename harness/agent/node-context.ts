@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import type { SiteEvent } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import { redact } from '../evidence/redact.ts'
-import { readTls, request } from '../lib/https-request.ts'
 import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
+import { readTls, request } from './https-request.ts'
 import type { HandOver, RunSettings, StepPath } from './protocol.ts'
 import { fill, fillJson, type TemplateContext } from './template.ts'
 

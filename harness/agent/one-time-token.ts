@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { JWK } from 'jose'
 
+/** What a one-time token of a CA says: good for one signature on the CSR that it names. */
 export interface OneTimeTokenClaims {
   /** `https://<host>:<port>` of the CA. */
   url: string

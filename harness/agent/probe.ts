@@ -1,5 +1,5 @@
-import { readTls, request } from '../lib/https-request.ts'
 import type { Probe } from '../topology/plan.ts'
+import { readTls, request } from './https-request.ts'
 
 /** The node as a probe sees it: templates filled, names resolved. */
 export interface ProbeContext {

@@ -1,5 +1,6 @@
-import type { ExecResult, SiteEvent } from '../backends/backend.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import type { HttpCall, UnitRef } from '../topology/plan.ts'
+import type { OneTimeTokenClaims } from './one-time-token.ts'
 
 /**
  * What the coordinator and a node agent say to each other: one JSON value per line, on the agent's stdin and stdout.
@@ -38,6 +39,14 @@ export type HandOver =
   | { kind: 'receive'; unit: UnitRef; step: StepPath; x5t?: string }
   | { kind: 'one-time-token'; unit: UnitRef; step: StepPath; x5rt: string }
 
+/** How a program ended, and what it said. */
+export interface ExecResult {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}
+
 /** Every operation that the coordinator can request of an agent. */
 export interface Operations {
   exec: {
@@ -54,13 +63,7 @@ export interface Operations {
   signal: { request: { unit: string; signal: NodeJS.Signals }; answer: null }
   /** Signs a one-time token of a CA on this node for a test. */
   'one-time-token': {
-    request: {
-      url: string
-      provisioner: { name: string; keyFile: string }
-      subject: string
-      sans: string[]
-      x5rt: string
-    }
+    request: OneTimeTokenClaims
     answer: string
   }
   call: { request: { call: HttpCall }; answer: { status: number; json: unknown } }

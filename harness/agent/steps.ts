@@ -130,7 +130,7 @@ function memberOf(text: string, name: string, url: string): string {
 async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath): Promise<void> {
   const template = templates(context, unit.name)
   const place = `${context.node.name}/${unit.name}: enrol`
-  const [made, { signAtCa }] = await Promise.all([context.ahead.takeRequest(step), import('../pki/enrol.ts')])
+  const [made, { signAtCa }] = await Promise.all([context.ahead.takeRequest(step), import('./enrol.ts')])
   const ref = `${context.node.name}/${unit.name}`
   const ott = await context.serve(step.ca, { kind: 'one-time-token', unit: ref, step: path, x5rt: made.x5rt })
   const { certPem } = await signAtCa({

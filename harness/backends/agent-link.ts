@@ -9,8 +9,8 @@ import {
   type ToAgent,
 } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import type { UnitRef } from '../topology/plan.ts'
-import type { SiteEvent } from './backend.ts'
 
 /** The agent of a node is gone. Code `HOLDFAST_AGENT_GONE`. */
 export class AgentGone extends HoldfastError {

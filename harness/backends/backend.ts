@@ -1,4 +1,8 @@
+import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
+import type { ExecResult } from '../agent/protocol.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
+import type { SiteEvent } from '../evidence/event.ts'
+import type { Environments } from '../faults/sabotage.ts'
 import type { Plan } from '../topology/plan.ts'
 
 export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
@@ -39,22 +43,8 @@ export interface LaunchOptions {
   /** Called for every event of every node, in the order in which they came. */
   onEvent?: (event: SiteEvent) => void
   /** Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`): faults and sabotage come from outside. */
-  env?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  env?: Environments
 }
-
-/** One line of what happened on a node. `at` is ISO 8601 in UTC with milliseconds. */
-export type SiteEvent = { at: string; node: string } & (
-  | { event: 'agent-started'; pid: number }
-  | { event: 'unit-started'; unit: string; pid?: number }
-  | { event: 'unit-ready'; unit: string; ms: number }
-  | { event: 'unit-failed'; unit: string; message: string; logTail: string[] }
-  | { event: 'unit-exited'; unit: string; code: number | null; signal: string | null }
-  | { event: 'log'; unit: string; stream: 'stdout' | 'stderr'; line: string }
-  | { event: 'handover'; unit: string; credential?: string; from: string }
-  /** The clock of the node was moved; it is `offsetSeconds` ahead of the machine now. */
-  | { event: 'clock-moved'; bySeconds: number; offsetSeconds: number }
-  | { event: 'agent-gone'; code: number | null; signal: string | null }
-)
 
 /** A launched plan: its nodes can be called, inspected, stopped, cut off. Disposing stops everything, in reverse order. */
 export interface Site extends AsyncDisposable {
@@ -76,7 +66,7 @@ export interface Site extends AsyncDisposable {
    * A one-time token of the CA on `node`, for a CSR that the caller made: how a test gets a certificate of its own.
    * `x5rt` is base64url SHA-256 of the CSR's DER.
    */
-  oneTimeToken(node: string, request: OneTimeTokenRequest): Promise<string>
+  oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string>
   /** Makes an HTTP call from a node with the TLS files that lie there (an operator's, say). Resolves with status and parsed JSON. */
   callFrom(node: string, call: import('../topology/plan.ts').HttpCall): Promise<{ status: number; json: unknown }>
   /** Cuts two nodes off from each other, both ways. Without capability `partition`: rejects with `HOLDFAST_NOT_SUPPORTED`. */
@@ -101,14 +91,6 @@ export interface SiteClock {
   readonly offsetSeconds: number
   /** Moves by so many whole seconds, from where each clock stands. Every program follows with its next look at the clock. */
   shift(seconds: number): Promise<void>
-}
-
-export interface OneTimeTokenRequest {
-  url: string
-  provisioner: { name: string; keyFile: string }
-  subject: string
-  sans: string[]
-  x5rt: string
 }
 
 export interface SiteNode {
@@ -141,11 +123,4 @@ export interface SiteNode {
   logs(unit?: string): readonly string[]
   /** Decision records so far, oldest first. */
   decisions(unit?: string): Promise<readonly DecisionRecord[]>
-}
-
-export interface ExecResult {
-  code: number | null
-  signal: NodeJS.Signals | null
-  stdout: string
-  stderr: string
 }

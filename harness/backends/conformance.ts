@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { SiteEvent } from '../evidence/event.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { Backend, Capabilities, LaunchOptions, Site, SiteEvent } from './backend.ts'
+import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
 
@@ -376,7 +377,7 @@ function certified(launch: Launch): void {
 
   test('signs one-time tokens for the harness that the CA takes once, for one request', async () => {
     const { newRequest } = await import('../pki/request.ts')
-    const { signAtCa } = await import('../pki/enrol.ts')
+    const { signAtCa } = await import('../agent/enrol.ts')
     const names = { subject: 'guest.conformance.test', sans: ['guest.conformance.test'] }
     const [mine, other] = await Promise.all([newRequest(names), newRequest(names)])
     const url = `https://${hostOf('ca')}:9000`

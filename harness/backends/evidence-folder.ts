@@ -2,10 +2,10 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import { type HistoryLine, historyFile } from '../evidence/history.ts'
 import { redact } from '../evidence/redact.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { SiteEvent } from './backend.ts'
 
 /** Events as they come; part of the history once that is complete. */
 const EVENTS = 'events.jsonl'

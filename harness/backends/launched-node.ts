@@ -1,11 +1,12 @@
 import { isAbsolute, join } from 'node:path'
+import type { ExecResult } from '../agent/protocol.ts'
 import { fill } from '../agent/template.ts'
 import { readTextFrom } from '../agent/text-file.ts'
 import { HoldfastError } from '../errors.ts'
 import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
 import type { PlanNode } from '../topology/plan.ts'
 import type { AgentLink } from './agent-link.ts'
-import type { ExecResult, SiteNode } from './backend.ts'
+import type { SiteNode } from './backend.ts'
 import type { UnitStates } from './unit-states.ts'
 
 const LINES_KEPT = 5_000

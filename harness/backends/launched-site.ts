@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
 import type { FromAgent } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import { redact } from '../evidence/redact.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
-import type { BackendName, Capabilities, OneTimeTokenRequest, Site, SiteClock, SiteEvent } from './backend.ts'
+import type { BackendName, Capabilities, Site, SiteClock } from './backend.ts'
 import type { EvidenceFolder } from './evidence-folder.ts'
 import { LaunchedNode } from './launched-node.ts'
 import { stopInReverse } from './stop-order.ts'
@@ -162,7 +164,7 @@ export class LaunchedSite implements Site {
     return this.#hosts.get(host)
   }
 
-  oneTimeToken(node: string, request: OneTimeTokenRequest): Promise<string> {
+  oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string> {
     this.node(node)
     return this.link(node).request('one-time-token', request)
   }

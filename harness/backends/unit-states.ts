@@ -1,5 +1,5 @@
+import type { SiteEvent } from '../evidence/event.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
-import type { SiteEvent } from './backend.ts'
 
 interface UnitState {
   phase: 'waiting' | 'ready' | 'failed' | 'ended'

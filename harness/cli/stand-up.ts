@@ -1,4 +1,5 @@
-import type { LaunchOptions, Site, SiteEvent } from '../backends/backend.ts'
+import type { LaunchOptions, Site } from '../backends/backend.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import type { ToolName } from '../toolchain/tools.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'

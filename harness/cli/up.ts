@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
-import type { Site, SiteEvent } from '../backends/backend.ts'
+import type { Site } from '../backends/backend.ts'
 import { describeFailure, HoldfastError } from '../errors.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import type { SiteDescription } from './describe-site.ts'
 import { exitCode } from './exit-code.ts'
 import { aborted, Interrupted, interruptible } from './interruption.ts'

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Site, SiteEvent } from '../backends/backend.ts'
 import type { DecisionRecord } from './decision.ts'
+import type { SiteEvent } from './event.ts'
 import { redact } from './redact.ts'
 
 /** One line of a run's history: what happened on a node, what a node decided, or what a test called. */
@@ -24,8 +24,16 @@ export function recordCall(evidence: string, at: string, call: unknown): void {
   appendFileSync(join(evidence, callsFile), `${redact(JSON.stringify(line))}\n`, { mode: 0o600 })
 }
 
+/** A launched site, as far as its history is concerned. */
+export interface Chronicle {
+  /** The folder of its evidence. */
+  readonly evidence: string
+  readonly nodes: ReadonlyMap<string, { decisions(): Promise<readonly DecisionRecord[]> }>
+  events(): readonly SiteEvent[]
+}
+
 /** Joins events, decisions and calls of a run in order of time, redacted, and answers the path of the file. */
-export async function writeHistory(site: Site): Promise<string> {
+export async function writeHistory(site: Chronicle): Promise<string> {
   const lines: HistoryLine[] = site.events().map((event) => ({ at: event.at, kind: 'event', event }))
   for (const node of site.nodes.values()) {
     const decisions = await node.decisions().catch(() => [])

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
+import { GuardNotRemoved, proveRemoval } from '../site/prove-removal.ts'
 import type { Plan } from '../topology/plan.ts'
 import { declaredGuards } from './declared-guards.ts'
-import { GuardNotRemoved, proveRemoval, SabotageImpossible, sabotageEnvironment } from './sabotage.ts'
+import { SabotageImpossible, sabotageEnvironment } from './sabotage.ts'
 
 const unit = (name: string, service: string) => ({ name, service: { command: { program: { service }, args: [] } } })
 const plan = {

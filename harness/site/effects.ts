@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { redact } from '../evidence/redact.ts'
-import { until } from '../lib/until.ts'
+import { until } from './until.ts'
 import type { Effects } from './verdict.ts'
 
 /** A read-only picture of a target, with what changes by itself left out. */

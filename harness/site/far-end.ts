@@ -1,8 +1,8 @@
 import type { Site } from '../backends/backend.ts'
 import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
 import { redact, secretsIn } from '../evidence/redact.ts'
-import { until } from '../lib/until.ts'
 import type { Answer } from '../protocols/http/exchange.ts'
+import { until } from './until.ts'
 
 /** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
 const recordWithinMs = 6_000

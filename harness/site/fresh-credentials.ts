@@ -1,7 +1,7 @@
+import { renewAtCa, signAtCa } from '../agent/enrol.ts'
 import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
-import { renewAtCa, signAtCa } from '../pki/enrol.ts'
 import { newRequest } from '../pki/request.ts'
 import { exchange } from '../protocols/http/exchange.ts'
 import type { HttpCall, PlanCredential } from '../topology/plan.ts'

@@ -134,7 +134,10 @@ export class Ground implements AsyncDisposable {
     const { env } = this.#options
     const common = { keep, clock: at ? 'movable' : this.#options.clock, clockStartsAt: at } as const
     if (sabotage === undefined) return backend.launch(await plan(), { env, ...common })
-    const { proveRemoval, sabotageEnvironment } = await import('../faults/sabotage.ts')
+    const [{ sabotageEnvironment }, { proveRemoval }] = await Promise.all([
+      import('../faults/sabotage.ts'),
+      import('./prove-removal.ts'),
+    ])
     const planned = await plan()
     const site = await backend.launch(planned, { env: sabotageEnvironment(planned, sabotage, env), ...common })
     try {

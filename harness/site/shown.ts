@@ -1,7 +1,7 @@
 import type { Site } from '../backends/backend.ts'
-import { until } from '../lib/until.ts'
 import { type Answer, headerValues } from '../protocols/http/exchange.ts'
 import type { WeakerProof } from '../topology/proof.ts'
+import { until } from './until.ts'
 
 /** What a far end without decision records showed of one call, beyond the status. */
 export interface Shown {

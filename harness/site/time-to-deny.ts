@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts'
-import { until } from '../lib/until.ts'
+import { until } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A call that began after the bound was still accepted. Code `HOLDFAST_DENIED_LATE`. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { clockMissing, findLibfaketime } from '../faults/clock/libfaketime.ts'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { findGo } from './installed.ts'
+import { clockMissing, findLibfaketime } from './libfaketime.ts'
 import { type ResolvedTool, resolveTool, ToolMissing, ToolUnusable } from './resolve.ts'
 import { ask } from './run.ts'
 import { pinnedVersion, readSource, requiredGo, type Source } from './source.ts'

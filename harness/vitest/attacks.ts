@@ -7,8 +7,10 @@ import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { Secrets } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
+import { failureText, NoPositiveControl } from '../site/failure-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
 import { type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import { markJudged } from '../site/judging.ts'
 import {
   DifferenceUnknown,
   demandTried,
@@ -22,8 +24,6 @@ import {
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { demandCleanEvidence } from './clean-evidence.ts'
-import { markJudged } from './judging.ts'
-import { failureText, NoPositiveControl } from './matchers.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
 import { failureSummary } from '../site/evidence-text.ts'
+import { NoPositiveControl } from '../site/failure-text.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import { type FakeSite, type Flaws, fakeSite } from '../site/testing/fake-site.ts'
-import { NegatedMatcher, NoPositiveControl, NoVerdict } from './matchers.ts'
+import { NegatedMatcher, NoVerdict } from './matchers.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
 let folder: string

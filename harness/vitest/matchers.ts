@@ -1,31 +1,9 @@
 import { expect } from 'vitest'
 import { HoldfastError } from '../errors.ts'
-import { controlText, explanation } from '../site/evidence-text.ts'
-import { acceptanceProblems, type ExpectedRefusal, expectedText, receivedText, refusalProblems } from '../site/judge.ts'
+import { failureText, NoPositiveControl } from '../site/failure-text.ts'
+import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
+import { markJudged } from '../site/judging.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { markJudged } from './judging.ts'
-
-/** A refusal without a positive control proves nothing: a node that refuses everyone answers the same. */
-export class NoPositiveControl extends HoldfastError {
-  constructor(verdict: Verdict) {
-    const { from, to, action, control, credential } = verdict
-    const right = rightName(verdict)
-    const found = control === undefined ? '' : `\n    control   ${controlText(verdict)}`
-    super(
-      'HOLDFAST_NO_POSITIVE_CONTROL',
-      `the refusal of "${credential.label}" has no positive control: before it, this test must show an accepted call of the same from, to and action that differs in one element only: ` +
-        `certificate, token, whole credential, headers, path, method, body, listener, or the state of the site.\n` +
-        `    write     expect(await site.call('${from}', '${to}', '${action}', ${right})).toBeAccepted()\n` +
-        `    or derive the attack from a credential that is accepted: ${right}.over(…), .withToken(…), .withoutCertificate()${found}\n${lines(explanation(verdict))}`,
-    )
-  }
-}
-
-/** How a test would write the credential that is accepted there, as far as the plan knows one. */
-function rightName({ from, accepts }: Verdict): string {
-  const own = accepts.find(({ holder }) => holder === from) ?? accepts[0]
-  return own === undefined ? '<a credential that is accepted>' : `credential('${own.credential}')`
-}
 
 /** Whatever goes wrong would satisfy it: a typing error, a node that is down. */
 export class NegatedMatcher extends HoldfastError {
@@ -86,24 +64,4 @@ function demandVerdict(matcher: string, received: unknown, isNot: boolean): void
     throw new NoVerdict(matcher, received)
   }
   markJudged(received as Verdict)
-}
-
-/** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
-export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {
-  const received = receivedText(verdict)
-  return [
-    `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
-    ...[
-      `expected  ${expected}`,
-      `received  ${expected.startsWith(`${received}, within`) ? 'as expected, but for what follows' : received}`,
-      ...problems.map((problem, at) => `${at === 0 ? 'because   ' : '          '}${problem}`),
-      ...explanation(verdict).slice(1),
-      `evidence  ${verdict.evidence}`,
-      `again     ${verdict.again}`,
-    ].map((line) => `    ${line}`),
-  ].join('\n')
-}
-
-function lines(texts: readonly string[]): string {
-  return texts.map((line) => `    ${line}`).join('\n')
 }

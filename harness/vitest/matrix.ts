@@ -1,8 +1,10 @@
 import { type TestAPI, test as vitestTest } from 'vitest'
 import { settings } from '../settings.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
+import { failureText } from '../site/failure-text.ts'
 import { type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
+import { markJudged } from '../site/judging.ts'
 import {
   demandTried,
   differenceText,
@@ -15,8 +17,6 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { type Cell, presentedText } from '../trust/cell.ts'
 import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
-import { markJudged } from './judging.ts'
-import { failureText } from './matchers.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 
 export interface MatrixOptions extends ScenarioOptions {

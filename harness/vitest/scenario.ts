@@ -5,11 +5,11 @@ import type { Credential } from '../site/credential.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
 import { Ground, type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
 import type { ToldCall } from '../site/told-call.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
-import { assertionsOf, Judging } from './judging.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -123,4 +123,10 @@ async function keepSummary(site: ScenarioSite, test: string, errors: readonly { 
   const summary = failureSummary(test, failures, site.ledger.verdicts)
   await mkdir(dirname(site.evidence), { recursive: true, mode: 0o700 })
   await writeFile(site.evidence, summary, { mode: 0o600 })
+}
+
+/** How often a test called `expect` so far. */
+function assertionsOf({ context }: TestContext['task']): number {
+  const own = (context as { _local?: boolean })._local === true ? context.expect.getState().assertionCalls : 0
+  return own + expect.getState().assertionCalls
 }

@@ -1,4 +1,4 @@
-import { EnrolmentRefused, signAtCa } from '../../pki/enrol.ts'
+import { EnrolmentRefused, signAtCa } from '../../agent/enrol.ts'
 import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
 import type { Enrol } from '../../topology/plan.ts'

@@ -1,6 +1,6 @@
 import { ownClock, setOwnClock } from '../../settings.ts'
+import { findLibfaketime } from '../../toolchain/libfaketime.ts'
 import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
-import { findLibfaketime } from './libfaketime.ts'
 
 /**
  * Environment of a process that can move its own clock, `seconds` ahead from the start on; empty where this machine has no

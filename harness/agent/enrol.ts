@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors.ts'
-import { request } from '../lib/https-request.ts'
-import type { Identity } from './certificate.ts'
+import type { Identity } from '../pki/certificate.ts'
+import { request } from './https-request.ts'
 
 /** The CA refused a request. Code `HOLDFAST_ENROL_REFUSED`. */
 export class EnrolmentRefused extends HoldfastError {

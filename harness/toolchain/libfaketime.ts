@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { settings } from '../../settings.ts'
+import { settings } from '../settings.ts'
 
 const NAME = 'libfaketimeMT.so.1'
 

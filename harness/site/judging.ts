@@ -1,7 +1,6 @@
-import { expect, type TestContext } from 'vitest'
 import { HoldfastError } from '../errors.ts'
-import { isProbing } from '../lib/until.ts'
-import type { Verdict } from '../site/verdict.ts'
+import { isProbing } from './until.ts'
+import type { Verdict } from './verdict.ts'
 
 /** A test that is green whatever happens on its site. Code `HOLDFAST_NOTHING_JUDGED`. */
 export class NothingJudged extends HoldfastError {
@@ -45,10 +44,4 @@ export class Judging {
     }
     if (this.#verdicts.length === 0 && assertions === 0) throw new NothingJudged('it expects nothing', way)
   }
-}
-
-/** How often a test called `expect` so far. */
-export function assertionsOf({ context }: TestContext['task']): number {
-  const own = (context as { _local?: boolean })._local === true ? context.expect.getState().assertionCalls : 0
-  return own + expect.getState().assertionCalls
 }

@@ -1,0 +1,13 @@
+/** One line of what happened on a node. `at` is ISO 8601 in UTC with milliseconds. */
+export type SiteEvent = { at: string; node: string } & (
+  | { event: 'agent-started'; pid: number }
+  | { event: 'unit-started'; unit: string; pid?: number }
+  | { event: 'unit-ready'; unit: string; ms: number }
+  | { event: 'unit-failed'; unit: string; message: string; logTail: string[] }
+  | { event: 'unit-exited'; unit: string; code: number | null; signal: string | null }
+  | { event: 'log'; unit: string; stream: 'stdout' | 'stderr'; line: string }
+  | { event: 'handover'; unit: string; credential?: string; from: string }
+  /** The clock of the node was moved; it is `offsetSeconds` ahead of the machine now. */
+  | { event: 'clock-moved'; bySeconds: number; offsetSeconds: number }
+  | { event: 'agent-gone'; code: number | null; signal: string | null }
+)
