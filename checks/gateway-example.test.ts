@@ -4,9 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, test, vi } from 'vitest'
-import { backend } from '../harness/backends/index.ts'
-import { kinds } from '../harness/kinds/index.ts'
-import { compile } from '../harness/topology/compile.ts'
+import { backend, compile } from '../harness/shipped.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 import { scenarioOn } from '../harness/vitest/scenario.ts'
 import { expect, matrix } from '../harness/vitest.ts'
@@ -27,7 +25,6 @@ async function planOf(settings: Record<string, unknown>) {
 function lab(settings: Record<string, unknown>) {
   const parts = async () => ({
     backend: backend('process'),
-    kinds: (name: string) => kinds.get(name),
     keep: false,
     plan: () => planOf(settings),
   })

@@ -6,9 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'vitest'
 import lab from '../docs/guides/examples/greeter/lab.ts'
-import { backend } from '../harness/backends/index.ts'
 import { describeSite } from '../harness/cli/describe-site.ts'
-import { compile } from '../harness/topology/compile.ts'
+import { backend, compile } from '../harness/shipped.ts'
 import { loadTopology } from '../harness/topology/load.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 import type { TopologyDeclaration } from '../harness/topology/schema.ts'
@@ -22,7 +21,7 @@ test('the kind of the guide comes up, greets its friend, refuses the other one w
   const evidence = await mkdtemp(join(tmpdir(), 'greeter-'))
   try {
     await using site = await backend('process').launch(await planned(), { evidence })
-    const door = describeSite(site, new Map()).nodes.find(({ name }) => name === 'door')!
+    const door = describeSite(site).nodes.find(({ name }) => name === 'door')!
     const asAlice = door.calls.find(({ summary }) => summary.includes('cert-alice'))!.command
     const asBob = asAlice.replaceAll('/nodes/alice/', '/nodes/bob/').replaceAll('cert-alice', 'cert-bob')
 

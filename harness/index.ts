@@ -1,9 +1,9 @@
 // The public surface: everything that a program may import from `holdfast`. Scenarios import `holdfast/vitest` instead.
 
 export { describeFailure, HoldfastError } from './errors.ts'
-export { kinds } from './kinds/index.ts'
+export { compile, kinds } from './shipped.ts'
 export type { Kinds } from './topology/compilation.ts'
-export { type CompileOptions, compile } from './topology/compile.ts'
+export type { CompileOptions } from './topology/compile.ts'
 export { defineTopology, type TopologyDefinition } from './topology/define.ts'
 export {
   type Action,

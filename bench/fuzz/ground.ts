@@ -1,6 +1,5 @@
 import { type CryptoKey, importJWK } from 'jose'
 import type { Site } from '../../harness/backends/backend.ts'
-import { kinds } from '../../harness/kinds/index.ts'
 import type { Identity } from '../../harness/pki/certificate.ts'
 import type { Endpoint } from '../../harness/protocols/http/exchange.ts'
 import { FreshCredentials } from '../../harness/site/fresh-credentials.ts'
@@ -45,7 +44,6 @@ export async function openGround(): Promise<Ground> {
     await Promise.all(STOPPED.map((name) => site.node(name).stop()))
     const scenario = new ScenarioSite(
       site,
-      (kind) => kinds.get(kind),
       { name: 'fuzz', again: 'npm run fuzz' },
       { anchors: new Map(), pictures: new Map() },
     )

@@ -1,5 +1,4 @@
 import type { Site } from '../../harness/backends/backend.ts'
-import { kinds } from '../../harness/kinds/index.ts'
 import { issueLeaf, type SigningAuthority } from '../../harness/pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../harness/pki/certificate.ts'
 import { type Answer, type Endpoint, exchange } from '../../harness/protocols/http/exchange.ts'
@@ -112,7 +111,7 @@ export async function openGround(set: Record<string, string> = {}): Promise<Grou
 
 function scenarioSite(site: Site): ScenarioSite {
   const name = { name: 'time-to-deny', again: 'npm run bench -- time-to-deny' }
-  return new ScenarioSite(site, (kind) => kinds.get(kind), name, { anchors: new Map(), pictures: new Map() })
+  return new ScenarioSite(site, name, { anchors: new Map(), pictures: new Map() })
 }
 
 function sanOf(name: string): string {

@@ -22,8 +22,9 @@ async function violationsOf(files: Record<string, string>): Promise<string[]> {
 test('imports that go one way pass', async () => {
   const violations = await violationsOf({
     'scenarios/peering/claim/claim.scenario.ts': `import { scenario } from 'holdfast/vitest'\nimport '../shared.ts'`,
-    'harness/topology/plan.ts': `export type { Probe } from '../agent/probe.ts'\nimport { z } from 'zod'`,
-    'harness/cli/up.ts': `const { launch } = await import('../backends/index.ts')`,
+    'harness/topology/plan.ts': `export type { Identity } from '../pki/certificate.ts'\nimport { z } from 'zod'`,
+    'harness/cli/up.ts': `const { kinds } = await import('../shipped.ts')`,
+    'harness/backends/b.test.ts': `import { kinds } from '../shipped.ts'`,
     'services/orchestrator/main.ts': `import '../shared/guard.ts'\nimport './config.ts'\nimport { WebSocket } from 'ws'`,
     'services/shared/guard.ts': `import './log.ts'`,
   })
@@ -58,6 +59,8 @@ test.each([
     `import '../backends/backend.ts'`,
     '../backends/backend.ts',
   ],
+  ['general code that knows what is shipped', 'harness/site/s.ts', `import '../shipped.ts'`, '../shipped.ts'],
+  ['a layer that reaches up', 'harness/agent/a.ts', `import '../site/until.ts'`, '../site/until.ts'],
   ['a type alone', 'harness/pki/p.ts', `import type { Site } from '../backends/backend.ts'`, '../backends/backend.ts'],
   [
     'a type by import()',

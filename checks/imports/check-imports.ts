@@ -31,12 +31,18 @@ export async function checkImports(root: string): Promise<Checked> {
   return checked
 }
 
+/** A test, or what only tests import. */
+function isTest(file: string): boolean {
+  return file.endsWith('.test.ts') || /\/(testing|fixtures)\//.test(file)
+}
+
 /** The first rule that is about the file; `*` in its folder is one name, filled in for the rest of the rule. */
 function ruleFor(file: string): Rule | undefined {
   for (const rule of rules) {
     const parts = rule.folder.split('/').slice(0, -1)
     const own = file.split('/').slice(0, parts.length)
     if (own.length < parts.length || file.split('/').length === parts.length) continue
+    if (rule.exceptTests && isTest(file)) continue
     if (!parts.every((part, index) => part === '*' || part === own[index])) continue
     const folder = `${own.join('/')}/`
     return { ...rule, folder, may: rule.may.map((allowed) => (allowed === rule.folder ? folder : allowed)) }
@@ -48,8 +54,8 @@ function isAllowed(file: string, specifier: string, rule: Rule): boolean {
   if (specifier.startsWith('.')) {
     const target = posix.join(dirname(file), specifier)
     const within = (folders: readonly string[] = []) => folders.some((folder) => `${target}/`.startsWith(folder))
-    return within(rule.may) && !within(rule.mayNot)
+    return within(rule.may)
   }
-  if (rule.packages === undefined) return specifier !== 'import(…)' || rule.may.includes('harness/')
+  if (rule.packages === undefined) return specifier !== 'import(…)' || file.startsWith('harness/')
   return rule.packages.some((name) => specifier === name || (name.endsWith(':') && specifier.startsWith(name)))
 }

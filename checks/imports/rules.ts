@@ -4,15 +4,22 @@ export interface Rule {
   readonly folder: string
   /** Folders of our own that it may import from. */
   readonly may: readonly string[]
-  /** Exceptions from `may`. */
-  readonly mayNot?: readonly string[]
+  /** Tests put together what they need: the next rule decides about them. */
+  readonly exceptTests?: boolean
   /** The only packages that it may import; absent when any is fine. `node:` stands for all of Node. */
   readonly packages?: readonly string[]
   /** Why, for whoever breaks it. */
   readonly because: string
 }
 
-const pure = 'what is declared, trusted and issued must not depend on where it runs'
+/** Folders of the harness, the lowest first: each imports from itself and from what stands before it, and never back. */
+const layers = [
+  ...['pki', 'tokens', 'topology', 'credentials', 'trust', 'evidence', 'toolchain', 'faults', 'kinds', 'agent'],
+  ...['protocols', 'counterparts', 'backends', 'site', 'attacks', 'vitest', 'demonstrations', 'cli'],
+]
+/** What stands by itself in the folder of the harness: the first two are for everybody, the lists of all that is shipped for the last. */
+const common = ['harness/errors.ts', 'harness/settings.ts']
+const users = ['vitest', 'demonstrations', 'cli']
 
 /**
  * `scenarios → harness → (nothing of services)`, and `services → services/shared`: the harness and the services meet
@@ -26,11 +33,15 @@ export const rules: readonly Rule[] = [
     packages: ['holdfast/vitest', 'holdfast', 'zod', 'node:'],
     because: 'a scenario needs the package alone, so that it runs unchanged in a project of its own',
   },
-  ...['topology', 'trust', 'pki', 'tokens'].map((part) => ({
-    folder: `harness/${part}/`,
-    may: ['harness/'],
-    mayNot: ['harness/backends/', 'harness/cli/'],
-    because: pure,
+  ...layers.map((layer, at) => ({
+    folder: `harness/${layer}/`,
+    may: [
+      ...layers.slice(0, at + 1).map((below) => `harness/${below}/`),
+      ...common,
+      ...(users.includes(layer) ? ['harness/shipped.ts'] : []),
+    ],
+    exceptTests: true,
+    because: `in the harness imports run one way: ${layer}/ stands on ${layers.slice(0, at).join(', ') || 'nothing'}`,
   })),
   {
     folder: 'harness/',

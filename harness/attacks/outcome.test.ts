@@ -16,7 +16,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-outcome-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'again' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

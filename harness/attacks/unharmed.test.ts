@@ -23,7 +23,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-unharmed-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'again' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared)
   secrets = new Secrets()
   lab = new Lab(site, target, {} as FreshCredentials, undefined, secrets)
 })

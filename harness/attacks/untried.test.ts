@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compile } from '../topology/compile.ts'
+import { compile } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
 import { chosenAttacks } from './catalogue.ts'

@@ -1,5 +1,6 @@
 import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import type { ExecResult } from '../agent/protocol.ts'
+import { HoldfastError } from '../errors.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Environments } from '../faults/sabotage.ts'
@@ -28,6 +29,16 @@ export interface Backend {
   whyLacking?(capability: keyof Capabilities): string | undefined
   /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */
   launch(plan: Plan, options: LaunchOptions): Promise<Site>
+}
+
+/** The named backend does not exist here. Code `HOLDFAST_BACKEND_UNKNOWN`. */
+export class UnknownBackend extends HoldfastError {
+  constructor(name: string, known: readonly Backend[]) {
+    super(
+      'HOLDFAST_BACKEND_UNKNOWN',
+      `there is no backend "${name}"; known: ${known.map((one) => one.name).join(', ')}`,
+    )
+  }
 }
 
 export interface LaunchOptions {

@@ -60,10 +60,7 @@ function scopeOptions({ family, case: cases, target, full }: Options): ScopeOpti
 }
 
 async function planOf(topology: string, { set }: Options): Promise<Plan> {
-  const [{ loadTopology }, { compile }] = await Promise.all([
-    import('../topology/load.ts'),
-    import('../topology/compile.ts'),
-  ])
+  const [{ loadTopology }, { compile }] = await Promise.all([import('../topology/load.ts'), import('../shipped.ts')])
   return compile(await loadTopology(topology, { set }))
 }
 

@@ -56,7 +56,7 @@ async function printSchema(): Promise<void> {
 async function checkTopology(source: string, options: CheckOptions): Promise<void> {
   const [{ loadTopology }, { compile }, { TopologyInvalid }, { MatrixNotDerivable }] = await Promise.all([
     import('../topology/load.ts'),
-    import('../topology/compile.ts'),
+    import('../shipped.ts'),
     import('../topology/mistakes.ts'),
     import('../trust/matrix-mistakes.ts'),
   ])

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { backends } from '../backends/index.ts'
+import { backends } from '../shipped.ts'
 import { backendNames } from './options.ts'
 
 const main = join(import.meta.dirname, 'main.ts')
@@ -21,7 +21,7 @@ function holdfast(...argv: string[]): Promise<Ended> {
 }
 
 test('the backends that options offer are those that there are', () => {
-  expect(backendNames).toEqual(backends().map(({ name }) => name))
+  expect(backendNames).toEqual(backends.map(({ name }) => name))
 })
 
 test('help goes to stdout, is no failure, and does not offer what is internal', async () => {

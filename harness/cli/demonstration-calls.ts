@@ -1,5 +1,4 @@
 import type { Site } from '../backends/backend.ts'
-import { kinds } from '../kinds/index.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import type { Calls } from './demonstration.ts'
@@ -9,7 +8,6 @@ export function callsOf(site: Site): Calls & AsyncDisposable {
   const credentials = new FreshCredentials(site)
   const caller = new ScenarioSite(
     site,
-    (kind) => kinds.get(kind),
     { name: 'demonstration', again: 'npm start' },
     { anchors: new Map(), pictures: new Map() },
   )

@@ -47,7 +47,7 @@ export async function deriveScenarios(options: DeriveOptions): Promise<string[]>
 async function derivedFrom(source: string, { scenarios, set }: DeriveOptions): Promise<Derived | undefined> {
   const [{ loadTopology, shippedTopologies }, { compile }] = await Promise.all([
     import('../topology/load.ts'),
-    import('../topology/compile.ts'),
+    import('../shipped.ts'),
   ])
   if (!(await isTopologyFile(source))) {
     if (extname(source) !== '' || !Object.hasOwn(await shippedTopologies(), source)) return undefined

@@ -46,18 +46,18 @@ export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence'
 }
 type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>
 
-export function describeSite(site: DescribableSite, kinds: Kinds, pid = process.pid): SiteDescription {
+export function describeSite(site: DescribableSite, pid = process.pid): SiteDescription {
   return {
     run: site.run,
     topology: site.plan.topology,
     backend: site.backend,
     pid,
     evidence: site.evidence,
-    nodes: [...site.nodes.values()].map((node) => describeNode(site, node, kinds)),
+    nodes: [...site.nodes.values()].map((node) => describeNode(site, node)),
   }
 }
 
-function describeNode(site: DescribableSite, node: DescribableNode, kinds: Kinds): NodeDescription {
+function describeNode(site: DescribableSite, node: DescribableNode): NodeDescription {
   const planned = site.plan.nodes[node.name]!
   const services = planned.units.filter((unit) => unit.service !== undefined)
   return {
@@ -77,10 +77,7 @@ function describeNode(site: DescribableSite, node: DescribableNode, kinds: Kinds
     listeners: services.flatMap((unit) =>
       unit.service!.listeners.map((listener) => ({ unit: unit.name, ...listener })),
     ),
-    calls: [
-      ...services.flatMap((unit) => readinessCall(site, node, unit)),
-      ...credentialCalls(site, node, services, kinds),
-    ],
+    calls: [...services.flatMap((unit) => readinessCall(site, node, unit)), ...credentialCalls(site, node, services)],
   }
 }
 
@@ -99,15 +96,10 @@ function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanU
  * One command for each credential that the topology says is accepted here, made as its holder would; and below the first that
  * carries a token, the same without it, and over somebody else's certificate.
  */
-function credentialCalls(
-  site: DescribableSite,
-  node: DescribableNode,
-  services: PlanUnit[],
-  kinds: Kinds,
-): CallDescription[] {
+function credentialCalls(site: DescribableSite, node: DescribableNode, services: PlanUnit[]): CallDescription[] {
   const possible = site.plan.accepts
     .filter((accept) => accept.target === node.name)
-    .flatMap((accept) => possibleCall(site, node, services, kinds, accept))
+    .flatMap((accept) => possibleCall(site, node, services, accept))
   const [first] = possible.filter(({ presented }) => presented.tokenFile !== undefined)
   return [
     ...possible.map(({ summary, shape, presented }) => {
@@ -130,11 +122,10 @@ function possibleCall(
   site: DescribableSite,
   node: DescribableNode,
   services: PlanUnit[],
-  kinds: Kinds,
   accept: PlanAccept,
 ): PossibleCall[] {
   const credential = site.plan.credentials[accept.credential]
-  const actionOf = (unit: PlanUnit) => (unit.actions ?? kinds.get(unit.kind)?.actions)?.[accept.action]
+  const actionOf = (unit: PlanUnit) => unit.actions?.[accept.action]
   const unit = services.find((candidate) => actionOf(candidate) !== undefined)
   const action = unit && actionOf(unit)
   const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)

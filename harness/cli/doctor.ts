@@ -59,9 +59,9 @@ async function install(alsoMovable: boolean): Promise<void> {
 }
 
 async function surveyBackends(): Promise<BackendFinding[]> {
-  const { backends } = await import('../backends/index.ts')
+  const { backends } = await import('../shipped.ts')
   return Promise.all(
-    backends().map(async (backend) => ({ backend: backend.name, unavailable: await backend.unavailable() })),
+    backends.map(async (backend) => ({ backend: backend.name, unavailable: await backend.unavailable() })),
   )
 }
 

@@ -6,9 +6,8 @@ import { describeSite, renderSite } from './describe-site.ts'
 
 /** How to reach the site of a failed scenario, and how to end it. */
 export async function keptText(kept: KeptSite): Promise<string> {
-  const { kinds } = await import('../kinds/index.ts')
   const plan = JSON.parse(await readFile(join(kept.evidence, 'plan.json'), 'utf8')) as Plan
   const nodes = new Map(kept.nodes.map((node) => [node.name, node]))
   const site = { ...kept, plan, nodes, timings: new Map(kept.timings) }
-  return renderSite(describeSite(site, kinds, kept.pid))
+  return renderSite(describeSite(site, kept.pid))
 }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { compile } from '../topology/compile.ts'
+import { compile } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import { writeProject } from './project.ts'
 

@@ -20,8 +20,8 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
   const backendName = chosenBackend(options)
   const [{ loadTopology }, { compile }, { backend }] = await Promise.all([
     import('../topology/load.ts'),
-    import('../topology/compile.ts'),
-    import('../backends/index.ts'),
+    import('../shipped.ts'),
+    import('../shipped.ts'),
   ])
   const plan = compile(await loadTopology(topology, { set: options.set }))
   printPhase('done', 'plan', `${summaryOf(plan)}, backend ${backendName}`)

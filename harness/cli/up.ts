@@ -82,8 +82,8 @@ function keptSite(failure: unknown): Site {
 }
 
 async function describe(site: Site): Promise<SiteDescription> {
-  const [{ describeSite }, { kinds }] = await Promise.all([import('./describe-site.ts'), import('../kinds/index.ts')])
-  return describeSite(site, kinds)
+  const { describeSite } = await import('./describe-site.ts')
+  return describeSite(site)
 }
 
 async function print(description: SiteDescription, options: UpOptions): Promise<void> {

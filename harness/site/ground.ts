@@ -7,7 +7,6 @@ import type { Plan } from '../topology/plan.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
-import type { KindLookup } from './targets.ts'
 
 export interface ScenarioOptions {
   /** Parameters of the topology; they go before what the command line sets. */
@@ -29,7 +28,6 @@ export interface ScenarioOptions {
 /** What a ground stands on; a unit test brings its own. */
 export interface GroundParts {
   readonly backend: Backend
-  readonly kinds: KindLookup
   readonly keep: boolean
   /** Seconds from now at which the clocks of the site begin. */
   readonly at?: number
@@ -147,28 +145,5 @@ export class Ground implements AsyncDisposable {
       await site[Symbol.asyncDispose]()
       throw failure
     }
-  }
-}
-
-/** The parts that come with the harness: a topology by name or path (relative to `cwd`), the backend of the settings, the shipped kinds. */
-export async function shippedParts(topology: string, options: ScenarioOptions, cwd: string): Promise<GroundParts> {
-  const [{ loadTopology }, { compile }, { backend }, { kinds }, { settings }] = await Promise.all([
-    import('../topology/load.ts'),
-    import('../topology/compile.ts'),
-    import('../backends/index.ts'),
-    import('../kinds/index.ts'),
-    import('../settings.ts'),
-  ])
-  const { parameters, backend: chosen, keep, sabotage, at } = settings()
-  const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
-  const set = { ...parameters, ...Object.fromEntries(own) }
-  return {
-    backend: backend(options.backend ?? chosen),
-    kinds: (name) => kinds.get(name),
-    keep,
-    sabotage,
-    at,
-    plan: async () => compile(await loadTopology(topology, { set, cwd })),
-    preflight: async (site) => (await import('./site-preflight.ts')).sitePreflight(site),
   }
 }

@@ -17,7 +17,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-raw-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'holdfast test claim' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

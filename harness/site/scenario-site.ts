@@ -31,7 +31,7 @@ import { residentKb } from './resident.ts'
 import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
-import { isOperator, type KindLookup, type Target, targetOf } from './targets.ts'
+import { isOperator, type Target, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
 import { type ToldCall, toldCall } from './told-call.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
@@ -82,15 +82,13 @@ export class ScenarioSite implements AsyncDisposable {
   readonly ledger = new Ledger()
   /** Sees to it that no call of the test goes unjudged. */
   readonly judging = new Judging()
-  readonly #kinds: KindLookup
   readonly #test: TestName
   readonly #shared: SharedKnowledge
   readonly #owned: AsyncDisposable[] = []
   readonly #clients = new Map<string, Pick<OperatorClient, 'get'>>()
 
-  constructor(site: Site, kinds: KindLookup, test: TestName, shared: SharedKnowledge) {
+  constructor(site: Site, test: TestName, shared: SharedKnowledge) {
     this.site = site
-    this.#kinds = kinds
     this.#test = test
     this.#shared = shared
   }
@@ -217,7 +215,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
   observer(to: string, action: string): Observer | string {
-    const target = targetOf(this.site, this.#kinds, to, action, undefined)
+    const target = targetOf(this.site, to, action, undefined)
     return this.#observer(target, action) ?? this.#unobservable(target)
   }
 
@@ -250,7 +248,7 @@ export class ScenarioSite implements AsyncDisposable {
     credential: Credential,
     { count, addresses, upgrading = [] }: { count: number; addresses: number; upgrading?: readonly Credential[] },
   ): Promise<Crowd> {
-    const target = targetOf(this.site, this.#kinds, to, action, undefined)
+    const target = targetOf(this.site, to, action, undefined)
     const { host, listener, domain } = target
     const { request } = target.action
     const session = 'websocket' in request ? request.websocket : { path: '/', protocol: '' }
@@ -394,7 +392,7 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   async #judged(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
-    const target = targetOf(this.site, this.#kinds, to, action, options.listener)
+    const target = targetOf(this.site, to, action, options.listener)
     const presented = await credential.presented()
     const thumbprint = presented.identity && thumbprintS256(presented.identity.certPem)
     const before = await options.first?.presented()

@@ -1,14 +1,10 @@
 import type { Site } from '../backends/backend.ts'
 import { chainOf } from '../pki/certificate.ts'
-import type { Action, Observation, ServiceKind } from '../topology/kind.ts'
+import type { Action, Observation } from '../topology/kind.ts'
 import type { Listener, PlanUnit } from '../topology/plan.ts'
 import type { WeakerProof } from '../topology/proof.ts'
 import type { Presented } from './credential.ts'
 import { NotInPlan } from './site-files.ts'
-
-/** What is needed of a kind to call its units. */
-export type CallableKind = Pick<ServiceKind, 'actions' | 'observe'>
-export type KindLookup = (kind: string) => CallableKind | undefined
 
 /** Where an action is done: the unit, its kind's action, and the listener that serves it. */
 export interface Target {
@@ -26,20 +22,19 @@ export interface Target {
 }
 
 /** Finds the unit of a node that offers an action; `at` names another listener of it. @throws NotInPlan */
-export function targetOf(site: Site, kinds: KindLookup, node: string, action: string, at?: string): Target {
+export function targetOf(site: Site, node: string, action: string, at?: string): Target {
   const planned = site.plan.nodes[node]
   if (!planned) throw new NotInPlan(site, `there is no node ${node}`, Object.keys(site.plan.nodes))
   for (const unit of planned.units) {
-    const kind = unit.actions === undefined ? kinds(unit.kind) : unit
-    const found = kind?.actions?.[action]
+    const found = unit.actions?.[action]
     if (!found) continue
     const listener = listenerOf(site, unit, node, at ?? found.listener)
-    const observation = observationOf(site, unit, node, kind?.observe)
+    const observation = observationOf(site, unit, node, unit.observe)
     const operators = unit.verification?.[action]?.operators ?? []
     const { host, domain } = planned
     return { node, host, domain, unit: unit.name, action: found, listener, proof: unit.proof, operators, observation }
   }
-  const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? kinds(unit.kind)?.actions ?? {}))
+  const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? {}))
   throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { compile } from '../shipped.ts'
 import { offeredActions } from './actions.ts'
-import { compile } from './compile.ts'
 import { loadTopology } from './load.ts'
 
 test('what can be done at each node follows from the kinds of its units', async () => {

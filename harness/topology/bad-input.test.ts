@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { compile } from './compile.ts'
+import { compile } from '../shipped.ts'
 import { loadTopology } from './load.ts'
 import { pathText, TopologyInvalid } from './mistakes.ts'
 import type { TopologyInput } from './schema.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compile } from './compile.ts'
+import { compile } from '../shipped.ts'
 import { fakeKinds } from './fake-kinds.ts'
 import { loadTopology } from './load.ts'
 import { type Mistake, TopologyInvalid } from './mistakes.ts'

@@ -1,4 +1,3 @@
-import { kinds as shippedKinds } from '../kinds/index.ts'
 import { checkUse, resolveAccepts } from './check-accepts.ts'
 import { checkMalformed } from './check-malformed.ts'
 import { checkNames } from './check-names.ts'
@@ -23,8 +22,8 @@ import { resolveCredentials } from './resolve-credentials.ts'
 import type { TopologyDeclaration } from './schema.ts'
 
 export interface CompileOptions {
-  /** Service kinds by name. Default: those that come with the harness. */
-  kinds?: Kinds
+  /** Service kinds by name. */
+  kinds: Kinds
   /** The parameters that the topology was made with, for the record. Default: those it was loaded with. */
   parameters?: Plan['parameters']
 }
@@ -34,14 +33,14 @@ export interface CompileOptions {
  *
  * @throws TopologyInvalid with every mistake of the topology, each with place and way out.
  */
-export function compile(declared: LoadedTopology | TopologyDeclaration, options: CompileOptions = {}): Plan {
+export function compile(declared: LoadedTopology | TopologyDeclaration, options: CompileOptions): Plan {
   const loaded = declared instanceof LoadedTopology ? declared : new LoadedTopology(nameOf(declared), declared, {})
   const mistakes = new Mistakes()
   const shaped = checkShape(loaded.value, mistakes)
   if (shaped === undefined) mistakes.throwIfAny(loaded.source)
   const { topology, names, acceptPlaces, complete } = shaped!
   const compilation: Compilation = {
-    ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds ?? shippedKinds, mistakes) },
+    ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds, mistakes) },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
     ...{ authorities: new Map(), issuers: new Map(), actions: new Map(), folder: loaded.folder },
   }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { compile } from './compile.ts'
+import { compile } from '../shipped.ts'
 import { defineTopology } from './define.ts'
 import { defineKind } from './kind.ts'
 import { LoadedTopology } from './loaded-topology.ts'

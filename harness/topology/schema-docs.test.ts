@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { kinds } from '../shipped.ts'
 import { topologyJsonSchema, topologyReference } from './schema-docs.ts'
 
 // `npx vitest run harness/topology -u` writes the pages anew.
@@ -11,11 +12,11 @@ test('docs/reference/topology.schema.json is generated from the schema', async (
 })
 
 test('docs/reference/topology.md is generated from the schema and the service kinds', async () => {
-  await expect(topologyReference()).toMatchFileSnapshot(`${pages}/topology.md`)
+  await expect(topologyReference(kinds)).toMatchFileSnapshot(`${pages}/topology.md`)
 })
 
 test('the reference has the members of both kinds of credential, and the settings of every kind', () => {
-  expect(topologyReference()).toMatch(/`credentials\.<name>\.boundTo`.*\(bound-token\)/)
-  expect(topologyReference()).toMatch(/`credentials\.<name>\.sans`.*\(certificate\)/)
-  expect(topologyReference()).toMatch(/## Settings of `step-ca`[\s\S]*`maximumLifetime` \| text \| `24h`/)
+  expect(topologyReference(kinds)).toMatch(/`credentials\.<name>\.boundTo`.*\(bound-token\)/)
+  expect(topologyReference(kinds)).toMatch(/`credentials\.<name>\.sans`.*\(certificate\)/)
+  expect(topologyReference(kinds)).toMatch(/## Settings of `step-ca`[\s\S]*`maximumLifetime` \| text \| `24h`/)
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { kinds } from '../kinds/index.ts'
+import type { Kinds } from './compilation.ts'
 import { topologySchema } from './schema.ts'
 
 /** A part of a JSON Schema, as far as the reference needs it. */
@@ -24,7 +24,7 @@ export function topologyJsonSchema(): Record<string, unknown> {
 }
 
 /** The reference of all members, one table row each. */
-export function topologyReference(): string {
+export function topologyReference(kinds: Kinds): string {
   const rows = members(topologyJsonSchema() as SchemaPart, '')
   const width = Math.max(...rows.map(({ path }) => path.length)) + 2
   return [
@@ -39,14 +39,14 @@ export function topologyReference(): string {
       ({ path, value, needed, meaning }) => `| ${`\`${path}\``.padEnd(width)} | ${value} | ${needed} | ${meaning} |`,
     ),
     '',
-    ...settingsSections(),
+    ...settingsSections(kinds),
     'A name is at most 63 lower-case letters, digits and hyphens, and begins with a letter. A duration is a whole number and a',
     'unit: `30s`, `10m`, `2h`, `30d`.',
     '',
   ].join('\n')
 }
 
-function settingsSections(): string[] {
+function settingsSections(kinds: Kinds): string[] {
   return [...kinds.values()].flatMap((kind) => {
     const rows = members(z.toJSONSchema(kind.settings, { io: 'input', unrepresentable: 'any' }) as SchemaPart, '')
     const lines = rows.map(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { compile } from '../topology/compile.ts'
+import { compile } from '../shipped.ts'
 import { loadTopology, shippedTopologies } from '../topology/load.ts'
 import { trustGraph } from './graph.ts'
 import { mermaidPicture } from './mermaid.ts'

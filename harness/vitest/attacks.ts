@@ -9,7 +9,7 @@ import { Secrets } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
 import { failureText, NoPositiveControl } from '../site/failure-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
-import { type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
 import { markJudged } from '../site/judging.ts'
 import {
   DifferenceUnknown,
@@ -25,6 +25,7 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { demandCleanEvidence } from './clean-evidence.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
+import { shippedParts } from './shipped-parts.ts'
 
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
   /** Attacks (`GEN-28 good, then bad`) at which a target is known to come out otherwise: each is expected to, and fails once it does not. */

@@ -18,7 +18,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-matchers-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, fake.kinds, { name: 'claim: test', again: 'holdfast test claim' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()
@@ -134,9 +134,11 @@ test('an OAuth endpoint that lets its refusal be cached is noticed', async () =>
 })
 
 test('where a kind shows nothing of its state, the verdict says that effects were not observed', async () => {
-  const blind = (name: string) => ({ ...fake.kinds(name), observe: undefined })
   const shared = { anchors: new Map(), pictures: new Map() }
-  await using other = new ScenarioSite(fake.site, blind, { name: 'blind', again: '' }, shared)
+  const plan = structuredClone(fake.site.plan)
+  for (const unit of plan.nodes.b!.units) delete unit.observe
+  const blind = { ...fake.site, plan }
+  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, shared)
   const verdict = await other.call('b', 'b', 'b:read', attack())
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })

@@ -2,7 +2,7 @@ import { type TestAPI, test as vitestTest } from 'vitest'
 import { settings } from '../settings.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
 import { failureText } from '../site/failure-text.ts'
-import { type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
 import { markJudged } from '../site/judging.ts'
 import {
@@ -18,6 +18,7 @@ import type { Verdict } from '../site/verdict.ts'
 import { type Cell, presentedText } from '../trust/cell.ts'
 import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
+import { shippedParts } from './shipped-parts.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
   /** Every cell is tried, not one of each class. Default: what the settings say. */

@@ -4,12 +4,13 @@ import { expect, type TestAPI, type TestContext, test } from 'vitest'
 import type { Credential } from '../site/credential.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
-import { Ground, type GroundParts, type ScenarioOptions, shippedParts } from '../site/ground.ts'
+import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.ts'
 import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
 import type { ToldCall } from '../site/told-call.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
+import { shippedParts } from './shipped-parts.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -65,7 +66,6 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
       .extend('site', async ({ ground, conduct, task, skip, onTestFailed }, { onCleanup }) => {
         const missing = await ground.missing()
         if (missing !== undefined) skip(missing)
-        const { kinds } = await ground.parts
         const keep = async () => {
           task.meta.kept = await ground.keep()
         }
@@ -74,7 +74,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           throw failure
         })
         task.meta.findings = await ground.findings()
-        const site = new ScenarioSite(launched, kinds, nameOf(task, options.again), ground.shared)
+        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared)
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
         onTestFailed(async ({ task: { result } }) => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compile } from '../../topology/compile.ts'
+import { compile } from '../../shipped.ts'
 import { fakeKinds } from '../../topology/fake-kinds.ts'
 import { loadTopology } from '../../topology/load.ts'
 import type { TopologyInvalid } from '../../topology/mistakes.ts'

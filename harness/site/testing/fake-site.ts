@@ -9,9 +9,8 @@ import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/auth
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { signToken } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import type { Plan, PlanNode } from '../../topology/plan.ts'
+import type { Plan, PlanNode, PlanUnit } from '../../topology/plan.ts'
 import { Credential } from '../credential.ts'
-import type { CallableKind } from '../targets.ts'
 
 /** Ways in which the fake target can be wrong: each breaks one thing that a check must notice. */
 export interface Flaws {
@@ -50,7 +49,6 @@ export interface Flaws {
 /** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
 export interface FakeSite {
   site: Site
-  kinds: (name: string) => CallableKind | undefined
   flaws: Flaws
   authority: SigningAuthority
   holder: Identity
@@ -61,7 +59,7 @@ export interface FakeSite {
   close(): Promise<void>
 }
 
-const kind: CallableKind = {
+const offers: Pick<PlanUnit, 'actions' | 'observe'> = {
   actions: {
     'b:read': {
       summary: 'reads',
@@ -88,7 +86,6 @@ export async function fakeSite(evidence: string): Promise<FakeSite> {
   const files = { 'anchor.pem': authority.anchorPem, 'cert.pem': operator.certPem, 'key.pem': operator.keyPem }
   return {
     site: siteOf(target, files, evidence),
-    kinds: (name) => (name === 'fake' ? kind : undefined),
     flaws,
     authority,
     holder,
@@ -201,7 +198,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
   const common = { summary: '', after: [], files: [] }
   const units: PlanNode['units'] = [
     { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
-    { ...common, name: 'main', kind: 'fake', steps: [], service },
+    { ...common, name: 'main', kind: 'fake', steps: [], service, ...offers },
   ]
   const operator = {
     name: 'operator',

@@ -29,7 +29,7 @@ async function launch(): Promise<Site> {
 }
 
 const backend: Backend = { name: 'process', capabilities: {}, unavailable: async () => undefined, launch }
-const parts = { backend, kinds: (name: string) => fake.kinds(name), keep: false, plan: async () => fake?.site.plan }
+const parts = { backend, keep: false, plan: async () => fake?.site.plan }
 const test = scenarioOn({}, async () => parts)
 const sites: Site[] = []
 

@@ -1,0 +1,40 @@
+import { type Backend, UnknownBackend } from './backends/backend.ts'
+import { processBackend } from './backends/process/index.ts'
+import { authServer } from './kinds/auth-server/index.ts'
+import { exec } from './kinds/exec/index.ts'
+import { orchestrator } from './kinds/orchestrator/index.ts'
+import { stepCa } from './kinds/step-ca/index.ts'
+import type { Kinds } from './topology/compilation.ts'
+import { type CompileOptions, compile as compileWith } from './topology/compile.ts'
+import type { ServiceKind } from './topology/kind.ts'
+import type { LoadedTopology } from './topology/loaded-topology.ts'
+import type { Plan } from './topology/plan.ts'
+import type { TopologyDeclaration } from './topology/schema.ts'
+
+// What comes with the harness. Whatever is added is a folder and a line here; general code gets these lists as arguments.
+
+// What a kind's settings look like is known to the kind alone.
+const serviceKinds = [stepCa, authServer, orchestrator, exec] as readonly ServiceKind[]
+
+/** Every service kind, by name. */
+export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
+
+/** Every backend; the first is the default one. */
+export const backends: readonly Backend[] = [processBackend]
+
+/**
+ * Checks a topology and turns it into a plan, with the kinds that come with the harness unless others are given.
+ * Pure: nothing is read, started or resolved.
+ *
+ * @throws TopologyInvalid with every mistake of the topology, each with place and way out.
+ */
+export function compile(declared: LoadedTopology | TopologyDeclaration, options: Partial<CompileOptions> = {}): Plan {
+  return compileWith(declared, { kinds, ...options })
+}
+
+/** A backend by its name. Default: the first. @throws UnknownBackend */
+export function backend(name: string = backends[0]!.name): Backend {
+  const found = backends.find((entry) => entry.name === name)
+  if (found === undefined) throw new UnknownBackend(name, backends)
+  return found
+}
