@@ -181,7 +181,7 @@ function tokenFacts({ plan, credentials }: Register, token: Cell['token'], certi
 }
 
 /** The way through the checks: which one refuses, and which one would if that were not there. */
-function classKey({ expected, fails, token, certificate }: Cell): string {
+export function classKey({ expected, fails, token, certificate }: Cell): string {
   if (expected.verdict === 'refused') {
     return expected.layer === 'tls' ? `${fails[0]} ${certificate.is}` : fails.slice(0, 2).join(' ')
   }
