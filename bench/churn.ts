@@ -4,10 +4,11 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { processesOf } from '../harness/backends/process/processes.ts'
-import { findRuns, type RunRecord } from '../harness/backends/process/run-folder.ts'
-import { sweepRuns } from '../harness/backends/process/sweep.ts'
+import { processesOf } from '../harness/backends/processes.ts'
+import { findRuns, type RunRecord } from '../harness/backends/run-folder.ts'
+import { sweepRuns } from '../harness/backends/sweep.ts'
 import { settings } from '../harness/settings.ts'
+import { backend } from '../harness/shipped.ts'
 import { randomFrom } from './random.ts'
 
 const holder = fileURLToPath(new URL('../harness/backends/fixtures/hold-site.ts', import.meta.url))
@@ -58,7 +59,7 @@ async function oneCycle({ evidence, size, victim, afterMs, random }: Cycle): Pro
   if (hit !== 'coordinator' && coordinator.exitCode === null) coordinator.kill('SIGKILL')
   if (coordinator.exitCode === null && coordinator.signalCode === null) await once(coordinator, 'exit')
   if (record !== undefined) await endOfProcesses(record.run)
-  await sweepRuns()
+  await sweepRuns(backend)
   const left = record === undefined ? await folders() : await leftovers(record)
   if (left.length > 0) throw new Error(`after killing ${hit} of ${record?.run} this is left:\n  ${left.join('\n  ')}`)
   return hit
@@ -112,7 +113,7 @@ async function endOfProcesses(run: string): Promise<void> {
 
 async function leftovers(record: RunRecord): Promise<string[]> {
   const processes = (await processesOf(record.run)).map((pid) => `process ${pid}`)
-  return [...processes, ...(await listeners(record.subnet)), ...(await folders())]
+  return [...processes, ...(await listeners(record.subnet ?? '')), ...(await folders())]
 }
 
 async function folders(): Promise<string[]> {

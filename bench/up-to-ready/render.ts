@@ -34,10 +34,12 @@ export async function renderBareRun(plan: Plan, folder: string, subnet: string):
 async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<NodeContext[]> {
   const names = Object.keys(plan.nodes)
   const addresses = Object.fromEntries(names.map((name, index) => [name, `${subnet}${index + 1}`]))
+  const dirs = Object.fromEntries(names.map((name) => [name, join(folder, 'nodes', name)]))
   const tools = await ensureTools(neededTools(plan) as ToolName[])
   const run = {
     run: 'bare',
     addresses,
+    dirs,
     hosts: Object.fromEntries(names.map((name) => [plan.nodes[name]!.host, addresses[name]!])),
     hostsFile: join(folder, 'hosts.json'),
     tools: Object.fromEntries([...tools].map(([name, { path }]) => [name, path])),
@@ -50,7 +52,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     throw new Error('a bare run has no agents')
   }
   return names.map((name) => ({
-    ...{ plan, node: plan.nodes[name]!, dir: join(folder, 'nodes', name), address: addresses[name]!, settings: run },
+    ...{ plan, node: plan.nodes[name]!, dir: dirs[name]!, address: addresses[name]!, settings: run },
     ...{ emit: () => {}, serve: nobody, deliver: nobody, ahead: new WorkAhead(plan, plan.nodes[name]!) },
   }))
 }

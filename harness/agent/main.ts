@@ -1,45 +1,59 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { HoldfastError } from '../errors.ts'
 import type { Plan } from '../topology/plan.ts'
+import { warmUp } from './https-request.ts'
 import { NodeAgent } from './node-agent.ts'
 import { killAllTrees } from './process-tree.ts'
-import { type FromAgent, type RunSettings, readMessages, type ToAgent } from './protocol.ts'
+import {
+  type FromAgent,
+  type HandOver,
+  PendingAnswers,
+  type RunSettings,
+  readMessages,
+  type ToAgent,
+} from './protocol.ts'
 
 /**
- * The node agent: `main.ts run --plan plan.json --settings settings.json --node NAME --dir DIR`.
+ * The agents of one or more nodes: `main.ts run --plan plan.json --settings settings.json NODE...`.
  * Speaks `protocol.ts` on stdin and stdout, and ends when stdin does.
  */
 function main(): void {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: {
-      plan: { type: 'string' },
-      settings: { type: 'string' },
-      node: { type: 'string' },
-      dir: { type: 'string' },
-    },
+    options: { plan: { type: 'string' }, settings: { type: 'string' } },
   })
-  const { plan: planFile, settings: settingsFile, node, dir } = values
-  if (positionals[0] !== 'run' || !planFile || !settingsFile || !node || !dir) {
-    process.stderr.write('usage: holdfast-node run --plan FILE --settings FILE --node NAME --dir DIR\n')
+  const { plan: planFile, settings: settingsFile } = values
+  const [command, ...nodes] = positionals
+  if (command !== 'run' || !planFile || !settingsFile || nodes.length === 0) {
+    process.stderr.write('usage: holdfast-node run --plan FILE --settings FILE NODE...\n')
     process.exit(2)
   }
   const plan = JSON.parse(readFileSync(planFile, 'utf8')) as Plan
-  if (plan.format !== 1 || plan.nodes[node] === undefined) {
-    process.stderr.write(`${planFile} is not a plan of format 1 with a node ${node}\n`)
+  const unknown = nodes.filter((node) => plan.nodes[node] === undefined)
+  if (plan.format !== 1 || unknown.length > 0) {
+    process.stderr.write(`${planFile} is not a plan of format 1 with a node ${unknown.join(', ')}\n`)
     process.exit(2)
   }
-  run(plan, node, dir, JSON.parse(readFileSync(settingsFile, 'utf8')) as RunSettings)
+  run(plan, nodes, JSON.parse(readFileSync(settingsFile, 'utf8')) as RunSettings)
 }
 
-function run(plan: Plan, node: string, dir: string, settings: RunSettings): void {
+function run(plan: Plan, nodes: string[], settings: RunSettings): void {
+  const answers = new PendingAnswers(({ code, message }) => new HoldfastError(code, message))
   const send = (message: FromAgent) => void process.stdout.write(`${JSON.stringify(message)}\n`)
-  const agent = new NodeAgent({ plan, node, dir, settings, send })
+  const serve = (to: string, body: HandOver) =>
+    answers.ask<string>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
+  const agents = new Map(nodes.map((node) => [node, new NodeAgent({ plan, node, settings, send, serve })]))
+  const handle = (message: ToAgent): void => {
+    if (message.type === 'answer') answers.settle(message)
+    else if (message.type === 'request') void agents.get(message.node)?.serve(message)
+    else for (const agent of agents.values()) agent.unitsReady(message.refs)
+  }
   let ending = false
   const end = () => {
     if (ending) return
     ending = true
-    void agent.end().then(() => {
+    void Promise.all([...agents.values()].map((agent) => agent.end())).then(() => {
       killAllTrees()
       process.exit(0)
     })
@@ -47,8 +61,9 @@ function run(plan: Plan, node: string, dir: string, settings: RunSettings): void
   process.stdout.on('error', end)
   process.on('SIGTERM', end)
   process.on('SIGINT', end)
-  readMessages<ToAgent>(process.stdin, (message) => agent.handle(message), end)
-  agent.start()
+  readMessages<ToAgent>(process.stdin, handle, end)
+  for (const agent of agents.values()) agent.start()
+  void warmUp()
 }
 
 main()

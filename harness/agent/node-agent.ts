@@ -1,22 +1,19 @@
-import { isAbsolute, join } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { WorkAhead } from './ahead.ts'
 import { environmentOf } from './command.ts'
 import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
-import { warmUp } from './https-request.ts'
 import { callFromNode, type NodeContext, templates } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import {
-  type Failure,
   type FromAgent,
   failureOf,
   type Operation,
   type Operations,
-  PendingAnswers,
+  type Request,
   type RunSettings,
-  type ToAgent,
 } from './protocol.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
@@ -28,9 +25,9 @@ const END_WITHIN_MS = 2_000
 export interface AgentOptions {
   plan: Plan
   node: string
-  dir: string
   settings: RunSettings
   send: (message: FromAgent) => void
+  serve: NodeContext['serve']
 }
 
 type Handlers = { [Op in Operation]: (body: Operations[Op]['request']) => Promise<Operations[Op]['answer']> }
@@ -42,20 +39,19 @@ export class NodeAgent {
   readonly #units: Map<string, Unit>
   readonly #ready = new Set<UnitRef>()
   readonly #waiting = new Set<Unit>()
-  readonly #answers = new PendingAnswers((failure: Failure) => new HoldfastError(failure.code, failure.message))
   readonly #handlers: Handlers
 
-  constructor({ plan, node, dir, settings, send }: AgentOptions) {
+  constructor({ plan, node, settings, send, serve }: AgentOptions) {
     this.#send = send
     this.#context = {
       plan,
       node: plan.nodes[node]!,
-      dir,
+      dir: settings.dirs[node] as string,
       address: settings.addresses[node] as string,
       settings,
       ahead: new WorkAhead(plan, plan.nodes[node]!),
       emit: (event) => send({ type: 'event', event: { at: new Date().toISOString(), node, ...event } }),
-      serve: (to, body) => this.#answers.ask((id) => send({ type: 'ask', id, to, op: 'serve', body })),
+      serve,
     }
     this.#units = new Map(this.#context.node.units.map((unit) => [unit.name, new Unit(this.#context, unit)]))
     this.#handlers = this.#makeHandlers()
@@ -63,21 +59,16 @@ export class NodeAgent {
 
   /** Starts what can be started at once; the rest follows as other units become ready. */
   start(): void {
+    mkdirSync(this.#context.dir, { recursive: true, mode: 0o700 })
     this.#context.emit({ event: 'agent-started', pid: process.pid })
     for (const unit of this.#units.values()) this.#waiting.add(unit)
     this.#startPossible()
-    void warmUp()
   }
 
-  handle(message: ToAgent): void {
-    if (message.type === 'answer') {
-      this.#answers.settle(message)
-    } else if (message.type === 'request') {
-      void this.#serve(message.id, message.op, message.body)
-    } else {
-      for (const ref of message.refs) this.#ready.add(ref)
-      this.#startPossible()
-    }
+  /** Starts what waited for these units. */
+  unitsReady(refs: readonly UnitRef[]): void {
+    for (const ref of refs) this.#ready.add(ref)
+    this.#startPossible()
   }
 
   /** Stops everything that runs on this node, all at once. */
@@ -97,7 +88,7 @@ export class NodeAgent {
     }
   }
 
-  async #serve(id: number, op: Operation, body: unknown): Promise<void> {
+  async serve({ id, op, body }: Request): Promise<void> {
     try {
       const handler = this.#handlers[op] as (body: unknown) => Promise<unknown>
       this.#send({ type: 'answer', id, value: await handler(body) })
@@ -130,7 +121,7 @@ export class NodeAgent {
       resume: onUnit((unit) => unit.resume()),
       signal: onUnit((unit, body) => unit.signal(body.signal)),
       exec: (body) => execute({ ...body, context, env: { ...environmentOf(context), ...body.env } }),
-      'read-file': ({ path, from }) => readTextFrom(isAbsolute(path) ? path : join(context.dir, path), from),
+      'read-file': ({ path, from }) => readTextFrom(path, from),
       'one-time-token': async ({ provisioner, ...claims }) => {
         const keyFile = fill(provisioner.keyFile, templates(context), `${context.node.name}: one-time token`)
         return signOneTimeToken({ ...claims, provisioner: { name: provisioner.name, keyFile } })

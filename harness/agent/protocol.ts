@@ -3,8 +3,8 @@ import type { HttpCall, UnitRef } from '../topology/plan.ts'
 import type { OneTimeTokenClaims } from './one-time-token.ts'
 
 /**
- * What the coordinator and a node agent say to each other: one JSON value per line, on the agent's stdin and stdout.
- * The end of stdin means that the coordinator is gone: the agent stops everything and exits.
+ * What the coordinator and a process of node agents say to each other: one JSON value per line, on the process's stdin and stdout.
+ * The end of stdin means that the coordinator is gone: the agents stop everything and exit.
  */
 
 /** Everything about a run that a plan does not say. Written by the backend, read by the agent at its start. */
@@ -12,7 +12,9 @@ export interface RunSettings {
   /** Label of the run; every process carries it as `HOLDFAST_RUN`. */
   run: string
   /** Addresses of all nodes, by name, and of all hosts of the plan. */
-  addresses: Record<string, string>
+  addresses: Readonly<Record<string, string>>
+  /** Folder of each node, by name: its agent makes it. */
+  dirs: Readonly<Record<string, string>>
   hosts: Record<string, string>
   /** Path of the hosts file that Node programs resolve names with. */
   hostsFile: string
@@ -23,7 +25,7 @@ export interface RunSettings {
   /** By node: what its programs need to follow its own clock; absent where they go by the machine's. */
   clocks?: Record<string, Record<string, string>>
   /** Added for the programs of a node (`NODE`) or a unit (`NODE/UNIT`). */
-  extra: Record<string, Record<string, string>>
+  extra: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Program and arguments to put before a command so that it dies with its agent; empty where the system has none. */
   dieWithParent: string[]
 }
@@ -53,7 +55,7 @@ export interface Operations {
     request: { argv: string[]; env?: Record<string, string>; input?: string; timeoutMs: number }
     answer: ExecResult
   }
-  /** `from`: the byte to begin at, for files that grow. */
+  /** `path` is absolute. `from`: the byte to begin at, for files that grow. */
   'read-file': { request: { path: string; from?: number }; answer: string }
   stop: { request: { unit: string }; answer: null }
   start: { request: { unit: string }; answer: null }
@@ -79,9 +81,13 @@ export interface Failure {
 }
 
 export type ToAgent =
-  | { type: 'units-ready'; refs: UnitRef[] }
-  | { [Op in Operation]: { type: 'request'; id: number; op: Op; body: Operations[Op]['request'] } }[Operation]
-  | Answer
+  /** To all agents of the process. */
+  { type: 'units-ready'; refs: UnitRef[] } | Request | Answer
+
+/** To the agent of one node. */
+export type Request = {
+  [Op in Operation]: { type: 'request'; id: number; node: string; op: Op; body: Operations[Op]['request'] }
+}[Operation]
 
 export type FromAgent =
   | { type: 'event'; event: SiteEvent }
@@ -114,21 +120,27 @@ export function readMessages<Message>(
   stream.on('error', end)
 }
 
+interface Waiting {
+  node: string
+  resolve: (value: never) => void
+  reject: (failure: Error) => void
+}
+
 /** Requests in flight on one side of the line, by id. */
 export class PendingAnswers {
   #next = 1
-  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (failure: Error) => void }>()
+  readonly #waiting = new Map<number, Waiting>()
   readonly #toError: (failure: Failure) => Error
 
   constructor(toError: (failure: Failure) => Error) {
     this.#toError = toError
   }
 
-  /** `send` gets the id under which the answer must come. */
-  ask<Value>(send: (id: number) => void): Promise<Value> {
+  /** `node` is asked; `send` gets the id under which its answer must come. */
+  ask<Value>(node: string, send: (id: number) => void): Promise<Value> {
     const id = this.#next++
     return new Promise<Value>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
+      this.#waiting.set(id, { node, resolve, reject })
       send(id)
     })
   }
@@ -140,8 +152,8 @@ export class PendingAnswers {
     else waiting?.resolve(answer.value as never)
   }
 
-  abandon(failure: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(failure)
+  abandon(failureOf: (node: string) => Error): void {
+    for (const { node, reject } of this.#waiting.values()) reject(failureOf(node))
     this.#waiting.clear()
   }
 }

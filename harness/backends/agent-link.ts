@@ -21,33 +21,33 @@ export class AgentGone extends HoldfastError {
 
 type Ask = Extract<FromAgent, { type: 'ask' }>
 
-/** A running agent, however the backend reached it. */
+/** A running process of agents, however the backend reached it. */
 export interface AgentProcess {
   readonly input: Writable
   readonly output: Readable
-  /** What the agent itself has to say, as text: warnings of its runtime, and why it could not start. */
+  /** What the process itself has to say, as text: warnings of its runtime, and why it could not start. */
   readonly errors: Readable
-  /** Resolves when the agent has ended. */
+  /** Resolves when it has ended. */
   readonly ended: Promise<{ code: number | null; signal: string | null }>
-  /** Ends the agent at once. */
+  /** Ends it at once. */
   kill(): void
-  /** Ends what the agent started and left behind, by the main processes of its units. */
+  /** Ends what its agents started and left behind, by the main processes of their units. */
   killUnits(pids: readonly number[]): void
 }
 
-/** The coordinator's end of the line to one agent. */
+/** The coordinator's end of the line to the agents of one process. */
 export class AgentLink {
-  readonly node: string
+  readonly nodes: readonly string[]
   readonly process: AgentProcess
   gone = false
   readonly #answers = new PendingAnswers(({ code, message }) => new HoldfastError(code, message))
 
   constructor(
-    node: string,
+    nodes: readonly string[],
     process: AgentProcess,
     on: { event: (event: SiteEvent) => void; ask: (ask: Ask) => Promise<unknown> },
   ) {
-    this.node = node
+    this.nodes = nodes
     this.process = process
     // A write to an agent that has just died; its end is reported by `ended`.
     process.input.on('error', () => {})
@@ -62,20 +62,24 @@ export class AgentLink {
     )
     void process.ended.then(() => {
       this.gone = true
-      this.#answers.abandon(new AgentGone(node))
+      this.#answers.abandon((node) => new AgentGone(node))
     })
   }
 
-  request<Op extends Operation>(op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']> {
-    if (this.gone) return Promise.reject(new AgentGone(this.node))
-    return this.#answers.ask((id) => this.#send({ type: 'request', id, op, body } as ToAgent))
+  request<Op extends Operation>(
+    node: string,
+    op: Op,
+    body: Operations[Op]['request'],
+  ): Promise<Operations[Op]['answer']> {
+    if (this.gone) return Promise.reject(new AgentGone(node))
+    return this.#answers.ask(node, (id) => this.#send({ type: 'request', id, node, op, body } as ToAgent))
   }
 
   unitsReady(refs: UnitRef[]): void {
     if (!this.gone && refs.length > 0) this.#send({ type: 'units-ready', refs })
   }
 
-  /** Tells the agent to stop everything and to end, by the end of its input. */
+  /** Tells the agents to stop everything and to end, by the end of their input. */
   close(): void {
     this.process.input.end()
   }

@@ -5,6 +5,7 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Environments } from '../faults/sabotage.ts'
 import type { Plan } from '../topology/plan.ts'
+import type { RunRecord } from './run-folder.ts'
 
 export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
 
@@ -29,6 +30,10 @@ export interface Backend {
   whyLacking?(capability: keyof Capabilities): string | undefined
   /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */
   launch(plan: Plan, options: LaunchOptions): Promise<Site>
+  /** Ends what still runs of a run whose coordinator died. Resolves with how many processes that were. */
+  sweep(record: RunRecord): Promise<number>
+  /** Reads a file of a node whose agent is gone, as far as it can still be reached; rejects with `ENOENT` where there is none. */
+  readLeft(record: Pick<RunRecord, 'run'>, path: string, from?: number): Promise<string>
 }
 
 /** The named backend does not exist here. Code `HOLDFAST_BACKEND_UNKNOWN`. */
@@ -108,7 +113,7 @@ export interface SiteNode {
   readonly name: string
   readonly host: string
   readonly address: string
-  /** Absolute path of the node's directory, where the backend keeps it on this machine. */
+  /** Absolute path of the node's directory, on the node. */
   readonly dir: string
   /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */
   exec(

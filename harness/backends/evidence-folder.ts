@@ -47,10 +47,11 @@ export class EvidenceFolder {
     log.write(`${event.at} ${redact(event.line)}\n`)
   }
 
-  /** Writes out everything that was recorded. */
-  async close(): Promise<void> {
+  /** Writes out everything that was recorded, and the history with it. */
+  async close(decisionLogs: readonly string[]): Promise<void> {
     const streams = [this.#events, ...this.#logs.values()]
     await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
+    await completeHistory(this.path, decisionLogs)
   }
 }
 
@@ -61,30 +62,26 @@ function append(path: string): WriteStream {
   return stream
 }
 
-/** Where the decision logs of a plan lie, for nodes whose folders are in `nodesDir`. */
-function decisionLogs(plan: Plan, nodesDir: string): { node: string; unit: string; path: string }[] {
+/** Where the decision logs of a plan lie on its nodes, whose folders are `dirs`. */
+export function decisionLogs(plan: Plan, dirs: Readonly<Record<string, string>>): { node: string; path: string }[] {
   return Object.values(plan.nodes).flatMap((node) =>
     node.units.flatMap((unit) => {
       if (unit.service?.decisionLog === undefined) return []
-      const dir = join(nodesDir, node.name)
+      const dir = dirs[node.name] as string
       const template = { dir, unitDir: join(dir, 'units', unit.name), address: '', addresses: {} }
-      return [{ node: node.name, unit: unit.name, path: fill(unit.service.decisionLog, template, unit.name) }]
+      return [{ node: node.name, path: fill(unit.service.decisionLog, template, unit.name) }]
     }),
   )
 }
 
-/**
- * Joins events, calls and the nodes' decision records into `history.jsonl`, in the order of time. Works on files only, so
- * that it also serves a run whose coordinator died.
- */
-export async function completeHistory(evidence: string, plan: Plan, nodesDir: string): Promise<void> {
+/** Joins events, calls and the nodes' decision records into `history.jsonl`, in the order of time. */
+export async function completeHistory(evidence: string, decisionLogs: readonly string[]): Promise<void> {
   const events = join(evidence, EVENTS)
-  const logs = decisionLogs(plan, nodesDir).map(({ path }) => path)
-  const [written, ...decided] = await Promise.all([
-    linesOf([events, join(evidence, 'calls.jsonl')]),
-    ...logs.map((path) => linesOf([path])),
-  ])
-  const decisions = decided.flat().map(({ at, value }) => ({ at, value: { at, kind: 'decision', decision: value } }))
+  const written = await linesOf([events, join(evidence, 'calls.jsonl')])
+  const decisions = timedLines(decisionLogs).map(({ at, value }) => ({
+    at,
+    value: { at, kind: 'decision', decision: value },
+  }))
   const lines = [...written, ...decisions].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
   const file = join(evidence, historyFile)
   const text = lines.map(({ value }) => `${redact(JSON.stringify(value))}\n`).join('')
@@ -98,9 +95,13 @@ interface TimedLine {
   value: unknown
 }
 
-/** Lines of files that may be missing, or cut off in their last line when their writer died. */
+/** Lines of files that may be missing. */
 async function linesOf(paths: string[]): Promise<TimedLine[]> {
-  const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => '')))
+  return timedLines(await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => ''))))
+}
+
+/** Of texts that may be cut off in their last line, when their writer died. */
+function timedLines(texts: readonly string[]): TimedLine[] {
   return texts.flatMap((text) => text.split('\n')).flatMap(timedLine)
 }
 

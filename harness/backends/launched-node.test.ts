@@ -2,7 +2,8 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import type { AgentLink } from './agent-link.ts'
+import { readTextFrom } from '../agent/text-file.ts'
+import { AgentGone } from './agent-link.ts'
 import { LaunchedNode, type NodeParts } from './launched-node.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-node-'))
@@ -34,7 +35,7 @@ test('a line that is no decision record fails whoever asks, again and again, and
   await expect(node.decisions()).rejects.toMatchObject(malformed)
 })
 
-/** A node whose agent ended, so that its files are read from here. */
+/** A node whose agent ended, so that its backend reads its files. */
 function partsOf(): NodeParts {
   const service = {
     command: { program: { path: '/bin/true' }, args: [] },
@@ -47,7 +48,8 @@ function partsOf(): NodeParts {
     plan: { name: 'door', host: 'door.test', domain: 'lab', units: [unit] },
     address: '127.0.0.1',
     dir,
-    link: () => ({ gone: new Error('ended') }) as unknown as AgentLink,
+    ask: () => Promise.reject(new AgentGone('door')),
+    readLeft: readTextFrom,
     states: {} as NodeParts['states'],
   }
 }

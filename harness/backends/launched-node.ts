@@ -1,11 +1,10 @@
-import { isAbsolute, join } from 'node:path'
-import type { ExecResult } from '../agent/protocol.ts'
+import { join, resolve } from 'node:path'
+import type { ExecResult, Operation, Operations } from '../agent/protocol.ts'
 import { fill } from '../agent/template.ts'
-import { readTextFrom } from '../agent/text-file.ts'
 import { HoldfastError } from '../errors.ts'
 import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
 import type { PlanNode } from '../topology/plan.ts'
-import type { AgentLink } from './agent-link.ts'
+import { AgentGone } from './agent-link.ts'
 import type { SiteNode } from './backend.ts'
 import type { UnitStates } from './unit-states.ts'
 
@@ -22,7 +21,10 @@ export interface NodeParts {
   plan: PlanNode
   address: string
   dir: string
-  link: () => AgentLink
+  /** Asks the node's agent; rejects with `AgentGone` where there is none. */
+  ask<Op extends Operation>(op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']>
+  /** Reads what a node without an agent left. */
+  readLeft(path: string, from?: number): Promise<string>
   states: UnitStates
 }
 
@@ -50,7 +52,7 @@ export class LaunchedNode implements SiteNode {
     argv: readonly string[],
     options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
   ): Promise<ExecResult> {
-    return this.#parts.link().request('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
+    return this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
   }
 
   readFile(path: string): Promise<string> {
@@ -58,9 +60,11 @@ export class LaunchedNode implements SiteNode {
   }
 
   #read(path: string, from?: number): Promise<string> {
-    const link = this.#parts.link()
-    if (!link.gone) return link.request('read-file', { path, from })
-    return readTextFrom(isAbsolute(path) ? path : join(this.dir, path), from)
+    const absolute = resolve(this.dir, path)
+    return this.#parts.ask('read-file', { path: absolute, from }).catch((cause: unknown) => {
+      if (cause instanceof AgentGone) return this.#parts.readLeft(absolute, from)
+      throw cause
+    })
   }
 
   async waitForUnit(unit: string, { timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<void> {
@@ -69,10 +73,10 @@ export class LaunchedNode implements SiteNode {
     let stopWatching = () => {}
     let limit: NodeJS.Timeout | undefined
     try {
-      await new Promise<void>((resolve, reject) => {
+      await new Promise<void>((done, reject) => {
         const look = () => {
           const state = this.#parts.states.state(ref)
-          if (state?.phase === 'ready') resolve()
+          if (state?.phase === 'ready') done()
           else if (state?.phase !== 'waiting') reject(new UnitNotReady(ref, state?.message ?? 'unknown'))
         }
         stopWatching = this.#parts.states.watch(ref, look)
@@ -107,7 +111,7 @@ export class LaunchedNode implements SiteNode {
 
   async signal(signal: NodeJS.Signals, unit?: string): Promise<void> {
     const units = unit === undefined ? this.#services() : [unit]
-    for (const name of units) await this.#parts.link().request('signal', { unit: name, signal })
+    for (const name of units) await this.#parts.ask('signal', { unit: name, signal })
   }
 
   logs(unit?: string): readonly string[] {
@@ -176,7 +180,7 @@ export class LaunchedNode implements SiteNode {
   async #each(operation: UnitOperation, unit: string | undefined, all: string[]): Promise<void> {
     for (const name of unit === undefined ? all : [unit]) {
       this.#planned(name)
-      await this.#parts.link().request(operation, { unit: name })
+      await this.#parts.ask(operation, { unit: name })
     }
   }
 }

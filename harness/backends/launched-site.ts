@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
-import type { FromAgent } from '../agent/protocol.ts'
+import type { FromAgent, Operation, Operations } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { redact } from '../evidence/redact.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
-import type { BackendName, Capabilities, Site, SiteClock } from './backend.ts'
-import type { EvidenceFolder } from './evidence-folder.ts'
+import type { Backend, BackendName, Capabilities, Site, SiteClock } from './backend.ts'
+import { decisionLogs, type EvidenceFolder } from './evidence-folder.ts'
+import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'
 import { stopInReverse } from './stop-order.ts'
 import { UnitStates } from './unit-states.ts'
@@ -62,12 +63,9 @@ interface MovableClock {
 export interface SiteParts {
   run: string
   plan: Plan
-  backend: BackendName
-  capabilities: Capabilities
+  backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft'>
   evidence: EvidenceFolder
-  /** By node. */
-  addresses: Readonly<Record<string, string>>
-  dirs: Readonly<Record<string, string>>
+  grounds: Pick<Grounds, 'addresses' | 'dirs'>
   onEvent?: (event: SiteEvent) => void
   /** By node; absent where the nodes go by the machine's clock. */
   clocks?: ReadonlyMap<string, MovableClock>
@@ -106,12 +104,12 @@ export class LaunchedSite implements Site {
     this.#parts = parts
     this.run = parts.run
     this.plan = parts.plan
-    this.backend = parts.backend
-    this.capabilities = parts.capabilities
+    this.backend = parts.backend.name
+    this.capabilities = parts.backend.capabilities
     this.evidence = parts.evidence.path
     this.states = new UnitStates(parts.plan)
     const planned = Object.values(parts.plan.nodes)
-    this.#hosts = new Map(planned.map(({ name, host }) => [host, parts.addresses[name] as string]))
+    this.#hosts = new Map(planned.map(({ name, host }) => [host, parts.grounds.addresses[name] as string]))
     this.nodes = new Map(planned.map(({ name }) => [name, this.#makeNode(name)]))
     const { writeHosts } = parts
     if (writeHosts !== undefined) {
@@ -130,9 +128,10 @@ export class LaunchedSite implements Site {
   #makeNode(name: string): LaunchedNode {
     return new LaunchedNode({
       plan: this.plan.nodes[name]!,
-      address: this.#parts.addresses[name] as string,
-      dir: this.#parts.dirs[name] as string,
-      link: () => this.link(name),
+      address: this.#parts.grounds.addresses[name] as string,
+      dir: this.#parts.grounds.dirs[name] as string,
+      ask: (op, body) => this.#ask(name, op, body),
+      readLeft: (path, from) => this.#parts.backend.readLeft(this, path, from),
       states: this.states,
     })
   }
@@ -150,10 +149,14 @@ export class LaunchedSite implements Site {
     return node
   }
 
-  link(name: string): AgentLink {
-    const link = this.#links.get(name)
-    if (link === undefined) throw new AgentGone(name)
-    return link
+  async #ask<Op extends Operation>(
+    node: string,
+    op: Op,
+    body: Operations[Op]['request'],
+  ): Promise<Operations[Op]['answer']> {
+    const link = this.#links.get(this.node(node).name)
+    if (link === undefined) throw new AgentGone(node)
+    return link.request(node, op, body)
   }
 
   events(): readonly SiteEvent[] {
@@ -165,13 +168,11 @@ export class LaunchedSite implements Site {
   }
 
   oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string> {
-    this.node(node)
-    return this.link(node).request('one-time-token', request)
+    return this.#ask(node, 'one-time-token', request)
   }
 
   callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }> {
-    this.node(node)
-    return this.link(node).request('call', { call })
+    return this.#ask(node, 'call', { call })
   }
 
   async partition(): Promise<void> {
@@ -201,22 +202,23 @@ export class LaunchedSite implements Site {
     }
   }
 
-  /** Adds an agent that the backend has just started. */
-  connect(node: string, process: AgentProcess): void {
-    const link = new AgentLink(node, process, {
+  /** Adds a process of agents that the backend has just started. What it says of itself, it says for each of its nodes. */
+  connect(nodes: readonly string[], process: AgentProcess): void {
+    const link = new AgentLink(nodes, process, {
       event: (event) => this.#onEvent(event),
-      ask: (ask) => this.#onAsk(node, ask),
+      ask: (ask) => this.#onAsk(nodes, ask),
     })
-    this.#links.set(node, link)
-    forEachLine(process.errors, (line) => {
-      const at = new Date().toISOString()
-      this.#onEvent({ at, node, event: 'log', unit: 'agent', stream: 'stderr', line: redact(line) })
+    for (const node of nodes) this.#links.set(node, link)
+    forEachLine(process.errors, (text) => {
+      const [at, line] = [new Date().toISOString(), redact(text)]
+      for (const node of nodes) this.#onEvent({ at, node, event: 'log', unit: 'agent', stream: 'stderr', line })
     })
-    // An agent that was connected late would otherwise never hear what was ready before it.
+    // Agents that were connected late would otherwise never hear what was ready before them.
     link.unitsReady(this.states.readyRefs())
     void process.ended.then(({ code, signal }) => {
-      process.killUnits(this.states.runningPids(node))
-      this.#onEvent({ at: new Date().toISOString(), node, event: 'agent-gone', code, signal })
+      for (const node of nodes) process.killUnits(this.states.runningPids(node))
+      const at = new Date().toISOString()
+      for (const node of nodes) this.#onEvent({ at, node, event: 'agent-gone', code, signal })
     })
   }
 
@@ -260,22 +262,27 @@ export class LaunchedSite implements Site {
     this.states.apply(event)
     if (event.event === 'unit-ready') {
       const ref = `${event.node}/${event.unit}`
-      for (const [node, link] of this.#links) if (node !== event.node) link.unitsReady([ref])
+      for (const link of new Set(this.#links.values())) link.unitsReady([ref])
     } else if (event.event === 'unit-failed') {
       this.#fail(event)
     } else if (event.event === 'agent-gone' && this.#disposing === undefined) {
       const how = event.signal ?? `code ${event.code}`
       const logTail = this.node(event.node).logs('agent').slice(-20)
-      this.#fail({ node: event.node, message: `the agent of node ${event.node} ended (${how})`, logTail })
+      const { nodes = [] } = this.#links.get(event.node) ?? {}
+      const whose =
+        nodes.length > 1 ? `the process of the agents of all ${nodes.length} nodes` : `the agent of node ${event.node}`
+      this.#fail({ node: event.node, message: `${whose} ended (${how})`, logTail })
     }
     this.#parts.onEvent?.(event)
   }
 
-  /** Passes a hand-over on. An agent speaks only for its own node: what it asks for must be its own. */
-  async #onAsk(from: string, ask: Extract<FromAgent, { type: 'ask' }>): Promise<unknown> {
-    const receiver = ask.body.unit.split('/')[0]
-    if (receiver !== from) throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${from} is not ${receiver}`)
-    return this.link(ask.to).request('serve', ask.body)
+  /** Passes a hand-over on. A process speaks only for its own nodes: what it asks for must be theirs. */
+  async #onAsk(from: readonly string[], ask: Extract<FromAgent, { type: 'ask' }>): Promise<unknown> {
+    const [receiver = ''] = ask.body.unit.split('/')
+    if (!from.includes(receiver)) {
+      throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${receiver} is none of ${from.join(', ')}`)
+    }
+    return this.#ask(ask.to, 'serve', ask.body)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -285,23 +292,35 @@ export class LaunchedSite implements Site {
 
   async #dispose(): Promise<void> {
     const failures = await stopInReverse(this.plan, (ref) => this.#stopUnit(ref))
-    const steps = [() => this.#endAgents(), () => this.#parts.evidence.close(), () => this.#parts.release()]
+    // While there are agents to ask for them.
+    const decided = await this.#decisionLogs()
+    const steps = [() => this.#endAgents(), () => this.#parts.evidence.close(decided), () => this.#parts.release()]
     for (const step of steps) await step().catch((cause: unknown) => failures.push(asError(cause)))
     if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
   }
 
   async #stopUnit(ref: UnitRef): Promise<void> {
     const [node, unit] = ref.split('/') as [string, string]
-    const link = this.#links.get(node)
-    if (link === undefined || link.gone) return
-    await link.request('stop', { unit }).catch((cause: unknown) => {
+    await this.#ask(node, 'stop', { unit }).catch((cause: unknown) => {
       if (!(cause instanceof AgentGone)) throw cause
     })
   }
 
+  /** Texts of all decision logs; one that was never begun is empty. */
+  #decisionLogs(): Promise<string[]> {
+    const logs = decisionLogs(this.plan, this.#parts.grounds.dirs)
+    return Promise.all(
+      logs.map(({ node, path }) =>
+        this.node(node)
+          .readFile(path)
+          .catch(() => ''),
+      ),
+    )
+  }
+
   async #endAgents(): Promise<void> {
     await Promise.all(
-      [...this.#links.values()].map(async (link) => {
+      [...new Set(this.#links.values())].map(async (link) => {
         link.close()
         const late = new AbortController()
         const limit = delay(AGENT_END_MS, 'late', { signal: late.signal }).catch(() => undefined)

@@ -109,7 +109,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     run.signal.removeEventListener('abort', cancel)
     await vitest.close()
     // A worker that was ended hard could not release its site.
-    if (run.signal.aborted) await (await import('../backends/process/sweep.ts')).sweepRuns()
+    if (run.signal.aborted) await (await import('./sweep.ts')).sweepAll()
   }
   const report = results.report()
   const guards = await guardsOf(report.scenarios)

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { stat, writeFile } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
-import { startTime } from '../backends/process/processes.ts'
-import { findRuns, type RunRecord } from '../backends/process/run-folder.ts'
+import { startTime } from '../backends/processes.ts'
+import { findRuns, type RunRecord } from '../backends/run-folder.ts'
 import { settings } from '../settings.ts'
 
 export interface RunningSite extends RunRecord {

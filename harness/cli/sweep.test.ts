@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createRunFolder } from '../backends/process/run-folder.ts'
+import { createRunFolder } from '../backends/run-folder.ts'
 import { settings } from '../settings.ts'
 import { sweep } from './sweep.ts'
 

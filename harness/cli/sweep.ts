@@ -1,6 +1,13 @@
 import { Command } from 'commander'
+import type { SweepResult } from '../backends/sweep.ts'
 import { jsonOption } from './options.ts'
 import { printJson, printNote, printResult, table } from './output.ts'
+
+/** Sweeps the runs of every backend. */
+export async function sweepAll(): Promise<SweepResult> {
+  const [{ sweepRuns }, { backend }] = await Promise.all([import('../backends/sweep.ts'), import('../shipped.ts')])
+  return sweepRuns(backend)
+}
 
 export function sweep(): Command {
   return new Command('sweep')
@@ -19,8 +26,7 @@ Examples:
   npx holdfast sweep --json`,
     )
     .action(async (options: { json?: boolean }) => {
-      const { sweepRuns } = await import('../backends/process/sweep.ts')
-      const result = await sweepRuns()
+      const result = await sweepAll()
       if (options.json) return printJson(result)
       const rows = result.swept.map(({ run, processes, evidence }) => [run, String(processes), evidence ?? ''])
       printResult(rows.length > 0 ? table(['swept', 'processes', 'evidence'], rows) : 'nothing to sweep')

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startTime } from '../backends/process/processes.ts'
+import { startTime } from '../backends/processes.ts'
 import { userEnvironment } from '../settings.ts'
 import { renderSite, type SiteDescription } from './describe-site.ts'
 

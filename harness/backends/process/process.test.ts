@@ -7,10 +7,10 @@ import { settings } from '../../settings.ts'
 import { backend } from '../../shipped.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
+import { processesOf } from '../processes.ts'
+import { sweepRuns } from '../sweep.ts'
 import { processBackend } from './index.ts'
-import { processesOf } from './processes.ts'
 import { addressesIn, loopbackMissing, takeSubnet } from './subnet.ts'
-import { sweepRuns } from './sweep.ts'
 
 // A folder of runs of its own: sweeping here must not see the sites of other test files.
 process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
@@ -28,7 +28,7 @@ conformance({
     return [...(await processesOf(run)).map((pid) => `process ${pid}`), ...there]
   },
   sweep: async () => {
-    const { swept, alive } = await sweepRuns()
+    const { swept, alive } = await sweepRuns(backend)
     return { swept: swept.map(({ run }) => run), alive }
   },
   agents: (site) =>

@@ -28,7 +28,10 @@ async function launch(): Promise<Site> {
   return Object.assign(fake.site, { [Symbol.asyncDispose]: release })
 }
 
-const backend: Backend = { name: 'process', capabilities: {}, unavailable: async () => undefined, launch }
+const backend: Backend = {
+  ...{ name: 'process', capabilities: {}, unavailable: async () => undefined, launch },
+  ...{ sweep: async () => 0, readLeft: async () => '' },
+}
 const parts = { backend, keep: false, plan: async () => fake?.site.plan }
 const test = scenarioOn({}, async () => parts)
 const sites: Site[] = []

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { HoldfastError } from '../../errors.ts'
-import { settings } from '../../settings.ts'
+import { HoldfastError } from '../errors.ts'
+import { settings } from '../settings.ts'
 import { startTime } from './processes.ts'
 
 /** What a run says of itself in `<runtimeDir>/<run>/run.json`, and without secrets in its evidence too. */
@@ -13,8 +13,8 @@ export interface RunRecord {
   /** The coordinator: the run lives as long as this process, which is told by its start from a later one. */
   pid: number
   startTime: string
-  /** `127.x.y.` */
-  subnet: string
+  /** `127.x.y.`, on backends that take addresses of this machine. */
+  subnet?: string
   /** Absolute. */
   evidence: string
   /** Only where the clocks of the nodes can be moved: then the real programs are builds with another `time.Now`. */
@@ -26,6 +26,12 @@ export interface RunRecord {
     /** Paths of those builds, by name. */
     overlayBuilds: Record<string, string>
   }
+}
+
+/** A run in the making: its record so far, and its folder on this machine. */
+export interface Run {
+  readonly record: RunRecord
+  readonly folder: string
 }
 
 const MARK = '.new-'
@@ -44,9 +50,16 @@ export async function createRunFolder(record: RunRecord): Promise<string> {
   const [making, folder] = [join(runtimeDir, `${MARK}${record.run}.${record.pid}`), join(runtimeDir, record.run)]
   await mkdir(making, { recursive: true, mode: 0o700 })
   await demandOwnFolder(runtimeDir)
-  await writeFile(join(making, 'run.json'), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+  await writeRecord(making, record)
   await rename(making, folder)
   return folder
+}
+
+/** Replaced whole: a run is never without its record. */
+export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
+  const file = join(folder, 'run.json')
+  await writeFile(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+  await rename(`${file}.new`, file)
 }
 
 /** The folder of all runs cannot be trusted with keys. Code `HOLDFAST_RUNTIME_DIR`. */

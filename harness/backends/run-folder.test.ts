@@ -3,7 +3,8 @@ import { access, chmod, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { settings } from '../../settings.ts'
+import { settings } from '../settings.ts'
+import { backend } from '../shipped.ts'
 import { startTime } from './processes.ts'
 import { createRunFolder, findRuns, newLabel, type RunRecord } from './run-folder.ts'
 import { sweepRuns } from './sweep.ts'
@@ -69,7 +70,7 @@ test('sweep removes dead runs, and leaves live ones, folders in the making, and 
   utimesSync(join(runtimeDir, '.new-lab-000001'), 0, 0)
   await writeFile(join(runtimeDir, 'up-1.log'), '')
 
-  const { swept, alive } = await sweepRuns()
+  const { swept, alive } = await sweepRuns(backend)
 
   expect(swept.map(({ run }) => run).sort()).toEqual([dead.run, 'unknown', 'unknown'].sort())
   expect(alive).toEqual([live.run])

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { RunSettings } from '../agent/protocol.ts'
+import type { Plan } from '../topology/plan.ts'
+import type { Backend } from './backend.ts'
+import { completeHistory, decisionLogs } from './evidence-folder.ts'
+import { type FoundRun, findRuns, type RunRecord, removeRunFolder } from './run-folder.ts'
+
+export interface Swept {
+  run: string
+  /** How many processes were still there. */
+  processes: number
+  folder: string
+  /** Where its evidence is, when the run got so far. */
+  evidence?: string
+}
+
+export interface SweepResult {
+  swept: Swept[]
+  /** Labels of runs that live, and were left alone. */
+  alive: string[]
+}
+
+/** Finds a backend by its name. */
+type Backends = (name: string) => Backend
+
+/** Removes what crashed runs left: processes that carry the run's label, and its folder. Its evidence is completed and kept. */
+export async function sweepRuns(backends: Backends): Promise<SweepResult> {
+  const runs = await findRuns()
+  const dead = runs.filter((run) => !run.alive)
+  const alive = runs.flatMap((run) => (run.alive && run.record !== undefined ? [run.record.run] : []))
+  return { swept: await Promise.all(dead.map((run) => sweepRun(run, backends))), alive }
+}
+
+async function sweepRun({ folder, record }: FoundRun, backends: Backends): Promise<Swept> {
+  if (record === undefined) {
+    await removeRunFolder(folder)
+    return { run: 'unknown', processes: 0, folder }
+  }
+  const ground = backends(record.backend)
+  const processes = await ground.sweep(record)
+  await saveHistory(folder, record, ground)
+  await removeRunFolder(folder)
+  return { run: record.run, processes, folder, evidence: record.evidence }
+}
+
+/** A run may have died before there was a plan or any evidence; that must not keep its leftovers here. */
+async function saveHistory(folder: string, record: RunRecord, ground: Backend): Promise<void> {
+  const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown
+  try {
+    const [plan, { dirs }] = [(await json('plan.json')) as Plan, (await json('settings.json')) as RunSettings]
+    const logs = decisionLogs(plan, dirs).map(({ path }) => ground.readLeft(record, path).catch(() => ''))
+    await completeHistory(record.evidence, await Promise.all(logs))
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError) && (cause as NodeJS.ErrnoException).code === undefined) throw cause
+  }
+}
