@@ -6,6 +6,7 @@ import { type NodeContext, templates, unitFolder } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
 import { type ProcessTree, signalTree, startTree, stopTree } from './process-tree.ts'
 import { secretFolder } from './secret-file.ts'
+import { startTurn } from './start-turn.ts'
 import { renderFile, runSteps } from './steps.ts'
 import { fill } from './template.ts'
 
@@ -86,8 +87,14 @@ export class Unit {
     const { service } = this.plan
     if (service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: there is no service to start')
     this.#end.signal.throwIfAborted()
-    if (service.command === undefined) await this.#untilReady()
-    else await this.#untilReady(await this.#startProgram(service.command))
+    if (service.command === undefined) return this.#untilReady()
+    const done = await startTurn()
+    try {
+      this.#end.signal.throwIfAborted()
+      await this.#untilReady(await this.#startProgram(service.command))
+    } finally {
+      done()
+    }
   }
 
   async #startProgram(command: Command): Promise<ProcessTree> {
