@@ -3,10 +3,12 @@ import { access, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import type { SiteEvent } from '../../evidence/event.ts'
 import { settings } from '../../settings.ts'
 import { backend } from '../../shipped.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
+import { planOf, webUnit } from '../fixtures/plans.ts'
 import { processesOf } from '../processes.ts'
 import { sweepRuns } from '../sweep.ts'
 import { processBackend } from './index.ts'
@@ -33,6 +35,22 @@ conformance({
   },
   agents: (site) =>
     new Map(site.events().flatMap((event) => (event.event === 'agent-started' ? [[event.node, event.pid]] : []))),
+})
+
+test('the agents of a run are one process, whose end is told as what it is', async () => {
+  const pids = new Set<number>()
+  const nodes = { one: [webUnit('one')], two: [webUnit('two', { args: ['--slow', '60000'] })] }
+  const onEvent = (event: SiteEvent) => {
+    if (event.event === 'agent-started') pids.add(event.pid)
+    if (event.event === 'unit-ready') for (const pid of pids) process.kill(pid, 'SIGKILL')
+  }
+  const evidence = join(settings().runtimeDir, 'evidence')
+
+  await expect(processBackend.launch(planOf(nodes), { evidence, onEvent })).rejects.toMatchObject({
+    code: 'HOLDFAST_NOT_READY',
+    message: expect.stringMatching(/^the process of the agents of all 2 nodes ended \(SIGKILL\)/),
+  })
+  expect(pids.size).toBe(1)
 })
 
 test('a subnet is held by one run at a time', async () => {
