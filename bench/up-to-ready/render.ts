@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { WorkAhead } from '../../harness/agent/ahead.ts'
 import { argvOf, environmentOf } from '../../harness/agent/command.ts'
+import { hostsText } from '../../harness/agent/hosts-file.ts'
 import { type NodeContext, templates, unitFolder } from '../../harness/agent/node-context.ts'
 import { fill, fillJson } from '../../harness/agent/template.ts'
 import { neededTools } from '../../harness/backends/plan-needs.ts'
@@ -18,14 +19,12 @@ import type { BareRun, BareStep, BareUnit } from './bare.ts'
 export async function renderBareRun(plan: Plan, folder: string, subnet: string): Promise<string> {
   await rm(folder, { recursive: true, force: true })
   const contexts = await contextsOf(plan, folder, subnet)
-  const hostsFile = join(folder, 'hosts.json')
   const hosts = Object.fromEntries(contexts.map(({ node, address }) => [node.host, address]))
-  const suffixes = [...new Set(Object.keys(hosts).map((host) => host.slice(host.indexOf('.') + 1)))]
   const units = contexts.flatMap((context) => context.node.units.map((unit) => bareUnit(contexts, context, unit)))
   for (const unit of units)
     for (const { path } of unit.files) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   for (const unit of units) await mkdir(unit.folder, { recursive: true, mode: 0o700 })
-  await writeFile(hostsFile, JSON.stringify({ hosts, suffixes }), { mode: 0o600 })
+  await writeFile(join(folder, 'hosts'), hostsText(hosts), { mode: 0o600 })
   const file = join(folder, 'bare.json')
   await writeFile(file, JSON.stringify({ hosts, units } satisfies BareRun), { mode: 0o600 })
   return file
@@ -41,7 +40,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     addresses,
     dirs,
     hosts: Object.fromEntries(names.map((name) => [plan.nodes[name]!.host, addresses[name]!])),
-    hostsFile: join(folder, 'hosts.json'),
+    hostsFile: join(folder, 'hosts'),
     tools: Object.fromEntries([...tools].map(([name, { path }]) => [name, path])),
     // The same cache of compiled modules as in a real run: what is compared is the framework, not the services.
     environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') }),

@@ -1,4 +1,4 @@
-// Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file.
+// Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file (`hosts-file.ts`).
 import dns from 'node:dns'
 import { readFileSync, statSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -7,7 +7,7 @@ const file = process.env.HOLDFAST_HOSTS
 const systemLookup = dns.lookup
 const systemLookupPromise = dns.promises.lookup
 
-let known = { hosts: {}, suffixes: [] }
+let known = { hosts: new Map(), suffixes: [] }
 let version = ''
 read()
 
@@ -15,17 +15,26 @@ read()
 function read() {
   const { ino, mtimeMs } = statSync(file)
   if (version === `${ino} ${mtimeMs}`) return known
-  known = JSON.parse(readFileSync(file, 'utf8'))
+  known = parsed(readFileSync(file, 'utf8'))
   version = `${ino} ${mtimeMs}`
   return known
+}
+
+function parsed(text) {
+  const entries = text.split('\n').flatMap((line) => {
+    const [address, ...names] = line.replace(/#.*/, '').trim().toLowerCase().split(/\s+/)
+    return names.map((name) => [name, address])
+  })
+  const dotted = entries.filter(([name]) => name.includes('.'))
+  return { hosts: new Map(entries), suffixes: [...new Set(dotted.map(([name]) => name.slice(name.indexOf('.'))))] }
 }
 
 /** The address of a host of the plan, an error for an unknown name beside them, undefined for any other name. */
 function answer(hostname) {
   const { hosts, suffixes } = read()
   const name = String(hostname).toLowerCase()
-  if (Object.hasOwn(hosts, name)) return hosts[name]
-  if (!suffixes.some((suffix) => name.endsWith(`.${suffix}`))) return undefined
+  if (hosts.has(name)) return hosts.get(name)
+  if (!suffixes.some((suffix) => name.endsWith(suffix))) return undefined
   return Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
     errno: -3008,
     code: 'ENOTFOUND',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { hostsText } from './hosts-file.ts'
 
 const run = promisify(execFile)
 const preload = new URL('./hosts-preload.mjs', import.meta.url).href
@@ -11,8 +12,8 @@ let hostsFile: string
 
 afterAll(() => rm(dirname(hostsFile), { recursive: true, force: true }))
 beforeAll(async () => {
-  hostsFile = join(await mkdtemp(join(tmpdir(), 'holdfast-hosts-')), 'hosts.json')
-  await writeFile(hostsFile, JSON.stringify({ hosts: { 'a.lab.test': '127.9.9.1' }, suffixes: ['lab.test'] }))
+  hostsFile = join(await mkdtemp(join(tmpdir(), 'holdfast-hosts-')), 'hosts')
+  await writeFile(hostsFile, hostsText({ 'a.lab.test': '127.9.9.1' }))
 })
 
 /** What an expression evaluates to in a Node program that has the preload. */
@@ -56,7 +57,7 @@ test('connections follow it', async () => {
 })
 
 test('a hosts file that was replaced counts from the next look on', async () => {
-  const other = JSON.stringify(JSON.stringify({ hosts: { 'a.lab.test': '127.9.9.2' }, suffixes: ['lab.test'] }))
+  const other = JSON.stringify(hostsText({ 'a.lab.test': '127.9.9.2' }))
   const replace = `import('node:fs').then(({ renameSync, writeFileSync }) => {
     const file = process.env.HOLDFAST_HOSTS
     writeFileSync(file + '.new', ${other})

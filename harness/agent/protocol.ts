@@ -16,7 +16,7 @@ export interface RunSettings {
   /** Folder of each node, by name: its agent makes it. */
   dirs: Readonly<Record<string, string>>
   hosts: Record<string, string>
-  /** Path of the hosts file that Node programs resolve names with. */
+  /** Path of the hosts file that programs resolve names with (`hosts-file.ts`). */
   hostsFile: string
   /** Paths of the real programs, by name. */
   tools: Record<string, string>

@@ -1,5 +1,6 @@
 import { access, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { hostsText } from '../agent/hosts-file.ts'
 import type { RunSettings } from '../agent/protocol.ts'
 import { NodeClock } from '../faults/clock/node-clock.ts'
 import { programEnvironment, settings } from '../settings.ts'
@@ -199,7 +200,7 @@ async function runSettings({ run, folder, plan, grounds, tools, clocks, extra }:
     addresses,
     dirs,
     hosts: Object.fromEntries(hosts),
-    hostsFile: join(folder, 'hosts.json'),
+    hostsFile: join(folder, 'hosts'),
     tools,
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
@@ -234,8 +235,7 @@ async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Prom
 
 /** Replaced whole: whoever reads it meanwhile reads the one or the other. */
 async function writeHosts(folder: string, hosts: Readonly<Record<string, string>>): Promise<void> {
-  const suffixes = new Set(Object.keys(hosts).map((host) => host.slice(host.indexOf('.') + 1)))
-  const file = join(folder, 'hosts.json')
-  await writeFile(`${file}.new`, JSON.stringify({ hosts, suffixes: [...suffixes] }), { mode: 0o600 })
+  const file = join(folder, 'hosts')
+  await writeFile(`${file}.new`, hostsText(hosts), { mode: 0o600 })
   await rename(`${file}.new`, file)
 }
