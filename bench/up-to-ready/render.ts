@@ -8,7 +8,6 @@ import { fill, fillJson } from '../../harness/agent/template.ts'
 import { neededTools } from '../../harness/backends/plan-needs.ts'
 import { programEnvironment, settings } from '../../harness/settings.ts'
 import { ensureTools } from '../../harness/toolchain/install.ts'
-import type { ToolName } from '../../harness/toolchain/tools.ts'
 import type { Command, HttpCall, Plan, PlanFile, PlanUnit, Step } from '../../harness/topology/plan.ts'
 import type { BareRun, BareStep, BareUnit } from './bare.ts'
 
@@ -34,14 +33,15 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
   const names = Object.keys(plan.nodes)
   const addresses = Object.fromEntries(names.map((name, index) => [name, `${subnet}${index + 1}`]))
   const dirs = Object.fromEntries(names.map((name) => [name, join(folder, 'nodes', name)]))
-  const tools = await ensureTools(neededTools(plan) as ToolName[])
+  const { plain, overlay } = neededTools(plan)
+  const tools = [...(await ensureTools(plain)), ...(await ensureTools(overlay, { overlay: true }))]
   const run = {
     run: 'bare',
     addresses,
     dirs,
     hosts: Object.fromEntries(names.map((name) => [plan.nodes[name]!.host, addresses[name]!])),
     hostsFile: join(folder, 'hosts'),
-    tools: Object.fromEntries([...tools].map(([name, { path }]) => [name, path])),
+    tools: Object.fromEntries(tools.map(([name, { path }]) => [name, path])),
     // The same cache of compiled modules as in a real run: what is compared is the framework, not the services.
     environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') }),
     extra: {},

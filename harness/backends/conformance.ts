@@ -308,10 +308,28 @@ function certified(launch: Launch): void {
     plan.nodes.client!.units.push(
       oneshot('token', ['server/web'], [tokenStep({})]),
       oneshot('renewed', ['client/token'], [tokenStep({ path: '@{dir}/credentials/renewed' }, renew)]),
+      oneshot('health', ['client/anchor'], [{ run: health }]),
     )
     site = await launch(plan)
   }, SLOW)
   afterAll(() => site?.[Symbol.asyncDispose]())
+
+  const caHealth = (host: string) => ['ca', 'health', '--ca-url', `https://${host}:9000`, '--root', 'anchors/lab.pem']
+  /** A real program in Go that dials a host of the plan: the site is ready only when that worked. */
+  const health = { program: { tool: 'step', dials: true }, args: caHealth(hostOf('ca')), cwd: '@{dir}' } as const
+
+  test('finds the hosts of the plan for Go programs, follows them elsewhere and back, and finds no other', async () => {
+    const ask = (node: string) => site.node('client').exec(['step', ...caHealth(hostOf(node))])
+    expect(site.node('client').logs('health')).toEqual(['ok'])
+    expect(await ask('ca')).toMatchObject({ code: 0, stdout: 'ok\n' })
+    expect(await ask('nobody')).toMatchObject({ code: 1, stderr: expect.stringContaining('no such host') })
+    if (site.lead === undefined) return
+
+    await site.lead(hostOf('ca'), site.node('server').address)
+    expect(await ask('ca')).toMatchObject({ code: 1, stderr: expect.stringContaining('connection refused') })
+    await site.lead(hostOf('ca'))
+    expect(await ask('ca')).toMatchObject({ code: 0 })
+  })
 
   /** What the client gets for a URL. */
   async function fetched(url: string): Promise<unknown> {
@@ -538,11 +556,12 @@ function movingClocks(launch: Launch): void {
     plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({}, renew)]))
     await using site = await launch(plan, { clock: 'movable', clockStartsAt: 30 * DAY })
     const began = new X509Certificate(await site.node('client').readFile('credentials/own/cert.pem')).validFromDate
-    const run = JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8')) as { clock: object }
+    const run = JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8')) as Record<string, object>
     const minted = async () => Number((await site.node('client').readFile('credentials/token')).slice(6))
 
     expect(Math.abs(began.getTime() - Date.now() - 30 * DAY * 1_000)).toBeLessThan(60_000)
-    expect(run.clock).toMatchObject({ kind: 'movable', startsAtSeconds: 30 * DAY, overlayBuilds: expect.anything() })
+    expect(run.clock).toMatchObject({ kind: 'movable', startsAtSeconds: 30 * DAY })
+    expect(run.overlayBuilds).toEqual({ 'step-ca': expect.any(String), step: expect.any(String) })
     expect(await minted()).toBe(1)
     await site.clock().shift(330)
     await until(async () => (await minted()) >= 2)

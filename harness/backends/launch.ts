@@ -5,7 +5,7 @@ import type { RunSettings } from '../agent/protocol.ts'
 import { NodeClock } from '../faults/clock/node-clock.ts'
 import { programEnvironment, settings } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
-import type { ToolName } from '../toolchain/tools.ts'
+import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
@@ -91,24 +91,27 @@ function refuseLacking({ name, capabilities, whyLacking }: OwnOfBackend, plan: P
   }
 }
 
-async function resolveTools(plan: Plan, { clock, signal }: LaunchOptions): Promise<Record<string, string>> {
-  const names = neededTools(plan)
-  if (names.length === 0) return {}
-  if (clock === 'movable') {
+async function resolveTools(plan: Plan, { clock, signal }: LaunchOptions): Promise<ResolvedTool[]> {
+  const { plain, overlay } = neededTools(plan, clock)
+  const tools: ResolvedTool[] = []
+  if (overlay.length > 0) {
     const { ensureTools } = await import('../toolchain/install.ts')
-    const movable = await ensureTools(names as ToolName[], { clock, signal })
-    return Object.fromEntries([...movable].map(([name, { path }]) => [name, path]))
+    tools.push(...(await ensureTools(overlay, { overlay: true, signal })).values())
   }
+  if (plain.length === 0) return tools
   const { resolveTool } = await import('../toolchain/resolve.ts')
-  const entries = names.map(async (name) => [name, (await resolveTool(name as ToolName)).path] as const)
-  return Object.fromEntries(await Promise.all(entries))
+  return [...tools, ...(await Promise.all(plain.map((name) => resolveTool(name))))]
+}
+
+function pathsOf(tools: readonly ResolvedTool[]): Record<string, string> {
+  return Object.fromEntries(tools.map(({ name, path }) => [name, path]))
 }
 
 /** The folder of a new run, with its record in it: whatever is taken from now on can be swept. */
 async function openRun(
   { name }: OwnOfBackend,
   plan: Plan,
-  tools: Record<string, string>,
+  tools: readonly ResolvedTool[],
   options: LaunchOptions,
 ): Promise<Run> {
   const run = newLabel(plan.topology)
@@ -119,7 +122,8 @@ async function openRun(
     pid: process.pid,
     startTime: (await startTime(process.pid)) as string,
     evidence: resolve(options.evidence ?? join('.holdfast', 'runs', run)),
-    ...clockRecord(tools, options),
+    ...buildsRecord(tools),
+    ...clockRecord(options),
   }
   return { record, folder: await createRunFolder(record) }
 }
@@ -136,15 +140,15 @@ function clockEnvironment(clock: NodeClock | undefined): Record<string, string> 
   return clock === undefined || libfaketime === undefined ? {} : clock.environment(libfaketime)
 }
 
-/** What evidence says of a run that did not go by the machine's clock: another build of the real programs than the usual one. */
-function clockRecord(
-  programs: Record<string, string>,
-  { clock, clockStartsAt = 0 }: LaunchOptions,
-): Partial<RunRecord> {
+/** Evidence says which real programs were other builds than the usual ones. */
+function buildsRecord(tools: readonly ResolvedTool[]): Partial<RunRecord> {
+  const ours = tools.filter(({ source }) => source === 'overlay')
+  return ours.length === 0 ? {} : { overlayBuilds: pathsOf(ours) }
+}
+
+function clockRecord({ clock, clockStartsAt = 0 }: LaunchOptions): Partial<RunRecord> {
   if (clock === undefined) return {}
-  return {
-    clock: { kind: clock, startsAtSeconds: clockStartsAt, libfaketime: findLibfaketime(), overlayBuilds: programs },
-  }
+  return { clock: { kind: clock, startsAtSeconds: clockStartsAt, libfaketime: findLibfaketime() } }
 }
 
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
@@ -187,7 +191,7 @@ interface RunInputs {
   folder: string
   plan: Plan
   grounds: Grounds
-  tools: Record<string, string>
+  tools: readonly ResolvedTool[]
   clocks?: ReadonlyMap<string, NodeClock>
   extra: NonNullable<LaunchOptions['env']>
 }
@@ -201,7 +205,7 @@ async function runSettings({ run, folder, plan, grounds, tools, clocks, extra }:
     dirs,
     hosts: Object.fromEntries(hosts),
     hostsFile: join(folder, 'hosts'),
-    tools,
+    tools: pathsOf(tools),
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
     extra,

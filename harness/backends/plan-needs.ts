@@ -1,9 +1,16 @@
+import type { ToolName } from '../toolchain/tools.ts'
 import type { Plan, PlanUnit, Program, Step } from '../topology/plan.ts'
 
-/** Names of the real programs that a plan runs. */
-export function neededTools(plan: Plan): string[] {
+/**
+ * Names of the real programs that a plan runs: as anybody builds them, and with the overlay of the toolchain. That takes those that
+ * dial hosts of the plan; where clocks can be moved, all.
+ */
+export function neededTools(plan: Plan, clock?: 'movable'): { plain: ToolName[]; overlay: ToolName[] } {
   const programs = Object.values(plan.nodes).flatMap((node) => node.units.flatMap(programsOf))
-  return [...new Set(programs.flatMap((program) => ('tool' in program ? [program.tool] : [])))]
+  const tools = programs.filter((program) => 'tool' in program)
+  const namesOf = (some: typeof tools) => new Set(some.map(({ tool }) => tool as ToolName))
+  const overlay = namesOf(tools.filter(({ dials }) => dials || clock === 'movable'))
+  return { plain: [...namesOf(tools)].filter((name) => !overlay.has(name)), overlay: [...overlay] }
 }
 
 function programsOf(unit: PlanUnit): Program[] {

@@ -17,14 +17,14 @@ export interface RunRecord {
   subnet?: string
   /** Absolute. */
   evidence: string
-  /** Only where the clocks of the nodes can be moved: then the real programs are builds with another `time.Now`. */
+  /** Paths of the real programs that follow the clock and the host names of the run, by name: builds of ours. Absent: none does. */
+  overlayBuilds?: Record<string, string>
+  /** Only where the clocks of the nodes can be moved. */
   clock?: {
     kind: 'movable'
     /** Seconds ahead of the machine at the start. */
     startsAtSeconds: number
     libfaketime?: string
-    /** Paths of those builds, by name. */
-    overlayBuilds: Record<string, string>
   }
 }
 

@@ -17,16 +17,17 @@ export function doctor(): Command {
     .description('say which programs are here, where, which version, and what to type about those that are not')
     .option('--install', 'build the programs that are missing, once')
     .addOption(
-      new Option('--movable-clock', 'with --install: those builds, too, whose clock a run can move').implies({
-        install: true,
-      }),
+      new Option(
+        '--overlay',
+        'with --install: those builds, too, that follow the clock and the host names of a run',
+      ).implies({ install: true }),
     )
     .addOption(jsonOption())
     .action(run)
 }
 
-async function run(options: { install?: boolean; movableClock?: boolean; json?: boolean }): Promise<void> {
-  if (options.install) await install(options.movableClock ?? false)
+async function run(options: { install?: boolean; overlay?: boolean; json?: boolean }): Promise<void> {
+  if (options.install) await install(options.overlay ?? false)
   const { survey } = await import('../toolchain/survey.ts')
   const [programs, backends] = await Promise.all([survey(), surveyBackends()])
   const lacking = programs.filter(({ needed, state }) => needed && state !== 'ok' && state !== 'to-build')
@@ -36,7 +37,7 @@ async function run(options: { install?: boolean; movableClock?: boolean; json?: 
 }
 
 /** Builds what is neither given explicitly nor on PATH; what the cache holds is built again when it is not intact. */
-async function install(alsoMovable: boolean): Promise<void> {
+async function install(alsoOverlay: boolean): Promise<void> {
   const [{ installTools }, { resolveTool }, { TOOL_NAMES }, { interruptible }] = await Promise.all([
     import('../toolchain/install.ts'),
     import('../toolchain/resolve.ts'),
@@ -52,9 +53,9 @@ async function install(alsoMovable: boolean): Promise<void> {
   const onProgress = (line: string) => printPhase('working', 'toolchain', line)
   await interruptible(async (signal) => {
     await installTools(wanted, { signal, onProgress })
-    if (alsoMovable) await installTools(TOOL_NAMES, { signal, onProgress, clock: 'movable' })
+    if (alsoOverlay) await installTools(TOOL_NAMES, { signal, onProgress, overlay: true })
   })
-  const count = wanted.length + (alsoMovable ? TOOL_NAMES.length : 0)
+  const count = wanted.length + (alsoOverlay ? TOOL_NAMES.length : 0)
   printPhase('done', 'toolchain', `${plural(count, 'program')} in ${((Date.now() - began) / 1000).toFixed(1)}s`)
 }
 

@@ -233,7 +233,7 @@ async function anyMovesClocks(specifications: readonly TestSpecification[]): Pro
 async function prepareMovablePrograms(signal: AbortSignal): Promise<void> {
   const { ensureTools } = await import('../toolchain/install.ts')
   await ensureTools(['step-ca', 'step'], {
-    clock: 'movable',
+    overlay: true,
     signal,
     onProgress: (line) => printPhase('working', 'toolchain', line),
   })

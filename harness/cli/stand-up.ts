@@ -1,6 +1,5 @@
 import type { LaunchOptions, Site } from '../backends/backend.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import type { ToolName } from '../toolchain/tools.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printPhase, seconds } from './output.ts'
@@ -40,11 +39,13 @@ async function prepareTools(plan: Plan, signal: AbortSignal): Promise<void> {
     import('../backends/plan-needs.ts'),
     import('../toolchain/install.ts'),
   ])
-  const tools = await ensureTools(neededTools(plan) as ToolName[], {
-    signal,
-    onProgress: (line) => printPhase('working', 'toolchain', line),
-  })
-  printPhase('done', 'toolchain', [...tools.values()].map(({ name, version }) => `${name} ${version}`).join('  '))
+  const onProgress = (line: string) => printPhase('working', 'toolchain', line)
+  const { plain, overlay } = neededTools(plan)
+  const tools = [
+    ...(await ensureTools(plain, { signal, onProgress })).values(),
+    ...(await ensureTools(overlay, { signal, onProgress, overlay: true })).values(),
+  ]
+  printPhase('done', 'toolchain', tools.map(({ name, version }) => `${name} ${version}`).join('  '))
 }
 
 function summaryOf(plan: Plan): string {

@@ -7,18 +7,10 @@ import { settings as readSettings, userEnvironment } from '../settings.ts'
 import { cachedTool, keep } from './cache.ts'
 import { findGo } from './installed.ts'
 import { lockFolder } from './lock.ts'
-import { writeClockOverlay } from './overlay.ts'
+import { writeOverlay } from './overlay.ts'
 import { type ResolvedTool, type ResolveOptions, resolveTool, ToolMissing } from './resolve.ts'
 import { ask } from './run.ts'
-import {
-  BUILD_FLAGS,
-  cacheFolder,
-  type ProgramClock,
-  pinnedVersion,
-  readSource,
-  requiredGo,
-  type Source,
-} from './source.ts'
+import { BUILD_FLAGS, cacheFolder, pinnedVersion, readSource, requiredGo, type Source } from './source.ts'
 import { TOOLS, type ToolName } from './tools.ts'
 
 const tellEveryMs = 5_000
@@ -30,13 +22,13 @@ export interface InstallOptions extends ResolveOptions {
 }
 
 export class GoMissing extends HoldfastError {
-  constructor(names: readonly ToolName[], wanted: string) {
+  constructor(names: readonly ToolName[], wanted: string, overlay = false) {
     const variables = names.map((name) => TOOLS[name].variable).join(', ')
     const packages = names.map((name) => `nixpkgs#${TOOLS[name].nixPackage}`).join(' ')
     super(
       'HOLDFAST_GO_MISSING',
       `${names.join(', ')} cannot be built: no Go on PATH. Install Go ${wanted} or newer (https://go.dev/doc/install, or ` +
-        `nix shell nixpkgs#go), and type the command again; or bring the programs yourself: nix shell ${packages}, or set ${variables}`,
+        `nix shell nixpkgs#go), and type the command again${overlay ? '' : `; or bring the programs yourself: nix shell ${packages}, or set ${variables}`}`,
     )
   }
 }
@@ -101,16 +93,15 @@ export async function installTools(names: readonly ToolName[], options: InstallO
   const settings = options.settings ?? readSettings()
   const source = options.source ?? (await readSource())
   const go = await findGo(settings)
-  if (go === undefined) throw new GoMissing(names, requiredGo(source))
+  const { onProgress = () => undefined, signal, overlay = false } = options
+  if (go === undefined) throw new GoMissing(names, requiredGo(source), overlay)
 
-  const { onProgress = () => undefined, signal } = options
-  const { clock = 'machine' } = options
-  const folder = cacheFolder(source, settings, clock)
+  const folder = cacheFolder(source, settings, overlay)
   using _lock = await lock(folder, names, onProgress, signal)
   await removeLeftovers(folder)
   const work = await mkdtemp(join(folder, building))
   try {
-    const builder: Builder = { go, work, source, clock, onProgress, signal, goVersion: '' }
+    const builder: Builder = { go, work, source, overlay, onProgress, signal, goVersion: '' }
     await writeFile(join(work, 'go.mod'), source.goMod)
     await writeFile(join(work, 'go.sum'), source.goSum)
     builder.goVersion = await goVersion(builder, names)
@@ -131,7 +122,7 @@ export async function installTools(names: readonly ToolName[], options: InstallO
     name,
     path: join(folder, name),
     version: pinnedVersion(name, source),
-    source: 'cache',
+    source: overlay ? 'overlay' : 'cache',
   }))
 }
 
@@ -140,7 +131,7 @@ interface Builder {
   goVersion: string
   work: string
   source: Source
-  clock: ProgramClock
+  overlay: boolean
   onProgress: (line: string) => void
   signal?: AbortSignal
 }
@@ -181,9 +172,9 @@ async function build(builder: Builder, names: readonly ToolName[]): Promise<void
   const { work, onProgress, goVersion } = builder
   const bin = join(work, 'bin')
   await mkdir(bin)
-  const kind = builder.clock === 'movable' ? ' with a clock that can be moved,' : ''
+  const kind = builder.overlay ? ' that follow the clock and the host names of a run,' : ''
   onProgress(`building ${names.join(', ')}${kind} with ${goVersion}: once, a minute or more`)
-  const overlay = builder.clock === 'movable' ? ['-overlay', await writeClockOverlay(builder.go, work)] : []
+  const overlay = builder.overlay ? ['-overlay', await writeOverlay(builder.go, work)] : []
   const packages = names.map((name) => TOOLS[name].package)
   await runGo(builder, names, ['build', ...BUILD_FLAGS, ...overlay, '-v', '-o', bin, ...packages])
   for (const name of names) {

@@ -5,6 +5,8 @@ import { ask } from './run.ts'
 
 /** Environment variable that names the file with a Go program's offset: 8 bytes, a signed number of seconds in the machine's byte order. */
 export const GO_CLOCK_VARIABLE = 'HOLDFAST_CLOCK'
+/** Environment variable that names the hosts file of a run; Node programs read the same one (`agent/hosts-preload.mjs`). */
+const HOSTS_VARIABLE = 'HOLDFAST_HOSTS'
 
 /**
  * A file of the package `time` that every program of such a build carries. The file is mapped once, at the start; without the
@@ -43,59 +45,157 @@ func mapHoldfastClock() *int64 {
 func holdfastOffset() int64 { return atomic.LoadInt64(holdfastSeconds) }
 `
 
-/** How `time.Now` begins: `now` up to Go 1.25, `runtimeNow` from then on. The monotonic reading stays as it is. */
-const NOW = /^func Now\(\) Time \{\n\tsec, nsec, mono := (?:runtimeNow|now)\(\)\n/gm
-const NAME_TAKEN = /\bholdfast(?:Offset|Seconds)\b/
-/** What stands in the source of `time.Now` afterwards. */
-const ADDED = '\tsec += holdfastOffset()\n'
+/**
+ * A file of the package `net`. It is read at each look, so that a host that is led elsewhere is found there at once, which the
+ * five seconds for which `net` believes /etc/hosts would not do. What stands beside the run's hosts is never asked of the
+ * machine, nor of DNS; any other name is the machine's matter, and so is every name without the variable.
+ */
+const NAMES_SOURCE = `package net
+
+import (
+	"internal/bytealg"
+	"syscall"
+)
+
+var holdfastHosts = namedHoldfastHosts()
+
+func namedHoldfastHosts() string {
+	path, _ := syscall.Getenv("${HOSTS_VARIABLE}")
+	if path == "" {
+		return ""
+	}
+	file, err := open(path)
+	if err != nil {
+		panic("${HOSTS_VARIABLE}: " + err.Error())
+	}
+	file.close()
+	return path
+}
+
+func holdfastHost(name string) (addrs []string, isOurs bool) {
+	if holdfastHosts == "" {
+		return nil, false
+	}
+	file, err := open(holdfastHosts)
+	if err != nil {
+		return nil, true
+	}
+	defer file.close()
+	if last := len(name) - 1; last >= 0 && name[last] == '.' {
+		name = name[:last]
+	}
+	for line, ok := file.readLine(); ok; line, ok = file.readLine() {
+		if comment := bytealg.IndexByteString(line, '#'); comment >= 0 {
+			line = line[:comment]
+		}
+		fields := getFields(line)
+		for at := 1; at < len(fields); at++ {
+			host := fields[at]
+			if stringsEqualFold(host, name) {
+				addrs = append(addrs, fields[0])
+				isOurs = true
+			}
+			dot := bytealg.IndexByteString(host, '.')
+			if dot >= 0 && stringsHasSuffixFold(name, host[dot:]) {
+				isOurs = true
+			}
+		}
+	}
+	return addrs, isOurs
+}
+`
+
+const ADDED_FILES = { 'time/holdfast_clock.go': CLOCK_SOURCE, 'net/holdfast_names.go': NAMES_SOURCE }
+
+/** How a function of the standard library begins, and what is put there. */
+interface Patch {
+  readonly name: string
+  readonly beginning: RegExp
+  readonly added: string
+}
+
+/** By file, below Go's `src`. */
+const PATCHES: Readonly<Record<string, Patch>> = {
+  'time/time.go': {
+    name: 'time.Now',
+    // `now` up to Go 1.25, `runtimeNow` from then on. The monotonic reading stays as it is.
+    beginning: /^func Now\(\) Time \{\n\tsec, nsec, mono := (?:runtimeNow|now)\(\)\n/gm,
+    added: '\tsec += holdfastOffset()\n',
+  },
+  // Whatever nsswitch.conf and resolv.conf say, and whichever resolver the system prefers: a host of the run is looked up in files …
+  'net/conf.go': {
+    name: 'conf.hostLookupOrder',
+    beginning:
+      /^func \(c \*conf\) hostLookupOrder\(r \*Resolver, hostname string\) \(ret hostLookupOrder, dnsConf \*dnsConfig\) \{\n/gm,
+    added: '\tif _, isOurs := holdfastHost(hostname); isOurs {\n\t\treturn hostLookupFiles, nil\n\t}\n',
+  },
+  // … and the file is the run's.
+  'net/hosts.go': {
+    name: 'lookupStaticHost',
+    beginning: /^func lookupStaticHost\(host string\) \(\[\]string, string\) \{\n/gm,
+    added: '\tif addrs, isOurs := holdfastHost(host); isOurs {\n\t\treturn addrs, absDomainName(host)\n\t}\n',
+  },
+}
+
+/** The files of Go's standard library that are changed, below its `src`. */
+export const PATCHED_FILES = Object.keys(PATCHES)
 
 /** Everything that the overlay is made of, for the name of the cache. */
-export const OVERLAY_RECIPE = JSON.stringify([CLOCK_SOURCE, NOW.source, ADDED])
+export const OVERLAY_RECIPE = JSON.stringify([
+  ADDED_FILES,
+  Object.entries(PATCHES).map(([file, { beginning, added }]) => [file, beginning.source, added]),
+])
 
-/** The installed Go's `time.Now` is not written as the overlay expects. Code `HOLDFAST_CLOCK_OVERLAY`. */
-export class ClockOverlayFailed extends HoldfastError {
+/** The installed Go's standard library is not written as the overlay expects. Code `HOLDFAST_GO_OVERLAY`. */
+export class OverlayFailed extends HoldfastError {
   constructor(file: string, why: string, options?: ErrorOptions) {
     super(
-      'HOLDFAST_CLOCK_OVERLAY',
-      `${file}: ${why}, so programs whose clock can be moved cannot be built with this Go. ` +
-        'Set HOLDFAST_GO to another Go (1.24 to 1.26 are known to fit), or run without moving clocks',
+      'HOLDFAST_GO_OVERLAY',
+      `${file}: ${why}, so programs that follow the clock and the host names of a run cannot be built with this Go. ` +
+        'Set HOLDFAST_GO to another Go (1.24 to 1.26 are known to fit), or run without moving clocks and without programs that dial',
       options,
     )
   }
 }
 
 /**
- * Source of the package `time`'s `time.go` with an offset added to every reading of the wall clock.
+ * Source of one of {@link PATCHED_FILES} with what the overlay adds.
  *
- * @throws {ClockOverlayFailed} the text that is replaced is not there exactly once.
+ * @param path where it was read, for the message.
+ * @throws {OverlayFailed} the text that is added to is not there exactly once.
  */
-export function movableTime(source: string, file: string): string {
-  const found = source.match(NOW)?.length ?? 0
-  if (found !== 1) throw new ClockOverlayFailed(file, `the beginning of time.Now stands there ${found} times, not once`)
-  if (NAME_TAKEN.test(source)) throw new ClockOverlayFailed(file, 'it has an offset of this kind already')
-  return source.replace(NOW, (beginning) => beginning + ADDED)
+export function patched(file: string, source: string, path: string): string {
+  const { name, beginning, added } = PATCHES[file]!
+  const found = source.match(beginning)?.length ?? 0
+  if (found !== 1) throw new OverlayFailed(path, `the beginning of ${name} stands there ${found} times, not once`)
+  if (/\bholdfast[A-Z]/.test(source)) throw new OverlayFailed(path, 'it was changed in this way already')
+  return source.replace(beginning, (text) => text + added)
 }
 
 /**
  * Writes an overlay of the Go that builds in `work` (https://pkg.go.dev/cmd/go, `-overlay`), and answers its path. The sources
  * of that Go are read, never changed.
  *
- * @throws {ClockOverlayFailed}
+ * @throws {OverlayFailed}
  */
-export async function writeClockOverlay(go: string, work: string): Promise<string> {
+export async function writeOverlay(go: string, work: string): Promise<string> {
   const { code, stdout, stderr } = await ask(go, ['env', 'GOROOT'], { cwd: work })
   const root = stdout.trim()
-  if (code !== 0 || root === '') throw new ClockOverlayFailed(go, `it does not tell its GOROOT (${stderr.trim()})`)
-  const original = join(root, 'src', 'time', 'time.go')
-  const source = await readFile(original, 'utf8').catch((cause: Error) => {
-    throw new ClockOverlayFailed(original, `it cannot be read (${cause.message})`, { cause })
-  })
-  const replaced = {
-    [original]: join(work, 'time.go'),
-    [join(root, 'src', 'time', 'holdfast_clock.go')]: join(work, 'clock.go'),
+  if (code !== 0 || root === '') throw new OverlayFailed(go, `it does not tell its GOROOT (${stderr.trim()})`)
+  const replaced: Record<string, string> = {}
+  const put = async (file: string, text: string) => {
+    const copy = join(work, file.replace('/', '-'))
+    replaced[join(root, 'src', file)] = copy
+    await writeFile(copy, text)
   }
-  await writeFile(join(work, 'time.go'), movableTime(source, original))
-  await writeFile(join(work, 'clock.go'), CLOCK_SOURCE)
+  for (const [file, text] of Object.entries(ADDED_FILES)) await put(file, text)
+  for (const file of PATCHED_FILES) {
+    const original = join(root, 'src', file)
+    const source = await readFile(original, 'utf8').catch((cause: Error) => {
+      throw new OverlayFailed(original, `it cannot be read (${cause.message})`, { cause })
+    })
+    await put(file, patched(file, source, original))
+  }
   const overlay = join(work, 'overlay.json')
   await writeFile(overlay, JSON.stringify({ Replace: replaced }))
   return overlay

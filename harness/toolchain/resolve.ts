@@ -2,7 +2,7 @@ import { HoldfastError } from '../errors.ts'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { cachedTool } from './cache.ts'
 import { versionOf } from './installed.ts'
-import { cacheFolder, type ProgramClock, pinnedVersion, readSource, type Source } from './source.ts'
+import { cacheFolder, pinnedVersion, readSource, type Source } from './source.ts'
 import { findAll, isExecutable } from './stamped-file.ts'
 import { TOOLS, type ToolName } from './tools.ts'
 import { isAcceptable, minorRelease } from './version.ts'
@@ -13,7 +13,8 @@ export interface ResolvedTool {
   readonly path: string
   /** `unknown` only where an explicit path names a program that does not tell. */
   readonly version: string
-  readonly source: 'explicit' | 'path' | 'cache'
+  /** `overlay`: of the cache, too, built so that it follows the clock and the host names of a run. */
+  readonly source: 'explicit' | 'path' | 'cache' | 'overlay'
 }
 
 export interface ResolveOptions {
@@ -23,8 +24,8 @@ export interface ResolveOptions {
   source?: Source
   /** Read a program of the cache whole and compare its SHA-256, instead of believing its size and time. */
   verify?: boolean
-  /** `movable`: only a build of the cache will do, whatever else is there. Default `machine`. */
-  clock?: ProgramClock
+  /** The program has to follow a run's clock or host names: only a build with the overlay will do, whatever else is there. */
+  overlay?: boolean
 }
 
 /** A program that was found on PATH and is not good enough. */
@@ -37,28 +38,21 @@ export class ToolMissing extends HoldfastError {
   readonly tool: ToolName
   readonly rejected: readonly Rejected[]
 
-  constructor(tool: ToolName, wanted: string, rejected: readonly Rejected[], clock: ProgramClock = 'machine') {
-    const { variable, nixPackage } = TOOLS[tool]
-    if (clock === 'movable') {
-      super(
-        'HOLDFAST_TOOL_MISSING',
-        `${tool} with a clock that can be moved is missing; no other build helps here. Build it once with Go: ` +
-          'npx holdfast doctor --install --movable-clock',
-      )
-      this.tool = tool
-      this.rejected = rejected
-      return
-    }
-    const found = rejected.map(({ path, version }) => ` ${path} is ${version ?? 'of a version that it does not tell'}.`)
-    super(
-      'HOLDFAST_TOOL_MISSING',
-      `${tool} ${minorRelease(wanted)} or newer is missing.${found.join('')} One of three ways helps: ` +
-        `set ${variable} to its path; put it on PATH (nix shell nixpkgs#${nixPackage}); ` +
-        'or build it once with Go: npx holdfast doctor --install',
-    )
+  constructor(tool: ToolName, message: string, rejected: readonly Rejected[] = []) {
+    super('HOLDFAST_TOOL_MISSING', message)
     this.tool = tool
     this.rejected = rejected
   }
+}
+
+function threeWays(tool: ToolName, wanted: string, rejected: readonly Rejected[]): string {
+  const { variable, nixPackage } = TOOLS[tool]
+  const found = rejected.map(({ path, version }) => ` ${path} is ${version ?? 'of a version that it does not tell'}.`)
+  return (
+    `${tool} ${minorRelease(wanted)} or newer is missing.${found.join('')} One of three ways helps: ` +
+    `set ${variable} to its path; put it on PATH (nix shell nixpkgs#${nixPackage}); ` +
+    'or build it once with Go: npx holdfast doctor --install'
+  )
 }
 
 export class ToolUnusable extends HoldfastError {
@@ -78,7 +72,7 @@ export class ToolUnusable extends HoldfastError {
 export async function resolveTool(name: ToolName, options: ResolveOptions = {}): Promise<ResolvedTool> {
   const settings = options.settings ?? readSettings()
   const source = options.source ?? (await readSource())
-  if (options.clock === 'movable') return movableTool(name, settings, source, options)
+  if (options.overlay) return overlayTool(name, settings, source, options)
   const explicit = settings.tools[name]
   if (explicit !== undefined) return explicitTool(name, explicit, settings, source)
 
@@ -92,19 +86,23 @@ export async function resolveTool(name: ToolName, options: ResolveOptions = {}):
 
   const cached = await cachedTool(name, cacheFolder(source, settings), { verify: options.verify })
   if (cached !== undefined) return { name, path: cached.path, version: cached.manifest.version, source: 'cache' }
-  throw new ToolMissing(name, pinned, rejected)
+  throw new ToolMissing(name, threeWays(name, pinned, rejected), rejected)
 }
 
-/** Programs that others built go by the machine's clock: explicit paths and PATH do not count here. */
-async function movableTool(
+/** Programs that others built go by the machine's clock and names: explicit paths and PATH do not count here. */
+async function overlayTool(
   name: ToolName,
   settings: Settings,
   source: Source,
   { verify }: ResolveOptions,
 ): Promise<ResolvedTool> {
-  const cached = await cachedTool(name, cacheFolder(source, settings, 'movable'), { verify })
-  if (cached === undefined) throw new ToolMissing(name, pinnedVersion(name, source), [], 'movable')
-  return { name, path: cached.path, version: cached.manifest.version, source: 'cache' }
+  const cached = await cachedTool(name, cacheFolder(source, settings, true), { verify })
+  if (cached !== undefined) return { name, path: cached.path, version: cached.manifest.version, source: 'overlay' }
+  throw new ToolMissing(
+    name,
+    `${name} that follows the clock and the host names of a run is missing; no other build helps here. ` +
+      'Build it once with Go: npx holdfast doctor --install --overlay',
+  )
 }
 
 async function explicitTool(name: ToolName, path: string, settings: Settings, source: Source): Promise<ResolvedTool> {

@@ -9,9 +9,6 @@ import { TOOLS, type ToolName } from './tools.ts'
 /** How programs are built: no paths of this machine inside, no symbols, no C compiler needed. */
 export const BUILD_FLAGS = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags=-s -w'] as const
 
-/** Which clock a program goes by: the machine's, or one that a run can move (`overlay.ts`). */
-export type ProgramClock = 'machine' | 'movable'
-
 /** What all programs are built from: the text of `go.mod` and `go.sum`. */
 export interface Source {
   readonly goMod: string
@@ -61,10 +58,10 @@ export function requiredGo({ goMod }: Source): string {
 export function cacheFolder(
   { goMod, goSum }: Source,
   { cacheDir }: Pick<Settings, 'cacheDir'>,
-  clock: ProgramClock = 'machine',
+  overlay = false,
 ): string {
   const hash = createHash('sha256')
   hash.update(JSON.stringify([goMod, goSum, process.platform, process.arch, BUILD_FLAGS]))
-  if (clock === 'movable') hash.update(OVERLAY_RECIPE)
+  if (overlay) hash.update(OVERLAY_RECIPE)
   return join(cacheDir, 'toolchain', hash.digest('hex').slice(0, 24))
 }

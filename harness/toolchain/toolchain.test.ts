@@ -138,6 +138,8 @@ test('without Go, the failure says what to type', async () => {
     'step-ca cannot be built: no Go on PATH. Install Go 1.26.0 or newer (https://go.dev/doc/install, or nix shell nixpkgs#go), ' +
       'and type the command again; or bring the programs yourself: nix shell nixpkgs#step-ca, or set HOLDFAST_STEP_CA',
   )
+  // Programs of others do not follow a run.
+  await expect(ensureTools(['step-ca'], { settings, overlay: true })).rejects.toThrow(/and type the command again$/)
 })
 
 test('runs at once build once: the second waits, says so, and finds what the first built', async () => {

@@ -115,11 +115,12 @@ export interface Command {
 }
 
 /**
- * `tool`: one of the real programs that the toolchain resolves (`step-ca`, `step`, `nats-server`, …).
+ * `tool`: one of the real programs that the toolchain resolves (`step-ca`, `step`, `nats-server`, …). `dials`: it looks up hosts of the
+ * plan, which takes a build of ours where nodes share the resolver of this machine.
  * `service`: a reference node under `services/`. `path`: any executable, by its path or as PATH finds it; `node` is the Node that
  * runs the harness, with the host names of the plan. `script`: a JavaScript or TypeScript file run by Node.
  */
-export type Program = { tool: string } | { service: string } | { path: Template } | { script: Template }
+export type Program = { tool: string; dials?: true } | { service: string } | { path: Template } | { script: Template }
 
 export type Probe =
   /** An HTTPS request that must answer one of `expect`; without that, anything. With `tls`, the chain and the host name are verified against `tls.ca`. */

@@ -1,14 +1,15 @@
 import { mkdtempSync } from 'node:fs'
-import { access, rm } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import type { SiteEvent } from '../../evidence/event.ts'
 import { settings } from '../../settings.ts'
 import { backend } from '../../shipped.ts'
+import { resolveTool } from '../../toolchain/resolve.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
-import { planOf, webUnit } from '../fixtures/plans.ts'
+import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
 import { processesOf } from '../processes.ts'
 import { sweepRuns } from '../sweep.ts'
 import { processBackend } from './index.ts'
@@ -51,6 +52,20 @@ test('the agents of a run are one process, whose end is told as what it is', asy
     message: expect.stringMatching(/^the process of the agents of all 2 nodes ended \(SIGKILL\)/),
   })
   expect(pids.size).toBe(1)
+})
+
+test('evidence names the programs that follow the run: all that dial, and no others', async () => {
+  const evidence = await mkdtemp(join(tmpdir(), 'holdfast-evidence-'))
+  onTestFinished(() => rm(evidence, { recursive: true, force: true }))
+  const recordOf = async (program: { tool: string; dials?: true }) => {
+    const plan = planOf({ one: [oneshot('version', [], [{ run: { program, args: ['version'] } }])] })
+    await using site = await processBackend.launch(plan, { evidence: join(evidence, `dials-${program.dials}`) })
+    return JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8'))
+  }
+  const ours = await resolveTool('step', { overlay: true })
+
+  expect(await recordOf({ tool: 'step', dials: true })).toMatchObject({ overlayBuilds: { step: ours.path } })
+  expect(await recordOf({ tool: 'step' })).not.toHaveProperty('overlayBuilds')
 })
 
 test('a subnet is held by one run at a time', async () => {
