@@ -33,8 +33,20 @@ export interface Variant {
   readonly needs?: readonly Surface[]
   /** It is one call with a token that is made out of the good one, so that it can be tried while the issuer is away. */
   readonly isForgery?: true
+  /**
+   * What leaves it to whoever is attacked: the reference nodes refuse it, and others need not. It is tried on targets that are declared
+   * to be strict, and told apart from what does not hold.
+   */
+  readonly leftOpen?: string
+  /** Why no scenario of the suite tries it at a shipped topology, and what does instead. */
+  readonly untried?: string
   /** Steps that end in the attacking call, whose verdict is judged; without a verdict they must have made demands of their own. */
   attack(lab: Lab): Promise<Verdict> | Promise<void>
+}
+
+/** Variants that no standard demands to be refused, and why. */
+export function leftOpen(because: string, variants: Readonly<Record<string, Variant>>): Record<string, Variant> {
+  return Object.fromEntries(Object.entries(variants).map(([name, one]) => [name, { ...one, leftOpen: because }]))
 }
 
 /** Cases that belong together: `gen`, `tls`, `peer`. */

@@ -1,7 +1,5 @@
 import type { Attack, Family, Variant } from './attack.ts'
-import { isLeftOpen } from './left-open.ts'
 import { type Outcome, outcomeText } from './outcome.ts'
-import { untriedAnywhere } from './untried.ts'
 
 /** `docs/reference/attacks.md`: every case of the catalogue, with all of its variants and what must come of each. */
 export function catalogueText(families: readonly Family[]): string {
@@ -24,7 +22,7 @@ function caseText(attack: Attack): string[] {
   const { id, title, source, needs, notHere } = attack
   const rows = Object.entries(attack.variants).map(
     ([name, variant]) =>
-      `| ${cell(name)} | ${outcomesOf(variant)}${isLeftOpen(id, name) ? ' (strict)' : ''}${whyUntried(id, name)} |`,
+      `| ${cell(name)} | ${outcomesOf(variant)}${variant.leftOpen === undefined ? '' : ' (strict)'}${whyUntried(variant)} |`,
   )
   const table = ['| variant | what must come of it |', '| --- | --- |', ...rows, '']
   const why = [`Not tried: ${notHere}.`, '']
@@ -47,9 +45,8 @@ function code(outcome: Outcome): string {
   return `\`${outcomeText(outcome).replaceAll('|', '\\|')}\``
 }
 
-function whyUntried(id: string, name: string): string {
-  const why = untriedAnywhere[`${id} ${name}`]
-  return why === undefined ? '' : `. Not tried: ${why}`
+function whyUntried({ untried }: Variant): string {
+  return untried === undefined ? '' : `. Not tried: ${untried}`
 }
 
 function cell(text: string): string {

@@ -30,6 +30,11 @@ describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
     }
   })
 
+  test('what it leaves open is left open by a clause', () => {
+    const because = Object.values(variants).flatMap(({ leftOpen = [] }) => leftOpen)
+    expect(because.filter((why) => !/RFC \d+/.test(why))).toEqual([])
+  })
+
   test('loses no variant to the prototype: `__proto__: …` in a literal is no member', () => {
     expect(Object.getPrototypeOf(variants)).toBe(Object.prototype)
   })

@@ -2,7 +2,6 @@ import type { Plan } from '../topology/plan.ts'
 import type { Surface } from '../topology/surface.ts'
 import type { Attack, Variant } from './attack.ts'
 import { AttackUnknown, type Choice, chosenAttacks } from './catalogue.ts'
-import { isLeftOpen } from './left-open.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
 export interface ScopeOptions extends Choice {
@@ -54,14 +53,14 @@ function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean
   if (attack.notHere !== undefined) return { attack, trials: [], untried: [], why: attack.notHere }
   const untried: UntriedVariant[] = []
   const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
-    const needs = needsOf(attack, name, variant)
+    const needs = needsOf(attack, variant)
     const able = ableTo(targets, needs)
     if (able.length === 0) untried.push({ name, why: whyNowhere(needs, targets) })
     const classes = full ? able.map((one) => [one]) : [...Map.groupBy(able, ({ likeness }) => likeness).values()]
     return classes.map(([target, ...alike]) => ({ name, variant: variantAt(target!, variant), target: target!, alike }))
   })
   if (trials.length > 0) return { attack, trials, untried }
-  const isOpen = Object.keys(attack.variants).every((name) => isLeftOpen(attack.id, name))
+  const isOpen = Object.values(attack.variants).every(({ leftOpen }) => leftOpen !== undefined)
   const needs: readonly Surface[] = isOpen ? [...attack.needs, 'strict-verifier'] : attack.needs
   return { attack, trials, untried: [], why: whyNowhere(needs, targets) }
 }
@@ -72,9 +71,8 @@ function variantAt({ surfaces }: AttackTarget, variant: Variant): Variant {
   return other === undefined ? variant : { ...variant, expect: other[1] }
 }
 
-function needsOf({ id, needs }: Attack, name: string, variant: Variant): readonly Surface[] {
-  const own = variant.needs ?? needs
-  return isLeftOpen(id, name) ? [...own, 'strict-verifier'] : own
+function needsOf(attack: Attack, { needs = attack.needs, leftOpen }: Variant): readonly Surface[] {
+  return leftOpen === undefined ? needs : [...needs, 'strict-verifier']
 }
 
 function ableTo(targets: readonly AttackTarget[], needs: readonly Surface[]): AttackTarget[] {

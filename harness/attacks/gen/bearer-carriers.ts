@@ -1,8 +1,13 @@
 import type { HeaderLines } from '../../protocols/http/exchange.ts'
 import type { CallOptions } from '../../site/call.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A2, accepted, type Outcome } from '../outcome.ts'
+
+const otherMethods =
+  'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)'
+const fieldTwice =
+  'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)'
 
 /** Ways of sending a token that RFC 6750 does not know, or not all at once. */
 export const carriers: readonly Attack[] = [
@@ -42,7 +47,9 @@ export const carriers: readonly Attack[] = [
     needs: ['bound-bearer'],
     variants: {
       'a tab': malformed((token) => `Bearer\t${token}`),
-      'two blanks': malformed((token) => `Bearer  ${token}`),
+      ...leftOpen('one or more blanks stand between scheme and token (RFC 6750 section 2.1)', {
+        'two blanks': malformed((token) => `Bearer  ${token}`),
+      }),
       'a list': malformed((token) => `Bearer ${token},Bearer ${token}`),
       'twice the token': malformed((token) => `Bearer ${token} ${token}`),
       'in quotes': malformed((token) => `Bearer "${token}"`),
@@ -57,10 +64,10 @@ export const carriers: readonly Attack[] = [
     source: 'RFC 6750 sections 2 and 2.3; RFC 9700 section 4.3.2',
     needs: ['bound-bearer'],
     variants: {
-      'in the query, too': inQuery('access_token'),
+      ...leftOpen(otherMethods, { 'in the query, too': inQuery('access_token') }),
       'in the query alone': inQuery('access_token', []),
       'in the query, its name encoded': inQuery('access%5Ftoken', []),
-      'in a form, too': inForm(true),
+      ...leftOpen(otherMethods, { 'in a form, too': inForm(true) }),
       'in a form alone': inForm(false),
     },
   },
@@ -70,15 +77,17 @@ export const carriers: readonly Attack[] = [
     source: 'RFC 9110 section 5.3; RFC 6750 section 3.1',
     needs: ['bound-bearer'],
     variants: {
-      'good, then bad': twice((token) => [`Bearer ${token}`, 'Bearer bad']),
+      ...leftOpen(fieldTwice, { 'good, then bad': twice((token) => [`Bearer ${token}`, 'Bearer bad']) }),
       'bad, then good': twice((token) => ['Bearer bad', `Bearer ${token}`]),
-      'twice the same': twice((token) => [`Bearer ${token}`, `Bearer ${token}`]),
+      ...leftOpen(fieldTwice, { 'twice the same': twice((token) => [`Bearer ${token}`, `Bearer ${token}`]) }),
       'Basic, then good': twice((token) => ['Basic eDp4', `Bearer ${token}`]),
-      'good, then an empty one': twice((token) => [`Bearer ${token}`, '']),
-      'good, then one in lower case': sent(A2('token_carrier_invalid'), (token) => [
-        authorization(`Bearer ${token}`),
-        ['authorization', 'Bearer bad'],
-      ]),
+      ...leftOpen(fieldTwice, {
+        'good, then an empty one': twice((token) => [`Bearer ${token}`, '']),
+        'good, then one in lower case': sent(A2('token_carrier_invalid'), (token) => [
+          authorization(`Bearer ${token}`),
+          ['authorization', 'Bearer bad'],
+        ]),
+      }),
     },
   },
 ]

@@ -1,4 +1,4 @@
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import { type Forgery, forged, forging, withClaim, withoutClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
@@ -24,10 +24,12 @@ export const claims: readonly Attack[] = [
       'a text': forging(A1('claim_invalid'), withClaim('exp', '9999999999')),
       negative: forging(A1('claim_invalid'), withClaim('exp', -1)),
       '0': forging(A1('claim_invalid'), withClaim('exp', 0)),
-      '1e308': forging(A1('claim_invalid'), written('exp', '1e308')),
-      '1e400, which is infinite': forging(A1('claim_invalid'), written('exp', '1e400')),
-      '2^53 + 1': forging(A1('claim_invalid'), written('exp', '9007199254740993')),
-      'a fraction': forging(A1('claim_invalid'), written('exp', '9999999999.5')),
+      ...leftOpen('a NumericDate may be any number (RFC 7519 section 2)', {
+        '1e308': forging(A1('claim_invalid'), written('exp', '1e308')),
+        '1e400, which is infinite': forging(A1('claim_invalid'), written('exp', '1e400')),
+        '2^53 + 1': forging(A1('claim_invalid'), written('exp', '9007199254740993')),
+        'a fraction': forging(A1('claim_invalid'), written('exp', '9999999999.5')),
+      }),
       'the text NaN': forging(A1('claim_invalid'), withClaim('exp', 'NaN')),
       'NaN, which is no JSON': forging(A1('token_malformed'), written('exp', 'NaN')),
       null: forging(A1('claim_invalid'), withClaim('exp', null)),
@@ -45,8 +47,10 @@ export const claims: readonly Attack[] = [
       'exp just within the skew': atTime(accepted(), (now, skew) => ({ exp: now - skew + 3 })),
       'nbf just past the skew': atTime(A1('token_not_yet_valid'), (now, skew) => ({ nbf: now + skew + 3 })),
       'nbf just within the skew': atTime(accepted(), (now, skew) => ({ nbf: now + skew - 1 })),
-      'iat an hour ahead': atTime(A1('token_iat_future'), (now) => ({ iat: now + hour })),
-      'iat just within the skew': atTime(accepted(), (now, skew) => ({ iat: now + skew - 1 })),
+      ...leftOpen('iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)', {
+        'iat an hour ahead': atTime(A1('token_iat_future'), (now) => ({ iat: now + hour })),
+        'iat just within the skew': atTime(accepted(), (now, skew) => ({ iat: now + skew - 1 })),
+      }),
     },
   },
   {
@@ -65,11 +69,15 @@ export const claims: readonly Attack[] = [
       'the same with its port': forAudience(A1('audience_mismatch'), (own) => `${own}:443`),
       'a list in a list': forAudience(A1('claim_invalid'), (own) => [[own]]),
       'an object': forAudience(A1('claim_invalid'), (own) => ({ aud: own })),
-      // One of several audiences is enough, but the issuer, asked now, says that it minted the token for one.
-      'beside another one that the issuer never wrote': forAudience(A1('introspection_mismatch'), (own) => [
-        'https://evil.test',
-        own,
-      ]),
+      ...leftOpen(
+        'one of several audiences is enough (RFC 7519 section 4.1.3), and only an issuer that is asked knows better',
+        {
+          'beside another one that the issuer never wrote': forAudience(A1('introspection_mismatch'), (own) => [
+            'https://evil.test',
+            own,
+          ]),
+        },
+      ),
     },
   },
   {
@@ -77,19 +85,24 @@ export const claims: readonly Attack[] = [
     title: 'whom a token speaks for is one plain name',
     source: 'RFC 9068 section 2.2',
     needs: ['bound-bearer'],
-    variants: {
-      'no sub': forging(A1('claim_missing'), withoutClaim('sub')),
-      'an empty text': forging(A1('claim_invalid'), withClaim('sub', '')),
-      'a number': forging(A1('claim_invalid'), withClaim('sub', 1)),
-      'an object': forging(A1('claim_invalid'), withClaim('sub', { sub: 'node-a' })),
-      'a list': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: [own.sub] }) }),
-      '2 kB': forging(A1('claim_invalid'), withClaim('sub', 'a'.repeat(2_000))),
-      // Longer than any token may be.
-      '10 kB': forging(A1('token_malformed'), withClaim('sub', 'a'.repeat(10_000))),
-      'a zero byte behind it': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: `${own.sub}\0` }) }),
-      'upper case': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: String(own.sub).toUpperCase() }) }),
-      'a line break and a line of its own': { expect: A1('claim_invalid'), attack: withLineBreak },
-    },
+    variants: leftOpen(
+      'sub is text for the application (RFC 7519 section 4.1.2), and is not validated by RFC 9068 section 4',
+      {
+        'no sub': forging(A1('claim_missing'), withoutClaim('sub')),
+        'an empty text': forging(A1('claim_invalid'), withClaim('sub', '')),
+        'a number': forging(A1('claim_invalid'), withClaim('sub', 1)),
+        'an object': forging(A1('claim_invalid'), withClaim('sub', { sub: 'node-a' })),
+        'a list': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: [own.sub] }) }),
+        '2 kB': forging(A1('claim_invalid'), withClaim('sub', 'a'.repeat(2_000))),
+        // Longer than any token may be.
+        '10 kB': forging(A1('token_malformed'), withClaim('sub', 'a'.repeat(10_000))),
+        'a zero byte behind it': forging(A1('claim_invalid'), { claims: (own) => ({ ...own, sub: `${own.sub}\0` }) }),
+        'upper case': forging(A1('claim_invalid'), {
+          claims: (own) => ({ ...own, sub: String(own.sub).toUpperCase() }),
+        }),
+        'a line break and a line of its own': { expect: A1('claim_invalid'), attack: withLineBreak },
+      },
+    ),
   },
   {
     id: 'GEN-20',
@@ -97,10 +110,12 @@ export const claims: readonly Attack[] = [
     source: 'RFC 7519 section 4; RFC 8725 section 2.8',
     needs: ['bound-bearer'],
     variants: {
-      'sub twice, another one last': forging(
-        A1('claim_invalid'),
-        before('sub', ({ sub }) => sub, 'evil'),
-      ),
+      ...leftOpen('a parser may return the last of two (RFC 7519 section 4)', {
+        'sub twice, another one last': forging(
+          A1('claim_invalid'),
+          before('sub', ({ sub }) => sub, 'evil'),
+        ),
+      }),
       'cnf twice, another one last': forging(
         A1('cnf_x5t_mismatch'),
         before('cnf', ({ cnf }) => cnf, { 'x5t#S256': 'A'.repeat(43) }),

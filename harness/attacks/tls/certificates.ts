@@ -4,7 +4,7 @@ import { pretendingToHold } from '../../pki/resigned.ts'
 import { grantExtension, issueBelowConstraint, type Spoiling } from '../../pki/spoiled.ts'
 import type { Handshake } from '../../protocols/tls/handshake.ts'
 import type { Verdict } from '../../site/verdict.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, E, either, type Outcome, refused, T0 } from '../outcome.ts'
 import { minted, ofClient, pretence, spoiledCall, stranger } from './pretence.ts'
@@ -86,7 +86,9 @@ export const certificates: readonly Attack[] = [
     variants: {
       'for servers only': spoiledBy('serverAuthOnly', T0('cert_eku_invalid'), 'anchor_mismatch'),
       'for code only': spoiledBy('codeSigningOnly', T0('cert_eku_invalid'), 'anchor_mismatch'),
-      'for nothing named': spoiledBy('noEku', T0('cert_eku_invalid'), 'anchor_mismatch'),
+      ...leftOpen('a certificate that names no purpose is for all of them (RFC 5280 section 4.2.1.12)', {
+        'for nothing named': spoiledBy('noEku', T0('cert_eku_invalid'), 'anchor_mismatch'),
+      }),
     },
   },
   {

@@ -1,7 +1,7 @@
 import { unspoiled } from '../../pki/spoiled.ts'
 import { type Handshake, inTinyRecords, inTwoSegments, offering } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
 import { ofClient, pretence } from './pretence.ts'
 
@@ -32,6 +32,8 @@ const withHost = (change: (host: string) => string) => (text: string) => [
   text.replace(/^Host: (.+)$/m, (_, host: string) => change(host)),
 ]
 
+const hostsServed = 'which hosts it serves is a server’s own matter (RFC 9110 section 7.4)'
+
 /** Old versions and suites, each offered alone. */
 const tls12 = { version: 'TLSv1.2' } as const
 
@@ -46,26 +48,30 @@ export const connections: readonly Attack[] = [
       'another name in the handshake, no certificate': shakingBare({ servername: elsewhere }),
       'no name in the handshake, no certificate': shakingBare({ servername: null }),
       'another name in the handshake, the right Host': shaking({ servername: elsewhere }, accepted()),
-      'another Host': saying(
-        misdirected,
-        withHost(() => `Host: ${elsewhere}`),
-      ),
-      'another Host, and the same name in the handshake': saying(
-        misdirected,
-        withHost(() => `Host: ${elsewhere}`),
-        { handshake: { servername: elsewhere } },
-      ),
-      'Host with a trailing dot': saying(
-        misdirected,
-        withHost((host) => `Host: ${host.replace(/(:\d+)?$/, '.$1')}`),
-      ),
+      ...leftOpen(hostsServed, {
+        'another Host': saying(
+          misdirected,
+          withHost(() => `Host: ${elsewhere}`),
+        ),
+        'another Host, and the same name in the handshake': saying(
+          misdirected,
+          withHost(() => `Host: ${elsewhere}`),
+          { handshake: { servername: elsewhere } },
+        ),
+        'Host with a trailing dot': saying(
+          misdirected,
+          withHost((host) => `Host: ${host.replace(/(:\d+)?$/, '.$1')}`),
+        ),
+      }),
       'Host in upper case': saying(
         accepted(),
         withHost((host) => `Host: ${host.toUpperCase()}`),
       ),
-      'the right Host, and a target that names another': saying(misdirected, (text) => [
-        text.replace(/^(\w+) (\S+)/, `$1 https://${elsewhere}$2`),
-      ]),
+      ...leftOpen(hostsServed, {
+        'the right Host, and a target that names another': saying(misdirected, (text) => [
+          text.replace(/^(\w+) (\S+)/, `$1 https://${elsewhere}$2`),
+        ]),
+      }),
       'the right Host, and a target that names it, too': saying(accepted(), (text) => [
         text.replace(/^(\w+) (\S+)/, `$1 https://${/^Host: (\S+)/m.exec(text)?.[1]}$2`),
       ]),
@@ -138,7 +144,10 @@ export const connections: readonly Attack[] = [
       'HTTP/2 in plain text': plain(() => [`${preface}\0\0\0\x04\0\0\0\0\0`]),
       'HTTP in plain text that wants HTTP/2': plain((text) => [wantingHttp2(text)]),
       'HTTP/2 within TLS': saying(refused(400, undefined, 'request_unreadable'), () => [preface]),
-      'HTTP/2 and nothing else in the handshake': shaking({ alpn: ['h2'] }, T0('handshake_failed')),
+      ...leftOpen(
+        'who does not know ALPN ignores it, and speaks HTTP/1.1 (RFC 8446 section 4.2, RFC 7301 section 3.1)',
+        { 'HTTP/2 and nothing else in the handshake': shaking({ alpn: ['h2'] }, T0('handshake_failed')) },
+      ),
       'HTTP/1.1 within TLS that wants HTTP/2': {
         ...saying(accepted(), (text) => [wantingHttp2(text)]),
         needs: ['tls', 'keeps-connections'],

@@ -1,6 +1,6 @@
 import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
 import { Credential } from '../../site/credential.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
 import { callAfterGood, forgedFor, minted, ofClient, pretence } from './pretence.ts'
@@ -52,6 +52,8 @@ const rightlyNamed = (sans: (host: string) => Names): Variant => ({
 
 const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://somebiz.local.io/${path}` })
 
+const namesDoNotCount = 'a token is bound to a certificate, whatever names it has (RFC 8705 section 3)'
+
 /** Who somebody is, and what only looks like it. */
 export const names: readonly Attack[] = [
   {
@@ -59,7 +61,7 @@ export const names: readonly Attack[] = [
     title: 'an identity is one DNS name, byte by byte, and a name of no other kind',
     source: 'RFC 5280 section 4.2.1.6; RFC 9525 section 6.3; X.509-SVID section 2; CVE-2022-40716; CVE-2025-66220',
     needs: ['client-certificate'],
-    variants: {
+    variants: leftOpen(namesDoNotCount, {
       'the name as mail address': named((host) => [{ type: 'email', value: host }]),
       'the name as mailbox at it': named((host) => [{ type: 'email', value: `admin@${host}` }]),
       'the name as URI': named((host) => [{ type: 'url', value: `https://${host}` }]),
@@ -81,14 +83,14 @@ export const names: readonly Attack[] = [
       'the name beside a stranger’s': rightlyNamed((host) => [stranger, host]),
       'the name beside SPIFFE identities': rightlyNamed((host) => [spiffe('a'), host, spiffe('b')]),
       'the name in upper case': rightlyNamed((host) => [host.toUpperCase()]),
-    },
+    }),
   },
   {
     id: 'TLS-28',
     title: 'a subject is no identity, in whatever shape it is',
     source: 'RFC 4514; RFC 9525 section 2; CVE-2021-44533; CVE-2026-33248',
     needs: ['client-certificate'],
-    variants: {
+    variants: leftOpen(namesDoNotCount, {
       'the name as common name': called((host) => [{ CN: [host] }]),
       'the name in a part of several values': called((host) => [{ CN: [host], O: ['b'] }]),
       'the parts in another order': called((host) => [{ CN: [host] }, { O: ['somebiz'] }, { C: ['AT'] }]),
@@ -97,7 +99,7 @@ export const names: readonly Attack[] = [
       'a comma that is part of a value': called((host) => [{ CN: [`${stranger},CN=${host}`] }]),
       'a line feed that is part of a value': called((host) => [{ CN: [`${stranger}\nCN=${host}`] }]),
       'a common name that writes an alternative name': called((host) => [{ CN: [`x/subjectAltName=DNS:${host}`] }]),
-    },
+    }),
   },
   {
     id: 'TLS-29',

@@ -1,5 +1,5 @@
 import { chainOf } from '../../pki/certificate.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, accepted, either, refused, T0 } from '../outcome.ts'
 import { ofClient, strangerWithStolenToken } from './pretence.ts'
@@ -102,7 +102,9 @@ export const proxies: readonly Attack[] = [
         ['X-SSL-CLIENT-CERT', encodeURIComponent(pem)],
       ]),
       'with a space before the colon': misspelled((value) => `X-SSL-Client-Cert : ${value}`),
-      'on a folded line': misspelled((value) => `X-SSL-Client-Cert:\r\n ${value}`),
+      ...leftOpen('a folded line may be refused, or read as one with blanks (RFC 9112 section 5.2)', {
+        'on a folded line': misspelled((value) => `X-SSL-Client-Cert:\r\n ${value}`),
+      }),
     },
   },
   {

@@ -1,5 +1,5 @@
 import type { Verdict } from '../../site/verdict.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import { accepted, either, refused } from '../outcome.ts'
 
 const unreadable = refused(400, undefined, 'request_unreadable')
@@ -56,24 +56,37 @@ export const requests: readonly Attack[] = [
       'a length, and chunks that end before it': twofold(['Content-Length: 64', chunked], '0\r\n\r\n'),
       'chunks, and a length that ends before them': twofold([chunked, 'Content-Length: 4'], '5c\r\n'),
       'two lengths that differ': ambiguous(['Content-Length: 0', 'Content-Length: 64'], ''),
-      'two lengths that are alike': ambiguous(['Content-Length: 2', 'Content-Length: 2'], '{}'),
-      'a list of lengths': ambiguous(['Content-Length: 2, 2'], '{}'),
+      ...leftOpen('equal lengths may be taken for one (RFC 9110 section 8.6)', {
+        'two lengths that are alike': ambiguous(['Content-Length: 2', 'Content-Length: 2'], '{}'),
+        'a list of lengths': ambiguous(['Content-Length: 2, 2'], '{}'),
+      }),
       'a length below zero': ambiguous(['Content-Length: -1'], ''),
       'a length with a sign': ambiguous(['Content-Length: +2'], '{}'),
       'a length in hexadecimal': ambiguous(['Content-Length: 0x2'], '{}'),
       'an encoding that looks like chunks': ambiguous(['Transfer-Encoding: xchunked'], '0\r\n\r\n'),
       'chunks that are not the last encoding': ambiguous(['Transfer-Encoding: chunked, identity'], '0\r\n\r\n'),
       'chunks in a field with a space before the colon': ambiguous(['Transfer-Encoding : chunked'], '0\r\n\r\n'),
-      'chunks on a folded line': ambiguous(['Transfer-Encoding:', ' chunked'], '0\r\n\r\n'),
+      ...leftOpen('a fold may be read as a blank (RFC 9112 section 5.2)', {
+        'chunks on a folded line': ambiguous(['Transfer-Encoding:', ' chunked'], '0\r\n\r\n'),
+      }),
       'an upgrade with a length': {
         ...ambiguous(['Content-Length: 2'], '{}'),
         needs: ['tls', 'session'],
       },
       'an upgrade with chunks': { ...ambiguous([chunked], '0\r\n\r\n'), needs: ['tls', 'session'] },
-      'lines that end in a line feed alone': misformed((text) => text.replaceAll('\r\n', '\n')),
-      'a carriage return within a line': misformed((text) => text.replace('\r\n\r\n', '\r\nX: a\rY: b\r\n\r\n')),
-      'a NUL within a line': misformed((text) => text.replace('\r\n\r\n', '\r\nX: a\0b\r\n\r\n')),
-      'a version that is none': misformed((text) => text.replace('HTTP/1.1', 'HTTP/9.9')),
+      ...leftOpen(
+        'a line feed may be taken for the end of a line, and a carriage return for a blank (RFC 9112 section 2.2)',
+        {
+          'lines that end in a line feed alone': misformed((text) => text.replaceAll('\r\n', '\n')),
+          'a carriage return within a line': misformed((text) => text.replace('\r\n\r\n', '\r\nX: a\rY: b\r\n\r\n')),
+        },
+      ),
+      ...leftOpen('a NUL may be taken for a blank (RFC 9110 section 5.5)', {
+        'a NUL within a line': misformed((text) => text.replace('\r\n\r\n', '\r\nX: a\0b\r\n\r\n')),
+      }),
+      ...leftOpen('a version may be refused, and need not (RFC 9110 section 15.6.6)', {
+        'a version that is none': misformed((text) => text.replace('HTTP/1.1', 'HTTP/9.9')),
+      }),
     },
   },
 ]
