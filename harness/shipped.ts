@@ -11,7 +11,8 @@ import type { LoadedTopology } from './topology/loaded-topology.ts'
 import type { Plan } from './topology/plan.ts'
 import type { TopologyDeclaration } from './topology/schema.ts'
 
-// What comes with the harness. Whatever is added is a folder and a line here; general code gets these lists as arguments.
+// What comes with the harness. Whatever is added is a folder and a line here (families of attacks: shipped-families.ts); general code gets
+// these lists as arguments.
 
 // What a kind's settings look like is known to the kind alone.
 const serviceKinds = [stepCa, authServer, orchestrator, exec] as readonly ServiceKind[]

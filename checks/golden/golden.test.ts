@@ -5,13 +5,13 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { families } from '../../harness/attacks/catalogue.ts'
 import { type Scope, scopesOf } from '../../harness/attacks/scope.ts'
 import { notTriedIn } from '../../harness/cli/attack-text.ts'
 import { type DescribableSite, describeSite } from '../../harness/cli/describe-site.ts'
 import { privateKeysIn, redact, tokensIn } from '../../harness/evidence/redact.ts'
 import { declaredGuards } from '../../harness/faults/declared-guards.ts'
 import { compile } from '../../harness/shipped.ts'
+import { families as shippedFamilies } from '../../harness/shipped-families.ts'
 import { loadTopology, shippedTopologies } from '../../harness/topology/load.ts'
 import type { Plan } from '../../harness/topology/plan.ts'
 import { deriveMatrix } from '../../harness/trust/matrix.ts'
@@ -25,10 +25,11 @@ const services = ['auth-server', 'orchestrator']
 const ofVariant = ['attacks.txt', 'matrix.txt', 'plan.json', 'up.json']
 const ofAll = ['counts.json', 'guards.json', 'redacted.json']
 
+const families = await shippedFamilies()
 const made = await Promise.all(
   variants.map(async ({ name, topology, set }) => {
     const plan = compile(await loadTopology(topology, { set }))
-    return { name, plan, classes: deriveMatrix(plan), scopes: scopesOf(plan) }
+    return { name, plan, classes: deriveMatrix(plan), scopes: scopesOf(families, plan) }
   }),
 )
 // They come in the order in which modules are loaded, which means nothing.

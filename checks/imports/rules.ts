@@ -38,7 +38,7 @@ export const rules: readonly Rule[] = [
     may: [
       ...layers.slice(0, at + 1).map((below) => `harness/${below}/`),
       ...common,
-      ...(users.includes(layer) ? ['harness/shipped.ts'] : []),
+      ...(users.includes(layer) ? ['harness/shipped.ts', 'harness/shipped-families.ts'] : []),
     ],
     exceptTests: true,
     because: `in the harness imports run one way: ${layer}/ stands on ${layers.slice(0, at).join(', ') || 'nothing'}`,

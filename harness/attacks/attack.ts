@@ -44,12 +44,17 @@ export interface Variant {
   attack(lab: Lab): Promise<Verdict> | Promise<void>
 }
 
+/** What a family consists of, by the ids of its cases. */
+export function inOrder(...lists: readonly (readonly Attack[])[]): Attack[] {
+  return lists.flat().toSorted((a, b) => a.id.localeCompare(b.id))
+}
+
 /** Variants that no standard demands to be refused, and why. */
 export function leftOpen(because: string, variants: Readonly<Record<string, Variant>>): Record<string, Variant> {
   return Object.fromEntries(Object.entries(variants).map(([name, one]) => [name, { ...one, leftOpen: because }]))
 }
 
-/** Cases that belong together: `gen`, `tls`, `peer`. */
+/** Cases that belong together: a folder `attacks/NAME/`, whose `index.ts` exports it. */
 export interface Family {
   readonly name: string
   readonly summary: string

@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { AttackUnknown, chosenAttacks, families } from './catalogue.ts'
+import { familyNames, families as shippedFamilies } from '../shipped-families.ts'
+import { AttackUnknown, chosenAttacks } from './catalogue.ts'
 import { catalogueText } from './catalogue-text.ts'
 
-const all = chosenAttacks({})
+const families = await shippedFamilies()
+const all = chosenAttacks(families)
+
+test('each family is listed under its own name', () => {
+  expect(families.map(({ name }) => name)).toEqual(familyNames)
+})
 
 function numbered(prefix: string, last: number): string[] {
   return Array.from({ length: last }, (_, index) => `${prefix}-${String(index + 1).padStart(2, '0')}`)
@@ -13,7 +19,7 @@ test.each([
   ['tls', numbered('TLS', 29)],
   ['peer', numbered('PEER', 30)],
 ])('family %s holds each of its cases once', (family, ids) => {
-  expect(chosenAttacks({ families: [family] }).map(({ id }) => id)).toEqual(ids)
+  expect(chosenAttacks(families, { families: [family] }).map(({ id }) => id)).toEqual(ids)
 })
 
 describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
@@ -47,9 +53,9 @@ describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
 })
 
 test('what is chosen must be there', () => {
-  expect(chosenAttacks({ cases: ['GEN-07', 'GEN-05'] }).map(({ id }) => id)).toEqual(['GEN-05', 'GEN-07'])
-  expect(() => chosenAttacks({ families: ['jose'] })).toThrow(AttackUnknown)
-  expect(() => chosenAttacks({ families: ['tls'], cases: ['GEN-01'] })).toThrow(AttackUnknown)
+  expect(chosenAttacks(families, { cases: ['GEN-07', 'GEN-05'] }).map(({ id }) => id)).toEqual(['GEN-05', 'GEN-07'])
+  expect(() => chosenAttacks(families, { families: ['jose'] })).toThrow(AttackUnknown)
+  expect(() => chosenAttacks(families, { families: ['tls'], cases: ['GEN-01'] })).toThrow(AttackUnknown)
 })
 
 test('the reference holds the whole catalogue', async () => {

@@ -1,20 +1,5 @@
 import { HoldfastError } from '../errors.ts'
 import type { Attack, Family } from './attack.ts'
-import { bearer } from './gen/bearer.ts'
-import { jose } from './gen/jose.ts'
-import { peering } from './peer/index.ts'
-import { tls } from './tls/index.ts'
-
-/** Every family of attacks. */
-export const families: readonly Family[] = [
-  { name: 'gen', summary: 'JOSE and the transport of bearer tokens', attacks: inOrder([...jose, ...bearer]) },
-  { name: 'tls', summary: 'TLS, certificates and proxies', attacks: inOrder(tls) },
-  { name: 'peer', summary: 'peering of orchestrators', attacks: inOrder(peering) },
-]
-
-function inOrder(attacks: readonly Attack[]): Attack[] {
-  return attacks.toSorted((a, b) => a.id.localeCompare(b.id))
-}
 
 /** Which attacks are meant: names of families, and ids of cases. Nothing given: all. */
 export interface Choice {
@@ -30,7 +15,7 @@ export class AttackUnknown extends HoldfastError {
 }
 
 /** The attacks that are meant, in the order of the catalogue. @throws AttackUnknown */
-export function chosenAttacks({ families: wanted, cases }: Choice): Attack[] {
+export function chosenAttacks(families: readonly Family[], { families: wanted, cases }: Choice = {}): Attack[] {
   const names = families.map(({ name }) => name)
   const strange = wanted?.find((name) => !names.includes(name))
   if (strange !== undefined) throw new AttackUnknown('family of attacks', strange, names)

@@ -2,7 +2,7 @@ import type { JWK } from 'jose'
 import type { ScriptedIssuer } from '../counterparts/issuer/scripted-issuer.ts'
 import { HoldfastError } from '../errors.ts'
 import { tokensIn } from '../evidence/redact.ts'
-import { Secrets } from '../evidence/secret-search.ts'
+import type { Secrets } from '../evidence/secret-search.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Request } from '../protocols/http/exchange.ts'
@@ -20,6 +20,7 @@ import type { Action } from '../topology/kind.ts'
 import type { PlanUnit } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { judge, type Outcome } from './outcome.ts'
+import type { Scope } from './scope.ts'
 import type { AttackTarget } from './surfaces.ts'
 
 /** What a step of an attack demanded does not hold: the attack works, or something got in its way. Code `HOLDFAST_ATTACK_WORKS`. */
@@ -27,6 +28,17 @@ export class AttackWorks extends HoldfastError {
   constructor(what: string) {
     super('HOLDFAST_ATTACK_WORKS', what)
   }
+}
+
+/** What the attacks on one site share. */
+export interface LabParts {
+  readonly credentials: FreshCredentials
+  /** Everything that the catalogue tries at the target. */
+  readonly scopes: () => readonly Scope[]
+  /** What all of them presented, which must be written down nowhere. */
+  readonly secrets: Secrets
+  /** As what the target is known to come out otherwise. */
+  readonly known?: KnownDifference
 }
 
 /** Where one attack is tried: a launched site, one target in it, and everything that an insider could lay hands on. */
@@ -37,22 +49,18 @@ export class Lab {
   demands = 0
   /** Whether some call came out as the target is known to differ. */
   differed = false
+  /** All that is tried at the target, this attack included. */
+  readonly scopes: () => readonly Scope[]
   readonly #credentials: FreshCredentials
   readonly #known: KnownDifference | undefined
   readonly #secrets: Secrets
   readonly #presented = new Set<string>()
   readonly #nothing = new Credential('nothing', async () => ({}))
 
-  /** `secrets`: those of all attacks on the site, which must be written down nowhere. */
-  constructor(
-    site: ScenarioSite,
-    target: AttackTarget,
-    credentials: FreshCredentials,
-    known?: KnownDifference,
-    secrets: Secrets = new Secrets(),
-  ) {
+  constructor(site: ScenarioSite, target: AttackTarget, { credentials, scopes, known, secrets }: LabParts) {
     this.site = site
     this.target = target
+    this.scopes = scopes
     this.#credentials = credentials
     this.#known = known
     this.#secrets = secrets

@@ -1,6 +1,6 @@
 import type { Plan } from '../topology/plan.ts'
 import type { Surface } from '../topology/surface.ts'
-import type { Attack, Variant } from './attack.ts'
+import type { Attack, Family, Variant } from './attack.ts'
 import { AttackUnknown, type Choice, chosenAttacks } from './catalogue.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
@@ -37,7 +37,7 @@ export interface Trial {
 }
 
 /** What is tried where, for everything that is chosen. @throws AttackUnknown */
-export function scopesOf(plan: Plan, options: ScopeOptions = {}): Scope[] {
+export function scopesOf(families: readonly Family[], plan: Plan, options: ScopeOptions = {}): Scope[] {
   const all = targetsOf(plan, options)
   const known = [...new Set([...Object.keys(plan.nodes), ...all.map(({ name }) => name)])]
   const strange = options.targets?.find((name) => !known.includes(name))
@@ -46,7 +46,7 @@ export function scopesOf(plan: Plan, options: ScopeOptions = {}): Scope[] {
     ({ name, node }) =>
       options.targets === undefined || options.targets.includes(name) || options.targets.includes(node),
   )
-  return chosenAttacks(options).map((attack) => scopeOf(attack, wanted, options.full ?? false))
+  return chosenAttacks(families, options).map((attack) => scopeOf(attack, wanted, options.full ?? false))
 }
 
 function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean): Scope {

@@ -25,7 +25,7 @@ beforeEach(async () => {
   const shared = { anchors: new Map(), pictures: new Map() }
   site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared)
   secrets = new Secrets()
-  lab = new Lab(site, target, {} as FreshCredentials, undefined, secrets)
+  lab = new Lab(site, target, { credentials: {} as FreshCredentials, scopes: () => [], secrets })
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { compile } from '../shipped.ts'
+import { families } from '../shipped-families.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
 import { chosenAttacks } from './catalogue.ts'
@@ -7,6 +8,8 @@ import { type Scope, scopesOf } from './scope.ts'
 
 /** Topologies that scenarios attack with every case of the catalogue between them. */
 const attacked = ['separate-auth', 'shared-auth']
+
+const all = await families()
 
 async function planOf(topology: string): Promise<Plan> {
   return compile(await loadTopology(topology))
@@ -17,28 +20,30 @@ function triedIn({ attack: { id }, trials }: Scope): string[] {
 }
 
 test('each variant is tried somewhere, or says why not', async () => {
-  const scopes = (await Promise.all(attacked.map(planOf))).flatMap((plan) => scopesOf(plan))
+  const scopes = (await Promise.all(attacked.map(planOf))).flatMap((plan) => scopesOf(all, plan))
   const tried = new Set(scopes.flatMap(triedIn))
-  const all = chosenAttacks({}).flatMap(({ id, variants }) =>
+  const variants = chosenAttacks(all).flatMap(({ id, variants }) =>
     Object.entries(variants).map(([name, { untried }]) => ({ name: `${id} ${name}`, untried })),
   )
-  const named = (some: typeof all) => some.map(({ name }) => name)
+  const named = (some: typeof variants) => some.map(({ name }) => name)
 
-  expect(named(all.filter(({ name }) => !tried.has(name)))).toEqual(named(all.filter(({ untried }) => untried)))
+  expect(named(variants.filter(({ name }) => !tried.has(name)))).toEqual(
+    named(variants.filter(({ untried }) => untried)),
+  )
 })
 
 test('the variants of a case that no target can have are told apart from those that are tried', async () => {
-  const [scope] = scopesOf(await planOf('separate-auth'), { cases: ['PEER-30'] })
+  const [scope] = scopesOf(all, await planOf('separate-auth'), { cases: ['PEER-30'] })
 
   expect(scope!.trials.length).toBeGreaterThan(0)
   expect(scope!.why).toBeUndefined()
   expect(scope!.untried).toEqual([{ name: 'the issuer is ahead', why: 'no target has movable-clock' }])
-  const [moved] = scopesOf(await planOf('separate-auth'), { cases: ['PEER-30'], clock: 'movable' })
+  const [moved] = scopesOf(all, await planOf('separate-auth'), { cases: ['PEER-30'], clock: 'movable' })
   expect(moved!.untried).toEqual([])
 })
 
 test('an auth server that is strict is tried with what the standards leave open, and so are its clients', async () => {
-  const [scope] = scopesOf(await planOf('separate-auth'), { cases: ['TLS-27'] })
+  const [scope] = scopesOf(all, await planOf('separate-auth'), { cases: ['TLS-27'] })
   const places = new Set(scope!.trials.map(({ target }) => target.name))
 
   expect([...places]).toEqual([

@@ -1,4 +1,4 @@
-import { families } from '../attacks/catalogue.ts'
+import type { Family } from '../attacks/attack.ts'
 import { outcomeText } from '../attacks/outcome.ts'
 import type { Scope } from '../attacks/scope.ts'
 import { plural, table } from './output.ts'
@@ -19,7 +19,12 @@ export function listing(topology: string, scopes: readonly Scope[]) {
 }
 
 /** The same for people: a table for each family; with `variants`, a row for each of them, and what must come of it. */
-export function listingText(topology: string, scopes: readonly Scope[], rows: 'cases' | 'variants'): string {
+export function listingText(
+  topology: string,
+  families: readonly Family[],
+  scopes: readonly Scope[],
+  rows: 'cases' | 'variants',
+): string {
   const tried = scopes.filter(isTried)
   const trials = tried.reduce((sum, scope) => sum + scope.trials.length, 0)
   const tables = families.flatMap(({ name, summary, attacks }) => {

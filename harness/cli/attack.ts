@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { ScopeOptions } from '../attacks/scope.ts'
+import { families, familyNames } from '../shipped-families.ts'
 import type { Plan } from '../topology/plan.ts'
 import { exitCode } from './exit-code.ts'
 import { failureGroups } from './failure-groups.ts'
@@ -22,7 +23,7 @@ export function attack(): Command {
   return new Command('attack')
     .description('Try on the targets of a topology all that must not work on them, and judge each refusal.')
     .argument('<topology>', 'name of a topology (see npx holdfast list), or the path of a .nix, .json or .ts file')
-    .option('--family <names>', 'only these families: gen, tls, peer', listed)
+    .option('--family <names>', `only these families: ${familyNames.join(', ')}`, listed)
     .option('--case <ids>', 'only these cases: GEN-12,TLS-03', listed)
     .option('--target <names>', 'only these nodes, or actions of them: node-a,"node-b node:read"', listed)
     .option('--list', 'start nothing: only list what would be tried where, what must come of it, and what not and why')
@@ -69,9 +70,10 @@ async function list(plan: Plan, options: Options): Promise<void> {
     import('../attacks/scope.ts'),
     import('./attack-text.ts'),
   ])
-  const scopes = scopesOf(plan, scopeOptions(options))
+  const all = await families()
+  const scopes = scopesOf(all, plan, scopeOptions(options))
   if (options.json) printJson(listing(plan.topology, scopes))
-  else printResult(listingText(plan.topology, scopes, options.case === undefined ? 'cases' : 'variants'))
+  else printResult(listingText(plan.topology, all, scopes, options.case === undefined ? 'cases' : 'variants'))
 }
 
 async function run(topology: string, plan: Plan, options: Options): Promise<void> {
@@ -82,7 +84,7 @@ async function run(topology: string, plan: Plan, options: Options): Promise<void
     import('./run-scenarios.ts'),
   ])
   const chosen = scopeOptions(options)
-  const scopes = scopesOf(plan, chosen)
+  const scopes = scopesOf(await families(), plan, chosen)
   const files = [await writeAttacks({ source: topology, plan }, process.cwd(), chosen)]
   const backend = chosenBackend(options)
   const report = await interruptible((signal) => runScenarios({ ...options, files, filters: [], backend, signal }))

@@ -68,9 +68,12 @@ async function notWritten({ source }: Derived, scenarios: readonly string[]): Pr
 }
 
 async function writeAll(derived: Derived, missing: readonly Derivation[], root: string): Promise<string[]> {
-  const { scopesOf } = await import('../attacks/scope.ts')
+  const [{ scopesOf }, { families }] = await Promise.all([
+    import('../attacks/scope.ts'),
+    import('../shipped-families.ts'),
+  ])
   const targets = foreignNodes(derived.plan)
-  const isAttackable = scopesOf(derived.plan, { targets }).some(({ trials }) => trials.length > 0)
+  const isAttackable = scopesOf(await families(), derived.plan, { targets }).some(({ trials }) => trials.length > 0)
   const calls = missing.filter((derivation) => derivation !== 'attacks' || isAttackable)
   const again = `npx holdfast test ${derived.source}`
   const made = calls.map((call) => ({

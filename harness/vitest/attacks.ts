@@ -7,6 +7,7 @@ import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { Secrets } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
+import { families } from '../shipped-families.ts'
 import { failureText, NoPositiveControl } from '../site/failure-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
 import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
@@ -55,7 +56,9 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
 /** The same over parts of the caller's own: another backend, other kinds. */
 export async function attacksOn(options: AttacksOptions, parts: () => Promise<GroundParts>): Promise<void> {
   const plan = await (await parts()).plan()
-  const scopes = restricted(scopesOf(plan, { ...options, full: options.full ?? settings().full }), options.only ?? {})
+  const all = await families()
+  const chosen = { ...options, full: options.full ?? settings().full }
+  const scopes = restricted(scopesOf(all, plan, chosen), options.only ?? {})
   const test = scenarioOn({ ...options, env: environmentFor(scopes, options.env) }, parts)
   const credentials = new WeakMap<Site, FreshCredentials>()
   const of = ({ site }: ScenarioSite): FreshCredentials => {
@@ -73,8 +76,12 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
   demandTried(differs, scopes.flatMap(triedIn))
   for (const { attack, trials } of inOrder(scopes)) {
     for (const trial of trials) {
-      const known = differs[trial.target.name]?.[nameOf(attack, trial)]
-      enter(test, attack, trial, (site) => new Lab(site, trial.target, of(site), known, secretsOf(site)), known)
+      const { target } = trial
+      const known = differs[target.name]?.[nameOf(attack, trial)]
+      const scopesAt = () => scopesOf(all, plan, { targets: [target.name] })
+      const labOn = (site: ScenarioSite) =>
+        new Lab(site, target, { credentials: of(site), scopes: scopesAt, secrets: secretsOf(site), known })
+      enter(test, attack, trial, labOn, known)
     }
   }
   // After all others: what they presented is looked for in all that is kept of the run.

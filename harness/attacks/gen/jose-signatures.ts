@@ -84,6 +84,14 @@ export const signatures: readonly Attack[] = [
       'alg of another family beside jwk': ownKey((key) => ({ jwk: key, alg: 'ES256', kid: 'own' })),
     },
   },
+  {
+    id: 'GEN-23',
+    title: 'a secret to sign with is a good one',
+    source: 'RFC 8725 section 3.5; RFC 7518 section 3.2',
+    needs: ['start'],
+    variants: {},
+    notHere: 'nobody signs or verifies with a shared secret: no HMAC algorithm is in any list',
+  },
 ]
 
 function signedBy(mutate: (good: Buffer) => Buffer): Variant {

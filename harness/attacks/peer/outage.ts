@@ -16,7 +16,7 @@ const maybeAskedFor = ['kid_unknown']
  * refused for its own reason, since local checks come first; the rest `unavailable`; nothing is accepted.
  */
 export async function forgedInEveryWay(lab: Lab, unavailable: Outcome): Promise<void> {
-  const kinds = await forgeries(lab)
+  const kinds = forgeries(lab)
   lab.demand(kinds.length > 0, 'no forged token is known to be refused there')
   for (const { variant } of kinds) {
     const verdict = (await variant.attack(lab)) as Verdict
@@ -25,11 +25,8 @@ export async function forgedInEveryWay(lab: Lab, unavailable: Outcome): Promise<
 }
 
 /** One forgery of each case and reason: those that differ in their texts only come out by the same check. */
-async function forgeries(lab: Lab): Promise<readonly Trial[]> {
-  // The catalogue holds this very attack.
-  const { scopesOf } = await import('../scope.ts')
-  const scopes = scopesOf(lab.plan, { targets: [lab.target.name] })
-  return scopes.flatMap(({ attack, trials }) => {
+function forgeries(lab: Lab): readonly Trial[] {
+  return lab.scopes().flatMap(({ attack, trials }) => {
     const forging = trials.filter(({ variant }) => variant.isForgery && variant.expect.every(isInvalidToken))
     if (attack.stage !== undefined) return []
     return [...Map.groupBy(forging, ({ variant }) => reasonsOf(variant.expect).join()).values()].map(

@@ -1,4 +1,4 @@
-import type { Attack } from '../attack.ts'
+import { type Family, inOrder } from '../attack.ts'
 import { certificates } from './certificates.ts'
 import { connections } from './connections.ts'
 import { names } from './names.ts'
@@ -7,13 +7,9 @@ import { requests } from './requests.ts'
 import { servers } from './servers.ts'
 import { starts } from './start.ts'
 
-/** TLS, certificates, and what stands in front of a service, in the order of their ids. */
-export const tls: readonly Attack[] = [
-  ...certificates,
-  ...servers,
-  ...connections,
-  ...starts,
-  ...proxies,
-  ...requests,
-  ...names,
-].toSorted((a, b) => a.id.localeCompare(b.id))
+/** TLS, certificates, and what stands in front of a service. */
+export const family: Family = {
+  name: 'tls',
+  summary: 'TLS, certificates and proxies',
+  attacks: inOrder(certificates, servers, connections, starts, proxies, requests, names),
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { chosenAttacks } from '../../attacks/catalogue.ts'
 import { compile } from '../../shipped.ts'
+import { families } from '../../shipped-families.ts'
 import { LoadedTopology } from '../../topology/loaded-topology.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { expectedText } from '../../trust/cell.ts'
@@ -181,9 +182,9 @@ test('what a program is told, its folder and the address of any node can be name
   expect((await unitOf({ env, run: ['x', '@{jwks}'] })).service?.command).toMatchObject({ args: ['@{unit}/jwks.json'] })
 })
 
-test('each reason that is expected of a resource server can have a word', () => {
+test('each reason that is expected of a resource server can have a word', async () => {
   const onServers = new Set(['bound-bearer', 'tls', 'client-certificate', 'jwks-client', 'introspection-client'])
-  const expected = chosenAttacks({}).flatMap(({ variants, needs: all }) =>
+  const expected = chosenAttacks(await families()).flatMap(({ variants, needs: all }) =>
     Object.values(variants).flatMap(({ expect: outcome, needs = all }) =>
       needs.some((need) => onServers.has(need)) ? outcome : [],
     ),
