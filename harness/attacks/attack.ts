@@ -1,5 +1,4 @@
 import type { Verdict } from '../site/verdict.ts'
-import type { Surface } from '../topology/surface.ts'
 import type { Lab } from './lab.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -11,11 +10,12 @@ export interface Attack {
   readonly title: string
   /** Clause or advisory that it comes from: `RFC 8725 section 3.1; CVE-2015-9235`. */
   readonly source: string
-  readonly needs: readonly Surface[]
+  /** What a target must offer: all of it. */
+  readonly needs: readonly string[]
   /** By name: each is tried on each target, and is one test. */
   readonly variants: Readonly<Record<string, Variant>>
-  /** What stands in the place of the issuer that the target believes. Attacks on one stage are tried one after the other. */
-  readonly stage?: 'scripted-issuer'
+  /** The counterpart that stands in the place of one that is real: `scripted-issuer`. Attacks on one stage are tried one after the other. */
+  readonly stage?: string
   /** Variables that every program of the site is started with: none of them may open anything, for this attack or any other. */
   readonly environment?: Readonly<Record<string, string>>
   /** It leaves the site changed, so that it is tried after all others: what it changes. */
@@ -28,9 +28,9 @@ export interface Attack {
 export interface Variant {
   readonly expect: Outcome
   /** What must come of it instead at a target with that surface: the first one that it has. */
-  readonly at?: Readonly<Partial<Record<Surface, Outcome>>>
+  readonly at?: Readonly<Record<string, Outcome>>
   /** Default: those of the attack. */
-  readonly needs?: readonly Surface[]
+  readonly needs?: readonly string[]
   /** It is one call with a token that is made out of the good one, so that it can be tried while the issuer is away. */
   readonly isForgery?: true
   /**
@@ -58,5 +58,7 @@ export function leftOpen(because: string, variants: Readonly<Record<string, Vari
 export interface Family {
   readonly name: string
   readonly summary: string
+  /** What its attacks need of a target, in words: an action that …, a unit that …. What follows from any plan is declared by nobody else. */
+  readonly surfaces: Readonly<Record<string, string>>
   readonly attacks: readonly Attack[]
 }

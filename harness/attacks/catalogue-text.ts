@@ -1,5 +1,6 @@
 import type { Attack, Family, Variant } from './attack.ts'
 import { type Outcome, outcomeText } from './outcome.ts'
+import { commonSurfaces } from './surfaces.ts'
 
 /** `docs/reference/attacks.md`: every case of the catalogue, with all of its variants and what must come of each. */
 export function catalogueText(families: readonly Family[]): string {
@@ -14,8 +15,18 @@ export function catalogueText(families: readonly Family[]): string {
     'A handler that takes its callers for clients by a certificate that TLS only asks for (`client-authentication`) refuses them in its own words.',
     '"Strict" marks what the standards leave open: it is tried on targets that are declared to be strict.',
     '',
+    'What a case needs is offered by the target, by its unit, or by the site:',
+    '',
+    '| needed | offered by |',
+    '| --- | --- |',
+    ...[commonSurfaces, ...families.map(({ surfaces }) => surfaces)].flatMap(Object.entries<string>).map(surfaceText),
+    '',
     ...families.flatMap(({ name, summary, attacks }) => [`## ${name}: ${summary}`, '', ...attacks.flatMap(caseText)]),
   ].join('\n')
+}
+
+function surfaceText([name, text]: readonly [string, string]): string {
+  return `| \`${name}\` | ${text} |`
 }
 
 function caseText(attack: Attack): string[] {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { kinds } from '../shipped.ts'
 import { familyNames, families as shippedFamilies } from '../shipped-families.ts'
 import { AttackUnknown, chosenAttacks } from './catalogue.ts'
 import { catalogueText } from './catalogue-text.ts'
+import { commonSurfaces } from './surfaces.ts'
 
 const families = await shippedFamilies()
 const all = chosenAttacks(families)
@@ -50,6 +52,18 @@ describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
     expect(source).toMatch(/RFC \d+|CVE-\d+|X\.509|Envoy/)
     expect(id).toMatch(/^(GEN|TLS|PEER)-\d\d$/)
   })
+})
+
+test('each surface is declared once, by a family or for all of them, and whatever is needed or offered is declared', () => {
+  const declared = [commonSurfaces, ...families.map(({ surfaces }) => surfaces)].flatMap(Object.keys)
+  const ofAttacks = all.flatMap(({ needs, variants }) => [
+    ...needs,
+    ...Object.values(variants).flatMap(({ needs = [], at = {} }) => [...needs, ...Object.keys(at)]),
+  ])
+  const ofKinds = [...kinds.values()].flatMap(({ surfaces = [] }) => surfaces)
+
+  expect(declared.filter((name, at) => declared.indexOf(name) !== at)).toEqual([])
+  expect([...ofAttacks, ...ofKinds].filter((name) => !declared.includes(name))).toEqual([])
 })
 
 test('what is chosen must be there', () => {

@@ -73,7 +73,7 @@ export class Lab {
   /** The credential that is accepted at the target. Shared by all attacks of a site: derive from it, do not revoke it. */
   good(): Credential {
     const { name, node, surfaces } = this.target
-    const asks = surfaces.has('client-certificate') || surfaces.has('bound-bearer')
+    const asks = surfaces.has('client-certificate') || [...surfaces].some((one) => one.startsWith('takes:'))
     // Nothing is presented where nothing is asked for.
     if (name !== node && !asks) return this.#nothing
     return this.#credentials.named(this.target.credential)

@@ -1,5 +1,4 @@
 import type { Plan } from '../topology/plan.ts'
-import type { Surface } from '../topology/surface.ts'
 import type { Attack, Family, Variant } from './attack.ts'
 import { AttackUnknown, type Choice, chosenAttacks } from './catalogue.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
@@ -61,30 +60,30 @@ function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean
   })
   if (trials.length > 0) return { attack, trials, untried }
   const isOpen = Object.values(attack.variants).every(({ leftOpen }) => leftOpen !== undefined)
-  const needs: readonly Surface[] = isOpen ? [...attack.needs, 'strict-verifier'] : attack.needs
+  const needs: readonly string[] = isOpen ? [...attack.needs, 'strict-verifier'] : attack.needs
   return { attack, trials, untried: [], why: whyNowhere(needs, targets) }
 }
 
 /** The variant with what must come of it there. */
 function variantAt({ surfaces }: AttackTarget, variant: Variant): Variant {
-  const [other] = Object.entries(variant.at ?? {}).filter(([surface]) => surfaces.has(surface as Surface))
+  const [other] = Object.entries(variant.at ?? {}).filter(([surface]) => surfaces.has(surface))
   return other === undefined ? variant : { ...variant, expect: other[1] }
 }
 
-function needsOf(attack: Attack, { needs = attack.needs, leftOpen }: Variant): readonly Surface[] {
+function needsOf(attack: Attack, { needs = attack.needs, leftOpen }: Variant): readonly string[] {
   return leftOpen === undefined ? needs : [...needs, 'strict-verifier']
 }
 
-function ableTo(targets: readonly AttackTarget[], needs: readonly Surface[]): AttackTarget[] {
+function ableTo(targets: readonly AttackTarget[], needs: readonly string[]): AttackTarget[] {
   return ofLevel(targets, needs).filter(({ surfaces }) => needs.every((need) => surfaces.has(need)))
 }
 
-function ofLevel(targets: readonly AttackTarget[], needs: readonly Surface[]): AttackTarget[] {
+function ofLevel(targets: readonly AttackTarget[], needs: readonly string[]): AttackTarget[] {
   return targets.filter(({ name, node }) => (name !== node) === isOnAction(needs))
 }
 
 /** The first need that no target has; else that no single one has them all. */
-function whyNowhere(needs: readonly Surface[], all: readonly AttackTarget[]): string {
+function whyNowhere(needs: readonly string[], all: readonly AttackTarget[]): string {
   const targets = ofLevel(all, needs)
   const missing = needs.find((need) => !targets.some(({ surfaces }) => surfaces.has(need)))
   return missing === undefined ? `no target has all of ${needs.join(', ')}` : `no target has ${missing}`

@@ -1,5 +1,5 @@
 import type { Plan, PlanNode, PlanUnit } from '../topology/plan.ts'
-import type { ActionSurface, SiteSurface, Surface, UnitSurface } from '../topology/surface.ts'
+import type { Family } from './attack.ts'
 
 /** Where an attack can be tried: an action of a unit, or the unit itself. */
 export interface AttackTarget {
@@ -17,42 +17,46 @@ export interface AttackTarget {
   /** A credential of the plan that is accepted there, and the node that holds it. */
   readonly credential: string
   readonly from: string
-  readonly surfaces: ReadonlySet<Surface>
+  readonly surfaces: ReadonlySet<string>
   /** Targets of the same text are judged by the same code in the same order: one of them is enough. */
   readonly likeness: string
 }
 
-const actionSurfaces: readonly string[] = [
-  'bound-bearer',
-  'tls',
-  'client-certificate',
-  'client-authentication',
-  'keeps-connections',
-  'session',
-] satisfies ActionSurface[]
+/** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND` and `speaks:PROTOCOL` do, or mark what is left open. */
+export const commonSurfaces = {
+  tls: 'an action that is reached over TLS',
+  'client-certificate': 'an action whose listener asks for a client certificate, or demands one',
+  'client-authentication':
+    'an action whose listener only asks for a certificate, and whose handler takes the caller for a client by it (RFC 8705 section 2)',
+  'strict-verifier': 'a unit that refuses what the standards leave to it, as the reference nodes do',
+  'two-issuers': 'a site with a trust domain and an issuer beside those of the target',
+  'movable-clock': 'a site whose clocks can be moved',
+} as const satisfies Family['surfaces']
+
+const ofActions = /^(takes:.*|speaks:.*|tls|client-certificate|client-authentication)$/
 
 /** Whether an attack is one on an action; else it is one on a unit. */
-export function isOnAction(needs: readonly Surface[]): boolean {
-  return needs.some((need) => actionSurfaces.includes(need))
+export function isOnAction(needs: readonly string[]): boolean {
+  return needs.some((need) => ofActions.test(need))
 }
 
 /** Every target of a topology, in the order of its nodes. `clock`: whether the clocks of the site can be moved. */
 export function targetsOf(plan: Plan, options: { clock?: 'movable' } = {}): AttackTarget[] {
-  const site = siteSurfaces(plan, options)
+  const site = ofSite(plan, options)
   return Object.values(plan.nodes).flatMap((node) => node.units.flatMap((unit) => targetsAt(plan, node, unit, site)))
 }
 
-function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly SiteSurface[]): AttackTarget[] {
-  const ofUnit: readonly UnitSurface[] = unit.surfaces ?? []
+function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly string[]): AttackTarget[] {
+  const { surfaces: ofUnit = [] } = unit
   const onActions = Object.keys(unit.actions ?? {}).flatMap((action) => {
     const credential = acceptedAt(plan, node.name, unit, action)
     if (credential === undefined) return []
-    const surfaces = new Set<Surface>([...ofAction(plan, unit, action, credential), ...ofUnit, ...site])
+    const surfaces = new Set([...ofAction(plan, unit, action, credential), ...ofUnit, ...site])
     return [targetAt(plan, node, unit, { action, credential, surfaces, name: `${node.name} ${action}` })]
   })
   const [first] = onActions
   if (first === undefined || ofUnit.length === 0) return onActions
-  const itself = { ...first, name: node.name, surfaces: new Set<Surface>([...ofUnit, ...site]), likeness: unit.kind }
+  const itself = { ...first, name: node.name, surfaces: new Set([...ofUnit, ...site]), likeness: unit.kind }
   return [...onActions, itself]
 }
 
@@ -84,25 +88,21 @@ function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string): s
     ?.name
 }
 
-function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string): ActionSurface[] {
+function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string): string[] {
   const { listener, carrier, request } = unit.actions![action]!
   const { clientCertificate = 'none', protocol } = unit.service?.listeners.find(({ name }) => name === listener) ?? {}
   const ofClients = unit.surfaces?.includes('token-endpoint') === true
-  const surfaces: Record<ActionSurface, boolean> = {
-    'bound-bearer': carrier === 'bearer' && plan.credentials[credential]?.kind === 'bound-token',
+  const surfaces = {
+    [`takes:${plan.credentials[credential]?.kind}`]: carrier !== 'none',
     tls: protocol === 'https' || protocol === 'wss',
     'client-certificate': clientCertificate !== 'none',
     'client-authentication': ofClients && clientCertificate === 'requested' && carrier === 'none',
-    'keeps-connections': 'http' in request,
-    session: 'websocket' in request,
+    [`speaks:${Object.keys(request)[0]}`]: true,
   }
-  return (Object.keys(surfaces) as ActionSurface[]).filter((surface) => surfaces[surface])
+  return Object.keys(surfaces).filter((surface) => surfaces[surface])
 }
 
-function siteSurfaces(plan: Plan, { clock }: { clock?: 'movable' }): SiteSurface[] {
+function ofSite(plan: Plan, { clock }: { clock?: 'movable' }): string[] {
   const issuers = Object.values(plan.trustDomains).filter(({ issuer }) => issuer !== undefined)
-  return [
-    ...(issuers.length > 1 ? (['two-issuers'] as const) : []),
-    ...(clock === 'movable' ? (['movable-clock'] as const) : []),
-  ]
+  return [...(issuers.length > 1 ? ['two-issuers'] : []), ...(clock === 'movable' ? ['movable-clock'] : [])]
 }

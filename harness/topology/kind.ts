@@ -12,7 +12,6 @@ import type {
 } from './plan.ts'
 import type { WeakerProof } from './proof.ts'
 import type { CredentialDeclaration, Topology } from './schema.ts'
-import type { UnitSurface } from './surface.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -35,7 +34,7 @@ export interface ServiceKind<Settings = unknown> {
   /** A read-only picture of the target's state, to prove that a refused call changed nothing. Called with an operator certificate or the node's own. */
   readonly observe?: Observation
   /** What its units offer beside their actions, so that attacks on it can be tried (`dialer`, `token-endpoint`, `start`). */
-  readonly surfaces?: readonly UnitSurface[]
+  readonly surfaces?: readonly string[]
   /** Ids of the guards of its program, each with the reasons that it can give: what scenarios should provoke. The reference services tell theirs by themselves. */
   readonly guards?: Readonly<Record<string, readonly string[]>>
 }
@@ -65,7 +64,7 @@ export interface KindPlan {
   /** What can be done at this very unit, and what shows its state: where that follows from its settings. Default: as the kind says. */
   actions?: Readonly<Record<string, Action>>
   observe?: Observation
-  surfaces?: readonly UnitSurface[]
+  surfaces?: readonly string[]
   /** How its decisions are seen, where it writes no decision records. */
   proof?: WeakerProof
   /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */

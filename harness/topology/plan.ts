@@ -1,6 +1,5 @@
 import type { Action, Observation } from './kind.ts'
 import type { WeakerProof } from './proof.ts'
-import type { UnitSurface } from './surface.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -70,7 +69,8 @@ export interface PlanUnit {
   /** How its decisions are seen; absent: it writes decision records. */
   proof?: WeakerProof
   /** What it offers beside its actions: which attacks can be tried on it. */
-  surfaces?: readonly UnitSurface[]
+  /** What it offers to attacks, whatever the action. */
+  surfaces?: readonly string[]
 }
 
 export interface PlanFile {

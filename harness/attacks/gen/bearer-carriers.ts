@@ -15,7 +15,7 @@ export const carriers: readonly Attack[] = [
     id: 'GEN-24',
     title: 'nothing, another scheme and half a header are told apart',
     source: 'RFC 6750 section 3.1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'no Authorization': sent(A0('token_missing'), () => []),
       'an empty one': sent(A0('token_missing'), () => [authorization('')]),
@@ -34,7 +34,7 @@ export const carriers: readonly Attack[] = [
     id: 'GEN-25',
     title: 'the scheme is known in any case',
     source: 'RFC 9110 section 11.1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       bearer: sent(accepted(), (token) => [authorization(`bearer ${token}`)]),
       BEARER: sent(accepted(), (token) => [authorization(`BEARER ${token}`)]),
@@ -44,7 +44,7 @@ export const carriers: readonly Attack[] = [
     id: 'GEN-26',
     title: 'what stands after the scheme is one token',
     source: 'CVE-2026-0707; RFC 6750 section 2.1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'a tab': malformed((token) => `Bearer\t${token}`),
       ...leftOpen('one or more blanks stand between scheme and token (RFC 6750 section 2.1)', {
@@ -62,7 +62,7 @@ export const carriers: readonly Attack[] = [
     id: 'GEN-27',
     title: 'a token comes in the header, and in the header only',
     source: 'RFC 6750 sections 2 and 2.3; RFC 9700 section 4.3.2',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(otherMethods, { 'in the query, too': inQuery('access_token') }),
       'in the query alone': inQuery('access_token', []),
@@ -75,7 +75,7 @@ export const carriers: readonly Attack[] = [
     id: 'GEN-28',
     title: 'of two Authorization headers none is chosen',
     source: 'RFC 9110 section 5.3; RFC 6750 section 3.1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(fieldTwice, { 'good, then bad': twice((token) => [`Bearer ${token}`, 'Bearer bad']) }),
       'bad, then good': twice((token) => ['Bearer bad', `Bearer ${token}`]),
@@ -136,6 +136,6 @@ function inForm(inHeaderToo: boolean): Variant {
       headers: inHeaderToo ? [type, authorization(`Bearer ${token}`)] : [type],
       body: `access_token=${token}`,
     }),
-    ['bound-bearer', 'keeps-connections'],
+    ['takes:bound-token', 'speaks:http'],
   )
 }

@@ -48,7 +48,7 @@ export const introspection: readonly Attack[] = [
     id: 'GEN-32',
     title: 'what was said of a token is not believed for longer than documented',
     source: 'RFC 7662 section 4; RFC 9700 section 4.10',
-    needs: ['bound-bearer', 'introspection-client'],
+    needs: ['takes:bound-token', 'introspection-client'],
     variants: {
       'revoked by its jti': { expect: demanded('refused within the documented bound'), attack: revoked },
     },

@@ -56,7 +56,7 @@ export const issuerEndpoints: readonly Attack[] = [
     id: 'GEN-35',
     title: 'a proof of possession is one of this request',
     source: 'RFC 9449 sections 4.3 and 7',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {},
     notHere: 'nobody offers DPoP beside certificates: a token is bound to a certificate, and its scheme is Bearer',
   },

@@ -20,7 +20,7 @@ export const load: readonly Attack[] = [
     id: 'GEN-09',
     title: 'a thousand unknown key ids ask the issuer once',
     source: 'RFC 8725 section 3.10',
-    needs: ['bound-bearer', 'keeps-connections', 'jwks-client'],
+    needs: ['takes:bound-token', 'speaks:http', 'jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       '1000 random ones': {
@@ -33,7 +33,7 @@ export const load: readonly Attack[] = [
     id: 'GEN-37',
     title: 'a thousand refusals harm nobody else',
     source: 'RFC 6585 section 4',
-    needs: ['bound-bearer', 'keeps-connections'],
+    needs: ['takes:bound-token', 'speaks:http'],
     variants: {
       'forged tokens of one caller': {
         expect: demanded('A1 or 429 each, at flat cost, good callers unharmed'),

@@ -11,7 +11,7 @@ export const secrets: readonly Attack[] = [
     id: 'GEN-29',
     title: 'no log, record or answer holds a secret',
     source: 'RFC 6750 section 5.2',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'of calls that are refused': { expect: demanded('no token, key or seed anywhere'), attack: afterRefusals },
     },

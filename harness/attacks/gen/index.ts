@@ -15,6 +15,16 @@ import { sizes } from './jose-sizes.ts'
 export const family: Family = {
   name: 'gen',
   summary: 'JOSE and the transport of bearer tokens',
+  surfaces: {
+    'takes:bound-token':
+      'an action that takes bearer tokens which are bound to a certificate; one that is accepted is known',
+    'speaks:http': 'an action that is a request, and a listener that answers more than one on a connection',
+    'jwks-client': 'a unit that fetches the keys of the issuer that it believes',
+    'introspection-client': 'a unit that asks the issuer that it believes about tokens',
+    'token-endpoint': 'a unit that gives tokens to clients',
+    introspection: 'a unit that tells clients about tokens',
+    revocation: 'a unit at which clients end tokens',
+  },
   attacks: inOrder(
     ...[signatures, keySets, headers, kinds, claims, sizes],
     ...[carriers, secrets, introspection, issuerEndpoints, load],

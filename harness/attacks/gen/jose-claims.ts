@@ -18,7 +18,7 @@ export const claims: readonly Attack[] = [
     id: 'GEN-16',
     title: 'a token has an end, written as a time',
     source: 'RFC 9068 section 2.2; RFC 7519 section 4.1.4',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'no exp': forging(A1('claim_missing'), withoutClaim('exp')),
       'a text': forging(A1('claim_invalid'), withClaim('exp', '9999999999')),
@@ -40,7 +40,7 @@ export const claims: readonly Attack[] = [
     id: 'GEN-17',
     title: 'the times of a token hold to the second, but for the documented skew',
     source: 'RFC 7519 sections 4.1.4 to 4.1.6',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'exp just past the skew': atTime(A1('token_expired'), (now, skew) => ({ exp: now - skew - 1 })),
       // Two seconds inside of it, so that the call itself may take one.
@@ -57,7 +57,7 @@ export const claims: readonly Attack[] = [
     id: 'GEN-18',
     title: 'a token for somebody else is refused',
     source: 'RFC 8725 section 3.9; RFC 9068 sections 4 and 5',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'no aud': forging(A1('claim_missing'), withoutClaim('aud')),
       'an empty text': forging(A1('claim_invalid'), withClaim('aud', '')),
@@ -84,7 +84,7 @@ export const claims: readonly Attack[] = [
     id: 'GEN-19',
     title: 'whom a token speaks for is one plain name',
     source: 'RFC 9068 section 2.2',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: leftOpen(
       'sub is text for the application (RFC 7519 section 4.1.2), and is not validated by RFC 9068 section 4',
       {
@@ -108,7 +108,7 @@ export const claims: readonly Attack[] = [
     id: 'GEN-20',
     title: 'a claim that stands twice is read alike by everybody',
     source: 'RFC 7519 section 4; RFC 8725 section 2.8',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen('a parser may return the last of two (RFC 7519 section 4)', {
         'sub twice, another one last': forging(

@@ -17,7 +17,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-06',
     title: 'a place to fetch keys from is not visited',
     source: 'RFC 8725 section 3.10',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'jku of a listener': {
         expect: A1('token_malformed'),
@@ -37,7 +37,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-07',
     title: 'a certificate of the CA that is trusted for TLS signs no tokens',
     source: 'RFC 7515 section 4.1.6; RFC 8725 section 3.8',
-    needs: ['bound-bearer', 'client-certificate'],
+    needs: ['takes:bound-token', 'client-certificate'],
     variants: {
       x5c: signedByLeaf(A1('token_malformed'), (chain) => ({ x5c: chain })),
       'x5c without a kid': signedByLeaf(A1('token_malformed'), (chain) => ({ x5c: chain, kid: undefined })),
@@ -49,7 +49,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-08',
     title: 'a key id is looked up in the key set and nowhere else',
     source: 'RFC 8725 section 3.10',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'a path': withKid(A1('kid_unknown'), '../../../../dev/null'),
       SQL: withKid(A1('kid_unknown'), "' OR 1=1--"),
@@ -82,7 +82,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-12',
     title: 'an extension that must be understood and is not ends the token',
     source: 'RFC 7515 section 4.1.11; CVE-2025-59420',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'crit names cnf': forging(A1('token_malformed'), { header: { crit: ['cnf'], cnf: {} } }),
       'crit is empty': forging(A1('token_malformed'), { header: { crit: [] } }),
@@ -99,7 +99,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-13',
     title: 'a payload that is not encoded is refused',
     source: 'RFC 7797 sections 6 and 7',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(ignoredHeader, {
         'b64 false without crit': forging(A1('token_malformed'), { header: { b64: false } }),
@@ -126,7 +126,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-15',
     title: 'only the compact serialization is a token',
     source: 'CVE-2022-39227; RFC 7519 section 1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       flattened: serialized(({ header, payload, signature }) => ({ protected: header, payload, signature })),
       general: serialized(({ header, payload, signature }) => ({
@@ -143,7 +143,7 @@ export const headers: readonly Attack[] = [
     id: 'GEN-22',
     title: 'an encrypted token is refused before anything is decrypted',
     source: 'RFC 8725 section 3.6; RFC 7518 section 8.1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'PBES2 with ten million rounds': encrypted({
         ...{ alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 10_000_000, p2s: 'c2FsdHNhbHRzYWx0c2FsdA' },

@@ -16,7 +16,7 @@ export const kinds: readonly Attack[] = [
     id: 'GEN-14',
     title: 'a token of another kind is no access token, nor the other way about',
     source: 'RFC 8725 sections 3.11 and 3.12; RFC 9068 section 4',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'an ID token': ofKind(typ, 'JWT', ({ iss, sub, client_id, exp, iat }) => ({
         ...{ iss, sub, aud: client_id, exp, iat, nonce: 'n', auth_time: iat },

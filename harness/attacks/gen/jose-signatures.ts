@@ -18,7 +18,7 @@ export const signatures: readonly Attack[] = [
     id: 'GEN-01',
     title: 'an unsigned token is refused',
     source: 'RFC 8725 section 3.1; RFC 9068 section 4',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       ...Object.fromEntries(
         ['none', 'None', 'NONE', 'nOnE'].map((alg) => [
@@ -42,7 +42,7 @@ export const signatures: readonly Attack[] = [
     id: 'GEN-04',
     title: 'a signature that is no point of the curve is refused',
     source: 'CVE-2022-21449; RFC 7518 section 3.4',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       '64 zero bytes': signedBy(() => Buffer.concat([zero, zero])),
       'r = 0': signedBy((good) => Buffer.concat([zero, good.subarray(32)])),
@@ -76,7 +76,7 @@ export const signatures: readonly Attack[] = [
     id: 'GEN-05',
     title: 'a key that the token brings along is not believed',
     source: 'CVE-2018-0114; RFC 8725 section 3.10',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'jwk beside the real kid': ownKey((key) => ({ jwk: key })),
       'jwk without a kid': ownKey((key) => ({ jwk: key, kid: undefined })),

@@ -13,7 +13,7 @@ export const sizes: readonly Attack[] = [
     id: 'GEN-21',
     title: 'a token that is too large or too deep costs next to nothing',
     source: 'RFC 6585 section 5',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       '64 kB': costing(tooLarge, () => 'a'.repeat(65_536)),
       '64 kB of a token': costing(tooLarge, (token) => token.replace('.', `.${'a'.repeat(65_536)}`)),

@@ -7,7 +7,7 @@ import { forged, forging, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 
-const bound = ['bound-bearer', 'client-certificate'] as const
+const bound = ['takes:bound-token', 'client-certificate'] as const
 const mismatch = A1('cnf_x5t_mismatch')
 
 const reasons: Readonly<Record<string, string>> = {
@@ -49,7 +49,7 @@ export const holders: readonly Attack[] = [
     id: 'PEER-03',
     title: 'a node cannot use the token of its peer, whoever issued it',
     source: 'RFC 8705 section 3',
-    needs: [...bound, 'session'],
+    needs: [...bound, 'speaks:websocket'],
     variants: {
       'over the certificate of the target itself': over(mismatch, (lab) =>
         lab.credential(certificateAt(lab, lab.target.node)).identity(),
@@ -101,14 +101,14 @@ export const holders: readonly Attack[] = [
     id: 'PEER-26',
     title: 'a binding that fits replaces no identity',
     source: 'RFC 8705 section 6.2',
-    needs: [...bound, 'session'],
+    needs: [...bound, 'speaks:websocket'],
     variants: {
       'a certificate of the same CA for another name': boundToOther(A1('san_mismatch'), (lab) => third(lab, 'caller')),
       "a certificate of another trusted CA with the holder's names": {
         ...boundToOther(A1('anchor_mismatch'), async (lab) =>
           unspoiled({ authority: await lab.authority('target'), ...namesOf(lab) }),
         ),
-        needs: [...bound, 'session', 'two-issuers'],
+        needs: [...bound, 'speaks:websocket', 'two-issuers'],
       },
       'a subject that is no peer': forging(A1('peer_unknown'), {
         claims: (claims) => ({ ...claims, sub: 'node-x', client_id: 'node-x' }),

@@ -16,14 +16,14 @@ export const issuers: readonly Attack[] = [
     id: 'PEER-05',
     title: 'a token of another issuer is refused, and that issuer is not asked',
     source: 'RFC 9068 section 4',
-    needs: ['bound-bearer', 'two-issuers'],
+    needs: ['takes:bound-token', 'two-issuers'],
     variants: { "the caller's token of the other issuer": { expect: A1('issuer_untrusted'), attack: ofOtherIssuer } },
   },
   {
     id: 'PEER-06',
     title: 'a peer token points one way',
     source: 'RFC 8725 sections 3.8 and 3.9',
-    needs: ['bound-bearer', 'session', 'two-issuers'],
+    needs: ['takes:bound-token', 'speaks:websocket', 'two-issuers'],
     variants: {
       'what the target itself presents elsewhere': {
         expect: A1('issuer_untrusted'),
@@ -35,12 +35,12 @@ export const issuers: readonly Attack[] = [
     id: 'PEER-09',
     title: "a token under the issuer's name and key id is refused when somebody else signed it",
     source: 'RFC 8725 section 3.8',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       "signed by a stranger's key": forging(A1('signature_invalid'), async (lab) => ({ key: await strangersKey(lab) })),
       "signed by the other issuer's key": {
         ...forging(A1('signature_invalid'), async (lab) => ({ key: await lab.site.signingKey(otherIssuer(lab)) })),
-        needs: ['bound-bearer', 'two-issuers'],
+        needs: ['takes:bound-token', 'two-issuers'],
       },
     },
   },
@@ -48,7 +48,7 @@ export const issuers: readonly Attack[] = [
     id: 'PEER-10',
     title: 'nobody asks an issuer that a token names, whatever it serves',
     source: 'CVE-2025-30144; RFC 8725 section 3.10',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'iss is a stranger with a key set': namingStranger(A1('issuer_untrusted'), (stranger) => stranger),
       'iss is a list of both': namingStranger(A1('issuer_untrusted', 'claim_invalid'), (stranger, own) => [
@@ -65,7 +65,7 @@ export const issuers: readonly Attack[] = [
     id: 'PEER-27',
     title: 'a token for one node is refused by the next, though both believe its issuer',
     source: 'RFC 9700 section 4.10.2',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       'for another node': audience('audience_mismatch', ({ target }) => `https://other-${target.host}`),
       'for a host that begins alike': audience('audience_mismatch', ({ target }) => `https://${target.host}.evil.test`),
@@ -78,7 +78,7 @@ export const issuers: readonly Attack[] = [
     id: 'PEER-30',
     title: 'a clock that is five minutes apart is named as the reason',
     source: 'RFC 7519 section 4.1',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(ageIsNoReason, {
         'issued in the future': timed('token_iat_future', { iat: fiveMinutes, exp: 2 * fiveMinutes }),
@@ -88,7 +88,7 @@ export const issuers: readonly Attack[] = [
       ...leftOpen(ageIsNoReason, {
         'the issuer is ahead': {
           expect: A1('token_iat_future'),
-          needs: ['bound-bearer', 'movable-clock'],
+          needs: ['takes:bound-token', 'movable-clock'],
           untried:
             'the clocks of an attacked site stand still; the scenario `clocks-apart-are-told-from-forgery` moves them, and shows the same refusal',
           attack: whileIssuerIsAhead,

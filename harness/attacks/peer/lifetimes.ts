@@ -27,7 +27,7 @@ export const lifetimes: readonly Attack[] = [
     id: 'PEER-11',
     title: 'nobody is let in on trust while the auth server is away',
     source: 'RFC 7662 section 4; RFC 8725 section 3.10',
-    needs: ['bound-bearer', 'session', 'jwks-client'],
+    needs: ['takes:bound-token', 'speaks:websocket', 'jwks-client'],
     variants: {
       'keys are known': {
         expect: accepted(),
@@ -46,7 +46,7 @@ export const lifetimes: readonly Attack[] = [
     id: 'PEER-20',
     title: 'a revoked token opens nothing, and ends what it opened',
     source: 'RFC 7009 section 2.1',
-    needs: ['bound-bearer', 'session', 'introspection-client'],
+    needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
     variants: {
       'a new call': { expect: ended, attack: (lab) => callRevoked(lab, async () => {}) },
       'a new call after the auth server was killed': {
@@ -82,7 +82,7 @@ export const lifetimes: readonly Attack[] = [
     id: 'PEER-22',
     title: 'a rotated key signs nothing any more: after its grace, or at once',
     source: 'RFC 7517 section 4.5; RFC 8725 section 3.10',
-    needs: ['bound-bearer', 'session', 'introspection-client'],
+    needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
     forGood: 'its auth server signs with another key',
     variants: {
       'in grace, then after it': { expect: ended, attack: afterGrace },
@@ -93,7 +93,7 @@ export const lifetimes: readonly Attack[] = [
     id: 'PEER-23',
     title: 'a key set that is none changes nothing, and no key outlives its set',
     source: 'RFC 8725 section 3.10; RFC 7517 section 4',
-    needs: ['bound-bearer', 'session', 'jwks-client'],
+    needs: ['takes:bound-token', 'speaks:websocket', 'jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       'the set before is kept for its time': { expect: unavailable, attack: keptForItsTime },
@@ -128,7 +128,7 @@ export const lifetimes: readonly Attack[] = [
     id: 'PEER-25',
     title: 'a token works at the nodes that it names, for the domains that it names',
     source: 'RFC 9700 section 2.3',
-    needs: ['bound-bearer', 'session'],
+    needs: ['takes:bound-token', 'speaks:websocket'],
     variants: {
       'trusted by another node': forging(A3('node_not_trusted'), {
         claims: (claims) => ({ ...claims, trusted_nodes: ['node-x'] }),

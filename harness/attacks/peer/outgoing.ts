@@ -44,7 +44,7 @@ export const outgoing: readonly Attack[] = [
     id: 'PEER-12',
     title: 'no variable skips authentication',
     source: 'CWE-1188; RFC 9700 section 4.10',
-    needs: ['bound-bearer'],
+    needs: ['takes:bound-token'],
     environment: switches,
     variants: {
       'a call without token': { expect: A0('token_missing'), attack: (lab) => lab.call(lab.good().withoutToken()) },

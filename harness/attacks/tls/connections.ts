@@ -118,7 +118,7 @@ export const connections: readonly Attack[] = [
     id: 'TLS-17',
     title: 'each request of a connection is judged by its own token',
     source: 'RFC 8705 section 3',
-    needs: ['bound-bearer', 'keeps-connections'],
+    needs: ['takes:bound-token', 'speaks:http'],
     variants: {
       'a token that is bound to another certificate, after an accepted request': {
         expect: A1('cnf_x5t_mismatch'),
@@ -150,13 +150,13 @@ export const connections: readonly Attack[] = [
       ),
       'HTTP/1.1 within TLS that wants HTTP/2': {
         ...saying(accepted(), (text) => [wantingHttp2(text)]),
-        needs: ['tls', 'keeps-connections'],
+        needs: ['tls', 'speaks:http'],
       },
       'an upgrade to HTTP/2 instead of a session': {
         ...saying(refused(426, 'upgrade_required', 'upgrade_invalid'), (text) => [
           text.replace('Upgrade: websocket', 'Upgrade: h2c'),
         ]),
-        needs: ['tls', 'session'],
+        needs: ['tls', 'speaks:websocket'],
       },
     },
   },

@@ -8,8 +8,13 @@ import { servers } from './servers.ts'
 import { starts } from './start.ts'
 
 /** TLS, certificates, and what stands in front of a service. */
+// #region family
 export const family: Family = {
   name: 'tls',
   summary: 'TLS, certificates and proxies',
+  surfaces: {
+    start: 'a unit whose configuration is a file of the plan, and that can be started with another one',
+  },
   attacks: inOrder(certificates, servers, connections, starts, proxies, requests, names),
 }
+// #endregion family

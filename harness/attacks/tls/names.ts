@@ -117,7 +117,7 @@ export const names: readonly Attack[] = [
       },
       "the target's own certificate with the caller's token": {
         expect: A1('cnf_x5t_mismatch'),
-        needs: ['bound-bearer', 'client-certificate'],
+        needs: ['takes:bound-token', 'client-certificate'],
         attack: async (lab) => {
           const identity = await ownCertificate(lab)
           return lab.call(lab.good().withCertificate(identity, "over the target's own certificate"))

@@ -62,7 +62,7 @@ export async function callAfterGood(lab: Lab, credential: Credential, options?: 
 }
 
 function isBound(lab: Lab): boolean {
-  return lab.target.surfaces.has('bound-bearer')
+  return lab.target.surfaces.has('takes:bound-token')
 }
 
 /** What becomes of a client that a handler authenticates by its certificate, where TLS only asks for one (RFC 6749 section 5.2). */

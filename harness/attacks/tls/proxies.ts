@@ -115,17 +115,17 @@ export const proxies: readonly Attack[] = [
     variants: {
       'the token, which counts all the same': {
         expect: accepted(),
-        needs: ['client-certificate', 'keeps-connections'],
+        needs: ['client-certificate', 'speaks:http'],
         attack: (lab) => lab.call(lab.good(), { raw: { bytes: (text) => [dropping(text)] } }),
       },
       'a token that is not there': {
         expect: A0('token_missing'),
-        needs: ['bound-bearer', 'keeps-connections'],
+        needs: ['takes:bound-token', 'speaks:http'],
         attack: (lab) => lab.call(lab.good().withoutToken(), { raw: { bytes: (text) => [dropping(text)] } }),
       },
       'a token of another certificate': {
         expect: A1('cnf_x5t_mismatch'),
-        needs: ['bound-bearer', 'keeps-connections'],
+        needs: ['takes:bound-token', 'speaks:http'],
         attack: async (lab) =>
           lab.call(await strangerWithStolenToken(lab), { raw: { bytes: (text) => [dropping(text)] } }),
       },

@@ -71,9 +71,9 @@ export const requests: readonly Attack[] = [
       }),
       'an upgrade with a length': {
         ...ambiguous(['Content-Length: 2'], '{}'),
-        needs: ['tls', 'session'],
+        needs: ['tls', 'speaks:websocket'],
       },
-      'an upgrade with chunks': { ...ambiguous([chunked], '0\r\n\r\n'), needs: ['tls', 'session'] },
+      'an upgrade with chunks': { ...ambiguous([chunked], '0\r\n\r\n'), needs: ['tls', 'speaks:websocket'] },
       ...leftOpen(
         'a line feed may be taken for the end of a line, and a carriage return for a blank (RFC 9112 section 2.2)',
         {

@@ -183,7 +183,7 @@ test('what a program is told, its folder and the address of any node can be name
 })
 
 test('each reason that is expected of a resource server can have a word', async () => {
-  const onServers = new Set(['bound-bearer', 'tls', 'client-certificate', 'jwks-client', 'introspection-client'])
+  const onServers = new Set(['takes:bound-token', 'tls', 'client-certificate', 'jwks-client', 'introspection-client'])
   const expected = chosenAttacks(await families()).flatMap(({ variants, needs: all }) =>
     Object.values(variants).flatMap(({ expect: outcome, needs = all }) =>
       needs.some((need) => onServers.has(need)) ? outcome : [],

@@ -3,7 +3,6 @@ import { durationSeconds } from '../../topology/duration.ts'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
 import { duration, hostText } from '../../topology/schema.ts'
-import type { UnitSurface } from '../../topology/surface.ts'
 import { verificationOf } from './verification.ts'
 
 const port = z.int().min(1).max(65_535)
@@ -76,7 +75,7 @@ const settings = z
 type Settings = z.infer<typeof settings>
 type Unit = UnitContext<Settings>
 
-const surfaces: readonly UnitSurface[] = [
+const surfaces: readonly string[] = [
   'strict-verifier',
   'jwks-client',
   'introspection-client',
@@ -145,7 +144,7 @@ function plan(unit: Unit): KindPlan {
 }
 
 /** Whoever judges by keys alone asks nobody about a token. */
-function surfacesOf({ settings: { validation } }: Unit): readonly UnitSurface[] {
+function surfacesOf({ settings: { validation } }: Unit): readonly string[] {
   return validation === 'jwks' ? surfaces.filter((one) => one !== 'introspection-client') : surfaces
 }
 
