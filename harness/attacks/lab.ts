@@ -15,6 +15,7 @@ import { markJudged } from '../site/judging.ts'
 import { type Judged, judgedAsDiffering, type KnownDifference } from '../site/known-differences.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { endpointOf, NotInPlan } from '../site/site-files.ts'
+import { sharedStandIn } from '../site/stand-in.ts'
 import type { Verdict } from '../site/verdict.ts'
 import type { Action } from '../topology/kind.ts'
 import type { PlanUnit } from '../topology/plan.ts'
@@ -142,7 +143,7 @@ export class Lab {
   async standIn(): Promise<ScriptedIssuer> {
     // Made real while there is somebody who mints.
     await this.good().presented()
-    const { issuer, isNew } = await this.site.sharedStandIn(this.issuer, `${this.target.node}/${this.target.unit}`)
+    const { issuer, isNew } = await sharedStandIn(this.site, this.issuer, `${this.target.node}/${this.target.unit}`)
     if (isNew) await this.restart()
     return issuer
   }

@@ -13,12 +13,13 @@ import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.t
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/http/exchange.ts'
-import { type Crowd, openCrowd } from '../protocols/tls/crowd.ts'
+import type { Crowd } from '../protocols/tls/crowd.ts'
 import type { Session, SessionEnd } from '../protocols/websocket/web-socket.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
+import { type CrowdSize, crowdAt } from './crowd-at.ts'
 import { type CuttableLink, linkBetween } from './cuttable-link.ts'
 import { effectsSince, type Observer, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
@@ -83,14 +84,15 @@ export class ScenarioSite implements AsyncDisposable {
   /** Sees to it that no call of the test goes unjudged. */
   readonly judging = new Judging()
   readonly #test: TestName
-  readonly #shared: SharedKnowledge
-  readonly #owned: AsyncDisposable[] = []
+  /** What it shares with the other tests of its file. */
+  readonly shared: SharedKnowledge
+  readonly #owned: (AsyncDisposable | Disposable)[] = []
   readonly #clients = new Map<string, Pick<OperatorClient, 'get'>>()
 
   constructor(site: Site, test: TestName, shared: SharedKnowledge) {
     this.site = site
     this.#test = test
-    this.#shared = shared
+    this.shared = shared
   }
 
   get plan() {
@@ -123,7 +125,7 @@ export class ScenarioSite implements AsyncDisposable {
       const reason = verdict.reason ?? verdict.failure?.code ?? 'no reason is known'
       throw new NotInPlan(this.site, `${to} opened no session for ${credential.label} (${reason})`, [])
     }
-    this.#owned.push({ [Symbol.asyncDispose]: () => session.close() })
+    this.own({ [Symbol.asyncDispose]: () => session.close() })
     return { verdict, session }
   }
 
@@ -192,9 +194,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** The same over so many connections that are kept until the test ends, for calls by the hundred. */
   async keptOperator(node: string, connections: number): Promise<OperatorClient> {
-    const client = await keptOperatorClient(this.site, node, connections)
-    this.#owned.push({ [Symbol.asyncDispose]: async () => client[Symbol.dispose]() })
-    return client
+    return this.own(await keptOperatorClient(this.site, node, connections))
   }
 
   /** Decision records of a node so far that hold all members of `match`. */
@@ -221,9 +221,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** A hostile peer on an address of this run; closed when the test ends. */
   async listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
-    const peer = await listenAsPeer(options)
-    this.#owned.push(peer)
-    return peer
+    return this.own(await listenAsPeer(options))
   }
 
   /**
@@ -231,40 +229,12 @@ export class ScenarioSite implements AsyncDisposable {
    * does. Connections go by it that begin from now on, until the test ends; other nodes are never cut off by it.
    */
   async linkBetween(a: string, b: string, listener: string): Promise<CuttableLink> {
-    const link = await linkBetween(this.site, a, b, listener)
-    this.#owned.push(link)
-    return link
+    return this.own(await linkBetween(this.site, a, b, listener))
   }
 
-  /**
-   * Many connections to the listener of an action that say little or nothing, from so many addresses of this run that are nobody's
-   * (0: from the address of `from`); beside them one of each in `upgrading`, who asks for the session of the action and then says
-   * nothing. Closed when the test ends.
-   */
-  async crowd(
-    from: string,
-    to: string,
-    action: string,
-    credential: Credential,
-    { count, addresses, upgrading = [] }: { count: number; addresses: number; upgrading?: readonly Credential[] },
-  ): Promise<Crowd> {
-    const target = targetOf(this.site, to, action, undefined)
-    const { host, listener, domain } = target
-    const { request } = target.action
-    const session = 'websocket' in request ? request.websocket : { path: '/', protocol: '' }
-    const asking = upgrading.map(async (one) => {
-      return { ...session, identity: await one.identity(), token: await one.token() }
-    })
-    const anchorPem = await this.anchor(domain)
-    const endpoint = endpointOf(this.site, `https://${host}:${listener.port}`, { from, anchorPem })
-    const own = this.site.node(from).address
-    const network = own.replace(/\d+$/, '')
-    const strange = Array.from({ length: addresses }, (_, at) => `${network}${200 + at}`)
-    const identity = await credential.identity()
-    const options = { ...endpoint, identity, count, upgrading: await Promise.all(asking) }
-    const crowd = await openCrowd({ ...options, from: addresses === 0 ? [own] : strange })
-    this.#owned.push(crowd)
-    return crowd
+  /** Many connections that say little or nothing, see {@link crowdAt}. Closed when the test ends. */
+  async crowd(from: string, to: string, action: string, credential: Credential, options: CrowdSize): Promise<Crowd> {
+    return this.own(await crowdAt(this, { from, to, action }, credential, options))
   }
 
   /** What the main process of a unit holds in memory now, in kB; undefined where the site did not start it. */
@@ -274,9 +244,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** A hostile issuer on an address of this run; closed when the test ends. */
   async listenAsIssuer(options: ScriptedIssuerOptions): Promise<ScriptedIssuer> {
-    const issuer = await listenAsIssuer(options)
-    this.#owned.push(issuer)
-    return issuer
+    return this.own(await listenAsIssuer(options))
   }
 
   /**
@@ -284,34 +252,7 @@ export class ScenarioSite implements AsyncDisposable {
    * certificate of the same CA. A node that is started anew knows nothing of the real one. Given back by `restore`, or when the test ends.
    */
   async standInForIssuer(node: string, options: StandInOptions = {}): Promise<StandIn> {
-    const standIn = await this.#standIn(node, options)
-    this.#owned.push(standIn)
-    return standIn
-  }
-
-  /**
-   * The same for several tests of a file, one after the other: each gets it honest. `isNew` says whether `known` names somebody who
-   * has not been told of by any of them, and so may still know the real one.
-   */
-  async sharedStandIn(node: string, known: string): Promise<{ issuer: ScriptedIssuer; isNew: boolean }> {
-    this.#shared.standIns ??= new Map()
-    const { standIns } = this.#shared
-    const shared = standIns.get(node) ?? { standIn: this.#standIn(node, { maxAgeSeconds: 1 }), known: new Set() }
-    standIns.set(node, shared)
-    const { issuer } = await shared.standIn
-    await issuer.reset()
-    const isNew = !shared.known.has(known)
-    shared.known.add(known)
-    return { issuer, isNew }
-  }
-
-  /** Gives every auth server back that a shared stand-in took the place of. */
-  async restoreIssuers(): Promise<void> {
-    const { standIns } = this.#shared
-    for (const [node, { standIn }] of standIns ?? []) {
-      await (await standIn).restore()
-      standIns?.delete(node)
-    }
+    return this.own(await standInForIssuer(this, node, options))
   }
 
   /** The private key that the auth server of a node began to sign with: what an insider would have. */
@@ -357,8 +298,8 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** Root certificate of a trust domain, PEM. */
   anchor(domain: string): Promise<string> {
-    const known = this.#shared.anchors.get(domain) ?? anchorOf(this.site, domain)
-    this.#shared.anchors.set(domain, known)
+    const known = this.shared.anchors.get(domain) ?? anchorOf(this.site, domain)
+    this.shared.anchors.set(domain, known)
     return known
   }
 
@@ -372,17 +313,17 @@ export class ScenarioSite implements AsyncDisposable {
     return join(this.site.evidence, `${evidenceName(this.#test.name)}.md`)
   }
 
+  /** Releases it when the test ends, the last one first, and answers it. */
+  own<T extends AsyncDisposable | Disposable>(resource: T): T {
+    this.#owned.push(resource)
+    return resource
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const owned of this.#owned.splice(0).reverse()) await owned[Symbol.asyncDispose]()
-  }
-
-  async #standIn(node: string, options: StandInOptions): Promise<StandIn> {
-    const keys = [await this.signingKey(node)]
-    return standInForIssuer(this.site, node, { keys, authority: await this.authority(this.#caOf(node)), ...options })
-  }
-
-  #caOf(node: string): string {
-    return this.plan.trustDomains[this.plan.nodes[node]?.domain ?? '']?.ca ?? ''
+    for (const owned of this.#owned.splice(0).reverse()) {
+      if (Symbol.asyncDispose in owned) await owned[Symbol.asyncDispose]()
+      else owned[Symbol.dispose]()
+    }
   }
 
   async #called(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
@@ -539,10 +480,10 @@ export class ScenarioSite implements AsyncDisposable {
 
   #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {
     const key = `${node}/${unit}`
-    const first = this.#shared.pictures.get(key)
+    const first = this.shared.pictures.get(key)
     if (first !== undefined) return first
     const now = picture instanceof Error || picture === undefined ? {} : picture
-    this.#shared.pictures.set(key, now)
+    this.shared.pictures.set(key, now)
     return now
   }
 }

@@ -5,6 +5,7 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
+import type { ScenarioSite } from './scenario-site.ts'
 import { NotInPlan } from './site-files.ts'
 
 export interface StandInOptions extends Pick<ScriptedIssuerOptions, 'keys' | 'maxAgeSeconds'> {
@@ -19,14 +20,20 @@ export interface StandIn extends AsyncDisposable {
   restore(): Promise<void>
 }
 
-/** Stops the auth server of a node, and listens in its place. */
+/**
+ * Stops the auth server of a node, and listens in its place: same address, ports, name and signing key, and a certificate of the same CA.
+ * A node that is started anew knows nothing of the real one.
+ */
 export async function standInForIssuer(
-  site: Site,
+  site: ScenarioSite,
   node: string,
-  { keys, maxAgeSeconds, authority }: StandInOptions & { authority: SigningAuthority },
+  options: StandInOptions = {},
 ): Promise<StandIn> {
+  const { trustDomains, nodes } = site.plan
+  const ca = trustDomains[nodes[node]?.domain ?? '']?.ca ?? ''
+  const { maxAgeSeconds, keys = [await site.signingKey(node)], authority = await site.authority(ca) } = options
   const { host, address } = site.node(node)
-  const { unit, port, mtlsPort } = issuerAt(site, node)
+  const { unit, port, mtlsPort } = issuerAt(site.site, node)
   const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
   await site.node(node).stop(unit)
   const issuer = await listenAsIssuer({ address, host, port, mtlsPort, certificate, keys, maxAgeSeconds })
@@ -40,6 +47,37 @@ export async function standInForIssuer(
     return restored
   }
   return { issuer, restore, [Symbol.asyncDispose]: restore }
+}
+
+/**
+ * The same for several tests of a file, one after the other: each gets it honest. `isNew` says whether `known` names somebody who
+ * has not been told of by any of them, and so may still know the real one.
+ */
+export async function sharedStandIn(
+  site: ScenarioSite,
+  node: string,
+  known: string,
+): Promise<{ issuer: ScriptedIssuer; isNew: boolean }> {
+  site.shared.standIns ??= new Map()
+  const { standIns } = site.shared
+  const shared = standIns.get(node) ?? {
+    standIn: standInForIssuer(site, node, { maxAgeSeconds: 1 }),
+    known: new Set<string>(),
+  }
+  standIns.set(node, shared)
+  const { issuer } = await shared.standIn
+  await issuer.reset()
+  const isNew = !shared.known.has(known)
+  shared.known.add(known)
+  return { issuer, isNew }
+}
+
+/** Gives every auth server back that a shared stand-in took the place of. */
+export async function restoreIssuers({ shared: { standIns } }: ScenarioSite): Promise<void> {
+  for (const [node, { standIn }] of standIns ?? []) {
+    await (await standIn).restore()
+    standIns?.delete(node)
+  }
 }
 
 /** The unit with a public and an mtls listener. */

@@ -23,6 +23,7 @@ import {
   type KnownDifferences,
 } from '../site/known-differences.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
+import { restoreIssuers } from '../site/stand-in.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { demandCleanEvidence } from './clean-evidence.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
@@ -132,7 +133,7 @@ function enter(
   known: KnownDifference | undefined,
 ): void {
   test(`${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`, async ({ site }) => {
-    if (attack.stage === undefined) await site.restoreIssuers()
+    if (attack.stage === undefined) await restoreIssuers(site)
     const tryIt = () => tryVariant(attack, variant, labOn(site), known)
     if (known !== undefined && isGain(known)) await demandWorks(`${target.name}: ${attack.id} ${name}`, tryIt, known)
     else await tryIt()
