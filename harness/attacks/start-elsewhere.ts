@@ -39,10 +39,10 @@ let count = 0
 /** @throws NotInPlan where the target is no service with a JSON configuration */
 export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
   const node = lab.site.node(lab.target.node)
-  const unit = lab.plan.nodes[lab.target.node]?.units.find(({ name }) => name === lab.target.unit)
-  const file = unit?.files.find(({ json }) => json !== undefined)
-  const program = unit?.service?.command?.program
-  if (!unit || !file || !program || !('service' in program)) {
+  const { unit } = lab
+  const file = unit.files.find(({ json }) => json !== undefined)
+  const program = unit.service?.command?.program
+  if (!file || !program || !('service' in program)) {
     throw new NotInPlan(lab.site.site, `${lab.target.name} is no service with a configuration`, [])
   }
   const own = JSON.parse(await readRendered(lab.site.site, lab.target.node, file.path, unit.name)) as Json

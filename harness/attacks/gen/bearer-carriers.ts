@@ -3,6 +3,7 @@ import type { CallOptions } from '../../site/call.ts'
 import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A2, accepted, type Outcome } from '../outcome.ts'
+import { pathOf } from './plain-request.ts'
 
 const otherMethods =
   'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)'
@@ -126,7 +127,7 @@ function elsewhere(options: (lab: Lab, token: string) => CallOptions, needs?: Va
 }
 
 function inQuery(name: string, headers?: HeaderLines): Variant {
-  return elsewhere((lab, token) => ({ path: `${lab.path}?${name}=${token}`, headers }))
+  return elsewhere((lab, token) => ({ path: `${pathOf(lab)}?${name}=${token}`, headers }))
 }
 
 function inForm(inHeaderToo: boolean): Variant {

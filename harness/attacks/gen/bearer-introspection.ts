@@ -4,6 +4,7 @@ import type { Attack, Variant } from '../attack.ts'
 import { anewClaims, forged } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, type Outcome, refused } from '../outcome.ts'
+import { standIn } from '../stand-in.ts'
 
 const mismatch = A1('introspection_mismatch')
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable')
@@ -64,7 +65,7 @@ function scripted(expect: Outcome, script: IssuerScript): Variant {
   return {
     expect,
     attack: async (lab) => {
-      const issuer = await lab.standIn()
+      const issuer = await standIn(lab)
       lab.judge(await lab.call(unseen(lab)), accepted())
       issuer.script('introspection', script)
       return lab.call(unseen(lab))

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { KeptAnswer, KeptConnections } from '../../protocols/http/kept-connections.ts'
+import { residentKb } from '../../site/resident.ts'
 import type { Attack } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
+import { restart, standIn } from '../stand-in.ts'
 import { demandNoHint, unharmed } from '../unharmed.ts'
+import { keptTo, requestWith } from './plain-request.ts'
 
 const count = 1_000
 const connections = 8
@@ -48,7 +51,7 @@ export const load: readonly Attack[] = [
 ]
 
 async function unknownKeys(lab: Lab): Promise<void> {
-  const issuer = await lab.standIn()
+  const issuer = await standIn(lab)
   const asked = () => issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
   // A set that outlives the attack, so that every fetch is one for an unknown key.
   issuer.script('keys', (_, honest) => ({ headers: { 'cache-control': 'max-age=60' }, body: honest }))
@@ -59,7 +62,7 @@ async function unknownKeys(lab: Lab): Promise<void> {
   } finally {
     // It would keep that set for longer than the next attacks wait.
     issuer.script('keys')
-    await lab.restart()
+    await restart(lab)
   }
 }
 
@@ -82,13 +85,18 @@ async function forgedByTheThousand(lab: Lab): Promise<void> {
 }
 
 async function largeByTheThousand(lab: Lab): Promise<void> {
-  const before = await lab.memoryKb()
+  const before = await memoryKb(lab)
   await flooding(lab, () => `${randomUUID().replaceAll('-', '')}.${'A'.repeat(7_000)}.AAAA`)
-  const after = await lab.memoryKb()
+  const after = await memoryKb(lab)
   // Of a program that the site did not start nobody knows what it holds.
   if (before === undefined || after === undefined) return
   const grown = after - before
   lab.demand(grown <= mostGrowthKb, `it grew by ${grown} kB`)
+}
+
+/** What the main process of the target holds in memory now, in kB. */
+function memoryKb({ site, target }: Lab): Promise<number | undefined> {
+  return residentKb(site.site, target.node, target.unit)
 }
 
 /** A young generation of V8 that fills up is no leak. */
@@ -100,10 +108,10 @@ function flooding(lab: Lab, token: () => string): Promise<void> {
 }
 
 async function flood(lab: Lab, token: () => string): Promise<void> {
-  using attacker = await lab.kept(lab.good(), connections)
-  using caller = await lab.kept(lab.good(), 1)
+  using attacker = await keptTo(lab, lab.good(), connections)
+  using caller = await keptTo(lab, lab.good(), 1)
   const good = await lab.good().token()
-  const goodCall = () => orUnanswered(caller.send(lab.request(good)))
+  const goodCall = () => orUnanswered(caller.send(requestWith(lab, good)))
   const alone = await goodCalls(goodCall, () => false)
   let isOver = false
   const during = goodCalls(goodCall, () => !isOver)
@@ -118,7 +126,7 @@ async function flood(lab: Lab, token: () => string): Promise<void> {
   const bound = Math.round(p99(alone) * slower + floorMs)
   lab.site.measured('1000 refusals took', ms, 30_000)
   lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
-  const isRefusal = lab.isForeign ? isAnyRefusal : isListedRefusal
+  const isRefusal = lab.unit.proof !== undefined ? isAnyRefusal : isListedRefusal
   const other = answers.find((answer) => !isRefusal(answer))
   lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
   lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(p99(alone))} ms`)
@@ -127,7 +135,7 @@ async function flood(lab: Lab, token: () => string): Promise<void> {
 async function sent(lab: Lab, attacker: KeptConnections, token: string): Promise<KeptAnswer> {
   // They are alike, so that a few tell of all of them what is written down.
   if (lab.presented.length < 10) lab.presents(token)
-  const answer = await orUnanswered(attacker.send(lab.request(token)))
+  const answer = await orUnanswered(attacker.send(requestWith(lab, token)))
   demandNoHint(lab, answer.body, [token])
   return answer
 }

@@ -1,3 +1,4 @@
+import { NotInPlan } from '../../site/site-files.ts'
 import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import { type Forgery, forged, forging, withClaim, withoutClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -131,15 +132,20 @@ export const claims: readonly Attack[] = [
   },
 ]
 
+/** How far times may be off that are not told is taken for not at all. */
 function atTime(expect: Outcome, claimsAt: (now: number, skew: number) => Record<string, number>): Variant {
   return forging(expect, async (lab) => {
-    const made = claimsAt(seconds(), lab.skewSeconds)
+    const made = claimsAt(seconds(), lab.verification.clockSkewSeconds ?? 0)
     return { claims: (own) => ({ ...own, ...made }) }
   })
 }
 
 function forAudience(expect: Outcome, aud: (own: string) => unknown): Variant {
-  return forging(expect, (lab) => withClaim('aud', aud(lab.audience)))
+  return forging(expect, ({ site, target, verification: { audiences } }) => {
+    const [own] = audiences
+    if (own === undefined) throw new NotInPlan(site.site, `${target.name} has no audience`, [])
+    return withClaim('aud', aud(own))
+  })
 }
 
 async function withLineBreak(lab: Lab) {

@@ -1,11 +1,13 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import { type Forgery, forged, forgedToken, forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, type Outcome, refused } from '../outcome.ts'
+import { listenAsStranger } from '../stranger.ts'
 import { demandSoon } from './haste.ts'
 
 const ignoredHeader =
@@ -181,7 +183,7 @@ async function attackersKey() {
 /** A listener of the attacker's, with a certificate that the target trusts, serves the key: nobody may come for it. */
 async function luring(lab: Lab, header: (url: string) => Forgery['header']) {
   const key = await attackersKey()
-  const issuer = await lab.listenAsIssuer([key])
+  const issuer = await listenAsStranger(lab, key)
   const verdict = await lab.call(forged(lab, 'luring', { key, header: { kid: key.kid, ...header(issuer.url) } }))
   lab.demand(issuer.connections === 0, `it connected to ${issuer.url}, which only the token names`)
   lab.demand(issuer.brokenOff.length === 0, `it began a handshake with ${issuer.url}, which only the token names`)
@@ -190,7 +192,7 @@ async function luring(lab: Lab, header: (url: string) => Forgery['header']) {
 
 async function luringInPlain(lab: Lab) {
   const key = await attackersKey()
-  const peer = await lab.site.listenAsPeer({ address: lab.site.node(lab.target.from).address })
+  const peer = lab.site.own(await listenAsPeer({ address: lab.site.node(lab.target.from).address }))
   const jku = `http://${lab.plan.nodes[lab.target.from]!.host}:${peer.port}/jwks`
   const verdict = await lab.call(forged(lab, 'luring', { key, header: { jku } }))
   lab.demand(peer.connections.length === 0, `it connected to ${jku}, which only the token names`)

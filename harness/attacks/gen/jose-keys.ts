@@ -6,6 +6,7 @@ import type { Attack, Variant } from '../attack.ts'
 import { anewClaims, type Forgery, forged, forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, refused } from '../outcome.ts'
+import { standIn } from '../stand-in.ts'
 
 /** What a verifier makes of the key set of its issuer. All of them are tried with a set that the attack writes. */
 export const keySets: readonly Attack[] = [
@@ -75,7 +76,7 @@ let rsaKey: Promise<JWK> | undefined
 
 /** Publishes the issuer's own keys, an RSA key and further ones, and waits until the target has learned of them. */
 async function publishing(lab: Lab, further: readonly JWK[] = []): Promise<Script> {
-  const issuer = await lab.standIn()
+  const issuer = await standIn(lab)
   rsaKey ??= rsaPair()
   const rsa = await rsaKey
   const own = publicPart(await withKid(await lab.signingKey()))
@@ -115,7 +116,7 @@ function oneKidTwice(which: 0 | 1): Variant {
   return {
     expect: refused(503, 'temporarily_unavailable', 'jwks_unavailable'),
     attack: async (lab) => {
-      const issuer = await lab.standIn()
+      const issuer = await standIn(lab)
       const own = await withKid(await lab.signingKey())
       const other = { ...(await ecPair()), kid: own.kid }
       const token = forged(lab, 'anew', { claims: anewClaims, ...(which === 1 ? { key: other } : {}) })

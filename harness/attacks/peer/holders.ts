@@ -147,7 +147,7 @@ function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>
 }
 
 async function renewed(lab: Lab): Promise<Identity> {
-  return lab.renewed(await lab.good().identity(), certificateOf(lab))
+  return lab.credentials.renew(certificateOf(lab), await lab.good().identity())
 }
 
 async function newTokenOverRenewed(lab: Lab) {

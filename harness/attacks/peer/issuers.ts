@@ -1,11 +1,11 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import { unspoiled } from '../../pki/spoiled.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { type Attack, leftOpen, type Variant } from '../attack.ts'
 import { forged, forging, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
+import { listenAsStranger } from '../stranger.ts'
 
 const fiveMinutes = 300
 const ageIsNoReason = 'iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)'
@@ -127,10 +127,8 @@ function namingStranger(expect: Outcome, iss: (stranger: string, own: string) =>
   return {
     expect,
     async attack(lab) {
-      const { address, host } = lab.site.node(lab.target.from)
-      const [key, authority] = await Promise.all([strangersKey(lab), lab.authority('target')])
-      const certificate = await unspoiled({ authority, subject: host, sans: [host] })
-      const stranger = await lab.site.listenAsIssuer({ address, host, certificate, keys: [key] })
+      const key = await strangersKey(lab)
+      const stranger = await listenAsStranger(lab, key)
       const own = String(inspectToken(await lab.good().token())?.claims.iss)
       const verdict = await lab.call(
         forged(lab, 'naming a stranger', { ...withClaim('iss', iss(stranger.url, own)), key }),

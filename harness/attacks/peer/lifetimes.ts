@@ -9,6 +9,7 @@ import type { Attack, Variant } from '../attack.ts'
 import { forged, forging } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, A3, accepted, demanded, refused } from '../outcome.ts'
+import { standIn } from '../stand-in.ts'
 import { forgedInEveryWay } from './outage.ts'
 
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable', 'jwks_unavailable')
@@ -395,7 +396,7 @@ function useless(answers: typeof slowAnswers): Record<string, Spoil> {
 }
 
 async function keptForItsTime(lab: Lab): Promise<Verdict> {
-  const issuer = await lab.standIn()
+  const issuer = await standIn(lab)
   await acceptedAgain(lab, lab.good())
   const honest = issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
   const answers = quickAnswers.map(([, answer]) => answer)
@@ -414,7 +415,7 @@ async function signedWithSecret(
   named: (good: { kid?: string }) => string | undefined = () => 'secret',
   alg = 'HS256',
 ): Promise<Verdict> {
-  const issuer = await lab.standIn()
+  const issuer = await standIn(lab)
   lab.judge(await acceptedAgain(lab, lab.good()), accepted())
   const secret = randomBytes(32)
   const oct = { kty: 'oct', use: 'sig', alg, kid: 'secret', k: secret.toString('base64url') }
@@ -442,7 +443,7 @@ function keysThatAreNone(spoils: Readonly<Record<string, Spoil>>): Variant {
   return {
     expect: unavailable,
     async attack(lab) {
-      const issuer = await lab.standIn()
+      const issuer = await standIn(lab)
       lab.judge(await acceptedAgain(lab, lab.good()), accepted())
       let verdict: Verdict | undefined
       for (const [name, spoil] of Object.entries(spoils)) {

@@ -113,7 +113,7 @@ export const certificates: readonly Attack[] = [
       'inside the permitted names': {
         expect: accepted(),
         attack: async (lab) => {
-          const who = await pretence(lab, await lab.root())
+          const who = await pretence(lab, await lab.authority('caller', 'root'))
           const identity = await issueBelowConstraint(who, who.sans[0]?.replace(/^[^.]+\./, '') ?? '')
           return lab.call(minted(lab, identity, 'by a constrained CA, within its names'))
         },

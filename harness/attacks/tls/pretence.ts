@@ -23,7 +23,7 @@ function namesIn({ certPem }: Identity): { subject: string; sans: string[] } {
 /** The accepted credential over a certificate with its names, by the caller's CA, or its root, that is wrong in one way. */
 export function spoiledCall(spoiling: Spoiling, by: 'issuing' | 'root' = 'issuing', options?: CallOptions) {
   return async (lab: Lab): Promise<Verdict> => {
-    const authority = await (by === 'root' ? lab.root() : lab.authority())
+    const authority = await (by === 'root' ? lab.authority('caller', 'root') : lab.authority())
     const identity = await spoiled[spoiling](await pretence(lab, authority))
     return lab.call(lab.good().withCertificate(identity, `over a certificate that is ${spoiling}`), options)
   }

@@ -1,3 +1,4 @@
+import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import {
   issueLeaf,
   type LeafOptions,
@@ -139,9 +140,9 @@ async function dialledInTurn(
 
 const mirror = 'mirror'
 
-function listen(lab: Lab, certificate: Identity) {
+async function listen(lab: Lab, certificate: Identity) {
   const open = { type: 'open', version: 1, node: mirror, holdTimeMs: 90_000, session: crypto.randomUUID() }
-  return lab.site.listenAsPeer({ address: peerOf(lab).address, certificate, open })
+  return lab.site.own(await listenAsPeer({ address: peerOf(lab).address, certificate, open }))
 }
 
 /** Makes the target dial there, in place of where it dialled before. */

@@ -1,0 +1,33 @@
+import type { Request } from '../../protocols/http/exchange.ts'
+import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
+import type { Credential } from '../../site/credential.ts'
+import { endpointOf } from '../../site/site-files.ts'
+import type { Lab } from '../lab.ts'
+
+/** The path of the target's request. */
+export function pathOf({ action: { request } }: Lab): string {
+  return 'http' in request ? request.http.path : request.websocket.path
+}
+
+/** The target's request as it is sent, with this token. */
+export function requestWith(lab: Lab, token: string): Request {
+  const { request } = lab.action
+  const path = pathOf(lab)
+  const headers = [['Authorization', `Bearer ${token}`] as const]
+  if (!('http' in request)) return { method: 'GET', path, headers }
+  const { method, json } = request.http
+  if (json === undefined) return { method, path, headers }
+  return { method, path, headers: [...headers, ['Content-Type', 'application/json']], body: JSON.stringify(json) }
+}
+
+/** Connections to the target that are kept and used again, over the certificate of a credential. */
+export async function keptTo(lab: Lab, credential: Credential, most: number): Promise<KeptConnections> {
+  const { listener } = lab.action
+  const { port, address } = lab.unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+  const { from, host, domain } = lab.target
+  const anchorPem = await lab.site.anchor(domain)
+  const endpoint = endpointOf(lab.site.site, `https://${host}:${port}`, { from, anchorPem })
+  const { identity } = await credential.presented()
+  // A service that is up already does not listen at the address of its node.
+  return keptConnections({ ...endpoint, ...(address !== undefined && { address }), identity }, most)
+}
