@@ -8,7 +8,6 @@ import { LoadedTopology } from '../../topology/loaded-topology.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { expectedText } from '../../trust/cell.ts'
 import { deriveMatrix } from '../../trust/matrix.ts'
-import { reasons } from './reasons.ts'
 
 const folder = join(import.meta.dirname, '..', '..', '..', 'docs', 'guides', 'examples', 'gateway')
 
@@ -190,8 +189,24 @@ test('each reason that is expected of a resource server can have a word', async 
     ),
   )
   const named = expected.flatMap((one) => (one.is === 'refused' ? one.reasons : []))
-  expect([...new Set([...named, 'scope_insufficient'])].toSorted()).toEqual(reasons)
+  const { verification = {} } = await unitOf({ introspects: true })
+  const checked = Object.values(verification).flatMap(({ order }) => order.map(({ reason }) => reason))
+  const all = [...new Set([...named, ...checked])].toSorted()
+  await expect(reasonsText(all)).toMatchFileSnapshot('reasons.ts')
 })
+
+/** A kind stands below the attacks on it, and is compiled without loading them: so that the list is written down, and not by hand. */
+function reasonsText(all: readonly string[]): string {
+  return [
+    '// Made from what attacks and checks expect of resource servers; `node bootstrap.mjs unit harness/kinds/exec --update` makes it anew.',
+    '',
+    '/** Reasons for which a resource server is expected to refuse, by the matrix or by an attack: those that a program may have words for. */',
+    'export const reasons: readonly string[] = [',
+    ...all.map((reason) => `  '${reason}',`),
+    ']',
+    '',
+  ].join('\n')
+}
 
 test('a wrong setting is told alone: the credentials of its unit are no mistakes', async () => {
   await expect(planOf({ requset: 'GET /orders' })).rejects.toThrow(/: 1 mistake\n.*did you mean request/)

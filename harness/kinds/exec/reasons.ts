@@ -1,3 +1,5 @@
+// Made from what attacks and checks expect of resource servers; `node bootstrap.mjs unit harness/kinds/exec --update` makes it anew.
+
 /** Reasons for which a resource server is expected to refuse, by the matrix or by an attack: those that a program may have words for. */
 export const reasons: readonly string[] = [
   'alg_not_allowed',
