@@ -60,6 +60,12 @@ test.each([
     '../backends/backend.ts',
   ],
   ['general code that knows what is shipped', 'harness/site/s.ts', `import '../shipped.ts'`, '../shipped.ts'],
+  [
+    'an attack that knows all of them',
+    'harness/attacks/a.ts',
+    `import '../shipped-families.ts'`,
+    '../shipped-families.ts',
+  ],
   ['a layer that reaches up', 'harness/agent/a.ts', `import '../site/until.ts'`, '../site/until.ts'],
   ['a type alone', 'harness/pki/p.ts', `import type { Site } from '../backends/backend.ts'`, '../backends/backend.ts'],
   [
