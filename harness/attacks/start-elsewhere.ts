@@ -24,8 +24,8 @@ export interface EndedStart {
 export interface Elsewhere extends AsyncDisposable {
   /** A folder (0700) for the files of the attack. */
   readonly folder: string
-  /** Places in the configuration, by the name of the member. */
-  members(match: (at: { name: string }) => boolean): Member[]
+  /** Where members of that name stand in the configuration. */
+  members(name: string): Member[]
   /** Puts a file there, and answers its path; without a text there is none at that path. */
   write(name: string, text: string | undefined): Promise<string>
   /** Starts it, until it ends: it must end by itself. `isCheck`: it only looks at its configuration. */
@@ -60,7 +60,7 @@ export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
   return {
     folder,
     write,
-    members: (match) => membersOf(own).filter((member) => match({ name: member.at(-1) ?? '' })),
+    members: (name) => leavesOf(own).flatMap(({ member }) => (member.at(-1) === name ? [member] : [])),
     start: async ({ change, isCheck = false }) => {
       starts += 1
       const number = starts
@@ -89,10 +89,10 @@ function mainOf(service: string): string {
 async function movedTo(prefix: string, own: Json, unit: PlanUnit, node: SiteNode) {
   const configuration = structuredClone(own)
   const ports: number[] = []
-  for (const [name, address] of Object.entries((configuration.listen ?? {}) as Json)) {
+  for (const { member, value } of leavesOf(own).filter(({ member }) => member.includes('listen'))) {
     const port = await freePort(node.address)
     ports.push(port)
-    put(configuration, ['listen', name], String(address).replace(/:\d+$/, `:${port}`))
+    put(configuration, member, String(value).replace(/:\d+$/, `:${port}`))
   }
   if (unit.service?.decisionLog !== undefined) configuration.decisionLog = `${prefix}-decisions.jsonl`
   if (configuration.storage !== undefined) put(configuration, ['storage', 'path'], `${prefix}-state.db`)
@@ -120,9 +120,9 @@ async function answers(host: string, port: number): Promise<boolean> {
   }
 }
 
-function membersOf(value: unknown, path: Member = []): Member[] {
-  if (typeof value !== 'object' || value === null) return [path]
-  return Object.entries(value).flatMap(([name, inner]) => membersOf(inner, [...path, name]))
+function leavesOf(value: unknown, member: Member = []): { member: Member; value: unknown }[] {
+  if (typeof value !== 'object' || value === null) return [{ member, value }]
+  return Object.entries(value).flatMap(([name, inner]) => leavesOf(inner, [...member, name]))
 }
 
 function put(configuration: Json, member: Member, value: unknown): void {

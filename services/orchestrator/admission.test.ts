@@ -4,7 +4,16 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { selfSignedIdentity, type TestIdentity } from '../shared/testing/certificates.ts'
 import { type CallResult, callLocal, connectPeering } from './testing/caller.ts'
 import { type DecisionLine, startOrchestrator, type TestOrchestrator, until } from './testing/process.ts'
-import { HOST_A, HOST_B, nodeConfiguration, nodeToken, peerToken, type TestSite, testSite } from './testing/site.ts'
+import {
+  HOST_A,
+  HOST_B,
+  nodeConfiguration,
+  nodeToken,
+  peerToken,
+  type TestSite,
+  testSite,
+  withPeering,
+} from './testing/site.ts'
 
 // One real process; node-b is played by the test. Every refusal stands beside the call that is accepted.
 
@@ -15,26 +24,21 @@ beforeAll(async () => {
   site = await testSite()
   // Nobody listens where node-a dials to: here only its own listeners matter.
   const configuration = await nodeConfiguration(site, 'a', 1, await peerToken(site, 'a'))
-  const otherPeer = { ...configuration.peers[0], name: 'node-off', enabled: false }
+  const [peer] = configuration.peering.peers
+  const otherPeer = { ...peer, name: 'node-off', enabled: false }
   // Its sessions are counted apart from those of node-b.
-  const eagerPeer = { ...configuration.peers[0], name: 'node-eager' }
-  a = await startOrchestrator(site.folder, {
-    ...configuration,
-    peers: [
-      ...configuration.peers,
-      otherPeer,
-      eagerPeer,
-      // Same host, another trust domain: only the anchor tells them apart.
-      {
-        ...configuration.peers[0],
-        name: 'node-x',
-        trustDomain: 'org-a',
-        peerTokenFile: undefined,
-        peerToken: await forX(),
-      },
-    ],
-    session: { reconnectInitialMs: 60_000, reconnectMaximumMs: 60_000 },
-  } as never)
+  const eagerPeer = { ...peer, name: 'node-eager' }
+  // Same host, another trust domain: only the anchor tells them apart.
+  const strangePeer = {
+    ...peer,
+    name: 'node-x',
+    trustDomain: 'org-a',
+    peerTokenFile: undefined,
+    peerToken: await forX(),
+  }
+  const peers = [peer, otherPeer, eagerPeer, strangePeer]
+  const session = { reconnectInitialMs: 60_000, reconnectMaximumMs: 60_000 }
+  a = await startOrchestrator(site.folder, withPeering(configuration, { peers, session }))
 })
 
 const forX = (): Promise<string> =>
@@ -600,10 +604,9 @@ test('lists come in pages without gap or double', async () => {
 })
 
 test('whoever is refused too often has to wait, by certificate and by address, and others do not', async () => {
-  await using strict = await startOrchestrator(site.folder, {
-    ...(await nodeConfiguration(site, 'a', 1, await peerToken(site, 'a'))),
-    limits: { refusalsPerCertificate: 10, refusalsPerAddress: 20, sessions: 1 },
-  } as never)
+  const configuration = await nodeConfiguration(site, 'a', 1, await peerToken(site, 'a'))
+  const limits = { refusalsPerCertificate: 10, refusalsPerAddress: 20, sessions: 1 }
+  await using strict = await startOrchestrator(site.folder, withPeering(configuration, { limits }))
   const caller = { ...asB(), port: strict.peering }
   const [other, third] = [await site.caB.issue({ sans: [HOST_B] }), await site.caB.issue({ sans: [HOST_B] })]
   for (let at = 0; at < 10; at += 1) expect((await connectPeering(caller, undefined)).status).toBe(401)

@@ -55,18 +55,63 @@ export const routeSchema = z.strictObject({
   endpoint: z.string().min(1).max(2048),
 })
 
-const trustDomain = z.strictObject({
+const foreignDomain = z.strictObject({
   ca: file.describe('PEM file with its root certificates.'),
-  peeringAudience: httpsUrl.optional().describe('Audience URI that all its nodes accept for peering.'),
+  audience: httpsUrl.optional().describe('Audience URI that all its nodes accept for peering.'),
 })
 
+const MISSING_SECTION =
+  'is missing; a node needs a section that gives it work to do, and peering is the only one there is'
+
+/** Exchanging routes with peers, and judging the tokens of callers. */
+const peering = z.strictObject(
+  {
+    listen: address.default('0.0.0.0:9443').describe('ADDRESS:PORT for other nodes.'),
+    audience: httpsUrl.optional().describe('Audience URI that all nodes of our trust domain accept for peering.'),
+    trustDomains: z.record(name, foreignDomain).default({}).describe('Other trust domains that peers may belong to.'),
+    auth: z.strictObject({
+      issuer: httpsUrl.describe('Issuer of the tokens that are accepted here, compared as a whole text.'),
+      jwksUri: httpsUrl.optional().describe('Default: ISSUER/jwks.'),
+      introspectionEndpoint: httpsUrl.optional().describe("Default: what the issuer's metadata say."),
+      ca: file.optional().describe('Anchor of the auth server. Default: trustDomain.ca.'),
+    }),
+    validation: z
+      .strictObject({
+        mode: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
+        introspectionCacheMs: z.int().min(0).max(5000).default(1000).describe('How long an answer is kept, in ms.'),
+      })
+      .prefault({}),
+    clockSkewSeconds: z.int().min(0).max(60).default(30).describe('Tolerance for exp, nbf and iat.'),
+    nodeTokenFile: file.optional().describe("File (0600, watched) with this node's own token."),
+    peers: z.array(filePeerSchema).default([]).describe('Peers that this file declares.'),
+    routes: z.array(routeSchema).default([]).describe('Local routes that this file declares.'),
+    limits: z
+      .strictObject({
+        refusalsPerCertificate: z.int().min(10).max(100_000).default(60).describe('Refusals a minute.'),
+        refusalsPerAddress: z.int().min(10).max(100_000).default(600).describe('Refusals a minute.'),
+        sessions: z.int().min(1).max(100_000).default(1024).describe('Inbound sessions at once.'),
+      })
+      .prefault({}),
+    session: z
+      .strictObject({
+        holdTimeMs: z.int().min(3_000).max(600_000).default(90_000).describe('Hold time that is offered, in ms.'),
+        reconnectInitialMs: z.int().min(100).max(60_000).default(1_000).describe('First back-off, in ms.'),
+        reconnectMaximumMs: z.int().min(100).max(600_000).default(60_000).describe('Longest back-off, in ms.'),
+      })
+      .prefault({}),
+  },
+  { error: ({ code, input }) => (code === 'invalid_type' && input === undefined ? MISSING_SECTION : undefined) },
+)
+
+/** What every node has stands on top; each kind of work has a section of its own. */
 const schema = z.strictObject({
   node: name.describe("This node's name: the `sub` of its tokens."),
   host: dnsName.describe("This node's DNS name; https://HOST is its audience."),
-  listen: z.strictObject({
-    peering: address.default('0.0.0.0:9443').describe('ADDRESS:PORT for other nodes.'),
-    local: address.default('127.0.0.1:9444').describe('ADDRESS:PORT for operators and the node itself.'),
-  }),
+  listen: z
+    .strictObject({
+      local: address.default('127.0.0.1:9444').describe('ADDRESS:PORT for operators and the node itself.'),
+    })
+    .prefault({}),
   tls: z.strictObject({
     cert: file.describe('PEM file: leaf, then intermediates.'),
     key: file.describe('PEM file with its key.'),
@@ -76,46 +121,23 @@ const schema = z.strictObject({
         'Where the certificate is renewed over mutual TLS (step-ca: https://CA/1.0/renew). Default: it is not.',
       ),
   }),
-  trustDomain: trustDomain.extend({ name: name.describe('Our own trust domain.') }),
-  trustDomains: z.record(name, trustDomain).default({}).describe('Other trust domains that peers may belong to.'),
-  auth: z.strictObject({
-    issuer: httpsUrl.describe('Issuer of the tokens that are accepted here, compared as a whole text.'),
-    jwksUri: httpsUrl.optional().describe('Default: ISSUER/jwks.'),
-    introspectionEndpoint: httpsUrl.optional().describe("Default: what the issuer's metadata say."),
-    ca: file.optional().describe('Anchor of the auth server. Default: trustDomain.ca.'),
+  trustDomain: z.strictObject({
+    name: name.describe('Our own trust domain.'),
+    ca: file.describe('PEM file with its root certificates.'),
   }),
-  validation: z
-    .strictObject({
-      mode: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
-      introspectionCacheMs: z.int().min(0).max(5000).default(1000).describe('How long an answer is kept, in ms.'),
-    })
-    .prefault({}),
   operators: z.array(dnsName).default([]).describe('DNS SANs of operator certificates.'),
-  nodeTokenFile: file.optional().describe("File (0600, watched) with this node's own token."),
-  peers: z.array(filePeerSchema).default([]).describe('Peers that this file declares.'),
-  routes: z.array(routeSchema).default([]).describe('Local routes that this file declares.'),
   storage: z.strictObject({ path: file.describe('SQLite file, in a folder of 0700.') }),
   decisionLog: file.describe('JSONL file for decision records.'),
   limits: z
     .strictObject({
-      refusalsPerCertificate: z.int().min(10).max(100_000).default(60).describe('Refusals a minute.'),
-      refusalsPerAddress: z.int().min(10).max(100_000).default(600).describe('Refusals a minute.'),
       handshakes: z.int().min(10).max(100_000).default(256).describe('Handshakes and upgrades open at once.'),
-      sessions: z.int().min(1).max(100_000).default(1024).describe('Inbound sessions at once.'),
     })
     .prefault({}),
-  session: z
-    .strictObject({
-      holdTimeMs: z.int().min(3_000).max(600_000).default(90_000).describe('Hold time that is offered, in ms.'),
-      reconnectInitialMs: z.int().min(100).max(60_000).default(1_000).describe('First back-off, in ms.'),
-      reconnectMaximumMs: z.int().min(100).max(600_000).default(60_000).describe('Longest back-off, in ms.'),
-    })
-    .prefault({}),
-  clockSkewSeconds: z.int().min(0).max(60).default(30).describe('Tolerance for exp, nbf and iat.'),
+  peering: peering.describe('Exchanging routes with peers.'),
 })
 
 export type Configuration = z.output<typeof schema>
-export type FilePeer = Configuration['peers'][number]
+export type FilePeer = Configuration['peering']['peers'][number]
 export type PeerInfo = z.output<typeof peerInfoSchema>
 export type RouteInfo = z.output<typeof routeSchema>
 
@@ -123,7 +145,7 @@ export const program: Program<Configuration> = {
   name: 'orchestrator',
   environmentPrefix: 'ORCHESTRATOR',
   schema,
-  secrets: ['peers.peerToken'],
+  secrets: ['peering.peers.peerToken'],
 }
 
 /** Host and port of a `listen` setting; an IPv6 address may stand in brackets. */

@@ -26,7 +26,7 @@ beforeEach(() => {
   routes = new RouteTable()
   recorded = []
   const store = { peers: () => [], deletePeer() {}, putPeer() {} } as unknown as Store
-  const configuration = { peers: [peer('node-b'), peer('node-c')], trustDomain: { name: 'org-b' } }
+  const configuration = { peering: { peers: [peer('node-b'), peer('node-c')] }, trustDomain: { name: 'org-b' } }
   peers = new Peers(store, configuration as unknown as Configuration)
   inbound = new InboundSessions({
     node: 'node-a',

@@ -49,8 +49,9 @@ async function run({ configuration, material, decisions }: Prepared): Promise<vo
     await orchestrator.start()
   } catch (failure) {
     const { code, message } = failureFields(failure)
-    const { peering, local } = configuration.listen
-    throw new StartFailure('config_invalid', `listen ${peering} or ${local}: ${code ?? message}; choose a free address`)
+    const { listen, peering } = configuration
+    const places = `peering.listen ${peering.listen} or listen.local ${listen.local}`
+    throw new StartFailure('config_invalid', `${places}: ${code ?? message}; choose a free address`)
   }
   process.on('SIGHUP', () => orchestrator.reload())
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(orchestrator))

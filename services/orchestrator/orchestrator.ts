@@ -48,7 +48,8 @@ export interface Material {
 
 /** Throws `StartFailure`. */
 export function readMaterial(configuration: Configuration): Material {
-  const { tls, trustDomain, trustDomains, auth } = configuration
+  const { tls, trustDomain } = configuration
+  const { trustDomains, auth } = configuration.peering
   const own = { [trustDomain.name]: trustDomain.ca }
   const foreign = Object.fromEntries(Object.entries(trustDomains).map(([name, { ca }]) => [name, ca]))
   const peering = readTlsMaterial({ ...tls, anchors: { ...foreign, ...own } })
@@ -81,7 +82,7 @@ export function createOrchestrator(given: {
   const certificates = new OwnCertificates(material.peering, material.previous)
   const peeringMaterial = (): TlsMaterial => certificates.newest
   const ownThumbprint = (): string => thumbprint(certificates.newest.leaf)
-  const listen = { peering: addressOf(configuration.listen.peering), local: addressOf(configuration.listen.local) }
+  const listen = { peering: addressOf(configuration.peering.listen), local: addressOf(configuration.listen.local) }
   const localAddress = isAnyAddress(listen.peering.host) ? undefined : listen.peering.host
 
   const client = createIssuerClient(
@@ -98,7 +99,7 @@ export function createOrchestrator(given: {
   const peers = new Peers(store, configuration)
   const routes = localRoutes(configuration, store)
   const tokens = new PeerTokens({ configuration, peers, thumbprints: () => certificates.thumbprints(), source, log })
-  const { holdTimeMs } = configuration.session
+  const { holdTimeMs } = configuration.peering.session
   const inbound: InboundSessions = new InboundSessions({
     node,
     holdTimeMs,
@@ -221,7 +222,7 @@ export function createOrchestrator(given: {
       // The first caller should not have to wait for the keys.
       if (policy.mode !== 'introspection') void policy.keys.ready()
       dialers.start()
-      log.info('started', { peering: configuration.listen.peering, local: configuration.listen.local })
+      log.info('started', { peering: configuration.peering.listen, local: configuration.listen.local })
       if (policy.mode === 'jwks') {
         log.warn('revocation-unseen', { message: 'validation mode jwks: a revoked token is accepted until it expires' })
       }
@@ -272,7 +273,8 @@ function createPolicy(
   client: ReturnType<typeof createIssuerClient>,
   log: Log,
 ): TokenPolicy {
-  const { auth, validation, node, clockSkewSeconds } = configuration
+  const { node } = configuration
+  const { auth, validation, clockSkewSeconds } = configuration.peering
   const metadata = createIssuerMetadata(auth.issuer, client)
   const endpoint = async (): Promise<string> => {
     const url = auth.introspectionEndpoint ?? (await metadata.endpoints()).introspection
@@ -303,7 +305,7 @@ function createPolicy(
 
 function localRoutes(configuration: Configuration, store: Store): RouteTable {
   const routes = new RouteTable()
-  for (const route of [...store.routes(), ...configuration.routes]) routes.putLocal(route)
+  for (const route of [...store.routes(), ...configuration.peering.routes]) routes.putLocal(route)
   return routes
 }
 

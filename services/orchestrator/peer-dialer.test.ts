@@ -58,7 +58,7 @@ beforeEach(() => {
   options = {
     configuration: {
       node: 'node-a',
-      session: { holdTimeMs: 90_000, reconnectInitialMs: 1_000, reconnectMaximumMs: 60_000 },
+      peering: { session: { holdTimeMs: 90_000, reconnectInitialMs: 1_000, reconnectMaximumMs: 60_000 } },
     },
     tokens: { current: async () => ({ token: 'token', exp: 0, thumbprint: 'x' }) },
     certificates: { of: () => ({ anchors: new Map(), certificate: '', key: '' }) },

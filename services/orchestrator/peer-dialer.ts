@@ -137,7 +137,7 @@ export class PeerDialer {
       side: 'dialer',
       node: configuration.node,
       expectedNode: peer.name,
-      holdTimeMs: configuration.session.holdTimeMs,
+      holdTimeMs: configuration.peering.session.holdTimeMs,
       refused: () => 0,
       onOpen: () => {
         hasOpened = true
@@ -194,7 +194,7 @@ export class PeerDialer {
     if (this.#isStopped) return
     const status = failure instanceof DialFailed ? failure.status : undefined
     const isRefused = status === 401 || status === 403
-    const delayMs = isRefused ? jittered(configuration.session.reconnectMaximumMs) : this.#nextDelay()
+    const delayMs = isRefused ? jittered(configuration.peering.session.reconnectMaximumMs) : this.#nextDelay()
     this.#isUnreached = failure instanceof DialFailed && failure.kind === 'unreachable'
     // Where nobody proved to be another one, a session that was to be replaced goes on, with the token or certificate of before.
     if (this.#session === undefined) this.#wait(delayMs, code)
@@ -221,7 +221,7 @@ export class PeerDialer {
   }
 
   #nextDelay(): number {
-    const { reconnectInitialMs, reconnectMaximumMs } = this.#options.configuration.session
+    const { reconnectInitialMs, reconnectMaximumMs } = this.#options.configuration.peering.session
     const delay = Math.min(reconnectInitialMs * 2 ** this.#attempts, reconnectMaximumMs)
     this.#attempts += 1
     return jittered(delay)

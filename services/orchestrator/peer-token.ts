@@ -18,10 +18,11 @@ export interface TokenExpectation {
 }
 
 export function expectationFor(peer: Peer, own: Configuration, thumbprint: string): TokenExpectation {
+  const { trustDomains, clockSkewSeconds } = own.peering
   const isOwn = peer.trustDomain === own.trustDomain.name
-  const domain = isOwn ? own.trustDomain : own.trustDomains[peer.trustDomain]
-  const audiences = [`https://${peer.host}`, ...(domain?.peeringAudience === undefined ? [] : [domain.peeringAudience])]
-  return { peer: peer.name, node: own.node, audiences, thumbprint, clockSkewSeconds: own.clockSkewSeconds }
+  const { audience } = (isOwn ? own.peering : trustDomains[peer.trustDomain]) ?? {}
+  const audiences = [`https://${peer.host}`, ...(audience === undefined ? [] : [audience])]
+  return { peer: peer.name, node: own.node, audiences, thumbprint, clockSkewSeconds }
 }
 
 /** Why a token would be refused at the peer, or nothing. The failure names what was found, never the token. */

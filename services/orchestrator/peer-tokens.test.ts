@@ -52,7 +52,7 @@ function peerWith(token: Peer['token']): Peer {
   return { ...record, trustDomain: 'org-b', enabled: true, token }
 }
 
-function tokensOf(peer: Peer, more: Partial<Configuration> = {}): PeerTokens {
+function tokensOf(peer: Peer, more: Partial<Configuration['peering']> = {}): PeerTokens {
   const source: TokenSource = {
     fetch({ issuer }, trustDomain) {
       asked.push({ issuer, trustDomain })
@@ -60,11 +60,17 @@ function tokensOf(peer: Peer, more: Partial<Configuration> = {}): PeerTokens {
     },
     close() {},
   }
-  const own = { node: 'node-a', host: 'node-a.test', clockSkewSeconds: 30 }
-  const configuration = { ...own, trustDomain: { name: 'org-a' }, trustDomains: { 'org-b': {} }, ...more }
+  const own = { node: 'node-a', host: 'node-a.test', trustDomain: { name: 'org-a' } }
+  const configuration = { ...own, peering: { clockSkewSeconds: 30, trustDomains: { 'org-b': {} }, ...more } }
   const log = { info() {}, warn() {}, error() {} }
   const peers = { all: () => [peer], get: () => peer, onChange() {} } as unknown as Peers
-  const options = { configuration: configuration as Configuration, peers, thumbprints: () => thumbprints, source, log }
+  const options = {
+    configuration: configuration as unknown as Configuration,
+    peers,
+    thumbprints: () => thumbprints,
+    source,
+    log,
+  }
   tokens = new PeerTokens(options)
   tokens.onChange((name) => told.push(name))
   return tokens
@@ -137,7 +143,7 @@ test('an answer that comes after a later question is not taken: it is over the c
 test('our own auth server must prove the anchor that is configured for it, and no other', async () => {
   const peer = peerWith({ kind: 'node' })
   write(tokenFor(FIRST))
-  const own = { nodeTokenFile: file, auth: { issuer: 'https://auth-a.test' } } as Partial<Configuration>
+  const own = { nodeTokenFile: file, auth: { issuer: 'https://auth-a.test' } } as Partial<Configuration['peering']>
   const held = tokensOf(peer, own)
   answers.push(async () => tokenFor(FIRST, { jti: 'own' }))
   await held.rebind()

@@ -45,7 +45,7 @@ export class PeerTokens {
 
   constructor(options: PeerTokensOptions) {
     this.#options = options
-    const { nodeTokenFile } = options.configuration
+    const { nodeTokenFile } = options.configuration.peering
     for (const peer of options.peers.all()) this.#follow(peer)
     if (nodeTokenFile !== undefined) this.#watch(nodeTokenFile)
     options.peers.onChange((change) => this.#peerChanged(change))
@@ -78,7 +78,7 @@ export class PeerTokens {
   /** Whether anything that we present, or our own node token, is bound to this certificate. */
   isAnyBoundTo(thumbprint: string): boolean {
     const { peers, configuration } = this.#options
-    const { nodeTokenFile } = configuration
+    const { nodeTokenFile } = configuration.peering
     if (peers.all().some((peer) => peer.enabled && this.boundTo(peer) === thumbprint)) return true
     try {
       return nodeTokenFile !== undefined && boundThumbprint(readTokenFile(nodeTokenFile, nodeTokenFile)) === thumbprint
@@ -121,7 +121,7 @@ export class PeerTokens {
       if (fetched !== undefined) this.#refreshLater(peer, fetched)
       return fetched ?? this.#texts.get(place) ?? ''
     }
-    const path = peer.token.kind === 'file' ? peer.token.path : configuration.nodeTokenFile
+    const path = peer.token.kind === 'file' ? peer.token.path : configuration.peering.nodeTokenFile
     const text = readTokenFile(path ?? '', `peer "${peer.name}"`)
     this.#texts.set(place, text)
     return text
@@ -134,7 +134,9 @@ export class PeerTokens {
 
   #placeOf(peer: Peer): string {
     if (peer.token.kind === 'file') return peer.token.path
-    return peer.token.kind === 'node' ? (this.#options.configuration.nodeTokenFile ?? '') : `source of ${peer.name}`
+    return peer.token.kind === 'node'
+      ? (this.#options.configuration.peering.nodeTokenFile ?? '')
+      : `source of ${peer.name}`
   }
 
   #follow(peer: Peer): void {
@@ -219,10 +221,14 @@ export class PeerTokens {
   /** Our own auth server gives our node token to us as to any client. Peers that are sent it are dialled anew. */
   async #refreshNodeToken(): Promise<void> {
     const { log, peers, configuration } = this.#options
-    const { nodeTokenFile, auth, host } = configuration
+    const { nodeTokenFile, auth } = configuration.peering
     if (nodeTokenFile === undefined) return
     try {
-      const fetched = await this.#fetch({ issuer: auth.issuer, resource: `https://${host}` }, undefined, nodeTokenFile)
+      const fetched = await this.#fetch(
+        { issuer: auth.issuer, resource: `https://${configuration.host}` },
+        undefined,
+        nodeTokenFile,
+      )
       if (fetched === undefined) return
       replaceFile(nodeTokenFile, `${fetched}\n`)
       for (const peer of peers.all()) if (peer.token.kind === 'node') this.#tell(peer.name)

@@ -45,16 +45,16 @@ export function createPeeringHandlers(options: PeeringOptions) {
     peerAdmit,
   ]
   const own = `https://${configuration.host}`
-  const { peeringAudience } = configuration.trustDomain
+  const { audience, limits } = configuration.peering
   const call = {
     policy,
     host: configuration.host,
-    audiences: peeringAudience === undefined ? [own] : [own, peeringAudience],
+    audiences: audience === undefined ? [own] : [own, audience],
     scope: 'peer:connect',
   }
   const rate = createRefusalRate({
-    perCertificate: configuration.limits.refusalsPerCertificate,
-    perAddress: configuration.limits.refusalsPerAddress,
+    perCertificate: limits.refusalsPerCertificate,
+    perAddress: limits.refusalsPerAddress,
   })
   const sockets = new WebSocketServer({
     noServer: true,
@@ -65,7 +65,7 @@ export function createPeeringHandlers(options: PeeringOptions) {
     clientTracking: false,
     handleProtocols: () => SUBPROTOCOL,
   })
-  const places = new SessionPlaces(configuration.limits.sessions)
+  const places = new SessionPlaces(limits.sessions)
   let upgradesOpen = 0
 
   const contextOf = (request: IncomingMessage, connection: TlsConnection, isUpgrade: boolean): UpgradeContext => ({

@@ -19,9 +19,9 @@ beforeAll(async () => {
   const portB = await freePort()
   const ofA = await nodeConfiguration(site, 'a', portB, await peerToken(site, 'a'))
   const ofB = await nodeConfiguration(site, 'b', portA, await peerToken(site, 'b'))
-  tokenFileA = ofA.peers[0]?.peerTokenFile ?? ''
-  ofA.listen.peering = `127.0.0.1:${portA}`
-  ofB.listen.peering = `127.0.0.1:${portB}`
+  tokenFileA = ofA.peering.peers[0]?.peerTokenFile ?? ''
+  ofA.peering.listen = `127.0.0.1:${portA}`
+  ofB.peering.listen = `127.0.0.1:${portB}`
   ;[a, b] = await Promise.all([startOrchestrator(site.folder, ofA), startOrchestrator(site.folder, ofB)])
 })
 

@@ -32,12 +32,12 @@ export class Peers {
   /** Never stored: a peer that is taken out of the file must be gone after the next start. */
   readonly #ofFile: ReadonlySet<string>
 
-  constructor(store: Store, configuration: Pick<Configuration, 'peers' | 'trustDomain'>) {
+  constructor(store: Store, configuration: Pick<Configuration, 'peering' | 'trustDomain'>) {
     this.#store = store
     this.#ownDomain = configuration.trustDomain.name
-    this.#ofFile = new Set(configuration.peers.map(({ name }) => name))
+    this.#ofFile = new Set(configuration.peering.peers.map(({ name }) => name))
     // What the file declares holds over what the API made before.
-    for (const info of [...store.peers(), ...configuration.peers]) this.#set(info)
+    for (const info of [...store.peers(), ...configuration.peering.peers]) this.#set(info)
   }
 
   onChange(listener: (change: PeerChange) => void): void {

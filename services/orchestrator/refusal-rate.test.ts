@@ -32,14 +32,12 @@ test('a certificate is refused 60 times a minute from wherever it comes; another
 
 test('unless told otherwise a node refuses 60 times for each certificate and 600 times for each address, and takes 10 to 100 000', () => {
   const own = { node: 'node-a', host: 'node-a.test', listen: {}, storage: { path: 'state.db' }, decisionLog: 'log' }
-  const trust = { trustDomain: { name: 'org-a', ca: 'ca.pem' }, auth: { issuer: 'https://auth.test' } }
-  const limitsOf = (limits?: object) =>
-    program.schema.safeParse({ ...own, ...trust, tls: { cert: 'cert.pem', key: 'key.pem' }, limits })
-  expect(limitsOf().data?.limits).toMatchObject({
-    refusalsPerCertificate: 60,
-    refusalsPerAddress: 600,
-    handshakes: 256,
-  })
+  const files = { trustDomain: { name: 'org-a', ca: 'ca.pem' }, tls: { cert: 'cert.pem', key: 'key.pem' } }
+  const auth = { issuer: 'https://auth.test' }
+  const given = ({ handshakes, ...limits }: Record<string, number> = {}) =>
+    program.schema.safeParse({ ...own, ...files, limits: { handshakes }, peering: { auth, limits } })
+  expect(given().data?.peering.limits).toMatchObject({ refusalsPerCertificate: 60, refusalsPerAddress: 600 })
+  expect(given().data?.limits).toEqual({ handshakes: 256 })
   for (const limit of ['refusalsPerCertificate', 'refusalsPerAddress', 'handshakes']) {
     for (const [value, isTaken] of [
       [9, false],
@@ -47,7 +45,7 @@ test('unless told otherwise a node refuses 60 times for each certificate and 600
       [100_000, true],
       [100_001, false],
     ] as const) {
-      expect([limit, value, limitsOf({ [limit]: value }).success]).toEqual([limit, value, isTaken])
+      expect([limit, value, given({ [limit]: value }).success]).toEqual([limit, value, isTaken])
     }
   }
 })

@@ -9,7 +9,16 @@ import type { TestIdentity } from '../shared/testing/certificates.ts'
 import { boundThumbprint } from './peer-token.ts'
 import { callLocal } from './testing/caller.ts'
 import { startOrchestrator, type TestOrchestrator, until } from './testing/process.ts'
-import { HOST_A, HOST_B, nodeConfiguration, nodeToken, peerToken, type TestSite, testSite } from './testing/site.ts'
+import {
+  HOST_A,
+  HOST_B,
+  nodeConfiguration,
+  nodeToken,
+  peerToken,
+  type TestSite,
+  testSite,
+  withPeering,
+} from './testing/site.ts'
 
 // node-a's certificate ends soon and is renewed at a CA; node-b of the other organisation runs for good.
 
@@ -65,20 +74,23 @@ async function startA(
   newest = first
   const bound = () => ({ cnf: { 'x5t#S256': newest.x5t } })
   const configuration = await nodeConfiguration(site, 'a', b.peering, await peerToken(site, 'a', bound()))
-  const { peerTokenFile, ...peer } = configuration.peers[0] as (typeof configuration.peers)[0]
+  const { peerTokenFile, ...peer } = configuration.peering.peers[0] as (typeof configuration.peering.peers)[0]
   site.authB.grants.set(`https://${HOST_B}`, () => peerToken(site, 'a', bound()))
   site.authA.grants.set(`https://${HOST_A}`, () => nodeToken(site, 'a', bound()))
   const tokenSource = { issuer: site.authB.url, resource: `https://${HOST_B}` }
   const tokenFile = join(site.folder, `${crypto.randomUUID()}.token`)
   writeFileSync(tokenFile, await nodeToken(site, 'a', bound()), { mode: 0o600 })
   const renewUrl = `https://ca-a.somebiz.local.io:${(ca.address() as AddressInfo).port}/1.0/renew`
-  const a = await startOrchestrator(site.folder, {
-    ...configuration,
-    tls: { cert: first.certFile, key: first.keyFile, renewUrl },
-    nodeTokenFile: tokenFile,
-    peers: [change === 'source' ? { ...peer, tokenSource } : { ...peer, peerTokenFile }],
-    routes: [{ domain: 'a.test', name: 'kept', protocol: 'http', endpoint: 'https://kept.a.test/' }],
-  } as never)
+  const tls = { cert: first.certFile, key: first.keyFile, renewUrl }
+  const renewing = withPeering(
+    { ...configuration, tls },
+    {
+      nodeTokenFile: tokenFile,
+      peers: [change === 'source' ? { ...peer, tokenSource } : { ...peer, peerTokenFile }],
+      routes: [{ domain: 'a.test', name: 'kept', protocol: 'http', endpoint: 'https://kept.a.test/' }],
+    },
+  )
+  const a = await startOrchestrator(site.folder, renewing)
   return { a, first, tokenFile }
 }
 

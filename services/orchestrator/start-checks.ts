@@ -30,8 +30,8 @@ export function recordProblem(info: FilePeer, own: Configuration): StartFailure 
     )
   }
   if (info.name === own.node) return invalid('that is our own name; a node is no peer of itself')
-  if (peer.trustDomain !== own.trustDomain.name && own.trustDomains[peer.trustDomain] === undefined) {
-    return invalid(`trust domain "${peer.trustDomain}" is not declared; add it to trustDomains`)
+  if (peer.trustDomain !== own.trustDomain.name && own.peering.trustDomains[peer.trustDomain] === undefined) {
+    return invalid(`trust domain "${peer.trustDomain}" is not declared; add it to peering.trustDomains`)
   }
   const given = [info.peerToken, info.peerTokenFile, info.tokenSource].filter((origin) => origin !== undefined)
   if (given.length > 1) return invalid('give one of peerToken, peerTokenFile and tokenSource')
@@ -44,10 +44,12 @@ function nodeTokenProblem(peer: Peer, own: Configuration): string | undefined {
   if (peer.trustDomain !== own.trustDomain.name) {
     return `it belongs to trust domain "${peer.trustDomain}", so it needs a peerToken or tokenSource of its own`
   }
-  if (own.trustDomain.peeringAudience === undefined) {
-    return `trust domain "${peer.trustDomain}" has no peeringAudience, so it needs a peerToken or tokenSource`
+  if (own.peering.audience === undefined) {
+    return 'peering.audience is not set, so it needs a peerToken or tokenSource'
   }
-  return own.nodeTokenFile === undefined ? 'it gets our node token, but nodeTokenFile is not set' : undefined
+  return own.peering.nodeTokenFile === undefined
+    ? 'it gets our node token, but peering.nodeTokenFile is not set'
+    : undefined
 }
 
 function tokenFailure(peer: Peer, own: Configuration, thumbprints: readonly string[]): StartFailure | undefined {
@@ -63,20 +65,23 @@ function tokenFailure(peer: Peer, own: Configuration, thumbprints: readonly stri
 
 function tokenText(peer: Peer, own: Configuration): string {
   if (peer.token.kind === 'text') return peer.token.token
-  const path = peer.token.kind === 'file' ? peer.token.path : own.nodeTokenFile
+  const path = peer.token.kind === 'file' ? peer.token.path : own.peering.nodeTokenFile
   return readTokenFile(path ?? '', `peer "${peer.name}"`)
 }
 
 /** What a file says about peers and routes, beyond the shape of each field. */
 export function configurationProblem(own: Configuration, thumbprints: readonly string[]): StartFailure | undefined {
   const invalid = (text: string): StartFailure => new StartFailure('config_invalid', text)
-  if (own.trustDomains[own.trustDomain.name] !== undefined) {
-    return invalid(`trustDomains.${own.trustDomain.name}: that is our own trust domain; leave it to trustDomain`)
+  const { trustDomains, peers } = own.peering
+  if (trustDomains[own.trustDomain.name] !== undefined) {
+    return invalid(
+      `peering.trustDomains.${own.trustDomain.name}: that is our own trust domain; leave it to trustDomain`,
+    )
   }
-  const names = own.peers.map(({ name }) => name)
+  const names = peers.map(({ name }) => name)
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) return invalid(`peer "${twice}" is declared twice; keep one of them`)
-  for (const peer of own.peers) {
+  for (const peer of peers) {
     const problem = peerProblem(peer, own, thumbprints)
     if (problem !== undefined) return problem
   }

@@ -8,7 +8,7 @@ import { program } from './config.ts'
 import { prepare } from './prepare.ts'
 import { callLocal, connectPeering } from './testing/caller.ts'
 import { decisionsIn, spawnOrchestrator, startOrchestrator } from './testing/process.ts'
-import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite } from './testing/site.ts'
+import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite, withPeering } from './testing/site.ts'
 
 // Whatever is wrong, the process ends with 78 and one line, and opens no socket. The last tests start it for good.
 
@@ -77,53 +77,55 @@ test.each<[string, unknown]>([
   ['node', undefined],
   ['node', 'Node A'],
   ['host', 'localhost'],
-  ['listen.peering', '9443'],
+  ['peering.listen', '9443'],
   ['listen.local', '127.0.0.1:99999'],
   ['tls.cert', '/nowhere/cert.pem'],
   ['tls.key', undefined],
   ['trustDomain.name', ''],
   ['trustDomain.ca', '/nowhere/ca.pem'],
-  ['trustDomain.peeringAudience', 'peering'],
-  ['trustDomains.org-b', {}],
-  ['trustDomains.org-b.ca', '/dev/null'],
-  ['auth', undefined],
-  ['auth.issuer', ''],
-  ['auth.issuer', 'http://auth-a.somebiz.local.io'],
-  ['auth.jwksUri', 'jwks'],
-  ['auth.introspectionEndpoint', 'http://auth-a.somebiz.local.io/introspect'],
-  ['auth.ca', '/nowhere/ca.pem'],
-  ['validation.mode', 'none'],
-  ['validation.introspectionCacheMs', 5_001],
+  ['peering.audience', 'peering'],
+  ['peering.trustDomains.org-b', {}],
+  ['peering.trustDomains.org-b.ca', '/dev/null'],
+  ['peering.auth', undefined],
+  ['peering.auth.issuer', ''],
+  ['peering.auth.issuer', 'http://auth-a.somebiz.local.io'],
+  ['peering.auth.jwksUri', 'jwks'],
+  ['peering.auth.introspectionEndpoint', 'http://auth-a.somebiz.local.io/introspect'],
+  ['peering.auth.ca', '/nowhere/ca.pem'],
+  ['peering.validation.mode', 'none'],
+  ['peering.validation.introspectionCacheMs', 5_001],
   ['operators', 'operator'],
   ['operators.0', '*'],
-  ['peers', {}],
-  ['peers.0.name', 'node-a'],
-  ['peers.0.name', undefined],
-  ['peers.0.endpoint', 'https://node-b.somebiz.local.io'],
-  ['peers.0.domains', ['*.test']],
-  ['peers.0.trustDomain', 'org-z'],
-  ['peers.0.peerToken', 'a second origin'],
-  ['peers.0.enabled', 'yes'],
-  ['peers.1', { name: 'node-b', endpoint: 'wss://b.test:1', domains: [] }],
-  ['routes', [{ domain: 'a.test', name: 'x', protocol: 'ftp', endpoint: 'x' }]],
+  ['peering.peers', {}],
+  ['peering.peers.0.name', 'node-a'],
+  ['peering.peers.0.name', undefined],
+  ['peering.peers.0.endpoint', 'https://node-b.somebiz.local.io'],
+  ['peering.peers.0.domains', ['*.test']],
+  ['peering.peers.0.trustDomain', 'org-z'],
+  ['peering.peers.0.peerToken', 'a second origin'],
+  ['peering.peers.0.enabled', 'yes'],
+  ['peering.peers.1', { name: 'node-b', endpoint: 'wss://b.test:1', domains: [] }],
+  ['peering.routes', [{ domain: 'a.test', name: 'x', protocol: 'ftp', endpoint: 'x' }]],
   ['storage', undefined],
   ['decisionLog', '/nowhere/decisions.jsonl'],
-  ['limits.refusalsPerCertificate', 9],
-  ['limits.sessions', 0],
-  ['session.holdTimeMs', 2_999],
-  ['session.reconnectInitialMs', '1s'],
-  ['clockSkewSeconds', 61],
+  ['peering.limits.refusalsPerCertificate', 9],
+  ['peering.limits.sessions', 0],
+  ['limits', { handshakes: 9 }],
+  ['peers', []],
+  ['peering.session.holdTimeMs', 2_999],
+  ['peering.session.reconnectInitialMs', '1s'],
+  ['peering.clockSkewSeconds', 61],
   ['skipAuth', true],
-  ['validation.skip', true],
+  ['peering.validation.skip', true],
 ])('%s = %j does not start', async (path, value) => {
   expect(refusalOf(changed(await goodConfiguration(), path, value))).toMatch(/^config_invalid: /)
 })
 
 // One for each place where a start can fail: here the program itself is asked.
 test.concurrent.each<[string, unknown]>([
-  ['listen.peering', 'here'],
+  ['peering.listen', 'here'],
   ['tls.ca', '/nowhere/ca.pem'],
-  ['peers.0.trustDomain', 'org-c'],
+  ['peering.peers.0.trustDomain', 'org-c'],
   ['storage.path', ':memory:'],
   ['decisionLog', '/nowhere/at-all.jsonl'],
 ])('%s = %j ends the program with 78 and one line', async (path, value) => {
@@ -136,10 +138,15 @@ test.concurrent('no file, no JSON, an unknown variable: none starts', async () =
   expect(await refusedStart(await goodConfiguration(), { ORCHESTRATOR_NODEE: 'x' })).toContain('ORCHESTRATOR_NODEE')
 })
 
+test('without a section there is nothing to do, and the sections are named', async () => {
+  const line = await refusedStart(changed(await goodConfiguration(), 'peering', undefined))
+  expect(line).toMatch(/^orchestrator: config_invalid: .*peering: is missing; a node needs a section/)
+})
+
 test('a key of another certificate, and a token file that others can read', async () => {
   const good = await goodConfiguration()
   expect(refusalOf(changed(good, 'tls.key', site.certB.keyFile))).toContain('is not the key of')
-  chmodSync(good.peers[0]?.peerTokenFile ?? '', 0o644)
+  chmodSync(good.peering.peers[0]?.peerTokenFile ?? '', 0o644)
   expect(refusalOf(good)).toContain('open to others')
 })
 
@@ -155,7 +162,7 @@ test.each<[string, () => Promise<string>, RegExp]>([
   ['peer_token_bound_elsewhere', () => peerToken(site, 'a', { cnf: { 'x5t#S256': site.certB.x5t } }), /bound to/],
 ])('%s is named, with the peer and what was found', async (reason, token, text) => {
   const good = await goodConfiguration()
-  writeFileSync(good.peers[0]?.peerTokenFile ?? '', await token())
+  writeFileSync(good.peering.peers[0]?.peerTokenFile ?? '', await token())
   const line = refusalOf(good)
   expect(line).toMatch(new RegExp(`^${reason}: peer "node-b": `))
   expect(line).toMatch(text)
@@ -164,18 +171,20 @@ test.each<[string, () => Promise<string>, RegExp]>([
 
 test.concurrent('a missing token file, plaintext, and a node token for another organisation', async () => {
   const good = await goodConfiguration()
-  expect(await refusedStart(changed(good, 'peers.0.peerTokenFile', '/nowhere/token'))).toContain('peer_token_missing')
-  const plaintext = changed(good, 'peers.0.endpoint', `ws://${HOST_B}:9443`)
+  expect(await refusedStart(changed(good, 'peering.peers.0.peerTokenFile', '/nowhere/token'))).toContain(
+    'peer_token_missing',
+  )
+  const plaintext = changed(good, 'peering.peers.0.endpoint', `ws://${HOST_B}:9443`)
   expect(await refusedStart(plaintext)).toContain('endpoint_plaintext')
   expect(decisionsIn(good.decisionLog).at(-1)).toMatchObject({ guard: 'dial.target', reason: 'endpoint_plaintext' })
-  const foreign = changed(good, 'peers.0.peerTokenFile', undefined)
+  const foreign = changed(good, 'peering.peers.0.peerTokenFile', undefined)
   expect(refusalOf(foreign)).toMatch(/peer_token_missing.*another|peer_token_missing.*"org-b"/)
 })
 
 test('a wrong configuration opens no socket and makes no storage', async () => {
   const good = await goodConfiguration()
-  const port = Number(good.listen.peering.split(':')[1])
-  const started = spawnOrchestrator(site.folder, changed(good, 'peers.0.name', 'node-a'))
+  const port = Number(good.peering.listen.split(':')[1])
+  const started = spawnOrchestrator(site.folder, changed(good, 'peering.peers.0.name', 'node-a'))
   let hasListened = false
   const probe = setInterval(() => {
     const socket = connect(port, '127.0.0.1', () => {
@@ -197,7 +206,11 @@ test('--check-config says that a good one is good, --print-config hides the toke
     stdout: 'the configuration is good\n',
   })
   const token = await peerToken(site, 'a')
-  const inline = changed(changed(good, 'peers.0.peerTokenFile', undefined) as Configuration, 'peers.0.peerToken', token)
+  const inline = changed(
+    changed(good, 'peering.peers.0.peerTokenFile', undefined) as Configuration,
+    'peering.peers.0.peerToken',
+    token,
+  )
   const print = spawnOrchestrator(site.folder, inline, { args: ['--print-config'] })
   expect(await print.exited).toBe(0)
   expect(print.stdout()).toContain('"mode": "both"')
@@ -229,11 +242,11 @@ test('an unknown option is a mistake of usage', async () => {
 
 test('a flag beats a variable, a variable beats the file', async () => {
   const good = await goodConfiguration()
-  const env = { ORCHESTRATOR_CLOCK_SKEW_SECONDS: '7', ORCHESTRATOR_VALIDATION_MODE: 'jwks' }
-  const args = ['--print-config', '--clock-skew-seconds', '9']
+  const env = { ORCHESTRATOR_PEERING_CLOCK_SKEW_SECONDS: '7', ORCHESTRATOR_PEERING_VALIDATION_MODE: 'jwks' }
+  const args = ['--print-config', '--peering-clock-skew-seconds', '9']
   const { exited, stdout } = spawnOrchestrator(site.folder, good, { args, env })
   expect(await exited).toBe(0)
-  expect(JSON.parse(stdout())).toMatchObject({ clockSkewSeconds: 9, validation: { mode: 'jwks' } })
+  expect(JSON.parse(stdout())).toMatchObject({ peering: { clockSkewSeconds: 9, validation: { mode: 'jwks' } } })
 })
 
 test('an auth server that is down: it starts, is not ready, admits nobody, and recovers by itself', async () => {
@@ -261,7 +274,7 @@ test('SIGHUP: an anchor that is gone ends its sessions within a second, and new 
   writeFileSync(anchor, site.caB.pem)
   await using node = await startOrchestrator(
     site.folder,
-    changed(good, 'trustDomains.org-b.ca', anchor) as Configuration,
+    changed(good, 'peering.trustDomains.org-b.ca', anchor) as Configuration,
   )
   const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
   const { socket } = await connectPeering(caller, await peerToken(site, 'b'))
@@ -315,6 +328,6 @@ test('a peer of the file that the API changed is as the file says after the next
     const caller = { identity: site.certB, ca: site.caA.pem, host: HOST_A, port: node.peering }
     expect(await connectPeering(caller, await peerToken(site, 'b'))).toMatchObject({ status: 403 })
   }
-  await using again = await startOrchestrator(site.folder, { ...good, peers: [] } as never)
+  await using again = await startOrchestrator(site.folder, withPeering(good, { peers: [] }))
   expect((await callLocal(operatorAt(again.local), 'GET', '/v1/peers/node-b')).status).toBe(404)
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callLocal } from './testing/caller.ts'
 import { startOrchestrator, type TestOrchestrator, until } from './testing/process.ts'
-import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite } from './testing/site.ts'
+import { HOST_A, HOST_B, nodeConfiguration, peerToken, type TestSite, testSite, withPeering } from './testing/site.ts'
 
 // node-a fetches its peer token from the other organisation's auth server; node-b runs for good.
 
@@ -20,9 +20,9 @@ afterAll(async () => {
 
 async function startA(resource: string): Promise<TestOrchestrator> {
   const configuration = await nodeConfiguration(site, 'a', b.peering, 'unused')
-  const { peerTokenFile: _, ...peer } = configuration.peers[0] as (typeof configuration.peers)[0]
+  const { peerTokenFile: _, ...peer } = configuration.peering.peers[0] as (typeof configuration.peering.peers)[0]
   const tokenSource = { issuer: site.authB.url, resource }
-  return startOrchestrator(site.folder, { ...configuration, peers: [{ ...peer, tokenSource }] } as never)
+  return startOrchestrator(site.folder, withPeering(configuration, { peers: [{ ...peer, tokenSource }] }))
 }
 
 async function outbound(a: TestOrchestrator): Promise<Record<string, unknown>> {

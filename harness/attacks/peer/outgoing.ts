@@ -287,7 +287,7 @@ async function startWithSwappedFile(lab: Lab): Promise<void> {
   const token = await heldToken(lab, incomingOf(lab))
   const value = await elsewhere.write('swapped.token', token)
   // The first of its peers that is called with a token from a file.
-  const [member] = elsewhere.members(({ name }) => name === 'peerTokenFile')
+  const [member] = elsewhere.members('peerTokenFile')
   if (member === undefined) throw new AttackWorks(`${lab.target.node} reads no token of a peer from a file`)
   const { stderr } = await demandRefusedStart(lab, elsewhere, { member, value }, [
     'peer_token_subject_mismatch',
@@ -298,7 +298,7 @@ async function startWithSwappedFile(lab: Lab): Promise<void> {
 
 async function startWithPlainPeer(lab: Lab): Promise<void> {
   const { endpoint } = await knownPeer(lab)
-  const change = { member: ['peers', '0', 'endpoint'], value: String(endpoint).replace('wss:', 'ws:') }
+  const change = { member: ['peering', 'peers', '0', 'endpoint'], value: String(endpoint).replace('wss:', 'ws:') }
   await refusesToStart(lab, change, ['endpoint_plaintext'])
 }
 

@@ -9,7 +9,7 @@ const anchored = (text: string | undefined, { isFolder = false, everywhere = fal
   expect: START('config_invalid'),
   attack: async (lab) => {
     await using elsewhere = await startElsewhere(lab)
-    const members = elsewhere.members(({ name }) => name === 'ca')
+    const members = elsewhere.members('ca')
     lab.demand(members.length > 0, 'its configuration names no anchor')
     const file = isFolder ? elsewhere.folder : await elsewhere.write('anchor.pem', text)
     // All anchors are read in the same way, so that one place of them is enough for each of the other texts.

@@ -152,7 +152,7 @@ function surfacesOf({ settings: { validation } }: Unit): readonly string[] {
 function verification(unit: Unit) {
   const { topology, domain, node, host, settings } = unit
   const own = `https://${host}`
-  const { peeringAudience } = audienceOf(topology.trustDomains[domain])
+  const peeringAudience = topology.trustDomains[domain]?.peeringAudience
   const peers = Object.entries(settings.peers).map(([name, { trustDomain, enabled }]) => {
     const san = topology.nodes[name]?.host ?? name
     return [name, { san, domain: trustDomain ?? domain, enabled: enabled ?? true }] as const
@@ -178,32 +178,43 @@ function verification(unit: Unit) {
 }
 
 function configuration(unit: Unit) {
-  const { settings, topology, domain } = unit
-  const { auth, ports, validation, introspectionCacheMs, routes, session, limits } = settings
   const tls = tlsFiles(unit)
-  const own = topology.trustDomains[domain]
-  const authDomain = topology.nodes[auth]?.domain ?? domain
-  const nodeToken = nodeTokenOf(unit)
   return {
     node: unit.node,
     host: unit.host,
-    listen: { peering: `@{address}:${ports.peering}`, local: `@{address}:${ports.local}` },
+    listen: { local: `@{address}:${unit.settings.ports.local}` },
     tls: { cert: tls.cert, key: tls.key, renewUrl: renewUrlOf(unit) },
-    trustDomain: { name: domain, ca: tls.ca, ...audienceOf(own) },
+    trustDomain: { name: unit.domain, ca: tls.ca },
+    operators: operatorsOf(unit),
+    storage: { path: '@{unit}/state/orchestrator.db' },
+    decisionLog: '@{unit}/decisions.jsonl',
+    peering: peeringOf(unit),
+  }
+}
+
+function peeringOf(unit: Unit) {
+  const { settings, topology, domain } = unit
+  const { auth, ports, validation, introspectionCacheMs, routes, session, limits } = settings
+  const { trustDomains } = topology
+  const authDomain = topology.nodes[auth]?.domain ?? domain
+  const nodeToken = nodeTokenOf(unit)
+  return {
+    listen: `@{address}:${ports.peering}`,
+    audience: trustDomains[domain]?.peeringAudience,
     trustDomains: Object.fromEntries(
-      foreignDomains(unit).map((name) => [name, { ca: unit.anchor(name), ...audienceOf(topology.trustDomains[name]) }]),
+      foreignDomains(unit).map((name) => [
+        name,
+        { ca: unit.anchor(name), audience: trustDomains[name]?.peeringAudience },
+      ]),
     ),
     auth: { issuer: unit.url(auth, 'public'), ca: unit.anchor(authDomain) },
     validation: { mode: validation, introspectionCacheMs },
-    operators: operatorsOf(unit),
+    clockSkewSeconds: settings.clockSkewSeconds,
     nodeTokenFile: nodeToken === undefined ? undefined : unit.credential(nodeToken).path,
     peers: peersOf(unit, nodeToken),
     routes,
-    storage: { path: '@{unit}/state/orchestrator.db' },
-    decisionLog: '@{unit}/decisions.jsonl',
     limits: { refusalsPerCertificate: 100_000, refusalsPerAddress: 100_000, ...limits },
     session: sessionOf(session),
-    clockSkewSeconds: settings.clockSkewSeconds,
   }
 }
 
@@ -268,10 +279,6 @@ function operatorsOf({ settings, topology, domain }: Unit): string[] {
 function foreignDomains(unit: Unit): string[] {
   const named = Object.values(unit.settings.peers).flatMap(({ trustDomain }) => trustDomain ?? [])
   return [...new Set(named)].filter((name) => name !== unit.domain)
-}
-
-function audienceOf(domain: { peeringAudience?: string } | undefined): { peeringAudience?: string } {
-  return domain?.peeringAudience === undefined ? {} : { peeringAudience: domain.peeringAudience }
 }
 
 function tlsFiles(unit: Unit): Required<TlsFiles> {

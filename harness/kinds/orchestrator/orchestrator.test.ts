@@ -28,17 +28,19 @@ test('separate auth: the peer token is presented, the other organisation is trus
 
   expect(configuration(plan, 'node-a')).toMatchObject({
     trustDomain: { name: 'org-a', ca: '@{dir}/anchors/org-a.pem' },
-    trustDomains: { 'org-b': { ca: '@{dir}/anchors/org-b.pem' } },
-    auth: { issuer: 'https://auth-a.somebiz.local.io:8443', ca: '@{dir}/anchors/org-a.pem' },
-    peers: [
-      {
-        name: 'node-b',
-        endpoint: 'wss://node-b.somebiz.local.io:9443',
-        domains: ['b.test'],
-        peerTokenFile: '@{dir}/credentials/peer-a-to-b/token',
-        trustDomain: 'org-b',
-      },
-    ],
+    peering: {
+      trustDomains: { 'org-b': { ca: '@{dir}/anchors/org-b.pem' } },
+      auth: { issuer: 'https://auth-a.somebiz.local.io:8443', ca: '@{dir}/anchors/org-a.pem' },
+      peers: [
+        {
+          name: 'node-b',
+          endpoint: 'wss://node-b.somebiz.local.io:9443',
+          domains: ['b.test'],
+          peerTokenFile: '@{dir}/credentials/peer-a-to-b/token',
+          trustDomain: 'org-b',
+        },
+      ],
+    },
   })
   expect(unitOf(plan, 'node-a')?.after).toEqual(
     expect.arrayContaining(['node-a/cert-node-a', 'node-a/node-a', 'node-a/peer-a-to-b']),
@@ -46,11 +48,13 @@ test('separate auth: the peer token is presented, the other organisation is trus
 })
 
 test('shared auth: no token of its own for a peer, for the node token names the peering audience', async () => {
-  const { peers, nodeTokenFile, trustDomain } = configuration(await planOf('shared-auth'), 'node-a')
+  const { peering } = configuration(await planOf('shared-auth'), 'node-a')
 
-  expect(nodeTokenFile).toBe('@{dir}/credentials/node-a/token')
-  expect(trustDomain).toMatchObject({ peeringAudience: 'https://peering.somebiz.local.io' })
-  expect(peers).toEqual([expect.not.objectContaining({ peerTokenFile: expect.any(String) })])
+  expect(peering).toMatchObject({
+    nodeTokenFile: '@{dir}/credentials/node-a/token',
+    audience: 'https://peering.somebiz.local.io',
+    peers: [expect.not.objectContaining({ peerTokenFile: expect.any(String) })],
+  })
 })
 
 test('whom the auth server of its domain takes for operator is operator of the node, too', async () => {

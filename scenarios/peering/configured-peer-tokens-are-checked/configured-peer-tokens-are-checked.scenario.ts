@@ -116,9 +116,10 @@ test.for([
   const file = 'units/orchestrator/config.json'
   const own = await node.readFile(file)
   const put = (text: string) => node.exec(['tee', file], { input: text })
-  const configuration = JSON.parse(own) as { peers: object[] }
+  const configuration = JSON.parse(own) as { peering: { peers: object[] } }
+  const peers = configuration.peering.peers.map((peer) => ({ ...peer, ...change }))
   await node.stop('orchestrator')
-  await put(JSON.stringify({ ...configuration, peers: configuration.peers.map((peer) => ({ ...peer, ...change })) }))
+  await put(JSON.stringify({ ...configuration, peering: { ...configuration.peering, peers } }))
 
   await expect(node.start('orchestrator')).rejects.toThrow()
 

@@ -1,6 +1,8 @@
 import { expect, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { env: { 'node-a/orchestrator': { ORCHESTRATOR_LIMITS_SESSIONS: '1' } } })
+const test = scenario('separate-auth', {
+  env: { 'node-a/orchestrator': { ORCHESTRATOR_PEERING_LIMITS_SESSIONS: '1' } },
+})
 
 test('one session too many', async ({ site, credential }) => {
   await site.operator('node-b').patch('/v1/peers/node-a', { enabled: false })

@@ -2,7 +2,7 @@ import { expect, scenario } from 'holdfast/vitest'
 
 const most = 10
 const test = scenario('separate-auth', {
-  env: { 'node-a/orchestrator': { ORCHESTRATOR_LIMITS_REFUSALS_PER_CERTIFICATE: String(most) } },
+  env: { 'node-a/orchestrator': { ORCHESTRATOR_PEERING_LIMITS_REFUSALS_PER_CERTIFICATE: String(most) } },
 })
 
 test('the certificate that was refused too often, and no other', async ({ site, credential }) => {

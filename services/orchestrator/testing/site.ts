@@ -76,25 +76,33 @@ export async function nodeConfiguration(site: TestSite, node: 'a' | 'b', peerPor
   return {
     node: `node-${node}`,
     host: `node-${node}.somebiz.local.io`,
-    listen: { peering: `127.0.0.1:${await freePort()}`, local: `127.0.0.1:${await freePort()}` },
+    listen: { local: `127.0.0.1:${await freePort()}` },
     tls: { cert: cert.certFile, key: cert.keyFile },
     trustDomain: { name: `org-${node}`, ca: ca.file },
-    trustDomains: { [`org-${other}`]: { ca: otherCa.file } },
-    auth: { issuer: auth.url },
-    validation: { mode: 'both', introspectionCacheMs: 0 },
     operators: [`operator.org-${node}.somebiz.local.io`],
-    peers: [
-      {
-        name: `node-${other}`,
-        endpoint: `wss://node-${other}.somebiz.local.io:${peerPort}`,
-        domains: [`${other}.test`],
-        peerTokenFile: tokenFile,
-        trustDomain: `org-${other}`,
-      },
-    ],
     storage: { path: join(site.folder, `${name}-state`, 'state.sqlite') },
     decisionLog: join(site.folder, `${name}-decisions.jsonl`),
-    limits: { refusalsPerCertificate: 10_000, refusalsPerAddress: 10_000 },
-    session: { reconnectInitialMs: 100 },
+    peering: {
+      listen: `127.0.0.1:${await freePort()}`,
+      trustDomains: { [`org-${other}`]: { ca: otherCa.file } },
+      auth: { issuer: auth.url },
+      validation: { mode: 'both', introspectionCacheMs: 0 },
+      peers: [
+        {
+          name: `node-${other}`,
+          endpoint: `wss://node-${other}.somebiz.local.io:${peerPort}`,
+          domains: [`${other}.test`],
+          peerTokenFile: tokenFile,
+          trustDomain: `org-${other}`,
+        },
+      ],
+      limits: { refusalsPerCertificate: 10_000, refusalsPerAddress: 10_000 },
+      session: { reconnectInitialMs: 100 },
+    },
   }
+}
+
+/** The same configuration with other members in its section `peering`. */
+export function withPeering(configuration: Awaited<ReturnType<typeof nodeConfiguration>>, members: object) {
+  return { ...configuration, peering: { ...configuration.peering, ...members } }
 }
