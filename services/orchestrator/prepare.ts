@@ -2,7 +2,7 @@ import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decis
 import { StartFailure } from '../shared/start-failure.ts'
 import { type Configuration, program } from './config.ts'
 import { type StartContext, startConfig } from './guards/start-config.ts'
-import { type Material, readMaterial, thumbprintsIn } from './orchestrator.ts'
+import { type Material, readMaterial, thumbprintsIn } from './material.ts'
 import { configurationProblem } from './start-checks.ts'
 
 /** What a start needs, read and found good. */

@@ -1,5 +1,4 @@
-import type { ValidationMode } from '../shared/bound-token.ts'
-import type { IssuerKeys } from '../shared/issuer-keys.ts'
+import type { TokenPolicy } from '../shared/bound-token.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import type { Dialers } from './dialers.ts'
 import type { InboundSessions } from './inbound-sessions.ts'
@@ -10,9 +9,7 @@ import type { Peer, Peers } from './peers.ts'
 import type { RouteTable } from './routes.ts'
 
 export interface StateOptions {
-  readonly node: string
-  readonly mode: ValidationMode
-  readonly keys: IssuerKeys
+  readonly policy: TokenPolicy
   readonly certificates: OwnCertificates
   readonly peers: Peers
   readonly tokens: PeerTokens
@@ -30,13 +27,14 @@ export function stateOperation(options: StateOptions): LocalOperation {
 }
 
 function stateOf(options: StateOptions) {
+  const { node, mode, keys } = options.policy
   const { newest } = options.certificates
   const notAfter = newest.leaf.validToDate.getTime()
-  const age = options.keys.age()
+  const age = keys.age()
   return {
-    node: options.node,
+    node,
     certificate: { 'x5t#S256': thumbprint(newest.leaf), notAfter: iso(notAfter), renewAt: iso(renewAt(newest)) },
-    validation: { mode: options.mode, jwksAgeMs: age === undefined ? null : Math.round(age) },
+    validation: { mode, jwksAgeMs: age === undefined ? null : Math.round(age) },
     peers: options.peers.all().map((peer) => peerState(peer, options)),
     routes: routeCounts(options.routes),
   }
