@@ -16,7 +16,7 @@ import { peerRate } from './guards/peer-rate.ts'
 import { peerUpgrade } from './guards/peer-upgrade.ts'
 import type { InboundSessions } from './inbound-sessions.ts'
 import type { Peers } from './peers.ts'
-import { createRefusalRate } from './refusal-rate.ts'
+import { createRefusalRate, type RefusalRate } from './refusal-rate.ts'
 import { SessionPlaces } from './session-places.ts'
 import { LARGEST_MESSAGE, SUBPROTOCOL } from './wire.ts'
 
@@ -36,35 +36,15 @@ const ACTION = 'peering:connect'
 
 /** The peering listener's handlers: every guard in its order, then the session. */
 export function createPeeringHandlers(options: PeeringOptions) {
-  const { configuration, policy, peers, inbound, recorder, log } = options
-  const order = [
-    peerUpgrade,
-    peerRate,
-    peerCarrier,
-    ...tokenGuards<UpgradeContext>(policy.mode, [peerIdentity]),
-    peerAdmit,
-  ]
-  const own = `https://${configuration.host}`
-  const { audience, limits } = configuration.peering
-  const call = {
-    policy,
-    host: configuration.host,
-    audiences: audience === undefined ? [own] : [own, audience],
-    scope: 'peer:connect',
-  }
+  const { configuration, policy, peers, inbound, log } = options
+  const { limits } = configuration.peering
+  const call = { policy, host: configuration.host, audiences: audiencesOf(configuration), scope: 'peer:connect' }
   const rate = createRefusalRate({
     perCertificate: limits.refusalsPerCertificate,
     perAddress: limits.refusalsPerAddress,
   })
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    // The session answers, within bounds: ws would keep an answer to each ping for a peer that reads none.
-    autoPong: false,
-    maxPayload: LARGEST_MESSAGE,
-    clientTracking: false,
-    handleProtocols: () => SUBPROTOCOL,
-  })
+  const judge = createJudge(options, rate)
+  const sockets = createSockets()
   const places = new SessionPlaces(limits.sessions)
   let upgradesOpen = 0
 
@@ -77,23 +57,6 @@ export function createPeeringHandlers(options: PeeringOptions) {
     places,
     peerNamed: (name) => (typeof name === 'string' ? peers.get(name) : undefined),
   })
-  /** Judges and records; answers the refusal, if there is one. */
-  const judge = async (context: UpgradeContext): Promise<Refusal | undefined> => {
-    const startedAt = performance.now()
-    const refused = await firstRefusal(order, context).catch((failure: unknown) => {
-      recorder.failed(context, ACTION, null, startedAt)
-      throw failure
-    })
-    if (refused === undefined) {
-      recorder.accepted(context, ACTION, 101, startedAt)
-      return undefined
-    }
-    const address = context.connection.socket.remoteAddress ?? ''
-    if (refused.refusal.reason !== 'rate_limited') rate.count({ thumbprint: context.thumbprint, address })
-    recorder.refused(context, ACTION, refused, startedAt)
-    return refused.refusal
-  }
-
   return {
     async onRequest(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): Promise<void> {
       const context = contextOf(request, connection, false)
@@ -129,6 +92,43 @@ export function createPeeringHandlers(options: PeeringOptions) {
       }
     },
   }
+}
+
+function audiencesOf({ host, peering: { audience } }: Configuration): string[] {
+  return audience === undefined ? [`https://${host}`] : [`https://${host}`, audience]
+}
+
+/** Judges and records; answers the refusal, if there is one. */
+function createJudge({ policy, recorder }: PeeringOptions, rate: RefusalRate) {
+  const identity = tokenGuards<UpgradeContext>(policy.mode, [peerIdentity])
+  const order = [peerUpgrade, peerRate, peerCarrier, ...identity, peerAdmit]
+  return async (context: UpgradeContext): Promise<Refusal | undefined> => {
+    const startedAt = performance.now()
+    const refused = await firstRefusal(order, context).catch((failure: unknown) => {
+      recorder.failed(context, ACTION, null, startedAt)
+      throw failure
+    })
+    if (refused === undefined) {
+      recorder.accepted(context, ACTION, 101, startedAt)
+      return undefined
+    }
+    const address = context.connection.socket.remoteAddress ?? ''
+    if (refused.refusal.reason !== 'rate_limited') rate.count({ thumbprint: context.thumbprint, address })
+    recorder.refused(context, ACTION, refused, startedAt)
+    return refused.refusal
+  }
+}
+
+function createSockets(): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    // The session answers, within bounds: ws would keep an answer to each ping for a peer that reads none.
+    autoPong: false,
+    maxPayload: LARGEST_MESSAGE,
+    clientTracking: false,
+    handleProtocols: () => SUBPROTOCOL,
+  })
 }
 
 /** RFC 9110 section 15.5.22, RFC 6455 section 4.4. */
