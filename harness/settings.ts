@@ -64,6 +64,12 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     default: 'where Debian, Fedora and Arch put it',
     meaning: 'Path of libfaketimeMT.so.1, which moves the clocks of programs on libc.',
   },
+  {
+    variable: 'HOLDFAST_SEATS',
+    default: 'not set: from this process, which has the addresses of the nodes',
+    meaning:
+      '`agent`: tests call and listen through the agents of the nodes, as on backends whose addresses this machine does not have.',
+  },
   { variable: 'HOLDFAST_DEBUG', default: 'not set', meaning: 'Any text prints stack traces of failures.' },
   { variable: 'PATH', default: 'empty', meaning: 'Where programs are looked for.' },
   { variable: 'NO_COLOR', default: 'not set', meaning: 'Any text turns colours off, on a terminal too.' },
@@ -97,6 +103,8 @@ export interface Settings {
   readonly at: number
   /** Explicit path, absolute; absent when not set. */
   readonly libfaketime?: string
+  /** From where tests call and listen, where a backend leaves the choice. */
+  readonly seats: 'local' | 'agent'
   readonly noColor: boolean
   readonly ci: boolean
 }
@@ -127,6 +135,7 @@ export function settings(environment: Environment = process.env): Settings {
     full: variable('HOLDFAST_FULL') !== undefined,
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),
+    seats: variable('HOLDFAST_SEATS') === 'agent' ? 'agent' : 'local',
     noColor: variable('NO_COLOR') !== undefined,
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
   }

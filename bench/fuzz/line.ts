@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import { type Endpoint, TargetUnreachable } from '../../harness/protocols/http/exchange.ts'
 import { type RawAnswer, readAnswers } from '../../harness/protocols/http/raw-answers.ts'
 
@@ -36,17 +37,27 @@ export class Line {
   /** The connection, a new one where there is none; undefined where the handshake fails. */
   async open(): Promise<TLSSocket | undefined> {
     if (this.#socket !== undefined && !this.#socket.destroyed && !this.#socket.readableEnded) return this.#socket
-    const { address: host, port, from: localAddress, host: servername } = this.#endpoint
-    const options = { host, port, localAddress, servername, secureContext: contextOf(this.#endpoint) }
-    const socket = connect(options as ConnectionOptions)
+    const signal = AbortSignal.timeout(HANDSHAKE_MS)
+    const stream = await this.#connected(signal)
+    if (stream === undefined) return undefined
+    const { host: servername } = this.#endpoint
+    const socket = connect({ socket: stream, servername, secureContext: contextOf(this.#endpoint) })
     // Kept: a connection that the far end cuts must end the attempt, never the process.
     socket.on('error', () => {})
     try {
-      await once(socket, 'secureConnect', { signal: AbortSignal.timeout(HANDSHAKE_MS) })
+      await once(socket, 'secureConnect', { signal })
       this.#socket = socket
       return socket
-    } catch (cause) {
+    } catch {
       socket.destroy()
+      return undefined
+    }
+  }
+
+  async #connected(signal: AbortSignal): Promise<Duplex | undefined> {
+    try {
+      return (await this.#endpoint.seat.connect(this.#endpoint, signal)).stream
+    } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ECONNREFUSED') throw new TargetUnreachable(this.#endpoint, cause)
       return undefined
     }

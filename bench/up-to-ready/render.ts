@@ -39,6 +39,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     run: 'bare',
     addresses,
     dirs,
+    agentSeats: false,
     hosts: Object.fromEntries(names.map((name) => [plan.nodes[name]!.host, addresses[name]!])),
     hostsFile: join(folder, 'hosts'),
     tools: Object.fromEntries(tools.map(([name, { path }]) => [name, path])),

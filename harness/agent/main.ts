@@ -62,7 +62,7 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   process.on('SIGTERM', end)
   process.on('SIGINT', end)
   readMessages<ToAgent>(process.stdin, handle, end)
-  for (const agent of agents.values()) agent.start()
+  for (const agent of agents.values()) void agent.start()
   void warmUp()
 }
 

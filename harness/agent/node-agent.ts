@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { WorkAhead } from './ahead.ts'
@@ -15,6 +16,7 @@ import {
   type Request,
   type RunSettings,
 } from './protocol.ts'
+import { serveSeat } from './seat-server.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
 import { Unit } from './unit.ts'
@@ -58,8 +60,10 @@ export class NodeAgent {
   }
 
   /** Starts what can be started at once; the rest follows as other units become ready. */
-  start(): void {
-    mkdirSync(this.#context.dir, { recursive: true, mode: 0o700 })
+  async start(): Promise<void> {
+    const { dir, address, settings } = this.#context
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    if (settings.agentSeats) await serveSeat(join(dir, 'seat'), address)
     this.#context.emit({ event: 'agent-started', pid: process.pid })
     for (const unit of this.#units.values()) this.#waiting.add(unit)
     this.#startPossible()

@@ -15,6 +15,8 @@ export interface RunSettings {
   addresses: Readonly<Record<string, string>>
   /** Folder of each node, by name: its agent makes it. */
   dirs: Readonly<Record<string, string>>
+  /** Whether agents serve seats for tests, each as `seat` in its folder. */
+  agentSeats: boolean
   hosts: Record<string, string>
   /** Path of the hosts file that programs resolve names with (`hosts-file.ts`). */
   hostsFile: string

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { listenAsIssuer, type ScriptedIssuer } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
+import { localSeat } from '../protocols/seat.ts'
 import type { HttpCall } from '../topology/plan.ts'
 import { type NodeContext, UnexpectedAnswer } from './node-context.ts'
 import { runSteps, type UnitAtWork } from './steps.ts'
@@ -17,7 +18,7 @@ beforeAll(async () => {
   const authority = await rogueAuthority()
   await writeFile(join(dir, 'ca.pem'), authority.anchorPem)
   const certificate = await issueLeaf({ authority, subject: 'auth.test', sans: ['auth.test'] })
-  issuer = await listenAsIssuer({ address: '127.0.0.1', host: 'auth.test', certificate })
+  issuer = await listenAsIssuer({ seat: localSeat(), host: 'auth.test', certificate })
   const settings = { hosts: { 'auth.test': '127.0.0.1' }, addresses: {} }
   const context = { dir, address: '127.0.0.1', node: { name: 'node' }, settings } as unknown as NodeContext
   work = { context, unit: { name: 'unit' }, signal: new AbortController().signal } as unknown as UnitAtWork

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { nodeArguments } from '../agent/command.ts'
 import type { SiteNode } from '../backends/backend.ts'
@@ -71,7 +69,7 @@ export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
       const began = performance.now()
       const ended = await node.exec([process.execPath, ...nodeArguments(), mainOf(program.service), ...args])
       const ms = performance.now() - began
-      const isListening = (await Promise.all(ports.map((port) => answers(node.address, port)))).includes(true)
+      const isListening = (await Promise.all(ports.map((port) => answers(node, port)))).includes(true)
       return { ...ended, isListening, ms }
     },
     [Symbol.asyncDispose]: async () => {
@@ -90,7 +88,7 @@ async function movedTo(prefix: string, own: Json, unit: PlanUnit, node: SiteNode
   const configuration = structuredClone(own)
   const ports: number[] = []
   for (const { member, value } of leavesOf(own).filter(({ member }) => member.includes('listen'))) {
-    const port = await freePort(node.address)
+    const port = await freePort(node)
     ports.push(port)
     put(configuration, member, String(value).replace(/:\d+$/, `:${port}`))
   }
@@ -99,24 +97,18 @@ async function movedTo(prefix: string, own: Json, unit: PlanUnit, node: SiteNode
   return { configuration, ports }
 }
 
-async function freePort(address: string): Promise<number> {
-  const server = net.createServer().listen(0, address)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+async function freePort({ seat }: SiteNode): Promise<number> {
+  await using listening = await seat.listen((stream) => stream.destroy())
+  return listening.port
 }
 
-async function answers(host: string, port: number): Promise<boolean> {
-  const socket = net.connect({ host, port })
+async function answers({ seat, address }: SiteNode, port: number): Promise<boolean> {
   try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(1_000) })
+    const { stream } = await seat.connect({ address, port }, AbortSignal.timeout(1_000))
+    stream.destroy()
     return true
   } catch {
     return false
-  } finally {
-    socket.destroy()
   }
 }
 

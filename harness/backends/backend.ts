@@ -4,6 +4,7 @@ import { HoldfastError } from '../errors.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Environments } from '../faults/sabotage.ts'
+import type { Seat } from '../protocols/seat.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { RunRecord } from './run-folder.ts'
 
@@ -94,6 +95,8 @@ export interface Site extends AsyncDisposable {
   clock(node?: string): SiteClock
   /** A TCP address for each host name of the plan, for clients that run beside the nodes. */
   resolve(host: string): string | undefined
+  /** Seats at so many addresses of the run that are nobody's. */
+  strangers(count: number): readonly Seat[]
   /**
    * Leads the nodes to another address with the next look at a host name of the plan, or, without one, to its node again.
    * Connections stay as they are, and so does `resolve`. Absent where names are not the backend's own.
@@ -113,6 +116,8 @@ export interface SiteNode {
   readonly name: string
   readonly host: string
   readonly address: string
+  /** From where a test calls and listens on the node. */
+  readonly seat: Seat
   /** Absolute path of the node's directory, on the node. */
   readonly dir: string
   /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */

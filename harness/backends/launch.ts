@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { hostsText } from '../agent/hosts-file.ts'
 import type { RunSettings } from '../agent/protocol.ts'
 import { NodeClock } from '../faults/clock/node-clock.ts'
+import type { Seat } from '../protocols/seat.ts'
 import { programEnvironment, settings } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
@@ -21,6 +22,12 @@ export interface Grounds extends AsyncDisposable {
   readonly addresses: Readonly<Record<string, string>>
   /** Folder of each node, as the node sees it; its agent makes it. */
   readonly dirs: Readonly<Record<string, string>>
+  /** From where a test calls and listens on a node. */
+  seat(node: string): Seat
+  /** Whether agents serve those seats, each as `seat` in the folder of its node. */
+  readonly agentSeats: boolean
+  /** Seats at so many addresses of the run that are no node's. */
+  strangers(count: number): readonly Seat[]
   /** What must be on record of it, so that `sweep` finds it all. */
   readonly recorded: Partial<RunRecord>
   /** Whether agents of nodes that go by the same clock can live in one process. */
@@ -197,12 +204,13 @@ interface RunInputs {
 }
 
 async function runSettings({ run, folder, plan, grounds, tools, clocks, extra }: RunInputs): Promise<RunSettings> {
-  const { addresses, dirs } = grounds
+  const { addresses, dirs, agentSeats } = grounds
   const hosts = Object.values(plan.nodes).map(({ name, host }) => [host, addresses[name] as string])
   return {
     run,
     addresses,
     dirs,
+    agentSeats,
     hosts: Object.fromEntries(hosts),
     hostsFile: join(folder, 'hosts'),
     tools: pathsOf(tools),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { readTextFrom } from '../agent/text-file.ts'
+import { localSeat } from '../protocols/seat.ts'
 import { AgentGone } from './agent-link.ts'
 import { LaunchedNode, type NodeParts } from './launched-node.ts'
 
@@ -47,6 +48,7 @@ function partsOf(): NodeParts {
   return {
     plan: { name: 'door', host: 'door.test', domain: 'lab', units: [unit] },
     address: '127.0.0.1',
+    seat: localSeat(),
     dir,
     ask: () => Promise.reject(new AgentGone('door')),
     readLeft: readTextFrom,

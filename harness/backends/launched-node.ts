@@ -3,6 +3,7 @@ import type { ExecResult, Operation, Operations } from '../agent/protocol.ts'
 import { fill } from '../agent/template.ts'
 import { HoldfastError } from '../errors.ts'
 import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
+import type { Seat } from '../protocols/seat.ts'
 import type { PlanNode } from '../topology/plan.ts'
 import { AgentGone } from './agent-link.ts'
 import type { SiteNode } from './backend.ts'
@@ -19,6 +20,7 @@ export class UnitNotReady extends HoldfastError {
 
 export interface NodeParts {
   plan: PlanNode
+  seat: Seat
   address: string
   dir: string
   /** Asks the node's agent; rejects with `AgentGone` where there is none. */
@@ -35,6 +37,7 @@ export class LaunchedNode implements SiteNode {
   readonly name: string
   readonly host: string
   readonly address: string
+  readonly seat: Seat
   readonly dir: string
   readonly #parts: NodeParts
   readonly #decisionLogs = new Map<string, { bytes: number; records: DecisionRecord[]; read: Promise<void> }>()
@@ -45,6 +48,7 @@ export class LaunchedNode implements SiteNode {
     this.name = parts.plan.name
     this.host = parts.plan.host
     this.address = parts.address
+    this.seat = parts.seat
     this.dir = parts.dir
   }
 

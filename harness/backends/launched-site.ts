@@ -5,6 +5,7 @@ import type { FromAgent, Operation, Operations } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { redact } from '../evidence/redact.ts'
+import type { Seat } from '../protocols/seat.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
 import type { Backend, BackendName, Capabilities, Site, SiteClock } from './backend.ts'
@@ -65,7 +66,7 @@ export interface SiteParts {
   plan: Plan
   backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft'>
   evidence: EvidenceFolder
-  grounds: Pick<Grounds, 'addresses' | 'dirs'>
+  grounds: Grounds
   onEvent?: (event: SiteEvent) => void
   /** By node; absent where the nodes go by the machine's clock. */
   clocks?: ReadonlyMap<string, MovableClock>
@@ -129,6 +130,7 @@ export class LaunchedSite implements Site {
     return new LaunchedNode({
       plan: this.plan.nodes[name]!,
       address: this.#parts.grounds.addresses[name] as string,
+      seat: this.#parts.grounds.seat(name),
       dir: this.#parts.grounds.dirs[name] as string,
       ask: (op, body) => this.#ask(name, op, body),
       readLeft: (path, from) => this.#parts.backend.readLeft(this, path, from),
@@ -165,6 +167,10 @@ export class LaunchedSite implements Site {
 
   resolve(host: string): string | undefined {
     return this.#hosts.get(host)
+  }
+
+  strangers(count: number): readonly Seat[] {
+    return this.#parts.grounds.strangers(count)
   }
 
   oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string> {

@@ -13,6 +13,7 @@ import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { spoiled, unspoiled } from '../pki/spoiled.ts'
 import { signToken } from '../tokens/forge.ts'
 import { type Endpoint, exchange, headerValues } from './http/exchange.ts'
+import { localSeat } from './seat.ts'
 import { upgrade } from './websocket/web-socket.ts'
 
 const names = { subject: 'b.test', sans: ['b.test'] }
@@ -47,7 +48,14 @@ beforeAll(async () => {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  endpoint = { from: '127.0.0.9', address: '127.0.0.1', port, host: 'b.test', anchorPem: authority.anchorPem, identity }
+  endpoint = {
+    seat: localSeat('127.0.0.9'),
+    address: '127.0.0.1',
+    port,
+    host: 'b.test',
+    anchorPem: authority.anchorPem,
+    identity,
+  }
 })
 
 afterAll(() => {
@@ -114,7 +122,7 @@ test('an upgrade counts only when the first frame is open', async () => {
 })
 
 test('a scripted peer hears every byte of a dialer that trusts it, and none of one that does not', async () => {
-  await using peer = await listenAsPeer({ address: '127.0.0.1', certificate: identity, open })
+  await using peer = await listenAsPeer({ seat: localSeat(), certificate: identity, open })
   const dialled = { ...endpoint, address: peer.address, port: peer.port }
   const request = { path: '/v1', protocol: '', headers: [['Authorization', 'Bearer secret']] as const }
   const { session } = await upgrade(dialled, request)
@@ -133,7 +141,7 @@ test('a scripted peer hears every byte of a dialer that trusts it, and none of o
 
 test('a deaf peer reads nothing more, and goes on talking', async () => {
   const heard = async (alive: 'reading' | 'deaf') => {
-    await using peer = await listenAsPeer({ address: '127.0.0.1', certificate: identity, open, alive })
+    await using peer = await listenAsPeer({ seat: localSeat(), certificate: identity, open, alive })
     const dialled = { ...endpoint, address: peer.address, port: peer.port }
     const { session } = await upgrade(dialled, { path: '/v1', protocol: '', headers: [] })
     session?.send({ padding: 'x'.repeat(4_194_304) })
@@ -172,7 +180,7 @@ test('a scripted issuer is honest until it is told otherwise, and hears all that
   const key = await exportJWK(privateKey)
   const kid = await calculateJwkThumbprint(key)
   await using issuer = await listenAsIssuer({
-    address: '127.0.0.1',
+    seat: localSeat(),
     host: 'b.test',
     certificate: identity,
     keys: [key],

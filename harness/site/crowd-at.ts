@@ -29,10 +29,7 @@ export async function crowdAt(
   })
   const anchorPem = await site.anchor(domain)
   const endpoint = endpointOf(site.site, `https://${host}:${listener.port}`, { from, anchorPem })
-  const own = site.node(from).address
-  const network = own.replace(/\d+$/, '')
-  const strange = Array.from({ length: addresses }, (_, at) => `${network}${200 + at}`)
+  const seats = addresses === 0 ? [endpoint.seat] : site.site.strangers(addresses)
   const identity = await credential.identity()
-  const options = { ...endpoint, identity, count, upgrading: await Promise.all(asking) }
-  return openCrowd({ ...options, from: addresses === 0 ? [own] : strange })
+  return openCrowd({ ...endpoint, seats, identity, count, upgrading: await Promise.all(asking) })
 }

@@ -13,6 +13,7 @@ import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.t
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/http/exchange.ts'
+import { localSeat } from '../protocols/seat.ts'
 import type { Crowd } from '../protocols/tls/crowd.ts'
 import type { Session, SessionEnd } from '../protocols/websocket/web-socket.ts'
 import type { ActionVerification } from '../topology/verification.ts'
@@ -491,7 +492,7 @@ export class ScenarioSite implements AsyncDisposable {
 /** A service that was there before the run has no address of the run, and may be out of reach from those. */
 function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
   if (address === undefined) return endpoint
-  return { ...endpoint, address, from: address.startsWith('127.') ? endpoint.from : undefined }
+  return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }
 }
 
 const unrecorded: FarEnd = { decisions: [], waitedMs: 0 }

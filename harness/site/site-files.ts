@@ -56,8 +56,8 @@ export function endpointOf(site: Site, url: string, options: { from: string; anc
     const hosts = Object.values(site.plan.nodes).map((node) => node.host)
     throw new NotInPlan(site, `no node is called ${host}`, hosts)
   }
-  const from = site.capabilities.ownAddress ? site.node(options.from).address : undefined
-  return { from, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
+  const { seat } = site.node(options.from)
+  return { seat, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
 }
 
 /** The operator certificate of a trust domain with its key, and the node that it lies on. */

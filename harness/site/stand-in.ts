@@ -32,11 +32,11 @@ export async function standInForIssuer(
   const { trustDomains, nodes } = site.plan
   const ca = trustDomains[nodes[node]?.domain ?? '']?.ca ?? ''
   const { maxAgeSeconds, keys = [await site.signingKey(node)], authority = await site.authority(ca) } = options
-  const { host, address } = site.node(node)
+  const { host, seat } = site.node(node)
   const { unit, port, mtlsPort } = issuerAt(site.site, node)
   const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
   await site.node(node).stop(unit)
-  const issuer = await listenAsIssuer({ address, host, port, mtlsPort, certificate, keys, maxAgeSeconds })
+  const issuer = await listenAsIssuer({ seat, host, port, mtlsPort, certificate, keys, maxAgeSeconds })
   let restored: Promise<void> | undefined
   const giveBack = async () => {
     await issuer[Symbol.asyncDispose]()

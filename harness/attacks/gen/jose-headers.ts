@@ -192,7 +192,7 @@ async function luring(lab: Lab, header: (url: string) => Forgery['header']) {
 
 async function luringInPlain(lab: Lab) {
   const key = await attackersKey()
-  const peer = lab.site.own(await listenAsPeer({ address: lab.site.node(lab.target.from).address }))
+  const peer = lab.site.own(await listenAsPeer({ seat: lab.site.node(lab.target.from).seat }))
   const jku = `http://${lab.plan.nodes[lab.target.from]!.host}:${peer.port}/jwks`
   const verdict = await lab.call(forged(lab, 'luring', { key, header: { jku } }))
   lab.demand(peer.connections.length === 0, `it connected to ${jku}, which only the token names`)

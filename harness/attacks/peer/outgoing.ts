@@ -210,7 +210,7 @@ function mute(
 /** What a listener with this certificate hears of the target, which dials it as its peer. */
 async function dialled(lab: Lab, node: string, record: Entry, certificate: Identity, gaveUp?: string) {
   const open = { type: 'open', version: 1, node: twin, holdTimeMs: 90_000, session: randomUUID() }
-  const peer = lab.site.own(await listenAsPeer({ address: lab.site.node(node).address, certificate, open }))
+  const peer = lab.site.own(await listenAsPeer({ seat: lab.site.node(node).seat, certificate, open }))
   const endpoint = new URL(String(record.endpoint))
   endpoint.port = String(peer.port)
   const tap = await lab.site.tap(lab.target.node)

@@ -1,3 +1,4 @@
+import type { SiteNode } from '../../backends/backend.ts'
 import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import {
   issueLeaf,
@@ -142,7 +143,7 @@ const mirror = 'mirror'
 
 async function listen(lab: Lab, certificate: Identity) {
   const open = { type: 'open', version: 1, node: mirror, holdTimeMs: 90_000, session: crypto.randomUUID() }
-  return lab.site.own(await listenAsPeer({ address: peerOf(lab).address, certificate, open }))
+  return lab.site.own(await listenAsPeer({ seat: peerOf(lab).seat, certificate, open }))
 }
 
 /** Makes the target dial there, in place of where it dialled before. */
@@ -170,15 +171,15 @@ async function forget(lab: Lab): Promise<void> {
 }
 
 /** A peer that the target dials by the plan, and the token that it presents there. */
-function peerOf(lab: Lab): { host: string; address: string; domain: string; token: string } {
+function peerOf(lab: Lab): Pick<SiteNode, 'host' | 'address' | 'seat'> & { domain: string; token: string } {
   const { accepts, credentials, nodes } = lab.plan
   const accepted = accepts.find(
     ({ target, action, credential }) =>
       action === lab.target.action && target !== lab.target.node && credentials[credential]?.holder === lab.target.node,
   )
   if (accepted === undefined) throw new NotInPlan(lab.site.site, `${lab.target.node} dials nobody`, Object.keys(nodes))
-  const { host, address } = lab.site.node(accepted.target)
-  return { host, address, domain: nodes[accepted.target]!.domain, token: accepted.credential }
+  const { host, address, seat } = lab.site.node(accepted.target)
+  return { host, address, seat, domain: nodes[accepted.target]!.domain, token: accepted.credential }
 }
 
 async function signers(lab: Lab): Promise<Signers> {

@@ -3,14 +3,17 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { signalTree } from '../../agent/process-tree.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
+import { localSeat, type Seat } from '../../protocols/seat.ts'
+import { settings } from '../../settings.ts'
 import { clockMissing } from '../../toolchain/libfaketime.ts'
 import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
+import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities } from '../backend.ts'
 import { type AgentStart, backendOf, type Grounds } from '../launch.ts'
 import { killProcessesOf } from '../processes.ts'
 import { findRuns, type Run } from '../run-folder.ts'
-import { addressesIn, loopbackMissing, takeSubnet } from './subnet.ts'
+import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
 
 const capabilities: Capabilities = {
   ownAddress: true,
@@ -36,11 +39,22 @@ export const processBackend = backendOf({
 })
 
 async function take({ nodes }: Plan, { folder }: Run): Promise<Grounds> {
+  const agentSeats = settings().seats === 'agent'
   const names = Object.keys(nodes)
   const subnet = await takeSubnet(await takenSubnets())
+  const addresses = addressesIn(subnet.prefix, names)
+  const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
+  const seatOf = (node: string) => {
+    const address = addresses[node] as string
+    return agentSeats ? agentSeat(join(dirs[node] as string, 'seat'), address) : localSeat(address)
+  }
+  const seats = Object.fromEntries(names.map((node) => [node, seatOf(node)]))
   return {
-    addresses: addressesIn(subnet.prefix, names),
-    dirs: Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)])),
+    addresses,
+    dirs,
+    seat: (node) => seats[node] as Seat,
+    agentSeats,
+    strangers: (count) => strangersIn(subnet.prefix, names.length, count).map(localSeat),
     recorded: { subnet: subnet.prefix },
     sharesAgents: true,
     startAgents: (agents, start) => startAgents(folder, agents, start),
@@ -53,10 +67,19 @@ async function takenSubnets(): Promise<Set<string>> {
   return new Set((await findRuns()).flatMap(({ record }) => record?.subnet ?? []))
 }
 
-function startAgents(folder: string, nodes: readonly string[], { plan, settings, env }: AgentStart): AgentProcess {
+function startAgents(folder: string, nodes: readonly string[], { env, ...files }: AgentStart): AgentProcess {
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', agentMain, 'run', '--plan', plan, '--settings', settings, ...nodes],
+    [
+      '--disable-warning=ExperimentalWarning',
+      agentMain,
+      'run',
+      '--plan',
+      files.plan,
+      '--settings',
+      files.settings,
+      ...nodes,
+    ],
     { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] },
   )
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {

@@ -22,6 +22,16 @@ export class TooManyNodes extends HoldfastError {
   }
 }
 
+/** Beside the nodes of a run there are not so many addresses. Code `HOLDFAST_TOO_MANY_STRANGERS`. */
+export class TooManyStrangers extends HoldfastError {
+  constructor(asked: number, room: number) {
+    super(
+      'HOLDFAST_TOO_MANY_STRANGERS',
+      `${asked} addresses of nobody were asked for, and beside its nodes this run has ${room}; ask for fewer, or run fewer nodes`,
+    )
+  }
+}
+
 /** A loopback /24 of one run. It is held by a listening socket, so it is free again when the process dies, however it dies. */
 export interface Subnet {
   /** `127.x.y.` */
@@ -50,6 +60,13 @@ export async function takeSubnet(taken: ReadonlySet<string>): Promise<Subnet> {
 export function addressesIn(prefix: string, nodes: readonly string[]): Record<string, string> {
   if (nodes.length > MOST_NODES) throw new TooManyNodes(nodes.length)
   return Object.fromEntries(nodes.map((node, index) => [node, `${prefix}${index + 1}`]))
+}
+
+/** So many addresses of a subnet that are beyond those of its nodes. */
+export function strangersIn(prefix: string, nodes: number, count: number): string[] {
+  const room = LOCK_HOST - 1 - nodes
+  if (count > room) throw new TooManyStrangers(count, room)
+  return Array.from({ length: count }, (_, at) => `${prefix}${nodes + 1 + at}`)
 }
 
 /** Why this machine has no loopback addresses but 127.0.0.1, or undefined when it has. */

@@ -1,16 +1,15 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import type { Listening, Seat } from '../../protocols/seat.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { type IssuerAnswer, sendAnswer } from './issuer-answer.ts'
 
 export interface ScriptedIssuerOptions {
-  /** An address of the run. */
-  address: string
+  /** Where it listens. */
+  seat: Seat
   /** The name in its URL; the certificate is for it, if it is to be believed. */
   host: string
   /** 0: any free port. */
@@ -83,22 +82,18 @@ export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<Sc
     sendAnswer(response, scripted ?? { status, headers, body: honest ?? { error: 'not_found' } }, honest)
   }
   const wanted = [options.port ?? 0, ...(options.mtlsPort === undefined ? [] : [options.mtlsPort])]
-  const servers = wanted.map(() => server(options.certificate, serve, heard))
-  const ports: number[] = []
-  for (const [index, one] of servers.entries()) {
-    one.listen(wanted[index], options.address)
-    await once(one, 'listening')
-    ports.push((one.address() as AddressInfo).port)
+  const judge = server(options.certificate, serve, heard)
+  const listenings: Listening[] = []
+  for (const one of wanted) {
+    listenings.push(await options.seat.listen((stream) => judge.emit('connection', stream), one))
   }
-  const [port = 0, mtlsPort = port] = ports
+  const [{ address, port }, { port: mtlsPort } = { port }] = listenings as [Listening, Listening?]
   says.url = `https://${options.host}:${port}`
   says.mtlsOrigin = `https://${options.host}:${mtlsPort}`
 
   const present = ({ certPem, keyPem }: Identity) => {
-    for (const one of servers) {
-      one.setSecureContext({ cert: certPem, key: keyPem })
-      one.closeAllConnections()
-    }
+    judge.setSecureContext({ cert: certPem, key: keyPem })
+    for (const one of listenings) one.drop()
   }
   const publish = async (keys: readonly JWK[]) => {
     says.keys = await publicKeys(keys)
@@ -106,7 +101,7 @@ export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<Sc
 
   return {
     url: says.url,
-    address: options.address,
+    address,
     port,
     requests: heard.requests,
     brokenOff: heard.brokenOff,
@@ -128,11 +123,7 @@ export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<Sc
       heard.connections = 0
     },
     [Symbol.asyncDispose]: async () => {
-      for (const one of servers) {
-        one.closeAllConnections()
-        one.close()
-        await once(one, 'close')
-      }
+      for (const one of listenings) await one[Symbol.asyncDispose]()
     },
   }
 }

@@ -1,14 +1,14 @@
-import { once } from 'node:events'
 import http from 'node:http'
-import net, { type AddressInfo, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { WebSocketServer } from 'ws'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import type { Seat } from '../../protocols/seat.ts'
 import { type Frame, parsed } from '../../protocols/websocket/web-socket.ts'
 
 export interface ScriptedPeerOptions {
-  /** An address of the run. */
-  address: string
+  /** Where it listens. */
+  seat: Seat
   /** 0: any free port. */
   port?: number
   /** What the peer presents as server; absent: it speaks plain TCP, as behind `ws://`. */
@@ -45,40 +45,29 @@ const aliveEveryMs = 1_000
 export async function listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
   const connections: RecordedConnection[] = []
   const brokenOff: string[] = []
-  const sockets = new Set<Socket>()
   const sessions: Frame[][] = []
   const application = applicationOf(options, sessions)
 
-  const serve = (socket: Socket) => {
+  const serve = (socket: Duplex) => {
     // An HTTP server reads past the stream until somebody listens to it, so the recorder comes after it.
     application?.emit('connection', socket)
     connections.push(record(socket))
   }
-  const track = (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.once('close', () => sockets.delete(socket))
-  }
-  const server = options.certificate ? tlsServer(options.certificate, serve, brokenOff) : net.createServer(serve)
-  server.on('connection', track)
-  server.listen(options.port ?? 0, options.address)
-  await once(server, 'listening')
+  const server = options.certificate && tlsServer(options.certificate, serve, brokenOff)
+  const onConnection = server === undefined ? serve : (stream: Duplex) => server.emit('connection', stream)
+  const listening = await options.seat.listen(onConnection, options.port)
 
   return {
-    address: options.address,
-    port: (server.address() as AddressInfo).port,
+    address: listening.address,
+    port: listening.port,
     connections,
     sessions,
     brokenOff,
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
+    [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   }
 }
 
-function tlsServer(certificate: Identity, serve: (socket: Socket) => void, brokenOff: string[]): tls.Server {
+function tlsServer(certificate: Identity, serve: (socket: Duplex) => void, brokenOff: string[]): tls.Server {
   const { certPem: cert, keyPem: key } = certificate
   // This peer is hostile: it judges nobody and only wants to hear what is said to it.
   const ciphers = `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0`
@@ -87,7 +76,7 @@ function tlsServer(certificate: Identity, serve: (socket: Socket) => void, broke
   return server
 }
 
-function record(socket: Socket): RecordedConnection {
+function record(socket: Duplex): RecordedConnection {
   const chunks: Buffer[] = []
   socket.on('error', () => {})
   socket.on('data', (chunk: Buffer) => chunks.push(chunk))

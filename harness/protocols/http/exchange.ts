@@ -3,12 +3,13 @@ import http from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../../errors.ts'
 import type { Identity } from '../../pki/certificate.ts'
-import { beginHandshake, connOf, type Handshake } from '../tls/handshake.ts'
+import type { Connected, Seat } from '../seat.ts'
+import { beginHandshake, type Handshake } from '../tls/handshake.ts'
 
 /** Where a call goes and as whom; each call opens a connection of its own, so that the far end can be asked about it. */
 export interface Endpoint {
-  /** Local address to call from. */
-  from?: string
+  /** Where it is called from. */
+  seat: Seat
   address: string
   port: number
   /** The name that is sent as SNI and that the server's certificate must cover. */
@@ -73,22 +74,34 @@ const bodyLimit = 1_048_576
  * Opens one TLS connection and verifies the server. In TLS 1.3 this resolves before the server has judged our certificate:
  * only an answer proves acceptance.
  */
-export async function connect(endpoint: Endpoint): Promise<TLSSocket> {
-  const socket = beginHandshake(endpoint)
+export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; conn: string }> {
+  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+  const { stream, conn } = await connectPlain(endpoint, signal)
+  const socket = beginHandshake(endpoint, stream)
   // Set early and kept: a connection that the far end cuts must end the call, never the process.
   socket.on('error', () => {})
   try {
-    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs) })
+    await once(socket, 'secureConnect', { signal })
   } catch (cause) {
     socket.destroy()
     if (socket.authorizationError) throw new ServerNotTrusted(endpoint, String(socket.authorizationError))
+    throw new HandshakeFailed(conn, cause)
+  }
+  return { socket, conn }
+}
+
+/** Opens a TCP connection from the seat of an endpoint; nothing is said over it. */
+export async function connectPlain(endpoint: Endpoint, signal: AbortSignal): Promise<Connected> {
+  try {
+    return await endpoint.seat.connect(endpoint, signal)
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause
     const code = (cause as NodeJS.ErrnoException).code
     if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL') {
       throw new TargetUnreachable(endpoint, cause)
     }
-    throw new HandshakeFailed(connOf(socket), cause)
+    throw new HandshakeFailed('', cause)
   }
-  return socket
 }
 
 /** The server ended the connection during the handshake. Caught inside: it becomes an answer without status. */
@@ -106,8 +119,8 @@ export async function exchange(endpoint: Endpoint, request: Request): Promise<An
   const timeoutMs = endpoint.timeoutMs ?? defaultTimeoutMs
   const answer = { conn: '', status: null, headers: [], body: '' } as Omit<Answer, 'ms'>
   try {
-    const socket = await connect(endpoint)
-    answer.conn = connOf(socket)
+    const { socket, conn } = await connect(endpoint)
+    answer.conn = conn
     try {
       const client = http.request({
         method: request.method,

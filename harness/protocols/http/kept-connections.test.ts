@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { rogueAuthority } from '../../pki/authority.ts'
 import { unspoiled } from '../../pki/spoiled.ts'
+import { localSeat } from '../seat.ts'
 import { keptConnections } from './kept-connections.ts'
 
 test('requests one after the other share a connection, and bring their own headers and body', async () => {
@@ -21,7 +22,7 @@ test('requests one after the other share a connection, and bring their own heade
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const endpoint = { address: '127.0.0.1', port, host: 'b.test', anchorPem: authority.anchorPem }
+  const endpoint = { seat: localSeat(), address: '127.0.0.1', port, host: 'b.test', anchorPem: authority.anchorPem }
   try {
     using kept = keptConnections(endpoint, 1)
     const send = (body: string) =>

@@ -1,4 +1,7 @@
 import https from 'node:https'
+import type { Duplex } from 'node:stream'
+import tls from 'node:tls'
+import type { Connected } from '../seat.ts'
 import { bodyOf, type Endpoint, type Request } from './exchange.ts'
 
 /** One answer over a kept connection. */
@@ -14,14 +17,31 @@ export interface KeptConnections extends Disposable {
   send(request: Request): Promise<KeptAnswer>
 }
 
+/** Takes its connections from the seat of an endpoint. */
+class SeatedAgent extends https.Agent {
+  readonly #endpoint: Endpoint
+
+  constructor(endpoint: Endpoint, most: number) {
+    super({ keepAlive: true, maxSockets: most })
+    this.#endpoint = endpoint
+  }
+
+  override createConnection(_: unknown, done: (failure: Error | null, socket: Duplex) => void): undefined {
+    const { seat, host: servername, anchorPem: ca, identity: { certPem: cert, keyPem: key } = {} } = this.#endpoint
+    const secure = ({ stream: socket }: Connected) =>
+      tls.connect({ socket, servername, ca, cert, key, rejectUnauthorized: true })
+    seat.connect(this.#endpoint).then(
+      (connected) => done(null, secure(connected)),
+      (failure: Error) => done(failure, undefined as never),
+    )
+  }
+}
+
 /** Keeps up to `most` connections to an endpoint, each with the endpoint's client certificate. */
 export function keptConnections(endpoint: Endpoint, most: number): KeptConnections {
-  const agent = new https.Agent({ keepAlive: true, maxSockets: most })
-  const { address, port, host, from, anchorPem, identity, timeoutMs = 10_000 } = endpoint
-  const options = {
-    ...{ agent, host: address, port, servername: host, localAddress: from },
-    ...{ ca: anchorPem, cert: identity?.certPem, key: identity?.keyPem, rejectUnauthorized: true },
-  }
+  const agent = new SeatedAgent(endpoint, most)
+  const { address, port, host, timeoutMs = 10_000 } = endpoint
+  const options = { agent, host: address, port }
   const send = ({ method, path, headers, body }: Request) =>
     new Promise<KeptAnswer>((resolve, reject) => {
       const began = performance.now()

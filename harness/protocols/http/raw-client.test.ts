@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rogueAuthority } from '../../pki/authority.ts'
 import { unspoiled } from '../../pki/spoiled.ts'
+import { localSeat } from '../seat.ts'
 import { type Handshake, inTinyRecords, inTwoSegments, offering } from '../tls/handshake.ts'
 import { type Endpoint, exchange } from './exchange.ts'
 import { readAnswers } from './raw-answers.ts'
@@ -24,7 +25,13 @@ beforeAll(async () => {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  endpoint = { from: '127.0.0.9', address: '127.0.0.1', port, host: 'b.test', anchorPem: authority.anchorPem }
+  endpoint = {
+    seat: localSeat('127.0.0.9'),
+    address: '127.0.0.1',
+    port,
+    host: 'b.test',
+    anchorPem: authority.anchorPem,
+  }
 })
 
 afterAll(() => {

@@ -1,8 +1,15 @@
-import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { HoldfastError } from '../../errors.ts'
-import { beginPlain, connOf, writeApart } from '../tls/handshake.ts'
-import { type Answer, connect, defaultTimeoutMs, describe, type Endpoint, HandshakeFailed } from './exchange.ts'
+import { writeApart } from '../tls/handshake.ts'
+import {
+  type Answer,
+  connect,
+  connectPlain,
+  defaultTimeoutMs,
+  describe,
+  type Endpoint,
+  HandshakeFailed,
+} from './exchange.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
 
 /** Bytes to send, in the segments in which they are sent. Of a TLS connection each segment is a record of its own. */
@@ -38,8 +45,9 @@ export async function rawExchange(endpoint: Endpoint, request: RawRequest): Prom
   let failure: Answer['failure']
   let heard: Hearing | undefined
   try {
-    const socket = await (request.isPlain ? connectPlain(endpoint) : connect(endpoint))
-    conn = connOf(socket)
+    let socket: Duplex
+    if (request.isPlain) ({ stream: socket, conn } = await connectPlain(endpoint, signal))
+    else ({ socket, conn } = await connect(endpoint))
     heard = hear(socket)
     try {
       await converse(socket, heard, request, signal)
@@ -77,13 +85,7 @@ interface Hearing {
   more(signal: AbortSignal): Promise<void>
 }
 
-async function connectPlain(endpoint: Endpoint): Promise<Socket> {
-  const socket = beginPlain(endpoint)
-  await once(socket, 'connect', { signal: AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs) })
-  return socket
-}
-
-function hear(socket: Socket): Hearing {
+function hear(socket: Duplex): Hearing {
   let tell = () => {}
   const heard: Hearing = {
     bytes: Buffer.alloc(0),
@@ -111,7 +113,7 @@ function hear(socket: Socket): Hearing {
   return heard
 }
 
-async function converse(socket: Socket, heard: Hearing, request: RawRequest, signal: AbortSignal): Promise<void> {
+async function converse(socket: Duplex, heard: Hearing, request: RawRequest, signal: AbortSignal): Promise<void> {
   const { steps, untilClosed = false, untilText } = request
   for (const [at, segments] of steps.entries()) {
     if (heard.isClosed) return

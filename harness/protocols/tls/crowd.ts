@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import net, { type Socket } from 'node:net'
-import tls from 'node:tls'
+import type { Duplex } from 'node:stream'
+import tls, { type TLSSocket } from 'node:tls'
 import type { Identity } from '../../pki/certificate.ts'
+import type { Seat } from '../seat.ts'
 
 export interface CrowdOptions {
   address: string
@@ -12,8 +13,8 @@ export interface CrowdOptions {
   anchorPem: string
   /** Presented by those that finish their handshake. */
   identity: Identity
-  /** Addresses that they come from, in turn. */
-  from: readonly string[]
+  /** Where they come from, in turn. */
+  seats: readonly Seat[]
   /** How many of them ask for nothing. */
   count: number
   /** Beside them: members that ask for a WebSocket. */
@@ -49,30 +50,35 @@ const halfAFrame = Buffer.concat([Buffer.from([0x81, 0xfe, 0x01, 0x00]), Buffer.
  * a frame. Resolves when each has come so far, or no farther.
  */
 export async function openCrowd(options: CrowdOptions): Promise<Crowd> {
-  const open = new Set<Socket>()
+  const open = new Set<Duplex>()
   const upgradedForMs: number[] = []
-  const arrived = (socket: Socket): Promise<unknown> => {
+  const arrived = (socket: Duplex): void => {
     open.add(socket)
     socket.on('error', () => {})
     // Whoever does not read hears of no end.
     socket.resume()
     socket.once('close', () => open.delete(socket))
-    const connected = socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect'
-    // One that fails has come as far as it will.
-    return Promise.race([once(socket, connected), once(socket, 'close')]).catch(() => {})
   }
-  const addressOf = (at: number): string | undefined => options.from[at % options.from.length]
+  const seatOf = (at: number): Seat => options.seats[at % options.seats.length] as Seat
   // They go first: later there is no room for them.
-  const asking = options.upgrading.map((who, at) => {
-    const socket = secure(options, who.identity, addressOf(at))
-    void arrived(socket)
-    return ask(socket, options.host, who, at % 2 === 1, (ms) => upgradedForMs.push(ms))
+  const asking = options.upgrading.map(async (who, at) => {
+    const stream = await streamFrom(seatOf(at), options)
+    if (stream === undefined) return
+    const socket = overTls(options, who.identity, stream)
+    arrived(socket)
+    await ask(socket, options.host, who, at % 2 === 1, (ms) => upgradedForMs.push(ms))
   })
   await Promise.all(asking)
-  const members = Array.from({ length: options.count }, (_, at) => {
-    return at % 4 === 3 ? dripping(options, addressOf(at)) : plain(options, addressOf(at), at % 4)
+  const members = Array.from({ length: options.count }, async (_, at) => {
+    const stream = await streamFrom(seatOf(at), options)
+    if (stream === undefined) return
+    if (at % 4 !== 3) return arrived(sayingLittle(stream, at % 4))
+    const socket = overTls(options, options.identity, stream)
+    arrived(socket)
+    await Promise.race([once(socket, 'secureConnect'), once(socket, 'close')]).catch(() => {})
+    if (!socket.destroyed) drip(socket, Buffer.from(`GET / HTTP/1.1\r\nHost: ${options.host}\r\n`))
   })
-  await Promise.all(members.map(arrived))
+  await Promise.all(members)
   return {
     get open() {
       return open.size
@@ -84,30 +90,26 @@ export async function openCrowd(options: CrowdOptions): Promise<Crowd> {
   }
 }
 
-function plain({ address: host, port }: CrowdOptions, localAddress: string | undefined, kind: number): Socket {
-  const socket = net.connect({ host, port, localAddress })
-  socket.once('connect', () => {
-    if (kind === 1) socket.write(helloBegins)
-    if (kind === 2) drip(socket, helloBegins)
-  })
-  return socket
+function sayingLittle(stream: Duplex, kind: number): Duplex {
+  if (kind === 1) stream.write(helloBegins)
+  if (kind === 2) drip(stream, helloBegins)
+  return stream
 }
 
-function secure(options: CrowdOptions, { certPem: cert, keyPem: key }: Identity, localAddress?: string): Socket {
-  const { address: host, port, host: servername, anchorPem: ca } = options
-  const local = localAddress === undefined ? {} : { localAddress }
-  return tls.connect({ host, port, ...local, servername, ca, cert, key, rejectUnauthorized: true })
+/** One that fails has come as far as it will. */
+async function streamFrom(seat: Seat, to: CrowdOptions): Promise<Duplex | undefined> {
+  const connected = await seat.connect(to).catch(() => undefined)
+  return connected?.stream
 }
 
-function dripping(options: CrowdOptions, localAddress: string | undefined): Socket {
-  const socket = secure(options, options.identity, localAddress)
-  socket.once('secureConnect', () => drip(socket, Buffer.from(`GET / HTTP/1.1\r\nHost: ${options.host}\r\n`)))
-  return socket
+function overTls(options: CrowdOptions, { certPem: cert, keyPem: key }: Identity, socket: Duplex): TLSSocket {
+  const { host: servername, anchorPem: ca } = options
+  return tls.connect({ socket, servername, ca, cert, key, rejectUnauthorized: true })
 }
 
 /** Resolves with the answer; tells how long the socket then was left open, if it was upgraded. */
 function ask(
-  socket: Socket,
+  socket: TLSSocket,
   host: string,
   { path, protocol, token }: Upgrading,
   hasBegun: boolean,
@@ -136,7 +138,7 @@ function ask(
   })
 }
 
-function drip(socket: Socket, bytes: Buffer): void {
+function drip(socket: Duplex, bytes: Buffer): void {
   let at = 0
   const timer = setInterval(() => {
     socket.write(bytes.subarray(at, at + 1))

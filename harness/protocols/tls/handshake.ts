@@ -1,4 +1,3 @@
-import net, { type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import tls, { type SecureContext, type TLSSocket } from 'node:tls'
 import type { Identity } from '../../pki/certificate.ts'
@@ -18,13 +17,11 @@ export interface Handshake {
   readonly firstFlight?: (bytes: Buffer) => readonly Uint8Array[]
 }
 
-/** `address:port` of our ends: a socket forgets it when it is closed, and one over another stream never knew it. */
-const ends = new WeakMap<Socket, string>()
-
 /** Begins a handshake with the server of an endpoint, which is proven by anchor and name whatever is attacked. */
-export function beginHandshake(endpoint: Endpoint): TLSSocket {
+export function beginHandshake(endpoint: Endpoint, transport: Duplex): TLSSocket {
   const { servername = endpoint.host, alpn, firstFlight } = endpoint.handshake ?? {}
-  const options: tls.ConnectionOptions = {
+  return tls.connect({
+    socket: firstFlight === undefined ? transport : changingFirst(transport, firstFlight),
     servername: servername ?? '',
     secureContext: contextOf(endpoint),
     // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
@@ -32,14 +29,7 @@ export function beginHandshake(endpoint: Endpoint): TLSSocket {
     // The server must be who it is, whatever name the attack asks for.
     checkServerIdentity: (_, certificate) => tls.checkServerIdentity(endpoint.host, certificate),
     ALPNProtocols: [...(alpn ?? ['http/1.1'])],
-  }
-  const address = { host: endpoint.address, port: endpoint.port, localAddress: endpoint.from }
-  if (firstFlight === undefined) {
-    const socket = tls.connect({ ...options, ...address } as tls.ConnectionOptions)
-    return rememberEnd(socket, socket)
-  }
-  const transport = net.connect({ ...address, noDelay: true })
-  return rememberEnd(transport, tls.connect({ ...options, socket: changingFirst(transport, firstFlight) }))
+  })
 }
 
 /** What is read and worked out once for all handshakes of an identity: half of the work of a call. It holds no session. */
@@ -63,24 +53,8 @@ function contextOf({ anchorPem, identity, handshake: { version, ciphers = tls.DE
   return context
 }
 
-/** Opens a TCP connection and speaks no TLS over it. */
-export function beginPlain({ address: host, port, from }: Endpoint): Socket {
-  const socket = net.connect({ host, port, localAddress: from, noDelay: true })
-  return rememberEnd(socket, socket)
-}
-
-/** `address:port` of our end of a connection; empty when there never was one. */
-export function connOf(socket: Socket): string {
-  return ends.get(socket) ?? ''
-}
-
-function rememberEnd<Kind extends Socket>(transport: Socket, socket: Kind): Kind {
-  transport.once('connect', () => ends.set(socket, `${transport.localAddress}:${transport.localPort}`))
-  return socket
-}
-
 /** The same stream, but for the first bytes that are written to it. */
-function changingFirst(transport: Socket, change: (bytes: Buffer) => readonly Uint8Array[]): Duplex {
+function changingFirst(transport: Duplex, change: (bytes: Buffer) => readonly Uint8Array[]): Duplex {
   let isFirst = true
   const changed = new Duplex({
     read: () => transport.resume(),
@@ -89,7 +63,7 @@ function changingFirst(transport: Socket, change: (bytes: Buffer) => readonly Ui
       isFirst = false
       writeApart(transport, segments).then(() => done(), done)
     },
-    final: (done) => transport.end(done),
+    final: (done) => void transport.end(done),
     destroy(failure, done) {
       transport.destroy()
       done(failure)

@@ -14,7 +14,6 @@ import {
   type HeaderLines,
   pairs,
 } from '../http/exchange.ts'
-import { connOf } from '../tls/handshake.ts'
 
 export interface Upgrade {
   path: string
@@ -71,8 +70,7 @@ const nothing = { conn: '', status: null, headers: [] as HeaderLines, body: '' }
 
 async function attempt(endpoint: Endpoint, request: Upgrade): Promise<Omit<UpgradeAnswer, 'ms'>> {
   const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
-  const socket = await connect(endpoint)
-  const conn = connOf(socket)
+  const { socket, conn } = await connect(endpoint)
   const client = openOn(socket, endpoint, request)
   const seen = watch(client)
   try {

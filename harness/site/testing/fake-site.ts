@@ -7,6 +7,7 @@ import type { Site, SiteNode } from '../../backends/backend.ts'
 import type { DecisionRecord } from '../../evidence/decision.ts'
 import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import { localSeat } from '../../protocols/seat.ts'
 import { signToken } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import type { Plan, PlanNode, PlanUnit } from '../../topology/plan.ts'
@@ -222,6 +223,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
     name: 'b',
     host: 'b.test',
     address: '127.0.0.1',
+    seat: localSeat(),
     dir: '/nowhere',
     logs: () => target.logs,
     decisions: async () => target.decisions,

@@ -43,7 +43,7 @@ test.for([
 })
 
 test('an endpoint in plaintext is refused at once', async ({ site }) => {
-  const peer = await site.listenAsPeer({ address: site.node('node-b').address })
+  const peer = await site.listenAsPeer({ seat: site.node('node-b').seat })
   const answer = await site
     .operator('node-a')
     .post('/v1/peers', await record(site, `ws://${hostOf(site)}:${peer.port}`))
@@ -57,7 +57,7 @@ type Flaw = 'unspoiled' | 'unknownCa' | 'ownCa' | 'cnOnly' | 'otherHost' | 'wild
 /** A peer at the address of node-b, under the name `mirror`; its certificate is wrong in one way. */
 async function listen(site: ScenarioSite, flaw: Flaw): Promise<ScriptedPeer> {
   const open = { type: 'open', version: 1, node: 'mirror', holdTimeMs: 90_000, session: crypto.randomUUID() }
-  return site.listenAsPeer({ address: site.node('node-b').address, certificate: await certificate(site, flaw), open })
+  return site.listenAsPeer({ seat: site.node('node-b').seat, certificate: await certificate(site, flaw), open })
 }
 
 async function certificate(site: ScenarioSite, flaw: Flaw): Promise<Identity> {

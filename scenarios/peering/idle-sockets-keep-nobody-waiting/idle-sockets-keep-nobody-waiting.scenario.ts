@@ -64,14 +64,14 @@ test('a peer that reads nothing loses its session after one hold time, though it
   credential,
 }) => {
   const holdTimeMs = 3_000
-  const { address, host } = site.node('node-b')
+  const { seat, host } = site.node('node-b')
   const authority = await site.authority('ca-b')
   const certificate = await unspoiled({ authority, subject: host, sans: [host] })
   const tableSize = 16 * 1024 * 1024
   await learn(site, credential('peer-b-to-a'), tableSize)
   const sessionWith = async (alive: 'reading' | 'deaf') => {
     const open = { type: 'open', version: 1, node: 'mirror', holdTimeMs, session: randomUUID() }
-    const peer = await site.listenAsPeer({ address, certificate, open, alive })
+    const peer = await site.listenAsPeer({ seat, certificate, open, alive })
     await dial(site, `wss://${host}:${peer.port}`)
     return peer
   }

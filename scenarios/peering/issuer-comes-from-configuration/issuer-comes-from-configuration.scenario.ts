@@ -15,12 +15,12 @@ test("a token with Auth-A's name and key id, signed by Auth-B's key, is refused"
 })
 
 test('nobody asks an issuer that the token names, though it publishes the very key', async ({ site, credential }) => {
-  const { address, host } = site.node('node-b')
+  const { seat, host } = site.node('node-b')
   const key = await site.signingKey('auth-b')
   // It would even be trusted: its certificate comes from A's own CA.
   const authority = await site.authority('ca-a')
   const certificate = await unspoiled({ authority, subject: host, sans: [host] })
-  const issuer = await site.listenAsIssuer({ address, host, certificate, keys: [key] })
+  const issuer = await site.listenAsIssuer({ seat, host, certificate, keys: [key] })
   const forged = credential('peer-b-to-a').withToken(
     (token) => mutateClaims(token, key, (claims) => ({ ...claims, iss: issuer.url })),
     'with an issuer of its own',

@@ -124,12 +124,12 @@ describe.for(variants)('auth servers: %s', ([auth, test]) => {
 
 /** A neighbour of B in the place of C, at another port, that writes down every frame: a look now and then would miss some. */
 async function witnessBeside(site: ScenarioSite, auth: 'shared' | 'separate'): Promise<ScriptedPeer> {
-  const { host, address } = site.node('node-c')
+  const { host, seat } = site.node('node-c')
   const authority = await site.authority(auth === 'shared' ? 'ca' : 'ca-c')
   const notAfter = new Date(Date.now() + 120 * minute * 1_000)
   const certificate = await issueLeaf({ authority, subject: host, sans: [host], notAfter })
   const open = { type: 'open', version: 1, node: 'witness', holdTimeMs: 90_000, session: randomUUID() }
-  const witness = await site.listenAsPeer({ address, certificate, open, alive: 'reading' })
+  const witness = await site.listenAsPeer({ seat, certificate, open, alive: 'reading' })
   const foreign = () => {
     const issuer = `https://${site.node('auth-c').host}:8443`
     return { trustDomain: 'org-c', tokenSource: { issuer, resource: `https://${host}` } }

@@ -1,0 +1,88 @@
+import net, { type AddressInfo, type Socket } from 'node:net'
+import { firstLine } from './first-line.ts'
+import { failureOf } from './protocol.ts'
+
+/**
+ * What a test asks for on the socket of a seat, in one line of JSON; the answer is a line, too. After `connect` and `accept`, bytes pass.
+ * After `listen`, each connection that comes in is told as a line `{ accept }`; the end of the asking connection ends the listening.
+ */
+export type SeatRequest =
+  | { connect: { address: string; port: number } }
+  | { listen: { port: number } }
+  | { accept: number }
+
+/** Lets tests call and listen from a node whose addresses are not theirs. Resolves once there is a seat at `path`. */
+export function serveSeat(path: string, address: string): Promise<void> {
+  const accepted = new Map<number, Socket>()
+  let count = 0
+
+  const listen = (asking: Socket, port: number) => {
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (stream) => {
+      count += 1
+      accepted.set(count, stream)
+      say(asking, { accept: count })
+    })
+    server.once('error', (cause) => refuse(asking, cause))
+    server.listen(port, address, () => say(asking, { port: (server.address() as AddressInfo).port }))
+    asking.once('close', () => server.close())
+    asking.once('end', () => asking.end())
+    asking.resume()
+  }
+  const connect = (asking: Socket, to: { address: string; port: number }) => {
+    const options = { host: to.address, port: to.port, localAddress: address, allowHalfOpen: true, noDelay: true }
+    const far = net.connect(options)
+    const given = () => far.destroy()
+    asking.once('close', given)
+    far.once('error', (cause) => refuse(asking, cause))
+    far.once('connect', () => {
+      asking.off('close', given)
+      far.removeAllListeners('error')
+      say(asking, { conn: `${far.localAddress}:${far.localPort}` })
+      pass(asking, far)
+    })
+  }
+  const accept = (asking: Socket, which: number) => {
+    const stream = accepted.get(which)
+    accepted.delete(which)
+    if (stream === undefined) return refuse(asking, new Error(`there is no connection ${which}`))
+    say(asking, {})
+    pass(asking, stream)
+  }
+  const serve = async (asking: Socket) => {
+    asking.on('error', () => {})
+    try {
+      const request = (await firstLine(asking)) as SeatRequest
+      if ('connect' in request) connect(asking, request.connect)
+      else if ('listen' in request) listen(asking, request.listen.port)
+      else accept(asking, request.accept)
+    } catch (cause) {
+      refuse(asking, cause)
+    }
+  }
+  const server = net.createServer({ allowHalfOpen: true }, (asking) => void serve(asking))
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+}
+
+function say(stream: Socket, answer: object): void {
+  if (stream.writable) stream.write(`${JSON.stringify(answer)}\n`)
+}
+
+function refuse(stream: Socket, cause: unknown): void {
+  say(stream, { failure: failureOf(cause) })
+  stream.destroySoon()
+}
+
+/** Both ways, each until its own end. What breaks off on one side ends the other, when all that came before has left. */
+function pass(one: Socket, other: Socket): void {
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    from.on('error', () => {})
+    from.once('close', () => to.destroySoon())
+    from.pipe(to)
+  }
+}

@@ -1,0 +1,71 @@
+import net, { type Socket } from 'node:net'
+import { firstLine } from '../agent/first-line.ts'
+import type { Failure } from '../agent/protocol.ts'
+import type { SeatRequest } from '../agent/seat-server.ts'
+import { HoldfastError } from '../errors.ts'
+import { OpenStreams, type Seat, untilConnected } from '../protocols/seat.ts'
+
+/** There is no seat on a node. Code `HOLDFAST_SEAT_GONE`. */
+export class SeatGone extends HoldfastError {
+  constructor(path: string, cause: unknown) {
+    super('HOLDFAST_SEAT_GONE', `nobody serves the seat ${path}; is the agent of its node still there?`, { cause })
+  }
+}
+
+/** A seat that the agent of a node serves on a socket at `path`, for nodes whose addresses this machine does not have. */
+export function agentSeat(path: string, address: string): Seat {
+  return {
+    address,
+    async connect(to, signal) {
+      const { stream, answer } = await ask(path, { connect: { address: to.address, port: to.port } }, signal)
+      return { stream, conn: (answer as { conn: string }).conn }
+    },
+    async listen(onConnection, wanted = 0) {
+      const { stream: asking, answer } = await ask(path, { listen: { port: wanted } })
+      const streams = new OpenStreams()
+      const take = async (accept: number) => {
+        const { stream } = await ask(path, { accept })
+        streams.add(stream)
+        onConnection(stream)
+      }
+      const takeAll = async () => {
+        for (;;) void take(((await firstLine(asking)) as { accept: number }).accept).catch(() => {})
+      }
+      // Over with the connection.
+      takeAll().catch(() => {})
+      const close = async () => {
+        streams.drop()
+        const closed = new Promise((resolve) => asking.once('close', resolve))
+        asking.end()
+        await closed
+      }
+      const { port } = answer as { port: number }
+      return { address, port, drop: () => streams.drop(), [Symbol.asyncDispose]: close }
+    },
+  }
+}
+
+async function ask(
+  path: string,
+  request: SeatRequest,
+  signal?: AbortSignal,
+): Promise<{ stream: Socket; answer: unknown }> {
+  const stream = net.connect({ path })
+  await untilConnected(stream, signal).catch((cause: unknown) => {
+    throw signal?.aborted ? cause : new SeatGone(path, cause)
+  })
+  const giveUp = () => stream.destroy()
+  signal?.addEventListener('abort', giveUp, { once: true })
+  try {
+    stream.write(`${JSON.stringify(request)}\n`)
+    const answer = (await firstLine(stream)) as { failure?: Failure }
+    if (answer.failure === undefined) return { stream, answer }
+    throw Object.assign(new Error(answer.failure.message), { code: answer.failure.code })
+  } catch (cause) {
+    stream.destroy()
+    signal?.throwIfAborted()
+    throw cause
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
+  }
+}
