@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
-import { X509Certificate } from 'node:crypto'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { access, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
@@ -48,6 +50,7 @@ export function conformance(ground: Ground): void {
     starting(launch)
     failing(launch, ground)
     operating(launch)
+    sitting(launch)
     describe('with a CA', () => certified(launch))
     handingOver(launch)
     ending(launch, ground)
@@ -277,6 +280,85 @@ function operating(launch: Launch): void {
   })
 }
 
+/** Whatever a test says to nodes, and hears of them, goes by these. */
+function sitting(launch: Launch): void {
+  test('lets a test call from a node: the far end sees the address and port that the test is told', async () => {
+    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    const { seat, address } = site.node('one')
+    const { stream, conn } = await seat.connect({ address, port: 8080 })
+    stream.end('GET /caller HTTP/1.1\r\nHost: one\r\nConnection: close\r\n\r\n')
+
+    expect(await text(stream)).toContain(JSON.stringify({ caller: conn }))
+    expect(conn.startsWith(`${address}:`)).toBe(true)
+    await expect(seat.connect({ address, port: 8081 })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    const abort = AbortSignal.abort(new Error('enough'))
+    await expect(seat.connect({ address, port: 8080 }, abort)).rejects.toThrow(/enough|aborted/)
+  })
+
+  test('lets a test listen on a node, for all nodes, until it has heard enough', async () => {
+    const nothing = oneshot('nothing', [], [])
+    await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
+    const { seat, address } = site.node('two')
+    const heard: Duplex[] = []
+    const listening = await seat.listen((stream) => {
+      heard.push(stream)
+      stream.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nheard')
+    })
+    const script = `fetch('http://${address}:${listening.port}/').then(async (answer) => console.log(await answer.text()))`
+
+    expect(listening.address).toBe(address)
+    expect(await site.node('one').exec(['node', '-e', script])).toMatchObject({ code: 0, stdout: 'heard\n' })
+    const { stream } = await site.node('one').seat.connect(listening)
+    await until(() => heard.length === 2)
+    listening.drop()
+    await until(() => stream.destroyed || stream.readableEnded || stream.read() === null)
+    const port = listening.port
+    await listening[Symbol.asyncDispose]()
+    await expect(seat.connect({ address, port })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    await using again = await seat.listen(() => {}, port)
+    expect(again.port).toBe(port)
+    await expect(seat.listen(() => {}, port)).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  })
+
+  test('passes all bytes both ways, whoever ends first', async () => {
+    const nothing = oneshot('nothing', [], [])
+    await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
+    const bytes = randomBytes(3_000_000)
+    const came: Promise<Buffer>[] = []
+    await using listening = await site.node('two').seat.listen((stream) => {
+      came.push(bytesOf(stream))
+      stream.end(bytes)
+    })
+    const { stream } = await site.node('one').seat.connect(listening)
+    const received = bytesOf(stream)
+    stream.end(bytes)
+
+    expect(bytes.equals(await received)).toBe(true)
+    expect(bytes.equals(await came[0]!)).toBe(true)
+  })
+
+  test('has seats at addresses that are nobody’s', async () => {
+    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    const { address } = site.node('one')
+    const strangers = site.strangers(3)
+    const conns = strangers.map(async (seat) => {
+      const { stream, conn } = await seat.connect({ address, port: 8080 })
+      stream.destroy()
+      return conn.slice(0, conn.lastIndexOf(':'))
+    })
+
+    expect(await Promise.all(conns)).toEqual(strangers.map((seat) => seat.address))
+    expect(new Set([address, ...strangers.map((seat) => seat.address)]).size).toBe(4)
+  })
+}
+
+/** All that comes; to iterate over the stream would destroy it at the end, with what it has yet to send. */
+function bytesOf(stream: Duplex): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return new Promise((resolve) => stream.once('end', () => resolve(Buffer.concat(chunks))))
+}
+
 const tls = {
   ca: '@{dir}/anchors/lab.pem',
   cert: '@{dir}/credentials/own/cert.pem',
@@ -350,7 +432,7 @@ function certified(launch: Launch): void {
   test('leads a host to another address and back again, where names are its own', async ({ skip }) => {
     if (site.lead === undefined) return skip('its names are not its own')
     const url = `https://${hostOf('server')}:8443/ready`
-    const nobody = site.node('server').address.replace(/\d+$/, '229')
+    const [nobody] = site.strangers(1).map((seat) => seat.address)
 
     await site.lead(hostOf('server'), nobody)
     expect(await fetched(url)).toEqual({ code: 'ECONNREFUSED' })

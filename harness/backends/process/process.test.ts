@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs'
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
@@ -10,8 +10,7 @@ import { resolveTool } from '../../toolchain/resolve.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
 import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
-import { processesOf } from '../processes.ts'
-import { sweepRuns } from '../sweep.ts'
+import { ground } from './fixtures/ground.ts'
 import { processBackend } from './index.ts'
 import { addressesIn, loopbackMissing, takeSubnet } from './subnet.ts'
 
@@ -20,23 +19,7 @@ process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
 
 afterAll(() => rm(settings().runtimeDir, { recursive: true, force: true }))
 
-conformance({
-  backend: processBackend,
-  leftovers: async (run) => {
-    const folder = join(settings().runtimeDir, run)
-    const there = await access(folder).then(
-      () => [`folder ${folder}`],
-      () => [],
-    )
-    return [...(await processesOf(run)).map((pid) => `process ${pid}`), ...there]
-  },
-  sweep: async () => {
-    const { swept, alive } = await sweepRuns(backend)
-    return { swept: swept.map(({ run }) => run), alive }
-  },
-  agents: (site) =>
-    new Map(site.events().flatMap((event) => (event.event === 'agent-started' ? [[event.node, event.pid]] : []))),
-})
+conformance(ground)
 
 test('the agents of a run are one process, whose end is told as what it is', async () => {
   const pids = new Set<number>()
