@@ -54,6 +54,8 @@ export interface LaunchOptions {
   keep?: boolean
   /** `movable`: `site.clock` moves the clocks of the nodes while they run. Takes capability `ownClock`. Default: the machine's clock. */
   clock?: 'movable'
+  /** `site.partition` cuts nodes off from each other. Takes capability `partition`; on some backends all traffic of the site then goes another way. */
+  partition?: boolean
   /** Seconds ahead of the machine at which movable clocks begin; negative for behind. Default 0. */
   clockStartsAt?: number
   signal?: AbortSignal
@@ -86,8 +88,13 @@ export interface Site extends AsyncDisposable {
   oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string>
   /** Makes an HTTP call from a node with the TLS files that lie there (an operator's, say). Resolves with status and parsed JSON. */
   callFrom(node: string, call: import('../topology/plan.ts').HttpCall): Promise<{ status: number; json: unknown }>
-  /** Cuts two nodes off from each other, both ways. Without capability `partition`: rejects with `HOLDFAST_NOT_SUPPORTED`. */
+  /**
+   * Cuts two nodes off from each other, both ways: nothing passes any more, and neither is told. Without capability `partition`, it rejects
+   * with `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `partition: true`, with `HOLDFAST_NETWORK_WHOLE`.
+   */
   partition(a: string, b: string): Promise<void>
+  /** Ends all partitions: what was held back arrives. */
+  heal(): Promise<void>
   /**
    * The clock of one node, or, without a name, of all nodes. Without capability `ownClock`, moving it rejects with
    * `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `clock: 'movable'`, with `HOLDFAST_CLOCK_FIXED`.

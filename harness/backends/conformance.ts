@@ -55,6 +55,7 @@ export function conformance(ground: Ground): void {
     handingOver(launch)
     ending(launch, ground)
     if (backend.capabilities.ownClock) movingClocks(launch)
+    if (backend.capabilities.partition) cutting(launch)
     refusing(backend, launch)
   })
 }
@@ -654,6 +655,44 @@ function movingClocks(launch: Launch): void {
 
     await expect(site.clock('one').shift(60)).rejects.toMatchObject({ code: 'HOLDFAST_CLOCK_FIXED' })
     expect(JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8'))).not.toHaveProperty('clock')
+  })
+}
+
+function cutting(launch: Launch): void {
+  const nodes = { one: [webUnit('one')], two: [webUnit('two')], three: [webUnit('three')] }
+
+  test('[partition] lets nothing pass between two nodes, either way, until it is healed; others are not concerned', async () => {
+    await using site = await launch(planOf(nodes), { partition: true })
+    /** What one node hears of another by its name, calling from its own address as nodes do. */
+    const heard = async (from: string, to: string) => {
+      const { address } = site.node(from)
+      const options = `{ host: '${hostOf(to)}', port: 8080, path: '/ready', localAddress: '${address}', timeout: 1_000 }`
+      const script = `require('node:http').get(${options}, ({ statusCode }) => process.exit(void console.log(statusCode)))
+        .on('timeout', () => process.exit(void console.log('nothing')))`
+      return (await site.node(from).exec(['node', '-e', script])).stdout.trim()
+    }
+    const all = () =>
+      Promise.all([heard('one', 'two'), heard('two', 'one'), heard('one', 'three'), heard('three', 'two')])
+
+    expect(await all()).toEqual(['200', '200', '200', '200'])
+    await site.partition('one', 'two')
+    expect(await all()).toEqual(['nothing', 'nothing', '200', '200'])
+    await site.partition('one', 'three')
+    expect(await all()).toEqual(['nothing', 'nothing', 'nothing', '200'])
+    await site.heal()
+    expect(await all()).toEqual(['200', '200', '200', '200'])
+    await expect(site.partition('one', 'nobody')).rejects.toMatchObject({ code: 'HOLDFAST_NODE_UNKNOWN' })
+    const told = site.events().flatMap((event) => (event.event === 'cut-off' ? [[event.node, event.from]] : []))
+    expect(told).toEqual([
+      ['one', 'two'],
+      ['one', 'three'],
+    ])
+  })
+
+  test('[partition] a site that was launched without it stays whole', async () => {
+    await using site = await launch(planOf({ one: nodes.one, two: nodes.two }))
+
+    await expect(site.partition('one', 'two')).rejects.toMatchObject({ code: 'HOLDFAST_NETWORK_WHOLE' })
   })
 }
 

@@ -11,7 +11,7 @@ import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
-import { LaunchedSite, NotSupported, SiteNotReady } from './launched-site.ts'
+import { hostsAt, LaunchedSite, NotSupported, SiteNotReady } from './launched-site.ts'
 import { neededTools, nodesByNeed } from './plan-needs.ts'
 import { startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
@@ -20,6 +20,10 @@ import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, w
 export interface Grounds extends AsyncDisposable {
   /** By node. */
   readonly addresses: Readonly<Record<string, string>>
+  /** By node: where the other nodes find it by its name. */
+  readonly seenAt: Readonly<Record<string, string>>
+  /** Absent where nodes cannot be cut off from each other. */
+  readonly network?: { cut(a: string, b: string): Promise<void>; heal(): Promise<void> }
   /** Folder of each node, as the node sees it; its agent makes it. */
   readonly dirs: Readonly<Record<string, string>>
   /** From where a test calls and listens on a node. */
@@ -68,6 +72,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const [evidence] = await Promise.all([
     EvidenceFolder.create(record.evidence, plan, record),
     writeRunFiles(run.folder, plan, await runSettings(inputs)),
+    writeHosts(run.folder, hostsAt(plan, grounds.seenAt)),
   ])
   const held = taken.move()
   const site = new LaunchedSite({
@@ -85,8 +90,13 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   return untilReady(site, options)
 }
 
-function refuseLacking({ name, capabilities, whyLacking }: OwnOfBackend, plan: Plan, { clock }: LaunchOptions): void {
-  const needs: [keyof Capabilities, boolean][] = [
+function refuseLacking(
+  { name, capabilities, whyLacking }: OwnOfBackend,
+  plan: Plan,
+  { clock, partition }: LaunchOptions,
+): void {
+  const needs: [keyof Capabilities, boolean | undefined][] = [
+    ['partition', partition],
     [
       'ownUsers',
       Object.values(plan.nodes).some(({ units }) => units.some(({ service }) => service?.user !== undefined)),
@@ -205,13 +215,12 @@ interface RunInputs {
 
 async function runSettings({ run, folder, plan, grounds, tools, clocks, extra }: RunInputs): Promise<RunSettings> {
   const { addresses, dirs, agentSeats } = grounds
-  const hosts = Object.values(plan.nodes).map(({ name, host }) => [host, addresses[name] as string])
   return {
     run,
     addresses,
     dirs,
     agentSeats,
-    hosts: Object.fromEntries(hosts),
+    hosts: hostsAt(plan, addresses),
     hostsFile: join(folder, 'hosts'),
     tools: pathsOf(tools),
     environment: environment(run),
@@ -242,7 +251,7 @@ async function dieWithParent(): Promise<string[]> {
 
 async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Promise<void> {
   const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
-  await Promise.all([write('plan.json', plan), write('settings.json', run), writeHosts(folder, run.hosts)])
+  await Promise.all([write('plan.json', plan), write('settings.json', run)])
 }
 
 /** Replaced whole: whoever reads it meanwhile reads the one or the other. */

@@ -55,6 +55,13 @@ export class ClockFixed extends HoldfastError {
   }
 }
 
+/** Nodes were to be cut off from each other on a site that was launched without that. Code `HOLDFAST_NETWORK_WHOLE`. */
+export class NetworkWhole extends HoldfastError {
+  constructor(run: string) {
+    super('HOLDFAST_NETWORK_WHOLE', `the network of ${run} cannot be cut; launch it with partition: true`)
+  }
+}
+
 /** A clock that a backend can set. */
 interface MovableClock {
   readonly offsetSeconds: number
@@ -92,7 +99,7 @@ export class LaunchedSite implements Site {
   readonly #links = new Map<string, AgentLink>()
   readonly #events: SiteEvent[] = []
   readonly #listeners = new Set<(event: SiteEvent) => void>()
-  readonly #hosts: Map<string, string>
+  readonly #hosts: Readonly<Record<string, string>>
   /** Hosts that the nodes are led elsewhere for. */
   readonly #led = new Map<string, string>()
   readonly lead?: Site['lead']
@@ -109,15 +116,14 @@ export class LaunchedSite implements Site {
     this.capabilities = parts.backend.capabilities
     this.evidence = parts.evidence.path
     this.states = new UnitStates(parts.plan)
-    const planned = Object.values(parts.plan.nodes)
-    this.#hosts = new Map(planned.map(({ name, host }) => [host, parts.grounds.addresses[name] as string]))
-    this.nodes = new Map(planned.map(({ name }) => [name, this.#makeNode(name)]))
+    this.#hosts = hostsAt(parts.plan, parts.grounds.addresses)
+    this.nodes = new Map(Object.keys(parts.plan.nodes).map((name) => [name, this.#makeNode(name)]))
     const { writeHosts } = parts
     if (writeHosts !== undefined) {
       this.lead = async (host, address) => {
         if (address === undefined) this.#led.delete(host)
         else this.#led.set(host, address)
-        await writeHosts(Object.fromEntries([...this.#hosts, ...this.#led]))
+        await writeHosts({ ...hostsAt(parts.plan, parts.grounds.seenAt), ...Object.fromEntries(this.#led) })
       }
     }
     this.#failed = new Promise((_, reject) => {
@@ -166,7 +172,7 @@ export class LaunchedSite implements Site {
   }
 
   resolve(host: string): string | undefined {
-    return this.#hosts.get(host)
+    return Object.hasOwn(this.#hosts, host) ? this.#hosts[host] : undefined
   }
 
   strangers(count: number): readonly Seat[] {
@@ -181,8 +187,22 @@ export class LaunchedSite implements Site {
     return this.#ask(node, 'call', { call })
   }
 
-  async partition(): Promise<void> {
-    throw new NotSupported(this.backend, 'partition')
+  async partition(a: string, b: string): Promise<void> {
+    for (const name of [a, b]) this.node(name)
+    await this.#network.cut(a, b)
+    this.#onEvent({ at: new Date().toISOString(), node: a, event: 'cut-off', from: b })
+  }
+
+  async heal(): Promise<void> {
+    await this.#network.heal()
+    const at = new Date().toISOString()
+    for (const node of this.nodes.keys()) this.#onEvent({ at, node, event: 'healed' })
+  }
+
+  get #network(): NonNullable<Grounds['network']> {
+    if (!this.capabilities.partition) throw new NotSupported(this.backend, 'partition')
+    if (this.#parts.grounds.network === undefined) throw new NetworkWhole(this.run)
+    return this.#parts.grounds.network
   }
 
   clock(node?: string): SiteClock {
@@ -336,6 +356,11 @@ export class LaunchedSite implements Site {
       }),
     )
   }
+}
+
+/** The hosts of a plan, where its nodes have these addresses. */
+export function hostsAt({ nodes }: Plan, addresses: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.values(nodes).map(({ name, host }) => [host, addresses[name] as string]))
 }
 
 function asError(cause: unknown): Error {

@@ -17,7 +17,7 @@ let slipFolder: string
 const scenarios = {
   'needs-what-is-not-there': `
     import { scenario } from 'holdfast/vitest'
-    const test = scenario('../lab.json', { needs: ['partition'] })
+    const test = scenario('../lab.json', { needs: ['ownKernel'] })
     test('is cut off', async ({ site }) => void site)`,
   'holds-without-a-site': `
     import { expect, scenario } from 'holdfast/vitest'
@@ -103,7 +103,7 @@ test('the last line is the verdict, with everything that failed above it', async
 
   expect(code).toBe(1)
   expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
-    /^2 passed · 3 failed · 1 did not run \(backend process lacks partition\)/,
+    /^2 passed · 3 failed · 1 did not run \(backend process lacks ownKernel\)/,
   )
   expect(stdout).toContain('✗ does-not-hold: fails')
   expect(stdout).toContain('again     npx holdfast test does-not-hold/does-not-hold.scenario.ts')
@@ -221,6 +221,6 @@ test('what is wrong with the data of a site is told apart from what its scenario
 test('when nothing could run, nothing is proven: that is no success', async () => {
   const { code, stdout } = await holdfast('needs-what')
 
-  expect(stdout).toBe('0 passed · 0 failed · 1 did not run (backend process lacks partition)\n')
+  expect(stdout).toBe('0 passed · 0 failed · 1 did not run (backend process lacks ownKernel)\n')
   expect(code).toBe(1)
 }, 300_000)

@@ -9,5 +9,8 @@ export type SiteEvent = { at: string; node: string } & (
   | { event: 'handover'; unit: string; credential?: string; from: string }
   /** The clock of the node was moved; it is `offsetSeconds` ahead of the machine now. */
   | { event: 'clock-moved'; bySeconds: number; offsetSeconds: number }
+  /** Nothing passes between the node and that one any more. */
+  | { event: 'cut-off'; from: string }
+  | { event: 'healed' }
   | { event: 'agent-gone'; code: number | null; signal: string | null }
 )

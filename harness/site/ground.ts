@@ -130,7 +130,9 @@ export class Ground implements AsyncDisposable {
   async #launch(): Promise<Site> {
     const { backend, plan, keep, sabotage, at } = await this.parts
     const { env } = this.#options
-    const common = { keep, clock: at ? 'movable' : this.#options.clock, clockStartsAt: at } as const
+    const { clock, needs } = this.#options
+    const partition = needs?.includes('partition')
+    const common = { keep, partition, clock: at ? 'movable' : clock, clockStartsAt: at } as const
     if (sabotage === undefined) return backend.launch(await plan(), { env, ...common })
     const [{ sabotageEnvironment }, { proveRemoval }] = await Promise.all([
       import('../faults/sabotage.ts'),

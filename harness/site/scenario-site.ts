@@ -21,7 +21,6 @@ import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
-import { type CuttableLink, linkBetween } from './cuttable-link.ts'
 import { effectsSince, type Observer, type Picture, withoutVolatile } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { guardOrderOf } from './guard-order.ts'
@@ -226,11 +225,17 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /**
-   * Puts a relay into the way between two nodes, in each direction, that can cut them off from each other as a broken network
-   * does. Connections go by it that begin from now on, until the test ends; other nodes are never cut off by it.
+   * Cuts two nodes off from each other as a broken network does: nothing passes, and neither is told. Ended by {@link heal}, or when the
+   * test ends. For scenarios with `needs: ['partition']`.
    */
-  async linkBetween(a: string, b: string, listener: string): Promise<CuttableLink> {
-    return this.own(await linkBetween(this.site, a, b, listener))
+  async partition(a: string, b: string): Promise<void> {
+    await this.site.partition(a, b)
+    this.own({ [Symbol.asyncDispose]: () => this.site.heal() })
+  }
+
+  /** Ends all partitions: all passes again, what was held back first. */
+  heal(): Promise<void> {
+    return this.site.heal()
   }
 
   /** Many connections that say little or nothing, see {@link crowdAt}. Closed when the test ends. */

@@ -9,15 +9,17 @@ import { clockMissing } from '../../toolchain/libfaketime.ts'
 import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import { agentSeat } from '../agent-seat.ts'
-import type { Capabilities } from '../backend.ts'
+import type { Capabilities, LaunchOptions } from '../backend.ts'
 import { type AgentStart, backendOf, type Grounds } from '../launch.ts'
 import { killProcessesOf } from '../processes.ts'
 import { findRuns, type Run } from '../run-folder.ts'
+import { relayedNetwork } from './relayed-network.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
 
 const capabilities: Capabilities = {
   ownAddress: true,
   pause: true,
+  partition: true,
   get ownClock() {
     return clockMissing() === undefined
   },
@@ -38,27 +40,33 @@ export const processBackend = backendOf({
   readLeft: (_, path, from) => readTextFrom(path, from),
 })
 
-async function take({ nodes }: Plan, { folder }: Run): Promise<Grounds> {
+async function take(plan: Plan, { folder }: Run, { partition }: LaunchOptions): Promise<Grounds> {
   const agentSeats = settings().seats === 'agent'
-  const names = Object.keys(nodes)
-  const subnet = await takeSubnet(await takenSubnets())
-  const addresses = addressesIn(subnet.prefix, names)
+  const names = Object.keys(plan.nodes)
+  await using taken = new AsyncDisposableStack()
+  const subnet = taken.use(await takeSubnet(await takenSubnets()))
+  const [addresses = {}, relayed] = addressesIn(subnet.prefix, names, partition ? 2 : 1)
   const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
   const seatOf = (node: string) => {
     const address = addresses[node] as string
     return agentSeats ? agentSeat(join(dirs[node] as string, 'seat'), address) : localSeat(address)
   }
   const seats = Object.fromEntries(names.map((node) => [node, seatOf(node)]))
+  const taking = names.length * (partition ? 2 : 1)
+  const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
+  const held = taken.move()
   return {
     addresses,
+    seenAt: relayed ?? addresses,
+    network,
     dirs,
     seat: (node) => seats[node] as Seat,
     agentSeats,
-    strangers: (count) => strangersIn(subnet.prefix, names.length, count).map(localSeat),
+    strangers: (count) => strangersIn(subnet.prefix, taking, count).map(localSeat),
     recorded: { subnet: subnet.prefix },
     sharesAgents: true,
     startAgents: (agents, start) => startAgents(folder, agents, start),
-    [Symbol.asyncDispose]: () => subnet.release(),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }
 
@@ -67,21 +75,13 @@ async function takenSubnets(): Promise<Set<string>> {
   return new Set((await findRuns()).flatMap(({ record }) => record?.subnet ?? []))
 }
 
-function startAgents(folder: string, nodes: readonly string[], { env, ...files }: AgentStart): AgentProcess {
-  const child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      agentMain,
-      'run',
-      '--plan',
-      files.plan,
-      '--settings',
-      files.settings,
-      ...nodes,
-    ],
-    { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] },
-  )
+function startAgents(
+  folder: string,
+  nodes: readonly string[],
+  { env, plan, settings: file }: AgentStart,
+): AgentProcess {
+  const argv = ['--disable-warning=ExperimentalWarning', agentMain, 'run', '--plan', plan, '--settings', file, ...nodes]
+  const child = spawn(process.execPath, argv, { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
     child.once('error', () => resolveEnd({ code: null, signal: null }))
     child.once('close', (code, signal) => resolveEnd({ code, signal }))

@@ -12,7 +12,7 @@ import { conformance } from '../conformance.ts'
 import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
 import { ground } from './fixtures/ground.ts'
 import { processBackend } from './index.ts'
-import { addressesIn, loopbackMissing, takeSubnet } from './subnet.ts'
+import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
 
 // A folder of runs of its own: sweeping here must not see the sites of other test files.
 process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
@@ -57,13 +57,19 @@ test('a subnet is held by one run at a time', async () => {
 
   expect(first.prefix).toMatch(/^127\.\d+\.\d+\.$/)
   expect(second.prefix).not.toBe(first.prefix)
-  await Promise.all([first.release(), second.release()])
+  await Promise.all([first, second].map((subnet) => subnet[Symbol.asyncDispose]()))
 })
 
 test('nodes get the addresses of a subnet in their order, as many as it has', () => {
   const many = Array.from({ length: 251 }, (_, index) => `node-${index}`)
 
-  expect(addressesIn('127.20.1.', ['a', 'b'])).toEqual({ a: '127.20.1.1', b: '127.20.1.2' })
+  expect(addressesIn('127.20.1.', ['a', 'b'])).toEqual([{ a: '127.20.1.1', b: '127.20.1.2' }])
+  expect(addressesIn('127.20.1.', ['a', 'b'], 2)[1]).toEqual({ a: '127.20.1.3', b: '127.20.1.4' })
+  expect(strangersIn('127.20.1.', 250, 3)).toEqual(['127.20.1.251', '127.20.1.252', '127.20.1.253'])
+  expect(() => strangersIn('127.20.1.', 250, 4)).toThrow(
+    /4 addresses of nobody were asked for, and beside its nodes this run has 3/,
+  )
+  expect(() => addressesIn('127.20.1.', many.slice(0, 126), 2)).toThrow('runs 125 nodes that can be cut off')
   expect(() => addressesIn('127.20.1.', many)).toThrow('runs 250 nodes at most, and the plan has 251')
 })
 

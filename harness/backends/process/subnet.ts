@@ -17,8 +17,12 @@ export class NoSubnet extends HoldfastError {
 
 /** A topology has more nodes than a subnet has addresses. Code `HOLDFAST_TOO_MANY_NODES`. */
 export class TooManyNodes extends HoldfastError {
-  constructor(nodes: number) {
-    super('HOLDFAST_TOO_MANY_NODES', `the process backend runs ${MOST_NODES} nodes at most, and the plan has ${nodes}`)
+  constructor(nodes: number, most: number) {
+    const cuttable = most < MOST_NODES ? ' that can be cut off from each other' : ''
+    super(
+      'HOLDFAST_TOO_MANY_NODES',
+      `the process backend runs ${most} nodes${cuttable} at most, and the plan has ${nodes}`,
+    )
   }
 }
 
@@ -33,10 +37,9 @@ export class TooManyStrangers extends HoldfastError {
 }
 
 /** A loopback /24 of one run. It is held by a listening socket, so it is free again when the process dies, however it dies. */
-export interface Subnet {
+export interface Subnet extends AsyncDisposable {
   /** `127.x.y.` */
   readonly prefix: string
-  release(): Promise<void>
 }
 
 /** Takes a free subnet that is not in `taken`. */
@@ -48,7 +51,7 @@ export async function takeSubnet(taken: ReadonlySet<string>): Promise<Subnet> {
     if (taken.has(prefix)) continue
     try {
       const lock = await listen(`${prefix}${LOCK_HOST}`)
-      return { prefix, release: () => new Promise((resolve) => lock.close(() => resolve())) }
+      return { prefix, [Symbol.asyncDispose]: () => new Promise((resolve) => lock.close(() => resolve())) }
     } catch (cause) {
       last = cause
     }
@@ -56,17 +59,20 @@ export async function takeSubnet(taken: ReadonlySet<string>): Promise<Subnet> {
   throw new NoSubnet(attempts, last)
 }
 
-/** Addresses of nodes in a subnet, in their order. */
-export function addressesIn(prefix: string, nodes: readonly string[]): Record<string, string> {
-  if (nodes.length > MOST_NODES) throw new TooManyNodes(nodes.length)
-  return Object.fromEntries(nodes.map((node, index) => [node, `${prefix}${index + 1}`]))
+/** Addresses of nodes in a subnet, in their order; `each`: how many one node gets. */
+export function addressesIn(prefix: string, nodes: readonly string[], each = 1): Record<string, string>[] {
+  const most = MOST_NODES / each
+  if (nodes.length > most) throw new TooManyNodes(nodes.length, most)
+  return Array.from({ length: each }, (_, lot) =>
+    Object.fromEntries(nodes.map((node, index) => [node, `${prefix}${lot * nodes.length + index + 1}`])),
+  )
 }
 
-/** So many addresses of a subnet that are beyond those of its nodes. */
-export function strangersIn(prefix: string, nodes: number, count: number): string[] {
-  const room = LOCK_HOST - 1 - nodes
+/** So many addresses of a subnet beyond the first ones, which are taken. */
+export function strangersIn(prefix: string, taken: number, count: number): string[] {
+  const room = LOCK_HOST - 1 - taken
   if (count > room) throw new TooManyStrangers(count, room)
-  return Array.from({ length: count }, (_, at) => `${prefix}${nodes + 1 + at}`)
+  return Array.from({ length: count }, (_, at) => `${prefix}${taken + 1 + at}`)
 }
 
 /** Why this machine has no loopback addresses but 127.0.0.1, or undefined when it has. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { until } from '../site/until.ts'
+import { until } from '../../site/until.ts'
 import { openRelay, type Relay } from './relay.ts'
 
 const [home, strange, from, other] = ['127.61.7.1', '127.61.7.2', '127.61.7.3', '127.61.7.4']

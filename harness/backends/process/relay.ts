@@ -10,7 +10,7 @@ export interface RelayOptions {
 }
 
 /**
- * A TCP relay that can cut off whoever comes from one address. Nothing is looked at, nothing changed. What is under way is held
+ * A TCP relay that can cut off whoever comes from some address. Nothing is looked at, nothing changed. What is under way is held
  * back in the buffers of both sides for as long as the cut lasts, and arrives when it is over, as TCP would send it again
  * (RFC 9293 section 3.8.1): neither side hears of the cut.
  */
@@ -29,15 +29,15 @@ interface Carried {
   readonly far: Socket
 }
 
-const MOST_CARRIED = 64
+const MOST_CARRIED = 1_000
 
 /** @throws the error of the system where the address is taken */
 export async function openRelay({ address, port, to }: RelayOptions): Promise<Relay> {
   const carried = new Set<Carried>()
   const early = new Set<Socket>()
-  let away: string | undefined
+  const away = new Set<string | undefined>()
 
-  const isCut = ({ near }: Carried): boolean => away !== undefined && near.remoteAddress === away
+  const isCut = ({ near }: Pick<Carried, 'near'>): boolean => away.has(near.remoteAddress)
   const carry = (near: Socket): void => {
     const far = net.connect({ host: to, port, localAddress: near.remoteAddress, allowHalfOpen: true })
     const both: Carried = { near, far }
@@ -59,7 +59,7 @@ export async function openRelay({ address, port, to }: RelayOptions): Promise<Re
 
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (near) => {
     if (carried.size >= MOST_CARRIED) near.destroy()
-    else if (away !== undefined && near.remoteAddress === away) {
+    else if (isCut({ near })) {
       near.on('error', () => {})
       early.add(near)
     } else carry(near)
@@ -72,11 +72,11 @@ export async function openRelay({ address, port, to }: RelayOptions): Promise<Re
       return carried.size
     },
     cut(from) {
-      away = from
+      away.add(from)
       for (const both of carried) if (isCut(both)) hold(both)
     },
     heal() {
-      away = undefined
+      away.clear()
       for (const socket of early) socket.destroy()
       early.clear()
       for (const both of carried) pass(both)
