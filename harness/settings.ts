@@ -55,6 +55,12 @@ export const SETTING_VARIABLES: readonly SettingVariable[] = [
     meaning: 'Any text: every cell of a matrix is tried, not one of each class.',
   },
   {
+    variable: 'HOLDFAST_SHARE_SITES',
+    default: 'not set: each scenario file has a site of its own',
+    meaning:
+      'Any text: scenario files of one worker have the site of one topology one after the other, unless they say `own: true`. Takes workers that go on from file to file (`isolate: false`).',
+  },
+  {
     variable: 'HOLDFAST_AT',
     default: 'not set: now',
     meaning: 'Seconds from now at which all clocks of a launched site begin. Set by `holdfast test --at`.',
@@ -95,6 +101,8 @@ export interface Settings {
   /** Parameters for every topology that scenarios launch. */
   readonly parameters: Readonly<Record<string, string>>
   readonly keep: boolean
+  /** Scenario files of one worker have sites one after the other. */
+  readonly shareSites: boolean
   /** Every cell of a matrix, instead of one of each class. */
   readonly full: boolean
   /** The guard that is taken out of its service, as `service/guard`. */
@@ -132,6 +140,7 @@ export function settings(environment: Environment = process.env): Settings {
     parameters: JSON.parse(variable('HOLDFAST_SET') ?? '{}') as Record<string, string>,
     keep: variable('HOLDFAST_KEEP') !== undefined,
     sabotage: guardOf(variable('HOLDFAST_SABOTAGE')),
+    shareSites: variable('HOLDFAST_SHARE_SITES') !== undefined,
     full: variable('HOLDFAST_FULL') !== undefined,
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),

@@ -7,6 +7,7 @@ import type { Plan } from '../topology/plan.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
+import { type Lease, takeShared } from './shared-sites.ts'
 
 export interface ScenarioOptions {
   /** Parameters of the topology; they go before what the command line sets. */
@@ -21,6 +22,12 @@ export interface ScenarioOptions {
   clock?: LaunchOptions['clock']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
   env?: LaunchOptions['env']
+  /**
+   * The file changes its site for good (stops, rotates, reconfigures), so it has one to itself. Default: with `HOLDFAST_SHARE_SITES`
+   * files over the same topology, parameters and backend have one after the other, and a file that leaves it otherwise than it found
+   * it fails. A site with a clock or an environment of its own is nobody else's anyway.
+   */
+  own?: boolean
   /** What to type to run the file again. Default: its path. */
   again?: string
 }
@@ -29,6 +36,8 @@ export interface ScenarioOptions {
 export interface GroundParts {
   readonly backend: Backend
   readonly keep: boolean
+  /** Files of one worker may have the site one after the other. */
+  readonly shared?: boolean
   /** Seconds from now at which the clocks of the site begin. */
   readonly at?: number
   /** A guard that is taken out of its service. */
@@ -38,9 +47,13 @@ export interface GroundParts {
   preflight?(site: Site): Promise<readonly Finding[]>
 }
 
-/** The one site of a scenario file: launched when the first test needs it, released by one owner, whatever the tests do. */
+/**
+ * The one site of a scenario file: launched when the first test needs it, or taken over from the file before, and released by one
+ * owner, whatever the tests do.
+ */
 export class Ground implements AsyncDisposable {
   readonly shared: SharedKnowledge = { anchors: new Map(), pictures: new Map() }
+  readonly #file: string
   readonly #options: ScenarioOptions
   readonly #parts: () => Promise<GroundParts>
   #opened: Promise<GroundParts> | undefined
@@ -48,8 +61,10 @@ export class Ground implements AsyncDisposable {
   #site: Promise<Site> | undefined
   #findings: Promise<readonly Finding[]> | undefined
   #kept = false
+  #lease: Lease | undefined
 
-  constructor(options: ScenarioOptions, parts: () => Promise<GroundParts>) {
+  constructor(file: string, options: ScenarioOptions, parts: () => Promise<GroundParts>) {
+    this.#file = file
     this.#options = options
     this.#parts = parts
   }
@@ -79,6 +94,7 @@ export class Ground implements AsyncDisposable {
 
   /** A test failed. With `keep` the site is then held until somebody ends it: answers what is to be told about it. */
   async keep(): Promise<KeptSite | undefined> {
+    this.#lease?.spoil()
     if (!(await this.parts).keep) return undefined
     const site = await this.#launched()
     this.#kept = site !== undefined
@@ -128,6 +144,18 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launch(): Promise<Site> {
+    const { backend, plan, keep, shared, sabotage, at } = await this.parts
+    const { own, clock, env } = this.#options
+    const isOrdinary = !own && !keep && !at && sabotage === undefined && clock === undefined && env === undefined
+    if (!shared || !isOrdinary) return this.#launchOwn()
+    // A plan is plain JSON and says all about its site.
+    this.#lease = await takeShared(`${backend.name} ${JSON.stringify(await plan())}`, this.#file, () =>
+      this.#launchOwn(),
+    )
+    return this.#lease?.site ?? this.#launchOwn()
+  }
+
+  async #launchOwn(): Promise<Site> {
     const { backend, plan, keep, sabotage, at } = await this.parts
     const { env } = this.#options
     const { clock, needs } = this.#options

@@ -1,5 +1,7 @@
+import { HoldfastError } from '../errors.ts'
 import type { HeaderLines } from '../protocols/http/exchange.ts'
 import { acceptanceProblems } from './judge.ts'
+import { markJudged } from './judging.ts'
 import type { Control, Verdict } from './verdict.ts'
 
 /** The elements of a call that an attack can change. Texts of secrets stay in memory: nothing of this is written anywhere. */
@@ -36,6 +38,11 @@ export class Ledger {
     this.#calls.push({ shape, verdict })
   }
 
+  /** What a recorded call was like. */
+  shapeOf(verdict: Verdict): CallShape | undefined {
+    return this.#calls.find((call) => call.verdict === verdict)?.shape
+  }
+
   /** The newest accepted call of this test that differs from `shape` in one element at most. */
   controlOf(shape: CallShape): Control | undefined {
     for (const { shape: other, verdict } of this.#calls.toReversed()) {
@@ -52,6 +59,82 @@ export class Ledger {
 export function controlFrom(verdict: Verdict, element: string): Control {
   const problems = acceptanceProblems(verdict)
   return { accepted: problems.length === 0, element, credential: verdict.credential.label, problems }
+}
+
+/** How many refusals are held against one accepted call before it is made again. */
+const refusalsAtMost = 10
+
+/** A call that refusals of several tests were held against is not accepted any more. Code `HOLDFAST_CONTROL_LOST`. */
+class ControlLost extends HoldfastError {
+  constructor({ from, to, action, credential }: Verdict, refusals: number, problems: readonly string[]) {
+    super(
+      'HOLDFAST_CONTROL_LOST',
+      `${from} -> ${to} ${action} with ${credential.label} was accepted before ${refusals} refusals, and is not after them: ${problems.join('; ')}; so they prove nothing`,
+    )
+  }
+}
+
+/** An accepted call, and how a test makes the same one again. */
+interface SharedControl<Site> {
+  /** Absent where whoever shares it asks by name. */
+  readonly shape?: CallShape
+  readonly again: (site: Site) => Promise<Verdict>
+  /** The process that accepted it. */
+  readonly process: number | undefined
+  verdict: Verdict
+}
+
+/**
+ * Accepted calls that refusals of several tests are held against, as long as the target is the same process: one before and one after
+ * at most ten of them. The one after is the one before the next ten.
+ */
+export class SharedControls<Site> {
+  readonly #controls = new Map<string, SharedControl<Site> & { refusals: number }>()
+
+  /** The newest one that differs from `shape` in one element, for one refusal more. */
+  async controlOf(shape: CallShape, process: number | undefined, site: Site): Promise<Control | undefined> {
+    for (const [name, { shape: other }] of [...this.#controls].toReversed()) {
+      const [element, ...more] = other === undefined ? [] : differing(shape, other)
+      if (element === undefined || more.length > 0) continue
+      const verdict = await this.take(name, process, site)
+      return verdict && controlFrom(verdict, element)
+    }
+    return undefined
+  }
+
+  /** The call of this name, for one refusal more; undefined where this process has not accepted it. @throws ControlLost */
+  async take(name: string, process: number | undefined, site: Site): Promise<Verdict | undefined> {
+    const control = this.#controls.get(name)
+    if (control === undefined || control.process !== process) return undefined
+    if (control.refusals >= refusalsAtMost) await this.#close(control, site)
+    control.refusals += 1
+    return control.verdict
+  }
+
+  /** A call that was just accepted, before so many refusals. @throws ControlLost where another process accepted the one of this name */
+  add(name: string, control: SharedControl<Site>, refusals: number): void {
+    const replaced = this.#controls.get(name)
+    this.#controls.set(name, { ...control, refusals })
+    if (replaced === undefined || replaced.refusals === 0 || replaced.process === control.process) return
+    throw new ControlLost(replaced.verdict, replaced.refusals, ['another process is in its place'])
+  }
+
+  /** Makes each of them once more: whoever refused still lets in whom it should. Answers how many there were. @throws ControlLost */
+  async close(site: Site): Promise<number> {
+    const open = [...this.#controls.values()].filter(({ refusals }) => refusals > 0)
+    this.#controls.clear()
+    for (const control of open) await this.#close(control, site)
+    return open.length
+  }
+
+  async #close(control: SharedControl<Site> & { refusals: number }, site: Site): Promise<void> {
+    const { refusals } = control
+    control.verdict = await control.again(site)
+    control.refusals = 0
+    markJudged(control.verdict)
+    const problems = acceptanceProblems(control.verdict)
+    if (problems.length > 0) throw new ControlLost(control.verdict, refusals, problems)
+  }
 }
 
 function differing(one: CallShape, other: CallShape): string[] {

@@ -21,18 +21,24 @@ import { acceptedClient } from './accepted-client.ts'
 import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
-import { effectsSince, type Observer, type Picture, withoutVolatile } from './effects.ts'
+import { effectsSince, type Observer, type Picture } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { guardOrderOf } from './guard-order.ts'
 import { watchIssuer } from './issuer-asked.ts'
 import { Judging } from './judging.ts'
-import { type CallShape, controlFrom, Ledger } from './ledger.ts'
-import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
+import { type CallShape, controlFrom, Ledger, SharedControls } from './ledger.ts'
+import {
+  keptOperatorClient,
+  type OperatorClient,
+  operatorClient,
+  operatorWatcher,
+  pictureSeen,
+} from './operator-client.ts'
 import { residentKb } from './resident.ts'
 import { watchFor } from './shown.ts'
 import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
-import { isOperator, type Target, targetOf } from './targets.ts'
+import { isOperator, processOf, type Target, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
 import { type ToldCall, toldCall } from './told-call.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
@@ -60,6 +66,8 @@ export interface SharedKnowledge {
   readonly anchors: Map<string, Promise<string>>
   /** The first picture of each target. */
   readonly pictures: Map<string, Picture>
+  /** Accepted calls that the refusals of several tests are held against. */
+  controls?: SharedControls<ScenarioSite>
   /** By node: what stands in for its auth server, and who was started since. */
   standIns?: Map<string, { readonly standIn: Promise<StandIn>; readonly known: Set<string> }>
 }
@@ -87,6 +95,7 @@ export class ScenarioSite implements AsyncDisposable {
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
   readonly #owned: (AsyncDisposable | Disposable)[] = []
+  #controls: SharedControls<ScenarioSite> | undefined
   readonly #clients = new Map<string, Pick<OperatorClient, 'get'>>()
 
   constructor(site: Site, test: TestName, shared: SharedKnowledge) {
@@ -325,6 +334,13 @@ export class ScenarioSite implements AsyncDisposable {
     return resource
   }
 
+  /** From now on this test holds its refusals against accepted calls of tests before it, where they fit. */
+  shareControls(): SharedControls<ScenarioSite> {
+    this.shared.controls ??= new SharedControls()
+    this.#controls = this.shared.controls
+    return this.#controls
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const owned of this.#owned.splice(0).reverse()) {
       if (Symbol.asyncDispose in owned) await owned[Symbol.asyncDispose]()
@@ -399,20 +415,24 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   async #control(shape: CallShape, credential: Credential, options: CallOptions): Promise<Control | undefined> {
-    const recorded = this.ledger.controlOf(shape)
-    if (recorded !== undefined) return recorded
     const { from, to, action } = shape
+    const process = processOf(this.site, to, action)
+    const recorded = this.ledger.controlOf(shape) ?? (await this.#controls?.controlOf(shape, process, this))
+    if (recorded !== undefined) return recorded
     const { headers, handshake, raw, ...rest } = options
-    const below = { handshake, raw }
-    if (headers !== undefined) {
-      return controlFrom(await this.#called(from, to, action, credential, { ...rest, ...below }), 'headers')
+    const control = async (base: Credential, baseOptions: CallOptions, element: string) => {
+      const again = (site: ScenarioSite) => site.#called(from, to, action, base, baseOptions)
+      const verdict = await again(this)
+      const shared = { again, process, verdict, shape: this.ledger.shapeOf(verdict) }
+      const found = controlFrom(verdict, element)
+      if (found.accepted) this.#controls?.add(JSON.stringify(shared.shape), shared, 1)
+      return found
     }
-    if (credential.base === undefined) {
-      if (handshake === undefined && raw === undefined) return undefined
-      return controlFrom(await this.#called(from, to, action, credential, rest), 'wire')
-    }
+    if (headers !== undefined) return control(credential, { ...rest, handshake, raw }, 'headers')
     // A credential that was derived more than once has its own control in the step before.
-    return controlFrom(await this.#called(from, to, action, credential.base, options), credential.label)
+    if (credential.base !== undefined) return control(credential.base, options, credential.label)
+    if (handshake === undefined && raw === undefined) return undefined
+    return control(credential, rest, 'wire')
   }
 
   #verificationOf({ node, unit }: Target, action: string): ActionVerification | undefined {
@@ -452,18 +472,11 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   #observer(target: Target, action: string): (() => Promise<Picture>) | undefined {
-    const { node, host, observation } = target
+    const { node, observation } = target
     if (observation === undefined) return undefined
     const { as = 'operator' } = observation
     const observer = as === 'operator' ? operatorWatcher(this.site, node) : this.#accepted(target, action)
-    return async () => {
-      const seen = observation.paths.map(async (path) => {
-        const { status, json } = await observer.get(path)
-        if (status !== 200) throw new NotInPlan(this.site, `${host}${path} answered ${status} to the one who looks`, [])
-        return [path, withoutVolatile(json, observation.ignore)] as const
-      })
-      return Object.fromEntries(await Promise.all(seen))
-    }
+    return () => pictureSeen(this.site, node, observation, observer)
   }
 
   /** One client for each target of the test: its credential is minted once. */

@@ -1,4 +1,5 @@
 import type { Site } from '../backends/backend.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import { chainOf } from '../pki/certificate.ts'
 import type { Action, Observation } from '../topology/kind.ts'
 import type { Listener, PlanUnit } from '../topology/plan.ts'
@@ -36,6 +37,14 @@ export function targetOf(site: Site, node: string, action: string, at?: string):
   }
   const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? {}))
   throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)
+}
+
+/** The process that serves an action; undefined where the site did not start it. */
+export function processOf(site: Site, to: string, action: string): number | undefined {
+  const { node, unit } = targetOf(site, to, action)
+  const isStart = (event: SiteEvent) => event.event === 'unit-started' && event.node === node && event.unit === unit
+  const started = site.events().findLast(isStart)
+  return started?.event === 'unit-started' ? started.pid : undefined
 }
 
 /** Whether a certificate is enough at a target, whatever token comes with it. */

@@ -155,6 +155,8 @@ export interface Observation {
   as?: 'operator' | 'accepted'
   /** JSON members that change by themselves (clocks, counters), left out of the comparison at any depth. */
   ignore: string[]
+  /** Paths whose lists grow with every test, of minted tokens say: files that share a site may leave them longer. */
+  grows?: string[]
 }
 
 export type { Listener, Service }

@@ -26,6 +26,7 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 import { restoreIssuers } from '../site/stand-in.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { demandCleanEvidence } from './clean-evidence.ts'
+import { closeControls } from './matrix.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 import { shippedParts } from './shipped-parts.ts'
 
@@ -60,7 +61,7 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
   const all = await families()
   const chosen = { ...options, full: options.full ?? settings().full }
   const scopes = restricted(scopesOf(all, plan, chosen), options.only ?? {})
-  const test = scenarioOn({ ...options, env: environmentFor(scopes, options.env) }, parts)
+  const test = scenarioOn({ ...options, own: true, env: environmentFor(scopes, options.env) }, parts)
   const credentials = new WeakMap<Site, FreshCredentials>()
   const of = ({ site }: ScenarioSite): FreshCredentials => {
     const known = credentials.get(site) ?? new FreshCredentials(site)
@@ -75,7 +76,13 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
   }
   const { differs = {} } = options
   demandTried(differs, scopes.flatMap(triedIn))
-  for (const { attack, trials } of inOrder(scopes)) {
+  const steady = scopes.filter(({ attack }) => isSteady(attack))
+  const changing = inOrder(scopes.filter(({ attack }) => !isSteady(attack)))
+  let isClosed = steady.every(({ trials }) => trials.length === 0)
+  for (const { attack, trials } of [...steady, ...changing]) {
+    // What refusals were held against is looked at before anything that changes the site.
+    if (!isClosed && !isSteady(attack)) closeControls(test)
+    isClosed ||= !isSteady(attack)
     for (const trial of trials) {
       const { target } = trial
       const known = differs[target.name]?.[nameOf(attack, trial)]
@@ -85,6 +92,7 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
       enter(test, attack, trial, labOn, known)
     }
   }
+  if (!isClosed) closeControls(test)
   // After all others: what they presented is looked for in all that is kept of the run.
   const isTried = scopes.some(({ trials }) => trials.length > 0)
   if (isTried) test(evidenceTest, ({ site }) => demandCleanEvidence(site, secretsOf(site)))
@@ -106,10 +114,14 @@ function nameOf({ id }: Attack, { name }: Trial): string {
   return `${id} ${name}`
 }
 
+/** Leaves the site as it is: refusals of several of these are held against one accepted call. */
+function isSteady({ forGood, stage }: Attack): boolean {
+  return forGood === undefined && stage === undefined
+}
+
 /** What changes the site comes last: first what is undone, then what is not. */
 function inOrder(scopes: readonly Scope[]): Scope[] {
-  const rank = ({ attack: { forGood, stage } }: Scope) => (forGood !== undefined ? 2 : stage !== undefined ? 1 : 0)
-  return scopes.toSorted((a, b) => rank(a) - rank(b))
+  return scopes.toSorted((a, b) => Number(a.attack.forGood !== undefined) - Number(b.attack.forGood !== undefined))
 }
 
 /** What the programs of the targets are started with, besides what the caller wants. */
@@ -133,6 +145,7 @@ function enter(
   known: KnownDifference | undefined,
 ): void {
   test(`${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`, async ({ site }) => {
+    if (isSteady(attack)) site.shareControls()
     if (attack.stage === undefined) await restoreIssuers(site)
     const tryIt = () => tryVariant(attack, variant, labOn(site), known)
     if (known !== undefined && isGain(known)) await demandWorks(`${target.name}: ${attack.id} ${name}`, tryIt, known)

@@ -47,6 +47,7 @@ test('one site per file, released after a failure too; what a backend lacks is s
     'moves clocks where the machine cannot': 'skipped',
     'moves clocks in a process whose own stays': 'skipped',
     'a launch that fails fails the test': 'failed',
+    'a site that files share': 'passed',
   })
   expect(tests.get('needs what the backend lacks')).toMatchObject({ note: 'backend process lacks ownClock, partition' })
   expect(tests.get('moves clocks where the machine cannot')).toMatchObject({
@@ -70,6 +71,7 @@ test('one site per file, released after a failure too; what a backend lacks is s
     expect(tests.get(name)?.errors?.map((error) => error.message)).toEqual([expect.stringContaining(message)])
   }
   expect(readFileSync(join(folder, 'launches'), 'utf8')).toBe('launch\nrelease\n')
+  expect(readFileSync(join(folder, 'shared', 'launches'), 'utf8')).toBe('launch\nfile done\nrelease\n')
 }, 60_000)
 
 test('a failure leaves a summary that a reader understands, and the history', () => {

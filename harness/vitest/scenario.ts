@@ -8,6 +8,7 @@ import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.t
 import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
+import { endSharedSites } from '../site/shared-sites.ts'
 import type { ToldCall } from '../site/told-call.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
 import { shippedParts } from './shipped-parts.ts'
@@ -26,8 +27,8 @@ export interface ScenarioFixtures {
 }
 
 /**
- * A vitest `test` over a topology: its name, or the path of its file, relative to the scenario file. The site is launched once per file and released when the
- * file is done, whatever became of its tests; credentials are fresh for each test.
+ * A vitest `test` over a topology: its name, or the path of its file, relative to the scenario file. A file has one site, launched for
+ * it or taken over from the file before (`own`), and released whatever became of its tests; credentials are fresh for each test.
  *
  * @example
  * const test = scenario('separate-auth')
@@ -46,12 +47,15 @@ export function scenarioFolder(): string {
 
 /** The same over parts of the caller's own: another backend, other kinds. */
 export function scenarioOn(options: ScenarioOptions, parts: () => Promise<GroundParts>): TestAPI<ScenarioFixtures> {
+  const file = basename(scenarioFolder())
   return (
     test
+      // vitest ends such a fixture with the worker: then nobody comes any more who would take over a site.
+      // biome-ignore lint/correctness/noEmptyPattern: see below.
+      .extend('sharedSites', { scope: 'worker' }, ({}, { onCleanup }) => onCleanup(endSharedSites))
       // vitest reads the names of a fixture's dependencies from this pattern, so it has to be there, empty or not.
-      // biome-ignore lint/correctness/noEmptyPattern: see above.
-      .extend('ground', { scope: 'file' }, ({}, { onCleanup }) => {
-        const ground = new Ground(options, parts)
+      .extend('ground', { scope: 'file' }, ({ sharedSites: _ }, { onCleanup }) => {
+        const ground = new Ground(file, options, parts)
         onCleanup(() => ground[Symbol.asyncDispose]())
         return ground
       })

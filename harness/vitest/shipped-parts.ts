@@ -7,12 +7,13 @@ export async function shippedParts(topology: string, options: ScenarioOptions, c
     import('../shipped.ts'),
     import('../settings.ts'),
   ])
-  const { parameters, backend: chosen, keep, sabotage, at } = settings()
+  const { parameters, backend: chosen, keep, shareSites, sabotage, at } = settings()
   const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
   const set = { ...parameters, ...Object.fromEntries(own) }
   return {
     backend: backend(options.backend ?? chosen),
     keep,
+    shared: shareSites,
     sabotage,
     at,
     plan: async () => compile(await loadTopology(topology, { set, cwd })),

@@ -54,6 +54,7 @@ export const authServer: ServiceKind<Settings> = {
     listener: 'operator',
     paths: ['/operator/v1/tokens?limit=1000', '/operator/v1/clients', '/operator/v1/keys'],
     ignore: [],
+    grows: ['/operator/v1/tokens?limit=1000'],
   },
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Credential, expect, mutateClaims, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { set: { validation: 'jwks' } })
+const test = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
 const inside = ['b.test', 'sub.b.test']
 const outside = ['a.test', 'notb.test', 'b.test.evil', 'test', 'xn--b-test', 'sub.b.test.', 'B.test']
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
 
-const test = scenario('transit', { set: { auth: 'shared' } })
+const test = scenario('transit', { own: true, set: { auth: 'shared' } })
 const route = { protocol: 'http', endpoint: 'https://orders.a.test/' }
 const nodes = ['node-a', 'node-b', 'node-c']
 const wide = ['a.test', 'b.test', 'c.test']
 const rings = [
   ['shared', test, closeTransit],
-  ['separate', scenario('separate-auth', { set: { orgs: 3 } }), widenAll],
+  ['separate', scenario('separate-auth', { own: true, set: { orgs: 3 } }), widenAll],
 ] as const
 
 interface Known {

@@ -1,6 +1,6 @@
 import { expect, rogueAuthority, type ScenarioSite, scenario, spoiled, unspoiled } from 'holdfast/vitest'
 
-const test = scenario('shared-auth')
+const test = scenario('shared-auth', { own: true })
 
 /** Holds the only lock for writing until it is ended, as a backup that got stuck would. */
 const hold = `

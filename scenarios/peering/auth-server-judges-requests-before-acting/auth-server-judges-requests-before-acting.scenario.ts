@@ -1,6 +1,6 @@
 import { type CallOptions, expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('shared-auth')
+const test = scenario('shared-auth', { own: true })
 
 function formFor(site: ScenarioSite): Record<string, string> {
   const resource = site.plan.credentials['node-b']?.resource ?? ''

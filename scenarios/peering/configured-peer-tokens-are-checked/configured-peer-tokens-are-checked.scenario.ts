@@ -1,6 +1,6 @@
 import { expect, mutateClaims, type ScenarioFixtures, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth')
+const test = scenario('separate-auth', { own: true })
 
 test('the right token is taken', async ({ site }) => {
   const { token } = await site.held('peer-a-to-b')

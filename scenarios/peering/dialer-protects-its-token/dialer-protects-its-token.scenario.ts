@@ -9,7 +9,7 @@ import {
   unspoiled,
 } from 'holdfast/vitest'
 
-const test = scenario('separate-auth')
+const test = scenario('separate-auth', { own: true })
 
 test('the peer itself hears the token', async ({ site }) => {
   const peer = await listen(site, 'unspoiled')

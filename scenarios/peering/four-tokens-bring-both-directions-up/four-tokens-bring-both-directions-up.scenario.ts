@@ -18,6 +18,7 @@ test('A validates at Auth-A only, B at Auth-B only', async ({ site }) => {
 test('each node can use its own token at home', async ({ site, credential }) => {
   expect(await site.call('node-a', 'node-a', 'node:read', credential('node-a'))).toBeAccepted()
   expect(await site.call('node-b', 'node-b', 'node:routes', credential('node-b'))).toBeAccepted()
+  expect(await site.operator('node-b').delete('/v1/routes/written.test/probe')).toMatchObject({ status: 204 })
 })
 
 async function askedAt(site: ScenarioSite, auth: string): Promise<Set<string>> {

@@ -1,6 +1,6 @@
 import { type CallOptions, expect, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth')
+const test = scenario('separate-auth', { own: true })
 
 /** Holds the only lock for writing until it is ended, as a backup that got stuck would. */
 const hold = `

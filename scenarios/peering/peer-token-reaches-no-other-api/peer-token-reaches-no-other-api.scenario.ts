@@ -1,6 +1,6 @@
 import { expect, scenario } from 'holdfast/vitest'
 
-const test = scenario('shared-auth')
+const test = scenario('shared-auth', { own: true })
 
 test("B's node token is no credential at A's local API, though it serves for peering there", async ({
   site,

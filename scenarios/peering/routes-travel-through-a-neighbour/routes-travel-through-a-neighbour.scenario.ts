@@ -9,7 +9,7 @@ interface Route {
 }
 
 const variants = (['separate', 'shared'] as const).map(
-  (auth) => [auth, scenario('transit', { set: { auth } })] as const,
+  (auth) => [auth, scenario('transit', { own: true, set: { auth } })] as const,
 )
 
 describe.for(variants)('auth servers: %s', ([, test]) => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, mutateClaims, type Session, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { set: { validation: 'jwks' } })
+const test = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
 const announcement = {
   op: 'announce',
   domain: 'b.test',

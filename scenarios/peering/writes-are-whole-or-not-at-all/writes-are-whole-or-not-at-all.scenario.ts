@@ -1,6 +1,6 @@
 import { expect, type OperatorAnswer, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth')
+const test = scenario('separate-auth', { own: true })
 const route = { protocol: 'http', endpoint: 'https://orders.a.test/' }
 
 interface ListedToken {

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { type CallShape, SharedControls } from './ledger.ts'
+import type { Verdict } from './verdict.ts'
+
+const shape = (changed: Partial<CallShape> = {}) =>
+  ({ from: 'a', to: 'b', action: 'b:read', certificate: 'one', token: 'one', ...changed }) as CallShape
+const verdict = (is: 'accepted' | 'refused') =>
+  ({
+    ...{ from: 'a', to: 'b', action: 'b:read', credential: { label: 'right', presents: {} }, verdict: is },
+    ...{ promised: is === 'accepted', decisions: [], shown: { said: is }, leaks: [], answerLeaks: [], effects: {} },
+  }) as unknown as Verdict
+
+function controls() {
+  const target = { accepts: true, calls: 0 }
+  const shared = new SharedControls<undefined>()
+  const again = async () => {
+    target.calls += 1
+    return verdict(target.accepts ? 'accepted' : 'refused')
+  }
+  const add = (process = 1) => shared.add('right', { shape: shape(), again, process, verdict: verdict('accepted') }, 1)
+  const refuse = (changed: Partial<CallShape> = { token: 'forged' }, process = 1) =>
+    shared.controlOf(shape(changed), process, undefined)
+  return { target, shared, add, refuse }
+}
+
+test('ten refusals are held against one accepted call, the eleventh against the one after them', async () => {
+  const { target, add, refuse } = controls()
+  add()
+  for (let more = 2; more <= 10; more += 1) {
+    expect(await refuse()).toMatchObject({ accepted: true, element: 'token', credential: 'right' })
+  }
+  expect(target.calls).toBe(0)
+  await refuse()
+  expect(target.calls).toBe(1)
+})
+
+test('only what differs in one element, and by the same process', async () => {
+  const { add, refuse } = controls()
+  add()
+  expect(await refuse({})).toBeUndefined()
+  expect(await refuse({ token: 'forged', certificate: 'another' })).toBeUndefined()
+  expect(await refuse({ to: 'c', token: 'forged' })).toBeUndefined()
+  expect(await refuse({ token: 'forged' }, 2)).toBeUndefined()
+  expect(await refuse({ certificate: 'another' })).toMatchObject({ accepted: true })
+})
+
+test('who lets in nobody any more has proven nothing: at the eleventh refusal, and at the end', async () => {
+  const { target, shared, add, refuse } = controls()
+  add()
+  target.accepts = false
+  for (let more = 2; more <= 10; more += 1) await refuse()
+  const lost = { code: 'HOLDFAST_CONTROL_LOST', message: expect.stringContaining('was accepted before 10 refusals') }
+  await expect(refuse()).rejects.toMatchObject(lost)
+
+  add()
+  await expect(shared.close(undefined)).rejects.toMatchObject({ code: 'HOLDFAST_CONTROL_LOST' })
+})
+
+test('at the end each is made once more, but those that nothing was held against since', async () => {
+  const { target, shared, add } = controls()
+  add()
+  expect(await shared.close(undefined)).toBe(1)
+  expect(await shared.close(undefined)).toBe(0)
+  expect(target.calls).toBe(1)
+})
+
+test('another process cannot speak for the refusals of the one before', () => {
+  const { add } = controls()
+  add()
+  expect(() => add(2)).toThrow(expect.objectContaining({ code: 'HOLDFAST_CONTROL_LOST' }))
+})

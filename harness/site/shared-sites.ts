@@ -1,0 +1,192 @@
+import { copyFile, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Site, SiteNode } from '../backends/backend.ts'
+import { HoldfastError } from '../errors.ts'
+import { closeWatchers } from './operator-client.ts'
+import { differenceSince, lookAtRest, type SiteLook, settleMs } from './site-look.ts'
+
+/** A scenario file left the site that it shares with others otherwise than it found it. Code `HOLDFAST_SITE_CHANGED`. */
+export class SiteChanged extends HoldfastError {
+  constructor(file: string, difference: string) {
+    super(
+      'HOLDFAST_SITE_CHANGED',
+      `${file} changed the site that files share: ${difference}; undo it at the end of the test, or write own: true into the options of the scenario`,
+    )
+  }
+}
+
+/** How much a site had told so far: what came later is of the file that had it then. */
+interface Told {
+  readonly events: number
+  /** Log lines and decision records, by node and by unit (`''`: all of them). */
+  readonly nodes: ReadonlyMap<string, ReadonlyMap<string, { readonly logs: number; readonly decisions: number }>>
+}
+
+/** A launched site as it was when it had come to rest. */
+interface Launched {
+  readonly site: Site
+  readonly look: SiteLook
+  /** What it told while it came up: every file sees that. */
+  readonly told: Told
+}
+
+/**
+ * A site that the files of a worker take one after the other. Each file may have modules of its own, so files share these and
+ * nothing else: data, and sites by their interface.
+ */
+interface SharedSite {
+  readonly launched: Promise<Launched>
+  isTaken: boolean
+}
+
+/** A site that is taken for one file. */
+export interface Lease {
+  /** As this file sees it: with evidence, records and logs of its own. Disposing it gives it back, or ends it where it is not as it was. */
+  readonly site: Site
+  /** A test failed on it, so nobody takes it again. */
+  spoil(): void
+}
+
+/** Sites that nobody has at the moment; each costs memory for all of its programs. */
+const idleAtMost = 2
+/** A site that has told this much keeps no more of it in memory. */
+const toldAtMost = { events: 50_000, logs: 2_500 }
+
+const place = Symbol.for('holdfast: sites that scenario files share')
+
+function sharedSites(): Map<string, SharedSite> {
+  const worker = globalThis as { [place]?: Map<string, SharedSite> }
+  worker[place] ??= new Map()
+  return worker[place]
+}
+
+/** Takes the site of this key for a file, and launches it where there is none yet. Undefined while somebody has it: they launch their own. */
+export async function takeShared(
+  key: string,
+  file: string,
+  launch: () => Promise<Site>,
+  withinMs = settleMs,
+): Promise<Lease | undefined> {
+  const sites = sharedSites()
+  const known = sites.get(key)
+  if (known?.isTaken) return undefined
+  const shared = known ?? { launched: afterIdle(launch, withinMs), isTaken: true }
+  shared.isTaken = true
+  // The one that was given back last is ended last.
+  sites.delete(key)
+  sites.set(key, shared)
+  try {
+    return await leaseOf(await shared.launched, file, withinMs, (goesOn) => {
+      shared.isTaken = false
+      if (!goesOn) sites.delete(key)
+    })
+  } catch (failure) {
+    sites.delete(key)
+    throw failure
+  }
+}
+
+/** Ends the sites of this worker: nobody comes any more. */
+export async function endSharedSites(): Promise<void> {
+  await endAll([...sharedSites().keys()])
+}
+
+async function endAll(keys: readonly string[]): Promise<void> {
+  const sites = sharedSites()
+  const ending = keys.map(async (key) => {
+    const shared = sites.get(key)
+    sites.delete(key)
+    const { site } = (await shared?.launched.catch(() => undefined)) ?? {}
+    await site?.[Symbol.asyncDispose]()
+  })
+  const failures = (await Promise.allSettled(ending)).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} shared sites were not released`)
+}
+
+async function afterIdle(launch: () => Promise<Site>, withinMs: number): Promise<Launched> {
+  const idle = [...sharedSites()].flatMap(([key, { isTaken }]) => (isTaken ? [] : [key]))
+  await endAll(idle.slice(0, Math.max(0, idle.length + 1 - idleAtMost)))
+  const site = await launch()
+  try {
+    return { site, look: await lookAtRest(site, withinMs), told: await toldBy(site) }
+  } catch (failure) {
+    await site[Symbol.asyncDispose]()
+    throw failure
+  }
+}
+
+async function leaseOf(
+  { site, look, told }: Launched,
+  file: string,
+  withinMs: number,
+  givenBack: (goesOn: boolean) => void,
+): Promise<Lease> {
+  const evidence = join(site.evidence, file)
+  await mkdir(evidence, { recursive: true, mode: 0o700 })
+  for (const name of ['plan.json', 'run.json']) await copyFile(join(site.evidence, name), join(evidence, name))
+  let isSpoiled = false
+  const giveBack = async () => {
+    const difference = isSpoiled ? undefined : await differenceSince(look, site, withinMs)
+    await Promise.all([closeWatchers(site), closeWatchers(seen)])
+    const goesOn = !isSpoiled && difference === undefined && !hasToldMuch(site)
+    givenBack(goesOn)
+    if (!goesOn) await site[Symbol.asyncDispose]()
+    if (difference !== undefined) throw new SiteChanged(file, difference)
+  }
+  const seen: Site = seenBy(site, told, await toldBy(site), { evidence, [Symbol.asyncDispose]: giveBack })
+  return {
+    site: seen,
+    spoil: () => {
+      isSpoiled = true
+    },
+  }
+}
+
+/** A site as if it had just been launched: without what it told between its launch and `since`. */
+function seenBy(site: Site, launched: Told, since: Told, own: Partial<Site>): Site {
+  const nodes = new Map([...site.nodes].map(([name, node]) => [name, seenNode(node, launched, since)]))
+  const events = () => without(site.events(), launched.events, since.events)
+  const node = (name: string) => nodes.get(name) ?? site.node(name)
+  return over(site, { ...own, nodes, node, events })
+}
+
+function seenNode(node: SiteNode, launched: Told, since: Told): SiteNode {
+  const at = (told: Told, unit = '') => told.nodes.get(node.name)?.get(unit) ?? { logs: 0, decisions: 0 }
+  return over(node, {
+    logs: (unit) => without(node.logs(unit), at(launched, unit).logs, at(since, unit).logs),
+    decisions: async (unit) =>
+      without(await node.decisions(unit), at(launched, unit).decisions, at(since, unit).decisions),
+  })
+}
+
+function without<T>(all: readonly T[], from: number, to: number): readonly T[] {
+  return from === to ? all : [...all.slice(0, from), ...all.slice(to)]
+}
+
+/** The same object with some members replaced; its methods keep it as `this`. */
+function over<T extends object>(target: T, own: Partial<T>): T {
+  return new Proxy(target, {
+    get(_, name) {
+      if (Object.hasOwn(own, name)) return own[name as keyof T]
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+async function toldBy(site: Site): Promise<Told> {
+  const nodes = [...site.nodes.values()].map(async (node) => {
+    const units = ['', 'agent', ...(site.plan.nodes[node.name]?.units ?? []).map(({ name }) => name)]
+    const told = units.map(async (unit) => {
+      const decisions = unit === 'agent' ? [] : await node.decisions(unit || undefined)
+      return [unit, { logs: node.logs(unit || undefined).length, decisions: decisions.length }] as const
+    })
+    return [node.name, new Map(await Promise.all(told))] as const
+  })
+  return { events: site.events().length, nodes: new Map(await Promise.all(nodes)) }
+}
+
+function hasToldMuch(site: Site): boolean {
+  const logs = [...site.nodes.values()].map((node) => node.logs().length)
+  return site.events().length > toldAtMost.events || logs.some((lines) => lines > toldAtMost.logs)
+}

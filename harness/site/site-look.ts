@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Site } from '../backends/backend.ts'
+import { firstDifference } from './effects.ts'
+import { operatorWatcher, pictureSeen } from './operator-client.ts'
+import { readRendered } from './site-files.ts'
+import { until } from './until.ts'
+
+/** What must be the same on a site that files share when the next one takes it: programs, their configuration, what an operator sees. */
+export interface SiteLook {
+  /** Process of each service, by `node/unit`; absent where it does not run. */
+  readonly programs: Readonly<Record<string, number>>
+  /** Digests of rendered files, by `node/unit path`. */
+  readonly files: Readonly<Record<string, string>>
+  /** What an operator sees, by `node/unit`. */
+  readonly pictures: Readonly<Record<string, unknown>>
+}
+
+/** How long neighbours may take to meet again, by default. */
+export const settleMs = 15_000
+const everyMs = 250
+
+async function lookAt(site: Site): Promise<SiteLook> {
+  const [files, pictures] = await Promise.all([filesOf(site), picturesOf(site)])
+  return { programs: programsOf(site), files, pictures }
+}
+
+/** Looks until two looks in a row are the same: nodes go on meeting each other after they have become ready. */
+export async function lookAtRest(site: Site, withinMs: number): Promise<SiteLook> {
+  let look: SiteLook | undefined
+  const rests = async () => {
+    const before = look
+    look = await lookAt(site)
+    return isDeepStrictEqual(before, look) && look
+  }
+  return until('the site has come to rest', rests, { withinMs, everyMs })
+}
+
+/** How a site differs from an earlier look, once it had the time to become the same again; undefined when it is the same. */
+export async function differenceSince(look: SiteLook, site: Site, withinMs: number): Promise<string | undefined> {
+  let difference: string | undefined
+  const isSame = async () => {
+    difference = undefined
+    difference = firstDifference(look, await lookAt(site))
+    return difference === undefined
+  }
+  const failure = await until('the site is as it was', isSame, { withinMs, everyMs }).then(
+    () => undefined,
+    (cause: Error) => cause,
+  )
+  const cause = failure?.cause instanceof Error ? failure.cause : failure
+  return difference ?? cause?.message
+}
+
+function programsOf(site: Site): Record<string, number> {
+  const programs: Record<string, number> = {}
+  for (const event of site.events()) {
+    if (event.event === 'unit-started' && event.pid !== undefined) programs[`${event.node}/${event.unit}`] = event.pid
+    if (event.event === 'unit-exited') delete programs[`${event.node}/${event.unit}`]
+  }
+  return programs
+}
+
+async function filesOf(site: Site): Promise<Record<string, string>> {
+  const all = unitsOf(site).flatMap(({ node, unit }) =>
+    unit.files.map(async ({ path }) => {
+      const text = await readRendered(site, node, path, unit.name)
+      return [`${node}/${unit.name} ${path}`, createHash('sha256').update(text).digest('hex').slice(0, 12)] as const
+    }),
+  )
+  return Object.fromEntries(await Promise.all(all))
+}
+
+async function picturesOf(site: Site): Promise<Record<string, unknown>> {
+  const all = unitsOf(site).map(async ({ node, unit: { name, observe } }) => {
+    if (observe === undefined || observe.as === 'accepted') return []
+    const paths = observe.paths.filter((path) => !observe.grows?.includes(path))
+    return [[`${node}/${name}`, await pictureSeen(site, node, { ...observe, paths }, operatorWatcher(site, node))]]
+  })
+  return Object.fromEntries((await Promise.all(all)).flat())
+}
+
+function unitsOf({ plan }: Site) {
+  return Object.values(plan.nodes).flatMap(({ name, units }) => units.map((unit) => ({ node: name, unit })))
+}
