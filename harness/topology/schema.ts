@@ -20,6 +20,8 @@ export const duration = z.string().regex(durationPattern, 'must be a duration su
 const unitReference = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, 'must be UNIT (of the same node) or NODE/UNIT')
+/** `name:name/what it is done to`: for settings of service kinds, too. */
+export const actionPattern = /^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*(\/[!-~]+)?$/
 const account = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'must be the name of a user or group')
 const method = z.enum(['copy', 'enrol', 'mint'])
 
@@ -124,7 +126,7 @@ const accept = z.strictObject({
   target: oneOrMoreNames.meta({ description: 'The node, or each of the nodes, that accepts.' }),
   action: z
     .string()
-    .regex(/^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/, 'must be an action such as peering:connect')
+    .regex(actionPattern, 'must be an action such as peering:connect or grid:publish/JOBS.*.done')
     .meta({ description: 'What the caller does there. The service kinds of the target name their actions.' }),
   credential: oneOrMoreNames.meta({ description: 'The credential, or each of those, that is accepted.' }),
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../../topology/schema.ts'
+import { actionPattern, duration } from '../../topology/schema.ts'
 
 const port = z.int().min(1).max(65_535)
 const words = z
@@ -101,7 +101,7 @@ export const execSettings = z
       ),
     action: z
       .string()
-      .regex(/^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/, 'must be an action such as orders:read')
+      .regex(actionPattern, 'must be an action such as orders:read')
       .default('call')
       .describe('What the call is named in `accepts` and in scenarios.'),
     request: z
