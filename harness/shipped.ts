@@ -1,5 +1,8 @@
 import { type Backend, UnknownBackend } from './backends/backend.ts'
 import { processBackend } from './backends/process/index.ts'
+import { boundToken } from './credentials/bound-token/checks.ts'
+import { certificate } from './credentials/certificate/checks.ts'
+import type { CheckedKind } from './credentials/checks.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { exec } from './kinds/exec/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
@@ -19,6 +22,9 @@ const serviceKinds = [stepCa, authServer, orchestrator, exec] as readonly Servic
 
 /** Every service kind, by name. */
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
+
+/** Every credential kind. */
+export const credentialKinds: readonly CheckedKind[] = [certificate, boundToken]
 
 /** Every backend; the first is the default one. */
 export const backends: readonly Backend[] = [processBackend]

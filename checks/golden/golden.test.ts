@@ -10,7 +10,7 @@ import { notTriedIn } from '../../harness/cli/attack-text.ts'
 import { type DescribableSite, describeSite } from '../../harness/cli/describe-site.ts'
 import { privateKeysIn, redact, tokensIn } from '../../harness/evidence/redact.ts'
 import { declaredGuards } from '../../harness/faults/declared-guards.ts'
-import { compile } from '../../harness/shipped.ts'
+import { compile, credentialKinds } from '../../harness/shipped.ts'
 import { families as shippedFamilies } from '../../harness/shipped-families.ts'
 import { loadTopology, shippedTopologies } from '../../harness/topology/load.ts'
 import type { Plan } from '../../harness/topology/plan.ts'
@@ -29,7 +29,7 @@ const families = await shippedFamilies()
 const made = await Promise.all(
   variants.map(async ({ name, topology, set }) => {
     const plan = compile(await loadTopology(topology, { set }))
-    return { name, plan, classes: deriveMatrix(plan), scopes: scopesOf(families, plan) }
+    return { name, plan, classes: deriveMatrix(plan, credentialKinds), scopes: scopesOf(families, plan) }
   }),
 )
 // They come in the order in which modules are loaded, which means nothing.
@@ -39,7 +39,9 @@ const guards = Object.fromEntries(
 
 test.each(made)('$name', async ({ name, plan, classes, scopes }) => {
   await expect(jsonText(plan)).toMatchFileSnapshot(`${name}/plan.json`)
-  await expect(matrixText(classes, deriveMatrix(plan, { full: true }))).toMatchFileSnapshot(`${name}/matrix.txt`)
+  await expect(matrixText(plan, classes, deriveMatrix(plan, credentialKinds, { full: true }))).toMatchFileSnapshot(
+    `${name}/matrix.txt`,
+  )
   await expect(attacksText(plan.topology, scopes)).toMatchFileSnapshot(`${name}/attacks.txt`)
   await expect(jsonText(describeSite(siteOf(plan), 4242))).toMatchFileSnapshot(`${name}/up.json`)
 })

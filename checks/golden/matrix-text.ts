@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { Plan } from '../../harness/topology/plan.ts'
 import type { Cell } from '../../harness/trust/cell.ts'
-import { type CellClass, classKey, type Matrix } from '../../harness/trust/matrix.ts'
+import type { CellClass, Matrix } from '../../harness/trust/matrix.ts'
 import { numbered, numberIn } from './numbered.ts'
 
 /** Of a matrix with more cells, those of a place are told by a digest: smaller variants show what changed. */
@@ -10,11 +11,11 @@ const mostCells = 5_000
  * Both matrices of a plan, complete and in order: what `check --matrix --json` says of classes, and a line for each cell of
  * `check --matrix --full --json`, with the number of its way: its class, and all that fails.
  */
-export function matrixText(classes: Matrix, full: Matrix): string {
+export function matrixText(plan: Plan, classes: Matrix, full: Matrix): string {
   const counts = `${classes.topology}  ${classes.cells} cells in ${classes.classes.length} classes`
   const cellsByPlace = byPlace(full.classes)
   const places = [...byPlace(classes.classes)].map(([place, own]) =>
-    placeText(place, own, cellsByPlace.get(place) ?? [], full.cells <= mostCells),
+    placeText(plan, place, own, cellsByPlace.get(place) ?? [], full.cells <= mostCells),
   )
   return `${[counts, ...places].join('\n\n')}\n`
 }
@@ -24,16 +25,14 @@ function byPlace(classes: readonly CellClass[]): Map<string, CellClass[]> {
 }
 
 function placeText(
+  plan: Plan,
   place: string,
   classes: readonly CellClass[],
   cells: readonly CellClass[],
   isShown: boolean,
 ): string {
   const controls = new Set([...classes, ...cells].map(({ control }) => JSON.stringify(control)))
-  const { ways, lines } = waysOf(
-    classes,
-    cells.map(({ representative }) => representative),
-  )
+  const { ways, lines } = waysOf(plan, classes, cells)
   const representatives = classes.map(({ count, representative: { target: _, action: __, ...rest } }) => {
     return `${count}  ${JSON.stringify(rest)}`
   })
@@ -49,22 +48,25 @@ function placeText(
   ].join('\n')
 }
 
-function waysOf(classes: readonly CellClass[], cells: readonly Cell[]): { ways: string[]; lines: string[] } {
-  const keys = classes.map(({ representative }) => classKey(representative))
+function waysOf(plan: Plan, classes: readonly CellClass[], cells: readonly CellClass[]) {
+  const keys = classes.map(({ key }) => key)
   const ways: string[] = []
-  const lines = cells.map((cell) => {
-    const at = keys.indexOf(classKey(cell))
+  const lines = cells.map(({ key, representative: cell }) => {
+    const at = keys.indexOf(key)
     const expected = JSON.stringify(cell.expected)
     // Cells of a class are expected to end in the same way; one that is not says so.
     const own = expected === JSON.stringify(classes[at]?.representative.expected) ? [] : [expected]
-    return `  ${numberIn(ways, [at + 1, ...own, ...cell.fails].join(' '))}  ${presented(cell)}`
+    return `  ${numberIn(ways, [at + 1, ...own, ...cell.fails].join(' '))}  ${presented(plan, cell)}`
   })
   return { ways, lines }
 }
 
-function presented({ token, certificate }: Cell): string {
-  const shown = 'credential' in certificate ? `${certificate.credential} ${certificate.is}` : certificate.is
-  return `${token === undefined ? 'no token' : `${token.credential} ${token.state}`}; ${shown}`
+/** A certificate that is as it was issued is `own` by itself and beside a token that is bound to it. */
+function presented(plan: Plan, { presents: { token, certificate } }: Cell): string {
+  const boundTo = token && plan.credentials[token.credential]!.boundTo
+  const fresh = boundTo === undefined || boundTo === certificate?.credential ? 'own' : 'of another'
+  const shown = certificate && `${certificate.credential} ${certificate.state === 'fresh' ? fresh : certificate.state}`
+  return `${token === undefined ? 'no token' : `${token.credential} ${token.state}`}; ${shown ?? 'none'}`
 }
 
 function digest(lines: readonly string[]): string {

@@ -1,4 +1,5 @@
 import type { JWK } from 'jose'
+import { type TokenTrust, trustIn } from '../credentials/bound-token/trust.ts'
 import { HoldfastError } from '../errors.ts'
 import { tokensIn } from '../evidence/redact.ts'
 import type { Secrets } from '../evidence/secret-search.ts'
@@ -140,6 +141,11 @@ export class Lab {
     return verification
   }
 
+  /** Which tokens the target believes. */
+  get trust(): TokenTrust {
+    return trustIn(this.verification)
+  }
+
   /** The attacked unit, as it is planned. @throws NotInPlan */
   get unit(): PlanUnit {
     const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
@@ -156,7 +162,7 @@ export class Lab {
 
   /** The node of the auth server whose tokens the target believes. */
   get issuer(): string {
-    const url = this.verification.issuer
+    const { issuer: url } = this.trust
     const domain = Object.values(this.plan.trustDomains).find(({ issuerUrl }) => issuerUrl === url)
     if (domain?.issuer === undefined) throw new NotInPlan(this.site.site, `nobody issues tokens of ${url}`, [])
     return domain.issuer

@@ -1,3 +1,4 @@
+import { operatorsIn } from '../credentials/certificate/checks.ts'
 import type { Plan, PlanNode, PlanUnit } from '../topology/plan.ts'
 import type { Family } from './attack.ts'
 
@@ -67,7 +68,9 @@ function targetAt(
   found: Pick<AttackTarget, 'action' | 'credential' | 'surfaces' | 'name'>,
 ): AttackTarget {
   const { listener, alike = found.action } = unit.actions![found.action]!
-  const order = unit.verification?.[found.action]?.order.map(({ guard, reason }) => `${guard} ${reason}`)
+  const order = unit.verification?.[found.action]?.checks.flatMap((check) =>
+    check.settles ? [] : `${check.guard} ${check.reason}`,
+  )
   return {
     ...found,
     ...{ node: node.name, host: node.host, domain: node.domain, unit: unit.name, kind: unit.kind },
@@ -82,7 +85,7 @@ function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string): s
   if (accepted !== undefined) return accepted.credential
   const told = unit.actions?.[action]?.accepted
   if (told !== undefined) return told
-  const operators = unit.verification?.[action]?.operators ?? []
+  const operators = operatorsIn(unit.verification?.[action])
   const credentials = Object.values(plan.credentials)
   return credentials.find(({ kind, sans }) => kind === 'certificate' && sans?.some((san) => operators.includes(san)))
     ?.name

@@ -82,8 +82,11 @@ async function print(plan: Plan, options: CheckOptions): Promise<void> {
 }
 
 async function printMatrix(plan: Plan, { full, json }: CheckOptions): Promise<void> {
-  const { deriveMatrix } = await import('../trust/matrix.ts')
-  const matrix = deriveMatrix(plan, { full })
+  const [{ deriveMatrix }, { credentialKinds }] = await Promise.all([
+    import('../trust/matrix.ts'),
+    import('../shipped.ts'),
+  ])
+  const matrix = deriveMatrix(plan, credentialKinds, { full })
   if (json) printJson(matrix)
   else printResult((await import('./matrix-text.ts')).matrixText(matrix))
 }

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
+import { operatorsIn } from '../credentials/certificate/checks.ts'
 import { rendered } from '../site/site-files.ts'
 import type { ServiceKind } from '../topology/kind.ts'
 import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
@@ -134,7 +135,7 @@ function possibleCall(
     'http' in action.request
       ? { path: action.request.http.path, method: action.request.http.method, json: action.request.http.json }
       : { path: action.request.websocket.path, webSocket: { protocol: action.request.websocket.protocol } }
-  const operators = unit.verification?.[accept.action]?.operators
+  const verification = unit.verification?.[accept.action]
   return [
     {
       summary: `${accept.action} as ${credential.holder}, with ${credential.name}`,
@@ -145,7 +146,7 @@ function possibleCall(
         ...request,
       },
       presented: identity(site, credential, site.plan.nodes[node.name]!.domain),
-      other: operators && otherCertificate(site, credential, operators),
+      other: verification && otherCertificate(site, credential, operatorsIn(verification)),
     },
   ]
 }

@@ -1,4 +1,4 @@
-import { type AcceptedBecause, type ExpectedVerdict, presentedText } from '../trust/cell.ts'
+import { answerText, type ExpectedVerdict } from '../trust/cell.ts'
 import type { CellClass, Matrix } from '../trust/matrix.ts'
 import { plural, table } from './output.ts'
 
@@ -20,23 +20,13 @@ export function matrixText({ topology, cells, classes }: Matrix): string {
 function row({ representative, count }: CellClass): string[] {
   const { expected } = representative
   const [verdict, reason, guard] = cellsOf(expected)
-  return [verdict, reason, guard, String(count), presentedText(representative)]
+  return [verdict, reason, guard, String(count), representative.name]
 }
 
 function cellsOf(expected: ExpectedVerdict): [string, string, string] {
-  if (expected.verdict === 'accepted') return ['accepted', why[expected.because], '']
-  const { layer, status, error, reason, guard } = expected
-  const answer = layer === 'tls' ? 'at TLS' : [status, error].filter((part) => part !== null).join(' ')
-  return [`refused ${answer}`, reason, guard]
+  if (expected.verdict === 'accepted') return ['accepted', expected.because === 'accepts' ? '' : expected.because, '']
+  return [`refused ${answerText(expected)}`, expected.reason, expected.guard]
 }
-
-const why = {
-  accepts: '',
-  operator: 'operator',
-  'not asked': 'its issuer is not asked',
-  'key kept': 'its keys were read once',
-  'not looked at': 'nobody looks at that',
-} satisfies Record<AcceptedBecause, string>
 
 function acceptedFirst(one: CellClass, other: CellClass): number {
   return rank(one) - rank(other)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { HoldfastError } from '../errors.ts'
+import type { Layer } from '../topology/verification.ts'
 
 /** One accept or refusal, as the node that decided wrote it (one JSON line). Services may add members, never rename these. */
 export interface DecisionRecord {
@@ -16,7 +17,7 @@ export interface DecisionRecord {
   traceId?: string
   action: string
   verdict: 'accepted' | 'refused'
-  layer: 'start-up' | 'tls' | 'http' | 'session' | 'broker'
+  layer: Layer
   /** HTTP status that the caller got, if the layer has one. */
   status: number | null
   /** Protocol error code that the caller got. */

@@ -1,14 +1,14 @@
-import type { CheckName, VerificationCheck } from '../topology/verification.ts'
+import type { PlannedCheck } from '../topology/verification.ts'
 
-/** What a listener that demands a client certificate checks before any byte of HTTP, in order. */
-export function tlsChecks(guard: string): VerificationCheck[] {
-  const atTls = (check: CheckName, reason: string): VerificationCheck => ({
-    ...{ check, guard, reason },
-    ...{ layer: 'tls', status: null, error: null },
-  })
+/**
+ * What a listener that demands a client certificate checks before any byte of HTTP, in order. `anchors`: trust domains whose root it
+ * trusts.
+ */
+export function tlsChecks(guard: string, anchors: readonly string[]): PlannedCheck[] {
+  const ends = { guard, layer: 'tls', status: null, error: null } as const
   return [
-    atTls('certificate-presented', 'cert_missing'),
-    atTls('certificate-trusted', 'cert_untrusted'),
-    atTls('certificate-not-expired', 'cert_expired'),
+    { check: 'certificate/presented', ...ends, reason: 'cert_missing' },
+    { check: 'certificate/trusted', args: { anchors }, ...ends, reason: 'cert_untrusted' },
+    { check: 'certificate/not-expired', ...ends, reason: 'cert_expired' },
   ]
 }

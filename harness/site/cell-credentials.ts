@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Site } from '../backends/backend.ts'
+import type { SpoiledToken } from '../credentials/bound-token/checks.ts'
+import type { SpoiledCertificate } from '../credentials/certificate/checks.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { type Spoiling, spoiled } from '../pki/spoiled.ts'
 import { type ClaimsMutation, mutateClaims, tamperSignature } from '../tokens/forge.ts'
 import { inspectToken } from '../tokens/inspect.ts'
-import type { Cell, PresentedCertificate, TokenState } from '../trust/cell.ts'
-import { presentedText } from '../trust/cell.ts'
+import type { Cell } from '../trust/cell.ts'
 import { Credential } from './credential.ts'
 import { FreshCredentials, NotIssued } from './fresh-credentials.ts'
 import type { ScenarioSite } from './scenario-site.ts'
@@ -27,16 +28,17 @@ export class CellCredentials {
     this.#fresh = new FreshCredentials(site)
   }
 
-  /** The node from whose address a cell is called: the holder of the token, else of the certificate. */
-  callerOf({ token, certificate, target }: Cell): string {
-    const name = token?.credential ?? (certificate.is === 'none' ? undefined : certificate.credential)
-    return name === undefined ? target : this.#declared(name).holder
+  /** The node from whose address a cell is called: the holder of what is presented, the first where that is put together. */
+  callerOf({ presents, target }: Cell): string {
+    const [first] = Object.values(presents)
+    return first === undefined ? target : this.#declared(first.credential).holder
   }
 
   async of(site: ScenarioSite, cell: Cell): Promise<Credential> {
-    const identity = await this.#identity(site, cell.certificate)
-    const token = await this.#token(site, cell, identity)
-    return new Credential(presentedText(cell), async () => ({ identity, token }))
+    const { certificate, token: shown } = cell.presents
+    const identity = certificate && (await this.#identity(site, certificate))
+    const token = shown && (await this.#token(site, shown, identity))
+    return new Credential(cell.name, async () => ({ identity, token }))
   }
 
   /** Retires the keys of all issuers, once; tokens for the given cells are minted before that. */
@@ -46,7 +48,7 @@ export class CellCredentials {
   }
 
   async #retire(cells: readonly Cell[]): Promise<void> {
-    const names = new Set(cells.flatMap(({ token }) => token?.credential ?? []))
+    const names = new Set(cells.flatMap(({ presents }) => presents.token?.credential ?? []))
     for (const name of names) this.#made.set(retiredKey(name), Promise.resolve(await this.#fresh.named(name).token()))
     const issuers = Object.values(this.#site.plan.trustDomains).flatMap(({ issuer }) => issuer ?? [])
     const { operatorClient } = await import('./operator-client.ts')
@@ -59,30 +61,17 @@ export class CellCredentials {
     this.#fresh = this.#fresh.withCertificates()
   }
 
-  async #identity(site: ScenarioSite, certificate: PresentedCertificate): Promise<Identity | undefined> {
-    switch (certificate.is) {
-      case 'none':
-        return undefined
-      case 'own':
-      case 'of another':
-        return this.#fresh.named(certificate.credential).identity()
-      default:
-        return this.#spoiled(site, certificate.credential, certificate.is === 'expired' ? 'expired' : 'otherCa')
-    }
-  }
-
-  #spoiled(site: ScenarioSite, name: string, spoiling: Spoiling): Promise<Identity> {
-    return this.#once(`${spoiling} ${name}`, async () => {
-      const { issuer, subject, sans = [subject] } = this.#declared(name)
-      return spoiled[spoiling]({ authority: await site.authority(issuer), subject, sans })
+  async #identity(site: ScenarioSite, { credential, state }: Shown): Promise<Identity> {
+    if (state === 'fresh') return this.#fresh.named(credential).identity()
+    return this.#once(`${state} ${credential}`, async () => {
+      const { issuer, subject, sans = [subject] } = this.#declared(credential)
+      return spoiled[spoilings[state as SpoiledCertificate]]({ authority: await site.authority(issuer), subject, sans })
     })
   }
 
-  async #token(site: ScenarioSite, { token }: Cell, identity: Identity | undefined): Promise<string | undefined> {
-    if (token === undefined) return undefined
-    const { credential, state } = token
+  async #token(site: ScenarioSite, { credential, state }: Shown, identity: Identity | undefined): Promise<string> {
     const own = () => this.#fresh.named(credential).token()
-    switch (state) {
+    switch (state as SpoiledToken | 'fresh') {
       case 'fresh':
         return own()
       case 'key retired':
@@ -92,7 +81,7 @@ export class CellCredentials {
       case 'revoked':
         return this.#once(`revoked ${credential}`, () => this.#revoked(site, credential))
       default:
-        return this.#forged(site, credential, state, identity)
+        return this.#forged(site, credential, state as Forged, identity)
     }
   }
 
@@ -105,12 +94,7 @@ export class CellCredentials {
   }
 
   /** The issuer never mints such tokens, so they are signed with its key. */
-  async #forged(
-    site: ScenarioSite,
-    name: string,
-    state: Exclude<TokenState, 'fresh' | 'key retired' | 'tampered' | 'revoked'>,
-    identity: Identity | undefined,
-  ): Promise<string> {
+  async #forged(site: ScenarioSite, name: string, state: Forged, identity: Identity | undefined): Promise<string> {
     const key = await this.#once(`key ${name}`, () => site.signingKey(this.#declared(name).issuer))
     return mutateClaims(await this.#fresh.named(name).token(), key, forgeries[state](identity))
   }
@@ -126,12 +110,17 @@ export class CellCredentials {
   }
 }
 
+type Shown = NonNullable<Cell['presents']['token']>
+type Forged = Exclude<SpoiledToken, 'key retired' | 'tampered' | 'revoked'>
+
+const spoilings: Readonly<Record<SpoiledCertificate, Spoiling>> = { 'of an unknown CA': 'otherCa', expired: 'expired' }
+
 const bound = (thumbprint: string): ClaimsMutation => {
   return (claims) => ({ ...claims, cnf: { 'x5t#S256': thumbprint } })
 }
 const now = () => Math.floor(Date.now() / 1000)
 
-const forgeries = {
+const forgeries: Readonly<Record<Forged, (identity: Identity | undefined) => ClaimsMutation>> = {
   expired: () => (claims) => ({ ...claims, iat: now() - 2 * hour, exp: now() - hour }),
   'not yet valid': () => (claims) => ({ ...claims, nbf: now() + hour, exp: now() + 2 * hour }),
   unbound:
@@ -142,7 +131,7 @@ const forgeries = {
   'for another node': () => (claims) => ({ ...claims, trusted_nodes: ['nobody'] }),
   'bound elsewhere': () => bound(randomBytes(32).toString('base64url')),
   'bound to the presenter': (identity) => (identity ? bound(thumbprintS256(identity.certPem)) : (claims) => claims),
-} satisfies Record<string, (identity: Identity | undefined) => ClaimsMutation>
+}
 
 function retiredKey(name: string): string {
   return `key retired ${name}`

@@ -1,3 +1,4 @@
+import { trustIn } from '../credentials/bound-token/trust.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 
 /** The guards of an action in their order, and what happens at which of them. */
@@ -10,11 +11,11 @@ export interface GuardOrder {
 }
 
 /** Undefined where the target does not declare its guards. */
-export function guardOrderOf({ order, guards }: ActionVerification): GuardOrder | undefined {
+export function guardOrderOf(verification: ActionVerification): GuardOrder | undefined {
+  const { guards } = verification
   if (guards === undefined) return undefined
-  const guardOf = (wanted: string) => order.find(({ check }) => check === wanted)?.guard
-  const asks = guardOf('token-active')
-  return { guards, proves: guardOf('token-signature') ?? asks, asks }
+  const { proves, asks } = trustIn(verification)
+  return { guards, proves, asks }
 }
 
 export function isKnown({ guards }: GuardOrder, guard: string): boolean {

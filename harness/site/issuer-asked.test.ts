@@ -23,7 +23,7 @@ function siteWith(records: Partial<DecisionRecord>[], decisionLog: string | unde
 test('questions of the target about the token are counted, and those about a token that nobody knows', async () => {
   const asked = { action: 'token:introspect', conn: '127.0.0.2:4711', principal: {} }
   const records: Partial<DecisionRecord>[] = [asked]
-  const watch = await watchIssuer(siteWith(records), 'node-a', { issuer })
+  const watch = await watchIssuer(siteWith(records), 'node-a', issuer)
   expect(await watch?.times('one')).toBe(0)
   records.push({ ...asked, principal: { jti: 'of a session' } }, { ...asked, action: 'token:request' })
   records.push({ ...asked, conn: '127.0.0.3:1', principal: { san: 'node-b.test' } })
@@ -35,9 +35,10 @@ test('questions of the target about the token are counted, and those about a tok
 })
 
 test('nobody is watched who issues nothing here, or writes nothing down', async () => {
-  expect(await watchIssuer(siteWith([]), 'node-a', { issuer: 'https://other.test' })).toBeUndefined()
-  expect(await watchIssuer(siteWith([]), 'auth-a', { issuer })).toBeUndefined()
+  expect(await watchIssuer(siteWith([]), 'node-a', 'https://other.test')).toBeUndefined()
+  expect(await watchIssuer(siteWith([]), 'auth-a', issuer)).toBeUndefined()
+  expect(await watchIssuer(siteWith([]), 'node-a', undefined)).toBeUndefined()
   const site = siteWith([])
   Object.assign(site.plan.nodes['auth-a']!.units[0]!.service!, { decisionLog: undefined })
-  expect(await watchIssuer(site, 'node-a', { issuer })).toBeUndefined()
+  expect(await watchIssuer(site, 'node-a', issuer)).toBeUndefined()
 })

@@ -1,5 +1,4 @@
 import type { Site } from '../backends/backend.ts'
-import type { ActionVerification } from '../topology/verification.ts'
 
 /** What an auth server calls it in its records when it is asked about a token. */
 const asking = 'token:introspect'
@@ -12,11 +11,7 @@ export interface IssuerWatch {
 }
 
 /** Where it is written down who asks about tokens: at an issuer of the plan that keeps decision records. */
-export async function watchIssuer(
-  site: Site,
-  node: string,
-  { issuer: url }: Pick<ActionVerification, 'issuer'>,
-): Promise<IssuerWatch | undefined> {
+export async function watchIssuer(site: Site, node: string, url: string | undefined): Promise<IssuerWatch | undefined> {
   const { trustDomains, nodes } = site.plan
   const issuer = Object.values(trustDomains).find(({ issuerUrl }) => issuerUrl === url)?.issuer
   const isThere = nodes[issuer ?? '']?.units.some(

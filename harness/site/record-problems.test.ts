@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../evidence/decision.ts'
-import type { ActionVerification, CheckName } from '../topology/verification.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import { guardOrderOf } from './guard-order.ts'
 import { principalProblems, upstreamProblems } from './record-problems.ts'
 import type { Verdict } from './verdict.ts'
@@ -9,14 +9,14 @@ const claims = { iss: 'https://issuer', sub: 'node-b', client_id: 'node-b', jti:
 const guards = ['tls', 'carrier', 'form', 'signature', 'binding', 'active', 'admit']
 const token = { readable: true, header: {}, claims, thumbprint: 'x', jti: 'jti-1' }
 
-function orderOf(checks: Partial<Record<CheckName, string>>) {
-  const order = Object.entries(checks).map(([check, guard]) => ({ check, guard, reason: 'r', layer: 'http' }))
-  return guardOrderOf({ order, guards } as unknown as ActionVerification)
+function orderOf(guardOf: Readonly<Record<string, string>>) {
+  const checks = Object.entries(guardOf).map(([check, guard]) => ({ check, guard, reason: 'r', layer: 'http' }))
+  return guardOrderOf({ checks, guards } as unknown as ActionVerification)
 }
 
-const inBoth = orderOf({ 'token-signature': 'signature', 'token-active': 'active' })
-const askingFirst = orderOf({ 'token-active': 'form' })
-const locally = orderOf({ 'token-signature': 'signature' })
+const inBoth = orderOf({ 'bound-token/signature': 'signature', 'bound-token/active': 'active' })
+const askingFirst = orderOf({ 'bound-token/active': 'form' })
+const locally = orderOf({ 'bound-token/signature': 'signature' })
 
 function verdictOf(rest: Partial<Verdict> = {}): Verdict {
   const credential = { label: 'c', thumbprint: 'x', chain: [], token }

@@ -7,6 +7,7 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
+import { trustIn } from '../credentials/bound-token/trust.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
@@ -364,7 +365,8 @@ export class ScenarioSite implements AsyncDisposable {
     const observe = this.#observer(target, action)
     const picture = await observe?.().catch((failure: Error) => failure)
     const verification = this.#verificationOf(target, action)
-    const issuer = verification?.guards && (await watchIssuer(this.site, to, verification))
+    const trust = verification && trustIn(verification)
+    const issuer = verification?.guards && (await watchIssuer(this.site, to, trust?.issuer))
     const mark = await markOf(this.site, to)
     const watch = target.proof && (await watchFor(target.proof, this.site, to))
     const sent = await send(await this.#endpoint(from, target, presented.identity, options))
@@ -390,7 +392,7 @@ export class ScenarioSite implements AsyncDisposable {
       reason: decision?.reason ?? shown?.reason ?? null,
       guard: decision?.guard ?? null,
       principal: decision?.principal ?? {},
-      believes: verification && { issuer: verification.issuer, audiences: verification.audiences },
+      believes: trust?.issuer === undefined ? undefined : { issuer: trust.issuer, audiences: trust.audiences },
       guards: verification && guardOrderOf(verification),
       asked: issuer && { issuer: issuer.issuer, times: await issuer.times(summary.token?.jti) },
       decision,

@@ -1,4 +1,5 @@
 import type { Site } from '../backends/backend.ts'
+import { operatorsIn } from '../credentials/certificate/checks.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { chainOf } from '../pki/certificate.ts'
 import type { Action, Observation } from '../topology/kind.ts'
@@ -31,7 +32,7 @@ export function targetOf(site: Site, node: string, action: string, at?: string):
     if (!found) continue
     const listener = listenerOf(site, unit, node, at ?? found.listener)
     const observation = observationOf(site, unit, node, unit.observe)
-    const operators = unit.verification?.[action]?.operators ?? []
+    const operators = operatorsIn(unit.verification?.[action])
     const { host, domain } = planned
     return { node, host, domain, unit: unit.name, action: found, listener, proof: unit.proof, operators, observation }
   }

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { compile } from '../shipped.ts'
+import { compile, credentialKinds } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Cell } from './cell.ts'
@@ -11,7 +12,7 @@ async function planOf(name: string, set: Record<string, string> = {}): Promise<P
 }
 
 function allCells(plan: Plan): Cell[] {
-  return deriveMatrix(plan, { full: true }).classes.map(({ representative }) => representative)
+  return deriveMatrix(plan, credentialKinds, { full: true }).classes.map(({ representative }) => representative)
 }
 
 /** `accepted`, or the reason of the refusal; `T0` before one that is made at TLS. */
@@ -28,16 +29,12 @@ interface Call {
 }
 
 function outcomeOf(cells: readonly Cell[], target: string, action: string, { token, state = 'fresh', over }: Call) {
-  const found = cells.filter(
-    (cell) =>
-      cell.target === target &&
-      cell.action === action &&
-      cell.token?.credential === token &&
-      cell.token.state === state &&
-      (cell.certificate.is === over ||
-        (['own', 'of another'].includes(cell.certificate.is) &&
-          (cell.certificate as { credential: string }).credential === over)),
-  )
+  const shown = { credential: token, state }
+  const found = cells.filter(({ presents, ...cell }) => {
+    const { credential, state: is } = presents.certificate ?? { credential: 'none', state: 'fresh' }
+    const isOver = over === (is === 'fresh' ? credential : is)
+    return cell.target === target && cell.action === action && isOver && isDeepStrictEqual(presents.token, shown)
+  })
   expect(found, `${token} ${state} over ${over}`).toHaveLength(1)
   return outcome(found[0]!)
 }
@@ -116,33 +113,24 @@ describe('what becomes of a token that was accepted', async () => {
 
 test('the exact answer: layer, status, error, guard, reason', async () => {
   const cells = allCells(await planOf('separate-auth'))
-  const expectedOf = (target: string, is: string, token: string | undefined, action = 'node:routes') =>
-    cells.find(
-      (cell) =>
-        cell.target === target &&
-        cell.action === action &&
-        cell.certificate.is === is &&
-        cell.token?.credential === token &&
-        (token === undefined || cell.token?.state === 'fresh'),
-    )?.expected
+  const expectedOf = (name: string) =>
+    cells.find((cell) => cell.target === 'node-a' && cell.action === 'node:routes' && cell.name === name)?.expected
 
-  expect(expectedOf('node-a', 'none', 'node-a')).toEqual({
+  expect(expectedOf('node-a, without a certificate')).toEqual({
     ...{ verdict: 'refused', layer: 'tls', status: null, error: null },
     ...{ guard: 'peer.tls', reason: 'cert_missing' },
   })
-  expect(expectedOf('node-a', 'own', undefined)).toEqual({
+  expect(expectedOf('no token, over cert-node-a')).toEqual({
     ...{ verdict: 'refused', layer: 'http', status: 401, error: null },
     ...{ guard: 'peer.carrier', reason: 'token_missing' },
   })
-  expect(expectedOf('node-a', 'own', 'node-a')).toEqual({ verdict: 'accepted', because: 'accepts' })
+  expect(expectedOf('node-a, over cert-node-a')).toEqual({ verdict: 'accepted', because: 'accepts' })
 })
 
 test('an operator needs no token, and none stands in its way; at the other organisation its certificate is nothing', async () => {
   const cells = allCells(await planOf('separate-auth')).filter(({ action }) => action === 'node:routes')
-  const operator = cells.filter(
-    ({ certificate }) => 'credential' in certificate && certificate.credential === 'operator-a',
-  )
-  const genuine = operator.filter(({ certificate }) => ['own', 'of another'].includes(certificate.is))
+  const own = { credential: 'operator-a', state: 'fresh' }
+  const genuine = cells.filter(({ presents }) => isDeepStrictEqual(presents.certificate, own))
 
   const at = (target: string) => new Set(genuine.filter((cell) => cell.target === target).map(outcome))
   expect(at('node-a')).toEqual(new Set(['accepted']))
@@ -152,19 +140,19 @@ test('an operator needs no token, and none stands in its way; at the other organ
 describe('classes', () => {
   test('hold all cells, and tell each by the one with the fewest other faults', async () => {
     const plan = await planOf('separate-auth', { orgs: '3' })
-    const { cells, classes } = deriveMatrix(plan)
+    const { cells, classes } = deriveMatrix(plan, credentialKinds)
 
     expect(cells).toBe(allCells(plan).length)
     expect(classes.reduce((sum, { count }) => sum + count, 0)).toBe(cells)
     expect(classes.length).toBeLessThan(cells / 20)
     const mismatches = classes.filter(
-      ({ representative: { target, fails } }) => target === 'node-a' && fails[0] === 'token-binding',
+      ({ representative: { target, fails } }) => target === 'node-a' && fails[0] === 'bound-token/binding',
     )
     expect(mismatches.map(({ representative }) => representative.fails.length)).toContain(2)
   })
 
   test('each has a control that its own target accepts for its own action', async () => {
-    for (const { representative, control } of deriveMatrix(await planOf('separate-auth')).classes) {
+    for (const { representative, control } of deriveMatrix(await planOf('separate-auth'), credentialKinds).classes) {
       expect(control).toMatchObject({ target: representative.target, action: representative.action })
       // Nobody but operators is declared to be let in at an auth server's operator API.
       const because = representative.action.startsWith('operator:') ? 'operator' : 'accepts'
@@ -177,7 +165,7 @@ describe('classes', () => {
     const reasons = (cells: readonly Cell[]) =>
       new Set(cells.map((cell) => `${cell.target} ${cell.action} ${outcome(cell)}`))
 
-    expect(reasons(deriveMatrix(plan).classes.map(({ representative }) => representative))).toEqual(
+    expect(reasons(deriveMatrix(plan, credentialKinds).classes.map(({ representative }) => representative))).toEqual(
       reasons(allCells(plan)),
     )
   })
@@ -186,27 +174,27 @@ describe('classes', () => {
 test('an action that a certificate alone authorises has no cells with tokens, and accepts certificates', async () => {
   const plan = structuredClone(await planOf('shared-auth'))
   const unit = plan.nodes['node-a']!.units.find(({ verification }) => verification !== undefined)!
-  const { order, ...trust } = unit.verification!['node:read']!
-  const hosts = [plan.nodes['node-b']!.host]
+  const tls = unit.verification!['node:read']!.checks.slice(0, 3)
+  const named = { check: 'certificate/named', args: { sans: [plan.nodes['node-b']!.host] } }
   const refused = { guard: 'greeter.friend', reason: 'not_a_friend', layer: 'http', status: 403 } as const
   unit.verification = {
     'greeter:greet': {
-      ...{ ...trust, carrier: 'none', operators: hosts },
-      order: [...order.slice(0, 3), { check: 'operator-bare', ...refused, error: 'access_denied' }],
+      takes: [['certificate']],
+      checks: [...tls, { ...named, ...refused, error: 'access_denied' }],
     },
   }
   plan.accepts = plan.accepts.filter(({ target }) => target !== 'node-a')
   plan.accepts.push({ target: 'node-a', action: 'greeter:greet', credential: 'cert-node-b' })
 
   const greeted = allCells(plan).filter(({ action }) => action === 'greeter:greet')
-  expect(greeted.filter(({ token }) => token !== undefined)).toEqual([])
-  const outcomes = greeted.map((cell) => [(cell.certificate as { credential?: string }).credential, outcome(cell)])
+  expect(greeted.filter(({ presents }) => presents.token !== undefined)).toEqual([])
+  const outcomes = greeted.map((cell) => [cell.presents.certificate?.credential, outcome(cell)])
   expect(outcomes).toContainEqual(['cert-node-b', 'accepted'])
   expect(outcomes).toContainEqual(['cert-node-a', 'not_a_friend'])
   expect(outcomes).toContainEqual([undefined, 'T0 cert_missing'])
 
   plan.accepts.push({ target: 'node-a', action: 'greeter:greet', credential: 'cert-node-a' })
-  expect(() => deriveMatrix(plan)).toThrow(/accepts holds .*"cert-node-a".*not_a_friend/)
+  expect(() => deriveMatrix(plan, credentialKinds)).toThrow(/accepts holds .*"cert-node-a".*not_a_friend/)
 })
 
 describe('what cannot be derived is a mistake with its name', () => {
@@ -240,10 +228,10 @@ describe('what cannot be derived is a mistake with its name', () => {
     ],
   ])('%s', async (_, spoil, expected) => {
     const plan = structuredClone(await planOf('shared-auth'))
-    expect(deriveMatrix(plan).cells).toBeGreaterThan(0)
+    expect(deriveMatrix(plan, credentialKinds).cells).toBeGreaterThan(0)
     spoil(plan)
 
-    expect(() => deriveMatrix(plan)).toThrow(MatrixNotDerivable)
-    expect(() => deriveMatrix(plan)).toThrow(expected)
+    expect(() => deriveMatrix(plan, credentialKinds)).toThrow(MatrixNotDerivable)
+    expect(() => deriveMatrix(plan, credentialKinds)).toThrow(expected)
   })
 })

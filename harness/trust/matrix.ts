@@ -1,17 +1,10 @@
-import type { Plan, PlanCredential, PlanUnit } from '../topology/plan.ts'
-import type { ActionVerification, VerificationCheck } from '../topology/verification.ts'
-import {
-  type AcceptedBecause,
-  type Cell,
-  type ExpectedVerdict,
-  expectedText,
-  type PresentedCertificate,
-  type TokenState,
-  tokenStates,
-} from './cell.ts'
-import { type GraphCredential, trustGraph } from './graph.ts'
-import { type CertificateFacts, judge } from './judge.ts'
+import type { Check, CheckedKind } from '../credentials/checks.ts'
+import type { Plan } from '../topology/plan.ts'
+import type { ActionVerification, PlannedCheck, Refusal } from '../topology/verification.ts'
+import { type AcceptedBecause, type Cell, type ExpectedVerdict, expectedText, isEnd } from './cell.ts'
+import { judge } from './judge.ts'
 import { type MatrixMistake, MatrixNotDerivable } from './matrix-mistakes.ts'
+import { isCompanion, type Part, type Trial, trialsOf } from './trials.ts'
 
 /** All that a topology says about its refusals. */
 export interface Matrix {
@@ -24,6 +17,8 @@ export interface Matrix {
 
 /** Cells that take the same way through the checks of one target. */
 export interface CellClass {
+  /** What its cells have in common: the checks that find fault with them, or why they are accepted. */
+  key: string
   /** The cell in which the fewest things are wrong. */
   representative: Cell
   /** How many cells are like it, itself included. */
@@ -39,11 +34,13 @@ interface Place {
   verification: ActionVerification
 }
 
-interface Register {
-  plan: Plan
-  certificates: GraphCredential[]
-  tokens: PlanCredential[]
-  credentials: ReadonlyMap<string, GraphCredential>
+/** A cell, and what it is made of. */
+interface Tried extends Pick<Trial, 'parts'> {
+  cell: Cell
+  /** The same for all cells of a class. */
+  key: string
+  /** The credential that is presented as its holder would: nothing spoiled, nothing put together from two. */
+  declared: string | undefined
 }
 
 /**
@@ -53,22 +50,32 @@ interface Register {
  * @throws MatrixNotDerivable with all mistakes: a target that says nothing about its checks, an accept that its target would refuse,
  * a call that a target would accept and the topology does not.
  */
-export function deriveMatrix(plan: Plan, { full = false }: { full?: boolean } = {}): Matrix {
-  const register = registerOf(plan)
+export function deriveMatrix(
+  plan: Plan,
+  credentialKinds: readonly CheckedKind[],
+  { full = false }: { full?: boolean } = {},
+): Matrix {
+  const kinds = new Map(credentialKinds.map((kind) => [kind.name, kind]))
+  const checks = checksOf(credentialKinds)
+  const trials = trialsOf(plan, kinds)
   const mistakes = unknownPlaces(plan)
   const matrix: Matrix = { topology: plan.topology, cells: 0, classes: [] }
   for (const place of placesOf(plan)) {
+    const unknown = unknownNames(place, kinds, checks)
+    mistakes.push(...unknown)
+    if (unknown.length > 0) continue
     const accepted = new Set(plan.accepts.filter(at(place)).map(({ credential }) => credential))
-    const classes = new Map<string, { representative: Cell; count: number }>()
-    for (const cell of cellsOf(register, place, accepted)) {
-      mistakes.push(...mistakesOf(cell, accepted))
+    const classes = new Map<string, { nearest: Tried; count: number }>()
+    for (const trial of trials(place.verification)) {
+      const tried = triedAt(place, checks, accepted, trial)
+      mistakes.push(...mistakesOf(tried, accepted))
       matrix.cells += 1
-      const key = full ? String(matrix.cells) : classKey(cell)
-      const known = classes.get(key)
-      const isClearer = known === undefined || noise(cell, accepted) < noise(known.representative, accepted)
-      classes.set(key, { representative: isClearer ? cell : known.representative, count: (known?.count ?? 0) + 1 })
+      const key = full ? String(matrix.cells) : tried.key
+      const { nearest = tried, count = 0 } = classes.get(key) ?? {}
+      const isNearer = noise(tried, accepted) < noise(nearest, accepted)
+      classes.set(key, { nearest: isNearer ? tried : nearest, count: count + 1 })
     }
-    const all = [...classes.values()]
+    const all = [...classes.values()].map(({ nearest: { key, cell }, count }) => ({ key, representative: cell, count }))
     const control = controlAmong(all.map(({ representative }) => representative))
     if (control === undefined) mistakes.push(nobodyAccepted(place))
     else matrix.classes.push(...all.map((one) => ({ ...one, control })))
@@ -77,121 +84,81 @@ export function deriveMatrix(plan: Plan, { full = false }: { full?: boolean } = 
   return matrix
 }
 
-function registerOf(plan: Plan): Register {
-  const { credentials } = trustGraph(plan)
-  return {
-    plan,
-    credentials: new Map(credentials.map((credential) => [credential.name, credential])),
-    certificates: credentials.filter(({ kind }) => kind === 'certificate'),
-    tokens: Object.values(plan.credentials).filter(({ kind }) => kind === 'bound-token'),
-  }
+/** By the names that verifications use. */
+function checksOf(kinds: readonly CheckedKind[]): ReadonlyMap<string, Check> {
+  const named = ({ name: kind, checks }: CheckedKind) =>
+    Object.entries(checks).map(([name, check]) => [`${kind}/${name}`, check] as const)
+  return new Map(kinds.flatMap(named))
 }
 
 function placesOf(plan: Plan): Place[] {
   return Object.values(plan.nodes).flatMap(({ name, units }) =>
-    units.flatMap((unit: PlanUnit) =>
+    units.flatMap((unit) =>
       Object.entries(unit.verification ?? {}).map(([action, verification]) => ({ target: name, action, verification })),
     ),
   )
 }
 
-/** Every call at one place, one after the other: there may be millions in a large mesh. */
-function* cellsOf(register: Register, place: Place, accepted: ReadonlySet<string>): Generator<Cell> {
-  yield cellOf(register, place, accepted, undefined, { is: 'none' })
-  for (const { name } of register.certificates) {
-    for (const certificate of [{ is: 'own', credential: name }, ...spoiled(name)] as const) {
-      yield cellOf(register, place, accepted, undefined, certificate)
-    }
-  }
-  if (place.verification.carrier === 'none') return
-  for (const { name, boundTo = '' } of register.tokens) {
-    for (const state of tokenStates) {
-      for (const certificate of certificatesFor(register, boundTo)) {
-        yield cellOf(register, place, accepted, { credential: name, state }, certificate)
-      }
-    }
-  }
-}
-
-function certificatesFor({ certificates }: Register, boundTo: string): PresentedCertificate[] {
-  const others = certificates.filter(({ name }) => name !== boundTo)
-  return [
-    { is: 'own', credential: boundTo },
-    ...others.map(({ name }) => ({ is: 'of another' as const, credential: name })),
-    ...spoiled(boundTo),
-    { is: 'none' },
-  ]
-}
-
-function spoiled(credential: string): PresentedCertificate[] {
-  return [
-    { is: 'of an unknown CA', credential },
-    { is: 'expired', credential },
-  ]
-}
-
-function cellOf(
-  register: Register,
+function triedAt(
   { target, action, verification }: Place,
+  checks: ReadonlyMap<string, Check>,
   accepted: ReadonlySet<string>,
-  token: Cell['token'],
-  certificate: PresentedCertificate,
-): Cell {
-  const facts = {
-    certificate: certificateFacts(register, certificate),
-    token: tokenFacts(register, token, certificate),
+  { parts, name, way }: Trial,
+): Tried {
+  const { loses = [] } = verification.ways?.[way ?? ''] ?? {}
+  const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
+  const { fails, isSettled } = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const declared = asDeclared(parts)
+  const because = accepted.has(declared ?? '') ? 'accepts' : isSettled ? 'operator' : unnoticed(parts)
+  const shown = parts.map(({ kind, planned, state }) => [kind.part, { credential: planned.name, state }])
+  const cell: Cell = {
+    ...{ target, action, name, presents: Object.fromEntries(shown), ...(way !== undefined && { way }) },
+    expected: fails[0] === undefined ? { verdict: 'accepted', because } : refusal(fails[0]),
+    fails: fails.map(({ check }) => check),
   }
-  const { isOperator, fails } = judge(verification, facts)
-  const decisive = verification.order.find(({ check }) => check === fails[0])
-  const isDeclared = accepted.has(asDeclared({ token, certificate }) ?? '')
-  const because = isDeclared ? 'accepts' : isOperator ? 'operator' : unnoticed(token?.state)
-  const expected: ExpectedVerdict = decisive === undefined ? { verdict: 'accepted', because } : refusal(decisive)
-  return { target, action, ...(token && { token }), certificate, expected, fails }
+  return { cell, parts, key: wayThrough(cell, parts), declared: way === undefined ? declared : undefined }
 }
 
-/** Why what is wrong with a token does not keep it out, at a target that makes no check of it. */
-function unnoticed(state: TokenState | undefined): AcceptedBecause {
-  if (state === 'key retired') return 'key kept'
-  return state === 'without scope' || state === 'for another node' ? 'not looked at' : 'not asked'
+/** Why what is spoiled does not keep a call out, at a target that makes no check of it. */
+function unnoticed(parts: readonly Part[]): AcceptedBecause {
+  const all = parts.map(({ kind, state }) => kind.states[state]!.unnoticed)
+  return all.find((why) => why !== undefined) ?? 'nobody looks at that'
 }
 
-/** The credential that is presented as its holder would: nothing spoiled, nothing put together from two. */
-function asDeclared({ token, certificate }: Pick<Cell, 'token' | 'certificate'>): string | undefined {
-  if (certificate.is !== 'own') return undefined
-  if (token === undefined) return certificate.credential
-  return token.state === 'fresh' ? token.credential : undefined
+function asDeclared(parts: readonly Part[]): string | undefined {
+  if (parts.some(({ state }) => state !== 'fresh')) return undefined
+  const presented = parts.map(({ planned }) => planned.name)
+  return parts.find(
+    ({ companions }) =>
+      companions.length + 1 === presented.length && companions.every((name) => presented.includes(name)),
+  )?.planned.name
 }
 
-function refusal({ check: _, ...what }: VerificationCheck): ExpectedVerdict {
+function refusal({ check: _, args: __, when: ___, settles: ____, ...what }: PlannedCheck & Refusal): ExpectedVerdict {
   return { verdict: 'refused', ...what }
 }
 
-function certificateFacts({ plan, credentials }: Register, certificate: PresentedCertificate): CertificateFacts {
-  if (certificate.is === 'none') return { is: 'none', sans: [] }
-  const { sans, subject } = plan.credentials[certificate.credential]!
-  return { is: certificate.is, domain: credentials.get(certificate.credential)!.domain, sans: sans ?? [subject] }
-}
-
-function tokenFacts({ plan, credentials }: Register, token: Cell['token'], certificate: PresentedCertificate) {
-  if (token === undefined) return undefined
-  const { subject, audience = [], scope = [], nodes } = plan.credentials[token.credential]!
-  const domain = credentials.get(token.credential)!.domain
-  const issuer = plan.trustDomains[domain]?.issuerUrl
-  return { state: token.state, issuer, subject, audience, scope, nodes, isOverItsOwn: certificate.is === 'own' }
-}
-
 /** The way through the checks: which one refuses, and which one would if that were not there. */
-export function classKey({ expected, fails, token, certificate }: Cell): string {
-  if (expected.verdict === 'refused') {
-    return expected.layer === 'tls' ? `${fails[0]} ${certificate.is}` : fails.slice(0, 2).join(' ')
-  }
-  return `accepted ${expected.because} ${expected.because === 'operator' ? certificate.is : `${token?.credential} ${token?.state}`}`
+function wayThrough({ expected, fails, way = '' }: Cell, parts: readonly Part[]): string {
+  const told = leading(parts).map(({ planned, state }) => `${planned.name} ${state}`)
+  const below = parts
+    .filter(({ kind }) => kind.spoiledBeside === 'companions')
+    .map((part) => `${part.state}${parts.length === 1 || isCompanion(part, parts) ? '' : ' of another'}`)
+  if (expected.verdict === 'refused')
+    return [way, ...(isEnd(expected) ? [fails[0], ...below] : fails.slice(0, 2))].join(' ')
+  return [way, 'accepted', expected.because, ...(expected.because === 'operator' ? below : told)].join(' ')
+}
+
+/** Credentials that are told one by one: those that stand on others. */
+function leading(parts: readonly Part[]): Part[] {
+  return parts.filter(({ kind }) => kind.spoiledBeside === 'everything')
 }
 
 /** How far a cell is from one that is accepted: the class is told by the nearest. */
-function noise({ fails, token }: Cell, accepted: ReadonlySet<string>): number {
-  const strangeness = token === undefined ? 2 : accepted.has(token.credential) && token.state === 'fresh' ? 0 : 1
-  return fails.length * 10 + strangeness
+function noise({ cell: { fails }, parts }: Tried, accepted: ReadonlySet<string>): number {
+  const told = leading(parts)
+  const isGood = told.every(({ state }) => state === 'fresh') && told.some(({ planned }) => accepted.has(planned.name))
+  return fails.length * 10 + (told.length === 0 ? 2 : isGood ? 0 : 1)
 }
 
 function controlAmong(cells: readonly Cell[]): Cell | undefined {
@@ -200,9 +167,8 @@ function controlAmong(cells: readonly Cell[]): Cell | undefined {
   return accepted('accepts') ?? accepted('operator')
 }
 
-function mistakesOf(cell: Cell, accepted: ReadonlySet<string>): MatrixMistake[] {
+function mistakesOf({ cell, declared: credential }: Tried, accepted: ReadonlySet<string>): MatrixMistake[] {
   const { expected, target, action } = cell
-  const credential = asDeclared(cell)
   if (credential === undefined) return []
   const isAccepted = expected.verdict === 'accepted' && expected.because !== 'operator'
   if (isAccepted === accepted.has(credential)) return []
@@ -229,6 +195,23 @@ function unknownPlaces(plan: Plan): MatrixMistake[] {
     message: 'no unit says how it judges the callers of this action, so nothing can be derived about it',
     wayOut: 'let its service kind declare its verification',
   }))
+}
+
+/** What a verification names and no credential kind has. */
+function unknownNames(
+  { target, action, verification: { takes, checks: planned } }: Place,
+  kinds: ReadonlyMap<string, unknown>,
+  checks: ReadonlyMap<string, unknown>,
+): MatrixMistake[] {
+  const unknown = (what: string, names: readonly string[], known: ReadonlyMap<string, unknown>) =>
+    [...new Set(names)]
+      .filter((name) => !known.has(name))
+      .map((name): MatrixMistake => {
+        const message = `its verification names "${name}", and there is no such ${what}`
+        return { place: `${target} ${action}`, message, wayOut: `name one of ${[...known.keys()].join(', ')}` }
+      })
+  const made = planned.flatMap(({ check, when = check }) => [check, when])
+  return [...unknown('credential kind', takes.flat(), kinds), ...unknown('check', made, checks)]
 }
 
 function nobodyAccepted({ target, action }: Place): MatrixMistake {

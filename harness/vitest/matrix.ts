@@ -1,5 +1,7 @@
 import { expect, type TestAPI, test as vitestTest } from 'vitest'
+import { trustIn } from '../credentials/bound-token/trust.ts'
 import { settings } from '../settings.ts'
+import type { CallOptions } from '../site/call.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
 import { failureText } from '../site/failure-text.ts'
 import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
@@ -17,7 +19,9 @@ import type { SharedControls } from '../site/ledger.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { processOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { type Cell, presentedText } from '../trust/cell.ts'
+import type { Plan } from '../topology/plan.ts'
+import type { ActionVerification } from '../topology/verification.ts'
+import type { Cell } from '../trust/cell.ts'
 import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 import { shippedParts } from './shipped-parts.ts'
@@ -44,7 +48,8 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
 /** The same over parts of the caller's own: another backend, other kinds. */
 export async function matrixOn(options: MatrixOptions, parts: () => Promise<GroundParts>): Promise<void> {
   const plan = await (await parts()).plan()
-  const derived = deriveMatrix(plan, { full: options.full ?? settings().full })
+  const { credentialKinds } = await import('../shipped.ts')
+  const derived = deriveMatrix(plan, credentialKinds, { full: options.full ?? settings().full })
   const all = withDifferences(derived.classes, options.differs ?? {})
   // Some cells change the site for good.
   const test = scenarioOn({ ...options, own: true }, parts)
@@ -76,10 +81,9 @@ type CredentialsOf = (site: ScenarioSite) => CellCredentials
 type TriedClass = CellClass & { readonly known?: KnownDifference }
 
 function withDifferences(classes: readonly CellClass[], differences: KnownDifferences): TriedClass[] {
-  const name = ({ representative }: CellClass) => presentedText(representative)
-  const tried = classes.map((one) => ({ target: placeOf(one), name: name(one) }))
+  const tried = classes.map((one) => ({ target: placeOf(one), name: one.representative.name }))
   demandTried(differences, tried)
-  return classes.map((one) => ({ ...one, known: differences[placeOf(one)]?.[name(one)] }))
+  return classes.map((one) => ({ ...one, known: differences[placeOf(one)]?.[one.representative.name] }))
 }
 
 function enter(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
@@ -107,7 +111,7 @@ function enterRetired(test: TestAPI<ScenarioFixtures>, classes: readonly TriedCl
       if (expected.verdict === 'accepted') return judgeCell(site, credentials, one)
       // A target knows a new key, and so that the old one is gone, once it has seen a token of it.
       await site.until('the target has learned of the new key', () => isAccepted(site, credentials, one.control), {
-        withinMs: learnsWithinMs(site, one.representative),
+        withinMs: trustIn(verificationOf(site.plan, one.representative)!).learnsKeysWithinMs,
         everyMs: 250,
       })
       await tryCell(site, credentials, one)
@@ -123,8 +127,8 @@ async function tryCell(
 ) {
   const { representative, control } = one
   const again = (by: ScenarioSite) => call(by, credentials, control)
-  const [name, process] = [presentedText(control), processOf(site.site, control.target, control.action)]
-  const place = `${placeOf(one)} ${name}`
+  const process = processOf(site.site, control.target, control.action)
+  const place = `${placeOf(one)} ${control.name}`
   const isControl = representative === control
   if (isControl || (await shared?.take(place, process, site)) === undefined) {
     const verdict = await again(site)
@@ -155,19 +159,19 @@ async function judgeCell(
  * else's looks at a token, so there each check that finds fault may be the one that refuses.
  */
 function refusalsOf({ plan }: ScenarioSite, cell: Cell, { shown, proof }: Verdict): ExpectedRefusal[] {
-  const { expected, target, action, fails } = cell
+  const { expected, fails } = cell
   if (expected.verdict === 'accepted') return []
-  const order = plan.nodes[target]!.units.flatMap(({ verification }) => verification?.[action]?.order ?? [])
-  const others = shown === undefined ? [] : order.filter(({ check }) => fails.includes(check))
+  const { checks = [] } = verificationOf(plan, cell) ?? {}
+  const others =
+    shown === undefined ? [] : checks.flatMap((one) => (one.settles || !fails.includes(one.check) ? [] : one))
   return [expected, ...others].map(({ layer, status, error, reason, guard, orStatuses }) => ({
     ...{ layer, reason, guard, proof, orStatuses },
     ...{ status: status ?? undefined, error: error ?? undefined },
   }))
 }
 
-function learnsWithinMs({ plan }: ScenarioSite, { target, action }: Cell): number {
-  const verifications = plan.nodes[target]!.units.flatMap(({ verification }) => verification?.[action] ?? [])
-  return verifications[0]?.learnsKeysWithinMs ?? 12_000
+function verificationOf(plan: Plan, { target, action }: Cell): ActionVerification | undefined {
+  return plan.nodes[target]!.units.find(({ verification }) => verification?.[action])?.verification?.[action]
 }
 
 async function isAccepted(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<boolean> {
@@ -175,7 +179,9 @@ async function isAccepted(site: ScenarioSite, credentials: CellCredentials, cell
 }
 
 async function call(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<Verdict> {
-  return site.call(credentials.callerOf(cell), cell.target, cell.action, await credentials.of(site, cell))
+  const credential = await credentials.of(site, cell)
+  const options = (verificationOf(site.plan, cell)?.ways?.[cell.way ?? '']?.call ?? {}) as CallOptions
+  return site.call(credentials.callerOf(cell), cell.target, cell.action, credential, options)
 }
 
 function demand(verdict: Verdict, { expected, problems }: Judged): void {
@@ -191,8 +197,8 @@ class CellDeviates extends Error {
   }
 }
 
-function needsRotation({ representative: { token } }: CellClass): boolean {
-  return token?.state === 'key retired'
+function needsRotation({ representative: { presents } }: CellClass): boolean {
+  return presents.token?.state === 'key retired'
 }
 
 function placeOf({ representative: { target, action } }: Matrix['classes'][number]): string {
@@ -206,5 +212,5 @@ function sentence({ representative, count, known }: TriedClass): string {
       ? `accepts${expected.because === 'operator' ? ' as operator' : ''}`
       : `refuses (${expected.reason})`
   const others = count > 1 ? `, as ${count - 1} like it` : ''
-  return `${verb} ${presentedText(representative)}${others}${differenceText(known)}`
+  return `${verb} ${representative.name}${others}${differenceText(known)}`
 }

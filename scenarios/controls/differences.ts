@@ -55,8 +55,8 @@ export const npmCells: KnownDifferences = {
     'alice-at-express-unset, unbound, over cert-alice': letIn(unbound),
   },
   'https-unverified resource:read': {
-    'no token, over a certificate like cert-auth of an unknown CA': letIn(unverified),
-    'no token, over a certificate like cert-auth that has expired': letIn(unverified),
+    'over a certificate like cert-auth of an unknown CA': letIn(unverified),
+    'over a certificate like cert-auth that has expired': letIn(unverified),
   },
 }
 

@@ -135,13 +135,13 @@ export const claims: readonly Attack[] = [
 /** How far times may be off that are not told is taken for not at all. */
 function atTime(expect: Outcome, claimsAt: (now: number, skew: number) => Record<string, number>): Variant {
   return forging(expect, async (lab) => {
-    const made = claimsAt(seconds(), lab.verification.clockSkewSeconds ?? 0)
+    const made = claimsAt(seconds(), lab.trust.skewSeconds)
     return { claims: (own) => ({ ...own, ...made }) }
   })
 }
 
 function forAudience(expect: Outcome, aud: (own: string) => unknown): Variant {
-  return forging(expect, ({ site, target, verification: { audiences } }) => {
+  return forging(expect, ({ site, target, trust: { audiences } }) => {
     const [own] = audiences
     if (own === undefined) throw new NotInPlan(site.site, `${target.name} has no audience`, [])
     return withClaim('aud', aud(own))

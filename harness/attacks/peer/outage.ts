@@ -47,7 +47,7 @@ function whileAway(lab: Lab, outcome: Outcome, unavailable: Outcome): Outcome {
   const reasons = reasonsOf(outcome)
   if (reasons.every((reason) => askedFor.includes(reason))) return unavailable
   // Who asks in place of a signature knows nothing more of a token without an answer.
-  const isLocal = lab.verification.order.some(({ check }) => check === 'token-signature')
+  const isLocal = lab.verification.checks.some(({ check }) => check === 'bound-token/signature')
   return isLocal && !reasons.some((reason) => [...askedFor, ...maybeAskedFor].includes(reason))
     ? outcome
     : either(outcome, unavailable)

@@ -80,13 +80,12 @@ const OPERATOR_CALL = ['request.route', 'request.query', 'request.json', 'operat
 function operatorsOnly(unit: Unit): ActionVerification {
   const refused = { guard: 'operator.caller', reason: 'not_operator', layer: 'http', status: 403 } as const
   return {
-    anchors: [unit.domain],
-    operators: operatorNames(unit),
-    ...{ node: unit.node, issuer: issuerUrl(unit), audiences: [], scope: '', callers: {} },
-    order: [
-      ...tlsChecks('operator.tls'),
-      { check: 'operator-bare', ...refused, error: 'access_denied' },
-      { check: 'operator-bearing', ...refused, error: 'insufficient_scope' },
+    takes: [['certificate', 'bound-token']],
+    checks: [
+      ...tlsChecks('operator.tls', [unit.domain]),
+      { check: 'certificate/named', args: { sans: operatorNames(unit) }, settles: true },
+      { check: 'bound-token/presented', ...refused, error: 'access_denied' },
+      { check: 'bound-token/absent', ...refused, error: 'insufficient_scope' },
     ],
     guards: ['tls.handshake', 'operator.tls', 'http.form', 'request.host', 'operator.caller', ...OPERATOR_CALL],
   }

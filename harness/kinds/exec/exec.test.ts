@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
 import { chosenAttacks } from '../../attacks/catalogue.ts'
-import { compile } from '../../shipped.ts'
+import { compile, credentialKinds } from '../../shipped.ts'
 import { families } from '../../shipped-families.ts'
 import { LoadedTopology } from '../../topology/loaded-topology.ts'
 import type { Plan } from '../../topology/plan.ts'
@@ -24,13 +25,16 @@ async function unitOf(settings?: Record<string, unknown>) {
   return (await planOf(settings)).nodes.gateway!.units.find(({ kind }) => kind === 'exec')!
 }
 
+const certShop = { credential: 'cert-shop', state: 'fresh' }
+
 async function outcomes(settings: Record<string, unknown>): Promise<Record<string, string>> {
-  const { classes } = deriveMatrix(await planOf(settings), { full: true })
-  const ofShop = classes.filter(({ representative: { target, token, certificate } }) => {
-    return target === 'gateway' && token?.credential === 'shop' && certificate.is === 'own'
+  const { classes } = deriveMatrix(await planOf(settings), credentialKinds, { full: true })
+  const ofShop = classes.filter(({ representative: { target, presents } }) => {
+    const { token, certificate } = presents
+    return target === 'gateway' && token?.credential === 'shop' && isDeepStrictEqual(certificate, certShop)
   })
   return Object.fromEntries(
-    ofShop.map(({ representative: { token, expected } }) => [token!.state, expectedText(expected)]),
+    ofShop.map(({ representative: { presents, expected } }) => [presents.token!.state, expectedText(expected)]),
   )
 }
 
@@ -63,7 +67,7 @@ test('a program without a slash is looked up', async () => {
 test('what is declared about its answers, keys and scope decides each cell', async () => {
   expect(await outcomes({})).toMatchObject({
     fresh: 'accepted',
-    revoked: 'accepted, for the issuer is not asked',
+    revoked: 'accepted, for its issuer is not asked',
     'key retired': 'refused 401 invalid_token, reason kid_unknown (token.signature)',
     'without scope': 'refused 403 insufficient_scope, reason scope_insufficient (token.scope)',
     'for another node': 'accepted, for nobody looks at that',
@@ -80,12 +84,14 @@ test('what is declared about its answers, keys and scope decides each cell', asy
 })
 
 test('a listener that only asks for a certificate leaves it to the binding', async () => {
-  const { classes } = deriveMatrix(await planOf({ clientCertificate: 'requested' }), { full: true })
+  const { classes } = deriveMatrix(await planOf({ clientCertificate: 'requested' }), credentialKinds, { full: true })
   const bare = classes.flatMap(({ representative }) =>
-    representative.target === 'gateway' && representative.certificate.is === 'none' ? [representative] : [],
+    representative.target === 'gateway' && !representative.presents.certificate ? [representative] : [],
   )
 
-  const reasons = bare.map(({ token, expected }) => [token?.state, 'reason' in expected ? expected.reason : 'accepted'])
+  const reasons = bare.map(({ presents: { token }, expected }) => {
+    return [token?.state, 'reason' in expected ? expected.reason : 'accepted']
+  })
   expect(Object.fromEntries(reasons)).toMatchObject({
     fresh: 'cnf_x5t_mismatch',
     'bound to the presenter': 'cnf_x5t_mismatch',
@@ -116,7 +122,7 @@ test('then the matrix is one of certificates', async () => {
   delete value.credentials.courier
   const all = ['cert-shop', 'cert-courier', 'cert-auth', 'cert-gateway', 'operator']
   value.accepts = [{ target: 'gateway', action: 'call', credential: all }]
-  const { classes } = deriveMatrix(compile(new LoadedTopology('lab', value, {}, { folder })))
+  const { classes } = deriveMatrix(compile(new LoadedTopology('lab', value, {}, { folder })), credentialKinds)
 
   const ofGateway = classes.filter(({ representative }) => representative.target === 'gateway')
   expect(ofGateway.map(({ representative, count }) => [expectedText(representative.expected), count])).toEqual([
@@ -190,7 +196,9 @@ test('each reason that is expected of a resource server can have a word', async 
   )
   const named = expected.flatMap((one) => (one.is === 'refused' ? one.reasons : []))
   const { verification = {} } = await unitOf({ introspects: true })
-  const checked = Object.values(verification).flatMap(({ order }) => order.map(({ reason }) => reason))
+  const checked = Object.values(verification).flatMap(({ checks }) =>
+    checks.flatMap((one) => (one.settles ? [] : one.reason)),
+  )
   const all = [...new Set([...named, ...checked])].toSorted()
   await expect(reasonsText(all)).toMatchFileSnapshot('reasons.ts')
 })

@@ -19,7 +19,7 @@ export const exec: ServiceKind<ExecSettings> = {
 }
 
 function plan(unit: Unit): KindPlan {
-  const { settings, node, domain, host } = unit
+  const { settings, domain, host } = unit
   const { clientCertificate, action, token, run, url } = settings
   const told = toldTo(unit)
   demandKnownNames(unit, Object.keys(told))
@@ -41,7 +41,7 @@ function plan(unit: Unit): KindPlan {
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
     verification: {
-      [action]: execVerification(settings, { node, domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
+      [action]: execVerification(settings, { domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
     },
   }
 }

@@ -153,27 +153,20 @@ function verification(unit: Unit) {
   const { topology, domain, node, host, settings } = unit
   const own = `https://${host}`
   const peeringAudience = topology.trustDomains[domain]?.peeringAudience
-  const peers = Object.entries(settings.peers).map(([name, { trustDomain, enabled }]) => {
-    const san = topology.nodes[name]?.host ?? name
-    return [name, { san, domain: trustDomain ?? domain, enabled: enabled ?? true }] as const
+  const peers = Object.entries(settings.peers).map(([name, { trustDomain, enabled = true }]) => {
+    return { name, san: topology.nodes[name]?.host ?? name, domain: trustDomain ?? domain, enabled }
   })
   return verificationOf({
-    node,
+    ...{ node, host },
     issuer: unit.url(settings.auth, 'public'),
     mode: settings.validation,
     clockSkewSeconds: settings.clockSkewSeconds ?? 30,
     peering: {
       anchors: [domain, ...foreignDomains(unit)],
-      operators: [],
       audiences: peeringAudience === undefined ? [own] : [own, peeringAudience],
-      callers: Object.fromEntries(peers),
+      peers,
     },
-    local: {
-      anchors: [domain],
-      operators: operatorsOf(unit),
-      audiences: [own],
-      callers: { [node]: { san: host, enabled: true } },
-    },
+    local: { anchors: [domain], audiences: [own], operators: operatorsOf(unit) },
   })
 }
 

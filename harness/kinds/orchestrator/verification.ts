@@ -1,27 +1,49 @@
-import type { ActionVerification, CheckName, VerificationCheck } from '../../topology/verification.ts'
+import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
 import { tlsChecks } from '../tls-checks.ts'
+import { type HttpAnswer, tokenCheck, tokenChecks } from '../token-checks.ts'
 
 export type ValidationMode = 'jwks' | 'introspection' | 'both'
 
-type Trust = Pick<ActionVerification, 'anchors' | 'operators' | 'audiences' | 'callers'>
+/** What a listener trusts: trust domains whose root it has, and audiences any one of which is enough. */
+interface Listener {
+  anchors: readonly string[]
+  audiences: readonly string[]
+}
 
 export interface OrchestratorTrust {
   node: string
+  host: string
   issuer: string
   mode: ValidationMode
   clockSkewSeconds: number
-  peering: Trust
-  local: Trust
+  /** Whom a token may speak for by its `sub`, and what the certificate must be of then. */
+  peering: Listener & { peers: readonly { name: string; san: string; domain: string; enabled: boolean }[] }
+  /** `operators`: DNS SANs of certificates that are enough by themselves. */
+  local: Listener & { operators: readonly string[] }
 }
 
+const takes = [['certificate', 'bound-token']]
+
 /** How an orchestrator judges the callers of each action. */
-export function verificationOf({ mode, peering, local, ...common }: OrchestratorTrust) {
-  const connect = {
-    ...{ ...peering, ...common, scope: 'peer:connect', order: order(mode, PEER) },
+export function verificationOf(trust: OrchestratorTrust) {
+  const { mode, peering, local } = trust
+  const disabled = peering.peers.filter(({ enabled }) => !enabled).map(({ name }) => name)
+  const connect: ActionVerification = {
+    takes,
+    checks: [
+      ...tlsChecks('peer.tls', peering.anchors),
+      ...ofToken(trust, peering, 'peer:connect', ofPeer(trust)),
+      ofCaller('enabled', { disabled }, 'peer.admit', 'peer_disabled', { status: 403, error: 'forbidden' }),
+    ],
     guards: guards(mode, ['peer.upgrade', 'peer.rate'], ['peer.identity'], ['peer.admit']),
   }
-  const own = (scope: string) => ({
-    ...{ ...local, ...common, scope, order: order(mode, SELF) },
+  const own = (scope: string): ActionVerification => ({
+    takes,
+    checks: [
+      ...tlsChecks('peer.tls', local.anchors),
+      { check: 'certificate/named', args: { sans: local.operators }, settles: true },
+      ...ofToken(trust, local, scope, ofSelf(trust)),
+    ],
     guards: guards(mode, ['local.host'], ['local.caller'], LOCAL_CALL),
   })
   return {
@@ -31,48 +53,46 @@ export function verificationOf({ mode, peering, local, ...common }: Orchestrator
   } satisfies Record<string, ActionVerification>
 }
 
-const atHttp = (
-  check: CheckName,
-  guard: string,
-  reason: string,
-  status = 401,
-  error: string | null = 'invalid_token',
-): VerificationCheck => ({ check, guard, reason, layer: 'http', status, error })
-
-const SIGNATURE = [
-  atHttp('token-key', 'token.signature', 'kid_unknown'),
-  atHttp('token-signature', 'token.signature', 'signature_invalid'),
-]
-const ACTIVE = [atHttp('token-active', 'token.active', 'token_inactive')]
-
-const PEER = [
-  atHttp('caller-known', 'peer.identity', 'peer_unknown'),
-  atHttp('caller-name', 'peer.identity', 'san_mismatch'),
-  atHttp('caller-anchor', 'peer.identity', 'anchor_mismatch'),
-]
-const ADMIT = [atHttp('caller-enabled', 'peer.admit', 'peer_disabled', 403, 'forbidden')]
-const SELF = [
-  atHttp('caller-known', 'local.caller', 'not_operator', 403, 'insufficient_scope'),
-  atHttp('caller-name', 'local.caller', 'not_operator', 403, 'insufficient_scope'),
-]
+const bad: HttpAnswer = { status: 401, error: 'invalid_token' }
+const insufficient: HttpAnswer = { status: 403, error: 'insufficient_scope' }
 
 /** Local checks come first, so that a token that can be refused without a call causes no call. */
-function order(mode: ValidationMode, identity: readonly VerificationCheck[]): VerificationCheck[] {
+function ofToken(
+  { node, issuer, mode, clockSkewSeconds: skewSeconds }: OrchestratorTrust,
+  { audiences }: Listener,
+  scope: string,
+  caller: readonly PlannedCheck[],
+): PlannedCheck[] {
+  const carrier = { guard: 'peer.carrier', reason: 'token_missing', layer: 'http', status: 401, error: null } as const
+  const proof = mode === 'introspection' ? (['active'] as const) : (['key', 'signature'] as const)
   return [
-    ...tlsChecks('peer.tls'),
-    atHttp('token-presented', 'peer.carrier', 'token_missing', 401, null),
-    atHttp('token-issuer', 'token.issuer', 'issuer_untrusted'),
-    ...(mode === 'introspection' ? ACTIVE : SIGNATURE),
-    atHttp('token-not-expired', 'token.time', 'token_expired'),
-    atHttp('token-begun', 'token.time', 'token_not_yet_valid'),
-    atHttp('token-audience', 'token.audience', 'audience_mismatch'),
-    atHttp('token-bound', 'token.binding', 'cnf_missing'),
-    atHttp('token-binding', 'token.binding', 'cnf_x5t_mismatch'),
-    ...identity,
-    atHttp('token-scope', 'token.scope', 'scope_insufficient', 403, 'insufficient_scope'),
-    atHttp('token-node', 'token.scope', 'node_not_trusted', 403, 'insufficient_scope'),
-    ...(mode === 'both' ? ACTIVE : []),
-    ...(identity === PEER ? ADMIT : []),
+    { check: 'bound-token/presented', ...carrier },
+    ...tokenChecks({ issuer, audiences }, { proof, time: { skewSeconds } }, bad),
+    ...caller,
+    tokenCheck('scope', insufficient, { scope }),
+    tokenCheck('node', insufficient, { node }),
+    ...(mode === 'both' ? [tokenCheck('active', bad)] : []),
+  ]
+}
+
+function ofCaller(name: string, args: PlannedCheck['args'], guard: string, reason: string, answer: HttpAnswer) {
+  return { check: `bound-token/caller-${name}`, args, guard, reason, layer: 'http', ...answer } as const
+}
+
+function ofPeer({ peering: { peers } }: OrchestratorTrust): PlannedCheck[] {
+  const sans = Object.fromEntries(peers.map(({ name, san }) => [name, san]))
+  const domains = Object.fromEntries(peers.map(({ name, domain }) => [name, domain]))
+  return [
+    ofCaller('known', { subjects: Object.keys(sans) }, 'peer.identity', 'peer_unknown', bad),
+    ofCaller('name', { sans }, 'peer.identity', 'san_mismatch', bad),
+    ofCaller('domain', { domains }, 'peer.identity', 'anchor_mismatch', bad),
+  ]
+}
+
+function ofSelf({ node, host }: OrchestratorTrust): PlannedCheck[] {
+  return [
+    ofCaller('known', { subjects: [node] }, 'local.caller', 'not_operator', insufficient),
+    ofCaller('name', { sans: { [node]: host } }, 'local.caller', 'not_operator', insufficient),
   ]
 }
 

@@ -151,7 +151,9 @@ describe('a plan', async () => {
       'an issuer that no trust domain has',
       (p) => {
         for (const { verification = {} } of p.nodes['node-a']!.units) {
-          for (const one of Object.values(verification)) one.issuer = 'https://auth-x.somebiz.local.io:8443'
+          const checks = Object.values(verification).flatMap((one) => one.checks)
+          const ofIssuer = checks.filter(({ check }) => check === 'bound-token/issuer')
+          for (const one of ofIssuer) one.args = { issuer: 'https://auth-x.somebiz.local.io:8443' }
         }
       },
       'issuer-text',

@@ -1,3 +1,4 @@
+import { trustIn } from '../../credentials/bound-token/trust.ts'
 import { thumbprintS256 } from '../../pki/certificate.ts'
 import type { Plan, PlanCredential, Template } from '../../topology/plan.ts'
 import { certificateFindings } from './certificate-findings.ts'
@@ -28,7 +29,7 @@ export function declaredFindings(plan: Plan): Finding[] {
     ...Object.values(plan.credentials).flatMap((credential) => ofDeclared(credential, audiences)),
     ...Object.values(plan.nodes).flatMap(({ name, units }) =>
       units.flatMap((unit) => {
-        const believed = new Set(Object.values(unit.verification ?? {}).map(({ issuer }) => issuer))
+        const believed = new Set(Object.values(unit.verification ?? {}).flatMap((one) => trustIn(one).issuer ?? []))
         return [...believed].flatMap((issuer) => strangeIssuer(`${name}/${unit.name}`, issuer, issuers))
       }),
     ),

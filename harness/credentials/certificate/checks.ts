@@ -1,0 +1,53 @@
+import type { ActionVerification } from '../../topology/verification.ts'
+import type { Check, CheckedKind, Fact, State } from '../checks.ts'
+
+/** Those that are spoiled have the names of a certificate of the plan. */
+const states = {
+  fresh: { text: (name) => `over ${name}` },
+  'of an unknown CA': { text: (name) => `over a certificate like ${name} of an unknown CA` },
+  expired: { text: (name) => `over a certificate like ${name} that has expired` },
+} satisfies Record<string, State>
+
+export type SpoiledCertificate = Exclude<keyof typeof states, 'fresh'>
+
+const checks: Readonly<Record<string, Check>> = {
+  presented: {
+    because: 'without a certificate the connection ends before any request',
+    passes: ({ certificate }) => certificate !== undefined,
+  },
+  trusted: {
+    because: 'the CA of the certificate is not trusted there',
+    passes: ({ certificate }, { anchors }: { anchors: readonly string[] }) =>
+      certificate === undefined || (certificate.state !== 'of an unknown CA' && anchors.includes(certificate.domain)),
+  },
+  'not-expired': {
+    because: 'the certificate has expired',
+    passes: ({ certificate }) => certificate?.state !== 'expired',
+  },
+  named: {
+    because: 'the certificate has none of the names that may do that',
+    passes: ({ certificate }, { sans }: { sans: readonly string[] }) =>
+      namesOf(certificate).some((name) => sans.includes(name)),
+  },
+}
+
+export const certificate: CheckedKind = {
+  name: 'certificate',
+  part: 'certificate',
+  spoiledBeside: 'companions',
+  states,
+  absent: 'without a certificate',
+  checks,
+}
+
+/** DNS SANs of a certificate; none where none is presented. */
+export function namesOf(certificate: Fact | undefined): readonly string[] {
+  return certificate === undefined ? [] : (certificate.planned.sans ?? [certificate.planned.subject])
+}
+
+/** DNS SANs of certificates that are enough by themselves for an action. */
+export function operatorsIn({ checks }: Partial<ActionVerification> = {}): readonly string[] {
+  return (checks ?? []).flatMap(({ check, settles, args }) =>
+    settles && check === 'certificate/named' ? (args as { sans: readonly string[] }).sans : [],
+  )
+}

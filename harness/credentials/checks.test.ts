@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest'
+import { credentialKinds } from '../shipped.ts'
+import type { PlanCredential } from '../topology/plan.ts'
+import type { Check, Fact, Facts } from './checks.ts'
+
+const issuer = 'https://auth.test'
+const trustDomain = { ca: 'ca', issuer: 'auth', issuerUrl: issuer }
+
+function fact(planned: Partial<PlanCredential>, state = 'fresh', domain = 'org-a'): Fact {
+  return { planned: planned as PlanCredential, state, domain, trustDomain }
+}
+
+const own = { name: 'cert-b', subject: 'node-b.test', sans: ['node-b.test', 'b.test'] }
+const minted = {
+  name: 'b',
+  subject: 'node-b',
+  boundTo: 'cert-b',
+  audience: ['https://a.test'],
+  scope: ['read', 'write'],
+}
+const certificate = fact(own)
+const token = fact(minted)
+const both: Facts = { certificate, token }
+
+const over = (other: Fact): Facts => ({ ...both, certificate: other })
+const using = (planned: Partial<PlanCredential>, state?: string): Facts => ({
+  ...both,
+  token: fact({ ...minted, ...planned }, state),
+})
+const spoiled = (state: string): Facts => using({}, state)
+const another = fact({ ...own, name: 'cert-c' })
+const ofNobody = (state: string) => over(fact(own, state))
+
+/** A check, what it compares with, what passes it, and what does not: each for another reason. */
+const table: readonly [check: string, args: Record<string, unknown>, passing: Facts[], failing: Facts[]][] = [
+  ['certificate/presented', {}, [both, { certificate }, ofNobody('expired')], [{}, { token }]],
+  [
+    'certificate/trusted',
+    { anchors: ['org-x', 'org-a'] },
+    [both, {}, { token }, ofNobody('expired')],
+    [ofNobody('of an unknown CA'), over(fact(own, 'fresh', 'org-b'))],
+  ],
+  ['certificate/not-expired', {}, [both, {}, ofNobody('of an unknown CA')], [ofNobody('expired')]],
+  [
+    'certificate/named',
+    { sans: ['operator.test', 'b.test'] },
+    [both, over(fact({ name: 'c', subject: 'b.test' }))],
+    [{}, { token }, over(fact({ ...own, sans: ['node-c.test'] })), over(fact({ name: 'c', subject: 'c.test' }))],
+  ],
+  ['bound-token/presented', {}, [both, { token }, spoiled('tampered')], [{}, { certificate }]],
+  ['bound-token/absent', {}, [{}, { certificate }], [both, { token }]],
+  [
+    'bound-token/issuer',
+    { issuer },
+    [both, {}],
+    [
+      { token: { ...token, trustDomain: { ...trustDomain, issuerUrl: 'https://other.test' } } },
+      { token: { ...token, trustDomain: undefined } },
+    ],
+  ],
+  ['bound-token/key', {}, [both, {}, spoiled('tampered')], [spoiled('key retired')]],
+  ['bound-token/signature', {}, [both, {}, spoiled('key retired')], [spoiled('tampered')]],
+  ['bound-token/not-expired', {}, [both, {}, spoiled('not yet valid')], [spoiled('expired')]],
+  ['bound-token/begun', {}, [both, {}, spoiled('expired')], [spoiled('not yet valid')]],
+  [
+    'bound-token/audience',
+    { audiences: ['https://peering.test', 'https://a.test'] },
+    [both, {}, using({ audience: ['https://x.test', 'https://a.test'] })],
+    [using({ audience: ['https://a.test/'] }), using({ audience: undefined })],
+  ],
+  ['bound-token/bound', {}, [both, {}, spoiled('bound elsewhere')], [spoiled('unbound')]],
+  [
+    'bound-token/binding',
+    {},
+    // What is bound to nothing is bound to nobody else, with and without a certificate.
+    [
+      both,
+      {},
+      { certificate },
+      spoiled('unbound'),
+      { token: fact(minted, 'unbound') },
+      spoiled('bound to the presenter'),
+    ].concat([{ token: fact(minted, 'bound to the presenter'), certificate: another }]),
+    [
+      { token },
+      { token: fact(minted, 'bound to the presenter') },
+      { token: fact(minted, 'expired') },
+      over(another),
+      ofNobody('expired'),
+      spoiled('bound elsewhere'),
+    ],
+  ],
+  ['bound-token/caller-known', { subjects: ['node-a', 'node-b'] }, [both, {}], [using({ subject: 'node-c' })]],
+  [
+    'bound-token/caller-name',
+    { sans: { 'node-b': 'b.test' } },
+    [both, {}, using({ subject: 'node-c' }), using({ subject: 'constructor' })],
+    [{ token }, over(fact({ ...own, sans: ['node-b.test'] }))],
+  ],
+  [
+    'bound-token/caller-domain',
+    { domains: { 'node-b': 'org-a' } },
+    [both, {}, using({ subject: 'node-c' }), using({ subject: 'constructor' })],
+    [{ token }, over(fact(own, 'fresh', 'org-b'))],
+  ],
+  ['bound-token/caller-enabled', { disabled: ['node-c'] }, [both, {}], [using({ subject: 'node-c' })]],
+  [
+    'bound-token/scope',
+    { scope: 'read' },
+    [both, {}],
+    [spoiled('without scope'), using({ scope: ['write'] }), using({ scope: undefined })],
+  ],
+  [
+    'bound-token/node',
+    { node: 'node-a' },
+    [both, {}, using({ nodes: ['node-x', 'node-a'] })],
+    [spoiled('for another node'), using({ nodes: ['node-x'] }), using({ nodes: [] })],
+  ],
+  ['bound-token/active', {}, [both, {}], [spoiled('revoked'), spoiled('tampered'), spoiled('expired')]],
+]
+
+const checks = new Map<string, Check>(
+  credentialKinds.flatMap(({ name: kind, checks }) =>
+    Object.entries(checks).map(([name, check]) => [`${kind}/${name}`, check] as const),
+  ),
+)
+
+test.each(table)('%s', (name, args, passing, failing) => {
+  const verdicts = (all: readonly Facts[]) => all.map((facts) => checks.get(name)!.passes(facts, args as never))
+  expect(verdicts(passing)).toEqual(passing.map(() => true))
+  expect(verdicts(failing)).toEqual(failing.map(() => false))
+})
+
+test('each check of each kind is in the table, and says in a sentence why it refuses', () => {
+  expect(table.map(([name]) => name)).toEqual([...checks.keys()])
+  for (const { because } of checks.values()) expect(because).toMatch(/^[a-z].* .*[a-z]$/)
+})

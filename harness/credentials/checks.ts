@@ -1,0 +1,43 @@
+import type { PlanCredential, PlanTrustDomain } from '../topology/plan.ts'
+import type { PartName } from './parts.ts'
+
+/** What can be derived about a credential kind before anything runs: how its credentials can be presented, and what can be checked. */
+export interface CheckedKind {
+  readonly name: string
+  readonly part: PartName
+  /** The credentials that one is presented together with, by name. */
+  beside?(planned: PlanCredential): readonly string[]
+  /** Whether a spoiled one is tried beside everything else that can be presented, or by itself and beside what it belongs to. */
+  readonly spoiledBeside: 'everything' | 'companions'
+  /** How one can be presented, in the order in which that is tried. */
+  readonly states: { readonly fresh: State } & Readonly<Record<string, State>>
+  /** For people: that none is presented. */
+  readonly absent: string
+  readonly checks: Readonly<Record<string, Check>>
+}
+
+export interface State {
+  /** For people: that this credential is presented so. */
+  text(credential: string): string
+  /** Why it keeps nobody out where no check finds fault with it. */
+  readonly unnoticed?: string
+}
+
+/** A check that a target can make of its callers. Of what is not presented it says nothing, unless it is about just that. */
+export interface Check {
+  /** Why a call that does not pass it is refused. */
+  readonly because: string
+  passes(facts: Facts, args: never): boolean
+}
+
+/** What is presented, by parts. */
+export type Facts = Readonly<Partial<Record<PartName, Fact>>>
+
+/** A credential as a target can know it. */
+export interface Fact {
+  readonly planned: PlanCredential
+  readonly state: string
+  /** The trust domain whose CA or issuer made it. */
+  readonly domain: string
+  readonly trustDomain: PlanTrustDomain | undefined
+}

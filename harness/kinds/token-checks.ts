@@ -1,0 +1,41 @@
+import type { PlannedCheck, Refusal } from '../topology/verification.ts'
+
+/** Guard and reason of each check of a bound token. */
+const words = {
+  issuer: ['token.issuer', 'issuer_untrusted'],
+  key: ['token.signature', 'kid_unknown'],
+  signature: ['token.signature', 'signature_invalid'],
+  'not-expired': ['token.time', 'token_expired'],
+  begun: ['token.time', 'token_not_yet_valid'],
+  audience: ['token.audience', 'audience_mismatch'],
+  bound: ['token.binding', 'cnf_missing'],
+  binding: ['token.binding', 'cnf_x5t_mismatch'],
+  active: ['token.active', 'token_inactive'],
+  scope: ['token.scope', 'scope_insufficient'],
+  node: ['token.scope', 'node_not_trusted'],
+} as const
+
+export type TokenCheck = keyof typeof words
+type Args = PlannedCheck['args']
+
+/** What the caller gets. */
+export type HttpAnswer = Pick<Refusal, 'status' | 'error'>
+
+export function tokenCheck(name: TokenCheck, answer: HttpAnswer, args?: Args): PlannedCheck {
+  const [guard, reason] = words[name]
+  return { check: `bound-token/${name}`, ...(args && { args }), guard, reason, layer: 'http', ...answer }
+}
+
+/** What everybody checks who takes bound tokens, in the order of RFC 9068 section 4 and RFC 8705 section 3. `proof`: what shows that the issuer made it. */
+export function tokenChecks(
+  { issuer, audiences }: { issuer: string; audiences: readonly string[] },
+  { proof, key, time }: { proof: readonly TokenCheck[]; key?: Args; time?: Args },
+  answer: HttpAnswer,
+): PlannedCheck[] {
+  const args: Partial<Record<TokenCheck, Args>> = {
+    ...{ issuer: { issuer }, audience: { audiences } },
+    ...{ key, 'not-expired': time, begun: time },
+  }
+  const names = ['issuer', ...proof, 'not-expired', 'begun', 'audience', 'bound', 'binding'] as const
+  return names.map((name) => tokenCheck(name, answer, args[name]))
+}

@@ -1,0 +1,171 @@
+import { expect, test } from 'vitest'
+import type { CheckedKind } from '../credentials/checks.ts'
+import type { Plan, PlanCredential } from '../topology/plan.ts'
+import type { ActionVerification, PlannedCheck, Refusal } from '../topology/verification.ts'
+import { deriveMatrix } from './matrix.ts'
+
+// Kinds that nobody ships: what is derived knows none by name.
+const badge: CheckedKind = {
+  name: 'badge',
+  part: 'certificate',
+  spoiledBeside: 'companions',
+  states: { fresh: { text: (name) => `by ${name}` }, torn: { text: (name) => `by a torn ${name}` } },
+  absent: 'by nobody',
+  checks: {
+    shown: { because: 'nobody comes in without one', passes: ({ certificate }) => certificate !== undefined },
+    whole: { because: 'it is torn', passes: ({ certificate }) => certificate?.state !== 'torn' },
+    named: {
+      because: 'it is of somebody else',
+      passes: ({ certificate }, { name }: { name: string }) => certificate?.planned.name === name,
+    },
+  },
+}
+const ticket: CheckedKind = {
+  name: 'ticket',
+  part: 'token',
+  beside: ({ boundTo }) => [boundTo!],
+  spoiledBeside: 'everything',
+  states: {
+    fresh: { text: (name) => name },
+    used: { text: (name) => `a used ${name}`, unnoticed: 'nobody tears it' },
+  },
+  absent: 'no ticket',
+  checks: {
+    shown: { because: 'it is asked for', passes: ({ token }) => token !== undefined },
+    unused: { because: 'it was used', passes: ({ token }) => token?.state !== 'used' },
+    own: {
+      because: 'it is of somebody else',
+      passes: ({ token, certificate }) => token === undefined || token.planned.boundTo === certificate?.planned.name,
+    },
+  },
+}
+
+const http = { guard: 'door', layer: 'http', status: 403, error: 'no' } as const
+const refusing = (check: string, more: Partial<Refusal & { when: string; args: object }> = {}) =>
+  ({ check, reason: check, ...http, ...more }) as PlannedCheck
+const ends = { layer: 'broker', status: null, error: null } as const
+
+const checks = [
+  refusing('badge/shown', ends),
+  refusing('badge/whole', ends),
+  refusing('ticket/shown'),
+  refusing('ticket/own'),
+]
+
+function planOf(verification: ActionVerification, accepted: readonly string[] = ['opera']): Plan {
+  const credential = (kind: string, name: string, boundTo?: string) => ({ kind, name, boundTo, holder: 'gate' })
+  const all = [credential('badge', 'ann'), credential('badge', 'bob'), credential('ticket', 'opera', 'ann')]
+  return {
+    topology: 'made-up',
+    trustDomains: {},
+    nodes: { gate: { name: 'gate', units: [{ kind: 'gate', verification: { 'gate:pass/row 1': verification } }] } },
+    credentials: Object.fromEntries(all.map((one) => [one.name, one as unknown as PlanCredential])),
+    accepts: accepted.map((name) => ({ target: 'gate', action: 'gate:pass/row 1', credential: name })),
+  } as unknown as Plan
+}
+
+function cellsOf(verification: ActionVerification, accepted?: readonly string[]) {
+  const { classes } = deriveMatrix(planOf(verification, accepted), [badge, ticket], { full: true })
+  return classes.map(({ representative: { name, expected } }) => {
+    return `${name}: ${'reason' in expected ? expected.reason : expected.because}`
+  })
+}
+
+const plain = [
+  'no ticket, by nobody: badge/shown',
+  'no ticket, by ann: ticket/shown',
+  'no ticket, by a torn ann: badge/whole',
+  'no ticket, by bob: ticket/shown',
+  'no ticket, by a torn bob: badge/whole',
+  'opera, by ann: accepts',
+  'opera, by bob: ticket/own',
+  'opera, by a torn ann: badge/whole',
+  'opera, by nobody: badge/shown',
+  'a used opera, by ann: nobody tears it',
+  'a used opera, by bob: ticket/own',
+  'a used opera, by a torn ann: badge/whole',
+  'a used opera, by nobody: badge/shown',
+]
+
+test('each credential of each kind in each of its states, and none: spoiled ones beside what they belong to', () => {
+  expect(cellsOf({ takes: [['badge', 'ticket']], checks })).toEqual(plain)
+  const { classes } = deriveMatrix(planOf({ takes: [['badge', 'ticket']], checks }), [badge, ticket])
+  expect(classes.map(({ count }) => count)).toEqual([3, 2, 4, 1, 2, 1])
+})
+
+test('of two alternatives, nothing is tried twice', () => {
+  expect(cellsOf({ takes: [['badge'], ['badge', 'ticket']], checks })).toEqual([
+    ...plain.slice(0, 5).map((one) => one.replace('no ticket, ', '')),
+    ...plain.slice(5),
+  ])
+  expect(cellsOf({ takes: [['badge', 'ticket'], ['badge']], checks })).toEqual(plain)
+})
+
+test('what is put together from two is what nobody is accepted with', () => {
+  const [shown, whole, , own] = checks
+  const all = cellsOf({ takes: [['badge', 'ticket']], checks: [shown!, whole!, own!] }, ['ann', 'bob', 'opera'])
+  expect(all.filter((one) => one.endsWith('accepts'))).toEqual([
+    'no ticket, by ann: accepts',
+    'no ticket, by bob: accepts',
+    'opera, by ann: accepts',
+  ])
+})
+
+test('everything is tried in each way, too, and a target judges what reaches it', () => {
+  const ways = { 'by post': { call: { path: '/post' } }, 'through the fence': { call: {}, loses: ['token'] } }
+  const takes = [['badge', 'ticket']]
+  const lost: Readonly<Record<string, string>> = { accepts: 'ticket/shown', 'ticket/own': 'ticket/shown' }
+  const reasons = plain.map((one) => one.split(': ') as [string, string])
+  expect(cellsOf({ takes, checks, ways })).toEqual([
+    ...plain,
+    ...reasons.map(([name, reason]) => `${name}, by post: ${reason}`),
+    ...reasons.map(([name, reason]) => {
+      return `${name}, through the fence: ${lost[reason] ?? reason.replace('nobody tears it', 'ticket/shown')}`
+    }),
+  ])
+
+  const { cells, classes } = deriveMatrix(planOf({ takes, checks, ways }), [badge, ticket])
+  expect(cells).toBe(3 * plain.length)
+  const byWay = Map.groupBy(classes, ({ representative }) => representative.way)
+  expect([...byWay].map(([way, own]) => [way, own.length])).toEqual([
+    [undefined, 6],
+    ['by post', 6],
+    ['through the fence', 3],
+  ])
+  // What another way is compared with is the usual one.
+  expect(classes.every(({ control }) => control.way === undefined && control.name === 'opera, by ann')).toBe(true)
+})
+
+test('a check that settles lets in, and refuses nobody; one that depends on it is made behind it only', () => {
+  const settling = { check: 'badge/named', args: { name: 'bob' }, settles: true } as const
+  const takes = [['badge', 'ticket']]
+  const [shown, whole, ...ofTicket] = checks
+  expect(cellsOf({ takes, checks: [shown!, whole!, settling, ...ofTicket] })).toEqual(
+    plain.map((one) => (one.includes('by bob') ? one.replace(/: .*/, ': operator') : one)),
+  )
+  const unused = refusing('ticket/unused', { when: 'ticket/own' })
+  expect(cellsOf({ takes, checks: [...checks, unused] })).toEqual(
+    plain.map((one) => one.replace('nobody tears it', 'ticket/unused')),
+  )
+  const { classes } = deriveMatrix(planOf({ takes, checks: [...checks, unused] }), [badge, ticket], { full: true })
+  const failing = classes.map(({ representative: { name, fails } }) => [name, fails.includes('ticket/unused')])
+  expect(failing.filter(([, is]) => is).map(([name]) => name)).toEqual(['a used opera, by ann'])
+})
+
+test('a way is no entry of accepts: what is lost on it is no mistake', () => {
+  const ways = { 'by post': { call: {}, loses: ['certificate'] } }
+  expect(() => cellsOf({ takes: [['badge', 'ticket']], checks, ways })).not.toThrow()
+  expect(() => cellsOf({ takes: [['badge', 'ticket']], checks, ways }, [])).toThrow(/accepts holds no .*"opera"/)
+})
+
+test.each<[string, Partial<ActionVerification>, RegExp]>([
+  [
+    'a kind',
+    { takes: [['badge', 'seal']] },
+    /gate gate:pass\/row 1: its verification names "seal".* credential kind; name one of badge, ticket/,
+  ],
+  ['a check', { checks: [refusing('badge/thick')] }, /names "badge\/thick".* check; name one of badge\/shown/],
+  ['a condition', { checks: [refusing('badge/whole', { when: 'badge/thick' })] }, /names "badge\/thick"/],
+])('%s that no credential kind has is a mistake with its name', (_, more, expected) => {
+  expect(() => cellsOf({ takes: [['badge', 'ticket']], checks, ...more })).toThrow(expected)
+})
