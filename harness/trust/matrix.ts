@@ -144,9 +144,13 @@ function wayThrough({ expected, fails, way = '' }: Cell, parts: readonly Part[])
   const below = parts
     .filter(({ kind }) => kind.spoiledBeside === 'companions')
     .map((part) => `${part.state}${parts.length === 1 || isCompanion(part, parts) ? '' : ' of another'}`)
-  if (expected.verdict === 'refused')
-    return [way, ...(isEnd(expected) ? [fails[0], ...below] : fails.slice(0, 2))].join(' ')
-  return [way, 'accepted', expected.because, ...(expected.because === 'operator' ? below : told)].join(' ')
+  const through =
+    expected.verdict === 'accepted'
+      ? ['accepted', expected.because, ...(expected.because === 'operator' ? below : told)]
+      : isEnd(expected)
+        ? [fails[0], ...below]
+        : fails.slice(0, 2)
+  return [way, ...through].join(' ')
 }
 
 /** Credentials that are told one by one: those that stand on others. */
@@ -173,16 +177,10 @@ function mistakesOf({ cell, declared: credential }: Tried, accepted: ReadonlySet
   const isAccepted = expected.verdict === 'accepted' && expected.because !== 'operator'
   if (isAccepted === accepted.has(credential)) return []
   const entry = `{ target = "${target}"; action = "${action}"; credential = "${credential}"; }`
-  const place = `${target} ${action}`
-  return isAccepted
-    ? [{ place, message: `accepts holds no ${entry}, and the node would accept it`, wayOut: 'add it, or grant less' }]
-    : [
-        {
-          place,
-          message: `accepts holds ${entry}, and it is ${expectedText(expected)}`,
-          wayOut: 'remove it, or mend that',
-        },
-      ]
+  const [message, wayOut] = isAccepted
+    ? [`accepts holds no ${entry}, and the node would accept it`, 'add it, or grant less']
+    : [`accepts holds ${entry}, and it is ${expectedText(expected)}`, 'remove it, or mend that']
+  return [{ place: `${target} ${action}`, message, wayOut }]
 }
 
 function unknownPlaces(plan: Plan): MatrixMistake[] {
