@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
 import { firstLine } from '../agent/first-line.ts'
 import type { Failure } from '../agent/protocol.ts'
@@ -35,9 +36,8 @@ export function agentSeat(path: string, address: string): Seat {
       takeAll().catch(() => {})
       const close = async () => {
         streams.drop()
-        const closed = new Promise((resolve) => asking.once('close', resolve))
         asking.end()
-        await closed
+        if (!asking.closed) await once(asking, 'close')
       }
       const { port } = answer as { port: number }
       return { address, port, drop: () => streams.drop(), [Symbol.asyncDispose]: close }

@@ -315,6 +315,7 @@ function sitting(launch: Launch): void {
     await until(() => stream.destroyed || stream.readableEnded || stream.read() === null)
     const port = listening.port
     await listening[Symbol.asyncDispose]()
+    await listening[Symbol.asyncDispose]()
     await expect(seat.connect({ address, port })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     await using again = await seat.listen(() => {}, port)
     expect(again.port).toBe(port)
