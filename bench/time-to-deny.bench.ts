@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Session } from '../harness/protocols/websocket/web-socket.ts'
+import type { Session } from '../harness/protocols/session.ts'
 import { inspectToken } from '../harness/tokens/inspect.ts'
 import type { Bench } from './main.ts'
 import { compare, type Measure, median } from './measure.ts'

@@ -7,6 +7,9 @@ import { authServer } from './kinds/auth-server/index.ts'
 import { exec } from './kinds/exec/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
 import { stepCa } from './kinds/step-ca/index.ts'
+import { http } from './protocols/http/index.ts'
+import type { AnyProtocol, Protocols } from './protocols/spoken.ts'
+import { websocket } from './protocols/websocket/index.ts'
 import type { Kinds } from './topology/compilation.ts'
 import { type CompileOptions, compile as compileWith } from './topology/compile.ts'
 import type { ServiceKind } from './topology/kind.ts'
@@ -26,17 +29,22 @@ export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]
 /** Every credential kind. */
 export const credentialKinds: readonly CheckedKind[] = [certificate, boundToken]
 
+const allProtocols: readonly AnyProtocol[] = [http, websocket]
+
+/** Every protocol, by name. */
+export const protocols: Protocols = new Map(allProtocols.map((protocol) => [protocol.name, protocol]))
+
 /** Every backend; the first is the default one. */
 export const backends: readonly Backend[] = [processBackend]
 
 /**
- * Checks a topology and turns it into a plan, with the kinds that come with the harness unless others are given.
+ * Checks a topology and turns it into a plan, with the kinds and protocols that come with the harness unless others are given.
  * Pure: nothing is read, started or resolved.
  *
  * @throws TopologyInvalid with every mistake of the topology, each with place and way out.
  */
 export function compile(declared: LoadedTopology | TopologyDeclaration, options: Partial<CompileOptions> = {}): Plan {
-  return compileWith(declared, { kinds, ...options })
+  return compileWith(declared, { kinds, protocols, ...options })
 }
 
 /** A backend by its name. Default: the first. @throws UnknownBackend */

@@ -35,7 +35,8 @@ async function introspects(ground: Ground): Promise<void> {
 async function peers(ground: Ground): Promise<void> {
   const { node, port } = LISTENERS.peering
   const { identity, token } = ground.controlPeer
-  const request = { path: '/v1/peering', protocol: 'holdfast-peering.v1', headers: bearer(token) }
+  const first = { type: 'open' }
+  const request = { path: '/v1/peering', protocol: 'holdfast-peering.v1', headers: bearer(token), first }
   const { session, ...answer } = await upgrade(ground.endpoint(node, port, identity), request)
   demand('GET /v1/peering', 101, answer)
   const conversation = { node: CONTROL_PEER, domain: 'd.test' }

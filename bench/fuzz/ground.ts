@@ -1,7 +1,8 @@
 import { type CryptoKey, importJWK } from 'jose'
 import type { Site } from '../../harness/backends/backend.ts'
 import type { Identity } from '../../harness/pki/certificate.ts'
-import type { Endpoint } from '../../harness/protocols/http/exchange.ts'
+import type { Endpoint } from '../../harness/protocols/endpoint.ts'
+import { protocols } from '../../harness/shipped.ts'
 import { FreshCredentials } from '../../harness/site/fresh-credentials.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
 import { endpointOf, operatorOf } from '../../harness/site/site-files.ts'
@@ -46,6 +47,7 @@ export async function openGround(): Promise<Ground> {
       site,
       { name: 'fuzz', again: 'npm run fuzz' },
       { anchors: new Map(), pictures: new Map() },
+      protocols,
     )
     const fresh = new FreshCredentials(site)
     const bearer = async (name: string): Promise<Bearer> => {

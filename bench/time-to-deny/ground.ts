@@ -1,8 +1,11 @@
 import type { Site } from '../../harness/backends/backend.ts'
 import { issueLeaf, type SigningAuthority } from '../../harness/pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../harness/pki/certificate.ts'
-import { type Answer, type Endpoint, exchange } from '../../harness/protocols/http/exchange.ts'
-import { type Session, type UpgradeAnswer, upgrade } from '../../harness/protocols/websocket/web-socket.ts'
+import type { Endpoint } from '../../harness/protocols/endpoint.ts'
+import { type Answer, exchange } from '../../harness/protocols/http/exchange.ts'
+import type { Session } from '../../harness/protocols/session.ts'
+import { type UpgradeAnswer, upgrade } from '../../harness/protocols/websocket/web-socket.ts'
+import { protocols } from '../../harness/shipped.ts'
 import type { OperatorClient } from '../../harness/site/operator-client.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
 import { endpointOf } from '../../harness/site/site-files.ts'
@@ -70,6 +73,7 @@ export async function openGround(set: Record<string, string> = {}): Promise<Grou
         path: '/v1/peering',
         protocol: 'holdfast-peering.v1',
         headers: [['Authorization', `Bearer ${token}`]],
+        first: { type: 'open' },
       })
     let made = 0
     return {
@@ -111,7 +115,7 @@ export async function openGround(set: Record<string, string> = {}): Promise<Grou
 
 function scenarioSite(site: Site): ScenarioSite {
   const name = { name: 'time-to-deny', again: 'npm run bench -- time-to-deny' }
-  return new ScenarioSite(site, name, { anchors: new Map(), pictures: new Map() })
+  return new ScenarioSite(site, name, { anchors: new Map(), pictures: new Map() }, protocols)
 }
 
 function sanOf(name: string): string {

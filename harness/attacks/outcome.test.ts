@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
+import { protocols } from '../shipped.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import { type FakeSite, type Flaws, fakeSite } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
@@ -16,7 +17,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-outcome-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared, protocols)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()
@@ -107,7 +108,8 @@ describe('of a target that nobody here wrote', () => {
   ])('what is %s may be answered in each way that a standard allows, and in no other', async (_, outcome, right) => {
     const verdict = { ...(await stolen()), reason: null, proof: 'status alone', shown } as unknown as Verdict
     const taken = Object.entries(answers).filter(([, answer]) => {
-      return judge(outcome, { ...verdict, ...answer } as unknown as Verdict).problems.length === 0
+      const answered = { ...verdict, ...answer } as unknown as Verdict
+      return judge(outcome, { ...answered, answer: answered }).problems.length === 0
     })
     expect(taken.map(([name]) => name)).toEqual(right)
   })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Secrets } from '../evidence/secret-search.ts'
+import { protocols } from '../shipped.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import { type FakeSite, fakeSite } from '../site/testing/fake-site.ts'
@@ -23,7 +24,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-unharmed-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared, protocols)
   secrets = new Secrets()
   lab = new Lab(site, target, { credentials: {} as FreshCredentials, scopes: () => [], secrets })
 })

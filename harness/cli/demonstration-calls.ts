@@ -1,4 +1,5 @@
 import type { Site } from '../backends/backend.ts'
+import { protocols } from '../shipped.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import type { Calls } from './demonstration.ts'
@@ -10,6 +11,7 @@ export function callsOf(site: Site): Calls & AsyncDisposable {
     site,
     { name: 'demonstration', again: 'npm start' },
     { anchors: new Map(), pictures: new Map() },
+    protocols,
   )
   return {
     credential: (name) => credentials.named(name),

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../evidence/decision.ts'
+import { http } from '../protocols/http/index.ts'
 import { Credential } from '../site/credential.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { type Demonstrated, demonstrate, extraControls, renderDemonstration, separateAuth } from './demonstration.ts'
@@ -30,7 +31,7 @@ const refusal: Partial<Verdict> = {
 const control = { accepted: true, element: 'token', credential: 'right', problems: [] }
 
 function verdictOf(verdict: Partial<Verdict>): Verdict {
-  return {
+  const whole = {
     ...{
       from: 'b',
       to: 'a',
@@ -63,6 +64,7 @@ function verdictOf(verdict: Partial<Verdict>): Verdict {
     credential: { label: 'node-b', thumbprint: undefined, chain: [], token: undefined },
     ...verdict,
   } as Verdict
+  return { ...whole, answer: whole, protocol: http }
 }
 
 test('an accept where a refusal is declared fails its row, and the row says what came', async () => {

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { operatorsIn } from '../credentials/certificate/checks.ts'
+import type { Pasted } from '../protocols/protocol.ts'
+import { protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
-import type { ServiceKind } from '../topology/kind.ts'
 import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
-import { type CurlCall, curlCommand } from './curl.ts'
 import { paint, seconds } from './output.ts'
 
 /** What `up` tells about a site that is ready: this is also its JSON. */
@@ -37,9 +37,6 @@ export interface CallDescription {
   /** What comes when it is pasted. */
   expected: 'accepted' | 'refused'
 }
-
-/** The actions of each service kind, by kind: what can be called. */
-export type Kinds = ReadonlyMap<string, Pick<ServiceKind, 'actions'>>
 
 /** What of a site is described: it may be held by another process. */
 export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence' | 'timings'> & {
@@ -82,15 +79,28 @@ function describeNode(site: DescribableSite, node: DescribableNode): NodeDescrip
   }
 }
 
-function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanUnit): NodeDescription['calls'] {
-  const ready = unit.service!.ready
+function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanUnit): CallDescription[] {
+  const { ready } = unit.service!
   if (!('http' in ready) || ready.http.tls === undefined) return []
-  const command = curlCommand({
-    url: fill(site, node.name, ready.http.url, unit.name),
-    address: ready.http.address ?? node.address,
-    ...tlsFiles(site, node.name, ready.http.tls, unit.name),
+  const { url, address, tls } = ready.http
+  const { hostname, port, pathname, search } = new URL(fill(site, node.name, url, unit.name))
+  const command = protocols.get('http')?.paste?.({
+    request: { path: pathname + search },
+    host: hostname,
+    port: Number(port || 443),
+    address: address ?? node.address,
+    ...tlsFiles(site, node.name, tls, unit.name),
   })
-  return [{ summary: `is ${unit.name} ready`, command, expected: 'accepted' }]
+  return described(`is ${unit.name} ready`, command, 'accepted')
+}
+
+/** Nothing where its protocol has no command line. */
+function described(
+  summary: string,
+  command: string | undefined,
+  expected: CallDescription['expected'],
+): CallDescription[] {
+  return command === undefined ? [] : [{ summary, command, expected }]
 }
 
 /**
@@ -101,74 +111,54 @@ function credentialCalls(site: DescribableSite, node: DescribableNode, services:
   const possible = site.plan.accepts
     .filter((accept) => accept.target === node.name)
     .flatMap((accept) => possibleCall(site, node, services, accept))
-  const [first] = possible.filter(({ presented }) => presented.tokenFile !== undefined)
+  const first = possible.find(({ call }) => call.token !== undefined)
   return [
-    ...possible.map(({ summary, shape, presented }) => {
-      return { summary, command: curlCommand({ ...shape, ...presented }), expected: 'accepted' as const }
-    }),
+    ...possible.flatMap(({ summary, paste, call }) => described(summary, paste?.(call), 'accepted')),
     ...(first === undefined ? [] : refusedCalls(first)),
   ]
 }
 
 interface PossibleCall {
   summary: string
-  shape: Pick<CurlCall, 'url' | 'address' | 'method' | 'json' | 'webSocket'>
-  presented: Pick<CurlCall, 'ca' | 'certificate' | 'tokenFile'>
   action: string
+  paste: ((call: Pasted<unknown>) => string) | undefined
+  call: Pasted<unknown>
   /** Somebody else's certificate that passes TLS there. */
-  other?: { name: string; files: CurlCall['certificate'] }
+  other?: { name: string; files: Pasted<unknown>['certificate'] }
 }
 
 function possibleCall(
   site: DescribableSite,
   node: DescribableNode,
   services: PlanUnit[],
-  accept: PlanAccept,
+  { action: name, credential: credentialName }: PlanAccept,
 ): PossibleCall[] {
-  const credential = site.plan.credentials[accept.credential]
-  const actionOf = (unit: PlanUnit) => unit.actions?.[accept.action]
-  const unit = services.find((candidate) => actionOf(candidate) !== undefined)
-  const action = unit && actionOf(unit)
+  const credential = site.plan.credentials[credentialName]
+  const unit = services.find(({ actions }) => actions?.[name] !== undefined)
+  const action = unit?.actions?.[name]
   const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
   if (!credential || !action || !listener) return []
-  const { path, ...request } =
-    'http' in action.request
-      ? { path: action.request.http.path, method: action.request.http.method, json: action.request.http.json }
-      : { path: action.request.websocket.path, webSocket: { protocol: action.request.websocket.protocol } }
-  const verification = unit.verification?.[accept.action]
+  const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
+  const verification = unit?.verification?.[name]
   return [
     {
-      summary: `${accept.action} as ${credential.holder}, with ${credential.name}`,
-      action: accept.action,
-      shape: {
-        url: `https://${node.host}:${listener.port}${path}`,
-        address: listener.address ?? node.address,
-        ...request,
+      summary: `${name} as ${credential.holder}, with ${credential.name}`,
+      action: name,
+      paste: protocols.get(spoken)?.paste,
+      call: {
+        ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
+        ...identity(site, credential, site.plan.nodes[node.name]!.domain),
       },
-      presented: identity(site, credential, site.plan.nodes[node.name]!.domain),
       other: verification && otherCertificate(site, credential, operatorsIn(verification)),
     },
   ]
 }
 
-function refusedCalls({ action, shape, presented, other }: PossibleCall): CallDescription[] {
-  const { tokenFile: _, ...withoutToken } = presented
-  const stolen = other && { ...presented, certificate: other.files }
+function refusedCalls({ action, paste, call, other }: PossibleCall): CallDescription[] {
+  const stolen = other && paste?.({ ...call, certificate: other.files })
   return [
-    {
-      summary: `refused: ${action} without the token`,
-      command: curlCommand({ ...shape, ...withoutToken }),
-      expected: 'refused',
-    },
-    ...(stolen === undefined
-      ? []
-      : [
-          {
-            summary: `refused: ${action} with the token stolen, over ${other!.name}`,
-            command: curlCommand({ ...shape, ...stolen }),
-            expected: 'refused' as const,
-          },
-        ]),
+    ...described(`refused: ${action} without the token`, paste?.({ ...call, token: undefined }), 'refused'),
+    ...described(`refused: ${action} with the token stolen, over ${other?.name}`, stolen, 'refused'),
   ]
 }
 
@@ -192,9 +182,9 @@ function identity(site: DescribableSite, credential: PlanCredential, targetDomai
   const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo ?? '']
   const folder = certificate && fill(site, holder, certificate.path)
   return {
-    ca: anchorPath(site, holder, targetDomain),
+    anchor: anchorPath(site, holder, targetDomain),
     certificate: folder ? { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } : undefined,
-    tokenFile: credential.kind === 'bound-token' ? fill(site, holder, credential.path) : undefined,
+    token: credential.kind === 'bound-token' ? fill(site, holder, credential.path) : undefined,
   }
 }
 
@@ -211,7 +201,7 @@ function anchorTemplate(plan: Plan, node: string, domain: string): string {
 
 function tlsFiles(site: DescribableSite, node: string, files: TlsFiles, unit: string) {
   return {
-    ca: fill(site, node, files.ca, unit),
+    anchor: fill(site, node, files.ca, unit),
     certificate:
       files.cert && files.key
         ? { cert: fill(site, node, files.cert, unit), key: fill(site, node, files.key, unit) }

@@ -12,7 +12,8 @@ import { rogueAuthority, type SigningAuthority } from '../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { spoiled, unspoiled } from '../pki/spoiled.ts'
 import { signToken } from '../tokens/forge.ts'
-import { type Endpoint, exchange, headerValues } from './http/exchange.ts'
+import type { Endpoint } from './endpoint.ts'
+import { exchange, headerValues } from './http/exchange.ts'
 import { localSeat } from './seat.ts'
 import { upgrade } from './websocket/web-socket.ts'
 
@@ -104,8 +105,8 @@ test('a server that does not lead to the anchor gets no request', async () => {
   await expect(nobody).rejects.toMatchObject({ code: 'HOLDFAST_TARGET_UNREACHABLE' })
 })
 
-test('an upgrade counts only when the first frame is open', async () => {
-  const request = { protocol: '', headers: [] }
+test('an upgrade counts only when the first frame is the one that opens', async () => {
+  const request = { protocol: '', headers: [], first: { type: 'open' } }
   const { session, ...admitted } = await upgrade(endpoint, { ...request, path: '/v1?x=%41' })
   expect(admitted).toMatchObject({ status: 101 })
   expect(admitted).not.toHaveProperty('failure')
@@ -118,13 +119,27 @@ test('an upgrade counts only when the first frame is open', async () => {
     failure: { code: 'not opened' },
   })
   expect(await upgrade(endpoint, { ...request, path: '/refuse' })).toMatchObject({ status: 401, body: 'no' })
+  const other = { ...request, path: '/v1', first: { type: 'open', node: 'c' } }
+  expect(await upgrade(endpoint, other)).toMatchObject({ status: 101, failure: { code: 'not opened' } })
   expect(await upgrade(endpoint, { ...request, path: '/cut' })).toMatchObject({ status: null })
 })
+
+test('where no first frame is asked for, being upgraded is enough', async () => {
+  const { session, ...admitted } = await upgrade(endpoint, { path: '/silly', protocol: '', headers: [] })
+  expect(admitted).toMatchObject({ status: 101 })
+  await session?.close()
+  expect(await session?.ended).toMatchObject({ code: 1001 })
+  const refused = await upgrade(endpoint, { path: '/refuse', protocol: '', headers: [] })
+  expect(refused).toMatchObject({ status: 401 })
+  expect(refused).not.toHaveProperty('session')
+})
+
+const first = { type: 'open' }
 
 test('a scripted peer hears every byte of a dialer that trusts it, and none of one that does not', async () => {
   await using peer = await listenAsPeer({ seat: localSeat(), certificate: identity, open })
   const dialled = { ...endpoint, address: peer.address, port: peer.port }
-  const request = { path: '/v1', protocol: '', headers: [['Authorization', 'Bearer secret']] as const }
+  const request = { path: '/v1', protocol: '', headers: [['Authorization', 'Bearer secret']] as const, first }
   const { session } = await upgrade(dialled, request)
   expect(session?.frames).toEqual([open])
   session?.send({ type: 'close' })
@@ -143,7 +158,7 @@ test('a deaf peer reads nothing more, and goes on talking', async () => {
   const heard = async (alive: 'reading' | 'deaf') => {
     await using peer = await listenAsPeer({ seat: localSeat(), certificate: identity, open, alive })
     const dialled = { ...endpoint, address: peer.address, port: peer.port }
-    const { session } = await upgrade(dialled, { path: '/v1', protocol: '', headers: [] })
+    const { session } = await upgrade(dialled, { path: '/v1', protocol: '', headers: [], first })
     session?.send({ padding: 'x'.repeat(4_194_304) })
     await expect.poll(() => session?.frames[1], { timeout: 5_000 }).toEqual({ type: 'keepalive', seq: 1, refused: 0 })
     const length = peer.connections[0]?.received().length ?? 0

@@ -1,6 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import type { Identity } from '../pki/certificate.ts'
-import { type Endpoint, exchange } from '../protocols/http/exchange.ts'
+import type { Endpoint } from '../protocols/endpoint.ts'
+import { exchange } from '../protocols/http/exchange.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import type { OperatorClient } from './operator-client.ts'
 

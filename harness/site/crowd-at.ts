@@ -1,4 +1,4 @@
-import { type Crowd, openCrowd } from '../protocols/tls/crowd.ts'
+import { type Crowd, openCrowd, type Upgrading } from '../protocols/tls/crowd.ts'
 import type { Credential } from './credential.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import { endpointOf } from './site-files.ts'
@@ -23,7 +23,7 @@ export async function crowdAt(
 ): Promise<Crowd> {
   const { host, listener, domain, action: asked } = targetOf(site.site, to, action, undefined)
   const { request } = asked
-  const session = 'websocket' in request ? request.websocket : { path: '/', protocol: '' }
+  const session = (request.websocket ?? { path: '/', protocol: '' }) as Pick<Upgrading, 'path' | 'protocol'>
   const asking = upgrading.map(async (one) => {
     return { ...session, identity: await one.identity(), token: await one.token() }
   })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../evidence/decision.ts'
+import { http } from '../protocols/http/index.ts'
 import { firstMismatch } from './evidence-text.ts'
 import { receivedText, refusalProblems } from './judge.ts'
 import type { Verdict } from './verdict.ts'
@@ -13,13 +14,14 @@ const token = {
 }
 
 function verdict(parts: Partial<Verdict>): Verdict {
-  return {
+  const answered = {
     ...{ from: 'a', to: 'b', action: 'b:read', verdict: 'refused', layer: 'http', status: 401, promised: false },
     ...{ error: null, wwwAuthenticate: [], body: '', reason: null, guard: null, principal: {}, conn: '127.0.0.1:5' },
     ...{ decisions: [], waitedMs: 2_000, effects: { observed: false }, leaks: [], answerLeaks: [] },
     credential: { label: 'x', thumbprint: 'T', chain: [], token },
     ...parts,
   } as unknown as Verdict
+  return { ...answered, answer: answered, protocol: http }
 }
 
 const refusal = { verdict: 'refused', layer: 'http', status: 401, reason: 'no' } as unknown as DecisionRecord

@@ -1,7 +1,6 @@
 import type { Site } from '../backends/backend.ts'
 import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
 import { redact, secretsIn } from '../evidence/redact.ts'
-import type { Answer } from '../protocols/http/exchange.ts'
 import { until } from './until.ts'
 
 /** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
@@ -45,10 +44,9 @@ function unlessMalformed(failure: Error): void {
   if (failure.cause instanceof DecisionMalformed) throw failure.cause
 }
 
-/** What of a presented token came back in an answer's header lines or body; named, never shown. */
-export function leaksInAnswer({ headers, body }: Answer, token: string | undefined): string[] {
+/** What of a presented token came back in the text of an answer; named, never shown. */
+export function leaksInAnswer(text: string, token: string | undefined): string[] {
   if (token === undefined) return []
-  const text = [...headers.map(([, value]) => value), body].join('\n')
   return [...secretsIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
 }
 

@@ -2,6 +2,7 @@ import type { Backend, BackendName, Capabilities, LaunchOptions, Site } from '..
 import { writeHistory } from '../evidence/history.ts'
 import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
 import type { GuardRef } from '../faults/sabotage.ts'
+import type { Protocols } from '../protocols/spoken.ts'
 import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Finding } from '../trust/preflight/finding.ts'
@@ -35,6 +36,7 @@ export interface ScenarioOptions {
 /** What a ground stands on; a unit test brings its own. */
 export interface GroundParts {
   readonly backend: Backend
+  readonly protocols: Protocols
   readonly keep: boolean
   /** Files of one worker may have the site one after the other. */
   readonly shared?: boolean
@@ -144,14 +146,13 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launch(): Promise<Site> {
-    const { backend, plan, keep, shared, sabotage, at } = await this.parts
+    const { backend, protocols, plan, keep, shared, sabotage, at } = await this.parts
     const { own, clock, env } = this.#options
     const isOrdinary = !own && !keep && !at && sabotage === undefined && clock === undefined && env === undefined
     if (!shared || !isOrdinary) return this.#launchOwn()
     // A plan is plain JSON and says all about its site.
-    this.#lease = await takeShared(`${backend.name} ${JSON.stringify(await plan())}`, this.#file, () =>
-      this.#launchOwn(),
-    )
+    const key = `${backend.name} ${JSON.stringify(await plan())}`
+    this.#lease = await takeShared(key, this.#file, () => this.#launchOwn(), protocols)
     return this.#lease?.site ?? this.#launchOwn()
   }
 

@@ -1,17 +1,14 @@
 import type { DecisionRecord } from '../evidence/decision.ts'
-import type { Challenge } from '../protocols/http/challenge.ts'
+import type { AnyProtocol, Expected } from '../protocols/spoken.ts'
 import type { Proof } from '../topology/proof.ts'
 import { principalProblems, upstreamProblems } from './record-problems.ts'
 import type { Shown } from './shown.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a refusal must be. The reason is read from the far end's decision log, the rest is what the caller got. */
-export interface ExpectedRefusal {
-  /** Default: `http` with a status, `tls` without one. */
+export interface ExpectedRefusal extends Expected {
+  /** Default: that of the protocol where an answer is expected, else `tls`. */
   layer?: Verdict['layer']
-  status?: number
-  /** Error code; left out: none, as RFC 6750 section 3.1 wants it where nothing was presented. `*`: any, and any challenge. */
-  error?: string
   reason: string
   guard?: string
   /**
@@ -19,28 +16,12 @@ export interface ExpectedRefusal {
    * the target has a word for it.
    */
   proof?: Proof
-  /** Statuses that will do instead of `status`; null: none, the connection ended. Their error code and challenge are not compared. */
-  orStatuses?: readonly (number | null)[]
-  /** Auth-params that the Bearer challenge must hold, `scope` say; `'none'`: there must be no challenge. */
-  wwwAuthenticate?: Readonly<Record<string, string>> | 'none'
   /** How soon the refusal must be there, in ms from the first byte of the call. Default 5 000. */
   withinMs?: number
 }
 
 const boundMs = 5_000
 
-/** Error codes that belong into a Bearer challenge (RFC 6750 section 3.1). */
-const bearerErrors = ['invalid_request', 'invalid_token', 'insufficient_scope']
-/** Error codes of an OAuth endpoint's JSON answers (RFC 6749 section 5.2, RFC 8707 section 2). */
-const endpointErrors = new Set([
-  'invalid_request',
-  'invalid_client',
-  'invalid_grant',
-  'unauthorized_client',
-  'unsupported_grant_type',
-  'invalid_scope',
-  'invalid_target',
-])
 const stackLine = /\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/
 
 /** What speaks against "accepted"; empty when nothing does. It is believed only when the far end says so. */
@@ -79,19 +60,16 @@ function tokenProblems({ credential, tokenJudged }: Verdict, { principal: { jti 
 export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   return [
     ...answerProblems(verdict, expected),
-    ...challengeProblems(verdict, expected),
-    ...cacheProblems(verdict),
     ...recordProblems(verdict, expected),
     ...oracleProblems(verdict),
     ...effectProblems(verdict),
-    ...wireProblems(verdict),
   ]
 }
 
 /** `refused 401 invalid_token, reason cnf_x5t_mismatch, within 5000 ms`. */
-export function expectedText(expected: ExpectedRefusal): string {
-  const { status, error, reason, withinMs = boundMs } = expected
-  const answer = layerOf(expected) === 'tls' ? 'at TLS' : [status, error].filter(Boolean).join(' ')
+export function expectedText(expected: ExpectedRefusal, protocol: AnyProtocol): string {
+  const { reason, withinMs = boundMs } = expected
+  const answer = layerOf(expected, protocol) === 'tls' ? 'at TLS' : (protocol.wanted(expected) ?? '')
   return `refused ${answer}, reason ${reason}, within ${withinMs} ms`
 }
 
@@ -99,7 +77,7 @@ export function expectedText(expected: ExpectedRefusal): string {
 export function receivedText(verdict: Verdict): string {
   const { decision, to, shown } = verdict
   if (shown !== undefined) return shownText(verdict)
-  if (verdict.status === null && decision?.layer !== 'tls') {
+  if (!isAnswered(verdict) && decision?.layer !== 'tls') {
     return `${noAnswerText(verdict)}; ${to} recorded ${decision === undefined ? 'nothing' : decisionText(decision)}`
   }
   if (decision === undefined) return `answered ${outcomeText(verdict)}, not believed: ${to} recorded nothing`
@@ -134,78 +112,23 @@ function decisionText({ verdict, reason }: DecisionRecord): string {
   return verdict === 'accepted' ? 'an accept' : `a refusal (${reason})`
 }
 
-function outcomeText({ status, error, failure, layer }: Verdict): string {
-  if (status === null)
-    return `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure ? ` (${failure.code})` : ''}`
-  const detail = failure ? ` (${failure.code}: ${failure.message})` : ''
-  return `${[status, error].filter((part) => part !== null).join(' ')}${detail}`
+/** Whether the far end said anything in the words of the protocol. */
+export function isAnswered({ protocol, answer }: Verdict): boolean {
+  return protocol.text(answer) !== undefined
 }
 
-function answerProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
-  const problems: string[] = []
-  if (verdict.promised) problems.push('the caller got what the action promises')
-  const status = expected.status ?? null
-  const isOther = isOtherStatus(verdict, expected)
-  if (verdict.status !== status && !isOther) {
-    problems.push(
-      `status ${verdict.status}, expected ${[status, ...(expected.orStatuses ?? [])].map((one) => one ?? 'none').join(' or ')}`,
-    )
-  }
-  const error = expected.error ?? null
-  // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
-  if (error !== '*' && verdict.error !== error && !isOther)
-    problems.push(`error code ${verdict.error}, expected ${error}`)
+function outcomeText({ protocol, answer, layer }: Verdict): string {
+  const failure = answer.failure ? ` (${answer.failure.code})` : ''
+  return protocol.text(answer) ?? `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure}`
+}
+
+function answerProblems({ promised, protocol, answer, ms }: Verdict, expected: ExpectedRefusal): string[] {
   const within = expected.withinMs ?? boundMs
-  if (verdict.ms > within) problems.push(`it took ${Math.round(verdict.ms)} ms, the bound is ${within} ms`)
-  return problems
-}
-
-function isOtherStatus({ status }: Verdict, expected: ExpectedRefusal): boolean {
-  return status !== (expected.status ?? null) && expected.orStatuses?.includes(status) === true
-}
-
-/** What an OAuth endpoint answers is for its caller only, errors included (RFC 6749 section 5.2). */
-function cacheProblems({ error, wwwAuthenticate, cacheControl }: Verdict): string[] {
-  const isBearer = wwwAuthenticate.some(({ scheme }) => scheme.toLowerCase() === 'bearer')
-  if (isBearer || error === null || !endpointErrors.has(error)) return []
-  const directives = (cacheControl ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((directive) => directive.trim())
-  return directives.includes('no-store') ? [] : [`Cache-Control is ${cacheControl ?? 'absent'}, expected no-store`]
-}
-
-function challengeProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
-  if (verdict.malformedChallenge !== undefined) return [verdict.malformedChallenge]
-  const challenges = verdict.wwwAuthenticate
-  if (isOtherStatus(verdict, expected)) return []
-  if (expected.wwwAuthenticate === 'none') {
-    return challenges.length > 0 ? ['there is a WWW-Authenticate, expected none'] : []
-  }
-  const bearer = challenges.filter(({ scheme }) => scheme.toLowerCase() === 'bearer')
-  const wanted = bearerParams(expected)
-  if (wanted === undefined) return []
-  // RFC 6750 section 3 demands the header for a missing or insufficient token only; a 400 may come without.
-  if (bearer.length === 0 && expected.error === 'invalid_request' && !expected.wwwAuthenticate) return []
-  if (bearer.length !== 1) {
-    return [`${bearer.length} Bearer challenges in WWW-Authenticate, expected one (RFC 6750 section 3)`]
-  }
-  return paramProblems(bearer[0] as Challenge, wanted)
-}
-
-/** What the challenge must hold; undefined where none is demanded. A member that is undefined must be absent. */
-function bearerParams(expected: ExpectedRefusal): Record<string, string | undefined> | undefined {
-  const further = expected.wwwAuthenticate as Record<string, string> | undefined
-  if (expected.error === '*') return further
-  if (bearerErrors.includes(expected.error ?? '')) return { ...further, error: expected.error }
-  if (expected.status === 401 && expected.error === undefined) return { ...further, error: undefined }
-  return further
-}
-
-function paramProblems({ params }: Challenge, wanted: Record<string, string | undefined>): string[] {
-  return Object.entries(wanted)
-    .filter(([name, value]) => params[name] !== value)
-    .map(([name, value]) => `WWW-Authenticate has ${name}=${params[name]}, expected ${value ?? 'none'}`)
+  return [
+    ...(promised ? ['the caller got what the action promises'] : []),
+    ...protocol.problems(answer, expected),
+    ...(ms > within ? [`it took ${Math.round(ms)} ms, the bound is ${within} ms`] : []),
+  ]
 }
 
 function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
@@ -216,6 +139,7 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   if (record === undefined && decisions.length > 0) return [`${to} recorded an accept for ${conn}, and no refusal`]
   if (record === undefined) return [`${to} recorded nothing for ${conn} within ${Math.round(verdict.waitedMs)} ms`]
   const problems: string[] = []
+  const layer = layerOf(expected, verdict.protocol)
   if (more.length > 0) problems.push(`${to} recorded ${refusals.length} refusals, expected one`)
   if (decisions.some((one) => one.verdict === 'accepted')) problems.push(`${to} also recorded an accept`)
   if (record.reason !== expected.reason) problems.push(`reason ${record.reason}, expected ${expected.reason}`)
@@ -223,7 +147,7 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   if (expected.guard !== undefined && record.guard !== expected.guard) {
     problems.push(`guard ${record.guard}, expected ${expected.guard}`)
   }
-  if (record.layer !== layerOf(expected)) problems.push(`layer ${record.layer}, expected ${layerOf(expected)}`)
+  if (record.layer !== layer) problems.push(`layer ${record.layer}, expected ${layer}`)
   if (record.status !== verdict.status) problems.push(`the record says status ${record.status}`)
   if (record.error !== null && record.error !== verdict.error) problems.push(`the record says error ${record.error}`)
   return [
@@ -238,7 +162,7 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
 const proofs: readonly Proof[] = ['decision record', 'log line', 'header', 'status alone']
 
 function shownProblems(
-  { to, proof, reason, layer, leaks }: Verdict,
+  { to, protocol, proof, reason, layer, leaks }: Verdict,
   shown: Shown,
   expected: ExpectedRefusal,
 ): string[] {
@@ -250,7 +174,7 @@ function shownProblems(
     )
   }
   if (shown.said === 'accepted') problems.push(`${to} shows an accept (${proof})`)
-  if (layer === 'tls' || layerOf(expected) === 'tls') return problems
+  if (layer === 'tls' || layerOf(expected, protocol) === 'tls') return problems
   if (shown.missing !== undefined) problems.push(shown.missing)
   else if (shown.comparable.includes(expected.reason) && reason !== expected.reason) {
     problems.push(`reason ${reason}, expected ${expected.reason}`)
@@ -282,21 +206,12 @@ function effectProblems({ verdict, effects, to }: Verdict): string[] {
   return [`whether it changed ${to} could not be observed${failure === undefined ? '' : `: ${failure}`}`]
 }
 
-/** Bytes that were refused must not be read on: what follows them may be a request that somebody smuggled. */
-function wireProblems({ wire }: Verdict): string[] {
-  if (wire === undefined) return []
-  return [
-    ...(wire.answers > 1 ? [`${wire.answers} answers came, expected one at most`] : []),
-    ...(wire.isClosed ? [] : ['the connection was left open']),
-  ]
-}
-
 /** `none seen`, what changed, or why nothing was observed. */
 export function effectsText({ observed, difference, failure, unobservable }: Verdict['effects']): string {
   if (difference !== undefined) return difference
   return observed ? 'none seen' : `not observed: ${unobservable ?? failure ?? 'the call was accepted'}`
 }
 
-function layerOf(expected: ExpectedRefusal): Verdict['layer'] {
-  return expected.layer ?? (expected.status === undefined ? 'tls' : 'http')
+function layerOf(expected: ExpectedRefusal, protocol: AnyProtocol): Verdict['layer'] {
+  return expected.layer ?? (protocol.wanted(expected) === undefined ? 'tls' : protocol.layer)
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { AttackWorks } from '../attacks/lab.ts'
+import { http } from '../protocols/http/index.ts'
 import type { ExpectedRefusal } from './judge.ts'
 import {
   DifferenceUnknown,
@@ -18,7 +19,7 @@ const right = { expected: 'refused 401 invalid_token', problems: [] }
 /** What a target that shows nothing but its status answered. */
 function answered(status: number, error: string | null, promised: boolean): Verdict {
   const challenge = { scheme: 'Bearer', params: error === null ? {} : { error } }
-  return {
+  const verdict = {
     ...{ verdict: promised ? 'accepted' : 'refused', promised, status, error, proof: 'status alone', layer: 'http' },
     wwwAuthenticate: promised ? [] : [challenge],
     ...{ body: '', ms: 1, answerLeaks: [], leaks: [], decisions: [], reason: null, guard: null, principal: {} },
@@ -28,6 +29,7 @@ function answered(status: number, error: string | null, promised: boolean): Verd
       shown: { said: 'nothing', comparable: [] },
     },
   } as unknown as Verdict
+  return { ...verdict, answer: verdict, protocol: http }
 }
 
 const lets: KnownDifference = { comes: 'accepted', against: 'RFC 8705 section 3' }

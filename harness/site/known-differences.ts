@@ -85,17 +85,15 @@ export function differenceText(known: KnownDifference | undefined): string {
 }
 
 function differingRefusal(
-  { proof }: Verdict,
+  { proof, protocol }: Verdict,
   { comes, reason }: KnownDifference,
   refusal: ExpectedRefusal | undefined,
 ): ExpectedRefusal {
-  const [status, error] = comes === 'at TLS' ? [] : comes.split(' ')
+  const answer = comes === 'at TLS' ? { layer: 'tls' as const } : { layer: protocol.layer, ...protocol.read(comes) }
   return {
+    ...answer,
     withinMs: refusal?.withinMs,
     proof: refusal?.proof ?? proof,
     reason: reason ?? refusal?.reason ?? '',
-    layer: status === undefined ? 'tls' : 'http',
-    status: status === undefined ? undefined : Number(status),
-    error,
   }
 }

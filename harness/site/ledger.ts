@@ -1,5 +1,4 @@
 import { HoldfastError } from '../errors.ts'
-import type { HeaderLines } from '../protocols/http/exchange.ts'
 import { acceptanceProblems } from './judge.ts'
 import { markJudged } from './judging.ts'
 import type { Control, Verdict } from './verdict.ts'
@@ -13,18 +12,12 @@ export interface CallShape {
   readonly token: string
   /** Whether there is no token, or one that is bound to this very certificate. */
   readonly bound: boolean
-  /** Whether the token was sent as the action carries it. */
-  readonly carried: boolean
-  readonly headers: HeaderLines
   readonly listener: string
-  readonly path: string
-  readonly method: string
-  readonly body: string
-  /** What differs below: handshake, bytes, what went first over the connection. Calls of the same text do the same. */
-  readonly wire: string
+  /** Those of its protocol. */
+  readonly elements: Readonly<Record<string, string>>
 }
 
-const attacked = ['certificate', 'token', 'headers', 'listener', 'path', 'method', 'body', 'wire'] as const
+const attacked = ['certificate', 'token', 'listener'] as const
 
 /** All calls of one test, oldest first: where a refusal finds its positive control, and failures their evidence. */
 export class Ledger {
@@ -139,7 +132,10 @@ export class SharedControls<Site> {
 
 function differing(one: CallShape, other: CallShape): string[] {
   if (one.from !== other.from || one.to !== other.to || one.action !== other.action) return ['caller', 'target']
-  const elements = attacked.filter((element) => JSON.stringify(one[element]) !== JSON.stringify(other[element]))
+  const elements = [
+    ...attacked.filter((element) => one[element] !== other[element]),
+    ...Object.keys(one.elements).filter((element) => one.elements[element] !== other.elements[element]),
+  ]
   // A token over the certificate that it is bound to is one thing: somebody else's whole credential.
   const isWhole = elements.length === 2 && elements[0] === 'certificate' && elements[1] === 'token'
   return isWhole && one.bound && other.bound ? ['credential'] : elements

@@ -1,9 +1,8 @@
 import type { Site } from '../backends/backend.ts'
-import { type Endpoint, exchange } from '../protocols/http/exchange.ts'
+import type { Endpoint } from '../protocols/endpoint.ts'
+import { exchange } from '../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../protocols/http/kept-connections.ts'
-import type { Observation } from '../topology/kind.ts'
-import { type Picture, withoutVolatile } from './effects.ts'
-import { anchorOf, endpointOf, NotInPlan, operatorOf } from './site-files.ts'
+import { anchorOf, endpointOf, operatorOf } from './site-files.ts'
 import { operatorListenerOf } from './targets.ts'
 
 export interface OperatorAnswer {
@@ -86,22 +85,6 @@ export async function closeWatchers(site: Site): Promise<void> {
   const known = watchers.get(site)?.values() ?? []
   watchers.delete(site)
   for (const connections of known) (await connections.catch(() => undefined))?.[Symbol.dispose]()
-}
-
-/** What somebody sees of a unit: the answers of all paths, without what changes by itself. @throws NotInPlan where one is not answered */
-export async function pictureSeen(
-  site: Site,
-  node: string,
-  { paths, ignore }: Pick<Observation, 'paths' | 'ignore'>,
-  client: Pick<OperatorClient, 'get'>,
-): Promise<Picture> {
-  const seen = paths.map(async (path) => {
-    const { status, json } = await client.get(path)
-    const { host } = site.plan.nodes[node]!
-    if (status !== 200) throw new NotInPlan(site, `${host}${path} answered ${status} to the one who looks`, [])
-    return [path, withoutVolatile(json, ignore)] as const
-  })
-  return Object.fromEntries(await Promise.all(seen))
 }
 
 /** A client whose calls share a few connections: for many calls that prepare something, and are not themselves what is tried. */

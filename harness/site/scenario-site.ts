@@ -7,43 +7,28 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
-import { trustIn } from '../credentials/bound-token/trust.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
-import { thumbprintS256 } from '../pki/certificate.ts'
-import type { Endpoint } from '../protocols/http/exchange.ts'
-import { localSeat } from '../protocols/seat.ts'
+import type { Session, SessionEnd } from '../protocols/session.ts'
+import type { Protocols } from '../protocols/spoken.ts'
 import type { Crowd } from '../protocols/tls/crowd.ts'
-import type { Session, SessionEnd } from '../protocols/websocket/web-socket.ts'
-import type { ActionVerification } from '../topology/verification.ts'
-import { acceptedClient } from './accepted-client.ts'
-import { type CallOptions, readAnswer, type Sent, shaped } from './call.ts'
+import type { CallOptions } from './call.ts'
 import type { Credential, Presented } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
-import { effectsSince, type Observer, type Picture } from './effects.ts'
-import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
-import { guardOrderOf } from './guard-order.ts'
-import { watchIssuer } from './issuer-asked.ts'
+import type { Observer, Picture } from './effects.ts'
+import { JudgedCalls } from './judged-call.ts'
 import { Judging } from './judging.ts'
-import { type CallShape, controlFrom, Ledger, SharedControls } from './ledger.ts'
-import {
-  keptOperatorClient,
-  type OperatorClient,
-  operatorClient,
-  operatorWatcher,
-  pictureSeen,
-} from './operator-client.ts'
+import { Ledger, SharedControls } from './ledger.ts'
+import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { residentKb } from './resident.ts'
-import { watchFor } from './shown.ts'
-import { anchorOf, endpointOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
+import { anchorOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
-import { isOperator, processOf, type Target, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
-import { type ToldCall, toldCall } from './told-call.ts'
+import type { ToldCall } from './told-call.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
-import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Which test asks: where its evidence goes, and what to type to run it again. */
 export interface TestName {
@@ -96,13 +81,14 @@ export class ScenarioSite implements AsyncDisposable {
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
   readonly #owned: (AsyncDisposable | Disposable)[] = []
-  #controls: SharedControls<ScenarioSite> | undefined
-  readonly #clients = new Map<string, Pick<OperatorClient, 'get'>>()
+  /** The same calls, of which it is not asked who judges them. */
+  readonly calls: JudgedCalls
 
-  constructor(site: Site, test: TestName, shared: SharedKnowledge) {
+  constructor(site: Site, test: TestName, shared: SharedKnowledge, protocols: Protocols) {
     this.site = site
     this.#test = test
     this.shared = shared
+    this.calls = new JudgedCalls(this, test, protocols)
   }
 
   get plan() {
@@ -125,12 +111,12 @@ export class ScenarioSite implements AsyncDisposable {
     credential: Credential,
     options: CallOptions = {},
   ): Promise<Verdict> {
-    return this.judging.watch(this.#called(from, to, action, credential, options))
+    return this.judging.watch(this.calls.verdict(from, to, action, credential, options))
   }
 
   /** The same for an action that opens a session, which stays open until the test closes it or ends. Rejects when refused. */
   async open(from: string, to: string, action: string, credential: Credential): Promise<OpenedSession> {
-    const { verdict, session } = await this.#judged(from, to, action, credential, {})
+    const { verdict, session } = await this.calls.make(from, to, action, credential, {})
     if (session === undefined) {
       const reason = verdict.reason ?? verdict.failure?.code ?? 'no reason is known'
       throw new NotInPlan(this.site, `${to} opened no session for ${credential.label} (${reason})`, [])
@@ -225,8 +211,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
   observer(to: string, action: string): Observer | string {
-    const target = targetOf(this.site, to, action, undefined)
-    return this.#observer(target, action) ?? this.#unobservable(target)
+    return this.calls.observer(to, action)
   }
 
   /** A hostile peer on an address of this run; closed when the test ends. */
@@ -338,8 +323,8 @@ export class ScenarioSite implements AsyncDisposable {
   /** From now on this test holds its refusals against accepted calls of tests before it, where they fit. */
   shareControls(): SharedControls<ScenarioSite> {
     this.shared.controls ??= new SharedControls()
-    this.#controls = this.shared.controls
-    return this.#controls
+    this.calls.controls = this.shared.controls
+    return this.shared.controls
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -348,177 +333,8 @@ export class ScenarioSite implements AsyncDisposable {
       else owned[Symbol.dispose]()
     }
   }
-
-  async #called(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
-    const { verdict, session } = await this.#judged(from, to, action, credential, options)
-    await session?.close()
-    return verdict
-  }
-
-  async #judged(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
-    const target = targetOf(this.site, to, action, options.listener)
-    const presented = await credential.presented()
-    const thumbprint = presented.identity && thumbprintS256(presented.identity.certPem)
-    const before = await options.first?.presented()
-    const { shape, send } = shaped(from, target, action, presented, thumbprint, { ...options, before })
-    const control = await this.#control(shape, credential, options)
-    const observe = this.#observer(target, action)
-    const picture = await observe?.().catch((failure: Error) => failure)
-    const verification = this.#verificationOf(target, action)
-    const trust = verification && trustIn(verification)
-    const issuer = verification?.guards && (await watchIssuer(this.site, to, trust?.issuer))
-    const mark = await markOf(this.site, to)
-    const watch = target.proof && (await watchFor(target.proof, this.site, to))
-    const sent = await send(await this.#endpoint(from, target, presented.identity, options))
-    const shown = await watch?.shown(sent, options.waitMs)
-    const farEnd = shown ? unrecorded : await this.#farEnd(to, sent.answer.conn, mark, options)
-    const decision = farEnd.decisions.find((record) => record.verdict === 'refused') ?? farEnd.decisions[0]
-    const said = shown ? (shown.said ?? (sent.promised ? 'accepted' : 'refused')) : decision?.verdict
-    const accepted = sent.promised && said === 'accepted'
-    const summary = summaryOfPresented(credential.label, presented)
-    const verdict: Verdict = {
-      from,
-      to,
-      action,
-      credential: summary,
-      accepts: this.#acceptedAt(to, action),
-      tokenJudged: shape.carried && !isOperator(target, presented),
-      verdict: accepted ? 'accepted' : 'refused',
-      proof: target.proof?.proof ?? 'decision record',
-      shown,
-      promised: sent.promised,
-      ...readAnswer(sent.answer),
-      layer: decision?.layer ?? (sent.answer.status === null ? 'tls' : 'http'),
-      reason: decision?.reason ?? shown?.reason ?? null,
-      guard: decision?.guard ?? null,
-      principal: decision?.principal ?? {},
-      believes: trust?.issuer === undefined ? undefined : { issuer: trust.issuer, audiences: trust.audiences },
-      guards: verification && guardOrderOf(verification),
-      asked: issuer && { issuer: issuer.issuer, times: await issuer.times(summary.token?.jti) },
-      decision,
-      ...farEnd,
-      conn: sent.answer.conn,
-      ms: sent.answer.ms,
-      control,
-      effects: accepted
-        ? { observed: false, ...(!observe && { unobservable: this.#unobservable(target) }) }
-        : await effectsSince(observe ?? this.#unobservable(target), picture ?? {}, this.#firstPicture(target, picture)),
-      wire: sent.wire,
-      answerLeaks: leaksInAnswer(sent.answer, presented.token),
-      leaks: await leaksSince(this.site, to, mark, {
-        tokens: presented.token === undefined ? [] : [presented.token],
-        lines: (await watch?.lines()) ?? [],
-      }),
-      evidence: this.evidence,
-      again: this.#test.again,
-    }
-    this.#record(shape, verdict)
-    return { verdict, session: sent.session } satisfies { verdict: Verdict; session: Sent['session'] }
-  }
-
-  async #control(shape: CallShape, credential: Credential, options: CallOptions): Promise<Control | undefined> {
-    const { from, to, action } = shape
-    const process = processOf(this.site, to, action)
-    const recorded = this.ledger.controlOf(shape) ?? (await this.#controls?.controlOf(shape, process, this))
-    if (recorded !== undefined) return recorded
-    const { headers, handshake, raw, ...rest } = options
-    const control = async (base: Credential, baseOptions: CallOptions, element: string) => {
-      const again = (site: ScenarioSite) => site.#called(from, to, action, base, baseOptions)
-      const verdict = await again(this)
-      const shared = { again, process, verdict, shape: this.ledger.shapeOf(verdict) }
-      const found = controlFrom(verdict, element)
-      if (found.accepted) this.#controls?.add(JSON.stringify(shared.shape), shared, 1)
-      return found
-    }
-    if (headers !== undefined) return control(credential, { ...rest, handshake, raw }, 'headers')
-    // A credential that was derived more than once has its own control in the step before.
-    if (credential.base !== undefined) return control(credential.base, options, credential.label)
-    if (handshake === undefined && raw === undefined) return undefined
-    return control(credential, rest, 'wire')
-  }
-
-  #verificationOf({ node, unit }: Target, action: string): ActionVerification | undefined {
-    const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
-    return planned?.verification?.[action]
-  }
-
-  #acceptedAt(to: string, action: string): Verdict['accepts'] {
-    const { accepts, credentials } = this.site.plan
-    return accepts
-      .filter((one) => one.target === to && one.action === action)
-      .map(({ credential }) => ({ credential, holder: credentials[credential]?.holder ?? '' }))
-  }
-
-  #record(shape: CallShape, verdict: Verdict): void {
-    this.ledger.record(shape, verdict)
-    this.#test.calls?.push(toldCall(verdict))
-    const { evidence: _, again: __, json: ___, accepts: ____, guards: _____, ...call } = verdict
-    recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, ...call })
-  }
-
-  async #endpoint(from: string, target: Target, identity: CallIdentity, { timeoutMs, handshake }: CallOptions) {
-    const anchorPem = await this.anchor(target.domain)
-    const endpoint = endpointOf(this.site, `https://${target.host}:${target.listener.port}`, { from, anchorPem })
-    return { ...elsewhere(endpoint, target.listener.address), identity, timeoutMs, handshake }
-  }
-
-  /** The records of a call; where another one went first over its connection, that one's is left out. */
-  async #farEnd(node: string, conn: string, mark: Mark, { waitMs, first }: CallOptions): Promise<FarEnd> {
-    const earlier = first === undefined ? 0 : 1
-    const farEnd = await decisionsOf(this.site, node, conn, mark, { withinMs: waitMs, atLeast: 1 + earlier })
-    const before = farEnd.decisions.slice(0, earlier)
-    if (before.some(({ verdict }) => verdict !== 'accepted')) {
-      throw new NotInPlan(this.site, `${node} did not accept the call that went first over ${conn}`, [])
-    }
-    return { ...farEnd, decisions: farEnd.decisions.slice(earlier) }
-  }
-
-  #observer(target: Target, action: string): (() => Promise<Picture>) | undefined {
-    const { node, observation } = target
-    if (observation === undefined) return undefined
-    const { as = 'operator' } = observation
-    const observer = as === 'operator' ? operatorWatcher(this.site, node) : this.#accepted(target, action)
-    return () => pictureSeen(this.site, node, observation, observer)
-  }
-
-  /** One client for each target of the test: its credential is minted once. */
-  #accepted(target: Target, action: string): Pick<OperatorClient, 'get'> {
-    const [accepted] = this.#acceptedAt(target.node, action)
-    const key = `${target.node} ${action}`
-    const known = this.#clients.get(key)
-    if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.site, target.node)
-    const client = acceptedClient(this.site, accepted.credential, (identity) =>
-      this.#endpoint(accepted.holder, target, identity, {}),
-    )
-    this.#clients.set(key, client)
-    return client
-  }
-
-  #unobservable({ node, unit }: Target): string {
-    const planned = this.plan.nodes[node]?.units.find(({ name }) => name === unit)
-    return `kind ${planned?.kind} has no observation`
-  }
-
-  #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {
-    const key = `${node}/${unit}`
-    const first = this.shared.pictures.get(key)
-    if (first !== undefined) return first
-    const now = picture instanceof Error || picture === undefined ? {} : picture
-    this.shared.pictures.set(key, now)
-    return now
-  }
 }
-
-/** A service that was there before the run has no address of the run, and may be out of reach from those. */
-function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
-  if (address === undefined) return endpoint
-  return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }
-}
-
-const unrecorded: FarEnd = { decisions: [], waitedMs: 0 }
 
 function holds(record: DecisionRecord, match: Partial<DecisionRecord>): boolean {
   return Object.entries(match).every(([name, value]) => record[name as keyof DecisionRecord] === value)
 }
-
-type CallIdentity = Parameters<typeof summaryOfPresented>[1]['identity']

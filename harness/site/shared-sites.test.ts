@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
+import { protocols } from '../shipped.ts'
 import { Credential } from './credential.ts'
 import { ScenarioSite } from './scenario-site.ts'
 import { endSharedSites, type Lease, takeShared } from './shared-sites.ts'
@@ -37,7 +38,7 @@ async function launch(): Promise<Site> {
 }
 
 async function take(file: string, key = 'one'): Promise<Lease> {
-  const lease = await takeShared(key, file, launch, 1_000)
+  const lease = await takeShared(key, file, launch, protocols, 1_000)
   if (lease === undefined) throw new Error(`${file} got no site`)
   return lease
 }
@@ -46,7 +47,7 @@ const giveBack = ({ site }: Lease) => site[Symbol.asyncDispose]()
 
 async function callOn({ site }: Lease): Promise<ScenarioSite> {
   const shared = { anchors: new Map(), pictures: new Map() }
-  const seen = new ScenarioSite(site, { name: 'a: b', again: 'again' }, shared)
+  const seen = new ScenarioSite(site, { name: 'a: b', again: 'again' }, shared, protocols)
   await seen.call('b', 'b', 'b:read', sites[0]?.right() ?? new Credential('none', async () => ({})))
   return seen
 }
@@ -103,7 +104,7 @@ test('after a failed test it is ended, and nothing is said', async () => {
 
 test('who comes while somebody has it launches one of their own', async () => {
   const first = await take('first')
-  expect(await takeShared('one', 'second', launch)).toBeUndefined()
+  expect(await takeShared('one', 'second', launch, protocols)).toBeUndefined()
   await giveBack(first)
 })
 
@@ -114,6 +115,7 @@ test('few wait for somebody: the one that was used last waits longest', async ()
 })
 
 test('a launch that fails is tried again by the next file', async () => {
-  await expect(takeShared('one', 'first', () => Promise.reject(new Error('no CA today')))).rejects.toThrow('no CA')
+  const failing = takeShared('one', 'first', () => Promise.reject(new Error('no CA today')), protocols)
+  await expect(failing).rejects.toThrow('no CA')
   await giveBack(await take('second'))
 })

@@ -2,6 +2,7 @@ import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import type { Protocols } from '../protocols/spoken.ts'
 import { closeWatchers } from './operator-client.ts'
 import { differenceSince, lookAtRest, type SiteLook, settleMs } from './site-look.ts'
 
@@ -65,18 +66,19 @@ export async function takeShared(
   key: string,
   file: string,
   launch: () => Promise<Site>,
+  protocols: Protocols,
   withinMs = settleMs,
 ): Promise<Lease | undefined> {
   const sites = sharedSites()
   const known = sites.get(key)
   if (known?.isTaken) return undefined
-  const shared = known ?? { launched: afterIdle(launch, withinMs), isTaken: true }
+  const shared = known ?? { launched: afterIdle(launch, protocols, withinMs), isTaken: true }
   shared.isTaken = true
   // The one that was given back last is ended last.
   sites.delete(key)
   sites.set(key, shared)
   try {
-    return await leaseOf(await shared.launched, file, withinMs, (goesOn) => {
+    return await leaseOf(await shared.launched, file, protocols, withinMs, (goesOn) => {
       shared.isTaken = false
       if (!goesOn) sites.delete(key)
     })
@@ -103,12 +105,12 @@ async function endAll(keys: readonly string[]): Promise<void> {
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} shared sites were not released`)
 }
 
-async function afterIdle(launch: () => Promise<Site>, withinMs: number): Promise<Launched> {
+async function afterIdle(launch: () => Promise<Site>, protocols: Protocols, withinMs: number): Promise<Launched> {
   const idle = [...sharedSites()].flatMap(([key, { isTaken }]) => (isTaken ? [] : [key]))
   await endAll(idle.slice(0, Math.max(0, idle.length + 1 - idleAtMost)))
   const site = await launch()
   try {
-    return { site, look: await lookAtRest(site, withinMs), told: await toldBy(site) }
+    return { site, look: await lookAtRest(site, protocols, withinMs), told: await toldBy(site) }
   } catch (failure) {
     await site[Symbol.asyncDispose]()
     throw failure
@@ -118,6 +120,7 @@ async function afterIdle(launch: () => Promise<Site>, withinMs: number): Promise
 async function leaseOf(
   { site, look, told }: Launched,
   file: string,
+  protocols: Protocols,
   withinMs: number,
   givenBack: (goesOn: boolean) => void,
 ): Promise<Lease> {
@@ -126,7 +129,7 @@ async function leaseOf(
   for (const name of ['plan.json', 'run.json']) await copyFile(join(site.evidence, name), join(evidence, name))
   let isSpoiled = false
   const giveBack = async () => {
-    const difference = isSpoiled ? undefined : await differenceSince(look, site, withinMs)
+    const difference = isSpoiled ? undefined : await differenceSince(look, site, protocols, withinMs)
     await Promise.all([closeWatchers(site), closeWatchers(seen)])
     const goesOn = !isSpoiled && difference === undefined && !hasToldMuch(site)
     givenBack(goesOn)

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
-import type { Answer } from '../protocols/http/exchange.ts'
 import type { WeakerProof } from '../topology/proof.ts'
 import { watchFor } from './shown.ts'
 
@@ -12,11 +11,11 @@ function farEnd(lines: string[], file: { text: string } = { text: '' }) {
   return { node: () => ({ logs: () => lines, readFile: async () => file.text }) } as unknown as Site
 }
 
-function answered(status: number | null, headers: [string, string][] = []): Answer {
-  return { conn: '127.0.0.1:4711', status, headers, body: '', ms: 1 }
+function called(promised: boolean, fields: Record<string, string> = {}) {
+  return { conn: '127.0.0.1:4711', promised, isAnswered: true, field: (name: string) => fields[name] }
 }
 
-const refused = { answer: answered(401), promised: false }
+const refused = called(false)
 
 test('of a line that was there before, or is of another call, nothing is believed', async () => {
   const lines = ['4711 too old']
@@ -44,13 +43,13 @@ test('a refusal counts more than an accept, whichever line comes first', async (
   const watch = await watchFor(log, farEnd(lines), 'b')
   lines.push('4711 ', '4711 too old')
 
-  expect(await watch.shown({ answer: answered(200), promised: true })).toMatchObject({ said: 'refused' })
+  expect(await watch.shown(called(true))).toMatchObject({ said: 'refused' })
 })
 
 test('an accept alone is one, and missing lines of an accepted call are no matter', async () => {
   const lines: string[] = []
   const watch = await watchFor(log, farEnd(lines), 'b')
-  const accepted = { answer: answered(200), promised: true }
+  const accepted = called(true)
   expect(await watch.shown(accepted)).toMatchObject({ said: undefined, missing: undefined })
   lines.push('4711 ')
   expect(await watch.shown(accepted)).toMatchObject({ said: 'accepted', reason: null })
@@ -66,7 +65,7 @@ test('a log file is read from where it ended before the call', async () => {
 
 test('a header tells the reason, and is missed where it is not', async () => {
   const watch = await watchFor({ proof: 'header', name: 'X-Reason' }, farEnd([]), 'b')
-  const told = { answer: answered(401, [['x-reason', ' expired ']]), promised: false }
+  const told = called(false, { 'X-Reason': 'expired' })
 
   expect(await watch.shown(told)).toMatchObject({ said: 'refused', reason: 'expired' })
   expect(await watch.shown(refused)).toMatchObject({ missing: 'the answer has no header X-Reason' })
@@ -74,6 +73,6 @@ test('a header tells the reason, and is missed where it is not', async () => {
 
 test('where TLS ended it there is nothing to be seen, and nothing is missed', async () => {
   const watch = await watchFor(log, farEnd([]), 'b')
-  const { said, missing } = await watch.shown({ answer: answered(null), promised: false }, 20)
+  const { said, missing } = await watch.shown({ ...refused, isAnswered: false }, 20)
   expect({ said, missing }).toEqual({ said: undefined, missing: undefined })
 })

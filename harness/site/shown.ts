@@ -1,5 +1,5 @@
 import type { Site } from '../backends/backend.ts'
-import { type Answer, headerValues } from '../protocols/http/exchange.ts'
+import type { AnyCalled } from '../protocols/spoken.ts'
 import type { WeakerProof } from '../topology/proof.ts'
 import { until } from './until.ts'
 
@@ -24,10 +24,7 @@ export interface Watch {
   shown(called: Called, withinMs?: number): Promise<Shown>
 }
 
-interface Called {
-  readonly answer: Answer
-  readonly promised: boolean
-}
+type Called = Pick<AnyCalled, 'conn' | 'promised' | 'field'> & { readonly isAnswered: boolean }
 
 const lineWithinMs = 2_000
 
@@ -58,7 +55,7 @@ async function shownBy(
   const comparable = Object.keys(proof.reasons ?? {})
   const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
   // At TLS there is no answer, and most programs write nothing either.
-  if (proof.proof === 'status alone' || called.answer.status === null) return nothing
+  if (proof.proof === 'status alone' || !called.isAnswered) return nothing
   const found =
     proof.proof === 'header' ? inHeader(proof.name, called) : await inLog(proof.pattern, called, lines, withinMs)
   if (typeof found !== 'string') return { ...nothing, missing: called.promised ? undefined : found.missing }
@@ -70,22 +67,21 @@ interface Missing {
   readonly missing: string
 }
 
-function inHeader(name: string, { answer }: Called): string | Missing {
-  const [value] = headerValues(answer.headers, name)
-  return value?.trim() ?? { missing: `the answer has no header ${name}` }
+function inHeader(name: string, called: Called): string | Missing {
+  return called.field?.(name) ?? { missing: `the answer has no header ${name}` }
 }
 
 /** The reason of the first refusal among the lines of this call; empty where there are accepts only, even after the wait. */
 async function inLog(
   pattern: string,
-  { answer, promised }: Called,
+  { conn, promised }: Called,
   lines: Watch['lines'],
   withinMs: number,
 ): Promise<string | Missing> {
   const expression = new RegExp(pattern)
   let reasons: string[] = []
   const look = async () => {
-    reasons = (await lines()).flatMap((line) => reasonIn(line, expression, answer.conn))
+    reasons = (await lines()).flatMap((line) => reasonIn(line, expression, conn))
     return reasons.some((reason) => reason !== '') || promised
   }
   await until('a line', look, { withinMs, everyMs: 10 }).catch(() => {})

@@ -3,7 +3,7 @@ import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
-import type { Endpoint } from '../protocols/http/exchange.ts'
+import type { Endpoint } from '../protocols/endpoint.ts'
 import type { PlanCredential, Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Site } from '../backends/backend.ts'
+import type { Protocols } from '../protocols/spoken.ts'
 import { firstDifference } from './effects.ts'
-import { operatorWatcher, pictureSeen } from './operator-client.ts'
+import { pictureSeen } from './observation.ts'
+import { operatorWatcher } from './operator-client.ts'
 import { readRendered } from './site-files.ts'
 import { until } from './until.ts'
 
@@ -20,28 +22,33 @@ export interface SiteLook {
 export const settleMs = 15_000
 const everyMs = 250
 
-async function lookAt(site: Site): Promise<SiteLook> {
-  const [files, pictures] = await Promise.all([filesOf(site), picturesOf(site)])
+async function lookAt(site: Site, protocols: Protocols): Promise<SiteLook> {
+  const [files, pictures] = await Promise.all([filesOf(site), picturesOf(site, protocols)])
   return { programs: programsOf(site), files, pictures }
 }
 
 /** Looks until two looks in a row are the same: nodes go on meeting each other after they have become ready. */
-export async function lookAtRest(site: Site, withinMs: number): Promise<SiteLook> {
+export async function lookAtRest(site: Site, protocols: Protocols, withinMs: number): Promise<SiteLook> {
   let look: SiteLook | undefined
   const rests = async () => {
     const before = look
-    look = await lookAt(site)
+    look = await lookAt(site, protocols)
     return isDeepStrictEqual(before, look) && look
   }
   return until('the site has come to rest', rests, { withinMs, everyMs })
 }
 
 /** How a site differs from an earlier look, once it had the time to become the same again; undefined when it is the same. */
-export async function differenceSince(look: SiteLook, site: Site, withinMs: number): Promise<string | undefined> {
+export async function differenceSince(
+  look: SiteLook,
+  site: Site,
+  protocols: Protocols,
+  withinMs: number,
+): Promise<string | undefined> {
   let difference: string | undefined
   const isSame = async () => {
     difference = undefined
-    difference = firstDifference(look, await lookAt(site))
+    difference = firstDifference(look, await lookAt(site, protocols))
     return difference === undefined
   }
   const failure = await until('the site is as it was', isSame, { withinMs, everyMs }).then(
@@ -71,11 +78,12 @@ async function filesOf(site: Site): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(all))
 }
 
-async function picturesOf(site: Site): Promise<Record<string, unknown>> {
+async function picturesOf(site: Site, protocols: Protocols): Promise<Record<string, unknown>> {
   const all = unitsOf(site).map(async ({ node, unit: { name, observe } }) => {
     if (observe === undefined || observe.as === 'accepted') return []
-    const paths = observe.paths.filter((path) => !observe.grows?.includes(path))
-    return [[`${node}/${name}`, await pictureSeen(site, node, { ...observe, paths }, operatorWatcher(site, node))]]
+    const picture = await pictureSeen(observe, operatorWatcher(site, node), protocols)
+    const kept = Object.entries(picture).filter(([what]) => !observe.grows?.includes(what))
+    return [[`${node}/${name}`, Object.fromEntries(kept)]]
   })
   return Object.fromEntries((await Promise.all(all)).flat())
 }

@@ -3,8 +3,9 @@ import { operatorsIn } from '../credentials/certificate/checks.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { chainOf } from '../pki/certificate.ts'
 import type { Action, Observation } from '../topology/kind.ts'
-import type { Listener, PlanUnit } from '../topology/plan.ts'
+import type { Listener, Plan, PlanUnit } from '../topology/plan.ts'
 import type { WeakerProof } from '../topology/proof.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import type { Presented } from './credential.ts'
 import { NotInPlan } from './site-files.ts'
 
@@ -14,12 +15,14 @@ export interface Target {
   readonly host: string
   readonly domain: string
   readonly unit: string
+  /** Service kind of the unit. */
+  readonly kind: string
   readonly action: Action
   readonly listener: Listener
   /** How its decisions are seen; absent: it writes decision records. */
   readonly proof: WeakerProof | undefined
-  /** DNS SANs of certificates that are enough by themselves, as the plan says. */
-  readonly operators: readonly string[]
+  /** How the unit judges callers of the action, where its kind says so. */
+  readonly verification: ActionVerification | undefined
   readonly observation: (Omit<Observation, 'listener'> & { listener: Listener }) | undefined
 }
 
@@ -32,9 +35,11 @@ export function targetOf(site: Site, node: string, action: string, at?: string):
     if (!found) continue
     const listener = listenerOf(site, unit, node, at ?? found.listener)
     const observation = observationOf(site, unit, node, unit.observe)
-    const operators = operatorsIn(unit.verification?.[action])
     const { host, domain } = planned
-    return { node, host, domain, unit: unit.name, action: found, listener, proof: unit.proof, operators, observation }
+    return {
+      ...{ node, host, domain, unit: unit.name, kind: unit.kind, action: found, listener },
+      ...{ proof: unit.proof, verification: unit.verification?.[action], observation },
+    }
   }
   const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? {}))
   throw new NotInPlan(site, `node ${node} offers no action ${action}`, known)
@@ -48,10 +53,18 @@ export function processOf(site: Site, to: string, action: string): number | unde
   return started?.event === 'unit-started' ? started.pid : undefined
 }
 
+/** Credentials that the plan says are accepted for an action of a node, and who holds them. */
+export function acceptedAt({ accepts, credentials }: Plan, node: string, action: string) {
+  return accepts
+    .filter((one) => one.target === node && one.action === action)
+    .map(({ credential }) => ({ credential, holder: credentials[credential]?.holder ?? '' }))
+}
+
 /** Whether a certificate is enough at a target, whatever token comes with it. */
-export function isOperator({ operators }: Target, { identity }: Presented): boolean {
+export function isOperator({ verification }: Target, { identity }: Presented): boolean {
   const [leaf] = identity === undefined ? [] : chainOf(identity.certPem)
   const names = leaf?.subjectAltName?.split(', ').map((san) => san.replace(/^DNS:/, '')) ?? []
+  const operators = operatorsIn(verification)
   return names.some((name) => operators.includes(name))
 }
 

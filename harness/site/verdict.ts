@@ -1,15 +1,23 @@
 import type { X509Certificate } from 'node:crypto'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
-import type { Challenge } from '../protocols/http/challenge.ts'
+import type { Answer, AnyProtocol } from '../protocols/spoken.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import type { Proof } from '../topology/proof.ts'
 import type { Presented } from './credential.ts'
 import type { GuardOrder } from './guard-order.ts'
 import type { Shown } from './shown.ts'
 
-/** What became of one call: what the caller saw, joined with what the far end wrote down about the same connection. */
-export interface Verdict {
+/**
+ * What became of one call: what the caller saw, joined with what the far end wrote down about the same connection. What the answer
+ * tells can be read of the verdict, too.
+ */
+export type Verdict = Answer & JoinedCall
+
+interface JoinedCall {
+  readonly answer: Answer
+  /** What was spoken. */
+  readonly protocol: AnyProtocol
   readonly from: string
   readonly to: string
   readonly action: string
@@ -22,25 +30,12 @@ export interface Verdict {
   readonly verdict: 'accepted' | 'refused'
   /** Where it was decided, as the far end says; without its record, as far as the caller came. */
   readonly layer: DecisionRecord['layer']
-  /** HTTP status that the caller got; null where there was no HTTP answer. */
-  readonly status: number | null
   /** What it rests on: the far end's own record, or something weaker that a foreign target shows. */
   readonly proof: Proof
   /** What a target without decision records showed instead; absent where it writes them. */
   readonly shown?: Shown
   /** Whether the caller got what the action promises. */
   readonly promised: boolean
-  /** Error code that the caller got: of `WWW-Authenticate`, else of a JSON body; null for a challenge without one. */
-  readonly error: string | null
-  /** Parsed; `malformed` says why it could not be. */
-  readonly wwwAuthenticate: readonly Challenge[]
-  readonly malformedChallenge?: string
-  readonly cacheControl: string | undefined
-  readonly body: string
-  /** Parsed body, if it is JSON. */
-  readonly json: unknown
-  /** Why there was no whole answer. */
-  readonly failure?: { readonly code: string; readonly message: string }
   readonly reason: string | null
   readonly guard: string | null
   readonly principal: Readonly<Record<string, string>>
@@ -62,8 +57,6 @@ export interface Verdict {
   /** The call that differs in one element only and was accepted, or why there is none. */
   readonly control?: Control
   readonly effects: Effects
-  /** Of a call in bytes: how many answers came, and whether the far end closed the connection. */
-  readonly wire?: { readonly answers: number; readonly isClosed: boolean }
   /** Secrets that the target wrote down since the call began; named, never shown. */
   readonly leaks: readonly string[]
   /** The same of the answer: what of the presented token came back. */

@@ -2,6 +2,7 @@ import { checkUse, resolveAccepts } from './check-accepts.ts'
 import { checkMalformed } from './check-malformed.ts'
 import { checkNames } from './check-names.ts'
 import { checkOrder, unitReference } from './check-order.ts'
+import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
 import { type Compilation, type Kinds, own, type PlannedUnit } from './compilation.ts'
 import {
@@ -24,6 +25,8 @@ import type { TopologyDeclaration } from './schema.ts'
 export interface CompileOptions {
   /** Service kinds by name. */
   kinds: Kinds
+  /** Protocols by name, to which requests are held. Absent: they are not looked at. */
+  protocols?: RequestForms
   /** The parameters that the topology was made with, for the record. Default: those it was loaded with. */
   parameters?: Plan['parameters']
 }
@@ -50,6 +53,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   enterIssuers(compilation)
   const credentials = fillIn(compilation, resolveCredentials(compilation))
   const planned = planUnits(compilation, credentials)
+  if (options.protocols !== undefined) checkRequests(compilation, planned.values(), options.protocols)
   const accepts = resolveAccepts(compilation, credentials)
   const nodes = planNodes(compilation, credentials, planned)
   checkOrder(compilation, nodes)

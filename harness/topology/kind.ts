@@ -124,7 +124,7 @@ export interface TokenIssuer {
   lifetime: { node: number; peer: number; maximum: number }
 }
 
-/** One thing that a caller can do. `http`: one request. `websocket`: an upgrade, accepted when the first frame has come. */
+/** One thing that a caller can do. */
 export interface Action {
   summary: string
   listener: string
@@ -142,20 +142,21 @@ export interface Action {
   accepted?: string
   /** Actions of a kind with the same text are judged by the same code in the same order. Default: told by `verification`. */
   alike?: string
-  request:
-    | { http: { method: string; path: string; json?: unknown; form?: Record<string, string>; expect: number[] } }
-    | { websocket: { path: string; protocol: string } }
+  request: Spoken
 }
+
+/** One member: a protocol by its name, and what is said, in the form that its schema has. */
+export type Spoken = Readonly<Record<string, unknown>>
 
 export interface Observation {
   listener: string
-  /** GET paths whose JSON answers are compared before and after. */
-  paths: string[]
+  /** What is compared before and after: `{ http: { paths } }`. */
+  request: Spoken
   /** Who looks: an operator (the default), or whoever is accepted for the action. */
   as?: 'operator' | 'accepted'
   /** JSON members that change by themselves (clocks, counters), left out of the comparison at any depth. */
   ignore: string[]
-  /** Paths whose lists grow with every test, of minted tokens say: files that share a site may leave them longer. */
+  /** Names in its picture whose lists grow with every test, of minted tokens say: files that share a site may leave them longer. */
   grows?: string[]
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
+import { protocols } from '../shipped.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { NoPositiveControl } from '../site/failure-text.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
@@ -18,7 +19,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-matchers-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared, protocols)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()
@@ -138,7 +139,7 @@ test('where a kind shows nothing of its state, the verdict says that effects wer
   const plan = structuredClone(fake.site.plan)
   for (const unit of plan.nodes.b!.units) delete unit.observe
   const blind = { ...fake.site, plan }
-  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, shared)
+  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, shared, protocols)
   const verdict = await other.call('b', 'b', 'b:read', attack())
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })

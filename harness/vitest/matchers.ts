@@ -52,7 +52,7 @@ expect.extend({
     const pass = problems.length === 0
     // Whoever got in is told first; a missing control matters only once the refusal itself is right.
     if (pass && !received.control?.accepted) throw new NoPositiveControl(received)
-    return { pass, message: () => failureText(expectedText(expected), received, problems) }
+    return { pass, message: () => failureText(expectedText(expected, received.protocol), received, problems) }
   },
 })
 

@@ -146,7 +146,7 @@ async function judgeCell(
   const verdict = await call(site, credentials, representative)
   const refusals = refusalsOf(site, representative, verdict)
   const judged: Judged[] = refusals.map((refusal) => {
-    return { expected: expectedText(refusal), problems: refusalProblems(verdict, refusal) }
+    return { expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) }
   })
   // What was derived is told, unless another refusal came that is as good.
   const derived = judged.find(({ problems }) => problems.length === 0) ??

@@ -78,7 +78,8 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           throw failure
         })
         task.meta.findings = await ground.findings()
-        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared)
+        const { protocols } = await ground.parts
+        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared, protocols)
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
         onTestFailed(async ({ task: { result } }) => {

@@ -2,20 +2,23 @@ import type { Request } from '../../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
 import type { Credential } from '../../site/credential.ts'
 import { endpointOf } from '../../site/site-files.ts'
+import type { Spoken } from '../../topology/kind.ts'
 import type { Lab } from '../lab.ts'
 
 /** The path of the target's request. */
 export function pathOf({ action: { request } }: Lab): string {
-  return 'http' in request ? request.http.path : request.websocket.path
+  return saidIn(request).path
+}
+
+/** What is said in a protocol that asks in HTTP, whichever that is. */
+function saidIn(request: Spoken): { readonly method?: string; readonly path: string; readonly json?: unknown } {
+  return Object.values(request)[0] as { path: string }
 }
 
 /** The target's request as it is sent, with this token. */
 export function requestWith(lab: Lab, token: string): Request {
-  const { request } = lab.action
-  const path = pathOf(lab)
+  const { method = 'GET', path, json } = saidIn(lab.action.request)
   const headers = [['Authorization', `Bearer ${token}`] as const]
-  if (!('http' in request)) return { method: 'GET', path, headers }
-  const { method, json } = request.http
   if (json === undefined) return { method, path, headers }
   return { method, path, headers: [...headers, ['Content-Type', 'application/json']], body: JSON.stringify(json) }
 }

@@ -4,7 +4,8 @@ import tls from 'node:tls'
 import { WebSocketServer } from 'ws'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import type { Seat } from '../../protocols/seat.ts'
-import { type Frame, parsed } from '../../protocols/websocket/web-socket.ts'
+import type { Frame } from '../../protocols/session.ts'
+import { parsed } from '../../protocols/websocket/web-socket.ts'
 
 export interface ScriptedPeerOptions {
   /** Where it listens. */

@@ -52,7 +52,7 @@ export const authServer: ServiceKind<Settings> = {
   actions,
   observe: {
     listener: 'operator',
-    paths: ['/operator/v1/tokens?limit=1000', '/operator/v1/clients', '/operator/v1/keys'],
+    request: { http: { paths: ['/operator/v1/tokens?limit=1000', '/operator/v1/clients', '/operator/v1/keys'] } },
     ignore: [],
     grows: ['/operator/v1/tokens?limit=1000'],
   },

@@ -146,7 +146,9 @@ function actionOf(unit: Unit): Action {
 }
 
 function observationOf({ observePath }: ExecSettings): Observation | undefined {
-  return observePath === undefined ? undefined : { listener: 'main', paths: [observePath], as: 'accepted', ignore: [] }
+  return observePath === undefined
+    ? undefined
+    : { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] }
 }
 
 function proofOf({ settings: { observe, answers: declared }, resolve }: Unit): WeakerProof {

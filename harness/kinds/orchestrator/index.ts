@@ -97,7 +97,7 @@ export const orchestrator: ServiceKind<Settings> = {
       listener: 'peering',
       carrier: 'bearer',
       demands: { scope: ['peer:connect'], audience: 'peering' },
-      request: { websocket: { path: '/v1/peering', protocol: 'holdfast-peering.v1' } },
+      request: { websocket: { path: '/v1/peering', protocol: 'holdfast-peering.v1', first: { type: 'open' } } },
     },
     'node:read': {
       summary: "reads the node's state",
@@ -123,7 +123,7 @@ export const orchestrator: ServiceKind<Settings> = {
   },
   observe: {
     listener: 'local',
-    paths: ['/v1/routes?limit=1000', '/v1/peers?limit=1000'],
+    request: { http: { paths: ['/v1/routes?limit=1000', '/v1/peers?limit=1000'] } },
     // A minted token is renewed in its own time.
     ignore: ['peerTokenExpiresAt'],
   },

@@ -2,26 +2,9 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../../errors.ts'
-import type { Identity } from '../../pki/certificate.ts'
-import type { Connected, Seat } from '../seat.ts'
-import { beginHandshake, type Handshake } from '../tls/handshake.ts'
-
-/** Where a call goes and as whom; each call opens a connection of its own, so that the far end can be asked about it. */
-export interface Endpoint {
-  /** Where it is called from. */
-  seat: Seat
-  address: string
-  port: number
-  /** The name that is sent as SNI and that the server's certificate must cover. */
-  host: string
-  /** What the server's chain must end at, PEM. */
-  anchorPem: string
-  /** Presented to the server; absent: no client certificate. */
-  identity?: Identity
-  /** What the handshake does otherwise. */
-  handshake?: Handshake
-  timeoutMs?: number
-}
+import type { Endpoint } from '../endpoint.ts'
+import type { Connected } from '../seat.ts'
+import { beginHandshake } from '../tls/handshake.ts'
 
 /** Header lines exactly as they are sent, in order; a name may stand twice. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[]

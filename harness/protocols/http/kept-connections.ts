@@ -1,8 +1,9 @@
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
+import type { Endpoint } from '../endpoint.ts'
 import type { Connected } from '../seat.ts'
-import { bodyOf, type Endpoint, type Request } from './exchange.ts'
+import { bodyOf, type Request } from './exchange.ts'
 
 /** One answer over a kept connection. */
 export interface KeptAnswer {

@@ -1,15 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { HoldfastError } from '../../errors.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { writeApart } from '../tls/handshake.ts'
-import {
-  type Answer,
-  connect,
-  connectPlain,
-  defaultTimeoutMs,
-  describe,
-  type Endpoint,
-  HandshakeFailed,
-} from './exchange.ts'
+import { type Answer, connect, connectPlain, defaultTimeoutMs, describe, HandshakeFailed } from './exchange.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
 
 /** Bytes to send, in the segments in which they are sent. Of a TLS connection each segment is a record of its own. */
@@ -22,8 +15,8 @@ export interface RawRequest {
   readonly isPlain?: boolean
   /** Read on until the far end closes or the time is over, though all steps were answered: to see what else comes. */
   readonly untilClosed?: boolean
-  /** Read on, after the last answer, until these bytes came. */
-  readonly untilText?: string
+  /** Read on, after the last answer, until all of these texts came. */
+  readonly untilTexts?: readonly string[]
 }
 
 /** What the caller saw: the last answer as one of a call, and all of them. */
@@ -114,7 +107,7 @@ function hear(socket: Duplex): Hearing {
 }
 
 async function converse(socket: Duplex, heard: Hearing, request: RawRequest, signal: AbortSignal): Promise<void> {
-  const { steps, untilClosed = false, untilText } = request
+  const { steps, untilClosed = false, untilTexts = [] } = request
   for (const [at, segments] of steps.entries()) {
     if (heard.isClosed) return
     // What is wrong with the connection shows in what is heard: a far end that closes early may have answered before.
@@ -122,7 +115,7 @@ async function converse(socket: Duplex, heard: Hearing, request: RawRequest, sig
     const isAnswered = () => readAnswers(heard.bytes, heard.isClosed).filter(isOver).length > at
     await untilHeard(heard, isAnswered, signal)
   }
-  const isEnough = () => !untilClosed && (untilText === undefined || heard.bytes.includes(untilText))
+  const isEnough = () => !untilClosed && untilTexts.every((text) => heard.bytes.includes(text))
   await untilHeard(heard, isEnough, signal).catch((problem) => {
     if (!untilClosed) throw problem
   })

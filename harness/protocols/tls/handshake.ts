@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import tls, { type SecureContext, type TLSSocket } from 'node:tls'
 import type { Identity } from '../../pki/certificate.ts'
-import type { Endpoint } from '../http/exchange.ts'
+import type { Endpoint } from '../endpoint.ts'
 
 /** What a caller does otherwise in its TLS handshake than a client of today would. */
 export interface Handshake {

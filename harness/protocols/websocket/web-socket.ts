@@ -1,52 +1,34 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { WebSocket } from 'ws'
 import { HoldfastError } from '../../errors.ts'
+import type { Endpoint } from '../endpoint.ts'
 import {
   type Answer,
   bodyOf,
   connect,
   defaultTimeoutMs,
   describe,
-  type Endpoint,
   HandshakeFailed,
   type HeaderLines,
   pairs,
 } from '../http/exchange.ts'
+import type { Frame, Session, SessionEnd } from '../session.ts'
 
 export interface Upgrade {
   path: string
   protocol: string
   headers: HeaderLines
+  /** Members of the first frame, with which the far end opens the session. Absent: being upgraded is enough. */
+  first?: Readonly<Record<string, unknown>>
 }
 
-/** How a session ended: the close frame's code and text, 1006 where the transport was lost. */
-export interface SessionEnd {
-  readonly code: number
-  readonly reason: string
-  /** Epoch ms at which our side saw it. */
-  readonly at: number
-}
-
-/** An admitted WebSocket session under the test's control. Close it, or let its site do so. */
-export interface Session {
-  /** JSON frames that came, oldest first. */
-  readonly frames: readonly Frame[]
-  /** Resolves when the session has ended, whoever ended it. */
-  readonly ended: Promise<SessionEnd>
-  send(frame: unknown): void
-  ping(): void
-  close(): Promise<void>
-}
-
-/** What the caller saw of an upgrade; `session` only where the first frame came, and it was `open`. */
+/** What the caller saw of an upgrade; `session` only where it was opened as asked for. */
 export interface UpgradeAnswer extends Answer {
   session?: Session
 }
-
-/** A JSON frame; one that is no JSON object stands under `value` or `text`. */
-export type Frame = Readonly<Record<string, unknown>>
 
 interface Failure {
   code: string
@@ -55,7 +37,7 @@ interface Failure {
 
 const closeTimeoutMs = 1_000
 
-/** Asks for a WebSocket on a connection of its own. Being upgraded is not enough: the far end has to send `open`. */
+/** Asks for a WebSocket on a connection of its own. */
 export async function upgrade(endpoint: Endpoint, request: Upgrade): Promise<UpgradeAnswer> {
   const began = performance.now()
   const outcome = await attempt(endpoint, request).catch((failure: unknown) => {
@@ -74,12 +56,13 @@ async function attempt(endpoint: Endpoint, request: Upgrade): Promise<Omit<Upgra
   const client = openOn(socket, endpoint, request)
   const seen = watch(client)
   try {
-    const first = await Promise.race([seen.refused, seen.firstFrame, seen.failed, lost(socket), timedOut(signal)])
+    const opened = request.first === undefined ? seen.upgraded : seen.firstFrame
+    const first = await Promise.race([seen.refused, opened, seen.failed, lost(socket), timedOut(signal)])
     if ('refusal' in first) {
       const { statusCode, rawHeaders } = first.refusal
       return { conn, status: statusCode ?? null, headers: pairs(rawHeaders), body: await bodyOf(first.refusal) }
     }
-    const failure = 'failure' in first ? first.failure : openFailure(first.frame)
+    const failure = 'failure' in first ? first.failure : openFailure(first.frame, request.first)
     const response = seen.response()
     const answer = { conn, status: response?.statusCode ?? null, headers: pairs(response?.rawHeaders ?? []), body: '' }
     if (failure !== undefined) {
@@ -110,9 +93,12 @@ function openOn(socket: TLSSocket, endpoint: Endpoint, request: Upgrade): WebSoc
 
 function watch(client: WebSocket) {
   const frames: Frame[] = []
-  let upgraded: IncomingMessage | undefined
-  client.on('upgrade', (response) => {
-    upgraded = response
+  let response: IncomingMessage | undefined
+  client.on('upgrade', (answer) => {
+    response = answer
+  })
+  const upgraded = new Promise<{ frame: Frame }>((resolve) => {
+    client.on('open', () => resolve({ frame: {} }))
   })
   const refused = new Promise<{ refusal: IncomingMessage }>((resolve) => {
     client.on('unexpected-response', (_request: ClientRequest, refusal: IncomingMessage) => resolve({ refusal }))
@@ -128,11 +114,11 @@ function watch(client: WebSocket) {
       if (frames.length === 1) resolve({ frame })
     })
   })
-  return { frames, refused, failed, firstFrame, response: () => upgraded }
+  return { frames, refused, failed, upgraded, firstFrame, response: () => response }
 }
 
-function openFailure(frame: Frame): Failure | undefined {
-  if (frame.type === 'open') return undefined
+function openFailure(frame: Frame, first: Upgrade['first'] = {}): Failure | undefined {
+  if (Object.entries(first).every(([name, value]) => isDeepStrictEqual(frame[name], value))) return undefined
   return { code: 'not opened', message: `the first frame was ${JSON.stringify(frame)}` }
 }
 

@@ -69,7 +69,7 @@ const offers: Pick<PlanUnit, 'actions' | 'observe'> = {
       request: { http: { method: 'GET', path: '/read', expect: [200] } },
     },
   },
-  observe: { listener: 'local', paths: ['/state'], ignore: ['now'] },
+  observe: { listener: 'local', request: { http: { paths: ['/state'] } }, ignore: ['now'] },
 }
 
 export async function fakeSite(evidence: string): Promise<FakeSite> {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import '../matchers.ts'
+import { protocols } from '../../shipped.ts'
 import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
 import { scenarioOn } from '../scenario.ts'
 
@@ -27,7 +28,13 @@ async function launch(): Promise<Site> {
 
 const unavailable = async () => undefined
 const backend = { name: 'process', capabilities: {}, unavailable, launch } as unknown as Backend
-const test = scenarioOn({}, async () => ({ backend, keep: false, shared: true, plan: async () => fake?.site.plan }))
+const test = scenarioOn({}, async () => ({
+  backend,
+  protocols,
+  keep: false,
+  shared: true,
+  plan: async () => fake?.site.plan,
+}))
 
 test('a site that files share', async ({ site }) => {
   expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()

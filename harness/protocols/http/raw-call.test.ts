@@ -2,11 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { issueLeaf } from '../pki/authority.ts'
-import { inTwoSegments } from '../protocols/tls/handshake.ts'
-import '../vitest/matchers.ts'
-import { ScenarioSite } from './scenario-site.ts'
-import { type FakeSite, fakeSite } from './testing/fake-site.ts'
+import { issueLeaf } from '../../pki/authority.ts'
+import { inTwoSegments } from '../tls/handshake.ts'
+import '../../vitest/matchers.ts'
+import { protocols } from '../../shipped.ts'
+import { ScenarioSite } from '../../site/scenario-site.ts'
+import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
 let folder: string
@@ -17,7 +18,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-raw-'))
   fake = await fakeSite(folder)
   const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared, protocols)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

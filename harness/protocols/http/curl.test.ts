@@ -3,7 +3,8 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { curlCommand } from './curl.ts'
 
-const call = { url: 'https://a.test:9444/v1/routes', address: '127.9.1.3', ca: '/run/my sites/ca.pem' }
+const place = { host: 'a.test', port: 9_444, address: '127.9.1.3', anchor: '/run/my sites/ca.pem' }
+const call = { ...place, request: { path: '/v1/routes' } }
 
 test('the host is resolved by the command, and words that a shell would split are quoted', () => {
   expect(curlCommand(call)).toBe(
@@ -12,13 +13,13 @@ test('the host is resolved by the command, and words that a shell would split ar
 })
 
 test('the token comes out of its file when the command runs', async () => {
-  const tokenFile = '/tmp/it’s a\'token"file'
-  const command = curlCommand({ ...call, tokenFile, method: 'PUT', json: { name: "it's" } })
+  const token = '/tmp/it’s a\'token"file'
+  const command = curlCommand({ ...place, token, request: { path: '/', method: 'PUT', json: { name: "it's" } } })
   // What the shell makes of it, with `cat` and `curl` replaced by programs that show their arguments.
   const script = `cat() { printf '<%s>' "$1"; }; curl() { printf '%s\\n' "$@"; }; ${command}`
   const { stdout } = await promisify(execFile)('sh', ['-c', script])
 
   expect(stdout.split('\n')).toEqual(
-    expect.arrayContaining(['PUT', `Authorization: Bearer <${tokenFile}>`, '{"name":"it\'s"}', call.ca]),
+    expect.arrayContaining(['PUT', `Authorization: Bearer <${token}>`, '{"name":"it\'s"}', call.anchor]),
   )
 })

@@ -1,0 +1,62 @@
+import type { AnswerBase, Called } from '../protocol.ts'
+import { type Challenge, ChallengeMalformed, readChallenges } from './challenge.ts'
+import { type Answer, headerValues } from './exchange.ts'
+
+/** What an HTTP answer says for itself. `status` is null where the connection ended before any. */
+export interface HttpAnswer extends AnswerBase {
+  /** Of `WWW-Authenticate`, else of a JSON body; null for a challenge without one. */
+  readonly error: string | null
+  /** Parsed; `malformedChallenge` says why it could not be. */
+  readonly wwwAuthenticate: readonly Challenge[]
+  readonly malformedChallenge?: string
+  readonly cacheControl: string | undefined
+  /** Parsed body, if it is JSON. */
+  readonly json: unknown
+  /** Of a call in bytes: how many answers came, and whether the far end closed the connection. */
+  readonly wire?: { readonly answers: number; readonly isClosed: boolean }
+}
+
+/** What a call tells of its answer. */
+export function calledBy(
+  answer: Answer,
+  isPromised: (answer: Answer) => boolean,
+  wire?: HttpAnswer['wire'],
+): Called<HttpAnswer> {
+  return {
+    ...{ answer: readAnswer(answer, wire), conn: answer.conn, ms: answer.ms, promised: isPromised(answer) },
+    text: [...answer.headers.map(([, value]) => value), answer.body].join('\n'),
+    field: (name) => headerValues(answer.headers, name)[0]?.trim(),
+  }
+}
+
+function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswer['wire']): HttpAnswer {
+  const json = jsonOf(body)
+  let wwwAuthenticate: HttpAnswer['wwwAuthenticate'] = []
+  let malformedChallenge: string | undefined
+  try {
+    wwwAuthenticate = headerValues(headers, 'www-authenticate').flatMap(readChallenges)
+  } catch (malformed) {
+    if (!(malformed instanceof ChallengeMalformed)) throw malformed
+    malformedChallenge = malformed.message
+  }
+  const [cacheControl] = headerValues(headers, 'cache-control')
+  const error = errorOf(status, wwwAuthenticate, json)
+  return { status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, error, wire }
+}
+
+/** The challenge's code, where there is a Bearer challenge (its absence is a statement too); else that of a JSON body. */
+function errorOf(status: number | null, challenges: readonly Challenge[], json: unknown): string | null {
+  if (status === null || status < 400) return null
+  const bearer = challenges.find(({ scheme }) => scheme.toLowerCase() === 'bearer')
+  if (bearer !== undefined) return bearer.params.error ?? null
+  const error = typeof json === 'object' && json !== null ? (json as Record<string, unknown>).error : undefined
+  return typeof error === 'string' ? error : null
+}
+
+export function jsonOf(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}

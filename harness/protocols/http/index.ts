@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import type { Call, Observing, Prepared, Protocol } from '../protocol.ts'
+import { calledBy, type HttpAnswer } from './answer.ts'
+import { carried, carry } from './carry.ts'
+import { curlCommand } from './curl.ts'
+import { type Answer, exchange, type HeaderLines, type Request } from './exchange.ts'
+import { answeringInHttp, type HttpExpected } from './expected.ts'
+import { elementsOf, endpointFor, type HttpOptions, plainOf } from './options.ts'
+import { sendAfter, sendRaw } from './raw-call.ts'
+
+const request = z.strictObject({
+  method: z.string().min(1),
+  path: z.string().startsWith('/'),
+  json: z.unknown().optional(),
+  form: z.record(z.string(), z.string()).optional(),
+  carry: carry.optional(),
+  /** Statuses that an accepted caller gets. */
+  expect: z.array(z.int()).min(1),
+})
+
+export type HttpRequest = z.output<typeof request>
+
+/** What a target shows is JSON under each path. */
+const observation: Observing<{ paths: string[] }> = {
+  request: z.strictObject({ paths: z.array(z.string().startsWith('/')).min(1) }),
+  async picture({ paths }, as) {
+    const seen = paths.map(async (path) => {
+      const { status, json } = await as.get(path)
+      if (status !== 200) throw new Error(`${path} answered ${status} to the one who looks`)
+      return [path, json] as const
+    })
+    return Object.fromEntries(await Promise.all(seen))
+  },
+}
+
+/** One request over a connection of its own. */
+export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> = {
+  ...answeringInHttp,
+  name: 'http',
+  request,
+  surfaces: ['keeps-connections'],
+  prepare,
+  paste: curlCommand,
+  observation,
+}
+
+function prepare(call: Call<HttpRequest, HttpOptions>): Prepared<HttpAnswer, HttpOptions> {
+  const { request: declared, presented, before, options } = call
+  const method = options.method ?? declared.method
+  const content = contentOf({ ...declared, ...options })
+  const path = options.path ?? declared.path
+  const { headers, parts } = carried(presented, declared.carry, options.headers)
+  const ask = { method, path, ...contentLines(content, headers) }
+  const isPromised = ({ status, failure }: Pick<Answer, 'status' | 'failure'>) =>
+    status !== null && !failure && declared.expect.includes(status)
+  return {
+    elements: { ...elementsOf(call, path), method, body: content?.body ?? '' },
+    carried: parts,
+    plain: plainOf(options),
+    async send(to) {
+      const endpoint = endpointFor(to, call)
+      if (options.raw !== undefined) return sendRaw(endpoint, ask, options.raw, isPromised)
+      if (before === undefined) return calledBy(await exchange(endpoint, ask), isPromised)
+      const first = { ...ask, ...contentLines(content, carried(before, declared.carry).headers) }
+      return sendAfter(endpoint, first, ask, isPromised)
+    },
+  }
+}
+
+interface Content {
+  readonly type: string
+  readonly body: string
+}
+
+function contentLines(content: Content | undefined, headers: HeaderLines): Pick<Request, 'headers' | 'body'> {
+  if (content === undefined) return { headers }
+  return { headers: [['Content-Type', content.type], ...headers], body: content.body }
+}
+
+function contentOf({ body, form, json }: Pick<HttpOptions, 'body' | 'form' | 'json'>): Content | undefined {
+  if (body !== undefined) return { type: 'application/json', body }
+  if (form !== undefined) {
+    return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(form).toString() }
+  }
+  return json === undefined ? undefined : { type: 'application/json', body: JSON.stringify(json) }
+}

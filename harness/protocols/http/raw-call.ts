@@ -1,0 +1,55 @@
+import type { Endpoint } from '../endpoint.ts'
+import type { Called } from '../protocol.ts'
+import { calledBy, type HttpAnswer } from './answer.ts'
+import { type Answer, type Request, requestText } from './exchange.ts'
+import { rawExchange, type Segments } from './raw-exchange.ts'
+
+/** A request in bytes. */
+export interface RawCall {
+  /** What is sent, segment by segment: made from the text of the request as it would be sent otherwise. */
+  readonly bytes: (text: string) => Segments
+  /** Without any TLS. */
+  readonly isPlain?: boolean
+}
+
+type IsPromised = (answer: Pick<Answer, 'status' | 'failure'>) => boolean
+
+/**
+ * Sends a request as bytes, and hears whatever the far end has to say until it closes; or, where it was upgraded, until all of
+ * `untilTexts` came, which then is what was promised.
+ */
+export async function sendRaw(
+  endpoint: Endpoint,
+  request: Request,
+  { bytes, isPlain }: RawCall,
+  isPromised: IsPromised,
+  untilTexts?: readonly string[],
+): Promise<Called<HttpAnswer>> {
+  const text = requestText(endpoint, request)
+  const heard = await rawExchange(
+    { ...endpoint, timeoutMs: endpoint.timeoutMs ?? 3_000 },
+    { steps: [bytes(text).map(inLatin1)], isPlain, ...(untilTexts ? { untilTexts } : { untilClosed: true }) },
+  )
+  const { answers, isClosed } = heard
+  const hasCome = () => heard.status === 101 && untilTexts?.every((one) => heard.text.includes(one)) === true
+  const promised = untilTexts === undefined ? answers.some(isPromised) : hasCome()
+  return calledBy(heard, () => promised, { answers: answers.length, isClosed })
+}
+
+/** Sends one request and, when it was answered, another one over the same connection. */
+export async function sendAfter(
+  endpoint: Endpoint,
+  first: Request,
+  request: Request,
+  isPromised: IsPromised,
+): Promise<Called<HttpAnswer>> {
+  const kept = { ...first, headers: [...first.headers, ['Connection', 'keep-alive'] as const] }
+  const steps = [[requestText(endpoint, kept)], [requestText(endpoint, request)]]
+  const heard = await rawExchange(endpoint, { steps })
+  const [, second = { status: null, body: '', headers: [] }] = heard.answers
+  return calledBy({ ...heard, ...second }, isPromised)
+}
+
+function inLatin1(segment: string | Uint8Array): Uint8Array {
+  return typeof segment === 'string' ? Buffer.from(segment, 'latin1') : segment
+}

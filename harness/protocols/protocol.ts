@@ -1,0 +1,109 @@
+import type { z } from 'zod'
+import type { PartName, Presented } from '../credentials/parts.ts'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { Session } from './session.ts'
+
+/**
+ * How one kind of call is described, made, judged and told. General code finds a protocol by its name, in a list that it is handed,
+ * and looks neither into requests nor into what only this protocol's answers hold.
+ */
+export interface Protocol<Request, Answer extends AnswerBase, Expected, Options> {
+  /** The member of an action's `request` that it reads: `http`. */
+  readonly name: string
+  readonly request: z.ZodType<Request>
+  /** What attacks can make use of, beyond a single call: `keeps-connections`, `session`. */
+  readonly surfaces: readonly string[]
+  /** Where its answers are decided, as decision records call it. What ends before any answer was decided in TLS. */
+  readonly layer: DecisionRecord['layer']
+  prepare(call: Call<Request, Options>): Prepared<Answer, Options>
+  /** What speaks against an answer being the one that is expected; empty when nothing does. */
+  problems(answer: Answer, expected: Expected): string[]
+  /** `401 invalid_token`; undefined where nothing was answered. */
+  text(answer: Answer): string | undefined
+  /** The same of what is expected: undefined where that is no answer at all. */
+  wanted(expected: Expected): string | undefined
+  /** The expectation that a text of that form stands for. */
+  read(text: string): Expected
+  /** A command to paste into a POSIX shell; no secret stands in it. */
+  paste?(call: Pasted<Request>): string
+  /** How it shows the state of a target. */
+  readonly observation?: Observing
+}
+
+/** What a call tells, whatever it spoke. */
+export interface AnswerBase {
+  /** Null where the protocol has no status, or nothing was answered. */
+  readonly status: number | null
+  /** Error code, in the protocol's own words. */
+  readonly error: string | null
+  /** What the far end said; empty where nothing came. */
+  readonly body: string
+  /** Why there was no whole answer. */
+  readonly failure?: { readonly code: string; readonly message: string }
+}
+
+/** One call of an action. */
+export interface Call<Request, Options> {
+  readonly request: Request
+  readonly presented: Presented
+  /** Presented by a call that goes first over the same connection, and must be accepted. */
+  readonly before?: Presented
+  /** What it does otherwise than the action says. */
+  readonly options: Options
+}
+
+/** A call that has not been made yet. */
+export interface Prepared<Answer extends AnswerBase, Options> {
+  /** What an attack can change about it, beside credential, caller and target: calls of the same texts are the same. They may hold secrets. */
+  readonly elements: Readonly<Record<string, string>>
+  /** Parts of the credential that travel as the action says. */
+  readonly carried: readonly PartName[]
+  /** The same call without what it does otherwise; undefined where there is nothing of that. */
+  readonly plain?: {
+    /** The element in which it differs. */
+    readonly element: string
+    readonly options: Options
+    /** Whether what it does otherwise stands in the place of the credential. */
+    readonly isCredential: boolean
+  }
+  send(endpoint: Endpoint): Promise<Called<Answer>>
+}
+
+/** What the caller saw, and whether it is what the action promises. */
+export interface Called<Answer extends AnswerBase> {
+  readonly answer: Answer
+  /** `address:port` of our end: the far end's `conn`. */
+  readonly conn: string
+  readonly ms: number
+  readonly promised: boolean
+  readonly session?: Session
+  /** All that came, as text: what was presented must not come back in it. */
+  readonly text: string
+  /** What the answer says under a name, where the protocol has that: a header. */
+  field?(name: string): string | undefined
+}
+
+/** What a command line is made of: paths are absolute paths on this machine. */
+export interface Pasted<Request> {
+  readonly request: Request
+  readonly host: string
+  readonly port: number
+  /** Where the host really listens. */
+  readonly address: string
+  readonly anchor: string
+  /** Where the parts of the credential lie: commands read them, so that no secret is printed. */
+  readonly certificate?: { readonly cert: string; readonly key: string }
+  readonly token?: string
+}
+
+/** Who looks at a target. */
+export interface Looking {
+  get(path: string): Promise<{ readonly status: number | null; readonly json: unknown }>
+}
+
+export interface Observing<Observed = unknown> {
+  readonly request: z.ZodType<Observed>
+  /** What there is to see, by name. Rejects when it cannot be seen. */
+  picture(observed: Observed, as: Looking): Promise<Readonly<Record<string, unknown>>>
+}

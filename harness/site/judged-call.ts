@@ -1,0 +1,234 @@
+import { trustIn } from '../credentials/bound-token/trust.ts'
+import type { DecisionRecord } from '../evidence/decision.ts'
+import { recordCall } from '../evidence/history.ts'
+import type { Endpoint } from '../protocols/endpoint.ts'
+import { localSeat } from '../protocols/seat.ts'
+import type { AnyCalled, Protocols } from '../protocols/spoken.ts'
+import { type CallOptions, type ShapedCall, shaped } from './call.ts'
+import type { Credential } from './credential.ts'
+import { effectsSince, type Observer, type Picture } from './effects.ts'
+import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
+import { guardOrderOf } from './guard-order.ts'
+import { type IssuerWatch, watchIssuer } from './issuer-asked.ts'
+import { controlFrom, type SharedControls } from './ledger.ts'
+import { Observations, unobservable } from './observation.ts'
+import type { ScenarioSite, TestName } from './scenario-site.ts'
+import { type Shown, type Watch, watchFor } from './shown.ts'
+import { endpointOf, NotInPlan } from './site-files.ts'
+import { acceptedAt, isOperator, processOf, type Target, targetOf } from './targets.ts'
+import { toldCall } from './told-call.ts'
+import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
+
+interface Called extends ShapedCall {
+  readonly target: Target
+  readonly action: string
+  readonly credential: Credential
+  readonly options: CallOptions
+}
+
+/** What was there when the call began: whatever is found later, and not here, is of the call. */
+interface Before {
+  readonly control: Control | undefined
+  readonly observe: Observer | undefined
+  readonly picture: Picture | Error | undefined
+  readonly issuer: IssuerWatch | undefined
+  readonly mark: Mark
+  readonly watch: Watch | undefined
+}
+
+/** What the far end wrote or showed about it. */
+interface Heard extends FarEnd {
+  readonly shown: Shown | undefined
+  readonly decision: DecisionRecord | undefined
+}
+
+/**
+ * Makes calls and joins what the caller saw with what the far end wrote down, in four stages whose order matters: each reads what the
+ * next one changes.
+ */
+export class JudgedCalls {
+  /** Accepted calls of tests before this one, where it holds its refusals against them. */
+  controls: SharedControls<ScenarioSite> | undefined
+  readonly #by: ScenarioSite
+  readonly #test: TestName
+  readonly #protocols: Protocols
+  readonly #observations: Observations
+
+  constructor(by: ScenarioSite, test: TestName, protocols: Protocols) {
+    this.#by = by
+    this.#test = test
+    this.#protocols = protocols
+    this.#observations = new Observations(by.site, protocols, (from, target) => this.#endpoint(from, target, undefined))
+  }
+
+  async make(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
+    const { site, ledger } = this.#by
+    const test = this.#test
+    const target = targetOf(site, to, action, options.listener)
+    const call: Called = {
+      ...{ target, action, credential, options },
+      ...(await shaped({ from, target, action, credential, options }, this.#protocols)),
+    }
+    const before = await this.#before(call)
+    const called = await call.prepared.send(await this.#endpoint(from, target, options.timeoutMs))
+    const heard = await this.#heard(call, before, called)
+    const verdict = await this.#after(call, before, called, heard)
+    ledger.record(call.shape, verdict)
+    test.calls?.push(toldCall(verdict))
+    recordCall(site.evidence, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
+    return { verdict, session: called.session }
+  }
+
+  /** The verdict alone: a session that was opened is closed. */
+  async verdict(...call: Parameters<JudgedCalls['make']>): Promise<Verdict> {
+    const { verdict, session } = await this.make(...call)
+    await session?.close()
+    return verdict
+  }
+
+  /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
+  observer(to: string, action: string): Observer | string {
+    const target = targetOf(this.#by.site, to, action, undefined)
+    return this.#observations.observer(target, action) ?? unobservable(target)
+  }
+
+  /** The control goes first, for it changes the target, too; then everything is looked at that the call could change. */
+  async #before(call: Called): Promise<Before> {
+    const { site } = this.#by
+    const { target, action } = call
+    const control = await this.#control(call)
+    const observe = this.#observations.observer(target, action)
+    const picture = await observe?.().catch((failure: Error) => failure)
+    const { node, verification, proof } = target
+    const issuer = verification?.guards && (await watchIssuer(site, node, trustIn(verification).issuer))
+    const mark = await markOf(site, node)
+    return { control, observe, picture, issuer, mark, watch: proof && (await watchFor(proof, site, node)) }
+  }
+
+  /** The records of a call; where another one went first over its connection, that one's is left out. */
+  async #heard({ protocol, target, options }: Called, { watch, mark }: Before, called: AnyCalled): Promise<Heard> {
+    const { waitMs, first } = options
+    const isAnswered = protocol.text(called.answer) !== undefined
+    const shown = await watch?.shown({ ...called, isAnswered }, waitMs)
+    if (shown !== undefined) return { shown, decisions: [], waitedMs: 0, decision: undefined }
+    const { node } = target
+    const earlier = first === undefined ? 0 : 1
+    const found = await decisionsOf(this.#by.site, node, called.conn, mark, {
+      withinMs: waitMs,
+      atLeast: 1 + earlier,
+    })
+    if (found.decisions.slice(0, earlier).some(({ verdict }) => verdict !== 'accepted')) {
+      throw new NotInPlan(this.#by.site, `${node} did not accept the call that went first over ${called.conn}`, [])
+    }
+    const decisions = found.decisions.slice(earlier)
+    const decision = decisions.find((record) => record.verdict === 'refused') ?? decisions[0]
+    return { shown, ...found, decisions, decision }
+  }
+
+  /** What is left of the call at the target: effects, questions to the issuer, secrets. Effects are waited for, so that they come first. */
+  async #after(
+    call: Called,
+    before: Before,
+    called: AnyCalled,
+    { decision, shown, ...farEnd }: Heard,
+  ): Promise<Verdict> {
+    const { site, evidence, again } = this.#by
+    const { protocol, target, presented, prepared, credential, shape } = call
+    const { answer, promised, conn, ms } = called
+    const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
+    const isAccepted = promised && said === 'accepted'
+    const summary = summaryOfPresented(credential.label, presented)
+    const { verification, proof } = target
+    const trust = verification && trustIn(verification)
+    const asked = before.issuer && {
+      issuer: before.issuer.issuer,
+      times: await before.issuer.times(summary.token?.jti),
+    }
+    return {
+      ...answer,
+      ...{ answer, protocol, from: shape.from, to: target.node, action: call.action, credential: summary },
+      accepts: acceptedAt(site.plan, target.node, call.action),
+      tokenJudged: prepared.carried.includes('token') && !isOperator(target, presented),
+      verdict: isAccepted ? 'accepted' : 'refused',
+      proof: proof?.proof ?? 'decision record',
+      shown,
+      promised,
+      layer: decision?.layer ?? (protocol.text(answer) === undefined ? 'tls' : protocol.layer),
+      reason: decision?.reason ?? shown?.reason ?? null,
+      guard: decision?.guard ?? null,
+      principal: decision?.principal ?? {},
+      believes: trust?.issuer === undefined ? undefined : { issuer: trust.issuer, audiences: trust.audiences },
+      guards: verification && guardOrderOf(verification),
+      asked,
+      decision,
+      ...farEnd,
+      conn,
+      ms,
+      control: before.control,
+      effects: await this.#effects(target, before, isAccepted),
+      answerLeaks: leaksInAnswer(called.text, presented.token),
+      leaks: await leaksSince(site, target.node, before.mark, {
+        tokens: presented.token === undefined ? [] : [presented.token],
+        lines: (await before.watch?.lines()) ?? [],
+      }),
+      evidence,
+      again,
+    }
+  }
+
+  /** An accepted call may change its target. */
+  async #effects(target: Target, { observe, picture }: Before, isAccepted: boolean): Promise<Verdict['effects']> {
+    if (isAccepted) return { observed: false, ...(!observe && { unobservable: unobservable(target) }) }
+    return effectsSince(observe ?? unobservable(target), picture ?? {}, this.#firstPicture(target, picture))
+  }
+
+  async #control({ shape, action, credential, options, prepared }: Called): Promise<Control | undefined> {
+    const { site, ledger } = this.#by
+    const process = processOf(site, shape.to, action)
+    const recorded = ledger.controlOf(shape) ?? (await this.controls?.controlOf(shape, process, this.#by))
+    if (recorded !== undefined) return recorded
+    const control = async (one: Credential, how: CallOptions, element: string) => {
+      const again = (by: ScenarioSite) => by.calls.verdict(shape.from, shape.to, action, one, how)
+      const verdict = await again(this.#by)
+      const shared = { again, process, verdict, shape: ledger.shapeOf(verdict) }
+      const found = controlFrom(verdict, element)
+      if (found.accepted) this.controls?.add(JSON.stringify(shared.shape), shared, 1)
+      return found
+    }
+    const { plain } = prepared
+    if (plain?.isCredential || (plain && credential.base === undefined)) {
+      return control(credential, plain.options, plain.element)
+    }
+    // A credential that was derived more than once has its own control in the step before.
+    return credential.base && control(credential.base, options, credential.label)
+  }
+
+  async #endpoint(from: string, target: Target, timeoutMs: number | undefined): Promise<Endpoint> {
+    const { host, listener } = target
+    const anchorPem = await this.#by.anchor(target.domain)
+    const endpoint = endpointOf(this.#by.site, `https://${host}:${listener.port}`, { from, anchorPem })
+    return { ...elsewhere(endpoint, listener.address), timeoutMs }
+  }
+
+  #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {
+    const { pictures } = this.#by.shared
+    const key = `${node}/${unit}`
+    const first = pictures.get(key)
+    if (first !== undefined) return first
+    const now = picture instanceof Error || picture === undefined ? {} : picture
+    pictures.set(key, now)
+    return now
+  }
+}
+
+/** A service that was there before the run has no address of the run, and may be out of reach from those. */
+function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
+  if (address === undefined) return endpoint
+  return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }
+}
+
+/** What is kept of a verdict: no functions, nothing that stands in the plan, nothing twice. */
+function recorded({ evidence: _, again: __, json: ___, accepts: ____, guards: _____, ...verdict }: Verdict) {
+  const { answer: ______, protocol: _______, ...call } = verdict
+  return call
+}

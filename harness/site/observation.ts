@@ -1,0 +1,61 @@
+import type { Site } from '../backends/backend.ts'
+import type { Endpoint } from '../protocols/endpoint.ts'
+import type { Looking } from '../protocols/protocol.ts'
+import type { Protocols } from '../protocols/spoken.ts'
+import type { Observation } from '../topology/kind.ts'
+import { acceptedClient } from './accepted-client.ts'
+import { spokenIn } from './call.ts'
+import { type Observer, type Picture, withoutVolatile } from './effects.ts'
+import { operatorClient, operatorWatcher } from './operator-client.ts'
+import { acceptedAt, type Target } from './targets.ts'
+
+/** What somebody sees of a unit, without what changes by itself. */
+export async function pictureSeen(
+  { request, ignore }: Pick<Observation, 'request' | 'ignore'>,
+  looking: Looking,
+  protocols: Protocols,
+): Promise<Picture> {
+  const { protocol, said } = spokenIn(request, protocols)
+  return withoutVolatile(await protocol.observation?.picture(said, looking), ignore) as Picture
+}
+
+type EndpointOf = (from: string, target: Target) => Promise<Endpoint>
+
+/** Looks at targets before and after a call, as their kinds say that it is to be done. */
+export class Observations {
+  readonly #site: Site
+  readonly #protocols: Protocols
+  readonly #endpointOf: EndpointOf
+  readonly #clients = new Map<string, Looking>()
+
+  constructor(site: Site, protocols: Protocols, endpointOf: EndpointOf) {
+    this.#site = site
+    this.#protocols = protocols
+    this.#endpointOf = endpointOf
+  }
+
+  /** What looks at the target of an action; undefined where its kind has no observation. */
+  observer(target: Target, action: string): Observer | undefined {
+    const { node, observation } = target
+    if (observation === undefined) return undefined
+    const looking = observation.as === 'accepted' ? this.#accepted(target, action) : operatorWatcher(this.#site, node)
+    return () => pictureSeen(observation, looking, this.#protocols)
+  }
+
+  /** One client for each target of the test: its credential is minted once. */
+  #accepted(target: Target, action: string): Looking {
+    const [accepted] = acceptedAt(this.#site.plan, target.node, action)
+    const key = `${target.node} ${action}`
+    const known = this.#clients.get(key)
+    if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.#site, target.node)
+    const client = acceptedClient(this.#site, accepted.credential, async (identity) => {
+      return { ...(await this.#endpointOf(accepted.holder, target)), identity }
+    })
+    this.#clients.set(key, client)
+    return client
+  }
+}
+
+export function unobservable({ kind }: Target): string {
+  return `kind ${kind} has no observation`
+}

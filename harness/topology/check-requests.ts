@@ -1,0 +1,44 @@
+import type { z } from 'zod'
+import { addIssues } from './check-shape.ts'
+import type { Compilation, PlannedUnit } from './compilation.ts'
+import type { Spoken } from './kind.ts'
+
+/** What of protocols a topology is checked with, by their names. */
+export type RequestForms = ReadonlyMap<
+  string,
+  { readonly request: z.ZodType; readonly observation?: { readonly request: z.ZodType } }
+>
+
+/** What the kinds say that is spoken at their units is held to the protocols that speak it. */
+export function checkRequests(compilation: Compilation, planned: Iterable<PlannedUnit>, forms: RequestForms): void {
+  for (const { unit, plan } of planned) {
+    const path = ['nodes', unit.node, 'units', unit.name]
+    const actions = plan.actions ?? unit.kind.actions ?? {}
+    for (const [name, { request }] of Object.entries(actions)) {
+      checkSpoken(compilation, [...path, name], request, forms, (form) => form.request)
+    }
+    const observe = plan.observe ?? unit.kind.observe
+    if (observe === undefined) continue
+    checkSpoken(compilation, [...path, 'observe'], observe.request, forms, (form) => form.observation?.request)
+  }
+}
+
+function checkSpoken(
+  { mistakes }: Compilation,
+  path: readonly PropertyKey[],
+  spoken: Spoken,
+  forms: RequestForms,
+  schemaOf: (form: NonNullable<ReturnType<RequestForms['get']>>) => z.ZodType | undefined,
+): void {
+  const [[name, said] = ['nothing', undefined], ...more] = Object.entries(spoken)
+  const form = forms.get(name)
+  const schema = form && schemaOf(form)
+  if (schema === undefined || more.length > 0) {
+    const able = [...forms].flatMap(([known, one]) => (schemaOf(one) === undefined ? [] : known))
+    const what = more.length > 0 ? 'more than one protocol' : `"${name}", which no protocol does here`
+    mistakes.add([...path, 'request'], `speaks ${what}`, `let its kind name one of ${able.join(', ')}`)
+    return
+  }
+  const { error } = schema.safeParse(said)
+  if (error) addIssues(mistakes, [...path, 'request', name], error.issues, said, schema)
+}
