@@ -16,7 +16,7 @@ const wantedMajor = 24
 
 /** What a script runs, before the arguments that it was given. */
 const scripts = {
-  start: ['harness/cli/main.ts', 'start'],
+  start: ['harness/cli/main.ts', 'demo', 'separate-auth'],
   holdfast: ['harness/cli/main.ts'],
   'holdfast-node': ['harness/agent/main.ts'],
   build: ['checks/package/build.ts'],

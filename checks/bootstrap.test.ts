@@ -62,7 +62,7 @@ test('the first command installs, goes on, and keeps stdout for the command', as
     stdout: '["list","--json"] true\n',
     stderr: '… install    packages of package-lock.json: once, some seconds\n',
   })
-  expect(await bootstrap('start')).toMatchObject({ stdout: '["start"] true\n', stderr: '' })
+  expect(await bootstrap('start')).toMatchObject({ stdout: '["demo","separate-auth"] true\n', stderr: '' })
   expect(await calls()).toBe(1)
 })
 

@@ -44,6 +44,8 @@ describe('a wrong command line is told on stderr, with exit code 2', () => {
     [['nonsense'], "unknown command 'nonsense'"],
     [['up'], "missing required argument 'topology'"],
     [['up', 'a', 'b'], 'too many arguments'],
+    [['demo'], "missing required argument 'topology'"],
+    [['demo', 'a', '--backend', 'cloud'], 'Allowed choices are process'],
     [['lits'], 'Did you mean list?'],
     [['test', '--set', 'nodes'], 'key=value'],
     [['test', '--set', 'a=1', '--set', 'a=2'], '"a" is set twice'],
@@ -60,6 +62,8 @@ describe('a wrong command line is told on stderr, with exit code 2', () => {
 
 test.each([
   [['up', 'no-such-topology'], 'HOLDFAST_TOPOLOGY_UNKNOWN'],
+  [['demo', 'no-such-topology'], 'HOLDFAST_TOPOLOGY_UNKNOWN'],
+  [['demo', 'shared-auth', '--set', 'nodse=3'], 'HOLDFAST_PARAMETER_INVALID'],
   [['up', 'no-such-topology', '--detach'], 'HOLDFAST_DETACHED_RUN_FAILED'],
   [['check', './no-such-file.json'], 'HOLDFAST_TOPOLOGY_UNKNOWN'],
   [['check', 'shared-auth', '--set', 'nodse=3'], 'HOLDFAST_PARAMETER_INVALID'],

@@ -2,9 +2,9 @@ import { Command } from 'commander'
 
 /** In the order of the help. Each is loaded only when it is named, so that `holdfast list` starts without a test runner. */
 const loaders = {
-  start: async () => (await import('./start.ts')).start(),
   list: async () => (await import('./list.ts')).list(),
   check: async () => (await import('./check.ts')).check(),
+  demo: async () => (await import('./demo.ts')).demo(),
   up: async () => (await import('./up.ts')).up(),
   down: async () => (await import('./down.ts')).down(),
   test: async () => (await import('./test.ts')).test(),
@@ -33,7 +33,7 @@ export async function program(argv: readonly string[], version: string): Promise
     .exitOverride()
   const named = commandNames.filter((name) => argv.includes(name))
   for (const name of named.length > 0 ? named : commandNames) {
-    root.addCommand((await loaders[name]()).copyInheritedSettings(root), { hidden: name === 'start' })
+    root.addCommand((await loaders[name]()).copyInheritedSettings(root))
   }
   return root
 }
@@ -41,6 +41,7 @@ export async function program(argv: readonly string[], version: string): Promise
 const rootExamples = `
 Examples:
   npx holdfast list                     which topologies there are
+  npx holdfast demo separate-auth       see what one accepts and refuses, and who says so
   npx holdfast up separate-auth         run one, and see how to call its nodes
   npx holdfast test separate-auth       prove what it claims
   npx holdfast attack separate-auth     try everything that must not work on it

@@ -6,7 +6,6 @@ import { commandNames, program } from './commands.ts'
 export async function cliReference(): Promise<string> {
   const root = await program([], '')
   const sections = commandNames
-    .filter((name) => name !== 'start')
     .map((name) => root.commands.find((command) => command.name() === name)!)
     .map((command) => section(`holdfast ${command.name()}`, command))
   return [

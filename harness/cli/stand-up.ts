@@ -6,6 +6,8 @@ import { plural, printPhase, seconds } from './output.ts'
 
 export interface StandUpOptions extends Pick<CommonOptions, 'backend' | 'set' | 'keep'> {
   signal: AbortSignal
+  /** Looks at the plan before anything starts; throws where it will not do. */
+  onPlan?: (plan: Plan) => void
   onEvent?: (event: SiteEvent) => void
 }
 
@@ -23,6 +25,7 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
     import('../shipped.ts'),
   ])
   const plan = compile(await loadTopology(topology, { set: options.set }))
+  options.onPlan?.(plan)
   printPhase('done', 'plan', `${summaryOf(plan)}, backend ${backendName}`)
   const { tellDeclared } = await import('./preflight.ts')
   await tellDeclared(plan)

@@ -1,10 +1,13 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
+import { renderDemonstration } from '../cli/demonstration-text.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { http } from '../protocols/http/index.ts'
 import { Credential } from '../site/credential.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { type Demonstrated, demonstrate, extraControls, renderDemonstration, separateAuth } from './demonstration.ts'
+import { type Cell, presentedText } from '../trust/cell.ts'
+import { type Demonstrated, demonstrate, extraControls } from './demonstration.ts'
+import { separateAuth } from './separate-auth.ts'
 
 const refused: Demonstrated = {
   from: 'b',
@@ -18,7 +21,9 @@ const refused: Demonstrated = {
 
 function calls(verdict: Partial<Verdict>) {
   const whole = verdictOf(verdict)
-  return { credential: (name: string) => new Credential(name, async () => ({})), call: async () => whole }
+  const named = (name: string) => new Credential(name, async () => ({}))
+  const credential = Object.assign(named, { of: async (cell: Cell) => named(presentedText(cell)) })
+  return { credential, call: async () => whole }
 }
 
 const record = { node: 'a', seq: 3, verdict: 'refused', layer: 'http', status: 401, error: 'invalid_token' } as const
