@@ -1,6 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
+import { jsonOf } from '../protocols/http/answer.ts'
 import { exchange } from '../protocols/http/exchange.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import type { OperatorClient } from './operator-client.ts'
@@ -26,13 +27,5 @@ export function acceptedClient(
       fresh = fresh.withCertificates()
       return get(path)
     },
-  }
-}
-
-function jsonOf(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
   }
 }

@@ -1,6 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
-import { exchange } from '../protocols/http/exchange.ts'
+import { jsonOf } from '../protocols/http/answer.ts'
+import { exchange, type Request } from '../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../protocols/http/kept-connections.ts'
 import { anchorOf, endpointOf, operatorOf } from './site-files.ts'
 import { operatorListenerOf } from './targets.ts'
@@ -26,12 +27,15 @@ export function operatorClient(site: Site, node: string): OperatorClient {
   let endpoint: Promise<Endpoint> | undefined
   const call = async (method: string, path: string, json?: unknown): Promise<OperatorAnswer> => {
     endpoint ??= operatorEndpoint(site, node)
-    const body = json === undefined ? undefined : JSON.stringify(json)
-    const headers = body === undefined ? [] : [['Content-Type', 'application/json'] as const]
-    const answer = await exchange(await endpoint, { method, path, headers, body })
-    return { status: answer.status, json: parsed(answer.body), body: answer.body }
+    const answer = await exchange(await endpoint, jsonRequest(method, path, json))
+    return { status: answer.status, json: jsonOf(answer.body), body: answer.body }
   }
   return clientOf(call)
+}
+
+function jsonRequest(method: string, path: string, json: unknown): Request {
+  if (json === undefined) return { method, path, headers: [] }
+  return { method, path, headers: [['Content-Type', 'application/json']], body: JSON.stringify(json) }
 }
 
 function clientOf(call: (method: string, path: string, json?: unknown) => Promise<OperatorAnswer>): OperatorClient {
@@ -70,7 +74,7 @@ export function operatorWatcher(site: Site, node: string): Pick<OperatorClient, 
     async get(path) {
       try {
         const { status, body } = await (await kept()).send({ method: 'GET', path, headers: [] })
-        return status === 200 ? { status, body, json: parsed(body) } : anew(path)
+        return status === 200 ? { status, body, json: jsonOf(body) } : anew(path)
       } catch (failure) {
         if (closedCodes.includes(String((failure as NodeJS.ErrnoException).code))) return anew(path)
         known.delete(node)
@@ -91,10 +95,8 @@ export async function closeWatchers(site: Site): Promise<void> {
 export async function keptOperatorClient(site: Site, node: string, most: number): Promise<OperatorClient & Disposable> {
   const connections = keptConnections(await operatorEndpoint(site, node), most)
   const call = async (method: string, path: string, json?: unknown): Promise<OperatorAnswer> => {
-    const body = json === undefined ? undefined : JSON.stringify(json)
-    const headers = body === undefined ? [] : [['Content-Type', 'application/json'] as const]
-    const answer = await connections.send({ method, path, headers, body })
-    return { status: answer.status, json: parsed(answer.body), body: answer.body }
+    const answer = await connections.send(jsonRequest(method, path, json))
+    return { status: answer.status, json: jsonOf(answer.body), body: answer.body }
   }
   return { ...clientOf(call), [Symbol.dispose]: () => connections[Symbol.dispose]() }
 }
@@ -105,12 +107,4 @@ async function operatorEndpoint(site: Site, node: string): Promise<Endpoint> {
   const [anchorPem, operator] = await Promise.all([anchorOf(site, domain), operatorOf(site, domain)])
   const endpoint = endpointOf(site, `https://${host}:${listener.port}`, { from: operator.node, anchorPem })
   return { ...endpoint, identity: operator.identity }
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,6 @@
 import type { Pasted } from '../protocol.ts'
 import { type Carry, tokenLine } from './carry.ts'
+import type { HeaderLines } from './exchange.ts'
 
 /** What a curl command line says of a request. */
 export interface CurlRequest {
@@ -7,14 +8,14 @@ export interface CurlRequest {
   readonly path: string
   readonly json?: unknown
   readonly carry?: Carry
-  /** Opens a WebSocket of this subprotocol: what comes within 3 s is printed, then curl hangs up. */
-  readonly webSocket?: { readonly protocol: string }
+  /** Header lines that ask for another protocol: what comes within 3 s is printed, then curl hangs up. */
+  readonly upgrade?: HeaderLines
 }
 
 /** A command to paste into a POSIX shell. The token itself never stands in it. */
 export function curlCommand(call: Pasted<CurlRequest>): string {
   const { host, port, certificate, token, request } = call
-  const { method = 'GET', json, webSocket } = request
+  const { method = 'GET', json, upgrade } = request
   const words = ['curl', '-sS', '--resolve', quote(`${host}:${port}:${call.address}`)]
   words.push('--cacert', quote(call.anchor))
   if (certificate) words.push('--cert', quote(certificate.cert), '--key', quote(certificate.key))
@@ -23,22 +24,13 @@ export function curlCommand(call: Pasted<CurlRequest>): string {
   if (json !== undefined) {
     words.push('-H', quote('Content-Type: application/json'), '--data', quote(JSON.stringify(json)))
   }
-  if (webSocket !== undefined) words.push(...upgradeWords(webSocket))
+  if (upgrade !== undefined) {
+    words.push('--http1.1', '--max-time', '3', '--include', '--no-buffer')
+    words.push(...upgrade.flatMap((line) => ['-H', quote(line.join(': '))]))
+  }
   // The status is half of the answer here; curl shows it only when asked to.
   words.push('--write-out', quote('\\n%{http_code}\\n'), quote(`https://${host}:${port}${request.path}`))
   return words.join(' ')
-}
-
-/** RFC 6455 section 4.1; the key proves nothing, so any 16 bytes do. */
-function upgradeWords({ protocol }: { protocol: string }): string[] {
-  const headers = [
-    'Connection: Upgrade',
-    'Upgrade: websocket',
-    'Sec-WebSocket-Version: 13',
-    'Sec-WebSocket-Key: aG9sZGZhc3QgYnkgaGFuZA==',
-    `Sec-WebSocket-Protocol: ${protocol}`,
-  ]
-  return ['--http1.1', '--max-time', '3', '--include', '--no-buffer', ...headers.flatMap((line) => ['-H', quote(line)])]
 }
 
 /** Left bare where the shell reads it as one word anyway. */

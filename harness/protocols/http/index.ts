@@ -50,37 +50,28 @@ function prepare(call: Call<HttpRequest, HttpOptions>): Prepared<HttpAnswer, Htt
   const content = contentOf({ ...declared, ...options })
   const path = options.path ?? declared.path
   const { headers, parts } = carried(presented, declared.carry, options.headers)
-  const ask = { method, path, ...contentLines(content, headers) }
+  const asking = (lines: HeaderLines) => ({ ...content, method, path, headers: [...content.headers, ...lines] })
   const isPromised = ({ status, failure }: Pick<Answer, 'status' | 'failure'>) =>
     status !== null && !failure && declared.expect.includes(status)
   return {
-    elements: { ...elementsOf(call, path), method, body: content?.body ?? '' },
+    elements: { ...elementsOf(call, path), method, body: content.body ?? '' },
     carried: parts,
     plain: plainOf(options),
     async send(to) {
       const endpoint = endpointFor(to, call)
-      if (options.raw !== undefined) return sendRaw(endpoint, ask, options.raw, isPromised)
-      if (before === undefined) return calledBy(await exchange(endpoint, ask), isPromised)
-      const first = { ...ask, ...contentLines(content, carried(before, declared.carry).headers) }
-      return sendAfter(endpoint, first, ask, isPromised)
+      if (options.raw !== undefined) return sendRaw(endpoint, asking(headers), options.raw, isPromised)
+      if (before === undefined) return calledBy(await exchange(endpoint, asking(headers)), isPromised)
+      const first = asking(carried(before, declared.carry).headers)
+      return sendAfter(endpoint, first, asking(headers), isPromised)
     },
   }
 }
 
-interface Content {
-  readonly type: string
-  readonly body: string
-}
-
-function contentLines(content: Content | undefined, headers: HeaderLines): Pick<Request, 'headers' | 'body'> {
-  if (content === undefined) return { headers }
-  return { headers: [['Content-Type', content.type], ...headers], body: content.body }
-}
-
-function contentOf({ body, form, json }: Pick<HttpOptions, 'body' | 'form' | 'json'>): Content | undefined {
-  if (body !== undefined) return { type: 'application/json', body }
-  if (form !== undefined) {
-    return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(form).toString() }
+function contentOf({ body, form, json }: HttpOptions): Pick<Request, 'headers' | 'body'> {
+  if (form !== undefined && body === undefined) {
+    const type = 'application/x-www-form-urlencoded'
+    return { headers: [['Content-Type', type]], body: new URLSearchParams(form).toString() }
   }
-  return json === undefined ? undefined : { type: 'application/json', body: JSON.stringify(json) }
+  const text = body ?? (json === undefined ? undefined : JSON.stringify(json))
+  return text === undefined ? { headers: [] } : { headers: [['Content-Type', 'application/json']], body: text }
 }

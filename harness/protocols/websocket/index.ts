@@ -20,6 +20,15 @@ const request = z.strictObject({
 
 export type WebSocketRequest = z.output<typeof request>
 
+/** RFC 6455 section 4.1; the key proves nothing, so any 16 bytes do. */
+const upgrading = (protocol: string): HeaderLines => [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Key', 'aG9sZGZhc3QgYnkgaGFuZA=='],
+  ['Sec-WebSocket-Protocol', protocol],
+]
+
 /** An upgrade over a connection of its own, and the session behind it. */
 export const websocket: Protocol<WebSocketRequest, HttpAnswer, HttpExpected, HttpOptions> = {
   ...answeringInHttp,
@@ -28,7 +37,7 @@ export const websocket: Protocol<WebSocketRequest, HttpAnswer, HttpExpected, Htt
   surfaces: ['session'],
   prepare,
   paste: ({ request: { path, protocol, carry }, ...call }) => {
-    return curlCommand({ ...call, request: { path, carry, webSocket: { protocol } } })
+    return curlCommand({ ...call, request: { path, carry, upgrade: upgrading(protocol) } })
   },
 }
 
@@ -56,15 +65,4 @@ function prepare(call: Call<WebSocketRequest, HttpOptions>): Prepared<HttpAnswer
 /** As it stands in a frame of whoever accepts: his text is not masked (RFC 6455 section 5.1). */
 function memberText([name, value]: [string, unknown]): string {
   return `${JSON.stringify(name)}:${JSON.stringify(value)}`
-}
-
-function upgrading(protocol: string): HeaderLines {
-  return [
-    ['Connection', 'Upgrade'],
-    ['Upgrade', 'websocket'],
-    ['Sec-WebSocket-Version', '13'],
-    // The key of RFC 6455 section 1.3: it only has to be 16 bytes in base64.
-    ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
-    ['Sec-WebSocket-Protocol', protocol],
-  ]
 }
