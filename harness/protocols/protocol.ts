@@ -99,6 +99,8 @@ export interface Pasted<Request> {
 
 /** Who looks at a target. */
 export interface Looking {
+  /** Host of the target. */
+  readonly host: string
   get(path: string): Promise<{ readonly status: number | null; readonly json: unknown }>
 }
 

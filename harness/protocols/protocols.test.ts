@@ -76,8 +76,8 @@ test('an answer reads as the text that stands for its expectation', () => {
 test('a target is seen as JSON under each path, and not at all when one of them is refused', async () => {
   const { observation } = http
   const answers: Record<string, number> = { '/a': 200, '/b': 403 }
-  const as = { get: async (path: string) => ({ status: answers[path] ?? null, json: { path } }) }
+  const as = { host: 'b.test', get: async (path: string) => ({ status: answers[path] ?? null, json: { path } }) }
 
   expect(await observation?.picture({ paths: ['/a'] }, as)).toEqual({ '/a': { path: '/a' } })
-  await expect(observation?.picture({ paths: ['/a', '/b'] }, as)).rejects.toThrow('/b answered 403')
+  await expect(observation?.picture({ paths: ['/a', '/b'] }, as)).rejects.toThrow('b.test/b answered 403')
 })

@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest'
+import { http } from '../protocols/http/index.ts'
 import { type CallShape, SharedControls } from './ledger.ts'
 import type { Verdict } from './verdict.ts'
 
 const shape = (changed: Partial<CallShape> = {}) =>
-  ({ from: 'a', to: 'b', action: 'b:read', certificate: 'one', token: 'one', ...changed }) as CallShape
+  ({ from: 'a', to: 'b', action: 'b:read', certificate: 'one', token: 'one', elements: {}, ...changed }) as CallShape
 const verdict = (is: 'accepted' | 'refused') =>
   ({
     ...{ from: 'a', to: 'b', action: 'b:read', credential: { label: 'right', presents: {} }, verdict: is },
     ...{ promised: is === 'accepted', decisions: [], shown: { said: is }, leaks: [], answerLeaks: [], effects: {} },
+    ...{ protocol: http, answer: { status: is === 'accepted' ? 200 : 401, error: null } },
   }) as unknown as Verdict
 
 function controls() {

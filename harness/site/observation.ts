@@ -6,7 +6,7 @@ import type { Observation } from '../topology/kind.ts'
 import { acceptedClient } from './accepted-client.ts'
 import { spokenIn } from './call.ts'
 import { type Observer, type Picture, withoutVolatile } from './effects.ts'
-import { operatorClient, operatorWatcher } from './operator-client.ts'
+import { type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { acceptedAt, type Target } from './targets.ts'
 
 /** What somebody sees of a unit, without what changes by itself. */
@@ -19,6 +19,7 @@ export async function pictureSeen(
   return withoutVolatile(await protocol.observation?.picture(said, looking), ignore) as Picture
 }
 
+type Reader = Pick<OperatorClient, 'get'>
 type EndpointOf = (from: string, target: Target) => Promise<Endpoint>
 
 /** Looks at targets before and after a call, as their kinds say that it is to be done. */
@@ -26,7 +27,7 @@ export class Observations {
   readonly #site: Site
   readonly #protocols: Protocols
   readonly #endpointOf: EndpointOf
-  readonly #clients = new Map<string, Looking>()
+  readonly #clients = new Map<string, Reader>()
 
   constructor(site: Site, protocols: Protocols, endpointOf: EndpointOf) {
     this.#site = site
@@ -38,12 +39,13 @@ export class Observations {
   observer(target: Target, action: string): Observer | undefined {
     const { node, observation } = target
     if (observation === undefined) return undefined
-    const looking = observation.as === 'accepted' ? this.#accepted(target, action) : operatorWatcher(this.#site, node)
-    return () => pictureSeen(observation, looking, this.#protocols)
+    const isAccepted = observation.as === 'accepted'
+    const looking = isAccepted ? this.#accepted(target, action) : operatorWatcher(this.#site, node)
+    return () => pictureSeen(observation, { ...looking, host: target.host }, this.#protocols)
   }
 
   /** One client for each target of the test: its credential is minted once. */
-  #accepted(target: Target, action: string): Looking {
+  #accepted(target: Target, action: string): Reader {
     const [accepted] = acceptedAt(this.#site.plan, target.node, action)
     const key = `${target.node} ${action}`
     const known = this.#clients.get(key)

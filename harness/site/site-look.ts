@@ -81,7 +81,11 @@ async function filesOf(site: Site): Promise<Record<string, string>> {
 async function picturesOf(site: Site, protocols: Protocols): Promise<Record<string, unknown>> {
   const all = unitsOf(site).map(async ({ node, unit: { name, observe } }) => {
     if (observe === undefined || observe.as === 'accepted') return []
-    const picture = await pictureSeen(observe, operatorWatcher(site, node), protocols)
+    const picture = await pictureSeen(
+      observe,
+      { ...operatorWatcher(site, node), host: site.node(node).host },
+      protocols,
+    )
     const kept = Object.entries(picture).filter(([what]) => !observe.grows?.includes(what))
     return [[`${node}/${name}`, Object.fromEntries(kept)]]
   })

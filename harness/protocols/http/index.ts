@@ -26,7 +26,7 @@ const observation: Observing<{ paths: string[] }> = {
   async picture({ paths }, as) {
     const seen = paths.map(async (path) => {
       const { status, json } = await as.get(path)
-      if (status !== 200) throw new Error(`${path} answered ${status} to the one who looks`)
+      if (status !== 200) throw new Error(`${as.host}${path} answered ${status} to the one who looks`)
       return [path, json] as const
     })
     return Object.fromEntries(await Promise.all(seen))
