@@ -5,7 +5,7 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import { http } from '../protocols/http/index.ts'
 import { Credential } from '../site/credential.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { type Cell, presentedText } from '../trust/cell.ts'
+import type { Cell } from '../trust/cell.ts'
 import { type Demonstrated, demonstrate, extraControls } from './demonstration.ts'
 import { separateAuth } from './separate-auth.ts'
 
@@ -22,7 +22,7 @@ const refused: Demonstrated = {
 function calls(verdict: Partial<Verdict>) {
   const whole = verdictOf(verdict)
   const named = (name: string) => new Credential(name, async () => ({}))
-  const credential = Object.assign(named, { of: async (cell: Cell) => named(presentedText(cell)) })
+  const credential = Object.assign(named, { of: async (cell: Cell) => named(cell.name) })
   return { credential, call: async () => whole }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compile } from '../shipped.ts'
+import { compile, credentialKinds } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import { deriveMatrix } from '../trust/matrix.ts'
 import { derivedFrom } from './derived.ts'
@@ -11,13 +11,14 @@ test.each(topologies)('of %s each guard refuses once, beside an accepted row tha
   const plan = compile(await loadTopology(name))
   const rows = derivedFrom(plan)
   const refused = rows.flatMap((row) => (row.expected === 'accepted' ? [] : { row, ...row.expected }))
-  const guards = deriveMatrix(plan).classes.flatMap(({ representative: { expected } }) =>
+  const guards = deriveMatrix(plan, credentialKinds).classes.flatMap(({ representative: { expected } }) =>
     expected.verdict === 'refused' ? expected.guard : [],
   )
 
   expect(refused.map(({ guard }) => guard).toSorted()).toEqual([...new Set(guards)].toSorted())
-  for (const { row } of refused) {
-    const { beside, to, action } = row
+  for (const { row, reason } of refused) {
+    const { beside, to, action, because } = row
+    expect(because).not.toBe(reason)
     expect(beside).toMatchObject({ to, action, expected: 'accepted' })
     expect(rows.indexOf(beside!)).toBeLessThan(rows.indexOf(row))
     expect(rows.indexOf(beside!)).toBeGreaterThanOrEqual(0)

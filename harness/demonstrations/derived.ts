@@ -1,7 +1,8 @@
 import { HoldfastError } from '../errors.ts'
+import { credentialKinds } from '../shipped.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
-import { type Cell, presentedText } from '../trust/cell.ts'
-import { type CellClass, deriveMatrix } from '../trust/matrix.ts'
+import type { Cell } from '../trust/cell.ts'
+import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
 import type { Demonstrated } from './demonstration.ts'
 
 /** Nobody can be called in a topology. Code `HOLDFAST_NOTHING_TO_SHOW`. */
@@ -14,36 +15,43 @@ export class NothingToShow extends HoldfastError {
   }
 }
 
+const checks = checksOf(credentialKinds)
+
 /**
  * What a topology says of itself: of each kind of target one call that it accepts, and for each guard one that it refuses. What ends
- * everything else, as a key that is retired does, is left to scenarios.
+ * everything else, as a key that is retired does, is left to scenarios, and so are other ways to make a call.
  *
  * @throws NothingToShow, MatrixNotDerivable
  */
 export function derivedFrom(plan: Plan): readonly Demonstrated[] {
-  const { classes } = deriveMatrix(plan)
-  const shown = firstOfEach(classes, ({ representative }) => targetKind(plan, representative))
-  if (shown.length === 0) throw new NothingToShow(plan.topology)
-  // Where a call is accepted already, its refusals need no other control.
-  const refused = classes.filter(({ representative: { expected, token } }) => {
-    return expected.verdict === 'refused' && token?.state !== 'key retired'
+  const classes = deriveMatrix(plan, credentialKinds).classes.filter(({ representative: { way, presents } }) => {
+    return way === undefined && presents.token?.state !== 'key retired'
   })
-  const isShown = (one: CellClass) => shown.some(({ control }) => control === one.control)
-  const clearest = refused.toSorted((a, b) => rank(a, isShown) - rank(b, isShown))
-  const byGuard = firstOfEach(clearest, ({ representative: { expected } }) =>
-    expected.verdict === 'refused' ? expected.guard : '',
+  const shown = firstOfEach(classes, ({ representative: { target, action } }) => {
+    return `${unitOf(plan, target, action)?.kind} ${action}`
+  })
+  if (shown.length === 0) throw new NothingToShow(plan.topology)
+  const isShown = ({ control }: CellClass) => shown.some((one) => one.control === control)
+  // The fewest wrong things first; of those, what is done where something is accepted already.
+  const rank = (one: CellClass) => 2 * one.representative.fails.length + (isShown(one) ? 0 : 1)
+  const refused = classes.filter(({ representative }) => guardOf(representative) !== undefined)
+  const byGuard = firstOfEach(
+    refused.toSorted((a, b) => rank(a) - rank(b)),
+    ({ representative }) => guardOf(representative),
   )
   const controls = new Map([...shown, ...byGuard].map(({ control }) => [control, acceptedRow(plan, control)]))
-  return [...controls.values(), ...byGuard.map((one) => refusedRow(plan, one, controls.get(one.control)!))]
+  return [
+    ...controls.values(),
+    ...byGuard.map(({ representative, control }) => refusedRow(plan, representative, controls.get(control)!)),
+  ]
 }
 
-/** The fewest wrong things first; of those, what is done where something is shown already. */
-function rank({ representative, ...one }: CellClass, isShown: (one: CellClass) => boolean): number {
-  return 2 * representative.fails.length + (isShown({ representative, ...one }) ? 0 : 1)
-}
-
-function firstOfEach<T>(all: readonly T[], keyOf: (one: T) => string): T[] {
+function firstOfEach<T>(all: readonly T[], keyOf: (one: T) => unknown): T[] {
   return [...Map.groupBy(all, keyOf).values()].map(([first]) => first as T)
+}
+
+function guardOf({ expected }: Cell): string | undefined {
+  return expected.verdict === 'refused' ? expected.guard : undefined
 }
 
 function acceptedRow(plan: Plan, cell: Cell): Demonstrated {
@@ -53,38 +61,26 @@ function acceptedRow(plan: Plan, cell: Cell): Demonstrated {
   return { ...callOf(plan, cell), expected: 'accepted', because }
 }
 
-function refusedRow(plan: Plan, { representative }: CellClass, beside: Demonstrated): Demonstrated {
-  const { expected, target, action } = representative
-  if (expected.verdict !== 'refused') return beside
-  const { layer, status, error, reason, guard, orStatuses } = expected
-  const proof = unitOf(plan, target, action)?.proof?.proof
+function refusedRow(plan: Plan, cell: Cell, beside: Demonstrated): Demonstrated {
+  const { status, error, ...refusal } = cell.expected as Extract<Cell['expected'], { verdict: 'refused' }>
+  const { layer, reason, guard, orStatuses } = refusal
+  const proof = unitOf(plan, cell.target, cell.action)?.proof?.proof
   return {
-    ...callOf(plan, representative),
+    ...callOf(plan, cell),
     expected: {
       ...{ layer, reason, guard, orStatuses, proof },
       ...{ status: status ?? undefined, error: error ?? undefined },
     },
-    because: `${guard} says ${reason.replaceAll('_', ' ')}`,
+    because: checks.get(cell.fails[0] ?? '')?.because ?? reason,
     beside,
   }
 }
 
-function callOf({ credentials }: Plan, cell: Cell) {
-  const { target: to, action, token, certificate } = cell
-  const name = token?.credential ?? ('credential' in certificate ? certificate.credential : undefined)
-  const from = name === undefined ? to : credentials[name]!.holder
-  const presents = `${action}: ${presentedText(cell)}`
-  return {
-    from,
-    to,
-    action,
-    presents,
-    credential: (named: Parameters<Demonstrated['credential']>[0]) => named.of(cell),
-  }
-}
-
-function targetKind(plan: Plan, { target, action }: Cell): string {
-  return `${unitOf(plan, target, action)?.kind} ${action}`
+function callOf({ credentials }: Plan, cell: Cell): Omit<Demonstrated, 'expected' | 'because'> {
+  const { target: to, action, name, presents } = cell
+  const [first] = Object.values(presents)
+  const from = first === undefined ? to : credentials[first.credential]!.holder
+  return { from, to, action, presents: `${action}: ${name}`, credential: (named) => named.of(cell) }
 }
 
 function unitOf({ nodes }: Plan, node: string, action: string): PlanUnit | undefined {

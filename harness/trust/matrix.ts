@@ -85,7 +85,7 @@ export function deriveMatrix(
 }
 
 /** By the names that verifications use. */
-function checksOf(kinds: readonly CheckedKind[]): ReadonlyMap<string, Check> {
+export function checksOf(kinds: readonly CheckedKind[]): ReadonlyMap<string, Check> {
   const named = ({ name: kind, checks }: CheckedKind) =>
     Object.entries(checks).map(([name, check]) => [`${kind}/${name}`, check] as const)
   return new Map(kinds.flatMap(named))
