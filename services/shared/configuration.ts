@@ -136,7 +136,7 @@ interface Leaf {
   isText: boolean
 }
 
-/** Reads the schema itself: to make JSON Schema of it first takes 8 ms of each start, and 2 MB that the program keeps. */
+/** Reads the schema itself: to make JSON Schema of it first takes 8 ms of each start, and a megabyte. */
 function leavesOf(schema: z.ZodType, path: string[], outer = ''): Leaf[] {
   const description = outer || (schema.description ?? '')
   const { type, innerType, in: input } = schema.def as Wrapper
