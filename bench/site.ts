@@ -1,6 +1,8 @@
 import type { Site } from '../harness/backends/backend.ts'
 import { standUp } from '../harness/cli/stand-up.ts'
+import { credentialOf } from '../harness/credentials/of-kind.ts'
 import { anchorOf, identityAt, readRendered } from '../harness/site/site-files.ts'
+import { holderOf, placeOf } from '../harness/topology/holders.ts'
 
 /** A site for a bench; the caller disposes it. */
 export function benchSite(topology: string, set: Record<string, string> = {}): Promise<Site> {
@@ -17,15 +19,15 @@ export interface NodeIdentity {
 /** What the holder of `credential` presents, and the root of `domain` by which it knows its counterpart. */
 export async function identityOf(site: Site, credential: string, domain: string): Promise<NodeIdentity> {
   const [identity, ca] = await Promise.all([
-    identityAt(site, site.plan.credentials[credential]!),
+    identityAt(site, credentialOf(site.plan, 'certificate', credential)),
     anchorOf(site, domain),
   ])
   return { cert: identity.certPem, key: identity.keyPem, ca }
 }
 
 export async function tokenOf(site: Site, credential: string): Promise<string> {
-  const { holder, path } = site.plan.credentials[credential]!
-  return (await readRendered(site, holder, path)).trim()
+  const held = site.plan.credentials[credential]!
+  return (await readRendered(site, holderOf(held), placeOf(held))).trim()
 }
 
 export function listenerOf(site: Site, node: string, name: string): { address: string; host: string; port: number } {

@@ -23,6 +23,8 @@ export { type ParameterDeclaration, ParameterInvalid } from './topology/paramete
 export type {
   Plan,
   PlanAccept,
+  PlanBoundToken,
+  PlanCertificate,
   PlanCredential,
   PlanNode,
   PlanTrustDomain,

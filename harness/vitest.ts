@@ -11,6 +11,7 @@ export type {
   ScriptedIssuerOptions,
 } from './counterparts/issuer/scripted-issuer.ts'
 export type { RecordedConnection, ScriptedPeer, ScriptedPeerOptions } from './counterparts/peer/scripted-peer.ts'
+export { credentialOf } from './credentials/of-kind.ts'
 export {
   authorityFrom,
   issueLeaf,

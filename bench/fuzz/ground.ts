@@ -51,8 +51,8 @@ export async function openGround(): Promise<Ground> {
     )
     const fresh = new FreshCredentials(site)
     const bearer = async (name: string): Promise<Bearer> => {
-      const { identity, token } = await fresh.anew(name).presented()
-      return { identity: identity!, token: token! }
+      const { certificate, token } = await fresh.anew(name).presented()
+      return { identity: certificate!, token: token! }
     }
     const [authority, jwk, anchorPem, { identity: operator }] = await Promise.all([
       scenario.authority('ca'),

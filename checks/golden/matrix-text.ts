@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { credentialOf } from '../../harness/credentials/of-kind.ts'
 import type { Plan } from '../../harness/topology/plan.ts'
 import type { Cell } from '../../harness/trust/cell.ts'
 import type { CellClass, Matrix } from '../../harness/trust/matrix.ts'
@@ -63,7 +64,7 @@ function waysOf(plan: Plan, classes: readonly CellClass[], cells: readonly CellC
 
 /** A certificate that is as it was issued is `own` by itself and beside a token that is bound to it. */
 function presented(plan: Plan, { presents: { token, certificate } }: Cell): string {
-  const boundTo = token && plan.credentials[token.credential]!.boundTo
+  const boundTo = token && credentialOf(plan, 'bound-token', token.credential).boundTo
   const fresh = boundTo === undefined || boundTo === certificate?.credential ? 'own' : 'of another'
   const shown = certificate && `${certificate.credential} ${certificate.state === 'fresh' ? fresh : certificate.state}`
   return `${token === undefined ? 'no token' : `${token.credential} ${token.state}`}; ${shown ?? 'none'}`

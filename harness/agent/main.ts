@@ -31,8 +31,8 @@ function main(): void {
   }
   const plan = JSON.parse(readFileSync(planFile, 'utf8')) as Plan
   const unknown = nodes.filter((node) => plan.nodes[node] === undefined)
-  if (plan.format !== 1 || unknown.length > 0) {
-    process.stderr.write(`${planFile} is not a plan of format 1 with a node ${unknown.join(', ')}\n`)
+  if (plan.format !== 2 || unknown.length > 0) {
+    process.stderr.write(`${planFile} is not a plan of format 2 with a node ${unknown.join(', ')}\n`)
     process.exit(2)
   }
   run(plan, nodes, JSON.parse(readFileSync(settingsFile, 'utf8')) as RunSettings)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { thumbprintS256 } from '../pki/certificate.ts'
-import type { MintRenewal, PlanCredential, Receive } from '../topology/plan.ts'
+import { placeOf } from '../topology/holders.ts'
+import type { MintRenewal, PlanBoundToken, Receive } from '../topology/plan.ts'
 import type { Minted } from './keep-minted.ts'
 import { expectedCall, type NodeContext, templates } from './node-context.ts'
 import type { StepPath } from './protocol.ts'
@@ -27,13 +28,20 @@ export async function receive(context: NodeContext, unit: string, step: Receive,
 
 /** `x5t#S256` of the certificate that a token credential is bound to, as it lies here now. */
 async function thumbprintBehind(context: NodeContext, token: string | undefined): Promise<string | undefined> {
-  const file = certificateFile(context, context.plan.credentials[token ?? '']?.boundTo)
+  const file = certificateFile(context, tokenNamed(context, token)?.boundTo)
   return file === undefined ? undefined : thumbprintS256(await readFile(file, 'utf8'))
 }
 
 function certificateFile(context: NodeContext, name = ''): string | undefined {
-  const path = context.plan.credentials[name]?.path
-  return path === undefined ? undefined : fill(`${path}/cert.pem`, templates(context), `${context.node.name}: ${name}`)
+  const credential = context.plan.credentials[name]
+  if (credential === undefined) return undefined
+  return fill(`${placeOf(credential)}/cert.pem`, templates(context), `${context.node.name}: ${name}`)
+}
+
+/** What is minted need not be a credential of the plan, and then it is bound to none of its certificates. */
+function tokenNamed({ plan }: NodeContext, name = ''): PlanBoundToken | undefined {
+  const credential = Object.hasOwn(plan.credentials, name) ? plan.credentials[name] : undefined
+  return credential?.kind === 'bound-token' ? credential : undefined
 }
 
 /** A holder asks for its tokens itself: it knows first that its certificate is another one. */
@@ -56,13 +64,11 @@ async function keepGood(
   })
 }
 
-/** What is minted need not be a credential of the plan, and then it is bound to none of its certificates. */
 function bindingOf(context: NodeContext, unit: string, place: string): Minted['binding'] {
-  const { boundTo, mint } = Object.hasOwn(context.plan.credentials, unit)
-    ? context.plan.credentials[unit]!
-    : ({} as Partial<PlanCredential>)
-  const certificate = certificateFile(context, boundTo)
-  if (certificate === undefined || mint === undefined) return undefined
+  const token = tokenNamed(context, unit)
+  const certificate = certificateFile(context, token?.boundTo)
+  if (token === undefined || certificate === undefined) return undefined
+  const { boundTo, mint } = token
   const prove = () => expectedCall(context, mint.prove, templates(context, unit), `${place}: prove ${boundTo}`)
   return { certificate, prove }
 }

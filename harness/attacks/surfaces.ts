@@ -1,4 +1,6 @@
 import { operatorsIn } from '../credentials/certificate/checks.ts'
+import { credentialsOf } from '../credentials/of-kind.ts'
+import { callerOf, holderOf } from '../topology/holders.ts'
 import type { Plan, PlanNode, PlanUnit } from '../topology/plan.ts'
 import type { Family } from './attack.ts'
 
@@ -50,10 +52,10 @@ export function targetsOf(plan: Plan, options: { clock?: 'movable' } = {}): Atta
 function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly string[]): AttackTarget[] {
   const { surfaces: ofUnit = [] } = unit
   const onActions = Object.keys(unit.actions ?? {}).flatMap((action) => {
-    const credential = acceptedAt(plan, node.name, unit, action)
-    if (credential === undefined) return []
-    const surfaces = new Set([...ofAction(plan, unit, action, credential), ...ofUnit, ...site])
-    return [targetAt(plan, node, unit, { action, credential, surfaces, name: `${node.name} ${action}` })]
+    const accepted = acceptedAt(plan, node.name, unit, action)
+    if (accepted === undefined) return []
+    const surfaces = new Set([...ofAction(plan, unit, action, accepted.credential), ...ofUnit, ...site])
+    return [targetAt(node, unit, { action, ...accepted, surfaces, name: `${node.name} ${action}` })]
   })
   const [first] = onActions
   if (first === undefined || ofUnit.length === 0) return onActions
@@ -62,10 +64,9 @@ function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly st
 }
 
 function targetAt(
-  plan: Plan,
   node: PlanNode,
   unit: PlanUnit,
-  found: Pick<AttackTarget, 'action' | 'credential' | 'surfaces' | 'name'>,
+  found: Pick<AttackTarget, 'action' | 'credential' | 'from' | 'surfaces' | 'name'>,
 ): AttackTarget {
   const { listener, alike = found.action } = unit.actions![found.action]!
   const order = unit.verification?.[found.action]?.checks.flatMap((check) =>
@@ -74,21 +75,26 @@ function targetAt(
   return {
     ...found,
     ...{ node: node.name, host: node.host, domain: node.domain, unit: unit.name, kind: unit.kind },
-    from: plan.credentials[found.credential]!.holder,
     likeness: JSON.stringify([unit.kind, listener, order ?? alike]),
   }
 }
 
 /** Whom the topology accepts for an action, or the kind says to be accepted; else an operator, where those are. */
-function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string): string | undefined {
+function acceptedAt(
+  plan: Plan,
+  node: string,
+  unit: PlanUnit,
+  action: string,
+): Pick<AttackTarget, 'credential' | 'from'> | undefined {
   const accepted = plan.accepts.find((one) => one.target === node && one.action === action)
-  if (accepted !== undefined) return accepted.credential
+  if (accepted !== undefined) return { credential: accepted.credential, from: callerOf(plan, accepted) }
   const told = unit.actions?.[action]?.accepted
-  if (told !== undefined) return told
   const operators = operatorsIn(unit.verification?.[action])
-  const credentials = Object.values(plan.credentials)
-  return credentials.find(({ kind, sans }) => kind === 'certificate' && sans?.some((san) => operators.includes(san)))
-    ?.name
+  const found =
+    told === undefined
+      ? credentialsOf(plan, 'certificate').find(({ sans }) => sans.some((san) => operators.includes(san)))
+      : plan.credentials[told]!
+  return found && { credential: found.name, from: holderOf(found) }
 }
 
 function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string): string[] {

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { describeFailure } from '../errors.ts'
 import { offeredActions } from '../topology/actions.ts'
+import { callerOf } from '../topology/holders.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { exitCode } from './exit-code.ts'
 import { type CommonOptions, jsonOption, setOption } from './options.ts'
@@ -138,9 +139,9 @@ export function planText(plan: Plan): string {
     'Accepted; everything else is refused:',
     table(
       ['target', 'action', 'credential', 'held by', 'issued by'],
-      plan.accepts.map(({ target, action, credential }) => {
-        const { holder, issuer } = plan.credentials[credential]!
-        return [target, action, credential, holder, issuer]
+      plan.accepts.map((accept) => {
+        const { target, action, credential } = accept
+        return [target, action, credential, callerOf(plan, accept), plan.credentials[credential]!.issuer]
       }),
     ),
   ].join('\n')

@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { operatorsIn } from '../credentials/certificate/checks.ts'
+import { credentialsOf } from '../credentials/of-kind.ts'
 import type { Pasted } from '../protocols/protocol.ts'
 import { protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
+import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
 import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
 import { paint, seconds } from './output.ts'
 
@@ -131,9 +133,10 @@ function possibleCall(
   site: DescribableSite,
   node: DescribableNode,
   services: PlanUnit[],
-  { action: name, credential: credentialName }: PlanAccept,
+  accept: PlanAccept,
 ): PossibleCall[] {
-  const credential = site.plan.credentials[credentialName]
+  const { action: name } = accept
+  const credential = site.plan.credentials[accept.credential]
   const unit = services.find(({ actions }) => actions?.[name] !== undefined)
   const action = unit?.actions?.[name]
   const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
@@ -142,7 +145,7 @@ function possibleCall(
   const verification = unit?.verification?.[name]
   return [
     {
-      summary: `${name} as ${credential.holder}, with ${credential.name}`,
+      summary: `${name} as ${callerOf(site.plan, accept)}, with ${credential.name}`,
       action: name,
       paste: protocols.get(spoken)?.paste,
       call: {
@@ -164,27 +167,27 @@ function refusedCalls({ action, paste, call, other }: PossibleCall): CallDescrip
 
 /** A certificate of the holder's trust domain on another node; none of an operator, who needs no token. */
 function otherCertificate(site: DescribableSite, own: PlanCredential, operators: readonly string[]) {
-  const { nodes, credentials } = site.plan
-  const domain = nodes[own.holder]?.domain
-  const found = Object.values(credentials).find(({ kind, holder, sans }) => {
-    const names = sans ?? [nodes[holder]!.host]
-    const isAnother = kind === 'certificate' && holder !== own.holder && nodes[holder]?.domain === domain
-    return isAnother && !names.some((name) => operators.includes(name))
+  const { nodes } = site.plan
+  const domain = nodes[holderOf(own)]?.domain
+  const found = credentialsOf(site.plan, 'certificate').find((other) => {
+    const holder = holderOf(other)
+    const isAnother = holder !== holderOf(own) && nodes[holder]?.domain === domain
+    return isAnother && !other.sans.some((name) => operators.includes(name))
   })
   if (found === undefined) return undefined
-  const folder = fill(site, found.holder, found.path)
+  const folder = fill(site, holderOf(found), placeOf(found))
   return { name: found.name, files: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } }
 }
 
 /** What the holder of a credential presents: its certificate, the token if it is one, and the anchor of whom it calls. */
 function identity(site: DescribableSite, credential: PlanCredential, targetDomain: string) {
-  const holder = credential.holder
-  const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo ?? '']
-  const folder = certificate && fill(site, holder, certificate.path)
+  const holder = holderOf(credential)
+  const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo]
+  const folder = certificate && fill(site, holder, placeOf(certificate))
   return {
     anchor: anchorPath(site, holder, targetDomain),
     certificate: folder ? { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } : undefined,
-    token: credential.kind === 'bound-token' ? fill(site, holder, credential.path) : undefined,
+    token: credential.kind === 'bound-token' ? fill(site, holder, placeOf(credential)) : undefined,
   }
 }
 

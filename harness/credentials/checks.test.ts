@@ -6,24 +6,25 @@ import type { Check, Fact, Facts } from './checks.ts'
 const issuer = 'https://auth.test'
 const trustDomain = { ca: 'ca', issuer: 'auth', issuerUrl: issuer }
 
-function fact(planned: Partial<PlanCredential>, state = 'fresh', domain = 'org-a'): Fact {
+function fact(planned: object, state = 'fresh', domain = 'org-a'): Fact {
   return { planned: planned as PlanCredential, state, domain, trustDomain }
 }
 
-const own = { name: 'cert-b', subject: 'node-b.test', sans: ['node-b.test', 'b.test'] }
+const own = { kind: 'certificate', name: 'cert-b', subject: 'node-b.test', sans: ['node-b.test', 'b.test'] } as const
 const minted = {
+  kind: 'bound-token',
   name: 'b',
   subject: 'node-b',
   boundTo: 'cert-b',
   audience: ['https://a.test'],
   scope: ['read', 'write'],
-}
+} as const
 const certificate = fact(own)
 const token = fact(minted)
 const both: Facts = { certificate, token }
 
 const over = (other: Fact): Facts => ({ ...both, certificate: other })
-const using = (planned: Partial<PlanCredential>, state?: string): Facts => ({
+const using = (planned: object, state?: string): Facts => ({
   ...both,
   token: fact({ ...minted, ...planned }, state),
 })
@@ -44,8 +45,8 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
   [
     'certificate/named',
     { sans: ['operator.test', 'b.test'] },
-    [both, over(fact({ name: 'c', subject: 'b.test' }))],
-    [{}, { token }, over(fact({ ...own, sans: ['node-c.test'] })), over(fact({ name: 'c', subject: 'c.test' }))],
+    [both, over(fact({ ...own, sans: ['b.test'] }))],
+    [{}, { token }, over(fact({ ...own, sans: ['node-c.test'] })), over(fact({ ...own, sans: [] }))],
   ],
   ['bound-token/presented', {}, [both, { token }, spoiled('tampered')], [{}, { certificate }]],
   ['bound-token/absent', {}, [{}, { certificate }], [both, { token }]],
@@ -66,7 +67,7 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
     'bound-token/audience',
     { audiences: ['https://peering.test', 'https://a.test'] },
     [both, {}, using({ audience: ['https://x.test', 'https://a.test'] })],
-    [using({ audience: ['https://a.test/'] }), using({ audience: undefined })],
+    [using({ audience: ['https://a.test/'] }), using({ audience: [] })],
   ],
   ['bound-token/bound', {}, [both, {}, spoiled('bound elsewhere')], [spoiled('unbound')]],
   [
@@ -108,7 +109,7 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
     'bound-token/scope',
     { scope: 'read' },
     [both, {}],
-    [spoiled('without scope'), using({ scope: ['write'] }), using({ scope: undefined })],
+    [spoiled('without scope'), using({ scope: ['write'] }), using({ scope: [] })],
   ],
   [
     'bound-token/node',

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors.ts'
 import { credentialKinds } from '../shipped.ts'
+import { holderOf } from '../topology/holders.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
 import type { Cell } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
@@ -79,7 +80,7 @@ function refusedRow(plan: Plan, cell: Cell, beside: Demonstrated): Demonstrated 
 function callOf({ credentials }: Plan, cell: Cell): Omit<Demonstrated, 'expected' | 'because'> {
   const { target: to, action, name, presents } = cell
   const [first] = Object.values(presents)
-  const from = first === undefined ? to : credentials[first.credential]!.holder
+  const from = first === undefined ? to : holderOf(credentials[first.credential]!)
   return { from, to, action, presents: `${action}: ${name}`, credential: (named) => named.of(cell) }
 }
 

@@ -14,9 +14,9 @@ export function acceptedClient(
 ): Pick<OperatorClient, 'get'> {
   let fresh = new FreshCredentials(site)
   const get = async (path: string) => {
-    const { identity, token } = await fresh.named(credential).presented()
+    const { certificate, token } = await fresh.named(credential).presented()
     const headers = token === undefined ? [] : [['Authorization', `Bearer ${token}`] as const]
-    const { status, body } = await exchange(await endpoint(identity), { method: 'GET', path, headers })
+    const { status, body } = await exchange(await endpoint(certificate), { method: 'GET', path, headers })
     return { status, body, json: jsonOf(body) }
   }
   return {

@@ -1,8 +1,9 @@
+import type { Presented } from '../credentials/parts.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { AnyPrepared, AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import type { Spoken } from '../topology/kind.ts'
-import type { Credential, Presented } from './credential.ts'
+import type { Credential } from './credential.ts'
 import type { CallShape } from './ledger.ts'
 import type { Target } from './targets.ts'
 
@@ -33,10 +34,6 @@ export function spokenIn(spoken: Spoken, protocols: Protocols): { protocol: AnyP
   return { protocol, said }
 }
 
-function partsOf({ identity: certificate, token }: Presented) {
-  return { certificate, token }
-}
-
 export async function shaped(
   call: { from: string; target: Target; action: string; credential: Credential; options: CallOptions },
   protocols: Protocols,
@@ -44,23 +41,17 @@ export async function shaped(
   const { from, target, action, credential, options } = call
   const { protocol, said } = spokenIn(target.action.request, protocols)
   const presented = await credential.presented()
-  const { identity, token } = presented
-  const thumbprint = identity && thumbprintS256(identity.certPem)
+  const { certificate, token } = presented
+  const thumbprint = certificate && thumbprintS256(certificate.certPem)
   const before = await options.first?.presented()
   // Where the certificate alone authorises, no token is sent.
-  const sent = target.action.carrier === 'none' ? { identity } : presented
-  const prepared = protocol.prepare({
-    request: said,
-    presented: partsOf(sent),
-    before: before && partsOf(before),
-    options,
-  })
+  const sent = target.action.carrier === 'none' ? { certificate } : presented
+  const prepared = protocol.prepare({ request: said, presented: sent, before, options })
   const shape = {
     from,
     to: target.node,
     action,
-    certificate: thumbprint ?? 'none',
-    token: token ?? 'none',
+    parts: { certificate: thumbprint, token },
     bound: token === undefined || inspectToken(token)?.thumbprint === thumbprint,
     listener: target.listener.name,
     elements: prepared.elements,

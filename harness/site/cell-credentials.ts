@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Site } from '../backends/backend.ts'
 import type { SpoiledToken } from '../credentials/bound-token/checks.ts'
 import type { SpoiledCertificate } from '../credentials/certificate/checks.ts'
+import { credentialOf } from '../credentials/of-kind.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { type Spoiling, spoiled } from '../pki/spoiled.ts'
 import { type ClaimsMutation, mutateClaims, tamperSignature } from '../tokens/forge.ts'
 import { inspectToken } from '../tokens/inspect.ts'
+import { holderOf } from '../topology/holders.ts'
 import type { Cell } from '../trust/cell.ts'
 import { Credential } from './credential.ts'
 import { FreshCredentials, NotIssued } from './fresh-credentials.ts'
@@ -31,14 +33,14 @@ export class CellCredentials {
   /** The node from whose address a cell is called: the holder of what is presented, the first where that is put together. */
   callerOf({ presents, target }: Cell): string {
     const [first] = Object.values(presents)
-    return first === undefined ? target : this.#declared(first.credential).holder
+    return first === undefined ? target : holderOf(this.#site.plan.credentials[first.credential]!)
   }
 
   async of(site: ScenarioSite, cell: Cell): Promise<Credential> {
     const { certificate, token: shown } = cell.presents
     const identity = certificate && (await this.#identity(site, certificate))
     const token = shown && (await this.#token(site, shown, identity))
-    return new Credential(cell.name, async () => ({ identity, token }))
+    return new Credential(cell.name, async () => ({ certificate: identity, token }))
   }
 
   /** Retires the keys of all issuers, once; tokens for the given cells are minted before that. */
@@ -64,7 +66,7 @@ export class CellCredentials {
   async #identity(site: ScenarioSite, { credential, state }: Shown): Promise<Identity> {
     if (state === 'fresh') return this.#fresh.named(credential).identity()
     return this.#once(`${state} ${credential}`, async () => {
-      const { issuer, subject, sans = [subject] } = this.#declared(credential)
+      const { issuer, subject, sans } = credentialOf(this.#site.plan, 'certificate', credential)
       return spoiled[spoilings[state as SpoiledCertificate]]({ authority: await site.authority(issuer), subject, sans })
     })
   }

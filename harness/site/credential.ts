@@ -1,11 +1,6 @@
+import type { Part, PartName, Presented } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
-
-/** What a call presents. */
-export interface Presented {
-  readonly identity?: Identity
-  readonly token?: string
-}
 
 /** A credential was asked for something that it is not made of. Code `HOLDFAST_CREDENTIAL_LACKS`. */
 export class CredentialLacks extends HoldfastError {
@@ -34,24 +29,45 @@ export class Credential {
     this.base = base
   }
 
-  /** The certificate with its key and the token, made on first use. */
+  /** All its parts, made on first use. */
   presented(): Promise<Presented> {
     this.#made ??= this.#make()
     return this.#made
   }
 
+  /** One of its parts. @throws CredentialLacks */
+  async part<Name extends PartName>(name: Name): Promise<Part<Name>> {
+    const value: Presented[Name] = (await this.presented())[name]
+    if (value === undefined) throw new CredentialLacks(this.label, name)
+    return value as Part<Name>
+  }
+
+  /** The same with another value of one part: a value, or what is made from the own one. */
+  with<Name extends PartName>(name: Name, value: Derived<Part<Name>>, label = `with another ${name}`): Credential {
+    return this.#derive(label, async (own) => {
+      const made = typeof value === 'function' ? await value(await this.part(name)) : value
+      return { ...own, [name]: made }
+    })
+  }
+
+  /** The same without one part. */
+  without(name: PartName): Credential {
+    return this.#derive(`without ${name}`, async ({ [name]: _, ...others }) => others)
+  }
+
+  /** The same over the certificate of another credential. */
+  over(other: Credential): Credential {
+    return this.#derive(`over ${other.label}`, async (own) => ({ ...own, certificate: await other.identity() }))
+  }
+
   /** The certificate with its key. @throws CredentialLacks */
-  async identity(): Promise<Identity> {
-    const { identity } = await this.presented()
-    if (identity === undefined) throw new CredentialLacks(this.label, 'certificate')
-    return identity
+  identity(): Promise<Identity> {
+    return this.part('certificate')
   }
 
   /** The token's text. @throws CredentialLacks */
-  async token(): Promise<string> {
-    const { token } = await this.presented()
-    if (token === undefined) throw new CredentialLacks(this.label, 'token')
-    return token
+  token(): Promise<string> {
+    return this.part('token')
   }
 
   /** `x5t#S256` of the certificate. */
@@ -59,30 +75,19 @@ export class Credential {
     return thumbprintS256((await this.identity()).certPem)
   }
 
-  /** The same token over the certificate of another credential. */
-  over(other: Credential): Credential {
-    return this.#derive(`over ${other.label}`, async (own) => ({ ...own, identity: await other.identity() }))
-  }
-
   /** The same token over a certificate that the test made, from its own one if need be. */
   withCertificate(certificate: Derived<Identity>, label = 'over another certificate'): Credential {
-    return this.#derive(label, async (own) => {
-      const identity = typeof certificate === 'function' ? await certificate(await this.identity()) : certificate
-      return { ...own, identity }
-    })
+    return this.with('certificate', certificate, label)
   }
 
   /** The same token over a connection without client certificate. */
   withoutCertificate(): Credential {
-    return this.#derive('without certificate', async ({ token }) => ({ token }))
+    return this.without('certificate')
   }
 
   /** The same certificate with another token: a text, or what is made from the own one. */
-  withToken(token: Derived<string>, label = 'with another token'): Credential {
-    return this.#derive(label, async (own) => {
-      const text = typeof token === 'function' ? await token(await this.token()) : token
-      return { ...own, token: text }
-    })
+  withToken(token: Derived<string>, label?: string): Credential {
+    return this.with('token', token, label)
   }
 
   /** The same certificate with the token of another credential. */
@@ -92,7 +97,7 @@ export class Credential {
 
   /** The same certificate and no token. */
   withoutToken(): Credential {
-    return this.#derive('without token', async ({ identity }) => ({ identity }))
+    return this.without('token')
   }
 
   #derive(mutation: string, change: (own: Presented) => Promise<Presented>): Credential {

@@ -21,7 +21,7 @@ export class NoPositiveControl extends HoldfastError {
 
 /** How a test would write the credential that is accepted there, as far as the plan knows one. */
 function rightName({ from, accepts }: Verdict): string {
-  const own = accepts.find(({ holder }) => holder === from) ?? accepts[0]
+  const own = accepts.find(({ caller }) => caller === from) ?? accepts[0]
   return own === undefined ? '<a credential that is accepted>' : `credential('${own.credential}')`
 }
 

@@ -1,10 +1,12 @@
 import { renewAtCa, signAtCa } from '../agent/enrol.ts'
 import type { Site } from '../backends/backend.ts'
+import { credentialOf } from '../credentials/of-kind.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { newRequest } from '../pki/request.ts'
 import { exchange } from '../protocols/http/exchange.ts'
-import type { HttpCall, PlanCredential } from '../topology/plan.ts'
+import { holderOf } from '../topology/holders.ts'
+import type { HttpCall, PlanBoundToken, PlanCertificate, PlanCredential } from '../topology/plan.ts'
 import { Credential } from './credential.ts'
 import { anchorOf, endpointOf, NotInPlan, readRendered } from './site-files.ts'
 
@@ -43,20 +45,20 @@ export class FreshCredentials {
   anew(name: string): Credential {
     const declared = this.#declared(name)
     if (declared.kind === 'certificate') {
-      return new Credential(name, async () => ({ identity: await this.#enrol(declared) }))
+      return new Credential(name, async () => ({ certificate: await this.#enrol(declared) }))
     }
-    const holder = this.named(declared.boundTo ?? `cert-${declared.holder}`)
+    const holder = this.named(declared.boundTo)
     return new Credential(name, async () => {
-      const identity = await holder.identity()
-      return { identity, token: await this.mint(name, identity) }
+      const certificate = await holder.identity()
+      return { certificate, token: await this.mint(name, certificate) }
     })
   }
 
   /** A certificate of that name renewed by its CA: the same key, another thumbprint. @throws NotInPlan */
   async renew(name: string, identity: Identity): Promise<Identity> {
-    const { enrol, holder } = this.#declared(name)
-    if (!enrol) throw new NotInPlan(this.#site, `credential ${name} is not enrolled`, this.#names())
-    const anchorPem = await readRendered(this.#site, holder, enrol.anchor)
+    const declared = credentialOf(this.#site.plan, 'certificate', name)
+    const { enrol } = declared
+    const anchorPem = await readRendered(this.#site, holderOf(declared), enrol.anchor)
     const resolveTo = this.#site.resolve(new URL(enrol.url).hostname)
     const { certPem } = await renewAtCa({ url: enrol.url, resolveTo, anchorPem, identity })
     return { certPem, keyPem: identity.keyPem }
@@ -73,9 +75,8 @@ export class FreshCredentials {
 
   /** The token of that name, minted for a certificate that is proven to the issuer first. */
   async mint(name: string, identity: Identity): Promise<string> {
-    const declared = this.#declared(name)
+    const declared = credentialOf(this.#site.plan, 'bound-token', name)
     const { mint } = declared
-    if (!mint) throw new NotInPlan(this.#site, `nobody mints credential ${name}`, this.#names())
     await this.#prove(declared, mint.prove, identity)
     const json = { ...(mint.mint.json as Record<string, unknown>), 'x5t#S256': thumbprintS256(identity.certPem) }
     const answer = await this.#site.callFrom(declared.issuer, { ...mint.mint, json })
@@ -84,9 +85,9 @@ export class FreshCredentials {
     return token
   }
 
-  async #prove(declared: PlanCredential, prove: HttpCall, identity: Identity): Promise<void> {
+  async #prove(declared: PlanBoundToken, prove: HttpCall, identity: Identity): Promise<void> {
     const anchorPem = await anchorOf(this.#site, this.#site.plan.nodes[declared.issuer]?.domain ?? '')
-    const endpoint = endpointOf(this.#site, prove.url, { from: declared.holder, anchorPem })
+    const endpoint = endpointOf(this.#site, prove.url, { from: holderOf(declared), anchorPem })
     const { pathname, search } = new URL(prove.url)
     const headers = [['Content-Type', 'application/json']] as const
     const body = prove.json === undefined ? undefined : JSON.stringify(prove.json)
@@ -98,9 +99,8 @@ export class FreshCredentials {
     }
   }
 
-  async #enrol(declared: PlanCredential): Promise<Identity> {
+  async #enrol(declared: PlanCertificate): Promise<Identity> {
     const { enrol } = declared
-    if (!enrol) throw new NotInPlan(this.#site, `credential ${declared.name} is not enrolled`, this.#names())
     const { keyPem, csrPem, x5rt } = await newRequest(enrol)
     const ott = await this.#site.oneTimeToken(enrol.ca, {
       url: enrol.url,
@@ -110,7 +110,7 @@ export class FreshCredentials {
       x5rt,
     })
     const { url, lifetimeSeconds } = enrol
-    const anchorPem = await readRendered(this.#site, declared.holder, enrol.anchor)
+    const anchorPem = await readRendered(this.#site, holderOf(declared), enrol.anchor)
     const resolveTo = this.#site.resolve(new URL(url).hostname)
     const { certPem } = await signAtCa({ url, resolveTo, anchorPem, csrPem, ott, lifetimeSeconds })
     return { certPem, keyPem }
@@ -118,11 +118,8 @@ export class FreshCredentials {
 
   #declared(name: string): PlanCredential {
     const declared = this.#site.plan.credentials[name]
-    if (!declared) throw new NotInPlan(this.#site, `there is no credential ${name}`, this.#names())
+    const known = Object.keys(this.#site.plan.credentials)
+    if (!declared) throw new NotInPlan(this.#site, `there is no credential ${name}`, known)
     return declared
-  }
-
-  #names(): string[] {
-    return Object.keys(this.#site.plan.credentials)
   }
 }

@@ -3,8 +3,10 @@ import { http } from '../protocols/http/index.ts'
 import { type CallShape, SharedControls } from './ledger.ts'
 import type { Verdict } from './verdict.ts'
 
-const shape = (changed: Partial<CallShape> = {}) =>
-  ({ from: 'a', to: 'b', action: 'b:read', certificate: 'one', token: 'one', elements: {}, ...changed }) as CallShape
+const shape = ({ parts, ...changed }: Partial<CallShape> = {}) => {
+  const call = { from: 'a', to: 'b', action: 'b:read', parts: { certificate: 'one', token: 'one', ...parts } }
+  return { ...call, elements: {}, ...changed } as CallShape
+}
 const verdict = (is: 'accepted' | 'refused') =>
   ({
     ...{ from: 'a', to: 'b', action: 'b:read', credential: { label: 'right', presents: {} }, verdict: is },
@@ -20,7 +22,7 @@ function controls() {
     return verdict(target.accepts ? 'accepted' : 'refused')
   }
   const add = (process = 1) => shared.add('right', { shape: shape(), again, process, verdict: verdict('accepted') }, 1)
-  const refuse = (changed: Partial<CallShape> = { token: 'forged' }, process = 1) =>
+  const refuse = (changed: Partial<CallShape> = { parts: { token: 'forged' } }, process = 1) =>
     shared.controlOf(shape(changed), process, undefined)
   return { target, shared, add, refuse }
 }
@@ -40,10 +42,10 @@ test('only what differs in one element, and by the same process', async () => {
   const { add, refuse } = controls()
   add()
   expect(await refuse({})).toBeUndefined()
-  expect(await refuse({ token: 'forged', certificate: 'another' })).toBeUndefined()
-  expect(await refuse({ to: 'c', token: 'forged' })).toBeUndefined()
-  expect(await refuse({ token: 'forged' }, 2)).toBeUndefined()
-  expect(await refuse({ certificate: 'another' })).toMatchObject({ accepted: true })
+  expect(await refuse({ parts: { token: 'forged', certificate: 'another' } })).toBeUndefined()
+  expect(await refuse({ to: 'c', parts: { token: 'forged' } })).toBeUndefined()
+  expect(await refuse({ parts: { token: 'forged' } }, 2)).toBeUndefined()
+  expect(await refuse({ parts: { certificate: 'another' } })).toMatchObject({ accepted: true })
 })
 
 test('who lets in nobody any more has proven nothing: at the eleventh refusal, and at the end', async () => {

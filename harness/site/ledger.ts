@@ -1,3 +1,4 @@
+import type { PartName } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { acceptanceProblems } from './judge.ts'
 import { markJudged } from './judging.ts'
@@ -8,16 +9,14 @@ export interface CallShape {
   readonly from: string
   readonly to: string
   readonly action: string
-  readonly certificate: string
-  readonly token: string
-  /** Whether there is no token, or one that is bound to this very certificate. */
+  /** What is presented, by part: texts that are the same for the same thing. */
+  readonly parts: Readonly<Partial<Record<PartName, string>>>
+  /** Whether its parts belong together: there is no token, or one that is bound to this very certificate. */
   readonly bound: boolean
   readonly listener: string
   /** Those of its protocol. */
   readonly elements: Readonly<Record<string, string>>
 }
-
-const attacked = ['certificate', 'token', 'listener'] as const
 
 /** All calls of one test, oldest first: where a refusal finds its positive control, and failures their evidence. */
 export class Ledger {
@@ -132,11 +131,16 @@ export class SharedControls<Site> {
 
 function differing(one: CallShape, other: CallShape): string[] {
   if (one.from !== other.from || one.to !== other.to || one.action !== other.action) return ['caller', 'target']
+  const parts = differingIn(one.parts, other.parts)
   const elements = [
-    ...attacked.filter((element) => one[element] !== other[element]),
-    ...Object.keys(one.elements).filter((element) => one.elements[element] !== other.elements[element]),
+    ...(one.listener === other.listener ? [] : ['listener']),
+    ...differingIn(one.elements, other.elements),
   ]
-  // A token over the certificate that it is bound to is one thing: somebody else's whole credential.
-  const isWhole = elements.length === 2 && elements[0] === 'certificate' && elements[1] === 'token'
-  return isWhole && one.bound && other.bound ? ['credential'] : elements
+  // Parts that belong together are one thing: somebody else's whole credential.
+  const isWhole = parts.length > 1 && elements.length === 0 && one.bound && other.bound
+  return isWhole ? ['credential'] : [...parts, ...elements]
+}
+
+function differingIn(one: Readonly<Record<string, string | undefined>>, other: typeof one): string[] {
+  return Object.keys({ ...one, ...other }).filter((name) => one[name] !== other[name])
 }

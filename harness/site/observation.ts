@@ -51,7 +51,7 @@ export class Observations {
     const known = this.#clients.get(key)
     if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.#site, target.node)
     const client = acceptedClient(this.#site, accepted.credential, async (identity) => {
-      return { ...(await this.#endpointOf(accepted.holder, target)), identity }
+      return { ...(await this.#endpointOf(accepted.caller, target)), identity }
     })
     this.#clients.set(key, client)
     return client

@@ -7,6 +7,7 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
+import type { Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
@@ -14,8 +15,9 @@ import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import type { Session, SessionEnd } from '../protocols/session.ts'
 import type { Protocols } from '../protocols/spoken.ts'
 import type { Crowd } from '../protocols/tls/crowd.ts'
+import { holderOf, placeOf } from '../topology/holders.ts'
 import type { CallOptions } from './call.ts'
-import type { Credential, Presented } from './credential.ts'
+import type { Credential } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
 import type { Observer, Picture } from './effects.ts'
 import { JudgedCalls } from './judged-call.ts'
@@ -283,9 +285,9 @@ export class ScenarioSite implements AsyncDisposable {
     const credential = this.site.plan.credentials[name]
     if (!credential)
       throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
-    if (credential.kind === 'certificate') return { identity: await identityAt(this.site, credential) }
-    const certificate = await this.held(credential.boundTo ?? `cert-${credential.holder}`)
-    const token = await readRendered(this.site, credential.holder, credential.path)
+    if (credential.kind === 'certificate') return { certificate: await identityAt(this.site, credential) }
+    const certificate = await this.held(credential.boundTo)
+    const token = await readRendered(this.site, holderOf(credential), placeOf(credential))
     return { ...certificate, token: token.trim() }
   }
 
@@ -294,7 +296,7 @@ export class ScenarioSite implements AsyncDisposable {
     const credential = this.site.plan.credentials[name]
     if (!credential)
       throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
-    return rendered(this.site, this.site.node(credential.holder), credential.path)
+    return rendered(this.site, this.site.node(holderOf(credential)), placeOf(credential))
   }
 
   /** Root certificate of a trust domain, PEM. */

@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
+import { credentialsOf } from '../credentials/of-kind.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
-import type { PlanCredential, Template } from '../topology/plan.ts'
+import { holderOf, placeOf } from '../topology/holders.ts'
+import type { PlanCertificate, Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
 export class NotInPlan extends HoldfastError {
@@ -63,11 +65,12 @@ export function endpointOf(site: Site, url: string, options: { from: string; anc
 /** The operator certificate of a trust domain with its key, and the node that it lies on. */
 export async function operatorOf(site: Site, domain: string): Promise<{ node: string; identity: Identity }> {
   const domainOf = (node: string) => site.plan.nodes[node]?.domain
-  const all = Object.values(site.plan.credentials)
-  const own = all.find((one) => domainOf(one.holder) === domain && one.sans?.some((san) => san.startsWith('operator.')))
-  if (own) return { node: own.holder, identity: await identityAt(site, own) }
-  const minted = all.find((one) => one.mint?.mint.tls.cert && domainOf(one.issuer) === domain)
-  const tls = minted?.mint?.mint.tls
+  const certificates = credentialsOf(site.plan, 'certificate').filter((one) => domainOf(holderOf(one)) === domain)
+  const own = certificates.find(({ sans }) => sans.some((san) => san.startsWith('operator.')))
+  if (own) return { node: holderOf(own), identity: await identityAt(site, own) }
+  const tokens = credentialsOf(site.plan, 'bound-token')
+  const minted = tokens.find(({ mint, issuer }) => mint.mint.tls.cert && domainOf(issuer) === domain)
+  const tls = minted?.mint.mint.tls
   if (!minted || !tls?.cert || !tls.key) {
     throw new NotInPlan(site, `trust domain ${domain} has no operator certificate`, Object.keys(site.plan.credentials))
   }
@@ -76,7 +79,8 @@ export async function operatorOf(site: Site, domain: string): Promise<{ node: st
 }
 
 /** The certificate that a node itself uses, with its key. */
-export async function identityAt(site: Site, credential: PlanCredential): Promise<Identity> {
-  const certPem = await readRendered(site, credential.holder, `${credential.path}/cert.pem`)
-  return { certPem, keyPem: await readRendered(site, credential.holder, `${credential.path}/key.pem`) }
+export async function identityAt(site: Site, certificate: PlanCertificate): Promise<Identity> {
+  const [holder, folder] = [holderOf(certificate), placeOf(certificate)]
+  const certPem = await readRendered(site, holder, `${folder}/cert.pem`)
+  return { certPem, keyPem: await readRendered(site, holder, `${folder}/key.pem`) }
 }

@@ -1,12 +1,13 @@
 import type { Site } from '../backends/backend.ts'
 import { operatorsIn } from '../credentials/certificate/checks.ts'
+import type { Presented } from '../credentials/parts.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { chainOf } from '../pki/certificate.ts'
+import { callerOf } from '../topology/holders.ts'
 import type { Action, Observation } from '../topology/kind.ts'
 import type { Listener, Plan, PlanUnit } from '../topology/plan.ts'
 import type { WeakerProof } from '../topology/proof.ts'
 import type { ActionVerification } from '../topology/verification.ts'
-import type { Presented } from './credential.ts'
 import { NotInPlan } from './site-files.ts'
 
 /** Where an action is done: the unit, its kind's action, and the listener that serves it. */
@@ -53,16 +54,16 @@ export function processOf(site: Site, to: string, action: string): number | unde
   return started?.event === 'unit-started' ? started.pid : undefined
 }
 
-/** Credentials that the plan says are accepted for an action of a node, and who holds them. */
-export function acceptedAt({ accepts, credentials }: Plan, node: string, action: string) {
-  return accepts
+/** Credentials that the plan says are accepted for an action of a node, and who presents them. */
+export function acceptedAt(plan: Plan, node: string, action: string) {
+  return plan.accepts
     .filter((one) => one.target === node && one.action === action)
-    .map(({ credential }) => ({ credential, holder: credentials[credential]?.holder ?? '' }))
+    .map((one) => ({ credential: one.credential, caller: callerOf(plan, one) }))
 }
 
 /** Whether a certificate is enough at a target, whatever token comes with it. */
-export function isOperator({ verification }: Target, { identity }: Presented): boolean {
-  const [leaf] = identity === undefined ? [] : chainOf(identity.certPem)
+export function isOperator({ verification }: Target, { certificate }: Presented): boolean {
+  const [leaf] = certificate === undefined ? [] : chainOf(certificate.certPem)
   const names = leaf?.subjectAltName?.split(', ').map((san) => san.replace(/^DNS:/, '')) ?? []
   const operators = operatorsIn(verification)
   return names.some((name) => operators.includes(name))

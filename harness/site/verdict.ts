@@ -1,10 +1,10 @@
 import type { X509Certificate } from 'node:crypto'
+import type { Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
 import type { Answer, AnyProtocol } from '../protocols/spoken.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import type { Proof } from '../topology/proof.ts'
-import type { Presented } from './credential.ts'
 import type { GuardOrder } from './guard-order.ts'
 import type { Shown } from './shown.ts'
 
@@ -25,7 +25,7 @@ interface JoinedCall {
   /** Whether the token had to be looked at: it was sent, and the certificate is not that of an operator, for whom it is enough. */
   readonly tokenJudged: boolean
   /** Credentials that the plan says are accepted for this action there. */
-  readonly accepts: readonly { readonly credential: string; readonly holder: string }[]
+  readonly accepts: readonly { readonly credential: string; readonly caller: string }[]
   /** `accepted` only where caller and far end say so. */
   readonly verdict: 'accepted' | 'refused'
   /** Where it was decided, as the far end says; without its record, as far as the caller came. */
@@ -108,7 +108,7 @@ const longestRead = 16_384
 
 /** Everything about a presented credential that may be shown: never the key, never the token's text. */
 export function summaryOfPresented(label: string, presented: Presented): CredentialSummary {
-  const chain = presented.identity ? chainOf(presented.identity.certPem) : []
+  const chain = presented.certificate ? chainOf(presented.certificate.certPem) : []
   // A token that is made to cost is not read: to write down what is in it would cost the same here.
   const isReadable = presented.token !== undefined && presented.token.length <= longestRead
   const inspected = isReadable ? inspectToken(presented.token ?? '') : undefined

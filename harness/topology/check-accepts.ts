@@ -1,7 +1,8 @@
 import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
+import { holderOf } from './holders.ts'
 import type { Action } from './kind.ts'
 import { nearest } from './mistakes.ts'
-import type { PlanAccept, PlanCredential } from './plan.ts'
+import type { PlanAccept, PlanBoundToken, PlanCertificate, PlanCredential } from './plan.ts'
 
 type Credentials = ReadonlyMap<string, PlanCredential>
 interface Claim {
@@ -12,18 +13,19 @@ interface Claim {
 /** One entry for each target and credential that the topology accepts; those that cannot come true are reported. */
 export function resolveAccepts(compilation: Compilation, credentials: Credentials): PlanAccept[] {
   const resolved = new Map<string, PlanAccept>()
-  for (const [index, { target, action, credential }] of compilation.topology.accepts.entries()) {
+  for (const [index, { target, action, credential, by }] of compilation.topology.accepts.entries()) {
     const path = ['accepts', compilation.acceptPlaces[index] ?? index]
+    if (by !== undefined && !isDeclared(compilation, 'nodes', by, [...path, 'by'])) continue
     for (const node of declaredNames(compilation, 'nodes', target, [...path, 'target'])) {
       const found = actionAt(compilation, node, action, path)
       for (const name of declaredNames(compilation, 'credentials', credential, [...path, 'credential'])) {
-        const accept = { target: node, action, credential: name }
-        const key = `${node} ${action} ${name}`
+        const accept = { target: node, action, credential: name, by }
+        const key = `${node} ${action} ${name} ${by ?? ''}`
         if (resolved.has(key)) compilation.mistakes.add(path, `says again that ${node} accepts ${name}`, 'remove it')
         resolved.set(key, accept)
         const resolvedCredential = credentials.get(name)
         if (found !== undefined && resolvedCredential !== undefined) {
-          trustTarget(compilation, resolvedCredential.holder, node)
+          trustTarget(compilation, by ?? holderOf(resolvedCredential), node)
           checkClaim(compilation, { accept, path }, found, resolvedCredential)
         }
       }
@@ -35,7 +37,7 @@ export function resolveAccepts(compilation: Compilation, credentials: Credential
 /** A credential that nobody accepts, nothing is bound to and no unit uses is a mistake, or the forgotten half of one. */
 export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[], credentials: Credentials): void {
   const accepted = new Set(accepts.map(({ credential }) => credential))
-  const bound = new Set([...credentials.values()].map(({ boundTo }) => boundTo))
+  const bound = new Set([...credentials.values()].map((one) => (one.kind === 'bound-token' ? one.boundTo : '')))
   for (const { name, kind } of credentials.values()) {
     const isUsed = kind === 'certificate' && (bound.has(name) || compilation.used.has(name))
     if (accepted.has(name) || isUsed) continue
@@ -45,9 +47,9 @@ export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[
 }
 
 /** Whoever calls a target verifies its certificate first. */
-function trustTarget(compilation: Compilation, holder: string, target: string): void {
+function trustTarget(compilation: Compilation, caller: string, target: string): void {
   const domain = own(compilation.topology.nodes, target)?.domain
-  if (domain !== undefined && own(compilation.topology.trustDomains, domain)) needAnchor(compilation, holder, domain)
+  if (domain !== undefined && own(compilation.topology.trustDomains, domain)) needAnchor(compilation, caller, domain)
 }
 
 function declaredNames(
@@ -94,7 +96,7 @@ function checkClaim(compilation: Compilation, claim: Claim, action: Action, cred
   else checkCertificate(compilation, claim, credential)
 }
 
-function checkCertificate(compilation: Compilation, { accept, path }: Claim, certificate: PlanCredential): void {
+function checkCertificate(compilation: Compilation, { accept, path }: Claim, certificate: PlanCertificate): void {
   const { topology, authorities, anchors, mistakes } = compilation
   const { target } = accept
   const domain = authorities.get(certificate.issuer)?.domain
@@ -111,7 +113,7 @@ function checkToken(
   { topology, mistakes }: Compilation,
   { accept, path }: Claim,
   { demands }: Action,
-  token: PlanCredential,
+  token: PlanBoundToken,
 ): void {
   const { target } = accept
   const node = own(topology.nodes, target)
@@ -125,13 +127,13 @@ function checkToken(
     refuse(`"${token.issuer}" mints it, and "${target}" believes ${trusted}`, 'name a token of that issuer')
   }
   const audiences = audiencesOf(demands?.audience, node.host, domain.peeringAudience)
-  if (!token.audience?.some((uri) => audiences.includes(uri))) {
-    refuse(`its audience is ${token.audience?.join(', ')}`, `give it ${audiences.join(' or ')}`)
+  if (!token.audience.some((uri) => audiences.includes(uri))) {
+    refuse(`its audience is ${token.audience.join(', ')}`, `give it ${audiences.join(' or ')}`)
   }
   if (token.nodes !== undefined && !token.nodes.includes(target)) {
     refuse(`it is for ${token.nodes.join(', ')} only`, `add "${target}" to its nodes`)
   }
-  const missing = (demands?.scope ?? []).filter((scope) => !token.scope?.includes(scope))
+  const missing = (demands?.scope ?? []).filter((scope) => !token.scope.includes(scope))
   if (missing.length > 0) refuse(`"${accept.action}" needs the scope ${missing.join(' ')}`, 'add it to its scope')
 }
 

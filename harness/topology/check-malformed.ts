@@ -16,8 +16,11 @@ export function checkMalformed(compilation: Compilation, value: unknown): void {
   for (const [name, credential] of Object.entries(credentials ?? {})) {
     if (own(compilation.topology.credentials, name) !== undefined || !isObject(credential)) continue
     const path = ['credentials', name]
-    const { issuer, holder, boundTo } = credential
+    const { issuer, holder, holders, boundTo } = credential
     if (isName(holder)) isDeclared(compilation, 'nodes', holder, [...path, 'holder'])
+    for (const [at, one] of Array.isArray(holders) ? holders.entries() : []) {
+      if (isName(one)) isDeclared(compilation, 'nodes', one, [...path, 'holders', at])
+    }
     if (isName(boundTo)) isDeclared(compilation, 'credentials', boundTo, [...path, 'boundTo'])
     if (isName(issuer)) isDeclared(compilation, 'nodes', issuer, [...path, 'issuer'])
   }

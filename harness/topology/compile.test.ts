@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import { credentialOf } from '../credentials/of-kind.ts'
 import { compile } from '../shipped.ts'
 import { fakeKinds } from './fake-kinds.ts'
+import { callerOf } from './holders.ts'
 import { loadTopology } from './load.ts'
 import { type Mistake, TopologyInvalid } from './mistakes.ts'
 import type { Plan } from './plan.ts'
@@ -32,7 +34,7 @@ function unitOf(plan: Plan, ref: string) {
 }
 
 test.each(['separate-auth', 'shared-auth'])('%s compiles without a mistake', async (name) => {
-  expect(compile(await loadTopology(name), { kinds: fakeKinds })).toMatchObject({ format: 1, topology: name })
+  expect(compile(await loadTopology(name), { kinds: fakeKinds })).toMatchObject({ format: 2, topology: name })
 })
 
 test('everything that a credential needs is a unit, in one order', async () => {
@@ -68,7 +70,8 @@ test('a token knows its audience, its binding and how one more like it is made',
     use: 'peer',
     boundTo: 'cert-node-a',
     lifetimeSeconds: 900,
-    path: '@{dir}/credentials/peer-a-to-b/token',
+    holders: ['node-a'],
+    files: { 'node-a': '@{dir}/credentials/peer-a-to-b/token' },
     mint: {
       member: 'access_token',
       prove: {
@@ -100,10 +103,31 @@ test('a token is renewed before the certificate ends that it is bound to', async
 test('the audience peering@DOMAIN is the peering audience of that domain', async () => {
   const plan = compile(await loadTopology('shared-auth'), { kinds: fakeKinds })
 
-  expect(plan.credentials['node-a']?.audience).toEqual([
+  expect(credentialOf(plan, 'bound-token', 'node-a').audience).toEqual([
     'https://node-a.somebiz.local.io',
     'https://peering.somebiz.local.io',
   ])
+})
+
+test('a list of holders with one node is the same as that holder', async () => {
+  const listed = await separateAuth((t) => {
+    const { holder = '', ...rest } = token(t, 'peer-a-to-b')
+    t.credentials['peer-a-to-b'] = { ...rest, holders: [holder] }
+  })
+
+  expect(compile(listed, { kinds: fakeKinds })).toEqual(compile(await separateAuth(), { kinds: fakeKinds }))
+})
+
+test('the caller is the holder, unless accepts says who else calls; whoever calls is given the root of its target', async () => {
+  const called = await separateAuth((t) => {
+    t.accepts.find(({ credential }) => credential === 'peer-a-to-b')!.by = 'ca-a'
+  })
+  const plan = compile(called, { kinds: fakeKinds })
+  const callers = plan.accepts.map((accept) => [accept.credential, callerOf(plan, accept)])
+
+  expect(callers).toContainEqual(['peer-a-to-b', 'ca-a'])
+  expect(callers).toContainEqual(['peer-b-to-a', 'node-b'])
+  expect(unitOf(plan, 'ca-a/anchor-org-b')).toBeDefined()
 })
 
 test('a list of targets or credentials stands for each of them', async () => {
@@ -126,7 +150,7 @@ test('a hand-over in its long form says where the token goes, and who owns it', 
   })
   const plan = compile(topology, { kinds: fakeKinds })
 
-  expect(plan.credentials['peer-a-to-b']?.path).toBe('@{dir}/tokens/b')
+  expect(plan.credentials['peer-a-to-b']?.files).toEqual({ 'node-a': '@{dir}/tokens/b' })
   expect(unitOf(plan, 'node-a/peer-a-to-b')?.steps).toMatchObject([
     { receive: { from: 'auth-b', to: { path: '@{dir}/tokens/b', owner: 'peering', mode: '0640' } } },
   ])
@@ -251,6 +275,31 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
       token(t, 'peer-a-to-b').holder = 'node-x'
     },
     'credentials.peer-a-to-b.holder',
+    /node "node-x" is not declared/,
+  ],
+  [
+    'two holders of what one node alone can hold',
+    (t) => {
+      const { holder: _, ...rest } = token(t, 'peer-a-to-b')
+      t.credentials['peer-a-to-b'] = { ...rest, holders: ['node-a', 'node-b'] }
+    },
+    'credentials.peer-a-to-b.holders',
+    /a bound-token has one holder/,
+  ],
+  [
+    'both ways of saying who holds it',
+    (t) => {
+      token(t, 'peer-a-to-b').holders = ['node-a']
+    },
+    'credentials.peer-a-to-b.holder',
+    /`holders`, and not both/,
+  ],
+  [
+    'an undeclared caller',
+    (t) => {
+      t.accepts[0]!.by = 'node-x'
+    },
+    'accepts[0].by',
     /node "node-x" is not declared/,
   ],
   [

@@ -5,15 +5,7 @@ import { checkOrder, unitReference } from './check-order.ts'
 import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
 import { type Compilation, type Kinds, own, type PlannedUnit } from './compilation.ts'
-import {
-  anchorUnits,
-  declaredUnits,
-  enrolUnit,
-  mintUnit,
-  proveUnits,
-  withEnrolment,
-  withMint,
-} from './implicit-units.ts'
+import { anchorUnits, declaredUnits, enrolUnit, mintUnit, proveUnits } from './implicit-units.ts'
 import { enterIssuers } from './issuers.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { Mistakes } from './mistakes.ts'
@@ -51,7 +43,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   if (!complete) checkMalformed(compilation, loaded.value)
   enterListeners(compilation)
   enterIssuers(compilation)
-  const credentials = fillIn(compilation, resolveCredentials(compilation))
+  const credentials = resolveCredentials(compilation)
   const planned = planUnits(compilation, credentials)
   if (options.protocols !== undefined) checkRequests(compilation, planned.values(), options.protocols)
   const accepts = resolveAccepts(compilation, credentials)
@@ -64,7 +56,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const parameters = options.parameters ?? withoutNulls(loaded.parameters)
   const trustDomains = planTrustDomains(compilation)
   return {
-    format: 1,
+    format: 2,
     topology: name,
     summary,
     parameters,
@@ -99,20 +91,6 @@ function withoutNulls(parameters: LoadedTopology['parameters']): Plan['parameter
   return Object.fromEntries(kept)
 }
 
-/** Adds to each credential how it comes to its holder. */
-function fillIn(compilation: Compilation, resolved: ReadonlyMap<string, PlanCredential>): Map<string, PlanCredential> {
-  const filled = new Map<string, PlanCredential>()
-  for (const [name, credential] of resolved) {
-    if (credential.kind === 'certificate') {
-      filled.set(name, withEnrolment(compilation, credential))
-      continue
-    }
-    const certificate = resolved.get(credential.boundTo!)
-    if (certificate !== undefined) filled.set(name, withMint(compilation, credential, certificate))
-  }
-  return filled
-}
-
 function planTrustDomains({ topology, issuers }: Compilation): Record<string, PlanTrustDomain> {
   const entries = Object.entries(topology.trustDomains).map(([name, { ca, issuer, peeringAudience }]) => {
     const issuerUrl = issuer === undefined ? undefined : issuers.get(issuer)?.url
@@ -127,11 +105,13 @@ function planNodes(
   planned: ReadonlyMap<UnitRef, PlannedUnit>,
 ): Record<string, PlanNode> {
   const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain }]) => {
-    const held = [...credentials.values()].filter(({ holder }) => holder === name)
-    const tokens = held.filter(({ kind }) => kind === 'bound-token')
+    const held = [...credentials.values()].filter(({ holders }) => holders.includes(name))
+    const tokens = held.filter((credential) => credential.kind === 'bound-token')
     const units: PlanUnit[] = [
       ...anchorUnits(compilation, name),
-      ...held.filter(({ kind }) => kind === 'certificate').map((certificate) => enrolUnit(compilation, certificate)),
+      ...held
+        .filter((credential) => credential.kind === 'certificate')
+        .map((certificate) => enrolUnit(compilation, certificate)),
       ...proveUnits(compilation, name, tokens),
       ...tokens.map((token) => mintUnit(compilation, token)),
       ...[...planned.values()]

@@ -41,7 +41,7 @@ const authServer: ServiceKind = {
   plan(unit) {
     const operator = unit.node.replace(/^auth/, 'operator')
     unit.credential(`cert-${unit.node}`)
-    for (const token of unit.issued()) unit.anchor(unit.topology.nodes[token.holder]!.domain)
+    for (const token of unit.issued()) unit.anchor(unit.topology.nodes[token.holders[0]!]!.domain)
     return {
       summary: `auth server of ${unit.domain}`,
       files: [],

@@ -1,41 +1,50 @@
 import { type Compilation, needAnchor, own, type PlannedUnit } from './compilation.ts'
 import { durationSeconds } from './duration.ts'
-import { anchorPath, anchorUnit } from './paths.ts'
-import type { Enrol, HttpCall, MintRenewal, PlanCredential, PlanUnit, TlsFiles, UnitRef } from './plan.ts'
+import { holderOf, placeOf } from './holders.ts'
+import { anchorPath, anchorUnit, credentialPath } from './paths.ts'
+import type {
+  Enrol,
+  HttpCall,
+  MintRenewal,
+  PlanBoundToken,
+  PlanCertificate,
+  PlanUnit,
+  TlsFiles,
+  UnitRef,
+} from './plan.ts'
 import { handoverOf } from './schema.ts'
 
 /** Share of a token's life after which it is minted anew. */
 const renewAt = 0.8
 
-/** Fills in how a certificate is enrolled for, and what its holder needs for that. */
-export function withEnrolment(compilation: Compilation, certificate: PlanCredential): PlanCredential {
+/** How a certificate is enrolled for, and what its holder needs for that. */
+export function enrolmentOf(compilation: Compilation, certificate: Omit<PlanCertificate, 'enrol'>): Enrol {
   const authority = compilation.authorities.get(certificate.issuer)!
-  needAnchor(compilation, certificate.holder, authority.domain)
-  const enrol: Enrol = {
+  needAnchor(compilation, holderOf(certificate), authority.domain)
+  return {
     credential: certificate.name,
     ca: certificate.issuer,
     url: authority.url,
     anchor: anchorPath(authority.domain),
     subject: certificate.subject,
-    sans: certificate.sans ?? [],
+    sans: certificate.sans,
     lifetimeSeconds: certificate.lifetimeSeconds,
-    dir: certificate.path,
+    dir: placeOf(certificate),
     provisioner: authority.provisioner,
   }
-  return { ...certificate, enrol }
 }
 
-/** Fills in how a token is minted, and what its holder needs to prove its certificate. */
-export function withMint(compilation: Compilation, token: PlanCredential, certificate: PlanCredential): PlanCredential {
+/** A token before anybody said how it is minted. */
+export type TokenOrder = Omit<PlanBoundToken, 'mint'>
+
+/** How a token is minted, and what its holder needs to prove its certificate. */
+export function mintingOf(compilation: Compilation, token: TokenOrder): PlanBoundToken['mint'] {
   const issuer = compilation.issuers.get(token.issuer)!
-  needAnchor(compilation, token.holder, issuer.domain)
-  const tls: TlsFiles = {
-    ca: anchorPath(issuer.domain),
-    cert: `${certificate.path}/cert.pem`,
-    key: `${certificate.path}/key.pem`,
-  }
+  needAnchor(compilation, holderOf(token), issuer.domain)
+  const folder = credentialPath(token.boundTo, compilation.topology.credentials[token.boundTo]!)
+  const tls: TlsFiles = { ca: anchorPath(issuer.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
   const prove: HttpCall = { ...issuer.prove(token), tls }
-  return { ...token, mint: { prove, mint: issuer.mint(token), member: issuer.member } }
+  return { prove, mint: issuer.mint(token), member: issuer.member }
 }
 
 /** The oneshots that put roots on their nodes. */
@@ -56,24 +65,25 @@ export function anchorUnits(compilation: Compilation, node: string): PlanUnit[] 
 }
 
 /** The oneshot in which a holder gets a certificate. */
-export function enrolUnit(compilation: Compilation, certificate: PlanCredential): PlanUnit {
-  const { holder, name, issuer, enrol } = certificate
+export function enrolUnit(compilation: Compilation, certificate: PlanCertificate): PlanUnit {
+  const { name, issuer, enrol } = certificate
+  const holder = holderOf(certificate)
   const authority = compilation.authorities.get(issuer)!
   return oneshot(holder, {
     ref: `${holder}/${name}`,
     kind: 'enrol',
     summary: `gets the certificate ${name} from ${issuer}`,
     after: [anchorUnit(holder, authority.domain)],
-    steps: [{ enrol: enrol! }],
+    steps: [{ enrol }],
   })
 }
 
 /** For each issuer, the oneshot in which a holder proves its certificates there. */
-export function proveUnits(compilation: Compilation, node: string, tokens: readonly PlanCredential[]): PlanUnit[] {
+export function proveUnits(compilation: Compilation, node: string, tokens: readonly PlanBoundToken[]): PlanUnit[] {
   const byIssuer = Map.groupBy(tokens, (token) => token.issuer)
   return [...byIssuer].map(([issuerNode, held]) => {
     const issuer = compilation.issuers.get(issuerNode)!
-    const calls = new Map(held.map(({ mint }) => [JSON.stringify(mint!.prove), mint!.prove]))
+    const calls = new Map(held.map(({ mint }) => [JSON.stringify(mint.prove), mint.prove]))
     return oneshot(node, {
       ref: proveUnit(node, issuerNode),
       kind: 'prove',
@@ -85,10 +95,11 @@ export function proveUnits(compilation: Compilation, node: string, tokens: reado
 }
 
 /** The oneshot in which a holder receives a token. */
-export function mintUnit(compilation: Compilation, token: PlanCredential): PlanUnit {
-  const { holder, name, issuer } = token
+export function mintUnit(compilation: Compilation, token: PlanBoundToken): PlanUnit {
+  const { name, issuer } = token
+  const holder = holderOf(token)
   const handover = handoverOf(compilation.topology.credentials[name]!)
-  const { mint, member } = token.mint!
+  const { mint, member } = token.mint
   const renew: MintRenewal = { lifetimeSeconds: livesFor(compilation, token), at: renewAt }
   return oneshot(holder, {
     ref: `${holder}/${name}`,
@@ -100,7 +111,7 @@ export function mintUnit(compilation: Compilation, token: PlanCredential): PlanU
         receive: {
           from: issuer,
           source: { mint, member, renew },
-          to: { path: token.path, mode: handover.mode, owner: handover.owner, group: handover.group },
+          to: { path: placeOf(token), mode: handover.mode, owner: handover.owner, group: handover.group },
         },
       },
     ],
@@ -108,8 +119,8 @@ export function mintUnit(compilation: Compilation, token: PlanCredential): PlanU
 }
 
 /** In seconds. A token never outlives the certificate that it is bound to. */
-function livesFor({ topology }: Compilation, { boundTo, lifetimeSeconds }: PlanCredential): number {
-  const certificate = own(topology.credentials, boundTo!)
+function livesFor({ topology }: Compilation, { boundTo, lifetimeSeconds }: PlanBoundToken): number {
+  const certificate = own(topology.credentials, boundTo)
   return Math.min(lifetimeSeconds, durationSeconds(certificate?.lifetime ?? '') ?? lifetimeSeconds)
 }
 

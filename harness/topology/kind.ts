@@ -1,8 +1,9 @@
 import type { z } from 'zod'
+import type { TokenOrder } from './implicit-units.ts'
 import type {
   HttpCall,
   Listener,
-  PlanCredential,
+  PlanBoundToken,
   PlanFile,
   PlanUnit,
   Service,
@@ -94,7 +95,7 @@ export interface UnitContext<Settings> {
   /** The reference `node/unit` of the unit of that kind on a node, for `after`. */
   unitOf(node: string, kind: string): UnitRef | undefined
   /** Bound tokens that this node's issuer mints: resolved credentials. Only meaningful for issuers. */
-  issued(): PlanCredential[]
+  issued(): PlanBoundToken[]
   /** Adds a mistake of the topology: compiling reports all of them at once. `path` is relative to the unit. */
   mistake(path: string, message: string): void
 }
@@ -113,9 +114,9 @@ export interface TokenIssuer {
   /** `iss` of its tokens. */
   url: string
   /** Proves the holder's certificate; made by the holder, whose TLS files are filled in by the compiler. */
-  prove(credential: PlanCredential): Omit<HttpCall, 'tls'>
+  prove(token: TokenOrder): Omit<HttpCall, 'tls'>
   /** Mints; made on the issuer's node with its operator certificate. `x5t#S256` may be added to its JSON by the harness. */
-  mint(credential: PlanCredential): HttpCall
+  mint(token: TokenOrder): HttpCall
   /** Member of the JSON answer that holds the token. */
   member: string
   /** The oneshot after which holders can prove themselves and tokens can be minted. */

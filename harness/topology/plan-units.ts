@@ -1,5 +1,5 @@
 import type { Compilation, PlannedUnit } from './compilation.ts'
-import type { PlanCredential, UnitRef } from './plan.ts'
+import type { PlanBoundToken, PlanCredential, UnitRef } from './plan.ts'
 import { unitContext } from './unit-context.ts'
 
 /**
@@ -35,7 +35,8 @@ export function planUnits(
   for (const unit of compilation.units.values()) {
     const after = new Set<UnitRef>()
     const issued = [...credentials.values()].filter(
-      ({ kind, issuer }) => kind === 'bound-token' && issuer === unit.node,
+      (credential): credential is PlanBoundToken =>
+        credential.kind === 'bound-token' && credential.issuer === unit.node,
     )
     const plan = unit.kind.plan(unitContext(compilation, unit, { after, issued }))
     planned.set(unit.ref, { unit, plan, after })

@@ -19,7 +19,7 @@ export type UnitRef = string
 
 export interface Plan {
   /** Version of this format; an agent refuses any other. */
-  format: 1
+  format: 2
   topology: string
   summary: string
   /** The parameters that this plan was compiled with. */
@@ -203,39 +203,55 @@ export interface Enrol {
   provisioner: { name: string; keyFile: Template }
 }
 
-export interface PlanCredential {
+export type PlanCredential = PlanCertificate | PlanBoundToken
+
+/** What every credential has, of whatever kind. */
+export interface CredentialBase {
   name: string
-  kind: 'certificate' | 'bound-token'
   /** The issuing node. */
   issuer: string
-  /** The node that holds it. */
-  holder: string
-  /** Certificate: the host it names. Token: its `sub`. */
-  subject: string
+  /** The nodes that hold it. */
+  holders: string[]
   handover: 'copy' | 'enrol' | 'mint'
   lifetimeSeconds: number
-  /** Certificate only: DNS SANs. */
-  sans?: string[]
-  /** Token only: the certificate credential that it is bound to. */
-  boundTo?: string
-  /** Token only: audience URIs as they stand in `aud`. */
-  audience?: string[]
-  scope?: string[]
+  /** Where it lies on each of its holders. */
+  files: Record<string, Template>
+}
+
+/** Its files are folders with `cert.pem` and `key.pem`. */
+export interface PlanCertificate extends CredentialBase {
+  kind: 'certificate'
+  /** The host that it names. */
+  subject: string
+  /** DNS SANs. */
+  sans: string[]
+  /** How to make one more like it. */
+  enrol: Enrol
+}
+
+export interface PlanBoundToken extends CredentialBase {
+  kind: 'bound-token'
+  /** Its `sub`. */
+  subject: string
+  /** The certificate credential that it is bound to. */
+  boundTo: string
+  /** Audience URIs as they stand in `aud`. */
+  audience: string[]
+  scope: string[]
   domains?: string[]
-  /** Token only: the nodes at which it may be used; absent: any. */
+  /** The nodes at which it may be used; absent: any. */
   nodes?: string[]
-  /** Token only: the resource URI and `token_use` that it is minted with. */
-  resource?: string
-  use?: 'node' | 'peer'
-  /** Where it lies on its holder: a folder with `cert.pem` and `key.pem`, or the token's file. */
-  path: Template
+  /** The resource URI and `token_use` that it is minted with. */
+  resource: string
+  use: 'node' | 'peer'
   /** How to make one more like it, for a named certificate: set by the issuer's kind. */
-  mint?: { prove: HttpCall; mint: HttpCall; member: string }
-  enrol?: Enrol
+  mint: { prove: HttpCall; mint: HttpCall; member: string }
 }
 
 export interface PlanAccept {
   target: string
   action: string
   credential: string
+  /** The node that calls with it, where that is not its first holder. */
+  by?: string
 }

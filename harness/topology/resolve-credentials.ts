@@ -1,31 +1,49 @@
 import { type Compilation, isDeclared, type NodeAuthority, type NodeIssuer, own } from './compilation.ts'
 import { durationSeconds, durationText } from './duration.ts'
+import { enrolmentOf, mintingOf, type TokenOrder } from './implicit-units.ts'
 import { credentialPath } from './paths.ts'
-import type { PlanCredential } from './plan.ts'
+import type { PlanBoundToken, PlanCertificate, PlanCredential } from './plan.ts'
 import {
   type BoundTokenDeclaration,
   type CertificateDeclaration,
   type CredentialDeclaration,
   type HandoverMethod,
   handoverOf,
+  holdersOf,
 } from './schema.ts'
 
-type Resolving<Declaration> = { name: string; declaration: Declaration; path: readonly string[] }
+type Resolving<Declaration> = { name: string; declaration: Declaration; holder: string; path: readonly string[] }
 
 /** Every credential with its defaults filled in; those with mistakes are reported and left out. */
 export function resolveCredentials(compilation: Compilation): Map<string, PlanCredential> {
   const resolved = new Map<string, PlanCredential>()
   for (const [name, declaration] of Object.entries(compilation.topology.credentials)) {
     const path = ['credentials', name]
-    const holderKnown = isDeclared(compilation, 'nodes', declaration.holder, [...path, 'holder'])
+    const areKnown = areHoldersKnown(compilation, declaration, path)
     checkHandover(compilation, declaration, path)
+    const [holder = ''] = holdersOf(declaration)
     const credential =
       declaration.kind === 'certificate'
-        ? resolveCertificate(compilation, { name, declaration, path })
-        : resolveToken(compilation, { name, declaration, path })
-    if (credential !== undefined && holderKnown) resolved.set(name, credential)
+        ? resolveCertificate(compilation, { name, declaration, holder, path })
+        : resolveToken(compilation, { name, declaration, holder, path })
+    if (credential !== undefined && areKnown) resolved.set(name, credential)
   }
   return resolved
+}
+
+function areHoldersKnown(
+  compilation: Compilation,
+  declaration: CredentialDeclaration,
+  path: readonly string[],
+): boolean {
+  const { topology, mistakes } = compilation
+  const { holder, kind } = declaration
+  const at = holder === undefined ? [...path, 'holders'] : [...path, 'holder']
+  const all = holdersOf(declaration)
+  if (all.length > 1) mistakes.add(at, `a ${kind} has one holder: ${methods[kind].why}`, 'declare one for each of them')
+  const known = all.filter((name, index) => isDeclared(compilation, 'nodes', name, holder ? at : [...at, index]))
+  // A node that is malformed is known, and yet nothing can be planned for it.
+  return known.every((name) => own(topology.nodes, name) !== undefined) && known.length === all.length
 }
 
 const methods: Readonly<Record<CredentialDeclaration['kind'], { method: HandoverMethod; why: string }>> = {
@@ -54,29 +72,30 @@ function checkHandover({ mistakes }: Compilation, declaration: CredentialDeclara
 
 function resolveCertificate(
   compilation: Compilation,
-  { name, declaration, path }: Resolving<CertificateDeclaration>,
-): PlanCredential | undefined {
+  { name, declaration, holder, path }: Resolving<CertificateDeclaration>,
+): PlanCertificate | undefined {
   const authority = authorityOf(compilation, declaration, path)
-  const holderHost = own(compilation.topology.nodes, declaration.holder)?.host
+  const holderHost = own(compilation.topology.nodes, holder)?.host
   const subject = declaration.subject ?? holderHost
   const lifetimeSeconds = durationSeconds(declaration.lifetime)!
   if (authority !== undefined) checkLifetime(compilation, authority, lifetimeSeconds, path)
   if (subject === undefined) return undefined
   const sans = declaration.sans ?? [subject]
-  checkSans(compilation, { name, subject, sans, holderHost, declaration }, path)
+  checkSans(compilation, { name, subject, sans, holder, holderHost, declaration }, path)
   if (authority === undefined) return undefined
   const [issuer = ''] = declaration.issuer.split('/')
-  return {
+  const certificate: Omit<PlanCertificate, 'enrol'> = {
     name,
     kind: 'certificate',
     issuer,
-    holder: declaration.holder,
+    holders: [holder],
     subject,
     handover: 'enrol',
     lifetimeSeconds,
     sans,
-    path: credentialPath(name, declaration),
+    files: { [holder]: credentialPath(name, declaration) },
   }
+  return { ...certificate, enrol: enrolmentOf(compilation, certificate) }
 }
 
 function authorityOf(
@@ -133,18 +152,19 @@ interface Named {
   name: string
   subject: string
   sans: readonly string[]
+  holder: string
   holderHost: string | undefined
   declaration: CertificateDeclaration
 }
 
 function checkSans({ mistakes }: Compilation, named: Named, path: readonly string[]): void {
-  const { name, subject, sans, holderHost, declaration } = named
+  const { name, subject, sans, holder, holderHost, declaration } = named
   const at = [...path, declaration.sans === undefined ? 'subject' : 'sans']
   const [first = ''] = sans
   if (!sans.some((san) => covers(san, subject))) {
     mistakes.add(at, `no SAN covers the subject "${subject}" (there is ${first})`, `add "${subject}"`)
   }
-  const identity = name === defaultCertificate(declaration.holder)
+  const identity = name === defaultCertificate(holder)
   if (identity && holderHost !== undefined && !sans.some((san) => covers(san, holderHost))) {
     const wayOut = `add "${holderHost}", or give a certificate for something else another name`
     mistakes.add(at, `no SAN covers the host "${holderHost}" of its holder`, wayOut)
@@ -162,20 +182,20 @@ function defaultCertificate(holder: string): string {
 
 function resolveToken(
   compilation: Compilation,
-  { name, declaration, path }: Resolving<BoundTokenDeclaration>,
-): PlanCredential | undefined {
+  { name, declaration, holder, path }: Resolving<BoundTokenDeclaration>,
+): PlanBoundToken | undefined {
   const { topology, mistakes } = compilation
   const issuer = issuerOf(compilation, declaration, path)
-  checkSubject(compilation, declaration, path)
+  checkSubject(compilation, declaration, holder, path)
   for (const [index, node] of (declaration.nodes ?? []).entries()) {
     isDeclared(compilation, 'nodes', node, [...path, 'nodes', index])
   }
-  const boundTo = certificateOf(compilation, declaration, path)
+  const boundTo = certificateOf(compilation, declaration, holder, path)
   const audience = declaration.audience.map((entry, index) =>
     audienceUri(compilation, entry, [...path, 'audience', index]),
   )
   if (issuer === undefined) return undefined
-  const holderDomain = own(topology.nodes, declaration.holder)?.domain
+  const holderDomain = own(topology.nodes, holder)?.domain
   const use = declaration.use ?? (issuer.domain === holderDomain ? 'node' : 'peer')
   const declared = declaration.lifetime === undefined ? undefined : durationSeconds(declaration.lifetime)
   if (declared !== undefined && declared > issuer.lifetime.maximum) {
@@ -183,11 +203,11 @@ function resolveToken(
     mistakes.add([...path, 'lifetime'], `the issuer mints for at most ${limit}`, 'stay within that')
   }
   if (boundTo === undefined || audience.includes(undefined)) return undefined
-  return {
+  const token: TokenOrder = {
     name,
     kind: 'bound-token',
     issuer: declaration.issuer,
-    holder: declaration.holder,
+    holders: [holder],
     subject: declaration.subject,
     handover: 'mint',
     lifetimeSeconds: declared ?? issuer.lifetime[use],
@@ -196,10 +216,11 @@ function resolveToken(
     scope: declaration.scope,
     domains: declaration.domains,
     nodes: declaration.nodes,
-    resource: audience[0],
+    resource: audience[0]!,
     use,
-    path: credentialPath(name, declaration),
+    files: { [holder]: credentialPath(name, declaration) },
   }
+  return { ...token, mint: mintingOf(compilation, token) }
 }
 
 function issuerOf(
@@ -217,17 +238,23 @@ function issuerOf(
   return known
 }
 
-function checkSubject(compilation: Compilation, token: BoundTokenDeclaration, path: readonly string[]): void {
+function checkSubject(
+  compilation: Compilation,
+  token: BoundTokenDeclaration,
+  holder: string,
+  path: readonly string[],
+): void {
   const at = [...path, 'subject']
-  if (!isDeclared(compilation, 'nodes', token.subject, at) || token.subject === token.holder) return
-  if (!compilation.names.nodes.has(token.holder)) return
+  if (!isDeclared(compilation, 'nodes', token.subject, at) || token.subject === holder) return
+  if (!compilation.names.nodes.has(holder)) return
   const why = 'a token is minted for the holder that proved its own certificate'
-  compilation.mistakes.add(at, `"${token.subject}" is not the holder "${token.holder}": ${why}`, 'name the holder')
+  compilation.mistakes.add(at, `"${token.subject}" is not the holder "${holder}": ${why}`, 'name the holder')
 }
 
 function certificateOf(
   compilation: Compilation,
-  { boundTo, holder }: BoundTokenDeclaration,
+  { boundTo }: BoundTokenDeclaration,
+  holder: string,
   path: readonly string[],
 ): string | undefined {
   const { topology, names, mistakes } = compilation
@@ -241,8 +268,12 @@ function certificateOf(
     if (boundTo !== undefined) isDeclared(compilation, 'credentials', name, at)
   } else if (certificate.kind !== 'certificate') {
     mistakes.add(at, `"${name}" is no certificate`, 'name a certificate of the holder')
-  } else if (certificate.holder !== holder) {
-    mistakes.add(at, `"${name}" is held by "${certificate.holder}", not by "${holder}"`, 'name one of the holder')
+  } else if (!holdersOf(certificate).includes(holder)) {
+    mistakes.add(
+      at,
+      `"${name}" is held by "${holdersOf(certificate).join(', ')}", not by "${holder}"`,
+      'name one of the holder',
+    )
   } else return name
   return undefined
 }

@@ -46,6 +46,16 @@ const handover = z
   ])
   .meta({ description: 'How the credential comes to its holder. A bare text is short for `{ method }`.' })
 
+/** Nearly every credential has one holder. */
+const held = {
+  holder: name.optional().meta({ description: 'The node that holds it. This, or `holders`.' }),
+  holders: z.array(name).min(1).optional().meta({ description: 'The nodes that hold it, where there are several.' }),
+}
+const isHeld = ({ holder, holders }: { holder?: string; holders?: readonly string[] }) =>
+  (holder === undefined) !== (holders === undefined)
+const eitherOf = [{ required: ['holder'] }, { required: ['holders'] }]
+const oneOfThem = { path: ['holder'], error: 'is missing: write the node that holds it, or `holders`, and not both' }
+
 const certificate = z
   .strictObject({
     kind: z.literal('certificate'),
@@ -60,10 +70,11 @@ const certificate = z
       .optional()
       .meta({ description: 'DNS SANs. Default: the subject alone.' }),
     lifetime: duration.meta({ description: 'How long each certificate is valid: `10m`.' }),
-    holder: name.meta({ description: 'The node that holds it.' }),
+    ...held,
     handover,
   })
-  .meta({ description: 'An X.509 certificate and its key.' })
+  .refine(isHeld, oneOfThem)
+  .meta({ description: 'An X.509 certificate and its key.', oneOf: eitherOf })
 
 const boundToken = z
   .strictObject({
@@ -78,7 +89,7 @@ const boundToken = z
     domains: z.array(hostText).optional().meta({ description: 'DNS suffixes whose routes the holder may announce.' }),
     nodes: z.array(name).optional().meta({ description: 'The nodes at which the token may be used. Default: any.' }),
     lifetime: duration.optional().meta({ description: 'Default: what the issuer gives tokens of this use.' }),
-    holder: name.meta({ description: 'The node that holds it.' }),
+    ...held,
     boundTo: name
       .optional()
       .meta({ description: 'The certificate credential that it is bound to. Default: `cert-<holder>`.' }),
@@ -88,7 +99,8 @@ const boundToken = z
       .meta({ description: 'Default: `node` when issuer and holder are of one trust domain, else `peer`.' }),
     handover,
   })
-  .meta({ description: 'An access token that is bound to a certificate (RFC 8705).' })
+  .refine(isHeld, oneOfThem)
+  .meta({ description: 'An access token that is bound to a certificate (RFC 8705).', oneOf: eitherOf })
 
 const credential = z.discriminatedUnion('kind', [certificate, boundToken])
 
@@ -129,6 +141,7 @@ const accept = z.strictObject({
     .regex(actionPattern, 'must be an action such as peering:connect or grid:publish/JOBS.*.done')
     .meta({ description: 'What the caller does there. The service kinds of the target name their actions.' }),
   credential: oneOrMoreNames.meta({ description: 'The credential, or each of those, that is accepted.' }),
+  by: name.optional().meta({ description: 'The node that calls with it. Default: its holder, the first of several.' }),
 })
 
 /** What a topology may say. Unknown members are mistakes. */
@@ -162,6 +175,11 @@ export type CredentialDeclaration = z.output<typeof credential>
 export type AcceptDeclaration = z.output<typeof accept>
 export type HandoverMethod = z.output<typeof method>
 export type HandoverDeclaration = z.output<typeof handover>
+
+/** The nodes that hold a credential, whichever way it says so. */
+export function holdersOf({ holder, holders }: CredentialDeclaration): readonly string[] {
+  return holders ?? (holder === undefined ? [] : [holder])
+}
 
 /** The long form of a hand-over. */
 export interface Handover {

@@ -1,15 +1,15 @@
 import { resolve } from 'node:path'
 import { type AnyUnitContext, type Compilation, type DeclaredUnit, isDeclared, needAnchor, own } from './compilation.ts'
 import { anchorPath, anchorUnit, credentialPath } from './paths.ts'
-import type { PlanCredential, Template, UnitRef } from './plan.ts'
-import type { CredentialDeclaration } from './schema.ts'
+import type { PlanBoundToken, Template, UnitRef } from './plan.ts'
+import { type CredentialDeclaration, holdersOf } from './schema.ts'
 
 export interface ContextOptions {
   /** Filled with what the unit has to wait for. */
   after?: Set<UnitRef>
   /** Only the listeners are asked for: they are not known yet, and mistakes are reported later. */
   discovery?: boolean
-  issued?: readonly PlanCredential[]
+  issued?: readonly PlanBoundToken[]
 }
 
 /** What a service kind sees of the topology while it plans one unit. */
@@ -37,9 +37,10 @@ export function unitContext(
       if (!discovery) isDeclared(compilation, 'credentials', name, [...at, ...settingOf(name)])
       return { kind: 'certificate', issuer: node, lifetime: '1s', holder: node, handover: 'enrol' }
     }
-    if (credential.holder !== node) {
+    const holders = holdersOf(credential)
+    if (!holders.includes(node)) {
       const wayOut = `give it the holder "${node}", or name a credential that this node holds`
-      mistake(settingOf(name), `uses the credential "${name}", which "${credential.holder}" holds`, wayOut)
+      mistake(settingOf(name), `uses the credential "${name}", which "${holders.join(', ')}" holds`, wayOut)
     }
     if (!discovery) compilation.used.add(name)
     return credential

@@ -1,3 +1,4 @@
+import { callerOf } from '../topology/holders.ts'
 import type { Plan, PlanCredential } from '../topology/plan.ts'
 
 /** Who issues what to whom, and who accepts it: all that a plan says about trust. */
@@ -29,19 +30,8 @@ export interface GraphIssuer {
   url?: string
 }
 
-export interface GraphCredential {
-  name: string
-  kind: PlanCredential['kind']
-  issuer: string
-  holder: string
-  subject: string
-  /** Trust domain of the issuer. */
-  domain: string
-  boundTo?: string
-  audience?: readonly string[]
-  scope?: readonly string[]
-  use?: 'node' | 'peer'
-}
+/** A credential of the plan, with the trust domain of its issuer. */
+export type GraphCredential = PlanCredential & { domain: string }
 
 /** A node that accepts credentials. */
 export interface GraphTarget {
@@ -78,9 +68,9 @@ export function trustGraph(plan: Plan): TrustGraph {
     })),
     issuers: issuersOf(plan),
     credentials,
-    holders: [...new Set(credentials.map(({ holder }) => holder))],
+    holders: [...new Set(credentials.flatMap(({ holders }) => holders))],
     targets: targetsOf(plan),
-    edges: [...credentials.map(issueEdge), ...acceptEdges(plan)],
+    edges: [...credentials.flatMap(issueEdges), ...acceptEdges(plan)],
   }
 }
 
@@ -94,10 +84,10 @@ function issuersOf(plan: Plan): GraphIssuer[] {
 }
 
 function graphCredential(plan: Plan, credential: PlanCredential): GraphCredential {
-  const { name, kind, issuer, holder, subject, boundTo, audience, scope, use } = credential
+  const { kind, issuer } = credential
   const role = kind === 'certificate' ? 'ca' : 'issuer'
   const domain = Object.entries(plan.trustDomains).find(([, trustDomain]) => trustDomain[role] === issuer)?.[0] ?? ''
-  return { name, kind, issuer, holder, subject, domain, boundTo, audience, scope, use }
+  return { ...credential, domain }
 }
 
 function targetsOf(plan: Plan): GraphTarget[] {
@@ -114,15 +104,15 @@ function targetsOf(plan: Plan): GraphTarget[] {
   })
 }
 
-function issueEdge({ issuer, holder, name }: GraphCredential): GraphEdge {
-  return { kind: 'issues', from: issuer, to: holder, credential: name, actions: [] }
+function issueEdges({ issuer, holders, name }: GraphCredential): GraphEdge[] {
+  return holders.map((holder) => ({ kind: 'issues', from: issuer, to: holder, credential: name, actions: [] }))
 }
 
 function acceptEdges(plan: Plan): GraphEdge[] {
-  const grouped = Map.groupBy(plan.accepts, ({ target, credential }) => `${credential} ${target}`)
+  const grouped = Map.groupBy(plan.accepts, (one) => `${one.credential} ${callerOf(plan, one)} ${one.target}`)
   return [...grouped.values()].map((accepts) => {
     const { target, credential } = accepts[0]!
-    const from = plan.credentials[credential]!.holder
+    const from = callerOf(plan, accepts[0]!)
     return { kind: 'accepts', from, to: target, credential, actions: accepts.map(({ action }) => action) }
   })
 }

@@ -23,7 +23,7 @@ const badge: CheckedKind = {
 const ticket: CheckedKind = {
   name: 'ticket',
   part: 'token',
-  beside: ({ boundTo }) => [boundTo!],
+  beside: (planned) => [ownerOf(planned)!],
   spoiledBeside: 'everything',
   states: {
     fresh: { text: (name) => name },
@@ -35,10 +35,12 @@ const ticket: CheckedKind = {
     unused: { because: 'it was used', passes: ({ token }) => token?.state !== 'used' },
     own: {
       because: 'it is of somebody else',
-      passes: ({ token, certificate }) => token === undefined || token.planned.boundTo === certificate?.planned.name,
+      passes: ({ token, certificate }) => token === undefined || ownerOf(token.planned) === certificate?.planned.name,
     },
   },
 }
+
+const ownerOf = (planned: object) => (planned as { boundTo?: string }).boundTo
 
 const http = { guard: 'door', layer: 'http', status: 403, error: 'no' } as const
 const refusing = (check: string, more: Partial<Refusal & { when: string; args: object }> = {}) =>
@@ -53,7 +55,7 @@ const checks = [
 ]
 
 function planOf(verification: ActionVerification, accepted: readonly string[] = ['opera']): Plan {
-  const credential = (kind: string, name: string, boundTo?: string) => ({ kind, name, boundTo, holder: 'gate' })
+  const credential = (kind: string, name: string, boundTo?: string) => ({ kind, name, boundTo, holders: ['gate'] })
   const all = [credential('badge', 'ann'), credential('badge', 'bob'), credential('ticket', 'opera', 'ann')]
   return {
     topology: 'made-up',

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { credentialOf } from '../credentials/of-kind.ts'
 import { compile, credentialKinds } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
@@ -222,7 +223,7 @@ describe('what cannot be derived is a mistake with its name', () => {
       'a target where nobody is accepted',
       (plan) => {
         plan.accepts = plan.accepts.filter(({ target, action }) => target !== 'node-a' || action !== 'peering:connect')
-        for (const token of Object.values(plan.credentials)) if (token.name === 'node-b') token.scope = []
+        credentialOf(plan, 'bound-token', 'node-b').scope = []
       },
       /node-a peering:connect: nobody is accepted there/,
     ],

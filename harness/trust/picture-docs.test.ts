@@ -33,7 +33,7 @@ test('the graph says who issues, who holds, who accepts, and whom a target belie
   })
   expect(graph.credentials.find(({ name }) => name === 'peer-a-to-b')).toMatchObject({
     issuer: 'auth-b',
-    holder: 'node-a',
+    holders: ['node-a'],
     domain: 'org-b',
     boundTo: 'cert-node-a',
     use: 'peer',

@@ -86,8 +86,8 @@ test('a control that was recorded earlier counts when one element differs, and n
   const holderToken = await fake.tokenFor(fake.holder)
   const control = await call(await alone({ token: holderToken }))
   expect(() => expect(control).toBeRefused(mismatch)).toThrow(NoPositiveControl)
-  const { identity } = await fake.right().presented()
-  const sameCertificate = await call(await alone({ identity, token: await fake.tokenFor(await other()) }))
+  const { certificate } = await fake.right().presented()
+  const sameCertificate = await call(await alone({ certificate, token: await fake.tokenFor(await other()) }))
   expect(sameCertificate).toBeRefused(mismatch)
 })
 
@@ -175,8 +175,8 @@ test('an accept that names no token, where one was sent, is not believed', async
 })
 
 test('an accept that names another token than the sent one is not believed', async () => {
-  const { identity } = await fake.right().presented()
-  const other = await alone({ identity, token: await fake.tokenFor(fake.holder, { jti: undefined }) })
+  const { certificate } = await fake.right().presented()
+  const other = await alone({ certificate, token: await fake.tokenFor(fake.holder, { jti: undefined }) })
   const verdict = await call(other)
   expect(() => expect(verdict).toBeAccepted()).toThrow('the record proves no jti, presented was a token that has none')
 })
@@ -224,8 +224,8 @@ test('calls are kept as evidence without secrets', async () => {
 /** A credential that was derived from none. */
 async function alone(presented = {}) {
   const { Credential } = await import('../site/credential.ts')
-  const identity = await other()
-  const made = { identity, token: await fake.tokenFor(fake.holder), ...presented }
+  const certificate = await other()
+  const made = { certificate, token: await fake.tokenFor(fake.holder), ...presented }
   return new Credential('alone', async () => made)
 }
 

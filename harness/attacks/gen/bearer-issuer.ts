@@ -1,6 +1,7 @@
 import type { CallOptions } from '../../site/call.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
+import { holderOf } from '../../topology/holders.ts'
 import type { Attack, Variant } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -113,15 +114,15 @@ async function ask(
   form: Readonly<Record<string, string>> = {},
   presenting: (own: ReturnType<Lab['credential']>) => ReturnType<Lab['credential']> = (own) => own,
 ): Promise<Verdict> {
-  const from = credential.holder
-  const certificate = lab.credential(credential.boundTo ?? `cert-${from}`)
+  const from = holderOf(credential)
+  const certificate = lab.credential(credential.boundTo)
   const options: CallOptions = { form: { client_id: credential.subject, token, ...form } }
   return lab.callAt({ from, action }, presenting(certificate), options)
 }
 
 /** A client with the certificate of another one that may ask about tokens for nobody who is there. */
 async function onlooker(lab: Lab, { credential, accepted: at }: ClientToken): Promise<ClientToken> {
-  const { host, domain } = lab.plan.nodes[credential.holder]!
+  const { host, domain } = lab.plan.nodes[holderOf(credential)]!
   const client_id = 'onlooker'
   const registration = {
     ...{ client_id, method: 'tls_client_auth', sanDns: host, trustDomain: domain, grants: [] },
@@ -154,7 +155,7 @@ function inactive(asked: (lab: Lab, clients: Clients) => Promise<{ asks: ClientT
 /** The client that is asked about tokens first: one that validates tokens here. */
 function audienceFirst(lab: Lab): Clients {
   const { own, other } = twoClients(lab)
-  const isForItself = ({ credential, accepted: { node } }: ClientToken) => credential.holder === node
+  const isForItself = ({ credential, accepted: { node } }: ClientToken) => holderOf(credential) === node
   return isForItself(own) || !isForItself(other) ? { own, other } : { own: other, other: own }
 }
 
@@ -169,7 +170,7 @@ function membersOf({ json }: Verdict): string {
 async function revokedByAnother(lab: Lab): Promise<void> {
   const { own, other } = twoClients(lab)
   const fresh = lab.anew(own.credential.name)
-  const use = () => lab.callAt({ ...own.accepted, from: own.credential.holder }, fresh)
+  const use = () => lab.callAt({ ...own.accepted, from: holderOf(own.credential) }, fresh)
   lab.judge(await use(), accepted())
   lab.judge(await ask(lab, 'token:revoke', other, await fresh.token()), accepted())
   lab.demand(await isActive(lab, own, await fresh.token()), "another client's revocation ended the token")
@@ -179,7 +180,7 @@ async function revokedByAnother(lab: Lab): Promise<void> {
 async function revokedByItsOwn(lab: Lab): Promise<void> {
   const { own } = twoClients(lab)
   const fresh = lab.anew(own.credential.name)
-  lab.judge(await lab.callAt({ ...own.accepted, from: own.credential.holder }, fresh), accepted())
+  lab.judge(await lab.callAt({ ...own.accepted, from: holderOf(own.credential) }, fresh), accepted())
   lab.judge(await ask(lab, 'token:revoke', own, await fresh.token()), accepted())
   lab.demand(!(await isActive(lab, own, await fresh.token())), 'a revoked token is still active')
 }

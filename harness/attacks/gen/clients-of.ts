@@ -1,18 +1,19 @@
+import { credentialsOf } from '../../credentials/of-kind.ts'
 import { NotInPlan } from '../../site/site-files.ts'
-import type { PlanCredential } from '../../topology/plan.ts'
+import type { PlanBoundToken } from '../../topology/plan.ts'
 import type { Lab } from '../lab.ts'
 
 /** A token that the attacked auth server mints: its client, its holder, and where it is accepted. */
 export interface ClientToken {
-  readonly credential: PlanCredential
+  readonly credential: PlanBoundToken
   readonly accepted: { readonly node: string; readonly action: string }
 }
 
 /** The tokens of the auth server that is the target, each with a place where it is accepted. */
 export function clientTokens(lab: Lab): ClientToken[] {
-  const { credentials, accepts } = lab.plan
-  return Object.values(credentials).flatMap((credential) => {
-    if (credential.kind !== 'bound-token' || credential.issuer !== lab.target.node) return []
+  const { accepts } = lab.plan
+  return credentialsOf(lab.plan, 'bound-token').flatMap((credential) => {
+    if (credential.issuer !== lab.target.node) return []
     const accept = accepts.find((one) => one.credential === credential.name)
     return accept === undefined ? [] : [{ credential, accepted: { node: accept.target, action: accept.action } }]
   })

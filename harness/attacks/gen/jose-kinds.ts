@@ -1,6 +1,8 @@
 import { EnrolmentRefused, signAtCa } from '../../agent/enrol.ts'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
+import { holderOf } from '../../topology/holders.ts'
 import type { Enrol } from '../../topology/plan.ts'
 import type { Attack, Variant } from '../attack.ts'
 import { forging } from '../forgery.ts'
@@ -84,14 +86,13 @@ function atTokenEndpoint(expect: Outcome, role: (token: string) => Record<string
     needs: ['token-endpoint'],
     attack: async (lab) => {
       const [{ credential } = missing()] = clientTokens(lab)
-      const from = credential.holder
-      const certificate = lab.credential(credential.boundTo ?? `cert-${from}`)
+      const certificate = lab.credential(credential.boundTo)
       const plain = {
         grant_type: 'client_credentials',
         client_id: credential.subject,
-        resource: credential.resource ?? credential.audience?.[0] ?? '',
+        resource: credential.resource,
       }
-      const at = { from, action: 'token:request' }
+      const at = { from: holderOf(credential), action: 'token:request' }
       lab.judge(await lab.callAt(at, certificate, { form: plain }), accepted())
       const token = await lab.credential(credential.name).token()
       return lab.callAt(at, certificate, { form: { ...plain, ...role(token) } })
@@ -105,9 +106,8 @@ function missing(): never {
 
 /** A certificate that the caller's CA signs, and how it is asked for. */
 function enrolmentOf(lab: Lab): Enrol {
-  const { boundTo } = lab.plan.credentials[lab.target.credential]!
-  const { enrol } = lab.plan.credentials[boundTo ?? `cert-${lab.target.from}`]!
-  return enrol!
+  const { boundTo } = credentialOf(lab.plan, 'bound-token', lab.target.credential)
+  return credentialOf(lab.plan, 'certificate', boundTo).enrol
 }
 
 async function oneTimeToken(lab: Lab): Promise<{ csrPem: string; ott: string; enrol: Enrol }> {

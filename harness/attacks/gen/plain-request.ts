@@ -30,7 +30,7 @@ export async function keptTo(lab: Lab, credential: Credential, most: number): Pr
   const { from, host, domain } = lab.target
   const anchorPem = await lab.site.anchor(domain)
   const endpoint = endpointOf(lab.site.site, `https://${host}:${port}`, { from, anchorPem })
-  const { identity } = await credential.presented()
+  const { certificate: identity } = await credential.presented()
   // A service that is up already does not listen at the address of its node.
   return keptConnections({ ...endpoint, ...(address !== undefined && { address }), identity }, most)
 }

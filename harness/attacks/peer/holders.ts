@@ -1,3 +1,4 @@
+import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
@@ -162,20 +163,18 @@ async function newTokenOverRenewed(lab: Lab) {
 
 /** The certificate credential that the good token is bound to. */
 function certificateOf({ plan, target }: Lab): string {
-  return plan.credentials[target.credential]?.boundTo ?? `cert-${target.from}`
+  return credentialOf(plan, 'bound-token', target.credential).boundTo
 }
 
 function namesOf(lab: Lab): { subject: string; sans: readonly string[] } {
-  const { subject = '', sans = [subject] } = lab.plan.credentials[certificateOf(lab)] ?? {}
-  return { subject, sans }
+  return credentialOf(lab.plan, 'certificate', certificateOf(lab))
 }
 
 /** The certificate with which a node serves. @throws AttackWorks */
 function certificateAt({ plan }: Lab, node: string): string {
   const host = plan.nodes[node]?.host ?? ''
-  const found = Object.values(plan.credentials).find(
-    ({ kind, holder, sans }) => kind === 'certificate' && holder === node && sans?.includes(host),
-  )
+  const held = credentialsOf(plan, 'certificate').filter(({ holders }) => holders.includes(node))
+  const found = held.find(({ sans }) => sans.includes(host))
   if (found === undefined) throw new AttackWorks(`${node} holds no certificate of its own in the plan`)
   return found.name
 }

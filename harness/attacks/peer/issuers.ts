@@ -1,4 +1,5 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { type Attack, leftOpen, type Variant } from '../attack.ts'
@@ -158,10 +159,8 @@ async function ofOtherIssuer(lab: Lab): Promise<Verdict> {
 /** A token of an issuer that the target does not believe: one that the caller holds, if there is any. */
 function tokenOfOtherIssuer(lab: Lab): string {
   const { plan, target } = lab
-  const others = Object.values(plan.credentials).filter(
-    ({ kind, issuer }) => kind === 'bound-token' && issuer !== lab.issuer,
-  )
-  const found = others.find(({ holder }) => holder === target.from) ?? others[0]
+  const others = credentialsOf(plan, 'bound-token').filter(({ issuer }) => issuer !== lab.issuer)
+  const found = others.find(({ holders }) => holders.includes(target.from)) ?? others[0]
   if (found === undefined) throw new AttackWorks('no other issuer of the plan mints any token')
   return found.name
 }
@@ -173,9 +172,8 @@ function otherIssuer(lab: Lab): string {
 /** What the target presents to a peer of its own: a token that another issuer minted for it. */
 function outgoingOf(lab: Lab): string {
   const { plan, target } = lab
-  const found = Object.values(plan.credentials).find(
-    ({ kind, holder, issuer }) => kind === 'bound-token' && holder === target.node && issuer !== lab.issuer,
-  )
+  const held = credentialsOf(plan, 'bound-token').filter(({ holders }) => holders.includes(target.node))
+  const found = held.find(({ issuer }) => issuer !== lab.issuer)
   if (found === undefined) throw new AttackWorks(`${target.node} holds no token of another issuer`)
   return found.name
 }

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { type IssuerAnswer, uselessAnswers } from '../../counterparts/issuer/issuer-answer.ts'
 import type { ScriptedIssuer } from '../../counterparts/issuer/scripted-issuer.ts'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf, issueSelfSigned } from '../../pki/authority.ts'
 import type { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
@@ -261,7 +262,7 @@ async function announceOutside(lab: Lab): Promise<void> {
 
 /** The domain that both the token and the target's record of the peer hold. */
 function ownDomain({ plan, target }: Lab): string {
-  const [domain] = plan.credentials[target.credential]?.domains ?? []
+  const [domain] = credentialOf(plan, 'bound-token', target.credential).domains ?? []
   if (domain === undefined) throw new AttackWorks(`${target.credential} is for no domain`)
   return domain
 }

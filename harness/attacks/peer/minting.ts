@@ -1,10 +1,12 @@
+import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
 import { issueSelfSigned } from '../../pki/authority.ts'
 import { thumbprintS256 } from '../../pki/certificate.ts'
 import type { CallOptions } from '../../site/call.ts'
 import { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
-import type { PlanCredential } from '../../topology/plan.ts'
+import { holderOf } from '../../topology/holders.ts'
+import type { PlanBoundToken } from '../../topology/plan.ts'
 import type { Attack, Variant } from '../attack.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A3, accepted, E, type Outcome, refused, T0 } from '../outcome.ts'
@@ -43,7 +45,7 @@ export const minting: readonly Attack[] = [
       })),
       'a certificate that nobody proved': ordering(denied('holder_unproven'), async (lab, order) => ({
         ...order,
-        'x5t#S256': await lab.anew(certificateOf(mintedHere(lab))).thumbprint(),
+        'x5t#S256': await lab.anew(mintedHere(lab).boundTo).thumbprint(),
       })),
       'no certificate, of a client that proved none': { expect: denied('holder_unproven'), attack: withoutAnyProof },
       'no certificate: the newest proven one is taken': { expect: accepted(), attack: withoutNamingOne },
@@ -99,12 +101,12 @@ export const minting: readonly Attack[] = [
       'with the certificate of another client': requesting(
         E('invalid_client', 'san_mismatch', 'anchor_mismatch'),
         (lab, credential, form) =>
-          lab.callAt(requestAt(lab), credential.over(lab.credential(certificateOf(otherClient(lab)))), { form }),
+          lab.callAt(requestAt(lab), credential.over(lab.credential(otherClient(lab).boundTo)), { form }),
       ),
       'with a self-signed certificate of the same names': requesting(
         E('invalid_client', 'anchor_mismatch'),
         (lab, credential, form) => {
-          const { subject = '', sans = [] } = lab.plan.credentials[certificateOf(mintedHere(lab))] ?? {}
+          const { subject, sans } = credentialOf(lab.plan, 'certificate', mintedHere(lab).boundTo)
           const own = credential.withCertificate(() => issueSelfSigned(subject, sans), 'self-signed')
           return lab.callAt(requestAt(lab), own, { form })
         },
@@ -154,33 +156,29 @@ function denied(reason: string): Outcome {
 }
 
 /** A token that the target's auth server mints, by the rules of the plan. @throws AttackWorks */
-function mintedHere({ plan, target }: Lab): PlanCredential {
-  const found = Object.values(plan.credentials).find(({ issuer, mint }) => issuer === target.node && mint !== undefined)
+function mintedHere({ plan, target }: Lab): PlanBoundToken {
+  const found = credentialsOf(plan, 'bound-token').find(({ issuer }) => issuer === target.node)
   if (found === undefined) throw new AttackWorks(`${target.node} mints no token of the plan`)
   return found
 }
 
 /** Another client of the same auth server. @throws AttackWorks */
-function otherThan({ plan, target }: Lab, { clientId }: Order): PlanCredential {
-  const found = Object.values(plan.credentials).find(
-    ({ issuer, mint, subject }) => issuer === target.node && mint !== undefined && subject !== clientId,
+function otherThan({ plan, target }: Lab, { clientId }: Order): PlanBoundToken {
+  const found = credentialsOf(plan, 'bound-token').find(
+    ({ issuer, subject }) => issuer === target.node && subject !== clientId,
   )
   if (found === undefined) throw new AttackWorks(`${target.node} mints tokens for one client only`)
   return found
 }
 
-function otherClient(lab: Lab): PlanCredential {
+function otherClient(lab: Lab): PlanBoundToken {
   return otherThan(lab, { clientId: mintedHere(lab).subject })
-}
-
-function certificateOf({ boundTo, holder }: PlanCredential): string {
-  return boundTo ?? `cert-${holder}`
 }
 
 /** What the operator orders for a holder of the plan, whose certificate is proven. */
 async function rightOrder(lab: Lab): Promise<Order> {
   const { name, mint } = mintedHere(lab)
-  return { ...member(mint?.mint.json), 'x5t#S256': await lab.credential(name).thumbprint() }
+  return { ...member(mint.mint.json), 'x5t#S256': await lab.credential(name).thumbprint() }
 }
 
 /** The right order, which is taken, and then another one. */
@@ -235,7 +233,7 @@ async function withoutAnyProof(lab: Lab): Promise<Verdict> {
 }
 
 function requestAt(lab: Lab): { from: string; action: string } {
-  return { from: mintedHere(lab).holder, action: 'token:request' }
+  return { from: holderOf(mintedHere(lab)), action: 'token:request' }
 }
 
 /** The client's own request, which is answered with a token, and then another one. */
@@ -251,8 +249,8 @@ function requesting(
     expect,
     async attack(lab) {
       const token = mintedHere(lab)
-      const own = lab.credential(certificateOf(token))
-      const form = { grant_type: 'client_credentials', client_id: token.subject, resource: token.resource ?? '' }
+      const own = lab.credential(token.boundTo)
+      const form = { grant_type: 'client_credentials', client_id: token.subject, resource: token.resource }
       lab.judge(await lab.callAt(requestAt(lab), own, { form }), accepted())
       return attack(lab, own, form)
     },
@@ -271,7 +269,7 @@ async function unpinned(lab: Lab): Promise<Verdict> {
   lab.demand(status === 201, `it answered ${status} to the registration of a client`)
   try {
     const form = { grant_type: 'client_credentials', client_id: 'pinned', resource }
-    const right = lab.credential(certificateOf(mintedHere(lab))).withCertificate(pinned, 'pinned')
+    const right = lab.credential(mintedHere(lab).boundTo).withCertificate(pinned, 'pinned')
     lab.judge(await lab.callAt(requestAt(lab), right, { form }), accepted())
     return await lab.callAt(requestAt(lab), right.withCertificate(other, 'unpinned'), { form })
   } finally {
@@ -284,9 +282,8 @@ function tokenOf(
   { plan, target }: Lab,
   fits = (holder: string, own: { domain: string }) => holder === own.domain,
 ): string {
-  const found = Object.values(plan.credentials).find(
-    ({ kind, issuer, holder }) =>
-      kind === 'bound-token' && issuer === target.node && fits(plan.nodes[holder]?.domain ?? '', target),
+  const found = credentialsOf(plan, 'bound-token').find(
+    (token) => token.issuer === target.node && fits(plan.nodes[holderOf(token)]?.domain ?? '', target),
   )
   if (found === undefined) throw new AttackWorks(`nobody of the wanted domain holds a token of ${target.node}`)
   return found.name
@@ -305,8 +302,8 @@ function withToken(expect: Outcome, action: string, fits?: Parameters<typeof tok
 
 /** The token of a peer as its issuer would bind it to a certificate that the operator listener lets in at TLS. */
 async function peerToken(lab: Lab): Promise<Credential> {
-  const peer = Object.values(lab.plan.credentials).find(
-    ({ scope, issuer }) => scope?.includes('peer:connect') && issuer === lab.target.node,
+  const peer = credentialsOf(lab.plan, 'bound-token').find(
+    ({ scope, issuer }) => scope.includes('peer:connect') && issuer === lab.target.node,
   )
   if (peer === undefined) throw new AttackWorks(`${lab.target.node} mints no token for a peer`)
   const key = await lab.site.signingKey(lab.target.node)
@@ -314,7 +311,7 @@ async function peerToken(lab: Lab): Promise<Credential> {
   const identity = await lab.credential(tokenOf(lab)).identity()
   const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
   return new Credential('with the token of a peer', async () => ({
-    identity,
+    certificate: identity,
     token: await mutateClaims(token, key, (own) => ({ ...own, cnf })),
   }))
 }

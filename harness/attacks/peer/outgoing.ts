@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
+import { credentialsOf } from '../../credentials/of-kind.ts'
 import { issueLeaf, rogueAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
+import { holderOf } from '../../topology/holders.ts'
+import type { PlanBoundToken } from '../../topology/plan.ts'
 import type { Attack, Variant } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
@@ -236,8 +239,8 @@ function caOf(lab: Lab, domain: string) {
 }
 
 /** The credential of the plan that fits, held by the target. @throws AttackWorks */
-function tokenWhere(lab: Lab, what: string, fits: (token: { issuer: string; holder: string }) => boolean): string {
-  const found = Object.values(lab.plan.credentials).find((one) => one.kind === 'bound-token' && fits(one))
+function tokenWhere(lab: Lab, what: string, fits: (token: PlanBoundToken) => boolean): string {
+  const found = credentialsOf(lab.plan, 'bound-token').find(fits)
   if (found === undefined) throw new AttackWorks(`the plan has no ${what}`)
   return found.name
 }
@@ -247,7 +250,7 @@ function outgoingOf(lab: Lab): string {
   return tokenWhere(
     lab,
     `token with which ${node} calls a peer`,
-    ({ issuer, holder }) => holder === node && issuer !== lab.issuer,
+    (token) => holderOf(token) === node && token.issuer !== lab.issuer,
   )
 }
 
@@ -256,7 +259,7 @@ function incomingOf(lab: Lab): string {
   return tokenWhere(
     lab,
     `token with which a peer calls ${node}`,
-    ({ issuer, holder }) => holder !== node && issuer === lab.issuer,
+    (token) => holderOf(token) !== node && token.issuer === lab.issuer,
   )
 }
 
@@ -265,7 +268,7 @@ function ownOf(lab: Lab): string {
   return tokenWhere(
     lab,
     `token of ${node} for itself`,
-    ({ issuer, holder }) => holder === node && issuer === lab.issuer,
+    (token) => holderOf(token) === node && token.issuer === lab.issuer,
   )
 }
 

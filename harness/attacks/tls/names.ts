@@ -1,3 +1,4 @@
+import { credentialsOf } from '../../credentials/of-kind.ts'
 import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
 import { Credential } from '../../site/credential.ts'
 import { type Attack, leftOpen, type Variant } from '../attack.ts'
@@ -112,7 +113,10 @@ export const names: readonly Attack[] = [
         at: ofClient('san_mismatch'),
         attack: async (lab) => {
           const identity = await ownCertificate(lab)
-          return callAfterGood(lab, new Credential("over the target's own certificate", async () => ({ identity })))
+          return callAfterGood(
+            lab,
+            new Credential("over the target's own certificate", async () => ({ certificate: identity })),
+          )
         },
       },
       "the target's own certificate with the caller's token": {
@@ -129,7 +133,10 @@ export const names: readonly Attack[] = [
         attack: async (lab) => {
           const { subject } = await pretence(lab, await lab.authority())
           const identity = await issueLeaf({ authority: await lab.authority(), subject, sans: [lab.target.host] })
-          return callAfterGood(lab, new Credential("with the caller's common name", async () => ({ identity })))
+          return callAfterGood(
+            lab,
+            new Credential("with the caller's common name", async () => ({ certificate: identity })),
+          )
         },
       },
     },
@@ -138,11 +145,11 @@ export const names: readonly Attack[] = [
 
 /** The certificate with which the target serves, as it lies there. */
 async function ownCertificate(lab: Lab) {
-  const own = Object.values(lab.plan.credentials).find(
-    ({ kind, holder, sans }) => kind === 'certificate' && holder === lab.target.node && sans?.includes(lab.target.host),
-  )
-  const { identity } = await lab.site.held(own?.name ?? `cert-${lab.target.node}`)
-  return identity!
+  const { node, host } = lab.target
+  const held = credentialsOf(lab.plan, 'certificate').filter(({ holders }) => holders.includes(node))
+  const own = held.find(({ sans }) => sans.includes(host))
+  const { certificate } = await lab.site.held(own?.name ?? `cert-${node}`)
+  return certificate!
 }
 
 /** Names in certificates are bytes: those of UTF-8, one character for each. */

@@ -42,16 +42,20 @@ export async function strangerWithStolenToken(lab: Lab): Promise<Credential> {
 
 /** A certificate, and a token that its holder was given by the issuer: where a token is needed. */
 export function minted(lab: Lab, identity: Identity, label: string): Credential {
-  return new Credential(label, async () => ({ identity, token: isBound(lab) ? await lab.mint(identity) : undefined }))
+  return new Credential(label, async () => ({
+    certificate: identity,
+    token: isBound(lab) ? await lab.mint(identity) : undefined,
+  }))
 }
 
 /** A certificate, and a token that an insider signed for it: so that nothing but the certificate's names is wrong. */
 export function forgedFor(lab: Lab, identity: Identity, label: string): Credential {
   return new Credential(label, async () => {
-    if (!isBound(lab)) return { identity }
+    if (!isBound(lab)) return { certificate: identity }
     const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
     const claims = await lab.good().token()
-    return { identity, token: await mutateClaims(claims, await lab.signingKey(), (own) => ({ ...own, cnf })) }
+    const token = await mutateClaims(claims, await lab.signingKey(), (own) => ({ ...own, cnf }))
+    return { certificate: identity, token }
   })
 }
 

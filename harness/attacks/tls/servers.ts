@@ -173,10 +173,9 @@ async function forget(lab: Lab): Promise<void> {
 /** A peer that the target dials by the plan, and the token that it presents there. */
 function peerOf(lab: Lab): Pick<SiteNode, 'host' | 'address' | 'seat'> & { domain: string; token: string } {
   const { accepts, credentials, nodes } = lab.plan
-  const accepted = accepts.find(
-    ({ target, action, credential }) =>
-      action === lab.target.action && target !== lab.target.node && credentials[credential]?.holder === lab.target.node,
-  )
+  const { node, action } = lab.target
+  const dialled = accepts.filter((one) => one.action === action && one.target !== node)
+  const accepted = dialled.find(({ credential }) => credentials[credential]?.holders.includes(node))
   if (accepted === undefined) throw new NotInPlan(lab.site.site, `${lab.target.node} dials nobody`, Object.keys(nodes))
   const { host, address, seat } = lab.site.node(accepted.target)
   return { host, address, seat, domain: nodes[accepted.target]!.domain, token: accepted.credential }

@@ -1,3 +1,4 @@
+import type { PlanBoundToken } from '../../topology/plan.ts'
 import { namesOf } from '../certificate/checks.ts'
 import type { Check, CheckedKind, Fact, Facts, State } from '../checks.ts'
 
@@ -24,6 +25,8 @@ function spoiled(state: string, unnoticed = 'its issuer is not asked'): State {
   return { text: (name) => `${name}, ${state}`, unnoticed }
 }
 
+type TokenFact = Fact & { readonly planned: PlanBoundToken }
+
 /** What the checks of a token compare with: each its own. */
 interface Args {
   issuer: string
@@ -48,7 +51,7 @@ const checks: Readonly<Record<string, Check>> = {
   signature: isNot('tampered', 'the token is not what its issuer signed'),
   'not-expired': isNot('expired', 'the token has expired'),
   begun: isNot('not yet valid', 'the token is not valid yet'),
-  audience: ofToken('the token is for somebody else', ({ planned: { audience = [] } }, { audiences }) =>
+  audience: ofToken('the token is for somebody else', ({ planned: { audience } }, { audiences }) =>
     audience.some((uri) => audiences.includes(uri)),
   ),
   bound: isNot('unbound', 'the token is bound to no certificate'),
@@ -72,7 +75,7 @@ const checks: Readonly<Record<string, Check>> = {
   ),
   scope: ofToken(
     'the token does not grant that',
-    ({ state, planned }, args) => state !== 'without scope' && planned.scope?.includes(args.scope) === true,
+    ({ state, planned }, args) => state !== 'without scope' && planned.scope.includes(args.scope),
   ),
   node: ofToken(
     'the token is for other nodes',
@@ -83,18 +86,22 @@ const checks: Readonly<Record<string, Check>> = {
 }
 
 /** A check with which a token cannot fail that is not there. */
-function ofToken(because: string, passes: (token: Fact, args: Args, facts: Facts) => boolean): Check {
+function ofToken(because: string, passes: (token: TokenFact, args: Args, facts: Facts) => boolean): Check {
   return {
     because,
-    passes: (facts, args: Args) => facts.token === undefined || passes(facts.token, args, facts),
+    passes: (facts, args: Args) => !isToken(facts.token) || passes(facts.token, args, facts),
   }
+}
+
+function isToken(fact: Fact | undefined): fact is TokenFact {
+  return fact?.planned.kind === 'bound-token'
 }
 
 function isNot(state: SpoiledToken, because: string): Check {
   return ofToken(because, (token) => token.state !== state)
 }
 
-function isBoundToConnection({ state, planned }: Fact, { certificate }: Facts): boolean {
+function isBoundToConnection({ state, planned }: TokenFact, { certificate }: Facts): boolean {
   if (state === 'unbound') return true
   if (state === 'bound elsewhere' || certificate === undefined) return false
   const isItsOwn = certificate.state === 'fresh' && certificate.planned.name === planned.boundTo
@@ -104,7 +111,7 @@ function isBoundToConnection({ state, planned }: Fact, { certificate }: Facts): 
 export const boundToken: CheckedKind = {
   name: 'bound-token',
   part: 'token',
-  beside: ({ boundTo }) => (boundTo === undefined ? [] : [boundTo]),
+  beside: (planned) => (planned.kind === 'bound-token' ? [planned.boundTo] : []),
   spoiledBeside: 'everything',
   states,
   absent: 'no token',

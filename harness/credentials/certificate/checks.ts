@@ -42,7 +42,7 @@ export const certificate: CheckedKind = {
 
 /** DNS SANs of a certificate; none where none is presented. */
 export function namesOf(certificate: Fact | undefined): readonly string[] {
-  return certificate === undefined ? [] : (certificate.planned.sans ?? [certificate.planned.subject])
+  return certificate?.planned.kind === 'certificate' ? certificate.planned.sans : []
 }
 
 /** DNS SANs of certificates that are enough by themselves for an action. */

@@ -53,10 +53,10 @@ export const actions = {
 export function actionsAt(unit: Unit): Readonly<Record<string, Action>> {
   const known = new Map(registrationsOf(unit).map((one) => [one.client_id, one]))
   const token = unit.issued().find(({ subject }) => known.get(subject)?.trustDomain === unit.domain)
-  const accepted = token && (token.boundTo ?? `cert-${token.holder}`)
+  const accepted = token?.boundTo
   if (accepted === undefined || unit.topology.credentials[accepted]?.kind !== 'certificate') return actions
   const client_id = token!.subject
-  const resource = token!.resource ?? token!.audience?.[0] ?? ''
+  const { resource } = token!
   // Nobody minted that one, so asking about it and ending it change nothing.
   const stray = { client_id, token: 'none' }
   return {

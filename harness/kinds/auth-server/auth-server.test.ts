@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { compile } from '../../shipped.ts'
 import { fakeKinds } from '../../topology/fake-kinds.ts'
 import { loadTopology } from '../../topology/load.ts'
@@ -85,7 +86,7 @@ test('the operator is the certificate of the node that does not name its host', 
   })
 
   expect(configuration(plan, 'auth-a').operators).toEqual(['operator.org-a.somebiz.local.io'])
-  expect(plan.credentials['node-a']?.mint?.mint.tls.cert).toBe('@{dir}/credentials/operator-a/cert.pem')
+  expect(credentialOf(plan, 'bound-token', 'node-a').mint.mint.tls.cert).toBe('@{dir}/credentials/operator-a/cert.pem')
 })
 
 test('a node without an operator certificate is a mistake that names the way out', async () => {

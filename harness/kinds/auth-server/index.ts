@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
+import type { TokenOrder } from '../../topology/implicit-units.ts'
 import type { KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
-import type { HttpCall, PlanCredential, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
-import { hostText } from '../../topology/schema.ts'
+import type { HttpCall, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
+import { holdersOf, hostText } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
 import { tlsChecks } from '../tls-checks.ts'
 import { actions, actionsAt } from './actions.ts'
@@ -113,7 +114,7 @@ function issuer(unit: Unit): TokenIssuer {
   }
 }
 
-function order({ subject, resource, scope, lifetimeSeconds }: PlanCredential) {
+function order({ subject, resource, scope, lifetimeSeconds }: TokenOrder) {
   return { clientId: subject, resource, scope, expiresIn: lifetimeSeconds }
 }
 
@@ -218,7 +219,8 @@ function operatorCredential(unit: Unit): string {
   if (unit.settings.operator !== undefined) return unit.settings.operator
   const own = unit.settings.certificate ?? `cert-${unit.node}`
   const held = Object.entries(unit.topology.credentials).filter(
-    ([name, credential]) => credential.kind === 'certificate' && credential.holder === unit.node && name !== own,
+    ([name, credential]) =>
+      credential.kind === 'certificate' && holdersOf(credential).includes(unit.node) && name !== own,
   )
   const [name] = held[0] ?? []
   if (held.length === 1 && name !== undefined) return name

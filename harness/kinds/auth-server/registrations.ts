@@ -1,5 +1,6 @@
 import type { UnitContext } from '../../topology/kind.ts'
-import type { PlanCredential } from '../../topology/plan.ts'
+import type { PlanBoundToken } from '../../topology/plan.ts'
+import { holdersOf } from '../../topology/schema.ts'
 
 /** What the operator API takes at `PUT /clients/{id}`. */
 export interface ClientRegistration {
@@ -70,11 +71,13 @@ function validatingNodes(unit: Unit): Map<string, string[]> {
 function identityOf(
   unit: Unit,
   name: string,
-  tokens: readonly PlanCredential[],
+  tokens: readonly PlanBoundToken[],
 ): { sanDns: string; trustDomain: string } | undefined {
   const { credentials, nodes, trustDomains } = unit.topology
-  const certificate = credentials[tokens[0]?.boundTo ?? `cert-${name}`]
-  const holder = nodes[certificate?.holder ?? tokens[0]?.holder ?? name]
+  const [token] = tokens
+  const certificate = credentials[token?.boundTo ?? `cert-${name}`]
+  const [holds] = certificate === undefined ? (token?.holders ?? []) : holdersOf(certificate)
+  const holder = nodes[holds ?? name]
   if (holder === undefined) return undefined
   const authority = certificate?.issuer.split('/')[0]
   const [trustDomain] = Object.entries(trustDomains).find(([, { ca }]) => ca === authority) ?? [holder.domain]
@@ -82,10 +85,10 @@ function identityOf(
   return { sanDns: subject ?? holder.host, trustDomain }
 }
 
-function grantsOf(unit: Unit, tokens: readonly PlanCredential[]): GrantRegistration[] {
-  const byResource = Map.groupBy(tokens, ({ resource, audience }) => resource ?? audience?.[0] ?? '')
+function grantsOf(unit: Unit, tokens: readonly PlanBoundToken[]): GrantRegistration[] {
+  const byResource = Map.groupBy(tokens, ({ resource }) => resource)
   return [...byResource].map(([resource, alike]) => {
-    const [first] = alike as [PlanCredential]
+    const [first] = alike as [PlanBoundToken]
     const other = alike.find(({ audience, use }) => `${audience} ${use}` !== `${first.audience} ${first.use}`)
     if (other !== undefined) {
       const clash = `the credentials "${first.name}" and "${other.name}" are for one subject and one audience`
@@ -94,9 +97,9 @@ function grantsOf(unit: Unit, tokens: readonly PlanCredential[]): GrantRegistrat
     const nodes = alike.flatMap((token) => token.nodes ?? [])
     return {
       resource,
-      aud: first.audience ?? [resource],
-      use: first.use ?? 'node',
-      scopes: union(alike.map((token) => token.scope ?? [])),
+      aud: first.audience,
+      use: first.use,
+      scopes: union(alike.map((token) => token.scope)),
       trustedDomains: union(alike.map((token) => token.domains ?? [])),
       ...(nodes.length === 0 ? {} : { trustedNodes: [...new Set(nodes)] }),
       maxTtlSeconds: Math.max(30, ...alike.map((token) => token.lifetimeSeconds)),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
-import { duration, hostText } from '../../topology/schema.ts'
+import { duration, holdersOf, hostText } from '../../topology/schema.ts'
 import { verificationOf } from './verification.ts'
 
 const port = z.int().min(1).max(65_535)
@@ -261,7 +261,9 @@ function operatorsOf({ settings, topology, domain }: Unit): string[] {
   if (Array.isArray(auth?.operators)) return auth.operators as string[]
   const beside = auth?.certificate ?? `cert-${issuer}`
   const held = Object.entries(topology.credentials).flatMap(([name, credential]) =>
-    credential.kind === 'certificate' && credential.holder === issuer && name !== beside ? [{ name, credential }] : [],
+    credential.kind === 'certificate' && holdersOf(credential).includes(issuer) && name !== beside
+      ? [{ name, credential }]
+      : [],
   )
   const found =
     auth?.operator === undefined && held.length === 1 ? held[0] : held.find(({ name }) => name === auth?.operator)

@@ -91,7 +91,7 @@ export async function fakeSite(evidence: string): Promise<FakeSite> {
     authority,
     holder,
     tokenFor,
-    right: () => new Credential('right', async () => ({ identity: holder, token: await tokenFor(holder) })),
+    right: () => new Credential('right', async () => ({ certificate: holder, token: await tokenFor(holder) })),
     close: async () => {
       target.server.close()
       target.server.closeAllConnections()
@@ -205,12 +205,14 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
     name: 'operator',
     kind: 'certificate' as const,
     issuer: 'ca',
-    holder: 'b',
-    subject: 'operator.test',
+    holders: ['b'],
   }
-  const rest = { handover: 'enrol' as const, lifetimeSeconds: 600, sans: ['operator.test'], path: '.' }
+  const names = { subject: 'operator.test', sans: ['operator.test'], lifetimeSeconds: 600 }
+  const provisioner = { name: 'nobody', keyFile: 'nowhere' }
+  const from = { credential: 'operator', ca: 'ca', url: 'https://ca.test', anchor: 'anchor.pem', provisioner, dir: '.' }
+  const rest = { ...names, handover: 'enrol' as const, files: { b: '.' }, enrol: { ...names, ...from } }
   const plan: Plan = {
-    format: 1,
+    format: 2,
     topology: 'fake',
     summary: 'one node',
     parameters: {},

@@ -1,5 +1,6 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { type Spoiling, spoiled, unspoiled } from '../../pki/spoiled.ts'
@@ -134,7 +135,7 @@ describe('a plan', async () => {
     [
       'an audience that is almost a node',
       (p) => {
-        p.credentials['peer-a-to-b']!.audience = ['https://node-b.somebiz.local.io/']
+        credentialOf(p, 'bound-token', 'peer-a-to-b').audience = ['https://node-b.somebiz.local.io/']
       },
       'audience-text',
       'peer-a-to-b',

@@ -1,6 +1,8 @@
 import { trustIn } from '../../credentials/bound-token/trust.ts'
+import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
 import { thumbprintS256 } from '../../pki/certificate.ts'
-import type { Plan, PlanCredential, Template } from '../../topology/plan.ts'
+import { holderOf, placeOf } from '../../topology/holders.ts'
+import type { Plan, PlanBoundToken, PlanCertificate, PlanCredential, Template } from '../../topology/plan.ts'
 import { certificateFindings } from './certificate-findings.ts'
 import type { Finding } from './finding.ts'
 import { type DeclaredToken, looselyEqual, tokenFindings } from './token-findings.ts'
@@ -37,7 +39,8 @@ export function declaredFindings(plan: Plan): Finding[] {
 }
 
 function ofDeclared(credential: PlanCredential, audiences: readonly string[]): Finding[] {
-  const { name, lifetimeSeconds, audience = [] } = credential
+  const { name, lifetimeSeconds } = credential
+  const audience = credential.kind === 'bound-token' ? credential.audience : []
   const at = { thing: name, place: `credentials.${name}` }
   const findings: Finding[] = []
   if (lifetimeSeconds < SECONDS_NEEDED) {
@@ -70,7 +73,7 @@ export async function fileFindings(plan: Plan, source: PreflightSource, now: num
       : ofToken(plan, source, credential, published, now)
     ).catch((cause: Error): Finding[] => [
       {
-        ...{ check: 'readable', thing: credential.name, place: `${credential.holder} ${credential.path}` },
+        ...{ check: 'readable', thing: credential.name, place: placeText(credential) },
         ...{ message: `cannot be read: ${cause.message}`, wayOut: 'see why its hand-over did not bring it' },
       },
     ]),
@@ -78,8 +81,9 @@ export async function fileFindings(plan: Plan, source: PreflightSource, now: num
   return [...(await Promise.all(all)).flat(), ...unpublished(published)]
 }
 
-async function ofCertificate(plan: Plan, source: PreflightSource, credential: PlanCredential, now: number) {
-  const { name, holder, path, issuer, sans, subject, lifetimeSeconds } = credential
+async function ofCertificate(plan: Plan, source: PreflightSource, credential: PlanCertificate, now: number) {
+  const { name, issuer, sans, lifetimeSeconds } = credential
+  const [holder, path] = [holderOf(credential), placeOf(credential)]
   const [domain = ''] = Object.entries(plan.trustDomains).find(([, { ca }]) => ca === issuer) ?? []
   const [certPem, keyPem, anchorPem] = await Promise.all([
     source.read(holder, `${path}/cert.pem`),
@@ -87,38 +91,39 @@ async function ofCertificate(plan: Plan, source: PreflightSource, credential: Pl
     source.anchor(domain),
   ])
   const secondsNeeded = Math.min(SECONDS_NEEDED, lifetimeSeconds / 2)
-  const files = { thing: name, place: `${holder} ${path}`, certPem, keyPem, anchorPem }
-  return certificateFindings(
-    { ...files, hosts: sans ?? [subject], usages: ['serverAuth', 'clientAuth'], secondsNeeded },
-    now,
-  )
+  const files = { thing: name, place: placeText(credential), certPem, keyPem, anchorPem }
+  return certificateFindings({ ...files, hosts: sans, usages: ['serverAuth', 'clientAuth'], secondsNeeded }, now)
 }
 
 async function ofToken(
   plan: Plan,
   source: PreflightSource,
-  { name, holder, path, boundTo, lifetimeSeconds }: PlanCredential,
+  credential: PlanBoundToken,
   published: ReadonlyMap<string, readonly string[] | undefined>,
   now: number,
 ) {
+  const { name, boundTo, lifetimeSeconds } = credential
+  const holder = holderOf(credential)
   const all = declaredTokens(plan)
   const declared = all.find((token) => token.name === name)!
   const [text, certPem] = await Promise.all([
-    source.read(holder, path),
-    source.read(holder, `${plan.credentials[boundTo ?? '']?.path}/cert.pem`),
+    source.read(holder, placeOf(credential)),
+    source.read(holder, `${placeOf(credentialOf(plan, 'certificate', boundTo))}/cert.pem`),
   ])
   const secondsNeeded = Math.min(SECONDS_NEEDED, lifetimeSeconds / 10)
-  const file = { declared, place: `${holder} ${path}`, text, thumbprint: thumbprintS256(certPem), all, secondsNeeded }
+  const file = { declared, place: placeText(credential), text, thumbprint: thumbprintS256(certPem), all, secondsNeeded }
   return tokenFindings({ ...file, published: published.get(declared.issuer) }, now)
 }
 
 function declaredTokens(plan: Plan): DeclaredToken[] {
-  return Object.values(plan.credentials)
-    .filter(({ kind }) => kind === 'bound-token')
-    .map(({ name, issuer, subject, audience = [] }) => {
-      const domain = Object.values(plan.trustDomains).find((candidate) => candidate.issuer === issuer)
-      return { name, issuer: domain?.issuerUrl ?? issuer, subject, audience }
-    })
+  return credentialsOf(plan, 'bound-token').map(({ name, issuer, subject, audience }) => {
+    const domain = Object.values(plan.trustDomains).find((candidate) => candidate.issuer === issuer)
+    return { name, issuer: domain?.issuerUrl ?? issuer, subject, audience }
+  })
+}
+
+function placeText(credential: PlanCredential): string {
+  return `${holderOf(credential)} ${placeOf(credential)}`
 }
 
 async function kidsOf(source: PreflightSource, url: string): Promise<string[] | undefined> {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { defineKind, type KindPlan, type PlanCredential, type TokenIssuer, type UnitContext } from 'holdfast'
+import { defineKind, type KindPlan, type PlanBoundToken, type TokenIssuer, type UnitContext } from 'holdfast'
 import { z } from 'zod'
 
 const settings = z
@@ -34,7 +34,7 @@ function plan(unit: Unit): KindPlan {
   const { settings, host, domain } = unit
   const { path } = unit.credential(`cert-${unit.node}`)
   const key = '@{unit}/signing.json'
-  const domains = new Set([domain, ...unit.issued().map(({ holder }) => unit.topology.nodes[holder]!.domain)])
+  const domains = new Set([domain, ...unit.issued().map(({ holders }) => unit.topology.nodes[holders[0]!]!.domain)])
   const json = {
     issuer: issuerUrl(unit),
     listen: `@{address}:${settings.port}`,
@@ -103,11 +103,11 @@ function clientsOf(unit: Unit) {
   return [...bySubject].map(([id, tokens]) => ({
     id,
     san: unit.topology.nodes[id]!.host,
-    scope: [...new Set(tokens.flatMap(({ scope = [] }) => scope))],
+    scope: [...new Set(tokens.flatMap(({ scope }) => scope))],
     grants: tokens.map(grantOf),
   }))
 }
 
-function grantOf({ resource, audience, scope, use, domains = [], lifetimeSeconds }: PlanCredential) {
+function grantOf({ resource, audience, scope, use, domains = [], lifetimeSeconds }: PlanBoundToken) {
   return { resource, audience, scope, use, domains, seconds: lifetimeSeconds }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
+import { credentialOf, describe, expect, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
 
 const test = scenario('transit', { own: true, set: { auth: 'shared' } })
 const route = { protocol: 'http', endpoint: 'https://orders.a.test/' }
@@ -101,9 +101,9 @@ async function widen(site: ScenarioSite, from: string, to: string): Promise<void
   const registration = json as { grants: Record<string, unknown>[] }
   const grants = registration.grants.map((grant) => ({ ...grant, trustedDomains: wide }))
   expect(await auth.put(`/operator/v1/clients/${client}`, { ...registration, grants })).toMatchObject({ status: 200 })
-  const { mint } = site.plan.credentials[`peer-${from}-to-${to}`]?.mint ?? {}
-  const { identity } = await site.held(`cert-${client}`)
-  const order = { ...(mint?.json as object), 'x5t#S256': thumbprintS256(identity?.certPem ?? '') }
+  const { mint } = credentialOf(site.plan, 'bound-token', `peer-${from}-to-${to}`).mint
+  const { certificate } = await site.held(`cert-${client}`)
+  const order = { ...(mint.json as object), 'x5t#S256': thumbprintS256(certificate?.certPem ?? '') }
   const minted = await auth.post('/operator/v1/tokens', order)
   expect(minted).toMatchObject({ status: 201 })
   const peerToken = (minted.json as { access_token: string }).access_token

@@ -1,4 +1,4 @@
-import { expect, rogueAuthority, type ScenarioSite, scenario, spoiled, unspoiled } from 'holdfast/vitest'
+import { credentialOf, expect, rogueAuthority, type ScenarioSite, scenario, spoiled, unspoiled } from 'holdfast/vitest'
 
 const test = scenario('shared-auth', { own: true })
 
@@ -105,6 +105,6 @@ test('with a certificate for another name it does not start, and says so', async
 })
 
 async function orderFor(site: ScenarioSite, thumbprint: string): Promise<Record<string, unknown>> {
-  const { mint } = site.plan.credentials['node-b']?.mint ?? {}
+  const { mint } = credentialOf(site.plan, 'bound-token', 'node-b').mint
   return { ...(mint?.json as Record<string, unknown>), 'x5t#S256': thumbprint }
 }

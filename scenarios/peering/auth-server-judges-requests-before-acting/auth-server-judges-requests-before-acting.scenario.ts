@@ -1,9 +1,9 @@
-import { type CallOptions, expect, type ScenarioSite, scenario } from 'holdfast/vitest'
+import { type CallOptions, credentialOf, expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
 const test = scenario('shared-auth', { own: true })
 
 function formFor(site: ScenarioSite): Record<string, string> {
-  const resource = site.plan.credentials['node-b']?.resource ?? ''
+  const resource = credentialOf(site.plan, 'bound-token', 'node-b').resource
   return { grant_type: 'client_credentials', client_id: 'node-b', resource }
 }
 
@@ -87,7 +87,10 @@ const orders: [what: string, change: CallOptions, expected: { status: number; re
 
 test.for(orders)('an order with %s', async ([, change, expected], { site, credential }) => {
   const thumbprint = await credential('node-b').thumbprint()
-  const json = { ...(site.plan.credentials['node-b']?.mint?.mint.json as object), 'x5t#S256': thumbprint }
+  const json = {
+    ...(credentialOf(site.plan, 'bound-token', 'node-b').mint.mint.json as object),
+    'x5t#S256': thumbprint,
+  }
   const operator = credential('operator')
 
   expect(await site.call('auth', 'auth', 'operator:mint', operator, { json })).toBeAccepted()

@@ -62,7 +62,7 @@ describe.for(variants)('auth servers: %s', ([auth, test]) => {
       withinMs: 30_000,
     })
 
-    const right = credential(toB).withCertificate(now.identity!).withToken(now.token!)
+    const right = credential(toB).withCertificate(now.certificate!).withToken(now.token!)
     expect(await site.call('node-a', 'node-b', 'peering:connect', right)).toBeAccepted()
     expect(
       await site.call('node-a', 'node-b', 'peering:connect', right.withToken(old.token!, 'of the old one')),
@@ -184,7 +184,7 @@ async function hasRoute(site: ScenarioSite): Promise<boolean> {
 /** What lies at the holder, once both the certificate and the token are other ones than those of `before`. */
 async function newlyHeld(site: ScenarioSite, credential: string, before: string) {
   const held = await site.held(credential)
-  const x5t = thumbprintS256(held.identity!.certPem)
+  const x5t = thumbprintS256(held.certificate!.certPem)
   return x5t !== before && inspectToken(held.token!)?.thumbprint === x5t ? held : undefined
 }
 

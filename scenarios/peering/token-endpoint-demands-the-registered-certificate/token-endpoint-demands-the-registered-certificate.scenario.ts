@@ -1,10 +1,10 @@
-import { expect, issueSelfSigned, type ScenarioSite, scenario, spoiled } from 'holdfast/vitest'
+import { credentialOf, expect, issueSelfSigned, type ScenarioSite, scenario, spoiled } from 'holdfast/vitest'
 
 const test = scenario('shared-auth')
 const refused = (reason: string) => ({ status: 401, error: 'invalid_client', reason, guard: 'token.client' })
 
 function formFor(site: ScenarioSite): Record<string, string> {
-  const resource = site.plan.credentials['node-b']?.resource ?? ''
+  const resource = credentialOf(site.plan, 'bound-token', 'node-b').resource
   return { grant_type: 'client_credentials', client_id: 'node-b', resource }
 }
 

@@ -1,10 +1,10 @@
-import { expect, issueLeaf, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
+import { credentialOf, expect, issueLeaf, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
 
 const test = scenario('shared-auth')
 
 /** What the operator orders for node-b. */
 function orderFor(site: ScenarioSite, thumbprint: string): Record<string, unknown> {
-  const { mint } = site.plan.credentials['node-b']?.mint ?? {}
+  const { mint } = credentialOf(site.plan, 'bound-token', 'node-b').mint
   return { ...(mint?.json as Record<string, unknown>), 'x5t#S256': thumbprint }
 }
 

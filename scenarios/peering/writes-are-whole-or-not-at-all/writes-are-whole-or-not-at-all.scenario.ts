@@ -1,4 +1,4 @@
-import { expect, type OperatorAnswer, type ScenarioSite, scenario } from 'holdfast/vitest'
+import { credentialOf, expect, type OperatorAnswer, type ScenarioSite, scenario } from 'holdfast/vitest'
 
 const test = scenario('separate-auth', { own: true })
 const route = { protocol: 'http', endpoint: 'https://orders.a.test/' }
@@ -109,7 +109,7 @@ async function answeredBeforeKill(
 }
 
 async function mintOrder(site: ScenarioSite, thumbprint: string): Promise<Record<string, unknown>> {
-  const { mint } = site.plan.credentials['peer-b-to-a']?.mint ?? {}
+  const { mint } = credentialOf(site.plan, 'bound-token', 'peer-b-to-a').mint
   return { ...(mint?.json as Record<string, unknown>), 'x5t#S256': thumbprint }
 }
 

@@ -1,0 +1,19 @@
+import type { Plan, PlanAccept, PlanCredential, Template } from './plan.ts'
+
+/** The node that is meant where one holder is asked for: nearly every credential has one. */
+export function holderOf({ holders }: Pick<PlanCredential, 'holders'>): string {
+  return holders[0]!
+}
+
+/** Where a credential lies on a holder. Default: on the first. */
+export function placeOf(
+  credential: Pick<PlanCredential, 'holders' | 'files'>,
+  holder = holderOf(credential),
+): Template {
+  return credential.files[holder]!
+}
+
+/** The node that calls with what is accepted. */
+export function callerOf({ credentials }: Pick<Plan, 'credentials'>, { by, credential }: PlanAccept): string {
+  return by ?? holderOf(credentials[credential]!)
+}
