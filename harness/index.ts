@@ -1,18 +1,19 @@
 // The public surface: everything that a program may import from `holdfast`. Scenarios import `holdfast/vitest` instead.
 
+export type { BoundTokenDeclaration, PlanBoundToken, TokenIssuer } from './credentials/bound-token/planned.ts'
+export type { Authority, CertificateDeclaration, PlanCertificate } from './credentials/certificate/planned.ts'
 export { describeFailure, HoldfastError } from './errors.ts'
-export { compile, kinds } from './shipped.ts'
+export { compile, kinds, trustGraph } from './shipped.ts'
 export type { Kinds } from './topology/compilation.ts'
 export type { CompileOptions } from './topology/compile.ts'
 export { defineTopology, type TopologyDefinition } from './topology/define.ts'
 export {
   type Action,
-  type Authority,
   defineKind,
   type KindPlan,
   type Observation,
+  type Offer,
   type ServiceKind,
-  type TokenIssuer,
   type UnitContext,
 } from './topology/kind.ts'
 export { type LoadOptions, loadTopology, TopologyUnknown, TopologyUnreadable } from './topology/load.ts'
@@ -23,8 +24,6 @@ export { type ParameterDeclaration, ParameterInvalid } from './topology/paramete
 export type {
   Plan,
   PlanAccept,
-  PlanBoundToken,
-  PlanCertificate,
   PlanCredential,
   PlanNode,
   PlanTrustDomain,
@@ -32,8 +31,6 @@ export type {
 } from './topology/plan.ts'
 export type {
   AcceptDeclaration,
-  BoundTokenDeclaration,
-  CertificateDeclaration,
   CredentialDeclaration,
   NodeDeclaration,
   Topology,
@@ -42,13 +39,12 @@ export type {
   TrustDomainDeclaration,
   UnitDeclaration,
 } from './topology/schema.ts'
-export {
-  type GraphCredential,
-  type GraphEdge,
-  type GraphIssuer,
-  type GraphTarget,
-  type TrustGraph,
-  trustGraph,
+export type {
+  GraphCredential,
+  GraphEdge,
+  GraphIssuer,
+  GraphTarget,
+  TrustGraph,
 } from './trust/graph.ts'
 export { mermaidPicture } from './trust/mermaid.ts'
 export { svgPicture } from './trust/svg.ts'

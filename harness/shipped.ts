@@ -1,8 +1,8 @@
 import { type Backend, UnknownBackend } from './backends/backend.ts'
 import { processBackend } from './backends/process/index.ts'
-import { boundToken } from './credentials/bound-token/checks.ts'
-import { certificate } from './credentials/certificate/checks.ts'
-import type { CheckedKind } from './credentials/checks.ts'
+import { boundToken } from './credentials/bound-token/declared.ts'
+import { certificate } from './credentials/certificate/declared.ts'
+import type { CredentialKind } from './credentials/credential-kind.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { exec } from './kinds/exec/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
@@ -16,6 +16,7 @@ import type { ServiceKind } from './topology/kind.ts'
 import type { LoadedTopology } from './topology/loaded-topology.ts'
 import type { Plan } from './topology/plan.ts'
 import type { TopologyDeclaration } from './topology/schema.ts'
+import { type TrustGraph, trustGraph as trustGraphWith } from './trust/graph.ts'
 
 // What comes with the harness. Whatever is added is a folder and a line here (families of attacks: shipped-families.ts); general code gets
 // these lists as arguments.
@@ -26,8 +27,8 @@ const serviceKinds = [stepCa, authServer, orchestrator, exec] as readonly Servic
 /** Every service kind, by name. */
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
 
-/** Every credential kind. */
-export const credentialKinds: readonly CheckedKind[] = [certificate, boundToken]
+/** Every credential kind. Units by which a node comes to its credentials stand in this order. */
+export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken]
 
 const allProtocols: readonly AnyProtocol[] = [http, websocket]
 
@@ -44,7 +45,12 @@ export const backends: readonly Backend[] = [processBackend]
  * @throws TopologyInvalid with every mistake of the topology, each with place and way out.
  */
 export function compile(declared: LoadedTopology | TopologyDeclaration, options: Partial<CompileOptions> = {}): Plan {
-  return compileWith(declared, { kinds, protocols, ...options })
+  return compileWith(declared, { kinds, credentialKinds, protocols, ...options })
+}
+
+/** The trust graph of a plan: who issues what to whom, and who accepts it. Pure. */
+export function trustGraph(plan: Plan): TrustGraph {
+  return trustGraphWith(plan, credentialKinds)
 }
 
 /** A backend by its name. Default: the first. @throws UnknownBackend */

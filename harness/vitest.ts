@@ -11,6 +11,8 @@ export type {
   ScriptedIssuerOptions,
 } from './counterparts/issuer/scripted-issuer.ts'
 export type { RecordedConnection, ScriptedPeer, ScriptedPeerOptions } from './counterparts/peer/scripted-peer.ts'
+export type { PlanBoundToken } from './credentials/bound-token/planned.ts'
+export type { PlanCertificate } from './credentials/certificate/planned.ts'
 export { credentialOf } from './credentials/of-kind.ts'
 export {
   authorityFrom,

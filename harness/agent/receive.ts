@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import { placeOf } from '../topology/holders.ts'
-import type { MintRenewal, PlanBoundToken, Receive } from '../topology/plan.ts'
+import type { MintRenewal, Receive } from '../topology/plan.ts'
 import type { Minted } from './keep-minted.ts'
 import { expectedCall, type NodeContext, templates } from './node-context.ts'
 import type { StepPath } from './protocol.ts'
@@ -41,7 +42,7 @@ function certificateFile(context: NodeContext, name = ''): string | undefined {
 /** What is minted need not be a credential of the plan, and then it is bound to none of its certificates. */
 function tokenNamed({ plan }: NodeContext, name = ''): PlanBoundToken | undefined {
   const credential = Object.hasOwn(plan.credentials, name) ? plan.credentials[name] : undefined
-  return credential?.kind === 'bound-token' ? credential : undefined
+  return credential !== undefined && 'boundTo' in credential ? credential : undefined
 }
 
 /** A holder asks for its tokens itself: it knows first that its certificate is another one. */

@@ -50,8 +50,11 @@ Exit code 1 when the topology has mistakes: all of them are told, each with its 
 }
 
 async function printSchema(): Promise<void> {
-  const { topologyJsonSchema } = await import('../topology/schema-docs.ts')
-  printJson(topologyJsonSchema())
+  const [{ topologyJsonSchema }, { credentialKinds }] = await Promise.all([
+    import('../topology/schema-docs.ts'),
+    import('../shipped.ts'),
+  ])
+  printJson(topologyJsonSchema(credentialKinds))
 }
 
 async function checkTopology(source: string, options: CheckOptions): Promise<void> {
@@ -93,7 +96,7 @@ async function printMatrix(plan: Plan, { full, json }: CheckOptions): Promise<vo
 }
 
 async function picture(plan: Plan, form: 'mermaid' | 'svg'): Promise<string> {
-  const { trustGraph } = await import('../trust/graph.ts')
+  const { trustGraph } = await import('../shipped.ts')
   if (form === 'mermaid') return (await import('../trust/mermaid.ts')).mermaidPicture(trustGraph(plan))
   return (await import('../trust/svg.ts')).svgPicture(trustGraph(plan))
 }

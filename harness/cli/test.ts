@@ -1,6 +1,6 @@
 import { dirname, relative } from 'node:path'
 import { Command } from 'commander'
-import { findingText } from '../trust/preflight/finding.ts'
+import { findingText } from '../credentials/finding.ts'
 import { exitCode } from './exit-code.ts'
 import { failureGroups } from './failure-groups.ts'
 import { interruptible } from './interruption.ts'

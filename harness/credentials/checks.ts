@@ -1,12 +1,16 @@
-import type { PlanCredential, PlanTrustDomain } from '../topology/plan.ts'
+import type { PlanCredential } from '../topology/plan.ts'
 import type { PartName } from './parts.ts'
 
-/** What can be derived about a credential kind before anything runs: how its credentials can be presented, and what can be checked. */
-export interface CheckedKind {
+/** What is derived from a credential kind before anything runs. */
+export interface CheckedKind extends Checked {
   readonly name: string
   readonly part: PartName
   /** The credentials that one is presented together with, by name. */
   beside?(planned: PlanCredential): readonly string[]
+}
+
+/** How credentials of a kind can be presented, and what can be checked of them. */
+export interface Checked {
   /** Whether a spoiled one is tried beside everything else that can be presented, or by itself and beside what it belongs to. */
   readonly spoiledBeside: 'everything' | 'companions'
   /** How one can be presented, in the order in which that is tried. */
@@ -39,5 +43,4 @@ export interface Fact {
   readonly state: string
   /** The trust domain whose CA or issuer made it. */
   readonly domain: string
-  readonly trustDomain: PlanTrustDomain | undefined
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
+import type { PlanCertificate } from '../credentials/certificate/planned.ts'
 import { credentialsOf } from '../credentials/of-kind.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
-import type { PlanCertificate, Template } from '../topology/plan.ts'
+import type { Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
 export class NotInPlan extends HoldfastError {

@@ -2,10 +2,11 @@ import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
 import { holderOf } from './holders.ts'
 import type { Action } from './kind.ts'
 import { nearest } from './mistakes.ts'
-import type { PlanAccept, PlanBoundToken, PlanCertificate, PlanCredential } from './plan.ts'
+import type { PlanAccept, PlanCredential } from './plan.ts'
 
 type Credentials = ReadonlyMap<string, PlanCredential>
-interface Claim {
+/** One entry of `accepts`, and where it stands. */
+export interface Claim {
   accept: PlanAccept
   path: readonly PropertyKey[]
 }
@@ -34,12 +35,15 @@ export function resolveAccepts(compilation: Compilation, credentials: Credential
   return [...resolved.values()]
 }
 
-/** A credential that nobody accepts, nothing is bound to and no unit uses is a mistake, or the forgotten half of one. */
+/** A credential that nobody accepts, nothing is presented beside and no unit uses is a mistake, or the forgotten half of one. */
 export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[], credentials: Credentials): void {
   const accepted = new Set(accepts.map(({ credential }) => credential))
-  const bound = new Set([...credentials.values()].map((one) => (one.kind === 'bound-token' ? one.boundTo : '')))
-  for (const { name, kind } of credentials.values()) {
-    const isUsed = kind === 'certificate' && (bound.has(name) || compilation.used.has(name))
+  const kindOf = ({ kind }: PlanCredential) => compilation.credentialKinds.get(kind)
+  const all = [...credentials.values()]
+  const beside = new Set(all.flatMap((one) => kindOf(one)?.beside?.(one) ?? []))
+  for (const credential of all) {
+    const { name } = credential
+    const isUsed = kindOf(credential)?.servesUnaccepted && (beside.has(name) || compilation.used.has(name))
     if (accepted.has(name) || isUsed) continue
     const wayOut = 'say in accepts where it is accepted, or remove it'
     compilation.mistakes.add(['credentials', name], 'nobody accepts this credential', wayOut)
@@ -85,64 +89,17 @@ function actionAt(
 
 function checkClaim(compilation: Compilation, claim: Claim, action: Action, credential: PlanCredential): void {
   const { accept, path } = claim
-  const wanted = action.carrier === 'bearer' ? 'bound-token' : 'certificate'
-  if (credential.kind !== wanted) {
-    compilation.mistakes.add(
-      [...path, 'credential'],
-      `"${accept.action}" takes a ${wanted}, and "${credential.name}" is a ${credential.kind}`,
-      `name a ${wanted}`,
-    )
-  } else if (credential.kind === 'bound-token') checkToken(compilation, claim, action, credential)
-  else checkCertificate(compilation, claim, credential)
-}
-
-function checkCertificate(compilation: Compilation, { accept, path }: Claim, certificate: PlanCertificate): void {
-  const { topology, authorities, anchors, mistakes } = compilation
-  const { target } = accept
-  const domain = authorities.get(certificate.issuer)?.domain
-  const home = own(topology.nodes, target)?.domain
-  if (domain === undefined || home === undefined || domain === home || anchors.get(target)?.has(domain)) return
-  mistakes.add(
+  const part = action.carrier === 'bearer' ? 'token' : 'certificate'
+  const fitting = [...compilation.credentialKinds.values()].filter((kind) => kind.part === part)
+  const kind = fitting.find(({ name }) => name === credential.kind)
+  if (kind !== undefined) {
+    kind.checkAccept?.(compilation, claim, action, credential)
+    return
+  }
+  const wanted = fitting.map(({ name }) => name).join(' or ')
+  compilation.mistakes.add(
     [...path, 'credential'],
-    `"${target}" cannot accept "${certificate.name}": it has no root of "${domain}", whose CA signs it`,
-    `name a certificate of "${home}", or make a unit of "${target}" trust "${domain}"`,
+    `"${accept.action}" takes a ${wanted}, and "${credential.name}" is a ${credential.kind}`,
+    `name a ${wanted}`,
   )
-}
-
-function checkToken(
-  { topology, mistakes }: Compilation,
-  { accept, path }: Claim,
-  { demands }: Action,
-  token: PlanBoundToken,
-): void {
-  const { target } = accept
-  const node = own(topology.nodes, target)
-  const domain = node && own(topology.trustDomains, node.domain)
-  if (node === undefined || domain === undefined) return
-  const refuse = (message: string, wayOut: string) =>
-    mistakes.add([...path, 'credential'], `"${target}" cannot accept "${token.name}": ${message}`, wayOut)
-  const believed = demands?.issuer ?? domain.issuer
-  if (believed !== token.issuer) {
-    const trusted = believed === undefined ? 'no issuer' : `"${believed}" only`
-    refuse(`"${token.issuer}" mints it, and "${target}" believes ${trusted}`, 'name a token of that issuer')
-  }
-  const audiences = audiencesOf(demands?.audience, node.host, domain.peeringAudience)
-  if (!token.audience.some((uri) => audiences.includes(uri))) {
-    refuse(`its audience is ${token.audience.join(', ')}`, `give it ${audiences.join(' or ')}`)
-  }
-  if (token.nodes !== undefined && !token.nodes.includes(target)) {
-    refuse(`it is for ${token.nodes.join(', ')} only`, `add "${target}" to its nodes`)
-  }
-  const missing = (demands?.scope ?? []).filter((scope) => !token.scope.includes(scope))
-  if (missing.length > 0) refuse(`"${accept.action}" needs the scope ${missing.join(' ')}`, 'add it to its scope')
-}
-
-function audiencesOf(
-  demanded: NonNullable<Action['demands']>['audience'],
-  host: string,
-  peeringAudience: string | undefined,
-): readonly string[] {
-  if (Array.isArray(demanded)) return demanded
-  const own = `https://${host}`
-  return demanded === 'own' || peeringAudience === undefined ? [own] : [own, peeringAudience]
 }

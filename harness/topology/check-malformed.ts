@@ -1,5 +1,6 @@
 import { checkUnit } from './check-names.ts'
 import { type Compilation, isDeclared, own } from './compilation.ts'
+import { checkReferences } from './resolve-credentials.ts'
 import { unitSchema } from './schema.ts'
 
 const text = /^[a-z][a-z0-9-]*$/
@@ -15,14 +16,7 @@ export function checkMalformed(compilation: Compilation, value: unknown): void {
   }
   for (const [name, credential] of Object.entries(credentials ?? {})) {
     if (own(compilation.topology.credentials, name) !== undefined || !isObject(credential)) continue
-    const path = ['credentials', name]
-    const { issuer, holder, holders, boundTo } = credential
-    if (isName(holder)) isDeclared(compilation, 'nodes', holder, [...path, 'holder'])
-    for (const [at, one] of Array.isArray(holders) ? holders.entries() : []) {
-      if (isName(one)) isDeclared(compilation, 'nodes', one, [...path, 'holders', at])
-    }
-    if (isName(boundTo)) isDeclared(compilation, 'credentials', boundTo, [...path, 'boundTo'])
-    if (isName(issuer)) isDeclared(compilation, 'nodes', issuer, [...path, 'issuer'])
+    checkReferences(compilation, credential, ['credentials', name])
   }
   for (const [index, accept] of Object.values(accepts ?? {}).entries()) {
     if (!isObject(accept)) continue

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Mistakes, nearest, pathText } from './mistakes.ts'
-import { type Topology, topologySchema } from './schema.ts'
+import type { Topology, topologySchema } from './schema.ts'
 
 /** Names that the topology declares, those of malformed declarations among them. */
 export interface DeclaredNames {
@@ -25,15 +25,19 @@ const registers = ['trustDomains', 'nodes', 'credentials'] as const
  * Reports everything about a value that does not fit the schema.
  * Returns what can be checked further, or `undefined` when not even its outline is there.
  */
-export function checkShape(value: unknown, mistakes: Mistakes): ShapedTopology | undefined {
-  const parsed = topologySchema.safeParse(value)
+export function checkShape(
+  value: unknown,
+  schema: ReturnType<typeof topologySchema>,
+  mistakes: Mistakes,
+): ShapedTopology | undefined {
+  const parsed = schema.safeParse(value)
   if (parsed.success) {
     const acceptPlaces = [...parsed.data.accepts.keys()]
     return { topology: parsed.data, names: namesOf(value), acceptPlaces, complete: true }
   }
-  addIssues(mistakes, [], parsed.error.issues, value, topologySchema)
+  addIssues(mistakes, [], parsed.error.issues, value, schema)
   if (parsed.error.issues.some(isOutline)) return undefined
-  const rest = topologySchema.safeParse(withoutMalformed(value, parsed.error.issues))
+  const rest = schema.safeParse(withoutMalformed(value, parsed.error.issues))
   if (!rest.success) return undefined
   const malformed = new Set(parsed.error.issues.filter(({ path }) => path[0] === 'accepts').map(({ path }) => path[1]))
   const acceptPlaces = [...(value as Topology).accepts.keys()].filter((index) => !malformed.has(index))

@@ -1,5 +1,6 @@
 import type { DeclaredNames } from './check-shape.ts'
-import type { Action, Authority, KindPlan, ServiceKind, TokenIssuer, UnitContext } from './kind.ts'
+import type { CredentialKinds } from './credential-kind.ts'
+import type { Action, KindPlan, Offer, ServiceKind, UnitContext } from './kind.ts'
 import { type Mistakes, nearest } from './mistakes.ts'
 import type { Listener, UnitRef } from './plan.ts'
 import type { Topology } from './schema.ts'
@@ -14,6 +15,7 @@ export interface Compilation {
   readonly names: DeclaredNames
   readonly acceptPlaces: readonly number[]
   readonly kinds: Kinds
+  readonly credentialKinds: CredentialKinds
   readonly mistakes: Mistakes
   /** Every declared unit of a known kind with good settings, by `node/unit`. */
   readonly units: Map<UnitRef, DeclaredUnit>
@@ -27,9 +29,8 @@ export interface Compilation {
   readonly anchors: Map<string, Set<string>>
   /** Credentials that some unit uses. */
   readonly used: Set<string>
-  /** By node. */
-  readonly authorities: Map<string, NodeAuthority>
-  readonly issuers: Map<string, NodeIssuer>
+  /** What is issued at each node, by credential kind. */
+  readonly offers: Map<string, Map<string, NodeOffer>>
 }
 
 export interface DeclaredUnit {
@@ -40,14 +41,10 @@ export interface DeclaredUnit {
   readonly settings: unknown
 }
 
-export interface NodeAuthority extends Authority {
-  /** The trust domain of which it is the root. */
+export interface NodeOffer extends Offer {
+  /** The trust domain for which it is made. */
   readonly domain: string
   readonly unit: UnitRef
-}
-
-export interface NodeIssuer extends TokenIssuer {
-  readonly domain: string
 }
 
 export interface PlannedUnit {

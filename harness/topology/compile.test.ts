@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import type { BoundTokenDeclaration } from '../credentials/bound-token/planned.ts'
+import type { CertificateDeclaration } from '../credentials/certificate/planned.ts'
 import { credentialOf } from '../credentials/of-kind.ts'
 import { compile } from '../shipped.ts'
 import { fakeKinds } from './fake-kinds.ts'
@@ -6,7 +8,7 @@ import { callerOf } from './holders.ts'
 import { loadTopology } from './load.ts'
 import { type Mistake, TopologyInvalid } from './mistakes.ts'
 import type { Plan } from './plan.ts'
-import type { BoundTokenDeclaration, CertificateDeclaration, Topology } from './schema.ts'
+import type { Topology } from './schema.ts'
 
 async function separateAuth(change: (topology: Topology) => void = () => {}): Promise<Topology> {
   const topology = structuredClone((await loadTopology('separate-auth')).value) as Topology
@@ -308,7 +310,7 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
       certificate(t, 'cert-node-a').issuer = 'auth-a'
     },
     'credentials.cert-node-a.issuer',
-    /"auth-a" is the CA of no trust domain/,
+    /"auth-a" has no unit that signs certificates/,
   ],
   [
     'a provisioner that the CA does not have',
@@ -324,7 +326,7 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
       token(t, 'node-a').issuer = 'ca-a'
     },
     'credentials.node-a.issuer',
-    /"ca-a" is the token issuer of no trust domain/,
+    /"ca-a" has no unit that mints tokens/,
   ],
   [
     'SANs that do not cover the subject',

@@ -5,18 +5,21 @@ import { checkOrder, unitReference } from './check-order.ts'
 import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
 import { type Compilation, type Kinds, own, type PlannedUnit } from './compilation.ts'
-import { anchorUnits, declaredUnits, enrolUnit, mintUnit, proveUnits } from './implicit-units.ts'
-import { enterIssuers } from './issuers.ts'
+import type { DeclaredKind } from './credential-kind.ts'
+import { enterOffers } from './enter-offers.ts'
+import { anchorUnits, declaredUnits } from './implicit-units.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { Mistakes } from './mistakes.ts'
+import { offerInRole } from './offers.ts'
 import type { Plan, PlanCredential, PlanNode, PlanTrustDomain, PlanUnit, UnitRef } from './plan.ts'
 import { enterListeners, planUnits } from './plan-units.ts'
 import { resolveCredentials } from './resolve-credentials.ts'
-import type { TopologyDeclaration } from './schema.ts'
+import { type TopologyDeclaration, topologySchema } from './schema.ts'
 
 export interface CompileOptions {
   /** Service kinds by name. */
   kinds: Kinds
+  credentialKinds: readonly DeclaredKind[]
   /** Protocols by name, to which requests are held. Absent: they are not looked at. */
   protocols?: RequestForms
   /** The parameters that the topology was made with, for the record. Default: those it was loaded with. */
@@ -31,18 +34,19 @@ export interface CompileOptions {
 export function compile(declared: LoadedTopology | TopologyDeclaration, options: CompileOptions): Plan {
   const loaded = declared instanceof LoadedTopology ? declared : new LoadedTopology(nameOf(declared), declared, {})
   const mistakes = new Mistakes()
-  const shaped = checkShape(loaded.value, mistakes)
+  const shaped = checkShape(loaded.value, topologySchema(options.credentialKinds), mistakes)
   if (shaped === undefined) mistakes.throwIfAny(loaded.source)
   const { topology, names, acceptPlaces, complete } = shaped!
   const compilation: Compilation = {
     ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds, mistakes) },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
-    ...{ authorities: new Map(), issuers: new Map(), actions: new Map(), folder: loaded.folder },
+    ...{ offers: new Map(), actions: new Map(), folder: loaded.folder },
+    credentialKinds: new Map(options.credentialKinds.map((kind) => [kind.name, kind])),
   }
   checkNames(compilation)
   if (!complete) checkMalformed(compilation, loaded.value)
   enterListeners(compilation)
-  enterIssuers(compilation)
+  enterOffers(compilation)
   const credentials = resolveCredentials(compilation)
   const planned = planUnits(compilation, credentials)
   if (options.protocols !== undefined) checkRequests(compilation, planned.values(), options.protocols)
@@ -91,9 +95,10 @@ function withoutNulls(parameters: LoadedTopology['parameters']): Plan['parameter
   return Object.fromEntries(kept)
 }
 
-function planTrustDomains({ topology, issuers }: Compilation): Record<string, PlanTrustDomain> {
-  const entries = Object.entries(topology.trustDomains).map(([name, { ca, issuer, peeringAudience }]) => {
-    const issuerUrl = issuer === undefined ? undefined : issuers.get(issuer)?.url
+function planTrustDomains(compilation: Compilation): Record<string, PlanTrustDomain> {
+  const { trustDomains } = compilation.topology
+  const entries = Object.entries(trustDomains).map(([name, { ca, issuer, peeringAudience }]) => {
+    const issuerUrl = offerInRole(compilation, name, 'issuer')?.url
     return [name, { ca, issuer, issuerUrl, peeringAudience }] as const
   })
   return Object.fromEntries(entries)
@@ -106,14 +111,15 @@ function planNodes(
 ): Record<string, PlanNode> {
   const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain }]) => {
     const held = [...credentials.values()].filter(({ holders }) => holders.includes(name))
-    const tokens = held.filter((credential) => credential.kind === 'bound-token')
     const units: PlanUnit[] = [
       ...anchorUnits(compilation, name),
-      ...held
-        .filter((credential) => credential.kind === 'certificate')
-        .map((certificate) => enrolUnit(compilation, certificate)),
-      ...proveUnits(compilation, name, tokens),
-      ...tokens.map((token) => mintUnit(compilation, token)),
+      ...[...compilation.credentialKinds.values()].flatMap((kind) =>
+        kind.units(
+          compilation,
+          name,
+          held.filter((one) => one.kind === kind.name),
+        ),
+      ),
       ...[...planned.values()]
         .filter(({ unit }) => unit.node === name)
         .flatMap((unit) => declaredUnits(unit, declaredAfter(compilation, unit))),

@@ -25,13 +25,16 @@ const ca: ServiceKind = {
       },
     ]),
   }),
-  authority: (unit) => ({
-    root: '@{dir}/units/ca/root.pem',
-    url: unit.url(unit.node, 'ca'),
-    provisioner: { name: 'holdfast', keyFile: '@{dir}/units/ca/provisioner.jwk' },
-    minimumLifetime: 10,
-    maximumLifetime: 86_400,
-  }),
+  offers: {
+    certificate: (unit) => ({
+      root: '@{dir}/units/ca/root.pem',
+      url: unit.url(unit.node, 'ca'),
+      by: 'holder',
+      provisioners: { holdfast: { keyFile: '@{dir}/units/ca/provisioner.jwk' } },
+      minimumLifetime: 10,
+      maximumLifetime: 86_400,
+    }),
+  },
 }
 
 const authServer: ServiceKind = {
@@ -41,7 +44,7 @@ const authServer: ServiceKind = {
   plan(unit) {
     const operator = unit.node.replace(/^auth/, 'operator')
     unit.credential(`cert-${unit.node}`)
-    for (const token of unit.issued()) unit.anchor(unit.topology.nodes[token.holders[0]!]!.domain)
+    for (const token of unit.issued('bound-token')) unit.anchor(unit.topology.nodes[token.holders[0]!]!.domain)
     return {
       summary: `auth server of ${unit.domain}`,
       files: [],
@@ -62,25 +65,28 @@ const authServer: ServiceKind = {
       ],
     }
   },
-  issuer: (unit) => ({
-    url: unit.url(unit.node, 'public'),
-    prove: (token) => ({
-      method: 'PUT',
-      url: `${unit.url(unit.node, 'mtls')}/holders/self`,
-      json: { client_id: token.subject },
-      expect: [200],
+  offers: {
+    'bound-token': (unit) => ({
+      url: unit.url(unit.node, 'public'),
+      by: 'operator',
+      prove: (token) => ({
+        method: 'PUT',
+        url: `${unit.url(unit.node, 'mtls')}/holders/self`,
+        json: { client_id: token.subject },
+        expect: [200],
+      }),
+      mint: (token) => ({
+        method: 'POST',
+        url: `${unit.url(unit.node, 'operator')}/operator/v1/tokens`,
+        tls: { ca: unit.anchor(unit.domain) },
+        json: { clientId: token.subject, resource: token.resource },
+        expect: [201],
+      }),
+      member: 'access_token',
+      after: `${unit.node}/clients`,
+      lifetime: { node: 3_600, peer: 900, maximum: 86_400 },
     }),
-    mint: (token) => ({
-      method: 'POST',
-      url: `${unit.url(unit.node, 'operator')}/operator/v1/tokens`,
-      tls: { ca: unit.anchor(unit.domain) },
-      json: { clientId: token.subject, resource: token.resource },
-      expect: [201],
-    }),
-    member: 'access_token',
-    after: `${unit.node}/clients`,
-    lifetime: { node: 3_600, peer: 900, maximum: 86_400 },
-  }),
+  },
 }
 
 const peer = z.strictObject({

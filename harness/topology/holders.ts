@@ -17,3 +17,10 @@ export function placeOf(
 export function callerOf({ credentials }: Pick<Plan, 'credentials'>, { by, credential }: PlanAccept): string {
   return by ?? holderOf(credentials[credential]!)
 }
+
+/** The trust domain for which a node issues: the one that names it, else its own. */
+export function issuingDomain({ trustDomains, nodes }: Pick<Plan, 'trustDomains' | 'nodes'>, issuer: string): string {
+  const all = Object.entries(trustDomains)
+  const [domain] = all.find(([, { ca }]) => ca === issuer) ?? all.find(([, one]) => one.issuer === issuer) ?? []
+  return domain ?? nodes[issuer]?.domain ?? ''
+}

@@ -1,18 +1,8 @@
 import type { z } from 'zod'
-import type { TokenOrder } from './implicit-units.ts'
-import type {
-  HttpCall,
-  Listener,
-  PlanBoundToken,
-  PlanFile,
-  PlanUnit,
-  Service,
-  Step,
-  Template,
-  UnitRef,
-} from './plan.ts'
+import type { CredentialDeclaration, CredentialKindName, OfferOf, PlanCredentialOf } from './credential-types.ts'
+import type { Listener, PlanFile, PlanUnit, Service, Step, Template, UnitRef } from './plan.ts'
 import type { WeakerProof } from './proof.ts'
-import type { CredentialDeclaration, Topology } from './schema.ts'
+import type { Topology } from './schema.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -28,10 +18,8 @@ export interface ServiceKind<Settings = unknown> {
   plan(unit: UnitContext<Settings>): KindPlan
   /** What a caller can do at a unit of this kind, by name (`peering:connect`, `node:read`). */
   readonly actions?: Readonly<Record<string, Action>>
-  /** Kinds that sign certificates. */
-  readonly authority?: (unit: UnitContext<Settings>) => Authority
-  /** Kinds that mint bound tokens. */
-  readonly issuer?: (unit: UnitContext<Settings>) => TokenIssuer
+  /** What its units issue, by credential kind. */
+  readonly offers?: { readonly [Name in CredentialKindName]?: (unit: UnitContext<Settings>) => OfferOf<Name> }
   /** A read-only picture of the target's state, to prove that a refused call changed nothing. Called with an operator certificate or the node's own. */
   readonly observe?: Observation
   /** What its units offer beside their actions, so that attacks on it can be tried (`dialer`, `token-endpoint`, `start`). */
@@ -83,7 +71,7 @@ export interface UnitContext<Settings> {
   /** Path of a trust domain's root on this node; declares the `copy` hand-over, and makes this unit wait for it. */
   anchor(domain: string): Template
   /** Folder or file of a credential that this node holds; makes this unit wait for it. Reports an undeclared one as a mistake. */
-  credential(name: string): { path: Template; declaration: CredentialDeclaration }
+  credential(name: string): { path: Template; declaration: CredentialDeclaration | undefined }
   /** Path of a credential without waiting for it: for files that are watched and may come later. */
   credentialPath(name: string): Template
   /** `https://<host>:<port>` of a listener on some node; reports an unknown one as a mistake. */
@@ -94,35 +82,22 @@ export interface UnitContext<Settings> {
   resolve(path: string): string
   /** The reference `node/unit` of the unit of that kind on a node, for `after`. */
   unitOf(node: string, kind: string): UnitRef | undefined
-  /** Bound tokens that this node's issuer mints: resolved credentials. Only meaningful for issuers. */
-  issued(): PlanBoundToken[]
+  /** What this node issues of one kind: resolved credentials. */
+  issued<Name extends CredentialKindName>(kind: Name): PlanCredentialOf<Name>[]
   /** Adds a mistake of the topology: compiling reports all of them at once. `path` is relative to the unit. */
   mistake(path: string, message: string): void
 }
 
-export interface Authority {
-  /** The root certificate, on the CA's node. */
-  root: Template
+/** What one must know to have something issued; each credential kind says what else. */
+export interface Offer {
+  /** Where it is asked, and what verifiers know it by. */
   url: string
-  provisioner: { name: string; keyFile: Template }
-  /** In seconds. */
-  minimumLifetime: number
-  maximumLifetime: number
-}
-
-export interface TokenIssuer {
-  /** `iss` of its tokens. */
-  url: string
-  /** Proves the holder's certificate; made by the holder, whose TLS files are filled in by the compiler. */
-  prove(token: TokenOrder): Omit<HttpCall, 'tls'>
-  /** Mints; made on the issuer's node with its operator certificate. `x5t#S256` may be added to its JSON by the harness. */
-  mint(token: TokenOrder): HttpCall
-  /** Member of the JSON answer that holds the token. */
-  member: string
-  /** The oneshot after which holders can prove themselves and tokens can be minted. */
-  after: UnitRef
-  /** In seconds: default and maximum life of a token. */
-  lifetime: { node: number; peer: number; maximum: number }
+  /** Who asks: the node that issues, with what an operator of it has there; or whoever will hold what it issues. */
+  by: 'operator' | 'holder'
+  /** The unit after which it can be asked. Default: the one that offers it. */
+  after?: UnitRef
+  /** The root certificate of what it issues, on its node. */
+  root?: Template
 }
 
 /** One thing that a caller can do. */

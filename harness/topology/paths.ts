@@ -1,3 +1,4 @@
+import type { CredentialKinds } from './credential-kind.ts'
 import type { Template, UnitRef } from './plan.ts'
 import { type CredentialDeclaration, handoverOf } from './schema.ts'
 
@@ -10,9 +11,10 @@ export function anchorUnit(node: string, domain: string): UnitRef {
   return `${node}/anchor-${domain}`
 }
 
-/** Where a credential lies on its holder: a folder with `cert.pem` and `key.pem`, or the file of a token. */
-export function credentialPath(name: string, declaration: CredentialDeclaration): Template {
-  const { path } = handoverOf(declaration)
+/** Where a credential lies on its holder: as it is declared, or in a folder of its own. */
+export function credentialPath(kinds: CredentialKinds, name: string, declaration?: CredentialDeclaration): Template {
+  const path = declaration && handoverOf(declaration).path
   if (path !== undefined) return path.startsWith('/') ? path : `@{dir}/${path}`
-  return declaration.kind === 'certificate' ? `@{dir}/credentials/${name}` : `@{dir}/credentials/${name}/token`
+  const file = kinds.get(declaration?.kind ?? '')?.file
+  return `@{dir}/credentials/${name}${file === undefined ? '' : `/${file}`}`
 }

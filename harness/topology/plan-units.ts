@@ -1,5 +1,5 @@
 import type { Compilation, PlannedUnit } from './compilation.ts'
-import type { PlanBoundToken, PlanCredential, UnitRef } from './plan.ts'
+import type { PlanCredential, UnitRef } from './plan.ts'
 import { unitContext } from './unit-context.ts'
 
 /**
@@ -34,10 +34,7 @@ export function planUnits(
   const planned = new Map<UnitRef, PlannedUnit>()
   for (const unit of compilation.units.values()) {
     const after = new Set<UnitRef>()
-    const issued = [...credentials.values()].filter(
-      (credential): credential is PlanBoundToken =>
-        credential.kind === 'bound-token' && credential.issuer === unit.node,
-    )
+    const issued = [...credentials.values()].filter(({ issuer }) => issuer === unit.node)
     const plan = unit.kind.plan(unitContext(compilation, unit, { after, issued }))
     planned.set(unit.ref, { unit, plan, after })
   }

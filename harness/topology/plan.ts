@@ -1,3 +1,4 @@
+import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
 import type { Action, Observation } from './kind.ts'
 import type { WeakerProof } from './proof.ts'
 import type { ActionVerification } from './verification.ts'
@@ -203,7 +204,7 @@ export interface Enrol {
   provisioner: { name: string; keyFile: Template }
 }
 
-export type PlanCredential = PlanCertificate | PlanBoundToken
+export type PlanCredential = PlanCredentialOf<CredentialKindName>
 
 /** What every credential has, of whatever kind. */
 export interface CredentialBase {
@@ -216,36 +217,6 @@ export interface CredentialBase {
   lifetimeSeconds: number
   /** Where it lies on each of its holders. */
   files: Record<string, Template>
-}
-
-/** Its files are folders with `cert.pem` and `key.pem`. */
-export interface PlanCertificate extends CredentialBase {
-  kind: 'certificate'
-  /** The host that it names. */
-  subject: string
-  /** DNS SANs. */
-  sans: string[]
-  /** How to make one more like it. */
-  enrol: Enrol
-}
-
-export interface PlanBoundToken extends CredentialBase {
-  kind: 'bound-token'
-  /** Its `sub`. */
-  subject: string
-  /** The certificate credential that it is bound to. */
-  boundTo: string
-  /** Audience URIs as they stand in `aud`. */
-  audience: string[]
-  scope: string[]
-  domains?: string[]
-  /** The nodes at which it may be used; absent: any. */
-  nodes?: string[]
-  /** The resource URI and `token_use` that it is minted with. */
-  resource: string
-  use: 'node' | 'peer'
-  /** How to make one more like it, for a named certificate: set by the issuer's kind. */
-  mint: { prove: HttpCall; mint: HttpCall; member: string }
 }
 
 export interface PlanAccept {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Kinds } from './compilation.ts'
+import type { DeclaredKind } from './credential-kind.ts'
 import { topologySchema } from './schema.ts'
 
 /** A part of a JSON Schema, as far as the reference needs it. */
@@ -19,13 +20,13 @@ interface SchemaPart {
 }
 
 /** The JSON Schema of a topology, as people write one. */
-export function topologyJsonSchema(): Record<string, unknown> {
-  return { title: 'Holdfast topology', ...z.toJSONSchema(topologySchema, { io: 'input' }) }
+export function topologyJsonSchema(credentialKinds: readonly DeclaredKind[]): Record<string, unknown> {
+  return { title: 'Holdfast topology', ...z.toJSONSchema(topologySchema(credentialKinds), { io: 'input' }) }
 }
 
 /** The reference of all members, one table row each. */
-export function topologyReference(kinds: Kinds): string {
-  const rows = members(topologyJsonSchema() as SchemaPart, '')
+export function topologyReference(kinds: Kinds, credentialKinds: readonly DeclaredKind[]): string {
+  const rows = members(topologyJsonSchema(credentialKinds) as SchemaPart, '')
   const width = Math.max(...rows.map(({ path }) => path.length)) + 2
   return [
     '# Topology reference',

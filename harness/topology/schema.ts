@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import type { DeclaredKind } from './credential-kind.ts'
+import type { CredentialDeclaration } from './credential-types.ts'
 import { durationPattern } from './duration.ts'
 
 // The one schema of a topology: types, JSON Schema and reference docs are made from it.
 
-const name = z
+/** The name of a node, a credential and so on: for credential kinds, too. */
+export const name = z
   .string()
   .regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name: lower-case letters, digits and hyphens, at most 63')
 /** A DNS name in lower case: for settings of service kinds, too. */
@@ -14,7 +17,8 @@ export const hostText = z
     /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
     'must be a DNS name in lower case, with at least one dot',
   )
-const sanPattern = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
+/** A DNS name, the leftmost label of which may be `*`. */
+export const sanPattern = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** A duration text: for settings of service kinds, too. */
 export const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 10m, 2h or 30d')
 const unitReference = z
@@ -50,59 +54,23 @@ const handover = z
 const held = {
   holder: name.optional().meta({ description: 'The node that holds it. This, or `holders`.' }),
   holders: z.array(name).min(1).optional().meta({ description: 'The nodes that hold it, where there are several.' }),
+  handover,
 }
-const isHeld = ({ holder, holders }: { holder?: string; holders?: readonly string[] }) =>
-  (holder === undefined) !== (holders === undefined)
-const eitherOf = [{ required: ['holder'] }, { required: ['holders'] }]
-const oneOfThem = { path: ['holder'], error: 'is missing: write the node that holds it, or `holders`, and not both' }
 
-const certificate = z
-  .strictObject({
-    kind: z.literal('certificate'),
-    issuer: z
-      .string()
-      .regex(/^[a-z][a-z0-9-]{0,62}(\/[A-Za-z0-9._@-]+)?$/, 'must be NODE or NODE/PROVISIONER')
-      .meta({ description: 'The node whose CA signs it, or `node/provisioner`.' }),
-    subject: hostText.optional().meta({ description: 'The host that it names. Default: the host of its holder.' }),
-    sans: z
-      .array(z.string().regex(sanPattern, 'must be a DNS name in lower case'))
-      .min(1)
-      .optional()
-      .meta({ description: 'DNS SANs. Default: the subject alone.' }),
-    lifetime: duration.meta({ description: 'How long each certificate is valid: `10m`.' }),
-    ...held,
-    handover,
-  })
-  .refine(isHeld, oneOfThem)
-  .meta({ description: 'An X.509 certificate and its key.', oneOf: eitherOf })
-
-const boundToken = z
-  .strictObject({
-    kind: z.literal('bound-token'),
-    issuer: name.meta({ description: 'The node whose auth server mints it.' }),
-    subject: name.meta({ description: 'The node that it speaks for: its `sub`.' }),
-    audience: z
-      .array(z.string().min(1))
-      .min(1)
-      .meta({ description: '`NODE` stands for `https://<host of NODE>`, `peering@DOMAIN` for its peering audience.' }),
-    scope: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be one scope token')).min(1),
-    domains: z.array(hostText).optional().meta({ description: 'DNS suffixes whose routes the holder may announce.' }),
-    nodes: z.array(name).optional().meta({ description: 'The nodes at which the token may be used. Default: any.' }),
-    lifetime: duration.optional().meta({ description: 'Default: what the issuer gives tokens of this use.' }),
-    ...held,
-    boundTo: name
-      .optional()
-      .meta({ description: 'The certificate credential that it is bound to. Default: `cert-<holder>`.' }),
-    use: z
-      .enum(['node', 'peer'])
-      .optional()
-      .meta({ description: 'Default: `node` when issuer and holder are of one trust domain, else `peer`.' }),
-    handover,
-  })
-  .refine(isHeld, oneOfThem)
-  .meta({ description: 'An access token that is bound to a certificate (RFC 8705).', oneOf: eitherOf })
-
-const credential = z.discriminatedUnion('kind', [certificate, boundToken])
+/** The schema of a credential kind: its own members, and those that every credential has. */
+export function credentialSchema<const Kind extends string, Members extends z.ZodRawShape>(
+  kind: Kind,
+  description: string,
+  members: Members,
+) {
+  return z
+    .strictObject({ kind: z.literal(kind), ...members, ...held })
+    .refine((declared) => 'holder' in declared !== 'holders' in declared, {
+      path: ['holder'],
+      error: 'is missing: write the node that holds it, or `holders`, and not both',
+    })
+    .meta({ description, oneOf: [{ required: ['holder'] }, { required: ['holders'] }] })
+}
 
 /** One unit by itself. */
 export const unitSchema = z.strictObject({
@@ -144,20 +112,30 @@ const accept = z.strictObject({
   by: name.optional().meta({ description: 'The node that calls with it. Default: its holder, the first of several.' }),
 })
 
-/** What a topology may say. Unknown members are mistakes. */
-export const topologySchema = z.strictObject({
-  name,
-  summary: z.string().min(1).meta({ description: 'One line for people.' }),
-  trustDomains: z.record(name, trustDomain).meta({ description: 'Sets of nodes under one root of trust.' }),
-  nodes: z.record(name, node).meta({ description: 'The hosts, by name.' }),
-  credentials: z.record(name, credential).meta({ description: 'Who issues what to whom, and how it is handed over.' }),
-  accepts: z.array(accept).meta({ description: 'Who accepts what. Everything else must be refused.' }),
-})
+/** What a topology may say, with credentials of these kinds. Unknown members are mistakes. */
+export function topologySchema(kinds: readonly DeclaredKind[]) {
+  const schemas = kinds.map(({ schema }) => schema)
+  // Each of them reads what its kind declares; together they read what any of the kinds does.
+  const credential = z.discriminatedUnion('kind', schemas as never) as unknown as z.ZodType<
+    CredentialDeclaration,
+    CredentialDeclaration
+  >
+  return z.strictObject({
+    name,
+    summary: z.string().min(1).meta({ description: 'One line for people.' }),
+    trustDomains: z.record(name, trustDomain).meta({ description: 'Sets of nodes under one root of trust.' }),
+    nodes: z.record(name, node).meta({ description: 'The hosts, by name.' }),
+    credentials: z
+      .record(name, credential)
+      .meta({ description: 'Who issues what to whom, and how it is handed over.' }),
+    accepts: z.array(accept).meta({ description: 'Who accepts what. Everything else must be refused.' }),
+  })
+}
 
 /** A declared topology: plain data. */
-export type Topology = z.output<typeof topologySchema>
+export type Topology = z.output<ReturnType<typeof topologySchema>>
 /** A topology as people write it: members that have a default may be left out. */
-export type TopologyInput = z.input<typeof topologySchema>
+export type TopologyInput = z.input<ReturnType<typeof topologySchema>>
 /** The same where lists may be read-only, as `as const` makes them. */
 export type TopologyDeclaration = ReadonlyLists<TopologyInput>
 
@@ -169,9 +147,7 @@ type ReadonlyLists<Value> = Value extends readonly (infer Entry)[]
 export type TrustDomainDeclaration = z.output<typeof trustDomain>
 export type NodeDeclaration = z.output<typeof node>
 export type UnitDeclaration = z.output<typeof unitSchema>
-export type CertificateDeclaration = z.output<typeof certificate>
-export type BoundTokenDeclaration = z.output<typeof boundToken>
-export type CredentialDeclaration = z.output<typeof credential>
+export type { CredentialDeclaration }
 export type AcceptDeclaration = z.output<typeof accept>
 export type HandoverMethod = z.output<typeof method>
 export type HandoverDeclaration = z.output<typeof handover>

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { type AnyUnitContext, type Compilation, type DeclaredUnit, isDeclared, needAnchor, own } from './compilation.ts'
+import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
+import { kindInRole } from './offers.ts'
 import { anchorPath, anchorUnit, credentialPath } from './paths.ts'
-import type { PlanBoundToken, Template, UnitRef } from './plan.ts'
+import type { PlanCredential, Template, UnitRef } from './plan.ts'
 import { type CredentialDeclaration, holdersOf } from './schema.ts'
 
 export interface ContextOptions {
@@ -9,7 +11,7 @@ export interface ContextOptions {
   after?: Set<UnitRef>
   /** Only the listeners are asked for: they are not known yet, and mistakes are reported later. */
   discovery?: boolean
-  issued?: readonly PlanBoundToken[]
+  issued?: readonly PlanCredential[]
 }
 
 /** What a service kind sees of the topology while it plans one unit. */
@@ -31,11 +33,11 @@ export function unitContext(
     if (!discovery) mistakes.add([...at, ...path], message, wayOut)
   }
 
-  const heldCredential = (name: string): CredentialDeclaration => {
+  const heldCredential = (name: string): CredentialDeclaration | undefined => {
     const credential = own(topology.credentials, name)
     if (credential === undefined) {
       if (!discovery) isDeclared(compilation, 'credentials', name, [...at, ...settingOf(name)])
-      return { kind: 'certificate', issuer: node, lifetime: '1s', holder: node, handover: 'enrol' }
+      return undefined
     }
     const holders = holdersOf(credential)
     if (!holders.includes(node)) {
@@ -67,10 +69,10 @@ export function unitContext(
     credential(name) {
       const credential = heldCredential(name)
       after.add(`${node}/${name}`)
-      return { path: credentialPath(name, credential), declaration: credential }
+      return { path: credentialPath(compilation.credentialKinds, name, credential), declaration: credential }
     },
     credentialPath(name) {
-      return credentialPath(name, heldCredential(name))
+      return credentialPath(compilation.credentialKinds, name, heldCredential(name))
     },
     url(target, name, protocol = 'https') {
       const host = own(topology.nodes, target)?.host ?? target
@@ -88,10 +90,11 @@ export function unitContext(
       return `${protocol}://${host}:1`
     },
     issuer(target) {
-      const found = compilation.issuers.get(target)
-      if (found !== undefined) after.add(found.after)
+      const kind = kindInRole(compilation, 'issuer')
+      const found = compilation.offers.get(target)?.get(kind?.name ?? '')
+      if (found !== undefined) after.add(found.after ?? found.unit)
       else if (!discovery && isDeclared(compilation, 'nodes', target, [...at, ...settingOf(target)])) {
-        mistake(settingOf(target), `"${target}" is the issuer of no trust domain`, 'name a node that mints tokens')
+        mistake(settingOf(target), `"${target}" has no unit that ${kind?.issuing.does}`, 'name a node that has')
       }
       return found?.url ?? 'https://unknown.invalid'
     },
@@ -99,7 +102,8 @@ export function unitContext(
     unitOf(target, kind) {
       return [...units.values()].find((candidate) => candidate.node === target && candidate.kind.name === kind)?.ref
     },
-    issued: () => [...issued],
+    issued: <Name extends CredentialKindName>(kind: Name) =>
+      issued.filter((one): one is PlanCredential & PlanCredentialOf<Name> => one.kind === kind),
     mistake: (path, message) => mistake(path === '' ? [] : path.split('.'), message),
   }
 }

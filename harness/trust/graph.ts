@@ -1,4 +1,5 @@
-import { callerOf } from '../topology/holders.ts'
+import type { CredentialKind } from '../credentials/credential-kind.ts'
+import { callerOf, issuingDomain } from '../topology/holders.ts'
 import type { Plan, PlanCredential } from '../topology/plan.ts'
 
 /** Who issues what to whom, and who accepts it: all that a plan says about trust. */
@@ -6,6 +7,8 @@ export interface TrustGraph {
   topology: string
   summary: string
   issuers: GraphIssuer[]
+  /** The kinds of credentials, and how pictures show them. */
+  kinds: { name: string; arrow: CredentialKind['arrow'] }[]
   credentials: GraphCredential[]
   holders: string[]
   targets: GraphTarget[]
@@ -25,7 +28,8 @@ export interface GraphIssuer {
   node: string
   /** The trust domain that it issues for. */
   domain: string
-  issues: 'certificate' | 'bound-token'
+  /** The credential kind. */
+  issues: string
   /** `iss` of its tokens. */
   url?: string
 }
@@ -54,9 +58,12 @@ export interface GraphEdge {
   actions: string[]
 }
 
-/** The trust graph of a plan. Pure. */
-export function trustGraph(plan: Plan): TrustGraph {
-  const credentials = Object.values(plan.credentials).map((credential) => graphCredential(plan, credential))
+/** The trust graph of a plan, with credentials of these kinds. Pure. */
+export function trustGraph(plan: Plan, kinds: readonly CredentialKind[]): TrustGraph {
+  const credentials = Object.values(plan.credentials).map((one) => ({
+    ...one,
+    domain: issuingDomain(plan, one.issuer),
+  }))
   return {
     topology: plan.topology,
     summary: plan.summary,
@@ -66,7 +73,8 @@ export function trustGraph(plan: Plan): TrustGraph {
       domain,
       kinds: units.filter((unit) => unit.service !== undefined).map((unit) => unit.kind),
     })),
-    issuers: issuersOf(plan),
+    issuers: issuersOf(plan, kinds),
+    kinds: kinds.map(({ name, arrow }) => ({ name, arrow })),
     credentials,
     holders: [...new Set(credentials.flatMap(({ holders }) => holders))],
     targets: targetsOf(plan),
@@ -74,20 +82,21 @@ export function trustGraph(plan: Plan): TrustGraph {
   }
 }
 
-function issuersOf(plan: Plan): GraphIssuer[] {
-  return Object.entries(plan.trustDomains).flatMap(([domain, { ca, issuer, issuerUrl }]) => {
-    const authority: GraphIssuer = { node: ca, domain, issues: 'certificate' }
-    return issuer === undefined
-      ? [authority]
-      : [authority, { node: issuer, domain, issues: 'bound-token', url: issuerUrl }]
-  })
-}
-
-function graphCredential(plan: Plan, credential: PlanCredential): GraphCredential {
-  const { kind, issuer } = credential
-  const role = kind === 'certificate' ? 'ca' : 'issuer'
-  const domain = Object.entries(plan.trustDomains).find(([, trustDomain]) => trustDomain[role] === issuer)?.[0] ?? ''
-  return { ...credential, domain }
+/** Those that trust domains name, then whoever else issues a credential. */
+function issuersOf(plan: Plan, kinds: readonly CredentialKind[]): GraphIssuer[] {
+  const named = Object.entries(plan.trustDomains).flatMap(([domain, trustDomain]) =>
+    kinds.flatMap(({ name: issues, issuing: { role } }): GraphIssuer[] => {
+      const node = role && trustDomain[role]
+      if (node === undefined) return []
+      return [{ node, domain, issues, ...(role === 'issuer' && { url: trustDomain.issuerUrl }) }]
+    }),
+  )
+  const others = new Map<string, GraphIssuer>()
+  for (const { kind: issues, issuer: node } of Object.values(plan.credentials)) {
+    if (named.some((one) => one.node === node && one.issues === issues)) continue
+    others.set(`${node} ${issues}`, { node, domain: issuingDomain(plan, node), issues })
+  }
+  return [...named, ...others.values()]
 }
 
 function targetsOf(plan: Plan): GraphTarget[] {

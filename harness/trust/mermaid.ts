@@ -1,7 +1,7 @@
 import type { TrustGraph } from './graph.ts'
 import { type Arrow, pictureOf } from './picture.ts'
 
-/** A trust graph as Mermaid text: dotted lines are certificates, thin lines tokens, thick lines what is accepted. */
+/** A trust graph as Mermaid text: dotted and thin lines are what is issued, thick lines what is accepted. */
 export function mermaidPicture(graph: TrustGraph): string {
   const { groups, arrows } = pictureOf(graph)
   return [
@@ -19,9 +19,9 @@ export function mermaidPicture(graph: TrustGraph): string {
 }
 
 const lines: Readonly<Record<Arrow['style'], readonly [string, string]>> = {
-  certificate: ['-.', '.->'],
-  token: ['--', '-->'],
-  accepts: ['==', '==>'],
+  dotted: ['-.', '.->'],
+  thin: ['--', '-->'],
+  thick: ['==', '==>'],
 }
 
 function arrowLine({ from, to, label, style }: Arrow): string {

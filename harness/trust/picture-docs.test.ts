@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { compile } from '../shipped.ts'
+import { compile, trustGraph } from '../shipped.ts'
 import { loadTopology, shippedTopologies } from '../topology/load.ts'
-import { trustGraph } from './graph.ts'
 import { mermaidPicture } from './mermaid.ts'
 import { svgPicture } from './svg.ts'
 

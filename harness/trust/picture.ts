@@ -6,6 +6,8 @@ export interface Picture {
   /** One for each trust domain. */
   groups: { name: string; boxes: Box[] }[]
   arrows: Arrow[]
+  /** What each style of arrow means. */
+  legend: { style: Arrow['style']; text: string }[]
 }
 
 export interface Box {
@@ -18,7 +20,7 @@ export interface Arrow {
   from: string
   to: string
   label: string
-  style: 'certificate' | 'token' | 'accepts'
+  style: 'dotted' | 'thin' | 'thick'
 }
 
 /** Calls of a node to itself stand in its box; all certificates that one CA gives to one node are one arrow. */
@@ -31,13 +33,19 @@ export function pictureOf(graph: TrustGraph): Picture {
       .sort((a, b) => rank(graph, a) - rank(graph, b))
       .map((node) => ({ name: node.name, lines: [node.kinds.join(', '), ...ownCalls(graph, node)] })),
   }))
-  return { title: `${graph.topology}: ${graph.summary}`, groups, arrows: arrowsOf(graph) }
+  return { title: `${graph.topology}: ${graph.summary}`, groups, arrows: arrowsOf(graph), legend: legendOf(graph) }
 }
 
-/** CAs first, then auth servers, then the others. */
-function rank({ issuers }: TrustGraph, { name }: GraphNode): number {
-  const roles = issuers.filter(({ node }) => node === name).map(({ issues }) => issues)
-  return roles.includes('certificate') ? 0 : roles.includes('bound-token') ? 1 : 2
+/** Issuers first, in the order of what they issue. */
+function rank({ issuers, kinds }: TrustGraph, { name }: GraphNode): number {
+  const first = kinds.findIndex((kind) => issuers.some(({ node, issues }) => node === name && issues === kind.name))
+  return first < 0 ? kinds.length : first
+}
+
+function legendOf({ kinds, issuers }: TrustGraph): Picture['legend'] {
+  const issued = kinds.filter(({ name }) => issuers.some(({ issues }) => issues === name))
+  const accepted = { style: 'thick' as const, text: 'accepted, from caller to target' }
+  return [...issued.map(({ arrow: { style, legend } }) => ({ style, text: legend })), accepted]
 }
 
 function ownCalls({ edges }: TrustGraph, { name }: GraphNode): string[] {
@@ -46,12 +54,13 @@ function ownCalls({ edges }: TrustGraph, { name }: GraphNode): string[] {
     .map(({ credential, actions }) => `${actions.join(', ')} with ${credential}`)
 }
 
-function arrowsOf({ edges, credentials }: TrustGraph): Arrow[] {
-  const kinds = new Map(credentials.map(({ name, kind }) => [name, kind]))
+function arrowsOf({ edges, credentials, kinds }: TrustGraph): Arrow[] {
+  const styles = new Map(kinds.map(({ name, arrow }) => [name, arrow.style]))
+  const issued = new Map(credentials.map(({ name, kind }) => [name, styles.get(kind) ?? 'thin']))
   const arrows = new Map<string, Arrow & { names: string[] }>()
   for (const { kind, from, to, credential, actions } of edges) {
     if (from === to) continue
-    const style = kind === 'accepts' ? 'accepts' : kinds.get(credential) === 'certificate' ? 'certificate' : 'token'
+    const style = kind === 'accepts' ? 'thick' : issued.get(credential)!
     const key = `${style} ${from} ${to}`
     const arrow = arrows.get(key) ?? { from, to, label: '', style, names: [] }
     arrow.names.push(kind === 'accepts' ? `${actions.join(', ')} with ${credential}` : credential)

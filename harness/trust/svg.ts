@@ -1,5 +1,5 @@
 import type { TrustGraph } from './graph.ts'
-import { type Arrow, type Box, pictureOf } from './picture.ts'
+import { type Arrow, type Box, type Picture, pictureOf } from './picture.ts'
 
 // Lengths are SVG user units. Trust domains are columns, their nodes are boxes below each other.
 const box = { width: 230, line: 17, padding: 12, gap: 56 }
@@ -14,14 +14,14 @@ interface Placed extends Box {
 }
 
 const colours: Readonly<Record<Arrow['style'], string>> = {
-  certificate: '#6b7280',
-  token: '#2563eb',
-  accepts: '#15803d',
+  dotted: '#6b7280',
+  thin: '#2563eb',
+  thick: '#15803d',
 }
 
 /** A trust graph as an SVG text; the same graph gives the same text, byte by byte. */
 export function svgPicture(graph: TrustGraph): string {
-  const { title, groups, arrows } = pictureOf(graph)
+  const { title, groups, arrows, legend } = pictureOf(graph)
   const placed = new Map<string, Placed>()
   for (const [index, group] of groups.entries()) {
     for (const each of placeColumn(group.boxes, index)) placed.set(each.name, each)
@@ -41,7 +41,7 @@ export function svgPicture(graph: TrustGraph): string {
     ...lines.map(({ path }) => path),
     ...[...placed.values()].map(boxElement),
     ...lines.map(({ label }) => label),
-    legend(bottom + 22),
+    legendLine(legend, bottom + 22),
     '</svg>',
     '',
   ].join('\n')
@@ -107,7 +107,7 @@ function routes(arrows: readonly Arrow[], placed: ReadonlyMap<string, Placed>): 
 
 function sidesOf({ style }: Arrow, from: Placed, to: Placed): readonly [End, End] {
   if (from.column === to.column) {
-    const side = style === 'certificate' ? 'left' : 'right'
+    const side = style === 'dotted' ? 'left' : 'right'
     return [
       { box: from, side },
       { box: to, side },
@@ -131,8 +131,8 @@ function line(
   const beside = fromSide === toSide
   const reach = beside ? 30 + Math.round(Math.abs(from.y - to.y) / 10) + (index % 4) * 5 : 130
   const [fromX, toX] = [control(from.x, fromSide, reach), control(to.x, toSide, reach)]
-  const dashes = style === 'certificate' ? ' stroke-dasharray="2 4"' : ''
-  const width = style === 'accepts' ? 2.5 : 1.2
+  const dashes = style === 'dotted' ? ' stroke-dasharray="2 4"' : ''
+  const width = style === 'thick' ? 2.5 : 1.2
   // Labels of lines between the same two columns are spread along their lines; those of side lines stand outside.
   const share = beside ? 0.5 : [0.5, 0.36, 0.64][index % 3]!
   const outside = fromSide === 'left' ? -6 : 6
@@ -160,14 +160,9 @@ function marker(style: string, colour: string): string {
   return `<marker id="${style}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" fill="${colour}"/></marker>`
 }
 
-function legend(y: number): string {
-  const entries: [Arrow['style'], string][] = [
-    ['certificate', 'certificate, from CA to holder'],
-    ['token', 'token, from auth server to holder'],
-    ['accepts', 'accepted, from caller to target'],
-  ]
-  return entries
-    .map(([style, text], index) => `<text x="${24 + index * 230}" y="${y}" fill="${colours[style]}">→ ${text}</text>`)
+function legendLine(legend: Picture['legend'], y: number): string {
+  return legend
+    .map(({ style, text }, index) => `<text x="${24 + index * 230}" y="${y}" fill="${colours[style]}">→ ${text}</text>`)
     .join('\n')
 }
 

@@ -1,7 +1,7 @@
 import type { CheckedKind, Fact } from '../credentials/checks.ts'
+import { issuingDomain } from '../topology/holders.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
-import { trustGraph } from './graph.ts'
 
 /** A credential in one of its states, as a part of a call. */
 export interface Part extends Fact {
@@ -24,12 +24,10 @@ export interface Trial {
 export type Trials = (verification: ActionVerification) => Generator<Trial>
 
 export function trialsOf(plan: Plan, kinds: ReadonlyMap<string, CheckedKind>): Trials {
-  const domains = new Map(trustGraph(plan).credentials.map(({ name, domain }) => [name, domain]))
   const all = Object.values(plan.credentials).flatMap((planned): Presentable[] => {
     const kind = kinds.get(planned.kind)
     if (kind === undefined) return []
-    const domain = domains.get(planned.name)!
-    const more = { domain, trustDomain: plan.trustDomains[domain], companions: kind.beside?.(planned) ?? [] }
+    const more = { domain: issuingDomain(plan, planned.issuer), companions: kind.beside?.(planned) ?? [] }
     const { fresh: _, ...spoiled } = kind.states
     const part = (state: string): Part => ({ planned, kind, state, ...more })
     return [[part('fresh'), ...Object.keys(spoiled).map(part)]]

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
+import type { Finding } from '../credentials/finding.ts'
 import type { Credential } from '../site/credential.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
@@ -10,7 +11,6 @@ import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
 import { endSharedSites } from '../site/shared-sites.ts'
 import type { ToldCall } from '../site/told-call.ts'
-import type { Finding } from '../trust/preflight/finding.ts'
 import { shippedParts } from './shipped-parts.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */

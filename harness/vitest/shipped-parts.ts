@@ -2,7 +2,7 @@ import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
 
 /** The parts that come with the harness: a topology by name or path (relative to `cwd`), the backend of the settings. */
 export async function shippedParts(topology: string, options: ScenarioOptions, cwd: string): Promise<GroundParts> {
-  const [{ loadTopology }, { backend, compile, protocols }, { settings }] = await Promise.all([
+  const [{ loadTopology }, { backend, compile, credentialKinds, protocols }, { settings }] = await Promise.all([
     import('../topology/load.ts'),
     import('../shipped.ts'),
     import('../settings.ts'),
@@ -18,6 +18,6 @@ export async function shippedParts(topology: string, options: ScenarioOptions, c
     sabotage,
     at,
     plan: async () => compile(await loadTopology(topology, { set, cwd })),
-    preflight: async (site) => (await import('../site/site-preflight.ts')).sitePreflight(site),
+    preflight: async (site) => (await import('../site/site-preflight.ts')).sitePreflight(site, credentialKinds),
   }
 }

@@ -1,6 +1,6 @@
+import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import { NotInPlan } from '../../site/site-files.ts'
-import type { PlanBoundToken } from '../../topology/plan.ts'
 import type { Lab } from '../lab.ts'
 
 /** A token that the attacked auth server mints: its client, its holder, and where it is accepted. */

@@ -1,6 +1,6 @@
-import type { PlanBoundToken } from '../../topology/plan.ts'
 import { namesOf } from '../certificate/checks.ts'
-import type { Check, CheckedKind, Fact, Facts, State } from '../checks.ts'
+import type { Check, Checked, Fact, Facts, State } from '../checks.ts'
+import type { PlanBoundToken } from './planned.ts'
 
 const states = {
   fresh: { text: (name) => name },
@@ -43,10 +43,7 @@ interface Args {
 const checks: Readonly<Record<string, Check>> = {
   presented: { because: 'nothing is done there without a token', passes: ({ token }) => token !== undefined },
   absent: { because: 'a token is no credential there', passes: ({ token }) => token === undefined },
-  issuer: ofToken(
-    'the issuer of the token is not believed there',
-    (token, args) => token.trustDomain?.issuerUrl === args.issuer,
-  ),
+  issuer: ofToken('the issuer of the token is not believed there', ({ planned }, args) => planned.iss === args.issuer),
   key: isNot('key retired', 'the key that signed the token is no longer published'),
   signature: isNot('tampered', 'the token is not what its issuer signed'),
   'not-expired': isNot('expired', 'the token has expired'),
@@ -108,12 +105,5 @@ function isBoundToConnection({ state, planned }: TokenFact, { certificate }: Fac
   return state === 'bound to the presenter' || isItsOwn
 }
 
-export const boundToken: CheckedKind = {
-  name: 'bound-token',
-  part: 'token',
-  beside: (planned) => (planned.kind === 'bound-token' ? [planned.boundTo] : []),
-  spoiledBeside: 'everything',
-  states,
-  absent: 'no token',
-  checks,
-}
+/** How a token can be presented, and what can be checked of it. */
+export const tokenChecks: Checked = { spoiledBeside: 'everything', states, absent: 'no token', checks }

@@ -1,5 +1,5 @@
 import type { ActionVerification } from '../../topology/verification.ts'
-import type { Check, CheckedKind, Fact, State } from '../checks.ts'
+import type { Check, Checked, Fact, State } from '../checks.ts'
 
 /** Those that are spoiled have the names of a certificate of the plan. */
 const states = {
@@ -31,9 +31,8 @@ const checks: Readonly<Record<string, Check>> = {
   },
 }
 
-export const certificate: CheckedKind = {
-  name: 'certificate',
-  part: 'certificate',
+/** How a certificate can be presented, and what can be checked of it. */
+export const certificateChecks: Checked = {
   spoiledBeside: 'companions',
   states,
   absent: 'without a certificate',

@@ -52,7 +52,7 @@ export const actions = {
 /** The same at one server: the calls of a client with what its first client of the own trust domain says, whose certificate is accepted. */
 export function actionsAt(unit: Unit): Readonly<Record<string, Action>> {
   const known = new Map(registrationsOf(unit).map((one) => [one.client_id, one]))
-  const token = unit.issued().find(({ subject }) => known.get(subject)?.trustDomain === unit.domain)
+  const token = unit.issued('bound-token').find(({ subject }) => known.get(subject)?.trustDomain === unit.domain)
   const accepted = token?.boundTo
   if (accepted === undefined || unit.topology.credentials[accepted]?.kind !== 'certificate') return actions
   const client_id = token!.subject

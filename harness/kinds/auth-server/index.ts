@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import type { TokenIssuer, TokenOrder } from '../../credentials/bound-token/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
-import type { TokenOrder } from '../../topology/implicit-units.ts'
-import type { KindPlan, ServiceKind, TokenIssuer, UnitContext } from '../../topology/kind.ts'
+import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { HttpCall, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
 import { holdersOf, hostText } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
@@ -48,7 +48,7 @@ export const authServer: ServiceKind<Settings> = {
   summary: 'auth server that mints certificate-bound access tokens (RFC 8705, RFC 9068)',
   settings: settings as unknown as z.ZodType<Settings>,
   plan,
-  issuer,
+  offers: { 'bound-token': issuer },
   surfaces: ['strict-verifier', 'token-endpoint', 'introspection', 'revocation', 'mint-api', 'operator-api', 'start'],
   actions,
   observe: {
@@ -96,6 +96,7 @@ function issuer(unit: Unit): TokenIssuer {
   const { nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } = unit.settings
   return {
     url: issuerUrl(unit),
+    by: 'operator',
     prove: (credential) => ({
       method: 'PUT',
       url: `https://${unit.host}:${unit.settings.ports.mtls}/holders/self`,

@@ -1,5 +1,5 @@
+import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import type { UnitContext } from '../../topology/kind.ts'
-import type { PlanBoundToken } from '../../topology/plan.ts'
 import { holdersOf } from '../../topology/schema.ts'
 
 /** What the operator API takes at `PUT /clients/{id}`. */
@@ -31,7 +31,7 @@ type Unit = UnitContext<Lifetimes & object>
 
 /** One client for each subject of a token that is minted here, and for each node that validates its tokens here. */
 export function registrationsOf(unit: Unit): ClientRegistration[] {
-  const bySubject = Map.groupBy(unit.issued(), (token) => token.subject)
+  const bySubject = Map.groupBy(unit.issued('bound-token'), (token) => token.subject)
   const validating = validatingNodes(unit)
   const names = [...new Set([...bySubject.keys(), ...validating.keys()])]
   return names.flatMap((name) => {

@@ -174,7 +174,7 @@ test.each([
   [{ run: undefined, url: 'https://localhost:1', trust: './x', reload: ['x', '@{certs}'] }, 'did you mean @{cert}?'],
   [{ env: { A: '@{address:aut}' } }, 'did you mean @{address:auth}?'],
   [{ answers: { badToken: 'no' } }, 'must be a status and a code'],
-  [{ issuer: 'gateway' }, '"gateway" is the issuer of no trust domain'],
+  [{ issuer: 'gateway' }, '"gateway" has no unit that mints tokens'],
   [{ issuer: 'nobody' }, 'node "nobody" is not declared'],
   [{ audience: 'https://other.test' }, 'its audience is https://gateway.lab.test'],
   [{ scope: 'orders:write' }, 'needs the scope orders:write'],

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { Authority } from '../../credentials/certificate/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
-import type { Authority, KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
+import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Command, Service, Step } from '../../topology/plan.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 10s, 10m or 24h')
@@ -24,7 +25,7 @@ export const stepCa: ServiceKind<Settings> = {
   summary: 'certificate authority (smallstep step-ca) with one JWK provisioner',
   settings: settings as unknown as z.ZodType<Settings>,
   plan,
-  authority,
+  offers: { certificate: authority },
 }
 
 function plan(unit: UnitContext<Settings>): KindPlan {
@@ -47,7 +48,8 @@ function authority(unit: UnitContext<Settings>): Authority {
   return {
     root: `${folder}/root.crt`,
     url: address(unit),
-    provisioner: { name: PROVISIONER, keyFile: `${folder}/provisioner.json` },
+    by: 'holder',
+    provisioners: { [PROVISIONER]: { keyFile: `${folder}/provisioner.json` } },
     minimumLifetime: durationSeconds(unit.settings.minimumLifetime) ?? 0,
     maximumLifetime: durationSeconds(unit.settings.maximumLifetime) ?? 0,
   }

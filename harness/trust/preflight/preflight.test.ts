@@ -1,17 +1,18 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { tokenFindings } from '../../credentials/bound-token/findings.ts'
+import { certificateFindings } from '../../credentials/certificate/findings.ts'
+import type { HeldFiles } from '../../credentials/credential-kind.ts'
+import { findingText } from '../../credentials/finding.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { type Spoiling, spoiled, unspoiled } from '../../pki/spoiled.ts'
-import { compile } from '../../shipped.ts'
+import { compile, credentialKinds } from '../../shipped.ts'
 import { signToken } from '../../tokens/forge.ts'
 import { loadTopology } from '../../topology/load.ts'
 import type { Plan } from '../../topology/plan.ts'
-import { certificateFindings } from './certificate-findings.ts'
-import { findingText } from './finding.ts'
-import { declaredFindings, fileFindings, type PreflightSource } from './preflight.ts'
-import { tokenFindings } from './token-findings.ts'
+import { declaredFindings, fileFindings } from './preflight.ts'
 
 let authority: SigningAuthority
 let good: Identity
@@ -124,11 +125,11 @@ describe('a plan', async () => {
   const spoil = (change: (plan: Plan) => void) => {
     const other = structuredClone(plan)
     change(other)
-    return declaredFindings(other)
+    return declaredFindings(other, credentialKinds)
   }
 
   test.each(['separate-auth', 'shared-auth', 'transit'])('%s has no findings', async (name) => {
-    expect(declaredFindings(compile(await loadTopology(name)))).toEqual([])
+    expect(declaredFindings(compile(await loadTopology(name)), credentialKinds)).toEqual([])
   })
 
   test.each<[string, (plan: Plan) => void, string, string]>([
@@ -165,12 +166,14 @@ describe('a plan', async () => {
   })
 
   test('whose files are not there: each is named, and so is the key set', async () => {
-    const nothing: PreflightSource = {
+    const nothing: HeldFiles = {
+      plan,
+      now: Date.now(),
       read: (node) => Promise.reject(new Error(`nothing on ${node}`)),
       anchor: async () => authority.anchorPem,
-      jwks: () => Promise.reject(new Error('down')),
+      published: () => Promise.reject(new Error('down')),
     }
-    const findings = await fileFindings(plan, nothing)
+    const findings = await fileFindings(nothing, credentialKinds)
 
     expect(findings.filter(({ check }) => check === 'readable')).toHaveLength(Object.keys(plan.credentials).length)
     expect(findings.filter(({ check }) => check === 'key-published').map(({ place }) => place)).toEqual([

@@ -17,7 +17,7 @@ export const mint = defineKind({
   summary: 'authorization server of oidc-provider, configured from its documentation alone',
   settings,
   plan,
-  issuer,
+  offers: { 'bound-token': issuer },
   actions: {
     'token:request': {
       summary: 'asks for a token by client credentials',
@@ -34,7 +34,10 @@ function plan(unit: Unit): KindPlan {
   const { settings, host, domain } = unit
   const { path } = unit.credential(`cert-${unit.node}`)
   const key = '@{unit}/signing.json'
-  const domains = new Set([domain, ...unit.issued().map(({ holders }) => unit.topology.nodes[holders[0]!]!.domain)])
+  const domains = new Set([
+    domain,
+    ...unit.issued('bound-token').map(({ holders }) => unit.topology.nodes[holders[0]!]!.domain),
+  ])
   const json = {
     issuer: issuerUrl(unit),
     listen: `@{address}:${settings.port}`,
@@ -73,6 +76,7 @@ function issuer(unit: Unit): TokenIssuer {
   const tls = { ca: unit.anchor(unit.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
   return {
     url,
+    by: 'operator',
     prove: ({ subject }) => ({
       method: 'PUT',
       url: `${url}/holders/self`,
@@ -99,7 +103,7 @@ function operatorSan({ topology, settings, host }: Unit): string {
 
 /** A client for each subject, with what it may have a token for. */
 function clientsOf(unit: Unit) {
-  const bySubject = Map.groupBy(unit.issued(), ({ subject }) => subject)
+  const bySubject = Map.groupBy(unit.issued('bound-token'), ({ subject }) => subject)
   return [...bySubject].map(([id, tokens]) => ({
     id,
     san: unit.topology.nodes[id]!.host,

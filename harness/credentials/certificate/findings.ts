@@ -1,6 +1,9 @@
 import { createPrivateKey, type X509Certificate } from 'node:crypto'
 import { chainOf } from '../../pki/certificate.ts'
-import type { Finding, PreflightCheck } from './finding.ts'
+import { holderOf, issuingDomain, placeOf } from '../../topology/holders.ts'
+import { type HeldFiles, secondsNeeded } from '../credential-kind.ts'
+import { type Finding, readable } from '../finding.ts'
+import type { PlanCertificate } from './planned.ts'
 
 export interface CertificateFiles {
   /** Name of the credential, and where its files are. */
@@ -21,10 +24,29 @@ export interface CertificateFiles {
 
 const OIDS = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' }
 
+/** What is wrong with the certificates that lie at their holders. */
+export async function certificateFileFindings(held: readonly PlanCertificate[], files: HeldFiles): Promise<Finding[]> {
+  const all = held.map((certificate) => readable(certificate, (place) => ofCertificate(certificate, place, files)))
+  return (await Promise.all(all)).flat()
+}
+
+async function ofCertificate(certificate: PlanCertificate, place: string, files: HeldFiles): Promise<Finding[]> {
+  const { name, sans, lifetimeSeconds, issuer } = certificate
+  const [holder, folder] = [holderOf(certificate), placeOf(certificate)]
+  const [certPem, keyPem, anchorPem] = await Promise.all([
+    files.read(holder, `${folder}/cert.pem`),
+    files.read(holder, `${folder}/key.pem`),
+    files.anchor(issuingDomain(files.plan, issuer)),
+  ])
+  const needed = Math.min(secondsNeeded, lifetimeSeconds / 2)
+  const read = { thing: name, place, certPem, keyPem, anchorPem, hosts: sans, secondsNeeded: needed }
+  return certificateFindings({ ...read, usages: ['serverAuth', 'clientAuth'] }, files.now)
+}
+
 /** What is wrong with a certificate and its key, without any handshake. `now` in ms since 1970. */
 export function certificateFindings(files: CertificateFiles, now: number = Date.now()): Finding[] {
   const { thing, place } = files
-  const found = (check: PreflightCheck, message: string, wayOut: string): Finding => ({
+  const found = (check: string, message: string, wayOut: string): Finding => ({
     ...{ check, thing, place },
     ...{ message, wayOut },
   })
@@ -42,7 +64,7 @@ export function certificateFindings(files: CertificateFiles, now: number = Date.
   ]
 }
 
-type Found = (check: PreflightCheck, message: string, wayOut: string) => Finding
+type Found = (check: string, message: string, wayOut: string) => Finding
 
 function keyFindings({ keyPem }: CertificateFiles, leaf: X509Certificate, found: Found): Finding[] {
   const key = attempt(() => createPrivateKey(keyPem))

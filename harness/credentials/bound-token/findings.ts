@@ -1,5 +1,11 @@
+import { thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import type { Finding, PreflightCheck } from './finding.ts'
+import { holderOf, placeOf } from '../../topology/holders.ts'
+import { type HeldFiles, secondsNeeded } from '../credential-kind.ts'
+import { type Finding, readable } from '../finding.ts'
+import { credentialOf } from '../of-kind.ts'
+import { looselyEqual } from './declared-findings.ts'
+import type { PlanBoundToken } from './planned.ts'
 
 /** What a token must say, as far as the topology declares it. */
 export interface DeclaredToken {
@@ -24,10 +30,56 @@ export interface TokenFile {
   secondsNeeded: number
 }
 
+/** What is wrong with the tokens that lie at their holders, and with the key sets by which they are verified. */
+export async function tokenFileFindings(held: readonly PlanBoundToken[], files: HeldFiles): Promise<Finding[]> {
+  const issuers = new Map(held.map(({ iss, issuer }) => [iss, issuer]))
+  const published = new Map(
+    await Promise.all([...issuers].map(async ([iss, node]) => [iss, await kidsOf(files, node, iss)] as const)),
+  )
+  const all = held.map((token) =>
+    readable(token, (place) => ofToken(token, place, files, { held, published: published.get(token.iss) })),
+  )
+  const unpublished = [...published].flatMap(([place, kids]): Finding[] => {
+    if (kids !== undefined) return []
+    const wayOut = 'see whether the issuer is up, and its jwks_uri'
+    return [{ check: 'key-published', thing: 'the key set', place, message: 'cannot be read', wayOut }]
+  })
+  return [...(await Promise.all(all)).flat(), ...unpublished]
+}
+
+async function ofToken(
+  token: PlanBoundToken,
+  place: string,
+  { plan, read, now }: HeldFiles,
+  { held, published }: { held: readonly PlanBoundToken[]; published: readonly string[] | undefined },
+): Promise<Finding[]> {
+  const holder = holderOf(token)
+  const [text, certPem] = await Promise.all([
+    read(holder, placeOf(token)),
+    read(holder, `${placeOf(credentialOf(plan, 'certificate', token.boundTo))}/cert.pem`),
+  ])
+  const needed = Math.min(secondsNeeded, token.lifetimeSeconds / 10)
+  const file = { declared: declaredOf(token), place, text, published, all: held.map(declaredOf) }
+  return tokenFindings({ ...file, thumbprint: thumbprintS256(certPem), secondsNeeded: needed }, now)
+}
+
+function declaredOf({ name, iss, subject, audience }: PlanBoundToken): DeclaredToken {
+  return { name, issuer: iss, subject, audience }
+}
+
+/** RFC 8414 section 3: the path of an issuer comes after the well-known one. */
+async function kidsOf({ published }: HeldFiles, node: string, iss: string): Promise<string[] | undefined> {
+  const { origin, pathname } = new URL(iss)
+  const metadata = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
+  const read = async () => published(node, ((await published(node, metadata)) as { jwks_uri: string }).jwks_uri)
+  const keys = ((await read().catch(() => undefined)) as { keys?: { kid?: unknown }[] } | undefined)?.keys
+  return Array.isArray(keys) ? keys.map(({ kid }) => String(kid)) : undefined
+}
+
 /** What is wrong with a token at its holder, without presenting it to anybody. `now` in ms since 1970. */
 export function tokenFindings(file: TokenFile, now: number = Date.now()): Finding[] {
   const { declared, place, text, published } = file
-  const found = (check: PreflightCheck, message: string, wayOut: string): Finding => ({
+  const found = (check: string, message: string, wayOut: string): Finding => ({
     ...{ check, thing: declared.name, place },
     ...{ message, wayOut },
   })
@@ -68,7 +120,7 @@ function timeFindings(
   { secondsNeeded }: TokenFile,
   { exp, nbf, iat }: Readonly<Record<string, unknown>>,
   now: number,
-  found: (check: PreflightCheck, message: string, wayOut: string) => Finding,
+  found: (check: string, message: string, wayOut: string) => Finding,
 ): Finding[] {
   const begins = Math.max(Number(nbf ?? 0), Number(iat ?? 0)) * 1000
   if (begins > now) return [found('time-left', `begins at ${new Date(begins).toISOString()}`, 'set the clocks alike')]
@@ -92,12 +144,6 @@ function textProblem(claim: string, held: unknown, wanted: string): [string, str
   const text = typeof held === 'string' ? held : 'nothing'
   const hint = looselyEqual(text, wanted) ? ', which is another text although it looks alike' : ''
   return [`has ${claim} ${text}, and ${wanted} is declared${hint}`, `mint it with ${claim} ${wanted}`]
-}
-
-/** Whether two texts are the same but for case, a trailing slash and the port that `https` has anyway. */
-export function looselyEqual(one: string, other: string): boolean {
-  const loose = (text: string) => (URL.canParse(text) ? new URL(text).href : text).toLowerCase().replace(/\/+$/, '')
-  return one !== other && loose(one) === loose(other)
 }
 
 function audiencesOf(aud: unknown): string[] {

@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import type { Offer } from '../../topology/kind.ts'
+import type { CredentialBase, Enrol, Template } from '../../topology/plan.ts'
+import { credentialSchema, duration, hostText, sanPattern } from '../../topology/schema.ts'
+
+/** What a topology says of one. */
+export const certificateSchema = credentialSchema('certificate', 'An X.509 certificate and its key.', {
+  issuer: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,62}(\/[A-Za-z0-9._@-]+)?$/, 'must be NODE or NODE/PROVISIONER')
+    .meta({ description: 'The node whose CA signs it, or `node/provisioner`.' }),
+  subject: hostText.optional().meta({ description: 'The host that it names. Default: the host of its holder.' }),
+  sans: z
+    .array(z.string().regex(sanPattern, 'must be a DNS name in lower case'))
+    .min(1)
+    .optional()
+    .meta({ description: 'DNS SANs. Default: the subject alone.' }),
+  lifetime: duration.meta({ description: 'How long each certificate is valid: `10m`.' }),
+})
+
+export type CertificateDeclaration = z.output<typeof certificateSchema>
+
+/** Its files are folders with `cert.pem` and `key.pem`. */
+export interface PlanCertificate extends CredentialBase {
+  kind: 'certificate'
+  /** The host that it names. */
+  subject: string
+  /** DNS SANs. */
+  sans: string[]
+  /** How to make one more like it. */
+  enrol: Enrol
+}
+
+/** A CA, as one must know it to have certificates signed. */
+export interface Authority extends Offer {
+  /** The root certificate, on the CA's node. Absent: what it signs leads to the root of its trust domain. */
+  root?: Template
+  /** Keys that sign one-time tokens, by the name of their provisioner; the first is the one that is meant where none is named. */
+  provisioners: Readonly<Record<string, { keyFile: Template }>>
+  /** In seconds. */
+  minimumLifetime: number
+  maximumLifetime: number
+}
+
+declare module '../../topology/credential-types.ts' {
+  interface CredentialTypes {
+    certificate: { declared: CertificateDeclaration; planned: PlanCertificate; offered: Authority }
+  }
+}
+
+/** The name of the certificate by which a node is known, where nothing else is said. */
+export function defaultCertificate(node: string): string {
+  return `cert-${node}`
+}

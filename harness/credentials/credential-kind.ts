@@ -1,0 +1,37 @@
+import type { DeclaredKind } from '../topology/credential-kind.ts'
+import type { Plan, PlanCredential, Template } from '../topology/plan.ts'
+import type { CredentialDeclaration } from '../topology/schema.ts'
+import type { Checked } from './checks.ts'
+import type { Finding } from './finding.ts'
+import type { PartName } from './parts.ts'
+
+/** All that can be known of a credential kind before anything runs. */
+export interface CredentialKind<
+  Declaration extends CredentialDeclaration = CredentialDeclaration,
+  Planned extends PlanCredential = PlanCredential,
+> extends DeclaredKind<Declaration, Planned>,
+    Checked {
+  readonly part: PartName
+  /** How pictures show that one is issued. */
+  readonly arrow: { readonly style: 'dotted' | 'thin'; readonly legend: string }
+  /** What a plan says of them, or of who takes them, that compiles and yet cannot be meant. */
+  declaredFindings?(plan: Plan): Finding[]
+  /** What is wrong with those that lie at their holders. */
+  findings(held: readonly Planned[], files: HeldFiles): Promise<Finding[]>
+}
+
+/** Where a preflight finds what a plan only names. */
+export interface HeldFiles {
+  readonly plan: Plan
+  /** The text of a file on a node. Rejects when it is not there. */
+  read(node: string, path: Template): Promise<string>
+  /** The root of a trust domain, as a node that trusts it has it. */
+  anchor(domain: string): Promise<string>
+  /** The JSON that a node publishes at a URL of its own. Rejects when it cannot be had. */
+  published(node: string, url: string): Promise<unknown>
+  /** In ms since 1970. */
+  readonly now: number
+}
+
+/** Less than this, and a run of scenarios may see it end. */
+export const secondsNeeded = 60

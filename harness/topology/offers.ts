@@ -1,0 +1,44 @@
+import { type Compilation, type NodeOffer, own } from './compilation.ts'
+import type { DeclaredKind } from './credential-kind.ts'
+import type { CredentialKindName, OfferOf } from './credential-types.ts'
+
+/** What a node offers to issue of one kind. */
+export function offerOf<Name extends CredentialKindName>(
+  { offers }: Compilation,
+  kind: Name,
+  node: string,
+): (OfferOf<Name> & NodeOffer) | undefined {
+  // Only what a kind of that name made was entered under the name.
+  return offers.get(node)?.get(kind) as (OfferOf<Name> & NodeOffer) | undefined
+}
+
+/** The offer of the node that issues a declared credential; reports one that issues none of its kind. */
+export function issuerOf<Name extends CredentialKindName>(
+  compilation: Compilation,
+  kind: Name,
+  node: string,
+  path: readonly string[],
+): (OfferOf<Name> & NodeOffer) | undefined {
+  const { topology, names, offers, unknownNodes, mistakes } = compilation
+  const offer = offerOf(compilation, kind, node)
+  const { issuing } = compilation.credentialKinds.get(kind)!
+  // A node that a trust domain names for it is reported there.
+  const { role } = issuing
+  const isNamed = role !== undefined && Object.values(topology.trustDomains).some((domain) => domain[role] === node)
+  if (offer !== undefined || isNamed || unknownNodes.has(node) || !names.nodes.has(node)) return offer
+  const able = [...offers].flatMap(([name, issued]) => (issued.has(kind) ? name : []))
+  const wayOut = `name one of ${able.join(', ') || 'the nodes that a trust domain names'}`
+  mistakes.add([...path, 'issuer'], `"${node}" has no unit that ${issuing.does}`, wayOut)
+  return undefined
+}
+
+/** The kind of what the nodes issue that trust domains name in a role. */
+export function kindInRole({ credentialKinds }: Compilation, role: 'ca' | 'issuer'): DeclaredKind | undefined {
+  return [...credentialKinds.values()].find(({ issuing }) => issuing.role === role)
+}
+
+/** The offer of the node that a trust domain names in a role. */
+export function offerInRole(compilation: Compilation, domain: string, role: 'ca' | 'issuer'): NodeOffer | undefined {
+  const node = own(compilation.topology.trustDomains, domain)?.[role] ?? ''
+  return compilation.offers.get(node)?.get(kindInRole(compilation, role)?.name ?? '')
+}
