@@ -68,13 +68,11 @@ let
 
   credentialMistakes = t: name: c:
     let path = "credentials.${name}"; in
-    optional (!(elem c.kind [ "certificate" "bound-token" ])) "${path}.kind: ${toJSON c.kind} is no kind of credential"
-    ++ undeclared "${path}.issuer" "node" t.nodes [ (head (match "([^/]*).*" c.issuer)) ]
-    ++ undeclared "${path}.holder" "node" t.nodes [ c.holder ]
-    ++ (if c ? boundTo then undeclared "${path}.boundTo" "credential" t.credentials [ c.boundTo ] else [ ]);
+    undeclared "${path}.issuer" "node" t.nodes (map (i: head (match "([^/]*).*" i)) (asList (c.issuer or [ ])))
+    ++ undeclared "${path}.holder" "node" t.nodes (asList (c.holder or c.holders or [ ]));
 
   acceptMistakes = t: a:
-    undeclared "accepts" "node" t.nodes (asList a.target)
+    undeclared "accepts" "node" t.nodes (asList a.target ++ asList (a.by or [ ]))
     ++ undeclared "accepts" "credential" t.credentials (asList a.credential);
 
   mistakesOf = t:
