@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Endpoint } from '../../harness/protocols/endpoint.ts'
-import { TargetUnreachable } from '../../harness/protocols/http/exchange.ts'
 import { type RawAnswer, readAnswers } from '../../harness/protocols/http/raw-answers.ts'
+import { TargetUnreachable } from '../../harness/protocols/tls/connect.ts'
 
 /** What came of an attempt: an answer; the connection's end without one; nothing in time; or no connection at all. */
 export type Outcome = RawAnswer | 'closed' | 'silent' | 'no handshake'

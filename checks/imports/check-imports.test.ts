@@ -66,6 +66,12 @@ test.each([
     `import '../shipped-families.ts'`,
     '../shipped-families.ts',
   ],
+  [
+    'general code that knows a protocol',
+    'harness/site/s.ts',
+    `import type { HttpRequest } from '../protocols/http/index.ts'`,
+    '../protocols/http/index.ts',
+  ],
   ['a layer that reaches up', 'harness/agent/a.ts', `import '../site/until.ts'`, '../site/until.ts'],
   ['a type alone', 'harness/pki/p.ts', `import type { Site } from '../backends/backend.ts'`, '../backends/backend.ts'],
   [

@@ -54,7 +54,7 @@ function isAllowed(file: string, specifier: string, rule: Rule): boolean {
   if (specifier.startsWith('.')) {
     const target = posix.join(dirname(file), specifier)
     const within = (folders: readonly string[] = []) => folders.some((folder) => `${target}/`.startsWith(folder))
-    return within(rule.may)
+    return within(rule.may) && rule.handed?.test(target) !== true
   }
   if (rule.packages === undefined) return specifier !== 'import(…)' || file.startsWith('harness/')
   return rule.packages.some((name) => specifier === name || (name.endsWith(':') && specifier.startsWith(name)))

@@ -4,6 +4,8 @@ export interface Rule {
   readonly folder: string
   /** Folders of our own that it may import from. */
   readonly may: readonly string[]
+  /** Files among them that it is handed by name, and does not import. */
+  readonly handed?: RegExp
   /** Tests put together what they need: the next rule decides about them. */
   readonly exceptTests?: boolean
   /** The only packages that it may import; absent when any is fine. `node:` stands for all of Node. */
@@ -40,8 +42,9 @@ export const rules: readonly Rule[] = [
       ...common,
       ...(users.includes(layer) ? ['harness/shipped.ts', 'harness/shipped-families.ts'] : []),
     ],
+    ...(at > layers.indexOf('protocols') && { handed: /^harness\/protocols\/[^/]+\/index\.ts$/ }),
     exceptTests: true,
-    because: `in the harness imports run one way: ${layer}/ stands on ${layers.slice(0, at).join(', ') || 'nothing'}`,
+    because: `in the harness imports run one way: ${layer}/ stands on ${layers.slice(0, at).join(', ') || 'nothing'}, and is handed protocols by their names`,
   })),
   {
     folder: 'harness/',

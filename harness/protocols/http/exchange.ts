@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import type { Connected } from '../seat.ts'
-import { beginHandshake } from '../tls/handshake.ts'
+import { connect, defaultTimeoutMs, describe, HandshakeFailed } from '../tls/connect.ts'
 
 /** Header lines exactly as they are sent, in order; a name may stand twice. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[]
@@ -28,73 +26,7 @@ export interface Answer {
   ms: number
 }
 
-/** The server's certificate is not what the plan says, so nothing was sent: a mistake of the topology or of the test. */
-export class ServerNotTrusted extends HoldfastError {
-  constructor(endpoint: Endpoint, why: string) {
-    super(
-      'HOLDFAST_SERVER_UNTRUSTED',
-      `https://${endpoint.host}:${endpoint.port}: its certificate does not lead to the anchor of its trust domain (${why}); nothing was sent`,
-    )
-  }
-}
-
-/** Nobody listens there. */
-export class TargetUnreachable extends HoldfastError {
-  constructor(endpoint: Endpoint, cause: unknown) {
-    super(
-      'HOLDFAST_TARGET_UNREACHABLE',
-      `https://${endpoint.host}:${endpoint.port} (${endpoint.address}): no connection; is the unit running?`,
-      { cause },
-    )
-  }
-}
-
-/** For connecting, and for answering, where an endpoint says nothing else. */
-export const defaultTimeoutMs = 30_000
 const bodyLimit = 1_048_576
-
-/**
- * Opens one TLS connection and verifies the server. In TLS 1.3 this resolves before the server has judged our certificate:
- * only an answer proves acceptance.
- */
-export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; conn: string }> {
-  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
-  const { stream, conn } = await connectPlain(endpoint, signal)
-  const socket = beginHandshake(endpoint, stream)
-  // Set early and kept: a connection that the far end cuts must end the call, never the process.
-  socket.on('error', () => {})
-  try {
-    await once(socket, 'secureConnect', { signal })
-  } catch (cause) {
-    socket.destroy()
-    if (socket.authorizationError) throw new ServerNotTrusted(endpoint, String(socket.authorizationError))
-    throw new HandshakeFailed(conn, cause)
-  }
-  return { socket, conn }
-}
-
-/** Opens a TCP connection from the seat of an endpoint; nothing is said over it. */
-export async function connectPlain(endpoint: Endpoint, signal: AbortSignal): Promise<Connected> {
-  try {
-    return await endpoint.seat.connect(endpoint, signal)
-  } catch (cause) {
-    if (cause instanceof HoldfastError) throw cause
-    const code = (cause as NodeJS.ErrnoException).code
-    if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL') {
-      throw new TargetUnreachable(endpoint, cause)
-    }
-    throw new HandshakeFailed('', cause)
-  }
-}
-
-/** The server ended the connection during the handshake. Caught inside: it becomes an answer without status. */
-export class HandshakeFailed extends Error {
-  readonly conn: string
-  constructor(conn: string, cause: unknown) {
-    super('the TLS handshake failed', { cause })
-    this.conn = conn
-  }
-}
 
 /** One HTTP/1.1 request on a connection of its own, with header lines as given: nothing is added but `Host` and the body's length. */
 export async function exchange(endpoint: Endpoint, request: Request): Promise<Answer> {
@@ -137,12 +69,6 @@ export function headerValues(headers: HeaderLines, name: string): string[] {
 /** Name, value, name, value … as Node keeps raw headers. */
 export function pairs(raw: readonly string[]): [string, string][] {
   return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as [string, string]] : []))
-}
-
-export function describe(failure: unknown): { code: string; message: string } {
-  const cause = failure instanceof HandshakeFailed ? failure.cause : failure
-  const error = cause instanceof Error ? cause : new Error(String(cause))
-  return { code: String((error as NodeJS.ErrnoException).code ?? error.name), message: error.message }
 }
 
 /** The body, as far as a megabyte: an answer is read by people and by checks, never trusted to be short. */

@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { connect, connectPlain, defaultTimeoutMs, describe, HandshakeFailed } from '../tls/connect.ts'
 import { writeApart } from '../tls/handshake.ts'
-import { type Answer, connect, connectPlain, defaultTimeoutMs, describe, HandshakeFailed } from './exchange.ts'
+import type { Answer } from './exchange.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
 
 /** Bytes to send, in the segments in which they are sent. Of a TLS connection each segment is a record of its own. */

@@ -5,17 +5,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { WebSocket } from 'ws'
 import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import {
-  type Answer,
-  bodyOf,
-  connect,
-  defaultTimeoutMs,
-  describe,
-  HandshakeFailed,
-  type HeaderLines,
-  pairs,
-} from '../http/exchange.ts'
+import { type Answer, bodyOf, type HeaderLines, pairs } from '../http/exchange.ts'
 import type { Frame, Session, SessionEnd } from '../session.ts'
+import { connect, defaultTimeoutMs, describe, HandshakeFailed } from '../tls/connect.ts'
 
 export interface Upgrade {
   path: string

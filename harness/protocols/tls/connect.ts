@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import type { TLSSocket } from 'node:tls'
+import { HoldfastError } from '../../errors.ts'
+import type { Endpoint } from '../endpoint.ts'
+import type { Connected } from '../seat.ts'
+import { beginHandshake } from './handshake.ts'
+
+/** The server's certificate is not what the plan says, so nothing was sent: a mistake of the topology or of the test. */
+export class ServerNotTrusted extends HoldfastError {
+  constructor(endpoint: Endpoint, why: string) {
+    super(
+      'HOLDFAST_SERVER_UNTRUSTED',
+      `https://${endpoint.host}:${endpoint.port}: its certificate does not lead to the anchor of its trust domain (${why}); nothing was sent`,
+    )
+  }
+}
+
+/** Nobody listens there. */
+export class TargetUnreachable extends HoldfastError {
+  constructor(endpoint: Endpoint, cause: unknown) {
+    super(
+      'HOLDFAST_TARGET_UNREACHABLE',
+      `https://${endpoint.host}:${endpoint.port} (${endpoint.address}): no connection; is the unit running?`,
+      { cause },
+    )
+  }
+}
+
+/** For connecting, and for answering, where an endpoint says nothing else. */
+export const defaultTimeoutMs = 30_000
+
+/**
+ * Opens one TLS connection and verifies the server. In TLS 1.3 this resolves before the server has judged our certificate:
+ * only an answer proves acceptance.
+ */
+export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; conn: string }> {
+  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+  const { stream, conn } = await connectPlain(endpoint, signal)
+  const socket = beginHandshake(endpoint, stream)
+  // Set early and kept: a connection that the far end cuts must end the call, never the process.
+  socket.on('error', () => {})
+  try {
+    await once(socket, 'secureConnect', { signal })
+  } catch (cause) {
+    socket.destroy()
+    if (socket.authorizationError) throw new ServerNotTrusted(endpoint, String(socket.authorizationError))
+    throw new HandshakeFailed(conn, cause)
+  }
+  return { socket, conn }
+}
+
+/** Opens a TCP connection from the seat of an endpoint; nothing is said over it. */
+export async function connectPlain(endpoint: Endpoint, signal: AbortSignal): Promise<Connected> {
+  try {
+    return await endpoint.seat.connect(endpoint, signal)
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL') {
+      throw new TargetUnreachable(endpoint, cause)
+    }
+    throw new HandshakeFailed('', cause)
+  }
+}
+
+/** The server ended the connection during the handshake. Caught inside: it becomes an answer without status. */
+export class HandshakeFailed extends Error {
+  readonly conn: string
+  constructor(conn: string, cause: unknown) {
+    super('the TLS handshake failed', { cause })
+    this.conn = conn
+  }
+}
+
+export function describe(failure: unknown): { code: string; message: string } {
+  const cause = failure instanceof HandshakeFailed ? failure.cause : failure
+  const error = cause instanceof Error ? cause : new Error(String(cause))
+  return { code: String((error as NodeJS.ErrnoException).code ?? error.name), message: error.message }
+}
