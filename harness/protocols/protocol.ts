@@ -12,8 +12,6 @@ export interface Protocol<Request, Answer extends AnswerBase, Expected, Options>
   /** The member of an action's `request` that it reads: `http`. */
   readonly name: string
   readonly request: z.ZodType<Request>
-  /** What attacks can make use of, beyond a single call: `keeps-connections`, `session`. */
-  readonly surfaces: readonly string[]
   /** Where its answers are decided, as decision records call it. What ends before any answer was decided in TLS. */
   readonly layer: DecisionRecord['layer']
   prepare(call: Call<Request, Options>): Prepared<Answer, Options>

@@ -38,7 +38,6 @@ export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> 
   ...answeringInHttp,
   name: 'http',
   request,
-  surfaces: ['keeps-connections'],
   prepare,
   paste: curlCommand,
   observation,

@@ -34,7 +34,6 @@ export const websocket: Protocol<WebSocketRequest, HttpAnswer, HttpExpected, Htt
   ...answeringInHttp,
   name: 'websocket',
   request,
-  surfaces: ['session'],
   prepare,
   paste: ({ request: { path, protocol, carry }, ...call }) => {
     return curlCommand({ ...call, request: { path, carry, upgrade: upgrading(protocol) } })
