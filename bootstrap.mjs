@@ -23,6 +23,7 @@ const scripts = {
   test: ['checks/run.ts'],
   unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
   scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios'],
+  seats: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'seats'],
   sabotage: ['harness/cli/main.ts', 'sabotage'],
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],

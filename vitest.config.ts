@@ -44,6 +44,19 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
+      {
+        extends: true,
+        test: {
+          ...node,
+          name: 'seats',
+          // Tests call and listen through the agents, as on backends whose addresses this machine does not have.
+          env: { ...ownClockEnvironment(), HOLDFAST_SEATS: 'agent' },
+          include: ['scenarios/peering/**/*.scenario.ts'],
+          runner: 'checks/first-of-each.ts',
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+        },
+      },
     ],
   },
 })

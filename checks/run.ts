@@ -21,6 +21,14 @@ const inTurn: readonly (readonly Check[])[] = [
     { name: 'The packed package works where it is installed', argv: script('checks/package/try.ts') },
   ],
   [{ name: 'The scenarios hold', argv: tests('scenarios'), counts: true, live: true }],
+  [
+    {
+      name: 'Claims and attacks on connections hold from seats of agents, too',
+      argv: tests('seats'),
+      counts: true,
+      live: true,
+    },
+  ],
 ]
 
 function tell(outcome: Outcome): Outcome {

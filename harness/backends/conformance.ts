@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { access, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
+import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
 
@@ -95,9 +95,9 @@ function starting(launch: Launch): void {
       count: 3,
     })
     expect(await site.node('one').readFile('units/render/open/plain.txt')).toBe(`in ${dir}\n`)
-    expect(await modeOf(dir, 'units/render')).toBe('700')
-    expect(await modeOf(dir, 'units/render/config.json')).toBe('600')
-    expect(await modeOf(dir, 'units/render/open/plain.txt')).toBe('644')
+    expect(await modeOf(site.node('one'), 'units/render')).toBe('700')
+    expect(await modeOf(site.node('one'), 'units/render/config.json')).toBe('600')
+    expect(await modeOf(site.node('one'), 'units/render/open/plain.txt')).toBe('644')
   })
 
   test('runs parallel sites without collisions', async () => {
@@ -444,7 +444,6 @@ function certified(launch: Launch): void {
   })
 
   test('copies, enrols and mints between nodes, with the modes that the plan demands', async () => {
-    const { dir } = site.node('client')
     const read = (path: string) => site.node('client').readFile(path)
 
     expect(await read('anchors/lab.pem')).toBe(await site.node('ca').readFile('units/ca/root.crt'))
@@ -458,7 +457,7 @@ function certified(launch: Launch): void {
       'credentials/own/cert.pem',
       'credentials/token',
     ]) {
-      expect([file, await modeOf(dir, file)]).toEqual([file, '600'])
+      expect([file, await modeOf(site.node('client'), file)]).toEqual([file, '600'])
     }
     const handed = site.events().filter((event) => event.event === 'handover')
     // Handed over again and again, as the next test sees.
@@ -750,8 +749,9 @@ function last(events: readonly SiteEvent[], event: string): SiteEvent | undefine
   return events.findLast((entry) => entry.event === event)
 }
 
-async function modeOf(dir: string, path: string): Promise<string> {
-  return ((await stat(join(dir, path))).mode & 0o7777).toString(8)
+async function modeOf(node: SiteNode, path: string): Promise<string> {
+  const script = `(require('node:fs').statSync('${path}').mode & 0o7777).toString(8)`
+  return (await node.exec(['node', '-p', script])).stdout.trim()
 }
 
 function opens(host: string, port: number): Promise<boolean> {

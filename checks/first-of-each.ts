@@ -1,0 +1,32 @@
+import { type RunnerTestCase, TestRunner } from 'vitest'
+
+/** Attacks on connections: what is said below HTTP, and how requests stand on the wire. */
+const ON_CONNECTIONS = /^TLS-(1[346-8]|19|2[0-6]) /
+/** Files whose tests are derived from a topology: of attacks those on connections, of a matrix none. */
+const DERIVED = /-(withstands|refuses|holds|believes)-/
+
+/** Runs the first test of each claim, and all attacks on connections. What it leaves out is none of the tests of its run. */
+export default class FirstOfEach extends TestRunner {
+  readonly #begun = new Set<string>()
+
+  override async onBeforeRunTask(test: RunnerTestCase): Promise<void> {
+    await super.onBeforeRunTask(test)
+    if (this.#isChosen(test)) return
+    test.mode = 'skip'
+    test.meta.leftOut = true
+  }
+
+  #isChosen({ file, name }: RunnerTestCase): boolean {
+    if (DERIVED.test(file.name)) return ON_CONNECTIONS.test(name)
+    if (this.#begun.has(file.id)) return false
+    this.#begun.add(file.id)
+    return true
+  }
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** Not chosen for this run, whose other tests are run elsewhere. */
+    leftOut?: true
+  }
+}
