@@ -6,7 +6,8 @@ import type { Pasted } from '../protocols/protocol.ts'
 import { protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
-import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import { anchorPath } from '../topology/paths.ts'
+import type { PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
 import { paint, seconds } from './output.ts'
 
 /** What `up` tells about a site that is ready: this is also its JSON. */
@@ -185,21 +186,10 @@ function identity(site: DescribableSite, credential: PlanCredential, targetDomai
   const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo]
   const folder = certificate && fill(site, holder, placeOf(certificate))
   return {
-    anchor: anchorPath(site, holder, targetDomain),
+    anchor: fill(site, holder, anchorPath(targetDomain)),
     certificate: folder ? { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } : undefined,
     token: credential.kind === 'bound-token' ? fill(site, holder, placeOf(credential)) : undefined,
   }
-}
-
-/** Where a node keeps the root of a trust domain. */
-function anchorPath(site: DescribableSite, node: string, domain: string): string {
-  return fill(site, node, anchorTemplate(site.plan, node, domain), `anchor-${domain}`)
-}
-
-function anchorTemplate(plan: Plan, node: string, domain: string): string {
-  const anchor = plan.nodes[node]!.units.find((unit) => unit.name === `anchor-${domain}`)
-  const received = anchor?.steps.find((step) => 'receive' in step)
-  return received?.receive.to.path ?? `@{dir}/anchors/${domain}.pem`
 }
 
 function tlsFiles(site: DescribableSite, node: string, files: TlsFiles, unit: string) {
