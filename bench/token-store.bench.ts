@@ -1,6 +1,7 @@
 import { type CryptoKey, importJWK, SignJWT } from 'jose'
 import type { Site } from '../harness/backends/backend.ts'
-import { operatorOf, readRendered, rendered } from '../harness/site/site-files.ts'
+import { operatorOf } from '../harness/site/insider.ts'
+import { readRendered, rendered } from '../harness/site/site-files.ts'
 import { openStore } from '../services/auth-server/store/store.ts'
 import { type Call, poolOf, send } from './caller.ts'
 import type { Bench } from './main.ts'
@@ -74,7 +75,7 @@ async function filled(site: Site, letter: 'a' | 'b', count: number): Promise<Sid
   })
   await site.node(node).start(unit.name)
   const domain = `org-${letter}`
-  const { identity } = await operatorOf(site, domain)
+  const { identity } = await operatorOf(site, node)
   const client = await identityOf(site, `cert-node-${letter}`, domain)
   return {
     target: listenerOf(site, node, 'operator'),

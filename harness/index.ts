@@ -7,6 +7,7 @@ export { compile, kinds, trustGraph } from './shipped.ts'
 export type { Kinds } from './topology/compilation.ts'
 export type { CompileOptions } from './topology/compile.ts'
 export { defineTopology, type TopologyDefinition } from './topology/define.ts'
+export type { Insider } from './topology/insider.ts'
 export {
   type Action,
   defineKind,

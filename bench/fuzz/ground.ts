@@ -4,8 +4,9 @@ import type { Identity } from '../../harness/pki/certificate.ts'
 import type { Endpoint } from '../../harness/protocols/endpoint.ts'
 import { protocols } from '../../harness/shipped.ts'
 import { FreshCredentials } from '../../harness/site/fresh-credentials.ts'
+import { operatorOf } from '../../harness/site/insider.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
-import { endpointOf, operatorOf } from '../../harness/site/site-files.ts'
+import { endpointOf } from '../../harness/site/site-files.ts'
 import { benchSite } from '../site.ts'
 import { type CertificateMaterial, certificateMaterial } from './certificates.ts'
 
@@ -58,7 +59,7 @@ export async function openGround(): Promise<Ground> {
       scenario.authority('ca'),
       scenario.signingKey('auth'),
       scenario.anchor('somebiz'),
-      operatorOf(site, 'somebiz'),
+      operatorOf(site, 'auth'),
     ])
     return {
       site,

@@ -45,7 +45,7 @@ export function folderOf(context: NodeContext, unit: string, { cwd }: Command): 
   return fill(cwd, templates(context, unit), `${context.node.name}/${unit}: working folder`)
 }
 
-function serviceMain(service: string): string {
+export function serviceMain(service: string): string {
   return fileURLToPath(new URL(`../../services/${service}/main.${suffix}`, import.meta.url))
 }
 

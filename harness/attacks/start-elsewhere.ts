@@ -1,8 +1,9 @@
-import { fileURLToPath } from 'node:url'
-import { nodeArguments } from '../agent/command.ts'
+import { basename } from 'node:path'
+import { serviceMain } from '../agent/command.ts'
 import type { SiteNode } from '../backends/backend.ts'
+import { insiderAt } from '../site/insider.ts'
 import { NotInPlan, readRendered, rendered } from '../site/site-files.ts'
-import type { PlanUnit } from '../topology/plan.ts'
+import type { Insider } from '../topology/insider.ts'
 import type { Lab } from './lab.ts'
 
 /** Where a value stands in a configuration: names and indices. */
@@ -34,16 +35,16 @@ type Json = Record<string, unknown>
 
 let count = 0
 
-/** @throws NotInPlan where the target is no service with a JSON configuration */
+/** @throws NotInPlan where the target's kind does not say how, or it is none of the reference services */
 export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
   const node = lab.site.node(lab.target.node)
-  const { unit } = lab
-  const file = unit.files.find(({ json }) => json !== undefined)
-  const program = unit.service?.command?.program
-  if (!file || !program || !('service' in program)) {
-    throw new NotInPlan(lab.site.site, `${lab.target.name} is no service with a configuration`, [])
+  const { unit, said } = insiderAt(lab.site, lab.target.node, 'start', lab.target.unit)
+  const { command } = unit.service ?? {}
+  if (command === undefined || !('service' in command.program)) {
+    throw new NotInPlan(lab.site, `${lab.target.name} is none of the reference services`, [])
   }
-  const own = JSON.parse(await readRendered(lab.site.site, lab.target.node, file.path, unit.name)) as Json
+  const main = serviceMain(command.program.service)
+  const own = JSON.parse(await readRendered(lab.site.site, lab.target.node, said.configuration, unit.name)) as Json
   count += 1
   const folder = `${rendered(lab.site.site, node, '@{unit}', unit.name)}/attack-${process.pid}-${count}`
   await node.exec(['mkdir', '-m', '700', folder])
@@ -62,12 +63,14 @@ export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
     start: async ({ change, isCheck = false }) => {
       starts += 1
       const number = starts
-      const { configuration, ports } = await movedTo(`${folder}/${number}`, own, unit, node)
-      if (change !== undefined) put(configuration, change.member, change.value)
+      const { configuration, ports } = await movedTo(`${folder}/${number}`, own, said, node)
+      if (change !== undefined) put(configuration, change.member, () => change.value)
       const path = await write(`${number}.json`, JSON.stringify(configuration))
-      const args = ['--config', path, ...(isCheck ? ['--check-config'] : [])]
+      const args = command.args
+        .map((arg) => (arg === said.configuration ? path : arg))
+        .concat(isCheck ? said.check : [])
       const began = performance.now()
-      const ended = await node.exec([process.execPath, ...nodeArguments(), mainOf(program.service), ...args])
+      const ended = await node.exec(['node', main, ...args])
       const ms = performance.now() - began
       const isListening = (await Promise.all(ports.map((port) => answers(node, port)))).includes(true)
       return { ...ended, isListening, ms }
@@ -78,22 +81,16 @@ export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
   }
 }
 
-function mainOf(service: string): string {
-  const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return fileURLToPath(new URL(`../../services/${service}/main.${suffix}`, import.meta.url))
-}
-
 /** The same configuration with other ports, and with what the program writes in another place. */
-async function movedTo(prefix: string, own: Json, unit: PlanUnit, node: SiteNode) {
+async function movedTo(prefix: string, own: Json, said: NonNullable<Insider['start']>, node: SiteNode) {
   const configuration = structuredClone(own)
   const ports: number[] = []
-  for (const { member, value } of leavesOf(own).filter(({ member }) => member.includes('listen'))) {
+  for (const name of said.listens) {
     const port = await freePort(node)
     ports.push(port)
-    put(configuration, member, String(value).replace(/:\d+$/, `:${port}`))
+    put(configuration, name.split('.'), (value) => String(value).replace(/:\d+$/, `:${port}`))
   }
-  if (unit.service?.decisionLog !== undefined) configuration.decisionLog = `${prefix}-decisions.jsonl`
-  if (configuration.storage !== undefined) put(configuration, ['storage', 'path'], `${prefix}-state.db`)
+  for (const name of said.writes) put(configuration, name.split('.'), (value) => `${prefix}-${basename(String(value))}`)
   return { configuration, ports }
 }
 
@@ -117,8 +114,8 @@ function leavesOf(value: unknown, member: Member = []): { member: Member; value:
   return Object.entries(value).flatMap(([name, inner]) => leavesOf(inner, [...member, name]))
 }
 
-function put(configuration: Json, member: Member, value: unknown): void {
+function put(configuration: Json, member: Member, change: (own: unknown) => unknown): void {
   const last = member.at(-1) ?? ''
   const holder = member.slice(0, -1).reduce((inner, name) => inner[name] as Json, configuration)
-  holder[last] = value
+  holder[last] = change(holder[last])
 }

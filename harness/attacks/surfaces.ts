@@ -1,5 +1,4 @@
-import { operatorsIn } from '../credentials/certificate/checks.ts'
-import { credentialsOf } from '../credentials/of-kind.ts'
+import { certificateNaming, operatorsIn } from '../credentials/certificate/checks.ts'
 import { callerOf, holderOf } from '../topology/holders.ts'
 import type { Plan, PlanNode, PlanUnit } from '../topology/plan.ts'
 import type { Family } from './attack.ts'
@@ -89,11 +88,8 @@ function acceptedAt(
   const accepted = plan.accepts.find((one) => one.target === node && one.action === action)
   if (accepted !== undefined) return { credential: accepted.credential, from: callerOf(plan, accepted) }
   const told = unit.actions?.[action]?.accepted
-  const operators = operatorsIn(unit.verification?.[action])
   const found =
-    told === undefined
-      ? credentialsOf(plan, 'certificate').find(({ sans }) => sans.some((san) => operators.includes(san)))
-      : plan.credentials[told]!
+    told === undefined ? certificateNaming(plan, operatorsIn(unit.verification?.[action])) : plan.credentials[told]!
   return found && { credential: found.name, from: holderOf(found) }
 }
 

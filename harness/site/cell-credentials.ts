@@ -8,9 +8,11 @@ import { type Spoiling, spoiled } from '../pki/spoiled.ts'
 import { type ClaimsMutation, mutateClaims, tamperSignature } from '../tokens/forge.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import { holderOf } from '../topology/holders.ts'
+import type { HttpCall } from '../topology/plan.ts'
 import type { Cell } from '../trust/cell.ts'
 import { Credential } from './credential.ts'
 import { FreshCredentials, NotIssued } from './fresh-credentials.ts'
+import { insiderAt } from './insider.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 
 const hour = 3_600
@@ -52,13 +54,9 @@ export class CellCredentials {
   async #retire(cells: readonly Cell[]): Promise<void> {
     const names = new Set(cells.flatMap(({ presents }) => presents.token?.credential ?? []))
     for (const name of names) this.#made.set(retiredKey(name), Promise.resolve(await this.#fresh.named(name).token()))
-    const issuers = Object.values(this.#site.plan.trustDomains).flatMap(({ issuer }) => issuer ?? [])
-    const { operatorClient } = await import('./operator-client.ts')
+    const issuers = new Set([...names].map((name) => this.#declared(name).issuer))
     for (const issuer of issuers) {
-      const { status, body } = await operatorClient(this.#site, issuer).post('/operator/v1/keys/rotate', {
-        mode: 'immediate',
-      })
-      if (status !== 200) throw new NotIssued(`of ${issuer}`, 'rotate its key', status, body)
+      await this.#told(issuer, insiderAt(this.#site, issuer, 'ends').said.rotate, [`of ${issuer}`, 'rotate its key'])
     }
     this.#fresh = this.#fresh.withCertificates()
   }
@@ -81,18 +79,24 @@ export class CellCredentials {
       case 'tampered':
         return tamperSignature(await own())
       case 'revoked':
-        return this.#once(`revoked ${credential}`, () => this.#revoked(site, credential))
+        return this.#once(`revoked ${credential}`, () => this.#revoked(credential))
       default:
         return this.#forged(site, credential, state as Forged, identity)
     }
   }
 
-  async #revoked(site: ScenarioSite, name: string): Promise<string> {
+  async #revoked(name: string): Promise<string> {
     const token = await this.#fresh.anew(name).token()
     const { issuer } = this.#declared(name)
-    const answer = await site.operator(issuer).post('/operator/v1/tokens/revoke', { jti: inspectToken(token)?.jti })
-    if (answer.status !== 200) throw new NotIssued(name, 'revoke it', answer.status, answer.body)
+    const { revoke } = insiderAt(this.#site, issuer, 'ends').said
+    const json = { ...(revoke.json as object), jti: inspectToken(token)?.jti }
+    await this.#told(issuer, { ...revoke, json }, [name, 'revoke it'])
     return token
+  }
+
+  async #told(issuer: string, call: HttpCall, [credential, step]: [string, string]): Promise<void> {
+    const { status, json } = await this.#site.callFrom(issuer, call)
+    if (!call.expect.includes(status)) throw new NotIssued(credential, step, status, JSON.stringify(json))
   }
 
   /** The issuer never mints such tokens, so they are signed with its key. */

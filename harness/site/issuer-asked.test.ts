@@ -6,7 +6,7 @@ import { watchIssuer } from './issuer-asked.ts'
 const issuer = 'https://auth-a.test'
 
 function siteWith(records: Partial<DecisionRecord>[], decisionLog: string | undefined = 'decisions.jsonl'): Site {
-  const unit = { actions: { 'token:introspect': {} }, service: { decisionLog } }
+  const unit = { insider: { mints: { asked: 'token:introspect' } }, service: { decisionLog } }
   return {
     plan: {
       trustDomains: { a: { issuer: 'auth-a', issuerUrl: issuer } },

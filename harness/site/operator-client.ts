@@ -3,8 +3,9 @@ import type { Endpoint } from '../protocols/endpoint.ts'
 import { jsonOf } from '../protocols/http/answer.ts'
 import { exchange, type Request } from '../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../protocols/http/kept-connections.ts'
-import { anchorOf, endpointOf, operatorOf } from './site-files.ts'
-import { operatorListenerOf } from './targets.ts'
+import { insiderAt, operatorOf } from './insider.ts'
+import { anchorOf, endpointOf } from './site-files.ts'
+import { listenerOf } from './targets.ts'
 
 export interface OperatorAnswer {
   readonly status: number | null
@@ -13,7 +14,7 @@ export interface OperatorAnswer {
   readonly body: string
 }
 
-/** JSON calls to the operator or local API of a node, with the operator certificate of its trust domain. */
+/** JSON calls to a node as its operator, with a certificate that its kind says is one of theirs. */
 export interface OperatorClient {
   get(path: string): Promise<OperatorAnswer>
   post(path: string, json?: unknown): Promise<OperatorAnswer>
@@ -22,30 +23,22 @@ export interface OperatorClient {
   delete(path: string): Promise<OperatorAnswer>
 }
 
-/** A client for one node; `listener` where it is another than `operator` or `local`. */
+/** A client for one node. @throws NotInPlan where no kind says who operates it */
 export function operatorClient(site: Site, node: string): OperatorClient {
   let endpoint: Promise<Endpoint> | undefined
-  const call = async (method: string, path: string, json?: unknown): Promise<OperatorAnswer> => {
+  return clientOf(async (request) => {
     endpoint ??= operatorEndpoint(site, node)
-    const answer = await exchange(await endpoint, jsonRequest(method, path, json))
-    return { status: answer.status, json: jsonOf(answer.body), body: answer.body }
-  }
-  return clientOf(call)
+    return exchange(await endpoint, request)
+  })
 }
 
-function jsonRequest(method: string, path: string, json: unknown): Request {
-  if (json === undefined) return { method, path, headers: [] }
-  return { method, path, headers: [['Content-Type', 'application/json']], body: JSON.stringify(json) }
-}
-
-function clientOf(call: (method: string, path: string, json?: unknown) => Promise<OperatorAnswer>): OperatorClient {
-  return {
-    get: (path) => call('GET', path),
-    post: (path, json) => call('POST', path, json),
-    put: (path, json) => call('PUT', path, json),
-    patch: (path, json) => call('PATCH', path, json),
-    delete: (path) => call('DELETE', path),
+function clientOf(send: (request: Request) => Promise<Omit<OperatorAnswer, 'json'>>): OperatorClient {
+  const call = (method: string) => async (path: string, json?: unknown) => {
+    const content: Request['headers'] = json === undefined ? [] : [['Content-Type', 'application/json']]
+    const { status, body } = await send({ method, path, headers: content, body: JSON.stringify(json) })
+    return { status, json: jsonOf(body), body }
   }
+  return { get: call('GET'), post: call('POST'), put: call('PUT'), patch: call('PATCH'), delete: call('DELETE') }
 }
 
 /** A connection that a node closed: it was started anew, or what it proved when it began holds no more. */
@@ -94,17 +87,14 @@ export async function closeWatchers(site: Site): Promise<void> {
 /** A client whose calls share a few connections: for many calls that prepare something, and are not themselves what is tried. */
 export async function keptOperatorClient(site: Site, node: string, most: number): Promise<OperatorClient & Disposable> {
   const connections = keptConnections(await operatorEndpoint(site, node), most)
-  const call = async (method: string, path: string, json?: unknown): Promise<OperatorAnswer> => {
-    const answer = await connections.send(jsonRequest(method, path, json))
-    return { status: answer.status, json: jsonOf(answer.body), body: answer.body }
-  }
-  return { ...clientOf(call), [Symbol.dispose]: () => connections[Symbol.dispose]() }
+  return { ...clientOf((request) => connections.send(request)), [Symbol.dispose]: () => connections[Symbol.dispose]() }
 }
 
 async function operatorEndpoint(site: Site, node: string): Promise<Endpoint> {
-  const { listener } = operatorListenerOf(site, node)
+  const { unit, said } = insiderAt(site, node, 'operator')
+  const listener = listenerOf(site, unit, node, said.listener)
   const { host, domain } = site.plan.nodes[node]!
-  const [anchorPem, operator] = await Promise.all([anchorOf(site, domain), operatorOf(site, domain)])
+  const [anchorPem, operator] = await Promise.all([anchorOf(site, domain), operatorOf(site, node)])
   const endpoint = endpointOf(site, `https://${host}:${listener.port}`, { from: operator.node, anchorPem })
   return { ...endpoint, identity: operator.identity }
 }

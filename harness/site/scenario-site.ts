@@ -20,6 +20,7 @@ import type { CallOptions } from './call.ts'
 import type { Credential } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
 import type { Observer, Picture } from './effects.ts'
+import { insiderAt } from './insider.ts'
 import { JudgedCalls } from './judged-call.ts'
 import { Judging } from './judging.ts'
 import { Ledger, SharedControls } from './ledger.ts'
@@ -260,23 +261,16 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** The private key that the auth server of a node began to sign with: what an insider would have. */
   async signingKey(node: string): Promise<JWK> {
-    const units = this.site.plan.nodes[node]?.units ?? []
-    for (const unit of units) {
-      for (const { json } of unit.files) {
-        const file = (json as { signing?: { importKey?: string } } | undefined)?.signing?.importKey
-        if (file !== undefined) return JSON.parse(await readRendered(this.site, node, file, unit.name)) as JWK
-      }
-    }
-    throw new NotInPlan(this.site, `node ${node} imports no signing key`, Object.keys(this.site.plan.nodes))
+    const { unit, said } = insiderAt(this.site, node, 'mints')
+    return JSON.parse(await readRendered(this.site, node, said.signingKey, unit.name)) as JWK
   }
 
   /** The issuing key of a real CA, or that of its root: makes trusted certificates that no CA would sign. */
   async authority(node: string, which: 'issuing' | 'root' = 'issuing'): Promise<SigningAuthority> {
-    const unit = this.site.plan.nodes[node]?.units.find(({ kind }) => kind === 'step-ca')
-    if (!unit) throw new NotInPlan(this.site, `node ${node} runs no step-ca`, Object.keys(this.site.plan.nodes))
-    const read = (file: string) => readRendered(this.site, node, `@{unit}/${file}`, unit.name)
-    const files = which === 'root' ? ['root.crt', 'root.key'] : ['ca.crt', 'ca.key']
-    const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all([...files, 'root.crt'].map(read))
+    const { unit, said } = insiderAt(this.site, node, 'signs')
+    const files = [said[which].cert, said[which].key, said.root.cert]
+    const read = (file: string) => readRendered(this.site, node, file, unit.name)
+    const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all(files.map(read))
     return authorityFrom({ certPem, keyPem, anchorPem })
   }
 

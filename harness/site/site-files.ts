@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import type { PlanCertificate } from '../credentials/certificate/planned.ts'
-import { credentialsOf } from '../credentials/of-kind.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
@@ -11,7 +10,7 @@ import type { Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
 export class NotInPlan extends HoldfastError {
-  constructor(site: Site, what: string, known: readonly string[]) {
+  constructor(site: Pick<Site, 'plan'>, what: string, known: readonly string[]) {
     const there = known.length > 0 ? `there is ${known.join(', ')}` : 'there is none'
     super('HOLDFAST_NOT_IN_PLAN', `topology ${site.plan.topology}: ${what}; ${there}`)
   }
@@ -61,22 +60,6 @@ export function endpointOf(site: Site, url: string, options: { from: string; anc
   }
   const { seat } = site.node(options.from)
   return { seat, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
-}
-
-/** The operator certificate of a trust domain with its key, and the node that it lies on. */
-export async function operatorOf(site: Site, domain: string): Promise<{ node: string; identity: Identity }> {
-  const domainOf = (node: string) => site.plan.nodes[node]?.domain
-  const certificates = credentialsOf(site.plan, 'certificate').filter((one) => domainOf(holderOf(one)) === domain)
-  const own = certificates.find(({ sans }) => sans.some((san) => san.startsWith('operator.')))
-  if (own) return { node: holderOf(own), identity: await identityAt(site, own) }
-  const tokens = credentialsOf(site.plan, 'bound-token')
-  const minted = tokens.find(({ mint, issuer }) => mint.mint.tls.cert && domainOf(issuer) === domain)
-  const tls = minted?.mint.mint.tls
-  if (!minted || !tls?.cert || !tls.key) {
-    throw new NotInPlan(site, `trust domain ${domain} has no operator certificate`, Object.keys(site.plan.credentials))
-  }
-  const certPem = await readRendered(site, minted.issuer, tls.cert)
-  return { node: minted.issuer, identity: { certPem, keyPem: await readRendered(site, minted.issuer, tls.key) } }
 }
 
 /** The certificate that a node itself uses, with its key. */

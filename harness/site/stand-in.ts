@@ -5,8 +5,9 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
+import { insiderAt } from './insider.ts'
 import type { ScenarioSite } from './scenario-site.ts'
-import { NotInPlan } from './site-files.ts'
+import { listenerOf } from './targets.ts'
 
 export interface StandInOptions extends Pick<ScriptedIssuerOptions, 'keys' | 'maxAgeSeconds'> {
   /** Who signs its certificate. Default: the CA that signs that of the auth server. */
@@ -33,7 +34,7 @@ export async function standInForIssuer(
   const ca = trustDomains[nodes[node]?.domain ?? '']?.ca ?? ''
   const { maxAgeSeconds, keys = [await site.signingKey(node)], authority = await site.authority(ca) } = options
   const { host, seat } = site.node(node)
-  const { unit, port, mtlsPort } = issuerAt(site.site, node)
+  const { unit, port, mtlsPort } = issuerAt(site, node)
   const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
   await site.node(node).stop(unit)
   const issuer = await listenAsIssuer({ seat, host, port, mtlsPort, certificate, keys, maxAgeSeconds })
@@ -80,12 +81,8 @@ export async function restoreIssuers({ shared: { standIns } }: ScenarioSite): Pr
   }
 }
 
-/** The unit with a public and an mtls listener. */
-function issuerAt(site: Site, node: string): { unit: string; port: number; mtlsPort: number } {
-  for (const { name, service } of site.plan.nodes[node]?.units ?? []) {
-    const portOf = (listener: string) => service?.listeners.find((one) => one.name === listener)?.port
-    const [port, mtlsPort] = [portOf('public'), portOf('mtls')]
-    if (port !== undefined && mtlsPort !== undefined) return { unit: name, port, mtlsPort }
-  }
-  throw new NotInPlan(site, `node ${node} runs no auth server`, Object.keys(site.plan.nodes))
+function issuerAt(site: Pick<Site, 'plan'>, node: string): { unit: string; port: number; mtlsPort: number } {
+  const { unit, said } = insiderAt(site, node, 'standIn')
+  const portOf = (name: string) => listenerOf(site, unit, node, name).port
+  return { unit: unit.name, port: portOf(said.keys), mtlsPort: portOf(said.clients) }
 }

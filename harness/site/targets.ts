@@ -69,18 +69,8 @@ export function isOperator({ verification }: Target, { certificate }: Presented)
   return names.some((name) => operators.includes(name))
 }
 
-/** The listener on which an operator is served: `operator` or `local`. @throws NotInPlan */
-export function operatorListenerOf(site: Site, node: string): { unit: string; listener: Listener } {
-  const units = site.plan.nodes[node]?.units ?? []
-  for (const unit of units) {
-    const listener = unit.service?.listeners.find(({ name }) => name === 'operator' || name === 'local')
-    if (listener) return { unit: unit.name, listener }
-  }
-  const known = units.flatMap((unit) => unit.service?.listeners.map(({ name }) => `${unit.name}/${name}`) ?? [])
-  throw new NotInPlan(site, `node ${node} has no listener called operator or local`, known)
-}
-
-function listenerOf(site: Site, unit: PlanUnit, node: string, name: string): Listener {
+/** A listener of a unit. @throws NotInPlan */
+export function listenerOf(site: Pick<Site, 'plan'>, unit: PlanUnit, node: string, name: string): Listener {
   const listener = unit.service?.listeners.find((one) => one.name === name)
   if (listener) return listener
   const known = unit.service?.listeners.map((one) => one.name) ?? []

@@ -1,5 +1,6 @@
 import type { DeclaredNames } from './check-shape.ts'
 import type { CredentialKinds } from './credential-kind.ts'
+import type { Insider } from './insider.ts'
 import type { Action, KindPlan, Offer, ServiceKind, UnitContext } from './kind.ts'
 import { type Mistakes, nearest } from './mistakes.ts'
 import type { Listener, UnitRef } from './plan.ts'
@@ -25,6 +26,8 @@ export interface Compilation {
   readonly listeners: Map<string, readonly Listener[]>
   /** What can be done at each unit. */
   readonly actions: Map<UnitRef, Readonly<Record<string, Action>>>
+  /** What units say of their insiders. */
+  readonly insiders: { readonly node: string; readonly insider: Insider }[]
   /** Domains whose root a node needs. */
   readonly anchors: Map<string, Set<string>>
   /** Credentials that some unit uses. */

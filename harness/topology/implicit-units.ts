@@ -36,6 +36,7 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter:
     proof: plan.proof,
     guards: unit.kind.guards,
     surfaces: plan.surfaces ?? unit.kind.surfaces,
+    insider: plan.insider,
   }
   return [planned, ...(plan.companions ?? [])]
 }

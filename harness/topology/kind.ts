@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { CredentialDeclaration, CredentialKindName, OfferOf, PlanCredentialOf } from './credential-types.ts'
+import type { Insider } from './insider.ts'
 import type { Listener, PlanFile, PlanUnit, Service, Step, Template, UnitRef } from './plan.ts'
 import type { WeakerProof } from './proof.ts'
 import type { Topology } from './schema.ts'
@@ -56,6 +57,8 @@ export interface KindPlan {
   surfaces?: readonly string[]
   /** How its decisions are seen, where it writes no decision records. */
   proof?: WeakerProof
+  /** What somebody inside this unit has, or can have done there. */
+  insider?: Insider
   /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }
@@ -84,6 +87,8 @@ export interface UnitContext<Settings> {
   unitOf(node: string, kind: string): UnitRef | undefined
   /** What this node issues of one kind: resolved credentials. */
   issued<Name extends CredentialKindName>(kind: Name): PlanCredentialOf<Name>[]
+  /** What units of the topology say of their insiders; while these are collected, what is known so far. */
+  insiders(): readonly { readonly node: string; readonly insider: Insider }[]
   /** Adds a mistake of the topology: compiling reports all of them at once. `path` is relative to the unit. */
   mistake(path: string, message: string): void
 }

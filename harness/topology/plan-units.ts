@@ -3,15 +3,18 @@ import type { PlanCredential, UnitRef } from './plan.ts'
 import { unitContext } from './unit-context.ts'
 
 /**
- * Enters the listeners and actions of every node. Units name each other's listeners, so these have to be known before any unit is
+ * Enters the listeners, actions and insiders of every node. Units need those of each other, so they have to be known before any unit is
  * planned for good; kinds are pure, and asking them twice is harmless.
  */
 export function enterListeners(compilation: Compilation): void {
   for (const unit of compilation.units.values()) {
-    const { service, actions = unit.kind.actions ?? {} } = unit.kind.plan(
-      unitContext(compilation, unit, { discovery: true }),
-    )
+    const {
+      service,
+      actions = unit.kind.actions ?? {},
+      insider,
+    } = unit.kind.plan(unitContext(compilation, unit, { discovery: true }))
     compilation.actions.set(unit.ref, actions)
+    if (insider !== undefined) compilation.insiders.push({ node: unit.node, insider })
     const known = compilation.listeners.get(unit.node) ?? []
     compilation.listeners.set(unit.node, [...known, ...(service?.listeners ?? [])])
     for (const listener of service?.listeners ?? []) {

@@ -1,4 +1,5 @@
 import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
+import type { Insider } from './insider.ts'
 import type { Action, Observation } from './kind.ts'
 import type { WeakerProof } from './proof.ts'
 import type { ActionVerification } from './verification.ts'
@@ -69,9 +70,9 @@ export interface PlanUnit {
   guards?: Readonly<Record<string, readonly string[]>>
   /** How its decisions are seen; absent: it writes decision records. */
   proof?: WeakerProof
-  /** What it offers beside its actions: which attacks can be tried on it. */
   /** What it offers to attacks, whatever the action. */
   surfaces?: readonly string[]
+  insider?: Insider
 }
 
 export interface PlanFile {

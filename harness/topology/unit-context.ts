@@ -104,6 +104,7 @@ export function unitContext(
     },
     issued: <Name extends CredentialKindName>(kind: Name) =>
       issued.filter((one): one is PlanCredential & PlanCredentialOf<Name> => one.kind === kind),
+    insiders: () => compilation.insiders,
     mistake: (path, message) => mistake(path === '' ? [] : path.split('.'), message),
   }
 }

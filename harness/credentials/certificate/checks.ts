@@ -1,5 +1,8 @@
+import type { Plan } from '../../topology/plan.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
 import type { Check, Checked, Fact, State } from '../checks.ts'
+import { credentialsOf } from '../of-kind.ts'
+import type { PlanCertificate } from './planned.ts'
 
 /** Those that are spoiled have the names of a certificate of the plan. */
 const states = {
@@ -49,4 +52,9 @@ export function operatorsIn({ checks }: Partial<ActionVerification> = {}): reado
   return (checks ?? []).flatMap(({ check, settles, args }) =>
     settles && check === 'certificate/named' ? (args as { sans: readonly string[] }).sans : [],
   )
+}
+
+/** The first certificate of a plan that names one of these hosts. */
+export function certificateNaming(plan: Plan, sans: readonly string[]): PlanCertificate | undefined {
+  return credentialsOf(plan, 'certificate').find((one) => one.sans.some((san) => sans.includes(san)))
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { TokenIssuer, TokenOrder } from '../../credentials/bound-token/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
+import type { Insider } from '../../topology/insider.ts'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { HttpCall, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
 import { holdersOf, hostText } from '../../topology/schema.ts'
@@ -69,6 +70,23 @@ function plan(unit: Unit): KindPlan {
     companions: [clients(unit)],
     actions: actionsAt(unit),
     verification: Object.fromEntries(VERIFIED.map((action) => [action, operatorsOnly(unit)])),
+    insider: insider(unit),
+  }
+}
+
+function insider(unit: Unit): Insider {
+  const ending = (path: string, json: unknown) => operatorCall(unit, { method: 'POST', path, json, expect: [200] })
+  return {
+    mints: { signingKey: '@{unit}/signing.json', asked: 'token:introspect' satisfies keyof typeof actions },
+    standIn: { keys: 'public', clients: 'mtls' },
+    operator: { listener: 'operator', sans: operatorNames(unit) },
+    ends: { revoke: ending('/tokens/revoke', {}), rotate: ending('/keys/rotate', { mode: 'immediate' }) },
+    start: {
+      configuration: '@{unit}/config.json',
+      listens: ['listen.public', 'listen.mtls', 'listen.operator'],
+      writes: ['storage.path', 'decisionLog'],
+      check: '--check-config',
+    },
   }
 }
 

@@ -52,20 +52,9 @@ export function registrationsOf(unit: Unit): ClientRegistration[] {
 
 /** Nodes of which a unit asks this server about tokens, with the audiences of the tokens that it is shown. */
 function validatingNodes(unit: Unit): Map<string, string[]> {
-  const { nodes, trustDomains } = unit.topology
-  const found = new Map<string, string[]>()
-  for (const [name, node] of Object.entries(nodes)) {
-    const issuer = trustDomains[node.domain]?.issuer
-    const asks = Object.values(node.units).some(({ kind, settings }) =>
-      kind === 'exec'
-        ? settings.introspects === true && (settings.issuer ?? issuer) === unit.node
-        : kind === 'orchestrator' && settings.auth === unit.node,
-    )
-    if (!asks) continue
-    const peering = trustDomains[node.domain]?.peeringAudience
-    found.set(name, [`https://${node.host}`, ...(peering === undefined ? [] : [peering])])
-  }
-  return found
+  const asking = unit.insiders().filter(({ insider }) => insider.asks?.issuer === unit.node)
+  const byNode = Map.groupBy(asking, ({ node }) => node)
+  return new Map([...byNode].map(([node, all]) => [node, union(all.map(({ insider }) => insider.asks!.audiences))]))
 }
 
 function identityOf(

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
+import type { Insider } from '../../topology/insider.ts'
 import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Service, TlsFiles } from '../../topology/plan.ts'
-import { duration, holdersOf, hostText } from '../../topology/schema.ts'
+import { duration, hostText } from '../../topology/schema.ts'
+import { ownAudiences } from '../own-audiences.ts'
 import { verificationOf } from './verification.ts'
 
 const port = z.int().min(1).max(65_535)
@@ -140,6 +142,7 @@ function plan(unit: Unit): KindPlan {
     service: service(unit),
     verification: verification(unit),
     surfaces: surfacesOf(unit),
+    insider: insider(unit),
   }
 }
 
@@ -151,8 +154,6 @@ function surfacesOf({ settings: { validation } }: Unit): readonly string[] {
 /** What `configuration` says about callers, as the harness reads it. */
 function verification(unit: Unit) {
   const { topology, domain, node, host, settings } = unit
-  const own = `https://${host}`
-  const peeringAudience = topology.trustDomains[domain]?.peeringAudience
   const peers = Object.entries(settings.peers).map(([name, { trustDomain, enabled = true }]) => {
     return { name, san: topology.nodes[name]?.host ?? name, domain: trustDomain ?? domain, enabled }
   })
@@ -163,10 +164,10 @@ function verification(unit: Unit) {
     clockSkewSeconds: settings.clockSkewSeconds ?? 30,
     peering: {
       anchors: [domain, ...foreignDomains(unit)],
-      audiences: peeringAudience === undefined ? [own] : [own, peeringAudience],
+      audiences: ownAudiences(unit),
       peers,
     },
-    local: { anchors: [domain], audiences: [own], operators: operatorsOf(unit) },
+    local: { anchors: [domain], audiences: [`https://${host}`], operators: operatorsOf(unit) },
   })
 }
 
@@ -254,21 +255,23 @@ function nodeTokenOf(unit: Unit): string | undefined {
 }
 
 /** Those that the auth server of the domain takes for operators: one certificate serves at both. */
-function operatorsOf({ settings, topology, domain }: Unit): string[] {
-  if (settings.operators !== undefined) return settings.operators
-  const issuer = topology.trustDomains[domain]?.issuer ?? ''
-  const auth = Object.values(topology.nodes[issuer]?.units ?? {}).find(({ kind }) => kind === 'auth-server')?.settings
-  if (Array.isArray(auth?.operators)) return auth.operators as string[]
-  const beside = auth?.certificate ?? `cert-${issuer}`
-  const held = Object.entries(topology.credentials).flatMap(([name, credential]) =>
-    credential.kind === 'certificate' && holdersOf(credential).includes(issuer) && name !== beside
-      ? [{ name, credential }]
-      : [],
-  )
-  const found =
-    auth?.operator === undefined && held.length === 1 ? held[0] : held.find(({ name }) => name === auth?.operator)
-  if (found === undefined) return []
-  return found.credential.sans ?? [found.credential.subject ?? topology.nodes[issuer]!.host]
+function operatorsOf({ settings, topology, domain, insiders }: Unit): readonly string[] {
+  const issuer = topology.trustDomains[domain]?.issuer
+  const said = insiders().find(({ node, insider }) => node === issuer && insider.operator !== undefined)
+  return settings.operators ?? said?.insider.operator?.sans ?? []
+}
+
+function insider(unit: Unit): Insider {
+  return {
+    operator: { listener: 'local', sans: operatorsOf(unit) },
+    asks: { issuer: unit.settings.auth, audiences: ownAudiences(unit) },
+    start: {
+      configuration: '@{unit}/config.json',
+      listens: ['listen.local', 'peering.listen'],
+      writes: ['storage.path', 'decisionLog'],
+      check: '--check-config',
+    },
+  }
 }
 
 function foreignDomains(unit: Unit): string[] {

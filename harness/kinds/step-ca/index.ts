@@ -40,6 +40,12 @@ function plan(unit: UnitContext<Settings>): KindPlan {
     files: [],
     steps: [{ parallel: [certificates(unit), provisionerKey()] }, { write: configuration(unit) }],
     service: service(unit),
+    insider: {
+      signs: {
+        issuing: { cert: '@{unit}/ca.crt', key: '@{unit}/ca.key' },
+        root: { cert: '@{unit}/root.crt', key: '@{unit}/root.key' },
+      },
+    },
   }
 }
 

@@ -199,7 +199,15 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
   const common = { summary: '', after: [], files: [] }
   const units: PlanNode['units'] = [
     { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
-    { ...common, name: 'main', kind: 'fake', steps: [], service, ...offers },
+    {
+      ...common,
+      name: 'main',
+      kind: 'fake',
+      steps: [],
+      service,
+      ...offers,
+      insider: { operator: { listener: 'local', sans: ['operator.test'] } },
+    },
   ]
   const operator = {
     name: 'operator',

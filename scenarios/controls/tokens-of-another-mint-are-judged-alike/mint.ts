@@ -67,6 +67,7 @@ function plan(unit: Unit): KindPlan {
       listeners: [{ name: 'public', port: settings.port, protocol: 'https', clientCertificate: 'requested' }],
     },
     proof: { proof: 'status alone' },
+    insider: { mints: { signingKey: key } },
   }
 }
 
