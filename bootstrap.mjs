@@ -22,7 +22,7 @@ const scripts = {
   build: ['checks/package/build.ts'],
   test: ['checks/run.ts'],
   unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
-  scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios'],
+  scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios', '--project', 'waiting'],
   seats: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'seats'],
   sabotage: ['harness/cli/main.ts', 'sabotage'],
   bench: ['bench/main.ts'],

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { waitingFiles } from './checks/waiting.ts'
 import { ownClockEnvironment } from './harness/faults/clock/own-clock.ts'
 
 // The package imports itself by its own name (`holdfast/vitest`); under this condition that name leads to the sources.
@@ -11,6 +12,16 @@ const node = {
   setupFiles: ['checks/file-of-its-own.ts'],
   execArgv: ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning'],
 }
+
+const scenarios = {
+  ...node,
+  // So that scenarios which move clocks can move their own; the nodes of all others go by the machine's.
+  env: { ...ownClockEnvironment(), HOLDFAST_SHARE_SITES: '1' },
+  // Starting a site may build a program first.
+  testTimeout: 180_000,
+  hookTimeout: 300_000,
+}
+const waiting = waitingFiles()
 
 export default defineConfig({
   resolve: { conditions },
@@ -34,14 +45,22 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          ...node,
+          ...scenarios,
           name: 'scenarios',
-          // So that scenarios which move clocks can move their own; the nodes of all others go by the machine's.
-          env: ownClockEnvironment(),
           include: ['scenarios/**/*.scenario.ts'],
-          // A site per file, files side by side: starting one may build a program first.
-          testTimeout: 180_000,
-          hookTimeout: 300_000,
+          exclude: waiting,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...scenarios,
+          name: 'waiting',
+          include: waiting,
+          // They use little of a core, and have ended long before those that compute, so more of them would only launch at once. Projects
+          // with different numbers of workers run one after the other in one vitest; npm test runs these two side by side, in two.
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
         },
       },
       {

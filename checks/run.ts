@@ -20,7 +20,10 @@ const inTurn: readonly (readonly Check[])[] = [
     { name: 'The unit tests and the conformance suite pass', argv: tests('unit'), counts: true, live: true },
     { name: 'The packed package works where it is installed', argv: script('checks/package/try.ts') },
   ],
-  [{ name: 'The scenarios hold', argv: tests('scenarios'), counts: true, live: true }],
+  [
+    { name: 'The scenarios hold', argv: tests('scenarios'), counts: true, live: true },
+    { name: 'The scenarios that mostly wait hold', argv: tests('waiting'), counts: true },
+  ],
   [
     {
       name: 'Claims and attacks on connections hold from seats of agents, too',

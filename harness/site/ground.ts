@@ -29,6 +29,8 @@ export interface ScenarioOptions {
    * it fails. A site with a clock or an environment of its own is nobody else's anyway.
    */
   own?: boolean
+  /** The file spends most of its time waiting. In the repository of Holdfast such files run beside the others. */
+  waits?: true
   /** What to type to run the file again. Default: its path. */
   again?: string
 }

@@ -3,6 +3,7 @@ import { type Credential, expect, inspectToken, type ScenarioSite, type Session,
 
 // Where the auth server is asked, it calls a token inactive from `exp` on, without the leeway: that ends things sooner.
 const test = scenario('separate-auth', {
+  waits: true,
   clock: 'movable',
   set: { certificateLifetime: '4h', tokenLifetime: '10m', validation: 'jwks' },
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Credential, expect, type ScenarioSite, type Session, scenario } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { own: true })
+const test = scenario('separate-auth', { own: true, waits: true })
 const inactive = { status: 401, error: 'invalid_token', reason: 'token_inactive', guard: 'token.active' }
 /** An answer of the auth server is kept for a second. */
 const newWithinMs = 1_000

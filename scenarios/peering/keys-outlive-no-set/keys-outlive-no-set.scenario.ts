@@ -9,7 +9,7 @@ import {
   type Verdict,
 } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
+const test = scenario('separate-auth', { own: true, waits: true, set: { validation: 'jwks' } })
 // The auth server says a minute. The age is counted on a clock that nobody can move, so that this one says less.
 const maxAgeSeconds = 2
 const ageMs = maxAgeSeconds * 1_000

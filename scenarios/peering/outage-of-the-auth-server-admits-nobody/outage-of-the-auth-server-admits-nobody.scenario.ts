@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Credential, describe, expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
 const asking = (['both', 'introspection'] as const).map(
-  (validation) => [validation, scenario('separate-auth', { own: true, set: { validation } })] as const,
+  (validation) => [validation, scenario('separate-auth', { own: true, waits: true, set: { validation } })] as const,
 )
 const byKeys = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
 const unavailable = { status: 503, error: 'temporarily_unavailable', reason: 'auth_unavailable', guard: 'token.active' }

@@ -13,7 +13,7 @@ import {
 const set = { renewal: 'on', certificateLifetime: '4h', nodeCertificateLifetime: '10m' }
 /** `shared`: nodes fetch their tokens themselves. `separate`: those for peers are minted and handed over by the other side. */
 const variants = (['shared', 'separate'] as const).map(
-  (auth) => [auth, scenario('transit', { clock: 'movable', set: { auth, ...set } })] as const,
+  (auth) => [auth, scenario('transit', { waits: true, clock: 'movable', set: { auth, ...set } })] as const,
 )
 const nodes = ['node-a', 'node-b', 'node-c']
 const route = { protocol: 'http', endpoint: 'https://orders.a.test/' }

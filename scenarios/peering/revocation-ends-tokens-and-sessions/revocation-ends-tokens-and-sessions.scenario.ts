@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Credential, expect, type ScenarioSite, type Session, scenario, type Verdict } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { own: true })
+const test = scenario('separate-auth', { own: true, waits: true })
 const inactive = { status: 401, error: 'invalid_token', reason: 'token_inactive', guard: 'token.active' }
 
 test('by jti: the live session ends, a new one is refused, also after a restart', async ({ site, credential }) => {

@@ -1,7 +1,12 @@
 import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
 const holdTimeMs = 4_000
-const test = scenario('transit', { own: true, set: { auth: 'shared', holdTime: '4s' }, needs: ['pause', 'partition'] })
+const test = scenario('transit', {
+  own: true,
+  waits: true,
+  set: { auth: 'shared', holdTime: '4s' },
+  needs: ['pause', 'partition'],
+})
 /** What a dialer waits at most before its second attempt in a row: it doubles with each, and nodes spread it by a fifth. */
 const backOffMs = 2_400
 /** For a handshake and the whole table, on a machine that has more to do. */

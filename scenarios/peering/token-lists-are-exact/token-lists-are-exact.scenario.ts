@@ -7,7 +7,7 @@ import {
   until,
 } from 'holdfast/vitest'
 
-const test = scenario('shared-auth')
+const test = scenario('shared-auth', { waits: true })
 const most = 1_000
 const atOnce = 20
 
