@@ -28,6 +28,8 @@ export interface Outcome {
   readonly telling?: boolean
   /** Where scenarios kept their evidence. */
   readonly sites?: Count['sites']
+  /** CPU time that each file used. */
+  readonly cpu?: Count['cpu']
   readonly ms: number
   /** Everything that the program wrote, unless it was shown as it came. */
   readonly output: string
@@ -44,11 +46,11 @@ export function program(name: string, ...args: string[]): readonly string[] {
   return [join(root, 'node_modules', '.bin', name), ...args]
 }
 
-/** The tests of one project of vitest.config.ts. What a snapshot lacks is a failure, never written. */
-export function tests(project: string): readonly string[] {
+/** The tests of one project of vitest.config.ts, in these folders only. What a snapshot lacks is a failure, never written. */
+export function tests(project: string, folders: readonly string[] = []): readonly string[] {
   const reporter = join(root, 'checks', 'count-reporter.ts')
   const reporters = ['--reporter=default', `--reporter=${reporter}`]
-  return [process.execPath, vitest, 'run', '--project', project, '--update=none', ...reporters]
+  return [process.execPath, vitest, 'run', '--project', project, '--update=none', ...reporters, ...folders]
 }
 
 /** Runs a check to its end. */
@@ -64,8 +66,8 @@ export async function run(check: Check): Promise<Outcome> {
     if (code !== 0 && failed.length === 0) failed.push(check.name)
     if (check.counts && count === undefined && code === 0) failed.push(`${check.name}: no test was counted`)
     const passed = check.counts ? (count?.passed ?? 0) : failed.length === 0 ? 1 : 0
-    const { skipped = [], files = [], sites = [] } = count ?? {}
-    return { name: check.name, passed, failed, skipped, files, sites, ms: Date.now() - began, output }
+    const { skipped = [], files = [], sites = [], cpu = [] } = count ?? {}
+    return { name: check.name, passed, failed, skipped, files, sites, cpu, ms: Date.now() - began, output }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

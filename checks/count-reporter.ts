@@ -10,13 +10,16 @@ export interface Count {
   files: string[]
   /** Folders of evidence of the sites that scenarios ran on, with the scenario's file, absolute. */
   sites: { file: string; folder: string }[]
+  /** CPU time that each file used, with all programs that it started; absent where the machine does not say. */
+  cpu: { file: string; seconds: number }[]
 }
 
 /** Writes a {@link Count} to the file that `HOLDFAST_COUNT_FILE` names. Unlike vitest's JSON report it keeps why a test was skipped. */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const files = modules.map(({ moduleId }) => moduleId)
-    const count: Count = { passed: 0, failed: [], skipped: [], files, sites: modules.flatMap(sitesOf) }
+    const sites = modules.flatMap(sitesOf)
+    const count: Count = { passed: 0, failed: [], skipped: [], files, sites, cpu: modules.flatMap(cpuOf) }
     for (const module of modules) {
       // A file that broke outside of its tests fails once, beside the tests that it kept from running.
       if (module.errors().length > 0) count.failed.push(module.relativeModuleId)
@@ -33,6 +36,11 @@ function sitesOf(module: TestModule): Count['sites'] {
     return evidence === undefined ? [] : [evidence]
   })
   return [...new Set(folders)].map((folder) => ({ file: module.moduleId, folder }))
+}
+
+function cpuOf(module: TestModule): Count['cpu'] {
+  const { cpuSeconds } = module.meta() as { cpuSeconds?: number }
+  return cpuSeconds === undefined ? [] : [{ file: module.moduleId, seconds: cpuSeconds }]
 }
 
 function add(count: Count, test: TestCase): void {

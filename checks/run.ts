@@ -1,7 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { spentBy } from './budget.ts'
 import { type Check, type Outcome, program, root, run, script, tests } from './check.ts'
 import { guardsAreProvoked } from './guards.ts'
+import { systems, systemsAsked } from './systems.ts'
+import { waitingFiles } from './waiting.ts'
 
 /** Side by side: none of them needs more than one core for long. */
 const together: readonly Check[] = [
@@ -13,26 +16,25 @@ const together: readonly Check[] = [
 
 /**
  * Shown as they go. The unit tests wait for programs most of the time and the package check uses one core, so these two share the
- * cores; the scenarios measure times, and have them for themselves.
+ * cores; the scenarios measure times, and have them for themselves, but for others that mostly wait.
  */
-const inTurn: readonly (readonly Check[])[] = [
-  [
-    { name: 'The unit tests and the conformance suite pass', argv: tests('unit'), counts: true, live: true },
-    { name: 'The packed package works where it is installed', argv: script('checks/package/try.ts') },
-  ],
-  [
-    { name: 'The scenarios hold', argv: tests('scenarios'), counts: true, live: true },
-    { name: 'The scenarios that mostly wait hold', argv: tests('waiting'), counts: true },
-  ],
-  [
-    {
-      name: 'Claims and attacks on connections hold from seats of agents, too',
-      argv: tests('seats'),
-      counts: true,
-      live: true,
-    },
-  ],
-]
+function inTurn(asked: readonly string[]): readonly (readonly Check[])[] {
+  const folders = asked.map((system) => `scenarios/${system}/`)
+  const waits = waitingFiles().some((file) => asked.length === 0 || folders.some((folder) => file.startsWith(folder)))
+  const waiting = { name: 'The scenarios that mostly wait hold', argv: tests('waiting', folders), counts: true }
+  const unit = { name: 'The unit tests and the conformance suite pass', argv: tests('unit'), counts: true, live: true }
+  const name = 'Claims and attacks on connections hold from seats of agents, too'
+  const seats = { name, argv: tests('seats', folders), counts: true, live: true }
+  const packed = { name: 'The packed package works where it is installed', argv: script('checks/package/try.ts') }
+  return [
+    asked.length === 0 ? [unit, packed] : [unit],
+    [
+      { name: 'The scenarios hold', argv: tests('scenarios', folders), counts: true, live: true },
+      ...(waits ? [waiting] : []),
+    ],
+    [seats],
+  ]
+}
 
 function tell(outcome: Outcome): Outcome {
   const failed = outcome.failed.length > 0
@@ -42,10 +44,10 @@ function tell(outcome: Outcome): Outcome {
 }
 
 /** A scenario is a folder: a forgotten one, or one without its README, is a failure. */
-function scenarioFolders(ran: readonly string[]): Outcome {
+function scenarioFolders(ran: readonly string[], asked: readonly string[]): Outcome {
   const began = Date.now()
-  const scenarios = join(root, 'scenarios')
-  const files = existsSync(scenarios) ? readdirSync(scenarios, { recursive: true, withFileTypes: true }) : []
+  const folders = (asked.length === 0 ? systems() : asked).map((system) => join(root, 'scenarios', system))
+  const files = folders.flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
   const claims = files.filter(({ name }) => name.endsWith('.scenario.ts')).map(({ parentPath }) => parentPath)
   const leaves = files
     .filter((entry) => entry.isDirectory())
@@ -57,10 +59,27 @@ function scenarioFolders(ran: readonly string[]): Outcome {
     ...claims.filter((folder) => !executed.has(folder)).map((folder) => `${folder} did not run`),
     ...claims.filter((folder) => !existsSync(join(folder, 'README.md'))).map((folder) => `${folder} has no README.md`),
   ]
-  const name = 'Every scenario folder has its README, and ran'
-  const failed = output.length > 0 || claims.length === 0 ? [name] : []
-  const passed = failed.length === 0 ? 1 : 0
-  return { name, passed, failed, skipped: [], files: [], ms: Date.now() - began, output: output.join('\n') }
+  const mistakes = claims.length === 0 ? [...output, 'there is no scenario'] : output
+  return { ...outcome('Every scenario folder has its README, and ran', mistakes), ms: Date.now() - began }
+}
+
+/** What the scenarios of each system may cost. */
+function budgetsAreKept(cpu: NonNullable<Outcome['cpu']>): Outcome {
+  const name = 'Every system keeps to its budget of CPU time'
+  const spent = spentBy(cpu, root)
+  if (spent === undefined) {
+    return {
+      ...outcome(name, []),
+      passed: 0,
+      skipped: [{ name, reason: 'this machine tells no CPU time of a process' }],
+    }
+  }
+  return { ...outcome(name, spent.mistakes), output: [...spent.lines, ...spent.mistakes].join('\n'), telling: true }
+}
+
+function outcome(name: string, mistakes: readonly string[]): Outcome {
+  const failed = mistakes.length > 0 ? [name] : []
+  return { name, passed: 1 - failed.length, failed, skipped: [], files: [], ms: 0, output: mistakes.join('\n') }
 }
 
 function printVerdict(outcomes: readonly Outcome[]): void {
@@ -73,10 +92,29 @@ function printVerdict(outcomes: readonly Outcome[]): void {
   process.exitCode = failed.length > 0 ? 1 : 0
 }
 
+function systemsAskedFor(): readonly string[] {
+  try {
+    return systemsAsked(process.argv.slice(2))
+  } catch (failure) {
+    process.stderr.write(`error: ${(failure as Error).message}\n`)
+    return process.exit(2)
+  }
+}
+
+const asked = systemsAskedFor()
 const outcomes: Outcome[] = []
-for (const checks of [together, ...inTurn]) {
+for (const checks of [together, ...inTurn(asked)]) {
   outcomes.push(...(await Promise.all(checks.map(async (check) => tell(await run(check))))))
 }
-outcomes.push(tell(await guardsAreProvoked(outcomes.flatMap(({ sites = [] }) => sites))))
-outcomes.push(tell(scenarioFolders(outcomes.flatMap(({ files }) => files))))
+// Guards are provoked by the scenarios of all systems together.
+if (asked.length === 0) outcomes.push(tell(await guardsAreProvoked(outcomes.flatMap(({ sites = [] }) => sites))))
+outcomes.push(tell(budgetsAreKept(outcomes.flatMap(({ cpu = [] }) => cpu))))
+outcomes.push(
+  tell(
+    scenarioFolders(
+      outcomes.flatMap(({ files }) => files),
+      asked,
+    ),
+  ),
+)
 printVerdict(outcomes)

@@ -10,7 +10,7 @@ import {
   unspoiled,
 } from 'holdfast/vitest'
 
-const test = scenario('separate-auth', { own: true, waits: true, set: { validation: 'jwks' } })
+const test = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
 const calls = 60
 /**
  * Calls take tens of milliseconds, and now and then the machine has something else to do for longer than two of them. Whoever had to
