@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
 import { protocols } from '../shipped.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeSite, type Flaws, fakeSite } from '../site/testing/fake-site.ts'
+import { type FakeSite, type Flaws, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { A0, A1, A2, accepted, demanded, E, either, judge, outcomeText, refused, START, T0 } from './outcome.ts'
 
@@ -16,8 +16,7 @@ let site: ScenarioSite
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-outcome-'))
   fake = await fakeSite(folder)
-  const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared, protocols)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), protocols)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

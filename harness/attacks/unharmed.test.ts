@@ -6,7 +6,7 @@ import { Secrets } from '../evidence/secret-search.ts'
 import { protocols } from '../shipped.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeSite, fakeSite } from '../site/testing/fake-site.ts'
+import { type FakeSite, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
 import { demandCleanEvidence } from '../vitest/clean-evidence.ts'
 import { AttackWorks, Lab } from './lab.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -23,8 +23,7 @@ const target = { name: 'b b:read', node: 'b', action: 'b:read', from: 'b' } as A
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-unharmed-'))
   fake = await fakeSite(folder)
-  const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, shared, protocols)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), protocols)
   secrets = new Secrets()
   lab = new Lab(site, target, { credentials: {} as FreshCredentials, scopes: () => [], secrets })
 })

@@ -10,7 +10,7 @@ export async function unharmed<T>(lab: Lab, work: () => Promise<T>): Promise<T> 
   const observe = lab.site.observer(node, action)
   const before = typeof observe === 'string' ? {} : await observe()
   const result = await work()
-  const { difference, failure } = await effectsSince(observe, before, before)
+  const { difference, failure } = await effectsSince(observe, before, before, lab.site.shared.patience?.settleMs)
   lab.demand(difference === undefined, `it changed: ${difference}`)
   lab.demand(failure === undefined, `whether it changed could not be observed: ${failure}`)
   return result

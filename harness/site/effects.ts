@@ -8,7 +8,7 @@ export type Picture = Readonly<Record<string, unknown>>
 export type Observer = () => Promise<Picture>
 
 /** How long other sessions of a target may move before a difference counts as an effect: longer than one reconnect. */
-const settleMs = 5_000
+const settlesWithinMs = 5_000
 
 /**
  * Whether a call changed its target. Other nodes go on living while a test calls, a neighbour dials again, say; so a difference
@@ -19,6 +19,7 @@ export async function effectsSince(
   observe: Observer | string,
   before: Picture | Error,
   first: Picture,
+  settleMs = settlesWithinMs,
 ): Promise<Effects> {
   if (typeof observe === 'string') return { observed: false, unobservable: observe }
   if (before instanceof Error) return { observed: false, failure: redact(before.message) }

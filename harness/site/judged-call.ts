@@ -112,13 +112,14 @@ export class JudgedCalls {
     const shown = await watch?.shown({ ...called, isAnswered }, waitMs)
     if (shown !== undefined) return { shown, decisions: [], waitedMs: 0, decision: undefined }
     const { node } = target
+    const { site, shared } = this.#by
     const earlier = first === undefined ? 0 : 1
-    const found = await decisionsOf(this.#by.site, node, called.conn, mark, {
-      withinMs: waitMs,
+    const found = await decisionsOf(site, node, called.conn, mark, {
+      withinMs: waitMs ?? shared.patience?.recordMs,
       atLeast: 1 + earlier,
     })
     if (found.decisions.slice(0, earlier).some(({ verdict }) => verdict !== 'accepted')) {
-      throw new NotInPlan(this.#by.site, `${node} did not accept the call that went first over ${called.conn}`, [])
+      throw new NotInPlan(site, `${node} did not accept the call that went first over ${called.conn}`, [])
     }
     const decisions = found.decisions.slice(earlier)
     const decision = decisions.find((record) => record.verdict === 'refused') ?? decisions[0]
@@ -179,7 +180,9 @@ export class JudgedCalls {
   /** An accepted call may change its target. */
   async #effects(target: Target, { observe, picture }: Before, isAccepted: boolean): Promise<Verdict['effects']> {
     if (isAccepted) return { observed: false, ...(!observe && { unobservable: unobservable(target) }) }
-    return effectsSince(observe ?? unobservable(target), picture ?? {}, this.#firstPicture(target, picture))
+    const { patience } = this.#by.shared
+    const first = this.#firstPicture(target, picture)
+    return effectsSince(observe ?? unobservable(target), picture ?? {}, first, patience?.settleMs)
   }
 
   async #control({ shape, action, credential, options, prepared }: Called): Promise<Control | undefined> {

@@ -55,6 +55,8 @@ export interface SharedKnowledge {
   readonly anchors: Map<string, Promise<string>>
   /** The first picture of each target. */
   readonly pictures: Map<string, Picture>
+  /** How long a record is waited for, and a target that may have changed, in ms: for sites that write and settle at once. */
+  readonly patience?: { readonly recordMs: number; readonly settleMs: number }
   /** Accepted calls that the refusals of several tests are held against. */
   controls?: SharedControls<ScenarioSite>
   /** By node: what stands in for its auth server, and who was started since. */

@@ -7,7 +7,7 @@ import { protocols } from '../shipped.ts'
 import { Credential } from './credential.ts'
 import { ScenarioSite } from './scenario-site.ts'
 import { endSharedSites, type Lease, takeShared } from './shared-sites.ts'
-import { type FakeSite, fakeSite } from './testing/fake-site.ts'
+import { type FakeSite, fakeKnowledge, fakeSite } from './testing/fake-site.ts'
 
 interface Launched extends FakeSite {
   isReleased: boolean
@@ -46,8 +46,7 @@ async function take(file: string, key = 'one'): Promise<Lease> {
 const giveBack = ({ site }: Lease) => site[Symbol.asyncDispose]()
 
 async function callOn({ site }: Lease): Promise<ScenarioSite> {
-  const shared = { anchors: new Map(), pictures: new Map() }
-  const seen = new ScenarioSite(site, { name: 'a: b', again: 'again' }, shared, protocols)
+  const seen = new ScenarioSite(site, { name: 'a: b', again: 'again' }, fakeKnowledge(), protocols)
   await seen.call('b', 'b', 'b:read', sites[0]?.right() ?? new Credential('none', async () => ({})))
   return seen
 }

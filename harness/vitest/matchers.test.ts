@@ -7,7 +7,7 @@ import { protocols } from '../shipped.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { NoPositiveControl } from '../site/failure-text.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeSite, type Flaws, fakeSite } from '../site/testing/fake-site.ts'
+import { type FakeSite, type Flaws, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
 import { NegatedMatcher, NoVerdict } from './matchers.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
@@ -18,8 +18,7 @@ let site: ScenarioSite
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-matchers-'))
   fake = await fakeSite(folder)
-  const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared, protocols)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, fakeKnowledge(), protocols)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()
@@ -135,11 +134,10 @@ test('an OAuth endpoint that lets its refusal be cached is noticed', async () =>
 })
 
 test('where a kind shows nothing of its state, the verdict says that effects were not observed', async () => {
-  const shared = { anchors: new Map(), pictures: new Map() }
   const plan = structuredClone(fake.site.plan)
   for (const unit of plan.nodes.b!.units) delete unit.observe
   const blind = { ...fake.site, plan }
-  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, shared, protocols)
+  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, fakeKnowledge(), protocols)
   const verdict = await other.call('b', 'b', 'b:read', attack())
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })

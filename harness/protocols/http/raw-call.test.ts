@@ -7,7 +7,7 @@ import { inTwoSegments } from '../tls/handshake.ts'
 import '../../vitest/matchers.ts'
 import { protocols } from '../../shipped.ts'
 import { ScenarioSite } from '../../site/scenario-site.ts'
-import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
+import { type FakeSite, fakeKnowledge, fakeSite } from '../../site/testing/fake-site.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
 let folder: string
@@ -17,8 +17,7 @@ let site: ScenarioSite
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-raw-'))
   fake = await fakeSite(folder)
-  const shared = { anchors: new Map(), pictures: new Map() }
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, shared, protocols)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, fakeKnowledge(), protocols)
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

@@ -12,6 +12,7 @@ import { signToken } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import type { Plan, PlanNode, PlanUnit } from '../../topology/plan.ts'
 import { Credential } from '../credential.ts'
+import type { SharedKnowledge } from '../scenario-site.ts'
 
 /** Ways in which the fake target can be wrong: each breaks one thing that a check must notice. */
 export interface Flaws {
@@ -70,6 +71,11 @@ const offers: Pick<PlanUnit, 'actions' | 'observe'> = {
     },
   },
   observe: { listener: 'local', request: { http: { paths: ['/state'] } }, ignore: ['now'] },
+}
+
+/** What tests of a fake site share: its records are there when it answers, and nobody else moves its target. */
+export function fakeKnowledge(): SharedKnowledge {
+  return { anchors: new Map(), pictures: new Map(), patience: { recordMs: 250, settleMs: 250 } }
 }
 
 export async function fakeSite(evidence: string): Promise<FakeSite> {
