@@ -28,6 +28,8 @@ const scripts = {
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],
   fuzz: ['bench/fuzz/main.ts'],
+  // Long tests that are none of the claims: broken inputs, runs that are killed, clocks a year ahead.
+  soak: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'soak'],
   // The tests that compare documents with what they describe; with --update they write the generated ones anew.
   docs: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'checks/docs', 'docs.test'],
   topologies: ['harness/topology/generate-shipped.ts'],

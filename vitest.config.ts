@@ -45,6 +45,15 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          ...node,
+          // What costs minutes and is none of the claims: npm run soak.
+          name: 'soak',
+          include: ['{harness,bench}/**/*.soak.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
           ...scenarios,
           name: 'scenarios',
           include: ['scenarios/**/*.scenario.ts'],

@@ -33,7 +33,7 @@ export async function checkImports(root: string): Promise<Checked> {
 
 /** A test, or what only tests import. */
 function isTest(file: string): boolean {
-  return file.endsWith('.test.ts') || /\/(testing|fixtures)\//.test(file)
+  return /\.(test|soak)\.ts$/.test(file) || /\/(testing|fixtures)\//.test(file)
 }
 
 /** The first rule that is about the file; `*` in its folder is one name, filled in for the rest of the rule. */

@@ -37,7 +37,7 @@ async function tryPackage(folder: string): Promise<void> {
   }
   const unresolved = readmeLinks().filter((link) => !names.some((name) => name === link || name.startsWith(`${link}/`)))
   demand(unresolved.length === 0, `the README links to what is packed, but ${unresolved.join(', ')} is not`)
-  const strays = names.filter((name) => /\.test\.|\.pem$|\/testing[./]|\/fake-/.test(name))
+  const strays = names.filter((name) => /\.(test|soak)\.|\.pem$|\/testing[./]|\/fake-/.test(name))
   demand(strays.length === 0, `no test and no key is in the package, but ${strays.join(', ')} is`)
 
   const project = join(folder, 'project')

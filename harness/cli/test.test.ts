@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { clockMissing } from '../toolchain/libfaketime.ts'
 import { fitsAny } from './choose-scenarios.ts'
 import type { ScenarioReport } from './run-scenarios.ts'
 import { runningSites } from './runs.ts'
@@ -54,7 +53,6 @@ const slips = {
 
 const main = join(import.meta.dirname, 'main.ts')
 const packageFolder = join(import.meta.dirname, '..', '..')
-const dayMs = 86_400_000
 
 interface Ended {
   code: number
@@ -132,30 +130,6 @@ test('a time that is none is refused, and one on a machine that cannot move cloc
   const why = process.platform === 'linux' ? 'HOLDFAST_LIBFAKETIME names /nowhere' : 'on Linux only'
   expect(unable.stderr).toContain(`--at needs clocks that can be moved: ${why}`)
 }, 300_000)
-
-// The smallest site of the suite, and one launch for each time: what has a date in it breaks here, before that day comes.
-test.skipIf(clockMissing() !== undefined).each([
-  ['+30d', 30],
-  ['+1y', 365],
-])(
-  'a scenario of the suite holds at %s, and all that is written down is of that time',
-  async (at, days) => {
-    const began = Date.now() + days * dayMs
-    const { code, stdout, stderr } = await holdfastIn(packageFolder, 'misbound-tokens-are', '--at', at, '--json')
-    expect(code, stdout + stderr).toBe(0)
-    const { passed, didNotRun, runs } = JSON.parse(stdout) as ScenarioReport
-    expect(didNotRun).toEqual([])
-    expect(passed).toBeGreaterThan(0)
-
-    const history = await readFile(join(runs[0]!, 'history.jsonl'), 'utf8')
-    const records = history.split('\n').filter((line) => line.includes('"kind":"decision"'))
-    const times = records.map((line) => Date.parse((JSON.parse(line) as { decision: { ts: string } }).decision.ts))
-    expect(times.length).toBeGreaterThan(passed)
-    expect(Math.min(...times)).toBeGreaterThanOrEqual(began)
-    expect(Math.max(...times)).toBeLessThanOrEqual(Date.now() + days * dayMs)
-  },
-  300_000,
-)
 
 test('a filter is a part of the path, a topology by its name, also of one in a file, or the path that "again" prints', async () => {
   const filters = ['holds-w', 'shared-auth', 'gateway-lab', './does-not-load/does-not-load.scenario.ts']
