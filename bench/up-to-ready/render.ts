@@ -53,7 +53,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
   }
   return names.map((name) => ({
     ...{ plan, node: plan.nodes[name]!, dir: dirs[name]!, address: addresses[name]!, settings: run },
-    ...{ emit: () => {}, serve: nobody, deliver: nobody, ahead: new WorkAhead(plan, plan.nodes[name]!) },
+    ...{ emit: () => {}, learn: () => {}, serve: nobody, deliver: nobody, ahead: new WorkAhead(plan, plan.nodes[name]!) },
   }))
 }
 

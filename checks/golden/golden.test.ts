@@ -8,7 +8,8 @@ import { expect, test } from 'vitest'
 import { type Scope, scopesOf } from '../../harness/attacks/scope.ts'
 import { notTriedIn } from '../../harness/cli/attack-text.ts'
 import { type DescribableSite, describeSite } from '../../harness/cli/describe-site.ts'
-import { privateKeysIn, redact, tokensIn } from '../../harness/evidence/redact.ts'
+import { tokensIn } from '../../harness/credentials/bound-token/secrets.ts'
+import { leaksIn, redact } from '../../harness/credentials/secrets.ts'
 import { declaredGuards } from '../../harness/faults/declared-guards.ts'
 import { compile, credentialKinds } from '../../harness/shipped.ts'
 import { families as shippedFamilies } from '../../harness/shipped-families.ts'
@@ -48,7 +49,7 @@ test.each(made)('$name', async ({ name, plan, classes, scopes }) => {
 
 test('redacted texts', async () => {
   const redacted = Object.entries(secretTexts).map(([name, text]) => {
-    return [name, { text: redact(text), tokens: tokensIn(text).map(redact), keys: privateKeysIn(text) }] as const
+    return [name, { text: redact(text), tokens: tokensIn(text).map((token) => redact(token)), keys: leaksIn(text, []) }] as const
   })
   await expect(jsonText(Object.fromEntries(redacted))).toMatchFileSnapshot('redacted.json')
 })

@@ -1,10 +1,9 @@
-import { redact } from '../evidence/redact.ts'
 import type { NodeContext } from './node-context.ts'
 import { forEachLine, type ProcessTree } from './process-tree.ts'
 
 const KEPT = 20
 
-/** The last lines that a unit wrote, for the report of its failure. Each line goes to the coordinator too, redacted. */
+/** The last lines that a unit wrote, for the report of its failure. Each line goes to the coordinator too. */
 export class LogTail {
   readonly #lines: string[] = []
   readonly #context: NodeContext
@@ -17,9 +16,7 @@ export class LogTail {
 
   follow(tree: ProcessTree): void {
     for (const stream of ['stdout', 'stderr'] as const) {
-      forEachLine(tree.child[stream], (text) => {
-        // A CA writes the whole one-time token of a refused request into its log.
-        const line = redact(text)
+      forEachLine(tree.child[stream], (line) => {
         this.#lines.push(line)
         if (this.#lines.length > KEPT) this.#lines.shift()
         this.#context.emit({ event: 'log', unit: this.#unit, stream, line })

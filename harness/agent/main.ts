@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { KnownSecrets } from '../credentials/known-secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Plan } from '../topology/plan.ts'
 import { warmUp } from './https-request.ts'
@@ -43,7 +44,8 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   const send = (message: FromAgent) => void process.stdout.write(`${JSON.stringify(message)}\n`)
   const serve = (to: string, body: HandOver) =>
     answers.ask<string>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
-  const agents = new Map(nodes.map((node) => [node, new NodeAgent({ plan, node, settings, send, serve })]))
+  const common = { plan, settings, secrets: new KnownSecrets(), send, serve }
+  const agents = new Map(nodes.map((node) => [node, new NodeAgent({ ...common, node })]))
   const handle = (message: ToAgent): void => {
     if (message.type === 'answer') answers.settle(message)
     else if (message.type === 'request') void agents.get(message.node)?.serve(message)

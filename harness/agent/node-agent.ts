@@ -1,5 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { KnownSecrets } from '../credentials/known-secrets.ts'
+import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { WorkAhead } from './ahead.ts'
@@ -28,6 +30,8 @@ export interface AgentOptions {
   plan: Plan
   node: string
   settings: RunSettings
+  /** What all agents of the process know: they serve one run. */
+  secrets: KnownSecrets
   send: (message: FromAgent) => void
   serve: NodeContext['serve']
 }
@@ -38,13 +42,15 @@ type Handlers = { [Op in Operation]: (body: Operations[Op]['request']) => Promis
 export class NodeAgent {
   readonly #context: NodeContext
   readonly #send: (message: FromAgent) => void
+  readonly #secrets: KnownSecrets
   readonly #units: Map<string, Unit>
   readonly #ready = new Set<UnitRef>()
   readonly #waiting = new Set<Unit>()
   readonly #handlers: Handlers
 
-  constructor({ plan, node, settings, send, serve }: AgentOptions) {
+  constructor({ plan, node, settings, secrets, send, serve }: AgentOptions) {
     this.#send = send
+    this.#secrets = secrets
     this.#context = {
       plan,
       node: plan.nodes[node]!,
@@ -52,7 +58,14 @@ export class NodeAgent {
       address: settings.addresses[node] as string,
       settings,
       ahead: new WorkAhead(plan, plan.nodes[node]!),
-      emit: (event) => send({ type: 'event', event: { at: new Date().toISOString(), node, ...event } }),
+      emit: (event) => {
+        send({ type: 'event', event: redactJson({ at: new Date().toISOString(), node, ...event }, secrets) })
+      },
+      learn: (content, { mode }) => {
+        if (Number.parseInt(mode, 8) & 0o004) return
+        secrets.add(secretsOf(content))
+        send({ type: 'secret', content: Buffer.from(content as string).toString('base64') })
+      },
       serve,
     }
     this.#units = new Map(this.#context.node.units.map((unit) => [unit.name, new Unit(this.#context, unit)]))
@@ -97,7 +110,8 @@ export class NodeAgent {
       const handler = this.#handlers[op] as (body: unknown) => Promise<unknown>
       this.#send({ type: 'answer', id, value: await handler(body) })
     } catch (cause) {
-      this.#send({ type: 'answer', id, failure: failureOf(cause) })
+      const { code, message } = failureOf(cause)
+      this.#send({ type: 'answer', id, failure: { code, message: redact(message, this.#secrets) } })
     }
   }
 

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
+import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import { redact } from '../evidence/redact.ts'
 import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { readTls, request } from './https-request.ts'
 import type { HandOver, RunSettings, StepPath } from './protocol.ts'
+import type { FileDemand } from './secret-file.ts'
 import { fill, fillJson, type TemplateContext } from './template.ts'
 
 /** Distributes over the union, so that each kind of event keeps its members. */
@@ -19,7 +20,10 @@ export interface NodeContext {
   readonly address: string
   readonly settings: RunSettings
   readonly ahead: WorkAhead
+  /** Tells the coordinator, without any secret that is known here. */
   emit(event: Unplaced<SiteEvent>): void
+  /** What is about to be written is a secret from now on, unless everybody on the node may read it. */
+  learn(content: string | Uint8Array, demand: Pick<FileDemand, 'mode'>): void
   /** Asks the agent of another node to serve a hand-over. */
   serve(node: string, handOver: HandOver): Promise<string>
 }

@@ -93,6 +93,8 @@ export type Request = {
 
 export type FromAgent =
   | { type: 'event'; event: SiteEvent }
+  /** What is a secret from now on, as base64. Both ends keep it in memory, and nobody writes this line down. */
+  | { type: 'secret'; content: string }
   | Answer
   /** To the node that has the source. */
   | { type: 'ask'; id: number; to: string; op: 'serve'; body: HandOver }

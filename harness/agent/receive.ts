@@ -76,5 +76,6 @@ function bindingOf(context: NodeContext, unit: string, place: string): Minted['b
 
 async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
   const path = fill(step.to.path, templates(context, unit), `${context.node.name}/${unit}: hand-over`)
+  context.learn(text, step.to)
   await writeSecret(path, text, step.to)
 }

@@ -143,6 +143,7 @@ async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath)
   })
   const dir = fill(step.dir, template, place)
   // The key first: whoever watches for the certificate finds its key.
+  context.learn(made.keyPem, { mode: '0600' })
   await writeSecret(join(dir, 'key.pem'), made.keyPem, { mode: '0600' })
   await writeSecret(join(dir, 'cert.pem'), certPem, { mode: '0600' })
   context.emit({ event: 'handover', unit: unit.name, credential: step.credential, from: step.ca })

@@ -1,8 +1,8 @@
 import type { JWK } from 'jose'
+import { tokensIn } from '../credentials/bound-token/secrets.ts'
 import { type TokenTrust, trustIn } from '../credentials/bound-token/trust.ts'
+import { guessedBy } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
-import { tokensIn } from '../evidence/redact.ts'
-import type { Secrets } from '../evidence/secret-search.ts'
 import type { SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { CallOptions } from '../site/call.ts'
@@ -33,8 +33,6 @@ export interface LabParts {
   readonly credentials: FreshCredentials
   /** Everything that the catalogue tries at the target. */
   readonly scopes: () => readonly Scope[]
-  /** What all of them presented, which must be written down nowhere. */
-  readonly secrets: Secrets
   /** As what the target is known to come out otherwise. */
   readonly known?: KnownDifference
 }
@@ -51,17 +49,15 @@ export class Lab {
   readonly scopes: () => readonly Scope[]
   readonly credentials: FreshCredentials
   readonly #known: KnownDifference | undefined
-  readonly #secrets: Secrets
   readonly #presented = new Set<string>()
   readonly #nothing = new Credential('nothing', async () => ({}))
 
-  constructor(site: ScenarioSite, target: AttackTarget, { credentials, scopes, known, secrets }: LabParts) {
+  constructor(site: ScenarioSite, target: AttackTarget, { credentials, scopes, known }: LabParts) {
     this.site = site
     this.target = target
     this.scopes = scopes
     this.credentials = credentials
     this.#known = known
-    this.#secrets = secrets
   }
 
   get plan() {
@@ -115,7 +111,7 @@ export class Lab {
   /** Tells of a token that is shown to somebody, and must be written down nowhere. Those of calls are known. */
   presents(token: string): void {
     this.#presented.add(token)
-    this.#secrets.addToken(token)
+    this.site.site.secrets.add(guessedBy(token))
   }
 
   /** Every token that this attack showed so far. */

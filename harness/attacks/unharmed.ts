@@ -1,4 +1,4 @@
-import { secretsIn } from '../evidence/redact.ts'
+import { leaksIn } from '../credentials/secrets.ts'
 import { effectsSince } from '../site/effects.ts'
 import { leaksSince, type Mark, markOf } from '../site/far-end.ts'
 import { hintsIn } from '../site/judge.ts'
@@ -29,6 +29,6 @@ export async function demandNoLeak(lab: Lab, since: Mark): Promise<void> {
 
 /** The body of an answer must be of no help: no stack, no key, nothing of the token. */
 export function demandNoHint(lab: Lab, body: string, tokens: readonly string[] = lab.presented): void {
-  const hints = [...hintsIn(body), ...secretsIn(body, tokens).map((secret) => `the body holds ${secret}`)]
+  const hints = [...hintsIn(body), ...leaksIn(body, tokens).map((secret) => `the body holds ${secret}`)]
   lab.demand(hints.length === 0, hints.join(', '))
 }

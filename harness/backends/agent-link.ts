@@ -45,7 +45,11 @@ export class AgentLink {
   constructor(
     nodes: readonly string[],
     process: AgentProcess,
-    on: { event: (event: SiteEvent) => void; ask: (ask: Ask) => Promise<unknown> },
+    on: {
+      event: (event: SiteEvent) => void
+      secret: (content: Uint8Array) => void
+      ask: (ask: Ask) => Promise<unknown>
+    },
   ) {
     this.nodes = nodes
     this.process = process
@@ -55,6 +59,7 @@ export class AgentLink {
       process.output,
       (message) => {
         if (message.type === 'event') on.event(message.event)
+        else if (message.type === 'secret') on.secret(Buffer.from(message.content, 'base64'))
         else if (message.type === 'answer') this.#answers.settle(message)
         else void this.#answer(message.id, on.ask(message))
       },

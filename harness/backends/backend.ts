@@ -1,5 +1,6 @@
 import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import type { ExecResult } from '../agent/protocol.ts'
+import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
@@ -74,6 +75,8 @@ export interface Site extends AsyncDisposable {
   readonly capabilities: Capabilities
   /** Folder of the evidence that this run keeps. */
   readonly evidence: string
+  /** What must not stand in it: what nodes were handed or made, and what tests make, who add it. */
+  readonly secrets: KnownSecrets
   /** All nodes of the plan, by name. */
   readonly nodes: ReadonlyMap<string, SiteNode>
   node(name: string): SiteNode

@@ -2,9 +2,10 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
+import { KnownSecrets } from '../credentials/known-secrets.ts'
+import { redact, redactJson } from '../credentials/secrets.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import { type HistoryLine, historyFile } from '../evidence/history.ts'
-import { redact } from '../evidence/redact.ts'
+import { callsFile, type HistoryLine, historyFile } from '../evidence/history.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Events as they come; part of the history once that is complete. */
@@ -12,11 +13,12 @@ const EVENTS = 'events.jsonl'
 const FOLDER = { recursive: true, mode: 0o700 } as const
 
 /**
- * What a run leaves behind: `run.json`, `plan.json`, `history.jsonl` and a log for each unit, all of it redacted.
- * Events and logs are written as things happen, so that a run which dies keeps them too.
+ * What a run leaves behind: `run.json`, `plan.json`, `history.jsonl` and a log for each unit. Events come without secrets, and are
+ * written as things happen, so that a run which dies keeps them too; in the end all is looked through for what became known late.
  */
 export class EvidenceFolder {
   readonly path: string
+  readonly secrets = new KnownSecrets()
   readonly #events: WriteStream
   readonly #logs = new Map<string, WriteStream>()
 
@@ -36,7 +38,7 @@ export class EvidenceFolder {
 
   record(event: SiteEvent): void {
     const line: HistoryLine = { at: event.at, kind: 'event', event }
-    this.#events.write(`${redact(JSON.stringify(line))}\n`)
+    this.#events.write(`${JSON.stringify(line)}\n`)
     if (event.event !== 'log') return
     const name = join(event.node, `${event.unit}.log`)
     let log = this.#logs.get(name)
@@ -44,14 +46,22 @@ export class EvidenceFolder {
       log = append(join(this.path, 'logs', name))
       this.#logs.set(name, log)
     }
-    log.write(`${event.at} ${redact(event.line)}\n`)
+    log.write(`${event.at} ${event.line}\n`)
   }
 
   /** Writes out everything that was recorded, and the history with it. */
   async close(decisionLogs: readonly string[]): Promise<void> {
     const streams = [this.#events, ...this.#logs.values()]
     await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
-    await completeHistory(this.path, decisionLogs)
+    await completeHistory(this.path, decisionLogs, this.secrets)
+    const logs = [...this.#logs.keys()].map((name) => join('logs', name))
+    for (const file of ['plan.json', 'run.json', callsFile, ...logs]) await this.#lookThrough(join(this.path, file))
+  }
+
+  async #lookThrough(file: string): Promise<void> {
+    const text = await readFile(file, 'utf8').catch(() => '')
+    const left = redact(text, this.secrets)
+    if (left !== text) await writeFile(file, left)
   }
 }
 
@@ -75,16 +85,20 @@ export function decisionLogs(plan: Plan, dirs: Readonly<Record<string, string>>)
 }
 
 /** Joins events, calls and the nodes' decision records into `history.jsonl`, in the order of time. */
-export async function completeHistory(evidence: string, decisionLogs: readonly string[]): Promise<void> {
+export async function completeHistory(
+  evidence: string,
+  decisionLogs: readonly string[],
+  secrets?: KnownSecrets,
+): Promise<void> {
   const events = join(evidence, EVENTS)
-  const written = await linesOf([events, join(evidence, 'calls.jsonl')])
+  const written = await linesOf([events, join(evidence, callsFile)])
   const decisions = timedLines(decisionLogs).map(({ at, value }) => ({
     at,
     value: { at, kind: 'decision', decision: value },
   }))
   const lines = [...written, ...decisions].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
   const file = join(evidence, historyFile)
-  const text = lines.map(({ value }) => `${redact(JSON.stringify(value))}\n`).join('')
+  const text = lines.map(({ value }) => `${JSON.stringify(redactJson(value, secrets))}\n`).join('')
   await writeFile(`${file}.new`, text, { mode: 0o600 })
   await rename(`${file}.new`, file)
   await rm(events, { force: true })

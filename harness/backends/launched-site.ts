@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
 import type { FromAgent, Operation, Operations } from '../agent/protocol.ts'
+import type { KnownSecrets } from '../credentials/known-secrets.ts'
+import { redactJson, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import { redact } from '../evidence/redact.ts'
 import type { Seat } from '../protocols/seat.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
@@ -94,6 +95,7 @@ export class LaunchedSite implements Site {
   readonly backend: BackendName
   readonly capabilities: Capabilities
   readonly evidence: string
+  readonly secrets: KnownSecrets
   readonly nodes: ReadonlyMap<string, LaunchedNode>
   readonly #parts: SiteParts
   readonly #links = new Map<string, AgentLink>()
@@ -115,6 +117,7 @@ export class LaunchedSite implements Site {
     this.backend = parts.backend.name
     this.capabilities = parts.backend.capabilities
     this.evidence = parts.evidence.path
+    this.secrets = parts.evidence.secrets
     this.states = new UnitStates(parts.plan)
     this.#hosts = hostsAt(parts.plan, parts.grounds.addresses)
     this.nodes = new Map(Object.keys(parts.plan.nodes).map((name) => [name, this.#makeNode(name)]))
@@ -232,11 +235,12 @@ export class LaunchedSite implements Site {
   connect(nodes: readonly string[], process: AgentProcess): void {
     const link = new AgentLink(nodes, process, {
       event: (event) => this.#onEvent(event),
+      secret: (content) => this.secrets.add(secretsOf(content)),
       ask: (ask) => this.#onAsk(nodes, ask),
     })
     for (const node of nodes) this.#links.set(node, link)
-    forEachLine(process.errors, (text) => {
-      const [at, line] = [new Date().toISOString(), redact(text)]
+    forEachLine(process.errors, (line) => {
+      const at = new Date().toISOString()
       for (const node of nodes) this.#onEvent({ at, node, event: 'log', unit: 'agent', stream: 'stderr', line })
     })
     // Agents that were connected late would otherwise never hear what was ready before them.
@@ -279,7 +283,9 @@ export class LaunchedSite implements Site {
     }
   }
 
-  #onEvent(event: SiteEvent): void {
+  /** Agents know what passed through their own hands: here is known what passed anywhere, and what tests made. */
+  #onEvent(told: SiteEvent): void {
+    const event = redactJson(told, this.secrets)
     this.#events.push(event)
     for (const listener of this.#listeners) listener(event)
     if (this.#events.length > EVENTS_KEPT) this.#events.splice(0, EVENTS_KEPT / 10)

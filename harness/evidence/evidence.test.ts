@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
+import { KnownSecrets } from '../credentials/known-secrets.ts'
+import { leaksIn, redact, redactJson } from '../credentials/secrets.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { SiteEvent } from './event.ts'
 import { evidenceName, recordCall, writeHistory } from './history.ts'
-import { redact, redactJson, secretsIn } from './redact.ts'
 
 const token = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJub2RlLWIiLCJqdGkiOiJhYmMifQ.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LWtub3dz'
 const key = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n'
@@ -32,11 +33,14 @@ test('tokens keep eight characters, private keys nothing, certificates everythin
 })
 
 test('a secret is found where a log holds it whole or cut', () => {
-  expect(secretsIn(`refused ${token.slice(0, 8)}`, [token])).toEqual([])
-  expect(secretsIn(`refused ${token}`, [token])).toEqual(['token eyJhbGci…'])
-  expect(secretsIn(`refused …${token.slice(21, 60)}`, [token])).toEqual(['token eyJhbGci…'])
-  expect(secretsIn(key, [])).toEqual(['a private key'])
-  expect(secretsIn(certificate, [token])).toEqual([])
+  expect(leaksIn(`refused ${token.slice(0, 8)}`, [token])).toEqual([])
+  expect(leaksIn(`refused ${token}`, [token])).toEqual([
+    'a secret that begins with eyJzdWIi…',
+    'a secret that begins with c2lnbmF0…',
+  ])
+  expect(leaksIn(`refused …${token.slice(21, 60)}`, [token])).toEqual(['a secret that begins with eyJzdWIi…'])
+  expect(leaksIn(key, [])).toEqual(['a private key'])
+  expect(leaksIn(certificate, [token])).toEqual([])
 })
 
 test('the history holds events, decisions and calls in order of time, without secrets, for the owner only', async () => {
@@ -46,7 +50,7 @@ test('the history holds events, decisions and calls in order of time, without se
   ]
   const decision = { ts: '2026-01-01T00:00:03.000Z', verdict: 'accepted' } as DecisionRecord
   const nodes = new Map([['a', { decisions: async () => [decision] }]])
-  recordCall(folder, '2026-01-01T00:00:02.000Z', { token })
+  recordCall({ evidence: folder, secrets: new KnownSecrets() }, '2026-01-01T00:00:02.000Z', { token })
   const file = await writeHistory({ events: () => events, nodes, evidence: folder } as unknown as Site)
 
   const text = await readFile(file, 'utf8')
@@ -56,7 +60,7 @@ test('the history holds events, decisions and calls in order of time, without se
     .map((line) => JSON.parse(line) as { at: string; kind: string })
   expect(lines.map(({ kind }) => kind)).toEqual(['event', 'call', 'decision', 'event'])
   expect(lines.map(({ at }) => at)).toEqual(lines.map(({ at }) => at).toSorted())
-  expect(secretsIn(text, [token])).toEqual([])
+  expect(leaksIn(text, [token])).toEqual([])
   expect((await stat(file)).mode & 0o777).toBe(0o600)
 })
 

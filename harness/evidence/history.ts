@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { KnownSecrets } from '../credentials/known-secrets.ts'
+import { redactJson } from '../credentials/secrets.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { SiteEvent } from './event.ts'
-import { redact } from './redact.ts'
 
 /** One line of a run's history: what happened on a node, what a node decided, or what a test called. */
 export type HistoryLine = { at: string } & (
@@ -15,19 +16,24 @@ export type HistoryLine = { at: string } & (
 
 /** The file of a run that holds everything in order of time, one JSON object in each line. */
 export const historyFile = 'history.jsonl'
-const callsFile = 'calls.jsonl'
+/** Its calls alone, which are written as they are made. */
+export const callsFile = 'calls.jsonl'
 
 /** Writes down a call while the run goes on, so that a run that is cut off still has it. */
-export function recordCall(evidence: string, at: string, call: unknown): void {
+export function recordCall({ evidence, secrets }: Kept, at: string, call: unknown): void {
   mkdirSync(evidence, { recursive: true, mode: 0o700 })
   const line: HistoryLine = { at, kind: 'call', call }
-  appendFileSync(join(evidence, callsFile), `${redact(JSON.stringify(line))}\n`, { mode: 0o600 })
+  appendFileSync(join(evidence, callsFile), `${JSON.stringify(redactJson(line, secrets))}\n`, { mode: 0o600 })
+}
+
+/** Where evidence of a run is kept, and what it must not hold. */
+export interface Kept {
+  readonly evidence: string
+  readonly secrets: KnownSecrets
 }
 
 /** A launched site, as far as its history is concerned. */
-export interface Chronicle {
-  /** The folder of its evidence. */
-  readonly evidence: string
+export interface Chronicle extends Kept {
   readonly nodes: ReadonlyMap<string, { decisions(): Promise<readonly DecisionRecord[]> }>
   events(): readonly SiteEvent[]
 }
@@ -40,7 +46,7 @@ export async function writeHistory(site: Chronicle): Promise<string> {
     lines.push(...decisions.map((decision) => ({ at: decision.ts, kind: 'decision' as const, decision })))
   }
   lines.push(...(await recordedCalls(site.evidence)))
-  return writeLines(site.evidence, lines)
+  return writeLines(site, lines)
 }
 
 /** A short name for a file of evidence about `text`: readable, and different for different texts. */
@@ -61,11 +67,11 @@ async function recordedCalls(evidence: string): Promise<HistoryLine[]> {
     .map((line) => JSON.parse(line) as HistoryLine)
 }
 
-async function writeLines(evidence: string, lines: HistoryLine[]): Promise<string> {
+async function writeLines({ evidence, secrets }: Kept, lines: HistoryLine[]): Promise<string> {
   mkdirSync(evidence, { recursive: true, mode: 0o700 })
   const sorted = lines.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
   const file = join(evidence, historyFile)
-  const text = sorted.map((line) => `${redact(JSON.stringify(line))}\n`).join('')
+  const text = sorted.map((line) => `${JSON.stringify(redactJson(line, secrets))}\n`).join('')
   await writeFile(`${file}.new`, text, { mode: 0o600 })
   await chmod(`${file}.new`, 0o600)
   await rename(`${file}.new`, file)

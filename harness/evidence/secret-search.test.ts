@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportJWK, generateKeyPair } from 'jose'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { KnownSecrets } from '../credentials/known-secrets.ts'
+import { guessedBy, redact } from '../credentials/secrets.ts'
 import { issueSelfSigned } from '../pki/authority.ts'
 import { signToken } from '../tokens/forge.ts'
-import { redact } from './redact.ts'
-import { Secrets, secretsInFolder } from './secret-search.ts'
+import { secretsInFolder } from './secret-search.ts'
 
 let folder: string
 
@@ -24,13 +25,13 @@ async function aToken(): Promise<string> {
   })
 }
 
-function secretsOf(...tokens: readonly string[]): Secrets {
-  const secrets = new Secrets()
-  for (const token of tokens) secrets.addToken(token)
+function secretsOf(...tokens: readonly string[]): KnownSecrets {
+  const secrets = new KnownSecrets()
+  for (const token of tokens) secrets.add(guessedBy(token))
   return secrets
 }
 
-async function found(text: string, secrets: Secrets): Promise<readonly string[]> {
+async function found(text: string, secrets: KnownSecrets): Promise<readonly string[]> {
   await mkdir(join(folder, 'logs', 'node-a'), { recursive: true })
   await writeFile(join(folder, 'run.json'), '{}')
   await writeFile(join(folder, 'logs', 'node-a', 'main.log'), text)
@@ -46,7 +47,7 @@ test('a token is found by its claims and by its signature, wherever it was cut',
   const named = (part: string) => [`/logs/node-a/main.log holds a secret that begins with ${part.slice(0, 8)}…`]
   expect(await found(`got "${header}.${claims.slice(0, 30)}"`, secrets)).toEqual(named(claims))
   expect(await found(JSON.stringify({ line: `it was\n${signature}` }), secrets)).toEqual(named(signature))
-  expect(await found(`${header} and ${redact(token)}, ${claims.slice(0, 20)}`, secrets)).toEqual([])
+  expect(await found(`${header} and ${redact(token)}, ${claims.slice(0, 15)}`, secrets)).toEqual([])
 })
 
 test('what stands on the edge of two pieces is found', async () => {
@@ -61,11 +62,11 @@ test('private keys are found, and certificates are none', async () => {
   const { certPem, keyPem } = await issueSelfSigned('a.test', ['a.test'])
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const jwk = await exportJWK(privateKey)
-  expect(await found(certPem + redact(keyPem), new Secrets())).toEqual([])
-  expect(await found(keyPem, new Secrets())).toEqual(['/logs/node-a/main.log holds a private key'])
-  expect(await found(JSON.stringify(jwk), new Secrets())).toEqual(['/logs/node-a/main.log holds a private key'])
-  const secrets = new Secrets()
-  secrets.addText(jwk.d ?? '')
+  expect(await found(certPem + redact(keyPem), new KnownSecrets())).toEqual([])
+  expect(await found(keyPem, new KnownSecrets())).toEqual(['/logs/node-a/main.log holds a private key'])
+  expect(await found(JSON.stringify(jwk), new KnownSecrets())).toEqual(['/logs/node-a/main.log holds a private key'])
+  const secrets = new KnownSecrets()
+  secrets.add([jwk.d ?? ''])
   expect(await found(`signs with ${jwk.d}`, secrets)).toHaveLength(1)
 })
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { redact } from '../evidence/redact.ts'
+import { redact } from '../credentials/secrets.ts'
 import { until } from './until.ts'
 import type { Effects } from './verdict.ts'
 

@@ -1,6 +1,6 @@
 import type { Site } from '../backends/backend.ts'
+import { leaksIn, redact } from '../credentials/secrets.ts'
 import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
-import { redact, secretsIn } from '../evidence/redact.ts'
 import { until } from './until.ts'
 
 /** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
@@ -47,7 +47,7 @@ function unlessMalformed(failure: Error): void {
 /** What of a presented token came back in the text of an answer; named, never shown. */
 export function leaksInAnswer(text: string, token: string | undefined): string[] {
   if (token === undefined) return []
-  return [...secretsIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
+  return [...leaksIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
 }
 
 /** For tokens that are no JWTs and have no parts; a short one may be a word of the answer. */
@@ -65,7 +65,7 @@ export async function leaksSince(
   const at = site.node(node)
   const records = (await at.decisions()).slice(mark.decided).map((record) => JSON.stringify(record))
   const printed = [...at.logs().slice(mark.logged), ...lines]
-  const found = secretsIn([...printed, ...records].join('\n'), tokens)
+  const found = leaksIn([...printed, ...records].join('\n'), tokens)
   // What a program prints came here without its secrets: each leaves the mark of having been there.
   const cut = tokens.some((token) => printed.some((line) => line.includes(redact(token))))
   return cut && found.length === 0 ? [`token ${redact(tokens[0]!)}`] : found

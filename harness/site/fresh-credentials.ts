@@ -3,6 +3,7 @@ import type { Site } from '../backends/backend.ts'
 import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import type { PlanCertificate } from '../credentials/certificate/planned.ts'
 import { credentialOf } from '../credentials/of-kind.ts'
+import { guessedBy } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { newRequest } from '../pki/request.ts'
@@ -84,6 +85,7 @@ export class FreshCredentials {
     const answer = await this.#site.callFrom(declared.issuer, { ...mint.mint, json })
     const token = (answer.json as Record<string, unknown> | undefined)?.[mint.member]
     if (typeof token !== 'string') throw new NotIssued(name, 'mint it', answer.status, JSON.stringify(answer.json))
+    this.#site.secrets.add(guessedBy(token))
     return token
   }
 
@@ -104,6 +106,7 @@ export class FreshCredentials {
   async #enrol(declared: PlanCertificate): Promise<Identity> {
     const { enrol } = declared
     const { keyPem, csrPem, x5rt } = await newRequest(enrol)
+    this.#site.secrets.add(guessedBy(keyPem))
     const ott = await this.#site.oneTimeToken(enrol.ca, {
       url: enrol.url,
       provisioner: enrol.provisioner,

@@ -75,7 +75,7 @@ export class JudgedCalls {
     const verdict = await this.#after(call, before, called, heard)
     ledger.record(call.shape, verdict)
     test.calls?.push(toldCall(verdict))
-    recordCall(site.evidence, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
+    recordCall(site, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
     return { verdict, session: called.session }
   }
 

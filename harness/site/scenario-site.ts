@@ -179,7 +179,7 @@ export class ScenarioSite implements AsyncDisposable {
   measured(what: string, ms: number, boundMs: number): number {
     const time: MeasuredTime = { what, ms: Math.round(ms), boundMs }
     this.#test.measured?.push(time)
-    recordCall(this.site.evidence, new Date().toISOString(), { test: this.#test.name, measured: time })
+    recordCall(this.site, new Date().toISOString(), { test: this.#test.name, measured: time })
     return ms
   }
 

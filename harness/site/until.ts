@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
+import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
-import { redact } from '../evidence/redact.ts'
 
 export interface UntilOptions {
   withinMs: number

@@ -5,7 +5,6 @@ import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/
 import { demandNoLeak, leakMark } from '../attacks/unharmed.ts'
 import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
-import { Secrets } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
 import { families } from '../shipped-families.ts'
 import { failureText, NoPositiveControl } from '../site/failure-text.ts'
@@ -68,12 +67,6 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
     credentials.set(site, known)
     return known
   }
-  const secrets = new WeakMap<Site, Secrets>()
-  const secretsOf = ({ site }: ScenarioSite): Secrets => {
-    const known = secrets.get(site) ?? new Secrets()
-    secrets.set(site, known)
-    return known
-  }
   const { differs = {} } = options
   demandTried(differs, scopes.flatMap(triedIn))
   const steady = scopes.filter(({ attack }) => isSteady(attack))
@@ -87,15 +80,14 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
       const { target } = trial
       const known = differs[target.name]?.[nameOf(attack, trial)]
       const scopesAt = () => scopesOf(all, plan, { targets: [target.name] })
-      const labOn = (site: ScenarioSite) =>
-        new Lab(site, target, { credentials: of(site), scopes: scopesAt, secrets: secretsOf(site), known })
+      const labOn = (site: ScenarioSite) => new Lab(site, target, { credentials: of(site), scopes: scopesAt, known })
       enter(test, attack, trial, labOn, known)
     }
   }
   if (!isClosed) closeControls(test)
   // After all others: what they presented is looked for in all that is kept of the run.
   const isTried = scopes.some(({ trials }) => trials.length > 0)
-  if (isTried) test(evidenceTest, ({ site }) => demandCleanEvidence(site, secretsOf(site)))
+  if (isTried) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
 }
 
 const evidenceTest = 'what is kept of the run holds no token that was presented, and no private key'

@@ -1,4 +1,4 @@
-import { secretsIn } from '../../evidence/redact.ts'
+import { leaksIn } from '../../credentials/secrets.ts'
 import { tamperSignature } from '../../tokens/forge.ts'
 import type { Attack } from '../attack.ts'
 import { forged, withClaim } from '../forgery.ts'
@@ -32,10 +32,10 @@ async function afterRefusals(lab: Lab): Promise<void> {
   const presented = [token, await expired.token(), await tampered.token()]
   for (const { name } of lab.site.site.nodes.values()) {
     const at = lab.site.node(name)
-    const found = secretsIn(at.logs().join('\n'), presented)
+    const found = leaksIn(at.logs().join('\n'), presented)
     lab.demand(found.length === 0, `the logs of ${name} hold ${found.join(', ')}`)
     const records = (await at.decisions()).map((record) => JSON.stringify(record))
-    const told = secretsIn(records.join('\n'), presented)
+    const told = leaksIn(records.join('\n'), presented)
     lab.demand(told.length === 0, `the decision records of ${name} hold ${told.join(', ')}`)
   }
   const parts = await privateParts(lab)

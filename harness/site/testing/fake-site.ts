@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Site, SiteNode } from '../../backends/backend.ts'
+import { KnownSecrets } from '../../credentials/known-secrets.ts'
 import type { DecisionRecord } from '../../evidence/decision.ts'
 import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
@@ -251,6 +252,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
     backend: 'process',
     capabilities: { ownAddress: true },
     evidence,
+    secrets: new KnownSecrets(),
     nodes: new Map([['b', node]]),
     node: () => node,
     timings: new Map(),

@@ -1,0 +1,155 @@
+/** So many characters in a row are enough to know a secret by. A shorter value is a word like others: it is never looked for. */
+const windowLength = 16
+/** A piece of a secret is found wherever it begins, if it is one window and one step long. */
+const step = 8
+/** Of a long value only its beginning is looked for; what follows it goes with it. */
+const longest = 2_048
+/** The same few over and over are what attacks fill with. */
+const fewestCharacters = 6
+const keptCharacters = 8
+/** Of a hash that rolls over a text (Rabin and Karp): its upper bits are those that depend on all characters of a window. */
+const factor = 0x01000193
+const highest = Array.from({ length: windowLength - 1 }).reduce<number>((power) => Math.imul(power, factor), 1)
+const removal = /\[secret (\S+…) removed\]/g
+
+interface Place {
+  readonly form: string
+  readonly at: number
+}
+
+/**
+ * Secrets of one run that are known by value, in the forms in which they get out: as they are, escaped, in hexadecimal or base64.
+ * They stay in private members: whoever prints or serialises this sees none of them.
+ */
+export class KnownSecrets {
+  /** Where a window of characters stands in a form of a secret. */
+  readonly #windows = new Map<string, Place>()
+  /** Which hashes they have, a bit for each: most places of a text are no secret's, and are passed over at once. */
+  readonly #hashes = new Uint8Array(1 << 17)
+
+  add(values: readonly (string | Uint8Array)[]): void {
+    for (const value of values) {
+      if (value.length < windowLength) continue
+      const encoded = encodingsOf(value)
+      if (typeof value === 'string') {
+        for (const form of writingsOf(value)) this.#enter(form, longest)
+        // Nobody cuts these in the middle: their beginnings will do.
+        for (const form of encoded) this.#enter(form, windowLength)
+      } else for (const form of encoded) this.#enter(form, longest)
+    }
+  }
+
+  /** Nothing can be found as long as this is 0. */
+  get size(): number {
+    return this.#windows.size
+  }
+
+  /** Names what stands in `text`, for a report: never the secret. */
+  foundIn(text: string): string[] {
+    return [...new Set([...this.#runsIn(text)].map(({ form }) => `a secret that begins with ${beginning(form)}`))]
+  }
+
+  /** The text with a mark in place of each secret, or piece of one. */
+  removedFrom(text: string): string {
+    let left = ''
+    let end = 0
+    for (const { from, to, form } of this.#runsIn(text)) {
+      if (from > end || end === 0) left += `${text.slice(end, from)}[secret ${beginning(form)} removed]`
+      end = to
+    }
+    return end === 0 ? text : left + text.slice(end)
+  }
+
+  /** Stretches of the text that are one of a secret, from first to last; the next may overlap the one before. */
+  *#runsIn(text: string): Generator<{ from: number; to: number; form: string }> {
+    if (this.#windows.size === 0) return
+    let at = -1
+    let end = 0
+    let hash = hashOf(text, -1)
+    while (at + windowLength < text.length) {
+      hash = rolled(hash, text, at)
+      at += 1
+      if (!((this.#hashes[hash >>> 15]! >>> bitOf(hash)) & 1)) continue
+      const place = this.#windows.get(text.slice(at, at + windowLength))
+      if (place === undefined) continue
+      const { form } = place
+      const shift = at - place.at
+      let [from, to] = [at, at + windowLength]
+      while (from > end && from > shift && text[from - 1] === form[from - 1 - shift]) from -= 1
+      while (to < text.length && text[to] === form[to - shift]) to += 1
+      yield { from, to, form }
+      end = to
+      // Another secret may begin as this one, and go on.
+      at = to - windowLength
+      hash = hashOf(text, at)
+    }
+  }
+
+  #enter(form: string, upTo: number): void {
+    const last = Math.min(form.length, upTo) - windowLength
+    for (let at = 0; at <= last; at += step) this.#enterWindow(form, at)
+    if (last > 0) this.#enterWindow(form, last)
+  }
+
+  #enterWindow(form: string, at: number): void {
+    const window = form.slice(at, at + windowLength)
+    if (this.#windows.has(window) || new Set(window).size < fewestCharacters) return
+    this.#windows.set(window, { form, at })
+    const hash = hashOf(window, 0)
+    this.#hashes[hash >>> 15]! |= 1 << bitOf(hash)
+  }
+}
+
+/** Names the secrets that were removed from a text. */
+export function removalsIn(text: string): string[] {
+  return [...text.matchAll(removal)].map(([, secret]) => `a secret that begins with ${secret}`)
+}
+
+/** Enough to tell two secrets apart, and no more than a quarter of one; of characters that stand in any text. */
+function beginning(form: string): string {
+  const kept = form.slice(0, Math.min(keptCharacters, form.length / 4))
+  return `${kept.replaceAll(/[^A-Za-z0-9_-]/g, '.')}…`
+}
+
+/** A text as others write it. Upper and lower case tell two secrets apart, but in hexadecimal they are the same digits. */
+function writingsOf(value: string): Set<string> {
+  const escaped = (text: string) => JSON.stringify(text).slice(1, -1)
+  const once = escaped(value)
+  const digits = /^[0-9a-f]+$/i.test(value) ? [value.toLowerCase(), value.toUpperCase()] : []
+  // A log line that is JSON is a text in the JSON of its event.
+  return new Set([value, once, escaped(once), encodeURIComponent(value.toWellFormed()), ...digits])
+}
+
+/** Bytes in hexadecimal and in base64, where something may stand before and after them. */
+function encodingsOf(value: string | Uint8Array): Set<string> {
+  const bytes = Buffer.from(value as Uint8Array)
+  const forms = [bytes.toString('hex'), bytes.toString('hex').toUpperCase()]
+  for (const before of [0, 1, 2]) {
+    const shifted = Buffer.concat([Buffer.alloc(before), bytes])
+    // Characters that hold bits of a neighbour are left out.
+    const [from, to] = [Math.ceil((before * 8) / 6), Math.floor((shifted.length * 8) / 6)]
+    forms.push(shifted.toString('base64').slice(from, to), shifted.toString('base64url').slice(from, to))
+  }
+  return new Set(forms)
+}
+
+/** Of the window that begins at `at`; what stands before the text counts as nothing. */
+function hashOf(text: string, at: number): number {
+  let hash = 0
+  for (let next = at; next < at + windowLength; next += 1) hash = (Math.imul(hash, factor) + code(text, next)) | 0
+  return hash
+}
+
+/** Of the window one further than that at `at`. */
+function rolled(hash: number, text: string, at: number): number {
+  const without = hash - Math.imul(code(text, at), highest)
+  return (Math.imul(without, factor) + code(text, at + windowLength)) | 0
+}
+
+function bitOf(hash: number): number {
+  return (hash >>> 12) & 7
+}
+
+function code(text: string, at: number): number {
+  return at < 0 ? 0 : text.charCodeAt(at)
+}
