@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 
 /** Programs that start at the same time take it from each other; beyond this many, each would only be ready later. */
-const AT_ONCE = 2 * availableParallelism()
+const AT_ONCE = Math.max(2, availableParallelism())
 /** Whoever is not ready by then may wait for one that has not had its turn. */
 const LONGEST_MS = 10_000
 
