@@ -108,13 +108,8 @@ for (const checks of [together, ...inTurn(asked)]) {
 }
 // Guards are provoked by the scenarios of all systems together.
 if (asked.length === 0) outcomes.push(tell(await guardsAreProvoked(outcomes.flatMap(({ sites = [] }) => sites))))
-outcomes.push(tell(budgetsAreKept(outcomes.flatMap(({ cpu = [] }) => cpu))))
-outcomes.push(
-  tell(
-    scenarioFolders(
-      outcomes.flatMap(({ files }) => files),
-      asked,
-    ),
-  ),
-)
+const once = outcomes.filter(({ name }) => name !== repeated.name)
+const ran = once.flatMap(({ files }) => files)
+outcomes.push(tell(budgetsAreKept(once.flatMap(({ cpu = [] }) => cpu))))
+outcomes.push(tell(scenarioFolders(ran, asked)))
 printVerdict(outcomes)
