@@ -19,18 +19,9 @@ export function insiderAt<Member extends keyof Insider>(
     if (said !== undefined && unit.name === (name ?? unit.name)) return { unit, said }
   }
   const able = Object.keys(nodes).filter((name) => nodes[name]!.units.some(({ insider }) => insider?.[member]))
-  const wayOut = `let the plan of its kind return insider.${member} (docs/guides/add-a-service-kind.md), or ask another node`
-  throw new NotInPlan(site, `no unit ${name ?? ''} of node ${node} says ${meaning[member]}; ${wayOut}`, able)
-}
-
-const meaning: Readonly<Record<keyof Insider, string>> = {
-  signs: 'with which keys it signs certificates',
-  mints: 'with which key it signs tokens',
-  standIn: 'where something can stand in for it',
-  operator: 'who operates it, and where',
-  ends: 'how tokens are ended',
-  asks: 'whom it asks about tokens',
-  start: 'how it can be started elsewhere',
+  const place = name === undefined ? `node ${node}` : `unit ${node}/${name}`
+  const wayOut = `let the plan of its kind return insider.${member} (docs/guides/add-a-service-kind.md), or ask where it is said`
+  throw new NotInPlan(site, `${place} says nothing of "${member}" for insiders; ${wayOut}`, able)
 }
 
 /** A certificate, with its key, of those that the kind of a unit takes for operators of a node; and the node that it lies on. */

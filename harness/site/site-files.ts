@@ -6,6 +6,7 @@ import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
+import { anchorPath, receivesRoot } from '../topology/paths.ts'
 import type { Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
@@ -38,15 +39,8 @@ export async function readRendered(site: Site, node: string, template: Template,
 
 /** The root certificate of a trust domain, PEM, as it was handed over to some node. */
 export async function anchorOf(site: Site, domain: string): Promise<string> {
-  const ca = site.plan.trustDomains[domain]?.ca
-  for (const { name, units } of Object.values(site.plan.nodes)) {
-    for (const unit of units) {
-      for (const step of unit.steps) {
-        if (unit.kind !== 'anchor' || !('receive' in step) || step.receive.from !== ca) continue
-        return readRendered(site, name, step.receive.to.path, unit.name)
-      }
-    }
-  }
+  const holder = Object.values(site.plan.nodes).find((node) => receivesRoot(node, domain))
+  if (holder !== undefined) return readRendered(site, holder.name, anchorPath(domain))
   throw new NotInPlan(site, `no node holds the root of trust domain ${domain}`, Object.keys(site.plan.trustDomains))
 }
 

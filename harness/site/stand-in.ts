@@ -1,4 +1,3 @@
-import type { Site } from '../backends/backend.ts'
 import {
   listenAsIssuer,
   type ScriptedIssuer,
@@ -34,14 +33,16 @@ export async function standInForIssuer(
   const ca = trustDomains[nodes[node]?.domain ?? '']?.ca ?? ''
   const { maxAgeSeconds, keys = [await site.signingKey(node)], authority = await site.authority(ca) } = options
   const { host, seat } = site.node(node)
-  const { unit, port, mtlsPort } = issuerAt(site, node)
+  const { unit, said } = insiderAt(site, node, 'standIn')
+  const portOf = (name: string) => listenerOf(site, unit, node, name).port
+  const [port, mtlsPort] = [portOf(said.keys), portOf(said.clients)]
   const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
-  await site.node(node).stop(unit)
+  await site.node(node).stop(unit.name)
   const issuer = await listenAsIssuer({ seat, host, port, mtlsPort, certificate, keys, maxAgeSeconds })
   let restored: Promise<void> | undefined
   const giveBack = async () => {
     await issuer[Symbol.asyncDispose]()
-    await site.node(node).start(unit)
+    await site.node(node).start(unit.name)
   }
   const restore = () => {
     restored ??= giveBack()
@@ -79,10 +80,4 @@ export async function restoreIssuers({ shared: { standIns } }: ScenarioSite): Pr
     await (await standIn).restore()
     standIns?.delete(node)
   }
-}
-
-function issuerAt(site: Pick<Site, 'plan'>, node: string): { unit: string; port: number; mtlsPort: number } {
-  const { unit, said } = insiderAt(site, node, 'standIn')
-  const portOf = (name: string) => listenerOf(site, unit, node, name).port
-  return { unit: unit.name, port: portOf(said.keys), mtlsPort: portOf(said.clients) }
 }

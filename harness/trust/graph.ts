@@ -1,7 +1,7 @@
 import type { CredentialKind } from '../credentials/credential-kind.ts'
 import { callerOf, issuingDomain } from '../topology/holders.ts'
-import { anchorPath } from '../topology/paths.ts'
-import type { Plan, PlanCredential, Step } from '../topology/plan.ts'
+import { receivesRoot } from '../topology/paths.ts'
+import type { Plan, PlanCredential } from '../topology/plan.ts'
 
 /** Who issues what to whom, and who accepts it: all that a plan says about trust. */
 export interface TrustGraph {
@@ -104,19 +104,15 @@ function targetsOf(plan: Plan): GraphTarget[] {
   const byTarget = Map.groupBy(plan.accepts, ({ target }) => target)
   const domains = Object.keys(plan.trustDomains)
   return [...byTarget].map(([node, accepts]) => {
-    const { domain, units } = plan.nodes[node]!
+    const { domain } = plan.nodes[node]!
     return {
       node,
       domain,
       believes: plan.trustDomains[domain]?.issuer,
-      anchors: units.flatMap(({ steps }) => domains.filter((domain) => steps.some((step) => isRootOf(domain, step)))),
+      anchors: domains.filter((one) => receivesRoot(plan.nodes[node]!, one)),
       actions: [...new Set(accepts.map(({ action }) => action))],
     }
   })
-}
-
-function isRootOf(domain: string, step: Step): boolean {
-  return 'receive' in step && step.receive.to.path === anchorPath(domain)
 }
 
 function issueEdges({ issuer, holders, name }: GraphCredential): GraphEdge[] {

@@ -101,12 +101,13 @@ test('a listener that only asks for a certificate leaves it to the binding', asy
 })
 
 test('whoever asks the issuer about tokens is registered there', async () => {
-  const registered = async (introspects: boolean) => {
-    const clients = (await planOf({ introspects })).nodes.auth!.units.find(({ name }) => name === 'clients')!
-    return clients.summary
+  const registered = async (settings: Record<string, unknown>) => {
+    return (await planOf(settings)).nodes.auth!.units.find(({ name }) => name === 'clients')!
   }
-  expect(await registered(true)).toContain('gateway')
-  expect(await registered(false)).not.toContain('gateway')
+  expect((await registered({ introspects: true })).summary).toContain('gateway')
+  expect((await registered({ introspects: false })).summary).not.toContain('gateway')
+  const { steps } = await registered({ introspects: true, audience: ['orders', 'https://gateway.lab.test'] })
+  expect(JSON.stringify(steps)).toContain('"introspects":["https://gateway.lab.test","orders"]')
 })
 
 test('a certificate alone may be enough', async () => {

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
-import type { Insider } from '../../topology/insider.ts'
 import type { Action, KindPlan, Observation, ServiceKind, UnitContext } from '../../topology/kind.ts'
 import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
@@ -27,6 +26,8 @@ function plan(unit: Unit): KindPlan {
   demandKnownNames(unit, Object.keys(told))
   const { port, address } = listenerOf(settings)
   const tls = { ca: told.ca, cert: told.cert, key: told.key }
+  // Whatever its own audience is, it may be shown what others of its domain are.
+  const shown = new Set([...ownAudiences(unit), ...audiencesOf(unit)])
   return {
     summary: `${run?.join(' ') ?? `up at ${url}`}${token === 'none' ? '' : `, takes tokens of ${issuerNode(unit)}`}`,
     files: [],
@@ -42,7 +43,7 @@ function plan(unit: Unit): KindPlan {
     observe: observationOf(settings),
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
-    insider: settings.introspects ? { asks: asks(unit) } : undefined,
+    insider: settings.introspects ? { asks: { issuer: issuerNode(unit), audiences: [...shown] } } : undefined,
     verification: {
       [action]: execVerification(settings, { domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
     },
@@ -165,12 +166,6 @@ function proofOf({ settings: { observe, answers: declared }, resolve }: Unit): W
 
 function issuerNode({ settings, topology, domain }: Unit): string {
   return settings.issuer ?? topology.trustDomains[domain]?.issuer ?? ''
-}
-
-/** Whatever its own audience is, it may be shown what others of its domain are. */
-function asks(unit: Unit): Insider['asks'] {
-  const audiences = new Set([...ownAudiences(unit), ...audiencesOf(unit)])
-  return { issuer: issuerNode(unit), audiences: [...audiences] }
 }
 
 /** A name of a node stands for its host, as in `audience` of a token. */

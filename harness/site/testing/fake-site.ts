@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { basename } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Site, SiteNode } from '../../backends/backend.ts'
@@ -11,6 +12,7 @@ import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { localSeat } from '../../protocols/seat.ts'
 import { signToken } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
+import { anchorPath } from '../../topology/paths.ts'
 import type { Plan, PlanNode, PlanUnit } from '../../topology/plan.ts'
 import { Credential } from '../credential.ts'
 import type { SharedKnowledge } from '../scenario-site.ts'
@@ -91,7 +93,7 @@ export async function fakeSite(evidence: string): Promise<FakeSite> {
     const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
     return signToken({ key, header: { typ: 'at+jwt' }, claims: { jti: 'jti-1', sub: 'a', cnf, ...claims } })
   }
-  const files = { 'anchor.pem': authority.anchorPem, 'cert.pem': operator.certPem, 'key.pem': operator.keyPem }
+  const files = { 'd.pem': authority.anchorPem, 'cert.pem': operator.certPem, 'key.pem': operator.keyPem }
   return {
     site: siteOf(target, files, evidence),
     flaws,
@@ -202,7 +204,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
   ]
   const command = { program: { service: 'fake' }, args: [] }
   const service = { command, ready: { tcp: { port: target.port } }, listeners }
-  const receive = { from: 'ca', source: { file: 'root' }, to: { path: 'anchor.pem', mode: '0644' } }
+  const receive = { from: 'ca', source: { file: 'root' }, to: { path: anchorPath('d'), mode: '0644' } }
   const common = { summary: '', after: [], files: [] }
   const units: PlanNode['units'] = [
     { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
@@ -224,7 +226,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
   }
   const names = { subject: 'operator.test', sans: ['operator.test'], lifetimeSeconds: 600 }
   const provisioner = { name: 'nobody', keyFile: 'nowhere' }
-  const from = { credential: 'operator', ca: 'ca', url: 'https://ca.test', anchor: 'anchor.pem', provisioner, dir: '.' }
+  const from = { credential: 'operator', ca: 'ca', url: 'https://ca.test', anchor: 'd.pem', provisioner, dir: '.' }
   const rest = { ...names, handover: 'enrol' as const, files: { b: '.' }, enrol: { ...names, ...from } }
   const plan: Plan = {
     format: 2,
@@ -244,7 +246,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
     dir: '/nowhere',
     logs: () => target.logs,
     decisions: async () => target.decisions,
-    readFile: async (path: string) => files[path.replace(/^\.\//, '')] ?? Promise.reject(new Error(`no ${path}`)),
+    readFile: async (path: string) => files[basename(path)] ?? Promise.reject(new Error(`no ${path}`)),
   } as unknown as SiteNode
   return {
     run: 'fake-run',
