@@ -14,6 +14,14 @@ const together: readonly Check[] = [
   { name: 'The programs that every topology needs are here', argv: script('checks/toolchain.ts'), live: true },
 ]
 
+/** Scenarios that have run already, some of their tests once more. */
+const repeated: Check = {
+  name: 'Claims and attacks on connections hold from seats of agents, too',
+  argv: tests('seats'),
+  counts: true,
+  live: true,
+}
+
 /**
  * Shown as they go. The unit tests wait for programs most of the time and the package check uses one core, so these two share the
  * cores; the scenarios measure times, and have them for themselves, but for others that mostly wait.
@@ -23,8 +31,6 @@ function inTurn(asked: readonly string[]): readonly (readonly Check[])[] {
   const waits = waitingFiles().some((file) => asked.length === 0 || folders.some((folder) => file.startsWith(folder)))
   const waiting = { name: 'The scenarios that mostly wait hold', argv: tests('waiting', folders), counts: true }
   const unit = { name: 'The unit tests and the conformance suite pass', argv: tests('unit'), counts: true, live: true }
-  const name = 'Claims and attacks on connections hold from seats of agents, too'
-  const seats = { name, argv: tests('seats', folders), counts: true, live: true }
   const packed = { name: 'The packed package works where it is installed', argv: script('checks/package/try.ts') }
   return [
     asked.length === 0 ? [unit, packed] : [unit],
@@ -32,7 +38,7 @@ function inTurn(asked: readonly string[]): readonly (readonly Check[])[] {
       { name: 'The scenarios hold', argv: tests('scenarios', folders), counts: true, live: true },
       ...(waits ? [waiting] : []),
     ],
-    [seats],
+    asked.length === 0 ? [repeated] : [],
   ]
 }
 
