@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -90,4 +90,19 @@ test('an issuer that cannot be reached is asked again, with the proof', async ()
   await seen(['prove', 'unreachable'])
   await vi.advanceTimersByTimeAsync(1_000)
   expect(done).toEqual(['prove', 'unreachable', 'prove', 'receive'])
+})
+
+test('a certificate is followed into a folder that was made anew, and through links to a folder that is swapped', async () => {
+  rmSync(folder, { recursive: true })
+  await vi.advanceTimersByTimeAsync(500)
+  for (const set of ['..1', '..2']) {
+    mkdirSync(join(folder, set), { recursive: true })
+    writeFileSync(join(folder, set, 'cert.pem'), set)
+  }
+  symlinkSync('..1', join(folder, '..data'))
+  symlinkSync('..data/cert.pem', join(folder, 'cert.pem'))
+  await seen(['prove', 'receive'])
+  symlinkSync('..2', join(folder, '..next'))
+  renameSync(join(folder, '..next'), join(folder, '..data'))
+  await seen(['prove', 'receive', 'prove', 'receive'])
 })

@@ -1,11 +1,8 @@
-import { watch } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { changed, stateNow, stateOf } from './changes.ts'
 import { atWallTime } from './wall-timer.ts'
 
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 60_000
-/** One write makes several events. */
-const SETTLED_MS = 50
 
 /** A token that was minted for this node, and is here. */
 export interface Minted {
@@ -68,20 +65,13 @@ export function keepMinted({ binding, renewAfterMs, receive, onFailure }: Minted
 
   dueLater()
   if (binding === undefined) return
-  onReplaced(binding.certificate, () => {
-    mustProve = true
-    due()
-  })
-}
-
-/** The folder is watched, for an atomic rename puts a new file there. */
-function onReplaced(path: string, act: () => void): void {
-  let timer: NodeJS.Timeout | undefined
-  const watcher = watch(dirname(path), { persistent: false }, (_, changed) => {
-    if (changed !== null && changed !== basename(path)) return
-    clearTimeout(timer)
-    timer = setTimeout(act, SETTLED_MS).unref()
-  })
-  // The folder went away, and with it whatever could be bound to it.
-  watcher.on('error', () => watcher.close())
+  const { certificate } = binding
+  const follow = async (): Promise<never> => {
+    for (let seen = stateNow(certificate); ; ) {
+      seen = await changed(() => stateOf(certificate), seen)
+      mustProve = true
+      due()
+    }
+  }
+  follow().catch(onFailure)
 }
