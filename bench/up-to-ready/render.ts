@@ -53,7 +53,13 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
   }
   return names.map((name) => ({
     ...{ plan, node: plan.nodes[name]!, dir: dirs[name]!, address: addresses[name]!, settings: run },
-    ...{ emit: () => {}, learn: () => {}, serve: nobody, deliver: nobody, ahead: new WorkAhead(plan, plan.nodes[name]!) },
+    ...{
+      emit: () => {},
+      learn: () => {},
+      serve: nobody,
+      deliver: nobody,
+      ahead: new WorkAhead(plan, plan.nodes[name]!),
+    },
   }))
 }
 
@@ -113,6 +119,7 @@ function bareStep(all: readonly NodeContext[], context: NodeContext, unit: strin
   const to = text(step.receive.to.path)
   if ('file' in step.receive.source)
     return { copy: { from: fill(step.receive.source.file, templates(source), unit), to } }
+  if (!('mint' in step.receive.source)) throw new Error(`${unit}: the bare start hands single files over only`)
   const { mint, member } = step.receive.source
   return { mint: { call: bareCall(source, undefined, mint), member, to } }
 }

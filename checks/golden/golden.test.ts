@@ -49,7 +49,10 @@ test.each(made)('$name', async ({ name, plan, classes, scopes }) => {
 
 test('redacted texts', async () => {
   const redacted = Object.entries(secretTexts).map(([name, text]) => {
-    return [name, { text: redact(text), tokens: tokensIn(text).map((token) => redact(token)), keys: leaksIn(text, []) }] as const
+    return [
+      name,
+      { text: redact(text), tokens: tokensIn(text).map((token) => redact(token)), keys: leaksIn(text, []) },
+    ] as const
   })
   await expect(jsonText(Object.fromEntries(redacted))).toMatchFileSnapshot('redacted.json')
 })

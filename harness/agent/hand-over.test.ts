@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { certifiedPlan, hostOf, oneshot } from '../backends/fixtures/plans.ts'
 import { serveHandOver } from './hand-over.ts'
 import type { NodeContext } from './node-context.ts'
+import type { HandedFiles } from './protocol.ts'
 
 const plan = certifiedPlan()
 const share = { from: 'ca', source: { file: '@{dir}/public.txt' }, to: { path: '@{dir}/x', mode: '0600' } }
@@ -36,7 +37,9 @@ beforeAll(async () => {
 test('serves a file that the plan hands over, also from inside parallel lanes', async () => {
   const asked = { kind: 'receive' as const, unit: 'server/lanes', step: [0, 1, 0] }
 
-  expect(await serveHandOver(context, asked)).toBe('for all\n')
+  const served = (await serveHandOver(context, asked)) as HandedFiles
+
+  expect(served.files).toEqual({ 'public.txt': Buffer.from('for all\n').toString('base64') })
 })
 
 test.each([
@@ -65,9 +68,9 @@ test('refuses what the plan hands over from another node', async () => {
 test('a one-time token says what the plan declares, is bound to the request, and ends within five minutes', async () => {
   const asked = { kind: 'one-time-token' as const, unit: 'server/cert', step: [0], x5rt: 'fingerprint' }
   const [one, other] = await Promise.all([serveHandOver(context, asked), serveHandOver(context, asked)])
-  const claims = decodeJwt(one)
+  const claims = decodeJwt(one as string)
 
-  expect(decodeProtectedHeader(one)).toEqual({ alg: 'ES256', kid: 'k1', typ: 'JWT' })
+  expect(decodeProtectedHeader(one as string)).toEqual({ alg: 'ES256', kid: 'k1', typ: 'JWT' })
   expect(claims).toMatchObject({
     iss: 'holdfast',
     aud: `https://${hostOf('ca')}:9000/1.0/sign`,
@@ -77,5 +80,5 @@ test('a one-time token says what the plan declares, is bound to the request, and
   })
   expect(claims.exp! - claims.iat!).toBe(300)
   expect(claims.jti).toMatch(/^[0-9a-f]{32}$/)
-  expect(decodeJwt(other).jti).not.toBe(claims.jti)
+  expect(decodeJwt(other as string).jti).not.toBe(claims.jti)
 })

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { HoldfastError } from '../errors.ts'
-import type { HttpCall } from '../topology/plan.ts'
+import type { HttpCall, Receive } from '../topology/plan.ts'
+import { changed } from './changes.ts'
+import { type FileSource, readFiles, stateOfFiles } from './handed-files.ts'
 import { expectedCall, type NodeContext, stepAt, templates } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
-import type { HandOver } from './protocol.ts'
+import type { HandedFiles, HandedOver, HandOver } from './protocol.ts'
 import { fill } from './template.ts'
 
 /** Something was asked for that the plan does not declare. Code `HOLDFAST_HANDOVER_UNDECLARED`. */
@@ -23,8 +24,10 @@ interface Minted {
   member: string
 }
 
+type Files = Exclude<Receive['source'], Minted>
+
 /** Serves the hand-overs that the plan declares with this node as their source, and nothing else. */
-export async function serveHandOver(context: NodeContext, asked: HandOver): Promise<string> {
+export async function serveHandOver(context: NodeContext, asked: HandOver): Promise<HandedOver[HandOver['kind']]> {
   const step = stepAt(context.plan, asked.unit, asked.step)
   const self = context.node.name
   if (asked.kind === 'one-time-token' && step !== undefined && 'enrol' in step && step.enrol.ca === self) {
@@ -34,8 +37,7 @@ export async function serveHandOver(context: NodeContext, asked: HandOver): Prom
   }
   if (asked.kind === 'receive' && step !== undefined && 'receive' in step && step.receive.from === self) {
     const { source } = step.receive
-    if ('mint' in source) return mint(context, source, asked)
-    return readFile(fill(source.file, templates(context), `${self}: hand-over to ${asked.unit}`), 'utf8')
+    return 'mint' in source ? mint(context, source, asked) : files(context, source, asked)
   }
   throw new UndeclaredHandOver(self, asked)
 }
@@ -51,4 +53,15 @@ async function mint(context: NodeContext, source: Minted, asked: Receiving): Pro
     throw new HoldfastError('HOLDFAST_MINT_MEMBER', `${place}: ${source.mint.url} answered no text "${source.member}"`)
   }
   return text
+}
+
+async function files(context: NodeContext, source: Files, asked: Receiving): Promise<HandedFiles> {
+  const place = `${context.node.name}: hand-over to ${asked.unit}`
+  const filled = (path: string) => fill(path, templates(context), place)
+  const declared: FileSource =
+    'folder' in source
+      ? { folder: filled(source.folder) }
+      : { paths: ('files' in source ? source.files : [source.file]).map(filled) }
+  if (asked.seen !== undefined) await changed(() => stateOfFiles(declared), asked.seen)
+  return readFiles(declared)
 }

@@ -8,6 +8,7 @@ import { NodeAgent } from './node-agent.ts'
 import { killAllTrees } from './process-tree.ts'
 import {
   type FromAgent,
+  type HandedOver,
   type HandOver,
   PendingAnswers,
   type RunSettings,
@@ -42,8 +43,8 @@ function main(): void {
 function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   const answers = new PendingAnswers(({ code, message }) => new HoldfastError(code, message))
   const send = (message: FromAgent) => void process.stdout.write(`${JSON.stringify(message)}\n`)
-  const serve = (to: string, body: HandOver) =>
-    answers.ask<string>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
+  const serve = <Asked extends HandOver>(to: string, body: Asked) =>
+    answers.ask<HandedOver[Asked['kind']]>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
   const common = { plan, settings, secrets: new KnownSecrets(), send, serve }
   const agents = new Map(nodes.map((node) => [node, new NodeAgent({ ...common, node })]))
   const handle = (message: ToAgent): void => {

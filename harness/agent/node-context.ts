@@ -5,7 +5,7 @@ import type { SiteEvent } from '../evidence/event.ts'
 import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { readTls, request } from './https-request.ts'
-import type { HandOver, RunSettings, StepPath } from './protocol.ts'
+import type { HandedOver, HandOver, RunSettings, StepPath } from './protocol.ts'
 import type { FileDemand } from './secret-file.ts'
 import { fill, fillJson, type TemplateContext } from './template.ts'
 
@@ -25,7 +25,7 @@ export interface NodeContext {
   /** What is about to be written is a secret from now on, unless everybody on the node may read it. */
   learn(content: string | Uint8Array, demand: Pick<FileDemand, 'mode'>): void
   /** Asks the agent of another node to serve a hand-over. */
-  serve(node: string, handOver: HandOver): Promise<string>
+  serve<Asked extends HandOver>(node: string, handOver: Asked): Promise<HandedOver[Asked['kind']]>
 }
 
 /** A call did not answer what the plan expects. Code `HOLDFAST_CALL_UNEXPECTED`. */

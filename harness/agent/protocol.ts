@@ -37,11 +37,24 @@ export type StepPath = number[]
 
 /**
  * A hand-over that the receiver asks for: only its place in the plan is named, so nothing else can be asked for. `x5t`: which of
- * the receiver's certificates a minted token is to be bound to; the issuer takes those only that were proven to it.
+ * the receiver's certificates a minted token is to be bound to; the issuer takes those only that were proven to it. `seen`: the
+ * state of the files that the receiver has, so that the answer waits for another one.
  */
 export type HandOver =
-  | { kind: 'receive'; unit: UnitRef; step: StepPath; x5t?: string }
+  | { kind: 'receive'; unit: UnitRef; step: StepPath; x5t?: string; seen?: string }
   | { kind: 'one-time-token'; unit: UnitRef; step: StepPath; x5rt: string }
+
+/** What is handed over, by kind: a text that was minted or signed, or files. */
+export interface HandedOver {
+  receive: string | HandedFiles
+  'one-time-token': string
+}
+
+/** Files by name, in base64. `state` tells one content of the source from another. */
+export interface HandedFiles {
+  files: Readonly<Record<string, string>>
+  state: string
+}
 
 /** How a program ended, and what it said. */
 export interface ExecResult {
@@ -72,7 +85,7 @@ export interface Operations {
   }
   call: { request: { call: HttpCall }; answer: { status: number; json: unknown } }
   /** Serves a hand-over for another node. */
-  serve: { request: HandOver; answer: string }
+  serve: { request: HandOver; answer: HandedOver[HandOver['kind']] }
 }
 
 export type Operation = keyof Operations

@@ -3,27 +3,73 @@ import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import { placeOf } from '../topology/holders.ts'
 import type { MintRenewal, Receive } from '../topology/plan.ts'
+import { pause } from './changes.ts'
+import { demandHandable } from './handed-files.ts'
 import type { Minted } from './keep-minted.ts'
 import { expectedCall, type NodeContext, templates } from './node-context.ts'
-import type { StepPath } from './protocol.ts'
-import { writeSecret } from './secret-file.ts'
+import type { HandedFiles, StepPath } from './protocol.ts'
+import { writeSecret, writeSecretFolder } from './secret-file.ts'
 import { fill } from './template.ts'
+
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 60_000
 
 /**
  * What another node has for this one, written with the mode and owner that the plan demands. A minted token is kept good from
- * then on.
+ * then on, and files are followed where the plan says so: `again` is what to do after each time.
  */
-export async function receive(context: NodeContext, unit: string, step: Receive, path: StepPath): Promise<void> {
+export async function receive(
+  context: NodeContext,
+  unit: string,
+  step: Receive,
+  path: StepPath,
+  again: () => Promise<void>,
+): Promise<void> {
   const credential = Object.hasOwn(context.plan.credentials, unit) ? unit : undefined
   const asked = { kind: 'receive' as const, unit: `${context.node.name}/${unit}`, step: path }
-  const once = async (): Promise<void> => {
+  const once = async (seen?: string): Promise<string | undefined> => {
     const x5t = await thumbprintBehind(context, credential)
-    await writeReceived(context, unit, step, await context.serve(step.from, { ...asked, x5t }))
+    const handed = await context.serve(step.from, { ...asked, x5t, seen })
+    await writeReceived(context, unit, step, handed)
     context.emit({ event: 'handover', unit: unit, credential, from: step.from })
+    return typeof handed === 'string' ? undefined : handed.state
   }
-  await once()
+  const state = await once()
   if ('mint' in step.source && step.source.renew !== undefined) {
-    await keepGood(context, unit, step.source.renew, once)
+    await keepGood(context, unit, step.source.renew, async () => void (await once()))
+  }
+  if (state !== undefined && step.again === 'changed')
+    void follow(state, { once, again, onFailure: told(context, `hand-over to ${context.node.name}/${unit}`) })
+}
+
+interface Following {
+  /** Resolves with the next state once that is here. */
+  once(seen: string): Promise<string | undefined>
+  again(): Promise<void>
+  onFailure(cause: Error): void
+}
+
+/** For as long as this agent lives. A failed hand-over is tried again with back-off; what failed after one waits for the next. */
+async function follow(seen: string, { once, again, onFailure }: Following): Promise<never> {
+  let [state, failures] = [seen, 0]
+  for (;;) {
+    try {
+      state = (await once(state)) ?? state
+      failures = 0
+    } catch (cause) {
+      onFailure(cause as Error)
+      await pause(Math.min(FIRST_RETRY_MS * 2 ** failures, LONGEST_RETRY_MS))
+      failures += 1
+      continue
+    }
+    await again().catch(onFailure)
+  }
+}
+
+function told(context: NodeContext, what: string): (cause: Error) => void {
+  return ({ message }) => {
+    const line = `${what} failed: ${message}`
+    context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
   }
 }
 
@@ -58,10 +104,7 @@ async function keepGood(
     binding: bindingOf(context, unit, place),
     renewAfterMs: lifetimeSeconds * 1000 * at,
     receive,
-    onFailure({ message }) {
-      const line = `mint for ${place} failed: ${message}`
-      context.emit({ event: 'log', unit: 'agent', stream: 'stderr', line })
-    },
+    onFailure: told(context, `mint for ${place}`),
   })
 }
 
@@ -74,8 +117,27 @@ function bindingOf(context: NodeContext, unit: string, place: string): Minted['b
   return { certificate, prove }
 }
 
-async function writeReceived(context: NodeContext, unit: string, step: Receive, text: string): Promise<void> {
-  const path = fill(step.to.path, templates(context, unit), `${context.node.name}/${unit}: hand-over`)
-  context.learn(text, step.to)
-  await writeSecret(path, text, step.to)
+async function writeReceived(
+  context: NodeContext,
+  unit: string,
+  { source, to }: Receive,
+  handed: string | HandedFiles,
+): Promise<void> {
+  const place = `${context.node.name}/${unit}: hand-over`
+  const path = fill(to.path, templates(context, unit), place)
+  if (typeof handed === 'string') {
+    context.learn(handed, to)
+    return writeSecret(path, handed, to)
+  }
+  const files = new Map(Object.entries(handed.files).map(([name, text]) => [name, Buffer.from(text, 'base64')]))
+  const contents = [...files.values()]
+  // The source is another node: what it may send is decided here once more.
+  demandHandable(
+    place,
+    [...files.keys()],
+    contents.reduce((sum, { length }) => sum + length, 0),
+  )
+  for (const content of contents) context.learn(content, to)
+  if (!('file' in source)) return writeSecretFolder(path, files, to)
+  await writeSecret(path, contents[0]!, to)
 }

@@ -1,8 +1,8 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { writeSecret } from './secret-file.ts'
+import { writeSecret, writeSecretFolder } from './secret-file.ts'
 
 let folder: string
 
@@ -51,4 +51,31 @@ test('sets an owner that exists, and refuses one that does not', async () => {
   const nobody = writeSecret(join(folder, 'other'), 'x', { mode: '0600', owner: 'no-such-user' })
   await expect(nobody).rejects.toMatchObject({ code: 'HOLDFAST_HANDOVER_OWNER' })
   expect(await readdir(folder)).toEqual(['token'])
+})
+
+const setOf = (text: string) => new Map([['creds', Buffer.from(text)]])
+
+test('replaces a folder in one step; who found the one before reads it whole until the next', async () => {
+  const path = join(folder, 'handed')
+  await writeSecretFolder(path, setOf('1'), { mode: '0640', folderMode: '0750' })
+  const first = await realpath(path)
+  await writeSecretFolder(path, setOf('2'), { mode: '0600' })
+
+  expect(await readFile(join(first, 'creds'), 'utf8')).toBe('1')
+  expect([await modeOf(first), await modeOf(join(first, 'creds'))]).toEqual(['750', '640'])
+  expect(await readFile(join(path, 'creds'), 'utf8')).toBe('2')
+  expect(await modeOf(path)).toBe('700')
+  await writeSecretFolder(path, setOf('3'), { mode: '0600' })
+  await expect(stat(first)).rejects.toThrow('ENOENT')
+  expect(await readdir(folder)).toHaveLength(3)
+})
+
+test('a folder that was made otherwise is not replaced, and nothing of the set stays', async () => {
+  const path = join(folder, 'handed')
+  await mkdir(path)
+
+  const refused = writeSecretFolder(path, setOf('1'), { mode: '0600' })
+
+  await expect(refused).rejects.toMatchObject({ code: 'HOLDFAST_HANDOVER_PLACE' })
+  expect(await readdir(folder)).toEqual(['handed'])
 })

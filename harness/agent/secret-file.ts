@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { chmod, chown, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 
 /** A file that was handed over does not have the demanded mode or owner. Code `HOLDFAST_HANDOVER_MODE`. */
@@ -10,6 +10,15 @@ export class WrongFileMode extends HoldfastError {
       'HOLDFAST_HANDOVER_MODE',
       `${path}: its ${what} is ${found} and must be ${expected}; check the file system's mount options and the user`,
     )
+  }
+}
+
+/** A folder of files is to be handed over to where a folder is that was made otherwise. Code `HOLDFAST_HANDOVER_PLACE`. */
+export class PlaceTaken extends HoldfastError {
+  constructor(path: string, cause: unknown) {
+    super('HOLDFAST_HANDOVER_PLACE', `${path} is a folder that was not handed over; let the plan name another`, {
+      cause,
+    })
   }
 }
 
@@ -27,11 +36,9 @@ export async function secretFolder(path: string): Promise<void> {
 }
 
 /** Writes a file in one step: a reader sees the old content or the new, never half of it. Mode and owner are checked after it. */
-export async function writeSecret(path: string, content: string, demand: FileDemand): Promise<void> {
+export async function writeSecret(path: string, content: string | Uint8Array, demand: FileDemand): Promise<void> {
   await secretFolder(dirname(path))
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
-  const mode = Number.parseInt(demand.mode, 8)
-  const [uid, gid] = await Promise.all([idOf(demand.owner, '/etc/passwd'), idOf(demand.group, '/etc/group')])
   try {
     const handle = await open(temporary, 'wx', 0o600)
     try {
@@ -39,17 +46,65 @@ export async function writeSecret(path: string, content: string, demand: FileDem
     } finally {
       await handle.close()
     }
-    if (uid !== undefined || gid !== undefined) await chown(temporary, uid ?? -1, gid ?? -1)
-    await chmod(temporary, mode)
+    await give(temporary, demand)
     await rename(temporary, path)
   } catch (cause) {
     await rm(temporary, { force: true })
     throw cause
   }
-  await check(path, mode, uid, gid)
+  await check(path, demand)
 }
 
-async function check(path: string, mode: number, uid: number | undefined, gid: number | undefined): Promise<void> {
+/**
+ * Puts a folder of files in the place of the one before, in one step: `path` is a link, and all of it lies beside. The set before
+ * stays until the next, for whoever is still reading it.
+ */
+export async function writeSecretFolder(
+  path: string,
+  files: ReadonlyMap<string, Uint8Array>,
+  { folderMode = '0700', ...demand }: FileDemand & { folderMode?: string },
+): Promise<void> {
+  const [above, name] = [dirname(path), basename(path)]
+  const set = `.${name}.${randomBytes(8).toString('hex')}.set`
+  const link = `${join(above, set)}.link`
+  await secretFolder(join(above, set))
+  try {
+    for (const [file, content] of files) await writeSecret(join(above, set, file), content, demand)
+    await give(join(above, set), { ...demand, mode: folderMode })
+    await check(join(above, set), { ...demand, mode: folderMode })
+    const before = await readlink(path).catch(() => undefined)
+    await symlink(set, link)
+    await rename(link, path).catch((cause: NodeJS.ErrnoException) => {
+      throw cause.code === 'EISDIR' ? new PlaceTaken(path, cause) : cause
+    })
+    await removeSets(above, name, [set, before])
+  } catch (cause) {
+    await Promise.all([rm(link, { force: true }), rm(join(above, set), { recursive: true, force: true })])
+    throw cause
+  }
+}
+
+async function removeSets(above: string, name: string, kept: readonly (string | undefined)[]): Promise<void> {
+  const isSet = (entry: string) =>
+    entry.startsWith(`.${name}.`) && /^[0-9a-f]{16}\.set$/.test(entry.slice(name.length + 2))
+  const old = (await readdir(above)).filter((entry) => isSet(entry) && !kept.includes(entry))
+  await Promise.all(old.map((entry) => rm(join(above, entry), { recursive: true, force: true })))
+}
+
+function idsOf({ owner, group }: FileDemand): Promise<[number | undefined, number | undefined]> {
+  return Promise.all([idOf(owner, '/etc/passwd'), idOf(group, '/etc/group')])
+}
+
+async function give(path: string, demand: FileDemand): Promise<void> {
+  const [uid, gid] = await idsOf(demand)
+  if (uid !== undefined || gid !== undefined) await chown(path, uid ?? -1, gid ?? -1)
+  // After it: another owner takes the bits that lend rights away.
+  await chmod(path, Number.parseInt(demand.mode, 8))
+}
+
+async function check(path: string, demand: FileDemand): Promise<void> {
+  const mode = Number.parseInt(demand.mode, 8)
+  const [uid, gid] = await idsOf(demand)
   const found = await stat(path)
   const octal = (value: number) => `0${(value & 0o7777).toString(8)}`
   if ((found.mode & 0o7777) !== mode) throw new WrongFileMode(path, 'mode', octal(mode), octal(found.mode))

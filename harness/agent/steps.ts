@@ -39,16 +39,18 @@ export interface UnitAtWork {
 export async function runSteps(work: UnitAtWork, steps: readonly Step[], prefix: StepPath = []): Promise<void> {
   for (const [index, step] of steps.entries()) {
     work.signal.throwIfAborted()
-    await runStep(work, step, [...prefix, index])
+    const programs = steps.slice(index + 1).filter((later) => 'run' in later)
+    await runStep(work, step, [...prefix, index], () => runSteps(work, programs))
   }
 }
 
-async function runStep(work: UnitAtWork, step: Step, path: StepPath): Promise<void> {
+/** `again` runs the programs of the steps that follow. */
+async function runStep(work: UnitAtWork, step: Step, path: StepPath, again: () => Promise<void>): Promise<void> {
   const { context, unit } = work
   const place = `${context.node.name}/${unit.name}`
   if ('run' in step) await runCommand(work, step.run, step.setting)
   else if ('call' in step) await expectedCall(context, step.call, templates(context, unit.name), place)
-  else if ('receive' in step) await receive(context, unit.name, step.receive, path)
+  else if ('receive' in step) await receive(context, unit.name, step.receive, path, again)
   else if ('enrol' in step) await enrol(work, step.enrol, path)
   else if ('fetch' in step) await fetchFile(context, unit.name, step.fetch)
   else if ('copy' in step) await copyFile(context, unit.name, step.copy)

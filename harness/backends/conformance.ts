@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
-import type { Plan } from '../topology/plan.ts'
+import type { Plan, Receive } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
@@ -53,6 +53,7 @@ export function conformance(ground: Ground): void {
     sitting(launch)
     describe('with a CA', () => certified(launch))
     handingOver(launch)
+    handingFilesOver(launch)
     ending(launch, ground)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
@@ -517,6 +518,85 @@ function handingOver(launch: Launch): void {
       expect(launch(tooShort)).rejects.toThrow(/is valid for \d+ s more, and 60 s are demanded/),
       expect(launch(otherName)).rejects.toThrow(/does not match certificate's altnames/),
     ])
+  })
+}
+
+/** Makes generation N of a set of files as a volume of secrets lays it: links through `..data`, which is swapped. */
+const makeSet = `
+  const [fs, n] = [require('node:fs'), process.argv[1]]
+  fs.mkdirSync('set/..' + n, { recursive: true })
+  fs.writeFileSync('set/..' + n + '/one', 'generation ' + n)
+  fs.writeFileSync('set/..' + n + '/two.bin', Buffer.from([0, 255, 128, Number(n)]))
+  fs.symlinkSync('..' + n, 'set/..new')
+  fs.renameSync('set/..new', 'set/..data')
+  for (const name of ['one', 'two.bin']) if (!fs.existsSync('set/' + name)) fs.symlinkSync('..data/' + name, 'set/' + name)`
+/** Reads the set over and over until it is of generation N; ends well if it never saw one that was missing, or was of two generations. */
+const readSet = `
+  const [fs, n] = [require('node:fs'), Number(process.argv[1])]
+  for (const end = Date.now() + 20000; Date.now() < end; ) {
+    const folder = fs.realpathSync('handed')
+    const [one, two] = [fs.readFileSync(folder + '/one', 'utf8'), fs.readFileSync(folder + '/two.bin')]
+    if (one !== 'generation ' + two[3]) throw new Error(one + ' beside ' + two[3])
+    if (two[3] === n) process.exit(0)
+  }
+  process.exit(1)`
+
+function handingFilesOver(launch: Launch): void {
+  const node = (script: string, ...args: string[]) => ({
+    run: { program: { path: 'node' }, args: ['-e', script, ...args], cwd: '@{dir}' },
+  })
+  const planWith = (receive: Pick<Receive, 'source' | 'to'>, again?: 'changed') =>
+    planOf({
+      from: [oneshot('make', [], [node(makeSet, '1')])],
+      to: [
+        oneshot(
+          'take',
+          ['from/make'],
+          [
+            { receive: { from: 'from', again, ...receive } },
+            node('console.log(require("node:fs").readFileSync("handed/one", "utf8"))'),
+          ],
+        ),
+      ],
+    })
+  const folder = { source: { folder: '@{dir}/set' }, to: { path: '@{dir}/handed', mode: '0640', folderMode: '2750' } }
+
+  test('hands a set of files over, of any bytes, with the modes that the plan demands', async () => {
+    const source = { files: ['@{dir}/set/one', '@{dir}/set/..data/two.bin'] }
+    await using site = await launch(planWith({ ...folder, source }))
+    const to = site.node('to')
+    const modes = await Promise.all(['handed/.', 'handed/one', 'handed/two.bin'].map((path) => modeOf(to, path)))
+
+    expect((await to.exec(['ls', 'handed'])).stdout).toBe('one\ntwo.bin\n')
+    expect((await to.exec(['node', '-p', 'fs.readFileSync("handed/two.bin", "hex")'])).stdout).toBe('00ff8001\n')
+    expect(modes).toEqual(['2750', '640', '640'])
+  })
+
+  test('hands files over again when they change, as a whole set, and runs the programs after it again', async () => {
+    await using site = await launch(planWith(folder, 'changed'))
+    const [from, to] = [site.node('from'), site.node('to')]
+    const reading = to.exec(['node', '-e', readSet, '3'])
+    for (const generation of ['2', '3']) {
+      await from.exec(['node', '-e', makeSet, generation])
+      await until(() => to.logs('take').includes(`generation ${generation}`))
+    }
+    expect(await reading).toMatchObject({ code: 0, stderr: '' })
+    // A folder that is made anew is followed, too.
+    await from.exec(['node', '-e', 'require("node:fs").rmSync("set", { recursive: true })'])
+    await from.exec(['node', '-e', makeSet, '4'])
+    await until(() => to.logs('take').includes('generation 4'))
+
+    expect(to.logs('take')).toEqual(['1', '2', '3', '4'].map((generation) => `generation ${generation}`))
+    expect(site.events().filter(({ event }) => event === 'handover')).toHaveLength(4)
+    // One that is read, and the one before it.
+    expect((await to.exec(['ls', '-a'])).stdout.match(/\.set$/gm)).toHaveLength(2)
+  })
+
+  test('hands over nothing that leads out of the folder of the plan', async () => {
+    const plan = planWith(folder)
+    plan.nodes.from!.units[0]!.steps.push(node('require("node:fs").symlinkSync("/etc/hostname", "set/three")'))
+
+    await expect(launch(plan)).rejects.toThrow(/set\/three leads out of its folder/)
   })
 }
 
