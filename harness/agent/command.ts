@@ -4,6 +4,7 @@ import type { Command } from '../topology/plan.ts'
 import type { NodeContext } from './node-context.ts'
 import { templates, unitFolder } from './node-context.ts'
 import { fill } from './template.ts'
+import { userOf } from './unit-files.ts'
 
 /** The plan needs a program that the run was not given. Code `HOLDFAST_PROGRAM_UNKNOWN`. */
 export class UnknownProgram extends HoldfastError {
@@ -53,6 +54,7 @@ export function serviceMain(service: string): string {
 export function environmentOf(context: NodeContext, unit?: string, command?: Command): Record<string, string> {
   const { settings, node } = context
   const template = templates(context, unit)
+  const user = unit === undefined ? undefined : userOf(context, unit)
   const own = Object.entries(command?.env ?? {}).map(([name, value]) => [
     name,
     fill(value, template, `${node.name}/${unit}: environment ${name}`),
@@ -62,6 +64,7 @@ export function environmentOf(context: NodeContext, unit?: string, command?: Com
     ...settings.clocks?.[node.name],
     HOLDFAST_RUN: settings.run,
     HOLDFAST_HOSTS: settings.hostsFile,
+    ...(user !== undefined && { HOME: unitFolder(context, unit!), USER: user, LOGNAME: user }),
     ...Object.fromEntries(own),
     ...settings.extra[node.name],
     ...(unit === undefined ? {} : settings.extra[`${node.name}/${unit}`]),

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
@@ -22,6 +22,7 @@ import { serveSeat } from './seat-server.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
 import { Unit } from './unit.ts'
+import { sharedMode } from './unit-files.ts'
 
 /** All programs must be gone 5 s after the coordinator: this leaves time for SIGKILL and the way out. */
 const END_WITHIN_MS = 2_000
@@ -76,6 +77,7 @@ export class NodeAgent {
   async start(): Promise<void> {
     const { dir, address, settings } = this.#context
     mkdirSync(dir, { recursive: true, mode: 0o700 })
+    chmodSync(dir, sharedMode(this.#context))
     if (settings.agentSeats) await serveSeat(join(dir, 'seat'), address)
     this.#context.emit({ event: 'agent-started', pid: process.pid })
     for (const unit of this.#units.values()) this.#waiting.add(unit)

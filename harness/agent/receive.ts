@@ -8,8 +8,8 @@ import { demandHandable } from './handed-files.ts'
 import type { Minted } from './keep-minted.ts'
 import { expectedCall, type NodeContext, templates } from './node-context.ts'
 import type { HandedFiles, StepPath } from './protocol.ts'
-import { writeSecret, writeSecretFolder } from './secret-file.ts'
 import { fill } from './template.ts'
+import { writeFor } from './unit-files.ts'
 
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 60_000
@@ -127,7 +127,7 @@ async function writeReceived(
   const path = fill(to.path, templates(context, unit), place)
   if (typeof handed === 'string') {
     context.learn(handed, to)
-    return writeSecret(path, handed, to)
+    return writeFor(context, unit, path, handed, to)
   }
   const files = new Map(Object.entries(handed.files).map(([name, text]) => [name, Buffer.from(text, 'base64')]))
   const contents = [...files.values()]
@@ -138,6 +138,5 @@ async function writeReceived(
     contents.reduce((sum, { length }) => sum + length, 0),
   )
   for (const content of contents) context.learn(content, to)
-  if (!('file' in source)) return writeSecretFolder(path, files, to)
-  await writeSecret(path, contents[0]!, to)
+  await writeFor(context, unit, path, 'file' in source ? contents[0]! : files, to)
 }

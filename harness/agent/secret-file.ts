@@ -30,6 +30,11 @@ export interface FileDemand {
   group?: string
 }
 
+export interface FolderDemand extends FileDemand {
+  /** Default `0700`. */
+  folderMode?: string
+}
+
 /** Makes a folder (0700) and those above it. */
 export async function secretFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 })
@@ -62,7 +67,7 @@ export async function writeSecret(path: string, content: string | Uint8Array, de
 export async function writeSecretFolder(
   path: string,
   files: ReadonlyMap<string, Uint8Array>,
-  { folderMode = '0700', ...demand }: FileDemand & { folderMode?: string },
+  { folderMode = '0700', ...demand }: FolderDemand,
 ): Promise<void> {
   const [above, name] = [dirname(path), basename(path)]
   const set = `.${name}.${randomBytes(8).toString('hex')}.set`
@@ -95,7 +100,8 @@ function idsOf({ owner, group }: FileDemand): Promise<[number | undefined, numbe
   return Promise.all([idOf(owner, '/etc/passwd'), idOf(group, '/etc/group')])
 }
 
-async function give(path: string, demand: FileDemand): Promise<void> {
+/** Gives a file or folder the owner, group and mode that are demanded. */
+export async function give(path: string, demand: FileDemand): Promise<void> {
   const [uid, gid] = await idsOf(demand)
   if (uid !== undefined || gid !== undefined) await chown(path, uid ?? -1, gid ?? -1)
   // After it: another owner takes the bits that lend rights away.
@@ -115,14 +121,19 @@ async function check(path: string, demand: FileDemand): Promise<void> {
 /** Number of a user or group; names are looked up in the system's own table. */
 async function idOf(name: string | undefined, table: string): Promise<number | undefined> {
   if (name === undefined) return undefined
-  if (/^\d+$/.test(name)) return Number(name)
-  const lines = (await readFile(table, 'utf8')).split('\n').map((line) => line.split(':'))
-  const id = lines.find((columns) => columns[0] === name)?.[2]
-  if (id === undefined) {
-    throw new HoldfastError(
-      'HOLDFAST_HANDOVER_OWNER',
-      `${name} is not in ${table}; name a user or group of this machine`,
-    )
-  }
-  return Number(id)
+  return /^\d+$/.test(name) ? Number(name) : Number((await rowOf(name, table))[2])
+}
+
+/** Numbers of a user and of its first group. */
+export async function idsOfUser(name: string): Promise<{ uid: number; gid: number }> {
+  const [, , uid, gid] = await rowOf(name, '/etc/passwd')
+  return { uid: Number(uid), gid: Number(gid) }
+}
+
+/** Of a file of the system: users that only a directory service knows are none here. */
+async function rowOf(name: string, table: string): Promise<string[]> {
+  const rows = (await readFile(table, 'utf8')).split('\n').map((line) => line.split(':'))
+  const row = rows.find((columns) => columns[0] === name)
+  if (row !== undefined) return row
+  throw new HoldfastError('HOLDFAST_HANDOVER_OWNER', `${name} is not in ${table}; name a user or group of this machine`)
 }

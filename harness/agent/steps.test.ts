@@ -20,7 +20,7 @@ beforeAll(async () => {
   const certificate = await issueLeaf({ authority, subject: 'auth.test', sans: ['auth.test'] })
   issuer = await listenAsIssuer({ seat: localSeat(), host: 'auth.test', certificate })
   const settings = { hosts: { 'auth.test': '127.0.0.1' }, addresses: {} }
-  const context = { dir, address: '127.0.0.1', node: { name: 'node' }, settings } as unknown as NodeContext
+  const context = { dir, address: '127.0.0.1', node: { name: 'node', units: [] }, settings } as unknown as NodeContext
   work = { context, unit: { name: 'unit' }, signal: new AbortController().signal } as unknown as UnitAtWork
 })
 afterEach(() => issuer.reset())

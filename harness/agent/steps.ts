@@ -8,8 +8,8 @@ import { expectedCall, fetchText, type NodeContext, templates, unitFolder } from
 import { startTree } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { receive } from './receive.ts'
-import { writeSecret } from './secret-file.ts'
 import { fill, fillJson } from './template.ts'
+import { wrapperOf, writeFor } from './unit-files.ts'
 
 const ONE_STEP_MS = 60_000
 
@@ -65,7 +65,7 @@ async function runCommand(
 ): Promise<void> {
   const argv = argvOf(context, command, unit.name)
   const program = [`${context.node.name}/${unit.name}:`, setting, argv[0]].filter(Boolean).join(' ')
-  const tree = await startTree(context.settings.dieWithParent, argv, {
+  const tree = await startTree(await wrapperOf(context, unit.name), argv, {
     cwd: folderOf(context, unit.name, command),
     env: environmentOf(context, unit.name, command),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -98,7 +98,7 @@ export async function renderFile(context: NodeContext, unit: string, file: PlanF
           2,
         )}\n`
       : fill(file.text, template, path)
-  await writeSecret(path, content, { mode: file.mode ?? '0600' })
+  await writeFor(context, unit, path, content, { mode: file.mode ?? '0600' })
 }
 
 function includedFiles(json: unknown): string[] {
@@ -110,13 +110,13 @@ async function fetchFile(context: NodeContext, unit: string, { url, follow, ca, 
   const template = templates(context, unit)
   const get = (from: string) => fetchText(context, { url: from, ca }, template, place)
   const text = await get(follow === undefined ? url : memberOf(await get(url), follow, url))
-  await writeSecret(fill(to.path, template, place), text, { mode: to.mode })
+  await writeFor(context, unit, fill(to.path, template, place), text, { mode: to.mode })
 }
 
 async function copyFile(context: NodeContext, unit: string, { from, to }: Copy): Promise<void> {
   const place = `${context.node.name}/${unit}: copy`
   const template = templates(context, unit)
-  await writeSecret(fill(to.path, template, place), await readFile(fill(from, template, place), 'utf8'), to)
+  await writeFor(context, unit, fill(to.path, template, place), await readFile(fill(from, template, place)), to)
 }
 
 function memberOf(text: string, name: string, url: string): string {
@@ -146,7 +146,8 @@ async function enrol({ context, unit }: UnitAtWork, step: Enrol, path: StepPath)
   const dir = fill(step.dir, template, place)
   // The key first: whoever watches for the certificate finds its key.
   context.learn(made.keyPem, { mode: '0600' })
-  await writeSecret(join(dir, 'key.pem'), made.keyPem, { mode: '0600' })
-  await writeSecret(join(dir, 'cert.pem'), certPem, { mode: '0600' })
+  const demand = { mode: '0600', owner: step.owner }
+  await writeFor(context, unit.name, join(dir, 'key.pem'), made.keyPem, demand)
+  await writeFor(context, unit.name, join(dir, 'cert.pem'), certPem, demand)
   context.emit({ event: 'handover', unit: unit.name, credential: step.credential, from: step.ca })
 }

@@ -5,10 +5,10 @@ import { LogTail } from './log-tail.ts'
 import { type NodeContext, templates, unitFolder } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
 import { type ProcessTree, signalTree, startTree, stopTree } from './process-tree.ts'
-import { secretFolder } from './secret-file.ts'
 import { startTurn } from './start-turn.ts'
 import { renderFile, runSteps } from './steps.ts'
 import { fill } from './template.ts'
+import { makeFolder, wrapperOf } from './unit-files.ts'
 
 /** A unit did not become ready. Code `HOLDFAST_NOT_READY`. */
 export class UnitNotReady extends HoldfastError {
@@ -46,7 +46,7 @@ export class Unit {
   async run(): Promise<boolean> {
     const started = performance.now()
     try {
-      await secretFolder(unitFolder(this.#context, this.plan.name))
+      await makeFolder(this.#context, this.plan.name, unitFolder(this.#context, this.plan.name))
       await Promise.all(this.plan.files.map((file) => renderFile(this.#context, this.plan.name, file)))
       if (this.plan.service === undefined) this.#context.emit({ event: 'unit-started', unit: this.plan.name })
       const work = { context: this.#context, unit: this.plan, log: this.#log, signal: this.#end.signal }
@@ -100,7 +100,7 @@ export class Unit {
   async #startProgram(command: Command): Promise<ProcessTree> {
     const context = this.#context
     const argv = argvOf(context, command, this.plan.name)
-    const tree = await startTree(context.settings.dieWithParent, argv, {
+    const tree = await startTree(await wrapperOf(context, this.plan.name), argv, {
       cwd: folderOf(context, this.plan.name, command),
       env: environmentOf(context, this.plan.name, command),
       stdio: ['ignore', 'pipe', 'pipe'],

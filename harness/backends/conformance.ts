@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
-import type { Plan, Receive } from '../topology/plan.ts'
+import type { Plan, Receive, Step } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
@@ -57,6 +57,7 @@ export function conformance(ground: Ground): void {
     ending(launch, ground)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
+    if (backend.capabilities.ownUsers) ownUsers(launch, ground)
     refusing(backend, launch)
   })
 }
@@ -776,6 +777,87 @@ function cutting(launch: Launch): void {
   })
 }
 
+/** Says who it is, and of each path whether it can be read. */
+const whoReads = `
+  const fs = require('node:fs')
+  const can = (path) => { try { fs.readFileSync(path); return true } catch (cause) { return cause.code } }
+  const { uid, homedir } = require('node:os').userInfo()
+  console.log(JSON.stringify({ uid, home: process.env.HOME, read: process.argv.slice(1).map(can) }))`
+
+function ownUsers(launch: Launch, ground: Ground): void {
+  const run = (script: string, ...args: string[]) => ({
+    run: { program: { path: 'node' }, args: ['-e', script, ...args] },
+  })
+  const files = [{ path: '@{unit}/own/config.json', json: { secret: 1 } }]
+  const secret = (path: string, to: object): Step => ({
+    receive: { from: 'ca', source: { file: '@{dir}/units/secret/file' }, to: { path, mode: '0600', ...to } },
+  })
+
+  test('[ownUsers] runs a unit with its steps as its user, who reads what is handed to it and nothing else', async () => {
+    const [mine, other] = ['@{dir}/credentials/mine', '@{dir}/credentials/other']
+    const unit = webUnit('one', {
+      after: ['one/received'],
+      files,
+      args: ['--decisions', '@{unit}/decisions.jsonl'],
+      decisionLog: '@{unit}/decisions.jsonl',
+      steps: [
+        { write: { path: '@{unit}/later/written', text: 'x' } },
+        run('require("node:fs").writeFileSync("made", "")'),
+        run(whoReads, '@{unit}/own/config.json', '@{unit}/later/written', mine, other, '@{dir}/units/received/root'),
+        { run: { program: { path: 'id' }, args: ['-G'] } },
+      ],
+    })
+    const received = oneshot(
+      'received',
+      ['ca/secret'],
+      [secret(mine, { owner: 'nobody' }), secret(other, {})],
+      [{ path: '@{unit}/root', text: 'x' }],
+    )
+    const plan = planOf({
+      ca: [oneshot('secret', [], [], [{ path: '@{unit}/file', text: 'of nobody' }])],
+      one: [received, { ...unit, user: 'nobody' }],
+    })
+    await using site = await launch(plan)
+    const node = site.node('one')
+    const say = async (...argv: string[]) => (await node.exec(argv)).stdout.trim()
+    const [who = '', groups] = node.logs('web')
+    const [, pid] = /pid (\d+)/.exec(node.logs('web').join()) ?? []
+
+    expect(JSON.parse(who)).toEqual({
+      uid: Number(await say('id', '-u', 'nobody')),
+      home: join(node.dir, 'units/web'),
+      read: [true, true, true, 'EACCES', 'EACCES'],
+    })
+    expect(groups).toBe(await say('id', '-G', 'nobody'))
+    expect(await say('ps', '-o', 'user=', '-p', pid!)).toBe('nobody')
+    expect(await say('stat', '-c', '%U %a', 'units/web', 'units/web/own', 'units/web/own/config.json')).toBe(
+      'nobody 700\nnobody 700\nnobody 600',
+    )
+    expect(await say('stat', '-c', '%U %a', '.', 'credentials', 'units/received')).toBe('root 711\nroot 711\nroot 700')
+    expect(await node.decisions('web')).toHaveLength(1)
+    await node.stop('web')
+    await node.start('web')
+    expect(await opens(node.address, 8080)).toBe(true)
+  })
+
+  test('[ownUsers] ends what runs as another user with the agent, and leaves no process and no folder', async () => {
+    const site = await launch(
+      planOf({ one: [{ ...webUnit('one', { args: ['--child', '--stubborn'] }), user: 'nobody' }] }),
+    )
+    process.kill(ground.agents(site).get('one') as number, 'SIGKILL')
+    await until(async () => !(await opens(site.node('one').address, 8080)))
+    await site[Symbol.asyncDispose]()
+
+    expect(await ground.leftovers(site.run)).toEqual([])
+  })
+
+  test('[ownUsers] refuses a user that the node does not have, by name', async () => {
+    const unit = { ...oneshot('nothing', [], []), user: 'nobody-of-this-name' }
+
+    await expect(launch(planOf({ one: [unit] }))).rejects.toThrow(/nobody-of-this-name is not in \/etc\/passwd/)
+  })
+}
+
 function refusing(backend: Backend, launch: Launch): void {
   const nothing = oneshot('nothing', [], [])
   const operations: Partial<Record<keyof Capabilities, () => Promise<unknown>>> = {
@@ -789,16 +871,17 @@ function refusing(backend: Backend, launch: Launch): void {
     },
     ownUsers: async () => {
       const unit = webUnit('one')
-      unit.service!.user = 'somebody'
+      unit.user = 'nobody'
       await using _ = await launch(planOf({ one: [unit] }))
     },
   }
   for (const [capability, operate] of Object.entries(operations)) {
-    if (backend.capabilities[capability as keyof Capabilities]) continue
+    const known = capability as keyof Capabilities
+    if (backend.capabilities[known]) continue
     test(`[not supported] ${capability}`, async () => {
       await expect(operate()).rejects.toMatchObject({
         code: 'HOLDFAST_NOT_SUPPORTED',
-        message: `backend ${backend.name} has no ${capability}; use a backend that has it`,
+        message: `backend ${backend.name} has no ${capability}; ${backend.whyLacking?.(known) ?? 'use a backend that has it'}`,
       })
     })
   }

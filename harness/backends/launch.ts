@@ -1,4 +1,4 @@
-import { access, rename, writeFile } from 'node:fs/promises'
+import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { hostsText } from '../agent/hosts-file.ts'
 import type { RunSettings } from '../agent/protocol.ts'
@@ -12,9 +12,10 @@ import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { hostsAt, LaunchedSite, NotSupported, SiteNotReady } from './launched-site.ts'
-import { neededTools, nodesByNeed } from './plan-needs.ts'
+import { hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
 import { startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
+import { findSetpriv } from './setpriv.ts'
 
 /** What a backend takes for one run. */
 export interface Grounds extends AsyncDisposable {
@@ -71,7 +72,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const inputs = { run: record.run, folder: run.folder, plan, grounds, tools, clocks, extra: options.env ?? {} }
   const [evidence] = await Promise.all([
     EvidenceFolder.create(record.evidence, plan, record),
-    writeRunFiles(run.folder, plan, await runSettings(inputs)),
+    writeRunFiles(run.folder, plan, runSettings(inputs)),
     writeHosts(run.folder, hostsAt(plan, grounds.seenAt)),
   ])
   const held = taken.move()
@@ -97,10 +98,7 @@ function refuseLacking(
 ): void {
   const needs: [keyof Capabilities, boolean | undefined][] = [
     ['partition', partition],
-    [
-      'ownUsers',
-      Object.values(plan.nodes).some(({ units }) => units.some(({ service }) => service?.user !== undefined)),
-    ],
+    ['ownUsers', hasUsers(plan)],
     ['ownClock', clock === 'movable'],
   ]
   for (const [capability, isNeeded] of needs) {
@@ -213,7 +211,7 @@ interface RunInputs {
   extra: NonNullable<LaunchOptions['env']>
 }
 
-async function runSettings({ run, folder, plan, grounds, tools, clocks, extra }: RunInputs): Promise<RunSettings> {
+function runSettings({ run, folder, plan, grounds, tools, clocks, extra }: RunInputs): RunSettings {
   const { addresses, dirs, agentSeats } = grounds
   return {
     run,
@@ -226,7 +224,7 @@ async function runSettings({ run, folder, plan, grounds, tools, clocks, extra }:
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
     extra,
-    dieWithParent: await dieWithParent(),
+    dieWithParent: dieWithParent(),
   }
 }
 
@@ -235,18 +233,9 @@ function environment(run: string): Record<string, string> {
 }
 
 /** Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind. */
-async function dieWithParent(): Promise<string[]> {
-  if (process.platform !== 'linux') return []
-  const { path } = settings()
-  for (const folder of path) {
-    const program = join(folder, 'setpriv')
-    const found = await access(program).then(
-      () => true,
-      () => false,
-    )
-    if (found) return [program, '--pdeathsig', 'KILL', '--']
-  }
-  return []
+function dieWithParent(): string[] {
+  const setpriv = findSetpriv()
+  return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
 }
 
 async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Promise<void> {
@@ -254,9 +243,10 @@ async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Prom
   await Promise.all([write('plan.json', plan), write('settings.json', run)])
 }
 
-/** Replaced whole: whoever reads it meanwhile reads the one or the other. */
+/** Replaced whole: whoever reads it meanwhile reads the one or the other. Users of units must be able to. */
 async function writeHosts(folder: string, hosts: Readonly<Record<string, string>>): Promise<void> {
   const file = join(folder, 'hosts')
-  await writeFile(`${file}.new`, hostsText(hosts), { mode: 0o600 })
+  await writeFile(`${file}.new`, hostsText(hosts))
+  await chmod(`${file}.new`, 0o644)
   await rename(`${file}.new`, file)
 }

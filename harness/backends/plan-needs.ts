@@ -23,6 +23,11 @@ function programsOfStep(step: Step): Program[] {
   return 'parallel' in step ? step.parallel.flat().flatMap(programsOfStep) : []
 }
 
+/** Whether some unit runs as an operating-system user of its own. */
+export function hasUsers({ nodes }: Plan): boolean {
+  return Object.values(nodes).some(({ units }) => units.some(({ user }) => user !== undefined))
+}
+
 /**
  * Nodes by when their agents are needed: those on which some unit waits for nothing, then the others. Agents of the second kind
  * would only take processor time from what they wait for.

@@ -32,6 +32,8 @@ export interface Compilation {
   readonly anchors: Map<string, Set<string>>
   /** Credentials that some unit uses. */
   readonly used: Set<string>
+  /** Operating-system users of the units that read a credential on one of its holders, by `holder/credential`. */
+  readonly readers: Map<UnitRef, Set<string>>
   /** What is issued at each node, by credential kind. */
   readonly offers: Map<string, Map<string, NodeOffer>>
 }

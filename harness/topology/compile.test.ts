@@ -158,6 +158,23 @@ test('a hand-over in its long form says where the token goes, and who owns it', 
   ])
 })
 
+test('a unit runs as its user with what it brings along, and owns the credentials that it reads', async () => {
+  const topology = await separateAuth((t) => {
+    t.nodes['auth-a']!.units.auth!.user = 'auth'
+    t.nodes['node-a']!.units.orchestrator!.user = 'peering'
+    token(t, 'node-a').handover = { method: 'mint', group: 'readers', mode: '0640' }
+  })
+  const plan = compile(topology, { kinds: fakeKinds })
+
+  const usersOn = (node: string) => plan.nodes[node]!.units.map(({ name, user }) => `${name} ${user}`)
+  expect(usersOn('auth-a')).toEqual(expect.arrayContaining(['auth auth', 'clients auth', 'cert-auth-a undefined']))
+  expect(unitOf(plan, 'auth-a/cert-auth-a')?.steps).toMatchObject([{ enrol: { owner: 'auth' } }])
+  expect(unitOf(plan, 'node-a/peer-a-to-b')?.steps).toMatchObject([{ receive: { to: { owner: 'peering' } } }])
+  // Whoever is told a group may read it, too: the topology says who owns it.
+  expect(JSON.stringify(unitOf(plan, 'node-a/node-a')?.steps)).not.toContain('owner')
+  expect(JSON.stringify(plan.nodes['node-b'])).not.toMatch(/owner|user/)
+})
+
 test.each<[string, (topology: Topology) => void, string, RegExp]>([
   [
     'an undeclared CA',
@@ -391,6 +408,26 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
     },
     'credentials.node-a.handover.path',
     /leads out of the node’s directory/,
+  ],
+  [
+    'a credential that units of two users read',
+    (t) => {
+      const { orchestrator } = t.nodes['node-a']!.units
+      t.nodes['node-a']!.units = {
+        orchestrator: { ...orchestrator!, user: 'one' },
+        other: { ...structuredClone(orchestrator!), user: 'other' },
+      }
+    },
+    'credentials.peer-a-to-b',
+    /is read by units that run as "one" and as "other"/,
+  ],
+  [
+    'a user that is no name of one',
+    (t) => {
+      t.nodes['node-a']!.units.orchestrator!.user = 'a b'
+    },
+    'nodes.node-a.units.orchestrator.user',
+    /must be the name of a user or group/,
   ],
   [
     'an owner of an enrolled certificate',

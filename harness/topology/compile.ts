@@ -40,7 +40,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const compilation: Compilation = {
     ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds, mistakes) },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
-    ...{ offers: new Map(), actions: new Map(), insiders: [], folder: loaded.folder },
+    ...{ offers: new Map(), actions: new Map(), insiders: [], folder: loaded.folder, readers: new Map() },
     credentialKinds: new Map(options.credentialKinds.map((kind) => [kind.name, kind])),
   }
   checkNames(compilation)
@@ -122,14 +122,14 @@ function planNodes(
       ),
       ...[...planned.values()]
         .filter(({ unit }) => unit.node === name)
-        .flatMap((unit) => declaredUnits(unit, declaredAfter(compilation, unit))),
+        .flatMap((unit) => declaredUnits(unit, declarationOf(compilation, unit))),
     ]
     return [name, { name, host, domain, units }] as const
   })
   return Object.fromEntries(nodes)
 }
 
-function declaredAfter({ topology }: Compilation, { unit }: PlannedUnit): UnitRef[] {
-  const declaration = own(topology.nodes[unit.node]!.units, unit.name)
-  return (declaration?.after ?? []).map((reference) => unitReference(unit.node, reference))
+function declarationOf({ topology }: Compilation, { unit }: PlannedUnit): Pick<PlanUnit, 'after' | 'user'> {
+  const { after = [], user } = own(topology.nodes[unit.node]!.units, unit.name)!
+  return { after: after.map((reference) => unitReference(unit.node, reference)), user }
 }

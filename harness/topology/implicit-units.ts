@@ -20,13 +20,27 @@ export function anchorUnits(compilation: Compilation, node: string): PlanUnit[] 
   })
 }
 
+/** The user that a credential belongs to on a holder: that of the unit which reads it, if it has one of its own. */
+export function readerOf({ readers, mistakes }: Compilation, holder: string, name: string): string | undefined {
+  const [reader, other] = readers.get(`${holder}/${name}`) ?? []
+  if (other !== undefined) {
+    const what = `is read by units that run as "${reader}" and as "${other}", and can belong to one of them`
+    mistakes.add(['credentials', name], what, 'declare a credential for each')
+  }
+  return reader
+}
+
 /** A declared unit as its kind planned it, with the oneshots that the kind brings along. */
-export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter: readonly UnitRef[]): PlanUnit[] {
+export function declaredUnits(
+  { unit, plan, after }: PlannedUnit,
+  declared: Pick<PlanUnit, 'after' | 'user'>,
+): PlanUnit[] {
   const planned: PlanUnit = {
     name: unit.name,
     kind: unit.kind.name,
     summary: plan.summary,
-    after: unique([...declaredAfter, ...(plan.after ?? []), ...after]),
+    after: unique([...declared.after, ...(plan.after ?? []), ...after]),
+    user: declared.user,
     files: plan.files,
     steps: plan.steps ?? [],
     service: plan.service,
@@ -38,7 +52,7 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit, declaredAfter:
     surfaces: plan.surfaces ?? unit.kind.surfaces,
     insider: plan.insider,
   }
-  return [planned, ...(plan.companions ?? [])]
+  return [planned, ...(plan.companions ?? []).map((companion) => ({ user: declared.user, ...companion }))]
 }
 
 /** A unit that runs its steps to their end. */

@@ -57,6 +57,11 @@ export interface PlanUnit {
   /** One line for people: what this unit does. */
   summary: string
   after: UnitRef[]
+  /**
+   * Operating-system user that its programs run as, where the backend can (`ownUsers`). Its folder (its HOME, 0700) and what the
+   * agent writes for it belong to that user; what other units receive for it, they must hand to it by owner or group.
+   */
+  user?: string
   /** Rendered before the unit starts: folders 0700, files 0600 unless `mode` says otherwise. */
   files: PlanFile[]
   /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */
@@ -94,8 +99,6 @@ export interface Service {
   readyWithinMs?: number
   /** How long it may take to stop after SIGTERM before it is killed, in ms. Default 5 000. */
   stopWithinMs?: number
-  /** Operating-system user to run as, where the backend can (`ownUsers`). */
-  user?: string
 }
 
 export interface Listener {
@@ -209,6 +212,8 @@ export interface Enrol {
   sans: string[]
   lifetimeSeconds: number
   dir: Template
+  /** Who must own both, if not the agent's user. */
+  owner?: string
   /** What the CA's agent signs the one-time token with: read by that agent only. */
   provisioner: { name: string; keyFile: Template }
 }

@@ -39,7 +39,9 @@ const handover = z
         .regex(/^[\x20-\x7e]+$/, 'must be a path of printable characters')
         .optional()
         .meta({ description: 'File or folder at the receiver. Default: `credentials/<name>` in the node directory.' }),
-      owner: account.optional().meta({ description: 'User that must own it.' }),
+      owner: account
+        .optional()
+        .meta({ description: 'User that must own it. Default: that of the unit which reads it.' }),
       group: account.optional().meta({ description: 'Group that must own it.' }),
       mode: z
         .string()
@@ -79,6 +81,9 @@ export const unitSchema = z.strictObject({
     .array(unitReference)
     .optional()
     .meta({ description: 'Units that must be ready first, beyond those that follow from the credentials.' }),
+  user: account
+    .optional()
+    .meta({ description: 'Operating-system user that its programs run as. Takes a backend with `ownUsers`.' }),
   settings: z
     .record(z.string(), z.unknown())
     .default({})

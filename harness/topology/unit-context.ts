@@ -44,7 +44,12 @@ export function unitContext(
       const wayOut = `give it the holder "${node}", or name a credential that this node holds`
       mistake(settingOf(name), `uses the credential "${name}", which "${holders.join(', ')}" holds`, wayOut)
     }
-    if (!discovery) compilation.used.add(name)
+    if (!discovery) {
+      compilation.used.add(name)
+      const user = own(declaration.units, unit.name)?.user
+      const known = compilation.readers.get(`${node}/${name}`) ?? new Set()
+      if (user !== undefined) compilation.readers.set(`${node}/${name}`, known.add(user))
+    }
     return credential
   }
 

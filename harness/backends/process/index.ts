@@ -11,10 +11,12 @@ import type { AgentProcess } from '../agent-link.ts'
 import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities, LaunchOptions } from '../backend.ts'
 import { type AgentStart, backendOf, type Grounds } from '../launch.ts'
+import { hasUsers } from '../plan-needs.ts'
 import { killProcessesOf } from '../processes.ts'
 import { findRuns, type Run } from '../run-folder.ts'
 import { relayedNetwork } from './relayed-network.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
+import { openToUsers, usersMissing } from './users.ts'
 
 const capabilities: Capabilities = {
   ownAddress: true,
@@ -23,6 +25,14 @@ const capabilities: Capabilities = {
   get ownClock() {
     return clockMissing() === undefined
   },
+  get ownUsers() {
+    return usersMissing() === undefined
+  },
+}
+
+const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
+  ownClock: clockMissing,
+  ownUsers: usersMissing,
 }
 
 // Sources in the repository, compiled files in the package.
@@ -34,7 +44,7 @@ export const processBackend = backendOf({
   name: 'process',
   capabilities,
   unavailable: () => loopbackMissing(),
-  whyLacking: (capability) => (capability === 'ownClock' ? clockMissing() : undefined),
+  whyLacking: (capability) => missing[capability]?.(),
   take,
   sweep: ({ run }) => killProcessesOf(run),
   readLeft: (_, path, from) => readTextFrom(path, from),
@@ -43,6 +53,7 @@ export const processBackend = backendOf({
 async function take(plan: Plan, { folder }: Run, { partition }: LaunchOptions): Promise<Grounds> {
   const agentSeats = settings().seats === 'agent'
   const names = Object.keys(plan.nodes)
+  if (hasUsers(plan)) await openToUsers(folder)
   await using taken = new AsyncDisposableStack()
   const subnet = taken.use(await takeSubnet(await takenSubnets()))
   const [addresses = {}, relayed] = addressesIn(subnet.prefix, names, partition ? 2 : 1)

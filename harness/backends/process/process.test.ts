@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
@@ -10,9 +11,11 @@ import { resolveTool } from '../../toolchain/resolve.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
 import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
+import { backendOf } from '../launch.ts'
 import { ground } from './fixtures/ground.ts'
 import { processBackend } from './index.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
+import { usersMissing } from './users.ts'
 
 // A folder of runs of its own: sweeping here must not see the sites of other test files.
 process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
@@ -81,3 +84,49 @@ test('an unknown backend is refused with the known ones', () => {
 test('this machine has loopback addresses', async () => {
   expect(await loopbackMissing()).toBeUndefined()
 })
+
+test('units have users of their own only where they can: otherwise a plan with one is refused before anything is taken', async () => {
+  let taken = 0
+  const without = backendOf({
+    ...processBackend,
+    capabilities: { ownAddress: true },
+    whyLacking: () => 'run it as root',
+    take: () => Promise.reject(new Error(`taken ${++taken}`)),
+  })
+  const plan = planOf({ one: [{ ...webUnit('one'), user: 'nobody' }] })
+
+  await expect(without.launch(plan, {})).rejects.toMatchObject({
+    code: 'HOLDFAST_NOT_SUPPORTED',
+    message: 'backend process has no ownUsers; run it as root',
+  })
+  expect(taken).toBe(0)
+})
+
+test.runIf(process.getuid?.() === 0)('somebody who is not root has no users to give, and is told so', () => {
+  const users = new URL('./users.ts', import.meta.url).href
+  const script = `import(${JSON.stringify(users)}).then(({ usersMissing }) => console.log(usersMissing()))`
+  const node = [process.execPath, '--conditions=holdfast-source', '-e', script]
+  const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', ...node]
+
+  expect(execFileSync('setpriv', asNobody, { encoding: 'utf8' })).toBe('run it as root\n')
+})
+
+test.runIf(usersMissing() === undefined)(
+  'folders of runs that a user cannot come to are refused before launch',
+  async () => {
+    const plan = planOf({ one: [{ ...oneshot('nothing', [], []), user: 'nobody' }] })
+    const before = process.env.HOLDFAST_RUNTIME_DIR
+    const closed = await mkdtemp(join(tmpdir(), 'holdfast-closed-'))
+    onTestFinished(() => rm(closed, { recursive: true, force: true }))
+    onTestFinished(() => {
+      process.env.HOLDFAST_RUNTIME_DIR = before
+    })
+    process.env.HOLDFAST_RUNTIME_DIR = join(closed, 'runs')
+
+    await expect(processBackend.launch(plan, { evidence: join(closed, 'evidence') })).rejects.toMatchObject({
+      code: 'HOLDFAST_RUNTIME_DIR_CLOSED',
+      message: expect.stringContaining(`${closed} cannot be entered by others`),
+    })
+    expect(await readdir(join(closed, 'runs'))).toEqual([])
+  },
+)

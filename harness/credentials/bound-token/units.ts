@@ -1,7 +1,7 @@
 import { type Compilation, own } from '../../topology/compilation.ts'
 import { durationSeconds } from '../../topology/duration.ts'
 import { placeOf } from '../../topology/holders.ts'
-import { oneshot } from '../../topology/implicit-units.ts'
+import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import { offerOf } from '../../topology/offers.ts'
 import { anchorUnit } from '../../topology/paths.ts'
 import type { MintRenewal, PlanUnit, UnitRef } from '../../topology/plan.ts'
@@ -39,7 +39,9 @@ function proveUnits(compilation: Compilation, node: string, tokens: readonly Pla
 /** The oneshot in which a holder receives a token. */
 function mintUnit(compilation: Compilation, node: string, token: PlanBoundToken): PlanUnit {
   const { name, issuer } = token
-  const { mode, owner, group } = handoverOf(compilation.topology.credentials[name]!)
+  const handover = handoverOf(compilation.topology.credentials[name]!)
+  const { mode, group } = handover
+  const owner = handover.owner ?? (group === undefined ? readerOf(compilation, node, name) : undefined)
   const { by } = offerOf(compilation, 'bound-token', issuer)!
   const { mint, member } = token.mint
   const renew: MintRenewal = { lifetimeSeconds: livesFor(compilation, token), at: renewAt }

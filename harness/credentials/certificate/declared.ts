@@ -1,6 +1,6 @@
 import type { Claim } from '../../topology/check-accepts.ts'
 import { type Compilation, own } from '../../topology/compilation.ts'
-import { oneshot } from '../../topology/implicit-units.ts'
+import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import { offerOf } from '../../topology/offers.ts'
 import { anchorUnit } from '../../topology/paths.ts'
 import type { PlanUnit } from '../../topology/plan.ts'
@@ -33,7 +33,7 @@ function enrolUnit(compilation: Compilation, node: string, { name, issuer, enrol
     kind: 'enrol',
     summary: `gets the certificate ${name} from ${issuer}`,
     after: [anchorUnit(node, domain)],
-    steps: [{ enrol }],
+    steps: [{ enrol: { ...enrol, owner: readerOf(compilation, node, name) } }],
   })
 }
 

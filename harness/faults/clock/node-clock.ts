@@ -1,4 +1,14 @@
-import { closeSync, constants, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { GO_CLOCK_VARIABLE } from '../../toolchain/overlay.ts'
 import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
@@ -12,9 +22,10 @@ export class NodeClock {
   readonly #bytes: string
   #seconds = 0
 
-  /** Makes the files. `folder` belongs to this clock alone. */
+  /** Makes the files. `folder` belongs to this clock alone. Programs may run as other users, and read them too. */
   constructor(folder: string, seconds = 0) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o711)
     this.#text = join(folder, 'faketime')
     this.#bytes = join(folder, 'offset')
     this.set(seconds)
@@ -29,10 +40,12 @@ export class NodeClock {
   set(seconds: number): void {
     demandShift(seconds)
     // A reader must find the old line or the new one, never an empty file.
-    writeFileSync(`${this.#text}.new`, `${faketimeOffset(seconds)}\n`, { mode: 0o600 })
+    writeFileSync(`${this.#text}.new`, `${faketimeOffset(seconds)}\n`)
+    chmodSync(`${this.#text}.new`, 0o644)
     renameSync(`${this.#text}.new`, this.#text)
     // This one is mapped into memory, so it has to stay the same file, of the same length.
-    const file = openSync(this.#bytes, constants.O_WRONLY | constants.O_CREAT, 0o600)
+    const file = openSync(this.#bytes, constants.O_WRONLY | constants.O_CREAT)
+    fchmodSync(file, 0o644)
     writeSync(file, new Uint8Array(BigInt64Array.of(BigInt(seconds)).buffer), 0, 8, 0)
     closeSync(file)
     this.#seconds = seconds
