@@ -1,6 +1,6 @@
 import { nodeArguments } from './command.ts'
 import type { NodeContext } from './node-context.ts'
-import { signalTree, startTree } from './process-tree.ts'
+import { type ProcessTree, signalTree, startTree } from './process-tree.ts'
 import type { ExecResult } from './protocol.ts'
 
 const LONGEST_OUTPUT = 8 * 1_048_576
@@ -25,15 +25,20 @@ export async function execute({ context, argv, env, input, timeoutMs }: Executio
   })
   const limit = setTimeout(() => signalTree(tree.pid, 'SIGKILL'), timeoutMs)
   const output = { stdout: '', stderr: '' }
+  converse(tree, output, input)
+  const exit = await tree.ended
+  clearTimeout(limit)
+  return { ...exit, ...output }
+}
+
+/** Gives a program its input, and adds what it says to `output`. */
+export function converse({ child }: ProcessTree, output: { stdout: string; stderr: string }, input = ''): void {
   for (const stream of ['stdout', 'stderr'] as const) {
-    tree.child[stream]?.setEncoding('utf8').on('data', (chunk: string) => {
+    child[stream]?.setEncoding('utf8').on('data', (chunk: string) => {
       if (output[stream].length < LONGEST_OUTPUT) output[stream] += chunk
     })
   }
   // A program that ends without reading its input is no failure.
-  tree.child.stdin?.on('error', () => {})
-  tree.child.stdin?.end(input ?? '')
-  const exit = await tree.ended
-  clearTimeout(limit)
-  return { ...exit, ...output }
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(input)
 }

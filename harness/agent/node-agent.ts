@@ -21,7 +21,7 @@ import {
 import { serveSeat } from './seat-server.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
-import { Unit } from './unit.ts'
+import { Unit, WrongUnitState } from './unit.ts'
 import { sharedMode } from './unit-files.ts'
 
 /** All programs must be gone 5 s after the coordinator: this leaves time for SIGKILL and the way out. */
@@ -80,7 +80,7 @@ export class NodeAgent {
     chmodSync(dir, sharedMode(this.#context))
     if (settings.agentSeats) await serveSeat(join(dir, 'seat'), address)
     this.#context.emit({ event: 'agent-started', pid: process.pid })
-    for (const unit of this.#units.values()) this.#waiting.add(unit)
+    for (const unit of this.#units.values()) if (unit.plan.start === undefined) this.#waiting.add(unit)
     this.#startPossible()
   }
 
@@ -125,6 +125,12 @@ export class NodeAgent {
     return unit
   }
 
+  #readyToRun(unit: Unit): Unit {
+    const missing = unit.plan.after.filter((ref) => !this.#ready.has(ref))
+    if (missing.length === 0) return unit
+    throw new WrongUnitState(`${this.#context.node.name}/${unit.plan.name}`, `waits for ${missing.join(', ')}`)
+  }
+
   #makeHandlers(): Handlers {
     const context = this.#context
     const onUnit =
@@ -136,6 +142,7 @@ export class NodeAgent {
     return {
       stop: onUnit((unit) => unit.stop()),
       start: onUnit((unit) => unit.start()),
+      run: async ({ unit, input }) => this.#readyToRun(this.#unit(unit)).runAsked(input),
       kill: onUnit((unit) => unit.kill()),
       pause: onUnit((unit) => unit.pause()),
       resume: onUnit((unit) => unit.resume()),

@@ -74,6 +74,8 @@ export interface Operations {
   'read-file': { request: { path: string; from?: number }; answer: string }
   stop: { request: { unit: string }; answer: null }
   start: { request: { unit: string }; answer: null }
+  /** Runs a oneshot that is started on demand; `input` comes to its programs. */
+  run: { request: { unit: string; input?: string }; answer: ExecResult }
   kill: { request: { unit: string }; answer: null }
   pause: { request: { unit: string }; answer: null }
   resume: { request: { unit: string }; answer: null }

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Command, Enrol, Fetch, PlanFile, PlanUnit, Step } from '../topology/plan.ts'
 import { argvOf, environmentOf, folderOf } from './command.ts'
+import { converse } from './execute.ts'
 import type { LogTail } from './log-tail.ts'
 import { expectedCall, fetchText, type NodeContext, templates, unitFolder } from './node-context.ts'
-import { startTree } from './process-tree.ts'
+import { type Exit, startTree } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { receive } from './receive.ts'
 import { fill, fillJson } from './template.ts'
@@ -15,13 +16,17 @@ const ONE_STEP_MS = 60_000
 
 /** A program of a step did not end well. Code `HOLDFAST_STEP_FAILED`. */
 export class StepFailed extends HoldfastError {
+  /** How the program ended, if it ran at all. */
+  readonly exit: Exit | undefined
+
   constructor(
     program: string,
     how: string,
     wayOut = 'its last lines are in the log of the unit',
-    options?: ErrorOptions,
+    { exit, ...options }: ErrorOptions & { exit?: Exit } = {},
   ) {
     super('HOLDFAST_STEP_FAILED', `${program} ${how}; ${wayOut}`, options)
+    this.exit = exit
   }
 }
 
@@ -33,6 +38,8 @@ export interface UnitAtWork {
   unit: PlanUnit
   log: LogTail
   signal: AbortSignal
+  /** Where somebody asked for it: what its programs are given, and where all that they say goes. */
+  asked?: { input?: string; output: { stdout: string; stderr: string } }
 }
 
 /** Runs steps in order; `prefix` is their place in the unit. */
@@ -59,7 +66,7 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath, again: () =
 }
 
 async function runCommand(
-  { context, unit, log, signal }: UnitAtWork,
+  { context, unit, log, signal, asked }: UnitAtWork,
   command: Command,
   setting?: string,
 ): Promise<void> {
@@ -68,7 +75,7 @@ async function runCommand(
   const tree = await startTree(await wrapperOf(context, unit.name), argv, {
     cwd: folderOf(context, unit.name, command),
     env: environmentOf(context, unit.name, command),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [asked === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     timeout: ONE_STEP_MS,
     killSignal: 'SIGKILL',
     signal,
@@ -78,8 +85,10 @@ async function runCommand(
   tree.child.on('error', () => {})
   context.ahead.programSpawned()
   log.follow(tree)
-  const { code, signal: killed } = await tree.ended
-  if (code !== 0) throw new StepFailed(program, killed ? `was ended by ${killed}` : `exited with ${code}`)
+  if (asked !== undefined) converse(tree, asked.output, asked.input)
+  const exit = await tree.ended
+  const how = exit.signal ? `was ended by ${exit.signal}` : `exited with ${exit.code}`
+  if (exit.code !== 0) throw new StepFailed(program, how, undefined, { exit })
 }
 
 /** Renders a file of the unit: templates filled, `@{json:FILE}` replaced by what an earlier step made. */

@@ -5,8 +5,9 @@ import { LogTail } from './log-tail.ts'
 import { type NodeContext, templates, unitFolder } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
 import { type ProcessTree, signalTree, startTree, stopTree } from './process-tree.ts'
+import type { ExecResult } from './protocol.ts'
 import { startTurn } from './start-turn.ts'
-import { renderFile, runSteps } from './steps.ts'
+import { renderFile, runSteps, StepFailed, type UnitAtWork } from './steps.ts'
 import { fill } from './template.ts'
 import { makeFolder, wrapperOf } from './unit-files.ts'
 
@@ -31,6 +32,8 @@ export class Unit {
   readonly #log: LogTail
   #tree: ProcessTree | undefined
   readonly #end = new AbortController()
+  /** The last run that was asked for. */
+  #asked: Promise<unknown> = Promise.resolve()
 
   constructor(context: NodeContext, plan: PlanUnit) {
     this.plan = plan
@@ -46,11 +49,7 @@ export class Unit {
   async run(): Promise<boolean> {
     const started = performance.now()
     try {
-      await makeFolder(this.#context, this.plan.name, unitFolder(this.#context, this.plan.name))
-      await Promise.all(this.plan.files.map((file) => renderFile(this.#context, this.plan.name, file)))
-      if (this.plan.service === undefined) this.#context.emit({ event: 'unit-started', unit: this.plan.name })
-      const work = { context: this.#context, unit: this.plan, log: this.#log, signal: this.#end.signal }
-      await runSteps(work, this.plan.steps)
+      await this.#prepare()
       if (this.plan.service !== undefined) await this.#startService()
       this.#ready(started)
       return true
@@ -58,6 +57,35 @@ export class Unit {
       this.#failed(cause)
       return false
     }
+  }
+
+  async #prepare(asked?: UnitAtWork['asked']): Promise<void> {
+    const { name, files, steps, service } = this.plan
+    await makeFolder(this.#context, name, unitFolder(this.#context, name))
+    await Promise.all(files.map((file) => renderFile(this.#context, name, file)))
+    if (service === undefined) this.#context.emit({ event: 'unit-started', unit: name })
+    await runSteps({ context: this.#context, unit: this.plan, log: this.#log, signal: this.#end.signal, asked }, steps)
+  }
+
+  /** A oneshot on demand, after the runs that were asked for before. A program that does not end well is an answer, too. */
+  runAsked(input?: string): Promise<ExecResult> {
+    if (this.plan.start !== 'on demand')
+      throw new WrongUnitState(this.#ref, 'is not run on demand; its node started it')
+    const run = this.#asked.then(async () => {
+      const output = { stdout: '', stderr: '' }
+      const exit = await this.#prepare({ input, output }).then(
+        () => ({ code: 0, signal: null }),
+        (cause: unknown) => {
+          if (cause instanceof StepFailed && cause.exit !== undefined) return cause.exit
+          this.#failed(cause)
+          throw cause
+        },
+      )
+      this.#context.emit({ event: 'unit-exited', unit: this.plan.name, ...exit })
+      return { ...exit, ...output }
+    })
+    this.#asked = run.catch(() => {})
+    return run
   }
 
   /** Starts the service again; its files and what its steps made are still there. */

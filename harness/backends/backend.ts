@@ -135,6 +135,11 @@ export interface SiteNode {
     argv: readonly string[],
     options?: { env?: Record<string, string>; input?: string; timeoutMs?: number },
   ): Promise<ExecResult>
+  /**
+   * Runs a oneshot that is started on demand, after the runs of it that were asked for before. Its programs get `input` on their
+   * standard input; how the last of them ended, and what they said, is the answer. Rejects when another step of it fails.
+   */
+  run(unit: string, options?: { input?: string }): Promise<ExecResult>
   /** Reads a file; a path that is not absolute is relative to the node's directory. */
   readFile(path: string): Promise<string>
   /** Resolves when the unit is ready (or, for a oneshot, done); rejects with its failure, or after `timeoutMs` (default 60 000, which is more than a program has to get ready). */

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
-import type { Plan, Receive, Step } from '../topology/plan.ts'
+import type { Plan, PlanUnit, Receive, Step } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
 import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
@@ -54,6 +54,7 @@ export function conformance(ground: Ground): void {
     describe('with a CA', () => certified(launch))
     handingOver(launch)
     handingFilesOver(launch)
+    runningOnDemand(launch)
     ending(launch, ground)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
@@ -519,6 +520,58 @@ function handingOver(launch: Launch): void {
       expect(launch(tooShort)).rejects.toThrow(/is valid for \d+ s more, and 60 s are demanded/),
       expect(launch(otherName)).rejects.toThrow(/does not match certificate's altnames/),
     ])
+  })
+}
+
+/** Says what it was given, and ends with the code in it. */
+const answer = `
+  process.stdin.on('data', (text) => {
+    const { code } = JSON.parse(text)
+    console.log('given ' + text)
+    console.error('code ' + code)
+    setTimeout(() => process.exit(code), 100)
+  })`
+
+function runningOnDemand(launch: Launch): void {
+  const script = (text: string): Step => ({ run: { program: { path: 'node' }, args: ['-e', text] } })
+  const asked = (name: string, after: string[], ...steps: Step[]): PlanUnit => ({
+    ...oneshot(name, after, steps, [{ path: '@{unit}/config', text: 'x' }]),
+    start: 'on demand',
+  })
+
+  test('runs what is started on demand when it is asked for, each time anew, one run after the other', async () => {
+    const broken: Step = { copy: { from: '@{dir}/nothing', to: { path: '@{unit}/x', mode: '0600' } } }
+    const units = [asked('revoke', ['one/web'], script(answer)), asked('broken', [], broken), webUnit('one')]
+    await using site = await launch(planOf({ one: units }))
+    const node = site.node('one')
+    const input = (code: number) => ({ input: JSON.stringify({ code }) })
+    expect(site.events().filter(({ event }) => event === 'unit-started')).toHaveLength(1)
+    await expect(node.waitForUnit('revoke')).rejects.toThrow('one/revoke is not ready: it is run on demand')
+
+    const runs = await Promise.all([0, 3].map((code) => node.run('revoke', input(code))))
+
+    expect(runs).toEqual([
+      { code: 0, signal: null, stdout: 'given {"code":0}\n', stderr: 'code 0\n' },
+      { code: 3, signal: null, stdout: 'given {"code":3}\n', stderr: 'code 3\n' },
+    ])
+    const turns = site.events().flatMap((event) => ('unit' in event && event.unit === 'revoke' ? [event.event] : []))
+    expect(turns.filter((event) => event !== 'log')).toEqual([
+      'unit-started',
+      'unit-exited',
+      'unit-started',
+      'unit-exited',
+    ])
+    expect(await node.readFile('units/revoke/config')).toBe('x')
+    await expect(node.run('broken')).rejects.toThrow('ENOENT')
+    await expect(node.run('web')).rejects.toThrow('one/web is not run on demand; its node started it')
+    await expect(node.run('nothing')).rejects.toMatchObject({ code: 'HOLDFAST_UNIT_UNKNOWN' })
+    expect(await opens(node.address, 8080)).toBe(true)
+  })
+
+  test('[not supported] a unit that waits for what is not ready is not run', async () => {
+    await using site = await launch(planOf({ one: [asked('first', []), asked('second', ['one/first'])] }))
+
+    await expect(site.node('one').run('second')).rejects.toThrow('one/second waits for one/first')
   })
 }
 

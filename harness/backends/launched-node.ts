@@ -59,6 +59,11 @@ export class LaunchedNode implements SiteNode {
     return this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
   }
 
+  async run(unit: string, options: { input?: string } = {}): Promise<ExecResult> {
+    this.#planned(unit)
+    return this.#parts.ask('run', { unit, ...options })
+  }
+
   readFile(path: string): Promise<string> {
     return this.#read(path)
   }

@@ -33,7 +33,8 @@ export function hasUsers({ nodes }: Plan): boolean {
  * would only take processor time from what they wait for.
  */
 export function nodesByNeed(plan: Plan): { first: string[]; later: string[] } {
-  const waits = (node: string) => plan.nodes[node]?.units.every((unit) => unit.after.length > 0) ?? true
+  const waits = (node: string) =>
+    plan.nodes[node]?.units.every(({ after, start }) => after.length > 0 || start !== undefined) ?? true
   const nodes = Object.keys(plan.nodes)
   return { first: nodes.filter((node) => !waits(node)), later: nodes.filter(waits) }
 }

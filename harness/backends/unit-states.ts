@@ -13,7 +13,7 @@ interface UnitState {
 /** Where every unit of a site stands, as its agents report it. */
 export class UnitStates {
   readonly timings = new Map<UnitRef, number>()
-  /** Resolves once every unit has been ready. */
+  /** Resolves once every unit that starts with its node has been ready. */
   readonly allReady: Promise<void>
   readonly #states = new Map<UnitRef, UnitState>()
   readonly #left = new Set<UnitRef>()
@@ -21,9 +21,12 @@ export class UnitStates {
 
   constructor(plan: Plan) {
     for (const node of Object.values(plan.nodes)) {
-      for (const { name } of node.units) {
-        this.#states.set(`${node.name}/${name}`, { phase: 'waiting', listeners: new Set() })
-        this.#left.add(`${node.name}/${name}`)
+      for (const { name, start } of node.units) {
+        const ref = `${node.name}/${name}`
+        if (start === undefined) {
+          this.#states.set(ref, { phase: 'waiting', listeners: new Set() })
+          this.#left.add(ref)
+        } else this.#states.set(ref, { phase: 'ended', message: 'it is run on demand', listeners: new Set() })
       }
     }
     this.allReady = new Promise((resolve) => {

@@ -124,7 +124,7 @@ export function planText(plan: Plan): string {
     'Units, in the order in which they can start (those of one step start together):',
     table(
       ['step', 'unit', 'kind', 'what it does'],
-      startSteps(plan).flatMap((refs, step) => refs.map((ref) => unitRow(plan, ref, step + 1))),
+      startSteps(plan).flatMap((refs, step) => refs.map((ref) => unitRow(plan, ref, `${step + 1}`))),
     ),
     '',
     'Actions, what a caller can do at each node:',
@@ -150,13 +150,13 @@ export function planText(plan: Plan): string {
   ].join('\n')
 }
 
-function unitRow(plan: Plan, ref: UnitRef, step: number): string[] {
+function unitRow(plan: Plan, ref: UnitRef, step: string): string[] {
   const [node = '', name] = ref.split('/')
   const unit = plan.nodes[node]!.units.find((candidate) => candidate.name === name)!
-  return [String(step), ref, unit.kind, unit.summary]
+  return [unit.start ?? step, ref, unit.kind, unit.summary]
 }
 
-/** Units by the earliest step in which they can start. */
+/** Units by the earliest step in which they can start, or be run. */
 export function startSteps(plan: Plan): UnitRef[][] {
   const after = new Map<UnitRef, readonly UnitRef[]>()
   for (const { name, units } of Object.values(plan.nodes)) {

@@ -22,7 +22,26 @@ export function checkOrder(compilation: Compilation, nodes: Readonly<Record<stri
     }
   }
   checkReferences(compilation, units)
+  checkOnDemand(compilation, units)
   checkCircles(compilation, units)
+}
+
+/** What is run on demand is never ready, and what has a service is never done. */
+function checkOnDemand({ topology, mistakes }: Compilation, units: Map<UnitRef, PlanUnit>): void {
+  for (const [ref, unit] of units) {
+    const [node = ''] = ref.split('/')
+    const declared = own(topology.nodes[node]!.units, unit.name)?.after ?? []
+    const path = ['nodes', node, 'units', unit.name]
+    if (unit.start !== undefined && unit.service !== undefined) {
+      mistakes.add([...path, 'start'], `is of kind ${unit.kind}, which is a service; on demand, only oneshots run`)
+    }
+    for (const before of unit.after) {
+      if (units.get(before)?.start === undefined) continue
+      const index = declared.findIndex((reference) => unitReference(node, reference) === before)
+      const place = index < 0 ? path : [...path, 'after', index]
+      mistakes.add(place, `waits for "${before}", which is run on demand`, 'wait for a unit that starts with its node')
+    }
+  }
 }
 
 function checkReferences({ topology, mistakes, unknownNodes }: Compilation, units: Map<UnitRef, PlanUnit>): void {

@@ -410,6 +410,23 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
     /leads out of the node’s directory/,
   ],
   [
+    'a service that is started on demand',
+    (t) => {
+      t.nodes['node-a']!.units.orchestrator!.start = 'on demand'
+    },
+    'nodes.node-a.units.orchestrator.start',
+    /is of kind orchestrator, which is a service/,
+  ],
+  [
+    'a unit that waits for one on demand',
+    (t) => {
+      t.nodes['node-a']!.units.orchestrator!.start = 'on demand'
+      t.nodes['node-b']!.units.orchestrator!.after = ['node-a/orchestrator']
+    },
+    'nodes.node-b.units.orchestrator.after[0]',
+    /waits for "node-a\/orchestrator", which is run on demand/,
+  ],
+  [
     'a credential that units of two users read',
     (t) => {
       const { orchestrator } = t.nodes['node-a']!.units

@@ -7,7 +7,7 @@ import { checkShape } from './check-shape.ts'
 import { type Compilation, type Kinds, own, type PlannedUnit } from './compilation.ts'
 import type { DeclaredKind } from './credential-kind.ts'
 import { enterOffers } from './enter-offers.ts'
-import { anchorUnits, declaredUnits } from './implicit-units.ts'
+import { anchorUnits, type DeclaredOfUnit, declaredUnits } from './implicit-units.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { Mistakes } from './mistakes.ts'
 import { offerInRole } from './offers.ts'
@@ -129,7 +129,7 @@ function planNodes(
   return Object.fromEntries(nodes)
 }
 
-function declarationOf({ topology }: Compilation, { unit }: PlannedUnit): Pick<PlanUnit, 'after' | 'user'> {
-  const { after = [], user } = own(topology.nodes[unit.node]!.units, unit.name)!
-  return { after: after.map((reference) => unitReference(unit.node, reference)), user }
+function declarationOf({ topology }: Compilation, { unit }: PlannedUnit): DeclaredOfUnit {
+  const { after = [], user, start } = own(topology.nodes[unit.node]!.units, unit.name)!
+  return { after: after.map((reference) => unitReference(unit.node, reference)), user, start }
 }

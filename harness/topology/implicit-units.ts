@@ -30,17 +30,18 @@ export function readerOf({ readers, mistakes }: Compilation, holder: string, nam
   return reader
 }
 
+/** What a topology says of any unit. */
+export type DeclaredOfUnit = Pick<PlanUnit, 'after' | 'user' | 'start'>
+
 /** A declared unit as its kind planned it, with the oneshots that the kind brings along. */
-export function declaredUnits(
-  { unit, plan, after }: PlannedUnit,
-  declared: Pick<PlanUnit, 'after' | 'user'>,
-): PlanUnit[] {
+export function declaredUnits({ unit, plan, after }: PlannedUnit, declared: DeclaredOfUnit): PlanUnit[] {
   const planned: PlanUnit = {
     name: unit.name,
     kind: unit.kind.name,
     summary: plan.summary,
     after: unique([...declared.after, ...(plan.after ?? []), ...after]),
     user: declared.user,
+    start: declared.start,
     files: plan.files,
     steps: plan.steps ?? [],
     service: plan.service,

@@ -62,6 +62,8 @@ export interface PlanUnit {
    * agent writes for it belong to that user; what other units receive for it, they must hand to it by owner or group.
    */
   user?: string
+  /** A oneshot that is not started with its node: `node.run` runs it, each time anew. No unit can wait for it. */
+  start?: 'on demand'
   /** Rendered before the unit starts: folders 0700, files 0600 unless `mode` says otherwise. */
   files: PlanFile[]
   /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */

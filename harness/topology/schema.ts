@@ -84,6 +84,10 @@ export const unitSchema = z.strictObject({
   user: account
     .optional()
     .meta({ description: 'Operating-system user that its programs run as. Takes a backend with `ownUsers`.' }),
+  start: z
+    .literal('on demand')
+    .optional()
+    .meta({ description: 'It is not started with its node, but run when a test asks for it. Oneshots only.' }),
   settings: z
     .record(z.string(), z.unknown())
     .default({})

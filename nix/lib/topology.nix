@@ -53,7 +53,7 @@ let
 
   unitMistakes = t: node: name: unit:
     let path = "nodes.${node}.units.${name}"; in
-    unknownMembers path [ "kind" "after" "user" "settings" ] unit
+    unknownMembers path [ "kind" "after" "user" "start" "settings" ] unit
     # Of another node, any unit may be meant: kinds and credentials bring along units of their own.
     ++ undeclared "${path}.after" "node" t.nodes
       (map (reference: head (match "([^/]*)/.*" reference)) (filter (r: match "[^/]*/.*" r != null) (unit.after or [ ])));
