@@ -114,7 +114,8 @@ function bareStep(all: readonly NodeContext[], context: NodeContext, unit: strin
       },
     }
   }
-  if ('fetch' in step || 'copy' in step) throw new Error(`${unit}: the bare start runs shipped topologies only`)
+  if ('fetch' in step || 'copy' in step || 'secret' in step)
+    throw new Error(`${unit}: the bare start runs shipped topologies only`)
   const source = all.find(({ node }) => node.name === step.receive.from)!
   const to = text(step.receive.to.path)
   if ('file' in step.receive.source)

@@ -1,15 +1,24 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import type { Command } from '../topology/plan.ts'
 import type { NodeContext } from './node-context.ts'
 import { templates, unitFolder } from './node-context.ts'
-import { fill } from './template.ts'
+import { contentsIn, fill } from './template.ts'
 import { userOf } from './unit-files.ts'
 
 /** The plan needs a program that the run was not given. Code `HOLDFAST_PROGRAM_UNKNOWN`. */
 export class UnknownProgram extends HoldfastError {
   constructor(tool: string, place: string) {
     super('HOLDFAST_PROGRAM_UNKNOWN', `${place}: the program ${tool} was not resolved; see "npx holdfast doctor"`)
+  }
+}
+
+/** A command names the content of a file that could not be kept out of what is written down. Code `HOLDFAST_CONTENT_SHORT`. */
+export class NoSecret extends HoldfastError {
+  constructor(place: string, path: string) {
+    super('HOLDFAST_CONTENT_SHORT', `${place}: ${path} has less than 8 characters; write down what is no secret itself`)
   }
 }
 
@@ -22,10 +31,41 @@ export function nodeArguments(): string[] {
   return ['--disable-warning=ExperimentalWarning', '--import', preload]
 }
 
-/** Program and arguments of a command, ready to be executed. */
-export function argvOf(context: NodeContext, command: Command, unit: string): string[] {
+/** A command with everything filled in, ready to be executed. */
+export async function commandOf(
+  context: NodeContext,
+  command: Command,
+  unit: string,
+): Promise<{ argv: string[]; cwd: string; env: Record<string, string> }> {
+  const contents = await contentsOf(context, command, unit)
+  return {
+    argv: argvOf(context, command, unit, contents),
+    cwd: folderOf(context, unit, command),
+    env: environmentOf(context, unit, command, contents),
+  }
+}
+
+type Contents = ReadonlyMap<string, string>
+
+/** Of the files that a command names by `@{content:FILE}`. Nobody writes them down from now on. */
+async function contentsOf(context: NodeContext, command: Command, unit: string): Promise<Contents> {
+  const files = new Set([...command.args, ...Object.values(command.env ?? {})].flatMap(contentsIn))
+  const place = `${context.node.name}/${unit}: content of a file`
+  const contents = new Map<string, string>()
+  for (const file of files) {
+    const path = resolve(unitFolder(context, unit), fill(file, templates(context, unit), place))
+    const content = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
+    if (content.length < 8) throw new NoSecret(place, path)
+    context.learn(content, { mode: '0600' })
+    contents.set(file, content)
+  }
+  return contents
+}
+
+/** Program and arguments of a command. */
+export function argvOf(context: NodeContext, command: Command, unit: string, contents?: Contents): string[] {
   const place = `${context.node.name}/${unit}: command`
-  const template = templates(context, unit)
+  const template = { ...templates(context, unit), contents }
   const args = command.args.map((arg) => fill(arg, template, place))
   const { program } = command
   if ('path' in program) return [...executable(fill(program.path, template, place)), ...args]
@@ -41,7 +81,7 @@ function executable(program: string): string[] {
 }
 
 /** The folder that a command runs in. */
-export function folderOf(context: NodeContext, unit: string, { cwd }: Command): string {
+function folderOf(context: NodeContext, unit: string, { cwd }: Command): string {
   if (cwd === undefined) return unitFolder(context, unit)
   return fill(cwd, templates(context, unit), `${context.node.name}/${unit}: working folder`)
 }
@@ -51,9 +91,14 @@ export function serviceMain(service: string): string {
 }
 
 /** Environment of a program: the run's, the command's, and what was added from outside for the node and the unit. */
-export function environmentOf(context: NodeContext, unit?: string, command?: Command): Record<string, string> {
+export function environmentOf(
+  context: NodeContext,
+  unit?: string,
+  command?: Command,
+  contents?: Contents,
+): Record<string, string> {
   const { settings, node } = context
-  const template = templates(context, unit)
+  const template = { ...templates(context, unit), contents }
   const user = unit === undefined ? undefined : userOf(context, unit)
   const own = Object.entries(command?.env ?? {}).map(([name, value]) => [
     name,

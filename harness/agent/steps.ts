@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Command, Enrol, Fetch, PlanFile, PlanUnit, Step } from '../topology/plan.ts'
-import { argvOf, environmentOf, folderOf } from './command.ts'
+import { commandOf } from './command.ts'
 import { converse } from './execute.ts'
 import type { LogTail } from './log-tail.ts'
 import { expectedCall, fetchText, type NodeContext, templates, unitFolder } from './node-context.ts'
@@ -31,6 +32,7 @@ export class StepFailed extends HoldfastError {
 }
 
 type Copy = Extract<Step, { copy: unknown }>['copy']
+type Secret = Extract<Step, { secret: unknown }>['secret']
 
 /** A unit while its steps run. */
 export interface UnitAtWork {
@@ -59,6 +61,7 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath, again: () =
   else if ('call' in step) await expectedCall(context, step.call, templates(context, unit.name), place)
   else if ('receive' in step) await receive(context, unit.name, step.receive, path, again)
   else if ('enrol' in step) await enrol(work, step.enrol, path)
+  else if ('secret' in step) await makeSecret(context, unit.name, step.secret)
   else if ('fetch' in step) await fetchFile(context, unit.name, step.fetch)
   else if ('copy' in step) await copyFile(context, unit.name, step.copy)
   else if ('write' in step) await renderFile(context, unit.name, step.write)
@@ -70,11 +73,10 @@ async function runCommand(
   command: Command,
   setting?: string,
 ): Promise<void> {
-  const argv = argvOf(context, command, unit.name)
+  const { argv, ...where } = await commandOf(context, command, unit.name)
   const program = [`${context.node.name}/${unit.name}:`, setting, argv[0]].filter(Boolean).join(' ')
   const tree = await startTree(await wrapperOf(context, unit.name), argv, {
-    cwd: folderOf(context, unit.name, command),
-    env: environmentOf(context, unit.name, command),
+    ...where,
     stdio: [asked === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     timeout: ONE_STEP_MS,
     killSignal: 'SIGKILL',
@@ -126,6 +128,14 @@ async function copyFile(context: NodeContext, unit: string, { from, to }: Copy):
   const place = `${context.node.name}/${unit}: copy`
   const template = templates(context, unit)
   await writeFor(context, unit, fill(to.path, template, place), await readFile(fill(from, template, place)), to)
+}
+
+async function makeSecret(context: NodeContext, unit: string, { path, bytes, as = 'hex' }: Secret): Promise<void> {
+  const file = fill(path, templates(context, unit), `${context.node.name}/${unit}: secret`)
+  const found = await readFile(file, 'utf8').catch(() => '')
+  const text = found || randomBytes(bytes).toString(as)
+  context.learn(text, { mode: '0600' })
+  if (found === '') await writeFor(context, unit, file, text, { mode: '0600' })
 }
 
 function memberOf(text: string, name: string, url: string): string {

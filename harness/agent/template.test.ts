@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fill, fillJson, UnknownPlaceholder } from './template.ts'
+import { contentsIn, fill, fillJson, UnknownPlaceholder } from './template.ts'
 
 const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', addresses: { 'node-b': '127.1.2.4' } }
 
@@ -32,4 +32,16 @@ test('replaces a member that is @{json:FILE} by what that file holds', () => {
 
   expect(fillJson({ key: '@{json:pub.json}' }, context, 'x', read)).toEqual({ key: { from: 'pub.json' } })
   expect(() => fillJson({ key: 'a @{json:pub.json}' }, context, 'x', read)).toThrow('@{json:pub.json} is not known')
+})
+
+test('a content is filled where the command has it, also one whose file is a template; its content is not filled again', () => {
+  const contents = new Map([
+    ['own', '@{dir}'],
+    ['@{dir}/token', 'secret'],
+  ])
+  const text = '@{content:own}:@{content:@{dir}/token}:@{dir}'
+
+  expect(contentsIn(text)).toEqual(['own', '@{dir}/token'])
+  expect(fill(text, { ...context, contents }, 'here')).toBe(`@{dir}:secret:${context.dir}`)
+  expect(() => fill('@{content:other}', { ...context, contents }, 'here')).toThrow('@{content:other} is not known')
 })

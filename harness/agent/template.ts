@@ -8,6 +8,8 @@ export interface TemplateContext {
   address: string
   /** Addresses of all nodes, by name. */
   addresses: Readonly<Record<string, string>>
+  /** By what stands after `content:`. Absent where no secret may stand. */
+  contents?: ReadonlyMap<string, string>
 }
 
 /** A template names something that the agent cannot fill. Code `HOLDFAST_TEMPLATE_UNKNOWN`. */
@@ -20,7 +22,14 @@ export class UnknownPlaceholder extends HoldfastError {
   }
 }
 
-const PLACEHOLDER = /@\{([^}]*)\}/g
+/** The file of a content may be a template itself. */
+const CONTENT = 'content:((?:@\\{[^{}]*\\}|[^{}])*)'
+const PLACEHOLDER = new RegExp(`@\\{(${CONTENT}|[^}]*)\\}`, 'g')
+
+/** The files whose contents a text names. */
+export function contentsIn(text: string): string[] {
+  return [...text.matchAll(new RegExp(`@\\{${CONTENT}\\}`, 'g'))].map(([, file]) => file as string)
+}
 
 /** Fills all placeholders of `text`. `place` names the file or setting for the error. */
 export function fill(text: string, context: TemplateContext, place: string): string {
@@ -52,6 +61,7 @@ function lookUp(name: string, context: TemplateContext): string | undefined {
   if (name === 'dir') return context.dir
   if (name === 'unit') return context.unitDir
   if (name === 'address') return context.address
+  if (name.startsWith('content:')) return context.contents?.get(name.slice('content:'.length))
   if (!name.startsWith('address:')) return undefined
   const node = name.slice('address:'.length)
   return Object.hasOwn(context.addresses, node) ? context.addresses[node] : undefined

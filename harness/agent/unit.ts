@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors.ts'
 import type { Command, PlanUnit } from '../topology/plan.ts'
-import { argvOf, environmentOf, folderOf } from './command.ts'
+import { commandOf } from './command.ts'
 import { LogTail } from './log-tail.ts'
 import { type NodeContext, templates, unitFolder } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
@@ -127,10 +127,9 @@ export class Unit {
 
   async #startProgram(command: Command): Promise<ProcessTree> {
     const context = this.#context
-    const argv = argvOf(context, command, this.plan.name)
+    const { argv, ...where } = await commandOf(context, command, this.plan.name)
     const tree = await startTree(await wrapperOf(context, this.plan.name), argv, {
-      cwd: folderOf(context, this.plan.name, command),
-      env: environmentOf(context, this.plan.name, command),
+      ...where,
       stdio: ['ignore', 'pipe', 'pipe'],
     }).catch((cause: Error) => {
       throw new UnitNotReady(

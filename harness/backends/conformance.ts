@@ -55,6 +55,7 @@ export function conformance(ground: Ground): void {
     handingOver(launch)
     handingFilesOver(launch)
     runningOnDemand(launch)
+    keepingSecrets(launch)
     ending(launch, ground)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
@@ -520,6 +521,83 @@ function handingOver(launch: Launch): void {
       expect(launch(tooShort)).rejects.toThrow(/is valid for \d+ s more, and 60 s are demanded/),
       expect(launch(otherName)).rejects.toThrow(/does not match certificate's altnames/),
     ])
+  })
+}
+
+/** Shows everything that it was given, the file of its first argument too, and then fails or stays. */
+const babbler = `
+  const [file, ...rest] = process.argv.slice(1)
+  console.log('given ' + rest[0] + ' and ' + process.env.TOKEN + ', half of it: ' + rest[0].slice(0, 8))
+  console.error(JSON.stringify({ text: require('node:fs').readFileSync(file, 'utf8') }))
+  if (rest[1] === 'fail') process.exit(1)`
+
+function keepingSecrets(launch: Launch): void {
+  const secret = '@{dir}/credentials/made'
+  const say = (...more: string[]): Step => ({
+    run: {
+      program: { path: 'node' },
+      args: ['-e', babbler, secret, `@{content:${secret}}`, ...more],
+      env: { TOKEN: 'Bearer @{content:own}' },
+    },
+  })
+  const made = (text?: string): Step[] => [
+    { secret: { path: secret, bytes: 32 } },
+    { secret: { path: '@{unit}/own', bytes: 24, as: 'base64url' } },
+    ...(text === undefined ? [] : [{ write: { path: secret, text } }]),
+  ]
+
+  /** Every file that a run left as evidence, joined. */
+  async function evidenceOf(folder: string): Promise<string> {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+    return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n')
+  }
+
+  test('makes a secret once for a run, gives its content to programs, and writes it down nowhere', async () => {
+    const unit: PlanUnit = { ...oneshot('asked', [], [...made(), say()]), start: 'on demand' }
+    const site = await launch(planOf({ one: [unit] }))
+    const node = site.node('one')
+    const [first, again] = [await node.run('asked'), await node.run('asked')]
+    const [hex, own] = await Promise.all([node.readFile('credentials/made'), node.readFile('units/asked/own')])
+    const modes = await Promise.all(['credentials/made', 'units/asked/own'].map((path) => modeOf(node, path)))
+    await site[Symbol.asyncDispose]()
+    const kept = await evidenceOf(site.evidence)
+
+    expect(hex).toMatch(/^[0-9a-f]{64}$/)
+    expect(own).toMatch(/^[\w-]{32}$/)
+    expect(modes).toEqual(['600', '600'])
+    expect(first.stdout).toBe(`given ${hex} and Bearer ${own}, half of it: ${hex.slice(0, 8)}\n`)
+    expect(again).toEqual(first)
+    const lines = site.events().flatMap((event) => (event.event === 'log' ? [event.line] : []))
+    expect(lines).toContain(`given [secret removed] and Bearer [secret removed], half of it: ${hex.slice(0, 8)}`)
+    expect(kept).toContain('@{content:@{dir}/credentials/made}')
+    expect(kept).not.toContain(hex)
+    expect(kept).not.toContain(own)
+    expect(JSON.stringify(site.events())).not.toContain(hex)
+  })
+
+  test('keeps a secret out of the report of a unit that fails with it', async () => {
+    const text = `"${'x\\y'.repeat(8)}"`
+    const cause = await launch(planOf({ one: [oneshot('bad', [], [...made(text), say('fail')])] })).then(
+      () => undefined,
+      (reason: unknown) => reason as SiteNotReady,
+    )
+
+    expect(cause?.logTail.join()).toContain('given [secret removed] and Bearer [secret removed]')
+    const told = [cause?.message, JSON.stringify(cause?.logTail), await evidenceOf(cause!.evidence)].join('\n')
+    expect(told).not.toContain(text)
+    // `plan.json` holds what the plan itself says; nothing else does.
+    const escaped = JSON.stringify(text).slice(1, -1)
+    expect(told.split(escaped)).toHaveLength(2)
+  })
+
+  test('[not supported] a content that is too short to be kept out of what is written down, or that stands in a file', async () => {
+    const other = { ...oneshot('x', [], [], [{ path: '@{unit}/file', text: '@{content:secret}' }]) }
+
+    await expect(launch(planOf({ one: [oneshot('bad', [], [...made('short'), say()])] }))).rejects.toThrow(
+      /credentials\/made has less than 8 characters/,
+    )
+    await expect(launch(planOf({ one: [other] }))).rejects.toThrow(/@\{content:secret\} is not known/)
   })
 }
 
