@@ -44,5 +44,6 @@ export function listText(shipped: Readonly<Record<string, PackedTopology>>): str
 
 function range(declaration: ParameterDeclaration): string {
   if ('min' in declaration) return `${declaration.min} to ${declaration.max}`
-  return 'oneOf' in declaration ? declaration.oneOf.join(', ') : 'a duration: 30s, 10m, 2h'
+  if ('oneOf' in declaration) return declaration.oneOf.join(', ')
+  return 'duration' in declaration ? 'a duration: 30s, 10m, 2h' : 'true, false'
 }

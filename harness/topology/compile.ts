@@ -91,7 +91,9 @@ function kindsOf({ kinds: own }: LoadedTopology, shared: Kinds, mistakes: Mistak
 }
 
 function withoutNulls(parameters: LoadedTopology['parameters']): Plan['parameters'] {
-  const kept = Object.entries(parameters).filter((entry): entry is [string, string | number] => entry[1] !== null)
+  const kept = Object.entries(parameters).filter(
+    (entry): entry is [string, string | number | boolean] => entry[1] !== null,
+  )
   return Object.fromEntries(kept)
 }
 

@@ -6,9 +6,11 @@ type ValueOf<Declaration extends ParameterDeclaration> = Declaration extends { m
   ? number
   : Declaration extends { oneOf: readonly (infer Choice)[] }
     ? Choice
-    : Declaration extends { default: string }
-      ? string
-      : string | null
+    : Declaration extends { default: boolean }
+      ? boolean
+      : Declaration extends { default: string }
+        ? string
+        : string | null
 
 /** The parameters of a topology as its function gets them. */
 export type ValuesOf<Declarations extends ParameterDeclarations> = {

@@ -8,6 +8,7 @@ import { compile } from '../shipped.ts'
 import { fakeKinds } from './fake-kinds.ts'
 import { loadTopology, shippedTopologies } from './load.ts'
 import { evaluateNix, nixVersion } from './nix.ts'
+import type { Packed, PackedValues } from './packed.ts'
 
 const nix = await nixVersion()
 const withoutNix = nix === undefined
@@ -202,9 +203,12 @@ test.skipIf(withoutNix)(`Nix by itself finds what is undeclared${reason}`, async
   )
 })
 
+const shapesOf = (packed: Packed): PackedValues[] =>
+  'base' in packed ? [packed] : Object.values(packed.variants.values).flatMap(shapesOf)
+
 test('a count beyond the smallest adds to a topology and changes nothing in it', async () => {
   for (const [name, packed] of Object.entries(await shippedTopologies())) {
-    for (const { growth } of 'base' in packed ? [packed] : Object.values(packed.variants.values)) {
+    for (const { growth } of shapesOf(packed)) {
       const declaration = packed.parameters[growth!.parameter]!
       expect(declaration, name).toHaveProperty('min')
       if ('min' in declaration) expect(growth!.steps, name).toHaveLength(declaration.max - declaration.min)

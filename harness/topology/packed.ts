@@ -2,9 +2,10 @@ import type { ParameterDeclarations, ParameterValues } from './parameters.ts'
 
 /**
  * A shipped topology as `nix/topologies/topologies.json` keeps it, so that all of its parameters work without Nix: its values,
- * or, where a parameter changes its shape, those of each value of that one.
+ * or, where parameters change its shape, those of each value of the first one, in which the next one may do the same.
  */
-export type PackedTopology = { summary: string; parameters: ParameterDeclarations } & (PackedValues | PackedVariants)
+export type PackedTopology = { summary: string; parameters: ParameterDeclarations } & Packed
+export type Packed = PackedValues | PackedVariants
 
 /**
  * `base` is the value with the smallest count. `growth.steps` hold what each further count adds: members of objects, and
@@ -16,7 +17,7 @@ export interface PackedValues {
 }
 
 interface PackedVariants {
-  variants: { parameter: string; values: Readonly<Record<string, PackedValues>> }
+  variants: { parameter: string; values: Readonly<Record<string, Packed>> }
 }
 
 /** The value of a packed topology. `parameters` are complete and fit, as `readParameters` returns them. */
@@ -24,10 +25,10 @@ export function unpack(packed: PackedTopology, parameters: ParameterValues): unk
   return fill(grown(valuesOf(packed, parameters), packed.parameters, parameters), parameters)
 }
 
-function valuesOf(packed: PackedTopology, parameters: ParameterValues): PackedValues {
+function valuesOf(packed: Packed, parameters: ParameterValues): PackedValues {
   if ('base' in packed) return packed
   const { parameter, values } = packed.variants
-  return values[String(parameters[parameter])] ?? { base: {} }
+  return valuesOf(values[String(parameters[parameter])] ?? { base: {} }, parameters)
 }
 
 function grown({ base, growth }: PackedValues, declarations: ParameterDeclarations, parameters: ParameterValues) {

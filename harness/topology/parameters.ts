@@ -2,13 +2,15 @@ import { HoldfastError } from '../errors.ts'
 import { durationPattern } from './duration.ts'
 
 /** What `--set` may change. A topology is a function of these. */
-export type ParameterDeclaration = WholeNumber | Choice | DurationText
+export type ParameterDeclaration = WholeNumber | Choice | Switch | DurationText
 
 interface WholeNumber {
   summary: string
   default: number
   min: number
   max: number
+  /** It only fills fields: nothing is more or less for it. */
+  fills?: true
 }
 
 interface Choice {
@@ -16,6 +18,13 @@ interface Choice {
   default: string
   oneOf: readonly string[]
   /** Each value has a form of its own: it does more than fill fields. */
+  shape?: true
+}
+
+interface Switch {
+  summary: string
+  default: boolean
+  /** As with a choice. */
   shape?: true
 }
 
@@ -27,7 +36,7 @@ interface DurationText {
 }
 
 export type ParameterDeclarations = Readonly<Record<string, ParameterDeclaration>>
-type ParameterValue = string | number | null
+type ParameterValue = string | number | boolean | null
 export type ParameterValues = Record<string, ParameterValue>
 
 /** Some `--set` names no parameter of the topology, or a value that it cannot take. */
@@ -45,7 +54,7 @@ export class ParameterInvalid extends HoldfastError {
 export function readParameters(
   topology: string,
   declarations: ParameterDeclarations,
-  given: Readonly<Record<string, string | number>>,
+  given: Readonly<Record<string, string | number | boolean>>,
 ): ParameterValues {
   const values: ParameterValues = {}
   for (const [name, declaration] of Object.entries(declarations)) values[name] = declaration.default
@@ -66,17 +75,18 @@ export function readParameters(
 function expectation(declaration: ParameterDeclaration): string {
   if ('min' in declaration) return `a whole number from ${declaration.min} to ${declaration.max}`
   if ('oneOf' in declaration) return `one of ${declaration.oneOf.join(', ')}`
-  return 'a duration such as 10m'
+  return 'duration' in declaration ? 'a duration such as 10m' : 'true or false'
 }
 
-function readValue(declaration: ParameterDeclaration, value: string | number): ParameterValue | undefined {
+function readValue(declaration: ParameterDeclaration, value: string | number | boolean): ParameterValue | undefined {
   const text = String(value)
   if ('min' in declaration) {
     const number = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN
     return number >= declaration.min && number <= declaration.max ? number : undefined
   }
-  const fits = 'oneOf' in declaration ? declaration.oneOf.includes(text) : durationPattern.test(text)
-  return fits ? text : undefined
+  if ('oneOf' in declaration) return declaration.oneOf.includes(text) ? text : undefined
+  if ('duration' in declaration) return durationPattern.test(text) ? text : undefined
+  return text === 'true' || text === 'false' ? text === 'true' : undefined
 }
 
 function unknownParameter(name: string, declarations: ParameterDeclarations): string {

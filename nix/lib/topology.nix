@@ -3,14 +3,15 @@
 # A topology file is a function of `{ topology, kinds, each }` that calls `topology` with
 #   name, summary   as in the schema of the harness
 #   parameters      what `--set` may change: `{ default; summary; }` and one of
-#                     `min`, `max`   a whole number
+#                     `min`, `max`   a whole number; with `fills = true` it only fills fields
 #                     `oneOf`        a list of texts; with `shape = true` it does more than fill fields
 #                     `duration`     true: a text such as `10m`; the default may be null
+#                   or none of these, with a default of true or false; `shape = true` as above
 #   value           a function of the parameters to trustDomains, nodes, credentials and accepts
 # A member that is null is left out.
 let
   inherit (builtins)
-    all attrNames concatLists concatStringsSep elem elemAt filter genList hasAttr head isAttrs isInt isList isString
+    all attrNames concatLists concatStringsSep elem elemAt filter genList hasAttr head isAttrs isBool isInt isList isString
     length listToAttrs match mapAttrs substring toJSON toString;
 
   optional = condition: text: if condition then [ text ] else [ ];
@@ -91,12 +92,14 @@ let
   expected = p:
     if p ? min then "a whole number from ${toString p.min} to ${toString p.max}"
     else if p ? oneOf then "one of ${concatStringsSep ", " p.oneOf}"
-    else "a duration such as 10m";
+    else if p ? duration then "a duration such as 10m"
+    else "true or false";
 
   fits = p: value:
     if p ? min then isInt value && value >= p.min && value <= p.max
     else if p ? oneOf then elem value p.oneOf
-    else isDuration value;
+    else if p ? duration then isDuration value
+    else isBool value;
 
   parameterMistakes = parameters: given:
     let known = concatStringsSep ", " (attrNames parameters); in
@@ -107,11 +110,14 @@ let
           "parameter ${name} must be ${expected parameters.${name}}, not ${toJSON given.${name}}")
       (attrNames given);
 
-  # `--set` knows texts only: a whole number is read where one is asked for.
+  # `--set` knows texts only: a whole number, and true or false, are read where they are asked for.
   readTexts = parameters: texts: mapAttrs
     (name: text:
-      if hasAttr name parameters && parameters.${name} ? min && match "[0-9]{1,9}" text != null
-      then builtins.fromJSON text else text)
+      let
+        p = parameters.${name};
+        form = if p ? min then "[0-9]{1,9}" else if isBool p.default then "true|false" else "";
+      in
+      if hasAttr name parameters && form != "" && match form text != null then builtins.fromJSON text else text)
     texts;
 
   topology = { name, summary, parameters ? { }, value }: rec {
@@ -126,8 +132,8 @@ let
   #
   # So that every parameter works where there is no Nix, a topology is kept in two parts. `base` is its value with the
   # smallest count; a parameter that only fills fields stands there as `{ "$parameter": name }`. `growth.steps` hold
-  # what each further count adds: members of objects, and entries at the end of lists. A choice with `shape` has both for
-  # each of its values.
+  # what each further count adds: members of objects, and entries at the end of lists. A parameter with `shape` has both for
+  # each of its values; with several of them, so has each value of the one for each value of the next.
 
   growth = path: before: after:
     if isAttrs before && isAttrs after then
@@ -148,14 +154,28 @@ let
   packAt = declared: fixed:
     let
       inherit (declared) parameters;
-      counts = filter (n: parameters.${n} ? min) (attrNames parameters);
+      shapes = filter (n: parameters.${n} ? shape) (attrNames (removeAttrs parameters (attrNames fixed)));
+      shape = head shapes;
+      variant = value: {
+        name = if isString value then value else toJSON value;
+        value = packAt declared (fixed // { ${shape} = value; });
+      };
+    in
+    if shapes == [ ] then packShape declared fixed
+    else { variants = { parameter = shape; values = listToAttrs (map variant (parameters.${shape}.oneOf or [ false true ])); }; };
+
+  # The same with a value for every parameter that changes the shape.
+  packShape = declared: fixed:
+    let
+      inherit (declared) parameters;
+      counts = filter (n: parameters.${n} ? min && !(parameters.${n} ? fills)) (attrNames parameters);
       count = head counts;
       open = mapAttrs (name: _: { "$parameter" = name; }) (removeAttrs parameters counts) // fixed;
       at = n: check (declared.build (open // { ${count} = n; }));
       values = map at (range parameters.${count}.min parameters.${count}.max);
     in
     if counts == [ ] then { base = check (declared.build open); }
-    else if length counts > 1 then throw "topology ${declared.name}: only one parameter may be a whole number"
+    else if length counts > 1 then throw "topology ${declared.name}: only one parameter may be a whole number that does more than fill fields"
     else {
       base = head values;
       growth = {
@@ -164,17 +184,7 @@ let
       };
     };
 
-  pack = declared:
-    let
-      inherit (declared) parameters;
-      shapes = filter (n: parameters.${n} ? shape) (attrNames parameters);
-      shape = head shapes;
-      variant = value: { name = value; value = packAt declared { ${shape} = value; }; };
-    in
-    { inherit (declared) summary parameters; }
-    // (if shapes == [ ] then packAt declared { }
-    else if length shapes > 1 then throw "topology ${declared.name}: only one parameter may change the shape"
-    else { variants = { parameter = shape; values = listToAttrs (map variant parameters.${shape}.oneOf); }; });
+  pack = declared: { inherit (declared) summary parameters; } // packAt declared { };
 
   load = file: let f = import file; in
     if builtins.isFunction f then f { inherit topology kinds each; } else f;
