@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { WorkAhead } from '../../harness/agent/ahead.ts'
+import { FirstPause, WorkAhead } from '../../harness/agent/ahead.ts'
 import { argvOf, environmentOf } from '../../harness/agent/command.ts'
 import { hostsText } from '../../harness/agent/hosts-file.ts'
 import { type NodeContext, templates, unitFolder } from '../../harness/agent/node-context.ts'
@@ -58,7 +58,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
       learn: () => {},
       serve: nobody,
       deliver: nobody,
-      ahead: new WorkAhead(plan, plan.nodes[name]!),
+      ahead: new WorkAhead(plan, plan.nodes[name]!, new FirstPause()),
     },
   }))
 }

@@ -1,6 +1,16 @@
 import type { NewRequest } from '../pki/request.ts'
 import type { Enrol, Plan, PlanNode, Step } from '../topology/plan.ts'
 
+/** The first time that the agents of a process have nothing to do but to wait. */
+export class FirstPause {
+  readonly #begun = Promise.withResolvers<void>()
+  readonly begun = this.#begun.promise
+
+  begin(): void {
+    this.#begun.resolve()
+  }
+}
+
 /**
  * Work that a hand-over will need, done while the node waits for others: the key and request of an enrolment do not depend
  * on the CA, and loading what makes them takes longer than making them.
@@ -8,12 +18,14 @@ import type { Enrol, Plan, PlanNode, Step } from '../topology/plan.ts'
 export class WorkAhead {
   readonly #requests = new Map<Enrol, Promise<NewRequest>>()
   readonly #signs: boolean
+  readonly #pause: FirstPause
 
-  constructor(plan: Plan, node: PlanNode) {
+  constructor(plan: Plan, node: PlanNode, pause: FirstPause) {
+    this.#pause = pause
     this.#signs = Object.values(plan.trustDomains).some((domain) => domain.ca === node.name)
     const enrolments = node.units.flatMap((unit) => unit.steps.flatMap(enrolmentsOf))
     for (const enrol of enrolments) {
-      const request = makeRequest(enrol)
+      const request = pause.begun.then(() => makeRequest(enrol))
       // Reported when the unit takes it.
       request.catch(() => {})
       this.#requests.set(enrol, request)
@@ -22,6 +34,7 @@ export class WorkAhead {
 
   /** A request that nobody else gets. */
   takeRequest(enrol: Enrol): Promise<NewRequest> {
+    this.#pause.begin()
     const request = this.#requests.get(enrol) ?? makeRequest(enrol)
     this.#requests.delete(enrol)
     return request
@@ -29,6 +42,7 @@ export class WorkAhead {
 
   /** A program of this node was spawned: while it works there is time. Loading earlier would hold its start up. */
   programSpawned(): void {
+    this.#pause.begin()
     if (this.#signs) void import('jose')
   }
 }

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Plan } from '../topology/plan.ts'
+import { FirstPause } from './ahead.ts'
 import { warmUp } from './https-request.ts'
 import { NodeAgent } from './node-agent.ts'
 import { killAllTrees } from './process-tree.ts'
@@ -45,7 +46,8 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   const send = (message: FromAgent) => void process.stdout.write(`${JSON.stringify(message)}\n`)
   const serve = <Asked extends HandOver>(to: string, body: Asked) =>
     answers.ask<HandedOver[Asked['kind']]>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
-  const common = { plan, settings, secrets: new KnownSecrets(), send, serve }
+  const pause = new FirstPause()
+  const common = { plan, settings, secrets: new KnownSecrets(), send, serve, pause }
   const agents = new Map(nodes.map((node) => [node, new NodeAgent({ ...common, node })]))
   const handle = (message: ToAgent): void => {
     if (message.type === 'answer') answers.settle(message)
@@ -66,7 +68,9 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   process.on('SIGINT', end)
   readMessages<ToAgent>(process.stdin, handle, end)
   for (const agent of agents.values()) void agent.start()
-  void warmUp()
+  void pause.begun.then(warmUp)
+  const allWait = nodes.every((node) => plan.nodes[node]!.units.every(({ after }) => after.length > 0))
+  if (allWait) pause.begin()
 }
 
 main()

@@ -4,7 +4,7 @@ import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
-import { WorkAhead } from './ahead.ts'
+import { type FirstPause, WorkAhead } from './ahead.ts'
 import { environmentOf } from './command.ts'
 import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
@@ -35,6 +35,7 @@ export interface AgentOptions {
   secrets: KnownSecrets
   send: (message: FromAgent) => void
   serve: NodeContext['serve']
+  pause: FirstPause
 }
 
 type Handlers = { [Op in Operation]: (body: Operations[Op]['request']) => Promise<Operations[Op]['answer']> }
@@ -49,7 +50,7 @@ export class NodeAgent {
   readonly #waiting = new Set<Unit>()
   readonly #handlers: Handlers
 
-  constructor({ plan, node, settings, secrets, send, serve }: AgentOptions) {
+  constructor({ plan, node, settings, secrets, send, serve, pause }: AgentOptions) {
     this.#send = send
     this.#secrets = secrets
     this.#context = {
@@ -58,7 +59,7 @@ export class NodeAgent {
       dir: settings.dirs[node] as string,
       address: settings.addresses[node] as string,
       settings,
-      ahead: new WorkAhead(plan, plan.nodes[node]!),
+      ahead: new WorkAhead(plan, plan.nodes[node]!, pause),
       emit: (event) => {
         send({ type: 'event', event: redactJson({ at: new Date().toISOString(), node, ...event }, secrets) })
       },
