@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { KnownSecrets } from '../credentials/known-secrets.ts'
+import { redact, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Command } from '../topology/plan.ts'
 import type { NodeContext } from './node-context.ts'
@@ -15,10 +17,13 @@ export class UnknownProgram extends HoldfastError {
   }
 }
 
-/** A command names the content of a file that could not be kept out of what is written down. Code `HOLDFAST_CONTENT_SHORT`. */
+/** A command names the content of a file that could not be kept out of what is written down. Code `HOLDFAST_CONTENT_UNKNOWABLE`. */
 export class NoSecret extends HoldfastError {
   constructor(place: string, path: string) {
-    super('HOLDFAST_CONTENT_SHORT', `${place}: ${path} has less than 8 characters; write down what is no secret itself`)
+    super(
+      'HOLDFAST_CONTENT_UNKNOWABLE',
+      `${place}: ${path} is not one line of 16 characters or more without blanks, so it cannot be known in a log; write down what is no secret itself`,
+    )
   }
 }
 
@@ -55,11 +60,18 @@ async function contentsOf(context: NodeContext, command: Command, unit: string):
   for (const file of files) {
     const path = resolve(unitFolder(context, unit), fill(file, templates(context, unit), place))
     const content = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
-    if (content.length < 8) throw new NoSecret(place, path)
+    if (!canBeKnown(content)) throw new NoSecret(place, path)
     context.learn(content, { mode: '0600' })
     contents.set(file, content)
   }
   return contents
+}
+
+/** Whether all of it is taken out of a text in which it stands. */
+function canBeKnown(content: string): boolean {
+  const known = new KnownSecrets()
+  known.add(secretsOf(content))
+  return /^(\[secret \S+ removed\]|\S{1,8}…)$/.test(redact(content, known))
 }
 
 /** Program and arguments of a command. */

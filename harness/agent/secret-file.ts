@@ -36,7 +36,7 @@ export interface FolderDemand extends FileDemand {
 }
 
 /** Makes a folder (0700) and those above it. */
-export async function secretFolder(path: string): Promise<void> {
+async function secretFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 })
 }
 

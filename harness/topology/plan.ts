@@ -13,7 +13,7 @@ import type { ActionVerification } from './verification.ts'
  * - `@{address}`       the node's own address
  * - `@{address:NODE}`  another node's address
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
- *   secret of 8 characters at least, in the arguments and the environment of a command only; it is written down nowhere
+ *   secret of 16 characters at least, without blanks, in the arguments and the environment of a command only; it is written down nowhere
  * Nothing else is replaced. Names resolve on the node, so URLs hold host names, and only `listen` settings hold addresses.
  */
 export type Template = string
@@ -162,7 +162,7 @@ export type Step =
   /** A copy of a file of the node, for somebody who needs it elsewhere. */
   | { copy: { from: Template; to: { path: Template; mode: string } } }
   | { enrol: Enrol }
-  /** Makes a secret of so many random bytes, as text (default `hex`), for the unit's user alone. One that is there stays. */
+  /** Makes a secret of so many random bytes (16 at least), as text (default `hex`), for the unit's user alone. One that is there stays. */
   | { secret: { path: Template; bytes: number; as?: 'hex' | 'base64url' } }
   /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit. */
   | { write: PlanFile }
