@@ -1,7 +1,7 @@
 import type { Site } from '../harness/backends/backend.ts'
-import { authorityFrom, issueLeaf, type SigningAuthority } from '../harness/pki/authority.ts'
+import { issueLeaf, type SigningAuthority } from '../harness/pki/authority.ts'
+import { authorityOf } from '../harness/site/insider.ts'
 import { operatorClient } from '../harness/site/operator-client.ts'
-import { readRendered } from '../harness/site/site-files.ts'
 import { callOnce } from './caller.ts'
 import type { Bench } from './main.ts'
 import { compare, median, quantile } from './measure.ts'
@@ -28,7 +28,7 @@ export const bench: Bench = {
   async run() {
     await using site = await benchSite('shared-auth', { certificateLifetime: '1h' })
     await site.node('node-b').stop()
-    const authority = await authorityOf(site)
+    const authority = await authorityOf(site, 'ca', 'issuing')
     const { ca } = await identityOf(site, 'cert-node-a', 'somebiz')
     const peers: Peer[] = []
     for (let at = 0; at < sessions; at += 1) peers.push(await peerOf(site, `peer-${at}`, authority, ca))
@@ -57,13 +57,6 @@ export const bench: Bench = {
       }),
     ]
   },
-}
-
-async function authorityOf(site: Site): Promise<SigningAuthority> {
-  const unit = site.plan.nodes.ca!.units.find(({ kind }) => kind === 'step-ca')!
-  const read = (file: string) => readRendered(site, 'ca', `@{unit}/${file}`, unit.name)
-  const [certPem, keyPem, anchorPem] = await Promise.all([read('ca.crt'), read('ca.key'), read('root.crt')])
-  return authorityFrom({ certPem, keyPem, anchorPem })
 }
 
 /** A peer that only the bench knows: registered, proven, with a token, and with a session that lives. */

@@ -1,7 +1,7 @@
 import { type CryptoKey, importJWK, SignJWT } from 'jose'
 import type { Site } from '../harness/backends/backend.ts'
-import { operatorOf } from '../harness/site/insider.ts'
-import { readRendered, rendered } from '../harness/site/site-files.ts'
+import { insiderAt, operatorOf, signingKeyOf } from '../harness/site/insider.ts'
+import { rendered } from '../harness/site/site-files.ts'
 import { openStore } from '../services/auth-server/store/store.ts'
 import { type Call, poolOf, send } from './caller.ts'
 import type { Bench } from './main.ts'
@@ -65,8 +65,8 @@ const FILTERS = {
 
 async function filled(site: Site, letter: 'a' | 'b', count: number): Promise<Side> {
   const node = `auth-${letter}`
-  const unit = site.plan.nodes[node]!.units.find(({ kind }) => kind === 'auth-server')!
-  const key = JSON.parse(await readRendered(site, node, '@{unit}/signing.json', unit.name)) as { kid: string }
+  const { unit } = insiderAt(site, node, 'mints')
+  const key = await signingKeyOf(site, node)
   await site.node(node).stop(unit.name)
   const tokens = await fill(rendered(site, site.node(node), '@{unit}/state/auth.db', unit.name), count, {
     issuer: `https://${site.node(node).host}:8443`,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import { placeOf } from '../topology/holders.ts'
-import type { MintRenewal, Receive } from '../topology/plan.ts'
+import type { MintRenewal, PlanCredential, Receive, Template } from '../topology/plan.ts'
 import { pause } from './changes.ts'
 import { demandHandable } from './handed-files.ts'
 import type { Minted } from './keep-minted.ts'
@@ -25,18 +25,18 @@ export async function receive(
   path: StepPath,
   again: () => Promise<void>,
 ): Promise<void> {
-  const credential = Object.hasOwn(context.plan.credentials, unit) ? unit : undefined
+  const credential = credentialAt(context, step.to.path)
   const asked = { kind: 'receive' as const, unit: `${context.node.name}/${unit}`, step: path }
   const once = async (seen?: string): Promise<string | undefined> => {
     const x5t = await thumbprintBehind(context, credential)
     const handed = await context.serve(step.from, { ...asked, x5t, seen })
     await writeReceived(context, unit, step, handed)
-    context.emit({ event: 'handover', unit: unit, credential, from: step.from })
+    context.emit({ event: 'handover', unit: unit, credential: credential?.name, from: step.from })
     return typeof handed === 'string' ? undefined : handed.state
   }
   const state = await once()
   if ('mint' in step.source && step.source.renew !== undefined) {
-    await keepGood(context, unit, step.source.renew, async () => void (await once()))
+    await keepGood(context, unit, step.source.renew, credential, async () => void (await once()))
   }
   if (state !== undefined && step.again === 'changed')
     void follow(state, { once, again, onFailure: told(context, `hand-over to ${context.node.name}/${unit}`) })
@@ -74,8 +74,8 @@ function told(context: NodeContext, what: string): (cause: Error) => void {
 }
 
 /** `x5t#S256` of the certificate that a token credential is bound to, as it lies here now. */
-async function thumbprintBehind(context: NodeContext, token: string | undefined): Promise<string | undefined> {
-  const file = certificateFile(context, tokenNamed(context, token)?.boundTo)
+async function thumbprintBehind(context: NodeContext, credential?: PlanCredential): Promise<string | undefined> {
+  const file = certificateFile(context, tokenOf(credential)?.boundTo)
   return file === undefined ? undefined : thumbprintS256(await readFile(file, 'utf8'))
 }
 
@@ -85,9 +85,12 @@ function certificateFile(context: NodeContext, name = ''): string | undefined {
   return fill(`${placeOf(credential)}/cert.pem`, templates(context), `${context.node.name}: ${name}`)
 }
 
-/** What is minted need not be a credential of the plan, and then it is bound to none of its certificates. */
-function tokenNamed({ plan }: NodeContext, name = ''): PlanBoundToken | undefined {
-  const credential = Object.hasOwn(plan.credentials, name) ? plan.credentials[name] : undefined
+/** What is handed over need not be a credential of the plan that lies here, and then it is bound to none of its certificates. */
+function credentialAt({ plan, node }: NodeContext, path: Template): PlanCredential | undefined {
+  return Object.values(plan.credentials).find((one) => one.files[node.name] === path)
+}
+
+function tokenOf(credential: PlanCredential | undefined): PlanBoundToken | undefined {
   return credential !== undefined && 'boundTo' in credential ? credential : undefined
 }
 
@@ -96,20 +99,20 @@ async function keepGood(
   context: NodeContext,
   unit: string,
   { lifetimeSeconds, at }: MintRenewal,
+  credential: PlanCredential | undefined,
   receive: () => Promise<void>,
 ): Promise<void> {
   const place = `${context.node.name}/${unit}`
   const { keepMinted } = await import('./keep-minted.ts')
   keepMinted({
-    binding: bindingOf(context, unit, place),
+    binding: bindingOf(context, unit, place, tokenOf(credential)),
     renewAfterMs: lifetimeSeconds * 1000 * at,
     receive,
     onFailure: told(context, `mint for ${place}`),
   })
 }
 
-function bindingOf(context: NodeContext, unit: string, place: string): Minted['binding'] {
-  const token = tokenNamed(context, unit)
+function bindingOf(context: NodeContext, unit: string, place: string, token?: PlanBoundToken): Minted['binding'] {
   const certificate = certificateFile(context, token?.boundTo)
   if (token === undefined || certificate === undefined) return undefined
   const { boundTo, mint } = token

@@ -8,11 +8,10 @@ import { type Spoiling, spoiled } from '../pki/spoiled.ts'
 import { type ClaimsMutation, mutateClaims, tamperSignature } from '../tokens/forge.ts'
 import { inspectToken } from '../tokens/inspect.ts'
 import { holderOf } from '../topology/holders.ts'
-import type { HttpCall } from '../topology/plan.ts'
 import type { Cell } from '../trust/cell.ts'
 import { Credential } from './credential.ts'
-import { FreshCredentials, NotIssued } from './fresh-credentials.ts'
-import { insiderAt } from './insider.ts'
+import { FreshCredentials } from './fresh-credentials.ts'
+import { endTokens } from './insider.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 
 const hour = 3_600
@@ -55,9 +54,7 @@ export class CellCredentials {
     const names = new Set(cells.flatMap(({ presents }) => presents.token?.credential ?? []))
     for (const name of names) this.#made.set(retiredKey(name), Promise.resolve(await this.#fresh.named(name).token()))
     const issuers = new Set([...names].map((name) => this.#declared(name).issuer))
-    for (const issuer of issuers) {
-      await this.#told(issuer, insiderAt(this.#site, issuer, 'ends').said.rotate, [`of ${issuer}`, 'rotate its key'])
-    }
+    for (const issuer of issuers) await endTokens(this.#site, issuer, 'rotate')
     this.#fresh = this.#fresh.withCertificates()
   }
 
@@ -88,15 +85,8 @@ export class CellCredentials {
   async #revoked(name: string): Promise<string> {
     const token = await this.#fresh.anew(name).token()
     const { issuer } = this.#declared(name)
-    const { revoke } = insiderAt(this.#site, issuer, 'ends').said
-    const json = { ...(revoke.json as object), jti: inspectToken(token)?.jti }
-    await this.#told(issuer, { ...revoke, json }, [name, 'revoke it'])
+    await endTokens(this.#site, issuer, 'revoke', { jti: inspectToken(token)?.jti })
     return token
-  }
-
-  async #told(issuer: string, call: HttpCall, [credential, step]: [string, string]): Promise<void> {
-    const { status, json } = await this.#site.callFrom(issuer, call)
-    if (!call.expect.includes(status)) throw new NotIssued(credential, step, status, JSON.stringify(json))
   }
 
   /** The issuer never mints such tokens, so they are signed with its key. */

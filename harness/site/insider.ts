@@ -1,10 +1,13 @@
+import type { JWK } from 'jose'
 import type { Site } from '../backends/backend.ts'
 import { certificateNaming } from '../credentials/certificate/checks.ts'
+import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { holderOf } from '../topology/holders.ts'
 import type { Insider } from '../topology/insider.ts'
 import type { PlanUnit } from '../topology/plan.ts'
-import { identityAt, NotInPlan } from './site-files.ts'
+import { NotIssued } from './fresh-credentials.ts'
+import { identityAt, NotInPlan, readRendered } from './site-files.ts'
 
 /** The unit of a node, or the one of that name, whose kind says this of an insider, and what it says. @throws NotInPlan where none does */
 export function insiderAt<Member extends keyof Insider>(
@@ -31,4 +34,31 @@ export async function operatorOf(site: Site, node: string): Promise<{ node: stri
   if (operator !== undefined) return { node: holderOf(operator), identity: await identityAt(site, operator) }
   const what = `no certificate is one of the operators of ${node} (${sans.join(', ') || 'it has none'})`
   throw new NotInPlan(site, what, Object.keys(site.plan.credentials))
+}
+
+/** The private key that the issuer of a node began to sign with. */
+export async function signingKeyOf(site: Site, node: string): Promise<JWK> {
+  const { unit, said } = insiderAt(site, node, 'mints')
+  return JSON.parse(await readRendered(site, node, said.signingKey, unit.name)) as JWK
+}
+
+/** The issuing key of a real CA, or that of its root. */
+export async function authorityOf(site: Site, node: string, which: 'issuing' | 'root'): Promise<SigningAuthority> {
+  const { unit, said } = insiderAt(site, node, 'signs')
+  const files = [said[which].cert, said[which].key, said.root.cert]
+  const read = (file: string) => readRendered(site, node, file, unit.name)
+  const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all(files.map(read))
+  return authorityFrom({ certPem, keyPem, anchorPem })
+}
+
+/** Has an issuer end a token, named by what is added to the call, or all that it signed with its key of now. @throws NotIssued */
+export async function endTokens(
+  site: Site,
+  issuer: string,
+  how: 'revoke' | 'rotate',
+  added: object = {},
+): Promise<void> {
+  const call = insiderAt(site, issuer, 'ends').said[how]
+  const { status, json } = await site.callFrom(issuer, { ...call, json: { ...(call.json as object), ...added } })
+  if (!call.expect.includes(status)) throw new NotIssued(`of ${issuer}`, how, status, JSON.stringify(json))
 }

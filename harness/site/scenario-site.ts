@@ -11,7 +11,7 @@ import type { Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
-import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
+import type { SigningAuthority } from '../pki/authority.ts'
 import type { Session, SessionEnd } from '../protocols/session.ts'
 import type { Protocols } from '../protocols/spoken.ts'
 import type { Crowd } from '../protocols/tls/crowd.ts'
@@ -20,7 +20,7 @@ import type { CallOptions } from './call.ts'
 import type { Credential } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
 import type { Observer, Picture } from './effects.ts'
-import { insiderAt } from './insider.ts'
+import { authorityOf, signingKeyOf } from './insider.ts'
 import { JudgedCalls } from './judged-call.ts'
 import { Judging } from './judging.ts'
 import { Ledger, SharedControls } from './ledger.ts'
@@ -262,18 +262,13 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /** The private key that the auth server of a node began to sign with: what an insider would have. */
-  async signingKey(node: string): Promise<JWK> {
-    const { unit, said } = insiderAt(this.site, node, 'mints')
-    return JSON.parse(await readRendered(this.site, node, said.signingKey, unit.name)) as JWK
+  signingKey(node: string): Promise<JWK> {
+    return signingKeyOf(this.site, node)
   }
 
   /** The issuing key of a real CA, or that of its root: makes trusted certificates that no CA would sign. */
-  async authority(node: string, which: 'issuing' | 'root' = 'issuing'): Promise<SigningAuthority> {
-    const { unit, said } = insiderAt(this.site, node, 'signs')
-    const files = [said[which].cert, said[which].key, said.root.cert]
-    const read = (file: string) => readRendered(this.site, node, file, unit.name)
-    const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all(files.map(read))
-    return authorityFrom({ certPem, keyPem, anchorPem })
+  authority(node: string, which: 'issuing' | 'root' = 'issuing'): Promise<SigningAuthority> {
+    return authorityOf(this.site, node, which)
   }
 
   /** What lies at the holder of a credential: that which the node itself uses, not a fresh one. */

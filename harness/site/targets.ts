@@ -35,7 +35,8 @@ export function targetOf(site: Site, node: string, action: string, at?: string):
     const found = unit.actions?.[action]
     if (!found) continue
     const listener = listenerOf(site, unit, node, at ?? found.listener)
-    const observation = observationOf(site, unit, node, unit.observe)
+    const { observe } = unit
+    const observation = observe && { ...observe, listener: listenerOf(site, unit, node, observe.listener) }
     const { host, domain } = planned
     return {
       ...{ node, host, domain, unit: unit.name, kind: unit.kind, action: found, listener },
@@ -75,8 +76,4 @@ export function listenerOf(site: Pick<Site, 'plan'>, unit: PlanUnit, node: strin
   if (listener) return listener
   const known = unit.service?.listeners.map((one) => one.name) ?? []
   throw new NotInPlan(site, `unit ${node}/${unit.name} has no listener ${name}`, known)
-}
-
-function observationOf(site: Site, unit: PlanUnit, node: string, observe: Observation | undefined) {
-  return observe && { ...observe, listener: listenerOf(site, unit, node, observe.listener) }
 }

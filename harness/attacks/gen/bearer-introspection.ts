@@ -1,4 +1,5 @@
 import type { IssuerScript } from '../../counterparts/issuer/scripted-issuer.ts'
+import { endTokens } from '../../site/insider.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import type { Attack, Variant } from '../attack.ts'
 import { anewClaims, forged } from '../forgery.ts'
@@ -84,8 +85,7 @@ async function revoked(lab: Lab): Promise<void> {
   const credential = lab.anew()
   lab.judge(await lab.call(credential), accepted())
   const jti = inspectToken(await credential.token())?.jti
-  const { status } = await lab.site.operator(lab.issuer).post('/operator/v1/tokens/revoke', { jti })
-  lab.demand(status === 200, `its issuer answered ${status} to the revocation`)
+  await endTokens(lab.site.site, lab.issuer, 'revoke', { jti })
   const since = performance.now()
   let lastAccepted = since
   const probe = async () => {

@@ -4,6 +4,7 @@ import type { ScriptedIssuer } from '../../counterparts/issuer/scripted-issuer.t
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf, issueSelfSigned } from '../../pki/authority.ts'
 import type { Credential } from '../../site/credential.ts'
+import { insiderAt } from '../../site/insider.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import type { Attack, Variant } from '../attack.ts'
@@ -141,23 +142,19 @@ export const lifetimes: readonly Attack[] = [
   },
 ]
 
-function authOf(lab: Lab): { node: string; unit: string } {
-  const unit = lab.plan.nodes[lab.issuer]?.units.find(
-    ({ service, surfaces }) => service && surfaces?.includes('mint-api'),
-  )
-  if (unit === undefined) throw new AttackWorks(`${lab.issuer} runs no auth server`)
-  return { node: lab.issuer, unit: unit.name }
+function issuerOf(lab: Lab) {
+  return { node: lab.site.node(lab.issuer), unit: insiderAt(lab.site, lab.issuer, 'mints').unit.name }
 }
 
 /** Does something while the issuer does not run, and waits until the target believes it again. */
 async function away<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
-  const { node, unit } = authOf(lab)
+  const { node, unit } = issuerOf(lab)
   lab.judge(await lab.call(), accepted())
-  await lab.site.node(node).stop(unit)
+  await node.stop(unit)
   try {
     return await work()
   } finally {
-    await lab.site.node(node).start(unit)
+    await node.start(unit)
     await acceptedAgain(lab, lab.good())
   }
 }
@@ -224,9 +221,9 @@ async function callRevoked(lab: Lab, between: () => Promise<void>): Promise<Verd
 }
 
 async function killIssuer(lab: Lab): Promise<void> {
-  const { node, unit } = authOf(lab)
-  await lab.site.node(node).kill(unit)
-  await lab.site.node(node).start(unit)
+  const { node, unit } = issuerOf(lab)
+  await node.kill(unit)
+  await node.start(unit)
 }
 
 async function revokeUnderSession(lab: Lab): Promise<void> {
