@@ -5,6 +5,7 @@ import { credentialsOf } from '../credentials/of-kind.ts'
 import type { Pasted } from '../protocols/protocol.ts'
 import { protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
+import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
 import { anchorPath } from '../topology/paths.ts'
 import type { PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
@@ -78,7 +79,7 @@ function describeNode(site: DescribableSite, node: DescribableNode): NodeDescrip
     listeners: services.flatMap((unit) =>
       unit.service!.listeners.map((listener) => ({ unit: unit.name, ...listener })),
     ),
-    calls: [...services.flatMap((unit) => readinessCall(site, node, unit)), ...credentialCalls(site, node, services)],
+    calls: [...services.flatMap((unit) => readinessCall(site, node, unit)), ...credentialCalls(site, node)],
   }
 }
 
@@ -110,10 +111,10 @@ function described(
  * One command for each credential that the topology says is accepted here, made as its holder would; and below the first that
  * carries a token, the same without it, and over somebody else's certificate.
  */
-function credentialCalls(site: DescribableSite, node: DescribableNode, services: PlanUnit[]): CallDescription[] {
+function credentialCalls(site: DescribableSite, node: DescribableNode): CallDescription[] {
   const possible = site.plan.accepts
     .filter((accept) => accept.target === node.name)
-    .flatMap((accept) => possibleCall(site, node, services, accept))
+    .map((accept) => possibleCall(site, node, accept))
   const first = possible.find(({ call }) => call.token !== undefined)
   return [
     ...possible.flatMap(({ summary, paste, call }) => described(summary, paste?.(call), 'accepted')),
@@ -130,32 +131,21 @@ interface PossibleCall {
   other?: { name: string; files: Pasted<unknown>['certificate'] }
 }
 
-function possibleCall(
-  site: DescribableSite,
-  node: DescribableNode,
-  services: PlanUnit[],
-  accept: PlanAccept,
-): PossibleCall[] {
+function possibleCall(site: DescribableSite, node: DescribableNode, accept: PlanAccept): PossibleCall {
   const { action: name } = accept
-  const credential = site.plan.credentials[accept.credential]
-  const unit = services.find(({ actions }) => actions?.[name] !== undefined)
-  const action = unit?.actions?.[name]
-  const listener = unit?.service?.listeners.find((candidate) => candidate.name === action?.listener)
-  if (!credential || !action || !listener) return []
+  const credential = site.plan.credentials[accept.credential]!
+  const { action, listener, verification, domain } = targetOf(site, node.name, name)
   const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
-  const verification = unit?.verification?.[name]
-  return [
-    {
-      summary: `${name} as ${callerOf(site.plan, accept)}, with ${credential.name}`,
-      action: name,
-      paste: protocols.get(spoken)?.paste,
-      call: {
-        ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
-        ...identity(site, credential, site.plan.nodes[node.name]!.domain),
-      },
-      other: verification && otherCertificate(site, credential, operatorsIn(verification)),
+  return {
+    summary: `${name} as ${callerOf(site.plan, accept)}, with ${credential.name}`,
+    action: name,
+    paste: protocols.get(spoken)?.paste,
+    call: {
+      ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
+      ...identity(site, credential, domain),
     },
-  ]
+    other: verification && otherCertificate(site, credential, operatorsIn(verification)),
+  }
 }
 
 function refusedCalls({ action, paste, call, other }: PossibleCall): CallDescription[] {

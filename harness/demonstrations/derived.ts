@@ -1,7 +1,8 @@
 import { HoldfastError } from '../errors.ts'
 import { credentialKinds } from '../shipped.ts'
+import { targetOf } from '../site/targets.ts'
 import { holderOf } from '../topology/holders.ts'
-import type { Plan, PlanUnit } from '../topology/plan.ts'
+import type { Plan } from '../topology/plan.ts'
 import type { Cell } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
 import type { Demonstrated } from './demonstration.ts'
@@ -29,7 +30,7 @@ export function derivedFrom(plan: Plan): readonly Demonstrated[] {
     return way === undefined && presents.token?.state !== 'key retired'
   })
   const shown = firstOfEach(classes, ({ representative: { target, action } }) => {
-    return `${unitOf(plan, target, action)?.kind} ${action}`
+    return `${targetOf({ plan }, target, action).kind} ${action}`
   })
   if (shown.length === 0) throw new NothingToShow(plan.topology)
   const isShown = ({ control }: CellClass) => shown.some((one) => one.control === control)
@@ -65,7 +66,7 @@ function acceptedRow(plan: Plan, cell: Cell): Demonstrated {
 function refusedRow(plan: Plan, cell: Cell, beside: Demonstrated): Demonstrated {
   const { status, error, ...refusal } = cell.expected as Extract<Cell['expected'], { verdict: 'refused' }>
   const { layer, reason, guard, orStatuses } = refusal
-  const proof = unitOf(plan, cell.target, cell.action)?.proof?.proof
+  const proof = targetOf({ plan }, cell.target, cell.action).proof?.proof
   return {
     ...callOf(plan, cell),
     expected: {
@@ -82,8 +83,4 @@ function callOf({ credentials }: Plan, cell: Cell): Omit<Demonstrated, 'expected
   const [first] = Object.values(presents)
   const from = first === undefined ? to : holderOf(credentials[first.credential]!)
   return { from, to, action, presents: `${action}: ${name}`, credential: (named) => named.of(cell) }
-}
-
-function unitOf({ nodes }: Plan, node: string, action: string): PlanUnit | undefined {
-  return nodes[node]?.units.find(({ actions }) => actions?.[action] !== undefined)
 }

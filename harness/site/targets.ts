@@ -28,7 +28,7 @@ export interface Target {
 }
 
 /** Finds the unit of a node that offers an action; `at` names another listener of it. @throws NotInPlan */
-export function targetOf(site: Site, node: string, action: string, at?: string): Target {
+export function targetOf(site: Pick<Site, 'plan'>, node: string, action: string, at?: string): Target {
   const planned = site.plan.nodes[node]
   if (!planned) throw new NotInPlan(site, `there is no node ${node}`, Object.keys(site.plan.nodes))
   for (const unit of planned.units) {

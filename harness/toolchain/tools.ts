@@ -66,7 +66,3 @@ export const TOOLS = {
 export type ToolName = keyof typeof TOOLS
 
 export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[]
-
-export function isToolName(name: string): name is ToolName {
-  return Object.hasOwn(TOOLS, name)
-}

@@ -83,8 +83,6 @@ export interface UnitContext<Settings> {
   issuer(node: string): string
   /** A path of the user's: relative to the file of the topology, or to the working directory where there is none. */
   resolve(path: string): string
-  /** The reference `node/unit` of the unit of that kind on a node, for `after`. */
-  unitOf(node: string, kind: string): UnitRef | undefined
   /** What this node issues of one kind: resolved credentials. */
   issued<Name extends CredentialKindName>(kind: Name): PlanCredentialOf<Name>[]
   /** What units of the topology say of their insiders; while these are collected, what is known so far. */

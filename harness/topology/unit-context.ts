@@ -20,7 +20,7 @@ export function unitContext(
   unit: DeclaredUnit,
   { after = new Set(), discovery = false, issued = [] }: ContextOptions = {},
 ): AnyUnitContext {
-  const { topology, mistakes, unknownNodes, listeners, units } = compilation
+  const { topology, mistakes, unknownNodes, listeners } = compilation
   const { node } = unit
   const declaration = topology.nodes[node]!
   const at = ['nodes', node, 'units', unit.name]
@@ -104,9 +104,6 @@ export function unitContext(
       return found?.url ?? 'https://unknown.invalid'
     },
     resolve: (path) => resolve(compilation.folder ?? '.', path),
-    unitOf(target, kind) {
-      return [...units.values()].find((candidate) => candidate.node === target && candidate.kind.name === kind)?.ref
-    },
     issued: <Name extends CredentialKindName>(kind: Name) =>
       issued.filter((one): one is PlanCredential & PlanCredentialOf<Name> => one.kind === kind),
     insiders: () => compilation.insiders,

@@ -35,17 +35,13 @@ function plan(unit: UnitContext<Settings>): KindPlan {
     const range = `${minimumLifetime} and ${maximumLifetime}`
     unit.mistake('settings.defaultLifetime', `is ${defaultLifetime} and must lie between ${range}`)
   }
+  const pairOf = (name: string) => ({ cert: `@{unit}/${name}.crt`, key: `@{unit}/${name}.key` })
   return {
     summary: `certificate authority of ${unit.domain}, at ${address(unit)}`,
     files: [],
     steps: [{ parallel: [certificates(unit), provisionerKey()] }, { write: configuration(unit) }],
     service: service(unit),
-    insider: {
-      signs: {
-        issuing: { cert: '@{unit}/ca.crt', key: '@{unit}/ca.key' },
-        root: { cert: '@{unit}/root.crt', key: '@{unit}/root.key' },
-      },
-    },
+    insider: { signs: { issuing: pairOf('ca'), root: pairOf('root') } },
   }
 }
 

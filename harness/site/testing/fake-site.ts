@@ -64,7 +64,7 @@ export interface FakeSite {
   close(): Promise<void>
 }
 
-const offers: Pick<PlanUnit, 'actions' | 'observe'> = {
+const offers: Pick<PlanUnit, 'actions' | 'observe' | 'insider'> = {
   actions: {
     'b:read': {
       summary: 'reads',
@@ -74,6 +74,7 @@ const offers: Pick<PlanUnit, 'actions' | 'observe'> = {
     },
   },
   observe: { listener: 'local', request: { http: { paths: ['/state'] } }, ignore: ['now'] },
+  insider: { operator: { listener: 'local', sans: ['operator.test'] } },
 }
 
 /** What tests of a fake site share: its records are there when it answers, and nobody else moves its target. */
@@ -208,15 +209,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
   const common = { summary: '', after: [], files: [] }
   const units: PlanNode['units'] = [
     { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
-    {
-      ...common,
-      name: 'main',
-      kind: 'fake',
-      steps: [],
-      service,
-      ...offers,
-      insider: { operator: { listener: 'local', sans: ['operator.test'] } },
-    },
+    { ...common, name: 'main', kind: 'fake', steps: [], service, ...offers },
   ]
   const operator = {
     name: 'operator',
