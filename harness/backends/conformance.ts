@@ -56,6 +56,7 @@ export function conformance(ground: Ground): void {
     handingFilesOver(launch)
     runningOnDemand(launch)
     keepingSecrets(launch)
+    keepingHandedSecrets(launch)
     ending(launch, ground)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
@@ -729,6 +730,74 @@ function handingFilesOver(launch: Launch): void {
     plan.nodes.from!.units[0]!.steps.push(node('require("node:fs").symlinkSync("/etc/hostname", "set/three")'))
 
     await expect(launch(plan)).rejects.toThrow(/set\/three leads out of its folder/)
+  })
+}
+
+/** A secret that one node makes and another one is handed; both print it, the latter in every form that a log may have it in. */
+function spillingPlan(mode: string, code = 0): Plan {
+  const file = '@{dir}/secret.txt'
+  const node = (script: string, ...args: string[]) => {
+    return { run: { program: { path: 'node' }, args: ['-e', script, file, ...args] } }
+  }
+  const make =
+    'const text = crypto.randomBytes(32).toString("hex"); fs.writeFileSync(process.argv[1], text); console.log(text)'
+  const spill = `const text = fs.readFileSync(process.argv[1], "utf8")
+    for (const form of [text, text.toUpperCase(), text.slice(20, 44), JSON.stringify({ text }), text.slice(0, 32) + "\\n" + text.slice(32)])
+      console.log("said", form)
+    for (const as of ["base64", "base64url", "hex"]) console.error("u:", Buffer.from("u:" + text).toString(as))
+    process.exit(${code})`
+  const receive = { from: 'maker', source: { file }, to: { path: file, mode } }
+  return planOf({
+    maker: [oneshot('make', [], [node(make)])],
+    holder: [oneshot('spill', ['maker/make'], [{ receive }, node(spill)])],
+  })
+}
+
+/** What of a secret stands in a text, in any of those forms. */
+function formsIn(text: string, secret: string): string[] {
+  const encoded = (['base64', 'base64url', 'hex'] as const).map((as) => Buffer.from(`u:${secret}`).toString(as))
+  const pieces = [
+    secret.slice(20, 44),
+    secret.slice(0, 32),
+    secret.slice(32),
+    ...encoded.map((form) => form.slice(8, 60)),
+  ]
+  return pieces.filter((piece) => text.toLowerCase().includes(piece.toLowerCase()))
+}
+
+async function textIn(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+  return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n')
+}
+
+function keepingHandedSecrets(launch: Launch): void {
+  const spilled = async (mode: string) => {
+    await using site = await launch(spillingPlan(mode))
+    const secret = await site.node('maker').readFile('secret.txt')
+    const logs = site.node('holder').logs().join('\n')
+    const told = JSON.stringify(site.events().filter(({ node }) => node === 'holder'))
+    await site[Symbol.asyncDispose]()
+    const evidence = await textIn(site.evidence)
+    return [logs, told, evidence].map((text) => ({ text, forms: formsIn(text, secret) }))
+  }
+
+  test('keeps a secret that was handed over out of logs, events and evidence, though its programs print it', async () => {
+    for (const { text, forms } of await spilled('0600')) {
+      expect(forms).toEqual([])
+      // What was printed is there, and says what was removed.
+      expect(text.match(/said .*?\[secret \w{8}… removed\]/g)?.length).toBeGreaterThanOrEqual(4)
+    }
+  })
+
+  test('knows as secret only what not everybody on the node may read: the same texts hold all forms of what is public', async () => {
+    for (const { forms } of await spilled('0644')) expect(forms).toHaveLength(6)
+  })
+
+  test('keeps it out of failures', async () => {
+    const failure = (await launch(spillingPlan('0600', 3)).catch((cause: unknown) => cause)) as SiteNotReady
+    expect(failure.message).toMatch(/said \[secret \w{8}… removed\]/)
+    expect(`${failure.message} ${await textIn(failure.evidence)}`).not.toMatch(/[0-9a-f]{24}/i)
   })
 }
 

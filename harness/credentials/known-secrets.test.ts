@@ -111,6 +111,18 @@ test('tokens are known by the parts that nobody can guess, though their headers 
   )
 })
 
+test('names that a token holds stand elsewhere rightly, in certificates, say', () => {
+  const host = 'auth.organisation-a.test'
+  const claims = base64(JSON.stringify({ iss: `https://${host}`, sub: host, aud: [host], jti: 'x' }))
+  const secrets = new KnownSecrets()
+  secrets.add(guessedBy(`eyJhbGciOiJFUzI1NiJ9.${claims}.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LWtub3dz`))
+  for (const before of ['', 'a', 'ab']) {
+    const text = base64(`${before}${host} is here`)
+    expect(redact(text, secrets)).toBe(text)
+  }
+  expect(redact(claims, secrets)).toContain('[secret eyJpc3Mi… removed]')
+})
+
 test('what is printed of known secrets holds none of them', () => {
   const secrets = known(opaque, seed)
   const prints = [inspect(secrets, { showHidden: true, depth: 9 }), String(secrets), JSON.stringify({ secrets })]

@@ -5,11 +5,8 @@ const step = 8
 /** Of a long value only its beginning is looked for; what follows it goes with it. */
 const longest = 2_048
 /** The same few over and over are what attacks fill with. */
-const fewestCharacters = 6
+const fewestCharacters = 4
 const keptCharacters = 8
-/** Of a hash that rolls over a text (Rabin and Karp): its upper bits are those that depend on all characters of a window. */
-const factor = 0x01000193
-const highest = Array.from({ length: windowLength - 1 }).reduce<number>((power) => Math.imul(power, factor), 1)
 const removal = /\[secret (\S+…) removed\]/g
 
 interface Place {
@@ -24,12 +21,12 @@ interface Place {
 export class KnownSecrets {
   /** Where a window of characters stands in a form of a secret. */
   readonly #windows = new Map<string, Place>()
-  /** Which hashes they have, a bit for each: most places of a text are no secret's, and are passed over at once. */
-  readonly #hashes = new Uint8Array(1 << 17)
+  /** Of their first characters: most places of a text are no secret's, and are passed over at once. */
+  readonly #heads = new Uint8Array(1 << 17)
 
   add(values: readonly (string | Uint8Array)[]): void {
     for (const value of values) {
-      if (value.length < windowLength) continue
+      if (value.length < windowLength || isFilling(value)) continue
       const encoded = encodingsOf(value)
       if (typeof value === 'string') {
         for (const form of writingsOf(value)) this.#enter(form, longest)
@@ -63,13 +60,8 @@ export class KnownSecrets {
   /** Stretches of the text that are one of a secret, from first to last; the next may overlap the one before. */
   *#runsIn(text: string): Generator<{ from: number; to: number; form: string }> {
     if (this.#windows.size === 0) return
-    let at = -1
-    let end = 0
-    let hash = hashOf(text, -1)
-    while (at + windowLength < text.length) {
-      hash = rolled(hash, text, at)
-      at += 1
-      if (!((this.#hashes[hash >>> 15]! >>> bitOf(hash)) & 1)) continue
+    for (let at = 0, end = 0; at + windowLength <= text.length; at += 1) {
+      if (this.#heads[headAt(text, at)] === 0) continue
       const place = this.#windows.get(text.slice(at, at + windowLength))
       if (place === undefined) continue
       const { form } = place
@@ -81,7 +73,6 @@ export class KnownSecrets {
       end = to
       // Another secret may begin as this one, and go on.
       at = to - windowLength
-      hash = hashOf(text, at)
     }
   }
 
@@ -93,10 +84,9 @@ export class KnownSecrets {
 
   #enterWindow(form: string, at: number): void {
     const window = form.slice(at, at + windowLength)
-    if (this.#windows.has(window) || new Set(window).size < fewestCharacters) return
+    if (this.#windows.has(window) || (at > 0 && isFilling(window))) return
     this.#windows.set(window, { form, at })
-    const hash = hashOf(window, 0)
-    this.#hashes[hash >>> 15]! |= 1 << bitOf(hash)
+    this.#heads[headAt(window, 0)] = 1
   }
 }
 
@@ -105,10 +95,14 @@ export function removalsIn(text: string): string[] {
   return [...text.matchAll(removal)].map(([, secret]) => `a secret that begins with ${secret}`)
 }
 
-/** Enough to tell two secrets apart, and no more than a quarter of one; of characters that stand in any text. */
+/** Enough to tell two secrets apart, and no more than a third of one; of characters that stand in any text. */
 function beginning(form: string): string {
-  const kept = form.slice(0, Math.min(keptCharacters, form.length / 4))
+  const kept = form.slice(0, Math.min(keptCharacters, form.length / 3))
   return `${kept.replaceAll(/[^A-Za-z0-9_-]/g, '.')}…`
+}
+
+function isFilling(value: Iterable<unknown>): boolean {
+  return new Set(value).size < fewestCharacters
 }
 
 /** A text as others write it. Upper and lower case tell two secrets apart, but in hexadecimal they are the same digits. */
@@ -133,23 +127,9 @@ function encodingsOf(value: string | Uint8Array): Set<string> {
   return new Set(forms)
 }
 
-/** Of the window that begins at `at`; what stands before the text counts as nothing. */
-function hashOf(text: string, at: number): number {
-  let hash = 0
-  for (let next = at; next < at + windowLength; next += 1) hash = (Math.imul(hash, factor) + code(text, next)) | 0
-  return hash
-}
-
-/** Of the window one further than that at `at`. */
-function rolled(hash: number, text: string, at: number): number {
-  const without = hash - Math.imul(code(text, at), highest)
-  return (Math.imul(without, factor) + code(text, at + windowLength)) | 0
-}
-
-function bitOf(hash: number): number {
-  return (hash >>> 12) & 7
-}
-
-function code(text: string, at: number): number {
-  return at < 0 ? 0 : text.charCodeAt(at)
+/** Of the first characters of a window. */
+function headAt(text: string, at: number): number {
+  const two = text.charCodeAt(at) * 131 + text.charCodeAt(at + 1)
+  const four = (two * 131 + text.charCodeAt(at + 2)) * 131 + text.charCodeAt(at + 3)
+  return Math.imul(four * 131 + text.charCodeAt(at + 4), 0x9e3779b1) >>> 15
 }

@@ -26,14 +26,13 @@ export function recordCall({ evidence, secrets }: Kept, at: string, call: unknow
   appendFileSync(join(evidence, callsFile), `${JSON.stringify(redactJson(line, secrets))}\n`, { mode: 0o600 })
 }
 
-/** Where evidence of a run is kept, and what it must not hold. */
-export interface Kept {
-  readonly evidence: string
-  readonly secrets: KnownSecrets
-}
+type Kept = Pick<Chronicle, 'evidence' | 'secrets'>
 
 /** A launched site, as far as its history is concerned. */
-export interface Chronicle extends Kept {
+export interface Chronicle {
+  /** The folder of its evidence, and what that must not hold. */
+  readonly evidence: string
+  readonly secrets: KnownSecrets
   readonly nodes: ReadonlyMap<string, { decisions(): Promise<readonly DecisionRecord[]> }>
   events(): readonly SiteEvent[]
 }

@@ -1,4 +1,3 @@
-import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact } from '../credentials/secrets.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { effectsText, receivedText } from './judge.ts'
@@ -27,12 +26,7 @@ export function explanation(verdict: Verdict): string[] {
 }
 
 /** Everything about the calls of one test, as a page for people. */
-export function failureSummary(
-  test: string,
-  failures: readonly string[],
-  verdicts: readonly Verdict[],
-  secrets?: KnownSecrets,
-): string {
+export function failureSummary(test: string, failures: readonly string[], verdicts: readonly Verdict[]): string {
   const calls = verdicts.flatMap((verdict, at) => [
     `## Call ${at + 1}: ${receivedText(verdict)}`,
     '',
@@ -41,7 +35,7 @@ export function failureSummary(
     `control   ${controlText(verdict)}`,
     `effects   ${effectsText(verdict.effects)}`,
     `took      ${Math.round(verdict.ms)} ms`,
-    `answer    ${redact(verdict.body, secrets).slice(0, 500) || '(no body)'}`,
+    `answer    ${redact(verdict.body).slice(0, 500) || '(no body)'}`,
     '```',
     '',
     '```json',
@@ -50,7 +44,7 @@ export function failureSummary(
     '',
   ])
   const why = failures.flatMap((failure) => ['```text', failure, '```', ''])
-  return redact([`# ${test}`, '', ...why, ...calls].join('\n'), secrets)
+  return redact([`# ${test}`, '', ...why, ...calls].join('\n'))
 }
 
 /** The first place in which what was presented, what the token is bound to and what the far end proved differ. */

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
 import type { Finding } from '../credentials/finding.ts'
+import { redact } from '../credentials/secrets.ts'
 import type { Credential } from '../site/credential.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
@@ -125,7 +126,7 @@ function nameOf(task: Task, asked?: string): TestName {
 
 async function keepSummary(site: ScenarioSite, test: string, errors: readonly { message?: string }[]): Promise<void> {
   const failures = errors.map(({ message }) => message ?? 'no message')
-  const summary = failureSummary(test, failures, site.ledger.verdicts, site.site.secrets)
+  const summary = redact(failureSummary(test, failures, site.ledger.verdicts), site.site.secrets)
   await mkdir(dirname(site.evidence), { recursive: true, mode: 0o700 })
   await writeFile(site.evidence, summary, { mode: 0o600 })
 }
