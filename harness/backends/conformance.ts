@@ -547,13 +547,6 @@ function keepingSecrets(launch: Launch): void {
     ...(text === undefined ? [] : [{ write: { path: secret, text } }]),
   ]
 
-  /** Every file that a run left as evidence, joined. */
-  async function evidenceOf(folder: string): Promise<string> {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-    const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
-    return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n')
-  }
-
   test('makes a secret once for a run, gives its content to programs, and writes it down nowhere', async () => {
     const unit: PlanUnit = { ...oneshot('asked', [], [...made(), say()]), start: 'on demand' }
     const site = await launch(planOf({ one: [unit] }))
@@ -765,7 +758,8 @@ function formsIn(text: string, secret: string): string[] {
   return pieces.filter((piece) => text.toLowerCase().includes(piece.toLowerCase()))
 }
 
-async function textIn(folder: string): Promise<string> {
+/** Every file that a run left as evidence, joined. */
+async function evidenceOf(folder: string): Promise<string> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
   return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n')
@@ -778,7 +772,7 @@ function keepingHandedSecrets(launch: Launch): void {
     const logs = site.node('holder').logs().join('\n')
     const told = JSON.stringify(site.events().filter(({ node }) => node === 'holder'))
     await site[Symbol.asyncDispose]()
-    const evidence = await textIn(site.evidence)
+    const evidence = await evidenceOf(site.evidence)
     return [logs, told, evidence].map((text) => ({ text, forms: formsIn(text, secret) }))
   }
 
@@ -797,7 +791,7 @@ function keepingHandedSecrets(launch: Launch): void {
   test('keeps it out of failures', async () => {
     const failure = (await launch(spillingPlan('0600', 3)).catch((cause: unknown) => cause)) as SiteNotReady
     expect(failure.message).toMatch(/said \[secret \w{8}… removed\]/)
-    expect(`${failure.message} ${await textIn(failure.evidence)}`).not.toMatch(/[0-9a-f]{24}/i)
+    expect(`${failure.message} ${await evidenceOf(failure.evidence)}`).not.toMatch(/[0-9a-f]{24}/i)
   })
 }
 
