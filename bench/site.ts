@@ -1,7 +1,8 @@
 import type { Site } from '../harness/backends/backend.ts'
 import { standUp } from '../harness/cli/stand-up.ts'
+import { identityAt } from '../harness/credentials/certificate/live.ts'
 import { credentialOf } from '../harness/credentials/of-kind.ts'
-import { anchorOf, identityAt, readRendered } from '../harness/site/site-files.ts'
+import { anchorOf, readRendered } from '../harness/site/site-files.ts'
 import { holderOf, placeOf } from '../harness/topology/holders.ts'
 
 /** A site for a bench; the caller disposes it. */
@@ -19,7 +20,7 @@ export interface NodeIdentity {
 /** What the holder of `credential` presents, and the root of `domain` by which it knows its counterpart. */
 export async function identityOf(site: Site, credential: string, domain: string): Promise<NodeIdentity> {
   const [identity, ca] = await Promise.all([
-    identityAt(site, credentialOf(site.plan, 'certificate', credential)),
+    identityAt({ read: (...at) => readRendered(site, ...at) }, credentialOf(site.plan, 'certificate', credential)),
     anchorOf(site, domain),
   ])
   return { cert: identity.certPem, key: identity.keyPem, ca }

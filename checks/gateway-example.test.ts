@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, test, vi } from 'vitest'
-import { backend, compile, protocols } from '../harness/shipped.ts'
+import { backend, callParts, compile } from '../harness/shipped.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 import { scenarioOn } from '../harness/vitest/scenario.ts'
 import { expect, matrix } from '../harness/vitest.ts'
@@ -25,7 +25,7 @@ async function planOf(settings: Record<string, unknown>) {
 function lab(settings: Record<string, unknown>) {
   const parts = async () => ({
     backend: backend('process'),
-    protocols,
+    ...(await callParts()),
     keep: false,
     plan: () => planOf(settings),
   })

@@ -3,6 +3,7 @@ import { processBackend } from './backends/process/index.ts'
 import { boundToken } from './credentials/bound-token/declared.ts'
 import { certificate } from './credentials/certificate/declared.ts'
 import type { CredentialKind } from './credentials/credential-kind.ts'
+import { liveKindsOf } from './credentials/live-kind.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { exec } from './kinds/exec/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
@@ -10,6 +11,7 @@ import { stepCa } from './kinds/step-ca/index.ts'
 import { http } from './protocols/http/index.ts'
 import type { AnyProtocol, Protocols } from './protocols/spoken.ts'
 import { websocket } from './protocols/websocket/index.ts'
+import type { CallParts } from './site/call.ts'
 import type { Kinds } from './topology/compilation.ts'
 import { type CompileOptions, compile as compileWith } from './topology/compile.ts'
 import type { ServiceKind } from './topology/kind.ts'
@@ -34,6 +36,11 @@ const allProtocols: readonly AnyProtocol[] = [http, websocket]
 
 /** Every protocol, by name. */
 export const protocols: Protocols = new Map(allProtocols.map((protocol) => [protocol.name, protocol]))
+
+/** What calls are made and judged with. */
+export async function callParts(): Promise<CallParts> {
+  return { protocols, live: await liveKindsOf(credentialKinds) }
+}
 
 /** Every backend; the first is the default one. */
 export const backends: readonly Backend[] = [processBackend]

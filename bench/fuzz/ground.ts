@@ -2,8 +2,7 @@ import { type CryptoKey, importJWK } from 'jose'
 import type { Site } from '../../harness/backends/backend.ts'
 import type { Identity } from '../../harness/pki/certificate.ts'
 import type { Endpoint } from '../../harness/protocols/endpoint.ts'
-import { protocols } from '../../harness/shipped.ts'
-import { FreshCredentials } from '../../harness/site/fresh-credentials.ts'
+import { callParts } from '../../harness/shipped.ts'
 import { operatorOf } from '../../harness/site/insider.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
 import { endpointOf } from '../../harness/site/site-files.ts'
@@ -48,11 +47,10 @@ export async function openGround(): Promise<Ground> {
       site,
       { name: 'fuzz', again: 'npm run fuzz' },
       { anchors: new Map(), pictures: new Map() },
-      protocols,
+      await callParts(),
     )
-    const fresh = new FreshCredentials(site)
     const bearer = async (name: string): Promise<Bearer> => {
-      const { certificate, token } = await fresh.anew(name).presented()
+      const { certificate, token } = await scenario.credentials.anew(name).presented()
       return { identity: certificate!, token: token! }
     }
     const [authority, jwk, anchorPem, { identity: operator }] = await Promise.all([

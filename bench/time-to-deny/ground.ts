@@ -5,7 +5,7 @@ import type { Endpoint } from '../../harness/protocols/endpoint.ts'
 import { type Answer, exchange } from '../../harness/protocols/http/exchange.ts'
 import type { Session } from '../../harness/protocols/session.ts'
 import { type UpgradeAnswer, upgrade } from '../../harness/protocols/websocket/web-socket.ts'
-import { protocols } from '../../harness/shipped.ts'
+import { callParts } from '../../harness/shipped.ts'
 import type { OperatorClient } from '../../harness/site/operator-client.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
 import { endpointOf } from '../../harness/site/site-files.ts'
@@ -57,7 +57,7 @@ const NO_PORT = 9
 export async function openGround(set: Record<string, string> = {}): Promise<Ground> {
   const site = await benchSite('separate-auth', { certificateLifetime: '2h', ...set })
   try {
-    const scenario = scenarioSite(site)
+    const scenario = await scenarioSite(site)
     const [authority, ownAnchor, { token: toPeer = '' }] = await Promise.all([
       scenario.authority('ca-b'),
       scenario.anchor('org-a'),
@@ -113,9 +113,9 @@ export async function openGround(set: Record<string, string> = {}): Promise<Grou
   }
 }
 
-function scenarioSite(site: Site): ScenarioSite {
+async function scenarioSite(site: Site): Promise<ScenarioSite> {
   const name = { name: 'time-to-deny', again: 'npm run bench -- time-to-deny' }
-  return new ScenarioSite(site, name, { anchors: new Map(), pictures: new Map() }, protocols)
+  return new ScenarioSite(site, name, { anchors: new Map(), pictures: new Map() }, await callParts())
 }
 
 function sanOf(name: string): string {

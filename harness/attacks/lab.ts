@@ -120,8 +120,8 @@ export class Lab {
   }
 
   /** A token for another certificate of a holder, who proves it first. */
-  mint(identity: Identity, name: string = this.target.credential): Promise<string> {
-    return this.credentials.mint(name, identity)
+  async mint(identity: Identity, name: string = this.target.credential): Promise<string> {
+    return (await this.credentials.beside(name, { certificate: identity })).token!
   }
 
   /** The private key of the auth server whose tokens the target believes: what an insider would sign with. */

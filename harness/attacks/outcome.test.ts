@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
-import { protocols } from '../shipped.ts'
+import { callParts } from '../shipped.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import { type FakeSite, type Flaws, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
@@ -16,7 +16,7 @@ let site: ScenarioSite
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-outcome-'))
   fake = await fakeSite(folder)
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), protocols)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), await callParts())
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

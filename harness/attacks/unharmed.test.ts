@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { protocols } from '../shipped.ts'
+import { callParts } from '../shipped.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import { type FakeSite, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
@@ -21,7 +21,7 @@ const target = { name: 'b b:read', node: 'b', action: 'b:read', from: 'b' } as A
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-unharmed-'))
   fake = await fakeSite(folder)
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), protocols)
+  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), await callParts())
   lab = new Lab(site, target, { credentials: {} as FreshCredentials, scopes: () => [] })
 })
 afterEach(async () => {

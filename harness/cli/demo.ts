@@ -57,7 +57,7 @@ async function demonstrated(topology: string, { backend, set }: DemoOptions, sig
   })
   await (await import('./preflight.ts')).tellFiles(site)
   const [{ demonstrate, extraControls }, { callsOf }] = await loading
-  await using calls = callsOf(site, `npx holdfast demo ${topology}`)
+  await using calls = await callsOf(site, `npx holdfast demo ${topology}`)
   const rows = await demonstrate(declared, calls)
   const controls = extraControls(rows)
   const counts = `${rows.length}${controls > 0 ? `, and ${plural(controls, 'control')}` : ''}`

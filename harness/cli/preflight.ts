@@ -16,7 +16,7 @@ export async function tellDeclared(plan: Plan): Promise<readonly Finding[]> {
 export async function tellFiles(site: Site): Promise<readonly Finding[]> {
   const [{ fileFindings }, { siteFiles }, { credentialKinds }] = await Promise.all([
     import('../trust/preflight/preflight.ts'),
-    import('../site/preflight-source.ts'),
+    import('../site/live-site.ts'),
     import('../shipped.ts'),
   ])
   const findings = await fileFindings(siteFiles(site), credentialKinds)

@@ -25,6 +25,8 @@ export interface State {
   text(credential: string): string
   /** Why it keeps nobody out where no check finds fault with it. */
   readonly unnoticed?: string
+  /** Where to make it so ends everything else of its issuer, so that it is tried last: what was done then, for people. */
+  readonly forGood?: string
 }
 
 /** A check that a target can make of its callers. Of what is not presented it says nothing, unless it is about just that. */

@@ -3,6 +3,7 @@ import type { Plan, PlanCredential, Template } from '../topology/plan.ts'
 import type { CredentialDeclaration } from '../topology/schema.ts'
 import type { Checked } from './checks.ts'
 import type { Finding } from './finding.ts'
+import type { LiveKind } from './live-kind.ts'
 import type { PartName } from './parts.ts'
 
 /** All that can be known of a credential kind before anything runs. */
@@ -18,6 +19,8 @@ export interface CredentialKind<
   declaredFindings?(plan: Plan): Finding[]
   /** What is wrong with those that lie at their holders. */
   findings(held: readonly Planned[], files: HeldFiles): Promise<Finding[]>
+  /** What tests know of it: loaded by whoever makes calls. */
+  live(): Promise<LiveKind>
 }
 
 /** Where a preflight finds what a plan only names. */

@@ -1,4 +1,6 @@
 import type { Identity } from '../pki/certificate.ts'
+import type { TokenSummary } from './bound-token/judged.ts'
+import type { CertificateSummary } from './certificate/judged.ts'
 
 /**
  * What a call can carry of credentials, by name: the one list of parts, closed so that every use of one is found by its type. A
@@ -7,6 +9,12 @@ import type { Identity } from '../pki/certificate.ts'
 export interface Presented {
   readonly certificate?: Identity
   readonly token?: string
+}
+
+/** What may be shown of each: never a secret. */
+export interface Summaries {
+  readonly certificate?: CertificateSummary
+  readonly token?: TokenSummary
 }
 
 export type PartName = keyof Presented

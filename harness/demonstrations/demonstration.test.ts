@@ -66,10 +66,10 @@ function verdictOf(verdict: Partial<Verdict>): Verdict {
       answerLeaks: [],
     },
     ...{ effects: { observed: true }, evidence: '', again: '' },
-    credential: { label: 'node-b', thumbprint: undefined, chain: [], token: undefined },
+    credential: { label: 'node-b' },
     ...verdict,
   } as Verdict
-  return { ...whole, answer: whole, protocol: http }
+  return { ...whole, answer: whole, protocol: http, live: new Map() }
 }
 
 test('an accept where a refusal is declared fails its row, and the row says what came', async () => {

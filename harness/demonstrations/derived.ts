@@ -1,9 +1,8 @@
 import { HoldfastError } from '../errors.ts'
 import { credentialKinds } from '../shipped.ts'
 import { targetOf } from '../site/targets.ts'
-import { holderOf } from '../topology/holders.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { Cell } from '../trust/cell.ts'
+import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
 import type { Demonstrated } from './demonstration.ts'
 
@@ -26,8 +25,8 @@ const checks = checksOf(credentialKinds)
  * @throws NothingToShow, MatrixNotDerivable
  */
 export function derivedFrom(plan: Plan): readonly Demonstrated[] {
-  const classes = deriveMatrix(plan, credentialKinds).classes.filter(({ representative: { way, presents } }) => {
-    return way === undefined && presents.token?.state !== 'key retired'
+  const classes = deriveMatrix(plan, credentialKinds).classes.filter(({ representative }) => {
+    return representative.way === undefined && cellEnds(representative, credentialKinds) === undefined
   })
   const shown = firstOfEach(classes, ({ representative: { target, action } }) => {
     return `${targetOf({ plan }, target, action).kind} ${action}`
@@ -78,9 +77,13 @@ function refusedRow(plan: Plan, cell: Cell, beside: Demonstrated): Demonstrated 
   }
 }
 
-function callOf({ credentials }: Plan, cell: Cell): Omit<Demonstrated, 'expected' | 'because'> {
-  const { target: to, action, name, presents } = cell
-  const [first] = Object.values(presents)
-  const from = first === undefined ? to : holderOf(credentials[first.credential]!)
-  return { from, to, action, presents: `${action}: ${name}`, credential: (named) => named.of(cell) }
+function callOf(plan: Plan, cell: Cell): Omit<Demonstrated, 'expected' | 'because'> {
+  const { target: to, action, name } = cell
+  return {
+    from: cellCaller(cell, plan),
+    to,
+    action,
+    presents: `${action}: ${name}`,
+    credential: (named) => named.of(cell),
+  }
 }

@@ -1,3 +1,4 @@
+import type { LiveKinds } from '../credentials/live-kind.ts'
 import type { Presented } from '../credentials/parts.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { AnyPrepared, AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
@@ -16,6 +17,12 @@ export interface CallOptions extends Options {
   /** How long the far end's record is waited for. Default 6 000. */
   waitMs?: number
   timeoutMs?: number
+}
+
+/** What calls are made and judged with. */
+export interface CallParts {
+  readonly protocols: Protocols
+  readonly live: LiveKinds
 }
 
 /** A call that was thought out and not made yet. */

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { http } from '../protocols/http/index.ts'
+import { callParts } from '../shipped.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import { firstMismatch } from './evidence-text.ts'
 import { receivedText, refusalProblems } from './judge.ts'
 import type { Verdict } from './verdict.ts'
 
+const { live } = await callParts()
 const token = {
   readable: true,
   header: {},
@@ -18,7 +21,8 @@ function verdict(parts: Partial<Verdict>): Verdict {
     ...{ from: 'a', to: 'b', action: 'b:read', verdict: 'refused', layer: 'http', status: 401, promised: false },
     ...{ error: null, wwwAuthenticate: [], body: '', reason: null, guard: null, principal: {}, conn: '127.0.0.1:5' },
     ...{ decisions: [], waitedMs: 2_000, effects: { observed: false }, leaks: [], answerLeaks: [] },
-    credential: { label: 'x', thumbprint: 'T', chain: [], token },
+    credential: { label: 'x', certificate: { thumbprint: 'T', chain: [] }, token },
+    live,
     ...parts,
   } as unknown as Verdict
   return { ...answered, answer: answered, protocol: http }
@@ -60,13 +64,20 @@ test('a record that is missing is told with the time that was really waited, one
 })
 
 test('the first difference names issuer and audience beside those of the target', () => {
-  const believes = { issuer: 'https://auth', audiences: ['https://b', 'https://peering'] }
+  const believing = (issuer: string, audiences: string[]) => {
+    const checks = [
+      { check: 'bound-token/issuer', args: { issuer } },
+      { check: 'bound-token/audience', args: { audiences } },
+    ]
+    return verdict({ verification: { takes: [], checks } as unknown as ActionVerification })
+  }
+  const taken = ['https://b', 'https://peering']
 
-  expect(firstMismatch(verdict({ believes }))).toBe(
+  expect(firstMismatch(believing('https://auth', taken))).toBe(
     "the token's aud is https://c, b takes https://b or https://peering",
   )
-  expect(firstMismatch(verdict({ believes: { ...believes, issuer: 'https://other' } }))).toBe(
+  expect(firstMismatch(believing('https://other', taken))).toBe(
     "the token's iss is https://auth, b believes https://other",
   )
-  expect(firstMismatch(verdict({ believes: { ...believes, audiences: ['https://c'] } }))).toBeUndefined()
+  expect(firstMismatch(believing('https://auth', ['https://c']))).toBeUndefined()
 })

@@ -3,9 +3,9 @@ import type { Finding } from '../credentials/finding.ts'
 import { writeHistory } from '../evidence/history.ts'
 import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
 import type { GuardRef } from '../faults/sabotage.ts'
-import type { Protocols } from '../protocols/spoken.ts'
 import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
+import type { CallParts } from './call.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
 import { type Lease, takeShared } from './shared-sites.ts'
@@ -36,9 +36,8 @@ export interface ScenarioOptions {
 }
 
 /** What a ground stands on; a unit test brings its own. */
-export interface GroundParts {
+export interface GroundParts extends CallParts {
   readonly backend: Backend
-  readonly protocols: Protocols
   readonly keep: boolean
   /** Files of one worker may have the site one after the other. */
   readonly shared?: boolean

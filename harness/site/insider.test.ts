@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
-import { compile, protocols } from '../shipped.ts'
+import { callParts, compile } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
 import { insiderAt, operatorOf } from './insider.ts'
@@ -14,17 +14,17 @@ function siteOf(plan: Plan): Site {
   return { plan, nodes: new Map(), node: () => node } as unknown as Site
 }
 
-function scenarioAt(plan: Plan): ScenarioSite {
+async function scenarioAt(plan: Plan): Promise<ScenarioSite> {
   return new ScenarioSite(
     siteOf(plan),
     { name: 'a test', again: 'again' },
     { anchors: new Map(), pictures: new Map() },
-    protocols,
+    await callParts(),
   )
 }
 
 test('what lies on a node is read where its kind says, and who operates it has a certificate that is named there', async () => {
-  expect(await scenarioAt(plan).signingKey('auth')).toBe('/run/units/auth/signing.json')
+  expect(await (await scenarioAt(plan)).signingKey('auth')).toBe('/run/units/auth/signing.json')
   for (const node of ['auth', 'node-a']) {
     const { node: holder, identity } = await operatorOf(siteOf(plan), node)
     expect([holder, identity.certPem]).toEqual(['auth', '"/run/credentials/operator/cert.pem"'])
@@ -96,7 +96,7 @@ test('of a kind that says nothing, a test is told what it would have to say, and
 })
 
 test('so each call of a scenario that needs one is refused with its code', async () => {
-  const site = scenarioAt(plan)
+  const site = await scenarioAt(plan)
   const calls = [
     () => site.signingKey('ca'),
     () => site.authority('auth'),

@@ -1,13 +1,14 @@
 import type { JWK } from 'jose'
 import type { Site } from '../backends/backend.ts'
 import { certificateNaming } from '../credentials/certificate/checks.ts'
+import { identityAt } from '../credentials/certificate/live.ts'
+import { NotIssued } from '../credentials/live-kind.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { holderOf } from '../topology/holders.ts'
 import type { Insider } from '../topology/insider.ts'
 import type { PlanUnit } from '../topology/plan.ts'
-import { NotIssued } from './fresh-credentials.ts'
-import { identityAt, NotInPlan, readRendered } from './site-files.ts'
+import { NotInPlan, readRendered } from './site-files.ts'
 
 /** The unit of a node, or the one of that name, whose kind says this of an insider, and what it says. @throws NotInPlan where none does */
 export function insiderAt<Member extends keyof Insider>(
@@ -31,7 +32,11 @@ export function insiderAt<Member extends keyof Insider>(
 export async function operatorOf(site: Site, node: string): Promise<{ node: string; identity: Identity }> {
   const { sans } = insiderAt(site, node, 'operator').said
   const operator = certificateNaming(site.plan, sans)
-  if (operator !== undefined) return { node: holderOf(operator), identity: await identityAt(site, operator) }
+  if (operator !== undefined)
+    return {
+      node: holderOf(operator),
+      identity: await identityAt({ read: (...at) => readRendered(site, ...at) }, operator),
+    }
   const what = `no certificate is one of the operators of ${node} (${sans.join(', ') || 'it has none'})`
   throw new NotInPlan(site, what, Object.keys(site.plan.credentials))
 }

@@ -1,7 +1,6 @@
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { AnyProtocol, Expected } from '../protocols/spoken.ts'
 import type { Proof } from '../topology/proof.ts'
-import { principalProblems, upstreamProblems } from './record-problems.ts'
 import type { Shown } from './shown.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -28,32 +27,32 @@ const stackLine = /\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/
 export function acceptanceProblems(verdict: Verdict): string[] {
   const problems: string[] = []
   if (!verdict.promised) problems.push(`the caller got ${outcomeText(verdict)}`)
-  const { decision, credential, shown } = verdict
+  const { decision, shown } = verdict
   if (shown !== undefined) return [...problems, ...shownRefusal(verdict)]
   if (decision === undefined) return [...problems, `${verdict.to} wrote no decision record for ${verdict.conn}`]
   const refusals = verdict.decisions.filter((record) => record.verdict === 'refused')
   for (const { guard, reason } of refusals) problems.push(`${verdict.to} recorded a refusal: ${reason} (${guard})`)
-  if (credential.thumbprint !== undefined && decision.principal['x5t#S256'] !== credential.thumbprint) {
-    problems.push(
-      `the record proves x5t#S256 ${decision.principal['x5t#S256']}, presented was ${credential.thumbprint}`,
-    )
-  }
   if (decision.verdict !== 'accepted') problems.push(`${verdict.to} recorded the verdict ${decision.verdict}`)
-  return [...problems, ...tokenProblems(verdict, decision)]
+  return [...problems, ...unprovenProblems(verdict, decision)]
 }
 
 function shownRefusal({ to, shown, reason, proof }: Verdict): string[] {
   return shown?.said === 'refused' ? [`${to} shows a refusal: ${reason} (${proof})`] : []
 }
 
-/** Which token was believed must stand in the record: one that names none may come from a target that looked at none. */
-function tokenProblems({ credential, tokenJudged }: Verdict, { principal: { jti } }: DecisionRecord): string[] {
-  if (!tokenJudged || credential.token === undefined) return []
-  const presented = credential.token.jti
-  if (jti === undefined) return [`the record proves no jti, presented was ${presented ?? 'a token that has none'}`]
-  return jti === presented
-    ? []
-    : [`the record proves jti ${jti}, presented was ${presented ?? 'a token that has none'}`]
+/** What was believed must stand in the record: one that names none of it may come from a target that looked at none. */
+function unprovenProblems({ credential, judged, live }: Verdict, { principal }: DecisionRecord): string[] {
+  const parts = [...live.values()].filter(({ part }) => judged.includes(part) && credential[part] !== undefined)
+  return parts.flatMap((kind) => {
+    const demanded = Object.entries(kind.proves(credential[kind.part]!))
+    return demanded.flatMap(([name, presented = `a ${kind.part} that has none`]) => {
+      const proven = principal[name]
+      if (proven === presented) return []
+      return [
+        `the record proves ${proven === undefined ? `no ${name}` : `${name} ${proven}`}, presented was ${presented}`,
+      ]
+    })
+  })
 }
 
 /** What speaks against "refused as expected", beginning with what the caller got; empty when nothing does. */
@@ -152,8 +151,7 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   if (record.error !== null && record.error !== verdict.error) problems.push(`the record says error ${record.error}`)
   return [
     ...problems,
-    ...principalProblems(verdict, record),
-    ...upstreamProblems(verdict, record),
+    ...[...verdict.live.values()].flatMap((kind) => kind.refusalProblems?.(verdict, record) ?? []),
     ...verdict.leaks.map((leak) => `${to} wrote down ${leak}`),
   ]
 }
@@ -182,12 +180,14 @@ function shownProblems(
   return problems
 }
 
-function oracleProblems({ body, credential, answerLeaks }: Verdict): string[] {
+function oracleProblems({ body, credential, answerLeaks, live }: Verdict): string[] {
   const problems = [...answerLeaks.map((leak) => `the answer holds ${leak}`), ...hintsIn(body)]
-  for (const thumbprint of new Set([credential.thumbprint, credential.token?.thumbprint])) {
-    if (thumbprint !== undefined && body.includes(thumbprint)) problems.push(`the body names thumbprint ${thumbprint}`)
-  }
-  return problems
+  const named = [...live.values()].flatMap((kind) => {
+    const summary = credential[kind.part]
+    const hints = Object.entries((summary && kind.hints?.(summary)) ?? {})
+    return hints.flatMap(([what, value]) => (value && body.includes(value) ? `the body names ${what} ${value}` : []))
+  })
+  return [...problems, ...new Set(named)]
 }
 
 /** What of a body tells of the inside of its server. */

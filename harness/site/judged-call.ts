@@ -1,23 +1,21 @@
-import { trustIn } from '../credentials/bound-token/trust.ts'
+import type { IssuerWatch, LiveKind } from '../credentials/live-kind.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { recordCall } from '../evidence/history.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import { localSeat } from '../protocols/seat.ts'
-import type { AnyCalled, Protocols } from '../protocols/spoken.ts'
-import { type CallOptions, type ShapedCall, shaped } from './call.ts'
+import type { AnyCalled } from '../protocols/spoken.ts'
+import { type CallOptions, type CallParts, type ShapedCall, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
 import { effectsSince, type Observer, type Picture } from './effects.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
-import { guardOrderOf } from './guard-order.ts'
-import { type IssuerWatch, watchIssuer } from './issuer-asked.ts'
 import { controlFrom, type SharedControls } from './ledger.ts'
 import { Observations, unobservable } from './observation.ts'
 import type { ScenarioSite, TestName } from './scenario-site.ts'
 import { type Shown, type Watch, watchFor } from './shown.ts'
 import { endpointOf, NotInPlan } from './site-files.ts'
-import { acceptedAt, isOperator, processOf, type Target, targetOf } from './targets.ts'
+import { acceptedAt, processOf, type Target, targetOf } from './targets.ts'
 import { toldCall } from './told-call.ts'
-import { type Control, summaryOfPresented, type Verdict } from './verdict.ts'
+import { type Control, summaryOf, type Verdict } from './verdict.ts'
 
 interface Called extends ShapedCall {
   readonly target: Target
@@ -51,14 +49,14 @@ export class JudgedCalls {
   controls: SharedControls<ScenarioSite> | undefined
   readonly #by: ScenarioSite
   readonly #test: TestName
-  readonly #protocols: Protocols
+  readonly #parts: CallParts
   readonly #observations: Observations
 
-  constructor(by: ScenarioSite, test: TestName, protocols: Protocols) {
+  constructor(by: ScenarioSite, test: TestName, parts: CallParts) {
     this.#by = by
     this.#test = test
-    this.#protocols = protocols
-    this.#observations = new Observations(by.site, protocols, (from, target) => this.#endpoint(from, target, undefined))
+    this.#parts = parts
+    this.#observations = new Observations(by.site, parts, (from, target) => this.#endpoint(from, target, undefined))
   }
 
   async make(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
@@ -67,7 +65,7 @@ export class JudgedCalls {
     const target = targetOf(site, to, action, options.listener)
     const call: Called = {
       ...{ target, action, credential, options },
-      ...(await shaped({ from, target, action, credential, options }, this.#protocols)),
+      ...(await shaped({ from, target, action, credential, options }, this.#parts.protocols)),
     }
     const before = await this.#before(call)
     const called = await call.prepared.send(await this.#endpoint(from, target, options.timeoutMs))
@@ -94,13 +92,14 @@ export class JudgedCalls {
 
   /** The control goes first, for it changes the target, too; then everything is looked at that the call could change. */
   async #before(call: Called): Promise<Before> {
-    const { site } = this.#by
+    const { site, credentials } = this.#by
     const { target, action } = call
     const control = await this.#control(call)
     const observe = this.#observations.observer(target, action)
     const picture = await observe?.().catch((failure: Error) => failure)
     const { node, verification, proof } = target
-    const issuer = verification?.guards && (await watchIssuer(site, node, trustIn(verification).issuer))
+    const watches = this.#kinds.map((kind) => verification?.guards && kind.watch?.(node, verification, credentials.at))
+    const issuer = (await Promise.all(watches)).find((one) => one !== undefined)
     const mark = await markOf(site, node)
     return { control, observe, picture, issuer, mark, watch: proof && (await watchFor(proof, site, node)) }
   }
@@ -138,18 +137,17 @@ export class JudgedCalls {
     const { answer, promised, conn, ms } = called
     const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
     const isAccepted = promised && said === 'accepted'
-    const summary = summaryOfPresented(credential.label, presented)
+    const { live } = this.#parts
+    const summary = summaryOf(credential.label, presented, live)
     const { verification, proof } = target
-    const trust = verification && trustIn(verification)
-    const asked = before.issuer && {
-      issuer: before.issuer.issuer,
-      times: await before.issuer.times(summary.token?.jti),
-    }
+    const sufficient = this.#kinds.find((kind) => verification && kind.suffices?.(presented, verification))
+    const asked = await before.issuer?.(summary)
     return {
       ...answer,
       ...{ answer, protocol, from: shape.from, to: target.node, action: call.action, credential: summary },
       accepts: acceptedAt(site.plan, target.node, call.action),
-      tokenJudged: prepared.carried.includes('token') && !isOperator(target, presented),
+      live,
+      judged: sufficient === undefined ? prepared.carried : [sufficient.part],
       verdict: isAccepted ? 'accepted' : 'refused',
       proof: proof?.proof ?? 'decision record',
       shown,
@@ -158,8 +156,7 @@ export class JudgedCalls {
       reason: decision?.reason ?? shown?.reason ?? null,
       guard: decision?.guard ?? null,
       principal: decision?.principal ?? {},
-      believes: trust?.issuer === undefined ? undefined : { issuer: trust.issuer, audiences: trust.audiences },
-      guards: verification && guardOrderOf(verification),
+      verification,
       asked,
       decision,
       ...farEnd,
@@ -206,6 +203,10 @@ export class JudgedCalls {
     return credential.base && control(credential.base, options, credential.label)
   }
 
+  get #kinds(): LiveKind[] {
+    return [...this.#parts.live.values()]
+  }
+
   async #endpoint(from: string, target: Target, timeoutMs: number | undefined): Promise<Endpoint> {
     const { host, listener } = target
     const anchorPem = await this.#by.anchor(target.domain)
@@ -231,7 +232,7 @@ function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
 }
 
 /** What is kept of a verdict: no functions, nothing that stands in the plan, nothing twice. */
-function recorded({ evidence: _, again: __, json: ___, accepts: ____, guards: _____, ...verdict }: Verdict) {
-  const { answer: ______, protocol: _______, ...call } = verdict
+function recorded({ evidence: _, again: __, json: ___, accepts: ____, verification: _____, ...verdict }: Verdict) {
+  const { answer: ______, protocol: _______, live: ________, ...call } = verdict
   return call
 }

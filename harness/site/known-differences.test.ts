@@ -29,7 +29,7 @@ function answered(status: number, error: string | null, promised: boolean): Verd
       shown: { said: 'nothing', comparable: [] },
     },
   } as unknown as Verdict
-  return { ...verdict, answer: verdict, protocol: http }
+  return { ...verdict, answer: verdict, protocol: http, live: new Map() }
 }
 
 const lets: KnownDifference = { comes: 'accepted', against: 'RFC 8705 section 3' }

@@ -11,7 +11,7 @@ const verdict = (is: 'accepted' | 'refused') =>
   ({
     ...{ from: 'a', to: 'b', action: 'b:read', credential: { label: 'right', presents: {} }, verdict: is },
     ...{ promised: is === 'accepted', decisions: [], shown: { said: is }, leaks: [], answerLeaks: [], effects: {} },
-    ...{ protocol: http, answer: { status: is === 'accepted' ? 200 : 401, error: null } },
+    ...{ protocol: http, live: new Map(), answer: { status: is === 'accepted' ? 200 : 401, error: null } },
   }) as unknown as Verdict
 
 function controls() {

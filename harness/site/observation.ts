@@ -4,8 +4,9 @@ import type { Looking } from '../protocols/protocol.ts'
 import type { Protocols } from '../protocols/spoken.ts'
 import type { Observation } from '../topology/kind.ts'
 import { acceptedClient } from './accepted-client.ts'
-import { spokenIn } from './call.ts'
+import { type CallParts, spokenIn } from './call.ts'
 import { type Observer, type Picture, withoutVolatile } from './effects.ts'
+import { FreshCredentials } from './fresh-credentials.ts'
 import { type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { acceptedAt, type Target } from './targets.ts'
 
@@ -25,13 +26,13 @@ type EndpointOf = (from: string, target: Target) => Promise<Endpoint>
 /** Looks at targets before and after a call, as their kinds say that it is to be done. */
 export class Observations {
   readonly #site: Site
-  readonly #protocols: Protocols
+  readonly #parts: CallParts
   readonly #endpointOf: EndpointOf
   readonly #clients = new Map<string, Reader>()
 
-  constructor(site: Site, protocols: Protocols, endpointOf: EndpointOf) {
+  constructor(site: Site, parts: CallParts, endpointOf: EndpointOf) {
     this.#site = site
-    this.#protocols = protocols
+    this.#parts = parts
     this.#endpointOf = endpointOf
   }
 
@@ -41,7 +42,7 @@ export class Observations {
     if (observation === undefined) return undefined
     const isAccepted = observation.as === 'accepted'
     const looking = isAccepted ? this.#accepted(target, action) : operatorWatcher(this.#site, node)
-    return () => pictureSeen(observation, { ...looking, host: target.host }, this.#protocols)
+    return () => pictureSeen(observation, { ...looking, host: target.host }, this.#parts.protocols)
   }
 
   /** One client for each target of the test: its credential is minted once. */
@@ -50,7 +51,8 @@ export class Observations {
     const key = `${target.node} ${action}`
     const known = this.#clients.get(key)
     if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.#site, target.node)
-    const client = acceptedClient(this.#site, accepted.credential, async (identity) => {
+    const fresh = () => new FreshCredentials(this.#site, this.#parts.live)
+    const client = acceptedClient(fresh, accepted.credential, async (identity) => {
       return { ...(await this.#endpointOf(accepted.caller, target)), identity }
     })
     this.#clients.set(key, client)

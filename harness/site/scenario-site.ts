@@ -13,20 +13,20 @@ import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import type { SigningAuthority } from '../pki/authority.ts'
 import type { Session, SessionEnd } from '../protocols/session.ts'
-import type { Protocols } from '../protocols/spoken.ts'
 import type { Crowd } from '../protocols/tls/crowd.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
-import type { CallOptions } from './call.ts'
+import type { CallOptions, CallParts } from './call.ts'
 import type { Credential } from './credential.ts'
 import { type CrowdSize, crowdAt } from './crowd-at.ts'
 import type { Observer, Picture } from './effects.ts'
+import { FreshCredentials } from './fresh-credentials.ts'
 import { authorityOf, signingKeyOf } from './insider.ts'
 import { JudgedCalls } from './judged-call.ts'
 import { Judging } from './judging.ts'
 import { Ledger, SharedControls } from './ledger.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { residentKb } from './resident.ts'
-import { anchorOf, identityAt, NotInPlan, readRendered, rendered } from './site-files.ts'
+import { anchorOf, NotInPlan, plannedCredential, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
 import type { ToldCall } from './told-call.ts'
@@ -89,11 +89,15 @@ export class ScenarioSite implements AsyncDisposable {
   /** The same calls, of which it is not asked who judges them. */
   readonly calls: JudgedCalls
 
-  constructor(site: Site, test: TestName, shared: SharedKnowledge, protocols: Protocols) {
+  /** Those of the plan, made anew for this test. */
+  readonly credentials: FreshCredentials
+
+  constructor(site: Site, test: TestName, shared: SharedKnowledge, { protocols, live }: CallParts) {
     this.site = site
     this.#test = test
     this.shared = shared
-    this.calls = new JudgedCalls(this, test, protocols)
+    this.credentials = new FreshCredentials(site, live)
+    this.calls = new JudgedCalls(this, test, { protocols, live })
   }
 
   get plan() {
@@ -271,22 +275,14 @@ export class ScenarioSite implements AsyncDisposable {
     return authorityOf(this.site, node, which)
   }
 
-  /** What lies at the holder of a credential: that which the node itself uses, not a fresh one. */
-  async held(name: string): Promise<Presented> {
-    const credential = this.site.plan.credentials[name]
-    if (!credential)
-      throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
-    if (credential.kind === 'certificate') return { certificate: await identityAt(this.site, credential) }
-    const certificate = await this.held(credential.boundTo)
-    const token = await readRendered(this.site, holderOf(credential), placeOf(credential))
-    return { ...certificate, token: token.trim() }
+  /** What lies at the holder of a credential: that which the node itself uses, not a fresh one. @throws NotInPlan */
+  held(name: string): Promise<Presented> {
+    return this.credentials.held(name)
   }
 
   /** Where a credential lies on its holder. @throws NotInPlan */
   pathOf(name: string): string {
-    const credential = this.site.plan.credentials[name]
-    if (!credential)
-      throw new NotInPlan(this.site, `there is no credential ${name}`, Object.keys(this.plan.credentials))
+    const credential = plannedCredential(this.site, name)
     return rendered(this.site, this.site.node(holderOf(credential)), placeOf(credential))
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
-import { protocols } from '../shipped.ts'
+import { callParts, protocols } from '../shipped.ts'
 import { Credential } from './credential.ts'
 import { ScenarioSite } from './scenario-site.ts'
 import { endSharedSites, type Lease, takeShared } from './shared-sites.ts'
@@ -46,7 +46,7 @@ async function take(file: string, key = 'one'): Promise<Lease> {
 const giveBack = ({ site }: Lease) => site[Symbol.asyncDispose]()
 
 async function callOn({ site }: Lease): Promise<ScenarioSite> {
-  const seen = new ScenarioSite(site, { name: 'a: b', again: 'again' }, fakeKnowledge(), protocols)
+  const seen = new ScenarioSite(site, { name: 'a: b', again: 'again' }, fakeKnowledge(), await callParts())
   await seen.call('b', 'b', 'b:read', sites[0]?.right() ?? new Credential('none', async () => ({})))
   return seen
 }

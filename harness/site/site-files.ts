@@ -1,13 +1,10 @@
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
-import type { PlanCertificate } from '../credentials/certificate/planned.ts'
 import { HoldfastError } from '../errors.ts'
-import type { Identity } from '../pki/certificate.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
-import { holderOf, placeOf } from '../topology/holders.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
-import type { Template } from '../topology/plan.ts'
+import type { PlanCredential, Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
 export class NotInPlan extends HoldfastError {
@@ -56,9 +53,10 @@ export function endpointOf(site: Site, url: string, options: { from: string; anc
   return { seat, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
 }
 
-/** The certificate that a node itself uses, with its key. */
-export async function identityAt(site: Site, certificate: PlanCertificate): Promise<Identity> {
-  const [holder, folder] = [holderOf(certificate), placeOf(certificate)]
-  const certPem = await readRendered(site, holder, `${folder}/cert.pem`)
-  return { certPem, keyPem: await readRendered(site, holder, `${folder}/key.pem`) }
+/** What the plan says of a credential. @throws NotInPlan */
+export function plannedCredential(site: Pick<Site, 'plan'>, name: string): PlanCredential {
+  const { credentials } = site.plan
+  const planned = credentials[name]
+  if (planned === undefined) throw new NotInPlan(site, `there is no credential ${name}`, Object.keys(credentials))
+  return planned
 }

@@ -1,8 +1,5 @@
 import type { Site } from '../backends/backend.ts'
-import { operatorsIn } from '../credentials/certificate/checks.ts'
-import type { Presented } from '../credentials/parts.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import { chainOf } from '../pki/certificate.ts'
 import { callerOf } from '../topology/holders.ts'
 import type { Action, Observation } from '../topology/kind.ts'
 import type { Listener, Plan, PlanUnit } from '../topology/plan.ts'
@@ -60,14 +57,6 @@ export function acceptedAt(plan: Plan, node: string, action: string) {
   return plan.accepts
     .filter((one) => one.target === node && one.action === action)
     .map((one) => ({ credential: one.credential, caller: callerOf(plan, one) }))
-}
-
-/** Whether a certificate is enough at a target, whatever token comes with it. */
-export function isOperator({ verification }: Target, { certificate }: Presented): boolean {
-  const [leaf] = certificate === undefined ? [] : chainOf(certificate.certPem)
-  const names = leaf?.subjectAltName?.split(', ').map((san) => san.replace(/^DNS:/, '')) ?? []
-  const operators = operatorsIn(verification)
-  return names.some((name) => operators.includes(name))
 }
 
 /** A listener of a unit. @throws NotInPlan */

@@ -1,11 +1,9 @@
-import type { X509Certificate } from 'node:crypto'
-import type { Presented } from '../credentials/parts.ts'
+import type { Asked, LiveKinds } from '../credentials/live-kind.ts'
+import type { PartName, Presented, Summaries } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
-import { chainOf, thumbprintS256 } from '../pki/certificate.ts'
 import type { Answer, AnyProtocol } from '../protocols/spoken.ts'
-import { inspectToken } from '../tokens/inspect.ts'
 import type { Proof } from '../topology/proof.ts'
-import type { GuardOrder } from './guard-order.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import type { Shown } from './shown.ts'
 
 /**
@@ -22,8 +20,10 @@ interface JoinedCall {
   readonly to: string
   readonly action: string
   readonly credential: CredentialSummary
-  /** Whether the token had to be looked at: it was sent, and the certificate is not that of an operator, for whom it is enough. */
-  readonly tokenJudged: boolean
+  /** The kinds of what can be presented: they know how to read it. */
+  readonly live: LiveKinds
+  /** Parts that had to be looked at: they were sent, and no other one is enough by itself, as the certificate of an operator is. */
+  readonly judged: readonly PartName[]
   /** Credentials that the plan says are accepted for this action there. */
   readonly accepts: readonly { readonly credential: string; readonly caller: string }[]
   /** `accepted` only where caller and far end say so. */
@@ -39,12 +39,10 @@ interface JoinedCall {
   readonly reason: string | null
   readonly guard: string | null
   readonly principal: Readonly<Record<string, string>>
-  /** The `iss` that the target believes, and what it takes as `aud`, where its kind says so. */
-  readonly believes?: { readonly issuer: string; readonly audiences: readonly string[] }
-  /** What the target declares of the order of its guards; absent where it does not. */
-  readonly guards?: GuardOrder
-  /** How often the target asked its issuer about the token since the call began; absent where nobody writes it down. */
-  readonly asked?: { readonly issuer: string; readonly times: number }
+  /** How the target judges callers of the action, where its kind says so. */
+  readonly verification: ActionVerification | undefined
+  /** Absent where nobody writes down what an issuer is asked. */
+  readonly asked?: Asked
   /** The far end's record of this connection, and all of them. */
   readonly decision: DecisionRecord | undefined
   readonly decisions: readonly DecisionRecord[]
@@ -87,56 +85,12 @@ export interface Effects {
   readonly unobservable?: string
 }
 
-export interface CredentialSummary {
+/** Everything about a presented credential that may be shown: never a key, never the text of a token. */
+export interface CredentialSummary extends Summaries {
   readonly label: string
-  /** `x5t#S256` of the presented leaf. */
-  readonly thumbprint: string | undefined
-  readonly chain: readonly { subject: string; issuer: string; sans: string; notAfter: string; thumbprint: string }[]
-  readonly token: TokenSummary | undefined
 }
 
-export interface TokenSummary {
-  readonly readable: boolean
-  readonly header: Readonly<Record<string, unknown>>
-  readonly claims: Readonly<Record<string, unknown>>
-  /** `cnf["x5t#S256"]`. */
-  readonly thumbprint: string | undefined
-  readonly jti: string | undefined
-}
-
-const longestRead = 16_384
-
-/** Everything about a presented credential that may be shown: never the key, never the token's text. */
-export function summaryOfPresented(label: string, presented: Presented): CredentialSummary {
-  const chain = presented.certificate ? chainOf(presented.certificate.certPem) : []
-  // A token that is made to cost is not read: to write down what is in it would cost the same here.
-  const isReadable = presented.token !== undefined && presented.token.length <= longestRead
-  const inspected = isReadable ? inspectToken(presented.token ?? '') : undefined
-  return {
-    label,
-    thumbprint: chain[0] && thumbprintOf(chain[0]),
-    chain: chain.map((certificate) => ({
-      subject: oneLine(certificate.subject),
-      issuer: oneLine(certificate.issuer),
-      sans: certificate.subjectAltName ?? '',
-      notAfter: certificate.validTo,
-      thumbprint: thumbprintOf(certificate),
-    })),
-    token: presented.token === undefined ? undefined : tokenSummary(inspected),
-  }
-}
-
-function tokenSummary(inspected: ReturnType<typeof inspectToken>): TokenSummary {
-  if (inspected === undefined) {
-    return { readable: false, header: {}, claims: {}, thumbprint: undefined, jti: undefined }
-  }
-  return { readable: true, ...inspected }
-}
-
-function thumbprintOf(certificate: X509Certificate): string {
-  return thumbprintS256(new Uint8Array(certificate.raw))
-}
-
-function oneLine(name: string): string {
-  return name.replaceAll('\n', ', ')
+export function summaryOf(label: string, presented: Presented, live: LiveKinds): CredentialSummary {
+  const parts = [...live.values()].map((kind) => [kind.part, kind.summary(presented)])
+  return { label, ...Object.fromEntries(parts) }
 }

@@ -1,4 +1,7 @@
+import type { CheckedKind } from '../credentials/checks.ts'
 import type { PartName } from '../credentials/parts.ts'
+import { holderOf } from '../topology/holders.ts'
+import type { Plan } from '../topology/plan.ts'
 import type { Refusal } from '../topology/verification.ts'
 
 /** One call that somebody could try: who presents what, where, for which action; and what must come of it. */
@@ -23,6 +26,18 @@ export type ExpectedVerdict = { verdict: 'accepted'; because: AcceptedBecause } 
  * fault with what is spoiled: `its issuer is not asked`.
  */
 export type AcceptedBecause = 'accepts' | 'operator' | (string & {})
+
+/** The node that makes the call: the holder of what is presented, of the first where that is put together. */
+export function cellCaller({ presents, target }: Cell, { credentials }: Pick<Plan, 'credentials'>): string {
+  const [first] = Object.values(presents)
+  return first === undefined ? target : holderOf(credentials[first.credential]!)
+}
+
+/** Why a cell must be tried last, in words; undefined where nothing ends with it. */
+export function cellEnds({ presents }: Cell, kinds: readonly CheckedKind[]): string | undefined {
+  const states = kinds.map((kind) => kind.states[presents[kind.part]?.state ?? ''])
+  return states.find((state) => state?.forGood !== undefined)?.forGood
+}
 
 /** `refused 401 invalid_token, reason token_inactive (token.active)`. */
 export function expectedText(expected: ExpectedVerdict): string {

@@ -61,9 +61,10 @@ export async function attacksOn(options: AttacksOptions, parts: () => Promise<Gr
   const chosen = { ...options, full: options.full ?? settings().full }
   const scopes = restricted(scopesOf(all, plan, chosen), options.only ?? {})
   const test = scenarioOn({ ...options, own: true, env: environmentFor(scopes, options.env) }, parts)
+  const { live } = await parts()
   const credentials = new WeakMap<Site, FreshCredentials>()
   const of = ({ site }: ScenarioSite): FreshCredentials => {
-    const known = credentials.get(site) ?? new FreshCredentials(site)
+    const known = credentials.get(site) ?? new FreshCredentials(site, live)
     credentials.set(site, known)
     return known
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
-import { protocols } from '../shipped.ts'
+import { callParts } from '../shipped.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { NoPositiveControl } from '../site/failure-text.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
@@ -18,7 +18,12 @@ let site: ScenarioSite
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-matchers-'))
   fake = await fakeSite(folder)
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, fakeKnowledge(), protocols)
+  site = new ScenarioSite(
+    fake.site,
+    { name: 'claim: test', again: 'holdfast test claim' },
+    fakeKnowledge(),
+    await callParts(),
+  )
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()
@@ -137,7 +142,7 @@ test('where a kind shows nothing of its state, the verdict says that effects wer
   const plan = structuredClone(fake.site.plan)
   for (const unit of plan.nodes.b!.units) delete unit.observe
   const blind = { ...fake.site, plan }
-  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, fakeKnowledge(), protocols)
+  await using other = new ScenarioSite(blind, { name: 'blind', again: '' }, fakeKnowledge(), await callParts())
   const verdict = await other.call('b', 'b', 'b:read', attack())
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })
@@ -190,7 +195,7 @@ test('a failure says what was expected and received, what was presented, where t
   const expected = { status: 401, error: 'invalid_token', reason: 'issuer_untrusted' }
   const failure = caught(() => expect(verdict).toBeRefused(expected))
   const stable = failure
-    .replaceAll(verdict.credential.thumbprint!, 'PRESENTED')
+    .replaceAll(verdict.credential.certificate!.thumbprint!, 'PRESENTED')
     .replaceAll(verdict.credential.token!.thumbprint!, 'BOUND')
     .replaceAll(folder, 'EVIDENCE')
     .replaceAll(/until .*GMT/g, 'until DATE')

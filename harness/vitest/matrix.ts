@@ -1,5 +1,4 @@
 import { expect, type TestAPI, test as vitestTest } from 'vitest'
-import { trustIn } from '../credentials/bound-token/trust.ts'
 import { settings } from '../settings.ts'
 import type { CallOptions } from '../site/call.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
@@ -21,7 +20,7 @@ import { processOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
-import type { Cell } from '../trust/cell.ts'
+import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
 import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
 import { shippedParts } from './shipped-parts.ts'
@@ -53,26 +52,23 @@ export async function matrixOn(options: MatrixOptions, parts: () => Promise<Grou
   const all = withDifferences(derived.classes, options.differs ?? {})
   // Some cells change the site for good.
   const test = scenarioOn({ ...options, own: true }, parts)
+  const { live } = await parts()
   const credentials = new Map<unknown, CellCredentials>()
   const of = ({ site }: ScenarioSite): CellCredentials => {
-    const known = credentials.get(site) ?? new CellCredentials(site)
+    const known = credentials.get(site) ?? new CellCredentials(site, live)
     credentials.set(site, known)
     return known
   }
-  for (const [target, classes] of Map.groupBy(all, placeOf)) {
-    vitestTest.describe(target, () =>
-      enter(
-        test,
-        classes.filter((one) => !needsRotation(one)),
-        of,
-      ),
-    )
+  const byEnd = Map.groupBy(all, ({ representative }) => cellEnds(representative, credentialKinds))
+  for (const [target, classes] of Map.groupBy(byEnd.get(undefined) ?? [], placeOf)) {
+    vitestTest.describe(target, () => enter(test, classes, of))
   }
   const accepts = all.filter(({ representative: { expected } }) => expected.verdict === 'accepted')
   if (accepts.length > 0) closeControls(test)
-  // The keys are retired once, for all of them, when nothing else is left to try: it ends every token of the site.
-  const retired = all.filter(needsRotation)
-  if (retired.length > 0) vitestTest.describe('after its key was retired', () => enterRetired(test, retired, of))
+  // What ends everything else of an issuer is done once, for all of them, when nothing else is left to try.
+  for (const [end, classes] of byEnd) {
+    if (end !== undefined) vitestTest.describe(`after ${end}`, () => enterLast(test, classes, of))
+  }
 }
 
 type CredentialsOf = (site: ScenarioSite) => CellCredentials
@@ -101,17 +97,18 @@ export function closeControls(test: TestAPI<ScenarioFixtures>): void {
   })
 }
 
-function enterRetired(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
+function enterLast(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
   for (const one of classes) {
     test(`${placeOf(one)}: ${sentence(one)}`, async ({ site }) => {
       const credentials = of(site)
-      await credentials.retireKeys(classes.map(({ representative }) => representative))
+      await credentials.end(classes.map(({ representative }) => representative))
       const { expected } = one.representative
-      // Who keeps the keys that it began with takes the old token, and no new one.
+      // Who goes on with what it knew at first takes the old one, and no new one.
       if (expected.verdict === 'accepted') return judgeCell(site, credentials, one)
-      // A target knows a new key, and so that the old one is gone, once it has seen a token of it.
-      await site.until('the target has learned of the new key', () => isAccepted(site, credentials, one.control), {
-        withinMs: trustIn(verificationOf(site.plan, one.representative)!).learnsKeysWithinMs,
+      // A target learns that the old one is gone once it has seen a new one.
+      const { learned, learnedWithinMs } = credentials.ends(one.representative)!
+      await site.until(learned, () => isAccepted(site, credentials, one.control), {
+        withinMs: learnedWithinMs(verificationOf(site.plan, one.representative)!),
         everyMs: 250,
       })
       await tryCell(site, credentials, one)
@@ -179,9 +176,9 @@ async function isAccepted(site: ScenarioSite, credentials: CellCredentials, cell
 }
 
 async function call(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<Verdict> {
-  const credential = await credentials.of(site, cell)
+  const credential = credentials.of(cell)
   const options = (verificationOf(site.plan, cell)?.ways?.[cell.way ?? '']?.call ?? {}) as CallOptions
-  return site.call(credentials.callerOf(cell), cell.target, cell.action, credential, options)
+  return site.call(cellCaller(cell, site.plan), cell.target, cell.action, credential, options)
 }
 
 function demand(verdict: Verdict, { expected, problems }: Judged): void {
@@ -195,10 +192,6 @@ class CellDeviates extends Error {
   constructor(verdict: Verdict, expected: string, problems: readonly string[]) {
     super(failureText(expected, verdict, problems))
   }
-}
-
-function needsRotation({ representative: { presents } }: CellClass): boolean {
-  return presents.token?.state === 'key retired'
 }
 
 function placeOf({ representative: { target, action } }: Matrix['classes'][number]): string {

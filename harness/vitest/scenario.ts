@@ -5,7 +5,6 @@ import type { Finding } from '../credentials/finding.ts'
 import { redact } from '../credentials/secrets.ts'
 import type { Credential } from '../site/credential.ts'
 import { failureSummary } from '../site/evidence-text.ts'
-import { FreshCredentials } from '../site/fresh-credentials.ts'
 import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.ts'
 import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
@@ -79,8 +78,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           throw failure
         })
         task.meta.findings = await ground.findings()
-        const { protocols } = await ground.parts
-        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared, protocols)
+        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared, await ground.parts)
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
         onTestFailed(async ({ task: { result } }) => {
@@ -91,8 +89,10 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         return site
       })
       .extend('credential', ({ site }) => {
-        const fresh = new FreshCredentials(site.site)
-        return Object.assign((name: string) => fresh.named(name), { anew: (name: string) => fresh.anew(name) })
+        const { credentials } = site
+        return Object.assign((name: string) => credentials.named(name), {
+          anew: (name: string) => credentials.anew(name),
+        })
       }) as unknown as TestAPI<ScenarioFixtures>
   )
 }

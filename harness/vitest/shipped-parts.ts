@@ -2,7 +2,7 @@ import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
 
 /** The parts that come with the harness: a topology by name or path (relative to `cwd`), the backend of the settings. */
 export async function shippedParts(topology: string, options: ScenarioOptions, cwd: string): Promise<GroundParts> {
-  const [{ loadTopology }, { backend, compile, credentialKinds, protocols }, { settings }] = await Promise.all([
+  const [{ loadTopology }, { backend, callParts, compile, credentialKinds }, { settings }] = await Promise.all([
     import('../topology/load.ts'),
     import('../shipped.ts'),
     import('../settings.ts'),
@@ -12,7 +12,7 @@ export async function shippedParts(topology: string, options: ScenarioOptions, c
   const set = { ...parameters, ...Object.fromEntries(own) }
   return {
     backend: backend(options.backend ?? chosen),
-    protocols,
+    ...(await callParts()),
     keep,
     shared: shareSites,
     sabotage,

@@ -148,7 +148,8 @@ function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>
 }
 
 async function renewed(lab: Lab): Promise<Identity> {
-  return lab.credentials.renew(certificateOf(lab), await lab.good().identity())
+  const { certificate } = await lab.credentials.renew(certificateOf(lab), await lab.good().presented())
+  return certificate!
 }
 
 async function newTokenOverRenewed(lab: Lab) {

@@ -7,7 +7,7 @@ const states = {
   expired: spoiled('expired'),
   'not yet valid': spoiled('not yet valid'),
   revoked: spoiled('revoked'),
-  'key retired': spoiled('key retired', 'its keys were read once'),
+  'key retired': { ...spoiled('key retired', 'its keys were read once'), forGood: 'its key was retired' },
   tampered: spoiled('tampered'),
   unbound: spoiled('unbound'),
   /** To a certificate that nobody presents. */

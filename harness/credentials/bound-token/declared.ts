@@ -25,6 +25,7 @@ export const boundToken: CredentialKind<BoundTokenDeclaration, PlanBoundToken> =
   arrow: { style: 'thin', legend: 'token, from auth server to holder' },
   declaredFindings: declaredTokenFindings,
   findings: async (held, files) => (await import('./findings.ts')).tokenFileFindings(held, files),
+  live: async () => (await import('./live.ts')).liveBoundToken,
 }
 
 /** Reports why a target could not accept a token, whatever the topology says. */

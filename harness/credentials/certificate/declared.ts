@@ -23,6 +23,7 @@ export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate
   ...certificateChecks,
   arrow: { style: 'dotted', legend: 'certificate, from CA to holder' },
   findings: async (held, files) => (await import('./findings.ts')).certificateFileFindings(held, files),
+  live: async () => (await import('./live.ts')).liveCertificate,
 }
 
 /** The oneshot in which a holder gets a certificate. */

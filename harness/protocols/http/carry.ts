@@ -17,10 +17,11 @@ export function tokenLine(token: string, how?: Carry): readonly [string, string]
 
 /** What is presented, as the action says. `instead`: lines that take the place of all of it. */
 export function carried(
-  { token }: Presented,
+  { certificate, token }: Presented,
   how?: Carry,
   instead?: HeaderLines,
 ): { headers: HeaderLines; parts: PartName[] } {
-  if (instead !== undefined) return { headers: instead, parts: [] }
-  return token === undefined ? { headers: [], parts: [] } : { headers: [tokenLine(token, how)], parts: ['token'] }
+  const byTls: PartName[] = certificate === undefined ? [] : ['certificate']
+  if (instead !== undefined || token === undefined) return { headers: instead ?? [], parts: byTls }
+  return { headers: [tokenLine(token, how)], parts: [...byTls, 'token'] }
 }

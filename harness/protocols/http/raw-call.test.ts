@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf } from '../../pki/authority.ts'
 import { inTwoSegments } from '../tls/handshake.ts'
 import '../../vitest/matchers.ts'
-import { protocols } from '../../shipped.ts'
+import { callParts } from '../../shipped.ts'
 import { ScenarioSite } from '../../site/scenario-site.ts'
 import { type FakeSite, fakeKnowledge, fakeSite } from '../../site/testing/fake-site.ts'
 
@@ -17,7 +17,12 @@ let site: ScenarioSite
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-raw-'))
   fake = await fakeSite(folder)
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'holdfast test claim' }, fakeKnowledge(), protocols)
+  site = new ScenarioSite(
+    fake.site,
+    { name: 'claim: test', again: 'holdfast test claim' },
+    fakeKnowledge(),
+    await callParts(),
+  )
 })
 afterEach(async () => {
   await site[Symbol.asyncDispose]()

@@ -4,7 +4,7 @@ import { expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import '../matchers.ts'
-import { protocols } from '../../shipped.ts'
+import { callParts } from '../../shipped.ts'
 import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
 import { scenarioFolder, scenarioOn } from '../scenario.ts'
 
@@ -33,7 +33,7 @@ const backend: Backend = {
   ...{ name: 'process', capabilities: {}, unavailable: async () => undefined, launch },
   ...{ sweep: async () => 0, readLeft: async () => '' },
 }
-const parts = { backend, protocols, keep: false, plan: async () => fake?.site.plan }
+const parts = { backend, ...(await callParts()), keep: false, plan: async () => fake?.site.plan }
 const test = scenarioOn({}, async () => parts)
 const sites: Site[] = []
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import '../matchers.ts'
-import { protocols } from '../../shipped.ts'
+import { callParts } from '../../shipped.ts'
 import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
 import { scenarioOn } from '../scenario.ts'
 
@@ -30,7 +30,7 @@ const unavailable = async () => undefined
 const backend = { name: 'process', capabilities: {}, unavailable, launch } as unknown as Backend
 const test = scenarioOn({}, async () => ({
   backend,
-  protocols,
+  ...(await callParts()),
   keep: false,
   shared: true,
   plan: async () => fake?.site.plan,

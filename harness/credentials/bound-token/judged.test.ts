@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest'
-import type { DecisionRecord } from '../evidence/decision.ts'
-import type { ActionVerification } from '../topology/verification.ts'
-import { guardOrderOf } from './guard-order.ts'
-import { principalProblems, upstreamProblems } from './record-problems.ts'
-import type { Verdict } from './verdict.ts'
+import type { ActionVerification } from '../../topology/verification.ts'
+import type { JudgedCall, MadeRecord } from '../live-kind.ts'
+import { refusalProblems } from './judged.ts'
 
 const claims = { iss: 'https://issuer', sub: 'node-b', client_id: 'node-b', jti: 'jti-1' }
 const guards = ['tls', 'carrier', 'form', 'signature', 'binding', 'active', 'admit']
@@ -11,24 +9,30 @@ const token = { readable: true, header: {}, claims, thumbprint: 'x', jti: 'jti-1
 
 function orderOf(guardOf: Readonly<Record<string, string>>) {
   const checks = Object.entries(guardOf).map(([check, guard]) => ({ check, guard, reason: 'r', layer: 'http' }))
-  return guardOrderOf({ checks, guards } as unknown as ActionVerification)
+  return { takes: [], checks, guards } as unknown as ActionVerification
 }
 
 const inBoth = orderOf({ 'bound-token/signature': 'signature', 'bound-token/active': 'active' })
 const askingFirst = orderOf({ 'bound-token/active': 'form' })
 const locally = orderOf({ 'bound-token/signature': 'signature' })
 
-function verdictOf(rest: Partial<Verdict> = {}): Verdict {
-  const credential = { label: 'c', thumbprint: 'x', chain: [], token }
-  return { to: 'node-a', action: 'a', tokenJudged: true, credential, guards: inBoth, ...rest } as Verdict
+function callOf(rest: Partial<JudgedCall> = {}): JudgedCall {
+  return {
+    to: 'node-a',
+    action: 'a',
+    judged: ['token'],
+    credential: { token },
+    verification: inBoth,
+    ...rest,
+  } as JudgedCall
 }
 
-function recordOf(guard: string, principal: Record<string, string> = {}, action = 'a'): DecisionRecord {
-  return { guard, action, layer: 'http', principal: { 'x5t#S256': 'x', ...principal } } as unknown as DecisionRecord
+function recordOf(guard: string, principal: Record<string, string> = {}, action = 'a'): MadeRecord {
+  return { guard, action, conn: '', layer: 'http', principal: { 'x5t#S256': 'x', ...principal } }
 }
 
-const problemsOf = (guard: string, principal?: Record<string, string>, rest?: Partial<Verdict>) =>
-  principalProblems(verdictOf(rest), recordOf(guard, principal))
+const problemsOf = (guard: string, principal?: Record<string, string>, rest?: Partial<JudgedCall>) =>
+  refusalProblems(callOf(rest), recordOf(guard, principal))
 
 test.each(['carrier', 'form', 'signature'])('before the token is proven, %s names none of it', (guard) => {
   expect(problemsOf(guard)).toEqual([])
@@ -51,13 +55,13 @@ test.each(['binding', 'active', 'admit'])('once it is proven, %s names whose it 
 })
 
 test('where the issuer proves the token, it is named from there on', () => {
-  expect(problemsOf('signature', claims, { guards: askingFirst })).toEqual([])
-  expect(problemsOf('form', claims, { guards: askingFirst })).toHaveLength(4)
+  expect(problemsOf('signature', claims, { verification: askingFirst })).toEqual([])
+  expect(problemsOf('form', claims, { verification: askingFirst })).toHaveLength(4)
 })
 
 test('a claim that the token has not, or that is no text, is not demanded and must not be told', () => {
   const { jti: _, ...rest } = claims
-  const credential = { label: 'c', thumbprint: 'x', chain: [], token: { ...token, claims: { ...rest, sub: 7 } } }
+  const credential = { token: { ...token, claims: { ...rest, sub: 7 } } }
   expect(problemsOf('binding', {}, { credential })).toEqual([])
   expect(problemsOf('binding', { jti: 'jti-1' }, { credential })).toEqual([
     'the record holds jti jti-1 as proven, and the token has none',
@@ -66,24 +70,26 @@ test('a claim that the token has not, or that is no text, is not demanded and mu
 
 test('what is long may be cut', () => {
   const long = 'x'.repeat(300)
-  const credential = { label: 'c', thumbprint: 'x', chain: [], token: { ...token, claims: { ...claims, sub: long } } }
+  const credential = { token: { ...token, claims: { ...claims, sub: long } } }
   expect(problemsOf('binding', { ...claims, sub: long.slice(0, 255) }, { credential })).toEqual([])
   expect(problemsOf('binding', { ...claims, sub: 'x' }, { credential })).toHaveLength(1)
 })
 
 test('a guard that nobody declared is told; of other actions, and of targets that declare none, nothing is known', () => {
   expect(problemsOf('extra')).toEqual(['extra is no guard that node-a declares for a'])
-  expect(principalProblems(verdictOf(), recordOf('extra', claims, 'other'))).toEqual([])
-  expect(problemsOf('form', claims, { guards: undefined })).toEqual([])
-  expect(guardOrderOf({ order: [] } as unknown as ActionVerification)).toBeUndefined()
+  expect(refusalProblems(callOf(), recordOf('extra', claims, 'other'))).toEqual([])
+  expect(problemsOf('form', claims, { verification: undefined })).toEqual([])
+  expect(problemsOf('form', claims, { verification: { takes: [], checks: inBoth.checks } })).toEqual([])
 })
 
 test('an operator is known by the certificate, whatever token is sent along', () => {
-  expect(problemsOf('admit', {}, { tokenJudged: false })).toEqual([])
+  expect(problemsOf('admit', {}, { judged: ['certificate'] })).toEqual([])
 })
 
 test('the issuer hears of no token that is refused without it', () => {
-  const asking = (guard: string, rest: Partial<Verdict>) => upstreamProblems(verdictOf(rest), recordOf(guard))
+  const asking = (guard: string, rest: Partial<JudgedCall>) => {
+    return refusalProblems(callOf(rest), recordOf(guard, claims)).filter((problem) => problem.includes(' asked '))
+  }
   const twice = { asked: { issuer: 'auth-a', times: 2 } }
   const text = 'node-a asked auth-a about the token 2 times, though binding refuses it without'
   expect(asking('binding', twice)).toEqual([text])
@@ -91,7 +97,7 @@ test('the issuer hears of no token that is refused without it', () => {
   expect(asking('active', twice)).toEqual([])
   expect(asking('admit', twice)).toEqual([])
   // Who asks first may have asked; who asks nobody may not.
-  expect(asking('binding', { ...twice, guards: askingFirst })).toEqual([])
-  expect(asking('admit', { ...twice, guards: locally })).toHaveLength(1)
+  expect(asking('binding', { ...twice, verification: askingFirst })).toEqual([])
+  expect(asking('admit', { ...twice, verification: locally })).toHaveLength(1)
   expect(asking('binding', {})).toEqual([])
 })

@@ -1,0 +1,111 @@
+import { type InspectedToken, inspectToken } from '../../tokens/inspect.ts'
+import type { ActionVerification } from '../../topology/verification.ts'
+import type { JudgedCall, MadeRecord } from '../live-kind.ts'
+import type { Presented } from '../parts.ts'
+import { trustIn } from './trust.ts'
+
+export interface TokenSummary extends InspectedToken {
+  readonly readable: boolean
+}
+
+const longestRead = 16_384
+
+/** Everything about a presented token that may be shown: never its text. */
+export function tokenSummary({ token }: Presented): TokenSummary | undefined {
+  if (token === undefined) return undefined
+  // A token that is made to cost is not read: to write down what is in it would cost the same here.
+  const inspected = token.length <= longestRead ? inspectToken(token) : undefined
+  if (inspected !== undefined) return { readable: true, ...inspected }
+  return { readable: false, header: {}, claims: {}, thumbprint: undefined, jti: undefined }
+}
+
+export function explanation(token: TokenSummary | undefined): string[] {
+  if (token === undefined) return ['cnf       no token was presented']
+  if (!token.readable) return ['cnf       the token is no readable JWT']
+  const { claims, thumbprint, jti } = token
+  return [
+    `cnf       ${thumbprint ?? `${JSON.stringify(claims.cnf) ?? 'absent'} (no x5t#S256)`}`,
+    `token     iss ${text(claims.iss)}, sub ${text(claims.sub)}, aud ${text(claims.aud)}, jti ${jti}`,
+  ]
+}
+
+export function mismatch(call: JudgedCall): string | undefined {
+  const { token, certificate } = call.credential
+  if (token?.thumbprint !== undefined && token.thumbprint !== certificate?.thumbprint) {
+    return `the token is bound to ${token.thumbprint}, presented was ${certificate?.thumbprint ?? 'no certificate'}`
+  }
+  if (!token?.readable) return undefined
+  return token.thumbprint === undefined ? 'the token has no cnf["x5t#S256"]' : claimMismatch(call, token)
+}
+
+/** `the token's iss is …, a believes …` or `the token's aud is …, a takes …`. */
+function claimMismatch({ verification, to }: JudgedCall, { claims: { iss, aud } }: TokenSummary): string | undefined {
+  const { issuer, audiences } = trustIn(verification ?? { checks: [] })
+  if (issuer === undefined) return undefined
+  if (iss !== issuer) return `the token's iss is ${text(iss)}, ${to} believes ${issuer}`
+  const presented = [aud].flat()
+  if (presented.some((audience) => audiences.includes(audience as string))) return undefined
+  return `the token's aud is ${presented.map(text).join(', ')}, ${to} takes ${audiences.join(' or ')}`
+}
+
+function text(claim: unknown): string {
+  return typeof claim === 'string' ? claim : (JSON.stringify(claim) ?? 'absent')
+}
+
+/** Members of a principal that only a token can prove. */
+const ofToken = ['iss', 'sub', 'client_id', 'jti'] as const
+/** Those that tell whose token it was, and which. */
+const demanded: readonly string[] = ['sub', 'jti']
+/** A service may cut what is longer. */
+const shortestCut = 64
+
+export function refusalProblems(call: JudgedCall, record: MadeRecord): string[] {
+  return [...provenProblems(call, record), ...upstreamProblems(call, record)]
+}
+
+/** Undefined where the target does not declare its guards, or what a record says of another action: other guards judged it. */
+function orderOf(verification: ActionVerification | undefined, guard: string) {
+  const { guards } = verification ?? {}
+  if (verification === undefined || guards === undefined) return undefined
+  const { proves, asks } = trustIn(verification)
+  const isAfter = (other: string | undefined) => other !== undefined && guards.indexOf(guard) > guards.indexOf(other)
+  return {
+    isKnown: guards.includes(guard),
+    isProven: isAfter(proves),
+    mayAsk: asks !== undefined && (guard === asks || isAfter(asks)),
+  }
+}
+
+function provenProblems(call: JudgedCall, { guard, action, principal }: MadeRecord): string[] {
+  const order = guard === null || action !== call.action ? undefined : orderOf(call.verification, guard)
+  if (order === undefined) return []
+  if (!order.isKnown) return [`${guard} is no guard that ${call.to} declares for ${action}`]
+  if (order.isProven) return differingClaims(call, principal)
+  return ofToken
+    .filter((name) => principal[name] !== undefined)
+    .map((name) => `the record holds ${name} ${principal[name]} as proven, and ${guard} judges before that is`)
+}
+
+function differingClaims({ credential, judged }: JudgedCall, principal: MadeRecord['principal']): string[] {
+  const claims = credential.token?.claims
+  if (claims === undefined || !judged.includes('token')) return []
+  return ofToken.flatMap((name) => {
+    const [presented, recorded] = [claims[name], principal[name]]
+    if (typeof presented !== 'string') {
+      return recorded === undefined ? [] : [`the record holds ${name} ${recorded} as proven, and the token has none`]
+    }
+    if (recorded === undefined) {
+      return demanded.includes(name) ? [`the record proves no ${name}, presented was ${presented}`] : []
+    }
+    const isSame = recorded === presented || (recorded.length >= shortestCut && presented.startsWith(recorded))
+    return isSame ? [] : [`the record holds ${name} ${recorded} as proven, presented was ${presented}`]
+  })
+}
+
+/** The issuer must not hear of a token that is refused without it. */
+function upstreamProblems({ asked, to, verification }: JudgedCall, { guard }: MadeRecord): string[] {
+  if (asked === undefined || asked.times === 0 || guard === null) return []
+  const order = orderOf(verification, guard)
+  if (!order?.isKnown || order.mayAsk) return []
+  return [`${to} asked ${asked.issuer} about the token ${asked.times} times, though ${guard} refuses it without`]
+}

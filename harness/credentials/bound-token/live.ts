@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto'
+import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import { type ClaimsMutation, mutateClaims, tamperSignature } from '../../tokens/forge.ts'
+import { inspectToken } from '../../tokens/inspect.ts'
+import { placeOf } from '../../topology/holders.ts'
+import { type LiveKind, NotIssued, type Spoiling } from '../live-kind.ts'
+import type { LiveSite } from '../live-site.ts'
+import type { Presented } from '../parts.ts'
+import type { SpoiledToken } from './checks.ts'
+import { explanation, mismatch, refusalProblems, type TokenSummary, tokenSummary } from './judged.ts'
+import type { PlanBoundToken } from './planned.ts'
+import { trustIn } from './trust.ts'
+import { watchIssuer } from './watch-issuer.ts'
+
+const hour = 3_600
+const now = () => Math.floor(Date.now() / 1000)
+
+const spoil: Readonly<Record<SpoiledToken, Spoiling<PlanBoundToken>>> = {
+  expired: forged(() => (claims) => ({ ...claims, iat: now() - 2 * hour, exp: now() - hour })),
+  'not yet valid': forged(() => (claims) => ({ ...claims, nbf: now() + hour, exp: now() + 2 * hour })),
+  revoked: { make: (_, planned, site) => revoked(planned, site) },
+  'key retired': {
+    make: async ({ token }) => ({ token }),
+    forGood: {
+      end: (issuer, site) => site.endTokens(issuer, 'rotate'),
+      learned: 'the target has learned of the new key',
+      learnedWithinMs: (verification) => trustIn(verification).learnsKeysWithinMs,
+    },
+  },
+  tampered: { make: async ({ token = '' }) => ({ token: tamperSignature(token) }) },
+  unbound: forged(
+    () =>
+      ({ cnf: _, ...claims }) =>
+        claims,
+  ),
+  'bound elsewhere': forged(() => bound(randomBytes(32).toString('base64url'))),
+  'bound to the presenter': forged((identity) =>
+    identity ? bound(thumbprintS256(identity.certPem)) : (claims) => claims,
+  ),
+  'without scope': forged(() => (claims) => ({ ...claims, scope: '' })),
+  'for another node': forged(() => (claims) => ({ ...claims, trusted_nodes: ['nobody'] })),
+}
+
+function bound(thumbprint: string): ClaimsMutation {
+  return (claims) => ({ ...claims, cnf: { 'x5t#S256': thumbprint } })
+}
+
+/** The issuer never mints such tokens, so they are signed with its key. */
+function forged(forgery: (presenter: Identity | undefined) => ClaimsMutation): Spoiling<PlanBoundToken> {
+  return {
+    async make({ token = '', certificate }, { issuer }, site) {
+      return { token: await mutateClaims(token, await site.signingKey(issuer), forgery(certificate)) }
+    },
+  }
+}
+
+/** One of its own: others go on to be good. */
+async function revoked(planned: PlanBoundToken, site: LiveSite): Promise<Presented> {
+  const { token = '' } = await fresh(planned, site, planned.holders[0]!)
+  await site.endTokens(planned.issuer, 'revoke', { jti: inspectToken(token)?.jti })
+  return { token }
+}
+
+/** Minted for a certificate that is proven to the issuer first. */
+async function fresh(
+  { name, issuer, boundTo, mint }: PlanBoundToken,
+  site: LiveSite,
+  holder: string,
+  beside?: Presented,
+): Promise<Presented> {
+  const { certificate } = beside ?? (await site.fresh(boundTo))
+  const proven = await site.callWith(certificate!, holder, issuer, mint.prove)
+  if (proven.status === null || !mint.prove.expect.includes(proven.status)) {
+    throw new NotIssued(name, 'prove its holder', proven.status, proven.text)
+  }
+  const json = { ...(mint.mint.json as object), 'x5t#S256': thumbprintS256(certificate!.certPem) }
+  const answer = await site.callFrom(issuer, { ...mint.mint, json })
+  const token = (answer.json as Record<string, unknown> | undefined)?.[mint.member]
+  if (typeof token !== 'string') throw new NotIssued(name, 'mint it', answer.status, JSON.stringify(answer.json))
+  return { certificate, token }
+}
+
+export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {
+  part: 'token',
+  fresh,
+  async held(planned, site, holder) {
+    const token = await site.read(holder, placeOf(planned, holder))
+    return { ...(await site.held(planned.boundTo)), token: token.trim() }
+  },
+  spoil,
+  summary: tokenSummary,
+  proves: ({ jti }) => ({ jti }),
+  explanation,
+  mismatch,
+  refusalProblems,
+  hints: ({ thumbprint }) => ({ thumbprint }),
+  watch: (node, verification, site) => watchIssuer(site, node, trustIn(verification).issuer),
+}

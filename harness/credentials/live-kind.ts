@@ -1,0 +1,103 @@
+import { HoldfastError } from '../errors.ts'
+import type { PlanCredential } from '../topology/plan.ts'
+import type { ActionVerification, Layer } from '../topology/verification.ts'
+import type { CredentialKind } from './credential-kind.ts'
+import type { LiveSite } from './live-site.ts'
+import type { PartName, Presented, Summaries } from './parts.ts'
+
+/**
+ * What tests know of a credential kind beside what is declared: how one is made, spoiled and shown on a site that runs, and what a far
+ * end must say of it.
+ */
+export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summary = Summaries[PartName] & {}> {
+  readonly part: PartName
+  /** One more like it, by the hand-over that nodes use; beside what the test has of its companions, or what it is to fit instead. */
+  fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
+  /** The same one once more, as its holder renews it. */
+  renew?(planned: Planned, old: Presented, site: LiveSite, holder: string): Promise<Presented>
+  /** What lies at a holder. */
+  held(planned: Planned, site: LiveSite, holder: string): Promise<Presented>
+  /** One for each state but `fresh`. */
+  readonly spoil: Readonly<Record<string, Spoiling<Planned>>>
+  /** What may be shown of its part: never a secret. Undefined where it is not presented. */
+  summary(presented: Presented): Summary | undefined
+  /** What an accept must name as proven, by member of its principal. Undefined: this one has no such thing to name. */
+  proves(summary: Summary): Readonly<Record<string, string | undefined>>
+  /** For people: what was presented, or that nothing was. */
+  explanation(summary: Summary | undefined): string[]
+  /** The first place in which what was presented, and what was proven or is believed of it, differ. */
+  mismatch?(call: JudgedCall): string | undefined
+  /** What speaks against a refusal in what its record holds of the part: who is named must be proven by then, who is proven must be named. */
+  refusalProblems?(call: JudgedCall, record: MadeRecord): string[]
+  /** What no answer may name, by what it is called. */
+  hints?(summary: Summary): Readonly<Record<string, string | undefined>>
+  /** Whether what is presented is enough by itself there, whatever comes with it. */
+  suffices?(presented: Presented, verification: ActionVerification): boolean
+  /** Begins to count what a target asks its issuer about the part; undefined where nobody writes that down. */
+  watch?(node: string, verification: ActionVerification, site: LiveSite): Promise<IssuerWatch | undefined>
+}
+
+/** How a state is made. */
+export interface Spoiling<Planned> {
+  /** `fresh`: one as it was issued, with all that it is presented with. Answers its part. */
+  make(fresh: Presented, planned: Planned, site: LiveSite): Promise<Presented>
+  /** Where it is one for good: all that are needed are made first, and then this is done. */
+  readonly forGood?: ForGood
+}
+
+/** What ends everything else of an issuer. */
+export interface ForGood {
+  end(issuer: string, site: LiveSite): Promise<void>
+  /** What a target must have learned by then, once it saw a new one; and when at the latest. */
+  readonly learned: string
+  learnedWithinMs(verification: ActionVerification): number
+}
+
+/** Live kinds by name, in the order in which their parts are told: what others stand on comes first. */
+export type LiveKinds = ReadonlyMap<string, LiveKind>
+
+export async function liveKindsOf(kinds: readonly CredentialKind[]): Promise<LiveKinds> {
+  return new Map(await Promise.all(kinds.map(async ({ name, live }) => [name, await live()] as const)))
+}
+
+/** A call that was made, as far as a kind must know it to judge what is told of its part. */
+export interface JudgedCall {
+  readonly to: string
+  readonly action: string
+  readonly credential: Summaries
+  /** Parts that the target had to look at. */
+  readonly judged: readonly PartName[]
+  readonly verification: ActionVerification | undefined
+  /** What the far end proved. */
+  readonly principal: Readonly<Record<string, string>>
+  readonly asked?: Asked
+  readonly control?: { readonly element: string }
+}
+
+/** How often a target asked its issuer about a part since the call began. */
+export interface Asked {
+  readonly issuer: string
+  readonly times: number
+}
+
+/** Tells that of what was presented. */
+export type IssuerWatch = (credential: Summaries) => Promise<Asked>
+
+/** What a far end wrote down, as far as a kind looks at it. */
+export interface MadeRecord {
+  readonly action: string
+  readonly conn: string
+  readonly layer: Layer
+  readonly guard: string | null
+  readonly principal: Readonly<Record<string, string>>
+}
+
+/** The issuer would not make the credential that a test needs. Code `HOLDFAST_NOT_ISSUED`. */
+export class NotIssued extends HoldfastError {
+  constructor(credential: string, step: string, status: number | null, body: string) {
+    super(
+      'HOLDFAST_NOT_ISSUED',
+      `credential ${credential}: to ${step} was answered with ${status}: ${body.slice(0, 300)}`,
+    )
+  }
+}
