@@ -1,14 +1,15 @@
 import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
-import { operatorsIn } from '../credentials/certificate/checks.ts'
-import { credentialsOf } from '../credentials/of-kind.ts'
+import type { CredentialKind } from '../credentials/credential-kind.ts'
+import type { Places } from '../credentials/parts.ts'
 import type { Pasted } from '../protocols/protocol.ts'
-import { protocols } from '../shipped.ts'
+import { credentialKinds, protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
 import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
 import { anchorPath } from '../topology/paths.ts'
 import type { PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import { paint, seconds } from './output.ts'
 
 /** What `up` tells about a site that is ready: this is also its JSON. */
@@ -115,7 +116,7 @@ function credentialCalls(site: DescribableSite, node: DescribableNode): CallDesc
   const possible = site.plan.accepts
     .filter((accept) => accept.target === node.name)
     .map((accept) => possibleCall(site, node, accept))
-  const first = possible.find(({ call }) => call.token !== undefined)
+  const first = possible.find(({ without }) => without !== undefined)
   return [
     ...possible.flatMap(({ summary, paste, call }) => described(summary, paste?.(call), 'accepted')),
     ...(first === undefined ? [] : refusedCalls(first)),
@@ -127,8 +128,9 @@ interface PossibleCall {
   action: string
   paste: ((call: Pasted<unknown>) => string) | undefined
   call: Pasted<unknown>
-  /** Somebody else's certificate that passes TLS there. */
-  other?: { name: string; files: Pasted<unknown>['certificate'] }
+  /** The same without the credential itself, and with it beside that of somebody else who is let in as far. */
+  without?: Pasted<unknown>
+  stolen?: { over: string; call: Pasted<unknown> }
 }
 
 function possibleCall(site: DescribableSite, node: DescribableNode, accept: PlanAccept): PossibleCall {
@@ -136,50 +138,49 @@ function possibleCall(site: DescribableSite, node: DescribableNode, accept: Plan
   const credential = site.plan.credentials[accept.credential]!
   const { action, listener, verification, domain } = targetOf(site, node.name, name)
   const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
+  const kind = kindOf(credential)
+  const beside = kind.beside?.(credential).map((one) => site.plan.credentials[one]!) ?? []
+  const other = verification && otherHolder(site, beside[0], verification)
+  const call = {
+    ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
+    anchor: fill(site, holderOf(credential), anchorPath(domain)),
+    ...Object.assign({}, ...[...beside, credential].map((one) => placesOf(site, one))),
+  }
   return {
     summary: `${name} as ${callerOf(site.plan, accept)}, with ${credential.name}`,
     action: name,
     paste: protocols.get(spoken)?.paste,
-    call: {
-      ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
-      ...identity(site, credential, domain),
-    },
-    other: verification && otherCertificate(site, credential, operatorsIn(verification)),
+    call,
+    without: beside.length > 0 ? { ...call, [kind.part]: undefined } : undefined,
+    stolen: other && { over: other.name, call: { ...call, ...placesOf(site, other) } },
   }
 }
 
-function refusedCalls({ action, paste, call, other }: PossibleCall): CallDescription[] {
-  const stolen = other && paste?.({ ...call, certificate: other.files })
+function refusedCalls({ action, paste, without, stolen }: PossibleCall): CallDescription[] {
+  const refused = `refused: ${action}`
   return [
-    ...described(`refused: ${action} without the token`, paste?.({ ...call, token: undefined }), 'refused'),
-    ...described(`refused: ${action} with the token stolen, over ${other?.name}`, stolen, 'refused'),
+    ...described(`${refused} without the token`, without && paste?.(without), 'refused'),
+    ...(stolen
+      ? described(`${refused} with the token stolen, over ${stolen.over}`, paste?.(stolen.call), 'refused')
+      : []),
   ]
 }
 
-/** A certificate of the holder's trust domain on another node; none of an operator, who needs no token. */
-function otherCertificate(site: DescribableSite, own: PlanCredential, operators: readonly string[]) {
-  const { nodes } = site.plan
-  const domain = nodes[holderOf(own)]?.domain
-  const found = credentialsOf(site.plan, 'certificate').find((other) => {
-    const holder = holderOf(other)
-    const isAnother = holder !== holderOf(own) && nodes[holder]?.domain === domain
-    return isAnother && !other.sans.some((name) => operators.includes(name))
+/** One of the same kind and trust domain that another node holds; none that is enough by itself. */
+function otherHolder({ plan }: DescribableSite, own: PlanCredential | undefined, verification: ActionVerification) {
+  const domainOf = (one: PlanCredential) => plan.nodes[holderOf(one)]?.domain
+  return Object.values(plan.credentials).find((other) => {
+    const isAnother = other.kind === own?.kind && holderOf(other) !== holderOf(own) && domainOf(other) === domainOf(own)
+    return isAnother && !kindOf(other).suffices?.(other, verification)
   })
-  if (found === undefined) return undefined
-  const folder = fill(site, holderOf(found), placeOf(found))
-  return { name: found.name, files: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } }
 }
 
-/** What the holder of a credential presents: its certificate, the token if it is one, and the anchor of whom it calls. */
-function identity(site: DescribableSite, credential: PlanCredential, targetDomain: string) {
-  const holder = holderOf(credential)
-  const certificate = credential.kind === 'certificate' ? credential : site.plan.credentials[credential.boundTo]
-  const folder = certificate && fill(site, holder, placeOf(certificate))
-  return {
-    anchor: fill(site, holder, anchorPath(targetDomain)),
-    certificate: folder ? { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } : undefined,
-    token: credential.kind === 'bound-token' ? fill(site, holder, placeOf(credential)) : undefined,
-  }
+function placesOf(site: DescribableSite, credential: PlanCredential): Places {
+  return kindOf(credential).places(fill(site, holderOf(credential), placeOf(credential)))
+}
+
+function kindOf({ kind }: PlanCredential): CredentialKind {
+  return credentialKinds.find(({ name }) => name === kind)!
 }
 
 function tlsFiles(site: DescribableSite, node: string, files: TlsFiles, unit: string) {

@@ -1,10 +1,11 @@
 import type { DeclaredKind } from '../topology/credential-kind.ts'
 import type { Plan, PlanCredential, Template } from '../topology/plan.ts'
 import type { CredentialDeclaration } from '../topology/schema.ts'
+import type { ActionVerification } from '../topology/verification.ts'
 import type { Checked } from './checks.ts'
 import type { Finding } from './finding.ts'
 import type { LiveKind } from './live-kind.ts'
-import type { PartName } from './parts.ts'
+import type { PartName, Places } from './parts.ts'
 
 /** All that can be known of a credential kind before anything runs. */
 export interface CredentialKind<
@@ -15,6 +16,10 @@ export interface CredentialKind<
   readonly part: PartName
   /** How pictures show that one is issued. */
   readonly arrow: { readonly style: 'dotted' | 'thin'; readonly legend: string }
+  /** Where its part lies, with the file or folder of one at this path. */
+  places(path: string): Places
+  /** Whether one is enough by itself for an action, whatever comes with it. */
+  suffices?(planned: Planned, verification: ActionVerification): boolean
   /** What a plan says of them, or of who takes them, that compiles and yet cannot be meant. */
   declaredFindings?(plan: Plan): Finding[]
   /** What is wrong with those that lie at their holders. */

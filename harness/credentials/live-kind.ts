@@ -13,8 +13,6 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   readonly part: PartName
   /** One more like it, by the hand-over that nodes use; beside what the test has of its companions, or what it is to fit instead. */
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
-  /** The same one once more, as its holder renews it. */
-  renew?(planned: Planned, old: Presented, site: LiveSite, holder: string): Promise<Presented>
   /** What lies at a holder. */
   held(planned: Planned, site: LiveSite, holder: string): Promise<Presented>
   /** One for each state but `fresh`. */

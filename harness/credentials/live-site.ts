@@ -15,8 +15,6 @@ export interface LiveSite extends HeldFiles {
   held(name: string): Promise<Presented>
   /** An enrolment of the plan, done by the test itself. */
   enrol(enrol: Enrol, holder: string): Promise<Identity>
-  /** The same key certified anew. */
-  renew(enrol: Enrol, holder: string, identity: Identity): Promise<Identity>
   /** A call from a node, with the TLS files that lie there. */
   callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }>
   /** A call that some node listens for, from the address of another one and with a certificate of the test. */

@@ -11,6 +11,12 @@ export interface Presented {
   readonly token?: string
 }
 
+/** Where each lies on a machine. */
+export interface Places {
+  readonly certificate?: { readonly cert: string; readonly key: string }
+  readonly token?: string
+}
+
 /** What may be shown of each: never a secret. */
 export interface Summaries {
   readonly certificate?: CertificateSummary

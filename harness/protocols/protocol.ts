@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { PartName, Presented } from '../credentials/parts.ts'
+import type { PartName, Places, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
@@ -82,17 +82,14 @@ export interface Called<Answer extends AnswerBase> {
   field?(name: string): string | undefined
 }
 
-/** What a command line is made of: paths are absolute paths on this machine. */
-export interface Pasted<Request> {
+/** What a command line is made of: paths are absolute paths on this machine. Commands read credentials there, so that no secret is printed. */
+export interface Pasted<Request> extends Places {
   readonly request: Request
   readonly host: string
   readonly port: number
   /** Where the host really listens. */
   readonly address: string
   readonly anchor: string
-  /** Where the parts of the credential lie: commands read them, so that no secret is printed. */
-  readonly certificate?: { readonly cert: string; readonly key: string }
-  readonly token?: string
 }
 
 /** Who looks at a target. */

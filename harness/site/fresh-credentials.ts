@@ -53,12 +53,6 @@ export class FreshCredentials {
     return made
   }
 
-  /** One of that name, renewed as its holder does. @throws NotInPlan */
-  async renew(name: string, old: Presented): Promise<Presented> {
-    const { planned, kind, holder } = this.of(name)
-    return (await kind.renew?.(planned, old, this.at, holder)) ?? old
-  }
-
   /** What lies at its holder: that which the node itself uses. @throws NotInPlan */
   async held(name: string): Promise<Presented> {
     const { planned, kind, holder } = this.of(name)

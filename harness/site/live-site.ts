@@ -1,4 +1,4 @@
-import { renewAtCa, signAtCa } from '../agent/enrol.ts'
+import { signAtCa } from '../agent/enrol.ts'
 import type { Site } from '../backends/backend.ts'
 import type { HeldFiles } from '../credentials/credential-kind.ts'
 import type { LiveSite } from '../credentials/live-site.ts'
@@ -34,9 +34,6 @@ export function siteFiles(site: Site): HeldFiles {
 
 /** A launched site as live credential kinds need it, for a test that has credentials of its own. */
 export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): LiveSite {
-  const caOf = async ({ url, anchor }: Enrol, holder: string) => {
-    return { url, resolveTo: site.resolve(new URL(url).hostname), anchorPem: await readRendered(site, holder, anchor) }
-  }
   return {
     ...siteFiles(site),
     ...own,
@@ -45,11 +42,8 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
       const { ca, url, provisioner, subject, sans, lifetimeSeconds } = enrol
       const { keyPem, csrPem, x5rt } = await newRequest(enrol)
       const ott = await site.oneTimeToken(ca, { url, provisioner, subject, sans, x5rt })
-      const { certPem } = await signAtCa({ ...(await caOf(enrol, holder)), csrPem, ott, lifetimeSeconds })
+      const { certPem } = await signAtCa({ ...(await caOf(site, enrol, holder)), csrPem, ott, lifetimeSeconds })
       return { certPem, keyPem }
-    },
-    async renew(enrol, holder, identity) {
-      return { ...identity, ...(await renewAtCa({ ...(await caOf(enrol, holder)), identity })) }
     },
     callFrom: (node, call) => site.callFrom(node, call),
     callWith: (identity, from, to, call) => called(site, { from, to, identity }, call),
@@ -57,6 +51,11 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
     signingKey: (node) => signingKeyOf(site, node),
     endTokens: (issuer, how, added) => endTokens(site, issuer, how, added),
   }
+}
+
+/** The CA of an enrolment, as its holder knows it. */
+export async function caOf(site: Site, { url, anchor }: Enrol, holder: string) {
+  return { url, resolveTo: site.resolve(new URL(url).hostname), anchorPem: await readRendered(site, holder, anchor) }
 }
 
 /** A call over a connection of its own, from the address of one node to another one. */

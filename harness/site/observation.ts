@@ -1,9 +1,11 @@
 import type { Site } from '../backends/backend.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
+import { jsonOf } from '../protocols/http/answer.ts'
+import { carried } from '../protocols/http/carry.ts'
+import { exchange } from '../protocols/http/exchange.ts'
 import type { Looking } from '../protocols/protocol.ts'
 import type { Protocols } from '../protocols/spoken.ts'
 import type { Observation } from '../topology/kind.ts'
-import { acceptedClient } from './accepted-client.ts'
 import { type CallParts, spokenIn } from './call.ts'
 import { type Observer, type Picture, withoutVolatile } from './effects.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
@@ -51,12 +53,29 @@ export class Observations {
     const key = `${target.node} ${action}`
     const known = this.#clients.get(key)
     if (known !== undefined || accepted === undefined) return known ?? operatorClient(this.#site, target.node)
-    const fresh = () => new FreshCredentials(this.#site, this.#parts.live)
-    const client = acceptedClient(fresh, accepted.credential, async (identity) => {
-      return { ...(await this.#endpointOf(accepted.caller, target)), identity }
-    })
+    const client = this.#as(accepted, target)
     this.#clients.set(key, client)
     return client
+  }
+
+  #as({ credential, caller }: ReturnType<typeof acceptedAt>[number], target: Target): Reader {
+    const begin = () => new FreshCredentials(this.#site, this.#parts.live)
+    let fresh = begin()
+    const get = async (path: string) => {
+      const presented = await fresh.named(credential).presented()
+      const endpoint = { ...(await this.#endpointOf(caller, target)), identity: presented.certificate }
+      const { status, body } = await exchange(endpoint, { method: 'GET', path, headers: carried(presented).headers })
+      return { status, body, json: jsonOf(body) }
+    }
+    return {
+      async get(path) {
+        const answer = await get(path)
+        if (answer.status !== 401) return answer
+        // Its issuer may have ended all that it made so far.
+        fresh = begin()
+        return get(path)
+      },
+    }
   }
 }
 

@@ -1,7 +1,9 @@
+import { renewAtCa } from '../../agent/enrol.ts'
 import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
+import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
 import type { Attack, Variant } from '../attack.ts'
 import { forged, forging, withClaim } from '../forgery.ts'
@@ -148,8 +150,9 @@ function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>
 }
 
 async function renewed(lab: Lab): Promise<Identity> {
-  const { certificate } = await lab.credentials.renew(certificateOf(lab), await lab.good().presented())
-  return certificate!
+  const { enrol, holders } = credentialOf(lab.plan, 'certificate', certificateOf(lab))
+  const identity = await lab.good().identity()
+  return { ...identity, ...(await renewAtCa({ ...(await caOf(lab.site.site, enrol, holders[0]!)), identity })) }
 }
 
 async function newTokenOverRenewed(lab: Lab) {

@@ -23,6 +23,7 @@ export const boundToken: CredentialKind<BoundTokenDeclaration, PlanBoundToken> =
   checkAccept,
   ...tokenChecks,
   arrow: { style: 'thin', legend: 'token, from auth server to holder' },
+  places: (token) => ({ token }),
   declaredFindings: declaredTokenFindings,
   findings: async (held, files) => (await import('./findings.ts')).tokenFileFindings(held, files),
   live: async () => (await import('./live.ts')).liveBoundToken,

@@ -5,7 +5,7 @@ import { offerOf } from '../../topology/offers.ts'
 import { anchorUnit } from '../../topology/paths.ts'
 import type { PlanUnit } from '../../topology/plan.ts'
 import type { CredentialKind } from '../credential-kind.ts'
-import { certificateChecks } from './checks.ts'
+import { certificateChecks, operatorsIn } from './checks.ts'
 import { type CertificateDeclaration, certificateSchema, type PlanCertificate } from './planned.ts'
 import { resolveCertificate } from './resolve.ts'
 
@@ -22,6 +22,8 @@ export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate
   checkAccept,
   ...certificateChecks,
   arrow: { style: 'dotted', legend: 'certificate, from CA to holder' },
+  places: (folder) => ({ certificate: { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` } }),
+  suffices: ({ sans }, verification) => operatorsIn(verification).some((san) => sans.includes(san)),
   findings: async (held, files) => (await import('./findings.ts')).certificateFileFindings(held, files),
   live: async () => (await import('./live.ts')).liveCertificate,
 }

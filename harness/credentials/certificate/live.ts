@@ -44,9 +44,6 @@ function suffices({ certificate }: Presented, verification: Parameters<typeof op
 export const liveCertificate: LiveKind<PlanCertificate, CertificateSummary> = {
   part: 'certificate',
   fresh: async ({ enrol }, site, holder) => ({ certificate: await site.enrol(enrol, holder) }),
-  async renew({ enrol }, { certificate }, site, holder) {
-    return { certificate: await site.renew(enrol, holder, certificate!) }
-  },
   held: async (planned, site, holder) => ({ certificate: await identityAt(site, planned, holder) }),
   spoil,
   summary: certificateSummary,
