@@ -27,6 +27,8 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   mismatch?(call: JudgedCall): string | undefined
   /** What speaks against a refusal in what its record holds of the part: who is named must be proven by then, who is proven must be named. */
   refusalProblems?(call: JudgedCall, record: MadeRecord): string[]
+  /** Whether it belongs to what is presented beside it, or there is none. */
+  belongs?(credential: Summaries): boolean
   /** What no answer may name, by what it is called. */
   hints?(summary: Summary): Readonly<Record<string, string | undefined>>
   /** Whether what is presented is enough by itself there, whatever comes with it. */

@@ -1,12 +1,12 @@
 import type { LiveKinds } from '../credentials/live-kind.ts'
-import type { Presented } from '../credentials/parts.ts'
+import type { PartName, Presented } from '../credentials/parts.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { AnyPrepared, AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
-import { inspectToken } from '../tokens/inspect.ts'
 import type { Spoken } from '../topology/kind.ts'
 import type { Credential } from './credential.ts'
 import type { CallShape } from './ledger.ts'
 import type { Target } from './targets.ts'
+import { type CredentialSummary, summaryOf } from './verdict.ts'
 
 /** What a call does otherwise than its action says. */
 export interface CallOptions extends Options {
@@ -29,6 +29,8 @@ export interface CallParts {
 export interface ShapedCall {
   readonly protocol: AnyProtocol
   readonly presented: Presented
+  /** What of that may be shown. */
+  readonly summary: CredentialSummary
   readonly prepared: AnyPrepared
   readonly shape: CallShape
 }
@@ -43,25 +45,29 @@ export function spokenIn(spoken: Spoken, protocols: Protocols): { protocol: AnyP
 
 export async function shaped(
   call: { from: string; target: Target; action: string; credential: Credential; options: CallOptions },
-  protocols: Protocols,
+  { protocols, live }: CallParts,
 ): Promise<ShapedCall> {
   const { from, target, action, credential, options } = call
   const { protocol, said } = spokenIn(target.action.request, protocols)
   const presented = await credential.presented()
-  const { certificate, token } = presented
-  const thumbprint = certificate && thumbprintS256(certificate.certPem)
+  const summary = summaryOf(credential.label, presented, live)
   const before = await options.first?.presented()
   // Where the certificate alone authorises, no token is sent.
-  const sent = target.action.carrier === 'none' ? { certificate } : presented
+  const sent = target.action.carrier === 'none' ? { certificate: presented.certificate } : presented
   const prepared = protocol.prepare({ request: said, presented: sent, before, options })
   const shape = {
     from,
     to: target.node,
     action,
-    parts: { certificate: thumbprint, token },
-    bound: token === undefined || inspectToken(token)?.thumbprint === thumbprint,
+    parts: Object.fromEntries(Object.entries(presented).map(([part, value]) => [part, textOf(value)])),
+    bound: [...live.values()].every((kind) => kind.belongs?.(summary) !== false),
     listener: target.listener.name,
     elements: prepared.elements,
   }
-  return { protocol, presented, prepared, shape }
+  return { protocol, presented, summary, prepared, shape }
+}
+
+/** Of a part: the same for the same thing. */
+function textOf(part: Presented[PartName]): string | undefined {
+  return typeof part === 'object' ? thumbprintS256(part.certPem) : part
 }

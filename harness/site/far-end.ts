@@ -45,8 +45,7 @@ function unlessMalformed(failure: Error): void {
 }
 
 /** What of a presented token came back in the text of an answer; named, never shown. */
-export function leaksInAnswer(text: string, token: string | undefined): string[] {
-  if (token === undefined) return []
+export function leaksInAnswer(text: string, token: string): string[] {
   return [...leaksIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
 }
 

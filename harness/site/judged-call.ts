@@ -15,7 +15,7 @@ import { type Shown, type Watch, watchFor } from './shown.ts'
 import { endpointOf, NotInPlan } from './site-files.ts'
 import { acceptedAt, processOf, type Target, targetOf } from './targets.ts'
 import { toldCall } from './told-call.ts'
-import { type Control, summaryOf, type Verdict } from './verdict.ts'
+import type { Control, Verdict } from './verdict.ts'
 
 interface Called extends ShapedCall {
   readonly target: Target
@@ -65,7 +65,7 @@ export class JudgedCalls {
     const target = targetOf(site, to, action, options.listener)
     const call: Called = {
       ...{ target, action, credential, options },
-      ...(await shaped({ from, target, action, credential, options }, this.#parts.protocols)),
+      ...(await shaped({ from, target, action, credential, options }, this.#parts)),
     }
     const before = await this.#before(call)
     const called = await call.prepared.send(await this.#endpoint(from, target, options.timeoutMs))
@@ -133,12 +133,12 @@ export class JudgedCalls {
     { decision, shown, ...farEnd }: Heard,
   ): Promise<Verdict> {
     const { site, evidence, again } = this.#by
-    const { protocol, target, presented, prepared, credential, shape } = call
+    const { protocol, target, presented, summary, prepared, shape } = call
+    const texts = Object.values(presented).filter((part) => typeof part === 'string')
     const { answer, promised, conn, ms } = called
     const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
     const isAccepted = promised && said === 'accepted'
     const { live } = this.#parts
-    const summary = summaryOf(credential.label, presented, live)
     const { verification, proof } = target
     const sufficient = this.#kinds.find((kind) => verification && kind.suffices?.(presented, verification))
     const asked = await before.issuer?.(summary)
@@ -164,9 +164,9 @@ export class JudgedCalls {
       ms,
       control: before.control,
       effects: await this.#effects(target, before, isAccepted),
-      answerLeaks: leaksInAnswer(called.text, presented.token),
+      answerLeaks: texts.flatMap((text) => leaksInAnswer(called.text, text)),
       leaks: await leaksSince(site, target.node, before.mark, {
-        tokens: presented.token === undefined ? [] : [presented.token],
+        tokens: texts,
         lines: (await before.watch?.lines()) ?? [],
       }),
       evidence,

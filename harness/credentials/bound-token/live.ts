@@ -93,6 +93,7 @@ export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {
   explanation,
   mismatch,
   refusalProblems,
+  belongs: ({ token, certificate }) => token === undefined || token.thumbprint === certificate?.thumbprint,
   hints: ({ thumbprint }) => ({ thumbprint }),
   watch: (node, verification, site) => watchIssuer(site, node, trustIn(verification).issuer),
 }
