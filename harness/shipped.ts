@@ -10,6 +10,7 @@ import { orchestrator } from './kinds/orchestrator/index.ts'
 import { stepCa } from './kinds/step-ca/index.ts'
 import { http } from './protocols/http/index.ts'
 import type { AnyProtocol, Protocols } from './protocols/spoken.ts'
+import { tls } from './protocols/tls/index.ts'
 import { websocket } from './protocols/websocket/index.ts'
 import type { CallParts } from './site/call.ts'
 import type { Kinds } from './topology/compilation.ts'
@@ -32,7 +33,7 @@ export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]
 /** Every credential kind. Units by which a node comes to its credentials stand in this order. */
 export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken]
 
-const allProtocols: readonly AnyProtocol[] = [http, websocket]
+const allProtocols: readonly AnyProtocol[] = [http, websocket, tls]
 
 /** Every protocol, by name. */
 export const protocols: Protocols = new Map(allProtocols.map((protocol) => [protocol.name, protocol]))

@@ -1,4 +1,5 @@
 import type { Pasted } from '../protocol.ts'
+import { shellWord } from '../shell-word.ts'
 import { type Carry, tokenLine } from './carry.ts'
 import type { HeaderLines } from './exchange.ts'
 
@@ -16,24 +17,19 @@ export interface CurlRequest {
 export function curlCommand(call: Pasted<CurlRequest>): string {
   const { host, port, certificate, token, request } = call
   const { method = 'GET', json, upgrade } = request
-  const words = ['curl', '-sS', '--resolve', quote(`${host}:${port}:${call.address}`)]
-  words.push('--cacert', quote(call.anchor))
-  if (certificate) words.push('--cert', quote(certificate.cert), '--key', quote(certificate.key))
+  const words = ['curl', '-sS', '--resolve', shellWord(`${host}:${port}:${call.address}`)]
+  words.push('--cacert', shellWord(call.anchor))
+  if (certificate) words.push('--cert', shellWord(certificate.cert), '--key', shellWord(certificate.key))
   if (method !== 'GET') words.push('--request', method)
-  if (token !== undefined) words.push('-H', `"${tokenLine(`$(cat ${quote(token)})`, request.carry).join(': ')}"`)
+  if (token !== undefined) words.push('-H', `"${tokenLine(`$(cat ${shellWord(token)})`, request.carry).join(': ')}"`)
   if (json !== undefined) {
-    words.push('-H', quote('Content-Type: application/json'), '--data', quote(JSON.stringify(json)))
+    words.push('-H', shellWord('Content-Type: application/json'), '--data', shellWord(JSON.stringify(json)))
   }
   if (upgrade !== undefined) {
     words.push('--http1.1', '--max-time', '3', '--include', '--no-buffer')
-    words.push(...upgrade.flatMap((line) => ['-H', quote(line.join(': '))]))
+    words.push(...upgrade.flatMap((line) => ['-H', shellWord(line.join(': '))]))
   }
   // The status is half of the answer here; curl shows it only when asked to.
-  words.push('--write-out', quote('\\n%{http_code}\\n'), quote(`https://${host}:${port}${request.path}`))
+  words.push('--write-out', shellWord('\\n%{http_code}\\n'), shellWord(`https://${host}:${port}${request.path}`))
   return words.join(' ')
-}
-
-/** Left bare where the shell reads it as one word anyway. */
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,0 +1,69 @@
+import type { TLSSocket } from 'node:tls'
+import { HoldfastError } from '../../errors.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { connect, defaultTimeoutMs, describe, HandshakeFailed } from './connect.ts'
+import type { TlsRequest } from './index.ts'
+
+/** What the caller saw; without `failure` it was let in. */
+export interface Admission {
+  readonly conn: string
+  readonly version: string | null
+  /** The first bytes that came, as text. */
+  readonly body: string
+  readonly failure?: { readonly code: string; readonly message: string }
+}
+
+/** A refusal is one message away; on a machine that starves, that takes a while. */
+const silentForMs = 1_000
+
+/** One handshake over a connection of its own, and the wait for what shows that it is over for the far end, too. */
+export async function admission(endpoint: Endpoint, expect: TlsRequest['expect']): Promise<Admission> {
+  try {
+    const { socket, conn } = await connect(endpoint)
+    try {
+      return { conn, version: socket.getProtocol(), ...(await heard(socket, expect, endpoint.timeoutMs)) }
+    } finally {
+      socket.destroy()
+    }
+  } catch (failure) {
+    if (failure instanceof HoldfastError) throw failure
+    const conn = failure instanceof HandshakeFailed ? failure.conn : ''
+    return { conn, version: null, body: '', failure: describe(failure) }
+  }
+}
+
+// #region heard
+/**
+ * Our end has finished before the far end has even seen our certificate (RFC 8446 section 4.4.2): a refusal comes after that, as an
+ * alert or as a bare end. Of whoever is let in:
+ *
+ * - `ticket`: session tickets are sent by who has our Finished (section 4.6.1); in TLS 1.2 its own Finished comes last, and says the same.
+ *   Only where the TLS library itself judges: a program that judges after the handshake has sent its tickets by then.
+ * - `bytes`: it speaks first. Only where it does so after it has judged: TLS lets it speak before (section 2).
+ * - `silence`: it says nothing, and the connection stays open. A refusal that comes later stands in the record of the target alone.
+ */
+function heard(
+  socket: TLSSocket,
+  expect: TlsRequest['expect'],
+  timeoutMs = defaultTimeoutMs,
+): Promise<Pick<Admission, 'body' | 'failure'>> {
+  return new Promise((resolve) => {
+    const isSilent = expect === 'silence'
+    const over = (failure?: Admission['failure'], body = '') => {
+      clearTimeout(timer)
+      resolve({ body, failure })
+    }
+    const late = { code: 'timeout', message: `no ${expect} came in ${timeoutMs} ms` }
+    const timer = setTimeout(() => over(isSilent ? undefined : late), isSilent ? silentForMs : timeoutMs)
+    if (expect === 'ticket' && socket.getProtocol() !== 'TLSv1.3') over()
+    if (expect === 'ticket') socket.once('session', () => over())
+    socket.on('data', (chunk: Buffer) => {
+      if (expect === 'bytes') over(undefined, chunk.toString())
+      if (isSilent) over({ code: 'spoken to', message: 'bytes came, expected silence' }, chunk.toString())
+    })
+    // An error comes before the close and says more.
+    socket.once('error', (failure) => over(describe(failure)))
+    socket.once('close', () => over({ code: 'closed', message: 'the far end closed the connection' }))
+  })
+}
+// #endregion
