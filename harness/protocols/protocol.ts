@@ -11,6 +11,7 @@ import type { Session } from './session.ts'
 export interface Protocol<Request, Answer extends AnswerBase, Expected, Options> {
   /** The member of an action's `request` that it reads: `http`. */
   readonly name: string
+  /** What an action can say. It is held to that when a plan is made, and handed on as it stands: defaults are not filled in. */
   readonly request: z.ZodType<Request>
   /** Where its answers are decided, as decision records call it. What ends before any answer was decided in TLS. */
   readonly layer: DecisionRecord['layer']
@@ -45,7 +46,7 @@ export interface AnswerBase {
 export interface Call<Request, Options> {
   readonly request: Request
   readonly presented: Presented
-  /** Presented by a call that goes first over the same connection, and must be accepted. */
+  /** Presented by a call that goes first over the same connection, and must be accepted. Who cannot do that throws. */
   readonly before?: Presented
   /** What it does otherwise than the action says. */
   readonly options: Options
@@ -55,7 +56,7 @@ export interface Call<Request, Options> {
 export interface Prepared<Answer extends AnswerBase, Options> {
   /** What an attack can change about it, beside credential, caller and target: calls of the same texts are the same. They may hold secrets. */
   readonly elements: Readonly<Record<string, string>>
-  /** Parts of the credential that travel as the action says. */
+  /** Parts of the credential that travel as the action says; without the certificate, which is for the handshake. */
   readonly carried: readonly PartName[]
   /** The same call without what it does otherwise; undefined where there is nothing of that. */
   readonly plain?: {
@@ -65,6 +66,7 @@ export interface Prepared<Answer extends AnswerBase, Options> {
     /** Whether what it does otherwise stands in the place of the credential. */
     readonly isCredential: boolean
   }
+  /** Over a connection of its own. The endpoint says from where and whereto; the certificate is put on it here, as is what the handshake does otherwise. */
   send(endpoint: Endpoint): Promise<Called<Answer>>
 }
 

@@ -68,7 +68,7 @@ export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): st
 /** `refused 401 invalid_token, reason cnf_x5t_mismatch, within 5000 ms`. */
 export function expectedText(expected: ExpectedRefusal, protocol: AnyProtocol): string {
   const { reason, withinMs = boundMs } = expected
-  const answer = layerOf(expected, protocol) === 'tls' ? 'at TLS' : (protocol.wanted(expected) ?? '')
+  const answer = protocol.wanted(expected) ?? (layerOf(expected, protocol) === 'tls' ? 'at TLS' : '')
   return `refused ${answer}, reason ${reason}, within ${withinMs} ms`
 }
 

@@ -108,6 +108,7 @@ export interface Service {
 export interface Listener {
   name: string
   port: number
+  /** `tcp`: neither HTTP nor a WebSocket, be it over TLS. */
   protocol: 'https' | 'http' | 'wss' | 'tcp'
   /** Whether a client certificate is refused, asked for, or demanded at TLS. */
   clientCertificate: 'none' | 'requested' | 'required'

@@ -10,7 +10,7 @@ export class ServerNotTrusted extends HoldfastError {
   constructor(endpoint: Endpoint, why: string) {
     super(
       'HOLDFAST_SERVER_UNTRUSTED',
-      `https://${endpoint.host}:${endpoint.port}: its certificate does not lead to the anchor of its trust domain (${why}); nothing was sent`,
+      `${endpoint.host}:${endpoint.port}: its certificate does not lead to the anchor of its trust domain (${why}); nothing was sent`,
     )
   }
 }
@@ -20,7 +20,7 @@ export class TargetUnreachable extends HoldfastError {
   constructor(endpoint: Endpoint, cause: unknown) {
     super(
       'HOLDFAST_TARGET_UNREACHABLE',
-      `https://${endpoint.host}:${endpoint.port} (${endpoint.address}): no connection; is the unit running?`,
+      `${endpoint.host}:${endpoint.port} (${endpoint.address}): no connection; is the unit running?`,
       { cause },
     )
   }
