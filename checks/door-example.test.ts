@@ -62,6 +62,15 @@ enter('a refusal that was expected otherwise is told in words of TLS', async ({ 
   )
 })
 
+enter('what only a request can do otherwise is no option of a handshake', async ({ site, credential }) => {
+  const call = site.call('alice', 'door', 'door:enter', credential('cert-alice'), { path: '/x', raw: undefined })
+  await expect(call).rejects.toThrow(
+    'door:enter is spoken in tls, where a call has no path; it has handshake, listener',
+  )
+  const second = site.call('alice', 'door', 'door:enter', credential('cert-alice'), { first: credential('cert-alice') })
+  await expect(second).rejects.toThrow('a connection has one handshake')
+})
+
 enter('what up prints is pasted into a shell, and says who is let in', async ({ site }) => {
   const door = describeSite(site.site).nodes.find(({ name }) => name === 'door')!
   const asAlice = door.calls.find(({ summary }) => summary.includes('cert-alice'))!.command

@@ -26,7 +26,7 @@ export interface AttackTarget {
 
 /** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND` and `speaks:PROTOCOL` do, or mark what is left open. */
 export const commonSurfaces = {
-  tls: 'an action that is reached over TLS',
+  tls: 'an action that is asked for in HTTP over TLS, as an upgrade too',
   'client-certificate': 'an action whose listener asks for a client certificate, or demands one',
   'client-authentication':
     'an action whose listener only asks for a certificate, and whose handler takes the caller for a client by it (RFC 8705 section 2)',

@@ -13,6 +13,8 @@ export interface Protocol<Request, Answer extends AnswerBase, Expected, Options>
   readonly name: string
   /** What an action can say. It is held to that when a plan is made, and handed on as it stands: defaults are not filled in. */
   readonly request: z.ZodType<Request>
+  /** What a call can do otherwise than its action says. Any other option is a mistake: the call would be made without it. */
+  readonly options: readonly (keyof Options)[]
   /** Where its answers are decided, as decision records call it. What ends before any answer was decided in TLS. */
   readonly layer: DecisionRecord['layer']
   prepare(call: Call<Request, Options>): Prepared<Answer, Options>

@@ -1,5 +1,6 @@
 import type { LiveKinds } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
+import { HoldfastError } from '../errors.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import type { AnyPrepared, AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
 import type { Spoken } from '../topology/kind.ts'
@@ -23,6 +24,18 @@ export interface CallOptions extends Options {
 export interface CallParts {
   readonly protocols: Protocols
   readonly live: LiveKinds
+}
+
+const ofEveryCall = ['listener', 'first', 'waitMs', 'timeoutMs'] satisfies (keyof CallOptions)[]
+
+/** A call would be made without something that it was to do otherwise, and prove nothing. Code `HOLDFAST_OPTION_UNKNOWN`. */
+class OptionUnknown extends HoldfastError {
+  constructor(action: string, { name, options }: AnyProtocol, unknown: readonly string[]) {
+    super(
+      'HOLDFAST_OPTION_UNKNOWN',
+      `${action} is spoken in ${name}, where a call has no ${unknown.join(', no ')}; it has ${[...options, ...ofEveryCall].join(', ')}`,
+    )
+  }
 }
 
 /** A call that was thought out and not made yet. */
@@ -49,6 +62,11 @@ export async function shaped(
 ): Promise<ShapedCall> {
   const { from, target, action, credential, options } = call
   const { protocol, said } = spokenIn(target.action.request, protocols)
+  const able: readonly string[] = [...protocol.options, ...ofEveryCall]
+  const unknown = Object.entries(options).flatMap(([name, value]) => {
+    return value === undefined || able.includes(name) ? [] : name
+  })
+  if (unknown.length > 0) throw new OptionUnknown(action, protocol, unknown)
   const presented = await credential.presented()
   const summary = summaryOf(credential.label, presented, live)
   const before = await options.first?.presented()

@@ -63,7 +63,7 @@ export const proxies: readonly Attack[] = [
     id: 'TLS-21',
     title: 'a certificate in a header is nobody’s',
     source: 'RFC 9440 sections 2.4 and 4; RFC 9700 section 4.13; CVE-2024-10039',
-    needs: ['client-certificate'],
+    needs: ['client-certificate', 'tls'],
     variants: {
       ...Object.fromEntries(
         Object.entries(headers).map(([name, write]) => [
@@ -94,7 +94,7 @@ export const proxies: readonly Attack[] = [
     id: 'TLS-22',
     title: 'no spelling of such a header makes it count',
     source: 'RFC 9112 section 5.1; CVE-2025-64484',
-    needs: ['client-certificate'],
+    needs: ['client-certificate', 'tls'],
     variants: {
       'with underscores': beside(({ pem }) => [['X_SSL_Client_Cert', encodeURIComponent(pem)]]),
       'twice, in two cases': beside(({ pem }) => [

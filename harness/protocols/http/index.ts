@@ -38,6 +38,7 @@ export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> 
   ...answeringInHttp,
   name: 'http',
   request,
+  options: ['headers', 'method', 'path', 'json', 'form', 'body', 'handshake', 'raw'],
   prepare,
   paste: curlCommand,
   observation,

@@ -2,7 +2,10 @@ import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { connect, defaultTimeoutMs, describe, HandshakeFailed } from './connect.ts'
-import type { TlsRequest } from './index.ts'
+
+/** What whoever is let in can get next. */
+export const signs = ['ticket', 'bytes', 'silence'] as const
+export type Sign = (typeof signs)[number]
 
 /** What the caller saw; without `failure` it was let in. */
 export interface Admission {
@@ -17,7 +20,7 @@ export interface Admission {
 const silentForMs = 1_000
 
 /** One handshake over a connection of its own, and the wait for what shows that it is over for the far end, too. */
-export async function admission(endpoint: Endpoint, expect: TlsRequest['expect']): Promise<Admission> {
+export async function admission(endpoint: Endpoint, expect: Sign): Promise<Admission> {
   try {
     const { socket, conn } = await connect(endpoint)
     try {
@@ -44,7 +47,7 @@ export async function admission(endpoint: Endpoint, expect: TlsRequest['expect']
  */
 function heard(
   socket: TLSSocket,
-  expect: TlsRequest['expect'],
+  expect: Sign,
   timeoutMs = defaultTimeoutMs,
 ): Promise<Pick<Admission, 'body' | 'failure'>> {
   return new Promise((resolve) => {

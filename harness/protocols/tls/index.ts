@@ -2,13 +2,13 @@
 import { z } from 'zod'
 import type { AnswerBase, Call, Called, Prepared, Protocol } from '../protocol.ts'
 import { wireElement } from '../wire-element.ts'
-import { admission } from './admission.ts'
+import { admission, signs } from './admission.ts'
 import type { Handshake } from './handshake.ts'
 import { sClientCommand } from './s-client.ts'
 
 const request = z.strictObject({
   /** What whoever is let in gets next. Nothing else tells that the far end has judged the certificate of its caller, too. */
-  expect: z.enum(['ticket', 'bytes', 'silence']),
+  expect: z.enum(signs),
   /** Application protocols that are offered (RFC 7301). Default: none. */
   alpn: z.array(z.string().min(1)).optional(),
 })
@@ -39,6 +39,7 @@ export interface TlsOptions {
 export const tls: Protocol<TlsRequest, TlsAnswer, TlsExpected, TlsOptions> = {
   name: 'tls',
   request,
+  options: ['handshake'],
   layer: 'tls',
   prepare,
   problems: (answer, { status, error = answer.error }) => [

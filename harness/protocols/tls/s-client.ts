@@ -1,13 +1,19 @@
 import type { Pasted } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
-import type { TlsRequest } from './index.ts'
 
 // #region paste
 /**
  * The handshake as a command to paste into a POSIX shell. Its input stays open for as long as a refusal may take: at the end of it
  * `openssl` hangs up and prints `DONE`, and would not hear what comes later. Where the far end hangs up before, there is no `DONE`.
  */
-export function sClientCommand({ request, host, port, address, anchor, certificate }: Pasted<TlsRequest>): string {
+export function sClientCommand({
+  request,
+  host,
+  port,
+  address,
+  anchor,
+  certificate,
+}: Pasted<{ alpn?: string[] }>): string {
   const words = ['openssl', 's_client', '-brief', '-connect', `${address}:${port}`, '-servername', host]
   words.push('-verify_hostname', host, '-verify_return_error', '-CAfile', anchor)
   // `-cert` alone sends the leaf, without the CA certificates that stand behind it in the same file.

@@ -34,6 +34,7 @@ export const websocket: Protocol<WebSocketRequest, HttpAnswer, HttpExpected, Htt
   ...answeringInHttp,
   name: 'websocket',
   request,
+  options: ['headers', 'path', 'handshake', 'raw'],
   prepare,
   paste: ({ request: { path, protocol, carry }, ...call }) => {
     return curlCommand({ ...call, request: { path, carry, upgrade: upgrading(protocol) } })
