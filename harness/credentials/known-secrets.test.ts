@@ -156,3 +156,14 @@ test('each of thousands of values is found', () => {
     values.map((_, at) => `${at} got \n`).join(''),
   )
 })
+
+test('what attacks fill with is no secret, though one begins with it: the rest of that one is', () => {
+  const filled = known(`${'a'.repeat(4_000)}${opaque}`, Buffer.concat([Buffer.alloc(40), Buffer.from(opaque)]))
+
+  expect(redact('a'.repeat(2_000), filled)).toBe('a'.repeat(2_000))
+  expect(redact('A'.repeat(43), filled)).toBe('A'.repeat(43))
+  expect(redact(`${'a'.repeat(100)}${opaque}`, known(`${'a'.repeat(100)}${opaque}`))).not.toContain(opaque.slice(0, 16))
+  expect(redact(Buffer.concat([Buffer.alloc(40), Buffer.from(opaque)]).toString('base64'), filled)).not.toContain(
+    base64(opaque).slice(4, 20),
+  )
+})

@@ -31,7 +31,7 @@ export class KnownSecrets {
       if (typeof value === 'string') {
         for (const form of writingsOf(value)) this.#enter(form, longest)
         // Nobody cuts these in the middle: their beginnings will do.
-        for (const form of encoded) this.#enter(form, windowLength)
+        for (const form of encoded) this.#enter(form, isFilling(form.slice(0, windowLength)) ? longest : windowLength)
       } else for (const form of encoded) this.#enter(form, longest)
     }
   }
@@ -84,7 +84,7 @@ export class KnownSecrets {
 
   #enterWindow(form: string, at: number): void {
     const window = form.slice(at, at + windowLength)
-    if (this.#windows.has(window) || (at > 0 && isFilling(window))) return
+    if (this.#windows.has(window) || isFilling(window)) return
     this.#windows.set(window, { form, at })
     this.#heads[headAt(window, 0)] = 1
   }
