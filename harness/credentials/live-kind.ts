@@ -11,6 +11,8 @@ import type { PartName, Presented, Summaries } from './parts.ts'
  */
 export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summary = Summaries[PartName] & {}> {
   readonly part: PartName
+  /** TLS carries its part, whatever is spoken over the connection. */
+  readonly inHandshake?: true
   /** One more like it, by the hand-over that nodes use; beside what the test has of its companions, or what it is to fit instead. */
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
   /** What lies at a holder. */

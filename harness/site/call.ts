@@ -70,8 +70,9 @@ export async function shaped(
   const presented = await credential.presented()
   const summary = summaryOf(credential.label, presented, live)
   const before = await options.first?.presented()
-  // Where the certificate alone authorises, no token is sent.
-  const sent = target.action.carrier === 'none' ? { certificate: presented.certificate } : presented
+  // Where what TLS carries authorises alone, nothing else is sent.
+  const byTls = [...live.values()].flatMap(({ part, inHandshake }) => (inHandshake ? [[part, presented[part]]] : []))
+  const sent: Presented = target.action.carrier === 'none' ? Object.fromEntries(byTls) : presented
   const prepared = protocol.prepare({ request: said, presented: sent, before, options })
   const shape = {
     from,

@@ -1,4 +1,5 @@
-import type { IssuerWatch, LiveKind } from '../credentials/live-kind.ts'
+import type { IssuerWatch, LiveKinds } from '../credentials/live-kind.ts'
+import type { PartName, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { recordCall } from '../evidence/history.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
@@ -98,7 +99,9 @@ export class JudgedCalls {
     const observe = this.#observations.observer(target, action)
     const picture = await observe?.().catch((failure: Error) => failure)
     const { node, verification, proof } = target
-    const watches = this.#kinds.map((kind) => verification?.guards && kind.watch?.(node, verification, credentials.at))
+    const watches = [...this.#parts.live.values()].map(
+      (kind) => verification?.guards && kind.watch?.(node, verification, credentials.at),
+    )
     const issuer = (await Promise.all(watches)).find((one) => one !== undefined)
     const mark = await markOf(site, node)
     return { control, observe, picture, issuer, mark, watch: proof && (await watchFor(proof, site, node)) }
@@ -140,14 +143,13 @@ export class JudgedCalls {
     const isAccepted = promised && said === 'accepted'
     const { live } = this.#parts
     const { verification, proof } = target
-    const sufficient = this.#kinds.find((kind) => verification && kind.suffices?.(presented, verification))
     const asked = await before.issuer?.(summary)
     return {
       ...answer,
       ...{ answer, protocol, from: shape.from, to: target.node, action: call.action, credential: summary },
       accepts: acceptedAt(site.plan, target.node, call.action),
       live,
-      judged: sufficient === undefined ? prepared.carried : [sufficient.part],
+      judged: judgedParts(call, prepared.carried, live),
       verdict: isAccepted ? 'accepted' : 'refused',
       proof: proof?.proof ?? 'decision record',
       shown,
@@ -203,10 +205,6 @@ export class JudgedCalls {
     return credential.base && control(credential.base, options, credential.label)
   }
 
-  get #kinds(): LiveKind[] {
-    return [...this.#parts.live.values()]
-  }
-
   async #endpoint(from: string, target: Target, timeoutMs: number | undefined): Promise<Endpoint> {
     const { host, listener } = target
     const anchorPem = await this.#by.anchor(target.domain)
@@ -223,6 +221,19 @@ export class JudgedCalls {
     pictures.set(key, now)
     return now
   }
+}
+
+/** Parts that the target had to look at: all that reached it, or the one that is enough by itself. */
+export function judgedParts(
+  { presented, target: { verification } }: { presented: Presented; target: Pick<Target, 'verification'> },
+  carried: readonly PartName[],
+  live: LiveKinds,
+): PartName[] {
+  const there = [...live.values()].filter(({ part, inHandshake }) => {
+    return presented[part] !== undefined && (inHandshake || carried.includes(part))
+  })
+  const enough = there.find((kind) => verification && kind.suffices?.(presented, verification))
+  return (enough === undefined ? there : [enough]).map(({ part }) => part)
 }
 
 /** A service that was there before the run has no address of the run, and may be out of reach from those. */

@@ -43,6 +43,7 @@ function suffices({ certificate }: Presented, verification: Parameters<typeof op
 
 export const liveCertificate: LiveKind<PlanCertificate, CertificateSummary> = {
   part: 'certificate',
+  inHandshake: true,
   fresh: async ({ enrol }, site, holder) => ({ certificate: await site.enrol(enrol, holder) }),
   held: async (planned, site, holder) => ({ certificate: await identityAt(site, planned, holder) }),
   spoil,

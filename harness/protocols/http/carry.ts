@@ -17,11 +17,10 @@ export function tokenLine(token: string, how?: Carry): readonly [string, string]
 
 /** What is presented, as the action says. `instead`: lines that take the place of all of it. */
 export function carried(
-  { certificate, token }: Presented,
+  { token }: Presented,
   how?: Carry,
   instead?: HeaderLines,
 ): { headers: HeaderLines; parts: PartName[] } {
-  const byTls: PartName[] = certificate === undefined ? [] : ['certificate']
-  if (instead !== undefined || token === undefined) return { headers: instead ?? [], parts: byTls }
-  return { headers: [tokenLine(token, how)], parts: [...byTls, 'token'] }
+  if (instead !== undefined) return { headers: instead, parts: [] }
+  return token === undefined ? { headers: [], parts: [] } : { headers: [tokenLine(token, how)], parts: ['token'] }
 }
