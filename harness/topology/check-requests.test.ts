@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { compile } from '../shipped.ts'
+import { compile, protocols } from '../shipped.ts'
 import { defineTopology } from './define.ts'
 import { defineKind, type Observation, type Spoken } from './kind.ts'
 import { LoadedTopology } from './loaded-topology.ts'
@@ -49,6 +49,7 @@ function mistakesOf(request: Spoken, observe?: Spoken): string[] {
 
 const get = { method: 'GET', path: '/', expect: [200] }
 const place = 'nodes.door.units.door'
+const wayOut = `let its kind name one of ${[...protocols.keys()].join(', ')}`
 
 test('what is spoken in a form that its protocol has is no mistake', () => {
   expect(mistakesOf({ http: get }, { http: { paths: ['/state'] } })).toEqual([])
@@ -56,11 +57,11 @@ test('what is spoken in a form that its protocol has is no mistake', () => {
 })
 
 test.each([
-  [{ htpp: get }, 'speaks "htpp", which no protocol does here; let its kind name one of http, websocket'],
-  [{ http: get, websocket: {} }, 'speaks more than one protocol; let its kind name one of http, websocket'],
-  [{}, 'speaks "nothing", which no protocol does here; let its kind name one of http, websocket'],
+  [{ htpp: get }, 'speaks "htpp", which no protocol does here'],
+  [{ http: get, websocket: {} }, 'speaks more than one protocol'],
+  [{}, 'speaks "nothing", which no protocol does here'],
 ] as [Spoken, string][])('an action that speaks %j is a mistake', (request, text) => {
-  expect(mistakesOf(request)).toEqual([`${place}.door:open.request: ${text}`])
+  expect(mistakesOf(request)).toEqual([`${place}.door:open.request: ${text}; ${wayOut}`])
 })
 
 test('a request that its protocol cannot read names the member', () => {
