@@ -46,10 +46,11 @@ export class FreshCredentials {
   async beside(name: string, beside?: Presented): Promise<Presented> {
     const { planned, kind, holder } = this.of(name)
     const made = await kind.fresh(planned, this.at, holder, beside)
-    const texts = Object.values(made).flatMap((part) =>
-      typeof part === 'string' ? [part] : Object.values<string>(part),
+    // What a test made itself and presents beside it may hold more than texts.
+    const members = Object.values(made).flatMap((part): unknown[] =>
+      typeof part === 'string' ? [part] : Object.values(part),
     )
-    for (const text of texts) this.#site.secrets.add(secretsOf(text))
+    for (const text of members) if (typeof text === 'string') this.#site.secrets.add(secretsOf(text))
     return made
   }
 
