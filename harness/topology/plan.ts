@@ -235,7 +235,8 @@ export interface CredentialBase {
   /** The nodes that hold it. */
   holders: string[]
   handover: 'copy' | 'enrol' | 'mint'
-  lifetimeSeconds: number
+  /** Absent: it ends with its topology. */
+  lifetimeSeconds?: number
   /** Where it lies on each of its holders. */
   files: Record<string, Template>
 }

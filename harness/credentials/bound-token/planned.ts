@@ -32,6 +32,7 @@ export type BoundTokenDeclaration = z.output<typeof boundTokenSchema>
 
 export interface PlanBoundToken extends CredentialBase {
   kind: 'bound-token'
+  lifetimeSeconds: number
   /** The `iss` of its issuer. */
   iss: string
   /** Its `sub`. */

@@ -23,6 +23,7 @@ export type CertificateDeclaration = z.output<typeof certificateSchema>
 /** Its files are folders with `cert.pem` and `key.pem`. */
 export interface PlanCertificate extends CredentialBase {
   kind: 'certificate'
+  lifetimeSeconds: number
   /** The host that it names. */
   subject: string
   /** DNS SANs. */

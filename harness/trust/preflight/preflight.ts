@@ -10,7 +10,7 @@ export function declaredFindings(plan: Plan, kinds: readonly CredentialKind[]): 
   ]
 }
 
-function briefOnes({ name, lifetimeSeconds }: PlanCredential): Finding[] {
+function briefOnes({ name, lifetimeSeconds = Infinity }: PlanCredential): Finding[] {
   if (lifetimeSeconds >= secondsNeeded) return []
   const message = `lives for ${lifetimeSeconds} s, less than a run of scenarios`
   const wayOut = `give it a lifetime of ${secondsNeeded}s or more`
