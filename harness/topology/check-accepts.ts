@@ -1,4 +1,5 @@
 import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
+import type { DeclaredKind } from './credential-kind.ts'
 import { holderOf } from './holders.ts'
 import type { Action } from './kind.ts'
 import { nearest } from './mistakes.ts'
@@ -66,16 +67,22 @@ function declaredNames(
   return oneOrMore.filter((name, index) => isDeclared(compilation, register, name, [...path, index]))
 }
 
+/** An action with the credential kinds that its unit takes, where that says how it judges. */
+type TakenAction = Action & { readonly takes?: readonly string[] }
+
 function actionAt(
   compilation: Compilation,
   node: string,
   name: string,
   path: readonly PropertyKey[],
-): Action | undefined {
-  const actions = new Map<string, Action>()
+): TakenAction | undefined {
+  const actions = new Map<string, TakenAction>()
   for (const unit of compilation.units.values()) {
     if (unit.node !== node) continue
-    for (const [known, action] of Object.entries(compilation.actions.get(unit.ref) ?? {})) actions.set(known, action)
+    const judging = compilation.verifications.get(unit.ref) ?? {}
+    for (const [known, action] of Object.entries(compilation.actions.get(unit.ref) ?? {})) {
+      actions.set(known, { ...action, takes: own(judging, known)?.takes.flat() })
+    }
   }
   const found = actions.get(name)
   if (found === undefined && !compilation.unknownNodes.has(node)) {
@@ -87,10 +94,12 @@ function actionAt(
   return found
 }
 
-function checkClaim(compilation: Compilation, claim: Claim, action: Action, credential: PlanCredential): void {
+function checkClaim(compilation: Compilation, claim: Claim, action: TakenAction, credential: PlanCredential): void {
   const { accept, path } = claim
-  const part = action.carrier === 'bearer' ? 'token' : 'certificate'
-  const fitting = [...compilation.credentialKinds.values()].filter((kind) => kind.part === part)
+  const isCarried = ({ part }: DeclaredKind) => (action.carrier === 'none') === (part === 'certificate')
+  const fitting = [...compilation.credentialKinds.values()].filter(
+    (kind) => isCarried(kind) && (action.takes?.includes(kind.name) ?? true),
+  )
   const kind = fitting.find(({ name }) => name === credential.kind)
   if (kind !== undefined) {
     kind.checkAccept?.(compilation, claim, action, credential)

@@ -5,6 +5,7 @@ import type { Action, KindPlan, Offer, ServiceKind, UnitContext } from './kind.t
 import { type Mistakes, nearest } from './mistakes.ts'
 import type { Listener, UnitRef } from './plan.ts'
 import type { Topology } from './schema.ts'
+import type { ActionVerification } from './verification.ts'
 
 export type Kinds = ReadonlyMap<string, ServiceKind>
 
@@ -26,6 +27,8 @@ export interface Compilation {
   readonly listeners: Map<string, readonly Listener[]>
   /** What can be done at each unit. */
   readonly actions: Map<UnitRef, Readonly<Record<string, Action>>>
+  /** How each unit judges callers, where its kind says so. */
+  readonly verifications: Map<UnitRef, Readonly<Record<string, ActionVerification>>>
   /** What units say of their insiders. */
   readonly insiders: { readonly node: string; readonly insider: Insider }[]
   /** Domains whose root a node needs. */

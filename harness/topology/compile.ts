@@ -40,7 +40,14 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const compilation: Compilation = {
     ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds, mistakes) },
     ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
-    ...{ offers: new Map(), actions: new Map(), insiders: [], folder: loaded.folder, readers: new Map() },
+    ...{
+      offers: new Map(),
+      actions: new Map(),
+      verifications: new Map(),
+      insiders: [],
+      folder: loaded.folder,
+      readers: new Map(),
+    },
     credentialKinds: new Map(options.credentialKinds.map((kind) => [kind.name, kind])),
   }
   checkNames(compilation)

@@ -8,8 +8,14 @@ import { unitContext } from './unit-context.ts'
  */
 export function enterListeners(compilation: Compilation): void {
   for (const unit of compilation.units.values()) {
-    const { service, actions, insider } = unit.kind.plan(unitContext(compilation, unit, { discovery: true }))
+    const {
+      service,
+      actions,
+      insider,
+      verification = {},
+    } = unit.kind.plan(unitContext(compilation, unit, { discovery: true }))
     compilation.actions.set(unit.ref, actions ?? unit.kind.actions ?? {})
+    compilation.verifications.set(unit.ref, verification)
     if (insider !== undefined) compilation.insiders.push({ node: unit.node, insider })
     const known = compilation.listeners.get(unit.node) ?? []
     compilation.listeners.set(unit.node, [...known, ...(service?.listeners ?? [])])
