@@ -24,5 +24,10 @@ export interface Summaries {
 }
 
 export type PartName = keyof Presented
+
+/** Parts that are texts: where a protocol has no place of its own for one, it is a bearer's. In the order in which they are sent. */
+export const textParts = ['token'] as const satisfies readonly PartName[]
+export type TextPart = (typeof textParts)[number]
+
 /** The value of a part that is there. */
 export type Part<Name extends PartName> = NonNullable<Presented[Name]>

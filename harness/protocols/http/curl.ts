@@ -1,6 +1,7 @@
+import { textParts } from '../../credentials/parts.ts'
 import type { Pasted } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
-import { type Carry, tokenLine } from './carry.ts'
+import { type Carry, linesOf } from './carry.ts'
 import type { HeaderLines } from './exchange.ts'
 
 /** What a curl command line says of a request. */
@@ -13,15 +14,19 @@ export interface CurlRequest {
   readonly upgrade?: HeaderLines
 }
 
-/** A command to paste into a POSIX shell. The token itself never stands in it. */
+/** A command to paste into a POSIX shell. No secret stands in it. */
 export function curlCommand(call: Pasted<CurlRequest>): string {
-  const { host, port, certificate, token, request } = call
+  const { host, port, certificate, request } = call
   const { method = 'GET', json, upgrade } = request
   const words = ['curl', '-sS', '--resolve', shellWord(`${host}:${port}:${call.address}`)]
   words.push('--cacert', shellWord(call.anchor))
   if (certificate) words.push('--cert', shellWord(certificate.cert), '--key', shellWord(certificate.key))
   if (method !== 'GET') words.push('--request', method)
-  if (token !== undefined) words.push('-H', `"${tokenLine(`$(cat ${shellWord(token)})`, request.carry).join(': ')}"`)
+  const filled = textParts.flatMap((part) =>
+    call[part] === undefined ? [] : [[part, `$(cat ${shellWord(call[part])})`]],
+  )
+  const lines = linesOf(Object.fromEntries(filled), request.carry)
+  words.push(...lines.flatMap((line) => ['-H', `"${line.join(': ')}"`]))
   if (json !== undefined) {
     words.push('-H', shellWord('Content-Type: application/json'), '--data', shellWord(JSON.stringify(json)))
   }
