@@ -21,8 +21,9 @@ export function findingText({ check, thing, place, message, wayOut }: Finding): 
 export async function readable(
   credential: PlanCredential,
   read: (place: string) => Promise<Finding[]>,
+  holder: string = holderOf(credential),
 ): Promise<Finding[]> {
-  const place = `${holderOf(credential)} ${placeOf(credential)}`
+  const place = `${holder} ${placeOf(credential, holder)}`
   return read(place).catch((cause: Error) => {
     const message = `cannot be read: ${cause.message}`
     return [
