@@ -137,7 +137,8 @@ export class JudgedCalls {
   ): Promise<Verdict> {
     const { site, evidence, again } = this.#by
     const { protocol, target, presented, summary, prepared, shape } = call
-    const texts = Object.values(presented).filter((part) => typeof part === 'string')
+    // What is empty is in every text.
+    const texts = Object.values(presented).filter((part) => typeof part === 'string' && part !== '')
     const { answer, promised, conn, ms } = called
     const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
     const isAccepted = promised && said === 'accepted'
