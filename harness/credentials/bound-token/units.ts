@@ -65,5 +65,6 @@ function mintUnit(compilation: Compilation, node: string, token: PlanBoundToken)
 /** In seconds. A token never outlives the certificate that it is bound to. */
 function livesFor({ topology }: Compilation, { boundTo, lifetimeSeconds }: PlanBoundToken): number {
   const certificate = own(topology.credentials, boundTo)
-  return Math.min(lifetimeSeconds, durationSeconds(certificate?.lifetime ?? '') ?? lifetimeSeconds)
+  if (certificate?.kind !== 'certificate') return lifetimeSeconds
+  return Math.min(lifetimeSeconds, durationSeconds(certificate.lifetime) ?? lifetimeSeconds)
 }
