@@ -140,14 +140,15 @@ function possibleCall(site: DescribableSite, node: DescribableNode, accept: Plan
   const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
   const kind = kindOf(credential)
   const beside = kind.beside?.(credential).map((one) => site.plan.credentials[one]!) ?? []
+  const caller = callerOf(site.plan, accept)
   const other = verification && otherHolder(site, beside[0], verification)
   const call = {
     ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
-    anchor: fill(site, holderOf(credential), anchorPath(domain)),
-    ...Object.assign({}, ...[...beside, credential].map((one) => placesOf(site, one))),
+    anchor: fill(site, caller, anchorPath(domain)),
+    ...Object.assign({}, ...[...beside, credential].map((one) => placesOf(site, one, caller))),
   }
   return {
-    summary: `${name} as ${callerOf(site.plan, accept)}, with ${credential.name}`,
+    summary: `${name} as ${caller}, with ${credential.name}`,
     action: name,
     paste: protocols.get(spoken)?.paste,
     call,
@@ -175,8 +176,10 @@ function otherHolder({ plan }: DescribableSite, own: PlanCredential | undefined,
   })
 }
 
-function placesOf(site: DescribableSite, credential: PlanCredential): Places {
-  return kindOf(credential).places(fill(site, holderOf(credential), placeOf(credential)))
+/** Where one lies at a node that calls with it; at its holder where that is another. */
+function placesOf(site: DescribableSite, credential: PlanCredential, caller?: string): Places {
+  const holder = credential.holders.find((one) => one === caller) ?? holderOf(credential)
+  return kindOf(credential).places(fill(site, holder, placeOf(credential, holder)))
 }
 
 function kindOf({ kind }: PlanCredential): CredentialKind {
