@@ -1,5 +1,6 @@
 import { type Backend, UnknownBackend } from './backends/backend.ts'
 import { processBackend } from './backends/process/index.ts'
+import { bearerSecret } from './credentials/bearer-secret/declared.ts'
 import { boundToken } from './credentials/bound-token/declared.ts'
 import { certificate } from './credentials/certificate/declared.ts'
 import type { CredentialKind } from './credentials/credential-kind.ts'
@@ -31,7 +32,7 @@ const serviceKinds = [stepCa, authServer, orchestrator, exec] as readonly Servic
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
 
 /** Every credential kind. Units by which a node comes to its credentials stand in this order. */
-export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken]
+export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken, bearerSecret]
 
 const allProtocols: readonly AnyProtocol[] = [http, websocket, tls]
 

@@ -30,6 +30,9 @@ const using = (planned: object, state?: string): Facts => ({
 })
 const spoiled = (state: string): Facts => using({}, state)
 const another = fact({ ...own, name: 'cert-c' })
+const shared = { kind: 'bearer-secret', name: 'club' } as const
+const secret = fact(shared)
+const guessed = (state: string): Facts => ({ secret: fact(shared, state) })
 const ofNobody = (state: string) => over(fact(own, state))
 
 /** A check, what it compares with, what passes it, and what does not: each for another reason. */
@@ -110,6 +113,13 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
     [spoiled('for another node'), using({ nodes: ['node-x'] }), using({ nodes: [] })],
   ],
   ['bound-token/active', {}, [both, {}], [spoiled('revoked'), spoiled('tampered'), spoiled('expired')]],
+  ['bearer-secret/presented', {}, [{ secret }, guessed('cut short')], [{}, { certificate }, guessed('empty')]],
+  [
+    'bearer-secret/matches',
+    { secrets: ['club', 'guild'] },
+    [{ secret }, {}, { secret: fact({ ...shared, name: 'guild' }) }],
+    [guessed('cut short'), guessed('another one'), guessed('empty'), { secret: fact({ ...shared, name: 'other' }) }],
+  ],
 ]
 
 const checks = new Map<string, Check>(

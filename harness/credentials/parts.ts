@@ -1,4 +1,5 @@
 import type { Identity } from '../pki/certificate.ts'
+import type { SecretSummary } from './bearer-secret/live.ts'
 import type { TokenSummary } from './bound-token/judged.ts'
 import type { CertificateSummary } from './certificate/judged.ts'
 
@@ -9,24 +10,27 @@ import type { CertificateSummary } from './certificate/judged.ts'
 export interface Presented {
   readonly certificate?: Identity
   readonly token?: string
+  readonly secret?: string
 }
 
 /** Where each lies on a machine. */
 export interface Places {
   readonly certificate?: { readonly cert: string; readonly key: string }
   readonly token?: string
+  readonly secret?: string
 }
 
 /** What may be shown of each: never a secret. */
 export interface Summaries {
   readonly certificate?: CertificateSummary
   readonly token?: TokenSummary
+  readonly secret?: SecretSummary
 }
 
 export type PartName = keyof Presented
 
 /** Parts that are texts: where a protocol has no place of its own for one, it is a bearer's. In the order in which they are sent. */
-export const textParts = ['token'] as const satisfies readonly PartName[]
+export const textParts = ['token', 'secret'] as const satisfies readonly PartName[]
 export type TextPart = (typeof textParts)[number]
 
 /** The value of a part that is there. */

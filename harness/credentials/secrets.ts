@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { bearerSecrets } from './bearer-secret/secrets.ts'
 import { tokenSecrets } from './bound-token/secrets.ts'
 import { certificateSecrets } from './certificate/secrets.ts'
 import { KnownSecrets, removalsIn } from './known-secrets.ts'
@@ -16,7 +17,7 @@ export interface SecretShape {
 }
 
 // A line per credential kind. They are listed here, not in shipped.ts, since whatever writes a text must know them, down to the agent.
-const shapes: readonly SecretShape[] = [certificateSecrets, tokenSecrets]
+const shapes: readonly SecretShape[] = [certificateSecrets, tokenSecrets, bearerSecrets]
 
 /** Text without secrets: those of any kind's shape, then the values that are known. */
 export function redact(text: string, known?: KnownSecrets): string {

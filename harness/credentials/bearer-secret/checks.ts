@@ -1,0 +1,35 @@
+// #region checks
+import type { Check, Checked, State } from '../checks.ts'
+
+const states = {
+  fresh: { text: (name) => name },
+  /** Of the same length and form. */
+  'another one': spoiled('another one of its form'),
+  'cut short': spoiled('cut short'),
+  'with more behind it': spoiled('with more behind it'),
+  'one character changed': spoiled('one character changed'),
+  'in other case': spoiled('in other case'),
+  empty: spoiled('empty'),
+} satisfies Record<string, State>
+
+export type SpoiledSecret = Exclude<keyof typeof states, 'fresh'>
+
+function spoiled(how: string): State {
+  return { text: (name) => `${name}, ${how}`, unnoticed: 'nobody compares it' }
+}
+
+const checks: Readonly<Record<string, Check>> = {
+  presented: {
+    because: 'nothing is done there without a secret',
+    passes: ({ secret }) => secret !== undefined && secret.state !== 'empty',
+  },
+  matches: {
+    because: 'the secret is none of those that are known there',
+    passes: ({ secret }, { secrets }: { secrets: readonly string[] }) =>
+      secret === undefined || (secret.state === 'fresh' && secrets.includes(secret.planned.name)),
+  },
+}
+
+/** How a secret can be presented, and what can be checked of it. */
+export const secretChecks: Checked = { spoiledBeside: 'everything', states, absent: 'no secret', checks }
+// #endregion

@@ -1,0 +1,60 @@
+// #region live
+import { createHash, randomBytes } from 'node:crypto'
+import { placeOf } from '../../topology/holders.ts'
+import type { JudgedCall, LiveKind, Spoiling } from '../live-kind.ts'
+import type { LiveSite } from '../live-site.ts'
+import type { Presented } from '../parts.ts'
+import type { SpoiledSecret } from './checks.ts'
+import type { PlanBearerSecret } from './planned.ts'
+import { textOf } from './secrets.ts'
+
+export interface SecretSummary {
+  /** Tells two secrets apart, and is worth nothing to whoever reads it. */
+  readonly ref: string
+  readonly length: number
+}
+
+const spoil: Readonly<Record<SpoiledSecret, Spoiling<PlanBearerSecret>>> = {
+  'another one': { make: async (_, { bytes, format }) => ({ secret: randomBytes(bytes).toString(format) }) },
+  'cut short': changed((secret) => secret.slice(0, -1)),
+  'with more behind it': changed((secret) => `${secret}0`),
+  // The last one: whoever compares less than all of it overlooks that.
+  'one character changed': changed((secret) => secret.slice(0, -1) + (secret.endsWith('0') ? '1' : '0')),
+  'in other case': changed((secret) => {
+    return secret.replaceAll(/[a-z]/gi, (one) => (one === one.toLowerCase() ? one.toUpperCase() : one.toLowerCase()))
+  }),
+  empty: changed(() => ''),
+}
+
+function changed(change: (secret: string) => string): Spoiling<PlanBearerSecret> {
+  return { make: async ({ secret = '' }) => ({ secret: change(secret) }) }
+}
+
+/** All who hold it have the same one, so a fresh one is the one that lies there. */
+async function held(planned: PlanBearerSecret, site: Pick<LiveSite, 'read'>, holder: string): Promise<Presented> {
+  return { secret: textOf(await site.read(holder, placeOf(planned, holder))) }
+}
+
+/** First digits of a digest with a prefix of its own, so that it is no digest of the secret that anything else could take. */
+export function refOf(secret: string): string {
+  return createHash('sha256').update(`holdfast-ref:${secret}`).digest('hex').slice(0, 8)
+}
+
+/** Who names a secret can only name the one that it was shown. */
+function misnamed({ credential: { secret }, to }: Pick<JudgedCall, 'credential' | 'to'>, proven?: string) {
+  if (proven === undefined || proven === secret?.ref) return undefined
+  return `${to} proved the secret ${proven}, presented was ${secret?.ref ?? 'none'}`
+}
+
+export const liveBearerSecret: LiveKind<PlanBearerSecret, SecretSummary> = {
+  part: 'secret',
+  fresh: held,
+  held,
+  spoil,
+  summary: ({ secret }) => (secret === undefined ? undefined : { ref: refOf(secret), length: secret.length }),
+  proves: ({ ref }) => ({ secret: ref }),
+  explanation: (summary) => (summary ? [`secret    ref ${summary.ref}, ${summary.length} characters`] : []),
+  mismatch: (call) => misnamed(call, call.principal.secret),
+  refusalProblems: (call, { principal }) => [misnamed(call, principal.secret) ?? []].flat(),
+}
+// #endregion
