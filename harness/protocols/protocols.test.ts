@@ -27,6 +27,18 @@ test.each([
   expect(websocket.paste?.({ ...place, request: session })).toContain(`-H "${line}"`)
 })
 
+test('each part that is a text travels so, in the order of the parts, and another place is said by its name', () => {
+  const carry = { secret: { header: 'X-Club' } }
+  const presented = { secret: 's', token }
+  const { carried, elements } = http.prepare({ request: { ...request, carry }, presented, options: {} })
+  expect(carried).toEqual(['token', 'secret'])
+  expect(elements).toEqual(http.prepare({ request, presented, options: {} }).elements)
+  expect(http.prepare({ request, presented: { secret: '' }, options: {} }).carried).toEqual(['secret'])
+  const pasted = http.paste?.({ ...place, token: undefined, secret: '/s', request: { ...request, carry } })
+  expect(pasted).toContain('-H "X-Club: $(cat /s)"')
+  expect(http.request.safeParse({ ...request, carry: { sceret: 'bearer' } }).success).toBe(false)
+})
+
 test('header lines take the place of what carries the token, and without a token nothing is carried', () => {
   const replaced = http.prepare({ request, presented: { token }, options: { headers: [['Authorization', 'Basic x']] } })
   expect(replaced.carried).toEqual([])
