@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { clubhouse } from '../../../docs/guides/examples/clubhouse/index.ts'
-import lab from '../../../docs/guides/examples/clubhouse/lab.ts'
-import { compile } from '../../shipped.ts'
-import { LoadedTopology } from '../../topology/loaded-topology.ts'
+import { clubhouse } from '../docs/guides/examples/clubhouse/index.ts'
+import lab from '../docs/guides/examples/clubhouse/lab.ts'
+import { compile } from '../harness/shipped.ts'
+import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 
 type Declared = ReturnType<typeof lab.instance>
 
