@@ -4,7 +4,7 @@ import { inspectToken } from '../harness/tokens/inspect.ts'
 import type { Bench } from './main.ts'
 import { compare, type Measure, median } from './measure.ts'
 import { type DenyingEvent, events } from './time-to-deny/events.ts'
-import { AUTH, type Ground, type Holder, type Life, openGround } from './time-to-deny/ground.ts'
+import { AUTH, type DenyGround, type Holder, type Life, openGround } from './time-to-deny/ground.ts'
 
 const TIMES = 50
 /** Handshakes at once; a node takes no more than 64 of one address. */
@@ -44,7 +44,7 @@ export const bench: Bench = {
   },
 }
 
-async function afterEvent(ground: Ground, event: DenyingEvent): Promise<Measure[]> {
+async function afterEvent(ground: DenyGround, event: DenyingEvent): Promise<Measure[]> {
   const live: number[] = []
   const fresh: number[] = []
   const size = event.denies === 'one' ? TIMES : TIMES / 5
@@ -83,7 +83,7 @@ async function afterEvent(ground: Ground, event: DenyingEvent): Promise<Measure[
   ]
 }
 
-async function afterCertificate(ground: Ground): Promise<Measure[]> {
+async function afterCertificate(ground: DenyGround): Promise<Measure[]> {
   const endOfLife = Math.ceil(Date.now() / 1000) * 1000 + 20_000
   const lifeOf = (at: number): Life => ({ notAfter: new Date(endOfLife + (at % 5) * 1000) })
   const [watched, dialling] = [await holders(ground, TIMES, lifeOf), await holders(ground, TIMES, lifeOf)]
@@ -104,7 +104,7 @@ async function afterCertificate(ground: Ground): Promise<Measure[]> {
   ]
 }
 
-async function afterOutage(ground: Ground): Promise<Measure[]> {
+async function afterOutage(ground: DenyGround): Promise<Measure[]> {
   const [watched, dialling] = [await holders(ground, TIMES), await holders(ground, TIMES)]
   const sessions = await openAll(ground, watched)
   await ground.site.node(AUTH).stop('auth')
@@ -122,7 +122,7 @@ async function afterOutage(ground: Ground): Promise<Measure[]> {
   ]
 }
 
-async function afterToken(ground: Ground): Promise<Measure[]> {
+async function afterToken(ground: DenyGround): Promise<Measure[]> {
   const brief = (): Life => ({ expiresIn: 30 })
   const [watched, dialling] = [await holders(ground, TIMES, brief), await holders(ground, TIMES, brief)]
   const over = ({ token }: Holder): number => Number(inspectToken(token)?.claims.exp) * 1000 + SKEW_MS
@@ -142,7 +142,7 @@ async function afterToken(ground: Ground): Promise<Measure[]> {
 
 /** In mode `jwks`: all holders stand and fall with the one key set of the node, so they are looked at once, together. */
 async function withKeysAlone(
-  ground: Ground,
+  ground: DenyGround,
   name: string,
   code: string,
   liveWithinMs: number,
@@ -163,12 +163,12 @@ async function withKeysAlone(
   ]
 }
 
-function holders(ground: Ground, count: number, lifeOf: (at: number) => Life = () => ({})): Promise<Holder[]> {
+function holders(ground: DenyGround, count: number, lifeOf: (at: number) => Life = () => ({})): Promise<Holder[]> {
   return spread(Array.from({ length: count }), (_, at) => ground.holder(lifeOf(at)))
 }
 
 /** One after the other, all over the time in which a session is looked at once. */
-async function openAll(ground: Ground, all: readonly Holder[]): Promise<Session[]> {
+async function openAll(ground: DenyGround, all: readonly Holder[]): Promise<Session[]> {
   const sessions: Session[] = []
   for (const holder of all) {
     sessions.push(await ground.live(holder))
@@ -191,7 +191,7 @@ async function endOf(session: Session, code: string, since: number, withinMs = N
 
 /** Ms from `since` until the first attempt that was denied began; an attempt that began before does not count. */
 async function untilDenied(
-  ground: Ground,
+  ground: DenyGround,
   holder: Holder,
   since: number,
   { withinMs = NEVER_MS, everyMs = 0 } = {},

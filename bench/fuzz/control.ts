@@ -3,25 +3,25 @@ import { upgrade } from '../../harness/protocols/websocket/web-socket.ts'
 import { operatorClient } from '../../harness/site/operator-client.ts'
 import { until } from '../../harness/site/until.ts'
 import { openMessage, updateMessage } from './frames.ts'
-import { CONTROL_PEER, FUZZED, type Ground, PEER } from './ground.ts'
+import { CONTROL_PEER, FUZZED, type FuzzGround, PEER } from './ground.ts'
 import { LISTENERS } from './seeds.ts'
 
 /** Positive controls: what is good is accepted still, by each service and in each way. Rejects with the one that was not. */
-export async function control(ground: Ground): Promise<void> {
+export async function control(ground: FuzzGround): Promise<void> {
   await Promise.all([reads(ground), introspects(ground), peers(ground)])
   await tidy(ground)
 }
 
 const bearer = (token: string): HeaderLines => [['Authorization', `Bearer ${token}`]]
 
-async function reads(ground: Ground): Promise<void> {
+async function reads(ground: FuzzGround): Promise<void> {
   const { node, port } = LISTENERS.local
   const { identity, token } = ground.node
   const request = { method: 'GET', path: '/v1/state', headers: bearer(token) }
   demand('GET /v1/state', 200, await exchange(ground.endpoint(node, port, identity), request))
 }
 
-async function introspects(ground: Ground): Promise<void> {
+async function introspects(ground: FuzzGround): Promise<void> {
   const { node, port } = LISTENERS.mtls
   const { identity, token } = ground.peer
   const headers: HeaderLines = [['Content-Type', 'application/x-www-form-urlencoded']]
@@ -32,7 +32,7 @@ async function introspects(ground: Ground): Promise<void> {
   if (!answer.body.startsWith('{"active":true,')) throw new Error(`a good token is told to be ${answer.body}`)
 }
 
-async function peers(ground: Ground): Promise<void> {
+async function peers(ground: FuzzGround): Promise<void> {
   const { node, port } = LISTENERS.peering
   const { identity, token } = ground.controlPeer
   const first = { type: 'open' }
@@ -49,7 +49,7 @@ async function peers(ground: Ground): Promise<void> {
 }
 
 /** What broken requests made all the same is taken away, so that it does not pile up. */
-async function tidy({ site }: Ground): Promise<void> {
+async function tidy({ site }: FuzzGround): Promise<void> {
   const node = operatorClient(site, FUZZED)
   const auth = operatorClient(site, 'auth')
   const { peers = [] } = (await node.get('/v1/peers?limit=1000')).json as { peers?: { name: string }[] }

@@ -1,6 +1,6 @@
 import { Choices } from '../random.ts'
 import { control } from './control.ts'
-import { type Ground, openGround } from './ground.ts'
+import { type FuzzGround, openGround } from './ground.ts'
 import { type Attempt, type Lane, Lines, lanesOf } from './lanes.ts'
 import type { Outcome } from './line.ts'
 import { type Toll, Watch } from './watch.ts'
@@ -62,14 +62,14 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 
 class Run {
   readonly findings: string[] = []
-  readonly #ground: Ground
+  readonly #ground: FuzzGround
   readonly #options: FuzzOptions
   readonly #lanes: readonly Lane[]
   readonly #outcomes: Record<string, Record<string, number>> = {}
   #controls = 0
   #watch: Watch | undefined
 
-  constructor(ground: Ground, options: FuzzOptions) {
+  constructor(ground: FuzzGround, options: FuzzOptions) {
     this.#ground = ground
     this.#options = options
     this.#lanes = lanesOf(ground)

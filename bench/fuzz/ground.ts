@@ -15,7 +15,7 @@ export interface Bearer {
 }
 
 /** A site to be fuzzed, with everything that an insider could have: good credentials, the signing key, the CA's key. */
-export interface Ground extends AsyncDisposable {
+export interface FuzzGround extends AsyncDisposable {
   readonly site: Site
   /** `node-a`, which is fuzzed, and what its own callers present. */
   readonly node: Bearer
@@ -39,7 +39,7 @@ export const CONTROL_PEER = 'node-d'
 export const STOPPED: readonly string[] = [PEER, CONTROL_PEER]
 
 /** Four nodes that peer, of which two are stopped. */
-export async function openGround(): Promise<Ground> {
+export async function openGround(): Promise<FuzzGround> {
   const site = await benchSite('shared-auth', { nodes: '4', certificateLifetime: '1h' })
   try {
     await Promise.all(STOPPED.map((name) => site.node(name).stop()))

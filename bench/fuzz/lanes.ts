@@ -2,7 +2,7 @@ import type { Identity } from '../../harness/pki/certificate.ts'
 import type { Choices } from '../random.ts'
 import { mutantCertificate } from './certificates.ts'
 import { mutantFrame, openMessage, textFrame, updateMessage } from './frames.ts'
-import { type Ground, PEER } from './ground.ts'
+import { type FuzzGround, PEER } from './ground.ts'
 import { Line, type Outcome, upgradeAndSend } from './line.ts'
 import { mutateJson, mutateText } from './mutate.ts'
 import { type Draft, mutantRequest, written } from './requests.ts'
@@ -25,10 +25,10 @@ export interface Lane {
 
 /** The connections of one worker. */
 export class Lines implements Disposable {
-  readonly #ground: Ground
+  readonly #ground: FuzzGround
   readonly #lines = new Map<string, Line>()
 
-  constructor(ground: Ground) {
+  constructor(ground: FuzzGround) {
     this.#ground = ground
   }
 
@@ -60,7 +60,7 @@ const INTROSPECT: Seed = { at: 'mtls', as: 'peer', method: 'POST', target: '/tok
 const REVOKE: Seed = { ...INTROSPECT, target: '/token/revocation' }
 const PIN: Seed = { at: 'operator', as: 'operator', method: 'PUT', target: '/operator/v1/clients/fuzz', json: {} }
 
-export function lanesOf(ground: Ground): Lane[] {
+export function lanesOf(ground: FuzzGround): Lane[] {
   const { node, peer, spare, signingKey: key } = ground
   const send = (lines: Lines, seed: Seed, request: Draft) => lines.to(seed.at, seed.as).send(written(request))
   const withToken = (seed: Seed, token: string): Draft => {
@@ -131,7 +131,7 @@ export function lanesOf(ground: Ground): Lane[] {
 }
 
 /** A session with a good beginning, and one to three broken frames after it. */
-function session(choices: Choices, ground: Ground): Promise<Outcome> {
+function session(choices: Choices, ground: FuzzGround): Promise<Outcome> {
   const conversation = { node: PEER, domain: 'c.test' }
   const beginning = choices.below(3)
   const frames = [openMessage(conversation), updateMessage(conversation, 1)].slice(0, beginning).map(textFrame)

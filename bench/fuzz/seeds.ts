@@ -1,4 +1,4 @@
-import { FUZZED, type Ground, PEER } from './ground.ts'
+import { FUZZED, type FuzzGround, PEER } from './ground.ts'
 import { type Draft, draft } from './requests.ts'
 
 /** A request in good order, where it goes and as whom. What is fuzzed begins as one of these. */
@@ -112,7 +112,7 @@ export const BARE_SEEDS: readonly Seed[] = [
 ]
 
 /** The request of a seed, or the same with another body in its place. */
-export function requestOf(ground: Ground, seed: Seed, body?: string): Draft {
+export function requestOf(ground: FuzzGround, seed: Seed, body?: string): Draft {
   const { node: at, port } = LISTENERS[seed.at]
   const made = draft(`${ground.site.node(at).host}:${port}`, seed.method, seed.target, bodyOf(seed, body))
   if (seed.bearer) made.headers.push(['Authorization', `Bearer ${ground[seed.as === 'node' ? 'node' : 'peer'].token}`])

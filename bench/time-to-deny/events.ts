@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { expectStatus, type Ground, type Holder, NODE } from './ground.ts'
+import { type DenyGround, expectStatus, type Holder, NODE } from './ground.ts'
 
 /** Something after which a holder must be denied. Bounds in ms. */
 export interface DenyingEvent {
@@ -13,10 +13,10 @@ export interface DenyingEvent {
   /** How the live session is told. */
   readonly code: string
   /** What must go before it. Answers when it will happen by itself, in epoch ms. */
-  begin?(ground: Ground): Promise<number>
-  happen(ground: Ground, holder: Holder): Promise<void>
+  begin?(ground: DenyGround): Promise<number>
+  happen(ground: DenyGround, holder: Holder): Promise<void>
   /** Puts back what all holders need. */
-  undo?(ground: Ground): Promise<void>
+  undo?(ground: DenyGround): Promise<void>
 }
 
 const revoked = { newWithinMs: 1_000, liveWithinMs: 7_000, denies: 'one', code: 'token_ended' } as const
@@ -26,7 +26,7 @@ const AT_ONCE_MS = 100
 const GRACE_SECONDS = 3
 const removed = { newWithinMs: AT_ONCE_MS, liveWithinMs: 1_000, denies: 'one', code: 'peer_removed' } as const
 
-async function revoke(ground: Ground, what: Record<string, string>): Promise<void> {
+async function revoke(ground: DenyGround, what: Record<string, string>): Promise<void> {
   expectStatus(await ground.auth.post('/operator/v1/tokens/revoke', what), 200, 'revoking')
 }
 
@@ -93,7 +93,7 @@ const ANCHOR = 'anchors/org-b.pem'
 const KEPT = 'anchors/org-b.pem.kept'
 
 /** The node trusts another root in place of the one behind its peers, or that one again; read with SIGHUP. */
-async function withAnchor(site: Ground['site'], other: string | undefined): Promise<void> {
+async function withAnchor(site: DenyGround['site'], other: string | undefined): Promise<void> {
   const node = site.node(NODE)
   const copy = async (from: string, to: string) => {
     const { code, stderr } = await node.exec(['cp', from, to])

@@ -24,7 +24,7 @@ export interface Holder {
 }
 
 /** A site of two organisations: holders of the one open sessions at the node of the other. */
-export interface Ground extends AsyncDisposable {
+export interface DenyGround extends AsyncDisposable {
   readonly site: Site
   /** The auth server that minted the tokens, and the node that is asked to deny. */
   readonly auth: OperatorClient
@@ -54,7 +54,7 @@ const RESOURCE = 'https://node-a.somebiz.local.io'
 /** Nobody listens there: the node under test is to accept from these peers, and not to reach them. */
 const NO_PORT = 9
 
-export async function openGround(set: Record<string, string> = {}): Promise<Ground> {
+export async function openGround(set: Record<string, string> = {}): Promise<DenyGround> {
   const site = await benchSite('separate-auth', { certificateLifetime: '2h', ...set })
   try {
     const scenario = await scenarioSite(site)

@@ -19,12 +19,12 @@ export class UndeclaredHandOver extends HoldfastError {
 
 type Receiving = Extract<HandOver, { kind: 'receive' }>
 
-interface Minted {
+interface MintAnswer {
   mint: HttpCall
   member: string
 }
 
-type Files = Exclude<Receive['source'], Minted>
+type Files = Exclude<Receive['source'], MintAnswer>
 
 /** Serves the hand-overs that the plan declares with this node as their source, and nothing else. */
 export async function serveHandOver(context: NodeContext, asked: HandOver): Promise<HandedOver[HandOver['kind']]> {
@@ -42,7 +42,7 @@ export async function serveHandOver(context: NodeContext, asked: HandOver): Prom
   throw new UndeclaredHandOver(self, asked)
 }
 
-async function mint(context: NodeContext, source: Minted, asked: Receiving): Promise<string> {
+async function mint(context: NodeContext, source: MintAnswer, asked: Receiving): Promise<string> {
   const place = `${context.node.name}: mint for ${asked.unit}`
   // Named, for the newest that was proven need not be the one that the receiver holds.
   const binding = asked.x5t === undefined ? {} : { 'x5t#S256': asked.x5t }

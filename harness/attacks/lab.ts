@@ -17,7 +17,7 @@ import type { Verdict } from '../site/verdict.ts'
 import type { Action } from '../topology/kind.ts'
 import type { PlanUnit } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
-import { judge, type Outcome } from './outcome.ts'
+import { judgeOutcome, type Outcome } from './outcome.ts'
 import type { Scope } from './scope.ts'
 import type { AttackTarget } from './surfaces.ts'
 
@@ -181,14 +181,14 @@ export class Lab {
     this.demands += 1
     // What must be accepted on the way is a control, and none of what the target is known for.
     const isControl = outcome.every(({ is }) => is === 'accepted')
-    const { expected, problems } = isControl ? judge(outcome, verdict) : this.judged(verdict, outcome)
+    const { expected, problems } = isControl ? judgeOutcome(outcome, verdict) : this.judged(verdict, outcome)
     markJudged(verdict)
     if (problems.length > 0) throw new AttackWorks(failureText(expected, verdict, problems))
   }
 
   /** What was expected, and what speaks against it: as the target is known to differ, where it is. */
   judged(verdict: Verdict, outcome: Outcome): Judged {
-    const standard = judge(outcome, verdict)
+    const standard = judgeOutcome(outcome, verdict)
     if (this.#known === undefined) return standard
     this.differed = true
     return judgedAsDiffering(verdict, standard, this.#known)

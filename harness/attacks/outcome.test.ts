@@ -7,7 +7,7 @@ import { callParts } from '../shipped.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
 import { type FakeSite, type Flaws, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { A0, A1, A2, accepted, demanded, E, either, judge, outcomeText, refused, START, T0 } from './outcome.ts'
+import { A0, A1, A2, accepted, demanded, E, either, judgeOutcome, outcomeText, refused, START, T0 } from './outcome.ts'
 
 let folder: string
 let fake: FakeSite
@@ -26,35 +26,39 @@ afterEach(async () => {
 
 const stranger = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
 const stolen = () => site.call('b', 'b', 'b:read', fake.right().withCertificate(stranger))
-const problemsWith = async (outcome: Parameters<typeof judge>[0]) => judge(outcome, await stolen()).problems
+const problemsWith = async (outcome: Parameters<typeof judgeOutcome>[0]) =>
+  judgeOutcome(outcome, await stolen()).problems
 
 test('a refusal is as listed, or it is told in what it differs', async () => {
   const verdict = await stolen()
   const right = A1(verdict.reason!)
-  expect(judge(right, verdict)).toEqual({ expected: `A1 ${verdict.reason} (401 invalid_token)`, problems: [] })
-  expect(judge(either(A2('token_malformed'), right), verdict).problems).toEqual([])
-  expect(judge(A1('other', verdict.reason!), verdict).problems).toEqual([])
+  expect(judgeOutcome(right, verdict)).toEqual({ expected: `A1 ${verdict.reason} (401 invalid_token)`, problems: [] })
+  expect(judgeOutcome(either(A2('token_malformed'), right), verdict).problems).toEqual([])
+  expect(judgeOutcome(A1('other', verdict.reason!), verdict).problems).toEqual([])
 
-  expect(judge(A1('other'), verdict).problems).toEqual([`reason ${verdict.reason}, expected other`])
+  expect(judgeOutcome(A1('other'), verdict).problems).toEqual([`reason ${verdict.reason}, expected other`])
   for (const wrong of [
     A0(verdict.reason!),
     A2(verdict.reason!),
     T0(verdict.reason!),
     E('invalid_client', verdict.reason!),
   ]) {
-    expect(judge(wrong, verdict).problems.length).toBeGreaterThan(0)
+    expect(judgeOutcome(wrong, verdict).problems.length).toBeGreaterThan(0)
   }
-  expect(judge(accepted(), verdict).problems.length).toBeGreaterThan(0)
+  expect(judgeOutcome(accepted(), verdict).problems.length).toBeGreaterThan(0)
 })
 
 test('what was let in is told beside the first outcome that is listed', async () => {
   const verdict = await site.call('b', 'b', 'b:read', fake.right())
-  expect(judge(either(A1('cnf_x5t_mismatch'), A2('token_malformed')), verdict)).toMatchObject({
+  expect(judgeOutcome(either(A1('cnf_x5t_mismatch'), A2('token_malformed')), verdict)).toMatchObject({
     expected: 'A1 cnf_x5t_mismatch (401 invalid_token)',
     problems: expect.arrayContaining(['status 200, expected 401']),
   })
-  expect(judge(T0('cert_missing'), verdict).problems).toContain('status 200, expected none')
-  expect(judge(either(A1('cnf_x5t_mismatch'), accepted()), verdict)).toEqual({ expected: 'accepted', problems: [] })
+  expect(judgeOutcome(T0('cert_missing'), verdict).problems).toContain('status 200, expected none')
+  expect(judgeOutcome(either(A1('cnf_x5t_mismatch'), accepted()), verdict)).toEqual({
+    expected: 'accepted',
+    problems: [],
+  })
 })
 
 test('an outcome without a reason fits no record', async () => {
@@ -108,7 +112,7 @@ describe('of a target that nobody here wrote', () => {
     const verdict = { ...(await stolen()), reason: null, proof: 'status alone', shown } as unknown as Verdict
     const taken = Object.entries(answers).filter(([, answer]) => {
       const answered = { ...verdict, ...answer } as unknown as Verdict
-      return judge(outcome, { ...answered, answer: answered }).problems.length === 0
+      return judgeOutcome(outcome, { ...answered, answer: answered }).problems.length === 0
     })
     expect(taken.map(([name]) => name)).toEqual(right)
   })

@@ -84,7 +84,7 @@ function wordsOf(one: Extract<Expectation, { is: 'refused' }>): string {
 }
 
 /** The text of what is expected of a verdict, and what speaks against it: of the alternative that comes nearest. */
-export function judge(outcome: Outcome, verdict: Verdict): { expected: string; problems: readonly string[] } {
+export function judgeOutcome(outcome: Outcome, verdict: Verdict): { expected: string; problems: readonly string[] } {
   const judged = outcome.flatMap((one) => alternatives(one, verdict))
   // Of what was let in no alternative is near: the first is the one that the standard asks for.
   const isLetIn = verdict.promised && judged.every(({ problems }) => problems.length > 0)

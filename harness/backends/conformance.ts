@@ -16,7 +16,7 @@ import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plan
 import { SiteNotReady } from './launched-site.ts'
 
 /** What the suite cannot know of a backend: how to see that nothing is left, and how to clean up after a crash. */
-export interface Ground {
+export interface BackendUnderTest {
   backend: Backend
   /** Everything on this machine that belongs to a run: processes, folders. Empty when nothing is left. */
   leftovers(run: string): Promise<string[]>
@@ -30,7 +30,7 @@ const holder = fileURLToPath(new URL('./fixtures/hold-site.ts', import.meta.url)
 const SLOW = 180_000
 
 /** The suite that every backend must pass. */
-export function conformance(ground: Ground): void {
+export function conformance(ground: BackendUnderTest): void {
   const { backend } = ground
   let evidence = ''
 
@@ -118,7 +118,7 @@ function starting(launch: Launch): void {
   })
 }
 
-function failing(launch: Launch, ground: Ground): void {
+function failing(launch: Launch, ground: BackendUnderTest): void {
   const failure = async (plan: Plan, options?: LaunchOptions): Promise<SiteNotReady> => {
     const cause: unknown = await launch(plan, options).then(
       () => undefined,
@@ -795,7 +795,7 @@ function keepingHandedSecrets(launch: Launch): void {
   })
 }
 
-function ending(launch: Launch, ground: Ground): void {
+function ending(launch: Launch, ground: BackendUnderTest): void {
   const plan = planOf({ one: [webUnit('one', { args: ['--child'] })], two: [webUnit('two', { after: ['one/web'] })] })
 
   test('stops in reverse order and leaves no process, no socket, no folder', async () => {
@@ -978,7 +978,7 @@ const whoReads = `
   const { uid, homedir } = require('node:os').userInfo()
   console.log(JSON.stringify({ uid, home: process.env.HOME, read: process.argv.slice(1).map(can) }))`
 
-function ownUsers(launch: Launch, ground: Ground): void {
+function ownUsers(launch: Launch, ground: BackendUnderTest): void {
   const run = (script: string, ...args: string[]) => ({
     run: { program: { path: 'node' }, args: ['-e', script, ...args] },
   })

@@ -12,7 +12,7 @@ import type { UnitStates } from './unit-states.ts'
 const LINES_KEPT = 5_000
 
 /** A unit is not ready, or not any more. Code `HOLDFAST_NOT_READY`. */
-export class UnitNotReady extends HoldfastError {
+export class UnitNotReached extends HoldfastError {
   constructor(ref: string, message: string) {
     super('HOLDFAST_NOT_READY', `${ref} is not ready: ${message}`)
   }
@@ -86,10 +86,10 @@ export class LaunchedNode implements SiteNode {
         const look = () => {
           const state = this.#parts.states.state(ref)
           if (state?.phase === 'ready') done()
-          else if (state?.phase !== 'waiting') reject(new UnitNotReady(ref, state?.message ?? 'unknown'))
+          else if (state?.phase !== 'waiting') reject(new UnitNotReached(ref, state?.message ?? 'unknown'))
         }
         stopWatching = this.#parts.states.watch(ref, look)
-        limit = setTimeout(() => reject(new UnitNotReady(ref, `it still waits after ${timeoutMs} ms`)), timeoutMs)
+        limit = setTimeout(() => reject(new UnitNotReached(ref, `it still waits after ${timeoutMs} ms`)), timeoutMs)
         look()
       })
     } finally {

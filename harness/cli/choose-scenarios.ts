@@ -10,7 +10,7 @@ export async function fitsAny(file: string, filters: readonly string[]): Promise
   // A path as the shell completes it, `./lab/x.scenario.ts` say.
   const plain = filters.map((filter) => filter.replace(/^(\.\/)+/, ''))
   if (plain.some((filter) => path.includes(filter))) return true
-  const declared = callsOf(await readFile(file, 'utf8')).map(({ topology }) => topology)
+  const declared = topologyCallsIn(await readFile(file, 'utf8')).map(({ topology }) => topology)
   if (declared.some((topology) => plain.includes(topology))) return true
   const files = filters.map((filter) => resolve(filter))
   if (declared.some((topology) => extname(topology) !== '' && files.includes(resolve(dirname(file), topology))))
@@ -20,7 +20,7 @@ export async function fitsAny(file: string, filters: readonly string[]): Promise
 }
 
 /** What a source makes of which topologies: the calls of `scenario`, `matrix` and `attacks` in it, with their names or paths. */
-export function callsOf(source: string): { call: string; topology: string }[] {
+export function topologyCallsIn(source: string): { call: string; topology: string }[] {
   const calls = source.matchAll(/\b(scenario|matrix|attacks)\(\s*(['"`])([^'"`\n]+)\2/g)
   return [...calls].map(([, call = '', , topology = '']) => ({ call, topology }))
 }

@@ -3,7 +3,7 @@ import { dirname, extname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ScopeOptions } from '../attacks/scope.ts'
 import type { Plan } from '../topology/plan.ts'
-import { callsOf, fitsAny, isTopologyFile } from './choose-scenarios.ts'
+import { fitsAny, isTopologyFile, topologyCallsIn } from './choose-scenarios.ts'
 
 /** What is proven of every topology, whether somebody wrote it down or not: the calls that make it so, and the claims they stand for. */
 const derivations = {
@@ -60,7 +60,7 @@ async function derivedFrom(source: string, { scenarios, set }: DeriveOptions): P
 async function notWritten({ source }: Derived, scenarios: readonly string[]): Promise<Derivation[]> {
   const made = new Set<string>()
   for (const file of scenarios) {
-    for (const { call, topology } of callsOf(await readFile(file, 'utf8'))) {
+    for (const { call, topology } of topologyCallsIn(await readFile(file, 'utf8'))) {
       if (topology === source || resolve(dirname(file), topology) === resolve(source)) made.add(call)
     }
   }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { Finding } from '../toolchain/survey.ts'
+import type { Surveyed } from '../toolchain/survey.ts'
 import type { ToolName } from '../toolchain/tools.ts'
 import { exitCode } from './exit-code.ts'
 import { jsonOption } from './options.ts'
@@ -67,9 +67,9 @@ async function surveyBackends(): Promise<BackendFinding[]> {
 }
 
 function render(
-  programs: readonly Finding[],
+  programs: readonly Surveyed[],
   backends: readonly BackendFinding[],
-  lacking: readonly Finding[],
+  lacking: readonly Surveyed[],
 ): string {
   const advice = advices(programs)
   const parts = [table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row))]
@@ -93,7 +93,7 @@ function render(
 }
 
 /** Programs that need the same thing share a line. */
-function advices(programs: readonly Finding[]): string[] {
+function advices(programs: readonly Surveyed[]): string[] {
   const sharing = new Map<string, string[]>()
   for (const { program, problem, advice } of programs) {
     const text = [problem, advice].filter(Boolean).join('; ')
@@ -102,7 +102,7 @@ function advices(programs: readonly Finding[]): string[] {
   return [...sharing].map(([text, names]) => `  ${names.join(', ')}: ${text}`)
 }
 
-function row({ program, purpose, needed, state, wanted, path, version, source }: Finding): string[] {
+function row({ program, purpose, needed, state, wanted, path, version, source }: Surveyed): string[] {
   const where = [
     path ?? (state === 'to-build' ? 'built when first needed' : 'not found'),
     source === 'explicit' ? '(explicit)' : '',
@@ -117,7 +117,7 @@ function row({ program, purpose, needed, state, wanted, path, version, source }:
   ]
 }
 
-function mark(state: Finding['state'], needed: boolean): string {
+function mark(state: Surveyed['state'], needed: boolean): string {
   if (state === 'ok') return paint('green', '✓')
   if (state === 'to-build') return paint('yellow', '…')
   return needed ? paint('red', '✗') : paint('dim', '-')

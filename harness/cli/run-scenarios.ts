@@ -13,7 +13,7 @@ import type { ToldCall } from '../site/told-call.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
 import { fitsAny } from './choose-scenarios.ts'
 import { plural, printNote, printPhase, seconds } from './output.ts'
-import type { Verdict } from './verdict.ts'
+import type { Tally } from './verdict.ts'
 import { type WeakerProofs, weakerProofs } from './weaker-proofs.ts'
 
 export interface ScenarioRun {
@@ -32,7 +32,7 @@ export interface ScenarioRun {
   signal: AbortSignal
 }
 
-export interface ScenarioReport extends Verdict {
+export interface ScenarioReport extends Tally {
   scenarios: ScenarioResult[]
   /** The folder that holds the evidence of every run. */
   evidence: string

@@ -1,6 +1,6 @@
 import { paint } from './output.ts'
 
-export interface Verdict {
+export interface Tally {
   passed: number
   failed: number
   /** What this machine, or this backend, could not run: told apart from passed, with the reason. */
@@ -9,7 +9,7 @@ export interface Verdict {
 
 /** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once; `more` ends the line. */
 export function verdictLine(
-  { passed, failed, didNotRun }: Verdict,
+  { passed, failed, didNotRun }: Tally,
   more?: string,
   stream: NodeJS.WriteStream = process.stdout,
 ): string {

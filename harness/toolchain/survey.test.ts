@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { settings as readSettings, type Settings } from '../settings.ts'
-import { type Finding, lackingPrograms, survey } from './survey.ts'
+import { lackingPrograms, type Surveyed, survey } from './survey.ts'
 
 let folder: string
 let settings: Settings
@@ -23,7 +23,7 @@ async function install(name: string, says: string): Promise<void> {
   await chmod(file, 0o755)
 }
 
-async function findings(): Promise<Map<string, Finding>> {
+async function findings(): Promise<Map<string, Surveyed>> {
   return new Map((await survey(settings)).map((finding) => [finding.program, finding]))
 }
 

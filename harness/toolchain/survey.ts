@@ -10,7 +10,7 @@ import { TOOL_NAMES, TOOLS, type ToolName } from './tools.ts'
 import { isAcceptable, minorRelease } from './version.ts'
 
 /** What this machine has of one program. */
-export interface Finding {
+export interface Surveyed {
   readonly program: string
   /** One line: what it is for. */
   readonly purpose: string
@@ -116,7 +116,7 @@ const helpers: readonly Helper[] = [
 const modOauth2 = '/usr/lib/apache2/modules/mod_oauth2.so'
 
 /** Looks for every program that Holdfast can use. Reads cached programs whole, so it is slower than resolving them. */
-export async function survey(settings: Settings = readSettings()): Promise<Finding[]> {
+export async function survey(settings: Settings = readSettings()): Promise<Surveyed[]> {
   const source = await readSource()
   const go = await surveyGo(settings, source)
   const [tools, others] = await Promise.all([
@@ -152,20 +152,20 @@ export async function lackingPrograms(
 
 const whyNot = { ok: 'here', 'to-build': 'to be built', missing: 'not installed', unacceptable: 'not usable' }
 
-function surveyModOauth2(): Finding {
+function surveyModOauth2(): Surveyed {
   const found = { program: 'mod_oauth2', purpose: 'has apache2 judge bound tokens', needed: false }
   if (existsSync(modOauth2)) return { ...found, state: 'ok', path: modOauth2 }
   return { ...found, state: 'missing', advice: 'Debian: apt-get install libapache2-mod-oauth2' }
 }
 
-function surveyLibfaketime(settings: Settings): Finding {
+function surveyLibfaketime(settings: Settings): Surveyed {
   const found = { program: 'libfaketime', purpose: 'moves the clocks of nodes', needed: false }
   const missing = clockMissing(settings)
   if (missing === undefined) return { ...found, state: 'ok', path: findLibfaketime(settings) }
   return { ...found, state: 'missing', advice: missing }
 }
 
-function surveyNode(): Finding {
+function surveyNode(): Surveyed {
   const version = process.versions.node
   const found = {
     program: 'node',
@@ -183,7 +183,7 @@ function surveyNode(): Finding {
   }
 }
 
-async function surveyGo(settings: Settings, source: Source): Promise<Finding> {
+async function surveyGo(settings: Settings, source: Source): Promise<Surveyed> {
   const wanted = requiredGo(source)
   const finding = {
     program: 'go',
@@ -199,7 +199,7 @@ async function surveyGo(settings: Settings, source: Source): Promise<Finding> {
   return { ...finding, path, version, state, ...(state === 'ok' ? {} : { advice }) }
 }
 
-async function surveyTool(name: ToolName, settings: Settings, source: Source, canBuild: boolean): Promise<Finding> {
+async function surveyTool(name: ToolName, settings: Settings, source: Source, canBuild: boolean): Promise<Surveyed> {
   const wanted = pinnedVersion(name, source)
   const finding = {
     program: name,
@@ -227,7 +227,7 @@ async function surveyTool(name: ToolName, settings: Settings, source: Source, ca
   }
 }
 
-async function surveyHelper(helper: Helper, settings: Settings): Promise<Finding> {
+async function surveyHelper(helper: Helper, settings: Settings): Promise<Surveyed> {
   const { program, purpose, wanted, advice } = helper
   const finding = { program, purpose, needed: false, wanted }
   const [path] = await findAll(helper.executable, [...settings.path, ...(helper.alsoIn ?? [])])

@@ -40,7 +40,7 @@ export function cellEnds({ presents }: Cell, kinds: readonly CheckedKind[]): str
 }
 
 /** `refused 401 invalid_token, reason token_inactive (token.active)`. */
-export function expectedText(expected: ExpectedVerdict): string {
+export function cellText(expected: ExpectedVerdict): string {
   if (expected.verdict === 'refused') {
     return `refused ${answerText(expected)}, reason ${expected.reason} (${expected.guard})`
   }

@@ -1,7 +1,7 @@
 import type { Check, CheckedKind } from '../credentials/checks.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { ActionVerification, PlannedCheck, Refusal } from '../topology/verification.ts'
-import { type AcceptedBecause, type Cell, type ExpectedVerdict, expectedText, isEnd } from './cell.ts'
+import { type AcceptedBecause, type Cell, cellText, type ExpectedVerdict, isEnd } from './cell.ts'
 import { judge } from './judge.ts'
 import { type MatrixMistake, MatrixNotDerivable } from './matrix-mistakes.ts'
 import { isCompanion, type Part, type Trial, trialsOf } from './trials.ts'
@@ -179,7 +179,7 @@ function mistakesOf({ cell, declared: credential }: Tried, accepted: ReadonlySet
   const entry = `{ target = "${target}"; action = "${action}"; credential = "${credential}"; }`
   const [message, wayOut] = isAccepted
     ? [`accepts holds no ${entry}, and the node would accept it`, 'add it, or grant less']
-    : [`accepts holds ${entry}, and it is ${expectedText(expected)}`, 'remove it, or mend that']
+    : [`accepts holds ${entry}, and it is ${cellText(expected)}`, 'remove it, or mend that']
   return [{ place: `${target} ${action}`, message, wayOut }]
 }
 

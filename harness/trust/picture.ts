@@ -1,7 +1,7 @@
 import type { GraphNode, TrustGraph } from './graph.ts'
 
 /** What every picture of a trust graph shows, before it is drawn. */
-export interface Picture {
+export interface GraphPicture {
   title: string
   /** One for each trust domain. */
   groups: { name: string; boxes: Box[] }[]
@@ -24,7 +24,7 @@ export interface Arrow {
 }
 
 /** Calls of a node to itself stand in its box; all certificates that one CA gives to one node are one arrow. */
-export function pictureOf(graph: TrustGraph): Picture {
+export function pictureOf(graph: TrustGraph): GraphPicture {
   const domains = [...new Set(graph.nodes.map(({ domain }) => domain))]
   const groups = domains.map((name) => ({
     name,
@@ -42,7 +42,7 @@ function rank({ issuers, kinds }: TrustGraph, { name }: GraphNode): number {
   return first < 0 ? kinds.length : first
 }
 
-function legendOf({ kinds, issuers }: TrustGraph): Picture['legend'] {
+function legendOf({ kinds, issuers }: TrustGraph): GraphPicture['legend'] {
   const issued = kinds.filter(({ name }) => issuers.some(({ issues }) => issues === name))
   const accepted = { style: 'thick' as const, text: 'accepted, from caller to target' }
   return [...issued.map(({ arrow: { style, legend } }) => ({ style, text: legend })), accepted]

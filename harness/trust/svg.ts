@@ -1,5 +1,5 @@
 import type { TrustGraph } from './graph.ts'
-import { type Arrow, type Box, type Picture, pictureOf } from './picture.ts'
+import { type Arrow, type Box, type GraphPicture, pictureOf } from './picture.ts'
 
 // Lengths are SVG user units. Trust domains are columns, their nodes are boxes below each other.
 const box = { width: 230, line: 17, padding: 12, gap: 56 }
@@ -160,7 +160,7 @@ function marker(style: string, colour: string): string {
   return `<marker id="${style}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" fill="${colour}"/></marker>`
 }
 
-function legendLine(legend: Picture['legend'], y: number): string {
+function legendLine(legend: GraphPicture['legend'], y: number): string {
   return legend
     .map(({ style, text }, index) => `<text x="${24 + index * 230}" y="${y}" fill="${colours[style]}">→ ${text}</text>`)
     .join('\n')

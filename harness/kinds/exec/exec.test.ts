@@ -7,7 +7,7 @@ import { compile, credentialKinds } from '../../shipped.ts'
 import { families } from '../../shipped-families.ts'
 import { LoadedTopology } from '../../topology/loaded-topology.ts'
 import type { Plan } from '../../topology/plan.ts'
-import { expectedText } from '../../trust/cell.ts'
+import { cellText } from '../../trust/cell.ts'
 import { deriveMatrix } from '../../trust/matrix.ts'
 
 const folder = join(import.meta.dirname, '..', '..', '..', 'docs', 'guides', 'examples', 'gateway')
@@ -34,7 +34,7 @@ async function outcomes(settings: Record<string, unknown>): Promise<Record<strin
     return target === 'gateway' && token?.credential === 'shop' && isDeepStrictEqual(certificate, certShop)
   })
   return Object.fromEntries(
-    ofShop.map(({ representative: { presents, expected } }) => [presents.token!.state, expectedText(expected)]),
+    ofShop.map(({ representative: { presents, expected } }) => [presents.token!.state, cellText(expected)]),
   )
 }
 
@@ -126,7 +126,7 @@ test('then the matrix is one of certificates', async () => {
   const { classes } = deriveMatrix(compile(new LoadedTopology('lab', value, {}, { folder })), credentialKinds)
 
   const ofGateway = classes.filter(({ representative }) => representative.target === 'gateway')
-  expect(ofGateway.map(({ representative, count }) => [expectedText(representative.expected), count])).toEqual([
+  expect(ofGateway.map(({ representative, count }) => [cellText(representative.expected), count])).toEqual([
     ['refused at TLS, reason cert_missing (listener.tls)', 1],
     ['accepted', 5],
     ['refused at TLS, reason cert_untrusted (listener.tls)', 5],
