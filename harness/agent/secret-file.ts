@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 
@@ -13,12 +14,10 @@ export class WrongFileMode extends HoldfastError {
   }
 }
 
-/** A folder of files is to be handed over to where a folder is that was made otherwise. Code `HOLDFAST_HANDOVER_PLACE`. */
+/** Something else is where a folder is to be made or handed over to. Code `HOLDFAST_HANDOVER_PLACE`. */
 export class PlaceTaken extends HoldfastError {
-  constructor(path: string, cause: unknown) {
-    super('HOLDFAST_HANDOVER_PLACE', `${path} is a folder that was not handed over; let the plan name another`, {
-      cause,
-    })
+  constructor(path: string, cause: unknown, what = 'is a folder that was not handed over') {
+    super('HOLDFAST_HANDOVER_PLACE', `${path} ${what}; let the plan name another`, { cause })
   }
 }
 
@@ -48,10 +47,10 @@ export async function writeSecret(path: string, content: string | Uint8Array, de
     const handle = await open(temporary, 'wx', 0o600)
     try {
       await handle.writeFile(content)
+      await give(handle, demand)
     } finally {
       await handle.close()
     }
-    await give(temporary, demand)
     await rename(temporary, path)
   } catch (cause) {
     await rm(temporary, { force: true })
@@ -75,7 +74,7 @@ export async function writeSecretFolder(
   await secretFolder(join(above, set))
   try {
     for (const [file, content] of files) await writeSecret(join(above, set, file), content, demand)
-    await give(join(above, set), { ...demand, mode: folderMode })
+    await giveFolder(join(above, set), { ...demand, mode: folderMode })
     await check(join(above, set), { ...demand, mode: folderMode })
     const before = await readlink(path).catch(() => undefined)
     await symlink(set, link)
@@ -100,12 +99,41 @@ function idsOf({ owner, group }: FileDemand): Promise<[number | undefined, numbe
   return Promise.all([idOf(owner, '/etc/passwd'), idOf(group, '/etc/group')])
 }
 
-/** Gives a file or folder the owner, group and mode that are demanded. */
-export async function give(path: string, demand: FileDemand): Promise<void> {
+/** Gives what is open the owner, group and mode that are demanded: a path could lead elsewhere by now. */
+async function give(handle: FileHandle, demand: FileDemand): Promise<void> {
   const [uid, gid] = await idsOf(demand)
-  if (uid !== undefined || gid !== undefined) await chown(path, uid ?? -1, gid ?? -1)
+  if (uid !== undefined || gid !== undefined) await handle.chown(uid ?? -1, gid ?? -1)
   // After it: another owner takes the bits that lend rights away.
-  await chmod(path, Number.parseInt(demand.mode, 8))
+  await handle.chmod(Number.parseInt(demand.mode, 8))
+}
+
+/** The same for a folder, and no link to one. */
+async function giveFolder(path: string, demand: FileDemand): Promise<void> {
+  await using handle = await openFolder(path)
+  await give(handle, demand)
+}
+
+function openFolder(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+}
+
+/** Makes a folder below another, level by level, all for `owner`, who may meanwhile put a link in the place of any level. */
+export async function makeFoldersOf(owner: string, base: string, levels: readonly string[]): Promise<void> {
+  await using opened = new AsyncDisposableStack()
+  let above = base
+  for (const [index, name] of levels.entries()) {
+    const place = join(above, name)
+    await mkdir(place, 0o700).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'EEXIST') throw cause
+    })
+    const level = await openFolder(place).catch((cause: unknown) => {
+      throw new PlaceTaken(join(base, ...levels.slice(0, index + 1)), cause, 'is a link or no folder')
+    })
+    opened.use(level)
+    await give(level, { mode: '0700', owner })
+    // What was opened, wherever its path leads. Only Linux lets units have users.
+    above = `/proc/self/fd/${level.fd}`
+  }
 }
 
 async function check(path: string, demand: FileDemand): Promise<void> {

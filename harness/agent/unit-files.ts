@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises'
-import { dirname, sep } from 'node:path'
+import { dirname, relative, resolve, sep } from 'node:path'
 import { type NodeContext, unitFolder } from './node-context.ts'
-import { type FolderDemand, give, idsOfUser, writeSecret, writeSecretFolder } from './secret-file.ts'
+import { type FolderDemand, idsOfUser, makeFoldersOf, writeSecret, writeSecretFolder } from './secret-file.ts'
 
 /** The operating-system user of a unit, where it has one of its own. */
 export function userOf({ node }: NodeContext, unit: string): string | undefined {
@@ -24,14 +24,20 @@ export function sharedMode({ node }: Pick<NodeContext, 'node'>): number {
 
 /** Makes a folder for a unit, and those above it. Within the unit's own folder they belong to its user. */
 export async function makeFolder(context: NodeContext, unit: string, path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 })
   const [user, own] = [userOf(context, unit), unitFolder(context, unit)]
-  let at = path
-  for (; at === own || at.startsWith(own + sep); at = dirname(at)) {
-    if (user !== undefined) await give(at, { mode: '0700', owner: user })
-  }
+  const shared = isWithin(own, path) ? dirname(own) : path
+  const first = await mkdir(shared, { recursive: true, mode: 0o700 })
   // Not by `mkdir`, which leaves out what the umask says.
-  for (; first !== undefined && at.length >= first.length; at = dirname(at)) await chmod(at, sharedMode(context))
+  for (let at = shared; first !== undefined && at.length >= first.length; at = dirname(at)) {
+    await chmod(at, sharedMode(context))
+  }
+  if (shared === path) return
+  if (user === undefined) await mkdir(path, { recursive: true, mode: 0o700 })
+  else await makeFoldersOf(user, shared, relative(shared, path).split(sep))
+}
+
+function isWithin(folder: string, path: string): boolean {
+  return `${resolve(path)}${sep}`.startsWith(folder + sep)
 }
 
 /** Writes a file for a unit, to whose user it belongs where the plan names no other owner; or a folder of files. */
