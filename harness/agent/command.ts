@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Command } from '../topology/plan.ts'
+import { readDeclared } from './declared-file.ts'
 import type { NodeContext } from './node-context.ts'
 import { templates, unitFolder } from './node-context.ts'
 import { contentsIn, fill } from './template.ts'
@@ -59,7 +59,7 @@ async function contentsOf(context: NodeContext, command: Command, unit: string):
   const contents = new Map<string, string>()
   for (const file of files) {
     const path = resolve(unitFolder(context, unit), fill(file, templates(context, unit), place))
-    const content = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
+    const content = (await readDeclared(context, path)).toString().replace(/\r?\n$/, '')
     if (!canBeKnown(content)) throw new NoSecret(place, path)
     context.learn(content, { mode: '0600' })
     contents.set(file, content)

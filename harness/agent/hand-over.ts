@@ -63,5 +63,5 @@ async function files(context: NodeContext, source: Files, asked: Receiving): Pro
       ? { folder: filled(source.folder) }
       : { paths: ('files' in source ? source.files : [source.file]).map(filled) }
   if (asked.seen !== undefined) await changed(() => stateOfFiles(declared), asked.seen)
-  return readFiles(declared)
+  return readFiles(context, declared)
 }

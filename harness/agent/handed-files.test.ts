@@ -1,11 +1,14 @@
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { changed } from './changes.ts'
 import { demandHandable, readFiles, stateOfFiles } from './handed-files.ts'
+import type { NodeContext } from './node-context.ts'
 
 let folder: string
+const context = { dir: '/nowhere', node: { units: [] } } as unknown as NodeContext
 
 afterEach(() => rm(folder, { recursive: true, force: true }))
 beforeEach(async () => {
@@ -22,18 +25,22 @@ test('reads a folder without what begins with a dot: files that are being writte
   await symlink('..data/b', join(folder, 'b'))
   await writeFile(join(folder, '.tmp-1'), 'half')
 
-  expect((await readFiles({ folder })).files).toEqual({ 'a.creds': 'AMj/', b: 'Yg==' })
+  expect((await readFiles(context, { folder })).files).toEqual({ 'a.creds': 'AMj/', b: 'Yg==' })
 })
 
 test.each([
   ['a link out of it', () => symlink('/etc/hostname', join(folder, 'b')), 'leads out of its folder'],
+  ['a pipe', () => execFileSync('mkfifo', [join(folder, 'b')]), 'is no file'],
   ['a folder', () => mkdir(join(folder, 'keys')), 'is no file'],
   ['more than 4 MiB', () => truncate(join(folder, 'a.creds'), 4 * 1_048_576 + 1), 'has 4194305 bytes; 4194304 at most'],
   ['a name with a space', () => writeFile(join(folder, 'a b'), ''), 'has the name "a b"'],
 ])('hands no folder over with %s in it', async (_, spoil, why) => {
   await spoil()
 
-  await expect(readFiles({ folder })).rejects.toMatchObject({ ...refused, message: expect.stringContaining(why) })
+  await expect(readFiles(context, { folder })).rejects.toMatchObject({
+    ...refused,
+    message: expect.stringContaining(why),
+  })
 })
 
 test.each(['../a', '..', '.a', '/a', 'a/b', 'a\\b', 'a\0', '', 'ä'])('takes no file of the name %j', (name) => {

@@ -1,8 +1,10 @@
-import { constants } from 'node:fs'
-import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { basename, join, sep } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { HoldfastError } from '../errors.ts'
 import { stateOf } from './changes.ts'
+import { openDeclared } from './declared-file.ts'
+import type { NodeContext } from './node-context.ts'
 import type { HandedFiles } from './protocol.ts'
 
 const MOST_FILES = 256
@@ -19,13 +21,15 @@ export class BadFiles extends HoldfastError {
 /** Paths that are handed over under their last name, or all files of a folder but those that begin with a dot. */
 export type FileSource = { paths: readonly string[] } | { folder: string }
 
+type Reading = Pick<NodeContext, 'dir' | 'node'>
+
 /** All of them as they were at one moment: what changed while it was read is read again. */
-export async function readFiles(source: FileSource): Promise<HandedFiles> {
+export async function readFiles(context: Reading, source: FileSource): Promise<HandedFiles> {
   for (let readings = 0; readings < MOST_READINGS; readings += 1) {
     try {
       const files = await pathsOf(source)
       const state = await stateOfAll(files)
-      const read = await readAll(files)
+      const read = await readAll(context, source, files)
       if ((await stateOfFiles(source)) === state) return { files: read, state }
     } catch (cause) {
       // A folder that is being made anew: it is there at the next look, or it is not there at all.
@@ -76,17 +80,23 @@ async function stateOfAll(files: ReadonlyMap<string, string>): Promise<string> {
   return (await Promise.all(states)).sort().join('\n')
 }
 
-async function readAll(files: ReadonlyMap<string, string>): Promise<Record<string, string>> {
-  const found = await Promise.all([...files.values()].map((path) => stat(path)))
-  const odd = [...files.values()].find((_, index) => !found[index]!.isFile())
-  if (odd !== undefined) throw new BadFiles(odd, 'is no file; hand over files, and folders by themselves')
-  const bytes = found.reduce((sum, { size }) => sum + size, 0)
-  demandHandable([...files.values()][0] ?? '', [...files.keys()], bytes)
-  const read = [...files].map(async ([name, path]) => [name, (await readNoLink(path)).toString('base64')] as const)
-  return Object.fromEntries(await Promise.all(read))
-}
-
-async function readNoLink(path: string): Promise<Buffer> {
-  await using handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-  return await handle.readFile()
+/** Judged by what was opened, and no more of it is read than is handed over: a path, and what it names, may change meanwhile. */
+async function readAll(
+  context: Reading,
+  source: FileSource,
+  files: ReadonlyMap<string, string>,
+): Promise<Record<string, string>> {
+  const read: Record<string, string> = {}
+  let bytes = 0
+  for (const [name, path] of files) {
+    const declared = 'folder' in source ? source.folder : source.paths.find((path) => basename(path) === name)
+    await using handle = await openDeclared(context, declared as string, path)
+    const found = await handle.stat()
+    if (!found.isFile()) throw new BadFiles(path, 'is no file; hand over files, and folders by themselves')
+    const content = await buffer(handle.createReadStream({ start: 0, end: MOST_BYTES - bytes }))
+    bytes += Math.max(found.size, content.length)
+    demandHandable(path, [...files.keys()], bytes)
+    read[name] = content.toString('base64')
+  }
+  return read
 }

@@ -48,7 +48,7 @@ export function templates(context: NodeContext, unit?: string): TemplateContext 
   }
 }
 
-export function unitFolder(context: NodeContext, unit: string): string {
+export function unitFolder(context: Pick<NodeContext, 'dir'>, unit: string): string {
   return join(context.dir, 'units', unit)
 }
 

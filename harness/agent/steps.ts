@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Command, Enrol, Fetch, PlanFile, PlanUnit, Step } from '../topology/plan.ts'
 import { commandOf } from './command.ts'
+import { readDeclared } from './declared-file.ts'
 import { converse } from './execute.ts'
 import type { LogTail } from './log-tail.ts'
 import { expectedCall, fetchText, type NodeContext, templates, unitFolder } from './node-context.ts'
@@ -99,7 +100,8 @@ export async function renderFile(context: NodeContext, unit: string, file: PlanF
   const path = fill(file.path, template, `${context.node.name}/${unit}: path of a file`)
   const included = new Map<string, unknown>()
   for (const name of includedFiles(file.json)) {
-    included.set(name, JSON.parse(await readFile(join(unitFolder(context, unit), name), 'utf8')))
+    const read = await readDeclared(context, join(unitFolder(context, unit), name))
+    included.set(name, JSON.parse(read.toString()))
   }
   const content =
     file.text === undefined
@@ -127,7 +129,13 @@ async function fetchFile(context: NodeContext, unit: string, { url, follow, ca, 
 async function copyFile(context: NodeContext, unit: string, { from, to }: Copy): Promise<void> {
   const place = `${context.node.name}/${unit}: copy`
   const template = templates(context, unit)
-  await writeFor(context, unit, fill(to.path, template, place), await readFile(fill(from, template, place)), to)
+  await writeFor(
+    context,
+    unit,
+    fill(to.path, template, place),
+    await readDeclared(context, fill(from, template, place)),
+    to,
+  )
 }
 
 async function makeSecret(context: NodeContext, unit: string, { path, bytes, as = 'hex' }: Secret): Promise<void> {

@@ -1,8 +1,11 @@
-import { chmod, lstat, mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { commandOf } from './command.ts'
+import { readFiles } from './handed-files.ts'
 import type { NodeContext } from './node-context.ts'
+import { renderFile, runSteps, type UnitAtWork } from './steps.ts'
 import { makeFolder, writeFor } from './unit-files.ts'
 
 let dir: string
@@ -11,7 +14,13 @@ let context: NodeContext
 afterEach(() => rm(dir, { recursive: true, force: true }))
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'holdfast-unit-'))
-  context = { dir, node: { name: 'node', units: [{ name: 'unit', user: 'nobody' }] } } as unknown as NodeContext
+  const settings = { addresses: {} }
+  context = {
+    dir,
+    settings,
+    learn() {},
+    node: { name: 'node', units: [{ name: 'unit', user: 'nobody' }] },
+  } as unknown as NodeContext
 })
 
 const isRoot = process.getuid?.() === 0
@@ -35,4 +44,33 @@ test.runIf(isRoot)('gives a unit the folders below its own, and follows no link 
   const { uid: given } = await lstat(join(own, 'a', 'b'))
   expect((await lstat(own)).uid).toBe(given)
   expect(given).not.toBe(0)
+})
+
+test.runIf(isRoot)('what a user linked to from the folder of its unit is read for no reader of the plan', async () => {
+  const own = join(dir, 'units', 'unit')
+  const [cert, set, text] = [join(own, 'cert.pem'), join(own, 'set'), '"a line of its own"']
+  await writeFor(context, 'unit', join(own, 'mine'), text, { mode: '0600' })
+  await symlink('mine', cert)
+  const [outside, ofAnother] = [join(dir, 'outside'), join(own, 'of-another')]
+  for (const folder of [outside, ofAnother]) {
+    await mkdir(folder)
+    await writeFile(join(folder, 'cert.pem'), '"of-root-alone-to-read"', { mode: 0o600 })
+  }
+  await chown(join(ofAnother, 'cert.pem'), 4_711, -1)
+  const work = { context, unit: { name: 'unit' }, signal: new AbortController().signal } as unknown as UnitAtWork
+  const readers = [
+    () => runSteps(work, [{ copy: { from: '@{unit}/cert.pem', to: { path: '@{dir}/copied', mode: '0600' } } }]),
+    () => renderFile(context, 'unit', { path: '@{dir}/rendered', json: { key: '@{json:cert.pem}' } }),
+    () => commandOf(context, { program: { path: 'true' }, args: [], env: { KEY: '@{content:cert.pem}' } }, 'unit'),
+    () => readFiles(context, { paths: [cert] }),
+    () => readFiles(context, { folder: set }),
+  ]
+
+  expect((await readFiles(context, { paths: [cert] })).files).toEqual({ 'cert.pem': btoa(text) })
+  for (const folder of [outside, ofAnother]) {
+    await Promise.all([cert, set].map((path) => rm(path, { force: true })))
+    await symlink(join(folder, 'cert.pem'), cert)
+    await symlink(folder, set)
+    for (const read of readers) await expect(read()).rejects.toMatchObject({ code: 'HOLDFAST_FILE_FOREIGN' })
+  }
 })

@@ -36,7 +36,8 @@ export async function makeFolder(context: NodeContext, unit: string, path: strin
   else await makeFoldersOf(user, shared, relative(shared, path).split(sep))
 }
 
-function isWithin(folder: string, path: string): boolean {
+/** Whether a path names something in a folder, or that folder. */
+export function isWithin(folder: string, path: string): boolean {
   return `${resolve(path)}${sep}`.startsWith(folder + sep)
 }
 
