@@ -814,6 +814,16 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     await site[Symbol.asyncDispose]()
   })
 
+  test('leaves nothing of a unit that put a program into a session of its own', async () => {
+    const script = `const daemon = ['-e', 'setInterval(() => {}, 1000)']
+      require('node:child_process').spawn(process.execPath, daemon, { detached: true, stdio: 'ignore' }).unref()`
+    const run: Step = { run: { program: { path: 'node' }, args: ['-e', script] } }
+    const site = await launch(planOf({ one: [oneshot('starter', [], [run])] }))
+    await site[Symbol.asyncDispose]()
+
+    expect(await ground.leftovers(site.run)).toEqual([])
+  })
+
   test('leaves no process within 5 s when the coordinator is killed, and sweep removes its folder', async () => {
     await using bystander = await launch(planOf({ one: [webUnit('one')] }))
     const held = await holdSite(ground.backend.name)

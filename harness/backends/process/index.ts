@@ -50,7 +50,7 @@ export const processBackend = backendOf({
   readLeft: (_, path, from) => readTextFrom(path, from),
 })
 
-async function take(plan: Plan, { folder }: Run, { partition }: LaunchOptions): Promise<Grounds> {
+async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOptions): Promise<Grounds> {
   const agentSeats = settings().seats === 'agent'
   const names = Object.keys(plan.nodes)
   if (hasUsers(plan)) await openToUsers(folder)
@@ -65,6 +65,8 @@ async function take(plan: Plan, { folder }: Run, { partition }: LaunchOptions): 
   const seats = Object.fromEntries(names.map((node) => [node, seatOf(node)]))
   const taking = names.length * (partition ? 2 : 1)
   const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
+  // Once the agents have ended: what left its process group is found by the run's label alone.
+  taken.defer(async () => void (await killProcessesOf(record.run)))
   const held = taken.move()
   return {
     addresses,
