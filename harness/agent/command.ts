@@ -27,6 +27,16 @@ export class NoSecret extends HoldfastError {
   }
 }
 
+/** A command gives a secret in an argument. Code `HOLDFAST_CONTENT_IN_ARGS`. */
+export class SecretArgument extends HoldfastError {
+  constructor(place: string, arg: string) {
+    super(
+      'HOLDFAST_CONTENT_IN_ARGS',
+      `${place}: the argument ${arg} would show a secret to everybody who lists processes; give it in env, or its file's path`,
+    )
+  }
+}
+
 // Sources in the repository, compiled files in the package.
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const preload = new URL('./hosts-preload.mjs', import.meta.url).href
@@ -44,7 +54,7 @@ export async function commandOf(
 ): Promise<{ argv: string[]; cwd: string; env: Record<string, string> }> {
   const contents = await contentsOf(context, command, unit)
   return {
-    argv: argvOf(context, command, unit, contents),
+    argv: argvOf(context, command, unit),
     cwd: folderOf(context, unit, command),
     env: environmentOf(context, unit, command, contents),
   }
@@ -52,9 +62,9 @@ export async function commandOf(
 
 type Contents = ReadonlyMap<string, string>
 
-/** Of the files that a command names by `@{content:FILE}`. Nobody writes them down from now on. */
+/** Of the files that the environment of a command names by `@{content:FILE}`. Nobody writes them down from now on. */
 async function contentsOf(context: NodeContext, command: Command, unit: string): Promise<Contents> {
-  const files = new Set([...command.args, ...Object.values(command.env ?? {})].flatMap(contentsIn))
+  const files = new Set(Object.values(command.env ?? {}).flatMap(contentsIn))
   const place = `${context.node.name}/${unit}: content of a file`
   const contents = new Map<string, string>()
   for (const file of files) {
@@ -75,9 +85,11 @@ function canBeKnown(content: string): boolean {
 }
 
 /** Program and arguments of a command. */
-export function argvOf(context: NodeContext, command: Command, unit: string, contents?: Contents): string[] {
+export function argvOf(context: NodeContext, command: Command, unit: string): string[] {
   const place = `${context.node.name}/${unit}: command`
-  const template = { ...templates(context, unit), contents }
+  const template = templates(context, unit)
+  const shown = command.args.find((arg) => contentsIn(arg).length > 0)
+  if (shown !== undefined) throw new SecretArgument(place, shown)
   const args = command.args.map((arg) => fill(arg, template, place))
   const { program } = command
   if ('path' in program) return [...executable(fill(program.path, template, place)), ...args]

@@ -527,18 +527,19 @@ function handingOver(launch: Launch): void {
 
 /** Shows everything that it was given, the file of its first argument too, and then fails or stays. */
 const babbler = `
-  const [file, ...rest] = process.argv.slice(1)
-  console.log('given ' + rest[0] + ' and ' + process.env.TOKEN + ', half of it: ' + rest[0].slice(0, 8))
+  const [file, end] = process.argv.slice(1)
+  const { MADE, TOKEN } = process.env
+  console.log('given ' + MADE + ' and ' + TOKEN + ', half of it: ' + MADE.slice(0, 8))
   console.error(JSON.stringify({ text: require('node:fs').readFileSync(file, 'utf8') }))
-  if (rest[1] === 'fail') process.exit(1)`
+  if (end === 'fail') process.exit(1)`
 
 function keepingSecrets(launch: Launch): void {
   const secret = '@{dir}/credentials/made'
   const say = (...more: string[]): Step => ({
     run: {
       program: { path: 'node' },
-      args: ['-e', babbler, secret, `@{content:${secret}}`, ...more],
-      env: { TOKEN: 'Bearer @{content:own}' },
+      args: ['-e', babbler, secret, ...more],
+      env: { MADE: `@{content:${secret}}`, TOKEN: 'Bearer @{content:own}' },
     },
   })
   const made = (text?: string): Step[] => [
@@ -585,13 +586,17 @@ function keepingSecrets(launch: Launch): void {
     expect(told).not.toContain(JSON.stringify(text).slice(1, -1))
   })
 
-  test('[not supported] a content that is too short to be kept out of what is written down, or that stands in a file', async () => {
+  test('[not supported] a content that is too short to be kept out of what is written down, or that stands in a file or an argument', async () => {
     const other = { ...oneshot('x', [], [], [{ path: '@{unit}/file', text: '@{content:secret}' }]) }
 
     await expect(launch(planOf({ one: [oneshot('bad', [], [...made('short'), say()])] }))).rejects.toThrow(
       /credentials\/made is not one line of 16 characters or more without blanks/,
     )
     await expect(launch(planOf({ one: [other] }))).rejects.toThrow(/@\{content:secret\} is not known/)
+    const argument: Step = { run: { program: { path: 'node' }, args: ['-e', '0', '--key=@{content:own}'] } }
+    await expect(launch(planOf({ one: [oneshot('bad', [], [...made(), argument])] }))).rejects.toThrow(
+      /one\/bad: command: the argument --key=@\{content:own\} would show a secret .*; give it in env/,
+    )
   })
 }
 

@@ -13,7 +13,8 @@ import type { ActionVerification } from './verification.ts'
  * - `@{address}`       the node's own address
  * - `@{address:NODE}`  another node's address
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
- *   secret of 16 characters at least, without blanks, in the arguments and the environment of a command only; it is written down nowhere
+ *   secret of 16 characters at least, without blanks, in the environment of a command only, as everybody sees arguments; it is written
+ *   down nowhere
  * Nothing else is replaced. Names resolve on the node, so URLs hold host names, and only `listen` settings hold addresses.
  */
 export type Template = string
