@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, utimesSync } from 'node:fs'
-import { access, chmod, rm, stat, writeFile } from 'node:fs/promises'
+import { access, chmod, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -40,6 +40,17 @@ test('no run is put where others could exchange its keys', async () => {
   await chmod(settings().runtimeDir, 0o755)
   const mine = await record()
   expect(await createRunFolder(mine)).toContain(mine.run)
+})
+
+test('no run is put where a link leads, though to a folder of ours', async () => {
+  const mine = settings().runtimeDir
+  process.env.HOLDFAST_RUNTIME_DIR = `${join(mine, 'link')}/`
+  await symlink('.', join(mine, 'link'))
+
+  await expect(createRunFolder(await record())).rejects.toMatchObject({ code: 'HOLDFAST_RUNTIME_DIR' })
+
+  expect(await readdir(mine)).toEqual(['link'])
+  process.env.HOLDFAST_RUNTIME_DIR = mine
 })
 
 test('a run of a live process is alive; one whose process number was given to another is not', async () => {

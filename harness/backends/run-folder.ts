@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
 import { startTime } from './processes.ts'
@@ -48,8 +48,9 @@ export function newLabel(topology: string): string {
 export async function createRunFolder(record: RunRecord): Promise<string> {
   const { runtimeDir } = settings()
   const [making, folder] = [join(runtimeDir, `${MARK}${record.run}.${record.pid}`), join(runtimeDir, record.run)]
-  await mkdir(making, { recursive: true, mode: 0o700 })
+  await mkdir(runtimeDir, { recursive: true, mode: 0o700 })
   await demandOwnFolder(runtimeDir)
+  await mkdir(making, { mode: 0o700 })
   await writeRecord(making, record)
   await rename(making, folder)
   return folder
@@ -74,7 +75,10 @@ export class RuntimeFolderNotOurs extends HoldfastError {
 
 /** It may lie where everybody can make folders: whoever came first must not own the keys of our nodes. */
 async function demandOwnFolder(folder: string): Promise<void> {
-  const { uid, mode } = await stat(folder)
+  // Resolved, for a link with a slash behind it is followed.
+  const status = await lstat(resolve(folder))
+  const { uid, mode } = status
+  if (!status.isDirectory()) throw new RuntimeFolderNotOurs(folder, 'is a link or no folder')
   if (uid !== process.getuid?.()) throw new RuntimeFolderNotOurs(folder, `belongs to user ${uid}`)
   if ((mode & 0o022) !== 0) throw new RuntimeFolderNotOurs(folder, 'can be written by others')
 }
