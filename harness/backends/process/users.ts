@@ -45,10 +45,14 @@ function tryUser(): string | undefined {
 /** Lets users of units pass through the folder of a run to their own, and see nothing on their way. */
 export async function openToUsers(folder: string): Promise<void> {
   const { runtimeDir } = settings()
-  const made = [join(folder, 'nodes'), join(folder, 'clocks')]
-  for (const name of made) await mkdir(name)
-  for (const passed of [runtimeDir, folder, ...made]) await chmod(passed, 0o711)
   for (let above = dirname(runtimeDir); above !== dirname(above); above = dirname(above)) {
     if (((await stat(above)).mode & 0o001) === 0) throw new RuntimeFolderClosed(above)
+  }
+  const made = [join(folder, 'nodes'), join(folder, 'clocks')]
+  for (const name of made) await mkdir(name, 0o711)
+  for (const passed of [runtimeDir, folder, ...made]) {
+    const { mode } = await stat(passed)
+    // Not what can be passed already: it may be somebody's who wants more of it.
+    if ((mode & 0o001) === 0) await chmod(passed, (mode & 0o7777) | 0o011)
   }
 }
