@@ -1,4 +1,6 @@
+import { chmodSync } from 'node:fs'
 import net, { type AddressInfo, type Socket } from 'node:net'
+import { HoldfastError } from '../errors.ts'
 import { firstLine } from './first-line.ts'
 import { failureOf } from './protocol.ts'
 
@@ -11,8 +13,23 @@ export type SeatRequest =
   | { listen: { port: number } }
   | { accept: number }
 
+/** What every system takes of a socket's path. */
+const LONGEST_PATH = 103
+
+/** A seat lies too deep for a socket. Code `HOLDFAST_SEAT_PATH`. */
+export class SeatPathTooLong extends HoldfastError {
+  constructor(path: string, bytes: number) {
+    super(
+      'HOLDFAST_SEAT_PATH',
+      `the seat ${path} has a path of ${bytes} bytes, and a socket takes ${LONGEST_PATH}; set HOLDFAST_RUNTIME_DIR to a shorter one`,
+    )
+  }
+}
+
 /** Lets tests call and listen from a node whose addresses are not theirs. Resolves once there is a seat at `path`. */
-export function serveSeat(path: string, address: string): Promise<void> {
+export async function serveSeat(path: string, address: string): Promise<void> {
+  const bytes = Buffer.byteLength(path)
+  if (bytes > LONGEST_PATH) throw new SeatPathTooLong(path, bytes)
   const accepted = new Map<number, Socket>()
   let count = 0
 
@@ -60,10 +77,11 @@ export function serveSeat(path: string, address: string): Promise<void> {
     }
   }
   const server = net.createServer({ allowHalfOpen: true }, (asking) => void serve(asking))
-  return new Promise((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, resolve)
   })
+  chmodSync(path, 0o600)
 }
 
 function say(stream: Socket, answer: object): void {
