@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { writeSecret, writeSecretFolder } from './secret-file.ts'
+import { rowOf, writeSecret, writeSecretFolder } from './secret-file.ts'
 
 let folder: string
 
@@ -51,6 +51,14 @@ test('sets an owner that exists, and refuses one that does not', async () => {
   const nobody = writeSecret(join(folder, 'other'), 'x', { mode: '0600', owner: 'no-such-user' })
   await expect(nobody).rejects.toMatchObject({ code: 'HOLDFAST_HANDOVER_OWNER' })
   expect(await readdir(folder)).toEqual(['token'])
+})
+
+test.each(['', 'x', '-1', '0x0'])('takes no row of a table of users whose number is %j', async (number) => {
+  const table = join(folder, 'passwd')
+  await writeFile(table, `one:x:${number}:7::/:/bin/sh\ntwo:x:7:${number}::/:/bin/sh\ntwo:x:8:9::/:/bin/sh\n`)
+
+  await expect(rowOf('one', table, 2)).rejects.toMatchObject({ code: 'HOLDFAST_HANDOVER_OWNER' })
+  expect((await rowOf('two', table, 2)).slice(2, 4)).toEqual(['8', '9'])
 })
 
 const setOf = (text: string) => new Map([['creds', Buffer.from(text)]])

@@ -149,19 +149,23 @@ async function check(path: string, demand: FileDemand): Promise<void> {
 /** Number of a user or group; names are looked up in the system's own table. */
 async function idOf(name: string | undefined, table: string): Promise<number | undefined> {
   if (name === undefined) return undefined
-  return /^\d+$/.test(name) ? Number(name) : Number((await rowOf(name, table))[2])
+  return /^\d+$/.test(name) ? Number(name) : Number((await rowOf(name, table, 1))[2])
 }
 
 /** Numbers of a user and of its first group. */
 export async function idsOfUser(name: string): Promise<{ uid: number; gid: number }> {
-  const [, , uid, gid] = await rowOf(name, '/etc/passwd')
+  const [, , uid, gid] = await rowOf(name, '/etc/passwd', 2)
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-/** Of a file of the system: users that only a directory service knows are none here. */
-async function rowOf(name: string, table: string): Promise<string[]> {
+/**
+ * Of a file of the system: users that only a directory service knows are none here. `numbers`: how many stand from the third column
+ * on; a row without them names nobody, least of all the user 0 that an empty text would be.
+ */
+export async function rowOf(name: string, table: string, numbers: 1 | 2): Promise<string[]> {
   const rows = (await readFile(table, 'utf8')).split('\n').map((line) => line.split(':'))
-  const row = rows.find((columns) => columns[0] === name)
+  const hasNumbers = (columns: string[]) => /^\d+(:\d+)*$/.test(columns.slice(2, 2 + numbers).join(':'))
+  const row = rows.find((columns) => columns[0] === name && hasNumbers(columns))
   if (row !== undefined) return row
   throw new HoldfastError('HOLDFAST_HANDOVER_OWNER', `${name} is not in ${table}; name a user or group of this machine`)
 }
