@@ -1,15 +1,17 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
-import { redact, redactJson } from '../credentials/secrets.ts'
+import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { callsFile, type HistoryLine, historyFile } from '../evidence/history.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Events as they come; part of the history once that is complete. */
 const EVENTS = 'events.jsonl'
+/** In the folder of the run, beside its keys, and removed with them: what is known, for whoever completes the evidence of the dead. */
+const SECRETS = 'secrets'
 const FOLDER = { recursive: true, mode: 0o700 } as const
 
 /**
@@ -21,19 +23,26 @@ export class EvidenceFolder {
   readonly secrets = new KnownSecrets()
   readonly #events: WriteStream
   readonly #logs = new Map<string, WriteStream>()
+  readonly #known: WriteStream
 
-  private constructor(path: string) {
+  private constructor(path: string, run: string) {
     this.path = path
+    this.#known = append(join(run, SECRETS))
     this.#events = append(join(path, EVENTS))
   }
 
-  static async create(path: string, plan: Plan, run: object): Promise<EvidenceFolder> {
+  static async create(path: string, plan: Plan, run: object, folder: string): Promise<EvidenceFolder> {
     await Promise.all(Object.keys(plan.nodes).map((node) => mkdir(join(path, 'logs', node), FOLDER)))
     await Promise.all([
       writeFile(join(path, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 }),
       writeFile(join(path, 'run.json'), `${JSON.stringify(run, null, 2)}\n`, { mode: 0o600 }),
     ])
-    return new EvidenceFolder(path)
+    return new EvidenceFolder(path, folder)
+  }
+
+  learn(content: Uint8Array): void {
+    this.secrets.add(secretsOf(content))
+    this.#known.write(`${Buffer.from(content).toString('base64')}\n`)
   }
 
   record(event: SiteEvent): void {
@@ -51,16 +60,32 @@ export class EvidenceFolder {
 
   /** Writes out everything that was recorded, and the history with it. */
   async close(decisionLogs: readonly string[]): Promise<void> {
-    const streams = [this.#events, ...this.#logs.values()]
+    const streams = [this.#events, this.#known, ...this.#logs.values()]
     await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
-    await completeHistory(this.path, decisionLogs, this.secrets)
-    const logs = [...this.#logs.keys()].map((name) => join('logs', name))
-    for (const file of ['plan.json', 'run.json', callsFile, ...logs]) await this.#lookThrough(join(this.path, file))
+    await completeEvidence(this.path, decisionLogs, this.secrets)
   }
+}
 
-  async #lookThrough(file: string): Promise<void> {
+/** What a run that died had learnt, from its folder. */
+export async function knownIn(folder: string): Promise<KnownSecrets> {
+  const known = new KnownSecrets()
+  const lines = (await readFile(join(folder, SECRETS), 'utf8').catch(() => '')).split('\n')
+  for (const line of lines) known.add(secretsOf(Buffer.from(line, 'base64')))
+  return known
+}
+
+/** Writes the history, and takes out of all the rest what became known late. */
+export async function completeEvidence(
+  evidence: string,
+  decisionLogs: readonly string[],
+  secrets: KnownSecrets,
+): Promise<void> {
+  await completeHistory(evidence, decisionLogs, secrets)
+  const logs = (await readdir(join(evidence, 'logs'), { recursive: true })).map((name) => join('logs', name))
+  for (const name of ['plan.json', 'run.json', callsFile, ...logs]) {
+    const file = join(evidence, name)
     const text = await readFile(file, 'utf8').catch(() => '')
-    const left = redact(text, this.secrets)
+    const left = redact(text, secrets)
     if (left !== text) await writeFile(file, left)
   }
 }
@@ -85,10 +110,10 @@ export function decisionLogs(plan: Plan, dirs: Readonly<Record<string, string>>)
 }
 
 /** Joins events, calls and the nodes' decision records into `history.jsonl`, in the order of time. */
-export async function completeHistory(
+async function completeHistory(
   evidence: string,
   decisionLogs: readonly string[],
-  secrets?: KnownSecrets,
+  secrets: KnownSecrets,
 ): Promise<void> {
   const events = join(evidence, EVENTS)
   const written = await linesOf([events, join(evidence, callsFile)])

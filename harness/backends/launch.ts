@@ -71,7 +71,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const clocks = clocksIn(run.folder, Object.keys(plan.nodes), options)
   const inputs = { run: record.run, folder: run.folder, plan, grounds, tools, clocks, extra: options.env ?? {} }
   const [evidence] = await Promise.all([
-    EvidenceFolder.create(record.evidence, plan, record),
+    EvidenceFolder.create(record.evidence, plan, record, run.folder),
     writeRunFiles(run.folder, plan, runSettings(inputs)),
     writeHosts(run.folder, hostsAt(plan, grounds.seenAt)),
   ])

@@ -3,7 +3,7 @@ import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
 import type { FromAgent, Operation, Operations } from '../agent/protocol.ts'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
-import { redactJson, secretsOf } from '../credentials/secrets.ts'
+import { redactJson } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Seat } from '../protocols/seat.ts'
@@ -235,7 +235,7 @@ export class LaunchedSite implements Site {
   connect(nodes: readonly string[], process: AgentProcess): void {
     const link = new AgentLink(nodes, process, {
       event: (event) => this.#onEvent(event),
-      secret: (content) => this.secrets.add(secretsOf(content)),
+      secret: (content) => this.#parts.evidence.learn(content),
       ask: (ask) => this.#onAsk(nodes, ask),
     })
     for (const node of nodes) this.#links.set(node, link)

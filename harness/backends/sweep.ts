@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Backend } from './backend.ts'
-import { completeHistory, decisionLogs } from './evidence-folder.ts'
+import { completeEvidence, decisionLogs, knownIn } from './evidence-folder.ts'
 import { type FoundRun, findRuns, type RunRecord, removeRunFolder } from './run-folder.ts'
 
 export interface Swept {
@@ -50,7 +50,7 @@ async function saveHistory(folder: string, record: RunRecord, ground: Backend): 
   try {
     const [plan, { dirs }] = [(await json('plan.json')) as Plan, (await json('settings.json')) as RunSettings]
     const logs = decisionLogs(plan, dirs).map(({ path }) => ground.readLeft(record, path).catch(() => ''))
-    await completeHistory(record.evidence, await Promise.all(logs))
+    await completeEvidence(record.evidence, await Promise.all(logs), await knownIn(folder))
   } catch (cause) {
     if (!(cause instanceof SyntaxError) && (cause as NodeJS.ErrnoException).code === undefined) throw cause
   }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
@@ -8,6 +8,7 @@ import type { SiteEvent } from '../../evidence/event.ts'
 import { settings } from '../../settings.ts'
 import { backend } from '../../shipped.ts'
 import { resolveTool } from '../../toolchain/resolve.ts'
+import type { Step } from '../../topology/plan.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
 import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
@@ -38,6 +39,30 @@ test('the agents of a run are one process, whose end is told as what it is', asy
     message: expect.stringMatching(/^the process of the agents of all 2 nodes ended \(SIGKILL\)/),
   })
   expect(pids.size).toBe(1)
+})
+
+test('what a run knew as its secrets is not in the evidence that is completed after its death', async () => {
+  const script = `const { appendFileSync, readFileSync } = require('node:fs')
+    appendFileSync('decisions.jsonl', JSON.stringify({ ts: '2026', text: readFileSync('key', 'utf8') }) + '\\n')`
+  const steps: Step[] = [
+    { run: { program: { path: 'node' }, args: ['-e', 'console.log("k".repeat(8) + "0123456789")'] } },
+    { write: { path: '@{unit}/from', text: 'kkkkkkkk0123456789' } },
+    { copy: { from: '@{unit}/from', to: { path: '@{unit}/key', mode: '0600' } } },
+    { run: { program: { path: 'node' }, args: ['-e', script], env: { KEY: '@{content:key}' } } },
+  ]
+  const plan = planOf({ one: [webUnit('one', { steps, decisionLog: '@{unit}/decisions.jsonl' })] })
+  const evidence = join(settings().runtimeDir, 'evidence-of-the-dead')
+  const site = await processBackend.launch(plan, { evidence })
+  onTestFinished(() => site[Symbol.asyncDispose]().then(undefined, () => {}))
+  const file = join(settings().runtimeDir, site.run, 'run.json')
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), startTime: 'another boot:1' }))
+
+  await ground.sweep()
+
+  const names = ['history.jsonl', 'plan.json', join('logs', 'one', 'web.log')]
+  const kept = await Promise.all(names.map((name) => readFile(join(evidence, name), 'utf8')))
+  for (const text of kept) expect(text).toContain('[secret kkkkkk… removed]')
+  expect(kept.join()).not.toContain('kkkkkkkk0123456789')
 })
 
 test('evidence names the programs that follow the run: all that dial, and no others', async () => {
