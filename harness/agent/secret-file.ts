@@ -74,7 +74,8 @@ export async function writeSecretFolder(
   await secretFolder(join(above, set))
   try {
     for (const [file, content] of files) await writeSecret(join(above, set, file), content, demand)
-    await giveFolder(join(above, set), { ...demand, mode: folderMode })
+    await using folder = await openFolder(join(above, set))
+    await give(folder, { ...demand, mode: folderMode })
     await check(join(above, set), { ...demand, mode: folderMode })
     const before = await readlink(path).catch(() => undefined)
     await symlink(set, link)
@@ -107,12 +108,7 @@ async function give(handle: FileHandle, demand: FileDemand): Promise<void> {
   await handle.chmod(Number.parseInt(demand.mode, 8))
 }
 
-/** The same for a folder, and no link to one. */
-async function giveFolder(path: string, demand: FileDemand): Promise<void> {
-  await using handle = await openFolder(path)
-  await give(handle, demand)
-}
-
+/** A folder itself, and no link to one. */
 function openFolder(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
 }

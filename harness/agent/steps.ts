@@ -129,13 +129,8 @@ async function fetchFile(context: NodeContext, unit: string, { url, follow, ca, 
 async function copyFile(context: NodeContext, unit: string, { from, to }: Copy): Promise<void> {
   const place = `${context.node.name}/${unit}: copy`
   const template = templates(context, unit)
-  await writeFor(
-    context,
-    unit,
-    fill(to.path, template, place),
-    await readDeclared(context, fill(from, template, place)),
-    to,
-  )
+  const content = await readDeclared(context, fill(from, template, place))
+  await writeFor(context, unit, fill(to.path, template, place), content, to)
 }
 
 async function makeSecret(context: NodeContext, unit: string, { path, bytes, as = 'hex' }: Secret): Promise<void> {
