@@ -539,7 +539,7 @@ function keepingSecrets(launch: Launch): void {
     run: {
       program: { path: 'node' },
       args: ['-e', babbler, secret, ...more],
-      env: { MADE: `@{content:${secret}}`, TOKEN: 'Bearer @{content:own}' },
+      env: { MADE: `@{content:${secret}}`, TOKEN: 'Key @{content:own}' },
     },
   })
   const made = (text?: string): Step[] => [
@@ -561,11 +561,11 @@ function keepingSecrets(launch: Launch): void {
     expect(hex).toMatch(/^[0-9a-f]{64}$/)
     expect(own).toMatch(/^[\w-]{32}$/)
     expect(modes).toEqual(['600', '600'])
-    expect(first.stdout).toBe(`given ${hex} and Bearer ${own}, half of it: ${hex.slice(0, 8)}\n`)
+    expect(first.stdout).toBe(`given ${hex} and Key ${own}, half of it: ${hex.slice(0, 8)}\n`)
     expect(again).toEqual(first)
     const lines = site.events().flatMap((event) => (event.event === 'log' ? [event.line] : []))
     const gone = (text: string) => `[secret ${text.slice(0, 8)}… removed]`
-    expect(lines).toContain(`given ${gone(hex)} and Bearer ${gone(own)}, half of it: ${hex.slice(0, 8)}`)
+    expect(lines).toContain(`given ${gone(hex)} and Key ${gone(own)}, half of it: ${hex.slice(0, 8)}`)
     expect(kept).toContain('@{content:@{dir}/credentials/made}')
     expect(kept).not.toContain(hex)
     expect(kept).not.toContain(own)
@@ -579,7 +579,7 @@ function keepingSecrets(launch: Launch): void {
       (reason: unknown) => reason as SiteNotReady,
     )
 
-    expect(cause?.logTail.join()).toMatch(/^given \[secret \S+… removed\] and Bearer \[secret \S+… removed\]/)
+    expect(cause?.logTail.join()).toMatch(/^given \[secret \S+… removed\] and Key \[secret \S+… removed\]/)
     const told = [cause?.message, JSON.stringify(cause?.logTail), await evidenceOf(cause!.evidence)].join('\n')
     expect(told).not.toContain(text)
     // Not even where the plan itself says it, as here.
