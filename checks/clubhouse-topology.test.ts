@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { clubhouse } from '../docs/guides/examples/clubhouse/index.ts'
 import lab from '../docs/guides/examples/clubhouse/lab.ts'
 import { compile } from '../harness/shipped.ts'
+import type { ServiceKind } from '../harness/topology/kind.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 
 type Declared = ReturnType<typeof lab.instance>
@@ -9,6 +10,15 @@ type Declared = ReturnType<typeof lab.instance>
 const planOf = (changed: (topology: Declared) => Partial<Declared> = () => ({})) => {
   const topology = lab.instance({})
   return compile(new LoadedTopology('lab', { ...topology, ...changed(topology) }, {}, { kinds: [clubhouse] }))
+}
+/** With a clubhouse whose action is another one. */
+const planWith = (takes: readonly string[], carrier: 'bearer' | 'none') => {
+  const kind: ServiceKind = {
+    ...clubhouse,
+    actions: { 'clubhouse:enter': { ...clubhouse.actions!['clubhouse:enter']!, carrier } },
+    plan: (unit) => ({ ...clubhouse.plan(unit), verification: { 'clubhouse:enter': { takes: [takes], checks: [] } } }),
+  }
+  return compile(new LoadedTopology('lab', lab.instance({}), {}, { kinds: [kind] }))
 }
 const withSecret = (changed: object) => () =>
   planOf(({ credentials }) => {
@@ -53,4 +63,20 @@ test('it is handed over as a copy, and an action that takes secrets takes nothin
   )
   const wrong = () => planOf(({ accepts }) => ({ accepts: [...accepts, { ...accepts[0]!, credential: 'cert-north' }] }))
   expect(wrong).toThrow('"clubhouse:enter" takes a bearer-secret, and "cert-north" is a certificate')
+})
+
+test('who calls with it holds it', () => {
+  const wrong = () => planOf(({ accepts }) => ({ accepts: [...accepts, { ...accepts[0]!, by: 'carol' }] }))
+  expect(wrong).toThrow(
+    'accepts[3].by: "carol" does not hold "secret-of-north"; name one of alice, bob, north, or add "carol" to its holders',
+  )
+})
+
+test('an action that takes what there is not, or what it does not carry, is a mistake of its own', () => {
+  expect(() => planWith(['bearer-secrets'], 'bearer')).toThrow(
+    '"clubhouse:enter" takes a "bearer-secrets", and there is no such credential kind; let its service kind name one of certificate, bound-token, bearer-secret',
+  )
+  expect(() => planWith(['bearer-secret'], 'none')).toThrow(
+    '"clubhouse:enter" takes a bearer-secret, and has the carrier "none"; let its service kind name another carrier',
+  )
 })

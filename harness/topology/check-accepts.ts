@@ -27,6 +27,7 @@ export function resolveAccepts(compilation: Compilation, credentials: Credential
         resolved.set(key, accept)
         const resolvedCredential = credentials.get(name)
         if (found !== undefined && resolvedCredential !== undefined) {
+          checkCaller(compilation, { accept, path }, resolvedCredential)
           trustTarget(compilation, by ?? holderOf(resolvedCredential), node)
           checkClaim(compilation, { accept, path }, found, resolvedCredential)
         }
@@ -49,6 +50,17 @@ export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[
     const wayOut = 'say in accepts where it is accepted, or remove it'
     compilation.mistakes.add(['credentials', name], 'nobody accepts this credential', wayOut)
   }
+}
+
+/** Of one with several holders the caller is one of them; what has one holder can be called with by others as well. */
+function checkCaller(
+  { credentialKinds, mistakes }: Compilation,
+  { accept: { by }, path }: Claim,
+  { name, kind, holders }: PlanCredential,
+): void {
+  if (by === undefined || holders.includes(by) || !credentialKinds.get(kind)?.handover.hasSeveralHolders) return
+  const wayOut = `name one of ${holders.join(', ')}, or add "${by}" to its holders`
+  mistakes.add([...path, 'by'], `"${by}" does not hold "${name}"`, wayOut)
 }
 
 /** Whoever calls a target verifies its certificate first. */
@@ -105,10 +117,31 @@ function checkClaim(compilation: Compilation, claim: Claim, action: TakenAction,
     kind.checkAccept?.(compilation, claim, action, credential)
     return
   }
+  if (fitting.length === 0) {
+    reportUntakeable(compilation, claim, action)
+    return
+  }
   const wanted = fitting.map(({ name }) => name).join(' or ')
   compilation.mistakes.add(
     [...path, 'credential'],
     `"${accept.action}" takes a ${wanted}, and "${credential.name}" is a ${credential.kind}`,
     `name a ${wanted}`,
   )
+}
+
+/** What an action takes is misspelt, or is not what its carrier carries: no credential would do. */
+function reportUntakeable(
+  { credentialKinds, mistakes }: Compilation,
+  { accept: { action }, path }: Claim,
+  { takes = [], carrier }: TakenAction,
+): void {
+  const unknown = takes.find((name) => !credentialKinds.has(name))
+  const [message, wayOut] =
+    unknown === undefined
+      ? [`takes a ${takes.join(' or ')}, and has the carrier "${carrier}"`, 'another carrier']
+      : [
+          `takes a "${unknown}", and there is no such credential kind`,
+          `one of ${[...credentialKinds.keys()].join(', ')}`,
+        ]
+  mistakes.add([...path, 'action'], `"${action}" ${message}`, `let its service kind name ${wayOut}`)
 }
