@@ -17,8 +17,10 @@ test.each(['@{home}', '@{address:node-z}', '@{address:constructor}', '@{}', '@{j
   },
 )
 
-test('@{unit} is unknown where no unit is at hand', () => {
-  expect(() => fill('@{unit}', { ...context, unitDir: undefined }, 'here')).toThrow('here: @{unit} is not known')
+test('@{unit} is unknown where no unit is at hand, and is not named there', () => {
+  const here = () => fill('@{unit}', { ...context, unitDir: undefined }, 'here')
+  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address} or')
+  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address} or')
 })
 
 test('fills strings at any depth of JSON, and leaves keys and other values', () => {

@@ -14,10 +14,11 @@ export interface TemplateContext {
 
 /** A template names something that the agent cannot fill. Code `HOLDFAST_TEMPLATE_UNKNOWN`. */
 export class UnknownPlaceholder extends HoldfastError {
-  constructor(placeholder: string, place: string) {
+  constructor(placeholder: string, place: string, { unitDir }: Pick<TemplateContext, 'unitDir'>) {
+    const ofUnit = unitDir === undefined ? '' : ' @{unit},'
     super(
       'HOLDFAST_TEMPLATE_UNKNOWN',
-      `${place}: ${placeholder} is not known; use @{dir}, @{unit}, @{address} or @{address:NODE} with a node of the plan`,
+      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address} or @{address:NODE} with a node of the plan`,
     )
   }
 }
@@ -35,7 +36,7 @@ export function contentsIn(text: string): string[] {
 export function fill(text: string, context: TemplateContext, place: string): string {
   return text.replaceAll(PLACEHOLDER, (placeholder, name: string) => {
     const value = lookUp(name, context)
-    if (value === undefined) throw new UnknownPlaceholder(placeholder, place)
+    if (value === undefined) throw new UnknownPlaceholder(placeholder, place, context)
     return value
   })
 }
