@@ -1,6 +1,15 @@
 import type { Check, Facts } from '../credentials/checks.ts'
+import { HoldfastError } from '../errors.ts'
 import type { PlannedCheck, Refusal } from '../topology/verification.ts'
 import { isEnd } from './cell.ts'
+
+/** A check cannot compare with what it was given. Code `HOLDFAST_CHECK_NOT_MADE`. */
+export class CheckNotMade extends HoldfastError {
+  constructor(check: string, args: unknown, { message }: Error) {
+    const how = args === undefined ? 'without args' : `with the args ${JSON.stringify(args)}`
+    super('HOLDFAST_CHECK_NOT_MADE', `cannot make the check "${check}" ${how} (${message})`)
+  }
+}
 
 /** Every check that would refuse, in order; and whether one that settles was passed, so that none after it was made. */
 export interface Judgement {
@@ -14,7 +23,7 @@ export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<stri
   const fails: Judgement['fails'] = []
   for (const one of planned) {
     if (one.when !== undefined && !passed.has(one.when)) continue
-    const passes = checks.get(one.check)!.passes(facts, one.args as never)
+    const passes = isPassed(one, checks, facts)
     if (passes) passed.add(one.check)
     if (one.settles && passes) return { fails, isSettled: true }
     if (one.settles || passes) continue
@@ -22,4 +31,13 @@ export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<stri
     if (fails.length === 1 && isEnd(one)) break
   }
   return { fails, isSettled: false }
+}
+
+/** Args come from a service kind, untyped: only the check itself knows whether they will do. */
+function isPassed({ check, args }: PlannedCheck, checks: ReadonlyMap<string, Check>, facts: Facts): boolean {
+  try {
+    return checks.get(check)!.passes(facts, args as never)
+  } catch (error) {
+    throw new CheckNotMade(check, args, error as Error)
+  }
 }

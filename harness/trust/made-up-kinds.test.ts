@@ -60,7 +60,12 @@ function planOf(verification: ActionVerification, accepted: readonly string[] = 
   return {
     topology: 'made-up',
     trustDomains: {},
-    nodes: { gate: { name: 'gate', units: [{ kind: 'gate', verification: { 'gate:pass/row 1': verification } }] } },
+    nodes: {
+      gate: {
+        name: 'gate',
+        units: [{ name: 'porter', kind: 'gate', verification: { 'gate:pass/row 1': verification } }],
+      },
+    },
     credentials: Object.fromEntries(all.map((one) => [one.name, one as unknown as PlanCredential])),
     accepts: accepted.map((name) => ({ target: 'gate', action: 'gate:pass/row 1', credential: name })),
   } as unknown as Plan
@@ -170,4 +175,14 @@ test.each<[string, Partial<ActionVerification>, RegExp]>([
   ['a condition', { checks: [refusing('badge/whole', { when: 'badge/thick' })] }, /names "badge\/thick"/],
 ])('%s that no credential kind has is a mistake with its name', (_, more, expected) => {
   expect(() => cellsOf({ takes: [['badge', 'ticket']], checks, ...more })).toThrow(expected)
+})
+
+test.each<[string, object | undefined, string]>([
+  ['without args', undefined, 'without args (Cannot'],
+  ['with args that are null', { args: null }, 'with the args null (Cannot'],
+])('a check %s is a mistake with its unit', (_, more, expected) => {
+  const named = refusing('badge/named', more)
+  expect(() => cellsOf({ takes: [['badge', 'ticket']], checks: [...checks, named] })).toThrow(
+    `gate gate:pass/row 1: its unit "porter" cannot make the check "badge/named" ${expected}`,
+  )
 })

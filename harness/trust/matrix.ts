@@ -2,7 +2,7 @@ import type { Check, CheckedKind } from '../credentials/checks.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { ActionVerification, PlannedCheck, Refusal } from '../topology/verification.ts'
 import { type AcceptedBecause, type Cell, cellText, type ExpectedVerdict, isEnd } from './cell.ts'
-import { judge } from './judge.ts'
+import { CheckNotMade, judge } from './judge.ts'
 import { type MatrixMistake, MatrixNotDerivable } from './matrix-mistakes.ts'
 import { isCompanion, type Part, type Trial, trialsOf } from './trials.ts'
 
@@ -30,6 +30,7 @@ export interface CellClass {
 /** Where calls go: a target with what it checks for an action. */
 interface Place {
   target: string
+  unit: string
   action: string
   verification: ActionVerification
 }
@@ -66,14 +67,19 @@ export function deriveMatrix(
     if (unknown.length > 0) continue
     const accepted = new Set(plan.accepts.filter(at(place)).map(({ credential }) => credential))
     const classes = new Map<string, { nearest: Tried; count: number }>()
-    for (const trial of trials(place.verification)) {
-      const tried = triedAt(place, checks, accepted, trial)
-      mistakes.push(...mistakesOf(tried, accepted))
-      matrix.cells += 1
-      const key = full ? String(matrix.cells) : tried.key
-      const { nearest = tried, count = 0 } = classes.get(key) ?? {}
-      const isNearer = noise(tried, accepted) < noise(nearest, accepted)
-      classes.set(key, { nearest: isNearer ? tried : nearest, count: count + 1 })
+    try {
+      for (const trial of trials(place.verification)) {
+        const tried = triedAt(place, checks, accepted, trial)
+        mistakes.push(...mistakesOf(tried, accepted))
+        matrix.cells += 1
+        const key = full ? String(matrix.cells) : tried.key
+        const { nearest = tried, count = 0 } = classes.get(key) ?? {}
+        const isNearer = noise(tried, accepted) < noise(nearest, accepted)
+        classes.set(key, { nearest: isNearer ? tried : nearest, count: count + 1 })
+      }
+    } catch (error) {
+      mistakes.push(notMade(place, error))
+      continue
     }
     const all = [...classes.values()].map(({ nearest: { key, cell }, count }) => ({ key, representative: cell, count }))
     const control = controlAmong(all.map(({ representative }) => representative))
@@ -94,7 +100,9 @@ export function checksOf(kinds: readonly CheckedKind[]): ReadonlyMap<string, Che
 function placesOf(plan: Plan): Place[] {
   return Object.values(plan.nodes).flatMap(({ name, units }) =>
     units.flatMap((unit) =>
-      Object.entries(unit.verification ?? {}).map(([action, verification]) => ({ target: name, action, verification })),
+      Object.entries(unit.verification ?? {}).map(([action, verification]) => {
+        return { target: name, unit: unit.name, action, verification }
+      }),
     ),
   )
 }
@@ -210,6 +218,12 @@ function unknownNames(
       })
   const made = planned.flatMap(({ check, when = check }) => [check, when])
   return [...unknown('credential kind', takes.flat(), kinds), ...unknown('check', made, checks)]
+}
+
+function notMade({ target, unit, action }: Place, error: unknown): MatrixMistake {
+  if (!(error instanceof CheckNotMade)) throw error
+  const message = `its unit "${unit}" ${error.message}`
+  return { place: `${target} ${action}`, message, wayOut: 'let its verification give it what it compares with' }
 }
 
 function nobodyAccepted({ target, action }: Place): MatrixMistake {
