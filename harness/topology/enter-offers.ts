@@ -1,7 +1,7 @@
 import { type Compilation, isDeclared, type NodeOffer } from './compilation.ts'
 import type { DeclaredKind } from './credential-kind.ts'
 import type { Offer, UnitContext } from './kind.ts'
-import { offerOf } from './offers.ts'
+import { offerOf, unitThatIssues } from './offers.ts'
 import { unitContext } from './unit-context.ts'
 
 /** Enters what the units of each node issue, and reports trust domains whose nodes do not issue what they should. */
@@ -37,7 +37,6 @@ function domainOf({ topology }: Compilation, kind: DeclaredKind | undefined, nod
 
 function reportMissing(compilation: Compilation, kind: DeclaredKind, node: string, path: readonly string[]): void {
   if (!isDeclared(compilation, 'nodes', node, path) || compilation.unknownNodes.has(node)) return
-  const able = [...compilation.kinds.values()].filter(({ offers }) => offers !== undefined && kind.name in offers)
-  const wayOut = `give it a unit of kind ${able.map(({ name }) => name).join(', ')}`
-  compilation.mistakes.add(path, `"${node}" has no unit that ${kind.issuing.does}`, wayOut)
+  const message = `"${node}" has no unit that ${kind.issuing.does}`
+  compilation.mistakes.add(path, message, unitThatIssues(compilation, kind.name))
 }

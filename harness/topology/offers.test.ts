@@ -1,13 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 import type { TokenIssuer } from '../credentials/bound-token/planned.ts'
 import type { Authority } from '../credentials/certificate/planned.ts'
 import { credentialOf } from '../credentials/of-kind.ts'
 import { compile, credentialKinds, kinds, trustGraph } from '../shipped.ts'
 import { deriveMatrix } from '../trust/matrix.ts'
 import { declaredFindings } from '../trust/preflight/preflight.ts'
+import type { Compilation } from './compilation.ts'
 import type { ServiceKind } from './kind.ts'
+import { issuerOf } from './offers.ts'
 import type { TopologyInput } from './schema.ts'
 
 const lab = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'examples', 'gateway', 'lab.json')
@@ -64,3 +67,27 @@ test('a CA whose root is not that of a trust domain signs nothing of use; one wi
   const signed = Object.values(plan.credentials).find(({ issuer }) => issuer === 'below')
   expect(signed).toMatchObject({ enrol: { ca: 'below', anchor: '@{dir}/anchors/lab.pem' } })
 })
+
+test.each([
+  [true, 'give it a unit of kind desk'],
+  [false, 'no service kind here offers a pin-code: add one that does to kinds'],
+])(
+  'who offers what nobody does, told by a kind without a role (is there a service kind: %s)',
+  async (isOffered, wayOut) => {
+    const value = await labOf()
+    value.credentials.pin = { kind: 'pin-code', issuer: 'auth', holder: 'shop', handover: 'copy' } as never
+    const desk = { ...kinds.get('exec')!, name: 'desk', offers: { 'pin-code': () => ({}) } as never }
+    const pinCode = {
+      ...credentialKinds.find(({ name }) => name === 'bearer-secret')!,
+      name: 'pin-code',
+      schema: z.looseObject({ kind: z.literal('pin-code') }),
+      resolve: (compilation: Compilation, { path }: { path: readonly string[] }) =>
+        void issuerOf(compilation, 'pin-code' as never, 'auth', path),
+    } as never
+    const options = { credentialKinds: [...credentialKinds, pinCode], kinds: new Map(kinds) }
+    if (isOffered) options.kinds.set('desk', desk)
+    expect(() => compile(value, options)).toThrow(
+      `credentials.pin.issuer: "auth" has no unit that makes secrets; ${wayOut}`,
+    )
+  },
+)

@@ -27,9 +27,17 @@ export function issuerOf<Name extends CredentialKindName>(
   const isNamed = role !== undefined && Object.values(topology.trustDomains).some((domain) => domain[role] === node)
   if (offer !== undefined || isNamed || unknownNodes.has(node) || !names.nodes.has(node)) return offer
   const able = [...offers].flatMap(([name, issued]) => (issued.has(kind) ? name : []))
-  const wayOut = `name one of ${able.join(', ') || 'the nodes that a trust domain names'}`
+  if (able.length === 0 && role !== undefined) able.push('the nodes that a trust domain names')
+  const wayOut = able.length > 0 ? `name one of ${able.join(', ')}` : unitThatIssues(compilation, kind)
   mistakes.add([...path, 'issuer'], `"${node}" has no unit that ${issuing.does}`, wayOut)
   return undefined
+}
+
+/** How a node comes to issue credentials of a kind. */
+export function unitThatIssues({ kinds }: Compilation, credentialKind: string): string {
+  const able = [...kinds.values()].filter(({ offers }) => offers !== undefined && credentialKind in offers)
+  if (able.length === 0) return `no service kind here offers a ${credentialKind}: add one that does to kinds`
+  return `give it a unit of kind ${able.map(({ name }) => name).join(', ')}`
 }
 
 /** The kind of what the nodes issue that trust domains name in a role. */
