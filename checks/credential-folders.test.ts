@@ -7,7 +7,7 @@ import { root } from './documents.ts'
 // A credential kind is a folder and a few lines, where it is listed. Older kinds are built upon by service kinds of the harness; this one
 // is not, so that each line that names it is one that any further kind would need.
 
-const naming = /bearer-?secret|SecretSummary|\bsecret\?:|'secret'\] as const/i
+const naming = /bearer-?secret|SecretSummary|\bsecret\?:|'secret'[,\]].*as const/i
 /** Attacks have that word for what bearers must not leave behind. */
 const others = /^harness\/(attacks\/|shipped-families\.ts)|\.(test|soak)\.ts$/
 
