@@ -27,11 +27,15 @@ export interface Summaries {
   readonly secret?: SecretSummary
 }
 
-export type PartName = keyof Presented
+/** Where the lists below name all there are, and an error that names those that are missing where they do not. */
+type Listed<Names, All extends Names> = All
+
+export type PartName = Listed<keyof Places & keyof Summaries, keyof Presented>
 
 /** Parts that are texts: where a protocol has no place of its own for one, it is a bearer's. In the order in which they are sent. */
 export const textParts = ['token', 'secret'] as const satisfies readonly PartName[]
-export type TextPart = (typeof textParts)[number]
+export type TextPart = Listed<(typeof textParts)[number], TextName>
+type TextName = { [Name in PartName]: Part<Name> extends string ? Name : never }[PartName]
 
 /** The value of a part that is there. */
 export type Part<Name extends PartName> = NonNullable<Presented[Name]>
