@@ -94,9 +94,9 @@ export interface UnitContext<Settings> {
 /** What one must know to have something issued; each credential kind says what else. */
 export interface Offer {
   /** Where it is asked, and what verifiers know it by. */
-  url: string
+  url?: string
   /** Who asks: the node that issues, with what an operator of it has there; or whoever will hold what it issues. */
-  by: 'operator' | 'holder'
+  by?: 'operator' | 'holder'
   /** The unit after which it can be asked. Default: the one that offers it. */
   after?: UnitRef
   /** The root certificate of what it issues, on its node. */

@@ -9,7 +9,7 @@ import { compile, credentialKinds, kinds, trustGraph } from '../shipped.ts'
 import { deriveMatrix } from '../trust/matrix.ts'
 import { declaredFindings } from '../trust/preflight/preflight.ts'
 import type { Compilation } from './compilation.ts'
-import type { ServiceKind } from './kind.ts'
+import type { Offer, ServiceKind } from './kind.ts'
 import { issuerOf } from './offers.ts'
 import type { TopologyInput } from './schema.ts'
 
@@ -76,7 +76,7 @@ test.each([
   async (isOffered, wayOut) => {
     const value = await labOf()
     value.credentials.pin = { kind: 'pin-code', issuer: 'auth', holder: 'shop', handover: 'copy' } as never
-    const desk = { ...kinds.get('exec')!, name: 'desk', offers: { 'pin-code': () => ({}) } as never }
+    const desk = { ...kinds.get('exec')!, name: 'desk', offers: { 'pin-code': (): Offer => ({}) } as never }
     const pinCode = {
       ...credentialKinds.find(({ name }) => name === 'bearer-secret')!,
       name: 'pin-code',

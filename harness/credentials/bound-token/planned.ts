@@ -57,6 +57,8 @@ export type TokenOrder = Omit<PlanBoundToken, 'mint'>
 
 /** An issuer of tokens; its `url` is their `iss`. */
 export interface TokenIssuer extends Offer {
+  url: string
+  by: 'operator' | 'holder'
   /** Proves the holder's certificate; made by the holder, whose TLS files are filled in by the compiler. */
   prove(token: TokenOrder): Omit<HttpCall, 'tls'>
   /**

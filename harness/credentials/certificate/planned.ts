@@ -34,6 +34,7 @@ export interface PlanCertificate extends CredentialBase {
 
 /** A CA, as one must know it to have certificates signed. */
 export interface Authority extends Offer {
+  url: string
   /** The root certificate, on the CA's node. Absent: what it signs leads to the root of its trust domain. */
   root?: Template
   /** Keys that sign one-time tokens, by the name of their provisioner; the first is the one that is meant where none is named. */
