@@ -39,7 +39,7 @@ export const bench: Bench = {
         })
       }
       const measure = await interleave('up to ready, separate-auth', bare, framework, {
-        bar: { atMost: 1.5 },
+        bar: { atMost: 1.4 },
         rounds: 7,
       })
       measure.notes.push(
