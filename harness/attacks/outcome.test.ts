@@ -1,28 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
-import { callParts } from '../shipped.ts'
-import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeSite, type Flaws, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
+import { type FakeScenario, fakeScenario } from '../site/testing/fake-scenario.ts'
+import type { FakeSite, Flaws } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { A0, A1, A2, accepted, demanded, E, either, judgeOutcome, outcomeText, refused, START, T0 } from './outcome.ts'
 
-let folder: string
 let fake: FakeSite
 let site: ScenarioSite
+let scenario: FakeScenario
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'holdfast-outcome-'))
-  fake = await fakeSite(folder)
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), await callParts())
+  scenario = await fakeScenario('again')
+  ;({ fake, site } = scenario)
 })
-afterEach(async () => {
-  await site[Symbol.asyncDispose]()
-  await fake.close()
-  await rm(folder, { recursive: true })
-})
+afterEach(() => scenario[Symbol.asyncDispose]())
 
 const stranger = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
 const stolen = () => site.call('b', 'b', 'b:read', fake.right().withCertificate(stranger))

@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { callParts } from '../shipped.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
-import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeSite, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
+import { type FakeScenario, fakeScenario } from '../site/testing/fake-scenario.ts'
+import type { FakeSite } from '../site/testing/fake-site.ts'
 import { demandCleanEvidence } from '../vitest/clean-evidence.ts'
 import { AttackWorks, Lab } from './lab.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -17,18 +16,14 @@ let site: ScenarioSite
 let lab: Lab
 
 const target = { name: 'b b:read', node: 'b', action: 'b:read', from: 'b' } as AttackTarget
+let scenario: FakeScenario
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'holdfast-unharmed-'))
-  fake = await fakeSite(folder)
-  site = new ScenarioSite(fake.site, { name: 'claim: test', again: 'again' }, fakeKnowledge(), await callParts())
+  scenario = await fakeScenario('again')
+  ;({ folder, fake, site } = scenario)
   lab = new Lab(site, target, { credentials: {} as FreshCredentials, scopes: () => [] })
 })
-afterEach(async () => {
-  await site[Symbol.asyncDispose]()
-  await fake.close()
-  await rm(folder, { recursive: true })
-})
+afterEach(() => scenario[Symbol.asyncDispose]())
 
 const attack = () => lab.call(fake.right().withToken('e30.e30.AAAA', 'forged'))
 

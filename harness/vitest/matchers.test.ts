@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
@@ -7,29 +6,21 @@ import { callParts } from '../shipped.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { NoPositiveControl } from '../site/failure-text.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeSite, type Flaws, fakeKnowledge, fakeSite } from '../site/testing/fake-site.ts'
+import { type FakeScenario, fakeScenario } from '../site/testing/fake-scenario.ts'
+import { type FakeSite, type Flaws, fakeKnowledge } from '../site/testing/fake-site.ts'
 import { NegatedMatcher, NoVerdict } from './matchers.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
 let folder: string
 let fake: FakeSite
 let site: ScenarioSite
+let scenario: FakeScenario
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'holdfast-matchers-'))
-  fake = await fakeSite(folder)
-  site = new ScenarioSite(
-    fake.site,
-    { name: 'claim: test', again: 'holdfast test claim' },
-    fakeKnowledge(),
-    await callParts(),
-  )
+  scenario = await fakeScenario()
+  ;({ folder, fake, site } = scenario)
 })
-afterEach(async () => {
-  await site[Symbol.asyncDispose]()
-  await fake.close()
-  await rm(folder, { recursive: true })
-})
+afterEach(() => scenario[Symbol.asyncDispose]())
 
 const other = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
 const attack = () => fake.right().withCertificate(other)

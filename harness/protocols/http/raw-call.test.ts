@@ -1,34 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { issueLeaf } from '../../pki/authority.ts'
 import { inTwoSegments } from '../tls/handshake.ts'
 import '../../vitest/matchers.ts'
-import { callParts } from '../../shipped.ts'
-import { ScenarioSite } from '../../site/scenario-site.ts'
-import { type FakeSite, fakeKnowledge, fakeSite } from '../../site/testing/fake-site.ts'
+import type { ScenarioSite } from '../../site/scenario-site.ts'
+import { type FakeScenario, fakeScenario } from '../../site/testing/fake-scenario.ts'
+import type { FakeSite } from '../../site/testing/fake-site.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
-let folder: string
 let fake: FakeSite
 let site: ScenarioSite
+let scenario: FakeScenario
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'holdfast-raw-'))
-  fake = await fakeSite(folder)
-  site = new ScenarioSite(
-    fake.site,
-    { name: 'claim: test', again: 'holdfast test claim' },
-    fakeKnowledge(),
-    await callParts(),
-  )
+  scenario = await fakeScenario()
+  ;({ fake, site } = scenario)
 })
-afterEach(async () => {
-  await site[Symbol.asyncDispose]()
-  await fake.close()
-  await rm(folder, { recursive: true })
-})
+afterEach(() => scenario[Symbol.asyncDispose]())
 
 const other = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
 const attack = () => fake.right().withCertificate(other)
