@@ -40,7 +40,7 @@ const KNOWN: readonly [file: RegExp, line: RegExp, because: string][] = [
 
 const general = globSync('{site,vitest,trust,topology,cli,backends,agent,evidence,attacks}/**/*.ts', {
   cwd: root,
-}).filter((file) => !/\.(test|soak)\.ts$|\/(testing|fixtures)\/|^attacks\/\w+\/|fake-kinds|conformance/.test(file))
+}).filter((file) => !/\.(test|soak)\.ts$|\/(testing|fixtures)\/|^attacks\/\w+\/|conformance/.test(file))
 
 function namesIn(file: string): string[] {
   const code = readFileSync(`${root}${file}`, 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')

@@ -9,7 +9,7 @@ import { root } from './documents.ts'
 
 /** Whose business protocols are beside their own folders: kinds whose programs speak them, families that attack them. */
 const users = /^harness\/(kinds|attacks\/[^/]+)\//
-const isTest = /\.(test|soak)\.ts$|\/(testing|fixtures)\/|\/fake-kinds\.ts$/
+const isTest = /\.(test|soak)\.ts$|\/(testing|fixtures)\//
 /** Lines that may name one, each with why. */
 const known = [
   /protocols\.get\('http'\)\?\.paste/, // the plan knows of two ways to ask whether a unit is ready, and HTTPS is one

@@ -3,7 +3,7 @@ import type { BoundTokenDeclaration } from '../credentials/bound-token/planned.t
 import type { CertificateDeclaration } from '../credentials/certificate/planned.ts'
 import { credentialOf } from '../credentials/of-kind.ts'
 import { compile } from '../shipped.ts'
-import { fakeKinds } from './fake-kinds.ts'
+
 import { callerOf } from './holders.ts'
 import { loadTopology } from './load.ts'
 import { type Mistake, TopologyInvalid } from './mistakes.ts'
@@ -19,7 +19,7 @@ async function separateAuth(change: (topology: Topology) => void = () => {}): Pr
 async function mistakesOf(change: (topology: Topology) => void): Promise<readonly Mistake[]> {
   const topology = await separateAuth(change)
   try {
-    compile(topology, { kinds: fakeKinds })
+    compile(topology)
   } catch (failure) {
     if (failure instanceof TopologyInvalid) return failure.mistakes
     throw failure
@@ -36,11 +36,11 @@ function unitOf(plan: Plan, ref: string) {
 }
 
 test.each(['separate-auth', 'shared-auth'])('%s compiles without a mistake', async (name) => {
-  expect(compile(await loadTopology(name), { kinds: fakeKinds })).toMatchObject({ format: 2, topology: name })
+  expect(compile(await loadTopology(name))).toMatchObject({ format: 2, topology: name })
 })
 
 test('everything that a credential needs is a unit, in one order', async () => {
-  const plan = compile(await separateAuth(), { kinds: fakeKinds })
+  const plan = compile(await separateAuth())
 
   expect(plan.nodes['node-a']?.units.map(({ name, kind }) => `${name} ${kind}`)).toEqual([
     'anchor-org-a anchor',
@@ -64,7 +64,7 @@ test('everything that a credential needs is a unit, in one order', async () => {
 })
 
 test('a token knows its audience, its binding and how one more like it is made', async () => {
-  const plan = compile(await separateAuth(), { kinds: fakeKinds })
+  const plan = compile(await separateAuth())
 
   expect(plan.credentials['peer-a-to-b']).toMatchObject({
     audience: ['https://node-b.somebiz.local.io'],
@@ -91,19 +91,15 @@ test('a token knows its audience, its binding and how one more like it is made',
 
 test('a token is renewed before the certificate ends that it is bound to', async () => {
   const renewalOf = (plan: Plan) => JSON.stringify(unitOf(plan, 'node-a/peer-a-to-b')?.steps)
-  const short = compile(await loadTopology('separate-auth', { set: { certificateLifetime: '5m' } }), {
-    kinds: fakeKinds,
-  })
-  const long = compile(await loadTopology('separate-auth', { set: { certificateLifetime: '1h' } }), {
-    kinds: fakeKinds,
-  })
+  const short = compile(await loadTopology('separate-auth', { set: { certificateLifetime: '5m' } }))
+  const long = compile(await loadTopology('separate-auth', { set: { certificateLifetime: '1h' } }))
 
   expect(renewalOf(short)).toContain('"renew":{"lifetimeSeconds":300,"at":0.8}')
   expect(renewalOf(long)).toContain('"renew":{"lifetimeSeconds":900,"at":0.8}')
 })
 
 test('the audience peering@DOMAIN is the peering audience of that domain', async () => {
-  const plan = compile(await loadTopology('shared-auth'), { kinds: fakeKinds })
+  const plan = compile(await loadTopology('shared-auth'))
 
   expect(credentialOf(plan, 'bound-token', 'node-a').audience).toEqual([
     'https://node-a.somebiz.local.io',
@@ -117,14 +113,14 @@ test('a list of holders with one node is the same as that holder', async () => {
     t.credentials['peer-a-to-b'] = { ...rest, holders: [holder] }
   })
 
-  expect(compile(listed, { kinds: fakeKinds })).toEqual(compile(await separateAuth(), { kinds: fakeKinds }))
+  expect(compile(listed)).toEqual(compile(await separateAuth()))
 })
 
 test('the caller is the holder, unless accepts says who else calls; whoever calls is given the root of its target', async () => {
   const called = await separateAuth((t) => {
     t.accepts.find(({ credential }) => credential === 'peer-a-to-b')!.by = 'ca-a'
   })
-  const plan = compile(called, { kinds: fakeKinds })
+  const plan = compile(called)
   const callers = plan.accepts.map((accept) => [accept.credential, callerOf(plan, accept)])
 
   expect(callers).toContainEqual(['peer-a-to-b', 'ca-a'])
@@ -133,7 +129,7 @@ test('the caller is the holder, unless accepts says who else calls; whoever call
 })
 
 test('a list of targets or credentials stands for each of them', async () => {
-  const plan = compile(await loadTopology('shared-auth', { set: { nodes: '3' } }), { kinds: fakeKinds })
+  const plan = compile(await loadTopology('shared-auth', { set: { nodes: '3' } }))
 
   const peering = plan.accepts.filter(({ action }) => action === 'peering:connect')
   expect(peering.map(({ target, credential }) => `${credential} at ${target}`).sort()).toEqual([
@@ -150,7 +146,7 @@ test('a hand-over in its long form says where the token goes, and who owns it', 
   const topology = await separateAuth((t) => {
     token(t, 'peer-a-to-b').handover = { method: 'mint', path: 'tokens/b', owner: 'peering', mode: '0640' }
   })
-  const plan = compile(topology, { kinds: fakeKinds })
+  const plan = compile(topology)
 
   expect(plan.credentials['peer-a-to-b']?.files).toEqual({ 'node-a': '@{dir}/tokens/b' })
   expect(unitOf(plan, 'node-a/peer-a-to-b')?.steps).toMatchObject([
@@ -164,7 +160,7 @@ test('a unit runs as its user with what it brings along, and owns the credential
     t.nodes['node-a']!.units.orchestrator!.user = 'peering'
     token(t, 'node-a').handover = { method: 'mint', group: 'readers', mode: '0640' }
   })
-  const plan = compile(topology, { kinds: fakeKinds })
+  const plan = compile(topology)
 
   const usersOn = (node: string) => plan.nodes[node]!.units.map(({ name, user }) => `${name} ${user}`)
   expect(usersOn('auth-a')).toEqual(expect.arrayContaining(['auth auth', 'clients auth', 'cert-auth-a undefined']))
@@ -278,7 +274,7 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
       t.nodes['ca-a']!.units.again = { kind: 'step-ca', settings: {} }
     },
     'nodes.ca-a.units.again',
-    /wants port 443, which "ca" has/,
+    /wants port 9000, which "ca" has/,
   ],
   [
     'a unit with the name of a credential of its node',
@@ -564,12 +560,12 @@ test.each<[string, (topology: Topology) => void, string, RegExp]>([
       t.nodes['node-a']!.units.orchestrator!.settings.peers = {}
       t.nodes['node-b']!.units.orchestrator!.settings.peers = {}
       t.accepts = t.accepts.filter(({ action }) => action !== 'peering:connect')
-      t.accepts.push({ target: 'node-a', action: 'peers:write', credential: 'cert-node-b' })
+      t.accepts.push({ target: 'auth-a', action: 'jwks:read', credential: 'cert-node-b' })
       delete t.credentials['peer-a-to-b']
       delete t.credentials['peer-b-to-a']
     },
     'accepts[4].credential',
-    /"node-a" cannot accept "cert-node-b": it has no root of "org-b"/,
+    /"auth-a" cannot accept "cert-node-b": it has no root of "org-b"/,
   ],
   [
     'the same acceptance twice',
@@ -640,7 +636,7 @@ test('the message lists every mistake with place and way out', async () => {
     token(t, 'node-b').audience = ['nod-b']
   })
 
-  expect(() => compile(topology, { kinds: fakeKinds })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => compile(topology)).toThrowErrorMatchingInlineSnapshot(`
     [TopologyInvalid: topology separate-auth: 2 mistakes
       nodes.node-a.domain: trust domain "org-q" is not declared; did you mean "org-a"?
       credentials.node-b.audience[0]: node "nod-b" is not declared; did you mean "node-b"?]

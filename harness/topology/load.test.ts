@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile } from '../shipped.ts'
-import { fakeKinds } from './fake-kinds.ts'
+
 import { loadTopology, shippedTopologies } from './load.ts'
 import { evaluateNix, nixVersion } from './nix.ts'
 import type { Packed, PackedValues } from './packed.ts'
@@ -39,7 +39,7 @@ test('a shipped topology comes with the defaults of its parameters', async () =>
 
 test('parameters change it: counts, and what fills fields', async () => {
   const set = { orgs: '3', validation: 'jwks', certificateLifetime: '1h', tokenLifetime: '5m' }
-  const plan = compile(await loadTopology('separate-auth', { set }), { kinds: fakeKinds })
+  const plan = compile(await loadTopology('separate-auth', { set }))
 
   expect(plan.parameters).toEqual({ ...set, orgs: 3 })
   expect(Object.keys(plan.trustDomains)).toEqual(['org-a', 'org-b', 'org-c'])
@@ -53,7 +53,7 @@ test.each([
   ['shared-auth', { nodes: '50' }, 52],
   ['shared-auth', { nodes: '27' }, 29],
 ] as const)('%s with %o compiles, and has %d nodes', async (name, set, count) => {
-  const plan = compile(await loadTopology(name, { set }), { kinds: fakeKinds })
+  const plan = compile(await loadTopology(name, { set }))
 
   expect(Object.keys(plan.nodes)).toHaveLength(count)
 })
@@ -84,7 +84,7 @@ test('an unknown name is an error that lists the shipped ones', async () => {
 test('a .json file is read as it is, and has no parameters', async () => {
   const path = await file('lab.json', JSON.stringify((await loadTopology('shared-auth')).value))
 
-  expect(compile(await loadTopology(path), { kinds: fakeKinds }).topology).toBe('shared-auth')
+  expect(compile(await loadTopology(path)).topology).toBe('shared-auth')
   await expect(loadTopology(path, { set: { nodes: '3' } })).rejects.toThrow(/no parameter "nodes"; there are: none/)
 })
 
@@ -109,9 +109,9 @@ test('a .ts file exports a definition, or a plain value', async () => {
     `export default { name: 'plain', summary: 'x', trustDomains: {}, nodes: {}, credentials: {}, accepts: [] }`,
   )
 
-  const plan = compile(await loadTopology(defined, { set: { nodes: '3' } }), { kinds: fakeKinds })
+  const plan = compile(await loadTopology(defined, { set: { nodes: '3' } }))
   expect(Object.keys(plan.nodes)).toEqual(['ca', 'n0', 'n1', 'n2'])
-  expect(compile(await loadTopology(plain), { kinds: fakeKinds }).topology).toBe('plain')
+  expect(compile(await loadTopology(plain)).topology).toBe('plain')
   await expect(loadTopology(defined, { set: { nodes: '4' } })).rejects.toThrow('a whole number from 0 to 3')
 })
 
@@ -171,7 +171,7 @@ test.skipIf(withoutNix)(`mistakes of a .nix file are told like those of any othe
   )
   const loaded = await loadTopology(wrong)
 
-  expect(() => compile(loaded, { kinds: fakeKinds })).toThrow(
+  expect(() => compile(loaded)).toThrow(
     /trustDomains\.lab\.ca: node "cb" is not declared|nodes\.ca\.domain: is missing/,
   )
 })

@@ -1,22 +1,15 @@
 import { expect, test } from 'vitest'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { compile } from '../../shipped.ts'
-import { fakeKinds } from '../../topology/fake-kinds.ts'
-import type { ServiceKind } from '../../topology/kind.ts'
 import { loadTopology } from '../../topology/load.ts'
 import { TopologyInvalid } from '../../topology/mistakes.ts'
 import type { Plan, Step } from '../../topology/plan.ts'
 import type { Topology } from '../../topology/schema.ts'
-import { orchestrator } from '../orchestrator/index.ts'
-import { authServer } from './index.ts'
-
-const own = [authServer, orchestrator].map((kind) => [kind.name, kind as ServiceKind] as const)
-const kinds = new Map([...fakeKinds, ...own])
 
 async function planOf(name: string, change: (topology: Topology) => void = () => {}): Promise<Plan> {
   const topology = structuredClone((await loadTopology(name)).value) as Topology
   change(topology)
-  return compile(topology, { kinds })
+  return compile(topology)
 }
 
 function registrations(plan: Plan, node: string): Record<string, unknown>[] {

@@ -1,22 +1,15 @@
 import { expect, test } from 'vitest'
 import { operatorsIn } from '../../credentials/certificate/checks.ts'
 import { compile } from '../../shipped.ts'
-import { fakeKinds } from '../../topology/fake-kinds.ts'
-import type { ServiceKind } from '../../topology/kind.ts'
 import { loadTopology } from '../../topology/load.ts'
 import type { TopologyInvalid } from '../../topology/mistakes.ts'
 import type { Plan } from '../../topology/plan.ts'
 import type { Topology } from '../../topology/schema.ts'
-import { authServer } from '../auth-server/index.ts'
-import { orchestrator } from './index.ts'
-
-const own = [authServer, orchestrator].map((kind) => [kind.name, kind as ServiceKind] as const)
-const kinds = new Map([...fakeKinds, ...own])
 
 async function planOf(name: string, change: (topology: Topology) => void = () => {}): Promise<Plan> {
   const topology = structuredClone((await loadTopology(name)).value) as Topology
   change(topology)
-  return compile(topology, { kinds })
+  return compile(topology)
 }
 
 function unitOf(plan: Plan, node: string) {
