@@ -44,6 +44,13 @@ export interface Variant {
   attack(lab: Lab): Promise<Verdict> | Promise<void>
 }
 
+type Case = Omit<Attack, 'id' | 'needs' | 'variants'> & Partial<Pick<Attack, 'needs' | 'variants'>>
+
+/** Cases by their ids, each of which needs these of a target unless it says what else. */
+export function cases(needs: Attack['needs'], byId: Readonly<Record<string, Case>>): Attack[] {
+  return Object.entries(byId).map(([id, one]) => ({ id, needs, variants: {}, ...one }))
+}
+
 /** What a family consists of, by the ids of its cases. */
 export function inOrder(...lists: readonly (readonly Attack[])[]): Attack[] {
   return lists.flat().toSorted((a, b) => a.id.localeCompare(b.id))

@@ -1,6 +1,6 @@
 import type { HeaderLines } from '../../protocols/http/exchange.ts'
 import type { CallOptions } from '../../site/call.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A2, accepted, type Outcome } from '../outcome.ts'
 import { pathOf } from './plain-request.ts'
@@ -11,12 +11,10 @@ const fieldTwice =
   'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)'
 
 /** Ways of sending a token that RFC 6750 does not know, or not all at once. */
-export const carriers: readonly Attack[] = [
-  {
-    id: 'GEN-24',
+export const carriers = cases(['takes:bound-token'], {
+  'GEN-24': {
     title: 'nothing, another scheme and half a header are told apart',
     source: 'RFC 6750 section 3.1',
-    needs: ['takes:bound-token'],
     variants: {
       'no Authorization': sent(A0('token_missing'), () => []),
       'an empty one': sent(A0('token_missing'), () => [authorization('')]),
@@ -31,21 +29,17 @@ export const carriers: readonly Attack[] = [
       'Proxy-Authorization': sent(A0('token_missing'), (token) => [['Proxy-Authorization', `Bearer ${token}`]]),
     },
   },
-  {
-    id: 'GEN-25',
+  'GEN-25': {
     title: 'the scheme is known in any case',
     source: 'RFC 9110 section 11.1',
-    needs: ['takes:bound-token'],
     variants: {
       bearer: sent(accepted(), (token) => [authorization(`bearer ${token}`)]),
       BEARER: sent(accepted(), (token) => [authorization(`BEARER ${token}`)]),
     },
   },
-  {
-    id: 'GEN-26',
+  'GEN-26': {
     title: 'what stands after the scheme is one token',
     source: 'CVE-2026-0707; RFC 6750 section 2.1',
-    needs: ['takes:bound-token'],
     variants: {
       'a tab': malformed((token) => `Bearer\t${token}`),
       ...leftOpen('one or more blanks stand between scheme and token (RFC 6750 section 2.1)', {
@@ -59,11 +53,9 @@ export const carriers: readonly Attack[] = [
       'a comma before it': malformed((token) => `Bearer ,${token}`),
     },
   },
-  {
-    id: 'GEN-27',
+  'GEN-27': {
     title: 'a token comes in the header, and in the header only',
     source: 'RFC 6750 sections 2 and 2.3; RFC 9700 section 4.3.2',
-    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(otherMethods, { 'in the query, too': inQuery('access_token') }),
       'in the query alone': inQuery('access_token', []),
@@ -72,11 +64,9 @@ export const carriers: readonly Attack[] = [
       'in a form alone': inForm(false),
     },
   },
-  {
-    id: 'GEN-28',
+  'GEN-28': {
     title: 'of two Authorization headers none is chosen',
     source: 'RFC 9110 section 5.3; RFC 6750 section 3.1',
-    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(fieldTwice, { 'good, then bad': twice((token) => [`Bearer ${token}`, 'Bearer bad']) }),
       'bad, then good': twice((token) => ['Bearer bad', `Bearer ${token}`]),
@@ -91,7 +81,7 @@ export const carriers: readonly Attack[] = [
       }),
     },
   },
-]
+})
 
 function authorization(value: string): readonly [string, string] {
   return ['Authorization', value]

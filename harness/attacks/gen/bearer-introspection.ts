@@ -1,7 +1,7 @@
 import type { IssuerScript } from '../../counterparts/issuer/scripted-issuer.ts'
 import { endTokens } from '../../site/insider.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { anewClaims, forged } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, type Outcome, refused } from '../outcome.ts'
@@ -11,12 +11,10 @@ const mismatch = A1('introspection_mismatch')
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable')
 
 /** What a node makes of that which its auth server says of a token. */
-export const introspection: readonly Attack[] = [
-  {
-    id: 'GEN-31',
+export const introspection = cases(['introspection-client'], {
+  'GEN-31': {
     title: 'an answer about a token is believed only where it fits the token',
     source: 'RFC 8705 section 3.2; RFC 7662 section 2.2',
-    needs: ['introspection-client'],
     stage: 'scripted-issuer',
     variants: {
       'cnf of another certificate': answering(mismatch, (honest) => ({
@@ -46,8 +44,7 @@ export const introspection: readonly Attack[] = [
       silence: scripted(unavailable, 'silence'),
     },
   },
-  {
-    id: 'GEN-32',
+  'GEN-32': {
     title: 'what was said of a token is not believed for longer than documented',
     source: 'RFC 7662 section 4; RFC 9700 section 4.10',
     needs: ['takes:bound-token', 'introspection-client'],
@@ -55,7 +52,7 @@ export const introspection: readonly Attack[] = [
       'revoked by its jti': { expect: demanded('refused within the documented bound'), attack: revoked },
     },
   },
-]
+})
 
 function answering(expect: Outcome, change: (honest: Record<string, unknown>) => unknown): Variant {
   return scripted(expect, (_, honest) => ({ body: change(honest as Record<string, unknown>) }))

@@ -2,16 +2,15 @@ import type { CallOptions } from '../../site/call.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { holderOf } from '../../topology/holders.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { accepted, demanded, E } from '../outcome.ts'
 import { type ClientToken, twoClients } from './clients-of.ts'
 
 /** Who may ask an auth server about a token, or end one. */
-export const issuerEndpoints: readonly Attack[] = [
-  {
-    id: 'GEN-30',
+export const issuerEndpoints = cases(['token-endpoint'], {
+  'GEN-30': {
     title: 'whoever asks about a token proves who he is, and is told of tokens for himself only',
     source: 'RFC 7662 sections 2.1, 2.2 and 4',
     needs: ['introspection'],
@@ -34,8 +33,7 @@ export const issuerEndpoints: readonly Attack[] = [
       garbage: inactive(async (_, { own }) => ({ asks: own, token: 'garbage' })),
     },
   },
-  {
-    id: 'GEN-33',
+  'GEN-33': {
     title: 'a client ends its own tokens and no others',
     source: 'RFC 7009 section 2.1',
     needs: ['revocation'],
@@ -45,31 +43,23 @@ export const issuerEndpoints: readonly Attack[] = [
       'by its own client': { expect: demanded('200, and the token works no more'), attack: revokedByItsOwn },
     },
   },
-  {
-    id: 'GEN-34',
+  'GEN-34': {
     title: 'a token that is exchanged keeps its binding',
     source: 'RFC 8693 sections 2.1 and 2.2.2; RFC 8705 section 3',
-    needs: ['token-endpoint'],
-    variants: {},
     notHere: 'no auth server offers token exchange: client credentials are the only grant',
   },
-  {
-    id: 'GEN-35',
+  'GEN-35': {
     title: 'a proof of possession is one of this request',
     source: 'RFC 9449 sections 4.3 and 7',
     needs: ['takes:bound-token'],
-    variants: {},
     notHere: 'nobody offers DPoP beside certificates: a token is bound to a certificate, and its scheme is Bearer',
   },
-  {
-    id: 'GEN-36',
+  'GEN-36': {
     title: 'a refresh token works for its client, and once',
     source: 'RFC 8705 sections 4 and 7.1; RFC 9700 section 4.14',
-    needs: ['token-endpoint'],
-    variants: {},
     notHere: 'no auth server issues refresh tokens',
   },
-]
+})
 
 type Clients = ReturnType<typeof twoClients>
 

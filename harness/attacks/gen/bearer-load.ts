@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { KeptAnswer, KeptConnections } from '../../protocols/http/kept-connections.ts'
 import { residentKb } from '../../site/resident.ts'
-import type { Attack } from '../attack.ts'
+import { cases } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
@@ -18,12 +18,10 @@ const floorMs = 500
 const coolDownMs = 10_000
 
 /** Attacks that come by the thousand. All connections are kept, so that what is refused is the request. */
-export const load: readonly Attack[] = [
-  {
-    id: 'GEN-09',
+export const load = cases(['takes:bound-token', 'speaks:http', 'jwks-client'], {
+  'GEN-09': {
     title: 'a thousand unknown key ids ask the issuer once',
     source: 'RFC 8725 section 3.10',
-    needs: ['takes:bound-token', 'speaks:http', 'jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       '1000 random ones': {
@@ -32,8 +30,7 @@ export const load: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'GEN-37',
+  'GEN-37': {
     title: 'a thousand refusals harm nobody else',
     source: 'RFC 6585 section 4',
     needs: ['takes:bound-token', 'speaks:http'],
@@ -48,7 +45,7 @@ export const load: readonly Attack[] = [
       },
     },
   },
-]
+})
 
 async function unknownKeys(lab: Lab): Promise<void> {
   const issuer = await standIn(lab)

@@ -1,22 +1,20 @@
 import { leaksIn } from '../../credentials/secrets.ts'
 import { tamperSignature } from '../../tokens/forge.ts'
-import type { Attack } from '../attack.ts'
+import { cases } from '../attack.ts'
 import { forged, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, demanded } from '../outcome.ts'
 
 /** Nothing secret is written down, whatever goes wrong. Every other attack looks for the token that it presented itself. */
-export const secrets: readonly Attack[] = [
-  {
-    id: 'GEN-29',
+export const secrets = cases(['takes:bound-token'], {
+  'GEN-29': {
     title: 'no log, record or answer holds a secret',
     source: 'RFC 6750 section 5.2',
-    needs: ['takes:bound-token'],
     variants: {
       'of calls that are refused': { expect: demanded('no token, key or seed anywhere'), attack: afterRefusals },
     },
   },
-]
+})
 
 async function afterRefusals(lab: Lab): Promise<void> {
   const good = lab.good()

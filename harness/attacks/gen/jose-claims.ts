@@ -1,5 +1,5 @@
 import { NotInPlan } from '../../site/site-files.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import { type Forgery, forged, forging, withClaim, withoutClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
@@ -14,12 +14,10 @@ const seconds = () => Math.floor(Date.now() / 1000)
 const hour = 3_600
 
 /** Claims that are missing, of a wrong kind, or out of time and place. */
-export const claims: readonly Attack[] = [
-  {
-    id: 'GEN-16',
+export const claims = cases(['takes:bound-token'], {
+  'GEN-16': {
     title: 'a token has an end, written as a time',
     source: 'RFC 9068 section 2.2; RFC 7519 section 4.1.4',
-    needs: ['takes:bound-token'],
     variants: {
       'no exp': forging(A1('claim_missing'), withoutClaim('exp')),
       'a text': forging(A1('claim_invalid'), withClaim('exp', '9999999999')),
@@ -37,11 +35,9 @@ export const claims: readonly Attack[] = [
       'an object': forging(A1('claim_invalid'), withClaim('exp', { exp: 9_999_999_999 })),
     },
   },
-  {
-    id: 'GEN-17',
+  'GEN-17': {
     title: 'the times of a token hold to the second, but for the documented skew',
     source: 'RFC 7519 sections 4.1.4 to 4.1.6',
-    needs: ['takes:bound-token'],
     variants: {
       'exp just past the skew': atTime(A1('token_expired'), (now, skew) => ({ exp: now - skew - 1 })),
       // Two seconds inside of it, so that the call itself may take one.
@@ -54,11 +50,9 @@ export const claims: readonly Attack[] = [
       }),
     },
   },
-  {
-    id: 'GEN-18',
+  'GEN-18': {
     title: 'a token for somebody else is refused',
     source: 'RFC 8725 section 3.9; RFC 9068 sections 4 and 5',
-    needs: ['takes:bound-token'],
     variants: {
       'no aud': forging(A1('claim_missing'), withoutClaim('aud')),
       'an empty text': forging(A1('claim_invalid'), withClaim('aud', '')),
@@ -81,11 +75,9 @@ export const claims: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'GEN-19',
+  'GEN-19': {
     title: 'whom a token speaks for is one plain name',
     source: 'RFC 9068 section 2.2',
-    needs: ['takes:bound-token'],
     variants: leftOpen(
       'sub is text for the application (RFC 7519 section 4.1.2), and is not validated by RFC 9068 section 4',
       {
@@ -105,11 +97,9 @@ export const claims: readonly Attack[] = [
       },
     ),
   },
-  {
-    id: 'GEN-20',
+  'GEN-20': {
     title: 'a claim that stands twice is read alike by everybody',
     source: 'RFC 7519 section 4; RFC 8725 section 2.8',
-    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen('a parser may return the last of two (RFC 7519 section 4)', {
         'sub twice, another one last': forging(
@@ -130,7 +120,7 @@ export const claims: readonly Attack[] = [
       'Sub beside sub': { expect: accepted(), attack: lastCounts('Sub', 'evil') },
     },
   },
-]
+})
 
 /** How far times may be off that are not told is taken for not at all. */
 function atTime(expect: Outcome, claimsAt: (now: number, skew: number) => Record<string, number>): Variant {

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import { type Forgery, forged, forgedToken, forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, type Outcome, refused } from '../outcome.ts'
@@ -14,12 +14,10 @@ const ignoredHeader =
   'an unknown header that is not critical is ignored, and b64 true is the default (RFC 7515 section 4, RFC 7797 section 3)'
 
 /** Headers that would have the verifier take a key, a meaning or work from the token itself. */
-export const headers: readonly Attack[] = [
-  {
-    id: 'GEN-06',
+export const headers = cases(['takes:bound-token'], {
+  'GEN-06': {
     title: 'a place to fetch keys from is not visited',
     source: 'RFC 8725 section 3.10',
-    needs: ['takes:bound-token'],
     variants: {
       'jku of a listener': {
         expect: A1('token_malformed'),
@@ -35,8 +33,7 @@ export const headers: readonly Attack[] = [
       'jku of a metadata service': ownKeyAt('jku', 'http://169.254.169.254/latest/meta-data/'),
     },
   },
-  {
-    id: 'GEN-07',
+  'GEN-07': {
     title: 'a certificate of the CA that is trusted for TLS signs no tokens',
     source: 'RFC 7515 section 4.1.6; RFC 8725 section 3.8',
     needs: ['takes:bound-token', 'client-certificate'],
@@ -47,11 +44,9 @@ export const headers: readonly Attack[] = [
       'its thumbprint as kid': signedByLeaf(A1('kid_unknown'), (_, x5t) => ({ kid: x5t })),
     },
   },
-  {
-    id: 'GEN-08',
+  'GEN-08': {
     title: 'a key id is looked up in the key set and nowhere else',
     source: 'RFC 8725 section 3.10',
-    needs: ['takes:bound-token'],
     variants: {
       'a path': withKid(A1('kid_unknown'), '../../../../dev/null'),
       SQL: withKid(A1('kid_unknown'), "' OR 1=1--"),
@@ -80,11 +75,9 @@ export const headers: readonly Attack[] = [
       })),
     },
   },
-  {
-    id: 'GEN-12',
+  'GEN-12': {
     title: 'an extension that must be understood and is not ends the token',
     source: 'RFC 7515 section 4.1.11; CVE-2025-59420',
-    needs: ['takes:bound-token'],
     variants: {
       'crit names cnf': forging(A1('token_malformed'), { header: { crit: ['cnf'], cnf: {} } }),
       'crit is empty': forging(A1('token_malformed'), { header: { crit: [] } }),
@@ -97,11 +90,9 @@ export const headers: readonly Attack[] = [
       })),
     },
   },
-  {
-    id: 'GEN-13',
+  'GEN-13': {
     title: 'a payload that is not encoded is refused',
     source: 'RFC 7797 sections 6 and 7',
-    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(ignoredHeader, {
         'b64 false without crit': forging(A1('token_malformed'), { header: { b64: false } }),
@@ -124,11 +115,9 @@ export const headers: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'GEN-15',
+  'GEN-15': {
     title: 'only the compact serialization is a token',
     source: 'CVE-2022-39227; RFC 7519 section 1',
-    needs: ['takes:bound-token'],
     variants: {
       flattened: serialized(({ header, payload, signature }) => ({ protected: header, payload, signature })),
       general: serialized(({ header, payload, signature }) => ({
@@ -141,11 +130,9 @@ export const headers: readonly Attack[] = [
       })),
     },
   },
-  {
-    id: 'GEN-22',
+  'GEN-22': {
     title: 'an encrypted token is refused before anything is decrypted',
     source: 'RFC 8725 section 3.6; RFC 7518 section 8.1',
-    needs: ['takes:bound-token'],
     variants: {
       'PBES2 with ten million rounds': encrypted({
         ...{ alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 10_000_000, p2s: 'c2FsdHNhbHRzYWx0c2FsdA' },
@@ -159,7 +146,7 @@ export const headers: readonly Attack[] = [
       }),
     },
   },
-]
+})
 
 const forgedPayload = Buffer.from('{"sub":"evil"}').toString('base64url')
 

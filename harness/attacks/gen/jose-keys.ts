@@ -2,19 +2,17 @@ import { createHmac, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { ScriptedIssuer } from '../../counterparts/issuer/scripted-issuer.ts'
 import type { Credential } from '../../site/credential.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { anewClaims, type Forgery, forged, forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, refused } from '../outcome.ts'
 import { standIn } from '../stand-in.ts'
 
 /** What a verifier makes of the key set of its issuer. All of them are tried with a set that the attack writes. */
-export const keySets: readonly Attack[] = [
-  {
-    id: 'GEN-02',
+export const keySets = cases(['jwks-client'], {
+  'GEN-02': {
     title: 'a public key is no secret to sign with',
     source: 'RFC 8725 sections 2.1 and 3.1; CVE-2015-9235',
-    needs: ['jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       'HS256 with SPKI': confused('HS256', (key) => pem(key, 'spki')),
@@ -30,30 +28,23 @@ export const keySets: readonly Attack[] = [
       'hs256 in lower case': confused('hs256', (key) => pem(key, 'spki')),
     },
   },
-  {
-    id: 'GEN-03',
+  'GEN-03': {
     title: 'a public key is no secret either where blanks stand before it in its file',
     source: 'CVE-2023-48223; CVE-2026-34950',
-    needs: ['jwks-client'],
-    variants: {},
     notHere: 'nobody reads a key to verify with from a PEM file: all of them come from the issuer’s key set',
   },
-  {
-    id: 'GEN-10',
+  'GEN-10': {
     title: 'of two keys with one id neither is believed',
     source: 'RFC 7517 section 4.5',
-    needs: ['jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       'a token of the key that was there first': oneKidTwice(0),
       'a token of the other one': oneKidTwice(1),
     },
   },
-  {
-    id: 'GEN-11',
+  'GEN-11': {
     title: 'a key verifies only what it is published for',
     source: 'RFC 7517 sections 4.2 to 4.4; RFC 8725 section 3.1',
-    needs: ['jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       'use enc': misused('kid_unknown', { use: 'enc' }),
@@ -62,7 +53,7 @@ export const keySets: readonly Attack[] = [
       'the key is private': misused('kid_unknown', { d: 'AAAA' }),
     },
   },
-]
+})
 
 /** A key set can be written by the attack; introspection says of every token that it is active. */
 interface Script {

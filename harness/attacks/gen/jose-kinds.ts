@@ -4,7 +4,7 @@ import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
 import { holderOf } from '../../topology/holders.ts'
 import type { Enrol } from '../../topology/plan.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, E, type Outcome } from '../outcome.ts'
@@ -13,12 +13,10 @@ import { clientTokens } from './clients-of.ts'
 const typ = A1('typ_invalid')
 
 /** One key may sign many kinds of tokens: each is what it is. */
-export const kinds: readonly Attack[] = [
-  {
-    id: 'GEN-14',
+export const kinds = cases(['takes:bound-token'], {
+  'GEN-14': {
     title: 'a token of another kind is no access token, nor the other way about',
     source: 'RFC 8725 sections 3.11 and 3.12; RFC 9068 section 4',
-    needs: ['takes:bound-token'],
     variants: {
       'an ID token': ofKind(typ, 'JWT', ({ iss, sub, client_id, exp, iat }) => ({
         ...{ iss, sub, aud: client_id, exp, iat, nonce: 'n', auth_time: iat },
@@ -69,7 +67,7 @@ export const kinds: readonly Attack[] = [
       'as one-time token of the CA': { expect: demanded('401 of the CA'), attack: asOneTimeToken },
     },
   },
-]
+})
 
 function ofKind(
   expect: Outcome,

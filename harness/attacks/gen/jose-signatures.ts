@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import { exportJWK, generateKeyPair } from 'jose'
 import { signatureOver } from '../../tokens/raw-token.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { type Forgery, forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1 } from '../outcome.ts'
@@ -13,12 +13,10 @@ const one = Buffer.concat([Buffer.alloc(31), Buffer.from([1])])
 const all = Buffer.alloc(32, 0xff)
 
 /** Signatures that no verifier of tokens may take for one. */
-export const signatures: readonly Attack[] = [
-  {
-    id: 'GEN-01',
+export const signatures = cases(['takes:bound-token'], {
+  'GEN-01': {
     title: 'an unsigned token is refused',
     source: 'RFC 8725 section 3.1; RFC 9068 section 4',
-    needs: ['takes:bound-token'],
     variants: {
       ...Object.fromEntries(
         ['none', 'None', 'NONE', 'nOnE'].map((alg) => [
@@ -38,11 +36,9 @@ export const signatures: readonly Attack[] = [
       'two parts only': { expect: A1('token_malformed'), attack: reworked(([header, payload]) => [header, payload]) },
     },
   },
-  {
-    id: 'GEN-04',
+  'GEN-04': {
     title: 'a signature that is no point of the curve is refused',
     source: 'CVE-2022-21449; RFC 7518 section 3.4',
-    needs: ['takes:bound-token'],
     variants: {
       '64 zero bytes': signedBy(() => Buffer.concat([zero, zero])),
       'r = 0': signedBy((good) => Buffer.concat([zero, good.subarray(32)])),
@@ -72,11 +68,9 @@ export const signatures: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'GEN-05',
+  'GEN-05': {
     title: 'a key that the token brings along is not believed',
     source: 'CVE-2018-0114; RFC 8725 section 3.10',
-    needs: ['takes:bound-token'],
     variants: {
       'jwk beside the real kid': ownKey((key) => ({ jwk: key })),
       'jwk without a kid': ownKey((key) => ({ jwk: key, kid: undefined })),
@@ -84,15 +78,13 @@ export const signatures: readonly Attack[] = [
       'alg of another family beside jwk': ownKey((key) => ({ jwk: key, alg: 'ES256', kid: 'own' })),
     },
   },
-  {
-    id: 'GEN-23',
+  'GEN-23': {
     title: 'a secret to sign with is a good one',
     source: 'RFC 8725 section 3.5; RFC 7518 section 3.2',
     needs: ['start'],
-    variants: {},
     notHere: 'nobody signs or verifies with a shared secret: no HMAC algorithm is in any list',
   },
-]
+})
 
 function signedBy(mutate: (good: Buffer) => Buffer): Variant {
   return forging(A1('signature_invalid'), async (lab) => {

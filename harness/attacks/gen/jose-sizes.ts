@@ -1,5 +1,5 @@
 import type { Verdict } from '../../site/verdict.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { forging } from '../forgery.ts'
 import { A1, type Outcome, refused } from '../outcome.ts'
 import { demandSoon } from './haste.ts'
@@ -8,12 +8,10 @@ import { demandSoon } from './haste.ts'
 const tooLarge = refused(431, undefined, 'request_unreadable')
 
 /** Tokens that are made to cost. */
-export const sizes: readonly Attack[] = [
-  {
-    id: 'GEN-21',
+export const sizes = cases(['takes:bound-token'], {
+  'GEN-21': {
     title: 'a token that is too large or too deep costs next to nothing',
     source: 'RFC 6585 section 5',
-    needs: ['takes:bound-token'],
     variants: {
       '64 kB': costing(tooLarge, () => 'a'.repeat(65_536)),
       '64 kB of a token': costing(tooLarge, (token) => token.replace('.', `.${'a'.repeat(65_536)}`)),
@@ -33,7 +31,7 @@ export const sizes: readonly Attack[] = [
       ),
     },
   },
-]
+})
 
 function deep(levels: number): string {
   return Buffer.from(`{"typ":${'['.repeat(levels)}${']'.repeat(levels)}}`).toString('base64url')

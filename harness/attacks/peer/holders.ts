@@ -5,7 +5,7 @@ import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { forged, forging, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
@@ -25,22 +25,18 @@ const reasons: Readonly<Record<string, string>> = {
 }
 
 /** A token is worth nothing to anybody but the holder of the certificate that it is bound to. */
-export const holders: readonly Attack[] = [
-  {
-    id: 'PEER-01',
+export const holders = cases(bound, {
+  'PEER-01': {
     title: 'a token works for its holder only',
     source: 'RFC 8705 section 3',
-    needs: bound,
     variants: {
       'over the certificate of a third node': over(mismatch, (lab) => third(lab, 'caller')),
       'over another certificate of the holder': over(mismatch, (lab) => lab.anew(certificateOf(lab)).identity()),
     },
   },
-  {
-    id: 'PEER-02',
+  'PEER-02': {
     title: 'a bound token is worth nothing without a certificate',
     source: 'RFC 8705 section 3',
-    needs: bound,
     variants: {
       'no client certificate': {
         expect: either(T0('cert_missing'), mismatch),
@@ -48,8 +44,7 @@ export const holders: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-03',
+  'PEER-03': {
     title: 'a node cannot use the token of its peer, whoever issued it',
     source: 'RFC 8705 section 3',
     needs: [...bound, 'speaks:websocket'],
@@ -59,18 +54,14 @@ export const holders: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'PEER-04',
+  'PEER-04': {
     title: 'a token that is bound to nothing is refused where a binding is demanded',
     source: 'RFC 8705 section 3',
-    needs: bound,
     variants: { 'without cnf': misbound('withoutCnf') },
   },
-  {
-    id: 'PEER-08',
+  'PEER-08': {
     title: 'a stolen token is worth nothing to another organisation',
     source: 'RFC 9700 section 4.10.1',
-    needs: bound,
     variants: {
       'over a certificate of a CA that the target trusts': over(mismatch, (lab) => third(lab, 'target')),
       "over a certificate of an unknown CA with the holder's names": over(
@@ -79,29 +70,24 @@ export const holders: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'PEER-14',
+  'PEER-14': {
     title: 'only the SHA-256 thumbprint of the certificate in base64url is a binding',
     source: 'RFC 8705 section 3.1',
-    needs: bound,
     variants: Object.fromEntries(
       Object.keys(misbindings)
         .filter((name) => name !== 'withoutCnf')
         .map((name) => [name, misbound(name)]),
     ),
   },
-  {
-    id: 'PEER-15',
+  'PEER-15': {
     title: 'a renewed certificate needs a new token, even with the same key',
     source: 'RFC 8705 section 6.3',
-    needs: bound,
     variants: {
       'the old token over the renewed certificate': over(mismatch, renewed),
       'a new token over the renewed certificate': { expect: accepted(), attack: newTokenOverRenewed },
     },
   },
-  {
-    id: 'PEER-26',
+  'PEER-26': {
     title: 'a binding that fits replaces no identity',
     source: 'RFC 8705 section 6.2',
     needs: [...bound, 'speaks:websocket'],
@@ -118,7 +104,7 @@ export const holders: readonly Attack[] = [
       }),
     },
   },
-]
+})
 
 function over(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Variant {
   return { expect, attack: async (lab) => lab.call(lab.good().withCertificate(await identity(lab))) }

@@ -2,7 +2,7 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import { forged, forging, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
@@ -12,16 +12,14 @@ const fiveMinutes = 300
 const ageIsNoReason = 'iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)'
 
 /** Who minted a token, and for whom, is known from the configuration. */
-export const issuers: readonly Attack[] = [
-  {
-    id: 'PEER-05',
+export const issuers = cases(['takes:bound-token'], {
+  'PEER-05': {
     title: 'a token of another issuer is refused, and that issuer is not asked',
     source: 'RFC 9068 section 4',
     needs: ['takes:bound-token', 'two-issuers'],
     variants: { "the caller's token of the other issuer": { expect: A1('issuer_untrusted'), attack: ofOtherIssuer } },
   },
-  {
-    id: 'PEER-06',
+  'PEER-06': {
     title: 'a peer token points one way',
     source: 'RFC 8725 sections 3.8 and 3.9',
     needs: ['takes:bound-token', 'speaks:websocket', 'two-issuers'],
@@ -32,11 +30,9 @@ export const issuers: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-09',
+  'PEER-09': {
     title: "a token under the issuer's name and key id is refused when somebody else signed it",
     source: 'RFC 8725 section 3.8',
-    needs: ['takes:bound-token'],
     variants: {
       "signed by a stranger's key": forging(A1('signature_invalid'), async (lab) => ({ key: await strangersKey(lab) })),
       "signed by the other issuer's key": {
@@ -45,11 +41,9 @@ export const issuers: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-10',
+  'PEER-10': {
     title: 'nobody asks an issuer that a token names, whatever it serves',
     source: 'CVE-2025-30144; RFC 8725 section 3.10',
-    needs: ['takes:bound-token'],
     variants: {
       'iss is a stranger with a key set': namingStranger(A1('issuer_untrusted'), (stranger) => stranger),
       'iss is a list of both': namingStranger(A1('issuer_untrusted', 'claim_invalid'), (stranger, own) => [
@@ -62,11 +56,9 @@ export const issuers: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'PEER-27',
+  'PEER-27': {
     title: 'a token for one node is refused by the next, though both believe its issuer',
     source: 'RFC 9700 section 4.10.2',
-    needs: ['takes:bound-token'],
     variants: {
       'for another node': audience('audience_mismatch', ({ target }) => `https://other-${target.host}`),
       'for a host that begins alike': audience('audience_mismatch', ({ target }) => `https://${target.host}.evil.test`),
@@ -75,11 +67,9 @@ export const issuers: readonly Attack[] = [
       'for nobody': audience('claim_invalid', () => []),
     },
   },
-  {
-    id: 'PEER-30',
+  'PEER-30': {
     title: 'a clock that is five minutes apart is named as the reason',
     source: 'RFC 7519 section 4.1',
-    needs: ['takes:bound-token'],
     variants: {
       ...leftOpen(ageIsNoReason, {
         'issued in the future': timed('token_iat_future', { iat: fiveMinutes, exp: 2 * fiveMinutes }),
@@ -97,7 +87,7 @@ export const issuers: readonly Attack[] = [
       }),
     },
   },
-]
+})
 
 /** Times in s from now. */
 function timed(reason: string, times: Readonly<Record<string, number>>): Variant {

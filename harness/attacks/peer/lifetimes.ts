@@ -7,7 +7,7 @@ import type { Credential } from '../../site/credential.ts'
 import { insiderAt } from '../../site/insider.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { forged, forging } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, A3, accepted, demanded, refused } from '../outcome.ts'
@@ -25,12 +25,10 @@ const slowAnswers = Object.entries<IssuerAnswer>(uselessAnswers).filter(isSlow)
 const quickAnswers = Object.entries<IssuerAnswer>(uselessAnswers).filter((one) => !isSlow(one))
 
 /** What was right once is refused in time, and what cannot be known is refused until it is. */
-export const lifetimes: readonly Attack[] = [
-  {
-    id: 'PEER-11',
+export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-client'], {
+  'PEER-11': {
     title: 'nobody is let in on trust while the auth server is away',
     source: 'RFC 7662 section 4; RFC 8725 section 3.10',
-    needs: ['takes:bound-token', 'speaks:websocket', 'jwks-client'],
     variants: {
       'keys are known': {
         expect: accepted(),
@@ -45,8 +43,7 @@ export const lifetimes: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-20',
+  'PEER-20': {
     title: 'a revoked token opens nothing, and ends what it opened',
     source: 'RFC 7009 section 2.1',
     needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
@@ -62,8 +59,7 @@ export const lifetimes: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-21',
+  'PEER-21': {
     title: 'a name ends the tokens of exactly that name',
     source: 'RFC 7009 section 2.1; RFC 4343 section 2',
     needs: ['mint-api', 'revocation', 'operator-api'],
@@ -81,8 +77,7 @@ export const lifetimes: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'PEER-22',
+  'PEER-22': {
     title: 'a rotated key signs nothing any more: after its grace, or at once',
     source: 'RFC 7517 section 4.5; RFC 8725 section 3.10',
     needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
@@ -92,11 +87,9 @@ export const lifetimes: readonly Attack[] = [
       'at once': { expect: ended, attack: atOnce },
     },
   },
-  {
-    id: 'PEER-23',
+  'PEER-23': {
     title: 'a key set that is none changes nothing, and no key outlives its set',
     source: 'RFC 8725 section 3.10; RFC 7517 section 4',
-    needs: ['takes:bound-token', 'speaks:websocket', 'jwks-client'],
     stage: 'scripted-issuer',
     variants: {
       'the set before is kept for its time': { expect: unavailable, attack: keptForItsTime },
@@ -127,8 +120,7 @@ export const lifetimes: readonly Attack[] = [
       }),
     },
   },
-  {
-    id: 'PEER-25',
+  'PEER-25': {
     title: 'a token works at the nodes that it names, for the domains that it names',
     source: 'RFC 9700 section 2.3',
     needs: ['takes:bound-token', 'speaks:websocket'],
@@ -140,7 +132,7 @@ export const lifetimes: readonly Attack[] = [
       'a route of another domain': { expect: demanded('not installed, counted as refused'), attack: announceOutside },
     },
   },
-]
+})
 
 function issuerOf(lab: Lab) {
   return { node: lab.site.node(lab.issuer), unit: insiderAt(lab.site, lab.issuer, 'mints').unit.name }

@@ -7,7 +7,7 @@ import { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
 import { holderOf } from '../../topology/holders.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A3, accepted, E, type Outcome, refused, T0 } from '../outcome.ts'
 
@@ -28,12 +28,10 @@ const lives: Readonly<Record<string, string>> = {
 const adminCalls = ['operator:list', 'operator:clients', 'operator:keys', 'operator:holders', 'operator:revoke']
 
 /** Tokens are minted for proven holders, by whoever may, and for nobody else. */
-export const minting: readonly Attack[] = [
-  {
-    id: 'PEER-16',
+export const minting = cases(['mint-api'], {
+  'PEER-16': {
     title: 'a token is bound to a certificate whose holder has proven it',
     source: 'RFC 8705 sections 3 and 6.1',
-    needs: ['mint-api'],
     variants: {
       "another subject with one's own certificate": ordering(denied('holder_unproven'), async (lab, order) => ({
         ...order,
@@ -51,11 +49,9 @@ export const minting: readonly Attack[] = [
       'no certificate: the newest proven one is taken': { expect: accepted(), attack: withoutNamingOne },
     },
   },
-  {
-    id: 'PEER-17',
+  'PEER-17': {
     title: 'whoever orders a token chooses none of its claims',
     source: 'RFC 8725 section 3.8',
-    needs: ['mint-api'],
     variants: {
       claims: ordering(refused(400, 'invalid_request', 'member_invalid'), async (_, order) => ({
         ...order,
@@ -72,11 +68,9 @@ export const minting: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'PEER-18',
+  'PEER-18': {
     title: 'the life of a token has bounds, and what is outside of them is no life',
     source: 'RFC 9700 section 2.3',
-    needs: ['mint-api'],
     variants: Object.fromEntries(
       Object.entries(lives).map(([name, life]) => [
         name,
@@ -86,8 +80,7 @@ export const minting: readonly Attack[] = [
       ]),
     ),
   },
-  {
-    id: 'PEER-19',
+  'PEER-19': {
     title: 'a certificate-bound client gets no token without its certificate',
     source: 'RFC 8705 sections 2 and 5',
     needs: ['token-endpoint'],
@@ -117,8 +110,7 @@ export const minting: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-24',
+  'PEER-24': {
     title: 'a token opens no verb of the operator, whatever its scope',
     source: 'RFC 9700 section 2.3',
     needs: ['operator-api'],
@@ -147,7 +139,7 @@ export const minting: readonly Attack[] = [
       },
     },
   },
-]
+})
 
 const member = (json: unknown): Order => json as Order
 

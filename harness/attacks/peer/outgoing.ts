@@ -6,7 +6,7 @@ import { issueLeaf, rogueAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { holderOf } from '../../topology/holders.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A0, demanded, E, START } from '../outcome.ts'
@@ -27,12 +27,10 @@ const switches = {
 const twin = 'twin'
 
 /** What a node takes for a peer, and what it gives away to whoever says to be one. */
-export const outgoing: readonly Attack[] = [
-  {
-    id: 'PEER-07',
+export const outgoing = cases(['dialer', 'peers-api', 'two-issuers'], {
+  'PEER-07': {
     title: 'swapped peer tokens are named as swapped before they are sent',
     source: 'RFC 8725 sections 3.8 and 3.9',
-    needs: ['dialer', 'peers-api', 'two-issuers'],
     variants: {
       'given by the operator': refusedPeer('peer_token_subject_mismatch', async (lab) => ({
         peerToken: await heldToken(lab, incomingOf(lab)),
@@ -44,8 +42,7 @@ export const outgoing: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-12',
+  'PEER-12': {
     title: 'no variable skips authentication',
     source: 'CWE-1188; RFC 9700 section 4.10',
     needs: ['takes:bound-token'],
@@ -70,11 +67,9 @@ export const outgoing: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-13',
+  'PEER-13': {
     title: 'a peer is taken only with a token that can be right',
     source: 'RFC 9068 section 2',
-    needs: ['dialer', 'peers-api', 'two-issuers'],
     variants: {
       'no token': refusedPeer('peer_token_missing', async () => ({ peerToken: undefined })),
       'a blank token': refusedPeer('peer_token_missing', async () => ({ peerToken: '' })),
@@ -92,8 +87,7 @@ export const outgoing: readonly Attack[] = [
       })),
     },
   },
-  {
-    id: 'PEER-28',
+  'PEER-28': {
     title: 'a node gives its token to nobody but the peer',
     source: 'RFC 9700 section 4.9.1; RFC 9525 section 6',
     needs: ['dialer', 'peers-api'],
@@ -115,8 +109,7 @@ export const outgoing: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'PEER-29',
+  'PEER-29': {
     title: 'a token never goes over plaintext',
     source: 'RFC 6750 section 5.3',
     needs: ['dialer', 'peers-api'],
@@ -132,7 +125,7 @@ export const outgoing: readonly Attack[] = [
       },
     },
   },
-]
+})
 
 /** A peer that the target already has, as its API shows it. @throws AttackWorks */
 async function knownPeer(lab: Lab): Promise<Entry> {

@@ -4,7 +4,7 @@ import { pretendingToHold } from '../../pki/resigned.ts'
 import { grantExtension, issueBelowConstraint, type Spoiling } from '../../pki/spoiled.ts'
 import type { Handshake } from '../../protocols/tls/handshake.ts'
 import type { Verdict } from '../../site/verdict.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, E, either, type Outcome, refused, T0 } from '../outcome.ts'
 import { minted, ofClient, pretence, spoiledCall, stranger } from './pretence.ts'
@@ -28,38 +28,31 @@ const tls12: How = { handshake: { version: 'TLSv1.2' } }
 const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
 
 /** Certificates that say the right thing and must not be believed. */
-export const certificates: readonly Attack[] = [
-  {
-    id: 'TLS-01',
+export const certificates = cases(['client-certificate'], {
+  'TLS-01': {
     title: 'nobody gets in without a certificate',
     source: 'RFC 8446 section 4.4.2.4; RFC 5246 section 7.4.6; RFC 8705 section 2',
-    needs: ['client-certificate'],
     variants: {
       'over TLS 1.3': bareOver('TLSv1.3'),
       'over TLS 1.2': bareOver('TLSv1.2'),
     },
   },
-  {
-    id: 'TLS-02',
+  'TLS-02': {
     title: 'a certificate counts within its time only',
     source: 'RFC 5280 section 6.1.3',
-    needs: ['client-certificate'],
     variants: {
       expired: spoiledBy('expired', T0('cert_expired'), 'cert_expired'),
       'not yet valid': spoiledBy('notYetValid', T0('cert_not_yet_valid'), 'cert_not_yet_valid'),
     },
   },
-  {
-    id: 'TLS-03',
+  'TLS-03': {
     title: 'the same names by another CA are another holder',
     source: 'RFC 8705 section 7.4',
-    needs: ['client-certificate'],
     variants: {
       'of a CA that nobody trusts': spoiledBy('otherCa', T0('cert_untrusted'), 'anchor_mismatch'),
     },
   },
-  {
-    id: 'TLS-04',
+  'TLS-04': {
     title: 'a name that nobody vouches for is no identity, where chains are not verified by TLS',
     source: 'RFC 8705 sections 2.1 and 7.4',
     needs: ['client-authentication'],
@@ -78,11 +71,9 @@ export const certificates: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'TLS-05',
+  'TLS-05': {
     title: 'a certificate must be one for clients',
     source: 'RFC 5280 section 4.2.1.12',
-    needs: ['client-certificate'],
     variants: {
       'for servers only': spoiledBy('serverAuthOnly', T0('cert_eku_invalid'), 'anchor_mismatch'),
       'for code only': spoiledBy('codeSigningOnly', T0('cert_eku_invalid'), 'anchor_mismatch'),
@@ -91,20 +82,16 @@ export const certificates: readonly Attack[] = [
       }),
     },
   },
-  {
-    id: 'TLS-06',
+  'TLS-06': {
     title: 'a leaf signs nobody',
     source: 'RFC 5280 section 4.2.1.9',
-    needs: ['client-certificate'],
     variants: {
       'signed by a leaf of the right CA': spoiledBy('leafSignedByLeaf', T0('cert_untrusted'), 'anchor_mismatch'),
     },
   },
-  {
-    id: 'TLS-07',
+  'TLS-07': {
     title: 'an intermediate stays within what its CA allowed it',
     source: 'RFC 5280 sections 4.2.1.9 and 4.2.1.10',
-    needs: ['client-certificate'],
     variants: {
       'one authority too many': spoiledBy('belowPathLength', T0('cert_untrusted'), 'anchor_mismatch', { by: 'root' }),
       'outside the permitted names': spoiledBy('outsidePermittedNames', T0('cert_untrusted'), 'anchor_mismatch', {
@@ -120,11 +107,9 @@ export const certificates: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'TLS-08',
+  'TLS-08': {
     title: 'what is critical and unknown makes a certificate useless',
     source: 'RFC 5280 section 4.2',
-    needs: ['client-certificate'],
     variants: {
       'an unknown extension': spoiledBy('unknownCritical', T0('cert_untrusted'), 'anchor_mismatch'),
       'the identifier of a grant, marked critical': spoiledBy(
@@ -142,11 +127,9 @@ export const certificates: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'TLS-09',
+  'TLS-09': {
     title: 'keys and signatures that can be broken prove nothing',
     source: 'RFC 9325 section 4; RFC 5280 section 6.1',
-    needs: ['client-certificate'],
     variants: {
       'RSA of 1024 bits': spoiledBy('weakKey', T0('cert_weak'), 'anchor_mismatch'),
       'signed with SHA-1': spoiledBy('sha1Signed', T0('cert_weak'), 'anchor_mismatch'),
@@ -155,11 +138,9 @@ export const certificates: readonly Attack[] = [
       'on the curve secp256k1': spoiledBy('unusualCurve', T0('handshake_failed'), undefined, tls12),
     },
   },
-  {
-    id: 'TLS-10',
+  'TLS-10': {
     title: 'of several certificates the first counts, and the handshake proves that one',
     source: 'RFC 8446 section 4.4.2; CVE-2023-2422',
-    needs: ['client-certificate'],
     variants: {
       "one's own, then the victim's": {
         expect: notTheVictim,
@@ -188,7 +169,7 @@ export const certificates: readonly Attack[] = [
       },
     },
   },
-]
+})
 
 function bareOver(version: Handshake['version']): Variant {
   return {

@@ -1,7 +1,7 @@
 import { unspoiled } from '../../pki/spoiled.ts'
 import { type Handshake, inTinyRecords, inTwoSegments, offering } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
 import { ofClient, pretence } from './pretence.ts'
 
@@ -38,12 +38,10 @@ const hostsServed = 'which hosts it serves is a server’s own matter (RFC 9110 
 const tls12 = { version: 'TLSv1.2' } as const
 
 /** What TLS, and HTTP above it, must not be talked into. */
-export const connections: readonly Attack[] = [
-  {
-    id: 'TLS-13',
+export const connections = cases(['tls'], {
+  'TLS-13': {
     title: 'who is meant is told by Host, and no name changes what is demanded of a caller',
     source: 'RFC 9110 sections 7.4 and 15.5.20; CVE-2022-23632; CVE-2026-48491; CVE-2026-53622',
-    needs: ['tls'],
     variants: {
       'another name in the handshake, no certificate': shakingBare({ servername: elsewhere }),
       'no name in the handshake, no certificate': shakingBare({ servername: null }),
@@ -84,11 +82,9 @@ export const connections: readonly Attack[] = [
       ]),
     },
   },
-  {
-    id: 'TLS-14',
+  'TLS-14': {
     title: 'a ClientHello in pieces is judged like a whole one',
     source: 'RFC 8446 section 5.1; CVE-2026-32305',
-    needs: ['tls'],
     variants: {
       'a record for each byte': shaking({ firstFlight: inTinyRecords }, accepted()),
       'two segments': shaking({ firstFlight: inTwoSegments }, accepted()),
@@ -96,11 +92,9 @@ export const connections: readonly Attack[] = [
       'two segments, no certificate': shakingBare({ firstFlight: inTwoSegments }),
     },
   },
-  {
-    id: 'TLS-16',
+  'TLS-16': {
     title: 'versions and cipher suites that can be broken are spoken with nobody',
     source: 'RFC 8996; RFC 9325 sections 3.1.1 and 4.1',
-    needs: ['tls'],
     variants: {
       'TLS 1.0': shaking({ version: 'TLSv1' }, T0('handshake_failed')),
       'TLS 1.1': shaking({ version: 'TLSv1.1' }, T0('handshake_failed')),
@@ -114,8 +108,7 @@ export const connections: readonly Attack[] = [
       'keys of 40 bits': shaking({ ...tls12, firstFlight: offering([0x0003, 0x0008]) }, T0('handshake_failed')),
     },
   },
-  {
-    id: 'TLS-17',
+  'TLS-17': {
     title: 'each request of a connection is judged by its own token',
     source: 'RFC 8705 section 3',
     needs: ['takes:bound-token', 'speaks:http'],
@@ -134,11 +127,9 @@ export const connections: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'TLS-18',
+  'TLS-18': {
     title: 'nothing but HTTP/1.1 over TLS reaches a handler',
     source: 'RFC 9325 section 3.2; RFC 9113 section 3.1; RFC 9110 section 7.8',
-    needs: ['tls'],
     variants: {
       'HTTP in plain text': plain((text) => [text]),
       'HTTP/2 in plain text': plain(() => [`${preface}\0\0\0\x04\0\0\0\0\0`]),
@@ -160,7 +151,7 @@ export const connections: readonly Attack[] = [
       },
     },
   },
-]
+})
 
 /** RFC 9113 section 3.4. */
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'

@@ -1,7 +1,7 @@
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
 import { Credential } from '../../site/credential.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
 import { callAfterGood, forgedFor, minted, ofClient, pretence } from './pretence.ts'
@@ -56,12 +56,10 @@ const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://som
 const namesDoNotCount = 'a token is bound to a certificate, whatever names it has (RFC 8705 section 3)'
 
 /** Who somebody is, and what only looks like it. */
-export const names: readonly Attack[] = [
-  {
-    id: 'TLS-27',
+export const names = cases(['client-certificate'], {
+  'TLS-27': {
     title: 'an identity is one DNS name, byte by byte, and a name of no other kind',
     source: 'RFC 5280 section 4.2.1.6; RFC 9525 section 6.3; X.509-SVID section 2; CVE-2022-40716; CVE-2025-66220',
-    needs: ['client-certificate'],
     variants: leftOpen(namesDoNotCount, {
       'the name as mail address': named((host) => [{ type: 'email', value: host }]),
       'the name as mailbox at it': named((host) => [{ type: 'email', value: `admin@${host}` }]),
@@ -86,11 +84,9 @@ export const names: readonly Attack[] = [
       'the name in upper case': rightlyNamed((host) => [host.toUpperCase()]),
     }),
   },
-  {
-    id: 'TLS-28',
+  'TLS-28': {
     title: 'a subject is no identity, in whatever shape it is',
     source: 'RFC 4514; RFC 9525 section 2; CVE-2021-44533; CVE-2026-33248',
-    needs: ['client-certificate'],
     variants: leftOpen(namesDoNotCount, {
       'the name as common name': called((host) => [{ CN: [host] }]),
       'the name in a part of several values': called((host) => [{ CN: [host], O: ['b'] }]),
@@ -102,11 +98,9 @@ export const names: readonly Attack[] = [
       'a common name that writes an alternative name': called((host) => [{ CN: [`x/subjectAltName=DNS:${host}`] }]),
     }),
   },
-  {
-    id: 'TLS-29',
+  'TLS-29': {
     title: 'a certificate of a server speaks for nobody',
     source: 'CVE-2018-16886; RFC 8705 section 6.2',
-    needs: ['client-certificate'],
     variants: {
       "the target's own certificate and nothing else": {
         expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
@@ -141,7 +135,7 @@ export const names: readonly Attack[] = [
       },
     },
   },
-]
+})
 
 /** The certificate with which the target serves, as it lies there. */
 async function ownCertificate(lab: Lab) {

@@ -1,5 +1,5 @@
 import { chainOf } from '../../pki/certificate.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, accepted, either, refused, T0 } from '../outcome.ts'
 import { ofClient, strangerWithStolenToken } from './pretence.ts'
@@ -42,25 +42,18 @@ const beside = (lines: (victim: Shown) => readonly Line[]): Variant => ({
 type Line = readonly [name: string, value: string]
 
 /** Certificates that somebody says he was shown. */
-export const proxies: readonly Attack[] = [
-  {
-    id: 'TLS-19',
+export const proxies = cases(['client-certificate'], {
+  'TLS-19': {
     title: 'a revoked certificate is refused',
     source: 'RFC 5280 section 6.3',
-    needs: ['client-certificate'],
-    variants: {},
     notHere: noRevocationList,
   },
-  {
-    id: 'TLS-20',
+  'TLS-20': {
     title: 'a revocation list that cannot be used admits nobody',
     source: 'RFC 5280 section 6.3.3',
-    needs: ['client-certificate'],
-    variants: {},
     notHere: noRevocationList,
   },
-  {
-    id: 'TLS-21',
+  'TLS-21': {
     title: 'a certificate in a header is nobody’s',
     source: 'RFC 9440 sections 2.4 and 4; RFC 9700 section 4.13; CVE-2024-10039',
     needs: ['client-certificate', 'tls'],
@@ -90,8 +83,7 @@ export const proxies: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'TLS-22',
+  'TLS-22': {
     title: 'no spelling of such a header makes it count',
     source: 'RFC 9112 section 5.1; CVE-2025-64484',
     needs: ['client-certificate', 'tls'],
@@ -107,11 +99,9 @@ export const proxies: readonly Attack[] = [
       }),
     },
   },
-  {
-    id: 'TLS-23',
+  'TLS-23': {
     title: 'no header is taken away by Connection',
     source: 'RFC 9110 section 7.6.1; CVE-2024-45410; CVE-2025-48865',
-    needs: ['client-certificate'],
     variants: {
       'the token, which counts all the same': {
         expect: accepted(),
@@ -131,23 +121,17 @@ export const proxies: readonly Attack[] = [
       },
     },
   },
-  {
-    id: 'TLS-24',
+  'TLS-24': {
     title: 'an origin behind a proxy hears nobody else',
     source: 'RFC 9440 section 4',
-    needs: ['client-certificate'],
-    variants: {},
     notHere: notBehindProxy,
   },
-  {
-    id: 'TLS-25',
+  'TLS-25': {
     title: 'of a forwarded certificate only what the own proxy added counts',
     source: 'Envoy: x-forwarded-client-cert',
-    needs: ['client-certificate'],
-    variants: {},
     notHere: notBehindProxy,
   },
-]
+})
 
 /** By the accepted credential: such a request must not be read at all, whoever sends it. */
 function misspelled(line: (value: string) => string): Variant {

@@ -1,5 +1,5 @@
 import type { Verdict } from '../../site/verdict.ts'
-import { type Attack, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, type Variant } from '../attack.ts'
 import { accepted, either, refused } from '../outcome.ts'
 
 const unreadable = refused(400, undefined, 'request_unreadable')
@@ -46,12 +46,10 @@ const misformed = (change: (text: string) => string): Variant => ({
 const chunked = 'Transfer-Encoding: chunked'
 
 /** Requests of which it is not beyond doubt where they end. */
-export const requests: readonly Attack[] = [
-  {
-    id: 'TLS-26',
+export const requests = cases(['tls'], {
+  'TLS-26': {
     title: 'a request whose end is in doubt is refused, and nothing behind it is read',
     source: 'RFC 9112 sections 2.2, 5.1, 6.1 and 6.3',
-    needs: ['tls'],
     variants: {
       'a length, and chunks that end before it': twofold(['Content-Length: 64', chunked], '0\r\n\r\n'),
       'chunks, and a length that ends before them': twofold([chunked, 'Content-Length: 4'], '5c\r\n'),
@@ -89,4 +87,4 @@ export const requests: readonly Attack[] = [
       }),
     },
   },
-]
+})

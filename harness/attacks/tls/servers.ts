@@ -11,7 +11,7 @@ import type { Identity } from '../../pki/certificate.ts'
 import { spoiled } from '../../pki/spoiled.ts'
 import { NotInPlan } from '../../site/site-files.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
 import { unharmed } from '../unharmed.ts'
@@ -38,12 +38,10 @@ const named = (sans: (host: string) => LeafOptions['sans']): Variant =>
   )
 
 /** Servers that a dialer meets where its peer should be. */
-export const servers: readonly Attack[] = [
-  {
-    id: 'TLS-11',
+export const servers = cases(['dialer'], {
+  'TLS-11': {
     title: 'a server is known by its DNS name in the certificate, whole and unabridged, before the token is sent',
     source: 'RFC 9525 sections 2, 6.3 and 6.6; CVE-2021-44532; CVE-2021-44533',
-    needs: ['dialer'],
     variants: {
       'the host as common name only': named(() => []),
       'the name of another host': named(() => ['evil.test']),
@@ -65,11 +63,9 @@ export const servers: readonly Attack[] = [
       ),
     },
   },
-  {
-    id: 'TLS-12',
+  'TLS-12': {
     title: 'the name of a peer is vouched for by the CA of that peer alone, before the token is sent',
     source: 'SPIFFE Federation section 4.1; RFC 8705 section 7.4',
-    needs: ['dialer'],
     variants: {
       "by the dialer's own CA": {
         ...impostor('server_untrusted', (host, { dialers }) =>
@@ -90,7 +86,7 @@ export const servers: readonly Attack[] = [
       'of the right CA, signed with SHA-1': spoiledServer('sha1Signed'),
     },
   },
-]
+})
 
 function spoiledServer(spoiling: 'leafSignedByLeaf' | 'clientAuthOnly' | 'expired' | 'sha1Signed'): Variant {
   return impostor('server_untrusted', (host, { peers }) =>

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import type { Attack, Variant } from '../attack.ts'
+import { cases, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { START } from '../outcome.ts'
 import { type EndedStart, startElsewhere } from '../start-elsewhere.ts'
@@ -41,12 +41,10 @@ function someKey(): string {
 }
 
 /** What must be right before a service opens a socket. */
-export const starts: readonly Attack[] = [
-  {
-    id: 'TLS-15',
+export const starts = cases(['start'], {
+  'TLS-15': {
     title: 'without a usable anchor a service does not start: no anchor never means any CA',
     source: 'CVE-2026-27586 (GHSA-hffm-g8v7-wrv7); RFC 8705 section 7.4',
-    needs: ['start'],
     variants: {
       'no file, whichever of its anchors it is': anchored(undefined, { everywhere: true }),
       'an empty file': anchored(''),
@@ -56,4 +54,4 @@ export const starts: readonly Attack[] = [
       'a damaged certificate': anchored('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'),
     },
   },
-]
+})
