@@ -56,7 +56,7 @@ export function forgedToken(token: string, key: JWK | undefined, forgery: Forger
     header: (forgery.headerText ?? same)(JSON.stringify(header)),
     payload: (forgery.payloadText ?? same)(JSON.stringify(claims)),
   })
-  const signature = forgery.signature?.(input) ?? signatureOver(input, key!, String(key!.alg ?? 'ES256'))
+  const signature = forgery.signature?.(input) ?? signatureOver(input, key!)
   return `${input}.${typeof signature === 'string' ? signature : signature.toString('base64url')}`
 }
 

@@ -20,12 +20,13 @@ const signatures: Readonly<Record<string, { digest: string | null; parameters: P
 }
 
 /** The signature that a private key makes over a text; `der` writes one of ECDSA as ASN.1. @throws AlgUnknown */
-export function signatureOver(text: string, key: JWK, alg: string, form?: 'der'): Buffer {
+export function signatureOver(text: string, jwk: JWK, form?: 'der'): Buffer {
+  const alg = jwk.alg ?? 'ES256'
   const signature = signatures[alg]
   if (signature === undefined) throw new AlgUnknown(alg)
-  const object = createPrivateKey({ key: key as Record<string, unknown>, format: 'jwk' })
-  const encoding = form === undefined ? {} : { dsaEncoding: form }
-  return sign(signature.digest, Buffer.from(text), { key: object, ...signature.parameters, ...encoding })
+  const key = createPrivateKey({ key: jwk as Record<string, unknown>, format: 'jwk' })
+  const encoding = form && { dsaEncoding: form }
+  return sign(signature.digest, Buffer.from(text), { key, ...signature.parameters, ...encoding })
 }
 
 /** The parts of a compact token as texts: any text, also such that no library would write. */
