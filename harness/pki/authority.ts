@@ -1,6 +1,6 @@
 // The x509 package does not load without this polyfill, so it comes first.
 import 'reflect-metadata'
-import { createPrivateKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, KeyObject, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import type { Identity } from './certificate.ts'
 
@@ -61,14 +61,8 @@ export async function rogueAuthority(name = 'Rogue Root'): Promise<SigningAuthor
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [name] }],
     keys,
-    notBefore: new Date(Date.now() - minuteMs),
-    notAfter: new Date(Date.now() + 60 * minuteMs),
-    signingAlgorithm: p256,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    ...signedFor(60),
+    extensions: await authorityExtensions(keys.publicKey),
   })
   return { anchorPem: pemOf(certificate), intermediatesPem: '', certificate, key: keys.privateKey }
 }
@@ -104,45 +98,34 @@ export async function issueLeaf(options: LeafOptions): Promise<Leaf> {
         ? [{ CN: [subject] }]
         : subject.map((rdn) => ({ ...(rdn as Record<string, string[]>) })),
     issuer: authority.certificate.subjectName,
-    notBefore: options.notBefore ?? new Date(Date.now() - minuteMs),
-    notAfter: options.notAfter ?? new Date(Date.now() + 10 * minuteMs),
+    ...signedFor(10, options),
     publicKey: spki,
     signingKey: authority.key,
-    signingAlgorithm: p256,
     extensions: await leafExtensions(options, new x509.PublicKey(spki)),
   })
-  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  return { certPem: pemOf(certificate) + authority.intermediatesPem, keyPem, authority }
+  return { certPem: pemOf(certificate) + authority.intermediatesPem, keyPem: privatePem(privateKey), authority }
 }
 
-export interface SubordinateOptions {
-  authority: SigningAuthority
-  name: string
-  /** How many authorities may stand below it. Default: any number. */
-  pathLength?: number
-  /** An RSA key of 2048 bits. Default: P-256. */
-  isRsa?: boolean
-  extensions?: readonly x509.Extension[]
-}
-
-/** An authority that another one vouches for, whatever that one is allowed to. */
-export async function subordinate(options: SubordinateOptions): Promise<SigningAuthority> {
-  const { authority, name, pathLength, isRsa = false, extensions = [] } = options
-  const keys = await newKeys(isRsa)
+/**
+ * An authority that another one vouches for, whatever that one is allowed to. `pathLength`: how many may stand below it, if not
+ * any number. `isRsa`: with an RSA key of 2048 bits, not P-256.
+ */
+export async function subordinate(
+  authority: SigningAuthority,
+  name: string,
+  options: { pathLength?: number; isRsa?: boolean; extensions?: readonly x509.Extension[] } = {},
+): Promise<SigningAuthority> {
+  const keys = await newKeys(options.isRsa)
   const certificate = await x509.X509CertificateGenerator.create({
     subject: [{ CN: [name] }],
     issuer: authority.certificate.subjectName,
-    notBefore: new Date(Date.now() - minuteMs),
-    notAfter: new Date(Date.now() + 60 * minuteMs),
+    ...signedFor(60),
     publicKey: keys.publicKey,
     signingKey: authority.key,
-    signingAlgorithm: p256,
     extensions: [
-      new x509.BasicConstraintsExtension(true, pathLength, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ...(await authorityExtensions(keys.publicKey, options.pathLength)),
       await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
-      ...extensions,
+      ...(options.extensions ?? []),
     ],
   })
   return {
@@ -155,10 +138,8 @@ export async function subordinate(options: SubordinateOptions): Promise<SigningA
 
 /** The leaf taken for an authority: its certificate says CA:FALSE, so whatever it signs must be refused. */
 export async function authorityOfLeaf(leaf: Leaf): Promise<SigningAuthority> {
-  return authorityFrom({ ...leaf, anchorPem: leaf.authority.anchorPem }).then((authority) => ({
-    ...authority,
-    intermediatesPem: leaf.certPem,
-  }))
+  const authority = await authorityFrom({ ...leaf, anchorPem: leaf.authority.anchorPem })
+  return { ...authority, intermediatesPem: leaf.certPem }
 }
 
 /** A certificate that vouches for itself. */
@@ -167,16 +148,30 @@ export async function issueSelfSigned(subject: string, sans: readonly string[]):
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [subject] }],
     keys,
-    notBefore: new Date(Date.now() - minuteMs),
-    notAfter: new Date(Date.now() + 10 * minuteMs),
-    signingAlgorithm: p256,
+    ...signedFor(10),
     extensions: [
       ...namesOf(sans),
       new x509.ExtendedKeyUsageExtension([usageOids.serverAuth, usageOids.clientAuth]),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
     ],
   })
-  return { certPem: pemOf(certificate), keyPem: await privatePem(keys.privateKey) }
+  return { certPem: pemOf(certificate), keyPem: privatePem(KeyObject.from(keys.privateKey)) }
+}
+
+function signedFor(minutes: number, { notBefore, notAfter }: Pick<LeafOptions, 'notBefore' | 'notAfter'> = {}) {
+  return {
+    notBefore: notBefore ?? new Date(Date.now() - minuteMs),
+    notAfter: notAfter ?? new Date(Date.now() + minutes * minuteMs),
+    signingAlgorithm: p256,
+  }
+}
+
+async function authorityExtensions(publicKey: x509.PublicKeyType, pathLength?: number): Promise<x509.Extension[]> {
+  return [
+    new x509.BasicConstraintsExtension(true, pathLength, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+  ]
 }
 
 async function leafExtensions(options: LeafOptions, publicKey: x509.PublicKey): Promise<x509.Extension[]> {
@@ -213,8 +208,8 @@ function newKeyPair(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObjec
     : generateKeyPairSync('ec', { namedCurve: curves[kind] })
 }
 
-async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
-  return `${x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`
+function privatePem(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 // The package writes PEM without a final newline, and two such texts one after the other are not a chain.
