@@ -1,11 +1,11 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
-import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
+import { redact, secretsOf } from '../credentials/secrets.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import { callsFile, type HistoryLine, historyFile } from '../evidence/history.ts'
+import { callsFile, decisionLine, type HistoryLine, joinHistory, linesIn, linesOf } from '../evidence/history.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Events as they come; part of the history once that is complete. */
@@ -80,7 +80,10 @@ export async function completeEvidence(
   decisionLogs: readonly string[],
   secrets: KnownSecrets,
 ): Promise<void> {
-  await completeHistory(evidence, decisionLogs, secrets)
+  const events = join(evidence, EVENTS)
+  const written = await linesIn([events, join(evidence, callsFile)])
+  await joinHistory({ evidence, secrets }, [...written, ...linesOf(decisionLogs, decisionLine)])
+  await rm(events, { force: true })
   const logs = (await readdir(join(evidence, 'logs'), { recursive: true })).map((name) => join('logs', name))
   for (const name of ['plan.json', 'run.json', callsFile, ...logs]) {
     const file = join(evidence, name)
@@ -107,50 +110,4 @@ export function decisionLogs(plan: Plan, dirs: Readonly<Record<string, string>>)
       return [{ node: node.name, path: fill(unit.service.decisionLog, template, unit.name) }]
     }),
   )
-}
-
-/** Joins events, calls and the nodes' decision records into `history.jsonl`, in the order of time. */
-async function completeHistory(
-  evidence: string,
-  decisionLogs: readonly string[],
-  secrets: KnownSecrets,
-): Promise<void> {
-  const events = join(evidence, EVENTS)
-  const written = await linesOf([events, join(evidence, callsFile)])
-  const decisions = timedLines(decisionLogs).map(({ at, value }) => ({
-    at,
-    value: { at, kind: 'decision', decision: value },
-  }))
-  const lines = [...written, ...decisions].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-  const file = join(evidence, historyFile)
-  const text = lines.map(({ value }) => `${JSON.stringify(redactJson(value, secrets))}\n`).join('')
-  await writeFile(`${file}.new`, text, { mode: 0o600 })
-  await rename(`${file}.new`, file)
-  await rm(events, { force: true })
-}
-
-interface TimedLine {
-  at: string
-  value: unknown
-}
-
-/** Lines of files that may be missing. */
-async function linesOf(paths: string[]): Promise<TimedLine[]> {
-  return timedLines(await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => ''))))
-}
-
-/** Of texts that may be cut off in their last line, when their writer died. */
-function timedLines(texts: readonly string[]): TimedLine[] {
-  return texts.flatMap((text) => text.split('\n')).flatMap(timedLine)
-}
-
-function timedLine(line: string): TimedLine[] {
-  if (line === '') return []
-  try {
-    const value = JSON.parse(line) as { at?: string; ts?: string }
-    const at = value.at ?? value.ts
-    return at === undefined ? [] : [{ at, value }]
-  } catch {
-    return []
-  }
 }
