@@ -3,8 +3,9 @@ import { join, relative } from 'node:path'
 import { scopesOf } from '../harness/attacks/scope.ts'
 import { compile, kinds } from '../harness/shipped.ts'
 import { families } from '../harness/shipped-families.ts'
+import { referenceService } from '../harness/topology/holders.ts'
 import { loadTopology, shippedTopologies } from '../harness/topology/load.ts'
-import type { Plan, PlanUnit } from '../harness/topology/plan.ts'
+import type { Plan } from '../harness/topology/plan.ts'
 
 const root = join(import.meta.dirname, '..')
 const pages = join(root, 'docs', 'systems')
@@ -52,7 +53,7 @@ async function partsOf(plans: readonly Plan[]): Promise<string[]> {
     ),
     row(
       'programs of ours',
-      unique(units.flatMap(serviceOf)).map((name) => `services/${name}`),
+      unique(units.flatMap((unit) => referenceService(unit) ?? [])).map((name) => `services/${name}`),
     ),
     row(
       'credential kinds',
@@ -83,11 +84,6 @@ function claimsOf(system: string) {
     const source = readFileSync(join(folder, name, `${name}.scenario.ts`), 'utf8')
     return { title: first.replace(/^# /, ''), readme: relative(root, readme), source }
   })
-}
-
-function serviceOf({ service }: PlanUnit): string[] {
-  const program = service?.command?.program
-  return program !== undefined && 'service' in program ? [program.service] : []
 }
 
 function row(what: string, paths: readonly string[]): string {

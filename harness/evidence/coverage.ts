@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { referenceService } from '../topology/holders.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type HistoryLine, historyFile } from './history.ts'
 
@@ -39,48 +40,33 @@ interface Count {
   readonly declared: number
 }
 
-/** Reasons of each guard, by service and guard. */
-type Declarations = ReadonlyMap<string, Readonly<Record<string, readonly string[]>>>
-
-/** Refusals by service, guard, reason and scenario file; and the services that were there to refuse. */
-interface Refusals {
-  readonly services: ReadonlySet<string>
-  /** Guards of kinds that declare them in the plan, by kind. */
-  readonly planned: Declarations
-  /** `orchestrator/token.binding cnf_missing`, then files with how often. */
-  readonly counts: ReadonlyMap<string, ReadonlyMap<string, number>>
-}
+/** Reasons of each guard of a service, by the guard's id. */
+export type Guards = Readonly<Record<string, readonly string[]>>
 
 /** Joins what a run refused with what its services declare. `declarationsOf` is asked once for each service. */
 export async function guardCoverage(
   evidence: readonly ScenarioEvidence[],
-  declarationsOf: (service: string) => Promise<Readonly<Record<string, readonly string[]>>>,
+  declarationsOf: (service: string) => Promise<Guards>,
 ): Promise<GuardCoverage> {
-  const refusals = await refusalsIn(evidence)
-  const services = [...refusals.services].toSorted()
-  const declared = await Promise.all(
-    services.map(async (name) => [name, refusals.planned.get(name) ?? (await declarationsOf(name))] as const),
-  )
-  return coverageOf(refusals, new Map(declared))
-}
-
-function coverageOf({ counts }: Refusals, declarations: Declarations): GuardCoverage {
-  const known = new Set<string>()
-  const uses: GuardUse[] = []
-  for (const [service, guards] of declarations) {
-    for (const [guard, declared] of Object.entries(guards)) {
-      const keys = declared.map((reason) => `${service}/${guard} ${reason}`)
-      for (const key of keys) known.add(key)
-      const reasons = declared.map((name, at) => ({ name, scenarios: filesOf([keys[at] ?? ''], counts) }))
-      uses.push({ service, guard, scenarios: filesOf(keys, counts), reasons })
-    }
-  }
-  const reasons = uses.flatMap((use) => use.reasons)
+  const services = new Map<string, Guards | undefined>()
+  const found: Refusal[][] = []
+  for (const scenario of evidence) found.push(await refusalsIn(scenario, services))
+  const refusals = found.flat()
+  const byKey = Map.groupBy(refusals, ({ key }) => key)
+  const filesOf = sorter(refusals)
+  const usesOf = async ([service, planned]: readonly [string, Guards | undefined]) =>
+    Object.entries(planned ?? (await declarationsOf(service))).map(([guard, declared]) => {
+      const provoked = declared.map((name) => ({ name, by: byKey.get(`${service}/${guard} ${name}`) ?? [] }))
+      const reasons = provoked.map(({ name, by }) => ({ name, scenarios: filesOf(by) }))
+      return { service, guard, scenarios: filesOf(provoked.flatMap(({ by }) => by)), reasons }
+    })
+  const uses = (await Promise.all([...services].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(usesOf))).flat()
+  const known = new Set(uses.flatMap((use) => use.reasons.map(({ name }) => `${use.service}/${use.guard} ${name}`)))
   return {
     guards: countOf(uses),
-    reasons: countOf(reasons),
+    reasons: countOf(uses.flatMap((use) => use.reasons)),
     uses,
-    undeclared: [...counts.keys()].filter((key) => !known.has(key)).toSorted(),
+    undeclared: [...byKey.keys()].filter((key) => !known.has(key)).toSorted(),
   }
 }
 
@@ -88,61 +74,45 @@ function countOf(things: readonly { scenarios: readonly string[] }[]): Count {
   return { covered: things.filter(({ scenarios }) => scenarios.length > 0).length, declared: things.length }
 }
 
-function filesOf(keys: readonly string[], counts: Refusals['counts']): string[] {
-  const all = sumByFile(counts.values())
-  const these = sumByFile(keys.flatMap((key) => counts.get(key) ?? []))
-  const shares = [...these].map(([file, count]) => ({ file, share: count / (all.get(file) ?? count) }))
-  return shares.toSorted((a, b) => b.share - a.share || a.file.localeCompare(b.file)).map(({ file }) => file)
+/** One refusal in a scenario file; `key`: `orchestrator/token.binding cnf_missing`. */
+interface Refusal {
+  readonly key: string
+  readonly file: string
 }
 
-function sumByFile(counts: Iterable<ReadonlyMap<string, number>>): Map<string, number> {
-  const sums = new Map<string, number>()
-  for (const files of counts) for (const [file, count] of files) sums.set(file, (sums.get(file) ?? 0) + count)
-  return sums
-}
-
-async function refusalsIn(evidence: readonly ScenarioEvidence[]): Promise<Refusals> {
-  const services = new Set<string>()
-  const planned = new Map<string, Readonly<Record<string, readonly string[]>>>()
-  const counts = new Map<string, Map<string, number>>()
-  for (const { file, folder } of evidence) {
-    const serviceOf = await servicesOf(folder, planned)
-    for (const service of serviceOf.values()) services.add(service)
-    for (const decision of await refusedIn(folder)) {
-      // A service may write its own name where the plan gave its unit another one.
-      const own = services.has(decision.unit) ? decision.unit : undefined
-      const service = serviceOf.get(`${decision.node}/${decision.unit}`) ?? own
-      if (service === undefined) continue
-      const key = `${service}/${decision.guard} ${decision.reason}`
-      const files = counts.get(key) ?? new Map<string, number>()
-      files.set(file, (files.get(file) ?? 0) + 1)
-      counts.set(key, files)
-    }
+/** Tells the files of some refusals, those first in which they are the largest share of all. */
+function sorter(all: readonly Refusal[]): (some: readonly Refusal[]) => string[] {
+  const totals = Map.groupBy(all, ({ file }) => file)
+  return (some) => {
+    const shares = [...Map.groupBy(some, ({ file }) => file)].map(([file, own]) => {
+      return { file, share: own.length / totals.get(file)!.length }
+    })
+    return shares.toSorted((a, b) => b.share - a.share || a.file.localeCompare(b.file)).map(({ file }) => file)
   }
-  return { services, planned, counts }
 }
 
-/**
- * Which of our services a unit is, by `node/unit`, as the plan of the run says. Units whose kind declares guards count by that
- * kind, and are entered into `planned`.
- */
-async function servicesOf(
-  folder: string,
-  planned: Map<string, Readonly<Record<string, readonly string[]>>>,
-): Promise<ReadonlyMap<string, string>> {
+/** What was refused in a scenario. Enters the services that were there to refuse, with the guards that their plan declares. */
+async function refusalsIn(
+  { file, folder }: ScenarioEvidence,
+  services: Map<string, Guards | undefined>,
+): Promise<Refusal[]> {
   const plan = JSON.parse(await readFile(join(folder, 'plan.json'), 'utf8')) as Plan
-  const services = new Map<string, string>()
-  for (const node of Object.values(plan.nodes)) {
-    for (const unit of node.units) {
-      const program = unit.service?.command?.program
-      if (program !== undefined && 'service' in program) services.set(`${node.name}/${unit.name}`, program.service)
-      else if (unit.guards !== undefined) {
-        services.set(`${node.name}/${unit.name}`, unit.kind)
-        planned.set(unit.kind, unit.guards)
-      }
+  const serviceOf = new Map<string, string>()
+  for (const { name: node, units } of Object.values(plan.nodes)) {
+    for (const unit of units) {
+      // Units whose kind declares guards count by that kind.
+      const own = referenceService(unit)
+      const service = own ?? (unit.guards && unit.kind)
+      if (service === undefined) continue
+      serviceOf.set(`${node}/${unit.name}`, service)
+      services.set(service, (own === undefined ? unit.guards : undefined) ?? services.get(service))
     }
   }
-  return services
+  return (await refusedIn(folder)).flatMap(({ node, unit, guard, reason }) => {
+    // A service may write its own name where the plan gave its unit another one.
+    const service = serviceOf.get(`${node}/${unit}`) ?? (services.has(unit) ? unit : undefined)
+    return service === undefined ? [] : { key: `${service}/${guard} ${reason}`, file }
+  })
 }
 
 async function refusedIn(folder: string) {

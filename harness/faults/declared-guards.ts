@@ -3,10 +3,8 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { HoldfastError } from '../errors.ts'
+import type { Guards } from '../evidence/coverage.ts'
 import { programEnvironment } from '../settings.ts'
-
-/** Reasons of each guard of a service, by the guard's id. */
-export type DeclaredGuards = Readonly<Record<string, readonly string[]>>
 
 /** A service does not say which guards it has. Code `HOLDFAST_GUARDS_UNKNOWN`. */
 class GuardsUnknown extends HoldfastError {
@@ -19,16 +17,14 @@ const withinMs = 20_000
 const lister = fileURLToPath(new URL('list-guards.mjs', import.meta.url))
 
 /** What a service itself declares; an empty object for a program that is none of ours. @throws GuardsUnknown */
-export async function declaredGuards(service: string): Promise<DeclaredGuards> {
+export async function declaredGuards(service: string): Promise<Guards> {
   const folder = fileURLToPath(new URL(`../../services/${service}`, import.meta.url))
   if (!existsSync(folder)) return {}
   try {
     const argv = ['--disable-warning=ExperimentalWarning', lister, folder]
-    const { stdout } = await promisify(execFile)(process.execPath, argv, {
-      timeout: withinMs,
-      env: programEnvironment(),
-    })
-    return JSON.parse(stdout) as DeclaredGuards
+    const options = { timeout: withinMs, env: programEnvironment() }
+    const { stdout } = await promisify(execFile)(process.execPath, argv, options)
+    return JSON.parse(stdout) as Guards
   } catch (cause) {
     throw new GuardsUnknown(service, cause)
   }

@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts'
+import { referenceService } from '../topology/holders.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** A guard of a service: `orchestrator/token.binding`. */
@@ -42,19 +43,12 @@ export function sabotageEnvironment(plan: Plan, removed: GuardRef, given: Enviro
 /** The units that run the service of a guard. @throws SabotageImpossible */
 export function sabotagedUnits(plan: Plan, removed: GuardRef): { node: string; unit: string }[] {
   const { service } = partsOf(removed)
-  const units = Object.values(plan.nodes).flatMap((node) =>
-    node.units
-      .filter(({ service: own }) => own !== undefined && serviceOf(own.command) === service)
-      .map((unit) => ({ node: node.name, unit: unit.name })),
-  )
+  const units = Object.values(plan.nodes).flatMap((node) => {
+    const own = node.units.filter((unit) => referenceService(unit) === service)
+    return own.map((unit) => ({ node: node.name, unit: unit.name }))
+  })
   if (units.length === 0) throw new SabotageImpossible(plan, removed)
   return units
-}
-
-type Command = NonNullable<Plan['nodes'][string]['units'][number]['service']>['command']
-
-function serviceOf(command: Command): string | undefined {
-  return command !== undefined && 'service' in command.program ? command.program.service : undefined
 }
 
 /** Its service, and the id of the guard in there. */

@@ -1,4 +1,4 @@
-import type { Plan, PlanAccept, PlanCredential, Template } from './plan.ts'
+import type { Plan, PlanAccept, PlanCredential, PlanUnit, Template } from './plan.ts'
 
 /** The node that is meant where one holder is asked for: nearly every credential has one. */
 export function holderOf({ holders }: Pick<PlanCredential, 'holders'>): string {
@@ -23,4 +23,10 @@ export function issuingDomain({ trustDomains, nodes }: Pick<Plan, 'trustDomains'
   const all = Object.entries(trustDomains)
   const [domain] = all.find(([, { ca }]) => ca === issuer) ?? all.find(([, one]) => one.issuer === issuer) ?? []
   return domain ?? nodes[issuer]?.domain ?? ''
+}
+
+/** Which of our reference services a unit runs. */
+export function referenceService({ service }: Pick<PlanUnit, 'service'>): string | undefined {
+  const program = service?.command?.program
+  return program !== undefined && 'service' in program ? program.service : undefined
 }
