@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process'
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
+import { localSeat } from '../protocols/seat.ts'
 import type { Plan, PlanUnit, Receive, Step } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
-import { certifiedPlan, hostOf, oneshot, planOf, webUnit } from './fixtures/plans.ts'
+import { certifiedPlan, hostOf, idlePlan, oneshot, planOf, script, tls, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
 
 /** What the suite cannot know of a backend: how to see that nothing is left, and how to clean up after a crash. */
@@ -34,7 +34,7 @@ export function conformance(ground: BackendUnderTest): void {
   const { backend } = ground
   let evidence = ''
 
-  const launch = (plan: Plan, options: LaunchOptions = {}): Promise<Site> =>
+  const launch: Launch = (plan, options) =>
     backend.launch(plan, { evidence: join(evidence, `run-${Math.random().toString(36).slice(2)}`), ...options })
 
   beforeAll(async () => {
@@ -67,6 +67,8 @@ export function conformance(ground: BackendUnderTest): void {
 
 type Launch = (plan: Plan, options?: LaunchOptions) => Promise<Site>
 
+const oneWeb = planOf({ one: [webUnit('one')] })
+
 function starting(launch: Launch): void {
   test('starts units in the order of the plan, across nodes, and side by side where it allows', async () => {
     const slow = ['--slow', '150']
@@ -90,19 +92,14 @@ function starting(launch: Launch): void {
       { path: '@{unit}/config.json', json: { address: '@{address}', peers: ['@{address:other}'], count: 3 } },
       { path: '@{unit}/open/plain.txt', text: 'in @{dir}\n', mode: '0644' },
     ]
-    const plan = planOf({ one: [oneshot('render', [], [], files)], other: [oneshot('nothing', [], [])] })
-    await using site = await launch(plan)
-    const { address, dir } = site.node('one')
+    await using site = await launch(planOf({ one: [oneshot('render', [], [], files)], other: [oneshot('nothing')] }))
+    const one = site.node('one')
+    const rendered = { address: one.address, peers: [site.node('other').address], count: 3 }
 
-    expect(JSON.parse(await site.node('one').readFile('units/render/config.json'))).toEqual({
-      address,
-      peers: [site.node('other').address],
-      count: 3,
-    })
-    expect(await site.node('one').readFile('units/render/open/plain.txt')).toBe(`in ${dir}\n`)
-    expect(await modeOf(site.node('one'), 'units/render')).toBe('700')
-    expect(await modeOf(site.node('one'), 'units/render/config.json')).toBe('600')
-    expect(await modeOf(site.node('one'), 'units/render/open/plain.txt')).toBe('644')
+    expect(JSON.parse(await one.readFile('units/render/config.json'))).toEqual(rendered)
+    expect(await one.readFile('units/render/open/plain.txt')).toBe(`in ${one.dir}\n`)
+    const paths = ['units/render', 'units/render/config.json', 'units/render/open/plain.txt']
+    expect(await modesOf(one, ...paths)).toEqual(['700', '600', '644'])
   })
 
   test('runs parallel sites without collisions', async () => {
@@ -119,81 +116,63 @@ function starting(launch: Launch): void {
 }
 
 function failing(launch: Launch, ground: BackendUnderTest): void {
-  const failure = async (plan: Plan, options?: LaunchOptions): Promise<SiteNotReady> => {
-    const cause: unknown = await launch(plan, options).then(
-      () => undefined,
-      (reason: unknown) => reason,
-    )
-    expect(cause).toBeInstanceOf(SiteNotReady)
-    return cause as SiteNotReady
-  }
+  const broken = planOf({
+    good: [webUnit('good')],
+    bad: [webUnit('bad', { after: ['good/web'], args: ['--exit', '3'] })],
+  })
+  const slow = (more = {}) => planOf({ one: [webUnit('one', { args: ['--slow', '60000'], ...more })] })
 
   test('reports a unit that exits, with its log and the evidence, and releases the rest', async () => {
     const seen: SiteEvent[] = []
-    const broken = webUnit('bad', { after: ['good/web'], args: ['--exit', '3'] })
-    const cause = await failure(planOf({ good: [webUnit('good')], bad: [broken] }), {
-      onEvent: (event) => seen.push(event),
-    })
+    const cause = await failureOf(launch(broken, { onEvent: (event) => seen.push(event) }))
+    const kept = (...path: string[]) => readFile(join(cause.evidence, ...path), 'utf8')
 
     expect(cause.code).toBe('HOLDFAST_NOT_READY')
     expect(cause.message).toContain('bad/web was not ready: its program exited with 3')
     expect(cause.logTail).toEqual(['going to fail', 'the disk is not there'])
     expect(indexOf(seen, 'unit-ready', 'good', 'web')).toBeGreaterThanOrEqual(0)
-    const kept = await readdir(cause.evidence)
-    expect(kept).toEqual(expect.arrayContaining(['history.jsonl', 'logs', 'plan.json', 'run.json']))
-    expect(await readFile(join(cause.evidence, 'logs', 'bad', 'web.log'), 'utf8')).toContain('the disk is not there')
-    expect(await readFile(join(cause.evidence, 'history.jsonl'), 'utf8')).toContain('unit-failed')
-    const { run } = JSON.parse(await readFile(join(cause.evidence, 'run.json'), 'utf8')) as { run: string }
-    expect(await ground.leftovers(run)).toEqual([])
+    const names = ['history.jsonl', 'logs', 'plan.json', 'run.json']
+    expect(await readdir(cause.evidence)).toEqual(expect.arrayContaining(names))
+    expect(await kept('logs', 'bad', 'web.log')).toContain('the disk is not there')
+    expect(await kept('history.jsonl')).toContain('unit-failed')
+    expect(await ground.leftovers(JSON.parse(await kept('run.json')).run)).toEqual([])
   })
 
   test('reports the last answer of a probe that never succeeds', async () => {
-    const cause = await failure(planOf({ one: [webUnit('one', { args: ['--slow', '60000'], readyWithinMs: 2_500 })] }))
+    const { message } = await failureOf(launch(slow({ readyWithinMs: 2_500 })))
 
-    expect(cause.message).toMatch(/within 2500 ms its probe last said: .*\/ready answered 503 instead of 200/)
+    expect(message).toMatch(/within 2500 ms its probe last said: .*\/ready answered 503 instead of 200/)
   })
 
   test('reports a template that cannot be filled, naming the file', async () => {
     const files = [{ path: '@{unit}/config.json', json: { peer: '@{address:nobody}' } }]
-    const cause = await failure(planOf({ one: [oneshot('render', [], [], files)] }))
+    const { message } = await failureOf(launch(planOf({ one: [oneshot('render', [], [], files)] })))
 
-    expect(cause.message).toMatch(/units\/render\/config\.json: @\{address:nobody\} is not known/)
+    expect(message).toMatch(/units\/render\/config\.json: @\{address:nobody\} is not known/)
   })
 
   test('ends a launch that is aborted', async () => {
     const abort = new AbortController()
-    const plan = planOf({ one: [webUnit('one', { args: ['--slow', '60000'] })] })
-    const onEvent = (event: SiteEvent) => {
-      if (event.event === 'unit-started') abort.abort(new Error('enough'))
-    }
+    const onEvent = ({ event }: SiteEvent) => event === 'unit-started' && abort.abort(new Error('enough'))
 
-    await expect(launch(plan, { signal: abort.signal, onEvent })).rejects.toThrow('enough')
+    await expect(launch(slow(), { signal: abort.signal, onEvent })).rejects.toThrow('enough')
   })
 
   test('keeps a failed site when asked to', async () => {
-    const plan = planOf({
-      good: [webUnit('good')],
-      bad: [webUnit('bad', { after: ['good/web'], args: ['--exit', '3'] })],
-    })
-    const cause = await failure(plan, { keep: true })
-    await using site = cause.site
+    await using site = (await failureOf(launch(broken, { keep: true }))).site
 
-    expect(await opens(site!.node('good').address, 8080)).toBe(true)
+    expect(await opens(site!.node('good').address)).toBe(true)
   })
 }
 
 function operating(launch: Launch): void {
   test('executes programs on a node, with input, environment, exit code and limit', async () => {
-    await using site = await launch(planOf({ one: [oneshot('nothing', [], [])] }))
+    await using site = await launch(idlePlan('one'))
     const node = site.node('one')
-    const script = 'process.stdin.on("data", (text) => console.log(text + process.env.MARK)); process.exitCode = 4'
+    const echo = 'process.stdin.on("data", (text) => console.log(text + process.env.MARK)); process.exitCode = 4'
 
-    expect(await node.exec(['node', '-e', script], { input: 'in', env: { MARK: 'out' } })).toEqual({
-      code: 4,
-      signal: null,
-      stdout: 'inout\n',
-      stderr: '',
-    })
+    const ended = await node.exec(['node', '-e', echo], { input: 'in', env: { MARK: 'out' } })
+    expect(ended).toEqual({ code: 4, signal: null, stdout: 'inout\n', stderr: '' })
     const endless = await node.exec(['node', '-e', 'setInterval(() => {}, 1000)'], { timeoutMs: 300 })
     expect(endless).toMatchObject({ code: null, signal: 'SIGKILL' })
     await expect(node.exec(['/nowhere/to/be/found'])).rejects.toThrow(/ENOENT/)
@@ -203,39 +182,37 @@ function operating(launch: Launch): void {
     const decisions = { args: ['--decisions', '@{unit}/decisions.jsonl'], decisionLog: '@{unit}/decisions.jsonl' }
     const plan = planOf({ one: [webUnit('one', decisions), webUnit('one', { name: 'other', port: 8081 })] })
     await using site = await launch(plan)
+    const node = site.node('one')
 
-    expect(site.node('one').logs('web')).toEqual([expect.stringMatching(/^listening, pid \d+$/)])
-    expect(site.node('one').logs()).toHaveLength(2)
-    expect(await site.node('one').decisions('web')).toEqual([expect.objectContaining({ action: 'start', seq: 1 })])
-    expect(await site.node('one').decisions('other')).toEqual([])
-    await expect(site.node('one').decisions('nothing')).rejects.toThrow(/its units are web, other/)
+    expect(node.logs('web')).toEqual([expect.stringMatching(/^listening, pid \d+$/)])
+    expect(node.logs()).toHaveLength(2)
+    expect(await node.decisions('web')).toEqual([expect.objectContaining({ action: 'start', seq: 1 })])
+    expect(await node.decisions('other')).toEqual([])
+    await expect(node.decisions('nothing')).rejects.toThrow(/its units are web, other/)
   })
 
   test('adds environment to a node and to a unit from outside', async () => {
-    const script = (name: string) => webUnit('one', { name, port: name === 'web' ? 8080 : 8081 })
+    const units = [webUnit('one'), webUnit('one', { name: 'other', port: 8081 })]
     const env = { one: { NODE_OPTIONS: '--title=both' }, 'one/other': { NODE_OPTIONS: '--title=single' } }
-    await using site = await launch(planOf({ one: [script('web'), script('other')] }), { env })
-    const optionsOf = async (unit: string) => {
-      const pid = /pid (\d+)/.exec(site.node('one').logs(unit).join())?.[1]
-      const { stdout } = await site.node('one').exec(['ps', 'eww', '-o', 'command=', '-p', pid as string])
-      return stdout
-    }
+    await using site = await launch(planOf({ one: units }), { env })
+    const node = site.node('one')
+    const optionsOf = (unit: string) => output(node, 'ps', 'eww', '-o', 'command=', '-p', pidIn(node, unit))
 
     expect(await optionsOf('web')).toMatch(/--title=both|^both/)
     expect(await optionsOf('other')).toMatch(/--title=single|^single/)
   })
 
   test('stops and starts a service again, and signals it', async () => {
-    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    await using site = await launch(oneWeb)
     const node = site.node('one')
 
     await node.stop('web')
-    expect(await opens(node.address, 8080)).toBe(false)
+    expect(await opens(node.address)).toBe(false)
     expect(last(site.events(), 'unit-exited')).toMatchObject({ code: 0, signal: null })
     await expect(node.waitForUnit('web')).rejects.toThrow(/one\/web is not ready: it ended \(code 0\)/)
     await node.start('web')
     await node.waitForUnit('web')
-    expect(await opens(node.address, 8080)).toBe(true)
+    expect(await opens(node.address)).toBe(true)
     await expect(node.start('web')).rejects.toThrow(/one\/web is running already/)
     await node.signal('SIGHUP', 'web')
     await until(() => node.logs('web').includes('reloaded'))
@@ -253,9 +230,8 @@ function operating(launch: Launch): void {
   test('kills a unit with everything that it started', async () => {
     await using site = await launch(planOf({ one: [webUnit('one', { args: ['--child'] })] }))
     const node = site.node('one')
-    await until(() => node.logs('web').some((line) => line.startsWith('child ')))
-    const child = Number(/child (\d+)/.exec(node.logs('web').join('\n'))?.[1])
-    const alive = async () => (await node.exec(['ps', '-o', 'stat=', '-p', String(child)])).stdout.trim()
+    const child = await until(() => /child (\d+)/.exec(node.logs('web').join('\n'))?.[1])
+    const alive = () => output(node, 'ps', '-o', 'stat=', '-p', child)
     expect(await alive()).toMatch(/^[SR]/)
 
     await node.kill('web')
@@ -263,17 +239,14 @@ function operating(launch: Launch): void {
     expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
     await until(async () => /^(Z.*)?$/.test(await alive()))
     await node.start('web')
-    expect(await opens(node.address, 8080)).toBe(true)
+    expect(await opens(node.address)).toBe(true)
   })
 
   test('pauses and resumes a unit, and stops a paused one', async () => {
-    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    await using site = await launch(oneWeb)
     const node = site.node('one')
     const answersWithin = (ms: number) =>
-      fetch(`http://${node.address}:8080/ready`, { signal: AbortSignal.timeout(ms) }).then(
-        () => true,
-        () => false,
-      )
+      succeeds(fetch(`http://${node.address}:8080/ready`, { signal: AbortSignal.timeout(ms) }))
     expect(await answersWithin(5_000)).toBe(true)
 
     await node.pause('web')
@@ -289,7 +262,7 @@ function operating(launch: Launch): void {
 /** Whatever a test says to nodes, and hears of them, goes by these. */
 function sitting(launch: Launch): void {
   test('lets a test call from a node: the far end sees the address and port that the test is told', async () => {
-    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    await using site = await launch(oneWeb)
     const { seat, address } = site.node('one')
     const { stream, conn } = await seat.connect({ address, port: 8080 })
     stream.end('GET /caller HTTP/1.1\r\nHost: one\r\nConnection: close\r\n\r\n')
@@ -302,23 +275,22 @@ function sitting(launch: Launch): void {
   })
 
   test('lets a test listen on a node, for all nodes, until it has heard enough', async () => {
-    const nothing = oneshot('nothing', [], [])
-    await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
+    await using site = await launch(idlePlan('one', 'two'))
     const { seat, address } = site.node('two')
     const heard: Duplex[] = []
     const listening = await seat.listen((stream) => {
       heard.push(stream)
       stream.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nheard')
     })
-    const script = `fetch('http://${address}:${listening.port}/').then(async (answer) => console.log(await answer.text()))`
+    const { port } = listening
+    const ask = `fetch('http://${address}:${port}/').then(async (answer) => console.log(await answer.text()))`
 
     expect(listening.address).toBe(address)
-    expect(await site.node('one').exec(['node', '-e', script])).toMatchObject({ code: 0, stdout: 'heard\n' })
+    expect(await site.node('one').exec(['node', '-e', ask])).toMatchObject({ code: 0, stdout: 'heard\n' })
     const { stream } = await site.node('one').seat.connect(listening)
     await until(() => heard.length === 2)
     listening.drop()
     await until(() => stream.destroyed || stream.readableEnded || stream.read() === null)
-    const port = listening.port
     await listening[Symbol.asyncDispose]()
     await listening[Symbol.asyncDispose]()
     await expect(seat.connect({ address, port })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
@@ -328,8 +300,7 @@ function sitting(launch: Launch): void {
   })
 
   test('passes all bytes both ways, whoever ends first', async () => {
-    const nothing = oneshot('nothing', [], [])
-    await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
+    await using site = await launch(idlePlan('one', 'two'))
     const bytes = randomBytes(3_000_000)
     const came: Promise<Buffer>[] = []
     await using listening = await site.node('two').seat.listen((stream) => {
@@ -345,17 +316,18 @@ function sitting(launch: Launch): void {
   })
 
   test('has seats at addresses that are nobody’s', async () => {
-    await using site = await launch(planOf({ one: [webUnit('one')] }))
+    await using site = await launch(oneWeb)
     const { address } = site.node('one')
     const strangers = site.strangers(3)
-    const conns = strangers.map(async (seat) => {
+    const own = strangers.map((seat) => seat.address)
+    const called = strangers.map(async (seat) => {
       const { stream, conn } = await seat.connect({ address, port: 8080 })
       stream.destroy()
       return conn.slice(0, conn.lastIndexOf(':'))
     })
 
-    expect(await Promise.all(conns)).toEqual(strangers.map((seat) => seat.address))
-    expect(new Set([address, ...strangers.map((seat) => seat.address)]).size).toBe(4)
+    expect(await Promise.all(called)).toEqual(own)
+    expect(new Set([address, ...own]).size).toBe(4)
   })
 }
 
@@ -366,25 +338,11 @@ function bytesOf(stream: Duplex): Promise<Buffer> {
   return new Promise((resolve) => stream.once('end', () => resolve(Buffer.concat(chunks))))
 }
 
-const tls = {
-  ca: '@{dir}/anchors/lab.pem',
-  cert: '@{dir}/credentials/own/cert.pem',
-  key: '@{dir}/credentials/own/key.pem',
-}
-
 /** Hands over what the server mints. */
-function tokenStep(to: object, renew?: object) {
-  return {
-    receive: {
-      from: 'server',
-      source: {
-        mint: { method: 'POST' as const, url: `https://${hostOf('server')}:8443/mint`, tls, expect: [201] },
-        member: 'token',
-        ...renew,
-      },
-      to: { path: '@{dir}/credentials/token', mode: '0600', ...to },
-    },
-  }
+function tokenStep(to: object, renew?: { lifetimeSeconds: number; at: number }): Step {
+  const mint = { method: 'POST' as const, url: `https://${hostOf('server')}:8443/mint`, tls, expect: [201] }
+  const source = { mint, member: 'token', renew }
+  return { receive: { from: 'server', source, to: { path: '@{dir}/credentials/token', mode: '0600', ...to } } }
 }
 
 /** One site with a CA serves all of these: nothing here changes what another looks at. */
@@ -393,7 +351,7 @@ function certified(launch: Launch): void {
 
   beforeAll(async () => {
     const plan = certifiedPlan()
-    const renew = { renew: { lifetimeSeconds: 1, at: 0.2 } }
+    const renew = { lifetimeSeconds: 1, at: 0.2 }
     plan.nodes.client!.units.push(
       oneshot('token', ['server/web'], [tokenStep({})]),
       oneshot('renewed', ['client/token'], [tokenStep({ path: '@{dir}/credentials/renewed' }, renew)]),
@@ -427,10 +385,10 @@ function certified(launch: Launch): void {
   }
 
   test('gives each node its own address, and resolves the hosts of the plan only', async () => {
-    const { server, client } = { server: site.node('server'), client: site.node('client') }
+    const { address } = site.node('server')
 
-    expect(server.address).not.toBe(client.address)
-    expect(site.resolve(hostOf('server'))).toBe(server.address)
+    expect(address).not.toBe(site.node('client').address)
+    expect(site.resolve(hostOf('server'))).toBe(address)
     expect(site.resolve('elsewhere.test')).toBeUndefined()
     expect(await fetched(`https://${hostOf('server')}:8443/ready`)).toEqual({ status: 200 })
     expect(await fetched(`https://${hostOf('nobody')}:8443/ready`)).toEqual({ code: 'ENOTFOUND' })
@@ -439,9 +397,8 @@ function certified(launch: Launch): void {
   test('leads a host to another address and back again, where names are its own', async ({ skip }) => {
     if (site.lead === undefined) return skip('its names are not its own')
     const url = `https://${hostOf('server')}:8443/ready`
-    const [nobody] = site.strangers(1).map((seat) => seat.address)
 
-    await site.lead(hostOf('server'), nobody)
+    await site.lead(hostOf('server'), site.strangers(1)[0]!.address)
     expect(await fetched(url)).toEqual({ code: 'ECONNREFUSED' })
     expect(site.resolve(hostOf('server'))).toBe(site.node('server').address)
     await site.lead(hostOf('server'))
@@ -450,20 +407,14 @@ function certified(launch: Launch): void {
 
   test('copies, enrols and mints between nodes, with the modes that the plan demands', async () => {
     const read = (path: string) => site.node('client').readFile(path)
+    const files = ['anchors/lab.pem', 'credentials/own/key.pem', 'credentials/own/cert.pem', 'credentials/token']
 
     expect(await read('anchors/lab.pem')).toBe(await site.node('ca').readFile('units/ca/root.crt'))
     expect(await read('credentials/own/cert.pem')).toMatch(/^-----BEGIN CERTIFICATE-----/)
     expect((await read('credentials/own/cert.pem')).match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
     expect(await read('credentials/own/key.pem')).toMatch(/^-----BEGIN PRIVATE KEY-----/)
     expect(await read('credentials/token')).toBe('token-1')
-    for (const file of [
-      'anchors/lab.pem',
-      'credentials/own/key.pem',
-      'credentials/own/cert.pem',
-      'credentials/token',
-    ]) {
-      expect([file, await modeOf(site.node('client'), file)]).toEqual([file, '600'])
-    }
+    expect(await modesOf(site.node('client'), ...files)).toEqual(files.map(() => '600'))
     const handed = site.events().filter((event) => event.event === 'handover')
     // Handed over again and again, as the next test sees.
     expect(handed.some((event) => event.unit === 'renewed')).toBe(true)
@@ -511,8 +462,7 @@ function handingOver(launch: Launch): void {
   })
 
   test('takes a TLS service as ready only with the chain, the host name and the life that the plan demands', async () => {
-    const tooShort = certifiedPlan({ lifetimeSeconds: 30, minimumValiditySeconds: 60, readyWithinMs: 5_000 })
-
+    const tooShort = certifiedPlan({ lifetimeSeconds: 30, readyWithinMs: 5_000 })
     const otherName = certifiedPlan({ readyWithinMs: 5_000 })
     const probe = otherName.nodes.server!.units.at(-1)!.service!.ready as { http: { url: string } }
     probe.http.url = `https://${hostOf('client')}:8443/ready`
@@ -535,13 +485,8 @@ const babbler = `
 
 function keepingSecrets(launch: Launch): void {
   const secret = '@{dir}/credentials/made'
-  const say = (...more: string[]): Step => ({
-    run: {
-      program: { path: 'node' },
-      args: ['-e', babbler, secret, ...more],
-      env: { MADE: `@{content:${secret}}`, TOKEN: 'Key @{content:own}' },
-    },
-  })
+  const env = { MADE: `@{content:${secret}}`, TOKEN: 'Key @{content:own}' }
+  const say = (...more: string[]) => script(babbler, [secret, ...more], { env })
   const made = (text?: string): Step[] => [
     { secret: { path: secret, bytes: 32 } },
     { secret: { path: '@{unit}/own', bytes: 24, as: 'base64url' } },
@@ -554,7 +499,7 @@ function keepingSecrets(launch: Launch): void {
     const node = site.node('one')
     const [first, again] = [await node.run('asked'), await node.run('asked')]
     const [hex, own] = await Promise.all([node.readFile('credentials/made'), node.readFile('units/asked/own')])
-    const modes = await Promise.all(['credentials/made', 'units/asked/own'].map((path) => modeOf(node, path)))
+    const modes = await modesOf(node, 'credentials/made', 'units/asked/own')
     await site[Symbol.asyncDispose]()
     const kept = await evidenceOf(site.evidence)
 
@@ -574,29 +519,24 @@ function keepingSecrets(launch: Launch): void {
 
   test('keeps a secret out of the report of a unit that fails with it', async () => {
     const text = '"q\\W3rty{uiop}[asdf]\\gh"'
-    const cause = await launch(planOf({ one: [oneshot('bad', [], [...made(text), say('fail')])] })).then(
-      () => undefined,
-      (reason: unknown) => reason as SiteNotReady,
-    )
+    const cause = await failureOf(launch(planOf({ one: [oneshot('bad', [], [...made(text), say('fail')])] })))
 
-    expect(cause?.logTail.join()).toMatch(/^given \[secret \S+… removed\] and Key \[secret \S+… removed\]/)
-    const told = [cause?.message, JSON.stringify(cause?.logTail), await evidenceOf(cause!.evidence)].join('\n')
+    expect(cause.logTail.join()).toMatch(/^given \[secret \S+… removed\] and Key \[secret \S+… removed\]/)
+    const told = [cause.message, JSON.stringify(cause.logTail), await evidenceOf(cause.evidence)].join('\n')
     expect(told).not.toContain(text)
     // Not even where the plan itself says it, as here.
     expect(told).not.toContain(JSON.stringify(text).slice(1, -1))
   })
 
   test('[not supported] a content that is too short to be kept out of what is written down, or that stands in a file or an argument', async () => {
-    const other = { ...oneshot('x', [], [], [{ path: '@{unit}/file', text: '@{content:secret}' }]) }
+    const bad = (steps: Step[], text = '') =>
+      launch(planOf({ one: [oneshot('bad', [], steps, [{ path: '@{unit}/file', text }])] }))
 
-    await expect(launch(planOf({ one: [oneshot('bad', [], [...made('short'), say()])] }))).rejects.toThrow(
-      /credentials\/made is not one line of 16 characters or more without blanks/,
-    )
-    await expect(launch(planOf({ one: [other] }))).rejects.toThrow(/@\{content:secret\} is not known/)
-    const argument: Step = { run: { program: { path: 'node' }, args: ['-e', '0', '--key=@{content:own}'] } }
-    await expect(launch(planOf({ one: [oneshot('bad', [], [...made(), argument])] }))).rejects.toThrow(
-      /one\/bad: command: the argument --key=@\{content:own\} would show a secret .*; give it in env/,
-    )
+    const short = /credentials\/made is not one line of 16 characters or more without blanks/
+    await expect(bad([...made('short'), say()])).rejects.toThrow(short)
+    await expect(bad([], '@{content:secret}')).rejects.toThrow(/@\{content:secret\} is not known/)
+    const shown = /one\/bad: command: the argument --key=@\{content:own\} would show a secret .*; give it in env/
+    await expect(bad([...made(), script('0', ['--key=@{content:own}'])])).rejects.toThrow(shown)
   })
 }
 
@@ -610,7 +550,6 @@ const answer = `
   })`
 
 function runningOnDemand(launch: Launch): void {
-  const script = (text: string): Step => ({ run: { program: { path: 'node' }, args: ['-e', text] } })
   const asked = (name: string, after: string[], ...steps: Step[]): PlanUnit => ({
     ...oneshot(name, after, steps, [{ path: '@{unit}/config', text: 'x' }]),
     start: 'on demand',
@@ -632,17 +571,13 @@ function runningOnDemand(launch: Launch): void {
       { code: 3, signal: null, stdout: 'given {"code":3}\n', stderr: 'code 3\n' },
     ])
     const turns = site.events().flatMap((event) => ('unit' in event && event.unit === 'revoke' ? [event.event] : []))
-    expect(turns.filter((event) => event !== 'log')).toEqual([
-      'unit-started',
-      'unit-exited',
-      'unit-started',
-      'unit-exited',
-    ])
+    const turn = ['unit-started', 'unit-exited']
+    expect(turns.filter((event) => event !== 'log')).toEqual([...turn, ...turn])
     expect(await node.readFile('units/revoke/config')).toBe('x')
     await expect(node.run('broken')).rejects.toThrow('ENOENT')
     await expect(node.run('web')).rejects.toThrow('one/web is not run on demand; its node started it')
     await expect(node.run('nothing')).rejects.toMatchObject({ code: 'HOLDFAST_UNIT_UNKNOWN' })
-    expect(await opens(node.address, 8080)).toBe(true)
+    expect(await opens(node.address)).toBe(true)
   })
 
   test('[not supported] a unit that waits for what is not ready is not run', async () => {
@@ -673,70 +608,57 @@ const readSet = `
   process.exit(1)`
 
 function handingFilesOver(launch: Launch): void {
-  const node = (script: string, ...args: string[]) => ({
-    run: { program: { path: 'node' }, args: ['-e', script, ...args], cwd: '@{dir}' },
-  })
-  const planWith = (receive: Pick<Receive, 'source' | 'to'>, again?: 'changed') =>
-    planOf({
-      from: [oneshot('make', [], [node(makeSet, '1')])],
-      to: [
-        oneshot(
-          'take',
-          ['from/make'],
-          [
-            { receive: { from: 'from', again, ...receive } },
-            node('console.log(require("node:fs").readFileSync("handed/one", "utf8"))'),
-          ],
-        ),
-      ],
+  const cwd = '@{dir}'
+  const show = script('console.log(require("node:fs").readFileSync("handed/one", "utf8"))', [], { cwd })
+  const planWith = (handed: Pick<Receive, 'source' | 'to' | 'again'>, ...more: Step[]) => {
+    const receive = { from: 'from', ...handed }
+    return planOf({
+      from: [oneshot('make', [], [script(makeSet, ['1'], { cwd }), ...more])],
+      to: [oneshot('take', ['from/make'], [{ receive }, show])],
     })
+  }
   const folder = { source: { folder: '@{dir}/set' }, to: { path: '@{dir}/handed', mode: '0640', folderMode: '2750' } }
 
   test('hands a set of files over, of any bytes, with the modes that the plan demands', async () => {
     const source = { files: ['@{dir}/set/one', '@{dir}/set/..data/two.bin'] }
     await using site = await launch(planWith({ ...folder, source }))
     const to = site.node('to')
-    const modes = await Promise.all(['handed/.', 'handed/one', 'handed/two.bin'].map((path) => modeOf(to, path)))
 
-    expect((await to.exec(['ls', 'handed'])).stdout).toBe('one\ntwo.bin\n')
-    expect((await to.exec(['node', '-p', 'fs.readFileSync("handed/two.bin", "hex")'])).stdout).toBe('00ff8001\n')
-    expect(modes).toEqual(['2750', '640', '640'])
+    expect(await output(to, 'ls', 'handed')).toBe('one\ntwo.bin')
+    expect(await output(to, 'node', '-p', 'fs.readFileSync("handed/two.bin", "hex")')).toBe('00ff8001')
+    expect(await modesOf(to, 'handed/.', 'handed/one', 'handed/two.bin')).toEqual(['2750', '640', '640'])
   })
 
   test('hands files over again when they change, as a whole set, and runs the programs after it again', async () => {
-    await using site = await launch(planWith(folder, 'changed'))
+    await using site = await launch(planWith({ ...folder, again: 'changed' }))
     const [from, to] = [site.node('from'), site.node('to')]
     const reading = to.exec(['node', '-e', readSet, '3'])
-    for (const generation of ['2', '3']) {
+    const remake = async (generation: string) => {
       await from.exec(['node', '-e', makeSet, generation])
       await until(() => to.logs('take').includes(`generation ${generation}`))
     }
+    for (const generation of ['2', '3']) await remake(generation)
     expect(await reading).toMatchObject({ code: 0, stderr: '' })
     // A folder that is made anew is followed, too.
     await from.exec(['node', '-e', 'require("node:fs").rmSync("set", { recursive: true })'])
-    await from.exec(['node', '-e', makeSet, '4'])
-    await until(() => to.logs('take').includes('generation 4'))
+    await remake('4')
 
     expect(to.logs('take')).toEqual(['1', '2', '3', '4'].map((generation) => `generation ${generation}`))
     expect(site.events().filter(({ event }) => event === 'handover')).toHaveLength(4)
     // One that is read, and the one before it.
-    expect((await to.exec(['ls', '-a'])).stdout.match(/\.set$/gm)).toHaveLength(2)
+    expect((await output(to, 'ls', '-a')).match(/\.set$/gm)).toHaveLength(2)
   })
 
   test('hands over nothing that leads out of the folder of the plan', async () => {
-    const plan = planWith(folder)
-    plan.nodes.from!.units[0]!.steps.push(node('require("node:fs").symlinkSync("/etc/hostname", "set/three")'))
+    const link = script('require("node:fs").symlinkSync("/etc/hostname", "set/three")', [], { cwd })
 
-    await expect(launch(plan)).rejects.toThrow(/set\/three leads out of its folder/)
+    await expect(launch(planWith(folder, link))).rejects.toThrow(/set\/three leads out of its folder/)
   })
 }
 
 /** A secret that one node makes and another one is handed; both print it, the latter in every form that a log may have it in. */
 function spillingPlan(mode: string, code = 0): Plan {
   const file = '@{dir}/secret.txt'
-  const node = (script: string, ...args: string[]) => {
-    return { run: { program: { path: 'node' }, args: ['-e', script, file, ...args] } }
-  }
   const make =
     'const text = crypto.randomBytes(32).toString("hex"); fs.writeFileSync(process.argv[1], text); console.log(text)'
   const spill = `const text = fs.readFileSync(process.argv[1], "utf8")
@@ -746,20 +668,16 @@ function spillingPlan(mode: string, code = 0): Plan {
     process.exit(${code})`
   const receive = { from: 'maker', source: { file }, to: { path: file, mode } }
   return planOf({
-    maker: [oneshot('make', [], [node(make)])],
-    holder: [oneshot('spill', ['maker/make'], [{ receive }, node(spill)])],
+    maker: [oneshot('make', [], [script(make, [file])])],
+    holder: [oneshot('spill', ['maker/make'], [{ receive }, script(spill, [file])])],
   })
 }
 
 /** What of a secret stands in a text, in any of those forms. */
 function formsIn(text: string, secret: string): string[] {
   const encoded = (['base64', 'base64url', 'hex'] as const).map((as) => Buffer.from(`u:${secret}`).toString(as))
-  const pieces = [
-    secret.slice(20, 44),
-    secret.slice(0, 32),
-    secret.slice(32),
-    ...encoded.map((form) => form.slice(8, 60)),
-  ]
+  const plain = [secret.slice(20, 44), secret.slice(0, 32), secret.slice(32)]
+  const pieces = [...plain, ...encoded.map((form) => form.slice(8, 60))]
   return pieces.filter((piece) => text.toLowerCase().includes(piece.toLowerCase()))
 }
 
@@ -794,7 +712,7 @@ function keepingHandedSecrets(launch: Launch): void {
   })
 
   test('keeps it out of failures', async () => {
-    const failure = (await launch(spillingPlan('0600', 3)).catch((cause: unknown) => cause)) as SiteNotReady
+    const failure = await failureOf(launch(spillingPlan('0600', 3)))
     expect(failure.message).toMatch(/said \[secret \w{8}… removed\]/)
     expect(`${failure.message} ${await evidenceOf(failure.evidence)}`).not.toMatch(/[0-9a-f]{24}/i)
   })
@@ -811,7 +729,7 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     await site[Symbol.asyncDispose]()
 
     expect(await ground.leftovers(site.run)).toEqual([])
-    expect(await opens(address, 8080)).toBe(false)
+    expect(await opens(address)).toBe(false)
     await expect(access(dir)).rejects.toThrow(/ENOENT/)
     const events = site.events()
     expect(indexOf(events, 'unit-exited', 'two', 'web')).toBeLessThan(indexOf(events, 'unit-exited', 'one', 'web'))
@@ -820,21 +738,19 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
   })
 
   test('leaves nothing of a unit that put a program into a session of its own', async () => {
-    const script = `const daemon = ['-e', 'setInterval(() => {}, 1000)']
-      require('node:child_process').spawn(process.execPath, daemon, { detached: true, stdio: 'ignore' }).unref()`
-    const run: Step = { run: { program: { path: 'node' }, args: ['-e', script] } }
-    const site = await launch(planOf({ one: [oneshot('starter', [], [run])] }))
+    const daemon = `const endless = ['-e', 'setInterval(() => {}, 1000)']
+      require('node:child_process').spawn(process.execPath, endless, { detached: true, stdio: 'ignore' }).unref()`
+    const site = await launch(planOf({ one: [oneshot('starter', [], [script(daemon)])] }))
     await site[Symbol.asyncDispose]()
 
     expect(await ground.leftovers(site.run)).toEqual([])
   })
 
   test('leaves no process within 5 s when the coordinator is killed, and sweep removes its folder', async () => {
-    await using bystander = await launch(planOf({ one: [webUnit('one')] }))
-    const held = await holdSite(ground.backend.name)
-    held.kill()
+    await using bystander = await launch(oneWeb)
+    const held = await holdSite(ground)
     const started = performance.now()
-    await until(async () => (await ground.leftovers(held.run)).every((what) => what.startsWith('folder ')), 5_000)
+    await held.killed()
     expect(performance.now() - started).toBeLessThan(5_000)
 
     const { swept, alive } = await ground.sweep()
@@ -843,7 +759,7 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     expect(alive).toContain(bystander.run)
     expect(await readFile(join(held.evidence, 'history.jsonl'), 'utf8')).toContain('unit-ready')
     expect(await ground.leftovers(held.run)).toEqual([])
-    expect(await opens(bystander.node('one').address, 8080)).toBe(true)
+    expect(await opens(bystander.node('one').address)).toBe(true)
   })
 
   test('ends the units of an agent that is killed', async () => {
@@ -852,22 +768,20 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     process.kill(ground.agents(site).get('one') as number, 'SIGKILL')
 
     await until(() => site.events().some((event) => event.event === 'agent-gone' && event.node === 'one'))
-    await until(async () => !(await opens(address, 8080)))
+    await until(async () => !(await opens(address)))
     await expect(site.node('one').exec(['node', '-e', '0'])).rejects.toMatchObject({ code: 'HOLDFAST_AGENT_GONE' })
     await site[Symbol.asyncDispose]()
     expect(await ground.leftovers(site.run)).toEqual([])
   })
 
   test('ends a unit that does not stop by itself, when its coordinator is killed', async () => {
-    const held = await holdSite(ground.backend.name, '--stubborn')
-    held.kill()
+    const held = await holdSite(ground, '--stubborn')
 
-    await until(async () => (await ground.leftovers(held.run)).every((what) => what.startsWith('folder ')), 5_000)
+    await held.killed()
     await ground.sweep()
   })
 }
 
-/** What a backend lacks must be refused by name, not do nothing. */
 const DAY = 86_400
 /** Says that it runs, and ends once its clock is a day ahead of where it was. Prints how long that took by the monotonic clock. */
 const watcher = `
@@ -878,14 +792,13 @@ const watcher = `
   }, 5)`
 
 function movingClocks(launch: Launch): void {
-  const nothing = oneshot('nothing', [], [])
   const ahead = async (site: Site, name: string) => {
-    const { stdout } = await site.node(name).exec(['node', '-p', 'Date.now()'])
-    return Math.round((Number(stdout) - Date.now()) / (DAY * 1_000))
+    const now = Number(await output(site.node(name), 'node', '-p', 'Date.now()'))
+    return Math.round((now - Date.now()) / (DAY * 1_000))
   }
 
   test('[ownClock] moves all nodes or one, which then differ; back again, too', async () => {
-    await using site = await launch(planOf({ one: [nothing], two: [nothing] }), { clock: 'movable' })
+    await using site = await launch(idlePlan('one', 'two'), { clock: 'movable' })
     await site.clock().shift(DAY)
     expect([await ahead(site, 'one'), await ahead(site, 'two')]).toEqual([1, 1])
     await site.clock('two').shift(2 * DAY)
@@ -894,28 +807,19 @@ function movingClocks(launch: Launch): void {
     await site.clock().shift(-2 * DAY)
     expect([await ahead(site, 'one'), await ahead(site, 'two')]).toEqual([-1, 1])
     await expect(site.clock().shift(0.5)).rejects.toMatchObject({ code: 'HOLDFAST_CLOCK_SHIFT' })
-    const moved = site
-      .events()
-      .flatMap((event) => (event.event === 'clock-moved' ? [[event.node, event.bySeconds]] : []))
-    expect(moved.slice(0, 3)).toEqual([
-      ['one', DAY],
-      ['two', DAY],
-      ['two', 2 * DAY],
+    const moved = site.events().filter(({ event }) => event === 'clock-moved')
+    expect(moved.slice(0, 3)).toMatchObject([
+      { node: 'one', bySeconds: DAY },
+      { node: 'two', bySeconds: DAY },
+      { node: 'two', bySeconds: 2 * DAY },
     ])
   })
 
   test('[ownClock] moves a program that runs, and leaves its monotonic clock alone', async () => {
-    await using site = await launch(planOf({ one: [nothing] }), { clock: 'movable' })
-    const watched = site.node('one').exec(['node', '-e', watcher], { timeoutMs: 10_000 })
-    await until(() =>
-      site
-        .node('one')
-        .readFile('watching')
-        .then(
-          () => true,
-          () => false,
-        ),
-    )
+    await using site = await launch(idlePlan('one'), { clock: 'movable' })
+    const node = site.node('one')
+    const watched = node.exec(['node', '-e', watcher], { timeoutMs: 10_000 })
+    await until(() => succeeds(node.readFile('watching')))
     await site.clock('one').shift(DAY)
 
     const { code, stdout } = await watched
@@ -925,12 +829,13 @@ function movingClocks(launch: Launch): void {
 
   test('[ownClock] a site can begin elsewhere in time, its real CA included; its evidence says so, and mints follow the clock of their holder', async () => {
     const plan = certifiedPlan()
-    const renew = { renew: { lifetimeSeconds: 400, at: 0.8 } }
+    const renew = { lifetimeSeconds: 400, at: 0.8 }
     plan.nodes.client!.units.push(oneshot('token', ['server/web'], [tokenStep({}, renew)]))
     await using site = await launch(plan, { clock: 'movable', clockStartsAt: 30 * DAY })
-    const began = new X509Certificate(await site.node('client').readFile('credentials/own/cert.pem')).validFromDate
+    const client = site.node('client')
+    const began = new X509Certificate(await client.readFile('credentials/own/cert.pem')).validFromDate
     const run = JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8')) as Record<string, object>
-    const minted = async () => Number((await site.node('client').readFile('credentials/token')).slice(6))
+    const minted = async () => Number((await client.readFile('credentials/token')).slice(6))
 
     expect(Math.abs(began.getTime() - Date.now() - 30 * DAY * 1_000)).toBeLessThan(60_000)
     expect(run.clock).toMatchObject({ kind: 'movable', startsAtSeconds: 30 * DAY })
@@ -941,7 +846,7 @@ function movingClocks(launch: Launch): void {
   })
 
   test('[ownClock] a site that was launched without it keeps the machine’s clock', async () => {
-    await using site = await launch(planOf({ one: [nothing] }))
+    await using site = await launch(idlePlan('one'))
 
     await expect(site.clock('one').shift(60)).rejects.toMatchObject({ code: 'HOLDFAST_CLOCK_FIXED' })
     expect(JSON.parse(await readFile(join(site.evidence, 'run.json'), 'utf8'))).not.toHaveProperty('clock')
@@ -954,15 +859,15 @@ function cutting(launch: Launch): void {
   test('[partition] lets nothing pass between two nodes, either way, until it is healed; others are not concerned', async () => {
     await using site = await launch(planOf(nodes), { partition: true })
     /** What one node hears of another by its name, calling from its own address as nodes do. */
-    const heard = async (from: string, to: string) => {
+    const heard = (ways: string) => {
+      const [from = '', to = ''] = ways.split(' ')
       const { address } = site.node(from)
       const options = `{ host: '${hostOf(to)}', port: 8080, path: '/ready', localAddress: '${address}', timeout: 1_000 }`
-      const script = `require('node:http').get(${options}, ({ statusCode }) => process.exit(void console.log(statusCode)))
+      const ask = `require('node:http').get(${options}, ({ statusCode }) => process.exit(void console.log(statusCode)))
         .on('timeout', () => process.exit(void console.log('nothing')))`
-      return (await site.node(from).exec(['node', '-e', script])).stdout.trim()
+      return output(site.node(from), 'node', '-e', ask)
     }
-    const all = () =>
-      Promise.all([heard('one', 'two'), heard('two', 'one'), heard('one', 'three'), heard('three', 'two')])
+    const all = () => Promise.all(['one two', 'two one', 'one three', 'three two'].map(heard))
 
     expect(await all()).toEqual(['200', '200', '200', '200'])
     await site.partition('one', 'two')
@@ -972,11 +877,8 @@ function cutting(launch: Launch): void {
     await site.heal()
     expect(await all()).toEqual(['200', '200', '200', '200'])
     await expect(site.partition('one', 'nobody')).rejects.toMatchObject({ code: 'HOLDFAST_NODE_UNKNOWN' })
-    const told = site.events().flatMap((event) => (event.event === 'cut-off' ? [[event.node, event.from]] : []))
-    expect(told).toEqual([
-      ['one', 'two'],
-      ['one', 'three'],
-    ])
+    const told = site.events().flatMap((event) => (event.event === 'cut-off' ? [`${event.node} ${event.from}`] : []))
+    expect(told).toEqual(['one two', 'one three'])
   })
 
   test('[partition] a site that was launched without it stays whole', async () => {
@@ -994,9 +896,6 @@ const whoReads = `
   console.log(JSON.stringify({ uid, home: process.env.HOME, read: process.argv.slice(1).map(can) }))`
 
 function ownUsers(launch: Launch, ground: BackendUnderTest): void {
-  const run = (script: string, ...args: string[]) => ({
-    run: { program: { path: 'node' }, args: ['-e', script, ...args] },
-  })
   const files = [{ path: '@{unit}/own/config.json', json: { secret: 1 } }]
   const secret = (path: string, to: object): Step => ({
     receive: { from: 'ca', source: { file: '@{dir}/units/secret/file' }, to: { path, mode: '0600', ...to } },
@@ -1016,9 +915,9 @@ function ownUsers(launch: Launch, ground: BackendUnderTest): void {
       decisionLog: '@{unit}/decisions.jsonl',
       steps: [
         { write: { path: '@{unit}/later/written', text: 'x' } },
-        run('require("node:fs").writeFileSync("made", "")'),
-        run(whoReads, '@{unit}/own/config.json', '@{unit}/later/written', mine, `${set.to.path}/file`),
-        run(whoReads, other, '@{dir}/units/received/root'),
+        script('require("node:fs").writeFileSync("made", "")'),
+        script(whoReads, ['@{unit}/own/config.json', '@{unit}/later/written', mine, `${set.to.path}/file`]),
+        script(whoReads, [other, '@{dir}/units/received/root']),
         { run: { program: { path: 'id' }, args: ['-G'] } },
       ],
     })
@@ -1034,9 +933,9 @@ function ownUsers(launch: Launch, ground: BackendUnderTest): void {
     })
     await using site = await launch(plan)
     const node = site.node('one')
-    const say = async (...argv: string[]) => (await node.exec(argv)).stdout.trim()
+    const say = (...argv: string[]) => output(node, ...argv)
+    const own = (...paths: string[]) => say('stat', '-c', '%U %a', ...paths)
     const [who = '', stranger = '', groups] = node.logs('web')
-    const [, pid] = /pid (\d+)/.exec(node.logs('web').join()) ?? []
 
     expect(JSON.parse(who)).toEqual({
       uid: Number(await say('id', '-u', 'nobody')),
@@ -1044,61 +943,50 @@ function ownUsers(launch: Launch, ground: BackendUnderTest): void {
       read: [true, true, true, true],
     })
     expect(JSON.parse(stranger)).toMatchObject({ read: ['EACCES', 'EACCES'] })
-    expect(await say('stat', '-L', '-c', '%U %a', 'credentials/set', 'credentials/set/file')).toBe(
-      'nobody 500\nnobody 400',
-    )
+    expect(await own('-L', 'credentials/set', 'credentials/set/file')).toBe('nobody 500\nnobody 400')
     expect(groups).toBe(await say('id', '-G', 'nobody'))
-    expect(await say('ps', '-o', 'user=', '-p', pid!)).toBe('nobody')
-    expect(await say('stat', '-c', '%U %a', 'units/web', 'units/web/own', 'units/web/own/config.json')).toBe(
-      'nobody 700\nnobody 700\nnobody 600',
-    )
-    expect(await say('stat', '-c', '%U %a', '.', 'credentials', 'units/received')).toBe('root 711\nroot 711\nroot 700')
+    expect(await say('ps', '-o', 'user=', '-p', pidIn(node, 'web'))).toBe('nobody')
+    const written = ['units/web', 'units/web/own', 'units/web/own/config.json']
+    expect(await own(...written)).toBe('nobody 700\nnobody 700\nnobody 600')
+    expect(await own('.', 'credentials', 'units/received')).toBe('root 711\nroot 711\nroot 700')
     expect(await node.decisions('web')).toHaveLength(1)
     await node.stop('web')
     await node.start('web')
-    expect(await opens(node.address, 8080)).toBe(true)
+    expect(await opens(node.address)).toBe(true)
   })
 
   test('[ownUsers] ends what runs as another user with the agent, and leaves no process and no folder', async () => {
-    const site = await launch(
-      planOf({ one: [{ ...webUnit('one', { args: ['--child', '--stubborn'] }), user: 'nobody' }] }),
-    )
+    const unit = { ...webUnit('one', { args: ['--child', '--stubborn'] }), user: 'nobody' }
+    const site = await launch(planOf({ one: [unit] }))
     process.kill(ground.agents(site).get('one') as number, 'SIGKILL')
-    await until(async () => !(await opens(site.node('one').address, 8080)))
+    await until(async () => !(await opens(site.node('one').address)))
     await site[Symbol.asyncDispose]()
 
     expect(await ground.leftovers(site.run)).toEqual([])
   })
 
   test('[ownUsers] refuses a user that the node does not have, by name', async () => {
-    const unit = { ...oneshot('nothing', [], []), user: 'nobody-of-this-name' }
+    const unit = { ...oneshot('nothing'), user: 'nobody-of-this-name' }
 
     await expect(launch(planOf({ one: [unit] }))).rejects.toThrow(/nobody-of-this-name is not in \/etc\/passwd/)
   })
 }
 
+/** What a backend lacks must be refused by name, not do nothing. */
 function refusing(backend: Backend, launch: Launch): void {
-  const nothing = oneshot('nothing', [], [])
-  const operations: Partial<Record<keyof Capabilities, () => Promise<unknown>>> = {
-    partition: async () => {
-      await using site = await launch(planOf({ one: [nothing], two: [nothing] }))
-      await site.partition('one', 'two')
-    },
-    ownClock: async () => {
-      await using site = await launch(planOf({ one: [nothing] }))
-      await site.clock('one').shift(60)
-    },
+  const operations: Partial<Record<keyof Capabilities, (site: Site) => Promise<unknown>>> = {
+    partition: (site) => site.partition('one', 'two'),
+    ownClock: (site) => site.clock('one').shift(60),
     ownUsers: async () => {
-      const unit = webUnit('one')
-      unit.user = 'nobody'
-      await using _ = await launch(planOf({ one: [unit] }))
+      await using _ = await launch(planOf({ one: [{ ...webUnit('one'), user: 'nobody' }] }))
     },
   }
   for (const [capability, operate] of Object.entries(operations)) {
     const known = capability as keyof Capabilities
     if (backend.capabilities[known]) continue
     test(`[not supported] ${capability}`, async () => {
-      await expect(operate()).rejects.toMatchObject({
+      await using site = await launch(idlePlan('one', 'two'))
+      await expect(operate(site)).rejects.toMatchObject({
         code: 'HOLDFAST_NOT_SUPPORTED',
         message: `backend ${backend.name} has no ${capability}; ${backend.whyLacking?.(known) ?? 'use a backend that has it'}`,
       })
@@ -1106,19 +994,30 @@ function refusing(backend: Backend, launch: Launch): void {
   }
 }
 
-/** A coordinator of its own, to be killed. Resolves when its site is ready. */
+/** A site of a coordinator of its own, which can be killed: then only its folder is left, soon. */
 async function holdSite(
-  backend: string,
+  { backend, leftovers }: BackendUnderTest,
   ...args: string[]
-): Promise<{ run: string; evidence: string; kill: () => void }> {
+): Promise<{ run: string; evidence: string; killed: () => Promise<unknown> }> {
   const evidence = await mkdtemp(join(tmpdir(), 'holdfast-conformance-held-'))
   onTestFinished(() => rm(evidence, { recursive: true, force: true }))
-  const child = spawn(process.execPath, [holder, backend, evidence, 'small', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  for await (const line of createInterface(child.stdout))
-    return { run: line, evidence, kill: () => void child.kill('SIGKILL') }
+  const argv = [holder, backend.name, evidence, 'small', ...args]
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+  for await (const run of createInterface(child.stdout)) {
+    const killed = () => {
+      child.kill('SIGKILL')
+      return until(async () => (await leftovers(run)).every((what) => what.startsWith('folder ')), 5_000)
+    }
+    return { run, evidence, killed }
+  }
   throw new Error('the coordinator ended before its site was ready')
+}
+
+/** How a launch failed. */
+async function failureOf(launched: Promise<Site>): Promise<SiteNotReady> {
+  const cause: unknown = await launched.catch((reason: unknown) => reason)
+  expect(cause).toBeInstanceOf(SiteNotReady)
+  return cause as SiteNotReady
 }
 
 function indexOf(events: readonly SiteEvent[], event: string, node: string, unit: string): number {
@@ -1131,27 +1030,37 @@ function last(events: readonly SiteEvent[], event: string): SiteEvent | undefine
   return events.findLast((entry) => entry.event === event)
 }
 
-async function modeOf(node: SiteNode, path: string): Promise<string> {
-  const script = `(require('node:fs').statSync('${path}').mode & 0o7777).toString(8)`
-  return (await node.exec(['node', '-p', script])).stdout.trim()
+/** What a program on a node prints. */
+async function output(node: SiteNode, ...argv: string[]): Promise<string> {
+  return (await node.exec(argv)).stdout.trim()
 }
 
-function opens(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
+/** The process of the fixture program, as it says itself. */
+function pidIn(node: SiteNode, unit: string): string {
+  return /pid (\d+)/.exec(node.logs(unit).join())?.[1] as string
+}
+
+async function modesOf(node: SiteNode, ...paths: string[]): Promise<string[]> {
+  const script = 'for (const path of process.argv.slice(1)) console.log((fs.statSync(path).mode & 0o7777).toString(8))'
+  return (await output(node, 'node', '-e', script, ...paths)).split('\n')
+}
+
+function opens(address: string, port = 8080): Promise<boolean> {
+  return succeeds(
+    localSeat()
+      .connect({ address, port })
+      .then(({ stream }) => stream.destroy()),
+  )
+}
+
+function succeeds(promise: Promise<unknown>): Promise<boolean> {
+  return promise.then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Looks until it is so; the wait is bounded. */
-async function until(condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
-  const end = performance.now() + withinMs
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`not so within ${withinMs} ms: ${condition}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+function until<T>(condition: () => T | Promise<T>, timeout = 20_000) {
+  return vi.waitUntil(condition, { timeout, interval: 5, message: String(condition) })
 }
