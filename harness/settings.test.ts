@@ -40,10 +40,8 @@ test('an empty variable is as good as none', () => {
   })
 })
 
-test('each variable is listed once, with its default and its meaning', () => {
-  const names = SETTING_VARIABLES.map(({ variable }) => variable)
-  expect(new Set(names).size).toBe(names.length)
-  for (const { default: value, meaning } of SETTING_VARIABLES) expect(value && meaning).toBeTruthy()
+test('each variable is listed with its default and its meaning', () => {
+  for (const [standard, meaning] of Object.values(SETTING_VARIABLES)) expect(standard && meaning).toBeTruthy()
 })
 
 test('programs of a node inherit nothing that changes how they behave', () => {

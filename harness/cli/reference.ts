@@ -21,7 +21,7 @@ export async function cliReference(): Promise<string> {
     '',
     '| variable | default | meaning |',
     '| --- | --- | --- |',
-    ...SETTING_VARIABLES.map(({ variable, default: value, meaning }) => `| \`${variable}\` | ${value} | ${meaning} |`),
+    ...Object.entries(SETTING_VARIABLES).map(([name, [value, meaning]]) => `| \`${name}\` | ${value} | ${meaning} |`),
     '',
   ].join('\n')
 }
