@@ -1,11 +1,21 @@
-import { Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { describeFailure } from '../errors.ts'
+import { compile, credentialKinds, trustGraph } from '../shipped.ts'
 import { offeredActions } from '../topology/actions.ts'
 import { callerOf } from '../topology/holders.ts'
+import { loadTopology } from '../topology/load.ts'
+import { TopologyInvalid } from '../topology/mistakes.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
+import { topologyJsonSchema } from '../topology/schema-docs.ts'
+import { deriveMatrix } from '../trust/matrix.ts'
+import { MatrixNotDerivable } from '../trust/matrix-mistakes.ts'
+import { mermaidPicture } from '../trust/mermaid.ts'
+import { svgPicture } from '../trust/svg.ts'
 import { exitCode } from './exit-code.ts'
-import { type CommonOptions, jsonOption, setOption } from './options.ts'
+import { matrixText } from './matrix-text.ts'
+import type { CommonOptions } from './options.ts'
 import { plural, printJson, printResult, table } from './output.ts'
+import { tellDeclared } from './preflight.ts'
 
 interface CheckOptions extends Pick<CommonOptions, 'json' | 'set'> {
   picture?: 'mermaid' | 'svg'
@@ -14,61 +24,16 @@ interface CheckOptions extends Pick<CommonOptions, 'json' | 'set'> {
   full?: boolean
 }
 
-export function check(): Command {
-  return new Command('check')
-    .description('Find every mistake of a topology without starting anything, and show what it comes to.')
-    .argument('[topology]', 'name of a topology (see npx holdfast list), or the path of a .nix, .json or .ts file')
-    .addOption(setOption())
-    .addOption(
-      new Option('--picture <form>', 'print a picture of who trusts whom')
-        .choices(['mermaid', 'svg'])
-        .conflicts(['json', 'matrix', 'full']),
-    )
-    .addOption(new Option('--schema', 'print the JSON Schema of a topology').conflicts(['picture', 'matrix', 'full']))
-    .addOption(new Option('--matrix', 'print every call that could be tried, with its verdict and reason, by classes'))
-    .addOption(new Option('--full', 'with --matrix: every cell, not one of each class').implies({ matrix: true }))
-    .addOption(jsonOption('print the plan, or the matrix, as one JSON value; with mistakes, those'))
-    .addHelpText(
-      'after',
-      `
-Examples:
-  npx holdfast check separate-auth
-  npx holdfast check ./lab.json --set nodes=3
-  npx holdfast check shared-auth --picture svg > shared-auth.svg
-  npx holdfast check separate-auth --matrix             what must be refused, and for which reason
-
-Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out. So are things that\ncannot be meant (an audience that is almost a node's, a lifetime that ends within a run), below the topology.`,
-    )
-    .action(async (topology: string | undefined, options: CheckOptions, command: Command) => {
-      if (options.schema && topology !== undefined) {
-        command.error('error: --schema is that of every topology; name none', { exitCode: exitCode.usage })
-      }
-      if (options.schema) return printSchema()
-      if (topology === undefined) command.error("error: missing required argument 'topology'", { exitCode: 2 })
-      await checkTopology(topology!, options)
-    })
-}
-
-async function printSchema(): Promise<void> {
-  const [{ topologyJsonSchema }, { credentialKinds }] = await Promise.all([
-    import('../topology/schema-docs.ts'),
-    import('../shipped.ts'),
-  ])
-  printJson(topologyJsonSchema(credentialKinds))
-}
-
-async function checkTopology(source: string, options: CheckOptions): Promise<void> {
-  const [{ loadTopology }, { compile }, { TopologyInvalid }, { MatrixNotDerivable }] = await Promise.all([
-    import('../topology/load.ts'),
-    import('../shipped.ts'),
-    import('../topology/mistakes.ts'),
-    import('../trust/matrix-mistakes.ts'),
-  ])
+export async function check(source: string | undefined, options: CheckOptions, command: Command): Promise<void> {
+  if (options.schema) {
+    if (source === undefined) return printJson(topologyJsonSchema(credentialKinds))
+    command.error('error: --schema is that of every topology; name none', { exitCode: exitCode.usage })
+  }
+  if (source === undefined) command.error("error: missing required argument 'topology'", { exitCode: exitCode.usage })
   try {
     const plan = compile(await loadTopology(source, { set: options.set }))
-    await print(plan, options)
-    const { tellDeclared } = await import('./preflight.ts')
-    if ((await tellDeclared(plan)).length > 0) process.exitCode = exitCode.failed
+    print(plan, options)
+    if (tellDeclared(plan).length > 0) process.exitCode = exitCode.failed
   } catch (failure) {
     if (options.json && (failure instanceof TopologyInvalid || failure instanceof MatrixNotDerivable)) {
       const error = { code: failure.code, message: describeFailure(failure) }
@@ -78,27 +43,15 @@ async function checkTopology(source: string, options: CheckOptions): Promise<voi
   }
 }
 
-async function print(plan: Plan, options: CheckOptions): Promise<void> {
-  if (options.picture !== undefined) process.stdout.write(await picture(plan, options.picture))
-  else if (options.matrix) await printMatrix(plan, options)
-  else if (options.json) printJson(plan)
-  else printResult(planText(plan))
-}
-
-async function printMatrix(plan: Plan, { full, json }: CheckOptions): Promise<void> {
-  const [{ deriveMatrix }, { credentialKinds }] = await Promise.all([
-    import('../trust/matrix.ts'),
-    import('../shipped.ts'),
-  ])
-  const matrix = deriveMatrix(plan, credentialKinds, { full })
-  if (json) printJson(matrix)
-  else printResult((await import('./matrix-text.ts')).matrixText(matrix))
-}
-
-async function picture(plan: Plan, form: 'mermaid' | 'svg'): Promise<string> {
-  const { trustGraph } = await import('../shipped.ts')
-  if (form === 'mermaid') return (await import('../trust/mermaid.ts')).mermaidPicture(trustGraph(plan))
-  return (await import('../trust/svg.ts')).svgPicture(trustGraph(plan))
+function print(plan: Plan, { picture, matrix, full, json }: CheckOptions): void {
+  if (picture !== undefined) {
+    const graph = trustGraph(plan)
+    process.stdout.write(picture === 'mermaid' ? mermaidPicture(graph) : svgPicture(graph))
+    return
+  }
+  const derived = matrix && deriveMatrix(plan, credentialKinds, { full })
+  if (json) printJson(derived || plan)
+  else printResult(derived ? matrixText(derived) : planText(plan))
 }
 
 /** What a plan comes to: its nodes, its units in the order in which they can start, and who is accepted where. */
@@ -130,13 +83,7 @@ export function planText(plan: Plan): string {
     'Actions, what a caller can do at each node:',
     table(
       ['node', 'action', 'listener', 'presented', 'what it does'],
-      offeredActions(plan).map(({ node, action, listener, presents, summary }) => [
-        node,
-        action,
-        listener,
-        presents,
-        summary,
-      ]),
+      offeredActions(plan).map((one) => [one.node, one.action, one.listener, one.presents, one.summary]),
     ),
     '',
     'Accepted; everything else is refused:',

@@ -1,24 +1,264 @@
-import { Command } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
+import { secondsFromNow } from '../faults/clock/parse-at.ts'
+import { familyNames } from '../shipped-families.ts'
+import { backendNames } from './options.ts'
 
-/** In the order of the help. Each is loaded only when it is named, so that `holdfast list` starts without a test runner. */
-const loaders = {
-  list: async () => (await import('./list.ts')).list(),
-  check: async () => (await import('./check.ts')).check(),
-  demo: async () => (await import('./demo.ts')).demo(),
-  up: async () => (await import('./up.ts')).up(),
-  down: async () => (await import('./down.ts')).down(),
-  test: async () => (await import('./test.ts')).test(),
-  attack: async () => (await import('./attack.ts')).attack(),
-  sabotage: async () => (await import('./sabotage.ts')).sabotage(),
-  init: async () => (await import('./init.ts')).init(),
-  doctor: async () => (await import('./doctor.ts')).doctor(),
-  sweep: async () => (await import('./sweep.ts')).sweep(),
-} as const satisfies Record<string, () => Promise<Command>>
+interface CommandLine {
+  description: string
+  argument?: Argument
+  options: readonly Option[]
+  help?: string
+  /** What it does, called with argument and options. Loaded only when it runs, so that help and `list` come at once. */
+  load: (options: OptionValues) => Promise<(...given: never[]) => Promise<void>>
+}
 
-export const commandNames = Object.keys(loaders) as readonly (keyof typeof loaders)[]
+const option = (flags: string, description: string) => new Option(flags, description)
+const json = (what = 'print the result as one JSON value') => option('--json', what)
+const backend = option('--backend <name>', 'where nodes run (default: "process")').choices(backendNames)
+const topologyPlace = 'name of a topology (see npx holdfast list), or the path of a .nix, .json or .ts file'
+const topology = new Argument('<topology>', topologyPlace)
 
-/** The `holdfast` program with the commands that `argv` names, or with all of them when it names none. */
-export async function program(argv: readonly string[], version: string): Promise<Command> {
+/** `--set nodes=4 --set auth=shared`. */
+const set = option('--set <key=value>', 'parameter of the topology; may be repeated')
+  .default({}, 'the topology’s own defaults')
+  .argParser((text: string, previous: Record<string, string>) => {
+    const split = /^([A-Za-z][\w-]*)=(.*)$/s.exec(text)
+    if (split === null) throw new InvalidArgumentError('Write it as key=value, for example nodes=4.')
+    const [, key = '', value = ''] = split
+    if (Object.hasOwn(previous, key)) throw new InvalidArgumentError(`"${key}" is set twice.`)
+    return { ...previous, [key]: value }
+  })
+
+/** How far from now clocks begin, in seconds. */
+const at = option('--at <offset>', 'run in the future or the past: +30d, +1y, -2h; units s m h d w y').argParser(
+  (text) => {
+    const seconds = secondsFromNow(text)
+    if (seconds === undefined) throw new InvalidArgumentError('Write a sign, a number and a unit, for example +30d.')
+    return seconds
+  },
+)
+
+function listed(flags: string, description: string): Option {
+  const parts = (text: string) => text.split(',').map((part) => part.trim())
+  return option(flags, description).argParser((text, previous: readonly string[] = []) => [...previous, ...parts(text)])
+}
+
+/** In the order of the help. */
+const commandLines: Readonly<Record<string, CommandLine>> = {
+  list: {
+    description: 'List the topologies that come with Holdfast, and their parameters.',
+    options: [json()],
+    help: `
+Examples:
+  npx holdfast list
+  npx holdfast up shared-auth --set nodes=5
+  npx holdfast check ./lab.nix          a topology of your own is given by its path`,
+    load: async () => (await import('./list.ts')).list,
+  },
+  check: {
+    description: 'Find every mistake of a topology without starting anything, and show what it comes to.',
+    argument: new Argument('[topology]', topologyPlace),
+    options: [
+      set,
+      option('--picture <form>', 'print a picture of who trusts whom')
+        .choices(['mermaid', 'svg'])
+        .conflicts(['json', 'matrix', 'full']),
+      option('--schema', 'print the JSON Schema of a topology').conflicts(['picture', 'matrix', 'full']),
+      option('--matrix', 'print every call that could be tried, with its verdict and reason, by classes'),
+      option('--full', 'with --matrix: every cell, not one of each class').implies({ matrix: true }),
+      json('print the plan, or the matrix, as one JSON value; with mistakes, those'),
+    ],
+    help: `
+Examples:
+  npx holdfast check separate-auth
+  npx holdfast check ./lab.json --set nodes=3
+  npx holdfast check shared-auth --picture svg > shared-auth.svg
+  npx holdfast check separate-auth --matrix             what must be refused, and for which reason
+
+Exit code 1 when the topology has mistakes: all of them are told, each with its place and the way out. So are things that
+cannot be meant (an audience that is almost a node's, a lifetime that ends within a run), below the topology.`,
+    load: async () => (await import('./check.ts')).check,
+  },
+  demo: {
+    description: 'Run a topology, and show what it accepts, what it refuses, and who said so.',
+    argument: topology,
+    options: [backend, set, json()],
+    help: `
+Examples:
+  npx holdfast demo separate-auth      two organisations come up and peer; what npm start shows
+  npx holdfast demo shared-auth --set nodes=3
+  npx holdfast demo ./lab.json         a topology of your own
+
+Of each kind of target one call is made that it accepts, and for each guard one that it refuses. A refusal counts only
+beside an accepted call, and each row only by the record that the called node wrote. npx holdfast test tries them all.`,
+    load: async () => (await import('./demo.ts')).demo,
+  },
+  up: {
+    description: 'Run a topology, and print how to call each of its nodes. It runs until Ctrl-C.',
+    argument: topology,
+    options: [
+      backend,
+      set,
+      option('-d, --detach', 'return when it is ready, and leave it running in the background'),
+      new Option('--background').hideHelp(),
+      option('--keep', 'leave it running when a unit fails, and say how to reach it'),
+      json('print the ready site as one JSON value'),
+    ],
+    help: `
+Examples:
+  npx holdfast up separate-auth
+  npx holdfast up shared-auth --set nodes=5
+  npx holdfast up ./lab.json --detach --json
+  npx holdfast down
+
+Progress goes to stderr; when the site is ready, stdout gets for each node its address, its listeners, commands to
+paste into a shell that call it with the certificate and the token of its peers, and where its logs are.`,
+    load: async ({ detach }) => (detach ? (await import('./detach.ts')).upDetached : (await import('./up.ts')).up),
+  },
+  down: {
+    description: 'End a running topology, and wait until nothing of it is left.',
+    argument: new Argument('[run]', 'label of the run, as holdfast up printed it; needless when only one is running'),
+    options: [option('-a, --all', 'end every run that was started in this folder or below it'), json()],
+    help: `
+Examples:
+  npx holdfast down              the only one that was started here; when there are several, it lists them
+  npx holdfast down separate-auth-3fa9c2
+  npx holdfast down --all
+
+Runs of other folders are listed, and ended only by their label.`,
+    load: async () => (await import('./down.ts')).down,
+  },
+  test: {
+    description:
+      'Run scenarios, and what follows from a topology; end with a verdict: passed, failed, did not run and why.',
+    argument: new Argument(
+      '[filter...]',
+      'part of a scenario’s path, or a topology by its name or the path of its file; all scenarios when none is given',
+    ),
+    options: [
+      backend,
+      set,
+      option('--keep', 'hold the site of a failed scenario until you end it, and say how to reach it'),
+      at,
+      option('--bail', 'end the run at the first failed test'),
+      option('--full', 'try every cell of a matrix, not one of each class'),
+      json('print the verdict as one JSON value'),
+    ],
+    help: `
+Examples:
+  npx holdfast test                                     every *.scenario.ts below this folder
+  npx holdfast test separate-auth                       those of one topology
+  npx holdfast test ./lab.json                          a topology of your own: its matrix, the attacks, its scenarios
+  npx holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
+  npx holdfast test --at +30d                           all of them, as they will be in 30 days
+  npx holdfast test --json > verdict.json
+
+A failed scenario tells what was expected, what was received, and where its evidence lies. What this machine cannot
+run is counted apart, with the reason; it never counts as passed. The verdict ends with the guards of the services
+that refused something; --json lists each with the scenarios that provoked it.`,
+    load: async () => (await import('./test.ts')).test,
+  },
+  attack: {
+    description: 'Try on the targets of a topology all that must not work on them, and judge each refusal.',
+    argument: topology,
+    options: [
+      listed('--family <names>', `only these families: ${familyNames.join(', ')}`),
+      listed('--case <ids>', 'only these cases: GEN-12,TLS-03'),
+      listed('--target <names>', 'only these nodes, or actions of them: node-a,"node-b node:read"'),
+      option(
+        '--list',
+        'start nothing: only list what would be tried where, what must come of it, and what not and why',
+      ),
+      option('--full', 'try every target, not one of each kind'),
+      option('--bail', 'end the run at the first attack that came out otherwise'),
+      backend,
+      set,
+      option('--keep', 'hold the site of an attack that came out otherwise until you end it'),
+      json('print the list, or the verdict, as one JSON value'),
+    ],
+    help: `
+Examples:
+  npx holdfast attack separate-auth --list              the catalogue for that topology
+  npx holdfast attack separate-auth --case GEN-01 --list       each of its variants, and what must come of it
+  npx holdfast attack separate-auth --family gen
+  npx holdfast attack ./lab.json --target gateway       on a service of your own
+
+Each variant of a case on each target is one test, beside a call that is accepted; it must be refused as listed, for its
+own reason, without effect, leak or hint. A case that applies to no target is listed with the reason, and never counts.`,
+    load: async () => (await import('./attack.ts')).attack,
+  },
+  sabotage: {
+    description: 'Take each guard out of its service in turn: the scenarios that cover it must fail.',
+    argument: new Argument(
+      '[filter...]',
+      'name of a topology, or part of a scenario’s path; all scenarios when none is given',
+    ),
+    options: [
+      option('--guard <service/guard>', 'only this guard; may be repeated')
+        .default([])
+        .argParser((name, all: readonly string[]) => [...all, name]),
+      option('--list', 'run nothing without a guard: only list them, with the scenarios that cover each'),
+      backend,
+      set,
+      json(),
+    ],
+    help: `
+Examples:
+  npx holdfast sabotage                                        every guard of every service
+  npx holdfast sabotage separate-auth                          by the scenarios of one topology
+  npx holdfast sabotage --guard orchestrator/token.binding     one guard only
+
+First all scenarios run with every guard in place; that shows which of them provoke which guard. A guard counts as
+killed when a scenario then says that what it expects does not hold; a site that does not come up proves nothing.`,
+    load: async () => (await import('./sabotage.ts')).sabotage,
+  },
+  init: {
+    description: 'Write a project that proves your own gateway: a topology that declares it, and a first scenario.',
+    argument: new Argument('[folder]', 'where to; made if need be').default('.'),
+    options: [
+      option('--stack <name>', 'an example gateway to begin with').choices(['express', 'none']).default('none'),
+      option('--run <command>', 'how your gateway is started, in that folder: "node gateway.mjs"').conflicts('stack'),
+      option('--request <text>', 'the call that needs a token: "GET /orders"'),
+      option('--scope <text>', 'the scope that the call needs'),
+      json(),
+    ],
+    help: `
+Examples:
+  npx holdfast init lab --stack express                                   a project with a small gateway in it
+  npx holdfast init --run "node gateway.mjs" --request "GET /orders"      for the gateway that is here
+
+Nothing is overwritten: package.json and README.md stay as they are, and where any other file is there already,
+nothing is written at all.`,
+    load: async () => (await import('./init.ts')).init,
+  },
+  doctor: {
+    description: 'say which programs are here, where, which version, and what to type about those that are not',
+    options: [
+      option('--install', 'build the programs that are missing, once'),
+      option(
+        '--overlay',
+        'with --install: those builds, too, that follow the clock and the host names of a run',
+      ).implies({ install: true }),
+      json(),
+    ],
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  sweep: {
+    description:
+      'Remove what crashed runs left: processes and folders that carry the label of a run. Live runs are left alone.',
+    options: [json()],
+    help: `
+A run is alive as long as the process that stood it up. Its evidence is kept, and completed with the decision records
+that its nodes had written.
+
+Examples:
+  npx holdfast sweep
+  npx holdfast sweep --json`,
+    load: async () => (await import('./sweep.ts')).sweep,
+  },
+}
+
+export function program(version: string): Command {
   const root = new Command('holdfast')
     .description(
       'Stands up real CAs, auth servers and peered nodes from one topology, and proves which credentials are accepted, ' +
@@ -31,9 +271,12 @@ export async function program(argv: readonly string[], version: string): Promise
     .showHelpAfterError('Type npx holdfast --help, or npx holdfast help <command>, for what is possible.')
     .addHelpText('after', rootExamples)
     .exitOverride()
-  const named = commandNames.filter((name) => argv.includes(name))
-  for (const name of named.length > 0 ? named : commandNames) {
-    root.addCommand((await loaders[name]()).copyInheritedSettings(root))
+  for (const [name, { description, argument, options, help, load }] of Object.entries(commandLines)) {
+    const command = root.command(name).description(description)
+    if (argument !== undefined) command.addArgument(argument)
+    for (const option of options) command.addOption(option)
+    if (help !== undefined) command.addHelpText('after', help)
+    command.action(async (...given) => (await load(command.opts()))(...(given as never[])))
   }
   return root
 }

@@ -1,21 +1,25 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { deriveScenarios } from './derived-scenarios.ts'
-import { writeProject } from './project.ts'
+import { writeProject } from './init.ts'
 
 let root: string
 let lab: string
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'holdfast-derived-'))
+  vi.spyOn(process, 'cwd').mockReturnValue(root)
   await writeProject(root, { stack: 'express' })
   lab = join(root, 'lab.json')
 })
-afterEach(() => rm(root, { recursive: true }))
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await rm(root, { recursive: true })
+})
 
 const derive = (filters: string[], scenarios: string[] = []) =>
-  deriveScenarios({ filters, scenarios, root, set: {} }).then((files) => files.map((file) => relative(root, file)))
+  deriveScenarios({ filters, scenarios, set: {} }).then((files) => files.map((file) => relative(root, file)))
 
 const refuses = '.holdfast/derived/gateway-lab-refuses-the-rest/gateway-lab-refuses-the-rest.scenario.ts'
 const withstands = '.holdfast/derived/gateway-lab-withstands-attacks/gateway-lab-withstands-attacks.scenario.ts'

@@ -1,7 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, extname, join, relative, resolve } from 'node:path'
+import { dirname, extname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ScopeOptions } from '../attacks/scope.ts'
+import { type ScopeOptions, scopesOf } from '../attacks/scope.ts'
+import { compile } from '../shipped.ts'
+import { families } from '../shipped-families.ts'
+import { loadTopology, shippedTopologies } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
 import { fitsAny, isTopologyFile, topologyCallsIn } from './choose-scenarios.ts'
 
@@ -25,7 +28,6 @@ export interface DeriveOptions {
   filters: readonly string[]
   /** All scenario files that there are. */
   scenarios: readonly string[]
-  root: string
   set: Readonly<Record<string, string>>
 }
 
@@ -38,17 +40,12 @@ export async function deriveScenarios(options: DeriveOptions): Promise<string[]>
   for (const source of options.filters) {
     const derived = await derivedFrom(source, options)
     if (derived === undefined) continue
-    const missing = await notWritten(derived, options.scenarios)
-    files.push(...(await writeAll(derived, missing, options.root)))
+    files.push(...(await writeAll(derived, await notWritten(derived, options.scenarios))))
   }
   return files
 }
 
 async function derivedFrom(source: string, { scenarios, set }: DeriveOptions): Promise<Derived | undefined> {
-  const [{ loadTopology, shippedTopologies }, { compile }] = await Promise.all([
-    import('../topology/load.ts'),
-    import('../shipped.ts'),
-  ])
   if (!(await isTopologyFile(source))) {
     if (extname(source) !== '' || !Object.hasOwn(await shippedTopologies(), source)) return undefined
     const known = await Promise.all(scenarios.map((file) => fitsAny(file, [source])))
@@ -67,11 +64,7 @@ async function notWritten({ source }: Derived, scenarios: readonly string[]): Pr
   return (Object.keys(derivations) as Derivation[]).filter((derivation) => !made.has(derivation))
 }
 
-async function writeAll(derived: Derived, missing: readonly Derivation[], root: string): Promise<string[]> {
-  const [{ scopesOf }, { families }] = await Promise.all([
-    import('../attacks/scope.ts'),
-    import('../shipped-families.ts'),
-  ])
+async function writeAll(derived: Derived, missing: readonly Derivation[]): Promise<string[]> {
   const targets = foreignNodes(derived.plan)
   const isAttackable = scopesOf(await families(), derived.plan, { targets }).some(({ trials }) => trials.length > 0)
   const calls = missing.filter((derivation) => derivation !== 'attacks' || isAttackable)
@@ -83,7 +76,7 @@ async function writeAll(derived: Derived, missing: readonly Derivation[], root: 
   }))
   // A service that is up already serves one site at a time, and tests of one file come one after the other.
   const files = isShared(derived.plan) ? [made] : made.map((one) => [one])
-  return Promise.all(files.filter((some) => some.length > 0).map((some) => writeCalls(derived, root, some)))
+  return Promise.all(files.filter((some) => some.length > 0).map((some) => writeCalls(derived, some)))
 }
 
 function isShared({ nodes }: Plan): boolean {
@@ -97,7 +90,7 @@ function foreignNodes({ nodes }: Plan): string[] | undefined {
 }
 
 /** The scenario of one `holdfast attack`: `choice` as its options read it. */
-export function writeAttacks(derived: Derived, root: string, choice: ScopeOptions): Promise<string> {
+export function writeAttacks(derived: Derived, choice: ScopeOptions): Promise<string> {
   const { families, cases, targets, full } = choice
   const chosen = [
     ...(families === undefined ? [] : [`--family ${families.join(',')}`]),
@@ -107,7 +100,7 @@ export function writeAttacks(derived: Derived, root: string, choice: ScopeOption
   ]
   const again = ['npx holdfast attack', derived.source, ...chosen].join(' ')
   const claim = `${derived.plan.topology}-under-attack`
-  return writeCalls(derived, root, [{ call: 'attacks', claim, options: { ...choice, again } }])
+  return writeCalls(derived, [{ call: 'attacks', claim, options: { ...choice, again } }])
 }
 
 interface DerivedCall {
@@ -117,13 +110,15 @@ interface DerivedCall {
 }
 
 /** One scenario file, which is named after the first claim. */
-async function writeCalls({ source }: Derived, root: string, calls: readonly DerivedCall[]): Promise<string> {
+async function writeCalls({ source }: Derived, calls: readonly DerivedCall[]): Promise<string> {
   const [{ claim }] = calls as [DerivedCall]
-  const file = join(root, '.holdfast', 'derived', claim, `${claim}.scenario.ts`)
+  const file = resolve('.holdfast', 'derived', claim, `${claim}.scenario.ts`)
   const topology = extname(source) === '' ? source : relative(dirname(file), resolve(source))
+  // This very copy of `holdfast/vitest`: whoever runs it need not have it installed beside the topology.
+  const entry = fileURLToPath(new URL(`../vitest.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
   const text = [
     '// Made by the command line, and written anew each time.',
-    `import { ${calls.map(({ call }) => call).join(', ')} } from ${JSON.stringify(entry())}`,
+    `import { ${calls.map(({ call }) => call).join(', ')} } from ${JSON.stringify(entry)}`,
     '',
     ...calls.map(({ call, options }) => `await ${call}(${JSON.stringify(topology)}, ${JSON.stringify(options)})`),
     '',
@@ -131,10 +126,4 @@ async function writeCalls({ source }: Derived, root: string, calls: readonly Der
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, text.join('\n'))
   return file
-}
-
-/** This very copy of `holdfast/vitest`: whoever runs it need not have it installed beside the topology. */
-function entry(): string {
-  const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return fileURLToPath(new URL(`../vitest.${suffix}`, import.meta.url))
 }

@@ -1,14 +1,16 @@
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import type { CredentialKind } from '../credentials/credential-kind.ts'
 import type { Places } from '../credentials/parts.ts'
 import type { Pasted } from '../protocols/protocol.ts'
 import { credentialKinds, protocols } from '../shipped.ts'
+import type { KeptSite } from '../site/kept-site.ts'
 import { rendered } from '../site/site-files.ts'
 import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
 import { anchorPath } from '../topology/paths.ts'
-import type { PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { paint, seconds } from './output.ts'
 
@@ -209,6 +211,13 @@ export function renderSite(description: SiteDescription): string {
     `run ${paint('bold', description.run)}   evidence  ${description.evidence}`,
     `end it with  npx holdfast down ${description.run}   or Ctrl-C where it runs`,
   ].join('\n')
+}
+
+/** How to reach the site of a failed scenario, and how to end it. */
+export async function keptText(kept: KeptSite): Promise<string> {
+  const plan = JSON.parse(await readFile(join(kept.evidence, 'plan.json'), 'utf8')) as Plan
+  const nodes = new Map(kept.nodes.map((node) => [node.name, node]))
+  return renderSite(describeSite({ ...kept, plan, nodes, timings: new Map(kept.timings) }, kept.pid))
 }
 
 function renderNode(node: NodeDescription): string {

@@ -1,12 +1,24 @@
-import { spawn } from 'node:child_process'
 import { copyFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
 import type { SiteDescription } from './describe-site.ts'
-import { printNote } from './output.ts'
-import type { UpOptions } from './up.ts'
+import { interruptible } from './interruption.ts'
+import { type CommonOptions, spawnHoldfast } from './options.ts'
+import { printJson, printNote, printResult } from './output.ts'
+
+export interface UpOptions extends CommonOptions {
+  /** Set by `--detach` on the process that it starts. */
+  background?: boolean
+}
+
+/** `holdfast up --detach`. */
+export async function upDetached(topology: string, options: UpOptions): Promise<void> {
+  const description = await interruptible((signal) => startDetached(topology, options, signal))
+  if (options.json) return printJson(description)
+  const { renderSite } = await import('./describe-site.ts')
+  printResult(renderSite(description))
+}
 
 class DetachedRunFailed extends HoldfastError {
   /** Of the process that was to run it. */
@@ -24,24 +36,13 @@ class DetachedRunFailed extends HoldfastError {
  *
  * @throws DetachedRunFailed with what it wrote, when it ends before its site is ready.
  */
-export async function startDetached(
-  topology: string,
-  options: UpOptions,
-  signal: AbortSignal,
-): Promise<SiteDescription> {
+async function startDetached(topology: string, options: UpOptions, signal: AbortSignal): Promise<SiteDescription> {
   const folder = settings().runtimeDir
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const log = join(folder, `up-${process.pid}.log`)
   await using file = await open(log, 'w', 0o600)
-  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url))
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, main, 'up', topology, '--background', ...passOn(options)],
-    {
-      detached: true,
-      stdio: ['ignore', file.fd, file.fd, 'ipc'],
-    },
-  )
+  const argv = ['up', topology, '--background', ...(options.keep ? ['--keep'] : [])]
+  const child = spawnHoldfast(argv, options, { detached: true, stdio: ['ignore', file.fd, file.fd, 'ipc'] })
   const stop = (): void => void child.kill('SIGTERM')
   signal.addEventListener('abort', stop)
   try {
@@ -51,9 +52,11 @@ export async function startDetached(
       child.once('error', reject)
     })
     const written = await readFile(log, 'utf8')
-    if (description === undefined) await rm(log, { force: true })
-    else await moveFile(log, join(description.evidence, 'up.log'))
-    if (description === undefined) throw new DetachedRunFailed(topology, written.trimEnd(), child.exitCode)
+    if (description === undefined) {
+      await rm(log, { force: true })
+      throw new DetachedRunFailed(topology, written.trimEnd(), child.exitCode)
+    }
+    await moveFile(log, join(description.evidence, 'up.log'))
     printNote(written)
     child.unref()
     return description
@@ -68,14 +71,6 @@ async function moveFile(from: string, to: string): Promise<void> {
     await copyFile(from, to)
     await rm(from)
   })
-}
-
-function passOn(options: UpOptions): string[] {
-  return [
-    ...(options.backend ? ['--backend', options.backend] : []),
-    ...(options.keep ? ['--keep'] : []),
-    ...Object.entries(options.set).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
-  ]
 }
 
 /** Tells the waiting `holdfast up --detach` that the site is ready, and lets go of it. */

@@ -1,9 +1,11 @@
-import { Command, Option } from 'commander'
-import type { Surveyed } from '../toolchain/survey.ts'
-import type { ToolName } from '../toolchain/tools.ts'
+import { backends } from '../shipped.ts'
+import { installTools } from '../toolchain/install.ts'
+import { resolveTool } from '../toolchain/resolve.ts'
+import { type Surveyed, survey } from '../toolchain/survey.ts'
+import { TOOL_NAMES, type ToolName } from '../toolchain/tools.ts'
 import { exitCode } from './exit-code.ts'
-import { jsonOption } from './options.ts'
-import { paint, plural, printJson, printPhase, printResult, table } from './output.ts'
+import { interruptible } from './interruption.ts'
+import { paint, plural, printJson, printPhase, printResult, printToolchain, seconds, table } from './output.ts'
 
 interface BackendFinding {
   readonly backend: string
@@ -11,59 +13,39 @@ interface BackendFinding {
   readonly unavailable?: string
 }
 
-/** `holdfast doctor`: what this machine has, what is missing, and what to type. Fails only when something needed is missing. */
-export function doctor(): Command {
-  return new Command('doctor')
-    .description('say which programs are here, where, which version, and what to type about those that are not')
-    .option('--install', 'build the programs that are missing, once')
-    .addOption(
-      new Option(
-        '--overlay',
-        'with --install: those builds, too, that follow the clock and the host names of a run',
-      ).implies({ install: true }),
-    )
-    .addOption(jsonOption())
-    .action(run)
+interface DoctorOptions {
+  install?: boolean
+  overlay?: boolean
+  json?: boolean
 }
 
-async function run(options: { install?: boolean; overlay?: boolean; json?: boolean }): Promise<void> {
+/** What this machine has, what is missing, and what to type. Fails only when something needed is missing. */
+export async function doctor(options: DoctorOptions): Promise<void> {
   if (options.install) await install(options.overlay ?? false)
-  const { survey } = await import('../toolchain/survey.ts')
-  const [programs, backends] = await Promise.all([survey(), surveyBackends()])
+  const [programs, findings] = await Promise.all([
+    survey(),
+    Promise.all(backends.map(async (one) => ({ backend: one.name, unavailable: await one.unavailable() }))),
+  ])
   const lacking = programs.filter(({ needed, state }) => needed && state !== 'ok' && state !== 'to-build')
-  if (options.json) printJson({ ok: lacking.length === 0, programs, backends })
-  else printResult(render(programs, backends, lacking))
-  process.exitCode = lacking.length === 0 ? exitCode.ok : exitCode.failed
+  if (lacking.length > 0) process.exitCode = exitCode.failed
+  if (options.json) printJson({ ok: lacking.length === 0, programs, backends: findings })
+  else printResult(render(programs, findings, lacking))
 }
 
 /** Builds what is neither given explicitly nor on PATH; what the cache holds is built again when it is not intact. */
 async function install(alsoOverlay: boolean): Promise<void> {
-  const [{ installTools }, { resolveTool }, { TOOL_NAMES }, { interruptible }] = await Promise.all([
-    import('../toolchain/install.ts'),
-    import('../toolchain/resolve.ts'),
-    import('../toolchain/tools.ts'),
-    import('./interruption.ts'),
-  ])
   const wanted: ToolName[] = []
   for (const name of TOOL_NAMES) {
     const tool = await resolveTool(name).catch(() => undefined)
     if (tool === undefined || tool.source === 'cache') wanted.push(name)
   }
   const began = Date.now()
-  const onProgress = (line: string) => printPhase('working', 'toolchain', line)
   await interruptible(async (signal) => {
-    await installTools(wanted, { signal, onProgress })
-    if (alsoOverlay) await installTools(TOOL_NAMES, { signal, onProgress, overlay: true })
+    await installTools(wanted, { signal, onProgress: printToolchain })
+    if (alsoOverlay) await installTools(TOOL_NAMES, { signal, onProgress: printToolchain, overlay: true })
   })
   const count = wanted.length + (alsoOverlay ? TOOL_NAMES.length : 0)
-  printPhase('done', 'toolchain', `${plural(count, 'program')} in ${((Date.now() - began) / 1000).toFixed(1)}s`)
-}
-
-async function surveyBackends(): Promise<BackendFinding[]> {
-  const { backends } = await import('../shipped.ts')
-  return Promise.all(
-    backends.map(async (backend) => ({ backend: backend.name, unavailable: await backend.unavailable() })),
-  )
+  printPhase('done', 'toolchain', `${plural(count, 'program')} in ${seconds(Date.now() - began)}`)
 }
 
 function render(
@@ -71,35 +53,29 @@ function render(
   backends: readonly BackendFinding[],
   lacking: readonly Surveyed[],
 ): string {
-  const advice = advices(programs)
-  const parts = [table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row))]
-  if (advice.length > 0) parts.push(`What to type:\n${advice.join('\n')}`)
-  parts.push(
-    table(
-      ['', 'backend', 'here'],
-      backends.map(({ backend, unavailable }) => [
-        mark(unavailable === undefined ? 'ok' : 'missing', false),
-        backend,
-        unavailable ?? 'ready',
-      ]),
-    ),
-  )
-  parts.push(
+  const here = backends.map(({ backend, unavailable }) => [
+    mark(unavailable === undefined ? 'ok' : 'missing', false),
+    backend,
+    unavailable ?? 'ready',
+  ])
+  const names = lacking.map(({ program }) => program).join(', ')
+  return [
+    table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row)),
+    ...advice(programs),
+    table(['', 'backend', 'here'], here),
     lacking.length === 0
       ? 'Nothing that is needed is missing. Try: npx holdfast up separate-auth'
-      : `Missing and needed: ${lacking.map(({ program }) => program).join(', ')}.`,
-  )
-  return parts.join('\n\n')
+      : `Missing and needed: ${names}.`,
+  ].join('\n\n')
 }
 
 /** Programs that need the same thing share a line. */
-function advices(programs: readonly Surveyed[]): string[] {
-  const sharing = new Map<string, string[]>()
-  for (const { program, problem, advice } of programs) {
-    const text = [problem, advice].filter(Boolean).join('; ')
-    if (text !== '') sharing.set(text, [...(sharing.get(text) ?? []), program])
-  }
-  return [...sharing].map(([text, names]) => `  ${names.join(', ')}: ${text}`)
+function advice(programs: readonly Surveyed[]): string[] {
+  const sharing = Map.groupBy(programs, (one) => [one.problem, one.advice].filter(Boolean).join('; '))
+  const lines = [...sharing].filter(([text]) => text !== '')
+  if (lines.length === 0) return []
+  const told = lines.map(([text, some]) => `  ${some.map(({ program }) => program).join(', ')}: ${text}`)
+  return [`What to type:\n${told.join('\n')}`]
 }
 
 function row({ program, purpose, needed, state, wanted, path, version, source }: Surveyed): string[] {

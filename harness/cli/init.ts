@@ -1,51 +1,175 @@
-import { Command, Option } from 'commander'
-import { jsonOption } from './options.ts'
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { HoldfastError } from '../errors.ts'
+import { packageFile } from '../topology/package-file.ts'
 import { printJson, printResult } from './output.ts'
 
-interface InitOptions {
+interface ProjectOptions {
   stack: 'express' | 'none'
+  /** How the user's gateway is started, as typed. */
   run?: string
+  /** `GET /orders`. */
   request?: string
   scope?: string
-  json?: boolean
 }
 
-export function init(): Command {
-  return new Command('init')
-    .description('Write a project that proves your own gateway: a topology that declares it, and a first scenario.')
-    .argument('[folder]', 'where to; made if need be', '.')
-    .addOption(
-      new Option('--stack <name>', 'an example gateway to begin with').choices(['express', 'none']).default('none'),
-    )
-    .addOption(
-      new Option('--run <command>', 'how your gateway is started, in that folder: "node gateway.mjs"').conflicts(
-        'stack',
-      ),
-    )
-    .option('--request <text>', 'the call that needs a token: "GET /orders"')
-    .option('--scope <text>', 'the scope that the call needs')
-    .addOption(jsonOption())
-    .addHelpText(
-      'after',
-      `
-Examples:
-  npx holdfast init lab --stack express                                   a project with a small gateway in it
-  npx holdfast init --run "node gateway.mjs" --request "GET /orders"      for the gateway that is here
-
-Nothing is overwritten: package.json and README.md stay as they are, and where any other file is there already,
-nothing is written at all.`,
-    )
-    .action(async (folder: string, options: InitOptions) => {
-      const { writeProject } = await import('./project.ts')
-      const written = await writeProject(folder, options)
-      if (options.json) return printJson(written)
-      printResult(
-        [
-          ...written.files.map((file, index) => `${index === 0 ? 'written  ' : '         '}  ${file}`),
-          ...written.kept.map((file) => `kept       ${file}`),
-          '',
-          ...written.next.map((line, index) => `${index === 0 ? 'Next' : '    '}       ${line}`),
-        ].join('\n'),
-      )
-    })
+export async function init(folder: string, options: ProjectOptions & { json?: boolean }): Promise<void> {
+  const written = await writeProject(folder, options)
+  if (options.json) return printJson(written)
+  printResult(
+    [
+      ...written.files.map((file, index) => `${index === 0 ? 'written  ' : '         '}  ${file}`),
+      ...written.kept.map((file) => `kept       ${file}`),
+      '',
+      ...written.next.map((line, index) => `${index === 0 ? 'Next' : '    '}       ${line}`),
+    ].join('\n'),
+  )
 }
+
+/** What was written, and what to type then; paths as the user would type them. */
+interface WrittenProject {
+  files: string[]
+  /** Files that were there, and stayed as they were. */
+  kept: string[]
+  next: string[]
+}
+
+const claim = 'scenarios/a-token-works-for-its-holder-only'
+/** Those that a project has anyway: they stay as they are. */
+const shared = ['package.json', 'README.md']
+
+/** Writes a project that proves a gateway. @throws HoldfastError `HOLDFAST_FILES_IN_THE_WAY`, before anything is written */
+export async function writeProject(folder: string, options: ProjectOptions): Promise<WrittenProject> {
+  const named = (list: readonly string[]) => list.map((file) => join(folder, file))
+  const files = await projectFiles(basename(resolve(folder)), options)
+  const names = [...files.keys()]
+  const there = await Promise.all(named(names).map(exists))
+  const found = names.filter((_, index) => there[index])
+  const inTheWay = found.filter((file) => !shared.includes(file))
+  if (inTheWay.length > 0) {
+    const message = `${named(inTheWay).join(', ')} is there already, so nothing was written; name another folder`
+    throw new HoldfastError('HOLDFAST_FILES_IN_THE_WAY', message)
+  }
+  const written = [...files].filter(([file]) => !found.includes(file))
+  for (const [file, text] of written) {
+    await mkdir(dirname(join(folder, file)), { recursive: true })
+    await writeFile(join(folder, file), text, { flag: 'wx' })
+  }
+  return { files: named(written.map(([file]) => file)), kept: named(found), next: nextLines(folder, options, found) }
+}
+
+async function projectFiles(name: string, options: ProjectOptions): Promise<Map<string, string>> {
+  const files = new Map([
+    ['package.json', json(await manifest(name, options))],
+    ['README.md', readme(options)],
+    ['lab.json', json(await topology(options))],
+    [`${claim}/README.md`, scenarioReadme],
+    [`${claim}/${basename(claim)}.scenario.ts`, scenario],
+  ])
+  if (options.stack === 'express') files.set('gateway.mjs', await example('gateway.mjs'))
+  return files
+}
+
+function nextLines(folder: string, { stack, run }: ProjectOptions, found: readonly string[]): string[] {
+  const inside = relative('.', folder)
+  return [
+    ...(inside === '' ? [] : [`cd ${inside}`]),
+    ...(found.includes('package.json') ? [] : ['npm install']),
+    ...(stack === 'none' && run === undefined ? ['write into lab.json how your gateway is started: "run"'] : []),
+    'npx holdfast test ./lab.json      every call that could be tried, and the catalogue of attacks',
+    'npx holdfast test holder          the scenario that was written for a beginning',
+  ]
+}
+
+async function topology({ stack, run, request, scope }: ProjectOptions): Promise<unknown> {
+  const lab = JSON.parse(await example('lab.json')) as Lab
+  const { settings } = lab.nodes.gateway.units.gateway
+  if (stack === 'none') {
+    const command = run?.split(' ').filter(Boolean) ?? ['./my-gateway']
+    Object.assign(settings, { run: command, request: request ?? 'GET /', scope })
+    // Who cannot resolve the issuer's name reads its keys from the file.
+    if (command[0] !== 'node') delete settings.keys
+  }
+  return lab
+}
+
+interface Lab {
+  nodes: { gateway: { units: { gateway: { settings: Record<string, unknown> } } } }
+}
+
+async function manifest(name: string, { stack }: ProjectOptions): Promise<unknown> {
+  const own = JSON.parse(await readFile(await packageFile('package.json'), 'utf8')) as OwnManifest
+  const { express, jose } = { ...own.devDependencies, ...own.dependencies }
+  return {
+    name: name.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, '-') || 'gateway-lab',
+    private: true,
+    type: 'module',
+    scripts: { test: 'holdfast test' },
+    ...(stack === 'express' && { dependencies: { express: `^${express}`, jose: `^${jose}` } }),
+    devDependencies: { holdfast: `^${own.version}`, vitest: own.peerDependencies.vitest },
+  }
+}
+
+interface OwnManifest {
+  version: string
+  dependencies: Record<string, string>
+  devDependencies: Record<string, string>
+  peerDependencies: Record<string, string>
+}
+
+/** The files that the guide shows are those that a project begins with. */
+async function example(name: string): Promise<string> {
+  return readFile(await packageFile(`docs/guides/examples/gateway/${name}`), 'utf8')
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`
+}
+
+function readme({ stack }: ProjectOptions): string {
+  const gateway = stack === 'express' ? '`gateway.mjs`' : 'your gateway'
+  return `# A gateway, proven
+
+\`lab.json\` declares a CA, an auth server, two apps with certificate-bound tokens (RFC 8705), and ${gateway}.
+
+    npx holdfast check ./lab.json --matrix   # what it must refuse; starts nothing
+    npx holdfast test ./lab.json             # tries all of it, and the catalogue of attacks
+    npx holdfast test                        # the scenarios of this folder
+
+The gateway is told by its environment where to listen and whom to believe: \`HOLDFAST_ADDRESS\`, \`HOLDFAST_PORT\`,
+\`HOLDFAST_CERT\`, \`HOLDFAST_KEY\`, \`HOLDFAST_CA\`, \`HOLDFAST_ISSUER\`, \`HOLDFAST_JWKS\`, \`HOLDFAST_AUDIENCE\`.
+`
+}
+
+const scenarioReadme = `# A token works for its holder only
+
+- Claim: the token of one app is refused over the certificate of another one.
+- Clause: RFC 8705 section 3: the thumbprint of the certificate must be that of the token.
+- Without it an attacker gains: whoever sees a token can use it.
+`
+
+const scenario = `import { expect, scenario } from 'holdfast/vitest'
+
+const test = scenario('../../lab.json')
+
+test('the token of shop is refused over the certificate of courier', async ({ site, credential }) => {
+  const shop = credential('shop')
+  const stolen = shop.over(credential('cert-courier'))
+
+  expect(await site.call('shop', 'gateway', 'call', shop)).toBeAccepted()
+  // The gateway shows its status and no reason: that this is enough is said, and named in the verdict.
+  expect(await site.call('shop', 'gateway', 'call', stolen)).toBeRefused({
+    status: 401,
+    error: 'invalid_token',
+    reason: 'cnf_x5t_mismatch',
+    proof: 'status alone',
+  })
+})
+`

@@ -14,7 +14,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  const root = await program(argv, await version())
+  const root = program(await version())
   if (argv.length === 0) root.outputHelp()
   else await root.parseAsync(argv, { from: 'user' })
 } catch (failure) {

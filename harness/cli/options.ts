@@ -1,7 +1,7 @@
-import { InvalidArgumentError, Option } from 'commander'
+import { type SpawnOptions, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
-import { secondsFromNow } from '../faults/clock/parse-at.ts'
 import { settings } from '../settings.ts'
 
 /** The backends of this version; kept here as text, so that help does not load them. */
@@ -10,61 +10,29 @@ export const backendNames: readonly BackendName[] = ['process']
 export interface CommonOptions {
   json?: boolean
   backend?: BackendName
-  set: Record<string, string>
+  set: Readonly<Record<string, string>>
   keep?: boolean
 }
 
-export function jsonOption(what = 'print the result as one JSON value'): Option {
-  return new Option('--json', what)
-}
-
-export function backendOption(): Option {
-  return new Option('--backend <name>', 'where nodes run (default: "process")').choices(backendNames)
-}
-
-export function keepOption(what: string): Option {
-  return new Option('--keep', what)
-}
-
-/** `--set nodes=4 --set auth=shared`: parameters of the topology. */
-export function setOption(): Option {
-  return new Option('--set <key=value>', 'parameter of the topology; may be repeated')
-    .argParser(collectParameter)
-    .default({}, 'the topology’s own defaults')
-}
-
-/** `--at +30d`: how far from now clocks begin, in seconds. */
-export function atOption(): Option {
-  return new Option('--at <offset>', 'run in the future or the past: +30d, +1y, -2h; units s m h d w y').argParser(
-    (text) => {
-      const seconds = secondsFromNow(text)
-      if (seconds === undefined) throw new InvalidArgumentError('Write a sign, a number and a unit, for example +30d.')
-      return seconds
-    },
-  )
-}
-
-function collectParameter(text: string, previous: Record<string, string>): Record<string, string> {
-  const split = /^([A-Za-z][\w-]*)=(.*)$/s.exec(text)
-  if (split === null) throw new InvalidArgumentError('Write it as key=value, for example nodes=4.')
-  const [, key = '', value = ''] = split
-  if (Object.hasOwn(previous, key)) throw new InvalidArgumentError(`"${key}" is set twice.`)
-  return { ...previous, [key]: value }
-}
-
 /** The backend that the command line names, or else the setting. */
-export function chosenBackend(options: { backend?: BackendName }): BackendName {
+export function chosenBackend(options: Pick<CommonOptions, 'backend'>): BackendName {
   const name = options.backend ?? settings().backend
   const known = backendNames.find((candidate) => candidate === name)
-  if (known === undefined) throw new UnknownBackend(name)
-  return known
+  if (known !== undefined) return known
+  const message = `HOLDFAST_BACKEND names the backend "${name}"; write one of ${backendNames.join(', ')}`
+  throw new HoldfastError('HOLDFAST_UNKNOWN_BACKEND', message)
 }
 
-class UnknownBackend extends HoldfastError {
-  constructor(name: string) {
-    super(
-      'HOLDFAST_UNKNOWN_BACKEND',
-      `HOLDFAST_BACKEND names the backend "${name}"; write one of ${backendNames.join(', ')}`,
-    )
-  }
+/** This very program in a process of its own, with the same backend and parameters. */
+export function spawnHoldfast<O extends SpawnOptions>(
+  argv: readonly string[],
+  { backend, set }: Pick<CommonOptions, 'backend' | 'set'>,
+  options: O,
+) {
+  const main = fileURLToPath(new URL(`main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
+  const chosen = [
+    ...(backend ? ['--backend', backend] : []),
+    ...Object.entries(set).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
+  ]
+  return spawn(process.execPath, [...process.execArgv, main, ...argv, ...chosen], options)
 }

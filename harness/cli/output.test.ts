@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { plural, seconds, table } from './output.ts'
-import { verdictLine } from './verdict.ts'
+import { verdictLine } from './report-text.ts'
 
 test('columns are as wide as what is seen in them', () => {
   const red = (text: string) => `\u001b[31m${text}\u001b[39m`

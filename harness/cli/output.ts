@@ -26,6 +26,11 @@ export function printPhase(mark: keyof typeof marks, phase: string, text: string
   process.stderr.write(`${paint(style, sign, process.stderr)} ${phase.padEnd(10)} ${text}\n`)
 }
 
+/** Progress of a build. */
+export function printToolchain(line: string): void {
+  printPhase('working', 'toolchain', line)
+}
+
 export function printNote(text: string): void {
   process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
 }

@@ -1,13 +1,10 @@
 import type { Command } from 'commander'
 import { SETTING_VARIABLES } from '../settings.ts'
-import { commandNames, program } from './commands.ts'
+import { program } from './commands.ts'
 
 /** `docs/reference/cli.md`: the help of every command as it is printed, and every environment variable. */
-export async function cliReference(): Promise<string> {
-  const root = await program([], '')
-  const sections = commandNames
-    .map((name) => root.commands.find((command) => command.name() === name)!)
-    .map((command) => section(`holdfast ${command.name()}`, command))
+export function cliReference(): string {
+  const root = program('')
   return [
     '# Command line',
     '',
@@ -16,7 +13,7 @@ export async function cliReference(): Promise<string> {
     'Results go to stdout, progress to stderr. In this repository `npx holdfast` is `node harness/cli/main.ts`.',
     '',
     section('holdfast', root),
-    ...sections,
+    ...root.commands.map((command) => section(`holdfast ${command.name()}`, command)),
     '## Environment',
     '',
     '| variable | default | meaning |',

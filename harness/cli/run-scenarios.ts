@@ -1,28 +1,25 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
-import type { BackendName } from '../backends/backend.ts'
 import type { Finding } from '../credentials/finding.ts'
 import { HoldfastError } from '../errors.ts'
-import type { GuardCoverage } from '../evidence/coverage.ts'
+import { type GuardCoverage, guardCoverage } from '../evidence/coverage.ts'
 import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
+import { declaredGuards } from '../faults/declared-guards.ts'
 import { settings } from '../settings.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import type { MeasuredTime } from '../site/scenario-site.ts'
 import type { ToldCall } from '../site/told-call.ts'
+import { ensureTools } from '../toolchain/install.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
 import { fitsAny } from './choose-scenarios.ts'
-import { plural, printNote, printPhase, seconds } from './output.ts'
-import type { Tally } from './verdict.ts'
-import { type WeakerProofs, weakerProofs } from './weaker-proofs.ts'
+import { type CommonOptions, chosenBackend } from './options.ts'
+import { plural, printNote, printPhase, printToolchain, seconds } from './output.ts'
 
-export interface ScenarioRun {
+export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'keep'> {
   filters: readonly string[]
   /** Scenario files that are run in place of those that the filters choose. */
   files?: readonly string[]
-  backend: BackendName
-  set: Readonly<Record<string, string>>
-  keep?: boolean
   /** Seconds from now at which all clocks begin. */
   at?: number
   /** Ends the run at the first failed test. */
@@ -32,16 +29,25 @@ export interface ScenarioRun {
   signal: AbortSignal
 }
 
+export interface Tally {
+  passed: number
+  failed: number
+  /** What this machine, or this backend, could not run: told apart from passed, with the reason. */
+  didNotRun: readonly { name: string; reason: string }[]
+}
+
+type ScenarioFinding = Finding & { scenario: string }
+
 export interface ScenarioReport extends Tally {
   scenarios: ScenarioResult[]
   /** The folder that holds the evidence of every run. */
   evidence: string
   /** Folders of the runs themselves, one for each site. */
   runs: readonly string[]
-  /** Nodes whose verdicts rest on less than decision records. */
-  weakerProofs: readonly WeakerProofs[]
+  /** Verdicts by node that rest on less than its decision records (`status alone; effects not observed`), and on how many calls. */
+  weakerProofs: readonly { node: string; proof: string; calls: number }[]
   /** What is wrong with the data of the sites, each once: told apart from what scenarios found. */
-  preflight: readonly (Finding & { scenario: string })[]
+  preflight: readonly ScenarioFinding[]
   /** Guards of the services in the run, with what provoked each; absent where no scenario had a site. */
   guards?: GuardCoverage
 }
@@ -67,42 +73,31 @@ export interface ScenarioResult {
   measured?: readonly MeasuredTime[]
 }
 
-/** No scenario file fits what was asked for. */
-class NoScenario extends HoldfastError {
-  constructor(filters: readonly string[], root: string) {
-    const which = filters.length > 0 ? ` matches ${filters.map((filter) => `"${filter}"`).join(' or ')}` : ''
-    super(
-      'HOLDFAST_NO_SCENARIO',
-      `no scenario below ${root}${which}; scenarios are files named *.scenario.ts, and a filter is a part of their path or the name of their topology`,
-    )
-  }
-}
-
-/** Clocks were to begin elsewhere in time, on a machine that cannot move them. */
-class NoClockTravel extends HoldfastError {
-  constructor(why: string) {
-    super('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${why}`)
-  }
-}
-
-/** Runs scenario files of the working directory with vitest, files side by side. */
+/**
+ * Runs scenario files of the working directory with vitest, files side by side.
+ *
+ * @throws HoldfastError `HOLDFAST_NO_SCENARIO`, or `HOLDFAST_NOT_SUPPORTED` where clocks cannot begin elsewhere in time.
+ */
 export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
-  const root = process.cwd()
+  const backend = chosenBackend(run)
   const missing = clockMissing()
-  if (run.at && missing !== undefined) throw new NoClockTravel(missing)
-  const results = new ResultCollector(root)
-  const vitest = await withoutItsSignals(() => startedVitest(root, run, results))
+  if (run.at && missing !== undefined) {
+    throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
+  }
+  const collector = new ResultCollector()
+  const env = { ...environment(run), HOLDFAST_BACKEND: backend }
+  const vitest = await withoutItsSignals(() => startedVitest(run, env, collector))
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
-    for (const { pid } of results.kept) endHolder(pid)
+    for (const { pid } of collector.kept) endHolder(pid)
   }
   run.signal.addEventListener('abort', cancel)
   try {
     const specifications = await specified(vitest, run)
-    if (specifications.length === 0) throw new NoScenario(run.filters, root)
-    printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${run.backend}`)
+    printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${backend}`)
     if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
-      await prepareMovablePrograms(run.signal)
+      // Building takes a minute or more, once; a test with a limit of its own must not wait for it.
+      await ensureTools(['step-ca', 'step'], { overlay: true, signal: run.signal, onProgress: printToolchain })
     }
     await vitest.runTestSpecifications(specifications, true)
   } finally {
@@ -111,9 +106,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     // A worker that was ended hard could not release its site.
     if (run.signal.aborted) await (await import('./sweep.ts')).sweepAll()
   }
-  const report = results.report()
-  const guards = await guardsOf(report.scenarios)
-  return guards === undefined ? report : { ...report, guards }
+  return reportOf(collector)
 }
 
 /** Asks a worker that holds a kept site to release it and to go on; it may have done so already. */
@@ -125,33 +118,19 @@ function endHolder(pid: number): void {
   }
 }
 
-async function guardsOf(scenarios: readonly ScenarioResult[]): Promise<GuardCoverage | undefined> {
-  const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
-  if (sites.size === 0) return undefined
-  const [{ guardCoverage }, { declaredGuards }] = await Promise.all([
-    import('../evidence/coverage.ts'),
-    import('../faults/declared-guards.ts'),
-  ])
-  return guardCoverage(
-    [...sites].map(([folder, file]) => ({ file, folder })),
-    declaredGuards,
-  )
-}
-
 /**
  * Ctrl-C reaches every process of the terminal. Workers leave it to this one, which cancels the run: they finish the test at
  * hand and release their sites.
  */
 const deafToInterrupts = 'data:text/javascript,process.on("SIGINT",()=>{})'
 
-async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter): Promise<Vitest> {
+async function startedVitest(run: ScenarioRun, env: Record<string, string>, reporter: Reporter): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
-  const fromSource = import.meta.url.endsWith('.ts')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
-  const condition = fromSource ? ['holdfast-source'] : []
+  const condition = import.meta.url.endsWith('.ts') ? ['holdfast-source'] : []
   return createVitest(
     {
-      root,
+      root: process.cwd(),
       config: false,
       watch: false,
       include: ['**/*.scenario.ts'],
@@ -166,7 +145,7 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
       testTimeout: 180_000,
       hookTimeout: run.keep ? 0 : 300_000,
       teardownTimeout: 30_000,
-      env: { ...environment(run), ...ownClockEnvironment(run.at) },
+      env: { ...env, ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
       reporters: [reporter],
     },
@@ -181,13 +160,10 @@ async function startedVitest(root: string, run: ScenarioRun, reporter: Reporter)
 
 /** vitest would exit on Ctrl-C within a millisecond, before anything is released. Signals are for our own owner to handle. */
 async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]))
+  const before = (['SIGINT', 'SIGTERM'] as const).map((signal) => [signal, new Set(process.listeners(signal))] as const)
   const created = await create()
-  for (const signal of signals) {
-    for (const listener of process.listeners(signal)) {
-      if (!before.get(signal)?.includes(listener)) process.off(signal, listener)
-    }
+  for (const [signal, ours] of before) {
+    for (const listener of process.listeners(signal).filter((one) => !ours.has(one))) process.off(signal, listener)
   }
   return created
 }
@@ -195,33 +171,36 @@ async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
 /** How a scenario's worker learns what the command line asked for: through the settings. */
 function environment(run: ScenarioRun): Record<string, string> {
   return {
-    HOLDFAST_BACKEND: run.backend,
-    HOLDFAST_SET: JSON.stringify({ ...settings().parameters, ...run.set }),
+    HOLDFAST_SET: JSON.stringify(parametersOf(run)),
     ...(run.at ? { HOLDFAST_AT: String(run.at) } : {}),
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
     ...(run.full ? { HOLDFAST_FULL: '1' } : {}),
   }
 }
 
+function parametersOf({ set }: ScenarioRun): Record<string, string> {
+  return { ...settings().parameters, ...set }
+}
+
+/** The files that were named, or all that fit a filter, and what follows from topologies among the filters that no file says. */
 async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecification[]> {
-  if (run.files !== undefined) return run.files.map((file) => vitest.getRootProject().createSpecification(file))
+  const { filters, files } = run
+  const specifications = (paths: readonly string[]) =>
+    paths.map((file) => vitest.getRootProject().createSpecification(file))
+  if (files !== undefined) return specifications(files)
   const written = await vitest.globTestSpecifications()
-  return [...(await chosen(written, run.filters)), ...(await derived(vitest, written, run))]
-}
-
-async function chosen(all: TestSpecification[], filters: readonly string[]): Promise<TestSpecification[]> {
-  if (filters.length === 0) return all
-  const fits = await Promise.all(all.map(({ moduleId }) => fitsAny(moduleId, filters)))
-  return all.filter((_, index) => fits[index])
-}
-
-/** What follows from the topologies that were asked for, as far as no file says it already. */
-async function derived(vitest: Vitest, written: readonly TestSpecification[], run: ScenarioRun) {
-  const { deriveScenarios } = await import('./derived-scenarios.ts')
+  if (written.length > 0 && filters.length === 0) return written
   const scenarios = written.map(({ moduleId }) => moduleId)
-  const set = { ...settings().parameters, ...run.set }
-  const files = await deriveScenarios({ filters: run.filters, scenarios, root: process.cwd(), set })
-  return files.map((file) => vitest.getRootProject().createSpecification(file))
+  const fits = await Promise.all(scenarios.map((file) => fitsAny(file, filters)))
+  const { deriveScenarios } = await import('./derived-scenarios.ts')
+  const derived = await deriveScenarios({ filters, scenarios, set: parametersOf(run) })
+  const chosen = [...written.filter((_, index) => fits[index]), ...specifications(derived)]
+  if (chosen.length > 0) return chosen
+  const which = filters.length > 0 ? ` matches ${filters.map((filter) => `"${filter}"`).join(' or ')}` : ''
+  throw new HoldfastError(
+    'HOLDFAST_NO_SCENARIO',
+    `no scenario below ${process.cwd()}${which}; scenarios are files named *.scenario.ts, and a filter is a part of their path or the name of their topology`,
+  )
 }
 
 async function anyMovesClocks(specifications: readonly TestSpecification[]): Promise<boolean> {
@@ -229,130 +208,103 @@ async function anyMovesClocks(specifications: readonly TestSpecification[]): Pro
   return sources.some(asksForMovableClock)
 }
 
-/** Building takes a minute or more, once; a test with a limit of its own must not wait for it. */
-async function prepareMovablePrograms(signal: AbortSignal): Promise<void> {
-  const { ensureTools } = await import('../toolchain/install.ts')
-  await ensureTools(['step-ca', 'step'], {
-    overlay: true,
-    signal,
-    onProgress: (line) => printPhase('working', 'toolchain', line),
-  })
-}
-
 /** Hears of every test as it ends; tells each file once on stderr, and keeps the rest for the end. */
 class ResultCollector implements Reporter {
-  readonly #root: string
-  readonly #results: ScenarioResult[] = []
-  readonly #findings: (Finding & { scenario: string })[] = []
+  readonly results: ScenarioResult[] = []
+  readonly findings: ScenarioFinding[] = []
   /** Sites of failed tests that wait to be ended. */
   readonly kept: KeptSite[] = []
-
-  constructor(root: string) {
-    this.#root = root
-  }
 
   async onTestCaseResult(test: TestCase): Promise<void> {
     const { kept } = test.meta()
     if (kept === undefined || this.kept.some(({ run }) => run === kept.run)) return
     this.kept.push(kept)
-    const { keptText } = await import('./kept-run.ts')
+    const { keptText } = await import('./describe-site.ts')
     printPhase('failed', 'kept', `${kept.run}, as it was when "${test.fullName}" failed`)
     printNote(`\n${await keptText(kept)}\nThe run waits for that, and goes on.`)
   }
 
   onTestModuleEnd(module: TestModule): void {
-    const tests = [...module.children.allTests()].map((test) => this.#ofTest(test, module))
-    const broken = module.errors().map((error) => this.#ofError(error, module))
-    this.#findings.push(...findingsOf(module))
-    this.#results.push(...broken, ...tests)
-    const failed = [...broken, ...tests].filter(({ state }) => state === 'failed').length
-    const skipped = tests.filter(({ state }) => state === 'did not run')
-    const mark = failed > 0 ? 'failed' : skipped.length === tests.length ? 'note' : 'done'
+    const scenario = claimOf(module)
+    const cases = [...module.children.allTests()]
+    const tests = cases.map(resultOf)
+    // The file itself, or what it stands on (its site), failed: its tests did not come to run.
+    const broken = module
+      .errors()
+      .map((error) => brokenResult(scenario, 'the file as a whole', error, relative('', module.moduleId)))
+    this.results.push(...broken, ...tests)
+    // A file has one site: each of its tests tells the same.
+    const findings = cases.map((test) => test.meta().findings).find((told) => told !== undefined) ?? []
+    this.findings.push(...findings.map((finding) => ({ scenario, ...finding })))
+    const { failed = [], passed = [], 'did not run': skipped = [] } = byState(tests)
+    const mark = failed.length + broken.length > 0 ? 'failed' : passed.length > 0 ? 'done' : 'note'
     const counts = [
-      `${tests.length - skipped.length - tests.filter(({ state }) => state === 'failed').length} of ${plural(tests.length, 'test')} passed`,
+      `${passed.length} of ${plural(tests.length, 'test')} passed`,
       ...(skipped.length > 0 ? [`${skipped.length} did not run`] : []),
     ]
-    printPhase(mark, claimOf(module.moduleId), `${counts.join(', ')}  ${seconds(module.diagnostic().duration)}`)
+    printPhase(mark, scenario, `${counts.join(', ')}  ${seconds(module.diagnostic().duration)}`)
   }
 
   onTestRunEnd(_modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
-    for (const error of unhandled) {
-      this.#results.push({
-        scenario: 'outside of any test',
-        name: 'unhandled error',
-        file: '',
-        state: 'failed',
-        ms: 0,
-        failure: failureText('outside of any test', 'unhandled error', [error], undefined),
-        cause: 'error',
-      })
-    }
-  }
-
-  report(): ScenarioReport {
-    const byOutcome = (state: ScenarioResult['state']) => this.#results.filter((result) => result.state === state)
-    const [failed, passed, didNotRun] = [byOutcome('failed'), byOutcome('passed'), byOutcome('did not run')]
-    return {
-      passed: passed.length,
-      failed: failed.length,
-      didNotRun: didNotRun.map(({ scenario, name, reason }) => ({
-        name: `${scenario}: ${name}`,
-        reason: reason ?? '',
-      })),
-      scenarios: [...failed, ...passed, ...didNotRun],
-      evidence: resolve('.holdfast', 'runs'),
-      preflight: this.#findings,
-      weakerProofs: weakerProofs(this.#results.flatMap(({ calls = [] }) => calls)),
-      runs: [...new Set(this.#results.flatMap(({ evidence }) => evidence ?? []))],
-    }
-  }
-
-  #ofTest(test: TestCase, module: TestModule): ScenarioResult {
-    const result = test.result()
-    const scenario = claimOf(module.moduleId)
-    const common = {
-      scenario,
-      name: test.fullName,
-      file: relative(this.#root, module.moduleId),
-      ms: Math.round(test.diagnostic()?.duration ?? 0),
-      ...toldOf(test),
-    }
-    if (result.state === 'passed') return { ...common, state: 'passed' }
-    if (result.state === 'failed') {
-      const failure = failureText(scenario, test.fullName, result.errors, common.file)
-      return { ...common, state: 'failed', failure, cause: causeOf(result.errors) }
-    }
-    const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
-    return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
-  }
-
-  /** The file itself, or what it stands on (its site), failed: its tests did not come to run. */
-  #ofError(error: SerializedError, module: TestModule): ScenarioResult {
-    const scenario = claimOf(module.moduleId)
-    return {
-      scenario,
-      name: 'the file as a whole',
-      file: relative(this.#root, module.moduleId),
-      state: 'failed',
-      ms: 0,
-      failure: failureText(scenario, 'the file as a whole', [error], relative(this.#root, module.moduleId)),
-      cause: 'error',
-    }
+    this.results.push(...unhandled.map((error) => brokenResult('outside of any test', 'unhandled error', error, '')))
   }
 }
 
-/** A file has one site: each of its tests tells the same. */
-function findingsOf(module: TestModule): (Finding & { scenario: string })[] {
-  const [told = []] = [...module.children.allTests()].flatMap((test) => {
-    const { findings } = test.meta()
-    return findings === undefined ? [] : [findings]
-  })
-  return told.map((finding) => ({ scenario: claimOf(module.moduleId), ...finding }))
+function byState(results: readonly ScenarioResult[]) {
+  return Object.groupBy(results, ({ state }) => state)
 }
 
-function toldOf(test: TestCase): Pick<ScenarioResult, 'evidence' | 'calls' | 'measured'> {
+async function reportOf({ results, findings }: ResultCollector): Promise<ScenarioReport> {
+  const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
+  const scenarios = [...failed, ...passed, ...didNotRun]
+  const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
+  const evidence = [...sites].map(([folder, file]) => ({ file, folder }))
+  return {
+    passed: passed.length,
+    failed: failed.length,
+    didNotRun: didNotRun.map(({ scenario, name, reason = '' }) => ({ name: `${scenario}: ${name}`, reason })),
+    scenarios,
+    evidence: resolve('.holdfast', 'runs'),
+    preflight: findings,
+    weakerProofs: weakerProofs(results.flatMap(({ calls = [] }) => calls)),
+    runs: [...new Set(results.flatMap(({ evidence }) => evidence ?? []))],
+    ...(evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
+  }
+}
+
+function weakerProofs(calls: readonly ToldCall[]): ScenarioReport['weakerProofs'] {
+  const weaker = calls.flatMap(({ to, weakerProof }) => (weakerProof === undefined ? [] : [{ to, weakerProof }]))
+  const alike = Map.groupBy(weaker, ({ to, weakerProof }) => `${to} ${weakerProof}`)
+  return [...alike.values()].map(([first, ...more]) => ({
+    node: first!.to,
+    proof: first!.weakerProof,
+    calls: 1 + more.length,
+  }))
+}
+
+function resultOf(test: TestCase): ScenarioResult {
+  const result = test.result()
   const { evidence, calls, measured } = test.meta()
-  return { evidence, calls, measured }
+  const common = {
+    scenario: claimOf(test.module),
+    name: test.fullName,
+    file: relative('', test.module.moduleId),
+    ms: Math.round(test.diagnostic()?.duration ?? 0),
+    ...{ evidence, calls, measured },
+  }
+  if (result.state === 'passed') return { ...common, state: 'passed' }
+  if (result.state === 'failed') {
+    const failure = failureText(common, result.errors)
+    return { ...common, state: 'failed', failure, cause: causeOf(result.errors) }
+  }
+  const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
+  return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
+}
+
+/** Of what failed and is no test. */
+function brokenResult(scenario: string, name: string, error: SerializedError, file: string): ScenarioResult {
+  const failure = failureText({ scenario, name, file }, [error])
+  return { scenario, name, file, state: 'failed', ms: 0, failure, cause: 'error' }
 }
 
 /** Failures of ours that say what was expected and what came: of a wait, a cell of the matrix, an attack. */
@@ -365,12 +317,15 @@ function causeOf([first]: readonly SerializedError[]): 'assertion' | 'error' {
   return compares || judgements.includes(first.name ?? '') ? 'assertion' : 'error'
 }
 
-function claimOf(file: string): string {
-  return basename(dirname(file))
+function claimOf({ moduleId }: TestModule): string {
+  return basename(dirname(moduleId))
 }
 
 /** `✗ claim: test`, then each error's own text; its place in the scenario; how to run it again. */
-function failureText(scenario: string, name: string, errors: readonly SerializedError[], again?: string): string {
+function failureText(
+  { scenario, name, file }: Pick<ScenarioResult, 'scenario' | 'name' | 'file'>,
+  errors: readonly SerializedError[],
+): string {
   const lines = errors.flatMap((error) => [
     ...error.message.split('\n'),
     ...String(error.diff ?? '')
@@ -379,25 +334,19 @@ function failureText(scenario: string, name: string, errors: readonly Serialized
     ...causes(error),
     ...placeOf(error),
   ])
-  if (again !== undefined && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
-    lines.push(`again     npx holdfast test ${again}`)
+  if (file !== '' && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
+    lines.push(`again     npx holdfast test ${file}`)
   }
   return [`✗ ${scenario}: ${name}`, ...lines.map((line) => `    ${line}`.trimEnd())].join('\n')
 }
 
 function causes(error: SerializedError): string[] {
-  const lines: string[] = []
-  for (
-    let cause = error.cause as SerializedError | undefined;
-    cause;
-    cause = cause.cause as SerializedError | undefined
-  ) {
-    if (cause.message) lines.push(`  because ${cause.message}`)
-  }
-  return lines
+  const cause = error.cause as SerializedError | undefined
+  if (!cause) return []
+  return [...(cause.message ? [`  because ${cause.message}`] : []), ...causes(cause)]
 }
 
 function placeOf(error: SerializedError): string[] {
   const frame = error.stacks?.find(({ file }) => file.endsWith('.scenario.ts'))
-  return frame ? [`at        ${relative(process.cwd(), frame.file)}:${frame.line}`] : []
+  return frame ? [`at        ${relative('', frame.file)}:${frame.line}`] : []
 }

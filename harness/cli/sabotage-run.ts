@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { text } from 'node:stream/consumers'
 import { stripVTControlCharacters } from 'node:util'
 import { HoldfastError } from '../errors.ts'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
 import { userEnvironment } from '../settings.ts'
+import { spawnHoldfast } from './options.ts'
 import { plural } from './output.ts'
 import type { ScenarioReport, ScenarioResult, ScenarioRun } from './run-scenarios.ts'
 
@@ -33,41 +33,29 @@ export interface SabotageReport {
 /** Runs scenario files against services without `guard`, and answers their report. Replaced in tests. */
 export type RunWithout = (guard: string, files: readonly string[]) => Promise<ScenarioReport>
 
-/** Scenarios that fail by themselves cannot show what a guard is for. Code `HOLDFAST_SABOTAGE_RED`. */
-export class RedBeforehand extends HoldfastError {
-  constructor(report: ScenarioReport) {
-    const failed = report.scenarios.filter(({ state }) => state === 'failed')
-    const [first] = failed.map(({ scenario, name }) => `${scenario}: ${name}`)
-    const more = failed.length > 1 ? ` and ${failed.length - 1} more` : ''
-    const why = first === undefined ? 'no scenario ran on a site' : `${first}${more} failed`
-    super(
-      'HOLDFAST_SABOTAGE_RED',
-      `with all guards in place, ${why}; mend that first: "npx holdfast test" shows it. Nothing was taken out`,
-    )
-  }
+/** Scenarios that fail by themselves cannot show what a guard is for. */
+export function redBeforehand(report: ScenarioReport): HoldfastError {
+  const [first, ...more] = report.scenarios.filter(({ state }) => state === 'failed')
+  const others = more.length > 0 ? ` and ${more.length} more` : ''
+  const why = first === undefined ? 'no scenario ran on a site' : `${first.scenario}: ${first.name}${others} failed`
+  return new HoldfastError(
+    'HOLDFAST_SABOTAGE_RED',
+    `with all guards in place, ${why}; mend that first: "npx holdfast test" shows it. Nothing was taken out`,
+  )
 }
 
-/** A guard was named that no service of these scenarios has. Code `HOLDFAST_GUARD_UNKNOWN`. */
-export class GuardUnknown extends HoldfastError {
-  constructor(guard: string) {
-    super(
-      'HOLDFAST_GUARD_UNKNOWN',
-      `no service here has the guard "${guard}"; "npx holdfast sabotage --list" names them all`,
-    )
-  }
-}
-
-/** The guards that are to be taken out: all, or those that were named. @throws GuardUnknown */
+/** The guards that are to be taken out: all, or those that were named. @throws HoldfastError `HOLDFAST_GUARD_UNKNOWN` */
 export function chosenGuards({ uses }: GuardCoverage, named: readonly string[]): readonly GuardUse[] {
   if (named.length === 0) return uses
   return named.map((name) => {
     const found = uses.find((use) => nameOf(use) === name)
-    if (found === undefined) throw new GuardUnknown(name)
-    return found
+    if (found !== undefined) return found
+    const message = `no service here has the guard "${name}"; "npx holdfast sabotage --list" names them all`
+    throw new HoldfastError('HOLDFAST_GUARD_UNKNOWN', message)
   })
 }
 
-function nameOf({ service, guard }: GuardUse): string {
+export function nameOf({ service, guard }: GuardUse): string {
   return `${service}/${guard}`
 }
 
@@ -121,67 +109,41 @@ async function sabotageOne(use: GuardUse, runWithout: RunWithout): Promise<Guard
 /** Of a failure's text for people, what says the most: what was received, or the first line below its title. */
 function howItFailed({ failure = 'no text' }: ScenarioResult): string {
   const [, ...lines] = failure.split('\n').map((line) => line.trim())
-  const because = lines.find((line) => line.startsWith('because '))
-  const received = lines.find((line) => line.startsWith('received '))
-  const told = [received, because].flatMap((line) => (line === undefined ? [] : [line]))
+  const told = ['received ', 'because '].flatMap((word) => lines.find((line) => line.startsWith(word)) ?? [])
   return oneLine(told.length > 0 ? told.join('; ') : (lines.find(Boolean) ?? 'no text'))
 }
 
-function oneLine(text: string): string {
-  const line = stripVTControlCharacters(text).replaceAll(/\s+/g, ' ').trim()
+function oneLine(words: string): string {
+  const line = stripVTControlCharacters(words).replaceAll(/\s+/g, ' ').trim()
   return line.length > 240 ? `${line.slice(0, 240)}…` : line
-}
-
-/** A child that runs scenarios gave no report. Code `HOLDFAST_SABOTAGE_NO_REPORT`. */
-export class NoReport extends HoldfastError {
-  constructor(guard: string, detail: string) {
-    super('HOLDFAST_SABOTAGE_NO_REPORT', `the run without ${guard} gave no report: ${detail}`)
-  }
 }
 
 const withinMs = 300_000
 
-/** Runs scenarios in a process of its own, since what is taken out is told by the environment. */
-export function runWithoutInChild(run: Pick<ScenarioRun, 'backend' | 'set' | 'signal'>): RunWithout {
-  const main = fileURLToPath(new URL(`main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
+/**
+ * Runs scenarios in a process of its own, since what is taken out is told by the environment.
+ * What it answers throws HoldfastError `HOLDFAST_SABOTAGE_NO_REPORT` where there is no report.
+ */
+export function runWithoutInChild(run: ScenarioRun): RunWithout {
   return async (guard, files) => {
-    const set = Object.entries(run.set).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-    const argv = [...process.execArgv, main, 'test', '--json', '--bail', '--backend', run.backend, ...set, ...files]
-    const child = spawn(process.execPath, argv, {
+    const child = spawnHoldfast(['test', '--json', '--bail', ...files], run, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: userEnvironment({ HOLDFAST_SABOTAGE: guard }),
     })
     // Its own clean end releases its sites; a second signal would not.
-    const end = (): void => void child.kill('SIGTERM')
-    const late = setTimeout(end, withinMs)
-    run.signal.addEventListener('abort', end, { once: true })
-    try {
-      return await reportOf(child, guard)
-    } finally {
-      clearTimeout(late)
-      run.signal.removeEventListener('abort', end)
-    }
+    const ending = AbortSignal.any([run.signal, AbortSignal.timeout(withinMs)])
+    ending.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })
+    const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'close')])
+    const report = reportIn(stdout)
+    if (report !== undefined && !('error' in report)) return report
+    const detail = report?.error.message ?? (stderr.trim().split('\n').at(-1) || 'it wrote nothing')
+    throw new HoldfastError('HOLDFAST_SABOTAGE_NO_REPORT', `the run without ${guard} gave no report: ${detail}`)
   }
 }
 
-async function reportOf(child: ChildProcess, guard: string): Promise<ScenarioReport> {
-  const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {
-    const text = { value: '' }
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      text.value += chunk
-    })
-    return text
-  })
-  await once(child, 'close')
-  const report = reportIn(stdout?.value ?? '')
-  if (report === undefined) throw new NoReport(guard, stderr?.value.trim().split('\n').at(-1) ?? 'it wrote nothing')
-  if ('error' in report) throw new NoReport(guard, report.error.message)
-  return report
-}
-
-function reportIn(text: string): ScenarioReport | { error: { message: string } } | undefined {
+function reportIn(json: string): ScenarioReport | { error: { message: string } } | undefined {
   try {
-    return JSON.parse(text)
+    return JSON.parse(json)
   } catch {
     return undefined
   }

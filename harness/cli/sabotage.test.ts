@@ -5,14 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
 import type { ScenarioReport, ScenarioResult } from './run-scenarios.ts'
 import { outcomesText, scoreLine } from './sabotage.ts'
-import {
-  chosenGuards,
-  type GuardOutcome,
-  GuardUnknown,
-  NoReport,
-  type RunWithout,
-  sabotageEach,
-} from './sabotage-run.ts'
+import { chosenGuards, type GuardOutcome, type RunWithout, sabotageEach } from './sabotage-run.ts'
 
 const use = (guard: string, ...scenarios: string[]): GuardUse => ({ service: 's', guard, scenarios, reasons: [] })
 
@@ -62,7 +55,7 @@ test('the scenario that is closest runs alone, the others only when it stays gre
 
 test('a survivor, a guard that nothing covers and a site that did not come up are no kills', async () => {
   const report = await outcomes([use('weak', 'a'), use('bare'), use('deaf', 'a'), use('mute', 'a')], async (guard) => {
-    if (guard === 's/mute') throw new NoReport(guard, 'it died')
+    if (guard === 's/mute') throw new Error('it died')
     return reportOf(guard === 's/deaf' ? broken : green)
   })
 
@@ -84,7 +77,7 @@ test('guards are chosen by name, and a wrong name is a failure', () => {
 
   expect(chosenGuards(coverage, []).length).toBe(2)
   expect(chosenGuards(coverage, ['s/two'])).toEqual([use('two')])
-  expect(() => chosenGuards(coverage, ['s/three'])).toThrow(GuardUnknown)
+  expect(() => chosenGuards(coverage, ['s/three'])).toThrow(expect.objectContaining({ code: 'HOLDFAST_GUARD_UNKNOWN' }))
 })
 
 let folder: string

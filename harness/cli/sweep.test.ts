@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createRunFolder } from '../backends/run-folder.ts'
 import { settings } from '../settings.ts'
-import { sweep } from './sweep.ts'
+import { program } from './commands.ts'
 
 const written: string[] = []
 
@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 
 test('says that there is nothing to sweep', async () => {
-  await sweep().parseAsync([], { from: 'user' })
+  await program('').parseAsync(['sweep'], { from: 'user' })
 
   expect(written.join('')).toBe('nothing to sweep\n')
 })
@@ -35,7 +35,7 @@ test('tells as JSON which runs it swept', async () => {
   }
   const folder = await createRunFolder(run)
 
-  await sweep().parseAsync(['--json'], { from: 'user' })
+  await program('').parseAsync(['sweep', '--json'], { from: 'user' })
 
   expect(JSON.parse(written.join(''))).toEqual({ swept: [{ run: run.run, processes: 0, folder, evidence }], alive: [] })
 })

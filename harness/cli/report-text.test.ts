@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { failureGroups } from './failure-groups.ts'
+import { failureGroups } from './report-text.ts'
 import type { ScenarioResult } from './run-scenarios.ts'
 
 const failed = (...lines: readonly string[]): ScenarioResult => ({

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compile } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
-import { writeProject } from './project.ts'
+import { writeProject } from './init.ts'
 
 let folder: string
 beforeEach(async () => {
