@@ -1,7 +1,7 @@
 import './testing/loopback-names.ts'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
-import { createServer, type TLSSocket } from 'node:tls'
+import { createSecureContext, createServer, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { selfSignedIdentity, type TestIdentity } from '../shared/testing/certificates.ts'
@@ -23,9 +23,7 @@ afterAll(async () => {
 const options = (port: number, scheme = 'wss') => ({
   endpoint: `${scheme}://${HOST_B}:${port}`,
   token: 'the-token',
-  anchors: [site.caB.pem],
-  cert: site.certA.cert,
-  key: site.certA.key,
+  identity: createSecureContext({ ca: [site.caB.pem], cert: site.certA.cert, key: site.certA.key }),
 })
 
 /** Reads whatever comes after the handshake. */

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { isIP, type TcpNetConnectOpts } from 'node:net'
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { once } from 'node:events'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect, type SecureContext, type TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { addressOrName, type DialContext, dialTarget } from './guards/dial-target.ts'
 import { LARGEST_MESSAGE, PATH, SUBPROTOCOL } from './wire.ts'
@@ -8,10 +9,8 @@ import { LARGEST_MESSAGE, PATH, SUBPROTOCOL } from './wire.ts'
 export interface DialOptions {
   readonly endpoint: string
   readonly token: string
-  /** PEM roots of the peer's trust domain, and no others. */
-  readonly anchors: readonly string[]
-  readonly cert: string
-  readonly key: string
+  /** The certificate to present, and the roots of the peer's trust domain and no others. */
+  readonly identity: SecureContext
   /** Address that the call comes from. */
   readonly localAddress?: string
 }
@@ -52,21 +51,32 @@ async function judge(context: DialContext, conn: string): Promise<void> {
   if (refusal !== undefined) throw new DialFailed('target', refusal.reason, { conn })
 }
 
-function connectProven(endpoint: URL, options: DialOptions): Promise<TLSSocket> {
+/** The request goes out on this socket, which has proved to be the endpoint's. */
+async function connectProven(endpoint: URL, { identity, localAddress }: DialOptions): Promise<TLSSocket> {
+  // Most attempts in a site that starts find nobody there: TLS costs nothing until somebody is.
+  const reached = connectTcp({ host: addressOrName(endpoint), port: Number(endpoint.port || 443), localAddress })
+  const deadline = setTimeout(() => reached.destroy(new Error('no handshake within 5 s')), WITHIN_MS)
+  try {
+    await once(reached, 'connect')
+    return await proveServer(reached, endpoint, identity)
+  } catch (failure) {
+    throw failure instanceof DialFailed ? failure : unreachable(failure as Error)
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
+function proveServer(reached: Socket, endpoint: URL, identity: SecureContext): Promise<TLSSocket> {
+  const conn = `${reached.localAddress}:${reached.localPort}`
   let leaf: X509Certificate | undefined
   const host = addressOrName(endpoint)
   return new Promise((resolve, reject) => {
-    const target: ConnectionOptions & Pick<TcpNetConnectOpts, 'localAddress'> = {
-      host,
-      port: Number(endpoint.port || 443),
+    const socket = connect({
+      socket: reached,
+      secureContext: identity,
       // RFC 6066 section 3: an address is no server name.
       servername: isIP(host) > 0 ? '' : host,
-      ca: [...options.anchors],
-      cert: options.cert,
-      key: options.key,
-      minVersion: 'TLSv1.2',
       ALPNProtocols: ['http/1.1'],
-      localAddress: options.localAddress,
       // Said outright, for Node's default can be turned off by an environment variable (NODE_TLS_REJECT_UNAUTHORIZED).
       rejectUnauthorized: true,
       // Called once the chain is good. The name is judged below, before anything is written to the socket.
@@ -74,22 +84,16 @@ function connectProven(endpoint: URL, options: DialOptions): Promise<TLSSocket> 
         leaf = new X509Certificate(certificate.raw)
         return undefined
       },
-    }
-    const socket = connect(target)
-    const deadline = setTimeout(() => socket.destroy(new Error('no handshake within 5 s')), WITHIN_MS)
-    const connOf = (): string => (socket.localPort === undefined ? '' : `${socket.localAddress}:${socket.localPort}`)
-    socket.once('close', () => clearTimeout(deadline))
+    })
     socket.once('error', (failure) => {
-      const conn = connOf()
       const chainProblem = socket.authorizationError
-      const unreachable = new DialFailed('unreachable', codeOf(failure), { conn, cause: failure })
-      if (!chainProblem) return reject(unreachable)
-      judge({ endpoint, chainProblem: String(chainProblem) }, conn).then(() => reject(unreachable), reject)
+      const failed = unreachable(failure, conn)
+      if (!chainProblem) return reject(failed)
+      judge({ endpoint, chainProblem: String(chainProblem) }, conn).then(() => reject(failed), reject)
     })
     socket.once('secureConnect', () => {
-      clearTimeout(deadline)
       if (leaf === undefined) return socket.destroy(new Error('the server proved no certificate'))
-      judge({ endpoint, certificate: leaf }, connOf()).then(
+      judge({ endpoint, certificate: leaf }, conn).then(
         () => resolve(socket),
         (refused: unknown) => {
           socket.destroy()
@@ -126,11 +130,10 @@ function upgrade(
       onOpen(upgraded)
       resolve()
     })
-    upgraded.on('error', (failure) => reject(new DialFailed('unreachable', codeOf(failure), { cause: failure })))
+    upgraded.on('error', (failure) => reject(unreachable(failure)))
   })
 }
 
-function codeOf(failure: Error): string {
-  const { code } = failure as NodeJS.ErrnoException
-  return code ?? failure.message.slice(0, 80)
+function unreachable(failure: NodeJS.ErrnoException, conn = ''): DialFailed {
+  return new DialFailed('unreachable', failure.code ?? failure.message.slice(0, 80), { conn, cause: failure })
 }

@@ -1,3 +1,4 @@
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import type { TlsMaterial } from '../shared/tls-material.ts'
 
@@ -8,6 +9,8 @@ import type { TlsMaterial } from '../shared/tls-material.ts'
 export class OwnCertificates {
   #newest: TlsMaterial
   #previous: TlsMaterial | undefined
+  /** Other material, other contexts: no change of a certificate or an anchor is missed. */
+  readonly #outbound = new WeakMap<TlsMaterial, Map<string, SecureContext>>()
 
   /** @param previous what was in use before the newest when this node stopped */
   constructor(material: TlsMaterial, previous?: TlsMaterial) {
@@ -29,9 +32,19 @@ export class OwnCertificates {
     return [this.#newest, this.previous()].flatMap((material) => (material ? [thumbprint(material.leaf)] : []))
   }
 
-  of(x5t: string): TlsMaterial {
+  #of(x5t: string): TlsMaterial {
     const previous = this.previous()
     return previous !== undefined && thumbprint(previous.leaf) === x5t ? previous : this.#newest
+  }
+
+  /** To dial with: the certificate of that thumbprint, and the anchors of one trust domain and no others. */
+  outbound(x5t: string, trustDomain: string): SecureContext {
+    const material = this.#of(x5t)
+    const known = this.#outbound.get(material) ?? new Map<string, SecureContext>()
+    this.#outbound.set(material, known)
+    const context = known.get(trustDomain) ?? outboundContext(material, trustDomain)
+    known.set(trustDomain, context)
+    return context
   }
 
   /** PEM of the renewed certificate, for the same key. */
@@ -58,6 +71,11 @@ export class OwnCertificates {
     this.#previous = undefined
     return isThere
   }
+}
+
+function outboundContext({ anchors, certificate: cert, key }: TlsMaterial, trustDomain: string): SecureContext {
+  const ca = (anchors.get(trustDomain) ?? []).map(String)
+  return createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' })
 }
 
 /** When a certificate is to be renewed, in ms since 1970: at two thirds of its life. */

@@ -61,7 +61,7 @@ beforeEach(() => {
       peering: { session: { holdTimeMs: 90_000, reconnectInitialMs: 1_000, reconnectMaximumMs: 60_000 } },
     },
     tokens: { current: async () => ({ token: 'token', exp: 0, thumbprint: 'x' }) },
-    certificates: { of: () => ({ anchors: new Map(), certificate: '', key: '' }) },
+    certificates: { outbound: () => ({}) },
     routes,
     decisions: { record: (decision: unknown) => recorded.push(decision), close() {} },
     log: { info() {}, warn() {}, error() {} },

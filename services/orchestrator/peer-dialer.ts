@@ -117,15 +117,8 @@ export class PeerDialer {
       return
     }
     // A token works over the certificate that it is bound to, and over no other.
-    const { anchors, certificate, key } = certificates.of(found.thumbprint)
-    const target = {
-      endpoint: peer.endpoint,
-      token: found.token,
-      anchors: (anchors.get(peer.trustDomain) ?? []).map(String),
-      cert: certificate,
-      key,
-      localAddress,
-    }
+    const identity = certificates.outbound(found.thumbprint, peer.trustDomain)
+    const target = { endpoint: peer.endpoint, token: found.token, identity, localAddress }
     await dial(target, (socket) => this.#openOn(socket, peer))
   }
 
