@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 
 /** One answer of a scripted issuer. */
 export type IssuerAnswer =
@@ -35,24 +36,19 @@ export const uselessAnswers = {
 export function sendAnswer(response: ServerResponse, answer: IssuerAnswer, honest: unknown): void {
   // A caller that gives up is what is wanted of it.
   response.on('error', () => {})
-  if (answer === 'cut') response.socket?.destroy()
-  else if (answer === 'drip') drip(response, JSON.stringify(honest))
-  else if (answer !== 'silence') {
-    const { status = 200, type = 'application/json', headers, body = '' } = answer
-    response.writeHead(status, { 'content-type': type, ...headers })
-    response.end(typeof body === 'string' ? body : JSON.stringify(body))
-  }
+  if (answer === 'silence') return
+  if (answer === 'cut') return void response.socket?.destroy()
+  if (answer === 'drip') return void drip(response, JSON.stringify(honest)).catch(() => {})
+  const { status = 200, type = 'application/json', headers, body = '' } = answer
+  response.writeHead(status, { 'content-type': type, ...headers })
+  response.end(typeof body === 'string' ? body : JSON.stringify(body))
 }
 
-function drip(response: ServerResponse, text: string): void {
+async function drip(response: ServerResponse, text: string): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
-  let at = 0
-  const timer = setInterval(() => {
+  for (let at = 0; at < text.length && !response.destroyed; at += 1) {
+    await wait(dripEveryMs)
     response.write(text.slice(at, at + 1))
-    at += 1
-    if (at < text.length) return
-    clearInterval(timer)
-    response.end()
-  }, dripEveryMs)
-  response.once('close', () => clearInterval(timer))
+  }
+  response.end()
 }

@@ -41,114 +41,122 @@ export interface IssuerRequest {
 /** An answer, or what makes one out of a request and of that which an honest issuer would say. */
 export type IssuerScript = IssuerAnswer | ((request: IssuerRequest, honest: unknown) => IssuerAnswer)
 
+/** Listens as an issuer that demands nothing of its callers and writes down everything. */
+export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<ScriptedIssuer> {
+  const issuer = new ScriptedIssuer(options)
+  await issuer.publish(options.keys ?? [])
+  await issuer.listen()
+  return issuer
+}
+
 /**
  * An issuer under the scenario's control. It begins honest: its metadata name itself, its key set holds its keys, and each token
  * that it is asked about is active, with the claims that stand in it. Scripts change that, from the next request on.
  */
-export interface ScriptedIssuer extends AsyncDisposable {
-  /** Its `iss`: `https://HOST:PORT`. */
-  readonly url: string
-  readonly address: string
-  readonly port: number
-  readonly requests: readonly IssuerRequest[]
+export class ScriptedIssuer implements AsyncDisposable {
+  readonly requests: IssuerRequest[] = []
   /** Connections whose handshake was finished. */
-  readonly connections: number
+  connections = 0
   /** Handshakes that the caller broke off, with what was seen of the reason. */
-  readonly brokenOff: readonly string[]
+  readonly brokenOff: string[] = []
+  readonly #options: ScriptedIssuerOptions
+  readonly #scripts = new Map<IssuerEndpoint, IssuerScript>()
+  readonly #server: https.Server
+  readonly #listenings: Listening[] = []
+  #keys: readonly JWK[] = []
+
+  constructor(options: ScriptedIssuerOptions) {
+    this.#options = options
+    const { certPem: cert, keyPem: key } = options.certificate
+    // It judges nobody and only wants to hear who asks, and for what.
+    this.#server = https.createServer({ cert, key, requestCert: true, rejectUnauthorized: false })
+    this.#server.on('request', (request, response) => {
+      this.#serve(request, response).catch(() => request.socket.destroy())
+    })
+    this.#server.on('secureConnection', () => {
+      this.connections += 1
+    })
+    this.#server.on('tlsClientError', (error: NodeJS.ErrnoException) =>
+      this.brokenOff.push(error.code ?? error.message),
+    )
+  }
+
+  async listen(): Promise<void> {
+    const { seat, port = 0, mtlsPort } = this.#options
+    for (const wanted of mtlsPort === undefined ? [port] : [port, mtlsPort]) {
+      this.#listenings.push(await seat.listen((stream) => this.#server.emit('connection', stream), wanted))
+    }
+  }
+
+  get address(): string {
+    return this.#listenings[0]!.address
+  }
+
+  get port(): number {
+    return this.#listenings[0]!.port
+  }
+
+  /** Its `iss`: `https://HOST:PORT`. */
+  get url(): string {
+    return `https://${this.#options.host}:${this.port}`
+  }
+
   /** Answers so from now on; without a script, honestly again. */
-  script(endpoint: IssuerEndpoint, script?: IssuerScript): void
+  script(endpoint: IssuerEndpoint, script?: IssuerScript): void {
+    if (script === undefined) this.#scripts.delete(endpoint)
+    else this.#scripts.set(endpoint, script)
+  }
+
   /** Presents another certificate from now on, on connections that begin anew. */
-  present(certificate: Identity): void
-  /** Honest again, with the keys and the certificate of the beginning, and nothing written down. */
-  reset(): Promise<void>
+  present({ certPem, keyPem }: Identity): void {
+    this.#server.setSecureContext({ cert: certPem, key: keyPem })
+    for (const one of this.#listenings) one.drop()
+  }
+
   /** Publishes the public parts of other keys from now on. */
-  publish(keys: readonly JWK[]): Promise<void>
-}
+  async publish(keys: readonly JWK[]): Promise<void> {
+    this.#keys = await publicKeys(keys)
+  }
 
-/** Listens as an issuer that demands nothing of its callers and writes down everything. */
-export async function listenAsIssuer(options: ScriptedIssuerOptions): Promise<ScriptedIssuer> {
-  const heard: Heard = { requests: [], brokenOff: [], connections: 0 }
-  const scripts = new Map<IssuerEndpoint, IssuerScript>()
-  const says = { url: '', mtlsOrigin: '', keys: await publicKeys(options.keys ?? []) }
-  const headers = { 'cache-control': `max-age=${options.maxAgeSeconds ?? 60}` }
+  /** Honest again, with the keys and the certificate of the beginning, and nothing written down. */
+  async reset(): Promise<void> {
+    this.#scripts.clear()
+    this.present(this.#options.certificate)
+    await this.publish(this.#options.keys ?? [])
+    this.requests.length = 0
+    this.brokenOff.length = 0
+    this.connections = 0
+  }
 
-  const serve = async (request: IncomingMessage, response: ServerResponse) => {
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const one of this.#listenings) await one[Symbol.asyncDispose]()
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = await requestOf(request)
-    const honest = honestAnswer(asked, says)
-    heard.requests.push(asked)
-    const script = scripts.get(asked.endpoint)
+    const honest = this.#honestAnswer(asked)
+    this.requests.push(asked)
+    const script = this.#scripts.get(asked.endpoint)
     const scripted = typeof script === 'function' ? script(asked, honest) : script
     const status = honest === undefined ? 404 : 200
+    const headers = { 'cache-control': `max-age=${this.#options.maxAgeSeconds ?? 60}` }
     sendAnswer(response, scripted ?? { status, headers, body: honest ?? { error: 'not_found' } }, honest)
   }
-  const wanted = [options.port ?? 0, ...(options.mtlsPort === undefined ? [] : [options.mtlsPort])]
-  const judge = server(options.certificate, serve, heard)
-  const listenings: Listening[] = []
-  for (const one of wanted) {
-    listenings.push(await options.seat.listen((stream) => judge.emit('connection', stream), one))
-  }
-  const [{ address, port }, { port: mtlsPort } = { port }] = listenings as [Listening, Listening?]
-  says.url = `https://${options.host}:${port}`
-  says.mtlsOrigin = `https://${options.host}:${mtlsPort}`
 
-  const present = ({ certPem, keyPem }: Identity) => {
-    judge.setSecureContext({ cert: certPem, key: keyPem })
-    for (const one of listenings) one.drop()
+  #honestAnswer({ endpoint, body }: IssuerRequest): unknown {
+    const { url } = this
+    if (endpoint === 'metadata') {
+      const mtlsOrigin = `https://${this.#options.host}:${this.#listenings.at(-1)!.port}`
+      const token_endpoint = `${mtlsOrigin}/token`
+      const introspection_endpoint = `${mtlsOrigin}/token/introspection`
+      const aliases = { token_endpoint, introspection_endpoint }
+      return { issuer: url, jwks_uri: `${url}/jwks`, ...aliases, mtls_endpoint_aliases: aliases }
+    }
+    if (endpoint === 'keys') return { keys: this.#keys }
+    if (endpoint !== 'introspection') return undefined
+    const token = inspectToken(new URLSearchParams(body).get('token') ?? '')
+    return token === undefined ? { active: false } : { active: true, ...token.claims }
   }
-  const publish = async (keys: readonly JWK[]) => {
-    says.keys = await publicKeys(keys)
-  }
-
-  return {
-    url: says.url,
-    address,
-    port,
-    requests: heard.requests,
-    brokenOff: heard.brokenOff,
-    get connections() {
-      return heard.connections
-    },
-    script(endpoint, script) {
-      if (script === undefined) scripts.delete(endpoint)
-      else scripts.set(endpoint, script)
-    },
-    present,
-    publish,
-    async reset() {
-      scripts.clear()
-      present(options.certificate)
-      await publish(options.keys ?? [])
-      heard.requests.length = 0
-      heard.brokenOff.length = 0
-      heard.connections = 0
-    },
-    [Symbol.asyncDispose]: async () => {
-      for (const one of listenings) await one[Symbol.asyncDispose]()
-    },
-  }
-}
-
-interface Heard {
-  readonly requests: IssuerRequest[]
-  readonly brokenOff: string[]
-  connections: number
-}
-
-/** It judges nobody and only wants to hear who asks, and for what. */
-function server(
-  { certPem: cert, keyPem: key }: Identity,
-  serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
-  heard: Heard,
-): https.Server {
-  const listening = https.createServer({ cert, key, requestCert: true, rejectUnauthorized: false })
-  listening.on('request', (request, response) => void serve(request, response).catch(() => request.socket.destroy()))
-  listening.on('secureConnection', () => {
-    heard.connections += 1
-  })
-  listening.on('tlsClientError', (error) =>
-    heard.brokenOff.push((error as NodeJS.ErrnoException).code ?? error.message),
-  )
-  return listening
 }
 
 const paths: Readonly<Record<string, IssuerEndpoint>> = {
@@ -172,24 +180,6 @@ async function requestOf(request: IncomingMessage): Promise<IssuerRequest> {
     body: Buffer.concat(chunks).toString('utf8'),
     presented: leaf && thumbprintS256(new Uint8Array(leaf.raw)),
   }
-}
-
-function honestAnswer(
-  { endpoint, body }: IssuerRequest,
-  { url, mtlsOrigin, keys }: { readonly url: string; readonly mtlsOrigin: string; readonly keys: readonly JWK[] },
-): unknown {
-  if (endpoint === 'metadata') {
-    const token_endpoint = `${mtlsOrigin}/token`
-    const introspection_endpoint = `${mtlsOrigin}/token/introspection`
-    const aliases = { token_endpoint, introspection_endpoint }
-    return { issuer: url, jwks_uri: `${url}/jwks`, ...aliases, mtls_endpoint_aliases: aliases }
-  }
-  if (endpoint === 'keys') return { keys }
-  if (endpoint === 'introspection') {
-    const token = inspectToken(new URLSearchParams(body).get('token') ?? '')
-    return token === undefined ? { active: false } : { active: true, ...token.claims }
-  }
-  return undefined
 }
 
 /** Public parts, each under its RFC 7638 thumbprint where it has no `kid` of its own. */

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { WebSocketServer } from 'ws'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
-import type { Seat } from '../../protocols/seat.ts'
+import type { Listening, Seat } from '../../protocols/seat.ts'
 import type { Frame } from '../../protocols/session.ts'
 import { parsed } from '../../protocols/websocket/web-socket.ts'
 
@@ -29,9 +29,7 @@ export interface RecordedConnection {
 }
 
 /** A peer under the scenario's control: it demands nothing of its callers and writes down everything. */
-export interface ScriptedPeer extends AsyncDisposable {
-  readonly address: string
-  readonly port: number
+export interface ScriptedPeer extends Pick<Listening, 'address' | 'port'>, AsyncDisposable {
   /** Connections whose handshake was finished. */
   readonly connections: readonly RecordedConnection[]
   /** JSON frames that the dialer sent, oldest first, by session; the sessions in their order. */
@@ -58,14 +56,7 @@ export async function listenAsPeer(options: ScriptedPeerOptions): Promise<Script
   const onConnection = server === undefined ? serve : (stream: Duplex) => server.emit('connection', stream)
   const listening = await options.seat.listen(onConnection, options.port)
 
-  return {
-    address: listening.address,
-    port: listening.port,
-    connections,
-    sessions,
-    brokenOff,
-    [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
-  }
+  return { ...listening, connections, sessions, brokenOff }
 }
 
 function tlsServer(certificate: Identity, serve: (socket: Duplex) => void, brokenOff: string[]): tls.Server {
