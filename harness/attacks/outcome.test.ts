@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf } from '../pki/authority.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeScenario, fakeScenario } from '../site/testing/fake-scenario.ts'
 import type { FakeSite, Flaws } from '../site/testing/fake-site.ts'
+import { type FakeScenario, fakeScenario } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { A0, A1, A2, accepted, demanded, E, either, judgeOutcome, outcomeText, refused, START, T0 } from './outcome.ts'
 

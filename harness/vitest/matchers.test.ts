@@ -6,8 +6,7 @@ import { callParts } from '../shipped.ts'
 import { failureSummary } from '../site/evidence-text.ts'
 import { NoPositiveControl } from '../site/failure-text.ts'
 import { ScenarioSite } from '../site/scenario-site.ts'
-import { type FakeScenario, fakeScenario } from '../site/testing/fake-scenario.ts'
-import { type FakeSite, type Flaws, fakeKnowledge } from '../site/testing/fake-site.ts'
+import { type FakeScenario, type FakeSite, type Flaws, fakeKnowledge, fakeScenario } from '../site/testing/fake-site.ts'
 import { NegatedMatcher, NoVerdict } from './matchers.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }

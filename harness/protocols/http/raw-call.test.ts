@@ -3,8 +3,8 @@ import { issueLeaf } from '../../pki/authority.ts'
 import { inTwoSegments } from '../tls/handshake.ts'
 import '../../vitest/matchers.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
-import { type FakeScenario, fakeScenario } from '../../site/testing/fake-scenario.ts'
 import type { FakeSite } from '../../site/testing/fake-site.ts'
+import { type FakeScenario, fakeScenario } from '../../site/testing/fake-site.ts'
 
 const mismatch = { status: 401, error: 'invalid_token', reason: 'cnf_x5t_mismatch' }
 let fake: FakeSite

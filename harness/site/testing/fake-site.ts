@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { basename } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Site, SiteNode } from '../../backends/backend.ts'
@@ -10,18 +12,17 @@ import type { DecisionRecord } from '../../evidence/decision.ts'
 import { issueLeaf, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { localSeat } from '../../protocols/seat.ts'
+import { callParts } from '../../shipped.ts'
 import { signToken } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { anchorPath } from '../../topology/paths.ts'
 import type { Plan, PlanNode, PlanUnit } from '../../topology/plan.ts'
 import { Credential } from '../credential.ts'
-import type { SharedKnowledge } from '../scenario-site.ts'
+import { ScenarioSite, type SharedKnowledge } from '../scenario-site.ts'
 
 /** Ways in which the fake target can be wrong: each breaks one thing that a check must notice. */
 export interface Flaws {
-  /** Lets everybody in. */
   acceptsAll?: boolean
-  /** Refuses everybody. */
   refusesAll?: boolean
   /** Refuses without a record. */
   silent?: boolean
@@ -31,14 +32,13 @@ export interface Flaws {
   leak?: boolean
   /** Answers with a stack trace and the thumbprint that it wanted. */
   oracle?: boolean
-  /** Names no certificate as proven. */
+  /** Names no certificate, another one than the presented one, or no token as proven. */
   namesNobody?: boolean
-  /** Names another certificate than the presented one as proven. */
   liesAboutPrincipal?: boolean
-  /** Refuses with 401 and no challenge. */
-  noChallenge?: boolean
-  /** Names no token as proven. */
   namesNoToken?: boolean
+  /** Refuses with 401 and no challenge, or says `error="invalid_token"` where nothing was presented. */
+  noChallenge?: boolean
+  wrongChallenge?: boolean
   /** Writes down a verdict that is none. */
   perhaps?: boolean
   /** Answers with a part of the token. */
@@ -47,8 +47,6 @@ export interface Flaws {
   unobservable?: boolean
   /** Refuses as an OAuth endpoint does, with this `Cache-Control`. */
   asEndpoint?: string
-  /** Says `error="invalid_token"` where nothing was presented. */
-  wrongChallenge?: boolean
 }
 
 /** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
@@ -79,7 +77,7 @@ const offers: Pick<PlanUnit, 'actions' | 'observe' | 'insider'> = {
 
 /** What tests of a fake site share: its records are there when it answers, and nobody else moves its target. */
 export function fakeKnowledge(): SharedKnowledge {
-  return { anchors: new Map(), pictures: new Map(), patience: { recordMs: 250, settleMs: 250 } }
+  return { pictures: new Map(), patience: { recordMs: 250, settleMs: 250 } }
 }
 
 export async function fakeSite(evidence: string): Promise<FakeSite> {
@@ -109,6 +107,25 @@ export async function fakeSite(evidence: string): Promise<FakeSite> {
   }
 }
 
+/** A fake site as a test of a scenario sees it, with a folder of its own for evidence. */
+export interface FakeScenario extends AsyncDisposable {
+  readonly folder: string
+  readonly fake: FakeSite
+  readonly site: ScenarioSite
+}
+
+export async function fakeScenario(again = 'holdfast test claim'): Promise<FakeScenario> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-fake-'))
+  const fake = await fakeSite(folder)
+  const site = new ScenarioSite(fake.site, { name: 'claim: test', again }, fakeKnowledge(), await callParts())
+  const release = async () => {
+    await site[Symbol.asyncDispose]()
+    await fake.close()
+    await rm(folder, { recursive: true })
+  }
+  return { folder, fake, site, [Symbol.asyncDispose]: release }
+}
+
 interface FakeTarget {
   server: https.Server
   port: number
@@ -118,12 +135,8 @@ interface FakeTarget {
 
 async function startTarget(parts: { server: Identity; authority: SigningAuthority; operator: Identity; flaws: Flaws }) {
   const { flaws, authority } = parts
-  const tlsOptions = {
-    cert: parts.server.certPem,
-    key: parts.server.keyPem,
-    ca: authority.anchorPem,
-    requestCert: true,
-  }
+  const { certPem: cert, keyPem: key } = parts.server
+  const tlsOptions = { cert, key, ca: authority.anchorPem, requestCert: true }
   const decisions: DecisionRecord[] = []
   const logs: string[] = []
   let effects = 0
@@ -211,12 +224,7 @@ function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evi
     { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
     { ...common, name: 'main', kind: 'fake', steps: [], service, ...offers },
   ]
-  const operator = {
-    name: 'operator',
-    kind: 'certificate' as const,
-    issuer: 'ca',
-    holders: ['b'],
-  }
+  const operator = { name: 'operator', kind: 'certificate' as const, issuer: 'ca', holders: ['b'] }
   const names = { subject: 'operator.test', sans: ['operator.test'], lifetimeSeconds: 600 }
   const provisioner = { name: 'nobody', keyFile: 'nowhere' }
   const from = { credential: 'operator', ca: 'ca', url: 'https://ca.test', anchor: 'd.pem', provisioner, dir: '.' }
