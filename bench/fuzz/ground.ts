@@ -5,7 +5,7 @@ import type { Endpoint } from '../../harness/protocols/endpoint.ts'
 import { callParts } from '../../harness/shipped.ts'
 import { operatorOf } from '../../harness/site/insider.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
-import { endpointOf } from '../../harness/site/site-files.ts'
+import { anchorOf, endpointOf } from '../../harness/site/site-files.ts'
 import { benchSite } from '../site.ts'
 import { type CertificateMaterial, certificateMaterial } from './certificates.ts'
 
@@ -46,7 +46,7 @@ export async function openGround(): Promise<FuzzGround> {
     const scenario = new ScenarioSite(
       site,
       { name: 'fuzz', again: 'npm run fuzz' },
-      { anchors: new Map(), pictures: new Map() },
+      { pictures: new Map() },
       await callParts(),
     )
     const bearer = async (name: string): Promise<Bearer> => {
@@ -56,7 +56,7 @@ export async function openGround(): Promise<FuzzGround> {
     const [authority, jwk, anchorPem, { identity: operator }] = await Promise.all([
       scenario.authority('ca'),
       scenario.signingKey('auth'),
-      scenario.anchor('somebiz'),
+      anchorOf(site, 'somebiz'),
       operatorOf(site, 'auth'),
     ])
     return {

@@ -8,7 +8,7 @@ import { type UpgradeAnswer, upgrade } from '../../harness/protocols/websocket/w
 import { callParts } from '../../harness/shipped.ts'
 import type { OperatorClient } from '../../harness/site/operator-client.ts'
 import { ScenarioSite } from '../../harness/site/scenario-site.ts'
-import { endpointOf } from '../../harness/site/site-files.ts'
+import { anchorOf, endpointOf } from '../../harness/site/site-files.ts'
 import { inspectToken } from '../../harness/tokens/inspect.ts'
 import { benchSite } from '../site.ts'
 
@@ -60,7 +60,7 @@ export async function openGround(set: Record<string, string> = {}): Promise<Deny
     const scenario = await scenarioSite(site)
     const [authority, ownAnchor, { token: toPeer = '' }] = await Promise.all([
       scenario.authority('ca-b'),
-      scenario.anchor('org-a'),
+      anchorOf(site, 'org-a'),
       scenario.held('peer-a-to-b'),
     ])
     const at = (node: string, port: number, identity: Identity): Endpoint => ({
@@ -115,7 +115,7 @@ export async function openGround(set: Record<string, string> = {}): Promise<Deny
 
 async function scenarioSite(site: Site): Promise<ScenarioSite> {
   const name = { name: 'time-to-deny', again: 'npm run bench -- time-to-deny' }
-  return new ScenarioSite(site, name, { anchors: new Map(), pictures: new Map() }, await callParts())
+  return new ScenarioSite(site, name, { pictures: new Map() }, await callParts())
 }
 
 function sanOf(name: string): string {

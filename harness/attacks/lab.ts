@@ -7,7 +7,7 @@ import type { SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { CallOptions } from '../site/call.ts'
 import { Credential } from '../site/credential.ts'
-import { failureText } from '../site/failure-text.ts'
+import { failureText } from '../site/evidence-text.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
 import { markJudged } from '../site/judging.ts'
 import { type Judged, judgedAsDiffering, type KnownDifference } from '../site/known-differences.ts'
@@ -173,7 +173,7 @@ export class Lab {
   /** Something that must hold beside the verdict; `otherwise` says what the attacker gained. */
   demand(holds: boolean, otherwise: string): void {
     this.demands += 1
-    if (!holds) throw new AttackWorks(`${this.target.name}: ${otherwise}\nagain     ${this.site.again}`)
+    if (!holds) throw new AttackWorks(`${this.target.name}: ${otherwise}\nagain     ${this.site.test.again}`)
   }
 
   /** Judges a call on the way to the attack, with all that is asserted of a refusal. */

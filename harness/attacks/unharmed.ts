@@ -7,7 +7,7 @@ import type { Lab } from './lab.ts'
 /** Around steps whose calls are no verdicts: the target must be what it was before, as after any refused call. */
 export async function unharmed<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
   const { node, action } = lab.target
-  const observe = lab.site.observer(node, action)
+  const observe = lab.site.calls.observer(node, action)
   const before = typeof observe === 'string' ? {} : await observe()
   const result = await work()
   const { difference, failure } = await effectsSince(observe, before, before, lab.site.shared.patience?.settleMs)

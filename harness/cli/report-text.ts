@@ -1,4 +1,4 @@
-import type { ToldCall } from '../site/told-call.ts'
+import type { ToldCall } from '../site/evidence-text.ts'
 import { exitCode } from './exit-code.ts'
 import { paint, plural, printResult } from './output.ts'
 import type { ScenarioReport, ScenarioResult, Tally } from './run-scenarios.ts'

@@ -67,11 +67,13 @@ export interface JudgedCall {
   readonly to: string
   readonly action: string
   readonly credential: Summaries
-  /** Parts that the target had to look at. */
+  /** Parts that had to be looked at: they were sent, and no other one is enough by itself, as the certificate of an operator is. */
   readonly judged: readonly PartName[]
+  /** How the target judges callers of the action, where its kind says so. */
   readonly verification: ActionVerification | undefined
   /** What the far end proved. */
   readonly principal: Readonly<Record<string, string>>
+  /** Absent where nobody writes down what an issuer is asked. */
   readonly asked?: Asked
   readonly control?: { readonly element: string }
 }

@@ -9,7 +9,7 @@ import type { Calls } from './demonstration.ts'
 export async function callsOf(site: Site, again: string): Promise<Calls & AsyncDisposable> {
   const parts = await callParts()
   const cells = new CellCredentials(site, parts.live)
-  const shared = { anchors: new Map(), pictures: new Map() }
+  const shared = { pictures: new Map() }
   const caller = new ScenarioSite(site, { name: 'demonstration', again }, shared, parts)
   return {
     credential: Object.assign((name: string) => caller.credentials.named(name), {

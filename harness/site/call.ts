@@ -20,7 +20,6 @@ export interface CallOptions extends Options {
   timeoutMs?: number
 }
 
-/** What calls are made and judged with. */
 export interface CallParts {
   readonly protocols: Protocols
   readonly live: LiveKinds
@@ -38,11 +37,9 @@ class OptionUnknown extends HoldfastError {
   }
 }
 
-/** A call that was thought out and not made yet. */
 export interface ShapedCall {
   readonly protocol: AnyProtocol
   readonly presented: Presented
-  /** What of that may be shown. */
   readonly summary: CredentialSummary
   readonly prepared: AnyPrepared
   readonly shape: CallShape
@@ -86,7 +83,6 @@ export async function shaped(
   return { protocol, presented, summary, prepared, shape }
 }
 
-/** Of a part: the same for the same thing. */
 function textOf(part: Presented[PartName]): string | undefined {
   return typeof part === 'object' ? thumbprintS256(part.certPem) : part
 }

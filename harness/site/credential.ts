@@ -18,7 +18,6 @@ type Derived<T> = T | ((own: T) => T | Promise<T>)
 export class Credential {
   /** For people: `peer-b-to-a over cert-node-a`. */
   readonly label: string
-  /** What this one was derived from. */
   readonly base: Credential | undefined
   readonly #make: () => Promise<Presented>
   #made: Promise<Presented> | undefined

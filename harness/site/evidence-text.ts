@@ -1,7 +1,7 @@
 import { redact } from '../credentials/secrets.ts'
-import type { DecisionRecord } from '../evidence/decision.ts'
+import { HoldfastError } from '../errors.ts'
 import { effectsText, receivedText } from './judge.ts'
-import type { Verdict } from './verdict.ts'
+import type { Control, Verdict } from './verdict.ts'
 
 /** What a reader needs to see why: what was presented, what of it binds it, the decision, the first difference. */
 export function explanation(verdict: Verdict): string[] {
@@ -9,7 +9,7 @@ export function explanation(verdict: Verdict): string[] {
   return [
     `call      ${from} -> ${to} ${action} with ${credential.label}`,
     ...[...verdict.live.values()].flatMap((kind) => kind.explanation(credential[kind.part])),
-    `${verdict.shown === undefined ? `decision  ${recordText(verdict)}` : `proof     ${proofText(verdict)}`}`,
+    verdict.shown === undefined ? `decision  ${decisionText(verdict)}` : `proof     ${proofText(verdict)}`,
     `differs   ${firstMismatch(verdict) ?? 'presented, bound and proven agree'}`,
   ]
 }
@@ -43,31 +43,92 @@ export function firstMismatch(verdict: Verdict): string | undefined {
     const found = kind.mismatch?.(verdict)
     if (found !== undefined) return found
   }
-  if (decision !== undefined && decision.status !== null && status !== null && decision.status !== status) {
-    return `the caller got ${status}, ${to} says ${decision.status}`
-  }
-  return undefined
+  const told = decision?.status ?? null
+  return told === null || status === null || told === status
+    ? undefined
+    : `the caller got ${status}, ${to} says ${told}`
 }
 
-export function controlText({ control }: Verdict): string {
+function controlText({ control }: Verdict): string {
   if (control === undefined) return 'none'
   const state = control.accepted ? 'accepted' : `not accepted: ${control.problems.join('; ')}`
   return `${control.credential} (differs: ${control.element}), ${state}`
 }
 
-function recordText({ decision, to, conn }: Verdict): string {
-  return decision === undefined ? `${to} has no record of ${conn}` : decisionText(decision)
-}
-
 /** `status alone; effects not observed`: what a verdict rests on, where that is less than a decision record. */
-export function proofText({ proof, effects, shown }: Pick<Verdict, 'proof' | 'effects' | 'shown'>): string {
+function proofText({ proof, effects, shown }: Pick<Verdict, 'proof' | 'effects' | 'shown'>): string {
   const isUnseen = effects.unobservable !== undefined
   const own = shown?.answers === undefined ? '' : '; answers of its own'
   return `${proof}${isUnseen ? '; effects not observed' : ''}${own}`
 }
 
-function decisionText({ verdict, layer, status, error, guard, reason, principal }: DecisionRecord): string {
+function decisionText({ decision, to, conn }: Verdict): string {
+  if (decision === undefined) return `${to} has no record of ${conn}`
+  const { verdict, layer, status, error, guard, reason, principal } = decision
   const why = guard === null ? '' : `, ${guard}: ${reason}`
   const proven = Object.entries(principal).map(([name, value]) => `${name} ${value}`)
   return `${[verdict, layer, status, error].filter((part) => part !== null).join(' ')}${why}; proven ${proven.join(', ') || 'nothing'}`
+}
+
+/** A refusal without a positive control proves nothing: a node that refuses everyone answers the same. */
+export class NoPositiveControl extends HoldfastError {
+  constructor(verdict: Verdict) {
+    const { from, to, action, control, credential } = verdict
+    const right = rightName(verdict)
+    const found = control === undefined ? '' : `\n    control   ${controlText(verdict)}`
+    super(
+      'HOLDFAST_NO_POSITIVE_CONTROL',
+      `the refusal of "${credential.label}" has no positive control: before it, this test must show an accepted call of the same from, to and action that differs in one element only: ` +
+        `certificate, token, whole credential, headers, path, method, body, listener, or the state of the site.\n` +
+        `    write     expect(await site.call('${from}', '${to}', '${action}', ${right})).toBeAccepted()\n` +
+        `    or derive the attack from a credential that is accepted: ${right}.over(…), .withToken(…), .withoutCertificate()${found}\n${explanation(
+          verdict,
+        )
+          .map((line) => `    ${line}`)
+          .join('\n')}`,
+    )
+  }
+}
+
+/** How a test would write the credential that is accepted there, as far as the plan knows one. */
+function rightName({ from, accepts }: Verdict): string {
+  const own = accepts.find(({ caller }) => caller === from) ?? accepts[0]
+  return own === undefined ? '<a credential that is accepted>' : `credential('${own.credential}')`
+}
+
+/** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
+export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {
+  const received = receivedText(verdict)
+  return [
+    `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
+    ...[
+      `expected  ${expected}`,
+      `received  ${expected.startsWith(`${received}, within`) ? 'as expected, but for what follows' : received}`,
+      ...problems.map((problem, at) => `${at === 0 ? 'because   ' : '          '}${problem}`),
+      ...explanation(verdict).slice(1),
+      `evidence  ${verdict.evidence}`,
+      `again     ${verdict.again}`,
+    ].map((line) => `    ${line}`),
+  ].join('\n')
+}
+
+type Told = 'from' | 'to' | 'action' | 'verdict' | 'layer' | 'status' | 'error' | 'reason' | 'guard'
+
+/** One call of a test as its verdict tells it: plain JSON, so that the command line hears of it. */
+export interface ToldCall extends Pick<Verdict, Told> {
+  readonly credential: string
+  /** What it rests on, where that is less than a decision record: `status alone; effects not observed`. */
+  readonly weakerProof?: string
+  readonly control?: Omit<Control, 'problems'>
+}
+
+export function toldCall(call: Verdict): ToldCall {
+  const { from, to, action, verdict, layer, status, error, reason, guard, control } = call
+  return {
+    ...{ from, to, action, credential: call.credential.label, verdict, layer, status, error, reason, guard },
+    ...(call.shown && { weakerProof: proofText(call) }),
+    ...(control && {
+      control: { credential: control.credential, element: control.element, accepted: control.accepted },
+    }),
+  }
 }

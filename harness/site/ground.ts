@@ -2,11 +2,12 @@ import type { Backend, BackendName, Capabilities, LaunchOptions, Site } from '..
 import type { Finding } from '../credentials/finding.ts'
 import { writeHistory } from '../evidence/history.ts'
 import { ownClockIsMovable } from '../faults/clock/own-clock.ts'
-import type { GuardRef } from '../faults/sabotage.ts'
+import { type GuardRef, sabotageEnvironment } from '../faults/sabotage.ts'
 import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { CallParts } from './call.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
+import { proveRemoval } from './prove-removal.ts'
 import type { SharedKnowledge } from './scenario-site.ts'
 import { type Lease, takeShared } from './shared-sites.ts'
 
@@ -55,7 +56,7 @@ export interface GroundParts extends CallParts {
  * owner, whatever the tests do.
  */
 export class Ground implements AsyncDisposable {
-  readonly shared: SharedKnowledge = { anchors: new Map(), pictures: new Map() }
+  readonly shared: SharedKnowledge = { pictures: new Map() }
   readonly #file: string
   readonly #options: ScenarioOptions
   readonly #parts: () => Promise<GroundParts>
@@ -130,9 +131,10 @@ export class Ground implements AsyncDisposable {
 
   async #whatIsMissing(): Promise<string | undefined> {
     const { backend, at } = await this.parts
-    const isMoved = this.#options.clock === 'movable' || Boolean(at)
-    const needs = [...(this.#options.needs ?? []), ...(isMoved ? (['ownClock'] as const) : [])]
-    const lacking = [...new Set(needs)].filter((need) => !backend.capabilities[need])
+    const { clock, needs = [], programs = [] } = this.#options
+    const isMoved = clock === 'movable' || Boolean(at)
+    const needed = new Set([...needs, ...(isMoved ? (['ownClock'] as const) : [])])
+    const lacking = [...needed].filter((need) => !backend.capabilities[need])
     if (lacking.length > 0) {
       const whys = lacking.flatMap((need) => backend.whyLacking?.(need) ?? [])
       return [`backend ${backend.name} lacks ${lacking.join(', ')}`, ...whys].join(': ')
@@ -140,7 +142,6 @@ export class Ground implements AsyncDisposable {
     if (isMoved && !ownClockIsMovable()) return 'the clock of this process cannot be moved; run it by: holdfast test'
     const reason = await backend.unavailable()
     if (reason !== undefined) return `${backend.name}: ${reason}`
-    const { programs = [] } = this.#options
     if (programs.length === 0) return undefined
     const { lackingPrograms } = await import('../toolchain/survey.ts')
     return lackingPrograms(programs)
@@ -158,18 +159,14 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launchOwn(): Promise<Site> {
-    const { backend, plan, keep, sabotage, at } = await this.parts
-    const { env } = this.#options
-    const { clock, needs } = this.#options
+    const { backend, keep, sabotage, at, ...parts } = await this.parts
+    const { env, clock, needs } = this.#options
+    const plan = await parts.plan()
     const partition = needs?.includes('partition')
-    const common = { keep, partition, clock: at ? 'movable' : clock, clockStartsAt: at } as const
-    if (sabotage === undefined) return backend.launch(await plan(), { env, ...common })
-    const [{ sabotageEnvironment }, { proveRemoval }] = await Promise.all([
-      import('../faults/sabotage.ts'),
-      import('./prove-removal.ts'),
-    ])
-    const planned = await plan()
-    const site = await backend.launch(planned, { env: sabotageEnvironment(planned, sabotage, env), ...common })
+    const launch = (environment: LaunchOptions['env']) =>
+      backend.launch(plan, { env: environment, keep, partition, clock: at ? 'movable' : clock, clockStartsAt: at })
+    if (sabotage === undefined) return launch(env)
+    const site = await launch(sabotageEnvironment(plan, sabotage, env))
     try {
       await proveRemoval(site, sabotage)
       return site

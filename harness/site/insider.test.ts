@@ -15,12 +15,7 @@ function siteOf(plan: Plan): Site {
 }
 
 async function scenarioAt(plan: Plan): Promise<ScenarioSite> {
-  return new ScenarioSite(
-    siteOf(plan),
-    { name: 'a test', again: 'again' },
-    { anchors: new Map(), pictures: new Map() },
-    await callParts(),
-  )
+  return new ScenarioSite(siteOf(plan), { name: 'a test', again: 'again' }, { pictures: new Map() }, await callParts())
 }
 
 test('what lies on a node is read where its kind says, and who operates it has a certificate that is named there', async () => {

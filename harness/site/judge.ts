@@ -27,30 +27,25 @@ const stackLine = /\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/
 export function acceptanceProblems(verdict: Verdict): string[] {
   const problems: string[] = []
   if (!verdict.promised) problems.push(`the caller got ${outcomeText(verdict)}`)
-  const { decision, shown } = verdict
-  if (shown !== undefined) return [...problems, ...shownRefusal(verdict)]
-  if (decision === undefined) return [...problems, `${verdict.to} wrote no decision record for ${verdict.conn}`]
+  const { to, decision, shown } = verdict
+  if (shown?.said === 'refused') problems.push(`${to} shows a refusal: ${verdict.reason} (${verdict.proof})`)
+  if (shown !== undefined) return problems
+  if (decision === undefined) return [...problems, `${to} wrote no decision record for ${verdict.conn}`]
   const refusals = verdict.decisions.filter((record) => record.verdict === 'refused')
-  for (const { guard, reason } of refusals) problems.push(`${verdict.to} recorded a refusal: ${reason} (${guard})`)
-  if (decision.verdict !== 'accepted') problems.push(`${verdict.to} recorded the verdict ${decision.verdict}`)
+  for (const { guard, reason } of refusals) problems.push(`${to} recorded a refusal: ${reason} (${guard})`)
+  if (decision.verdict !== 'accepted') problems.push(`${to} recorded the verdict ${decision.verdict}`)
   return [...problems, ...unprovenProblems(verdict, decision)]
-}
-
-function shownRefusal({ to, shown, reason, proof }: Verdict): string[] {
-  return shown?.said === 'refused' ? [`${to} shows a refusal: ${reason} (${proof})`] : []
 }
 
 /** What was believed must stand in the record: one that names none of it may come from a target that looked at none. */
 function unprovenProblems({ credential, judged, live }: Verdict, { principal }: DecisionRecord): string[] {
-  const parts = [...live.values()].filter(({ part }) => judged.includes(part) && credential[part] !== undefined)
-  return parts.flatMap((kind) => {
-    const demanded = Object.entries(kind.proves(credential[kind.part]!))
-    return demanded.flatMap(([name, presented = `a ${kind.part} that has none`]) => {
-      const proven = principal[name]
-      if (proven === presented) return []
-      return [
-        `the record proves ${proven === undefined ? `no ${name}` : `${name} ${proven}`}, presented was ${presented}`,
-      ]
+  return [...live.values()].flatMap((kind) => {
+    const { part } = kind
+    const summary = judged.includes(part) ? credential[part] : undefined
+    const demanded = summary === undefined ? [] : Object.entries(kind.proves(summary))
+    return demanded.flatMap(([name, presented = `a ${part} that has none`]) => {
+      const proven = principal[name] === undefined ? `no ${name}` : `${name} ${principal[name]}`
+      return principal[name] === presented ? [] : `the record proves ${proven}, presented was ${presented}`
     })
   })
 }
@@ -74,24 +69,18 @@ export function expectedText(expected: ExpectedRefusal, protocol: AnyProtocol): 
 
 /** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`, `answered 200, not believed: b recorded nothing`. */
 export function receivedText(verdict: Verdict): string {
-  const { decision, to, shown } = verdict
-  if (shown !== undefined) return shownText(verdict)
-  if (!isAnswered(verdict) && decision?.layer !== 'tls') {
-    return `${noAnswerText(verdict)}; ${to} recorded ${decision === undefined ? 'nothing' : decisionText(decision)}`
-  }
-  if (decision === undefined) return `answered ${outcomeText(verdict)}, not believed: ${to} recorded nothing`
-  if (verdict.promised && decision.verdict === 'refused') {
-    return `answered ${outcomeText(verdict)}, not believed: ${to} recorded ${decisionText(decision)}`
-  }
+  const { decision, to, shown, promised, proof } = verdict
   const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
+  if (shown !== undefined) {
+    const believed = promised && verdict.verdict === 'refused' ? 'answered' : verdict.verdict
+    return `${believed} ${outcomeText(verdict)}${reason} (${proof})`
+  }
+  const recorded = `${to} recorded ${decision === undefined ? 'nothing' : decisionText(decision)}`
+  if (!isAnswered(verdict) && decision?.layer !== 'tls') return `${noAnswerText(verdict)}; ${recorded}`
+  if (decision === undefined || (promised && decision.verdict === 'refused')) {
+    return `answered ${outcomeText(verdict)}, not believed: ${recorded}`
+  }
   return `${verdict.verdict} ${outcomeText(verdict)}${reason}`
-}
-
-/** `refused 401 invalid_token, reason expired (log line)`. */
-function shownText(verdict: Verdict): string {
-  const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
-  const believed = verdict.promised && verdict.verdict === 'refused' ? 'answered' : verdict.verdict
-  return `${believed} ${outcomeText(verdict)}${reason} (${verdict.proof})`
 }
 
 /** `no answer (connection reset)`: the connection ended, and nobody said why. */
@@ -156,7 +145,6 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   ]
 }
 
-/** The strongest first. */
 const proofs: readonly Proof[] = ['decision record', 'log line', 'header', 'status alone']
 
 function shownProblems(
@@ -181,13 +169,12 @@ function shownProblems(
 }
 
 function oracleProblems({ body, credential, answerLeaks, live }: Verdict): string[] {
-  const problems = [...answerLeaks.map((leak) => `the answer holds ${leak}`), ...hintsIn(body)]
   const named = [...live.values()].flatMap((kind) => {
     const summary = credential[kind.part]
-    const hints = Object.entries((summary && kind.hints?.(summary)) ?? {})
-    return hints.flatMap(([what, value]) => (value && body.includes(value) ? `the body names ${what} ${value}` : []))
+    const secrets = Object.entries((summary && kind.hints?.(summary)) ?? {})
+    return secrets.flatMap(([what, value]) => (value && body.includes(value) ? `the body names ${what} ${value}` : []))
   })
-  return [...problems, ...new Set(named)]
+  return [...answerLeaks.map((leak) => `the answer holds ${leak}`), ...hintsIn(body), ...new Set(named)]
 }
 
 /** What of a body tells of the inside of its server. */

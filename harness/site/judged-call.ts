@@ -2,20 +2,18 @@ import type { IssuerWatch, LiveKinds } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { recordCall } from '../evidence/history.ts'
-import type { Endpoint } from '../protocols/endpoint.ts'
-import { localSeat } from '../protocols/seat.ts'
 import type { AnyCalled } from '../protocols/spoken.ts'
 import { type CallOptions, type CallParts, type ShapedCall, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
 import { effectsSince, type Observer, type Picture } from './effects.ts'
+import { toldCall } from './evidence-text.ts'
 import { decisionsOf, type FarEnd, leaksInAnswer, leaksSince, type Mark, markOf } from './far-end.ts'
 import { controlFrom, type SharedControls } from './ledger.ts'
-import { Observations, unobservable } from './observation.ts'
-import type { ScenarioSite, TestName } from './scenario-site.ts'
+import { observations, unobservable } from './observation.ts'
+import type { ScenarioSite } from './scenario-site.ts'
 import { type Shown, type Watch, watchFor } from './shown.ts'
-import { endpointOf, NotInPlan } from './site-files.ts'
+import { endpointAt, NotInPlan } from './site-files.ts'
 import { acceptedAt, processOf, type Target, targetOf } from './targets.ts'
-import { toldCall } from './told-call.ts'
 import type { Control, Verdict } from './verdict.ts'
 
 interface Called extends ShapedCall {
@@ -35,7 +33,6 @@ interface Before {
   readonly watch: Watch | undefined
 }
 
-/** What the far end wrote or showed about it. */
 interface Heard extends FarEnd {
   readonly shown: Shown | undefined
   readonly decision: DecisionRecord | undefined
@@ -49,27 +46,24 @@ export class JudgedCalls {
   /** Accepted calls of tests before this one, where it holds its refusals against them. */
   controls: SharedControls<ScenarioSite> | undefined
   readonly #by: ScenarioSite
-  readonly #test: TestName
   readonly #parts: CallParts
-  readonly #observations: Observations
+  readonly #observerOf: ReturnType<typeof observations>
 
-  constructor(by: ScenarioSite, test: TestName, parts: CallParts) {
+  constructor(by: ScenarioSite, parts: CallParts) {
     this.#by = by
-    this.#test = test
     this.#parts = parts
-    this.#observations = new Observations(by.site, parts, (from, target) => this.#endpoint(from, target, undefined))
+    this.#observerOf = observations(by.site, parts)
   }
 
   async make(from: string, to: string, action: string, credential: Credential, options: CallOptions) {
-    const { site, ledger } = this.#by
-    const test = this.#test
+    const { site, ledger, test } = this.#by
     const target = targetOf(site, to, action, options.listener)
     const call: Called = {
       ...{ target, action, credential, options },
       ...(await shaped({ from, target, action, credential, options }, this.#parts)),
     }
     const before = await this.#before(call)
-    const called = await call.prepared.send(await this.#endpoint(from, target, options.timeoutMs))
+    const called = await call.prepared.send({ ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs })
     const heard = await this.#heard(call, before, called)
     const verdict = await this.#after(call, before, called, heard)
     ledger.record(call.shape, verdict)
@@ -88,7 +82,7 @@ export class JudgedCalls {
   /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
   observer(to: string, action: string): Observer | string {
     const target = targetOf(this.#by.site, to, action, undefined)
-    return this.#observations.observer(target, action) ?? unobservable(target)
+    return this.#observerOf(target, action) ?? unobservable(target)
   }
 
   /** The control goes first, for it changes the target, too; then everything is looked at that the call could change. */
@@ -96,7 +90,7 @@ export class JudgedCalls {
     const { site, credentials } = this.#by
     const { target, action } = call
     const control = await this.#control(call)
-    const observe = this.#observations.observer(target, action)
+    const observe = this.#observerOf(target, action)
     const picture = await observe?.().catch((failure: Error) => failure)
     const { node, verification, proof } = target
     const watches = [...this.#parts.live.values()].map(
@@ -135,7 +129,7 @@ export class JudgedCalls {
     called: AnyCalled,
     { decision, shown, ...farEnd }: Heard,
   ): Promise<Verdict> {
-    const { site, evidence, again } = this.#by
+    const { site, evidence, test } = this.#by
     const { protocol, target, presented, summary, prepared, shape } = call
     // What is empty is in every text.
     const texts = Object.values(presented).filter((part) => typeof part === 'string' && part !== '')
@@ -173,15 +167,17 @@ export class JudgedCalls {
         lines: (await before.watch?.lines()) ?? [],
       }),
       evidence,
-      again,
+      again: test.again,
     }
   }
 
   /** An accepted call may change its target. */
   async #effects(target: Target, { observe, picture }: Before, isAccepted: boolean): Promise<Verdict['effects']> {
     if (isAccepted) return { observed: false, ...(!observe && { unobservable: unobservable(target) }) }
-    const { patience } = this.#by.shared
-    const first = this.#firstPicture(target, picture)
+    const { patience, pictures } = this.#by.shared
+    const key = `${target.node}/${target.unit}`
+    const first = pictures.get(key) ?? (picture instanceof Error ? {} : (picture ?? {}))
+    pictures.set(key, first)
     return effectsSince(observe ?? unobservable(target), picture ?? {}, first, patience?.settleMs)
   }
 
@@ -205,23 +201,6 @@ export class JudgedCalls {
     // A credential that was derived more than once has its own control in the step before.
     return credential.base && control(credential.base, options, credential.label)
   }
-
-  async #endpoint(from: string, target: Target, timeoutMs: number | undefined): Promise<Endpoint> {
-    const { host, listener } = target
-    const anchorPem = await this.#by.anchor(target.domain)
-    const endpoint = endpointOf(this.#by.site, `https://${host}:${listener.port}`, { from, anchorPem })
-    return { ...elsewhere(endpoint, listener.address), timeoutMs }
-  }
-
-  #firstPicture({ node, unit }: Target, picture: Picture | Error | undefined): Picture {
-    const { pictures } = this.#by.shared
-    const key = `${node}/${unit}`
-    const first = pictures.get(key)
-    if (first !== undefined) return first
-    const now = picture instanceof Error || picture === undefined ? {} : picture
-    pictures.set(key, now)
-    return now
-  }
 }
 
 /** Parts that the target had to look at: all that reached it, or the one that is enough by itself. */
@@ -235,12 +214,6 @@ export function judgedParts(
   })
   const enough = there.find((kind) => verification && kind.suffices?.(presented, verification))
   return (enough === undefined ? there : [enough]).map(({ part }) => part)
-}
-
-/** A service that was there before the run has no address of the run, and may be out of reach from those. */
-function elsewhere(endpoint: Endpoint, address: string | undefined): Endpoint {
-  if (address === undefined) return endpoint
-  return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }
 }
 
 /** What is kept of a verdict: no functions, nothing that stands in the plan, nothing twice. */

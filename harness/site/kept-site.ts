@@ -1,13 +1,9 @@
-import type { Site } from '../backends/backend.ts'
+import type { Site, SiteNode } from '../backends/backend.ts'
 
 /** A site whose scenario failed and that is kept, in the words that reach another process: its plan lies in the evidence. */
-export interface KeptSite {
-  readonly run: string
-  readonly backend: Site['backend']
-  readonly evidence: string
-  /** The process that holds it. */
+export interface KeptSite extends Pick<Site, 'run' | 'backend' | 'evidence'> {
   readonly pid: number
-  readonly nodes: readonly { name: string; host: string; address: string; dir: string }[]
+  readonly nodes: readonly Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>[]
   readonly timings: readonly (readonly [string, number])[]
 }
 
@@ -24,8 +20,7 @@ const endings: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 /** Resolves when somebody ends the run: `holdfast down` or Ctrl-C. */
 export async function untilEnded(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const end = (): void => resolve()
-  for (const signal of endings) process.on(signal, end)
   // Signals that come while the site is released must not end this process half way, so the listeners stay.
+  for (const signal of endings) process.on(signal, () => resolve())
   await promise
 }

@@ -28,7 +28,6 @@ export class DifferenceUnknown extends HoldfastError {
   }
 }
 
-/** What was expected of a call, and what speaks against it. */
 export interface Judged {
   readonly expected: string
   readonly problems: readonly string[]

@@ -14,7 +14,6 @@ export interface CallShape {
   /** Whether its parts belong together: there is no token, or one that is bound to this very certificate. */
   readonly bound: boolean
   readonly listener: string
-  /** Those of its protocol. */
   readonly elements: Readonly<Record<string, string>>
 }
 
@@ -30,7 +29,6 @@ export class Ledger {
     this.#calls.push({ shape, verdict })
   }
 
-  /** What a recorded call was like. */
   shapeOf(verdict: Verdict): CallShape | undefined {
     return this.#calls.find((call) => call.verdict === verdict)?.shape
   }
@@ -47,7 +45,6 @@ export class Ledger {
   }
 }
 
-/** A call taken as positive control for another one. */
 export function controlFrom(verdict: Verdict, element: string): Control {
   const problems = acceptanceProblems(verdict)
   return { accepted: problems.length === 0, element, credential: verdict.credential.label, problems }
@@ -71,7 +68,6 @@ interface SharedControl<Site> {
   /** Absent where whoever shares it asks by name. */
   readonly shape?: CallShape
   readonly again: (site: Site) => Promise<Verdict>
-  /** The process that accepted it. */
   readonly process: number | undefined
   verdict: Verdict
 }

@@ -1,12 +1,14 @@
 import { signAtCa } from '../agent/enrol.ts'
 import type { Site } from '../backends/backend.ts'
-import type { HeldFiles } from '../credentials/credential-kind.ts'
+import type { CredentialKind, HeldFiles } from '../credentials/credential-kind.ts'
+import type { Finding } from '../credentials/finding.ts'
 import type { LiveSite } from '../credentials/live-site.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { newRequest } from '../pki/request.ts'
 import { exchange } from '../protocols/http/exchange.ts'
 import type { Enrol, HttpCall } from '../topology/plan.ts'
+import { declaredFindings, fileFindings } from '../trust/preflight/preflight.ts'
 import { authorityOf, endTokens, signingKeyOf } from './insider.ts'
 import { anchorOf, endpointOf, readRendered } from './site-files.ts'
 
@@ -17,7 +19,6 @@ class NotPublished extends HoldfastError {
   }
 }
 
-/** What a preflight reads, from a launched site. */
 export function siteFiles(site: Site): HeldFiles {
   return {
     plan: site.plan,
@@ -30,6 +31,11 @@ export function siteFiles(site: Site): HeldFiles {
       return JSON.parse(text)
     },
   }
+}
+
+/** What is wrong with the data of a launched site: as its topology declares it, and as it lies on its nodes. */
+export async function sitePreflight(site: Site, kinds: readonly CredentialKind[]): Promise<readonly Finding[]> {
+  return [...declaredFindings(site.plan, kinds), ...(await fileFindings(siteFiles(site), kinds))]
 }
 
 /** A launched site as live credential kinds need it, for a test that has credentials of its own. */
@@ -53,7 +59,6 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
   }
 }
 
-/** The CA of an enrolment, as its holder knows it. */
 export async function caOf(site: Site, { url, anchor }: Enrol, holder: string) {
   return { url, resolveTo: site.resolve(new URL(url).hostname), anchorPem: await readRendered(site, holder, anchor) }
 }

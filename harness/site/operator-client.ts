@@ -4,7 +4,7 @@ import { jsonOf } from '../protocols/http/answer.ts'
 import { exchange, type Request } from '../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../protocols/http/kept-connections.ts'
 import { insiderAt, operatorOf } from './insider.ts'
-import { anchorOf, endpointOf } from './site-files.ts'
+import { endpointAt } from './site-files.ts'
 import { listenerOf } from './targets.ts'
 
 export interface OperatorAnswer {
@@ -77,7 +77,6 @@ export function operatorWatcher(site: Site, node: string): Pick<OperatorClient, 
   }
 }
 
-/** Closes the connections over which the nodes of a site are looked at. */
 export async function closeWatchers(site: Site): Promise<void> {
   const known = watchers.get(site)?.values() ?? []
   watchers.delete(site)
@@ -93,8 +92,6 @@ export async function keptOperatorClient(site: Site, node: string, most: number)
 async function operatorEndpoint(site: Site, node: string): Promise<Endpoint> {
   const { unit, said } = insiderAt(site, node, 'operator')
   const listener = listenerOf(site, unit, node, said.listener)
-  const { host, domain } = site.plan.nodes[node]!
-  const [anchorPem, operator] = await Promise.all([anchorOf(site, domain), operatorOf(site, node)])
-  const endpoint = endpointOf(site, `https://${host}:${listener.port}`, { from: operator.node, anchorPem })
-  return { ...endpoint, identity: operator.identity }
+  const { node: from, identity } = await operatorOf(site, node)
+  return { ...(await endpointAt(site, from, { ...site.plan.nodes[node]!, listener })), identity }
 }

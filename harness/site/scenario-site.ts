@@ -13,23 +13,22 @@ import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
 import type { SigningAuthority } from '../pki/authority.ts'
 import type { Session, SessionEnd } from '../protocols/session.ts'
-import type { Crowd } from '../protocols/tls/crowd.ts'
+import { type Crowd, openCrowd, type Upgrading } from '../protocols/tls/crowd.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
 import type { CallOptions, CallParts } from './call.ts'
 import type { Credential } from './credential.ts'
-import { type CrowdSize, crowdAt } from './crowd-at.ts'
-import type { Observer, Picture } from './effects.ts'
+import type { Picture } from './effects.ts'
+import type { ToldCall } from './evidence-text.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { authorityOf, signingKeyOf } from './insider.ts'
 import { JudgedCalls } from './judged-call.ts'
 import { Judging } from './judging.ts'
 import { Ledger, SharedControls } from './ledger.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
-import { residentKb } from './resident.ts'
-import { anchorOf, NotInPlan, plannedCredential, rendered } from './site-files.ts'
+import { endpointAt, NotInPlan, plannedCredential, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
+import { pidOf, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
-import type { ToldCall } from './told-call.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -39,7 +38,6 @@ export interface TestName {
   readonly again: string
   /** Times that the test held against a bound. */
   readonly measured?: MeasuredTime[]
-  /** Calls that it made, in their order. */
   readonly calls?: ToldCall[]
 }
 
@@ -52,8 +50,6 @@ export interface MeasuredTime {
 
 /** What all tests of one file share about their site. */
 export interface SharedKnowledge {
-  readonly anchors: Map<string, Promise<string>>
-  /** The first picture of each target. */
   readonly pictures: Map<string, Picture>
   /** How long a record is waited for, and a target that may have changed, in ms: for sites that write and settle at once. */
   readonly patience?: { readonly recordMs: number; readonly settleMs: number }
@@ -77,27 +73,26 @@ export interface Tap {
 
 /** A launched site as one test sees it: calls with verdicts, and what a scenario needs around them. */
 export class ScenarioSite implements AsyncDisposable {
-  /** The launched site itself. */
   readonly site: Site
   readonly ledger = new Ledger()
   /** Sees to it that no call of the test goes unjudged. */
   readonly judging = new Judging()
-  readonly #test: TestName
+  readonly test: TestName
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
-  readonly #owned: (AsyncDisposable | Disposable)[] = []
+  readonly #owned = new AsyncDisposableStack()
   /** The same calls, of which it is not asked who judges them. */
   readonly calls: JudgedCalls
 
   /** Those of the plan, made anew for this test. */
   readonly credentials: FreshCredentials
 
-  constructor(site: Site, test: TestName, shared: SharedKnowledge, { protocols, live }: CallParts) {
+  constructor(site: Site, test: TestName, shared: SharedKnowledge, parts: CallParts) {
     this.site = site
-    this.#test = test
+    this.test = test
     this.shared = shared
-    this.credentials = new FreshCredentials(site, live)
-    this.calls = new JudgedCalls(this, test, { protocols, live })
+    this.credentials = new FreshCredentials(site, parts.live)
+    this.calls = new JudgedCalls(this, parts)
   }
 
   get plan() {
@@ -130,7 +125,7 @@ export class ScenarioSite implements AsyncDisposable {
       const reason = verdict.reason ?? verdict.failure?.code ?? 'no reason is known'
       throw new NotInPlan(this.site, `${to} opened no session for ${credential.label} (${reason})`, [])
     }
-    this.own({ [Symbol.asyncDispose]: () => session.close() })
+    this.#owned.defer(() => session.close())
     return { verdict, session }
   }
 
@@ -149,13 +144,7 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /** Waits for an answer that is neither undefined, null nor false, within a bound; never a fixed time. */
-  until<T>(
-    what: string,
-    probe: () => T | Promise<T>,
-    options: UntilOptions,
-  ): Promise<Exclude<T, undefined | null | false>> {
-    return until(what, probe, options)
-  }
+  readonly until = until
 
   /**
    * Calls until it is refused, and answers that verdict. The bound, in ms from now, is for the beginning of a call that is still
@@ -182,8 +171,8 @@ export class ScenarioSite implements AsyncDisposable {
   /** Writes a measured time down beside its bound, for the verdict and the evidence, and answers it to be expected. */
   measured(what: string, ms: number, boundMs: number): number {
     const time: MeasuredTime = { what, ms: Math.round(ms), boundMs }
-    this.#test.measured?.push(time)
-    recordCall(this.site, new Date().toISOString(), { test: this.#test.name, measured: time })
+    this.test.measured?.push(time)
+    recordCall(this.site, new Date().toISOString(), { test: this.test.name, measured: time })
     return ms
   }
 
@@ -218,11 +207,6 @@ export class ScenarioSite implements AsyncDisposable {
     }
   }
 
-  /** Looks at the target of an action as it is looked at before and after each call; why nobody can, where it has no observation. */
-  observer(to: string, action: string): Observer | string {
-    return this.calls.observer(to, action)
-  }
-
   /** A hostile peer on an address of this run; closed when the test ends. */
   async listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
     return this.own(await listenAsPeer(options))
@@ -234,7 +218,7 @@ export class ScenarioSite implements AsyncDisposable {
    */
   async partition(a: string, b: string): Promise<void> {
     await this.site.partition(a, b)
-    this.own({ [Symbol.asyncDispose]: () => this.site.heal() })
+    this.#owned.defer(() => this.site.heal())
   }
 
   /** Ends all partitions: all passes again, what was held back first. */
@@ -242,14 +226,40 @@ export class ScenarioSite implements AsyncDisposable {
     return this.site.heal()
   }
 
-  /** Many connections that say little or nothing, see {@link crowdAt}. Closed when the test ends. */
-  async crowd(from: string, to: string, action: string, credential: Credential, options: CrowdSize): Promise<Crowd> {
-    return this.own(await crowdAt(this, { from, to, action }, credential, options))
+  /**
+   * So many connections to the listener of an action that say little or nothing, from so many addresses of this run that are nobody's
+   * (0: from the address of `from`); beside them one of each in `upgrading`, who asks for the session of the action and then says
+   * nothing. Closed when the test ends.
+   */
+  async crowd(
+    from: string,
+    to: string,
+    action: string,
+    credential: Credential,
+    { count, addresses, upgrading = [] }: { count: number; addresses: number; upgrading?: readonly Credential[] },
+  ): Promise<Crowd> {
+    const target = targetOf(this.site, to, action)
+    const session = (target.action.request.websocket ?? { path: '/', protocol: '' }) as Pick<
+      Upgrading,
+      'path' | 'protocol'
+    >
+    const asking = upgrading.map(async (one) => ({
+      ...session,
+      identity: await one.identity(),
+      token: await one.token(),
+    }))
+    const endpoint = await endpointAt(this.site, from, target)
+    const seats = addresses === 0 ? [endpoint.seat] : this.site.strangers(addresses)
+    const identity = await credential.identity()
+    return this.own(await openCrowd({ ...endpoint, seats, identity, count, upgrading: await Promise.all(asking) }))
   }
 
   /** What the main process of a unit holds in memory now, in kB; undefined where the site did not start it. */
-  residentKb(node: string, unit: string): Promise<number | undefined> {
-    return residentKb(this.site, node, unit)
+  async residentKb(node: string, unit: string): Promise<number | undefined> {
+    const pid = pidOf(this.site, node, unit)
+    if (pid === undefined) return undefined
+    const { stdout } = await this.node(node).exec(['cat', `/proc/${pid}/status`])
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(stdout)?.[1])
   }
 
   /** A hostile issuer on an address of this run; closed when the test ends. */
@@ -286,27 +296,14 @@ export class ScenarioSite implements AsyncDisposable {
     return rendered(this.site, this.site.node(holderOf(credential)), placeOf(credential))
   }
 
-  /** Root certificate of a trust domain, PEM. */
-  anchor(domain: string): Promise<string> {
-    const known = this.shared.anchors.get(domain) ?? anchorOf(this.site, domain)
-    this.shared.anchors.set(domain, known)
-    return known
-  }
-
-  /** What to type to run this test again. */
-  get again(): string {
-    return this.#test.again
-  }
-
   /** Path of the file that keeps the evidence of this test when it fails. */
   get evidence(): string {
-    return join(this.site.evidence, `${evidenceName(this.#test.name)}.md`)
+    return join(this.site.evidence, `${evidenceName(this.test.name)}.md`)
   }
 
   /** Releases it when the test ends, the last one first, and answers it. */
   own<T extends AsyncDisposable | Disposable>(resource: T): T {
-    this.#owned.push(resource)
-    return resource
+    return this.#owned.use(resource)
   }
 
   /** From now on this test holds its refusals against accepted calls of tests before it, where they fit. */
@@ -316,11 +313,8 @@ export class ScenarioSite implements AsyncDisposable {
     return this.shared.controls
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const owned of this.#owned.splice(0).reverse()) {
-      if (Symbol.asyncDispose in owned) await owned[Symbol.asyncDispose]()
-      else owned[Symbol.dispose]()
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#owned.disposeAsync()
   }
 }
 

@@ -16,14 +16,9 @@ export class SiteChanged extends HoldfastError {
   }
 }
 
-/** How much a site had told so far: what came later is of the file that had it then. */
-interface Told {
-  readonly events: number
-  /** Log lines and decision records, by node and by unit (`''`: all of them). */
-  readonly nodes: ReadonlyMap<string, ReadonlyMap<string, { readonly logs: number; readonly decisions: number }>>
-}
+/** How much a site had told so far, of events, and by node and unit of log lines and records: what came later is of the file that had it then. */
+type Told = ReadonlyMap<string, number>
 
-/** A launched site as it was when it had come to rest. */
 interface Launched {
   readonly site: Site
   readonly look: SiteLook
@@ -40,7 +35,6 @@ interface SharedSite {
   isTaken: boolean
 }
 
-/** A site that is taken for one file. */
 export interface Lease {
   /** As this file sees it: with evidence, records and logs of its own. Disposing it gives it back, or ends it where it is not as it was. */
   readonly site: Site
@@ -137,33 +131,37 @@ async function leaseOf(
     if (difference !== undefined) throw new SiteChanged(file, difference)
   }
   const seen: Site = seenBy(site, told, await toldBy(site), { evidence, [Symbol.asyncDispose]: giveBack })
-  return {
-    site: seen,
-    spoil: () => {
-      isSpoiled = true
-    },
+  const spoil = () => {
+    isSpoiled = true
   }
+  return { site: seen, spoil }
 }
 
 /** A site as if it had just been launched: without what it told between its launch and `since`. */
 function seenBy(site: Site, launched: Told, since: Told, own: Partial<Site>): Site {
-  const nodes = new Map([...site.nodes].map(([name, node]) => [name, seenNode(node, launched, since)]))
-  const events = () => without(site.events(), launched.events, since.events)
+  const without = <T>(all: readonly T[], what: string): readonly T[] => {
+    const [from = 0, to = 0] = [launched.get(what), since.get(what)]
+    return from === to ? all : [...all.slice(0, from), ...all.slice(to)]
+  }
+  const seen = (node: SiteNode) =>
+    over(node, {
+      logs: (unit) => without(node.logs(unit), `logs ${node.name} ${unit}`),
+      decisions: async (unit) => without(await node.decisions(unit), `decisions ${node.name} ${unit}`),
+    })
+  const nodes = new Map([...site.nodes].map(([name, node]) => [name, seen(node)]))
   const node = (name: string) => nodes.get(name) ?? site.node(name)
-  return over(site, { ...own, nodes, node, events })
+  return over(site, { ...own, nodes, node, events: () => without(site.events(), 'events') })
 }
 
-function seenNode(node: SiteNode, launched: Told, since: Told): SiteNode {
-  const at = (told: Told, unit = '') => told.nodes.get(node.name)?.get(unit) ?? { logs: 0, decisions: 0 }
-  return over(node, {
-    logs: (unit) => without(node.logs(unit), at(launched, unit).logs, at(since, unit).logs),
-    decisions: async (unit) =>
-      without(await node.decisions(unit), at(launched, unit).decisions, at(since, unit).decisions),
-  })
-}
-
-function without<T>(all: readonly T[], from: number, to: number): readonly T[] {
-  return from === to ? all : [...all.slice(0, from), ...all.slice(to)]
+async function toldBy(site: Site): Promise<Told> {
+  const ofNodes = [...site.nodes.values()].flatMap((node) =>
+    [undefined, 'agent', ...(site.plan.nodes[node.name]?.units ?? []).map(({ name }) => name)].flatMap((unit) => [
+      [`logs ${node.name} ${unit}`, node.logs(unit)] as const,
+      [`decisions ${node.name} ${unit}`, unit === 'agent' ? [] : node.decisions(unit)] as const,
+    ]),
+  )
+  const all = [['events', site.events()] as const, ...ofNodes]
+  return new Map(await Promise.all(all.map(async ([what, told]) => [what, (await told).length] as const)))
 }
 
 /** The same object with some members replaced; its methods keep it as `this`. */
@@ -175,18 +173,6 @@ function over<T extends object>(target: T, own: Partial<T>): T {
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
-}
-
-async function toldBy(site: Site): Promise<Told> {
-  const nodes = [...site.nodes.values()].map(async (node) => {
-    const units = ['', 'agent', ...(site.plan.nodes[node.name]?.units ?? []).map(({ name }) => name)]
-    const told = units.map(async (unit) => {
-      const decisions = unit === 'agent' ? [] : await node.decisions(unit || undefined)
-      return [unit, { logs: node.logs(unit || undefined).length, decisions: decisions.length }] as const
-    })
-    return [node.name, new Map(await Promise.all(told))] as const
-  })
-  return { events: site.events().length, nodes: new Map(await Promise.all(nodes)) }
 }
 
 function hasToldMuch(site: Site): boolean {

@@ -19,7 +19,6 @@ export interface Shown {
 
 /** The log of a far end since the call began. */
 export interface Watch {
-  /** All lines since then. */
   lines(): Promise<readonly string[]>
   shown(called: Called, withinMs?: number): Promise<Shown>
 }
@@ -30,18 +29,15 @@ const lineWithinMs = 2_000
 
 /** Begins to look for what the declaration of a program says that it shows: what is older is about other calls. */
 export async function watchFor(proof: WeakerProof, site: Site, node: string): Promise<Watch> {
+  const file = proof.proof === 'log line' ? proof.file : undefined
   const all = async (): Promise<readonly string[]> => {
-    if (proof.proof !== 'log line' || proof.file === undefined) return site.node(node).logs()
+    const at = site.node(node)
+    if (file === undefined) return at.logs()
     // A program may make its log file with its first line.
-    return (
-      await site
-        .node(node)
-        .readFile(proof.file)
-        .catch(() => '')
-    ).split('\n')
+    return (await at.readFile(file).catch(() => '')).split('\n')
   }
   // The last of a file's lines is the one that is not there yet.
-  const before = (await all()).length - (proof.proof === 'log line' && proof.file !== undefined ? 1 : 0)
+  const before = (await all()).length - (file === undefined ? 0 : 1)
   const lines = async () => (await all()).slice(before)
   return { lines, shown: (called, withinMs) => shownBy(proof, called, lines, withinMs) }
 }
@@ -54,21 +50,18 @@ async function shownBy(
 ): Promise<Shown> {
   const comparable = Object.keys(proof.reasons ?? {})
   const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
-  // At TLS there is no answer, and most programs write nothing either.
+  // Most programs write nothing of a connection that ended at TLS.
   if (proof.proof === 'status alone' || !called.isAnswered) return nothing
-  const found =
-    proof.proof === 'header' ? inHeader(proof.name, called) : await inLog(proof.pattern, called, lines, withinMs)
-  if (typeof found !== 'string') return { ...nothing, missing: called.promised ? undefined : found.missing }
+  const isHeader = proof.proof === 'header'
+  const found = isHeader ? called.field?.(proof.name) : await inLog(proof.pattern, called, lines, withinMs)
+  if (found === undefined) {
+    const missing = isHeader
+      ? `the answer has no header ${proof.name}`
+      : `no line of its log matches ${proof.pattern}, ${withinMs} ms after the call`
+    return { ...nothing, missing: called.promised ? undefined : missing }
+  }
   const [ours] = Object.entries(proof.reasons ?? {}).find(([, word]) => word === found) ?? [found]
   return { ...nothing, said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours }
-}
-
-interface Missing {
-  readonly missing: string
-}
-
-function inHeader(name: string, called: Called): string | Missing {
-  return called.field?.(name) ?? { missing: `the answer has no header ${name}` }
 }
 
 /** The reason of the first refusal among the lines of this call; empty where there are accepts only, even after the wait. */
@@ -77,7 +70,7 @@ async function inLog(
   { conn, promised }: Called,
   lines: Watch['lines'],
   withinMs: number,
-): Promise<string | Missing> {
+): Promise<string | undefined> {
   const expression = new RegExp(pattern)
   let reasons: string[] = []
   const look = async () => {
@@ -85,8 +78,7 @@ async function inLog(
     return reasons.some((reason) => reason !== '') || promised
   }
   await until('a line', look, { withinMs, everyMs: 10 }).catch(() => {})
-  const missing = `no line of its log matches ${pattern}, ${withinMs} ms after the call`
-  return reasons.find((reason) => reason !== '') ?? reasons[0] ?? { missing }
+  return reasons.find((reason) => reason !== '') ?? reasons[0]
 }
 
 function reasonIn(line: string, expression: RegExp, conn: string): string[] {

@@ -3,8 +3,9 @@ import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
+import { localSeat } from '../protocols/seat.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
-import type { PlanCredential, Template } from '../topology/plan.ts'
+import type { Listener, PlanCredential, Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
 export class NotInPlan extends HoldfastError {
@@ -16,7 +17,6 @@ export class NotInPlan extends HoldfastError {
 
 type Addressed = { readonly nodes: ReadonlyMap<string, Pick<SiteNode, 'name' | 'address'>> }
 
-/** Fills a template of the plan for a node. */
 export function rendered(
   site: Addressed,
   node: Pick<SiteNode, 'name' | 'dir' | 'address'>,
@@ -34,8 +34,18 @@ export async function readRendered(site: Site, node: string, template: Template,
   return at.readFile(rendered(site, at, template, unit))
 }
 
-/** The root certificate of a trust domain, PEM, as it was handed over to some node. */
-export async function anchorOf(site: Site, domain: string): Promise<string> {
+const anchors = new WeakMap<Site, Map<string, Promise<string>>>()
+
+/** The root certificate of a trust domain, PEM, as it was handed over to some node; read once. */
+export function anchorOf(site: Site, domain: string): Promise<string> {
+  const known = anchors.get(site) ?? new Map<string, Promise<string>>()
+  anchors.set(site, known)
+  const anchor = known.get(domain) ?? readAnchor(site, domain)
+  known.set(domain, anchor)
+  return anchor
+}
+
+async function readAnchor(site: Site, domain: string): Promise<string> {
   const holder = Object.values(site.plan.nodes).find((node) => receivesRoot(node, domain))
   if (holder !== undefined) return readRendered(site, holder.name, anchorPath(domain))
   throw new NotInPlan(site, `no node holds the root of trust domain ${domain}`, Object.keys(site.plan.trustDomains))
@@ -53,7 +63,18 @@ export function endpointOf(site: Site, url: string, options: { from: string; anc
   return { seat, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
 }
 
-/** What the plan says of a credential. @throws NotInPlan */
+export async function endpointAt(
+  site: Site,
+  from: string,
+  { host, domain, listener }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'address'> },
+): Promise<Endpoint> {
+  const { port, address } = listener
+  const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem: await anchorOf(site, domain) })
+  if (address === undefined) return endpoint
+  // A service that was there before the run has no address of the run, and may be out of reach from those.
+  return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }
+}
+
 export function plannedCredential(site: Pick<Site, 'plan'>, name: string): PlanCredential {
   const { credentials } = site.plan
   const planned = credentials[name]

@@ -18,7 +18,6 @@ export interface SiteLook {
   readonly pictures: Readonly<Record<string, unknown>>
 }
 
-/** How long neighbours may take to meet again, by default. */
 export const settleMs = 15_000
 const everyMs = 250
 
@@ -51,12 +50,13 @@ export async function differenceSince(
     difference = firstDifference(look, await lookAt(site, protocols))
     return difference === undefined
   }
-  const failure = await until('the site is as it was', isSame, { withinMs, everyMs }).then(
-    () => undefined,
-    (cause: Error) => cause,
-  )
-  const cause = failure?.cause instanceof Error ? failure.cause : failure
-  return difference ?? cause?.message
+  try {
+    await until('the site is as it was', isSame, { withinMs, everyMs })
+    return undefined
+  } catch (failure) {
+    const { message, cause } = failure as Error
+    return difference ?? (cause instanceof Error ? cause.message : message)
+  }
 }
 
 function programsOf(site: Site): Record<string, number> {
@@ -81,11 +81,8 @@ async function filesOf(site: Site): Promise<Record<string, string>> {
 async function picturesOf(site: Site, protocols: Protocols): Promise<Record<string, unknown>> {
   const all = unitsOf(site).map(async ({ node, unit: { name, observe } }) => {
     if (observe === undefined || observe.as === 'accepted') return []
-    const picture = await pictureSeen(
-      observe,
-      { ...operatorWatcher(site, node), host: site.node(node).host },
-      protocols,
-    )
+    const looking = { ...operatorWatcher(site, node), host: site.node(node).host }
+    const picture = await pictureSeen(observe, looking, protocols)
     const kept = Object.entries(picture).filter(([what]) => !observe.grows?.includes(what))
     return [[`${node}/${name}`, Object.fromEntries(kept)]]
   })

@@ -13,10 +13,8 @@ export interface StandInOptions extends Pick<ScriptedIssuerOptions, 'keys' | 'ma
   authority?: SigningAuthority
 }
 
-/** A scripted issuer where an auth server was. */
 export interface StandIn extends AsyncDisposable {
   readonly issuer: ScriptedIssuer
-  /** Ends it and starts the auth server again. */
   restore(): Promise<void>
 }
 
@@ -38,16 +36,10 @@ export async function standInForIssuer(
   const [port, mtlsPort] = [portOf(said.keys), portOf(said.clients)]
   const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
   await site.node(node).stop(unit.name)
-  const issuer = await listenAsIssuer({ seat, host, port, mtlsPort, certificate, keys, maxAgeSeconds })
-  let restored: Promise<void> | undefined
-  const giveBack = async () => {
-    await issuer[Symbol.asyncDispose]()
-    await site.node(node).start(unit.name)
-  }
-  const restore = () => {
-    restored ??= giveBack()
-    return restored
-  }
+  const taken = new AsyncDisposableStack()
+  taken.defer(() => site.node(node).start(unit.name))
+  const issuer = taken.use(await listenAsIssuer({ seat, host, port, mtlsPort, certificate, keys, maxAgeSeconds }))
+  const restore = () => taken.disposeAsync()
   return { issuer, restore, [Symbol.asyncDispose]: restore }
 }
 
@@ -64,7 +56,7 @@ export async function sharedStandIn(
   const { standIns } = site.shared
   const shared = standIns.get(node) ?? {
     standIn: standInForIssuer(site, node, { maxAgeSeconds: 1 }),
-    known: new Set<string>(),
+    known: new Set(),
   }
   standIns.set(node, shared)
   const { issuer } = await shared.standIn

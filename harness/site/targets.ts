@@ -1,5 +1,4 @@
 import type { Site } from '../backends/backend.ts'
-import type { SiteEvent } from '../evidence/event.ts'
 import { callerOf } from '../topology/holders.ts'
 import type { Action, Observation } from '../topology/kind.ts'
 import type { Listener, Plan, PlanUnit } from '../topology/plan.ts'
@@ -13,7 +12,6 @@ export interface Target {
   readonly host: string
   readonly domain: string
   readonly unit: string
-  /** Service kind of the unit. */
   readonly kind: string
   readonly action: Action
   readonly listener: Listener
@@ -45,10 +43,15 @@ export function targetOf(site: Pick<Site, 'plan'>, node: string, action: string,
 }
 
 /** The process that serves an action; undefined where the site did not start it. */
-export function processOf(site: Site, to: string, action: string): number | undefined {
-  const { node, unit } = targetOf(site, to, action)
-  const isStart = (event: SiteEvent) => event.event === 'unit-started' && event.node === node && event.unit === unit
-  const started = site.events().findLast(isStart)
+export function processOf(site: Site, node: string, action: string): number | undefined {
+  return pidOf(site, node, targetOf(site, node, action).unit)
+}
+
+/** The main process of a unit, as it was started last; undefined where the site did not start it. */
+export function pidOf(site: Site, node: string, unit: string): number | undefined {
+  const started = site
+    .events()
+    .findLast((event) => event.event === 'unit-started' && event.node === node && event.unit === unit)
   return started?.event === 'unit-started' ? started.pid : undefined
 }
 
@@ -59,7 +62,6 @@ export function acceptedAt(plan: Plan, node: string, action: string) {
     .map((one) => ({ credential: one.credential, caller: callerOf(plan, one) }))
 }
 
-/** A listener of a unit. @throws NotInPlan */
 export function listenerOf(site: Pick<Site, 'plan'>, unit: PlanUnit, node: string, name: string): Listener {
   const listener = unit.service?.listeners.find((one) => one.name === name)
   if (listener) return listener

@@ -1,9 +1,8 @@
-import type { Asked, LiveKinds } from '../credentials/live-kind.ts'
-import type { PartName, Presented, Summaries } from '../credentials/parts.ts'
+import type { JudgedCall, LiveKinds } from '../credentials/live-kind.ts'
+import type { Presented, Summaries } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Answer, AnyProtocol } from '../protocols/spoken.ts'
 import type { Proof } from '../topology/proof.ts'
-import type { ActionVerification } from '../topology/verification.ts'
 import type { Shown } from './shown.ts'
 
 /**
@@ -12,19 +11,13 @@ import type { Shown } from './shown.ts'
  */
 export type Verdict = Answer & JoinedCall
 
-interface JoinedCall {
+interface JoinedCall extends JudgedCall {
   readonly answer: Answer
-  /** What was spoken. */
   readonly protocol: AnyProtocol
   readonly from: string
-  readonly to: string
-  readonly action: string
   readonly credential: CredentialSummary
   /** The kinds of what can be presented: they know how to read it. */
   readonly live: LiveKinds
-  /** Parts that had to be looked at: they were sent, and no other one is enough by itself, as the certificate of an operator is. */
-  readonly judged: readonly PartName[]
-  /** Credentials that the plan says are accepted for this action there. */
   readonly accepts: readonly { readonly credential: string; readonly caller: string }[]
   /** `accepted` only where caller and far end say so. */
   readonly verdict: 'accepted' | 'refused'
@@ -34,15 +27,9 @@ interface JoinedCall {
   readonly proof: Proof
   /** What a target without decision records showed instead; absent where it writes them. */
   readonly shown?: Shown
-  /** Whether the caller got what the action promises. */
   readonly promised: boolean
   readonly reason: string | null
   readonly guard: string | null
-  readonly principal: Readonly<Record<string, string>>
-  /** How the target judges callers of the action, where its kind says so. */
-  readonly verification: ActionVerification | undefined
-  /** Absent where nobody writes down what an issuer is asked. */
-  readonly asked?: Asked
   /** The far end's record of this connection, and all of them. */
   readonly decision: DecisionRecord | undefined
   readonly decisions: readonly DecisionRecord[]
@@ -50,7 +37,6 @@ interface JoinedCall {
   readonly conn: string
   /** From the first byte to the answer. */
   readonly ms: number
-  /** How long the record was waited for. */
   readonly waitedMs: number
   /** The call that differs in one element only and was accepted, or why there is none. */
   readonly control?: Control
@@ -70,14 +56,12 @@ export interface Control {
   /** The one element in which it differs. */
   readonly element: string
   readonly credential: string
-  /** What speaks against it, where it was not accepted. */
   readonly problems: readonly string[]
 }
 
 export interface Effects {
-  /** Whether the target was looked at before and after. An accepted call is not looked at. */
+  /** Whether the target was looked at before and after; that of an accepted call is not. */
   readonly observed: boolean
-  /** What changed at the target. */
   readonly difference?: string
   /** Why it could not be observed: nobody knows then whether anything changed. */
   readonly failure?: string

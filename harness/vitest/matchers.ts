@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { HoldfastError } from '../errors.ts'
-import { failureText, NoPositiveControl } from '../site/failure-text.ts'
+import { failureText, NoPositiveControl } from '../site/evidence-text.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
 import { markJudged } from '../site/judging.ts'
 import type { Verdict } from '../site/verdict.ts'

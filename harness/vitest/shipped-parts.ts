@@ -18,6 +18,6 @@ export async function shippedParts(topology: string, options: ScenarioOptions, c
     sabotage,
     at,
     plan: async () => compile(await loadTopology(topology, { set, cwd })),
-    preflight: async (site) => (await import('../site/site-preflight.ts')).sitePreflight(site, credentialKinds),
+    preflight: async (site) => (await import('../site/live-site.ts')).sitePreflight(site, credentialKinds),
   }
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { KeptAnswer, KeptConnections } from '../../protocols/http/kept-connections.ts'
-import { residentKb } from '../../site/resident.ts'
+
 import { cases } from '../attack.ts'
+
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
@@ -93,7 +94,7 @@ async function largeByTheThousand(lab: Lab): Promise<void> {
 
 /** What the main process of the target holds in memory now, in kB. */
 function memoryKb({ site, target }: Lab): Promise<number | undefined> {
-  return residentKb(site.site, target.node, target.unit)
+  return site.residentKb(target.node, target.unit)
 }
 
 /** A young generation of V8 that fills up is no leak. */

@@ -1,7 +1,8 @@
 import type { Request } from '../../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
 import type { Credential } from '../../site/credential.ts'
-import { endpointOf } from '../../site/site-files.ts'
+import { endpointAt } from '../../site/site-files.ts'
+import { targetOf } from '../../site/targets.ts'
 import type { Spoken } from '../../topology/kind.ts'
 import type { Lab } from '../lab.ts'
 
@@ -25,12 +26,9 @@ export function requestWith(lab: Lab, token: string): Request {
 
 /** Connections to the target that are kept and used again, over the certificate of a credential. */
 export async function keptTo(lab: Lab, credential: Credential, most: number): Promise<KeptConnections> {
-  const { listener } = lab.action
-  const { port, address } = lab.unit.service?.listeners.find(({ name }) => name === listener) ?? {}
-  const { from, host, domain } = lab.target
-  const anchorPem = await lab.site.anchor(domain)
-  const endpoint = endpointOf(lab.site.site, `https://${host}:${port}`, { from, anchorPem })
+  const { from, node, action } = lab.target
+  const { site } = lab.site
+  const endpoint = await endpointAt(site, from, targetOf(site, node, action))
   const { certificate: identity } = await credential.presented()
-  // A service that is up already does not listen at the address of its node.
-  return keptConnections({ ...endpoint, ...(address !== undefined && { address }), identity }, most)
+  return keptConnections({ ...endpoint, identity }, most)
 }
