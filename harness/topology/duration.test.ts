@@ -12,7 +12,7 @@ test.each([
 })
 
 test.each(['', '10', 'm', '0s', '-1s', '1.5h', '10 m', '10M', '1h30m', '10ms'])('%j is no duration', (text) => {
-  expect(durationSeconds(text)).toBeUndefined()
+  expect(durationSeconds(text)).toBeNaN()
 })
 
 test('a length that is no whole minute is written in seconds', () => {

@@ -21,6 +21,8 @@ export const hostText = z
 export const sanPattern = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** A duration text: for settings of service kinds, too. */
 export const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 10m, 2h or 30d')
+/** A TCP port: for settings of service kinds. */
+export const port = z.int().min(1).max(65_535)
 const unitReference = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, 'must be UNIT (of the same node) or NODE/UNIT')

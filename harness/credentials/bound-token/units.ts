@@ -66,5 +66,5 @@ function mintUnit(compilation: Compilation, node: string, token: PlanBoundToken)
 function livesFor({ topology }: Compilation, { boundTo, lifetimeSeconds }: PlanBoundToken): number {
   const certificate = own(topology.credentials, boundTo)
   if (certificate?.kind !== 'certificate') return lifetimeSeconds
-  return Math.min(lifetimeSeconds, durationSeconds(certificate.lifetime) ?? lifetimeSeconds)
+  return Math.min(lifetimeSeconds, durationSeconds(certificate.lifetime))
 }

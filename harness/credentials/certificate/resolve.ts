@@ -16,7 +16,7 @@ export function resolveCertificate(compilation: Compilation, declared: Declarati
   const keyOf = authority && provisionerOf(compilation, authority, { provisioner, issuer, path })
   const holderHost = own(compilation.topology.nodes, holder)?.host
   const subject = declaration.subject ?? holderHost
-  const lifetimeSeconds = durationSeconds(declaration.lifetime)!
+  const lifetimeSeconds = durationSeconds(declaration.lifetime)
   if (authority !== undefined) checkLifetime(compilation, authority, lifetimeSeconds, path)
   if (subject === undefined) return undefined
   const sans = declaration.sans ?? [subject]

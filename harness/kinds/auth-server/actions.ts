@@ -1,8 +1,6 @@
 import type { Action, UnitContext } from '../../topology/kind.ts'
 import { registrationsOf } from './registrations.ts'
 
-type Unit = Parameters<typeof registrationsOf>[0] & UnitContext<object>
-
 /** What can be done at an auth server. What a call of the mtls listener says names the client, so that the caller gives it. */
 export const actions = {
   'operator:list': ofOperators('lists tokens', 'GET', '/tokens?limit=1000'),
@@ -28,13 +26,12 @@ export const actions = {
 } satisfies Readonly<Record<string, Action>>
 
 /** The same at one server: the calls of a client with what its first client of the own trust domain says, whose certificate is accepted. */
-export function actionsAt(unit: Unit): Readonly<Record<string, Action>> {
+export function actionsAt(unit: UnitContext<unknown>): Readonly<Record<string, Action>> {
   const known = new Map(registrationsOf(unit).map((one) => [one.client_id, one]))
   const token = unit.issued('bound-token').find(({ subject }) => known.get(subject)?.trustDomain === unit.domain)
   const accepted = token?.boundTo
   if (accepted === undefined || unit.topology.credentials[accepted]?.kind !== 'certificate') return actions
-  const client_id = token!.subject
-  const { resource } = token!
+  const { subject: client_id, resource } = token!
   // Nobody minted that one, so asking about it and ending it change nothing.
   const stray = { client_id, token: 'none' }
   const said = {

@@ -1,17 +1,17 @@
 import { z } from 'zod'
-import type { TokenIssuer, TokenOrder } from '../../credentials/bound-token/planned.ts'
+import type { TokenIssuer } from '../../credentials/bound-token/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import type { Insider } from '../../topology/insider.ts'
-import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
-import type { HttpCall, PlanUnit, Service, Step, TlsFiles } from '../../topology/plan.ts'
-import { holdersOf, hostText } from '../../topology/schema.ts'
+import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
+import type { HttpCall, PlanUnit, Step } from '../../topology/plan.ts'
+import { holdersOf, hostText, port } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
-import { tlsChecks } from '../tls-checks.ts'
+import { tlsChecks } from '../checks.ts'
+import { certificateOf, referenceService, startOf, tlsFiles } from '../reference-service.ts'
 import { actions, actionsAt } from './actions.ts'
-import { type ClientRegistration, registrationsOf } from './registrations.ts'
+import { registrationsOf } from './registrations.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 15m or 1h')
-const port = z.int().min(1).max(65_535)
 
 const settings = z
   .strictObject({
@@ -44,10 +44,10 @@ type Unit = UnitContext<Settings>
 const CLIENTS = 'clients'
 
 /** The reference auth server under `services/auth-server`. */
-export const authServer: ServiceKind<Settings> = {
+export const authServer = defineKind({
   name: 'auth-server',
   summary: 'auth server that mints certificate-bound access tokens (RFC 8705, RFC 9068)',
-  settings: settings as unknown as z.ZodType<Settings>,
+  settings,
   plan,
   offers: { 'bound-token': issuer },
   surfaces: ['strict-verifier', 'token-endpoint', 'introspection', 'revocation', 'mint-api', 'operator-api', 'start'],
@@ -58,15 +58,20 @@ export const authServer: ServiceKind<Settings> = {
     ignore: [],
     grows: ['/operator/v1/tokens?limit=1000'],
   },
-}
+})
 
 function plan(unit: Unit): KindPlan {
+  const { ports } = unit.settings
   checkLifetimes(unit)
   return {
     summary: `auth server of ${unit.domain}, at ${issuerUrl(unit)}`,
     files: [{ path: '@{unit}/config.json', json: configuration(unit) }],
     steps: [signingKey(unit)],
-    service: service(unit),
+    service: referenceService(unit, 'auth-server', ports.operator, [
+      { name: 'public', port: ports.public, protocol: 'https', clientCertificate: 'none' },
+      { name: 'mtls', port: ports.mtls, protocol: 'https', clientCertificate: 'requested' },
+      { name: 'operator', port: ports.operator, protocol: 'https', clientCertificate: 'required' },
+    ]),
     companions: [clients(unit)],
     actions: actionsAt(unit),
     verification: Object.fromEntries(VERIFIED.map((action) => [action, operatorsOnly(unit)])),
@@ -81,12 +86,7 @@ function insider(unit: Unit): Insider {
     standIn: { keys: 'public', clients: 'mtls' },
     operator: { listener: 'operator', sans: operatorNames(unit) },
     ends: { revoke: ending('/tokens/revoke', {}), rotate: ending('/keys/rotate', { mode: 'immediate' }) },
-    start: {
-      configuration: '@{unit}/config.json',
-      listens: ['listen.public', 'listen.mtls', 'listen.operator'],
-      writes: ['storage.path', 'decisionLog'],
-      check: '--check-config',
-    },
+    start: startOf('listen.public', 'listen.mtls', 'listen.operator'),
   }
 }
 
@@ -121,25 +121,23 @@ function issuer(unit: Unit): TokenIssuer {
       json: { client_id: credential.subject },
       expect: [200],
     }),
-    mint: (credential) =>
-      operatorCall(unit, { method: 'POST', path: '/tokens', json: order(credential), expect: [201] }),
+    mint: ({ subject, resource, scope, lifetimeSeconds }) => {
+      const json = { clientId: subject, resource, scope, expiresIn: lifetimeSeconds }
+      return operatorCall(unit, { method: 'POST', path: '/tokens', json, expect: [201] })
+    },
     member: 'access_token',
     after: `${unit.node}/${CLIENTS}`,
     lifetime: {
-      node: seconds(nodeTokenLifetime),
-      peer: seconds(peerTokenLifetime),
-      maximum: seconds(maximumTokenLifetime),
+      node: durationSeconds(nodeTokenLifetime),
+      peer: durationSeconds(peerTokenLifetime),
+      maximum: durationSeconds(maximumTokenLifetime),
     },
   }
 }
 
-function order({ subject, resource, scope, lifetimeSeconds }: TokenOrder) {
-  return { clientId: subject, resource, scope, expiresIn: lifetimeSeconds }
-}
-
 function configuration(unit: Unit) {
   const { ports, alg, nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } = unit.settings
-  const certificate = unit.credential(unit.settings.certificate ?? `cert-${unit.node}`).path
+  const { ca, cert, key } = tlsFiles(unit)
   const foreign = registrationsOf(unit).flatMap(({ trustDomain }) => (trustDomain === unit.domain ? [] : [trustDomain]))
   return {
     issuer: issuerUrl(unit),
@@ -150,16 +148,16 @@ function configuration(unit: Unit) {
       mtls: `@{address}:${ports.mtls}`,
       operator: `@{address}:${ports.operator}`,
     },
-    tls: { cert: `${certificate}/cert.pem`, key: `${certificate}/key.pem`, ca: unit.anchor(unit.domain) },
+    tls: { cert, key, ca },
     trustDomain: unit.domain,
     trustDomains: Object.fromEntries([...new Set(foreign)].map((domain) => [domain, { ca: unit.anchor(domain) }])),
     operators: operatorNames(unit),
     storage: { path: '@{unit}/state/auth.db' },
     signing: { alg, importKey: '@{unit}/signing.json' },
     tokens: {
-      nodeSeconds: seconds(nodeTokenLifetime),
-      peerSeconds: seconds(peerTokenLifetime),
-      maximumSeconds: seconds(maximumTokenLifetime),
+      nodeSeconds: durationSeconds(nodeTokenLifetime),
+      peerSeconds: durationSeconds(peerTokenLifetime),
+      maximumSeconds: durationSeconds(maximumTokenLifetime),
     },
     decisionLog: '@{unit}/decisions.jsonl',
   }
@@ -185,26 +183,12 @@ function signingKey({ settings: { alg } }: Unit): Step {
   }
 }
 
-function service(unit: Unit): Service {
-  const { ports } = unit.settings
-  const own = unit.credential(unit.settings.certificate ?? `cert-${unit.node}`).path
-  const tls: TlsFiles = { ca: unit.anchor(unit.domain), cert: `${own}/cert.pem`, key: `${own}/key.pem` }
-  return {
-    command: { program: { service: 'auth-server' }, args: ['--config', '@{unit}/config.json'] },
-    ready: { http: { url: `https://${unit.host}:${ports.operator}/readyz`, tls, expect: [200] } },
-    decisionLog: '@{unit}/decisions.jsonl',
-    listeners: [
-      { name: 'public', port: ports.public, protocol: 'https', clientCertificate: 'none' },
-      { name: 'mtls', port: ports.mtls, protocol: 'https', clientCertificate: 'requested' },
-      { name: 'operator', port: ports.operator, protocol: 'https', clientCertificate: 'required' },
-    ],
-  }
-}
-
 /** The oneshot in which the operator registers every client that the topology needs here. */
 function clients(unit: Unit): PlanUnit {
   const registrations = registrationsOf(unit)
-  const lanes = registrations.map((registration): Step[] => [{ call: register(unit, registration) }])
+  const lanes = registrations.map((json): Step[] => [
+    { call: operatorCall(unit, { method: 'PUT', path: `/clients/${json.client_id}`, json, expect: [200, 201] }) },
+  ])
   return {
     name: CLIENTS,
     kind: 'register',
@@ -215,20 +199,11 @@ function clients(unit: Unit): PlanUnit {
   }
 }
 
-function register(unit: Unit, registration: ClientRegistration): HttpCall {
-  const path = `/clients/${registration.client_id}`
-  return operatorCall(unit, { method: 'PUT', path, json: registration, expect: [200, 201] })
-}
-
-function operatorCall(
-  unit: Unit,
-  call: { method: HttpCall['method']; path: string; json: unknown; expect: number[] },
-): HttpCall {
+function operatorCall(unit: Unit, { path, ...call }: Omit<HttpCall, 'url' | 'tls'> & { path: string }): HttpCall {
   // The server itself does not need the operator's certificate, so it does not wait for it.
   const folder = unit.credentialPath(operatorCredential(unit))
-  const { path, ...rest } = call
   return {
-    ...rest,
+    ...call,
     url: `https://${unit.host}:${unit.settings.ports.operator}/operator/v1${path}`,
     tls: { ca: unit.anchor(unit.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
   }
@@ -236,14 +211,13 @@ function operatorCall(
 
 function operatorCredential(unit: Unit): string {
   if (unit.settings.operator !== undefined) return unit.settings.operator
-  const own = unit.settings.certificate ?? `cert-${unit.node}`
-  const held = Object.entries(unit.topology.credentials).filter(
-    ([name, credential]) =>
-      credential.kind === 'certificate' && holdersOf(credential).includes(unit.node) && name !== own,
+  const own = certificateOf(unit)
+  const held = Object.entries(unit.topology.credentials).flatMap(([name, credential]) =>
+    credential.kind === 'certificate' && holdersOf(credential).includes(unit.node) && name !== own ? name : [],
   )
-  const [name] = held[0] ?? []
-  if (held.length === 1 && name !== undefined) return name
-  unit.mistake('settings.operator', `node "${unit.node}" ${held.length === 0 ? noOperator(unit) : severalHeld}`)
+  const [name, ...others] = held
+  if (name !== undefined && others.length === 0) return name
+  unit.mistake('settings.operator', `node "${unit.node}" ${name === undefined ? noOperator(unit) : severalHeld}`)
   return own
 }
 
@@ -265,10 +239,10 @@ function operatorNames(unit: Unit): string[] {
 }
 
 function checkLifetimes(unit: Unit): void {
-  const maximum = seconds(unit.settings.maximumTokenLifetime)
+  const maximum = durationSeconds(unit.settings.maximumTokenLifetime)
   if (maximum > 86_400) unit.mistake('settings.maximumTokenLifetime', 'is longer than 24h, the longest life of a token')
   for (const name of ['nodeTokenLifetime', 'peerTokenLifetime', 'maximumTokenLifetime'] as const) {
-    const life = seconds(unit.settings[name])
+    const life = durationSeconds(unit.settings[name])
     if (life < 30) unit.mistake(`settings.${name}`, 'is shorter than 30s, the shortest life of a token')
     if (life > maximum) unit.mistake(`settings.${name}`, `is longer than maximumTokenLifetime; shorten it`)
   }
@@ -276,8 +250,4 @@ function checkLifetimes(unit: Unit): void {
 
 function issuerUrl(unit: Unit): string {
   return `https://${unit.host}:${unit.settings.ports.public}`
-}
-
-function seconds(text: string): number {
-  return durationSeconds(text) ?? 0
 }

@@ -1,36 +1,12 @@
 import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
+import { defaultCertificate } from '../../credentials/certificate/planned.ts'
 import type { UnitContext } from '../../topology/kind.ts'
 import { holdersOf } from '../../topology/schema.ts'
 
-/** What the operator API takes at `PUT /clients/{id}`. */
-export interface ClientRegistration {
-  client_id: string
-  method: 'tls_client_auth'
-  sanDns: string
-  trustDomain: string
-  grants: GrantRegistration[]
-  introspects: string[]
-}
+type Unit = UnitContext<unknown>
 
-export interface GrantRegistration {
-  resource: string
-  aud: string[]
-  use: 'node' | 'peer'
-  scopes: string[]
-  trustedDomains: string[]
-  trustedNodes?: string[]
-  maxTtlSeconds: number
-}
-
-interface Lifetimes {
-  nodeTokenLifetime: string
-  peerTokenLifetime: string
-}
-
-type Unit = UnitContext<Lifetimes & object>
-
-/** One client for each subject of a token that is minted here, and for each node that validates its tokens here. */
-export function registrationsOf(unit: Unit): ClientRegistration[] {
+/** What the operator API takes at `PUT /clients/{id}`, for each subject of a token that is minted here and each node that validates its tokens here. */
+export function registrationsOf(unit: Unit) {
   const bySubject = Map.groupBy(unit.issued('bound-token'), (token) => token.subject)
   const validating = validatingNodes(unit)
   const names = [...new Set([...bySubject.keys(), ...validating.keys()])]
@@ -38,15 +14,8 @@ export function registrationsOf(unit: Unit): ClientRegistration[] {
     const tokens = bySubject.get(name) ?? []
     const identity = identityOf(unit, name, tokens)
     if (identity === undefined) return []
-    return [
-      {
-        client_id: name,
-        method: 'tls_client_auth',
-        ...identity,
-        grants: grantsOf(unit, tokens),
-        introspects: validating.get(name) ?? [],
-      },
-    ]
+    const grants = grantsOf(unit, tokens)
+    return { client_id: name, method: 'tls_client_auth', ...identity, grants, introspects: validating.get(name) ?? [] }
   })
 }
 
@@ -57,14 +26,9 @@ function validatingNodes(unit: Unit): Map<string, string[]> {
   return new Map([...byNode].map(([node, all]) => [node, union(all.map(({ insider }) => insider.asks!.audiences))]))
 }
 
-function identityOf(
-  unit: Unit,
-  name: string,
-  tokens: readonly PlanBoundToken[],
-): { sanDns: string; trustDomain: string } | undefined {
-  const { credentials, nodes, trustDomains } = unit.topology
-  const [token] = tokens
-  const certificate = credentials[token?.boundTo ?? `cert-${name}`]
+function identityOf({ topology }: Unit, name: string, [token]: readonly PlanBoundToken[]) {
+  const { credentials, nodes, trustDomains } = topology
+  const certificate = credentials[token?.boundTo ?? defaultCertificate(name)]
   const [holds] = certificate === undefined ? (token?.holders ?? []) : holdersOf(certificate)
   const holder = nodes[holds ?? name]
   if (holder === undefined) return undefined
@@ -74,7 +38,7 @@ function identityOf(
   return { sanDns: subject ?? holder.host, trustDomain }
 }
 
-function grantsOf(unit: Unit, tokens: readonly PlanBoundToken[]): GrantRegistration[] {
+function grantsOf(unit: Unit, tokens: readonly PlanBoundToken[]) {
   const byResource = Map.groupBy(tokens, ({ resource }) => resource)
   return [...byResource].map(([resource, alike]) => {
     const [first] = alike as [PlanBoundToken]

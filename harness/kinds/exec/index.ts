@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
-import type { Action, KindPlan, Observation, ServiceKind, UnitContext } from '../../topology/kind.ts'
+import { type Action, defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
-import { ownAudiences } from '../own-audiences.ts'
+import { ownAudiences } from '../checks.ts'
+import { certificateOf } from '../reference-service.ts'
 import { demandKnownNames } from './known-names.ts'
 import { type ExecSettings, execSettings, standardAnswers } from './settings.ts'
 import { execVerification } from './verification.ts'
@@ -12,16 +12,16 @@ import { execVerification } from './verification.ts'
 type Unit = UnitContext<ExecSettings>
 
 /** A program of the user's own, in any language, declared and not known. */
-export const exec: ServiceKind<ExecSettings> = {
+export const exec = defineKind({
   name: 'exec',
   summary: 'a program of your own, in any language, that takes certificate-bound tokens',
-  settings: execSettings as unknown as z.ZodType<ExecSettings>,
+  settings: execSettings,
   plan,
-}
+})
 
 function plan(unit: Unit): KindPlan {
   const { settings, domain, host } = unit
-  const { clientCertificate, action, token, run, url } = settings
+  const { clientCertificate, action, token, run, url, observePath } = settings
   const told = toldTo(unit)
   demandKnownNames(unit, Object.keys(told))
   const { port, address } = listenerOf(settings)
@@ -36,11 +36,14 @@ function plan(unit: Unit): KindPlan {
       command: run && command(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
       ready: { http: { url: `https://${host}:${port}/`, address, tls } },
-      readyWithinMs: (durationSeconds(settings.readyWithin) ?? 20) * 1000,
+      readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
       listeners: [{ name: 'main', port, protocol: 'https', clientCertificate, address }],
     },
     actions: { [action]: actionOf(unit) },
-    observe: observationOf(settings),
+    observe:
+      observePath === undefined
+        ? undefined
+        : { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] },
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
     insider: settings.introspects ? { asks: { issuer: issuerNode(unit), audiences: [...shown] } } : undefined,
@@ -50,36 +53,25 @@ function plan(unit: Unit): KindPlan {
   }
 }
 
-/** Everything that a program is told, by the name of its placeholder; in its environment `HOLDFAST_` stands before it. */
-interface Told {
-  address: Template
-  port: string
-  host: string
-  cert: Template
-  key: Template
-  /** Root of its trust domain: of the certificates of its callers, and of the issuer. */
-  ca: Template
-  issuer: string
-  issuer_address: Template
-  jwks: Template
-  audience: string
-  /** A folder of its own, for what it wants to write. */
-  dir: Template
-}
+type Told = ReturnType<typeof toldTo>
 
-function toldTo(unit: Unit): Told {
-  const { settings, host, node } = unit
-  const folder = unit.credential(settings.certificate ?? `cert-${node}`).path
+/** Everything that a program is told, by the name of its placeholder; in its environment `HOLDFAST_` stands before it. */
+function toldTo(unit: Unit) {
+  const { settings, host } = unit
+  const folder = unit.credential(certificateOf(unit)).path
   const issuer = settings.token === 'none' ? '' : unit.issuer(issuerNode(unit))
   return {
     address: '@{address}',
     port: String(listenerOf(settings).port),
     host,
-    ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem`, ca: unit.anchor(unit.domain) },
+    ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
+    // Root of its trust domain: of the certificates of its callers, and of the issuer.
+    ca: unit.anchor(unit.domain),
     issuer,
     issuer_address: settings.token === 'none' ? '' : `@{address:${issuerNode(unit)}}`,
     jwks: '@{unit}/jwks.json',
     audience: audiencesOf(unit)[0] ?? '',
+    // A folder of its own, for what it wants to write.
     dir: '@{unit}',
   }
 }
@@ -147,12 +139,6 @@ function actionOf(unit: Unit): Action {
     }),
     request: { http },
   }
-}
-
-function observationOf({ observePath }: ExecSettings): Observation | undefined {
-  return observePath === undefined
-    ? undefined
-    : { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] }
 }
 
 function proofOf({ settings: { observe, answers: declared }, resolve }: Unit): WeakerProof {

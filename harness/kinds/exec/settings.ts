@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { actionPattern, duration } from '../../topology/schema.ts'
+import { actionPattern, duration, port } from '../../topology/schema.ts'
 
-const port = z.int().min(1).max(65_535)
+const texts = z.array(z.string().min(1)).min(1)
 const words = z
   .record(z.string(), z.string())
   .optional()
@@ -54,9 +54,7 @@ const answers = z
 /** What a topology says about a program of the user's own. */
 export const execSettings = z
   .strictObject({
-    run: z
-      .array(z.string().min(1))
-      .min(1)
+    run: texts
       .optional()
       .describe(
         'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
@@ -71,11 +69,7 @@ export const execSettings = z
       .describe(
         'With `url`: the folder that gets `ca.pem`, `cert.pem`, `key.pem`, `jwks.json` and `trust.json` (issuer, audience, host) of each run.',
       ),
-    reload: z
-      .array(z.string().min(1))
-      .min(1)
-      .optional()
-      .describe('With `url`: program and arguments that make the service read them.'),
+    reload: texts.optional().describe('With `url`: program and arguments that make the service read them.'),
     listen: port.default(8443).describe('Port that it listens on, at the address that it is told.'),
     clientCertificate: z
       .enum(['required', 'requested'])
@@ -88,7 +82,7 @@ export const execSettings = z
       .describe('How a token is presented; `none`: the certificate alone is enough.'),
     issuer: z.string().optional().describe('Node whose tokens it accepts. Default: the issuer of its trust domain.'),
     audience: z
-      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .union([z.string().min(1), texts])
       .optional()
       .describe('What must stand in `aud`. Default: `https://<host of the node>`.'),
     scope: z.string().optional().describe('What must stand in `scope`. Default: it does not look at it.'),

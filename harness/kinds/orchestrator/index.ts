@@ -1,13 +1,10 @@
 import { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
-import type { Insider } from '../../topology/insider.ts'
-import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
-import type { Service, TlsFiles } from '../../topology/plan.ts'
-import { duration, hostText } from '../../topology/schema.ts'
-import { ownAudiences } from '../own-audiences.ts'
-import { verificationOf } from './verification.ts'
-
-const port = z.int().min(1).max(65_535)
+import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
+import { duration, hostText, port } from '../../topology/schema.ts'
+import { ownAudiences } from '../checks.ts'
+import { certificateOf, referenceService, startOf, tlsFiles } from '../reference-service.ts'
+import { foreignDomains, operatorsOf, verificationOf } from './verification.ts'
 
 const peer = z
   .strictObject({
@@ -75,24 +72,14 @@ const settings = z
   .describe('An orchestrator that exchanges routes with its peers.')
 
 type Settings = z.infer<typeof settings>
-type Unit = UnitContext<Settings>
-
-const surfaces: readonly string[] = [
-  'strict-verifier',
-  'jwks-client',
-  'introspection-client',
-  'dialer',
-  'peers-api',
-  'start',
-]
+export type Unit = UnitContext<Settings>
 
 /** The reference orchestrator under `services/orchestrator`. */
-export const orchestrator: ServiceKind<Settings> = {
+export const orchestrator = defineKind({
   name: 'orchestrator',
   summary: 'orchestrator that exchanges routes with peers by certificate-bound tokens (RFC 8705)',
-  settings: settings as unknown as z.ZodType<Settings>,
+  settings,
   plan,
-  surfaces,
   actions: {
     'peering:connect': {
       summary: 'opens a peering session',
@@ -129,46 +116,30 @@ export const orchestrator: ServiceKind<Settings> = {
     // A minted token is renewed in its own time.
     ignore: ['peerTokenExpiresAt'],
   },
-}
+})
 
 function plan(unit: Unit): KindPlan {
-  const { peers, auth } = unit.settings
+  const { peers, auth, ports, validation } = unit.settings
   const with_ = Object.keys(peers).join(', ') || 'nobody'
   // A plan is plain JSON: settings that were left out are left out there, too.
   const json: unknown = JSON.parse(JSON.stringify(configuration(unit)))
+  // Whoever judges by keys alone asks nobody about a token.
+  const asking = validation === 'jwks' ? [] : ['introspection-client']
   return {
     summary: `orchestrator ${unit.node}, validates at ${auth}, peers with ${with_}`,
     files: [{ path: '@{unit}/config.json', json }],
-    service: service(unit),
-    verification: verification(unit),
-    surfaces: surfacesOf(unit),
-    insider: insider(unit),
-  }
-}
-
-/** Whoever judges by keys alone asks nobody about a token. */
-function surfacesOf({ settings: { validation } }: Unit): readonly string[] {
-  return validation === 'jwks' ? surfaces.filter((one) => one !== 'introspection-client') : surfaces
-}
-
-/** What `configuration` says about callers, as the harness reads it. */
-function verification(unit: Unit) {
-  const { topology, domain, node, host, settings } = unit
-  const peers = Object.entries(settings.peers).map(([name, { trustDomain, enabled = true }]) => {
-    return { name, san: topology.nodes[name]?.host ?? name, domain: trustDomain ?? domain, enabled }
-  })
-  return verificationOf({
-    ...{ node, host },
-    issuer: unit.url(settings.auth, 'public'),
-    mode: settings.validation,
-    clockSkewSeconds: settings.clockSkewSeconds ?? 30,
-    peering: {
-      anchors: [domain, ...foreignDomains(unit)],
-      audiences: ownAudiences(unit),
-      peers,
+    service: referenceService(unit, 'orchestrator', ports.local, [
+      { name: 'peering', port: ports.peering, protocol: 'wss', clientCertificate: 'required' },
+      { name: 'local', port: ports.local, protocol: 'https', clientCertificate: 'required' },
+    ]),
+    verification: verificationOf(unit),
+    surfaces: ['strict-verifier', 'jwks-client', ...asking, 'dialer', 'peers-api', 'start'],
+    insider: {
+      operator: { listener: 'local', sans: operatorsOf(unit) },
+      asks: { issuer: auth, audiences: ownAudiences(unit) },
+      start: startOf('listen.local', 'peering.listen'),
     },
-    local: { anchors: [domain], audiences: [`https://${host}`], operators: operatorsOf(unit) },
-  })
+  }
 }
 
 function configuration(unit: Unit) {
@@ -190,18 +161,16 @@ function peeringOf(unit: Unit) {
   const { settings, topology, domain } = unit
   const { auth, ports, validation, introspectionCacheMs, routes, session, limits } = settings
   const { trustDomains } = topology
-  const authDomain = topology.nodes[auth]?.domain ?? domain
   const nodeToken = nodeTokenOf(unit)
   return {
     listen: `@{address}:${ports.peering}`,
     audience: trustDomains[domain]?.peeringAudience,
     trustDomains: Object.fromEntries(
-      foreignDomains(unit).map((name) => [
-        name,
-        { ca: unit.anchor(name), audience: trustDomains[name]?.peeringAudience },
-      ]),
+      foreignDomains(unit).map((name) => {
+        return [name, { ca: unit.anchor(name), audience: trustDomains[name]?.peeringAudience }]
+      }),
     ),
-    auth: { issuer: unit.url(auth, 'public'), ca: unit.anchor(authDomain) },
+    auth: { issuer: unit.url(auth, 'public'), ca: unit.anchor(topology.nodes[auth]?.domain ?? domain) },
     validation: { mode: validation, introspectionCacheMs },
     clockSkewSeconds: settings.clockSkewSeconds,
     nodeTokenFile: nodeToken === undefined ? undefined : unit.credential(nodeToken).path,
@@ -213,9 +182,8 @@ function peeringOf(unit: Unit) {
 }
 
 function renewUrlOf(unit: Unit): string | undefined {
-  const { renewal, certificate } = unit.settings
-  const issuer = unit.topology.credentials[certificate ?? `cert-${unit.node}`]?.issuer.split('/')[0]
-  return renewal === 'off' || issuer === undefined ? undefined : `${unit.url(issuer, 'ca')}/1.0/renew`
+  const issuer = unit.topology.credentials[certificateOf(unit)]?.issuer.split('/')[0]
+  return unit.settings.renewal === 'off' || issuer === undefined ? undefined : `${unit.url(issuer, 'ca')}/1.0/renew`
 }
 
 function sessionOf({ holdTime, ...session }: Settings['session']) {
@@ -252,47 +220,4 @@ function checkNodeToken(unit: Unit, name: string, domain: string, nodeToken: str
 function nodeTokenOf(unit: Unit): string | undefined {
   if (unit.settings.token !== undefined) return unit.settings.token
   return unit.topology.credentials[unit.node]?.kind === 'bound-token' ? unit.node : undefined
-}
-
-/** Those that the auth server of the domain takes for operators: one certificate serves at both. */
-function operatorsOf({ settings, topology, domain, insiders }: Unit): readonly string[] {
-  const issuer = topology.trustDomains[domain]?.issuer
-  const said = insiders().find(({ node, insider }) => node === issuer && insider.operator !== undefined)
-  return settings.operators ?? said?.insider.operator?.sans ?? []
-}
-
-function insider(unit: Unit): Insider {
-  return {
-    operator: { listener: 'local', sans: operatorsOf(unit) },
-    asks: { issuer: unit.settings.auth, audiences: ownAudiences(unit) },
-    start: {
-      configuration: '@{unit}/config.json',
-      listens: ['listen.local', 'peering.listen'],
-      writes: ['storage.path', 'decisionLog'],
-      check: '--check-config',
-    },
-  }
-}
-
-function foreignDomains(unit: Unit): string[] {
-  const named = Object.values(unit.settings.peers).flatMap(({ trustDomain }) => trustDomain ?? [])
-  return [...new Set(named)].filter((name) => name !== unit.domain)
-}
-
-function tlsFiles(unit: Unit): Required<TlsFiles> {
-  const folder = unit.credential(unit.settings.certificate ?? `cert-${unit.node}`).path
-  return { ca: unit.anchor(unit.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
-}
-
-function service(unit: Unit): Service {
-  const { ports } = unit.settings
-  return {
-    command: { program: { service: 'orchestrator' }, args: ['--config', '@{unit}/config.json'] },
-    ready: { http: { url: `https://${unit.host}:${ports.local}/readyz`, tls: tlsFiles(unit), expect: [200] } },
-    decisionLog: '@{unit}/decisions.jsonl',
-    listeners: [
-      { name: 'peering', port: ports.peering, protocol: 'wss', clientCertificate: 'required' },
-      { name: 'local', port: ports.local, protocol: 'https', clientCertificate: 'required' },
-    ],
-  }
 }

@@ -1,77 +1,68 @@
 import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
-import { tlsChecks } from '../tls-checks.ts'
-import { type HttpAnswer, tokenCheck, tokenChecks } from '../token-checks.ts'
+import { type HttpAnswer, ownAudiences, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
+import type { Unit } from './index.ts'
 
-export type ValidationMode = 'jwks' | 'introspection' | 'both'
-
-/** What a listener trusts: trust domains whose root it has, and audiences any one of which is enough. */
-interface Listener {
-  anchors: readonly string[]
-  audiences: readonly string[]
-}
-
-export interface OrchestratorTrust {
-  node: string
-  host: string
-  issuer: string
-  mode: ValidationMode
-  clockSkewSeconds: number
-  /** Whom a token may speak for by its `sub`, and what the certificate must be of then. */
-  peering: Listener & { peers: readonly { name: string; san: string; domain: string; enabled: boolean }[] }
-  /** `operators`: DNS SANs of certificates that are enough by themselves. */
-  local: Listener & { operators: readonly string[] }
-}
-
-const takes = [['certificate', 'bound-token']]
-
-/** How an orchestrator judges the callers of each action. */
-export function verificationOf(trust: OrchestratorTrust) {
-  const { mode, peering, local } = trust
-  const disabled = peering.peers.filter(({ enabled }) => !enabled).map(({ name }) => name)
+/** How an orchestrator judges the callers of each action: what its configuration says of them, as the harness reads it. */
+export function verificationOf(unit: Unit): Record<string, ActionVerification> {
+  const { domain, host, settings } = unit
+  const takes = [['certificate', 'bound-token']]
+  const disabled = Object.entries(settings.peers).flatMap(([name, { enabled = true }]) => (enabled ? [] : name))
   const connect: ActionVerification = {
     takes,
     checks: [
-      ...tlsChecks('peer.tls', peering.anchors),
-      ...ofToken(trust, peering, 'peer:connect', ofPeer(trust)),
+      ...tlsChecks('peer.tls', [domain, ...foreignDomains(unit)]),
+      ...ofToken(unit, ownAudiences(unit), 'peer:connect', ofPeer(unit)),
       ofCaller('enabled', { disabled }, 'peer.admit', 'peer_disabled', { status: 403, error: 'forbidden' }),
     ],
-    guards: guards(mode, ['peer.upgrade', 'peer.rate'], ['peer.identity'], ['peer.admit']),
+    guards: guards(unit, ['peer.upgrade', 'peer.rate'], ['peer.identity'], ['peer.admit']),
   }
   const own = (scope: string): ActionVerification => ({
     takes,
     checks: [
-      ...tlsChecks('peer.tls', local.anchors),
-      { check: 'certificate/named', args: { sans: local.operators }, settles: true },
-      ...ofToken(trust, local, scope, ofSelf(trust)),
+      ...tlsChecks('peer.tls', [domain]),
+      { check: 'certificate/named', args: { sans: operatorsOf(unit) }, settles: true },
+      ...ofToken(unit, [`https://${host}`], scope, ofSelf(unit)),
     ],
-    guards: guards(mode, ['local.host'], ['local.caller'], LOCAL_CALL),
+    guards: guards(unit, ['local.host'], ['local.caller'], LOCAL_CALL),
   })
-  return {
-    'peering:connect': connect,
-    'node:read': own('node:read'),
-    'node:routes': own('node:routes'),
-  } satisfies Record<string, ActionVerification>
+  return { 'peering:connect': connect, 'node:read': own('node:read'), 'node:routes': own('node:routes') }
+}
+
+/** Trust domains that are trusted for peering only. */
+export function foreignDomains({ settings, domain }: Unit): string[] {
+  const named = Object.values(settings.peers).flatMap(({ trustDomain }) => trustDomain ?? [])
+  return [...new Set(named)].filter((name) => name !== domain)
+}
+
+/**
+ * DNS SANs of certificates that are enough by themselves: those that the auth server of the domain takes for operators, so that one
+ * certificate serves at both.
+ */
+export function operatorsOf({ settings, topology, domain, insiders }: Unit): readonly string[] {
+  const issuer = topology.trustDomains[domain]?.issuer
+  const said = insiders().find(({ node, insider }) => node === issuer && insider.operator !== undefined)
+  return settings.operators ?? said?.insider.operator?.sans ?? []
 }
 
 const bad: HttpAnswer = { status: 401, error: 'invalid_token' }
 const insufficient: HttpAnswer = { status: 403, error: 'insufficient_scope' }
 
-/** Local checks come first, so that a token that can be refused without a call causes no call. */
-function ofToken(
-  { node, issuer, mode, clockSkewSeconds: skewSeconds }: OrchestratorTrust,
-  { audiences }: Listener,
-  scope: string,
-  caller: readonly PlannedCheck[],
-): PlannedCheck[] {
-  const carrier = { guard: 'peer.carrier', reason: 'token_missing', layer: 'http', status: 401, error: null } as const
-  const proof = mode === 'introspection' ? (['active'] as const) : (['key', 'signature'] as const)
+/** Local checks come first, so that a token that can be refused without a call causes no call. `caller`: whom it may speak for. */
+function ofToken(unit: Unit, audiences: readonly string[], scope: string, caller: readonly PlannedCheck[]) {
+  const { auth, validation, clockSkewSeconds: skewSeconds = 30 } = unit.settings
+  const issuer = unit.url(auth, 'public')
+  const proof = validation === 'introspection' ? (['active'] as const) : (['key', 'signature'] as const)
+  const presented: PlannedCheck = {
+    ...{ check: 'bound-token/presented', guard: 'peer.carrier', reason: 'token_missing' },
+    ...{ layer: 'http', status: 401, error: null },
+  }
   return [
-    { check: 'bound-token/presented', ...carrier },
+    presented,
     ...tokenChecks({ issuer, audiences }, { proof, time: { skewSeconds } }, bad),
     ...caller,
     tokenCheck('scope', insufficient, { scope }),
-    tokenCheck('node', insufficient, { node }),
-    ...(mode === 'both' ? [tokenCheck('active', bad)] : []),
+    tokenCheck('node', insufficient, { node: unit.node }),
+    ...(validation === 'both' ? [tokenCheck('active', bad)] : []),
   ]
 }
 
@@ -79,9 +70,10 @@ function ofCaller(name: string, args: PlannedCheck['args'], guard: string, reaso
   return { check: `bound-token/caller-${name}`, args, guard, reason, layer: 'http', ...answer } as const
 }
 
-function ofPeer({ peering: { peers } }: OrchestratorTrust): PlannedCheck[] {
-  const sans = Object.fromEntries(peers.map(({ name, san }) => [name, san]))
-  const domains = Object.fromEntries(peers.map(({ name, domain }) => [name, domain]))
+function ofPeer({ settings, topology, domain }: Unit): PlannedCheck[] {
+  const peers = Object.entries(settings.peers)
+  const sans = Object.fromEntries(peers.map(([name]) => [name, topology.nodes[name]?.host ?? name]))
+  const domains = Object.fromEntries(peers.map(([name, { trustDomain = domain }]) => [name, trustDomain]))
   return [
     ofCaller('known', { subjects: Object.keys(sans) }, 'peer.identity', 'peer_unknown', bad),
     ofCaller('name', { sans }, 'peer.identity', 'san_mismatch', bad),
@@ -89,7 +81,7 @@ function ofPeer({ peering: { peers } }: OrchestratorTrust): PlannedCheck[] {
   ]
 }
 
-function ofSelf({ node, host }: OrchestratorTrust): PlannedCheck[] {
+function ofSelf({ node, host }: Unit): PlannedCheck[] {
   return [
     ofCaller('known', { subjects: [node] }, 'local.caller', 'not_operator', insufficient),
     ofCaller('name', { sans: { [node]: host } }, 'local.caller', 'not_operator', insufficient),
@@ -100,12 +92,12 @@ function ofSelf({ node, host }: OrchestratorTrust): PlannedCheck[] {
 const LOCAL_CALL = ['local.route', 'local.query', 'local.body', 'local.object', 'local.peer', 'local.storage']
 
 /** Every guard on the way of a call: `first` sees no token yet, `identity` and `last` see one that is proven. */
-function guards(mode: ValidationMode, first: string[], identity: string[], last: string[]): string[] {
+function guards({ settings: { validation } }: Unit, first: string[], identity: string[], last: string[]): string[] {
   return [
     ...['tls.handshake', 'peer.tls', 'http.form', ...first, 'peer.carrier', 'token.form', 'token.issuer'],
-    mode === 'introspection' ? 'token.active' : 'token.signature',
+    validation === 'introspection' ? 'token.active' : 'token.signature',
     ...['token.claims', 'token.time', 'token.audience', 'token.binding', ...identity, 'token.scope'],
-    ...(mode === 'both' ? ['token.active'] : []),
+    ...(validation === 'both' ? ['token.active'] : []),
     ...last,
   ]
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Authority } from '../../credentials/certificate/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
-import type { KindPlan, ServiceKind, UnitContext } from '../../topology/kind.ts'
-import type { Command, Service, Step } from '../../topology/plan.ts'
+import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
+import type { Command, Step } from '../../topology/plan.ts'
+import { port } from '../../topology/schema.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 10s, 10m or 24h')
 
@@ -11,27 +12,27 @@ const settings = z
     minimumLifetime: duration.default('10s').describe('Shortest life of a certificate.'),
     maximumLifetime: duration.default('24h').describe('Longest life of a certificate.'),
     defaultLifetime: duration.default('10m').describe('Life of a certificate whose request names none.'),
-    port: z.int().min(1).max(65_535).default(9000).describe('Port of its API.'),
+    port: port.default(9000).describe('Port of its API.'),
   })
   .describe('A step-ca with a root, an intermediate and one JWK provisioner of its own.')
 
-type Settings = z.infer<typeof settings>
+type Unit = UnitContext<z.infer<typeof settings>>
 
 const PROVISIONER = 'holdfast'
 
 /** A real step-ca: root, intermediate and provisioner key are made anew for each run. */
-export const stepCa: ServiceKind<Settings> = {
+export const stepCa = defineKind({
   name: 'step-ca',
   summary: 'certificate authority (smallstep step-ca) with one JWK provisioner',
-  settings: settings as unknown as z.ZodType<Settings>,
+  settings,
   plan,
   offers: { certificate: authority },
-}
+})
 
-function plan(unit: UnitContext<Settings>): KindPlan {
+function plan(unit: Unit): KindPlan {
   const { defaultLifetime, maximumLifetime, minimumLifetime } = unit.settings
-  const asked = durationSeconds(defaultLifetime) ?? 0
-  if (asked < (durationSeconds(minimumLifetime) ?? 0) || asked > (durationSeconds(maximumLifetime) ?? 0)) {
+  const asked = durationSeconds(defaultLifetime)
+  if (asked < durationSeconds(minimumLifetime) || asked > durationSeconds(maximumLifetime)) {
     const range = `${minimumLifetime} and ${maximumLifetime}`
     unit.mistake('settings.defaultLifetime', `is ${defaultLifetime} and must lie between ${range}`)
   }
@@ -40,47 +41,39 @@ function plan(unit: UnitContext<Settings>): KindPlan {
     summary: `certificate authority of ${unit.domain}, at ${address(unit)}`,
     files: [],
     steps: [{ parallel: [certificates(unit), provisionerKey()] }, { write: configuration(unit) }],
-    service: service(unit),
+    service: {
+      command: { program: { tool: 'step-ca' }, args: ['@{unit}/ca.json'], env: { STEPPATH: '@{unit}/step' } },
+      ready: { http: { url: `${address(unit)}/health`, tls: { ca: '@{unit}/root.crt' }, expect: [200] } },
+      listeners: [{ name: 'ca', port: unit.settings.port, protocol: 'https', clientCertificate: 'requested' }],
+    },
     insider: { signs: { issuing: pairOf('ca'), root: pairOf('root') } },
   }
 }
 
-function authority(unit: UnitContext<Settings>): Authority {
+function authority(unit: Unit): Authority {
   const folder = `@{dir}/units/${unit.unit}`
   return {
     root: `${folder}/root.crt`,
     url: address(unit),
     by: 'holder',
     provisioners: { [PROVISIONER]: { keyFile: `${folder}/provisioner.json` } },
-    minimumLifetime: durationSeconds(unit.settings.minimumLifetime) ?? 0,
-    maximumLifetime: durationSeconds(unit.settings.maximumLifetime) ?? 0,
+    minimumLifetime: durationSeconds(unit.settings.minimumLifetime),
+    maximumLifetime: durationSeconds(unit.settings.maximumLifetime),
   }
 }
 
-function address(unit: UnitContext<Settings>): string {
+function address(unit: Unit): string {
   return `https://${unit.host}:${unit.settings.port}`
 }
 
 /** `step ca init` waits for a second inside; these two steps do the same work without it. */
-function certificates(unit: UnitContext<Settings>): Step[] {
-  const common = ['--no-password', '--insecure', '--not-after', '87600h']
-  const root = ['certificate', 'create', `${unit.domain} root`, '@{unit}/root.crt', '@{unit}/root.key']
-  const intermediate = ['certificate', 'create', `${unit.domain} issuing CA`, '@{unit}/ca.crt', '@{unit}/ca.key']
-  return [
-    { run: step([...root, '--profile', 'root-ca', ...common]) },
-    {
-      run: step([
-        ...intermediate,
-        '--profile',
-        'intermediate-ca',
-        '--ca',
-        '@{unit}/root.crt',
-        '--ca-key',
-        '@{unit}/root.key',
-        ...common,
-      ]),
-    },
-  ]
+function certificates(unit: Unit): Step[] {
+  const create = (name: string, file: string, ...profile: string[]): Step => {
+    const what = [`${unit.domain} ${name}`, `@{unit}/${file}.crt`, `@{unit}/${file}.key`, '--profile', ...profile]
+    return { run: step(['certificate', 'create', ...what, '--no-password', '--insecure', '--not-after', '87600h']) }
+  }
+  const signer = ['--ca', '@{unit}/root.crt', '--ca-key', '@{unit}/root.key']
+  return [create('root', 'root', 'root-ca'), create('issuing CA', 'ca', 'intermediate-ca', ...signer)]
 }
 
 function provisionerKey(): Step[] {
@@ -94,7 +87,7 @@ function step(args: string[]): Command {
   return { program: { tool: 'step' }, args, env: { STEPPATH: '@{unit}/step' } }
 }
 
-function configuration(unit: UnitContext<Settings>) {
+function configuration(unit: Unit) {
   const { settings, host } = unit
   const json = {
     root: '@{unit}/root.crt',
@@ -123,13 +116,5 @@ function configuration(unit: UnitContext<Settings>) {
 
 /** Go knows no days. */
 function goDuration(text: string): string {
-  return `${durationSeconds(text) ?? 0}s`
-}
-
-function service(unit: UnitContext<Settings>): Service {
-  return {
-    command: { program: { tool: 'step-ca' }, args: ['@{unit}/ca.json'], env: { STEPPATH: '@{unit}/step' } },
-    ready: { http: { url: `${address(unit)}/health`, tls: { ca: '@{unit}/root.crt' }, expect: [200] } },
-    listeners: [{ name: 'ca', port: unit.settings.port, protocol: 'https', clientCertificate: 'requested' }],
-  }
+  return `${durationSeconds(text)}s`
 }

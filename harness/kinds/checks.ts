@@ -1,4 +1,20 @@
+import type { UnitContext } from '../topology/kind.ts'
 import type { PlannedCheck, Refusal } from '../topology/verification.ts'
+
+// What service kinds that judge callers alike say of it.
+
+/**
+ * What a listener that demands a client certificate checks before any byte of HTTP, in order. `anchors`: trust domains whose root it
+ * trusts.
+ */
+export function tlsChecks(guard: string, anchors: readonly string[]): PlannedCheck[] {
+  const ends = { guard, layer: 'tls', status: null, error: null } as const
+  return [
+    { check: 'certificate/presented', ...ends, reason: 'cert_missing' },
+    { check: 'certificate/trusted', args: { anchors }, ...ends, reason: 'cert_untrusted' },
+    { check: 'certificate/not-expired', ...ends, reason: 'cert_expired' },
+  ]
+}
 
 /** Guard and reason of each check of a bound token. */
 const words = {
@@ -15,7 +31,7 @@ const words = {
   node: ['token.scope', 'node_not_trusted'],
 } as const
 
-export type TokenCheck = keyof typeof words
+type TokenCheck = keyof typeof words
 type Args = PlannedCheck['args']
 
 /** What the caller gets. */
@@ -38,4 +54,9 @@ export function tokenChecks(
   }
   const names = ['issuer', ...proof, 'not-expired', 'begun', 'audience', 'bound', 'binding'] as const
   return names.map((name) => tokenCheck(name, answer, args[name]))
+}
+
+/** What stands in tokens that are for a node: the node itself, or the peering audience of its trust domain. */
+export function ownAudiences({ topology, domain, host }: UnitContext<unknown>): string[] {
+  return [`https://${host}`, topology.trustDomains[domain]?.peeringAudience ?? []].flat()
 }
