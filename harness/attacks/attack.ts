@@ -1,3 +1,5 @@
+import type { CallOptions } from '../site/call.ts'
+import type { Credential } from '../site/credential.ts'
 import type { Verdict } from '../site/verdict.ts'
 import type { Lab } from './lab.ts'
 import type { Outcome } from './outcome.ts'
@@ -56,9 +58,31 @@ export function inOrder(...lists: readonly (readonly Attack[])[]): Attack[] {
   return lists.flat().toSorted((a, b) => a.id.localeCompare(b.id))
 }
 
-/** Variants that no standard demands to be refused, and why. */
-export function leftOpen(because: string, variants: Readonly<Record<string, Variant>>): Record<string, Variant> {
-  return Object.fromEntries(Object.entries(variants).map(([name, one]) => [name, { ...one, leftOpen: because }]))
+/** Marks a variant that no standard demands to be refused, and says why. */
+export function leftOpen(because: string): (variant: Variant) => Variant {
+  return (variant) => ({ ...variant, leftOpen: because })
+}
+
+type Made<T> = (good: Credential, lab: Lab) => T | Promise<T>
+
+/** A variant that is one call: with what is made of the good credential, and otherwise than its action says. */
+export function presenting(
+  expect: Outcome,
+  made: Made<Credential>,
+  how: CallOptions | Made<CallOptions> = {},
+): Variant {
+  return {
+    expect,
+    async attack(lab) {
+      const options = typeof how === 'function' ? await how(lab.good(), lab) : how
+      return lab.call(await made(lab.good(), lab), options)
+    },
+  }
+}
+
+/** A variant that calls with the good credential itself. */
+export function calling(expect: Outcome, how: CallOptions | Made<CallOptions>): Variant {
+  return presenting(expect, (good) => good, how)
 }
 
 /** Cases that belong together: a folder `attacks/NAME/`, whose `index.ts` exports it. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { JWK } from 'jose'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Credential } from '../site/credential.ts'
 import { TokenNotReadable } from '../tokens/forge.ts'
 import type { Claims } from '../tokens/inspect.ts'
@@ -58,6 +58,12 @@ export function forgedToken(token: string, key: JWK | undefined, forgery: Forger
   })
   const signature = forgery.signature?.(input) ?? signatureOver(input, key!)
   return `${input}.${typeof signature === 'string' ? signature : signature.toString('base64url')}`
+}
+
+/** A private key that nobody has seen. */
+export async function newKey(alg = 'ES256'): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true })
+  return { ...(await exportJWK(privateKey)), alg }
 }
 
 /** Under a `jti` that the issuer has never seen. */

@@ -1,4 +1,5 @@
 import type { ScriptedIssuer } from '../counterparts/issuer/scripted-issuer.ts'
+import type { Credential } from '../site/credential.ts'
 import { sharedStandIn } from '../site/stand-in.ts'
 import type { Lab } from './lab.ts'
 
@@ -18,4 +19,15 @@ export async function standIn(lab: Lab): Promise<ScriptedIssuer> {
 export async function restart({ site, target }: Lab): Promise<void> {
   await site.node(target.node).stop(target.unit)
   await site.node(target.node).start(target.unit)
+}
+
+/** Waits until the target accepts a call, by when something else must have come: `what` says it. */
+export function acceptedOnce(
+  lab: Lab,
+  what: string,
+  credential: Credential = lab.good(),
+  hasCome: () => boolean = () => true,
+): Promise<boolean> {
+  const probe = async () => hasCome() && (await lab.call(credential)).verdict === 'accepted'
+  return lab.site.until(what, probe, { withinMs: 5_000, everyMs: 50 })
 }

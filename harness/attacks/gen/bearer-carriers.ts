@@ -5,10 +5,13 @@ import type { Lab } from '../lab.ts'
 import { A0, A2, accepted, type Outcome } from '../outcome.ts'
 import { pathOf } from './plain-request.ts'
 
-const otherMethods =
-  'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)'
-const fieldTwice =
-  'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)'
+const otherMethods = leftOpen(
+  'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)',
+)
+const anyBlanks = leftOpen('one or more blanks stand between scheme and token (RFC 6750 section 2.1)')
+const fieldTwice = leftOpen(
+  'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)',
+)
 
 /** Ways of sending a token that RFC 6750 does not know, or not all at once. */
 export const carriers = cases(['takes:bound-token'], {
@@ -42,9 +45,7 @@ export const carriers = cases(['takes:bound-token'], {
     source: 'CVE-2026-0707; RFC 6750 section 2.1',
     variants: {
       'a tab': malformed((token) => `Bearer\t${token}`),
-      ...leftOpen('one or more blanks stand between scheme and token (RFC 6750 section 2.1)', {
-        'two blanks': malformed((token) => `Bearer  ${token}`),
-      }),
+      'two blanks': anyBlanks(malformed((token) => `Bearer  ${token}`)),
       'a list': malformed((token) => `Bearer ${token},Bearer ${token}`),
       'twice the token': malformed((token) => `Bearer ${token} ${token}`),
       'in quotes': malformed((token) => `Bearer "${token}"`),
@@ -57,10 +58,10 @@ export const carriers = cases(['takes:bound-token'], {
     title: 'a token comes in the header, and in the header only',
     source: 'RFC 6750 sections 2 and 2.3; RFC 9700 section 4.3.2',
     variants: {
-      ...leftOpen(otherMethods, { 'in the query, too': inQuery('access_token') }),
+      'in the query, too': otherMethods(inQuery('access_token')),
       'in the query alone': inQuery('access_token', []),
       'in the query, its name encoded': inQuery('access%5Ftoken', []),
-      ...leftOpen(otherMethods, { 'in a form, too': inForm(true) }),
+      'in a form, too': otherMethods(inForm(true)),
       'in a form alone': inForm(false),
     },
   },
@@ -68,17 +69,17 @@ export const carriers = cases(['takes:bound-token'], {
     title: 'of two Authorization headers none is chosen',
     source: 'RFC 9110 section 5.3; RFC 6750 section 3.1',
     variants: {
-      ...leftOpen(fieldTwice, { 'good, then bad': twice((token) => [`Bearer ${token}`, 'Bearer bad']) }),
+      'good, then bad': fieldTwice(twice((token) => [`Bearer ${token}`, 'Bearer bad'])),
       'bad, then good': twice((token) => ['Bearer bad', `Bearer ${token}`]),
-      ...leftOpen(fieldTwice, { 'twice the same': twice((token) => [`Bearer ${token}`, `Bearer ${token}`]) }),
+      'twice the same': fieldTwice(twice((token) => [`Bearer ${token}`, `Bearer ${token}`])),
       'Basic, then good': twice((token) => ['Basic eDp4', `Bearer ${token}`]),
-      ...leftOpen(fieldTwice, {
-        'good, then an empty one': twice((token) => [`Bearer ${token}`, '']),
-        'good, then one in lower case': sent(A2('token_carrier_invalid'), (token) => [
+      'good, then an empty one': fieldTwice(twice((token) => [`Bearer ${token}`, ''])),
+      'good, then one in lower case': fieldTwice(
+        sent(A2('token_carrier_invalid'), (token) => [
           authorization(`Bearer ${token}`),
           ['authorization', 'Bearer bad'],
         ]),
-      }),
+      ),
     },
   },
 })
@@ -89,10 +90,7 @@ function authorization(value: string): readonly [string, string] {
 
 /** The good call with these header lines where the token was. */
 function sent(expect: Outcome, headers: (token: string) => HeaderLines): Variant {
-  return {
-    expect,
-    attack: async (lab) => lab.call(lab.good(), { headers: headers(await lab.good().token()) }),
-  }
+  return { expect, attack: async (lab) => lab.call(lab.good(), { headers: headers(await lab.good().token()) }) }
 }
 
 function malformed(value: (token: string) => string): Variant {

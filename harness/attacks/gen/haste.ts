@@ -1,4 +1,5 @@
 import type { Verdict } from '../../site/verdict.ts'
+import type { Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 
 /** What a target says that it needed itself. */
@@ -13,4 +14,16 @@ export function demandSoon(
 ): void {
   const [ms, most] = decision === undefined ? [outside, mostMsOutside] : [decision.ms, mostMs]
   lab.demand(ms <= most, `it took ${Math.round(ms)} ms to say no, and may take ${most} ms`)
+}
+
+/** The variant, whose refusal must come soon. */
+export function soon(variant: Variant): Variant {
+  return {
+    ...variant,
+    async attack(lab) {
+      const verdict = (await variant.attack(lab)) as Verdict
+      demandSoon(lab, verdict)
+      return verdict
+    },
+  }
 }

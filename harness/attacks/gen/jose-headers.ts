@@ -1,17 +1,19 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
-import { type Forgery, forged, forgedToken, forging } from '../forgery.ts'
+import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
+import { type Forgery, forged, forgedToken, forging, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, type Outcome, refused } from '../outcome.ts'
-import { listenAsStranger } from '../stranger.ts'
-import { demandSoon } from './haste.ts'
+import { luring } from '../stranger.ts'
+import { soon } from './haste.ts'
 
-const ignoredHeader =
-  'an unknown header that is not critical is ignored, and b64 true is the default (RFC 7515 section 4, RFC 7797 section 3)'
+const oneKey = leftOpen('kid is optional where a key set holds one key (RFC 7515 section 4.1.4)')
+const ignoredHeader = leftOpen(
+  'an unknown header that is not critical is ignored, and b64 true is the default (RFC 7515 section 4, RFC 7797 section 3)',
+)
 
 /** Headers that would have the verifier take a key, a meaning or work from the token itself. */
 export const headers = cases(['takes:bound-token'], {
@@ -19,14 +21,8 @@ export const headers = cases(['takes:bound-token'], {
     title: 'a place to fetch keys from is not visited',
     source: 'RFC 8725 section 3.10',
     variants: {
-      'jku of a listener': {
-        expect: A1('token_malformed'),
-        attack: (lab) => luring(lab, (url) => ({ jku: `${url}/jwks` })),
-      },
-      'x5u of a listener': {
-        expect: A1('token_malformed'),
-        attack: (lab) => luring(lab, (url) => ({ x5u: `${url}/chain.pem` })),
-      },
+      'jku of a listener': lured(A1('token_malformed'), (url) => ({ jku: `${url}/jwks` })),
+      'x5u of a listener': lured(A1('token_malformed'), (url) => ({ x5u: `${url}/chain.pem` })),
       'jku of a plain listener': { expect: A1('token_malformed'), attack: luringInPlain },
       'jku of a file': ownKeyAt('jku', 'file:///etc/passwd'),
       'x5u of a file': ownKeyAt('x5u', 'file:///etc/ssl/certs/ca-certificates.crt'),
@@ -51,39 +47,30 @@ export const headers = cases(['takes:bound-token'], {
       'a path': withKid(A1('kid_unknown'), '../../../../dev/null'),
       SQL: withKid(A1('kid_unknown'), "' OR 1=1--"),
       'a command': withKid(A1('kid_unknown'), '$(touch /tmp/kid)|id'),
-      'a URL of a listener': {
-        expect: A1('kid_unknown'),
-        attack: (lab) => luring(lab, (url) => ({ kid: `${url}/jwks` })),
-      },
+      'a URL of a listener': lured(A1('kid_unknown'), (url) => ({ kid: `${url}/jwks` })),
       '64 KiB': withKid(refused(431, undefined, 'request_unreadable'), 'k'.repeat(65_536)),
       '5 000 characters': withKid(A1('token_malformed'), 'k'.repeat(5_000)),
-      'a zero byte behind the real one': forging(A1('kid_unknown'), async (lab) => ({
-        header: { kid: `${await kidOf(lab)}\0` },
-      })),
+      'a zero byte behind the real one': withKidOf(A1('kid_unknown'), (kid) => `${kid}\0`),
       // In brackets: else it would be no member, but what the members are inherited from.
       ['__proto__']: withKid(A1('kid_unknown'), '__proto__'),
       constructor: withKid(A1('kid_unknown'), 'constructor'),
       'a number': withKid(A1('token_malformed'), 0),
-      'a list': forging(A1('token_malformed'), async (lab) => ({ header: { kid: [await kidOf(lab)] } })),
+      'a list': withKidOf(A1('token_malformed'), (kid) => [kid]),
       null: withKid(A1('token_malformed'), null),
       'an empty text': withKid(A1('token_malformed'), ''),
-      ...leftOpen('kid is optional where a key set holds one key (RFC 7515 section 4.1.4)', {
-        absent: withKid(A1('token_malformed'), undefined),
-      }),
-      'another case': forging(A1('kid_unknown'), async (lab) => ({
-        header: { kid: swapped(await kidOf(lab)) },
-      })),
+      absent: oneKey(withKid(A1('token_malformed'), undefined)),
+      'another case': withKidOf(A1('kid_unknown'), swapped),
     },
   },
   'GEN-12': {
     title: 'an extension that must be understood and is not ends the token',
     source: 'RFC 7515 section 4.1.11; CVE-2025-59420',
     variants: {
-      'crit names cnf': forging(A1('token_malformed'), { header: { crit: ['cnf'], cnf: {} } }),
-      'crit is empty': forging(A1('token_malformed'), { header: { crit: [] } }),
-      'crit names an absent header': forging(A1('token_malformed'), { header: { crit: ['exp'] } }),
-      'crit is no list': forging(A1('token_malformed'), { header: { crit: 'cnf' } }),
-      'crit is null': forging(A1('token_malformed'), { header: { crit: null } }),
+      'crit names cnf': withHeader({ crit: ['cnf'], cnf: {} }),
+      'crit is empty': withHeader({ crit: [] }),
+      'crit names an absent header': withHeader({ crit: ['exp'] }),
+      'crit is no list': withHeader({ crit: 'cnf' }),
+      'crit is null': withHeader({ crit: null }),
       'crit in an unprotected header': serialized(({ header, payload, signature }) => ({
         ...{ protected: header, payload, signature },
         header: { crit: ['cnf'] },
@@ -94,25 +81,18 @@ export const headers = cases(['takes:bound-token'], {
     title: 'a payload that is not encoded is refused',
     source: 'RFC 7797 sections 6 and 7',
     variants: {
-      ...leftOpen(ignoredHeader, {
-        'b64 false without crit': forging(A1('token_malformed'), { header: { b64: false } }),
+      'b64 false without crit': ignoredHeader(withHeader({ b64: false })),
+      'b64 false with crit': withHeader({ b64: false, crit: ['b64'] }),
+      'b64 true with crit': ignoredHeader(withHeader({ b64: true, crit: ['b64'] })),
+      'the payload in clear': presenting(A2('token_carrier_invalid'), async (good, lab) => {
+        const key = await lab.signingKey()
+        const unencoded = (token: string) => {
+          const made = forgedToken(token, key, { header: { b64: false, crit: ['b64'] } })
+          const [header, payload = '', signature] = made.split('.')
+          return `${header}.${Buffer.from(payload, 'base64url').toString()}.${signature}`
+        }
+        return good.withToken(unencoded, 'with the payload in clear')
       }),
-      'b64 false with crit': forging(A1('token_malformed'), { header: { b64: false, crit: ['b64'] } }),
-      ...leftOpen(ignoredHeader, {
-        'b64 true with crit': forging(A1('token_malformed'), { header: { b64: true, crit: ['b64'] } }),
-      }),
-      'the payload in clear': {
-        expect: A2('token_carrier_invalid'),
-        attack: async (lab) => {
-          const key = await lab.signingKey()
-          const unencoded = (token: string) => {
-            const forgery: Forgery = { header: { b64: false, crit: ['b64'] } }
-            const [header, payload = '', signature] = forgedToken(token, key, forgery).split('.')
-            return `${header}.${Buffer.from(payload, 'base64url').toString()}.${signature}`
-          }
-          return lab.call(lab.good().withToken(unencoded, 'with the payload in clear'))
-        },
-      },
     },
   },
   'GEN-15': {
@@ -150,44 +130,47 @@ export const headers = cases(['takes:bound-token'], {
 
 const forgedPayload = Buffer.from('{"sub":"evil"}').toString('base64url')
 
-async function kidOf(lab: Lab): Promise<string> {
-  return String(inspectToken(await lab.good().token())?.header.kid)
+function withHeader(header: Forgery['header']): Variant {
+  return forging(A1('token_malformed'), { header })
 }
 
 function withKid(expect: Outcome, kid: unknown): Variant {
   return forging(expect, { header: { kid } })
 }
 
+/** With one that is made of the real one. */
+function withKidOf(expect: Outcome, made: (kid: string) => unknown): Variant {
+  return forging(expect, async (lab) => {
+    const kid = String(inspectToken(await lab.good().token())?.header.kid)
+    return { header: { kid: made(kid) } }
+  })
+}
+
 function swapped(text: string): string {
   return [...text].map((one) => (one === one.toUpperCase() ? one.toLowerCase() : one.toUpperCase())).join('')
 }
 
-async function attackersKey() {
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  return { ...(await exportJWK(privateKey)), alg: 'ES256', kid: randomUUID() }
-}
-
-/** A listener of the attacker's, with a certificate that the target trusts, serves the key: nobody may come for it. */
-async function luring(lab: Lab, header: (url: string) => Forgery['header']) {
-  const key = await attackersKey()
-  const issuer = await listenAsStranger(lab, key)
-  const verdict = await lab.call(forged(lab, 'luring', { key, header: { kid: key.kid, ...header(issuer.url) } }))
-  lab.demand(issuer.connections === 0, `it connected to ${issuer.url}, which only the token names`)
-  lab.demand(issuer.brokenOff.length === 0, `it began a handshake with ${issuer.url}, which only the token names`)
-  return verdict
+/** The key that a listener of the attacker's serves. */
+function lured(expect: Outcome, header: (url: string) => Forgery['header']): Variant {
+  return {
+    expect,
+    async attack(lab) {
+      const key = { ...(await newKey()), kid: randomUUID() }
+      return luring(lab, key, (url) => ({ header: { kid: key.kid, ...header(url) } }))
+    },
+  }
 }
 
 async function luringInPlain(lab: Lab) {
-  const key = await attackersKey()
   const peer = lab.site.own(await listenAsPeer({ seat: lab.site.node(lab.target.from).seat }))
   const jku = `http://${lab.plan.nodes[lab.target.from]!.host}:${peer.port}/jwks`
-  const verdict = await lab.call(forged(lab, 'luring', { key, header: { jku } }))
+  const verdict = await lab.call(forged(lab, 'luring', { key: await newKey(), header: { jku } }))
   lab.demand(peer.connections.length === 0, `it connected to ${jku}, which only the token names`)
   return verdict
 }
 
 function ownKeyAt(member: 'jku' | 'x5u', url: string): Variant {
-  return forging(A1('token_malformed'), async () => ({ key: await attackersKey(), header: { [member]: url } }))
+  return forging(A1('token_malformed'), async () => ({ key: await newKey(), header: { [member]: url } }))
 }
 
 /** Signed with the key of the caller's own certificate, which is trusted, for TLS. */
@@ -211,28 +194,16 @@ interface Parts {
 
 /** The parts of the good token in a JSON text. */
 function serialized(write: (parts: Parts) => unknown): Variant {
-  return {
-    expect: A2('token_carrier_invalid'),
-    attack: (lab) =>
-      lab.call(
-        lab.good().withToken((token) => {
-          const [header = '', payload = '', signature = ''] = token.split('.')
-          return JSON.stringify(write({ header, payload, signature }))
-        }, 'as JSON'),
-      ),
+  const asJson = (token: string) => {
+    const [header = '', payload = '', signature = ''] = token.split('.')
+    return JSON.stringify(write({ header, payload, signature }))
   }
+  return presenting(A2('token_carrier_invalid'), (good) => good.withToken(asJson, 'as JSON'))
 }
 
 function encrypted(header: Record<string, unknown>, tag = 'dGFndGFndGFndGFndGFndA'): Variant {
-  return {
-    expect: A1('token_malformed'),
-    attack: async (lab) => {
-      const first = Buffer.from(JSON.stringify({ typ: 'at+jwt', ...header })).toString('base64url')
-      const bomb = Buffer.alloc(1_500).toString('base64url')
-      const token = [first, 'AAAAAAAAAAAAAAAAAAAAAA', 'AAAAAAAAAAAAAAAA', bomb, tag].join('.')
-      const verdict = await lab.call(lab.good().withToken(token, 'encrypted'))
-      demandSoon(lab, verdict)
-      return verdict
-    },
-  }
+  const first = Buffer.from(JSON.stringify({ typ: 'at+jwt', ...header })).toString('base64url')
+  const bomb = Buffer.alloc(1_500).toString('base64url')
+  const token = [first, 'AAAAAAAAAAAAAAAAAAAAAA', 'AAAAAAAAAAAAAAAA', bomb, tag].join('.')
+  return soon(presenting(A1('token_malformed'), (good) => good.withToken(token, 'encrypted')))
 }

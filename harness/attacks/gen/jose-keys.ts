@@ -1,12 +1,11 @@
 import { createHmac, createPublicKey, type KeyObject } from 'node:crypto'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
-import type { ScriptedIssuer } from '../../counterparts/issuer/scripted-issuer.ts'
+import { calculateJwkThumbprint, type JWK } from 'jose'
 import type { Credential } from '../../site/credential.ts'
 import { cases, type Variant } from '../attack.ts'
-import { anewClaims, type Forgery, forged, forgedToken } from '../forgery.ts'
+import { anewClaims, type Forgery, forged, forgedToken, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, refused } from '../outcome.ts'
-import { standIn } from '../stand-in.ts'
+import { acceptedOnce, standIn } from '../stand-in.ts'
 
 /** What a verifier makes of the key set of its issuer. All of them are tried with a set that the attack writes. */
 export const keySets = cases(['jwks-client'], {
@@ -55,50 +54,39 @@ export const keySets = cases(['jwks-client'], {
   },
 })
 
-/** A key set can be written by the attack; introspection says of every token that it is active. */
-interface Script {
-  issuer: ScriptedIssuer
-  /** Signs tokens that are accepted: proves that the target has this very set. */
-  rsa: JWK
-}
-
 const rsaKid = 'rsa-of-the-issuer'
 let rsaKey: Promise<JWK> | undefined
 
-/** Publishes the issuer's own keys, an RSA key and further ones, and waits until the target has learned of them. */
-async function publishing(lab: Lab, further: readonly JWK[] = []): Promise<Script> {
+/** Publishes the issuer's own keys, an RSA key and further ones, waits until the target has learned of them, and answers the RSA key. */
+async function publishing(lab: Lab, further: readonly JWK[] = []): Promise<JWK> {
   const issuer = await standIn(lab)
-  rsaKey ??= rsaPair()
-  const rsa = await rsaKey
+  rsaKey ??= newKey('PS256')
+  const rsa = { ...(await rsaKey), kid: rsaKid }
   const own = publicPart(await withKid(await lab.signingKey()))
   const keys = [own, publicPart(rsa), ...further]
   issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys } })
-  const script = { issuer, rsa }
-  const known = async () => {
-    const asked = issuer.requests.some(({ endpoint }) => endpoint === 'keys') || further.length === 0
-    return (await lab.call(byRsa(lab, script))).verdict === 'accepted' && asked
-  }
-  await lab.site.until('the target knows the key set', known, { withinMs: 5_000, everyMs: 50 })
-  return script
+  const isAsked = () => issuer.requests.some(({ endpoint }) => endpoint === 'keys') || further.length === 0
+  await acceptedOnce(lab, 'the target knows the key set', byRsa(lab, rsa), isAsked)
+  return rsa
 }
 
-/** A good token, signed by the RSA key. */
-function byRsa(lab: Lab, { rsa }: Script): Credential {
-  return forged(lab, 'signed by the RSA key', { header: { alg: 'PS256', kid: rsaKid }, key: rsa, claims: anewClaims })
+/** A good token, signed by the RSA key: that it is accepted proves that the target has this very set. */
+function byRsa(lab: Lab, key: JWK): Credential {
+  return forged(lab, 'signed by the RSA key', { header: { alg: 'PS256', kid: rsaKid }, key, claims: anewClaims })
 }
 
 function confused(alg: string, secret: (publicKey: KeyObject) => string | Buffer): Variant {
   return {
     expect: A1('alg_not_allowed'),
     attack: async (lab) => {
-      const script = await publishing(lab)
-      const key = createPublicKey({ key: publicPart(script.rsa) as Record<string, unknown>, format: 'jwk' })
+      const rsa = await publishing(lab)
+      const key = createPublicKey({ key: publicPart(rsa) as Record<string, unknown>, format: 'jwk' })
       const digest = alg.toLowerCase().replace('hs', 'sha')
       const forgery: Forgery = {
         header: { alg },
         signature: (input) => createHmac(digest, secret(key)).update(input).digest(),
       }
-      return lab.call(byRsa(lab, script).withToken((token) => forgedToken(token, undefined, forgery), `with ${alg}`))
+      return lab.call(byRsa(lab, rsa).withToken((token) => forgedToken(token, undefined, forgery), `with ${alg}`))
     },
   }
 }
@@ -109,11 +97,10 @@ function oneKidTwice(which: 0 | 1): Variant {
     attack: async (lab) => {
       const issuer = await standIn(lab)
       const own = await withKid(await lab.signingKey())
-      const other = { ...(await ecPair()), kid: own.kid }
+      const other = { ...(await newKey()), kid: own.kid }
       const token = forged(lab, 'anew', { claims: anewClaims, ...(which === 1 ? { key: other } : {}) })
       const control = which === 1 ? lab.good() : token
-      const isIn = async () => (await lab.call(control)).verdict === 'accepted'
-      await lab.site.until('the target has an honest key set', isIn, { withinMs: 5_000, everyMs: 50 })
+      await acceptedOnce(lab, 'the target has an honest key set', control)
       lab.judge(await lab.call(control), accepted())
       issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys: [own, other].map(publicPart) } })
       const isOut = async () => (await lab.call(token)).reason === 'jwks_unavailable'
@@ -127,22 +114,12 @@ function misused(reason: string, published: JWK): Variant {
   return {
     expect: A1(reason),
     attack: async (lab) => {
-      const key = { ...(await ecPair()), kid: 'misused' }
-      const script = await publishing(lab, [{ ...publicPart(key), ...published } as JWK])
+      const key = { ...(await newKey()), kid: 'misused' }
+      const rsa = await publishing(lab, [{ ...publicPart(key), ...published } as JWK])
       const token = (own: string) => forgedToken(own, key, { header: { alg: 'ES256', kid: key.kid } })
-      return lab.call(byRsa(lab, script).withToken(token, 'signed by the misused key'))
+      return lab.call(byRsa(lab, rsa).withToken(token, 'signed by the misused key'))
     },
   }
-}
-
-async function rsaPair(): Promise<JWK> {
-  const { privateKey } = await generateKeyPair('PS256', { extractable: true })
-  return { ...(await exportJWK(privateKey)), alg: 'PS256', kid: rsaKid }
-}
-
-async function ecPair(): Promise<JWK> {
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  return { ...(await exportJWK(privateKey)), alg: 'ES256' }
 }
 
 /** Under its RFC 7638 thumbprint, as the auth server publishes it. */

@@ -4,7 +4,7 @@ import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
 import { holderOf } from '../../topology/holders.ts'
 import type { Enrol } from '../../topology/plan.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, presenting, type Variant } from '../attack.ts'
 import { forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, E, type Outcome } from '../outcome.ts'
@@ -43,7 +43,9 @@ export const kinds = cases(['takes:bound-token'], {
       'no typ at all': ofKind(typ, undefined),
       'typ as a list': ofKind(typ, ['at+jwt']),
       'typ with a blank': ofKind(typ, 'at+jwt '),
-      'a one-time token of the CA': { expect: typ, attack: withOneTimeToken },
+      'a one-time token of the CA': presenting(typ, async (good, lab) =>
+        good.withToken((await oneTimeToken(lab)).ott, 'with a one-time token of the CA'),
+      ),
       'as client assertion': atTokenEndpoint(E('invalid_client', 'method_not_allowed'), (token) => ({
         client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
         client_assertion: token,
@@ -102,23 +104,14 @@ function missing(): never {
   throw new Error('an auth server without tokens is no target')
 }
 
-/** A certificate that the caller's CA signs, and how it is asked for. */
-function enrolmentOf(lab: Lab): Enrol {
-  const { boundTo } = credentialOf(lab.plan, 'bound-token', lab.target.credential)
-  return credentialOf(lab.plan, 'certificate', boundTo).enrol
-}
-
 async function oneTimeToken(lab: Lab): Promise<{ csrPem: string; ott: string; enrol: Enrol }> {
-  const enrol = enrolmentOf(lab)
+  // A certificate that the caller's CA signs, and how it is asked for.
+  const { boundTo } = credentialOf(lab.plan, 'bound-token', lab.target.credential)
+  const { enrol } = credentialOf(lab.plan, 'certificate', boundTo)
   const { csrPem, x5rt } = await newRequest(enrol)
   const { url, provisioner, subject, sans } = enrol
   const ott = await lab.site.site.oneTimeToken(enrol.ca, { url, provisioner, subject, sans, x5rt })
   return { csrPem, ott, enrol }
-}
-
-async function withOneTimeToken(lab: Lab) {
-  const { ott } = await oneTimeToken(lab)
-  return lab.call(lab.good().withToken(ott, 'with a one-time token of the CA'))
 }
 
 async function asOneTimeToken(lab: Lab): Promise<void> {

@@ -1,8 +1,7 @@
-import type { Verdict } from '../../site/verdict.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, presenting, type Variant } from '../attack.ts'
 import { forging } from '../forgery.ts'
 import { A1, type Outcome, refused } from '../outcome.ts'
-import { demandSoon } from './haste.ts'
+import { soon } from './haste.ts'
 
 /** Longer than any header may be: the listener ends it before anything is read. */
 const tooLarge = refused(431, undefined, 'request_unreadable')
@@ -38,16 +37,5 @@ function deep(levels: number): string {
 }
 
 function costing(expect: Outcome, token: (good: string) => string): Variant {
-  return soon({ expect, attack: (lab) => lab.call(lab.good().withToken(token, 'too large')) })
-}
-
-function soon(variant: Variant): Variant {
-  return {
-    ...variant,
-    attack: async (lab) => {
-      const verdict = await variant.attack(lab)
-      if (verdict !== undefined) demandSoon(lab, verdict)
-      return verdict as Verdict
-    },
-  }
+  return soon(presenting(expect, (good) => good.withToken(token, 'too large')))
 }

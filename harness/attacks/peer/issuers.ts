@@ -1,15 +1,15 @@
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
-import { inspectToken } from '../../tokens/inspect.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
-import { forged, forging, withClaim } from '../forgery.ts'
+import { type Claims, inspectToken } from '../../tokens/inspect.ts'
+import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
+import { forging, newKey, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
-import { listenAsStranger } from '../stranger.ts'
+import { luring } from '../stranger.ts'
 
 const fiveMinutes = 300
-const ageIsNoReason = 'iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)'
+const ageIsNoReason = leftOpen('iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)')
 
 /** Who minted a token, and for whom, is known from the configuration. */
 export const issuers = cases(['takes:bound-token'], {
@@ -24,10 +24,9 @@ export const issuers = cases(['takes:bound-token'], {
     source: 'RFC 8725 sections 3.8 and 3.9',
     needs: ['takes:bound-token', 'speaks:websocket', 'two-issuers'],
     variants: {
-      'what the target itself presents elsewhere': {
-        expect: A1('issuer_untrusted'),
-        attack: (lab) => lab.call(lab.good().withTokenOf(lab.credential(outgoingOf(lab)))),
-      },
+      'what the target itself presents elsewhere': presenting(A1('issuer_untrusted'), (good, lab) =>
+        good.withTokenOf(lab.credential(outgoingOf(lab))),
+      ),
     },
   },
   'PEER-09': {
@@ -71,19 +70,15 @@ export const issuers = cases(['takes:bound-token'], {
     title: 'a clock that is five minutes apart is named as the reason',
     source: 'RFC 7519 section 4.1',
     variants: {
-      ...leftOpen(ageIsNoReason, {
-        'issued in the future': timed('token_iat_future', { iat: fiveMinutes, exp: 2 * fiveMinutes }),
-      }),
+      'issued in the future': ageIsNoReason(timed('token_iat_future', { iat: fiveMinutes, exp: 2 * fiveMinutes })),
       'not to be used yet': timed('token_not_yet_valid', { iat: 0, nbf: fiveMinutes, exp: 2 * fiveMinutes }),
       'ended in the past': timed('token_expired', { iat: -2 * fiveMinutes, exp: -fiveMinutes }),
-      ...leftOpen(ageIsNoReason, {
-        'the issuer is ahead': {
-          expect: A1('token_iat_future'),
-          needs: ['takes:bound-token', 'movable-clock'],
-          untried:
-            'the clocks of an attacked site stand still; the scenario `clocks-apart-are-told-from-forgery` moves them, and shows the same refusal',
-          attack: whileIssuerIsAhead,
-        },
+      'the issuer is ahead': ageIsNoReason({
+        expect: A1('token_iat_future'),
+        needs: ['takes:bound-token', 'movable-clock'],
+        untried:
+          'the clocks of an attacked site stand still; the scenario `clocks-apart-are-told-from-forgery` moves them, and shows the same refusal',
+        attack: whileIssuerIsAhead,
       }),
     },
   },
@@ -113,21 +108,11 @@ function audience(reason: string, aud: (lab: Lab) => unknown): Variant {
   return forging(A1(reason), (lab) => withClaim('aud', aud(lab)))
 }
 
-/** A token whose `iss` names a listener which serves the very key that signed it, under a certificate that the target trusts. */
 function namingStranger(expect: Outcome, iss: (stranger: string, own: string) => unknown): Variant {
+  const claims = (stranger: string) => (own: Claims) => ({ ...own, iss: iss(stranger, String(own.iss)) })
   return {
     expect,
-    async attack(lab) {
-      const key = await strangersKey(lab)
-      const stranger = await listenAsStranger(lab, key)
-      const own = String(inspectToken(await lab.good().token())?.claims.iss)
-      const verdict = await lab.call(
-        forged(lab, 'naming a stranger', { ...withClaim('iss', iss(stranger.url, own)), key }),
-      )
-      const heard = stranger.connections + stranger.brokenOff.length
-      lab.demand(heard === 0, `it connected ${heard} times to the issuer that the token names`)
-      return verdict
-    },
+    attack: async (lab) => luring(lab, await strangersKey(lab), (url) => ({ claims: claims(url) })),
   }
 }
 
@@ -170,7 +155,6 @@ function outgoingOf(lab: Lab): string {
 
 /** A new key for the algorithm that the issuer signs with. */
 async function strangersKey(lab: Lab): Promise<JWK> {
-  const { alg = 'ES256' } = await lab.signingKey()
-  const { privateKey } = await generateKeyPair(alg, { extractable: true })
-  return { ...(await exportJWK(privateKey)), alg }
+  const { alg } = await lab.signingKey()
+  return newKey(alg)
 }

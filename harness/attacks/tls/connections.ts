@@ -1,38 +1,29 @@
 import { unspoiled } from '../../pki/spoiled.ts'
 import { type Handshake, inTinyRecords, inTwoSegments, offering } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
+import { calling, cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
-import { ofClient, pretence } from './pretence.ts'
+import { bare, pretence, rewritten } from './pretence.ts'
 
 const elsewhere = 'public.somebiz.local.io'
 const misdirected = refused(421, 'misdirected_request', 'host_mismatch')
 
 /** The accepted credential over a connection that begins otherwise. */
-const shaking = (handshake: Handshake, expect: Outcome): Variant => ({
-  expect,
-  attack: (lab) => lab.call(lab.good(), { handshake }),
-})
-
-/** No certificate, over a connection that begins otherwise. */
-const shakingBare = (handshake: Handshake): Variant => ({
-  expect: T0('cert_missing'),
-  at: ofClient('cert_missing'),
-  needs: ['client-certificate'],
-  attack: (lab) => lab.call(lab.good().withoutCertificate(), { handshake }),
-})
+const shaking = (handshake: Handshake, expect: Outcome): Variant => calling(expect, { handshake })
 
 /** The accepted credential with other bytes than those of its request. */
-const saying = (expect: Outcome, bytes: (text: string) => readonly string[], options: CallOptions = {}): Variant => ({
-  expect,
-  attack: (lab) => lab.call(lab.good(), { ...options, raw: { bytes } }),
-})
+const saying = (expect: Outcome, change: (text: string) => string, options: CallOptions = {}): Variant =>
+  calling(expect, { ...options, ...rewritten(change) })
 
-const withHost = (change: (host: string) => string) => (text: string) => [
-  text.replace(/^Host: (.+)$/m, (_, host: string) => change(host)),
-]
+const withHost = (change: (host: string) => string) => (text: string) =>
+  text.replace(/^Host: (.+)$/m, (_, host: string) => change(host))
 
-const hostsServed = 'which hosts it serves is a server’s own matter (RFC 9110 section 7.4)'
+const hostsServed = leftOpen('which hosts it serves is a server’s own matter (RFC 9110 section 7.4)')
+const noAlpn = leftOpen(
+  'who does not know ALPN ignores it, and speaks HTTP/1.1 (RFC 8446 section 4.2, RFC 7301 section 3.1)',
+)
+
+const toElsewhere = withHost(() => `Host: ${elsewhere}`)
 
 /** Old versions and suites, each offered alone. */
 const tls12 = { version: 'TLSv1.2' } as const
@@ -43,43 +34,34 @@ export const connections = cases(['tls'], {
     title: 'who is meant is told by Host, and no name changes what is demanded of a caller',
     source: 'RFC 9110 sections 7.4 and 15.5.20; CVE-2022-23632; CVE-2026-48491; CVE-2026-53622',
     variants: {
-      'another name in the handshake, no certificate': shakingBare({ servername: elsewhere }),
-      'no name in the handshake, no certificate': shakingBare({ servername: null }),
+      'another name in the handshake, no certificate': bare({ servername: elsewhere }),
+      'no name in the handshake, no certificate': bare({ servername: null }),
       'another name in the handshake, the right Host': shaking({ servername: elsewhere }, accepted()),
-      ...leftOpen(hostsServed, {
-        'another Host': saying(
-          misdirected,
-          withHost(() => `Host: ${elsewhere}`),
-        ),
-        'another Host, and the same name in the handshake': saying(
-          misdirected,
-          withHost(() => `Host: ${elsewhere}`),
-          { handshake: { servername: elsewhere } },
-        ),
-        'Host with a trailing dot': saying(
+      'another Host': hostsServed(saying(misdirected, toElsewhere)),
+      'another Host, and the same name in the handshake': hostsServed(
+        saying(misdirected, toElsewhere, { handshake: { servername: elsewhere } }),
+      ),
+      'Host with a trailing dot': hostsServed(
+        saying(
           misdirected,
           withHost((host) => `Host: ${host.replace(/(:\d+)?$/, '.$1')}`),
         ),
-      }),
+      ),
       'Host in upper case': saying(
         accepted(),
         withHost((host) => `Host: ${host.toUpperCase()}`),
       ),
-      ...leftOpen(hostsServed, {
-        'the right Host, and a target that names another': saying(misdirected, (text) => [
-          text.replace(/^(\w+) (\S+)/, `$1 https://${elsewhere}$2`),
-        ]),
-      }),
-      'the right Host, and a target that names it, too': saying(accepted(), (text) => [
+      'the right Host, and a target that names another': hostsServed(
+        saying(misdirected, (text) => text.replace(/^(\w+) (\S+)/, `$1 https://${elsewhere}$2`)),
+      ),
+      'the right Host, and a target that names it, too': saying(accepted(), (text) =>
         text.replace(/^(\w+) (\S+)/, `$1 https://${/^Host: (\S+)/m.exec(text)?.[1]}$2`),
-      ]),
+      ),
       'two Hosts': saying(
         refused(400, 'invalid_request', 'host_repeated'),
         withHost((host) => `Host: ${host}\r\nHost: ${elsewhere}`),
       ),
-      'no Host': saying(refused(400, 'invalid_request', 'host_missing'), (text) => [
-        text.replace(/^Host: .+\r\n/m, ''),
-      ]),
+      'no Host': saying(refused(400, 'invalid_request', 'host_missing'), (text) => text.replace(/^Host: .+\r\n/m, '')),
     },
   },
   'TLS-14': {
@@ -88,8 +70,8 @@ export const connections = cases(['tls'], {
     variants: {
       'a record for each byte': shaking({ firstFlight: inTinyRecords }, accepted()),
       'two segments': shaking({ firstFlight: inTwoSegments }, accepted()),
-      'a record for each byte, no certificate': shakingBare({ firstFlight: inTinyRecords }),
-      'two segments, no certificate': shakingBare({ firstFlight: inTwoSegments }),
+      'a record for each byte, no certificate': bare({ firstFlight: inTinyRecords }),
+      'two segments, no certificate': bare({ firstFlight: inTwoSegments }),
     },
   },
   'TLS-16': {
@@ -113,40 +95,38 @@ export const connections = cases(['tls'], {
     source: 'RFC 8705 section 3',
     needs: ['takes:bound-token', 'speaks:http'],
     variants: {
-      'a token that is bound to another certificate, after an accepted request': {
-        expect: A1('cnf_x5t_mismatch'),
-        attack: async (lab) => {
-          const other = await unspoiled(await pretence(lab, await lab.authority()))
-          const bound = lab.good().withToken(() => lab.mint(other), 'with a token of another certificate')
-          return lab.call(bound, { first: lab.good() })
+      'a token that is bound to another certificate, after an accepted request': presenting(
+        A1('cnf_x5t_mismatch'),
+        async (good, lab) => {
+          const other = await unspoiled(await pretence(lab))
+          return good.withToken(() => lab.mint(other), 'with a token of another certificate')
         },
-      },
-      'no token, after an accepted request': {
-        expect: A0('token_missing'),
-        attack: (lab) => lab.call(lab.good().withoutToken(), { first: lab.good() }),
-      },
+        (good) => ({ first: good }),
+      ),
+      'no token, after an accepted request': presenting(
+        A0('token_missing'),
+        (good) => good.withoutToken(),
+        (good) => ({ first: good }),
+      ),
     },
   },
   'TLS-18': {
     title: 'nothing but HTTP/1.1 over TLS reaches a handler',
     source: 'RFC 9325 section 3.2; RFC 9113 section 3.1; RFC 9110 section 7.8',
     variants: {
-      'HTTP in plain text': plain((text) => [text]),
-      'HTTP/2 in plain text': plain(() => [`${preface}\0\0\0\x04\0\0\0\0\0`]),
-      'HTTP in plain text that wants HTTP/2': plain((text) => [wantingHttp2(text)]),
-      'HTTP/2 within TLS': saying(refused(400, undefined, 'request_unreadable'), () => [preface]),
-      ...leftOpen(
-        'who does not know ALPN ignores it, and speaks HTTP/1.1 (RFC 8446 section 4.2, RFC 7301 section 3.1)',
-        { 'HTTP/2 and nothing else in the handshake': shaking({ alpn: ['h2'] }, T0('handshake_failed')) },
-      ),
+      'HTTP in plain text': plain((text) => text),
+      'HTTP/2 in plain text': plain(() => `${preface}\0\0\0\x04\0\0\0\0\0`),
+      'HTTP in plain text that wants HTTP/2': plain(wantingHttp2),
+      'HTTP/2 within TLS': saying(refused(400, undefined, 'request_unreadable'), () => preface),
+      'HTTP/2 and nothing else in the handshake': noAlpn(shaking({ alpn: ['h2'] }, T0('handshake_failed'))),
       'HTTP/1.1 within TLS that wants HTTP/2': {
-        ...saying(accepted(), (text) => [wantingHttp2(text)]),
+        ...saying(accepted(), wantingHttp2),
         needs: ['tls', 'speaks:http'],
       },
       'an upgrade to HTTP/2 instead of a session': {
-        ...saying(refused(426, 'upgrade_required', 'upgrade_invalid'), (text) => [
+        ...saying(refused(426, 'upgrade_required', 'upgrade_invalid'), (text) =>
           text.replace('Upgrade: websocket', 'Upgrade: h2c'),
-        ]),
+        ),
         needs: ['tls', 'speaks:websocket'],
       },
     },
@@ -156,11 +136,8 @@ export const connections = cases(['tls'], {
 /** RFC 9113 section 3.4. */
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
-function plain(bytes: (text: string) => readonly string[]): Variant {
-  return {
-    expect: T0('handshake_failed'),
-    attack: (lab) => lab.call(lab.good(), { raw: { bytes, isPlain: true } }),
-  }
+function plain(bytes: (text: string) => string): Variant {
+  return calling(T0('handshake_failed'), { raw: { bytes: (text) => [bytes(text)], isPlain: true } })
 }
 
 /** The settings are empty: their base64url is, too. */

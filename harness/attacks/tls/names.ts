@@ -1,7 +1,9 @@
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
+import type { Identity } from '../../pki/certificate.ts'
 import { Credential } from '../../site/credential.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
+import type { Verdict } from '../../site/verdict.ts'
+import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
 import { callAfterGood, forgedFor, minted, ofClient, pretence } from './pretence.ts'
@@ -13,54 +15,53 @@ const namesNobody: Outcome = either(
   refused(403, 'access_denied', 'not_operator'),
 )
 
+const namesDoNotCount = leftOpen('a token is bound to a certificate, whatever names it has (RFC 8705 section 3)')
+
 type Names = readonly (string | OtherName)[]
 
 const stranger = 'stranger.somebiz.local.io'
 
 /** A certificate of the caller's CA with other alternative names than the right one, and with a token that is bound to it. */
-const named = (sans: (host: string) => Names): Variant => ({
-  expect: namesNobody,
-  at: ofClient('san_mismatch'),
-  attack: (lab) => withNames(lab, { sans }),
-})
+const named = (sans: (host: string) => Names, subject?: (host: string) => DistinguishedName): Variant =>
+  namesDoNotCount({
+    expect: namesNobody,
+    at: ofClient('san_mismatch'),
+    attack: async (lab) => {
+      const identity = await bearing(lab, sans, subject)
+      return callAfterGood(lab, forgedFor(lab, identity, 'over a certificate with other names'))
+    },
+  })
 
 /** The same with a stranger's alternative name, and a subject that tries to say more. */
-const called = (subject: (host: string) => DistinguishedName): Variant => ({
-  expect: namesNobody,
-  at: ofClient('san_mismatch'),
-  attack: (lab) => withNames(lab, { sans: () => [stranger], subject }),
-})
-
-async function withNames(
-  lab: Lab,
-  { sans, subject }: { sans: (host: string) => Names; subject?: (host: string) => DistinguishedName },
-) {
-  const who = await pretence(lab, await lab.authority())
-  const host = who.sans[0] ?? ''
-  const identity = await issueLeaf({ ...who, sans: sans(host), subject: subject?.(host) ?? who.subject })
-  return callAfterGood(lab, forgedFor(lab, identity, 'over a certificate with other names'))
-}
+const called = (subject: (host: string) => DistinguishedName): Variant => named(() => [stranger], subject)
 
 /** The same for names that are right, beside others. */
-const rightlyNamed = (sans: (host: string) => Names): Variant => ({
-  expect: accepted(),
-  attack: async (lab) => {
-    const who = await pretence(lab, await lab.authority())
-    const identity = await issueLeaf({ ...who, sans: sans(who.sans[0] ?? '') })
-    return lab.call(minted(lab, identity, 'over a certificate with more names'))
-  },
-})
+const rightlyNamed = (sans: (host: string) => Names): Variant =>
+  namesDoNotCount({
+    expect: accepted(),
+    attack: async (lab) => lab.call(minted(lab, await bearing(lab, sans), 'over a certificate with more names')),
+  })
+
+async function bearing(lab: Lab, sans: (host: string) => Names, subject?: (host: string) => DistinguishedName) {
+  const who = await pretence(lab)
+  const host = who.sans[0] ?? ''
+  return issueLeaf({ ...who, sans: sans(host), subject: subject?.(host) ?? who.subject })
+}
+
+/** What becomes of a certificate that comes without a token. */
+const nothingElse: Pick<Variant, 'expect' | 'at'> = {
+  expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+  at: ofClient('san_mismatch'),
+}
 
 const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://somebiz.local.io/${path}` })
-
-const namesDoNotCount = 'a token is bound to a certificate, whatever names it has (RFC 8705 section 3)'
 
 /** Who somebody is, and what only looks like it. */
 export const names = cases(['client-certificate'], {
   'TLS-27': {
     title: 'an identity is one DNS name, byte by byte, and a name of no other kind',
     source: 'RFC 5280 section 4.2.1.6; RFC 9525 section 6.3; X.509-SVID section 2; CVE-2022-40716; CVE-2025-66220',
-    variants: leftOpen(namesDoNotCount, {
+    variants: {
       'the name as mail address': named((host) => [{ type: 'email', value: host }]),
       'the name as mailbox at it': named((host) => [{ type: 'email', value: `admin@${host}` }]),
       'the name as URI': named((host) => [{ type: 'url', value: `https://${host}` }]),
@@ -82,12 +83,12 @@ export const names = cases(['client-certificate'], {
       'the name beside a stranger’s': rightlyNamed((host) => [stranger, host]),
       'the name beside SPIFFE identities': rightlyNamed((host) => [spiffe('a'), host, spiffe('b')]),
       'the name in upper case': rightlyNamed((host) => [host.toUpperCase()]),
-    }),
+    },
   },
   'TLS-28': {
     title: 'a subject is no identity, in whatever shape it is',
     source: 'RFC 4514; RFC 9525 section 2; CVE-2021-44533; CVE-2026-33248',
-    variants: leftOpen(namesDoNotCount, {
+    variants: {
       'the name as common name': called((host) => [{ CN: [host] }]),
       'the name in a part of several values': called((host) => [{ CN: [host], O: ['b'] }]),
       'the parts in another order': called((host) => [{ CN: [host] }, { O: ['somebiz'] }, { C: ['AT'] }]),
@@ -96,46 +97,37 @@ export const names = cases(['client-certificate'], {
       'a comma that is part of a value': called((host) => [{ CN: [`${stranger},CN=${host}`] }]),
       'a line feed that is part of a value': called((host) => [{ CN: [`${stranger}\nCN=${host}`] }]),
       'a common name that writes an alternative name': called((host) => [{ CN: [`x/subjectAltName=DNS:${host}`] }]),
-    }),
+    },
   },
   'TLS-29': {
     title: 'a certificate of a server speaks for nobody',
     source: 'CVE-2018-16886; RFC 8705 section 6.2',
     variants: {
       "the target's own certificate and nothing else": {
-        expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
-        at: ofClient('san_mismatch'),
-        attack: async (lab) => {
-          const identity = await ownCertificate(lab)
-          return callAfterGood(
-            lab,
-            new Credential("over the target's own certificate", async () => ({ certificate: identity })),
-          )
-        },
+        ...nothingElse,
+        attack: (lab) => alone(lab, "over the target's own certificate", ownCertificate(lab)),
       },
       "the target's own certificate with the caller's token": {
-        expect: A1('cnf_x5t_mismatch'),
+        ...presenting(A1('cnf_x5t_mismatch'), async (good, lab) =>
+          good.withCertificate(await ownCertificate(lab), "over the target's own certificate"),
+        ),
         needs: ['takes:bound-token', 'client-certificate'],
-        attack: async (lab) => {
-          const identity = await ownCertificate(lab)
-          return lab.call(lab.good().withCertificate(identity, "over the target's own certificate"))
-        },
       },
       "a server's certificate with the caller's common name": {
-        expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
-        at: ofClient('san_mismatch'),
+        ...nothingElse,
         attack: async (lab) => {
-          const { subject } = await pretence(lab, await lab.authority())
-          const identity = await issueLeaf({ authority: await lab.authority(), subject, sans: [lab.target.host] })
-          return callAfterGood(
-            lab,
-            new Credential("with the caller's common name", async () => ({ certificate: identity })),
-          )
+          const leaf = issueLeaf({ ...(await pretence(lab)), sans: [lab.target.host] })
+          return alone(lab, "with the caller's common name", leaf)
         },
       },
     },
   },
 })
+
+async function alone(lab: Lab, label: string, certificate: Promise<Identity>): Promise<Verdict> {
+  const identity = await certificate
+  return callAfterGood(lab, new Credential(label, async () => ({ certificate: identity })))
+}
 
 /** The certificate with which the target serves, as it lies there. */
 async function ownCertificate(lab: Lab) {

@@ -1,43 +1,26 @@
-import type { SigningAuthority } from '../../pki/authority.ts'
 import { chainOf, type Identity, thumbprintS256 } from '../../pki/certificate.ts'
-import { type Pretence, type Spoiling, spoiled, unspoiled } from '../../pki/spoiled.ts'
+import { type Pretence, unspoiled } from '../../pki/spoiled.ts'
+import type { Handshake } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
 import { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
-import type { Variant } from '../attack.ts'
+import { presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
-import { accepted, E } from '../outcome.ts'
+import { accepted, E, T0 } from '../outcome.ts'
 
-/** The names of the certificate that is accepted, for another one to bear. */
-export async function pretence(lab: Lab, authority: SigningAuthority): Promise<Pretence> {
-  return { authority, ...namesIn(await lab.good().identity()) }
-}
-
-function namesIn({ certPem }: Identity): { subject: string; sans: string[] } {
-  const [leaf] = chainOf(certPem)
+/** The names of the certificate that is accepted, for another one of the caller's CA, or its root, to bear. */
+export async function pretence(lab: Lab, by?: 'root'): Promise<Pretence> {
+  const [leaf] = chainOf((await lab.good().identity()).certPem)
   const sans = leaf?.subjectAltName?.split(', ').map((san) => san.replace(/^DNS:/, '')) ?? []
-  return { subject: /^CN=(.+)$/m.exec(leaf?.subject ?? '')?.[1] ?? sans[0] ?? '', sans }
-}
-
-/** The accepted credential over a certificate with its names, by the caller's CA, or its root, that is wrong in one way. */
-export function spoiledCall(spoiling: Spoiling, by: 'issuing' | 'root' = 'issuing', options?: CallOptions) {
-  return async (lab: Lab): Promise<Verdict> => {
-    const authority = await (by === 'root' ? lab.authority('caller', 'root') : lab.authority())
-    const identity = await spoiled[spoiling](await pretence(lab, authority))
-    return lab.call(lab.good().withCertificate(identity, `over a certificate that is ${spoiling}`), options)
-  }
+  const subject = /^CN=(.+)$/m.exec(leaf?.subject ?? '')?.[1] ?? sans[0] ?? ''
+  return { authority: await lab.authority('caller', by), subject, sans }
 }
 
 /** Someone else with a certificate of the caller's CA: good for itself, of nobody that the target knows. */
 export async function stranger(lab: Lab): Promise<Identity> {
   const host = 'stranger.somebiz.local.io'
   return unspoiled({ authority: await lab.authority(), subject: host, sans: [host] })
-}
-
-/** The stolen token of the accepted credential, over the stranger's certificate; where the certificate is all, that one alone. */
-export async function strangerWithStolenToken(lab: Lab): Promise<Credential> {
-  return lab.good().withCertificate(await stranger(lab), "over a stranger's certificate")
 }
 
 /** A certificate, and a token that its holder was given by the issuer: where a token is needed. */
@@ -60,9 +43,9 @@ export function forgedFor(lab: Lab, identity: Identity, label: string): Credenti
 }
 
 /** Calls with another whole credential, after the accepted one as its control. */
-export async function callAfterGood(lab: Lab, credential: Credential, options?: CallOptions): Promise<Verdict> {
+export async function callAfterGood(lab: Lab, credential: Credential): Promise<Verdict> {
   lab.judge(await lab.call(), accepted())
-  return lab.call(credential, options)
+  return lab.call(credential)
 }
 
 function isBound(lab: Lab): boolean {
@@ -72,4 +55,20 @@ function isBound(lab: Lab): boolean {
 /** What becomes of a client that a handler authenticates by its certificate, where TLS only asks for one (RFC 6749 section 5.2). */
 export function ofClient(...reasons: readonly string[]): Variant['at'] {
   return { 'client-authentication': E('invalid_client', ...reasons) }
+}
+
+/** No certificate, over a connection that begins in this way. */
+export function bare(handshake: Handshake): Variant {
+  const variant = presenting(T0('cert_missing'), (good) => good.withoutCertificate(), { handshake })
+  return { ...variant, at: ofClient('cert_missing'), needs: ['client-certificate'] }
+}
+
+/** The bytes of the request, changed. */
+export function rewritten(change: (text: string) => string): CallOptions {
+  return { raw: { bytes: (text) => [change(text)] } }
+}
+
+/** Further lines at the end of its head. */
+export function withLines(...lines: readonly string[]): CallOptions {
+  return rewritten((text) => text.replace('\r\n\r\n', `\r\n${lines.join('\r\n')}\r\n\r\n`))
 }

@@ -1,8 +1,9 @@
 import { chainOf } from '../../pki/certificate.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
+import type { Credential } from '../../site/credential.ts'
+import { calling, cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
-import { A0, A1, accepted, either, refused, T0 } from '../outcome.ts'
-import { ofClient, strangerWithStolenToken } from './pretence.ts'
+import { A0, A1, accepted, either, type Outcome, refused, T0 } from '../outcome.ts'
+import { ofClient, rewritten, stranger, withLines } from './pretence.ts'
 
 /** In the way of each proxy that sends it: RFC 9440 section 2.2, and what nginx, Envoy and Traefik document. */
 const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
@@ -29,17 +30,17 @@ const notBehindProxy =
 const noRevocationList =
   'no shipped service reads revocation lists: certificates live for minutes, and what ends before is ended at the issuer'
 
-/** The victim's certificate in header lines, beside a stranger's own in the handshake. */
-const beside = (lines: (victim: Shown) => readonly Line[]): Variant => ({
-  expect: notTheVictim,
-  at: ofClient('san_mismatch'),
-  attack: async (lab) => {
-    const victim = shown(await certificateOf(lab))
-    return lab.call(await strangerWithStolenToken(lab), { raw: { bytes: (text) => [withLines(text, lines(victim))] } })
-  },
-})
+const foldedLine = leftOpen('a folded line may be refused, or read as one with blanks (RFC 9112 section 5.2)')
 
-type Line = readonly [name: string, value: string]
+const dropping = rewritten((text) =>
+  text.replace(/^Connection: .+$/m, 'Connection: close, X-SSL-Client-Cert, Authorization'),
+)
+
+/** The victim's certificate in header lines, beside a stranger's own in the handshake. */
+const beside = (lines: (victim: Shown) => readonly string[]): Variant => ({
+  ...presenting(notTheVictim, strangerWithStolenToken, async (good) => withLines(...lines(await shown(good)))),
+  at: ofClient('san_mismatch'),
+})
 
 /** Certificates that somebody says he was shown. */
 export const proxies = cases(['client-certificate'], {
@@ -61,26 +62,20 @@ export const proxies = cases(['client-certificate'], {
       ...Object.fromEntries(
         Object.entries(headers).map(([name, write]) => [
           `${name}, beside another certificate`,
-          beside((victim) => [[name, write(victim)]]),
+          beside((victim) => [`${name}: ${write(victim)}`]),
         ]),
       ),
       'all of them, and no certificate': {
-        expect: T0('cert_missing'),
+        ...presenting(
+          T0('cert_missing'),
+          (good) => good.withoutCertificate(),
+          async (good) => withLines(...allOf(await shown(good))),
+        ),
         at: ofClient('cert_missing'),
-        attack: async (lab) => {
-          const lines = allOf(shown(await certificateOf(lab)))
-          const bare = lab.good().withoutCertificate()
-          return lab.call(bare, { raw: { bytes: (text) => [withLines(text, lines)] } })
-        },
       },
-      "all of them with a stranger's, beside the right certificate": {
-        expect: accepted(),
-        attack: async (lab) => {
-          const stranger = await strangerWithStolenToken(lab)
-          const lines = allOf(shown((await stranger.identity()).certPem))
-          return lab.call(lab.good(), { raw: { bytes: (text) => [withLines(text, lines)] } })
-        },
-      },
+      "all of them with a stranger's, beside the right certificate": calling(accepted(), async (good, lab) =>
+        withLines(...allOf(await shown(await strangerWithStolenToken(good, lab)))),
+      ),
     },
   },
   'TLS-22': {
@@ -88,15 +83,12 @@ export const proxies = cases(['client-certificate'], {
     source: 'RFC 9112 section 5.1; CVE-2025-64484',
     needs: ['client-certificate', 'tls'],
     variants: {
-      'with underscores': beside(({ pem }) => [['X_SSL_Client_Cert', encodeURIComponent(pem)]]),
-      'twice, in two cases': beside(({ pem }) => [
-        ['x-ssl-client-cert', encodeURIComponent(pem)],
-        ['X-SSL-CLIENT-CERT', encodeURIComponent(pem)],
-      ]),
+      'with underscores': beside(({ pem }) => [`X_SSL_Client_Cert: ${encodeURIComponent(pem)}`]),
+      'twice, in two cases': beside(({ pem }) =>
+        ['x-ssl-client-cert', 'X-SSL-CLIENT-CERT'].map((name) => `${name}: ${encodeURIComponent(pem)}`),
+      ),
       'with a space before the colon': misspelled((value) => `X-SSL-Client-Cert : ${value}`),
-      ...leftOpen('a folded line may be refused, or read as one with blanks (RFC 9112 section 5.2)', {
-        'on a folded line': misspelled((value) => `X-SSL-Client-Cert:\r\n ${value}`),
-      }),
+      'on a folded line': foldedLine(misspelled((value) => `X-SSL-Client-Cert:\r\n ${value}`)),
     },
   },
   'TLS-23': {
@@ -104,21 +96,11 @@ export const proxies = cases(['client-certificate'], {
     source: 'RFC 9110 section 7.6.1; CVE-2024-45410; CVE-2025-48865',
     variants: {
       'the token, which counts all the same': {
-        expect: accepted(),
+        ...calling(accepted(), dropping),
         needs: ['client-certificate', 'speaks:http'],
-        attack: (lab) => lab.call(lab.good(), { raw: { bytes: (text) => [dropping(text)] } }),
       },
-      'a token that is not there': {
-        expect: A0('token_missing'),
-        needs: ['takes:bound-token', 'speaks:http'],
-        attack: (lab) => lab.call(lab.good().withoutToken(), { raw: { bytes: (text) => [dropping(text)] } }),
-      },
-      'a token of another certificate': {
-        expect: A1('cnf_x5t_mismatch'),
-        needs: ['takes:bound-token', 'speaks:http'],
-        attack: async (lab) =>
-          lab.call(await strangerWithStolenToken(lab), { raw: { bytes: (text) => [dropping(text)] } }),
-      },
+      'a token that is not there': dropped(A0('token_missing'), (good) => good.withoutToken()),
+      'a token of another certificate': dropped(A1('cnf_x5t_mismatch'), strangerWithStolenToken),
     },
   },
   'TLS-24': {
@@ -135,34 +117,24 @@ export const proxies = cases(['client-certificate'], {
 
 /** By the accepted credential: such a request must not be read at all, whoever sends it. */
 function misspelled(line: (value: string) => string): Variant {
-  return {
-    expect: unreadable,
-    attack: async (lab) => {
-      const { pem } = shown(await certificateOf(lab))
-      const bytes = (text: string) => [text.replace('\r\n\r\n', `\r\n${line(encodeURIComponent(pem))}\r\n\r\n`)]
-      return lab.call(lab.good(), { raw: { bytes } })
-    },
-  }
+  return calling(unreadable, async (good) => withLines(line(encodeURIComponent((await shown(good)).pem))))
 }
 
-async function certificateOf(lab: Lab): Promise<string> {
-  return (await lab.good().identity()).certPem
+function dropped(expect: Outcome, made: (good: Credential, lab: Lab) => Credential | Promise<Credential>): Variant {
+  return { ...presenting(expect, made, dropping), needs: ['takes:bound-token', 'speaks:http'] }
 }
 
-function shown(certPem: string): Shown {
-  const leaf = chainOf(certPem)[0]!
+/** The stolen token of the accepted credential, over the stranger's certificate; where the certificate is all, that one alone. */
+async function strangerWithStolenToken(good: Credential, lab: Lab): Promise<Credential> {
+  return good.withCertificate(await stranger(lab), "over a stranger's certificate")
+}
+
+async function shown(credential: Credential): Promise<Shown> {
+  const leaf = chainOf((await credential.identity()).certPem)[0]!
   const hash = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
   return { der: Buffer.from(leaf.raw), pem: leaf.toString(), hash, subject: leaf.subject.replaceAll('\n', ',') }
 }
 
-function allOf(certificate: Shown): Line[] {
-  return Object.entries(headers).map(([name, write]) => [name, write(certificate)])
-}
-
-function withLines(text: string, lines: readonly Line[]): string {
-  return text.replace('\r\n\r\n', `\r\n${lines.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n`)
-}
-
-function dropping(text: string): string {
-  return text.replace(/^Connection: .+$/m, 'Connection: close, X-SSL-Client-Cert, Authorization')
+function allOf(certificate: Shown): string[] {
+  return Object.entries(headers).map(([name, write]) => `${name}: ${write(certificate)}`)
 }
