@@ -15,51 +15,37 @@ export class EnrolmentRefused extends HoldfastError {
   }
 }
 
-export interface SignRequest {
-  /** `https://<host>:<port>` of the CA. */
+/** A step-ca. */
+interface Ca {
+  /** `https://<host>:<port>` of it. */
   url: string
   /** Address of the host in `url`; without it the name is looked up. */
   resolveTo?: string
-  /** The root that the CA's own certificate must chain to. */
+  /** The root that its own certificate must chain to. */
   anchorPem: string
-  csrPem: string
-  /** One-time token. */
-  ott: string
-  lifetimeSeconds: number
 }
 
-/** Has a CSR signed by a step-ca (`POST /1.0/sign`). `certPem` is the leaf, then the intermediates. */
-export async function signAtCa(options: SignRequest): Promise<{ certPem: string }> {
-  const { csrPem: csr, ott, lifetimeSeconds, anchorPem: ca } = options
-  return certifiedBy({
-    ...options,
-    path: '/1.0/sign',
-    tls: { ca },
-    json: { csr, ott, notAfter: `${lifetimeSeconds}s` },
-  })
+/** Leaf, then intermediates. */
+type Certified = Pick<Identity, 'certPem'>
+
+/** Has a CSR signed, for a one-time token (`POST /1.0/sign`). */
+export function signAtCa(ca: Ca & { csrPem: string; ott: string; lifetimeSeconds: number }): Promise<Certified> {
+  return certifiedBy(ca, '/1.0/sign', { json: { csr: ca.csrPem, ott: ca.ott, notAfter: `${ca.lifetimeSeconds}s` } })
 }
 
-export interface RenewRequest extends Pick<SignRequest, 'url' | 'resolveTo' | 'anchorPem'> {
-  /** What is renewed; its key stays. */
-  identity: Identity
+/** Has a certificate renewed over mutual TLS (`POST /1.0/renew`); its key stays. */
+export function renewAtCa(ca: Ca & { identity: Identity }): Promise<Certified> {
+  return certifiedBy(ca, '/1.0/renew', { as: ca.identity })
 }
 
-/** Has a certificate renewed by its step-ca over mutual TLS (`POST /1.0/renew`). `certPem` is the leaf, then the intermediates. */
-export async function renewAtCa(options: RenewRequest): Promise<{ certPem: string }> {
-  const { certPem: cert, keyPem: key } = options.identity
-  return certifiedBy({ ...options, path: '/1.0/renew', tls: { ca: options.anchorPem, cert, key } })
-}
-
-async function certifiedBy(call: {
-  url: string
-  path: string
-  resolveTo?: string
-  tls: { ca: string; cert?: string; key?: string }
-  json?: unknown
-}): Promise<{ certPem: string }> {
-  const url = `${call.url}${call.path}`
-  const { tls, json } = call
-  const answer = await request({ method: 'POST', url, address: call.resolveTo, tls, json, timeoutMs: 10_000 })
+async function certifiedBy(
+  { url: base, resolveTo: address, anchorPem }: Ca,
+  path: string,
+  { json, as }: { json?: unknown; as?: Identity },
+): Promise<Certified> {
+  const url = `${base}${path}`
+  const tls = { ca: anchorPem, cert: as?.certPem, key: as?.keyPem }
+  const answer = await request({ method: 'POST', url, address, tls, json, timeoutMs: 10_000 })
   if (answer.status !== 201) throw new EnrolmentRefused(url, answer.status, reasonIn(answer.text))
   const { certChain } = JSON.parse(answer.text) as { certChain: string[] }
   return { certPem: certChain.map((certificate) => `${certificate.trimEnd()}\n`).join('') }
