@@ -1,9 +1,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { FirstPause, WorkAhead } from '../../harness/agent/ahead.ts'
+import { WorkAhead } from '../../harness/agent/ahead.ts'
 import { argvOf, environmentOf } from '../../harness/agent/command.ts'
 import { hostsText } from '../../harness/agent/hosts-file.ts'
-import { type NodeContext, templates, unitFolder } from '../../harness/agent/node-context.ts'
+import { contextOf, type NodeContext, type UnitContext } from '../../harness/agent/node-context.ts'
 import { fill, fillJson } from '../../harness/agent/template.ts'
 import { neededTools } from '../../harness/backends/plan-needs.ts'
 import { programEnvironment, settings } from '../../harness/settings.ts'
@@ -52,31 +52,37 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     throw new Error('a bare run has no agents')
   }
   return names.map((name) => ({
-    ...{ plan, node: plan.nodes[name]!, dir: dirs[name]!, address: addresses[name]!, settings: run },
+    ...{
+      plan,
+      node: plan.nodes[name]!,
+      ref: name,
+      dir: dirs[name]!,
+      address: addresses[name]!,
+      addresses,
+      settings: run,
+    },
     ...{
       emit: () => {},
       learn: () => {},
       serve: nobody,
       deliver: nobody,
-      ahead: new WorkAhead(plan, plan.nodes[name]!, new FirstPause()),
+      ahead: new WorkAhead(plan, plan.nodes[name]!, Promise.withResolvers<void>()),
     },
   }))
 }
 
-function bareUnit(all: readonly NodeContext[], context: NodeContext, unit: PlanUnit): BareUnit {
-  const ref = `${context.node.name}/${unit.name}`
-  const text = (template: string) => fill(template, templates(context, unit.name), ref)
-  const command = (of: Command) => ({
-    argv: argvOf(context, of, unit.name),
-    env: environmentOf(context, unit.name, of),
-  })
+function bareUnit(all: readonly NodeContext[], node: NodeContext, unit: PlanUnit): BareUnit {
+  const context = contextOf(node, unit)
+  const { ref } = context
+  const text = (template: string) => fill(template, context, ref)
+  const command = (of: Command) => ({ argv: argvOf(context, of), env: environmentOf(context, of) })
   const ready = unit.service?.ready
   return {
     ref,
     after: unit.after,
-    folder: unitFolder(context, unit.name),
-    files: unit.files.map((file) => bareFile(context, unit.name, file)),
-    steps: unit.steps.map((step) => bareStep(all, context, unit.name, step)),
+    folder: context.unitDir,
+    files: unit.files.map((file) => bareFile(context, file)),
+    steps: unit.steps.map((step) => bareStep(all, context, step)),
     service: unit.service && {
       ...command(unit.service.command!),
       ready:
@@ -92,15 +98,14 @@ function bareUnit(all: readonly NodeContext[], context: NodeContext, unit: PlanU
   }
 }
 
-function bareStep(all: readonly NodeContext[], context: NodeContext, unit: string, step: Step): BareStep {
-  const text = (template: string) => fill(template, templates(context, unit), unit)
-  if ('run' in step) {
-    return { run: { argv: argvOf(context, step.run, unit), env: environmentOf(context, unit, step.run) } }
-  }
-  if ('call' in step) return { call: bareCall(context, unit, step.call) }
-  if ('write' in step) return { write: bareFile(context, unit, step.write) }
+function bareStep(all: readonly NodeContext[], context: UnitContext, step: Step): BareStep {
+  const { ref } = context
+  const text = (template: string) => fill(template, context, ref)
+  if ('run' in step) return { run: { argv: argvOf(context, step.run), env: environmentOf(context, step.run) } }
+  if ('call' in step) return { call: bareCall(context, step.call) }
+  if ('write' in step) return { write: bareFile(context, step.write) }
   if ('parallel' in step) {
-    return { parallel: step.parallel.map((lane) => lane.map((one) => bareStep(all, context, unit, one))) }
+    return { parallel: step.parallel.map((lane) => lane.map((one) => bareStep(all, context, one))) }
   }
   if ('enrol' in step) {
     const ca = all.find(({ node }) => node.name === step.enrol.ca)!
@@ -110,38 +115,37 @@ function bareStep(all: readonly NodeContext[], context: NodeContext, unit: strin
         ...step.enrol,
         anchor: text(step.enrol.anchor),
         dir: text(step.enrol.dir),
-        provisioner: { ...provisioner, keyFile: fill(provisioner.keyFile, templates(ca), unit) },
+        provisioner: { ...provisioner, keyFile: fill(provisioner.keyFile, ca, ref) },
       },
     }
   }
   if ('fetch' in step || 'copy' in step || 'secret' in step)
-    throw new Error(`${unit}: the bare start runs shipped topologies only`)
+    throw new Error(`${ref}: the bare start runs shipped topologies only`)
   const source = all.find(({ node }) => node.name === step.receive.from)!
   const to = text(step.receive.to.path)
-  if ('file' in step.receive.source)
-    return { copy: { from: fill(step.receive.source.file, templates(source), unit), to } }
-  if (!('mint' in step.receive.source)) throw new Error(`${unit}: the bare start hands single files over only`)
+  if ('file' in step.receive.source) return { copy: { from: fill(step.receive.source.file, source, ref), to } }
+  if (!('mint' in step.receive.source)) throw new Error(`${ref}: the bare start hands single files over only`)
   const { mint, member } = step.receive.source
-  return { mint: { call: bareCall(source, undefined, mint), member, to } }
+  return { mint: { call: bareCall(source, mint), member, to } }
 }
 
-function bareCall(context: NodeContext, unit: string | undefined, call: HttpCall) {
-  const text = (template: string) => fill(template, templates(context, unit), call.url)
+function bareCall(context: NodeContext, call: HttpCall) {
+  const text = (template: string) => fill(template, context, call.url)
   return {
     method: call.method,
     url: text(call.url),
     tls: tlsFiles(call.tls, text)!,
-    json: fillJson(call.json, templates(context, unit), call.url),
+    json: fillJson(call.json, context, call.url),
     expect: call.expect,
   }
 }
 
-function bareFile(context: NodeContext, unit: string, file: PlanFile): { path: string; text: string } {
-  const template = templates(context, unit)
-  const json = fillJson(file.json, template, unit, (name) => `@{json:${name}}`)
+function bareFile(context: UnitContext, file: PlanFile): { path: string; text: string } {
+  const { ref } = context
+  const json = fillJson(file.json, context, ref, (name) => `@{json:${name}}`)
   return {
-    path: fill(file.path, template, unit),
-    text: file.text === undefined ? `${JSON.stringify(json, null, 2)}\n` : fill(file.text, template, unit),
+    path: fill(file.path, context, ref),
+    text: file.text === undefined ? `${JSON.stringify(json, null, 2)}\n` : fill(file.text, context, ref),
   }
 }
 

@@ -1,15 +1,8 @@
 import type { NewRequest } from '../pki/request.ts'
 import type { Enrol, Plan, PlanNode, Step } from '../topology/plan.ts'
 
-/** The first time that the agents of a process have nothing to do but to wait. */
-export class FirstPause {
-  readonly #begun = Promise.withResolvers<void>()
-  readonly begun = this.#begun.promise
-
-  begin(): void {
-    this.#begun.resolve()
-  }
-}
+/** Resolved when the agents of a process have, for the first time, nothing to do but to wait. */
+export type FirstPause = PromiseWithResolvers<void>
 
 /**
  * Work that a hand-over will need, done while the node waits for others: the key and request of an enrolment do not depend
@@ -25,7 +18,7 @@ export class WorkAhead {
     this.#signs = Object.values(plan.trustDomains).some((domain) => domain.ca === node.name)
     const enrolments = node.units.flatMap((unit) => unit.steps.flatMap(enrolmentsOf))
     for (const enrol of enrolments) {
-      const request = pause.begun.then(() => makeRequest(enrol))
+      const request = pause.promise.then(() => makeRequest(enrol))
       // Reported when the unit takes it.
       request.catch(() => {})
       this.#requests.set(enrol, request)
@@ -34,7 +27,7 @@ export class WorkAhead {
 
   /** A request that nobody else gets. */
   takeRequest(enrol: Enrol): Promise<NewRequest> {
-    this.#pause.begin()
+    this.#pause.resolve()
     const request = this.#requests.get(enrol) ?? makeRequest(enrol)
     this.#requests.delete(enrol)
     return request
@@ -42,7 +35,7 @@ export class WorkAhead {
 
   /** A program of this node was spawned: while it works there is time. Loading earlier would hold its start up. */
   programSpawned(): void {
-    this.#pause.begin()
+    this.#pause.resolve()
     if (this.#signs) void import('jose')
   }
 }

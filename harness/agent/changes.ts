@@ -19,6 +19,11 @@ export async function changed(look: () => Promise<string>, seen: string | undefi
   }
 }
 
+/** How long to wait after so many failures in a row. */
+export function backOffMs(failures: number): number {
+  return Math.min(1_000 * 2 ** failures, 60_000)
+}
+
 /** Waits without keeping the agent alive. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {

@@ -1,38 +1,81 @@
-import { nodeArguments } from './command.ts'
-import type { NodeContext } from './node-context.ts'
-import { type ProcessTree, signalTree, startTree } from './process-tree.ts'
-import type { ExecResult } from './protocol.ts'
+import type { SpawnOptions } from 'node:child_process'
+import type { Command } from '../topology/plan.ts'
+import { commandOf, environmentOf, nodeCommand } from './command.ts'
+import type { NodeContext, UnitContext } from './node-context.ts'
+import { forEachLine, type ProcessTree, startTree } from './process-tree.ts'
+import type { ExecResult, Operations } from './protocol.ts'
+import { wrapperOf } from './unit-files.ts'
 
 const LONGEST_OUTPUT = 8 * 1_048_576
+const LINES_KEPT = 20
 
-export interface Execution {
-  context: NodeContext
-  /** The first is a path, a program on PATH, one of the run's tools, or `node`. */
-  argv: string[]
-  env: Record<string, string>
-  input?: string
-  timeoutMs: number
+type Output = Pick<ExecResult, 'stdout' | 'stderr'>
+
+/** A unit while its programs run. */
+export interface UnitAtWork extends UnitContext {
+  /** The last lines that they wrote, for the report of a failure. */
+  readonly log: string[]
+  /** Aborted at the end of the agent. */
+  readonly signal: AbortSignal
+  /** Where somebody asked for it: what its programs are given, and where all that they say goes. */
+  readonly asked?: { input?: string; output: Output }
 }
 
-/** Runs a program in the node's folder and gathers its output, of which 8 MiB each are kept. */
-export async function execute({ context, argv, env, input, timeoutMs }: Execution): Promise<ExecResult> {
+/**
+ * Runs a program in the node's folder and gathers its output, of which 8 MiB each are kept. The first of `argv` is a path, a program
+ * on PATH, one of the run's tools, or `node`.
+ */
+export async function execute(
+  context: NodeContext,
+  { argv, env, input, timeoutMs }: Operations['exec']['request'],
+): Promise<ExecResult> {
   const [name = '', ...args] = argv
-  const program = name === 'node' ? [process.execPath, ...nodeArguments()] : [context.settings.tools[name] ?? name]
+  const program = name === 'node' ? nodeCommand : [context.settings.tools[name] ?? name]
   const tree = await startTree(context.settings.dieWithParent, [...program, ...args], {
     cwd: context.dir,
-    env,
+    env: { ...environmentOf(context), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
   })
-  const limit = setTimeout(() => signalTree(tree.pid, 'SIGKILL'), timeoutMs)
   const output = { stdout: '', stderr: '' }
   converse(tree, output, input)
-  const exit = await tree.ended
-  clearTimeout(limit)
-  return { ...exit, ...output }
+  return { ...(await tree.ended), ...output }
+}
+
+/** Starts a program of a unit. `refused` says what it means that it cannot be executed. */
+export async function startProgram(
+  work: UnitAtWork,
+  command: Command,
+  refused: (why: string, options: ErrorOptions) => Error,
+  options: SpawnOptions = {},
+): Promise<{ tree: ProcessTree; program: string }> {
+  const { argv, ...where } = await commandOf(work, command)
+  const [program = ''] = argv
+  const stdin = work.asked === undefined ? 'ignore' : 'pipe'
+  const all: SpawnOptions = { ...where, ...options, stdio: [stdin, 'pipe', 'pipe'] }
+  const tree = await startTree(await wrapperOf(work), argv, all).catch((cause: Error) => {
+    throw refused(`${program} cannot be executed (${cause.message}); name a program that is there`, { cause })
+  })
+  work.ahead.programSpawned()
+  follow(tree, work)
+  if (work.asked !== undefined) converse(tree, work.asked.output, work.asked.input)
+  return { tree, program }
+}
+
+/** Each line goes to the coordinator. */
+function follow({ child }: ProcessTree, { log, unit, emit }: UnitAtWork): void {
+  for (const stream of ['stdout', 'stderr'] as const) {
+    forEachLine(child[stream], (line) => {
+      log.push(line)
+      if (log.length > LINES_KEPT) log.shift()
+      emit({ event: 'log', unit: unit.name, stream, line })
+    })
+  }
 }
 
 /** Gives a program its input, and adds what it says to `output`. */
-export function converse({ child }: ProcessTree, output: { stdout: string; stderr: string }, input = ''): void {
+function converse({ child }: ProcessTree, output: Output, input = ''): void {
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream]?.setEncoding('utf8').on('data', (chunk: string) => {
       if (output[stream].length < LONGEST_OUTPUT) output[stream] += chunk

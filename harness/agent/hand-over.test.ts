@@ -30,7 +30,7 @@ beforeAll(async () => {
     dir,
     node: plan.nodes.ca!,
     address: '127.0.0.1',
-    settings: { addresses: {} },
+    addresses: {},
   } as unknown as NodeContext
 })
 

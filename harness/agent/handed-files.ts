@@ -2,10 +2,10 @@ import { readdir, realpath } from 'node:fs/promises'
 import { basename, join, sep } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { HoldfastError } from '../errors.ts'
+import type { Receive } from '../topology/plan.ts'
 import { stateOf } from './changes.ts'
-import { openDeclared } from './declared-file.ts'
-import type { NodeContext } from './node-context.ts'
 import type { HandedFiles } from './protocol.ts'
+import { openDeclared, type Reading } from './unit-files.ts'
 
 const MOST_FILES = 256
 const MOST_BYTES = 4 * 1_048_576
@@ -19,18 +19,23 @@ export class BadFiles extends HoldfastError {
 }
 
 /** Paths that are handed over under their last name, or all files of a folder but those that begin with a dot. */
-export type FileSource = { paths: readonly string[] } | { folder: string }
+export type FileSource = Exclude<Receive['source'], { mint: unknown }>
 
-type Reading = Pick<NodeContext, 'dir' | 'node'>
+/** A file of a source; `path`: where the plan names it or its folder, `real`: where it lies, without links. */
+interface Found {
+  name: string
+  path: string
+  real: string
+}
 
 /** All of them as they were at one moment: what changed while it was read is read again. */
 export async function readFiles(context: Reading, source: FileSource): Promise<HandedFiles> {
   for (let readings = 0; readings < MOST_READINGS; readings += 1) {
     try {
-      const files = await pathsOf(source)
-      const state = await stateOfAll(files)
-      const read = await readAll(context, source, files)
-      if ((await stateOfFiles(source)) === state) return { files: read, state }
+      const found = await find(source)
+      const state = await stateOfAll(found)
+      const files = await readAll(context, found)
+      if ((await stateOfFiles(source)) === state) return { files, state }
     } catch (cause) {
       // A folder that is being made anew: it is there at the next look, or it is not there at all.
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || readings > 0) throw cause
@@ -41,7 +46,7 @@ export async function readFiles(context: Reading, source: FileSource): Promise<H
 
 /** Tells one state of the files from another. */
 export async function stateOfFiles(source: FileSource): Promise<string> {
-  return stateOfAll(await pathsOf(source))
+  return stateOfAll(await find(source))
 }
 
 /** Refuses what would not lie in the folder that it is written to, and what is more than a hand-over takes. */
@@ -56,46 +61,45 @@ export function demandHandable(place: string, names: readonly string[], bytes: n
 }
 
 function placeOf(source: FileSource): string {
-  return 'folder' in source ? source.folder : source.paths.join(', ')
+  if ('folder' in source) return source.folder
+  return 'files' in source ? source.files.join(', ') : source.file
 }
 
-/** Where each file really lies, by name. */
-async function pathsOf(source: FileSource): Promise<ReadonlyMap<string, string>> {
-  const folder = 'folder' in source ? await realpath(source.folder) : undefined
-  const found =
-    folder === undefined
-      ? (source as { paths: readonly string[] }).paths
-      : (await readdir(folder)).filter((name) => !name.startsWith('.')).map((name) => join(folder, name))
-  const names = found.map((path) => basename(path))
-  demandHandable(placeOf(source), names, 0)
-  const real = await Promise.all(found.map((path) => realpath(path)))
+async function find(source: FileSource): Promise<Found[]> {
+  if (!('folder' in source)) {
+    const paths = 'files' in source ? source.files : [source.file]
+    const names = paths.map((path) => basename(path))
+    demandHandable(placeOf(source), names, 0)
+    return Promise.all(paths.map(async (path, index) => ({ name: names[index]!, path, real: await realpath(path) })))
+  }
+  const path = source.folder
+  const folder = await realpath(path)
+  const names = (await readdir(folder)).filter((name) => !name.startsWith('.'))
+  demandHandable(path, names, 0)
+  const found = await Promise.all(names.map(async (name) => ({ name, path, real: await realpath(join(folder, name)) })))
   // Whoever may write there could link to what the plan does not hand over.
-  const outside = real.findIndex((path) => folder !== undefined && !path.startsWith(folder + sep))
-  if (outside >= 0) throw new BadFiles(found[outside]!, 'leads out of its folder; put the file itself there')
-  return new Map(names.map((name, index) => [name, real[index]!]))
+  const outside = found.find(({ real }) => !real.startsWith(folder + sep))
+  if (outside === undefined) return found
+  throw new BadFiles(join(folder, outside.name), 'leads out of its folder; put the file itself there')
 }
 
-async function stateOfAll(files: ReadonlyMap<string, string>): Promise<string> {
-  const states = [...files].map(async ([name, path]) => `${name} ${path} ${await stateOf(path)}`)
+async function stateOfAll(found: readonly Found[]): Promise<string> {
+  const states = found.map(async ({ name, real }) => `${name} ${real} ${await stateOf(real)}`)
   return (await Promise.all(states)).sort().join('\n')
 }
 
 /** Judged by what was opened, and no more of it is read than is handed over: a path, and what it names, may change meanwhile. */
-async function readAll(
-  context: Reading,
-  source: FileSource,
-  files: ReadonlyMap<string, string>,
-): Promise<Record<string, string>> {
+async function readAll(context: Reading, found: readonly Found[]): Promise<Record<string, string>> {
+  const names = found.map(({ name }) => name)
   const read: Record<string, string> = {}
   let bytes = 0
-  for (const [name, path] of files) {
-    const declared = 'folder' in source ? source.folder : source.paths.find((path) => basename(path) === name)
-    await using handle = await openDeclared(context, declared as string, path)
-    const found = await handle.stat()
-    if (!found.isFile()) throw new BadFiles(path, 'is no file; hand over files, and folders by themselves')
+  for (const { name, path, real } of found) {
+    await using handle = await openDeclared(context, path, real)
+    const file = await handle.stat()
+    if (!file.isFile()) throw new BadFiles(real, 'is no file; hand over files, and folders by themselves')
     const content = await buffer(handle.createReadStream({ start: 0, end: MOST_BYTES - bytes }))
-    bytes += Math.max(found.size, content.length)
-    demandHandable(path, [...files.keys()], bytes)
+    bytes += Math.max(file.size, content.length)
+    demandHandable(real, names, bytes)
     read[name] = content.toString('base64')
   }
   return read

@@ -1,8 +1,5 @@
-import { changed, stateNow, stateOf } from './changes.ts'
+import { backOffMs, changed, stateNow, stateOf } from './changes.ts'
 import { atWallTime } from './wall-timer.ts'
-
-const FIRST_RETRY_MS = 1_000
-const LONGEST_RETRY_MS = 60_000
 
 /** A token that was minted for this node, and is here. */
 export interface Minted {
@@ -20,33 +17,24 @@ export interface Minted {
  * certificate that it is bound to is another one, which is proven to the issuer first. One thing after the other: a slow answer
  * never overwrites a newer token. A failure is tried again with back-off.
  */
-export function keepMinted({ binding, renewAfterMs, receive, onFailure }: Minted): void {
+export async function keepMinted({ binding, renewAfterMs, receive, onFailure }: Minted): Promise<never> {
   let mustProve = false
-  let isDue = false
-  let isBusy = false
   let failures = 0
-  let turn = 0
-
-  const due = (): void => {
-    isDue = true
-    if (!isBusy) void work()
-  }
-  const dueLater = (): void => {
-    turn += 1
-    const own = turn
-    atWallTime(Date.now() + renewAfterMs, () => {
-      if (turn === own) due()
-    })
-  }
-  const work = async (): Promise<void> => {
-    isBusy = true
-    while (isDue) {
-      isDue = false
-      await anew()
+  // Of the next token only: what would have been due for the one before calls for nothing.
+  let due = Promise.withResolvers<void>()
+  const dueLater = () => atWallTime(Date.now() + renewAfterMs, due.resolve)
+  const follow = async (certificate: string): Promise<never> => {
+    for (let seen = stateNow(certificate); ; ) {
+      seen = await changed(() => stateOf(certificate), seen)
+      mustProve = true
+      due.resolve()
     }
-    isBusy = false
   }
-  const anew = async (): Promise<void> => {
+  if (binding !== undefined) follow(binding.certificate).catch(onFailure)
+  dueLater()
+  for (;;) {
+    await due.promise
+    due = Promise.withResolvers()
     const mayHaveChanged = mustProve
     mustProve = false
     try {
@@ -58,20 +46,8 @@ export function keepMinted({ binding, renewAfterMs, receive, onFailure }: Minted
       onFailure(cause as Error)
       // Proven once more, for what failed may have been just that.
       mustProve = true
-      setTimeout(due, Math.min(FIRST_RETRY_MS * 2 ** failures, LONGEST_RETRY_MS)).unref()
+      setTimeout(due.resolve, backOffMs(failures)).unref()
       failures += 1
     }
   }
-
-  dueLater()
-  if (binding === undefined) return
-  const { certificate } = binding
-  const follow = async (): Promise<never> => {
-    for (let seen = stateNow(certificate); ; ) {
-      seen = await changed(() => stateOf(certificate), seen)
-      mustProve = true
-      due()
-    }
-  }
-  follow().catch(onFailure)
 }

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
-import { HoldfastError } from '../errors.ts'
 import type { Plan } from '../topology/plan.ts'
-import { FirstPause } from './ahead.ts'
 import { warmUp } from './https-request.ts'
 import { NodeAgent } from './node-agent.ts'
 import { killAllTrees } from './process-tree.ts'
@@ -42,11 +40,11 @@ function main(): void {
 }
 
 function run(plan: Plan, nodes: string[], settings: RunSettings): void {
-  const answers = new PendingAnswers(({ code, message }) => new HoldfastError(code, message))
+  const answers = new PendingAnswers()
   const send = (message: FromAgent) => void process.stdout.write(`${JSON.stringify(message)}\n`)
   const serve = <Asked extends HandOver>(to: string, body: Asked) =>
     answers.ask<HandedOver[Asked['kind']]>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
-  const pause = new FirstPause()
+  const pause = Promise.withResolvers<void>()
   const common = { plan, settings, secrets: new KnownSecrets(), send, serve, pause }
   const agents = new Map(nodes.map((node) => [node, new NodeAgent({ ...common, node })]))
   const handle = (message: ToAgent): void => {
@@ -68,9 +66,9 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   process.on('SIGINT', end)
   readMessages<ToAgent>(process.stdin, handle, end)
   for (const agent of agents.values()) void agent.start()
-  void pause.begun.then(warmUp)
+  void pause.promise.then(warmUp)
   const allWait = nodes.every((node) => plan.nodes[node]!.units.every(({ after }) => after.length > 0))
-  if (allWait) pause.begin()
+  if (allWait) pause.resolve()
 }
 
 main()

@@ -5,10 +5,9 @@ import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, UnitRef } from '../topology/plan.ts'
 import { type FirstPause, WorkAhead } from './ahead.ts'
-import { environmentOf } from './command.ts'
 import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
-import { callFromNode, type NodeContext, templates } from './node-context.ts'
+import { callFromNode, type NodeContext } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import {
   type FromAgent,
@@ -58,6 +57,8 @@ export class NodeAgent {
       node: plan.nodes[node]!,
       dir: settings.dirs[node] as string,
       address: settings.addresses[node] as string,
+      addresses: settings.addresses,
+      ref: node,
       settings,
       ahead: new WorkAhead(plan, plan.nodes[node]!, pause),
       emit: (event) => {
@@ -148,15 +149,14 @@ export class NodeAgent {
       pause: onUnit((unit) => unit.pause()),
       resume: onUnit((unit) => unit.resume()),
       signal: onUnit((unit, body) => unit.signal(body.signal)),
-      exec: (body) => execute({ ...body, context, env: { ...environmentOf(context), ...body.env } }),
+      exec: (body) => execute(context, body),
       'read-file': ({ path, from }) => readTextFrom(path, from),
       'one-time-token': async ({ provisioner, ...claims }) => {
-        const keyFile = fill(provisioner.keyFile, templates(context), `${context.node.name}: one-time token`)
+        const keyFile = fill(provisioner.keyFile, context, `${context.ref}: one-time token`)
         return signOneTimeToken({ ...claims, provisioner: { name: provisioner.name, keyFile } })
       },
       call: async ({ call }) => {
-        const place = `${context.node.name}: ${call.method} ${call.url}`
-        const { status, json } = await callFromNode(context, call, templates(context), place)
+        const { status, json } = await callFromNode(context, call, `${context.ref}: ${call.method} ${call.url}`)
         return { status, json }
       },
       serve: (body) => serveHandOver(context, body),

@@ -2,22 +2,24 @@ import { join } from 'node:path'
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import type { HttpCall, Plan, PlanNode, Step, UnitRef } from '../topology/plan.ts'
+import type { HttpCall, Plan, PlanNode, PlanUnit, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { readTls, request } from './https-request.ts'
-import type { HandedOver, HandOver, RunSettings, StepPath } from './protocol.ts'
+import type { HandedOver, HandOver, RunSettings } from './protocol.ts'
 import type { FileDemand } from './secret-file.ts'
-import { fill, fillJson, type TemplateContext } from './template.ts'
+import { fillJson, type TemplateContext } from './template.ts'
 
 /** Distributes over the union, so that each kind of event keeps its members. */
 type Unplaced<Event> = Event extends SiteEvent ? Omit<Event, 'at' | 'node'> : never
 
-/** What all parts of a node agent share. */
-export interface NodeContext {
+/** What all parts of a node agent share. Templates are filled by it; without a unit, `@{unit}` is unknown. */
+export interface NodeContext extends TemplateContext {
   readonly plan: Plan
   readonly node: PlanNode
-  readonly dir: string
-  readonly address: string
+  /** The unit that something is done for. */
+  readonly unit?: PlanUnit
+  /** Both, for errors: `node`, or `node/unit`. */
+  readonly ref: string
   readonly settings: RunSettings
   readonly ahead: WorkAhead
   /** Tells the coordinator, without any secret that is known here. */
@@ -26,6 +28,20 @@ export interface NodeContext {
   learn(content: string | Uint8Array, demand: Pick<FileDemand, 'mode'>): void
   /** Asks the agent of another node to serve a hand-over. */
   serve<Asked extends HandOver>(node: string, handOver: Asked): Promise<HandedOver[Asked['kind']]>
+}
+
+export interface UnitContext extends NodeContext {
+  readonly unit: PlanUnit
+  readonly unitDir: string
+  readonly ref: UnitRef
+}
+
+export function contextOf(context: NodeContext, unit: PlanUnit): UnitContext {
+  return { ...context, unit, unitDir: unitFolder(context, unit.name), ref: `${context.node.name}/${unit.name}` }
+}
+
+export function unitFolder({ dir }: Pick<NodeContext, 'dir'>, unit: string): string {
+  return join(dir, 'units', unit)
 }
 
 /** A call did not answer what the plan expects. Code `HOLDFAST_CALL_UNEXPECTED`. */
@@ -38,65 +54,32 @@ export class UnexpectedAnswer extends HoldfastError {
   }
 }
 
-/** Templates of a unit; without one, `@{unit}` is unknown. */
-export function templates(context: NodeContext, unit?: string): TemplateContext {
-  return {
-    dir: context.dir,
-    unitDir: unit === undefined ? undefined : unitFolder(context, unit),
-    address: context.address,
-    addresses: context.settings.addresses,
-  }
-}
-
-export function unitFolder(context: Pick<NodeContext, 'dir'>, unit: string): string {
-  return join(context.dir, 'units', unit)
+interface Answer {
+  status: number
+  text: string
+  json: unknown
 }
 
 /** Makes a call of the plan from this node: its own address, its own files. Any status resolves. */
-export async function callFromNode(
-  context: NodeContext,
-  call: HttpCall,
-  template: TemplateContext,
-  place: string,
-): Promise<{ status: number; json: unknown; text: string }> {
-  const text = (value: string) => fill(value, template, place)
-  const optional = (value: string | undefined) => (value === undefined ? undefined : text(value))
-  const url = text(call.url)
-  const answer = await request({
-    method: call.method,
+export async function callFromNode(context: NodeContext, call: HttpCall, place: string): Promise<Answer> {
+  const { method, url, tls, json } = fillJson(call, context, place)
+  const { status, text } = await request({
+    method,
     url,
     address: context.settings.hosts[new URL(url).hostname],
     localAddress: context.address,
-    tls: await readTls({ ca: text(call.tls.ca), cert: optional(call.tls.cert), key: optional(call.tls.key) }),
-    json: fillJson(call.json, template, place),
+    tls: await readTls(tls),
+    json,
     timeoutMs: 10_000,
   })
-  return { status: answer.status, json: parsed(answer.text), text: answer.text }
+  return { status, text, json: parsed(text) }
 }
 
 /** The same, and any status that the plan does not expect rejects. */
-export async function expectedCall(
-  context: NodeContext,
-  call: HttpCall,
-  template: TemplateContext,
-  place: string,
-): Promise<unknown> {
-  const { status, json, text } = await callFromNode(context, call, template, place)
-  if (!call.expect.includes(status)) throw new UnexpectedAnswer(call, status, text)
-  return json
-}
-
-/** What is published at a URL, as text. */
-export async function fetchText(
-  context: NodeContext,
-  { url, ca }: { url: string; ca: string },
-  template: TemplateContext,
-  place: string,
-): Promise<string> {
-  const call: HttpCall = { method: 'GET', url, tls: { ca }, expect: [200] }
-  const { status, text } = await callFromNode(context, call, template, place)
-  if (status !== 200) throw new UnexpectedAnswer(call, status, text)
-  return text
+export async function expectedCall(context: NodeContext, call: HttpCall, place = context.ref): Promise<Answer> {
+  const answer = await callFromNode(context, call, place)
+  if (!call.expect.includes(answer.status)) throw new UnexpectedAnswer(call, answer.status, answer.text)
+  return answer
 }
 
 function parsed(text: string): unknown {
@@ -105,17 +88,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-/** The step at a place of the plan, or undefined. */
-export function stepAt(plan: Plan, unit: UnitRef, path: StepPath): Step | undefined {
-  const [node, name] = unit.split('/') as [string, string]
-  const steps = plan.nodes[node]?.units.find((entry) => entry.name === name)?.steps
-  return path.length === 0 ? undefined : walk(steps, path)
-}
-
-function walk(steps: Step[] | undefined, [index, lane, ...rest]: StepPath): Step | undefined {
-  const step = steps?.[index as number]
-  if (lane === undefined || step === undefined) return step
-  return 'parallel' in step ? walk(step.parallel[lane], rest) : undefined
 }

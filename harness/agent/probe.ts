@@ -1,12 +1,7 @@
 import type { Probe } from '../topology/plan.ts'
 import { readTls, request } from './https-request.ts'
-
-/** The node as a probe sees it: templates filled, names resolved. */
-export interface ProbeContext {
-  address: string
-  hosts: Readonly<Record<string, string>>
-  fill: (template: string) => string
-}
+import type { UnitContext } from './node-context.ts'
+import { fillJson } from './template.ts'
 
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 50
@@ -16,7 +11,7 @@ const ONE_PROBE_MS = 2_000
  * Probes until the unit is ready: often at first, as most programs need tens of milliseconds, less often later.
  * Rejects with the last answer once `signal` is aborted.
  */
-export async function probeUntilReady(probe: Probe, context: ProbeContext, signal: AbortSignal): Promise<void> {
+export async function probeUntilReady(probe: Probe, context: UnitContext, signal: AbortSignal): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.3, LONGEST_PAUSE_MS)) {
     const last = await probeOnce(probe, context)
     if (last === undefined) return
@@ -26,7 +21,7 @@ export async function probeUntilReady(probe: Probe, context: ProbeContext, signa
 }
 
 /** Why the unit is not ready, or undefined when it is. */
-async function probeOnce(probe: Probe, context: ProbeContext): Promise<string | undefined> {
+async function probeOnce(probe: Probe, context: UnitContext): Promise<string | undefined> {
   try {
     if ('http' in probe) return await probeHttp(probe.http, context)
     return await probeTcp(context.address, probe.tcp.port)
@@ -35,21 +30,18 @@ async function probeOnce(probe: Probe, context: ProbeContext): Promise<string | 
   }
 }
 
-async function probeHttp(http: HttpProbe, context: ProbeContext): Promise<string | undefined> {
-  const url = context.fill(http.url)
-  const { ca, cert, key } = http.tls ?? {}
-  const filled = (file: string | undefined) => (file === undefined ? undefined : context.fill(file))
-  const tls =
-    ca === undefined ? undefined : () => readTls({ ca: context.fill(ca), cert: filled(cert), key: filled(key) })
-  const address = http.address ?? context.hosts[new URL(url).hostname]
-  const answer = await request({ method: 'GET', url, address, tls, timeoutMs: ONE_PROBE_MS })
-  if (http.expect?.includes(answer.status) === false) {
-    return `${url} answered ${answer.status} instead of ${http.expect.join(' or ')}: ${answer.text.slice(0, 200)}`
-  }
-  return lifeLeft(http.minimumValiditySeconds, answer.certificate?.valid_to, url)
-}
-
 type HttpProbe = Extract<Probe, { http: unknown }>['http']
+
+async function probeHttp(http: HttpProbe, context: UnitContext): Promise<string | undefined> {
+  const { url, tls, expect, ...probe } = fillJson(http, context, `${context.ref}: readiness`)
+  const address = probe.address ?? context.settings.hosts[new URL(url).hostname]
+  const read = tls && (() => readTls(tls))
+  const answer = await request({ method: 'GET', url, address, tls: read, timeoutMs: ONE_PROBE_MS })
+  if (expect?.includes(answer.status) === false) {
+    return `${url} answered ${answer.status} instead of ${expect.join(' or ')}: ${answer.text.slice(0, 200)}`
+  }
+  return lifeLeft(probe.minimumValiditySeconds, answer.certificate?.valid_to, url)
+}
 
 function lifeLeft(minimum: number | undefined, validTo: string | undefined, url: string): string | undefined {
   if (minimum === undefined) return undefined

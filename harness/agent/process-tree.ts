@@ -8,6 +8,11 @@ export interface Exit {
   signal: NodeJS.Signals | null
 }
 
+/** As the end of a sentence that begins with the program. */
+export function howEnded({ code, signal }: Exit): string {
+  return signal === null ? `exited with ${code}` : `was ended by ${signal}`
+}
+
 /** A program in a process group of its own, so that signals reach everything it started. */
 export interface ProcessTree {
   readonly child: ChildProcess

@@ -1,3 +1,4 @@
+import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { HttpCall, UnitRef } from '../topology/plan.ts'
 import type { OneTimeTokenClaims } from './one-time-token.ts'
@@ -149,11 +150,6 @@ interface Waiting {
 export class PendingAnswers {
   #next = 1
   readonly #waiting = new Map<number, Waiting>()
-  readonly #toError: (failure: Failure) => Error
-
-  constructor(toError: (failure: Failure) => Error) {
-    this.#toError = toError
-  }
 
   /** `node` is asked; `send` gets the id under which its answer must come. */
   ask<Value>(node: string, send: (id: number) => void): Promise<Value> {
@@ -167,7 +163,7 @@ export class PendingAnswers {
   settle(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
-    if ('failure' in answer) waiting?.reject(this.#toError(answer.failure))
+    if ('failure' in answer) waiting?.reject(new HoldfastError(answer.failure.code, answer.failure.message))
     else waiting?.resolve(answer.value as never)
   }
 

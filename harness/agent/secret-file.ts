@@ -4,16 +4,6 @@ import { type FileHandle, mkdir, open, readdir, readFile, readlink, rename, rm, 
 import { basename, dirname, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 
-/** A file that was handed over does not have the demanded mode or owner. Code `HOLDFAST_HANDOVER_MODE`. */
-export class WrongFileMode extends HoldfastError {
-  constructor(path: string, what: string, expected: string, found: string) {
-    super(
-      'HOLDFAST_HANDOVER_MODE',
-      `${path}: its ${what} is ${found} and must be ${expected}; check the file system's mount options and the user`,
-    )
-  }
-}
-
 /** Something else is where a folder is to be made or handed over to. Code `HOLDFAST_HANDOVER_PLACE`. */
 export class PlaceTaken extends HoldfastError {
   constructor(path: string, cause: unknown, what = 'is a folder that was not handed over') {
@@ -34,14 +24,9 @@ export interface FolderDemand extends FileDemand {
   folderMode?: string
 }
 
-/** Makes a folder (0700) and those above it. */
-async function secretFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
-}
-
 /** Writes a file in one step: a reader sees the old content or the new, never half of it. Mode and owner are checked after it. */
 export async function writeSecret(path: string, content: string | Uint8Array, demand: FileDemand): Promise<void> {
-  await secretFolder(dirname(path))
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
     const handle = await open(temporary, 'wx', 0o600)
@@ -71,7 +56,7 @@ export async function writeSecretFolder(
   const [above, name] = [dirname(path), basename(path)]
   const set = `.${name}.${randomBytes(8).toString('hex')}.set`
   const link = `${join(above, set)}.link`
-  await secretFolder(join(above, set))
+  await mkdir(join(above, set), { recursive: true, mode: 0o700 })
   try {
     for (const [file, content] of files) await writeSecret(join(above, set, file), content, demand)
     await using folder = await openFolder(join(above, set))
@@ -127,19 +112,30 @@ export async function makeFoldersOf(owner: string, base: string, levels: readonl
     })
     opened.use(level)
     await give(level, { mode: '0700', owner })
-    // What was opened, wherever its path leads. Only Linux lets units have users.
-    above = `/proc/self/fd/${level.fd}`
+    above = pathOfOpen(level)
   }
 }
 
+/** What was opened, wherever the path that it was opened by leads now. Only Linux has this, and only there units have users. */
+export function pathOfOpen({ fd }: FileHandle): string {
+  return `/proc/self/fd/${fd}`
+}
+
 async function check(path: string, demand: FileDemand): Promise<void> {
-  const mode = Number.parseInt(demand.mode, 8)
   const [uid, gid] = await idsOf(demand)
   const found = await stat(path)
   const octal = (value: number) => `0${(value & 0o7777).toString(8)}`
-  if ((found.mode & 0o7777) !== mode) throw new WrongFileMode(path, 'mode', octal(mode), octal(found.mode))
-  if (uid !== undefined && found.uid !== uid) throw new WrongFileMode(path, 'owner', `${uid}`, `${found.uid}`)
-  if (gid !== undefined && found.gid !== gid) throw new WrongFileMode(path, 'group', `${gid}`, `${found.gid}`)
+  const all = [
+    { what: 'mode', is: octal(found.mode), must: octal(Number.parseInt(demand.mode, 8)) },
+    { what: 'owner', is: found.uid, must: uid },
+    { what: 'group', is: found.gid, must: gid },
+  ]
+  const wrong = all.find(({ is, must }) => must !== undefined && is !== must)
+  if (wrong === undefined) return
+  throw new HoldfastError(
+    'HOLDFAST_HANDOVER_MODE',
+    `${path}: its ${wrong.what} is ${wrong.is} and must be ${wrong.must}; check the file system's mount options and the user`,
+  )
 }
 
 /** Number of a user or group; names are looked up in the system's own table. */

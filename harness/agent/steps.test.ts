@@ -2,12 +2,14 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { oneshot } from '../backends/fixtures/plans.ts'
 import { listenAsIssuer, type ScriptedIssuer } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, rogueAuthority } from '../pki/authority.ts'
 import { localSeat } from '../protocols/seat.ts'
 import type { HttpCall } from '../topology/plan.ts'
-import { type NodeContext, UnexpectedAnswer } from './node-context.ts'
-import { runSteps, type UnitAtWork } from './steps.ts'
+import type { UnitAtWork } from './execute.ts'
+import { contextOf, type NodeContext, UnexpectedAnswer } from './node-context.ts'
+import { runSteps } from './steps.ts'
 
 let issuer: ScriptedIssuer
 let work: UnitAtWork
@@ -19,9 +21,11 @@ beforeAll(async () => {
   await writeFile(join(dir, 'ca.pem'), authority.anchorPem)
   const certificate = await issueLeaf({ authority, subject: 'auth.test', sans: ['auth.test'] })
   issuer = await listenAsIssuer({ seat: localSeat(), host: 'auth.test', certificate })
-  const settings = { hosts: { 'auth.test': '127.0.0.1' }, addresses: {} }
-  const context = { dir, address: '127.0.0.1', node: { name: 'node', units: [] }, settings } as unknown as NodeContext
-  work = { context, unit: { name: 'unit' }, signal: new AbortController().signal } as unknown as UnitAtWork
+  const settings = { hosts: { 'auth.test': '127.0.0.1' } }
+  const node = { name: 'node', units: [] }
+  const context = { dir, address: '127.0.0.1', addresses: {}, node, settings } as unknown as NodeContext
+  const signal = new AbortController().signal
+  work = { ...contextOf(context, oneshot('unit', [], [])), log: [], signal }
 })
 afterEach(() => issuer.reset())
 afterAll(async () => {

@@ -42,20 +42,17 @@ export function fill(text: string, context: TemplateContext, place: string): str
 }
 
 /** Fills every string of a JSON value. `file` answers `@{json:FILE}` where that is allowed. */
-export function fillJson(
-  value: unknown,
-  context: TemplateContext,
-  place: string,
-  file?: (name: string) => unknown,
-): unknown {
-  if (typeof value === 'string') {
-    const included = /^@\{json:([^}]+)\}$/.exec(value)
-    if (included !== null && file !== undefined) return file(included[1] as string)
-    return fill(value, context, place)
+export function fillJson<T>(value: T, context: TemplateContext, place: string, file?: (name: string) => unknown): T {
+  const filled = (one: unknown): unknown => {
+    if (typeof one === 'string') {
+      const [, included] = /^@\{json:([^}]+)\}$/.exec(one) ?? []
+      return included !== undefined && file !== undefined ? file(included) : fill(one, context, place)
+    }
+    if (Array.isArray(one)) return one.map(filled)
+    if (one === null || typeof one !== 'object') return one
+    return Object.fromEntries(Object.entries(one).map(([key, entry]) => [key, filled(entry)]))
   }
-  if (Array.isArray(value)) return value.map((entry) => fillJson(entry, context, place, file))
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fillJson(entry, context, place, file)]))
+  return filled(value) as T
 }
 
 function lookUp(name: string, context: TemplateContext): string | undefined {

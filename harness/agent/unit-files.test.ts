@@ -2,39 +2,36 @@ import { chmod, chown, lstat, mkdir, mkdtemp, rm, stat, symlink, writeFile } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { oneshot } from '../backends/fixtures/plans.ts'
 import { commandOf } from './command.ts'
 import { readFiles } from './handed-files.ts'
-import type { NodeContext } from './node-context.ts'
-import { renderFile, runSteps, type UnitAtWork } from './steps.ts'
+import { contextOf, type NodeContext, type UnitContext } from './node-context.ts'
+import { renderFile, runSteps } from './steps.ts'
 import { makeFolder, writeFor } from './unit-files.ts'
 
 let dir: string
-let context: NodeContext
+let context: UnitContext
 
 afterEach(() => rm(dir, { recursive: true, force: true }))
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'holdfast-unit-'))
-  const settings = { addresses: {} }
-  context = {
-    dir,
-    settings,
-    learn() {},
-    node: { name: 'node', units: [{ name: 'unit', user: 'nobody' }] },
-  } as unknown as NodeContext
+  const unit = { ...oneshot('unit', [], []), user: 'nobody' }
+  const node = { dir, addresses: {}, learn() {}, node: { name: 'node', units: [unit] } } as unknown as NodeContext
+  context = contextOf(node, unit)
 })
 
 const isRoot = process.getuid?.() === 0
 
 test.runIf(isRoot)('gives a unit the folders below its own, and follows no link that its user put there', async () => {
   const own = join(dir, 'units', 'unit')
-  await makeFolder(context, 'unit', join(own, 'a', 'b'))
+  await makeFolder(context, join(own, 'a', 'b'))
   const target = join(dir, 'target')
   await mkdir(target)
   await chmod(target, 0o755)
   await symlink(target, join(own, 'link'))
 
   for (const path of [join(own, 'link', 'file'), join(own, 'link', 'below', 'file')]) {
-    await expect(writeFor(context, 'unit', path, 'x', { mode: '0600' })).rejects.toMatchObject({
+    await expect(writeFor(context, path, 'x', { mode: '0600' })).rejects.toMatchObject({
       code: 'HOLDFAST_HANDOVER_PLACE',
       message: `${join(own, 'link')} is a link or no folder; let the plan name another`,
     })
@@ -49,7 +46,7 @@ test.runIf(isRoot)('gives a unit the folders below its own, and follows no link 
 test.runIf(isRoot)('what a user linked to from the folder of its unit is read for no reader of the plan', async () => {
   const own = join(dir, 'units', 'unit')
   const [cert, set, text] = [join(own, 'cert.pem'), join(own, 'set'), '"a line of its own"']
-  await writeFor(context, 'unit', join(own, 'mine'), text, { mode: '0600' })
+  await writeFor(context, join(own, 'mine'), text, { mode: '0600' })
   await symlink('mine', cert)
   const [outside, ofAnother] = [join(dir, 'outside'), join(own, 'of-another')]
   for (const folder of [outside, ofAnother]) {
@@ -57,16 +54,16 @@ test.runIf(isRoot)('what a user linked to from the folder of its unit is read fo
     await writeFile(join(folder, 'cert.pem'), '"of-root-alone-to-read"', { mode: 0o600 })
   }
   await chown(join(ofAnother, 'cert.pem'), 4_711, -1)
-  const work = { context, unit: { name: 'unit' }, signal: new AbortController().signal } as unknown as UnitAtWork
+  const work = { ...context, log: [], signal: new AbortController().signal }
   const readers = [
     () => runSteps(work, [{ copy: { from: '@{unit}/cert.pem', to: { path: '@{dir}/copied', mode: '0600' } } }]),
-    () => renderFile(context, 'unit', { path: '@{dir}/rendered', json: { key: '@{json:cert.pem}' } }),
-    () => commandOf(context, { program: { path: 'true' }, args: [], env: { KEY: '@{content:cert.pem}' } }, 'unit'),
-    () => readFiles(context, { paths: [cert] }),
+    () => renderFile(context, { path: '@{dir}/rendered', json: { key: '@{json:cert.pem}' } }),
+    () => commandOf(context, { program: { path: 'true' }, args: [], env: { KEY: '@{content:cert.pem}' } }),
+    () => readFiles(context, { files: [cert] }),
     () => readFiles(context, { folder: set }),
   ]
 
-  expect((await readFiles(context, { paths: [cert] })).files).toEqual({ 'cert.pem': btoa(text) })
+  expect((await readFiles(context, { files: [cert] })).files).toEqual({ 'cert.pem': btoa(text) })
   for (const folder of [outside, ofAnother]) {
     await Promise.all([cert, set].map((path) => rm(path, { force: true })))
     await symlink(join(folder, 'cert.pem'), cert)

@@ -1,15 +1,13 @@
 import { HoldfastError } from '../errors.ts'
-import type { Command, PlanUnit } from '../topology/plan.ts'
-import { commandOf } from './command.ts'
-import { LogTail } from './log-tail.ts'
-import { type NodeContext, templates, unitFolder } from './node-context.ts'
+import type { Command, PlanUnit, UnitRef } from '../topology/plan.ts'
+import { startProgram, type UnitAtWork } from './execute.ts'
+import { contextOf, type NodeContext } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
-import { type ProcessTree, signalTree, startTree, stopTree } from './process-tree.ts'
+import { howEnded, type ProcessTree, signalTree, stopTree } from './process-tree.ts'
 import type { ExecResult } from './protocol.ts'
 import { startTurn } from './start-turn.ts'
-import { renderFile, runSteps, StepFailed, type UnitAtWork } from './steps.ts'
-import { fill } from './template.ts'
-import { makeFolder, wrapperOf } from './unit-files.ts'
+import { renderFile, runSteps, StepFailed } from './steps.ts'
+import { makeFolder } from './unit-files.ts'
 
 /** A unit did not become ready. Code `HOLDFAST_NOT_READY`. */
 export class UnitNotReady extends HoldfastError {
@@ -28,8 +26,8 @@ export class WrongUnitState extends HoldfastError {
 /** One unit of this node, from its files to the end of its program. */
 export class Unit {
   readonly plan: PlanUnit
-  readonly #context: NodeContext
-  readonly #log: LogTail
+  readonly #work: UnitAtWork
+  readonly #ref: UnitRef
   #tree: ProcessTree | undefined
   readonly #end = new AbortController()
   /** The last run that was asked for. */
@@ -37,12 +35,8 @@ export class Unit {
 
   constructor(context: NodeContext, plan: PlanUnit) {
     this.plan = plan
-    this.#context = context
-    this.#log = new LogTail(context, plan.name)
-  }
-
-  get #ref(): string {
-    return `${this.#context.node.name}/${this.plan.name}`
+    this.#work = { ...contextOf(context, plan), log: [], signal: this.#end.signal }
+    this.#ref = this.#work.ref
   }
 
   /** First start: files, steps, then the service. Emits `unit-ready` or `unit-failed`; never rejects. */
@@ -61,10 +55,11 @@ export class Unit {
 
   async #prepare(asked?: UnitAtWork['asked']): Promise<void> {
     const { name, files, steps, service } = this.plan
-    await makeFolder(this.#context, name, unitFolder(this.#context, name))
-    await Promise.all(files.map((file) => renderFile(this.#context, name, file)))
-    if (service === undefined) this.#context.emit({ event: 'unit-started', unit: name })
-    await runSteps({ context: this.#context, unit: this.plan, log: this.#log, signal: this.#end.signal, asked }, steps)
+    const work = { ...this.#work, asked }
+    await makeFolder(work, work.unitDir)
+    await Promise.all(files.map((file) => renderFile(work, file)))
+    if (service === undefined) work.emit({ event: 'unit-started', unit: name })
+    await runSteps(work, steps)
   }
 
   /** A oneshot on demand, after the runs that were asked for before. A program that does not end well is an answer, too. */
@@ -81,7 +76,7 @@ export class Unit {
           throw cause
         },
       )
-      this.#context.emit({ event: 'unit-exited', unit: this.plan.name, ...exit })
+      this.#work.emit({ event: 'unit-exited', unit: this.plan.name, ...exit })
       return { ...exit, ...output }
     })
     this.#asked = run.catch(() => {})
@@ -103,12 +98,12 @@ export class Unit {
 
   #ready(started: number): void {
     const ms = Math.round((performance.now() - started) * 10) / 10
-    this.#context.emit({ event: 'unit-ready', unit: this.plan.name, ms })
+    this.#work.emit({ event: 'unit-ready', unit: this.plan.name, ms })
   }
 
   #failed(cause: unknown): void {
     const message = cause instanceof Error ? cause.message : String(cause)
-    this.#context.emit({ event: 'unit-failed', unit: this.plan.name, message, logTail: this.#log.lines() })
+    this.#work.emit({ event: 'unit-failed', unit: this.plan.name, message, logTail: [...this.#work.log] })
   }
 
   async #startService(): Promise<void> {
@@ -126,51 +121,26 @@ export class Unit {
   }
 
   async #startProgram(command: Command): Promise<ProcessTree> {
-    const context = this.#context
-    const { argv, ...where } = await commandOf(context, command, this.plan.name)
-    const tree = await startTree(await wrapperOf(context, this.plan.name), argv, {
-      ...where,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }).catch((cause: Error) => {
-      throw new UnitNotReady(
-        this.#ref,
-        `${argv[0]} cannot be executed (${cause.message}); name a program that is there`,
-        { cause },
-      )
-    })
+    const { emit } = this.#work
+    const refused = (why: string, cause: ErrorOptions) => new UnitNotReady(this.#ref, why, cause)
+    const { tree } = await startProgram(this.#work, command, refused)
     this.#tree = tree
-    context.emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
-    this.#log.follow(tree)
-    context.ahead.programSpawned()
-    void tree.ended.then((exit) => context.emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
+    emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
+    void tree.ended.then((exit) => emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
     return tree
   }
 
   /** Without a program of ours only the probe counts. */
   async #untilReady(tree?: ProcessTree): Promise<void> {
     const { ready, readyWithinMs = 45_000 } = this.plan.service!
-    const context = this.#context
-    const template = templates(context, this.plan.name)
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
-    const ended = tree?.ended.then(({ code, signal }) => {
-      const how = signal === null ? `exited with ${code}` : `was ended by ${signal}`
-      throw new UnitNotReady(this.#ref, `its program ${how} before it answered its probe`)
+    const ended = tree?.ended.then((exit) => {
+      throw new UnitNotReady(this.#ref, `its program ${howEnded(exit)} before it answered its probe`)
     })
-    const probed = probeUntilReady(
-      ready,
-      {
-        address: context.address,
-        hosts: context.settings.hosts,
-        fill: (text) => fill(text, template, `${this.#ref}: readiness`),
-      },
-      probing.signal,
-    ).catch((cause: Error) => {
-      throw new UnitNotReady(
-        this.#ref,
-        `within ${readyWithinMs} ms its probe last said: ${cause.message}${this.#elsewhere()}`,
-        { cause },
-      )
+    const probed = probeUntilReady(ready, this.#work, probing.signal).catch((cause: Error) => {
+      const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${this.#elsewhere()}`
+      throw new UnitNotReady(this.#ref, said, { cause })
     })
     try {
       await Promise.race(ended === undefined ? [probed] : [probed, ended])

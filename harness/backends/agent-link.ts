@@ -40,7 +40,7 @@ export class AgentLink {
   readonly nodes: readonly string[]
   readonly process: AgentProcess
   gone = false
-  readonly #answers = new PendingAnswers(({ code, message }) => new HoldfastError(code, message))
+  readonly #answers = new PendingAnswers()
 
   constructor(
     nodes: readonly string[],
