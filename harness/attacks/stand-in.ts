@@ -21,13 +21,16 @@ export async function restart({ site, target }: Lab): Promise<void> {
   await site.node(target.node).start(target.unit)
 }
 
-/** Waits until the target accepts a call, by when something else must have come: `what` says it. */
+/** Waits until the target accepts a call that began after something else had come: calls are what makes it ask the issuer. */
 export function acceptedOnce(
   lab: Lab,
   what: string,
   credential: Credential = lab.good(),
   hasCome: () => boolean = () => true,
 ): Promise<boolean> {
-  const probe = async () => hasCome() && (await lab.call(credential)).verdict === 'accepted'
+  const probe = async () => {
+    const isThere = hasCome()
+    return (await lab.call(credential)).verdict === 'accepted' && isThere
+  }
   return lab.site.until(what, probe, { withinMs: 5_000, everyMs: 50 })
 }
