@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { signalTree } from '../../agent/process-tree.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
-import { localSeat, type Seat } from '../../protocols/seat.ts'
+import { localSeat } from '../../protocols/seat.ts'
 import { settings } from '../../settings.ts'
 import { clockMissing } from '../../toolchain/libfaketime.ts'
 import type { Plan } from '../../topology/plan.ts'
@@ -43,7 +43,7 @@ const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.met
 export const processBackend = backendOf({
   name: 'process',
   capabilities,
-  unavailable: () => loopbackMissing(),
+  unavailable: loopbackMissing,
   whyLacking: (capability) => missing[capability]?.(),
   take,
   sweep: ({ run }) => killProcessesOf(run),
@@ -58,11 +58,6 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   const subnet = taken.use(await takeSubnet(await takenSubnets()))
   const [addresses = {}, relayed] = addressesIn(subnet.prefix, names, partition ? 2 : 1)
   const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
-  const seatOf = (node: string) => {
-    const address = addresses[node] as string
-    return agentSeats ? agentSeat(join(dirs[node] as string, 'seat'), address) : localSeat(address)
-  }
-  const seats = Object.fromEntries(names.map((node) => [node, seatOf(node)]))
   const taking = names.length * (partition ? 2 : 1)
   const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
   // Once the agents have ended: what left its process group is found by the run's label alone.
@@ -73,7 +68,10 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
     seenAt: relayed ?? addresses,
     network,
     dirs,
-    seat: (node) => seats[node] as Seat,
+    seat(node) {
+      const address = addresses[node] as string
+      return agentSeats ? agentSeat(join(dirs[node] as string, 'seat'), address) : localSeat(address)
+    },
     agentSeats,
     strangers: (count) => strangersIn(subnet.prefix, taking, count).map(localSeat),
     recorded: { subnet: subnet.prefix },

@@ -1,14 +1,6 @@
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
 
-export interface RelayOptions {
-  /** An address of the run that nobody else listens on. */
-  address: string
-  port: number
-  /** Where it leads to; from the address of whoever came. */
-  to: string
-}
-
 /**
  * A TCP relay that can cut off whoever comes from some address. Nothing is looked at, nothing changed. What is under way is held
  * back in the buffers of both sides for as long as the cut lasts, and arrives when it is over, as TCP would send it again
@@ -24,33 +16,36 @@ export interface Relay extends AsyncDisposable {
 }
 
 /** One carried connection: both of its halves. */
-interface Carried {
-  readonly near: Socket
-  readonly far: Socket
-}
+type Carried = readonly [near: Socket, far: Socket]
 
 const MOST_CARRIED = 1_000
 
-/** @throws the error of the system where the address is taken */
-export async function openRelay({ address, port, to }: RelayOptions): Promise<Relay> {
+/**
+ * Listens at an address of the run, and leads to another one from the address of whoever came.
+ *
+ * @throws the error of the system where the address is taken
+ */
+export async function openRelay({
+  address,
+  port,
+  to,
+}: Record<'address' | 'to', string> & { port: number }): Promise<Relay> {
   const carried = new Set<Carried>()
   const early = new Set<Socket>()
   const away = new Set<string | undefined>()
 
-  const isCut = ({ near }: Pick<Carried, 'near'>): boolean => away.has(near.remoteAddress)
+  const isCut = (near: Socket): boolean => away.has(near.remoteAddress)
   const carry = (near: Socket): void => {
     const far = net.connect({ host: to, port, localAddress: near.remoteAddress, allowHalfOpen: true })
-    const both: Carried = { near, far }
+    const both: Carried = [near, far]
     carried.add(both)
-    for (const [half, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
+    for (const half of both) {
+      const other = half === near ? far : near
       half.on('error', () => {})
       half.once('close', () => {
         carried.delete(both)
         // A half that ends while the other one is cut off cannot say so yet.
-        if (!isCut(both)) other.destroy()
+        if (!isCut(near)) other.destroy()
         else early.add(other)
       })
     }
@@ -59,7 +54,7 @@ export async function openRelay({ address, port, to }: RelayOptions): Promise<Re
 
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (near) => {
     if (carried.size >= MOST_CARRIED) near.destroy()
-    else if (isCut({ near })) {
+    else if (isCut(near)) {
       near.on('error', () => {})
       early.add(near)
     } else carry(near)
@@ -73,7 +68,7 @@ export async function openRelay({ address, port, to }: RelayOptions): Promise<Re
     },
     cut(from) {
       away.add(from)
-      for (const both of carried) if (isCut(both)) hold(both)
+      for (const both of carried) if (isCut(both[0])) hold(both)
     },
     heal() {
       away.clear()
@@ -82,22 +77,21 @@ export async function openRelay({ address, port, to }: RelayOptions): Promise<Re
       for (const both of carried) pass(both)
     },
     [Symbol.asyncDispose]: async () => {
-      for (const { near, far } of carried) for (const half of [near, far]) half.destroy()
-      for (const socket of early) socket.destroy()
-      server.close()
-      await once(server, 'close')
+      for (const socket of [...[...carried].flat(), ...early]) socket.destroy()
+      await server[Symbol.asyncDispose]()
     },
   }
 }
 
-function pass({ near, far }: Carried): void {
-  hold({ near, far })
+function pass(both: Carried): void {
+  hold(both)
+  const [near, far] = both
   near.pipe(far)
   far.pipe(near)
 }
 
 /** Whoever does not read leaves the bytes where they are: in the buffers of the system. */
-function hold({ near, far }: Carried): void {
+function hold([near, far]: Carried): void {
   near.unpipe(far)
   far.unpipe(near)
   near.pause()

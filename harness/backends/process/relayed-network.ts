@@ -1,11 +1,6 @@
 import type { Plan } from '../../topology/plan.ts'
+import type { Grounds } from '../launch.ts'
 import { openRelay, type Relay } from './relay.ts'
-
-/** The way to each node over relays that can be cut. */
-export interface RelayedNetwork extends AsyncDisposable {
-  cut(a: string, b: string): Promise<void>
-  heal(): Promise<void>
-}
 
 /**
  * Opens a relay for each listener of each node, at another address than the node's own: nodes that look it up there can be cut off from
@@ -16,31 +11,27 @@ export async function relayedNetwork(
   { nodes }: Plan,
   own: Readonly<Record<string, string>>,
   relayed: Readonly<Record<string, string>>,
-): Promise<RelayedNetwork> {
+): Promise<NonNullable<Grounds['network']> & AsyncDisposable> {
   await using taken = new AsyncDisposableStack()
-  const relays = new Map<string, Relay[]>()
-  for (const { name, units } of Object.values(nodes)) {
+  const relays: { to: string; relay: Relay }[] = []
+  for (const { name: to, units } of Object.values(nodes)) {
     const listeners = units.flatMap(({ service }) => service?.listeners ?? [])
     const ports = new Set(listeners.filter(({ address }) => address === undefined).map(({ port }) => port))
-    const opened = [...ports].map((port) =>
-      openRelay({ address: relayed[name] as string, port, to: own[name] as string }),
-    )
-    relays.set(
-      name,
-      (await Promise.all(opened)).map((relay) => taken.use(relay)),
-    )
+    for (const port of ports) {
+      const relay = await openRelay({ address: relayed[to] as string, port, to: own[to] as string })
+      relays.push({ to, relay: taken.use(relay) })
+    }
   }
   const held = taken.move()
-  const cutFrom = (name: string, other: string) => {
-    for (const relay of relays.get(name) ?? []) relay.cut(own[other] as string)
-  }
   return {
     async cut(a, b) {
-      cutFrom(a, b)
-      cutFrom(b, a)
+      for (const { to, relay } of relays) {
+        if (to === a) relay.cut(own[b] as string)
+        if (to === b) relay.cut(own[a] as string)
+      }
     },
     async heal() {
-      for (const relay of [...relays.values()].flat()) relay.heal()
+      for (const { relay } of relays) relay.heal()
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }

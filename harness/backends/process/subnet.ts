@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { HoldfastError } from '../../errors.ts'
 
@@ -51,7 +52,7 @@ export async function takeSubnet(taken: ReadonlySet<string>): Promise<Subnet> {
     if (taken.has(prefix)) continue
     try {
       const lock = await listen(`${prefix}${LOCK_HOST}`)
-      return { prefix, [Symbol.asyncDispose]: () => new Promise((resolve) => lock.close(() => resolve())) }
+      return { prefix, [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose]() }
     } catch (cause) {
       last = cause
     }
@@ -76,7 +77,7 @@ export function strangersIn(prefix: string, taken: number, count: number): strin
 }
 
 /** Why this machine has no loopback addresses but 127.0.0.1, or undefined when it has. */
-export async function loopbackMissing(platform: NodeJS.Platform = process.platform): Promise<string | undefined> {
+export async function loopbackMissing(): Promise<string | undefined> {
   const address = `127.${randomInt(16, 251)}.${randomInt(0, 256)}.1`
   try {
     const server = await listen(address, 0)
@@ -84,17 +85,15 @@ export async function loopbackMissing(platform: NodeJS.Platform = process.platfo
     return undefined
   } catch (cause) {
     const wayOut =
-      platform === 'darwin'
+      process.platform === 'darwin'
         ? `; macOS needs one alias for each address that a run uses: sudo ifconfig lo0 alias ${address}`
         : ''
     return `the address ${address} cannot be used (${(cause as NodeJS.ErrnoException).code})${wayOut}`
   }
 }
 
-function listen(host: string, port = LOCK_PORT): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy())
-    server.once('error', reject)
-    server.listen({ host, port, exclusive: true }, () => resolve(server))
-  })
+async function listen(host: string, port = LOCK_PORT): Promise<Server> {
+  const server = createServer((socket) => socket.destroy()).listen({ host, port, exclusive: true })
+  await once(server, 'listening')
+  return server
 }
