@@ -10,7 +10,7 @@ import type { FileDemand } from './secret-file.ts'
 import { fillJson, type TemplateContext } from './template.ts'
 
 /** Distributes over the union, so that each kind of event keeps its members. */
-type Unplaced<Event> = Event extends SiteEvent ? Omit<Event, 'at' | 'node'> : never
+export type Unplaced<Event> = Event extends SiteEvent ? Omit<Event, 'at' | 'node'> : never
 
 /** What all parts of a node agent share. Templates are filled by it; without a unit, `@{unit}` is unknown. */
 export interface NodeContext extends TemplateContext {

@@ -1,12 +1,13 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { RunSettings } from '../agent/protocol.ts'
 import { fill } from '../agent/template.ts'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, secretsOf } from '../credentials/secrets.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { callsFile, decisionLine, type HistoryLine, joinHistory, linesIn, linesOf } from '../evidence/history.ts'
-import type { Plan } from '../topology/plan.ts'
+import type { Plan, PlanUnit } from '../topology/plan.ts'
 
 /** Events as they come; part of the history once that is complete. */
 const EVENTS = 'events.jsonl'
@@ -100,14 +101,24 @@ function append(path: string): WriteStream {
   return stream
 }
 
-/** Where the decision logs of a plan lie on its nodes, whose folders are `dirs`. */
-export function decisionLogs(plan: Plan, dirs: Readonly<Record<string, string>>): { node: string; path: string }[] {
-  return Object.values(plan.nodes).flatMap((node) =>
-    node.units.flatMap((unit) => {
-      if (unit.service?.decisionLog === undefined) return []
-      const dir = dirs[node.name] as string
-      const template = { dir, unitDir: join(dir, 'units', unit.name), address: '', addresses: {} }
-      return [{ node: node.name, path: fill(unit.service.decisionLog, template, unit.name) }]
-    }),
-  )
+/** Where units of a node write their decisions. */
+export function decisionLogsOf(units: readonly PlanUnit[], node: { dir: string; address: string }): string[] {
+  return units.flatMap(({ name, service }) => {
+    if (service?.decisionLog === undefined) return []
+    const context = { dir: node.dir, unitDir: join(node.dir, 'units', name), address: node.address, addresses: {} }
+    return [fill(service.decisionLog, context, name)]
+  })
+}
+
+/** Texts of all decision logs of a plan; one that was never begun is empty. */
+export function decisionTexts(
+  { nodes }: Plan,
+  { dirs, addresses }: Pick<RunSettings, 'dirs' | 'addresses'>,
+  read: (path: string, node: string) => Promise<string>,
+): Promise<string[]> {
+  const texts = Object.values(nodes).flatMap(({ name, units }) => {
+    const paths = decisionLogsOf(units, { dir: dirs[name] as string, address: addresses[name] as string })
+    return paths.map((path) => read(path, name).catch(() => ''))
+  })
+  return Promise.all(texts)
 }

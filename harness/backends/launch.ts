@@ -1,6 +1,5 @@
-import { chmod, rename, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { hostsText } from '../agent/hosts-file.ts'
 import type { RunSettings } from '../agent/protocol.ts'
 import { NodeClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
@@ -11,11 +10,10 @@ import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
-import { hostsAt, LaunchedSite, NotSupported, SiteNotReady } from './launched-site.ts'
+import { hostsAt, LaunchedSite, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
 import { hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
-import { startTime } from './processes.ts'
+import { findSetpriv, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
-import { findSetpriv } from './setpriv.ts'
 
 /** What a backend takes for one run. */
 export interface Grounds extends AsyncDisposable {
@@ -66,29 +64,44 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   await using taken = new AsyncDisposableStack()
   taken.defer(() => removeRunFolder(run.folder))
   const grounds = taken.use(await backend.take(plan, run, options))
+  const { folder } = run
   const record = { ...run.record, ...grounds.recorded }
-  await writeRecord(run.folder, record)
-  const clocks = clocksIn(run.folder, Object.keys(plan.nodes), options)
-  const inputs = { run: record.run, folder: run.folder, plan, grounds, tools, clocks, extra: options.env ?? {} }
+  await writeRecord(folder, record)
+  const launching = {
+    plan,
+    record,
+    folder,
+    grounds,
+    tools,
+    clocks: clocksIn(folder, plan, options),
+    extra: options.env,
+  }
   const [evidence] = await Promise.all([
-    EvidenceFolder.create(record.evidence, plan, record, run.folder),
-    writeRunFiles(run.folder, plan, runSettings(inputs)),
-    writeHosts(run.folder, hostsAt(plan, grounds.seenAt)),
+    EvidenceFolder.create(record.evidence, plan, record, folder),
+    writeRunFiles(launching),
+    writeHosts(folder, hostsAt(plan, grounds.seenAt)),
   ])
   const held = taken.move()
   const site = new LaunchedSite({
+    ...launching,
     run: record.run,
-    plan,
     backend,
     evidence,
-    grounds,
     onEvent: options.onEvent,
-    clocks,
-    writeHosts: (hosts) => writeHosts(run.folder, hosts),
     release: () => held.disposeAsync(),
   })
-  await startAgents(site, run, grounds, clocks)
+  await startAgents(site, launching)
   return untilReady(site, options)
+}
+
+/** What a launch has come to before its agents start. */
+interface Launching extends Run {
+  plan: Plan
+  grounds: Grounds
+  tools: readonly ResolvedTool[]
+  /** By node; absent where the nodes go by the machine's clock. */
+  clocks: ReadonlyMap<string, NodeClock> | undefined
+  extra: LaunchOptions['env']
 }
 
 function refuseLacking(
@@ -130,6 +143,8 @@ async function openRun(
   options: LaunchOptions,
 ): Promise<Run> {
   const run = newLabel(plan.topology)
+  const ours = tools.filter(({ source }) => source === 'overlay')
+  const { clock, clockStartsAt = 0 } = options
   const record: RunRecord = {
     run,
     topology: plan.topology,
@@ -137,17 +152,16 @@ async function openRun(
     pid: process.pid,
     startTime: (await startTime(process.pid)) as string,
     evidence: resolve(options.evidence ?? join('.holdfast', 'runs', run)),
-    ...buildsRecord(tools),
-    ...clockRecord(options),
+    overlayBuilds: ours.length > 0 ? pathsOf(ours) : undefined,
+    clock: clock && { kind: clock, startsAtSeconds: clockStartsAt, libfaketime: findLibfaketime() },
   }
   return { record, folder: await createRunFolder(record) }
 }
 
 /** One for each node of a run whose clocks can be moved. */
-function clocksIn(folder: string, nodes: string[], options: LaunchOptions): Map<string, NodeClock> | undefined {
-  if (options.clock !== 'movable') return undefined
-  const clockOf = (node: string) => new NodeClock(join(folder, 'clocks', node), options.clockStartsAt)
-  return new Map(nodes.map((node) => [node, clockOf(node)]))
+function clocksIn(folder: string, { nodes }: Plan, { clock, clockStartsAt }: LaunchOptions): Launching['clocks'] {
+  if (clock !== 'movable') return undefined
+  return new Map(Object.keys(nodes).map((node) => [node, new NodeClock(join(folder, 'clocks', node), clockStartsAt)]))
 }
 
 function clockEnvironment(clock: NodeClock | undefined): Record<string, string> {
@@ -155,31 +169,15 @@ function clockEnvironment(clock: NodeClock | undefined): Record<string, string> 
   return clock === undefined || libfaketime === undefined ? {} : clock.environment(libfaketime)
 }
 
-/** Evidence says which real programs were other builds than the usual ones. */
-function buildsRecord(tools: readonly ResolvedTool[]): Partial<RunRecord> {
-  const ours = tools.filter(({ source }) => source === 'overlay')
-  return ours.length === 0 ? {} : { overlayBuilds: pathsOf(ours) }
-}
-
-function clockRecord({ clock, clockStartsAt = 0 }: LaunchOptions): Partial<RunRecord> {
-  if (clock === undefined) return {}
-  return { clock: { kind: clock, startsAtSeconds: clockStartsAt, libfaketime: findLibfaketime() } }
-}
-
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
-async function startAgents(
-  site: LaunchedSite,
-  { folder, record }: Run,
-  grounds: Grounds,
-  clocks: ReadonlyMap<string, NodeClock> | undefined,
-): Promise<void> {
+async function startAgents(site: LaunchedSite, { folder, record, plan, grounds, clocks }: Launching): Promise<void> {
   const files = { plan: join(folder, 'plan.json'), settings: join(folder, 'settings.json') }
   const start = (nodes: readonly string[], clock?: NodeClock) => {
     const env = { ...environment(record.run), ...clockEnvironment(clock) }
     site.connect(nodes, grounds.startAgents(nodes, { ...files, env }))
   }
-  if (grounds.sharesAgents && clocks === undefined) return start(Object.keys(site.plan.nodes))
-  const { first, later } = nodesByNeed(site.plan)
+  if (grounds.sharesAgents && clocks === undefined) return start(Object.keys(plan.nodes))
+  const { first = [], later = [] } = nodesByNeed(plan)
   for (const node of first) start([node], clocks?.get(node))
   await site.heardFrom(first)
   for (const node of later) start([node], clocks?.get(node))
@@ -187,44 +185,12 @@ async function startAgents(
 
 async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): Promise<Site> {
   try {
-    await site.untilReady(signal)
-    return site
+    const failure = await site.untilReady(signal)
+    if (failure === undefined) return site
+    throw new SiteNotReady(site, failure, keep && !signal?.aborted ? site : undefined)
   } catch (cause) {
-    const kept = keep === true && !signal?.aborted ? site : undefined
-    const failure = isFailure(cause) ? new SiteNotReady(site, cause, kept) : cause
-    if (kept === undefined) await site[Symbol.asyncDispose]()
-    throw failure
-  }
-}
-
-function isFailure(cause: unknown): cause is { node: string; unit?: string; message: string; logTail: string[] } {
-  return typeof cause === 'object' && cause !== null && 'logTail' in cause && !(cause instanceof Error)
-}
-
-interface RunInputs {
-  run: string
-  folder: string
-  plan: Plan
-  grounds: Grounds
-  tools: readonly ResolvedTool[]
-  clocks?: ReadonlyMap<string, NodeClock>
-  extra: NonNullable<LaunchOptions['env']>
-}
-
-function runSettings({ run, folder, plan, grounds, tools, clocks, extra }: RunInputs): RunSettings {
-  const { addresses, dirs, agentSeats } = grounds
-  return {
-    run,
-    addresses,
-    dirs,
-    agentSeats,
-    hosts: hostsAt(plan, addresses),
-    hostsFile: join(folder, 'hosts'),
-    tools: pathsOf(tools),
-    environment: environment(run),
-    clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
-    extra,
-    dieWithParent: dieWithParent(),
+    if (!(cause instanceof SiteNotReady && cause.site)) await site[Symbol.asyncDispose]()
+    throw cause
   }
 }
 
@@ -238,15 +204,23 @@ function dieWithParent(): string[] {
   return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
 }
 
-async function writeRunFiles(folder: string, plan: Plan, run: RunSettings): Promise<void> {
+/** What the agents read at their start. */
+async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, extra = {} }: Launching): Promise<void> {
+  const { run } = record
+  const { addresses, dirs, agentSeats } = grounds
+  const settings: RunSettings = {
+    run,
+    addresses,
+    dirs,
+    agentSeats,
+    hosts: hostsAt(plan, addresses),
+    hostsFile: join(folder, 'hosts'),
+    tools: pathsOf(tools),
+    environment: environment(run),
+    clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
+    extra,
+    dieWithParent: dieWithParent(),
+  }
   const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
-  await Promise.all([write('plan.json', plan), write('settings.json', run)])
-}
-
-/** Replaced whole: whoever reads it meanwhile reads the one or the other. Users of units must be able to. */
-async function writeHosts(folder: string, hosts: Readonly<Record<string, string>>): Promise<void> {
-  const file = join(folder, 'hosts')
-  await writeFile(`${file}.new`, hostsText(hosts))
-  await chmod(`${file}.new`, 0o644)
-  await rename(`${file}.new`, file)
+  await Promise.all([write('plan.json', plan), write('settings.json', settings)])
 }

@@ -1,12 +1,12 @@
-import { join, resolve } from 'node:path'
-import type { ExecResult, Operation, Operations } from '../agent/protocol.ts'
-import { fill } from '../agent/template.ts'
+import { resolve } from 'node:path'
+import type { Operation, Operations } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
 import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
 import type { Seat } from '../protocols/seat.ts'
-import type { PlanNode } from '../topology/plan.ts'
+import type { PlanNode, PlanUnit } from '../topology/plan.ts'
 import { AgentGone } from './agent-link.ts'
 import type { SiteNode } from './backend.ts'
+import { decisionLogsOf } from './evidence-folder.ts'
 import type { UnitStates } from './unit-states.ts'
 
 const LINES_KEPT = 5_000
@@ -30,8 +30,6 @@ export interface NodeParts {
   states: UnitStates
 }
 
-type UnitOperation = 'stop' | 'start' | 'kill' | 'pause' | 'resume'
-
 /** One node of a launched site, by way of its agent. */
 export class LaunchedNode implements SiteNode {
   readonly name: string
@@ -52,23 +50,13 @@ export class LaunchedNode implements SiteNode {
     this.dir = parts.dir
   }
 
-  exec(
-    argv: readonly string[],
-    options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
-  ): Promise<ExecResult> {
-    return this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
-  }
+  exec: SiteNode['exec'] = (argv, options) =>
+    this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
 
-  async run(unit: string, options: { input?: string } = {}): Promise<ExecResult> {
-    this.#planned(unit)
-    return this.#parts.ask('run', { unit, ...options })
-  }
+  run: SiteNode['run'] = async (unit, options) => this.#parts.ask('run', { unit: this.#planned(unit).name, ...options })
 
-  readFile(path: string): Promise<string> {
-    return this.#read(path)
-  }
-
-  #read(path: string, from?: number): Promise<string> {
+  /** `from`: the byte to begin at. */
+  readFile(path: string, from?: number): Promise<string> {
     const absolute = resolve(this.dir, path)
     return this.#parts.ask('read-file', { path: absolute, from }).catch((cause: unknown) => {
       if (cause instanceof AgentGone) return this.#parts.readLeft(absolute, from)
@@ -77,50 +65,31 @@ export class LaunchedNode implements SiteNode {
   }
 
   async waitForUnit(unit: string, { timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<void> {
-    const ref = `${this.name}/${unit}`
-    this.#planned(unit)
-    let stopWatching = () => {}
-    let limit: NodeJS.Timeout | undefined
+    const ref = `${this.name}/${this.#planned(unit).name}` as const
+    const { promise, resolve: done, reject } = Promise.withResolvers<void>()
+    const fail = (message: string) => reject(new UnitNotReached(ref, message))
+    const limit = setTimeout(() => fail(`it still waits after ${timeoutMs} ms`), timeoutMs)
+    const stopWatching = this.#parts.states.watch(ref, ({ phase, message = 'unknown' }) => {
+      if (phase === 'ready') done()
+      else if (phase !== 'waiting') fail(message)
+    })
     try {
-      await new Promise<void>((done, reject) => {
-        const look = () => {
-          const state = this.#parts.states.state(ref)
-          if (state?.phase === 'ready') done()
-          else if (state?.phase !== 'waiting') reject(new UnitNotReached(ref, state?.message ?? 'unknown'))
-        }
-        stopWatching = this.#parts.states.watch(ref, look)
-        limit = setTimeout(() => reject(new UnitNotReached(ref, `it still waits after ${timeoutMs} ms`)), timeoutMs)
-        look()
-      })
+      await promise
     } finally {
       stopWatching()
       clearTimeout(limit)
     }
   }
 
-  stop(unit?: string): Promise<void> {
-    return this.#each('stop', unit, [...this.#services()].reverse())
-  }
-
-  start(unit?: string): Promise<void> {
-    return this.#each('start', unit, this.#services())
-  }
-
-  kill(unit?: string): Promise<void> {
-    return this.#each('kill', unit, this.#services())
-  }
-
-  pause(unit?: string): Promise<void> {
-    return this.#each('pause', unit, this.#services())
-  }
-
-  resume(unit?: string): Promise<void> {
-    return this.#each('resume', unit, this.#services())
-  }
+  stop = (unit?: string) => this.#each('stop', unit, this.#services().reverse())
+  start = (unit?: string) => this.#each('start', unit)
+  kill = (unit?: string) => this.#each('kill', unit)
+  pause = (unit?: string) => this.#each('pause', unit)
+  resume = (unit?: string) => this.#each('resume', unit)
 
   async signal(signal: NodeJS.Signals, unit?: string): Promise<void> {
-    const units = unit === undefined ? this.#services() : [unit]
-    for (const name of units) await this.#parts.ask('signal', { unit: name, signal })
+    for (const name of unit === undefined ? this.#services() : [unit])
+      await this.#parts.ask('signal', { unit: name, signal })
   }
 
   logs(unit?: string): readonly string[] {
@@ -135,12 +104,7 @@ export class LaunchedNode implements SiteNode {
   async decisions(unit?: string): Promise<readonly DecisionRecord[]> {
     const units = unit === undefined ? this.#parts.plan.units : [this.#planned(unit)]
     const logs: (readonly DecisionRecord[])[] = []
-    for (const { name, service } of units) {
-      if (service?.decisionLog === undefined) continue
-      const unitDir = join(this.dir, 'units', name)
-      const path = fill(service.decisionLog, { dir: this.dir, unitDir, address: this.address, addresses: {} }, name)
-      logs.push(await this.#recordsIn(path))
-    }
+    for (const path of decisionLogsOf(units, this)) logs.push(await this.#recordsIn(path))
     const records = logs.flat()
     // A log stays in its own order, which a clock that was moved back would break.
     if (logs.filter(({ length }) => length > 0).length < 2) return records
@@ -154,7 +118,10 @@ export class LaunchedNode implements SiteNode {
     log.read = log.read
       .catch(() => {})
       .then(async () => {
-        const text = await this.#readIfThere(path, log.bytes)
+        const text = await this.readFile(path, log.bytes).catch((cause: NodeJS.ErrnoException) => {
+          if (cause.code === 'ENOENT') return ''
+          throw cause
+        })
         // The last line may still be being written.
         const whole = text.slice(0, text.lastIndexOf('\n') + 1)
         const read = whole.split('\n').slice(0, -1)
@@ -166,27 +133,25 @@ export class LaunchedNode implements SiteNode {
     return log.records
   }
 
-  #readIfThere(path: string, from: number): Promise<string> {
-    return this.#read(path, from).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'ENOENT') return ''
-      throw cause
-    })
-  }
-
-  #planned(unit: string): PlanNode['units'][number] {
-    const found = this.#parts.plan.units.find((entry) => entry.name === unit)
+  #planned(unit: string): PlanUnit {
+    const { units } = this.#parts.plan
+    const found = units.find(({ name }) => name === unit)
     if (found === undefined) {
-      const known = this.#parts.plan.units.map((entry) => entry.name).join(', ')
+      const known = units.map(({ name }) => name).join(', ')
       throw new HoldfastError('HOLDFAST_UNIT_UNKNOWN', `node ${this.name} has no unit ${unit}; its units are ${known}`)
     }
     return found
   }
 
   #services(): string[] {
-    return this.#parts.plan.units.filter((unit) => unit.service !== undefined).map((unit) => unit.name)
+    return this.#parts.plan.units.filter(({ service }) => service !== undefined).map(({ name }) => name)
   }
 
-  async #each(operation: UnitOperation, unit: string | undefined, all: string[]): Promise<void> {
+  async #each(
+    operation: 'stop' | 'start' | 'kill' | 'pause' | 'resume',
+    unit: string | undefined,
+    all = this.#services(),
+  ): Promise<void> {
     for (const name of unit === undefined ? all : [unit]) {
       this.#planned(name)
       await this.#parts.ask(operation, { unit: name })

@@ -1,4 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { addAbortListener } from 'node:events'
+import { chmod, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hostsText } from '../agent/hosts-file.ts'
+import type { Unplaced } from '../agent/node-context.ts'
 import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
 import type { FromAgent, Operation, Operations } from '../agent/protocol.ts'
@@ -6,15 +10,24 @@ import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redactJson } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
+import type { NodeClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
 import type { Backend, BackendName, Capabilities, Site, SiteClock } from './backend.ts'
-import { decisionLogs, type EvidenceFolder } from './evidence-folder.ts'
+import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'
 import { stopInReverse } from './stop-order.ts'
 import { UnitStates } from './unit-states.ts'
+
+/** What keeps a site from getting ready: a unit that failed, or an agent that ended. */
+interface Failure {
+  node: string
+  unit?: string
+  message: string
+  logTail: readonly string[]
+}
 
 /** A unit of a site that was being launched failed. Code `HOLDFAST_NOT_READY`. */
 export class SiteNotReady extends HoldfastError {
@@ -25,11 +38,7 @@ export class SiteNotReady extends HoldfastError {
   /** With `keep`: what came up, still running; whoever gets it disposes it. */
   readonly site: Site | undefined
 
-  constructor(
-    site: { run: string; evidence: string },
-    failure: { node: string; unit?: string; message: string; logTail: readonly string[] },
-    kept?: Site,
-  ) {
+  constructor(site: Pick<Site, 'run' | 'evidence'>, failure: Failure, kept?: Site) {
     const tail = failure.logTail.map((line) => `\n    | ${line}`).join('')
     const where =
       kept === undefined ? `evidence in ${site.evidence}` : `kept running as ${site.run}, evidence in ${site.evidence}`
@@ -63,23 +72,17 @@ export class NetworkWhole extends HoldfastError {
   }
 }
 
-/** A clock that a backend can set. */
-interface MovableClock {
-  readonly offsetSeconds: number
-  set(offsetSeconds: number): void
-}
-
 export interface SiteParts {
   run: string
+  /** Folder of the run on this machine. */
+  folder: string
   plan: Plan
   backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft'>
   evidence: EvidenceFolder
   grounds: Grounds
   onEvent?: (event: SiteEvent) => void
   /** By node; absent where the nodes go by the machine's clock. */
-  clocks?: ReadonlyMap<string, MovableClock>
-  /** Replaces what the nodes know as addresses of host names. */
-  writeHosts?: (hosts: Readonly<Record<string, string>>) => Promise<void>
+  clocks?: ReadonlyMap<string, NodeClock>
   /** Gives back what the backend took (folders, addresses), after all agents have ended. */
   release: () => Promise<void>
 }
@@ -100,13 +103,12 @@ export class LaunchedSite implements Site {
   readonly #parts: SiteParts
   readonly #links = new Map<string, AgentLink>()
   readonly #events: SiteEvent[] = []
-  readonly #listeners = new Set<(event: SiteEvent) => void>()
+  /** By node, whose agent was not heard of yet. */
+  readonly #silent = new Map<string, () => void>()
   readonly #hosts: Readonly<Record<string, string>>
   /** Hosts that the nodes are led elsewhere for. */
   readonly #led = new Map<string, string>()
-  readonly lead?: Site['lead']
-  readonly #failed: Promise<never>
-  #fail: (failure: { node: string; unit?: string; message: string; logTail: readonly string[] }) => void = () => {}
+  readonly #failed = Promise.withResolvers<Failure>()
   readonly states: UnitStates
   #disposing: Promise<void> | undefined
 
@@ -121,18 +123,6 @@ export class LaunchedSite implements Site {
     this.states = new UnitStates(parts.plan)
     this.#hosts = hostsAt(parts.plan, parts.grounds.addresses)
     this.nodes = new Map(Object.keys(parts.plan.nodes).map((name) => [name, this.#makeNode(name)]))
-    const { writeHosts } = parts
-    if (writeHosts !== undefined) {
-      this.lead = async (host, address) => {
-        if (address === undefined) this.#led.delete(host)
-        else this.#led.set(host, address)
-        await writeHosts({ ...hostsAt(parts.plan, parts.grounds.seenAt), ...Object.fromEntries(this.#led) })
-      }
-    }
-    this.#failed = new Promise((_, reject) => {
-      this.#fail = (failure) => reject(failure)
-    })
-    this.#failed.catch(() => {})
   }
 
   #makeNode(name: string): LaunchedNode {
@@ -178,6 +168,13 @@ export class LaunchedSite implements Site {
     return Object.hasOwn(this.#hosts, host) ? this.#hosts[host] : undefined
   }
 
+  async lead(host: string, address?: string): Promise<void> {
+    if (address === undefined) this.#led.delete(host)
+    else this.#led.set(host, address)
+    const { folder, plan, grounds } = this.#parts
+    await writeHosts(folder, { ...hostsAt(plan, grounds.seenAt), ...Object.fromEntries(this.#led) })
+  }
+
   strangers(count: number): readonly Seat[] {
     return this.#parts.grounds.strangers(count)
   }
@@ -193,13 +190,12 @@ export class LaunchedSite implements Site {
   async partition(a: string, b: string): Promise<void> {
     for (const name of [a, b]) this.node(name)
     await this.#network.cut(a, b)
-    this.#onEvent({ at: new Date().toISOString(), node: a, event: 'cut-off', from: b })
+    this.#tell(a, { event: 'cut-off', from: b })
   }
 
   async heal(): Promise<void> {
     await this.#network.heal()
-    const at = new Date().toISOString()
-    for (const node of this.nodes.keys()) this.#onEvent({ at, node, event: 'healed' })
+    for (const node of this.nodes.keys()) this.#tell(node, { event: 'healed' })
   }
 
   get #network(): NonNullable<Grounds['network']> {
@@ -209,25 +205,22 @@ export class LaunchedSite implements Site {
   }
 
   clock(node?: string): SiteClock {
-    if (node !== undefined) this.node(node)
-    const names = node === undefined ? [...this.nodes.keys()] : [node]
-    const clockOf = (name: string) => this.#parts.clocks?.get(name)
-    const shift = async (seconds: number) => {
-      if (!this.capabilities.ownClock) throw new NotSupported(this.backend, 'ownClock')
-      for (const name of names) {
-        const clock = clockOf(name)
-        if (clock === undefined) throw new ClockFixed(this.run)
-        clock.set(clock.offsetSeconds + seconds)
-        const { offsetSeconds } = clock
-        const at = new Date().toISOString()
-        this.#onEvent({ at, node: name, event: 'clock-moved', bySeconds: seconds, offsetSeconds })
-      }
-    }
+    const nodes = node === undefined ? [...this.nodes.keys()] : [this.node(node).name]
+    const clockOf = (name = '') => this.#parts.clocks?.get(name)
     return {
       get offsetSeconds() {
-        return clockOf(names[0] ?? '')?.offsetSeconds ?? 0
+        return clockOf(nodes[0])?.offsetSeconds ?? 0
       },
-      shift,
+      shift: async (seconds) => {
+        if (!this.capabilities.ownClock) throw new NotSupported(this.backend, 'ownClock')
+        for (const name of nodes) {
+          const clock = clockOf(name)
+          if (clock === undefined) throw new ClockFixed(this.run)
+          clock.set(clock.offsetSeconds + seconds)
+          const { offsetSeconds } = clock
+          this.#tell(name, { event: 'clock-moved', bySeconds: seconds, offsetSeconds })
+        }
+      },
     }
   }
 
@@ -240,54 +233,37 @@ export class LaunchedSite implements Site {
     })
     for (const node of nodes) this.#links.set(node, link)
     forEachLine(process.errors, (line) => {
-      const at = new Date().toISOString()
-      for (const node of nodes) this.#onEvent({ at, node, event: 'log', unit: 'agent', stream: 'stderr', line })
+      for (const node of nodes) this.#tell(node, { event: 'log', unit: 'agent', stream: 'stderr', line })
     })
     // Agents that were connected late would otherwise never hear what was ready before them.
     link.unitsReady(this.states.readyRefs())
     void process.ended.then(({ code, signal }) => {
       for (const node of nodes) process.killUnits(this.states.runningPids(node))
-      const at = new Date().toISOString()
-      for (const node of nodes) this.#onEvent({ at, node, event: 'agent-gone', code, signal })
+      for (const node of nodes) this.#tell(node, { event: 'agent-gone', code, signal })
     })
   }
 
   /** Resolves when the agents of these nodes, just connected, have started or are gone. */
-  heardFrom(nodes: readonly string[]): Promise<void> {
-    const silent = new Set(nodes)
-    return new Promise((resolve) => {
-      const listen = ({ node, event }: Pick<SiteEvent, 'node' | 'event'>) => {
-        if (event === 'agent-started' || event === 'agent-gone') silent.delete(node)
-        if (silent.size > 0) return
-        this.#listeners.delete(listen)
-        resolve()
-      }
-      this.#listeners.add(listen)
-      // Of no node there is nothing to hear.
-      if (silent.size === 0) resolve()
-    })
+  heardFrom(nodes: readonly string[]): Promise<unknown> {
+    return Promise.all(nodes.map((node) => new Promise<void>((heard) => this.#silent.set(node, heard))))
   }
 
-  /** Resolves when every unit is ready; rejects with the first that fails, or with the reason of `signal`. */
-  async untilReady(signal?: AbortSignal): Promise<void> {
-    let abort = () => {}
-    const aborted = new Promise<never>((_, reject) => {
-      abort = () => reject(signal?.reason)
-      if (signal?.aborted) abort()
-      signal?.addEventListener('abort', abort)
-    })
-    try {
-      await Promise.race([this.states.allReady, this.#failed, aborted])
-    } finally {
-      signal?.removeEventListener('abort', abort)
-    }
+  /** Resolves when every unit is ready, or with the first that fails; rejects with the reason of `signal`. */
+  async untilReady(signal?: AbortSignal): Promise<Failure | undefined> {
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    using _ = signal && addAbortListener(signal, () => reject(signal.reason))
+    return (await Promise.race([this.states.allReady, this.#failed.promise, aborted])) ?? undefined
+  }
+
+  #tell(node: string, event: Unplaced<SiteEvent>): void {
+    this.#onEvent({ at: new Date().toISOString(), node, ...event })
   }
 
   /** Agents know what passed through their own hands: here is known what passed anywhere, and what tests made. */
   #onEvent(told: SiteEvent): void {
     const event = redactJson(told, this.secrets)
     this.#events.push(event)
-    for (const listener of this.#listeners) listener(event)
+    if (event.event === 'agent-started' || event.event === 'agent-gone') this.#silent.get(event.node)?.()
     if (this.#events.length > EVENTS_KEPT) this.#events.splice(0, EVENTS_KEPT / 10)
     this.#parts.evidence.record(event)
     if (event.event === 'log') this.nodes.get(event.node)?.addLog(event.unit, event.line)
@@ -296,14 +272,14 @@ export class LaunchedSite implements Site {
       const ref = `${event.node}/${event.unit}`
       for (const link of new Set(this.#links.values())) link.unitsReady([ref])
     } else if (event.event === 'unit-failed') {
-      this.#fail(event)
+      this.#failed.resolve(event)
     } else if (event.event === 'agent-gone' && this.#disposing === undefined) {
       const how = event.signal ?? `code ${event.code}`
       const logTail = this.node(event.node).logs('agent').slice(-20)
       const { nodes = [] } = this.#links.get(event.node) ?? {}
       const whose =
         nodes.length > 1 ? `the process of the agents of all ${nodes.length} nodes` : `the agent of node ${event.node}`
-      this.#fail({ node: event.node, message: `${whose} ended (${how})`, logTail })
+      this.#failed.resolve({ node: event.node, message: `${whose} ended (${how})`, logTail })
     }
     this.#parts.onEvent?.(event)
   }
@@ -323,11 +299,11 @@ export class LaunchedSite implements Site {
   }
 
   async #dispose(): Promise<void> {
-    const failures = await stopInReverse(this.plan, (ref) => this.#stopUnit(ref))
+    const failures: unknown[] = await stopInReverse(this.plan, (ref) => this.#stopUnit(ref))
     // While there are agents to ask for them.
-    const decided = await this.#decisionLogs()
+    const decided = await decisionTexts(this.plan, this.#parts.grounds, (path, node) => this.node(node).readFile(path))
     const steps = [() => this.#endAgents(), () => this.#parts.evidence.close(decided), () => this.#parts.release()]
-    for (const step of steps) await step().catch((cause: unknown) => failures.push(asError(cause)))
+    for (const step of steps) await step().catch((cause: unknown) => failures.push(cause))
     if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
   }
 
@@ -338,27 +314,13 @@ export class LaunchedSite implements Site {
     })
   }
 
-  /** Texts of all decision logs; one that was never begun is empty. */
-  #decisionLogs(): Promise<string[]> {
-    const logs = decisionLogs(this.plan, this.#parts.grounds.dirs)
-    return Promise.all(
-      logs.map(({ node, path }) =>
-        this.node(node)
-          .readFile(path)
-          .catch(() => ''),
-      ),
-    )
-  }
-
   async #endAgents(): Promise<void> {
     await Promise.all(
       [...new Set(this.#links.values())].map(async (link) => {
         link.close()
-        const late = new AbortController()
-        const limit = delay(AGENT_END_MS, 'late', { signal: late.signal }).catch(() => undefined)
-        if ((await Promise.race([link.process.ended, limit])) === 'late') link.process.kill()
-        late.abort()
+        const late = setTimeout(() => link.process.kill(), AGENT_END_MS)
         await link.process.ended
+        clearTimeout(late)
       }),
     )
   }
@@ -369,6 +331,10 @@ export function hostsAt({ nodes }: Plan, addresses: Readonly<Record<string, stri
   return Object.fromEntries(Object.values(nodes).map(({ name, host }) => [host, addresses[name] as string]))
 }
 
-function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause))
+/** Replaced whole: whoever reads it meanwhile reads the one or the other. Users of units must be able to. */
+export async function writeHosts(folder: string, hosts: Readonly<Record<string, string>>): Promise<void> {
+  const file = join(folder, 'hosts')
+  await writeFile(`${file}.new`, hostsText(hosts))
+  await chmod(`${file}.new`, 0o644)
+  await rename(`${file}.new`, file)
 }

@@ -32,9 +32,8 @@ export function hasUsers({ nodes }: Plan): boolean {
  * Nodes by when their agents are needed: those on which some unit waits for nothing, then the others. Agents of the second kind
  * would only take processor time from what they wait for.
  */
-export function nodesByNeed(plan: Plan): { first: string[]; later: string[] } {
-  const waits = (node: string) =>
-    plan.nodes[node]?.units.every(({ after, start }) => after.length > 0 || start !== undefined) ?? true
-  const nodes = Object.keys(plan.nodes)
-  return { first: nodes.filter((node) => !waits(node)), later: nodes.filter(waits) }
+export function nodesByNeed({ nodes }: Plan): { first?: string[]; later?: string[] } {
+  return Object.groupBy(Object.keys(nodes), (node) =>
+    nodes[node]!.units.every(({ after, start }) => after.length > 0 || start !== undefined) ? 'later' : 'first',
+  )
 }

@@ -1,6 +1,10 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { settings } from '../settings.ts'
 
 const run = promisify(execFile)
 
@@ -56,6 +60,14 @@ export async function killProcessesOf(label: string, withinMs = 5_000): Promise<
         if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await wait(2)
   }
+}
+
+/** Path of the program of Linux that starts others with a parent to die with, and as another user; undefined where there is none. */
+export function findSetpriv(): string | undefined {
+  if (process.platform !== 'linux') return undefined
+  return settings()
+    .path.map((folder) => join(folder, 'setpriv'))
+    .find((program) => existsSync(program))
 }

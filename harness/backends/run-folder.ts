@@ -105,9 +105,7 @@ async function look(folder: string, name: string): Promise<FoundRun | undefined>
   const status = await stat(folder).catch(() => undefined)
   if (!status?.isDirectory()) return undefined
   const record = await readRecord(folder)
-  if (record !== undefined) {
-    return { folder, record, alive: (await startTime(record.pid)) === record.startTime }
-  }
+  if (record !== undefined) return { folder, record, alive: (await startTime(record.pid)) === record.startTime }
   // Only what carries our mark, or has the form of a label, is ours to judge.
   if (!name.startsWith(MARK) && !/-[0-9a-f]{6}$/.test(name)) return undefined
   return { folder, alive: Date.now() - status.mtimeMs < MAKING_MS && !(await isMakerGone(name)) }
@@ -120,11 +118,8 @@ async function isMakerGone(name: string): Promise<boolean> {
 }
 
 async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  try {
-    return JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as RunRecord
-  } catch {
-    return undefined
-  }
+  const text = readFile(join(folder, 'run.json'), 'utf8')
+  return text.then(JSON.parse).catch(() => undefined)
 }
 
 /** Removes a run's folder with the keys in it. */

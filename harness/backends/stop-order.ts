@@ -6,29 +6,19 @@ import type { Plan, UnitRef } from '../topology/plan.ts'
  */
 export async function stopInReverse(plan: Plan, stop: (ref: UnitRef) => Promise<void>): Promise<Error[]> {
   const failures: Error[] = []
-  const dependants = new Map<UnitRef, UnitRef[]>()
-  const services = new Set<UnitRef>()
-  for (const node of Object.values(plan.nodes)) {
-    for (const unit of node.units) {
-      const ref = `${node.name}/${unit.name}`
-      if (unit.service?.command !== undefined) services.add(ref)
-      for (const before of unit.after) dependants.set(before, [...(dependants.get(before) ?? []), ref])
+  const units = Object.values(plan.nodes).flatMap((node) =>
+    node.units.map((unit) => ({ ref: `${node.name}/${unit.name}` as const, ...unit })),
+  )
+  const waits = units.flatMap(({ ref, after }) => after.map((before) => ({ ref, before })))
+  const dependants = Map.groupBy(waits, ({ before }) => before)
+  const over = new Map(units.map(({ ref }) => [ref, Promise.withResolvers<void>()]))
+  const stops = units.map(async ({ ref, service }) => {
+    await Promise.all((dependants.get(ref) ?? []).map((dependant) => over.get(dependant.ref)?.promise))
+    if (service?.command !== undefined) {
+      await stop(ref).catch((cause: unknown) => failures.push(new Error(`could not stop ${ref}`, { cause })))
     }
-  }
-  const stopped = new Map<UnitRef, Promise<void>>()
-  const stopAfterDependants = (ref: UnitRef): Promise<void> => {
-    let done = stopped.get(ref)
-    if (done === undefined) {
-      done = Promise.all((dependants.get(ref) ?? []).map(stopAfterDependants)).then(async () => {
-        if (!services.has(ref)) return
-        await stop(ref).catch((cause: unknown) => {
-          failures.push(new Error(`could not stop ${ref}`, { cause }))
-        })
-      })
-      stopped.set(ref, done)
-    }
-    return done
-  }
-  await Promise.all([...services].map(stopAfterDependants))
+    over.get(ref)?.resolve()
+  })
+  await Promise.all(stops)
   return failures
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Backend } from './backend.ts'
-import { completeEvidence, decisionLogs, knownIn } from './evidence-folder.ts'
+import { completeEvidence, decisionTexts, knownIn } from './evidence-folder.ts'
 import { type FoundRun, findRuns, type RunRecord, removeRunFolder } from './run-folder.ts'
 
 export interface Swept {
@@ -48,9 +48,9 @@ async function sweepRun({ folder, record }: FoundRun, backends: Backends): Promi
 async function saveHistory(folder: string, record: RunRecord, ground: Backend): Promise<void> {
   const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown
   try {
-    const [plan, { dirs }] = [(await json('plan.json')) as Plan, (await json('settings.json')) as RunSettings]
-    const logs = decisionLogs(plan, dirs).map(({ path }) => ground.readLeft(record, path).catch(() => ''))
-    await completeEvidence(record.evidence, await Promise.all(logs), await knownIn(folder))
+    const [plan, run] = [(await json('plan.json')) as Plan, (await json('settings.json')) as RunSettings]
+    const logs = await decisionTexts(plan, run, (path) => ground.readLeft(record, path))
+    await completeEvidence(record.evidence, logs, await knownIn(folder))
   } catch (cause) {
     if (!(cause instanceof SyntaxError) && (cause as NodeJS.ErrnoException).code === undefined) throw cause
   }

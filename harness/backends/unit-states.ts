@@ -7,32 +7,31 @@ interface UnitState {
   /** Why it failed, or how it ended. */
   message?: string
   /** Told at every change. */
-  listeners: Set<() => void>
+  listeners: Set<(state: UnitState) => void>
 }
+
+const waiting = { phase: 'waiting' } as const
+const onDemand = { phase: 'ended', message: 'it is run on demand' } as const
 
 /** Where every unit of a site stands, as its agents report it. */
 export class UnitStates {
   readonly timings = new Map<UnitRef, number>()
-  /** Resolves once every unit that starts with its node has been ready. */
-  readonly allReady: Promise<void>
   readonly #states = new Map<UnitRef, UnitState>()
   readonly #left = new Set<UnitRef>()
-  #everyone: () => void = () => {}
+  readonly #everyone = Promise.withResolvers<void>()
+  /** Resolves once every unit that starts with its node has been ready. */
+  readonly allReady = this.#everyone.promise
 
   constructor(plan: Plan) {
     for (const node of Object.values(plan.nodes)) {
       for (const { name, start } of node.units) {
         const ref = `${node.name}/${name}`
-        if (start === undefined) {
-          this.#states.set(ref, { phase: 'waiting', listeners: new Set() })
-          this.#left.add(ref)
-        } else this.#states.set(ref, { phase: 'ended', message: 'it is run on demand', listeners: new Set() })
+        const state = start === undefined ? waiting : onDemand
+        this.#states.set(ref, { ...state, listeners: new Set() })
+        if (state === waiting) this.#left.add(ref)
       }
     }
-    this.allReady = new Promise((resolve) => {
-      this.#everyone = resolve
-    })
-    if (this.#left.size === 0) this.#everyone()
+    if (this.#left.size === 0) this.#everyone.resolve()
   }
 
   apply(event: SiteEvent): void {
@@ -45,13 +44,13 @@ export class UnitStates {
     else if (event.event === 'unit-failed') Object.assign(state, { phase: 'failed', message: event.message })
     else if (event.event === 'unit-exited') this.#exited(state, event)
     else return
-    for (const listener of state.listeners) listener()
+    for (const listener of state.listeners) listener(state)
   }
 
   #ready(ref: UnitRef, state: UnitState, ms: number): void {
     state.phase = 'ready'
     this.timings.set(ref, ms)
-    if (this.#left.delete(ref) && this.#left.size === 0) this.#everyone()
+    if (this.#left.delete(ref) && this.#left.size === 0) this.#everyone.resolve()
   }
 
   #exited(state: UnitState, event: Extract<SiteEvent, { event: 'unit-exited' }>): void {
@@ -61,15 +60,12 @@ export class UnitStates {
     state.message = `it ended (${event.signal ?? `code ${event.code}`})`
   }
 
-  state(ref: UnitRef): Readonly<UnitState> | undefined {
-    return this.#states.get(ref)
-  }
-
-  /** Calls `listener` at every change of the unit, until the returned function is called. */
-  watch(ref: UnitRef, listener: () => void): () => void {
-    const listeners = this.#states.get(ref)?.listeners
-    listeners?.add(listener)
-    return () => listeners?.delete(listener)
+  /** Calls `listener` at once and at every change of the unit, until the returned function is called. */
+  watch(ref: UnitRef, listener: (state: UnitState) => void): () => void {
+    const state = this.#states.get(ref)!
+    state.listeners.add(listener)
+    listener(state)
+    return () => state.listeners.delete(listener)
   }
 
   readyRefs(): UnitRef[] {

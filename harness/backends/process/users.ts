@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
-import { findSetpriv } from '../setpriv.ts'
+import { findSetpriv } from '../processes.ts'
 
 /** A user of a unit cannot come to where the runs are. Code `HOLDFAST_RUNTIME_DIR_CLOSED`. */
 export class RuntimeFolderClosed extends HoldfastError {
