@@ -23,12 +23,17 @@ export interface IntrospectionOptions {
   cacheMs: number
   /** Milliseconds since 1970. Default: the system's clock. */
   now?: () => number
+  /** Milliseconds on a clock that only goes forward, which bounds how long an answer is kept. Default: since the start of the process. */
+  monotonic?: () => number
   onFailure?: (failure: unknown) => void
 }
 
 interface Kept {
   answer: IntrospectionAnswer
+  /** On the monotonic clock. */
   until: number
+  /** On the system's clock. */
+  expiresAt: number
 }
 
 const MOST_KEPT = 10_000
@@ -37,22 +42,28 @@ const NO_TOKEN = 'none'
 
 export function createIntrospection(options: IntrospectionOptions): Introspection {
   const now = options.now ?? Date.now
+  const monotonic = options.monotonic ?? (() => performance.now())
   const kept = new Map<string, Kept>()
   let isFailing = false
+  const holds = ({ until, expiresAt }: Kept): boolean => until > monotonic() && expiresAt > now()
   const fresh = async (token: string, expiresAt: number | undefined): Promise<IntrospectionAnswer | 'unavailable'> => {
     // Counted from the question: the answer may be older than its arrival.
-    const askedAt = now()
+    const askedAt = monotonic()
     try {
       const form = { token, client_id: options.clientId }
       const answer = jsonObjectOf(await options.client.postForm(await options.endpoint(), form))
       if (!Object.hasOwn(answer, 'active')) throw new Error('the answer has no member "active"')
       isFailing = false
-      const until = Math.min(askedAt + options.cacheMs, expiresAt ?? askedAt)
-      if (until > now()) {
-        if (kept.size >= MOST_KEPT) kept.clear()
-        kept.set(token, { answer: answer as IntrospectionAnswer, until })
+      const found = {
+        answer: answer as IntrospectionAnswer,
+        until: askedAt + options.cacheMs,
+        expiresAt: expiresAt ?? 0,
       }
-      return answer as IntrospectionAnswer
+      if (holds(found)) {
+        if (kept.size >= MOST_KEPT) kept.clear()
+        kept.set(token, found)
+      }
+      return found.answer
     } catch (failure) {
       isFailing = true
       options.onFailure?.(failure)
@@ -62,7 +73,7 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
   return {
     async ask(token, expiresAt, isAnew = false) {
       const known = kept.get(token)
-      if (!isAnew && known !== undefined && known.until > now()) return known.answer
+      if (!isAnew && known !== undefined && holds(known)) return known.answer
       kept.delete(token)
       return fresh(token, expiresAt)
     },
