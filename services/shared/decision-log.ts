@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { failureFields, type Log } from './log.ts'
 
 export type Layer = 'start-up' | 'tls' | 'http' | 'session' | 'broker'
@@ -36,12 +36,23 @@ export function openDecisionLog(file: string, who: { node: string; unit: string 
   let seq = 0
   return {
     record(decision) {
-      seq += 1
       // Who writes is the same in every line, and this is on the way of every answer.
-      const head = `{"ts":"${new Date().toISOString()}","seq":${seq},${writer},`
-      writeSync(handle, `${head}${JSON.stringify(decision).slice(1)}\n`)
+      const head = `{"ts":"${new Date().toISOString()}","seq":${seq + 1},${writer},`
+      append(handle, Buffer.from(`${head}${JSON.stringify(decision).slice(1)}\n`))
+      seq += 1
     },
     close: () => closeSync(handle),
+  }
+}
+
+/** All or nothing: a disk that fills up takes the beginning of a line, to which the next one would be glued. */
+function append(handle: number, line: Buffer): void {
+  let written = 0
+  try {
+    while (written < line.length) written += writeSync(handle, line, written)
+  } catch (failure) {
+    if (written > 0) ftruncateSync(handle, fstatSync(handle).size - written)
+    throw failure
   }
 }
 

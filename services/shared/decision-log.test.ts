@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { canBoundFiles } from './testing/full-disk.ts'
+
+const LOG = new URL('./decision-log.ts', import.meta.url).href
+
+/** Records twenty decisions, which are longer each time, in a process of its own, and answers how many could be recorded. */
+function recordIn(file: string, limits: readonly string[]): number {
+  const script = `
+    const { openDecisionLog, refusedStart } = await import('${LOG}')
+    const log = openDecisionLog('${file}', { node: 'node-a', unit: 'auth' })
+    let recorded = 0
+    for (let size = 0; size < 20; size++) {
+      try {
+        log.record(refusedStart({ guard: 'g', reason: 'r', target: 'x'.repeat(7 * size) }))
+        recorded += 1
+      } catch {}
+    }
+    process.stdout.write(String(recorded))`
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script]
+  const [program, ...args] = [...limits, ...node] as [string, ...string[]]
+  return Number(spawnSync(program, args, { encoding: 'utf8' }).stdout)
+}
+
+test('a disk that fills up leaves whole lines, and what is recorded when it has room again stands in lines of its own', ({
+  skip,
+}) => {
+  skip(!canBoundFiles, 'no prlimit here')
+  const folder = mkdtempSync(join(tmpdir(), 'decision-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'decisions.jsonl')
+  const linesOf = () =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as { seq: number })
+
+  const before = recordIn(file, ['prlimit', '--fsize=2000:'])
+  expect(before).toBeGreaterThan(2)
+  expect(before).toBeLessThan(20)
+  // What could not be recorded takes no number: a gap would mean that a record was lost.
+  expect(linesOf().map(({ seq }) => seq)).toEqual(Array.from({ length: before }, (_, at) => at + 1))
+  expect(recordIn(file, [])).toBe(20)
+  expect(linesOf()).toHaveLength(before + 20)
+})
