@@ -39,6 +39,11 @@ export class HandshakePlaces {
     if (ports?.size === 0) this.#held.delete(address)
   }
 
+  /** Ends every handshake that is not over: nobody can have asked for anything over these connections yet. */
+  endAll(): void {
+    for (const ports of this.#held.values()) for (const socket of ports.values()) socket.destroy()
+  }
+
   #makeRoom(own: number): boolean {
     let most = own + 1
     let greediest: string | undefined
@@ -58,7 +63,7 @@ export class HandshakePlaces {
 }
 
 /** Closes connections unread that find no place. A handshake that is over counts no more, whatever became of it. */
-export function limitHandshakes(server: Server, limits: HandshakeLimits): void {
+export function limitHandshakes(server: Server, limits: HandshakeLimits): HandshakePlaces {
   const places = new HandshakePlaces(limits)
   server.prependListener('connection', (socket: Socket) => {
     const { remoteAddress: address, remotePort: port } = socket
@@ -71,4 +76,5 @@ export function limitHandshakes(server: Server, limits: HandshakeLimits): void {
   server.prependListener('secureConnection', ({ remoteAddress, remotePort }: TLSSocket) => {
     if (remoteAddress !== undefined && remotePort !== undefined) places.free(remoteAddress, remotePort)
   })
+  return places
 }

@@ -330,6 +330,31 @@ test('a refusal that cannot be put on record is a refusal all the same, and the 
   expect(await call(await orgA.issue({ sans: ['node.test'] }))).toMatchObject({ domain: 'org-a' })
 })
 
+test('a stop does not wait for connections on which nobody has said anything yet', async () => {
+  const silentPort = await freePort()
+  const stopped = createTlsListener({
+    ...{
+      name: 'x',
+      host: '127.0.0.1',
+      port: silentPort,
+      action: 'x',
+      target: 'x',
+      clientCertificate: 'none',
+      onRequest() {},
+    },
+    ...{ material: materialWith({ 'org-a': orgA.file }), decisions: { record() {}, close() {} } },
+  })
+  await stopped.listen()
+  const silent = connect(silentPort, '127.0.0.1')
+  const ended = new Promise((resolve) => silent.once('close', resolve))
+  silent.on('error', () => {})
+  await new Promise((resolve) => stopped.server.once('connection', resolve))
+
+  // Nothing but the silent connection could hold it: the grace for requests in flight is an hour.
+  await stopped.close(3_600_000)
+  await ended
+})
+
 test('a listener that demands a certificate cannot be made without a gate', () => {
   const options = { name: 'x', host: '127.0.0.1', port: 0, action: 'x', target: 'x', onRequest() {} }
   const decisions = { record() {}, close() {} }

@@ -82,7 +82,7 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   const [serveHttp] = server.listeners('secureConnection') as [(socket: TLSSocket) => void]
   server.removeAllListeners('secureConnection')
   const mostHandshakes = options.maxHandshakes ?? 256
-  limitHandshakes(server, {
+  const handshakes = limitHandshakes(server, {
     most: mostHandshakes,
     mostPerAddress: options.maxHandshakesPerAddress ?? Math.ceil(mostHandshakes / 4),
   })
@@ -173,6 +173,8 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
           resolve()
         })
         server.closeIdleConnections()
+        // Node waits for these and can close none of them.
+        handshakes.endAll()
       }),
   }
 }
