@@ -1,22 +1,52 @@
-import { type FSWatcher, watch } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { type FSWatcher, statSync, watch } from 'node:fs'
+import { dirname } from 'node:path'
 
-/** Calls back when a file was written or replaced. The folder is watched, for an atomic rename puts a new file there. */
+const LOOK_EVERY_MS = 1_000
+
+/**
+ * Calls back when another file, or another content, stands at a path. Its folder is watched, for an atomic rename puts a new file there;
+ * and the path is looked at every second: a mounted secret is swapped behind a link, a folder is made anew, and a system that has no
+ * watches left tells nobody.
+ */
 export function watchFile(path: string, onChange: () => void): { close(): void } {
-  const name = basename(path)
+  let seen = stateOf(path)
+  const look = (): void => {
+    const now = stateOf(path)
+    if (now === seen) return
+    seen = now
+    onChange()
+  }
   let timer: NodeJS.Timeout | undefined
-  const watcher: FSWatcher = watch(dirname(path), { persistent: false }, (_, changed) => {
-    if (changed !== null && changed !== name) return
+  const watcher = watchFolder(dirname(path), () => {
     // One write makes several events.
     clearTimeout(timer)
-    timer = setTimeout(onChange, 50)
+    timer = setTimeout(look, 50)
   })
-  // The folder went away: the token that is held stays in use until it ends.
-  watcher.on('error', () => watcher.close())
+  const looking = setInterval(look, LOOK_EVERY_MS).unref()
   return {
     close() {
+      clearInterval(looking)
       clearTimeout(timer)
-      watcher.close()
+      watcher?.close()
     },
+  }
+}
+
+/** Which file it is, and when anything of it was changed last; of the file behind a link. */
+function stateOf(path: string): string {
+  try {
+    const { dev, ino, ctimeNs, size } = statSync(path, { bigint: true })
+    return `${dev} ${ino} ${ctimeNs} ${size}`
+  } catch (failure) {
+    return String((failure as NodeJS.ErrnoException).code)
+  }
+}
+
+function watchFolder(folder: string, onEvent: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, onEvent)
+    return watcher.on('error', () => watcher.close())
+  } catch {
+    return undefined
   }
 }

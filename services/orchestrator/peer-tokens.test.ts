@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -92,6 +92,34 @@ test('after a renewal a token that was minted late, for the certificate before, 
   const next = tokenFor(RENEWED, { jti: 'next' })
   write(next)
   await vi.waitFor(async () => expect(await held.current(peer)).toMatchObject({ token: next }))
+})
+
+test('a token that lies behind a folder of links is followed when that is swapped, and when its folder is made anew', async () => {
+  const first = tokenFor(FIRST, { jti: 'first' })
+  const layVolume = (name: string, token: string) => {
+    mkdirSync(join(folder, 'volume', name))
+    writeFileSync(join(folder, 'volume', name, 'token'), token, { mode: 0o600 })
+    symlinkSync(name, join(folder, 'volume', 'next'))
+    renameSync(join(folder, 'volume', 'next'), join(folder, 'volume', '..data'))
+  }
+  mkdirSync(join(folder, 'volume'))
+  layVolume('..1', first)
+  symlinkSync('..data/token', join(folder, 'volume', 'token'))
+  const peer = peerWith({ kind: 'file', path: join(folder, 'volume', 'token') })
+  const held = tokensOf(peer)
+  expect(await held.current(peer)).toMatchObject({ token: first })
+
+  const second = tokenFor(FIRST, { jti: 'second' })
+  layVolume('..2', second)
+  await vi.waitFor(async () => expect(await held.current(peer)).toMatchObject({ token: second }))
+
+  const third = tokenFor(FIRST, { jti: 'third' })
+  rmSync(join(folder, 'volume'), { recursive: true })
+  mkdirSync(join(folder, 'volume'))
+  writeFileSync(join(folder, 'volume', 'token'), third, { mode: 0o600 })
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(await held.current(peer)).toMatchObject({ token: third })
+  expect(told).toEqual(['node-b', 'node-b'])
 })
 
 test('until there is a token for the new certificate, the one for the certificate before stays in use', async () => {
