@@ -31,20 +31,23 @@ export async function readJson(request: IncomingMessage, limit = LARGEST_BODY): 
   return parseStrictJson(await readText(request, limit))
 }
 
-/** Reads a form body. No parameter may be repeated (RFC 6749 section 3.2) except those named in `repeatable`. */
+/**
+ * Reads a form body. No parameter may be repeated except those named in `repeatable`, and one without a value is treated as left out
+ * (both RFC 6749 section 3.2).
+ */
 export async function readForm(
   request: IncomingMessage,
   repeatable: readonly string[] = [],
   limit = LARGEST_BODY,
 ): Promise<URLSearchParams> {
   demandMediaType(request, 'application/x-www-form-urlencoded')
-  const form = new URLSearchParams(await readText(request, limit))
+  const parameters = [...new URLSearchParams(await readText(request, limit))]
   const once = new Set<string>()
-  for (const name of form.keys()) {
+  for (const [name] of parameters) {
     if (once.has(name) && !repeatable.includes(name)) throw new BodyRefused(400, 'parameter_repeated')
     once.add(name)
   }
-  return form
+  return new URLSearchParams(parameters.filter(([, value]) => value !== ''))
 }
 
 /** Parses JSON text under the same rules. Throws `BodyRefused`. */
