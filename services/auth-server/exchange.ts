@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Decision, DecisionLog } from '../shared/decision-log.ts'
 import { firstRefusal, type Guard, type Refusal } from '../shared/guard.ts'
 import { sendJson } from '../shared/http-json.ts'
+import { allowed } from '../shared/http-method.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import type { TlsConnection } from '../shared/tls-listener.ts'
 import { requestHost } from './guards/request-host.ts'
@@ -182,6 +183,7 @@ function refuse(service: ServiceContext, exchange: Exchange, guard: string | und
   if (error === 'invalid_client' && request.headers.authorization !== undefined) {
     headers['www-authenticate'] = `Basic realm="${service.issuer}"`
   }
+  if (refusal.allow !== undefined) headers.allow = allowed(refusal.allow)
   if (refusal.retryAfter !== undefined) headers['retry-after'] = String(refusal.retryAfter)
   // A body that was not read to its end would be taken for the next request.
   if (!request.complete) headers.connection = 'close'

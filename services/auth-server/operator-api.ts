@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import type { Guard } from '../shared/guard.ts'
+import { methodOf } from '../shared/http-method.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import type { Configuration } from './config.ts'
 import { type Exchange, Refused } from './exchange.ts'
@@ -75,11 +76,11 @@ export function operatorApi(api: OperatorApi): (exchange: Exchange) => Promise<v
   const { operators, trustDomain } = api.configuration
   return async (exchange) => {
     const { request, url, connection } = exchange
-    if (request.method === 'GET' && url.pathname === '/healthz') return health(exchange, { ready: true })
-    if (request.method === 'GET' && url.pathname === '/readyz') return health(exchange, api.readiness())
+    const method = methodOf(request)
+    if (method === 'GET' && url.pathname === '/healthz') return health(exchange, { ready: true })
+    if (method === 'GET' && url.pathname === '/readyz') return health(exchange, api.readiness())
     const path = url.pathname.startsWith(base) ? url.pathname.slice(base.length) : ''
     const route = routes.find((candidate) => candidate.path.test(path))
-    const method = request.method ?? ''
     const found = route !== undefined && Object.hasOwn(route.methods, method) ? route.methods[method] : undefined
     exchange.action = found?.action ?? 'operator:unknown'
     await exchange.pass([operatorCaller], {

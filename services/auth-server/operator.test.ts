@@ -443,5 +443,6 @@ test('health is there for every certificate of the own CA', async () => {
       status: 200,
       json: { status: 'ok' },
     })
+    expect(await bench.call('operator', 'HEAD', path, { as: bench.nodeB })).toMatchObject({ status: 200, text: '' })
   }
 })

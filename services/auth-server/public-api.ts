@@ -1,3 +1,4 @@
+import { methodOf } from '../shared/http-method.ts'
 import type { Configuration } from './config.ts'
 import type { Exchange } from './exchange.ts'
 import { requestRoute } from './guards/request-route.ts'
@@ -40,7 +41,7 @@ export function publicApi(configuration: Configuration, keys: KeyRing): (exchang
     const route = Object.hasOwn(routes, exchange.url.pathname) ? routes[exchange.url.pathname] : undefined
     exchange.action = route?.action ?? 'unknown'
     const methods = route === undefined ? undefined : [route.method]
-    await exchange.pass([requestRoute], { method: exchange.request.method ?? '', methods })
+    await exchange.pass([requestRoute], { method: methodOf(exchange.request), methods })
     await route?.handle(exchange)
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { methodOf } from '../shared/http-method.ts'
 import type { Configuration } from './config.ts'
 import { type Exchange, Refused } from './exchange.ts'
 import { type FormRequest, type JsonRequest, requestForm, requestJson } from './guards/request-body.ts'
@@ -34,7 +35,7 @@ export function tokenApi(api: TokenApi): (exchange: Exchange) => Promise<void> {
     const route = Object.hasOwn(routes, exchange.url.pathname) ? routes[exchange.url.pathname] : undefined
     exchange.action = route?.action ?? 'unknown'
     const methods = route === undefined ? undefined : [route.method]
-    await exchange.pass([requestRoute], { method: exchange.request.method ?? '', methods })
+    await exchange.pass([requestRoute], { method: methodOf(exchange.request), methods })
     await route?.handle(api, exchange)
   }
 }

@@ -178,10 +178,10 @@ test.each([
   [{ grant_type: 'refresh_token' }, 'unsupported_grant_type', 'grant_unsupported'],
   [{ resource: 'https://node-x.somebiz.local.io' }, 'invalid_target', 'target_invalid'],
   [{ resource: `${nodeAudience('node-b')}/` }, 'invalid_target', 'target_invalid'],
-  [{ resource: '' }, 'invalid_target', 'target_invalid'],
+  [{ resource: ' ' }, 'invalid_target', 'target_invalid'],
   [{ scope: 'node:read peer:announce' }, 'invalid_scope', 'scope_invalid'],
   [{ scope: 'admin' }, 'invalid_scope', 'scope_invalid'],
-  [{ scope: '' }, 'invalid_scope', 'scope_invalid'],
+  [{ scope: ' ' }, 'invalid_scope', 'scope_invalid'],
 ])('a request with %o is refused as %s', async (change, error, reason) => {
   const answer = await bench.call('mtls', 'POST', '/token', { as: bench.nodeB, form: { ...request, ...change } })
 
@@ -203,6 +203,33 @@ test('two resources, and a repeated parameter, are refused', async () => {
   })
   expect(twice).toMatchObject({ status: 400, json: { error: 'invalid_request' } })
   expect(bench.lastDecision()).toMatchObject({ guard: 'request.form', reason: 'parameter_repeated' })
+})
+
+test('a parameter without a value is as good as left out, at every endpoint', async () => {
+  const empty = {
+    scope: '',
+    resource: '',
+    client_secret: '',
+    client_assertion: '',
+    client_assertion_type: '',
+    more: '',
+  }
+  const token = await tokenFor(bench.nodeB, { ...empty, grant_type: 'client_credentials', client_id: 'node-b' })
+  expect(decodeJwt(token)).toMatchObject({ scope: 'node:read node:routes peer:connect' })
+
+  for (const path of ['/token/introspection', '/token/revocation']) {
+    const form = { client_id: 'node-b', token, token_type_hint: '', client_secret: '', client_assertion: '' }
+    expect(await bench.call('mtls', 'POST', path, { as: bench.nodeB, form })).toMatchObject({ status: 200 })
+    // What must be there is not there without a value, and what stands twice stands twice.
+    for (const [wrong, reason] of [
+      [new URLSearchParams({ ...form, token: '' }).toString(), 'parameter_missing'],
+      [`${new URLSearchParams(form)}&client_secret=`, 'parameter_repeated'],
+    ] as const) {
+      const answer = await bench.call('mtls', 'POST', path, { as: bench.nodeB, form: wrong })
+      expect(answer).toMatchObject({ status: 400, json: { error: 'invalid_request' } })
+      expect(bench.lastDecision()).toMatchObject({ guard: 'request.form', reason })
+    }
+  }
 })
 
 test.each<[string, CallOptions, number, string]>([
@@ -254,7 +281,7 @@ test('introspection without client authentication is refused', async () => {
 })
 
 test.each<[string, (token: string) => string, string]>([
-  ['an empty text', () => '', 'inactive:malformed'],
+  ['a blank', () => ' ', 'inactive:malformed'],
   ['no token', () => 'some-token', 'inactive:malformed'],
   ['another signature', (token) => `${token.slice(0, -8)}AAAAAAAA`, 'inactive:forged'],
   [
@@ -336,15 +363,27 @@ test('metadata and keys are there for everybody, and hold public parts only', as
 })
 
 test.each([
-  ['public', 'GET', '/operator/v1/tokens', 404, 'path_unknown'],
-  ['public', 'POST', '/token/introspection', 404, 'path_unknown'],
-  ['public', 'POST', '/jwks', 405, 'method_not_allowed'],
-  ['mtls', 'GET', '/token', 405, 'method_not_allowed'],
-  ['mtls', 'POST', '/reg', 404, 'path_unknown'],
-  ['mtls', 'GET', '/__proto__', 404, 'path_unknown'],
-] as const)('%s %s %s is answered with %i', async (listener, method, path, status, reason) => {
-  expect(await bench.call(listener, method, path, { as: bench.nodeB })).toMatchObject({ status })
+  ['public', 'GET', '/operator/v1/tokens', 404, 'path_unknown', undefined],
+  ['public', 'POST', '/token/introspection', 404, 'path_unknown', undefined],
+  ['public', 'POST', '/jwks', 405, 'method_not_allowed', 'GET, HEAD'],
+  ['public', 'HEAD', '/token', 405, 'method_not_allowed', 'POST'],
+  ['mtls', 'GET', '/token', 405, 'method_not_allowed', 'POST'],
+  ['mtls', 'POST', '/holders/self', 405, 'method_not_allowed', 'PUT'],
+  ['mtls', 'POST', '/reg', 404, 'path_unknown', undefined],
+  ['mtls', 'GET', '/__proto__', 404, 'path_unknown', undefined],
+] as const)('%s %s %s is answered with %i', async (listener, method, path, status, reason, allow) => {
+  const answer = await bench.call(listener, method, path, { as: bench.nodeB })
+  expect(answer).toMatchObject({ status })
+  expect(answer.headers.allow).toBe(allow)
   expect(bench.lastDecision()).toMatchObject({ guard: 'request.route', reason })
+})
+
+test('HEAD is answered as GET is, without the body', async () => {
+  for (const path of ['/jwks', '/.well-known/oauth-authorization-server', '/nothing']) {
+    const [got, head] = [await bench.call('public', 'GET', path), await bench.call('public', 'HEAD', path)]
+    expect({ ...head.headers, date: '' }).toEqual({ ...got.headers, date: '' })
+    expect([head.status, head.text]).toEqual([got.status, ''])
+  }
 })
 
 test('fifty requests at once give fifty tokens, each recorded before it was answered', async () => {

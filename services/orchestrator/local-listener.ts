@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type TokenPolicy, tokenGuards } from '../shared/bound-token.ts'
 import { firstRefusal } from '../shared/guard.ts'
 import { BodyRefused, readJson, sendJson } from '../shared/http-json.ts'
+import { allowed, methodOf } from '../shared/http-method.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import { StorageUnavailable } from '../shared/sqlite.ts'
 import type { TlsConnection } from '../shared/tls-listener.ts'
@@ -44,7 +45,8 @@ export function createLocalHandler(options: LocalOptions) {
     const url = URL.parse(request.url ?? '/', 'https://local') ?? new URL('https://local')
     const path = segmentsOf(url.pathname)
     const there = options.operations.filter((operation) => path !== undefined && matches(operation, path))
-    const operation = there.find(({ method }) => method === request.method)
+    const asked = methodOf(request)
+    const operation = there.find(({ method }) => method === asked)
     const action = operation?.action ?? 'node:read'
     const context: LocalContext = {
       ...callContext(request, connection, {
@@ -56,7 +58,7 @@ export function createLocalHandler(options: LocalOptions) {
       operators: configuration.operators,
       operatorsOnly: action === 'peers:write',
     }
-    const isProbe = request.method === 'GET' && PROBES.includes(url.pathname)
+    const isProbe = asked === 'GET' && PROBES.includes(url.pathname)
     // What only operators may do is refused to everybody else before their token is looked at.
     const order = isProbe ? AS_PROBE : isOperator(context) || context.operatorsOnly ? AS_OPERATOR : asNode
     const refused = await firstRefusal<LocalContext>(order, context)
@@ -76,7 +78,7 @@ export function createLocalHandler(options: LocalOptions) {
         throw failure
       }
       recorder.refused(context, action, failure, startedAt)
-      answerCallRefused(request, response, failure, there)
+      answerCallRefused(request, response, failure)
     }
   }
 
@@ -106,7 +108,7 @@ async function answerOf(
 ): Promise<LocalAnswer> {
   const methods = allow.length === 0 ? undefined : allow
   const way = methods === undefined ? 'There is nothing at this path.' : `Use ${methods.join(', ')}.`
-  pass(localRoute, { method: request.method ?? '', methods }, way)
+  pass(localRoute, { method: methodOf(request), methods }, way)
   if (operation === undefined) throw new Error('there is no such operation')
   const isOnce = new Set(query.keys()).size === query.size
   pass(localQuery, { isValid: isOnce }, 'A query parameter is given more than once.')
@@ -133,10 +135,9 @@ function answerCallRefused(
   request: IncomingMessage,
   response: ServerResponse,
   { refusal, description }: CallRefused,
-  there: readonly LocalOperation[],
 ): void {
   const headers = {
-    ...(refusal.status === 405 ? { allow: there.map(({ method }) => method).join(', ') } : {}),
+    ...(refusal.allow === undefined ? {} : { allow: allowed(refusal.allow) }),
     ...(refusal.retryAfter === undefined ? {} : { 'retry-after': String(refusal.retryAfter) }),
     // Unread body bytes would be taken for the next request.
     ...(request.complete ? {} : { connection: 'close' }),

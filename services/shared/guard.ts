@@ -16,6 +16,8 @@ export interface Refusal {
   scope?: string
   /** Seconds for `Retry-After`. */
   retryAfter?: number
+  /** Methods for `Allow`. */
+  allow?: readonly string[]
 }
 
 export interface Guard<Context> {

@@ -12,6 +12,6 @@ export const requestRoute = guard<RouteRequest>(
   ({ method, methods }) => {
     if (methods === undefined) return { reason: 'path_unknown', status: 404, error: 'not_found' }
     if (methods.includes(method)) return undefined
-    return { reason: 'method_not_allowed', status: 405, error: 'invalid_request' }
+    return { reason: 'method_not_allowed', status: 405, error: 'invalid_request', allow: methods }
   },
 )

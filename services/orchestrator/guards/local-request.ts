@@ -11,7 +11,8 @@ export const localRoute = guard<{ method: string; methods: readonly string[] | u
   ['path_unknown', 'method_not_allowed'],
   ({ method, methods }) => {
     if (methods === undefined) return refused('path_unknown', 404, 'not_found')
-    return methods.includes(method) ? undefined : refused('method_not_allowed', 405, 'method_not_allowed')
+    if (methods.includes(method)) return undefined
+    return { ...refused('method_not_allowed', 405, 'method_not_allowed'), allow: methods }
   },
 )
 
