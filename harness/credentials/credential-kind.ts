@@ -40,6 +40,3 @@ export interface HeldFiles {
   /** In ms since 1970. */
   readonly now: number
 }
-
-/** Less than this, and a run of scenarios may see it end. */
-export const secondsNeeded = 60

@@ -25,7 +25,7 @@ export const boundToken: CredentialKind<BoundTokenDeclaration, PlanBoundToken> =
   arrow: { style: 'thin', legend: 'token, from auth server to holder' },
   places: (token) => ({ token }),
   declaredFindings: declaredTokenFindings,
-  findings: async (held, files) => (await import('./findings.ts')).tokenFileFindings(held, files),
+  findings: async (held, files) => (await import('./findings.ts')).tokenFindings(held, files),
   live: async () => (await import('./live.ts')).liveBoundToken,
 }
 

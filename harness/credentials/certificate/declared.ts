@@ -24,7 +24,7 @@ export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate
   arrow: { style: 'dotted', legend: 'certificate, from CA to holder' },
   places: (folder) => ({ certificate: { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` } }),
   suffices: ({ sans }, verification) => operatorsIn(verification).some((san) => sans.includes(san)),
-  findings: async (held, files) => (await import('./findings.ts')).certificateFileFindings(held, files),
+  findings: async (held, files) => (await import('./findings.ts')).certificateFindings(held, files),
   live: async () => (await import('./live.ts')).liveCertificate,
 }
 

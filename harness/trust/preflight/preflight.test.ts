@@ -1,7 +1,9 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { tokenFindings } from '../../credentials/bound-token/findings.ts'
+import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import { certificateFindings } from '../../credentials/certificate/findings.ts'
+import type { PlanCertificate } from '../../credentials/certificate/planned.ts'
 import type { HeldFiles } from '../../credentials/credential-kind.ts'
 import { findingText } from '../../credentials/finding.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
@@ -25,14 +27,29 @@ beforeAll(async () => {
   key = await exportJWK((await generateKeyPair('ES256', { extractable: true })).privateKey)
 })
 
-function certificate(identity: Identity, hosts = ['b.test']) {
-  const files = { thing: 'cert-b', place: 'b @{dir}/cert-b', anchorPem: authority.anchorPem, ...identity }
-  return certificateFindings({ ...files, hosts, usages: ['serverAuth', 'clientAuth'], secondsNeeded: 60 })
+/** What a preflight finds of what lies at node b. */
+function lying(files: Readonly<Record<string, string>>): HeldFiles {
+  return {
+    plan: { trustDomains: {}, nodes: {}, credentials: { 'cert-b': certB } } as unknown as Plan,
+    now: Date.now(),
+    read: async (_, path) => files[path]!,
+    anchor: async () => authority.anchorPem,
+    published: async () => ({ jwks_uri: '', keys: [{ kid: 'one' }] }),
+  }
+}
+
+const certB = {
+  ...{ name: 'cert-b', kind: 'certificate', issuer: 'ca', holders: ['b'], files: { b: '@{dir}/cert-b' } },
+  ...{ sans: ['b.test'], lifetimeSeconds: 600 },
+} as unknown as PlanCertificate
+
+function certificate({ certPem, keyPem }: Identity) {
+  return certificateFindings([certB], lying({ '@{dir}/cert-b/cert.pem': certPem, '@{dir}/cert-b/key.pem': keyPem }))
 }
 
 describe('a certificate', () => {
-  test('that is as it should be has no findings', () => {
-    expect(certificate(good)).toEqual([])
+  test('that is as it should be has no findings', async () => {
+    expect(await certificate(good)).toEqual([])
   })
 
   test.each<[Spoiling, string[], RegExp]>([
@@ -44,7 +61,7 @@ describe('a certificate', () => {
     ['noEku', ['key-usage', 'key-usage'], /is not for serverAuth/],
     ['cnOnly', ['host-covered'], /names nobody, and not b\.test; issue it with the DNS SAN b\.test/],
   ])('%s', async (spoiling, checks, text) => {
-    const findings = certificate(await spoiled[spoiling]({ authority, ...who }))
+    const findings = await certificate(await spoiled[spoiling]({ authority, ...who }))
 
     expect(findings.map(({ check }) => check)).toEqual(checks)
     expect(findingText(findings[0]!)).toMatch(text)
@@ -53,32 +70,39 @@ describe('a certificate', () => {
 
   test('with the key of another, with a missing intermediate, with too little time, with garbage', async () => {
     const other = await unspoiled({ authority, ...who })
-    expect(certificate({ ...good, keyPem: other.keyPem })).toMatchObject([{ check: 'key-fits' }])
+    expect(await certificate({ ...good, keyPem: other.keyPem })).toMatchObject([{ check: 'key-fits' }])
 
     const issuing = await issueLeaf({ authority, subject: 'issuing', sans: [] })
     const below = await spoiled.leafSignedByLeaf({ authority, ...who })
     const [leaf = ''] = below.certPem.split(/(?<=-----END CERTIFICATE-----\n)/)
-    expect(certificate({ ...below, certPem: leaf })).toMatchObject([{ check: 'chain-complete' }])
-    expect(certificate({ ...good, certPem: good.certPem + issuing.certPem })).toEqual([])
+    expect(await certificate({ ...below, certPem: leaf })).toMatchObject([{ check: 'chain-complete' }])
+    expect(await certificate({ ...good, certPem: good.certPem + issuing.certPem })).toEqual([])
 
     const brief = await issueLeaf({ authority, ...who, notAfter: new Date(Date.now() + 30_000) })
-    expect(findingText(certificate(brief)[0]!)).toMatch(/ends in \d+ s, and 60 s are needed/)
-    expect(certificate({ certPem: 'nothing', keyPem: good.keyPem })).toMatchObject([{ check: 'readable' }])
-    expect(certificate({ ...good, keyPem: 'nothing' })).toMatchObject([{ check: 'readable' }])
+    expect(findingText((await certificate(brief))[0]!)).toMatch(/ends in \d+ s, and 60 s are needed/)
+    expect(await certificate({ certPem: 'nothing', keyPem: good.keyPem })).toMatchObject([{ check: 'readable' }])
+    expect(await certificate({ ...good, keyPem: 'nothing' })).toMatchObject([{ check: 'readable' }])
   })
 })
 
 describe('a token', () => {
-  const declared = { name: 'peer', issuer: 'https://auth.test:8443', subject: 'b', audience: ['https://a.test'] }
-  const swapped = { name: 'own', issuer: 'https://auth.test:8443', subject: 'b', audience: ['https://b.test'] }
+  const declared = (name: string, audience: string[]) =>
+    ({
+      ...{ name, kind: 'bound-token', iss: 'https://auth.test:8443', subject: 'b', audience, boundTo: 'cert-b' },
+      ...{ holders: ['b'], files: { b: `@{dir}/${name}` }, lifetimeSeconds: 600 },
+    }) as unknown as PlanBoundToken
+  const all = [declared('peer', ['https://a.test']), declared('own', ['https://b.test'])]
   const now = () => Math.floor(Date.now() / 1000)
 
   async function findings(changes: Record<string, unknown>, kid = 'one') {
     const cnf = { 'x5t#S256': thumbprintS256(good.certPem) }
-    const right = { iss: declared.issuer, sub: 'b', aud: 'https://a.test', cnf, iat: now(), exp: now() + 600 }
-    const text = await signToken({ key, header: { typ: 'at+jwt', kid }, claims: { ...right, ...changes } })
-    const file = { declared, place: 'b @{dir}/peer', text, all: [declared, swapped], published: ['one'] }
-    return tokenFindings({ ...file, thumbprint: thumbprintS256(good.certPem), secondsNeeded: 60 })
+    const right = { iss: 'https://auth.test:8443', sub: 'b', aud: 'https://a.test', cnf, iat: now(), exp: now() + 600 }
+    return ofText(await signToken({ key, header: { typ: 'at+jwt', kid }, claims: { ...right, ...changes } }))
+  }
+
+  async function ofText(text: string) {
+    const files = { '@{dir}/peer': text, '@{dir}/cert-b/cert.pem': good.certPem }
+    return (await tokenFindings(all, lying(files))).filter(({ thing }) => thing === 'peer')
   }
 
   test('that is as it was declared has no findings', async () => {
@@ -110,14 +134,9 @@ describe('a token', () => {
   })
 
   test('is never shown', async () => {
-    const text = JSON.stringify([...(await findings({ exp: 1 })), ...tokenFindings(garbage())])
+    const text = JSON.stringify([...(await findings({ exp: 1 })), ...(await ofText('secret-text'))])
     expect(text).not.toMatch(/eyJ|secret-text/)
   })
-
-  function garbage() {
-    const file = { declared, place: 'b', text: 'secret-text', thumbprint: '', all: [], published: [], secondsNeeded: 0 }
-    return file
-  }
 })
 
 describe('a plan', async () => {

@@ -1,5 +1,5 @@
-import { type CredentialKind, type HeldFiles, secondsNeeded } from '../../credentials/credential-kind.ts'
-import type { Finding } from '../../credentials/finding.ts'
+import type { CredentialKind, HeldFiles } from '../../credentials/credential-kind.ts'
+import { type Finding, secondsNeeded } from '../../credentials/finding.ts'
 import type { Plan, PlanCredential } from '../../topology/plan.ts'
 
 /** What a plan says about its credentials that compiles and yet cannot be meant. Reads nothing. */
