@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { connect, defaultTimeoutMs, describe, HandshakeFailed } from '../tls/connect.ts'
+import { connect, defaultTimeoutMs, type Failure, tried } from '../tls/connect.ts'
 
 /** Header lines exactly as they are sent, in order; a name may stand twice. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[]
@@ -22,18 +21,18 @@ export interface Answer {
   headers: HeaderLines
   body: string
   /** Why there is no (whole) answer. */
-  failure?: { code: string; message: string }
+  failure?: Failure
   ms: number
 }
+
+export const noAnswer: Omit<Answer, 'ms'> = { conn: '', status: null, headers: [], body: '' }
 
 const bodyLimit = 1_048_576
 
 /** One HTTP/1.1 request on a connection of its own, with header lines as given: nothing is added but `Host` and the body's length. */
-export async function exchange(endpoint: Endpoint, request: Request): Promise<Answer> {
-  const began = performance.now()
+export function exchange(endpoint: Endpoint, request: Request): Promise<Answer> {
   const timeoutMs = endpoint.timeoutMs ?? defaultTimeoutMs
-  const answer = { conn: '', status: null, headers: [], body: '' } as Omit<Answer, 'ms'>
-  try {
+  return tried({ ...noAnswer }, async (answer) => {
     const { socket, conn } = await connect(endpoint)
     answer.conn = conn
     try {
@@ -53,12 +52,7 @@ export async function exchange(endpoint: Endpoint, request: Request): Promise<An
     } finally {
       socket.destroy()
     }
-  } catch (failure) {
-    if (failure instanceof HoldfastError) throw failure
-    if (failure instanceof HandshakeFailed) answer.conn = failure.conn
-    answer.failure = describe(failure)
-  }
-  return { ...answer, ms: performance.now() - began }
+  })
 }
 
 /** The values of a header, by name without regard to case. */
@@ -84,10 +78,10 @@ export async function bodyOf(response: http.IncomingMessage): Promise<string> {
 }
 
 /** Name, value, name, value … of a request: the lines that are given, and before them what is missing. */
-function rawLines(endpoint: Endpoint, request: Request): string[] {
+export function rawLines({ host, port }: Pick<Endpoint, 'host' | 'port'>, request: Request): string[] {
   const given = new Set(request.headers.map(([name]) => name.toLowerCase()))
   const added: [string, string][] = []
-  if (!given.has('host')) added.push(['Host', `${endpoint.host}:${endpoint.port}`])
+  if (!given.has('host')) added.push(['Host', `${host}:${port}`])
   if (request.body !== undefined && !given.has('content-length')) {
     added.push(['Content-Length', String(Buffer.byteLength(request.body))])
   }
@@ -96,7 +90,7 @@ function rawLines(endpoint: Endpoint, request: Request): string[] {
 }
 
 /** A request as it stands on the wire. */
-export function requestText(endpoint: Endpoint, request: Request): string {
+export function requestText(endpoint: Pick<Endpoint, 'host' | 'port'>, request: Request): string {
   const lines = pairs(rawLines(endpoint, request)).map(([name, value]) => `${name}: ${value}\r\n`)
   return `${request.method} ${request.path} HTTP/1.1\r\n${lines.join('')}\r\n${request.body ?? ''}`
 }

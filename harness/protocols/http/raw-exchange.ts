@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream'
-import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { connect, connectPlain, defaultTimeoutMs, describe, HandshakeFailed } from '../tls/connect.ts'
+import { connect, connectPlain, defaultTimeoutMs, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
 import { writeApart } from '../tls/handshake.ts'
-import type { Answer } from './exchange.ts'
+import { type Answer, noAnswer } from './exchange.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
 
 /** Bytes to send, in the segments in which they are sent. Of a TLS connection each segment is a record of its own. */
@@ -33,64 +32,42 @@ const mostBytes = 262_144
 
 /** Sends bytes as they are given over a connection of its own, and reads whatever comes back: nothing, one answer, several. */
 export async function rawExchange(endpoint: Endpoint, request: RawRequest): Promise<RawExchange> {
-  const began = performance.now()
   const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
-  let conn = ''
-  let failure: Answer['failure']
-  let heard: Hearing | undefined
-  try {
+  const seen: Heard = { conn: '', bytes: Buffer.alloc(0), isClosed: true }
+  const { bytes, failure, ...heard } = await tried(seen, async (heard) => {
     let socket: Duplex
-    if (request.isPlain) ({ stream: socket, conn } = await connectPlain(endpoint, signal))
-    else ({ socket, conn } = await connect(endpoint))
-    heard = hear(socket)
+    if (request.isPlain) ({ stream: socket, conn: heard.conn } = await connectPlain(endpoint, signal))
+    else ({ socket, conn: heard.conn } = await connect(endpoint))
     try {
       await converse(socket, heard, request, signal)
     } finally {
       socket.destroy()
     }
-  } catch (problem) {
-    if (problem instanceof HoldfastError) throw problem
-    if (problem instanceof HandshakeFailed) conn = problem.conn
-    failure = describe(problem)
-  }
-  const { bytes, isClosed } = heard ?? { bytes: Buffer.alloc(0), isClosed: true }
-  const answers = readAnswers(bytes, isClosed)
-  const last = answers.at(-1)
+  })
+  const answers = readAnswers(bytes, heard.isClosed)
+  const { status, headers, body } = answers.at(-1) ?? noAnswer
   return {
-    conn,
-    status: last?.status ?? null,
-    headers: last?.headers ?? [],
-    body: last?.body ?? '',
+    ...{ ...heard, status, headers, body, answers, text: bytes.toString('latin1') },
     // An end without an answer has a reason; one after an answer is how such a connection ends.
-    failure:
-      last === undefined ? (failure ?? heard?.failure ?? { code: 'closed', message: 'no answer came' }) : undefined,
-    answers,
-    isClosed,
-    text: bytes.toString('latin1'),
-    ms: performance.now() - began,
+    failure: answers.length > 0 ? undefined : (failure ?? { code: 'closed', message: 'no answer came' }),
   }
 }
 
-interface Hearing {
+interface Heard {
+  conn: string
   bytes: Buffer
   isClosed: boolean
-  failure?: Answer['failure']
-  /** Resolves with the next bytes, or the end. */
-  more(signal: AbortSignal): Promise<void>
+  failure?: Failure
 }
 
-function hear(socket: Duplex): Hearing {
+/** Fills in what is heard. Answers what resolves with the next bytes, or the end. */
+function hear(socket: Duplex, heard: Heard): () => Promise<void> {
   let tell = () => {}
-  const heard: Hearing = {
-    bytes: Buffer.alloc(0),
-    isClosed: false,
-    more: (signal) =>
-      new Promise((resolve, reject) => {
-        signal.throwIfAborted()
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        tell = resolve
-      }),
+  const over = () => {
+    heard.isClosed = true
+    tell()
   }
+  heard.isClosed = false
   socket.on('data', (chunk: Buffer) => {
     heard.bytes = Buffer.concat([heard.bytes, chunk]).subarray(0, mostBytes)
     tell()
@@ -98,32 +75,29 @@ function hear(socket: Duplex): Hearing {
   socket.on('error', (problem) => {
     heard.failure = describe(problem)
   })
-  const over = () => {
-    heard.isClosed = true
-    tell()
-  }
   socket.once('end', over)
   socket.once('close', over)
-  return heard
+  return () =>
+    new Promise((resolve) => {
+      tell = resolve
+    })
 }
 
-async function converse(socket: Duplex, heard: Hearing, request: RawRequest, signal: AbortSignal): Promise<void> {
+async function converse(socket: Duplex, heard: Heard, request: RawRequest, signal: AbortSignal): Promise<void> {
   const { steps, untilClosed = false, untilTexts = [] } = request
+  const more = hear(socket, heard)
+  const until = async (isEnough: () => boolean) => {
+    while (!heard.isClosed && !isEnough()) await Promise.race([more(), timedOut(signal)])
+  }
   for (const [at, segments] of steps.entries()) {
     if (heard.isClosed) return
     // What is wrong with the connection shows in what is heard: a far end that closes early may have answered before.
     await writeApart(socket, segments).catch(() => {})
-    const isAnswered = () => readAnswers(heard.bytes, heard.isClosed).filter(isOver).length > at
-    await untilHeard(heard, isAnswered, signal)
+    await until(() => readAnswers(heard.bytes, heard.isClosed).filter(isOver).length > at)
   }
-  const isEnough = () => !untilClosed && untilTexts.every((text) => heard.bytes.includes(text))
-  await untilHeard(heard, isEnough, signal).catch((problem) => {
+  await until(() => !untilClosed && untilTexts.every((text) => heard.bytes.includes(text))).catch((problem) => {
     if (!untilClosed) throw problem
   })
-}
-
-async function untilHeard(heard: Hearing, isEnough: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!heard.isClosed && !isEnough()) await heard.more(signal)
 }
 
 function isOver({ isWhole, status }: RawAnswer): boolean {

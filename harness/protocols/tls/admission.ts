@@ -1,7 +1,6 @@
 import type { TLSSocket } from 'node:tls'
-import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { connect, defaultTimeoutMs, describe, HandshakeFailed } from './connect.ts'
+import { connect, defaultTimeoutMs, describe, type Failure, tried } from './connect.ts'
 
 /** What whoever is let in can get next. */
 export const signs = ['ticket', 'bytes', 'silence'] as const
@@ -9,30 +8,28 @@ export type Sign = (typeof signs)[number]
 
 /** What the caller saw; without `failure` it was let in. */
 export interface Admission {
-  readonly conn: string
-  readonly version: string | null
+  conn: string
+  version: string | null
   /** The first bytes that came, as text. */
-  readonly body: string
-  readonly failure?: { readonly code: string; readonly message: string }
+  body: string
+  failure?: Failure
+  ms: number
 }
 
 /** A refusal is one message away; on a machine that starves, that takes a while. */
 const silentForMs = 1_000
 
 /** One handshake over a connection of its own, and the wait for what shows that it is over for the far end, too. */
-export async function admission(endpoint: Endpoint, expect: Sign): Promise<Admission> {
-  try {
+export function admission(endpoint: Endpoint, expect: Sign): Promise<Admission> {
+  return tried({ conn: '', version: null, body: '' }, async (seen: Omit<Admission, 'ms'>) => {
     const { socket, conn } = await connect(endpoint)
+    Object.assign(seen, { conn, version: socket.getProtocol() })
     try {
-      return { conn, version: socket.getProtocol(), ...(await heard(socket, expect, endpoint.timeoutMs)) }
+      Object.assign(seen, await heard(socket, expect, endpoint.timeoutMs))
     } finally {
       socket.destroy()
     }
-  } catch (failure) {
-    if (failure instanceof HoldfastError) throw failure
-    const conn = failure instanceof HandshakeFailed ? failure.conn : ''
-    return { conn, version: null, body: '', failure: describe(failure) }
-  }
+  })
 }
 
 // #region heard

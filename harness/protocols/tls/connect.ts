@@ -63,8 +63,8 @@ export async function connectPlain(endpoint: Endpoint, signal: AbortSignal): Pro
   }
 }
 
-/** The server ended the connection during the handshake. Caught inside: it becomes an answer without status. */
-export class HandshakeFailed extends Error {
+/** The server ended the connection during the handshake. It becomes an answer without status. */
+class HandshakeFailed extends Error {
   readonly conn: string
   constructor(conn: string, cause: unknown) {
     super('the TLS handshake failed', { cause })
@@ -72,7 +72,37 @@ export class HandshakeFailed extends Error {
   }
 }
 
-export function describe(failure: unknown): { code: string; message: string } {
+/** Why there was no whole answer. */
+export interface Failure {
+  readonly code: string
+  readonly message: string
+}
+
+/**
+ * Tries something over a connection of its own; what is seen is filled in as it goes. That the far end ended it belongs to that, a mistake
+ * of the topology or of the test is thrown.
+ */
+export async function tried<Seen extends { conn: string; failure?: Failure }>(
+  seen: Seen,
+  attempt: (seen: Seen) => Promise<void>,
+): Promise<Seen & { ms: number }> {
+  const began = performance.now()
+  try {
+    await attempt(seen)
+  } catch (failure) {
+    if (failure instanceof HoldfastError) throw failure
+    if (failure instanceof HandshakeFailed) seen.conn = failure.conn
+    seen.failure = describe(failure)
+  }
+  return { ...seen, ms: performance.now() - began }
+}
+
+export async function timedOut(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort')
+  throw signal.reason
+}
+
+export function describe(failure: unknown): Failure {
   const cause = failure instanceof HandshakeFailed ? failure.cause : failure
   const error = cause instanceof Error ? cause : new Error(String(cause))
   return { code: String((error as NodeJS.ErrnoException).code ?? error.name), message: error.message }

@@ -1,16 +1,14 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import tls, { type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { Identity } from '../../pki/certificate.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { requestText } from '../http/exchange.ts'
 import type { Seat } from '../seat.ts'
+import { upgrading } from '../websocket/web-socket.ts'
+import { beginHandshake } from './handshake.ts'
 
-export interface CrowdOptions {
-  address: string
-  port: number
-  /** The name that is sent as SNI. */
-  host: string
-  anchorPem: string
+export interface CrowdOptions extends Omit<Endpoint, 'seat'> {
   /** Presented by those that finish their handshake. */
   identity: Identity
   /** Where they come from, in turn. */
@@ -64,16 +62,16 @@ export async function openCrowd(options: CrowdOptions): Promise<Crowd> {
   const asking = options.upgrading.map(async (who, at) => {
     const stream = await streamFrom(seatOf(at), options)
     if (stream === undefined) return
-    const socket = overTls(options, who.identity, stream)
+    const socket = beginHandshake({ ...options, identity: who.identity }, stream)
     arrived(socket)
-    await ask(socket, options.host, who, at % 2 === 1, (ms) => upgradedForMs.push(ms))
+    await ask(socket, options, who, at % 2 === 1, (ms) => upgradedForMs.push(ms))
   })
   await Promise.all(asking)
   const members = Array.from({ length: options.count }, async (_, at) => {
     const stream = await streamFrom(seatOf(at), options)
     if (stream === undefined) return
     if (at % 4 !== 3) return arrived(sayingLittle(stream, at % 4))
-    const socket = overTls(options, options.identity, stream)
+    const socket = beginHandshake(options, stream)
     arrived(socket)
     await Promise.race([once(socket, 'secureConnect'), once(socket, 'close')]).catch(() => {})
     if (!socket.destroyed) drip(socket, Buffer.from(`GET / HTTP/1.1\r\nHost: ${options.host}\r\n`))
@@ -102,30 +100,16 @@ async function streamFrom(seat: Seat, to: CrowdOptions): Promise<Duplex | undefi
   return connected?.stream
 }
 
-function overTls(options: CrowdOptions, { certPem: cert, keyPem: key }: Identity, socket: Duplex): TLSSocket {
-  const { host: servername, anchorPem: ca } = options
-  return tls.connect({ socket, servername, ca, cert, key, rejectUnauthorized: true })
-}
-
 /** Resolves with the answer; tells how long the socket then was left open, if it was upgraded. */
 function ask(
   socket: TLSSocket,
-  host: string,
+  to: CrowdOptions,
   { path, protocol, token }: Upgrading,
   hasBegun: boolean,
   tell: (ms: number) => void,
 ): Promise<void> {
-  const lines = [
-    `GET ${path} HTTP/1.1`,
-    `Host: ${host}`,
-    'Connection: Upgrade',
-    'Upgrade: websocket',
-    'Sec-WebSocket-Version: 13',
-    `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
-    `Sec-WebSocket-Protocol: ${protocol}`,
-    `Authorization: Bearer ${token}`,
-  ]
-  socket.once('secureConnect', () => socket.write(`${lines.join('\r\n')}\r\n\r\n`))
+  const headers = [...upgrading(protocol), ['Authorization', `Bearer ${token}`] as const]
+  socket.once('secureConnect', () => socket.write(requestText(to, { method: 'GET', path, headers })))
   return new Promise((resolve) => {
     socket.once('close', () => resolve())
     socket.once('data', (answer) => {

@@ -18,7 +18,7 @@ export interface Handshake {
 }
 
 /** Begins a handshake with the server of an endpoint, which is proven by anchor and name whatever is attacked. */
-export function beginHandshake(endpoint: Endpoint, transport: Duplex): TLSSocket {
+export function beginHandshake(endpoint: Omit<Endpoint, 'seat'>, transport: Duplex): TLSSocket {
   const { servername = endpoint.host, alpn, firstFlight } = endpoint.handshake ?? {}
   return tls.connect({
     socket: firstFlight === undefined ? transport : changingFirst(transport, firstFlight),
@@ -35,7 +35,11 @@ export function beginHandshake(endpoint: Endpoint, transport: Duplex): TLSSocket
 /** What is read and worked out once for all handshakes of an identity: half of the work of a call. It holds no session. */
 const contexts = new WeakMap<Identity, Map<string, SecureContext>>()
 
-function contextOf({ anchorPem, identity, handshake: { version, ciphers = tls.DEFAULT_CIPHERS } = {} }: Endpoint) {
+function contextOf({
+  anchorPem,
+  identity,
+  handshake: { version, ciphers = tls.DEFAULT_CIPHERS } = {},
+}: Omit<Endpoint, 'seat'>) {
   const known = (identity && contexts.get(identity)) ?? new Map<string, SecureContext>()
   if (identity !== undefined) contexts.set(identity, known)
   const key = JSON.stringify([anchorPem, version, ciphers])

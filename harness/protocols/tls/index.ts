@@ -66,10 +66,9 @@ function prepare(call: Call<TlsRequest, TlsOptions>): Prepared<TlsAnswer, TlsOpt
         identity: presented.certificate,
         handshake: { alpn: declared.alpn ?? [], ...handshake },
       }
-      const began = performance.now()
-      const { conn, version, body, failure } = await admission(endpoint, declared.expect)
+      const { conn, ms, version, body, failure } = await admission(endpoint, declared.expect)
       const answer = { status: null, error: failure ? alertOf(failure) : null, version, body, failure }
-      return { answer, conn, ms: performance.now() - began, promised: failure === undefined, text: body }
+      return { answer, conn, ms, promised: failure === undefined, text: body }
     },
   }
 }

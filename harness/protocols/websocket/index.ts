@@ -2,12 +2,11 @@ import { z } from 'zod'
 import { calledBy, type HttpAnswer } from '../http/answer.ts'
 import { carried, carry } from '../http/carry.ts'
 import { curlCommand } from '../http/curl.ts'
-import type { HeaderLines } from '../http/exchange.ts'
 import { answeringInHttp, type HttpExpected } from '../http/expected.ts'
 import { elementsOf, endpointFor, type HttpOptions, plainOf } from '../http/options.ts'
 import { sendRaw } from '../http/raw-call.ts'
 import type { Call, Called, Prepared, Protocol } from '../protocol.ts'
-import { upgrade } from './web-socket.ts'
+import { upgrade, upgrading } from './web-socket.ts'
 
 const request = z.strictObject({
   path: z.string().startsWith('/'),
@@ -19,15 +18,6 @@ const request = z.strictObject({
 })
 
 export type WebSocketRequest = z.output<typeof request>
-
-/** RFC 6455 section 4.1; the key proves nothing, so any 16 bytes do. */
-const upgrading = (protocol: string): HeaderLines => [
-  ['Connection', 'Upgrade'],
-  ['Upgrade', 'websocket'],
-  ['Sec-WebSocket-Version', '13'],
-  ['Sec-WebSocket-Key', 'aG9sZGZhc3QgYnkgaGFuZA=='],
-  ['Sec-WebSocket-Protocol', protocol],
-]
 
 /** An upgrade over a connection of its own, and the session behind it. */
 export const websocket: Protocol<WebSocketRequest, HttpAnswer, HttpExpected, HttpOptions> = {

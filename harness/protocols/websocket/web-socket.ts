@@ -1,13 +1,11 @@
-import { once } from 'node:events'
-import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { WebSocket } from 'ws'
-import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { type Answer, bodyOf, type HeaderLines, pairs } from '../http/exchange.ts'
+import { type Answer, bodyOf, type HeaderLines, noAnswer, pairs } from '../http/exchange.ts'
 import type { Frame, Session, SessionEnd } from '../session.ts'
-import { connect, defaultTimeoutMs, describe, HandshakeFailed } from '../tls/connect.ts'
+import { connect, defaultTimeoutMs, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
 
 export interface Upgrade {
   path: string
@@ -22,52 +20,37 @@ export interface UpgradeAnswer extends Answer {
   session?: Session
 }
 
-interface Failure {
-  code: string
-  message: string
-}
+/** RFC 6455 section 4.1; the key proves nothing, so any 16 bytes do. */
+export const upgrading = (protocol: string): HeaderLines => [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Key', 'aG9sZGZhc3QgYnkgaGFuZA=='],
+  ['Sec-WebSocket-Protocol', protocol],
+]
 
 const closeTimeoutMs = 1_000
 
 /** Asks for a WebSocket on a connection of its own. */
-export async function upgrade(endpoint: Endpoint, request: Upgrade): Promise<UpgradeAnswer> {
-  const began = performance.now()
-  const outcome = await attempt(endpoint, request).catch((failure: unknown) => {
-    if (failure instanceof HoldfastError) throw failure
-    const conn = failure instanceof HandshakeFailed ? failure.conn : ''
-    return { ...nothing, conn, failure: describe(failure) }
+export function upgrade(endpoint: Endpoint, request: Upgrade): Promise<UpgradeAnswer> {
+  return tried({ ...noAnswer }, async (seen: Omit<UpgradeAnswer, 'ms'>) => {
+    const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+    const { socket, conn } = await connect(endpoint)
+    seen.conn = conn
+    const client = openOn(socket, endpoint, request)
+    const frames: Frame[] = []
+    try {
+      const outcome = outcomeOf(client, socket, frames, request.first)
+      const { response, isRefused, failure } = await Promise.race([outcome, timedOut(signal)])
+      const body = isRefused ? await bodyOf(response!) : ''
+      Object.assign(seen, { status: response?.statusCode ?? null, headers: pairs(response?.rawHeaders ?? []), body })
+      if (failure !== undefined) seen.failure = failure
+      else if (!isRefused) seen.session = sessionOf(client, frames)
+    } finally {
+      if (seen.session === undefined) client.terminate()
+      if (client.readyState !== WebSocket.OPEN) socket.destroy()
+    }
   })
-  return { ...outcome, ms: performance.now() - began }
-}
-
-const nothing = { conn: '', status: null, headers: [] as HeaderLines, body: '' }
-
-async function attempt(endpoint: Endpoint, request: Upgrade): Promise<Omit<UpgradeAnswer, 'ms'>> {
-  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
-  const { socket, conn } = await connect(endpoint)
-  const client = openOn(socket, endpoint, request)
-  const seen = watch(client)
-  try {
-    const opened = request.first === undefined ? seen.upgraded : seen.firstFrame
-    const first = await Promise.race([seen.refused, opened, seen.failed, lost(socket), timedOut(signal)])
-    if ('refusal' in first) {
-      const { statusCode, rawHeaders } = first.refusal
-      return { conn, status: statusCode ?? null, headers: pairs(rawHeaders), body: await bodyOf(first.refusal) }
-    }
-    const failure = 'failure' in first ? first.failure : openFailure(first.frame, request.first)
-    const response = seen.response()
-    const answer = { conn, status: response?.statusCode ?? null, headers: pairs(response?.rawHeaders ?? []), body: '' }
-    if (failure !== undefined) {
-      client.terminate()
-      return { ...answer, failure }
-    }
-    return { ...answer, session: sessionOf(client, seen.frames) }
-  } catch (failure) {
-    client.terminate()
-    return { ...nothing, conn, failure: describe(failure) }
-  } finally {
-    if (client.readyState !== WebSocket.OPEN) socket.destroy()
-  }
 }
 
 function openOn(socket: TLSSocket, endpoint: Endpoint, request: Upgrade): WebSocket {
@@ -77,36 +60,44 @@ function openOn(socket: TLSSocket, endpoint: Endpoint, request: Upgrade): WebSoc
     // Set here, so that neither the path nor repeated header lines are made tidy on the way.
     finishRequest: (client) => {
       client.path = request.path
-      for (const [name, values] of grouped(request.headers)) client.setHeader(name, values)
+      for (const same of Map.groupBy(request.headers, ([name]) => name.toLowerCase()).values()) {
+        const values = same.map(([, value]) => value)
+        client.setHeader(same[0]![0], values)
+      }
       client.end()
     },
   })
 }
 
-function watch(client: WebSocket) {
-  const frames: Frame[] = []
-  let response: IncomingMessage | undefined
-  client.on('upgrade', (answer) => {
-    response = answer
-  })
-  const upgraded = new Promise<{ frame: Frame }>((resolve) => {
-    client.on('open', () => resolve({ frame: {} }))
-  })
-  const refused = new Promise<{ refusal: IncomingMessage }>((resolve) => {
-    client.on('unexpected-response', (_request: ClientRequest, refusal: IncomingMessage) => resolve({ refusal }))
-  })
-  const failed = new Promise<{ failure: Failure }>((resolve) => {
-    client.on('error', (error) => resolve({ failure: describe(error) }))
-    client.on('close', (code, reason) => resolve({ failure: { code: `closed ${code}`, message: reason.toString() } }))
-  })
-  const firstFrame = new Promise<{ frame: Frame }>((resolve) => {
+interface Outcome {
+  readonly response?: IncomingMessage
+  readonly isRefused?: boolean
+  readonly failure?: Failure
+}
+
+/** Whatever comes first. Frames are kept, also those that come later. */
+function outcomeOf(client: WebSocket, socket: TLSSocket, frames: Frame[], first: Upgrade['first']): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let response: IncomingMessage | undefined
+    const failed = (failure: Failure) => resolve({ response, failure })
+    client.on('upgrade', (answer) => {
+      response = answer
+    })
+    client.on('unexpected-response', (_, refusal) => resolve({ response: refusal, isRefused: true }))
+    client.on('open', () => {
+      if (first === undefined) resolve({ response })
+    })
     client.on('message', (data) => {
       const frame = parsed(data.toString())
       frames.push(frame)
-      if (frames.length === 1) resolve({ frame })
+      resolve({ response, failure: openFailure(frame, first) })
     })
+    client.on('error', (error) => failed(describe(error)))
+    client.on('close', (code, reason) => failed({ code: `closed ${code}`, message: reason.toString() }))
+    // An error comes before the close and says more; without one the far end just closed.
+    socket.once('error', (error) => failed(describe(error)))
+    socket.once('close', () => setImmediate(failed, { code: 'closed', message: 'the far end closed the connection' }))
   })
-  return { frames, refused, failed, upgraded, firstFrame, response: () => response }
 }
 
 function openFailure(frame: Frame, first: Upgrade['first'] = {}): Failure | undefined {
@@ -130,30 +121,6 @@ function sessionOf(client: WebSocket, frames: readonly Frame[]): Session {
       clearTimeout(late)
     },
   }
-}
-
-async function lost(socket: TLSSocket): Promise<{ failure: Failure }> {
-  // An error comes before the close and says more; without one the far end just closed.
-  const error = await new Promise<Error | undefined>((resolve) => {
-    socket.once('error', resolve)
-    socket.once('close', () => setImmediate(resolve, undefined))
-  })
-  return { failure: error ? describe(error) : { code: 'closed', message: 'the far end closed the connection' } }
-}
-
-async function timedOut(signal: AbortSignal): Promise<never> {
-  if (!signal.aborted) await once(signal, 'abort')
-  throw signal.reason
-}
-
-function grouped(headers: HeaderLines): Map<string, string[]> {
-  const names = new Map<string, [string, string[]]>()
-  for (const [name, value] of headers) {
-    const group = names.get(name.toLowerCase())
-    if (group) group[1].push(value)
-    else names.set(name.toLowerCase(), [name, [value]])
-  }
-  return new Map(names.values())
 }
 
 /** A frame as it is told of, whatever it holds. */
