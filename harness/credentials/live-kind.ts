@@ -17,8 +17,10 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
   /** What lies at a holder. */
   held(planned: Planned, site: LiveSite, holder: string): Promise<Presented>
-  /** One for each state but `fresh`. */
+  /** How each state but `fresh` is made. */
   readonly spoil: Readonly<Record<string, Spoiling<Planned>>>
+  /** States that are ones for good: all that are needed are made first, and then this is done. */
+  readonly forGood?: Readonly<Record<string, ForGood>>
   /** What may be shown of its part: never a secret. Undefined where it is not presented. */
   summary(presented: Presented): Summary | undefined
   /** What an accept must name as proven, by member of its principal. Undefined: this one has no such thing to name. */
@@ -39,12 +41,11 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   watch?(node: string, verification: ActionVerification, site: LiveSite): Promise<IssuerWatch | undefined>
 }
 
-/** How a state is made. */
-export interface Spoiling<Planned> {
-  /** `fresh`: one as it was issued, with all that it is presented with. Answers its part. */
+/** Makes a state of one as it was issued, with all that it is presented with. Answers its part. */
+export type Spoiling<Planned> = Spoiler<Planned>['make']
+/** A method, so that each is of the credentials of its own kind alone. */
+interface Spoiler<Planned> {
   make(fresh: Presented, planned: Planned, site: LiveSite): Promise<Presented>
-  /** Where it is one for good: all that are needed are made first, and then this is done. */
-  readonly forGood?: ForGood
 }
 
 /** What ends everything else of an issuer. */

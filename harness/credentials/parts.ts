@@ -1,7 +1,7 @@
 import type { Identity } from '../pki/certificate.ts'
 import type { SecretSummary } from './bearer-secret/live.ts'
 import type { TokenSummary } from './bound-token/judged.ts'
-import type { CertificateSummary } from './certificate/judged.ts'
+import type { CertificateSummary } from './certificate/live.ts'
 
 /**
  * What a call can carry of credentials, by name: the one list of parts, closed so that every use of one is found by its type. A

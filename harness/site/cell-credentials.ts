@@ -65,7 +65,7 @@ export class CellCredentials {
   #lastOf({ presents }: Cell): Last[] {
     return Object.values(presents).flatMap((shown) => {
       const { planned, kind } = this.#fresh.of(shown.credential)
-      const forGood = kind.spoil[shown.state]?.forGood
+      const forGood = kind.forGood?.[shown.state]
       return forGood === undefined ? [] : [{ shown, planned, kind, forGood }]
     })
   }
@@ -77,7 +77,7 @@ export class CellCredentials {
     const { planned, kind } = this.#fresh.of(credential)
     const { [kind.part]: own } = await this.#fresh.named(credential).presented()
     if (state === 'fresh') return { [kind.part]: own }
-    return kind.spoil[state]!.make({ ...beside, [kind.part]: own }, planned, this.#fresh.at)
+    return kind.spoil[state]!({ ...beside, [kind.part]: own }, planned, this.#fresh.at)
   }
 }
 

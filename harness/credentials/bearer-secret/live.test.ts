@@ -29,7 +29,7 @@ test.each(['hex', 'base64url'] as const)(
   async (format) => {
     const secret = Buffer.from(own, 'hex').toString(format)
     const states = Object.keys(secretChecks.states).filter((state) => state !== 'fresh')
-    const made = states.map((state) => live.spoil[state]!.make({ secret }, { ...planned, format }, siteWith({})))
+    const made = states.map((state) => live.spoil[state]!({ secret }, { ...planned, format }, siteWith({})))
     const texts = (await Promise.all(made)).map((presented) => presented.secret!)
     expect(new Set([secret, ...texts]).size).toBe(states.length + 1)
     expect(texts.map(({ length }) => length - secret.length)).toEqual([0, -1, 1, 0, 0, -secret.length])

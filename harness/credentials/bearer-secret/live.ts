@@ -15,7 +15,7 @@ export interface SecretSummary {
 }
 
 const spoil: Readonly<Record<SpoiledSecret, Spoiling<PlanBearerSecret>>> = {
-  'another one': { make: async (_, { bytes, format }) => ({ secret: randomBytes(bytes).toString(format) }) },
+  'another one': async (_, { bytes, format }) => ({ secret: randomBytes(bytes).toString(format) }),
   'cut short': changed((secret) => secret.slice(0, -1)),
   'with more behind it': changed((secret) => `${secret}0`),
   // The last one: whoever compares less than all of it overlooks that.
@@ -27,7 +27,7 @@ const spoil: Readonly<Record<SpoiledSecret, Spoiling<PlanBearerSecret>>> = {
 }
 
 function changed(change: (secret: string) => string): Spoiling<PlanBearerSecret> {
-  return { make: async ({ secret = '' }) => ({ secret: change(secret) }) }
+  return async ({ secret = '' }) => ({ secret: change(secret) })
 }
 
 /** All who hold it have the same one, so a fresh one is the one that lies there. */

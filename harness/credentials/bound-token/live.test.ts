@@ -67,7 +67,7 @@ const fresh = (beside?: Identity) => live.fresh(planned, site, 'b', beside && { 
 
 async function spoiled(state: SpoiledToken, presenter = own) {
   const { token } = await fresh()
-  const made = await live.spoil[state]!.make({ certificate: presenter, token }, planned, site)
+  const made = await live.spoil[state]!({ certificate: presenter, token }, planned, site)
   return { token: made.token!, inspected: inspectToken(made.token!)!, presented: inspectToken(token!)! }
 }
 
@@ -135,9 +135,9 @@ test('one of its own is revoked, by its id, and not the one that others use', as
 test('its key is retired only once all that are needed are made', async () => {
   ended = []
   const { token } = await fresh()
-  expect(await live.spoil['key retired']!.make({ token }, planned, site)).toEqual({ token })
+  expect(await live.spoil['key retired']!({ token }, planned, site)).toEqual({ token })
   expect(ended).toEqual([])
-  await live.spoil['key retired']!.forGood!.end('auth', site)
+  await live.forGood!['key retired']!.end('auth', site)
   expect(ended).toEqual([['auth', 'rotate']])
 })
 

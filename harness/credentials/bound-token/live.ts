@@ -18,16 +18,9 @@ const now = () => Math.floor(Date.now() / 1000)
 const spoil: Readonly<Record<SpoiledToken, Spoiling<PlanBoundToken>>> = {
   expired: forged(() => (claims) => ({ ...claims, iat: now() - 2 * hour, exp: now() - hour })),
   'not yet valid': forged(() => (claims) => ({ ...claims, nbf: now() + hour, exp: now() + 2 * hour })),
-  revoked: { make: (_, planned, site) => revoked(planned, site) },
-  'key retired': {
-    make: async ({ token }) => ({ token }),
-    forGood: {
-      end: (issuer, site) => site.endTokens(issuer, 'rotate'),
-      learned: 'the target has learned of the new key',
-      learnedWithinMs: (verification) => trustIn(verification).learnsKeysWithinMs,
-    },
-  },
-  tampered: { make: async ({ token = '' }) => ({ token: tamperSignature(token) }) },
+  revoked: (_, planned, site) => revoked(planned, site),
+  'key retired': async ({ token }) => ({ token }),
+  tampered: async ({ token = '' }) => ({ token: tamperSignature(token) }),
   unbound: forged(
     () =>
       ({ cnf: _, ...claims }) =>
@@ -47,11 +40,9 @@ function bound(thumbprint: string): ClaimsMutation {
 
 /** The issuer never mints such tokens, so they are signed with its key. */
 function forged(forgery: (presenter: Identity | undefined) => ClaimsMutation): Spoiling<PlanBoundToken> {
-  return {
-    async make({ token = '', certificate }, { issuer }, site) {
-      return { token: await mutateClaims(token, await site.signingKey(issuer), forgery(certificate)) }
-    },
-  }
+  return async ({ token = '', certificate }, { issuer }, site) => ({
+    token: await mutateClaims(token, await site.signingKey(issuer), forgery(certificate)),
+  })
 }
 
 /** One of its own: others go on to be good. */
@@ -88,6 +79,13 @@ export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {
     return { ...(await site.held(planned.boundTo)), token: token.trim() }
   },
   spoil,
+  forGood: {
+    'key retired': {
+      end: (issuer, site) => site.endTokens(issuer, 'rotate'),
+      learned: 'the target has learned of the new key',
+      learnedWithinMs: (verification) => trustIn(verification).learnsKeysWithinMs,
+    },
+  },
   summary: tokenSummary,
   proves: ({ jti }) => ({ jti }),
   explanation,

@@ -36,7 +36,7 @@ test('it is made by its CA, and what is held are the files in its folder', async
 
 test('spoiled ones have its names, and are not what its CA would make', async () => {
   const leafOf = async (state: string) => {
-    const { certificate } = await live.spoil[state]!.make({ certificate: own }, planned, site)
+    const { certificate } = await live.spoil[state]!({ certificate: own }, planned, site)
     return new X509Certificate(certificate!.certPem)
   }
   const root = new X509Certificate(authority.anchorPem)

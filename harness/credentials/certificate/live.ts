@@ -1,12 +1,17 @@
-import { chainOf, type Identity } from '../../pki/certificate.ts'
+import { chainOf, type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { type Spoiling as SpoiledIdentity, spoiled } from '../../pki/spoiled.ts'
 import { placeOf } from '../../topology/holders.ts'
-import type { LiveKind, Spoiling } from '../live-kind.ts'
+import type { JudgedCall, LiveKind, MadeRecord, Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import { operatorsIn, type SpoiledCertificate } from './checks.ts'
-import { type CertificateSummary, certificateSummary, explanation, mismatch, refusalProblems } from './judged.ts'
 import type { PlanCertificate } from './planned.ts'
+
+export interface CertificateSummary {
+  /** `x5t#S256` of the presented leaf. */
+  readonly thumbprint: string | undefined
+  readonly chain: readonly { subject: string; issuer: string; sans: string; notAfter: string; thumbprint: string }[]
+}
 
 const spoil: Readonly<Record<SpoiledCertificate, Spoiling<PlanCertificate>>> = {
   'of an unknown CA': signedAnew('otherCa'),
@@ -15,11 +20,9 @@ const spoil: Readonly<Record<SpoiledCertificate, Spoiling<PlanCertificate>>> = {
 
 /** No CA makes such certificates, so they are signed with its key. */
 function signedAnew(how: SpoiledIdentity): Spoiling<PlanCertificate> {
-  return {
-    async make(_, { issuer, subject, sans }, site) {
-      return { certificate: await spoiled[how]({ authority: await site.authority(issuer), subject, sans }) }
-    },
-  }
+  return async (_, { issuer, subject, sans }, site) => ({
+    certificate: await spoiled[how]({ authority: await site.authority(issuer), subject, sans }),
+  })
 }
 
 /** The certificate that a node itself uses, with its key. */
@@ -41,13 +44,60 @@ function suffices({ certificate }: Presented, verification: Parameters<typeof op
   return names.some((name) => operators.includes(name))
 }
 
+/** Everything about a presented certificate that may be shown: never the key. */
+function summary({ certificate }: Presented): CertificateSummary | undefined {
+  if (certificate === undefined) return undefined
+  const chain = chainOf(certificate.certPem).map((one) => ({
+    subject: oneLine(one.subject),
+    issuer: oneLine(one.issuer),
+    sans: one.subjectAltName ?? '',
+    notAfter: one.validTo,
+    thumbprint: thumbprintS256(one.raw),
+  }))
+  return { thumbprint: chain[0]?.thumbprint, chain }
+}
+
+function oneLine(name: string): string {
+  return name.replaceAll('\n', ', ')
+}
+
+function explanation(summary: CertificateSummary | undefined): string[] {
+  const chain = summary?.chain ?? []
+  return [
+    ...(chain.length === 0 ? ['chain     no certificate was presented'] : []),
+    ...chain.map(
+      (one, at) => `${at === 0 ? 'chain     ' : '          '}${one.subject}, by ${one.issuer}, until ${one.notAfter}`,
+    ),
+    `x5t#S256  ${summary?.thumbprint ?? 'none'} (presented)`,
+  ]
+}
+
+function mismatch({ credential, principal, to }: JudgedCall): string | undefined {
+  const proven = principal['x5t#S256']
+  const presented = credential.certificate?.thumbprint
+  return proven === undefined || proven === presented ? undefined : `${to} proved ${proven}, presented was ${presented}`
+}
+
+/** It is proven with the connection: before any guard that judges a request. */
+function refusalProblems({ credential, control }: JudgedCall, { layer, principal }: MadeRecord): string[] {
+  const proven = principal['x5t#S256']
+  const presented = credential.certificate?.thumbprint
+  if (proven === presented) return []
+  if (proven === undefined) {
+    // At TLS there may be no certificate to name yet, and another listener may not ask for one.
+    if (layer !== 'http' || control?.element === 'listener') return []
+    return [`the record names nobody as proven, presented was ${presented}`]
+  }
+  return [`the record holds x5t#S256 ${proven} as proven, presented was ${presented ?? 'nothing'}`]
+}
+
 export const liveCertificate: LiveKind<PlanCertificate, CertificateSummary> = {
   part: 'certificate',
   inHandshake: true,
   fresh: async ({ enrol }, site, holder) => ({ certificate: await site.enrol(enrol, holder) }),
   held: async (planned, site, holder) => ({ certificate: await identityAt(site, planned, holder) }),
   spoil,
-  summary: certificateSummary,
+  summary,
   proves: ({ thumbprint }) => (thumbprint === undefined ? {} : { 'x5t#S256': thumbprint }),
   explanation,
   mismatch,
