@@ -3,14 +3,13 @@ import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { type ClaimsMutation, mutateClaims, tamperSignature } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { placeOf } from '../../topology/holders.ts'
-import { type LiveKind, NotIssued, type Spoiling } from '../live-kind.ts'
+import { type IssuerWatch, type LiveKind, NotIssued, type Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import type { SpoiledToken } from './checks.ts'
 import { explanation, mismatch, refusalProblems, type TokenSummary, tokenSummary } from './judged.ts'
 import type { PlanBoundToken } from './planned.ts'
 import { trustIn } from './trust.ts'
-import { watchIssuer } from './watch-issuer.ts'
 
 const hour = 3_600
 const now = () => Math.floor(Date.now() / 1000)
@@ -69,6 +68,32 @@ async function fresh(
   const token = (answer.json as Record<string, unknown> | undefined)?.[mint.member]
   if (typeof token !== 'string') throw new NotIssued(name, 'mint it', answer.status, JSON.stringify(answer.json))
   return { certificate, token }
+}
+
+/**
+ * Counts the questions of a node about a token since it was made, where they are written down: at an issuer of the plan that keeps
+ * decision records. A question about a token that the issuer does not know names none, and is counted, too.
+ */
+export async function watchIssuer(
+  site: Pick<LiveSite, 'plan' | 'node'>,
+  node: string,
+  url: string | undefined,
+): Promise<IssuerWatch | undefined> {
+  const { trustDomains, nodes } = site.plan
+  const issuer = Object.values(trustDomains).find(({ issuerUrl }) => issuerUrl === url)?.issuer
+  const recording = nodes[issuer ?? '']?.units.filter(({ service }) => service?.decisionLog !== undefined)
+  const asked = recording?.flatMap(({ insider }) => insider?.mints?.asked ?? [])[0]
+  if (issuer === undefined || issuer === node || asked === undefined) return undefined
+  const records = () => site.node(issuer).decisions()
+  const before = (await records()).length
+  const { address, host } = site.node(node)
+  return async ({ token }) => {
+    const since = (await records()).slice(before).filter(({ action }) => action === asked)
+    const own = since.filter(({ conn, principal }) => conn.startsWith(`${address}:`) || principal.san === host)
+    // Sessions that live on are asked about meanwhile, under the ids of their own tokens.
+    const about = own.filter(({ principal }) => principal.jti === undefined || principal.jti === token?.jti)
+    return { issuer, times: about.length }
+  }
 }
 
 export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../../evidence/decision.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { TokenSummary } from './judged.ts'
-import { watchIssuer } from './watch-issuer.ts'
+import { watchIssuer } from './live.ts'
 
 const issuer = 'https://auth-a.test'
 const presented = { token: { jti: 'one' } as TokenSummary }

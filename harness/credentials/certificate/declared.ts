@@ -1,13 +1,20 @@
 import type { Claim } from '../../topology/check-accepts.ts'
-import { type Compilation, own } from '../../topology/compilation.ts'
+import { type Compilation, needAnchor, own } from '../../topology/compilation.ts'
+import type { Declared } from '../../topology/credential-kind.ts'
+import { durationSeconds, durationText } from '../../topology/duration.ts'
 import { oneshot, readerOf } from '../../topology/implicit-units.ts'
-import { offerOf } from '../../topology/offers.ts'
-import { anchorUnit } from '../../topology/paths.ts'
-import type { PlanUnit } from '../../topology/plan.ts'
+import { issuerOf, offerOf } from '../../topology/offers.ts'
+import { anchorPath, anchorUnit, credentialPath } from '../../topology/paths.ts'
+import type { Enrol, PlanUnit } from '../../topology/plan.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { certificateChecks, operatorsIn } from './checks.ts'
-import { type CertificateDeclaration, certificateSchema, type PlanCertificate } from './planned.ts'
-import { resolveCertificate } from './resolve.ts'
+import {
+  type Authority,
+  type CertificateDeclaration,
+  certificateSchema,
+  defaultCertificate,
+  type PlanCertificate,
+} from './planned.ts'
 
 /** X.509 certificates with their keys. */
 export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate> = {
@@ -26,6 +33,113 @@ export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate
   suffices: ({ sans }, verification) => operatorsIn(verification).some((san) => sans.includes(san)),
   findings: async (held, files) => (await import('./findings.ts')).certificateFindings(held, files),
   live: async () => (await import('./live.ts')).liveCertificate,
+}
+
+type Declaration = Declared<CertificateDeclaration>
+
+/** What a topology says of a certificate, with everything filled in. */
+function resolveCertificate(compilation: Compilation, declared: Declaration): PlanCertificate | undefined {
+  const { name, declaration, holder, path } = declared
+  const [issuer = '', provisioner] = declaration.issuer.split('/')
+  const authority = authorityOf(compilation, issuer, path)
+  const keyOf = authority && provisionerOf(compilation, authority, { provisioner, issuer, path })
+  const holderHost = own(compilation.topology.nodes, holder)?.host
+  const subject = declaration.subject ?? holderHost
+  const lifetimeSeconds = durationSeconds(declaration.lifetime)
+  if (authority !== undefined) checkLifetime(compilation, authority, lifetimeSeconds, path)
+  if (subject === undefined) return undefined
+  const sans = declaration.sans ?? [subject]
+  checkSans(compilation, declared, { subject, sans, holderHost })
+  if (authority === undefined || keyOf === undefined) return undefined
+  needAnchor(compilation, holder, authority.domain)
+  const dir = credentialPath(compilation.credentialKinds, name, declaration)
+  return {
+    name,
+    kind: 'certificate',
+    issuer,
+    holders: [holder],
+    subject,
+    handover: 'enrol',
+    lifetimeSeconds,
+    sans,
+    files: { [holder]: dir },
+    enrol: {
+      credential: name,
+      ca: issuer,
+      url: authority.url,
+      anchor: anchorPath(authority.domain),
+      subject,
+      sans,
+      lifetimeSeconds,
+      dir,
+      provisioner: keyOf,
+    },
+  }
+}
+
+/** A CA with a root of its own is of use only where that root is handed over: as the CA of a trust domain. */
+function authorityOf(compilation: Compilation, node: string, path: readonly string[]) {
+  const authority = issuerOf(compilation, 'certificate', node, path)
+  if (authority?.root === undefined) return authority
+  const { trustDomains } = compilation.topology
+  if (own(trustDomains, authority.domain)?.ca === node) return authority
+  const able = Object.values(trustDomains).map(({ ca }) => ca)
+  compilation.mistakes.add(
+    [...path, 'issuer'],
+    `"${node}" is the CA of no trust domain`,
+    `name one of ${able.join(', ')}`,
+  )
+  return undefined
+}
+
+function provisionerOf(
+  { mistakes }: Compilation,
+  { provisioners }: Authority,
+  { provisioner, issuer, path }: { provisioner: string | undefined; issuer: string; path: readonly string[] },
+): Enrol['provisioner'] | undefined {
+  const names = Object.keys(provisioners)
+  const name = provisioner ?? names[0]!
+  const found = own(provisioners, name)
+  if (found !== undefined) return { name, keyFile: found.keyFile }
+  mistakes.add([...path, 'issuer'], `"${issuer}" has no provisioner "${name}"`, `it has ${names.join(', ')}`)
+  return undefined
+}
+
+function checkLifetime(
+  { mistakes }: Compilation,
+  { minimumLifetime, maximumLifetime }: Authority,
+  seconds: number,
+  path: readonly string[],
+): void {
+  if (seconds >= minimumLifetime && seconds <= maximumLifetime) return
+  const limits = `${durationText(minimumLifetime)} to ${durationText(maximumLifetime)}`
+  mistakes.add(
+    [...path, 'lifetime'],
+    `the CA signs for ${limits}, not for ${durationText(seconds)}`,
+    'stay within that',
+  )
+}
+
+function checkSans(
+  { mistakes }: Compilation,
+  { name, declaration, holder, path }: Declaration,
+  { subject, sans, holderHost }: { subject: string; sans: readonly string[]; holderHost: string | undefined },
+): void {
+  const at = [...path, declaration.sans === undefined ? 'subject' : 'sans']
+  const [first = ''] = sans
+  if (!sans.some((san) => covers(san, subject))) {
+    mistakes.add(at, `no SAN covers the subject "${subject}" (there is ${first})`, `add "${subject}"`)
+  }
+  const isIdentity = name === defaultCertificate(holder)
+  if (isIdentity && holderHost !== undefined && !sans.some((san) => covers(san, holderHost))) {
+    const wayOut = `add "${holderHost}", or give a certificate for something else another name`
+    mistakes.add(at, `no SAN covers the host "${holderHost}" of its holder`, wayOut)
+  }
+}
+
+/** RFC 9525 6.3: a wildcard stands for exactly one label, the leftmost. */
+function covers(san: string, host: string): boolean {
+  return san === host || (san.startsWith('*.') && san.slice(1) === host.slice(host.indexOf('.')))
 }
 
 /** The oneshot in which a holder gets a certificate. */
