@@ -7,7 +7,7 @@ import type { PlanAccept, PlanCredential } from './plan.ts'
 
 type Credentials = ReadonlyMap<string, PlanCredential>
 /** One entry of `accepts`, and where it stands. */
-export interface Claim {
+interface Claim {
   accept: PlanAccept
   path: readonly PropertyKey[]
 }
@@ -114,7 +114,10 @@ function checkClaim(compilation: Compilation, claim: Claim, action: TakenAction,
   )
   const kind = fitting.find(({ name }) => name === credential.kind)
   if (kind !== undefined) {
-    kind.checkAccept?.(compilation, claim, action, credential)
+    for (const [why, wayOut] of kind.unacceptable?.(compilation, accept, action, credential) ?? []) {
+      const message = `"${accept.target}" cannot accept "${credential.name}": ${why}`
+      compilation.mistakes.add([...path, 'credential'], message, wayOut)
+    }
     return
   }
   if (fitting.length === 0) {

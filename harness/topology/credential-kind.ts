@@ -1,10 +1,9 @@
 import type { z } from 'zod'
-import type { Claim } from './check-accepts.ts'
 import type { DeclaredNames } from './check-shape.ts'
 import type { Compilation } from './compilation.ts'
 import type { CredentialDeclaration } from './credential-types.ts'
 import type { Action } from './kind.ts'
-import type { PlanCredential, PlanUnit } from './plan.ts'
+import type { PlanAccept, PlanCredential, PlanUnit } from './plan.ts'
 import type { HandoverMethod } from './schema.ts'
 
 /** What compiling knows of a credential kind: what a topology says of such credentials, and what comes of that in the plan. Pure. */
@@ -36,9 +35,11 @@ export interface DeclaredKind<
   resolve(compilation: Compilation, declared: Declared<Declaration>): Planned | undefined
   /** The oneshots by which a node comes to those that it holds. */
   units(compilation: Compilation, node: string, held: readonly Planned[]): PlanUnit[]
-  /** Reports why what `accepts` says of one cannot come true. */
-  checkAccept?(compilation: Compilation, claim: Claim, action: Action, planned: Planned): void
+  /** Why a target cannot accept one there, whatever `accepts` says, each with its way out. */
+  unacceptable?(compilation: Compilation, accept: PlanAccept, action: Action, planned: Planned): WhyNot[]
 }
+
+export type WhyNot = readonly [why: string, wayOut: string]
 
 /** A declared credential: where it stands, and the first of its holders, which is the only one of most kinds. */
 export interface Declared<Declaration> {

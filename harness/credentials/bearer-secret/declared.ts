@@ -1,11 +1,10 @@
 // #region kind
-import type { Claim } from '../../topology/check-accepts.ts'
 import type { Compilation } from '../../topology/compilation.ts'
-import type { Declared } from '../../topology/credential-kind.ts'
+import type { Declared, WhyNot } from '../../topology/credential-kind.ts'
 import { placeOf } from '../../topology/holders.ts'
 import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import { credentialPath } from '../../topology/paths.ts'
-import type { PlanUnit } from '../../topology/plan.ts'
+import type { PlanAccept, PlanUnit } from '../../topology/plan.ts'
 import { handoverOf, holdersOf } from '../../topology/schema.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { secretChecks } from './checks.ts'
@@ -21,7 +20,7 @@ export const bearerSecret: CredentialKind<BearerSecretDeclaration, PlanBearerSec
   handover: { method: 'copy', why: 'all its holders have the same one', hasSeveralHolders: true },
   resolve: resolveSecret,
   units: (compilation, node, held) => held.map((secret) => secretUnit(compilation, node, secret)),
-  checkAccept,
+  unacceptable,
   ...secretChecks,
   arrow: { style: 'thin', legend: 'secret, from its maker to holder' },
   places: (secret) => ({ secret }),
@@ -68,14 +67,8 @@ function secretUnit(compilation: Compilation, node: string, secret: PlanBearerSe
 }
 
 /** Nobody can ask about it: who accepts it has it. */
-function checkAccept(
-  { mistakes }: Compilation,
-  { accept: { target }, path }: Claim,
-  _: unknown,
-  { name, holders }: PlanBearerSecret,
-): void {
-  if (holders.includes(target)) return
-  const message = `"${target}" cannot accept "${name}": it does not hold it, and there is nobody to ask`
-  mistakes.add([...path, 'credential'], message, `add "${target}" to its holders`)
+function unacceptable(_: unknown, { target }: PlanAccept, __: unknown, { holders }: PlanBearerSecret): WhyNot[] {
+  if (holders.includes(target)) return []
+  return [['it does not hold it, and there is nobody to ask', `add "${target}" to its holders`]]
 }
 // #endregion

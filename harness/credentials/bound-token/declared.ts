@@ -1,12 +1,12 @@
-import type { Claim } from '../../topology/check-accepts.ts'
 import { type Compilation, own } from '../../topology/compilation.ts'
+import type { WhyNot } from '../../topology/credential-kind.ts'
 import { durationSeconds } from '../../topology/duration.ts'
 import { placeOf } from '../../topology/holders.ts'
 import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import type { Action } from '../../topology/kind.ts'
 import { offerOf } from '../../topology/offers.ts'
 import { anchorUnit } from '../../topology/paths.ts'
-import type { MintRenewal, PlanUnit, UnitRef } from '../../topology/plan.ts'
+import type { MintRenewal, PlanAccept, PlanUnit, UnitRef } from '../../topology/plan.ts'
 import { handoverOf } from '../../topology/schema.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { tokenChecks } from './checks.ts'
@@ -29,7 +29,7 @@ export const boundToken: CredentialKind<BoundTokenDeclaration, PlanBoundToken> =
   handover: { method: 'mint', why: 'it is minted for a holder that proved its certificate' },
   resolve: resolveToken,
   units: tokenUnits,
-  checkAccept,
+  unacceptable,
   ...tokenChecks,
   arrow: { style: 'thin', legend: 'token, from auth server to holder' },
   places: (token) => ({ token }),
@@ -96,33 +96,32 @@ function livesFor({ topology }: Compilation, { boundTo, lifetimeSeconds }: PlanB
   return Math.min(lifetimeSeconds, durationSeconds(certificate.lifetime))
 }
 
-/** Reports why a target could not accept a token, whatever the topology says. */
-function checkAccept(
-  { topology, mistakes }: Compilation,
-  { accept, path }: Claim,
+/** A target takes tokens of the one issuer that it believes, for itself, with the scope of what is done. */
+function unacceptable(
+  { topology }: Compilation,
+  { target, action }: PlanAccept,
   { demands }: Action,
   token: PlanBoundToken,
-): void {
-  const { target } = accept
+): WhyNot[] {
   const node = own(topology.nodes, target)
   const domain = node && own(topology.trustDomains, node.domain)
-  if (node === undefined || domain === undefined) return
-  const refuse = (message: string, wayOut: string) =>
-    mistakes.add([...path, 'credential'], `"${target}" cannot accept "${token.name}": ${message}`, wayOut)
+  if (node === undefined || domain === undefined) return []
+  const why: WhyNot[] = []
   const believed = demands?.issuer ?? domain.issuer
   if (believed !== token.issuer) {
     const trusted = believed === undefined ? 'no issuer' : `"${believed}" only`
-    refuse(`"${token.issuer}" mints it, and "${target}" believes ${trusted}`, 'name a token of that issuer')
+    why.push([`"${token.issuer}" mints it, and "${target}" believes ${trusted}`, 'name a token of that issuer'])
   }
   const audiences = audiencesOf(demands?.audience, node.host, domain.peeringAudience)
   if (!token.audience.some((uri) => audiences.includes(uri))) {
-    refuse(`its audience is ${token.audience.join(', ')}`, `give it ${audiences.join(' or ')}`)
+    why.push([`its audience is ${token.audience.join(', ')}`, `give it ${audiences.join(' or ')}`])
   }
   if (token.nodes !== undefined && !token.nodes.includes(target)) {
-    refuse(`it is for ${token.nodes.join(', ')} only`, `add "${target}" to its nodes`)
+    why.push([`it is for ${token.nodes.join(', ')} only`, `add "${target}" to its nodes`])
   }
   const missing = (demands?.scope ?? []).filter((scope) => !token.scope.includes(scope))
-  if (missing.length > 0) refuse(`"${accept.action}" needs the scope ${missing.join(' ')}`, 'add it to its scope')
+  if (missing.length > 0) why.push([`"${action}" needs the scope ${missing.join(' ')}`, 'add it to its scope'])
+  return why
 }
 
 function audiencesOf(

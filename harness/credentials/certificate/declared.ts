@@ -1,11 +1,10 @@
-import type { Claim } from '../../topology/check-accepts.ts'
 import { type Compilation, needAnchor, own } from '../../topology/compilation.ts'
-import type { Declared } from '../../topology/credential-kind.ts'
+import type { Declared, WhyNot } from '../../topology/credential-kind.ts'
 import { durationSeconds, durationText } from '../../topology/duration.ts'
 import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import { issuerOf, offerOf } from '../../topology/offers.ts'
 import { anchorPath, anchorUnit, credentialPath } from '../../topology/paths.ts'
-import type { Enrol, PlanUnit } from '../../topology/plan.ts'
+import type { Enrol, PlanAccept, PlanUnit } from '../../topology/plan.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { certificateChecks, operatorsIn } from './checks.ts'
 import {
@@ -26,7 +25,7 @@ export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate
   servesUnaccepted: true,
   resolve: resolveCertificate,
   units: (compilation, node, held) => held.map((one) => enrolUnit(compilation, node, one)),
-  checkAccept,
+  unacceptable,
   ...certificateChecks,
   arrow: { style: 'dotted', legend: 'certificate, from CA to holder' },
   places: (folder) => ({ certificate: { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` } }),
@@ -81,14 +80,10 @@ function resolveCertificate(compilation: Compilation, declared: Declaration): Pl
 function authorityOf(compilation: Compilation, node: string, path: readonly string[]) {
   const authority = issuerOf(compilation, 'certificate', node, path)
   if (authority?.root === undefined) return authority
-  const { trustDomains } = compilation.topology
-  if (own(trustDomains, authority.domain)?.ca === node) return authority
-  const able = Object.values(trustDomains).map(({ ca }) => ca)
-  compilation.mistakes.add(
-    [...path, 'issuer'],
-    `"${node}" is the CA of no trust domain`,
-    `name one of ${able.join(', ')}`,
-  )
+  const { topology, mistakes } = compilation
+  if (own(topology.trustDomains, authority.domain)?.ca === node) return authority
+  const able = Object.values(topology.trustDomains).map(({ ca }) => ca)
+  mistakes.add([...path, 'issuer'], `"${node}" is the CA of no trust domain`, `name one of ${able.join(', ')}`)
   return undefined
 }
 
@@ -112,12 +107,8 @@ function checkLifetime(
   path: readonly string[],
 ): void {
   if (seconds >= minimumLifetime && seconds <= maximumLifetime) return
-  const limits = `${durationText(minimumLifetime)} to ${durationText(maximumLifetime)}`
-  mistakes.add(
-    [...path, 'lifetime'],
-    `the CA signs for ${limits}, not for ${durationText(seconds)}`,
-    'stay within that',
-  )
+  const [least, most, wanted] = [minimumLifetime, maximumLifetime, seconds].map(durationText)
+  mistakes.add([...path, 'lifetime'], `the CA signs for ${least} to ${most}, not for ${wanted}`, 'stay within that')
 }
 
 function checkSans(
@@ -155,20 +146,16 @@ function enrolUnit(compilation: Compilation, node: string, { name, issuer, enrol
 }
 
 /** A target takes certificates of the trust domains whose root it has. */
-function checkAccept(
+function unacceptable(
   compilation: Compilation,
-  { accept: { target }, path }: Claim,
+  { target }: PlanAccept,
   _: unknown,
-  certificate: PlanCertificate,
-): void {
-  const domain = offerOf(compilation, 'certificate', certificate.issuer)?.domain
+  { issuer }: PlanCertificate,
+): WhyNot[] {
+  const domain = offerOf(compilation, 'certificate', issuer)?.domain
   const home = own(compilation.topology.nodes, target)?.domain
-  if (domain === undefined || home === undefined || domain === home || compilation.anchors.get(target)?.has(domain)) {
-    return
-  }
-  compilation.mistakes.add(
-    [...path, 'credential'],
-    `"${target}" cannot accept "${certificate.name}": it has no root of "${domain}", whose CA signs it`,
-    `name a certificate of "${home}", or make a unit of "${target}" trust "${domain}"`,
-  )
+  if (domain === undefined || home === undefined || domain === home) return []
+  if (compilation.anchors.get(target)?.has(domain)) return []
+  const wayOut = `name a certificate of "${home}", or make a unit of "${target}" trust "${domain}"`
+  return [[`it has no root of "${domain}", whose CA signs it`, wayOut]]
 }
