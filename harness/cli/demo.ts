@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path'
-import { type Demonstrated, type DemonstratedRow, demonstrate, extraControls } from '../demonstrations/demonstration.ts'
-import { demonstrationOf } from '../demonstrations/index.ts'
+import type { Demonstrated, DemonstratedRow } from '../demonstrations/demonstration.ts'
+import { demonstrationOf } from '../demonstrations/derived.ts'
 import type { Plan } from '../topology/plan.ts'
 import { renderDemonstration } from './demonstration-text.ts'
 import { exitCode } from './exit-code.ts'
@@ -25,14 +25,15 @@ export async function demo(topology: string, options: CommonOptions): Promise<vo
 
 async function demonstrated(topology: string, { backend, set }: CommonOptions, signal: AbortSignal) {
   // Loaded while the site comes up.
-  const loading = import('../demonstrations/calls.ts')
+  const loading = import('../demonstrations/demonstration.ts')
   let declared: readonly Demonstrated[] = []
   const onPlan = (plan: Plan) => {
     declared = demonstrationOf(topology, plan)
   }
   await using site = await standUp(topology, { backend, set, signal, onPlan })
   await tellFiles(site)
-  await using calls = await (await loading).callsOf(site, `npx holdfast demo ${topology}`)
+  const { callsOf, demonstrate, extraControls } = await loading
+  await using calls = await callsOf(site, `npx holdfast demo ${topology}`)
   const rows = await demonstrate(declared, calls)
   const controls = extraControls(rows)
   const counts = `${rows.length}${controls > 0 ? `, and ${plural(controls, 'control')}` : ''}`

@@ -22,7 +22,7 @@ const refused: Demonstrated = {
 function calls(verdict: Partial<Verdict>) {
   const whole = verdictOf(verdict)
   const named = (name: string) => new Credential(name, async () => ({}))
-  const credential = Object.assign(named, { of: async (cell: Cell) => named(cell.name) })
+  const credential = Object.assign(named, { of: (cell: Cell) => named(cell.name) })
   return { credential, call: async () => whole }
 }
 

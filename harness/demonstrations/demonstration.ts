@@ -1,12 +1,16 @@
+import type { Site } from '../backends/backend.ts'
+import { callParts } from '../shipped.ts'
+import { CellCredentials } from '../site/cell-credentials.ts'
 import type { Credential } from '../site/credential.ts'
 import { acceptanceProblems, type ExpectedRefusal, isAnswered, noAnswerText, refusalProblems } from '../site/judge.ts'
+import { ScenarioSite } from '../site/scenario-site.ts'
 import type { Control, Verdict } from '../site/verdict.ts'
 import type { Cell } from '../trust/cell.ts'
 
 /** Makes a credential of the topology anew, for this demonstration only; or what a cell of its matrix presents. */
 export interface Credentials {
   (name: string): Credential
-  of(cell: Cell): Promise<Credential>
+  of(cell: Cell): Credential
 }
 
 /** One call of a demonstration, with the outcome that it must have. */
@@ -16,7 +20,7 @@ export interface Demonstrated {
   action: string
   /** What the caller presents, for people. */
   presents: string
-  credential: (named: Credentials) => Credential | Promise<Credential>
+  credential: (named: Credentials) => Credential
   expected: 'accepted' | ExpectedRefusal
   /** Why that is so, for people. */
   because: string
@@ -26,13 +30,7 @@ export interface Demonstrated {
 
 export interface DemonstratedRow extends Pick<Demonstrated, 'from' | 'to' | 'action' | 'presents' | 'expected'> {
   /** What came: in the words of the far end's decision record; without one, no layer is known. `answer` is for people. */
-  received: {
-    verdict: Verdict['verdict']
-    layer: string | null
-    status: number | null
-    reason: string | null
-    answer: string
-  }
+  received: Pick<Verdict, 'verdict' | 'status' | 'reason'> & { layer: string | null; answer: string }
   /** For a refusal: the accepted call that differs in one element only, as the number of its row, from 1, or as its credential. */
   control?: { accepted: boolean; row?: number; credential: string }
   /** Who said so: the called node's record, its number there, and the guard that refused. */
@@ -43,9 +41,29 @@ export interface DemonstratedRow extends Pick<Demonstrated, 'from' | 'to' | 'act
   because: string
 }
 
-export interface Calls {
+interface Calls {
   credential: Credentials
   call(from: string, to: string, action: string, credential: Credential): Promise<Verdict>
+}
+
+/** The call machinery of scenarios on a site of ours, so that a demonstration proves what a scenario would. */
+export async function callsOf(site: Site, again: string): Promise<Calls & AsyncDisposable> {
+  const parts = await callParts()
+  const cells = new CellCredentials(site, parts.live)
+  const shared = { pictures: new Map() }
+  const caller = new ScenarioSite(site, { name: 'demonstration', again }, shared, parts)
+  const named = (name: string) => caller.credentials.named(name)
+  return {
+    credential: Object.assign(named, { of: (cell: Cell) => cells.of(cell) }),
+    call: (from, to, action, credential) => caller.call(from, to, action, credential),
+    [Symbol.asyncDispose]: () => caller[Symbol.asyncDispose](),
+  }
+}
+
+/** A call that was made, and what is shown of it. */
+interface Made {
+  row: DemonstratedRow
+  verdict: Verdict
 }
 
 /** Makes the calls one after the other, so that the records of the called nodes read in the same order. */
@@ -53,27 +71,24 @@ export async function demonstrate(
   declared: readonly Demonstrated[],
   { credential, call }: Calls,
 ): Promise<DemonstratedRow[]> {
-  const done: { row: DemonstratedRow; verdict: Verdict }[] = []
+  const done: Made[] = []
   for (const one of declared) {
-    const verdict = await call(one.from, one.to, one.action, await one.credential(credential))
-    if (one.beside === undefined) {
-      const earlier = done.findIndex(({ row, verdict: other }) => row.asExpected && isControl(other, verdict))
-      done.push({ verdict, row: rowOf(one, verdict, verdict.control, earlier) })
-    } else {
-      const at = declared.indexOf(one.beside)
-      done.push({ verdict, row: rowOf(one, verdict, done[at] && controlOf(done[at]), at) })
-    }
+    const verdict = await call(one.from, one.to, one.action, one.credential(credential))
+    const at = one.beside ? declared.indexOf(one.beside) : done.findIndex((made) => isControl(made, verdict))
+    const control = one.beside ? done[at] && controlOf(done[at]) : verdict.control
+    done.push({ verdict, row: rowOf(one, verdict, control, at) })
   }
   return done.map(({ row }) => row)
 }
 
-/** Whether `other` is the very call that `verdict` names as its positive control. */
-function isControl(other: Verdict, { from, to, action, control }: Verdict): boolean {
+/** Whether it is the very call that a verdict names as its positive control. */
+function isControl({ row, verdict: other }: Made, { from, to, action, control }: Verdict): boolean {
   const isSameCall = other.from === from && other.to === to && other.action === action
-  return isSameCall && other.verdict === 'accepted' && other.credential.label === control?.credential
+  const isAccepted = row.asExpected && other.verdict === 'accepted'
+  return isSameCall && isAccepted && other.credential.label === control?.credential
 }
 
-function controlOf({ row, verdict }: { row: DemonstratedRow; verdict: Verdict }): Control {
+function controlOf({ row, verdict }: Made): Control {
   const { asExpected: accepted, problems } = row
   return { accepted, problems, element: row.presents, credential: verdict.credential.label }
 }
@@ -88,13 +103,7 @@ function rowOf(declared: Demonstrated, verdict: Verdict, control: Control | unde
       : [...refusalProblems(verdict, expected), ...controlProblems(control)]
   return {
     ...{ from, to, action, presents, expected, because, problems, asExpected: problems.length === 0 },
-    received: {
-      verdict: verdict.verdict,
-      layer: decision?.layer ?? null,
-      status,
-      reason,
-      answer: answerText(verdict),
-    },
+    received: { verdict: verdict.verdict, layer: decision?.layer ?? null, status, reason, answer: answerText(verdict) },
     ...(expected !== 'accepted' && control
       ? { control: { accepted: control.accepted, row: at < 0 ? undefined : at + 1, credential: control.credential } }
       : {}),

@@ -2,8 +2,7 @@ import { expect, test } from 'vitest'
 import { compile, credentialKinds } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import { deriveMatrix } from '../trust/matrix.ts'
-import { derivedFrom } from './derived.ts'
-import { demonstrationOf } from './index.ts'
+import { demonstrationOf, derivedFrom } from './derived.ts'
 
 const topologies = ['separate-auth', 'shared-auth', 'transit']
 

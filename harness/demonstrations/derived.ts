@@ -1,10 +1,12 @@
 import { HoldfastError } from '../errors.ts'
 import { credentialKinds } from '../shipped.ts'
+import { expectedRefusal } from '../site/judge.ts'
 import { targetOf } from '../site/targets.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
 import type { Demonstrated } from './demonstration.ts'
+import { separateAuth } from './separate-auth.ts'
 
 /** Nobody can be called in a topology. Code `HOLDFAST_NOTHING_TO_SHOW`. */
 export class NothingToShow extends HoldfastError {
@@ -14,6 +16,14 @@ export class NothingToShow extends HoldfastError {
       `topology ${topology} accepts nothing, so there is no call to show; say in accepts who may do what at which node`,
     )
   }
+}
+
+/** Those that were written by hand, by the name of a shipped topology. */
+const written: ReadonlyMap<string, readonly Demonstrated[]> = new Map([['separate-auth', separateAuth]])
+
+/** The calls that show what a topology is about: written by hand, or as they follow from its plan. */
+export function demonstrationOf(topology: string, plan: Plan): readonly Demonstrated[] {
+  return written.get(topology) ?? derivedFrom(plan)
 }
 
 const checks = checksOf(credentialKinds)
@@ -63,18 +73,10 @@ function acceptedRow(plan: Plan, cell: Cell): Demonstrated {
 }
 
 function refusedRow(plan: Plan, cell: Cell, beside: Demonstrated): Demonstrated {
-  const { status, error, ...refusal } = cell.expected as Extract<Cell['expected'], { verdict: 'refused' }>
-  const { layer, reason, guard, orStatuses } = refusal
+  const refusal = cell.expected as Extract<Cell['expected'], { verdict: 'refused' }>
   const proof = targetOf({ plan }, cell.target, cell.action).proof?.proof
-  return {
-    ...callOf(plan, cell),
-    expected: {
-      ...{ layer, reason, guard, orStatuses, proof },
-      ...{ status: status ?? undefined, error: error ?? undefined },
-    },
-    because: checks.get(cell.fails[0] ?? '')?.because ?? reason,
-    beside,
-  }
+  const because = checks.get(cell.fails[0] ?? '')?.because ?? refusal.reason
+  return { ...callOf(plan, cell), expected: expectedRefusal(refusal, proof), because, beside }
 }
 
 function callOf(plan: Plan, cell: Cell): Omit<Demonstrated, 'expected' | 'because'> {

@@ -1,6 +1,7 @@
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { AnyProtocol, Expected } from '../protocols/spoken.ts'
 import type { Proof } from '../topology/proof.ts'
+import type { Refusal } from '../topology/verification.ts'
 import type { Shown } from './shown.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -17,6 +18,12 @@ export interface ExpectedRefusal extends Expected {
   proof?: Proof
   /** How soon the refusal must be there, in ms from the first byte of the call. Default 5 000. */
   withinMs?: number
+}
+
+/** A refusal as a topology declares it, as what must come of a call. */
+export function expectedRefusal(declared: Refusal, proof?: Proof): ExpectedRefusal {
+  const { layer, reason, guard, orStatuses, status, error } = declared
+  return { layer, reason, guard, orStatuses, proof, status: status ?? undefined, error: error ?? undefined }
 }
 
 const boundMs = 5_000
