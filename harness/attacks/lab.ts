@@ -7,9 +7,8 @@ import type { SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { CallOptions } from '../site/call.ts'
 import { Credential } from '../site/credential.ts'
-import { failureText } from '../site/evidence-text.ts'
+import { demandJudged } from '../site/evidence-text.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
-import { markJudged } from '../site/judging.ts'
 import { type Judged, judgedAsDiffering, type KnownDifference } from '../site/known-differences.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { NotInPlan } from '../site/site-files.ts'
@@ -181,9 +180,8 @@ export class Lab {
     this.demands += 1
     // What must be accepted on the way is a control, and none of what the target is known for.
     const isControl = outcome.every(({ is }) => is === 'accepted')
-    const { expected, problems } = isControl ? judgeOutcome(outcome, verdict) : this.judged(verdict, outcome)
-    markJudged(verdict)
-    if (problems.length > 0) throw new AttackWorks(failureText(expected, verdict, problems))
+    const judged = isControl ? judgeOutcome(outcome, verdict) : this.judged(verdict, outcome)
+    demandJudged(verdict, judged, (text) => new AttackWorks(text))
   }
 
   /** What was expected, and what speaks against it: as the target is known to differ, where it is. */

@@ -1,6 +1,8 @@
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import { effectsText, receivedText } from './judge.ts'
+import { markJudged } from './judging.ts'
+import type { Judged } from './known-differences.ts'
 import type { Control, Verdict } from './verdict.ts'
 
 /** What a reader needs to see why: what was presented, what of it binds it, the decision, the first difference. */
@@ -110,6 +112,12 @@ export function failureText(expected: string, verdict: Verdict, problems: readon
       `again     ${verdict.again}`,
     ].map((line) => `    ${line}`),
   ].join('\n')
+}
+
+/** Fails a test, in the way that is given, where anything speaks against what was expected of a call. */
+export function demandJudged(verdict: Verdict, { expected, problems }: Judged, fail: (text: string) => Error): void {
+  markJudged(verdict)
+  if (problems.length > 0) throw fail(failureText(expected, verdict, problems))
 }
 
 type Told = 'from' | 'to' | 'action' | 'verdict' | 'layer' | 'status' | 'error' | 'reason' | 'guard'

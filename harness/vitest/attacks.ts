@@ -1,16 +1,14 @@
-import { expect, type TestAPI } from 'vitest'
+import { expect } from 'vitest'
 import type { Attack, Variant } from '../attacks/attack.ts'
 import { Lab } from '../attacks/lab.ts'
 import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
 import { demandNoLeak, leakMark } from '../attacks/unharmed.ts'
-import type { Site } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
 import { families } from '../shipped-families.ts'
-import { failureText, NoPositiveControl } from '../site/evidence-text.ts'
+import { demandJudged, NoPositiveControl } from '../site/evidence-text.ts'
 import { FreshCredentials } from '../site/fresh-credentials.ts'
-import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
-import { markJudged } from '../site/judging.ts'
+import type { ScenarioOptions } from '../site/ground.ts'
 import {
   DifferenceUnknown,
   demandTried,
@@ -21,13 +19,11 @@ import {
   type KnownDifference,
   type KnownDifferences,
 } from '../site/known-differences.ts'
-import type { ScenarioSite } from '../site/scenario-site.ts'
 import { restoreIssuers } from '../site/stand-in.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { demandCleanEvidence } from './clean-evidence.ts'
 import { closeControls } from './matrix.ts'
-import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
-import { shippedParts } from './shipped-parts.ts'
+import { scenarioOn, shippedParts } from './scenario.ts'
 
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
   /** Attacks (`GEN-28 good, then bad`) at which a target is known to come out otherwise: each is expected to, and fails once it does not. */
@@ -50,45 +46,33 @@ export class NothingDemanded extends HoldfastError {
  * await attacks('separate-auth', { families: ['gen'] })
  */
 export async function attacks(topology: string, options: AttacksOptions = {}): Promise<void> {
-  const folder = scenarioFolder()
-  await attacksOn(options, () => shippedParts(topology, options, folder))
-}
-
-/** The same over parts of the caller's own: another backend, other kinds. */
-export async function attacksOn(options: AttacksOptions, parts: () => Promise<GroundParts>): Promise<void> {
-  const plan = await (await parts()).plan()
-  const all = await families()
-  const chosen = { ...options, full: options.full ?? settings().full }
-  const scopes = restricted(scopesOf(all, plan, chosen), options.only ?? {})
-  const test = scenarioOn({ ...options, own: true, env: environmentFor(scopes, options.env) }, parts)
-  const { live } = await parts()
-  const credentials = new WeakMap<Site, FreshCredentials>()
-  const of = ({ site }: ScenarioSite): FreshCredentials => {
-    const known = credentials.get(site) ?? new FreshCredentials(site, live)
-    credentials.set(site, known)
-    return known
-  }
-  const { differs = {} } = options
+  const { differs = {}, only = {}, full = settings().full } = options
+  const parts = shippedParts(topology, options)
+  const { live, plan: compiled } = await parts()
+  const [plan, all] = await Promise.all([compiled(), families()])
+  const scopes = restricted(scopesOf(all, plan, { ...options, full }), only)
   demandTried(differs, scopes.flatMap(triedIn))
-  const steady = scopes.filter(({ attack }) => isSteady(attack))
-  const changing = inOrder(scopes.filter(({ attack }) => !isSteady(attack)))
-  let isClosed = steady.every(({ trials }) => trials.length === 0)
-  for (const { attack, trials } of [...steady, ...changing]) {
-    // What refusals were held against is looked at before anything that changes the site.
-    if (!isClosed && !isSteady(attack)) closeControls(test)
-    isClosed ||= !isSteady(attack)
+  const test = scenarioOn({ ...options, own: true, env: environmentFor(scopes, options.env) }, parts)
+  let credentials: FreshCredentials | undefined
+  const enter = ({ attack, trials }: Scope) => {
     for (const trial of trials) {
       const { target } = trial
       const known = differs[target.name]?.[nameOf(attack, trial)]
       const scopesAt = () => scopesOf(all, plan, { targets: [target.name] })
-      const labOn = (site: ScenarioSite) => new Lab(site, target, { credentials: of(site), scopes: scopesAt, known })
-      enter(test, attack, trial, labOn, known)
+      const title = `${attack.id} ${attack.title}: ${trial.name} · ${target.name}${differenceText(known)}`
+      test(title, async ({ site }) => {
+        credentials ??= new FreshCredentials(site.site, live)
+        await tryOn(new Lab(site, target, { credentials, scopes: scopesAt, known }), attack, trial, known)
+      })
     }
   }
-  if (!isClosed) closeControls(test)
+  const steady = scopes.filter(({ attack }) => isSteady(attack))
+  for (const scope of steady) enter(scope)
+  // What refusals were held against is looked at before anything that changes the site.
+  if (steady.some(isTried)) closeControls(test)
+  for (const scope of inOrder(scopes.filter(({ attack }) => !isSteady(attack)))) enter(scope)
   // After all others: what they presented is looked for in all that is kept of the run.
-  const isTried = scopes.some(({ trials }) => trials.length > 0)
-  if (isTried) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
+  if (scopes.some(isTried)) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
 }
 
 const evidenceTest = 'what is kept of the run holds no token that was presented, and no private key'
@@ -96,6 +80,10 @@ const evidenceTest = 'what is kept of the run holds no token that was presented,
 function restricted(scopes: readonly Scope[], only: Readonly<Record<string, readonly string[]>>): Scope[] {
   const isTried = ({ id }: Attack, { target }: Trial) => only[target.node]?.includes(id) ?? true
   return scopes.map((scope) => ({ ...scope, trials: scope.trials.filter((trial) => isTried(scope.attack, trial)) }))
+}
+
+function isTried({ trials }: Scope): boolean {
+  return trials.length > 0
 }
 
 function triedIn({ attack, trials }: Scope): { target: string; name: string }[] {
@@ -130,25 +118,14 @@ function environmentFor(scopes: readonly Scope[], own: ScenarioOptions['env']): 
   return env
 }
 
-function enter(
-  test: TestAPI<ScenarioFixtures>,
-  attack: Attack,
-  { name, variant, target }: Trial,
-  labOn: (site: ScenarioSite) => Lab,
-  known: KnownDifference | undefined,
-): void {
-  test(`${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`, async ({ site }) => {
-    if (isSteady(attack)) site.shareControls()
-    if (attack.stage === undefined) await restoreIssuers(site)
-    const tryIt = () => tryVariant(attack, variant, labOn(site), known)
-    if (known !== undefined && isGain(known)) await demandWorks(`${target.name}: ${attack.id} ${name}`, tryIt, known)
-    else await tryIt()
-  })
-}
-
-async function demandWorks(what: string, tryIt: () => Promise<void>, known: KnownDifference): Promise<void> {
-  const failure = await tryIt().then(
-    () => new DifferenceUnknown([`${what}, which holds by now`]),
+async function tryOn(lab: Lab, attack: Attack, trial: Trial, known: KnownDifference | undefined): Promise<void> {
+  const { site, target } = lab
+  if (isSteady(attack)) site.shareControls()
+  if (attack.stage === undefined) await restoreIssuers(site)
+  const tried = tryVariant(attack, trial.variant, lab, known)
+  if (known === undefined || !isGain(known)) return tried
+  const failure = await tried.then(
+    () => new DifferenceUnknown([`${target.name}: ${nameOf(attack, trial)}, which holds by now`]),
     (reason: unknown) => reason,
   )
   if (!isKnownGain(failure, known)) throw failure
@@ -172,18 +149,14 @@ async function tryVariant(
   if (known !== undefined && !isGain(known) && !lab.differed) throw new DifferenceUnknown([`${lab.target.name}: ${id}`])
 }
 
-function demand(verdict: Verdict, { expected, problems }: Judged): void {
-  markJudged(verdict)
-  if (problems.length > 0) throw new AttackDeviates(verdict, expected, problems)
+function demand(verdict: Verdict, judged: Judged): void {
+  demandJudged(verdict, judged, (text) => new AttackDeviates(text))
   if (verdict.verdict !== 'accepted' && !verdict.control?.accepted) throw new NoPositiveControl(verdict)
   // A verdict that was waited for is counted by nobody else.
-  expect(problems).toEqual([])
+  expect(judged.problems).toEqual([])
 }
 
 /** An attack came out otherwise than it must. */
 class AttackDeviates extends Error {
   override readonly name = 'AttackDeviates'
-  constructor(verdict: Verdict, expected: string, problems: readonly string[]) {
-    super(failureText(expected, verdict, problems))
-  }
 }

@@ -2,10 +2,15 @@ import { expect, type TestAPI, test as vitestTest } from 'vitest'
 import { settings } from '../settings.ts'
 import type { CallOptions } from '../site/call.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
-import { failureText } from '../site/evidence-text.ts'
-import type { GroundParts, ScenarioOptions } from '../site/ground.ts'
-import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
-import { markJudged } from '../site/judging.ts'
+import { demandJudged } from '../site/evidence-text.ts'
+import type { ScenarioOptions } from '../site/ground.ts'
+import {
+  acceptanceProblems,
+  type ExpectedRefusal,
+  expectedRefusal,
+  expectedText,
+  refusalProblems,
+} from '../site/judge.ts'
 import {
   demandTried,
   differenceText,
@@ -16,14 +21,12 @@ import {
 } from '../site/known-differences.ts'
 import type { SharedControls } from '../site/ledger.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
-import { processOf } from '../site/targets.ts'
+import { processOf, targetOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
-import type { Plan } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
-import { type CellClass, deriveMatrix, type Matrix } from '../trust/matrix.ts'
-import { type ScenarioFixtures, scenarioFolder, scenarioOn } from './scenario.ts'
-import { shippedParts } from './shipped-parts.ts'
+import { type CellClass, deriveMatrix } from '../trust/matrix.ts'
+import { type ScenarioFixtures, scenarioOn, shippedParts } from './scenario.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
   /** Every cell is tried, not one of each class. Default: what the settings say. */
@@ -40,54 +43,48 @@ export interface MatrixOptions extends ScenarioOptions {
  * await matrix('separate-auth')
  */
 export async function matrix(topology: string, options: MatrixOptions = {}): Promise<void> {
-  const folder = scenarioFolder()
-  await matrixOn(options, () => shippedParts(topology, options, folder))
-}
-
-/** The same over parts of the caller's own: another backend, other kinds. */
-export async function matrixOn(options: MatrixOptions, parts: () => Promise<GroundParts>): Promise<void> {
-  const plan = await (await parts()).plan()
+  const parts = shippedParts(topology, options)
+  const { live, plan } = await parts()
   const { credentialKinds } = await import('../shipped.ts')
-  const derived = deriveMatrix(plan, credentialKinds, { full: options.full ?? settings().full })
-  const all = withDifferences(derived.classes, options.differs ?? {})
+  const { classes } = deriveMatrix(await plan(), credentialKinds, { full: options.full ?? settings().full })
+  const all = withDifferences(classes, options.differs ?? {})
   // Some cells change the site for good.
   const test = scenarioOn({ ...options, own: true }, parts)
-  const { live } = await parts()
-  const credentials = new Map<unknown, CellCredentials>()
-  const of = ({ site }: ScenarioSite): CellCredentials => {
-    const known = credentials.get(site) ?? new CellCredentials(site, live)
-    credentials.set(site, known)
-    return known
+  let credentials: CellCredentials | undefined
+  const on = (site: ScenarioSite): Tried => {
+    credentials ??= new CellCredentials(site.site, live)
+    return { site, credentials }
   }
   const byEnd = Map.groupBy(all, ({ representative }) => cellEnds(representative, credentialKinds))
-  for (const [target, classes] of Map.groupBy(byEnd.get(undefined) ?? [], placeOf)) {
-    vitestTest.describe(target, () => enter(test, classes, of))
+  for (const [target, own] of Map.groupBy(byEnd.get(undefined) ?? [], placeOf)) {
+    vitestTest.describe(target, () => {
+      for (const one of own) test(sentence(one), ({ site }) => tryCell(on(site), one, site.shareControls()))
+    })
   }
   const accepts = all.filter(({ representative: { expected } }) => expected.verdict === 'accepted')
   if (accepts.length > 0) closeControls(test)
   // What ends everything else of an issuer is done once, for all of them, when nothing else is left to try.
-  for (const [end, classes] of byEnd) {
-    if (end !== undefined) vitestTest.describe(`after ${end}`, () => enterLast(test, classes, of))
+  byEnd.delete(undefined)
+  for (const [end, own] of byEnd) {
+    vitestTest.describe(`after ${end}`, () => {
+      for (const one of own) test(`${placeOf(one)}: ${sentence(one)}`, ({ site }) => tryLast(on(site), one, own))
+    })
   }
 }
 
-type CredentialsOf = (site: ScenarioSite) => CellCredentials
-
 /** A class, and how its target is known to differ in it. */
 type TriedClass = CellClass & { readonly known?: KnownDifference }
+
+/** The site of a test, and what the cells of the matrix present on it. */
+interface Tried {
+  readonly site: ScenarioSite
+  readonly credentials: CellCredentials
+}
 
 function withDifferences(classes: readonly CellClass[], differences: KnownDifferences): TriedClass[] {
   const tried = classes.map((one) => ({ target: placeOf(one), name: one.representative.name }))
   demandTried(differences, tried)
   return classes.map((one) => ({ ...one, known: differences[placeOf(one)]?.[one.representative.name] }))
-}
-
-function enter(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
-  for (const one of classes) {
-    test(sentence(one), async ({ site }) => {
-      await tryCell(site, of(site), one, site.shareControls())
-    })
-  }
 }
 
 /** The last refusals of each target are followed by an accepted call, too. */
@@ -97,51 +94,40 @@ export function closeControls(test: TestAPI<ScenarioFixtures>): void {
   })
 }
 
-function enterLast(test: TestAPI<ScenarioFixtures>, classes: readonly TriedClass[], of: CredentialsOf): void {
-  for (const one of classes) {
-    test(`${placeOf(one)}: ${sentence(one)}`, async ({ site }) => {
-      const credentials = of(site)
-      await credentials.end(classes.map(({ representative }) => representative))
-      const { expected } = one.representative
-      // Who goes on with what it knew at first takes the old one, and no new one.
-      if (expected.verdict === 'accepted') return judgeCell(site, credentials, one)
-      // A target learns that the old one is gone once it has seen a new one.
-      const { learned, learnedWithinMs } = credentials.ends(one.representative)!
-      await site.until(learned, () => isAccepted(site, credentials, one.control), {
-        withinMs: learnedWithinMs(verificationOf(site.plan, one.representative)!),
-        everyMs: 250,
-      })
-      await tryCell(site, credentials, one)
-    })
-  }
+/** Tries a cell after the end of all that the issuers of `all` made. */
+async function tryLast(on: Tried, one: TriedClass, all: readonly TriedClass[]): Promise<void> {
+  const { site, credentials } = on
+  const { representative, control } = one
+  await credentials.end(all.map((each) => each.representative))
+  // Who goes on with what it knew at first takes the old one, and no new one.
+  if (representative.expected.verdict === 'accepted') return judgeCell(on, one)
+  // A target learns that the old one is gone once it has seen a new one.
+  const { learned, learnedWithinMs } = credentials.ends(representative)!
+  const isAccepted = async () => acceptanceProblems(await call(on, control)).length === 0
+  await site.until(learned, isAccepted, {
+    withinMs: learnedWithinMs(verificationOf(site, representative)!),
+    everyMs: 250,
+  })
+  await tryCell(on, one)
 }
 
-async function tryCell(
-  site: ScenarioSite,
-  credentials: CellCredentials,
-  one: TriedClass,
-  shared?: SharedControls<ScenarioSite>,
-) {
+async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<ScenarioSite>): Promise<void> {
   const { representative, control } = one
-  const again = (by: ScenarioSite) => call(by, credentials, control)
-  const process = processOf(site.site, control.target, control.action)
+  const again = (site: ScenarioSite) => call({ ...on, site }, control)
+  const process = processOf(on.site.site, control.target, control.action)
   const place = `${placeOf(one)} ${control.name}`
   const isControl = representative === control
-  if (isControl || (await shared?.take(place, process, site)) === undefined) {
-    const verdict = await again(site)
+  if (isControl || (await shared?.take(place, process, on.site)) === undefined) {
+    const verdict = await again(on.site)
     demand(verdict, { expected: 'accepted, as positive control', problems: acceptanceProblems(verdict) })
     shared?.add(place, { again, process, verdict }, isControl ? 0 : 1)
   }
-  if (!isControl) await judgeCell(site, credentials, one)
+  if (!isControl) await judgeCell(on, one)
 }
 
-async function judgeCell(
-  site: ScenarioSite,
-  credentials: CellCredentials,
-  { representative, known }: TriedClass,
-): Promise<void> {
-  const verdict = await call(site, credentials, representative)
-  const refusals = refusalsOf(site, representative, verdict)
+async function judgeCell(on: Tried, { representative, known }: TriedClass): Promise<void> {
+  const verdict = await call(on, representative)
+  const refusals = refusalsOf(on.site, representative, verdict)
   const judged: Judged[] = refusals.map((refusal) => {
     return { expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) }
   })
@@ -155,46 +141,34 @@ async function judgeCell(
  * How a cell may be refused, what was derived first; none where it is accepted. Nobody knows in which order a program of somebody
  * else's looks at a token, so there each check that finds fault may be the one that refuses.
  */
-function refusalsOf({ plan }: ScenarioSite, cell: Cell, { shown, proof }: Verdict): ExpectedRefusal[] {
+function refusalsOf(site: ScenarioSite, cell: Cell, { shown, proof }: Verdict): ExpectedRefusal[] {
   const { expected, fails } = cell
   if (expected.verdict === 'accepted') return []
-  const { checks = [] } = verificationOf(plan, cell) ?? {}
-  const others =
-    shown === undefined ? [] : checks.flatMap((one) => (one.settles || !fails.includes(one.check) ? [] : one))
-  return [expected, ...others].map(({ layer, status, error, reason, guard, orStatuses }) => ({
-    ...{ layer, reason, guard, proof, orStatuses },
-    ...{ status: status ?? undefined, error: error ?? undefined },
-  }))
+  const { checks = [] } = (shown && verificationOf(site, cell)) ?? {}
+  const others = checks.flatMap((one) => (one.settles || !fails.includes(one.check) ? [] : one))
+  return [expected, ...others].map((refusal) => expectedRefusal(refusal, proof))
 }
 
-function verificationOf(plan: Plan, { target, action }: Cell): ActionVerification | undefined {
-  return plan.nodes[target]!.units.find(({ verification }) => verification?.[action])?.verification?.[action]
+function verificationOf(site: ScenarioSite, { target, action }: Cell): ActionVerification | undefined {
+  return targetOf(site, target, action).verification
 }
 
-async function isAccepted(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<boolean> {
-  return acceptanceProblems(await call(site, credentials, cell)).length === 0
-}
-
-async function call(site: ScenarioSite, credentials: CellCredentials, cell: Cell): Promise<Verdict> {
-  const credential = credentials.of(cell)
-  const options = (verificationOf(site.plan, cell)?.ways?.[cell.way ?? '']?.call ?? {}) as CallOptions
-  return site.call(cellCaller(cell, site.plan), cell.target, cell.action, credential, options)
-}
-
-function demand(verdict: Verdict, { expected, problems }: Judged): void {
-  markJudged(verdict)
-  if (problems.length > 0) throw new CellDeviates(verdict, expected, problems)
+async function call({ site, credentials }: Tried, cell: Cell): Promise<Verdict> {
+  const { target, action, way = '' } = cell
+  const options: CallOptions | undefined = verificationOf(site, cell)?.ways?.[way]?.call
+  return site.call(cellCaller(cell, site.plan), target, action, credentials.of(cell), options)
 }
 
 /** A cell of the matrix came out otherwise than it was derived. */
 class CellDeviates extends Error {
   override readonly name = 'CellDeviates'
-  constructor(verdict: Verdict, expected: string, problems: readonly string[]) {
-    super(failureText(expected, verdict, problems))
-  }
 }
 
-function placeOf({ representative: { target, action } }: Matrix['classes'][number]): string {
+function demand(verdict: Verdict, judged: Judged): void {
+  demandJudged(verdict, judged, (text) => new CellDeviates(text))
+}
+
+function placeOf({ representative: { target, action } }: CellClass): string {
   return `${target} ${action}`
 }
 

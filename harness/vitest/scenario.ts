@@ -3,15 +3,14 @@ import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
 import type { Finding } from '../credentials/finding.ts'
 import { redact } from '../credentials/secrets.ts'
+import { settings } from '../settings.ts'
 import type { Credential } from '../site/credential.ts'
-import type { ToldCall } from '../site/evidence-text.ts'
-import { failureSummary } from '../site/evidence-text.ts'
+import { failureSummary, type ToldCall } from '../site/evidence-text.ts'
 import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.ts'
 import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
 import { endSharedSites } from '../site/shared-sites.ts'
-import { shippedParts } from './shipped-parts.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -35,14 +34,34 @@ export interface ScenarioFixtures {
  * test('A refuses the token of the other auth server', async ({ site, credential }) => { … })
  */
 export function scenario(topology: string, options: ScenarioOptions = {}): TestAPI<ScenarioFixtures> {
-  const folder = scenarioFolder()
-  return scenarioOn(options, () => shippedParts(topology, options, folder))
+  return scenarioOn(options, shippedParts(topology, options))
 }
 
 /** The folder of the scenario file that is being collected: what the paths in it are relative to. */
 export function scenarioFolder(): string {
   const { testPath } = expect.getState()
   return testPath === undefined ? '.' : dirname(testPath)
+}
+
+/** The parts that come with the harness: a topology by name or path, the backend of the settings. */
+export function shippedParts(topology: string, options: ScenarioOptions): () => Promise<GroundParts> {
+  const cwd = scenarioFolder()
+  return async () => {
+    const [{ loadTopology }, { backend, callParts, compile, credentialKinds }] = await Promise.all([
+      import('../topology/load.ts'),
+      import('../shipped.ts'),
+    ])
+    const { parameters, backend: chosen, keep, shareSites: shared, sabotage, at } = settings()
+    const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
+    const set = { ...parameters, ...Object.fromEntries(own) }
+    return {
+      backend: backend(options.backend ?? chosen),
+      ...(await callParts()),
+      ...{ keep, shared, sabotage, at },
+      plan: async () => compile(await loadTopology(topology, { set, cwd })),
+      preflight: async (site) => (await import('../site/live-site.ts')).sitePreflight(site, credentialKinds),
+    }
+  }
 }
 
 /** The same over parts of the caller's own: another backend, other kinds. */
