@@ -2,12 +2,13 @@ import { leaksIn } from '../credentials/secrets.ts'
 import { effectsSince } from '../site/effects.ts'
 import { leaksSince, type Mark, markOf } from '../site/far-end.ts'
 import { hintsIn } from '../site/judge.ts'
+import { targetOf } from '../site/targets.ts'
 import type { Lab } from './lab.ts'
 
 /** Around steps whose calls are no verdicts: the target must be what it was before, as after any refused call. */
 export async function unharmed<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
   const { node, action } = lab.target
-  const observe = lab.site.calls.observer(node, action)
+  const observe = lab.site.observerOf(targetOf(lab.site.site, node, action), action)
   const before = typeof observe === 'string' ? {} : await observe()
   const result = await work()
   const { difference, failure } = await effectsSince(observe, before, before, lab.site.shared.patience?.settleMs)

@@ -2,12 +2,12 @@ import type { LiveKinds } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
-import type { AnyPrepared, AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
+import type { AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
 import type { Spoken } from '../topology/kind.ts'
 import type { Credential } from './credential.ts'
 import type { CallShape } from './ledger.ts'
 import type { Target } from './targets.ts'
-import { type CredentialSummary, summaryOf } from './verdict.ts'
+import { summaryOf } from './verdict.ts'
 
 /** What a call does otherwise than its action says. */
 export interface CallOptions extends Options {
@@ -37,14 +37,6 @@ class OptionUnknown extends HoldfastError {
   }
 }
 
-export interface ShapedCall {
-  readonly protocol: AnyProtocol
-  readonly presented: Presented
-  readonly summary: CredentialSummary
-  readonly prepared: AnyPrepared
-  readonly shape: CallShape
-}
-
 /** The protocol that an action or an observation names, and what is said in it: the plan was held to those there are. */
 export function spokenIn(spoken: Spoken, protocols: Protocols): { protocol: AnyProtocol; said: unknown } {
   const [name = '', said] = Object.entries(spoken)[0] ?? []
@@ -53,10 +45,11 @@ export function spokenIn(spoken: Spoken, protocols: Protocols): { protocol: AnyP
   return { protocol, said }
 }
 
+/** A call that is thought out, and not made yet. */
 export async function shaped(
   call: { from: string; target: Target; action: string; credential: Credential; options: CallOptions },
   { protocols, live }: CallParts,
-): Promise<ShapedCall> {
+) {
   const { from, target, action, credential, options } = call
   const { protocol, said } = spokenIn(target.action.request, protocols)
   const able: readonly string[] = [...protocol.options, ...ofEveryCall]
@@ -71,7 +64,7 @@ export async function shaped(
   const byTls = [...live.values()].flatMap(({ part, inHandshake }) => (inHandshake ? [[part, presented[part]]] : []))
   const sent: Presented = target.action.carrier === 'none' ? Object.fromEntries(byTls) : presented
   const prepared = protocol.prepare({ request: said, presented: sent, before, options })
-  const shape = {
+  const shape: CallShape = {
     from,
     to: target.node,
     action,
@@ -80,7 +73,7 @@ export async function shaped(
     listener: target.listener.name,
     elements: prepared.elements,
   }
-  return { protocol, presented, summary, prepared, shape }
+  return { ...call, protocol, presented, summary, prepared, shape }
 }
 
 function textOf(part: Presented[PartName]): string | undefined {

@@ -60,14 +60,10 @@ export class Credential {
   }
 
   /** The certificate with its key. @throws CredentialLacks */
-  identity(): Promise<Identity> {
-    return this.part('certificate')
-  }
+  readonly identity = (): Promise<Identity> => this.part('certificate')
 
   /** The token's text. @throws CredentialLacks */
-  token(): Promise<string> {
-    return this.part('token')
-  }
+  readonly token = (): Promise<string> => this.part('token')
 
   /** `x5t#S256` of the certificate. */
   async thumbprint(): Promise<string> {
@@ -75,19 +71,14 @@ export class Credential {
   }
 
   /** The same token over a certificate that the test made, from its own one if need be. */
-  withCertificate(certificate: Derived<Identity>, label = 'over another certificate'): Credential {
-    return this.with('certificate', certificate, label)
-  }
+  readonly withCertificate = (certificate: Derived<Identity>, label = 'over another certificate'): Credential =>
+    this.with('certificate', certificate, label)
 
   /** The same token over a connection without client certificate. */
-  withoutCertificate(): Credential {
-    return this.without('certificate')
-  }
+  readonly withoutCertificate = (): Credential => this.without('certificate')
 
   /** The same certificate with another token: a text, or what is made from the own one. */
-  withToken(token: Derived<string>, label?: string): Credential {
-    return this.with('token', token, label)
-  }
+  readonly withToken = (token: Derived<string>, label?: string): Credential => this.with('token', token, label)
 
   /** The same certificate with the token of another credential. */
   withTokenOf(other: Credential): Credential {
@@ -95,9 +86,7 @@ export class Credential {
   }
 
   /** The same certificate and no token. */
-  withoutToken(): Credential {
-    return this.without('token')
-  }
+  readonly withoutToken = (): Credential => this.without('token')
 
   #derive(mutation: string, change: (own: Presented) => Promise<Presented>): Credential {
     const make = async () => change(await this.presented())

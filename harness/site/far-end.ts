@@ -6,18 +6,10 @@ import { until } from './until.ts'
 /** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
 const recordWithinMs = 6_000
 
-export interface FarEnd {
-  readonly decisions: readonly DecisionRecord[]
-  readonly waitedMs: number
-}
+export type Mark = Awaited<ReturnType<typeof markOf>>
 
 /** What a node had written when a call began: what is older cannot be about that call, even where a port was used before. */
-export interface Mark {
-  readonly logged: number
-  readonly decided: number
-}
-
-export async function markOf(site: Site, node: string): Promise<Mark> {
+export async function markOf(site: Site, node: string) {
   const at = site.node(node)
   return { logged: at.logs().length, decided: (await at.decisions()).length }
 }
@@ -29,29 +21,24 @@ export async function decisionsOf(
   conn: string,
   { decided }: Mark,
   { withinMs = recordWithinMs, atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
-): Promise<FarEnd> {
+) {
   const began = performance.now()
   let decisions: DecisionRecord[] = []
   const probe = async () => {
     decisions = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
     return decisions.length >= atLeast
   }
-  await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(unlessMalformed)
+  await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(({ cause }: Error) => {
+    if (cause instanceof DecisionMalformed) throw cause
+  })
   return { decisions, waitedMs: performance.now() - began }
-}
-
-function unlessMalformed(failure: Error): void {
-  if (failure.cause instanceof DecisionMalformed) throw failure.cause
 }
 
 /** What of a presented token came back in the text of an answer; named, never shown. */
 export function leaksInAnswer(text: string, token: string): string[] {
-  return [...leaksIn(text, [token]), ...(isWholeIn(text, token) ? ['all of the presented token'] : [])]
-}
-
-/** For tokens that are no JWTs and have no parts; a short one may be a word of the answer. */
-function isWholeIn(text: string, token: string): boolean {
-  return token.length >= 24 && !token.includes('.') && text.includes(token)
+  // Of what is no JWT and has no parts; a short one may be a word of the answer.
+  const isWhole = token.length >= 24 && !token.includes('.') && text.includes(token)
+  return [...leaksIn(text, [token]), ...(isWhole ? ['all of the presented token'] : [])]
 }
 
 /** The secrets in what a node wrote since a mark, and in further lines of a log that it keeps elsewhere. */

@@ -26,8 +26,8 @@ export async function pictureSeen(
 type Reader = Pick<OperatorClient, 'get'>
 
 /**
- * What looks at the target of an action before and after a call, as its kind says that it is to be done; undefined where it has no
- * observation. Clients are kept for the test: the credential of each is minted once.
+ * What looks at the target of an action before and after a call, as its kind says that it is to be done; why nobody can, where it
+ * has no observation. Clients are kept for the test: the credential of each is minted once.
  */
 export function observations(site: Site, { protocols, live }: CallParts) {
   const clients = new Map<string, Reader>()
@@ -39,9 +39,9 @@ export function observations(site: Site, { protocols, live }: CallParts) {
     clients.set(key, client)
     return client
   }
-  return (target: Target, action: string): Observer | undefined => {
-    const { node, host, observation } = target
-    if (observation === undefined) return undefined
+  return (target: Target, action: string): Observer | string => {
+    const { node, host, kind, observation } = target
+    if (observation === undefined) return `kind ${kind} has no observation`
     const looking = observation.as === 'accepted' ? clientAt(target, action) : operatorWatcher(site, node)
     return () => pictureSeen(observation, { ...looking, host }, protocols)
   }
@@ -70,8 +70,4 @@ function acceptedClient(
       return get(path)
     },
   }
-}
-
-export function unobservable({ kind }: Target): string {
-  return `kind ${kind} has no observation`
 }

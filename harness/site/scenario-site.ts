@@ -1,17 +1,10 @@
 import { join } from 'node:path'
-import type { JWK } from 'jose'
 import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
-import {
-  listenAsIssuer,
-  type ScriptedIssuer,
-  type ScriptedIssuerOptions,
-} from '../counterparts/issuer/scripted-issuer.ts'
-import { listenAsPeer, type ScriptedPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
-import type { Presented } from '../credentials/parts.ts'
+import { listenAsIssuer, type ScriptedIssuerOptions } from '../counterparts/issuer/scripted-issuer.ts'
+import { listenAsPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { evidenceName, recordCall } from '../evidence/history.ts'
 import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.ts'
-import type { SigningAuthority } from '../pki/authority.ts'
 import type { Session, SessionEnd } from '../protocols/session.ts'
 import { type Crowd, openCrowd, type Upgrading } from '../protocols/tls/crowd.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
@@ -21,9 +14,10 @@ import type { Picture } from './effects.ts'
 import type { ToldCall } from './evidence-text.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { authorityOf, signingKeyOf } from './insider.ts'
-import { JudgedCalls } from './judged-call.ts'
+import { makeCall, verdictOf } from './judged-call.ts'
 import { Judging } from './judging.ts'
 import { Ledger, SharedControls } from './ledger.ts'
+import { observations } from './observation.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { endpointAt, NotInPlan, plannedCredential, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
@@ -81,9 +75,10 @@ export class ScenarioSite implements AsyncDisposable {
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
   readonly #owned = new AsyncDisposableStack()
-  /** The same calls, of which it is not asked who judges them. */
-  readonly calls: JudgedCalls
-
+  readonly parts: CallParts
+  readonly observerOf: ReturnType<typeof observations>
+  /** Accepted calls of tests before this one, where it holds its refusals against them. */
+  controls: SharedControls<ScenarioSite> | undefined
   /** Those of the plan, made anew for this test. */
   readonly credentials: FreshCredentials
 
@@ -91,17 +86,16 @@ export class ScenarioSite implements AsyncDisposable {
     this.site = site
     this.test = test
     this.shared = shared
+    this.parts = parts
+    this.observerOf = observations(site, parts)
     this.credentials = new FreshCredentials(site, parts.live)
-    this.calls = new JudgedCalls(this, parts)
   }
 
   get plan() {
     return this.site.plan
   }
 
-  node(name: string): SiteNode {
-    return this.site.node(name)
-  }
+  readonly node = (name: string): SiteNode => this.site.node(name)
 
   /**
    * Does an action at `to` from the address of `from`, over a connection of its own, and joins what the caller saw with what
@@ -115,12 +109,12 @@ export class ScenarioSite implements AsyncDisposable {
     credential: Credential,
     options: CallOptions = {},
   ): Promise<Verdict> {
-    return this.judging.watch(this.calls.verdict(from, to, action, credential, options))
+    return this.judging.watch(verdictOf(this, from, to, action, credential, options))
   }
 
   /** The same for an action that opens a session, which stays open until the test closes it or ends. Rejects when refused. */
   async open(from: string, to: string, action: string, credential: Credential): Promise<OpenedSession> {
-    const { verdict, session } = await this.calls.make(from, to, action, credential, {})
+    const { verdict, session } = await makeCall(this, from, to, action, credential, {})
     if (session === undefined) {
       const reason = verdict.reason ?? verdict.failure?.code ?? 'no reason is known'
       throw new NotInPlan(this.site, `${to} opened no session for ${credential.label} (${reason})`, [])
@@ -187,9 +181,8 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /** The same over so many connections that are kept until the test ends, for calls by the hundred. */
-  async keptOperator(node: string, connections: number): Promise<OperatorClient> {
-    return this.own(await keptOperatorClient(this.site, node, connections))
-  }
+  readonly keptOperator = async (node: string, connections: number): Promise<OperatorClient> =>
+    this.own(await keptOperatorClient(this.site, node, connections))
 
   /** Decision records of a node so far that hold all members of `match`. */
   async decisions(node: string, match: Partial<DecisionRecord> = {}): Promise<readonly DecisionRecord[]> {
@@ -208,9 +201,10 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /** A hostile peer on an address of this run; closed when the test ends. */
-  async listenAsPeer(options: ScriptedPeerOptions): Promise<ScriptedPeer> {
-    return this.own(await listenAsPeer(options))
-  }
+  readonly listenAsPeer = async (options: ScriptedPeerOptions) => this.own(await listenAsPeer(options))
+
+  /** A hostile issuer on an address of this run; closed when the test ends. */
+  readonly listenAsIssuer = async (options: ScriptedIssuerOptions) => this.own(await listenAsIssuer(options))
 
   /**
    * Cuts two nodes off from each other as a broken network does: nothing passes, and neither is told. Ended by {@link heal}, or when the
@@ -222,9 +216,7 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /** Ends all partitions: all passes again, what was held back first. */
-  heal(): Promise<void> {
-    return this.site.heal()
-  }
+  readonly heal = (): Promise<void> => this.site.heal()
 
   /**
    * So many connections to the listener of an action that say little or nothing, from so many addresses of this run that are nobody's
@@ -262,33 +254,21 @@ export class ScenarioSite implements AsyncDisposable {
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(stdout)?.[1])
   }
 
-  /** A hostile issuer on an address of this run; closed when the test ends. */
-  async listenAsIssuer(options: ScriptedIssuerOptions): Promise<ScriptedIssuer> {
-    return this.own(await listenAsIssuer(options))
-  }
-
   /**
    * A hostile issuer in the place of an auth server, which is stopped meanwhile: same address, ports, name and signing key, and a
    * certificate of the same CA. A node that is started anew knows nothing of the real one. Given back by `restore`, or when the test ends.
    */
-  async standInForIssuer(node: string, options: StandInOptions = {}): Promise<StandIn> {
-    return this.own(await standInForIssuer(this, node, options))
-  }
+  readonly standInForIssuer = async (node: string, options: StandInOptions = {}): Promise<StandIn> =>
+    this.own(await standInForIssuer(this, node, options))
 
   /** The private key that the auth server of a node began to sign with: what an insider would have. */
-  signingKey(node: string): Promise<JWK> {
-    return signingKeyOf(this.site, node)
-  }
+  readonly signingKey = (node: string) => signingKeyOf(this.site, node)
 
   /** The issuing key of a real CA, or that of its root: makes trusted certificates that no CA would sign. */
-  authority(node: string, which: 'issuing' | 'root' = 'issuing'): Promise<SigningAuthority> {
-    return authorityOf(this.site, node, which)
-  }
+  readonly authority = (node: string, which: 'issuing' | 'root' = 'issuing') => authorityOf(this.site, node, which)
 
   /** What lies at the holder of a credential: that which the node itself uses, not a fresh one. @throws NotInPlan */
-  held(name: string): Promise<Presented> {
-    return this.credentials.held(name)
-  }
+  readonly held = (name: string) => this.credentials.held(name)
 
   /** Where a credential lies on its holder. @throws NotInPlan */
   pathOf(name: string): string {
@@ -308,9 +288,9 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** From now on this test holds its refusals against accepted calls of tests before it, where they fit. */
   shareControls(): SharedControls<ScenarioSite> {
-    this.shared.controls ??= new SharedControls()
-    this.calls.controls = this.shared.controls
-    return this.shared.controls
+    this.controls = this.shared.controls ?? new SharedControls()
+    this.shared.controls = this.controls
+    return this.controls
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -8,20 +8,13 @@ import { operatorWatcher } from './operator-client.ts'
 import { readRendered } from './site-files.ts'
 import { until } from './until.ts'
 
-/** What must be the same on a site that files share when the next one takes it: programs, their configuration, what an operator sees. */
-export interface SiteLook {
-  /** Process of each service, by `node/unit`; absent where it does not run. */
-  readonly programs: Readonly<Record<string, number>>
-  /** Digests of rendered files, by `node/unit path`. */
-  readonly files: Readonly<Record<string, string>>
-  /** What an operator sees, by `node/unit`. */
-  readonly pictures: Readonly<Record<string, unknown>>
-}
+export type SiteLook = Awaited<ReturnType<typeof lookAt>>
 
 export const settleMs = 15_000
 const everyMs = 250
 
-async function lookAt(site: Site, protocols: Protocols): Promise<SiteLook> {
+/** What must be the same on a site that files share when the next one takes it: programs, their configuration, what an operator sees. */
+async function lookAt(site: Site, protocols: Protocols) {
   const [files, pictures] = await Promise.all([filesOf(site), picturesOf(site, protocols)])
   return { programs: programsOf(site), files, pictures }
 }
@@ -59,6 +52,7 @@ export async function differenceSince(
   }
 }
 
+/** Process of each service that runs, by `node/unit`. */
 function programsOf(site: Site): Record<string, number> {
   const programs: Record<string, number> = {}
   for (const event of site.events()) {
@@ -68,6 +62,7 @@ function programsOf(site: Site): Record<string, number> {
   return programs
 }
 
+/** Digests of rendered files, by `node/unit path`. */
 async function filesOf(site: Site): Promise<Record<string, string>> {
   const all = unitsOf(site).flatMap(({ node, unit }) =>
     unit.files.map(async ({ path }) => {

@@ -1,29 +1,13 @@
 import type { Site } from '../backends/backend.ts'
 import { callerOf } from '../topology/holders.ts'
-import type { Action, Observation } from '../topology/kind.ts'
 import type { Listener, Plan, PlanUnit } from '../topology/plan.ts'
-import type { WeakerProof } from '../topology/proof.ts'
-import type { ActionVerification } from '../topology/verification.ts'
 import { NotInPlan } from './site-files.ts'
 
 /** Where an action is done: the unit, its kind's action, and the listener that serves it. */
-export interface Target {
-  readonly node: string
-  readonly host: string
-  readonly domain: string
-  readonly unit: string
-  readonly kind: string
-  readonly action: Action
-  readonly listener: Listener
-  /** How its decisions are seen; absent: it writes decision records. */
-  readonly proof: WeakerProof | undefined
-  /** How the unit judges callers of the action, where its kind says so. */
-  readonly verification: ActionVerification | undefined
-  readonly observation: (Omit<Observation, 'listener'> & { listener: Listener }) | undefined
-}
+export type Target = ReturnType<typeof targetOf>
 
 /** Finds the unit of a node that offers an action; `at` names another listener of it. @throws NotInPlan */
-export function targetOf(site: Pick<Site, 'plan'>, node: string, action: string, at?: string): Target {
+export function targetOf(site: Pick<Site, 'plan'>, node: string, action: string, at?: string) {
   const planned = site.plan.nodes[node]
   if (!planned) throw new NotInPlan(site, `there is no node ${node}`, Object.keys(site.plan.nodes))
   for (const unit of planned.units) {
@@ -34,8 +18,11 @@ export function targetOf(site: Pick<Site, 'plan'>, node: string, action: string,
     const observation = observe && { ...observe, listener: listenerOf(site, unit, node, observe.listener) }
     const { host, domain } = planned
     return {
-      ...{ node, host, domain, unit: unit.name, kind: unit.kind, action: found, listener },
-      ...{ proof: unit.proof, verification: unit.verification?.[action], observation },
+      ...{ node, host, domain, unit: unit.name, kind: unit.kind, action: found, listener, observation },
+      /** How its decisions are seen; absent: it writes decision records. */
+      proof: unit.proof,
+      /** How the unit judges callers of the action, where its kind says so. */
+      verification: unit.verification?.[action],
     }
   }
   const known = planned.units.flatMap((unit) => Object.keys(unit.actions ?? {}))
