@@ -2,7 +2,7 @@ import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
 import type { DeclaredKind } from './credential-kind.ts'
 import { holderOf } from './holders.ts'
 import type { Action } from './kind.ts'
-import { nearest } from './mistakes.ts'
+import { didYouMean } from './mistakes.ts'
 import type { PlanAccept, PlanCredential } from './plan.ts'
 
 type Credentials = ReadonlyMap<string, PlanCredential>
@@ -89,18 +89,15 @@ function actionAt(
   path: readonly PropertyKey[],
 ): TakenAction | undefined {
   const actions = new Map<string, TakenAction>()
-  for (const unit of compilation.units.values()) {
+  for (const { unit, plan } of compilation.drafts.values()) {
     if (unit.node !== node) continue
-    const judging = compilation.verifications.get(unit.ref) ?? {}
-    for (const [known, action] of Object.entries(compilation.actions.get(unit.ref) ?? {})) {
-      actions.set(known, { ...action, takes: own(judging, known)?.takes.flat() })
+    for (const [known, action] of Object.entries(plan.actions ?? {})) {
+      actions.set(known, { ...action, takes: own(plan.verification ?? {}, known)?.takes.flat() })
     }
   }
   const found = actions.get(name)
   if (found === undefined && !compilation.unknownNodes.has(node)) {
-    const known = actions.size === 0 ? 'none' : [...actions.keys()].join(', ')
-    const meant = nearest(name, actions.keys())
-    const wayOut = meant === undefined ? `it has ${known}` : `did you mean "${meant}"?`
+    const wayOut = didYouMean(name, actions.keys(), `it has ${[...actions.keys()].join(', ') || 'none'}`)
     compilation.mistakes.add([...path, 'action'], `nothing on "${node}" has an action "${name}"`, wayOut)
   }
   return found

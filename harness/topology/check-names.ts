@@ -1,57 +1,45 @@
 import { addIssues } from './check-shape.ts'
 import { type Compilation, type DeclaredUnit, isDeclared, own } from './compilation.ts'
-import { nearest } from './mistakes.ts'
+import { didYouMean } from './mistakes.ts'
 import type { UnitDeclaration } from './schema.ts'
 
 /** Checks names and settings of trust domains, nodes and units, and enters the good units into the compilation. */
 export function checkNames(compilation: Compilation): void {
+  const { topology, names, units, unknownNodes } = compilation
   checkTrustDomains(compilation)
-  checkHosts(compilation)
-  for (const [node, { domain, units }] of Object.entries(compilation.topology.nodes)) {
-    isDeclared(compilation, 'trustDomains', domain, ['nodes', node, 'domain'])
-    for (const [name, unit] of Object.entries(units)) enterUnit(compilation, node, name, unit)
+  const demandOwnHost = distinct(compilation, 'node')
+  for (const [name, { host }] of Object.entries(topology.nodes)) demandOwnHost(['nodes', name, 'host'], host)
+  for (const [node, declared] of Object.entries(topology.nodes)) {
+    isDeclared(compilation, 'trustDomains', declared.domain, ['nodes', node, 'domain'])
+    for (const [name, unit] of Object.entries(declared.units)) {
+      const entered = checkUnit(compilation, node, name, unit)
+      if (entered === undefined) unknownNodes.add(node)
+      else units.set(entered.ref, entered)
+    }
   }
-  for (const node of compilation.names.nodes) {
-    if (own(compilation.topology.nodes, node) === undefined) compilation.unknownNodes.add(node)
-  }
+  for (const node of names.nodes) if (own(topology.nodes, node) === undefined) unknownNodes.add(node)
 }
 
 function checkTrustDomains(compilation: Compilation): void {
-  const roles = new Map<string, string>()
-  for (const [name, { ca, issuer }] of Object.entries(compilation.topology.trustDomains)) {
-    const path = ['trustDomains', name]
-    isDeclared(compilation, 'nodes', ca, [...path, 'ca'])
-    if (issuer !== undefined) isDeclared(compilation, 'nodes', issuer, [...path, 'issuer'])
-    for (const [role, node] of Object.entries({ ca, issuer })) {
-      if (node === undefined) continue
-      const other = roles.get(`${role} ${node}`)
-      if (other !== undefined) {
-        compilation.mistakes.add(
-          [...path, role],
-          `"${node}" is the ${role} of "${other}" already`,
-          'give each trust domain its own',
-        )
-      }
-      roles.set(`${role} ${node}`, name)
-    }
+  const demandOwn = distinct(compilation, 'trust domain')
+  for (const [domain, { ca, issuer }] of Object.entries(compilation.topology.trustDomains)) {
+    const roles = Object.entries({ ca, ...(issuer !== undefined && { issuer }) })
+    for (const [role, node] of roles) isDeclared(compilation, 'nodes', node, ['trustDomains', domain, role])
+    for (const [role, node] of roles) demandOwn(['trustDomains', domain, role], node)
   }
 }
 
-function checkHosts({ topology, mistakes }: Compilation): void {
-  const holders = new Map<string, string>()
-  for (const [name, { host }] of Object.entries(topology.nodes)) {
-    const other = holders.get(host)
+/** Reports what has a value that another one has at the same member, each by the one before it. */
+function distinct({ mistakes }: Compilation, what: string) {
+  const owners = new Map<string, string>()
+  return ([register, name, member]: [string, string, string], value: string): void => {
+    const other = owners.get(`${member} ${value}`)
     if (other !== undefined) {
-      mistakes.add(['nodes', name, 'host'], `"${host}" is the host of "${other}" already`, 'give each node its own')
+      const message = `"${value}" is the ${member} of "${other}" already`
+      mistakes.add([register, name, member], message, `give each ${what} its own`)
     }
-    holders.set(host, name)
+    owners.set(`${member} ${value}`, name)
   }
-}
-
-function enterUnit(compilation: Compilation, node: string, name: string, unit: UnitDeclaration): void {
-  const entered = checkUnit(compilation, node, name, unit)
-  if (entered === undefined) compilation.unknownNodes.add(node)
-  else compilation.units.set(entered.ref, entered)
 }
 
 /** A unit of a known kind with good settings; otherwise reports what is wrong with it. */
@@ -64,8 +52,7 @@ export function checkUnit(
   const path = ['nodes', node, 'units', name]
   const kind = kinds.get(unit.kind)
   if (kind === undefined) {
-    const meant = nearest(unit.kind, kinds.keys())
-    const wayOut = meant === undefined ? `kinds are ${[...kinds.keys()].join(', ')}` : `did you mean "${meant}"?`
+    const wayOut = didYouMean(unit.kind, kinds.keys(), `kinds are ${[...kinds.keys()].join(', ')}`)
     mistakes.add([...path, 'kind'], `"${unit.kind}" is no service kind`, wayOut)
     return undefined
   }
@@ -74,5 +61,5 @@ export function checkUnit(
     addIssues(mistakes, [...path, 'settings'], settings.error.issues, unit.settings, kind.settings)
     return undefined
   }
-  return { ref: `${node}/${name}`, node, name, kind, settings: settings.data }
+  return { ref: `${node}/${name}`, node, name, declared: unit, kind, settings: settings.data }
 }

@@ -1,5 +1,5 @@
 import { type Compilation, own } from './compilation.ts'
-import { nearest } from './mistakes.ts'
+import { didYouMean } from './mistakes.ts'
 import type { PlanNode, PlanUnit, UnitRef } from './plan.ts'
 
 /** Full form of a reference in `after`: a bare unit is one of the same node. */
@@ -27,17 +27,17 @@ export function checkOrder(compilation: Compilation, nodes: Readonly<Record<stri
 }
 
 /** What is run on demand is never ready, and what has a service is never done. */
-function checkOnDemand({ topology, mistakes }: Compilation, units: Map<UnitRef, PlanUnit>): void {
+function checkOnDemand(compilation: Compilation, units: Map<UnitRef, PlanUnit>): void {
+  const { mistakes } = compilation
   for (const [ref, unit] of units) {
     const [node = ''] = ref.split('/')
-    const declared = own(topology.nodes[node]!.units, unit.name)?.after ?? []
     const path = ['nodes', node, 'units', unit.name]
     if (unit.start !== undefined && unit.service !== undefined) {
       mistakes.add([...path, 'start'], `is of kind ${unit.kind}, which is a service; on demand, only oneshots run`)
     }
     for (const before of unit.after) {
       if (units.get(before)?.start === undefined) continue
-      const index = declared.findIndex((reference) => unitReference(node, reference) === before)
+      const index = declaredAfter(compilation, ref).findIndex((reference) => unitReference(node, reference) === before)
       const place = index < 0 ? path : [...path, 'after', index]
       mistakes.add(place, `waits for "${before}", which is run on demand`, 'wait for a unit that starts with its node')
     }
@@ -52,36 +52,34 @@ function checkReferences({ topology, mistakes, unknownNodes }: Compilation, unit
         const [target = ''] = ref.split('/')
         if (units.has(ref) || unknownNodes.has(target) || own(topology.credentials, ref.slice(target.length + 1)))
           continue
-        const meant = nearest(ref, units.keys())
-        const wayOut = meant === undefined ? 'write UNIT or NODE/UNIT' : `did you mean "${meant}"?`
+        const wayOut = didYouMean(ref, units.keys(), 'write UNIT or NODE/UNIT')
         mistakes.add(['nodes', node, 'units', name, 'after', index], `unit "${reference}" is not declared`, wayOut)
       }
     }
   }
 }
 
-function checkCircles({ topology, mistakes }: Compilation, units: Map<UnitRef, PlanUnit>): void {
+function declaredAfter({ units }: Compilation, ref: UnitRef): readonly string[] {
+  return units.get(ref)?.declared.after ?? []
+}
+
+function checkCircles(compilation: Compilation, units: Map<UnitRef, PlanUnit>): void {
   const done = new Set<UnitRef>()
   const visit = (ref: UnitRef, trail: readonly UnitRef[]): void => {
     const start = trail.indexOf(ref)
-    if (start >= 0) {
-      reportCircle(trail.slice(start))
-      return
-    }
-    if (done.has(ref)) return
+    if (start >= 0) reportCircle(compilation, trail.slice(start))
+    if (start >= 0 || done.has(ref)) return
     for (const next of units.get(ref)?.after ?? []) visit(next, [...trail, ref])
     done.add(ref)
   }
-  const reportCircle = (circle: readonly UnitRef[]): void => {
-    const culprit = circle.find((ref) => declaredAfter(ref).length > 0) ?? circle[0]!
-    const [node = '', unit = ''] = culprit.split('/')
-    const path = ['nodes', node, 'units', unit, ...(declaredAfter(culprit).length > 0 ? ['after'] : [])]
-    const text = [...circle, circle[0]].join(' → ')
-    mistakes.add(path, `units wait for each other in a circle: ${text}`, 'take one of these waits away')
-  }
-  const declaredAfter = (ref: UnitRef): readonly string[] => {
-    const [node = '', unit = ''] = ref.split('/')
-    return own(own(topology.nodes, node)?.units ?? {}, unit)?.after ?? []
-  }
   for (const ref of units.keys()) visit(ref, [])
+}
+
+/** At the first unit that says itself for whom it waits; others are taken for what follows from credentials. */
+function reportCircle(compilation: Compilation, circle: readonly UnitRef[]): void {
+  const waiting = circle.find((ref) => declaredAfter(compilation, ref).length > 0)
+  const [node = '', unit = ''] = (waiting ?? circle[0]!).split('/')
+  const path = ['nodes', node, 'units', unit, ...(waiting === undefined ? [] : ['after'])]
+  const text = [...circle, circle[0]].join(' → ')
+  compilation.mistakes.add(path, `units wait for each other in a circle: ${text}`, 'take one of these waits away')
 }

@@ -10,16 +10,14 @@ export type RequestForms = ReadonlyMap<
 >
 
 /** What the kinds say that is spoken at their units is held to the protocols that speak it. */
-export function checkRequests(compilation: Compilation, planned: Iterable<PlannedUnit>, forms: RequestForms): void {
+export function checkRequests(compilation: Compilation, planned: readonly PlannedUnit[], forms: RequestForms): void {
   for (const { unit, plan } of planned) {
     const path = ['nodes', unit.node, 'units', unit.name]
-    const actions = plan.actions ?? unit.kind.actions ?? {}
-    for (const [name, { request }] of Object.entries(actions)) {
+    for (const [name, { request }] of Object.entries(plan.actions ?? {})) {
       checkSpoken(compilation, [...path, name], request, forms, (form) => form.request)
     }
-    const observe = plan.observe ?? unit.kind.observe
-    if (observe === undefined) continue
-    checkSpoken(compilation, [...path, 'observe'], observe.request, forms, (form) => form.observation?.request)
+    if (plan.observe === undefined) continue
+    checkSpoken(compilation, [...path, 'observe'], plan.observe.request, forms, (form) => form.observation?.request)
   }
 }
 

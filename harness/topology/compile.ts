@@ -1,18 +1,18 @@
 import { checkUse, resolveAccepts } from './check-accepts.ts'
 import { checkMalformed } from './check-malformed.ts'
 import { checkNames } from './check-names.ts'
-import { checkOrder, unitReference } from './check-order.ts'
+import { checkOrder } from './check-order.ts'
 import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
-import { type Compilation, type Kinds, own, type PlannedUnit } from './compilation.ts'
+import type { Compilation, Kinds, PlannedUnit } from './compilation.ts'
 import type { DeclaredKind } from './credential-kind.ts'
-import { enterOffers } from './enter-offers.ts'
-import { anchorUnits, type DeclaredOfUnit, declaredUnits } from './implicit-units.ts'
+import { anchorUnits, declaredUnits } from './implicit-units.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { Mistakes } from './mistakes.ts'
 import { offerInRole } from './offers.ts'
-import type { Plan, PlanCredential, PlanNode, PlanTrustDomain, PlanUnit, UnitRef } from './plan.ts'
-import { enterListeners, planUnits } from './plan-units.ts'
+import type { ParameterValue } from './parameters.ts'
+import type { Plan, PlanCredential, PlanNode, PlanTrustDomain } from './plan.ts'
+import { draftUnits, enterOffers, planUnit } from './plan-units.ts'
 import { resolveCredentials } from './resolve-credentials.ts'
 import { type TopologyDeclaration, topologySchema } from './schema.ts'
 
@@ -20,10 +20,8 @@ export interface CompileOptions {
   /** Service kinds by name. */
   kinds: Kinds
   credentialKinds: readonly DeclaredKind[]
-  /** Protocols by name, to which requests are held. Absent: they are not looked at. */
-  protocols?: RequestForms
-  /** The parameters that the topology was made with, for the record. Default: those it was loaded with. */
-  parameters?: Plan['parameters']
+  /** Protocols by name, to which requests are held. */
+  protocols: RequestForms
 }
 
 /**
@@ -36,52 +34,42 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const mistakes = new Mistakes()
   const shaped = checkShape(loaded.value, topologySchema(options.credentialKinds), mistakes)
   if (shaped === undefined) mistakes.throwIfAny(loaded.source)
-  const { topology, names, acceptPlaces, complete } = shaped!
   const compilation: Compilation = {
-    ...{ topology, names, acceptPlaces, mistakes, kinds: kindsOf(loaded, options.kinds, mistakes) },
-    ...{ units: new Map(), unknownNodes: new Set(), listeners: new Map(), anchors: new Map(), used: new Set() },
-    ...{
-      offers: new Map(),
-      actions: new Map(),
-      verifications: new Map(),
-      insiders: [],
-      folder: loaded.folder,
-      readers: new Map(),
-    },
+    ...shaped!,
+    ...{ mistakes, folder: loaded.folder, kinds: kindsOf(loaded, options.kinds, mistakes) },
     credentialKinds: new Map(options.credentialKinds.map((kind) => [kind.name, kind])),
+    ...{ units: new Map(), unknownNodes: new Set(), drafts: new Map(), offers: [] },
+    ...{ anchors: new Map(), used: new Set(), readers: new Map() },
   }
+  const { topology, complete, units, unknownNodes } = compilation
   checkNames(compilation)
   if (!complete) checkMalformed(compilation, loaded.value)
-  enterListeners(compilation)
+  draftUnits(compilation)
   enterOffers(compilation)
   const credentials = resolveCredentials(compilation)
-  const planned = planUnits(compilation, credentials)
-  if (options.protocols !== undefined) checkRequests(compilation, planned.values(), options.protocols)
+  const planned = [...units.values()].map((unit) => planUnit(compilation, unit, [...credentials.values()]))
+  checkRequests(compilation, planned, options.protocols)
   const accepts = resolveAccepts(compilation, credentials)
-  const nodes = planNodes(compilation, credentials, planned)
+  const nodes = planNodes(compilation, [...credentials.values()], planned)
   checkOrder(compilation, nodes)
-  if (complete && isEveryUnitKnown(compilation)) checkUse(compilation, accepts, credentials)
+  // A unit whose kind or settings are wrong uses nothing yet: its credentials are no mistakes beside that.
+  if (complete && unknownNodes.size === 0) checkUse(compilation, accepts, credentials)
   mistakes.throwIfAny(loaded.source)
 
-  const { name, summary } = topology
-  const parameters = options.parameters ?? withoutNulls(loaded.parameters)
-  const trustDomains = planTrustDomains(compilation)
   return {
     format: 2,
-    topology: name,
-    summary,
-    parameters,
-    trustDomains,
+    topology: topology.name,
+    summary: topology.summary,
+    parameters: Object.fromEntries(Object.entries(loaded.parameters).filter(isGiven)),
+    trustDomains: planTrustDomains(compilation),
     nodes,
     credentials: Object.fromEntries(credentials),
     accepts,
   }
 }
 
-/** A unit whose kind or settings are wrong uses nothing yet: its credentials are no mistakes beside that. */
-function isEveryUnitKnown({ topology, units }: Compilation): boolean {
-  const declared = Object.values(topology.nodes).flatMap((node) => Object.keys(node.units))
-  return units.size === declared.length
+function isGiven(entry: [string, ParameterValue]): entry is [string, NonNullable<ParameterValue>] {
+  return entry[1] !== null
 }
 
 function nameOf(declared: TopologyDeclaration): string {
@@ -97,13 +85,6 @@ function kindsOf({ kinds: own }: LoadedTopology, shared: Kinds, mistakes: Mistak
   return new Map([...own.map((kind) => [kind.name, kind] as const), ...shared])
 }
 
-function withoutNulls(parameters: LoadedTopology['parameters']): Plan['parameters'] {
-  const kept = Object.entries(parameters).filter(
-    (entry): entry is [string, string | number | boolean] => entry[1] !== null,
-  )
-  return Object.fromEntries(kept)
-}
-
 function planTrustDomains(compilation: Compilation): Record<string, PlanTrustDomain> {
   const { trustDomains } = compilation.topology
   const entries = Object.entries(trustDomains).map(([name, { ca, issuer, peeringAudience }]) => {
@@ -115,30 +96,21 @@ function planTrustDomains(compilation: Compilation): Record<string, PlanTrustDom
 
 function planNodes(
   compilation: Compilation,
-  credentials: ReadonlyMap<string, PlanCredential>,
-  planned: ReadonlyMap<UnitRef, PlannedUnit>,
+  credentials: readonly PlanCredential[],
+  planned: readonly PlannedUnit[],
 ): Record<string, PlanNode> {
+  const kinds = [...compilation.credentialKinds.values()]
   const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain }]) => {
-    const held = [...credentials.values()].filter(({ holders }) => holders.includes(name))
-    const units: PlanUnit[] = [
+    const held = Map.groupBy(
+      credentials.filter(({ holders }) => holders.includes(name)),
+      ({ kind }) => kind,
+    )
+    const units = [
       ...anchorUnits(compilation, name),
-      ...[...compilation.credentialKinds.values()].flatMap((kind) =>
-        kind.units(
-          compilation,
-          name,
-          held.filter((one) => one.kind === kind.name),
-        ),
-      ),
-      ...[...planned.values()]
-        .filter(({ unit }) => unit.node === name)
-        .flatMap((unit) => declaredUnits(unit, declarationOf(compilation, unit))),
+      ...kinds.flatMap((kind) => kind.units(compilation, name, held.get(kind.name) ?? [])),
+      ...planned.flatMap((one) => (one.unit.node === name ? declaredUnits(one) : [])),
     ]
     return [name, { name, host, domain, units }] as const
   })
   return Object.fromEntries(nodes)
-}
-
-function declarationOf({ topology }: Compilation, { unit }: PlannedUnit): DeclaredOfUnit {
-  const { after = [], user, start } = own(topology.nodes[unit.node]!.units, unit.name)!
-  return { after: after.map((reference) => unitReference(unit.node, reference)), user, start }
 }

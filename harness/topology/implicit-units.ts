@@ -1,3 +1,4 @@
+import { unitReference } from './check-order.ts'
 import { type Compilation, own, type PlannedUnit } from './compilation.ts'
 import { offerInRole } from './offers.ts'
 import { anchorPath, anchorUnit } from './paths.ts'
@@ -30,30 +31,29 @@ export function readerOf({ readers, mistakes }: Compilation, holder: string, nam
   return reader
 }
 
-/** What a topology says of any unit. */
-export type DeclaredOfUnit = Pick<PlanUnit, 'after' | 'user' | 'start'>
-
 /** A declared unit as its kind planned it, with the oneshots that the kind brings along. */
-export function declaredUnits({ unit, plan, after }: PlannedUnit, declared: DeclaredOfUnit): PlanUnit[] {
+export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
+  const { node, kind } = unit
+  const { after: named = [], user, start } = unit.declared
   const planned: PlanUnit = {
     name: unit.name,
-    kind: unit.kind.name,
+    kind: kind.name,
     summary: plan.summary,
-    after: unique([...declared.after, ...(plan.after ?? []), ...after]),
-    user: declared.user,
-    start: declared.start,
+    after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
+    user,
+    start,
     files: plan.files,
     steps: plan.steps ?? [],
     service: plan.service,
     verification: plan.verification,
-    actions: plan.actions ?? unit.kind.actions,
-    observe: plan.observe ?? unit.kind.observe,
+    actions: plan.actions,
+    observe: plan.observe,
     proof: plan.proof,
-    guards: unit.kind.guards,
-    surfaces: plan.surfaces ?? unit.kind.surfaces,
+    guards: kind.guards,
+    surfaces: plan.surfaces,
     insider: plan.insider,
   }
-  return [planned, ...(plan.companions ?? []).map((companion) => ({ user: declared.user, ...companion }))]
+  return [planned, ...(plan.companions ?? []).map((companion) => ({ user, ...companion }))]
 }
 
 /** A unit that runs its steps to their end. */

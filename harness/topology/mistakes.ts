@@ -50,6 +50,12 @@ export function pathText(path: readonly PropertyKey[]): string {
     .join('')
 }
 
+/** The way out for a name that is not known: the one that it most likely means, or `otherwise`. */
+export function didYouMean(name: string, known: Iterable<string>, otherwise: string): string {
+  const meant = nearest(name, known)
+  return meant === undefined ? otherwise : `did you mean "${meant}"?`
+}
+
 /** The known name that a misspelt one most likely means, if any comes near. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: { candidate: string; distance: number } | undefined

@@ -9,7 +9,9 @@ export function offerOf<Name extends CredentialKindName>(
   node: string,
 ): (OfferOf<Name> & NodeOffer) | undefined {
   // Only what a kind of that name made was entered under the name.
-  return offers.get(node)?.get(kind) as (OfferOf<Name> & NodeOffer) | undefined
+  return offers.find((one) => one.node === node && one.credentialKind === kind) as
+    | (OfferOf<Name> & NodeOffer)
+    | undefined
 }
 
 /** The offer of the node that issues a declared credential; reports one that issues none of its kind. */
@@ -21,15 +23,14 @@ export function issuerOf<Name extends CredentialKindName>(
 ): (OfferOf<Name> & NodeOffer) | undefined {
   const { topology, names, offers, unknownNodes, mistakes } = compilation
   const offer = offerOf(compilation, kind, node)
-  const { issuing } = compilation.credentialKinds.get(kind)!
+  const { role, does } = compilation.credentialKinds.get(kind)!.issuing
   // A node that a trust domain names for it is reported there.
-  const { role } = issuing
   const isNamed = role !== undefined && Object.values(topology.trustDomains).some((domain) => domain[role] === node)
   if (offer !== undefined || isNamed || unknownNodes.has(node) || !names.nodes.has(node)) return offer
-  const able = [...offers].flatMap(([name, issued]) => (issued.has(kind) ? name : []))
+  const able = offers.flatMap((one) => (one.credentialKind === kind ? one.node : []))
   if (able.length === 0 && role !== undefined) able.push('the nodes that a trust domain names')
   const wayOut = able.length > 0 ? `name one of ${able.join(', ')}` : unitThatIssues(compilation, kind)
-  mistakes.add([...path, 'issuer'], `"${node}" has no unit that ${issuing.does}`, wayOut)
+  mistakes.add([...path, 'issuer'], `"${node}" has no unit that ${does}`, wayOut)
   return undefined
 }
 
@@ -47,6 +48,7 @@ export function kindInRole({ credentialKinds }: Compilation, role: 'ca' | 'issue
 
 /** The offer of the node that a trust domain names in a role. */
 export function offerInRole(compilation: Compilation, domain: string, role: 'ca' | 'issuer'): NodeOffer | undefined {
-  const node = own(compilation.topology.trustDomains, domain)?.[role] ?? ''
-  return compilation.offers.get(node)?.get(kindInRole(compilation, role)?.name ?? '')
+  const node = own(compilation.topology.trustDomains, domain)?.[role]
+  const kind = kindInRole(compilation, role)
+  return node === undefined || kind === undefined ? undefined : offerOf(compilation, kind.name, node)
 }

@@ -36,7 +36,7 @@ interface DurationText {
 }
 
 export type ParameterDeclarations = Readonly<Record<string, ParameterDeclaration>>
-type ParameterValue = string | number | boolean | null
+export type ParameterValue = string | number | boolean | null
 export type ParameterValues = Record<string, ParameterValue>
 
 /** Some `--set` names no parameter of the topology, or a value that it cannot take. */

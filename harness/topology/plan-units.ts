@@ -1,25 +1,22 @@
-import type { Compilation, PlannedUnit } from './compilation.ts'
+import { type Compilation, type DeclaredUnit, isDeclared, listenersOf, type PlannedUnit } from './compilation.ts'
+import type { DeclaredKind } from './credential-kind.ts'
+import type { Offer, UnitContext } from './kind.ts'
+import { Mistakes } from './mistakes.ts'
+import { offerOf, unitThatIssues } from './offers.ts'
 import type { PlanCredential, UnitRef } from './plan.ts'
 import { unitContext } from './unit-context.ts'
 
 /**
- * Enters the listeners, actions and insiders of every node. Units need those of each other, so they have to be known before any unit is
- * planned for good; kinds are pure, and asking them twice is harmless.
+ * Enters a draft of every unit: units need the listeners, actions and insiders of each other, so these have to be known before any unit is
+ * planned for good. Kinds are pure, and asking them twice is harmless; what they need and miss is told when they are asked again.
  */
-export function enterListeners(compilation: Compilation): void {
+export function draftUnits(compilation: Compilation): void {
+  const apart = { mistakes: new Mistakes(), anchors: new Map(), used: new Set<string>(), readers: new Map() }
   for (const unit of compilation.units.values()) {
-    const {
-      service,
-      actions,
-      insider,
-      verification = {},
-    } = unit.kind.plan(unitContext(compilation, unit, { discovery: true }))
-    compilation.actions.set(unit.ref, actions ?? unit.kind.actions ?? {})
-    compilation.verifications.set(unit.ref, verification)
-    if (insider !== undefined) compilation.insiders.push({ node: unit.node, insider })
-    const known = compilation.listeners.get(unit.node) ?? []
-    compilation.listeners.set(unit.node, [...known, ...(service?.listeners ?? [])])
-    for (const listener of service?.listeners ?? []) {
+    const known = listenersOf(compilation, unit.node)
+    const draft = planUnit({ ...compilation, ...apart }, unit, [])
+    compilation.drafts.set(unit.ref, draft)
+    for (const listener of draft.plan.service?.listeners ?? []) {
       const clash = known.find(({ port }) => port === listener.port)
       if (clash === undefined) continue
       compilation.mistakes.add(
@@ -31,17 +28,46 @@ export function enterListeners(compilation: Compilation): void {
   }
 }
 
-/** Lets every kind plan its units. */
-export function planUnits(
-  compilation: Compilation,
-  credentials: ReadonlyMap<string, PlanCredential>,
-): Map<UnitRef, PlannedUnit> {
-  const planned = new Map<UnitRef, PlannedUnit>()
+/** Enters what the units of each node issue, and reports trust domains whose nodes do not issue what they should. */
+export function enterOffers(compilation: Compilation): void {
+  const { topology, credentialKinds, unknownNodes, mistakes } = compilation
   for (const unit of compilation.units.values()) {
-    const after = new Set<UnitRef>()
-    const issued = [...credentials.values()].filter(({ issuer }) => issuer === unit.node)
-    const plan = unit.kind.plan(unitContext(compilation, unit, { after, issued }))
-    planned.set(unit.ref, { unit, plan, after })
+    const { node, ref } = unit
+    const offers: Readonly<Record<string, (unit: UnitContext<unknown>) => Offer>> = unit.kind.offers ?? {}
+    for (const [credentialKind, offer] of Object.entries(offers)) {
+      if (compilation.offers.some((known) => known.node === node && known.credentialKind === credentialKind)) continue
+      const domain = domainOf(compilation, credentialKinds.get(credentialKind), node)
+      compilation.offers.push({ ...offer(unitContext(compilation, unit)), credentialKind, node, unit: ref, domain })
+    }
   }
-  return planned
+  for (const [domain, declared] of Object.entries(topology.trustDomains)) {
+    for (const { name, issuing } of credentialKinds.values()) {
+      const node = issuing.role && declared[issuing.role]
+      if (node === undefined || offerOf(compilation, name, node) !== undefined) continue
+      const path = ['trustDomains', domain, issuing.role!]
+      if (!isDeclared(compilation, 'nodes', node, path) || unknownNodes.has(node)) continue
+      mistakes.add(path, `"${node}" has no unit that ${issuing.does}`, unitThatIssues(compilation, name))
+    }
+  }
+}
+
+/** The trust domain that names a node for what it issues, else the one that the node is of. */
+function domainOf({ topology }: Compilation, kind: DeclaredKind | undefined, node: string): string {
+  const role = kind?.issuing.role
+  const [domain] = Object.entries(topology.trustDomains).find(([, one]) => role && one[role] === node) ?? []
+  return domain ?? topology.nodes[node]!.domain
+}
+
+/** Lets the kind of a unit plan it; what it does not say of this very unit is what it says of all. */
+export function planUnit(
+  compilation: Compilation,
+  unit: DeclaredUnit,
+  credentials: readonly PlanCredential[],
+): PlannedUnit {
+  const { kind } = unit
+  const after = new Set<UnitRef>()
+  const issued = credentials.filter(({ issuer }) => issuer === unit.node)
+  const said = kind.plan(unitContext(compilation, unit, { after, issued }))
+  const { actions = kind.actions, observe = kind.observe, surfaces = kind.surfaces } = said
+  return { unit, plan: { ...said, actions, observe, surfaces }, after }
 }

@@ -1,113 +1,89 @@
 import { resolve } from 'node:path'
-import { type AnyUnitContext, type Compilation, type DeclaredUnit, isDeclared, needAnchor, own } from './compilation.ts'
+import { type Compilation, type DeclaredUnit, isDeclared, listenersOf, needAnchor, own } from './compilation.ts'
 import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
-import { kindInRole } from './offers.ts'
+import type { UnitContext } from './kind.ts'
+import { kindInRole, offerOf } from './offers.ts'
 import { anchorPath, anchorUnit, credentialPath } from './paths.ts'
-import type { PlanCredential, Template, UnitRef } from './plan.ts'
+import type { PlanCredential, UnitRef } from './plan.ts'
 import { type CredentialDeclaration, holdersOf } from './schema.ts'
 
-export interface ContextOptions {
-  /** Filled with what the unit has to wait for. */
-  after?: Set<UnitRef>
-  /** Only the listeners are asked for: they are not known yet, and mistakes are reported later. */
-  discovery?: boolean
-  issued?: readonly PlanCredential[]
-}
-
-/** What a service kind sees of the topology while it plans one unit. */
+/** What a service kind sees of the topology while it plans one unit. `after` is filled with what the unit has to wait for. */
 export function unitContext(
   compilation: Compilation,
   unit: DeclaredUnit,
-  { after = new Set(), discovery = false, issued = [] }: ContextOptions = {},
-): AnyUnitContext {
-  const { topology, mistakes, unknownNodes, listeners } = compilation
-  const { node } = unit
-  const declaration = topology.nodes[node]!
+  { after = new Set<UnitRef>(), issued = [] as readonly PlanCredential[] } = {},
+): UnitContext<unknown> {
+  const { topology, mistakes, unknownNodes, credentialKinds, readers } = compilation
+  const { node, declared } = unit
+  const { host, domain } = topology.nodes[node]!
   const at = ['nodes', node, 'units', unit.name]
   /** Where the settings, as they were declared, name something; the settings as a whole when the kind derived the name. */
-  const settingOf = (name: string) => {
-    const path = pathTo(own(declaration.units, unit.name)?.settings, name)
-    return ['settings', ...(path ?? [])]
-  }
-  const mistake = (path: readonly PropertyKey[], message: string, wayOut?: string) => {
-    if (!discovery) mistakes.add([...at, ...path], message, wayOut)
-  }
+  const settingOf = (name: string) => [...at, 'settings', ...(pathTo(declared.settings, name) ?? [])]
+  const isNamed = (register: 'trustDomains' | 'nodes' | 'credentials', name: string) =>
+    isDeclared(compilation, register, name, settingOf(name))
 
   const heldCredential = (name: string): CredentialDeclaration | undefined => {
     const credential = own(topology.credentials, name)
     if (credential === undefined) {
-      if (!discovery) isDeclared(compilation, 'credentials', name, [...at, ...settingOf(name)])
+      isNamed('credentials', name)
       return undefined
     }
     const holders = holdersOf(credential)
     if (!holders.includes(node)) {
       const wayOut = `give it the holder "${node}", or name a credential that this node holds`
-      mistake(settingOf(name), `uses the credential "${name}", which "${holders.join(', ')}" holds`, wayOut)
+      mistakes.add(settingOf(name), `uses the credential "${name}", which "${holders.join(', ')}" holds`, wayOut)
     }
-    if (!discovery) {
-      compilation.used.add(name)
-      const user = own(declaration.units, unit.name)?.user
-      const known = compilation.readers.get(`${node}/${name}`) ?? new Set()
-      if (user !== undefined) compilation.readers.set(`${node}/${name}`, known.add(user))
-    }
+    compilation.used.add(name)
+    const known = readers.get(`${node}/${name}`) ?? new Set()
+    if (declared.user !== undefined) readers.set(`${node}/${name}`, known.add(declared.user))
     return credential
   }
 
   return {
-    topology,
-    node,
-    unit: unit.name,
-    host: declaration.host,
-    domain: declaration.domain,
-    settings: unit.settings,
-    anchor(domain): Template {
-      if (discovery) return anchorPath(domain)
+    ...{ topology, node, unit: unit.name, host, domain, settings: unit.settings },
+    anchor(of) {
       // A domain that some node names wrongly is reported there.
-      const reported = Object.values(topology.nodes).some((other) => other.domain === domain)
-      if (reported && own(topology.trustDomains, domain) === undefined) return anchorPath(domain)
-      if (isDeclared(compilation, 'trustDomains', domain, [...at, ...settingOf(domain)])) {
-        needAnchor(compilation, node, domain)
-        after.add(anchorUnit(node, domain))
+      const reported = Object.values(topology.nodes).some((other) => other.domain === of)
+      if ((!reported || own(topology.trustDomains, of) !== undefined) && isNamed('trustDomains', of)) {
+        needAnchor(compilation, node, of)
+        after.add(anchorUnit(node, of))
       }
-      return anchorPath(domain)
+      return anchorPath(of)
     },
     credential(name) {
-      const credential = heldCredential(name)
+      const declaration = heldCredential(name)
       after.add(`${node}/${name}`)
-      return { path: credentialPath(compilation.credentialKinds, name, credential), declaration: credential }
+      return { path: credentialPath(credentialKinds, name, declaration), declaration }
     },
-    credentialPath(name) {
-      return credentialPath(compilation.credentialKinds, name, heldCredential(name))
-    },
+    credentialPath: (name) => credentialPath(credentialKinds, name, heldCredential(name)),
     url(target, name, protocol = 'https') {
-      const host = own(topology.nodes, target)?.host ?? target
-      if (discovery) return `${protocol}://${host}:1`
-      const listener = listeners.get(target)?.find((candidate) => candidate.name === name)
-      if (listener !== undefined) return `${protocol}://${host}:${listener.port}`
-      if (isDeclared(compilation, 'nodes', target, [...at, ...settingOf(target)]) && !unknownNodes.has(target)) {
-        const known = listeners.get(target)?.map((candidate) => candidate.name) ?? []
-        mistake(
-          settingOf(target),
-          `needs the listener "${name}" of "${target}", which has ${known.length > 0 ? known.join(', ') : 'none'}`,
-          'name a node that runs the right kind of unit',
-        )
+      const listeners = listenersOf(compilation, target)
+      const found = listeners.find((candidate) => candidate.name === name)
+      if (found === undefined && isNamed('nodes', target) && !unknownNodes.has(target)) {
+        const known = listeners.map((candidate) => candidate.name).join(', ') || 'none'
+        const message = `needs the listener "${name}" of "${target}", which has ${known}`
+        mistakes.add(settingOf(target), message, 'name a node that runs the right kind of unit')
       }
-      return `${protocol}://${host}:1`
+      return `${protocol}://${own(topology.nodes, target)?.host ?? target}:${found?.port ?? 1}`
     },
     issuer(target) {
       const kind = kindInRole(compilation, 'issuer')
-      const found = compilation.offers.get(target)?.get(kind?.name ?? '')
+      const found = kind && offerOf(compilation, kind.name, target)
       if (found !== undefined) after.add(found.after ?? found.unit)
-      else if (!discovery && isDeclared(compilation, 'nodes', target, [...at, ...settingOf(target)])) {
-        mistake(settingOf(target), `"${target}" has no unit that ${kind?.issuing.does}`, 'name a node that has')
+      else if (isNamed('nodes', target)) {
+        const message = `"${target}" has no unit that ${kind?.issuing.does}`
+        mistakes.add(settingOf(target), message, 'name a node that has')
       }
       return found?.url ?? 'https://unknown.invalid'
     },
     resolve: (path) => resolve(compilation.folder ?? '.', path),
     issued: <Name extends CredentialKindName>(kind: Name) =>
       issued.filter((one): one is PlanCredential & PlanCredentialOf<Name> => one.kind === kind),
-    insiders: () => compilation.insiders,
-    mistake: (path, message) => mistake(path === '' ? [] : path.split('.'), message),
+    insiders: () =>
+      [...compilation.drafts.values()].flatMap(({ unit: { node }, plan: { insider } }) =>
+        insider ? { node, insider } : [],
+      ),
+    mistake: (path, message) => mistakes.add([...at, ...(path === '' ? [] : path.split('.'))], message),
   }
 }
 
