@@ -35,15 +35,20 @@ export class DialFailed extends Error {
 
 const WITHIN_MS = 5_000
 
-/**
- * Connects, proves the server, and only then sends the request with the token. Resolves with an open WebSocket.
- * `onOpen` runs before the first message is read.
- */
-export async function dial(options: DialOptions, onOpen: (socket: WebSocket) => void): Promise<void> {
+/** Runs before the first message is read. The certificate is what the server proved to be with. */
+type OnOpen = (socket: WebSocket, certificate: X509Certificate) => void
+
+/** Connects, proves the server, and only then sends the request with the token. */
+export async function dial(options: DialOptions, onOpen: OnOpen): Promise<void> {
   const endpoint = new URL(options.endpoint)
   await judge({ endpoint }, '')
-  const socket = await connectProven(endpoint, options)
-  await upgrade(endpoint, socket, options, onOpen)
+  const server = await connectProven(endpoint, options)
+  await upgrade(endpoint, server, options, onOpen)
+}
+
+interface ProvenServer {
+  readonly socket: TLSSocket
+  readonly certificate: X509Certificate
 }
 
 async function judge(context: DialContext, conn: string): Promise<void> {
@@ -51,8 +56,7 @@ async function judge(context: DialContext, conn: string): Promise<void> {
   if (refusal !== undefined) throw new DialFailed('target', refusal.reason, { conn })
 }
 
-/** The request goes out on this socket, which has proved to be the endpoint's. */
-async function connectProven(endpoint: URL, { identity, localAddress }: DialOptions): Promise<TLSSocket> {
+async function connectProven(endpoint: URL, { identity, localAddress }: DialOptions): Promise<ProvenServer> {
   // Most attempts in a site that starts find nobody there: TLS costs nothing until somebody is.
   const reached = connectTcp({ host: addressOrName(endpoint), port: Number(endpoint.port || 443), localAddress })
   const deadline = setTimeout(() => reached.destroy(new Error('no handshake within 5 s')), WITHIN_MS)
@@ -66,9 +70,9 @@ async function connectProven(endpoint: URL, { identity, localAddress }: DialOpti
   }
 }
 
-function proveServer(reached: Socket, endpoint: URL, identity: SecureContext): Promise<TLSSocket> {
+function proveServer(reached: Socket, endpoint: URL, identity: SecureContext): Promise<ProvenServer> {
   const conn = `${reached.localAddress}:${reached.localPort}`
-  let leaf: X509Certificate | undefined
+  let certificate: X509Certificate | undefined
   const host = addressOrName(endpoint)
   return new Promise((resolve, reject) => {
     const socket = connect({
@@ -80,8 +84,8 @@ function proveServer(reached: Socket, endpoint: URL, identity: SecureContext): P
       // Said outright, for Node's default can be turned off by an environment variable (NODE_TLS_REJECT_UNAUTHORIZED).
       rejectUnauthorized: true,
       // Called once the chain is good. The name is judged below, before anything is written to the socket.
-      checkServerIdentity(_, certificate) {
-        leaf = new X509Certificate(certificate.raw)
+      checkServerIdentity(_, { raw }) {
+        certificate = new X509Certificate(raw)
         return undefined
       },
     })
@@ -92,9 +96,10 @@ function proveServer(reached: Socket, endpoint: URL, identity: SecureContext): P
       judge({ endpoint, chainProblem: String(chainProblem) }, conn).then(() => reject(failed), reject)
     })
     socket.once('secureConnect', () => {
-      if (leaf === undefined) return socket.destroy(new Error('the server proved no certificate'))
-      judge({ endpoint, certificate: leaf }, conn).then(
-        () => resolve(socket),
+      if (certificate === undefined) return socket.destroy(new Error('the server proved no certificate'))
+      const proven = { socket, certificate }
+      judge({ endpoint, certificate }, conn).then(
+        () => resolve(proven),
         (refused: unknown) => {
           socket.destroy()
           reject(refused)
@@ -106,9 +111,9 @@ function proveServer(reached: Socket, endpoint: URL, identity: SecureContext): P
 
 function upgrade(
   endpoint: URL,
-  socket: TLSSocket,
+  { socket, certificate }: ProvenServer,
   options: DialOptions,
-  onOpen: (socket: WebSocket) => void,
+  onOpen: OnOpen,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const upgraded = new WebSocket(`wss://${endpoint.host}${PATH}`, SUBPROTOCOL, {
@@ -127,7 +132,7 @@ function upgrade(
       reject(new DialFailed('refused', `http_${status}`, { status }))
     })
     upgraded.once('open', () => {
-      onOpen(upgraded)
+      onOpen(upgraded, certificate)
       resolve()
     })
     upgraded.on('error', (failure) => reject(unreachable(failure)))

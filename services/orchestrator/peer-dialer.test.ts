@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
@@ -41,6 +42,8 @@ let dialer: PeerDialer
 let recorded: unknown[]
 let routes: RouteTable
 let options: DialerOptions
+/** What the acceptor proves to be with. */
+let proof: Pick<X509Certificate, 'validFromDate' | 'validToDate'>
 
 const peer = { name: 'node-b', endpoint: 'wss://node-b.test:9443', trustDomain: 'org-b', enabled: true } as Peer
 
@@ -48,11 +51,12 @@ beforeEach(() => {
   vi.useFakeTimers()
   sockets = []
   recorded = []
+  proof = proofOf(86_400_000)
   vi.mocked(dial).mockReset()
   vi.mocked(dial).mockImplementation(async (_, onOpen) => {
     const socket = new FakeSocket()
     sockets.push(socket)
-    onOpen(socket as unknown as WebSocket)
+    onOpen(socket as unknown as WebSocket, proof as X509Certificate)
   })
   routes = new RouteTable()
   options = {
@@ -75,6 +79,11 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
+const proofOf = (lifeMs: number) => ({
+  validFromDate: new Date(),
+  validToDate: new Date(Date.now() + lifeMs),
+})
+
 const dialled = async (): Promise<FakeSocket> => {
   await vi.advanceTimersByTimeAsync(0)
   return sockets.at(-1) as FakeSocket
@@ -93,6 +102,43 @@ test('a session that is to replace another and never opens is dialled again; the
   ;(await dialled()).open()
   await vi.advanceTimersByTimeAsync(60_000)
   expect(sockets).toHaveLength(3)
+})
+
+test('a session ends with the certificate that the peer proved to be with', async () => {
+  proof = proofOf(60_000)
+  dialer.wake()
+  const session = await dialled()
+  session.open()
+  // Most peers have a new one by then; this one has the same still.
+  await vi.advanceTimersByTimeAsync(53_000)
+  expect(sockets).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(sockets).toHaveLength(2)
+  const again = await dialled()
+  again.open()
+  session.end('session_replaced', 4409)
+  await vi.advanceTimersByTimeAsync(5_999)
+  expect(again.sent.map(({ type }) => type)).not.toContain('close')
+  expect(sockets).toHaveLength(2)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(again.sent.at(-1)).toEqual({ type: 'close', code: 'certificate_ended' })
+  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'certificate_ended' })
+})
+
+test('a certificate that takes the place of one that ends takes the session along before that ends', async () => {
+  proof = proofOf(60_000)
+  dialer.wake()
+  const session = await dialled()
+  session.open()
+  await vi.advanceTimersByTimeAsync(40_000)
+  proof = proofOf(60_000)
+  await vi.advanceTimersByTimeAsync(14_000)
+  const renewed = await dialled()
+  renewed.open()
+  session.end('session_replaced', 4409)
+  await vi.advanceTimersByTimeAsync(30_000)
+  expect(sockets).toHaveLength(2)
+  expect(dialer.state.state).toBe('connected')
 })
 
 test('hearing of the end of the old session before the opening of the new one starts no third', async () => {

@@ -1,9 +1,11 @@
+import type { X509Certificate } from 'node:crypto'
 import { type DecisionLog, recordUnanswered } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
+import { atWallTime } from '../shared/wall-timer.ts'
 import type { Configuration } from './config.ts'
 import { DialFailed, dial } from './dial.ts'
 import { dialTarget } from './guards/dial-target.ts'
-import type { OwnCertificates } from './own-certificates.ts'
+import { type OwnCertificates, overdueAt } from './own-certificates.ts'
 import type { PeerTokens } from './peer-tokens.ts'
 import type { Peer } from './peers.ts'
 import { startRouteFeed } from './route-feed.ts'
@@ -119,12 +121,13 @@ export class PeerDialer {
     // A token works over the certificate that it is bound to, and over no other.
     const identity = certificates.outbound(found.thumbprint, peer.trustDomain)
     const target = { endpoint: peer.endpoint, token: found.token, identity, localAddress }
-    await dial(target, (socket) => this.#openOn(socket, peer))
+    await dial(target, (socket, certificate) => this.#openOn(socket, certificate, peer))
   }
 
-  #openOn(socket: ConstructorParameters<typeof SessionChannel>[0], peer: Peer): void {
+  #openOn(socket: ConstructorParameters<typeof SessionChannel>[0], certificate: X509Certificate, peer: Peer): void {
     const { configuration, routes, log } = this.#options
     let feed: { stop(): void } | undefined
+    const proof = this.#followProof(certificate, () => channel)
     let hasOpened = false
     const channel: SessionChannel = new SessionChannel(socket, {
       side: 'dialer',
@@ -149,12 +152,25 @@ export class PeerDialer {
       onUpdate: () => undefined,
       onEnd: (end) => {
         feed?.stop()
+        proof.close()
         this.#ended(channel, hasOpened, end)
       },
     })
     this.#opening = channel
     if (this.#isStopped) channel.end('shutdown')
     else if (!this.#peer.enabled) channel.end('peer_removed')
+  }
+
+  /** A session lasts as long as the certificate that the peer proved to be with; before that, the peer may prove another one. */
+  #followProof(certificate: X509Certificate, channel: () => SessionChannel): { close(): void } {
+    const untilItEnds = () => atWallTime(certificate.validToDate.getTime(), () => channel().end('certificate_ended'))
+    const overdue = overdueAt({ leaf: certificate })
+    if (overdue <= Date.now()) return untilItEnds()
+    let timer = atWallTime(overdue, () => {
+      timer = untilItEnds()
+      if (channel() === this.#session) this.wake()
+    })
+    return { close: () => timer.close() }
   }
 
   #ended(channel: SessionChannel, hasOpened: boolean, end: SessionEnd): void {
