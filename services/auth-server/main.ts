@@ -7,6 +7,7 @@ import {
 } from '../shared/configuration.ts'
 import { createLog, failureFields } from '../shared/log.ts'
 import { EXIT_CONFIG, exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
+import { stopOnSignals } from '../shared/stop-signals.ts'
 import { addOperatorCommands } from './cli.ts'
 import { type Configuration, loadConfig, nodeName, program } from './config.ts'
 
@@ -44,14 +45,7 @@ async function start(configuration: Configuration): Promise<void> {
   const server = await startServer(configuration)
   warnIgnoredSwitches(log)
   process.on('SIGHUP', () => server.reload())
-  let isStopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (isStopping) process.exit(EXIT_FAILED)
-      isStopping = true
-      void server.stop().then(() => process.exit(0))
-    })
-  }
+  stopOnSignals(() => server.stop())
 }
 
 /** An address that this machine does not have is a mistake in the configuration; one that is taken may be free later. */

@@ -8,13 +8,13 @@ import {
 } from '../shared/configuration.ts'
 import { createLog, failureFields } from '../shared/log.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
+import { stopOnSignals } from '../shared/stop-signals.ts'
 import { program } from './config.ts'
-import { createOrchestrator, type Orchestrator } from './orchestrator.ts'
+import { createOrchestrator } from './orchestrator.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { openStore, type Store } from './store.ts'
 
 const EXIT_USAGE = 2
-const LONGEST_STOP_MS = 4_500
 
 const command = new Command('orchestrator')
   .description('Exchanges routes with peers over mutual TLS with certificate-bound tokens.')
@@ -54,18 +54,5 @@ async function run({ configuration, material, decisions }: Prepared): Promise<vo
     throw new StartFailure('config_invalid', `${places}: ${code ?? message}; choose a free address`)
   }
   process.on('SIGHUP', () => orchestrator.reload())
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(orchestrator))
-}
-
-let isStopping = false
-
-/** Gracefully, and at once when asked a second time. */
-function stop(orchestrator: Orchestrator): void {
-  if (isStopping) process.exit(0)
-  isStopping = true
-  setTimeout(() => process.exit(0), LONGEST_STOP_MS).unref()
-  orchestrator.stop().then(
-    () => process.exit(0),
-    () => process.exit(1),
-  )
+  stopOnSignals(() => orchestrator.stop())
 }
