@@ -2,7 +2,8 @@
  * The root of every failure that Holdfast reports.
  *
  * `code` is stable and starts with `HOLDFAST_`; `message` names the thing, the place and the way out.
- * Each failure is a class of its own, kept in the file that throws it.
+ * A failure that somebody may catch by its class is one of its own, kept in the file that throws it. What a node agent throws comes
+ * out of it as code and message.
  */
 export class HoldfastError extends Error {
   readonly code: string

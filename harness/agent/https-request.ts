@@ -78,7 +78,9 @@ function answerOf(
 ): Promise<OneAnswer> {
   const body = json === undefined ? undefined : JSON.stringify(json)
   return new Promise((resolve, reject) => {
-    const headers = { host: url.host, connection: 'close', ...contentHeaders(body) }
+    const content =
+      body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+    const headers = { host: url.host, connection: 'close', ...content }
     const outgoing = open({ method, path: url.pathname + url.search, headers })
     outgoing.on('error', reject)
     outgoing.once('response', (response) => {
@@ -93,11 +95,6 @@ function answerOf(
 /** Loads what the first request needs (about 40 ms), while there is nothing else to do. */
 export async function warmUp(): Promise<void> {
   await Promise.all([import('node:https'), import('node:tls')])
-}
-
-function contentHeaders(body: string | undefined): Record<string, string | number> {
-  if (body === undefined) return {}
-  return { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {

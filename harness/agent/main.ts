@@ -45,8 +45,8 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   const serve = <Asked extends HandOver>(to: string, body: Asked) =>
     answers.ask<HandedOver[Asked['kind']]>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
   const pause = Promise.withResolvers<void>()
-  const common = { plan, settings, secrets: new KnownSecrets(), send, serve, pause }
-  const agents = new Map(nodes.map((node) => [node, new NodeAgent({ ...common, node })]))
+  const shared = { plan, settings, secrets: new KnownSecrets(), send, serve, pause }
+  const agents = new Map(nodes.map((node) => [node, new NodeAgent(node, shared)]))
   const handle = (message: ToAgent): void => {
     if (message.type === 'answer') answers.settle(message)
     else if (message.type === 'request') void agents.get(message.node)?.serve(message)

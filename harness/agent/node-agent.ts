@@ -3,20 +3,13 @@ import { join } from 'node:path'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
-import type { Plan, UnitRef } from '../topology/plan.ts'
+import type { UnitRef } from '../topology/plan.ts'
 import { type FirstPause, WorkAhead } from './ahead.ts'
 import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
 import { callFromNode, type NodeContext } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
-import {
-  type FromAgent,
-  failureOf,
-  type Operation,
-  type Operations,
-  type Request,
-  type RunSettings,
-} from './protocol.ts'
+import { type FromAgent, failureOf, type Operation, type Operations, type Request } from './protocol.ts'
 import { serveSeat } from './seat-server.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
@@ -26,14 +19,10 @@ import { sharedMode } from './unit-files.ts'
 /** All programs must be gone 5 s after the coordinator: this leaves time for SIGKILL and the way out. */
 const END_WITHIN_MS = 2_000
 
-export interface AgentOptions {
-  plan: Plan
-  node: string
-  settings: RunSettings
-  /** What all agents of the process know: they serve one run. */
+/** What all agents of a process have in common: they serve one run. */
+export interface SharedByAgents extends Pick<NodeContext, 'plan' | 'settings' | 'serve'> {
   secrets: KnownSecrets
   send: (message: FromAgent) => void
-  serve: NodeContext['serve']
   pause: FirstPause
 }
 
@@ -49,7 +38,7 @@ export class NodeAgent {
   readonly #waiting = new Set<Unit>()
   readonly #handlers: Handlers
 
-  constructor({ plan, node, settings, secrets, send, serve, pause }: AgentOptions) {
+  constructor(node: string, { plan, settings, secrets, send, serve, pause }: SharedByAgents) {
     this.#send = send
     this.#secrets = secrets
     this.#context = {
@@ -101,11 +90,11 @@ export class NodeAgent {
     for (const unit of this.#waiting) {
       if (!unit.plan.after.every((ref) => this.#ready.has(ref))) continue
       this.#waiting.delete(unit)
-      void unit.run().then((ready) => {
-        if (!ready) return
-        this.#ready.add(`${this.#context.node.name}/${unit.plan.name}`)
-        this.#startPossible()
-      })
+      // What failed was told: nothing that waits for it starts.
+      unit.run().then(
+        () => this.unitsReady([`${this.#context.node.name}/${unit.plan.name}`]),
+        () => {},
+      )
     }
   }
 

@@ -1,17 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { JWK } from 'jose'
+import type { Enrol } from '../topology/plan.ts'
 
-/** What a one-time token of a CA says: good for one signature on the CSR that it names. */
-export interface OneTimeTokenClaims {
-  /** `https://<host>:<port>` of the CA. */
-  url: string
-  provisioner: { name: string; keyFile: string }
-  subject: string
-  sans: string[]
-  /** base64url SHA-256 of the CSR's DER. */
-  x5rt: string
-}
+/** What a one-time token of a CA says. `x5rt`: base64url SHA-256 of the DER of the CSR that it is good for. */
+export type OneTimeTokenClaims = Pick<Enrol, 'url' | 'provisioner' | 'subject' | 'sans'> & { x5rt: string }
 
 /**
  * Signs a one-time token of step-ca's JWK provisioner. It is good for one signature on exactly this CSR within five minutes:

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import type { Probe } from '../topology/plan.ts'
 import { readTls, request } from './https-request.ts'
 import type { UnitContext } from './node-context.ts'
@@ -50,9 +51,8 @@ function lifeLeft(minimum: number | undefined, validTo: string | undefined, url:
   return `the certificate of ${url} is valid for ${left} s more, and ${minimum} s are demanded`
 }
 
-async function probeTcp(address: string, port: number): Promise<string | undefined> {
-  const { connect } = await import('node:net')
-  return new Promise((resolve) => {
+function probeTcp(address: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port, timeout: ONE_PROBE_MS })
     const done = (answer?: string) => {
       socket.destroy()
@@ -60,7 +60,7 @@ async function probeTcp(address: string, port: number): Promise<string | undefin
     }
     socket.once('connect', () => done())
     socket.once('timeout', () => done(`${address}:${port} did not answer within ${ONE_PROBE_MS} ms`))
-    socket.once('error', (cause) => done(describe(cause)))
+    socket.once('error', reject)
   })
 }
 

@@ -1,12 +1,11 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import type { ExecResult } from './protocol.ts'
 
 /** How a program ended. */
-export interface Exit {
-  code: number | null
-  signal: NodeJS.Signals | null
-}
+export type Exit = Pick<ExecResult, 'code' | 'signal'>
 
 /** As the end of a sentence that begins with the program. */
 export function howEnded({ code, signal }: Exit): string {
@@ -42,21 +41,19 @@ export async function startTree(
   if (wrapper.length > 0) await demandExecutable(program[0] as string, options.env?.PATH ?? '')
   const argv = [...wrapper, ...program]
   const child = spawn(argv[0] as string, argv.slice(1), { ...options, detached: true })
-  let running = true
   const ended = new Promise<Exit>((resolve) => {
-    child.once('exit', () => {
-      running = false
-      live.delete(child.pid as number)
-      signalTree(child.pid as number, 'SIGKILL')
-    })
     child.once('close', (code, signal) => resolve({ code, signal }))
   })
-  await new Promise<void>((resolve, reject) => {
-    child.once('spawn', resolve)
-    child.once('error', reject)
+  // What fails after its start (an abort, say) shows in how it ends.
+  child.on('error', () => {})
+  await once(child, 'spawn')
+  const pid = child.pid as number
+  live.add(pid)
+  child.once('exit', () => {
+    live.delete(pid)
+    signalTree(pid, 'SIGKILL')
   })
-  if (running) live.add(child.pid as number)
-  return { child, pid: child.pid as number, ended, running: () => running }
+  return { child, pid, ended, running: () => live.has(pid) }
 }
 
 async function demandExecutable(program: string, path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { chmodSync } from 'node:fs'
 import net, { type AddressInfo, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { HoldfastError } from '../errors.ts'
-import { firstLine } from './first-line.ts'
 import { failureOf } from './protocol.ts'
 
 /**
@@ -15,21 +15,17 @@ export type SeatRequest =
 
 /** What every system takes of a socket's path. */
 const LONGEST_PATH = 103
-
-/** A seat lies too deep for a socket. Code `HOLDFAST_SEAT_PATH`. */
-export class SeatPathTooLong extends HoldfastError {
-  constructor(path: string, bytes: number) {
-    super(
-      'HOLDFAST_SEAT_PATH',
-      `the seat ${path} has a path of ${bytes} bytes, and a socket takes ${LONGEST_PATH}; set HOLDFAST_RUNTIME_DIR to a shorter one`,
-    )
-  }
-}
+const LONGEST_LINE = 4_096
 
 /** Lets tests call and listen from a node whose addresses are not theirs. Resolves once there is a seat at `path`. */
 export async function serveSeat(path: string, address: string): Promise<void> {
   const bytes = Buffer.byteLength(path)
-  if (bytes > LONGEST_PATH) throw new SeatPathTooLong(path, bytes)
+  if (bytes > LONGEST_PATH) {
+    throw new HoldfastError(
+      'HOLDFAST_SEAT_PATH',
+      `the seat ${path} has a path of ${bytes} bytes, and a socket takes ${LONGEST_PATH}; set HOLDFAST_RUNTIME_DIR to a shorter one`,
+    )
+  }
   const accepted = new Map<number, Socket>()
   let count = 0
 
@@ -103,4 +99,37 @@ function pass(one: Socket, other: Socket): void {
     from.once('close', () => to.destroySoon())
     from.pipe(to)
   }
+}
+
+/** The first line of a stream, as JSON; what follows stays in it. Rejects where the stream ends before. */
+export async function firstLine(stream: Duplex): Promise<unknown> {
+  let line = ''
+  for (;;) {
+    const chunk = stream.read() as Buffer | null
+    if (chunk === null) {
+      await untilMore(stream)
+      continue
+    }
+    const end = chunk.indexOf('\n')
+    line += chunk.toString('utf8', 0, end < 0 ? undefined : end)
+    if (line.length > LONGEST_LINE) throw new Error(`a first line of more than ${LONGEST_LINE} characters`)
+    if (end < 0) continue
+    if (end + 1 < chunk.length) stream.unshift(chunk.subarray(end + 1))
+    return JSON.parse(line)
+  }
+}
+
+function untilMore(stream: Duplex): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const over = () => done(() => reject(new Error('it ended before its first line')))
+    const more = () => done(resolve)
+    const done = (settle: () => void) => {
+      stream.off('readable', more)
+      for (const event of ['end', 'close']) stream.off(event, over)
+      settle()
+    }
+    stream.on('readable', more)
+    for (const event of ['end', 'close']) stream.on(event, over)
+    if (stream.destroyed || stream.readableEnded) over()
+  })
 }

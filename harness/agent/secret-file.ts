@@ -29,13 +29,9 @@ export async function writeSecret(path: string, content: string | Uint8Array, de
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
-    const handle = await open(temporary, 'wx', 0o600)
-    try {
-      await handle.writeFile(content)
-      await give(handle, demand)
-    } finally {
-      await handle.close()
-    }
+    await using handle = await open(temporary, 'wx', 0o600)
+    await handle.writeFile(content)
+    await give(handle, demand)
     await rename(temporary, path)
   } catch (cause) {
     await rm(temporary, { force: true })

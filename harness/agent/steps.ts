@@ -54,7 +54,6 @@ async function runCommand(work: UnitAtWork, command: Command, setting?: string):
   const options = { timeout: ONE_STEP_MS, killSignal: 'SIGKILL', signal: work.signal } as const
   const refused = (why: string, cause: ErrorOptions) => new StepFailed(`${place} ${why}`, cause)
   const { tree, program } = await startProgram(work, command, refused, options)
-  tree.child.on('error', () => {})
   const exit = await tree.ended
   if (exit.code === 0) return
   throw new StepFailed(`${place} ${program} ${howEnded(exit)}; its last lines are in the log of the unit`, { exit })

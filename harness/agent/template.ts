@@ -12,17 +12,6 @@ export interface TemplateContext {
   contents?: ReadonlyMap<string, string>
 }
 
-/** A template names something that the agent cannot fill. Code `HOLDFAST_TEMPLATE_UNKNOWN`. */
-export class UnknownPlaceholder extends HoldfastError {
-  constructor(placeholder: string, place: string, { unitDir }: Pick<TemplateContext, 'unitDir'>) {
-    const ofUnit = unitDir === undefined ? '' : ' @{unit},'
-    super(
-      'HOLDFAST_TEMPLATE_UNKNOWN',
-      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address} or @{address:NODE} with a node of the plan`,
-    )
-  }
-}
-
 /** The file of a content may be a template itself. */
 const CONTENT = 'content:((?:@\\{[^{}]*\\}|[^{}])*)'
 const PLACEHOLDER = new RegExp(`@\\{(${CONTENT}|[^}]*)\\}`, 'g')
@@ -36,8 +25,12 @@ export function contentsIn(text: string): string[] {
 export function fill(text: string, context: TemplateContext, place: string): string {
   return text.replaceAll(PLACEHOLDER, (placeholder, name: string) => {
     const value = lookUp(name, context)
-    if (value === undefined) throw new UnknownPlaceholder(placeholder, place, context)
-    return value
+    if (value !== undefined) return value
+    const ofUnit = context.unitDir === undefined ? '' : ' @{unit},'
+    throw new HoldfastError(
+      'HOLDFAST_TEMPLATE_UNKNOWN',
+      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address} or @{address:NODE} with a node of the plan`,
+    )
   })
 }
 

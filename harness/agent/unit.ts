@@ -39,18 +39,12 @@ export class Unit {
     this.#ref = this.#work.ref
   }
 
-  /** First start: files, steps, then the service. Emits `unit-ready` or `unit-failed`; never rejects. */
-  async run(): Promise<boolean> {
-    const started = performance.now()
-    try {
+  /** First start: files, steps, then the service. Emits `unit-ready` or `unit-failed`. */
+  async run(): Promise<void> {
+    await this.#told(async () => {
       await this.#prepare()
       if (this.plan.service !== undefined) await this.#startService()
-      this.#ready(started)
-      return true
-    } catch (cause) {
-      this.#failed(cause)
-      return false
-    }
+    })
   }
 
   async #prepare(asked?: UnitAtWork['asked']): Promise<void> {
@@ -86,17 +80,17 @@ export class Unit {
   /** Starts the service again; its files and what its steps made are still there. */
   async start(): Promise<void> {
     if (this.#tree?.running()) throw new WrongUnitState(this.#ref, 'is running already')
+    await this.#told(() => this.#startService())
+  }
+
+  async #told(start: () => Promise<void>): Promise<void> {
     const started = performance.now()
     try {
-      await this.#startService()
-      this.#ready(started)
+      await start()
     } catch (cause) {
       this.#failed(cause)
       throw cause
     }
-  }
-
-  #ready(started: number): void {
     const ms = Math.round((performance.now() - started) * 10) / 10
     this.#work.emit({ event: 'unit-ready', unit: this.plan.name, ms })
   }
@@ -147,25 +141,15 @@ export class Unit {
     } finally {
       clearTimeout(limit)
       probing.abort()
-      // The loser of the race may still reject.
-      probed.catch(() => {})
-      ended?.catch(() => {})
     }
   }
 
   /** Of a program that is up by itself, what else may be wrong: who should have started it is not seen here. */
   #elsewhere(): string {
     if (this.plan.service?.command !== undefined) return ''
-    const [setting] = this.plan.steps.flatMap((step) =>
-      'run' in step && step.setting !== undefined ? [step.setting] : [],
-    )
-    const told =
-      setting === undefined ? 'must notice its new files by itself' : `is told by ${setting} to read its new files`
-    const restarted =
-      setting === undefined
-        ? ''
-        : `; what ${setting} starts is ended with it: let the service read them itself (SIGHUP), or a service manager restart it`
-    return `; it is started by nobody here, and ${told}${restarted}`
+    const [setting] = this.plan.steps.flatMap((step) => ('run' in step ? (step.setting ?? []) : []))
+    if (setting === undefined) return '; it is started by nobody here, and must notice its new files by itself'
+    return `; it is started by nobody here, and is told by ${setting} to read its new files; what ${setting} starts is ended with it: let the service read them itself (SIGHUP), or a service manager restart it`
   }
 
   async stop(): Promise<void> {

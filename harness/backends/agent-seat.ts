@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
-import { firstLine } from '../agent/first-line.ts'
 import type { Failure } from '../agent/protocol.ts'
-import type { SeatRequest } from '../agent/seat-server.ts'
+import { firstLine, type SeatRequest } from '../agent/seat-server.ts'
 import { HoldfastError } from '../errors.ts'
 import { OpenStreams, type Seat, untilConnected } from '../protocols/seat.ts'
 
