@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import type { Credential } from '../site/credential.ts'
 import { TokenNotReadable } from '../tokens/forge.ts'
 import type { Claims } from '../tokens/inspect.ts'
@@ -64,6 +65,11 @@ export function forgedToken(token: string, key: JWK | undefined, forgery: Forger
 export async function newKey(alg = 'ES256'): Promise<JWK> {
   const { privateKey } = await generateKeyPair(alg, { extractable: true })
   return { ...(await exportJWK(privateKey)), alg }
+}
+
+/** The claim that binds a token to a certificate. */
+export function bindingTo({ certPem }: Identity): { cnf: { 'x5t#S256': string } } {
+  return { cnf: { 'x5t#S256': thumbprintS256(certPem) } }
 }
 
 /** Under a `jti` that the issuer has never seen. */

@@ -1,6 +1,8 @@
 import type { JWK } from 'jose'
+import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { tokensIn } from '../credentials/bound-token/secrets.ts'
 import { type TokenTrust, trustIn } from '../credentials/bound-token/trust.ts'
+import { credentialsOf } from '../credentials/of-kind.ts'
 import { guessedBy } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SigningAuthority } from '../pki/authority.ts'
@@ -12,9 +14,8 @@ import type { FreshCredentials } from '../site/fresh-credentials.ts'
 import { type Judged, judgedAsDiffering, type KnownDifference } from '../site/known-differences.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { NotInPlan } from '../site/site-files.ts'
+import { type Target, targetOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
-import type { Action } from '../topology/kind.ts'
-import type { PlanUnit } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { judgeOutcome, type Outcome } from './outcome.ts'
 import type { Scope } from './scope.ts'
@@ -119,8 +120,8 @@ export class Lab {
   }
 
   /** A token for another certificate of a holder, who proves it first. */
-  async mint(identity: Identity, name: string = this.target.credential): Promise<string> {
-    return (await this.credentials.beside(name, { certificate: identity })).token!
+  async mint(identity: Identity): Promise<string> {
+    return (await this.credentials.beside(this.target.credential, { certificate: identity })).token!
   }
 
   /** The private key of the auth server whose tokens the target believes: what an insider would sign with. */
@@ -130,7 +131,7 @@ export class Lab {
 
   /** How the target judges callers, as the plan says. @throws NotInPlan */
   get verification(): ActionVerification {
-    const verification = this.unit.verification?.[this.target.action]
+    const { verification } = this.planned
     if (verification === undefined)
       throw new NotInPlan(this.site.site, `${this.target.name} does not say how it judges`, [])
     return verification
@@ -141,18 +142,16 @@ export class Lab {
     return trustIn(this.verification)
   }
 
-  /** The attacked unit, as it is planned. @throws NotInPlan */
-  get unit(): PlanUnit {
-    const unit = this.plan.nodes[this.target.node]?.units.find(({ name }) => name === this.target.unit)
-    if (unit === undefined) throw new NotInPlan(this.site.site, `there is no ${this.target.name}`, [])
-    return unit
+  /** The attacked action: its unit, its listener, how its decisions are seen. @throws NotInPlan */
+  get planned(): Target {
+    return targetOf(this.site.site, this.target.node, this.target.action)
   }
 
-  /** The attacked action, as it is planned. @throws NotInPlan */
-  get action(): Action {
-    const action = this.unit.actions?.[this.target.action]
-    if (action === undefined) throw new NotInPlan(this.site.site, `${this.target.name} has no action`, [])
-    return action
+  /** The first token of the plan that fits; `otherwise` says what there is not. @throws AttackWorks */
+  tokenWhere(fits: (token: PlanBoundToken) => boolean, otherwise: string): PlanBoundToken {
+    const found = credentialsOf(this.plan, 'bound-token').find(fits)
+    if (found === undefined) throw new AttackWorks(otherwise)
+    return found
   }
 
   /** The node of the auth server whose tokens the target believes. */

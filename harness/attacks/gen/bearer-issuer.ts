@@ -1,12 +1,15 @@
+import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import type { CallOptions } from '../../site/call.ts'
+import type { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { holderOf } from '../../topology/holders.ts'
+import type { PlanAccept } from '../../topology/plan.ts'
 import { cases, type Variant } from '../attack.ts'
-import { forgedToken } from '../forgery.ts'
+import { otherThan, registered, tokenStates } from '../auth-server.ts'
+import { forgedToken, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { accepted, demanded, E } from '../outcome.ts'
-import { type ClientToken, twoClients } from './clients-of.ts'
 
 /** Who may ask an auth server about a token, or end one. */
 export const issuerEndpoints = cases(['token-endpoint'], {
@@ -16,21 +19,16 @@ export const issuerEndpoints = cases(['token-endpoint'], {
     needs: ['introspection'],
     variants: {
       ...unauthenticated('token:introspect'),
-      'a token for another audience': inactive(async (lab, { own }) => ({
-        asks: await onlooker(lab, own),
-        token: await lab.credential(own.credential.name).token(),
-      })),
-      'a token that nobody minted': inactive(async (lab, { own }) => {
-        const token = await lab.credential(own.credential.name).token()
+      'a token for another audience': inactive(async (lab, own, token) => ({ asks: await onlooker(lab, own), token })),
+      'a token that nobody minted': inactive(async (lab, asks, token) => {
         const key = await lab.site.signingKey(lab.target.node)
-        return { asks: own, token: forgedToken(token, key, { claims: (claims) => ({ ...claims, jti: 'nobody' }) }) }
+        return { asks, token: forgedToken(token, key, withClaim('jti', 'nobody')) }
       }),
-      'a forged token': inactive(async (lab, { own }) => {
-        const token = await lab.credential(own.credential.name).token()
-        const unsigned = forgedToken(token, undefined, { header: { alg: 'none' }, signature: () => '' })
-        return { asks: own, token: unsigned }
-      }),
-      garbage: inactive(async (_, { own }) => ({ asks: own, token: 'garbage' })),
+      'a forged token': inactive(async (_, asks, token) => ({
+        asks,
+        token: forgedToken(token, undefined, { header: { alg: 'none' }, signature: () => '' }),
+      })),
+      garbage: inactive(async (_, asks) => ({ asks, token: 'garbage' })),
     },
   },
   'GEN-33': {
@@ -39,8 +37,14 @@ export const issuerEndpoints = cases(['token-endpoint'], {
     needs: ['revocation'],
     variants: {
       ...unauthenticated('token:revoke'),
-      'by another client': { expect: demanded('200, and the token still works'), attack: revokedByAnother },
-      'by its own client': { expect: demanded('200, and the token works no more'), attack: revokedByItsOwn },
+      'by another client': {
+        expect: demanded('200, and the token still works'),
+        attack: (lab) => revokedBy(lab, 'other'),
+      },
+      'by its own client': {
+        expect: demanded('200, and the token works no more'),
+        attack: (lab) => revokedBy(lab, 'own'),
+      },
     },
   },
   'GEN-34': {
@@ -61,125 +65,113 @@ export const issuerEndpoints = cases(['token-endpoint'], {
   },
 })
 
-type Clients = ReturnType<typeof twoClients>
+/** Two clients of the attacked auth server, by the tokens that it mints for them. */
+interface Clients {
+  readonly own: PlanBoundToken
+  readonly other: PlanBoundToken
+}
+
+function acceptOf({ plan }: Lab, { name }: PlanBoundToken): PlanAccept | undefined {
+  return plan.accepts.find(({ credential }) => credential === name)
+}
+
+/** The one whose token is accepted somewhere, and another one. @throws AttackWorks */
+function twoClients(lab: Lab): Clients {
+  const { node } = lab.target
+  const isAccepted = (token: PlanBoundToken) => token.issuer === node && acceptOf(lab, token) !== undefined
+  const own = lab.tokenWhere(isAccepted, `no token of ${node} is accepted anywhere`)
+  return { own, other: otherThan(lab, own) }
+}
 
 /** Ways of not being the client that one names. */
 function unauthenticated(action: 'token:introspect' | 'token:revoke'): Record<string, Variant> {
-  const variant = (reasons: readonly string[], attempt: (lab: Lab, clients: Clients) => Promise<Verdict>): Variant => ({
+  const variant = (
+    reasons: readonly string[],
+    form: (clients: Clients) => Readonly<Record<string, string>>,
+    made?: (own: Credential) => Credential,
+  ): Variant => ({
     expect: E('invalid_client', ...reasons),
-    attack: async (lab) => {
+    async attack(lab) {
       const clients = twoClients(lab)
-      lab.judge(await ask(lab, action, clients.own, await someToken(lab, clients.own)), accepted())
-      return attempt(lab, clients)
+      // One that may be asked about and ended without harm: nobody minted it.
+      const key = await lab.site.signingKey(lab.target.node)
+      const token = forgedToken(await lab.credential(clients.own.name).token(), key, withClaim('jti', 'of-nobody'))
+      lab.judge(await ask(lab, action, clients.own, token), accepted())
+      return ask(lab, action, clients.own, token, form(clients), made)
     },
   })
   return {
-    'without a certificate': variant(['cert_missing'], async (lab, { own }) =>
-      ask(lab, action, own, await someToken(lab, own), {}, (credential) => credential.withoutCertificate()),
+    'without a certificate': variant(
+      ['cert_missing'],
+      () => ({}),
+      (own) => own.withoutCertificate(),
     ),
-    'in the name of another': variant(['anchor_mismatch', 'san_mismatch'], async (lab, { own, other }) =>
-      ask(lab, action, own, await someToken(lab, own), { client_id: other.credential.subject }),
-    ),
-    'in the name of nobody': variant(['client_unknown'], async (lab, { own }) =>
-      ask(lab, action, own, await someToken(lab, own), { client_id: 'nobody' }),
-    ),
-    'with a secret': variant(['method_not_allowed'], async (lab, { own }) =>
-      ask(lab, action, own, await someToken(lab, own), { client_secret: 'secret' }),
-    ),
+    'in the name of another': variant(['anchor_mismatch', 'san_mismatch'], ({ other }) => ({
+      client_id: other.subject,
+    })),
+    'in the name of nobody': variant(['client_unknown'], () => ({ client_id: 'nobody' })),
+    'with a secret': variant(['method_not_allowed'], () => ({ client_secret: 'secret' })),
   }
 }
 
-/** A token that may be asked about and ended without harm: nobody minted it. */
-async function someToken(lab: Lab, { credential }: ClientToken): Promise<string> {
-  const key = await lab.site.signingKey(lab.target.node)
-  const claims = (own: object) => ({ ...own, jti: 'of-nobody' })
-  return forgedToken(await lab.credential(credential.name).token(), key, { claims })
-}
-
-async function ask(
+function ask(
   lab: Lab,
   action: string,
-  { credential }: ClientToken,
+  client: PlanBoundToken,
   token: string,
   form: Readonly<Record<string, string>> = {},
-  presenting: (own: ReturnType<Lab['credential']>) => ReturnType<Lab['credential']> = (own) => own,
+  made: (own: Credential) => Credential = (own) => own,
 ): Promise<Verdict> {
-  const from = holderOf(credential)
-  const certificate = lab.credential(credential.boundTo)
-  const options: CallOptions = { form: { client_id: credential.subject, token, ...form } }
-  return lab.callAt({ from, action }, presenting(certificate), options)
+  const options: CallOptions = { form: { client_id: client.subject, token, ...form } }
+  return lab.callAt({ from: holderOf(client), action }, made(lab.credential(client.boundTo)), options)
 }
 
 /** A client with the certificate of another one that may ask about tokens for nobody who is there. */
-async function onlooker(lab: Lab, { credential, accepted: at }: ClientToken): Promise<ClientToken> {
-  const { host, domain } = lab.plan.nodes[holderOf(credential)]!
-  const client_id = 'onlooker'
-  const registration = {
-    ...{ client_id, method: 'tls_client_auth', sanDns: host, trustDomain: domain, grants: [] },
-    introspects: ['https://nobody.test'],
-  }
-  const { status, body } = await lab.site
-    .operator(lab.target.node)
-    .put(`/operator/v1/clients/${client_id}`, registration)
-  lab.demand(status === 201 || status === 200, `the operator could register nobody: ${status} ${body}`)
-  return { credential: { ...credential, subject: client_id }, accepted: at }
+async function onlooker(lab: Lab, client: PlanBoundToken): Promise<PlanBoundToken> {
+  const { host, domain } = lab.plan.nodes[holderOf(client)]!
+  const names = { client_id: 'onlooker', method: 'tls_client_auth', sanDns: host, trustDomain: domain }
+  await registered(lab, { ...names, grants: [], introspects: ['https://nobody.test'] })
+  return { ...client, subject: names.client_id }
 }
 
 /** Answered, but as if there were no such token; and the client who may know is told of a token of his. */
-function inactive(asked: (lab: Lab, clients: Clients) => Promise<{ asks: ClientToken; token: string }>): Variant {
+function inactive(
+  asked: (lab: Lab, own: PlanBoundToken, token: string) => Promise<{ asks: PlanBoundToken; token: string }>,
+): Variant {
   return {
     expect: demanded('200 {"active":false}, and nothing else'),
-    attack: async (lab) => {
-      const clients = audienceFirst(lab)
-      const known = await ask(lab, 'token:introspect', clients.own, await tokenFor(lab, clients.own))
+    async attack(lab) {
+      const own = whoValidates(lab)
+      const good = await lab.credential(own.name).token()
+      const known = await ask(lab, 'token:introspect', own, good)
       lab.judge(known, accepted())
       lab.demand((known.json as { active?: unknown }).active === true, 'a client is not told of a token for himself')
-      const { asks, token } = await asked(lab, clients)
+      const { asks, token } = await asked(lab, own, good)
       const verdict = await ask(lab, 'token:introspect', asks, token)
       lab.judge(verdict, accepted())
-      lab.demand(verdict.body === '{"active":false}', `the answer tells more: members ${membersOf(verdict)}`)
+      const members = Object.keys((verdict.json as object | undefined) ?? {}).join(', ')
+      lab.demand(verdict.body === '{"active":false}', `the answer tells more: members ${members}`)
     },
   }
 }
 
 /** The client that is asked about tokens first: one that validates tokens here. */
-function audienceFirst(lab: Lab): Clients {
+function whoValidates(lab: Lab): PlanBoundToken {
   const { own, other } = twoClients(lab)
-  const isForItself = ({ credential, accepted: { node } }: ClientToken) => holderOf(credential) === node
-  return isForItself(own) || !isForItself(other) ? { own, other } : { own: other, other: own }
+  const isForItself = (token: PlanBoundToken) => holderOf(token) === acceptOf(lab, token)?.target
+  return isForItself(own) || !isForItself(other) ? own : other
 }
 
-function tokenFor(lab: Lab, { credential }: ClientToken): Promise<string> {
-  return lab.credential(credential.name).token()
-}
-
-function membersOf({ json }: Verdict): string {
-  return Object.keys((json as object | undefined) ?? {}).join(', ')
-}
-
-async function revokedByAnother(lab: Lab): Promise<void> {
-  const { own, other } = twoClients(lab)
-  const fresh = lab.anew(own.credential.name)
-  const use = () => lab.callAt({ ...own.accepted, from: holderOf(own.credential) }, fresh)
+async function revokedBy(lab: Lab, who: keyof Clients): Promise<void> {
+  const clients = twoClients(lab)
+  const { target: node, action } = acceptOf(lab, clients.own)!
+  const fresh = lab.anew(clients.own.name)
+  const use = () => lab.callAt({ from: holderOf(clients.own), node, action }, fresh)
   lab.judge(await use(), accepted())
-  lab.judge(await ask(lab, 'token:revoke', other, await fresh.token()), accepted())
-  lab.demand(await isActive(lab, own, await fresh.token()), "another client's revocation ended the token")
+  lab.judge(await ask(lab, 'token:revoke', clients[who], await fresh.token()), accepted())
+  const { jti } = inspectToken(await fresh.token()) ?? {}
+  const isActive = (await tokenStates(lab, clients.own.subject)).get(String(jti)) === 'active'
+  if (who === 'own') return lab.demand(!isActive, 'a revoked token is still active')
+  lab.demand(isActive, "another client's revocation ended the token")
   lab.judge(await use(), accepted())
-}
-
-async function revokedByItsOwn(lab: Lab): Promise<void> {
-  const { own } = twoClients(lab)
-  const fresh = lab.anew(own.credential.name)
-  lab.judge(await lab.callAt({ ...own.accepted, from: holderOf(own.credential) }, fresh), accepted())
-  lab.judge(await ask(lab, 'token:revoke', own, await fresh.token()), accepted())
-  lab.demand(!(await isActive(lab, own, await fresh.token())), 'a revoked token is still active')
-}
-
-/** As the operator sees it. */
-async function isActive(lab: Lab, { credential }: ClientToken, token: string): Promise<boolean> {
-  const { jti } = inspectToken(token) ?? {}
-  const path = `/operator/v1/tokens?limit=1000&subject=${credential.subject}&state=active`
-  const { json } = await lab.site.operator(lab.target.node).get(path)
-  const { tokens = [] } = (json ?? {}) as { tokens?: readonly { jti: string }[] }
-  return tokens.some((one) => one.jti === jti)
 }

@@ -124,7 +124,7 @@ async function flood(lab: Lab, token: () => string): Promise<void> {
   const bound = Math.round(p99(alone) * slower + floorMs)
   lab.site.measured('1000 refusals took', ms, 30_000)
   lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
-  const isRefusal = lab.unit.proof !== undefined ? isAnyRefusal : isListedRefusal
+  const isRefusal = lab.planned.proof !== undefined ? isAnyRefusal : isListedRefusal
   const other = answers.find((answer) => !isRefusal(answer))
   lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
   lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(p99(alone))} ms`)

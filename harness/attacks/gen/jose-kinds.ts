@@ -2,13 +2,12 @@ import { EnrolmentRefused, signAtCa } from '../../agent/enrol.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
-import { holderOf } from '../../topology/holders.ts'
 import type { Enrol } from '../../topology/plan.ts'
 import { cases, presenting, type Variant } from '../attack.ts'
+import { mintedHere, requested } from '../auth-server.ts'
 import { forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, E, type Outcome } from '../outcome.ts'
-import { clientTokens } from './clients-of.ts'
 
 const typ = A1('typ_invalid')
 
@@ -85,23 +84,12 @@ function atTokenEndpoint(expect: Outcome, role: (token: string) => Record<string
     expect,
     needs: ['token-endpoint'],
     attack: async (lab) => {
-      const [{ credential } = missing()] = clientTokens(lab)
-      const certificate = lab.credential(credential.boundTo)
-      const plain = {
-        grant_type: 'client_credentials',
-        client_id: credential.subject,
-        resource: credential.resource,
-      }
-      const at = { from: holderOf(credential), action: 'token:request' }
-      lab.judge(await lab.callAt(at, certificate, { form: plain }), accepted())
-      const token = await lab.credential(credential.name).token()
-      return lab.callAt(at, certificate, { form: { ...plain, ...role(token) } })
+      const { name, boundTo } = mintedHere(lab)
+      const certificate = lab.credential(boundTo)
+      lab.judge(await requested(lab, certificate), accepted())
+      return requested(lab, certificate, role(await lab.credential(name).token()))
     },
   }
-}
-
-function missing(): never {
-  throw new Error('an auth server without tokens is no target')
 }
 
 async function oneTimeToken(lab: Lab): Promise<{ csrPem: string; ott: string; enrol: Enrol }> {

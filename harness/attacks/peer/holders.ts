@@ -1,12 +1,12 @@
 import { renewAtCa } from '../../agent/enrol.ts'
 import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
-import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import type { Identity } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
-import { cases, type Variant } from '../attack.ts'
-import { forged, forging, withClaim } from '../forgery.ts'
+import { cases, presenting, type Variant } from '../attack.ts'
+import { bindingTo, forged, forging } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 
@@ -38,10 +38,7 @@ export const holders = cases(bound, {
     title: 'a bound token is worth nothing without a certificate',
     source: 'RFC 8705 section 3',
     variants: {
-      'no client certificate': {
-        expect: either(T0('cert_missing'), mismatch),
-        attack: (lab) => lab.call(lab.good().withoutCertificate()),
-      },
+      'no client certificate': presenting(either(T0('cert_missing'), mismatch), (good) => good.withoutCertificate()),
     },
   },
   'PEER-03': {
@@ -84,7 +81,10 @@ export const holders = cases(bound, {
     source: 'RFC 8705 section 6.3',
     variants: {
       'the old token over the renewed certificate': over(mismatch, renewed),
-      'a new token over the renewed certificate': { expect: accepted(), attack: newTokenOverRenewed },
+      'a new token over the renewed certificate': presenting(accepted(), async (good, lab) => {
+        const other = await renewed(lab)
+        return good.withCertificate(other).withToken(await lab.mint(other))
+      }),
     },
   },
   'PEER-26': {
@@ -107,7 +107,7 @@ export const holders = cases(bound, {
 })
 
 function over(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Variant {
-  return { expect, attack: async (lab) => lab.call(lab.good().withCertificate(await identity(lab))) }
+  return presenting(expect, async (good, lab) => good.withCertificate(await identity(lab)))
 }
 
 function misbound(name: string): Variant {
@@ -129,8 +129,8 @@ function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>
     async attack(lab) {
       lab.judge(await lab.call(), accepted())
       const other = await identity(lab)
-      const cnf = { 'x5t#S256': thumbprintS256(other.certPem) }
-      return lab.call(forged(lab, 'bound to it', withClaim('cnf', cnf)).withCertificate(other))
+      const bound = forged(lab, 'bound to it', { claims: (own) => ({ ...own, ...bindingTo(other) }) })
+      return lab.call(bound.withCertificate(other))
     },
   }
 }
@@ -139,16 +139,6 @@ async function renewed(lab: Lab): Promise<Identity> {
   const { enrol, holders } = credentialOf(lab.plan, 'certificate', certificateOf(lab))
   const identity = await lab.good().identity()
   return { ...identity, ...(await renewAtCa({ ...(await caOf(lab.site.site, enrol, holders[0]!)), identity })) }
-}
-
-async function newTokenOverRenewed(lab: Lab) {
-  const other = await renewed(lab)
-  return lab.call(
-    lab
-      .good()
-      .withCertificate(other)
-      .withToken(await lab.mint(other)),
-  )
 }
 
 /** The certificate credential that the good token is bound to. */

@@ -1,12 +1,14 @@
 import type { JWK } from 'jose'
+import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { type Claims, inspectToken } from '../../tokens/inspect.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import { forging, newKey, withClaim } from '../forgery.ts'
-import { AttackWorks, type Lab } from '../lab.ts'
+import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
 import { luring } from '../stranger.ts'
+import { outgoingOf } from './outgoing.ts'
 
 const fiveMinutes = 300
 const ageIsNoReason = leftOpen('iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)')
@@ -25,7 +27,7 @@ export const issuers = cases(['takes:bound-token'], {
     needs: ['takes:bound-token', 'speaks:websocket', 'two-issuers'],
     variants: {
       'what the target itself presents elsewhere': presenting(A1('issuer_untrusted'), (good, lab) =>
-        good.withTokenOf(lab.credential(outgoingOf(lab))),
+        good.withTokenOf(lab.credential(outgoingOf(lab).name)),
       ),
     },
   },
@@ -35,7 +37,9 @@ export const issuers = cases(['takes:bound-token'], {
     variants: {
       "signed by a stranger's key": forging(A1('signature_invalid'), async (lab) => ({ key: await strangersKey(lab) })),
       "signed by the other issuer's key": {
-        ...forging(A1('signature_invalid'), async (lab) => ({ key: await lab.site.signingKey(otherIssuer(lab)) })),
+        ...forging(A1('signature_invalid'), async (lab) => ({
+          key: await lab.site.signingKey(tokenOfOtherIssuer(lab).issuer),
+        })),
         needs: ['takes:bound-token', 'two-issuers'],
       },
     },
@@ -117,10 +121,10 @@ function namingStranger(expect: Outcome, iss: (stranger: string, own: string) =>
 }
 
 async function ofOtherIssuer(lab: Lab): Promise<Verdict> {
-  const name = tokenOfOtherIssuer(lab)
+  const { name, issuer } = tokenOfOtherIssuer(lab)
   // Its holder is proven there first, from the very address that is watched.
   const jti = inspectToken(await lab.credential(name).token())?.jti
-  const asked = await lab.site.tap(lab.plan.credentials[name]!.issuer)
+  const asked = await lab.site.tap(issuer)
   const verdict = await lab.call(lab.good().withTokenOf(lab.credential(name)))
   const { address } = lab.site.node(lab.target.node)
   // Where live sessions are asked about, the records name their jti.
@@ -132,25 +136,10 @@ async function ofOtherIssuer(lab: Lab): Promise<Verdict> {
 }
 
 /** A token of an issuer that the target does not believe: one that the caller holds, if there is any. */
-function tokenOfOtherIssuer(lab: Lab): string {
-  const { plan, target } = lab
-  const others = credentialsOf(plan, 'bound-token').filter(({ issuer }) => issuer !== lab.issuer)
-  const found = others.find(({ holders }) => holders.includes(target.from)) ?? others[0]
-  if (found === undefined) throw new AttackWorks('no other issuer of the plan mints any token')
-  return found.name
-}
-
-function otherIssuer(lab: Lab): string {
-  return lab.plan.credentials[tokenOfOtherIssuer(lab)]!.issuer
-}
-
-/** What the target presents to a peer of its own: a token that another issuer minted for it. */
-function outgoingOf(lab: Lab): string {
-  const { plan, target } = lab
-  const held = credentialsOf(plan, 'bound-token').filter(({ holders }) => holders.includes(target.node))
-  const found = held.find(({ issuer }) => issuer !== lab.issuer)
-  if (found === undefined) throw new AttackWorks(`${target.node} holds no token of another issuer`)
-  return found.name
+function tokenOfOtherIssuer(lab: Lab): PlanBoundToken {
+  const isOther = ({ issuer }: PlanBoundToken) => issuer !== lab.issuer
+  const held = credentialsOf(lab.plan, 'bound-token').filter(({ holders }) => holders.includes(lab.target.from))
+  return held.find(isOther) ?? lab.tokenWhere(isOther, 'no other issuer of the plan mints any token')
 }
 
 /** A new key for the algorithm that the issuer signs with. */

@@ -1,14 +1,14 @@
-import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
-import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueSelfSigned } from '../../pki/authority.ts'
-import { thumbprintS256 } from '../../pki/certificate.ts'
 import type { CallOptions } from '../../site/call.ts'
 import { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
 import { holderOf } from '../../topology/holders.ts'
 import { cases, type Variant } from '../attack.ts'
-import { AttackWorks, type Lab } from '../lab.ts'
+import { grantFor, mintedHere, otherThan, registered, requested } from '../auth-server.ts'
+import { bindingTo } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
 import { A3, accepted, E, type Outcome, refused, T0 } from '../outcome.ts'
 
 type Order = Readonly<Record<string, unknown>>
@@ -33,16 +33,13 @@ export const minting = cases(['mint-api'], {
     title: 'a token is bound to a certificate whose holder has proven it',
     source: 'RFC 8705 sections 3 and 6.1',
     variants: {
-      "another subject with one's own certificate": ordering(denied('holder_unproven'), async (lab, order) => ({
-        ...order,
-        clientId: otherThan(lab, order).subject,
+      "another subject with one's own certificate": ordering(denied('holder_unproven'), async (lab) => ({
+        clientId: otherThan(lab, mintedHere(lab)).subject,
       })),
-      "one's own subject with another's certificate": ordering(denied('holder_unproven'), async (lab, order) => ({
-        ...order,
-        'x5t#S256': await lab.credential(otherThan(lab, order).name).thumbprint(),
+      "one's own subject with another's certificate": ordering(denied('holder_unproven'), async (lab) => ({
+        'x5t#S256': await lab.credential(otherThan(lab, mintedHere(lab)).name).thumbprint(),
       })),
-      'a certificate that nobody proved': ordering(denied('holder_unproven'), async (lab, order) => ({
-        ...order,
+      'a certificate that nobody proved': ordering(denied('holder_unproven'), async (lab) => ({
         'x5t#S256': await lab.anew(mintedHere(lab).boundTo).thumbprint(),
       })),
       'no certificate, of a client that proved none': { expect: denied('holder_unproven'), attack: withoutAnyProof },
@@ -53,17 +50,13 @@ export const minting = cases(['mint-api'], {
     title: 'whoever orders a token chooses none of its claims',
     source: 'RFC 8725 section 3.8',
     variants: {
-      claims: ordering(refused(400, 'invalid_request', 'member_invalid'), async (_, order) => ({
-        ...order,
+      claims: ordering(refused(400, 'invalid_request', 'member_invalid'), async () => ({
         claims: Object.fromEntries(reserved.map((name) => [name, 'evil'])),
       })),
       ...Object.fromEntries(
         reserved.map((name) => [
           name,
-          ordering(refused(400, 'invalid_request', 'member_invalid'), async (_, order) => ({
-            ...order,
-            [name]: 'evil',
-          })),
+          ordering(refused(400, 'invalid_request', 'member_invalid'), async () => ({ [name]: 'evil' })),
         ]),
       ),
     },
@@ -74,7 +67,7 @@ export const minting = cases(['mint-api'], {
     variants: Object.fromEntries(
       Object.entries(lives).map(([name, life]) => [
         name,
-        sending(refused(400, 'invalid_request', 'ttl_invalid'), async (_, order) => ({
+        sending(refused(400, 'invalid_request', 'ttl_invalid'), async (order) => ({
           body: JSON.stringify({ ...order, expiresIn: 0 }).replace('"expiresIn":0', `"expiresIn":${life}`),
         })),
       ]),
@@ -85,23 +78,17 @@ export const minting = cases(['mint-api'], {
     source: 'RFC 8705 sections 2 and 5',
     needs: ['token-endpoint'],
     variants: {
-      'at the public listener': requesting(E('invalid_client', 'cert_missing'), (lab, credential, form) =>
-        lab.callAt(requestAt(lab), credential, { form, listener: 'public' }),
-      ),
-      'without certificate': requesting(E('invalid_client', 'cert_missing'), (lab, credential, form) =>
-        lab.callAt(requestAt(lab), credential.withoutCertificate(), { form }),
-      ),
+      'at the public listener': requesting(E('invalid_client', 'cert_missing'), (own) => own, { listener: 'public' }),
+      'without certificate': requesting(E('invalid_client', 'cert_missing'), (own) => own.withoutCertificate()),
       'with the certificate of another client': requesting(
         E('invalid_client', 'san_mismatch', 'anchor_mismatch'),
-        (lab, credential, form) =>
-          lab.callAt(requestAt(lab), credential.over(lab.credential(otherClient(lab).boundTo)), { form }),
+        (own, lab) => own.over(lab.credential(otherThan(lab, mintedHere(lab)).boundTo)),
       ),
       'with a self-signed certificate of the same names': requesting(
         E('invalid_client', 'anchor_mismatch'),
-        (lab, credential, form) => {
+        (own, lab) => {
           const { subject, sans } = credentialOf(lab.plan, 'certificate', mintedHere(lab).boundTo)
-          const own = credential.withCertificate(() => issueSelfSigned(subject, sans), 'self-signed')
-          return lab.callAt(requestAt(lab), own, { form })
+          return own.withCertificate(() => issueSelfSigned(subject, sans), 'self-signed')
         },
       ),
       'with a certificate that is not the pinned one': {
@@ -115,31 +102,35 @@ export const minting = cases(['mint-api'], {
     source: 'RFC 9700 section 2.3',
     needs: ['operator-api'],
     variants: {
-      ...Object.fromEntries(adminCalls.map((action) => [action, withToken(A3('not_operator'), action)])),
-      ...Object.fromEntries(
-        adminCalls.map((action) => [
-          `${action}, with a peer token`,
-          { expect: A3('not_operator'), attack: (lab: Lab) => callWithPeerToken(lab, action) },
-        ]),
+      ...byEach(adminCalls, (action, by) => opening(action, by)),
+      ...byEach(['operator:mint'], (action, by) =>
+        opening(action, by, async (lab) => ({ json: await rightOrder(lab) })),
       ),
-      'operator:mint': { expect: A3('not_operator'), attack: mintWithToken },
-      'operator:mint, with a peer token': {
-        expect: A3('not_operator'),
-        attack: async (lab) => mintWithToken(lab, await peerToken(lab)),
-      },
       // The call that would prove that it works for an operator would rotate the key.
-      'operator:rotate': { expect: A3('not_operator'), attack: rotateWithToken },
-      'operator:rotate, with a peer token': {
+      ...byEach(['operator:rotate'], (action, by) => ({
         expect: A3('not_operator'),
-        attack: async (lab) => rotateWithToken(lab, await peerToken(lab)),
-      },
+        attack: async (lab) => lab.judge(await lab.callAt({ action }, await by(lab)), A3('not_operator')),
+      })),
       'by a peer of another organisation': {
-        ...withToken(T0('cert_untrusted'), 'operator:list', (own, { domain }) => own !== domain),
+        ...opening('operator:list', (lab) => ownToken(lab, (holder, own) => holder !== own)),
+        expect: T0('cert_untrusted'),
         needs: ['operator-api', 'two-issuers'],
       },
     },
   },
 })
+
+type Bearer = (lab: Lab) => Promise<Credential>
+
+/** Each call with a token of the auth server, and then each with that of a peer. */
+function byEach(actions: readonly string[], variant: (action: string, by: Bearer) => Variant): Record<string, Variant> {
+  const bearers: Readonly<Record<string, Bearer>> = { '': (lab) => ownToken(lab), ', with a peer token': peerToken }
+  return Object.fromEntries(
+    Object.entries(bearers).flatMap(([suffix, by]) =>
+      actions.map((action) => [`${action}${suffix}`, variant(action, by)]),
+    ),
+  )
+}
 
 const member = (json: unknown): Order => json as Order
 
@@ -147,46 +138,26 @@ function denied(reason: string): Outcome {
   return refused(403, 'access_denied', reason)
 }
 
-/** A token that the target's auth server mints, by the rules of the plan. @throws AttackWorks */
-function mintedHere({ plan, target }: Lab): PlanBoundToken {
-  const found = credentialsOf(plan, 'bound-token').find(({ issuer }) => issuer === target.node)
-  if (found === undefined) throw new AttackWorks(`${target.node} mints no token of the plan`)
-  return found
-}
-
-/** Another client of the same auth server. @throws AttackWorks */
-function otherThan({ plan, target }: Lab, { clientId }: Order): PlanBoundToken {
-  const found = credentialsOf(plan, 'bound-token').find(
-    ({ issuer, subject }) => issuer === target.node && subject !== clientId,
-  )
-  if (found === undefined) throw new AttackWorks(`${target.node} mints tokens for one client only`)
-  return found
-}
-
-function otherClient(lab: Lab): PlanBoundToken {
-  return otherThan(lab, { clientId: mintedHere(lab).subject })
-}
-
 /** What the operator orders for a holder of the plan, whose certificate is proven. */
 async function rightOrder(lab: Lab): Promise<Order> {
   const { name, mint } = mintedHere(lab)
+  // The certificate is proven when its token is minted.
+  await lab.credential(name).token()
   return { ...member(mint.mint.json), 'x5t#S256': await lab.credential(name).thumbprint() }
 }
 
-/** The right order, which is taken, and then another one. */
-function ordering(expect: Outcome, change: (lab: Lab, order: Order) => Promise<Order>): Variant {
-  return sending(expect, async (lab, order) => ({ json: await change(lab, order) }))
+/** The right order, which is taken, and then one that differs in this. */
+function ordering(expect: Outcome, change: (lab: Lab) => Promise<Order>): Variant {
+  return sending(expect, async (order, lab) => ({ json: { ...order, ...(await change(lab)) } }))
 }
 
-function sending(expect: Outcome, attack: (lab: Lab, order: Order) => Promise<CallOptions>): Variant {
+function sending(expect: Outcome, attack: (order: Order, lab: Lab) => Promise<CallOptions>): Variant {
   return {
     expect,
     async attack(lab) {
-      // The certificate is proven when its token is minted.
       const order = await rightOrder(lab)
-      await lab.credential(mintedHere(lab).name).token()
       lab.judge(await mint(lab, { json: order }), accepted())
-      return mint(lab, await attack(lab, order))
+      return mint(lab, await attack(order, lab))
     },
   }
 }
@@ -201,50 +172,29 @@ async function withoutNamingOne(lab: Lab): Promise<Verdict> {
   await newest.token()
   const verdict = await mint(lab, { json: order })
   const thumbprint = (verdict.json as Order | undefined)?.['x5t#S256']
-  lab.demand(
-    thumbprint === (await newest.thumbprint()),
-    `it minted a token that is bound to ${thumbprint ?? 'nothing'}`,
-  )
+  const isNewest = thumbprint === (await newest.thumbprint())
+  lab.demand(isNewest, `it minted a token that is bound to ${thumbprint ?? 'nothing'}`)
   return verdict
 }
 
 /** A client that the operator has just registered. */
 async function withoutAnyProof(lab: Lab): Promise<Verdict> {
   const { 'x5t#S256': _, ...order } = await rightOrder(lab)
-  const clientId = 'unproven'
   const operator = lab.site.operator(lab.target.node)
   const { json } = await operator.get(`/operator/v1/clients/${mintedHere(lab).subject}`)
-  const registered = await operator.put(`/operator/v1/clients/${clientId}`, { ...member(json), client_id: clientId })
-  lab.demand(registered.status === 201, `it answered ${registered.status} to the registration of a client`)
-  try {
-    lab.judge(await mint(lab, { json: order }), accepted())
-    return await mint(lab, { json: { ...order, clientId } })
-  } finally {
-    await operator.delete(`/operator/v1/clients/${clientId}`)
-  }
+  await registered(lab, { ...member(json), client_id: 'unproven' })
+  lab.judge(await mint(lab, { json: order }), accepted())
+  return mint(lab, { json: { ...order, clientId: 'unproven' } })
 }
 
-function requestAt(lab: Lab): { from: string; action: string } {
-  return { from: holderOf(mintedHere(lab)), action: 'token:request' }
-}
-
-/** The client's own request, which is answered with a token, and then another one. */
-function requesting(
-  expect: Outcome,
-  attack: (
-    lab: Lab,
-    credential: ReturnType<Lab['credential']>,
-    form: Readonly<Record<string, string>>,
-  ) => Promise<Verdict>,
-): Variant {
+/** The client's own request, which is answered with a token, and then one with another credential. */
+function requesting(expect: Outcome, made: (own: Credential, lab: Lab) => Credential, options?: CallOptions): Variant {
   return {
     expect,
     async attack(lab) {
-      const token = mintedHere(lab)
-      const own = lab.credential(token.boundTo)
-      const form = { grant_type: 'client_credentials', client_id: token.subject, resource: token.resource }
-      lab.judge(await lab.callAt(requestAt(lab), own, { form }), accepted())
-      return attack(lab, own, form)
+      const own = lab.credential(mintedHere(lab).boundTo)
+      lab.judge(await requested(lab, own), accepted())
+      return requested(lab, made(own, lab), {}, options)
     },
   }
 }
@@ -252,76 +202,51 @@ function requesting(
 async function unpinned(lab: Lab): Promise<Verdict> {
   const names = ['pinned', ['pinned.test']] as const
   const [pinned, other] = await Promise.all([issueSelfSigned(...names), issueSelfSigned(...names)])
-  const resource = 'https://pinned.test'
-  const operator = lab.site.operator(lab.target.node)
-  const grant = { resource, aud: [resource], use: 'node', scopes: ['node:read'], trustedDomains: [], maxTtlSeconds: 60 }
+  const form = { client_id: 'pinned', resource: 'https://pinned.test' }
   const method = { method: 'self_signed_tls_client_auth', pinnedCertificate: pinned.certPem }
-  const registration = { client_id: 'pinned', ...method, grants: [grant], introspects: [] }
-  const { status } = await operator.put('/operator/v1/clients/pinned', registration)
-  lab.demand(status === 201, `it answered ${status} to the registration of a client`)
-  try {
-    const form = { grant_type: 'client_credentials', client_id: 'pinned', resource }
-    const right = lab.credential(mintedHere(lab).boundTo).withCertificate(pinned, 'pinned')
-    lab.judge(await lab.callAt(requestAt(lab), right, { form }), accepted())
-    return await lab.callAt(requestAt(lab), right.withCertificate(other, 'unpinned'), { form })
-  } finally {
-    await operator.delete('/operator/v1/clients/pinned')
-  }
+  await registered(lab, { client_id: form.client_id, ...method, ...grantFor(form.resource) })
+  const right = lab.credential(mintedHere(lab).boundTo).withCertificate(pinned, 'pinned')
+  lab.judge(await requested(lab, right, form), accepted())
+  return requested(lab, right.withCertificate(other, 'unpinned'), form)
 }
 
 /** A token of this auth server; by default one whose holder the operator listener lets in at TLS. */
-function tokenOf(
-  { plan, target }: Lab,
-  fits = (holder: string, own: { domain: string }) => holder === own.domain,
-): string {
-  const found = credentialsOf(plan, 'bound-token').find(
-    (token) => token.issuer === target.node && fits(plan.nodes[holderOf(token)]?.domain ?? '', target),
+async function ownToken(
+  lab: Lab,
+  fits = (holder: string | undefined, own: string) => holder === own,
+): Promise<Credential> {
+  const { node, domain } = lab.target
+  const found = lab.tokenWhere(
+    (token) => token.issuer === node && fits(lab.plan.nodes[holderOf(token)]?.domain, domain),
+    `nobody of the wanted domain holds a token of ${node}`,
   )
-  if (found === undefined) throw new AttackWorks(`nobody of the wanted domain holds a token of ${target.node}`)
-  return found.name
+  return lab.credential(found.name)
 }
 
-function withToken(expect: Outcome, action: string, fits?: Parameters<typeof tokenOf>[1]): Variant {
+/** What is accepted of the operator, and then the same call by somebody else. */
+function opening(action: string, by: Bearer, options: (lab: Lab) => Promise<CallOptions> = async () => ({})): Variant {
   return {
-    expect,
+    expect: A3('not_operator'),
     async attack(lab) {
-      const { from } = lab.target
-      lab.judge(await lab.callAt({ from, action }, lab.good()), accepted())
-      return lab.callAt({ from, action }, lab.credential(tokenOf(lab, fits)))
+      const same = await options(lab)
+      lab.judge(await lab.callAt({ action }, lab.good(), same), accepted())
+      return lab.callAt({ action }, await by(lab), same)
     },
   }
 }
 
 /** The token of a peer as its issuer would bind it to a certificate that the operator listener lets in at TLS. */
 async function peerToken(lab: Lab): Promise<Credential> {
-  const peer = credentialsOf(lab.plan, 'bound-token').find(
-    ({ scope, issuer }) => scope.includes('peer:connect') && issuer === lab.target.node,
+  const { node } = lab.target
+  const peer = lab.tokenWhere(
+    ({ scope, issuer }) => scope.includes('peer:connect') && issuer === node,
+    `${node} mints no token for a peer`,
   )
-  if (peer === undefined) throw new AttackWorks(`${lab.target.node} mints no token for a peer`)
-  const key = await lab.site.signingKey(lab.target.node)
+  const key = await lab.site.signingKey(node)
   const token = await lab.credential(peer.name).token()
-  const identity = await lab.credential(tokenOf(lab)).identity()
-  const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
+  const certificate = await (await ownToken(lab)).identity()
   return new Credential('with the token of a peer', async () => ({
-    certificate: identity,
-    token: await mutateClaims(token, key, (own) => ({ ...own, cnf })),
+    certificate,
+    token: await mutateClaims(token, key, (own) => ({ ...own, ...bindingTo(certificate) })),
   }))
-}
-
-async function callWithPeerToken(lab: Lab, action: string): Promise<Verdict> {
-  const { from } = lab.target
-  lab.judge(await lab.callAt({ from, action }, lab.good()), accepted())
-  return lab.callAt({ from, action }, await peerToken(lab))
-}
-
-async function mintWithToken(lab: Lab, credential = lab.credential(tokenOf(lab))): Promise<Verdict> {
-  const json = await rightOrder(lab)
-  const action = 'operator:mint'
-  await lab.credential(mintedHere(lab).name).token()
-  lab.judge(await lab.callAt({ action }, lab.good(), { json }), accepted())
-  return lab.callAt({ action }, credential, { json })
-}
-
-async function rotateWithToken(lab: Lab, credential = lab.credential(tokenOf(lab))): Promise<void> {
-  lab.judge(await lab.callAt({ action: 'operator:rotate' }, credential), A3('not_operator'))
 }

@@ -1,4 +1,4 @@
-import { chainOf, type Identity, thumbprintS256 } from '../../pki/certificate.ts'
+import { chainOf, type Identity } from '../../pki/certificate.ts'
 import { type Pretence, unspoiled } from '../../pki/spoiled.ts'
 import type { Handshake } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
@@ -6,6 +6,7 @@ import { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
 import { presenting, type Variant } from '../attack.ts'
+import { bindingTo } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { accepted, E, T0 } from '../outcome.ts'
 
@@ -35,9 +36,8 @@ export function minted(lab: Lab, identity: Identity, label: string): Credential 
 export function forgedFor(lab: Lab, identity: Identity, label: string): Credential {
   return new Credential(label, async () => {
     if (!isBound(lab)) return { certificate: identity }
-    const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
-    const claims = await lab.good().token()
-    const token = await mutateClaims(claims, await lab.signingKey(), (own) => ({ ...own, cnf }))
+    const good = await lab.good().token()
+    const token = await mutateClaims(good, await lab.signingKey(), (own) => ({ ...own, ...bindingTo(identity) }))
     return { certificate: identity, token }
   })
 }

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto'
+import type { SiteNode } from '../backends/backend.ts'
+import { listenAsPeer } from '../counterparts/peer/scripted-peer.ts'
+import { issueLeaf } from '../pki/authority.ts'
+import type { Identity } from '../pki/certificate.ts'
+import type { Pretence } from '../pki/spoiled.ts'
+import { NotInPlan } from '../site/site-files.ts'
+import { mutateClaims } from '../tokens/forge.ts'
+import type { Variant } from './attack.ts'
+import type { Lab } from './lab.ts'
+import { demanded } from './outcome.ts'
+import { unharmed } from './unharmed.ts'
+
+/** What a server presents that is not the peer, out of what the peer itself would. */
+export type MakeCertificate = (peer: Pretence & { address: string }, lab: Lab) => Promise<Identity>
+
+const withinMs = 5_000
+/** The name of a peer that is there for the attack only. */
+const mirror = 'mirror'
+
+interface Dialled {
+  /** Of the peer, for the endpoint. Default: its host. */
+  at?: 'address'
+  /** What is demanded, in words. */
+  text?: string
+}
+
+/**
+ * A server in the place of a peer, which the target dials after an honest one, with a token of its own: it must give up for `reason`
+ * before it has sent a byte of its request.
+ */
+export function impostor(reason: string, certificate: MakeCertificate, { at, text }: Dialled = {}): Variant {
+  return {
+    expect: demanded(text ?? `no byte of the request is sent: ${reason}`),
+    attack: (lab) =>
+      unharmed(lab, async () => {
+        try {
+          await dialledInTurn(lab, reason, certificate, at)
+        } finally {
+          await forget(lab)
+        }
+      }),
+  }
+}
+
+async function dialledInTurn(lab: Lab, reason: string, certificate: MakeCertificate, at: Dialled['at']): Promise<void> {
+  const { node, domain } = peerOf(lab)
+  const { host, address } = node
+  const authority = await lab.site.authority(lab.plan.trustDomains[domain]!.ca)
+  const peer = { authority, subject: host, sans: [host], address }
+  await using honest = await listen(lab, await issueLeaf(peer))
+  await dial(lab, host, honest.port)
+  const hears = () => honest.connections[0]?.received()
+  const heard = await lab.site.until('the honest server hears the dialer', hears, { withinMs })
+  lab.demand(/^authorization: bearer ey/im.test(heard), 'it sends no token to an honest server')
+
+  await using other = await listen(lab, await certificate(peer, lab))
+  const tap = await lab.site.tap(lab.target.node)
+  await dial(lab, at === 'address' ? address : host, other.port)
+  const refused = async () => (await tap.decisions({ action: 'peering:dial', target: mirror }))[0]
+  const refusal = await lab.site.until('the dialer gives up', refused, { withinMs })
+  lab.demand(refusal.reason === reason && refusal.guard === 'dial.target', `it gives up for ${refusal.reason}`)
+  const isSeen = async () => other.connections.length + other.brokenOff.length > 0 && (await lastError(lab)) === reason
+  await lab.site.until(`the dialer has come, and says that it gave up for ${reason}`, isSeen, { withinMs })
+  const received = other.connections.map((connection) => connection.received()).join('')
+  lab.demand(received === '', `it sends ${received.length} bytes to a server that is not its peer`)
+}
+
+async function listen(lab: Lab, certificate: Identity) {
+  const open = { type: 'open', version: 1, node: mirror, holdTimeMs: 90_000, session: randomUUID() }
+  return lab.site.own(await listenAsPeer({ seat: peerOf(lab).node.seat, certificate, open }))
+}
+
+/** Makes the target dial there, in place of where it dialled before. */
+async function dial(lab: Lab, host: string, port: number): Promise<void> {
+  const { domain, token } = peerOf(lab)
+  await forget(lab)
+  const endpoint = `wss://${host}:${port}`
+  const peerToken = await tokenFor(lab, token, host)
+  lab.presents(peerToken)
+  const record = { name: mirror, endpoint, domains: [], trustDomain: domain, peerToken }
+  const { status, body } = await lab.site.operator(lab.target.node).post('/v1/peers', record)
+  if (status !== 201) throw new NotInPlan(lab.site.site, `${lab.target.node} takes no peer at ${endpoint}: ${body}`, [])
+}
+
+/** The dialer takes only a token for the host that it dials: an insider makes one for any other. */
+async function tokenFor(lab: Lab, name: string, host: string): Promise<string> {
+  const { token = '' } = await lab.site.held(name)
+  if (host === peerOf(lab).node.host) return token
+  const key = await lab.site.signingKey(lab.plan.credentials[name]!.issuer)
+  return mutateClaims(token, key, (claims) => ({ ...claims, aud: `https://${host}` }))
+}
+
+async function forget(lab: Lab): Promise<void> {
+  await lab.site.operator(lab.target.node).delete(`/v1/peers/${mirror}`)
+}
+
+async function lastError(lab: Lab): Promise<string | undefined> {
+  const { json } = await lab.site.operator(lab.target.node).get('/v1/state')
+  const { peers } = json as { peers: { name: string; outbound: { lastError?: string } }[] }
+  return peers.find(({ name }) => name === mirror)?.outbound.lastError
+}
+
+/** A peer that the target dials by the plan, its trust domain, and the token that the target presents there. */
+function peerOf({ site, plan, target }: Lab): { node: SiteNode; domain: string; token: string } {
+  const dialled = plan.accepts.filter((one) => one.action === target.action && one.target !== target.node)
+  const accepted = dialled.find(({ credential }) => plan.credentials[credential]?.holders.includes(target.node))
+  if (accepted === undefined) throw new NotInPlan(site.site, `${target.node} dials nobody`, Object.keys(plan.nodes))
+  const { credential, target: name } = accepted
+  return { node: site.node(name), domain: plan.nodes[name]!.domain, token: credential }
+}
