@@ -53,9 +53,8 @@ export async function shaped(
   const { from, target, action, credential, options } = call
   const { protocol, said } = spokenIn(target.action.request, protocols)
   const able: readonly string[] = [...protocol.options, ...ofEveryCall]
-  const unknown = Object.entries(options).flatMap(([name, value]) => {
-    return value === undefined || able.includes(name) ? [] : name
-  })
+  const given = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : name))
+  const unknown = given.filter((name) => !able.includes(name))
   if (unknown.length > 0) throw new OptionUnknown(action, protocol, unknown)
   const presented = await credential.presented()
   const summary = summaryOf(credential.label, presented, live)

@@ -3,7 +3,7 @@ import { HoldfastError } from '../errors.ts'
 import { effectsText, receivedText } from './judge.ts'
 import { markJudged } from './judging.ts'
 import type { Judged } from './known-differences.ts'
-import type { Control, Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /** What a reader needs to see why: what was presented, what of it binds it, the decision, the first difference. */
 export function explanation(verdict: Verdict): string[] {
@@ -120,20 +120,14 @@ export function demandJudged(verdict: Verdict, { expected, problems }: Judged, f
   if (problems.length > 0) throw fail(failureText(expected, verdict, problems))
 }
 
-type Told = 'from' | 'to' | 'action' | 'verdict' | 'layer' | 'status' | 'error' | 'reason' | 'guard'
+export type ToldCall = ReturnType<typeof toldCall>
 
 /** One call of a test as its verdict tells it: plain JSON, so that the command line hears of it. */
-export interface ToldCall extends Pick<Verdict, Told> {
-  readonly credential: string
-  /** What it rests on, where that is less than a decision record: `status alone; effects not observed`. */
-  readonly weakerProof?: string
-  readonly control?: Omit<Control, 'problems'>
-}
-
-export function toldCall(call: Verdict): ToldCall {
+export function toldCall(call: Verdict) {
   const { from, to, action, verdict, layer, status, error, reason, guard, control } = call
   return {
     ...{ from, to, action, credential: call.credential.label, verdict, layer, status, error, reason, guard },
+    /** What it rests on, where that is less than a decision record: `status alone; effects not observed`. */
     ...(call.shown && { weakerProof: proofText(call) }),
     ...(control && {
       control: { credential: control.credential, element: control.element, accepted: control.accepted },

@@ -7,7 +7,7 @@ import type { Credential } from './credential.ts'
 import { effectsSince } from './effects.ts'
 import { toldCall } from './evidence-text.ts'
 import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
-import { controlFrom } from './ledger.ts'
+import { controlFrom, controlIn } from './ledger.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import { watchFor } from './shown.ts'
 import { endpointAt, NotInPlan } from './site-files.ts'
@@ -35,7 +35,7 @@ export async function makeCall(
   const before = await lookedAt(by, call)
   const called = await call.prepared.send({ ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs })
   const verdict = await joined(by, call, before, called)
-  by.ledger.record(call.shape, verdict)
+  by.ledger.push({ shape: call.shape, verdict })
   test.calls?.push(toldCall(verdict))
   recordCall(site, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
   return { verdict, session: called.session }
@@ -135,14 +135,14 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
   const { shape, action, credential, options } = call
   const { site, ledger, controls } = by
   const process = processOf(site, shape.to, action)
-  const recorded = ledger.controlOf(shape) ?? (await controls?.controlOf(shape, process, by))
+  const recorded = controlIn(ledger, shape) ?? (await controls?.controlOf(shape, process, by))
   if (recorded !== undefined) return recorded
   const control = async (one: Credential, how: CallOptions, element: string) => {
     const again = (test: ScenarioSite) => verdictOf(test, shape.from, shape.to, action, one, how)
     const verdict = await again(by)
-    const shared = { again, process, verdict, shape: ledger.shapeOf(verdict) }
     const found = controlFrom(verdict, element)
-    if (found.accepted) controls?.add(JSON.stringify(shared.shape), shared, 1)
+    const made = ledger.find((one) => one.verdict === verdict)?.shape
+    if (found.accepted) controls?.add(JSON.stringify(made), { again, process, verdict, shape: made, refusals: 1 })
     return found
   }
   const { plain } = call.prepared

@@ -1,15 +1,13 @@
-import type { Site, SiteNode } from '../backends/backend.ts'
+import type { Site } from '../backends/backend.ts'
+
+export type KeptSite = ReturnType<typeof keptSite>
 
 /** A site whose scenario failed and that is kept, in the words that reach another process: its plan lies in the evidence. */
-export interface KeptSite extends Pick<Site, 'run' | 'backend' | 'evidence'> {
-  readonly pid: number
-  readonly nodes: readonly Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>[]
-  readonly timings: readonly (readonly [string, number])[]
-}
-
-export function keptSite({ run, backend, evidence, nodes, timings }: Site): KeptSite {
+export function keptSite({ run, backend, evidence, nodes, timings }: Site) {
   return {
-    ...{ run, backend, evidence, pid: process.pid },
+    ...{ run, backend, evidence },
+    /** The process that holds it. */
+    pid: process.pid,
     nodes: [...nodes.values()].map(({ name, host, address, dir }) => ({ name, host, address, dir })),
     timings: [...timings],
   }

@@ -21,7 +21,8 @@ function controls() {
     target.calls += 1
     return verdict(target.accepts ? 'accepted' : 'refused')
   }
-  const add = (process = 1) => shared.add('right', { shape: shape(), again, process, verdict: verdict('accepted') }, 1)
+  const add = (process = 1) =>
+    shared.add('right', { shape: shape(), again, process, verdict: verdict('accepted'), refusals: 1 })
   const refuse = (changed: Partial<CallShape> = { parts: { token: 'forged' } }, process = 1) =>
     shared.controlOf(shape(changed), process, undefined)
   return { target, shared, add, refuse }

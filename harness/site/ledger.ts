@@ -18,31 +18,17 @@ export interface CallShape {
 }
 
 /** All calls of one test, oldest first: where a refusal finds its positive control, and failures their evidence. */
-export class Ledger {
-  readonly #calls: { shape: CallShape; verdict: Verdict }[] = []
+export type Ledger = { readonly shape: CallShape; readonly verdict: Verdict }[]
 
-  get verdicts(): readonly Verdict[] {
-    return this.#calls.map(({ verdict }) => verdict)
+/** The newest accepted call of a test that differs from `shape` in one element at most. */
+export function controlIn(ledger: Ledger, shape: CallShape): Control | undefined {
+  for (const { shape: other, verdict } of ledger.toReversed()) {
+    const [element, ...more] = differing(shape, other)
+    if (more.length > 0 || verdict.verdict !== 'accepted') continue
+    // The very same call was accepted before: what was attacked since is the state of the site.
+    return controlFrom(verdict, element ?? 'state')
   }
-
-  record(shape: CallShape, verdict: Verdict): void {
-    this.#calls.push({ shape, verdict })
-  }
-
-  shapeOf(verdict: Verdict): CallShape | undefined {
-    return this.#calls.find((call) => call.verdict === verdict)?.shape
-  }
-
-  /** The newest accepted call of this test that differs from `shape` in one element at most. */
-  controlOf(shape: CallShape): Control | undefined {
-    for (const { shape: other, verdict } of this.#calls.toReversed()) {
-      const [element, ...more] = differing(shape, other)
-      if (more.length > 0 || verdict.verdict !== 'accepted') continue
-      // The very same call was accepted before: what was attacked since is the state of the site.
-      return controlFrom(verdict, element ?? 'state')
-    }
-    return undefined
-  }
+  return undefined
 }
 
 export function controlFrom(verdict: Verdict, element: string): Control {
@@ -70,6 +56,7 @@ interface SharedControl<Site> {
   readonly again: (site: Site) => Promise<Verdict>
   readonly process: number | undefined
   verdict: Verdict
+  refusals: number
 }
 
 /**
@@ -77,7 +64,7 @@ interface SharedControl<Site> {
  * at most ten of them. The one after is the one before the next ten.
  */
 export class SharedControls<Site> {
-  readonly #controls = new Map<string, SharedControl<Site> & { refusals: number }>()
+  readonly #controls = new Map<string, SharedControl<Site>>()
 
   /** The newest one that differs from `shape` in one element, for one refusal more. */
   async controlOf(shape: CallShape, process: number | undefined, site: Site): Promise<Control | undefined> {
@@ -100,9 +87,9 @@ export class SharedControls<Site> {
   }
 
   /** A call that was just accepted, before so many refusals. @throws ControlLost where another process accepted the one of this name */
-  add(name: string, control: SharedControl<Site>, refusals: number): void {
+  add(name: string, control: SharedControl<Site>): void {
     const replaced = this.#controls.get(name)
-    this.#controls.set(name, { ...control, refusals })
+    this.#controls.set(name, control)
     if (replaced === undefined || replaced.refusals === 0 || replaced.process === control.process) return
     throw new ControlLost(replaced.verdict, replaced.refusals, ['another process is in its place'])
   }
@@ -115,7 +102,7 @@ export class SharedControls<Site> {
     return open.length
   }
 
-  async #close(control: SharedControl<Site> & { refusals: number }, site: Site): Promise<void> {
+  async #close(control: SharedControl<Site>, site: Site): Promise<void> {
     const { refusals } = control
     control.verdict = await control.again(site)
     control.refusals = 0

@@ -14,22 +14,21 @@ export class GuardNotRemoved extends HoldfastError {
   }
 }
 
+/** The unit says so before it is ready; what is left is the way of its log to us. */
+const saidWithinMs = 2_000
+
 /** Waits until every sabotaged unit has said that the guard is gone. @throws GuardNotRemoved */
 export async function proveRemoval(site: Site, removed: GuardRef): Promise<void> {
   const said = `"event":"guard-removed","guard":${JSON.stringify(partsOf(removed).guard)}`
-  await Promise.all(
-    sabotagedUnits(site.plan, removed).map(async ({ node, unit }) => {
-      const probe = () =>
-        site
-          .node(node)
-          .logs(unit)
-          .some((line) => line.includes(said))
-      await until(said, probe, { withinMs: saidWithinMs }).catch((cause: unknown) => {
-        throw new GuardNotRemoved(removed, `${node}/${unit}`, cause)
-      })
-    }),
-  )
+  const proven = sabotagedUnits(site.plan, removed).map(async ({ node, unit }) => {
+    const isSaid = () =>
+      site
+        .node(node)
+        .logs(unit)
+        .some((line) => line.includes(said))
+    await until(said, isSaid, { withinMs: saidWithinMs }).catch((cause: unknown) => {
+      throw new GuardNotRemoved(removed, `${node}/${unit}`, cause)
+    })
+  })
+  await Promise.all(proven)
 }
-
-/** The unit says so before it is ready; what is left is the way of its log to us. */
-const saidWithinMs = 2_000

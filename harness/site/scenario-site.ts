@@ -16,7 +16,7 @@ import { FreshCredentials } from './fresh-credentials.ts'
 import { authorityOf, signingKeyOf } from './insider.ts'
 import { makeCall, verdictOf } from './judged-call.ts'
 import { Judging } from './judging.ts'
-import { Ledger, SharedControls } from './ledger.ts'
+import { type Ledger, SharedControls } from './ledger.ts'
 import { observations } from './observation.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
 import { endpointAt, NotInPlan, plannedCredential, rendered } from './site-files.ts'
@@ -68,7 +68,7 @@ export interface Tap {
 /** A launched site as one test sees it: calls with verdicts, and what a scenario needs around them. */
 export class ScenarioSite implements AsyncDisposable {
   readonly site: Site
-  readonly ledger = new Ledger()
+  readonly ledger: Ledger = []
   /** Sees to it that no call of the test goes unjudged. */
   readonly judging = new Judging()
   readonly test: TestName

@@ -4,7 +4,7 @@ import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Protocols } from '../protocols/spoken.ts'
 import { closeWatchers } from './operator-client.ts'
-import { differenceSince, lookAtRest, type SiteLook, settleMs } from './site-look.ts'
+import { differenceSince, lookAtRest, settleMs } from './site-look.ts'
 
 /** A scenario file left the site that it shares with others otherwise than it found it. Code `HOLDFAST_SITE_CHANGED`. */
 export class SiteChanged extends HoldfastError {
@@ -19,12 +19,8 @@ export class SiteChanged extends HoldfastError {
 /** How much a site had told so far, of events, and by node and unit of log lines and records: what came later is of the file that had it then. */
 type Told = ReadonlyMap<string, number>
 
-interface Launched {
-  readonly site: Site
-  readonly look: SiteLook
-  /** What it told while it came up: every file sees that. */
-  readonly told: Told
-}
+type Launched = Awaited<ReturnType<typeof launched>>
+export type Lease = Awaited<ReturnType<typeof leaseOf>>
 
 /**
  * A site that the files of a worker take one after the other. Each file may have modules of its own, so files share these and
@@ -33,13 +29,6 @@ interface Launched {
 interface SharedSite {
   readonly launched: Promise<Launched>
   isTaken: boolean
-}
-
-export interface Lease {
-  /** As this file sees it: with evidence, records and logs of its own. Disposing it gives it back, or ends it where it is not as it was. */
-  readonly site: Site
-  /** A test failed on it, so nobody takes it again. */
-  spoil(): void
 }
 
 /** Sites that nobody has at the moment; each costs memory for all of its programs. */
@@ -66,7 +55,7 @@ export async function takeShared(
   const sites = sharedSites()
   const known = sites.get(key)
   if (known?.isTaken) return undefined
-  const shared = known ?? { launched: afterIdle(launch, protocols, withinMs), isTaken: true }
+  const shared = known ?? { launched: launched(launch, protocols, withinMs), isTaken: true }
   shared.isTaken = true
   // The one that was given back last is ended last.
   sites.delete(key)
@@ -99,7 +88,8 @@ async function endAll(keys: readonly string[]): Promise<void> {
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} shared sites were not released`)
 }
 
-async function afterIdle(launch: () => Promise<Site>, protocols: Protocols, withinMs: number): Promise<Launched> {
+/** Launches a site, ends idle ones before, and tells how it was when it had come to rest: what it told by then, every file sees. */
+async function launched(launch: () => Promise<Site>, protocols: Protocols, withinMs: number) {
   const idle = [...sharedSites()].flatMap(([key, { isTaken }]) => (isTaken ? [] : [key]))
   await endAll(idle.slice(0, Math.max(0, idle.length + 1 - idleAtMost)))
   const site = await launch()
@@ -111,13 +101,14 @@ async function afterIdle(launch: () => Promise<Site>, protocols: Protocols, with
   }
 }
 
+/** A site as a file sees it: with evidence, records and logs of its own. Disposing it gives it back, or ends it where it is not as it was. */
 async function leaseOf(
   { site, look, told }: Launched,
   file: string,
   protocols: Protocols,
   withinMs: number,
   givenBack: (goesOn: boolean) => void,
-): Promise<Lease> {
+) {
   const evidence = join(site.evidence, file)
   await mkdir(evidence, { recursive: true, mode: 0o700 })
   for (const name of ['plan.json', 'run.json']) await copyFile(join(site.evidence, name), join(evidence, name))
@@ -131,6 +122,7 @@ async function leaseOf(
     if (difference !== undefined) throw new SiteChanged(file, difference)
   }
   const seen: Site = seenBy(site, told, await toldBy(site), { evidence, [Symbol.asyncDispose]: giveBack })
+  /** A test failed on it, so nobody takes it again. */
   const spoil = () => {
     isSpoiled = true
   }

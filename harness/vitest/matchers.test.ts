@@ -45,7 +45,7 @@ test('a derived credential brings its positive control along', async () => {
   const verdict = await call()
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.control).toMatchObject({ accepted: true, credential: 'right' })
-  expect(site.ledger.verdicts.map((one) => one.verdict)).toEqual(['accepted', 'refused'])
+  expect(site.ledger.map((one) => one.verdict.verdict)).toEqual(['accepted', 'refused'])
 })
 
 test('a refusal at TLS is found in the log of the far end', async () => {

@@ -120,7 +120,7 @@ async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<Scena
   if (isControl || (await shared?.take(place, process, on.site)) === undefined) {
     const verdict = await again(on.site)
     demand(verdict, { expected: 'accepted, as positive control', problems: acceptanceProblems(verdict) })
-    shared?.add(place, { again, process, verdict }, isControl ? 0 : 1)
+    shared?.add(place, { again, process, verdict, refusals: isControl ? 0 : 1 })
   }
   if (!isControl) await judgeCell(on, one)
 }

@@ -49,18 +49,8 @@ export interface Flaws {
   asEndpoint?: string
 }
 
-/** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
-export interface FakeSite {
-  site: Site
-  flaws: Flaws
-  authority: SigningAuthority
-  holder: Identity
-  /** Token that is bound to a certificate. */
-  tokenFor(identity: Identity, claims?: Record<string, unknown>): Promise<string>
-  /** The holder's certificate with its token. */
-  right(): Credential
-  close(): Promise<void>
-}
+export type FakeSite = Awaited<ReturnType<typeof fakeSite>>
+export type FakeScenario = Awaited<ReturnType<typeof fakeScenario>>
 
 const offers: Pick<PlanUnit, 'actions' | 'observe' | 'insider'> = {
   actions: {
@@ -80,41 +70,31 @@ export function fakeKnowledge(): SharedKnowledge {
   return { pictures: new Map(), patience: { recordMs: 250, settleMs: 250 } }
 }
 
-export async function fakeSite(evidence: string): Promise<FakeSite> {
+/** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
+export async function fakeSite(evidence: string) {
   const authority = await rogueAuthority('Root of the fake site')
   const leafOf = (name: string) => issueLeaf({ authority, subject: name, sans: [name] })
   const [server, holder, operator] = await Promise.all([leafOf('b.test'), leafOf('a.test'), leafOf('operator.test')])
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const key: JWK = await exportJWK(privateKey)
   const flaws: Flaws = {}
-  const target = await startTarget({ server, authority, operator, flaws })
-  const tokenFor = (identity: Identity, claims = {}) => {
+  const target = await startTarget(server, authority, flaws)
+  /** Bound to a certificate. */
+  const tokenFor = (identity: Identity, claims: Record<string, unknown> = {}) => {
     const cnf = { 'x5t#S256': thumbprintS256(identity.certPem) }
     return signToken({ key, header: { typ: 'at+jwt' }, claims: { jti: 'jti-1', sub: 'a', cnf, ...claims } })
   }
   const files = { 'd.pem': authority.anchorPem, 'cert.pem': operator.certPem, 'key.pem': operator.keyPem }
-  return {
-    site: siteOf(target, files, evidence),
-    flaws,
-    authority,
-    holder,
-    tokenFor,
-    right: () => new Credential('right', async () => ({ certificate: holder, token: await tokenFor(holder) })),
-    close: async () => {
-      target.server.close()
-      target.server.closeAllConnections()
-    },
+  const right = () => new Credential('right', async () => ({ certificate: holder, token: await tokenFor(holder) }))
+  const close = async () => {
+    target.server.close()
+    target.server.closeAllConnections()
   }
+  return { site: siteOf(target, files, evidence), flaws, authority, holder, tokenFor, right, close }
 }
 
 /** A fake site as a test of a scenario sees it, with a folder of its own for evidence. */
-export interface FakeScenario extends AsyncDisposable {
-  readonly folder: string
-  readonly fake: FakeSite
-  readonly site: ScenarioSite
-}
-
-export async function fakeScenario(again = 'holdfast test claim'): Promise<FakeScenario> {
+export async function fakeScenario(again = 'holdfast test claim') {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-fake-'))
   const fake = await fakeSite(folder)
   const site = new ScenarioSite(fake.site, { name: 'claim: test', again }, fakeKnowledge(), await callParts())
@@ -126,16 +106,7 @@ export async function fakeScenario(again = 'holdfast test claim'): Promise<FakeS
   return { folder, fake, site, [Symbol.asyncDispose]: release }
 }
 
-interface FakeTarget {
-  server: https.Server
-  port: number
-  decisions: DecisionRecord[]
-  logs: string[]
-}
-
-async function startTarget(parts: { server: Identity; authority: SigningAuthority; operator: Identity; flaws: Flaws }) {
-  const { flaws, authority } = parts
-  const { certPem: cert, keyPem: key } = parts.server
+async function startTarget({ certPem: cert, keyPem: key }: Identity, authority: SigningAuthority, flaws: Flaws) {
   const tlsOptions = { cert, key, ca: authority.anchorPem, requestCert: true }
   const decisions: DecisionRecord[] = []
   const logs: string[] = []
@@ -151,22 +122,22 @@ async function startTarget(parts: { server: Identity; authority: SigningAuthorit
     if (request.url === '/state' && flaws.unobservable) return void response.writeHead(500).end('{}')
     if (request.url === '/state') return void response.end(JSON.stringify({ effects, now: Date.now() }))
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
+    const { jti, thumbprint: bound } = inspectToken(token ?? '') ?? {}
     const proven = flaws.liesAboutPrincipal ? 'A'.repeat(43) : presented
-    const jti = token === undefined || flaws.namesNoToken ? undefined : inspectToken(token)?.jti
-    const principal: Record<string, string> = flaws.namesNobody ? {} : { 'x5t#S256': proven, ...(jti && { jti }) }
+    const named = { 'x5t#S256': proven, ...(jti && !flaws.namesNoToken && { jti }) }
+    const principal: Record<string, string> = flaws.namesNobody ? {} : named
     if (flaws.leak) logs.push(`got ${token}`)
-    const bound = token === undefined ? undefined : inspectToken(token)?.thumbprint
     const refusal = flaws.acceptsAll ? undefined : refusalOf(token, bound === presented && !flaws.refusesAll)
     if (refusal === undefined) {
       record({ verdict: flaws.perhaps ? ('perhaps' as 'accepted') : 'accepted', layer: 'http', status: 200, principal })
       return void response.end('{}')
     }
     if (flaws.effect) effects += 1
-    const told = flaws.asEndpoint === undefined ? refusal : { ...refusal, error: 'invalid_client' }
+    const { asEndpoint } = flaws
+    const told = asEndpoint === undefined ? refusal : { ...refusal, error: 'invalid_client' }
     if (!flaws.silent) record({ verdict: 'refused', layer: 'http', status: 401, principal, ...told })
-    if (flaws.asEndpoint !== undefined) {
-      response.writeHead(401, { 'Cache-Control': flaws.asEndpoint })
-      return void response.end('{"error":"invalid_client"}')
+    if (asEndpoint !== undefined) {
+      return void response.writeHead(401, { 'Cache-Control': asEndpoint }).end('{"error":"invalid_client"}')
     }
     const error = refusal.error ?? (flaws.wrongChallenge ? 'invalid_token' : undefined)
     const challenge = `Bearer realm="b"${error ? `, error="${error}"` : ''}`
@@ -212,12 +183,15 @@ const emptyRecord: Omit<DecisionRecord, 'ts' | 'seq' | 'conn'> = {
   ms: 0,
 }
 
-function siteOf(target: FakeTarget, files: Readonly<Record<string, string>>, evidence: string): Site {
-  const listeners = [
-    { name: 'local', port: target.port, protocol: 'https' as const, clientCertificate: 'required' as const },
-  ]
+function siteOf(
+  target: Awaited<ReturnType<typeof startTarget>>,
+  files: Readonly<Record<string, string>>,
+  evidence: string,
+): Site {
+  const { port } = target
+  const listener = { name: 'local', port, protocol: 'https' as const, clientCertificate: 'required' as const }
   const command = { program: { service: 'fake' }, args: [] }
-  const service = { command, ready: { tcp: { port: target.port } }, listeners }
+  const service = { command, ready: { tcp: { port } }, listeners: [listener] }
   const receive = { from: 'ca', source: { file: 'root' }, to: { path: anchorPath('d'), mode: '0644' } }
   const common = { summary: '', after: [], files: [] }
   const units: PlanNode['units'] = [

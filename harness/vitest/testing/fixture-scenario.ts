@@ -52,7 +52,7 @@ test('a test that fails', async ({ site }) => {
 
 test('the next test has the same site and a ledger of its own', async ({ site, credential }) => {
   expect(sites).toEqual([site.site])
-  expect(site.ledger.verdicts).toEqual([])
+  expect(site.ledger).toEqual([])
   expect(() => credential('nobody')).toThrow(expect.objectContaining({ code: 'HOLDFAST_NOT_IN_PLAN' }))
 })
 
