@@ -14,14 +14,13 @@ import type { Plan, PlanUnit, Receive, Step } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
 import { certifiedPlan, hostOf, idlePlan, oneshot, planOf, script, tls, webUnit } from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
+import { sweepRuns } from './sweep.ts'
 
-/** What the suite cannot know of a backend: how to see that nothing is left, and how to clean up after a crash. */
+/** What the suite cannot know of a backend: how to see that nothing is left, and where its agents are. */
 export interface BackendUnderTest {
   backend: Backend
   /** Everything on this machine that belongs to a run: processes, folders. Empty when nothing is left. */
   leftovers(run: string): Promise<string[]>
-  /** Removes what crashed runs left. Resolves with the labels of the swept runs and of those that live. */
-  sweep(): Promise<{ swept: string[]; alive: string[] }>
   /** Process ids of the agents of a run, by node. */
   agents(site: Site): Map<string, number>
 }
@@ -77,12 +76,12 @@ function starting(launch: Launch): void {
       second: [webUnit('second', { after: ['first/web', 'second/files'] }), oneshot('files', ['first/beside'], [])],
     })
     await using site = await launch(plan)
-    const at = (event: string, node: string, unit: string) => indexOf(site.events(), event, node, unit)
+    const turns = turnsIn(site.events())
 
-    expect(at('unit-ready', 'first', 'web')).toBeLessThan(at('unit-started', 'second', 'web'))
-    expect(at('unit-ready', 'first', 'beside')).toBeLessThan(at('unit-started', 'second', 'files'))
-    expect(at('unit-ready', 'second', 'files')).toBeLessThan(at('unit-started', 'second', 'web'))
-    expect(at('unit-started', 'first', 'beside')).toBeLessThan(at('unit-ready', 'first', 'web'))
+    expectInOrder(turns, 'unit-ready first/web', 'unit-started second/web')
+    expectInOrder(turns, 'unit-ready first/beside', 'unit-started second/files')
+    expectInOrder(turns, 'unit-ready second/files', 'unit-started second/web')
+    expectInOrder(turns, 'unit-started first/beside', 'unit-ready first/web')
     expect([...site.timings.keys()].sort()).toEqual(['first/beside', 'first/web', 'second/files', 'second/web'])
     expect(site.timings.get('first/web')).toBeGreaterThanOrEqual(150)
   })
@@ -130,7 +129,7 @@ function failing(launch: Launch, ground: BackendUnderTest): void {
     expect(cause.code).toBe('HOLDFAST_NOT_READY')
     expect(cause.message).toContain('bad/web was not ready: its program exited with 3')
     expect(cause.logTail).toEqual(['going to fail', 'the disk is not there'])
-    expect(indexOf(seen, 'unit-ready', 'good', 'web')).toBeGreaterThanOrEqual(0)
+    expect(turnsIn(seen)).toContain('unit-ready good/web')
     const names = ['history.jsonl', 'logs', 'plan.json', 'run.json']
     expect(await readdir(cause.evidence)).toEqual(expect.arrayContaining(names))
     expect(await kept('logs', 'bad', 'web.log')).toContain('the disk is not there')
@@ -419,13 +418,9 @@ function certified(launch: Launch): void {
     // Handed over again and again, as the next test sees.
     expect(handed.some((event) => event.unit === 'renewed')).toBe(true)
     const once = handed.filter((event) => event.unit !== 'renewed')
-    expect(once.map((event) => `${event.from} ${event.node}/${event.unit}`).sort()).toEqual([
-      'ca client/anchor',
-      'ca client/cert',
-      'ca server/anchor',
-      'ca server/cert',
-      'server client/token',
-    ])
+    const ofCa = ['ca client/anchor', 'ca client/cert', 'ca server/anchor', 'ca server/cert']
+    const ways = once.map((event) => `${event.from} ${event.node}/${event.unit}`)
+    expect(ways.sort()).toEqual([...ofCa, 'server client/token'])
   })
 
   test('mints anew at the share of life that the plan names, and replaces the file in one step', async () => {
@@ -570,9 +565,8 @@ function runningOnDemand(launch: Launch): void {
       { code: 0, signal: null, stdout: 'given {"code":0}\n', stderr: 'code 0\n' },
       { code: 3, signal: null, stdout: 'given {"code":3}\n', stderr: 'code 3\n' },
     ])
-    const turns = site.events().flatMap((event) => ('unit' in event && event.unit === 'revoke' ? [event.event] : []))
-    const turn = ['unit-started', 'unit-exited']
-    expect(turns.filter((event) => event !== 'log')).toEqual([...turn, ...turn])
+    const turn = ['unit-started one/revoke', 'unit-exited one/revoke']
+    expect(turnsIn(site.events()).filter((event) => event.endsWith('revoke'))).toEqual([...turn, ...turn])
     expect(await node.readFile('units/revoke/config')).toBe('x')
     await expect(node.run('broken')).rejects.toThrow('ENOENT')
     await expect(node.run('web')).rejects.toThrow('one/web is not run on demand; its node started it')
@@ -731,8 +725,7 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     expect(await ground.leftovers(site.run)).toEqual([])
     expect(await opens(address)).toBe(false)
     await expect(access(dir)).rejects.toThrow(/ENOENT/)
-    const events = site.events()
-    expect(indexOf(events, 'unit-exited', 'two', 'web')).toBeLessThan(indexOf(events, 'unit-exited', 'one', 'web'))
+    expectInOrder(turnsIn(site.events()), 'unit-exited two/web', 'unit-exited one/web')
     expect(await readFile(join(site.evidence, 'history.jsonl'), 'utf8')).toContain('agent-gone')
     await site[Symbol.asyncDispose]()
   })
@@ -753,9 +746,9 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     await held.killed()
     expect(performance.now() - started).toBeLessThan(5_000)
 
-    const { swept, alive } = await ground.sweep()
+    const { swept, alive } = await sweepRuns(() => ground.backend)
 
-    expect(swept).toContain(held.run)
+    expect(swept.map(({ run }) => run)).toContain(held.run)
     expect(alive).toContain(bystander.run)
     expect(await readFile(join(held.evidence, 'history.jsonl'), 'utf8')).toContain('unit-ready')
     expect(await ground.leftovers(held.run)).toEqual([])
@@ -778,7 +771,7 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     const held = await holdSite(ground, '--stubborn')
 
     await held.killed()
-    await ground.sweep()
+    await sweepRuns(() => ground.backend)
   })
 }
 
@@ -896,40 +889,32 @@ const whoReads = `
   console.log(JSON.stringify({ uid, home: process.env.HOME, read: process.argv.slice(1).map(can) }))`
 
 function ownUsers(launch: Launch, ground: BackendUnderTest): void {
-  const files = [{ path: '@{unit}/own/config.json', json: { secret: 1 } }]
-  const secret = (path: string, to: object): Step => ({
-    receive: { from: 'ca', source: { file: '@{dir}/units/secret/file' }, to: { path, mode: '0600', ...to } },
-  })
-
   test('[ownUsers] runs a unit with its steps as its user, who reads what is handed to it and nothing else', async () => {
     const [mine, other] = ['@{dir}/credentials/mine', '@{dir}/credentials/other']
-    const set: Receive = {
-      from: 'ca',
-      source: { folder: '@{dir}/units/secret' },
-      to: { path: '@{dir}/credentials/set', mode: '0400', owner: 'nobody', folderMode: '0500' },
-    }
+    const set = { path: '@{dir}/credentials/set', mode: '0400', owner: 'nobody', folderMode: '0500' }
+    const secret = '@{dir}/units/secret/file'
+    const received: Step[] = [
+      { receive: { from: 'ca', source: { file: secret }, to: { path: mine, mode: '0600', owner: 'nobody' } } },
+      { receive: { from: 'ca', source: { file: secret }, to: { path: other, mode: '0600' } } },
+      { receive: { from: 'ca', source: { folder: '@{dir}/units/secret' }, to: set } },
+    ]
     const unit = webUnit('one', {
       after: ['one/received'],
-      files,
+      files: [{ path: '@{unit}/own/config.json', json: { secret: 1 } }],
       args: ['--decisions', '@{unit}/decisions.jsonl'],
       decisionLog: '@{unit}/decisions.jsonl',
       steps: [
         { write: { path: '@{unit}/later/written', text: 'x' } },
         script('require("node:fs").writeFileSync("made", "")'),
-        script(whoReads, ['@{unit}/own/config.json', '@{unit}/later/written', mine, `${set.to.path}/file`]),
+        script(whoReads, ['@{unit}/own/config.json', '@{unit}/later/written', mine, `${set.path}/file`]),
         script(whoReads, [other, '@{dir}/units/received/root']),
         { run: { program: { path: 'id' }, args: ['-G'] } },
       ],
     })
-    const received = oneshot(
-      'received',
-      ['ca/secret'],
-      [secret(mine, { owner: 'nobody' }), secret(other, {}), { receive: set }],
-      [{ path: '@{unit}/root', text: 'x' }],
-    )
+    const root = { path: '@{unit}/root', text: 'x' }
     const plan = planOf({
       ca: [oneshot('secret', [], [], [{ path: '@{unit}/file', text: 'of nobody' }])],
-      one: [received, { ...unit, user: 'nobody' }],
+      one: [oneshot('received', ['ca/secret'], received, [root]), { ...unit, user: 'nobody' }],
     })
     await using site = await launch(plan)
     const node = site.node('one')
@@ -1020,10 +1005,14 @@ async function failureOf(launched: Promise<Site>): Promise<SiteNotReady> {
   return cause as SiteNotReady
 }
 
-function indexOf(events: readonly SiteEvent[], event: string, node: string, unit: string): number {
-  return events.findIndex(
-    (entry) => entry.event === event && entry.node === node && 'unit' in entry && entry.unit === unit,
-  )
+/** What became of units, in order, as `unit-ready NODE/UNIT`. */
+function turnsIn(events: readonly SiteEvent[]): string[] {
+  const turn = (event: SiteEvent) => ('unit' in event ? [`${event.event} ${event.node}/${event.unit}`] : [])
+  return events.filter(({ event }) => event !== 'log').flatMap(turn)
+}
+
+function expectInOrder(turns: readonly string[], before: string, after: string): void {
+  expect(turns.filter((turn) => turn === before || turn === after)).toEqual([before, after])
 }
 
 function last(events: readonly SiteEvent[], event: string): SiteEvent | undefined {

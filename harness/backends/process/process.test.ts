@@ -13,6 +13,7 @@ import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
 import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
 import { backendOf } from '../launch.ts'
+import { sweepRuns } from '../sweep.ts'
 import { ground } from './fixtures/ground.ts'
 import { processBackend } from './index.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
@@ -57,7 +58,7 @@ test('what a run knew as its secrets is not in the evidence that is completed af
   const file = join(settings().runtimeDir, site.run, 'run.json')
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), startTime: 'another boot:1' }))
 
-  await ground.sweep()
+  await sweepRuns(backend)
 
   const names = ['history.jsonl', 'plan.json', join('logs', 'one', 'web.log')]
   const kept = await Promise.all(names.map((name) => readFile(join(evidence, name), 'utf8')))
