@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { addAbortListener, once } from 'node:events'
 import net, { type Socket } from 'node:net'
 import type { Failure } from '../agent/protocol.ts'
 import { firstLine, type SeatRequest } from '../agent/seat-server.ts'
@@ -17,11 +17,12 @@ export function agentSeat(path: string, address: string): Seat {
   return {
     address,
     async connect(to, signal) {
-      const { stream, answer } = await ask(path, { connect: { address: to.address, port: to.port } }, signal)
-      return { stream, conn: (answer as { conn: string }).conn }
+      const connect = { address: to.address, port: to.port }
+      const { stream, answer } = await ask<{ conn: string }>(path, { connect }, signal)
+      return { stream, conn: answer.conn }
     },
     async listen(onConnection, wanted = 0) {
-      const { stream: asking, answer } = await ask(path, { listen: { port: wanted } })
+      const { stream: asking, answer } = await ask<{ port: number }>(path, { listen: { port: wanted } })
       const streams = new OpenStreams()
       const take = async (accept: number) => {
         const { stream } = await ask(path, { accept })
@@ -38,33 +39,27 @@ export function agentSeat(path: string, address: string): Seat {
         asking.end()
         if (!asking.closed) await once(asking, 'close')
       }
-      const { port } = answer as { port: number }
-      return { address, port, drop: () => streams.drop(), [Symbol.asyncDispose]: close }
+      return { address, port: answer.port, drop: () => streams.drop(), [Symbol.asyncDispose]: close }
     },
   }
 }
 
-async function ask(
-  path: string,
-  request: SeatRequest,
-  signal?: AbortSignal,
-): Promise<{ stream: Socket; answer: unknown }> {
+type Answered<Answer> = { stream: Socket; answer: Answer }
+
+async function ask<Answer>(path: string, request: SeatRequest, signal?: AbortSignal): Promise<Answered<Answer>> {
   const stream = net.connect({ path })
   await untilConnected(stream, signal).catch((cause: unknown) => {
     throw signal?.aborted ? cause : new SeatGone(path, cause)
   })
-  const giveUp = () => stream.destroy()
-  signal?.addEventListener('abort', giveUp, { once: true })
+  using _ = signal && addAbortListener(signal, () => stream.destroy())
   try {
     stream.write(`${JSON.stringify(request)}\n`)
-    const answer = (await firstLine(stream)) as { failure?: Failure }
+    const answer = (await firstLine(stream)) as Answer & { failure?: Failure }
     if (answer.failure === undefined) return { stream, answer }
     throw Object.assign(new Error(answer.failure.message), { code: answer.failure.code })
   } catch (cause) {
     stream.destroy()
     signal?.throwIfAborted()
     throw cause
-  } finally {
-    signal?.removeEventListener('abort', giveUp)
   }
 }

@@ -8,6 +8,7 @@ import { redact, secretsOf } from '../credentials/secrets.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { callsFile, decisionLine, type HistoryLine, joinHistory, linesIn, linesOf } from '../evidence/history.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
+import type { Run } from './run-folder.ts'
 
 /** Events as they come; part of the history once that is complete. */
 const EVENTS = 'events.jsonl'
@@ -22,47 +23,46 @@ const FOLDER = { recursive: true, mode: 0o700 } as const
 export class EvidenceFolder {
   readonly path: string
   readonly secrets = new KnownSecrets()
-  readonly #events: WriteStream
-  readonly #logs = new Map<string, WriteStream>()
-  readonly #known: WriteStream
+  readonly #secretsFile: string
+  readonly #streams = new Map<string, WriteStream>()
 
-  private constructor(path: string, run: string) {
-    this.path = path
-    this.#known = append(join(run, SECRETS))
-    this.#events = append(join(path, EVENTS))
+  private constructor({ record, folder }: Run) {
+    this.path = record.evidence
+    this.#secretsFile = join(folder, SECRETS)
   }
 
-  static async create(path: string, plan: Plan, run: object, folder: string): Promise<EvidenceFolder> {
+  static async create(run: Run, plan: Plan): Promise<EvidenceFolder> {
+    const path = run.record.evidence
     await Promise.all(Object.keys(plan.nodes).map((node) => mkdir(join(path, 'logs', node), FOLDER)))
-    await Promise.all([
-      writeFile(join(path, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 }),
-      writeFile(join(path, 'run.json'), `${JSON.stringify(run, null, 2)}\n`, { mode: 0o600 }),
-    ])
-    return new EvidenceFolder(path, folder)
+    const write = (name: string, json: unknown) =>
+      writeFile(join(path, name), `${JSON.stringify(json, null, 2)}\n`, { mode: 0o600 })
+    await Promise.all([write('plan.json', plan), write('run.json', run.record)])
+    return new EvidenceFolder(run)
   }
 
   learn(content: Uint8Array): void {
     this.secrets.add(secretsOf(content))
-    this.#known.write(`${Buffer.from(content).toString('base64')}\n`)
+    this.#append(this.#secretsFile, Buffer.from(content).toString('base64'))
   }
 
   record(event: SiteEvent): void {
     const line: HistoryLine = { at: event.at, kind: 'event', event }
-    this.#events.write(`${JSON.stringify(line)}\n`)
+    this.#append(join(this.path, EVENTS), JSON.stringify(line))
     if (event.event !== 'log') return
-    const name = join(event.node, `${event.unit}.log`)
-    let log = this.#logs.get(name)
-    if (log === undefined) {
-      log = append(join(this.path, 'logs', name))
-      this.#logs.set(name, log)
-    }
-    log.write(`${event.at} ${event.line}\n`)
+    this.#append(join(this.path, 'logs', event.node, `${event.unit}.log`), `${event.at} ${event.line}`)
+  }
+
+  #append(file: string, line: string): void {
+    const stream = this.#streams.get(file) ?? createWriteStream(file, { flags: 'a', mode: 0o600 })
+    // A full disk or a removed folder must not end the run that is recorded.
+    if (!this.#streams.has(file)) stream.on('error', () => {})
+    this.#streams.set(file, stream)
+    stream.write(`${line}\n`)
   }
 
   /** Writes out everything that was recorded, and the history with it. */
   async close(decisionLogs: readonly string[]): Promise<void> {
-    const streams = [this.#events, this.#known, ...this.#logs.values()]
-    await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
+    await Promise.all([...this.#streams.values()].map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
     await completeEvidence(this.path, decisionLogs, this.secrets)
   }
 }
@@ -92,13 +92,6 @@ export async function completeEvidence(
     const left = redact(text, secrets)
     if (left !== text) await writeFile(file, left)
   }
-}
-
-function append(path: string): WriteStream {
-  const stream = createWriteStream(path, { flags: 'a', mode: 0o600 })
-  // A full disk or a removed folder must not end the run that is recorded.
-  stream.on('error', () => {})
-  return stream
 }
 
 /** Where units of a node write their decisions. */

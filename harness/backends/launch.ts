@@ -10,7 +10,7 @@ import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
-import { hostsAt, LaunchedSite, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
+import { hostsAt, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
 import { hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
 import { findSetpriv, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
@@ -60,55 +60,28 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   options.signal?.throwIfAborted()
   refuseLacking(backend, plan, options)
   const tools = await resolveTools(plan, options)
-  const run = await openRun(backend, plan, tools, options)
+  const run = await openRun(backend.name, plan, tools, options)
   await using taken = new AsyncDisposableStack()
   taken.defer(() => removeRunFolder(run.folder))
   const grounds = taken.use(await backend.take(plan, run, options))
   const { folder } = run
   const record = { ...run.record, ...grounds.recorded }
   await writeRecord(folder, record)
-  const launching = {
-    plan,
-    record,
-    folder,
-    grounds,
-    tools,
-    clocks: clocksIn(folder, plan, options),
-    extra: options.env,
-  }
+  const clocks = clocksIn(folder, plan, options)
+  const launching = { backend, plan, options, record, folder, tools, grounds, clocks }
   const [evidence] = await Promise.all([
-    EvidenceFolder.create(record.evidence, plan, record, folder),
+    EvidenceFolder.create(launching, plan),
     writeRunFiles(launching),
     writeHosts(folder, hostsAt(plan, grounds.seenAt)),
   ])
   const held = taken.move()
-  const site = new LaunchedSite({
-    ...launching,
-    run: record.run,
-    backend,
-    evidence,
-    onEvent: options.onEvent,
-    release: () => held.disposeAsync(),
-  })
+  const site = new LaunchedSite(launching, evidence, () => held.disposeAsync())
   await startAgents(site, launching)
   return untilReady(site, options)
 }
 
-/** What a launch has come to before its agents start. */
-interface Launching extends Run {
-  plan: Plan
-  grounds: Grounds
-  tools: readonly ResolvedTool[]
-  /** By node; absent where the nodes go by the machine's clock. */
-  clocks: ReadonlyMap<string, NodeClock> | undefined
-  extra: LaunchOptions['env']
-}
-
-function refuseLacking(
-  { name, capabilities, whyLacking }: OwnOfBackend,
-  plan: Plan,
-  { clock, partition }: LaunchOptions,
-): void {
+function refuseLacking(backend: OwnOfBackend, plan: Plan, { clock, partition }: LaunchOptions): void {
+  const { name, capabilities, whyLacking } = backend
   const needs: [keyof Capabilities, boolean | undefined][] = [
     ['partition', partition],
     ['ownUsers', hasUsers(plan)],
@@ -136,19 +109,14 @@ function pathsOf(tools: readonly ResolvedTool[]): Record<string, string> {
 }
 
 /** The folder of a new run, with its record in it: whatever is taken from now on can be swept. */
-async function openRun(
-  { name }: OwnOfBackend,
-  plan: Plan,
-  tools: readonly ResolvedTool[],
-  options: LaunchOptions,
-): Promise<Run> {
+async function openRun(backend: string, plan: Plan, tools: ResolvedTool[], options: LaunchOptions): Promise<Run> {
   const run = newLabel(plan.topology)
   const ours = tools.filter(({ source }) => source === 'overlay')
   const { clock, clockStartsAt = 0 } = options
   const record: RunRecord = {
     run,
     topology: plan.topology,
-    backend: name,
+    backend,
     pid: process.pid,
     startTime: (await startTime(process.pid)) as string,
     evidence: resolve(options.evidence ?? join('.holdfast', 'runs', run)),
@@ -198,16 +166,11 @@ function environment(run: string): Record<string, string> {
   return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') })
 }
 
-/** Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind. */
-function dieWithParent(): string[] {
-  const setpriv = findSetpriv()
-  return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
-}
-
 /** What the agents read at their start. */
-async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, extra = {} }: Launching): Promise<void> {
+async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, options }: Launching): Promise<void> {
   const { run } = record
   const { addresses, dirs, agentSeats } = grounds
+  const setpriv = findSetpriv()
   const settings: RunSettings = {
     run,
     addresses,
@@ -218,8 +181,9 @@ async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, ext
     tools: pathsOf(tools),
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
-    extra,
-    dieWithParent: dieWithParent(),
+    extra: options.env ?? {},
+    // Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind.
+    dieWithParent: setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'],
   }
   const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
   await Promise.all([write('plan.json', plan), write('settings.json', settings)])

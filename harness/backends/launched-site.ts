@@ -12,27 +12,22 @@ import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { NodeClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
+import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
-import type { Backend, BackendName, Capabilities, Site, SiteClock } from './backend.ts'
+import type { Backend, BackendName, Capabilities, LaunchOptions, Site, SiteClock } from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'
+import type { Run } from './run-folder.ts'
 import { stopInReverse } from './stop-order.ts'
 import { UnitStates } from './unit-states.ts'
 
 /** What keeps a site from getting ready: a unit that failed, or an agent that ended. */
-interface Failure {
-  node: string
-  unit?: string
-  message: string
-  logTail: readonly string[]
-}
+type Failure = Pick<Extract<SiteEvent, { event: 'unit-failed' }>, 'message' | 'logTail'>
 
 /** A unit of a site that was being launched failed. Code `HOLDFAST_NOT_READY`. */
 export class SiteNotReady extends HoldfastError {
-  readonly node: string
-  readonly unit: string | undefined
   readonly logTail: readonly string[]
   readonly evidence: string
   /** With `keep`: what came up, still running; whoever gets it disposes it. */
@@ -40,11 +35,8 @@ export class SiteNotReady extends HoldfastError {
 
   constructor(site: Pick<Site, 'run' | 'evidence'>, failure: Failure, kept?: Site) {
     const tail = failure.logTail.map((line) => `\n    | ${line}`).join('')
-    const where =
-      kept === undefined ? `evidence in ${site.evidence}` : `kept running as ${site.run}, evidence in ${site.evidence}`
-    super('HOLDFAST_NOT_READY', `${failure.message}${tail}\n  ${where}`)
-    this.node = failure.node
-    this.unit = failure.unit
+    const where = kept === undefined ? '' : `kept running as ${site.run}, `
+    super('HOLDFAST_NOT_READY', `${failure.message}${tail}\n  ${where}evidence in ${site.evidence}`)
     this.logTail = failure.logTail
     this.evidence = site.evidence
     this.site = kept
@@ -72,19 +64,15 @@ export class NetworkWhole extends HoldfastError {
   }
 }
 
-export interface SiteParts {
-  run: string
-  /** Folder of the run on this machine. */
-  folder: string
-  plan: Plan
-  backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft'>
-  evidence: EvidenceFolder
-  grounds: Grounds
-  onEvent?: (event: SiteEvent) => void
+/** What a launch has come to before its agents start. */
+export interface Launching extends Run {
+  readonly backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft'>
+  readonly plan: Plan
+  readonly options: LaunchOptions
+  readonly tools: readonly ResolvedTool[]
+  readonly grounds: Grounds
   /** By node; absent where the nodes go by the machine's clock. */
-  clocks?: ReadonlyMap<string, NodeClock>
-  /** Gives back what the backend took (folders, addresses), after all agents have ended. */
-  release: () => Promise<void>
+  readonly clocks: ReadonlyMap<string, NodeClock> | undefined
 }
 
 /** An agent must have ended this long after its input: it gives its programs 2 s. */
@@ -100,7 +88,10 @@ export class LaunchedSite implements Site {
   readonly evidence: string
   readonly secrets: KnownSecrets
   readonly nodes: ReadonlyMap<string, LaunchedNode>
-  readonly #parts: SiteParts
+  readonly #launching: Launching
+  readonly #evidence: EvidenceFolder
+  /** Gives back what the backend took (folders, addresses), after all agents have ended. */
+  readonly #release: () => Promise<void>
   readonly #links = new Map<string, AgentLink>()
   readonly #events: SiteEvent[] = []
   /** By node, whose agent was not heard of yet. */
@@ -109,36 +100,40 @@ export class LaunchedSite implements Site {
   /** Hosts that the nodes are led elsewhere for. */
   readonly #led = new Map<string, string>()
   readonly #failed = Promise.withResolvers<Failure>()
-  readonly states: UnitStates
+  readonly #states: UnitStates
   #disposing: Promise<void> | undefined
 
-  constructor(parts: SiteParts) {
-    this.#parts = parts
-    this.run = parts.run
-    this.plan = parts.plan
-    this.backend = parts.backend.name
-    this.capabilities = parts.backend.capabilities
-    this.evidence = parts.evidence.path
-    this.secrets = parts.evidence.secrets
-    this.states = new UnitStates(parts.plan)
-    this.#hosts = hostsAt(parts.plan, parts.grounds.addresses)
-    this.nodes = new Map(Object.keys(parts.plan.nodes).map((name) => [name, this.#makeNode(name)]))
+  constructor(launching: Launching, evidence: EvidenceFolder, release: () => Promise<void>) {
+    const { record, plan, backend, grounds } = launching
+    this.#launching = launching
+    this.#evidence = evidence
+    this.#release = release
+    this.run = record.run
+    this.plan = plan
+    this.backend = backend.name
+    this.capabilities = backend.capabilities
+    this.evidence = evidence.path
+    this.secrets = evidence.secrets
+    this.#states = new UnitStates(plan)
+    this.#hosts = hostsAt(plan, grounds.addresses)
+    this.nodes = new Map(Object.keys(plan.nodes).map((name) => [name, this.#makeNode(name)]))
   }
 
   #makeNode(name: string): LaunchedNode {
+    const { backend, grounds } = this.#launching
     return new LaunchedNode({
       plan: this.plan.nodes[name]!,
-      address: this.#parts.grounds.addresses[name] as string,
-      seat: this.#parts.grounds.seat(name),
-      dir: this.#parts.grounds.dirs[name] as string,
+      address: grounds.addresses[name] as string,
+      seat: grounds.seat(name),
+      dir: grounds.dirs[name] as string,
       ask: (op, body) => this.#ask(name, op, body),
-      readLeft: (path, from) => this.#parts.backend.readLeft(this, path, from),
-      states: this.states,
+      readLeft: (path, from) => backend.readLeft(this, path, from),
+      states: this.#states,
     })
   }
 
   get timings(): ReadonlyMap<string, number> {
-    return this.states.timings
+    return this.#states.timings
   }
 
   node(name: string): LaunchedNode {
@@ -171,12 +166,12 @@ export class LaunchedSite implements Site {
   async lead(host: string, address?: string): Promise<void> {
     if (address === undefined) this.#led.delete(host)
     else this.#led.set(host, address)
-    const { folder, plan, grounds } = this.#parts
+    const { folder, plan, grounds } = this.#launching
     await writeHosts(folder, { ...hostsAt(plan, grounds.seenAt), ...Object.fromEntries(this.#led) })
   }
 
   strangers(count: number): readonly Seat[] {
-    return this.#parts.grounds.strangers(count)
+    return this.#launching.grounds.strangers(count)
   }
 
   oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string> {
@@ -200,13 +195,14 @@ export class LaunchedSite implements Site {
 
   get #network(): NonNullable<Grounds['network']> {
     if (!this.capabilities.partition) throw new NotSupported(this.backend, 'partition')
-    if (this.#parts.grounds.network === undefined) throw new NetworkWhole(this.run)
-    return this.#parts.grounds.network
+    const { network } = this.#launching.grounds
+    if (network === undefined) throw new NetworkWhole(this.run)
+    return network
   }
 
   clock(node?: string): SiteClock {
     const nodes = node === undefined ? [...this.nodes.keys()] : [this.node(node).name]
-    const clockOf = (name = '') => this.#parts.clocks?.get(name)
+    const clockOf = (name = '') => this.#launching.clocks?.get(name)
     return {
       get offsetSeconds() {
         return clockOf(nodes[0])?.offsetSeconds ?? 0
@@ -228,7 +224,7 @@ export class LaunchedSite implements Site {
   connect(nodes: readonly string[], process: AgentProcess): void {
     const link = new AgentLink(nodes, process, {
       event: (event) => this.#onEvent(event),
-      secret: (content) => this.#parts.evidence.learn(content),
+      secret: (content) => this.#evidence.learn(content),
       ask: (ask) => this.#onAsk(nodes, ask),
     })
     for (const node of nodes) this.#links.set(node, link)
@@ -236,9 +232,9 @@ export class LaunchedSite implements Site {
       for (const node of nodes) this.#tell(node, { event: 'log', unit: 'agent', stream: 'stderr', line })
     })
     // Agents that were connected late would otherwise never hear what was ready before them.
-    link.unitsReady(this.states.readyRefs())
+    link.unitsReady(this.#states.readyRefs())
     void process.ended.then(({ code, signal }) => {
-      for (const node of nodes) process.killUnits(this.states.runningPids(node))
+      for (const node of nodes) process.killUnits(this.#states.runningPids(node))
       for (const node of nodes) this.#tell(node, { event: 'agent-gone', code, signal })
     })
   }
@@ -252,7 +248,7 @@ export class LaunchedSite implements Site {
   async untilReady(signal?: AbortSignal): Promise<Failure | undefined> {
     const { promise: aborted, reject } = Promise.withResolvers<never>()
     using _ = signal && addAbortListener(signal, () => reject(signal.reason))
-    return (await Promise.race([this.states.allReady, this.#failed.promise, aborted])) ?? undefined
+    return (await Promise.race([this.#states.allReady, this.#failed.promise, aborted])) ?? undefined
   }
 
   #tell(node: string, event: Unplaced<SiteEvent>): void {
@@ -265,9 +261,9 @@ export class LaunchedSite implements Site {
     this.#events.push(event)
     if (event.event === 'agent-started' || event.event === 'agent-gone') this.#silent.get(event.node)?.()
     if (this.#events.length > EVENTS_KEPT) this.#events.splice(0, EVENTS_KEPT / 10)
-    this.#parts.evidence.record(event)
+    this.#evidence.record(event)
     if (event.event === 'log') this.nodes.get(event.node)?.addLog(event.unit, event.line)
-    this.states.apply(event)
+    this.#states.apply(event)
     if (event.event === 'unit-ready') {
       const ref = `${event.node}/${event.unit}`
       for (const link of new Set(this.#links.values())) link.unitsReady([ref])
@@ -277,11 +273,11 @@ export class LaunchedSite implements Site {
       const how = event.signal ?? `code ${event.code}`
       const logTail = this.node(event.node).logs('agent').slice(-20)
       const { nodes = [] } = this.#links.get(event.node) ?? {}
-      const whose =
-        nodes.length > 1 ? `the process of the agents of all ${nodes.length} nodes` : `the agent of node ${event.node}`
-      this.#failed.resolve({ node: event.node, message: `${whose} ended (${how})`, logTail })
+      const agents = `the process of the agents of all ${nodes.length} nodes`
+      const whose = nodes.length > 1 ? agents : `the agent of node ${event.node}`
+      this.#failed.resolve({ message: `${whose} ended (${how})`, logTail })
     }
-    this.#parts.onEvent?.(event)
+    this.#launching.options.onEvent?.(event)
   }
 
   /** Passes a hand-over on. A process speaks only for its own nodes: what it asks for must be theirs. */
@@ -301,8 +297,10 @@ export class LaunchedSite implements Site {
   async #dispose(): Promise<void> {
     const failures: unknown[] = await stopInReverse(this.plan, (ref) => this.#stopUnit(ref))
     // While there are agents to ask for them.
-    const decided = await decisionTexts(this.plan, this.#parts.grounds, (path, node) => this.node(node).readFile(path))
-    const steps = [() => this.#endAgents(), () => this.#parts.evidence.close(decided), () => this.#parts.release()]
+    const decided = await decisionTexts(this.plan, this.#launching.grounds, (path, node) =>
+      this.node(node).readFile(path),
+    )
+    const steps = [() => this.#endAgents(), () => this.#evidence.close(decided), () => this.#release()]
     for (const step of steps) await step().catch((cause: unknown) => failures.push(cause))
     if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
   }

@@ -55,7 +55,9 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   const names = Object.keys(plan.nodes)
   if (hasUsers(plan)) await openToUsers(folder)
   await using taken = new AsyncDisposableStack()
-  const subnet = taken.use(await takeSubnet(await takenSubnets()))
+  // Also of runs that are not swept yet: their programs may still listen there.
+  const others = (await findRuns()).flatMap(({ record }) => record?.subnet ?? [])
+  const subnet = taken.use(await takeSubnet(new Set(others)))
   const [addresses = {}, relayed] = addressesIn(subnet.prefix, names, partition ? 2 : 1)
   const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
   const taking = names.length * (partition ? 2 : 1)
@@ -81,17 +83,9 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   }
 }
 
-/** Subnets of runs that are not swept yet: their programs may still listen there. */
-async function takenSubnets(): Promise<Set<string>> {
-  return new Set((await findRuns()).flatMap(({ record }) => record?.subnet ?? []))
-}
-
-function startAgents(
-  folder: string,
-  nodes: readonly string[],
-  { env, plan, settings: file }: AgentStart,
-): AgentProcess {
-  const argv = ['--disable-warning=ExperimentalWarning', agentMain, 'run', '--plan', plan, '--settings', file, ...nodes]
+function startAgents(folder: string, nodes: readonly string[], { env, ...files }: AgentStart): AgentProcess {
+  const said = ['run', '--plan', files.plan, '--settings', files.settings, ...nodes]
+  const argv = ['--disable-warning=ExperimentalWarning', agentMain, ...said]
   const child = spawn(process.execPath, argv, { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
     child.once('error', () => resolveEnd({ code: null, signal: null }))
