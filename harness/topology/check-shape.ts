@@ -1,22 +1,16 @@
 import { z } from 'zod'
-import { type Mistakes, nearest, pathText } from './mistakes.ts'
+import { type Mistakes, nearest } from './mistakes.ts'
 import type { Topology, topologySchema } from './schema.ts'
-
-/** Names that the topology declares, those of malformed declarations among them. */
-export interface DeclaredNames {
-  trustDomains: ReadonlySet<string>
-  nodes: ReadonlySet<string>
-  credentials: ReadonlySet<string>
-}
 
 /** A well-formed topology: malformed declarations were taken out, so that checking can go on with the others. */
 export interface ShapedTopology {
-  topology: Topology
-  names: DeclaredNames
+  readonly topology: Topology
+  /** Names that the topology declares, those of malformed declarations among them. */
+  readonly names: Readonly<Record<(typeof registers)[number], ReadonlySet<string>>>
   /** Where each of the remaining entries of `accepts` stood. */
-  acceptPlaces: readonly number[]
+  readonly acceptPlaces: readonly number[]
   /** Nothing was taken out: what is not used here is used nowhere. */
-  complete: boolean
+  readonly complete: boolean
 }
 
 const registers = ['trustDomains', 'nodes', 'credentials'] as const
@@ -31,17 +25,20 @@ export function checkShape(
   mistakes: Mistakes,
 ): ShapedTopology | undefined {
   const parsed = schema.safeParse(value)
-  if (parsed.success) {
-    const acceptPlaces = [...parsed.data.accepts.keys()]
-    return { topology: parsed.data, names: namesOf(value), acceptPlaces, complete: true }
-  }
-  addIssues(mistakes, [], parsed.error.issues, value, schema)
-  if (parsed.error.issues.some(isOutline)) return undefined
-  const rest = schema.safeParse(withoutMalformed(value, parsed.error.issues))
+  const issues = parsed.error?.issues ?? []
+  addIssues(mistakes, [], issues, value, schema)
+  if (issues.some(isOutline)) return undefined
+  const kept = withoutMalformed(value as Topology, issues)
+  // What was taken out of a list left a hole in it.
+  const rest = parsed.success ? parsed : schema.safeParse({ ...kept, accepts: kept.accepts.flat(0) })
   if (!rest.success) return undefined
-  const malformed = new Set(parsed.error.issues.filter(({ path }) => path[0] === 'accepts').map(({ path }) => path[1]))
-  const acceptPlaces = [...(value as Topology).accepts.keys()].filter((index) => !malformed.has(index))
-  return { topology: rest.data, names: namesOf(value), acceptPlaces, complete: false }
+  const names = registers.map((register) => [register, new Set(Object.keys((value as Topology)[register]))] as const)
+  return {
+    topology: rest.data,
+    names: Object.fromEntries(names) as unknown as ShapedTopology['names'],
+    acceptPlaces: Object.keys(kept.accepts).map(Number),
+    complete: parsed.success,
+  }
 }
 
 /** Adds what `schema` found wrong in `value`, which stands at `base` in the topology. */
@@ -125,33 +122,28 @@ function isOutline({ code, path }: z.core.$ZodIssue): boolean {
   return path.length === 1 && path[0] !== 'name' && path[0] !== 'summary'
 }
 
-function withoutMalformed(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
-  if (!isObject(value)) return value
-  const malformed = new Set(issues.map(({ path }) => pathText(path.slice(0, 2))))
-  const kept: Record<string, unknown> = { ...value }
-  for (const register of registers) {
-    const record = value[register] as Record<string, unknown>
-    kept[register] = entriesWhere(record, (name) => !malformed.has(pathText([register, name])))
+function withoutMalformed(value: Topology, issues: readonly z.core.$ZodIssue[]): Topology {
+  const { trustDomains, nodes, credentials, accepts } = value
+  const kept = {
+    ...value,
+    ...{
+      trustDomains: { ...trustDomains },
+      nodes: { ...nodes },
+      credentials: { ...credentials },
+      accepts: [...accepts],
+    },
   }
-  kept.accepts = (value.accepts as unknown[]).filter((_, index) => !malformed.has(pathText(['accepts', index])))
-  for (const issue of issues) {
-    if (issue.code === 'unrecognized_keys' && issue.path.length === 0) for (const key of issue.keys) delete kept[key]
+  const parts: Record<PropertyKey, object> = kept as never
+  for (const {
+    path: [register = '', name],
+    ...issue
+  } of issues) {
+    if (name !== undefined) Reflect.deleteProperty(parts[register]!, name)
+    else if (register === 'name') kept.name = 'topology'
+    else if (register === 'summary') kept.summary = '?'
+    else if (issue.code === 'unrecognized_keys') for (const key of issue.keys) Reflect.deleteProperty(kept, key)
   }
-  if (typeof kept.summary !== 'string' || kept.summary === '') kept.summary = '?'
-  if (malformed.has('name')) kept.name = 'topology'
   return kept
-}
-
-function entriesWhere(record: Record<string, unknown>, keep: (name: string) => boolean): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(record).filter(([name]) => keep(name)))
-}
-
-function namesOf(value: unknown): DeclaredNames {
-  const names = registers.map((register) => {
-    const record = isObject(value) ? value[register] : undefined
-    return [register, new Set(isObject(record) ? Object.keys(record) : [])] as const
-  })
-  return Object.fromEntries(names) as unknown as DeclaredNames
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

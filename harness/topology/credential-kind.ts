@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { DeclaredNames } from './check-shape.ts'
+import type { ShapedTopology } from './check-shape.ts'
 import type { Compilation } from './compilation.ts'
 import type { CredentialDeclaration } from './credential-types.ts'
 import type { Action } from './kind.ts'
@@ -14,7 +14,7 @@ export interface DeclaredKind<
   readonly name: Planned['kind']
   readonly schema: z.ZodType<Declaration>
   /** Members that name something else that is declared, beside issuer and holders. */
-  readonly references?: Readonly<Record<string, keyof DeclaredNames>>
+  readonly references?: Readonly<Record<string, keyof ShapedTopology['names']>>
   /** The part of a call as which it is presented. */
   readonly part: string
   /** The credentials that one is presented together with, by name. */

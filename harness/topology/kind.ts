@@ -1,32 +1,23 @@
 import type { z } from 'zod'
 import type { CredentialDeclaration, CredentialKindName, OfferOf, PlanCredentialOf } from './credential-types.ts'
 import type { Insider } from './insider.ts'
-import type { Listener, PlanFile, PlanUnit, Service, Step, Template, UnitRef } from './plan.ts'
-import type { WeakerProof } from './proof.ts'
+import type { PlanUnit, Template, UnitRef } from './plan.ts'
 import type { Topology } from './schema.ts'
-import type { ActionVerification } from './verification.ts'
 
 /**
  * A service kind knows how to configure, start and probe one program. It is pure: it turns settings into plan data,
  * and every node agent can run what it returns. A topology names those of its own: `defineTopology({ kinds: [gateway], … })`.
+ * `actions`, `observe` and `surfaces` are those of all its units whose own plan does not say so.
  */
-export interface ServiceKind<Settings = unknown> {
+export interface ServiceKind<Settings = unknown> extends Pick<PlanUnit, 'actions' | 'observe' | 'surfaces' | 'guards'> {
   readonly name: string
   /** One line: what the program is. */
   readonly summary: string
   readonly settings: z.ZodType<Settings>
   /** Turns one declared unit into what runs on the node. */
   plan(unit: UnitContext<Settings>): KindPlan
-  /** What a caller can do at a unit of this kind, by name (`peering:connect`, `node:read`). */
-  readonly actions?: Readonly<Record<string, Action>>
   /** What its units issue, by credential kind. */
   readonly offers?: { readonly [Name in CredentialKindName]?: (unit: UnitContext<Settings>) => OfferOf<Name> }
-  /** A read-only picture of the target's state, to prove that a refused call changed nothing. Called with an operator certificate or the node's own. */
-  readonly observe?: Observation
-  /** What its units offer beside their actions, so that attacks on it can be tried (`dialer`, `token-endpoint`, `start`). */
-  readonly surfaces?: readonly string[]
-  /** Ids of the guards of its program, each with the reasons that it can give: what scenarios should provoke. The reference services tell theirs by themselves. */
-  readonly guards?: Readonly<Record<string, readonly string[]>>
 }
 
 /**
@@ -43,22 +34,11 @@ export function defineKind<Schema extends z.ZodType>(
   return kind as unknown as ServiceKind
 }
 
-export interface KindPlan {
-  summary: string
-  files: PlanFile[]
-  steps?: Step[]
-  service?: Service
-  after?: UnitRef[]
-  /** How the unit judges callers, by action. Without it, nothing can be derived about its refusals. */
-  verification?: Record<string, ActionVerification>
-  /** What can be done at this very unit, and what shows its state: where that follows from its settings. Default: as the kind says. */
-  actions?: Readonly<Record<string, Action>>
-  observe?: Observation
-  surfaces?: readonly string[]
-  /** How its decisions are seen, where it writes no decision records. */
-  proof?: WeakerProof
-  /** What somebody inside this unit has, or can have done there. */
-  insider?: Insider
+/** One unit of a kind. `actions`, `observe` and `surfaces`: where that follows from its settings. */
+export interface KindPlan
+  extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'verification' | 'actions' | 'observe'>,
+    Pick<PlanUnit, 'surfaces' | 'proof' | 'insider'>,
+    Partial<Pick<PlanUnit, 'steps' | 'after'>> {
   /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }
@@ -138,5 +118,3 @@ export interface Observation {
   /** Names in its picture whose lists grow with every test, of minted tokens say: files that share a site may leave them longer. */
   grows?: string[]
 }
-
-export type { Listener, Service }

@@ -3,6 +3,7 @@ import { dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { HoldfastError } from '../errors.ts'
 import { isTopologyDefinition } from './define.ts'
+import type { ServiceKind } from './kind.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { packageFile } from './package-file.ts'
 import { type PackedTopology, unpack } from './packed.ts'
@@ -34,17 +35,18 @@ export class TopologyUnknown extends HoldfastError {
  *
  * @throws TopologyUnknown, TopologyUnreadable, ParameterInvalid, NixMissing, NixFailed
  */
-export async function loadTopology(source: string, options: LoadOptions = {}): Promise<LoadedTopology> {
-  const set = options.set ?? {}
-  const loader = loaders[extname(source)]
-  if (loader === undefined) return loadShipped(source, set)
-  const file = resolve(options.cwd ?? '.', source)
-  if (!(await stat(file).catch(() => undefined))?.isFile()) {
+export async function loadTopology(source: string, { set = {}, cwd = '.' }: LoadOptions = {}): Promise<LoadedTopology> {
+  const load = loaders[extname(source)]
+  const file = load && resolve(cwd, source)
+  if (file !== undefined && !(await stat(file).catch(() => undefined))?.isFile()) {
     throw new TopologyUnknown(
       `there is no file ${file}; name a file that is there, or a shipped topology (npx holdfast list)`,
     )
   }
-  return loader(source, file, set)
+  const { declarations = {}, kinds, instance } = await (file === undefined ? findShipped(source) : load!(file, set))
+  const parameters = readParameters(source, declarations, set)
+  const folder = file && dirname(file)
+  return new LoadedTopology(source, instance(parameters), parameters, { kinds, folder })
 }
 
 /** The shipped topologies, by name. */
@@ -52,10 +54,14 @@ export async function shippedTopologies(): Promise<Readonly<Record<string, Packe
   return JSON.parse(await readFile(await packageFile('nix/topologies/topologies.json'), 'utf8'))
 }
 
-type Set = Readonly<Record<string, string>>
-type Loader = (source: string, file: string, set: Set) => Promise<LoadedTopology>
+/** What was found, before its parameters are read. */
+interface Found {
+  declarations?: ParameterDeclarations
+  kinds?: readonly ServiceKind[]
+  instance(parameters: ParameterValues): unknown
+}
 
-const loaders: Readonly<Record<string, Loader>> = {
+const loaders: Readonly<Record<string, (file: string, set: Readonly<Record<string, string>>) => Promise<Found>>> = {
   '.nix': loadNix,
   '.json': loadJson,
   '.ts': loadModule,
@@ -64,7 +70,7 @@ const loaders: Readonly<Record<string, Loader>> = {
   '.mjs': loadModule,
 }
 
-async function loadShipped(name: string, set: Set): Promise<LoadedTopology> {
+async function findShipped(name: string): Promise<Found> {
   const shipped = await shippedTopologies()
   const packed = Object.hasOwn(shipped, name) ? shipped[name] : undefined
   if (packed === undefined) {
@@ -73,60 +79,54 @@ async function loadShipped(name: string, set: Set): Promise<LoadedTopology> {
       `there is no topology "${name}"; shipped ones are ${known}, and one of your own is given by the path of its .nix, .json or .ts file`,
     )
   }
-  const parameters = readParameters(name, packed.parameters, set)
-  return new LoadedTopology(name, unpack(packed, parameters), parameters)
+  return { declarations: packed.parameters, instance: (parameters) => unpack(packed, parameters) }
 }
 
-async function loadNix(source: string, file: string, set: Set): Promise<LoadedTopology> {
+async function loadNix(file: string, set: Readonly<Record<string, string>>): Promise<Found> {
   // Most runs evaluate no Nix, and start sooner without the module.
   const { evaluateTopologyFile } = await import('./nix.ts')
   const { value, parameters: declarations } = await evaluateTopologyFile(file, set)
-  return new LoadedTopology(source, value, readParameters(source, declarations, set), { folder: dirname(file) })
+  return { declarations, instance: () => value }
 }
 
-async function loadJson(source: string, file: string, set: Set): Promise<LoadedTopology> {
+async function loadJson(file: string): Promise<Found> {
   const text = await readFile(file, 'utf8').catch((cause) => {
     throw new TopologyUnreadable(`${file} cannot be read; check its permissions`, { cause })
   })
-  return new LoadedTopology(source, parseJson(file, text), readParameters(source, {}, set), { folder: dirname(file) })
-}
-
-function parseJson(file: string, text: string): unknown {
   try {
-    return JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    return { instance: () => value }
   } catch (cause) {
     throw new TopologyUnreadable(`${file} is no JSON; correct it at the place that follows`, { cause })
   }
 }
 
-async function loadModule(source: string, file: string, set: Set): Promise<LoadedTopology> {
-  const module = (await import(pathToFileURL(file).href).catch((cause) => {
+async function loadModule(file: string): Promise<Found> {
+  const { default: exported } = (await import(pathToFileURL(file).href).catch((cause) => {
     const wayOut = isReadAsCommonJs(cause)
       ? 'its package is read as CommonJS: add "type": "module" to package.json, or name the file .mts'
       : 'run it with Node by itself to see more'
     throw new TopologyUnreadable(`${file} cannot be loaded; ${wayOut}`, { cause })
   })) as { default?: unknown }
-  if (module.default === undefined) {
+  if (exported === undefined) {
     throw new TopologyUnreadable(`${file} has no default export; write "export default defineTopology({ … })"`)
   }
-  const definition = isTopologyDefinition(module.default) ? module.default : undefined
-  const declarations: ParameterDeclarations = definition?.parameters ?? {}
-  const parameters = readParameters(source, declarations, set)
-  const value = instanceOf(file, module.default, parameters)
-  return new LoadedTopology(source, value, parameters, { kinds: definition?.kinds, folder: dirname(file) })
+  if (!isTopologyDefinition(exported)) return { instance: () => exported }
+  return {
+    declarations: exported.parameters,
+    kinds: exported.kinds,
+    instance(parameters) {
+      try {
+        return exported.instance(parameters)
+      } catch (cause) {
+        throw new TopologyUnreadable(`${file}: its function of the parameters failed`, { cause })
+      }
+    },
+  }
 }
 
 /** `npm init` writes `"type": "commonjs"`, and Node then names the first word that belongs to a module. */
 function isReadAsCommonJs(cause: unknown): boolean {
   if (!(cause instanceof Error) || cause.name !== 'SyntaxError') return false
   return /outside a module|Unexpected token 'export'/.test(cause.message)
-}
-
-function instanceOf(file: string, exported: unknown, parameters: ParameterValues): unknown {
-  if (!isTopologyDefinition(exported)) return exported
-  try {
-    return exported.instance(parameters)
-  } catch (cause) {
-    throw new TopologyUnreadable(`${file}: its function of the parameters failed`, { cause })
-  }
 }

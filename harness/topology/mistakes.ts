@@ -33,13 +33,9 @@ export class Mistakes {
     this.#all.set(`${mistake.path}\n${message}`, mistake)
   }
 
-  get list(): readonly Mistake[] {
-    return [...this.#all.values()]
-  }
-
   /** @throws TopologyInvalid when there is one. */
   throwIfAny(topology: string): void {
-    if (this.#all.size > 0) throw new TopologyInvalid(topology, this.list)
+    if (this.#all.size > 0) throw new TopologyInvalid(topology, [...this.#all.values()])
   }
 }
 

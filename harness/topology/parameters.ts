@@ -2,38 +2,15 @@ import { HoldfastError } from '../errors.ts'
 import { durationPattern } from './duration.ts'
 
 /** What `--set` may change. A topology is a function of these. */
-export type ParameterDeclaration = WholeNumber | Choice | Switch | DurationText
+export type ParameterDeclaration = { summary: string } & (WholeNumber | Choice | Switch | DurationText)
 
-interface WholeNumber {
-  summary: string
-  default: number
-  min: number
-  max: number
-  /** It only fills fields: nothing is more or less for it. */
-  fills?: true
-}
-
-interface Choice {
-  summary: string
-  default: string
-  oneOf: readonly string[]
-  /** Each value has a form of its own: it does more than fill fields. */
-  shape?: true
-}
-
-interface Switch {
-  summary: string
-  default: boolean
-  /** As with a choice. */
-  shape?: true
-}
-
-interface DurationText {
-  summary: string
-  /** `null`: what is filled in with it is left out. */
-  default: string | null
-  duration: true
-}
+/** `fills`: it only fills fields, and nothing is more or less for it. */
+type WholeNumber = { default: number; min: number; max: number; fills?: true }
+/** `shape`: each value has a form of its own, and does more than fill fields. */
+type Choice = { default: string; oneOf: readonly string[]; shape?: true }
+type Switch = { default: boolean; shape?: true }
+/** Where it is `null`, what is filled in with it is left out. */
+type DurationText = { default: string | null; duration: true }
 
 export type ParameterDeclarations = Readonly<Record<string, ParameterDeclaration>>
 export type ParameterValue = string | number | boolean | null

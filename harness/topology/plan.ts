@@ -2,6 +2,7 @@ import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts
 import type { Insider } from './insider.ts'
 import type { Action, Observation } from './kind.ts'
 import type { WeakerProof } from './proof.ts'
+import type { TrustDomainDeclaration } from './schema.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -35,14 +36,9 @@ export interface Plan {
   accepts: PlanAccept[]
 }
 
-export interface PlanTrustDomain {
-  /** The node whose CA is this domain's root. */
-  ca: string
-  /** The node whose auth server issues this domain's tokens. */
-  issuer?: string
+export interface PlanTrustDomain extends TrustDomainDeclaration {
   /** The issuer's URL: the `iss` of its tokens. */
   issuerUrl?: string
-  peeringAudience?: string
 }
 
 export interface PlanNode {
@@ -72,16 +68,19 @@ export interface PlanUnit {
   /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */
   steps: Step[]
   service?: Service
-  /** How it judges the callers of its actions, where its kind says so: what must be refused is derived from this. */
+  /** How it judges the callers of its actions, by action. Without it, nothing can be derived about its refusals. */
   verification?: Record<string, ActionVerification>
-  /** What a caller can do at it, by name; what shows its state; and its guards with their reasons: as its kind says. */
+  /** What a caller can do at it, by name (`peering:connect`, `node:read`). */
   actions?: Readonly<Record<string, Action>>
+  /** A read-only picture of its state, to prove that a refused call changed nothing. */
   observe?: Observation
+  /** Ids of the guards of its program, each with the reasons that it can give: what scenarios should provoke. The reference services tell theirs by themselves. */
   guards?: Readonly<Record<string, readonly string[]>>
-  /** How its decisions are seen; absent: it writes decision records. */
+  /** How its decisions are seen, where it writes no decision records. */
   proof?: WeakerProof
-  /** What it offers to attacks, whatever the action. */
+  /** What it offers beside its actions, so that attacks on it can be tried (`dialer`, `token-endpoint`, `start`). */
   surfaces?: readonly string[]
+  /** What somebody inside this unit has, or can have done there. */
   insider?: Insider
 }
 

@@ -4,15 +4,10 @@ import type { DeclaredKind } from './credential-kind.ts'
 import { topologySchema } from './schema.ts'
 
 /** A part of a JSON Schema, as far as the reference needs it. */
-interface SchemaPart {
+interface SchemaPart
+  extends Pick<z.core.JSONSchema.BaseSchema, 'const' | 'enum' | 'description' | 'default' | 'required'> {
   type?: string
-  const?: unknown
-  enum?: readonly unknown[]
-  pattern?: string
-  description?: string
-  default?: unknown
   properties?: Readonly<Record<string, SchemaPart>>
-  required?: readonly string[]
   additionalProperties?: SchemaPart | boolean
   items?: SchemaPart
   anyOf?: readonly SchemaPart[]
@@ -48,45 +43,29 @@ export function topologyReference(kinds: Kinds, credentialKinds: readonly Declar
 }
 
 function settingsSections(kinds: Kinds): string[] {
-  return [...kinds.values()].flatMap((kind) => {
-    const rows = members(z.toJSONSchema(kind.settings, { io: 'input', unrepresentable: 'any' }) as SchemaPart, '')
+  return [...kinds.values()].flatMap(({ name, summary, settings }) => {
+    const rows = members(z.toJSONSchema(settings, { io: 'input', unrepresentable: 'any' }) as SchemaPart, '')
     const lines = rows.map(
-      (row) => `| \`${row.path}\` | ${row.value} | ${row.default} | ${row.needed} | ${row.meaning} |`,
+      ({ path, value, standard, needed, meaning }) =>
+        `| \`${path}\` | ${value} | ${standard} | ${needed} | ${meaning} |`,
     )
     const header = ['| setting | value | default | needed | meaning |', '| --- | --- | --- | --- | --- |']
-    return [
-      `## Settings of \`${kind.name}\``,
-      '',
-      `${kind.summary}.`,
-      '',
-      ...(rows.length > 0 ? [...header, ...lines, ''] : []),
-    ]
+    const table = rows.length > 0 ? [...header, ...lines, ''] : []
+    return [`## Settings of \`${name}\``, '', `${summary}.`, '', ...table]
   })
 }
 
-interface Row {
-  path: string
-  value: string
-  needed: string
-  meaning: string
-  default: string
-}
+type Row = Record<'path' | 'value' | 'needed' | 'meaning' | 'standard', string>
 
 function members(part: SchemaPart, base: string, variant?: string): Row[] {
   return Object.entries(part.properties ?? {}).flatMap(([name, member]) => {
     const path = base === '' ? name : `${base}.${name}`
+    const meaning = [variant && `(${variant})`, member.description].filter(Boolean).join(' ').replaceAll('|', '\\|')
+    const { default: given } = member
+    const standard = given === undefined ? '' : `\`${typeof given === 'string' ? given : JSON.stringify(given)}\``
     const needed = part.required?.includes(name) ? 'yes' : ''
-    return [row(path, member, needed, variant), ...below(member, path, variant)]
+    return [{ path, value: valueText(member), needed, meaning, standard }, ...below(member, path, variant)]
   })
-}
-
-function row(path: string, part: SchemaPart, needed: string, variant?: string): Row {
-  const meaning = [variant && `(${variant})`, part.description].filter(Boolean).join(' ')
-  return { path, value: valueText(part), needed, meaning: meaning.replaceAll('|', '\\|'), default: defaultText(part) }
-}
-
-function defaultText({ default: value }: SchemaPart): string {
-  return value === undefined ? '' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
 }
 
 function below(part: SchemaPart, path: string, variant?: string): Row[] {
@@ -98,12 +77,8 @@ function below(part: SchemaPart, path: string, variant?: string): Row[] {
 }
 
 function variants(part: SchemaPart, path: string, variant?: string): Row[] {
-  const branches = part.oneOf ?? []
-  if (branches.length === 0) return below(part, path, variant)
-  return branches.flatMap((branch) => {
-    const kind = String(branch.properties?.kind?.const ?? '')
-    return members(branch, path, kind)
-  })
+  if (part.oneOf === undefined) return below(part, path, variant)
+  return part.oneOf.flatMap((branch) => members(branch, path, String(branch.properties?.kind?.const ?? '')))
 }
 
 function valueText(part: SchemaPart): string {

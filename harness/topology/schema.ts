@@ -168,18 +168,7 @@ export function holdersOf({ holder, holders }: CredentialDeclaration): readonly 
   return holders ?? (holder === undefined ? [] : [holder])
 }
 
-/** The long form of a hand-over. */
-export interface Handover {
-  method: HandoverMethod
-  path?: string
-  owner?: string
-  group?: string
-  /** Octal text, `0600` when the topology says nothing. */
-  mode: string
-}
-
 /** A hand-over in its long form, with the default mode filled in. */
-export function handoverOf(declaration: { handover: HandoverDeclaration }): Handover {
-  const declared = declaration.handover
-  return typeof declared === 'string' ? { method: declared, mode: '0600' } : { mode: '0600', ...declared }
+export function handoverOf({ handover: declared }: { handover: HandoverDeclaration }) {
+  return { mode: '0600', ...(typeof declared === 'string' ? { method: declared } : declared) }
 }
