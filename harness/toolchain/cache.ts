@@ -1,13 +1,24 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type FileStamp, stampOf } from './stamped-file.ts'
 import type { ToolName } from './tools.ts'
 
+/** What tells one state of a file from another without reading it. */
+interface FileStamp {
+  size: number
+  /** Milliseconds since 1970, with fraction. */
+  modified: number
+}
+
+export async function stampOf(path: string): Promise<FileStamp> {
+  const { size, mtimeMs } = await stat(path)
+  return { size, modified: mtimeMs }
+}
+
 /** What is known of a built program; lies beside it as `<name>.json`. A program without one was never finished. */
-export interface Manifest extends FileStamp {
+interface Manifest extends FileStamp {
   version: string
   /** Hexadecimal, of the whole file. */
   sha256: string
@@ -15,27 +26,18 @@ export interface Manifest extends FileStamp {
   go: string
 }
 
-export interface CachedTool {
-  path: string
-  manifest: Manifest
-}
-
 /**
  * The built program of that name, or undefined when there is none or when it is not the file that was built.
  * A file with the size and time of the manifest is believed; with another time it is read whole; `verify` always reads it.
  */
-export async function cachedTool(
-  name: ToolName,
-  folder: string,
-  { verify = false }: { verify?: boolean } = {},
-): Promise<CachedTool | undefined> {
+export async function cachedTool(name: ToolName, folder: string, { verify = false }: { verify?: boolean } = {}) {
   const path = join(folder, name)
   const manifest = await readManifest(path)
   if (manifest === undefined) return undefined
   const stamp = await stampOf(path).catch(() => undefined)
   if (stamp === undefined || stamp.size !== manifest.size) return undefined
   if ((verify || stamp.modified !== manifest.modified) && (await sha256Of(path)) !== manifest.sha256) return undefined
-  return { path, manifest }
+  return { path, version: manifest.version, go: manifest.go }
 }
 
 async function readManifest(path: string): Promise<Manifest | undefined> {
@@ -55,13 +57,12 @@ export async function keep(
   built: string,
   folder: string,
   facts: Pick<Manifest, 'version' | 'go'>,
-): Promise<CachedTool> {
+): Promise<void> {
   const path = join(folder, name)
   const manifest: Manifest = { ...facts, ...(await stampOf(built)), sha256: await sha256Of(built) }
   await writeFile(`${built}.json`, `${JSON.stringify(manifest, null, 2)}\n`, { flush: true })
   await rename(built, path)
   await rename(`${built}.json`, `${path}.json`)
-  return { path, manifest }
 }
 
 async function sha256Of(path: string): Promise<string> {

@@ -5,12 +5,11 @@ import { createInterface } from 'node:readline'
 import { HoldfastError } from '../errors.ts'
 import { settings as readSettings, userEnvironment } from '../settings.ts'
 import { cachedTool, keep } from './cache.ts'
-import { findGo } from './installed.ts'
+import { ask, findGo } from './installed.ts'
 import { lockFolder } from './lock.ts'
 import { writeOverlay } from './overlay.ts'
 import { type ResolvedTool, type ResolveOptions, resolveTool, ToolMissing } from './resolve.ts'
-import { ask } from './run.ts'
-import { BUILD_FLAGS, cacheFolder, pinnedVersion, readSource, requiredGo, type Source } from './source.ts'
+import { BUILD_FLAGS, cacheFolder, pinnedVersion, requiredGo, source } from './source.ts'
 import { TOOLS, type ToolName } from './tools.ts'
 
 const tellEveryMs = 5_000
@@ -21,30 +20,24 @@ export interface InstallOptions extends ResolveOptions {
   signal?: AbortSignal
 }
 
-export class GoMissing extends HoldfastError {
-  constructor(names: readonly ToolName[], wanted: string, overlay = false) {
-    const variables = names.map((name) => TOOLS[name].variable).join(', ')
-    const packages = names.map((name) => `nixpkgs#${TOOLS[name].nixPackage}`).join(' ')
-    super(
-      'HOLDFAST_GO_MISSING',
-      `${names.join(', ')} cannot be built: no Go on PATH. Install Go ${wanted} or newer (https://go.dev/doc/install, or ` +
-        `nix shell nixpkgs#go), and type the command again${overlay ? '' : `; or bring the programs yourself: nix shell ${packages}, or set ${variables}`}`,
-    )
-  }
+function goMissing(names: readonly ToolName[], overlay: boolean): HoldfastError {
+  const variables = names.map((name) => TOOLS[name].variable).join(', ')
+  const packages = names.map((name) => `nixpkgs#${TOOLS[name].nixPackage}`).join(' ')
+  return new HoldfastError(
+    'HOLDFAST_GO_MISSING',
+    `${names.join(', ')} cannot be built: no Go on PATH. Install Go ${requiredGo()} or newer (https://go.dev/doc/install, or ` +
+      `nix shell nixpkgs#go), and type the command again${overlay ? '' : `; or bring the programs yourself: nix shell ${packages}, or set ${variables}`}`,
+  )
 }
 
 export class ToolBuildFailed extends HoldfastError {
-  /** The last lines that Go wrote. */
-  readonly logTail: readonly string[]
-
-  constructor(names: readonly ToolName[], reason: string, logTail: readonly string[], options?: ErrorOptions) {
-    const said = logTail.map((line) => `\n    ${line}`).join('')
+  constructor(names: readonly ToolName[], reason: string, log: readonly string[], options?: ErrorOptions) {
+    const said = log.map((line) => `\n    ${line}`).join('')
     super(
       'HOLDFAST_TOOL_BUILD_FAILED',
-      `${names.join(', ')} could not be built: ${reason}${wayOut(logTail)}${said}`,
+      `${names.join(', ')} could not be built: ${reason}${wayOut(log)}${said}`,
       options,
     )
-    this.logTail = logTail
   }
 }
 
@@ -62,7 +55,7 @@ function wayOut(log: readonly string[]): string {
 /**
  * Finds programs, and builds those that are missing, all in one go. This is what a launch calls before it starts nodes.
  *
- * @throws {GoMissing} {@link ToolBuildFailed} what is missing cannot be built here.
+ * @throws {ToolBuildFailed} or HoldfastError `HOLDFAST_GO_MISSING`: what is missing cannot be built here.
  */
 export async function ensureTools(
   names: readonly ToolName[],
@@ -90,50 +83,34 @@ export async function ensureTools(
  */
 export async function installTools(names: readonly ToolName[], options: InstallOptions = {}): Promise<ResolvedTool[]> {
   if (names.length === 0) return []
-  const settings = options.settings ?? readSettings()
-  const source = options.source ?? (await readSource())
+  const { settings = readSettings(), onProgress = () => undefined, signal, overlay = false } = options
   const go = await findGo(settings)
-  const { onProgress = () => undefined, signal, overlay = false } = options
-  if (go === undefined) throw new GoMissing(names, requiredGo(source), overlay)
+  if (go === undefined) throw goMissing(names, overlay)
 
-  const folder = cacheFolder(source, settings, overlay)
+  const folder = cacheFolder(settings, overlay)
   using _lock = await lock(folder, names, onProgress, signal)
   await removeLeftovers(folder)
   const work = await mkdtemp(join(folder, building))
   try {
-    const builder: Builder = { go, work, source, overlay, onProgress, signal, goVersion: '' }
-    await writeFile(join(work, 'go.mod'), source.goMod)
-    await writeFile(join(work, 'go.sum'), source.goSum)
-    builder.goVersion = await goVersion(builder, names)
-    const missing = await missingFrom(folder, names, builder.goVersion)
-    if (missing.length > 0) await build(builder, missing)
-    for (const name of missing) {
-      const version = pinnedVersion(name, source)
-      await keep(name, join(work, 'bin', name), folder, { version, go: builder.goVersion })
+    await writeFile(join(work, 'go.mod'), source().goMod)
+    await writeFile(join(work, 'go.sum'), source().goSum)
+    const version = await goVersion(go, work, names)
+    const missing = await missingFrom(folder, names, version)
+    if (missing.length > 0) {
+      await build({ go, version, work, names: missing, overlay, onProgress, signal })
+      for (const name of missing) {
+        await keep(name, join(work, 'bin', name), folder, { version: pinnedVersion(name), go: version })
+      }
+      onProgress(`built ${missing.join(', ')} into ${folder}`)
     }
-    if (missing.length > 0) onProgress(`built ${missing.join(', ')} into ${folder}`)
   } catch (failure) {
     if (failure instanceof HoldfastError || signal?.aborted) throw failure
     throw new ToolBuildFailed(names, `the cache ${folder} cannot be written`, [], { cause: failure })
   } finally {
     await rm(work, { recursive: true, force: true })
   }
-  return names.map((name) => ({
-    name,
-    path: join(folder, name),
-    version: pinnedVersion(name, source),
-    source: overlay ? 'overlay' : 'cache',
-  }))
-}
-
-interface Builder {
-  go: string
-  goVersion: string
-  work: string
-  source: Source
-  overlay: boolean
-  onProgress: (line: string) => void
-  signal?: AbortSignal
+  const from = overlay ? 'overlay' : 'cache'
+  return names.map((name) => ({ name, path: join(folder, name), version: pinnedVersion(name), source: from }))
 }
 
 const building = 'building-'
@@ -158,35 +135,46 @@ async function removeLeftovers(folder: string): Promise<void> {
 
 async function missingFrom(folder: string, names: readonly ToolName[], go: string): Promise<ToolName[]> {
   const cached = await Promise.all(names.map((name) => cachedTool(name, folder, { verify: true })))
-  return names.filter((_, index) => cached[index]?.manifest.go !== go)
+  return names.filter((_, index) => cached[index]?.go !== go)
 }
 
 /** Asked inside the work folder: an older Go fetches the one that `go.mod` demands there, or says that it may not. */
-async function goVersion({ go, work }: Builder, names: readonly ToolName[]): Promise<string> {
+async function goVersion(go: string, work: string, names: readonly ToolName[]): Promise<string> {
   const { code, stdout, stderr } = await ask(go, ['env', 'GOVERSION'], { cwd: work, timeoutMs: 300_000 })
-  if (code !== 0) throw new ToolBuildFailed(names, `${go} does not work`, stderr.trim().split('\n').slice(-5))
+  if (code !== 0) throw new ToolBuildFailed(names, `${go} does not work`, lastLines(stderr))
   return stdout.trim()
 }
 
-async function build(builder: Builder, names: readonly ToolName[]): Promise<void> {
-  const { work, onProgress, goVersion } = builder
+function lastLines(text: string): string[] {
+  return text.trim().split('\n').slice(-5)
+}
+
+interface Build extends Required<Pick<InstallOptions, 'onProgress' | 'overlay'>>, Pick<InstallOptions, 'signal'> {
+  go: string
+  /** Of Go. */
+  version: string
+  work: string
+  names: readonly ToolName[]
+}
+
+async function build(plan: Build): Promise<void> {
+  const { go, work, names, overlay, onProgress } = plan
   const bin = join(work, 'bin')
   await mkdir(bin)
-  const kind = builder.overlay ? ' that follow the clock and the host names of a run,' : ''
-  onProgress(`building ${names.join(', ')}${kind} with ${goVersion}: once, a minute or more`)
-  const overlay = builder.overlay ? ['-overlay', await writeOverlay(builder.go, work)] : []
+  const kind = overlay ? ' that follow the clock and the host names of a run,' : ''
+  onProgress(`building ${names.join(', ')}${kind} with ${plan.version}: once, a minute or more`)
+  const replaced = overlay ? ['-overlay', await writeOverlay(go, work)] : []
   const packages = names.map((name) => TOOLS[name].package)
-  await runGo(builder, names, ['build', ...BUILD_FLAGS, ...overlay, '-v', '-o', bin, ...packages])
+  await runGo(plan, ['build', ...BUILD_FLAGS, ...replaced, '-v', '-o', bin, ...packages])
   for (const name of names) {
     // A file that was cut short does not start.
     const { code, stderr } = await ask(join(bin, name), TOOLS[name].versionArgs)
-    if (code !== 0)
-      throw new ToolBuildFailed([name], 'the built program does not start', stderr.trim().split('\n').slice(-5))
+    if (code !== 0) throw new ToolBuildFailed([name], 'the built program does not start', lastLines(stderr))
   }
 }
 
 /** With `-v`, Go writes one line for each module that it downloads and each package that it compiles. */
-function runGo({ go, work, onProgress, signal }: Builder, names: readonly ToolName[], args: string[]): Promise<void> {
+function runGo({ go, work, names, onProgress, signal }: Build, args: string[]): Promise<void> {
   const environment = userEnvironment({ CGO_ENABLED: '0', GOWORK: 'off', GOOS: '', GOARCH: '', GO111MODULE: 'on' })
   return new Promise((resolve, reject) => {
     const child = spawn(go, args, {

@@ -1,10 +1,53 @@
-import { createHash } from 'node:crypto'
-import { readFile, realpath } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Settings } from '../settings.ts'
-import { ask } from './run.ts'
-import { findAll, stampOf, writeWhole } from './stamped-file.ts'
+import { execFile } from 'node:child_process'
+import { createHash, randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type Settings, userEnvironment } from '../settings.ts'
+import { stampOf } from './cache.ts'
 import { TOOLS, type ToolName } from './tools.ts'
+
+export async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return (await stat(path)).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** Every executable file of that name, in the order of the folders. */
+export async function findAll(name: string, folders: readonly string[]): Promise<string[]> {
+  const candidates = [...new Set(folders)].map((folder) => join(folder, name))
+  const usable = await Promise.all(candidates.map(isExecutable))
+  return candidates.filter((_, index) => usable[index])
+}
+
+export async function findGo(settings: Settings): Promise<string | undefined> {
+  return settings.go ?? (await findAll('go', settings.path))[0]
+}
+
+interface Answer {
+  /** Exit code, or undefined when the program could not be started or did not end in time. */
+  code: number | undefined
+  stdout: string
+  stderr: string
+}
+
+/** Runs a program that answers a question (its version, say) and is not trusted to end: killed after `timeoutMs`. */
+export function ask(
+  program: string,
+  args: readonly string[],
+  { timeoutMs = 10_000, cwd }: { timeoutMs?: number; cwd?: string } = {},
+): Promise<Answer> {
+  const options = { timeout: timeoutMs, killSignal: 'SIGKILL', cwd, env: userEnvironment(), encoding: 'utf8' } as const
+  return new Promise((resolve) => {
+    execFile(program, args, options, (failure, stdout, stderr) => {
+      const code = failure === null ? 0 : typeof failure.code === 'number' ? failure.code : undefined
+      resolve({ code, stdout, stderr })
+    })
+  })
+}
 
 /**
  * The version of a program that somebody else installed, or undefined when nothing tells it.
@@ -43,6 +86,15 @@ async function recordedVersion(name: ToolName, path: string, settings: Settings)
   return undefined
 }
 
-export async function findGo(settings: Settings): Promise<string | undefined> {
-  return settings.go ?? (await findAll('go', settings.path))[0]
+/** Readers see the old text or the new one, and a full disk leaves the old one. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const temporary = `${path}.${randomUUID()}`
+  try {
+    await writeFile(temporary, text, { flush: true })
+    await rename(temporary, path)
+  } catch (failure) {
+    await rm(temporary, { force: true })
+    throw failure
+  }
 }

@@ -10,7 +10,7 @@ import { settings, userEnvironment } from '../settings.ts'
 import { findGo } from './installed.ts'
 import { OverlayFailed, PATCHED_FILES, patched, writeOverlay } from './overlay.ts'
 import { resolveTool } from './resolve.ts'
-import { cacheFolder, readSource } from './source.ts'
+import { cacheFolder } from './source.ts'
 
 const body = '\tif mono == 0 {\n\t\treturn Time{}\n\t}\n}\n'
 const now = (reading: string) =>
@@ -66,8 +66,7 @@ test.skipIf(go === undefined).each(PATCHED_FILES)('the overlay fits %s of the Go
 })
 
 test('builds with the overlay lie in a folder of their own, and nothing else takes their place', async () => {
-  const folder = (overlay: boolean) => readSource().then((text) => cacheFolder(text, settings(), overlay))
-  expect(await folder(true)).not.toBe(await folder(false))
+  expect(cacheFolder(settings(), true)).not.toBe(cacheFolder(settings(), false))
 
   const elsewhere = { ...settings({}), cacheDir: '/nowhere', tools: { step: process.execPath } }
   expect((await resolveTool('step', { settings: elsewhere })).source).toBe('explicit')

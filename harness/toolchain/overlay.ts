@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
-import { ask } from './run.ts'
+import { ask } from './installed.ts'
 
 /** Environment variable that names the file with a Go program's offset: 8 bytes, a signed number of seconds in the machine's byte order. */
 export const GO_CLOCK_VARIABLE = 'HOLDFAST_CLOCK'

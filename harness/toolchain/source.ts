@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
@@ -10,42 +10,40 @@ import { TOOLS, type ToolName } from './tools.ts'
 export const BUILD_FLAGS = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags=-s -w'] as const
 
 /** What all programs are built from: the text of `go.mod` and `go.sum`. */
-export interface Source {
+interface Source {
   readonly goMod: string
   readonly goSum: string
 }
 
-export class ToolchainSourceBroken extends HoldfastError {
-  constructor(what: string, options?: ErrorOptions) {
-    super('HOLDFAST_TOOLCHAIN_SOURCE_BROKEN', `${what}; install Holdfast again`, options)
+let known: Source | undefined
+
+export function source(): Source {
+  const text = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8')
+  try {
+    known ??= { goMod: text('go.mod'), goSum: text('go.sum') }
+    return known
+  } catch (cause) {
+    throw broken(`the sources of the toolchain cannot be read in ${import.meta.dirname}`, { cause })
   }
 }
 
-export async function readSource(folder: string = import.meta.dirname): Promise<Source> {
-  try {
-    const [goMod, goSum] = await Promise.all([
-      readFile(join(folder, 'go.mod'), 'utf8'),
-      readFile(join(folder, 'go.sum'), 'utf8'),
-    ])
-    return { goMod, goSum }
-  } catch (cause) {
-    throw new ToolchainSourceBroken(`the sources of the toolchain cannot be read in ${folder}`, { cause })
-  }
+function broken(what: string, options?: ErrorOptions): HoldfastError {
+  return new HoldfastError('HOLDFAST_TOOLCHAIN_SOURCE_BROKEN', `${what}; install Holdfast again`, options)
 }
 
 /** The version that `go.mod` pins, without its `v`. */
-export function pinnedVersion(name: ToolName, { goMod }: Source): string {
+export function pinnedVersion(name: ToolName): string {
   const { module } = TOOLS[name]
-  for (const line of goMod.split('\n')) {
+  for (const line of source().goMod.split('\n')) {
     const [path, version] = line.trim().split(/\s+/)
     if (path === module && version?.startsWith('v')) return version.slice(1)
   }
-  throw new ToolchainSourceBroken(`the toolchain's go.mod pins no version of ${module}`)
+  throw broken(`the toolchain's go.mod pins no version of ${module}`)
 }
 
 /** The oldest Go that can build the programs, as `go.mod` states it. */
-export function requiredGo({ goMod }: Source): string {
-  return /^go (\S+)$/m.exec(goMod)?.[1] ?? '0'
+export function requiredGo(): string {
+  return /^go (\S+)$/m.exec(source().goMod)?.[1] ?? '0'
 }
 
 /**
@@ -55,11 +53,8 @@ export function requiredGo({ goMod }: Source): string {
  * programs are built needs no Go any more. `go.mod` demands the oldest Go that may build them, each program's manifest
  * records the one that did, and `doctor --install` builds again what another Go built.
  */
-export function cacheFolder(
-  { goMod, goSum }: Source,
-  { cacheDir }: Pick<Settings, 'cacheDir'>,
-  overlay = false,
-): string {
+export function cacheFolder({ cacheDir }: Pick<Settings, 'cacheDir'>, overlay = false): string {
+  const { goMod, goSum } = source()
   const hash = createHash('sha256')
   hash.update(JSON.stringify([goMod, goSum, process.platform, process.arch, BUILD_FLAGS]))
   if (overlay) hash.update(OVERLAY_RECIPE)

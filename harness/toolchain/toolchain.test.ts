@@ -10,7 +10,7 @@ import { ensureTools, installTools, ToolBuildFailed } from './install.ts'
 import { findGo } from './installed.ts'
 import { lockFolder } from './lock.ts'
 import { resolveTool, ToolMissing } from './resolve.ts'
-import { cacheFolder, readSource } from './source.ts'
+import { cacheFolder } from './source.ts'
 
 let folder: string
 let settings: Settings
@@ -19,7 +19,7 @@ let cache: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'toolchain-'))
   settings = { ...readSettings({}), cacheDir: join(folder, 'cache'), path: [] }
-  cache = cacheFolder(await readSource(), settings)
+  cache = cacheFolder(settings)
 })
 
 afterEach(async () => {
