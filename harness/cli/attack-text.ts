@@ -1,4 +1,4 @@
-import type { Family } from '../attacks/attack.ts'
+import type { Attack, Family } from '../attacks/attack.ts'
 import { outcomeText } from '../attacks/outcome.ts'
 import type { Scope } from '../attacks/scope.ts'
 import { plural, table } from './output.ts'
@@ -32,11 +32,7 @@ export function listingText(
     if (own.length === 0) return []
     return [`${name}  ${summary}\n${rows === 'cases' ? casesTable(own) : variantsTables(own)}`]
   })
-  const rest = notTriedIn(scopes).map(({ case: id, variant, why, title }) => [
-    id,
-    why,
-    variant === undefined ? title : `${title}: ${variant}`,
-  ])
+  const rest = notTriedIn(scopes).map((one) => [one.case, one.why, [one.title, one.variant ?? []].flat().join(': ')])
   return [
     `${topology}  ${plural(tried.length, 'case')} of ${scopes.length} are tried, as ${plural(trials, 'test')}`,
     ...tables,
@@ -45,10 +41,8 @@ export function listingText(
 }
 
 /** A case, or one of its variants, that no target can have. */
-export interface NotTried {
+interface NotTried extends Pick<Attack, 'title' | 'source'> {
   readonly case: string
-  readonly title: string
-  readonly source: string
   /** Absent: the whole case. */
   readonly variant?: string
   readonly why: string
@@ -80,27 +74,17 @@ function isTried({ why }: Scope): boolean {
 }
 
 function casesTable(scopes: readonly Scope[]): string {
-  const rows = scopes.map(({ attack, trials }) => [
-    attack.id,
-    String(new Set(trials.map(({ name }) => name)).size),
-    attack.title,
-    placesText(trials),
-  ])
+  const variants = (trials: Scope['trials']) => new Set(trials.map(({ name }) => name)).size
+  const rows = scopes.map(({ attack: { id, title }, trials }) => [id, `${variants(trials)}`, title, placesText(trials)])
   return table(['case', 'variants', 'what must hold', 'tried at'], rows)
 }
 
 function variantsTables(scopes: readonly Scope[]): string {
   const tables = scopes.map(({ attack, trials }) => {
     const alike = Map.groupBy(trials, ({ name, variant }) => JSON.stringify([name, outcomeText(variant.expect)]))
-    const rows = [...alike.values()].map((some) => [
-      some[0]!.name,
-      outcomeText(some[0]!.variant.expect),
-      placesText(some),
-    ])
-    return [
-      `${attack.id}  ${attack.title} (${attack.source})`,
-      table(['variant', 'what must come of it', 'tried at'], rows),
-    ].join('\n')
+    const rows = [...alike].map(([key, some]) => [...(JSON.parse(key) as string[]), placesText(some)])
+    const head = `${attack.id}  ${attack.title} (${attack.source})`
+    return `${head}\n${table(['variant', 'what must come of it', 'tried at'], rows)}`
   })
   return tables.join('\n\n')
 }

@@ -3,7 +3,7 @@ import type { Demonstrated, DemonstratedRow } from '../demonstrations/demonstrat
 import { demonstrationOf } from '../demonstrations/derived.ts'
 import type { Plan } from '../topology/plan.ts'
 import { renderDemonstration } from './demonstration-text.ts'
-import { exitCode } from './exit-code.ts'
+import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
 import { plural, printJson, printPhase, printResult, seconds } from './output.ts'

@@ -9,21 +9,17 @@ import type { Plan } from '../topology/plan.ts'
 import { fitsAny, isTopologyFile, topologyCallsIn } from './choose-scenarios.ts'
 
 /** What is proven of every topology, whether somebody wrote it down or not: the calls that make it so, and the claims they stand for. */
-const derivations = {
-  matrix: 'refuses-the-rest',
-  attacks: 'withstands-attacks',
-} as const
+const derivations = { matrix: 'refuses-the-rest', attacks: 'withstands-attacks' } as const
 
 type Derivation = keyof typeof derivations
 
-/** What the command line asks for: topologies by their files; or by a name that no scenario file knows. */
+/** What the command line asks for: a topology by its file, or by a name that no scenario file knows; as the user typed it. */
 interface Derived {
-  /** What the user typed. */
   source: string
   plan: Plan
 }
 
-export interface DeriveOptions {
+interface DeriveOptions {
   /** What the command line names. */
   filters: readonly string[]
   /** All scenario files that there are. */
@@ -35,26 +31,23 @@ export interface DeriveOptions {
  * Writes the scenarios that follow from the topologies among the filters, and that no scenario file makes already.
  * They lie in `.holdfast/derived`, and are written anew each time.
  */
-export async function deriveScenarios(options: DeriveOptions): Promise<string[]> {
+export async function deriveScenarios({ filters, scenarios, set }: DeriveOptions): Promise<string[]> {
   const files: string[] = []
-  for (const source of options.filters) {
-    const derived = await derivedFrom(source, options)
-    if (derived === undefined) continue
-    files.push(...(await writeAll(derived, await notWritten(derived, options.scenarios))))
+  for (const source of filters) {
+    if (!(await isTopologyFile(source)) && !(await isUnknownName(source, scenarios))) continue
+    const plan = compile(await loadTopology(source, { set }))
+    files.push(...(await writeAll({ source, plan }, await notWritten(source, scenarios))))
   }
   return files
 }
 
-async function derivedFrom(source: string, { scenarios, set }: DeriveOptions): Promise<Derived | undefined> {
-  if (!(await isTopologyFile(source))) {
-    if (extname(source) !== '' || !Object.hasOwn(await shippedTopologies(), source)) return undefined
-    const known = await Promise.all(scenarios.map((file) => fitsAny(file, [source])))
-    if (known.includes(true)) return undefined
-  }
-  return { source, plan: compile(await loadTopology(source, { set })) }
+async function isUnknownName(source: string, scenarios: readonly string[]): Promise<boolean> {
+  if (extname(source) !== '' || !Object.hasOwn(await shippedTopologies(), source)) return false
+  const known = await Promise.all(scenarios.map((file) => fitsAny(file, [source])))
+  return !known.includes(true)
 }
 
-async function notWritten({ source }: Derived, scenarios: readonly string[]): Promise<Derivation[]> {
+async function notWritten(source: string, scenarios: readonly string[]): Promise<Derivation[]> {
   const made = new Set<string>()
   for (const file of scenarios) {
     for (const { call, topology } of topologyCallsIn(await readFile(file, 'utf8'))) {
@@ -65,17 +58,17 @@ async function notWritten({ source }: Derived, scenarios: readonly string[]): Pr
 }
 
 async function writeAll(derived: Derived, missing: readonly Derivation[]): Promise<string[]> {
-  const targets = foreignNodes(derived.plan)
-  const isAttackable = scopesOf(await families(), derived.plan, { targets }).some(({ trials }) => trials.length > 0)
-  const calls = missing.filter((derivation) => derivation !== 'attacks' || isAttackable)
-  const again = `npx holdfast test ${derived.source}`
-  const made = calls.map((call) => ({
-    call,
-    claim: `${derived.plan.topology}-${derivations[call]}`,
-    options: { again, ...(call === 'attacks' && { targets }) },
-  }))
+  const { source, plan } = derived
+  const targets = foreignNodes(plan)
+  const isAttackable = scopesOf(await families(), plan, { targets }).some(({ trials }) => trials.length > 0)
+  const calls = missing
+    .filter((call) => call !== 'attacks' || isAttackable)
+    .map((call) => {
+      const options = { again: `npx holdfast test ${source}`, ...(call === 'attacks' && { targets }) }
+      return { call, claim: `${plan.topology}-${derivations[call]}`, options }
+    })
   // A service that is up already serves one site at a time, and tests of one file come one after the other.
-  const files = isShared(derived.plan) ? [made] : made.map((one) => [one])
+  const files = isShared(plan) ? [calls] : calls.map((one) => [one])
   return Promise.all(files.filter((some) => some.length > 0).map((some) => writeCalls(derived, some)))
 }
 

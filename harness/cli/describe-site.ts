@@ -10,40 +10,9 @@ import { rendered } from '../site/site-files.ts'
 import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
 import { anchorPath } from '../topology/paths.ts'
-import type { Plan, PlanAccept, PlanCredential, PlanUnit, TlsFiles } from '../topology/plan.ts'
+import type { Plan, PlanAccept, PlanCredential, Service, Template } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { paint, seconds } from './output.ts'
-
-/** What `up` tells about a site that is ready: this is also its JSON. */
-export interface SiteDescription {
-  run: string
-  topology: string
-  backend: string
-  /** The process that holds the site; it ends with it. */
-  pid: number
-  evidence: string
-  nodes: NodeDescription[]
-}
-
-export interface NodeDescription {
-  name: string
-  host: string
-  domain: string
-  address: string
-  dir: string
-  /** How long its units took until ready, in ms, beginning when what they wait for was ready. */
-  units: { name: string; kind: string; summary: string; ms?: number; logs?: string; decisions?: string }[]
-  listeners: { unit: string; name: string; port: number; protocol: string; clientCertificate: string }[]
-  /** Commands to paste into a shell. */
-  calls: CallDescription[]
-}
-
-export interface CallDescription {
-  summary: string
-  command: string
-  /** What comes when it is pasted. */
-  expected: 'accepted' | 'refused'
-}
 
 /** What of a site is described: it may be held by another process. */
 export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence' | 'timings'> & {
@@ -51,7 +20,11 @@ export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence'
 }
 type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>
 
-export function describeSite(site: DescribableSite, pid = process.pid): SiteDescription {
+export type SiteDescription = ReturnType<typeof describeSite>
+type NodeDescription = ReturnType<typeof describeNode>
+
+/** What `up` tells about a site that is ready: this is also its JSON. `pid` is the process that holds the site; it ends with it. */
+export function describeSite(site: DescribableSite, pid = process.pid) {
   return {
     run: site.run,
     topology: site.plan.topology,
@@ -62,111 +35,96 @@ export function describeSite(site: DescribableSite, pid = process.pid): SiteDesc
   }
 }
 
-function describeNode(site: DescribableSite, node: DescribableNode): NodeDescription {
+function describeNode(site: DescribableSite, node: DescribableNode) {
   const planned = site.plan.nodes[node.name]!
-  const services = planned.units.filter((unit) => unit.service !== undefined)
+  const services = planned.units.flatMap(({ name, service }) => (service === undefined ? [] : [{ name, ...service }]))
   return {
     name: node.name,
     host: node.host,
     domain: planned.domain,
     address: node.address,
     dir: node.dir,
-    units: planned.units.map((unit) => ({
-      name: unit.name,
-      kind: unit.kind,
-      summary: unit.summary,
-      ms: site.timings.get(`${node.name}/${unit.name}`),
-      logs: unit.service && join(site.evidence, 'logs', node.name, `${unit.name}.log`),
-      decisions: unit.service?.decisionLog && fill(site, node.name, unit.service.decisionLog, unit.name),
+    units: planned.units.map(({ name, kind, summary, service }) => ({
+      name,
+      kind,
+      summary,
+      /** Until ready, beginning when what it waits for was ready. */
+      ms: site.timings.get(`${node.name}/${name}`),
+      logs: service && join(site.evidence, 'logs', node.name, `${name}.log`),
+      decisions: service?.decisionLog && fill(site, node.name, service.decisionLog, name),
     })),
-    listeners: services.flatMap((unit) =>
-      unit.service!.listeners.map((listener) => ({ unit: unit.name, ...listener })),
+    listeners: services.flatMap(({ name, listeners }) => listeners.map((listener) => ({ unit: name, ...listener }))),
+    /** Commands to paste into a shell, and what comes then; none where a protocol has no command line. */
+    calls: [...services.map((service) => readinessCall(site, node, service)), ...credentialCalls(site, node)].flatMap(
+      (call) => (call?.command === undefined ? [] : [{ ...call, command: call.command }]),
     ),
-    calls: [...services.flatMap((unit) => readinessCall(site, node, unit)), ...credentialCalls(site, node)],
   }
 }
 
-function readinessCall(site: DescribableSite, node: DescribableNode, unit: PlanUnit): CallDescription[] {
-  const { ready } = unit.service!
-  if (!('http' in ready) || ready.http.tls === undefined) return []
+interface PossibleCall {
+  summary: string
+  command: string | undefined
+  expected: 'accepted' | 'refused'
+}
+
+function readinessCall(
+  site: DescribableSite,
+  node: DescribableNode,
+  service: Service & { name: string },
+): PossibleCall | undefined {
+  const { name, ready } = service
+  if (!('http' in ready) || ready.http.tls === undefined) return undefined
   const { url, address, tls } = ready.http
-  const { hostname, port, pathname, search } = new URL(fill(site, node.name, url, unit.name))
+  const at = (template: Template) => fill(site, node.name, template, name)
+  const { hostname, port, pathname, search } = new URL(at(url))
   const command = protocols.get('http')?.paste?.({
     request: { path: pathname + search },
     host: hostname,
     port: Number(port || 443),
     address: address ?? node.address,
-    ...tlsFiles(site, node.name, tls, unit.name),
+    anchor: at(tls.ca),
+    certificate: tls.cert && tls.key ? { cert: at(tls.cert), key: at(tls.key) } : undefined,
   })
-  return described(`is ${unit.name} ready`, command, 'accepted')
-}
-
-/** Nothing where its protocol has no command line. */
-function described(
-  summary: string,
-  command: string | undefined,
-  expected: CallDescription['expected'],
-): CallDescription[] {
-  return command === undefined ? [] : [{ summary, command, expected }]
+  return { summary: `is ${name} ready`, command, expected: 'accepted' }
 }
 
 /**
  * One command for each credential that the topology says is accepted here, made as its holder would; and below the first that
  * carries a token, the same without it, and over somebody else's certificate.
  */
-function credentialCalls(site: DescribableSite, node: DescribableNode): CallDescription[] {
-  const possible = site.plan.accepts
-    .filter((accept) => accept.target === node.name)
-    .map((accept) => possibleCall(site, node, accept))
-  const first = possible.find(({ without }) => without !== undefined)
-  return [
-    ...possible.flatMap(({ summary, paste, call }) => described(summary, paste?.(call), 'accepted')),
-    ...(first === undefined ? [] : refusedCalls(first)),
-  ]
+function credentialCalls(site: DescribableSite, node: DescribableNode): PossibleCall[] {
+  const accepted = site.plan.accepts.filter(({ target }) => target === node.name)
+  const possible = accepted.map((accept) => possibleCalls(site, node, accept))
+  return [...possible.map((one) => one.accepted), ...(possible.find((one) => one.refused)?.refused || [])]
 }
 
-interface PossibleCall {
-  summary: string
-  action: string
-  paste: ((call: Pasted<unknown>) => string) | undefined
-  call: Pasted<unknown>
-  /** The same without the credential itself, and with it beside that of somebody else who is let in as far. */
-  without?: Pasted<unknown>
-  stolen?: { over: string; call: Pasted<unknown> }
-}
-
-function possibleCall(site: DescribableSite, node: DescribableNode, accept: PlanAccept): PossibleCall {
+function possibleCalls(site: DescribableSite, node: DescribableNode, accept: PlanAccept) {
   const { action: name } = accept
   const credential = site.plan.credentials[accept.credential]!
   const { action, listener, verification, domain } = targetOf(site, node.name, name)
   const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
+  const paste = protocols.get(spoken)?.paste
   const kind = kindOf(credential)
   const beside = kind.beside?.(credential).map((one) => site.plan.credentials[one]!) ?? []
   const caller = callerOf(site.plan, accept)
   const other = verification && otherHolder(site, beside[0], verification)
-  const call = {
+  const made: Pasted<unknown> = {
     ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
     anchor: fill(site, caller, anchorPath(domain)),
     ...Object.assign({}, ...[...beside, credential].map((one) => placesOf(site, one, caller))),
   }
-  return {
-    summary: `${name} as ${caller}, with ${credential.name}`,
-    action: name,
-    paste: protocols.get(spoken)?.paste,
-    call,
-    without: beside.length > 0 ? { ...call, [kind.part]: undefined } : undefined,
-    stolen: other && { over: other.name, call: { ...call, ...placesOf(site, other) } },
+  const call = (summary: string, expected: PossibleCall['expected'], changed: Places = {}): PossibleCall => {
+    return { summary, command: paste?.({ ...made, ...changed }), expected }
   }
-}
-
-function refusedCalls({ action, paste, without, stolen }: PossibleCall): CallDescription[] {
-  const refused = `refused: ${action}`
-  return [
-    ...described(`${refused} without the token`, without && paste?.(without), 'refused'),
-    ...(stolen
-      ? described(`${refused} with the token stolen, over ${stolen.over}`, paste?.(stolen.call), 'refused')
-      : []),
-  ]
+  return {
+    accepted: call(`${name} as ${caller}, with ${credential.name}`, 'accepted'),
+    refused: beside.length > 0 && [
+      call(`refused: ${name} without the token`, 'refused', { [kind.part]: undefined }),
+      ...(other
+        ? [call(`refused: ${name} with the token stolen, over ${other.name}`, 'refused', placesOf(site, other))]
+        : []),
+    ],
+  }
 }
 
 /** One of the same kind and trust domain that another node holds; none that is enough by itself. */
@@ -186,16 +144,6 @@ function placesOf(site: DescribableSite, credential: PlanCredential, caller?: st
 
 function kindOf({ kind }: PlanCredential): CredentialKind {
   return credentialKinds.find(({ name }) => name === kind)!
-}
-
-function tlsFiles(site: DescribableSite, node: string, files: TlsFiles, unit: string) {
-  return {
-    anchor: fill(site, node, files.ca, unit),
-    certificate:
-      files.cert && files.key
-        ? { cert: fill(site, node, files.cert, unit), key: fill(site, node, files.key, unit) }
-        : undefined,
-  }
 }
 
 function fill(site: DescribableSite, node: string, template: string, unit?: string): string {
@@ -220,29 +168,32 @@ export async function keptText(kept: KeptSite): Promise<string> {
   return renderSite(describeSite({ ...kept, plan, nodes, timings: new Map(kept.timings) }, kept.pid))
 }
 
+const certificateText: Readonly<Record<string, string>> = {
+  none: 'no client certificate',
+  requested: 'client certificate asked for',
+  required: 'client certificate required',
+}
+
 function renderNode(node: NodeDescription): string {
-  const lines = [`${paint('bold', node.name)}  ${node.host}  ${node.address}  (${node.domain})`]
-  for (const listener of node.listeners) {
-    const certificate = {
-      none: 'no client certificate',
-      requested: 'client certificate asked for',
-      required: 'client certificate required',
-    }
-    lines.push(
-      `  ${listener.protocol}://${node.host}:${listener.port}  ${listener.name} of ${listener.unit}, ` +
-        `${certificate[listener.clientCertificate as keyof typeof certificate]}`,
-    )
-  }
   const folder = dirname(node.dir)
   const isPlain = /^[\w@%+=:,./-]+$/.test(folder)
-  if (node.calls.length > 0 && isPlain) lines.push(`  D=${folder}`)
-  for (const { summary, command } of node.calls) {
-    lines.push(`  ${paint('dim', `# ${summary}`)}`, `  ${isPlain ? command.replaceAll(`${folder}/`, '$D/') : command}`)
-  }
-  for (const unit of node.units.filter((candidate) => candidate.logs)) {
-    lines.push(`  ${unit.name}: ready after ${seconds(unit.ms ?? 0)}, logs ${unit.logs}`)
-    if (unit.decisions) lines.push(`  ${unit.name}: decisions ${unit.decisions}`)
-  }
-  lines.push(`  directory ${node.dir}`)
-  return lines.join('\n')
+  const listeners = node.listeners.map(({ protocol, port, name, unit, clientCertificate }) => {
+    return `  ${protocol}://${node.host}:${port}  ${name} of ${unit}, ${certificateText[clientCertificate]}`
+  })
+  const calls = node.calls.flatMap(({ summary, command }) => [
+    `  ${paint('dim', `# ${summary}`)}`,
+    `  ${isPlain ? command.replaceAll(`${folder}/`, '$D/') : command}`,
+  ])
+  const units = node.units.flatMap(({ name, ms = 0, logs, decisions }) => [
+    ...(logs ? [`  ${name}: ready after ${seconds(ms)}, logs ${logs}`] : []),
+    ...(logs && decisions ? [`  ${name}: decisions ${decisions}`] : []),
+  ])
+  return [
+    `${paint('bold', node.name)}  ${node.host}  ${node.address}  (${node.domain})`,
+    ...listeners,
+    ...(calls.length > 0 && isPlain ? [`  D=${folder}`] : []),
+    ...calls,
+    ...units,
+    `  directory ${node.dir}`,
+  ].join('\n')
 }

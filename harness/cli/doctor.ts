@@ -3,7 +3,7 @@ import { installTools } from '../toolchain/install.ts'
 import { resolveTool } from '../toolchain/resolve.ts'
 import { type Surveyed, survey } from '../toolchain/survey.ts'
 import { TOOL_NAMES, type ToolName } from '../toolchain/tools.ts'
-import { exitCode } from './exit-code.ts'
+import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import { paint, plural, printJson, printPhase, printResult, printToolchain, seconds, table } from './output.ts'
 

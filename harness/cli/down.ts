@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { HoldfastError } from '../errors.ts'
-import { exitCode } from './exit-code.ts'
+import { exitCode } from './failure.ts'
 import { printJson, printNote, printPhase, printResult, table } from './output.ts'
 import { announceDown, isOfThisFolder, ownerLives, type RunningSite, runningSites } from './runs.ts'
 

@@ -1,7 +1,9 @@
 import { CommanderError } from 'commander'
 import { describeFailure, HoldfastError } from '../errors.ts'
-import { exitCode } from './exit-code.ts'
 import { Interrupted } from './interruption.ts'
+
+/** What the command line answers to its caller when something failed, could not be done, or was typed wrongly. */
+export const exitCode = { failed: 1, usage: 2 } as const
 
 export interface FailureReport {
   /** What stderr gets; empty when it was told already. */
@@ -29,30 +31,27 @@ const usageCodes: readonly string[] = [
 export function reportFailure(failure: unknown, { debug }: { debug: boolean }): FailureReport {
   if (failure instanceof CommanderError) {
     // Help and version are no failures; what is, commander has told.
-    if (failure.exitCode === 0) return { text: '', exitCode: exitCode.ok }
+    if (failure.exitCode === 0) return { text: '', exitCode: 0 }
     const message = failure.message.replace(/^error: /, '')
     return { text: '', exitCode: exitCode.usage, error: { code: 'HOLDFAST_USAGE', message } }
   }
   const stack = debug && failure instanceof Error ? `\n${failure.stack ?? ''}` : ''
   if (failure instanceof Interrupted) return { text: failure.message + stack, exitCode: failure.exitCode }
+  const message = describeFailure(failure)
   if (failure instanceof HoldfastError) {
-    const message = describeFailure(failure)
-    const code = isUsage(failure) ? exitCode.usage : exitCode.failed
+    const { code } = failure
+    // A command that ran in the background says by its exit code what it was.
+    const isUsage = usageCodes.includes(code) || ('exitCode' in failure && failure.exitCode === exitCode.usage)
     return {
-      text: `error: ${message}\n  code ${failure.code}${stack}`,
-      exitCode: code,
-      error: { code: failure.code, message },
+      text: `error: ${message}\n  code ${code}${stack}`,
+      exitCode: isUsage ? exitCode.usage : exitCode.failed,
+      error: { code, message },
     }
   }
   const way = debug ? '' : '\n  HOLDFAST_DEBUG=1 shows where it came from.'
   return {
-    text: `error: this is a defect of Holdfast: ${describeFailure(failure)}${way}${stack}`,
+    text: `error: this is a defect of Holdfast: ${message}${way}${stack}`,
     exitCode: exitCode.failed,
-    error: { code: 'HOLDFAST_DEFECT', message: describeFailure(failure) },
+    error: { code: 'HOLDFAST_DEFECT', message },
   }
-}
-
-/** A command that ran in the background says by its exit code what it was. */
-function isUsage(failure: HoldfastError): boolean {
-  return usageCodes.includes(failure.code) || ('exitCode' in failure && failure.exitCode === exitCode.usage)
 }

@@ -1,4 +1,5 @@
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { packageFile } from '../topology/package-file.ts'
@@ -26,25 +27,18 @@ export async function init(folder: string, options: ProjectOptions & { json?: bo
   )
 }
 
-/** What was written, and what to type then; paths as the user would type them. */
-interface WrittenProject {
-  files: string[]
-  /** Files that were there, and stayed as they were. */
-  kept: string[]
-  next: string[]
-}
-
 const claim = 'scenarios/a-token-works-for-its-holder-only'
 /** Those that a project has anyway: they stay as they are. */
 const shared = ['package.json', 'README.md']
 
-/** Writes a project that proves a gateway. @throws HoldfastError `HOLDFAST_FILES_IN_THE_WAY`, before anything is written */
-export async function writeProject(folder: string, options: ProjectOptions): Promise<WrittenProject> {
+/**
+ * Writes a project that proves a gateway. Answers what was written, what was there and stayed as it was, and what to type then; paths as
+ * the user would type them. @throws HoldfastError `HOLDFAST_FILES_IN_THE_WAY`, before anything is written
+ */
+export async function writeProject(folder: string, options: ProjectOptions) {
   const named = (list: readonly string[]) => list.map((file) => join(folder, file))
   const files = await projectFiles(basename(resolve(folder)), options)
-  const names = [...files.keys()]
-  const there = await Promise.all(named(names).map(exists))
-  const found = names.filter((_, index) => there[index])
+  const found = [...files.keys()].filter((file) => existsSync(join(folder, file)))
   const inTheWay = found.filter((file) => !shared.includes(file))
   if (inTheWay.length > 0) {
     const message = `${named(inTheWay).join(', ')} is there already, so nothing was written; name another folder`
@@ -82,7 +76,7 @@ function nextLines(folder: string, { stack, run }: ProjectOptions, found: readon
 }
 
 async function topology({ stack, run, request, scope }: ProjectOptions): Promise<unknown> {
-  const lab = JSON.parse(await example('lab.json')) as Lab
+  const lab = JSON.parse(await example('lab.json'))
   const { settings } = lab.nodes.gateway.units.gateway
   if (stack === 'none') {
     const command = run?.split(' ').filter(Boolean) ?? ['./my-gateway']
@@ -93,12 +87,8 @@ async function topology({ stack, run, request, scope }: ProjectOptions): Promise
   return lab
 }
 
-interface Lab {
-  nodes: { gateway: { units: { gateway: { settings: Record<string, unknown> } } } }
-}
-
 async function manifest(name: string, { stack }: ProjectOptions): Promise<unknown> {
-  const own = JSON.parse(await readFile(await packageFile('package.json'), 'utf8')) as OwnManifest
+  const own = JSON.parse(await readFile(await packageFile('package.json'), 'utf8'))
   const { express, jose } = { ...own.devDependencies, ...own.dependencies }
   return {
     name: name.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, '-') || 'gateway-lab',
@@ -110,23 +100,9 @@ async function manifest(name: string, { stack }: ProjectOptions): Promise<unknow
   }
 }
 
-interface OwnManifest {
-  version: string
-  dependencies: Record<string, string>
-  devDependencies: Record<string, string>
-  peerDependencies: Record<string, string>
-}
-
 /** The files that the guide shows are those that a project begins with. */
 async function example(name: string): Promise<string> {
   return readFile(await packageFile(`docs/guides/examples/gateway/${name}`), 'utf8')
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 function json(value: unknown): string {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { constants } from 'node:os'
 import { HoldfastError } from '../errors.ts'
 
@@ -30,19 +31,13 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
     return result
   } catch (failure) {
     // What failed after the signal failed because of it; a failure to release is worth telling nonetheless.
-    if (controller.signal.aborted && !isRelease(failure)) throw controller.signal.reason
-    throw failure
+    throw controller.signal.aborted && !(failure instanceof AggregateError) ? controller.signal.reason : failure
   } finally {
     for (const ending of endings) process.off(ending, onSignal)
   }
 }
 
-function isRelease(failure: unknown): boolean {
-  return failure instanceof AggregateError
-}
-
 /** Resolves when the signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
 }

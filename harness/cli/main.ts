@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
 import { settings } from '../settings.ts'
+import { packageFile } from '../topology/package-file.ts'
 import { program } from './commands.ts'
 import { reportFailure } from './failure.ts'
 import { isJsonPrinted, printJson, printNote } from './output.ts'
@@ -24,11 +25,7 @@ try {
   process.exitCode = report.exitCode
 }
 
-/** From the package that this file is part of: one folder higher when compiled. */
 async function version(): Promise<string> {
-  for (const candidate of ['../../package.json', '../../../package.json']) {
-    const text = await readFile(new URL(candidate, import.meta.url), 'utf8').catch(() => undefined)
-    if (text !== undefined) return (JSON.parse(text) as { version: string }).version
-  }
-  return 'unknown'
+  const manifest = await readFile(await packageFile('package.json'), 'utf8').catch(() => '{ "version": "unknown" }')
+  return (JSON.parse(manifest) as { version: string }).version
 }

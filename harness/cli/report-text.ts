@@ -1,5 +1,5 @@
 import type { ToldCall } from '../site/evidence-text.ts'
-import { exitCode } from './exit-code.ts'
+import { exitCode } from './failure.ts'
 import { paint, plural, printResult } from './output.ts'
 import type { ScenarioReport, ScenarioResult, Tally } from './run-scenarios.ts'
 

@@ -14,16 +14,14 @@ export interface RunningSite extends RunRecord {
 
 /** The sites of this user on this machine whose owner still lives; what a crash left is for `holdfast sweep`. */
 export async function runningSites(): Promise<RunningSite[]> {
-  const found = await findRuns()
-  const living = found.filter(({ record, alive }) => record !== undefined && alive)
+  const living = (await findRuns()).flatMap(({ folder, record, alive }) =>
+    record && alive ? [{ folder, record }] : [],
+  )
   return Promise.all(
     living.map(async ({ folder, record }) => {
       const { mtime } = await stat(join(folder, 'run.json'))
-      return {
-        ...record!,
-        from: record!.evidence.replace(/\/\.holdfast\/runs\/[^/]+$/, ''),
-        startedAt: mtime.toISOString(),
-      }
+      const from = record.evidence.replace(/\/\.holdfast\/runs\/[^/]+$/, '')
+      return { ...record, from, startedAt: mtime.toISOString() }
     }),
   )
 }

@@ -1,5 +1,5 @@
 import type { GuardCoverage } from '../evidence/coverage.ts'
-import { exitCode } from './exit-code.ts'
+import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
 import { paint, plural, printJson, printPhase, printResult, seconds, table } from './output.ts'

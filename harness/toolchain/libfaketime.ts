@@ -16,19 +16,17 @@ function folders(): string[] {
   ]
 }
 
-/** Path of the library that gives programs on libc another time, or undefined where this machine has none. */
-export function findLibfaketime(
-  { libfaketime, libfaketimeFolders }: LibfaketimeSettings = settings(),
-): string | undefined {
-  if (process.platform !== 'linux') return undefined
-  if (libfaketime !== undefined) return existsSync(libfaketime) ? libfaketime : undefined
-  return (libfaketimeFolders ?? folders()).map((folder) => join(folder, NAME)).find((path) => existsSync(path))
-}
-
 interface LibfaketimeSettings {
   libfaketime?: string
   /** For tests. */
   libfaketimeFolders?: readonly string[]
+}
+
+/** Path of the library that gives programs on libc another time, or undefined where this machine has none. */
+export function findLibfaketime(options: LibfaketimeSettings = settings()): string | undefined {
+  const { libfaketime, libfaketimeFolders = folders() } = options
+  const paths = libfaketime === undefined ? libfaketimeFolders.map((folder) => join(folder, NAME)) : [libfaketime]
+  return process.platform === 'linux' ? paths.find((path) => existsSync(path)) : undefined
 }
 
 /** Why the clocks of programs cannot be moved on this machine, with the way out; undefined when they can. */

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 const busy = 5 // SQLITE_BUSY
 const askAgainAfterMs = 200
 
-export interface LockOptions {
+interface LockOptions {
   signal?: AbortSignal
   /** Called once, when somebody else holds the lock: its process id, where it is known. */
   onWait?: (holder: string | undefined) => void
