@@ -42,7 +42,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     agentSeats: false,
     hosts: Object.fromEntries(names.map((name) => [plan.nodes[name]!.host, addresses[name]!])),
     hostsFile: join(folder, 'hosts'),
-    tools: Object.fromEntries(tools.map(([name, { path }]) => [name, path])),
+    tools: Object.fromEntries(tools.map(({ name, path }) => [name, path])),
     // The same cache of compiled modules as in a real run: what is compared is the framework, not the services.
     environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') }),
     extra: {},

@@ -97,7 +97,7 @@ async function resolveTools(plan: Plan, { clock, signal }: LaunchOptions): Promi
   const tools: ResolvedTool[] = []
   if (overlay.length > 0) {
     const { ensureTools } = await import('../toolchain/install.ts')
-    tools.push(...(await ensureTools(overlay, { overlay: true, signal })).values())
+    tools.push(...(await ensureTools(overlay, { overlay: true, signal })))
   }
   if (plain.length === 0) return tools
   const { resolveTool } = await import('../toolchain/resolve.ts')

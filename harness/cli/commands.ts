@@ -48,8 +48,7 @@ const commandLines: Readonly<Record<string, CommandLine>> = {
   list: {
     description: 'List the topologies that come with Holdfast, and their parameters.',
     options: [json()],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast list
   npx holdfast up shared-auth --set nodes=5
   npx holdfast check ./lab.nix          a topology of your own is given by its path`,
@@ -68,8 +67,7 @@ Examples:
       option('--full', 'with --matrix: every cell, not one of each class').implies({ matrix: true }),
       json('print the plan, or the matrix, as one JSON value; with mistakes, those'),
     ],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast check separate-auth
   npx holdfast check ./lab.json --set nodes=3
   npx holdfast check shared-auth --picture svg > shared-auth.svg
@@ -83,8 +81,7 @@ cannot be meant (an audience that is almost a node's, a lifetime that ends withi
     description: 'Run a topology, and show what it accepts, what it refuses, and who said so.',
     argument: topology,
     options: [backend, set, json()],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast demo separate-auth      two organisations come up and peer; what npm start shows
   npx holdfast demo shared-auth --set nodes=3
   npx holdfast demo ./lab.json         a topology of your own
@@ -104,8 +101,7 @@ beside an accepted call, and each row only by the record that the called node wr
       option('--keep', 'leave it running when a unit fails, and say how to reach it'),
       json('print the ready site as one JSON value'),
     ],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast up separate-auth
   npx holdfast up shared-auth --set nodes=5
   npx holdfast up ./lab.json --detach --json
@@ -119,8 +115,7 @@ paste into a shell that call it with the certificate and the token of its peers,
     description: 'End a running topology, and wait until nothing of it is left.',
     argument: new Argument('[run]', 'label of the run, as holdfast up printed it; needless when only one is running'),
     options: [option('-a, --all', 'end every run that was started in this folder or below it'), json()],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast down              the only one that was started here; when there are several, it lists them
   npx holdfast down separate-auth-3fa9c2
   npx holdfast down --all
@@ -144,8 +139,7 @@ Runs of other folders are listed, and ended only by their label.`,
       option('--full', 'try every cell of a matrix, not one of each class'),
       json('print the verdict as one JSON value'),
     ],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast test                                     every *.scenario.ts below this folder
   npx holdfast test separate-auth                       those of one topology
   npx holdfast test ./lab.json                          a topology of your own: its matrix, the attacks, its scenarios
@@ -176,8 +170,7 @@ that refused something; --json lists each with the scenarios that provoked it.`,
       option('--keep', 'hold the site of an attack that came out otherwise until you end it'),
       json('print the list, or the verdict, as one JSON value'),
     ],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast attack separate-auth --list              the catalogue for that topology
   npx holdfast attack separate-auth --case GEN-01 --list       each of its variants, and what must come of it
   npx holdfast attack separate-auth --family gen
@@ -202,8 +195,7 @@ own reason, without effect, leak or hint. A case that applies to no target is li
       set,
       json(),
     ],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast sabotage                                        every guard of every service
   npx holdfast sabotage separate-auth                          by the scenarios of one topology
   npx holdfast sabotage --guard orchestrator/token.binding     one guard only
@@ -222,8 +214,7 @@ killed when a scenario then says that what it expects does not hold; a site that
       option('--scope <text>', 'the scope that the call needs'),
       json(),
     ],
-    help: `
-Examples:
+    help: `Examples:
   npx holdfast init lab --stack express                                   a project with a small gateway in it
   npx holdfast init --run "node gateway.mjs" --request "GET /orders"      for the gateway that is here
 
@@ -247,8 +238,7 @@ nothing is written at all.`,
     description:
       'Remove what crashed runs left: processes and folders that carry the label of a run. Live runs are left alone.',
     options: [json()],
-    help: `
-A run is alive as long as the process that stood it up. Its evidence is kept, and completed with the decision records
+    help: `A run is alive as long as the process that stood it up. Its evidence is kept, and completed with the decision records
 that its nodes had written.
 
 Examples:
@@ -269,20 +259,19 @@ export function program(version: string): Command {
     .helpCommand('help [command]', 'print the help of a command')
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError('Type npx holdfast --help, or npx holdfast help <command>, for what is possible.')
-    .addHelpText('after', rootExamples)
+    .addHelpText('after', `\n${rootExamples}`)
     .exitOverride()
   for (const [name, { description, argument, options, help, load }] of Object.entries(commandLines)) {
     const command = root.command(name).description(description)
     if (argument !== undefined) command.addArgument(argument)
     for (const option of options) command.addOption(option)
-    if (help !== undefined) command.addHelpText('after', help)
+    if (help !== undefined) command.addHelpText('after', `\n${help}`)
     command.action(async (...given) => (await load(command.opts()))(...(given as never[])))
   }
   return root
 }
 
-const rootExamples = `
-Examples:
+const rootExamples = `Examples:
   npx holdfast list                     which topologies there are
   npx holdfast demo separate-auth       see what one accepts and refuses, and who says so
   npx holdfast up separate-auth         run one, and see how to call its nodes

@@ -2,16 +2,10 @@ import { backends } from '../shipped.ts'
 import { installTools } from '../toolchain/install.ts'
 import { resolveTool } from '../toolchain/resolve.ts'
 import { type Surveyed, survey } from '../toolchain/survey.ts'
-import { TOOL_NAMES, type ToolName } from '../toolchain/tools.ts'
+import { TOOL_NAMES } from '../toolchain/tools.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import { paint, plural, printJson, printPhase, printResult, printToolchain, seconds, table } from './output.ts'
-
-interface BackendFinding {
-  readonly backend: string
-  /** Why it cannot run here, or undefined. */
-  readonly unavailable?: string
-}
 
 interface DoctorOptions {
   install?: boolean
@@ -22,23 +16,33 @@ interface DoctorOptions {
 /** What this machine has, what is missing, and what to type. Fails only when something needed is missing. */
 export async function doctor(options: DoctorOptions): Promise<void> {
   if (options.install) await install(options.overlay ?? false)
-  const [programs, findings] = await Promise.all([
+  const [programs, found] = await Promise.all([
     survey(),
     Promise.all(backends.map(async (one) => ({ backend: one.name, unavailable: await one.unavailable() }))),
   ])
   const lacking = programs.filter(({ needed, state }) => needed && state !== 'ok' && state !== 'to-build')
   if (lacking.length > 0) process.exitCode = exitCode.failed
-  if (options.json) printJson({ ok: lacking.length === 0, programs, backends: findings })
-  else printResult(render(programs, findings, lacking))
+  if (options.json) return printJson({ ok: lacking.length === 0, programs, backends: found })
+  const here = found.map(({ backend, unavailable }) => [
+    mark(unavailable === undefined ? 'ok' : 'missing', false),
+    backend,
+    unavailable ?? 'ready',
+  ])
+  const parts = [
+    table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row)),
+    ...advice(programs),
+    table(['', 'backend', 'here'], here),
+    lacking.length === 0
+      ? 'Nothing that is needed is missing. Try: npx holdfast up separate-auth'
+      : `Missing and needed: ${lacking.map(({ program }) => program).join(', ')}.`,
+  ]
+  printResult(parts.join('\n\n'))
 }
 
 /** Builds what is neither given explicitly nor on PATH; what the cache holds is built again when it is not intact. */
 async function install(alsoOverlay: boolean): Promise<void> {
-  const wanted: ToolName[] = []
-  for (const name of TOOL_NAMES) {
-    const tool = await resolveTool(name).catch(() => undefined)
-    if (tool === undefined || tool.source === 'cache') wanted.push(name)
-  }
+  const tools = await Promise.all(TOOL_NAMES.map((name) => resolveTool(name).catch(() => undefined)))
+  const wanted = TOOL_NAMES.filter((_, at) => (tools[at]?.source ?? 'cache') === 'cache')
   const began = Date.now()
   await interruptible(async (signal) => {
     await installTools(wanted, { signal, onProgress: printToolchain })
@@ -46,27 +50,6 @@ async function install(alsoOverlay: boolean): Promise<void> {
   })
   const count = wanted.length + (alsoOverlay ? TOOL_NAMES.length : 0)
   printPhase('done', 'toolchain', `${plural(count, 'program')} in ${seconds(Date.now() - began)}`)
-}
-
-function render(
-  programs: readonly Surveyed[],
-  backends: readonly BackendFinding[],
-  lacking: readonly Surveyed[],
-): string {
-  const here = backends.map(({ backend, unavailable }) => [
-    mark(unavailable === undefined ? 'ok' : 'missing', false),
-    backend,
-    unavailable ?? 'ready',
-  ])
-  const names = lacking.map(({ program }) => program).join(', ')
-  return [
-    table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row)),
-    ...advice(programs),
-    table(['', 'backend', 'here'], here),
-    lacking.length === 0
-      ? 'Nothing that is needed is missing. Try: npx holdfast up separate-auth'
-      : `Missing and needed: ${names}.`,
-  ].join('\n\n')
 }
 
 /** Programs that need the same thing share a line. */

@@ -2,7 +2,15 @@ import { stripVTControlCharacters, styleText } from 'node:util'
 
 /** Results go to stdout, so that they can be piped; everything else goes to stderr. */
 export function printResult(text: string): void {
-  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+  print(text, process.stdout)
+}
+
+export function printNote(text: string): void {
+  print(text, process.stderr)
+}
+
+function print(text: string, stream: NodeJS.WriteStream): void {
+  stream.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
 let jsonPrinted = false
@@ -15,7 +23,7 @@ export function isJsonPrinted(): boolean {
 /** The one JSON value that a command with `--json` prints. */
 export function printJson(value: unknown): void {
   jsonPrinted = true
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+  printResult(JSON.stringify(value, null, 2))
 }
 
 const marks = { done: ['green', '✓'], failed: ['red', '✗'], note: ['yellow', '!'], working: ['dim', '…'] } as const
@@ -31,11 +39,7 @@ export function printToolchain(line: string): void {
   printPhase('working', 'toolchain', line)
 }
 
-export function printNote(text: string): void {
-  process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
-}
-
-export type Style = 'green' | 'red' | 'yellow' | 'bold' | 'dim'
+type Style = 'green' | 'red' | 'yellow' | 'bold' | 'dim'
 
 /** Colours text when the stream is a terminal and the reader did not decline colours (`NO_COLOR`, `TERM=dumb`). */
 export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
@@ -49,14 +53,8 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header.map((cell) => cell.toUpperCase()), ...rows]
   const widths = header.map((_, column) => Math.max(...all.map((row) => seenWidth(row[column] ?? ''))))
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => padSeen(cell, widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  const padded = (cell: string, column: number) => cell + ' '.repeat(Math.max(0, widths[column]! - seenWidth(cell)))
+  return all.map((row) => row.map(padded).join('  ').trimEnd()).join('\n')
 }
 
 /** Lines of at most `width` characters, broken between words; a longer word stands alone. */
@@ -70,10 +68,6 @@ export function wrapped(text: string, width: number): string[] {
     } else line = line === '' ? word : `${line} ${word}`
   }
   return [...lines, line]
-}
-
-function padSeen(cell: string, width: number): string {
-  return cell + ' '.repeat(Math.max(0, width - seenWidth(cell)))
 }
 
 function seenWidth(cell: string): number {

@@ -85,7 +85,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
   const collector = new ResultCollector()
-  const env = { ...environment(run), HOLDFAST_BACKEND: backend }
+  const env = environment(run, backend)
   const vitest = await withoutItsSignals(() => startedVitest(run, env, collector))
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
@@ -169,8 +169,9 @@ async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
 }
 
 /** How a scenario's worker learns what the command line asked for: through the settings. */
-function environment(run: ScenarioRun): Record<string, string> {
+function environment(run: ScenarioRun, backend: string): Record<string, string> {
   return {
+    HOLDFAST_BACKEND: backend,
     HOLDFAST_SET: JSON.stringify(parametersOf(run)),
     ...(run.at ? { HOLDFAST_AT: String(run.at) } : {}),
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),

@@ -3,7 +3,7 @@ import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
 import { paint, plural, printJson, printPhase, printResult, seconds, table } from './output.ts'
-import { runScenarios, type ScenarioRun } from './run-scenarios.ts'
+import { runScenarios } from './run-scenarios.ts'
 import {
   chosenGuards,
   type GuardOutcome,
@@ -22,29 +22,20 @@ interface SabotageOptions extends CommonOptions {
 /** Each run has a site of its own, which keeps a core busy while it comes up. */
 const atOnce = 3
 
-export async function sabotage(filters: string[], { backend, set, ...options }: SabotageOptions): Promise<void> {
-  const report = await interruptible((signal) => run(options, { filters, backend, set, signal }))
-  if (report !== undefined && report.killed < report.guards) process.exitCode = exitCode.failed
-}
-
-async function run(
-  { guard, json, list }: Omit<SabotageOptions, 'set'>,
-  common: ScenarioRun,
-): Promise<SabotageReport | undefined> {
-  const baseline = await runScenarios(common)
-  const { guards } = baseline
-  if (baseline.failed > 0 || guards === undefined) throw redBeforehand(baseline)
-  if (list) {
-    if (json) printJson(guards)
-    else printResult(listing(guards))
-    return undefined
-  }
-  const uses = chosenGuards(guards, guard)
-  printPhase('done', 'sabotage', `${plural(uses.length, 'guard')}, each taken out in turn`)
-  const report = await sabotageEach(uses, runWithoutInChild(common), { atOnce, signal: common.signal, onOutcome: tell })
-  if (json) printJson(report)
-  else printResult(`${outcomesText(report)}\n\n${scoreLine(report)}`)
-  return report
+export async function sabotage(filters: string[], options: SabotageOptions): Promise<void> {
+  const { backend, set, json } = options
+  await interruptible(async (signal) => {
+    const run = { filters, backend, set, signal }
+    const baseline = await runScenarios(run)
+    const { guards } = baseline
+    if (baseline.failed > 0 || guards === undefined) throw redBeforehand(baseline)
+    if (options.list) return json ? printJson(guards) : printResult(listing(guards))
+    const uses = chosenGuards(guards, options.guard)
+    printPhase('done', 'sabotage', `${plural(uses.length, 'guard')}, each taken out in turn`)
+    const report = await sabotageEach(uses, runWithoutInChild(run), { atOnce, signal, onOutcome: tell })
+    if (report.killed < report.guards) process.exitCode = exitCode.failed
+    return json ? printJson(report) : printResult(`${outcomesText(report)}\n\n${scoreLine(report)}`)
+  })
 }
 
 function tell({ guard, outcome, by, ms }: GuardOutcome): void {

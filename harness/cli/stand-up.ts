@@ -44,8 +44,8 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
 async function prepareTools(plan: Plan, signal: AbortSignal): Promise<void> {
   const { plain, overlay } = neededTools(plan)
   const tools = [
-    ...(await ensureTools(plain, { signal, onProgress: printToolchain })).values(),
-    ...(await ensureTools(overlay, { signal, onProgress: printToolchain, overlay: true })).values(),
+    ...(await ensureTools(plain, { signal, onProgress: printToolchain })),
+    ...(await ensureTools(overlay, { signal, onProgress: printToolchain, overlay: true })),
   ]
   printPhase('done', 'toolchain', tools.map(({ name, version }) => `${name} ${version}`).join('  '))
 }

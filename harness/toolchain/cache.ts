@@ -32,20 +32,14 @@ interface Manifest extends FileStamp {
  */
 export async function cachedTool(name: ToolName, folder: string, { verify = false }: { verify?: boolean } = {}) {
   const path = join(folder, name)
-  const manifest = await readManifest(path)
+  const manifest: Manifest | undefined = await readFile(`${path}.json`, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined)
   if (manifest === undefined) return undefined
   const stamp = await stampOf(path).catch(() => undefined)
   if (stamp === undefined || stamp.size !== manifest.size) return undefined
   if ((verify || stamp.modified !== manifest.modified) && (await sha256Of(path)) !== manifest.sha256) return undefined
   return { path, version: manifest.version, go: manifest.go }
-}
-
-async function readManifest(path: string): Promise<Manifest | undefined> {
-  try {
-    return JSON.parse(await readFile(`${path}.json`, 'utf8')) as Manifest
-  } catch {
-    return undefined
-  }
 }
 
 /**

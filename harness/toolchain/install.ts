@@ -57,24 +57,17 @@ function wayOut(log: readonly string[]): string {
  *
  * @throws {ToolBuildFailed} or HoldfastError `HOLDFAST_GO_MISSING`: what is missing cannot be built here.
  */
-export async function ensureTools(
-  names: readonly ToolName[],
-  options: InstallOptions = {},
-): Promise<Map<ToolName, ResolvedTool>> {
-  const found = new Map<ToolName, ResolvedTool>()
+export async function ensureTools(names: readonly ToolName[], options: InstallOptions = {}): Promise<ResolvedTool[]> {
   const missing: ToolName[] = []
-  await Promise.all(
-    [...new Set(names)].map(async (name) => {
-      try {
-        found.set(name, await resolveTool(name, options))
-      } catch (failure) {
-        if (!(failure instanceof ToolMissing)) throw failure
-        missing.push(name)
-      }
-    }),
-  )
-  for (const tool of await installTools(missing.sort(), options)) found.set(tool.name, tool)
-  return found
+  const resolved = [...new Set(names)].map(async (name) => {
+    return resolveTool(name, options).catch((failure) => {
+      if (!(failure instanceof ToolMissing)) throw failure
+      missing.push(name)
+      return []
+    })
+  })
+  const found = (await Promise.all(resolved)).flat()
+  return [...found, ...(await installTools(missing.sort(), options))]
 }
 
 /**

@@ -5,17 +5,15 @@ import { setTimeout as wait } from 'node:timers/promises'
 const busy = 5 // SQLITE_BUSY
 const askAgainAfterMs = 200
 
-interface LockOptions {
-  signal?: AbortSignal
-  /** Called once, when somebody else holds the lock: its process id, where it is known. */
-  onWait?: (holder: string | undefined) => void
-}
-
 /**
  * Waits until this process alone works in `folder`. SQLite takes a lock of the operating system on a file, so it dies with its
- * process, however that ends, on Linux and macOS alike: nothing has to guess whether a holder still lives.
+ * process, however that ends, on Linux and macOS alike: nothing has to guess whether a holder still lives. `onWait` is called once,
+ * when somebody else holds the lock, with its process id where it is known.
  */
-export async function lockFolder(folder: string, { signal, onWait }: LockOptions = {}): Promise<Disposable> {
+export async function lockFolder(
+  folder: string,
+  { signal, onWait }: { signal?: AbortSignal; onWait?: (holder: string | undefined) => void } = {},
+): Promise<Disposable> {
   await mkdir(folder, { recursive: true })
   const { DatabaseSync } = await import('node:sqlite')
   const database = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 })

@@ -1,7 +1,7 @@
-/** Number of each part of `1.26.8`, `v1.26` or `go1.26.8`; undefined for anything else. */
-function parts(version: string): readonly number[] | undefined {
-  const match = /^(?:v|go)?(\d+)\.(\d+)(?:\.(\d+))?/.exec(version)
-  return match?.slice(1).map((part) => Number(part ?? 0))
+/** Major and minor number of `1.26.8`, `v1.26` or `go1.26.8`; undefined for anything else. */
+function release(version: string): readonly [number, number] | undefined {
+  const match = /^(?:v|go)?(\d+)\.(\d+)/.exec(version)
+  return match === null ? undefined : [Number(match[1]), Number(match[2])]
 }
 
 /**
@@ -9,14 +9,12 @@ function parts(version: string): readonly number[] | undefined {
  * or of a newer one. Patch releases are not compared: distributions backport fixes, and the wire format does not change in them.
  */
 export function isAcceptable(version: string, pinned: string): boolean {
-  const [found, wanted] = [parts(version), parts(pinned)]
+  const [found, wanted] = [release(version), release(pinned)]
   if (found === undefined || wanted === undefined) return false
-  const [major = 0, minor = 0] = found
-  const [wantedMajor = 0, wantedMinor = 0] = wanted
-  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+  return found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wanted[1])
 }
 
 /** `0.30.2` as `0.30`. */
 export function minorRelease(version: string): string {
-  return (parts(version) ?? []).slice(0, 2).join('.')
+  return (release(version) ?? []).join('.')
 }
