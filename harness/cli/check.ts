@@ -5,7 +5,7 @@ import { offeredActions } from '../topology/actions.ts'
 import { callerOf } from '../topology/holders.ts'
 import { loadTopology } from '../topology/load.ts'
 import { TopologyInvalid } from '../topology/mistakes.ts'
-import type { Plan, UnitRef } from '../topology/plan.ts'
+import type { Plan, PlanUnit, UnitRef } from '../topology/plan.ts'
 import { topologyJsonSchema } from '../topology/schema-docs.ts'
 import { deriveMatrix } from '../trust/matrix.ts'
 import { MatrixNotDerivable } from '../trust/matrix-mistakes.ts'
@@ -57,66 +57,58 @@ function print(plan: Plan, { picture, matrix, full, json }: CheckOptions): void 
 /** What a plan comes to: its nodes, its units in the order in which they can start, and who is accepted where. */
 export function planText(plan: Plan): string {
   const nodes = Object.values(plan.nodes)
-  const units = nodes.flatMap((node) => node.units)
+  const units = unitsOf(plan)
   const counts = [
     plural(nodes.length, 'node'),
     plural(Object.keys(plan.trustDomains).length, 'trust domain'),
     plural(Object.keys(plan.credentials).length, 'credential'),
-    plural(units.length, 'unit'),
+    plural(units.size, 'unit'),
   ]
   const parameters = Object.entries(plan.parameters).map(([name, value]) => `${name}=${value}`)
+  const domains = nodes.map(({ name, domain, host }) => [name, domain, host])
+  const steps = startSteps(plan).flatMap((refs, step) =>
+    refs.map((ref) => {
+      const { start, kind, summary } = units.get(ref)!
+      return [start ?? `${step + 1}`, ref, kind, summary]
+    }),
+  )
+  const actions = offeredActions(plan).map((one) => [one.node, one.action, one.listener, one.presents, one.summary])
+  const accepted = plan.accepts.map((accept) => {
+    const { target, action, credential } = accept
+    return [target, action, credential, callerOf(plan, accept), plan.credentials[credential]!.issuer]
+  })
   return [
     `${plan.topology}  ${plan.summary}`,
     `${counts.join(', ')}${parameters.length > 0 ? `; ${parameters.join(' ')}` : ''}`,
     '',
-    table(
-      ['node', 'trust domain', 'host'],
-      nodes.map(({ name, domain, host }) => [name, domain, host]),
-    ),
+    table(['node', 'trust domain', 'host'], domains),
     '',
     'Units, in the order in which they can start (those of one step start together):',
-    table(
-      ['step', 'unit', 'kind', 'what it does'],
-      startSteps(plan).flatMap((refs, step) => refs.map((ref) => unitRow(plan, ref, `${step + 1}`))),
-    ),
+    table(['step', 'unit', 'kind', 'what it does'], steps),
     '',
     'Actions, what a caller can do at each node:',
-    table(
-      ['node', 'action', 'listener', 'presented', 'what it does'],
-      offeredActions(plan).map((one) => [one.node, one.action, one.listener, one.presents, one.summary]),
-    ),
+    table(['node', 'action', 'listener', 'presented', 'what it does'], actions),
     '',
     'Accepted; everything else is refused:',
-    table(
-      ['target', 'action', 'credential', 'held by', 'issued by'],
-      plan.accepts.map((accept) => {
-        const { target, action, credential } = accept
-        return [target, action, credential, callerOf(plan, accept), plan.credentials[credential]!.issuer]
-      }),
-    ),
+    table(['target', 'action', 'credential', 'held by', 'issued by'], accepted),
   ].join('\n')
 }
 
-function unitRow(plan: Plan, ref: UnitRef, step: string): string[] {
-  const [node = '', name] = ref.split('/')
-  const unit = plan.nodes[node]!.units.find((candidate) => candidate.name === name)!
-  return [unit.start ?? step, ref, unit.kind, unit.summary]
+function unitsOf({ nodes }: Plan): Map<UnitRef, PlanUnit> {
+  return new Map(
+    Object.values(nodes).flatMap(({ name, units }) => units.map((unit) => [`${name}/${unit.name}` as const, unit])),
+  )
 }
 
 /** Units by the earliest step in which they can start, or be run. */
 export function startSteps(plan: Plan): UnitRef[][] {
-  const after = new Map<UnitRef, readonly UnitRef[]>()
-  for (const { name, units } of Object.values(plan.nodes)) {
-    for (const unit of units) after.set(`${name}/${unit.name}`, unit.after)
-  }
+  const units = unitsOf(plan)
   const steps = new Map<UnitRef, number>()
   const stepOf = (ref: UnitRef): number => {
-    const known = steps.get(ref)
-    if (known !== undefined) return known
-    const step = Math.max(-1, ...(after.get(ref) ?? []).map(stepOf)) + 1
+    const step = steps.get(ref) ?? Math.max(-1, ...units.get(ref)!.after.map(stepOf)) + 1
     steps.set(ref, step)
     return step
   }
-  const byStep = Map.groupBy(after.keys(), stepOf)
+  const byStep = Map.groupBy(units.keys(), stepOf)
   return Array.from({ length: byStep.size }, (_, step) => byStep.get(step) ?? [])
 }

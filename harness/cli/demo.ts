@@ -6,7 +6,7 @@ import { renderDemonstration } from './demonstration-text.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
-import { plural, printJson, printPhase, printResult, seconds } from './output.ts'
+import { labelled, plural, printJson, printPhase, printResult, seconds } from './output.ts'
 import { tellFiles } from './preflight.ts'
 import { verdictLine } from './report-text.ts'
 import { standUp } from './stand-up.ts'
@@ -51,13 +51,12 @@ export function afterFailure(
     const said = saidBy ? `record #${saidBy.seq} of ${saidBy.node}` : `${to} recorded nothing`
     return asExpected ? [] : [`row ${index + 1}: ${said}`]
   })
-  return [
-    `Evidence   ${evidence}`,
-    ...failed.map((text, index) => `${index === 0 ? 'Look at' : '       '}    ${text}`),
-    `           ${join(evidence, 'calls.jsonl')}      what was called, and what came`,
-    `           ${join(evidence, 'history.jsonl')}    what the nodes recorded; # is the member seq`,
-    '           docs/guides/read-the-evidence.md    how to read them',
-  ].join('\n')
+  const files = [
+    `${join(evidence, 'calls.jsonl')}      what was called, and what came`,
+    `${join(evidence, 'history.jsonl')}    what the nodes recorded; # is the member seq`,
+    'docs/guides/read-the-evidence.md    how to read them',
+  ]
+  return [...labelled('Evidence', [evidence]), ...labelled('Look at', [...failed, ...files])].join('\n')
 }
 
 function nextSteps(topology: string, evidence: string): string {
@@ -67,9 +66,7 @@ function nextSteps(topology: string, evidence: string): string {
     ['npx holdfast list', 'the other topologies'],
     ['README.md, docs/guides/', 'a scenario and a service of your own'],
   ] as const
-  const width = Math.max(...steps.map(([step]) => step.length))
-  return [
-    `Evidence   ${evidence}`,
-    ...steps.map(([step, what], at) => `${at === 0 ? 'Next' : '    '}       ${step.padEnd(width + 4)}${what}`),
-  ].join('\n')
+  const width = Math.max(...steps.map(([step]) => step.length)) + 4
+  const next = steps.map(([step, what]) => `${step.padEnd(width)}${what}`)
+  return [...labelled('Evidence', [evidence]), ...labelled('Next', next)].join('\n')
 }

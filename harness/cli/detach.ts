@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { copyFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
@@ -46,11 +47,8 @@ async function startDetached(topology: string, options: UpOptions, signal: Abort
   const stop = (): void => void child.kill('SIGTERM')
   signal.addEventListener('abort', stop)
   try {
-    const description = await new Promise<SiteDescription | undefined>((resolve, reject) => {
-      child.once('message', (message) => resolve(message as unknown as SiteDescription))
-      child.once('exit', () => resolve(undefined))
-      child.once('error', reject)
-    })
+    const told = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])])
+    const [description] = told as [SiteDescription?]
     const written = await readFile(log, 'utf8')
     if (description === undefined) {
       await rm(log, { force: true })

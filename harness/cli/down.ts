@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { startTime } from '../backends/processes.ts'
 import { HoldfastError } from '../errors.ts'
 import { exitCode } from './failure.ts'
 import { printJson, printNote, printPhase, printResult, table } from './output.ts'
-import { announceDown, isOfThisFolder, ownerLives, type RunningSite, runningSites } from './runs.ts'
+import { announceDown, isOfThisFolder, type RunningSite, runningSites } from './runs.ts'
 
 interface DownOptions {
   all?: boolean
@@ -55,7 +56,8 @@ async function end(run: RunningSite): Promise<void> {
   await announceDown(run)
   process.kill(run.pid, 'SIGTERM')
   const patience = AbortSignal.timeout(limitMs)
-  while (await ownerLives(run)) {
+  // A process that got its number later is another one.
+  while ((await startTime(run.pid)) === run.startTime) {
     if (patience.aborted) {
       const who = `${run.run} (process ${run.pid}) did not end within ${limitMs / 1000} s`
       throw new HoldfastError('HOLDFAST_WILL_NOT_END', `${who}; end that process, then type npx holdfast sweep`)

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { packageFile } from '../topology/package-file.ts'
-import { printJson, printResult } from './output.ts'
+import { labelled, printJson, printResult } from './output.ts'
 
 interface ProjectOptions {
   stack: 'express' | 'none'
@@ -17,14 +17,8 @@ interface ProjectOptions {
 export async function init(folder: string, options: ProjectOptions & { json?: boolean }): Promise<void> {
   const written = await writeProject(folder, options)
   if (options.json) return printJson(written)
-  printResult(
-    [
-      ...written.files.map((file, index) => `${index === 0 ? 'written  ' : '         '}  ${file}`),
-      ...written.kept.map((file) => `kept       ${file}`),
-      '',
-      ...written.next.map((line, index) => `${index === 0 ? 'Next' : '    '}       ${line}`),
-    ].join('\n'),
-  )
+  const kept = written.kept.map((file) => `kept       ${file}`)
+  printResult([...labelled('written', written.files), ...kept, '', ...labelled('Next', written.next)].join('\n'))
 }
 
 const claim = 'scenarios/a-token-works-for-its-holder-only'

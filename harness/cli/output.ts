@@ -57,6 +57,11 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return all.map((row) => row.map(padded).join('  ').trimEnd()).join('\n')
 }
 
+/** Lines below each other, the first beside a label. */
+export function labelled(label: string, lines: readonly string[], width = 11): string[] {
+  return lines.map((line, index) => `${(index === 0 ? label : '').padEnd(width)}${line}`)
+}
+
 /** Lines of at most `width` characters, broken between words; a longer word stands alone. */
 export function wrapped(text: string, width: number): string[] {
   const lines: string[] = []

@@ -17,21 +17,14 @@ export function judge({ passed, failed }: Tally): void {
 }
 
 /** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once; `more` ends the line. */
-export function verdictLine(
-  { passed, failed, didNotRun }: Tally,
-  more?: string,
-  stream: NodeJS.WriteStream = process.stdout,
-): string {
+export function verdictLine({ passed, failed, didNotRun }: Tally, more?: string): string {
   const reasons = [...new Set(didNotRun.map(({ reason }) => reason))]
-  const parts = [
-    paint(passed > 0 && failed === 0 ? 'green' : 'bold', `${passed} passed`, stream),
-    failed > 0 ? paint('red', `${failed} failed`, stream) : `${failed} failed`,
-    didNotRun.length > 0
-      ? paint('yellow', `${didNotRun.length} did not run (${reasons.join('; ')})`, stream)
-      : '0 did not run',
+  return [
+    paint(passed > 0 && failed === 0 ? 'green' : 'bold', `${passed} passed`),
+    failed > 0 ? paint('red', `${failed} failed`) : `${failed} failed`,
+    didNotRun.length > 0 ? paint('yellow', `${didNotRun.length} did not run (${reasons.join('; ')})`) : '0 did not run',
     ...(more === undefined ? [] : [more]),
-  ]
-  return parts.join(' · ')
+  ].join(' · ')
 }
 
 /** One line for a test that passed: `✓ claim: test → refused 401 issuer_untrusted (token.issuer), control ✓`. */

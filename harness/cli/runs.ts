@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { stat, writeFile } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
-import { startTime } from '../backends/processes.ts'
 import { findRuns, type RunRecord } from '../backends/run-folder.ts'
 import { settings } from '../settings.ts'
 
@@ -44,9 +43,4 @@ export function isEndedByDown(run: string): boolean {
 
 function downFile(run: string): string {
   return join(settings().runtimeDir, run, 'down')
-}
-
-/** Whether the process that stood a site up is still there; a process that got its number later is another one. */
-export async function ownerLives({ pid, startTime: began }: RunningSite): Promise<boolean> {
-  return (await startTime(pid)) === began
 }

@@ -3,7 +3,7 @@ import { findingText } from '../credentials/finding.ts'
 import { coverageText } from '../evidence/coverage.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
-import { plural, printJson, printResult } from './output.ts'
+import { labelled, plural, printJson, printResult } from './output.ts'
 import { judge, printTests, verdictLine } from './report-text.ts'
 import { runScenarios, type ScenarioReport, type ScenarioRun } from './run-scenarios.ts'
 
@@ -34,6 +34,7 @@ function proofLines({ weakerProofs }: ScenarioReport): string {
 
 /** Where the runs left what they saw; many of them are one folder. */
 function evidenceLines({ runs }: ScenarioReport): string {
-  if (runs.length > 3) return `evidence  ${plural(runs.length, 'run')} below ${relative('', dirname(runs[0]!))}`
-  return runs.map((run, index) => `${index === 0 ? 'evidence' : '        '}  ${relative('', run)}`).join('\n')
+  const shown = runs.map((run) => relative('', run))
+  const below = `${plural(runs.length, 'run')} below ${dirname(shown[0] ?? '')}`
+  return labelled('evidence', runs.length > 3 ? [below] : shown, 10).join('\n')
 }

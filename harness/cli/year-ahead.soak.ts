@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { clockMissing } from '../toolchain/libfaketime.ts'
 import type { ScenarioReport } from './run-scenarios.ts'
@@ -8,14 +9,6 @@ import type { ScenarioReport } from './run-scenarios.ts'
 const main = join(import.meta.dirname, 'main.ts')
 const packageFolder = join(import.meta.dirname, '..', '..')
 const dayMs = 86_400_000
-
-function holdfast(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [main, 'test', ...argv], { cwd: packageFolder }, (failure, stdout, stderr) => {
-      resolve({ code: failure === null ? 0 : Number(failure.code), stdout, stderr })
-    })
-  })
-}
 
 // The smallest site of the suite, and one launch for each time: what has a date in it breaks here, before that day comes.
 test.skipIf(clockMissing() !== undefined).each([
@@ -25,8 +18,8 @@ test.skipIf(clockMissing() !== undefined).each([
   'a scenario of the suite holds at %s, and all that is written down is of that time',
   async (at, days) => {
     const began = Date.now() + days * dayMs
-    const { code, stdout, stderr } = await holdfast('misbound-tokens-are', '--at', at, '--json')
-    expect(code, stdout + stderr).toBe(0)
+    const argv = [main, 'test', 'misbound-tokens-are', '--at', at, '--json']
+    const { stdout } = await promisify(execFile)(process.execPath, argv, { cwd: packageFolder })
     const { passed, didNotRun, runs } = JSON.parse(stdout) as ScenarioReport
     expect(didNotRun).toEqual([])
     expect(passed).toBeGreaterThan(0)
