@@ -44,6 +44,15 @@ export async function processesOf(label: string): Promise<number[]> {
   })
 }
 
+/** A process that is gone is no failure. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
+  }
+}
+
 /** Kills all processes of a run, and looks again until none is left: they may be starting others. */
 export async function killProcessesOf(label: string, withinMs = 5_000): Promise<number> {
   const killed = new Set<number>()
@@ -54,11 +63,7 @@ export async function killProcessesOf(label: string, withinMs = 5_000): Promise<
     if (performance.now() > end) throw new Error(`processes of run ${label} do not end: ${pids.join(', ')}`)
     for (const pid of pids) {
       killed.add(pid)
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
-      }
+      signalProcess(pid, 'SIGKILL')
     }
     await wait(2)
   }

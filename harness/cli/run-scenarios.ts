@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
+import { signalProcess } from '../backends/processes.ts'
 import type { Finding } from '../credentials/finding.ts'
 import { HoldfastError } from '../errors.ts'
 import { type GuardCoverage, guardCoverage } from '../evidence/coverage.ts'
@@ -89,7 +90,8 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   const vitest = await withoutItsSignals(() => startedVitest(run, env, collector))
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
-    for (const { pid } of collector.kept) endHolder(pid)
+    // A worker that holds a kept site releases it, and goes on; it may have done so already.
+    for (const { pid } of collector.kept) signalProcess(pid, 'SIGTERM')
   }
   run.signal.addEventListener('abort', cancel)
   try {
@@ -107,15 +109,6 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     if (run.signal.aborted) await (await import('./sweep.ts')).sweepAll()
   }
   return reportOf(collector)
-}
-
-/** Asks a worker that holds a kept site to release it and to go on; it may have done so already. */
-function endHolder(pid: number): void {
-  try {
-    process.kill(pid, 'SIGTERM')
-  } catch (failure) {
-    if ((failure as NodeJS.ErrnoException).code !== 'ESRCH') throw failure
-  }
 }
 
 /**
