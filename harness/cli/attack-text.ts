@@ -59,12 +59,10 @@ export function notTriedIn(scopes: readonly Scope[]): NotTried[] {
 /** `8 cases and 1 variant not tried: GEN-03, …`; undefined when all are. */
 export function notTriedLine(notTried: readonly NotTried[]): string | undefined {
   if (notTried.length === 0) return undefined
-  const variants = notTried.filter(({ variant }) => variant !== undefined)
-  const cases = notTried.length - variants.length
-  const counts = [
-    ...(cases > 0 ? [plural(cases, 'case')] : []),
-    ...(variants.length > 0 ? [plural(variants.length, 'variant')] : []),
-  ]
+  const variants = notTried.filter(({ variant }) => variant !== undefined).length
+  const counts = Object.entries({ case: notTried.length - variants, variant: variants })
+    .filter(([, count]) => count > 0)
+    .map(([what, count]) => plural(count, what))
   const ids = [...new Set(notTried.map((one) => one.case))]
   return `${counts.join(' and ')} not tried: ${ids.join(', ')} (holdfast attack --list says why)`
 }

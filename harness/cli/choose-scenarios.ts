@@ -10,13 +10,14 @@ export async function fitsAny(file: string, filters: readonly string[]): Promise
   // A path as the shell completes it, `./lab/x.scenario.ts` say.
   const plain = filters.map((filter) => filter.replace(/^(\.\/)+/, ''))
   if (plain.some((filter) => path.includes(filter))) return true
-  const declared = topologyCallsIn(await readFile(file, 'utf8')).map(({ topology }) => topology)
-  if (declared.some((topology) => plain.includes(topology))) return true
-  const files = filters.map((filter) => resolve(filter))
-  if (declared.some((topology) => extname(topology) !== '' && files.includes(resolve(dirname(file), topology))))
-    return true
-  const names = await Promise.all(declared.map((topology) => nameOfPath(topology, dirname(file))))
-  return names.some((name) => name !== undefined && plain.includes(name))
+  const [folder, files] = [dirname(file), filters.map((filter) => resolve(filter))]
+  const fits = async ({ topology }: { topology: string }) => {
+    if (plain.includes(topology)) return true
+    if (extname(topology) === '') return false
+    return files.includes(resolve(folder, topology)) || plain.includes((await nameIn(topology, folder)) ?? '')
+  }
+  const found = await Promise.all(topologyCallsIn(await readFile(file, 'utf8')).map(fits))
+  return found.includes(true)
 }
 
 /** What a source makes of which topologies: the calls of `scenario`, `matrix` and `attacks` in it, with their names or paths. */
@@ -32,9 +33,8 @@ export async function isTopologyFile(filter: string): Promise<boolean> {
   return topologyFile.test(filter) && (await stat(filter).catch(() => undefined))?.isFile() === true
 }
 
-/** The name that a topology file gives itself; undefined for shipped ones, and for files that cannot be read: those fail when they run. */
-async function nameOfPath(topology: string, folder: string): Promise<string | undefined> {
-  if (extname(topology) === '') return undefined
+/** The name that a topology file gives itself; undefined where it cannot be read: that fails when it runs. */
+async function nameIn(topology: string, folder: string): Promise<string | undefined> {
   const { loadTopology } = await import('../topology/load.ts')
   const loaded = await loadTopology(topology, { cwd: folder }).catch(() => undefined)
   const { name } = (loaded?.value ?? {}) as { name?: unknown }

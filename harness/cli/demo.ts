@@ -2,11 +2,10 @@ import { join, relative } from 'node:path'
 import type { Demonstrated, DemonstratedRow } from '../demonstrations/demonstration.ts'
 import { demonstrationOf } from '../demonstrations/derived.ts'
 import type { Plan } from '../topology/plan.ts'
-import { renderDemonstration } from './demonstration-text.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
-import { labelled, plural, printJson, printPhase, printResult, seconds } from './output.ts'
+import { labelled, paint, plural, printJson, printPhase, printResult, seconds, table, wrapped } from './output.ts'
 import { tellFiles } from './preflight.ts'
 import { verdictLine } from './report-text.ts'
 import { standUp } from './stand-up.ts'
@@ -40,6 +39,41 @@ async function demonstrated(topology: string, { backend, set }: CommonOptions, s
   const failed = rows.some(({ asExpected }) => !asExpected)
   printPhase(failed ? 'failed' : 'done', 'calls', `${counts}, each over a connection of its own`)
   return { rows, evidence: relative('', site.evidence) }
+}
+
+/** The rows of a demonstration as a table for people. */
+export function renderDemonstration(rows: readonly DemonstratedRow[]): string {
+  const cells = rows.flatMap((row, index) => {
+    const mark = row.asExpected ? paint('green', '✓') : paint('red', '✗')
+    const saidBy = row.saidBy ? `${row.saidBy.node} #${row.saidBy.seq} ${row.saidBy.guard ?? ''}`.trimEnd() : 'nobody'
+    const answer = paint(row.received.verdict === 'accepted' ? 'green' : 'yellow', row.received.answer)
+    const [presents = '', ...presentsMore] = wrapped(row.presents, textWidth + 2)
+    const [first = '', ...more] = [
+      ...presentsMore,
+      ...(row.asExpected
+        ? lines([row.because, besideText(row)]).map((line) => paint('dim', line))
+        : lines(row.problems).map((line) => paint('red', line))),
+    ]
+    return [
+      [mark, String(index + 1), `${row.from} → ${row.to}`, presents, answer, saidBy],
+      ['', '', '', first, row.received.reason ?? '', ''],
+      ...more.map((line) => ['', '', '', line, '', '']),
+    ]
+  })
+  return table(['', '', 'who called whom', 'and presented', 'answer', 'said by'], cells)
+}
+
+/** The table stays as narrow as a terminal: 120 columns with the widest names of the demonstration. */
+const textWidth = 52
+
+function lines(texts: readonly string[]): string[] {
+  return texts.filter(Boolean).flatMap((text) => wrapped(text, textWidth).map((line) => `  ${line}`))
+}
+
+function besideText({ control }: DemonstratedRow): string {
+  if (control === undefined) return ''
+  const what = control.row === undefined ? `the same with ${control.credential} itself` : `row ${control.row}`
+  return `beside: ${what}, accepted`
 }
 
 /** Where to look, instead of where to go on. */

@@ -21,21 +21,11 @@ export async function upDetached(topology: string, options: UpOptions): Promise<
   printResult(renderSite(description))
 }
 
-class DetachedRunFailed extends HoldfastError {
-  /** Of the process that was to run it. */
-  readonly exitCode: number | null
-
-  constructor(topology: string, told: string, code: number | null) {
-    super('HOLDFAST_DETACHED_RUN_FAILED', `"${topology}" did not come up:\n${told}`)
-    this.exitCode = code
-  }
-}
-
 /**
  * Starts `holdfast up` in a session of its own and resolves when its site is ready. What that process writes becomes
  * `up.log` in the evidence of the run.
  *
- * @throws DetachedRunFailed with what it wrote, when it ends before its site is ready.
+ * @throws HoldfastError `HOLDFAST_DETACHED_RUN_FAILED` with what it wrote and its exit code, when it ends before its site is ready.
  */
 async function startDetached(topology: string, options: UpOptions, signal: AbortSignal): Promise<SiteDescription> {
   const folder = settings().runtimeDir
@@ -52,7 +42,8 @@ async function startDetached(topology: string, options: UpOptions, signal: Abort
     const written = await readFile(log, 'utf8')
     if (description === undefined) {
       await rm(log, { force: true })
-      throw new DetachedRunFailed(topology, written.trimEnd(), child.exitCode)
+      const message = `"${topology}" did not come up:\n${written.trimEnd()}`
+      throw Object.assign(new HoldfastError('HOLDFAST_DETACHED_RUN_FAILED', message), { exitCode: child.exitCode })
     }
     await moveFile(log, join(description.evidence, 'up.log'))
     printNote(written)

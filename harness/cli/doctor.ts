@@ -62,16 +62,13 @@ function advice(programs: readonly Surveyed[]): string[] {
 }
 
 function row({ program, purpose, needed, state, wanted, path, version, source }: Surveyed): string[] {
-  const where = [
-    path ?? (state === 'to-build' ? 'built when first needed' : 'not found'),
-    source === 'explicit' ? '(explicit)' : '',
-  ]
+  const where = path ?? (state === 'to-build' ? 'built when first needed' : 'not found')
   return [
     mark(state, needed),
     program,
     version ?? '',
     wanted === undefined ? 'any' : `${wanted} or newer`,
-    where.join(' ').trim(),
+    source === 'explicit' ? `${where} (explicit)` : where,
     needed ? `${purpose} (needed)` : purpose,
   ]
 }

@@ -253,6 +253,8 @@ async function reportOf({ results, findings }: ResultCollector): Promise<Scenari
   const scenarios = [...failed, ...passed, ...didNotRun]
   const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
   const evidence = [...sites].map(([folder, file]) => ({ file, folder }))
+  const unproven = results.flatMap(({ calls = [] }) => calls.filter(({ weakerProof }) => weakerProof !== undefined))
+  const weaker = Map.groupBy(unproven, ({ to, weakerProof }) => `${to} ${weakerProof}`)
   return {
     passed: passed.length,
     failed: failed.length,
@@ -260,20 +262,12 @@ async function reportOf({ results, findings }: ResultCollector): Promise<Scenari
     scenarios,
     evidence: resolve('.holdfast', 'runs'),
     preflight: findings,
-    weakerProofs: weakerProofs(results.flatMap(({ calls = [] }) => calls)),
+    weakerProofs: [...weaker.values()].map((some) => {
+      return { node: some[0]!.to, proof: some[0]!.weakerProof!, calls: some.length }
+    }),
     runs: [...new Set(results.flatMap(({ evidence }) => evidence ?? []))],
     ...(evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
   }
-}
-
-function weakerProofs(calls: readonly ToldCall[]): ScenarioReport['weakerProofs'] {
-  const weaker = calls.flatMap(({ to, weakerProof }) => (weakerProof === undefined ? [] : [{ to, weakerProof }]))
-  const alike = Map.groupBy(weaker, ({ to, weakerProof }) => `${to} ${weakerProof}`)
-  return [...alike.values()].map(([first, ...more]) => ({
-    node: first!.to,
-    proof: first!.weakerProof,
-    calls: 1 + more.length,
-  }))
 }
 
 function resultOf(test: TestCase): ScenarioResult {

@@ -24,12 +24,6 @@ export interface GuardOutcome {
   readonly ms: number
 }
 
-export interface SabotageReport {
-  readonly killed: number
-  readonly guards: number
-  readonly outcomes: readonly GuardOutcome[]
-}
-
 /** Runs scenario files against services without `guard`, and answers their report. Replaced in tests. */
 export type RunWithout = (guard: string, files: readonly string[]) => Promise<ScenarioReport>
 
@@ -64,7 +58,7 @@ export async function sabotageEach(
   uses: readonly GuardUse[],
   runWithout: RunWithout,
   options: { atOnce: number; signal: AbortSignal; onOutcome: (outcome: GuardOutcome) => void },
-): Promise<SabotageReport> {
+) {
   const waiting = [...uses]
   const outcomes = new Map<string, GuardOutcome>()
   const worker = async (): Promise<void> => {
@@ -133,18 +127,14 @@ export function runWithoutInChild(run: ScenarioRun): RunWithout {
     // Its own clean end releases its sites; a second signal would not.
     const ending = AbortSignal.any([run.signal, AbortSignal.timeout(withinMs)])
     ending.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })
-    const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'close')])
-    const report = reportIn(stdout)
+    const answer: Promise<ScenarioReport | { error: { message: string } }> = text(child.stdout!).then(JSON.parse)
+    const [report, stderr] = await Promise.all([
+      answer.catch(() => undefined),
+      text(child.stderr!),
+      once(child, 'close'),
+    ])
     if (report !== undefined && !('error' in report)) return report
     const detail = report?.error.message ?? (stderr.trim().split('\n').at(-1) || 'it wrote nothing')
     throw new HoldfastError('HOLDFAST_SABOTAGE_NO_REPORT', `the run without ${guard} gave no report: ${detail}`)
-  }
-}
-
-function reportIn(json: string): ScenarioReport | { error: { message: string } } | undefined {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
   }
 }

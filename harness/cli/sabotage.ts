@@ -10,9 +10,10 @@ import {
   nameOf,
   redBeforehand,
   runWithoutInChild,
-  type SabotageReport,
   sabotageEach,
 } from './sabotage-run.ts'
+
+type SabotageReport = Awaited<ReturnType<typeof sabotageEach>>
 
 interface SabotageOptions extends CommonOptions {
   guard: string[]

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { renderDemonstration } from '../cli/demonstration-text.ts'
+import { renderDemonstration } from '../cli/demo.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import { http } from '../protocols/http/index.ts'
 import { Credential } from '../site/credential.ts'

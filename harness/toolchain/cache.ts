@@ -46,12 +46,7 @@ export async function cachedTool(name: ToolName, folder: string, { verify = fals
  * Moves a finished program into the cache. The manifest is written before anything moves, so a full disk leaves nothing, and it
  * moves last, so a crash in between leaves nothing that is believed.
  */
-export async function keep(
-  name: ToolName,
-  built: string,
-  folder: string,
-  facts: Pick<Manifest, 'version' | 'go'>,
-): Promise<void> {
+export async function keep(name: ToolName, built: string, folder: string, facts: Pick<Manifest, 'version' | 'go'>) {
   const path = join(folder, name)
   const manifest: Manifest = { ...facts, ...(await stampOf(built)), sha256: await sha256Of(built) }
   await writeFile(`${built}.json`, `${JSON.stringify(manifest, null, 2)}\n`, { flush: true })

@@ -27,19 +27,15 @@ export async function findGo(settings: Settings): Promise<string | undefined> {
   return settings.go ?? (await findAll('go', settings.path))[0]
 }
 
-interface Answer {
-  /** Exit code, or undefined when the program could not be started or did not end in time. */
-  code: number | undefined
-  stdout: string
-  stderr: string
-}
-
-/** Runs a program that answers a question (its version, say) and is not trusted to end: killed after `timeoutMs`. */
+/**
+ * Runs a program that answers a question (its version, say) and is not trusted to end: killed after `timeoutMs`. `code` is undefined
+ * when it could not be started or did not end in time.
+ */
 export function ask(
   program: string,
   args: readonly string[],
   { timeoutMs = 10_000, cwd }: { timeoutMs?: number; cwd?: string } = {},
-): Promise<Answer> {
+): Promise<{ code: number | undefined; stdout: string; stderr: string }> {
   const options = { timeout: timeoutMs, killSignal: 'SIGKILL', cwd, env: userEnvironment(), encoding: 'utf8' } as const
   return new Promise((resolve) => {
     execFile(program, args, options, (failure, stdout, stderr) => {

@@ -107,15 +107,8 @@ func holdfastHost(name string) (addrs []string, isOurs bool) {
 
 const ADDED_FILES = { 'time/holdfast_clock.go': CLOCK_SOURCE, 'net/holdfast_names.go': NAMES_SOURCE }
 
-/** How a function of the standard library begins, and what is put there. */
-interface Patch {
-  readonly name: string
-  readonly beginning: RegExp
-  readonly added: string
-}
-
-/** By file, below Go's `src`. */
-const PATCHES: Readonly<Record<string, Patch>> = {
+/** How a function of the standard library begins, and what is put there; by file, below Go's `src`. */
+const PATCHES: Readonly<Record<string, { name: string; beginning: RegExp; added: string }>> = {
   'time/time.go': {
     name: 'time.Now',
     // `now` up to Go 1.25, `runtimeNow` from then on. The monotonic reading stays as it is.

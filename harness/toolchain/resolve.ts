@@ -26,10 +26,7 @@ export interface ResolveOptions {
 }
 
 /** A program that was found on PATH and is not good enough. */
-interface Rejected {
-  path: string
-  version: string | undefined
-}
+type Rejected = { path: string; version: string | undefined }
 
 export class ToolMissing extends HoldfastError {
   readonly rejected: readonly Rejected[]

@@ -9,15 +9,10 @@ import { TOOLS, type ToolName } from './tools.ts'
 /** How programs are built: no paths of this machine inside, no symbols, no C compiler needed. */
 export const BUILD_FLAGS = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags=-s -w'] as const
 
+let known: { goMod: string; goSum: string } | undefined
+
 /** What all programs are built from: the text of `go.mod` and `go.sum`. */
-interface Source {
-  readonly goMod: string
-  readonly goSum: string
-}
-
-let known: Source | undefined
-
-export function source(): Source {
+export function source() {
   const text = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8')
   try {
     known ??= { goMod: text('go.mod'), goSum: text('go.sum') }
