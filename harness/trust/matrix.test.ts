@@ -5,8 +5,7 @@ import { compile, credentialKinds } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Cell } from './cell.ts'
-import { deriveMatrix } from './matrix.ts'
-import { MatrixNotDerivable } from './matrix-mistakes.ts'
+import { deriveMatrix, MatrixNotDerivable } from './matrix.ts'
 
 async function planOf(name: string, set: Record<string, string> = {}): Promise<Plan> {
   return compile(await loadTopology(name, { set }))

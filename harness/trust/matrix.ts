@@ -1,9 +1,9 @@
 import type { Check, CheckedKind } from '../credentials/checks.ts'
-import type { Plan } from '../topology/plan.ts'
+import { HoldfastError } from '../errors.ts'
+import type { Plan, PlanAccept } from '../topology/plan.ts'
 import type { ActionVerification, PlannedCheck, Refusal } from '../topology/verification.ts'
 import { type AcceptedBecause, type Cell, cellText, type ExpectedVerdict, isEnd } from './cell.ts'
 import { CheckNotMade, judge } from './judge.ts'
-import { type MatrixMistake, MatrixNotDerivable } from './matrix-mistakes.ts'
 import { isCompanion, type Part, type Trial, trialsOf } from './trials.ts'
 
 /** All that a topology says about its refusals. */
@@ -27,12 +27,28 @@ export interface CellClass {
   control: Cell
 }
 
-/** Where calls go: a target with what it checks for an action. */
-interface Place {
-  target: string
+/** What does not fit together at one target and action. */
+interface Mistake {
+  message: string
+  wayOut: string
+}
+
+/** What a topology declares and what its targets check do not fit together. Code `HOLDFAST_MATRIX_NOT_DERIVABLE`. */
+export class MatrixNotDerivable extends HoldfastError {
+  readonly mistakes: readonly ({ place: string } & Mistake)[]
+
+  constructor(topology: string, mistakes: MatrixNotDerivable['mistakes']) {
+    const lines = mistakes.map(({ place, message, wayOut }) => `- ${place}: ${message}; ${wayOut}`)
+    super('HOLDFAST_MATRIX_NOT_DERIVABLE', [`topology ${topology}: no matrix can be derived`, ...lines].join('\n'))
+    this.mistakes = mistakes
+  }
+}
+
+/** Where calls go: a target with what it checks for an action, and the credentials that the topology says are accepted there. */
+interface Place extends Pick<Cell, 'target' | 'action'> {
   unit: string
-  action: string
   verification: ActionVerification
+  accepted: ReadonlySet<string>
 }
 
 /** A cell, and what it is made of. */
@@ -59,32 +75,35 @@ export function deriveMatrix(
   const kinds = new Map(credentialKinds.map((kind) => [kind.name, kind]))
   const checks = checksOf(credentialKinds)
   const trials = trialsOf(plan, kinds)
-  const mistakes = unknownPlaces(plan)
+  const accepts = Map.groupBy(plan.accepts, placeText)
+  const places = placesOf(plan, accepts)
+  for (const place of places) accepts.delete(placeText(place))
+  const mistakes = [...accepts.keys()].map((place) => ({ place, ...unknownPlace }))
   const matrix: Matrix = { topology: plan.topology, cells: 0, classes: [] }
-  for (const place of placesOf(plan)) {
+  for (const place of places) {
+    const tell = (...found: Mistake[]) => mistakes.push(...found.map((one) => ({ place: placeText(place), ...one })))
     const unknown = unknownNames(place, kinds, checks)
-    mistakes.push(...unknown)
+    tell(...unknown)
     if (unknown.length > 0) continue
-    const accepted = new Set(plan.accepts.filter(at(place)).map(({ credential }) => credential))
-    const classes = new Map<string, { nearest: Tried; count: number }>()
+    const classes = new Map<string, Omit<CellClass, 'control'> & { noise: number }>()
     try {
       for (const trial of trials(place.verification)) {
-        const tried = triedAt(place, checks, accepted, trial)
-        mistakes.push(...mistakesOf(tried, accepted))
+        const tried = triedAt(place, checks, trial)
+        tell(...mistakesOf(tried, place))
         matrix.cells += 1
+        const found = { key: tried.key, representative: tried.cell, noise: noiseOf(tried, place) }
         const key = full ? String(matrix.cells) : tried.key
-        const { nearest = tried, count = 0 } = classes.get(key) ?? {}
-        const isNearer = noise(tried, accepted) < noise(nearest, accepted)
-        classes.set(key, { nearest: isNearer ? tried : nearest, count: count + 1 })
+        const { count, ...nearest } = classes.get(key) ?? { ...found, count: 0 }
+        classes.set(key, { ...(found.noise < nearest.noise ? found : nearest), count: count + 1 })
       }
     } catch (error) {
-      mistakes.push(notMade(place, error))
+      tell(notMade(place, error))
       continue
     }
-    const all = [...classes.values()].map(({ nearest: { key, cell }, count }) => ({ key, representative: cell, count }))
+    const all = [...classes.values()]
     const control = controlAmong(all.map(({ representative }) => representative))
-    if (control === undefined) mistakes.push(nobodyAccepted(place))
-    else matrix.classes.push(...all.map((one) => ({ ...one, control })))
+    if (control === undefined) tell(nobodyAccepted)
+    else matrix.classes.push(...all.map(({ noise: _, ...one }) => ({ ...one, control })))
   }
   if (mistakes.length > 0) throw new MatrixNotDerivable(plan.topology, mistakes)
   return matrix
@@ -97,22 +116,25 @@ export function checksOf(kinds: readonly CheckedKind[]): ReadonlyMap<string, Che
   return new Map(kinds.flatMap(named))
 }
 
-function placesOf(plan: Plan): Place[] {
-  return Object.values(plan.nodes).flatMap(({ name, units }) =>
+/** `node-b peering:connect`. */
+export function placeText({ target, action }: Pick<Cell, 'target' | 'action'>): string {
+  return `${target} ${action}`
+}
+
+function placesOf({ nodes }: Plan, accepts: ReadonlyMap<string, readonly PlanAccept[]>): Place[] {
+  return Object.values(nodes).flatMap(({ name: target, units }) =>
     units.flatMap((unit) =>
       Object.entries(unit.verification ?? {}).map(([action, verification]) => {
-        return { target: name, unit: unit.name, action, verification }
+        const accepted = accepts.get(placeText({ target, action })) ?? []
+        const names = new Set(accepted.map(({ credential }) => credential))
+        return { target, action, unit: unit.name, verification, accepted: names }
       }),
     ),
   )
 }
 
-function triedAt(
-  { target, action, verification }: Place,
-  checks: ReadonlyMap<string, Check>,
-  accepted: ReadonlySet<string>,
-  { parts, name, way }: Trial,
-): Tried {
+function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name, way }: Trial): Tried {
+  const { target, action, verification, accepted } = place
   const { loses = [] } = verification.ways?.[way ?? ''] ?? {}
   const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
   const { fails, isSettled } = judge(verification.checks, checks, Object.fromEntries(arriving))
@@ -167,7 +189,7 @@ function leading(parts: readonly Part[]): Part[] {
 }
 
 /** How far a cell is from one that is accepted: the class is told by the nearest. */
-function noise({ cell: { fails }, parts }: Tried, accepted: ReadonlySet<string>): number {
+function noiseOf({ cell: { fails }, parts }: Tried, { accepted }: Place): number {
   const told = leading(parts)
   const isGood = told.every(({ state }) => state === 'fresh') && told.some(({ planned }) => accepted.has(planned.name))
   return fails.length * 10 + (told.length === 0 ? 2 : isGood ? 0 : 1)
@@ -179,61 +201,44 @@ function controlAmong(cells: readonly Cell[]): Cell | undefined {
   return accepted('accepts') ?? accepted('operator')
 }
 
-function mistakesOf({ cell, declared: credential }: Tried, accepted: ReadonlySet<string>): MatrixMistake[] {
+function mistakesOf({ cell, declared: credential }: Tried, { accepted }: Place): Mistake[] {
   const { expected, target, action } = cell
   if (credential === undefined) return []
   const isAccepted = expected.verdict === 'accepted' && expected.because !== 'operator'
   if (isAccepted === accepted.has(credential)) return []
   const entry = `{ target = "${target}"; action = "${action}"; credential = "${credential}"; }`
-  const [message, wayOut] = isAccepted
-    ? [`accepts holds no ${entry}, and the node would accept it`, 'add it, or grant less']
-    : [`accepts holds ${entry}, and it is ${cellText(expected)}`, 'remove it, or mend that']
-  return [{ place: `${target} ${action}`, message, wayOut }]
+  return isAccepted
+    ? [{ message: `accepts holds no ${entry}, and the node would accept it`, wayOut: 'add it, or grant less' }]
+    : [{ message: `accepts holds ${entry}, and it is ${cellText(expected)}`, wayOut: 'remove it, or mend that' }]
 }
 
-function unknownPlaces(plan: Plan): MatrixMistake[] {
-  const known = new Set(placesOf(plan).map(({ target, action }) => `${target} ${action}`))
-  const unknown = new Set(
-    plan.accepts.map(({ target, action }) => `${target} ${action}`).filter((one) => !known.has(one)),
-  )
-  return [...unknown].map((place) => ({
-    place,
-    message: 'no unit says how it judges the callers of this action, so nothing can be derived about it',
-    wayOut: 'let its service kind declare its verification',
-  }))
+const unknownPlace: Mistake = {
+  message: 'no unit says how it judges the callers of this action, so nothing can be derived about it',
+  wayOut: 'let its service kind declare its verification',
+}
+
+const nobodyAccepted: Mistake = {
+  message: 'nobody is accepted there, so a refusal would prove nothing',
+  wayOut: 'say in accepts who is, or name operators',
 }
 
 /** What a verification names and no credential kind has. */
 function unknownNames(
-  { target, action, verification: { takes, checks: planned } }: Place,
+  { verification: { takes, checks: planned } }: Place,
   kinds: ReadonlyMap<string, unknown>,
   checks: ReadonlyMap<string, unknown>,
-): MatrixMistake[] {
+): Mistake[] {
   const unknown = (what: string, names: readonly string[], known: ReadonlyMap<string, unknown>) =>
-    [...new Set(names)]
-      .filter((name) => !known.has(name))
-      .map((name): MatrixMistake => {
-        const message = `its verification names "${name}", and there is no such ${what}`
-        return { place: `${target} ${action}`, message, wayOut: `name one of ${[...known.keys()].join(', ')}` }
-      })
+    [...new Set(names)].flatMap((name) => {
+      const message = `its verification names "${name}", and there is no such ${what}`
+      return known.has(name) ? [] : { message, wayOut: `name one of ${[...known.keys()].join(', ')}` }
+    })
   const made = planned.flatMap(({ check, when = check }) => [check, when])
   return [...unknown('credential kind', takes.flat(), kinds), ...unknown('check', made, checks)]
 }
 
-function notMade({ target, unit, action }: Place, error: unknown): MatrixMistake {
+function notMade({ unit }: Place, error: unknown): Mistake {
   if (!(error instanceof CheckNotMade)) throw error
-  const message = `its unit "${unit}" ${error.message}`
-  return { place: `${target} ${action}`, message, wayOut: 'let its verification give it what it compares with' }
-}
-
-function nobodyAccepted({ target, action }: Place): MatrixMistake {
-  return {
-    place: `${target} ${action}`,
-    message: 'nobody is accepted there, so a refusal would prove nothing',
-    wayOut: 'say in accepts who is, or name operators',
-  }
-}
-
-function at({ target, action }: Place) {
-  return (accept: { target: string; action: string }) => accept.target === target && accept.action === action
+  const wayOut = 'let its verification give it what it compares with'
+  return { message: `its unit "${unit}" ${error.message}`, wayOut }
 }

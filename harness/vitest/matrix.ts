@@ -25,7 +25,7 @@ import { processOf, targetOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
-import { type CellClass, deriveMatrix } from '../trust/matrix.ts'
+import { type CellClass, deriveMatrix, placeText } from '../trust/matrix.ts'
 import { type ScenarioFixtures, scenarioOn, shippedParts } from './scenario.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
@@ -168,8 +168,8 @@ function demand(verdict: Verdict, judged: Judged): void {
   demandJudged(verdict, judged, (text) => new CellDeviates(text))
 }
 
-function placeOf({ representative: { target, action } }: CellClass): string {
-  return `${target} ${action}`
+function placeOf({ representative }: CellClass): string {
+  return placeText(representative)
 }
 
 function sentence({ representative, count, known }: TriedClass): string {
