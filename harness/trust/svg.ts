@@ -22,11 +22,9 @@ const colours: Readonly<Record<Arrow['style'], string>> = {
 /** A trust graph as an SVG text; the same graph gives the same text, byte by byte. */
 export function svgPicture(graph: TrustGraph): string {
   const { title, groups, arrows, legend } = pictureOf(graph)
-  const placed = new Map<string, Placed>()
-  for (const [index, group] of groups.entries()) {
-    for (const each of placeColumn(group.boxes, index)) placed.set(each.name, each)
-  }
-  const bottom = Math.max(...[...placed.values()].map(({ y, height }) => y + height), column.top) + 24
+  const boxes = groups.flatMap((group, index) => placeColumn(group.boxes, index))
+  const placed = new Map(boxes.map((each) => [each.name, each]))
+  const bottom = Math.max(...boxes.map(({ y, height }) => y + height), column.top) + 24
   const width = Math.max(720, columnX(groups.length - 1) + box.width + column.right + 150)
   const frames = groups.map(({ name }, index) => frame(name, index, bottom))
   const lines = routes(arrows, placed)
@@ -39,7 +37,7 @@ export function svgPicture(graph: TrustGraph): string {
     `<rect width="${width}" height="${bottom + legendHeight}" fill="#ffffff"/>`,
     ...frames,
     ...lines.map(({ path }) => path),
-    ...[...placed.values()].map(boxElement),
+    ...boxes.map(boxElement),
     ...lines.map(({ label }) => label),
     legendLine(legend, bottom + 22),
     '</svg>',
@@ -80,75 +78,59 @@ function boxElement({ name, lines, x, y, height }: Placed): string {
   ].join('\n')
 }
 
-type Side = 'left' | 'right'
+/** A side of a box, at which a line begins or ends; `outwards`: -1 is the left one, 1 the right one. */
 interface End {
   box: Placed
-  side: Side
+  outwards: number
+}
+
+/** A place of its own there. */
+interface Point extends Pick<End, 'outwards'> {
+  x: number
+  y: number
 }
 
 /** Lines leave and enter a box at the side that faces the other one, each at a place of its own. */
 function routes(arrows: readonly Arrow[], placed: ReadonlyMap<string, Placed>): { path: string; label: string }[] {
-  const ends = arrows.map((arrow) => sidesOf(arrow, placed.get(arrow.from)!, placed.get(arrow.to)!))
-  const slots = new Map<string, number>()
-  const taken = new Map<string, number>()
-  const key = ({ box: { name }, side }: End) => `${name} ${side}`
-  for (const end of ends.flat()) slots.set(key(end), (slots.get(key(end)) ?? 0) + 1)
-  const take = (end: End): { x: number; y: number } => {
-    const slot = (taken.get(key(end)) ?? 0) + 1
-    taken.set(key(end), slot)
-    const y = end.box.y + (end.box.height * slot) / (slots.get(key(end))! + 1)
-    return { x: end.side === 'left' ? end.box.x : end.box.x + box.width, y: Math.round(y) }
+  const ends = arrows.map((arrow) => endsOf(arrow, placed.get(arrow.from)!, placed.get(arrow.to)!))
+  const key = ({ box: { name }, outwards }: End) => `${name} ${outwards}`
+  const bySide = Map.groupBy(ends.flat(), key)
+  const pointOf = (end: End): Point => {
+    const { box: to, outwards } = end
+    const all = bySide.get(key(end))!
+    const y = Math.round(to.y + (to.height * (all.indexOf(end) + 1)) / (all.length + 1))
+    return { x: outwards < 0 ? to.x : to.x + box.width, y, outwards }
   }
   return arrows.map((arrow, index) => {
     const [from, to] = ends[index]!
-    return line(arrow, take(from), take(to), from.side, to.side, index)
+    return line(arrow, pointOf(from), pointOf(to), index)
   })
 }
 
-function sidesOf({ style }: Arrow, from: Placed, to: Placed): readonly [End, End] {
-  if (from.column === to.column) {
-    const side = style === 'dotted' ? 'left' : 'right'
-    return [
-      { box: from, side },
-      { box: to, side },
-    ]
-  }
-  const forward = from.column < to.column
+function endsOf({ style }: Arrow, from: Placed, to: Placed): readonly [End, End] {
+  const forward = Math.sign(to.column - from.column)
+  const beside = style === 'dotted' ? -1 : 1
   return [
-    { box: from, side: forward ? 'right' : 'left' },
-    { box: to, side: forward ? 'left' : 'right' },
+    { box: from, outwards: forward || beside },
+    { box: to, outwards: -forward || beside },
   ]
 }
 
-function line(
-  { label, style }: Arrow,
-  from: { x: number; y: number },
-  to: { x: number; y: number },
-  fromSide: Side,
-  toSide: Side,
-  index: number,
-): { path: string; label: string } {
-  const beside = fromSide === toSide
+function line({ label, style }: Arrow, from: Point, to: Point, index: number): { path: string; label: string } {
+  const beside = from.outwards === to.outwards
   const reach = beside ? 30 + Math.round(Math.abs(from.y - to.y) / 10) + (index % 4) * 5 : 130
-  const [fromX, toX] = [control(from.x, fromSide, reach), control(to.x, toSide, reach)]
+  const [fromX, toX] = [from.x + from.outwards * reach, to.x + to.outwards * reach]
   const dashes = style === 'dotted' ? ' stroke-dasharray="2 4"' : ''
   const width = style === 'thick' ? 2.5 : 1.2
   // Labels of lines between the same two columns are spread along their lines; those of side lines stand outside.
   const share = beside ? 0.5 : [0.5, 0.36, 0.64][index % 3]!
-  const outside = fromSide === 'left' ? -6 : 6
-  const at = {
-    x: bezier(from.x, fromX, toX, to.x, share) + (beside ? outside : 0),
-    y: bezier(from.y, from.y, to.y, to.y, share) + (beside ? 3 : -4),
-  }
-  const anchor = beside ? (fromSide === 'left' ? 'end' : 'start') : 'middle'
+  const x = bezier(from.x, fromX, toX, to.x, share) + (beside ? 6 * from.outwards : 0)
+  const y = bezier(from.y, from.y, to.y, to.y, share) + (beside ? 3 : -4)
+  const anchor = beside ? (from.outwards < 0 ? 'end' : 'start') : 'middle'
   return {
     path: `<path d="M${from.x} ${from.y}C${fromX} ${from.y} ${toX} ${to.y} ${to.x} ${to.y}" fill="none" stroke="${colours[style]}" stroke-width="${width}"${dashes} marker-end="url(#${style})"/>`,
-    label: `<text x="${at.x}" y="${at.y}" font-size="10" text-anchor="${anchor}" fill="${colours[style]}" stroke="#ffffff" stroke-width="3" paint-order="stroke">${escaped(label)}</text>`,
+    label: `<text x="${x}" y="${y}" font-size="10" text-anchor="${anchor}" fill="${colours[style]}" stroke="#ffffff" stroke-width="3" paint-order="stroke">${escaped(label)}</text>`,
   }
-}
-
-function control(x: number, side: Side, reach: number): number {
-  return side === 'left' ? x - reach : x + reach
 }
 
 function bezier(a: number, b: number, c: number, d: number, t: number): number {
