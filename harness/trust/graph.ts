@@ -11,7 +11,6 @@ export interface TrustGraph {
   /** The kinds of credentials, and how pictures show them. */
   kinds: { name: string; arrow: CredentialKind['arrow'] }[]
   credentials: GraphCredential[]
-  holders: string[]
   targets: GraphTarget[]
   edges: GraphEdge[]
   nodes: GraphNode[]
@@ -61,23 +60,19 @@ export interface GraphEdge {
 
 /** The trust graph of a plan, with credentials of these kinds. Pure. */
 export function trustGraph(plan: Plan, kinds: readonly CredentialKind[]): TrustGraph {
-  const credentials = Object.values(plan.credentials).map((one) => ({
-    ...one,
-    domain: issuingDomain(plan, one.issuer),
-  }))
+  const credentials = Object.values(plan.credentials).map((one) => {
+    return { ...one, domain: issuingDomain(plan, one.issuer) }
+  })
   return {
     topology: plan.topology,
     summary: plan.summary,
-    nodes: Object.values(plan.nodes).map(({ name, host, domain, units }) => ({
-      name,
-      host,
-      domain,
-      kinds: units.filter((unit) => unit.service !== undefined).map((unit) => unit.kind),
-    })),
+    nodes: Object.values(plan.nodes).map(({ name, host, domain, units }) => {
+      const kinds = units.filter((unit) => unit.service !== undefined).map((unit) => unit.kind)
+      return { name, host, domain, kinds }
+    }),
     issuers: issuersOf(plan, kinds),
     kinds: kinds.map(({ name, arrow }) => ({ name, arrow })),
     credentials,
-    holders: [...new Set(credentials.flatMap(({ holders }) => holders))],
     targets: targetsOf(plan),
     edges: [...credentials.flatMap(issueEdges), ...acceptEdges(plan)],
   }
