@@ -11,16 +11,13 @@ export class CheckNotMade extends HoldfastError {
   }
 }
 
-/** Every check that would refuse, in order; and whether one that settles was passed, so that none after it was made. */
-export interface Judgement {
-  fails: (PlannedCheck & Refusal)[]
-  isSettled: boolean
-}
-
-/** What a target does with a call. Nothing is read after a connection that has ended. */
-export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<string, Check>, facts: Facts): Judgement {
+/**
+ * What a target does with a call: every check that would refuse it, in order, and whether one that settles was passed, so that none
+ * after it was made. Nothing is read after a connection that has ended.
+ */
+export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<string, Check>, facts: Facts) {
   const passed = new Set<string>()
-  const fails: Judgement['fails'] = []
+  const fails: (PlannedCheck & Refusal)[] = []
   for (const one of planned) {
     if (one.when !== undefined && !passed.has(one.when)) continue
     const passes = isPassed(one, checks, facts)

@@ -20,10 +20,8 @@ export interface Trial {
   readonly way: string | undefined
 }
 
-/** Every call of one action after the other: there may be millions in a large mesh. */
-export type Trials = (verification: ActionVerification) => Generator<Trial>
-
-export function trialsOf(plan: Plan, kinds: ReadonlyMap<string, CheckedKind>): Trials {
+/** Answers with every call of one action after the other: there may be millions in a large mesh. */
+export function trialsOf(plan: Plan, kinds: ReadonlyMap<string, CheckedKind>) {
   const all = Object.values(plan.credentials).flatMap((planned): Presentable[] => {
     const kind = kinds.get(planned.kind)
     if (kind === undefined) return []
@@ -33,7 +31,7 @@ export function trialsOf(plan: Plan, kinds: ReadonlyMap<string, CheckedKind>): T
     return [[part('fresh'), ...Object.keys(spoiled).map(part)]]
   })
   const byKind = Map.groupBy(all, ([{ kind }]) => kind)
-  return function* ({ takes, ways = {} }) {
+  return function* ({ takes, ways = {} }: ActionVerification): Generator<Trial> {
     for (const way of [undefined, ...Object.keys(ways)]) {
       for (const [at, names] of takes.entries()) {
         const taken = names.map((name) => kinds.get(name)!)

@@ -4,6 +4,8 @@ import { Lab } from '../attacks/lab.ts'
 import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
 import { demandNoLeak, leakMark } from '../attacks/unharmed.ts'
 import { HoldfastError } from '../errors.ts'
+import { writeHistory } from '../evidence/history.ts'
+import { secretsInFolder } from '../evidence/secret-search.ts'
 import { settings } from '../settings.ts'
 import { families } from '../shipped-families.ts'
 import { demandJudged, NoPositiveControl } from '../site/evidence-text.ts'
@@ -19,9 +21,9 @@ import {
   type KnownDifference,
   type KnownDifferences,
 } from '../site/known-differences.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
 import { restoreIssuers } from '../site/stand-in.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { demandCleanEvidence } from './clean-evidence.ts'
 import { closeControls } from './matrix.ts'
 import { scenarioOn, shippedParts } from './scenario.ts'
 
@@ -76,6 +78,20 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
 }
 
 const evidenceTest = 'what is kept of the run holds no token that was presented, and no private key'
+
+/** Nothing that is kept of the run so far, the logs of all nodes included, may hold a secret that is known, or any private key. */
+export async function demandCleanEvidence(site: ScenarioSite): Promise<void> {
+  const { secrets } = site.site
+  for (const { issuer } of Object.values(site.plan.trustDomains)) {
+    // Not every issuer begins with a key that lies on its node.
+    const key = issuer === undefined ? undefined : await site.signingKey(issuer).catch(() => undefined)
+    secrets.add([key?.d, key?.p, key?.q].filter((part) => part !== undefined))
+  }
+  const history = await writeHistory(site.site)
+  const { files, found } = await secretsInFolder(site.site.evidence, secrets)
+  expect(files).toContain(history)
+  expect(found, found.join('\n')).toEqual([])
+}
 
 function restricted(scopes: readonly Scope[], only: Readonly<Record<string, readonly string[]>>): Scope[] {
   const isTried = ({ id }: Attack, { target }: Trial) => only[target.node]?.includes(id) ?? true

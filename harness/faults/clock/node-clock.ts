@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GO_CLOCK_VARIABLE } from '../../toolchain/overlay.ts'
 import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
@@ -44,10 +34,9 @@ export class NodeClock {
     chmodSync(`${this.#text}.new`, 0o644)
     renameSync(`${this.#text}.new`, this.#text)
     // This one is mapped into memory, so it has to stay the same file, of the same length.
-    const file = openSync(this.#bytes, constants.O_WRONLY | constants.O_CREAT)
-    fchmodSync(file, 0o644)
-    writeSync(file, new Uint8Array(BigInt64Array.of(BigInt(seconds)).buffer), 0, 8, 0)
-    closeSync(file)
+    const bytes = new Uint8Array(BigInt64Array.of(BigInt(seconds)).buffer)
+    writeFileSync(this.#bytes, bytes, { flag: existsSync(this.#bytes) ? 'r+' : 'w' })
+    chmodSync(this.#bytes, 0o644)
     this.#seconds = seconds
   }
 
