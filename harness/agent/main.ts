@@ -5,15 +5,7 @@ import type { Plan } from '../topology/plan.ts'
 import { warmUp } from './https-request.ts'
 import { NodeAgent } from './node-agent.ts'
 import { killAllTrees } from './process-tree.ts'
-import {
-  type FromAgent,
-  type HandedOver,
-  type HandOver,
-  PendingAnswers,
-  type RunSettings,
-  readMessages,
-  type ToAgent,
-} from './protocol.ts'
+import { type FromAgent, type HandedOver, type HandOver, Line, type RunSettings, type ToAgent } from './protocol.ts'
 
 /**
  * The agents of one or more nodes: `main.ts run --plan plan.json --settings settings.json NODE...`.
@@ -40,18 +32,7 @@ function main(): void {
 }
 
 function run(plan: Plan, nodes: string[], settings: RunSettings): void {
-  const answers = new PendingAnswers()
-  const send = (message: FromAgent) => void process.stdout.write(`${JSON.stringify(message)}\n`)
-  const serve = <Asked extends HandOver>(to: string, body: Asked) =>
-    answers.ask<HandedOver[Asked['kind']]>(to, (id) => send({ type: 'ask', id, to, op: 'serve', body }))
-  const pause = Promise.withResolvers<void>()
-  const shared = { plan, settings, secrets: new KnownSecrets(), send, serve, pause }
-  const agents = new Map(nodes.map((node) => [node, new NodeAgent(node, shared)]))
-  const handle = (message: ToAgent): void => {
-    if (message.type === 'answer') answers.settle(message)
-    else if (message.type === 'request') void agents.get(message.node)?.serve(message)
-    else for (const agent of agents.values()) agent.unitsReady(message.refs)
-  }
+  const agents = new Map<string, NodeAgent>()
   let ending = false
   const end = () => {
     if (ending) return
@@ -64,7 +45,19 @@ function run(plan: Plan, nodes: string[], settings: RunSettings): void {
   process.stdout.on('error', end)
   process.on('SIGTERM', end)
   process.on('SIGINT', end)
-  readMessages<ToAgent>(process.stdin, handle, end)
+  const line = new Line<FromAgent, ToAgent>(process.stdin, process.stdout, {
+    told: ({ refs }) => {
+      for (const agent of agents.values()) agent.unitsReady(refs)
+    },
+    asked: async (request) => agents.get(request.node)?.serve(request),
+    ended: end,
+  })
+  const serve = <Asked extends HandOver>(node: string, body: Asked) =>
+    line.ask(node, 'serve', body) as Promise<HandedOver[Asked['kind']]>
+  const say = (message: FromAgent) => line.say(message)
+  const pause = Promise.withResolvers<void>()
+  const shared = { plan, settings, secrets: new KnownSecrets(), say, serve, pause }
+  for (const node of nodes) agents.set(node, new NodeAgent(node, shared))
   for (const agent of agents.values()) void agent.start()
   void pause.promise.then(warmUp)
   const allWait = nodes.every((node) => plan.nodes[node]!.units.every(({ after }) => after.length > 0))

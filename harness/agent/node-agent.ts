@@ -22,7 +22,7 @@ const END_WITHIN_MS = 2_000
 /** What all agents of a process have in common: they serve one run. */
 export interface SharedByAgents extends Pick<NodeContext, 'plan' | 'settings' | 'serve'> {
   secrets: KnownSecrets
-  send: (message: FromAgent) => void
+  say: (message: FromAgent) => void
   pause: FirstPause
 }
 
@@ -31,15 +31,13 @@ type Handlers = { [Op in Operation]: (body: Operations[Op]['request']) => Promis
 /** Runs the units of one node in the order of the plan, and serves the coordinator's requests. */
 export class NodeAgent {
   readonly #context: NodeContext
-  readonly #send: (message: FromAgent) => void
   readonly #secrets: KnownSecrets
   readonly #units: Map<string, Unit>
   readonly #ready = new Set<UnitRef>()
   readonly #waiting = new Set<Unit>()
   readonly #handlers: Handlers
 
-  constructor(node: string, { plan, settings, secrets, send, serve, pause }: SharedByAgents) {
-    this.#send = send
+  constructor(node: string, { plan, settings, secrets, say, serve, pause }: SharedByAgents) {
     this.#secrets = secrets
     this.#context = {
       plan,
@@ -51,12 +49,12 @@ export class NodeAgent {
       settings,
       ahead: new WorkAhead(plan, plan.nodes[node]!, pause),
       emit: (event) => {
-        send({ type: 'event', event: redactJson({ at: new Date().toISOString(), node, ...event }, secrets) })
+        say({ type: 'event', event: redactJson({ at: new Date().toISOString(), node, ...event }, secrets) })
       },
       learn: (content, { mode }) => {
         if (Number.parseInt(mode, 8) & 0o004) return
         secrets.add(secretsOf(content))
-        send({ type: 'secret', content: Buffer.from(content as string).toString('base64') })
+        say({ type: 'secret', content: Buffer.from(content as string).toString('base64') })
       },
       serve,
     }
@@ -98,13 +96,13 @@ export class NodeAgent {
     }
   }
 
-  async serve({ id, op, body }: Request): Promise<void> {
+  /** A failure tells no secret that is known here. */
+  async serve({ op, body }: Request): Promise<unknown> {
     try {
-      const handler = this.#handlers[op] as (body: unknown) => Promise<unknown>
-      this.#send({ type: 'answer', id, value: await handler(body) })
+      return await (this.#handlers[op] as (body: unknown) => Promise<unknown>)(body)
     } catch (cause) {
       const { code, message } = failureOf(cause)
-      this.#send({ type: 'answer', id, failure: { code, message: redact(message, this.#secrets) } })
+      throw new HoldfastError(code, redact(message, this.#secrets))
     }
   }
 

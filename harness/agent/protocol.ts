@@ -65,27 +65,22 @@ export interface ExecResult {
   stderr: string
 }
 
+/** What is done to one unit. */
+export type UnitOperation = 'stop' | 'start' | 'kill' | 'pause' | 'resume'
+
 /** Every operation that the coordinator can request of an agent. */
-export interface Operations {
+export interface Operations extends Record<UnitOperation, { request: { unit: string }; answer: null }> {
   exec: {
     request: { argv: string[]; env?: Record<string, string>; input?: string; timeoutMs: number }
     answer: ExecResult
   }
   /** `path` is absolute. `from`: the byte to begin at, for files that grow. */
   'read-file': { request: { path: string; from?: number }; answer: string }
-  stop: { request: { unit: string }; answer: null }
-  start: { request: { unit: string }; answer: null }
   /** Runs a oneshot that is started on demand; `input` comes to its programs. */
   run: { request: { unit: string; input?: string }; answer: ExecResult }
-  kill: { request: { unit: string }; answer: null }
-  pause: { request: { unit: string }; answer: null }
-  resume: { request: { unit: string }; answer: null }
   signal: { request: { unit: string; signal: NodeJS.Signals }; answer: null }
   /** Signs a one-time token of a CA on this node for a test. */
-  'one-time-token': {
-    request: OneTimeTokenClaims
-    answer: string
-  }
+  'one-time-token': { request: OneTimeTokenClaims; answer: string }
   call: { request: { call: HttpCall }; answer: { status: number; json: unknown } }
   /** Serves a hand-over for another node. */
   serve: { request: HandOver; answer: HandedOver[HandOver['kind']] }
@@ -98,14 +93,16 @@ export interface Failure {
   message: string
 }
 
-export type ToAgent =
-  /** To all agents of the process. */
-  { type: 'units-ready'; refs: UnitRef[] } | Request | Answer
-
 /** To the agent of one node. */
 export type Request = {
   [Op in Operation]: { type: 'request'; id: number; node: string; op: Op; body: Operations[Op]['request'] }
 }[Operation]
+
+type Answer = { type: 'answer'; id: number; value: unknown } | { type: 'answer'; id: number; failure: Failure }
+
+export type ToAgent =
+  /** To all agents of the process. */
+  { type: 'units-ready'; refs: UnitRef[] } | Request | Answer
 
 export type FromAgent =
   | { type: 'event'; event: SiteEvent }
@@ -113,60 +110,67 @@ export type FromAgent =
   | { type: 'secret'; content: string }
   | Answer
   /** To the node that has the source. */
-  | { type: 'ask'; id: number; to: string; op: 'serve'; body: HandOver }
+  | Extract<Request, { op: 'serve' }>
 
-export type Answer = { type: 'answer'; id: number; value: unknown } | { type: 'answer'; id: number; failure: Failure }
-
-/** Calls `onMessage` for each line of a stream, and `onEnd` once it has ended or broken. */
-export function readMessages<Message>(
-  stream: NodeJS.ReadableStream,
-  onMessage: (message: Message) => void,
-  onEnd: () => void,
-): void {
-  let rest = ''
-  stream.setEncoding('utf8')
-  stream.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() as string
-    for (const line of lines) if (line !== '') onMessage(JSON.parse(line))
-  })
-  let ended = false
-  const end = () => {
-    if (!ended) onEnd()
-    ended = true
-  }
-  stream.on('end', end)
-  stream.on('close', end)
-  stream.on('error', end)
+interface Hearing<Heard> {
+  told(message: Exclude<Heard, Request | Answer>): void
+  /** What it resolves or rejects with is answered. */
+  asked(request: Extract<Heard, Request>): Promise<unknown>
+  /** What was heard has ended or broken; it may be told so twice. */
+  ended?(): void
 }
 
-interface Waiting {
-  node: string
-  resolve: (value: never) => void
-  reject: (failure: Error) => void
-}
-
-/** Requests in flight on one side of the line, by id. */
-export class PendingAnswers {
+/** One end of the line. */
+export class Line<Said, Heard> {
   #next = 1
-  readonly #waiting = new Map<number, Waiting>()
+  /** Requests of this end that are in flight, by id. */
+  readonly #waiting = new Map<number, { node: string; resolve(value: never): void; reject(failure: Error): void }>()
+  readonly #output: NodeJS.WritableStream
 
-  /** `node` is asked; `send` gets the id under which its answer must come. */
-  ask<Value>(node: string, send: (id: number) => void): Promise<Value> {
+  constructor(input: NodeJS.ReadableStream, output: NodeJS.WritableStream, on: Hearing<Heard>) {
+    this.#output = output
+    let rest = ''
+    input.setEncoding('utf8')
+    input.on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() as string
+      for (const line of lines) if (line !== '') this.#hear(JSON.parse(line), on)
+    })
+    for (const event of ['end', 'close', 'error']) input.on(event, () => on.ended?.())
+  }
+
+  #hear(message: ToAgent | FromAgent, on: Hearing<Heard>): void {
+    if (message.type === 'request') void this.#answer(message.id, on.asked(message as Extract<Heard, Request>))
+    else if (message.type !== 'answer') on.told(message as Exclude<Heard, Request | Answer>)
+    else {
+      const waiting = this.#waiting.get(message.id)
+      this.#waiting.delete(message.id)
+      if ('failure' in message) waiting?.reject(new HoldfastError(message.failure.code, message.failure.message))
+      else waiting?.resolve(message.value as never)
+    }
+  }
+
+  say(message: Said | Request | Answer): void {
+    if (this.#output.writable) this.#output.write(`${JSON.stringify(message)}\n`)
+  }
+
+  ask<Op extends Operation>(node: string, op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']> {
     const id = this.#next++
-    return new Promise<Value>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.#waiting.set(id, { node, resolve, reject })
-      send(id)
+      this.say({ type: 'request', id, node, op, body } as Request)
     })
   }
 
-  settle(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if ('failure' in answer) waiting?.reject(new HoldfastError(answer.failure.code, answer.failure.message))
-    else waiting?.resolve(answer.value as never)
+  async #answer(id: number, answer: Promise<unknown>): Promise<void> {
+    try {
+      this.say({ type: 'answer', id, value: await answer })
+    } catch (cause) {
+      this.say({ type: 'answer', id, failure: failureOf(cause) })
+    }
   }
 
+  /** Nobody answers any more. */
   abandon(failureOf: (node: string) => Error): void {
     for (const { node, reject } of this.#waiting.values()) reject(failureOf(node))
     this.#waiting.clear()

@@ -1,13 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import {
-  type FromAgent,
-  failureOf,
-  type Operation,
-  type Operations,
-  PendingAnswers,
-  readMessages,
-  type ToAgent,
-} from '../agent/protocol.ts'
+import { type FromAgent, Line, type Operation, type Operations, type Request, type ToAgent } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { UnitRef } from '../topology/plan.ts'
@@ -19,7 +11,8 @@ export class AgentGone extends HoldfastError {
   }
 }
 
-type Ask = Extract<FromAgent, { type: 'ask' }>
+/** What an agent asks the agent of another node. */
+export type Ask = Extract<FromAgent, Request>
 
 /** A running process of agents, however the backend reached it. */
 export interface AgentProcess {
@@ -40,7 +33,7 @@ export class AgentLink {
   readonly nodes: readonly string[]
   readonly process: AgentProcess
   gone = false
-  readonly #answers = new PendingAnswers()
+  readonly #line: Line<ToAgent, FromAgent>
 
   constructor(
     nodes: readonly string[],
@@ -55,19 +48,16 @@ export class AgentLink {
     this.process = process
     // A write to an agent that has just died; its end is reported by `ended`.
     process.input.on('error', () => {})
-    readMessages<FromAgent>(
-      process.output,
-      (message) => {
+    this.#line = new Line<ToAgent, FromAgent>(process.output, process.input, {
+      told: (message) => {
         if (message.type === 'event') on.event(message.event)
-        else if (message.type === 'secret') on.secret(Buffer.from(message.content, 'base64'))
-        else if (message.type === 'answer') this.#answers.settle(message)
-        else void this.#answer(message.id, on.ask(message))
+        else on.secret(Buffer.from(message.content, 'base64'))
       },
-      () => {},
-    )
+      asked: on.ask,
+    })
     void process.ended.then(() => {
       this.gone = true
-      this.#answers.abandon((node) => new AgentGone(node))
+      this.#line.abandon((node) => new AgentGone(node))
     })
   }
 
@@ -77,27 +67,15 @@ export class AgentLink {
     body: Operations[Op]['request'],
   ): Promise<Operations[Op]['answer']> {
     if (this.gone) return Promise.reject(new AgentGone(node))
-    return this.#answers.ask(node, (id) => this.#send({ type: 'request', id, node, op, body } as ToAgent))
+    return this.#line.ask(node, op, body)
   }
 
   unitsReady(refs: UnitRef[]): void {
-    if (!this.gone && refs.length > 0) this.#send({ type: 'units-ready', refs })
+    if (!this.gone && refs.length > 0) this.#line.say({ type: 'units-ready', refs })
   }
 
   /** Tells the agents to stop everything and to end, by the end of their input. */
   close(): void {
     this.process.input.end()
-  }
-
-  async #answer(id: number, answer: Promise<unknown>): Promise<void> {
-    try {
-      this.#send({ type: 'answer', id, value: await answer })
-    } catch (cause) {
-      this.#send({ type: 'answer', id, failure: failureOf(cause) })
-    }
-  }
-
-  #send(message: ToAgent): void {
-    if (this.process.input.writable) this.process.input.write(`${JSON.stringify(message)}\n`)
   }
 }

@@ -5,7 +5,7 @@ import { hostsText } from '../agent/hosts-file.ts'
 import type { Unplaced } from '../agent/node-context.ts'
 import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
-import type { FromAgent, Operation, Operations } from '../agent/protocol.ts'
+import type { Operation, Operations } from '../agent/protocol.ts'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redactJson } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
@@ -14,7 +14,7 @@ import type { NodeClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
-import { AgentGone, AgentLink, type AgentProcess } from './agent-link.ts'
+import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
 import type { Backend, BackendName, Capabilities, LaunchOptions, Site, SiteClock } from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
@@ -281,12 +281,12 @@ export class LaunchedSite implements Site {
   }
 
   /** Passes a hand-over on. A process speaks only for its own nodes: what it asks for must be theirs. */
-  async #onAsk(from: readonly string[], ask: Extract<FromAgent, { type: 'ask' }>): Promise<unknown> {
-    const [receiver = ''] = ask.body.unit.split('/')
+  async #onAsk(from: readonly string[], { node, body }: Ask): Promise<unknown> {
+    const [receiver = ''] = body.unit.split('/')
     if (!from.includes(receiver)) {
       throw new HoldfastError('HOLDFAST_HANDOVER_UNDECLARED', `${receiver} is none of ${from.join(', ')}`)
     }
-    return this.#ask(ask.to, 'serve', ask.body)
+    return this.#ask(node, 'serve', body)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
