@@ -8,7 +8,7 @@ export interface Minted {
   /** How long after it was received the next one is asked for. */
   readonly renewAfterMs: number
   /** Asks the issuer's node once more, and writes what it answers. */
-  receive(): Promise<void>
+  receive(): Promise<unknown>
   onFailure(cause: Error): void
 }
 

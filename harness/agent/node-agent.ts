@@ -9,7 +9,14 @@ import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
 import { callFromNode, type NodeContext } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
-import { type FromAgent, failureOf, type Operation, type Operations, type Request } from './protocol.ts'
+import {
+  type ExecResult,
+  type FromAgent,
+  failureOf,
+  type Operation,
+  type Operations,
+  type Request,
+} from './protocol.ts'
 import { serveSeat } from './seat-server.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
@@ -90,7 +97,7 @@ export class NodeAgent {
       this.#waiting.delete(unit)
       // What failed was told: nothing that waits for it starts.
       unit.run().then(
-        () => this.unitsReady([`${this.#context.node.name}/${unit.plan.name}`]),
+        () => this.unitsReady([unit.ref]),
         () => {},
       )
     }
@@ -114,10 +121,11 @@ export class NodeAgent {
     return unit
   }
 
-  #readyToRun(unit: Unit): Unit {
+  async #run(name: string, input?: string): Promise<ExecResult> {
+    const unit = this.#unit(name)
     const missing = unit.plan.after.filter((ref) => !this.#ready.has(ref))
-    if (missing.length === 0) return unit
-    throw new WrongUnitState(`${this.#context.node.name}/${unit.plan.name}`, `waits for ${missing.join(', ')}`)
+    if (missing.length === 0) return unit.runAsked(input)
+    throw new WrongUnitState(unit.ref, `waits for ${missing.join(', ')}`)
   }
 
   #makeHandlers(): Handlers {
@@ -131,7 +139,7 @@ export class NodeAgent {
     return {
       stop: onUnit((unit) => unit.stop()),
       start: onUnit((unit) => unit.start()),
-      run: async ({ unit, input }) => this.#readyToRun(this.#unit(unit)).runAsked(input),
+      run: ({ unit, input }) => this.#run(unit, input),
       kill: onUnit((unit) => unit.kill()),
       pause: onUnit((unit) => unit.pause()),
       resume: onUnit((unit) => unit.resume()),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
 import { placeOf } from '../topology/holders.ts'
-import type { MintRenewal, Receive } from '../topology/plan.ts'
+import type { Receive } from '../topology/plan.ts'
 import { backOffMs, pause } from './changes.ts'
 import { demandHandable } from './handed-files.ts'
 import type { Minted } from './keep-minted.ts'
@@ -34,7 +34,10 @@ export async function receive(
   }
   const state = await once()
   if ('mint' in step.source && step.source.renew !== undefined) {
-    await keepGood(context, step.source.renew, binding, async () => void (await once()))
+    // A holder asks for its tokens itself: it knows first that its certificate is another one.
+    const { keepMinted } = await import('./keep-minted.ts')
+    const renewAfterMs = step.source.renew.lifetimeSeconds * 1000 * step.source.renew.at
+    void keepMinted({ binding, renewAfterMs, receive: once, onFailure: told(context, `mint for ${ref}`) })
   }
   if (state !== undefined && step.again === 'changed') {
     void follow(state, once, again, told(context, `hand-over to ${ref}`))
@@ -78,18 +81,6 @@ function bindingOf(context: UnitContext, { boundTo, mint }: PlanBoundToken): Min
   const elsewhere = { ...context, unitDir: undefined }
   const certificate = fill(`${placeOf(credential)}/cert.pem`, elsewhere, `${node.name}: ${boundTo}`)
   return { certificate, prove: () => expectedCall(context, mint.prove, `${ref}: prove ${boundTo}`) }
-}
-
-/** A holder asks for its tokens itself: it knows first that its certificate is another one. */
-async function keepGood(
-  context: UnitContext,
-  { lifetimeSeconds, at }: MintRenewal,
-  binding: Minted['binding'],
-  receive: () => Promise<void>,
-): Promise<void> {
-  const { keepMinted } = await import('./keep-minted.ts')
-  const onFailure = told(context, `mint for ${context.ref}`)
-  void keepMinted({ binding, renewAfterMs: lifetimeSeconds * 1000 * at, receive, onFailure })
 }
 
 async function writeReceived(

@@ -66,13 +66,9 @@ export async function renderFile(context: UnitContext, { path, text, json, mode 
   for (const name of includedFiles(json)) {
     included.set(name, JSON.parse((await readDeclared(context, join(context.unitDir, name))).toString()))
   }
-  const rendered = () =>
-    JSON.stringify(
-      fillJson(json, context, file, (name) => included.get(name)),
-      null,
-      2,
-    )
-  await writeFor(context, file, text === undefined ? `${rendered()}\n` : fill(text, context, file), { mode })
+  const filled = fillJson(json, context, file, (name) => included.get(name))
+  const content = text === undefined ? `${JSON.stringify(filled, null, 2)}\n` : fill(text, context, file)
+  await writeFor(context, file, content, { mode })
 }
 
 function includedFiles(json: unknown): string[] {
@@ -88,10 +84,9 @@ async function fetchFile(context: UnitContext, { url, follow, ca, to }: Fetch): 
   await writeFor(context, fill(to.path, context, place), text, { mode: to.mode })
 }
 
-async function copyFile(context: UnitContext, { from, to }: Copy): Promise<void> {
-  const place = `${context.ref}: copy`
-  const content = await readDeclared(context, fill(from, context, place))
-  await writeFor(context, fill(to.path, context, place), content, to)
+async function copyFile(context: UnitContext, copy: Copy): Promise<void> {
+  const { from, to } = fillJson(copy, context, `${context.ref}: copy`)
+  await writeFor(context, to.path, await readDeclared(context, from), to)
 }
 
 async function makeSecret(context: UnitContext, { path, bytes, as = 'hex' }: Secret): Promise<void> {

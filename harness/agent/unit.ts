@@ -27,7 +27,7 @@ export class WrongUnitState extends HoldfastError {
 export class Unit {
   readonly plan: PlanUnit
   readonly #work: UnitAtWork
-  readonly #ref: UnitRef
+  readonly ref: UnitRef
   #tree: ProcessTree | undefined
   readonly #end = new AbortController()
   /** The last run that was asked for. */
@@ -36,7 +36,7 @@ export class Unit {
   constructor(context: NodeContext, plan: PlanUnit) {
     this.plan = plan
     this.#work = { ...contextOf(context, plan), log: [], signal: this.#end.signal }
-    this.#ref = this.#work.ref
+    this.ref = this.#work.ref
   }
 
   /** First start: files, steps, then the service. Emits `unit-ready` or `unit-failed`. */
@@ -58,8 +58,7 @@ export class Unit {
 
   /** A oneshot on demand, after the runs that were asked for before. A program that does not end well is an answer, too. */
   runAsked(input?: string): Promise<ExecResult> {
-    if (this.plan.start !== 'on demand')
-      throw new WrongUnitState(this.#ref, 'is not run on demand; its node started it')
+    if (this.plan.start !== 'on demand') throw new WrongUnitState(this.ref, 'is not run on demand; its node started it')
     const run = this.#asked.then(async () => {
       const output = { stdout: '', stderr: '' }
       const exit = await this.#prepare({ input, output }).then(
@@ -79,7 +78,7 @@ export class Unit {
 
   /** Starts the service again; its files and what its steps made are still there. */
   async start(): Promise<void> {
-    if (this.#tree?.running()) throw new WrongUnitState(this.#ref, 'is running already')
+    if (this.#tree?.running()) throw new WrongUnitState(this.ref, 'is running already')
     await this.#told(() => this.#startService())
   }
 
@@ -102,7 +101,7 @@ export class Unit {
 
   async #startService(): Promise<void> {
     const { service } = this.plan
-    if (service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: there is no service to start')
+    if (service === undefined) throw new WrongUnitState(this.ref, 'is a oneshot: there is no service to start')
     this.#end.signal.throwIfAborted()
     if (service.command === undefined) return this.#untilReady()
     const done = await startTurn()
@@ -116,7 +115,7 @@ export class Unit {
 
   async #startProgram(command: Command): Promise<ProcessTree> {
     const { emit } = this.#work
-    const refused = (why: string, cause: ErrorOptions) => new UnitNotReady(this.#ref, why, cause)
+    const refused = (why: string, cause: ErrorOptions) => new UnitNotReady(this.ref, why, cause)
     const { tree } = await startProgram(this.#work, command, refused)
     this.#tree = tree
     emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
@@ -130,11 +129,11 @@ export class Unit {
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
     const ended = tree?.ended.then((exit) => {
-      throw new UnitNotReady(this.#ref, `its program ${howEnded(exit)} before it answered its probe`)
+      throw new UnitNotReady(this.ref, `its program ${howEnded(exit)} before it answered its probe`)
     })
     const probed = probeUntilReady(ready, this.#work, probing.signal).catch((cause: Error) => {
       const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${this.#elsewhere()}`
-      throw new UnitNotReady(this.#ref, said, { cause })
+      throw new UnitNotReady(this.ref, said, { cause })
     })
     try {
       await Promise.race(ended === undefined ? [probed] : [probed, ended])
@@ -183,16 +182,16 @@ export class Unit {
   }
 
   #live(): ProcessTree | undefined {
-    if (this.plan.service === undefined) throw new WrongUnitState(this.#ref, 'is a oneshot: it has no running program')
+    if (this.plan.service === undefined) throw new WrongUnitState(this.ref, 'is a oneshot: it has no running program')
     if (this.plan.service.command === undefined) {
-      throw new WrongUnitState(this.#ref, 'was up before this run: it is not ours to end')
+      throw new WrongUnitState(this.ref, 'was up before this run: it is not ours to end')
     }
     return this.#tree?.running() ? this.#tree : undefined
   }
 
   #running(): ProcessTree {
     const tree = this.#live()
-    if (tree === undefined) throw new WrongUnitState(this.#ref, 'is not running; start it first')
+    if (tree === undefined) throw new WrongUnitState(this.ref, 'is not running; start it first')
     return tree
   }
 }

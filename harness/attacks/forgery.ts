@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import type { Credential } from '../site/credential.ts'
-import { TokenNotReadable } from '../tokens/forge.ts'
+import { signatureOver, TokenNotReadable } from '../tokens/forge.ts'
 import type { Claims } from '../tokens/inspect.ts'
-import { rawPartsOf, signatureOver, signingInput } from '../tokens/raw-token.ts'
 import type { Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
 import type { Outcome } from './outcome.ts'
@@ -49,14 +48,14 @@ export function withoutClaim(name: string): Forgery {
 
 /** A token out of another one, signed by `key` unless the forgery brings a signature. It keeps its `jti`: the issuer knows it. */
 export function forgedToken(token: string, key: JWK | undefined, forgery: Forgery): string {
-  const parts = rawPartsOf(token)
-  if (parts === undefined) throw new TokenNotReadable('forgedToken')
-  const header = { ...(JSON.parse(parts.header) as Claims), ...forgery.header }
-  const claims = (forgery.claims ?? same)(JSON.parse(parts.payload) as Claims)
-  const input = signingInput({
-    header: (forgery.headerText ?? same)(JSON.stringify(header)),
-    payload: (forgery.payloadText ?? same)(JSON.stringify(claims)),
-  })
+  const [header, payload] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString())
+  if (header === undefined || payload === undefined) throw new TokenNotReadable('forgedToken')
+  const claims = (forgery.claims ?? same)(JSON.parse(payload) as Claims)
+  const texts = [
+    (forgery.headerText ?? same)(JSON.stringify({ ...(JSON.parse(header) as Claims), ...forgery.header })),
+    (forgery.payloadText ?? same)(JSON.stringify(claims)),
+  ]
+  const input = texts.map((text) => Buffer.from(text).toString('base64url')).join('.')
   const signature = forgery.signature?.(input) ?? signatureOver(input, key!)
   return `${input}.${typeof signature === 'string' ? signature : signature.toString('base64url')}`
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { constants, createPrivateKey, randomUUID, type SignKeyObjectInput, sign } from 'node:crypto'
 import { CompactSign, importJWK, type JWK } from 'jose'
 import { HoldfastError } from '../errors.ts'
 import { type Claims, inspectToken } from './inspect.ts'
@@ -50,4 +50,27 @@ export function tamperSignature(token: string): string {
   // A bit in the middle: the last character of base64url has bits that decoders ignore.
   bytes[bytes.length >> 1]! ^= 1
   return `${header}.${payload}.${bytes.toString('base64url')}`
+}
+
+type Parameters = Omit<SignKeyObjectInput, 'key'>
+
+/** How node:crypto makes the signature of a JWS (RFC 7518 section 3.1, RFC 8037): digest and form. */
+const signatures: Readonly<Record<string, { digest: string | null; parameters: Parameters }>> = {
+  ES256: { digest: 'sha256', parameters: { dsaEncoding: 'ieee-p1363' } },
+  ES384: { digest: 'sha384', parameters: { dsaEncoding: 'ieee-p1363' } },
+  PS256: { digest: 'sha256', parameters: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } },
+  EdDSA: { digest: null, parameters: {} },
+}
+
+/** The signature that a private key makes over a text; `der` writes one of ECDSA as ASN.1. */
+export function signatureOver(text: string, jwk: JWK, form?: 'der'): Buffer {
+  const alg = jwk.alg ?? 'ES256'
+  const signature = signatures[alg]
+  if (signature === undefined) {
+    const known = Object.keys(signatures).join(', ')
+    throw new HoldfastError('HOLDFAST_ALG_UNKNOWN', `nothing here signs with ${alg}; choose one of ${known}`)
+  }
+  const key = createPrivateKey({ key: jwk as Record<string, unknown>, format: 'jwk' })
+  const encoding = form && { dsaEncoding: form }
+  return sign(signature.digest, Buffer.from(text), { key, ...signature.parameters, ...encoding })
 }

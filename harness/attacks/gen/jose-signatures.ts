@@ -1,5 +1,5 @@
 import type { JWK } from 'jose'
-import { signatureOver } from '../../tokens/raw-token.ts'
+import { signatureOver } from '../../tokens/forge.ts'
 import { cases, presenting, type Variant } from '../attack.ts'
 import { type Forgery, forging, newKey } from '../forgery.ts'
 import { A1, type Outcome } from '../outcome.ts'
