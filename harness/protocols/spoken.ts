@@ -1,6 +1,6 @@
 import type { HttpAnswer } from './http/answer.ts'
 import type { HttpExpected } from './http/expected.ts'
-import type { HttpOptions } from './http/options.ts'
+import type { HttpOptions } from './http/prepared.ts'
 import type { AnswerBase, Called, Prepared, Protocol } from './protocol.ts'
 
 // What protocols add to answers, expectations and options under names of their own: the one closed list of it, a line for each that

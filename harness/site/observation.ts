@@ -1,7 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import type { LiveKinds } from '../credentials/live-kind.ts'
 import { jsonOf } from '../protocols/http/answer.ts'
-import { carried } from '../protocols/http/carry.ts'
+import { linesOf } from '../protocols/http/carry.ts'
 import { exchange } from '../protocols/http/exchange.ts'
 import type { Looking } from '../protocols/protocol.ts'
 import type { Protocols } from '../protocols/spoken.ts'
@@ -58,7 +58,7 @@ function acceptedClient(
   const get = async (path: string) => {
     const presented = await fresh.named(credential).presented()
     const endpoint = { ...(await endpointAt(site, caller, target)), identity: presented.certificate }
-    const { status, body } = await exchange(endpoint, { method: 'GET', path, headers: carried(presented).headers })
+    const { status, body } = await exchange(endpoint, { method: 'GET', path, headers: linesOf(presented) })
     return { status, body, json: jsonOf(body) }
   }
   return {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type PartName, type Places, type Presented, type TextPart, textParts } from '../../credentials/parts.ts'
+import { type Places, type TextPart, textParts } from '../../credentials/parts.ts'
 import type { HeaderLines } from './exchange.ts'
 
 /** How the parts of a credential that TLS does not carry travel in a request. Default: `Authorization: Bearer`. */
@@ -17,15 +17,4 @@ export function linesOf(texts: Pick<Places, TextPart>, how?: Carry): HeaderLines
     if (text === undefined) return []
     return [place === 'bearer' ? ['Authorization', `Bearer ${text}`] : [place.header, text]]
   })
-}
-
-/** What is presented, as the action says. `instead`: lines that take the place of all of it. */
-export function carried(
-  presented: Presented,
-  how?: Carry,
-  instead?: HeaderLines,
-): { headers: HeaderLines; parts: PartName[] } {
-  if (instead !== undefined) return { headers: instead, parts: [] }
-  const parts = textParts.filter((part) => presented[part] !== undefined)
-  return { headers: linesOf(presented, how), parts }
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { Call, Observing, Prepared, Protocol } from '../protocol.ts'
 import { calledBy, type HttpAnswer } from './answer.ts'
-import { carried, carry } from './carry.ts'
+import { carry, linesOf } from './carry.ts'
 import { curlCommand } from './curl.ts'
-import { type Answer, exchange, type HeaderLines, type Request } from './exchange.ts'
+import { type Answer, exchange, type Request } from './exchange.ts'
 import { answeringInHttp, type HttpExpected } from './expected.ts'
-import { elementsOf, endpointFor, type HttpOptions, plainOf } from './options.ts'
-import { sendAfter, sendRaw } from './raw-call.ts'
+import { type HttpOptions, preparedInHttp } from './prepared.ts'
+import { sendAfter } from './raw-call.ts'
 
 const request = z.strictObject({
   method: z.string().min(1),
@@ -45,26 +45,18 @@ export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> 
 }
 
 function prepare(call: Call<HttpRequest, HttpOptions>): Prepared<HttpAnswer, HttpOptions> {
-  const { request: declared, presented, before, options } = call
-  const method = options.method ?? declared.method
+  const { request: declared, before, options } = call
   const content = contentOf({ ...declared, ...options })
-  const path = options.path ?? declared.path
-  const { headers, parts } = carried(presented, declared.carry, options.headers)
-  const asking = (lines: HeaderLines) => ({ ...content, method, path, headers: [...content.headers, ...lines] })
   const isPromised = ({ status, failure }: Pick<Answer, 'status' | 'failure'>) =>
     status !== null && !failure && declared.expect.includes(status)
-  return {
-    elements: { ...elementsOf(call, path), method, body: content.body ?? '' },
-    carried: parts,
-    plain: plainOf(options),
-    async send(to) {
-      const endpoint = endpointFor(to, call)
-      if (options.raw !== undefined) return sendRaw(endpoint, asking(headers), options.raw, isPromised)
-      if (before === undefined) return calledBy(await exchange(endpoint, asking(headers)), isPromised)
-      const first = asking(carried(before, declared.carry).headers)
-      return sendAfter(endpoint, first, asking(headers), isPromised)
+  return preparedInHttp(call, {
+    ...{ method: options.method ?? declared.method, ...content, isPromised },
+    async send(endpoint, request) {
+      if (before === undefined) return calledBy(await exchange(endpoint, request), isPromised)
+      const first = { ...request, headers: [...content.headers, ...linesOf(before, declared.carry)] }
+      return sendAfter(endpoint, first, request, isPromised)
     },
-  }
+  })
 }
 
 function contentOf({ body, form, json }: HttpOptions): Pick<Request, 'headers' | 'body'> {

@@ -12,18 +12,19 @@ export interface RawCall {
   readonly isPlain?: boolean
 }
 
-type IsPromised = (answer: Pick<Answer, 'status' | 'failure'>) => boolean
+/** What an action promises. */
+export interface Promised {
+  isPromised(answer: Pick<Answer, 'status' | 'failure'>): boolean
+  /** What the far end says once it has upgraded. */
+  readonly untilTexts?: readonly string[]
+}
 
-/**
- * Sends a request as bytes, and hears whatever the far end has to say until it closes; or, where it was upgraded, until all of
- * `untilTexts` came, which then is what was promised.
- */
+/** Sends a request as bytes, and hears whatever the far end has to say until it closes, or said what was promised after an upgrade. */
 export async function sendRaw(
   endpoint: Endpoint,
   request: Request,
   { bytes, isPlain }: RawCall,
-  isPromised: IsPromised,
-  untilTexts?: readonly string[],
+  { isPromised, untilTexts }: Promised,
 ): Promise<Called<HttpAnswer>> {
   const text = requestText(endpoint, request)
   const heard = await rawExchange(
@@ -31,8 +32,7 @@ export async function sendRaw(
     { steps: [bytes(text).map(inLatin1)], isPlain, ...(untilTexts ? { untilTexts } : { untilClosed: true }) },
   )
   const { answers, isClosed } = heard
-  const hasCome = () => heard.status === 101 && untilTexts?.every((one) => heard.text.includes(one)) === true
-  const promised = untilTexts === undefined ? answers.some(isPromised) : hasCome()
+  const promised = answers.some(isPromised) && (untilTexts ?? []).every((one) => heard.text.includes(one))
   return calledBy(heard, () => promised, { answers: answers.length, isClosed })
 }
 
@@ -41,7 +41,7 @@ export async function sendAfter(
   endpoint: Endpoint,
   first: Request,
   request: Request,
-  isPromised: IsPromised,
+  isPromised: Promised['isPromised'],
 ): Promise<Called<HttpAnswer>> {
   const kept = { ...first, headers: [...first.headers, ['Connection', 'keep-alive'] as const] }
   const steps = [[requestText(endpoint, kept)], [requestText(endpoint, request)]]

@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import { calledBy, type HttpAnswer } from '../http/answer.ts'
-import { carried, carry } from '../http/carry.ts'
+import { carry } from '../http/carry.ts'
 import { curlCommand } from '../http/curl.ts'
 import { answeringInHttp, type HttpExpected } from '../http/expected.ts'
-import { elementsOf, endpointFor, type HttpOptions, plainOf } from '../http/options.ts'
-import { sendRaw } from '../http/raw-call.ts'
-import type { Call, Called, Prepared, Protocol } from '../protocol.ts'
+import { type HttpOptions, preparedInHttp } from '../http/prepared.ts'
+import type { Call, Prepared, Protocol } from '../protocol.ts'
 import { upgrade, upgrading } from './web-socket.ts'
 
 const request = z.strictObject({
@@ -32,24 +31,16 @@ export const websocket: Protocol<WebSocketRequest, HttpAnswer, HttpExpected, Htt
 }
 
 function prepare(call: Call<WebSocketRequest, HttpOptions>): Prepared<HttpAnswer, HttpOptions> {
-  const { request: declared, presented, options } = call
-  const { protocol, first = {} } = declared
-  const path = options.path ?? declared.path
-  const { headers, parts } = carried(presented, declared.carry, options.headers)
-  return {
-    elements: { ...elementsOf(call, path), method: 'GET', body: '' },
-    carried: parts,
-    plain: plainOf(options),
-    async send(to): Promise<Called<HttpAnswer>> {
-      const endpoint = endpointFor(to, call)
-      if (options.raw !== undefined) {
-        const asked = { method: 'GET', path, headers: [...upgrading(protocol), ...headers] }
-        return sendRaw(endpoint, asked, options.raw, () => false, Object.entries(first).map(memberText))
-      }
-      const { session, ...answer } = await upgrade(endpoint, { path, protocol, headers, first: declared.first })
+  const { protocol, first } = call.request
+  return preparedInHttp(call, {
+    ...{ method: 'GET', headers: upgrading(protocol) },
+    isPromised: ({ status }) => status === 101,
+    untilTexts: Object.entries(first ?? {}).map(memberText),
+    async send(endpoint, { path }, headers) {
+      const { session, ...answer } = await upgrade(endpoint, { path, protocol, headers, first })
       return { ...calledBy(answer, () => session !== undefined), session }
     },
-  }
+  })
 }
 
 /** As it stands in a frame of whoever accepts: his text is not masked (RFC 6455 section 5.1). */

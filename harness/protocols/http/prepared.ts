@@ -1,0 +1,62 @@
+import { textParts } from '../../credentials/parts.ts'
+import type { Endpoint } from '../endpoint.ts'
+import type { Call, Called, Prepared } from '../protocol.ts'
+import type { Handshake } from '../tls/handshake.ts'
+import { wireElement } from '../wire-element.ts'
+import type { HttpAnswer } from './answer.ts'
+import { type Carry, linesOf } from './carry.ts'
+import type { HeaderLines, Request } from './exchange.ts'
+import { type Promised, type RawCall, sendRaw } from './raw-call.ts'
+
+/** What a call does otherwise than its action says. */
+export interface HttpOptions {
+  /** Header lines that take the place of the token's carrier: two of them, another scheme, none. Sent as they are. */
+  headers?: HeaderLines
+  method?: string
+  path?: string
+  json?: unknown
+  form?: Readonly<Record<string, string>>
+  /** Body as it is, of `application/json` unless `headers` say otherwise. */
+  body?: string
+  /** What the TLS handshake does otherwise. */
+  handshake?: Handshake
+  /** The request as bytes, made from its own text: for what no HTTP library would send. */
+  raw?: RawCall
+}
+
+/** How a protocol asks in HTTP. */
+interface Asking extends Pick<Request, 'method' | 'headers' | 'body'>, Promised {
+  /** `carrying`: the header lines that stand for the credential, which are the last of the request's. */
+  send(endpoint: Endpoint, request: Request, carrying: HeaderLines): Promise<Called<HttpAnswer>>
+}
+
+export function preparedInHttp(
+  call: Call<{ readonly path: string; readonly carry?: Carry }, HttpOptions>,
+  { method, headers, body, send, ...promised }: Asking,
+): Prepared<HttpAnswer, HttpOptions> {
+  const { request: declared, presented, before, options } = call
+  const { headers: instead, handshake, raw, path = declared.path } = options
+  const carrying = instead ?? linesOf(presented, declared.carry)
+  const request = { method, path, body, headers: [...headers, ...carrying] }
+  return {
+    elements: {
+      ...{ headers: JSON.stringify(instead ?? []), path, wire: wireElement(handshake, raw, before) },
+      ...{ method, body: body ?? '' },
+    },
+    carried: instead === undefined ? textParts.filter((part) => presented[part] !== undefined) : [],
+    plain: plainOf(options),
+    async send(to) {
+      const endpoint = { ...to, identity: presented.certificate, handshake }
+      return raw === undefined ? send(endpoint, request, carrying) : sendRaw(endpoint, request, raw, promised)
+    },
+  }
+}
+
+/** Without its header lines, which stand in the place of the token; else without what differs below. */
+function plainOf(options: HttpOptions): Prepared<HttpAnswer, HttpOptions>['plain'] {
+  const { headers, ...carrying } = options
+  if (headers !== undefined) return { element: 'headers', options: carrying, isCredential: true }
+  const { handshake, raw, ...rest } = options
+  if (handshake === undefined && raw === undefined) return undefined
+  return { element: 'wire', options: rest, isCredential: false }
+}
