@@ -78,15 +78,13 @@ export class KnownSecrets {
 
   #enter(form: string, upTo: number): void {
     const last = Math.min(form.length, upTo) - windowLength
-    for (let at = 0; at <= last; at += step) this.#enterWindow(form, at)
-    if (last > 0) this.#enterWindow(form, last)
-  }
-
-  #enterWindow(form: string, at: number): void {
-    const window = form.slice(at, at + windowLength)
-    if (this.#windows.has(window) || isFilling(window)) return
-    this.#windows.set(window, { form, at })
-    this.#heads[headAt(window, 0)] = 1
+    for (let next = 0; next < last + step; next += step) {
+      const at = Math.min(next, last)
+      const window = form.slice(at, at + windowLength)
+      if (this.#windows.has(window) || isFilling(window)) continue
+      this.#windows.set(window, { form, at })
+      this.#heads[headAt(window, 0)] = 1
+    }
   }
 }
 
