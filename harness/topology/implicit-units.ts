@@ -1,8 +1,10 @@
 import { unitReference } from './check-order.ts'
 import { type Compilation, own, type PlannedUnit } from './compilation.ts'
+import { placeOf } from './holders.ts'
 import { offerInRole } from './offers.ts'
 import { anchorPath, anchorUnit } from './paths.ts'
-import type { PlanUnit, UnitRef } from './plan.ts'
+import type { PlanCredential, PlanUnit, Receive, UnitRef } from './plan.ts'
+import { handoverOf } from './schema.ts'
 
 /** The oneshots that put roots on their nodes. */
 export function anchorUnits(compilation: Compilation, node: string): PlanUnit[] {
@@ -29,6 +31,13 @@ export function readerOf({ readers, mistakes }: Compilation, holder: string, nam
     mistakes.add(['credentials', name], what, 'declare a credential for each')
   }
   return reader
+}
+
+/** Where a credential that is handed over lies on a holder, and whose it is: else of the unit that reads it. */
+export function handedTo(compilation: Compilation, credential: PlanCredential, holder: string): Receive['to'] {
+  const { mode, group, ...declared } = handoverOf(compilation.topology.credentials[credential.name]!)
+  const owner = declared.owner ?? (group === undefined ? readerOf(compilation, holder, credential.name) : undefined)
+  return { path: placeOf(credential, holder), mode, owner, group }
 }
 
 /** A declared unit as its kind planned it, with the oneshots that the kind brings along. */

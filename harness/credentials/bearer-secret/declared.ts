@@ -1,11 +1,10 @@
 // #region kind
 import type { Compilation } from '../../topology/compilation.ts'
 import type { Declared, WhyNot } from '../../topology/credential-kind.ts'
-import { placeOf } from '../../topology/holders.ts'
-import { oneshot, readerOf } from '../../topology/implicit-units.ts'
+import { handedTo, oneshot } from '../../topology/implicit-units.ts'
 import { credentialPath } from '../../topology/paths.ts'
 import type { PlanAccept, PlanUnit } from '../../topology/plan.ts'
-import { handoverOf, holdersOf } from '../../topology/schema.ts'
+import { holdersOf } from '../../topology/schema.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { secretChecks } from './checks.ts'
 import { type BearerSecretDeclaration, bearerSecretSchema, type PlanBearerSecret } from './planned.ts'
@@ -49,11 +48,8 @@ function resolveSecret(
 /** The oneshot in which a holder comes to it: one makes it first, and hands it to itself like to all others. */
 function secretUnit(compilation: Compilation, node: string, secret: PlanBearerSecret): PlanUnit {
   const { name, issuer, bytes, format } = secret
-  const { mode, group, ...declared } = handoverOf(compilation.topology.credentials[name]!)
-  const owner = declared.owner ?? (group === undefined ? readerOf(compilation, node, name) : undefined)
   const isMaker = node === issuer
   const file = `@{dir}/secrets/${name}`
-  const to = { path: placeOf(secret, node), mode, owner, group }
   return oneshot(node, {
     ref: `${node}/${name}`,
     kind: 'copy',
@@ -61,7 +57,7 @@ function secretUnit(compilation: Compilation, node: string, secret: PlanBearerSe
     after: isMaker ? [] : [`${issuer}/${name}`],
     steps: [
       ...(isMaker ? [{ secret: { path: file, bytes, as: format } }] : []),
-      { receive: { from: issuer, source: { file }, to } },
+      { receive: { from: issuer, source: { file }, to: handedTo(compilation, secret, node) } },
     ],
   })
 }

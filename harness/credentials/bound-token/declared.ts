@@ -1,13 +1,11 @@
 import { type Compilation, own } from '../../topology/compilation.ts'
 import type { WhyNot } from '../../topology/credential-kind.ts'
 import { durationSeconds } from '../../topology/duration.ts'
-import { placeOf } from '../../topology/holders.ts'
-import { oneshot, readerOf } from '../../topology/implicit-units.ts'
+import { handedTo, oneshot } from '../../topology/implicit-units.ts'
 import type { Action } from '../../topology/kind.ts'
 import { offerOf } from '../../topology/offers.ts'
 import { anchorUnit } from '../../topology/paths.ts'
-import type { MintRenewal, PlanAccept, PlanUnit, UnitRef } from '../../topology/plan.ts'
-import { handoverOf } from '../../topology/schema.ts'
+import type { PlanAccept, PlanUnit, UnitRef } from '../../topology/plan.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { tokenChecks } from './checks.ts'
 import { declaredTokenFindings } from './declared-findings.ts'
@@ -66,26 +64,15 @@ function proveUnits(compilation: Compilation, node: string, tokens: readonly Pla
 /** The oneshot in which a holder receives a token. */
 function mintUnit(compilation: Compilation, node: string, token: PlanBoundToken): PlanUnit {
   const { name, issuer } = token
-  const handover = handoverOf(compilation.topology.credentials[name]!)
-  const { mode, group } = handover
-  const owner = handover.owner ?? (group === undefined ? readerOf(compilation, node, name) : undefined)
   const { by } = offerOf(compilation, 'bound-token', issuer)!
   const { mint, member } = token.mint
-  const renew: MintRenewal = { lifetimeSeconds: livesFor(compilation, token), at: renewAt }
+  const source = { mint, member, renew: { lifetimeSeconds: livesFor(compilation, token), at: renewAt } }
   return oneshot(node, {
     ref: `${node}/${name}`,
     kind: 'mint',
     summary: `receives the token ${name} from ${issuer}`,
     after: [proveUnit(node, issuer)],
-    steps: [
-      {
-        receive: {
-          from: by === 'holder' ? node : issuer,
-          source: { mint, member, renew },
-          to: { path: placeOf(token), mode, owner, group },
-        },
-      },
-    ],
+    steps: [{ receive: { from: by === 'holder' ? node : issuer, source, to: handedTo(compilation, token, node) } }],
   })
 }
 
