@@ -3,6 +3,7 @@ import type { PartName, Places, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
+import type { Failure } from './tls/connect.ts'
 
 /**
  * How one kind of call is described, made, judged and told. General code finds a protocol by its name, in a list that it is handed,
@@ -41,7 +42,7 @@ export interface AnswerBase {
   /** What the far end said; empty where nothing came. */
   readonly body: string
   /** Why there was no whole answer. */
-  readonly failure?: { readonly code: string; readonly message: string }
+  readonly failure?: Failure
 }
 
 /** One call of an action. */

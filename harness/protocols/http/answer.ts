@@ -1,5 +1,5 @@
 import type { AnswerBase, Called } from '../protocol.ts'
-import { type Challenge, ChallengeMalformed, readChallenges } from './challenge.ts'
+import { bearersIn, type Challenge, ChallengeMalformed, readChallenges } from './challenge.ts'
 import { type Answer, headerValues } from './exchange.ts'
 
 /** What an HTTP answer says for itself. `status` is null where the connection ended before any. */
@@ -47,7 +47,7 @@ function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswe
 /** The challenge's code, where there is a Bearer challenge (its absence is a statement too); else that of a JSON body. */
 function errorOf(status: number | null, challenges: readonly Challenge[], json: unknown): string | null {
   if (status === null || status < 400) return null
-  const bearer = challenges.find(({ scheme }) => scheme.toLowerCase() === 'bearer')
+  const [bearer] = bearersIn(challenges)
   if (bearer !== undefined) return bearer.params.error ?? null
   const error = typeof json === 'object' && json !== null ? (json as Record<string, unknown>).error : undefined
   return typeof error === 'string' ? error : null

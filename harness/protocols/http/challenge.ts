@@ -45,6 +45,10 @@ export function readChallenges(text: string): Challenge[] {
   return challenges
 }
 
+export function bearersIn(challenges: readonly Challenge[]): Challenge[] {
+  return challenges.filter(({ scheme }) => scheme.toLowerCase() === 'bearer')
+}
+
 function readerOf(text: string) {
   let at = 0
   const match = (pattern: RegExp) => {

@@ -1,5 +1,5 @@
 import type { HttpAnswer } from './answer.ts'
-import type { Challenge } from './challenge.ts'
+import { bearersIn, type Challenge } from './challenge.ts'
 
 /** What of a refusal only HTTP has. */
 export interface HttpExpected {
@@ -17,62 +17,47 @@ export interface HttpExpected {
 const bearerErrors = ['invalid_request', 'invalid_token', 'insufficient_scope']
 /** Error codes of an OAuth endpoint's JSON answers (RFC 6749 section 5.2, RFC 8707 section 2). */
 const endpointErrors = new Set([
-  'invalid_request',
-  'invalid_client',
-  'invalid_grant',
-  'unauthorized_client',
-  'unsupported_grant_type',
-  'invalid_scope',
-  'invalid_target',
+  ...['invalid_request', 'invalid_client', 'invalid_grant', 'unauthorized_client', 'unsupported_grant_type'],
+  ...['invalid_scope', 'invalid_target'],
 ])
 
 /** What speaks against an answer being the expected refusal: status, code, challenge, caching, and what came behind it. */
 function httpProblems(answer: HttpAnswer, expected: HttpExpected): string[] {
+  const { status, malformedChallenge } = answer
+  const isOther = status !== (expected.status ?? null) && expected.orStatuses?.includes(status) === true
+  const challenge = isOther ? [] : challengeProblems(answer, expected)
   return [
-    ...statusProblems(answer, expected),
-    ...challengeProblems(answer, expected),
+    ...(isOther ? [] : statusProblems(answer, expected)),
+    ...(malformedChallenge === undefined ? challenge : [malformedChallenge]),
     ...cacheProblems(answer),
     ...wireProblems(answer),
   ]
 }
 
 function statusProblems(answer: HttpAnswer, expected: HttpExpected): string[] {
-  if (isOtherStatus(answer, expected)) return []
-  const problems: string[] = []
-  const status = expected.status ?? null
-  if (answer.status !== status) {
-    const wanted = [status, ...(expected.orStatuses ?? [])].map((one) => one ?? 'none').join(' or ')
-    problems.push(`status ${answer.status}, expected ${wanted}`)
-  }
-  const error = expected.error ?? null
-  // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
-  if (error !== '*' && answer.error !== error) problems.push(`error code ${answer.error}, expected ${error}`)
-  return problems
-}
-
-function isOtherStatus({ status }: HttpAnswer, expected: HttpExpected): boolean {
-  return status !== (expected.status ?? null) && expected.orStatuses?.includes(status) === true
+  const [status, error] = [expected.status ?? null, expected.error ?? null]
+  const wanted = [status, ...(expected.orStatuses ?? [])].map((one) => one ?? 'none').join(' or ')
+  return [
+    ...(answer.status === status ? [] : [`status ${answer.status}, expected ${wanted}`]),
+    // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
+    ...(error === '*' || answer.error === error ? [] : [`error code ${answer.error}, expected ${error}`]),
+  ]
 }
 
 /** What an OAuth endpoint answers is for its caller only, errors included (RFC 6749 section 5.2). */
 function cacheProblems({ error, wwwAuthenticate, cacheControl }: HttpAnswer): string[] {
-  const isBearer = wwwAuthenticate.some(({ scheme }) => scheme.toLowerCase() === 'bearer')
-  if (isBearer || error === null || !endpointErrors.has(error)) return []
-  const directives = (cacheControl ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((directive) => directive.trim())
-  return directives.includes('no-store') ? [] : [`Cache-Control is ${cacheControl ?? 'absent'}, expected no-store`]
+  if (bearersIn(wwwAuthenticate).length > 0 || error === null || !endpointErrors.has(error)) return []
+  return /(^|,)\s*no-store\s*(,|$)/i.test(cacheControl ?? '')
+    ? []
+    : [`Cache-Control is ${cacheControl ?? 'absent'}, expected no-store`]
 }
 
 function challengeProblems(answer: HttpAnswer, expected: HttpExpected): string[] {
-  if (answer.malformedChallenge !== undefined) return [answer.malformedChallenge]
   const challenges = answer.wwwAuthenticate
-  if (isOtherStatus(answer, expected)) return []
   if (expected.wwwAuthenticate === 'none') {
     return challenges.length > 0 ? ['there is a WWW-Authenticate, expected none'] : []
   }
-  const bearer = challenges.filter(({ scheme }) => scheme.toLowerCase() === 'bearer')
+  const bearer = bearersIn(challenges)
   const wanted = bearerParams(expected)
   if (wanted === undefined) return []
   // RFC 6750 section 3 demands the header for a missing or insufficient token only; a 400 may come without.

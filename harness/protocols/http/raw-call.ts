@@ -29,7 +29,7 @@ export async function sendRaw(
   const text = requestText(endpoint, request)
   const heard = await rawExchange(
     { ...endpoint, timeoutMs: endpoint.timeoutMs ?? 3_000 },
-    { steps: [bytes(text).map(inLatin1)], isPlain, ...(untilTexts ? { untilTexts } : { untilClosed: true }) },
+    { steps: [bytes(text).map(inLatin1)], isPlain, until: untilTexts ?? 'closed' },
   )
   const { answers, isClosed } = heard
   const promised = answers.some(isPromised) && (untilTexts ?? []).every((one) => heard.text.includes(one))

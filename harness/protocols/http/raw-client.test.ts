@@ -60,21 +60,21 @@ test('each step waits for the answer to the one before, and all answers are told
 
 test('several answers to one write are told, and that the connection was closed', async () => {
   const both = get('/a') + get('/b', 'Connection: close')
-  const { answers, isClosed } = await rawExchange(endpoint, { steps: [[both]], untilClosed: true })
+  const { answers, isClosed } = await rawExchange(endpoint, { steps: [[both]], until: 'closed' })
   expect(answers.map(({ body }) => body)).toEqual(['/a b.test', '/b b.test'])
   expect(isClosed).toBe(true)
 })
 
 test('a connection that is left open is told as such when the time is over', async () => {
   const brief = { ...endpoint, timeoutMs: 300 }
-  const heard = await rawExchange(brief, { steps: [[get('/a')]], untilClosed: true })
+  const heard = await rawExchange(brief, { steps: [[get('/a')]], until: 'closed' })
   expect(heard).toMatchObject({ status: 200, isClosed: false })
   const silent = await rawExchange(brief, { steps: [['GET / HT']] })
   expect(silent).toMatchObject({ status: null, failure: { code: expect.any(String) } })
 })
 
 test('a request in plain text to a TLS port is answered with nothing', async () => {
-  const heard = await rawExchange(endpoint, { steps: [[get('/a')]], isPlain: true, untilClosed: true })
+  const heard = await rawExchange(endpoint, { steps: [[get('/a')]], isPlain: true, until: 'closed' })
   expect(heard).toMatchObject({ status: null, isClosed: true, answers: [] })
   expect(heard.conn).toMatch(/^127\.0\.0\.9:\d+$/)
 })

@@ -13,10 +13,8 @@ export interface RawRequest {
   readonly steps: readonly Segments[]
   /** Sent over TCP as it is, without any TLS. */
   readonly isPlain?: boolean
-  /** Read on until the far end closes or the time is over, though all steps were answered: to see what else comes. */
-  readonly untilClosed?: boolean
-  /** Read on, after the last answer, until all of these texts came. */
-  readonly untilTexts?: readonly string[]
+  /** Read on, though all steps were answered: until all of these texts came, or the far end has closed or the time is over. */
+  readonly until?: readonly string[] | 'closed'
 }
 
 /** What the caller saw: the last answer as one of a call, and all of them. */
@@ -84,20 +82,19 @@ function hear(socket: Duplex, heard: Heard): () => Promise<void> {
 }
 
 async function converse(socket: Duplex, heard: Heard, request: RawRequest, signal: AbortSignal): Promise<void> {
-  const { steps, untilClosed = false, untilTexts = [] } = request
+  const { steps, until = [] } = request
   const more = hear(socket, heard)
-  const until = async (isEnough: () => boolean) => {
+  const untilHeard = async (isEnough: () => boolean) => {
     while (!heard.isClosed && !isEnough()) await Promise.race([more(), timedOut(signal)])
   }
   for (const [at, segments] of steps.entries()) {
     if (heard.isClosed) return
     // What is wrong with the connection shows in what is heard: a far end that closes early may have answered before.
     await writeApart(socket, segments).catch(() => {})
-    await until(() => readAnswers(heard.bytes, heard.isClosed).filter(isOver).length > at)
+    await untilHeard(() => readAnswers(heard.bytes, heard.isClosed).filter(isOver).length > at)
   }
-  await until(() => !untilClosed && untilTexts.every((text) => heard.bytes.includes(text))).catch((problem) => {
-    if (!untilClosed) throw problem
-  })
+  if (until === 'closed') await untilHeard(() => false).catch(() => {})
+  else await untilHeard(() => until.every((text) => heard.bytes.includes(text)))
 }
 
 function isOver({ isWhole, status }: RawAnswer): boolean {

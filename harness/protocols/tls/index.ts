@@ -1,14 +1,15 @@
 // #region request
+import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
-import type { AnswerBase, Call, Called, Prepared, Protocol } from '../protocol.ts'
+import type { AnswerBase, Call, Called, Pasted, Prepared, Protocol } from '../protocol.ts'
+import { shellWord } from '../shell-word.ts'
 import { wireElement } from '../wire-element.ts'
-import { admission, signs } from './admission.ts'
+import { connect, defaultTimeoutMs, describe, type Failure, tried } from './connect.ts'
 import type { Handshake } from './handshake.ts'
-import { sClientCommand } from './s-client.ts'
 
 const request = z.strictObject({
   /** What whoever is let in gets next. Nothing else tells that the far end has judged the certificate of its caller, too. */
-  expect: z.enum(signs),
+  expect: z.enum(['ticket', 'bytes', 'silence']),
   /** Application protocols that are offered (RFC 7301). Default: none. */
   alpn: z.array(z.string().min(1)).optional(),
 })
@@ -20,6 +21,10 @@ export type TlsRequest = z.output<typeof request>
 export interface TlsAnswer extends AnswerBase {
   /** What was agreed on; null where our own end did not finish. */
   readonly version: string | null
+}
+
+interface Seen extends Omit<TlsAnswer, 'status' | 'error'> {
+  conn: string
 }
 
 export interface TlsExpected {
@@ -61,21 +66,77 @@ function prepare(call: Call<TlsRequest, TlsOptions>): Prepared<TlsAnswer, TlsOpt
     carried: [],
     plain: handshake && { element: 'wire', options: rest, isCredential: false },
     async send(to): Promise<Called<TlsAnswer>> {
-      const endpoint = {
-        ...to,
-        identity: presented.certificate,
-        handshake: { alpn: declared.alpn ?? [], ...handshake },
-      }
-      const { conn, ms, version, body, failure } = await admission(endpoint, declared.expect)
-      const answer = { status: null, error: failure ? alertOf(failure) : null, version, body, failure }
-      return { answer, conn, ms, promised: failure === undefined, text: body }
+      const shaking = { alpn: declared.alpn ?? [], ...handshake }
+      const endpoint = { ...to, identity: presented.certificate, handshake: shaking }
+      const { conn, ms, ...seen } = await tried<Seen>({ conn: '', version: null, body: '' }, async (seen) => {
+        const { socket, conn } = await connect(endpoint)
+        Object.assign(seen, { conn, version: socket.getProtocol() })
+        Object.assign(seen, await heard(socket, declared.expect, endpoint.timeoutMs).finally(() => socket.destroy()))
+      })
+      const { failure } = seen
+      const answer = { status: null, error: failure ? alertOf(failure) : null, ...seen }
+      return { answer, conn, ms, promised: failure === undefined, text: seen.body }
     },
   }
 }
 
 /** OpenSSL tells alerts that came by their number; those that it raises itself have none. */
-function alertOf({ code, message }: NonNullable<AnswerBase['failure']>): string | null {
+function alertOf({ code, message }: Failure): string | null {
   if (!message.includes('SSL alert number ')) return null
   return code.replace(/^ERR_SSL_(SSL\/TLS|SSLV3|TLSV13?)_(ALERT_)?/, '').toLowerCase()
+}
+// #endregion
+
+/** A refusal is one message away; on a machine that starves, that takes a while. */
+const silentForMs = 1_000
+
+// #region heard
+/**
+ * Our end has finished before the far end has even seen our certificate (RFC 8446 section 4.4.2): a refusal comes after that, as an
+ * alert or as a bare end. Of whoever is let in:
+ *
+ * - `ticket`: session tickets are sent by who has our Finished (section 4.6.1); in TLS 1.2 its own Finished comes last, and says the same.
+ *   Only where the TLS library itself judges: a program that judges after the handshake has sent its tickets by then.
+ * - `bytes`: it speaks first. Only where it does so after it has judged: TLS lets it speak before (section 2).
+ * - `silence`: it says nothing, and the connection stays open. A refusal that comes later stands in the record of the target alone.
+ */
+function heard(
+  socket: TLSSocket,
+  expect: TlsRequest['expect'],
+  timeoutMs = defaultTimeoutMs,
+): Promise<Pick<TlsAnswer, 'body' | 'failure'>> {
+  return new Promise((resolve) => {
+    const isSilent = expect === 'silence'
+    const over = (failure?: Failure, body = '') => {
+      clearTimeout(timer)
+      resolve({ body, failure })
+    }
+    const late = { code: 'timeout', message: `no ${expect} came in ${timeoutMs} ms` }
+    const timer = setTimeout(() => over(isSilent ? undefined : late), isSilent ? silentForMs : timeoutMs)
+    if (expect === 'ticket' && socket.getProtocol() !== 'TLSv1.3') over()
+    if (expect === 'ticket') socket.once('session', () => over())
+    socket.on('data', (chunk: Buffer) => {
+      if (expect === 'bytes') over(undefined, chunk.toString())
+      if (isSilent) over({ code: 'spoken to', message: 'bytes came, expected silence' }, chunk.toString())
+    })
+    // An error comes before the close and says more.
+    socket.once('error', (failure) => over(describe(failure)))
+    socket.once('close', () => over({ code: 'closed', message: 'the far end closed the connection' }))
+  })
+}
+// #endregion
+
+// #region paste
+/**
+ * The handshake as a command to paste into a POSIX shell. Its input stays open for as long as a refusal may take: at the end of it
+ * `openssl` hangs up and prints `DONE`, and would not hear what comes later. Where the far end hangs up before, there is no `DONE`.
+ */
+function sClientCommand({ request, host, port, address, anchor, certificate }: Pasted<{ alpn?: string[] }>): string {
+  const words = ['openssl', 's_client', '-brief', '-connect', `${address}:${port}`, '-servername', host]
+  words.push('-verify_hostname', host, '-verify_return_error', '-CAfile', anchor)
+  // `-cert` alone sends the leaf, without the CA certificates that stand behind it in the same file.
+  if (certificate) words.push('-cert', certificate.cert, '-cert_chain', certificate.cert, '-key', certificate.key)
+  if (request.alpn) words.push('-alpn', request.alpn.join(','))
+  return `sleep 1 | ${words.map(shellWord).join(' ')}`
 }
 // #endregion
