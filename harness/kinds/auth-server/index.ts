@@ -8,6 +8,7 @@ import { holdersOf, hostText, port } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
 import { tlsChecks } from '../checks.ts'
 import { certificateOf, referenceService, startOf, tlsFiles } from '../reference-service.ts'
+import { stepCommand } from '../step-command.ts'
 import { actions, actionsAt } from './actions.ts'
 import { registrationsOf } from './registrations.ts'
 
@@ -111,54 +112,40 @@ function operatorsOnly(unit: Unit): ActionVerification {
 }
 
 function issuer(unit: Unit): TokenIssuer {
-  const { nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } = unit.settings
   return {
     url: issuerUrl(unit),
     by: 'operator',
-    prove: (credential) => ({
-      method: 'PUT',
-      url: `https://${unit.host}:${unit.settings.ports.mtls}/holders/self`,
-      json: { client_id: credential.subject },
-      expect: [200],
-    }),
-    mint: ({ subject, resource, scope, lifetimeSeconds }) => {
+    prove({ subject }) {
+      const url = `https://${unit.host}:${unit.settings.ports.mtls}/holders/self`
+      return { method: 'PUT', url, json: { client_id: subject }, expect: [200] }
+    },
+    mint({ subject, resource, scope, lifetimeSeconds }) {
       const json = { clientId: subject, resource, scope, expiresIn: lifetimeSeconds }
       return operatorCall(unit, { method: 'POST', path: '/tokens', json, expect: [201] })
     },
     member: 'access_token',
     after: `${unit.node}/${CLIENTS}`,
-    lifetime: {
-      node: durationSeconds(nodeTokenLifetime),
-      peer: durationSeconds(peerTokenLifetime),
-      maximum: durationSeconds(maximumTokenLifetime),
-    },
+    lifetime: lifetimesOf(unit),
   }
 }
 
 function configuration(unit: Unit) {
-  const { ports, alg, nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } = unit.settings
+  const { ports, alg } = unit.settings
   const { ca, cert, key } = tlsFiles(unit)
+  const { node, peer, maximum } = lifetimesOf(unit)
   const foreign = registrationsOf(unit).flatMap(({ trustDomain }) => (trustDomain === unit.domain ? [] : [trustDomain]))
   return {
     issuer: issuerUrl(unit),
     node: unit.node,
     unit: unit.unit,
-    listen: {
-      public: `@{address}:${ports.public}`,
-      mtls: `@{address}:${ports.mtls}`,
-      operator: `@{address}:${ports.operator}`,
-    },
+    listen: Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, `@{address}:${port}`])),
     tls: { cert, key, ca },
     trustDomain: unit.domain,
     trustDomains: Object.fromEntries([...new Set(foreign)].map((domain) => [domain, { ca: unit.anchor(domain) }])),
     operators: operatorNames(unit),
     storage: { path: '@{unit}/state/auth.db' },
     signing: { alg, importKey: '@{unit}/signing.json' },
-    tokens: {
-      nodeSeconds: durationSeconds(nodeTokenLifetime),
-      peerSeconds: durationSeconds(peerTokenLifetime),
-      maximumSeconds: durationSeconds(maximumTokenLifetime),
-    },
+    tokens: { nodeSeconds: node, peerSeconds: peer, maximumSeconds: maximum },
     decisionLog: '@{unit}/decisions.jsonl',
   }
 }
@@ -174,13 +161,7 @@ const KEY_TYPES = {
 function signingKey({ settings: { alg } }: Unit): Step {
   const files = ['@{unit}/signing.pub.json', '@{unit}/signing.json']
   const args = ['crypto', 'jwk', 'create', ...files, ...KEY_TYPES[alg], '--alg', alg, '--use', 'sig']
-  return {
-    run: {
-      program: { tool: 'step' },
-      args: [...args, '--no-password', '--insecure', '--force'],
-      env: { STEPPATH: '@{unit}/step' },
-    },
-  }
+  return { run: stepCommand([...args, '--no-password', '--insecure', '--force']) }
 }
 
 /** The oneshot in which the operator registers every client that the topology needs here. */
@@ -212,10 +193,9 @@ function operatorCall(unit: Unit, { path, ...call }: Omit<HttpCall, 'url' | 'tls
 function operatorCredential(unit: Unit): string {
   if (unit.settings.operator !== undefined) return unit.settings.operator
   const own = certificateOf(unit)
-  const held = Object.entries(unit.topology.credentials).flatMap(([name, credential]) =>
+  const [name, ...others] = Object.entries(unit.topology.credentials).flatMap(([name, credential]) =>
     credential.kind === 'certificate' && holdersOf(credential).includes(unit.node) && name !== own ? name : [],
   )
-  const [name, ...others] = held
   if (name !== undefined && others.length === 0) return name
   unit.mistake('settings.operator', `node "${unit.node}" ${name === undefined ? noOperator(unit) : severalHeld}`)
   return own
@@ -238,13 +218,22 @@ function operatorNames(unit: Unit): string[] {
   return credential.sans ?? [credential.subject ?? unit.host]
 }
 
+/** In seconds: what a token lives that asks for nothing, and how long any may. */
+function lifetimesOf({ settings: { nodeTokenLifetime, peerTokenLifetime, maximumTokenLifetime } }: Unit) {
+  return {
+    node: durationSeconds(nodeTokenLifetime),
+    peer: durationSeconds(peerTokenLifetime),
+    maximum: durationSeconds(maximumTokenLifetime),
+  }
+}
+
 function checkLifetimes(unit: Unit): void {
-  const maximum = durationSeconds(unit.settings.maximumTokenLifetime)
+  const { maximum, ...lives } = lifetimesOf(unit)
   if (maximum > 86_400) unit.mistake('settings.maximumTokenLifetime', 'is longer than 24h, the longest life of a token')
-  for (const name of ['nodeTokenLifetime', 'peerTokenLifetime', 'maximumTokenLifetime'] as const) {
-    const life = durationSeconds(unit.settings[name])
-    if (life < 30) unit.mistake(`settings.${name}`, 'is shorter than 30s, the shortest life of a token')
-    if (life > maximum) unit.mistake(`settings.${name}`, `is longer than maximumTokenLifetime; shorten it`)
+  for (const [name, life] of Object.entries({ ...lives, maximum })) {
+    const setting = `settings.${name}TokenLifetime`
+    if (life < 30) unit.mistake(setting, 'is shorter than 30s, the shortest life of a token')
+    if (life > maximum) unit.mistake(setting, 'is longer than maximumTokenLifetime; shorten it')
   }
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
-import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
+import { type Action, defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import { duration, hostText, port } from '../../topology/schema.ts'
 import { ownAudiences } from '../checks.ts'
 import { certificateOf, referenceService, startOf, tlsFiles } from '../reference-service.ts'
@@ -88,27 +88,13 @@ export const orchestrator = defineKind({
       demands: { scope: ['peer:connect'], audience: 'peering' },
       request: { websocket: { path: '/v1/peering', protocol: 'holdfast-peering.v1', first: { type: 'open' } } },
     },
-    'node:read': {
-      summary: "reads the node's state",
-      listener: 'local',
-      carrier: 'bearer',
-      demands: { scope: ['node:read'], audience: 'own' },
-      request: { http: { method: 'GET', path: '/v1/state', expect: [200] } },
-    },
-    'node:routes': {
-      summary: 'writes a local route',
-      listener: 'local',
-      carrier: 'bearer',
-      demands: { scope: ['node:routes'], audience: 'own' },
-      request: {
-        http: {
-          method: 'PUT',
-          path: '/v1/routes/written.test/probe',
-          json: { protocol: 'http', endpoint: 'https://written.test/' },
-          expect: [200, 201],
-        },
-      },
-    },
+    'node:read': ofNode("reads the node's state", 'node:read', { method: 'GET', path: '/v1/state', expect: [200] }),
+    'node:routes': ofNode('writes a local route', 'node:routes', {
+      method: 'PUT',
+      path: '/v1/routes/written.test/probe',
+      json: { protocol: 'http', endpoint: 'https://written.test/' },
+      expect: [200, 201],
+    }),
   },
   observe: {
     listener: 'local',
@@ -117,6 +103,11 @@ export const orchestrator = defineKind({
     ignore: ['peerTokenExpiresAt'],
   },
 })
+
+function ofNode(summary: string, scope: string, http: object): Action {
+  const demands = { scope: [scope], audience: 'own' } as const
+  return { summary, listener: 'local', carrier: 'bearer', demands, request: { http } }
+}
 
 function plan(unit: Unit): KindPlan {
   const { peers, auth, ports, validation } = unit.settings
@@ -159,9 +150,10 @@ function configuration(unit: Unit) {
 
 function peeringOf(unit: Unit) {
   const { settings, topology, domain } = unit
-  const { auth, ports, validation, introspectionCacheMs, routes, session, limits } = settings
+  const { auth, ports, validation, introspectionCacheMs, routes, limits } = settings
   const { trustDomains } = topology
   const nodeToken = nodeTokenOf(unit)
+  const { holdTime, ...session } = settings.session
   return {
     listen: `@{address}:${ports.peering}`,
     audience: trustDomains[domain]?.peeringAudience,
@@ -177,17 +169,13 @@ function peeringOf(unit: Unit) {
     peers: peersOf(unit, nodeToken),
     routes,
     limits: { refusalsPerCertificate: 100_000, refusalsPerAddress: 100_000, ...limits },
-    session: sessionOf(session),
+    session: { ...session, ...(holdTime !== undefined && { holdTimeMs: durationSeconds(holdTime) * 1000 }) },
   }
 }
 
 function renewUrlOf(unit: Unit): string | undefined {
   const issuer = unit.topology.credentials[certificateOf(unit)]?.issuer.split('/')[0]
   return unit.settings.renewal === 'off' || issuer === undefined ? undefined : `${unit.url(issuer, 'ca')}/1.0/renew`
-}
-
-function sessionOf({ holdTime, ...session }: Settings['session']) {
-  return holdTime === undefined ? session : { ...session, holdTimeMs: (durationSeconds(holdTime) ?? 0) * 1000 }
 }
 
 function peersOf(unit: Unit, nodeToken: string | undefined) {

@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { Authority } from '../../credentials/certificate/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { Command, Step } from '../../topology/plan.ts'
+import type { Step } from '../../topology/plan.ts'
 import { port } from '../../topology/schema.ts'
+import { stepCommand } from '../step-command.ts'
 
 const duration = z.string().regex(durationPattern, 'must be a duration such as 10s, 10m or 24h')
 
@@ -70,7 +71,9 @@ function address(unit: Unit): string {
 function certificates(unit: Unit): Step[] {
   const create = (name: string, file: string, ...profile: string[]): Step => {
     const what = [`${unit.domain} ${name}`, `@{unit}/${file}.crt`, `@{unit}/${file}.key`, '--profile', ...profile]
-    return { run: step(['certificate', 'create', ...what, '--no-password', '--insecure', '--not-after', '87600h']) }
+    return {
+      run: stepCommand(['certificate', 'create', ...what, '--no-password', '--insecure', '--not-after', '87600h']),
+    }
   }
   const signer = ['--ca', '@{unit}/root.crt', '--ca-key', '@{unit}/root.key']
   return [create('root', 'root', 'root-ca'), create('issuing CA', 'ca', 'intermediate-ca', ...signer)]
@@ -79,12 +82,7 @@ function certificates(unit: Unit): Step[] {
 function provisionerKey(): Step[] {
   const files = ['@{unit}/provisioner.pub.json', '@{unit}/provisioner.json']
   const key = ['--kty', 'EC', '--crv', 'P-256', '--use', 'sig', '--alg', 'ES256', '--no-password', '--insecure']
-  return [{ run: step(['crypto', 'jwk', 'create', ...files, ...key]) }]
-}
-
-function step(args: string[]): Command {
-  // Keys lie unencrypted in a folder (0700) that ends with the run; without STEPPATH the user's own would be used.
-  return { program: { tool: 'step' }, args, env: { STEPPATH: '@{unit}/step' } }
+  return [{ run: stepCommand(['crypto', 'jwk', 'create', ...files, ...key]) }]
 }
 
 function configuration(unit: Unit) {
