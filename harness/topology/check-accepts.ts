@@ -1,5 +1,4 @@
 import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
-import type { DeclaredKind } from './credential-kind.ts'
 import { holderOf } from './holders.ts'
 import type { Action } from './kind.ts'
 import { didYouMean } from './mistakes.ts'
@@ -21,16 +20,15 @@ export function resolveAccepts(compilation: Compilation, credentials: Credential
     for (const node of declaredNames(compilation, 'nodes', target, [...path, 'target'])) {
       const found = actionAt(compilation, node, action, path)
       for (const name of declaredNames(compilation, 'credentials', credential, [...path, 'credential'])) {
-        const accept = { target: node, action, credential: name, by }
+        const claim = { accept: { target: node, action, credential: name, by }, path }
         const key = `${node} ${action} ${name} ${by ?? ''}`
         if (resolved.has(key)) compilation.mistakes.add(path, `says again that ${node} accepts ${name}`, 'remove it')
-        resolved.set(key, accept)
-        const resolvedCredential = credentials.get(name)
-        if (found !== undefined && resolvedCredential !== undefined) {
-          checkCaller(compilation, { accept, path }, resolvedCredential)
-          trustTarget(compilation, by ?? holderOf(resolvedCredential), node)
-          checkClaim(compilation, { accept, path }, found, resolvedCredential)
-        }
+        resolved.set(key, claim.accept)
+        const planned = credentials.get(name)
+        if (found === undefined || planned === undefined) continue
+        checkCaller(compilation, claim, planned)
+        trustTarget(compilation, by ?? holderOf(planned), node)
+        checkClaim(compilation, claim, found, planned)
       }
     }
   }
@@ -103,45 +101,30 @@ function actionAt(
   return found
 }
 
+/** Of what the carrier carries, credentials of the kinds that the action takes are accepted, if their kind sees no reason against it. */
 function checkClaim(compilation: Compilation, claim: Claim, action: TakenAction, credential: PlanCredential): void {
+  const { credentialKinds, mistakes } = compilation
   const { accept, path } = claim
-  const isCarried = ({ part }: DeclaredKind) => (action.carrier === 'none') === (part === 'certificate')
-  const fitting = [...compilation.credentialKinds.values()].filter(
-    (kind) => isCarried(kind) && (action.takes?.includes(kind.name) ?? true),
+  const { carrier, takes } = action
+  const fitting = [...credentialKinds.values()].filter(
+    ({ part, name }) => (carrier === 'none') === (part === 'certificate') && (takes?.includes(name) ?? true),
   )
   const kind = fitting.find(({ name }) => name === credential.kind)
+  const unknown = takes?.find((name) => !credentialKinds.has(name))
   if (kind !== undefined) {
     for (const [why, wayOut] of kind.unacceptable?.(compilation, accept, action, credential) ?? []) {
-      const message = `"${accept.target}" cannot accept "${credential.name}": ${why}`
-      compilation.mistakes.add([...path, 'credential'], message, wayOut)
+      mistakes.add([...path, 'credential'], `"${accept.target}" cannot accept "${credential.name}": ${why}`, wayOut)
     }
-    return
+  } else if (fitting.length > 0) {
+    const wanted = fitting.map(({ name }) => name).join(' or ')
+    const message = `"${accept.action}" takes a ${wanted}, and "${credential.name}" is a ${credential.kind}`
+    mistakes.add([...path, 'credential'], message, `name a ${wanted}`)
+  } else {
+    // What it takes is misspelt, or is not what its carrier carries: no credential would do.
+    const [message, wayOut] =
+      unknown === undefined
+        ? [`a ${(takes ?? []).join(' or ')}, and has the carrier "${carrier}"`, 'another carrier']
+        : [`a "${unknown}", and there is no such credential kind`, `one of ${[...credentialKinds.keys()].join(', ')}`]
+    mistakes.add([...path, 'action'], `"${accept.action}" takes ${message}`, `let its service kind name ${wayOut}`)
   }
-  if (fitting.length === 0) {
-    reportUntakeable(compilation, claim, action)
-    return
-  }
-  const wanted = fitting.map(({ name }) => name).join(' or ')
-  compilation.mistakes.add(
-    [...path, 'credential'],
-    `"${accept.action}" takes a ${wanted}, and "${credential.name}" is a ${credential.kind}`,
-    `name a ${wanted}`,
-  )
-}
-
-/** What an action takes is misspelt, or is not what its carrier carries: no credential would do. */
-function reportUntakeable(
-  { credentialKinds, mistakes }: Compilation,
-  { accept: { action }, path }: Claim,
-  { takes = [], carrier }: TakenAction,
-): void {
-  const unknown = takes.find((name) => !credentialKinds.has(name))
-  const [message, wayOut] =
-    unknown === undefined
-      ? [`takes a ${takes.join(' or ')}, and has the carrier "${carrier}"`, 'another carrier']
-      : [
-          `takes a "${unknown}", and there is no such credential kind`,
-          `one of ${[...credentialKinds.keys()].join(', ')}`,
-        ]
-  mistakes.add([...path, 'action'], `"${action}" ${message}`, `let its service kind name ${wayOut}`)
 }

@@ -1,9 +1,8 @@
 import { checkUnit } from './check-names.ts'
+import { isObject } from './check-shape.ts'
 import { type Compilation, isDeclared, own } from './compilation.ts'
 import { checkReferences } from './resolve-credentials.ts'
 import { unitSchema } from './schema.ts'
-
-const text = /^[a-z][a-z0-9-]*$/
 
 /**
  * Declarations that do not fit the schema were taken out of the topology. What can be told of their other members is told
@@ -20,9 +19,12 @@ export function checkMalformed(compilation: Compilation, value: unknown): void {
   }
   for (const [index, accept] of Object.values(accepts ?? {}).entries()) {
     if (!isObject(accept)) continue
-    if (isName(accept.target)) isDeclared(compilation, 'nodes', accept.target, ['accepts', index, 'target'])
-    if (isName(accept.credential)) {
-      isDeclared(compilation, 'credentials', accept.credential, ['accepts', index, 'credential'])
+    for (const [member, register] of [
+      ['target', 'nodes'],
+      ['credential', 'credentials'],
+    ] as const) {
+      const name = accept[member]
+      if (isName(name)) isDeclared(compilation, register, name, ['accepts', index, member])
     }
   }
 }
@@ -37,9 +39,5 @@ function checkNode(compilation: Compilation, name: string, node: Record<string, 
 }
 
 function isName(value: unknown): value is string {
-  return typeof value === 'string' && text.test(value)
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'string' && /^[a-z][a-z0-9-]*$/.test(value)
 }

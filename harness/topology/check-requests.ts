@@ -11,13 +11,16 @@ export type RequestForms = ReadonlyMap<
 
 /** What the kinds say that is spoken at their units is held to the protocols that speak it. */
 export function checkRequests(compilation: Compilation, planned: readonly PlannedUnit[], forms: RequestForms): void {
+  const requests = new Map([...forms].map(([name, { request }]) => [name, request]))
+  const observations = new Map(
+    [...forms].flatMap(([name, { observation }]) => (observation === undefined ? [] : [[name, observation.request]])),
+  )
   for (const { unit, plan } of planned) {
     const path = ['nodes', unit.node, 'units', unit.name]
     for (const [name, { request }] of Object.entries(plan.actions ?? {})) {
-      checkSpoken(compilation, [...path, name], request, forms, (form) => form.request)
+      checkSpoken(compilation, [...path, name, 'request'], request, requests)
     }
-    if (plan.observe === undefined) continue
-    checkSpoken(compilation, [...path, 'observe'], plan.observe.request, forms, (form) => form.observation?.request)
+    if (plan.observe) checkSpoken(compilation, [...path, 'observe', 'request'], plan.observe.request, observations)
   }
 }
 
@@ -25,18 +28,15 @@ function checkSpoken(
   { mistakes }: Compilation,
   path: readonly PropertyKey[],
   spoken: Spoken,
-  forms: RequestForms,
-  schemaOf: (form: NonNullable<ReturnType<RequestForms['get']>>) => z.ZodType | undefined,
+  forms: ReadonlyMap<string, z.ZodType>,
 ): void {
   const [[name, said] = ['nothing', undefined], ...more] = Object.entries(spoken)
-  const form = forms.get(name)
-  const schema = form && schemaOf(form)
+  const schema = forms.get(name)
   if (schema === undefined || more.length > 0) {
-    const able = [...forms].flatMap(([known, one]) => (schemaOf(one) === undefined ? [] : known))
     const what = more.length > 0 ? 'more than one protocol' : `"${name}", which no protocol does here`
-    mistakes.add([...path, 'request'], `speaks ${what}`, `let its kind name one of ${able.join(', ')}`)
+    mistakes.add(path, `speaks ${what}`, `let its kind name one of ${[...forms.keys()].join(', ')}`)
     return
   }
   const { error } = schema.safeParse(said)
-  if (error) addIssues(mistakes, [...path, 'request', name], error.issues, said, schema)
+  if (error) addIssues(mistakes, [...path, name], error.issues, said, schema)
 }

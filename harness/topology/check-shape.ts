@@ -146,6 +146,6 @@ function withoutMalformed(value: Topology, issues: readonly z.core.$ZodIssue[]):
   return kept
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }

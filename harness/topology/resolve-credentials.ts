@@ -12,7 +12,6 @@ export function resolveCredentials(compilation: Compilation): Map<string, PlanCr
     const path = ['credentials', name]
     const kind = compilation.credentialKinds.get(declaration.kind)!
     checkReferences(compilation, declaration, path)
-    checkHolders(compilation, kind, declaration, path)
     checkHandover(compilation, kind, declaration, path)
     const holders = holdersOf(declaration)
     const [holder = ''] = holders
@@ -43,34 +42,28 @@ export function checkReferences(
   }
 }
 
-function checkHolders(
-  { mistakes }: Compilation,
-  { name, handover }: DeclaredKind,
-  declaration: CredentialDeclaration,
-  path: Path,
-): void {
-  if (handover.hasSeveralHolders || holdersOf(declaration).length === 1) return
-  mistakes.add([...path, 'holders'], `a ${name} has one holder: ${handover.why}`, 'declare one for each of them')
-}
-
 function checkHandover(
   { mistakes }: Compilation,
-  { name, handover: { method, why } }: DeclaredKind,
+  { name, handover: { method, why, hasSeveralHolders } }: DeclaredKind,
   declaration: CredentialDeclaration,
   path: Path,
 ): void {
+  if (!hasSeveralHolders && holdersOf(declaration).length !== 1) {
+    mistakes.add([...path, 'holders'], `a ${name} has one holder: ${why}`, 'declare one for each of them')
+  }
   const handover = handoverOf(declaration)
   const at = [...path, 'handover']
+  const declared = typeof declaration.handover === 'object' ? declaration.handover : undefined
   if (handover.method !== method) {
-    const place = typeof declaration.handover === 'object' ? [...at, 'method'] : at
-    mistakes.add(place, `"${handover.method}" does not fit a ${name}: ${why}`, `write "${method}"`)
+    const message = `"${handover.method}" does not fit a ${name}: ${why}`
+    mistakes.add(declared === undefined ? at : [...at, 'method'], message, `write "${method}"`)
   }
   if (handover.path?.split('/').includes('..')) {
     mistakes.add([...at, 'path'], 'leads out of the node’s directory', 'write a path without ".."')
   }
-  if (method !== 'enrol' || typeof declaration.handover !== 'object') return
+  if (method !== 'enrol') return
   for (const member of ['owner', 'group', 'mode'] as const) {
-    if (declaration.handover[member] === undefined) continue
+    if (declared?.[member] === undefined) continue
     mistakes.add([...at, member], 'does not fit enrol: the holder makes the key itself, with mode 0600', 'remove it')
   }
 }

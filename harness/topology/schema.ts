@@ -40,24 +40,22 @@ const handover = z
         .string()
         .regex(/^[\x20-\x7e]+$/, 'must be a path of printable characters')
         .optional()
-        .meta({ description: 'File or folder at the receiver. Default: `credentials/<name>` in the node directory.' }),
-      owner: account
-        .optional()
-        .meta({ description: 'User that must own it. Default: that of the unit which reads it.' }),
-      group: account.optional().meta({ description: 'Group that must own it.' }),
+        .describe('File or folder at the receiver. Default: `credentials/<name>` in the node directory.'),
+      owner: account.optional().describe('User that must own it. Default: that of the unit which reads it.'),
+      group: account.optional().describe('Group that must own it.'),
       mode: z
         .string()
         .regex(/^0[0-7]{3}$/, 'must be four octal digits, such as 0600')
         .optional()
-        .meta({ description: 'Mode of the file. Default 0600.' }),
+        .describe('Mode of the file. Default 0600.'),
     }),
   ])
-  .meta({ description: 'How the credential comes to its holder. A bare text is short for `{ method }`.' })
+  .describe('How the credential comes to its holder. A bare text is short for `{ method }`.')
 
 /** Nearly every credential has one holder. */
 const held = {
-  holder: name.optional().meta({ description: 'The node that holds it. This, or `holders`.' }),
-  holders: z.array(name).min(1).optional().meta({ description: 'The nodes that hold it, where there are several.' }),
+  holder: name.optional().describe('The node that holds it. This, or `holders`.'),
+  holders: z.array(name).min(1).optional().describe('The nodes that hold it, where there are several.'),
   handover,
 }
 
@@ -78,49 +76,47 @@ export function credentialSchema<const Kind extends string, Members extends z.Zo
 
 /** One unit by itself. */
 export const unitSchema = z.strictObject({
-  kind: name.meta({ description: 'A service kind.' }),
+  kind: name.describe('A service kind.'),
   after: z
     .array(unitReference)
     .optional()
-    .meta({ description: 'Units that must be ready first, beyond those that follow from the credentials.' }),
-  user: account
-    .optional()
-    .meta({ description: 'Operating-system user that its programs run as. Takes a backend with `ownUsers`.' }),
+    .describe('Units that must be ready first, beyond those that follow from the credentials.'),
+  user: account.optional().describe('Operating-system user that its programs run as. Takes a backend with `ownUsers`.'),
   start: z
     .literal('on demand')
     .optional()
-    .meta({ description: 'It is not started with its node, but run when a test asks for it. Oneshots only.' }),
+    .describe('It is not started with its node, but run when a test asks for it. Oneshots only.'),
   settings: z
     .record(z.string(), z.unknown())
     .default({})
-    .meta({ description: 'What the service kind is told. Each kind has a schema of its own.' }),
+    .describe('What the service kind is told. Each kind has a schema of its own.'),
 })
 
 const node = z.strictObject({
-  host: hostText.meta({ description: 'Its DNS name, unique in the topology.' }),
-  domain: name.meta({ description: 'The trust domain that it belongs to.' }),
-  units: z.record(name, unitSchema).meta({ description: 'The programs on the node.' }),
+  host: hostText.describe('Its DNS name, unique in the topology.'),
+  domain: name.describe('The trust domain that it belongs to.'),
+  units: z.record(name, unitSchema).describe('The programs on the node.'),
 })
 
 const trustDomain = z.strictObject({
-  ca: name.meta({ description: 'The node whose CA is the root of this domain.' }),
-  issuer: name.optional().meta({ description: 'The node whose auth server issues the tokens of this domain.' }),
+  ca: name.describe('The node whose CA is the root of this domain.'),
+  issuer: name.optional().describe('The node whose auth server issues the tokens of this domain.'),
   peeringAudience: z
     .url({ protocol: /^https$/, error: 'must be an https URI' })
     .optional()
-    .meta({ description: 'Audience URI that every node of the domain accepts for peering.' }),
+    .describe('Audience URI that every node of the domain accepts for peering.'),
 })
 
 const oneOrMoreNames = z.union([name, z.array(name).min(1)])
 
 const accept = z.strictObject({
-  target: oneOrMoreNames.meta({ description: 'The node, or each of the nodes, that accepts.' }),
+  target: oneOrMoreNames.describe('The node, or each of the nodes, that accepts.'),
   action: z
     .string()
     .regex(actionPattern, 'must be an action such as peering:connect or grid:publish/JOBS.*.done')
-    .meta({ description: 'What the caller does there. The service kinds of the target name their actions.' }),
-  credential: oneOrMoreNames.meta({ description: 'The credential, or each of those, that is accepted.' }),
-  by: name.optional().meta({ description: 'The node that calls with it. Default: its holder, the first of several.' }),
+    .describe('What the caller does there. The service kinds of the target name their actions.'),
+  credential: oneOrMoreNames.describe('The credential, or each of those, that is accepted.'),
+  by: name.optional().describe('The node that calls with it. Default: its holder, the first of several.'),
 })
 
 /** What a topology may say, with credentials of these kinds. Unknown members are mistakes. */
@@ -133,13 +129,11 @@ export function topologySchema(kinds: readonly DeclaredKind[]) {
   >
   return z.strictObject({
     name,
-    summary: z.string().min(1).meta({ description: 'One line for people.' }),
-    trustDomains: z.record(name, trustDomain).meta({ description: 'Sets of nodes under one root of trust.' }),
-    nodes: z.record(name, node).meta({ description: 'The hosts, by name.' }),
-    credentials: z
-      .record(name, credential)
-      .meta({ description: 'Who issues what to whom, and how it is handed over.' }),
-    accepts: z.array(accept).meta({ description: 'Who accepts what. Everything else must be refused.' }),
+    summary: z.string().min(1).describe('One line for people.'),
+    trustDomains: z.record(name, trustDomain).describe('Sets of nodes under one root of trust.'),
+    nodes: z.record(name, node).describe('The hosts, by name.'),
+    credentials: z.record(name, credential).describe('Who issues what to whom, and how it is handed over.'),
+    accepts: z.array(accept).describe('Who accepts what. Everything else must be refused.'),
   })
 }
 
