@@ -5,7 +5,7 @@ import { Interrupted } from './interruption.ts'
 /** What the command line answers to its caller when something failed, could not be done, or was typed wrongly. */
 export const exitCode = { failed: 1, usage: 2 } as const
 
-export interface FailureReport {
+interface FailureReport {
   /** What stderr gets; empty when it was told already. */
   text: string
   exitCode: number

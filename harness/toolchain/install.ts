@@ -14,7 +14,7 @@ import { TOOLS, type ToolName } from './tools.ts'
 
 const tellEveryMs = 5_000
 
-export interface InstallOptions extends ResolveOptions {
+interface InstallOptions extends ResolveOptions {
   /** One line for people, whenever there is something to tell, and every five seconds while Go works. */
   onProgress?: (line: string) => void
   signal?: AbortSignal
@@ -30,15 +30,10 @@ function goMissing(names: readonly ToolName[], overlay: boolean): HoldfastError 
   )
 }
 
-export class ToolBuildFailed extends HoldfastError {
-  constructor(names: readonly ToolName[], reason: string, log: readonly string[], options?: ErrorOptions) {
-    const said = log.map((line) => `\n    ${line}`).join('')
-    super(
-      'HOLDFAST_TOOL_BUILD_FAILED',
-      `${names.join(', ')} could not be built: ${reason}${wayOut(log)}${said}`,
-      options,
-    )
-  }
+function buildFailed(names: readonly ToolName[], reason: string, log: readonly string[], options?: ErrorOptions) {
+  const said = log.map((line) => `\n    ${line}`).join('')
+  const message = `${names.join(', ')} could not be built: ${reason}${wayOut(log)}${said}`
+  return new HoldfastError('HOLDFAST_TOOL_BUILD_FAILED', message, options)
 }
 
 function wayOut(log: readonly string[]): string {
@@ -55,7 +50,7 @@ function wayOut(log: readonly string[]): string {
 /**
  * Finds programs, and builds those that are missing, all in one go. This is what a launch calls before it starts nodes.
  *
- * @throws {ToolBuildFailed} or HoldfastError `HOLDFAST_GO_MISSING`: what is missing cannot be built here.
+ * @throws HoldfastError `HOLDFAST_TOOL_BUILD_FAILED` or `HOLDFAST_GO_MISSING`: what is missing cannot be built here.
  */
 export async function ensureTools(names: readonly ToolName[], options: InstallOptions = {}): Promise<ResolvedTool[]> {
   const missing: ToolName[] = []
@@ -88,7 +83,8 @@ export async function installTools(names: readonly ToolName[], options: InstallO
     await writeFile(join(work, 'go.mod'), source().goMod)
     await writeFile(join(work, 'go.sum'), source().goSum)
     const version = await goVersion(go, work, names)
-    const missing = await missingFrom(folder, names, version)
+    const cached = await Promise.all(names.map((name) => cachedTool(name, folder, { verify: true })))
+    const missing = names.filter((_, at) => cached[at]?.go !== version)
     if (missing.length > 0) {
       await build({ go, version, work, names: missing, overlay, onProgress, signal })
       for (const name of missing) {
@@ -98,7 +94,7 @@ export async function installTools(names: readonly ToolName[], options: InstallO
     }
   } catch (failure) {
     if (failure instanceof HoldfastError || signal?.aborted) throw failure
-    throw new ToolBuildFailed(names, `the cache ${folder} cannot be written`, [], { cause: failure })
+    throw buildFailed(names, `the cache ${folder} cannot be written`, [], { cause: failure })
   } finally {
     await rm(work, { recursive: true, force: true })
   }
@@ -115,7 +111,7 @@ async function lock(folder: string, names: readonly ToolName[], tell: (line: str
     return await lockFolder(folder, { signal, onWait })
   } catch (failure) {
     if (signal?.aborted) throw failure
-    throw new ToolBuildFailed(names, `the cache ${folder} cannot be locked`, [], { cause: failure })
+    throw buildFailed(names, `the cache ${folder} cannot be locked`, [], { cause: failure })
   }
 }
 
@@ -126,15 +122,10 @@ async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
-async function missingFrom(folder: string, names: readonly ToolName[], go: string): Promise<ToolName[]> {
-  const cached = await Promise.all(names.map((name) => cachedTool(name, folder, { verify: true })))
-  return names.filter((_, index) => cached[index]?.go !== go)
-}
-
 /** Asked inside the work folder: an older Go fetches the one that `go.mod` demands there, or says that it may not. */
 async function goVersion(go: string, work: string, names: readonly ToolName[]): Promise<string> {
   const { code, stdout, stderr } = await ask(go, ['env', 'GOVERSION'], { cwd: work, timeoutMs: 300_000 })
-  if (code !== 0) throw new ToolBuildFailed(names, `${go} does not work`, lastLines(stderr))
+  if (code !== 0) throw buildFailed(names, `${go} does not work`, lastLines(stderr))
   return stdout.trim()
 }
 
@@ -162,7 +153,7 @@ async function build(plan: Build): Promise<void> {
   for (const name of names) {
     // A file that was cut short does not start.
     const { code, stderr } = await ask(join(bin, name), TOOLS[name].versionArgs)
-    if (code !== 0) throw new ToolBuildFailed([name], 'the built program does not start', lastLines(stderr))
+    if (code !== 0) throw buildFailed([name], 'the built program does not start', lastLines(stderr))
   }
 }
 
@@ -193,13 +184,13 @@ function runGo({ go, work, names, onProgress, signal }: Build, args: string[]): 
     child.once('error', (cause) => {
       clearInterval(tell)
       // After an abort Go still lives for a moment, and its folder must not be removed below it: 'close' comes.
-      if (!signal?.aborted) reject(new ToolBuildFailed(names, `${go} cannot be started`, [], { cause }))
+      if (!signal?.aborted) reject(buildFailed(names, `${go} cannot be started`, [], { cause }))
     })
     child.once('close', (code, by) => {
       clearInterval(tell)
       if (signal?.aborted) reject(signal.reason)
       else if (code === 0) resolve()
-      else reject(new ToolBuildFailed(names, `go ended with ${by ?? `exit code ${code}`}`, tail))
+      else reject(buildFailed(names, `go ended with ${by ?? `exit code ${code}`}`, tail))
     })
   })
 }

@@ -139,29 +139,25 @@ export const OVERLAY_RECIPE = JSON.stringify([
   Object.entries(PATCHES).map(([file, { beginning, added }]) => [file, beginning.source, added]),
 ])
 
-/** The installed Go's standard library is not written as the overlay expects. Code `HOLDFAST_GO_OVERLAY`. */
-export class OverlayFailed extends HoldfastError {
-  constructor(file: string, why: string, options?: ErrorOptions) {
-    super(
-      'HOLDFAST_GO_OVERLAY',
-      `${file}: ${why}, so programs that follow the clock and the host names of a run cannot be built with this Go. ` +
-        'Set HOLDFAST_GO to another Go (1.24 to 1.26 are known to fit), or run without moving clocks and without programs that dial',
-      options,
-    )
-  }
+/** The installed Go's standard library is not written as the overlay expects. */
+function overlayFailed(file: string, why: string, options?: ErrorOptions): HoldfastError {
+  const what = `${file}: ${why}, so programs that follow the clock and the host names of a run cannot be built with this Go`
+  const wayOut =
+    'Set HOLDFAST_GO to another Go (1.24 to 1.26 are known to fit), or run without moving clocks and without programs that dial'
+  return new HoldfastError('HOLDFAST_GO_OVERLAY', `${what}. ${wayOut}`, options)
 }
 
 /**
  * Source of one of {@link PATCHED_FILES} with what the overlay adds.
  *
  * @param path where it was read, for the message.
- * @throws {OverlayFailed} the text that is added to is not there exactly once.
+ * @throws HoldfastError `HOLDFAST_GO_OVERLAY`: the text that is added to is not there exactly once.
  */
 export function patched(file: string, source: string, path: string): string {
   const { name, beginning, added } = PATCHES[file]!
   const found = source.match(beginning)?.length ?? 0
-  if (found !== 1) throw new OverlayFailed(path, `the beginning of ${name} stands there ${found} times, not once`)
-  if (/\bholdfast[A-Z]/.test(source)) throw new OverlayFailed(path, 'it was changed in this way already')
+  if (found !== 1) throw overlayFailed(path, `the beginning of ${name} stands there ${found} times, not once`)
+  if (/\bholdfast[A-Z]/.test(source)) throw overlayFailed(path, 'it was changed in this way already')
   return source.replace(beginning, (text) => text + added)
 }
 
@@ -169,12 +165,12 @@ export function patched(file: string, source: string, path: string): string {
  * Writes an overlay of the Go that builds in `work` (https://pkg.go.dev/cmd/go, `-overlay`), and answers its path. The sources
  * of that Go are read, never changed.
  *
- * @throws {OverlayFailed}
+ * @throws HoldfastError `HOLDFAST_GO_OVERLAY`
  */
 export async function writeOverlay(go: string, work: string): Promise<string> {
   const { code, stdout, stderr } = await ask(go, ['env', 'GOROOT'], { cwd: work })
   const root = stdout.trim()
-  if (code !== 0 || root === '') throw new OverlayFailed(go, `it does not tell its GOROOT (${stderr.trim()})`)
+  if (code !== 0 || root === '') throw overlayFailed(go, `it does not tell its GOROOT (${stderr.trim()})`)
   const replaced: Record<string, string> = {}
   const put = async (file: string, text: string) => {
     const copy = join(work, file.replace('/', '-'))
@@ -185,7 +181,7 @@ export async function writeOverlay(go: string, work: string): Promise<string> {
   for (const file of PATCHED_FILES) {
     const original = join(root, 'src', file)
     const source = await readFile(original, 'utf8').catch((cause: Error) => {
-      throw new OverlayFailed(original, `it cannot be read (${cause.message})`, { cause })
+      throw overlayFailed(original, `it cannot be read (${cause.message})`, { cause })
     })
     await put(file, patched(file, source, original))
   }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { settings as readSettings, type Settings } from '../settings.ts'
-import { ensureTools, installTools, ToolBuildFailed } from './install.ts'
+import { ensureTools, installTools } from './install.ts'
 import { findGo } from './installed.ts'
 import { lockFolder } from './lock.ts'
 import { resolveTool, ToolMissing } from './resolve.ts'
@@ -60,13 +60,13 @@ async function kept(): Promise<string[]> {
   return entries.filter((name) => !name.startsWith('lock.')).sort()
 }
 
-async function failureOf(work: Promise<unknown>): Promise<ToolBuildFailed> {
+async function failureOf(work: Promise<unknown>): Promise<Error> {
   const failure = await work.then(
     () => undefined,
     (reason: unknown) => reason,
   )
-  expect(failure).toBeInstanceOf(ToolBuildFailed)
-  return failure as ToolBuildFailed
+  expect(failure).toMatchObject({ code: 'HOLDFAST_TOOL_BUILD_FAILED' })
+  return failure as Error
 }
 
 test('missing programs are built in one go, and then found without any Go', async () => {

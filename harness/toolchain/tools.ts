@@ -1,5 +1,5 @@
 /** One real program that Holdfast runs, and where it comes from. */
-export interface Tool {
+interface Tool {
   /** Go package that builds it; listed in the `tool` block of `go.mod`. */
   readonly package: string
   /** Go module whose version in `go.mod` is the pin. */
