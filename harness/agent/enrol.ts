@@ -46,15 +46,11 @@ async function certifiedBy(
   const url = `${base}${path}`
   const tls = { ca: anchorPem, cert: as?.certPem, key: as?.keyPem }
   const answer = await request({ method: 'POST', url, address, tls, json, timeoutMs: 10_000 })
-  if (answer.status !== 201) throw new EnrolmentRefused(url, answer.status, reasonIn(answer.text))
+  if (answer.status !== 201) throw new EnrolmentRefused(url, answer.status, reasonIn(answer.json))
   const { certChain } = JSON.parse(answer.text) as { certChain: string[] }
   return { certPem: certChain.map((certificate) => `${certificate.trimEnd()}\n`).join('') }
 }
 
-function reasonIn(text: string): string {
-  try {
-    return (JSON.parse(text) as { message: string }).message
-  } catch {
-    return 'no JSON body'
-  }
+function reasonIn(json: unknown): string {
+  return json === undefined || json === null ? 'no JSON body' : (json as { message: string }).message
 }

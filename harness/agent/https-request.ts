@@ -27,6 +27,8 @@ interface TlsTexts {
 export interface OneAnswer {
   status: number
   text: string
+  /** Undefined where the text is none. */
+  json: unknown
   /** The server's certificate, for https. */
   certificate?: PeerCertificate
 }
@@ -86,7 +88,8 @@ function answerOf(
     outgoing.once('response', (response) => {
       // Read now: the connection may be gone when the body has come.
       const certificate = isSecure(url) ? (response.socket as TLSSocket).getPeerCertificate() : undefined
-      readBody(response).then((text) => resolve({ status: response.statusCode as number, text, certificate }), reject)
+      const status = response.statusCode as number
+      readBody(response).then((text) => resolve({ status, text, json: parsed(text), certificate }), reject)
     })
     outgoing.end(body)
   })
@@ -105,6 +108,14 @@ async function readBody(response: IncomingMessage): Promise<string> {
     if (text.length > 1_048_576) throw new Error('the answer is larger than 1 MiB')
   }
   return text
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** Reads the PEM files that a request authenticates with. */

@@ -20,7 +20,7 @@ import {
 import { serveSeat } from './seat-server.ts'
 import { fill } from './template.ts'
 import { readTextFrom } from './text-file.ts'
-import { Unit, WrongUnitState } from './unit.ts'
+import { Unit } from './unit.ts'
 import { sharedMode } from './unit-files.ts'
 
 /** All programs must be gone 5 s after the coordinator: this leaves time for SIGKILL and the way out. */
@@ -125,25 +125,19 @@ export class NodeAgent {
     const unit = this.#unit(name)
     const missing = unit.plan.after.filter((ref) => !this.#ready.has(ref))
     if (missing.length === 0) return unit.runAsked(input)
-    throw new WrongUnitState(unit.ref, `waits for ${missing.join(', ')}`)
+    throw unit.wrongState(`waits for ${missing.join(', ')}`)
   }
 
   #makeHandlers(): Handlers {
     const context = this.#context
-    const onUnit =
-      <Body extends { unit: string }>(act: (unit: Unit, body: Body) => void | Promise<void>) =>
-      async (body: Body) => {
-        await act(this.#unit(body.unit), body)
-        return null
-      }
     return {
-      stop: onUnit((unit) => unit.stop()),
-      start: onUnit((unit) => unit.start()),
+      stop: async ({ unit }) => this.#unit(unit).stop(),
+      start: async ({ unit }) => this.#unit(unit).start(),
+      kill: async ({ unit }) => this.#unit(unit).kill(),
+      pause: async ({ unit }) => this.#unit(unit).pause(),
+      resume: async ({ unit }) => this.#unit(unit).resume(),
+      signal: async ({ unit, signal }) => this.#unit(unit).signal(signal),
       run: ({ unit, input }) => this.#run(unit, input),
-      kill: onUnit((unit) => unit.kill()),
-      pause: onUnit((unit) => unit.pause()),
-      resume: onUnit((unit) => unit.resume()),
-      signal: onUnit((unit, body) => unit.signal(body.signal)),
       exec: (body) => execute(context, body),
       'read-file': ({ path, from }) => readTextFrom(path, from),
       'one-time-token': async ({ provisioner, ...claims }) => {

@@ -4,7 +4,7 @@ import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { HttpCall, Plan, PlanNode, PlanUnit, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
-import { readTls, request } from './https-request.ts'
+import { type OneAnswer, readTls, request } from './https-request.ts'
 import type { HandedOver, HandOver, RunSettings } from './protocol.ts'
 import type { FileDemand } from './secret-file.ts'
 import { fillJson, type TemplateContext } from './template.ts'
@@ -54,16 +54,10 @@ export class UnexpectedAnswer extends HoldfastError {
   }
 }
 
-interface Answer {
-  status: number
-  text: string
-  json: unknown
-}
-
 /** Makes a call of the plan from this node: its own address, its own files. Any status resolves. */
-export async function callFromNode(context: NodeContext, call: HttpCall, place: string): Promise<Answer> {
+export async function callFromNode(context: NodeContext, call: HttpCall, place: string): Promise<OneAnswer> {
   const { method, url, tls, json } = fillJson(call, context, place)
-  const { status, text } = await request({
+  return request({
     method,
     url,
     address: context.settings.hosts[new URL(url).hostname],
@@ -72,20 +66,11 @@ export async function callFromNode(context: NodeContext, call: HttpCall, place: 
     json,
     timeoutMs: 10_000,
   })
-  return { status, text, json: parsed(text) }
 }
 
 /** The same, and any status that the plan does not expect rejects. */
-export async function expectedCall(context: NodeContext, call: HttpCall, place = context.ref): Promise<Answer> {
+export async function expectedCall(context: NodeContext, call: HttpCall, place = context.ref): Promise<OneAnswer> {
   const answer = await callFromNode(context, call, place)
   if (!call.expect.includes(answer.status)) throw new UnexpectedAnswer(call, answer.status, answer.text)
   return answer
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

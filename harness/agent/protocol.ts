@@ -65,11 +65,10 @@ export interface ExecResult {
   stderr: string
 }
 
-/** What is done to one unit. */
-export type UnitOperation = 'stop' | 'start' | 'kill' | 'pause' | 'resume'
+type OnUnit = Record<'stop' | 'start' | 'kill' | 'pause' | 'resume', { request: { unit: string }; answer: unknown }>
 
 /** Every operation that the coordinator can request of an agent. */
-export interface Operations extends Record<UnitOperation, { request: { unit: string }; answer: null }> {
+export interface Operations extends OnUnit {
   exec: {
     request: { argv: string[]; env?: Record<string, string>; input?: string; timeoutMs: number }
     answer: ExecResult
@@ -78,7 +77,7 @@ export interface Operations extends Record<UnitOperation, { request: { unit: str
   'read-file': { request: { path: string; from?: number }; answer: string }
   /** Runs a oneshot that is started on demand; `input` comes to its programs. */
   run: { request: { unit: string; input?: string }; answer: ExecResult }
-  signal: { request: { unit: string; signal: NodeJS.Signals }; answer: null }
+  signal: { request: { unit: string; signal: NodeJS.Signals }; answer: unknown }
   /** Signs a one-time token of a CA on this node for a test. */
   'one-time-token': { request: OneTimeTokenClaims; answer: string }
   call: { request: { call: HttpCall }; answer: { status: number; json: unknown } }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { chmodSync } from 'node:fs'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -73,10 +74,9 @@ export async function serveSeat(path: string, address: string): Promise<void> {
     }
   }
   const server = net.createServer({ allowHalfOpen: true }, (asking) => void serve(asking))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, resolve)
-  })
+  // A connection that cannot be accepted ends no seat.
+  server.on('error', () => {})
+  await once(server.listen(path), 'listening')
   chmodSync(path, 0o600)
 }
 

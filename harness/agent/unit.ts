@@ -9,20 +9,6 @@ import { startTurn } from './start-turn.ts'
 import { renderFile, runSteps, StepFailed } from './steps.ts'
 import { makeFolder } from './unit-files.ts'
 
-/** A unit did not become ready. Code `HOLDFAST_NOT_READY`. */
-export class UnitNotReady extends HoldfastError {
-  constructor(unit: string, what: string, options?: ErrorOptions) {
-    super('HOLDFAST_NOT_READY', `${unit} was not ready: ${what}`, options)
-  }
-}
-
-/** An operation on a unit does not fit it. Code `HOLDFAST_UNIT_STATE`. */
-export class WrongUnitState extends HoldfastError {
-  constructor(unit: string, what: string) {
-    super('HOLDFAST_UNIT_STATE', `${unit} ${what}`)
-  }
-}
-
 /** One unit of this node, from its files to the end of its program. */
 export class Unit {
   readonly plan: PlanUnit
@@ -58,7 +44,7 @@ export class Unit {
 
   /** A oneshot on demand, after the runs that were asked for before. A program that does not end well is an answer, too. */
   runAsked(input?: string): Promise<ExecResult> {
-    if (this.plan.start !== 'on demand') throw new WrongUnitState(this.ref, 'is not run on demand; its node started it')
+    if (this.plan.start !== 'on demand') throw this.wrongState('is not run on demand; its node started it')
     const run = this.#asked.then(async () => {
       const output = { stdout: '', stderr: '' }
       const exit = await this.#prepare({ input, output }).then(
@@ -78,7 +64,7 @@ export class Unit {
 
   /** Starts the service again; its files and what its steps made are still there. */
   async start(): Promise<void> {
-    if (this.#tree?.running()) throw new WrongUnitState(this.ref, 'is running already')
+    if (this.#tree?.running()) throw this.wrongState('is running already')
     await this.#told(() => this.#startService())
   }
 
@@ -101,7 +87,7 @@ export class Unit {
 
   async #startService(): Promise<void> {
     const { service } = this.plan
-    if (service === undefined) throw new WrongUnitState(this.ref, 'is a oneshot: there is no service to start')
+    if (service === undefined) throw this.wrongState('is a oneshot: there is no service to start')
     this.#end.signal.throwIfAborted()
     if (service.command === undefined) return this.#untilReady()
     const done = await startTurn()
@@ -115,8 +101,7 @@ export class Unit {
 
   async #startProgram(command: Command): Promise<ProcessTree> {
     const { emit } = this.#work
-    const refused = (why: string, cause: ErrorOptions) => new UnitNotReady(this.ref, why, cause)
-    const { tree } = await startProgram(this.#work, command, refused)
+    const { tree } = await startProgram(this.#work, command, (why, cause) => this.#notReady(why, cause))
     this.#tree = tree
     emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
     void tree.ended.then((exit) => emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
@@ -129,11 +114,11 @@ export class Unit {
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
     const ended = tree?.ended.then((exit) => {
-      throw new UnitNotReady(this.ref, `its program ${howEnded(exit)} before it answered its probe`)
+      throw this.#notReady(`its program ${howEnded(exit)} before it answered its probe`)
     })
     const probed = probeUntilReady(ready, this.#work, probing.signal).catch((cause: Error) => {
       const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${this.#elsewhere()}`
-      throw new UnitNotReady(this.ref, said, { cause })
+      throw this.#notReady(said, { cause })
     })
     try {
       await Promise.race(ended === undefined ? [probed] : [probed, ended])
@@ -181,17 +166,26 @@ export class Unit {
     if (this.#tree?.running()) await stopTree(this.#tree, withinMs)
   }
 
+  #notReady(what: string, options?: ErrorOptions): HoldfastError {
+    return new HoldfastError('HOLDFAST_NOT_READY', `${this.ref} was not ready: ${what}`, options)
+  }
+
+  /** An operation does not fit. */
+  wrongState(what: string): HoldfastError {
+    return new HoldfastError('HOLDFAST_UNIT_STATE', `${this.ref} ${what}`)
+  }
+
   #live(): ProcessTree | undefined {
-    if (this.plan.service === undefined) throw new WrongUnitState(this.ref, 'is a oneshot: it has no running program')
+    if (this.plan.service === undefined) throw this.wrongState('is a oneshot: it has no running program')
     if (this.plan.service.command === undefined) {
-      throw new WrongUnitState(this.ref, 'was up before this run: it is not ours to end')
+      throw this.wrongState('was up before this run: it is not ours to end')
     }
     return this.#tree?.running() ? this.#tree : undefined
   }
 
   #running(): ProcessTree {
     const tree = this.#live()
-    if (tree === undefined) throw new WrongUnitState(this.ref, 'is not running; start it first')
+    if (tree === undefined) throw this.wrongState('is not running; start it first')
     return tree
   }
 }

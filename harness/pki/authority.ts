@@ -13,8 +13,6 @@ export interface SigningAuthority {
   readonly key: webcrypto.CryptoKey
 }
 
-export type KeyUsage = 'clientAuth' | 'serverAuth' | 'codeSigning'
-
 /** A subject alternative name of another kind than DNS, or of bytes that no DNS name has: characters are bytes. */
 export interface OtherName {
   readonly type: 'dns' | 'email' | 'url' | 'ip' | 'dn' | 'upn' | 'id'
@@ -23,9 +21,6 @@ export interface OtherName {
 
 /** RDNs in their order; one with several attributes is multi-valued: `[{ O: ['x'] }, { CN: ['a'], OU: ['b'] }]`. */
 export type DistinguishedName = readonly Readonly<Record<string, string[] | undefined>>[]
-
-/** Keys that no listener of today takes, but for the first. */
-export type KeyKind = 'P-256' | 'RSA-1024' | 'P-192' | 'P-224' | 'secp256k1'
 
 export interface LeafOptions {
   authority: SigningAuthority
@@ -36,9 +31,9 @@ export interface LeafOptions {
   notBefore?: Date
   notAfter?: Date
   /** Extended key usages; empty: no such extension. Default: client and server. */
-  eku?: readonly KeyUsage[]
-  /** Default: P-256. */
-  key?: KeyKind
+  eku?: readonly (keyof typeof usageOids)[]
+  /** Default: P-256. No listener of today takes any of the others. */
+  key?: keyof typeof curves | 'RSA-1024'
   /** Further extensions, as they shall stand in the certificate. */
   extensions?: readonly { oid: string; critical: boolean; der: Uint8Array }[]
 }
@@ -48,7 +43,7 @@ export type Leaf = Identity & { readonly authority: SigningAuthority }
 const p256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 /** Names of OpenSSL. */
 const curves = { 'P-256': 'prime256v1', 'P-192': 'prime192v1', 'P-224': 'secp224r1', secp256k1: 'secp256k1' } as const
-const usageOids: Record<KeyUsage, string> = {
+const usageOids = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   codeSigning: '1.3.6.1.5.5.7.3.3',
@@ -71,12 +66,9 @@ export async function rogueAuthority(name = 'Rogue Root'): Promise<SigningAuthor
  * An authority whose P-256 key the scenario holds, a real CA's intermediate, say: makes certificates that are trusted
  * but spoiled in one named way, which no CA would sign.
  */
-export async function authorityFrom(options: {
-  certPem: string
-  keyPem: string
-  anchorPem: string
-  passphrase?: string
-}): Promise<SigningAuthority> {
+export async function authorityFrom(
+  options: Identity & { anchorPem: string; passphrase?: string },
+): Promise<SigningAuthority> {
   const certificate = new x509.X509Certificate(options.certPem)
   const key = createPrivateKey({ key: options.keyPem, passphrase: options.passphrase })
   return {
@@ -202,7 +194,7 @@ async function newKeys(isRsa = false): Promise<webcrypto.CryptoKeyPair> {
 }
 
 /** By OpenSSL, which makes keys that the Web Cryptography API does not know. */
-function newKeyPair(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObject } {
+function newKeyPair(kind: NonNullable<LeafOptions['key']>): { publicKey: KeyObject; privateKey: KeyObject } {
   return kind === 'RSA-1024'
     ? generateKeyPairSync('rsa', { modulusLength: 1024 })
     : generateKeyPairSync('ec', { namedCurve: curves[kind] })
