@@ -1,6 +1,8 @@
 import type { ScriptedIssuer } from '../counterparts/issuer/scripted-issuer.ts'
 import type { Credential } from '../site/credential.ts'
 import { sharedStandIn } from '../site/stand-in.ts'
+import type { UntilOptions } from '../site/until.ts'
+import type { Verdict } from '../site/verdict.ts'
 import type { Lab } from './lab.ts'
 
 /**
@@ -21,16 +23,22 @@ export async function restart({ site, target }: Lab): Promise<void> {
   await site.node(target.node).start(target.unit)
 }
 
-/** Waits until the target accepts a call that began after something else had come: calls are what makes it ask the issuer. */
+interface Awaited extends Partial<UntilOptions> {
+  credential?: Credential
+  /** What must have come before that call: calls are what makes the target ask its issuer. */
+  hasCome?: () => boolean
+}
+
+/** Waits until the target accepts a call. Within 5 s, unless it is said otherwise. */
 export function acceptedOnce(
   lab: Lab,
   what: string,
-  credential: Credential = lab.good(),
-  hasCome: () => boolean = () => true,
-): Promise<boolean> {
+  { credential = lab.good(), hasCome = () => true, withinMs = 5_000, everyMs = 50 }: Awaited = {},
+): Promise<Verdict> {
   const probe = async () => {
     const isThere = hasCome()
-    return (await lab.call(credential)).verdict === 'accepted' && isThere
+    const verdict = await lab.call(credential)
+    return verdict.verdict === 'accepted' && isThere && verdict
   }
-  return lab.site.until(what, probe, { withinMs: 5_000, everyMs: 50 })
+  return lab.site.until(what, probe, { withinMs, everyMs })
 }

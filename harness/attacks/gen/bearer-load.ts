@@ -6,7 +6,7 @@ import { cases } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
-import { restart, standIn } from '../stand-in.ts'
+import { acceptedOnce, restart, standIn } from '../stand-in.ts'
 import { demandNoHint, unharmed } from '../unharmed.ts'
 import { keptTo, requestWith } from './plain-request.ts'
 
@@ -15,6 +15,8 @@ const connections = 8
 /** How much later the good caller may be answered: a share of what it waits without an attack, and a floor for a busy machine. */
 const slower = 5
 const floorMs = 500
+/** A young generation of V8 that fills up is no leak. */
+const mostGrowthKb = 65_536
 /** How seldom an unknown key id may be a reason to fetch the key set. */
 const coolDownMs = 10_000
 
@@ -53,8 +55,7 @@ async function unknownKeys(lab: Lab): Promise<void> {
   const asked = () => issuer.requests.filter(({ endpoint }) => endpoint === 'keys').length
   // A set that outlives the attack, so that every fetch is one for an unknown key.
   issuer.script('keys', (_, honest) => ({ headers: { 'cache-control': 'max-age=60' }, body: honest }))
-  const hasFetched = async () => (await lab.call()).verdict === 'accepted' && asked() > 0
-  await lab.site.until('the target has the key set', hasFetched, { withinMs: 5_000, everyMs: 50 })
+  await acceptedOnce(lab, 'the target has the key set', { hasCome: () => asked() > 0 })
   try {
     await countingFetches(lab, asked)
   } finally {
@@ -83,51 +84,42 @@ async function forgedByTheThousand(lab: Lab): Promise<void> {
 }
 
 async function largeByTheThousand(lab: Lab): Promise<void> {
-  const before = await memoryKb(lab)
+  const memoryKb = () => lab.site.residentKb(lab.target.node, lab.target.unit)
+  const before = await memoryKb()
   await flooding(lab, () => `${randomUUID().replaceAll('-', '')}.${'A'.repeat(7_000)}.AAAA`)
-  const after = await memoryKb(lab)
+  const after = await memoryKb()
   // Of a program that the site did not start nobody knows what it holds.
   if (before === undefined || after === undefined) return
   const grown = after - before
   lab.demand(grown <= mostGrowthKb, `it grew by ${grown} kB`)
 }
 
-/** What the main process of the target holds in memory now, in kB. */
-function memoryKb({ site, target }: Lab): Promise<number | undefined> {
-  return site.residentKb(target.node, target.unit)
-}
-
-/** A young generation of V8 that fills up is no leak. */
-const mostGrowthKb = 65_536
-
 /** Sends a thousand tokens as fast as they go, beside one good caller, and demands that each is refused and he is not delayed. */
 function flooding(lab: Lab, token: () => string): Promise<void> {
-  return unharmed(lab, () => flood(lab, token))
-}
-
-async function flood(lab: Lab, token: () => string): Promise<void> {
-  using attacker = await keptTo(lab, lab.good(), connections)
-  using caller = await keptTo(lab, lab.good(), 1)
-  const good = await lab.good().token()
-  const goodCall = () => orUnanswered(caller.send(requestWith(lab, good)))
-  const alone = await goodCalls(goodCall, () => false)
-  let isOver = false
-  const during = goodCalls(goodCall, () => !isOver)
-  const began = performance.now()
-  const answers = await pooled(() => sent(lab, attacker, token()))
-  isOver = true
-  const ms = performance.now() - began
-  const goodTimes = await during
-  const turnedAway = goodTimes.filter((one) => !Number.isFinite(one)).length
-  lab.demand(turnedAway === 0, `a good caller is turned away ${turnedAway} times`)
-  const delayed = p99(goodTimes)
-  const bound = Math.round(p99(alone) * slower + floorMs)
-  lab.site.measured('1000 refusals took', ms, 30_000)
-  lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
-  const isRefusal = lab.planned.proof !== undefined ? isAnyRefusal : isListedRefusal
-  const other = answers.find((answer) => !isRefusal(answer))
-  lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
-  lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(p99(alone))} ms`)
+  return unharmed(lab, async () => {
+    using attacker = await keptTo(lab, lab.good(), connections)
+    using caller = await keptTo(lab, lab.good(), 1)
+    const good = await lab.good().token()
+    const goodCall = () => orUnanswered(caller.send(requestWith(lab, good)))
+    const alone = p99(await goodCalls(goodCall, () => false))
+    let isOver = false
+    const during = goodCalls(goodCall, () => !isOver)
+    const began = performance.now()
+    const answers = await pooled(() => sent(lab, attacker, token()))
+    isOver = true
+    const ms = performance.now() - began
+    const goodTimes = await during
+    const turnedAway = goodTimes.filter((one) => !Number.isFinite(one)).length
+    lab.demand(turnedAway === 0, `a good caller is turned away ${turnedAway} times`)
+    const delayed = p99(goodTimes)
+    const bound = Math.round(alone * slower + floorMs)
+    lab.site.measured('1000 refusals took', ms, 30_000)
+    lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
+    const isRefusal = lab.planned.proof !== undefined ? isAnyRefusal : isListedRefusal
+    const other = answers.find((answer) => !isRefusal(answer))
+    lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
+    lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(alone)} ms`)
+  })
 }
 
 async function sent(lab: Lab, attacker: KeptConnections, token: string): Promise<KeptAnswer> {

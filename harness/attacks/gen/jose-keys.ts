@@ -66,7 +66,7 @@ async function publishing(lab: Lab, further: readonly JWK[] = []): Promise<JWK> 
   const keys = [own, publicPart(rsa), ...further]
   issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys } })
   const isAsked = () => issuer.requests.some(({ endpoint }) => endpoint === 'keys') || further.length === 0
-  await acceptedOnce(lab, 'the target knows the key set', byRsa(lab, rsa), isAsked)
+  await acceptedOnce(lab, 'the target knows the key set', { credential: byRsa(lab, rsa), hasCome: isAsked })
   return rsa
 }
 
@@ -100,7 +100,7 @@ function oneKidTwice(which: 0 | 1): Variant {
       const other = { ...(await newKey()), kid: own.kid }
       const token = forged(lab, 'anew', { claims: anewClaims, ...(which === 1 ? { key: other } : {}) })
       const control = which === 1 ? lab.good() : token
-      await acceptedOnce(lab, 'the target has an honest key set', control)
+      await acceptedOnce(lab, 'the target has an honest key set', { credential: control })
       lab.judge(await lab.call(control), accepted())
       issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys: [own, other].map(publicPart) } })
       const isOut = async () => (await lab.call(token)).reason === 'jwks_unavailable'

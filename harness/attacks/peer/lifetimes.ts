@@ -8,10 +8,11 @@ import { insiderAt } from '../../site/insider.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { cases, type Variant } from '../attack.ts'
-import { forged, forging } from '../forgery.ts'
+import { grantFor, registered, tokenStates } from '../auth-server.ts'
+import { forged, forging, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, A3, accepted, demanded, refused } from '../outcome.ts'
-import { standIn } from '../stand-in.ts'
+import { acceptedOnce, standIn } from '../stand-in.ts'
 import { forgedInEveryWay } from './outage.ts'
 
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable', 'jwks_unavailable')
@@ -48,11 +49,8 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     source: 'RFC 7009 section 2.1',
     needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
     variants: {
-      'a new call': { expect: ended, attack: (lab) => callRevoked(lab, async () => {}) },
-      'a new call after the auth server was killed': {
-        expect: ended,
-        attack: (lab) => callRevoked(lab, () => killIssuer(lab)),
-      },
+      'a new call': { expect: ended, attack: callRevoked },
+      'a new call after the auth server was killed': { expect: ended, attack: (lab) => callRevoked(lab, killIssuer) },
       'a live session': {
         expect: demanded(`4401 within ${sessionEndsWithinMs} ms, its route withdrawn`),
         attack: revokeUnderSession,
@@ -93,18 +91,13 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     stage: 'scripted-issuer',
     variants: {
       'the set before is kept for its time': { expect: unavailable, attack: keptForItsTime },
-      'a secret beside the good keys, and a token that is signed with it': {
-        expect: A1('alg_not_allowed'),
-        attack: signedWithSecret,
-      },
-      'the same, and the token says to be signed with a key of the issuer': {
-        expect: A1('alg_not_allowed'),
-        attack: (lab) => signedWithSecret(lab, ({ kid }) => kid),
-      },
-      'a secret beside the good keys, in the name of an algorithm that is allowed': {
-        expect: A1('kid_unknown'),
-        attack: (lab) => signedWithSecret(lab, undefined, 'ES256'),
-      },
+      'a secret beside the good keys, and a token that is signed with it': signedWithSecret('alg_not_allowed', {}),
+      'the same, and the token says to be signed with a key of the issuer': signedWithSecret('alg_not_allowed', {
+        kidOf: (good) => good,
+      }),
+      'a secret beside the good keys, in the name of an algorithm that is allowed': signedWithSecret('kid_unknown', {
+        alg: 'ES256',
+      }),
       'answers that are no key set': keysThatAreNone(useless(quickAnswers)),
       'answers that do not come in time': keysThatAreNone(useless(slowAnswers)),
       'sets without a public key': keysThatAreNone({
@@ -125,10 +118,8 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     source: 'RFC 9700 section 2.3',
     needs: ['takes:bound-token', 'speaks:websocket'],
     variants: {
-      'trusted by another node': forging(A3('node_not_trusted'), {
-        claims: (claims) => ({ ...claims, trusted_nodes: ['node-x'] }),
-      }),
-      'trusted by no node': forging(A3('node_not_trusted'), { claims: (claims) => ({ ...claims, trusted_nodes: [] }) }),
+      'trusted by another node': forging(A3('node_not_trusted'), withClaim('trusted_nodes', ['node-x'])),
+      'trusted by no node': forging(A3('node_not_trusted'), withClaim('trusted_nodes', [])),
       'a route of another domain': { expect: demanded('not installed, counted as refused'), attack: announceOutside },
     },
   },
@@ -184,11 +175,7 @@ async function readiness(lab: Lab): Promise<number | null> {
 }
 
 function acceptedAgain(lab: Lab, credential: Credential): Promise<Verdict> {
-  const probe = async () => {
-    const verdict = await lab.call(credential)
-    return verdict.verdict === 'accepted' && verdict
-  }
-  return lab.site.until('it is accepted', probe, { withinMs: 15_000, everyMs: 100 })
+  return acceptedOnce(lab, 'it is accepted', { credential, withinMs: 15_000, everyMs: 100 })
 }
 
 async function revoke(lab: Lab, by: Readonly<Record<string, unknown>>, node = lab.issuer): Promise<number> {
@@ -202,11 +189,11 @@ async function jtiOf(credential: Credential): Promise<string> {
 }
 
 /** A token that was accepted is revoked and presented again. */
-async function callRevoked(lab: Lab, between: () => Promise<void>): Promise<Verdict> {
+async function callRevoked(lab: Lab, between?: (lab: Lab) => Promise<void>): Promise<Verdict> {
   const own = lab.anew()
   lab.judge(await lab.call(own), accepted())
   lab.demand((await revoke(lab, { jti: await jtiOf(own) })) === 1, 'it revoked nothing')
-  await between()
+  await between?.(lab)
   const verdict = await lab.site.denied('a revoked token', () => lab.call(own), { withinMs: revokedWithinMs })
   lab.judge(await lab.call(), accepted())
   return verdict
@@ -219,34 +206,33 @@ async function killIssuer(lab: Lab): Promise<void> {
 }
 
 async function revokeUnderSession(lab: Lab): Promise<void> {
-  await withSession(lab, 90_000, async ({ session, announce, installed }) => {
-    announce([[ownDomain(lab), 'revoked']])
-    await lab.site.until('its route is there', async () => (await installed()).includes('revoked'), { withinMs: 5_000 })
-    const at = performance.now()
-    await revoke(lab, { jti: session.jti })
-    const end = await lab.site.ended(session.live, { withinMs: 2 * sessionEndsWithinMs })
-    const tookMs = lab.site.measured('a session of a revoked token ends', performance.now() - at, sessionEndsWithinMs)
-    lab.demand(end.code === 4401, `the session ended with ${end.code}`)
-    lab.demand(tookMs < sessionEndsWithinMs, `the session lived on for ${Math.round(tookMs)} ms`)
-    await lab.site.until('its route is gone', async () => !(await installed()).includes('revoked'), { withinMs: 1_000 })
-  })
+  await using session = await sessionOfPeer(lab, 90_000)
+  const isThere = async () => (await session.installed()).includes('revoked')
+  session.announce([[ownDomain(lab), 'revoked']])
+  await lab.site.until('its route is there', isThere, { withinMs: 5_000 })
+  const at = performance.now()
+  await revoke(lab, { jti: session.jti })
+  const end = await lab.site.ended(session.live, { withinMs: 2 * sessionEndsWithinMs })
+  const tookMs = lab.site.measured('a session of a revoked token ends', performance.now() - at, sessionEndsWithinMs)
+  lab.demand(end.code === 4401, `the session ended with ${end.code}`)
+  lab.demand(tookMs < sessionEndsWithinMs, `the session lived on for ${Math.round(tookMs)} ms`)
+  await lab.site.until('its route is gone', async () => !(await isThere()), { withinMs: 1_000 })
 }
 
 async function announceOutside(lab: Lab): Promise<void> {
-  await withSession(lab, 3_000, async ({ session, announce, installed }) => {
-    const inside = ownDomain(lab)
-    announce([
-      [inside, 'inside'],
-      [`not${inside}`, 'outside'],
-      [`${inside}.evil.test`, 'outside'],
-      ['evil.test', 'outside'],
-    ])
-    const count = () => session.live.frames.find(({ type }) => type === 'keepalive')
-    const keepalive = await lab.site.until('it counts what it refused', count, { withinMs: 5_000 })
-    lab.demand(keepalive.refused === 3, `it refused ${keepalive.refused} of 3 routes of other domains`)
-    const names = await installed()
-    lab.demand(names.includes('inside') && !names.includes('outside'), `it installed ${names.join(', ')}`)
-  })
+  await using session = await sessionOfPeer(lab, 3_000)
+  const inside = ownDomain(lab)
+  session.announce([
+    [inside, 'inside'],
+    [`not${inside}`, 'outside'],
+    [`${inside}.evil.test`, 'outside'],
+    ['evil.test', 'outside'],
+  ])
+  const count = () => session.live.frames.find(({ type }) => type === 'keepalive')
+  const keepalive = await lab.site.until('it counts what it refused', count, { withinMs: 5_000 })
+  lab.demand(keepalive.refused === 3, `it refused ${keepalive.refused} of 3 routes of other domains`)
+  const names = await session.installed()
+  lab.demand(names.includes('inside') && !names.includes('outside'), `it installed ${names.join(', ')}`)
 }
 
 /** The domain that both the token and the target's record of the peer hold. */
@@ -256,16 +242,8 @@ function ownDomain({ plan, target }: Lab): string {
   return domain
 }
 
-interface LiveSession {
-  readonly session: { readonly live: Awaited<ReturnType<Lab['site']['open']>>['session']; readonly jti: string }
-  /** Announces routes of the peer's own, as [domain, name]. */
-  announce(routes: readonly (readonly [domain: string, name: string])[]): void
-  /** Names of routes that the target has learned of the peer. */
-  installed(): Promise<string[]>
-}
-
 /** A session in the name of the peer, which itself does not dial meanwhile, so that it replaces nothing. */
-async function withSession(lab: Lab, holdTimeMs: number, work: (session: LiveSession) => Promise<void>): Promise<void> {
+async function sessionOfPeer(lab: Lab, holdTimeMs: number) {
   const { from, node, action } = lab.target
   const peer = lab.site.operator(from)
   await peer.patch(`/v1/peers/${node}`, { enabled: false })
@@ -274,21 +252,23 @@ async function withSession(lab: Lab, holdTimeMs: number, work: (session: LiveSes
   lab.judge(verdict, accepted())
   live.send({ type: 'open', version: 1, node: from, holdTimeMs, session: randomUUID() })
   const route = { op: 'announce', protocol: 'http', endpoint: 'https://probe.test/', path: [from] }
-  try {
-    await work({
-      session: { live, jti: await jtiOf(own) },
-      announce(routes) {
-        const entries = routes.map(([domain, name]) => ({ ...route, domain, name }))
-        live.send({ type: 'update', seq: 1, routes: entries, endOfSync: true })
-      },
-      async installed() {
-        const { json } = await lab.site.operator(node).get(`/v1/routes?from=${from}&limit=1000`)
-        return (json as { routes: { name: string }[] }).routes.map(({ name }) => name)
-      },
-    })
-  } finally {
-    await live.close()
-    await peer.patch(`/v1/peers/${node}`, { enabled: true })
+  return {
+    live,
+    jti: await jtiOf(own),
+    /** Announces routes of the peer's own. */
+    announce(routes: readonly (readonly [domain: string, name: string])[]) {
+      const entries = routes.map(([domain, name]) => ({ ...route, domain, name }))
+      live.send({ type: 'update', seq: 1, routes: entries, endOfSync: true })
+    },
+    /** Names of routes that the target has learned of the peer. */
+    async installed() {
+      const { json } = await lab.site.operator(node).get(`/v1/routes?from=${from}&limit=1000`)
+      return (json as { routes: { name: string }[] }).routes.map(({ name }) => name)
+    },
+    async [Symbol.asyncDispose]() {
+      await live.close()
+      await peer.patch(`/v1/peers/${node}`, { enabled: true })
+    },
   }
 }
 
@@ -297,62 +277,39 @@ function revokingBySan(change: (san: string) => string, expected: 0 | 1): Varian
   return {
     expect: demanded(expected === 0 ? 'revokes nothing' : 'revokes what was minted before, nothing that comes after'),
     async attack(lab) {
-      await using client = await named(lab)
-      const before = await client.mint()
-      const states = await statesOf(lab)
-      const revoked = await revoke(lab, { san: change(client.san) }, lab.target.node)
-      lab.demand(revoked === expected, `it revoked ${revoked} tokens by ${change(client.san)}`)
-      const ended = (await statesOf(lab)).filter(([jti, state]) => state === 'revoked' && isActive(states, jti))
-      lab.demand(ended.length === expected, `${ended.length} tokens ended by ${change(client.san)}`)
-      const state = await stateOf(lab, before)
+      const { san, mint } = await named(lab)
+      const before = await mint()
+      const states = await tokenStates(lab)
+      const revoked = await revoke(lab, { san: change(san) }, lab.target.node)
+      lab.demand(revoked === expected, `it revoked ${revoked} tokens by ${change(san)}`)
+      const isEnded = ([jti, state]: [string, string]) => state === 'revoked' && states.get(jti) === 'active'
+      const ended = [...(await tokenStates(lab))].filter(isEnded)
+      lab.demand(ended.length === expected, `${ended.length} tokens ended by ${change(san)}`)
+      const state = (await tokenStates(lab, 'named')).get(before)
       lab.demand(state === (expected === 0 ? 'active' : 'revoked'), `the token that was there is ${state}`)
-      const after = await stateOf(lab, await client.mint())
-      lab.demand(after === 'active', `a token that was minted later is ${after}`)
+      const after = await mint()
+      const stateAfter = (await tokenStates(lab, 'named')).get(after)
+      lab.demand(stateAfter === 'active', `a token that was minted later is ${stateAfter}`)
     },
   }
 }
 
 /** A client whose tokens nobody else needs; `mint` answers a `jti`. */
-async function named(lab: Lab): Promise<AsyncDisposable & { san: string; mint(): Promise<string> }> {
-  const { node, host } = lab.target
-  const operator = lab.site.operator(node)
+async function named(lab: Lab): Promise<{ san: string; mint(): Promise<string> }> {
+  const { from, node, host, domain } = lab.target
   const san = `named.${host}`
   const resource = 'https://named.test'
-  const grant = { resource, aud: [resource], use: 'node', scopes: ['node:read'], trustedDomains: [], maxTtlSeconds: 60 }
-  const client = { client_id: 'named', method: 'tls_client_auth', sanDns: san, trustDomain: lab.target.domain }
-  const { status } = await operator.put('/operator/v1/clients/named', { ...client, grants: [grant], introspects: [] })
-  lab.demand(status === 201, `it answered ${status} to the registration of a client`)
+  const client = { client_id: 'named', method: 'tls_client_auth', sanDns: san, trustDomain: domain }
+  await registered(lab, { ...client, ...grantFor(resource) })
   const leaf = await issueLeaf({ authority: await lab.authority('target'), subject: san, sans: [san] })
   const holder = lab.good().withCertificate(leaf, 'of a client of its own')
-  const proof = await lab.site.call(lab.target.from, node, 'holder:prove', holder, { json: { client_id: 'named' } })
+  const proof = await lab.site.call(from, node, 'holder:prove', holder, { json: { client_id: 'named' } })
   lab.judge(proof, accepted())
-  return {
-    san,
-    async mint() {
-      const { json } = await operator.post('/operator/v1/tokens', { clientId: 'named', resource })
-      return String((json as { jti: unknown } | undefined)?.jti)
-    },
-    async [Symbol.asyncDispose]() {
-      await operator.delete('/operator/v1/clients/named')
-    },
+  const mint = async () => {
+    const { json } = await lab.site.operator(node).post('/operator/v1/tokens', { clientId: 'named', resource })
+    return String((json as { jti: unknown } | undefined)?.jti)
   }
-}
-
-type States = readonly (readonly [jti: string, state: string])[]
-
-/** Of the tokens of everybody. */
-async function statesOf(lab: Lab): Promise<States> {
-  const { json } = await lab.site.operator(lab.target.node).get('/operator/v1/tokens?limit=1000')
-  return (json as { tokens: { jti: string; state: string }[] }).tokens.map(({ jti, state }) => [jti, state] as const)
-}
-
-function isActive(states: States, jti: string): boolean {
-  return states.some(([known, state]) => known === jti && state === 'active')
-}
-
-async function stateOf(lab: Lab, jti: string): Promise<string | undefined> {
-  const { json } = await lab.site.operator(lab.target.node).get('/operator/v1/tokens?subject=named&limit=1000')
-  return (json as { tokens: { jti: string; state: string }[] }).tokens.find((token) => token.jti === jti)?.state
+  return { san, mint }
 }
 
 async function rotate(lab: Lab, order: Readonly<Record<string, unknown>>): Promise<void> {
@@ -400,32 +357,29 @@ async function keptForItsTime(lab: Lab): Promise<Verdict> {
 }
 
 /** The set is taken, for it holds good keys too; what the secret signs, or seems to have signed, is nobody's. */
-async function signedWithSecret(
-  lab: Lab,
-  named: (good: { kid?: string }) => string | undefined = () => 'secret',
-  alg = 'HS256',
-): Promise<Verdict> {
-  const issuer = await standIn(lab)
-  lab.judge(await acceptedAgain(lab, lab.good()), accepted())
-  const secret = randomBytes(32)
-  const oct = { kty: 'oct', use: 'sig', alg, kid: 'secret', k: secret.toString('base64url') }
-  let [good]: readonly { kid?: string }[] = []
-  issuer.script('keys', (_, honest) => {
-    const { keys } = honest as { keys: { kid?: string }[] }
-    good = keys[0]
-    return { headers: { 'cache-control': 'max-age=1' }, body: { keys: [oct, ...keys] } }
-  })
-  const isTaken = async () => {
-    const isAsked = good !== undefined
-    return (await lab.call()).verdict === 'accepted' && isAsked
+function signedWithSecret(
+  reason: string,
+  { alg = 'HS256', kidOf = () => 'secret' }: { alg?: string; kidOf?: (good?: string) => string | undefined },
+): Variant {
+  return {
+    expect: A1(reason),
+    async attack(lab) {
+      const issuer = await standIn(lab)
+      lab.judge(await acceptedAgain(lab, lab.good()), accepted())
+      const secret = randomBytes(32)
+      const oct = { kty: 'oct', use: 'sig', alg, kid: 'secret', k: secret.toString('base64url') }
+      let good: { kid?: string } | undefined
+      issuer.script('keys', (_, honest) => {
+        const { keys } = honest as { keys: { kid?: string }[] }
+        good = keys[0]
+        return { headers: { 'cache-control': 'max-age=1' }, body: { keys: [oct, ...keys] } }
+      })
+      const hasCome = () => good !== undefined
+      await acceptedOnce(lab, 'the target knows the set with the secret', { hasCome })
+      const signature = (input: string) => createHmac('sha256', secret).update(input).digest()
+      return lab.call(forged(lab, 'signed with the secret', { header: { alg, kid: kidOf(good?.kid) }, signature }))
+    },
   }
-  await lab.site.until('the target knows the set with the secret', isTaken, { withinMs: 5_000, everyMs: 50 })
-  return lab.call(
-    forged(lab, 'signed with the secret', {
-      header: { alg, kid: named(good ?? {}) },
-      signature: (input) => createHmac('sha256', secret).update(input).digest(),
-    }),
-  )
 }
 
 /** One after the other; the set before is good for a second, and nothing after it. */
