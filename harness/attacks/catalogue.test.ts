@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { kinds } from '../shipped.ts'
 import { familyNames, families as shippedFamilies } from '../shipped-families.ts'
-import { AttackUnknown, chosenAttacks } from './catalogue.ts'
 import { catalogueText } from './catalogue-text.ts'
+import { AttackUnknown, chosenAttacks } from './scope.ts'
 import { commonSurfaces } from './surfaces.ts'
 
 const families = await shippedFamilies()

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { listenAsIssuer } from '../counterparts/issuer/scripted-issuer.ts'
+import { issueLeaf } from '../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import type { Credential } from '../site/credential.ts'
+import type { Verdict } from '../site/verdict.ts'
 import { signatureOver, TokenNotReadable } from '../tokens/forge.ts'
 import type { Claims } from '../tokens/inspect.ts'
 import type { Variant } from './attack.ts'
@@ -58,6 +61,17 @@ export function forgedToken(token: string, key: JWK | undefined, forgery: Forger
   const input = texts.map((text) => Buffer.from(text).toString('base64url')).join('.')
   const signature = forgery.signature?.(input) ?? signatureOver(input, key!)
   return `${input}.${typeof signature === 'string' ? signature : signature.toString('base64url')}`
+}
+
+/** Presents a token that names an issuer at the caller's, which serves the very key that signed it, under a certificate that the target trusts: nobody may come. */
+export async function luring(lab: Lab, key: JWK, forgery: (url: string) => Forgery): Promise<Verdict> {
+  const { seat, host } = lab.site.node(lab.target.from)
+  const certificate = await issueLeaf({ authority: await lab.authority('target'), subject: host, sans: [host] })
+  const issuer = lab.site.own(await listenAsIssuer({ seat, host, certificate, keys: [key] }))
+  const verdict = await lab.call(forged(lab, 'luring', { key, ...forgery(issuer.url) }))
+  lab.demand(issuer.connections === 0, `it connected to ${issuer.url}, which only the token names`)
+  lab.demand(issuer.brokenOff.length === 0, `it began a handshake with ${issuer.url}, which only the token names`)
+  return verdict
 }
 
 /** A private key that nobody has seen. */

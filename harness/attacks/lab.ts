@@ -16,7 +16,6 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 import { NotInPlan } from '../site/site-files.ts'
 import { type Target, targetOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
-import type { ActionVerification } from '../topology/verification.ts'
 import { judgeOutcome, type Outcome } from './outcome.ts'
 import type { Scope } from './scope.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -45,19 +44,19 @@ export class Lab {
   demands = 0
   /** Whether some call came out as the target is known to differ. */
   differed = false
-  /** All that is tried at the target, this attack included. */
-  readonly scopes: () => readonly Scope[]
-  readonly credentials: FreshCredentials
-  readonly #known: KnownDifference | undefined
+  readonly #parts: LabParts
   readonly #presented = new Set<string>()
   readonly #nothing = new Credential('nothing', async () => ({}))
 
-  constructor(site: ScenarioSite, target: AttackTarget, { credentials, scopes, known }: LabParts) {
+  constructor(site: ScenarioSite, target: AttackTarget, parts: LabParts) {
     this.site = site
     this.target = target
-    this.scopes = scopes
-    this.credentials = credentials
-    this.#known = known
+    this.#parts = parts
+  }
+
+  /** All that is tried at the target, this attack included. */
+  get scopes(): readonly Scope[] {
+    return this.#parts.scopes()
   }
 
   get plan() {
@@ -70,17 +69,17 @@ export class Lab {
     const asks = surfaces.has('client-certificate') || [...surfaces].some((one) => one.startsWith('takes:'))
     // Nothing is presented where nothing is asked for.
     if (name !== node && !asks) return this.#nothing
-    return this.credentials.named(this.target.credential)
+    return this.#parts.credentials.named(this.target.credential)
   }
 
   /** One more of its kind, for an attack that spoils it. */
   anew(name: string = this.target.credential): Credential {
-    return this.credentials.anew(name)
+    return this.#parts.credentials.anew(name)
   }
 
   /** Any credential of the plan, shared likewise. */
   credential(name: string): Credential {
-    return this.credentials.named(name)
+    return this.#parts.credentials.named(name)
   }
 
   /**
@@ -121,7 +120,7 @@ export class Lab {
 
   /** A token for another certificate of a holder, who proves it first. */
   async mint(identity: Identity): Promise<string> {
-    return (await this.credentials.beside(this.target.credential, { certificate: identity })).token!
+    return (await this.#parts.credentials.beside(this.target.credential, { certificate: identity })).token!
   }
 
   /** The private key of the auth server whose tokens the target believes: what an insider would sign with. */
@@ -129,17 +128,12 @@ export class Lab {
     return this.site.signingKey(this.issuer)
   }
 
-  /** How the target judges callers, as the plan says. @throws NotInPlan */
-  get verification(): ActionVerification {
+  /** Which tokens the target believes, as the plan says. @throws NotInPlan */
+  get trust(): TokenTrust {
     const { verification } = this.planned
     if (verification === undefined)
       throw new NotInPlan(this.site.site, `${this.target.name} does not say how it judges`, [])
-    return verification
-  }
-
-  /** Which tokens the target believes. */
-  get trust(): TokenTrust {
-    return trustIn(this.verification)
+    return trustIn(verification)
   }
 
   /** The attacked action: its unit, its listener, how its decisions are seen. @throws NotInPlan */
@@ -186,8 +180,9 @@ export class Lab {
   /** What was expected, and what speaks against it: as the target is known to differ, where it is. */
   judged(verdict: Verdict, outcome: Outcome): Judged {
     const standard = judgeOutcome(outcome, verdict)
-    if (this.#known === undefined) return standard
+    const { known } = this.#parts
+    if (known === undefined) return standard
     this.differed = true
-    return judgedAsDiffering(verdict, standard, this.#known)
+    return judgedAsDiffering(verdict, standard, known)
   }
 }

@@ -15,7 +15,6 @@ export type Expectation =
       readonly error?: string
       /** Reasons that the reference nodes give: any one of them. A target that shows none is judged without. */
       readonly reasons: readonly string[]
-      readonly withinMs?: number
     }
   /** The steps make demands of their own: `text` says which. */
   | { readonly is: 'demanded'; readonly text: string }
@@ -103,11 +102,11 @@ function alternatives(one: Expectation, verdict: Verdict): { expected: string; p
 }
 
 function refusalsOf(one: Extract<Expectation, { is: 'refused' }>, verdict: Verdict): ExpectedRefusal[] {
-  const { withinMs, reasons } = one
+  const { reasons } = one
   const { proof } = verdict
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
   return answersOf(one, verdict).flatMap((answer) =>
-    (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, withinMs, proof })),
+    (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, proof })),
   )
 }
 

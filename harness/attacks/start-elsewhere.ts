@@ -9,16 +9,6 @@ import type { Lab } from './lab.ts'
 /** Where a value stands in a configuration: names and indices. */
 type Member = readonly string[]
 
-/** How a start ended. */
-export interface EndedStart {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-  /** Whether anything listens at one of its addresses now. */
-  readonly isListening: boolean
-  readonly ms: number
-}
-
 /** A member of the configuration with another value. */
 export interface Change {
   readonly member: Member
@@ -26,104 +16,78 @@ export interface Change {
 }
 
 type Json = Record<string, unknown>
-type Start = NonNullable<Insider['start']>
 
 let count = 0
 
-/** @throws NotInPlan where the target's kind does not say how, or it is none of the reference services */
-export async function startElsewhere(lab: Lab): Promise<Elsewhere> {
+/**
+ * The program of a target, to be started once more beside it: with its own configuration, but for addresses, files that it writes, and
+ * a change. @throws NotInPlan where the target's kind does not say how, or it is none of the reference services
+ */
+export async function startElsewhere(lab: Lab) {
   const node = lab.site.node(lab.target.node)
   const { unit, said } = insiderAt(lab.site, lab.target.node, 'start', lab.target.unit)
   const { command } = unit.service ?? {}
   if (command === undefined || !('service' in command.program)) {
     throw new NotInPlan(lab.site, `${lab.target.name} is none of the reference services`, [])
   }
+  const main = serviceMain(command.program.service)
   const own = JSON.parse(await readRendered(lab.site.site, lab.target.node, said.configuration, unit.name)) as Json
   count += 1
   const folder = `${rendered(lab.site.site, node, '@{unit}', unit.name)}/attack-${process.pid}-${count}`
   await node.exec(['mkdir', '-m', '700', folder])
-  const program = [serviceMain(command.program.service), ...command.args]
-  return new Elsewhere(lab, { folder, node, said, own, program })
-}
-
-interface ElsewhereParts {
-  /** Of the files of the attack: 0700. */
-  readonly folder: string
-  readonly node: SiteNode
-  readonly said: Start
-  readonly own: Json
-  readonly program: readonly string[]
-}
-
-/** The program of a target, started once more beside it: with its own configuration, but for addresses, files that it writes, and a change. */
-export class Elsewhere implements AsyncDisposable {
-  readonly folder: string
-  readonly #lab: Lab
-  readonly #parts: ElsewhereParts
-  #starts = 0
-
-  constructor(lab: Lab, parts: ElsewhereParts) {
-    this.#lab = lab
-    this.#parts = parts
-    this.folder = parts.folder
-  }
-
-  /** Where members of that name stand in the configuration. */
-  members(name: string): Member[] {
-    return leavesOf(this.#parts.own).filter((member) => member.at(-1) === name)
-  }
-
-  /** Puts a file there, and answers its path. */
-  async write(name: string, text: string): Promise<string> {
-    const path = `${this.folder}/${name}`
-    await this.#parts.node.exec(['tee', path], { input: text })
-    await this.#parts.node.exec(['chmod', '600', path])
+  let starts = 0
+  const write = async (name: string, text: string) => {
+    const path = `${folder}/${name}`
+    await node.exec(['tee', path], { input: text })
+    await node.exec(['chmod', '600', path])
     return path
   }
-
-  /** Has it look at its own configuration, which it must take: else nothing that it refuses would prove anything. */
-  async demandOwnTaken(): Promise<void> {
-    const { code, stderr } = await this.#start([this.#parts.said.check])
-    this.#lab.demand(code === 0, `its own configuration is wrong to it: ${stderr.slice(0, 300)}`)
-  }
-
-  /** Starts it with the change: it must end soon, in one line that says all this, and open no socket. */
-  async demandRefused(change: Change, says: readonly string[]): Promise<EndedStart> {
-    const ended = await this.#start([], change)
-    const { code, stdout, stderr, isListening, ms } = ended
-    const demand = (holds: boolean, otherwise: string) =>
-      this.#lab.demand(holds, `with another ${change.member.join('.')} ${otherwise}`)
-    const lines = stderr.trimEnd().split('\n')
-    demand(code === 78, `it ends with ${code}, not 78`)
-    demand(lines.length === 1 && stdout === '', `it writes ${lines.length} lines, not one: ${stderr}`)
-    for (const text of says) demand(stderr.includes(text), `it does not say ${text}, but: ${stderr}`)
-    demand(!isListening, 'it opens a socket')
-    demand(ms < 5_000, `it takes ${Math.round(ms)} ms to refuse`)
-    return ended
-  }
-
-  async #start(added: readonly string[], change?: Change): Promise<EndedStart> {
-    const { node, said, own, program } = this.#parts
-    this.#starts += 1
-    const name = String(this.#starts)
-    const { configuration, ports } = await movedTo(`${this.folder}/${name}`, own, said, node)
+  const start = async (added: readonly string[], change?: Change) => {
+    starts += 1
+    const name = String(starts)
+    const { configuration, ports } = await movedTo(`${folder}/${name}`, own, said, node)
     if (change !== undefined) put(configuration, change.member, () => change.value)
-    const path = await this.write(`${name}.json`, JSON.stringify(configuration))
-    const args = program.map((arg) => (arg === said.configuration ? path : arg))
+    const path = await write(`${name}.json`, JSON.stringify(configuration))
+    const args = command.args.map((arg) => (arg === said.configuration ? path : arg))
     const began = performance.now()
-    const ended = await node.exec(['node', ...args, ...added])
+    const ended = await node.exec(['node', main, ...args, ...added])
     const ms = performance.now() - began
     const isListening = (await Promise.all(ports.map((port) => answers(node, port)))).includes(true)
     return { ...ended, isListening, ms }
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#parts.node.exec(['rm', '-r', this.folder])
+  return {
+    /** For the files of the attack: 0700. */
+    folder,
+    /** Puts a file there, and answers its path. */
+    write,
+    /** Where members of that name stand in the configuration. */
+    members: (name: string) => leavesOf(own).filter((member) => member.at(-1) === name),
+    /** Has it look at its own configuration, which it must take: else nothing that it refuses would prove anything. */
+    async demandOwnTaken() {
+      const { code, stderr } = await start([said.check])
+      lab.demand(code === 0, `its own configuration is wrong to it: ${stderr.slice(0, 300)}`)
+    },
+    /** Starts it with the change: it must end soon, in one line that says all this, and open no socket. Answers that line. */
+    async demandRefused(change: Change, says: readonly string[]) {
+      const { code, stdout, stderr, isListening, ms } = await start([], change)
+      const demand = (holds: boolean, otherwise: string) =>
+        lab.demand(holds, `with another ${change.member.join('.')} ${otherwise}`)
+      const lines = stderr.trimEnd().split('\n')
+      demand(code === 78, `it ends with ${code}, not 78`)
+      demand(lines.length === 1 && stdout === '', `it writes ${lines.length} lines, not one: ${stderr}`)
+      for (const text of says) demand(stderr.includes(text), `it does not say ${text}, but: ${stderr}`)
+      demand(!isListening, 'it opens a socket')
+      demand(ms < 5_000, `it takes ${Math.round(ms)} ms to refuse`)
+      return stderr
+    },
+    async [Symbol.asyncDispose]() {
+      await node.exec(['rm', '-r', folder])
+    },
   }
 }
 
 /** The same configuration with other ports, and with what the program writes in another place. */
-async function movedTo(prefix: string, own: Json, said: Start, node: SiteNode) {
+async function movedTo(prefix: string, own: Json, said: NonNullable<Insider['start']>, node: SiteNode) {
   const configuration = structuredClone(own)
   const ports: number[] = []
   for (const name of said.listens) {

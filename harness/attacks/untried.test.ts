@@ -3,8 +3,7 @@ import { compile } from '../shipped.ts'
 import { families } from '../shipped-families.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
-import { chosenAttacks } from './catalogue.ts'
-import { type Scope, scopesOf } from './scope.ts'
+import { chosenAttacks, type Scope, scopesOf } from './scope.ts'
 
 /** Topologies that scenarios attack with every case of the catalogue between them. */
 const attacked = ['separate-auth', 'shared-auth']

@@ -3,7 +3,6 @@ import type { CallOptions } from '../../site/call.ts'
 import { cases, leftOpen, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A2, accepted, type Outcome } from '../outcome.ts'
-import { pathOf } from './plain-request.ts'
 
 const otherMethods = leftOpen(
   'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)',
@@ -115,7 +114,10 @@ function elsewhere(options: (lab: Lab, token: string) => CallOptions, needs?: Va
 }
 
 function inQuery(name: string, headers?: HeaderLines): Variant {
-  return elsewhere((lab, token) => ({ path: `${pathOf(lab)}?${name}=${token}`, headers }))
+  return elsewhere(({ planned }, token) => {
+    const [{ path }] = Object.values(planned.action.request) as [{ path: string }]
+    return { path: `${path}?${name}=${token}`, headers }
+  })
 }
 
 function inForm(inHeaderToo: boolean): Variant {

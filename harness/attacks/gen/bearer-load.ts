@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { KeptAnswer, KeptConnections } from '../../protocols/http/kept-connections.ts'
+import type { Request } from '../../protocols/http/exchange.ts'
+import { type KeptAnswer, type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
+import { endpointAt } from '../../site/site-files.ts'
 
 import { cases } from '../attack.ts'
 
@@ -8,7 +10,6 @@ import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
 import { acceptedOnce, restart, standIn } from '../stand-in.ts'
 import { demandNoHint, unharmed } from '../unharmed.ts'
-import { keptTo, requestWith } from './plain-request.ts'
 
 const count = 1_000
 const connections = 8
@@ -97,8 +98,8 @@ async function largeByTheThousand(lab: Lab): Promise<void> {
 /** Sends a thousand tokens as fast as they go, beside one good caller, and demands that each is refused and he is not delayed. */
 function flooding(lab: Lab, token: () => string): Promise<void> {
   return unharmed(lab, async () => {
-    using attacker = await keptTo(lab, lab.good(), connections)
-    using caller = await keptTo(lab, lab.good(), 1)
+    using attacker = await keptTo(lab, connections)
+    using caller = await keptTo(lab, 1)
     const good = await lab.good().token()
     const goodCall = () => orUnanswered(caller.send(requestWith(lab, good)))
     const alone = p99(await goodCalls(goodCall, () => false))
@@ -169,4 +170,20 @@ async function pooled(send: () => Promise<KeptAnswer>): Promise<KeptAnswer[]> {
 
 function p99(times: readonly number[]): number {
   return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.POSITIVE_INFINITY
+}
+
+/** The target's request as it is sent, with this token: what is said in a protocol that asks in HTTP, whichever that is. */
+function requestWith({ planned }: Lab, token: string): Request {
+  const [said] = Object.values(planned.action.request) as { method?: string; path: string; json?: unknown }[]
+  const { method = 'GET', path, json } = said!
+  const headers = [['Authorization', `Bearer ${token}`] as const]
+  if (json === undefined) return { method, path, headers }
+  return { method, path, headers: [...headers, ['Content-Type', 'application/json']], body: JSON.stringify(json) }
+}
+
+/** So many connections to the target that are kept and used again, over the certificate of the good credential. */
+async function keptTo(lab: Lab, most: number): Promise<KeptConnections> {
+  const endpoint = await endpointAt(lab.site.site, lab.target.from, lab.planned)
+  const { certificate: identity } = await lab.good().presented()
+  return keptConnections({ ...endpoint, identity }, most)
 }

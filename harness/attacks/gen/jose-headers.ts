@@ -4,11 +4,10 @@ import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
-import { type Forgery, forged, forgedToken, forging, newKey } from '../forgery.ts'
+import { type Forgery, forged, forgedToken, forging, luring, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, type Outcome, refused } from '../outcome.ts'
-import { luring } from '../stranger.ts'
-import { soon } from './haste.ts'
+import { soon } from './jose-sizes.ts'
 
 const oneKey = leftOpen('kid is optional where a key set holds one key (RFC 7515 section 4.1.4)')
 const ignoredHeader = leftOpen(

@@ -1,10 +1,16 @@
+import type { Verdict } from '../../site/verdict.ts'
 import { cases, presenting, type Variant } from '../attack.ts'
 import { forging } from '../forgery.ts'
+import type { Lab } from '../lab.ts'
 import { A1, type Outcome, refused } from '../outcome.ts'
-import { soon } from './haste.ts'
 
 /** Longer than any header may be: the listener ends it before anything is read. */
 const tooLarge = refused(431, undefined, 'request_unreadable')
+
+/** What a target says that it needed itself. */
+const mostMs = 100
+/** What the caller of a target that says nothing waited: the handshake and a busy machine are part of it. */
+const mostMsOutside = 1_000
 
 /** Tokens that are made to cost. */
 export const sizes = cases(['takes:bound-token'], {
@@ -38,4 +44,25 @@ function deep(levels: number): string {
 
 function costing(expect: Outcome, token: (good: string) => string): Variant {
   return soon(presenting(expect, (good) => good.withToken(token, 'too large')))
+}
+
+/** A refusal that must not cost the target anything worth speaking of. */
+export function demandSoon(
+  lab: Pick<Lab, 'demand'>,
+  { decision, ms: outside }: Pick<Verdict, 'decision' | 'ms'>,
+): void {
+  const [ms, most] = decision === undefined ? [outside, mostMsOutside] : [decision.ms, mostMs]
+  lab.demand(ms <= most, `it took ${Math.round(ms)} ms to say no, and may take ${most} ms`)
+}
+
+/** The variant, whose refusal must come soon. */
+export function soon(variant: Variant): Variant {
+  return {
+    ...variant,
+    async attack(lab) {
+      const verdict = (await variant.attack(lab)) as Verdict
+      demandSoon(lab, verdict)
+      return verdict
+    },
+  }
 }

@@ -13,15 +13,11 @@ import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 const bound = ['takes:bound-token', 'client-certificate'] as const
 const mismatch = A1('cnf_x5t_mismatch')
 
-const reasons: Readonly<Record<string, string>> = {
-  withoutCnf: 'cnf_missing',
-  cnfSha1: 'cnf_missing',
-  cfn: 'cnf_missing',
-  extCnf: 'cnf_missing',
-  cnfUpperCased: 'cnf_x5t_mismatch',
-  cnfOfSpki: 'cnf_x5t_mismatch',
-  cnfOfPem: 'cnf_x5t_mismatch',
-  cnfOfChain: 'cnf_x5t_mismatch',
+const missing = A1('cnf_missing')
+/** What comes of those that are not refused for their form. */
+const outcomes: Readonly<Record<string, Outcome>> = {
+  ...{ withoutCnf: missing, cnfSha1: missing, cfn: missing, extCnf: missing },
+  ...{ cnfUpperCased: mismatch, cnfOfSpki: mismatch, cnfOfPem: mismatch, cnfOfChain: mismatch },
 }
 
 /** A token is worth nothing to anybody but the holder of the certificate that it is bound to. */
@@ -111,7 +107,7 @@ function over(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Varia
 }
 
 function misbound(name: string): Variant {
-  return forging(A1(reasons[name] ?? 'cnf_malformed'), async (lab) => {
+  return forging(outcomes[name] ?? A1('cnf_malformed'), async (lab) => {
     const { certPem } = await lab.good().identity()
     return { claims: (misbindings[name] as Misbinding)(certPem) }
   })

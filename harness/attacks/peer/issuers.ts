@@ -4,10 +4,9 @@ import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { type Claims, inspectToken } from '../../tokens/inspect.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
-import { forging, newKey, withClaim } from '../forgery.ts'
+import { forging, luring, newKey, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
-import { luring } from '../stranger.ts'
 import { outgoingOf } from './outgoing.ts'
 
 const fiveMinutes = 300

@@ -26,7 +26,7 @@ export async function forgedInEveryWay(lab: Lab, unavailable: Outcome): Promise<
 
 /** One forgery of each case and reason: those that differ in their texts only come out by the same check. */
 function forgeries(lab: Lab): readonly Trial[] {
-  return lab.scopes().flatMap(({ attack, trials }) => {
+  return lab.scopes.flatMap(({ attack, trials }) => {
     const forging = trials.filter(({ variant }) => variant.isForgery && variant.expect.every(isInvalidToken))
     if (attack.stage !== undefined) return []
     return [...Map.groupBy(forging, ({ variant }) => reasonsOf(variant.expect).join()).values()].map(
@@ -47,7 +47,7 @@ function whileAway(lab: Lab, outcome: Outcome, unavailable: Outcome): Outcome {
   const reasons = reasonsOf(outcome)
   if (reasons.every((reason) => askedFor.includes(reason))) return unavailable
   // Who asks in place of a signature knows nothing more of a token without an answer.
-  const isLocal = lab.verification.checks.some(({ check }) => check === 'bound-token/signature')
+  const isLocal = lab.planned.verification?.checks.some(({ check }) => check === 'bound-token/signature')
   return isLocal && !reasons.some((reason) => [...askedFor, ...maybeAskedFor].includes(reason))
     ? outcome
     : either(outcome, unavailable)

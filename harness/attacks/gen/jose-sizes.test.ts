@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DecisionRecord } from '../../evidence/decision.ts'
-import { demandSoon } from './haste.ts'
+import { demandSoon } from './jose-sizes.ts'
 
 const demandedOf = (ms: number, decision?: number) => {
   const demands: [boolean, string][] = []
