@@ -63,6 +63,11 @@ export function leftOpen(because: string): (variant: Variant) => Variant {
   return (variant) => ({ ...variant, leftOpen: because })
 }
 
+/** A variant of several steps. */
+export function steps(expect: Outcome, attack: Variant['attack']): Variant {
+  return { expect, attack }
+}
+
 type Made<T> = (good: Credential, lab: Lab) => T | Promise<T>
 
 /** A variant that is one call: with what is made of the good credential, and otherwise than its action says. */

@@ -1,7 +1,7 @@
 import type { IssuerScript } from '../../counterparts/issuer/scripted-issuer.ts'
 import { endTokens } from '../../site/insider.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, steps, type Variant } from '../attack.ts'
 import { anewClaims, forged } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, type Outcome, refused } from '../outcome.ts'
@@ -49,7 +49,7 @@ export const introspection = cases(['introspection-client'], {
     source: 'RFC 7662 section 4; RFC 9700 section 4.10',
     needs: ['takes:bound-token', 'introspection-client'],
     variants: {
-      'revoked by its jti': { expect: demanded('refused within the documented bound'), attack: revoked },
+      'revoked by its jti': steps(demanded('refused within the documented bound'), revoked),
     },
   },
 })
@@ -60,15 +60,12 @@ function answering(expect: Outcome, change: (honest: Record<string, unknown>) =>
 
 /** Another token than that of the control is shown: an answer is kept for a moment, by the token. */
 function scripted(expect: Outcome, script: IssuerScript): Variant {
-  return {
-    expect,
-    attack: async (lab) => {
-      const issuer = await standIn(lab)
-      lab.judge(await lab.call(unseen(lab)), accepted())
-      issuer.script('introspection', script)
-      return lab.call(unseen(lab))
-    },
-  }
+  return steps(expect, async (lab) => {
+    const issuer = await standIn(lab)
+    lab.judge(await lab.call(unseen(lab)), accepted())
+    issuer.script('introspection', script)
+    return lab.call(unseen(lab))
+  })
 }
 
 function unseen(lab: Lab) {

@@ -5,7 +5,7 @@ import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { holderOf } from '../../topology/holders.ts'
 import type { PlanAccept } from '../../topology/plan.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, steps, type Variant } from '../attack.ts'
 import { otherThan, registered, tokenStates } from '../auth-server.ts'
 import { forgedToken, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -37,14 +37,8 @@ export const issuerEndpoints = cases(['token-endpoint'], {
     needs: ['revocation'],
     variants: {
       ...unauthenticated('token:revoke'),
-      'by another client': {
-        expect: demanded('200, and the token still works'),
-        attack: (lab) => revokedBy(lab, 'other'),
-      },
-      'by its own client': {
-        expect: demanded('200, and the token works no more'),
-        attack: (lab) => revokedBy(lab, 'own'),
-      },
+      'by another client': steps(demanded('200, and the token still works'), (lab) => revokedBy(lab, 'other')),
+      'by its own client': steps(demanded('200, and the token works no more'), (lab) => revokedBy(lab, 'own')),
     },
   },
   'GEN-34': {
@@ -138,21 +132,18 @@ async function onlooker(lab: Lab, client: PlanBoundToken): Promise<PlanBoundToke
 function inactive(
   asked: (lab: Lab, own: PlanBoundToken, token: string) => Promise<{ asks: PlanBoundToken; token: string }>,
 ): Variant {
-  return {
-    expect: demanded('200 {"active":false}, and nothing else'),
-    async attack(lab) {
-      const own = whoValidates(lab)
-      const good = await lab.credential(own.name).token()
-      const known = await ask(lab, 'token:introspect', own, good)
-      lab.judge(known, accepted())
-      lab.demand((known.json as { active?: unknown }).active === true, 'a client is not told of a token for himself')
-      const { asks, token } = await asked(lab, own, good)
-      const verdict = await ask(lab, 'token:introspect', asks, token)
-      lab.judge(verdict, accepted())
-      const members = Object.keys((verdict.json as object | undefined) ?? {}).join(', ')
-      lab.demand(verdict.body === '{"active":false}', `the answer tells more: members ${members}`)
-    },
-  }
+  return steps(demanded('200 {"active":false}, and nothing else'), async (lab) => {
+    const own = whoValidates(lab)
+    const good = await lab.credential(own.name).token()
+    const known = await ask(lab, 'token:introspect', own, good)
+    lab.judge(known, accepted())
+    lab.demand((known.json as { active?: unknown }).active === true, 'a client is not told of a token for himself')
+    const { asks, token } = await asked(lab, own, good)
+    const verdict = await ask(lab, 'token:introspect', asks, token)
+    lab.judge(verdict, accepted())
+    const members = Object.keys((verdict.json as object | undefined) ?? {}).join(', ')
+    lab.demand(verdict.body === '{"active":false}', `the answer tells more: members ${members}`)
+  })
 }
 
 /** The client that is asked about tokens first: one that validates tokens here. */

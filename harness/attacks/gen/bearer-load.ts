@@ -2,9 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Request } from '../../protocols/http/exchange.ts'
 import { type KeptAnswer, type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
 import { endpointAt } from '../../site/site-files.ts'
-
-import { cases } from '../attack.ts'
-
+import { cases, steps } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
@@ -28,10 +26,7 @@ export const load = cases(['takes:bound-token', 'speaks:http', 'jwks-client'], {
     source: 'RFC 8725 section 3.10',
     stage: 'scripted-issuer',
     variants: {
-      '1000 random ones': {
-        expect: demanded('A1 each, one fetch of keys, good callers unharmed'),
-        attack: unknownKeys,
-      },
+      '1000 random ones': steps(demanded('A1 each, one fetch of keys, good callers unharmed'), unknownKeys),
     },
   },
   'GEN-37': {
@@ -39,14 +34,14 @@ export const load = cases(['takes:bound-token', 'speaks:http', 'jwks-client'], {
     source: 'RFC 6585 section 4',
     needs: ['takes:bound-token', 'speaks:http'],
     variants: {
-      'forged tokens of one caller': {
-        expect: demanded('A1 or 429 each, at flat cost, good callers unharmed'),
-        attack: forgedByTheThousand,
-      },
-      'tokens of 7 kB, all different': {
-        expect: demanded('A1 or 429 each, memory flat, good callers unharmed'),
-        attack: largeByTheThousand,
-      },
+      'forged tokens of one caller': steps(
+        demanded('A1 or 429 each, at flat cost, good callers unharmed'),
+        forgedByTheThousand,
+      ),
+      'tokens of 7 kB, all different': steps(
+        demanded('A1 or 429 each, memory flat, good callers unharmed'),
+        largeByTheThousand,
+      ),
     },
   },
 })

@@ -1,6 +1,6 @@
 import { leaksIn } from '../../credentials/secrets.ts'
 import { tamperSignature } from '../../tokens/forge.ts'
-import { cases } from '../attack.ts'
+import { cases, steps } from '../attack.ts'
 import { forged, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, demanded } from '../outcome.ts'
@@ -11,7 +11,7 @@ export const secrets = cases(['takes:bound-token'], {
     title: 'no log, record or answer holds a secret',
     source: 'RFC 6750 section 5.2',
     variants: {
-      'of calls that are refused': { expect: demanded('no token, key or seed anywhere'), attack: afterRefusals },
+      'of calls that are refused': steps(demanded('no token, key or seed anywhere'), afterRefusals),
     },
   },
 })

@@ -1,5 +1,5 @@
 import { NotInPlan } from '../../site/site-files.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, steps, type Variant } from '../attack.ts'
 import { type Forgery, forged, forging, withClaim, withoutClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
@@ -89,7 +89,7 @@ export const claims = cases(['takes:bound-token'], {
       '10 kB': anyText(forging(A1('token_malformed'), withClaim('sub', 'a'.repeat(10_000)))),
       'a zero byte behind it': spokenFor((sub) => `${sub}\0`),
       'upper case': spokenFor((sub) => String(sub).toUpperCase()),
-      'a line break and a line of its own': anyText({ expect: A1('claim_invalid'), attack: withLineBreak }),
+      'a line break and a line of its own': anyText(steps(A1('claim_invalid'), withLineBreak)),
     },
   },
   'GEN-20': {
@@ -151,14 +151,11 @@ function twice(name: string, value: unknown): Forgery {
 /** The record must show what stands last. */
 function lastCounts(name: string, value: unknown): Variant {
   const payloadText = (payload: string) => `{${JSON.stringify(name)}:${JSON.stringify(value)},${payload.slice(1)}`
-  return {
-    expect: accepted(),
-    async attack(lab) {
-      const verdict = await lab.call(forged(lab, `with ${name} before its twin`, { payloadText }))
-      const { sub } = verdict.principal
-      const isLast = sub === undefined || sub === verdict.credential.token?.claims.sub
-      lab.demand(isLast, `its record names ${sub}, which does not stand last`)
-      return verdict
-    },
-  }
+  return steps(accepted(), async (lab) => {
+    const verdict = await lab.call(forged(lab, `with ${name} before its twin`, { payloadText }))
+    const { sub } = verdict.principal
+    const isLast = sub === undefined || sub === verdict.credential.token?.claims.sub
+    lab.demand(isLast, `its record names ${sub}, which does not stand last`)
+    return verdict
+  })
 }

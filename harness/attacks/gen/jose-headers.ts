@@ -3,7 +3,7 @@ import type { JWK } from 'jose'
 import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
+import { cases, leftOpen, presenting, steps, type Variant } from '../attack.ts'
 import { type Forgery, forged, forgedToken, forging, luring, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, type Outcome, refused } from '../outcome.ts'
@@ -22,7 +22,7 @@ export const headers = cases(['takes:bound-token'], {
     variants: {
       'jku of a listener': lured(A1('token_malformed'), (url) => ({ jku: `${url}/jwks` })),
       'x5u of a listener': lured(A1('token_malformed'), (url) => ({ x5u: `${url}/chain.pem` })),
-      'jku of a plain listener': { expect: A1('token_malformed'), attack: luringInPlain },
+      'jku of a plain listener': steps(A1('token_malformed'), luringInPlain),
       'jku of a file': ownKeyAt('jku', 'file:///etc/passwd'),
       'x5u of a file': ownKeyAt('x5u', 'file:///etc/ssl/certs/ca-certificates.crt'),
       'jku of a metadata service': ownKeyAt('jku', 'http://169.254.169.254/latest/meta-data/'),
@@ -151,13 +151,10 @@ function swapped(text: string): string {
 
 /** The key that a listener of the attacker's serves. */
 function lured(expect: Outcome, header: (url: string) => Forgery['header']): Variant {
-  return {
-    expect,
-    async attack(lab) {
-      const key = { ...(await newKey()), kid: randomUUID() }
-      return luring(lab, key, (url) => ({ header: { kid: key.kid, ...header(url) } }))
-    },
-  }
+  return steps(expect, async (lab) => {
+    const key = { ...(await newKey()), kid: randomUUID() }
+    return luring(lab, key, (url) => ({ header: { kid: key.kid, ...header(url) } }))
+  })
 }
 
 async function luringInPlain(lab: Lab) {

@@ -1,7 +1,7 @@
 import { createHmac, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import type { Credential } from '../../site/credential.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, steps, type Variant } from '../attack.ts'
 import { anewClaims, type Forgery, forged, forgedToken, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, refused } from '../outcome.ts'
@@ -76,50 +76,41 @@ function byRsa(lab: Lab, key: JWK): Credential {
 }
 
 function confused(alg: string, secret: (publicKey: KeyObject) => string | Buffer): Variant {
-  return {
-    expect: A1('alg_not_allowed'),
-    attack: async (lab) => {
-      const rsa = await publishing(lab)
-      const key = createPublicKey({ key: publicPart(rsa) as Record<string, unknown>, format: 'jwk' })
-      const digest = alg.toLowerCase().replace('hs', 'sha')
-      const forgery: Forgery = {
-        header: { alg },
-        signature: (input) => createHmac(digest, secret(key)).update(input).digest(),
-      }
-      return lab.call(byRsa(lab, rsa).withToken((token) => forgedToken(token, undefined, forgery), `with ${alg}`))
-    },
-  }
+  return steps(A1('alg_not_allowed'), async (lab) => {
+    const rsa = await publishing(lab)
+    const key = createPublicKey({ key: publicPart(rsa) as Record<string, unknown>, format: 'jwk' })
+    const digest = alg.toLowerCase().replace('hs', 'sha')
+    const forgery: Forgery = {
+      header: { alg },
+      signature: (input) => createHmac(digest, secret(key)).update(input).digest(),
+    }
+    return lab.call(byRsa(lab, rsa).withToken((token) => forgedToken(token, undefined, forgery), `with ${alg}`))
+  })
 }
 
 function oneKidTwice(which: 0 | 1): Variant {
-  return {
-    expect: refused(503, 'temporarily_unavailable', 'jwks_unavailable'),
-    attack: async (lab) => {
-      const issuer = await standIn(lab)
-      const own = await withKid(await lab.signingKey())
-      const other = { ...(await newKey()), kid: own.kid }
-      const token = forged(lab, 'anew', { claims: anewClaims, ...(which === 1 ? { key: other } : {}) })
-      const control = which === 1 ? lab.good() : token
-      await acceptedOnce(lab, 'the target has an honest key set', { credential: control })
-      lab.judge(await lab.call(control), accepted())
-      issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys: [own, other].map(publicPart) } })
-      const isOut = async () => (await lab.call(token)).reason === 'jwks_unavailable'
-      await lab.site.until('the target gives up its old key set', isOut, { withinMs: 5_000, everyMs: 50 })
-      return lab.call(token)
-    },
-  }
+  return steps(refused(503, 'temporarily_unavailable', 'jwks_unavailable'), async (lab) => {
+    const issuer = await standIn(lab)
+    const own = await withKid(await lab.signingKey())
+    const other = { ...(await newKey()), kid: own.kid }
+    const token = forged(lab, 'anew', { claims: anewClaims, ...(which === 1 ? { key: other } : {}) })
+    const control = which === 1 ? lab.good() : token
+    await acceptedOnce(lab, 'the target has an honest key set', { credential: control })
+    lab.judge(await lab.call(control), accepted())
+    issuer.script('keys', { headers: { 'cache-control': 'max-age=1' }, body: { keys: [own, other].map(publicPart) } })
+    const isOut = async () => (await lab.call(token)).reason === 'jwks_unavailable'
+    await lab.site.until('the target gives up its old key set', isOut, { withinMs: 5_000, everyMs: 50 })
+    return lab.call(token)
+  })
 }
 
 function misused(reason: string, published: JWK): Variant {
-  return {
-    expect: A1(reason),
-    attack: async (lab) => {
-      const key = { ...(await newKey()), kid: 'misused' }
-      const rsa = await publishing(lab, [{ ...publicPart(key), ...published } as JWK])
-      const token = (own: string) => forgedToken(own, key, { header: { alg: 'ES256', kid: key.kid } })
-      return lab.call(byRsa(lab, rsa).withToken(token, 'signed by the misused key'))
-    },
-  }
+  return steps(A1(reason), async (lab) => {
+    const key = { ...(await newKey()), kid: 'misused' }
+    const rsa = await publishing(lab, [{ ...publicPart(key), ...published } as JWK])
+    const token = (own: string) => forgedToken(own, key, { header: { alg: 'ES256', kid: key.kid } })
+    return lab.call(byRsa(lab, rsa).withToken(token, 'signed by the misused key'))
+  })
 }
 
 /** Under its RFC 7638 thumbprint, as the auth server publishes it. */

@@ -3,7 +3,7 @@ import { credentialOf } from '../../credentials/of-kind.ts'
 import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
 import type { Enrol } from '../../topology/plan.ts'
-import { cases, presenting, type Variant } from '../attack.ts'
+import { cases, presenting, steps, type Variant } from '../attack.ts'
 import { mintedHere, requested } from '../auth-server.ts'
 import { forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -65,7 +65,7 @@ export const kinds = cases(['takes:bound-token'], {
         subject_token: token,
         subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
       })),
-      'as one-time token of the CA': { expect: demanded('401 of the CA'), attack: asOneTimeToken },
+      'as one-time token of the CA': steps(demanded('401 of the CA'), asOneTimeToken),
     },
   },
 })

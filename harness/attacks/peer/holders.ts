@@ -5,7 +5,7 @@ import type { Identity } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
-import { cases, presenting, type Variant } from '../attack.ts'
+import { cases, presenting, steps, type Variant } from '../attack.ts'
 import { bindingTo, forged, forging } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
@@ -120,15 +120,12 @@ async function third(lab: Lab, whose: 'caller' | 'target'): Promise<Identity> {
 }
 
 function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Variant {
-  return {
-    expect,
-    async attack(lab) {
-      lab.judge(await lab.call(), accepted())
-      const other = await identity(lab)
-      const bound = forged(lab, 'bound to it', { claims: (own) => ({ ...own, ...bindingTo(other) }) })
-      return lab.call(bound.withCertificate(other))
-    },
-  }
+  return steps(expect, async (lab) => {
+    lab.judge(await lab.call(), accepted())
+    const other = await identity(lab)
+    const bound = forged(lab, 'bound to it', { claims: (own) => ({ ...own, ...bindingTo(other) }) })
+    return lab.call(bound.withCertificate(other))
+  })
 }
 
 async function renewed(lab: Lab): Promise<Identity> {

@@ -3,7 +3,7 @@ import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { type Claims, inspectToken } from '../../tokens/inspect.ts'
-import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
+import { cases, leftOpen, presenting, steps, type Variant } from '../attack.ts'
 import { forging, luring, newKey, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
@@ -18,7 +18,7 @@ export const issuers = cases(['takes:bound-token'], {
     title: 'a token of another issuer is refused, and that issuer is not asked',
     source: 'RFC 9068 section 4',
     needs: ['takes:bound-token', 'two-issuers'],
-    variants: { "the caller's token of the other issuer": { expect: A1('issuer_untrusted'), attack: ofOtherIssuer } },
+    variants: { "the caller's token of the other issuer": steps(A1('issuer_untrusted'), ofOtherIssuer) },
   },
   'PEER-06': {
     title: 'a peer token points one way',

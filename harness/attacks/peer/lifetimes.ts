@@ -7,7 +7,7 @@ import type { Credential } from '../../site/credential.ts'
 import { insiderAt } from '../../site/insider.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, steps, type Variant } from '../attack.ts'
 import { grantFor, registered, tokenStates } from '../auth-server.ts'
 import { forged, forging, withClaim } from '../forgery.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
@@ -37,11 +37,11 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
         at: { 'introspection-client': unavailable },
         attack: whileAway,
       },
-      'no keys are known': { expect: unavailable, attack: whileAwayFromTheStart },
-      'a forged token of every kind': {
-        expect: demanded('each for its own reason, or 503 where its issuer would have to be asked'),
-        attack: forgedWhileAway,
-      },
+      'no keys are known': steps(unavailable, whileAwayFromTheStart),
+      'a forged token of every kind': steps(
+        demanded('each for its own reason, or 503 where its issuer would have to be asked'),
+        forgedWhileAway,
+      ),
     },
   },
   'PEER-20': {
@@ -49,12 +49,12 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     source: 'RFC 7009 section 2.1',
     needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
     variants: {
-      'a new call': { expect: ended, attack: callRevoked },
-      'a new call after the auth server was killed': { expect: ended, attack: (lab) => callRevoked(lab, killIssuer) },
-      'a live session': {
-        expect: demanded(`4401 within ${sessionEndsWithinMs} ms, its route withdrawn`),
-        attack: revokeUnderSession,
-      },
+      'a new call': steps(ended, callRevoked),
+      'a new call after the auth server was killed': steps(ended, (lab) => callRevoked(lab, killIssuer)),
+      'a live session': steps(
+        demanded(`4401 within ${sessionEndsWithinMs} ms, its route withdrawn`),
+        revokeUnderSession,
+      ),
     },
   },
   'PEER-21': {
@@ -81,8 +81,8 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     needs: ['takes:bound-token', 'speaks:websocket', 'introspection-client'],
     forGood: 'its auth server signs with another key',
     variants: {
-      'in grace, then after it': { expect: ended, attack: afterGrace },
-      'at once': { expect: ended, attack: atOnce },
+      'in grace, then after it': steps(ended, afterGrace),
+      'at once': steps(ended, atOnce),
     },
   },
   'PEER-23': {
@@ -90,7 +90,7 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     source: 'RFC 8725 section 3.10; RFC 7517 section 4',
     stage: 'scripted-issuer',
     variants: {
-      'the set before is kept for its time': { expect: unavailable, attack: keptForItsTime },
+      'the set before is kept for its time': steps(unavailable, keptForItsTime),
       'a secret beside the good keys, and a token that is signed with it': signedWithSecret('alg_not_allowed', {}),
       'the same, and the token says to be signed with a key of the issuer': signedWithSecret('alg_not_allowed', {
         kidOf: (good) => good,
@@ -120,7 +120,7 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
     variants: {
       'trusted by another node': forging(A3('node_not_trusted'), withClaim('trusted_nodes', ['node-x'])),
       'trusted by no node': forging(A3('node_not_trusted'), withClaim('trusted_nodes', [])),
-      'a route of another domain': { expect: demanded('not installed, counted as refused'), attack: announceOutside },
+      'a route of another domain': steps(demanded('not installed, counted as refused'), announceOutside),
     },
   },
 })
@@ -274,9 +274,9 @@ async function sessionOfPeer(lab: Lab, holdTimeMs: number) {
 
 /** What a name ends of the tokens of a client that is there for the attack only. */
 function revokingBySan(change: (san: string) => string, expected: 0 | 1): Variant {
-  return {
-    expect: demanded(expected === 0 ? 'revokes nothing' : 'revokes what was minted before, nothing that comes after'),
-    async attack(lab) {
+  return steps(
+    demanded(expected === 0 ? 'revokes nothing' : 'revokes what was minted before, nothing that comes after'),
+    async (lab) => {
       const { san, mint } = await named(lab)
       const before = await mint()
       const states = await tokenStates(lab)
@@ -291,7 +291,7 @@ function revokingBySan(change: (san: string) => string, expected: 0 | 1): Varian
       const stateAfter = (await tokenStates(lab, 'named')).get(after)
       lab.demand(stateAfter === 'active', `a token that was minted later is ${stateAfter}`)
     },
-  }
+  )
 }
 
 /** A client whose tokens nobody else needs; `mint` answers a `jti`. */
@@ -361,47 +361,41 @@ function signedWithSecret(
   reason: string,
   { alg = 'HS256', kidOf = () => 'secret' }: { alg?: string; kidOf?: (good?: string) => string | undefined },
 ): Variant {
-  return {
-    expect: A1(reason),
-    async attack(lab) {
-      const issuer = await standIn(lab)
-      lab.judge(await acceptedAgain(lab, lab.good()), accepted())
-      const secret = randomBytes(32)
-      const oct = { kty: 'oct', use: 'sig', alg, kid: 'secret', k: secret.toString('base64url') }
-      let good: { kid?: string } | undefined
-      issuer.script('keys', (_, honest) => {
-        const { keys } = honest as { keys: { kid?: string }[] }
-        good = keys[0]
-        return { headers: { 'cache-control': 'max-age=1' }, body: { keys: [oct, ...keys] } }
-      })
-      const hasCome = () => good !== undefined
-      await acceptedOnce(lab, 'the target knows the set with the secret', { hasCome })
-      const signature = (input: string) => createHmac('sha256', secret).update(input).digest()
-      return lab.call(forged(lab, 'signed with the secret', { header: { alg, kid: kidOf(good?.kid) }, signature }))
-    },
-  }
+  return steps(A1(reason), async (lab) => {
+    const issuer = await standIn(lab)
+    lab.judge(await acceptedAgain(lab, lab.good()), accepted())
+    const secret = randomBytes(32)
+    const oct = { kty: 'oct', use: 'sig', alg, kid: 'secret', k: secret.toString('base64url') }
+    let good: { kid?: string } | undefined
+    issuer.script('keys', (_, honest) => {
+      const { keys } = honest as { keys: { kid?: string }[] }
+      good = keys[0]
+      return { headers: { 'cache-control': 'max-age=1' }, body: { keys: [oct, ...keys] } }
+    })
+    const hasCome = () => good !== undefined
+    await acceptedOnce(lab, 'the target knows the set with the secret', { hasCome })
+    const signature = (input: string) => createHmac('sha256', secret).update(input).digest()
+    return lab.call(forged(lab, 'signed with the secret', { header: { alg, kid: kidOf(good?.kid) }, signature }))
+  })
 }
 
 /** One after the other; the set before is good for a second, and nothing after it. */
 function keysThatAreNone(spoils: Readonly<Record<string, Spoil>>): Variant {
-  return {
-    expect: unavailable,
-    async attack(lab) {
-      const issuer = await standIn(lab)
-      lab.judge(await acceptedAgain(lab, lab.good()), accepted())
-      let verdict: Verdict | undefined
-      for (const [name, spoil] of Object.entries(spoils)) {
-        await issuer.reset()
-        await spoil(issuer, await lab.signingKey())
-        const refusedAfterAsking = async () => {
-          const answer = await lab.call()
-          return issuer.requests.length + issuer.brokenOff.length > 0 && answer.verdict === 'refused' && answer
-        }
-        verdict = await lab.site.until(`it refuses after ${name}`, refusedAfterAsking, { withinMs: 8_000 })
-        lab.judge(verdict, unavailable)
+  return steps(unavailable, async (lab) => {
+    const issuer = await standIn(lab)
+    lab.judge(await acceptedAgain(lab, lab.good()), accepted())
+    let verdict: Verdict | undefined
+    for (const [name, spoil] of Object.entries(spoils)) {
+      await issuer.reset()
+      await spoil(issuer, await lab.signingKey())
+      const refusedAfterAsking = async () => {
+        const answer = await lab.call()
+        return issuer.requests.length + issuer.brokenOff.length > 0 && answer.verdict === 'refused' && answer
       }
-      if (verdict === undefined) throw new AttackWorks('nothing was tried')
-      return verdict
-    },
-  }
+      verdict = await lab.site.until(`it refuses after ${name}`, refusedAfterAsking, { withinMs: 8_000 })
+      lab.judge(verdict, unavailable)
+    }
+    if (verdict === undefined) throw new AttackWorks('nothing was tried')
+    return verdict
+  })
 }

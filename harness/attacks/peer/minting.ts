@@ -5,7 +5,7 @@ import { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
 import { holderOf } from '../../topology/holders.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, steps, type Variant } from '../attack.ts'
 import { grantFor, mintedHere, otherThan, registered, requested } from '../auth-server.ts'
 import { bindingTo } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -14,6 +14,7 @@ import { A3, accepted, E, type Outcome, refused, T0 } from '../outcome.ts'
 type Order = Readonly<Record<string, unknown>>
 
 const reserved = ['iss', 'aud', 'sub', 'exp', 'jti', 'cnf', 'entity', 'principal', 'certificate', 'client_id']
+const unproven = refused(403, 'access_denied', 'holder_unproven')
 const lives: Readonly<Record<string, string>> = {
   nothing: '0',
   'less than nothing': '-1',
@@ -33,17 +34,17 @@ export const minting = cases(['mint-api'], {
     title: 'a token is bound to a certificate whose holder has proven it',
     source: 'RFC 8705 sections 3 and 6.1',
     variants: {
-      "another subject with one's own certificate": ordering(denied('holder_unproven'), async (lab) => ({
+      "another subject with one's own certificate": ordering(unproven, async (lab) => ({
         clientId: otherThan(lab, mintedHere(lab)).subject,
       })),
-      "one's own subject with another's certificate": ordering(denied('holder_unproven'), async (lab) => ({
+      "one's own subject with another's certificate": ordering(unproven, async (lab) => ({
         'x5t#S256': await lab.credential(otherThan(lab, mintedHere(lab)).name).thumbprint(),
       })),
-      'a certificate that nobody proved': ordering(denied('holder_unproven'), async (lab) => ({
+      'a certificate that nobody proved': ordering(unproven, async (lab) => ({
         'x5t#S256': await lab.anew(mintedHere(lab).boundTo).thumbprint(),
       })),
-      'no certificate, of a client that proved none': { expect: denied('holder_unproven'), attack: withoutAnyProof },
-      'no certificate: the newest proven one is taken': { expect: accepted(), attack: withoutNamingOne },
+      'no certificate, of a client that proved none': steps(unproven, withoutAnyProof),
+      'no certificate: the newest proven one is taken': steps(accepted(), withoutNamingOne),
     },
   },
   'PEER-17': {
@@ -84,10 +85,7 @@ export const minting = cases(['mint-api'], {
           return own.withCertificate(() => issueSelfSigned(subject, sans), 'self-signed')
         },
       ),
-      'with a certificate that is not the pinned one': {
-        expect: E('invalid_client', 'pin_mismatch'),
-        attack: unpinned,
-      },
+      'with a certificate that is not the pinned one': steps(E('invalid_client', 'pin_mismatch'), unpinned),
     },
   },
   'PEER-24': {
@@ -100,10 +98,11 @@ export const minting = cases(['mint-api'], {
         opening(action, by, async (lab) => ({ json: await rightOrder(lab) })),
       ),
       // The call that would prove that it works for an operator would rotate the key.
-      ...byEach(['operator:rotate'], (action, by) => ({
-        expect: A3('not_operator'),
-        attack: async (lab) => lab.judge(await lab.callAt({ action }, await by(lab)), A3('not_operator')),
-      })),
+      ...byEach(['operator:rotate'], (action, by) =>
+        steps(A3('not_operator'), async (lab) =>
+          lab.judge(await lab.callAt({ action }, await by(lab)), A3('not_operator')),
+        ),
+      ),
       'by a peer of another organisation': {
         ...opening('operator:list', (lab) => ownToken(lab, (holder, own) => holder !== own)),
         expect: T0('cert_untrusted'),
@@ -125,18 +124,12 @@ function byEach(actions: readonly string[], variant: (action: string, by: Bearer
   )
 }
 
-const member = (json: unknown): Order => json as Order
-
-function denied(reason: string): Outcome {
-  return refused(403, 'access_denied', reason)
-}
-
 /** What the operator orders for a holder of the plan, whose certificate is proven. */
 async function rightOrder(lab: Lab): Promise<Order> {
   const { name, mint } = mintedHere(lab)
   // The certificate is proven when its token is minted.
   await lab.credential(name).token()
-  return { ...member(mint.mint.json), 'x5t#S256': await lab.credential(name).thumbprint() }
+  return { ...(mint.mint.json as Order), 'x5t#S256': await lab.credential(name).thumbprint() }
 }
 
 /** The right order, which is taken, and then one that differs in this. */
@@ -149,14 +142,11 @@ function choosing(claims: Order): Variant {
 }
 
 function sending(expect: Outcome, attack: (order: Order, lab: Lab) => Promise<CallOptions>): Variant {
-  return {
-    expect,
-    async attack(lab) {
-      const order = await rightOrder(lab)
-      lab.judge(await mint(lab, { json: order }), accepted())
-      return mint(lab, await attack(order, lab))
-    },
-  }
+  return steps(expect, async (lab) => {
+    const order = await rightOrder(lab)
+    lab.judge(await mint(lab, { json: order }), accepted())
+    return mint(lab, await attack(order, lab))
+  })
 }
 
 function mint(lab: Lab, options: CallOptions): Promise<Verdict> {
@@ -179,21 +169,18 @@ async function withoutAnyProof(lab: Lab): Promise<Verdict> {
   const { 'x5t#S256': _, ...order } = await rightOrder(lab)
   const operator = lab.site.operator(lab.target.node)
   const { json } = await operator.get(`/operator/v1/clients/${mintedHere(lab).subject}`)
-  await registered(lab, { ...member(json), client_id: 'unproven' })
+  await registered(lab, { ...(json as Order), client_id: 'unproven' })
   lab.judge(await mint(lab, { json: order }), accepted())
   return mint(lab, { json: { ...order, clientId: 'unproven' } })
 }
 
 /** The client's own request, which is answered with a token, and then one with another credential. */
 function requesting(expect: Outcome, made: (own: Credential, lab: Lab) => Credential, options?: CallOptions): Variant {
-  return {
-    expect,
-    async attack(lab) {
-      const own = lab.credential(mintedHere(lab).boundTo)
-      lab.judge(await requested(lab, own), accepted())
-      return requested(lab, made(own, lab), {}, options)
-    },
-  }
+  return steps(expect, async (lab) => {
+    const own = lab.credential(mintedHere(lab).boundTo)
+    lab.judge(await requested(lab, own), accepted())
+    return requested(lab, made(own, lab), {}, options)
+  })
 }
 
 async function unpinned(lab: Lab): Promise<Verdict> {
@@ -222,14 +209,11 @@ async function ownToken(
 
 /** What is accepted of the operator, and then the same call by somebody else. */
 function opening(action: string, by: Bearer, options: (lab: Lab) => Promise<CallOptions> = async () => ({})): Variant {
-  return {
-    expect: A3('not_operator'),
-    async attack(lab) {
-      const same = await options(lab)
-      lab.judge(await lab.callAt({ action }, lab.good(), same), accepted())
-      return lab.callAt({ action }, await by(lab), same)
-    },
-  }
+  return steps(A3('not_operator'), async (lab) => {
+    const same = await options(lab)
+    lab.judge(await lab.callAt({ action }, lab.good(), same), accepted())
+    return lab.callAt({ action }, await by(lab), same)
+  })
 }
 
 /** The token of a peer as its issuer would bind it to a certificate that the operator listener lets in at TLS. */

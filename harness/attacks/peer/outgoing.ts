@@ -2,7 +2,7 @@ import type { PlanBoundToken } from '../../credentials/bound-token/planned.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import { spoiled } from '../../pki/spoiled.ts'
 import { holderOf } from '../../topology/holders.ts'
-import { cases, presenting, type Variant } from '../attack.ts'
+import { cases, presenting, steps, type Variant } from '../attack.ts'
 import { forgedToken, withClaim } from '../forgery.ts'
 import { impostor, type MakeCertificate } from '../impostor.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
@@ -140,36 +140,28 @@ async function rightRecord(lab: Lab): Promise<Entry> {
   return { name: twin, endpoint, domains: [], trustDomain, peerToken }
 }
 
-async function addTwin(lab: Lab, record: Entry) {
-  const operator = lab.site.operator(lab.target.node)
-  await operator.delete(`/v1/peers/${twin}`)
-  return operator.post('/v1/peers', record)
-}
-
 /** A record is taken; changed, it is not, and nobody is peered with. */
 function refusedPeer(code: string, change: (lab: Lab) => Promise<Entry>): Variant {
-  return {
-    expect: demanded(`400 ${code}, and no such peer`),
-    async attack(lab) {
-      const right = await rightRecord(lab)
-      const taken = await addTwin(lab, right)
-      lab.demand(taken.status === 201, `it answered ${taken.status} to a peer as it should be`)
-      const operator = lab.site.operator(lab.target.node)
-      await operator.delete(`/v1/peers/${twin}`)
-      const wrong = { ...right, ...(await change(lab)) }
-      const tap = await lab.site.tap(lab.target.node)
-      const { status, json, body } = await unharmed(lab, () => operator.post('/v1/peers', wrong))
-      const { error } = (json ?? {}) as { error?: string }
-      lab.demand(status === 400 && error === code, `it answered ${status} ${error} to a peer with ${code}`)
-      demandNoHint(lab, body)
-      const [record, ...more] = await tap.decisions({ action: 'peers:write' })
-      lab.demand(more.length === 0 && record?.verdict === 'refused', `it recorded ${more.length + 1} decisions`)
-      lab.demand(record?.guard === 'local.peer' && record.reason === code, `it recorded ${record?.reason}`)
-      lab.demand(record?.status === 400 && record.error === code, `it recorded ${record?.status} ${record?.error}`)
-      const listed = await operator.get(`/v1/peers/${twin}`)
-      lab.demand(listed.status === 404, 'it lists the peer that it refused')
-    },
-  }
+  return steps(demanded(`400 ${code}, and no such peer`), async (lab) => {
+    const operator = lab.site.operator(lab.target.node)
+    const right = await rightRecord(lab)
+    await operator.delete(`/v1/peers/${twin}`)
+    const taken = await operator.post('/v1/peers', right)
+    lab.demand(taken.status === 201, `it answered ${taken.status} to a peer as it should be`)
+    await operator.delete(`/v1/peers/${twin}`)
+    const wrong = { ...right, ...(await change(lab)) }
+    const tap = await lab.site.tap(lab.target.node)
+    const { status, json, body } = await unharmed(lab, () => operator.post('/v1/peers', wrong))
+    const { error } = (json ?? {}) as { error?: string }
+    lab.demand(status === 400 && error === code, `it answered ${status} ${error} to a peer with ${code}`)
+    demandNoHint(lab, body)
+    const [record, ...more] = await tap.decisions({ action: 'peers:write' })
+    lab.demand(more.length === 0 && record?.verdict === 'refused', `it recorded ${more.length + 1} decisions`)
+    lab.demand(record?.guard === 'local.peer' && record.reason === code, `it recorded ${record?.reason}`)
+    lab.demand(record?.status === 400 && record.error === code, `it recorded ${record?.status} ${record?.error}`)
+    const listed = await operator.get(`/v1/peers/${twin}`)
+    lab.demand(listed.status === 404, 'it lists the peer that it refused')
+  })
 }
 
 function refusedToken(code: string, token: (lab: Lab) => Promise<string> | string | undefined): Variant {
