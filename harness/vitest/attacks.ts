@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
-import type { Attack, Variant } from '../attacks/attack.ts'
+import type { Attack } from '../attacks/attack.ts'
 import { Lab } from '../attacks/lab.ts'
-import { type Scope, type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
+import { type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
 import { demandNoLeak, leakMark } from '../attacks/unharmed.ts'
 import { HoldfastError } from '../errors.ts'
 import { writeHistory } from '../evidence/history.ts'
@@ -52,29 +52,41 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
   const parts = shippedParts(topology, options)
   const { live, plan: compiled } = await parts()
   const [plan, all] = await Promise.all([compiled(), families()])
-  const scopes = restricted(scopesOf(all, plan, { ...options, full }), only)
-  demandTried(differs, scopes.flatMap(triedIn))
-  const test = scenarioOn({ ...options, own: true, env: environmentFor(scopes, options.env) }, parts)
+  const tries = scopesOf(all, plan, { ...options, full }).flatMap(({ attack, trials }): Try[] => {
+    const chosen = trials.filter(({ target }) => only[target.node]?.includes(attack.id) ?? true)
+    return chosen.map((trial) => {
+      const caseName = `${attack.id} ${trial.name}`
+      return { ...trial, attack, caseName, known: differs[trial.target.name]?.[caseName] }
+    })
+  })
+  const named = tries.map(({ target, caseName }) => ({ target: target.name, name: caseName }))
+  demandTried(differs, named)
+  const test = scenarioOn({ ...options, own: true, env: environmentFor(tries, options.env) }, parts)
   let credentials: FreshCredentials | undefined
-  const enter = ({ attack, trials }: Scope) => {
-    for (const trial of trials) {
-      const { target } = trial
-      const known = differs[target.name]?.[nameOf(attack, trial)]
-      const scopesAt = () => scopesOf(all, plan, { targets: [target.name] })
-      const title = `${attack.id} ${attack.title}: ${trial.name} · ${target.name}${differenceText(known)}`
-      test(title, async ({ site }) => {
-        credentials ??= new FreshCredentials(site.site, live)
-        await tryOn(new Lab(site, target, { credentials, scopes: scopesAt, known }), attack, trial, known)
-      })
-    }
+  const enter = (one: Try) => {
+    const { attack, name, target, known } = one
+    const scopes = () => scopesOf(all, plan, { targets: [target.name] })
+    const title = `${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`
+    test(title, async ({ site }) => {
+      credentials ??= new FreshCredentials(site.site, live)
+      await tryOn(new Lab(site, target, { credentials, scopes, known }), one)
+    })
   }
-  const steady = scopes.filter(({ attack }) => isSteady(attack))
-  for (const scope of steady) enter(scope)
+  const steady = tries.filter(({ attack }) => isSteady(attack))
+  for (const one of steady) enter(one)
   // What refusals were held against is looked at before anything that changes the site.
-  if (steady.some(isTried)) closeControls(test)
-  for (const scope of inOrder(scopes.filter(({ attack }) => !isSteady(attack)))) enter(scope)
+  if (steady.length > 0) closeControls(test)
+  for (const one of inOrder(tries.filter(({ attack }) => !isSteady(attack)))) enter(one)
   // After all others: what they presented is looked for in all that is kept of the run.
-  if (scopes.some(isTried)) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
+  if (tries.length > 0) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
+}
+
+/** One variant of an attack on one target, and how that is known to differ. */
+interface Try extends Trial {
+  readonly attack: Attack
+  /** `GEN-28 good, then bad`. */
+  readonly caseName: string
+  readonly known: KnownDifference | undefined
 }
 
 const evidenceTest = 'what is kept of the run holds no token that was presented, and no private key'
@@ -93,40 +105,22 @@ export async function demandCleanEvidence(site: ScenarioSite): Promise<void> {
   expect(found, found.join('\n')).toEqual([])
 }
 
-function restricted(scopes: readonly Scope[], only: Readonly<Record<string, readonly string[]>>): Scope[] {
-  const isTried = ({ id }: Attack, { target }: Trial) => only[target.node]?.includes(id) ?? true
-  return scopes.map((scope) => ({ ...scope, trials: scope.trials.filter((trial) => isTried(scope.attack, trial)) }))
-}
-
-function isTried({ trials }: Scope): boolean {
-  return trials.length > 0
-}
-
-function triedIn({ attack, trials }: Scope): { target: string; name: string }[] {
-  return trials.map((trial) => ({ target: trial.target.name, name: nameOf(attack, trial) }))
-}
-
-/** `GEN-28 good, then bad`. */
-function nameOf({ id }: Attack, { name }: Trial): string {
-  return `${id} ${name}`
-}
-
 /** Leaves the site as it is: refusals of several of these are held against one accepted call. */
 function isSteady({ forGood, stage }: Attack): boolean {
   return forGood === undefined && stage === undefined
 }
 
 /** What changes the site comes last: first what is undone, then what is not. */
-function inOrder(scopes: readonly Scope[]): Scope[] {
-  return scopes.toSorted((a, b) => Number(a.attack.forGood !== undefined) - Number(b.attack.forGood !== undefined))
+function inOrder(tries: readonly Try[]): Try[] {
+  return tries.toSorted((a, b) => Number(a.attack.forGood !== undefined) - Number(b.attack.forGood !== undefined))
 }
 
 /** What the programs of the targets are started with, besides what the caller wants. */
-function environmentFor(scopes: readonly Scope[], own: ScenarioOptions['env']): ScenarioOptions['env'] {
+function environmentFor(tries: readonly Try[], own: ScenarioOptions['env']): ScenarioOptions['env'] {
   const env: Record<string, Readonly<Record<string, string>>> = { ...own }
-  for (const { attack, trials } of scopes) {
+  for (const { attack, target, alike } of tries) {
     if (attack.environment === undefined) continue
-    for (const { node, unit } of trials.flatMap(({ target, alike }) => [target, ...alike])) {
+    for (const { node, unit } of [target, ...alike]) {
       const place = `${node}/${unit}`
       env[place] = { ...attack.environment, ...env[place] }
     }
@@ -134,29 +128,24 @@ function environmentFor(scopes: readonly Scope[], own: ScenarioOptions['env']): 
   return env
 }
 
-async function tryOn(lab: Lab, attack: Attack, trial: Trial, known: KnownDifference | undefined): Promise<void> {
-  const { site, target } = lab
-  if (isSteady(attack)) site.shareControls()
-  if (attack.stage === undefined) await restoreIssuers(site)
-  const tried = tryVariant(attack, trial.variant, lab, known)
+async function tryOn(lab: Lab, one: Try): Promise<void> {
+  const { attack, caseName, target, known } = one
+  if (isSteady(attack)) lab.site.shareControls()
+  if (attack.stage === undefined) await restoreIssuers(lab.site)
+  const tried = tryVariant(lab, one)
   if (known === undefined || !isGain(known)) return tried
   const failure = await tried.then(
-    () => new DifferenceUnknown([`${target.name}: ${nameOf(attack, trial)}, which holds by now`]),
+    () => new DifferenceUnknown([`${target.name}: ${caseName}, which holds by now`]),
     (reason: unknown) => reason,
   )
   if (!isKnownGain(failure, known)) throw failure
   expect(failure).toBeInstanceOf(HoldfastError)
 }
 
-async function tryVariant(
-  { id }: Attack,
-  { attack, expect: outcome }: Variant,
-  lab: Lab,
-  known: KnownDifference | undefined,
-): Promise<void> {
+async function tryVariant(lab: Lab, { attack: { id }, variant, known }: Try): Promise<void> {
   const mark = await leakMark(lab)
-  const verdict = await attack(lab)
-  if (verdict !== undefined) return demand(verdict, lab.judged(verdict, outcome))
+  const verdict = await variant.attack(lab)
+  if (verdict !== undefined) return demand(verdict, lab.judged(verdict, variant.expect))
   if (lab.demands === 0) throw new NothingDemanded(id)
   // A verdict is judged with all that its target wrote down; of steps that end without one the same is demanded.
   await demandNoLeak(lab, mark)
