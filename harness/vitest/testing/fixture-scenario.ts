@@ -1,51 +1,24 @@
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import '../matchers.ts'
-import { callParts } from '../../shipped.ts'
-import { type FakeSite, fakeSite } from '../../site/testing/fake-site.ts'
 import { scenarioFolder, scenarioOn } from '../scenario.ts'
+import { fakeParts } from './fake-parts.ts'
 
 // Run by scenario.test.ts in a vitest of its own: one of these tests fails on purpose, one does not run.
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    evidence: string
-  }
-}
-
-const evidence = inject('evidence')
-let fake: FakeSite
-
-async function launch(): Promise<Site> {
-  appendFileSync(join(evidence, 'launches'), 'launch\n')
-  fake = await fakeSite(evidence)
-  const release = async () => {
-    appendFileSync(join(evidence, 'launches'), 'release\n')
-    await fake.close()
-  }
-  return Object.assign(fake.site, { [Symbol.asyncDispose]: release })
-}
-
-const backend: Backend = {
-  ...{ name: 'process', capabilities: {}, unavailable: async () => undefined, launch },
-  ...{ sweep: async () => 0, readLeft: async () => '' },
-}
-const parts = { backend, ...(await callParts()), keep: false, plan: async () => fake?.site.plan }
+const { parts, right, authority } = await fakeParts(inject('evidence'))
+const { backend } = parts
 const test = scenarioOn({}, async () => parts)
 const sites: Site[] = []
 
 test('the first test launches', async ({ site }) => {
   sites.push(site.site)
-  expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
+  expect(await site.call('b', 'b', 'b:read', right())).toBeAccepted()
 })
 
 test('a test that fails', async ({ site }) => {
-  const attack = fake
-    .right()
-    .withCertificate(() => issueLeaf({ authority: fake.authority, subject: 'c', sans: ['c.test'] }))
+  const attack = right().withCertificate(() => issueLeaf({ authority: authority(), subject: 'c', sans: ['c.test'] }))
   const verdict = await site.call('b', 'b', 'b:read', attack)
   expect(verdict).toBeRefused({ status: 401, error: 'invalid_token', reason: 'issuer_untrusted' })
 })
@@ -66,18 +39,18 @@ test('expects nothing', async ({ site }) => {
 })
 test('expects nothing, and has no site either', () => {})
 test('leaves a call unjudged', async ({ site }) => {
-  expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
-  await site.call('b', 'b', 'b:read', fake.right())
+  expect(await site.call('b', 'b', 'b:read', right())).toBeAccepted()
+  await site.call('b', 'b', 'b:read', right())
 })
 test('forgets to await', async ({ site }) => {
-  expect(await site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
-  void site.call('b', 'b', 'b:read', fake.right()).catch(() => {})
+  expect(await site.call('b', 'b', 'b:read', right())).toBeAccepted()
+  void site.call('b', 'b', 'b:read', right()).catch(() => {})
 })
 test('expects of a promise', async ({ site }) => {
-  expect(site.call('b', 'b', 'b:read', fake.right())).toBeAccepted()
+  expect(site.call('b', 'b', 'b:read', right())).toBeAccepted()
 })
 test('what is waited for judges its calls', async ({ site }) => {
-  const probe = async () => (await site.call('b', 'b', 'b:read', fake.right())).verdict === 'accepted'
+  const probe = async () => (await site.call('b', 'b', 'b:read', right())).verdict === 'accepted'
   expect(await site.until('it is accepted', probe, { withinMs: 5_000 })).toBe(true)
 })
 
