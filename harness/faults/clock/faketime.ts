@@ -12,14 +12,9 @@ export class InvalidShift extends HoldfastError {
 
 const LONGEST_SECONDS = 20 * 366 * 86_400
 
-/** @throws {InvalidShift} */
-export function demandShift(seconds: number): number {
-  if (!Number.isSafeInteger(seconds) || Math.abs(seconds) > LONGEST_SECONDS) throw new InvalidShift(seconds)
-  return seconds
-}
-
-/** An offset as libfaketime reads it. */
+/** An offset as libfaketime reads it. @throws {InvalidShift} */
 export function faketimeOffset(seconds: number): string {
+  if (!Number.isSafeInteger(seconds) || Math.abs(seconds) > LONGEST_SECONDS) throw new InvalidShift(seconds)
   return `${seconds < 0 ? '' : '+'}${seconds}`
 }
 

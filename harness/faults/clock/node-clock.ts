@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GO_CLOCK_VARIABLE } from '../../toolchain/overlay.ts'
-import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
+import { faketimeEnvironment, faketimeOffset } from './faketime.ts'
 
 /**
  * The clock of one node, which its programs follow while they run: an offset from the machine's clock. It lies in two files, a
@@ -28,9 +28,9 @@ export class NodeClock {
 
   /** Sets the offset; programs follow with their next look at the clock. @throws {InvalidShift} */
   set(seconds: number): void {
-    demandShift(seconds)
+    const offset = faketimeOffset(seconds)
     // A reader must find the old line or the new one, never an empty file.
-    writeFileSync(`${this.#text}.new`, `${faketimeOffset(seconds)}\n`)
+    writeFileSync(`${this.#text}.new`, `${offset}\n`)
     chmodSync(`${this.#text}.new`, 0o644)
     renameSync(`${this.#text}.new`, this.#text)
     // This one is mapped into memory, so it has to stay the same file, of the same length.

@@ -1,6 +1,6 @@
 import { ownClock, setOwnClock } from '../../settings.ts'
 import { findLibfaketime } from '../../toolchain/libfaketime.ts'
-import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
+import { faketimeEnvironment, faketimeOffset } from './faketime.ts'
 
 /**
  * Environment of a process that can move its own clock, `seconds` ahead from the start on; empty where this machine has no
@@ -9,7 +9,7 @@ import { demandShift, faketimeEnvironment, faketimeOffset } from './faketime.ts'
 export function ownClockEnvironment(seconds = 0): Record<string, string> {
   const libfaketime = findLibfaketime()
   if (libfaketime === undefined) return {}
-  return { ...faketimeEnvironment(libfaketime), FAKETIME: faketimeOffset(demandShift(seconds)) }
+  return { ...faketimeEnvironment(libfaketime), FAKETIME: faketimeOffset(seconds) }
 }
 
 /** Whether this very process was started so that its clock can be moved. */
@@ -27,7 +27,7 @@ export function ownClockSeconds(): number {
  * environment with each look at the clock. @throws {InvalidShift}
  */
 export function setOwnClockSeconds(seconds: number): void {
-  setOwnClock(faketimeOffset(demandShift(seconds)))
+  setOwnClock(faketimeOffset(seconds))
 }
 
 /** Whether the source of a scenario asks for clocks that can be moved. */
