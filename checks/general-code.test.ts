@@ -34,7 +34,7 @@ const KNOWN: readonly [file: RegExp, line: RegExp, because: string][] = [
   [/^agent\/one-time-token/, /cnf/, 'the words of the CA, in which enrolment is asked for'],
   [/^attacks\/(lab|forgery)/, /bound-token|jti/, 'what families on tokens have in common'],
   [/^cli\/run-scenarios/, /ensureTools/, 'a program of the toolchain'],
-  [/^backends\/launched-node/, /ask\('exec'/, 'a request to the agent'],
+  [/^(agent\/execute|backends\/launched-node)/, /ask\('exec'|\['exec'\]/, 'a request to the agent'],
   [/^cli\/describe-site/, /protocols\.get\('http'\)/, 'a probe of the plan speaks it'],
 ]
 
