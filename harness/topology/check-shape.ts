@@ -100,10 +100,15 @@ function issueText(issue: z.core.$ZodIssue, value: unknown): string {
   return typeof value === 'string' ? `${message}; it is ${shown(value)}` : message
 }
 
+const articles: Readonly<Record<string, string>> = {
+  record: 'an object',
+  object: 'an object',
+  array: 'a list',
+  string: 'a text',
+}
+
 function article(expected: string): string {
-  if (expected === 'record' || expected === 'object') return 'an object'
-  if (expected === 'array') return 'a list'
-  return expected === 'string' ? 'a text' : `a ${expected}`
+  return articles[expected] ?? `a ${expected}`
 }
 
 function shown(value: unknown): string {
@@ -123,27 +128,16 @@ function isOutline({ code, path }: z.core.$ZodIssue): boolean {
 }
 
 function withoutMalformed(value: Topology, issues: readonly z.core.$ZodIssue[]): Topology {
-  const { trustDomains, nodes, credentials, accepts } = value
-  const kept = {
-    ...value,
-    ...{
-      trustDomains: { ...trustDomains },
-      nodes: { ...nodes },
-      credentials: { ...credentials },
-      accepts: [...accepts],
-    },
-  }
-  const parts: Record<PropertyKey, object> = kept as never
-  for (const {
-    path: [register = '', name],
-    ...issue
-  } of issues) {
-    if (name !== undefined) Reflect.deleteProperty(parts[register]!, name)
+  const kept: Record<PropertyKey, unknown> = { ...value, accepts: [...value.accepts] }
+  for (const register of registers) kept[register] = { ...value[register] }
+  for (const issue of issues) {
+    const [register = '', name] = issue.path
+    if (name !== undefined) Reflect.deleteProperty(kept[register] as object, name)
     else if (register === 'name') kept.name = 'topology'
     else if (register === 'summary') kept.summary = '?'
-    else if (issue.code === 'unrecognized_keys') for (const key of issue.keys) Reflect.deleteProperty(kept, key)
+    else if (issue.code === 'unrecognized_keys') for (const key of issue.keys) delete kept[key]
   }
-  return kept
+  return kept as Topology
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,5 @@
 import type { Plan, PlanAccept, PlanCredential, PlanUnit, Template } from './plan.ts'
+import type { Topology } from './schema.ts'
 
 /** The node that is meant where one holder is asked for: nearly every credential has one. */
 export function holderOf({ holders }: Pick<PlanCredential, 'holders'>): string {
@@ -18,11 +19,15 @@ export function callerOf({ credentials }: Pick<Plan, 'credentials'>, { by, crede
   return by ?? holderOf(credentials[credential]!)
 }
 
-/** The trust domain for which a node issues: the one that names it, else its own. */
-export function issuingDomain({ trustDomains, nodes }: Pick<Plan, 'trustDomains' | 'nodes'>, issuer: string): string {
+/** The trust domain for which a node issues: the one that names it in a role, else its own. */
+export function issuingDomain(
+  { trustDomains, nodes }: Pick<Topology, 'trustDomains'> & { nodes: Readonly<Record<string, { domain: string }>> },
+  issuer: string,
+  roles: readonly ('ca' | 'issuer')[] = ['ca', 'issuer'],
+): string {
   const all = Object.entries(trustDomains)
-  const [domain] = all.find(([, { ca }]) => ca === issuer) ?? all.find(([, one]) => one.issuer === issuer) ?? []
-  return domain ?? nodes[issuer]?.domain ?? ''
+  const [named] = roles.flatMap((role) => all.flatMap(([domain, one]) => (one[role] === issuer ? domain : [])))
+  return named ?? nodes[issuer]?.domain ?? ''
 }
 
 /** Which of our reference services a unit runs. */

@@ -44,23 +44,12 @@ export function handedTo(compilation: Compilation, credential: PlanCredential, h
 export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
   const { after: named = [], user, start } = unit.declared
+  const { files, steps = [], service, verification, actions, observe, proof, surfaces, insider } = plan
   const planned: PlanUnit = {
-    name: unit.name,
-    kind: kind.name,
-    summary: plan.summary,
+    ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
-    user,
-    start,
-    files: plan.files,
-    steps: plan.steps ?? [],
-    service: plan.service,
-    verification: plan.verification,
-    actions: plan.actions,
-    observe: plan.observe,
-    proof: plan.proof,
-    guards: kind.guards,
-    surfaces: plan.surfaces,
-    insider: plan.insider,
+    ...{ user, start, files, steps, service, verification, actions, observe, proof },
+    ...{ guards: kind.guards, surfaces, insider },
   }
   return [planned, ...(plan.companions ?? []).map((companion) => ({ user, ...companion }))]
 }

@@ -40,10 +40,9 @@ export async function evaluateTopologyFile(
   file: string,
   set: Readonly<Record<string, string>>,
 ): Promise<{ value: unknown; parameters: ParameterDeclarations }> {
-  const answer = await evaluateNix(file, fileURLToPath(await packageFile('nix/lib/topology.nix')), [
-    ...['-A', 'evaluate', '--argstr', 'file', file, '--argstr', 'parameters', JSON.stringify(set)],
-  ])
-  return answer as { value: unknown; parameters: ParameterDeclarations }
+  const library = fileURLToPath(await packageFile('nix/lib/topology.nix'))
+  const args = ['-A', 'evaluate', '--argstr', 'file', file, '--argstr', 'parameters', JSON.stringify(set)]
+  return (await evaluateNix(file, library, args)) as { value: unknown; parameters: ParameterDeclarations }
 }
 
 /** What a Nix file evaluates to, as JSON. `what` names it in errors. */

@@ -1,5 +1,5 @@
 import { type Compilation, type DeclaredUnit, isDeclared, listenersOf, type PlannedUnit } from './compilation.ts'
-import type { DeclaredKind } from './credential-kind.ts'
+import { issuingDomain } from './holders.ts'
 import type { Offer, UnitContext } from './kind.ts'
 import { Mistakes } from './mistakes.ts'
 import { offerOf, unitThatIssues } from './offers.ts'
@@ -36,7 +36,8 @@ export function enterOffers(compilation: Compilation): void {
     const offers: Readonly<Record<string, (unit: UnitContext<unknown>) => Offer>> = unit.kind.offers ?? {}
     for (const [credentialKind, offer] of Object.entries(offers)) {
       if (compilation.offers.some((known) => known.node === node && known.credentialKind === credentialKind)) continue
-      const domain = domainOf(compilation, credentialKinds.get(credentialKind), node)
+      const { role } = credentialKinds.get(credentialKind)?.issuing ?? {}
+      const domain = issuingDomain(topology, node, role === undefined ? [] : [role])
       compilation.offers.push({ ...offer(unitContext(compilation, unit)), credentialKind, node, unit: ref, domain })
     }
   }
@@ -49,13 +50,6 @@ export function enterOffers(compilation: Compilation): void {
       mistakes.add(path, `"${node}" has no unit that ${issuing.does}`, unitThatIssues(compilation, name))
     }
   }
-}
-
-/** The trust domain that names a node for what it issues, else the one that the node is of. */
-function domainOf({ topology }: Compilation, kind: DeclaredKind | undefined, node: string): string {
-  const role = kind?.issuing.role
-  const [domain] = Object.entries(topology.trustDomains).find(([, one]) => role && one[role] === node) ?? []
-  return domain ?? topology.nodes[node]!.domain
 }
 
 /** Lets the kind of a unit plan it; what it does not say of this very unit is what it says of all. */

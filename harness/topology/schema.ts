@@ -5,10 +5,13 @@ import { durationPattern } from './duration.ts'
 
 // The one schema of a topology: types, JSON Schema and reference docs are made from it.
 
+/** A text that matches; `error` says what it must be. For schemas of all kinds. */
+export const text = (pattern: RegExp, error: string) => z.string().regex(pattern, error)
 /** The name of a node, a credential and so on: for credential kinds, too. */
-export const name = z
-  .string()
-  .regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name: lower-case letters, digits and hyphens, at most 63')
+export const name = text(
+  /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  'must be a name: lower-case letters, digits and hyphens, at most 63',
+)
 /** A DNS name in lower case: for settings of service kinds, too. */
 export const hostText = z
   .string()
@@ -20,15 +23,16 @@ export const hostText = z
 /** A DNS name, the leftmost label of which may be `*`. */
 export const sanPattern = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** A duration text: for settings of service kinds, too. */
-export const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 10m, 2h or 30d')
+export const duration = text(durationPattern, 'must be a duration such as 30s, 10m, 2h or 30d')
 /** A TCP port: for settings of service kinds. */
 export const port = z.int().min(1).max(65_535)
-const unitReference = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, 'must be UNIT (of the same node) or NODE/UNIT')
+const unitReference = text(
+  /^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/,
+  'must be UNIT (of the same node) or NODE/UNIT',
+)
 /** `name:name/what it is done to`: for settings of service kinds, too. */
 export const actionPattern = /^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*(\/[!-~]+)?$/
-const account = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'must be the name of a user or group')
+const account = text(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'must be the name of a user or group')
 const method = z.enum(['copy', 'enrol', 'mint'])
 
 const handover = z
@@ -36,16 +40,12 @@ const handover = z
     method,
     z.strictObject({
       method,
-      path: z
-        .string()
-        .regex(/^[\x20-\x7e]+$/, 'must be a path of printable characters')
+      path: text(/^[\x20-\x7e]+$/, 'must be a path of printable characters')
         .optional()
         .describe('File or folder at the receiver. Default: `credentials/<name>` in the node directory.'),
       owner: account.optional().describe('User that must own it. Default: that of the unit which reads it.'),
       group: account.optional().describe('Group that must own it.'),
-      mode: z
-        .string()
-        .regex(/^0[0-7]{3}$/, 'must be four octal digits, such as 0600')
+      mode: text(/^0[0-7]{3}$/, 'must be four octal digits, such as 0600')
         .optional()
         .describe('Mode of the file. Default 0600.'),
     }),
@@ -111,10 +111,9 @@ const oneOrMoreNames = z.union([name, z.array(name).min(1)])
 
 const accept = z.strictObject({
   target: oneOrMoreNames.describe('The node, or each of the nodes, that accepts.'),
-  action: z
-    .string()
-    .regex(actionPattern, 'must be an action such as peering:connect or grid:publish/JOBS.*.done')
-    .describe('What the caller does there. The service kinds of the target name their actions.'),
+  action: text(actionPattern, 'must be an action such as peering:connect or grid:publish/JOBS.*.done').describe(
+    'What the caller does there. The service kinds of the target name their actions.',
+  ),
   credential: oneOrMoreNames.describe('The credential, or each of those, that is accepted.'),
   by: name.optional().describe('The node that calls with it. Default: its holder, the first of several.'),
 })

@@ -4,7 +4,7 @@ import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import type { Insider } from '../../topology/insider.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { HttpCall, PlanUnit, Step } from '../../topology/plan.ts'
-import { holdersOf, hostText, port } from '../../topology/schema.ts'
+import { holdersOf, hostText, port, text } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
 import { tlsChecks } from '../checks.ts'
 import { certificateOf, referenceService, startOf, tlsFiles } from '../reference-service.ts'
@@ -12,7 +12,7 @@ import { stepCommand } from '../step-command.ts'
 import { actions, actionsAt } from './actions.ts'
 import { registrationsOf } from './registrations.ts'
 
-const duration = z.string().regex(durationPattern, 'must be a duration such as 30s, 15m or 1h')
+const duration = text(durationPattern, 'must be a duration such as 30s, 15m or 1h')
 
 const settings = z
   .strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { actionPattern, duration, port } from '../../topology/schema.ts'
+import { actionPattern, duration, port, text } from '../../topology/schema.ts'
 
 const texts = z.array(z.string().min(1)).min(1)
 const words = z
@@ -93,14 +93,10 @@ export const execSettings = z
       .describe(
         'Where its keys come from: the file that it is given when it starts, or the issuer, asked within 12s (or `{ issuer: "40s" }`) for a key that it does not know.',
       ),
-    action: z
-      .string()
-      .regex(actionPattern, 'must be an action such as orders:read')
+    action: text(actionPattern, 'must be an action such as orders:read')
       .default('call')
       .describe('What the call is named in `accepts` and in scenarios.'),
-    request: z
-      .string()
-      .regex(/^[A-Z]+ \/\S*$/, 'must be a method and a path, `GET /orders`')
+    request: text(/^[A-Z]+ \/\S*$/, 'must be a method and a path, `GET /orders`')
       .default('GET /')
       .describe('The call that is tried.'),
     body: z.unknown().optional().describe('JSON that it carries.'),
@@ -113,9 +109,7 @@ export const execSettings = z
       .boolean()
       .default(false)
       .describe('Whether it refuses what the standards leave open, so that attacks of that kind are tried, too.'),
-    observePath: z
-      .string()
-      .regex(/^\/\S*$/, 'must be a path')
+    observePath: text(/^\/\S*$/, 'must be a path')
       .optional()
       .describe(
         'A path whose JSON shows what calls change, read by who is accepted. Default: effects are not observed.',

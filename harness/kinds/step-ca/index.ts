@@ -3,10 +3,10 @@ import type { Authority } from '../../credentials/certificate/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { Step } from '../../topology/plan.ts'
-import { port } from '../../topology/schema.ts'
+import { port, text } from '../../topology/schema.ts'
 import { stepCommand } from '../step-command.ts'
 
-const duration = z.string().regex(durationPattern, 'must be a duration such as 10s, 10m or 24h')
+const duration = text(durationPattern, 'must be a duration such as 10s, 10m or 24h')
 
 const settings = z
   .strictObject({
