@@ -28,11 +28,14 @@ export interface AgentProcess {
   killUnits(pids: readonly number[]): void
 }
 
+/** An agent must have ended this long after its input: it gives its programs 2 s. */
+const END_WITHIN_MS = 4_000
+
 /** The coordinator's end of the line to the agents of one process. */
 export class AgentLink {
   readonly nodes: readonly string[]
-  readonly process: AgentProcess
-  gone = false
+  readonly #process: AgentProcess
+  #gone = false
   readonly #line: Line<ToAgent, FromAgent>
 
   constructor(
@@ -45,7 +48,7 @@ export class AgentLink {
     },
   ) {
     this.nodes = nodes
-    this.process = process
+    this.#process = process
     // A write to an agent that has just died; its end is reported by `ended`.
     process.input.on('error', () => {})
     this.#line = new Line<ToAgent, FromAgent>(process.output, process.input, {
@@ -56,7 +59,7 @@ export class AgentLink {
       asked: on.ask,
     })
     void process.ended.then(() => {
-      this.gone = true
+      this.#gone = true
       this.#line.abandon((node) => new AgentGone(node))
     })
   }
@@ -66,16 +69,19 @@ export class AgentLink {
     op: Op,
     body: Operations[Op]['request'],
   ): Promise<Operations[Op]['answer']> {
-    if (this.gone) return Promise.reject(new AgentGone(node))
+    if (this.#gone) return Promise.reject(new AgentGone(node))
     return this.#line.ask(node, op, body)
   }
 
   unitsReady(refs: UnitRef[]): void {
-    if (!this.gone && refs.length > 0) this.#line.say({ type: 'units-ready', refs })
+    if (!this.#gone && refs.length > 0) this.#line.say({ type: 'units-ready', refs })
   }
 
-  /** Tells the agents to stop everything and to end, by the end of their input. */
-  close(): void {
-    this.process.input.end()
+  /** Tells the agents to stop everything and to end, by the end of their input. Resolves when they have. */
+  async end(): Promise<void> {
+    this.#process.input.end()
+    const late = setTimeout(() => this.#process.kill(), END_WITHIN_MS)
+    await this.#process.ended
+    clearTimeout(late)
   }
 }

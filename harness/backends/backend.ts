@@ -6,7 +6,7 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Environments } from '../faults/sabotage.ts'
 import type { Seat } from '../protocols/seat.ts'
-import type { Plan } from '../topology/plan.ts'
+import type { HttpCall, Plan } from '../topology/plan.ts'
 import type { RunRecord } from './run-folder.ts'
 
 export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
@@ -41,10 +41,8 @@ export interface Backend {
 /** The named backend does not exist here. Code `HOLDFAST_BACKEND_UNKNOWN`. */
 export class UnknownBackend extends HoldfastError {
   constructor(name: string, known: readonly Backend[]) {
-    super(
-      'HOLDFAST_BACKEND_UNKNOWN',
-      `there is no backend "${name}"; known: ${known.map((one) => one.name).join(', ')}`,
-    )
+    const names = known.map((one) => one.name).join(', ')
+    super('HOLDFAST_BACKEND_UNKNOWN', `there is no backend "${name}"; known: ${names}`)
   }
 }
 
@@ -90,7 +88,7 @@ export interface Site extends AsyncDisposable {
    */
   oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string>
   /** Makes an HTTP call from a node with the TLS files that lie there (an operator's, say). Resolves with status and parsed JSON. */
-  callFrom(node: string, call: import('../topology/plan.ts').HttpCall): Promise<{ status: number; json: unknown }>
+  callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }>
   /**
    * Cuts two nodes off from each other, both ways: nothing passes any more, and neither is told. Without capability `partition`, it rejects
    * with `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `partition: true`, with `HOLDFAST_NETWORK_WHOLE`.
@@ -122,6 +120,12 @@ export interface SiteClock {
   shift(seconds: number): Promise<void>
 }
 
+export interface ExecOptions {
+  env?: Record<string, string>
+  input?: string
+  timeoutMs?: number
+}
+
 export interface SiteNode {
   readonly name: string
   readonly host: string
@@ -131,10 +135,7 @@ export interface SiteNode {
   /** Absolute path of the node's directory, on the node. */
   readonly dir: string
   /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */
-  exec(
-    argv: readonly string[],
-    options?: { env?: Record<string, string>; input?: string; timeoutMs?: number },
-  ): Promise<ExecResult>
+  exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>
   /**
    * Runs a oneshot that is started on demand, after the runs of it that were asked for before. Its programs get `input` on their
    * standard input; how the last of them ended, and what they said, is the answer. Rejects when another step of it fails.

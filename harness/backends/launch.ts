@@ -35,15 +35,8 @@ export interface Grounds extends AsyncDisposable {
   readonly recorded: Partial<RunRecord>
   /** Whether agents of nodes that go by the same clock can live in one process. */
   readonly sharesAgents: boolean
-  /** Starts a process with the agents of these nodes. */
-  startAgents(nodes: readonly string[], agents: AgentStart): AgentProcess
-}
-
-export interface AgentStart {
-  /** Paths on this machine: what `main.ts` of the agent reads at its start. */
-  readonly plan: string
-  readonly settings: string
-  readonly env: Readonly<Record<string, string>>
+  /** Starts a process with the agents of these nodes: `main.ts` reads `plan.json` and `settings.json` in the folder of the run. */
+  startAgents(nodes: readonly string[], env: Readonly<Record<string, string>>): AgentProcess
 }
 
 /** What only a backend itself can say and do. */
@@ -138,11 +131,10 @@ function clockEnvironment(clock: NodeClock | undefined): Record<string, string> 
 }
 
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
-async function startAgents(site: LaunchedSite, { folder, record, plan, grounds, clocks }: Launching): Promise<void> {
-  const files = { plan: join(folder, 'plan.json'), settings: join(folder, 'settings.json') }
+async function startAgents(site: LaunchedSite, { record, plan, grounds, clocks }: Launching): Promise<void> {
   const start = (nodes: readonly string[], clock?: NodeClock) => {
     const env = { ...environment(record.run), ...clockEnvironment(clock) }
-    site.connect(nodes, grounds.startAgents(nodes, { ...files, env }))
+    site.connect(nodes, grounds.startAgents(nodes, env))
   }
   if (grounds.sharesAgents && clocks === undefined) return start(Object.keys(plan.nodes))
   const { first = [], later = [] } = nodesByNeed(plan)

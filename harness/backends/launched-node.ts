@@ -5,7 +5,7 @@ import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
 import type { Seat } from '../protocols/seat.ts'
 import type { PlanNode, PlanUnit } from '../topology/plan.ts'
 import { AgentGone } from './agent-link.ts'
-import type { SiteNode } from './backend.ts'
+import type { ExecOptions, SiteNode } from './backend.ts'
 import { decisionLogsOf } from './evidence-folder.ts'
 import type { UnitStates } from './unit-states.ts'
 
@@ -50,7 +50,7 @@ export class LaunchedNode implements SiteNode {
     this.dir = parts.dir
   }
 
-  exec: SiteNode['exec'] = (argv, options) =>
+  exec = (argv: readonly string[], options?: ExecOptions) =>
     this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
 
   run: SiteNode['run'] = async (unit, options) => this.#parts.ask('run', { unit: this.#planned(unit).name, ...options })

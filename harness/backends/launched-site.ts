@@ -3,7 +3,6 @@ import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hostsText } from '../agent/hosts-file.ts'
 import type { Unplaced } from '../agent/node-context.ts'
-import type { OneTimeTokenClaims } from '../agent/one-time-token.ts'
 import { forEachLine } from '../agent/process-tree.ts'
 import type { Operation, Operations } from '../agent/protocol.ts'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
@@ -11,9 +10,8 @@ import { redactJson } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { NodeClock } from '../faults/clock/node-clock.ts'
-import type { Seat } from '../protocols/seat.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
-import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
+import type { Plan, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
 import type { Backend, BackendName, Capabilities, LaunchOptions, Site, SiteClock } from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
@@ -75,8 +73,6 @@ export interface Launching extends Run {
   readonly clocks: ReadonlyMap<string, NodeClock> | undefined
 }
 
-/** An agent must have ended this long after its input: it gives its programs 2 s. */
-const AGENT_END_MS = 4_000
 const EVENTS_KEPT = 100_000
 
 /** A site of node agents, the same on every backend: only how an agent is started and reached differs. */
@@ -88,6 +84,7 @@ export class LaunchedSite implements Site {
   readonly evidence: string
   readonly secrets: KnownSecrets
   readonly nodes: ReadonlyMap<string, LaunchedNode>
+  readonly timings: ReadonlyMap<string, number>
   readonly #launching: Launching
   readonly #evidence: EvidenceFolder
   /** Gives back what the backend took (folders, addresses), after all agents have ended. */
@@ -115,6 +112,7 @@ export class LaunchedSite implements Site {
     this.evidence = evidence.path
     this.secrets = evidence.secrets
     this.#states = new UnitStates(plan)
+    this.timings = this.#states.timings
     this.#hosts = hostsAt(plan, grounds.addresses)
     this.nodes = new Map(Object.keys(plan.nodes).map((name) => [name, this.#makeNode(name)]))
   }
@@ -130,10 +128,6 @@ export class LaunchedSite implements Site {
       readLeft: (path, from) => backend.readLeft(this, path, from),
       states: this.#states,
     })
-  }
-
-  get timings(): ReadonlyMap<string, number> {
-    return this.#states.timings
   }
 
   node(name: string): LaunchedNode {
@@ -155,31 +149,17 @@ export class LaunchedSite implements Site {
     return link.request(node, op, body)
   }
 
-  events(): readonly SiteEvent[] {
-    return this.#events
-  }
-
-  resolve(host: string): string | undefined {
-    return Object.hasOwn(this.#hosts, host) ? this.#hosts[host] : undefined
-  }
+  events: Site['events'] = () => this.#events
+  strangers: Site['strangers'] = (count) => this.#launching.grounds.strangers(count)
+  resolve: Site['resolve'] = (host) => (Object.hasOwn(this.#hosts, host) ? this.#hosts[host] : undefined)
+  oneTimeToken: Site['oneTimeToken'] = (node, request) => this.#ask(node, 'one-time-token', request)
+  callFrom: Site['callFrom'] = (node, call) => this.#ask(node, 'call', { call })
 
   async lead(host: string, address?: string): Promise<void> {
     if (address === undefined) this.#led.delete(host)
     else this.#led.set(host, address)
     const { folder, plan, grounds } = this.#launching
     await writeHosts(folder, { ...hostsAt(plan, grounds.seenAt), ...Object.fromEntries(this.#led) })
-  }
-
-  strangers(count: number): readonly Seat[] {
-    return this.#launching.grounds.strangers(count)
-  }
-
-  oneTimeToken(node: string, request: OneTimeTokenClaims): Promise<string> {
-    return this.#ask(node, 'one-time-token', request)
-  }
-
-  callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }> {
-    return this.#ask(node, 'call', { call })
   }
 
   async partition(a: string, b: string): Promise<void> {
@@ -300,7 +280,8 @@ export class LaunchedSite implements Site {
     const decided = await decisionTexts(this.plan, this.#launching.grounds, (path, node) =>
       this.node(node).readFile(path),
     )
-    const steps = [() => this.#endAgents(), () => this.#evidence.close(decided), () => this.#release()]
+    const endAgents = () => Promise.all([...new Set(this.#links.values())].map((link) => link.end()))
+    const steps = [endAgents, () => this.#evidence.close(decided), this.#release]
     for (const step of steps) await step().catch((cause: unknown) => failures.push(cause))
     if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
   }
@@ -310,17 +291,6 @@ export class LaunchedSite implements Site {
     await this.#ask(node, 'stop', { unit }).catch((cause: unknown) => {
       if (!(cause instanceof AgentGone)) throw cause
     })
-  }
-
-  async #endAgents(): Promise<void> {
-    await Promise.all(
-      [...new Set(this.#links.values())].map(async (link) => {
-        link.close()
-        const late = setTimeout(() => link.process.kill(), AGENT_END_MS)
-        await link.process.ended
-        clearTimeout(late)
-      }),
-    )
   }
 }
 

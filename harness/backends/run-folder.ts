@@ -104,7 +104,8 @@ export async function findRuns(): Promise<FoundRun[]> {
 async function look(folder: string, name: string): Promise<FoundRun | undefined> {
   const status = await stat(folder).catch(() => undefined)
   if (!status?.isDirectory()) return undefined
-  const record = await readRecord(folder)
+  const text = readFile(join(folder, 'run.json'), 'utf8')
+  const record: RunRecord | undefined = await text.then(JSON.parse).catch(() => undefined)
   if (record !== undefined) return { folder, record, alive: (await startTime(record.pid)) === record.startTime }
   // Only what carries our mark, or has the form of a label, is ours to judge.
   if (!name.startsWith(MARK) && !/-[0-9a-f]{6}$/.test(name)) return undefined
@@ -115,11 +116,6 @@ async function look(folder: string, name: string): Promise<FoundRun | undefined>
 async function isMakerGone(name: string): Promise<boolean> {
   const [, pid] = /\.(\d+)$/.exec(name) ?? []
   return pid !== undefined && (await startTime(Number(pid))) === undefined
-}
-
-async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  const text = readFile(join(folder, 'run.json'), 'utf8')
-  return text.then(JSON.parse).catch(() => undefined)
 }
 
 /** Removes a run's folder with the keys in it. */

@@ -10,7 +10,7 @@ import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities, LaunchOptions } from '../backend.ts'
-import { type AgentStart, backendOf, type Grounds } from '../launch.ts'
+import { backendOf, type Grounds } from '../launch.ts'
 import { hasUsers } from '../plan-needs.ts'
 import { killProcessesOf } from '../processes.ts'
 import { findRuns, type Run } from '../run-folder.ts'
@@ -78,13 +78,14 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
     strangers: (count) => strangersIn(subnet.prefix, taking, count).map(localSeat),
     recorded: { subnet: subnet.prefix },
     sharesAgents: true,
-    startAgents: (agents, start) => startAgents(folder, agents, start),
+    startAgents: (agents, env) => startAgents(folder, agents, env),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }
 
-function startAgents(folder: string, nodes: readonly string[], { env, ...files }: AgentStart): AgentProcess {
-  const said = ['run', '--plan', files.plan, '--settings', files.settings, ...nodes]
+function startAgents(folder: string, nodes: readonly string[], env: NodeJS.ProcessEnv): AgentProcess {
+  const [plan, settings] = [join(folder, 'plan.json'), join(folder, 'settings.json')]
+  const said = ['run', '--plan', plan, '--settings', settings, ...nodes]
   const argv = ['--disable-warning=ExperimentalWarning', agentMain, ...said]
   const child = spawn(process.execPath, argv, { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
