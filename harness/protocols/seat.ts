@@ -76,6 +76,10 @@ export class OpenStreams {
     stream.once('close', () => this.#open.delete(stream))
   }
 
+  get size(): number {
+    return this.#open.size
+  }
+
   drop(): void {
     for (const stream of this.#open) stream.destroy()
   }

@@ -47,6 +47,8 @@ export interface Declared<Declaration> {
   readonly declaration: Declaration
   readonly holder: string
   readonly path: readonly string[]
+  /** Reports what is wrong with a member of it. */
+  mistake(member: readonly PropertyKey[], message: string, wayOut: string): void
 }
 
 export type CredentialKinds = ReadonlyMap<string, DeclaredKind>

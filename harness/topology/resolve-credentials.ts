@@ -1,5 +1,5 @@
 import { type Compilation, isDeclared, own } from './compilation.ts'
-import type { DeclaredKind } from './credential-kind.ts'
+import type { Declared, DeclaredKind } from './credential-kind.ts'
 import type { PlanCredential } from './plan.ts'
 import { type CredentialDeclaration, handoverOf, holdersOf } from './schema.ts'
 
@@ -15,7 +15,9 @@ export function resolveCredentials(compilation: Compilation): Map<string, PlanCr
     checkHandover(compilation, kind, declaration, path)
     const holders = holdersOf(declaration)
     const [holder = ''] = holders
-    const planned = kind.resolve(compilation, { name, declaration, holder, path })
+    const mistake: Declared<unknown>['mistake'] = (member, ...what) =>
+      compilation.mistakes.add([...path, ...member], ...what)
+    const planned = kind.resolve(compilation, { name, declaration, holder, path, mistake })
     // For a node that is malformed nothing can be planned.
     const areKnown = holders.every((node) => own(compilation.topology.nodes, node) !== undefined)
     if (planned !== undefined && areKnown) resolved.set(name, planned)

@@ -30,14 +30,14 @@ export const bearerSecret: CredentialKind<BearerSecretDeclaration, PlanBearerSec
 
 // #region resolve
 function resolveSecret(
-  { credentialKinds, mistakes }: Compilation,
-  { name, declaration, path }: Declared<BearerSecretDeclaration>,
+  { credentialKinds }: Compilation,
+  { name, declaration, mistake }: Declared<BearerSecretDeclaration>,
 ): PlanBearerSecret | undefined {
   const { issuer, bytes = 32, format = 'hex' } = declaration
   const holders = [...holdersOf(declaration)]
   if (!holders.includes(issuer)) {
     const message = `"${issuer}" makes it, and is not among its holders: whoever makes a secret knows it`
-    mistakes.add([...path, 'issuer'], message, `name one of ${holders.join(', ')}, or add "${issuer}" to them`)
+    mistake(['issuer'], message, `name one of ${holders.join(', ')}, or add "${issuer}" to them`)
     return undefined
   }
   const file = credentialPath(credentialKinds, name, declaration)

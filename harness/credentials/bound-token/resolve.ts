@@ -16,99 +16,86 @@ export function resolveToken(compilation: Compilation, declared: Declaration): P
   const issuer = issuerOf(compilation, 'bound-token', declaration.issuer, path)
   checkSubject(compilation, declared)
   const boundTo = certificateOf(compilation, declared)
-  const audience = declaration.audience.map((entry, index) =>
-    audienceUri(compilation, entry, [...path, 'audience', index]),
-  )
+  const audience = declaration.audience.map((entry, index) => audienceUri(compilation, entry, declared, index))
   if (issuer === undefined) return undefined
   const isAtHome = issuer.domain === own(compilation.topology.nodes, holder)?.domain
   const use = declaration.use ?? (isAtHome ? 'node' : 'peer')
-  const lifetimeSeconds = lifetimeOf(compilation, declared, issuer.lifetime.maximum) ?? issuer.lifetime[use]
-  if (boundTo === undefined || audience.includes(undefined)) return undefined
+  const lifetimeSeconds = lifetimeOf(declared, issuer.lifetime.maximum) ?? issuer.lifetime[use]
+  if (boundTo === undefined || !audience.every((uri) => uri !== undefined)) return undefined
+  const { subject, scope, domains, nodes } = declaration
   const order: TokenOrder = {
-    name,
-    kind: 'bound-token',
-    issuer: declaration.issuer,
-    iss: issuer.url,
-    holders: [holder],
-    subject: declaration.subject,
-    handover: 'mint',
-    lifetimeSeconds,
-    boundTo,
-    audience: audience as string[],
-    scope: declaration.scope,
-    domains: declaration.domains,
-    nodes: declaration.nodes,
-    resource: audience[0]!,
-    use,
+    ...{ name, kind: 'bound-token', issuer: declaration.issuer, iss: issuer.url, holders: [holder], subject },
+    ...{ handover: 'mint', lifetimeSeconds, boundTo, audience, scope, domains, nodes, resource: audience[0]!, use },
     files: { [holder]: credentialPath(compilation.credentialKinds, name, declaration) },
   }
   needAnchor(compilation, holder, issuer.domain)
   return { ...order, mint: mintingOf(compilation, issuer, order) }
 }
 
-function lifetimeOf(
-  { mistakes }: Compilation,
-  { declaration: { lifetime }, path }: Declaration,
-  maximum: number,
-): number | undefined {
+function lifetimeOf({ declaration: { lifetime }, mistake }: Declaration, maximum: number): number | undefined {
   const declared = lifetime === undefined ? undefined : durationSeconds(lifetime)
   if (declared !== undefined && declared > maximum) {
-    mistakes.add([...path, 'lifetime'], `the issuer mints for at most ${durationText(maximum)}`, 'stay within that')
+    mistake(['lifetime'], `the issuer mints for at most ${durationText(maximum)}`, 'stay within that')
   }
   return declared
 }
 
-function checkSubject({ names, mistakes }: Compilation, { declaration: { subject }, holder, path }: Declaration): void {
+function checkSubject({ names }: Compilation, { declaration: { subject }, holder, mistake }: Declaration): void {
   if (subject === holder || !names.nodes.has(subject) || !names.nodes.has(holder)) return
   const why = 'a token is minted for the holder that proved its own certificate'
-  mistakes.add([...path, 'subject'], `"${subject}" is not the holder "${holder}": ${why}`, 'name the holder')
+  mistake(['subject'], `"${subject}" is not the holder "${holder}": ${why}`, 'name the holder')
 }
 
-function certificateOf(compilation: Compilation, { declaration, holder, path }: Declaration): string | undefined {
-  const { topology, names, mistakes } = compilation
-  const { boundTo } = declaration
+function certificateOf(
+  { topology, names }: Compilation,
+  { declaration: { boundTo }, holder, mistake }: Declaration,
+): string | undefined {
   const name = boundTo ?? defaultCertificate(holder)
-  const at = [...path, boundTo === undefined ? 'holder' : 'boundTo']
+  const at = [boundTo === undefined ? 'holder' : 'boundTo']
   const certificate = own(topology.credentials, name)
   if (certificate === undefined) {
     if (boundTo === undefined && names.nodes.has(holder) && !names.credentials.has(name)) {
       const wayOut = `declare "${name}", or name the certificate in boundTo`
-      mistakes.add(at, `"${holder}" holds no certificate "${name}" that the token could be bound to`, wayOut)
+      mistake(at, `"${holder}" holds no certificate "${name}" that the token could be bound to`, wayOut)
     }
   } else if (certificate.kind !== 'certificate') {
-    mistakes.add(at, `"${name}" is no certificate`, 'name a certificate of the holder')
+    mistake(at, `"${name}" is no certificate`, 'name a certificate of the holder')
   } else if (!holdersOf(certificate).includes(holder)) {
     const holders = holdersOf(certificate).join(', ')
-    mistakes.add(at, `"${name}" is held by "${holders}", not by "${holder}"`, 'name one of the holder')
+    mistake(at, `"${name}" is held by "${holders}", not by "${holder}"`, 'name one of the holder')
   } else return name
   return undefined
 }
 
 /** `node-b` is `https://<host of node-b>`; `peering@org-b` is that domain's peering audience; a URI is itself. */
-function audienceUri(compilation: Compilation, entry: string, path: readonly PropertyKey[]): string | undefined {
-  const { topology, mistakes } = compilation
+function audienceUri(
+  compilation: Compilation,
+  entry: string,
+  { path, mistake }: Declaration,
+  index: number,
+): string | undefined {
+  const { nodes, trustDomains } = compilation.topology
+  const at = ['audience', index]
   if (/^https:\/\//.test(entry) && URL.canParse(entry)) return entry
   const [, domain] = /^peering@(.*)$/.exec(entry) ?? []
   if (domain === undefined) {
-    if (!isDeclared(compilation, 'nodes', entry, path)) return undefined
-    const host = own(topology.nodes, entry)?.host
-    return host === undefined ? undefined : `https://${host}`
+    const host = isDeclared(compilation, 'nodes', entry, [...path, ...at]) && own(nodes, entry)?.host
+    return host ? `https://${host}` : undefined
   }
-  if (!isDeclared(compilation, 'trustDomains', domain, path)) return undefined
-  const trustDomain = own(topology.trustDomains, domain)
+  if (!isDeclared(compilation, 'trustDomains', domain, [...path, ...at])) return undefined
+  const trustDomain = own(trustDomains, domain)
   if (trustDomain !== undefined && trustDomain.peeringAudience === undefined) {
-    mistakes.add(path, `trust domain "${domain}" has no peering audience`, `give it one, or name a node`)
+    mistake(at, `trust domain "${domain}" has no peering audience`, 'give it one, or name a node')
   }
   return trustDomain?.peeringAudience
 }
 
 function mintingOf(
-  compilation: Compilation,
+  { topology, credentialKinds }: Compilation,
   issuer: TokenIssuer & NodeOffer,
   order: TokenOrder,
 ): PlanBoundToken['mint'] {
-  const certificate = own(compilation.topology.credentials, order.boundTo)
-  const folder = credentialPath(compilation.credentialKinds, order.boundTo, certificate)
+  const folder = credentialPath(credentialKinds, order.boundTo, own(topology.credentials, order.boundTo))
   const tls: TlsFiles = { ca: anchorPath(issuer.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
   const mint = issuer.mint(order)
   const prove = { ...issuer.prove(order), tls }

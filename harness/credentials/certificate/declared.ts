@@ -38,93 +38,70 @@ type Declaration = Declared<CertificateDeclaration>
 
 /** What a topology says of a certificate, with everything filled in. */
 function resolveCertificate(compilation: Compilation, declared: Declaration): PlanCertificate | undefined {
-  const { name, declaration, holder, path } = declared
-  const [issuer = '', provisioner] = declaration.issuer.split('/')
-  const authority = authorityOf(compilation, issuer, path)
-  const keyOf = authority && provisionerOf(compilation, authority, { provisioner, issuer, path })
+  const { name, declaration, holder } = declared
+  const [issuer = '', provisionerName] = declaration.issuer.split('/')
+  const authority = authorityOf(compilation, issuer, declared)
+  const provisioner = authority && provisionerOf(authority, provisionerName, declared)
   const holderHost = own(compilation.topology.nodes, holder)?.host
   const subject = declaration.subject ?? holderHost
   const lifetimeSeconds = durationSeconds(declaration.lifetime)
-  if (authority !== undefined) checkLifetime(compilation, authority, lifetimeSeconds, path)
+  if (authority !== undefined) checkLifetime(authority, lifetimeSeconds, declared)
   if (subject === undefined) return undefined
   const sans = declaration.sans ?? [subject]
-  checkSans(compilation, declared, { subject, sans, holderHost })
-  if (authority === undefined || keyOf === undefined) return undefined
+  checkSans(declared, { subject, sans, holderHost })
+  if (authority === undefined || provisioner === undefined) return undefined
   needAnchor(compilation, holder, authority.domain)
-  const dir = credentialPath(compilation.credentialKinds, name, declaration)
-  return {
-    name,
-    kind: 'certificate',
-    issuer,
-    holders: [holder],
-    subject,
-    handover: 'enrol',
-    lifetimeSeconds,
-    sans,
-    files: { [holder]: dir },
-    enrol: {
-      credential: name,
-      ca: issuer,
-      url: authority.url,
-      anchor: anchorPath(authority.domain),
-      subject,
-      sans,
-      lifetimeSeconds,
-      dir,
-      provisioner: keyOf,
-    },
-  }
+  const { url, domain } = authority
+  const [anchor, dir] = [anchorPath(domain), credentialPath(compilation.credentialKinds, name, declaration)]
+  const [holders, files] = [[holder], { [holder]: dir }]
+  const enrol = { credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir, provisioner }
+  return { name, kind: 'certificate', issuer, holders, subject, handover: 'enrol', lifetimeSeconds, sans, files, enrol }
 }
 
 /** A CA with a root of its own is of use only where that root is handed over: as the CA of a trust domain. */
-function authorityOf(compilation: Compilation, node: string, path: readonly string[]) {
+function authorityOf(compilation: Compilation, node: string, { path, mistake }: Declaration) {
   const authority = issuerOf(compilation, 'certificate', node, path)
-  if (authority?.root === undefined) return authority
-  const { topology, mistakes } = compilation
-  if (own(topology.trustDomains, authority.domain)?.ca === node) return authority
-  const able = Object.values(topology.trustDomains).map(({ ca }) => ca)
-  mistakes.add([...path, 'issuer'], `"${node}" is the CA of no trust domain`, `name one of ${able.join(', ')}`)
+  const { trustDomains } = compilation.topology
+  if (authority?.root === undefined || own(trustDomains, authority.domain)?.ca === node) return authority
+  const able = Object.values(trustDomains).map(({ ca }) => ca)
+  mistake(['issuer'], `"${node}" is the CA of no trust domain`, `name one of ${able.join(', ')}`)
   return undefined
 }
 
 function provisionerOf(
-  { mistakes }: Compilation,
   { provisioners }: Authority,
-  { provisioner, issuer, path }: { provisioner: string | undefined; issuer: string; path: readonly string[] },
+  named: string | undefined,
+  { declaration, mistake }: Declaration,
 ): Enrol['provisioner'] | undefined {
   const names = Object.keys(provisioners)
-  const name = provisioner ?? names[0]!
+  const name = named ?? names[0]!
   const found = own(provisioners, name)
   if (found !== undefined) return { name, keyFile: found.keyFile }
-  mistakes.add([...path, 'issuer'], `"${issuer}" has no provisioner "${name}"`, `it has ${names.join(', ')}`)
+  const [issuer] = declaration.issuer.split('/')
+  mistake(['issuer'], `"${issuer}" has no provisioner "${name}"`, `it has ${names.join(', ')}`)
   return undefined
 }
 
 function checkLifetime(
-  { mistakes }: Compilation,
   { minimumLifetime, maximumLifetime }: Authority,
   seconds: number,
-  path: readonly string[],
+  { mistake }: Declaration,
 ): void {
   if (seconds >= minimumLifetime && seconds <= maximumLifetime) return
   const [least, most, wanted] = [minimumLifetime, maximumLifetime, seconds].map(durationText)
-  mistakes.add([...path, 'lifetime'], `the CA signs for ${least} to ${most}, not for ${wanted}`, 'stay within that')
+  mistake(['lifetime'], `the CA signs for ${least} to ${most}, not for ${wanted}`, 'stay within that')
 }
 
 function checkSans(
-  { mistakes }: Compilation,
-  { name, declaration, holder, path }: Declaration,
+  { name, declaration, holder, mistake }: Declaration,
   { subject, sans, holderHost }: { subject: string; sans: readonly string[]; holderHost: string | undefined },
 ): void {
-  const at = [...path, declaration.sans === undefined ? 'subject' : 'sans']
-  const [first = ''] = sans
-  if (!sans.some((san) => covers(san, subject))) {
-    mistakes.add(at, `no SAN covers the subject "${subject}" (there is ${first})`, `add "${subject}"`)
-  }
-  const isIdentity = name === defaultCertificate(holder)
-  if (isIdentity && holderHost !== undefined && !sans.some((san) => covers(san, holderHost))) {
+  const at = [declaration.sans === undefined ? 'subject' : 'sans']
+  const covered = (host: string) => sans.some((san) => covers(san, host))
+  if (!covered(subject)) mistake(at, `no SAN covers the subject "${subject}" (there is ${sans[0]})`, `add "${subject}"`)
+  if (name === defaultCertificate(holder) && holderHost !== undefined && !covered(holderHost)) {
     const wayOut = `add "${holderHost}", or give a certificate for something else another name`
-    mistakes.add(at, `no SAN covers the host "${holderHost}" of its holder`, wayOut)
+    mistake(at, `no SAN covers the host "${holderHost}" of its holder`, wayOut)
   }
 }
 

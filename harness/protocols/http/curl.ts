@@ -1,8 +1,8 @@
 import { textParts } from '../../credentials/parts.ts'
 import type { Pasted } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
-import { type Carry, linesOf } from './carry.ts'
 import type { HeaderLines } from './exchange.ts'
+import { type Carry, linesOf } from './prepared.ts'
 
 /** What a curl command line says of a request. */
 export interface CurlRequest {

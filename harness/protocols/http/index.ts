@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import type { Call, Observing, Prepared, Protocol } from '../protocol.ts'
 import { calledBy, type HttpAnswer } from './answer.ts'
-import { carry, linesOf } from './carry.ts'
 import { curlCommand } from './curl.ts'
 import { type Answer, exchange, type Request } from './exchange.ts'
 import { answeringInHttp, type HttpExpected } from './expected.ts'
-import { type HttpOptions, preparedInHttp } from './prepared.ts'
+import { carry, type HttpOptions, linesOf, preparedInHttp } from './prepared.ts'
 import { sendAfter } from './raw-call.ts'
 
 const request = z.strictObject({

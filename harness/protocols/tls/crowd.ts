@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import type { Identity } from '../../pki/certificate.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { requestText } from '../http/exchange.ts'
-import type { Seat } from '../seat.ts'
+import { OpenStreams, type Seat } from '../seat.ts'
 import { upgrading } from '../websocket/web-socket.ts'
 import { beginHandshake } from './handshake.ts'
 
@@ -48,56 +49,48 @@ const halfAFrame = Buffer.concat([Buffer.from([0x81, 0xfe, 0x01, 0x00]), Buffer.
  * a frame. Resolves when each has come so far, or no farther.
  */
 export async function openCrowd(options: CrowdOptions): Promise<Crowd> {
-  const open = new Set<Duplex>()
+  const { seats, count, upgrading: asking } = options
+  const open = new OpenStreams()
   const upgradedForMs: number[] = []
   const arrived = (socket: Duplex): void => {
     open.add(socket)
-    socket.on('error', () => {})
     // Whoever does not read hears of no end.
     socket.resume()
-    socket.once('close', () => open.delete(socket))
   }
-  const seatOf = (at: number): Seat => options.seats[at % options.seats.length] as Seat
-  // They go first: later there is no room for them.
-  const asking = options.upgrading.map(async (who, at) => {
-    const stream = await streamFrom(seatOf(at), options)
+  /** One that fails has come as far as it will. */
+  const streamFrom = async (at: number) => {
+    const connected = await seats[at % seats.length]!.connect(options).catch(() => undefined)
+    return connected?.stream
+  }
+  const askFor = async (who: Upgrading, at: number) => {
+    const stream = await streamFrom(at)
     if (stream === undefined) return
     const socket = beginHandshake({ ...options, identity: who.identity }, stream)
     arrived(socket)
     await ask(socket, options, who, at % 2 === 1, (ms) => upgradedForMs.push(ms))
-  })
-  await Promise.all(asking)
-  const members = Array.from({ length: options.count }, async (_, at) => {
-    const stream = await streamFrom(seatOf(at), options)
+  }
+  const idle = async (_: unknown, at: number) => {
+    const stream = await streamFrom(at)
     if (stream === undefined) return
-    if (at % 4 !== 3) return arrived(sayingLittle(stream, at % 4))
+    const kind = at % 4
+    if (kind === 1) stream.write(helloBegins)
+    if (kind === 2) drip(stream, helloBegins)
+    if (kind !== 3) return arrived(stream)
     const socket = beginHandshake(options, stream)
     arrived(socket)
     await Promise.race([once(socket, 'secureConnect'), once(socket, 'close')]).catch(() => {})
-    if (!socket.destroyed) drip(socket, Buffer.from(`GET / HTTP/1.1\r\nHost: ${options.host}\r\n`))
-  })
-  await Promise.all(members)
+    drip(socket, Buffer.from(`GET / HTTP/1.1\r\nHost: ${options.host}\r\n`))
+  }
+  // They go first: later there is no room for them.
+  await Promise.all(asking.map(askFor))
+  await Promise.all(Array.from({ length: count }, idle))
   return {
     get open() {
       return open.size
     },
     upgradedForMs,
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of open) socket.destroy()
-    },
+    [Symbol.asyncDispose]: async () => open.drop(),
   }
-}
-
-function sayingLittle(stream: Duplex, kind: number): Duplex {
-  if (kind === 1) stream.write(helloBegins)
-  if (kind === 2) drip(stream, helloBegins)
-  return stream
-}
-
-/** One that fails has come as far as it will. */
-async function streamFrom(seat: Seat, to: CrowdOptions): Promise<Duplex | undefined> {
-  const connected = await seat.connect(to).catch(() => undefined)
-  return connected?.stream
 }
 
 /** Resolves with the answer; tells how long the socket then was left open, if it was upgraded. */
@@ -122,12 +115,10 @@ function ask(
   })
 }
 
-function drip(socket: Duplex, bytes: Buffer): void {
-  let at = 0
-  const timer = setInterval(() => {
-    socket.write(bytes.subarray(at, at + 1))
-    at += 1
-    if (at >= bytes.length) clearInterval(timer)
-  }, dripEveryMs)
-  socket.once('close', () => clearInterval(timer))
+async function drip(socket: Duplex, bytes: Buffer): Promise<void> {
+  for (const byte of bytes) {
+    await setTimeout(dripEveryMs)
+    if (socket.destroyed) return
+    socket.write(Buffer.of(byte))
+  }
 }

@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { calledBy, type HttpAnswer } from '../http/answer.ts'
-import { carry } from '../http/carry.ts'
 import { curlCommand } from '../http/curl.ts'
 import { answeringInHttp, type HttpExpected } from '../http/expected.ts'
-import { type HttpOptions, preparedInHttp } from '../http/prepared.ts'
+import { carry, type HttpOptions, preparedInHttp } from '../http/prepared.ts'
 import type { Call, Prepared, Protocol } from '../protocol.ts'
 import { upgrade, upgrading } from './web-socket.ts'
 
