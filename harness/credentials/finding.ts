@@ -18,7 +18,6 @@ export type Problem = readonly [check: string, message: string, wayOut: string]
 /** Less than this, and a run of scenarios may see it end. */
 export const secondsNeeded = 60
 
-/** One line for people. */
 export function findingText({ check, thing, place, message, wayOut }: Finding): string {
   return `${check}: ${thing} (${place}) ${message}; ${wayOut}`
 }

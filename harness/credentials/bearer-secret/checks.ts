@@ -30,6 +30,5 @@ const checks: Readonly<Record<string, Check>> = {
   },
 }
 
-/** How a secret can be presented, and what can be checked of it. */
 export const secretChecks: Checked = { spoiledBeside: 'everything', states, absent: 'no secret', checks }
 // #endregion

@@ -3,7 +3,6 @@ import { z } from 'zod'
 import type { CredentialBase } from '../../topology/plan.ts'
 import { credentialSchema, name } from '../../topology/schema.ts'
 
-/** What a topology says of one. */
 export const bearerSecretSchema = credentialSchema(
   'bearer-secret',
   'One opaque secret that its holders share: whoever presents it is one of them, and nobody learns which.',

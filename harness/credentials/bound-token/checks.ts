@@ -105,5 +105,4 @@ function isBoundToConnection({ state, planned }: TokenFact, { certificate }: Fac
   return state === 'bound to the presenter' || isItsOwn
 }
 
-/** How a token can be presented, and what can be checked of it. */
 export const tokenChecks: Checked = { spoiledBeside: 'everything', states, absent: 'no token', checks }

@@ -61,7 +61,6 @@ function proveUnits(compilation: Compilation, node: string, tokens: readonly Pla
   })
 }
 
-/** The oneshot in which a holder receives a token. */
 function mintUnit(compilation: Compilation, node: string, token: PlanBoundToken): PlanUnit {
   const { name, issuer } = token
   const { by } = offerOf(compilation, 'bound-token', issuer)!

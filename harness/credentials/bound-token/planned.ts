@@ -3,7 +3,6 @@ import type { Offer } from '../../topology/kind.ts'
 import type { CredentialBase, HttpCall, UnitRef } from '../../topology/plan.ts'
 import { credentialSchema, duration, hostText, name } from '../../topology/schema.ts'
 
-/** What a topology says of one. */
 export const boundTokenSchema = credentialSchema(
   'bound-token',
   'An access token that is bound to a certificate (RFC 8705).',

@@ -34,7 +34,6 @@ const checks: Readonly<Record<string, Check>> = {
   },
 }
 
-/** How a certificate can be presented, and what can be checked of it. */
 export const certificateChecks: Checked = {
   spoiledBeside: 'companions',
   states,

@@ -110,7 +110,6 @@ function covers(san: string, host: string): boolean {
   return san === host || (san.startsWith('*.') && san.slice(1) === host.slice(host.indexOf('.')))
 }
 
-/** The oneshot in which a holder gets a certificate. */
 function enrolUnit(compilation: Compilation, node: string, { name, issuer, enrol }: PlanCertificate): PlanUnit {
   const { domain } = offerOf(compilation, 'certificate', issuer)!
   return oneshot(node, {

@@ -25,7 +25,6 @@ function signedAnew(how: SpoiledIdentity): Spoiling<PlanCertificate> {
   })
 }
 
-/** The certificate that a node itself uses, with its key. */
 export async function identityAt(
   site: Pick<LiveSite, 'read'>,
   planned: PlanCertificate,

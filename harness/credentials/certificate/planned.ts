@@ -3,7 +3,6 @@ import type { Offer } from '../../topology/kind.ts'
 import type { CredentialBase, Enrol, Template } from '../../topology/plan.ts'
 import { credentialSchema, duration, hostText, sanPattern } from '../../topology/schema.ts'
 
-/** What a topology says of one. */
 export const certificateSchema = credentialSchema('certificate', 'An X.509 certificate and its key.', {
   issuer: z
     .string()

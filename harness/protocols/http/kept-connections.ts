@@ -1,20 +1,13 @@
 import { once } from 'node:events'
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { Endpoint } from '../endpoint.ts'
 import { beginHandshake } from '../tls/handshake.ts'
 import { bodyOf, type Request, rawLines } from './exchange.ts'
 
-/** One answer over a kept connection. */
-export interface KeptAnswer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-  readonly ms: number
-}
-
 /** Connections that are kept and used again, as an attacker would who wants to be fast. */
 export type KeptConnections = ReturnType<typeof keptConnections>
+export type KeptAnswer = Awaited<ReturnType<KeptConnections['send']>>
 
 /** Keeps up to `most` connections to an endpoint, each from its seat and with its client certificate. */
 export function keptConnections(endpoint: Endpoint, most: number) {
@@ -27,7 +20,7 @@ export function keptConnections(endpoint: Endpoint, most: number) {
     return undefined
   }
   const { address: host, port, timeoutMs = 10_000 } = endpoint
-  async function send({ body, ...request }: Request): Promise<KeptAnswer> {
+  async function send({ body, ...request }: Request) {
     const began = performance.now()
     const kept = { ...request, body, headers: [...request.headers, ['Connection', 'keep-alive'] as const] }
     const { method, path } = request

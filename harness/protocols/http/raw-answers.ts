@@ -32,21 +32,18 @@ export function readAnswers(bytes: Buffer, isEnded: boolean): RawAnswer[] {
   return answers
 }
 
-interface Body {
-  readonly body: Buffer
-  /** How many bytes of the stream it takes. */
-  readonly length: number
-  readonly isWhole: boolean
-}
+/** With how many bytes of the stream it takes. */
+type Body = Pick<RawAnswer, 'isWhole'> & { readonly body: Buffer; readonly length: number }
 
 function bodyIn(after: Buffer, status: number, headers: RawAnswer['headers'], isEnded: boolean): Body {
-  // After 101 the stream is another protocol's.
-  if (status === 101) return { body: after, length: after.length, isWhole: isEnded }
   const fieldOf = (name: string) => headers.find(([key]) => key.toLowerCase() === name)?.[1]
-  if (status < 200 || status === 204 || status === 304) return ofLength(after, 0)
-  if (fieldOf('transfer-encoding')?.toLowerCase() === 'chunked') return inChunks(after)
   const length = fieldOf('content-length')
-  if (length !== undefined && /^\d+$/.test(length)) return ofLength(after, Number(length))
+  // After 101 the stream is another protocol's.
+  if (status !== 101) {
+    if (status < 200 || status === 204 || status === 304) return ofLength(after, 0)
+    if (fieldOf('transfer-encoding')?.toLowerCase() === 'chunked') return inChunks(after)
+    if (length !== undefined && /^\d+$/.test(length)) return ofLength(after, Number(length))
+  }
   return { body: after, length: after.length, isWhole: isEnded }
 }
 

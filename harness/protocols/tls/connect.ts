@@ -15,7 +15,6 @@ export class ServerNotTrusted extends HoldfastError {
   }
 }
 
-/** Nobody listens there. */
 export class TargetUnreachable extends HoldfastError {
   constructor(endpoint: Endpoint, cause: unknown) {
     super(

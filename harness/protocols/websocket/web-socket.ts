@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { WebSocket } from 'ws'
 import type { Endpoint } from '../endpoint.ts'
+import { jsonOf } from '../http/answer.ts'
 import { type Answer, bodyOf, type HeaderLines, noAnswer, pairs } from '../http/exchange.ts'
 import type { Frame, Session, SessionEnd } from '../session.ts'
 import { connect, defaultTimeoutMs, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
@@ -31,7 +32,6 @@ export const upgrading = (protocol: string): HeaderLines => [
 
 const closeTimeoutMs = 1_000
 
-/** Asks for a WebSocket on a connection of its own. */
 export function upgrade(endpoint: Endpoint, request: Upgrade): Promise<UpgradeAnswer> {
   return tried({ ...noAnswer }, async (seen: Omit<UpgradeAnswer, 'ms'>) => {
     const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
@@ -125,10 +125,7 @@ function sessionOf(client: WebSocket, frames: readonly Frame[]): Session {
 
 /** A frame as it is told of, whatever it holds. */
 export function parsed(text: string): Frame {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Frame) : { value }
-  } catch {
-    return { text }
-  }
+  const value = jsonOf(text)
+  if (value === undefined) return { text }
+  return typeof value === 'object' && value !== null ? (value as Frame) : { value }
 }
