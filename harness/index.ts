@@ -22,14 +22,7 @@ export { LoadedTopology } from './topology/loaded-topology.ts'
 export { type Mistake, TopologyInvalid } from './topology/mistakes.ts'
 export { NixFailed, NixMissing } from './topology/nix.ts'
 export { type ParameterDeclaration, ParameterInvalid } from './topology/parameters.ts'
-export type {
-  Plan,
-  PlanAccept,
-  PlanCredential,
-  PlanNode,
-  PlanTrustDomain,
-  PlanUnit,
-} from './topology/plan.ts'
+export type { Plan, PlanAccept, PlanCredential, PlanNode, PlanTrustDomain, PlanUnit } from './topology/plan.ts'
 export type {
   AcceptDeclaration,
   CredentialDeclaration,
@@ -40,12 +33,6 @@ export type {
   TrustDomainDeclaration,
   UnitDeclaration,
 } from './topology/schema.ts'
-export type {
-  GraphCredential,
-  GraphEdge,
-  GraphIssuer,
-  GraphTarget,
-  TrustGraph,
-} from './trust/graph.ts'
+export type { GraphCredential, GraphEdge, GraphIssuer, GraphTarget, TrustGraph } from './trust/graph.ts'
 export { mermaidPicture } from './trust/mermaid.ts'
 export { svgPicture } from './trust/svg.ts'
