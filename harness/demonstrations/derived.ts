@@ -5,7 +5,7 @@ import { targetOf } from '../site/targets.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
-import type { Demonstrated } from './demonstration.ts'
+import type { Credentials, Demonstrated } from './demonstration.ts'
 import { separateAuth } from './separate-auth.ts'
 
 /** Nobody can be called in a topology. Code `HOLDFAST_NOTHING_TO_SHOW`. */
@@ -50,10 +50,10 @@ export function derivedFrom(plan: Plan): readonly Demonstrated[] {
     refused.toSorted((a, b) => rank(a) - rank(b)),
     ({ representative }) => guardOf(representative),
   )
-  const controls = new Map([...shown, ...byGuard].map(({ control }) => [control, acceptedRow(plan, control)]))
+  const controls = new Map([...shown, ...byGuard].map(({ control }) => [control, rowOf(plan, control)]))
   return [
     ...controls.values(),
-    ...byGuard.map(({ representative, control }) => refusedRow(plan, representative, controls.get(control)!)),
+    ...byGuard.map(({ representative, control }) => rowOf(plan, representative, controls.get(control))),
   ]
 }
 
@@ -65,27 +65,17 @@ function guardOf({ expected }: Cell): string | undefined {
   return expected.verdict === 'refused' ? expected.guard : undefined
 }
 
-function acceptedRow(plan: Plan, cell: Cell): Demonstrated {
-  const { expected } = cell
-  const isOperator = expected.verdict === 'accepted' && expected.because === 'operator'
-  const because = isOperator ? 'this certificate is enough by itself' : 'the topology accepts it'
-  return { ...callOf(plan, cell), expected: 'accepted', because }
-}
-
-function refusedRow(plan: Plan, cell: Cell, beside: Demonstrated): Demonstrated {
-  const refusal = cell.expected as Extract<Cell['expected'], { verdict: 'refused' }>
-  const proof = targetOf({ plan }, cell.target, cell.action).proof?.proof
-  const because = checks.get(cell.fails[0] ?? '')?.because ?? refusal.reason
-  return { ...callOf(plan, cell), expected: expectedRefusal(refusal, proof), because, beside }
-}
-
-function callOf(plan: Plan, cell: Cell): Omit<Demonstrated, 'expected' | 'because'> {
-  const { target: to, action, name } = cell
-  return {
-    from: cellCaller(cell, plan),
-    to,
-    action,
-    presents: `${action}: ${name}`,
-    credential: (named) => named.of(cell),
+/** `beside`: the accepted row that a refusal is held against. */
+function rowOf(plan: Plan, cell: Cell, beside?: Demonstrated): Demonstrated {
+  const { target: to, action, name, expected, fails } = cell
+  const from = cellCaller(cell, plan)
+  const call = { from, to, action, presents: `${action}: ${name}`, credential: (named: Credentials) => named.of(cell) }
+  if (expected.verdict === 'accepted') {
+    const isOperator = expected.because === 'operator'
+    const because = isOperator ? 'this certificate is enough by itself' : 'the topology accepts it'
+    return { ...call, expected: 'accepted', because }
   }
+  const { proof } = targetOf({ plan }, to, action)
+  const because = checks.get(fails[0] ?? '')?.because ?? expected.reason
+  return { ...call, expected: expectedRefusal(expected, proof?.proof), because, beside }
 }

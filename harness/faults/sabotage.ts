@@ -27,17 +27,13 @@ export class SabotageImpossible extends HoldfastError {
 export function sabotageEnvironment(plan: Plan, removed: GuardRef, given: Environments = {}): Environments {
   const { guard } = partsOf(removed)
   const hook = new URL('guard-removal.mjs', import.meta.url).href
-  const environments: Record<string, Readonly<Record<string, string>>> = { ...given }
-  for (const { node, unit } of sabotagedUnits(plan, removed)) {
+  const sabotaged = sabotagedUnits(plan, removed).map(({ node, unit }) => {
     const own = given[`${node}/${unit}`]
     const options = own?.NODE_OPTIONS ?? given[node]?.NODE_OPTIONS ?? ''
-    environments[`${node}/${unit}`] = {
-      ...own,
-      NODE_OPTIONS: `${options} --import ${hook}`.trim(),
-      HOLDFAST_REMOVED_GUARD: guard,
-    }
-  }
-  return environments
+    const added = { NODE_OPTIONS: `${options} --import ${hook}`.trim(), HOLDFAST_REMOVED_GUARD: guard }
+    return [`${node}/${unit}`, { ...own, ...added }]
+  })
+  return { ...given, ...Object.fromEntries(sabotaged) }
 }
 
 /** The units that run the service of a guard. @throws SabotageImpossible */
