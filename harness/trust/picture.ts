@@ -1,4 +1,4 @@
-import type { GraphNode, TrustGraph } from './graph.ts'
+import type { GraphEdge, GraphNode, TrustGraph } from './graph.ts'
 
 /** What every picture of a trust graph shows, before it is drawn. */
 export interface GraphPicture {
@@ -49,23 +49,25 @@ function legendOf({ kinds, issuers }: TrustGraph): GraphPicture['legend'] {
 }
 
 function ownCalls({ edges }: TrustGraph, { name }: GraphNode): string[] {
-  return edges
-    .filter(({ kind, from, to }) => kind === 'accepts' && from === name && to === name)
-    .map(({ credential, actions }) => `${actions.join(', ')} with ${credential}`)
+  return edges.filter(({ kind, from, to }) => kind === 'accepts' && from === name && to === name).map(edgeText)
+}
+
+function edgeText({ kind, credential, actions }: GraphEdge): string {
+  return kind === 'accepts' ? `${actions.join(', ')} with ${credential}` : credential
 }
 
 function arrowsOf({ edges, credentials, kinds }: TrustGraph): Arrow[] {
   const styles = new Map(kinds.map(({ name, arrow }) => [name, arrow.style]))
   const issued = new Map(credentials.map(({ name, kind }) => [name, styles.get(kind) ?? 'thin']))
-  const arrows = new Map<string, Arrow & { names: string[] }>()
-  for (const { kind, from, to, credential, actions } of edges) {
+  const arrows = new Map<string, Arrow>()
+  for (const edge of edges) {
+    const { kind, from, to, credential } = edge
     if (from === to) continue
     const style = kind === 'accepts' ? 'thick' : issued.get(credential)!
     const key = `${style} ${from} ${to}`
-    const arrow = arrows.get(key) ?? { from, to, label: '', style, names: [] }
-    arrow.names.push(kind === 'accepts' ? `${actions.join(', ')} with ${credential}` : credential)
-    arrow.label = arrow.names.join(', ')
-    arrows.set(key, arrow)
+    const known = arrows.get(key)
+    const label = known === undefined ? edgeText(edge) : `${known.label}, ${edgeText(edge)}`
+    arrows.set(key, { from, to, label, style })
   }
-  return [...arrows.values()].map(({ from, to, label, style }) => ({ from, to, label, style }))
+  return [...arrows.values()]
 }
