@@ -85,10 +85,7 @@ export async function issueLeaf(options: LeafOptions): Promise<Leaf> {
   const { publicKey, privateKey } = newKeyPair(options.key ?? 'P-256')
   const spki = publicKey.export({ type: 'spki', format: 'der' })
   const certificate = await x509.X509CertificateGenerator.create({
-    subject:
-      typeof subject === 'string'
-        ? [{ CN: [subject] }]
-        : subject.map((rdn) => ({ ...(rdn as Record<string, string[]>) })),
+    subject: typeof subject === 'string' ? [{ CN: [subject] }] : (subject as x509.JsonName),
     issuer: authority.certificate.subjectName,
     ...signedFor(10, options),
     publicKey: spki,

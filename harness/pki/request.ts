@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 
 export interface NewRequest {
   /** PKCS#8 PEM of a fresh P-256 key. */
@@ -8,43 +8,26 @@ export interface NewRequest {
   x5rt: string
 }
 
-interface Named {
-  subject: string
-  sans: readonly string[]
-}
-
+const label = 'CERTIFICATE REQUEST'
 /** RFC 2985 section 5.4.2: the extensions that a request asks for. */
 const extensionRequest = '1.2.840.113549.1.9.14'
 /** RFC 5758 section 3.2. */
 const ecdsaWithSha256 = '1.2.840.10045.4.3.2'
 
-/** Makes a P-256 key and a certificate request for it, with `subject` as common name and `sans` as DNS names. */
-export async function newRequest(named: Named): Promise<NewRequest> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const der = await signedRequest(named, privateKey, publicKey)
-  return {
-    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    csrPem: pem('CERTIFICATE REQUEST', der),
-    x5rt: createHash('sha256').update(der).digest('base64url'),
-  }
-}
-
-/** RFC 2986 section 4, by its schemas: an agent makes nothing else, and all of the x509 package takes twice as long to load. */
-async function signedRequest({ subject, sans }: Named, privateKey: KeyObject, publicKey: KeyObject): Promise<Buffer> {
+/**
+ * Makes a P-256 key and a certificate request for it, with `subject` as common name and `sans` as DNS names. RFC 2986 section 4, by its
+ * schemas: an agent makes nothing else, and all of the x509 package takes twice as long to load.
+ */
+export async function newRequest(named: { subject: string; sans: readonly string[] }): Promise<NewRequest> {
   const { AsnConvert, OctetString } = await import('@peculiar/asn1-schema')
   const csr = await import('@peculiar/asn1-csr')
   const x509 = await import('@peculiar/asn1-x509')
-  const commonName = new x509.AttributeTypeAndValue({
-    type: '2.5.4.3',
-    value: new x509.AttributeValue({ utf8String: subject }),
-  })
-  const names = new x509.SubjectAlternativeName(sans.map((dNSName) => new x509.GeneralName({ dNSName })))
-  const extensions = new x509.Extensions([
-    new x509.Extension({
-      extnID: x509.id_ce_subjectAltName,
-      extnValue: new OctetString(AsnConvert.serialize(names)),
-    }),
-  ])
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const value = new x509.AttributeValue({ utf8String: named.subject })
+  const commonName = new x509.AttributeTypeAndValue({ type: '2.5.4.3', value })
+  const names = new x509.SubjectAlternativeName(named.sans.map((dNSName) => new x509.GeneralName({ dNSName })))
+  const extnValue = new OctetString(AsnConvert.serialize(names))
+  const extensions = new x509.Extensions([new x509.Extension({ extnID: x509.id_ce_subjectAltName, extnValue })])
   const info = new csr.CertificationRequestInfo({
     subject: new x509.Name([new x509.RelativeDistinguishedName([commonName])]),
     subjectPKInfo: AsnConvert.parse(publicKey.export({ type: 'spki', format: 'der' }), x509.SubjectPublicKeyInfo),
@@ -58,10 +41,10 @@ async function signedRequest({ subject, sans }: Named, privateKey: KeyObject, pu
     signatureAlgorithm: new x509.AlgorithmIdentifier({ algorithm: ecdsaWithSha256 }),
     signature: new Uint8Array(signature).buffer,
   })
-  return Buffer.from(AsnConvert.serialize(request))
-}
-
-function pem(label: string, der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) as string[]
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+  const der = Buffer.from(AsnConvert.serialize(request))
+  return {
+    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    csrPem: `-----BEGIN ${label}-----\n${der.toString('base64').replaceAll(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`,
+    x5rt: createHash('sha256').update(der).digest('base64url'),
+  }
 }

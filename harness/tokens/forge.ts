@@ -14,15 +14,11 @@ export class TokenNotReadable extends HoldfastError {
 export type ClaimsMutation = (claims: Claims) => Claims
 
 /** Signs claims exactly as they are, with a private JWK; nothing is added, defaulted or checked. */
-export async function signToken(options: {
-  key: JWK
-  header: Record<string, unknown>
-  claims: Claims
-}): Promise<string> {
-  const alg = String(options.header.alg ?? options.key.alg ?? 'ES256')
-  const key = await importJWK(options.key, alg)
-  const payload = new TextEncoder().encode(JSON.stringify(options.claims))
-  return new CompactSign(payload).setProtectedHeader({ ...options.header, alg }).sign(key)
+export async function signToken(token: { key: JWK; header: Record<string, unknown>; claims: Claims }): Promise<string> {
+  const alg = String(token.header.alg ?? token.key.alg ?? 'ES256')
+  const key = await importJWK(token.key, alg)
+  const payload = new TextEncoder().encode(JSON.stringify(token.claims))
+  return new CompactSign(payload).setProtectedHeader({ ...token.header, alg }).sign(key)
 }
 
 /**
