@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts'
-import type { HttpCall, Step } from '../topology/plan.ts'
+import type { Receive, Step } from '../topology/plan.ts'
 import { changed } from './changes.ts'
 import { type FileSource, readFiles, stateOfFiles } from './handed-files.ts'
 import { expectedCall, type NodeContext } from './node-context.ts'
@@ -8,6 +8,7 @@ import type { HandedFiles, HandedOver, HandOver, StepPath } from './protocol.ts'
 import { fill, fillJson } from './template.ts'
 
 type Receiving = Extract<HandOver, { kind: 'receive' }>
+type Minting = Extract<Receive['source'], { mint: unknown }>
 
 /** Serves the hand-overs that the plan declares with this node as their source, and nothing else. */
 export async function serveHandOver(context: NodeContext, asked: HandOver): Promise<HandedOver[HandOver['kind']]> {
@@ -35,11 +36,7 @@ function stepAt(steps: readonly Step[] | undefined, [index, lane, ...rest]: Step
   return 'parallel' in step ? stepAt(step.parallel[lane], rest) : undefined
 }
 
-async function mint(
-  context: NodeContext,
-  source: { mint: HttpCall; member: string },
-  asked: Receiving,
-): Promise<string> {
+async function mint(context: NodeContext, source: Minting, asked: Receiving): Promise<string> {
   const place = `${context.node.name}: mint for ${asked.unit}`
   // Named, for the newest that was proven need not be the one that the receiver holds.
   const binding = asked.x5t === undefined ? {} : { 'x5t#S256': asked.x5t }

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
+import type { Receive } from '../topology/plan.ts'
 
 /** Something else is where a folder is to be made or handed over to. Code `HOLDFAST_HANDOVER_PLACE`. */
 export class PlaceTaken extends HoldfastError {
@@ -11,18 +12,9 @@ export class PlaceTaken extends HoldfastError {
   }
 }
 
-export interface FileDemand {
-  /** Octal text, `0600`. */
-  mode: string
-  /** User and group: name or number. Changing them needs privileges. */
-  owner?: string
-  group?: string
-}
-
-export interface FolderDemand extends FileDemand {
-  /** Default `0700`. */
-  folderMode?: string
-}
+/** Modes are octal text, `0600`; owner and group are names or numbers, and to give to others needs privileges. */
+export type FolderDemand = Omit<Receive['to'], 'path'>
+export type FileDemand = Omit<FolderDemand, 'folderMode'>
 
 /** Writes a file in one step: a reader sees the old content or the new, never half of it. Mode and owner are checked after it. */
 export async function writeSecret(path: string, content: string | Uint8Array, demand: FileDemand): Promise<void> {
