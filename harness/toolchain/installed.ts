@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { type Settings, userEnvironment } from '../settings.ts'
 import { stampOf } from './cache.ts'
 import { TOOLS, type ToolName } from './tools.ts'
+import { versionBeside } from './version.ts'
 
 export async function isExecutable(path: string): Promise<boolean> {
   try {
@@ -73,13 +74,7 @@ async function recordedVersion(name: ToolName, path: string, settings: Settings)
   const go = await findGo(settings)
   if (go === undefined) return undefined
   const { stdout } = await ask(go, ['version', '-m', path])
-  for (const line of stdout.split('\n')) {
-    const [kind, module, version] = line.trim().split(/\s+/)
-    if ((kind === 'mod' || kind === 'dep') && module === TOOLS[name].module && version?.startsWith('v')) {
-      return version.slice(1)
-    }
-  }
-  return undefined
+  return versionBeside(TOOLS[name].module, stdout)
 }
 
 /** Readers see the old text or the new one, and a full disk leaves the old one. */

@@ -5,6 +5,7 @@ import { HoldfastError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import { OVERLAY_RECIPE } from './overlay.ts'
 import { TOOLS, type ToolName } from './tools.ts'
+import { versionBeside } from './version.ts'
 
 /** How programs are built: no paths of this machine inside, no symbols, no C compiler needed. */
 export const BUILD_FLAGS = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags=-s -w'] as const
@@ -29,10 +30,8 @@ function broken(what: string, options?: ErrorOptions): HoldfastError {
 /** The version that `go.mod` pins, without its `v`. */
 export function pinnedVersion(name: ToolName): string {
   const { module } = TOOLS[name]
-  for (const line of source().goMod.split('\n')) {
-    const [path, version] = line.trim().split(/\s+/)
-    if (path === module && version?.startsWith('v')) return version.slice(1)
-  }
+  const version = versionBeside(module, source().goMod)
+  if (version !== undefined) return version
   throw broken(`the toolchain's go.mod pins no version of ${module}`)
 }
 

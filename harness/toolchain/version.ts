@@ -18,3 +18,13 @@ export function isAcceptable(version: string, pinned: string): boolean {
 export function minorRelease(version: string): string {
   return (release(version) ?? []).join('.')
 }
+
+/** The version, without its `v`, that stands beside a module: in `go.mod`, or in what Go tells of a program that it built. */
+export function versionBeside(module: string, text: string): string | undefined {
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/)
+    const [, version] = words.slice(words.indexOf(module))
+    if (words.includes(module) && version?.startsWith('v')) return version.slice(1)
+  }
+  return undefined
+}
