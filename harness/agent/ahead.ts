@@ -16,8 +16,7 @@ export class WorkAhead {
   constructor(plan: Plan, node: PlanNode, pause: FirstPause) {
     this.#pause = pause
     this.#signs = Object.values(plan.trustDomains).some((domain) => domain.ca === node.name)
-    const enrolments = node.units.flatMap((unit) => unit.steps.flatMap(enrolmentsOf))
-    for (const enrol of enrolments) {
+    for (const enrol of node.units.flatMap((unit) => unit.steps.flatMap(enrolmentsOf))) {
       const request = pause.promise.then(() => makeRequest(enrol))
       // Reported when the unit takes it.
       request.catch(() => {})
@@ -40,9 +39,8 @@ export class WorkAhead {
   }
 }
 
-async function makeRequest({ subject, sans }: Enrol): Promise<NewRequest> {
-  const { newRequest } = await import('../pki/request.ts')
-  return newRequest({ subject, sans })
+async function makeRequest(enrol: Enrol): Promise<NewRequest> {
+  return (await import('../pki/request.ts')).newRequest(enrol)
 }
 
 function enrolmentsOf(step: Step): Enrol[] {
