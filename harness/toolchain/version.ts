@@ -21,10 +21,6 @@ export function minorRelease(version: string): string {
 
 /** The version, without its `v`, that stands beside a module: in `go.mod`, or in what Go tells of a program that it built. */
 export function versionBeside(module: string, text: string): string | undefined {
-  for (const line of text.split('\n')) {
-    const words = line.trim().split(/\s+/)
-    const [, version] = words.slice(words.indexOf(module))
-    if (words.includes(module) && version?.startsWith('v')) return version.slice(1)
-  }
-  return undefined
+  const pairs = [...text.matchAll(/(\S+)[ \t]+v(\S+)/g)]
+  return pairs.find(([, name]) => name === module)?.[2]
 }
