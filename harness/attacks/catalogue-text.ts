@@ -29,37 +29,25 @@ function surfaceText([name, text]: readonly [string, string]): string {
   return `| \`${name}\` | ${text} |`
 }
 
-function caseText(attack: Attack): string[] {
-  const { id, title, source, needs, notHere } = attack
-  const rows = Object.entries(attack.variants).map(
-    ([name, variant]) =>
-      `| ${cell(name)} | ${outcomesOf(variant)}${variant.leftOpen === undefined ? '' : ' (strict)'}${whyUntried(variant)} |`,
-  )
-  const table = ['| variant | what must come of it |', '| --- | --- |', ...rows, '']
-  const why = [`Not tried: ${notHere}.`, '']
+function caseText({ id, title, source, needs, notHere, variants }: Attack): string[] {
+  const table = ['| variant | what must come of it |', '| --- | --- |', ...Object.entries(variants).map(rowText), '']
   return [
     `### ${id}: ${title}`,
     '',
     `${source}. Needs ${needs.map((need) => `\`${need}\``).join(', ')}.`,
     '',
-    ...(notHere === undefined ? table : why),
+    ...(notHere === undefined ? table : [`Not tried: ${notHere}.`, '']),
   ]
 }
 
 /** What must come of it, and what instead at a target with a certain surface. */
-function outcomesOf({ expect, at = {} }: Variant): string {
+function rowText([name, { expect, at = {}, leftOpen, untried }]: [string, Variant]): string {
   const others = Object.entries(at).map(([surface, outcome]) => `at \`${surface}\` ${code(outcome)}`)
-  return [code(expect), ...others].join('; ')
+  const strict = leftOpen === undefined ? '' : ' (strict)'
+  const why = untried === undefined ? '' : `. Not tried: ${untried}`
+  return `| ${name.replaceAll(/[|_*<]/g, '\\$&')} | ${[code(expect), ...others].join('; ')}${strict}${why} |`
 }
 
 function code(outcome: Outcome): string {
   return `\`${outcomeText(outcome).replaceAll('|', '\\|')}\``
-}
-
-function whyUntried({ untried }: Variant): string {
-  return untried === undefined ? '' : `. Not tried: ${untried}`
-}
-
-function cell(text: string): string {
-  return text.replaceAll(/[|_*<]/g, '\\$&')
 }

@@ -11,6 +11,10 @@ import type { Lab } from './lab.ts'
 import { demanded } from './outcome.ts'
 import { unharmed } from './unharmed.ts'
 
+/** One of the CA of the dialer. */
+export const ofDialersCa: MakeCertificate = async (peer, lab) =>
+  issueLeaf({ ...peer, authority: await lab.authority('target') })
+
 /** What a server presents that is not the peer, out of what the peer itself would. */
 export type MakeCertificate = (peer: Pretence & { address: string }, lab: Lab) => Promise<Identity>
 
@@ -71,24 +75,19 @@ async function listen(lab: Lab, certificate: Identity) {
   return lab.site.own(await listenAsPeer({ seat: peerOf(lab).node.seat, certificate, open }))
 }
 
-/** Makes the target dial there, in place of where it dialled before. */
+/** Makes the target dial there, in place of where it dialled before. It takes only a token for that host: an insider makes one. */
 async function dial(lab: Lab, host: string, port: number): Promise<void> {
-  const { domain, token } = peerOf(lab)
+  const { node, domain, token: name } = peerOf(lab)
   await forget(lab)
-  const endpoint = `wss://${host}:${port}`
-  const peerToken = await tokenFor(lab, token, host)
+  const { token = '' } = await lab.site.held(name)
+  const key = () => lab.site.signingKey(lab.plan.credentials[name]!.issuer)
+  const forHost = async () => mutateClaims(token, await key(), (claims) => ({ ...claims, aud: `https://${host}` }))
+  const peerToken = host === node.host ? token : await forHost()
   lab.presents(peerToken)
+  const endpoint = `wss://${host}:${port}`
   const record = { name: mirror, endpoint, domains: [], trustDomain: domain, peerToken }
   const { status, body } = await lab.site.operator(lab.target.node).post('/v1/peers', record)
   if (status !== 201) throw new NotInPlan(lab.site.site, `${lab.target.node} takes no peer at ${endpoint}: ${body}`, [])
-}
-
-/** The dialer takes only a token for the host that it dials: an insider makes one for any other. */
-async function tokenFor(lab: Lab, name: string, host: string): Promise<string> {
-  const { token = '' } = await lab.site.held(name)
-  if (host === peerOf(lab).node.host) return token
-  const key = await lab.site.signingKey(lab.plan.credentials[name]!.issuer)
-  return mutateClaims(token, key, (claims) => ({ ...claims, aud: `https://${host}` }))
 }
 
 async function forget(lab: Lab): Promise<void> {

@@ -2,6 +2,7 @@ import type { JWK } from 'jose'
 import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { tokensIn } from '../credentials/bound-token/secrets.ts'
 import { type TokenTrust, trustIn } from '../credentials/bound-token/trust.ts'
+import type { PlanCertificate } from '../credentials/certificate/planned.ts'
 import { credentialsOf } from '../credentials/of-kind.ts'
 import { guessedBy } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
@@ -145,6 +146,15 @@ export class Lab {
   tokenWhere(fits: (token: PlanBoundToken) => boolean, otherwise: string): PlanBoundToken {
     const found = credentialsOf(this.plan, 'bound-token').find(fits)
     if (found === undefined) throw new AttackWorks(otherwise)
+    return found
+  }
+
+  /** The certificate with which the target serves. @throws AttackWorks */
+  get ownCertificate(): PlanCertificate {
+    const { node, host } = this.target
+    const held = credentialsOf(this.plan, 'certificate').filter(({ holders }) => holders.includes(node))
+    const found = held.find(({ sans }) => sans.includes(host))
+    if (found === undefined) throw new AttackWorks(`${node} holds no certificate of its own in the plan`)
     return found
   }
 

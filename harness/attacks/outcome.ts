@@ -4,18 +4,20 @@ import type { Verdict } from '../site/verdict.ts'
 /** What must come of an attack: any one of these. */
 export type Outcome = readonly Expectation[]
 
+export interface RefusalExpected {
+  readonly is: 'refused'
+  /** `A1`, `T0`, `E(invalid_grant)`, or the status. */
+  readonly code: string
+  readonly layer: 'tls' | 'http'
+  readonly status?: number
+  readonly error?: string
+  /** Reasons that the reference nodes give: any one of them. A target that shows none is judged without. */
+  readonly reasons: readonly string[]
+}
+
 export type Expectation =
   | { readonly is: 'accepted' }
-  | {
-      readonly is: 'refused'
-      /** `A1`, `T0`, `E(invalid_grant)`, or the status. */
-      readonly code: string
-      readonly layer: 'tls' | 'http'
-      readonly status?: number
-      readonly error?: string
-      /** Reasons that the reference nodes give: any one of them. A target that shows none is judged without. */
-      readonly reasons: readonly string[]
-    }
+  | RefusalExpected
   /** The steps make demands of their own: `text` says which. */
   | { readonly is: 'demanded'; readonly text: string }
 
@@ -76,7 +78,7 @@ function textOf(one: Expectation): string {
 }
 
 /** Codes are for whoever knows the catalogue: `A1 cnf_x5t_mismatch (401 invalid_token)`. */
-function wordsOf(one: Extract<Expectation, { is: 'refused' }>): string {
+function wordsOf(one: RefusalExpected): string {
   const { code, layer, status, error } = one
   const words = layer === 'tls' ? 'the connection ends without an answer' : [status, error].filter(Boolean).join(' ')
   return `${textOf(one)}${/^[A-Z]/.test(code) ? ` (${words})` : ''}`
@@ -101,12 +103,10 @@ function alternatives(one: Expectation, verdict: Verdict): { expected: string; p
   return refusalsOf(one, verdict).map((refusal) => ({ expected, problems: refusalProblems(verdict, refusal) }))
 }
 
-function refusalsOf(one: Extract<Expectation, { is: 'refused' }>, verdict: Verdict): ExpectedRefusal[] {
-  const { reasons } = one
-  const { proof } = verdict
+function refusalsOf(one: RefusalExpected, verdict: Verdict): ExpectedRefusal[] {
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
   return answersOf(one, verdict).flatMap((answer) =>
-    (reasons.length > 0 ? reasons : ['']).map((reason) => ({ ...answer, reason, proof })),
+    (one.reasons.length > 0 ? one.reasons : ['']).map((reason) => ({ ...answer, reason, proof: verdict.proof })),
   )
 }
 
@@ -122,7 +122,7 @@ const unreadable: readonly Answer[] = [
 ]
 
 /** What is listed; and of a target that nobody here wrote, what RFC 6750 section 3.1 leaves to it, and what its declaration says. */
-function answersOf(one: Extract<Expectation, { is: 'refused' }>, { status, error, shown }: Verdict): Answer[] {
+function answersOf(one: RefusalExpected, { status, error, shown }: Verdict): Answer[] {
   const { layer, code } = one
   const listed: Answer = { layer, status: one.status, error: one.error }
   if (shown === undefined) return [listed]

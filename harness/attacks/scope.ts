@@ -3,12 +3,6 @@ import type { Plan } from '../topology/plan.ts'
 import type { Attack, Family, Variant } from './attack.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
-/** Which attacks are meant: names of families, and ids of cases. Nothing given: all. */
-export interface Choice {
-  readonly families?: readonly string[]
-  readonly cases?: readonly string[]
-}
-
 /** Nothing in the catalogue, or in the topology, is called so. Code `HOLDFAST_ATTACK_UNKNOWN`. */
 export class AttackUnknown extends HoldfastError {
   constructor(what: string, name: string, known: readonly string[]) {
@@ -17,7 +11,7 @@ export class AttackUnknown extends HoldfastError {
 }
 
 /** The attacks that are meant, in the order of the catalogue. @throws AttackUnknown */
-export function chosenAttacks(families: readonly Family[], { families: wanted, cases }: Choice = {}): Attack[] {
+export function chosenAttacks(families: readonly Family[], { families: wanted, cases }: ScopeOptions = {}): Attack[] {
   const names = families.map(({ name }) => name)
   const strange = wanted?.find((name) => !names.includes(name))
   if (strange !== undefined) throw new AttackUnknown('family of attacks', strange, names)
@@ -30,7 +24,12 @@ export function chosenAttacks(families: readonly Family[], { families: wanted, c
   return attacks.filter(({ id }) => cases === undefined || cases.includes(id))
 }
 
-export interface ScopeOptions extends Choice {
+/** Which attacks are meant, and where. Nothing given: all, everywhere. */
+export interface ScopeOptions {
+  /** Names of families. */
+  readonly families?: readonly string[]
+  /** Ids of cases. */
+  readonly cases?: readonly string[]
   /** Names of nodes, or of a node and an action: `node-a`, `node-a peering:connect`. */
   readonly targets?: readonly string[]
   /** Targets that are alike are all tried, not one of each kind. */
@@ -45,12 +44,7 @@ export interface Scope {
   /** Why it is tried nowhere. */
   readonly why?: string
   /** Variants that are tried nowhere while others of it are, each with the reason. */
-  readonly untried: readonly UntriedVariant[]
-}
-
-export interface UntriedVariant {
-  readonly name: string
-  readonly why: string
+  readonly untried: readonly { readonly name: string; readonly why: string }[]
 }
 
 /** One variant on one target. */
@@ -77,7 +71,7 @@ export function scopesOf(families: readonly Family[], plan: Plan, options: Scope
 
 function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean): Scope {
   if (attack.notHere !== undefined) return { attack, trials: [], untried: [], why: attack.notHere }
-  const untried: UntriedVariant[] = []
+  const untried: Scope['untried'][number][] = []
   const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
     const needs = needsOf(attack, variant)
     const able = ableTo(targets, needs)

@@ -12,8 +12,6 @@ export interface AttackTarget {
   /** Trust domain of the node. */
   readonly domain: string
   readonly unit: string
-  /** Service kind of the unit. */
-  readonly kind: string
   /** For the unit itself: an action that shows whether it works. */
   readonly action: string
   /** A credential of the plan that is accepted there, and the node that holds it. */
@@ -50,41 +48,32 @@ export function targetsOf(plan: Plan, options: { clock?: 'movable' } = {}): Atta
 
 function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly string[]): AttackTarget[] {
   const { surfaces: ofUnit = [] } = unit
-  const onActions = Object.keys(unit.actions ?? {}).flatMap((action) => {
-    const accepted = acceptedAt(plan, node.name, unit, action)
-    if (accepted === undefined) return []
-    const surfaces = new Set([...ofAction(plan, unit, action, accepted.credential), ...ofUnit, ...site])
-    return [targetAt(node, unit, { action, ...accepted, surfaces, name: `${node.name} ${action}` })]
-  })
+  const { name, host, domain } = node
+  const onActions = Object.entries(unit.actions ?? {}).flatMap(
+    ([action, { listener, alike = action }]): AttackTarget[] => {
+      const accepted = acceptedAt(plan, name, unit, action)
+      if (accepted === undefined) return []
+      const order = unit.verification?.[action]?.checks.flatMap((check) =>
+        check.settles ? [] : `${check.guard} ${check.reason}`,
+      )
+      return [
+        {
+          ...accepted,
+          ...{ name: `${name} ${action}`, node: name, host, domain, unit: unit.name, action },
+          surfaces: new Set([...ofAction(plan, unit, action, accepted.credential), ...ofUnit, ...site]),
+          likeness: JSON.stringify([unit.kind, listener, order ?? alike]),
+        },
+      ]
+    },
+  )
   const [first] = onActions
   if (first === undefined || ofUnit.length === 0) return onActions
-  const itself = { ...first, name: node.name, surfaces: new Set([...ofUnit, ...site]), likeness: unit.kind }
+  const itself = { ...first, name, surfaces: new Set([...ofUnit, ...site]), likeness: unit.kind }
   return [...onActions, itself]
 }
 
-function targetAt(
-  node: PlanNode,
-  unit: PlanUnit,
-  found: Pick<AttackTarget, 'action' | 'credential' | 'from' | 'surfaces' | 'name'>,
-): AttackTarget {
-  const { listener, alike = found.action } = unit.actions![found.action]!
-  const order = unit.verification?.[found.action]?.checks.flatMap((check) =>
-    check.settles ? [] : `${check.guard} ${check.reason}`,
-  )
-  return {
-    ...found,
-    ...{ node: node.name, host: node.host, domain: node.domain, unit: unit.name, kind: unit.kind },
-    likeness: JSON.stringify([unit.kind, listener, order ?? alike]),
-  }
-}
-
 /** Whom the topology accepts for an action, or the kind says to be accepted; else an operator, where those are. */
-function acceptedAt(
-  plan: Plan,
-  node: string,
-  unit: PlanUnit,
-  action: string,
-): Pick<AttackTarget, 'credential' | 'from'> | undefined {
+function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string) {
   const accepted = plan.accepts.find((one) => one.target === node && one.action === action)
   if (accepted !== undefined) return { credential: accepted.credential, from: callerOf(plan, accepted) }
   const told = unit.actions?.[action]?.accepted

@@ -182,14 +182,8 @@ function signedByLeaf(
   })
 }
 
-interface Parts {
-  header: string
-  payload: string
-  signature: string
-}
-
 /** The parts of the good token in a JSON text. */
-function serialized(write: (parts: Parts) => unknown): Variant {
+function serialized(write: (parts: Record<'header' | 'payload' | 'signature', string>) => unknown): Variant {
   const asJson = (token: string) => {
     const [header = '', payload = '', signature = ''] = token.split('.')
     return JSON.stringify(write({ header, payload, signature }))

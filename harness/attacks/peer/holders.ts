@@ -1,5 +1,5 @@
 import { renewAtCa } from '../../agent/enrol.ts'
-import { credentialOf, credentialsOf } from '../../credentials/of-kind.ts'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
@@ -7,7 +7,7 @@ import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
 import { cases, presenting, steps, type Variant } from '../attack.ts'
 import { bindingTo, forged, forging } from '../forgery.ts'
-import { AttackWorks, type Lab } from '../lab.ts'
+import type { Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 
 const bound = ['takes:bound-token', 'client-certificate'] as const
@@ -43,7 +43,7 @@ export const holders = cases(bound, {
     needs: [...bound, 'speaks:websocket'],
     variants: {
       'over the certificate of the target itself': over(mismatch, (lab) =>
-        lab.credential(certificateAt(lab, lab.target.node)).identity(),
+        lab.credential(lab.ownCertificate.name).identity(),
       ),
     },
   },
@@ -141,13 +141,4 @@ function certificateOf({ plan, target }: Lab): string {
 
 function namesOf(lab: Lab): { subject: string; sans: readonly string[] } {
   return credentialOf(lab.plan, 'certificate', certificateOf(lab))
-}
-
-/** The certificate with which a node serves. @throws AttackWorks */
-function certificateAt({ plan }: Lab, node: string): string {
-  const host = plan.nodes[node]?.host ?? ''
-  const held = credentialsOf(plan, 'certificate').filter(({ holders }) => holders.includes(node))
-  const found = held.find(({ sans }) => sans.includes(host))
-  if (found === undefined) throw new AttackWorks(`${node} holds no certificate of its own in the plan`)
-  return found.name
 }

@@ -113,10 +113,7 @@ function audience(reason: string, aud: (lab: Lab) => unknown): Variant {
 
 function namingStranger(expect: Outcome, iss: (stranger: string, own: string) => unknown): Variant {
   const claims = (stranger: string) => (own: Claims) => ({ ...own, iss: iss(stranger, String(own.iss)) })
-  return {
-    expect,
-    attack: async (lab) => luring(lab, await strangersKey(lab), (url) => ({ claims: claims(url) })),
-  }
+  return steps(expect, async (lab) => luring(lab, await strangersKey(lab), (url) => ({ claims: claims(url) })))
 }
 
 async function ofOtherIssuer(lab: Lab): Promise<Verdict> {

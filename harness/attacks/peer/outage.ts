@@ -1,10 +1,7 @@
 import type { Verdict } from '../../site/verdict.ts'
 import type { Lab } from '../lab.ts'
-import type { Expectation, Outcome } from '../outcome.ts'
-import { either } from '../outcome.ts'
+import { type Expectation, either, type Outcome, type RefusalExpected } from '../outcome.ts'
 import type { Trial } from '../scope.ts'
-
-type Refusal = Extract<Expectation, { is: 'refused' }>
 
 /** What only an answer of the issuer can tell of a token. */
 const askedFor = ['token_inactive', 'introspection_mismatch']
@@ -35,7 +32,7 @@ function forgeries(lab: Lab): readonly Trial[] {
   })
 }
 
-function isInvalidToken(one: Expectation): one is Refusal {
+function isInvalidToken(one: Expectation): one is RefusalExpected {
   return one.is === 'refused' && ['A1', 'A3'].includes(one.code)
 }
 

@@ -4,7 +4,7 @@ import { spoiled } from '../../pki/spoiled.ts'
 import { holderOf } from '../../topology/holders.ts'
 import { cases, presenting, steps, type Variant } from '../attack.ts'
 import { forgedToken, withClaim } from '../forgery.ts'
-import { impostor, type MakeCertificate } from '../impostor.ts'
+import { impostor, type MakeCertificate, ofDialersCa } from '../impostor.ts'
 import { AttackWorks, type Lab } from '../lab.ts'
 import { A0, demanded, E, START } from '../outcome.ts'
 import { type Change, startElsewhere } from '../start-elsewhere.ts'
@@ -98,9 +98,7 @@ export const outgoing = cases(['dialer', 'peers-api', 'two-issuers'], {
       'the name as common name only': mute('server_name_mismatch', spoiled.cnOnly),
       'a certificate that has ended': mute('server_untrusted', spoiled.expired),
       "a certificate of the node's own CA": {
-        ...mute('server_untrusted', async (peer, lab) =>
-          issueLeaf({ ...peer, authority: await lab.authority('target') }),
-        ),
+        ...mute('server_untrusted', ofDialersCa),
         needs: ['dialer', 'peers-api', 'two-issuers'],
       },
     },

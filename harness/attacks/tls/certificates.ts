@@ -3,11 +3,9 @@ import { chainOf, type Identity } from '../../pki/certificate.ts'
 import { pretendingToHold } from '../../pki/resigned.ts'
 import { grantExtension, issueBelowConstraint, type Spoiling, spoiled } from '../../pki/spoiled.ts'
 import type { Handshake } from '../../protocols/tls/handshake.ts'
-import type { Credential } from '../../site/credential.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
-import type { Lab } from '../lab.ts'
-import { A1, accepted, E, either, type Outcome, refused, T0 } from '../outcome.ts'
-import { bare, minted, ofClient, pretence, stranger } from './pretence.ts'
+import { accepted, E, type Outcome, T0 } from '../outcome.ts'
+import { bare, minted, notTheVictim, ofClient, pretence, stranger } from './pretence.ts'
 
 interface How {
   by?: 'root'
@@ -16,27 +14,23 @@ interface How {
   asClient?: string | null
 }
 
+/** The accepted credential over a certificate with its names that is wrong in one way. */
 const spoiledBy = (
   spoiling: Spoiling,
   reason: string,
   { by, handshake, asClient = 'anchor_mismatch' }: How = {},
 ): Variant => ({
-  ...spoiledCall(T0(reason), spoiling, by, handshake),
+  ...presenting(
+    T0(reason),
+    async (good, lab) =>
+      good.withCertificate(await spoiled[spoiling](await pretence(lab, by)), `over a certificate that is ${spoiling}`),
+    { handshake },
+  ),
   ...(asClient !== null && { at: ofClient(asClient) }),
 })
 
-/** The accepted credential over a certificate with its names that is wrong in one way. */
-function spoiledCall(expect: Outcome, spoiling: Spoiling, by?: 'root', handshake?: Handshake): Variant {
-  const over = async (good: Credential, lab: Lab) =>
-    good.withCertificate(await spoiled[spoiling](await pretence(lab, by)), `over a certificate that is ${spoiling}`)
-  return presenting(expect, over, { handshake })
-}
-
 /** TLS 1.3 has no signatures for these keys, so a client sends such a certificate over 1.2 only. */
 const tls12: How = { handshake: { version: 'TLSv1.2' }, asClient: null }
-
-/** Whoever calls with the victim's token, or as the operator, is none of them. */
-const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
 
 const anyPurpose = leftOpen('a certificate that names no purpose is for all of them (RFC 5280 section 4.2.1.12)')
 
@@ -70,7 +64,10 @@ export const certificates = cases(['client-certificate'], {
     source: 'RFC 8705 sections 2.1 and 7.4',
     needs: ['client-authentication'],
     variants: {
-      "self-signed with the victim's names": spoiledCall(E('invalid_client', 'anchor_mismatch'), 'selfSigned'),
+      "self-signed with the victim's names": {
+        ...spoiledBy('selfSigned', 'cert_untrusted', { asClient: null }),
+        expect: E('invalid_client', 'anchor_mismatch'),
+      },
       "the victim's name as common name only": presenting(E('invalid_client', 'san_mismatch'), async (good, lab) => {
         const identity = await issueLeaf({ ...(await pretence(lab)), sans: ['stranger.somebiz.local.io'] })
         return good.withCertificate(identity, 'with the name as common name')

@@ -119,10 +119,7 @@ export const connections = cases(['tls'], {
       'HTTP in plain text that wants HTTP/2': plain(wantingHttp2),
       'HTTP/2 within TLS': saying(refused(400, undefined, 'request_unreadable'), () => preface),
       'HTTP/2 and nothing else in the handshake': noAlpn(shaking({ alpn: ['h2'] }, T0('handshake_failed'))),
-      'HTTP/1.1 within TLS that wants HTTP/2': {
-        ...saying(accepted(), wantingHttp2),
-        needs: ['tls', 'speaks:http'],
-      },
+      'HTTP/1.1 within TLS that wants HTTP/2': { ...saying(accepted(), wantingHttp2), needs: ['tls', 'speaks:http'] },
       'an upgrade to HTTP/2 instead of a session': {
         ...saying(refused(426, 'upgrade_required', 'upgrade_invalid'), (text) =>
           text.replace('Upgrade: websocket', 'Upgrade: h2c'),

@@ -1,4 +1,3 @@
-import { credentialsOf } from '../../credentials/of-kind.ts'
 import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { Credential } from '../../site/credential.ts'
@@ -130,11 +129,8 @@ async function alone(lab: Lab, label: string, certificate: Promise<Identity>): P
 }
 
 /** The certificate with which the target serves, as it lies there. */
-async function ownCertificate(lab: Lab) {
-  const { node, host } = lab.target
-  const held = credentialsOf(lab.plan, 'certificate').filter(({ holders }) => holders.includes(node))
-  const own = held.find(({ sans }) => sans.includes(host))
-  const { certificate } = await lab.site.held(own?.name ?? `cert-${node}`)
+async function ownCertificate(lab: Lab): Promise<Identity> {
+  const { certificate } = await lab.site.held(lab.ownCertificate.name)
   return certificate!
 }
 

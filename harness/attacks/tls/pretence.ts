@@ -8,7 +8,7 @@ import { mutateClaims } from '../../tokens/forge.ts'
 import { presenting, type Variant } from '../attack.ts'
 import { bindingTo } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
-import { accepted, E, T0 } from '../outcome.ts'
+import { A1, accepted, E, either, refused, T0 } from '../outcome.ts'
 
 /** The names of the certificate that is accepted, for another one of the caller's CA, or its root, to bear. */
 export async function pretence(lab: Lab, by?: 'root'): Promise<Pretence> {
@@ -51,6 +51,9 @@ export async function callAfterGood(lab: Lab, credential: Credential): Promise<V
 function isBound(lab: Lab): boolean {
   return lab.target.surfaces.has('takes:bound-token')
 }
+
+/** Whoever calls with the victim's token, or as the operator, is none of them. */
+export const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
 
 /** What becomes of a client that a handler authenticates by its certificate, where TLS only asks for one (RFC 6749 section 5.2). */
 export function ofClient(...reasons: readonly string[]): Variant['at'] {

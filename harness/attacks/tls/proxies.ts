@@ -2,8 +2,8 @@ import { chainOf } from '../../pki/certificate.ts'
 import type { Credential } from '../../site/credential.ts'
 import { calling, cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
-import { A0, A1, accepted, either, type Outcome, refused, T0 } from '../outcome.ts'
-import { ofClient, rewritten, stranger, withLines } from './pretence.ts'
+import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
+import { notTheVictim, ofClient, rewritten, stranger, withLines } from './pretence.ts'
 
 /** In the way of each proxy that sends it: RFC 9440 section 2.2, and what nginx, Envoy and Traefik document. */
 const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
@@ -23,7 +23,6 @@ interface Shown {
   readonly subject: string
 }
 
-const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
 const unreadable = refused(400, undefined, 'request_unreadable')
 const notBehindProxy =
   'no shipped service stands behind a proxy, or reads a certificate from a header: it terminates TLS itself'

@@ -59,10 +59,7 @@ export const requests = cases(['tls'], {
       'chunks that are not the last encoding': ambiguous(['Transfer-Encoding: chunked, identity'], '0\r\n\r\n'),
       'chunks in a field with a space before the colon': ambiguous(['Transfer-Encoding : chunked'], '0\r\n\r\n'),
       'chunks on a folded line': foldedLine(ambiguous(['Transfer-Encoding:', ' chunked'], '0\r\n\r\n')),
-      'an upgrade with a length': {
-        ...ambiguous(['Content-Length: 2'], '{}'),
-        needs: ['tls', 'speaks:websocket'],
-      },
+      'an upgrade with a length': { ...ambiguous(['Content-Length: 2'], '{}'), needs: ['tls', 'speaks:websocket'] },
       'an upgrade with chunks': { ...ambiguous([chunked], '0\r\n\r\n'), needs: ['tls', 'speaks:websocket'] },
       'lines that end in a line feed alone': otherEnds(misformed((text) => text.replaceAll('\r\n', '\n'))),
       'a carriage return within a line': otherEnds(calling(unreadable, withLines('X: a\rY: b'))),

@@ -1,7 +1,7 @@
 import { issueLeaf, type LeafOptions, rogueAuthority } from '../../pki/authority.ts'
 import { type Spoiling, spoiled } from '../../pki/spoiled.ts'
 import { cases, type Variant } from '../attack.ts'
-import { impostor, type MakeCertificate } from '../impostor.ts'
+import { impostor, type MakeCertificate, ofDialersCa } from '../impostor.ts'
 
 /** A server in the peer's place that is not believed. */
 const untrusted = (certificate: MakeCertificate): Variant => impostor('server_untrusted', certificate)
@@ -43,10 +43,7 @@ export const servers = cases(['dialer'], {
     title: 'the name of a peer is vouched for by the CA of that peer alone, before the token is sent',
     source: 'SPIFFE Federation section 4.1; RFC 8705 section 7.4',
     variants: {
-      "by the dialer's own CA": {
-        ...untrusted(async (peer, lab) => issueLeaf({ ...peer, authority: await lab.authority('target') })),
-        needs: ['dialer', 'two-issuers'],
-      },
+      "by the dialer's own CA": { ...untrusted(ofDialersCa), needs: ['dialer', 'two-issuers'] },
       'by a CA that nobody trusts': spoiledServer('otherCa'),
       'by itself, with the peer’s CA beside it': untrusted(async (peer) => {
         const { certPem, keyPem } = await issueLeaf({ ...peer, authority: await rogueAuthority() })
