@@ -39,9 +39,14 @@ export function forging(expect: Outcome, forgery: Forgery | ((lab: Lab) => Forge
   return { expect, isForgery: true, attack: (lab) => lab.call(forged(lab, 'forged', async () => made(lab))) }
 }
 
+/** Further claims, or other values of them. */
+export function withClaims(claims: Claims): Forgery {
+  return { claims: (own) => ({ ...own, ...claims }) }
+}
+
 /** A claim, or another value of it. */
 export function withClaim(name: string, value: unknown): Forgery {
-  return { claims: (claims) => ({ ...claims, [name]: value }) }
+  return withClaims({ [name]: value })
 }
 
 /** Without a claim. */

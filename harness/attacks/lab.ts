@@ -37,6 +37,8 @@ export interface LabParts {
   readonly known?: KnownDifference
 }
 
+type Place = Pick<AttackTarget, 'from' | 'node' | 'action'>
+
 /** Where one attack is tried: a launched site, one target in it, and everything that an insider could lay hands on. */
 export class Lab {
   readonly site: ScenarioSite
@@ -92,11 +94,7 @@ export class Lab {
   }
 
   /** Another action, at another node, or from another one. */
-  async callAt(
-    at: { from?: string; node?: string; action?: string },
-    credential: Credential,
-    options: CallOptions = {},
-  ): Promise<Verdict> {
+  async callAt(at: Partial<Place>, credential: Credential, options: CallOptions = {}): Promise<Verdict> {
     const { from, node, action } = { ...this.target, ...at }
     const verdict = await this.site.call(from, node, action, credential, options)
     for (let one: Credential | undefined = credential; one !== undefined; one = one.base) {

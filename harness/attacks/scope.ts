@@ -74,7 +74,7 @@ function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean
   const untried: Scope['untried'][number][] = []
   const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
     const needs = needsOf(attack, variant)
-    const able = ableTo(targets, needs)
+    const able = ofLevel(targets, needs).filter(({ surfaces }) => needs.every((need) => surfaces.has(need)))
     if (able.length === 0) untried.push({ name, why: whyNowhere(needs, targets) })
     const classes = full ? able.map((one) => [one]) : [...Map.groupBy(able, ({ likeness }) => likeness).values()]
     return classes.map(([target, ...alike]) => ({ name, variant: variantAt(target!, variant), target: target!, alike }))
@@ -93,10 +93,6 @@ function variantAt({ surfaces }: AttackTarget, variant: Variant): Variant {
 
 function needsOf(attack: Attack, { needs = attack.needs, leftOpen }: Variant): readonly string[] {
   return leftOpen === undefined ? needs : [...needs, 'strict-verifier']
-}
-
-function ableTo(targets: readonly AttackTarget[], needs: readonly string[]): AttackTarget[] {
-  return ofLevel(targets, needs).filter(({ surfaces }) => needs.every((need) => surfaces.has(need)))
 }
 
 function ofLevel(targets: readonly AttackTarget[], needs: readonly string[]): AttackTarget[] {

@@ -23,7 +23,7 @@ export async function restart({ site, target }: Lab): Promise<void> {
   await site.node(target.node).start(target.unit)
 }
 
-interface Awaited extends Partial<UntilOptions> {
+interface Waiting extends Partial<UntilOptions> {
   credential?: Credential
   /** What must have come before that call: calls are what makes the target ask its issuer. */
   hasCome?: () => boolean
@@ -33,7 +33,7 @@ interface Awaited extends Partial<UntilOptions> {
 export function acceptedOnce(
   lab: Lab,
   what: string,
-  { credential = lab.good(), hasCome = () => true, withinMs = 5_000, everyMs = 50 }: Awaited = {},
+  { credential = lab.good(), hasCome = () => true, withinMs = 5_000, everyMs = 50 }: Waiting = {},
 ): Promise<Verdict> {
   const probe = async () => {
     const isThere = hasCome()

@@ -48,9 +48,7 @@ export const introspection = cases(['introspection-client'], {
     title: 'what was said of a token is not believed for longer than documented',
     source: 'RFC 7662 section 4; RFC 9700 section 4.10',
     needs: ['takes:bound-token', 'introspection-client'],
-    variants: {
-      'revoked by its jti': steps(demanded('refused within the documented bound'), revoked),
-    },
+    variants: { 'revoked by its jti': steps(demanded('refused within the documented bound'), revoked) },
   },
 })
 

@@ -25,9 +25,7 @@ export const load = cases(['takes:bound-token', 'speaks:http', 'jwks-client'], {
     title: 'a thousand unknown key ids ask the issuer once',
     source: 'RFC 8725 section 3.10',
     stage: 'scripted-issuer',
-    variants: {
-      '1000 random ones': steps(demanded('A1 each, one fetch of keys, good callers unharmed'), unknownKeys),
-    },
+    variants: { '1000 random ones': steps(demanded('A1 each, one fetch of keys, good callers unharmed'), unknownKeys) },
   },
   'GEN-37': {
     title: 'a thousand refusals harm nobody else',

@@ -10,9 +10,7 @@ export const secrets = cases(['takes:bound-token'], {
   'GEN-29': {
     title: 'no log, record or answer holds a secret',
     source: 'RFC 6750 section 5.2',
-    variants: {
-      'of calls that are refused': steps(demanded('no token, key or seed anywhere'), afterRefusals),
-    },
+    variants: { 'of calls that are refused': steps(demanded('no token, key or seed anywhere'), afterRefusals) },
   },
 })
 

@@ -1,6 +1,6 @@
 import { NotInPlan } from '../../site/site-files.ts'
 import { cases, leftOpen, steps, type Variant } from '../attack.ts'
-import { type Forgery, forged, forging, withClaim, withoutClaim } from '../forgery.ts'
+import { type Forgery, forged, forging, withClaim, withClaims, withoutClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
 
@@ -108,10 +108,7 @@ export const claims = cases(['takes:bound-token'], {
 
 /** How far times may be off that are not told is taken for not at all. */
 function atTime(expect: Outcome, claimsAt: (now: number, skew: number) => Record<string, number>): Variant {
-  return forging(expect, async (lab) => {
-    const made = claimsAt(seconds(), lab.trust.skewSeconds)
-    return { claims: (own) => ({ ...own, ...made }) }
-  })
+  return forging(expect, (lab) => withClaims(claimsAt(seconds(), lab.trust.skewSeconds)))
 }
 
 function forAudience(expect: Outcome, aud: (own: string) => unknown): Variant {

@@ -2,7 +2,7 @@ import { createHmac, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import type { Credential } from '../../site/credential.ts'
 import { cases, steps, type Variant } from '../attack.ts'
-import { anewClaims, type Forgery, forged, forgedToken, newKey } from '../forgery.ts'
+import { anewClaims, forged, forgedToken, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, refused } from '../outcome.ts'
 import { acceptedOnce, standIn } from '../stand-in.ts'
@@ -80,11 +80,9 @@ function confused(alg: string, secret: (publicKey: KeyObject) => string | Buffer
     const rsa = await publishing(lab)
     const key = createPublicKey({ key: publicPart(rsa) as Record<string, unknown>, format: 'jwk' })
     const digest = alg.toLowerCase().replace('hs', 'sha')
-    const forgery: Forgery = {
-      header: { alg },
-      signature: (input) => createHmac(digest, secret(key)).update(input).digest(),
-    }
-    return lab.call(byRsa(lab, rsa).withToken((token) => forgedToken(token, undefined, forgery), `with ${alg}`))
+    const signature = (input: string) => createHmac(digest, secret(key)).update(input).digest()
+    const made = (token: string) => forgedToken(token, undefined, { header: { alg }, signature })
+    return lab.call(byRsa(lab, rsa).withToken(made, `with ${alg}`))
   })
 }
 

@@ -6,7 +6,7 @@ import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
 import { cases, presenting, steps, type Variant } from '../attack.ts'
-import { bindingTo, forged, forging } from '../forgery.ts'
+import { bindingTo, forged, forging, withClaims } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 
@@ -95,9 +95,7 @@ export const holders = cases(bound, {
         ),
         needs: [...bound, 'speaks:websocket', 'two-issuers'],
       },
-      'a subject that is no peer': forging(A1('peer_unknown'), {
-        claims: (claims) => ({ ...claims, sub: 'node-x', client_id: 'node-x' }),
-      }),
+      'a subject that is no peer': forging(A1('peer_unknown'), withClaims({ sub: 'node-x', client_id: 'node-x' })),
     },
   },
 })
@@ -123,8 +121,7 @@ function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>
   return steps(expect, async (lab) => {
     lab.judge(await lab.call(), accepted())
     const other = await identity(lab)
-    const bound = forged(lab, 'bound to it', { claims: (own) => ({ ...own, ...bindingTo(other) }) })
-    return lab.call(bound.withCertificate(other))
+    return lab.call(forged(lab, 'bound to it', withClaims(bindingTo(other))).withCertificate(other))
   })
 }
 

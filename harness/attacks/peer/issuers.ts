@@ -4,7 +4,7 @@ import { credentialsOf } from '../../credentials/of-kind.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { type Claims, inspectToken } from '../../tokens/inspect.ts'
 import { cases, leftOpen, presenting, steps, type Variant } from '../attack.ts'
-import { forging, luring, newKey, withClaim } from '../forgery.ts'
+import { forging, luring, newKey, withClaim, withClaims } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, type Outcome } from '../outcome.ts'
 import { outgoingOf } from './outgoing.ts'
@@ -47,14 +47,11 @@ export const issuers = cases(['takes:bound-token'], {
     title: 'nobody asks an issuer that a token names, whatever it serves',
     source: 'CVE-2025-30144; RFC 8725 section 3.10',
     variants: {
-      'iss is a stranger with a key set': namingStranger(A1('issuer_untrusted'), (stranger) => stranger),
-      'iss is a list of both': namingStranger(A1('issuer_untrusted', 'claim_invalid'), (stranger, own) => [
-        stranger,
-        own,
-      ]),
+      'iss is a stranger with a key set': namingStranger(A1('issuer_untrusted'), (url) => url),
+      'iss is a list of both': namingStranger(A1('issuer_untrusted', 'claim_invalid'), (url, own) => [url, own]),
       'iss goes on after the right one': namingStranger(
         A1('issuer_untrusted'),
-        (stranger, own) => `${own}@${new URL(stranger).host}`,
+        (url, own) => `${own}@${new URL(url).host}`,
       ),
     },
   },
@@ -91,8 +88,7 @@ export const issuers = cases(['takes:bound-token'], {
 function timed(reason: string, times: Readonly<Record<string, number>>): Variant {
   return forging(A1(reason), () => {
     const now = Math.floor(Date.now() / 1000)
-    const moved = Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, now + seconds]))
-    return { claims: (claims) => ({ ...claims, ...moved }) }
+    return withClaims(Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, now + seconds])))
   })
 }
 

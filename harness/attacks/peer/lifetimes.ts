@@ -40,7 +40,7 @@ export const lifetimes = cases(['takes:bound-token', 'speaks:websocket', 'jwks-c
       'no keys are known': steps(unavailable, whileAwayFromTheStart),
       'a forged token of every kind': steps(
         demanded('each for its own reason, or 503 where its issuer would have to be asked'),
-        forgedWhileAway,
+        (lab) => away(lab, () => forgedInEveryWay(lab, unavailable)),
       ),
     },
   },
@@ -149,10 +149,6 @@ function whileAway(lab: Lab): Promise<Verdict> {
   return away(lab, () => lab.site.denied('a token that nobody vouches for', call, { withinMs: revokedWithinMs }))
 }
 
-function forgedWhileAway(lab: Lab): Promise<void> {
-  return away(lab, () => forgedInEveryWay(lab, unavailable))
-}
-
 async function whileAwayFromTheStart(lab: Lab): Promise<Verdict> {
   const node = lab.site.node(lab.target.node)
   let started: Promise<void> | undefined
@@ -162,16 +158,13 @@ async function whileAwayFromTheStart(lab: Lab): Promise<Verdict> {
       started = node.start(lab.target.unit)
       // It listens before it is ready, and is not ready while it knows no keys.
       started.catch(() => {})
-      await lab.site.until('it answers', async () => (await readiness(lab)) === 503, { withinMs: 15_000 })
+      const isUp = async () => (await lab.site.operator(lab.target.node).get('/readyz')).status === 503
+      await lab.site.until('it answers', isUp, { withinMs: 15_000 })
       return lab.call(lab.good(), { waitMs: 3_000 })
     })
   } finally {
     await started
   }
-}
-
-async function readiness(lab: Lab): Promise<number | null> {
-  return (await lab.site.operator(lab.target.node).get('/readyz')).status
 }
 
 function acceptedAgain(lab: Lab, credential: Credential): Promise<Verdict> {

@@ -55,9 +55,7 @@ export const certificates = cases(['client-certificate'], {
   'TLS-03': {
     title: 'the same names by another CA are another holder',
     source: 'RFC 8705 section 7.4',
-    variants: {
-      'of a CA that nobody trusts': spoiledBy('otherCa', 'cert_untrusted'),
-    },
+    variants: { 'of a CA that nobody trusts': spoiledBy('otherCa', 'cert_untrusted') },
   },
   'TLS-04': {
     title: 'a name that nobody vouches for is no identity, where chains are not verified by TLS',
@@ -86,9 +84,7 @@ export const certificates = cases(['client-certificate'], {
   'TLS-06': {
     title: 'a leaf signs nobody',
     source: 'RFC 5280 section 4.2.1.9',
-    variants: {
-      'signed by a leaf of the right CA': spoiledBy('leafSignedByLeaf', 'cert_untrusted'),
-    },
+    variants: { 'signed by a leaf of the right CA': spoiledBy('leafSignedByLeaf', 'cert_untrusted') },
   },
   'TLS-07': {
     title: 'an intermediate stays within what its CA allowed it',

@@ -15,15 +15,14 @@ const shaking = (handshake: Handshake, expect: Outcome): Variant => calling(expe
 const saying = (expect: Outcome, change: (text: string) => string, options: CallOptions = {}): Variant =>
   calling(expect, { ...options, ...rewritten(change) })
 
-const withHost = (change: (host: string) => string) => (text: string) =>
-  text.replace(/^Host: (.+)$/m, (_, host: string) => change(host))
+/** The same with another line in the place of its Host. */
+const hosting = (expect: Outcome, line: (host: string) => string, options?: CallOptions): Variant =>
+  saying(expect, (text) => text.replace(/^Host: (.+)$/m, (_, host: string) => line(host)), options)
 
 const hostsServed = leftOpen('which hosts it serves is a server’s own matter (RFC 9110 section 7.4)')
 const noAlpn = leftOpen(
   'who does not know ALPN ignores it, and speaks HTTP/1.1 (RFC 8446 section 4.2, RFC 7301 section 3.1)',
 )
-
-const toElsewhere = withHost(() => `Host: ${elsewhere}`)
 
 /** Old versions and suites, each offered alone. */
 const tls12 = { version: 'TLSv1.2' } as const
@@ -37,29 +36,23 @@ export const connections = cases(['tls'], {
       'another name in the handshake, no certificate': bare({ servername: elsewhere }),
       'no name in the handshake, no certificate': bare({ servername: null }),
       'another name in the handshake, the right Host': shaking({ servername: elsewhere }, accepted()),
-      'another Host': hostsServed(saying(misdirected, toElsewhere)),
+      'another Host': hostsServed(hosting(misdirected, () => `Host: ${elsewhere}`)),
       'another Host, and the same name in the handshake': hostsServed(
-        saying(misdirected, toElsewhere, { handshake: { servername: elsewhere } }),
+        hosting(misdirected, () => `Host: ${elsewhere}`, { handshake: { servername: elsewhere } }),
       ),
       'Host with a trailing dot': hostsServed(
-        saying(
-          misdirected,
-          withHost((host) => `Host: ${host.replace(/(:\d+)?$/, '.$1')}`),
-        ),
+        hosting(misdirected, (host) => `Host: ${host.replace(/(:\d+)?$/, '.$1')}`),
       ),
-      'Host in upper case': saying(
-        accepted(),
-        withHost((host) => `Host: ${host.toUpperCase()}`),
-      ),
+      'Host in upper case': hosting(accepted(), (host) => `Host: ${host.toUpperCase()}`),
       'the right Host, and a target that names another': hostsServed(
         saying(misdirected, (text) => text.replace(/^(\w+) (\S+)/, `$1 https://${elsewhere}$2`)),
       ),
       'the right Host, and a target that names it, too': saying(accepted(), (text) =>
         text.replace(/^(\w+) (\S+)/, `$1 https://${/^Host: (\S+)/m.exec(text)?.[1]}$2`),
       ),
-      'two Hosts': saying(
+      'two Hosts': hosting(
         refused(400, 'invalid_request', 'host_repeated'),
-        withHost((host) => `Host: ${host}\r\nHost: ${elsewhere}`),
+        (host) => `Host: ${host}\r\nHost: ${elsewhere}`,
       ),
       'no Host': saying(refused(400, 'invalid_request', 'host_missing'), (text) => text.replace(/^Host: .+\r\n/m, '')),
     },

@@ -26,30 +26,25 @@ export async function stranger(lab: Lab): Promise<Identity> {
 
 /** A certificate, and a token that its holder was given by the issuer: where a token is needed. */
 export function minted(lab: Lab, identity: Identity, label: string): Credential {
-  return new Credential(label, async () => ({
-    certificate: identity,
-    token: isBound(lab) ? await lab.mint(identity) : undefined,
-  }))
+  return withOwnToken(lab, identity, label, () => lab.mint(identity))
 }
 
 /** A certificate, and a token that an insider signed for it: so that nothing but the certificate's names is wrong. */
 export function forgedFor(lab: Lab, identity: Identity, label: string): Credential {
-  return new Credential(label, async () => {
-    if (!isBound(lab)) return { certificate: identity }
-    const good = await lab.good().token()
-    const token = await mutateClaims(good, await lab.signingKey(), (own) => ({ ...own, ...bindingTo(identity) }))
-    return { certificate: identity, token }
-  })
+  return withOwnToken(lab, identity, label, async () =>
+    mutateClaims(await lab.good().token(), await lab.signingKey(), (own) => ({ ...own, ...bindingTo(identity) })),
+  )
+}
+
+function withOwnToken(lab: Lab, certificate: Identity, label: string, token: () => Promise<string>): Credential {
+  const isBound = lab.target.surfaces.has('takes:bound-token')
+  return new Credential(label, async () => ({ certificate, token: isBound ? await token() : undefined }))
 }
 
 /** Calls with another whole credential, after the accepted one as its control. */
 export async function callAfterGood(lab: Lab, credential: Credential): Promise<Verdict> {
   lab.judge(await lab.call(), accepted())
   return lab.call(credential)
-}
-
-function isBound(lab: Lab): boolean {
-  return lab.target.surfaces.has('takes:bound-token')
 }
 
 /** Whoever calls with the victim's token, or as the operator, is none of them. */
