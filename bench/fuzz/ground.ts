@@ -4,7 +4,7 @@ import type { Identity } from '../../harness/pki/certificate.ts'
 import type { Endpoint } from '../../harness/protocols/endpoint.ts'
 import { callParts } from '../../harness/shipped.ts'
 import { operatorOf } from '../../harness/site/insider.ts'
-import { ScenarioSite } from '../../harness/site/scenario-site.ts'
+import { ScenarioSite, SharedKnowledge } from '../../harness/site/scenario-site.ts'
 import { anchorOf, endpointOf } from '../../harness/site/site-files.ts'
 import { benchSite } from '../site.ts'
 import { type CertificateMaterial, certificateMaterial } from './certificates.ts'
@@ -46,7 +46,7 @@ export async function openGround(): Promise<FuzzGround> {
     const scenario = new ScenarioSite(
       site,
       { name: 'fuzz', again: 'npm run fuzz' },
-      { pictures: new Map() },
+      new SharedKnowledge(),
       await callParts(),
     )
     const bearer = async (name: string): Promise<Bearer> => {

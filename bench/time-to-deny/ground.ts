@@ -7,7 +7,7 @@ import type { Session } from '../../harness/protocols/session.ts'
 import { type UpgradeAnswer, upgrade } from '../../harness/protocols/websocket/web-socket.ts'
 import { callParts } from '../../harness/shipped.ts'
 import type { OperatorClient } from '../../harness/site/operator-client.ts'
-import { ScenarioSite } from '../../harness/site/scenario-site.ts'
+import { ScenarioSite, SharedKnowledge } from '../../harness/site/scenario-site.ts'
 import { anchorOf, endpointOf } from '../../harness/site/site-files.ts'
 import { inspectToken } from '../../harness/tokens/inspect.ts'
 import { benchSite } from '../site.ts'
@@ -115,7 +115,7 @@ export async function openGround(set: Record<string, string> = {}): Promise<Deny
 
 async function scenarioSite(site: Site): Promise<ScenarioSite> {
   const name = { name: 'time-to-deny', again: 'npm run bench -- time-to-deny' }
-  return new ScenarioSite(site, name, { pictures: new Map() }, await callParts())
+  return new ScenarioSite(site, name, new SharedKnowledge(), await callParts())
 }
 
 function sanOf(name: string): string {

@@ -3,7 +3,7 @@ import { callParts } from '../shipped.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
 import type { Credential } from '../site/credential.ts'
 import { acceptanceProblems, type ExpectedRefusal, isAnswered, noAnswerText, refusalProblems } from '../site/judge.ts'
-import { ScenarioSite } from '../site/scenario-site.ts'
+import { ScenarioSite, SharedKnowledge } from '../site/scenario-site.ts'
 import type { Control, Verdict } from '../site/verdict.ts'
 import type { Cell } from '../trust/cell.ts'
 
@@ -50,7 +50,7 @@ interface Calls {
 export async function callsOf(site: Site, again: string): Promise<Calls & AsyncDisposable> {
   const parts = await callParts()
   const cells = new CellCredentials(site, parts.live)
-  const shared = { pictures: new Map() }
+  const shared = new SharedKnowledge()
   const caller = new ScenarioSite(site, { name: 'demonstration', again }, shared, parts)
   const named = (name: string) => caller.credentials.named(name)
   return {

@@ -1,20 +1,11 @@
 import type { Site } from '../backends/backend.ts'
-import type { ForGood, LiveKind, LiveKinds } from '../credentials/live-kind.ts'
+import type { ForGood, LiveKinds } from '../credentials/live-kind.ts'
 import type { Presented } from '../credentials/parts.ts'
-import type { PlanCredential } from '../topology/plan.ts'
 import type { Cell } from '../trust/cell.ts'
 import { Credential } from './credential.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 
 type Shown = NonNullable<Cell['presents'][keyof Presented]>
-
-/** What a cell presents in a state that is one for good. */
-interface Last {
-  readonly shown: Shown
-  readonly planned: PlanCredential
-  readonly kind: LiveKind
-  readonly forGood: ForGood
-}
 
 /**
  * The credentials of a matrix, made real: what issuers make comes from them, the rest is spoiled as its kind knows how to. What is as
@@ -46,7 +37,7 @@ export class CellCredentials {
 
   /** Ends everything that the issuers of these cells made, once; what the cells present is made before that. */
   end(cells: readonly Cell[]): Promise<void> {
-    this.#ended ??= this.#end(cells.flatMap((cell) => this.#lastOf(cell)))
+    this.#ended ??= this.#end(cells)
     return this.#ended
   }
 
@@ -55,14 +46,16 @@ export class CellCredentials {
     return this.#lastOf(cell)[0]?.forGood
   }
 
-  async #end(last: readonly Last[]): Promise<void> {
+  async #end(cells: readonly Cell[]): Promise<void> {
+    const last = cells.flatMap((cell) => this.#lastOf(cell))
     for (const { shown } of last) this.#kept.set(keyOf(shown), await this.#made(shown, {}))
     const issuers = new Map(last.map(({ planned, forGood }) => [planned.issuer, forGood]))
     for (const [issuer, forGood] of issuers) await forGood.end(issuer, this.#fresh.at)
     for (const { kind } of last) this.#fresh = this.#fresh.without(kind)
   }
 
-  #lastOf({ presents }: Cell): Last[] {
+  /** What a cell presents in a state that is one for good. */
+  #lastOf({ presents }: Cell) {
     return Object.values(presents).flatMap((shown) => {
       const { planned, kind } = this.#fresh.of(shown.credential)
       const forGood = kind.forGood?.[shown.state]

@@ -8,7 +8,7 @@ import type { Plan } from '../topology/plan.ts'
 import type { CallParts } from './call.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import { proveRemoval } from './prove-removal.ts'
-import type { SharedKnowledge } from './scenario-site.ts'
+import { SharedKnowledge } from './scenario-site.ts'
 import { type Lease, takeShared } from './shared-sites.ts'
 
 export interface ScenarioOptions {
@@ -56,7 +56,7 @@ export interface GroundParts extends CallParts {
  * owner, whatever the tests do.
  */
 export class Ground implements AsyncDisposable {
-  readonly shared: SharedKnowledge = { pictures: new Map() }
+  readonly shared = new SharedKnowledge()
   readonly #file: string
   readonly #options: ScenarioOptions
   readonly #parts: () => Promise<GroundParts>
@@ -113,8 +113,7 @@ export class Ground implements AsyncDisposable {
       await writeHistory(site)
     } finally {
       await site[Symbol.asyncDispose]()
-      for (const { standIn } of this.shared.standIns?.values() ?? [])
-        await (await standIn).issuer[Symbol.asyncDispose]()
+      for (const { standIn } of this.shared.standIns.values()) await (await standIn).issuer[Symbol.asyncDispose]()
     }
   }
 

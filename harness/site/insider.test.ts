@@ -4,7 +4,7 @@ import { callParts, compile } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
 import { insiderAt, operatorOf } from './insider.ts'
-import { ScenarioSite } from './scenario-site.ts'
+import { ScenarioSite, SharedKnowledge } from './scenario-site.ts'
 
 const plan = compile(await loadTopology('shared-auth'))
 
@@ -15,7 +15,7 @@ function siteOf(plan: Plan): Site {
 }
 
 async function scenarioAt(plan: Plan): Promise<ScenarioSite> {
-  return new ScenarioSite(siteOf(plan), { name: 'a test', again: 'again' }, { pictures: new Map() }, await callParts())
+  return new ScenarioSite(siteOf(plan), { name: 'a test', again: 'again' }, new SharedKnowledge(), await callParts())
 }
 
 test('what lies on a node is read where its kind says, and who operates it has a certificate that is named there', async () => {

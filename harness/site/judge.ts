@@ -28,7 +28,10 @@ export function expectedRefusal(declared: Refusal, proof?: Proof): ExpectedRefus
 
 const boundMs = 5_000
 
-const stackLine = /\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/
+const insides = [
+  [/\n\s+at .+[:(]\d+|node_modules|\.[cm]?[jt]s:\d+/, 'a stack trace'],
+  [/-----BEGIN /, 'PEM'],
+] as const
 
 /** What speaks against "accepted"; empty when nothing does. It is believed only when the far end says so. */
 export function acceptanceProblems(verdict: Verdict): string[] {
@@ -59,8 +62,12 @@ function unprovenProblems({ credential, judged, live }: Verdict, { principal }: 
 
 /** What speaks against "refused as expected", beginning with what the caller got; empty when nothing does. */
 export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
+  const { promised, protocol, answer, ms } = verdict
+  const { withinMs = boundMs } = expected
   return [
-    ...answerProblems(verdict, expected),
+    ...(promised ? ['the caller got what the action promises'] : []),
+    ...protocol.problems(answer, expected),
+    ...(ms > withinMs ? [`it took ${Math.round(ms)} ms, the bound is ${withinMs} ms`] : []),
     ...recordProblems(verdict, expected),
     ...oracleProblems(verdict),
     ...effectProblems(verdict),
@@ -115,15 +122,6 @@ export function isAnswered({ protocol, answer }: Verdict): boolean {
 function outcomeText({ protocol, answer, layer }: Verdict): string {
   const failure = answer.failure ? ` (${answer.failure.code})` : ''
   return protocol.text(answer) ?? `${layer === 'tls' ? 'at TLS' : 'without an answer'}${failure}`
-}
-
-function answerProblems({ promised, protocol, answer, ms }: Verdict, expected: ExpectedRefusal): string[] {
-  const within = expected.withinMs ?? boundMs
-  return [
-    ...(promised ? ['the caller got what the action promises'] : []),
-    ...protocol.problems(answer, expected),
-    ...(ms > within ? [`it took ${Math.round(ms)} ms, the bound is ${within} ms`] : []),
-  ]
 }
 
 function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
@@ -186,10 +184,7 @@ function oracleProblems({ body, credential, answerLeaks, live }: Verdict): strin
 
 /** What of a body tells of the inside of its server. */
 export function hintsIn(body: string): string[] {
-  return [
-    ...(stackLine.test(body) ? ['the body holds a stack trace'] : []),
-    ...(/-----BEGIN /.test(body) ? ['the body holds PEM'] : []),
-  ]
+  return insides.flatMap(([pattern, what]) => (pattern.test(body) ? `the body holds ${what}` : []))
 }
 
 function effectProblems({ verdict, effects, to }: Verdict): string[] {

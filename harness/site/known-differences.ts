@@ -56,12 +56,17 @@ export function judgedAsDiffering(
   known: KnownDifference,
   refusal?: ExpectedRefusal,
 ): Judged {
-  const expected = `${known.comes}, as is known of it, instead of ${standard.expected}`
+  const { comes } = known
+  const expected = `${comes}, as is known of it, instead of ${standard.expected}`
   if (standard.problems.length === 0) {
     return { expected, problems: ['it is as the standard says by now: strike it from the known differences'] }
   }
-  if (known.comes === 'accepted') return { expected, problems: acceptanceProblems(verdict) }
-  return { expected, problems: refusalProblems(verdict, differingRefusal(verdict, known, refusal)) }
+  if (comes === 'accepted') return { expected, problems: acceptanceProblems(verdict) }
+  const { protocol, proof } = verdict
+  const answer = comes === 'at TLS' ? { layer: 'tls' as const } : { layer: protocol.layer, ...protocol.read(comes) }
+  const reason = known.reason ?? refusal?.reason ?? ''
+  const differing = { ...answer, reason, withinMs: refusal?.withinMs, proof: refusal?.proof ?? proof }
+  return { expected, problems: refusalProblems(verdict, differing) }
 }
 
 /** At the head of a difference that is no answer: behind it stands what the attacker gains. */
@@ -81,18 +86,4 @@ export function isKnownGain(failure: unknown, { comes }: KnownDifference): boole
 /** ` (known to differ: 401 invalid_request, against RFC 6750 section 3.1)`: for the name of a test. */
 export function differenceText(known: KnownDifference | undefined): string {
   return known === undefined ? '' : ` (known to differ: ${known.comes}, against ${known.against})`
-}
-
-function differingRefusal(
-  { proof, protocol }: Verdict,
-  { comes, reason }: KnownDifference,
-  refusal: ExpectedRefusal | undefined,
-): ExpectedRefusal {
-  const answer = comes === 'at TLS' ? { layer: 'tls' as const } : { layer: protocol.layer, ...protocol.read(comes) }
-  return {
-    ...answer,
-    withinMs: refusal?.withinMs,
-    proof: refusal?.proof ?? proof,
-    reason: reason ?? refusal?.reason ?? '',
-  }
 }

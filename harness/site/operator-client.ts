@@ -52,11 +52,6 @@ const watchers = new WeakMap<Site, Map<string, Promise<KeptConnections>>>()
 export function operatorWatcher(site: Site, node: string): Pick<OperatorClient, 'get'> {
   const known = watchers.get(site) ?? new Map<string, Promise<KeptConnections>>()
   watchers.set(site, known)
-  const kept = () => {
-    const connections = known.get(node) ?? operatorEndpoint(site, node).then((endpoint) => keptConnections(endpoint, 2))
-    known.set(node, connections)
-    return connections
-  }
   const anew = async (path: string) => {
     const connections = known.get(node)
     known.delete(node)
@@ -65,8 +60,11 @@ export function operatorWatcher(site: Site, node: string): Pick<OperatorClient, 
   }
   return {
     async get(path) {
+      const connections =
+        known.get(node) ?? operatorEndpoint(site, node).then((endpoint) => keptConnections(endpoint, 2))
+      known.set(node, connections)
       try {
-        const { status, body } = await (await kept()).send({ method: 'GET', path, headers: [] })
+        const { status, body } = await (await connections).send({ method: 'GET', path, headers: [] })
         return status === 200 ? { status, body, json: jsonOf(body) } : anew(path)
       } catch (failure) {
         if (closedCodes.includes(String((failure as NodeJS.ErrnoException).code))) return anew(path)

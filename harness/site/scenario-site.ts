@@ -12,6 +12,7 @@ import type { CallOptions, CallParts } from './call.ts'
 import type { Credential } from './credential.ts'
 import type { Picture } from './effects.ts'
 import type { ToldCall } from './evidence-text.ts'
+import { markOf } from './far-end.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
 import { authorityOf, signingKeyOf } from './insider.ts'
 import { makeCall, verdictOf } from './judged-call.ts'
@@ -43,14 +44,18 @@ export interface MeasuredTime {
 }
 
 /** What all tests of one file share about their site. */
-export interface SharedKnowledge {
-  readonly pictures: Map<string, Picture>
+export class SharedKnowledge {
+  readonly pictures = new Map<string, Picture>()
   /** How long a record is waited for, and a target that may have changed, in ms: for sites that write and settle at once. */
   readonly patience?: { readonly recordMs: number; readonly settleMs: number }
   /** Accepted calls that the refusals of several tests are held against. */
-  controls?: SharedControls<ScenarioSite>
+  readonly controls = new SharedControls<ScenarioSite>()
   /** By node: what stands in for its auth server, and who was started since. */
-  standIns?: Map<string, { readonly standIn: Promise<StandIn>; readonly known: Set<string> }>
+  readonly standIns = new Map<string, { readonly standIn: Promise<StandIn>; readonly known: Set<string> }>()
+
+  constructor(patience?: SharedKnowledge['patience']) {
+    this.patience = patience
+  }
 }
 
 /** An admitted session and the verdict on the call that opened it. */
@@ -192,10 +197,9 @@ export class ScenarioSite implements AsyncDisposable {
   /** Answers what a node writes down from now on. */
   async tap(node: string): Promise<Tap> {
     const at = this.site.node(node)
-    const seen = (await at.decisions()).length
-    const logged = at.logs().length
+    const { decided, logged } = await markOf(this.site, node)
     return {
-      decisions: async (match = {}) => (await at.decisions()).slice(seen).filter((record) => holds(record, match)),
+      decisions: async (match = {}) => (await at.decisions()).slice(decided).filter((record) => holds(record, match)),
       logs: () => at.logs().slice(logged),
     }
   }
@@ -231,15 +235,10 @@ export class ScenarioSite implements AsyncDisposable {
     { count, addresses, upgrading = [] }: { count: number; addresses: number; upgrading?: readonly Credential[] },
   ): Promise<Crowd> {
     const target = targetOf(this.site, to, action)
-    const session = (target.action.request.websocket ?? { path: '/', protocol: '' }) as Pick<
-      Upgrading,
-      'path' | 'protocol'
-    >
-    const asking = upgrading.map(async (one) => ({
-      ...session,
-      identity: await one.identity(),
-      token: await one.token(),
-    }))
+    const { path = '/', protocol = '' } = (target.action.request.websocket ?? {}) as Partial<Upgrading>
+    const asking = upgrading.map(async (one) => {
+      return { path, protocol, identity: await one.identity(), token: await one.token() }
+    })
     const endpoint = await endpointAt(this.site, from, target)
     const seats = addresses === 0 ? [endpoint.seat] : this.site.strangers(addresses)
     const identity = await credential.identity()
@@ -288,8 +287,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** From now on this test holds its refusals against accepted calls of tests before it, where they fit. */
   shareControls(): SharedControls<ScenarioSite> {
-    this.controls = this.shared.controls ?? new SharedControls()
-    this.shared.controls = this.controls
+    this.controls = this.shared.controls
     return this.controls
   }
 

@@ -52,7 +52,6 @@ export async function sharedStandIn(
   node: string,
   known: string,
 ): Promise<{ issuer: ScriptedIssuer; isNew: boolean }> {
-  site.shared.standIns ??= new Map()
   const { standIns } = site.shared
   const shared = standIns.get(node) ?? {
     standIn: standInForIssuer(site, node, { maxAgeSeconds: 1 }),
@@ -68,8 +67,8 @@ export async function sharedStandIn(
 
 /** Gives every auth server back that a shared stand-in took the place of. */
 export async function restoreIssuers({ shared: { standIns } }: ScenarioSite): Promise<void> {
-  for (const [node, { standIn }] of standIns ?? []) {
+  for (const [node, { standIn }] of standIns) {
     await (await standIn).restore()
-    standIns?.delete(node)
+    standIns.delete(node)
   }
 }

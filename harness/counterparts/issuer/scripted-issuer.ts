@@ -186,9 +186,7 @@ async function requestOf(request: IncomingMessage): Promise<IssuerRequest> {
 async function publicKeys(keys: readonly JWK[]): Promise<JWK[]> {
   return Promise.all(
     keys.map(async ({ kty, crv, x, y, n, e, alg, kid }) => {
-      const members = { kty, crv, x, y, n, e, alg, use: 'sig' }
-      const given = Object.entries(members).filter(([, value]) => value !== undefined)
-      const jwk = Object.fromEntries(given) as JWK
+      const jwk = { kty, crv, x, y, n, e, alg, use: 'sig' }
       return { ...jwk, kid: kid ?? (await calculateJwkThumbprint(jwk)) }
     }),
   )

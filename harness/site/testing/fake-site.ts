@@ -16,9 +16,9 @@ import { callParts } from '../../shipped.ts'
 import { signToken } from '../../tokens/forge.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { anchorPath } from '../../topology/paths.ts'
-import type { Plan, PlanNode, PlanUnit } from '../../topology/plan.ts'
+import type { Plan, PlanCredential, PlanNode, PlanUnit } from '../../topology/plan.ts'
 import { Credential } from '../credential.ts'
-import { ScenarioSite, type SharedKnowledge } from '../scenario-site.ts'
+import { ScenarioSite, SharedKnowledge } from '../scenario-site.ts'
 
 /** Ways in which the fake target can be wrong: each breaks one thing that a check must notice. */
 export interface Flaws {
@@ -66,9 +66,7 @@ const offers: Pick<PlanUnit, 'actions' | 'observe' | 'insider'> = {
 }
 
 /** What tests of a fake site share: its records are there when it answers, and nobody else moves its target. */
-export function fakeKnowledge(): SharedKnowledge {
-  return { pictures: new Map(), patience: { recordMs: 250, settleMs: 250 } }
-}
+export const fakeKnowledge = () => new SharedKnowledge({ recordMs: 250, settleMs: 250 })
 
 /** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
 export async function fakeSite(evidence: string) {
@@ -113,8 +111,8 @@ async function startTarget({ certPem: cert, keyPem: key }: Identity, authority: 
   let effects = 0
   // A socket that TLS refused no longer knows its peer; calls come one after the other here, so the last one is meant.
   let conn = ''
-  const record = (rest: Partial<DecisionRecord>) => {
-    decisions.push({ ...emptyRecord, ts: new Date().toISOString(), seq: decisions.length + 1, conn, ...rest })
+  const record = (rest: Pick<DecisionRecord, 'verdict' | 'layer'> & Partial<DecisionRecord>) => {
+    decisions.push({ ...place, ...undecided, ts: new Date().toISOString(), seq: decisions.length + 1, conn, ...rest })
   }
   const server = https.createServer(tlsOptions, (request, response) => {
     const socket = request.socket as TLSSocket
@@ -133,20 +131,10 @@ async function startTarget({ certPem: cert, keyPem: key }: Identity, authority: 
       return void response.end('{}')
     }
     if (flaws.effect) effects += 1
-    const { asEndpoint } = flaws
-    const told = asEndpoint === undefined ? refusal : { ...refusal, error: 'invalid_client' }
+    const told = flaws.asEndpoint === undefined ? refusal : { ...refusal, error: 'invalid_client' }
     if (!flaws.silent) record({ verdict: 'refused', layer: 'http', status: 401, principal, ...told })
-    if (asEndpoint !== undefined) {
-      return void response.writeHead(401, { 'Cache-Control': asEndpoint }).end('{"error":"invalid_client"}')
-    }
-    const error = refusal.error ?? (flaws.wrongChallenge ? 'invalid_token' : undefined)
-    const challenge = `Bearer realm="b"${error ? `, error="${error}"` : ''}`
-    response.writeHead(401, flaws.noChallenge ? {} : { 'WWW-Authenticate': challenge })
-    if (flaws.echo) return void response.end(`{"error":"unauthorized","of":"${token?.split('.')[1]}"}`)
-    if (flaws.noChallenge) return void response.end('{}')
-    response.end(
-      flaws.oracle ? `Error: no\n    at check (/srv/b/main.ts:12:3) wanted ${bound}` : '{"error":"unauthorized"}',
-    )
+    const { headers, body } = answerOf(flaws, refusal, { token, bound })
+    response.writeHead(401, headers).end(body)
   })
   server.on('connection', (duplex) => {
     const socket = duplex as Socket
@@ -166,22 +154,22 @@ function refusalOf(token: string | undefined, bound: boolean): Partial<DecisionR
   return bound ? undefined : { guard: 'token.binding', reason: 'cnf_x5t_mismatch', error: 'invalid_token' }
 }
 
-const emptyRecord: Omit<DecisionRecord, 'ts' | 'seq' | 'conn'> = {
-  node: 'b',
-  unit: 'main',
-  listener: 'local',
-  requestId: 'r',
-  action: 'b:read',
-  verdict: 'refused',
-  layer: 'http',
-  status: null,
-  error: null,
-  guard: null,
-  reason: null,
-  target: 'b',
-  principal: {},
-  ms: 0,
+function answerOf(
+  { asEndpoint, noChallenge, wrongChallenge, echo, oracle }: Flaws,
+  { error: own }: Partial<DecisionRecord>,
+  { token, bound }: { token: string | undefined; bound: string | undefined },
+): { headers: Record<string, string>; body: string } {
+  if (asEndpoint !== undefined) return { headers: { 'Cache-Control': asEndpoint }, body: '{"error":"invalid_client"}' }
+  if (noChallenge) return { headers: {}, body: '{}' }
+  const error = own ?? (wrongChallenge ? 'invalid_token' : undefined)
+  const headers = { 'WWW-Authenticate': `Bearer realm="b"${error ? `, error="${error}"` : ''}` }
+  if (echo) return { headers, body: `{"error":"unauthorized","of":"${token?.split('.')[1]}"}` }
+  if (oracle) return { headers, body: `Error: no\n    at check (/srv/b/main.ts:12:3) wanted ${bound}` }
+  return { headers, body: '{"error":"unauthorized"}' }
 }
+
+const place = { node: 'b', unit: 'main', listener: 'local', requestId: 'r', action: 'b:read', target: 'b', ms: 0 }
+const undecided = { status: null, error: null, guard: null, reason: null, principal: {} }
 
 function siteOf(
   target: Awaited<ReturnType<typeof startTarget>>,
@@ -198,11 +186,8 @@ function siteOf(
     { ...common, name: 'anchor-d', kind: 'anchor', steps: [{ receive }] },
     { ...common, name: 'main', kind: 'fake', steps: [], service, ...offers },
   ]
-  const operator = { name: 'operator', kind: 'certificate' as const, issuer: 'ca', holders: ['b'] }
   const names = { subject: 'operator.test', sans: ['operator.test'], lifetimeSeconds: 600 }
-  const provisioner = { name: 'nobody', keyFile: 'nowhere' }
-  const from = { credential: 'operator', ca: 'ca', url: 'https://ca.test', anchor: 'd.pem', provisioner, dir: '.' }
-  const rest = { ...names, handover: 'enrol' as const, files: { b: '.' }, enrol: { ...names, ...from } }
+  const operator = { name: 'operator', kind: 'certificate', issuer: 'ca', holders: ['b'], files: { b: '.' }, ...names }
   const plan: Plan = {
     format: 2,
     topology: 'fake',
@@ -210,7 +195,8 @@ function siteOf(
     parameters: {},
     trustDomains: { d: { ca: 'ca' } },
     nodes: { b: { name: 'b', host: 'b.test', domain: 'd', units } },
-    credentials: { operator: { ...operator, ...rest } },
+    // Nobody enrols it.
+    credentials: { operator: operator as unknown as PlanCredential },
     accepts: [{ target: 'b', action: 'b:read', credential: 'operator' }],
   }
   const node = {
