@@ -52,10 +52,6 @@ export class SharedKnowledge {
   readonly controls = new SharedControls<ScenarioSite>()
   /** By node: what stands in for its auth server, and who was started since. */
   readonly standIns = new Map<string, { readonly standIn: Promise<StandIn>; readonly known: Set<string> }>()
-
-  constructor(patience?: SharedKnowledge['patience']) {
-    this.patience = patience
-  }
 }
 
 /** An admitted session and the verdict on the call that opened it. */

@@ -17,18 +17,12 @@ export interface Shown {
   readonly missing?: string
 }
 
-/** The log of a far end since the call began. */
-export interface Watch {
-  lines(): Promise<readonly string[]>
-  shown(called: Called, withinMs?: number): Promise<Shown>
-}
-
 type Called = Pick<AnyCalled, 'conn' | 'promised' | 'field'> & { readonly isAnswered: boolean }
 
 const lineWithinMs = 2_000
 
 /** Begins to look for what the declaration of a program says that it shows: what is older is about other calls. */
-export async function watchFor(proof: WeakerProof, site: Site, node: string): Promise<Watch> {
+export async function watchFor(proof: WeakerProof, site: Site, node: string) {
   const file = proof.proof === 'log line' ? proof.file : undefined
   const all = async (): Promise<readonly string[]> => {
     const at = site.node(node)
@@ -39,36 +33,30 @@ export async function watchFor(proof: WeakerProof, site: Site, node: string): Pr
   // The last of a file's lines is the one that is not there yet.
   const before = (await all()).length - (file === undefined ? 0 : 1)
   const lines = async () => (await all()).slice(before)
-  return { lines, shown: (called, withinMs) => shownBy(proof, called, lines, withinMs) }
-}
-
-async function shownBy(
-  proof: WeakerProof,
-  called: Called,
-  lines: Watch['lines'],
-  withinMs = lineWithinMs,
-): Promise<Shown> {
-  const comparable = Object.keys(proof.reasons ?? {})
-  const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
-  // Most programs write nothing of a connection that ended at TLS.
-  if (proof.proof === 'status alone' || !called.isAnswered) return nothing
-  const isHeader = proof.proof === 'header'
-  const found = isHeader ? called.field?.(proof.name) : await inLog(proof.pattern, called, lines, withinMs)
-  if (found === undefined) {
-    const missing = isHeader
-      ? `the answer has no header ${proof.name}`
-      : `no line of its log matches ${proof.pattern}, ${withinMs} ms after the call`
-    return { ...nothing, missing: called.promised ? undefined : missing }
+  const shown = async (called: Called, withinMs = lineWithinMs): Promise<Shown> => {
+    const comparable = Object.keys(proof.reasons ?? {})
+    const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
+    // Most programs write nothing of a connection that ended at TLS.
+    if (proof.proof === 'status alone' || !called.isAnswered) return nothing
+    const isHeader = proof.proof === 'header'
+    const found = isHeader ? called.field?.(proof.name) : await inLog(proof.pattern, called, lines, withinMs)
+    if (found === undefined) {
+      const missing = isHeader
+        ? `the answer has no header ${proof.name}`
+        : `no line of its log matches ${proof.pattern}, ${withinMs} ms after the call`
+      return { ...nothing, missing: called.promised ? undefined : missing }
+    }
+    const [ours] = Object.entries(proof.reasons ?? {}).find(([, word]) => word === found) ?? [found]
+    return { ...nothing, said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours }
   }
-  const [ours] = Object.entries(proof.reasons ?? {}).find(([, word]) => word === found) ?? [found]
-  return { ...nothing, said: found === '' ? 'accepted' : 'refused', reason: ours === '' ? null : ours }
+  return { lines, shown }
 }
 
 /** The reason of the first refusal among the lines of this call; empty where there are accepts only, even after the wait. */
 async function inLog(
   pattern: string,
   { conn, promised }: Called,
-  lines: Watch['lines'],
+  lines: () => Promise<readonly string[]>,
   withinMs: number,
 ): Promise<string | undefined> {
   const expression = new RegExp(pattern)

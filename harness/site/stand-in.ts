@@ -13,20 +13,14 @@ export interface StandInOptions extends Pick<ScriptedIssuerOptions, 'keys' | 'ma
   authority?: SigningAuthority
 }
 
-export interface StandIn extends AsyncDisposable {
-  readonly issuer: ScriptedIssuer
-  restore(): Promise<void>
-}
+/** A scripted issuer where an auth server was. */
+export type StandIn = Awaited<ReturnType<typeof standInForIssuer>>
 
 /**
  * Stops the auth server of a node, and listens in its place: same address, ports, name and signing key, and a certificate of the same CA.
  * A node that is started anew knows nothing of the real one.
  */
-export async function standInForIssuer(
-  site: ScenarioSite,
-  node: string,
-  options: StandInOptions = {},
-): Promise<StandIn> {
+export async function standInForIssuer(site: ScenarioSite, node: string, options: StandInOptions = {}) {
   const { trustDomains, nodes } = site.plan
   const ca = trustDomains[nodes[node]?.domain ?? '']?.ca ?? ''
   const { maxAgeSeconds, keys = [await site.signingKey(node)], authority = await site.authority(ca) } = options
@@ -39,6 +33,7 @@ export async function standInForIssuer(
   const taken = new AsyncDisposableStack()
   taken.defer(() => site.node(node).start(unit.name))
   const issuer = taken.use(await listenAsIssuer({ seat, host, port, mtlsPort, certificate, keys, maxAgeSeconds }))
+  /** Ends it and starts the auth server again. */
   const restore = () => taken.disposeAsync()
   return { issuer, restore, [Symbol.asyncDispose]: restore }
 }

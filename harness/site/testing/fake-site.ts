@@ -66,7 +66,7 @@ const offers: Pick<PlanUnit, 'actions' | 'observe' | 'insider'> = {
 }
 
 /** What tests of a fake site share: its records are there when it answers, and nobody else moves its target. */
-export const fakeKnowledge = () => new SharedKnowledge({ recordMs: 250, settleMs: 250 })
+export const fakeKnowledge = () => Object.assign(new SharedKnowledge(), { patience: { recordMs: 250, settleMs: 250 } })
 
 /** A site of one node, `b`, which is one real HTTPS server with client certificates, a binding check and a decision log. */
 export async function fakeSite(evidence: string) {
