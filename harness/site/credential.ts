@@ -1,6 +1,7 @@
 import type { Part, PartName, Presented } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
+import { once } from './once.ts'
 
 /** A credential was asked for something that it is not made of. Code `HOLDFAST_CREDENTIAL_LACKS`. */
 export class CredentialLacks extends HoldfastError {
@@ -19,19 +20,13 @@ export class Credential {
   /** For people: `peer-b-to-a over cert-node-a`. */
   readonly label: string
   readonly base: Credential | undefined
-  readonly #make: () => Promise<Presented>
-  #made: Promise<Presented> | undefined
+  /** All its parts, made on first use. */
+  readonly presented: () => Promise<Presented>
 
   constructor(label: string, make: () => Promise<Presented>, base?: Credential) {
     this.label = label
-    this.#make = make
+    this.presented = once(make)
     this.base = base
-  }
-
-  /** All its parts, made on first use. */
-  presented(): Promise<Presented> {
-    this.#made ??= this.#make()
-    return this.#made
   }
 
   /** One of its parts. @throws CredentialLacks */

@@ -29,9 +29,7 @@ export class FreshCredentials {
 
   /** The credential of that name, the same for the whole test. @throws NotInPlan */
   named(name: string): Credential {
-    const known = this.#made.get(name)
-    if (known) return known
-    const fresh = this.anew(name)
+    const fresh = this.#made.get(name) ?? this.anew(name)
     this.#made.set(name, fresh)
     return fresh
   }

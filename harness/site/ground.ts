@@ -7,6 +7,7 @@ import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { CallParts } from './call.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
+import { once } from './once.ts'
 import { proveRemoval } from './prove-removal.ts'
 import { SharedKnowledge } from './scenario-site.ts'
 import { type Lease, takeShared } from './shared-sites.ts'
@@ -59,30 +60,19 @@ export class Ground implements AsyncDisposable {
   readonly shared = new SharedKnowledge()
   readonly #file: string
   readonly #options: ScenarioOptions
-  readonly #parts: () => Promise<GroundParts>
-  #opened: Promise<GroundParts> | undefined
-  #missing: Promise<string | undefined> | undefined
+  readonly parts: () => Promise<GroundParts>
   #site: Promise<Site> | undefined
-  #findings: Promise<readonly Finding[]> | undefined
   #kept = false
   #lease: Lease | undefined
 
   constructor(file: string, options: ScenarioOptions, parts: () => Promise<GroundParts>) {
     this.#file = file
     this.#options = options
-    this.#parts = parts
-  }
-
-  get parts(): Promise<GroundParts> {
-    this.#opened ??= this.#parts()
-    return this.#opened
+    this.parts = once(parts)
   }
 
   /** Why the tests of this file cannot run here, or undefined. */
-  missing(): Promise<string | undefined> {
-    this.#missing ??= this.#whatIsMissing()
-    return this.#missing
-  }
+  readonly missing = once(() => this.#whatIsMissing())
 
   /** The site; a launch that failed fails every test of the file in the same way, without being tried again. */
   site(): Promise<Site> {
@@ -91,15 +81,12 @@ export class Ground implements AsyncDisposable {
   }
 
   /** What the preflight of the site found; nothing of a site that did not come up. */
-  async findings(): Promise<readonly Finding[]> {
-    this.#findings ??= this.#preflight()
-    return this.#findings
-  }
+  readonly findings = once(() => this.#preflight())
 
   /** A test failed. With `keep` the site is then held until somebody ends it: answers what is to be told about it. */
   async keep(): Promise<KeptSite | undefined> {
     this.#lease?.spoil()
-    if (!(await this.parts).keep) return undefined
+    if (!(await this.parts()).keep) return undefined
     const site = await this.#launched()
     this.#kept = site !== undefined
     return site && keptSite(site)
@@ -123,13 +110,13 @@ export class Ground implements AsyncDisposable {
   }
 
   async #preflight(): Promise<readonly Finding[]> {
-    const { preflight } = await this.parts
+    const { preflight } = await this.parts()
     const site = await this.#site?.catch(() => undefined)
     return site === undefined || preflight === undefined ? [] : preflight(site)
   }
 
   async #whatIsMissing(): Promise<string | undefined> {
-    const { backend, at } = await this.parts
+    const { backend, at } = await this.parts()
     const { clock, needs = [], programs = [] } = this.#options
     const isMoved = clock === 'movable' || Boolean(at)
     const needed = new Set([...needs, ...(isMoved ? (['ownClock'] as const) : [])])
@@ -147,7 +134,7 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launch(): Promise<Site> {
-    const { backend, protocols, plan, keep, shared, sabotage, at } = await this.parts
+    const { backend, protocols, plan, keep, shared, sabotage, at } = await this.parts()
     const { own, clock, env } = this.#options
     const isOrdinary = !own && !keep && !at && sabotage === undefined && clock === undefined && env === undefined
     if (!shared || !isOrdinary) return this.#launchOwn()
@@ -158,7 +145,7 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launchOwn(): Promise<Site> {
-    const { backend, keep, sabotage, at, ...parts } = await this.parts
+    const { backend, keep, sabotage, at, ...parts } = await this.parts()
     const { env, clock, needs } = this.#options
     const plan = await parts.plan()
     const partition = needs?.includes('partition')

@@ -68,7 +68,7 @@ async function called(
   site: Site,
   { from, to, identity }: { from: string; to: string; identity?: Identity },
   { method, url, json }: Pick<HttpCall, 'method' | 'url' | 'json'>,
-): Promise<{ status: number | null; text: string }> {
+) {
   const anchorPem = await anchorOf(site, site.plan.nodes[to]?.domain ?? '')
   const { pathname, search } = new URL(url)
   const content = json === undefined ? [] : [['Content-Type', 'application/json'] as const]

@@ -4,6 +4,7 @@ import { jsonOf } from '../protocols/http/answer.ts'
 import { exchange, type Request } from '../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../protocols/http/kept-connections.ts'
 import { insiderAt, operatorOf } from './insider.ts'
+import { once } from './once.ts'
 import { endpointAt } from './site-files.ts'
 import { listenerOf } from './targets.ts'
 
@@ -25,11 +26,8 @@ export interface OperatorClient {
 
 /** A client for one node. @throws NotInPlan where no kind says who operates it */
 export function operatorClient(site: Site, node: string): OperatorClient {
-  let endpoint: Promise<Endpoint> | undefined
-  return clientOf(async (request) => {
-    endpoint ??= operatorEndpoint(site, node)
-    return exchange(await endpoint, request)
-  })
+  const endpoint = once(() => operatorEndpoint(site, node))
+  return clientOf(async (request) => exchange(await endpoint(), request))
 }
 
 function clientOf(send: (request: Request) => Promise<Omit<OperatorAnswer, 'json'>>): OperatorClient {

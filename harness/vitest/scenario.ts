@@ -97,7 +97,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           throw failure
         })
         task.meta.findings = await ground.findings()
-        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared, await ground.parts)
+        const site = new ScenarioSite(launched, nameOf(task, options.again), ground.shared, await ground.parts())
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
         onTestFailed(async ({ task: { result } }) => {
