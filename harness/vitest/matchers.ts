@@ -26,18 +26,16 @@ export class NoVerdict extends HoldfastError {
   }
 }
 
-interface ScenarioMatchers<R> {
-  /** The caller got what the action promises, and the far end's own record says so, with the certificate that was presented. */
-  toBeAccepted(): R
-  /**
-   * Refused exactly so, with the reason that the far end wrote down; beside a positive control, without any effect, without a secret
-   * in what the target wrote, and without a hint for an attacker in the answer.
-   */
-  toBeRefused(expected: ExpectedRefusal): R
-}
-
 declare module 'vitest' {
-  interface Matchers<R extends void | Promise<void> = void | Promise<void>, T = unknown> extends ScenarioMatchers<R> {}
+  interface Matchers<R extends void | Promise<void> = void | Promise<void>, T = unknown> {
+    /** The caller got what the action promises, and the far end's own record says so, with the certificate that was presented. */
+    toBeAccepted(): R
+    /**
+     * Refused exactly so, with the reason that the far end wrote down; beside a positive control, without any effect, without a secret
+     * in what the target wrote, and without a hint for an attacker in the answer.
+     */
+    toBeRefused(expected: ExpectedRefusal): R
+  }
 }
 
 expect.extend({
