@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
-import { type ClaimsMutation, mutateClaims, tamperSignature } from '../../tokens/forge.ts'
-import { inspectToken } from '../../tokens/inspect.ts'
+import { mutateClaims, tamperSignature } from '../../tokens/forge.ts'
+import { type Claims, inspectToken } from '../../tokens/inspect.ts'
 import { placeOf } from '../../topology/holders.ts'
 import { type IssuerWatch, type LiveKind, NotIssued, type Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
@@ -15,40 +15,35 @@ const hour = 3_600
 const now = () => Math.floor(Date.now() / 1000)
 
 const spoil: Readonly<Record<SpoiledToken, Spoiling<PlanBoundToken>>> = {
-  expired: forged(() => (claims) => ({ ...claims, iat: now() - 2 * hour, exp: now() - hour })),
-  'not yet valid': forged(() => (claims) => ({ ...claims, nbf: now() + hour, exp: now() + 2 * hour })),
-  revoked: (_, planned, site) => revoked(planned, site),
+  expired: forged((claims) => ({ ...claims, iat: now() - 2 * hour, exp: now() - hour })),
+  'not yet valid': forged((claims) => ({ ...claims, nbf: now() + hour, exp: now() + 2 * hour })),
+  revoked: async (_, planned, site) => {
+    // One of its own: others go on to be good.
+    const { token = '' } = await fresh(planned, site, planned.holders[0]!)
+    await site.endTokens(planned.issuer, 'revoke', { jti: inspectToken(token)?.jti })
+    return { token }
+  },
   'key retired': async ({ token }) => ({ token }),
   tampered: async ({ token = '' }) => ({ token: tamperSignature(token) }),
-  unbound: forged(
-    () =>
-      ({ cnf: _, ...claims }) =>
-        claims,
-  ),
-  'bound elsewhere': forged(() => bound(randomBytes(32).toString('base64url'))),
-  'bound to the presenter': forged((identity) =>
-    identity ? bound(thumbprintS256(identity.certPem)) : (claims) => claims,
-  ),
-  'without scope': forged(() => (claims) => ({ ...claims, scope: '' })),
-  'for another node': forged(() => (claims) => ({ ...claims, trusted_nodes: ['nobody'] })),
+  unbound: forged(({ cnf: _, ...claims }) => claims),
+  'bound elsewhere': forged((claims) => bound(claims, randomBytes(32).toString('base64url'))),
+  'bound to the presenter': forged((claims, presenter) => {
+    return presenter ? bound(claims, thumbprintS256(presenter.certPem)) : claims
+  }),
+  'without scope': forged((claims) => ({ ...claims, scope: '' })),
+  'for another node': forged((claims) => ({ ...claims, trusted_nodes: ['nobody'] })),
 }
 
-function bound(thumbprint: string): ClaimsMutation {
-  return (claims) => ({ ...claims, cnf: { 'x5t#S256': thumbprint } })
+function bound(claims: Claims, thumbprint: string): Claims {
+  return { ...claims, cnf: { 'x5t#S256': thumbprint } }
 }
 
 /** The issuer never mints such tokens, so they are signed with its key. */
-function forged(forgery: (presenter: Identity | undefined) => ClaimsMutation): Spoiling<PlanBoundToken> {
-  return async ({ token = '', certificate }, { issuer }, site) => ({
-    token: await mutateClaims(token, await site.signingKey(issuer), forgery(certificate)),
-  })
-}
-
-/** One of its own: others go on to be good. */
-async function revoked(planned: PlanBoundToken, site: LiveSite): Promise<Presented> {
-  const { token = '' } = await fresh(planned, site, planned.holders[0]!)
-  await site.endTokens(planned.issuer, 'revoke', { jti: inspectToken(token)?.jti })
-  return { token }
+function forged(forgery: (claims: Claims, presenter: Identity | undefined) => Claims): Spoiling<PlanBoundToken> {
+  return async ({ token = '', certificate }, { issuer }, site) => {
+    const forge = (claims: Claims) => forgery(claims, certificate)
+    return { token: await mutateClaims(token, await site.signingKey(issuer), forge) }
+  }
 }
 
 /** Minted for a certificate that is proven to the issuer first. */

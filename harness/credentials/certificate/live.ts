@@ -64,9 +64,9 @@ function explanation(summary: CertificateSummary | undefined): string[] {
   const chain = summary?.chain ?? []
   return [
     ...(chain.length === 0 ? ['chain     no certificate was presented'] : []),
-    ...chain.map(
-      (one, at) => `${at === 0 ? 'chain     ' : '          '}${one.subject}, by ${one.issuer}, until ${one.notAfter}`,
-    ),
+    ...chain.map(({ subject, issuer, notAfter }, at) => {
+      return `${(at === 0 ? 'chain' : '').padEnd(10)}${subject}, by ${issuer}, until ${notAfter}`
+    }),
     `x5t#S256  ${summary?.thumbprint ?? 'none'} (presented)`,
   ]
 }

@@ -24,51 +24,39 @@ const spaces = / +/y
  */
 export function readChallenges(text: string): Challenge[] {
   const challenges: { scheme: string; params: Record<string, string> }[] = []
-  const reader = readerOf(text)
-  while (!reader.atEnd()) {
-    if (!reader.looksAt(param)) {
-      const [scheme] = reader.take(token)
-      challenges.push({ scheme, params: {} })
+  let at = 0
+  const find = (pattern: RegExp) => {
+    pattern.lastIndex = at
+    return pattern.exec(text)
+  }
+  const maybe = (pattern: RegExp) => {
+    const found = find(pattern)
+    at += found?.[0].length ?? 0
+    return found
+  }
+  const take = (pattern: RegExp) => {
+    const found = maybe(pattern)
+    if (found === null) throw new ChallengeMalformed(text, at)
+    return found
+  }
+  while (at < text.length) {
+    if (find(param) === null) {
+      challenges.push({ scheme: take(token)[0], params: {} })
       // A scheme without parameters is followed by a comma or nothing.
-      if (reader.maybe(spaces) === undefined || !reader.looksAt(param)) {
-        reader.take(separator)
+      if (maybe(spaces) === null || find(param) === null) {
+        take(separator)
         continue
       }
     }
     const params = challenges.at(-1)?.params
-    const [, name] = reader.take(param)
-    const key = String(name).toLowerCase()
-    if (params === undefined || Object.hasOwn(params, key)) reader.fail()
-    else params[key] = reader.maybe(quoted)?.[1]?.replaceAll(/\\(.)/g, '$1') ?? reader.take(token)[0]
-    reader.take(separator)
+    const key = String(take(param)[1]).toLowerCase()
+    if (params === undefined || Object.hasOwn(params, key)) throw new ChallengeMalformed(text, at)
+    params[key] = maybe(quoted)?.[1]?.replaceAll(/\\(.)/g, '$1') ?? take(token)[0]
+    take(separator)
   }
   return challenges
 }
 
 export function bearersIn(challenges: readonly Challenge[]): Challenge[] {
   return challenges.filter(({ scheme }) => scheme.toLowerCase() === 'bearer')
-}
-
-function readerOf(text: string) {
-  let at = 0
-  const match = (pattern: RegExp) => {
-    pattern.lastIndex = at
-    return pattern.exec(text)
-  }
-  const maybe = (pattern: RegExp): RegExpExecArray | undefined => {
-    const found = match(pattern)
-    if (found === null) return undefined
-    at += found[0].length
-    return found
-  }
-  const fail = (): never => {
-    throw new ChallengeMalformed(text, at)
-  }
-  return {
-    maybe,
-    fail,
-    atEnd: () => at >= text.length,
-    looksAt: (pattern: RegExp) => match(pattern) !== null,
-    take: (pattern: RegExp): RegExpExecArray => maybe(pattern) ?? fail(),
-  }
 }

@@ -78,15 +78,11 @@ export async function bodyOf(response: http.IncomingMessage): Promise<string> {
 }
 
 /** Name, value, name, value … of a request: the lines that are given, and before them what is missing. */
-export function rawLines({ host, port }: Pick<Endpoint, 'host' | 'port'>, request: Request): string[] {
-  const given = new Set(request.headers.map(([name]) => name.toLowerCase()))
-  const added: [string, string][] = []
-  if (!given.has('host')) added.push(['Host', `${host}:${port}`])
-  if (request.body !== undefined && !given.has('content-length')) {
-    added.push(['Content-Length', String(Buffer.byteLength(request.body))])
-  }
-  if (!given.has('connection')) added.push(['Connection', 'close'])
-  return [...added, ...request.headers].flat()
+export function rawLines({ host, port }: Pick<Endpoint, 'host' | 'port'>, { headers, body }: Request): string[] {
+  const given = new Set(headers.map(([name]) => name.toLowerCase()))
+  const length: HeaderLines = body === undefined ? [] : [['Content-Length', String(Buffer.byteLength(body))]]
+  const own: HeaderLines = [['Host', `${host}:${port}`], ...length, ['Connection', 'close']]
+  return [...own.filter(([name]) => !given.has(name.toLowerCase())), ...headers].flat()
 }
 
 /** A request as it stands on the wire. */
