@@ -27,12 +27,12 @@ export class KnownSecrets {
   add(values: readonly (string | Uint8Array)[]): void {
     for (const value of values) {
       if (value.length < windowLength || isFilling(value)) continue
-      const encoded = encodingsOf(value)
-      if (typeof value === 'string') {
-        for (const form of writingsOf(value)) this.#enter(form, longest)
-        // Nobody cuts these in the middle: their beginnings will do.
-        for (const form of encoded) this.#enter(form, isFilling(form.slice(0, windowLength)) ? longest : windowLength)
-      } else for (const form of encoded) this.#enter(form, longest)
+      const isText = typeof value === 'string'
+      if (isText) for (const form of writingsOf(value)) this.#enter(form, longest)
+      for (const form of encodingsOf(value)) {
+        // Nobody cuts those of a text in the middle: their beginnings will do.
+        this.#enter(form, isText && !isFilling(form.slice(0, windowLength)) ? windowLength : longest)
+      }
     }
   }
 

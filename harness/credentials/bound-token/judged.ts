@@ -1,5 +1,4 @@
 import { type InspectedToken, inspectToken } from '../../tokens/inspect.ts'
-import type { ActionVerification } from '../../topology/verification.ts'
 import type { JudgedCall, MadeRecord } from '../live-kind.ts'
 import type { Presented } from '../parts.ts'
 import { trustIn } from './trust.ts'
@@ -59,28 +58,31 @@ const demanded: readonly string[] = ['sub', 'jti']
 /** A service may cut what is longer. */
 const shortestCut = 64
 
+/** Of a target that does not declare its guards nothing is said, nor what of a token other guards proved for another action. */
 export function refusalProblems(call: JudgedCall, record: MadeRecord): string[] {
-  return [...provenProblems(call, record), ...upstreamProblems(call, record)]
-}
-
-/** Undefined where the target does not declare its guards, or what a record says of another action: other guards judged it. */
-function orderOf(verification: ActionVerification | undefined, guard: string) {
+  const { to, verification, asked } = call
+  const { guard, action } = record
   const { guards } = verification ?? {}
-  if (verification === undefined || guards === undefined) return undefined
+  if (verification === undefined || guards === undefined || guard === null) return []
   const { proves, asks } = trustIn(verification)
   const isAfter = (other: string | undefined) => other !== undefined && guards.indexOf(guard) > guards.indexOf(other)
-  return {
-    isKnown: guards.includes(guard),
-    isProven: isAfter(proves),
-    mayAsk: asks !== undefined && (guard === asks || isAfter(asks)),
+  const isKnown = guards.includes(guard)
+  const problems: string[] = []
+  if (action === call.action) {
+    if (!isKnown) problems.push(`${guard} is no guard that ${to} declares for ${action}`)
+    else problems.push(...(isAfter(proves) ? differingClaims(call, record.principal) : unprovenClaims(record)))
   }
+  const mayAsk = !isKnown || guard === asks || isAfter(asks)
+  // The issuer must not hear of a token that is refused without it.
+  if (!mayAsk && asked !== undefined && asked.times > 0) {
+    problems.push(
+      `${to} asked ${asked.issuer} about the token ${asked.times} times, though ${guard} refuses it without`,
+    )
+  }
+  return problems
 }
 
-function provenProblems(call: JudgedCall, { guard, action, principal }: MadeRecord): string[] {
-  const order = guard === null || action !== call.action ? undefined : orderOf(call.verification, guard)
-  if (order === undefined) return []
-  if (!order.isKnown) return [`${guard} is no guard that ${call.to} declares for ${action}`]
-  if (order.isProven) return differingClaims(call, principal)
+function unprovenClaims({ guard, principal }: MadeRecord): string[] {
   return ofToken
     .filter((name) => principal[name] !== undefined)
     .map((name) => `the record holds ${name} ${principal[name]} as proven, and ${guard} judges before that is`)
@@ -100,12 +102,4 @@ function differingClaims({ credential, judged }: JudgedCall, principal: MadeReco
     const isSame = recorded === presented || (recorded.length >= shortestCut && presented.startsWith(recorded))
     return isSame ? [] : [`the record holds ${name} ${recorded} as proven, presented was ${presented}`]
   })
-}
-
-/** The issuer must not hear of a token that is refused without it. */
-function upstreamProblems({ asked, to, verification }: JudgedCall, { guard }: MadeRecord): string[] {
-  if (asked === undefined || asked.times === 0 || guard === null) return []
-  const order = orderOf(verification, guard)
-  if (!order?.isKnown || order.mayAsk) return []
-  return [`${to} asked ${asked.issuer} about the token ${asked.times} times, though ${guard} refuses it without`]
 }
