@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 
@@ -36,12 +36,16 @@ export interface OneAnswer {
 /** Rejects when there is no answer in time; an answer of any status resolves. The body may have 1 MiB at most. */
 export async function request(options: OneRequest): Promise<OneAnswer> {
   const url = new URL(options.url)
+  const body = options.json === undefined ? undefined : JSON.stringify(options.json)
+  const content = body && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const headers = { host: url.host, connection: 'close', ...content }
   const signal = AbortSignal.timeout(options.timeoutMs)
   const transport = await connected(options, url, signal)
   try {
     const { request: open } = isSecure(url) ? await import('node:https') : await import('node:http')
     const createConnection = isSecure(url) ? await secured(options, url, transport) : () => transport
-    return await answerOf(options, url, (own) => open({ ...own, signal, createConnection }))
+    const { method } = options
+    return await answerTo(open({ method, path: url.pathname + url.search, headers, signal, createConnection }), body)
   } finally {
     transport.destroy()
   }
@@ -73,21 +77,12 @@ async function secured({ address, tls }: OneRequest, { hostname }: URL, socket: 
   return () => secure({ socket, ...names, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true, ...texts })
 }
 
-function answerOf(
-  { method, json }: OneRequest,
-  url: URL,
-  open: (own: RequestOptions) => ClientRequest,
-): Promise<OneAnswer> {
-  const body = json === undefined ? undefined : JSON.stringify(json)
+function answerTo(outgoing: ClientRequest, body: string | undefined): Promise<OneAnswer> {
   return new Promise((resolve, reject) => {
-    const content =
-      body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-    const headers = { host: url.host, connection: 'close', ...content }
-    const outgoing = open({ method, path: url.pathname + url.search, headers })
     outgoing.on('error', reject)
     outgoing.once('response', (response) => {
       // Read now: the connection may be gone when the body has come.
-      const certificate = isSecure(url) ? (response.socket as TLSSocket).getPeerCertificate() : undefined
+      const certificate = (response.socket as Partial<TLSSocket>).getPeerCertificate?.()
       const status = response.statusCode as number
       readBody(response).then((text) => resolve({ status, text, json: parsed(text), certificate }), reject)
     })
