@@ -1,5 +1,8 @@
 import type { Demonstrated } from './demonstration.ts'
 
+/** One call, whatever is presented. */
+const connect = { from: 'node-b', to: 'node-a', action: 'peering:connect' }
+
 /** What the two organisations accept from each other, and what they must not. */
 export const separateAuth: readonly Demonstrated[] = [
   {
@@ -12,9 +15,7 @@ export const separateAuth: readonly Demonstrated[] = [
     because: 'right issuer, right audience, bound to the certificate presented',
   },
   {
-    from: 'node-b',
-    to: 'node-a',
-    action: 'peering:connect',
+    ...connect,
     presents: 'the peer token that auth-a minted for it',
     credential: (named) => named('peer-b-to-a'),
     expected: 'accepted',
@@ -30,9 +31,7 @@ export const separateAuth: readonly Demonstrated[] = [
     because: 'a node token is good at home',
   },
   {
-    from: 'node-b',
-    to: 'node-a',
-    action: 'peering:connect',
+    ...connect,
     presents: 'its own node token, minted by auth-b',
     credential: (named) => named('node-b'),
     expected: { status: 401, error: 'invalid_token', reason: 'issuer_untrusted' },
@@ -48,9 +47,7 @@ export const separateAuth: readonly Demonstrated[] = [
     because: 'the token is bound to the certificate of node-b',
   },
   {
-    from: 'node-b',
-    to: 'node-a',
-    action: 'peering:connect',
+    ...connect,
     presents: 'its peer token, and no certificate',
     credential: (named) => named('peer-b-to-a').withoutCertificate(),
     expected: { reason: 'cert_missing' },
