@@ -21,23 +21,20 @@ export interface SweepResult {
   alive: string[]
 }
 
-/** Finds a backend by its name. */
-type Backends = (name: string) => Backend
-
 /** Removes what crashed runs left: processes that carry the run's label, and its folder. Its evidence is completed and kept. */
-export async function sweepRuns(backends: Backends): Promise<SweepResult> {
+export async function sweepRuns(backendOf: (name: string) => Backend): Promise<SweepResult> {
   const runs = await findRuns()
   const dead = runs.filter((run) => !run.alive)
   const alive = runs.flatMap((run) => (run.alive && run.record !== undefined ? [run.record.run] : []))
-  return { swept: await Promise.all(dead.map((run) => sweepRun(run, backends))), alive }
+  return { swept: await Promise.all(dead.map((run) => sweepRun(run, backendOf))), alive }
 }
 
-async function sweepRun({ folder, record }: FoundRun, backends: Backends): Promise<Swept> {
+async function sweepRun({ folder, record }: FoundRun, backendOf: (name: string) => Backend): Promise<Swept> {
   if (record === undefined) {
     await removeRunFolder(folder)
     return { run: 'unknown', processes: 0, folder }
   }
-  const ground = backends(record.backend)
+  const ground = backendOf(record.backend)
   const processes = await ground.sweep(record)
   await saveHistory(folder, record, ground)
   await removeRunFolder(folder)

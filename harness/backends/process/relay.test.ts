@@ -17,7 +17,7 @@ beforeEach(async () => {
   server.listen(0, home)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  relay = await openRelay({ address: strange, port, to: home })
+  relay = await openRelay({ address: strange, port }, home)
 })
 
 afterEach(async () => {

@@ -21,22 +21,18 @@ type Carried = readonly [near: Socket, far: Socket]
 const MOST_CARRIED = 1_000
 
 /**
- * Listens at an address of the run, and leads to another one from the address of whoever came.
+ * Listens `at` an address of the run, and leads `to` another one from the address of whoever came.
  *
  * @throws the error of the system where the address is taken
  */
-export async function openRelay({
-  address,
-  port,
-  to,
-}: Record<'address' | 'to', string> & { port: number }): Promise<Relay> {
+export async function openRelay(at: { address: string; port: number }, to: string): Promise<Relay> {
   const carried = new Set<Carried>()
   const early = new Set<Socket>()
   const away = new Set<string | undefined>()
 
   const isCut = (near: Socket): boolean => away.has(near.remoteAddress)
   const carry = (near: Socket): void => {
-    const far = net.connect({ host: to, port, localAddress: near.remoteAddress, allowHalfOpen: true })
+    const far = net.connect({ host: to, port: at.port, localAddress: near.remoteAddress, allowHalfOpen: true })
     const both: Carried = [near, far]
     carried.add(both)
     for (const half of both) {
@@ -59,7 +55,7 @@ export async function openRelay({
       early.add(near)
     } else carry(near)
   })
-  server.listen(port, address)
+  server.listen(at.port, at.address)
   await once(server, 'listening')
 
   return {

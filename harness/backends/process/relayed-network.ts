@@ -18,7 +18,7 @@ export async function relayedNetwork(
     const listeners = units.flatMap(({ service }) => service?.listeners ?? [])
     const ports = new Set(listeners.filter(({ address }) => address === undefined).map(({ port }) => port))
     for (const port of ports) {
-      const relay = await openRelay({ address: relayed[to] as string, port, to: own[to] as string })
+      const relay = await openRelay({ address: relayed[to] as string, port }, own[to] as string)
       relays.push({ to, relay: taken.use(relay) })
     }
   }

@@ -10,9 +10,8 @@ const MOST_NODES = 250
 /** No loopback subnet is free. Code `HOLDFAST_NO_SUBNET`. */
 export class NoSubnet extends HoldfastError {
   constructor(tried: number, cause: unknown) {
-    super('HOLDFAST_NO_SUBNET', `${tried} loopback subnets were tried and none was free; see "npx holdfast sweep"`, {
-      cause,
-    })
+    const text = `${tried} loopback subnets were tried and none was free; see "npx holdfast sweep"`
+    super('HOLDFAST_NO_SUBNET', text, { cause })
   }
 }
 
@@ -20,10 +19,8 @@ export class NoSubnet extends HoldfastError {
 export class TooManyNodes extends HoldfastError {
   constructor(nodes: number, most: number) {
     const cuttable = most < MOST_NODES ? ' that can be cut off from each other' : ''
-    super(
-      'HOLDFAST_TOO_MANY_NODES',
-      `the process backend runs ${most} nodes${cuttable} at most, and the plan has ${nodes}`,
-    )
+    const text = `the process backend runs ${most} nodes${cuttable} at most, and the plan has ${nodes}`
+    super('HOLDFAST_TOO_MANY_NODES', text)
   }
 }
 
@@ -37,14 +34,11 @@ export class TooManyStrangers extends HoldfastError {
   }
 }
 
-/** A loopback /24 of one run. It is held by a listening socket, so it is free again when the process dies, however it dies. */
-export interface Subnet extends AsyncDisposable {
-  /** `127.x.y.` */
-  readonly prefix: string
-}
-
-/** Takes a free subnet that is not in `taken`. */
-export async function takeSubnet(taken: ReadonlySet<string>): Promise<Subnet> {
+/**
+ * Takes a free loopback /24 that is not in `taken`; `prefix` is `127.x.y.`. A listening socket holds it, so it is free again when the
+ * process dies, however it dies.
+ */
+export async function takeSubnet(taken: ReadonlySet<string>): Promise<AsyncDisposable & { prefix: string }> {
   const attempts = 100
   let last: unknown
   for (let attempt = 0; attempt < attempts; attempt += 1) {
