@@ -13,21 +13,22 @@ export class CheckNotMade extends HoldfastError {
 
 /**
  * What a target does with a call: every check that would refuse it, in order, and whether one that settles was passed, so that none
- * after it was made. Nothing is read after a connection that has ended.
+ * after it was made. Nothing is read after a connection that has ended: what would refuse it then is `hidden`.
  */
 export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<string, Check>, facts: Facts) {
   const passed = new Set<string>()
   const fails: (PlannedCheck & Refusal)[] = []
+  const hidden: PlannedCheck[] = []
   for (const one of planned) {
     if (one.when !== undefined && !passed.has(one.when)) continue
     const passes = isPassed(one, checks, facts)
     if (passes) passed.add(one.check)
-    if (one.settles && passes) return { fails, isSettled: true }
+    if (one.settles && passes) return { fails, hidden, isSettled: true }
     if (one.settles || passes) continue
-    fails.push(one)
-    if (fails.length === 1 && isEnd(one)) break
+    if (fails[0] !== undefined && isEnd(fails[0])) hidden.push(one)
+    else fails.push(one)
   }
-  return { fails, isSettled: false }
+  return { fails, hidden, isSettled: false }
 }
 
 /** Args come from a service kind, untyped: only the check itself knows whether they will do. */

@@ -56,6 +56,8 @@ interface Tried extends Pick<Trial, 'parts'> {
   cell: Cell
   /** The same for all cells of a class. */
   key: string
+  /** Whether one check alone finds fault with it: without that, whoever presents it would be let in. */
+  isSingle: boolean
   /** The credential that is presented as its holder would: nothing spoiled, nothing put together from two. */
   declared: string | undefined
 }
@@ -137,7 +139,7 @@ function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name
   const { target, action, verification, accepted } = place
   const { loses = [] } = verification.ways?.[way ?? ''] ?? {}
   const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
-  const { fails, isSettled } = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const { fails, hidden, isSettled } = judge(verification.checks, checks, Object.fromEntries(arriving))
   const declared = asDeclared(parts)
   const because = accepted.has(declared ?? '') ? 'accepts' : isSettled ? 'operator' : unnoticed(parts)
   const shown = parts.map(({ kind, planned, state }) => [kind.part, { credential: planned.name, state }])
@@ -146,7 +148,10 @@ function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name
     expected: fails[0] === undefined ? { verdict: 'accepted', because } : refusal(fails[0]),
     fails: fails.map(({ check }) => check),
   }
-  return { cell, parts, key: wayThrough(cell, parts), declared: way === undefined ? declared : undefined }
+  return {
+    ...{ cell, parts, key: wayThrough(cell, parts), isSingle: fails.length === 1 && hidden.length === 0 },
+    declared: way === undefined ? declared : undefined,
+  }
 }
 
 /** Why what is spoiled does not keep a call out, at a target that makes no check of it. */
@@ -188,11 +193,14 @@ function leading(parts: readonly Part[]): Part[] {
   return parts.filter(({ kind }) => kind.spoiledBeside === 'everything')
 }
 
-/** How far a cell is from one that is accepted: the class is told by the nearest. */
-function noiseOf({ cell: { fails }, parts }: Tried, { accepted }: Place): number {
+/**
+ * How far a cell is from one that is accepted: the class is told by the nearest. What more than one check finds fault with proves nothing
+ * of the first where a refusal alone is seen, and not its reason.
+ */
+function noiseOf({ cell: { fails }, parts, isSingle }: Tried, { accepted }: Place): number {
   const told = leading(parts)
   const isGood = told.every(({ state }) => state === 'fresh') && told.some(({ planned }) => accepted.has(planned.name))
-  return fails.length * 10 + (told.length === 0 ? 2 : isGood ? 0 : 1)
+  return (isSingle ? 0 : 100) + fails.length * 10 + (told.length === 0 ? 2 : isGood ? 0 : 1)
 }
 
 function controlAmong(cells: readonly Cell[]): Cell | undefined {
