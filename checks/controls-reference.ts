@@ -23,6 +23,11 @@ const occupants: readonly Occupant[] = [
   occupant('apache', 'Apache 2.4 with mod_oauth2 3.3.1, `mtls.policy=required`', 'no attack on the binding let in'),
   occupant('express', 'express-oauth2-jwt-bearer 1.10.0 with `mtls`', 'no attack on the binding let in'),
   occupant('apache-optional', 'the same Apache, `mtls.policy=optional`', 'red: an unbound token is let in'),
+  occupant(
+    'express-anybody',
+    'the same Express, which takes a certificate of any CA',
+    'red: the chain is not looked at',
+  ),
   occupant('express-unset', 'the same Express, without `mtls`', 'red: the binding is not looked at'),
   occupant(
     'https-unverified',

@@ -41,7 +41,7 @@ export const bindingCases = [
   ...['TLS-21', 'TLS-22', 'TLS-23', 'TLS-29'],
 ]
 
-/** Those that a gateway fails which does not look at the chain of a certificate, and asks for no token. */
+/** Those that a gateway fails which does not look at the chain of a certificate. */
 export const chainCases = ['TLS-01', 'TLS-02', 'TLS-03', 'TLS-05', 'TLS-06', 'TLS-07', 'TLS-08', 'TLS-09']
 
 /** Those that are about the token alone, and about what an issuer writes into it. */

@@ -54,6 +54,12 @@ export const npmCells: KnownDifferences = {
     'alice-at-express-unset, over cert-auth': letIn(notHolder),
     'alice-at-express-unset, unbound, over cert-alice': letIn(unbound),
   },
+  'express-anybody resource:read': {
+    'alice-at-express-anybody, bound to the presenter, over a certificate like cert-alice of an unknown CA':
+      letIn(unverified),
+    'alice-at-express-anybody, bound to the presenter, over a certificate like cert-alice that has expired':
+      letIn(unverified),
+  },
   'https-unverified resource:read': {
     'over a certificate like cert-auth of an unknown CA': letIn(unverified),
     'over a certificate like cert-auth that has expired': letIn(unverified),
@@ -71,6 +77,10 @@ const allowed = (comes: string, by: string): KnownDifference => ({ comes, agains
 
 const noText = letIn('RFC 7515 section 4.1.4: a kid is a text')
 
+const anyPurpose = allowed(
+  'accepted',
+  'RFC 5280 section 4.2.1.12: a certificate that names no purpose is for all of them',
+)
 const kidless = allowed('accepted', 'RFC 7515 section 4.1.4 has kid optional')
 const unknownHeader = allowed('accepted', 'RFC 7515 section 4 has a header ignored that is unknown and not critical')
 const knownB64 = allowed('accepted', 'RFC 7797 section 3: b64 true is what holds without it')
@@ -100,6 +110,7 @@ const everySubject = [
 ]
 
 const haproxyAttacks: KnownDifferences[string] = {
+  ...alike(anyPurpose, { 'TLS-05': ['for nothing named'] }),
   ...alike(unknownHeader, { 'GEN-13': ['b64 false without crit'] }),
   ...alike(anyAge, { 'GEN-17': ['iat an hour ahead'], 'PEER-30': ['issued in the future'] }),
   ...alike(anySubject, { 'GEN-19': everySubject }),
@@ -163,6 +174,7 @@ const apacheBare = alike(challengeForNothing, {
 const apacheAttacks: KnownDifferences[string] = {
   'GEN-04 65 bytes': letIn('RFC 7518 section 3.4: a signature with P-256 has 64 bytes'),
   ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
+  ...alike(anyPurpose, { 'TLS-05': ['for nothing named'] }),
   ...alike(kidless, { 'GEN-08': ['absent'] }),
   ...alike(unknownHeader, { 'GEN-13': ['b64 false without crit'] }),
   ...alike(knownB64, { 'GEN-13': ['b64 true with crit'] }),
@@ -240,6 +252,7 @@ const expressAttacks: KnownDifferences[string] = {
   ...alike(letIn('RFC 9700 section 4.3.2: a token in a query ends up in logs'), {
     'GEN-27': ['in the query alone', 'in the query, its name encoded'],
   }),
+  ...alike(anyPurpose, { 'TLS-05': ['for nothing named'] }),
   ...alike(kidless, { 'GEN-08': ['absent'] }),
   ...alike(unknownHeader, { 'GEN-13': ['b64 false without crit'] }),
   ...alike(knownB64, { 'GEN-13': ['b64 true with crit'] }),
@@ -289,7 +302,22 @@ const certificateHeaders = [
   'Ssl-Client-Cert',
 ]
 
-/** The same for `fixtures/controls/npm.json`; on https without a root, those on the chain of a certificate. */
+/** On gateways that take a certificate of any CA, whether they look at a token's binding to it or not. */
+const ofAnybody: KnownDifferences[string] = {
+  ...alike(letIn(unverified), {
+    'TLS-02': ['expired', 'not yet valid'],
+    'TLS-03': ['of a CA that nobody trusts'],
+  }),
+  ...alike(letIn(misused), { 'TLS-05': ['for servers only', 'for code only'] }),
+  ...alike(letIn(unlooked), {
+    'TLS-06': ['signed by a leaf of the right CA'],
+    'TLS-07': ['one authority too many', 'outside the permitted names'],
+    'TLS-08': ['an unknown extension', 'the identifier of a grant, marked critical'],
+    'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1', 'signed with MD5'],
+  }),
+}
+
+/** The same for `fixtures/controls/npm.json`; on those that take any certificate, those on the chain. */
 export const npmAttacks: KnownDifferences = {
   'express resource:read': expressAttacks,
   'express-unset resource:read': {
@@ -318,19 +346,8 @@ export const npmAttacks: KnownDifferences = {
       ],
     }),
   },
-  'https-unverified resource:read': {
-    ...alike(letIn(unverified), {
-      'TLS-02': ['expired', 'not yet valid'],
-      'TLS-03': ['of a CA that nobody trusts'],
-    }),
-    ...alike(letIn(misused), { 'TLS-05': ['for servers only', 'for code only'] }),
-    ...alike(letIn(unlooked), {
-      'TLS-06': ['signed by a leaf of the right CA'],
-      'TLS-07': ['one authority too many', 'outside the permitted names'],
-      'TLS-08': ['an unknown extension', 'the identifier of a grant, marked critical'],
-      'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1', 'signed with MD5'],
-    }),
-  },
+  'express-anybody resource:read': ofAnybody,
+  'https-unverified resource:read': ofAnybody,
 }
 
 /** Attacks with tokens of another mint, on an orchestrator that does not ask it about them. */

@@ -5,7 +5,7 @@ import { grantExtension, issueBelowConstraint, type Spoiling, spoiled } from '..
 import type { Handshake } from '../../protocols/tls/handshake.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import { accepted, E, type Outcome, T0 } from '../outcome.ts'
-import { bare, minted, notTheVictim, ofClient, pretence, stranger } from './pretence.ts'
+import { bare, minted, notTheVictim, ofClient, pretence, stranger, whollyOver } from './pretence.ts'
 
 interface How {
   by?: 'root'
@@ -14,7 +14,7 @@ interface How {
   asClient?: string | null
 }
 
-/** The accepted credential over a certificate with its names that is wrong in one way. */
+/** The accepted credential over a certificate with its names that is wrong in one way, and bound to that: nothing else is wrong. */
 const spoiledBy = (
   spoiling: Spoiling,
   reason: string,
@@ -23,7 +23,7 @@ const spoiledBy = (
   ...presenting(
     T0(reason),
     async (good, lab) =>
-      good.withCertificate(await spoiled[spoiling](await pretence(lab, by)), `over a certificate that is ${spoiling}`),
+      whollyOver(good, lab, await spoiled[spoiling](await pretence(lab, by)), `over a certificate that is ${spoiling}`),
     { handshake },
   ),
   ...(asClient !== null && { at: ofClient(asClient) }),

@@ -37,8 +37,29 @@ export function forgedFor(lab: Lab, identity: Identity, label: string): Credenti
 }
 
 function withOwnToken(lab: Lab, certificate: Identity, label: string, token: () => Promise<string>): Credential {
-  const isBound = lab.target.surfaces.has('takes:bound-token')
+  const isBound = takesBoundToken(lab)
   return new Credential(label, async () => ({ certificate, token: isBound ? await token() : undefined }))
+}
+
+function takesBoundToken(lab: Lab): boolean {
+  return lab.target.surfaces.has('takes:bound-token')
+}
+
+/**
+ * The accepted credential over another certificate, with a token that an insider bound to that one: whoever compares the two finds nothing
+ * wrong, so it is the certificate alone that is refused.
+ */
+export function whollyOver(good: Credential, lab: Lab, certificate: Identity, text: string): Credential {
+  if (!takesBoundToken(lab)) return good.withCertificate(certificate, text)
+  const make = async () => {
+    const bound = (claims: object) => ({ ...claims, ...bindingTo(certificate) })
+    return {
+      ...(await good.presented()),
+      certificate,
+      token: await mutateClaims(await good.token(), await lab.signingKey(), bound),
+    }
+  }
+  return new Credential(`${good.label} ${text}, and bound to that`, make, good)
 }
 
 /** Calls with another whole credential, after the accepted one as its control. */

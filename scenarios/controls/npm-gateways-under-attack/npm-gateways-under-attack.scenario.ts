@@ -3,9 +3,9 @@ import { bindingCases, cases, chainCases } from '../cases.ts'
 import { npmAttacks } from '../differences.ts'
 
 await attacks('../../../fixtures/controls/npm.json', {
-  targets: ['express', 'express-unset', 'https-unverified'],
+  targets: ['express', 'express-anybody', 'express-unset', 'https-unverified'],
   cases: [...new Set([...cases, ...bindingCases])],
-  only: { 'express-unset': bindingCases, 'https-unverified': chainCases },
+  only: { 'express-anybody': chainCases, 'express-unset': bindingCases, 'https-unverified': chainCases },
   differs: npmAttacks,
   full: true,
 })
