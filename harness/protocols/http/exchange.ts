@@ -36,23 +36,28 @@ export function exchange(endpoint: Endpoint, request: Request): Promise<Answer> 
     const { socket, conn } = await connect(endpoint)
     answer.conn = conn
     try {
-      const client = http.request({
-        method: request.method,
-        path: request.path,
-        headers: rawLines(endpoint, request),
-        createConnection: () => socket,
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      // Kept: the far end may cut the connection after its answer, too.
-      client.on('error', () => {})
-      client.end(request.body)
-      const [response] = (await once(client, 'response')) as [http.IncomingMessage]
+      const how = { createConnection: () => socket, signal: AbortSignal.timeout(timeoutMs) }
+      const response = await asked(request, rawLines(endpoint, request), how)
       Object.assign(answer, { status: response.statusCode ?? null, headers: pairs(response.rawHeaders) })
       answer.body = await bodyOf(response)
     } finally {
       socket.destroy()
     }
   })
+}
+
+/** Resolves with the head of the answer. */
+export async function asked(
+  { method, path, body }: Omit<Request, 'headers'>,
+  headers: readonly string[],
+  how: http.RequestOptions,
+): Promise<http.IncomingMessage> {
+  const client = http.request({ ...how, method, path, headers })
+  // Kept: the far end may cut the connection after its answer, too.
+  client.on('error', () => {})
+  client.end(body)
+  const [response] = (await once(client, 'response')) as [http.IncomingMessage]
+  return response
 }
 
 /** The values of a header, by name without regard to case. */

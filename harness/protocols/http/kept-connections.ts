@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { Endpoint } from '../endpoint.ts'
 import { beginHandshake } from '../tls/handshake.ts'
-import { bodyOf, type Request, rawLines } from './exchange.ts'
+import { asked, bodyOf, type Request, rawLines } from './exchange.ts'
 
 /** Connections that are kept and used again, as an attacker would who wants to be fast. */
 export type KeptConnections = ReturnType<typeof keptConnections>
@@ -20,19 +18,13 @@ export function keptConnections(endpoint: Endpoint, most: number) {
     return undefined
   }
   const { address: host, port, timeoutMs = 10_000 } = endpoint
-  async function send({ body, ...request }: Request) {
+  async function send(request: Request) {
     const began = performance.now()
-    const kept = { ...request, body, headers: [...request.headers, ['Connection', 'keep-alive'] as const] }
-    const { method, path } = request
-    const headers = rawLines(endpoint, kept)
-    const asked = https.request({ agent, host, port, method, path, headers, signal: AbortSignal.timeout(timeoutMs) })
-    // Kept: the far end may cut the connection after its answer, too.
-    asked.on('error', () => {})
-    asked.end(body)
-    const [response] = (await once(asked, 'response')) as [IncomingMessage]
-    const text = await bodyOf(response)
-    const { statusCode: status = 0, headers: answered } = response
-    return { status, headers: answered, body: text, ms: performance.now() - began }
+    const headers = [...request.headers, ['Connection', 'keep-alive'] as const]
+    const how = { protocol: 'https:', agent, host, port, signal: AbortSignal.timeout(timeoutMs) }
+    const response = await asked(request, rawLines(endpoint, { ...request, headers }), how)
+    const body = await bodyOf(response)
+    return { status: response.statusCode ?? 0, headers: response.headers, body, ms: performance.now() - began }
   }
   return { send, [Symbol.dispose]: () => agent.destroy() }
 }
