@@ -3,7 +3,7 @@ import type { ShapedTopology } from './check-shape.ts'
 import type { Compilation } from './compilation.ts'
 import type { CredentialDeclaration } from './credential-types.ts'
 import type { Action } from './kind.ts'
-import type { PlanAccept, PlanCredential, PlanUnit } from './plan.ts'
+import type { PlanAccept, PlanCredential, PlanUnit, Template } from './plan.ts'
 import type { HandoverMethod } from './schema.ts'
 
 /** What compiling knows of a credential kind: what a topology says of such credentials, and what comes of that in the plan. Pure. */
@@ -46,6 +46,8 @@ export interface Declared<Declaration> {
   readonly name: string
   readonly declaration: Declaration
   readonly holder: string
+  /** Where it will lie, on each of them. */
+  readonly files: Record<string, Template>
   readonly path: readonly string[]
   /** Reports what is wrong with a member of it. */
   mistake(member: readonly PropertyKey[], message: string, wayOut: string): void

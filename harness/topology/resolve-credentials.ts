@@ -1,5 +1,6 @@
 import { type Compilation, isDeclared, own } from './compilation.ts'
 import type { Declared, DeclaredKind } from './credential-kind.ts'
+import { credentialPath } from './paths.ts'
 import type { PlanCredential } from './plan.ts'
 import { type CredentialDeclaration, handoverOf, holdersOf } from './schema.ts'
 
@@ -17,7 +18,9 @@ export function resolveCredentials(compilation: Compilation): Map<string, PlanCr
     const [holder = ''] = holders
     const mistake: Declared<unknown>['mistake'] = (member, ...what) =>
       compilation.mistakes.add([...path, ...member], ...what)
-    const planned = kind.resolve(compilation, { name, declaration, holder, path, mistake })
+    const place = credentialPath(compilation.credentialKinds, name, declaration)
+    const files = Object.fromEntries(holders.map((one) => [one, place]))
+    const planned = kind.resolve(compilation, { name, declaration, holder, files, path, mistake })
     // For a node that is malformed nothing can be planned.
     const areKnown = holders.every((node) => own(compilation.topology.nodes, node) !== undefined)
     if (planned !== undefined && areKnown) resolved.set(name, planned)

@@ -2,7 +2,6 @@
 import type { Compilation } from '../../topology/compilation.ts'
 import type { Declared, WhyNot } from '../../topology/credential-kind.ts'
 import { handedTo, oneshot } from '../../topology/implicit-units.ts'
-import { credentialPath } from '../../topology/paths.ts'
 import type { PlanAccept, PlanUnit } from '../../topology/plan.ts'
 import { holdersOf } from '../../topology/schema.ts'
 import type { CredentialKind } from '../credential-kind.ts'
@@ -30,8 +29,8 @@ export const bearerSecret: CredentialKind<BearerSecretDeclaration, PlanBearerSec
 
 // #region resolve
 function resolveSecret(
-  { credentialKinds }: Compilation,
-  { name, declaration, mistake }: Declared<BearerSecretDeclaration>,
+  _: Compilation,
+  { name, declaration, files, mistake }: Declared<BearerSecretDeclaration>,
 ): PlanBearerSecret | undefined {
   const { issuer, bytes = 32, format = 'hex' } = declaration
   const holders = [...holdersOf(declaration)]
@@ -40,8 +39,6 @@ function resolveSecret(
     mistake(['issuer'], message, `name one of ${holders.join(', ')}, or add "${issuer}" to them`)
     return undefined
   }
-  const file = credentialPath(credentialKinds, name, declaration)
-  const files = Object.fromEntries(holders.map((one) => [one, file]))
   return { name, kind: 'bearer-secret', issuer, holders, handover: 'copy', bytes, format, files }
 }
 

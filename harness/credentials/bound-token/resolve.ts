@@ -12,7 +12,7 @@ type Declaration = Declared<BoundTokenDeclaration>
 
 /** What a topology says of a token, with everything filled in. */
 export function resolveToken(compilation: Compilation, declared: Declaration): PlanBoundToken | undefined {
-  const { name, declaration, holder, path } = declared
+  const { name, declaration, holder, files, path } = declared
   const issuer = issuerOf(compilation, 'bound-token', declaration.issuer, path)
   checkSubject(compilation, declared)
   const boundTo = certificateOf(compilation, declared)
@@ -26,7 +26,7 @@ export function resolveToken(compilation: Compilation, declared: Declaration): P
   const order: TokenOrder = {
     ...{ name, kind: 'bound-token', issuer: declaration.issuer, iss: issuer.url, holders: [holder], subject },
     ...{ handover: 'mint', lifetimeSeconds, boundTo, audience, scope, domains, nodes, resource: audience[0]!, use },
-    files: { [holder]: credentialPath(compilation.credentialKinds, name, declaration) },
+    files,
   }
   needAnchor(compilation, holder, issuer.domain)
   return { ...order, mint: mintingOf(compilation, issuer, order) }

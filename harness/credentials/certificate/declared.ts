@@ -3,7 +3,7 @@ import type { Declared, WhyNot } from '../../topology/credential-kind.ts'
 import { durationSeconds, durationText } from '../../topology/duration.ts'
 import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import { issuerOf, offerOf } from '../../topology/offers.ts'
-import { anchorPath, anchorUnit, credentialPath } from '../../topology/paths.ts'
+import { anchorPath, anchorUnit } from '../../topology/paths.ts'
 import type { Enrol, PlanAccept, PlanUnit } from '../../topology/plan.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { certificateChecks, operatorsIn } from './checks.ts'
@@ -38,7 +38,7 @@ type Declaration = Declared<CertificateDeclaration>
 
 /** What a topology says of a certificate, with everything filled in. */
 function resolveCertificate(compilation: Compilation, declared: Declaration): PlanCertificate | undefined {
-  const { name, declaration, holder } = declared
+  const { name, declaration, holder, files } = declared
   const [issuer = '', provisionerName] = declaration.issuer.split('/')
   const authority = authorityOf(compilation, issuer, declared)
   const provisioner = authority && provisionerOf(authority, provisionerName, declared)
@@ -51,9 +51,8 @@ function resolveCertificate(compilation: Compilation, declared: Declaration): Pl
   checkSans(declared, { subject, sans, holderHost })
   if (authority === undefined || provisioner === undefined) return undefined
   needAnchor(compilation, holder, authority.domain)
-  const { url, domain } = authority
-  const [anchor, dir] = [anchorPath(domain), credentialPath(compilation.credentialKinds, name, declaration)]
-  const [holders, files] = [[holder], { [holder]: dir }]
+  const [url, anchor, dir] = [authority.url, anchorPath(authority.domain), files[holder]!]
+  const holders = [holder]
   const enrol = { credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir, provisioner }
   return { name, kind: 'certificate', issuer, holders, subject, handover: 'enrol', lifetimeSeconds, sans, files, enrol }
 }
