@@ -1,7 +1,8 @@
-import { addIssues } from './check-shape.ts'
-import { type Compilation, type DeclaredUnit, isDeclared, own } from './compilation.ts'
+import { addIssues, isObject } from './check-shape.ts'
+import { type Compilation, checkName, type DeclaredUnit, isDeclared, own } from './compilation.ts'
 import { didYouMean } from './mistakes.ts'
-import type { UnitDeclaration } from './schema.ts'
+import { checkReferences } from './resolve-credentials.ts'
+import { type Topology, type UnitDeclaration, unitSchema } from './schema.ts'
 
 /** Checks names and settings of trust domains, nodes and units, and enters the good units into the compilation. */
 export function checkNames(compilation: Compilation): void {
@@ -43,8 +44,8 @@ function distinct({ mistakes }: Compilation, what: string) {
 }
 
 /** A unit of a known kind with good settings; otherwise reports what is wrong with it. */
-export function checkUnit(
-  { kinds, mistakes }: Pick<Compilation, 'kinds' | 'mistakes'>,
+function checkUnit(
+  { kinds, mistakes }: Compilation,
   node: string,
   name: string,
   unit: UnitDeclaration,
@@ -62,4 +63,30 @@ export function checkUnit(
     return undefined
   }
   return { ref: `${node}/${name}`, node, name, declared: unit, kind, settings: settings.data }
+}
+
+/**
+ * Declarations that do not fit the schema were taken out of the topology. What can be told of their other members is told
+ * here, so that mending one mistake does not bring up the next.
+ */
+export function checkMalformed(compilation: Compilation, value: unknown): void {
+  const { topology } = compilation
+  const { nodes, credentials, accepts } = value as Record<keyof Topology, Readonly<Record<string, unknown>>>
+  for (const [name, node] of Object.entries(nodes)) {
+    if (own(topology.nodes, name) !== undefined || !isObject(node)) continue
+    checkName(compilation, 'trustDomains', node.domain, ['nodes', name, 'domain'])
+    for (const [unit, declared] of Object.entries(isObject(node.units) ? node.units : {})) {
+      const { data } = unitSchema.safeParse(declared)
+      if (data !== undefined) checkUnit(compilation, name, unit, data)
+    }
+  }
+  for (const [name, credential] of Object.entries(credentials)) {
+    if (own(topology.credentials, name) !== undefined || !isObject(credential)) continue
+    checkReferences(compilation, credential, ['credentials', name])
+  }
+  for (const [index, accept] of Object.values(accepts).entries()) {
+    if (!isObject(accept)) continue
+    checkName(compilation, 'nodes', accept.target, ['accepts', index, 'target'])
+    checkName(compilation, 'credentials', accept.credential, ['accepts', index, 'credential'])
+  }
 }

@@ -73,6 +73,16 @@ export function isDeclared(
   return false
 }
 
+/** Reports a name that is not declared. What does not even look like a name is told elsewhere. */
+export function checkName(
+  compilation: Compilation,
+  register: keyof Compilation['names'],
+  name: unknown,
+  path: readonly PropertyKey[],
+): void {
+  if (typeof name === 'string' && /^[a-z][a-z0-9-]*$/.test(name)) isDeclared(compilation, register, name, path)
+}
+
 /** Remembers that a node needs the root of a domain. */
 export function needAnchor(compilation: Compilation, node: string, domain: string): void {
   const domains = compilation.anchors.get(node) ?? new Set()

@@ -1,6 +1,5 @@
 import { checkUse, resolveAccepts } from './check-accepts.ts'
-import { checkMalformed } from './check-malformed.ts'
-import { checkNames } from './check-names.ts'
+import { checkMalformed, checkNames } from './check-names.ts'
 import { checkOrder } from './check-order.ts'
 import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
@@ -101,13 +100,11 @@ function planNodes(
 ): Record<string, PlanNode> {
   const kinds = [...compilation.credentialKinds.values()]
   const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain }]) => {
-    const held = Map.groupBy(
-      credentials.filter(({ holders }) => holders.includes(name)),
-      ({ kind }) => kind,
-    )
+    const held = credentials.filter(({ holders }) => holders.includes(name))
+    const heldOf = (kind: string) => held.filter((one) => one.kind === kind)
     const units = [
       ...anchorUnits(compilation, name),
-      ...kinds.flatMap((kind) => kind.units(compilation, name, held.get(kind.name) ?? [])),
+      ...kinds.flatMap((kind) => kind.units(compilation, name, heldOf(kind.name))),
       ...planned.flatMap((one) => (one.unit.node === name ? declaredUnits(one) : [])),
     ]
     return [name, { name, host, domain, units }] as const

@@ -48,17 +48,11 @@ export function defineTopology<const Declarations extends ParameterDeclarations 
   kinds?: readonly ServiceKind[]
   value(parameters: ValuesOf<Declarations>): Omit<TopologyDeclaration, 'name' | 'summary'>
 }): TopologyDefinition {
-  return {
-    [definition]: true,
-    name: declared.name,
-    parameters: declared.parameters ?? {},
-    kinds: declared.kinds ?? [],
-    instance: (parameters) => ({
-      name: declared.name,
-      summary: declared.summary,
-      ...declared.value(parameters as ValuesOf<Declarations>),
-    }),
+  const { name, summary, parameters = {}, kinds = [] } = declared
+  const instance: TopologyDefinition['instance'] = (given) => {
+    return { name, summary, ...declared.value(given as ValuesOf<Declarations>) }
   }
+  return { [definition]: true, name, parameters, kinds, instance }
 }
 
 /** Whether a value was made by {@link defineTopology}, of this or another copy of the package. */

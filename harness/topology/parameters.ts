@@ -35,11 +35,12 @@ export function readParameters(
 ): ParameterValues {
   const values: ParameterValues = {}
   for (const [name, declaration] of Object.entries(declarations)) values[name] = declaration.default
+  const known = Object.keys(declarations).join(', ') || 'none'
   const mistakes: string[] = []
   for (const [name, value] of Object.entries(given)) {
     const declaration = Object.hasOwn(declarations, name) ? declarations[name] : undefined
     const read = declaration && readValue(declaration, value)
-    if (declaration === undefined) mistakes.push(unknownParameter(name, declarations))
+    if (declaration === undefined) mistakes.push(`there is no parameter "${name}"; there are: ${known}`)
     else if (read === undefined)
       mistakes.push(`parameter ${name} must be ${expectation(declaration)}, not ${JSON.stringify(value)}`)
     else values[name] = read
@@ -64,9 +65,4 @@ function readValue(declaration: ParameterDeclaration, value: string | number | b
   if ('oneOf' in declaration) return declaration.oneOf.includes(text) ? text : undefined
   if ('duration' in declaration) return durationPattern.test(text) ? text : undefined
   return text === 'true' || text === 'false' ? text === 'true' : undefined
-}
-
-function unknownParameter(name: string, declarations: ParameterDeclarations): string {
-  const known = Object.keys(declarations)
-  return `there is no parameter "${name}"; there are: ${known.length > 0 ? known.join(', ') : 'none'}`
 }

@@ -1,4 +1,4 @@
-import { type Compilation, isDeclared, own } from './compilation.ts'
+import { type Compilation, checkName, own } from './compilation.ts'
 import type { Declared, DeclaredKind } from './credential-kind.ts'
 import { credentialPath } from './paths.ts'
 import type { PlanCredential } from './plan.ts'
@@ -40,9 +40,8 @@ export function checkReferences(
     const value = (credential as Readonly<Record<string, unknown>>)[member]
     for (const [index, text] of [value].flat().entries()) {
       // Of an issuer, one of several ways to issue can be meant: `NODE/PROVISIONER`.
-      const [name = ''] = typeof text === 'string' ? text.split('/') : []
-      const at = Array.isArray(value) ? [...path, member, index] : [...path, member]
-      if (/^[a-z][a-z0-9-]*$/.test(name)) isDeclared(compilation, register, name, at)
+      const name = typeof text === 'string' ? text.split('/')[0] : text
+      checkName(compilation, register, name, Array.isArray(value) ? [...path, member, index] : [...path, member])
     }
   }
 }
