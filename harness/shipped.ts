@@ -16,7 +16,6 @@ import { websocket } from './protocols/websocket/index.ts'
 import type { CallParts } from './site/call.ts'
 import type { Kinds } from './topology/compilation.ts'
 import { type CompileOptions, compile as compileWith } from './topology/compile.ts'
-import type { ServiceKind } from './topology/kind.ts'
 import type { LoadedTopology } from './topology/loaded-topology.ts'
 import type { Plan } from './topology/plan.ts'
 import type { TopologyDeclaration } from './topology/schema.ts'
@@ -25,8 +24,7 @@ import { type TrustGraph, trustGraph as trustGraphWith } from './trust/graph.ts'
 // What comes with the harness. Whatever is added is a folder and a line here (families of attacks: shipped-families.ts); general code gets
 // these lists as arguments.
 
-// What a kind's settings look like is known to the kind alone.
-const serviceKinds = [stepCa, authServer, orchestrator, exec] as readonly ServiceKind[]
+const serviceKinds = [stepCa, authServer, orchestrator, exec]
 
 /** Every service kind, by name. */
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))

@@ -9,7 +9,6 @@ import { anchorUnits, declaredUnits } from './implicit-units.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { Mistakes } from './mistakes.ts'
 import { offerInRole } from './offers.ts'
-import type { ParameterValue } from './parameters.ts'
 import type { Plan, PlanCredential, PlanNode, PlanTrustDomain } from './plan.ts'
 import { draftUnits, enterOffers, planUnit } from './plan-units.ts'
 import { resolveCredentials } from './resolve-credentials.ts'
@@ -55,20 +54,17 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   if (complete && unknownNodes.size === 0) checkUse(compilation, accepts, credentials)
   mistakes.throwIfAny(loaded.source)
 
+  const given = Object.entries(loaded.parameters).filter(([, value]) => value !== null)
   return {
     format: 2,
     topology: topology.name,
     summary: topology.summary,
-    parameters: Object.fromEntries(Object.entries(loaded.parameters).filter(isGiven)),
+    parameters: Object.fromEntries(given) as Plan['parameters'],
     trustDomains: planTrustDomains(compilation),
     nodes,
     credentials: Object.fromEntries(credentials),
     accepts,
   }
-}
-
-function isGiven(entry: [string, ParameterValue]): entry is [string, NonNullable<ParameterValue>] {
-  return entry[1] !== null
 }
 
 function nameOf(declared: TopologyDeclaration): string {

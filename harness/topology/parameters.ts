@@ -13,7 +13,7 @@ type Switch = { default: boolean; shape?: true }
 type DurationText = { default: string | null; duration: true }
 
 export type ParameterDeclarations = Readonly<Record<string, ParameterDeclaration>>
-export type ParameterValue = string | number | boolean | null
+type ParameterValue = string | number | boolean | null
 export type ParameterValues = Record<string, ParameterValue>
 
 /** Some `--set` names no parameter of the topology, or a value that it cannot take. */

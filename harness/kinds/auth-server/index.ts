@@ -75,7 +75,8 @@ function plan(unit: Unit): KindPlan {
     ]),
     companions: [clients(unit)],
     actions: actionsAt(unit),
-    verification: Object.fromEntries(VERIFIED.map((action) => [action, operatorsOnly(unit)])),
+    // One call that reads and one that writes: all calls of the operator API pass the same checks.
+    verification: { 'operator:list': operatorsOnly(unit), 'operator:revoke': operatorsOnly(unit) },
     insider: insider(unit),
   }
 }
@@ -90,9 +91,6 @@ function insider(unit: Unit): Insider {
     start: startOf('listen.public', 'listen.mtls', 'listen.operator'),
   }
 }
-
-/** One call that reads and one that writes: all calls of the operator API pass the same checks. */
-const VERIFIED = ['operator:list', 'operator:revoke']
 
 /** What is judged of a call of the operator API once its caller was let in. */
 const OPERATOR_CALL = ['request.route', 'request.query', 'request.json', 'operator.object', 'storage.write']

@@ -21,35 +21,35 @@ export const exec = defineKind({
 
 function plan(unit: Unit): KindPlan {
   const { settings, domain, host } = unit
-  const { clientCertificate, action, token, run, url, observePath } = settings
+  const { clientCertificate, action, run, url, observePath } = settings
   const told = toldTo(unit)
   demandKnownNames(unit, Object.keys(told))
   const { port, address } = listenerOf(settings)
-  const tls = { ca: told.ca, cert: told.cert, key: told.key }
+  const { ca, cert, key, issuer } = told
+  const node = issuerNode(unit)
+  const audiences = audiencesOf(unit)
+  const takesTokens = settings.token === 'bearer'
   // Whatever its own audience is, it may be shown what others of its domain are.
-  const shown = new Set([...ownAudiences(unit), ...audiencesOf(unit)])
+  const asks = { issuer: node, audiences: [...new Set([...ownAudiences(unit), ...audiences])] }
   return {
-    summary: `${run?.join(' ') ?? `up at ${url}`}${token === 'none' ? '' : `, takes tokens of ${issuerNode(unit)}`}`,
+    summary: `${run?.join(' ') ?? `up at ${url}`}${takesTokens ? `, takes tokens of ${node}` : ''}`,
     files: [],
-    steps: [...(token === 'none' ? [] : [{ fetch: keySet(told) }]), ...handedOver(unit, told)],
+    steps: [...(takesTokens ? [{ fetch: keySet(told) }] : []), ...handedOver(unit, told)],
     service: {
       command: run && command(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
-      ready: { http: { url: `https://${host}:${port}/`, address, tls } },
+      ready: { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } },
       readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
       listeners: [{ name: 'main', port, protocol: 'https', clientCertificate, address }],
     },
     actions: { [action]: actionOf(unit) },
-    observe:
-      observePath === undefined
-        ? undefined
-        : { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] },
+    ...(observePath !== undefined && {
+      observe: { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] },
+    }),
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
-    insider: settings.introspects ? { asks: { issuer: issuerNode(unit), audiences: [...shown] } } : undefined,
-    verification: {
-      [action]: execVerification(settings, { domain, issuer: told.issuer, audiences: audiencesOf(unit) }),
-    },
+    insider: settings.introspects ? { asks } : undefined,
+    verification: { [action]: execVerification(settings, { domain, issuer, audiences }) },
   }
 }
 

@@ -41,7 +41,7 @@ function plan(unit: Unit): KindPlan {
   return {
     summary: `certificate authority of ${unit.domain}, at ${address(unit)}`,
     files: [],
-    steps: [{ parallel: [certificates(unit), provisionerKey()] }, { write: configuration(unit) }],
+    steps: [{ parallel: [certificates(unit), [provisionerKey]] }, { write: configuration(unit) }],
     service: {
       command: { program: { tool: 'step-ca' }, args: ['@{unit}/ca.json'], env: { STEPPATH: '@{unit}/step' } },
       ready: { http: { url: `${address(unit)}/health`, tls: { ca: '@{unit}/root.crt' }, expect: [200] } },
@@ -79,14 +79,14 @@ function certificates(unit: Unit): Step[] {
   return [create('root', 'root', 'root-ca'), create('issuing CA', 'ca', 'intermediate-ca', ...signer)]
 }
 
-function provisionerKey(): Step[] {
-  const files = ['@{unit}/provisioner.pub.json', '@{unit}/provisioner.json']
-  const key = ['--kty', 'EC', '--crv', 'P-256', '--use', 'sig', '--alg', 'ES256', '--no-password', '--insecure']
-  return [{ run: stepCommand(['crypto', 'jwk', 'create', ...files, ...key]) }]
+const provisionerKey: Step = {
+  run: stepCommand([
+    ...['crypto', 'jwk', 'create', '@{unit}/provisioner.pub.json', '@{unit}/provisioner.json', '--kty', 'EC'],
+    ...['--crv', 'P-256', '--use', 'sig', '--alg', 'ES256', '--no-password', '--insecure'],
+  ]),
 }
 
-function configuration(unit: Unit) {
-  const { settings, host } = unit
+function configuration({ settings, host, domain }: Unit) {
   const json = {
     root: '@{unit}/root.crt',
     crt: '@{unit}/ca.crt',
@@ -107,7 +107,7 @@ function configuration(unit: Unit) {
       provisioners: [{ type: 'JWK', name: PROVISIONER, key: '@{json:provisioner.pub.json}' }],
     },
     tls: { minVersion: 1.2, maxVersion: 1.3, renegotiation: false },
-    commonName: `${unit.domain} CA`,
+    commonName: `${domain} CA`,
   }
   return { path: '@{unit}/ca.json', json }
 }
