@@ -4,8 +4,6 @@ import { credentialPath } from './paths.ts'
 import type { PlanCredential } from './plan.ts'
 import { type CredentialDeclaration, handoverOf, holdersOf } from './schema.ts'
 
-type Path = readonly PropertyKey[]
-
 /** Every credential with its defaults filled in; those with mistakes are reported and left out. */
 export function resolveCredentials(compilation: Compilation): Map<string, PlanCredential> {
   const resolved = new Map<string, PlanCredential>()
@@ -13,14 +11,14 @@ export function resolveCredentials(compilation: Compilation): Map<string, PlanCr
     const path = ['credentials', name]
     const kind = compilation.credentialKinds.get(declaration.kind)!
     checkReferences(compilation, declaration, path)
-    checkHandover(compilation, kind, declaration, path)
     const holders = holdersOf(declaration)
-    const [holder = ''] = holders
     const mistake: Declared<unknown>['mistake'] = (member, ...what) =>
       compilation.mistakes.add([...path, ...member], ...what)
     const place = credentialPath(compilation.credentialKinds, name, declaration)
     const files = Object.fromEntries(holders.map((one) => [one, place]))
-    const planned = kind.resolve(compilation, { name, declaration, holder, files, path, mistake })
+    const declared = { name, declaration, holder: holders[0] ?? '', files, path, mistake }
+    checkHandover(kind, declared)
+    const planned = kind.resolve(compilation, declared)
     // For a node that is malformed nothing can be planned.
     const areKnown = holders.every((node) => own(compilation.topology.nodes, node) !== undefined)
     if (planned !== undefined && areKnown) resolved.set(name, planned)
@@ -32,7 +30,7 @@ export function resolveCredentials(compilation: Compilation): Map<string, PlanCr
 export function checkReferences(
   compilation: Compilation,
   credential: Readonly<Record<string, unknown>> | CredentialDeclaration,
-  path: Path,
+  path: readonly PropertyKey[],
 ): void {
   const kind = compilation.credentialKinds.get(String(credential.kind))
   const references = { holder: 'nodes', holders: 'nodes', issuer: 'nodes', ...kind?.references } as const
@@ -47,27 +45,25 @@ export function checkReferences(
 }
 
 function checkHandover(
-  { mistakes }: Compilation,
   { name, handover: { method, why, hasSeveralHolders } }: DeclaredKind,
-  declaration: CredentialDeclaration,
-  path: Path,
+  { declaration, mistake }: Declared<CredentialDeclaration>,
 ): void {
   if (!hasSeveralHolders && holdersOf(declaration).length !== 1) {
-    mistakes.add([...path, 'holders'], `a ${name} has one holder: ${why}`, 'declare one for each of them')
+    mistake(['holders'], `a ${name} has one holder: ${why}`, 'declare one for each of them')
   }
   const handover = handoverOf(declaration)
-  const at = [...path, 'handover']
-  const declared = typeof declaration.handover === 'object' ? declaration.handover : undefined
+  const long = typeof declaration.handover === 'object' ? declaration.handover : undefined
   if (handover.method !== method) {
-    const message = `"${handover.method}" does not fit a ${name}: ${why}`
-    mistakes.add(declared === undefined ? at : [...at, 'method'], message, `write "${method}"`)
+    const at = ['handover', ...(long === undefined ? [] : ['method'])]
+    mistake(at, `"${handover.method}" does not fit a ${name}: ${why}`, `write "${method}"`)
   }
   if (handover.path?.split('/').includes('..')) {
-    mistakes.add([...at, 'path'], 'leads out of the node’s directory', 'write a path without ".."')
+    mistake(['handover', 'path'], 'leads out of the node’s directory', 'write a path without ".."')
   }
   if (method !== 'enrol') return
   for (const member of ['owner', 'group', 'mode'] as const) {
-    if (declared?.[member] === undefined) continue
-    mistakes.add([...at, member], 'does not fit enrol: the holder makes the key itself, with mode 0600', 'remove it')
+    if (long?.[member] === undefined) continue
+    const message = 'does not fit enrol: the holder makes the key itself, with mode 0600'
+    mistake(['handover', member], message, 'remove it')
   }
 }
