@@ -19,14 +19,12 @@ export function catalogueText(families: readonly Family[]): string {
     '',
     '| needed | offered by |',
     '| --- | --- |',
-    ...[commonSurfaces, ...families.map(({ surfaces }) => surfaces)].flatMap(Object.entries<string>).map(surfaceText),
+    ...[commonSurfaces, ...families.map(({ surfaces }) => surfaces)]
+      .flatMap(Object.entries<string>)
+      .map(([name, text]) => `| \`${name}\` | ${text} |`),
     '',
     ...families.flatMap(({ name, summary, attacks }) => [`## ${name}: ${summary}`, '', ...attacks.flatMap(caseText)]),
   ].join('\n')
-}
-
-function surfaceText([name, text]: readonly [string, string]): string {
-  return `| \`${name}\` | ${text} |`
 }
 
 function caseText({ id, title, source, needs, notHere, variants }: Attack): string[] {

@@ -6,7 +6,7 @@ import type { Identity } from '../pki/certificate.ts'
 import type { Pretence } from '../pki/spoiled.ts'
 import { NotInPlan } from '../site/site-files.ts'
 import { mutateClaims } from '../tokens/forge.ts'
-import type { Variant } from './attack.ts'
+import { steps, type Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
 import { demanded } from './outcome.ts'
 import { unharmed } from './unharmed.ts'
@@ -34,17 +34,15 @@ interface Dialled {
  * before it has sent a byte of its request.
  */
 export function impostor(reason: string, certificate: MakeCertificate, { at, text }: Dialled = {}): Variant {
-  return {
-    expect: demanded(text ?? `no byte of the request is sent: ${reason}`),
-    attack: (lab) =>
-      unharmed(lab, async () => {
-        try {
-          await dialledInTurn(lab, reason, certificate, at)
-        } finally {
-          await forget(lab)
-        }
-      }),
-  }
+  return steps(demanded(text ?? `no byte of the request is sent: ${reason}`), (lab) =>
+    unharmed(lab, async () => {
+      try {
+        await dialledInTurn(lab, reason, certificate, at)
+      } finally {
+        await forget(lab)
+      }
+    }),
+  )
 }
 
 async function dialledInTurn(lab: Lab, reason: string, certificate: MakeCertificate, at: Dialled['at']): Promise<void> {

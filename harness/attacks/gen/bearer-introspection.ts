@@ -59,15 +59,12 @@ function answering(expect: Outcome, change: (honest: Record<string, unknown>) =>
 /** Another token than that of the control is shown: an answer is kept for a moment, by the token. */
 function scripted(expect: Outcome, script: IssuerScript): Variant {
   return steps(expect, async (lab) => {
+    const unseen = () => forged(lab, 'under another jti', { claims: anewClaims })
     const issuer = await standIn(lab)
-    lab.judge(await lab.call(unseen(lab)), accepted())
+    lab.judge(await lab.call(unseen()), accepted())
     issuer.script('introspection', script)
-    return lab.call(unseen(lab))
+    return lab.call(unseen())
   })
-}
-
-function unseen(lab: Lab) {
-  return forged(lab, 'under another jti', { claims: anewClaims })
 }
 
 /** How long an answer may be kept at most: what a node documents as its bound. */

@@ -59,18 +59,14 @@ export const issuerEndpoints = cases(['token-endpoint'], {
   },
 })
 
-/** Two clients of the attacked auth server, by the tokens that it mints for them. */
-interface Clients {
-  readonly own: PlanBoundToken
-  readonly other: PlanBoundToken
-}
-
 function acceptOf({ plan }: Lab, { name }: PlanBoundToken): PlanAccept | undefined {
   return plan.accepts.find(({ credential }) => credential === name)
 }
 
-/** The one whose token is accepted somewhere, and another one. @throws AttackWorks */
-function twoClients(lab: Lab): Clients {
+type Clients = ReturnType<typeof twoClients>
+
+/** Clients of the attacked auth server, by the tokens that it mints: one whose token is accepted somewhere, and another. @throws AttackWorks */
+function twoClients(lab: Lab) {
   const { node } = lab.target
   const isAccepted = (token: PlanBoundToken) => token.issuer === node && acceptOf(lab, token) !== undefined
   const own = lab.tokenWhere(isAccepted, `no token of ${node} is accepted anywhere`)
@@ -83,17 +79,15 @@ function unauthenticated(action: 'token:introspect' | 'token:revoke'): Record<st
     reasons: readonly string[],
     form: (clients: Clients) => Readonly<Record<string, string>>,
     made?: (own: Credential) => Credential,
-  ): Variant => ({
-    expect: E('invalid_client', ...reasons),
-    async attack(lab) {
+  ): Variant =>
+    steps(E('invalid_client', ...reasons), async (lab) => {
       const clients = twoClients(lab)
       // One that may be asked about and ended without harm: nobody minted it.
       const key = await lab.site.signingKey(lab.target.node)
       const token = forgedToken(await lab.credential(clients.own.name).token(), key, withClaim('jti', 'of-nobody'))
       lab.judge(await ask(lab, action, clients.own, token), accepted())
       return ask(lab, action, clients.own, token, form(clients), made)
-    },
-  })
+    })
   return {
     'without a certificate': variant(
       ['cert_missing'],

@@ -149,7 +149,7 @@ function swapped(text: string): string {
   return [...text].map((one) => (one === one.toUpperCase() ? one.toLowerCase() : one.toUpperCase())).join('')
 }
 
-/** The key that a listener of the attacker's serves. */
+/** Names a listener of the attacker's in the header, as the place of the key. */
 function lured(expect: Outcome, header: (url: string) => Forgery['header']): Variant {
   return steps(expect, async (lab) => {
     const key = { ...(await newKey()), kid: randomUUID() }

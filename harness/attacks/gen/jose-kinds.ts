@@ -2,6 +2,7 @@ import { EnrolmentRefused, signAtCa } from '../../agent/enrol.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
+import type { ClaimsMutation } from '../../tokens/forge.ts'
 import type { Enrol } from '../../topology/plan.ts'
 import { cases, presenting, steps, type Variant } from '../attack.ts'
 import { mintedHere, requested } from '../auth-server.ts'
@@ -70,11 +71,7 @@ export const kinds = cases(['takes:bound-token'], {
   },
 })
 
-function ofKind(
-  expect: Outcome,
-  kind: unknown,
-  claims: (claims: Record<string, unknown>) => Record<string, unknown> = (own) => own,
-): Variant {
+function ofKind(expect: Outcome, kind: unknown, claims: ClaimsMutation = (own) => own): Variant {
   return forging(expect, { header: { typ: kind }, claims })
 }
 

@@ -1,11 +1,10 @@
 import { type DistinguishedName, issueLeaf, type OtherName } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { Credential } from '../../site/credential.ts'
-import type { Verdict } from '../../site/verdict.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
-import { callAfterGood, forgedFor, minted, ofClient, pretence } from './pretence.ts'
+import { forgedFor, minted, ofClient, pretence } from './pretence.ts'
 
 /** Each target says it in its own way that a certificate names nobody whom it knows. */
 const namesNobody: Outcome = either(
@@ -27,7 +26,8 @@ const named = (sans: (host: string) => Names, subject?: (host: string) => Distin
     at: ofClient('san_mismatch'),
     attack: async (lab) => {
       const identity = await bearing(lab, sans, subject)
-      return callAfterGood(lab, forgedFor(lab, identity, 'over a certificate with other names'))
+      lab.judge(await lab.call(), accepted())
+      return lab.call(forgedFor(lab, identity, 'over a certificate with other names'))
     },
   })
 
@@ -45,12 +45,6 @@ async function bearing(lab: Lab, sans: (host: string) => Names, subject?: (host:
   const who = await pretence(lab)
   const host = who.sans[0] ?? ''
   return issueLeaf({ ...who, sans: sans(host), subject: subject?.(host) ?? who.subject })
-}
-
-/** What becomes of a certificate that comes without a token. */
-const nothingElse: Pick<Variant, 'expect' | 'at'> = {
-  expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
-  at: ofClient('san_mismatch'),
 }
 
 const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://somebiz.local.io/${path}` })
@@ -102,30 +96,31 @@ export const names = cases(['client-certificate'], {
     title: 'a certificate of a server speaks for nobody',
     source: 'CVE-2018-16886; RFC 8705 section 6.2',
     variants: {
-      "the target's own certificate and nothing else": {
-        ...nothingElse,
-        attack: (lab) => alone(lab, "over the target's own certificate", ownCertificate(lab)),
-      },
+      "the target's own certificate and nothing else": alone("over the target's own certificate", ownCertificate),
       "the target's own certificate with the caller's token": {
         ...presenting(A1('cnf_x5t_mismatch'), async (good, lab) =>
           good.withCertificate(await ownCertificate(lab), "over the target's own certificate"),
         ),
         needs: ['takes:bound-token', 'client-certificate'],
       },
-      "a server's certificate with the caller's common name": {
-        ...nothingElse,
-        attack: async (lab) => {
-          const leaf = issueLeaf({ ...(await pretence(lab)), sans: [lab.target.host] })
-          return alone(lab, "with the caller's common name", leaf)
-        },
-      },
+      "a server's certificate with the caller's common name": alone("with the caller's common name", async (lab) =>
+        issueLeaf({ ...(await pretence(lab)), sans: [lab.target.host] }),
+      ),
     },
   },
 })
 
-async function alone(lab: Lab, label: string, certificate: Promise<Identity>): Promise<Verdict> {
-  const identity = await certificate
-  return callAfterGood(lab, new Credential(label, async () => ({ certificate: identity })))
+/** A certificate that comes without a token, after the accepted credential as its control. */
+function alone(label: string, made: (lab: Lab) => Promise<Identity>): Variant {
+  return {
+    expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+    at: ofClient('san_mismatch'),
+    attack: async (lab) => {
+      const certificate = await made(lab)
+      lab.judge(await lab.call(), accepted())
+      return lab.call(new Credential(label, async () => ({ certificate })))
+    },
+  }
 }
 
 /** The certificate with which the target serves, as it lies there. */

@@ -3,12 +3,11 @@ import { type Pretence, unspoiled } from '../../pki/spoiled.ts'
 import type { Handshake } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
 import { Credential } from '../../site/credential.ts'
-import type { Verdict } from '../../site/verdict.ts'
 import { mutateClaims } from '../../tokens/forge.ts'
 import { presenting, type Variant } from '../attack.ts'
 import { bindingTo } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
-import { A1, accepted, E, either, refused, T0 } from '../outcome.ts'
+import { A1, E, either, refused, T0 } from '../outcome.ts'
 
 /** The names of the certificate that is accepted, for another one of the caller's CA, or its root, to bear. */
 export async function pretence(lab: Lab, by?: 'root'): Promise<Pretence> {
@@ -60,12 +59,6 @@ export function whollyOver(good: Credential, lab: Lab, certificate: Identity, te
     }
   }
   return new Credential(`${good.label} ${text}, and bound to that`, make, good)
-}
-
-/** Calls with another whole credential, after the accepted one as its control. */
-export async function callAfterGood(lab: Lab, credential: Credential): Promise<Verdict> {
-  lab.judge(await lab.call(), accepted())
-  return lab.call(credential)
 }
 
 /** Whoever calls with the victim's token, or as the operator, is none of them. */

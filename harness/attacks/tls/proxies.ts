@@ -16,12 +16,7 @@ const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
   'Ssl-Client-Cert': ({ pem }) => pem.replaceAll('\n', ' ').trim(),
 }
 
-interface Shown {
-  readonly der: Buffer
-  readonly pem: string
-  readonly hash: string
-  readonly subject: string
-}
+type Shown = Awaited<ReturnType<typeof shown>>
 
 const unreadable = refused(400, undefined, 'request_unreadable')
 const notBehindProxy =
@@ -128,7 +123,7 @@ async function strangerWithStolenToken(good: Credential, lab: Lab): Promise<Cred
   return good.withCertificate(await stranger(lab), "over a stranger's certificate")
 }
 
-async function shown(credential: Credential): Promise<Shown> {
+async function shown(credential: Credential) {
   const leaf = chainOf((await credential.identity()).certPem)[0]!
   const hash = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
   return { der: Buffer.from(leaf.raw), pem: leaf.toString(), hash, subject: leaf.subject.replaceAll('\n', ',') }
