@@ -35,7 +35,7 @@ export interface Variant {
   readonly needs?: readonly string[]
   /** It is one call with a token that is made out of the good one, so that it can be tried while the issuer is away. */
   readonly isForgery?: true
-  /** What leaves it to whoever is attacked: it is tried on targets only that are declared to be strict, as the reference nodes are. */
+  /** What leaves it to the target: it is tried only on those that are declared to be strict, as the reference nodes are. */
   readonly leftOpen?: string
   /** Why no scenario of the suite tries it at a shipped topology, and what does instead. */
   readonly untried?: string

@@ -68,7 +68,10 @@ export function forgedToken(token: string, key: JWK | undefined, forgery: Forger
   return `${input}.${typeof signature === 'string' ? signature : signature.toString('base64url')}`
 }
 
-/** Presents a token that names an issuer at the caller's, which serves the very key that signed it, under a certificate that the target trusts: nobody may come. */
+/**
+ * Presents a token that names an issuer at the caller's: one that serves the very key that signed it, under a certificate that the
+ * target trusts. Nobody may come for it.
+ */
 export async function luring(lab: Lab, key: JWK, forgery: (url: string) => Forgery): Promise<Verdict> {
   const { seat, host } = lab.site.node(lab.target.from)
   const certificate = await issueLeaf({ authority: await lab.authority('target'), subject: host, sans: [host] })

@@ -65,7 +65,7 @@ function acceptOf({ plan }: Lab, { name }: PlanBoundToken): PlanAccept | undefin
 
 type Clients = ReturnType<typeof twoClients>
 
-/** Clients of the attacked auth server, by the tokens that it mints: one whose token is accepted somewhere, and another. @throws AttackWorks */
+/** Two clients of the auth server, by their tokens: the first is accepted somewhere. @throws AttackWorks */
 function twoClients(lab: Lab) {
   const { node } = lab.target
   const isAccepted = (token: PlanBoundToken) => token.issuer === node && acceptOf(lab, token) !== undefined

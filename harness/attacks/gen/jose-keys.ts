@@ -57,7 +57,7 @@ export const keySets = cases(['jwks-client'], {
 const rsaKid = 'rsa-of-the-issuer'
 let rsaKey: Promise<JWK> | undefined
 
-/** Publishes the issuer's own keys, an RSA key and further ones, waits until the target has learned of them, and answers the RSA key. */
+/** Publishes the issuer's own keys, an RSA key and further ones, until the target has learned of them; answers the RSA key. */
 async function publishing(lab: Lab, further: readonly JWK[] = []): Promise<JWK> {
   const issuer = await standIn(lab)
   rsaKey ??= newKey('PS256')

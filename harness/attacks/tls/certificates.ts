@@ -10,7 +10,7 @@ import { bare, minted, notTheVictim, ofClient, pretence, stranger, whollyOver } 
 interface How {
   by?: 'root'
   handshake?: Handshake
-  /** Why a handler refuses the client that such a certificate says to be, where TLS only asks for one; null: TLS ends it there, too. */
+  /** Why a handler refuses such a client, where TLS only asks for a certificate; null: TLS ends it there, too. */
   asClient?: string | null
 }
 
