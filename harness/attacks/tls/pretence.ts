@@ -30,9 +30,12 @@ export function minted(lab: Lab, identity: Identity, label: string): Credential 
 
 /** A certificate, and a token that an insider signed for it: so that nothing but the certificate's names is wrong. */
 export function forgedFor(lab: Lab, identity: Identity, label: string): Credential {
-  return withOwnToken(lab, identity, label, async () =>
-    mutateClaims(await lab.good().token(), await lab.signingKey(), (own) => ({ ...own, ...bindingTo(identity) })),
-  )
+  return withOwnToken(lab, identity, label, () => boundByInsider(lab, identity))
+}
+
+async function boundByInsider(lab: Lab, identity: Identity): Promise<string> {
+  const bound = (claims: object) => ({ ...claims, ...bindingTo(identity) })
+  return mutateClaims(await lab.good().token(), await lab.signingKey(), bound)
 }
 
 function withOwnToken(lab: Lab, certificate: Identity, label: string, token: () => Promise<string>): Credential {
@@ -50,14 +53,10 @@ function takesBoundToken(lab: Lab): boolean {
  */
 export function whollyOver(good: Credential, lab: Lab, certificate: Identity, text: string): Credential {
   if (!takesBoundToken(lab)) return good.withCertificate(certificate, text)
-  const make = async () => {
-    const bound = (claims: object) => ({ ...claims, ...bindingTo(certificate) })
-    return {
-      ...(await good.presented()),
-      certificate,
-      token: await mutateClaims(await good.token(), await lab.signingKey(), bound),
-    }
-  }
+  const make = async () => ({
+    ...(await good.presented()),
+    ...{ certificate, token: await boundByInsider(lab, certificate) },
+  })
   return new Credential(`${good.label} ${text}, and bound to that`, make, good)
 }
 
