@@ -32,10 +32,7 @@ export function requested(
 }
 
 /** Registers a client, which is there until the test ends. */
-export async function registered(
-  lab: Lab,
-  client: Readonly<Record<'client_id', string> & Record<string, unknown>>,
-): Promise<void> {
+export async function registered(lab: Lab, client: { client_id: string; [member: string]: unknown }): Promise<void> {
   const operator = lab.site.operator(lab.target.node)
   const path = `/operator/v1/clients/${client.client_id}`
   const { status } = await operator.put(path, client)

@@ -22,12 +22,8 @@ const withinMs = 5_000
 /** The name of a peer that is there for the attack only. */
 const mirror = 'mirror'
 
-interface Dialled {
-  /** Of the peer, for the endpoint. Default: its host. */
-  at?: 'address'
-  /** What is demanded, in words. */
-  text?: string
-}
+/** What stands for the peer in the endpoint, if not its host; and what is demanded, in words. */
+type Dialled = { readonly at?: 'address'; readonly text?: string }
 
 /**
  * A server in the place of a peer, which the target dials after an honest one, with a token of its own: it must give up for `reason`
@@ -45,7 +41,7 @@ export function impostor(reason: string, certificate: MakeCertificate, { at, tex
   )
 }
 
-async function dialledInTurn(lab: Lab, reason: string, certificate: MakeCertificate, at: Dialled['at']): Promise<void> {
+async function dialledInTurn(lab: Lab, reason: string, certificate: MakeCertificate, at?: 'address'): Promise<void> {
   const { node, domain } = peerOf(lab)
   const { host, address } = node
   const authority = await lab.site.authority(lab.plan.trustDomains[domain]!.ca)

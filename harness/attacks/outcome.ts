@@ -100,13 +100,11 @@ function alternatives(one: Expectation, verdict: Verdict): { expected: string; p
   if (one.is === 'demanded') return []
   if (one.is === 'accepted') return [{ expected: 'accepted', problems: acceptanceProblems(verdict) }]
   const expected = wordsOf(one)
-  return refusalsOf(one, verdict).map((refusal) => ({ expected, problems: refusalProblems(verdict, refusal) }))
-}
-
-function refusalsOf(one: RefusalExpected, verdict: Verdict): ExpectedRefusal[] {
+  const { proof } = verdict
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
+  const reasons = one.reasons.length > 0 ? one.reasons : ['']
   return answersOf(one, verdict).flatMap((answer) =>
-    (one.reasons.length > 0 ? one.reasons : ['']).map((reason) => ({ ...answer, reason, proof: verdict.proof })),
+    reasons.map((reason) => ({ expected, problems: refusalProblems(verdict, { ...answer, reason, proof }) })),
   )
 }
 

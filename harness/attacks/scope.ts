@@ -62,10 +62,8 @@ export function scopesOf(families: readonly Family[], plan: Plan, options: Scope
   const known = [...new Set([...Object.keys(plan.nodes), ...all.map(({ name }) => name)])]
   const strange = options.targets?.find((name) => !known.includes(name))
   if (strange !== undefined) throw new AttackUnknown('target', strange, known)
-  const wanted = all.filter(
-    ({ name, node }) =>
-      options.targets === undefined || options.targets.includes(name) || options.targets.includes(node),
-  )
+  const { targets = known } = options
+  const wanted = all.filter(({ name, node }) => targets.includes(name) || targets.includes(node))
   return chosenAttacks(families, options).map((attack) => scopeOf(attack, wanted, options.full ?? false))
 }
 

@@ -73,13 +73,14 @@ function twoClients(lab: Lab) {
   return { own, other: otherThan(lab, own) }
 }
 
+interface Otherwise {
+  form?: (clients: Clients) => Readonly<Record<string, string>>
+  made?: (own: Credential) => Credential
+}
+
 /** Ways of not being the client that one names. */
 function unauthenticated(action: 'token:introspect' | 'token:revoke'): Record<string, Variant> {
-  const variant = (
-    reasons: readonly string[],
-    form: (clients: Clients) => Readonly<Record<string, string>>,
-    made?: (own: Credential) => Credential,
-  ): Variant =>
+  const variant = ({ form = () => ({}), made }: Otherwise, ...reasons: readonly string[]): Variant =>
     steps(E('invalid_client', ...reasons), async (lab) => {
       const clients = twoClients(lab)
       // One that may be asked about and ended without harm: nobody minted it.
@@ -89,16 +90,14 @@ function unauthenticated(action: 'token:introspect' | 'token:revoke'): Record<st
       return ask(lab, action, clients.own, token, form(clients), made)
     })
   return {
-    'without a certificate': variant(
-      ['cert_missing'],
-      () => ({}),
-      (own) => own.withoutCertificate(),
+    'without a certificate': variant({ made: (own) => own.withoutCertificate() }, 'cert_missing'),
+    'in the name of another': variant(
+      { form: ({ other }) => ({ client_id: other.subject }) },
+      'anchor_mismatch',
+      'san_mismatch',
     ),
-    'in the name of another': variant(['anchor_mismatch', 'san_mismatch'], ({ other }) => ({
-      client_id: other.subject,
-    })),
-    'in the name of nobody': variant(['client_unknown'], () => ({ client_id: 'nobody' })),
-    'with a secret': variant(['method_not_allowed'], () => ({ client_secret: 'secret' })),
+    'in the name of nobody': variant({ form: () => ({ client_id: 'nobody' }) }, 'client_unknown'),
+    'with a secret': variant({ form: () => ({ client_secret: 'secret' }) }, 'method_not_allowed'),
   }
 }
 

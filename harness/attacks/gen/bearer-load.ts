@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from '../../protocols/http/exchange.ts'
-import { type KeptAnswer, type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
+import { type KeptAnswer, keptConnections } from '../../protocols/http/kept-connections.ts'
 import { endpointAt } from '../../site/site-files.ts'
 import { cases, steps } from '../attack.ts'
 import { forgedToken } from '../forgery.ts'
@@ -99,7 +99,14 @@ function flooding(lab: Lab, token: () => string): Promise<void> {
     let isOver = false
     const during = goodCalls(goodCall, () => !isOver)
     const began = performance.now()
-    const answers = await pooled(() => sent(lab, attacker, token()))
+    const answers = await pooled(async () => {
+      const forged = token()
+      // They are alike, so that a few tell of all of them what is written down.
+      if (lab.presented.length < 10) lab.presents(forged)
+      const answer = await orUnanswered(attacker.send(requestWith(lab, forged)))
+      demandNoHint(lab, answer.body, [forged])
+      return answer
+    })
     isOver = true
     const ms = performance.now() - began
     const goodTimes = await during
@@ -114,14 +121,6 @@ function flooding(lab: Lab, token: () => string): Promise<void> {
     lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
     lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, alone ${Math.round(alone)} ms`)
   })
-}
-
-async function sent(lab: Lab, attacker: KeptConnections, token: string): Promise<KeptAnswer> {
-  // They are alike, so that a few tell of all of them what is written down.
-  if (lab.presented.length < 10) lab.presents(token)
-  const answer = await orUnanswered(attacker.send(requestWith(lab, token)))
-  demandNoHint(lab, answer.body, [token])
-  return answer
 }
 
 /** A connection that ends without an answer is an outcome, too: of status 0. */
@@ -175,7 +174,7 @@ function requestWith({ planned }: Lab, token: string): Request {
 }
 
 /** So many connections to the target that are kept and used again, over the certificate of the good credential. */
-async function keptTo(lab: Lab, most: number): Promise<KeptConnections> {
+async function keptTo(lab: Lab, most: number) {
   const endpoint = await endpointAt(lab.site.site, lab.target.from, lab.planned)
   const { certificate: identity } = await lab.good().presented()
   return keptConnections({ ...endpoint, identity }, most)

@@ -26,9 +26,8 @@ function forgeries(lab: Lab): readonly Trial[] {
   return lab.scopes.flatMap(({ attack, trials }) => {
     const forging = trials.filter(({ variant }) => variant.isForgery && variant.expect.every(isInvalidToken))
     if (attack.stage !== undefined) return []
-    return [...Map.groupBy(forging, ({ variant }) => reasonsOf(variant.expect).join()).values()].map(
-      ([first]) => first!,
-    )
+    const alike = Map.groupBy(forging, ({ variant }) => reasonsOf(variant.expect).join())
+    return [...alike.values()].map(([first]) => first!)
   })
 }
 

@@ -29,6 +29,7 @@ const toldIgnored: Variant = {
     }
   },
 }
+
 /** The name of a peer that is there for the attack only. */
 const twin = 'twin'
 
