@@ -16,8 +16,7 @@ export interface Forgery {
   /** Members of the header that are set; undefined takes one away. */
   header?: Readonly<Record<string, unknown>>
   claims?: (claims: Claims) => Claims
-  /** Changes of the JSON texts, made last: for what no JSON writer would write. */
-  headerText?: (text: string) => string
+  /** Changes of the JSON text, made last: for what no JSON writer would write. */
   payloadText?: (text: string) => string
   /** Who signs. Default: the issuer's own key, as an insider would. */
   key?: JWK
@@ -58,10 +57,11 @@ export function withoutClaim(name: string): Forgery {
 export function forgedToken(token: string, key: JWK | undefined, forgery: Forgery): string {
   const [header, payload] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString())
   if (header === undefined || payload === undefined) throw new TokenNotReadable('forgedToken')
-  const claims = (forgery.claims ?? same)(JSON.parse(payload) as Claims)
+  const own = JSON.parse(payload) as Claims
+  const claims = JSON.stringify(forgery.claims?.(own) ?? own)
   const texts = [
-    (forgery.headerText ?? same)(JSON.stringify({ ...(JSON.parse(header) as Claims), ...forgery.header })),
-    (forgery.payloadText ?? same)(JSON.stringify(claims)),
+    JSON.stringify({ ...(JSON.parse(header) as Claims), ...forgery.header }),
+    forgery.payloadText?.(claims) ?? claims,
   ]
   const input = texts.map((text) => Buffer.from(text).toString('base64url')).join('.')
   const signature = forgery.signature?.(input) ?? signatureOver(input, key!)
@@ -95,7 +95,3 @@ export function bindingTo({ certPem }: Identity): { cnf: { 'x5t#S256': string } 
 
 /** Under a `jti` that the issuer has never seen. */
 export const anewClaims = (claims: Claims): Claims => ({ ...claims, jti: randomUUID() })
-
-function same<T>(value: T): T {
-  return value
-}
