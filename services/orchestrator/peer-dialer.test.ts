@@ -104,41 +104,42 @@ test('a session that is to replace another and never opens is dialled again; the
   expect(sockets).toHaveLength(3)
 })
 
-test('a session ends with the certificate that the peer proved to be with', async () => {
+test('a session whose peer proved to be with a certificate that ends is replaced, and goes on until then', async () => {
   proof = proofOf(60_000)
   dialer.wake()
   const session = await dialled()
   session.open()
-  // Most peers have a new one by then; this one has the same still.
-  await vi.advanceTimersByTimeAsync(53_000)
+  await vi.advanceTimersByTimeAsync(59_999)
   expect(sockets).toHaveLength(1)
-  await vi.advanceTimersByTimeAsync(1_000)
-  expect(sockets).toHaveLength(2)
-  const again = await dialled()
-  again.open()
-  session.end('session_replaced', 4409)
-  await vi.advanceTimersByTimeAsync(5_999)
-  expect(again.sent.map(({ type }) => type)).not.toContain('close')
-  expect(sockets).toHaveLength(2)
+  proof = proofOf(60_000)
   await vi.advanceTimersByTimeAsync(1)
-  expect(again.sent.at(-1)).toEqual({ type: 'close', code: 'certificate_ended' })
-  expect(dialer.state).toMatchObject({ state: 'waiting', lastError: 'certificate_ended' })
-})
-
-test('a certificate that takes the place of one that ends takes the session along before that ends', async () => {
-  proof = proofOf(60_000)
-  dialer.wake()
-  const session = await dialled()
-  session.open()
-  await vi.advanceTimersByTimeAsync(40_000)
-  proof = proofOf(60_000)
-  await vi.advanceTimersByTimeAsync(14_000)
   const renewed = await dialled()
+  expect(sockets).toHaveLength(2)
+  expect(session.sent.map(({ type }) => type)).not.toContain('close')
   renewed.open()
   session.end('session_replaced', 4409)
   await vi.advanceTimersByTimeAsync(30_000)
-  expect(sockets).toHaveLength(2)
   expect(dialer.state.state).toBe('connected')
+  expect(renewed.sent.map(({ type }) => type)).not.toContain('close')
+})
+
+test('a session ends with the certificate that the peer proved to be with: at once where that is refused, in five seconds where nobody answers', async () => {
+  const close = { type: 'close', code: 'certificate_ended' }
+  const cases = [
+    [new DialFailed('target', 'server_untrusted'), 0],
+    [new DialFailed('unreachable', 'ECONNREFUSED'), 5_000],
+  ] as const
+  for (const [failure, afterMs] of cases) {
+    proof = proofOf(60_000)
+    dialer.wake()
+    const session = await dialled()
+    session.open()
+    vi.mocked(dial).mockRejectedValueOnce(failure)
+    await vi.advanceTimersByTimeAsync(60_000 + afterMs - 1)
+    expect(session.sent).not.toContainEqual(close)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(session.sent.at(-1)).toEqual(close)
+  }
 })
 
 test('hearing of the end of the old session before the opening of the new one starts no third', async () => {

@@ -5,7 +5,7 @@ import { atWallTime } from '../shared/wall-timer.ts'
 import type { Configuration } from './config.ts'
 import { DialFailed, dial } from './dial.ts'
 import { dialTarget } from './guards/dial-target.ts'
-import { type OwnCertificates, overdueAt } from './own-certificates.ts'
+import type { OwnCertificates } from './own-certificates.ts'
 import type { PeerTokens } from './peer-tokens.ts'
 import type { Peer } from './peers.ts'
 import { startRouteFeed } from './route-feed.ts'
@@ -127,7 +127,7 @@ export class PeerDialer {
   #openOn(socket: ConstructorParameters<typeof SessionChannel>[0], certificate: X509Certificate, peer: Peer): void {
     const { configuration, routes, log } = this.#options
     let feed: { stop(): void } | undefined
-    const proof = this.#followProof(certificate, () => channel)
+    const proof = atWallTime(certificate.validToDate.getTime(), () => this.#proofEnded(channel))
     let hasOpened = false
     const channel: SessionChannel = new SessionChannel(socket, {
       side: 'dialer',
@@ -161,16 +161,10 @@ export class PeerDialer {
     else if (!this.#peer.enabled) channel.end('peer_removed')
   }
 
-  /** A session lasts as long as the certificate that the peer proved to be with; before that, the peer may prove another one. */
-  #followProof(certificate: X509Certificate, channel: () => SessionChannel): { close(): void } {
-    const untilItEnds = () => atWallTime(certificate.validToDate.getTime(), () => channel().end('certificate_ended'))
-    const overdue = overdueAt({ leaf: certificate })
-    if (overdue <= Date.now()) return untilItEnds()
-    let timer = atWallTime(overdue, () => {
-      timer = untilItEnds()
-      if (channel() === this.#session) this.wake()
-    })
-    return { close: () => timer.close() }
+  /** What the peer proved to be with has ended. By now it has another one, or it is none that a token goes to. */
+  #proofEnded(channel: SessionChannel): void {
+    if (channel === this.#session) this.wake()
+    setTimeout(() => channel.end('certificate_ended'), LONGEST_OVERLAP_MS).unref()
   }
 
   #ended(channel: SessionChannel, hasOpened: boolean, end: SessionEnd): void {
