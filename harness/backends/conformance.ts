@@ -226,19 +226,33 @@ function operating(launch: Launch): void {
     expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
   })
 
-  test('kills a unit with everything that it started', async () => {
-    await using site = await launch(planOf({ one: [webUnit('one', { args: ['--child'] })] }))
+  test.each(['--child', '--daemon'])('kills and stops a unit with everything that it started: %s', async (how) => {
+    await using site = await launch(planOf({ one: [webUnit('one', { args: [how] })] }))
     const node = site.node('one')
-    const child = await until(() => /child (\d+)/.exec(node.logs('web').join('\n'))?.[1])
-    const alive = () => output(node, 'ps', '-o', 'stat=', '-p', child)
-    expect(await alive()).toMatch(/^[SR]/)
+    const stateOf = (pid: string) => output(node, 'ps', '-o', 'stat=', '-p', pid)
+    const child = async (nth: number) => {
+      const pid = await until(
+        () =>
+          [
+            ...node
+              .logs('web')
+              .join('\n')
+              .matchAll(/child (\d+)/g),
+          ][nth]?.[1],
+      )
+      expect(await stateOf(pid)).toMatch(/^[SR]/)
+      return pid
+    }
+    const ended = (pid: string) => until(async () => /^(Z.*)?$/.test(await stateOf(pid)))
 
+    const first = await child(0)
     await node.kill('web')
-
     expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
-    await until(async () => /^(Z.*)?$/.test(await alive()))
+    await ended(first)
     await node.start('web')
-    expect(await opens(node.address)).toBe(true)
+    const second = await child(1)
+    await node.stop('web')
+    await ended(second)
   })
 
   test('pauses and resumes a unit, and stops a paused one', async () => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
-import { signalProcess } from '../backends/processes.ts'
+import { signalProcess } from '../agent/labelled.ts'
 import type { Finding } from '../credentials/finding.ts'
 import { HoldfastError } from '../errors.ts'
 import { type GuardCoverage, guardCoverage } from '../evidence/coverage.ts'
@@ -112,10 +112,10 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
 }
 
 /**
- * Ctrl-C reaches every process of the terminal. Workers leave it to this one, which cancels the run: they finish the test at
- * hand and release their sites.
+ * Ctrl-C, and the end of the terminal, reach every process of it. Workers leave them to this one, which cancels the run: they
+ * finish the test at hand and release their sites.
  */
-const deafToInterrupts = 'data:text/javascript,process.on("SIGINT",()=>{})'
+const deafToInterrupts = 'data:text/javascript,for(const signal of ["SIGINT","SIGHUP"])process.on(signal,()=>{})'
 
 async function startedVitest(run: ScenarioRun, env: Record<string, string>, reporter: Reporter): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { killProcessesOf } from '../../agent/labelled.ts'
 import { signalTree } from '../../agent/process-tree.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
 import { localSeat } from '../../protocols/seat.ts'
@@ -12,7 +13,6 @@ import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities, LaunchOptions } from '../backend.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import { hasUsers } from '../plan-needs.ts'
-import { killProcessesOf } from '../processes.ts'
 import { findRuns, type Run } from '../run-folder.ts'
 import { relayedNetwork } from './relayed-network.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
@@ -46,7 +46,7 @@ export const processBackend = backendOf({
   unavailable: loopbackMissing,
   whyLacking: (capability) => missing[capability]?.(),
   take,
-  sweep: ({ run }) => killProcessesOf(run),
+  sweep: ({ run }) => killProcessesOf({ run }),
   readLeft: (_, path, from) => readTextFrom(path, from),
 })
 
@@ -63,7 +63,7 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   const taking = names.length * (partition ? 2 : 1)
   const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
   // Once the agents have ended: what left its process group is found by the run's label alone.
-  taken.defer(async () => void (await killProcessesOf(record.run)))
+  taken.defer(async () => void (await killProcessesOf({ run: record.run })))
   const held = taken.move()
   return {
     addresses,
