@@ -143,6 +143,15 @@ test('everything is tried in each way, too, and a target judges what reaches it'
   expect(classes.every(({ control }) => control.way === undefined && control.name === 'opera, by ann')).toBe(true)
 })
 
+test('a class is told by a cell with which nothing else is wrong, also behind the end; a check that has none is named', () => {
+  const { classes, unisolated } = deriveMatrix(planOf({ takes: [['badge', 'ticket']], checks }), [badge, ticket])
+  const told = Object.fromEntries(classes.map(({ representative: { name, fails } }) => [fails.join(), name]))
+  // Whoever lets torn badges in lets this one in.
+  expect(told['badge/whole']).toBe('opera, by a torn ann')
+  // Without a badge a ticket is nobody's own, so a refusal may be for that.
+  expect(unisolated).toEqual([{ target: 'gate', action: 'gate:pass/row 1', check: 'badge/shown' }])
+})
+
 test('a check that settles lets in, and refuses nobody; one that depends on it is made behind it only', () => {
   const settling = { check: 'badge/named', args: { name: 'bob' }, settles: true } as const
   const takes = [['badge', 'ticket']]

@@ -26,6 +26,8 @@ const notBefore = letIn('RFC 7519 section 4.1.5: mod_oauth2 does not look at nbf
 const modOauth2 = (node: string) => ({
   'no token, without a certificate': challengeForNothing,
   'alice-at-haproxy, over cert-alice': otherCode,
+  'alice-at-haproxy, naming another issuer, over cert-alice': otherCode,
+  [`alice-at-${node}, naming another issuer, over cert-alice`]: otherCode,
   'alice-at-haproxy, without scope, over cert-alice': otherCode,
   'alice-at-haproxy, not yet valid, over cert-alice': otherCode,
   [`alice-at-${node}, not yet valid, over cert-alice`]: notBefore,

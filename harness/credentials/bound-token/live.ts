@@ -25,6 +25,7 @@ const spoil: Readonly<Record<SpoiledToken, Spoiling<PlanBoundToken>>> = {
   },
   'key retired': async ({ token }) => ({ token }),
   tampered: async ({ token = '' }) => ({ token: tamperSignature(token) }),
+  'naming another issuer': forged((claims) => ({ ...claims, iss: 'https://another-issuer.test' })),
   unbound: forged(({ cnf: _, ...claims }) => claims),
   'bound elsewhere': forged((claims) => bound(claims, randomBytes(32).toString('base64url'))),
   'bound to the presenter': forged((claims, presenter) => {
