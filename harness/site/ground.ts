@@ -21,6 +21,8 @@ export interface ScenarioOptions {
   needs?: readonly (keyof Capabilities)[]
   /** Programs that the machine must have besides. Without one the tests of the file do not run, and say what to type. */
   programs?: readonly HelperName[]
+  /** What the machine lacks besides, and what to type: a text, and the tests of the file do not run for this reason. */
+  lacking?: string | undefined
   /** `movable`: `site.clock` moves the clocks of the nodes, and the harness goes along. Needs capability `ownClock`. */
   clock?: LaunchOptions['clock']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
@@ -117,7 +119,7 @@ export class Ground implements AsyncDisposable {
 
   async #whatIsMissing(): Promise<string | undefined> {
     const { backend, at } = await this.parts()
-    const { clock, needs = [], programs = [] } = this.#options
+    const { clock, needs = [], programs = [], lacking: own } = this.#options
     const isMoved = clock === 'movable' || Boolean(at)
     const needed = new Set([...needs, ...(isMoved ? (['ownClock'] as const) : [])])
     const lacking = [...needed].filter((need) => !backend.capabilities[need])
@@ -128,7 +130,7 @@ export class Ground implements AsyncDisposable {
     if (isMoved && !ownClockIsMovable()) return 'the clock of this process cannot be moved; run it by: holdfast test'
     const reason = await backend.unavailable()
     if (reason !== undefined) return `${backend.name}: ${reason}`
-    if (programs.length === 0) return undefined
+    if (own !== undefined || programs.length === 0) return own
     const { lackingPrograms } = await import('../toolchain/survey.ts')
     return lackingPrograms(programs)
   }

@@ -1,3 +1,4 @@
+import { markJudged } from '../../site/judging.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { calling, cases, leftOpen, type Variant } from '../attack.ts'
 import { accepted, either, refused } from '../outcome.ts'
@@ -25,6 +26,8 @@ const twofold = (lines: readonly string[], body: string): Variant => ({
   at: { 'strict-verifier': unreadable },
   attack: async (lab) => {
     const verdict = (await ambiguous(lines, body).attack(lab)) as Verdict
+    // By what is demanded of it; who is known to fail that is judged by nothing more.
+    markJudged(verdict)
     const { answers = 0, isClosed = true } = verdict.wire ?? {}
     lab.demand(answers <= 1 && isClosed, `it reads on behind a request whose end is in doubt: ${answers} answers came`)
     return verdict
