@@ -46,3 +46,9 @@ export const chainCases = ['TLS-01', 'TLS-02', 'TLS-03', 'TLS-05', 'TLS-06', 'TL
 
 /** Those that are about the token alone, and about what an issuer writes into it. */
 export const tokenCases = ['GEN-01', 'GEN-05', 'GEN-07', 'GEN-18', 'GEN-20', 'PEER-01', 'PEER-02', 'PEER-04', 'PEER-14']
+
+/** Those that a gateway fails which does not look at the audience. */
+export const audienceCases = ['GEN-18', 'PEER-27']
+
+/** Those that a gateway fails which does not look at the type of a token. */
+export const typeCases = ['GEN-14']

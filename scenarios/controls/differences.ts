@@ -50,18 +50,24 @@ export const debianCells: KnownDifferences = {
   },
 }
 
+/** A gateway that takes a certificate of any CA. */
+function anyChain(node: string) {
+  const own = `alice-at-${node}, bound to the presenter, over a certificate like cert-alice`
+  return { [`${own} of an unknown CA`]: letIn(unverified), [`${own} that has expired`]: letIn(unverified) }
+}
+
+/** A gateway that does not look at the binding. */
+function anyHolder(node: string) {
+  return {
+    [`alice-at-${node}, over cert-auth`]: letIn(notHolder),
+    [`alice-at-${node}, unbound, over cert-alice`]: letIn(unbound),
+  }
+}
+
 /** Cells of the matrix of `fixtures/controls/npm.json`. */
 export const npmCells: KnownDifferences = {
-  'express-unset resource:read': {
-    'alice-at-express-unset, over cert-auth': letIn(notHolder),
-    'alice-at-express-unset, unbound, over cert-alice': letIn(unbound),
-  },
-  'express-anybody resource:read': {
-    'alice-at-express-anybody, bound to the presenter, over a certificate like cert-alice of an unknown CA':
-      letIn(unverified),
-    'alice-at-express-anybody, bound to the presenter, over a certificate like cert-alice that has expired':
-      letIn(unverified),
-  },
+  'express-unset resource:read': anyHolder('express-unset'),
+  'express-anybody resource:read': anyChain('express-anybody'),
   'https-unverified resource:read': {
     'over a certificate like cert-auth of an unknown CA': letIn(unverified),
     'over a certificate like cert-auth that has expired': letIn(unverified),
@@ -77,6 +83,19 @@ function alike(difference: KnownDifference, cases: Readonly<Record<string, reado
 /** Not against the standard, and not as our own nodes do it. */
 const allowed = (comes: string, by: string): KnownDifference => ({ comes, against: `our own nodes only: ${by}` })
 
+const anyType = letIn('RFC 9068 section 4: typ is at+jwt (RFC 8725 section 3.11 says why)')
+const anyTypes = [
+  ...['a client assertion', 'an enrolment token', 'a logout token', 'an introspection answer'],
+  ...['a security event', 'a proof of possession', 'no typ at all', 'typ as a list', 'typ with a blank'],
+]
+const otherAudiences = [
+  ...['no aud', 'an empty text', 'an empty list', 'another one', 'the same with a domain behind it'],
+  ...['the same with a slash', 'the same in upper case', 'the same with its port'],
+]
+const otherNodes = [
+  ...['for another node', 'for a host that begins alike', 'for a host that ends alike'],
+  ...['for the host without its scheme', 'for nobody'],
+]
 const noText = letIn('RFC 7515 section 4.1.4: a kid is a text')
 
 const anyPurpose = allowed(
@@ -184,23 +203,12 @@ const apacheAttacks: KnownDifferences[string] = {
     'GEN-12': ['crit names cnf', 'crit is empty', 'crit names an absent header', 'crit is no list', 'crit is null'],
     'GEN-13': ['b64 false with crit'],
   }),
-  ...alike(letIn('RFC 9068 section 4: typ is at+jwt (RFC 8725 section 3.11 says why)'), {
-    'GEN-14': [
-      ...['a client assertion', 'an enrolment token', 'a logout token', 'an introspection answer'],
-      ...['a security event', 'a proof of possession', 'no typ at all', 'typ as a list', 'typ with a blank'],
-    ],
-  }),
+  ...alike(anyType, { 'GEN-14': anyTypes }),
   ...alike(notBefore, { 'GEN-17': ['nbf just past the skew'], 'PEER-30': ['not to be used yet'] }),
   ...alike(otherCode, {
     'GEN-14': ['an ID token that is said to be an access token'],
-    'GEN-18': [
-      ...['no aud', 'an empty text', 'an empty list', 'another one', 'the same with a domain behind it'],
-      ...['the same with a slash', 'the same in upper case', 'the same with its port', 'a list in a list', 'an object'],
-    ],
-    'PEER-27': [
-      ...['for another node', 'for a host that begins alike', 'for a host that ends alike'],
-      ...['for the host without its scheme', 'for nobody'],
-    ],
+    'GEN-18': [...otherAudiences, 'a list in a list', 'an object'],
+    'PEER-27': otherNodes,
   }),
   ...alike(challengeForNothing, {
     'GEN-24': [
@@ -299,11 +307,6 @@ export const debianAttacks: KnownDifferences = {
   },
 }
 
-const certificateHeaders = [
-  ...['Client-Cert', 'X-SSL-Client-Cert', 'X-Client-Cert', 'X-Forwarded-Client-Cert', 'X-Forwarded-Tls-Client-Cert'],
-  'Ssl-Client-Cert',
-]
-
 /** On gateways that take a certificate of any CA, whether they look at a token's binding to it or not. */
 const ofAnybody: KnownDifferences[string] = {
   ...alike(letIn(unverified), {
@@ -315,7 +318,45 @@ const ofAnybody: KnownDifferences[string] = {
     'TLS-06': ['signed by a leaf of the right CA'],
     'TLS-07': ['one authority too many', 'outside the permitted names'],
     'TLS-08': ['an unknown extension', 'the identifier of a grant, marked critical'],
-    'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1', 'signed with MD5'],
+    'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1'],
+  }),
+}
+const md5 = alike(letIn(unlooked), { 'TLS-09': ['signed with MD5'] })
+
+const certificateHeaders = [
+  ...['Client-Cert', 'X-SSL-Client-Cert', 'X-Client-Cert', 'X-Forwarded-Client-Cert', 'X-Forwarded-Tls-Client-Cert'],
+  'Ssl-Client-Cert',
+]
+
+/** On gateways that do not look at the binding, where a certificate is demanded. */
+const ofAnyHolder: KnownDifferences[string] = {
+  ...alike(letIn(notHolder), {
+    'PEER-01': ['over the certificate of a third node', 'over another certificate of the holder'],
+    'PEER-08': ['over a certificate of a CA that the target trusts'],
+    'PEER-15': ['the old token over the renewed certificate'],
+    'TLS-10': ["one's own, then the victim's", "one's own, the victim's between it and its CA"],
+    'TLS-17': ['a token that is bound to another certificate, after an accepted request'],
+    // No header makes it worse: nobody looks at them, and nobody looks at the certificate of the connection.
+    'TLS-21': certificateHeaders.map((name) => `${name}, beside another certificate`),
+    'TLS-22': ['with underscores', 'twice, in two cases'],
+    'TLS-23': ['a token of another certificate'],
+    'TLS-29': ["the target's own certificate with the caller's token"],
+  }),
+  ...alike(letIn(unbound), {
+    'PEER-04': ['without cnf'],
+    'PEER-14': [
+      ...[
+        'cnfHexThumbprint',
+        'cnfColons',
+        'cnfPadded',
+        'cnfStandardBase64',
+        'cnfUpperCased',
+        'cnfSha1',
+        'cfn',
+        'extCnf',
+      ],
+      ...['cnfOfSpki', 'cnfOfPem', 'cnfOfChain'],
+    ],
   }),
 }
 
@@ -323,33 +364,66 @@ const ofAnybody: KnownDifferences[string] = {
 export const npmAttacks: KnownDifferences = {
   'express resource:read': expressAttacks,
   'express-unset resource:read': {
+    ...ofAnyHolder,
     ...alike(letIn(notHolder), {
-      'PEER-01': ['over the certificate of a third node', 'over another certificate of the holder'],
       'PEER-02': ['no client certificate'],
-      'PEER-08': ['over a certificate of a CA that the target trusts'],
-      'PEER-15': ['the old token over the renewed certificate'],
       'TLS-01': ['over TLS 1.3', 'over TLS 1.2'],
-      'TLS-10': ["one's own, then the victim's", "one's own, the victim's between it and its CA"],
-      'TLS-17': ['a token that is bound to another certificate, after an accepted request'],
-      // No header makes it worse: nobody looks at them, and nobody looks at the certificate of the connection.
-      'TLS-21': [
-        ...certificateHeaders.map((name) => `${name}, beside another certificate`),
-        'all of them, and no certificate',
-      ],
-      'TLS-22': ['with underscores', 'twice, in two cases'],
-      'TLS-23': ['a token of another certificate'],
-      'TLS-29': ["the target's own certificate with the caller's token"],
+      'TLS-21': ['all of them, and no certificate'],
     }),
-    ...alike(letIn(unbound), {
-      'PEER-04': ['without cnf'],
-      'PEER-14': [
-        ...['cnfHexThumbprint', 'cnfColons', 'cnfPadded', 'cnfStandardBase64', 'cnfUpperCased', 'cnfSha1', 'cnfArray'],
-        ...['cnfString', 'cfn', 'extCnf', 'cnfOfSpki', 'cnfOfPem', 'cnfOfChain'],
-      ],
-    }),
+    ...alike(letIn(unbound), { 'PEER-14': ['cnfArray', 'cnfString'] }),
   },
-  'express-anybody resource:read': ofAnybody,
-  'https-unverified resource:read': ofAnybody,
+  'express-anybody resource:read': { ...ofAnybody, ...md5 },
+  'https-unverified resource:read': { ...ofAnybody, ...md5 },
+}
+
+const forOthers = 'RFC 9068 section 4: aud names whom a token is for (PEER-27)'
+const endAsText = alike(letIn('RFC 7519 section 2: a NumericDate is a number, and no text of one'), {
+  'GEN-16': ['a text'],
+})
+
+/** Cells of the matrix of `fixtures/controls/go.json`. */
+export const goCells: KnownDifferences = {
+  'go-any-certificate resource:read': anyChain('go-any-certificate'),
+  'go-any-audience resource:read': { 'alice-at-go, over cert-alice': letIn(forOthers) },
+  'go-unbound resource:read': anyHolder('go-unbound'),
+}
+
+/** Attacks on the gateways of `fixtures/controls/go.json`; on those with a fault, those that are about it. */
+export const goAttacks: KnownDifferences = {
+  'go resource:read': {
+    ...endAsText,
+    ...alike(letIn('RFC 9325 section 4.5: a key of RSA has 2048 bits; Go takes 1024'), {
+      'TLS-09': ['RSA of 1024 bits'],
+    }),
+    'TLS-26 a length, and chunks that end before it': {
+      comes: 'works: it reads on behind a request whose end is in doubt',
+      against: 'RFC 9112 section 6.1: who reads the chunks alone ends the connection then; net/http keeps it',
+    },
+  },
+  // Its crypto/x509 knows no MD5.
+  'go-any-certificate resource:read': ofAnybody,
+  'go-any-audience resource:read': alike(letIn(forOthers), {
+    'GEN-18': otherAudiences,
+    'PEER-27': otherNodes,
+  }),
+  'go-unbound resource:read': ofAnyHolder,
+}
+
+/** Cells of the matrix of `fixtures/controls/python.json`. */
+export const pythonCells: KnownDifferences = {
+  'python-cnf-if-there resource:read': {
+    'alice-at-python-cnf-if-there, unbound, over cert-alice': letIn(unbound),
+  },
+}
+
+/** Attacks on the gateways of `fixtures/controls/python.json`; on those with a fault, those that are about it. */
+export const pythonAttacks: KnownDifferences = {
+  'python resource:read': endAsText,
+  'python-cnf-if-there resource:read': alike(letIn(unbound), {
+    'PEER-04': ['without cnf'],
+    'PEER-14': ['cfn', 'extCnf'],
+  }),
+  'python-any-type resource:read': alike(anyType, { 'GEN-14': anyTypes }),
 }
 
 /** Attacks with tokens of another mint, on an orchestrator that does not ask it about them. */
