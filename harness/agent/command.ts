@@ -24,8 +24,13 @@ export async function commandOf(
   return {
     argv: argvOf(context, command),
     cwd: fill(command.cwd ?? '@{unit}', context, `${context.ref}: working folder`),
-    env: environmentOf(context, command, contents),
+    env: { ...environmentBelow(command), ...environmentOf(context, command, contents) },
   }
+}
+
+/** A start script of somebody's may lead to Node, which finds the plan's host names all the same. */
+function environmentBelow({ program }: Command): Record<string, string> {
+  return 'path' in program ? { NODE_OPTIONS: `--import=${preload}` } : {}
 }
 
 type Contents = ReadonlyMap<string, string>
