@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -165,6 +165,14 @@ function failing(launch: Launch, ground: BackendUnderTest): void {
 }
 
 function operating(launch: Launch): void {
+  test('finds the hosts of the plan in Node programs that a shell starts', async () => {
+    const look = `require('node:dns').lookup('${hostOf('two')}', (_, address) => console.log('found ' + address))`
+    const run = { program: { path: 'sh' }, args: ['-c', 'node -e "$1"; echo end', 'sh', look] }
+    await using site = await launch(planOf({ one: [oneshot('look', [], [{ run }])], two: [oneshot('nothing')] }))
+
+    expect(site.node('one').logs('look')).toEqual([`found ${site.node('two').address}`, 'end'])
+  })
+
   test('executes programs on a node, with input, environment, exit code and limit', async () => {
     await using site = await launch(idlePlan('one'))
     const node = site.node('one')
@@ -742,6 +750,22 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     expectInOrder(turnsIn(site.events()), 'unit-exited two/web', 'unit-exited one/web')
     expect(await readFile(join(site.evidence, 'history.jsonl'), 'utf8')).toContain('agent-gone')
     await site[Symbol.asyncDispose]()
+  })
+
+  test('is released though its evidence was taken away, or cannot be written', async () => {
+    const gone = await launch(idlePlan('one'))
+    await rm(gone.evidence, { recursive: true })
+    await gone[Symbol.asyncDispose]()
+    const full = await launch(idlePlan('one'))
+    await mkdir(join(full.evidence, 'history.jsonl.new'))
+    await expect(full[Symbol.asyncDispose]()).rejects.toMatchObject({
+      code: 'HOLDFAST_EVIDENCE_INCOMPLETE',
+      message: `the evidence in ${full.evidence} is not complete`,
+    })
+
+    expect(await ground.leftovers(gone.run)).toEqual([])
+    await expect(access(gone.evidence)).rejects.toThrow(/ENOENT/)
+    expect(await ground.leftovers(full.run)).toEqual([])
   })
 
   test('leaves nothing of a unit that put a program into a session of its own', async () => {

@@ -281,8 +281,14 @@ export class LaunchedSite implements Site {
       this.node(node).readFile(path),
     )
     const endAgents = () => Promise.all([...new Set(this.#links.values())].map((link) => link.end()))
-    const steps = [endAgents, () => this.#evidence.close(decided), this.#release]
-    for (const step of steps) await step().catch((cause: unknown) => failures.push(cause))
+    for (const step of [endAgents, this.#release]) await step().catch((cause: unknown) => failures.push(cause))
+    // The last: neither keys nor addresses wait for a disk.
+    try {
+      await this.#evidence.close(decided)
+    } catch (cause) {
+      if (failures.length === 0) throw cause
+      failures.push(cause)
+    }
     if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
   }
 

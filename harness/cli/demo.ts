@@ -2,6 +2,7 @@ import { join, relative } from 'node:path'
 import type { Demonstrated, DemonstratedRow } from '../demonstrations/demonstration.ts'
 import { demonstrationOf } from '../demonstrations/derived.ts'
 import type { Plan } from '../topology/plan.ts'
+import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
@@ -13,6 +14,7 @@ import { standUp } from './stand-up.ts'
 export async function demo(topology: string, options: CommonOptions): Promise<void> {
   const began = performance.now()
   const { rows, evidence } = await interruptible((signal) => demonstrated(topology, options, signal))
+  isEvidenceGone(evidence)
   printPhase('done', 'released', `everything, after ${seconds(performance.now() - began)}`)
   const failed = rows.filter(({ asExpected }) => !asExpected).length
   const verdict = { passed: rows.length - failed, failed, didNotRun: [] }

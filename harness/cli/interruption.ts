@@ -50,7 +50,9 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
     return result
   } catch (failure) {
     // What failed after the signal failed because of it; a failure to release is worth telling nonetheless.
-    throw controller.signal.aborted && !(failure instanceof AggregateError) ? controller.signal.reason : failure
+    const isOfRelease =
+      failure instanceof AggregateError || (failure as HoldfastError).code === 'HOLDFAST_EVIDENCE_INCOMPLETE'
+    throw controller.signal.aborted && !isOfRelease ? controller.signal.reason : failure
   } finally {
     for (const ending of endings) process.off(ending, onSignal)
     process.off('uncaughtException', onUncaught)

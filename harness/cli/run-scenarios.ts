@@ -14,6 +14,7 @@ import type { MeasuredTime } from '../site/scenario-site.ts'
 import { ensureTools } from '../toolchain/install.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
 import { fitsAny } from './choose-scenarios.ts'
+import { isEvidenceGone } from './evidence-gone.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printNote, printPhase, printToolchain, seconds } from './output.ts'
 
@@ -252,7 +253,7 @@ async function reportOf({ results, findings }: ResultCollector): Promise<Scenari
   const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
   const scenarios = [...failed, ...passed, ...didNotRun]
   const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
-  const evidence = [...sites].map(([folder, file]) => ({ file, folder }))
+  const evidence = [...sites].filter(([folder]) => !isEvidenceGone(folder)).map(([folder, file]) => ({ file, folder }))
   const unproven = results.flatMap(({ calls = [] }) => calls.filter(({ weakerProof }) => weakerProof !== undefined))
   const weaker = Map.groupBy(unproven, ({ to, weakerProof }) => `${to} ${weakerProof}`)
   return {
