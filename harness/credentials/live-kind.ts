@@ -25,8 +25,10 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   summary(presented: Presented): Summary | undefined
   /** What an accept must name as proven, by member of its principal. Undefined: this one has no such thing to name. */
   proves(summary: Summary): Readonly<Record<string, string | undefined>>
-  /** For people: what was presented, or that nothing was. */
-  explanation(summary: Summary | undefined): string[]
+  /** For people: what was presented, or that nothing was. `shaken`: the handshake, where one was finished. */
+  explanation(summary: Summary | undefined, shaken?: Shaken): string[]
+  /** The same as named values: what differs between two calls is told by them. */
+  facts?(summary: Summary): Readonly<Record<string, unknown>>
   /** The first place in which what was presented, and what was proven or is believed of it, differ. */
   mismatch?(call: JudgedCall): string | undefined
   /** What speaks against a refusal in what its record holds of the part: who is named must be proven by then, who is proven must be named. */
@@ -77,6 +79,14 @@ export interface JudgedCall {
   /** Absent where nobody writes down what an issuer is asked. */
   readonly asked?: Asked
   readonly control?: { readonly element: string }
+  /** Absent where no handshake was finished. */
+  readonly shaken?: Shaken
+}
+
+/** What a handshake came to, as far as our end has seen it. */
+export interface Shaken {
+  /** Whether the server asked for a certificate: without that none was presented, whatever the caller has. */
+  readonly isCertificateAsked: boolean
 }
 
 /** How often a target asked its issuer about a part since the call began. */

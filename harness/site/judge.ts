@@ -86,6 +86,7 @@ export function receivedText(verdict: Verdict): string {
   const { decision, to, shown, promised, proof } = verdict
   const reason = verdict.reason === null ? '' : `, reason ${verdict.reason}`
   if (shown !== undefined) {
+    if (!isAnswered(verdict) && verdict.layer !== 'tls') return `${noAnswerText(verdict)} (${proof})`
     const believed = promised && verdict.verdict === 'refused' ? 'answered' : verdict.verdict
     return `${believed} ${outcomeText(verdict)}${reason} (${proof})`
   }

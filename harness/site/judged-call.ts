@@ -1,7 +1,7 @@
 import type { LiveKinds } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { recordCall } from '../evidence/history.ts'
-import type { AnyCalled } from '../protocols/spoken.ts'
+import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
 import { type CallOptions, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
 import { effectsSince } from './effects.ts'
@@ -91,7 +91,7 @@ async function joined(by: ScenarioSite, call: Called, before: Before, called: An
   const { site, test, parts } = by
   const { protocol, target, action, presented, summary, shape } = call
   const { node, verification, proof } = target
-  const { answer, promised, conn, ms } = called
+  const { answer, promised, conn, ms, sent, came, shaken } = called
   // What is empty is in every text.
   const tokens = Object.values(presented).filter((part) => typeof part === 'string' && part !== '')
   const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
@@ -104,7 +104,8 @@ async function joined(by: ScenarioSite, call: Called, before: Before, called: An
     judged: judgedParts(call, call.prepared.carried, parts.live),
     proof: proof?.proof ?? 'decision record',
     ...{ verdict, shown, promised, asked, conn, ms, decision, ...farEnd, control: before.control },
-    layer: decision?.layer ?? (protocol.text(answer) === undefined ? 'tls' : protocol.layer),
+    ...{ sent, came, shaken, log: () => site.node(node).logs().slice(before.mark.logged) },
+    layer: decision?.layer ?? (isEndedInTls(protocol, called) ? 'tls' : protocol.layer),
     reason: decision?.reason ?? shown?.reason ?? null,
     guard: decision?.guard ?? null,
     principal: decision?.principal ?? {},
@@ -113,6 +114,12 @@ async function joined(by: ScenarioSite, call: Called, before: Before, called: An
     leaks: await leaksSince(site, node, before.mark, { tokens, lines: (await before.watch?.lines()) ?? [] }),
     ...{ evidence: by.evidence, again: test.again },
   }
+}
+
+/** Whoever finished the handshake and then said nothing, until we hung up, did not refuse anybody in TLS. */
+function isEndedInTls(protocol: AnyProtocol, { answer, shaken }: AnyCalled): boolean {
+  const isSilent = shaken !== undefined && answer.failure?.code === 'ETIMEDOUT'
+  return protocol.text(answer) === undefined && !isSilent
 }
 
 /** An accepted call may change its target. */
@@ -168,6 +175,6 @@ export function judgedParts(
 
 /** What is kept of a verdict: no functions, nothing that stands in the plan, nothing twice. */
 function recorded({ evidence: _, again: __, json: ___, accepts: ____, verification: _____, ...verdict }: Verdict) {
-  const { answer: ______, protocol: _______, live: ________, ...call } = verdict
-  return call
+  const { answer: ______, protocol: _______, live: ________, sent: _s, came: _c, log: _l, ...call } = verdict
+  return { ...call, control: call.control && { ...call.control, call: undefined } }
 }

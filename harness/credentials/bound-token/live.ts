@@ -7,7 +7,7 @@ import { type IssuerWatch, type LiveKind, NotIssued, type Spoiling } from '../li
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import type { SpoiledToken } from './checks.ts'
-import { explanation, mismatch, refusalProblems, type TokenSummary, tokenSummary } from './judged.ts'
+import { explanation, facts, mismatch, refusalProblems, type TokenSummary, tokenSummary } from './judged.ts'
 import type { PlanBoundToken } from './planned.ts'
 import { trustIn } from './trust.ts'
 
@@ -110,6 +110,7 @@ export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {
   summary: tokenSummary,
   proves: ({ jti }) => ({ jti }),
   explanation,
+  facts,
   mismatch,
   refusalProblems,
   belongs: ({ token, certificate }) => token === undefined || token.thumbprint === certificate?.thumbprint,

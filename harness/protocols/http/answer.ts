@@ -24,9 +24,15 @@ export function calledBy(
 ): Called<HttpAnswer> {
   return {
     ...{ answer: readAnswer(answer, wire), conn: answer.conn, ms: answer.ms, promised: isPromised(answer) },
+    ...(answer.status !== null && { came: answerText(answer) }),
     text: [...answer.headers.map(([, value]) => value), answer.body].join('\n'),
     field: (name) => headerValues(answer.headers, name)[0]?.trim(),
   }
+}
+
+/** An answer as it stood on the wire, but for its framing. */
+function answerText({ status, headers, body }: Answer): string {
+  return [`HTTP/1.1 ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')
 }
 
 function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswer['wire']): HttpAnswer {

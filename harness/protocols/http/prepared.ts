@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import type { Shaken } from '../../credentials/live-kind.ts'
 import { type Places, type TextPart, textParts } from '../../credentials/parts.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Call, Called, Prepared } from '../protocol.ts'
 import type { Handshake } from '../tls/handshake.ts'
 import { wireElement } from '../wire-element.ts'
 import type { HttpAnswer } from './answer.ts'
-import type { HeaderLines, Request } from './exchange.ts'
+import { type HeaderLines, type Request, requestText } from './exchange.ts'
 import { type Promised, type RawCall, sendRaw } from './raw-call.ts'
 
 /** How the parts of a credential that TLS does not carry travel in a request. Default: `Authorization: Bearer`. */
@@ -63,8 +64,15 @@ export function preparedInHttp(
     carried: instead === undefined ? textParts.filter((part) => presented[part] !== undefined) : [],
     plain: plainOf(options),
     async send(to) {
-      const endpoint = { ...to, identity: presented.certificate, handshake }
-      return raw === undefined ? send(endpoint, request, carrying) : sendRaw(endpoint, request, raw, promised)
+      let shaken: Shaken | undefined
+      const onSecure = (seen: Shaken) => {
+        shaken = seen
+      }
+      const endpoint = { ...to, identity: presented.certificate, handshake, onSecure }
+      const called = await (raw === undefined
+        ? send(endpoint, request, carrying)
+        : sendRaw(endpoint, request, raw, promised))
+      return { sent: requestText(endpoint, request), ...called, shaken }
     },
   }
 }
