@@ -24,7 +24,10 @@ const problemsWith = async (outcome: Parameters<typeof judgeOutcome>[0]) =>
 test('a refusal is as listed, or it is told in what it differs', async () => {
   const verdict = await stolen()
   const right = A1(verdict.reason!)
-  expect(judgeOutcome(right, verdict)).toEqual({ expected: `A1 ${verdict.reason} (401 invalid_token)`, problems: [] })
+  expect(judgeOutcome(right, verdict)).toMatchObject({
+    expected: `A1 ${verdict.reason} (401 invalid_token)`,
+    problems: [],
+  })
   expect(judgeOutcome(either(A2('token_malformed'), right), verdict).problems).toEqual([])
   expect(judgeOutcome(A1('other', verdict.reason!), verdict).problems).toEqual([])
 

@@ -1,4 +1,5 @@
 import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../site/judge.ts'
+import type { Judged } from '../site/known-differences.ts'
 import type { Verdict } from '../site/verdict.ts'
 
 /** What must come of an attack: any one of these. */
@@ -85,7 +86,7 @@ function wordsOf(one: RefusalExpected): string {
 }
 
 /** The text of what is expected of a verdict, and what speaks against it: of the alternative that comes nearest. */
-export function judgeOutcome(outcome: Outcome, verdict: Verdict): { expected: string; problems: readonly string[] } {
+export function judgeOutcome(outcome: Outcome, verdict: Verdict): Judged {
   const judged = outcome.flatMap((one) => alternatives(one, verdict))
   // Of what was let in no alternative is near: the first is the one that the standard asks for.
   const isLetIn = verdict.promised && judged.every(({ problems }) => problems.length > 0)
@@ -96,7 +97,7 @@ export function judgeOutcome(outcome: Outcome, verdict: Verdict): { expected: st
 /** Statuses with which servers that speak HTTP before they judge a certificate refuse it. */
 const httpRefusals = [400, 401, 403, 495, 496]
 
-function alternatives(one: Expectation, verdict: Verdict): { expected: string; problems: readonly string[] }[] {
+function alternatives(one: Expectation, verdict: Verdict): Judged[] {
   if (one.is === 'demanded') return []
   if (one.is === 'accepted') return [{ expected: 'accepted', problems: acceptanceProblems(verdict) }]
   const expected = wordsOf(one)
@@ -104,7 +105,7 @@ function alternatives(one: Expectation, verdict: Verdict): { expected: string; p
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
   const reasons = one.reasons.length > 0 ? one.reasons : ['']
   return answersOf(one, verdict).flatMap((answer) =>
-    reasons.map((reason) => ({ expected, problems: refusalProblems(verdict, { ...answer, reason, proof }) })),
+    reasons.map((reason) => ({ expected, reason, problems: refusalProblems(verdict, { ...answer, reason, proof }) })),
   )
 }
 

@@ -31,6 +31,10 @@ export class DifferenceUnknown extends HoldfastError {
 export interface Judged {
   readonly expected: string
   readonly problems: readonly string[]
+  /** Of a refusal that is expected: for which reason. */
+  readonly reason?: string
+  /** The call that was accepted beside it, where its verdict does not name one. */
+  readonly beside?: Verdict
 }
 
 /** @throws DifferenceUnknown when a difference names something that is not among `tried` (`target`, `name`) */

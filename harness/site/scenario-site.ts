@@ -24,6 +24,7 @@ import { endpointAt, NotInPlan, plannedCredential, rendered } from './site-files
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { pidOf, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
+import type { About } from './told-failure.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -73,6 +74,8 @@ export class ScenarioSite implements AsyncDisposable {
   /** Sees to it that no call of the test goes unjudged. */
   readonly judging = new Judging()
   readonly test: TestName
+  /** What the test is about; for whoever reads how it failed. */
+  about: About = {}
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
   readonly #owned = new AsyncDisposableStack()
