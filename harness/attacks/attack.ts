@@ -22,6 +22,8 @@ export interface Attack {
   readonly environment?: Readonly<Record<string, string>>
   /** It leaves the site changed, so that it is tried after all others: what it changes. */
   readonly forGood?: string
+  /** It is tried before all that tries the same in further ways: what a target does not do at which it works. */
+  readonly plain?: string
   /** Why nothing that is shipped can be attacked so; then there are no variants. */
   readonly notHere?: string
 }

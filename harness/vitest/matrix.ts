@@ -22,10 +22,12 @@ import {
 import type { SharedControls } from '../site/ledger.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { processOf, targetOf } from '../site/targets.ts'
+import type { About } from '../site/told-failure.ts'
 import type { Verdict } from '../site/verdict.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
-import { type CellClass, deriveMatrix, type Matrix, placeText } from '../trust/matrix.ts'
+import { type CellClass, checksOf, deriveMatrix, type Matrix, placeText } from '../trust/matrix.ts'
+import { Gates } from './gates.ts'
 import { type ScenarioFixtures, scenarioOn, shippedParts } from './scenario.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
@@ -56,19 +58,34 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
     credentials ??= new CellCredentials(site.site, live)
     return { site, credentials }
   }
+  const checks = checksOf(credentialKinds)
+  const gates = new Gates()
   const byEnd = Map.groupBy(all, ({ representative }) => cellEnds(representative, credentialKinds))
   for (const [target, own] of Map.groupBy(byEnd.get(undefined) ?? [], placeOf)) {
     vitestTest.describe(target, () => {
-      for (const one of own) test(sentence(one), ({ site }) => tryCell(on(site), one, site.shareControls()))
+      for (const one of own.toSorted((a, b) => Number(isControl(b)) - Number(isControl(a)))) {
+        test(sentence(one), async ({ site, skip }) => {
+          gates.pass(target, skip)
+          site.about = aboutOf(one, checks)
+          const tried = tryCell(on(site), one, site.shareControls())
+          await (isControl(one) ? gates.open(target, () => tried) : tried)
+        })
+      }
     })
   }
   const accepts = all.filter(({ representative: { expected } }) => expected.verdict === 'accepted')
-  if (accepts.length > 0) closeControls(test)
+  if (accepts.length > 0) closeControls(test, gates, all.map(placeOf))
   // What ends everything else of an issuer is done once, for all of them, when nothing else is left to try.
   byEnd.delete(undefined)
   for (const [end, own] of byEnd) {
     vitestTest.describe(`after ${end}`, () => {
-      for (const one of own) test(`${placeOf(one)}: ${sentence(one)}`, ({ site }) => tryLast(on(site), one, own))
+      for (const one of own) {
+        test(`${placeOf(one)}: ${sentence(one)}`, ({ site, skip }) => {
+          gates.pass(placeOf(one), skip)
+          site.about = aboutOf(one, checks)
+          return tryLast(on(site), one, own)
+        })
+      }
     })
   }
   for (const one of unisolated) {
@@ -80,6 +97,17 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
 function nameUnproven({ check, ...at }: Matrix['unisolated'][number]): void {
   const because = 'no call that can be derived fails it alone, and nothing but the status of a refusal is seen'
   vitestTest(`${placeText(at)}: the check ${check}`, ({ skip }) => skip(`not proven: ${because}`))
+}
+
+/** The one that all refusals of its place are held against. */
+function isControl({ representative, control }: CellClass): boolean {
+  return representative === control
+}
+
+function aboutOf(one: CellClass, checks: ReturnType<typeof checksOf>): About {
+  if (isControl(one)) return { rank: 'control' }
+  const { because, unmade } = checks.get(one.representative.fails[0] ?? '') ?? {}
+  return { rank: 'plain', title: because, meaning: unmade?.means, clause: unmade?.clause }
 }
 
 /** A class, and how its target is known to differ in it. */
@@ -98,8 +126,9 @@ function withDifferences(classes: readonly CellClass[], differences: KnownDiffer
 }
 
 /** The last refusals of each target are followed by an accepted call, too. */
-export function closeControls(test: TestAPI<ScenarioFixtures>): void {
-  test('all calls that refusals were held against are accepted still', async ({ site }) => {
+export function closeControls(test: TestAPI<ScenarioFixtures>, gates: Gates, places: readonly string[]): void {
+  test('all calls that refusals were held against are accepted still', async ({ site, skip }) => {
+    gates.passAny(places, skip)
     expect(await site.shareControls().close(site)).toBeGreaterThan(0)
   })
 }
@@ -122,29 +151,33 @@ async function tryLast(on: Tried, one: TriedClass, all: readonly TriedClass[]): 
 }
 
 async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<ScenarioSite>): Promise<void> {
-  const { representative, control } = one
+  const { control } = one
   const again = (site: ScenarioSite) => call({ ...on, site }, control)
   const process = processOf(on.site.site, control.target, control.action)
   const place = `${placeOf(one)} ${control.name}`
-  const isControl = representative === control
-  if (isControl || (await shared?.take(place, process, on.site)) === undefined) {
+  const isOwn = isControl(one)
+  let accepted = isOwn ? undefined : await shared?.take(place, process, on.site)
+  if (accepted === undefined) {
     const verdict = await again(on.site)
+    accepted = verdict
     demand(verdict, { expected: 'accepted, as positive control', problems: acceptanceProblems(verdict) })
-    shared?.add(place, { again, process, verdict, refusals: isControl ? 0 : 1 })
+    shared?.add(place, { again, process, verdict, refusals: isOwn ? 0 : 1 })
   }
-  if (!isControl) await judgeCell(on, one)
+  if (!isOwn) await judgeCell(on, one, accepted)
 }
 
-async function judgeCell(on: Tried, { representative, known }: TriedClass): Promise<void> {
+async function judgeCell(on: Tried, { representative, known }: TriedClass, beside?: Verdict): Promise<void> {
   const verdict = await call(on, representative)
   const refusals = refusalsOf(on.site, representative, verdict)
   const judged: Judged[] = refusals.map((refusal) => {
-    return { expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) }
+    const { reason } = refusal
+    return { expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal), reason }
   })
   // What was derived is told, unless another refusal came that is as good.
   const derived = judged.find(({ problems }) => problems.length === 0) ??
     judged[0] ?? { expected: 'accepted', problems: acceptanceProblems(verdict) }
-  demand(verdict, known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusals[0]))
+  const judgement = known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusals[0])
+  demand(verdict, { ...judgement, beside })
 }
 
 /**

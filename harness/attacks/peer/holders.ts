@@ -1,4 +1,5 @@
 import { renewAtCa } from '../../agent/enrol.ts'
+import { unboundMeans } from '../../credentials/bound-token/checks.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
@@ -24,6 +25,7 @@ const outcomes: Readonly<Record<string, Outcome>> = {
 export const holders = cases(bound, {
   'PEER-01': {
     title: 'a token works for its holder only',
+    plain: unboundMeans.means,
     source: 'RFC 8705 section 3',
     variants: {
       'over the certificate of a third node': over(mismatch, (lab) => third(lab, 'caller')),
