@@ -11,12 +11,15 @@ import { settings } from '../settings.ts'
 import type { ToldCall } from '../site/evidence-text.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import type { MeasuredTime } from '../site/scenario-site.ts'
+import type { ToldFailure } from '../site/told-failure.ts'
 import { ensureTools } from '../toolchain/install.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
+import { causesOf } from './causes.ts'
 import { fitsAny } from './choose-scenarios.ts'
 import { isEvidenceGone } from './evidence-gone.ts'
+import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
-import { plural, printNote, printPhase, printToolchain, seconds } from './output.ts'
+import { plural, printNote, printPhase, printProgress, printToolchain, seconds } from './output.ts'
 
 export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'keep'> {
   filters: readonly string[]
@@ -28,12 +31,19 @@ export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'ke
   bail?: boolean
   /** Tries every cell of a matrix, not one of each class. */
   full?: boolean
+  /** Only tests whose whole name holds this. */
+  name?: string
+  /** Only tests of these whole names. */
+  names?: readonly string[]
   signal: AbortSignal
 }
 
 export interface Tally {
   passed: number
+  /** Causes of failures. */
   failed: number
+  /** Failures that have one of these causes, too. */
+  follow?: number
   /** What this machine, or this backend, could not run: told apart from passed, with the reason. */
   didNotRun: readonly { name: string; reason: string }[]
 }
@@ -64,6 +74,12 @@ export interface ScenarioResult {
   ms: number
   /** How it failed, for people. */
   failure?: string
+  /** The same by parts, where one of its calls failed. */
+  told?: ToldFailure
+  /** Where in the scenario. */
+  at?: string
+  /** The page of evidence of a failed test. */
+  page?: string
   /** `assertion`: what the scenario expects did not hold. `error`: something broke before, or instead of, an answer. */
   cause?: 'assertion' | 'error'
   reason?: string
@@ -86,9 +102,10 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   if (run.at && missing !== undefined) {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
-  const collector = new ResultCollector()
+  const pattern = patternOf(run)
+  const collector = new ResultCollector(pattern)
   const env = environment(run, backend)
-  const vitest = await withoutItsSignals(() => startedVitest(run, env, collector))
+  const vitest = await withoutItsSignals(() => startedVitest(run, env, collector, pattern))
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
     // A worker that holds a kept site releases it, and goes on; it may have done so already.
@@ -109,7 +126,28 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     // A worker that was ended hard could not release its site.
     if (run.signal.aborted) await (await import('./sweep.ts')).sweepAll()
   }
-  return reportOf(collector)
+  if (collector.results.length === 0 && run.name !== undefined && !run.signal.aborted) {
+    throw new HoldfastError(
+      'HOLDFAST_NO_SCENARIO',
+      `no test has "${run.name}" in its name; ${indexFile} names those of the last run`,
+    )
+  }
+  const report = await reportOf(collector)
+  // Runs of sabotage are nobody's last one.
+  if (settings().sabotage === undefined) await writeLast(report, run)
+  return report
+}
+
+/** What chooses tests by name. Parts of a name are joined by a blank there. */
+function patternOf({ name, names }: ScenarioRun): RegExp | undefined {
+  const escaped = (text: string) => plainName(text).replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  if (names !== undefined) return new RegExp(`^(${names.map(escaped).join('|')})$`)
+  return name === undefined ? undefined : new RegExp(escaped(name))
+}
+
+/** As vitest joins a name for its pattern, in place of ` > `. */
+function plainName(name: string): string {
+  return name.replaceAll(' > ', ' ')
 }
 
 /**
@@ -118,7 +156,12 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
  */
 const deafToInterrupts = 'data:text/javascript,for(const signal of ["SIGINT","SIGHUP"])process.on(signal,()=>{})'
 
-async function startedVitest(run: ScenarioRun, env: Record<string, string>, reporter: Reporter): Promise<Vitest> {
+async function startedVitest(
+  run: ScenarioRun,
+  env: Record<string, string>,
+  reporter: Reporter,
+  pattern?: RegExp,
+): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
   const condition = import.meta.url.endsWith('.ts') ? ['holdfast-source'] : []
@@ -141,6 +184,7 @@ async function startedVitest(run: ScenarioRun, env: Record<string, string>, repo
       teardownTimeout: 30_000,
       env: { ...env, ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
+      ...(pattern && { testNamePattern: pattern }),
       reporters: [reporter],
     },
     {
@@ -189,9 +233,14 @@ async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecific
   const fits = await Promise.all(scenarios.map((file) => fitsAny(file, filters)))
   const { deriveScenarios } = await import('./derived-scenarios.ts')
   const derived = await deriveScenarios({ filters, scenarios, set: parametersOf(run) })
-  const chosen = [...written.filter((_, index) => fits[index]), ...specifications(derived)]
-  if (chosen.length > 0) return chosen
-  const which = filters.length > 0 ? ` matches ${filters.map((filter) => `"${filter}"`).join(' or ')}` : ''
+  const chosen = [...written.filter((_, index) => fits[index]), ...specifications(derived.files)]
+  const isIdle = async (filter: string) =>
+    !derived.sources.includes(filter) &&
+    !(await Promise.all(scenarios.map((file) => fitsAny(file, [filter])))).includes(true)
+  const idle = await Promise.all(filters.map(isIdle))
+  const strange = filters.filter((_, index) => idle[index])
+  if (chosen.length > 0 && strange.length === 0) return chosen
+  const which = strange.length > 0 ? ` matches ${strange.map((filter) => `"${filter}"`).join(' or ')}` : ''
   throw new HoldfastError(
     'HOLDFAST_NO_SCENARIO',
     `no scenario below ${process.cwd()}${which}; scenarios are files named *.scenario.ts, and a filter is a part of their path or the name of their topology`,
@@ -209,8 +258,40 @@ class ResultCollector implements Reporter {
   readonly findings: ScenarioFinding[] = []
   /** Sites of failed tests that wait to be ended. */
   readonly kept: KeptSite[] = []
+  readonly #pattern: RegExp | undefined
+  readonly #count = { all: 0, ended: 0, failed: 0 }
+  /** Files in the order in which they were chosen. */
+  #files: readonly string[] = []
+
+  constructor(pattern?: RegExp) {
+    this.#pattern = pattern
+  }
+
+  onTestRunStart(specifications: ReadonlyArray<TestSpecification>): void {
+    this.#files = specifications.map(({ moduleId }) => relative('', moduleId))
+  }
+
+  onTestModuleCollected(module: TestModule): void {
+    this.#count.all += this.#casesOf(module).length
+  }
+
+  /** Those that are asked for. */
+  #casesOf(module: TestModule): TestCase[] {
+    return [...module.children.allTests()].filter(({ fullName }) => this.#pattern?.test(plainName(fullName)) ?? true)
+  }
+
+  /** A file ends when it ends; what was chosen first is told first. */
+  inOrder(): ScenarioResult[] {
+    const place = ({ file }: ScenarioResult) => this.#files.indexOf(file)
+    return this.results.toSorted((a, b) => place(a) - place(b))
+  }
 
   async onTestCaseResult(test: TestCase): Promise<void> {
+    const { state } = test.result()
+    if (this.#pattern?.test(plainName(test.fullName)) ?? true) this.#count.ended += 1
+    if (state === 'failed') this.#count.failed += 1
+    const { all, ended, failed } = this.#count
+    printProgress('scenarios', `${ended} of ${all} tests${failed > 0 ? `, ${failed} failed` : ''}`)
     const { kept } = test.meta()
     if (kept === undefined || this.kept.some(({ run }) => run === kept.run)) return
     this.kept.push(kept)
@@ -221,7 +302,7 @@ class ResultCollector implements Reporter {
 
   onTestModuleEnd(module: TestModule): void {
     const scenario = claimOf(module)
-    const cases = [...module.children.allTests()]
+    const cases = this.#casesOf(module)
     const tests = cases.map(resultOf)
     // The file itself, or what it stands on (its site), failed: its tests did not come to run.
     const broken = module
@@ -231,6 +312,7 @@ class ResultCollector implements Reporter {
     // A file has one site: each of its tests tells the same.
     const findings = cases.map((test) => test.meta().findings).find((told) => told !== undefined) ?? []
     this.findings.push(...findings.map((finding) => ({ scenario, ...finding })))
+    if (tests.length + broken.length === 0) return
     const { failed = [], passed = [], 'did not run': skipped = [] } = byState(tests)
     const mark = failed.length + broken.length > 0 ? 'failed' : passed.length > 0 ? 'done' : 'note'
     const counts = [
@@ -249,8 +331,11 @@ function byState(results: readonly ScenarioResult[]) {
   return Object.groupBy(results, ({ state }) => state)
 }
 
-async function reportOf({ results, findings }: ResultCollector): Promise<ScenarioReport> {
+async function reportOf(collector: ResultCollector): Promise<ScenarioReport> {
+  const { findings } = collector
+  const results = collector.inOrder()
   const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
+  const causes = causesOf(failed)
   const scenarios = [...failed, ...passed, ...didNotRun]
   const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
   const evidence = [...sites].filter(([folder]) => !isEvidenceGone(folder)).map(([folder, file]) => ({ file, folder }))
@@ -258,7 +343,8 @@ async function reportOf({ results, findings }: ResultCollector): Promise<Scenari
   const weaker = Map.groupBy(unproven, ({ to, weakerProof }) => `${to} ${weakerProof}`)
   return {
     passed: passed.length,
-    failed: failed.length,
+    failed: causes.length,
+    follow: failed.length - causes.length,
     didNotRun: didNotRun.map(({ scenario, name, reason = '' }) => ({ name: `${scenario}: ${name}`, reason })),
     scenarios,
     evidence: resolve('.holdfast', 'runs'),
@@ -273,7 +359,7 @@ async function reportOf({ results, findings }: ResultCollector): Promise<Scenari
 
 function resultOf(test: TestCase): ScenarioResult {
   const result = test.result()
-  const { evidence, calls, measured } = test.meta()
+  const { evidence, calls, measured, failure: told, page } = test.meta()
   const common = {
     scenario: claimOf(test.module),
     name: test.fullName,
@@ -284,7 +370,8 @@ function resultOf(test: TestCase): ScenarioResult {
   if (result.state === 'passed') return { ...common, state: 'passed' }
   if (result.state === 'failed') {
     const failure = failureText(common, result.errors)
-    return { ...common, state: 'failed', failure, cause: causeOf(result.errors) }
+    const [at] = result.errors.flatMap(placeOf)
+    return { ...common, state: 'failed', failure, told, at, page, cause: causeOf(result.errors) }
   }
   const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
   return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
@@ -321,7 +408,7 @@ function failureText(
       .split('\n')
       .filter(Boolean),
     ...causes(error),
-    ...placeOf(error),
+    ...placeOf(error).map((place) => `at        ${place}`),
   ])
   if (file !== '' && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
     lines.push(`again     npx holdfast test ${file}`)
@@ -337,5 +424,5 @@ function causes(error: SerializedError): string[] {
 
 function placeOf(error: SerializedError): string[] {
   const frame = error.stacks?.find(({ file }) => file.endsWith('.scenario.ts'))
-  return frame ? [`at        ${relative('', frame.file)}:${frame.line}`] : []
+  return frame ? [`${relative('', frame.file)}:${frame.line}`] : []
 }
