@@ -3,6 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import { signalProcess } from '../agent/labelled.ts'
 import type { Finding } from '../credentials/finding.ts'
+import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import { type GuardCoverage, guardCoverage } from '../evidence/coverage.ts'
 import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
@@ -124,7 +125,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     run.signal.removeEventListener('abort', cancel)
     await vitest.close()
     // A worker that was ended hard could not release its site.
-    if (run.signal.aborted) await (await import('./sweep.ts')).sweepAll()
+    if (run.signal.aborted || collector.isCutShort) collector.swept = await sweptHere()
   }
   if (collector.results.length === 0 && run.name !== undefined && !run.signal.aborted) {
     throw new HoldfastError(
@@ -148,6 +149,17 @@ function patternOf({ name, names }: ScenarioRun): RegExp | undefined {
 /** As vitest joins a name for its pattern, in place of ` > `. */
 function plainName(name: string): string {
   return name.replaceAll(' > ', ' ')
+}
+
+/** Evidence of the runs below this folder that were left by workers which are gone. */
+async function sweptHere(): Promise<string[]> {
+  const { swept } = await (await import('./sweep.ts')).sweepAll()
+  const here = join(runsFolder(), '/')
+  return swept.flatMap(({ evidence }) => (evidence?.startsWith(here) ? [evidence] : []))
+}
+
+function runsFolder(): string {
+  return resolve('.holdfast', 'runs')
 }
 
 /**
@@ -258,6 +270,11 @@ class ResultCollector implements Reporter {
   readonly findings: ScenarioFinding[] = []
   /** Sites of failed tests that wait to be ended. */
   readonly kept: KeptSite[] = []
+  /** Evidence of runs whose workers could not tell of it. */
+  swept: readonly string[] = []
+  /** Whether files did not come to their end: with `bail`, or because their worker was ended. */
+  isCutShort = false
+  readonly #ended = new Set<TestModule>()
   readonly #pattern: RegExp | undefined
   readonly #count = { all: 0, ended: 0, failed: 0 }
   /** Files in the order in which they were chosen. */
@@ -265,6 +282,11 @@ class ResultCollector implements Reporter {
 
   constructor(pattern?: RegExp) {
     this.#pattern = pattern
+  }
+
+  /** What a scenario prints is for whoever looks for a mistake in it; stdout is that of the command. */
+  onUserConsoleLog({ content }: { content: string }): void {
+    printNote(redact(content))
   }
 
   onTestRunStart(specifications: ReadonlyArray<TestSpecification>): void {
@@ -301,6 +323,7 @@ class ResultCollector implements Reporter {
   }
 
   onTestModuleEnd(module: TestModule): void {
+    this.#ended.add(module)
     const scenario = claimOf(module)
     const cases = this.#casesOf(module)
     const tests = cases.map(resultOf)
@@ -322,7 +345,10 @@ class ResultCollector implements Reporter {
     printPhase(mark, scenario, `${counts.join(', ')}  ${seconds(module.diagnostic().duration)}`)
   }
 
-  onTestRunEnd(_modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
+  onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
+    const cutShort = modules.filter((module) => !this.#ended.has(module))
+    this.isCutShort = cutShort.length > 0
+    for (const module of cutShort) this.onTestModuleEnd(module)
     this.results.push(...unhandled.map((error) => brokenResult('outside of any test', 'unhandled error', error, '')))
   }
 }
@@ -332,7 +358,7 @@ function byState(results: readonly ScenarioResult[]) {
 }
 
 async function reportOf(collector: ResultCollector): Promise<ScenarioReport> {
-  const { findings } = collector
+  const { findings, swept } = collector
   const results = collector.inOrder()
   const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
   const causes = causesOf(failed)
@@ -347,12 +373,12 @@ async function reportOf(collector: ResultCollector): Promise<ScenarioReport> {
     follow: failed.length - causes.length,
     didNotRun: didNotRun.map(({ scenario, name, reason = '' }) => ({ name: `${scenario}: ${name}`, reason })),
     scenarios,
-    evidence: resolve('.holdfast', 'runs'),
+    evidence: runsFolder(),
     preflight: findings,
     weakerProofs: [...weaker.values()].map((some) => {
       return { node: some[0]!.to, proof: some[0]!.weakerProof!, calls: some.length }
     }),
-    runs: [...new Set(results.flatMap(({ evidence }) => evidence ?? []))],
+    runs: [...new Set([...results.flatMap(({ evidence }) => evidence ?? []), ...swept])],
     ...(evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
   }
 }
@@ -373,7 +399,7 @@ function resultOf(test: TestCase): ScenarioResult {
     const [at] = result.errors.flatMap(placeOf)
     return { ...common, state: 'failed', failure, told, at, page, cause: causeOf(result.errors) }
   }
-  const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
+  const reason = result.state === 'skipped' ? result.note : 'the run, or the process of its file, ended before it'
   return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
 }
 
