@@ -41,6 +41,10 @@ export class EvidenceFolder {
 
   static async create(run: Run, plan: Plan): Promise<EvidenceFolder> {
     const path = run.record.evidence
+    await mkdir(path, FOLDER).catch((cause: NodeJS.ErrnoException) => {
+      const way = 'evidence is kept below the folder in which a run is started: start it in one that you may write'
+      throw new HoldfastError('HOLDFAST_EVIDENCE_FOLDER', `${path} cannot be made (${cause.code}); ${way}`)
+    })
     await Promise.all(Object.keys(plan.nodes).map((node) => mkdir(join(path, 'logs', node), FOLDER)))
     const write = (name: string, json: unknown) =>
       writeFile(join(path, name), `${JSON.stringify(json, null, 2)}\n`, { mode: 0o600 })
