@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
+import { lookUp } from './loopback.ts'
 
 /** One request over a connection of its own that is closed after the answer. */
 export interface OneRequest {
@@ -59,7 +60,7 @@ function isSecure({ protocol }: URL): boolean {
 function connected({ address, localAddress }: OneRequest, url: URL, signal: AbortSignal): Promise<Socket> {
   const port = Number(url.port) || (isSecure(url) ? 443 : 80)
   return new Promise((resolve, reject) => {
-    const transport = connect({ host: address ?? url.hostname, port, localAddress, noDelay: true })
+    const transport = connect({ host: address ?? url.hostname, port, localAddress, lookup: lookUp, noDelay: true })
     const giveUp = () => transport.destroy(signal.reason as Error)
     signal.addEventListener('abort', giveUp, { once: true })
     transport.once('close', () => signal.removeEventListener('abort', giveUp))

@@ -144,8 +144,8 @@ test('a service that is up already gets the trust of the run, and is started by 
 
   expect(unit.service).toMatchObject({
     command: undefined,
-    listeners: [{ port: 9443, address: '127.0.0.1' }],
-    ready: { http: { url: 'https://gateway.lab.test:9443/', address: '127.0.0.1' } },
+    listeners: [{ port: 9443, address: 'localhost' }],
+    ready: { http: { url: 'https://gateway.lab.test:9443/', address: 'localhost' } },
   })
   const names = unit.steps.flatMap((step) =>
     'copy' in step ? [step.copy.to.path.replace(`${folder}/trust/`, '')] : [],

@@ -100,8 +100,7 @@ function handedOver(unit: Unit, told: Told): Step[] {
 function listenerOf({ listen, url }: ExecSettings): { port: number; address?: string } {
   if (url === undefined) return { port: listen }
   const { hostname, port } = new URL(url)
-  const address = hostname === 'localhost' ? '127.0.0.1' : hostname.replace(/^\[(.*)\]$/, '$1')
-  return { port: Number(port || 443), address }
+  return { port: Number(port || 443), address: hostname.replace(/^\[(.*)\]$/, '$1') }
 }
 
 function command(unit: Unit, told: Told, [program = '', ...args]: readonly string[]): Command {
