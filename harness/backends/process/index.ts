@@ -11,6 +11,7 @@ import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities, LaunchOptions } from '../backend.ts'
+import { removeCopies } from '../copies.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import { hasUsers } from '../plan-needs.ts'
 import { findRuns, type Run } from '../run-folder.ts'
@@ -62,6 +63,7 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
   const taking = names.length * (partition ? 2 : 1)
   const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
+  taken.defer(() => removeCopies(plan, { dirs, addresses }))
   // Once the agents have ended: what left its process group is found by the run's label alone.
   taken.defer(async () => void (await killProcessesOf({ run: record.run })))
   const held = taken.move()

@@ -81,13 +81,13 @@ function handedOver(unit: Unit, told: Told): Step[] {
   const { trust, reload, token } = unit.settings
   if (trust === undefined) return []
   const folder = unit.resolve(trust)
-  const copy = (from: Template, name: string): Step => ({
-    copy: { from, to: { path: `${folder}/${name}`, mode: '0600' } },
+  const copy = (from: Template, name: string, lasts: { forRun?: true } = {}): Step => ({
+    copy: { from, to: { path: `${folder}/${name}`, mode: '0600' }, ...lasts },
   })
   const { issuer, audience, host } = told
   return [
     copy(told.ca, 'ca.pem'),
-    copy(told.key, 'key.pem'),
+    copy(told.key, 'key.pem', { forRun: true }),
     copy(told.cert, 'cert.pem'),
     ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
     // Last: whoever watches the folder finds all the others when this one is new.
