@@ -1,6 +1,7 @@
 import type { CallOptions } from '../site/call.ts'
 import type { Credential } from '../site/credential.ts'
 import type { Verdict } from '../site/verdict.ts'
+import { type NearMissName, nearMiss } from '../tokens/near-misses.ts'
 import type { Lab } from './lab.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -87,6 +88,15 @@ export function presenting(
 /** A variant that calls with the good credential itself. */
 export function calling(expect: Outcome, how: CallOptions | Made<CallOptions>): Variant {
   return presenting(expect, (good) => good, how)
+}
+
+/** A variant for each of these near misses of a value, which must not be taken for it: `iss in another case`. */
+export function nearly(
+  value: string,
+  names: readonly NearMissName[],
+  variant: (made: (own: string) => unknown, name: NearMissName) => Variant,
+): Record<string, Variant> {
+  return Object.fromEntries(names.map((name) => [`${value} ${name}`, variant((own) => nearMiss(name, own), name)]))
 }
 
 /** Cases that belong together: a folder `attacks/NAME/`, whose `index.ts` exports it. */

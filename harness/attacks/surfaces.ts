@@ -22,7 +22,7 @@ export interface AttackTarget {
   readonly likeness: string
 }
 
-/** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND` and `speaks:PROTOCOL` do, or mark what is left open. */
+/** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND`, `checks:CHECK` and `speaks:PROTOCOL` do, or mark what is left open. */
 export const commonSurfaces = {
   tls: 'an action that is asked for in HTTP over TLS, as an upgrade too',
   'client-certificate': 'an action whose listener asks for a client certificate, or demands one',
@@ -33,7 +33,7 @@ export const commonSurfaces = {
   'movable-clock': 'a site whose clocks can be moved',
 } as const satisfies Family['surfaces']
 
-const ofActions = /^(takes:.*|speaks:.*|tls|client-certificate|client-authentication)$/
+const ofActions = /^(takes:.*|checks:.*|speaks:.*|tls|client-certificate|client-authentication)$/
 
 /** Whether an attack is one on an action; else it is one on a unit. */
 export function isOnAction(needs: readonly string[]): boolean {
@@ -93,7 +93,8 @@ function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string
     'client-authentication': ofClients && clientCertificate === 'requested' && carrier === 'none',
     [`speaks:${Object.keys(request)[0]}`]: true,
   }
-  return Object.keys(surfaces).filter((surface) => surfaces[surface])
+  const checks = unit.verification?.[action]?.checks.map(({ check }) => `checks:${check}`) ?? []
+  return [...Object.keys(surfaces).filter((surface) => surfaces[surface]), ...checks]
 }
 
 function ofSite(plan: Plan, { clock }: { clock?: 'movable' }): string[] {

@@ -1,8 +1,9 @@
 import { NotInPlan } from '../../site/site-files.ts'
-import { cases, leftOpen, steps, type Variant } from '../attack.ts'
+import { nearMissesOf } from '../../tokens/near-misses.ts'
+import { cases, leftOpen, nearly, steps, type Variant } from '../attack.ts'
 import { type Forgery, forged, forging, withClaim, withClaims, withoutClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
-import { A1, accepted, type Outcome } from '../outcome.ts'
+import { A1, A3, accepted, either, type Outcome } from '../outcome.ts'
 
 /** A claim whose value is written as this text, whatever a JSON writer would make of it. */
 const written = (name: string, text: string): Forgery => ({
@@ -58,16 +59,17 @@ export const claims = cases(['takes:bound-token'], {
   },
   'GEN-18': {
     title: 'a token for somebody else is refused',
-    source: 'RFC 8725 section 3.9; RFC 9068 sections 4 and 5',
+    source: 'RFC 8725 section 3.9; RFC 9068 sections 4 and 5; RFC 7519 section 2',
     variants: {
       'no aud': forging(A1('claim_missing'), withoutClaim('aud')),
       'an empty text': forging(A1('claim_invalid'), withClaim('aud', '')),
       'an empty list': forging(A1('claim_invalid'), withClaim('aud', [])),
       'another one': forAudience(A1('audience_mismatch'), () => ['https://evil.test']),
-      'the same with a domain behind it': forAudience(A1('audience_mismatch'), (own) => `${own}.evil.test`),
-      'the same with a slash': forAudience(A1('audience_mismatch'), (own) => `${own}/`),
-      'the same in upper case': forAudience(A1('audience_mismatch'), (own) => own.toUpperCase()),
-      'the same with its port': forAudience(A1('audience_mismatch'), (own) => `${own}:443`),
+      ...nearly(
+        'aud',
+        [...nearMissesOf.uri, 'beside another, with a comma between', 'in a list, with more behind it'],
+        (made) => forAudience(A1('audience_mismatch'), made),
+      ),
       'a list in a list': forAudience(A1('claim_invalid'), (own) => [[own]]),
       'an object': forAudience(A1('claim_invalid'), (own) => ({ aud: own })),
       'beside another one that the issuer never wrote': oneIsEnough(
@@ -90,6 +92,12 @@ export const claims = cases(['takes:bound-token'], {
       'a zero byte behind it': spokenFor((sub) => `${sub}\0`),
       'upper case': spokenFor((sub) => String(sub).toUpperCase()),
       'a line break and a line of its own': anyText(steps(A1('claim_invalid'), withLineBreak)),
+      ...nearly('sub', nearMissesOf.word, (made) => ({
+        ...forging(either(A1('peer_unknown', 'claim_invalid'), A3('not_operator')), {
+          claims: (own) => ({ ...own, sub: made(String(own.sub)), client_id: made(String(own.sub)) }),
+        }),
+        needs: ['takes:bound-token', 'checks:bound-token/caller-known'],
+      })),
     },
   },
   'GEN-20': {

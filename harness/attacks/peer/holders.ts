@@ -3,16 +3,22 @@ import { unboundMeans } from '../../credentials/bound-token/checks.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
+import { thumbprintS256 } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
-import { cases, presenting, steps, type Variant } from '../attack.ts'
+import { nearMissesOf } from '../../tokens/near-misses.ts'
+import { cases, nearly, presenting, steps, type Variant } from '../attack.ts'
 import { bindingTo, forged, forging, withClaims } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 
 const bound = ['takes:bound-token', 'client-certificate'] as const
 const mismatch = A1('cnf_x5t_mismatch')
+
+const malformed = A1('cnf_malformed')
+/** That is `cnfUpperCased`. */
+const isNoOtherCase = (name: string) => name !== 'in another case'
 
 const missing = A1('cnf_missing')
 /** What comes of those that are not refused for their form. */
@@ -68,11 +74,19 @@ export const holders = cases(bound, {
   'PEER-14': {
     title: 'only the SHA-256 thumbprint of the certificate in base64url is a binding',
     source: 'RFC 8705 section 3.1',
-    variants: Object.fromEntries(
-      Object.keys(misbindings)
-        .filter((name) => name !== 'withoutCnf')
-        .map((name) => [name, misbound(name)]),
-    ),
+    variants: {
+      ...Object.fromEntries(
+        Object.keys(misbindings)
+          .filter((name) => name !== 'withoutCnf')
+          .map((name) => [name, misbound(name)]),
+      ),
+      ...nearly('x5t#S256', nearMissesOf.digest.filter(isNoOtherCase), (made, name) =>
+        forging(name.startsWith('with another') ? mismatch : malformed, async (lab) => {
+          const { certPem } = await lab.good().identity()
+          return withClaims({ cnf: { 'x5t#S256': made(thumbprintS256(certPem)) } })
+        }),
+      ),
+    },
   },
   'PEER-15': {
     title: 'a renewed certificate needs a new token, even with the same key',
@@ -107,7 +121,7 @@ function over(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Varia
 }
 
 function misbound(name: string): Variant {
-  return forging(outcomes[name] ?? A1('cnf_malformed'), async (lab) => {
+  return forging(outcomes[name] ?? malformed, async (lab) => {
     const { certPem } = await lab.good().identity()
     return { claims: (misbindings[name] as Misbinding)(certPem) }
   })
