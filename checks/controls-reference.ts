@@ -28,6 +28,11 @@ const occupants: readonly Occupant[] = [
   ),
   occupant('express-unset', 'the same Express, without `mtls`', 'red: the binding is not looked at'),
   occupant(
+    'express-nearly',
+    'the same Express, which compares issuer, audience, thumbprint and scope by hand',
+    'red: each of the four is compared with less than the whole of it',
+  ),
+  occupant(
     'https-unverified',
     'Node’s https, `rejectUnauthorized: false`, no look at `authorized`',
     'red: any certificate is let in',
@@ -36,9 +41,19 @@ const occupants: readonly Occupant[] = [
   occupant('go-any-certificate', 'the same, `tls.RequireAnyClientCert`', 'red: the chain is not looked at'),
   occupant('go-any-audience', 'the same, without `jwt.WithAudience`', 'red: the audience is not looked at'),
   occupant('go-unbound', 'the same, without a look at `cnf`', 'red: the binding is not looked at'),
+  occupant(
+    'go-scope-within',
+    'the same, `strings.Contains(scope, …)`',
+    'red: a scope that holds the right one is let in',
+  ),
   occupant('python', 'aiohttp 3.14.5 with PyJWT 2.15.1', 'no attack on the binding let in'),
   occupant('python-cnf-if-there', 'the same, `if "cnf" in claims`', 'red: an unbound token is let in'),
   occupant('python-any-type', 'the same, without a look at `typ`', 'red: tokens of other types are let in'),
+  occupant(
+    'python-thumbprint-prefix',
+    'the same, `own[:16] == found[:16]`',
+    'red: thumbprints that begin alike are let in',
+  ),
 ]
 
 function occupant(name: string, is: string, should: string): Occupant {

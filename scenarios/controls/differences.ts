@@ -84,18 +84,46 @@ function alike(difference: KnownDifference, cases: Readonly<Record<string, reado
 const allowed = (comes: string, by: string): KnownDifference => ({ comes, against: `our own nodes only: ${by}` })
 
 const anyType = letIn('RFC 9068 section 4: typ is at+jwt (RFC 8725 section 3.11 says why)')
+
+/** Near misses of what is an identifier and a URI. */
+const ofUri = [
+  ...['with another character in the middle', 'with another last character', 'without its last character'],
+  ...['with more before it', 'in another case', 'with a blank behind it', 'with a NUL and more behind it'],
+  ...['with a look-alike letter', 'with another character for a dot', 'with a slash behind it'],
+  ...['with a path behind it', 'with another scheme', 'without its scheme', 'with its port written otherwise'],
+  'with a letter percent-encoded',
+]
+
+/** Of a digest. */
+const ofDigest = [
+  ...['with another first character', 'with another character in the middle', 'with another last character'],
+  ...['without its first character', 'without its last character', 'with more before it', 'with more behind it'],
+  ...['with a blank behind it', 'with a NUL and more behind it'],
+]
+const ofWord = [
+  ...['with another character in the middle', 'with another last character', 'without its last character'],
+  ...['with more before it', 'in another case', 'with a NUL and more behind it', 'with more behind it'],
+  ...['with a look-alike letter', 'beside another, with a comma between'],
+]
+const ofType = [
+  ...['without its last character', 'with another last character', 'with more before it', 'with more behind it'],
+  'with a NUL and more behind it',
+]
+
+function nearly(value: string, names: readonly string[]): string[] {
+  return names.map((name) => `${value} ${name}`)
+}
+
 const anyTypes = [
   ...['a client assertion', 'an enrolment token', 'a logout token', 'an introspection answer'],
   ...['a security event', 'a proof of possession', 'no typ at all', 'typ as a list', 'typ with a blank'],
+  ...nearly('typ', ofType),
 ]
 const otherAudiences = [
-  ...['no aud', 'an empty text', 'an empty list', 'another one', 'the same with a domain behind it'],
-  ...['the same with a slash', 'the same in upper case', 'the same with its port'],
+  ...['no aud', 'an empty text', 'an empty list', 'another one'],
+  ...nearly('aud', [...ofUri, 'beside another, with a comma between', 'in a list, with more behind it']),
 ]
-const otherNodes = [
-  ...['for another node', 'for a host that begins alike', 'for a host that ends alike'],
-  ...['for the host without its scheme', 'for nobody'],
-]
+const otherNodes = ['for another node']
 const noText = letIn('RFC 7515 section 4.1.4: a kid is a text')
 
 const anyPurpose = allowed(
@@ -124,6 +152,16 @@ const chunksAlone = allowed(
   'accepted',
   'RFC 9112 section 6.1: it may read the chunks alone, if it ends the connection then, as it does',
 )
+
+const scopeAsList = allowed(
+  'accepted',
+  'RFC 9068 section 2.2.3 has scope written as one text, and does not say what comes of a list',
+)
+
+const everyHost = [
+  ...['another Host', 'another Host, and the same name in the handshake', 'Host with more before it'],
+  ...['Host with more behind it', 'Host with a dot behind it', 'Host with another character for a dot'],
+]
 
 const everySubject = [
   ...['no sub', 'an empty text', 'a number', 'an object', 'a list', '2 kB', '10 kB', 'a zero byte behind it'],
@@ -164,7 +202,7 @@ const haproxyAttacks: KnownDifferences[string] = {
   ...alike(anyBlanks, { 'GEN-26': ['two blanks'] }),
   ...alike(oneMethod, { 'GEN-27': ['in the query, too', 'in a form, too'] }),
   ...alike(anyHost, {
-    'TLS-13': ['another Host', 'another Host, and the same name in the handshake', 'Host with a trailing dot'],
+    'TLS-13': everyHost,
   }),
   ...alike(allowed('400', 'RFC 9110 section 15.5.20 has 421 as one answer of several'), {
     'TLS-13': ['the right Host, and a target that names another'],
@@ -192,6 +230,9 @@ const apacheBare = alike(challengeForNothing, {
   'TLS-29': ["the target's own certificate and nothing else", "a server's certificate with the caller's common name"],
 })
 
+const withoutNul = (name: string) => !name.includes('a NUL')
+const isRefused = (name: string) => withoutNul(name) && !name.includes('a blank')
+
 const apacheAttacks: KnownDifferences[string] = {
   'GEN-04 65 bytes': letIn('RFC 7518 section 3.4: a signature with P-256 has 64 bytes'),
   ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
@@ -203,12 +244,29 @@ const apacheAttacks: KnownDifferences[string] = {
     'GEN-12': ['crit names cnf', 'crit is empty', 'crit names an absent header', 'crit is no list', 'crit is null'],
     'GEN-13': ['b64 false with crit'],
   }),
-  ...alike(anyType, { 'GEN-14': anyTypes }),
+  // A header that holds a NUL it does not read at all.
+  ...alike(anyType, { 'GEN-14': anyTypes.filter(withoutNul) }),
   ...alike(notBefore, { 'GEN-17': ['nbf just past the skew'], 'PEER-30': ['not to be used yet'] }),
   ...alike(otherCode, {
     'GEN-14': ['an ID token that is said to be an access token'],
-    'GEN-18': [...otherAudiences, 'a list in a list', 'an object'],
+    'GEN-18': [...otherAudiences.filter(isRefused), 'a list in a list', 'an object'],
     'PEER-27': otherNodes,
+    'GEN-38': nearly('iss', ofUri).filter(isRefused),
+  }),
+  ...alike(letIn('RFC 7519 section 2: no blank is taken away before an issuer or an audience is compared'), {
+    'GEN-18': ['aud with a blank behind it'],
+    'GEN-38': ['iss with a blank behind it'],
+  }),
+  ...alike(letIn('RFC 7519 section 4.1.1: an issuer is one text'), { 'GEN-38': ['iss in a list'] }),
+  ...alike(scopeAsList, { 'GEN-39': ['scope in a list'] }),
+  ...alike(otherStatus, {
+    'GEN-39': [
+      ...nearly('scope', ofWord.filter(withoutNul)),
+      ...['scope in a list, with more behind it', 'scope twice, another one last', 'scp in its place'],
+    ],
+  }),
+  ...alike(allowed('401 invalid_token', 'a payload that holds a NUL it does not read (RFC 8259 section 9)'), {
+    'GEN-39': ['scope with a NUL and more behind it'],
   }),
   ...alike(challengeForNothing, {
     'GEN-24': [
@@ -238,10 +296,7 @@ const apacheAttacks: KnownDifferences[string] = {
   ...alike(anyBlanks, { 'GEN-26': ['two blanks'] }),
   ...alike(oneMethod, { 'GEN-27': ['in the query, too', 'in a form, too'] }),
   ...alike(anyHost, {
-    'TLS-13': [
-      ...['another Host', 'another Host, and the same name in the handshake', 'Host with a trailing dot'],
-      'the right Host, and a target that names another',
-    ],
+    'TLS-13': [...everyHost, 'the right Host, and a target that names another'],
   }),
   ...alike(unfolded, { 'TLS-22': ['on a folded line'], 'TLS-26': ['chunks on a folded line'] }),
   ...alike(chunksAlone, {
@@ -251,6 +306,7 @@ const apacheAttacks: KnownDifferences[string] = {
 }
 
 const expressAttacks: KnownDifferences[string] = {
+  ...alike(scopeAsList, { 'GEN-39': ['scope in a list'] }),
   ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
   ...alike(allowed('accepted', 'its default leeway is 5 s, and RFC 7519 section 4.1.4 allows a small one'), {
     'GEN-17': ['exp just past the skew', 'nbf just past the skew'],
@@ -281,7 +337,7 @@ const expressAttacks: KnownDifferences[string] = {
     'GEN-28': ['good, then bad', 'twice the same', 'good, then an empty one', 'good, then one in lower case'],
   }),
   ...alike(anyHost, {
-    'TLS-13': ['another Host', 'another Host, and the same name in the handshake', 'Host with a trailing dot'],
+    'TLS-13': everyHost,
   }),
   ...alike(letIn('RFC 9112 section 3.2: a request with two Hosts is answered with 400'), { 'TLS-13': ['two Hosts'] }),
   ...alike(
@@ -355,10 +411,19 @@ const ofAnyHolder: KnownDifferences[string] = {
         'cfn',
         'extCnf',
       ],
+      ...nearly('x5t#S256', ofDigest),
       ...['cnfOfSpki', 'cnfOfPem', 'cnfOfChain'],
     ],
   }),
 }
+
+const beginsAlike = letIn('RFC 8705 section 3: a thumbprint is that of the certificate, and none that begins alike')
+const scopeWithin = alike(letIn('RFC 6749 section 3.3: a scope is one of several words, and no part of one'), {
+  'GEN-39': [
+    ...nearly('scope', ['with more before it', 'with more behind it', 'with a NUL and more behind it']),
+    ...['scope beside another, with a comma between', 'scope twice, another one last'],
+  ],
+})
 
 /** The same for `fixtures/controls/npm.json`; on those that take any certificate, those on the chain. */
 export const npmAttacks: KnownDifferences = {
@@ -371,6 +436,18 @@ export const npmAttacks: KnownDifferences = {
       'TLS-21': ['all of them, and no certificate'],
     }),
     ...alike(letIn(unbound), { 'PEER-14': ['cnfArray', 'cnfString'] }),
+  },
+  'express-nearly resource:read': {
+    ...alike(letIn('RFC 7519 section 2: an audience is compared whole, and ours only begins with theirs'), {
+      'GEN-18': ['an empty text', 'aud without its last character'],
+    }),
+    ...alike(letIn('RFC 9068 section 4: an issuer is exactly the one that is known'), {
+      'GEN-38': ['iss in another case', 'iss with a slash behind it'],
+    }),
+    ...scopeWithin,
+    ...alike(beginsAlike, {
+      'PEER-14': nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+    }),
   },
   'express-anybody resource:read': { ...ofAnybody, ...md5 },
   'https-unverified resource:read': { ...ofAnybody, ...md5 },
@@ -407,6 +484,7 @@ export const goAttacks: KnownDifferences = {
     'PEER-27': otherNodes,
   }),
   'go-unbound resource:read': ofAnyHolder,
+  'go-scope-within resource:read': scopeWithin,
 }
 
 /** Cells of the matrix of `fixtures/controls/python.json`. */
@@ -424,6 +502,9 @@ export const pythonAttacks: KnownDifferences = {
     'PEER-14': ['cfn', 'extCnf'],
   }),
   'python-any-type resource:read': alike(anyType, { 'GEN-14': anyTypes }),
+  'python-thumbprint-prefix resource:read': alike(beginsAlike, {
+    'PEER-14': nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+  }),
 }
 
 /** Attacks with tokens of another mint, on an orchestrator that does not ask it about them. */
