@@ -46,6 +46,10 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     'where Debian, Fedora and Arch put it',
     'Path of libfaketimeMT.so.1, which moves the clocks of programs on libc.',
   ],
+  HOLDFAST_NSS_WRAPPER: [
+    'where Debian, Fedora and Arch put it',
+    'Path of libnss_wrapper.so, by which programs on libc find the hosts of a run.',
+  ],
   HOLDFAST_SEATS: [
     'not set: from this process, which has the addresses of the nodes',
     '`agent`: tests call and listen through the agents of the nodes, as on backends whose addresses this machine does not have.',
@@ -88,6 +92,7 @@ export function settings(environment: Environment = process.env) {
     full: isSet('HOLDFAST_FULL'),
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),
+    nssWrapper: path('HOLDFAST_NSS_WRAPPER'),
     seats: variable('HOLDFAST_SEATS') === 'agent' ? 'agent' : 'local',
     noColor: isSet('NO_COLOR'),
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),

@@ -57,6 +57,7 @@ export function conformance(ground: BackendUnderTest): void {
     keepingSecrets(launch)
     keepingHandedSecrets(launch)
     ending(launch, ground)
+    if (backend.capabilities.names) findingNames(launch, backend)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
     if (backend.capabilities.ownUsers) ownUsers(launch, ground)
@@ -821,6 +822,29 @@ const watcher = `
   setInterval(() => {
     if (Date.now() - wall > ${DAY - 60}_000) process.exit(void console.log(performance.now() - steady))
   }, 5)`
+
+function findingNames(launch: Launch, { capabilities }: Pick<Backend, 'capabilities'>): void {
+  test('[names] any program finds the hosts of the plan, where they are led to now, and other hosts as ever', async () => {
+    // A moved clock is loaded into programs in the same way.
+    const movable = capabilities.ownClock === true
+    await using site = await launch(idlePlan('one', 'two'), movable ? { clock: 'movable' } : {})
+    const { host, address } = site.node('one')
+    const find = async (name: string) =>
+      (await site.node('two').exec(['getent', 'ahostsv4', name])).stdout.split(/\s/)[0]
+    expect([await find(host), await find('localhost'), await find('nobody.invalid')]).toEqual([
+      address,
+      '127.0.0.1',
+      '',
+    ])
+    await site.lead?.(host, '127.0.0.9')
+    if (site.lead !== undefined) expect(await find(host)).toBe('127.0.0.9')
+    if (!movable) return
+    await site.clock('two').shift(DAY)
+    const seconds = Number(await output(site.node('two'), 'date', '+%s'))
+    expect(Math.round((seconds - Date.now() / 1_000) / DAY)).toBe(1)
+    expect(await find('localhost')).toBe('127.0.0.1')
+  })
+}
 
 function movingClocks(launch: Launch): void {
   const ahead = async (site: Site, name: string) => {

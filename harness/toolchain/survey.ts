@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { ask, findAll, findGo } from './installed.ts'
 import { clockMissing, findLibfaketime } from './libfaketime.ts'
+import { findNssWrapper, namesMissing } from './nss-wrapper.ts'
 import { type ResolvedTool, resolveTool, ToolMissing, ToolUnusable } from './resolve.ts'
 import { pinnedVersion, requiredGo } from './source.ts'
 import { TOOL_NAMES, TOOLS, type ToolName } from './tools.ts'
@@ -109,12 +110,18 @@ export async function survey(settings: Settings = readSettings()): Promise<Surve
     surveyGateways(settings),
   ])
   const toolsAreThere = tools.every(({ state }) => state === 'ok')
+  const names = {
+    program: 'libnss_wrapper',
+    purpose: 'lets programs on libc find the hosts of a run',
+    needed: false,
+  } as const
   const clocks = { program: 'libfaketime', purpose: 'moves the clocks of nodes', needed: false } as const
   return [
     surveyNode(),
     ...tools,
     toolsAreThere ? { ...go, advice: undefined } : go,
     surveyFile(clocks, findLibfaketime(settings), clockMissing(settings)),
+    surveyFile(names, findNssWrapper(settings), namesMissing(settings)),
     ...found,
     ...beside,
   ]

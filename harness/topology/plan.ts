@@ -13,6 +13,7 @@ import type { ActionVerification } from './verification.ts'
  * - `@{unit}`          the directory of the unit at hand (`<dir>/units/<unit>`)
  * - `@{address}`       the node's own address
  * - `@{address:NODE}`  another node's address
+ * - `@{hosts}`         path of the run's hosts, in the form of /etc/hosts
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
  *   secret of 16 characters at least, without blanks, in the environment of a command only, as everybody sees arguments; it is written
  *   down nowhere

@@ -7,6 +7,7 @@ import { readTextFrom } from '../../agent/text-file.ts'
 import { localSeat } from '../../protocols/seat.ts'
 import { settings } from '../../settings.ts'
 import { clockMissing } from '../../toolchain/libfaketime.ts'
+import { namesMissing } from '../../toolchain/nss-wrapper.ts'
 import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import { agentSeat } from '../agent-seat.ts'
@@ -23,6 +24,9 @@ const capabilities: Capabilities = {
   ownAddress: true,
   pause: true,
   partition: true,
+  get names() {
+    return namesMissing() === undefined
+  },
   get ownClock() {
     return clockMissing() === undefined
   },
@@ -32,6 +36,7 @@ const capabilities: Capabilities = {
 }
 
 const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
+  names: namesMissing,
   ownClock: clockMissing,
   ownUsers: usersMissing,
 }
