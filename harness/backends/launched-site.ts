@@ -125,6 +125,7 @@ export class LaunchedSite implements Site {
       seat: grounds.seat(name),
       dir: grounds.dirs[name] as string,
       ask: (op, body) => this.#ask(name, op, body),
+      tell: (event) => this.#tell(name, event),
       readLeft: (path, from) => backend.readLeft(this, path, from),
       states: this.#states,
     })
