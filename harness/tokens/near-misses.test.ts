@@ -31,6 +31,7 @@ const wrong: Readonly<Record<string, (theirs: unknown, ours: string) => boolean>
   'what stands after the scheme': after((text) => text.replace(/^\w+:\/\//, '')),
   'URLs in their normal form': after(normal),
   'what is decoded': after(decodeURIComponent),
+  'the bytes that it encodes': after((text) => Buffer.from(text, 'base64url').toString('hex')),
   'parts between commas': of((theirs, ours) => theirs.split(',').includes(ours)),
   // biome-ignore lint/suspicious/noDoubleEquals: it is what is wrong here
   'values of any kind, as texts': (theirs, ours) => theirs == ours,
@@ -42,6 +43,7 @@ const values: Readonly<Record<keyof typeof nearMissesOf, readonly string[]>> = {
   uri: ['https://auth.controls.test:8443', 'https://node-a.lab.test', 'https://idp.test/realms/corp'],
   word: ['peer:connect', 'node:read', 'node-b', 'orders:read'],
   digest: ['SBNJTRN-FjG7owHVrKtue7eqdM4RhdRWVl71HXN2d7I', 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2'],
+  bytes: ['SBNJTRN-FjG7owHVrKtue7eqdM4RhdRWVl71HXN2d7I'],
   secret: ['a3f09c51d2e8b7460f1e2d3c4b5a6978'],
   host: ['node-a.somebiz.local.io'],
 }

@@ -22,6 +22,13 @@ function otherAt(own: string, at: number): string {
   return own.slice(0, index) + otherThan(own[index] ?? '') + own.slice(index + 1)
 }
 
+const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** For the last character, the one that differs in its lowest bit. */
+function beside(own: string): string {
+  return base64url.charAt(base64url.indexOf(own.at(-1) ?? 'A') ^ 1)
+}
+
 /** The letter or digit in the middle: a sign there would make another kind of text of it. */
 function middleOf(own: string): number {
   const half = own.length >> 1
@@ -67,6 +74,11 @@ export const nearMisses = {
     passes: 'what is decoded',
     of: (own) => atLastLetter(own, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
   },
+  // Two of the six bits of the last character of 32 bytes, and more of others, are nobody's (RFC 4648 section 3.5).
+  'with other bits that nobody reads': {
+    passes: 'the bytes that it encodes',
+    of: (own) => own.slice(0, -1) + beside(own),
+  },
   'beside another, with a comma between': { passes: 'parts between commas', of: (own) => `x,${own}` },
   'in a list': { passes: 'values of any kind, as texts', of: (own) => [own] },
   'in a list, with more behind it': { passes: 'whether any of theirs begins with ours', of: (own) => [`${own}-x`] },
@@ -107,6 +119,8 @@ export const nearMissesOf = {
   word: [...ofText, 'with more behind it', 'with a look-alike letter', 'beside another, with a comma between'],
   /** What nobody reads: a digest, the id of a key. */
   digest: [...ofText, ...ofOpaque],
+  /** Another way of writing the same bytes in base64url. */
+  bytes: ['with other bits that nobody reads'],
   /** The same where it stands in a header, which holds neither a NUL nor blanks at its end. */
   secret: [...inHeader, ...ofOpaque],
   /** Without case, as DNS names are (RFC 4343). */
