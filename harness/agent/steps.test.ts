@@ -37,8 +37,8 @@ const fetchKeys = () =>
   runSteps(work, [
     {
       fetch: {
-        url: `${issuer.url}/.well-known/oauth-authorization-server`,
-        follow: 'jwks_uri',
+        url: issuer.url,
+        discover: 'jwks_uri',
         ca: '@{dir}/ca.pem',
         to: { path: '@{dir}/keys/jwks.json', mode: '0600' },
       },
@@ -59,7 +59,7 @@ test.each([
 ])('fetches no keys that are %s', async (_, jwks_uri) => {
   issuer.script('metadata', { status: 200, body: { issuer: issuer.url, jwks_uri } })
 
-  await expect(fetchKeys()).rejects.toMatchObject({ code: 'HOLDFAST_FETCH_MEMBER' })
+  await expect(fetchKeys()).rejects.toMatchObject({ code: 'HOLDFAST_METADATA' })
   expect(issuer.requests).toHaveLength(1)
 })
 

@@ -17,6 +17,8 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
   /** What lies at a holder. */
   held(planned: Planned, site: LiveSite, holder: string): Promise<Presented>
+  /** The same as an insider makes it who has a key beside that of its issuer: from this one others are forged. Answers its part. */
+  signedByInsider?(fresh: Presented, planned: Planned, site: LiveSite): Promise<Presented>
   /** How each state but `fresh` is made. */
   readonly spoil: Readonly<Record<string, Spoiling<Planned>>>
   /** States that are ones for good: all that are needed are made first, and then this is done. */

@@ -149,9 +149,13 @@ export interface TlsFiles {
 export interface HttpCall {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   url: string
+  /** `url` is that of an issuer, whose metadata names in this member where to call: `token_endpoint` (RFC 8414 section 2). */
+  discover?: string
   tls: TlsFiles
   /** Its strings are templates. */
   json?: unknown
+  /** In place of JSON: parameters of a form, as OAuth has them. */
+  form?: Readonly<Record<string, string>>
   expect: number[]
 }
 
@@ -198,9 +202,11 @@ export interface MintRenewal {
 /** What an HTTPS server publishes, as a file of the node. Its certificate must lead to `ca`. */
 export interface Fetch {
   url: string
-  /** The JSON answer of `url` names in this member where the file is: `jwks_uri` of an issuer's metadata (RFC 8414 section 2). */
-  follow?: string
+  /** `url` is that of an issuer, whose metadata names in this member where the file is: `jwks_uri` (RFC 8414 section 2). */
+  discover?: string
   ca: Template
+  /** A key set: the public JWK in this file is added to it. */
+  add?: Template
   to: { path: Template; mode: string }
 }
 

@@ -28,7 +28,7 @@ import type { ActionVerification } from '../topology/verification.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix, type Matrix, placeText } from '../trust/matrix.ts'
 import { Gates } from './gates.ts'
-import { type ScenarioFixtures, scenarioOn, shippedParts } from './scenario.ts'
+import { type ScenarioFixtures, scenarioOn, shippedParts, skipNotOurs } from './scenario.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
   /** Every cell is tried, not one of each class. Default: what the settings say. */
@@ -68,7 +68,7 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
           gates.pass(target, skip)
           site.about = aboutOf(one, checks)
           const tried = tryCell(on(site), one, site.shareControls())
-          await (isControl(one) ? gates.open(target, () => tried) : tried)
+          await (isControl(one) ? gates.open(target, () => tried) : skipNotOurs(skip, tried))
         })
       }
     })
@@ -83,7 +83,7 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
         test(`${placeOf(one)}: ${sentence(one)}`, ({ site, skip }) => {
           gates.pass(placeOf(one), skip)
           site.about = aboutOf(one, checks)
-          return tryLast(on(site), one, own)
+          return skipNotOurs(skip, tryLast(on(site), one, own))
         })
       }
     })

@@ -8,6 +8,7 @@ import { settings } from '../settings.ts'
 import type { Credential } from '../site/credential.ts'
 import { failureSummary, type ToldCall } from '../site/evidence-text.ts'
 import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.ts'
+import { NotOurs } from '../site/insider.ts'
 import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
@@ -65,6 +66,14 @@ export function shippedParts(topology: string, options: ScenarioOptions): () => 
       preflight: async (site) => (await import('../site/live-site.ts')).sitePreflight(site, credentialKinds),
     }
   }
+}
+
+/** A test that needs what is not ours did not run, and says whose it is. */
+export async function skipNotOurs(skip: TestContext['skip'], tried: Promise<void>): Promise<void> {
+  await tried.catch((failure: unknown) => {
+    if (failure instanceof NotOurs) skip(failure.message)
+    throw failure
+  })
 }
 
 /** The same over parts of the caller's own: another backend, other kinds. */

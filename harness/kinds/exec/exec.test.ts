@@ -56,7 +56,7 @@ test('a program is run where its topology lies, and told by its environment whom
     HOLDFAST_AUDIENCE: 'https://gateway.lab.test',
     KEYS: 'https://auth.lab.test:8443/jwks',
   })
-  expect(steps).toMatchObject([{ fetch: { follow: 'jwks_uri', to: { path: '@{unit}/jwks.json', mode: '0600' } } }])
+  expect(steps).toMatchObject([{ fetch: { discover: 'jwks_uri', to: { path: '@{unit}/jwks.json', mode: '0600' } } }])
   expect(after).toEqual(expect.arrayContaining(['gateway/cert-gateway', 'gateway/anchor-lab', 'auth/clients']))
 })
 

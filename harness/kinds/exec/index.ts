@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { durationSeconds } from '../../topology/duration.ts'
 import { type Action, defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
+import type { Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
 import { ownAudiences } from '../checks.ts'
+import { demandPlaceholders, ownCommand } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
-import { demandKnownNames } from './known-names.ts'
+import { demandKnownReasons } from './known-reasons.ts'
 import { type ExecSettings, execSettings, standardAnswers } from './settings.ts'
 import { execVerification } from './verification.ts'
 
@@ -21,22 +22,25 @@ export const exec = defineKind({
 
 function plan(unit: Unit): KindPlan {
   const { settings, domain, host } = unit
-  const { clientCertificate, action, run, url, observePath } = settings
+  const { clientCertificate, action, run, reload, url, observePath } = settings
   const told = toldTo(unit)
-  demandKnownNames(unit, Object.keys(told))
+  demandPlaceholders(unit, told, { run, reload })
+  demandKnownReasons(unit)
   const { port, address } = listenerOf(settings)
   const { ca, cert, key, issuer } = told
   const node = issuerNode(unit)
   const audiences = audiencesOf(unit)
   const takesTokens = settings.token === 'bearer'
+  // Who asks about every token believes none that the issuer did not mint.
+  const keys = settings.keys === 'file' && !settings.introspects ? 'file' : 'issuer'
   // Whatever its own audience is, it may be shown what others of its domain are.
   const asks = { issuer: node, audiences: [...new Set([...ownAudiences(unit), ...audiences])] }
   return {
     summary: `${run?.join(' ') ?? `up at ${url}`}${takesTokens ? `, takes tokens of ${node}` : ''}`,
     files: [],
-    steps: [...(takesTokens ? [{ fetch: keySet(told) }] : []), ...handedOver(unit, told)],
+    steps: [...(takesTokens ? keySet(unit, told) : []), ...handedOver(unit, told)],
     service: {
-      command: run && command(unit, told, run),
+      command: run && ownCommand(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
       ready: { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } },
       readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
@@ -48,7 +52,7 @@ function plan(unit: Unit): KindPlan {
     }),
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
-    insider: settings.introspects ? { asks } : undefined,
+    insider: { ...(takesTokens && { believes: { issuer: node, keys } }), ...(settings.introspects && { asks }) },
     verification: { [action]: execVerification(settings, { domain, issuer, audiences }) },
   }
 }
@@ -68,6 +72,8 @@ function toldTo(unit: Unit) {
     // Root of its trust domain: of the certificates of its callers, and of the issuer.
     ca: unit.anchor(unit.domain),
     issuer,
+    // Root of the issuer's own certificate, which need not be of this trust domain.
+    issuer_ca: settings.token === 'none' ? '' : unit.issuerAnchor(issuerNode(unit)),
     issuer_address: settings.token === 'none' ? '' : `@{address:${issuerNode(unit)}}`,
     jwks: '@{unit}/jwks.json',
     audience: audiencesOf(unit)[0] ?? '',
@@ -92,7 +98,7 @@ function handedOver(unit: Unit, told: Told): Step[] {
     ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
     // Last: whoever watches the folder finds all the others when this one is new.
     { write: { path: `${folder}/trust.json`, json: { issuer, audience, host } } },
-    ...(reload === undefined ? [] : [{ run: command(unit, told, reload), setting: 'settings.reload' }]),
+    ...(reload === undefined ? [] : [{ run: ownCommand(unit, told, reload), setting: 'settings.reload' }]),
   ]
 }
 
@@ -103,26 +109,15 @@ function listenerOf({ listen, url }: ExecSettings): { port: number; address?: st
   return { port: Number(port || 443), address: hostname.replace(/^\[(.*)\]$/, '$1') }
 }
 
-function command(unit: Unit, told: Told, [program = '', ...args]: readonly string[]): Command {
-  const filled = (text: string) =>
-    text.replaceAll(/@\{([a-z_]+)\}/g, (whole, name) => told[name as keyof Told] ?? whole)
-  const own = Object.entries(unit.settings.env).map(([name, value]) => [name, filled(value)])
-  const standard = Object.entries(told).map(([name, value]) => [`HOLDFAST_${name.toUpperCase()}`, value])
-  return {
-    // A name is looked up as a shell would; what has a slash is a file of the user's.
-    program: { path: program.includes('/') ? unit.resolve(program) : program },
-    args: args.map(filled),
-    // Node trusts what this names beside the roots that it knows.
-    env: Object.fromEntries([['NODE_EXTRA_CA_CERTS', told.ca], ...standard, ...own]),
-    cwd: unit.resolve('.'),
-  }
-}
-
-/** The issuer says in its metadata where its keys are (RFC 8414 section 3: its path comes after the well-known one). */
-function keySet({ issuer, ca, jwks }: Told): Fetch {
-  const { origin, pathname } = new URL(issuer)
-  const url = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
-  return { url, follow: 'jwks_uri', ca, to: { path: jwks, mode: '0600' } }
+/** What an issuer in other hands does not publish is added: a key of ours beside its own, so that what it would never sign can be tried. */
+function keySet(unit: Unit, { issuer, issuer_ca: ca, jwks }: Told): Step[] {
+  const node = issuerNode(unit)
+  const added =
+    unit.settings.keys === 'file' ? unit.insiders().find((one) => one.node === node)?.insider.mints?.beside : undefined
+  const to = { path: '@{unit}/beside.json', mode: '0600' }
+  const fetch = { url: issuer, discover: 'jwks_uri', ca, to: { path: jwks, mode: '0600' } }
+  if (added === undefined) return [{ fetch }]
+  return [{ receive: { from: node, source: { file: added }, to } }, { fetch: { ...fetch, add: to.path } }]
 }
 
 function actionOf(unit: Unit): Action {
