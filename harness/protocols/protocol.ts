@@ -1,5 +1,4 @@
 import type { z } from 'zod'
-import type { Shaken } from '../credentials/live-kind.ts'
 import type { PartName, Places, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -85,8 +84,6 @@ export interface Called<Answer extends AnswerBase> {
   /** The request and the answer as they stood on the wire, secrets and all, where the protocol has texts; for evidence, which is redacted. */
   readonly sent?: string
   readonly came?: string
-  /** Absent where no handshake was finished, or none was begun. */
-  readonly shaken?: Shaken
   /** All that came, as text: what was presented must not come back in it. */
   readonly text: string
   /** What the answer says under a name, where the protocol has that: a header. */

@@ -27,13 +27,14 @@ interface Page {
 }
 
 /** Everything about the calls of one test, as a page that can be read alone. Secrets of the request are in it until it is redacted by value. */
-export function failureSummary({ test, failures, verdicts, about: { title, clause } = {} }: Page): string {
+export function failureSummary({ test, failures, verdicts, about: { title, because, clause } = {} }: Page): string {
   const calls = verdicts.flatMap((verdict, at) => {
     const next = verdicts.slice(at + 1).find(({ to }) => to === verdict.to)
     return callText(verdict, at + 1, next?.log().length ?? 0)
   })
   const what = [
     title === undefined ? [] : `It must hold: ${title}.`,
+    because === undefined ? [] : `It must be refused: ${because}.`,
     clause === undefined ? [] : `It is demanded by ${clause}.`,
   ]
   const why = failures.flatMap((failure) => block(failure.split('\n')))

@@ -161,7 +161,7 @@ function shownProblems(
   const problems = leaks.map((leak) => `${to} wrote down ${leak}`)
   if (proofs.indexOf(proof) > proofs.indexOf(expected.proof ?? 'decision record')) {
     problems.push(
-      `${to} shows a ${proof} and no decision record, so reason ${expected.reason} is not proven; ` +
+      `${to} shows a ${proof} and no decision record, so ${expected.reason ? `reason ${expected.reason}` : 'its reason'} is not proven; ` +
         `allow that by proof: '${proof}', or let it write decision records (docs/guides/add-a-service-kind.md)`,
     )
   }

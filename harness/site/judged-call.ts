@@ -1,4 +1,4 @@
-import type { LiveKinds } from '../credentials/live-kind.ts'
+import type { LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { recordCall } from '../evidence/history.ts'
 import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
@@ -33,8 +33,13 @@ export async function makeCall(
   const target = targetOf(site, to, action, options.listener)
   const call = await shaped({ from, target, action, credential, options }, by.parts)
   const before = await lookedAt(by, call)
-  const called = await call.prepared.send({ ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs })
-  const verdict = await joined(by, call, before, called)
+  let shaken: Shaken | undefined
+  const onSecure = (how: Shaken) => {
+    shaken = how
+  }
+  const endpoint = { ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs, onSecure }
+  const called = await call.prepared.send(endpoint)
+  const verdict = await joined(by, call, before, { ...called, shaken })
   by.ledger.push({ shape: call.shape, verdict })
   test.calls?.push(toldCall(verdict))
   recordCall(site, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
@@ -86,7 +91,12 @@ async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, ca
 }
 
 /** Of what is left of a call at the target, effects come before secrets: they are waited for. */
-async function joined(by: ScenarioSite, call: Called, before: Before, called: AnyCalled): Promise<Verdict> {
+async function joined(
+  by: ScenarioSite,
+  call: Called,
+  before: Before,
+  called: AnyCalled & { shaken?: Shaken },
+): Promise<Verdict> {
   const { decision, shown, ...farEnd } = await heard(by, call, before, called)
   const { site, test, parts } = by
   const { protocol, target, action, presented, summary, shape } = call
@@ -117,7 +127,7 @@ async function joined(by: ScenarioSite, call: Called, before: Before, called: An
 }
 
 /** Whoever finished the handshake and then said nothing, until we hung up, did not refuse anybody in TLS. */
-function isEndedInTls(protocol: AnyProtocol, { answer, shaken }: AnyCalled): boolean {
+function isEndedInTls(protocol: AnyProtocol, { answer, shaken }: AnyCalled & { shaken?: Shaken }): boolean {
   const isSilent = shaken !== undefined && answer.failure?.code === 'ETIMEDOUT'
   return protocol.text(answer) === undefined && !isSilent
 }

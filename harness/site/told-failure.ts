@@ -11,6 +11,8 @@ export interface About {
   readonly rank?: 'control' | 'plain'
   /** A sentence: what must hold. */
   readonly title?: string
+  /** Why what is tried must be refused. */
+  readonly because?: string
   /** What it means when this does not hold, in plain words. */
   readonly meaning?: string
   /** Where it is demanded: `RFC 8705 section 3`. */
@@ -71,10 +73,10 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   }
 }
 
-function sentenceOf(verdict: Verdict, { rank, title }: About, name: string): string {
+function sentenceOf(verdict: Verdict, { rank, title, because }: About, name: string): string {
   const place = `${verdict.to} ${verdict.action}`
   if (rank === 'control') return `${place} lets nobody in: it refuses the call that it must accept`
-  return `${place}${isLetIn(verdict) ? ' lets in what it must refuse' : ''}: ${title ?? name}`
+  return `${place}${isLetIn(verdict) ? ' lets in what it must refuse' : ''}: ${because ?? title ?? name}`
 }
 
 function isLetIn({ promised, shown }: Verdict): boolean {

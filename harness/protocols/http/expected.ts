@@ -80,7 +80,10 @@ function bearerParams(expected: HttpExpected): Record<string, string | undefined
 function paramProblems({ params }: Challenge, wanted: Record<string, string | undefined>): string[] {
   return Object.entries(wanted)
     .filter(([name, value]) => params[name] !== value)
-    .map(([name, value]) => `WWW-Authenticate has ${name}=${params[name]}, expected ${value ?? 'none'}`)
+    .map(
+      ([name, value]) =>
+        `WWW-Authenticate has ${params[name] === undefined ? `no ${name}` : `${name}=${params[name]}`}, expected ${value ?? 'none'}`,
+    )
 }
 
 /** Bytes that were refused must not be read on: what follows them may be a request that somebody smuggled. */

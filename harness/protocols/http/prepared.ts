@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { Shaken } from '../../credentials/live-kind.ts'
 import { type Places, type TextPart, textParts } from '../../credentials/parts.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Call, Called, Prepared } from '../protocol.ts'
@@ -64,15 +63,11 @@ export function preparedInHttp(
     carried: instead === undefined ? textParts.filter((part) => presented[part] !== undefined) : [],
     plain: plainOf(options),
     async send(to) {
-      let shaken: Shaken | undefined
-      const onSecure = (seen: Shaken) => {
-        shaken = seen
-      }
-      const endpoint = { ...to, identity: presented.certificate, handshake, onSecure }
+      const endpoint = { ...to, identity: presented.certificate, handshake }
       const called = await (raw === undefined
         ? send(endpoint, request, carrying)
         : sendRaw(endpoint, request, raw, promised))
-      return { sent: requestText(endpoint, request), ...called, shaken }
+      return { sent: requestText(endpoint, request), ...called }
     },
   }
 }

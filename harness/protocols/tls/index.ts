@@ -1,7 +1,6 @@
 // #region request
 import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
-import type { Shaken } from '../../credentials/live-kind.ts'
 import type { AnswerBase, Call, Called, Pasted, Prepared, Protocol } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
 import { wireElement } from '../wire-element.ts'
@@ -68,11 +67,7 @@ function prepare(call: Call<TlsRequest, TlsOptions>): Prepared<TlsAnswer, TlsOpt
     plain: handshake && { element: 'wire', options: rest, isCredential: false },
     async send(to): Promise<Called<TlsAnswer>> {
       const shaking = { alpn: declared.alpn ?? [], ...handshake }
-      let shaken: Shaken | undefined
-      const onSecure = (how: Shaken) => {
-        shaken = how
-      }
-      const endpoint = { ...to, identity: presented.certificate, handshake: shaking, onSecure }
+      const endpoint = { ...to, identity: presented.certificate, handshake: shaking }
       const { conn, ms, ...seen } = await tried<Seen>({ conn: '', version: null, body: '' }, async (seen) => {
         const { socket, conn } = await connect(endpoint)
         Object.assign(seen, { conn, version: socket.getProtocol() })
@@ -80,7 +75,7 @@ function prepare(call: Call<TlsRequest, TlsOptions>): Prepared<TlsAnswer, TlsOpt
       })
       const { failure } = seen
       const answer = { status: null, error: failure ? alertOf(failure) : null, ...seen }
-      return { answer, conn, ms, promised: failure === undefined, text: seen.body, shaken }
+      return { answer, conn, ms, promised: failure === undefined, text: seen.body }
     },
   }
 }
