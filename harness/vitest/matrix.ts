@@ -107,7 +107,7 @@ function isControl({ representative, control }: CellClass): boolean {
 function aboutOf(one: CellClass, checks: ReturnType<typeof checksOf>): About {
   if (isControl(one)) return { rank: 'control' }
   const { because, unmade } = checks.get(one.representative.fails[0] ?? '') ?? {}
-  return { rank: 'plain', title: because, meaning: unmade?.means, clause: unmade?.clause }
+  return { rank: 'plain', because, meaning: unmade?.means, clause: unmade?.clause }
 }
 
 /** A class, and how its target is known to differ in it. */

@@ -158,8 +158,7 @@ function nameOf(task: Task, asked?: string): TestName {
   task.meta.calls ??= []
   const { measured, calls } = task.meta
   const file = asked ?? `npx holdfast test ${shellWord(relative(process.cwd(), task.file.filepath))}`
-  // An attack that was chosen by its case is run again by it.
-  const again = file.includes(' attack ') ? file : `${file} -t ${shellWord(task.fullTestName)}`
+  const again = `${file} -t ${shellWord(task.fullTestName)}`
   return { name: `${claim}: ${task.fullTestName}`, again, measured, calls }
 }
 

@@ -18,7 +18,7 @@ const namesDoNotCount = leftOpen('a token is bound to a certificate, whatever na
 
 type Names = readonly (string | OtherName)[]
 
-const stranger = 'stranger.somebiz.local.io'
+const stranger = 'stranger.example'
 
 /** A certificate of the caller's CA with other alternative names than the right one, and with a token that is bound to it. */
 const named = (sans: (host: string) => Names, subject?: (host: string) => DistinguishedName): Variant =>
