@@ -145,7 +145,7 @@ export function wrapped(text: string, width: number): string[] {
   return [...lines, line]
 }
 
-function seenWidth(cell: string): number {
+export function seenWidth(cell: string): number {
   return [...stripVTControlCharacters(cell)].length
 }
 
