@@ -79,7 +79,7 @@ function isShared({ nodes }: Plan): boolean {
 }
 
 /** Nodes with a program of the user's own: where there are any, it is them that he asks about, and not the nodes around them. */
-function foreignNodes({ nodes }: Plan): string[] | undefined {
+export function foreignNodes({ nodes }: Plan): string[] | undefined {
   const foreign = Object.values(nodes).filter(({ units }) => units.some(({ proof }) => proof !== undefined))
   return foreign.length === 0 ? undefined : foreign.map(({ name }) => name)
 }

@@ -3,7 +3,7 @@ import type { ToldCall } from '../site/evidence-text.ts'
 import { type Cause, causesOf } from './causes.ts'
 import { exitCode } from './failure.ts'
 import { indexFile } from './last-test.ts'
-import { columnsOf, paint, plural, printResult, wrapped } from './output.ts'
+import { columnsOf, paint, plural, printResult, seenWidth, wrapped } from './output.ts'
 import type { ScenarioReport, ScenarioResult, Tally } from './run-scenarios.ts'
 
 /** So many passed tests are told one by one. */
@@ -64,7 +64,7 @@ function headOf({ told, scenario, name }: ScenarioResult): string {
 
 /** A line that goes on below itself, `indent` columns from the left. */
 function hanging(line: string, width: number, indent: number): string {
-  if (line.length <= width) return line
+  if (seenWidth(line) <= width) return line
   const [lead = ''] = /^ */.exec(line) ?? []
   const [first = '', ...more] = wrapped(line.slice(lead.length), width - Math.max(indent, lead.length))
   return [lead + first, ...more.map((one) => ' '.repeat(indent) + one)].join('\n')
@@ -87,7 +87,7 @@ export function judge({ passed, failed }: Tally): void {
 /** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once; `more` ends the line. */
 export function verdictLine({ passed, failed, follow = 0, didNotRun }: Tally, more?: string): string {
   const reasons = [...new Set(didNotRun.map(({ reason }) => reason))]
-  return [
+  const parts = [
     paint(passed > 0 && failed === 0 ? 'green' : 'bold', `${passed} passed`),
     failed > 0 ? paint('red', `${failed} failed`) : `${failed} failed`,
     ...(follow > 0
@@ -95,7 +95,18 @@ export function verdictLine({ passed, failed, follow = 0, didNotRun }: Tally, mo
       : []),
     didNotRun.length > 0 ? paint('yellow', `${didNotRun.length} did not run (${reasons.join('; ')})`) : '0 did not run',
     ...(more === undefined ? [] : [more]),
-  ].join(' · ')
+  ]
+  return hangingParts(parts)
+}
+
+/** Parts of a line, which goes on below where a terminal is too narrow for it. */
+function hangingParts(parts: readonly string[]): string {
+  const line = parts.join(' · ')
+  const width = columnsOf(process.stdout)
+  // Colours would count as letters.
+  return seenWidth(line) <= width
+    ? line
+    : parts.map((part, at) => hanging(at === 0 ? part : `· ${part}`, width, 2)).join('\n')
 }
 
 /** One line for a test that passed: `✓ claim: test → refused 401 issuer_untrusted (token.issuer), control ✓`. */

@@ -139,16 +139,11 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   return report
 }
 
-/** What chooses tests by name. Parts of a name are joined by a blank there. */
+/** What chooses tests by name. */
 function patternOf({ name, names }: ScenarioRun): RegExp | undefined {
-  const escaped = (text: string) => plainName(text).replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  const escaped = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
   if (names !== undefined) return new RegExp(`^(${names.map(escaped).join('|')})$`)
   return name === undefined ? undefined : new RegExp(escaped(name))
-}
-
-/** As vitest joins a name for its pattern, in place of ` > `. */
-function plainName(name: string): string {
-  return name.replaceAll(' > ', ' ')
 }
 
 /** Evidence of the runs below this folder that were left by workers which are gone. */
@@ -299,7 +294,7 @@ class ResultCollector implements Reporter {
 
   /** Those that are asked for. */
   #casesOf(module: TestModule): TestCase[] {
-    return [...module.children.allTests()].filter(({ fullName }) => this.#pattern?.test(plainName(fullName)) ?? true)
+    return [...module.children.allTests()].filter(({ fullName }) => this.#pattern?.test(fullName) ?? true)
   }
 
   /** A file ends when it ends; what was chosen first is told first. */
@@ -310,7 +305,7 @@ class ResultCollector implements Reporter {
 
   async onTestCaseResult(test: TestCase): Promise<void> {
     const { state } = test.result()
-    if (this.#pattern?.test(plainName(test.fullName)) ?? true) this.#count.ended += 1
+    if (this.#pattern?.test(test.fullName) ?? true) this.#count.ended += 1
     if (state === 'failed') this.#count.failed += 1
     const { all, ended, failed } = this.#count
     printProgress('scenarios', `${ended} of ${all} tests${failed > 0 ? `, ${failed} failed` : ''}`)
