@@ -65,7 +65,11 @@ function isInstalled() {
     .digest('hex')
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) return true
   if (!installedMatchesLock()) return false
-  writeFileSync(stampFile, wanted)
+  try {
+    writeFileSync(stampFile, wanted)
+  } catch {
+    // Somebody else's clone: that costs a look at the next start, nothing else.
+  }
   return true
 }
 

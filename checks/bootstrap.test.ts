@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -87,6 +87,17 @@ test('a lock file that changed is installed; one that is installed already is no
   await copyFile(join(clone, 'package-lock.json'), join(clone, 'node_modules', '.package-lock.json'))
   await bootstrap('holdfast')
   expect(await calls()).toBe(2)
+})
+
+test('a clone with everything in it runs though nothing can be written there', async () => {
+  await bootstrap('holdfast')
+  await lock('1.0.1')
+  await copyFile(join(clone, 'package-lock.json'), join(clone, 'node_modules', '.package-lock.json'))
+  const stamp = join(clone, 'node_modules', '.holdfast-installed')
+  await rm(stamp)
+  await symlink(join(clone, 'nowhere', 'stamp'), stamp)
+
+  expect(await bootstrap('holdfast')).toMatchObject({ code: 0, stdout: '[] true\n' })
 })
 
 test('two first commands at once install once', async () => {
