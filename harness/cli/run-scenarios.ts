@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import { signalProcess } from '../agent/labelled.ts'
 import type { Finding } from '../credentials/finding.ts'
@@ -21,6 +21,7 @@ import { isEvidenceGone } from './evidence-gone.ts'
 import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printNote, printPhase, printProgress, printToolchain, seconds } from './output.ts'
+import { fromHere, type PlainRoot, plainRoot } from './plain-root.ts'
 
 export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'keep'> {
   filters: readonly string[]
@@ -106,7 +107,8 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   const pattern = patternOf(run)
   const collector = new ResultCollector(pattern)
   const env = environment(run, backend)
-  const vitest = await withoutItsSignals(() => startedVitest(run, env, collector, pattern))
+  await using root = await plainRoot()
+  const vitest = await withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
     // A worker that holds a kept site releases it, and goes on; it may have done so already.
@@ -163,18 +165,20 @@ function runsFolder(): string {
  */
 const deafToInterrupts = 'data:text/javascript,for(const signal of ["SIGINT","SIGHUP"])process.on(signal,()=>{})'
 
-async function startedVitest(
-  run: ScenarioRun,
-  env: Record<string, string>,
-  reporter: Reporter,
-  pattern?: RegExp,
-): Promise<Vitest> {
+interface Started {
+  env: Record<string, string>
+  collector: ResultCollector
+  pattern: RegExp | undefined
+  root: PlainRoot
+}
+
+async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }: Started): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
   const condition = import.meta.url.endsWith('.ts') ? ['holdfast-source'] : []
   return createVitest(
     {
-      root: process.cwd(),
+      root: root.path,
       config: false,
       watch: false,
       include: ['**/*.scenario.ts'],
@@ -192,12 +196,15 @@ async function startedVitest(
       env: { ...env, ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
       ...(pattern && { testNamePattern: pattern }),
-      reporters: [reporter],
+      reporters: [collector],
     },
     {
       // Somebody's folder of scenarios need not get a node_modules of its own.
       cacheDir: join(settings().cacheDir, 'vite'),
-      resolve: { conditions: [...condition, 'module', 'node', 'development|production'] },
+      resolve: {
+        conditions: [...condition, 'module', 'node', 'development|production'],
+        preserveSymlinks: root.isLink,
+      },
       ssr: { resolve: { conditions: [...condition, 'module', 'node'], externalConditions: [...condition, 'node'] } },
     },
   )
@@ -232,11 +239,11 @@ function parametersOf({ set }: ScenarioRun): Record<string, string> {
 async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecification[]> {
   const { filters, files } = run
   const specifications = (paths: readonly string[]) =>
-    paths.map((file) => vitest.getRootProject().createSpecification(file))
+    paths.map((file) => vitest.getRootProject().createSpecification(join(vitest.config.root, fromHere(file))))
   if (files !== undefined) return specifications(files)
   const written = await vitest.globTestSpecifications()
   if (written.length > 0 && filters.length === 0) return written
-  const scenarios = written.map(({ moduleId }) => moduleId)
+  const scenarios = written.map(({ moduleId }) => resolve(fromHere(moduleId)))
   const fits = await Promise.all(scenarios.map((file) => fitsAny(file, filters)))
   const { deriveScenarios } = await import('./derived-scenarios.ts')
   const derived = await deriveScenarios({ filters, scenarios, set: parametersOf(run) })
@@ -285,7 +292,7 @@ class ResultCollector implements Reporter {
   }
 
   onTestRunStart(specifications: ReadonlyArray<TestSpecification>): void {
-    this.#files = specifications.map(({ moduleId }) => relative('', moduleId))
+    this.#files = specifications.map(({ moduleId }) => fromHere(moduleId))
   }
 
   onTestModuleCollected(module: TestModule): void {
@@ -325,7 +332,7 @@ class ResultCollector implements Reporter {
     // The file itself, or what it stands on (its site), failed: its tests did not come to run.
     const broken = module
       .errors()
-      .map((error) => brokenResult(scenario, 'the file as a whole', error, relative('', module.moduleId)))
+      .map((error) => brokenResult(scenario, 'the file as a whole', error, fromHere(module.moduleId)))
     this.results.push(...broken, ...tests)
     // A file has one site: each of its tests tells the same.
     const findings = cases.map((test) => test.meta().findings).find((told) => told !== undefined) ?? []
@@ -384,7 +391,7 @@ function resultOf(test: TestCase): ScenarioResult {
   const common = {
     scenario: claimOf(test.module),
     name: test.fullName,
-    file: relative('', test.module.moduleId),
+    file: fromHere(test.module.moduleId),
     ms: Math.round(test.diagnostic()?.duration ?? 0),
     ...{ evidence, calls, measured },
   }
@@ -445,5 +452,5 @@ function causes(error: SerializedError): string[] {
 
 function placeOf(error: SerializedError): string[] {
   const frame = error.stacks?.find(({ file }) => file.endsWith('.scenario.ts'))
-  return frame ? [`${relative('', frame.file)}:${frame.line}`] : []
+  return frame ? [`${fromHere(frame.file)}:${frame.line}`] : []
 }

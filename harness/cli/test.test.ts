@@ -1,8 +1,9 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { settings } from '../settings.ts'
 import { fitsAny } from './choose-scenarios.ts'
@@ -93,7 +94,12 @@ beforeAll(async () => {
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'scenarios-'))
   slipFolder = await mkdtemp(join(scratch, 'slips-'))
-  killedFolder = await mkdtemp(join(scratch, 'killed-'))
+  // A name that is hard on URLs, with its packages above.
+  killedFolder = join(await mkdtemp(join(tmpdir(), 'issue #12? ')), 'project')
+  const modules = join(dirname(killedFolder), 'node_modules')
+  await Promise.all([mkdir(killedFolder), mkdir(modules)])
+  await symlink(packageFolder, join(modules, 'holdfast'))
+  await symlink(join(packageFolder, 'node_modules', 'vitest'), join(modules, 'vitest'))
   await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
   const guide = join(packageFolder, 'docs', 'guides', 'examples', 'one-gateway.json')
   const slip = (await readFile(guide, 'utf8')).replace('["gateway"]', '["gateway", "https://gateway.lab.test/"]')
@@ -113,7 +119,7 @@ async function writeScenarios(below: string, texts: Readonly<Record<string, stri
 }
 
 afterAll(async () => {
-  for (const each of [folder, slipFolder, killedFolder]) await rm(each, { recursive: true, force: true })
+  for (const each of [folder, slipFolder, dirname(killedFolder)]) await rm(each, { recursive: true, force: true })
 })
 
 test('the last line is the verdict, with everything that failed above it', async () => {
@@ -215,7 +221,7 @@ test('what is wrong with the data of a site is told apart from what its scenario
 test('a worker that is killed leaves no site, its tests and its evidence are named, and what it printed is seen', async () => {
   const { code, stdout, stderr } = await holdfastIn(killedFolder, '--json')
   const { passed, failed, didNotRun, scenarios, runs } = JSON.parse(stdout) as ScenarioReport
-  const named = scenarios.filter(({ scenario }) => scenario === 'is-killed')
+  const named = scenarios.filter(({ file }) => file === join('is-killed', 'is-killed.scenario.ts'))
 
   expect(code).toBe(1)
   expect(failed).toBe(1)

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
@@ -157,7 +158,7 @@ function nameOf(task: Task, asked?: string): TestName {
   task.meta.measured ??= []
   task.meta.calls ??= []
   const { measured, calls } = task.meta
-  const file = asked ?? `npx holdfast test ${shellWord(relative(process.cwd(), task.file.filepath))}`
+  const file = asked ?? `npx holdfast test ${shellWord(relative(process.cwd(), realpathSync(task.file.filepath)))}`
   const again = `${file} -t ${shellWord(task.fullTestName)}`
   return { name: `${claim}: ${task.fullTestName}`, again, measured, calls }
 }
