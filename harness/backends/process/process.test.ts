@@ -76,14 +76,15 @@ test('a copy for the run lies outside of it as long as that goes on, however it 
   const copy = (name: string, forRun?: true): Step => ({
     copy: { from: '@{unit}/key', to: { path: join(outside, name), mode: '0600' }, forRun },
   })
-  const steps = [copy('ours', true), copy('replaced', true), copy('lasting')]
-  const plan = planOf({ one: [oneshot('copies', [], steps, [{ path: '@{unit}/key', text: 'a key' }])] })
+  const unit = (name: string, ...steps: Step[]) => oneshot(name, [], steps, [{ path: '@{unit}/key', text: 'a key' }])
+  const ours = unit('ours', copy('ours', true), copy('lasting'))
+  const plan = planOf({ one: [ours, unit('replaced', copy('beside', true), copy('replaced', true))] })
   const evidence = join(settings().runtimeDir, 'evidence-of-copies')
   const site = await processBackend.launch(plan, { evidence })
-  expect((await readdir(outside)).toSorted()).toEqual(['lasting', 'ours', 'replaced'])
+  expect((await readdir(outside)).toSorted()).toEqual(['beside', 'lasting', 'ours', 'replaced'])
   await writeFile(join(outside, 'replaced'), 'of another run')
   await site[Symbol.asyncDispose]()
-  expect((await readdir(outside)).toSorted()).toEqual(['lasting', 'replaced'])
+  expect((await readdir(outside)).toSorted()).toEqual(['beside', 'lasting', 'replaced'])
 
   const dying = await processBackend.launch(plan, { evidence })
   onTestFinished(() => dying[Symbol.asyncDispose]().then(undefined, () => {}))

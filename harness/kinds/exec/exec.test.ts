@@ -150,7 +150,7 @@ test('a service that is up already gets the trust of the run, and is started by 
   const names = unit.steps.flatMap((step) =>
     'copy' in step ? [step.copy.to.path.replace(`${folder}/trust/`, '')] : [],
   )
-  expect(names).toEqual(['ca.pem', 'key.pem', 'cert.pem', 'jwks.json'])
+  expect(names).toEqual(['ca.pem', '@{unit}/key.pem', 'key.pem', 'cert.pem', 'jwks.json', 'trust.json'])
   expect(unit.steps.at(-1)).toMatchObject({
     setting: 'settings.reload',
     run: { program: { path: 'kill' }, args: ['-1'], cwd: folder },

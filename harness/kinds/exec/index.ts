@@ -93,11 +93,14 @@ function handedOver(unit: Unit, told: Told): Step[] {
   const { issuer, audience, host } = told
   return [
     copy(told.ca, 'ca.pem'),
-    copy(told.key, 'key.pem', { forRun: true }),
+    // As it is now: a certificate that is made anew later has another key.
+    { copy: { from: told.key, to: { path: '@{unit}/key.pem', mode: '0600' } } },
+    copy('@{unit}/key.pem', 'key.pem', { forRun: true }),
     copy(told.cert, 'cert.pem'),
     ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
-    // Last: whoever watches the folder finds all the others when this one is new.
-    { write: { path: `${folder}/trust.json`, json: { issuer, audience, host } } },
+    { write: { path: '@{unit}/trust.json', json: { issuer, audience, host } } },
+    // Last: whoever watches the folder finds all the others when this one is new, and no key is there without it.
+    copy('@{unit}/trust.json', 'trust.json', { forRun: true }),
     ...(reload === undefined ? [] : [{ run: ownCommand(unit, told, reload), setting: 'settings.reload' }]),
   ]
 }
