@@ -99,6 +99,30 @@ const gateways: readonly Helper[] = [
     wanted: '2.4',
     advice: 'Debian: apt-get install apache2-bin',
   },
+  {
+    program: 'nginx',
+    purpose: gatewayPurpose,
+    args: ['-v'],
+    pattern: /nginx\/(\d+\.\d+\.\d+)/,
+    wanted: '1.18',
+    advice: 'Debian: apt-get install nginx-light',
+  },
+]
+
+/** Modules of them: the file of each where Debian puts it. */
+const modules = [
+  {
+    program: 'mod_oauth2',
+    purpose: 'has apache2 judge bound tokens',
+    file: '/usr/lib/apache2/modules/mod_oauth2.so',
+    advice: 'Debian: apt-get install libapache2-mod-oauth2',
+  },
+  {
+    program: 'nginx-njs',
+    purpose: 'has nginx judge bound tokens',
+    file: '/usr/lib/nginx/modules/ngx_http_js_module.so',
+    advice: 'Debian: apt-get install libnginx-mod-http-js',
+  },
 ]
 
 /** Looks for every program that Holdfast can use. Reads cached programs whole, so it is slower than resolving them. */
@@ -128,7 +152,7 @@ export async function survey(settings: Settings = readSettings()): Promise<Surve
 }
 
 /** Programs that scenarios need besides those that they run: Holdfast can use them, and does not build them. */
-export type HelperName = 'haproxy' | 'apache2' | 'mod_oauth2'
+export type HelperName = 'haproxy' | 'apache2' | 'mod_oauth2' | 'nginx' | 'nginx-njs'
 
 /** What of these programs this machine lacks, and what to type; undefined when it has them all. */
 export async function lackingPrograms(
@@ -144,14 +168,13 @@ export async function lackingPrograms(
 
 /** Where Debian keeps what administrators start: not on everybody's PATH. */
 const systemFolders = ['/usr/sbin', '/usr/local/sbin']
-/** The file of Apache’s module, where Debian puts it. */
-const modOauth2 = '/usr/lib/apache2/modules/mod_oauth2.so'
 
 async function surveyGateways({ path }: Settings): Promise<Surveyed[]> {
   const found = await Promise.all(gateways.map((helper) => surveyHelper(helper, [...path, ...systemFolders])))
-  const module = { program: 'mod_oauth2', purpose: 'has apache2 judge bound tokens', needed: false } as const
-  const file = existsSync(modOauth2) ? modOauth2 : undefined
-  return [...found, surveyFile(module, file, 'Debian: apt-get install libapache2-mod-oauth2')]
+  const beside = modules.map(({ file, advice, ...module }) =>
+    surveyFile({ ...module, needed: false }, existsSync(file) ? file : undefined, advice),
+  )
+  return [...found, ...beside]
 }
 
 type Sought = Pick<Surveyed, 'program' | 'purpose' | 'needed' | 'wanted'>
@@ -218,7 +241,8 @@ async function surveyProgram(
   const sought = { program, purpose, needed: false, wanted }
   if (path === undefined) return { ...sought, state: 'missing', advice }
   const { stdout, stderr } = await ask(path, args)
-  const version = pattern.exec(stdout)?.[1]
+  // nginx tells its version where others complain.
+  const version = pattern.exec(`${stdout}\n${stderr}`)?.[1]
   if (version === undefined) {
     const problem = stderr.trim().split('\n').at(-1)?.trim() || 'it does not answer'
     return { ...sought, path, state: 'unacceptable', problem, advice }
