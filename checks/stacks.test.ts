@@ -18,6 +18,8 @@ const stack = (...args: string[]) =>
 test('where the program is missing that builds a stack, it says which, and what to type, and leaves nothing behind', () => {
   expect(stack('build', 'go')).toBe('go is not installed: https://go.dev/doc/install\n')
   expect(stack('build', 'python')).toBe('python3 is not installed: https://www.python.org/downloads\n')
+  expect(stack('build', 'fastify')).toBe('npm is not installed: https://nodejs.org\n')
+  expect(stack('build', 'java')).toMatch(/^java is not installed: .*; mvn is not installed: https:/)
   expect(readdirSync(cache)).toEqual([])
 })
 

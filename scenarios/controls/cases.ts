@@ -56,3 +56,12 @@ export const audienceCases = ['GEN-18', 'PEER-27']
 
 /** Those that a gateway fails which does not look at the type of a token. */
 export const typeCases = ['GEN-14']
+
+/** Those that a gateway fails which does not demand the claims that it looks at. */
+export const claimCases = ['GEN-16', 'GEN-18']
+
+/** Those that a gateway fails which does not look at the signature. */
+export const signatureCases = ['GEN-01', 'GEN-04']
+
+/** Those that a gateway fails which takes tokens without an end. */
+export const endCases = ['GEN-16']

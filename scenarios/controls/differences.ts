@@ -163,6 +163,10 @@ const everyHost = [
   ...['Host with more behind it', 'Host with a dot behind it', 'Host with another character for a dot'],
 ]
 
+const twoHosts = alike(letIn('RFC 9112 section 3.2: a request with two Hosts is answered with 400'), {
+  'TLS-13': ['two Hosts'],
+})
+
 const everySubject = [
   ...['no sub', 'an empty text', 'a number', 'an object', 'a list', '2 kB', '10 kB', 'a zero byte behind it'],
   ...['upper case', 'a line break and a line of its own'],
@@ -339,7 +343,7 @@ const expressAttacks: KnownDifferences[string] = {
   ...alike(anyHost, {
     'TLS-13': everyHost,
   }),
-  ...alike(letIn('RFC 9112 section 3.2: a request with two Hosts is answered with 400'), { 'TLS-13': ['two Hosts'] }),
+  ...twoHosts,
   ...alike(
     { comes: '400 invalid_request', against: 'RFC 9112 section 3.2.2: a target with its host is accepted' },
     { 'TLS-13': ['the right Host, and a target that names it, too'] },
@@ -504,6 +508,92 @@ export const pythonAttacks: KnownDifferences = {
   'python-any-type resource:read': alike(anyType, { 'GEN-14': anyTypes }),
   'python-thumbprint-prefix resource:read': alike(beginsAlike, {
     'PEER-14': nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+  }),
+}
+
+const unverifiedToken = 'RFC 7515 section 5.2: a token whose signature was not looked at says nothing (GEN-01, GEN-04)'
+
+/** Cells of the matrix of `fixtures/controls/fastify.json`. */
+export const fastifyCells: KnownDifferences = {
+  'fastify-decoded resource:read': Object.fromEntries(
+    ['fastify', 'fastify-decoded'].flatMap((node) =>
+      [
+        ...(node === 'fastify' ? [''] : []),
+        ', expired',
+        ', not yet valid',
+        ', naming another issuer',
+        ', tampered',
+      ].map((state) => [`alice-at-${node}${state}, over cert-alice`, letIn(unverifiedToken)] as const),
+    ),
+  ),
+}
+
+/** Attacks on the gateways of `fixtures/controls/fastify.json`; on those with a fault, those that are about it. */
+export const fastifyAttacks: KnownDifferences = {
+  'fastify resource:read': {
+    ...alike(letIn('RFC 7515 section 4.1.11: crit is a list; fast-jwt does not see one that is null'), {
+      'GEN-12': ['crit is null'],
+    }),
+    ...twoHosts,
+  },
+  'fastify-claims-if-there resource:read': {
+    ...alike(letIn('RFC 9068 section 2.2: exp is required'), { 'GEN-16': ['no exp'] }),
+    ...alike(letIn(forOthers), { 'GEN-18': ['no aud'] }),
+  },
+  'fastify-decoded resource:read': alike(letIn(unverifiedToken), {
+    'GEN-01': [
+      ...['alg NONE', 'alg None', 'alg absent', 'alg nOnE', 'alg none with the old signature', 'alg none'],
+      'signature cut off',
+    ],
+    'GEN-04': [
+      ...['63 bytes', '64 zero bytes', '65 bytes', 'DER instead of r and s', 'a byte before it', 'r = 0', 'r = n'],
+      ...['r = s = 1', 'r and s above n', 's = 0', 's = n', 'the signature of another token'],
+    ],
+  }),
+}
+
+/** Cells of the matrix of `fixtures/controls/java.json`. */
+export const javaCells: KnownDifferences = {
+  'java-cnf-if-there resource:read': { 'alice-at-java-cnf-if-there, unbound, over cert-alice': letIn(unbound) },
+  'java-any-audience resource:read': { 'alice-at-java, over cert-alice': letIn(forOthers) },
+}
+
+// Its claims are converted before anybody looks at them, and a cast that fails ends elsewhere.
+const noCode: KnownDifference = {
+  comes: '401',
+  against: 'RFC 6750 section 3.1: who presents a token is told invalid_token; a cast that fails tells nothing',
+}
+
+/** Attacks on the gateways of `fixtures/controls/java.json`; on those with a fault, those that are about it. */
+export const javaAttacks: KnownDifferences = {
+  'java resource:read': {
+    ...alike(noText, { 'GEN-08': ['null'] }),
+    ...alike(noCode, { 'PEER-14': ['cnfArray', 'cnfString'] }),
+    ...alike(letIn('RFC 9325 section 4.5: a key of RSA has 2048 bits, and SHA-1 signs nothing; Java takes both'), {
+      'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1'],
+    }),
+  },
+  'java-cnf-if-there resource:read': {
+    ...alike(letIn(unbound), { 'PEER-04': ['without cnf'], 'PEER-14': ['cfn', 'cnfSha1', 'extCnf'] }),
+    ...alike(noCode, { 'PEER-14': ['cnfArray', 'cnfString'] }),
+  },
+  'java-any-audience resource:read': alike(letIn(forOthers), { 'GEN-18': otherAudiences, 'PEER-27': otherNodes }),
+}
+
+/** Cells of the matrix of `fixtures/controls/nginx.json`. */
+export const nginxCells: KnownDifferences = {
+  // `optional_no_ca` overlooks the root alone: what has expired, say, is refused still.
+  'nginx-any-certificate resource:read': {
+    'alice-at-nginx-any-certificate, bound to the presenter, over a certificate like cert-alice of an unknown CA':
+      letIn(unverified),
+  },
+}
+
+/** Attacks on the gateways of `fixtures/controls/nginx.json`; on those with a fault, those that are about it. */
+export const nginxAttacks: KnownDifferences = {
+  'nginx-any-certificate resource:read': alike(letIn(unverified), { 'TLS-03': ['of a CA that nobody trusts'] }),
+  'nginx-endless resource:read': alike(letIn('RFC 9068 section 2.2: exp is required, and a number'), {
+    'GEN-16': ['no exp', 'a text', 'an object', 'the text NaN'],
   }),
 }
 
