@@ -14,9 +14,9 @@ interface Occupant {
 const stacks: readonly { readonly file: string; readonly tests: number; readonly seconds: number }[] = [
   { file: 'go.json', tests: 449, seconds: 11 },
   { file: 'python.json', tests: 402, seconds: 14 },
-  { file: 'fastify.json', tests: 394, seconds: 21 },
-  { file: 'nginx.json', tests: 383, seconds: 15 },
-  { file: 'java.json', tests: 390, seconds: 108 },
+  { file: 'fastify.json', tests: 459, seconds: 21 },
+  { file: 'nginx.json', tests: 435, seconds: 15 },
+  { file: 'java.json', tests: 460, seconds: 119 },
 ]
 
 /** The resource servers of `fixtures/controls/`, and how each of them must come out. */
