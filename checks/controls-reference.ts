@@ -10,12 +10,12 @@ interface Occupant {
   readonly should: string
 }
 
-/** What the scenario of a stack took when it was entered: matrix and attacks on all of its versions, on two cores that others used, too. */
+/** One run of each stack when it was entered, matrix and attacks on all of its versions; the catalogue has grown since. */
 const stacks: readonly { readonly file: string; readonly tests: number; readonly seconds: number }[] = [
   { file: 'go.json', tests: 449, seconds: 11 },
   { file: 'python.json', tests: 402, seconds: 14 },
-  { file: 'fastify.json', tests: 459, seconds: 21 },
-  { file: 'nginx.json', tests: 435, seconds: 15 },
+  { file: 'fastify.json', tests: 394, seconds: 21 },
+  { file: 'nginx.json', tests: 383, seconds: 15 },
   { file: 'java.json', tests: 460, seconds: 119 },
 ]
 
@@ -100,7 +100,7 @@ export function controlsReference(controls: Controls): string {
       occupants.map(({ target, is, should }) => [nameOf(target), is, should, verdictOf(target, all)]),
     ),
     '',
-    'What it takes. Lines of declaration are those of the one unit of a gateway in its topology; a right version is declared as a user would,',
+    'What it takes, by one run of each when it was entered on two cores (the one in Java while others used them). Lines of declaration are those of the one unit of a gateway in its topology; a right version is declared as a user would,',
     'without `strict`. Those in Java are tried by `npm run soak`, all others by `npm test`; what a machine lacks for a stack is said there, and',
     'its tests did not run.',
     '',
