@@ -111,7 +111,8 @@ async function endOfProcesses(run: string): Promise<void> {
   }
 }
 
-async function leftovers(record: RunRecord): Promise<string[]> {
+/** What is there of a run: processes, sockets, and any folder of a run. */
+export async function leftovers(record: RunRecord): Promise<string[]> {
   const processes = (await processesOf({ run: record.run })).map((pid) => `process ${pid}`)
   return [...processes, ...(await listeners(record.subnet ?? '')), ...(await folders())]
 }
