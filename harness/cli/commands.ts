@@ -201,6 +201,12 @@ own reason, without effect, leak or hint. A case that applies to no target is li
         .default([])
         .argParser((name, all: readonly string[]) => [...all, name]),
       option('--list', 'run nothing without a guard: only list them, with the scenarios that cover each'),
+      option('--subtle', 'small changes inside of guards, and of what they call, in place of whole guards'),
+      option('--file <part>', 'with --subtle: only in modules with this in their path').implies({ subtle: true }),
+      option('--most <count>', 'with --subtle: try so many and end; the next run goes on')
+        .argParser(Number)
+        .implies({ subtle: true }),
+      option('--afresh', 'with --subtle: try again what earlier runs killed').implies({ subtle: true }),
       backend,
       set,
       json(),
@@ -209,9 +215,14 @@ own reason, without effect, leak or hint. A case that applies to no target is li
   npx holdfast sabotage                                        every guard of every service
   npx holdfast sabotage separate-auth                          by the scenarios of one topology
   npx holdfast sabotage --guard orchestrator/token.binding     one guard only
+  npx holdfast sabotage --subtle --most 300                    300 small changes inside of guards
 
 First all scenarios run with every guard in place; that shows which of them provoke which guard. A guard counts as
-killed when a scenario then says that what it expects does not hold; a site that does not come up proves nothing.`,
+killed when a scenario then says that what it expects does not hold; a site that does not come up proves nothing.
+
+With --subtle, each test runs once with every mutant that it covers: a comparison by prefix, a condition that is
+left out, a bound that is another one. What survives is listed by file and line. A run goes on where the one before
+ended, and tries what none has killed.`,
     load: async () => (await import('./sabotage.ts')).sabotage,
   },
   init: {

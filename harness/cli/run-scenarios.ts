@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import { signalProcess } from '../agent/labelled.ts'
 import type { Finding } from '../credentials/finding.ts'
@@ -37,6 +38,10 @@ export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'ke
   name?: string
   /** Only tests of these whole names. */
   names?: readonly string[]
+  /** Folder of mutants: every test runs once with each that it covers, and what came of it is written there. */
+  mutants?: string
+  /** Of the chosen files, only those with such a source. */
+  source?: (text: string) => boolean
   signal: AbortSignal
 }
 
@@ -105,7 +110,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
   const pattern = patternOf(run)
-  const collector = new ResultCollector(pattern)
+  const collector = new ResultCollector(pattern, run.mutants !== undefined)
   const env = environment(run, backend)
   await using root = await plainRoot()
   const vitest = await withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
@@ -116,7 +121,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   }
   run.signal.addEventListener('abort', cancel)
   try {
-    const specifications = await specified(vitest, run)
+    const specifications = await withSource(await specified(vitest, run), run.source)
     printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${backend}`)
     if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
       // Building takes a minute or more, once; a test with a limit of its own must not wait for it.
@@ -135,9 +140,9 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
       `no test has "${run.name}" in its name; ${indexFile} names those of the last run`,
     )
   }
-  const report = await reportOf(collector)
+  const report = await reportOf(collector, run.mutants === undefined)
   // Runs of sabotage are nobody's last one.
-  if (settings().sabotage === undefined) await writeLast(report, run)
+  if (settings().sabotage === undefined && run.mutants === undefined) await writeLast(report, run)
   return report
 }
 
@@ -196,6 +201,7 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }
       env: { ...env, ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
       ...(pattern && { testNamePattern: pattern }),
+      ...(run.mutants ? { runner: mutantRunner, testTimeout: 30_000, maxWorkers: 2 } : {}),
       reporters: [collector],
     },
     {
@@ -209,6 +215,10 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }
     },
   )
 }
+
+const mutantRunner = fileURLToPath(
+  new URL(`../vitest/mutant-runner.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+)
 
 /** vitest would exit on Ctrl-C within a millisecond, before anything is released. Signals are for our own owner to handle. */
 async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
@@ -228,6 +238,7 @@ function environment(run: ScenarioRun, backend: string): Record<string, string> 
     ...(run.at ? { HOLDFAST_AT: String(run.at) } : {}),
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
     ...(run.full ? { HOLDFAST_FULL: '1' } : {}),
+    ...(run.mutants ? { HOLDFAST_MUTANTS: run.mutants } : {}),
   }
 }
 
@@ -261,6 +272,15 @@ async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecific
   )
 }
 
+async function withSource(
+  specifications: TestSpecification[],
+  fits: ScenarioRun['source'],
+): Promise<TestSpecification[]> {
+  if (fits === undefined) return specifications
+  const sources = await Promise.all(specifications.map(({ moduleId }) => readFile(moduleId, 'utf8')))
+  return specifications.filter((_, at) => fits(sources[at]!))
+}
+
 async function anyMovesClocks(specifications: readonly TestSpecification[]): Promise<boolean> {
   const sources = await Promise.all(specifications.map(({ moduleId }) => readFile(moduleId, 'utf8')))
   return sources.some(asksForMovableClock)
@@ -282,8 +302,11 @@ class ResultCollector implements Reporter {
   /** Files in the order in which they were chosen. */
   #files: readonly string[] = []
 
-  constructor(pattern?: RegExp) {
+  readonly #isQuiet: boolean
+
+  constructor(pattern: RegExp | undefined, isQuiet: boolean) {
     this.#pattern = pattern
+    this.#isQuiet = isQuiet
   }
 
   /** What a scenario prints is for whoever looks for a mistake in it; stdout is that of the command. */
@@ -337,7 +360,7 @@ class ResultCollector implements Reporter {
     // A file has one site: each of its tests tells the same.
     const findings = cases.map((test) => test.meta().findings).find((told) => told !== undefined) ?? []
     this.findings.push(...findings.map((finding) => ({ scenario, ...finding })))
-    if (tests.length + broken.length === 0) return
+    if (this.#isQuiet || tests.length + broken.length === 0) return
     const { failed = [], passed = [], 'did not run': skipped = [] } = byState(tests)
     const mark = failed.length + broken.length > 0 ? 'failed' : passed.length > 0 ? 'done' : 'note'
     const counts = [
@@ -359,7 +382,7 @@ function byState(results: readonly ScenarioResult[]) {
   return Object.groupBy(results, ({ state }) => state)
 }
 
-async function reportOf(collector: ResultCollector): Promise<ScenarioReport> {
+async function reportOf(collector: ResultCollector, covers: boolean): Promise<ScenarioReport> {
   const { findings, swept } = collector
   const results = collector.inOrder()
   const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
@@ -381,7 +404,7 @@ async function reportOf(collector: ResultCollector): Promise<ScenarioReport> {
       return { node: some[0]!.to, proof: some[0]!.weakerProof!, calls: some.length }
     }),
     runs: [...new Set([...results.flatMap(({ evidence }) => evidence ?? []), ...swept])],
-    ...(evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
+    ...(covers && evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
   }
 }
 

@@ -20,9 +20,14 @@ import {
 
 type SabotageReport = Awaited<ReturnType<typeof sabotageEach>>
 
-interface SabotageOptions extends CommonOptions {
+export interface SabotageOptions extends CommonOptions {
   guard: string[]
   list?: boolean
+  /** Small changes inside of guards, in place of whole guards. */
+  subtle?: boolean
+  most?: number
+  file?: string
+  afresh?: boolean
 }
 
 /** Each run has a site of its own, which keeps a core busy while it comes up. */
@@ -31,6 +36,7 @@ const atOnce = 3
 export async function sabotage(filters: string[], options: SabotageOptions): Promise<void> {
   const { backend, set, json } = options
   await demandOwnServices(filters, set)
+  if (options.subtle) return (await import('./subtle.ts')).subtleSabotage(filters, options)
   await interruptible(async (signal) => {
     const run = { filters, backend, set, signal }
     const baseline = await runScenarios(run)

@@ -66,11 +66,12 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
   const named = tries.map(({ target, caseName }) => ({ target: target.name, name: caseName }))
   demandTried(differs, named)
   const test = scenarioOn({ ...options, own: true, env: environmentFor(tries, options.env) }, parts)
-  let credentials: FreshCredentials | undefined
+  const made = new WeakMap<object, FreshCredentials>()
   const gates = new Gates()
   const labAt = (site: ScenarioSite, target: AttackTarget, known?: KnownDifference) => {
     // What is forged is made from what an insider made, who need not have the key of the issuer.
-    credentials ??= new FreshCredentials(site.site, live, { by: 'insider' })
+    const credentials = made.get(site.site) ?? new FreshCredentials(site.site, live, { by: 'insider' })
+    made.set(site.site, credentials)
     return new Lab(site, target, { credentials, scopes: () => scopesOf(all, plan, { targets: [target.name] }), known })
   }
   const enter = (one: Try) => {

@@ -6,6 +6,8 @@ export class Gates {
   async open(place: string, accepted: () => Promise<void>): Promise<void> {
     try {
       await accepted()
+      // It may have been shut in a run of the same test before.
+      this.#shut.delete(place)
     } catch (failure) {
       this.#shut.add(place)
       throw failure

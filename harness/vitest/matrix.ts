@@ -53,9 +53,10 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
   const all = withDifferences(classes, options.differs ?? {})
   // Some cells change the site for good.
   const test = scenarioOn({ ...options, own: true }, parts)
-  let credentials: CellCredentials | undefined
+  const made = new WeakMap<object, CellCredentials>()
   const on = (site: ScenarioSite): Tried => {
-    credentials ??= new CellCredentials(site.site, live)
+    const credentials = made.get(site.site) ?? new CellCredentials(site.site, live)
+    made.set(site.site, credentials)
     return { site, credentials }
   }
   const checks = checksOf(credentialKinds)

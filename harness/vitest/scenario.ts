@@ -56,13 +56,13 @@ export function shippedParts(topology: string, options: ScenarioOptions): () => 
       import('../topology/load.ts'),
       import('../shipped.ts'),
     ])
-    const { parameters, backend: chosen, keep, shareSites: shared, sabotage, at } = settings()
+    const { parameters, backend: chosen, keep, shareSites: shared, sabotage, mutants, at } = settings()
     const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
     const set = { ...parameters, ...Object.fromEntries(own) }
     return {
       backend: backend(options.backend ?? chosen),
       ...(await callParts()),
-      ...{ keep, shared, sabotage, at },
+      ...{ keep, shared, sabotage, mutants, at },
       plan: async () => compile(await loadTopology(topology, { set, cwd })),
       preflight: async (site) => (await import('../site/live-site.ts')).sitePreflight(site, credentialKinds),
     }
