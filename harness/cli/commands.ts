@@ -206,7 +206,7 @@ own reason, without effect, leak or hint. A case that applies to no target is li
       option('--most <count>', 'with --subtle: try so many and end; the next run goes on')
         .argParser(Number)
         .implies({ subtle: true }),
-      option('--afresh', 'with --subtle: try again what earlier runs killed').implies({ subtle: true }),
+      option('--afresh', 'with --subtle: forget what earlier runs found').implies({ subtle: true }),
       backend,
       set,
       json(),

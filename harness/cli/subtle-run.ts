@@ -26,8 +26,10 @@ export class MutantStore {
   readonly #file = resolve('.holdfast', 'mutants.json')
   readonly #outcomes: Map<string, MutantOutcome>
 
-  constructor() {
-    const known = existsSync(this.#file) ? (JSON.parse(readFileSync(this.#file, 'utf8')) as MutantOutcome[]) : []
+  /** `isAfresh`: what they found is forgotten. */
+  constructor(isAfresh = false) {
+    const known =
+      !isAfresh && existsSync(this.#file) ? (JSON.parse(readFileSync(this.#file, 'utf8')) as MutantOutcome[]) : []
     this.#outcomes = new Map(known.map((one) => [one.id, one]))
   }
 
@@ -37,8 +39,16 @@ export class MutantStore {
     return found?.hash === moduleHash(module) ? found : undefined
   }
 
+  /** What held with a mutant before counts still; "covered by no test" is said where none ever was. */
+  #withBefore(one: MutantOutcome): MutantOutcome {
+    const before = this.#outcomes.get(one.id)
+    if (before?.hash !== one.hash) return one
+    const held = [...new Set([...before.held, ...one.held])]
+    return { ...one, held, outcome: one.outcome === 'unreached' && held.length > 0 ? 'survived' : one.outcome }
+  }
+
   add(outcomes: readonly MutantOutcome[]): void {
-    for (const one of outcomes) this.#outcomes.set(one.id, one)
+    for (const one of outcomes) this.#outcomes.set(one.id, this.#withBefore(one))
     mkdirSync(dirname(this.#file), { recursive: true })
     writeFileSync(this.#file, JSON.stringify([...this.#outcomes.values()]))
   }
@@ -57,6 +67,7 @@ const atOnce = 1_500
 export async function tryMutants(
   mutants: readonly Mutant[],
   run: ScenarioRun,
+  heldBefore: (mutant: Mutant) => readonly string[],
   keep: (outcomes: readonly MutantOutcome[], red: readonly string[]) => void,
 ): Promise<void> {
   for (let from = 0; from < mutants.length; from += atOnce) {
@@ -65,7 +76,7 @@ export async function tryMutants(
     try {
       for (const { longestMs, waits } of passes) {
         if (run.signal.aborted) break
-        writeOrder(folder, some, longestMs)
+        writeOrder(folder, some, longestMs, heldBefore)
         const source = (text: string) => waits || !/\bwaits: true\b/.test(text)
         await runScenarios({ ...run, mutants: folder, source }).finally(() => {
           const red = trialsIn(folder).filter(({ outcome }) => outcome === 'red')
@@ -92,8 +103,16 @@ function mutantFolder(mutants: readonly Mutant[]): string {
   return folder
 }
 
-function writeOrder(folder: string, mutants: readonly Mutant[], longestMs: number): void {
-  const order: MutantOrder = { longestMs, mutants: mutants.map(({ number, guards }) => ({ number, guards })) }
+function writeOrder(
+  folder: string,
+  mutants: readonly Mutant[],
+  longestMs: number,
+  heldBefore: (mutant: Mutant) => readonly string[],
+): void {
+  const order: MutantOrder = {
+    longestMs,
+    mutants: mutants.map((one) => ({ number: one.number, guards: one.guards, held: heldBefore(one) })),
+  }
   writeFileSync(join(folder, 'mutants.json'), JSON.stringify(order))
 }
 

@@ -13,13 +13,14 @@ import { type MutantOutcome, MutantStore, tryMutants } from './subtle-run.ts'
 export async function subtleSabotage(filters: readonly string[], options: SabotageOptions): Promise<void> {
   const { backend, set, json, list } = options
   await interruptible(async (signal) => {
-    const store = new MutantStore()
+    const store = new MutantStore(options.afresh)
     const chosen = await chosenMutants(options)
     if (list) return json ? printJson(chosen) : printResult(chosen.map(({ id }) => id).join('\n'))
-    const isDue = (mutant: Mutant) => options.afresh || store.of(mutant)?.outcome !== 'killed'
+    const isDue = (mutant: Mutant) => store.of(mutant)?.outcome !== 'killed'
     const due = dueFirst(chosen.filter(isDue), store).slice(0, options.most)
     printPhase('working', 'mutants', `${due.length} to try, of ${chosen.length}`)
-    await tryMutants(due, { filters, backend, set, signal }, (outcomes, red) => {
+    const heldBefore = (mutant: Mutant) => store.of(mutant)?.held ?? []
+    await tryMutants(due, { filters, backend, set, signal }, heldBefore, (outcomes, red) => {
       store.add(outcomes)
       for (const test of red) printPhase('failed', 'mutants', `without any mutant, so it shows nothing: ${test}`)
       printPhase('note', 'mutants', scoreLine(outcomes))

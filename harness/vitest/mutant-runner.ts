@@ -9,7 +9,12 @@ export interface MutantOrder {
   /** A test that takes longer without a mutant is left to another run. */
   readonly longestMs: number
   /** Numbers are those of the run, over all services. */
-  readonly mutants: readonly { readonly number: number; readonly guards: readonly string[] }[]
+  readonly mutants: readonly {
+    readonly number: number
+    readonly guards: readonly string[]
+    /** Tests that held with it in an earlier run, and need not be tried again. */
+    readonly held: readonly string[]
+  }[]
 }
 
 /** A line of `outcomes.jsonl` there: one mutant under one test. */
@@ -26,6 +31,8 @@ type Step = { is: 'first' | 'plain' | 'again' } | { is: 'mutant' | 'control'; mu
 
 /** Of tests that come to a mutant without provoking a guard of it, so many try it. */
 const besidesItsGuards = 3
+/** A mutant that so many tests held with is left to a later run, so that one run comes to all of them. */
+const mostTries = 15
 /** Sites of one file: each takes seconds to come up. */
 const mostRenewals = 12
 
@@ -37,7 +44,6 @@ const mostRenewals = 12
 export default class MutantRunner extends TestRunner {
   readonly #folder = settings().mutants ?? '.'
   readonly #order = JSON.parse(readFileSync(join(this.#folder, 'mutants.json'), 'utf8')) as MutantOrder
-  readonly #tries = new Map<number, number>()
   readonly #givenUp = new Set<string>()
   #file = ''
   #hadSite = false
@@ -120,7 +126,11 @@ export default class MutantRunner extends TestRunner {
       return { is: 'plain' }
     }
     if (test.result!.attempts!.at(-1)!.duration > this.#order.longestMs) return undefined
-    this.#waiting = this.#alive().filter((mutant) => this.#isCovered(mutant, seen))
+    const trials = Map.groupBy(trialsIn(this.#folder), ({ number }) => number)
+    const triesOf = ({ number }: Mutant) => trials.get(number)?.length ?? 0
+    this.#waiting = this.#alive().filter(
+      (one) => isCovered(one, seen, triesOf(one)) && !one.held.includes(nameOf(test)),
+    )
     // What fails the second time without a mutant would fail with any.
     return this.#waiting.length === 0 ? undefined : { is: 'again' }
   }
@@ -149,15 +159,9 @@ export default class MutantRunner extends TestRunner {
       return undefined
     }
     this.#waiting = this.#waiting.slice(this.#waiting.indexOf(mutant) + 1)
-    this.#tries.set(mutant.number, (this.#tries.get(mutant.number) ?? 0) + 1)
     this.#wasTried = true
     await site.switchTo(mutant.number)
     return { is: 'mutant', mutant }
-  }
-
-  #isCovered({ number, guards }: Mutant, { reached, refused }: Seen): boolean {
-    if (!reached.has(number)) return false
-    return guards.some((guard) => refused.has(guard)) || (this.#tries.get(number) ?? 0) < besidesItsGuards
   }
 
   #kill(test: RunnerTestCase, { number }: Mutant): void {
@@ -179,6 +183,11 @@ export default class MutantRunner extends TestRunner {
     const dead = this.#dead()
     return this.#order.mutants.filter(({ number }) => !dead.has(number))
   }
+}
+
+function isCovered({ number, guards }: Mutant, { reached, refused }: Seen, tries: number): boolean {
+  if (!reached.has(number) || tries >= mostTries) return false
+  return guards.some((guard) => refused.has(guard)) || tries < besidesItsGuards
 }
 
 /** What was tried so far in the folder of a run of mutants. */
