@@ -110,7 +110,7 @@ export default class MutantRunner extends TestRunner {
       if (step.is === 'control') await this.#renew(test)
       else if (step.is === 'again')
         this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: 'does not repeat' })
-      else if (!this.#wasTried) this.#tell({ number: 0, outcome: 'red', test: nameOf(test) })
+      else if (!this.#wasTried) this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: whyOf(test) })
       return undefined
     }
     if (step.is === 'control' && !this.#isInOrder) this.#kill(test, step.mutant)
@@ -165,8 +165,7 @@ export default class MutantRunner extends TestRunner {
   }
 
   #kill(test: RunnerTestCase, { number }: Mutant): void {
-    const why = test.result?.attempts?.findLast(({ state }) => state === 'fail')?.errors?.[0]?.message
-    this.#tell({ number, outcome: 'killed', test: nameOf(test), ...(why !== undefined && { why }) })
+    this.#tell({ number, outcome: 'killed', test: nameOf(test), why: whyOf(test) })
   }
 
   #tell(trial: MutantTrial): void {
@@ -183,6 +182,12 @@ export default class MutantRunner extends TestRunner {
     const dead = this.#dead()
     return this.#order.mutants.filter(({ number }) => !dead.has(number))
   }
+}
+
+/** How the last run of a test that failed did so. */
+function whyOf(test: RunnerTestCase): string {
+  const failed = test.result?.attempts?.findLast(({ state }) => state === 'fail')
+  return failed?.errors?.[0]?.message ?? 'it ended without a verdict'
 }
 
 function isCovered({ number, guards }: Mutant, { reached, refused }: Seen, tries: number): boolean {
