@@ -103,3 +103,24 @@ test('an instrumented module is as it was, and each mutant changes something onc
   // No call can tell: what the pattern takes besides is equal to no folded name.
   expect(same.map(({ name }) => name)).toEqual(['pattern without case'])
 })
+
+test('a statement that is changed calls nothing that stands above it', async () => {
+  const source = `export const f = (kept, key) => {
+    const size = kept.size
+    kept.delete(key)
+    return [size, kept.size]
+  }`
+  const mutations = mutationsOf('sample.ts', source).map((one) => ({ ...one, number: 1 }))
+  const text = instrumented(source, mutations, 'globalThis.isMutantOn')
+  const { f } = await import(`data:text/javascript,${encodeURIComponent(text)}`)
+  const sizes = (on: boolean) => {
+    Object.assign(globalThis, { isMutantOn: () => on })
+    return f(new Set(['a']), 'a')
+  }
+
+  expect(mutations.map(({ name }) => name)).toEqual(['kept'])
+  expect([sizes(false), sizes(true)]).toEqual([
+    [1, 0],
+    [1, 1],
+  ])
+})

@@ -8,6 +8,8 @@ export interface Mutation {
   readonly end: number
   /** The expression that takes its place. */
   readonly text: string
+  /** It begins a statement: without a semicolon before it, a parenthesis would call what stands above. */
+  readonly isFirst?: boolean
 }
 
 /** A node of the syntax tree (ESTree): what is read of it here stands in members that its type has. */
@@ -48,8 +50,11 @@ export function mutationsOf(file: string, source: string): Mutation[] {
   const program = syntaxOf(file, source)
   const scope = { source, constants: constantsOf(program) }
   const found = new Map<string, Mutation>()
+  const statements = new Set<number>()
   const visit = (node: SyntaxNode, parent: SyntaxNode, isInFunction: boolean, spine: boolean): void => {
     if (LEFT_OUT.test(node.type)) return
+    if (node.type === 'ExpressionStatement' && /^(BlockStatement|Program)$/.test(parent.type))
+      statements.add(node.start)
     if (isInFunction && !spine) {
       for (const one of mutationsAt(node, parent, scope)) {
         if (one.text !== source.slice(one.start, one.end)) found.set(`${one.start} ${one.end} ${one.text}`, one)
@@ -68,7 +73,8 @@ export function mutationsOf(file: string, source: string): Mutation[] {
     }
   }
   visit(program, program, false, false)
-  return [...found.values()].toSorted((a, b) => a.start - b.start || a.end - b.end)
+  const sorted = [...found.values()].toSorted((a, b) => a.start - b.start || a.end - b.end)
+  return sorted.map((one) => (statements.has(one.start) ? { ...one, isFirst: true } : one))
 }
 
 /** Constants of the module by name: regular expressions, and lists or sets of texts. */
@@ -263,7 +269,8 @@ export function instrumented(
       next += 1
       const original = emit(first.start, first.end)
       const choices = place.map(({ number, text }) => `${ask}(${number}) ? (${text}) : `).join('')
-      told += `${source.slice(at, first.start)}(${choices}(${original}))`
+      const semicolon = first.isFirst && first.start > start ? ';' : ''
+      told += `${source.slice(at, first.start)}${semicolon}(${choices}(${original}))`
       at = first.end
     }
     return told + source.slice(at, end)
