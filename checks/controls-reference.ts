@@ -79,6 +79,25 @@ const occupants: readonly Occupant[] = [
   occupant('java', 'Spring Boot 3.5.6, and a look at whether there is a `cnf`', 'no attack on the binding let in'),
   occupant('java-cnf-if-there', 'the same, with the default validators alone', 'red: an unbound token is let in'),
   occupant('java-any-audience', 'the same, without an audience', 'red: the audience is not looked at'),
+  occupant(
+    'behind-haproxy',
+    'a small program behind haproxy 2.6, as the kind sets it up, `Client-Cert`',
+    'nobody let in by a header, nor past the proxy',
+  ),
+  occupant(
+    'behind-nginx',
+    'the same behind nginx 1.22, `X-Orders-Cert`',
+    'nobody let in by a header, nor past the proxy',
+  ),
+  occupant('behind-haproxy-adds', 'the same, `add-header` instead of `set-header`', 'red: the proxy is at fault'),
+  occupant('behind-nginx-keeps', 'the same, `map $http_x_orders_cert`', 'red: the proxy is at fault'),
+  occupant(
+    'behind-haproxy-named',
+    'the same, the subject as it stands in `X-Forwarded-Client-Cert`',
+    'red: a name is read as an element',
+  ),
+  occupant('behind-haproxy-open', 'the program hears whoever reaches its port', 'red: the program is at fault'),
+  occupant('behind-nginx-open', 'the same behind nginx', 'red: the program is at fault'),
 ]
 
 function occupant(name: string, is: string, should: string): Occupant {

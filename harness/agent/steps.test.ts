@@ -70,3 +70,17 @@ test('an answer that nobody expected is told without the token in it', () => {
 
   expect(message).toContain('answered 200 instead of 201: {"access_token":"eyJhbGci…","use":"peer"}')
 })
+
+test('a file of the user’s is filled in with what its placeholders stand for, and with nothing else', async () => {
+  const from = { path: '@{dir}/proxy.conf', values: { port: '8443', cert: '@{unit}/server.pem' } }
+  const write = (text: string) => writeFile(join(dir, 'proxy.conf'), text)
+  await write('listen @{port} "$port"; cert @{cert};\n')
+  await runSteps(work, [{ write: { path: '@{unit}/proxy.conf', from } }])
+  const { unitDir } = work
+  expect(await readFile(join(unitDir, 'proxy.conf'), 'utf8')).toBe(`listen 8443 "$port"; cert ${unitDir}/server.pem;\n`)
+
+  await write('listen @{prot};\n')
+  await expect(runSteps(work, [{ write: { path: '@{unit}/proxy.conf', from } }])).rejects.toThrow(
+    'proxy.conf: @{prot} stands for nothing; there are @{port}, @{cert}',
+  )
+})

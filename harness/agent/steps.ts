@@ -60,8 +60,10 @@ async function runCommand(work: UnitAtWork, command: Command, setting?: string):
 }
 
 /** Renders a file of the unit: templates filled, `@{json:FILE}` replaced by what an earlier step made. */
-export async function renderFile(context: UnitContext, { path, text, json, mode = '0600' }: PlanFile): Promise<void> {
+export async function renderFile(context: UnitContext, planned: PlanFile): Promise<void> {
+  const { path, text, json, from, mode = '0600' } = planned
   const file = fill(path, context, `${context.ref}: path of a file`)
+  if (from !== undefined) return writeFor(context, file, await filledIn(context, from), { mode })
   const included = new Map<string, unknown>()
   for (const name of includedFiles(json)) {
     included.set(name, JSON.parse((await readDeclared(context, join(context.unitDir, name))).toString()))
@@ -69,6 +71,21 @@ export async function renderFile(context: UnitContext, { path, text, json, mode 
   const filled = fillJson(json, context, file, (name) => included.get(name))
   const content = text === undefined ? `${JSON.stringify(filled, null, 2)}\n` : fill(text, context, file)
   await writeFor(context, file, content, { mode })
+}
+
+/** A file of the user's, with what its placeholders stand for. */
+async function filledIn(context: UnitContext, { path, values }: NonNullable<PlanFile['from']>): Promise<string> {
+  const file = fill(path, context, `${context.ref}: path of a file`)
+  const text = await readFile(file, 'utf8')
+  return text.replaceAll(/@\{([^}]*)\}/g, (whole, name: string) => {
+    const value = values[name]
+    if (value !== undefined) return fill(value, context, file)
+    const known = Object.keys(values).map((one) => `@{${one}}`)
+    throw new HoldfastError(
+      'HOLDFAST_TEMPLATE_UNKNOWN',
+      `${file}: ${whole} stands for nothing; there are ${known.join(', ')}`,
+    )
+  })
 }
 
 function includedFiles(json: unknown): string[] {

@@ -40,6 +40,8 @@ export interface Variant {
   readonly isForgery?: true
   /** What leaves it to the target: it is tried only on those that are declared to be strict, as the reference nodes are. */
   readonly leftOpen?: string
+  /** Whose fault it is where somebody is let in: the hop of several that did not do its part. Asked only then; it may call again. */
+  readonly fault?: (lab: Lab) => Promise<string | undefined>
   /** Why no scenario of the suite tries it at a shipped topology, and what does instead. */
   readonly untried?: string
   /** Steps that end in the attacking call, whose verdict is judged; without a verdict they must have made demands of their own. */
@@ -68,7 +70,7 @@ export function steps(expect: Outcome, attack: Variant['attack']): Variant {
   return { expect, attack }
 }
 
-type Made<T> = (good: Credential, lab: Lab) => T | Promise<T>
+export type Made<T> = (good: Credential, lab: Lab) => T | Promise<T>
 
 /** A variant that is one call: with what is made of the good credential, and otherwise than its action says. */
 export function presenting(

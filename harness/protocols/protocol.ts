@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { PartName, Places, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
+import type { CertificateHeader } from '../pki/certificate-header.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
 import type { Failure } from './tls/connect.ts'
@@ -53,6 +54,8 @@ export interface Call<Request, Options> {
   readonly before?: Presented
   /** What it does otherwise than the action says. */
   readonly options: Options
+  /** It goes past the proxy, and does as that would: the certificate is in this header, and TLS carries none. */
+  readonly asProxy?: { readonly certificateHeader: CertificateHeader; readonly isPlain: boolean }
 }
 
 /** A call that has not been made yet. */

@@ -123,13 +123,14 @@ function rightName({ from, accepts }: Verdict): string {
 }
 
 /** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
-export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {
+export function failureText(expected: string, verdict: Verdict, problems: readonly string[], fault?: string): string {
   const received = receivedText(verdict)
   return [
     `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
     ...[
       `expected  ${expected}`,
       `received  ${expected.startsWith(`${received}, within`) ? 'as expected, but for what follows' : received}`,
+      ...(fault === undefined ? [] : [`fault     ${fault}`]),
       ...problems.map((problem, at) => `${at === 0 ? 'because   ' : '          '}${problem}`),
       ...explanation(verdict).slice(1),
       `evidence  ${verdict.evidence}`,
@@ -140,9 +141,9 @@ export function failureText(expected: string, verdict: Verdict, problems: readon
 
 /** Fails a test, in the way that is given, where anything speaks against what was expected of a call. */
 export function demandJudged(verdict: Verdict, judged: Judged, fail: (text: string) => Error): void {
-  const { expected, problems } = judged
+  const { expected, problems, fault } = judged
   markJudged(verdict, judged)
-  if (problems.length > 0) throw fail(failureText(expected, verdict, problems))
+  if (problems.length > 0) throw fail(failureText(expected, verdict, problems, fault))
 }
 
 export type ToldCall = ReturnType<typeof toldCall>

@@ -153,7 +153,7 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
   const { site, ledger, controls } = by
   const process = processOf(site, shape.to, action)
   const recorded = controlIn(ledger, shape) ?? (await controls?.controlOf(shape, process, by))
-  if (recorded !== undefined) return recorded
+  if (recorded !== undefined || options.controlled) return recorded
   const control = async (one: Credential, how: CallOptions, element: string) => {
     const again = (test: ScenarioSite) => verdictOf(test, shape.from, shape.to, action, one, how)
     const verdict = await again(by)
@@ -163,6 +163,12 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
     return found
   }
   const { plain } = call.prepared
+  if (call.target.listener.behind !== undefined) {
+    const { listener: _, raw: __, ...through } = options
+    let root = credential
+    while (root.base !== undefined) root = root.base
+    return control(root, through, 'listener')
+  }
   if (plain?.isCredential || (plain && credential.base === undefined)) {
     return control(credential, plain.options, plain.element)
   }

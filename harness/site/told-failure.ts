@@ -50,7 +50,7 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   const unlike = differences(verdict, judged.beside ?? verdict.control?.call)
   const difference = unlike.length > 0 ? unlike : [firstMismatch(verdict) ?? []].flat()
   const told: ToldFailure['told'] = [
-    ['likely', ...(isLetIn(verdict) ? [about.meaning ?? []].flat() : [])],
+    ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? []].flat() : [])],
     ['call', `${from} -> ${to} ${action} with ${credential.label}`],
     ['expected', judged.expected],
     ['received', receivedText(verdict)],
@@ -87,7 +87,8 @@ function isLetIn({ promised, shown }: Verdict): boolean {
  * What is let in has the cause in common with what should have been refused by the same guard, or with whatever else was presented apart
  * from what it belongs to. All other failures are alike where they were answered alike, and are wrong in the same way.
  */
-function causeOf(verdict: Verdict, { reason, expected, problems }: Judged): string {
+function causeOf(verdict: Verdict, { reason, expected, problems, fault }: Judged): string {
+  if (fault !== undefined) return fault
   const { live, credential, verification } = verdict
   if (isLetIn(verdict) && reason !== undefined) {
     const apart = [...live.values()].find((kind) => kind.belongs?.(credential) === false)

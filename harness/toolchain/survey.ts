@@ -82,10 +82,11 @@ const helpers: readonly Helper[] = [
 ]
 
 const gatewayPurpose = 'a gateway of others that scenarios are held against'
+const proxyPurpose = 'a proxy in front of a program of yours'
 const gateways: readonly Helper[] = [
   {
     program: 'haproxy',
-    purpose: gatewayPurpose,
+    purpose: `${proxyPurpose}, and ${gatewayPurpose}`,
     args: ['-v'],
     pattern: /version (\d+\.\d+\.\d+)/,
     wanted: '2.5',
@@ -101,7 +102,7 @@ const gateways: readonly Helper[] = [
   },
   {
     program: 'nginx',
-    purpose: gatewayPurpose,
+    purpose: `${proxyPurpose}, and ${gatewayPurpose}`,
     args: ['-v'],
     pattern: /nginx\/(\d+\.\d+\.\d+)/,
     wanted: '1.18',

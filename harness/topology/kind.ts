@@ -39,7 +39,7 @@ export interface KindPlan
   extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'verification' | 'actions' | 'observe'>,
     Pick<PlanUnit, 'surfaces' | 'proof' | 'insider'>,
     Partial<Pick<PlanUnit, 'steps' | 'after'>> {
-  /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
+  /** Further units that this one brings along on its node: oneshots, a proxy in front of it. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }
 

@@ -1,3 +1,4 @@
+import type { CertificateHeader } from '../pki/certificate-header.ts'
 import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
 import type { Insider } from './insider.ts'
 import type { Action, Observation } from './kind.ts'
@@ -88,9 +89,11 @@ export interface PlanUnit {
 export interface PlanFile {
   path: Template
   mode?: string
-  /** Exactly one of the two. `json` is rendered with two-space indentation; its strings are templates. */
+  /** Exactly one of the three. `json` is rendered with two-space indentation; its strings are templates. */
   text?: Template
   json?: unknown
+  /** A file of the user's, in which each `@{name}` stands for one of `values`. */
+  from?: { path: Template; values: Record<string, Template> }
 }
 
 export interface Service {
@@ -115,6 +118,10 @@ export interface Listener {
   clientCertificate: 'none' | 'requested' | 'required'
   /** Where it is, if not at the address of its node: it was there before the run. */
   address?: string
+  /** In which header whoever ends TLS hands the certificate of a caller on to the program. */
+  certificateHeader?: CertificateHeader
+  /** The listener through which everybody must come: this one is for the proxy that has it, and hears nobody else. */
+  behind?: string
 }
 
 export interface Command {

@@ -144,9 +144,11 @@ function placesOf({ nodes }: Plan, accepts: ReadonlyMap<string, readonly PlanAcc
 
 function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name, way }: Trial): Tried {
   const { target, action, verification, accepted } = place
-  const { loses = [] } = verification.ways?.[way ?? ''] ?? {}
+  const { loses = [], shut } = verification.ways?.[way ?? ''] ?? {}
   const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
-  const { fails, hidden, isSettled } = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const judged = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const { fails, hidden, isSettled } =
+    shut === undefined ? judged : { ...nothingLooked, fails: [{ check: way!, ...shut }] }
   const declared = asDeclared(parts)
   const because = accepted.has(declared ?? '') ? 'accepts' : isSettled ? 'operator' : unnoticed(parts)
   const shown = parts.map(({ kind, planned, state }) => [kind.part, { credential: planned.name, state }])
@@ -160,6 +162,9 @@ function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name
     declared: way === undefined ? declared : undefined,
   }
 }
+
+/** At the end of a way that is shut. */
+const nothingLooked = { hidden: [], isSettled: false }
 
 /** Why what is spoiled does not keep a call out, at a target that makes no check of it. */
 function unnoticed(parts: readonly Part[]): AcceptedBecause {

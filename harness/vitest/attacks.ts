@@ -175,7 +175,14 @@ async function tryOn(lab: Lab, one: Try): Promise<void> {
 async function tryVariant(lab: Lab, { attack: { id }, variant, known }: Try): Promise<void> {
   const mark = await leakMark(lab)
   const verdict = await variant.attack(lab)
-  if (verdict !== undefined) return demand(verdict, lab.judged(verdict, variant.expect))
+  if (verdict !== undefined) {
+    const { expected, problems } = lab.judged(verdict, variant.expect)
+    const isAsked = verdict.promised && (problems.length > 0 || known?.fault !== undefined)
+    const fault = isAsked ? await variant.fault?.(lab) : undefined
+    const isAsKnown = known?.fault === undefined || fault?.startsWith(known.fault)
+    const other = isAsKnown ? [] : [`known is that it is the fault of ${known.fault}`]
+    return demand(verdict, { expected, problems: [...problems, ...other], fault })
+  }
   if (lab.demands === 0) throw new NothingDemanded(id)
   // A verdict is judged with all that its target wrote down; of steps that end without one the same is demanded.
   await demandNoLeak(lab, mark)

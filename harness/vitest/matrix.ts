@@ -24,7 +24,7 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 import { processOf, targetOf } from '../site/targets.ts'
 import type { About } from '../site/told-failure.ts'
 import type { Verdict } from '../site/verdict.ts'
-import type { ActionVerification } from '../topology/verification.ts'
+import type { ActionVerification, Way } from '../topology/verification.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix, type Matrix, placeText } from '../trust/matrix.ts'
 import { Gates } from './gates.ts'
@@ -107,8 +107,11 @@ function isControl({ representative, control }: CellClass): boolean {
 
 function aboutOf(one: CellClass, checks: ReturnType<typeof checksOf>): About {
   if (isControl(one)) return { rank: 'control' }
-  const { because, unmade } = checks.get(one.representative.fails[0] ?? '') ?? {}
-  return { rank: 'plain', because, meaning: unmade?.means, clause: unmade?.clause }
+  const { fails, way, expected } = one.representative
+  const { because, unmade } = checks.get(fails[0] ?? '') ?? {}
+  const isShut = way !== undefined && fails[0] === way && expected.verdict === 'refused'
+  const told = isShut ? `nobody is let in ${way}` : because
+  return { rank: 'plain', because: told, meaning: unmade?.means, clause: unmade?.clause }
 }
 
 /** A class, and how its target is known to differ in it. */
@@ -170,9 +173,13 @@ async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<Scena
 async function judgeCell(on: Tried, { representative, known }: TriedClass, beside?: Verdict): Promise<void> {
   const verdict = await call(on, representative)
   const refusals = refusalsOf(on.site, representative, verdict)
+  const { fault } = wayOf(on.site, representative) ?? {}
   const judged: Judged[] = refusals.map((refusal) => {
-    const { reason } = refusal
-    return { expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal), reason }
+    return {
+      ...(verdict.promised && { fault }),
+      ...{ expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) },
+      reason: refusal.reason,
+    }
   })
   // What was derived is told, unless another refusal came that is as good.
   const derived = judged.find(({ problems }) => problems.length === 0) ??
@@ -197,9 +204,15 @@ function verificationOf(site: ScenarioSite, { target, action }: Cell): ActionVer
   return targetOf(site, target, action).verification
 }
 
+function wayOf(site: ScenarioSite, cell: Cell): Way | undefined {
+  return verificationOf(site, cell)?.ways?.[cell.way ?? '']
+}
+
 async function call({ site, credentials }: Tried, cell: Cell): Promise<Verdict> {
-  const { target, action, way = '' } = cell
-  const options: CallOptions | undefined = verificationOf(site, cell)?.ways?.[way]?.call
+  const { target, action } = cell
+  const way = wayOf(site, cell)
+  // The same call without its way is no control: what it presents may be spoiled.
+  const options: CallOptions | undefined = way && { ...way.call, controlled: true }
   return site.call(cellCaller(cell, site.plan), target, action, credentials.of(cell), options)
 }
 

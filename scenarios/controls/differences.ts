@@ -597,6 +597,42 @@ export const nginxAttacks: KnownDifferences = {
   }),
 }
 
+const added = 'RFC 9440 section 2.4: who ends TLS removes or overwrites the header of a caller'
+const heard = 'RFC 9440 section 4: the program takes the header from its proxy and from nobody else'
+
+/** A proxy that leaves what a caller wrote where the program finds it, first or alone. */
+const handedOn: KnownDifferences[string] = {
+  ...alike(
+    { ...letIn(added), fault: 'the proxy in front of' },
+    {
+      'TLS-21': ['the header of its own, beside another certificate'],
+      'TLS-22': ['the header of its own, twice, in two cases'],
+    },
+  ),
+  ...alike(
+    { comes: '401 invalid_token', against: added },
+    { 'TLS-21': ["the header of its own with a stranger's, beside the right certificate"] },
+  ),
+}
+
+/** A program that whoever reaches its port can tell what certificate he has. */
+const hearsAnybody = alike(
+  { ...letIn(heard), fault: 'the program: whoever reaches its port 8080 is believed' },
+  { 'TLS-24': ['the right certificate in the header', 'the right certificate in the header, twice'] },
+)
+
+/** Attacks on the programs of `fixtures/controls/proxied.json`: `behind-haproxy` and `behind-nginx` are as they should be. */
+export const proxiedAttacks: KnownDifferences = {
+  'behind-haproxy-adds resource:read': handedOn,
+  'behind-nginx-keeps resource:read': handedOn,
+  'behind-haproxy-named resource:read': alike(
+    { ...letIn('RFC 4514: a name holds any character, and is escaped where others have a meaning'), fault: 'between' },
+    { 'TLS-25': ['an element in the name of its own certificate'] },
+  ),
+  'behind-haproxy-open resource:read': hearsAnybody,
+  'behind-nginx-open resource:read': hearsAnybody,
+}
+
 /** Attacks with tokens of another mint, on an orchestrator that does not ask it about them. */
 export const mintAttacks: KnownDifferences = {
   'node-b peering:connect': {

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { durationSeconds } from '../../topology/duration.ts'
 import { type Action, defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { Step, Template } from '../../topology/plan.ts'
+import type { Probe, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
 import { ownAudiences } from '../checks.ts'
 import { demandPlaceholders, ownCommand } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
 import { demandKnownReasons } from './known-reasons.ts'
+import { certificateHeaderOf, ownListener, proxyUnit } from './proxies/behind.ts'
 import { type ExecSettings, execSettings, standardAnswers } from './settings.ts'
 import { execVerification } from './verification.ts'
 
@@ -22,7 +23,8 @@ export const exec = defineKind({
 
 function plan(unit: Unit): KindPlan {
   const { settings, domain, host } = unit
-  const { clientCertificate, action, run, reload, url, observePath } = settings
+  const { clientCertificate, action, run, reload, url, observePath, behind } = settings
+  const certificateHeader = certificateHeaderOf(settings)
   const told = toldTo(unit)
   demandPlaceholders(unit, told, { run, reload })
   demandKnownReasons(unit)
@@ -33,6 +35,7 @@ function plan(unit: Unit): KindPlan {
   const takesTokens = settings.token === 'bearer'
   // Who asks about every token believes none that the issuer did not mint.
   const keys = settings.keys === 'file' && !settings.introspects ? 'file' : 'issuer'
+  const serves: Probe = { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } }
   // Whatever its own audience is, it may be shown what others of its domain are.
   const asks = { issuer: node, audiences: [...new Set([...ownAudiences(unit), ...audiences])] }
   return {
@@ -42,10 +45,14 @@ function plan(unit: Unit): KindPlan {
     service: {
       command: run && ownCommand(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
-      ready: { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } },
+      ready: behind === undefined ? serves : { tcp: { port: behind.listen } },
       readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
-      listeners: [{ name: 'main', port, protocol: 'https', clientCertificate, address }],
+      listeners: [
+        { name: 'main', port, protocol: 'https', clientCertificate, address, certificateHeader },
+        ...ownListener(settings),
+      ],
     },
+    companions: proxyUnit(unit, told, serves),
     actions: { [action]: actionOf(unit) },
     ...(observePath !== undefined && {
       observe: { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] },
@@ -66,7 +73,7 @@ function toldTo(unit: Unit) {
   const issuer = settings.token === 'none' ? '' : unit.issuer(issuerNode(unit))
   return {
     address: '@{address}',
-    port: String(listenerOf(settings).port),
+    port: String(settings.behind?.listen ?? listenerOf(settings).port),
     host,
     ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
     // Root of its trust domain: of the certificates of its callers, and of the issuer.
@@ -79,6 +86,9 @@ function toldTo(unit: Unit) {
     audience: audiencesOf(unit)[0] ?? '',
     // A folder of its own, for what it wants to write.
     dir: '@{unit}',
+    // Where something in front of it ends TLS: the header that holds the certificate of the caller.
+    certificate_header: certificateHeaderOf(settings)?.name ?? '',
+    certificate_encoding: certificateHeaderOf(settings)?.encoding ?? '',
   }
 }
 

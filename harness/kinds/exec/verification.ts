@@ -1,6 +1,7 @@
 import { durationSeconds } from '../../topology/duration.ts'
 import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
 import { type HttpAnswer, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
+import { pastTheProxy } from './proxies/behind.ts'
 import type { ExecSettings } from './settings.ts'
 
 /** What servers answer that judge a certificate after the handshake: in HTTP, with a status of their own choice. */
@@ -20,9 +21,10 @@ export function execVerification(
   const ofCertificate = tlsChecks('listener.tls', [domain])
     .filter(({ check }) => isDemanded || check !== 'certificate/presented')
     .map((one) => ({ ...one, orStatuses: certificateStatuses }))
+  const ways = pastTheProxy(settings, certificateStatuses)
   return token === 'none'
-    ? { takes: [['certificate']], checks: ofCertificate }
-    : { takes: [['certificate', 'bound-token']], checks: [...ofCertificate, ...ofToken(settings, trust)] }
+    ? { takes: [['certificate']], checks: ofCertificate, ways }
+    : { takes: [['certificate', 'bound-token']], checks: [...ofCertificate, ...ofToken(settings, trust)], ways }
 }
 
 function ofToken(
