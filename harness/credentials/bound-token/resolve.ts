@@ -107,7 +107,7 @@ function mintingOf(
   const made = Object.entries(ofHolder).flatMap(([name, call]) => (call ? [[name, { ...call, tls }]] : []))
   return {
     ...Object.fromEntries(made),
-    mint: { tls, ...mint, ...(issuer.by === 'holder' && { tls }) },
+    mint: { ...mint, tls: issuer.by === 'holder' ? tls : (mint.tls ?? tls) },
     member: issuer.member,
   }
 }
