@@ -55,9 +55,9 @@ interface Spoiler<Planned> {
 /** What ends everything else of an issuer. */
 export interface ForGood {
   end(issuer: string, site: LiveSite): Promise<void>
-  /** What a target must have learned by then, once it saw a new one; and when at the latest. */
+  /** What a target must have learned by then, once it saw a new one; and when at the latest. Undefined: it never learns. */
   readonly learned: string
-  learnedWithinMs(verification: ActionVerification): number
+  learnedWithinMs(verification: ActionVerification): number | undefined
 }
 
 /** Live kinds by name, in the order in which their parts are told: what others stand on comes first. */
