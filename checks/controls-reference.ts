@@ -112,7 +112,7 @@ export function controlsReference(controls: Controls): string {
     '',
     'Generated from the known differences of `scenarios/controls/`; each of them is a test that fails once it is no longer so. Whatever is',
     'not listed here came out as on our own nodes: all other cells of the matrix, and all other variants of the cases',
-    'in `scenarios/controls/cases.ts`. “Our own nodes only”: a standard leaves it open, and our nodes refuse it.',
+    'in `scenarios/controls/cases.ts`. What a standard leaves open, and our own nodes refuse all the same, is not tried on them.',
     '',
     table(
       ['gateway', 'is', 'must come out', 'verdict'],

@@ -65,6 +65,11 @@ export function leftOpen(because: string): (variant: Variant) => Variant {
   return (variant) => ({ ...variant, leftOpen: because })
 }
 
+/** What must come of a variant at a target that is strict, where the standards leave a choice between the outcomes that it lists. */
+export function strictly(expect: Outcome, variant: Variant): Variant {
+  return { ...variant, at: { ...variant.at, 'strict-verifier': expect } }
+}
+
 /** A variant of several steps. */
 export function steps(expect: Outcome, attack: Variant['attack']): Variant {
   return { expect, attack }

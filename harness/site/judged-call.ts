@@ -75,7 +75,7 @@ async function lookedAt(by: ScenarioSite, call: Called) {
 async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, called: AnyCalled) {
   const { waitMs, first } = call.options
   const isAnswered = call.protocol.text(called.answer) !== undefined
-  const shown = await watch?.shown({ ...called, isAnswered }, waitMs)
+  const shown = await watch?.shown({ ...called, isAnswered }, waitMs ?? (isBelow(called) ? 250 : undefined))
   if (shown !== undefined) return { shown, decisions: [], waitedMs: 0, decision: undefined }
   const { site, shared } = by
   const { node } = call.target
@@ -88,6 +88,11 @@ async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, ca
   const decisions = all.slice(earlier)
   const decision = decisions.find((record) => record.verdict === 'refused') ?? decisions[0]
   return { shown, decisions, waitedMs, decision }
+}
+
+/** Whether it was most likely refused before a program saw it, so that none of its lines is to come. */
+function isBelow({ answer: { status, error } }: AnyCalled): boolean {
+  return error === null && status !== null && status >= 400 && ![401, 403].includes(status)
 }
 
 /** Of what is left of a call at the target, effects come before secrets: they are waited for. */

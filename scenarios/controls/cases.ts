@@ -65,3 +65,6 @@ export const signatureCases = ['GEN-01', 'GEN-04']
 
 /** Those that a gateway fails which takes tokens without an end. */
 export const endCases = ['GEN-16']
+
+/** Cases in which the wrong gateway of `fixtures/controls/liberties.json` goes further than the standards let it. */
+export const tooFar = ['GEN-17', 'GEN-20', 'GEN-24', 'GEN-37', 'PEER-14', 'TLS-30']

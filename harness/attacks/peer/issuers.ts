@@ -82,11 +82,12 @@ export const issuers = cases(['takes:bound-token'], {
   },
 })
 
-/** Times in s from now. */
+/** Times in s from now, beside what the target allows. */
 function timed(reason: string, times: Readonly<Record<string, number>>): Variant {
-  return forging(A1(reason), () => {
+  return forging(A1(reason), ({ trust: { skewSeconds } }) => {
     const now = Math.floor(Date.now() / 1000)
-    return withClaims(Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, now + seconds])))
+    const at = ([name, off]: [string, number]) => [name, now + off + Math.sign(off) * skewSeconds] as const
+    return withClaims(Object.fromEntries(Object.entries(times).map(at)))
   })
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { certificateEncodings } from '../../pki/certificate-header.ts'
+import { durationSeconds } from '../../topology/duration.ts'
 import { actionPattern, duration, port, text } from '../../topology/schema.ts'
 
 const texts = z.array(z.string().min(1)).min(1)
@@ -33,15 +34,15 @@ const observe = z
   .default('status')
   .describe('How a decision is seen. What is less than a decision record is named in every verdict that rests on it.')
 
-/** `401 invalid_token`; `401` alone: no code; `401 *`: any. */
+/** `401 invalid_token`; `401` alone: no code; `401 ?`: a code or none; `401 *`: without a challenge, too. */
 const answer = (standard: string) =>
   z
     .string()
-    .regex(/^[45][0-9]{2}( (\*|[a-z_]+))?$/, 'must be a status and a code, `401 invalid_token`')
+    .regex(/^[45][0-9]{2}( (\*|\?|[a-z_]+))?$/, 'must be a status and a code, `401 invalid_token`')
     .default(standard)
 
-/** RFC 6750 section 3.1. */
-export const standardAnswers = { noToken: '401', badToken: '401 invalid_token', scope: '403 insufficient_scope' }
+/** RFC 6750 section 3.1: where nothing was presented there should be no code, and may be one. */
+export const standardAnswers = { noToken: '401 ?', badToken: '401 invalid_token', scope: '403 insufficient_scope' }
 
 const answers = z
   .strictObject({
@@ -134,6 +135,12 @@ export const execSettings = z
       .default('file')
       .describe(
         'Where its keys come from: the file that it is given when it starts, or the issuer, asked within 12s (or `{ issuer: "40s" }`) for a key that it does not know.',
+      ),
+    leeway: duration
+      .refine((text) => durationSeconds(text) <= 300, 'must be a few minutes at most (RFC 7519 section 4.1.4)')
+      .default('60s')
+      .describe(
+        'How far its clock and the issuer’s may be apart: a token is refused that ended, or begins, beyond it.',
       ),
     action: text(actionPattern, 'must be an action such as orders:read')
       .default('call')

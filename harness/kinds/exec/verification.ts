@@ -28,16 +28,17 @@ export function execVerification(
 }
 
 function ofToken(
-  { answers, scope, introspects, keys }: ExecSettings,
+  { answers, scope, introspects, keys, leeway }: ExecSettings,
   trust: { issuer: string; audiences: readonly string[] },
 ): PlannedCheck[] {
   const bad = read(answers.badToken)
   const key = typeof keys === 'object' ? { withinMs: durationSeconds(keys.issuer) * 1000 } : undefined
   const proof = keys === 'file' ? (['signature'] as const) : (['key', 'signature'] as const)
+  const time = { skewSeconds: durationSeconds(leeway) }
   const carrier = { guard: 'token.carrier', reason: 'token_missing', layer: 'http', ...read(answers.noToken) } as const
   return [
     { check: 'bound-token/presented', ...carrier },
-    ...tokenChecks(trust, { proof, key }, bad),
+    ...tokenChecks(trust, { proof, key, time }, bad),
     ...(introspects ? [tokenCheck('active', bad)] : []),
     ...(scope === undefined ? [] : [tokenCheck('scope', read(answers.scope), { scope })]),
   ]
