@@ -25,6 +25,7 @@ export interface AttackTarget {
 /** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND`, `checks:CHECK` and `speaks:PROTOCOL` do, or mark what is left open. */
 export const commonSurfaces = {
   tls: 'an action that is asked for in HTTP over TLS, as an upgrade too',
+  get: 'an action that is a GET',
   'client-certificate': 'an action whose listener asks for a client certificate, or demands one',
   'client-authentication':
     'an action whose listener only asks for a certificate, and whose handler takes the caller for a client by it (RFC 8705 section 2)',
@@ -39,7 +40,7 @@ export const commonSurfaces = {
 } as const satisfies Family['surfaces']
 
 const ofActions =
-  /^(takes:.*|checks:.*|speaks:.*|tls|client-certificate|client-authentication|certificate-header|forwarded-client-cert|behind-proxy)$/
+  /^(takes:.*|checks:.*|speaks:.*|tls|get|client-certificate|client-authentication|certificate-header|forwarded-client-cert|behind-proxy)$/
 
 /** Whether an attack is one on an action; else it is one on a unit. */
 export function isOnAction(needs: readonly string[]): boolean {
@@ -106,6 +107,7 @@ function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string
     'behind-proxy': listeners.some(({ behind }) => behind === listener),
     'client-authentication': ofClients && clientCertificate === 'requested' && carrier === 'none',
     [`speaks:${Object.keys(request)[0]}`]: true,
+    get: (Object.values(request)[0] as { method?: string } | undefined)?.method === 'GET',
   }
   const checks = unit.verification?.[action]?.checks.map(({ check }) => `checks:${check}`) ?? []
   return [...Object.keys(surfaces).filter((surface) => surfaces[surface]), ...checks]

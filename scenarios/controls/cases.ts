@@ -19,7 +19,20 @@ export const cases = [
     'TLS-10',
     'TLS-13',
   ],
-  ...['TLS-14', 'TLS-16', 'TLS-17', 'TLS-18', 'TLS-21', 'TLS-22', 'TLS-23', 'TLS-26', 'TLS-29'],
+  ...[
+    'TLS-14',
+    'TLS-16',
+    'TLS-17',
+    'TLS-18',
+    'TLS-21',
+    'TLS-22',
+    'TLS-23',
+    'TLS-26',
+    'TLS-29',
+    'TLS-30',
+    'TLS-31',
+    'TLS-32',
+  ],
   ...['PEER-01', 'PEER-02', 'PEER-04', 'PEER-08', 'PEER-09', 'PEER-10', 'PEER-12', 'PEER-14', 'PEER-27', 'PEER-30'],
   ...['GEN-38', 'GEN-39', 'GEN-41'],
 ]
@@ -66,5 +79,5 @@ export const signatureCases = ['GEN-01', 'GEN-04']
 /** Those that a gateway fails which takes tokens without an end. */
 export const endCases = ['GEN-16']
 
-/** Cases in which the wrong gateway of `fixtures/controls/liberties.json` goes further than the standards let it. */
-export const tooFar = ['GEN-17', 'GEN-20', 'GEN-24', 'GEN-37', 'PEER-14', 'TLS-30']
+/** Cases in which the wrong gateway of `fixtures/controls/liberties-too-far.json` goes further than the standards let it. */
+export const tooFar = ['GEN-17', 'GEN-20', 'GEN-24', 'GEN-37', 'PEER-14', 'TLS-30', 'TLS-31']

@@ -473,7 +473,7 @@ export const mintAttacks: KnownDifferences = {
   },
 }
 
-/** The wrong gateway of `fixtures/controls/liberties.json`. */
+/** The wrong gateway of `fixtures/controls/liberties-too-far.json`. */
 export const liberties: KnownDifferences = {
   'wrong resource:read': {
     ...alike(letIn('RFC 7519 section 4.1.4: a leeway is what was declared, and no more'), {
@@ -494,5 +494,9 @@ export const liberties: KnownDifferences = {
     ...alike(letIn('RFC 9110 section 9.3.2: HEAD is judged as GET is'), {
       'TLS-30': ['without a token', 'with a token that has ended'],
     }),
+    'TLS-31 PROPFIND': {
+      comes: 'works: its Allow is absent',
+      against: 'RFC 9110 section 15.5.6: a 405 says which methods are allowed',
+    },
   },
 }

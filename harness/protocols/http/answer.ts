@@ -10,6 +10,8 @@ export interface HttpAnswer extends AnswerBase {
   readonly wwwAuthenticate: readonly Challenge[]
   readonly malformedChallenge?: string
   readonly cacheControl: string | undefined
+  /** Methods that are allowed. */
+  readonly allow: string | undefined
   /** Parsed body, if it is JSON. */
   readonly json: unknown
   /** Of a call in bytes: how many answers came, and whether the far end closed the connection. */
@@ -46,8 +48,9 @@ function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswe
     malformedChallenge = malformed.message
   }
   const [cacheControl] = headerValues(headers, 'cache-control')
+  const allow = headerValues(headers, 'allow').join(', ') || undefined
   const error = errorOf(status, wwwAuthenticate, json)
-  return { status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, error, wire }
+  return { status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, allow, error, wire }
 }
 
 /** The challenge's code, where there is a Bearer challenge (its absence is a statement too); else that of a JSON body. */
