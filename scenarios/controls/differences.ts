@@ -164,7 +164,7 @@ const apacheAttacks: KnownDifferences[string] = {
   ...alike(otherStatus, {
     'GEN-39': [
       ...nearly('scope', ofWord.filter(withoutNul)),
-      ...['scope in a list, with more behind it', 'scope twice, another one last', 'scp in its place'],
+      ...['scope in a list, with more behind it', 'scope twice, another one last'],
     ],
   }),
   ...alike(
