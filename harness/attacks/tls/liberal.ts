@@ -59,7 +59,8 @@ export const liberal = cases(['tls'], {
     source: 'RFC 9110 sections 5.1 and 5.6.3; RFC 9112 section 5.1',
     variants: {
       'no blank behind the colon': writing((name, value) => `${name}:${value}`),
-      'blanks and tabs around the value': writing((name, value) => `${name}: \t ${value}\t `),
+      'blanks around the value': writing((name, value) => `${name}:   ${value}  `),
+      'tabs around the value': writing((name, value) => `${name}:\t${value}\t`),
       'names in lower case': writing((name, value) => `${name.toLowerCase()}: ${value}`),
       'names in upper case': writing((name, value) => `${name.toUpperCase()}: ${value}`),
     },
