@@ -19,7 +19,7 @@ const large = 7_000
 /**
  * A heap that is young, or cold, grows until it is collected first: what is a leak grows in each round, by what was sent in it at least.
  */
-const rounds = 8
+const rounds = 16
 /** How seldom an unknown key id may be a reason to fetch the key set. */
 const coolDownMs = 10_000
 
