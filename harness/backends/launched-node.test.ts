@@ -52,7 +52,6 @@ function partsOf(): NodeParts {
     dir,
     ask: () => Promise.reject(new AgentGone('door')),
     readLeft: readTextFrom,
-    tell: () => {},
     states: {} as NodeParts['states'],
   }
 }

@@ -6,7 +6,7 @@ import { listing, listingText, notTriedIn, notTriedLine } from './attack-text.ts
 import { writeAttacks } from './derived-scenarios.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
-import { beQuiet, printJson, printResult } from './output.ts'
+import { printJson, printResult } from './output.ts'
 import { judge, printTests, verdictLine } from './report-text.ts'
 import { runScenarios } from './run-scenarios.ts'
 
@@ -17,13 +17,10 @@ interface AttackOptions extends CommonOptions {
   list?: boolean
   full?: boolean
   bail?: boolean
-  name?: string
-  quiet?: boolean
 }
 
 export async function attack(source: string, options: AttackOptions): Promise<void> {
-  const { family, case: cases, target: targets, full, list, json, set, quiet } = options
-  if (quiet) beQuiet()
+  const { family, case: cases, target: targets, full, list, json, set } = options
   const plan = compile(await loadTopology(source, { set }))
   const all = await families()
   const chosen: ScopeOptions = { families: family, cases, targets, full }
@@ -37,6 +34,6 @@ export async function attack(source: string, options: AttackOptions): Promise<vo
   const notTried = notTriedIn(scopes)
   judge(report)
   if (json) return printJson({ ...report, notTried })
-  printTests(report, { quiet })
+  printTests(report)
   printResult(`\n${verdictLine(report, notTriedLine(notTried))}`)
 }

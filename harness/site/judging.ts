@@ -1,5 +1,4 @@
 import { HoldfastError } from '../errors.ts'
-import type { Judged } from './known-differences.ts'
 import { isProbing } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -10,15 +9,11 @@ export class NothingJudged extends HoldfastError {
   }
 }
 
-const judged = new WeakMap<Verdict, Judged | undefined>()
+const judged = new WeakSet<Verdict>()
 
-/** Remembers that somebody asked what became of this call, and would have failed; and what speaks against it. */
-export function markJudged(verdict: Verdict, how?: Judged): void {
-  judged.set(verdict, how)
-}
-
-export function judgedAs(verdict: Verdict): Judged | undefined {
-  return judged.get(verdict)
+/** Remembers that somebody asked what became of this call, and would have failed. */
+export function markJudged(verdict: Verdict): void {
+  judged.add(verdict)
 }
 
 /** The calls that one test made by itself, so that none of them goes unjudged. */

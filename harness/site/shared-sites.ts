@@ -111,9 +111,7 @@ async function leaseOf(
 ) {
   const evidence = join(site.evidence, file)
   await mkdir(evidence, { recursive: true, mode: 0o700 })
-  // Somebody may have taken that of the site away, as is theirs to do.
-  const copy = (name: string) => copyFile(join(site.evidence, name), join(evidence, name)).catch(() => {})
-  for (const name of ['plan.json', 'run.json']) await copy(name)
+  for (const name of ['plan.json', 'run.json']) await copyFile(join(site.evidence, name), join(evidence, name))
   let isSpoiled = false
   const giveBack = async () => {
     const difference = isSpoiled ? undefined : await differenceSince(look, site, protocols, withinMs)
