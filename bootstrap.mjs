@@ -1,6 +1,6 @@
 // The first thing that runs in a fresh clone, under whatever Node (20 or newer) the machine has and with nothing installed:
 // it installs what package-lock.json says when that is needed, and goes on under the packaged Node 24.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { closeSync, constants, existsSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -8,6 +8,7 @@ import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { endAs, endWithNpm, runProgram } from './bin/program.mjs'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const modules = join(root, 'node_modules')
@@ -64,7 +65,11 @@ function isInstalled() {
     .digest('hex')
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) return true
   if (!installedMatchesLock()) return false
-  writeFileSync(stampFile, wanted)
+  try {
+    writeFileSync(stampFile, wanted)
+  } catch {
+    // Somebody else's clone: that costs a look at the next start, nothing else.
+  }
   return true
 }
 
@@ -106,13 +111,14 @@ async function install() {
     if (isInstalled()) return
     process.stderr.write('… install    packages of package-lock.json: once, some seconds\n')
     // What npm says goes to stderr: stdout belongs to the command that was typed.
-    const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    const npm = await runProgram('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
       cwd: root,
       stdio: ['ignore', 2, 2],
-    })
-    if (npm.error)
-      fail(`npm cannot be started (${npm.error.message}); install Node.js with npm, and type the command again`)
-    if (npm.status !== 0) fail('npm ci failed, as it says above; when the cause is gone, type the command again')
+    }).catch(({ message }) =>
+      fail(`npm cannot be started (${message}); install Node.js with npm, and type the command again`),
+    )
+    if (npm.signal !== null) endAs(npm)
+    if (npm.code !== 0) fail('npm ci failed, as it says above; when the cause is gone, type the command again')
     isInstalled()
   } finally {
     release()
@@ -147,26 +153,12 @@ function environment(node) {
   }
 }
 
-/** Runs to the end; its exit code, or the signal that ended it, becomes ours. */
-function goOn(node, args) {
-  const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning']
-  const child = spawn(node, [...flags, ...args], { stdio: 'inherit', env: environment(node) })
-  // A terminal sends SIGINT to both; whoever sends a signal to this process alone means the child. It decides when to end.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => {
-      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
-    })
-  }
-  child.once('error', (failure) => fail(`${node} cannot be started: ${failure.message}`))
-  child.once('exit', (code, signal) => {
-    if (signal === null) process.exit(code)
-    process.removeAllListeners(signal)
-    process.kill(process.pid, signal)
-  })
-}
-
 const [name, ...given] = process.argv.slice(2)
 if (!Object.hasOwn(scripts, name ?? '')) fail(`say what to run: node bootstrap.mjs ${Object.keys(scripts).join('|')}`)
+endWithNpm()
 if (!isInstalled()) await install()
 const [file, ...args] = scripts[name]
-goOn(packagedNode(), [join(root, file), ...args, ...given])
+const node = packagedNode()
+const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning']
+const run = runProgram(node, [...flags, join(root, file), ...args, ...given], { env: environment(node) })
+endAs(await run.catch(({ message }) => fail(`${node} cannot be started: ${message}`)))

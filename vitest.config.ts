@@ -48,7 +48,10 @@ export default defineConfig({
           ...node,
           // What costs minutes and is none of the claims: npm run soak.
           name: 'soak',
-          include: ['{harness,bench}/**/*.soak.ts'],
+          include: ['{harness,bench,scenarios}/**/*.soak.ts'],
+          // As for scenarios; a stack that is built the first time fetches its packages.
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
         },
       },
       {

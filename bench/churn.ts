@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { processesOf } from '../harness/backends/processes.ts'
+import { processesOf } from '../harness/agent/labelled.ts'
 import { findRuns, type RunRecord } from '../harness/backends/run-folder.ts'
 import { sweepRuns } from '../harness/backends/sweep.ts'
 import { settings } from '../harness/settings.ts'
@@ -77,7 +77,7 @@ async function killPart(
   random: () => number,
 ): Promise<string> {
   const others = await Promise.all(
-    (await processesOf(record.run)).map(async (pid) => ({ pid, part: await partOf(pid) })),
+    (await processesOf({ run: record.run })).map(async (pid) => ({ pid, part: await partOf(pid) })),
   )
   const candidates = others.filter(({ part }) => part === victim)
   const chosen = candidates[Math.floor(random() * candidates.length)]
@@ -103,7 +103,7 @@ async function partOf(pid: number): Promise<'agent' | 'unit'> {
 async function endOfProcesses(run: string): Promise<void> {
   const end = performance.now() + END_WITHIN_MS
   for (;;) {
-    const parts = await Promise.all((await processesOf(run)).map(partOf))
+    const parts = await Promise.all((await processesOf({ run })).map(partOf))
     if (!parts.includes('agent')) return
     if (performance.now() > end)
       throw new Error(`agents of ${run} are alive ${END_WITHIN_MS} ms after their coordinator`)
@@ -111,8 +111,9 @@ async function endOfProcesses(run: string): Promise<void> {
   }
 }
 
-async function leftovers(record: RunRecord): Promise<string[]> {
-  const processes = (await processesOf(record.run)).map((pid) => `process ${pid}`)
+/** What is there of a run: processes, sockets, and any folder of a run. */
+export async function leftovers(record: RunRecord): Promise<string[]> {
+  const processes = (await processesOf({ run: record.run })).map((pid) => `process ${pid}`)
   return [...processes, ...(await listeners(record.subnet ?? '')), ...(await folders())]
 }
 

@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import * as module from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { endAs, endWithNpm, runProgram } from './program.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const wantedMajor = 24
@@ -21,15 +21,6 @@ function packagedNode() {
     }
   }
   return undefined
-}
-
-function runUnder(node, args) {
-  // The terminal sends Ctrl-C to both; the program below decides how to end.
-  process.on('SIGINT', () => {})
-  const { status, signal, error } = spawnSync(node, args, { stdio: 'inherit' })
-  if (error) throw error
-  if (signal) process.kill(process.pid, signal)
-  process.exit(status ?? 1)
 }
 
 async function runHere(compiled) {
@@ -51,13 +42,14 @@ async function runHere(compiled) {
  */
 export async function launch({ entry, script, program }) {
   const args = process.argv.slice(2)
+  endWithNpm()
   if (existsSync(join(root, 'bootstrap.mjs'))) {
-    runUnder(process.execPath, [join(root, 'bootstrap.mjs'), script, ...args])
+    endAs(await runProgram(process.execPath, [join(root, 'bootstrap.mjs'), script, ...args]))
   } else if (Number(process.versions.node.split('.')[0]) >= wantedMajor) {
     await runHere(join(root, 'dist', `${entry}.js`))
   } else {
     const node = packagedNode()
-    if (node !== undefined) runUnder(node, [fileURLToPath(program), ...args])
+    if (node !== undefined) return endAs(await runProgram(node, [fileURLToPath(program), ...args]))
     process.stderr.write(
       `error: Holdfast needs Node ${wantedMajor} or newer, and this is ${process.version}.\n` +
         `  Install Node ${wantedMajor}, or type: npm install --save-dev node@${wantedMajor} vitest@${wantedVitest}\n`,

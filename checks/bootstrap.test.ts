@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -9,9 +10,11 @@ let clone: string
 
 beforeEach(async () => {
   clone = await mkdtemp(join(tmpdir(), 'bootstrap-'))
-  await copyFile(join(import.meta.dirname, '..', 'bootstrap.mjs'), join(clone, 'bootstrap.mjs'))
   await mkdir(join(clone, 'harness', 'cli'), { recursive: true })
   await mkdir(join(clone, 'bin'))
+  for (const file of ['bootstrap.mjs', 'bin/program.mjs', 'bin/launch.mjs', 'bin/holdfast.mjs']) {
+    await copyFile(join(import.meta.dirname, '..', file), join(clone, file))
+  }
   await lock('1.0.0')
   await main(
     'console.log(JSON.stringify(process.argv.slice(2)), process.execArgv.includes("--conditions=holdfast-source"))',
@@ -42,16 +45,24 @@ async function calls(): Promise<number> {
   return text.split('\n').filter(Boolean).length
 }
 
-function bootstrap(...args: string[]): Promise<{ code: unknown; signal: unknown; stdout: string; stderr: string }> {
-  const env = {
+function environment(): NodeJS.ProcessEnv {
+  return {
     ...process.env,
     PATH: [join(clone, 'bin'), process.env.PATH].join(delimiter),
     HOLDFAST_CACHE_DIR: join(clone, 'cache'),
   }
+}
+
+function bootstrap(...args: string[]): Promise<{ code: unknown; signal: unknown; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(clone, 'bootstrap.mjs'), ...args], { env }, (failure, stdout, stderr) => {
-      resolve({ code: failure?.code ?? 0, signal: failure?.signal, stdout, stderr })
-    })
+    execFile(
+      process.execPath,
+      [join(clone, 'bootstrap.mjs'), ...args],
+      { env: environment() },
+      (failure, stdout, stderr) => {
+        resolve({ code: failure?.code ?? 0, signal: failure?.signal, stdout, stderr })
+      },
+    )
   })
 }
 
@@ -76,6 +87,17 @@ test('a lock file that changed is installed; one that is installed already is no
   await copyFile(join(clone, 'package-lock.json'), join(clone, 'node_modules', '.package-lock.json'))
   await bootstrap('holdfast')
   expect(await calls()).toBe(2)
+})
+
+test('a clone with everything in it runs though nothing can be written there', async () => {
+  await bootstrap('holdfast')
+  await lock('1.0.1')
+  await copyFile(join(clone, 'package-lock.json'), join(clone, 'node_modules', '.package-lock.json'))
+  const stamp = join(clone, 'node_modules', '.holdfast-installed')
+  await rm(stamp)
+  await symlink(join(clone, 'nowhere', 'stamp'), stamp)
+
+  expect(await bootstrap('holdfast')).toMatchObject({ code: 0, stdout: '[] true\n' })
 })
 
 test('two first commands at once install once', async () => {
@@ -110,6 +132,48 @@ test('the exit code, and the signal that ended it, are passed on', async () => {
   expect(await bootstrap('holdfast')).toMatchObject({ code: 7 })
   await main('process.kill(process.pid, "SIGTERM"); setInterval(() => {}, 1000)')
   expect(await bootstrap('holdfast')).toMatchObject({ signal: 'SIGTERM' })
+})
+
+const launchers = [
+  { file: 'bootstrap.mjs', args: ['holdfast'] },
+  { file: 'bin/holdfast.mjs', args: [] },
+]
+const signals = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const
+test.each(signals.flatMap((signal) => launchers.map((launcher) => ({ signal, ...launcher }))))(
+  'a $signal to the process of $file reaches the program that it started, which ends as it likes',
+  async ({ signal, file, args }) => {
+    await main(`process.on('${signal}', () => process.exit(7)); setInterval(() => {}, 1000); console.log(process.pid)`)
+    const launcher = spawn(process.execPath, [join(clone, file), ...args], { env: environment() })
+    const [pid] = await once(launcher.stdout, 'data')
+    launcher.kill(signal)
+
+    expect(await once(launcher, 'close')).toEqual([7, null])
+    expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
+  },
+)
+
+test('whoever npm starts by a shell ends when that shell was ended', async () => {
+  await main(`process.on('SIGTERM', () => process.exit()); setInterval(() => {}, 1000); console.log(process.pid)`)
+  const command = `'${process.execPath}' '${join(clone, 'bin/holdfast.mjs')}'; true`
+  const shell = spawn('sh', ['-c', command], { env: { ...environment(), npm_command: 'exec' } })
+  const [pid] = await once(shell.stdout, 'data')
+  shell.kill('SIGTERM')
+  await once(shell, 'close')
+
+  // It held the output.
+  expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
+})
+
+test('an install that is ended takes npm with it', async () => {
+  await npm('echo $$ > pid; exec sleep 600')
+  const launcher = spawn(process.execPath, [join(clone, 'bootstrap.mjs'), 'holdfast'], { env: environment() })
+  const pid = async () => Number(await readFile(join(clone, 'pid'), 'utf8').catch(() => '0'))
+  await expect.poll(pid, { timeout: 10_000 }).toBeGreaterThan(0)
+  launcher.kill('SIGTERM')
+
+  expect(await once(launcher, 'close')).toEqual([null, 'SIGTERM'])
+  const npmPid = await pid()
+  expect(() => process.kill(npmPid, 0)).toThrow('ESRCH')
 })
 
 test('a word that is no script names those that are', async () => {

@@ -8,7 +8,7 @@ import { systemOf, systems } from './systems.ts'
  * beside others. What is over has grown by half: make it cheaper, or set the budget anew and say in the commit what for.
  */
 export const budgets: Readonly<Record<string, { readonly measured: number; readonly seconds: number }>> = {
-  controls: { measured: 50, seconds: 75 },
+  controls: { measured: 110, seconds: 165 },
   peering: { measured: 300, seconds: 450 },
 }
 

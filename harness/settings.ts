@@ -33,6 +33,10 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     'not set',
     'A guard as `service/guard`: scenarios run against services without it. Set by `holdfast sabotage`; scenarios must fail.',
   ],
+  HOLDFAST_MUTANTS: [
+    'not set',
+    'Folder of the mutants of a service, with which the sites of scenarios start it. Set by `holdfast sabotage --subtle`.',
+  ],
   HOLDFAST_FULL: ['not set', 'Any text: every cell of a matrix is tried, not one of each class.'],
   HOLDFAST_SHARE_SITES: [
     'not set: each scenario file has a site of its own',
@@ -45,6 +49,10 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
   HOLDFAST_LIBFAKETIME: [
     'where Debian, Fedora and Arch put it',
     'Path of libfaketimeMT.so.1, which moves the clocks of programs on libc.',
+  ],
+  HOLDFAST_NSS_WRAPPER: [
+    'where Debian, Fedora and Arch put it',
+    'Path of libnss_wrapper.so, by which programs on libc find the hosts of a run.',
   ],
   HOLDFAST_SEATS: [
     'not set: from this process, which has the addresses of the nodes',
@@ -84,10 +92,12 @@ export function settings(environment: Environment = process.env) {
     parameters: JSON.parse(variable('HOLDFAST_SET') ?? '{}') as Readonly<Record<string, string>>,
     keep: isSet('HOLDFAST_KEEP'),
     sabotage: guardOf(variable('HOLDFAST_SABOTAGE')),
+    mutants: path('HOLDFAST_MUTANTS'),
     shareSites: isSet('HOLDFAST_SHARE_SITES'),
     full: isSet('HOLDFAST_FULL'),
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),
+    nssWrapper: path('HOLDFAST_NSS_WRAPPER'),
     seats: variable('HOLDFAST_SEATS') === 'agent' ? 'agent' : 'local',
     noColor: isSet('NO_COLOR'),
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),

@@ -7,6 +7,7 @@ import type { CredentialKind } from './credentials/credential-kind.ts'
 import { liveKindsOf } from './credentials/live-kind.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { exec } from './kinds/exec/index.ts'
+import { oauthIssuer } from './kinds/oauth-issuer/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
 import { stepCa } from './kinds/step-ca/index.ts'
 import { http } from './protocols/http/index.ts'
@@ -24,7 +25,7 @@ import { type TrustGraph, trustGraph as trustGraphWith } from './trust/graph.ts'
 // What comes with the harness. Whatever is added is a folder and a line here (families of attacks: shipped-families.ts); general code gets
 // these lists as arguments.
 
-const serviceKinds = [stepCa, authServer, orchestrator, exec]
+const serviceKinds = [stepCa, authServer, oauthIssuer, orchestrator, exec]
 
 /** Every service kind, by name. */
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))

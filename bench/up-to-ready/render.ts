@@ -47,6 +47,7 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
     environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') }),
     extra: {},
     dieWithParent: [],
+    libcNames: {},
   }
   const nobody = (): never => {
     throw new Error('a bare run has no agents')

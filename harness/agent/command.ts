@@ -24,8 +24,13 @@ export async function commandOf(
   return {
     argv: argvOf(context, command),
     cwd: fill(command.cwd ?? '@{unit}', context, `${context.ref}: working folder`),
-    env: environmentOf(context, command, contents),
+    env: { ...environmentBelow(command), ...environmentOf(context, command, contents) },
   }
+}
+
+/** A start script of somebody's may lead to Node, which finds the plan's host names all the same. */
+function environmentBelow({ program }: Command): Record<string, string> {
+  return 'path' in program ? { NODE_OPTIONS: `--import=${preload}` } : {}
 }
 
 type Contents = ReadonlyMap<string, string>
@@ -90,19 +95,32 @@ export function serviceMain(service: string): string {
   return fileURLToPath(new URL(`../../services/${service}/main.${suffix}`, import.meta.url))
 }
 
+/** Whether Node runs it, which looks names up by a module that is loaded from outside. */
+function isNodes(program: Program | undefined): boolean {
+  return (
+    program !== undefined &&
+    ('script' in program || 'service' in program || ('path' in program && program.path === 'node'))
+  )
+}
+
 /** Environment of a program: the run's, the command's, and what was added from outside for the node and the unit. */
 export function environmentOf(
   context: NodeContext,
-  { env = {} }: Pick<Command, 'env'> = {},
+  { env = {}, program }: Partial<Command> = {},
   contents?: Contents,
 ): Record<string, string> {
   const { settings, node, unit, unitDir, ref } = context
+  const clock = settings.clocks?.[node.name]
+  const names = isNodes(program) ? {} : settings.libcNames
+  const preloads = [clock?.LD_PRELOAD, names.LD_PRELOAD].filter((library) => library !== undefined)
   const template = { ...context, contents }
   const own = Object.entries(env).map(([name, text]) => [name, fill(text, template, `${ref}: environment ${name}`)])
   const user = unit?.user
   return {
     ...settings.environment,
-    ...settings.clocks?.[node.name],
+    ...clock,
+    ...names,
+    ...(preloads.length > 0 && { LD_PRELOAD: preloads.join(':') }),
     HOLDFAST_RUN: settings.run,
     HOLDFAST_HOSTS: settings.hostsFile,
     ...(user !== undefined && { HOME: unitDir, USER: user, LOGNAME: user }),

@@ -1,8 +1,7 @@
-import type { SpawnOptions } from 'node:child_process'
 import type { Command } from '../topology/plan.ts'
 import { commandOf, environmentOf, nodeCommand } from './command.ts'
 import type { NodeContext, UnitContext } from './node-context.ts'
-import { forEachLine, type ProcessTree, startTree } from './process-tree.ts'
+import { forEachLine, type ProcessTree, startTree, type TreeOptions } from './process-tree.ts'
 import type { ExecResult, Operations } from './protocol.ts'
 import { wrapperOf } from './unit-files.ts'
 
@@ -48,12 +47,12 @@ export async function startProgram(
   work: UnitAtWork,
   command: Command,
   refused: (why: string, options: ErrorOptions) => Error,
-  options: SpawnOptions = {},
+  options: TreeOptions = {},
 ): Promise<{ tree: ProcessTree; program: string }> {
   const { argv, ...where } = await commandOf(work, command)
   const [program = ''] = argv
   const stdin = work.asked === undefined ? 'ignore' : 'pipe'
-  const all: SpawnOptions = { ...where, ...options, stdio: [stdin, 'pipe', 'pipe'] }
+  const all: TreeOptions = { ...where, ...options, stdio: [stdin, 'pipe', 'pipe'] }
   const tree = await startTree(await wrapperOf(work), argv, all).catch((cause: Error) => {
     throw refused(`${program} cannot be executed (${cause.message}); name a program that is there`, { cause })
   })

@@ -40,7 +40,11 @@ async function mint(context: NodeContext, source: Minting, asked: Receiving): Pr
   const place = `${context.node.name}: mint for ${asked.unit}`
   // Named, for the newest that was proven need not be the one that the receiver holds.
   const binding = asked.x5t === undefined ? {} : { 'x5t#S256': asked.x5t }
-  const order = { ...source.mint, json: { ...(source.mint.json as Record<string, unknown>), ...binding } }
+  // Who asks by a form presents the certificate, so that there is nothing to name.
+  const isNamed = source.mint.form === undefined
+  const order = isNamed
+    ? { ...source.mint, json: { ...(source.mint.json as Record<string, unknown>), ...binding } }
+    : source.mint
   const { json } = await expectedCall(context, order, place)
   const text = (json as Record<string, unknown> | undefined)?.[source.member]
   if (typeof text === 'string') return text

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
+import { lookUp } from './loopback.ts'
 
 /** One request over a connection of its own that is closed after the answer. */
 export interface OneRequest {
@@ -14,6 +15,7 @@ export interface OneRequest {
   /** What reads it is asked when there is a connection. Without `ca` of an https URL the system's roots count. */
   tls?: TlsTexts | (() => Promise<TlsTexts>)
   json?: unknown
+  form?: Readonly<Record<string, string>>
   timeoutMs: number
 }
 
@@ -36,8 +38,8 @@ export interface OneAnswer {
 /** Rejects when there is no answer in time; an answer of any status resolves. The body may have 1 MiB at most. */
 export async function request(options: OneRequest): Promise<OneAnswer> {
   const url = new URL(options.url)
-  const body = options.json === undefined ? undefined : JSON.stringify(options.json)
-  const content = body && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const { type, body } = bodyOf(options)
+  const content = body && { 'content-type': type, 'content-length': Buffer.byteLength(body) }
   const headers = { host: url.host, connection: 'close', ...content }
   const signal = AbortSignal.timeout(options.timeoutMs)
   const transport = await connected(options, url, signal)
@@ -51,6 +53,12 @@ export async function request(options: OneRequest): Promise<OneAnswer> {
   }
 }
 
+/** What a request carries: a form, JSON, or nothing. */
+export function bodyOf({ json, form }: Pick<OneRequest, 'json' | 'form'>): { type: string; body: string | undefined } {
+  if (form !== undefined) return { type: 'application/x-www-form-urlencoded', body: String(new URLSearchParams(form)) }
+  return { type: 'application/json', body: json === undefined ? undefined : JSON.stringify(json) }
+}
+
 function isSecure({ protocol }: URL): boolean {
   return protocol === 'https:'
 }
@@ -59,7 +67,7 @@ function isSecure({ protocol }: URL): boolean {
 function connected({ address, localAddress }: OneRequest, url: URL, signal: AbortSignal): Promise<Socket> {
   const port = Number(url.port) || (isSecure(url) ? 443 : 80)
   return new Promise((resolve, reject) => {
-    const transport = connect({ host: address ?? url.hostname, port, localAddress, noDelay: true })
+    const transport = connect({ host: address ?? url.hostname, port, localAddress, lookup: lookUp, noDelay: true })
     const giveUp = () => transport.destroy(signal.reason as Error)
     signal.addEventListener('abort', giveUp, { once: true })
     transport.once('close', () => signal.removeEventListener('abort', giveUp))

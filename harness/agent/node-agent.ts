@@ -52,6 +52,7 @@ export class NodeAgent {
       dir: settings.dirs[node] as string,
       address: settings.addresses[node] as string,
       addresses: settings.addresses,
+      hostsFile: settings.hostsFile,
       ref: node,
       settings,
       ahead: new WorkAhead(plan, plan.nodes[node]!, pause),

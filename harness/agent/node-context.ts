@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
+import { discovered } from '../tokens/metadata.ts'
 import type { HttpCall, Plan, PlanNode, PlanUnit, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { type OneAnswer, readTls, request } from './https-request.ts'
@@ -56,16 +57,20 @@ export class UnexpectedAnswer extends HoldfastError {
 
 /** Makes a call of the plan from this node: its own address, its own files. Any status resolves. */
 export async function callFromNode(context: NodeContext, call: HttpCall, place: string): Promise<OneAnswer> {
-  const { method, url, tls, json } = fillJson(call, context, place)
-  return request({
-    method,
-    url,
-    address: context.settings.hosts[new URL(url).hostname],
-    localAddress: context.address,
-    tls: await readTls(tls),
-    json,
-    timeoutMs: 10_000,
-  })
+  const { method, url: asked, discover, tls: files, json, form } = fillJson(call, context, place)
+  const tls = await readTls(files)
+  const at = (url: string) => {
+    const address = context.settings.hosts[new URL(url).hostname]
+    // Who is no node is reached from where this machine reaches it.
+    return { url, address, localAddress: address && context.address, tls, timeoutMs: 10_000 }
+  }
+  const metadata = async (url: string) => {
+    const { status, json, text } = await request({ method: 'GET', ...at(url) })
+    if (status !== 200) throw new UnexpectedAnswer({ method: 'GET', url, tls: files, expect: [200] }, status, text)
+    return json
+  }
+  const url = discover === undefined ? asked : await discovered(asked, discover, metadata)
+  return request({ method, ...at(url), json, form })
 }
 
 /** The same, and any status that the plan does not expect rejects. */

@@ -2,6 +2,8 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { killProcessesOf, type Label } from './labelled.ts'
 import type { ExecResult } from './protocol.ts'
 
 /** How a program ended. */
@@ -16,9 +18,13 @@ export function howEnded({ code, signal }: Exit): string {
 export interface ProcessTree {
   readonly child: ChildProcess
   readonly pid: number
-  /** Resolves once the main process has ended and its output was read. What it left in its group is killed. */
+  /** Resolves once the main process has ended and its output was read. What it left in its group, or with its label, is killed. */
   readonly ended: Promise<Exit>
   running(): boolean
+}
+
+export interface TreeOptions extends SpawnOptions {
+  label?: Label
 }
 
 const live = new Set<number>()
@@ -28,31 +34,39 @@ export function killAllTrees(): void {
   for (const leader of live) signalTree(leader, 'SIGKILL')
 }
 
+/** How long the output of a program is waited for that has ended: what it put into a session of its own may hold it for ever. */
+const OUTPUT_WITHIN_MS = 1_000
+
 /**
  * Starts a program as the leader of a new process group. Rejects when it cannot be executed.
- * `wrapper`: what to put before it (`RunSettings.dieWithParent`).
+ * `wrapper`: what to put before it (`RunSettings.dieWithParent`). `label`: of what ends with it, in whatever session it is.
  */
 export async function startTree(
   wrapper: readonly string[],
   program: readonly string[],
-  options: SpawnOptions,
+  { label, ...options }: TreeOptions,
 ): Promise<ProcessTree> {
   // A wrapper would start, and only then find that there is no such program.
   if (wrapper.length > 0) await demandExecutable(program[0] as string, options.env?.PATH ?? '')
   const argv = [...wrapper, ...program]
   const child = spawn(argv[0] as string, argv.slice(1), { ...options, detached: true })
+  const closed = new Promise((resolve) => child.once('close', resolve))
   const ended = new Promise<Exit>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal }))
+    child.once('exit', async (code, signal) => {
+      live.delete(pid)
+      signalTree(pid, 'SIGKILL')
+      // What does not end now is told of when the run is released.
+      if (label !== undefined) await killProcessesOf(label).catch(() => {})
+      await Promise.race([closed, wait(OUTPUT_WITHIN_MS)])
+      for (const stream of [child.stdout, child.stderr]) stream?.destroy()
+      resolve({ code, signal })
+    })
   })
   // What fails after its start (an abort, say) shows in how it ends.
   child.on('error', () => {})
   await once(child, 'spawn')
   const pid = child.pid as number
   live.add(pid)
-  child.once('exit', () => {
-    live.delete(pid)
-    signalTree(pid, 'SIGKILL')
-  })
   return { child, pid, ended, running: () => live.has(pid) }
 }
 

@@ -21,6 +21,8 @@ export interface RunSettings {
   hosts: Record<string, string>
   /** Path of the hosts file that programs resolve names with (`hosts-file.ts`). */
   hostsFile: string
+  /** Environment in which programs on libc read it; Node programs have another way. Empty where this machine has none. */
+  libcNames: Record<string, string>
   /** Paths of the real programs, by name. */
   tools: Record<string, string>
   /** Environment that every program of the run starts from. */

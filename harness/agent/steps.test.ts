@@ -37,8 +37,8 @@ const fetchKeys = () =>
   runSteps(work, [
     {
       fetch: {
-        url: `${issuer.url}/.well-known/oauth-authorization-server`,
-        follow: 'jwks_uri',
+        url: issuer.url,
+        discover: 'jwks_uri',
         ca: '@{dir}/ca.pem',
         to: { path: '@{dir}/keys/jwks.json', mode: '0600' },
       },
@@ -59,7 +59,7 @@ test.each([
 ])('fetches no keys that are %s', async (_, jwks_uri) => {
   issuer.script('metadata', { status: 200, body: { issuer: issuer.url, jwks_uri } })
 
-  await expect(fetchKeys()).rejects.toMatchObject({ code: 'HOLDFAST_FETCH_MEMBER' })
+  await expect(fetchKeys()).rejects.toMatchObject({ code: 'HOLDFAST_METADATA' })
   expect(issuer.requests).toHaveLength(1)
 })
 
@@ -69,4 +69,18 @@ test('an answer that nobody expected is told without the token in it', () => {
   const { message } = new UnexpectedAnswer(call, 200, JSON.stringify({ access_token: token, use: 'peer' }))
 
   expect(message).toContain('answered 200 instead of 201: {"access_token":"eyJhbGci…","use":"peer"}')
+})
+
+test('a file of the user’s is filled in with what its placeholders stand for, and with nothing else', async () => {
+  const from = { path: '@{dir}/proxy.conf', values: { port: '8443', cert: '@{unit}/server.pem' } }
+  const write = (text: string) => writeFile(join(dir, 'proxy.conf'), text)
+  await write('listen @{port} "$port"; cert @{cert};\n')
+  await runSteps(work, [{ write: { path: '@{unit}/proxy.conf', from } }])
+  const { unitDir } = work
+  expect(await readFile(join(unitDir, 'proxy.conf'), 'utf8')).toBe(`listen 8443 "$port"; cert ${unitDir}/server.pem;\n`)
+
+  await write('listen @{prot};\n')
+  await expect(runSteps(work, [{ write: { path: '@{unit}/proxy.conf', from } }])).rejects.toThrow(
+    'proxy.conf: @{prot} stands for nothing; there are @{port}, @{cert}',
+  )
 })

@@ -60,8 +60,10 @@ async function runCommand(work: UnitAtWork, command: Command, setting?: string):
 }
 
 /** Renders a file of the unit: templates filled, `@{json:FILE}` replaced by what an earlier step made. */
-export async function renderFile(context: UnitContext, { path, text, json, mode = '0600' }: PlanFile): Promise<void> {
+export async function renderFile(context: UnitContext, planned: PlanFile): Promise<void> {
+  const { path, text, json, from, mode = '0600' } = planned
   const file = fill(path, context, `${context.ref}: path of a file`)
+  if (from !== undefined) return writeFor(context, file, await filledIn(context, from), { mode })
   const included = new Map<string, unknown>()
   for (const name of includedFiles(json)) {
     included.set(name, JSON.parse((await readDeclared(context, join(context.unitDir, name))).toString()))
@@ -71,17 +73,35 @@ export async function renderFile(context: UnitContext, { path, text, json, mode 
   await writeFor(context, file, content, { mode })
 }
 
+/** A file of the user's, with what its placeholders stand for. */
+async function filledIn(context: UnitContext, { path, values }: NonNullable<PlanFile['from']>): Promise<string> {
+  const file = fill(path, context, `${context.ref}: path of a file`)
+  const text = await readFile(file, 'utf8')
+  return text.replaceAll(/@\{([^}]*)\}/g, (whole, name: string) => {
+    const value = values[name]
+    if (value !== undefined) return fill(value, context, file)
+    const known = Object.keys(values).map((one) => `@{${one}}`)
+    throw new HoldfastError(
+      'HOLDFAST_TEMPLATE_UNKNOWN',
+      `${file}: ${whole} stands for nothing; there are ${known.join(', ')}`,
+    )
+  })
+}
+
 function includedFiles(json: unknown): string[] {
   return [...(JSON.stringify(json) ?? '').matchAll(/"@\{json:([^}"]+)\}"/g)].map((match) => match[1] as string)
 }
 
-async function fetchFile(context: UnitContext, { url, follow, ca, to }: Fetch): Promise<void> {
+async function fetchFile(context: UnitContext, { url, discover, ca, add, to }: Fetch): Promise<void> {
   const place = `${context.ref}: fetch`
-  const get = async (from: string) => {
-    return (await expectedCall(context, { method: 'GET', url: from, tls: { ca }, expect: [200] }, place)).text
-  }
-  const text = await get(follow === undefined ? url : memberOf(await get(url), follow, url))
-  await writeFor(context, fill(to.path, context, place), text, { mode: to.mode })
+  const { text } = await expectedCall(context, { method: 'GET', url, discover, tls: { ca }, expect: [200] }, place)
+  const added = add && (await readDeclared(context, fill(add, context, place)))
+  const keys = added && JSON.stringify({ keys: [...(JSON.parse(text) as Keys).keys, JSON.parse(added.toString())] })
+  await writeFor(context, fill(to.path, context, place), keys ?? text, { mode: to.mode })
+}
+
+interface Keys {
+  keys: readonly unknown[]
 }
 
 async function copyFile(context: UnitContext, copy: Copy): Promise<void> {
@@ -95,16 +115,6 @@ async function makeSecret(context: UnitContext, { path, bytes, as = 'hex' }: Sec
   const text = found || randomBytes(bytes).toString(as)
   context.learn(text, { mode: '0600' })
   if (found === '') await writeFor(context, file, text, { mode: '0600' })
-}
-
-function memberOf(text: string, name: string, url: string): string {
-  const value = (JSON.parse(text) as Record<string, unknown>)[name]
-  // What is fetched there is trusted: in plaintext anybody on the way could have written it (RFC 8414 section 2).
-  if (typeof value === 'string' && value.startsWith('https://')) return value
-  throw new HoldfastError(
-    'HOLDFAST_FETCH_MEMBER',
-    `${url} answered no https URL "${name}"; is it an issuer's metadata?`,
-  )
 }
 
 async function enrol(context: UnitContext, step: Enrol, path: StepPath): Promise<void> {

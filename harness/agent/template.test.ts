@@ -2,12 +2,13 @@ import { expect, test } from 'vitest'
 import { contentsIn, fill, fillJson } from './template.ts'
 
 const unknown = { code: 'HOLDFAST_TEMPLATE_UNKNOWN' }
-const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', addresses: { 'node-b': '127.1.2.4' } }
+const names = { addresses: { 'node-b': '127.1.2.4' }, hostsFile: '/run/hosts' }
+const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', ...names }
 
-test('fills the four placeholders and nothing else', () => {
-  const text = '@{dir} @{unit} @{address} @{address:node-b} $dir {{unit}} @dir'
+test('fills the five placeholders and nothing else', () => {
+  const text = '@{dir} @{unit} @{address} @{address:node-b} @{hosts} $dir {{unit}} @dir'
 
-  expect(fill(text, context, 'x')).toBe('/n /n/units/web 127.1.2.3 127.1.2.4 $dir {{unit}} @dir')
+  expect(fill(text, context, 'x')).toBe('/n /n/units/web 127.1.2.3 127.1.2.4 /run/hosts $dir {{unit}} @dir')
 })
 
 test.each(['@{home}', '@{address:node-z}', '@{address:constructor}', '@{}', '@{json:x}'])(
@@ -20,8 +21,8 @@ test.each(['@{home}', '@{address:node-z}', '@{address:constructor}', '@{}', '@{j
 
 test('@{unit} is unknown where no unit is at hand, and is not named there', () => {
   const here = () => fill('@{unit}', { ...context, unitDir: undefined }, 'here')
-  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address} or')
-  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address} or')
+  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address}, @{hosts} or')
+  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address}, @{hosts} or')
 })
 
 test('fills strings at any depth of JSON, and leaves keys and other values', () => {

@@ -6,6 +6,8 @@ export interface TemplateContext {
   /** Absent where no unit is at hand. */
   unitDir?: string
   address: string
+  /** Path of the hosts file of the run. Absent where no program runs. */
+  hostsFile?: string
   /** Addresses of all nodes, by name. */
   addresses: Readonly<Record<string, string>>
   /** By what stands after `content:`. Absent where no secret may stand. */
@@ -29,7 +31,7 @@ export function fill(text: string, context: TemplateContext, place: string): str
     const ofUnit = context.unitDir === undefined ? '' : ' @{unit},'
     throw new HoldfastError(
       'HOLDFAST_TEMPLATE_UNKNOWN',
-      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address} or @{address:NODE} with a node of the plan`,
+      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{hosts} or @{address:NODE} with a node of the plan`,
     )
   })
 }
@@ -52,6 +54,7 @@ function lookUp(name: string, context: TemplateContext): string | undefined {
   if (name === 'dir') return context.dir
   if (name === 'unit') return context.unitDir
   if (name === 'address') return context.address
+  if (name === 'hosts') return context.hostsFile
   if (name.startsWith('content:')) return context.contents?.get(name.slice('content:'.length))
   if (!name.startsWith('address:')) return undefined
   const node = name.slice('address:'.length)

@@ -1,6 +1,7 @@
 import { HoldfastError } from '../errors.ts'
 import type { Command, PlanUnit, UnitRef } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
+import { type Label, processesOf, signalProcess } from './labelled.ts'
 import { contextOf, type NodeContext } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
 import { howEnded, type ProcessTree, signalTree, stopTree } from './process-tree.ts'
@@ -101,7 +102,9 @@ export class Unit {
 
   async #startProgram(command: Command): Promise<ProcessTree> {
     const { emit } = this.#work
-    const { tree } = await startProgram(this.#work, command, (why, cause) => this.#notReady(why, cause))
+    const labelled = { ...command, env: { ...command.env, HOLDFAST_UNIT: this.ref } }
+    const refused = (why: string, cause: ErrorOptions) => this.#notReady(why, cause)
+    const { tree } = await startProgram(this.#work, labelled, refused, { label: this.#label })
     this.#tree = tree
     emit({ event: 'unit-started', unit: this.plan.name, pid: tree.pid })
     void tree.ended.then((exit) => emit({ event: 'unit-exited', unit: this.plan.name, ...exit }))
@@ -148,12 +151,22 @@ export class Unit {
     await tree.ended
   }
 
-  pause(): void {
-    signalTree(this.#running().pid, 'SIGSTOP')
+  pause(): Promise<void> {
+    return this.#signalAll('SIGSTOP')
   }
 
-  resume(): void {
-    signalTree(this.#running().pid, 'SIGCONT')
+  resume(): Promise<void> {
+    return this.#signalAll('SIGCONT')
+  }
+
+  /** What left its process group, too. */
+  async #signalAll(signal: NodeJS.Signals): Promise<void> {
+    signalTree(this.#running().pid, signal)
+    for (const pid of await processesOf(this.#label)) signalProcess(pid, signal)
+  }
+
+  get #label(): Label {
+    return { run: this.#work.settings.run, unit: this.ref }
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -1,6 +1,7 @@
 import type { CallOptions } from '../site/call.ts'
 import type { Credential } from '../site/credential.ts'
 import type { Verdict } from '../site/verdict.ts'
+import { type NearMissName, nearMiss } from '../tokens/near-misses.ts'
 import type { Lab } from './lab.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -22,6 +23,8 @@ export interface Attack {
   readonly environment?: Readonly<Record<string, string>>
   /** It leaves the site changed, so that it is tried after all others: what it changes. */
   readonly forGood?: string
+  /** It is tried before all that tries the same in further ways: what a target does not do at which it works. */
+  readonly plain?: string
   /** Why nothing that is shipped can be attacked so; then there are no variants. */
   readonly notHere?: string
 }
@@ -37,6 +40,8 @@ export interface Variant {
   readonly isForgery?: true
   /** What leaves it to the target: it is tried only on those that are declared to be strict, as the reference nodes are. */
   readonly leftOpen?: string
+  /** Whose fault it is where somebody is let in: the hop of several that did not do its part. Asked only then; it may call again. */
+  readonly fault?: (lab: Lab) => Promise<string | undefined>
   /** Why no scenario of the suite tries it at a shipped topology, and what does instead. */
   readonly untried?: string
   /** Steps that end in the attacking call, whose verdict is judged; without a verdict they must have made demands of their own. */
@@ -60,12 +65,17 @@ export function leftOpen(because: string): (variant: Variant) => Variant {
   return (variant) => ({ ...variant, leftOpen: because })
 }
 
+/** What must come of a variant at a target that is strict, where the standards leave a choice between the outcomes that it lists. */
+export function strictly(expect: Outcome, variant: Variant): Variant {
+  return { ...variant, at: { ...variant.at, 'strict-verifier': expect } }
+}
+
 /** A variant of several steps. */
 export function steps(expect: Outcome, attack: Variant['attack']): Variant {
   return { expect, attack }
 }
 
-type Made<T> = (good: Credential, lab: Lab) => T | Promise<T>
+export type Made<T> = (good: Credential, lab: Lab) => T | Promise<T>
 
 /** A variant that is one call: with what is made of the good credential, and otherwise than its action says. */
 export function presenting(
@@ -85,6 +95,15 @@ export function presenting(
 /** A variant that calls with the good credential itself. */
 export function calling(expect: Outcome, how: CallOptions | Made<CallOptions>): Variant {
   return presenting(expect, (good) => good, how)
+}
+
+/** A variant for each of these near misses of a value, which must not be taken for it: `iss in another case`. */
+export function nearly(
+  value: string,
+  names: readonly NearMissName[],
+  variant: (made: (own: string) => unknown, name: NearMissName) => Variant,
+): Record<string, Variant> {
+  return Object.fromEntries(names.map((name) => [`${value} ${name}`, variant((own) => nearMiss(name, own), name)]))
 }
 
 /** Cases that belong together: a folder `attacks/NAME/`, whose `index.ts` exports it. */

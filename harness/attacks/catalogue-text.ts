@@ -1,3 +1,4 @@
+import { nearMisses } from '../tokens/near-misses.ts'
 import type { Attack, Family, Variant } from './attack.ts'
 import { type Outcome, outcomeText } from './outcome.ts'
 import { commonSurfaces } from './surfaces.ts'
@@ -22,6 +23,13 @@ export function catalogueText(families: readonly Family[]): string {
     ...[commonSurfaces, ...families.map(({ surfaces }) => surfaces)]
       .flatMap(Object.entries<string>)
       .map(([name, text]) => `| \`${name}\` | ${text} |`),
+    '',
+    'Whatever is compared is tried with near misses: values that differ as little as possible, signed with the right key, so that nothing else',
+    'is wrong. Each is what one wrong comparison takes for the value:',
+    '',
+    '| near miss | who lets it in compares |',
+    '| --- | --- |',
+    ...Object.entries(nearMisses).map(([name, { passes }]) => `| ${name} | ${passes} |`),
     '',
     ...families.flatMap(({ name, summary, attacks }) => [`## ${name}: ${summary}`, '', ...attacks.flatMap(caseText)]),
   ].join('\n')

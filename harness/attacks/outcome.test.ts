@@ -4,7 +4,22 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 import type { FakeSite, Flaws } from '../site/testing/fake-site.ts'
 import { type FakeScenario, fakeScenario } from '../site/testing/fake-site.ts'
 import type { Verdict } from '../site/verdict.ts'
-import { A0, A1, A2, accepted, demanded, E, either, judgeOutcome, outcomeText, refused, START, T0 } from './outcome.ts'
+import {
+  A0,
+  A1,
+  A2,
+  A3,
+  accepted,
+  demanded,
+  E,
+  either,
+  judgeOutcome,
+  outcomeText,
+  overlong,
+  refused,
+  START,
+  T0,
+} from './outcome.ts'
 
 let fake: FakeSite
 let site: ScenarioSite
@@ -24,7 +39,10 @@ const problemsWith = async (outcome: Parameters<typeof judgeOutcome>[0]) =>
 test('a refusal is as listed, or it is told in what it differs', async () => {
   const verdict = await stolen()
   const right = A1(verdict.reason!)
-  expect(judgeOutcome(right, verdict)).toEqual({ expected: `A1 ${verdict.reason} (401 invalid_token)`, problems: [] })
+  expect(judgeOutcome(right, verdict)).toMatchObject({
+    expected: `A1 ${verdict.reason} (401 invalid_token)`,
+    problems: [],
+  })
   expect(judgeOutcome(either(A2('token_malformed'), right), verdict).problems).toEqual([])
   expect(judgeOutcome(A1('other', verdict.reason!), verdict).problems).toEqual([])
 
@@ -89,11 +107,22 @@ describe('of a target that nobody here wrote', () => {
     'called too large': { status: 431, error: null, wwwAuthenticate: [] },
     'in a version that it does not speak': { status: 505, error: null, wwwAuthenticate: [] },
     'ended without an answer': { status: null, error: null, wwwAuthenticate: [] },
+    'called forbidden in a way of its own': { status: 494, error: null, wwwAuthenticate: [] },
+    'not allowed': { status: 405, error: null, wwwAuthenticate: [], allow: 'GET' },
+    'not allowed, and not told what is': { status: 405, error: null, wwwAuthenticate: [] },
     'called missing': { status: 404, error: null, wwwAuthenticate: [] },
     'let in': { status: 200, error: null, wwwAuthenticate: [], promised: true, verdict: 'accepted' },
   } as const
 
+  const everyClientError = ['called forbidden in a way of its own', 'not allowed', 'called missing']
+
   test.each([
+    ['not allowed there', refused(405, undefined, 'method_not_allowed'), ['not allowed']],
+    [
+      'longer than it likes',
+      overlong(A1('token_malformed')),
+      ['refused as a bad token', 'called malformed', 'called too large', ...everyClientError],
+    ],
     ['too large', tooLarge, ['refused as a bad token', 'called malformed', 'called too large']],
     [
       'unreadable',
@@ -108,6 +137,31 @@ describe('of a target that nobody here wrote', () => {
     })
     expect(taken.map(([name]) => name)).toEqual(right)
   })
+})
+
+test('of a target that nobody here wrote it is told what it is held to, beside what speaks against just that', async () => {
+  const answers = { noToken: '401 ?', badToken: '403 *', scope: '403 *' }
+  const shown = { said: undefined, reason: null, comparable: [], answers }
+  const verdict = { ...(await stolen()), reason: null, proof: 'status alone', shown, status: 500, error: null }
+  const judged = (outcome: Parameters<typeof judgeOutcome>[0]) =>
+    judgeOutcome(outcome, { ...verdict, answer: verdict } as unknown as Verdict)
+  expect(judged(A1('cnf_malformed'))).toMatchObject({
+    expected: 'A1 cnf_malformed (401 invalid_token)',
+    problems: expect.arrayContaining(['status 500, expected 401']),
+  })
+  expect(judged(A0('token_missing')).expected).toBe('A0 token_missing (401)')
+})
+
+test('a line of a log is not missed where a server may have refused before its program saw anything', async () => {
+  const shown = { said: undefined, reason: null, comparable: [], answers: undefined, missing: 'no line' }
+  const verdict = { ...(await stolen()), reason: null, proof: 'log line', shown, status: 400, error: null }
+  const problems = (outcome: Parameters<typeof judgeOutcome>[0]) => {
+    const answer = { ...verdict, wwwAuthenticate: [] }
+    return judgeOutcome(outcome, { ...answer, answer } as unknown as Verdict).problems
+  }
+  expect(problems(refused(400, undefined, 'request_unreadable'))).toEqual([])
+  expect(problems(T0('handshake_failed'))).toEqual([])
+  expect(problems(A3('scope_insufficient'))).toContain('no line')
 })
 
 test('what must come of it can be read', () => {

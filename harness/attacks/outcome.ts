@@ -1,4 +1,5 @@
 import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../site/judge.ts'
+import type { Judged } from '../site/known-differences.ts'
 import type { Verdict } from '../site/verdict.ts'
 
 /** What must come of an attack: any one of these. */
@@ -11,6 +12,8 @@ export interface RefusalExpected {
   readonly layer: 'tls' | 'http'
   readonly status?: number
   readonly error?: string
+  /** What is sent is so long that a server may refuse it before any application sees it, with a status of its own choice. */
+  readonly isOverlong?: true
   /** Reasons that the reference nodes give: any one of them. A target that shows none is judged without. */
   readonly reasons: readonly string[]
 }
@@ -48,6 +51,11 @@ export function refused(status: number, error: string | undefined, ...reasons: r
   return refusal([status, error].filter(Boolean).join(' '), status, error)(...reasons)
 }
 
+/** The outcome of a header that may be longer than a server likes: RFC 9110 section 5.4 has it refused with any 4xx. */
+export function overlong(outcome: Outcome): Outcome {
+  return outcome.map((one) => (one.is === 'refused' ? { ...one, isOverlong: true } : one))
+}
+
 export function accepted(): Outcome {
   return [{ is: 'accepted' }]
 }
@@ -77,15 +85,18 @@ function textOf(one: Expectation): string {
   return one.is === 'demanded' ? one.text : [one.code, one.reasons.join('|')].filter(Boolean).join(' ')
 }
 
-/** Codes are for whoever knows the catalogue: `A1 cnf_x5t_mismatch (401 invalid_token)`. */
-function wordsOf(one: RefusalExpected): string {
-  const { code, layer, status, error } = one
-  const words = layer === 'tls' ? 'the connection ends without an answer' : [status, error].filter(Boolean).join(' ')
+/** Codes are for whoever knows the catalogue: `A1 cnf_x5t_mismatch (401 invalid_token)`, with what the target is held to first. */
+function wordsOf(one: RefusalExpected, { status, error }: Answer): string {
+  const { code, layer } = one
+  const words =
+    layer === 'tls'
+      ? 'the connection ends without an answer'
+      : [status, error].filter((part) => part && part !== '?').join(' ')
   return `${textOf(one)}${/^[A-Z]/.test(code) ? ` (${words})` : ''}`
 }
 
 /** The text of what is expected of a verdict, and what speaks against it: of the alternative that comes nearest. */
-export function judgeOutcome(outcome: Outcome, verdict: Verdict): { expected: string; problems: readonly string[] } {
+export function judgeOutcome(outcome: Outcome, verdict: Verdict): Judged {
   const judged = outcome.flatMap((one) => alternatives(one, verdict))
   // Of what was let in no alternative is near: the first is the one that the standard asks for.
   const isLetIn = verdict.promised && judged.every(({ problems }) => problems.length > 0)
@@ -96,51 +107,59 @@ export function judgeOutcome(outcome: Outcome, verdict: Verdict): { expected: st
 /** Statuses with which servers that speak HTTP before they judge a certificate refuse it. */
 const httpRefusals = [400, 401, 403, 495, 496]
 
-function alternatives(one: Expectation, verdict: Verdict): { expected: string; problems: readonly string[] }[] {
+function alternatives(one: Expectation, verdict: Verdict): Judged[] {
   if (one.is === 'demanded') return []
   if (one.is === 'accepted') return [{ expected: 'accepted', problems: acceptanceProblems(verdict) }]
-  const expected = wordsOf(one)
+  const answers = answersOf(one, verdict)
+  const expected = wordsOf(one, answers[0])
   const { proof } = verdict
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
   const reasons = one.reasons.length > 0 ? one.reasons : ['']
-  return answersOf(one, verdict).flatMap((answer) =>
-    reasons.map((reason) => ({ expected, problems: refusalProblems(verdict, { ...answer, reason, proof }) })),
-  )
+  return reasons.map((reason) => {
+    const judged = answers.map((answer) => refusalProblems(verdict, { ...answer, reason, proof }))
+    // Where none of the answers came, what speaks against the first one is told, beside which it stands.
+    return { expected, reason, problems: judged.find((problems) => problems.length === 0) ?? judged[0]! }
+  })
 }
 
-type Answer = Pick<ExpectedRefusal, 'layer' | 'status' | 'error'>
+type Answer = Pick<ExpectedRefusal, 'layer' | 'status' | 'error' | 'mayBeUnseen'>
+type Answers = readonly [Answer, ...Answer[]]
 
 /**
  * What is no request that can be read: a server should answer 400, and may as well end the connection (RFC 9112 section 2.2); where the
  * encoding is unknown to it 501 (RFC 9112 section 6.1), where the version is 505 (RFC 9110 section 15.6.6).
  */
-const unreadable: readonly Answer[] = [
-  ...[400, 501, 505].map((status): Answer => ({ layer: 'http', status, error: '*' })),
+const unreadable = [
+  ...[400, 501, 505].map((status): Answer => ({ layer: 'http', status, error: '*', mayBeUnseen: true })),
   { layer: 'http', error: '*' },
-]
+] as readonly Answer[] as Answers
 
 /** What is listed; and of a target that nobody here wrote, what RFC 6750 section 3.1 leaves to it, and what its declaration says. */
-function answersOf(one: RefusalExpected, { status, error, shown }: Verdict): Answer[] {
+function answersOf(one: RefusalExpected, { status, error, shown }: Verdict): Answers {
   const { layer, code } = one
   const listed: Answer = { layer, status: one.status, error: one.error }
   if (shown === undefined) return [listed]
-  const asIs: Answer = { layer: 'http', status: status ?? undefined, error: error ?? '*' }
+  const asIs: Answer = { layer: 'http', status: status ?? undefined, error: error ?? '*', mayBeUnseen: true }
   if (layer === 'tls') return httpRefusals.includes(status ?? 0) ? [asIs] : [listed]
-  const { noToken = '401', badToken = '401 invalid_token', scope = '403 insufficient_scope' } = shown.answers ?? {}
-  // What is too long, or is no HTTP, a server may refuse before anybody looks for a token (RFC 6585 section 5).
-  const early = [413, 431].includes(status ?? 0) ? [asIs] : []
+  const { noToken = '401 ?', badToken = '401 invalid_token', scope = '403 insufficient_scope' } = shown.answers ?? {}
+  // A server may refuse it before anybody looks for a token: what is too long, or is no HTTP (RFC 9110 section 5.4, RFC 6585 section 5).
+  const isEarly = one.isOverlong ? Math.floor((status ?? 0) / 100) === 4 : [413, 431].includes(status ?? 0)
+  const early = isEarly ? [asIs] : []
+  const malformed: Answer = { ...told('400 *'), mayBeUnseen: true }
   if (code === 'A0') return [told(noToken)]
   // It may have room for it, and finds a token that is wrong.
-  if (one.status === 431) return [listed, ...[badToken, '400 *'].map(told), ...early]
+  if (one.status === 431) return [listed, told(badToken), malformed, ...early]
   if (code === '400') return [...unreadable, ...early]
   // Nobody knows what it looks at first: a token that is wrong in kind may lack the scope, too.
   if (code === 'A1') return [listed, ...[badToken, scope, '400 invalid_request'].map(told), ...early]
-  if (code === 'A2') return [listed, told('400 *'), told(badToken), told(noToken), ...early]
+  if (code === 'A2') return [listed, malformed, told(badToken), told(noToken), ...early]
   // The codes of other answers are our own.
-  return code === 'A3' ? [listed, told(scope)] : [listed, { ...listed, error: '*' }]
+  return code === 'A3'
+    ? [listed, told(scope)]
+    : [listed, { ...listed, error: '*', mayBeUnseen: [400, 405].includes(one.status ?? 0) }]
 }
 
-/** `401 invalid_token`, `401`, `401 *`. */
+/** `401 invalid_token`, `401`, `401 ?`, `401 *`. */
 function told(answer: string): Answer {
   const [status, error] = answer.split(' ')
   return { layer: 'http', status: Number(status), error }

@@ -22,18 +22,25 @@ export interface AttackTarget {
   readonly likeness: string
 }
 
-/** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND` and `speaks:PROTOCOL` do, or mark what is left open. */
+/** Surfaces that are nobody's own: they follow from a plan, as `takes:KIND`, `checks:CHECK` and `speaks:PROTOCOL` do, or mark what is left open. */
 export const commonSurfaces = {
   tls: 'an action that is asked for in HTTP over TLS, as an upgrade too',
+  get: 'an action that is a GET',
   'client-certificate': 'an action whose listener asks for a client certificate, or demands one',
   'client-authentication':
     'an action whose listener only asks for a certificate, and whose handler takes the caller for a client by it (RFC 8705 section 2)',
+  'certificate-header':
+    'an action whose program finds the certificate of the caller in a header, as something in front of it ends TLS',
+  'forwarded-client-cert':
+    'such an action whose header has the form of Envoy: elements with a hash, a subject and so on',
+  'behind-proxy': 'an action whose program others can reach past its proxy, and must hear nobody but that',
   'strict-verifier': 'a unit that refuses what the standards leave to it, as the reference nodes do',
   'two-issuers': 'a site with a trust domain and an issuer beside those of the target',
   'movable-clock': 'a site whose clocks can be moved',
 } as const satisfies Family['surfaces']
 
-const ofActions = /^(takes:.*|speaks:.*|tls|client-certificate|client-authentication)$/
+const ofActions =
+  /^(takes:.*|checks:.*|speaks:.*|tls|get|client-certificate|client-authentication|certificate-header|forwarded-client-cert|behind-proxy)$/
 
 /** Whether an attack is one on an action; else it is one on a unit. */
 export function isOnAction(needs: readonly string[]): boolean {
@@ -84,16 +91,26 @@ function acceptedAt(plan: Plan, node: string, unit: PlanUnit, action: string) {
 
 function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string): string[] {
   const { listener, carrier, request } = unit.actions![action]!
-  const { clientCertificate = 'none', protocol } = unit.service?.listeners.find(({ name }) => name === listener) ?? {}
+  const listeners = unit.service?.listeners ?? []
+  const {
+    clientCertificate = 'none',
+    protocol,
+    certificateHeader,
+  } = listeners.find(({ name }) => name === listener) ?? {}
   const ofClients = unit.surfaces?.includes('token-endpoint') === true
   const surfaces = {
     [`takes:${plan.credentials[credential]?.kind}`]: carrier !== 'none',
     tls: protocol === 'https' || protocol === 'wss',
     'client-certificate': clientCertificate !== 'none',
+    'certificate-header': certificateHeader !== undefined,
+    'forwarded-client-cert': certificateHeader?.encoding === 'xfcc',
+    'behind-proxy': listeners.some(({ behind }) => behind === listener),
     'client-authentication': ofClients && clientCertificate === 'requested' && carrier === 'none',
     [`speaks:${Object.keys(request)[0]}`]: true,
+    get: (Object.values(request)[0] as { method?: string } | undefined)?.method === 'GET',
   }
-  return Object.keys(surfaces).filter((surface) => surfaces[surface])
+  const checks = unit.verification?.[action]?.checks.map(({ check }) => `checks:${check}`) ?? []
+  return [...Object.keys(surfaces).filter((surface) => surfaces[surface]), ...checks]
 }
 
 function ofSite(plan: Plan, { clock }: { clock?: 'movable' }): string[] {

@@ -15,6 +15,8 @@ export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
 export interface Capabilities {
   /** Every node has an address of its own. */
   ownAddress?: boolean
+  /** Every program finds the hosts of the plan by their names, in whatever language it is written. */
+  names?: boolean
   ownUsers?: boolean
   ownClock?: boolean
   ownKernel?: boolean

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -57,6 +57,7 @@ export function conformance(ground: BackendUnderTest): void {
     keepingSecrets(launch)
     keepingHandedSecrets(launch)
     ending(launch, ground)
+    if (backend.capabilities.names) findingNames(launch, backend)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch)
     if (backend.capabilities.ownUsers) ownUsers(launch, ground)
@@ -165,6 +166,14 @@ function failing(launch: Launch, ground: BackendUnderTest): void {
 }
 
 function operating(launch: Launch): void {
+  test('finds the hosts of the plan in Node programs that a shell starts', async () => {
+    const look = `require('node:dns').lookup('${hostOf('two')}', (_, address) => console.log('found ' + address))`
+    const run = { program: { path: 'sh' }, args: ['-c', 'node -e "$1"; echo end', 'sh', look] }
+    await using site = await launch(planOf({ one: [oneshot('look', [], [{ run }])], two: [oneshot('nothing')] }))
+
+    expect(site.node('one').logs('look')).toEqual([`found ${site.node('two').address}`, 'end'])
+  })
+
   test('executes programs on a node, with input, environment, exit code and limit', async () => {
     await using site = await launch(idlePlan('one'))
     const node = site.node('one')
@@ -226,19 +235,33 @@ function operating(launch: Launch): void {
     expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
   })
 
-  test('kills a unit with everything that it started', async () => {
-    await using site = await launch(planOf({ one: [webUnit('one', { args: ['--child'] })] }))
+  test.each(['--child', '--daemon'])('kills and stops a unit with everything that it started: %s', async (how) => {
+    await using site = await launch(planOf({ one: [webUnit('one', { args: [how] })] }))
     const node = site.node('one')
-    const child = await until(() => /child (\d+)/.exec(node.logs('web').join('\n'))?.[1])
-    const alive = () => output(node, 'ps', '-o', 'stat=', '-p', child)
-    expect(await alive()).toMatch(/^[SR]/)
+    const stateOf = (pid: string) => output(node, 'ps', '-o', 'stat=', '-p', pid)
+    const child = async (nth: number) => {
+      const pid = await until(
+        () =>
+          [
+            ...node
+              .logs('web')
+              .join('\n')
+              .matchAll(/child (\d+)/g),
+          ][nth]?.[1],
+      )
+      expect(await stateOf(pid)).toMatch(/^[SR]/)
+      return pid
+    }
+    const ended = (pid: string) => until(async () => /^(Z.*)?$/.test(await stateOf(pid)))
 
+    const first = await child(0)
     await node.kill('web')
-
     expect(last(site.events(), 'unit-exited')).toMatchObject({ signal: 'SIGKILL' })
-    await until(async () => /^(Z.*)?$/.test(await alive()))
+    await ended(first)
     await node.start('web')
-    expect(await opens(node.address)).toBe(true)
+    const second = await child(1)
+    await node.stop('web')
+    await ended(second)
   })
 
   test('pauses and resumes a unit, and stops a paused one', async () => {
@@ -730,6 +753,22 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
     await site[Symbol.asyncDispose]()
   })
 
+  test('is released though its evidence was taken away, or cannot be written', async () => {
+    const gone = await launch(idlePlan('one'))
+    await rm(gone.evidence, { recursive: true })
+    await gone[Symbol.asyncDispose]()
+    const full = await launch(idlePlan('one'))
+    await mkdir(join(full.evidence, 'history.jsonl.new'))
+    await expect(full[Symbol.asyncDispose]()).rejects.toMatchObject({
+      code: 'HOLDFAST_EVIDENCE_INCOMPLETE',
+      message: `the evidence in ${full.evidence} is not complete`,
+    })
+
+    expect(await ground.leftovers(gone.run)).toEqual([])
+    await expect(access(gone.evidence)).rejects.toThrow(/ENOENT/)
+    expect(await ground.leftovers(full.run)).toEqual([])
+  })
+
   test('leaves nothing of a unit that put a program into a session of its own', async () => {
     const daemon = `const endless = ['-e', 'setInterval(() => {}, 1000)']
       require('node:child_process').spawn(process.execPath, endless, { detached: true, stdio: 'ignore' }).unref()`
@@ -783,6 +822,29 @@ const watcher = `
   setInterval(() => {
     if (Date.now() - wall > ${DAY - 60}_000) process.exit(void console.log(performance.now() - steady))
   }, 5)`
+
+function findingNames(launch: Launch, { capabilities }: Pick<Backend, 'capabilities'>): void {
+  test('[names] any program finds the hosts of the plan, where they are led to now, and other hosts as ever', async () => {
+    // A moved clock is loaded into programs in the same way.
+    const movable = capabilities.ownClock === true
+    await using site = await launch(idlePlan('one', 'two'), movable ? { clock: 'movable' } : {})
+    const { host, address } = site.node('one')
+    const find = async (name: string) =>
+      (await site.node('two').exec(['getent', 'ahostsv4', name])).stdout.split(/\s/)[0]
+    expect([await find(host), await find('localhost'), await find('nobody.invalid')]).toEqual([
+      address,
+      '127.0.0.1',
+      '',
+    ])
+    await site.lead?.(host, '127.0.0.9')
+    if (site.lead !== undefined) expect(await find(host)).toBe('127.0.0.9')
+    if (!movable) return
+    await site.clock('two').shift(DAY)
+    const seconds = Number(await output(site.node('two'), 'date', '+%s'))
+    expect(Math.round((seconds - Date.now() / 1_000) / DAY)).toBe(1)
+    expect(await find('localhost')).toBe('127.0.0.1')
+  })
+}
 
 function movingClocks(launch: Launch): void {
   const ahead = async (site: Site, name: string) => {

@@ -5,6 +5,7 @@ import type { RunSettings } from '../agent/protocol.ts'
 import { fill } from '../agent/template.ts'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, secretsOf } from '../credentials/secrets.ts'
+import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { callsFile, decisionLine, type HistoryLine, joinHistory, linesIn, linesOf } from '../evidence/history.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
@@ -15,6 +16,13 @@ const EVENTS = 'events.jsonl'
 /** In the folder of the run, beside its keys, and removed with them: what is known, for whoever completes the evidence of the dead. */
 const SECRETS = 'secrets'
 const FOLDER = { recursive: true, mode: 0o700 } as const
+
+/** What a run had told could not be written down whole. Code `HOLDFAST_EVIDENCE_INCOMPLETE`. */
+export class EvidenceIncomplete extends HoldfastError {
+  constructor(folder: string, cause: unknown) {
+    super('HOLDFAST_EVIDENCE_INCOMPLETE', `the evidence in ${folder} is not complete`, { cause })
+  }
+}
 
 /**
  * What a run leaves behind: `run.json`, `plan.json`, `history.jsonl` and a log for each unit. Events come without secrets, and are
@@ -33,6 +41,10 @@ export class EvidenceFolder {
 
   static async create(run: Run, plan: Plan): Promise<EvidenceFolder> {
     const path = run.record.evidence
+    await mkdir(path, FOLDER).catch((cause: NodeJS.ErrnoException) => {
+      const way = 'evidence is kept below the folder in which a run is started: start it in one that you may write'
+      throw new HoldfastError('HOLDFAST_EVIDENCE_FOLDER', `${path} cannot be made (${cause.code}); ${way}`)
+    })
     await Promise.all(Object.keys(plan.nodes).map((node) => mkdir(join(path, 'logs', node), FOLDER)))
     const write = (name: string, json: unknown) =>
       writeFile(join(path, name), `${JSON.stringify(json, null, 2)}\n`, { mode: 0o600 })
@@ -60,10 +72,16 @@ export class EvidenceFolder {
     stream.write(`${line}\n`)
   }
 
-  /** Writes out everything that was recorded, and the history with it. */
+  /**
+   * Writes out everything that was recorded, and the history with it. Whoever took the folder away, meant it.
+   *
+   * @throws EvidenceIncomplete
+   */
   async close(decisionLogs: readonly string[]): Promise<void> {
     await Promise.all([...this.#streams.values()].map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
-    await completeEvidence(this.path, decisionLogs, this.secrets)
+    await completeEvidence(this.path, decisionLogs, this.secrets).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT') throw new EvidenceIncomplete(this.path, cause)
+    })
   }
 }
 

@@ -5,6 +5,7 @@ import { NodeClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
 import { programEnvironment, settings } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
+import { findNssWrapper, nssWrapperEnvironment } from '../toolchain/nss-wrapper.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
@@ -162,14 +163,16 @@ function environment(run: string): Record<string, string> {
 async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, options }: Launching): Promise<void> {
   const { run } = record
   const { addresses, dirs, agentSeats } = grounds
-  const setpriv = findSetpriv()
+  const [setpriv, library] = [findSetpriv(), findNssWrapper()]
+  const hostsFile = join(folder, 'hosts')
   const settings: RunSettings = {
     run,
     addresses,
     dirs,
     agentSeats,
     hosts: hostsAt(plan, addresses),
-    hostsFile: join(folder, 'hosts'),
+    hostsFile,
+    libcNames: library === undefined ? {} : nssWrapperEnvironment(library, hostsFile),
     tools: pathsOf(tools),
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),

@@ -52,6 +52,7 @@ function partsOf(): NodeParts {
     dir,
     ask: () => Promise.reject(new AgentGone('door')),
     readLeft: readTextFrom,
+    tell: () => {},
     states: {} as NodeParts['states'],
   }
 }

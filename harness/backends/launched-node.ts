@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
+import type { Unplaced } from '../agent/node-context.ts'
 import type { Operation, Operations } from '../agent/protocol.ts'
 import { HoldfastError } from '../errors.ts'
 import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
+import type { SiteEvent } from '../evidence/event.ts'
 import type { Seat } from '../protocols/seat.ts'
 import type { PlanNode, PlanUnit } from '../topology/plan.ts'
 import { AgentGone } from './agent-link.ts'
@@ -25,6 +27,7 @@ export interface NodeParts {
   dir: string
   /** Asks the node's agent; rejects with `AgentGone` where there is none. */
   ask<Op extends Operation>(op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']>
+  tell(event: Unplaced<SiteEvent>): void
   /** Reads what a node without an agent left. */
   readLeft(path: string, from?: number): Promise<string>
   states: UnitStates
@@ -50,8 +53,11 @@ export class LaunchedNode implements SiteNode {
     this.dir = parts.dir
   }
 
-  exec = (argv: readonly string[], options?: ExecOptions) =>
-    this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
+  exec = async (argv: readonly string[], options?: ExecOptions) => {
+    const result = await this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
+    this.#parts.tell({ event: 'executed', argv, code: result.code, signal: result.signal })
+    return result
+  }
 
   run: SiteNode['run'] = async (unit, options) => this.#parts.ask('run', { unit: this.#planned(unit).name, ...options })
 

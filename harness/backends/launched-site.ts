@@ -125,6 +125,7 @@ export class LaunchedSite implements Site {
       seat: grounds.seat(name),
       dir: grounds.dirs[name] as string,
       ask: (op, body) => this.#ask(name, op, body),
+      tell: (event) => this.#tell(name, event),
       readLeft: (path, from) => backend.readLeft(this, path, from),
       states: this.#states,
     })
@@ -281,8 +282,14 @@ export class LaunchedSite implements Site {
       this.node(node).readFile(path),
     )
     const endAgents = () => Promise.all([...new Set(this.#links.values())].map((link) => link.end()))
-    const steps = [endAgents, () => this.#evidence.close(decided), this.#release]
-    for (const step of steps) await step().catch((cause: unknown) => failures.push(cause))
+    for (const step of [endAgents, this.#release]) await step().catch((cause: unknown) => failures.push(cause))
+    // The last: neither keys nor addresses wait for a disk.
+    try {
+      await this.#evidence.close(decided)
+    } catch (cause) {
+      if (failures.length === 0) throw cause
+      failures.push(cause)
+    }
     if (failures.length > 0) throw new AggregateError(failures, `site ${this.run} was not released whole`)
   }
 

@@ -53,6 +53,23 @@ test('no run is put where a link leads, though to a folder of ours', async () =>
   process.env.HOLDFAST_RUNTIME_DIR = mine
 })
 
+test('a folder that cannot be used names itself and the way out, to whoever starts a run and to whoever looks for some', async () => {
+  const mine = settings().runtimeDir
+  process.env.HOLDFAST_RUNTIME_DIR = join(mine, 'a file')
+  await writeFile(join(mine, 'a file'), '')
+  const why = (code: string, path = 'a file') => ({
+    code: 'HOLDFAST_RUNTIME_DIR',
+    message: `${join(mine, path)} cannot be used (${code}); set HOLDFAST_RUNTIME_DIR to a folder of yours`,
+  })
+
+  await expect(createRunFolder(await record())).rejects.toMatchObject(why('EEXIST'))
+  await expect(findRuns()).rejects.toMatchObject(why('ENOTDIR'))
+  process.env.HOLDFAST_RUNTIME_DIR = join(mine, 'a file', 'below')
+  await expect(createRunFolder(await record())).rejects.toMatchObject(why('ENOTDIR', 'a file/below'))
+  process.env.HOLDFAST_RUNTIME_DIR = mine
+  expect(await findRuns()).toEqual([])
+})
+
 test('a run of a live process is alive; one whose process number was given to another is not', async () => {
   const mine = await record()
   const reused = await record({ startTime: 'another boot:1' })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
@@ -46,10 +47,8 @@ export function newLabel(topology: string): string {
 
 /** Makes the folder of a run (0700). It appears under its name only with its `run.json` in it. */
 export async function createRunFolder(record: RunRecord): Promise<string> {
-  const { runtimeDir } = settings()
+  const runtimeDir = await runtimeFolder()
   const [making, folder] = [join(runtimeDir, `${MARK}${record.run}.${record.pid}`), join(runtimeDir, record.run)]
-  await mkdir(runtimeDir, { recursive: true, mode: 0o700 })
-  await demandOwnFolder(runtimeDir)
   await mkdir(making, { mode: 0o700 })
   await writeRecord(making, record)
   await rename(making, folder)
@@ -63,14 +62,29 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
   await rename(`${file}.new`, file)
 }
 
-/** The folder of all runs cannot be trusted with keys. Code `HOLDFAST_RUNTIME_DIR`. */
+/** The folder of all runs cannot be used, or not be trusted with keys. Code `HOLDFAST_RUNTIME_DIR`. */
 export class RuntimeFolderNotOurs extends HoldfastError {
-  constructor(folder: string, what: string) {
-    super(
-      'HOLDFAST_RUNTIME_DIR',
-      `${folder} ${what}, so others could put their own files in the place of keys; set HOLDFAST_RUNTIME_DIR to a folder of yours`,
-    )
+  constructor(folder: string, what: string, options?: ErrorOptions) {
+    super('HOLDFAST_RUNTIME_DIR', `${folder} ${what}; set HOLDFAST_RUNTIME_DIR to a folder of yours`, options)
   }
+}
+
+/** The folder of all runs, made (0700) where it is not there. @throws RuntimeFolderNotOurs */
+export async function runtimeFolder(): Promise<string> {
+  const { runtimeDir } = settings()
+  try {
+    await mkdir(runtimeDir, { recursive: true, mode: 0o700 })
+    await access(runtimeDir, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    throw unusable(runtimeDir, cause as NodeJS.ErrnoException)
+  }
+  await demandOwnFolder(runtimeDir)
+  return runtimeDir
+}
+
+/** As that of somebody else, which su, sudo and containers leave in XDG_RUNTIME_DIR. */
+function unusable(folder: string, { code, message }: NodeJS.ErrnoException): RuntimeFolderNotOurs {
+  return new RuntimeFolderNotOurs(folder, `cannot be used (${code ?? message})`)
 }
 
 /** It may lie where everybody can make folders: whoever came first must not own the keys of our nodes. */
@@ -78,9 +92,11 @@ async function demandOwnFolder(folder: string): Promise<void> {
   // Resolved, for a link with a slash behind it is followed.
   const status = await lstat(resolve(folder))
   const { uid, mode } = status
-  if (!status.isDirectory()) throw new RuntimeFolderNotOurs(folder, 'is a link or no folder')
-  if (uid !== process.getuid?.()) throw new RuntimeFolderNotOurs(folder, `belongs to user ${uid}`)
-  if ((mode & 0o022) !== 0) throw new RuntimeFolderNotOurs(folder, 'can be written by others')
+  const notOurs = (what: string) =>
+    new RuntimeFolderNotOurs(folder, `${what}, so others could put their own files in the place of keys`)
+  if (!status.isDirectory()) throw notOurs('is a link or no folder')
+  if (uid !== process.getuid?.()) throw notOurs(`belongs to user ${uid}`)
+  if ((mode & 0o022) !== 0) throw notOurs('can be written by others')
 }
 
 export interface FoundRun {
@@ -95,7 +111,7 @@ export async function findRuns(): Promise<FoundRun[]> {
   const { runtimeDir } = settings()
   const names = await readdir(runtimeDir).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [] as string[]
-    throw cause
+    throw unusable(runtimeDir, cause)
   })
   const found = await Promise.all(names.map((name) => look(join(runtimeDir, name), name)))
   return found.filter((run) => run !== undefined)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Backend } from './backend.ts'
+import { removeCopies } from './copies.ts'
 import { completeEvidence, decisionTexts, knownIn } from './evidence-folder.ts'
 import { type FoundRun, findRuns, type RunRecord, removeRunFolder } from './run-folder.ts'
 
@@ -46,6 +47,7 @@ async function saveHistory(folder: string, record: RunRecord, ground: Backend): 
   const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown
   try {
     const [plan, run] = [(await json('plan.json')) as Plan, (await json('settings.json')) as RunSettings]
+    await removeCopies(plan, run)
     const logs = await decisionTexts(plan, run, (path) => ground.readLeft(record, path))
     await completeEvidence(record.evidence, logs, await knownIn(folder))
   } catch (cause) {

@@ -6,7 +6,7 @@ import { listing, listingText, notTriedIn, notTriedLine } from './attack-text.ts
 import { writeAttacks } from './derived-scenarios.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
-import { printJson, printResult } from './output.ts'
+import { beQuiet, printJson, printResult } from './output.ts'
 import { judge, printTests, verdictLine } from './report-text.ts'
 import { runScenarios } from './run-scenarios.ts'
 
@@ -17,10 +17,13 @@ interface AttackOptions extends CommonOptions {
   list?: boolean
   full?: boolean
   bail?: boolean
+  name?: string
+  quiet?: boolean
 }
 
 export async function attack(source: string, options: AttackOptions): Promise<void> {
-  const { family, case: cases, target: targets, full, list, json, set } = options
+  const { family, case: cases, target: targets, full, list, json, set, quiet } = options
+  if (quiet) beQuiet()
   const plan = compile(await loadTopology(source, { set }))
   const all = await families()
   const chosen: ScopeOptions = { families: family, cases, targets, full }
@@ -34,6 +37,6 @@ export async function attack(source: string, options: AttackOptions): Promise<vo
   const notTried = notTriedIn(scopes)
   judge(report)
   if (json) return printJson({ ...report, notTried })
-  printTests(report)
+  printTests(report, { quiet })
   printResult(`\n${verdictLine(report, notTriedLine(notTried))}`)
 }

@@ -10,6 +10,7 @@ import { topologyJsonSchema } from '../topology/schema-docs.ts'
 import { deriveMatrix, MatrixNotDerivable } from '../trust/matrix.ts'
 import { mermaidPicture } from '../trust/mermaid.ts'
 import { svgPicture } from '../trust/svg.ts'
+import { foreignNodes } from './derived-scenarios.ts'
 import { exitCode } from './failure.ts'
 import { matrixText } from './matrix-text.ts'
 import type { CommonOptions } from './options.ts'
@@ -50,7 +51,7 @@ function print(plan: Plan, { picture, matrix, full, json }: CheckOptions): void 
   }
   const derived = matrix && deriveMatrix(plan, credentialKinds, { full })
   if (json) printJson(derived || plan)
-  else printResult(derived ? matrixText(derived) : planText(plan))
+  else printResult(derived ? matrixText(derived, full ? undefined : foreignNodes(plan)) : planText(plan))
 }
 
 /** What a plan comes to: its nodes, its units in the order in which they can start, and who is accepted where. */

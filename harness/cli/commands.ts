@@ -29,6 +29,9 @@ const set = option('--set <key=value>', 'parameter of the topology; may be repea
     return { ...previous, [key]: value }
   })
 
+const name = option('-t, --name <text>', 'only tests with this in their name, as a failure tells it')
+const quiet = option('-q, --quiet', 'tell causes of failures and the verdict, and nothing else')
+
 /** How far from now clocks begin, in seconds. */
 const at = option('--at <offset>', 'run in the future or the past: +30d, +1y, -2h; units s m h d w y').argParser(
   (text) => {
@@ -135,8 +138,11 @@ Runs of other folders are listed, and ended only by their label.`,
       set,
       option('--keep', 'hold the site of a failed scenario until you end it, and say how to reach it'),
       at,
-      option('--bail', 'end the run at the first failed test'),
+      name,
+      option('--last-failed', 'only tests that failed in the last run in this folder'),
+      option('--bail', 'end the run at the first cause of a failure'),
       option('--full', 'try every cell of a matrix, not one of each class'),
+      quiet,
       json('print the verdict as one JSON value'),
     ],
     help: `Examples:
@@ -145,11 +151,13 @@ Runs of other folders are listed, and ended only by their label.`,
   npx holdfast test ./lab.json                          a topology of your own: its matrix, the attacks, its scenarios
   npx holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
   npx holdfast test --at +30d                           all of them, as they will be in 30 days
+  npx holdfast test --last-failed                       those that failed last, in this folder
   npx holdfast test --json > verdict.json
 
-A failed scenario tells what was expected, what was received, and where its evidence lies. What this machine cannot
-run is counted apart, with the reason; it never counts as passed. The verdict ends with the guards of the services
-that refused something; --json lists each with the scenarios that provoked it.`,
+Failures are told by cause, first where nobody is let in at all: then nothing else is tried there. Each cause is told once, with
+what was sent, what came, and how to run it again; .holdfast/last-test.md names the pages of all that follow from it. What
+this machine cannot run is counted apart, with the reason; it never counts as passed. Over Holdfast's own services the verdict ends
+with the guards that refused something; --json lists each with the scenarios that provoked it.`,
     load: async () => (await import('./test.ts')).test,
   },
   attack: {
@@ -164,7 +172,9 @@ that refused something; --json lists each with the scenarios that provoked it.`,
         'start nothing: only list what would be tried where, what must come of it, and what not and why',
       ),
       option('--full', 'try every target, not one of each kind'),
-      option('--bail', 'end the run at the first attack that came out otherwise'),
+      name,
+      option('--bail', 'end the run at the first cause for which an attack came out otherwise'),
+      quiet,
       backend,
       set,
       option('--keep', 'hold the site of an attack that came out otherwise until you end it'),
@@ -191,6 +201,12 @@ own reason, without effect, leak or hint. A case that applies to no target is li
         .default([])
         .argParser((name, all: readonly string[]) => [...all, name]),
       option('--list', 'run nothing without a guard: only list them, with the scenarios that cover each'),
+      option('--subtle', 'small changes inside of guards, and of what they call, in place of whole guards'),
+      option('--file <part>', 'with --subtle: only in modules with this in their path').implies({ subtle: true }),
+      option('--most <count>', 'with --subtle: try so many and end; the next run goes on')
+        .argParser(Number)
+        .implies({ subtle: true }),
+      option('--afresh', 'with --subtle: forget what earlier runs found').implies({ subtle: true }),
       backend,
       set,
       json(),
@@ -199,9 +215,14 @@ own reason, without effect, leak or hint. A case that applies to no target is li
   npx holdfast sabotage                                        every guard of every service
   npx holdfast sabotage separate-auth                          by the scenarios of one topology
   npx holdfast sabotage --guard orchestrator/token.binding     one guard only
+  npx holdfast sabotage --subtle --most 300                    300 small changes inside of guards
 
 First all scenarios run with every guard in place; that shows which of them provoke which guard. A guard counts as
-killed when a scenario then says that what it expects does not hold; a site that does not come up proves nothing.`,
+killed when a scenario then says that what it expects does not hold; a site that does not come up proves nothing.
+
+With --subtle, each test runs once with every mutant that it covers: a comparison by prefix, a condition that is
+left out, a bound that is another one. What survives is listed by file and line. A run goes on where the one before
+ended, and tries what none has killed.`,
     load: async () => (await import('./sabotage.ts')).sabotage,
   },
   init: {
@@ -218,7 +239,7 @@ killed when a scenario then says that what it expects does not hold; a site that
   npx holdfast init lab --stack express                                   a project with a small gateway in it
   npx holdfast init --run "node gateway.mjs" --request "GET /orders"      for the gateway that is here
 
-Nothing is overwritten: package.json and README.md stay as they are, and where any other file is there already,
+Nothing is overwritten: package.json, README.md and .gitignore stay as they are, and where any other file is there already,
 nothing is written at all.`,
     load: async () => (await import('./init.ts')).init,
   },

@@ -31,7 +31,7 @@ interface Shown {
 
 test.each([
   ['separate-auth', 6],
-  ['shared-auth', 17],
+  ['shared-auth', 18],
 ])(
   'demo %s proves every row by the record of the called node',
   async (topology, count) => {

@@ -2,10 +2,22 @@ import { join, relative } from 'node:path'
 import type { Demonstrated, DemonstratedRow } from '../demonstrations/demonstration.ts'
 import { demonstrationOf } from '../demonstrations/derived.ts'
 import type { Plan } from '../topology/plan.ts'
+import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
-import { labelled, paint, plural, printJson, printPhase, printResult, seconds, table, wrapped } from './output.ts'
+import {
+  columnsOf,
+  labelled,
+  paint,
+  plural,
+  printJson,
+  printPhase,
+  printResult,
+  seconds,
+  table,
+  wrapped,
+} from './output.ts'
 import { tellFiles } from './preflight.ts'
 import { verdictLine } from './report-text.ts'
 import { standUp } from './stand-up.ts'
@@ -13,6 +25,7 @@ import { standUp } from './stand-up.ts'
 export async function demo(topology: string, options: CommonOptions): Promise<void> {
   const began = performance.now()
   const { rows, evidence } = await interruptible((signal) => demonstrated(topology, options, signal))
+  isEvidenceGone(evidence)
   printPhase('done', 'released', `everything, after ${seconds(performance.now() - began)}`)
   const failed = rows.filter(({ asExpected }) => !asExpected).length
   const verdict = { passed: rows.length - failed, failed, didNotRun: [] }
@@ -42,7 +55,8 @@ async function demonstrated(topology: string, { backend, set }: CommonOptions, s
 }
 
 /** The rows of a demonstration as a table for people. */
-export function renderDemonstration(rows: readonly DemonstratedRow[]): string {
+export function renderDemonstration(rows: readonly DemonstratedRow[], within = columnsOf(process.stdout)): string {
+  if (within < 121) return rows.map((row, index) => stacked(row, index + 1, within)).join('\n')
   const cells = rows.flatMap((row, index) => {
     const mark = row.asExpected ? paint('green', '✓') : paint('red', '✗')
     const saidBy = row.saidBy ? `${row.saidBy.node} #${row.saidBy.seq} ${row.saidBy.guard ?? ''}`.trimEnd() : 'nobody'
@@ -61,6 +75,21 @@ export function renderDemonstration(rows: readonly DemonstratedRow[]): string {
     ]
   })
   return table(['', '', 'who called whom', 'and presented', 'answer', 'said by'], cells)
+}
+
+/** A row as lines below each other, where a table has no place. */
+function stacked(row: DemonstratedRow, number: number, within: number): string {
+  const { from, to, received, presents, asExpected, because, saidBy, problems } = row
+  const mark = asExpected ? paint('green', '✓') : paint('red', '✗')
+  const answer = paint(received.verdict === 'accepted' ? 'green' : 'yellow', received.answer)
+  const told = saidBy ? `${saidBy.node} #${saidBy.seq} ${saidBy.guard ?? ''}`.trimEnd() : 'nobody'
+  const texts = [
+    `presented ${presents}`,
+    `said by ${told}${received.reason ? `: ${received.reason}` : ''}`,
+    ...(asExpected ? [because, besideText(row)] : problems),
+  ]
+  const lines = texts.filter(Boolean).flatMap((text) => wrapped(text, within - 7).map((line) => `       ${line}`))
+  return [`${mark} ${String(number).padEnd(3)} ${from} → ${to}: ${answer}`, ...lines].join('\n')
 }
 
 /** The table stays as narrow as a terminal: 120 columns with the widest names of the demonstration. */
@@ -98,7 +127,7 @@ function nextSteps(topology: string, evidence: string): string {
     [`npx holdfast up ${topology}`, 'call the nodes yourself, with curl'],
     [`npx holdfast test ${topology}`, 'all scenarios of this topology'],
     ['npx holdfast list', 'the other topologies'],
-    ['README.md, docs/guides/', 'a scenario and a service of your own'],
+    ['README.md, docs/guides/', 'your own scenario or service'],
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length)) + 4
   const next = steps.map(([step, what]) => `${step.padEnd(width)}${what}`)

@@ -19,7 +19,7 @@ afterEach(async () => {
 })
 
 const derive = (filters: string[], scenarios: string[] = []) =>
-  deriveScenarios({ filters, scenarios, set: {} }).then((files) => files.map((file) => relative(root, file)))
+  deriveScenarios({ filters, scenarios, set: {} }).then(({ files }) => files.map((file) => relative(root, file)))
 
 const refuses = '.holdfast/derived/gateway-lab-refuses-the-rest/gateway-lab-refuses-the-rest.scenario.ts'
 const withstands = '.holdfast/derived/gateway-lab-withstands-attacks/gateway-lab-withstands-attacks.scenario.ts'

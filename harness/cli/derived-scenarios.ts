@@ -31,14 +31,16 @@ interface DeriveOptions {
  * Writes the scenarios that follow from the topologies among the filters, and that no scenario file makes already.
  * They lie in `.holdfast/derived`, and are written anew each time.
  */
-export async function deriveScenarios({ filters, scenarios, set }: DeriveOptions): Promise<string[]> {
+export async function deriveScenarios({ filters, scenarios, set }: DeriveOptions) {
   const files: string[] = []
+  const sources: string[] = []
   for (const source of filters) {
     if (!(await isTopologyFile(source)) && !(await isUnknownName(source, scenarios))) continue
     const plan = compile(await loadTopology(source, { set }))
+    sources.push(source)
     files.push(...(await writeAll({ source, plan }, await notWritten(source, scenarios))))
   }
-  return files
+  return { files, sources }
 }
 
 async function isUnknownName(source: string, scenarios: readonly string[]): Promise<boolean> {
@@ -77,7 +79,7 @@ function isShared({ nodes }: Plan): boolean {
 }
 
 /** Nodes with a program of the user's own: where there are any, it is them that he asks about, and not the nodes around them. */
-function foreignNodes({ nodes }: Plan): string[] | undefined {
+export function foreignNodes({ nodes }: Plan): string[] | undefined {
   const foreign = Object.values(nodes).filter(({ units }) => units.some(({ proof }) => proof !== undefined))
   return foreign.length === 0 ? undefined : foreign.map(({ name }) => name)
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { copyFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runtimeFolder } from '../backends/run-folder.ts'
 import { HoldfastError } from '../errors.ts'
-import { settings } from '../settings.ts'
 import type { SiteDescription } from './describe-site.ts'
 import { interruptible } from './interruption.ts'
 import { type CommonOptions, spawnHoldfast } from './options.ts'
@@ -28,9 +28,7 @@ export async function upDetached(topology: string, options: UpOptions): Promise<
  * @throws HoldfastError `HOLDFAST_DETACHED_RUN_FAILED` with what it wrote and its exit code, when it ends before its site is ready.
  */
 async function startDetached(topology: string, options: UpOptions, signal: AbortSignal): Promise<SiteDescription> {
-  const folder = settings().runtimeDir
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const log = join(folder, `up-${process.pid}.log`)
+  const log = join(await runtimeFolder(), `up-${process.pid}.log`)
   await using file = await open(log, 'w', 0o600)
   const argv = ['up', topology, '--background', ...(options.keep ? ['--keep'] : [])]
   const child = spawnHoldfast(argv, options, { detached: true, stdio: ['ignore', file.fd, file.fd, 'ipc'] })

@@ -51,6 +51,16 @@ function runsTable(running: readonly RunningSite[]): string {
 /** Longer than a site may take to stop. */
 const limitMs = 30_000
 
+const noticeMs = 3_000
+
+function isListed(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** Asks the process that stood the site up to release it. */
 async function end(run: RunningSite): Promise<void> {
   await announceDown(run)
@@ -64,5 +74,8 @@ async function end(run: RunningSite): Promise<void> {
     }
     await setTimeout(20)
   }
+  // Whoever looks for it by its number finds it until init has taken note of its end, which may never come in a container.
+  const notice = AbortSignal.timeout(noticeMs)
+  while (!notice.aborted && isListed(run.pid)) await setTimeout(20)
   printPhase('done', 'released', `${run.run}  ${run.topology}`)
 }

@@ -20,6 +20,7 @@ test('with a stack: a whole project, whose topology compiles', async () => {
   expect(files.map((file) => file.slice(folder.length + 1))).toEqual([
     'package.json',
     'README.md',
+    '.gitignore',
     'lab.json',
     'scenarios/a-token-works-for-its-holder-only/README.md',
     'scenarios/a-token-works-for-its-holder-only/a-token-works-for-its-holder-only.scenario.ts',

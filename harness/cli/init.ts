@@ -23,7 +23,7 @@ export async function init(folder: string, options: ProjectOptions & { json?: bo
 
 const claim = 'scenarios/a-token-works-for-its-holder-only'
 /** Those that a project has anyway: they stay as they are. */
-const shared = ['package.json', 'README.md']
+const shared = ['package.json', 'README.md', '.gitignore']
 
 /**
  * Writes a project that proves a gateway. Answers what was written, what was there and stayed as it was, and what to type then; paths as
@@ -50,6 +50,8 @@ async function projectFiles(name: string, options: ProjectOptions): Promise<Map<
   const files = new Map([
     ['package.json', json(await manifest(name, options))],
     ['README.md', readme(options)],
+    // Evidence of some 3 MB for each run.
+    ['.gitignore', 'node_modules/\n.holdfast/\n'],
     ['lab.json', json(await topology(options))],
     [`${claim}/README.md`, scenarioReadme],
     [`${claim}/${basename(claim)}.scenario.ts`, scenario],

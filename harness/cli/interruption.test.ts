@@ -6,8 +6,14 @@ import { interruptible } from './interruption.ts'
 
 const fixture = join(import.meta.dirname, 'fixtures', 'interruptible.ts')
 
-function start(mode = 'ready'): { child: ChildProcess; said: (word: string) => Promise<void>; output: () => string } {
-  const child = spawn(process.execPath, [fixture, mode], { stdio: ['ignore', 'pipe', 'inherit'] })
+const released = 'everything that was started is released'
+
+function start(...args: string[]): {
+  child: ChildProcess
+  said: (word: string) => Promise<void>
+  output: () => string
+} {
+  const child = spawn(process.execPath, [fixture, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   let output = ''
   child.stdout!.setEncoding('utf8').on('data', (text: string) => {
     output += text
@@ -24,12 +30,12 @@ test('Ctrl-C releases what is held, and ends with 130', async () => {
   child.kill('SIGINT')
   const [code] = await once(child, 'close')
 
-  expect(output()).toBe('holding\nreleasing\nreleased\n')
+  expect(output()).toBe(`holding\nreleasing\nreleased\ninterrupted by SIGINT; ${released}\n`)
   expect(code).toBe(130)
 })
 
 test('a second Ctrl-C does not wait for what hangs', async () => {
-  const { child, said, output } = start('stuck')
+  const { child, said, output } = start('stuck', '0')
   await said('holding')
   child.kill('SIGINT')
   await said('releasing')
@@ -46,6 +52,27 @@ test('SIGTERM releases too, and ends with 143', async () => {
   child.kill('SIGTERM')
 
   expect((await once(child, 'close'))[0]).toBe(143)
+})
+
+test('an ending that a terminal, a supervisor and a launcher each send is one', async () => {
+  const { child, said, output } = start('told')
+  await said('holding')
+  child.kill('SIGTERM')
+  await said('releasing')
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) child.kill(signal)
+  child.stdin!.end('go on')
+  const [code] = await once(child, 'close')
+
+  expect(output()).toBe(`holding\nreleasing\nreleased\ninterrupted by SIGTERM; ${released}\n`)
+  expect(code).toBe(143)
+})
+
+test('what is thrown where nobody catches it releases, and is told then', async () => {
+  const { child, output } = start('throws')
+  const [code] = await once(child, 'close')
+
+  expect(output()).toMatch(/^holding\nreleasing\nreleased\nerror: this is a defect of Holdfast: .* in JSON/)
+  expect(code).toBe(1)
 })
 
 test('work that was not interrupted answers, and fails, as it would alone', async () => {

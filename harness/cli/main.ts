@@ -4,15 +4,15 @@ import { settings } from '../settings.ts'
 import { packageFile } from '../topology/package-file.ts'
 import { program } from './commands.ts'
 import { reportFailure } from './failure.ts'
+import { interrupt } from './interruption.ts'
 import { isJsonPrinted, printJson, printNote } from './output.ts'
 
 const argv = process.argv.slice(2)
 
-// `holdfast list | head` is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+// `holdfast list | head` is no failure; whoever holds a site releases it first.
+process.stdout.on('error', () => interrupt('SIGPIPE') || process.exit(0))
+// Notes that nobody reads any more, of a terminal that was closed, must not keep anything from being released.
+process.stderr.on('error', () => {})
 
 try {
   const root = program(await version())

@@ -2,9 +2,11 @@ import { answerText } from '../trust/cell.ts'
 import type { CellClass, Matrix } from '../trust/matrix.ts'
 import { plural, table } from './output.ts'
 
-/** The matrix for people: a table for each target and action, who is accepted on top. */
-export function matrixText({ topology, cells, classes }: Matrix): string {
-  const places = Map.groupBy(classes, ({ representative: { target, action } }) => `${target} ${action}`)
+/** The matrix for people: a table for each target and action, who is accepted on top; of these nodes only, where some are named. */
+export function matrixText({ topology, cells, classes }: Matrix, nodes?: readonly string[]): string {
+  const meant = classes.filter(({ representative: { target } }) => nodes?.includes(target) ?? true)
+  const left = classes.length - meant.length
+  const places = Map.groupBy(meant, ({ representative: { target, action } }) => `${target} ${action}`)
   const tables = [...places].map(([place, alike]) => {
     const { accepted = [], refused = [] } = Object.groupBy(
       alike,
@@ -16,6 +18,9 @@ export function matrixText({ topology, cells, classes }: Matrix): string {
   return [
     `${topology}  ${counts}; cells of one class take the same way through the checks of their target`,
     ...tables,
+    ...(left === 0
+      ? []
+      : [`${plural(left, 'more class', 'more classes')} at the nodes around ${nodes!.join(', ')}: --full tells them`]),
   ].join('\n\n')
 }
 

@@ -2,10 +2,12 @@ import { stripVTControlCharacters, styleText } from 'node:util'
 
 /** Results go to stdout, so that they can be piped; everything else goes to stderr. */
 export function printResult(text: string): void {
+  clearProgress()
   print(text, process.stdout)
 }
 
 export function printNote(text: string): void {
+  clearProgress()
   print(text, process.stderr)
 }
 
@@ -28,10 +30,52 @@ export function printJson(value: unknown): void {
 
 const marks = { done: ['green', '✓'], failed: ['red', '✗'], note: ['yellow', '!'], working: ['dim', '…'] } as const
 
+let isQuiet = false
+
+/** From now on phases and progress are not told. */
+export function beQuiet(): void {
+  isQuiet = true
+}
+
 /** One line for each phase: `✓ plan       6 nodes, 2 trust domains, backend process`. */
 export function printPhase(mark: keyof typeof marks, phase: string, text: string): void {
+  if (isQuiet) return
+  clearProgress()
   const [style, sign] = marks[mark]
-  process.stderr.write(`${paint(style, sign, process.stderr)} ${phase.padEnd(10)} ${text}\n`)
+  const [first = '', ...more] = wrapped(text, columnsOf(process.stderr) - 13)
+  const lines = [
+    `${paint(style, sign, process.stderr)} ${phase.padEnd(10)} ${first}`,
+    ...more.map((line) => ' '.repeat(13) + line),
+  ]
+  process.stderr.write(`${lines.join('\n')}\n`)
+}
+
+let shownProgress = ''
+let progressAt = 0
+/** Where lines cannot be written over, as in a log of CI. */
+const progressEveryMs = 15_000
+
+/** How far a phase is: written over by what comes next on a terminal, and told from time to time elsewhere. */
+export function printProgress(phase: string, text: string): void {
+  const stream = process.stderr
+  const isDue = performance.now() - progressAt >= (stream.isTTY ? 100 : progressEveryMs)
+  if (isQuiet || !isDue) return
+  if (!stream.isTTY) printPhase('working', phase, text)
+  progressAt = performance.now()
+  if (!stream.isTTY) return
+  clearProgress()
+  shownProgress = `… ${phase.padEnd(10)} ${text}`.slice(0, stream.columns - 1)
+  stream.write(paint('dim', shownProgress, stream))
+}
+
+function clearProgress(): void {
+  if (shownProgress !== '') process.stderr.write('\r\u001b[K')
+  shownProgress = ''
+}
+
+/** Columns of a terminal; lines that go elsewhere are never broken. */
+export function columnsOf(stream: NodeJS.WriteStream): number {
+  return stream.isTTY ? Math.max(40, stream.columns) : Number.POSITIVE_INFINITY
 }
 
 /** Progress of a build. */
@@ -47,14 +91,40 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
 }
 
 /**
- * Rows below a header, in columns as wide as their widest cell; the last column is free.
- * Cells may hold colour codes: widths are those of the text that is seen.
+ * Rows below a header, in columns as wide as their widest cell, or as the terminal allows: what is longer goes on below. The last column is
+ * free. Cells may hold colour codes: widths are those of the text that is seen.
  */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  within = columnsOf(process.stdout),
+): string {
   const all = [header.map((cell) => cell.toUpperCase()), ...rows]
-  const widths = header.map((_, column) => Math.max(...all.map((row) => seenWidth(row[column] ?? ''))))
+  const widths = fitted(
+    header.map((_, column) => Math.max(...all.map((row) => seenWidth(row[column] ?? '')))),
+    within,
+  )
   const padded = (cell: string, column: number) => cell + ' '.repeat(Math.max(0, widths[column]! - seenWidth(cell)))
-  return all.map((row) => row.map(padded).join('  ').trimEnd()).join('\n')
+  return all
+    .flatMap((row) => {
+      const cells = row.map((cell, column) => {
+        return seenWidth(cell) <= widths[column]! ? [cell] : wrapped(stripVTControlCharacters(cell), widths[column]!)
+      })
+      const height = Math.max(...cells.map(({ length }) => length))
+      return Array.from({ length: height }, (_, at) => cells.map((lines) => lines[at] ?? ''))
+    })
+    .map((row) => row.map(padded).join('  ').trimEnd())
+    .join('\n')
+}
+
+const narrowest = 8
+
+/** Widths of columns that fit in beside each other: the widest give way. */
+function fitted(natural: readonly number[], within: number): number[] {
+  const widths = [...natural]
+  const total = () => widths.reduce((sum, width) => sum + width + 2, -2)
+  while (total() > within && Math.max(...widths) > narrowest) widths[widths.indexOf(Math.max(...widths))]! -= 1
+  return widths
 }
 
 /** Lines below each other, the first beside a label. */
@@ -75,7 +145,7 @@ export function wrapped(text: string, width: number): string[] {
   return [...lines, line]
 }
 
-function seenWidth(cell: string): number {
+export function seenWidth(cell: string): number {
   return [...stripVTControlCharacters(cell)].length
 }
 

@@ -1,29 +1,108 @@
-import { expect, test } from 'vitest'
-import { failureGroups } from './report-text.ts'
-import type { ScenarioResult } from './run-scenarios.ts'
+import { stripVTControlCharacters } from 'node:util'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { ToldFailure } from '../site/told-failure.ts'
+import { causesOf } from './causes.ts'
+import { printTests, verdictLine } from './report-text.ts'
+import type { ScenarioReport, ScenarioResult } from './run-scenarios.ts'
 
-const failed = (...lines: readonly string[]): ScenarioResult => ({
-  ...{ scenario: 's', name: 'n', file: 'f', state: 'failed', ms: 1 },
-  failure: ['✗ s: n', ...lines.map((line) => `        ${line}`)].join('\n'),
-})
-const cell = (received: string) =>
-  failed('expected  refused 401 invalid_token, reason cnf_x5t_mismatch, within 5000 ms', `received  ${received}`)
-const attacked = failed('expected  A1 cnf_x5t_mismatch (401 invalid_token)', 'received  accepted 200 (status alone)')
-const letIn = failed('expected  accepted', 'received  refused 400 (status alone)')
-const broken = failed('the site did not start')
-const passed: ScenarioResult = { scenario: 's', name: 'n', file: 'f', state: 'passed', ms: 1 }
+afterEach(() => void vi.restoreAllMocks())
 
-test('many failures are told by what was expected, the most frequent first', () => {
-  const accepted = cell('accepted 200 (status alone)')
-  const all = [letIn, accepted, attacked, cell('refused 403, reason other (status alone)'), broken, passed]
+const result = (name: string, parts: Partial<ScenarioResult>): ScenarioResult => {
+  return { scenario: 's', name, file: 'f', state: 'failed', ms: 1, ...parts }
+}
+const failed = (name: string, cause: string, rank: ToldFailure['rank'] = 'other') => {
+  const told = {
+    cause,
+    rank,
+    sentence: `${cause}, says ${name}`,
+    told: [
+      ['likely', 'nobody looks'],
+      ['again', 'npx x'],
+    ],
+  } as const
+  return result(name, { told })
+}
+const broken = (name: string, why: string) => {
+  return result(name, {
+    failure: [`✗ s: ${name}`, `    ${why}`, `    again     npx holdfast test f -t ${name}`].join('\n'),
+  })
+}
+const passed = result('good', { state: 'passed' })
+const namesOf = (scenarios: ScenarioResult[]) =>
+  causesOf(scenarios).map(({ root, followers }) => [root, ...followers].map(({ name }) => name))
 
-  expect(failureGroups(all)).toEqual([
-    '3 of 5 failures: expected cnf_x5t_mismatch, received accepted 200 (2) and 1 other answer',
-    '1 of 5 failures: expected accepted, received refused 400',
-    '1 of 5 failures: something broke, or was demanded otherwise',
+/** What stands on stdout. */
+function printed(scenarios: ScenarioResult[], columns?: number, quiet?: boolean): string[] {
+  const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  written.mockClear()
+  if (columns !== undefined) Object.assign(process.stdout, { isTTY: true, columns })
+  printTests({ scenarios } as unknown as ScenarioReport, { details: ['evidence  there'], quiet })
+  if (columns !== undefined) Object.assign(process.stdout, { isTTY: false })
+  return written.mock.calls.flatMap(([text]) => stripVTControlCharacters(String(text)).trimEnd().split('\n'))
+}
+
+test('failures of one cause are one, told by the plainest, and who lets nobody in goes before all others', () => {
+  const variant = failed('twice', 'unbound')
+  const theft = failed('stolen', 'unbound', 'plain')
+  const shut = failed('control', 'shut', 'control')
+
+  expect(namesOf([variant, passed, theft, failed('late', 'expired'), shut])).toEqual([
+    ['control'],
+    ['stolen', 'twice'],
+    ['late'],
   ])
 })
 
-test('few failures speak for themselves', () => {
-  expect(failureGroups([attacked, attacked, letIn, passed])).toEqual([])
+test('what broke before any call is one cause where it broke in the same words', () => {
+  expect(namesOf([broken('a', 'no CA today'), broken('b', 'no CA today'), broken('c', 'something else')])).toEqual([
+    ['a', 'b'],
+    ['c'],
+  ])
+})
+
+test('the cause stands at the top, what follows from it is a count, and many passed tests are one line for each claim', () => {
+  const many = Array.from({ length: 13 }, (_, at) => result(`p${at}`, { state: 'passed' }))
+  const lines = printed([failed('stolen', 'unbound', 'plain'), failed('twice', 'unbound'), ...many])
+
+  expect(lines).toEqual([
+    '✗ unbound, says stolen',
+    '    test      s: stolen',
+    '    likely    nobody looks',
+    '    again     npx x',
+    '    1 more failure with the same cause: .holdfast/last-test.md',
+    '',
+    '✓ s: 13 tests passed',
+    '  each of them: .holdfast/last-test.md',
+    '',
+    'evidence  there',
+  ])
+})
+
+test('a terminal breaks no word, but for what is typed', () => {
+  const long = failed(
+    'a test with a rather long name that goes on',
+    'a cause that takes a whole sentence to be told',
+    'plain',
+  )
+  const lines = printed([long, passed], 50)
+
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(50)
+  expect(lines.slice(0, 4)).toEqual([
+    '✗ a cause that takes a whole sentence to be',
+    '  told, says a test with a rather long name that',
+    '  goes on',
+    '    test      s: a test with a rather',
+  ])
+})
+
+test('quiet is causes alone', () => {
+  expect(printed([failed('stolen', 'unbound'), passed], undefined, true)).toHaveLength(4)
+  expect(printed([passed], undefined, true)).toEqual([])
+})
+
+test('the verdict counts causes, and apart from them what follows', () => {
+  expect(verdictLine({ passed: 3, failed: 1, follow: 33, didNotRun: [] })).toBe(
+    '3 passed · 1 failed · 33 more follow from it · 0 did not run',
+  )
+  expect(verdictLine({ passed: 0, failed: 2, follow: 1, didNotRun: [] })).toContain('1 more follows from them')
 })

@@ -1,14 +1,82 @@
+import { relative } from 'node:path'
 import type { ToldCall } from '../site/evidence-text.ts'
+import { type Cause, causesOf } from './causes.ts'
 import { exitCode } from './failure.ts'
-import { paint, plural, printResult } from './output.ts'
+import { indexFile } from './last-test.ts'
+import { columnsOf, paint, plural, printResult, seenWidth, wrapped } from './output.ts'
 import type { ScenarioReport, ScenarioResult, Tally } from './run-scenarios.ts'
 
-/** Each test, then `details`; what many failures have in common comes last, where it is seen first. */
-export function printTests({ scenarios }: ScenarioReport, details: readonly string[] = []): void {
-  const failures = scenarios.flatMap(({ failure }) => failure ?? [])
-  const below = [...failures, ...details, failureGroups(scenarios).join('\n')].filter(Boolean)
-  for (const text of scenarios.filter(({ state }) => state === 'passed').map(provenLine)) printResult(text)
-  for (const text of below) printResult(`\n${text}`)
+/** So many passed tests are told one by one. */
+const fewPassed = 12
+/** So many causes are told whole. */
+const fewCauses = 5
+
+/** Causes first, so that what is wrong stands at the top; then what passed, unless that is too much or not asked for, and `details`. */
+export function printTests(
+  { scenarios }: ScenarioReport,
+  { details = [], quiet }: { details?: readonly string[]; quiet?: boolean } = {},
+): void {
+  const width = columnsOf(process.stdout)
+  const causes = causesOf(scenarios)
+  const whole = causes.slice(0, fewCauses).map((cause) => causeText(cause, width))
+  const rest = causes
+    .slice(fewCauses)
+    .map(({ root, followers }) =>
+      hanging(
+        `✗ ${headOf(root)}${followers.length > 0 ? ` (and ${followers.length} that follow from it)` : ''}`,
+        width,
+        2,
+      ),
+    )
+  const passed = quiet ? [] : passedText(scenarios, width)
+  const blocks = [...whole, rest.join('\n'), passed.join('\n'), ...(quiet ? [] : details)].filter(Boolean)
+  for (const [at, text] of blocks.entries()) printResult(at === 0 ? text : `\n${text}`)
+}
+
+/** One cause: what happened, in which test, and how many others follow from it. */
+function causeText({ root, followers }: Cause, width: number): string {
+  const { told, failure = '', scenario, name, at } = root
+  const follow =
+    followers.length === 0 ? [] : [`    ${plural(followers.length, 'more failure')} with the same cause: ${indexFile}`]
+  if (told === undefined) return [...failure.split('\n').map((line) => hanging(line, width, 14)), ...follow].join('\n')
+  const lines = [
+    ['test', `${scenario}: ${name}`] as const,
+    ...told.told,
+    ...(at === undefined ? [] : [['at', at] as const]),
+  ]
+  return [
+    paint('red', hanging(`✗ ${told.sentence}`, width, 2)),
+    ...lines.flatMap(([label, ...texts]) =>
+      texts.map((text, index) => {
+        const shown = label === 'page' ? relative('', text) : text
+        const line = `    ${(index === 0 ? label : '').padEnd(10)}${shown}`
+        // What is typed, or opened, is of no use in pieces.
+        return label === 'page' || label === 'again' ? line : hanging(line, width, 14)
+      }),
+    ),
+    ...follow,
+  ].join('\n')
+}
+
+function headOf({ told, scenario, name }: ScenarioResult): string {
+  return told?.sentence ?? `${scenario}: ${name}`
+}
+
+/** A line that goes on below itself, `indent` columns from the left. */
+function hanging(line: string, width: number, indent: number): string {
+  if (seenWidth(line) <= width) return line
+  const [lead = ''] = /^ */.exec(line) ?? []
+  const [first = '', ...more] = wrapped(line.slice(lead.length), width - Math.max(indent, lead.length))
+  return [lead + first, ...more.map((one) => ' '.repeat(indent) + one)].join('\n')
+}
+
+function passedText(scenarios: readonly ScenarioResult[], width: number): string[] {
+  const passed = scenarios.filter(({ state }) => state === 'passed')
+  if (passed.length <= fewPassed) return passed.map((one) => hanging(provenLine(one), width, 4))
+  const byClaim = Map.groupBy(passed, ({ scenario }) => scenario)
+  return [...byClaim]
+    .map(([claim, own]) => `${paint('green', '✓')} ${claim}: ${plural(own.length, 'test')} passed`)
+    .concat(`  each of them: ${indexFile}`)
 }
 
 /** Something failed, or nothing is proven, which is no success either. */
@@ -17,14 +85,28 @@ export function judge({ passed, failed }: Tally): void {
 }
 
 /** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once; `more` ends the line. */
-export function verdictLine({ passed, failed, didNotRun }: Tally, more?: string): string {
+export function verdictLine({ passed, failed, follow = 0, didNotRun }: Tally, more?: string): string {
   const reasons = [...new Set(didNotRun.map(({ reason }) => reason))]
-  return [
+  const parts = [
     paint(passed > 0 && failed === 0 ? 'green' : 'bold', `${passed} passed`),
     failed > 0 ? paint('red', `${failed} failed`) : `${failed} failed`,
+    ...(follow > 0
+      ? [paint('red', `${follow} more ${follow === 1 ? 'follows' : 'follow'} from ${failed === 1 ? 'it' : 'them'}`)]
+      : []),
     didNotRun.length > 0 ? paint('yellow', `${didNotRun.length} did not run (${reasons.join('; ')})`) : '0 did not run',
     ...(more === undefined ? [] : [more]),
-  ].join(' · ')
+  ]
+  return hangingParts(parts)
+}
+
+/** Parts of a line, which goes on below where a terminal is too narrow for it. */
+function hangingParts(parts: readonly string[]): string {
+  const line = parts.join(' · ')
+  const width = columnsOf(process.stdout)
+  // Colours would count as letters.
+  return seenWidth(line) <= width
+    ? line
+    : parts.map((part, at) => hanging(at === 0 ? part : `· ${part}`, width, 2)).join('\n')
 }
 
 /** One line for a test that passed: `✓ claim: test → refused 401 issuer_untrusted (token.issuer), control ✓`. */
@@ -49,40 +131,4 @@ function refusalText({ status, layer, reason, guard, control, weakerProof }: Tol
 function acceptText({ status, to, weakerProof }: ToldCall): string {
   const by = weakerProof === undefined ? to : `${to}, by ${weakerProof}`
   return `accepted ${status ?? ''} by ${by}`.replace('  ', ' ')
-}
-
-/** So few can be read one by one. */
-const few = 3
-
-/**
- * What many failures have in common, the largest group first: `35 of 39 failures: expected cnf_x5t_mismatch, received accepted 200`.
- * Empty where they are few.
- */
-export function failureGroups(scenarios: readonly ScenarioResult[]): string[] {
-  const failures = scenarios.flatMap(({ failure }) => failure ?? [])
-  if (failures.length <= few) return []
-  const groups = [...Map.groupBy(failures, expectedIn)].toSorted(([, a], [, b]) => b.length - a.length)
-  return groups.map(([expected, alike]) => {
-    const what = expected === undefined ? 'something broke, or was demanded otherwise' : `expected ${expected}`
-    return `${alike.length} of ${plural(failures.length, 'failure')}: ${what}${receivedText(alike)}`
-  })
-}
-
-/** The reason that was expected, which the matrix and attacks write in two ways; `accepted` where no refusal was. */
-function expectedIn(failure: string): string | undefined {
-  const text = lineOf(failure, 'expected')
-  const words = text?.replace(/ \([^)]*\)$/, '').replace(/, for .*/, '')
-  return /reason (\w+)/.exec(text ?? '')?.[1] ?? words?.split(' ').at(-1)
-}
-
-function receivedText(failures: readonly string[]): string {
-  const received = failures.flatMap((failure) => lineOf(failure, 'received')?.replace(/ \([^)]*\)$/, '') ?? [])
-  const [most, ...others] = [...Map.groupBy(received, String)].toSorted(([, a], [, b]) => b.length - a.length)
-  if (most === undefined) return ''
-  const [text, { length }] = most
-  return `, received ${text}${others.length > 0 ? ` (${length}) and ${plural(others.length, 'other answer')}` : ''}`
-}
-
-function lineOf(failure: string, name: 'expected' | 'received'): string | undefined {
-  return new RegExp(`^ +${name} {2}(.+)$`, 'm').exec(failure)?.[1]
 }

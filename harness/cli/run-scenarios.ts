@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
-import { signalProcess } from '../backends/processes.ts'
+import { signalProcess } from '../agent/labelled.ts'
 import type { Finding } from '../credentials/finding.ts'
+import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import { type GuardCoverage, guardCoverage } from '../evidence/coverage.ts'
 import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
@@ -11,11 +13,16 @@ import { settings } from '../settings.ts'
 import type { ToldCall } from '../site/evidence-text.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import type { MeasuredTime } from '../site/scenario-site.ts'
+import type { ToldFailure } from '../site/told-failure.ts'
 import { ensureTools } from '../toolchain/install.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
+import { causesOf } from './causes.ts'
 import { fitsAny } from './choose-scenarios.ts'
+import { isEvidenceGone } from './evidence-gone.ts'
+import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
-import { plural, printNote, printPhase, printToolchain, seconds } from './output.ts'
+import { plural, printNote, printPhase, printProgress, printToolchain, seconds } from './output.ts'
+import { fromHere, type PlainRoot, plainRoot } from './plain-root.ts'
 
 export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'keep'> {
   filters: readonly string[]
@@ -27,12 +34,23 @@ export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'ke
   bail?: boolean
   /** Tries every cell of a matrix, not one of each class. */
   full?: boolean
+  /** Only tests whose whole name holds this. */
+  name?: string
+  /** Only tests of these whole names. */
+  names?: readonly string[]
+  /** Folder of mutants: every test runs once with each that it covers, and what came of it is written there. */
+  mutants?: string
+  /** Of the chosen files, only those with such a source. */
+  source?: (text: string) => boolean
   signal: AbortSignal
 }
 
 export interface Tally {
   passed: number
+  /** Causes of failures. */
   failed: number
+  /** Failures that have one of these causes, too. */
+  follow?: number
   /** What this machine, or this backend, could not run: told apart from passed, with the reason. */
   didNotRun: readonly { name: string; reason: string }[]
 }
@@ -63,6 +81,12 @@ export interface ScenarioResult {
   ms: number
   /** How it failed, for people. */
   failure?: string
+  /** The same by parts, where one of its calls failed. */
+  told?: ToldFailure
+  /** Where in the scenario. */
+  at?: string
+  /** The page of evidence of a failed test. */
+  page?: string
   /** `assertion`: what the scenario expects did not hold. `error`: something broke before, or instead of, an answer. */
   cause?: 'assertion' | 'error'
   reason?: string
@@ -85,9 +109,11 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   if (run.at && missing !== undefined) {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
-  const collector = new ResultCollector()
+  const pattern = patternOf(run)
+  const collector = new ResultCollector(pattern, run.mutants !== undefined)
   const env = environment(run, backend)
-  const vitest = await withoutItsSignals(() => startedVitest(run, env, collector))
+  await using root = await plainRoot()
+  const vitest = await withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
     // A worker that holds a kept site releases it, and goes on; it may have done so already.
@@ -95,7 +121,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   }
   run.signal.addEventListener('abort', cancel)
   try {
-    const specifications = await specified(vitest, run)
+    const specifications = await withSource(await specified(vitest, run), run.source)
     printPhase('working', 'scenarios', `${plural(specifications.length, 'file')}, backend ${backend}`)
     if (missing === undefined && (run.at || (await anyMovesClocks(specifications)))) {
       // Building takes a minute or more, once; a test with a limit of its own must not wait for it.
@@ -106,24 +132,58 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     run.signal.removeEventListener('abort', cancel)
     await vitest.close()
     // A worker that was ended hard could not release its site.
-    if (run.signal.aborted) await (await import('./sweep.ts')).sweepAll()
+    if (run.signal.aborted || collector.isCutShort) collector.swept = await sweptHere()
   }
-  return reportOf(collector)
+  if (collector.results.length === 0 && run.name !== undefined && !run.signal.aborted) {
+    throw new HoldfastError(
+      'HOLDFAST_NO_SCENARIO',
+      `no test has "${run.name}" in its name; ${indexFile} names those of the last run`,
+    )
+  }
+  const report = await reportOf(collector, run.mutants === undefined)
+  // Runs of sabotage are nobody's last one.
+  if (settings().sabotage === undefined && run.mutants === undefined) await writeLast(report, run)
+  return report
+}
+
+/** What chooses tests by name. */
+function patternOf({ name, names }: ScenarioRun): RegExp | undefined {
+  const escaped = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  if (names !== undefined) return new RegExp(`^(${names.map(escaped).join('|')})$`)
+  return name === undefined ? undefined : new RegExp(escaped(name))
+}
+
+/** Evidence of the runs below this folder that were left by workers which are gone. */
+async function sweptHere(): Promise<string[]> {
+  const { swept } = await (await import('./sweep.ts')).sweepAll()
+  const here = join(runsFolder(), '/')
+  return swept.flatMap(({ evidence }) => (evidence?.startsWith(here) ? [evidence] : []))
+}
+
+function runsFolder(): string {
+  return resolve('.holdfast', 'runs')
 }
 
 /**
- * Ctrl-C reaches every process of the terminal. Workers leave it to this one, which cancels the run: they finish the test at
- * hand and release their sites.
+ * Ctrl-C, and the end of the terminal, reach every process of it. Workers leave them to this one, which cancels the run: they
+ * finish the test at hand and release their sites.
  */
-const deafToInterrupts = 'data:text/javascript,process.on("SIGINT",()=>{})'
+const deafToInterrupts = 'data:text/javascript,for(const signal of ["SIGINT","SIGHUP"])process.on(signal,()=>{})'
 
-async function startedVitest(run: ScenarioRun, env: Record<string, string>, reporter: Reporter): Promise<Vitest> {
+interface Started {
+  env: Record<string, string>
+  collector: ResultCollector
+  pattern: RegExp | undefined
+  root: PlainRoot
+}
+
+async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }: Started): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
   const condition = import.meta.url.endsWith('.ts') ? ['holdfast-source'] : []
   return createVitest(
     {
-      root: process.cwd(),
+      root: root.path,
       config: false,
       watch: false,
       include: ['**/*.scenario.ts'],
@@ -140,16 +200,25 @@ async function startedVitest(run: ScenarioRun, env: Record<string, string>, repo
       teardownTimeout: 30_000,
       env: { ...env, ...ownClockEnvironment(run.at) },
       ...(run.bail ? { bail: 1 } : {}),
-      reporters: [reporter],
+      ...(pattern && { testNamePattern: pattern }),
+      ...(run.mutants ? { runner: mutantRunner, testTimeout: 30_000, maxWorkers: 2 } : {}),
+      reporters: [collector],
     },
     {
       // Somebody's folder of scenarios need not get a node_modules of its own.
       cacheDir: join(settings().cacheDir, 'vite'),
-      resolve: { conditions: [...condition, 'module', 'node', 'development|production'] },
+      resolve: {
+        conditions: [...condition, 'module', 'node', 'development|production'],
+        preserveSymlinks: root.isLink,
+      },
       ssr: { resolve: { conditions: [...condition, 'module', 'node'], externalConditions: [...condition, 'node'] } },
     },
   )
 }
+
+const mutantRunner = fileURLToPath(
+  new URL(`../vitest/mutant-runner.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+)
 
 /** vitest would exit on Ctrl-C within a millisecond, before anything is released. Signals are for our own owner to handle. */
 async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
@@ -169,6 +238,7 @@ function environment(run: ScenarioRun, backend: string): Record<string, string> 
     ...(run.at ? { HOLDFAST_AT: String(run.at) } : {}),
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
     ...(run.full ? { HOLDFAST_FULL: '1' } : {}),
+    ...(run.mutants ? { HOLDFAST_MUTANTS: run.mutants } : {}),
   }
 }
 
@@ -180,21 +250,35 @@ function parametersOf({ set }: ScenarioRun): Record<string, string> {
 async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecification[]> {
   const { filters, files } = run
   const specifications = (paths: readonly string[]) =>
-    paths.map((file) => vitest.getRootProject().createSpecification(file))
+    paths.map((file) => vitest.getRootProject().createSpecification(join(vitest.config.root, fromHere(file))))
   if (files !== undefined) return specifications(files)
   const written = await vitest.globTestSpecifications()
   if (written.length > 0 && filters.length === 0) return written
-  const scenarios = written.map(({ moduleId }) => moduleId)
+  const scenarios = written.map(({ moduleId }) => resolve(fromHere(moduleId)))
   const fits = await Promise.all(scenarios.map((file) => fitsAny(file, filters)))
   const { deriveScenarios } = await import('./derived-scenarios.ts')
   const derived = await deriveScenarios({ filters, scenarios, set: parametersOf(run) })
-  const chosen = [...written.filter((_, index) => fits[index]), ...specifications(derived)]
-  if (chosen.length > 0) return chosen
-  const which = filters.length > 0 ? ` matches ${filters.map((filter) => `"${filter}"`).join(' or ')}` : ''
+  const chosen = [...written.filter((_, index) => fits[index]), ...specifications(derived.files)]
+  const isIdle = async (filter: string) =>
+    !derived.sources.includes(filter) &&
+    !(await Promise.all(scenarios.map((file) => fitsAny(file, [filter])))).includes(true)
+  const idle = await Promise.all(filters.map(isIdle))
+  const strange = filters.filter((_, index) => idle[index])
+  if (chosen.length > 0 && strange.length === 0) return chosen
+  const which = strange.length > 0 ? ` matches ${strange.map((filter) => `"${filter}"`).join(' or ')}` : ''
   throw new HoldfastError(
     'HOLDFAST_NO_SCENARIO',
     `no scenario below ${process.cwd()}${which}; scenarios are files named *.scenario.ts, and a filter is a part of their path or the name of their topology`,
   )
+}
+
+async function withSource(
+  specifications: TestSpecification[],
+  fits: ScenarioRun['source'],
+): Promise<TestSpecification[]> {
+  if (fits === undefined) return specifications
+  const sources = await Promise.all(specifications.map(({ moduleId }) => readFile(moduleId, 'utf8')))
+  return specifications.filter((_, at) => fits(sources[at]!))
 }
 
 async function anyMovesClocks(specifications: readonly TestSpecification[]): Promise<boolean> {
@@ -208,8 +292,53 @@ class ResultCollector implements Reporter {
   readonly findings: ScenarioFinding[] = []
   /** Sites of failed tests that wait to be ended. */
   readonly kept: KeptSite[] = []
+  /** Evidence of runs whose workers could not tell of it. */
+  swept: readonly string[] = []
+  /** Whether files did not come to their end: with `bail`, or because their worker was ended. */
+  isCutShort = false
+  readonly #ended = new Set<TestModule>()
+  readonly #pattern: RegExp | undefined
+  readonly #count = { all: 0, ended: 0, failed: 0 }
+  /** Files in the order in which they were chosen. */
+  #files: readonly string[] = []
+
+  readonly #isQuiet: boolean
+
+  constructor(pattern: RegExp | undefined, isQuiet: boolean) {
+    this.#pattern = pattern
+    this.#isQuiet = isQuiet
+  }
+
+  /** What a scenario prints is for whoever looks for a mistake in it; stdout is that of the command. */
+  onUserConsoleLog({ content }: { content: string }): void {
+    printNote(redact(content))
+  }
+
+  onTestRunStart(specifications: ReadonlyArray<TestSpecification>): void {
+    this.#files = specifications.map(({ moduleId }) => fromHere(moduleId))
+  }
+
+  onTestModuleCollected(module: TestModule): void {
+    this.#count.all += this.#casesOf(module).length
+  }
+
+  /** Those that are asked for. */
+  #casesOf(module: TestModule): TestCase[] {
+    return [...module.children.allTests()].filter(({ fullName }) => this.#pattern?.test(fullName) ?? true)
+  }
+
+  /** A file ends when it ends; what was chosen first is told first. */
+  inOrder(): ScenarioResult[] {
+    const place = ({ file }: ScenarioResult) => this.#files.indexOf(file)
+    return this.results.toSorted((a, b) => place(a) - place(b))
+  }
 
   async onTestCaseResult(test: TestCase): Promise<void> {
+    const { state } = test.result()
+    if (this.#pattern?.test(test.fullName) ?? true) this.#count.ended += 1
+    if (state === 'failed') this.#count.failed += 1
+    const { all, ended, failed } = this.#count
+    printProgress('scenarios', `${ended} of ${all} tests${failed > 0 ? `, ${failed} failed` : ''}`)
     const { kept } = test.meta()
     if (kept === undefined || this.kept.some(({ run }) => run === kept.run)) return
     this.kept.push(kept)
@@ -219,17 +348,19 @@ class ResultCollector implements Reporter {
   }
 
   onTestModuleEnd(module: TestModule): void {
+    this.#ended.add(module)
     const scenario = claimOf(module)
-    const cases = [...module.children.allTests()]
+    const cases = this.#casesOf(module)
     const tests = cases.map(resultOf)
     // The file itself, or what it stands on (its site), failed: its tests did not come to run.
     const broken = module
       .errors()
-      .map((error) => brokenResult(scenario, 'the file as a whole', error, relative('', module.moduleId)))
+      .map((error) => brokenResult(scenario, 'the file as a whole', error, fromHere(module.moduleId)))
     this.results.push(...broken, ...tests)
     // A file has one site: each of its tests tells the same.
     const findings = cases.map((test) => test.meta().findings).find((told) => told !== undefined) ?? []
     this.findings.push(...findings.map((finding) => ({ scenario, ...finding })))
+    if (this.#isQuiet || tests.length + broken.length === 0) return
     const { failed = [], passed = [], 'did not run': skipped = [] } = byState(tests)
     const mark = failed.length + broken.length > 0 ? 'failed' : passed.length > 0 ? 'done' : 'note'
     const counts = [
@@ -239,7 +370,10 @@ class ResultCollector implements Reporter {
     printPhase(mark, scenario, `${counts.join(', ')}  ${seconds(module.diagnostic().duration)}`)
   }
 
-  onTestRunEnd(_modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
+  onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
+    const cutShort = modules.filter((module) => !this.#ended.has(module))
+    this.isCutShort = cutShort.length > 0
+    for (const module of cutShort) this.onTestModuleEnd(module)
     this.results.push(...unhandled.map((error) => brokenResult('outside of any test', 'unhandled error', error, '')))
   }
 }
@@ -248,44 +382,49 @@ function byState(results: readonly ScenarioResult[]) {
   return Object.groupBy(results, ({ state }) => state)
 }
 
-async function reportOf({ results, findings }: ResultCollector): Promise<ScenarioReport> {
+async function reportOf(collector: ResultCollector, covers: boolean): Promise<ScenarioReport> {
+  const { findings, swept } = collector
+  const results = collector.inOrder()
   const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
+  const causes = causesOf(failed)
   const scenarios = [...failed, ...passed, ...didNotRun]
   const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
-  const evidence = [...sites].map(([folder, file]) => ({ file, folder }))
+  const evidence = [...sites].filter(([folder]) => !isEvidenceGone(folder)).map(([folder, file]) => ({ file, folder }))
   const unproven = results.flatMap(({ calls = [] }) => calls.filter(({ weakerProof }) => weakerProof !== undefined))
   const weaker = Map.groupBy(unproven, ({ to, weakerProof }) => `${to} ${weakerProof}`)
   return {
     passed: passed.length,
-    failed: failed.length,
+    failed: causes.length,
+    follow: failed.length - causes.length,
     didNotRun: didNotRun.map(({ scenario, name, reason = '' }) => ({ name: `${scenario}: ${name}`, reason })),
     scenarios,
-    evidence: resolve('.holdfast', 'runs'),
+    evidence: runsFolder(),
     preflight: findings,
     weakerProofs: [...weaker.values()].map((some) => {
       return { node: some[0]!.to, proof: some[0]!.weakerProof!, calls: some.length }
     }),
-    runs: [...new Set(results.flatMap(({ evidence }) => evidence ?? []))],
-    ...(evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
+    runs: [...new Set([...results.flatMap(({ evidence }) => evidence ?? []), ...swept])],
+    ...(covers && evidence.length > 0 && { guards: await guardCoverage(evidence, declaredGuards) }),
   }
 }
 
 function resultOf(test: TestCase): ScenarioResult {
   const result = test.result()
-  const { evidence, calls, measured } = test.meta()
+  const { evidence, calls, measured, failure: told, page } = test.meta()
   const common = {
     scenario: claimOf(test.module),
     name: test.fullName,
-    file: relative('', test.module.moduleId),
+    file: fromHere(test.module.moduleId),
     ms: Math.round(test.diagnostic()?.duration ?? 0),
     ...{ evidence, calls, measured },
   }
   if (result.state === 'passed') return { ...common, state: 'passed' }
   if (result.state === 'failed') {
     const failure = failureText(common, result.errors)
-    return { ...common, state: 'failed', failure, cause: causeOf(result.errors) }
+    const [at] = result.errors.flatMap(placeOf)
+    return { ...common, state: 'failed', failure, told, at, page, cause: causeOf(result.errors) }
   }
-  const reason = result.state === 'skipped' ? result.note : 'the run ended before it'
+  const reason = result.state === 'skipped' ? result.note : 'the run, or the process of its file, ended before it'
   return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
 }
 
@@ -320,7 +459,7 @@ function failureText(
       .split('\n')
       .filter(Boolean),
     ...causes(error),
-    ...placeOf(error),
+    ...placeOf(error).map((place) => `at        ${place}`),
   ])
   if (file !== '' && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
     lines.push(`again     npx holdfast test ${file}`)
@@ -336,5 +475,5 @@ function causes(error: SerializedError): string[] {
 
 function placeOf(error: SerializedError): string[] {
   const frame = error.stacks?.find(({ file }) => file.endsWith('.scenario.ts'))
-  return frame ? [`at        ${relative('', frame.file)}:${frame.line}`] : []
+  return frame ? [`${fromHere(frame.file)}:${frame.line}`] : []
 }

@@ -1,4 +1,9 @@
+import { HoldfastError } from '../errors.ts'
 import type { GuardCoverage } from '../evidence/coverage.ts'
+import { compile } from '../shipped.ts'
+import { loadTopology } from '../topology/load.ts'
+import { isTopologyFile } from './choose-scenarios.ts'
+import { foreignNodes } from './derived-scenarios.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
@@ -15,9 +20,14 @@ import {
 
 type SabotageReport = Awaited<ReturnType<typeof sabotageEach>>
 
-interface SabotageOptions extends CommonOptions {
+export interface SabotageOptions extends CommonOptions {
   guard: string[]
   list?: boolean
+  /** Small changes inside of guards, in place of whole guards. */
+  subtle?: boolean
+  most?: number
+  file?: string
+  afresh?: boolean
 }
 
 /** Each run has a site of its own, which keeps a core busy while it comes up. */
@@ -25,6 +35,8 @@ const atOnce = 3
 
 export async function sabotage(filters: string[], options: SabotageOptions): Promise<void> {
   const { backend, set, json } = options
+  await demandOwnServices(filters, set)
+  if (options.subtle) return (await import('./subtle.ts')).subtleSabotage(filters, options)
   await interruptible(async (signal) => {
     const run = { filters, backend, set, signal }
     const baseline = await runScenarios(run)
@@ -37,6 +49,22 @@ export async function sabotage(filters: string[], options: SabotageOptions): Pro
     if (report.killed < report.guards) process.exitCode = exitCode.failed
     return json ? printJson(report) : printResult(`${outcomesText(report)}\n\n${scoreLine(report)}`)
   })
+}
+
+/** Guards are taken out of Holdfast's own services: of a gateway of somebody else's nobody knows where they are. */
+async function demandOwnServices(filters: readonly string[], set: CommonOptions['set']): Promise<void> {
+  for (const source of filters) {
+    if (!(await isTopologyFile(source))) continue
+    const foreign = foreignNodes(compile(await loadTopology(source, { set })))
+    const why =
+      foreign === undefined
+        ? 'its guards are those of shipped services, which "npx holdfast sabotage" tries by the scenarios that are written down'
+        : `${foreign.join(', ')} is a program of your own, and no guard of it is known here`
+    throw new HoldfastError(
+      'HOLDFAST_NOT_SUPPORTED',
+      `nothing is taken out in ${source}: ${why}; to see a scenario fail, take a check out of the program and type npx holdfast test ${source}`,
+    )
+  }
 }
 
 function tell({ guard, outcome, by, ms }: GuardOutcome): void {

@@ -1,9 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { settings } from '../settings.ts'
 import { fitsAny } from './choose-scenarios.ts'
 import type { ScenarioReport } from './run-scenarios.ts'
 import { runningSites } from './runs.ts'
@@ -12,6 +14,7 @@ import { runningSites } from './runs.ts'
 let folder: string
 /** Apart, so that one run can pass. */
 let slipFolder: string
+let killedFolder: string
 
 const scenarios = {
   'needs-what-is-not-there': `
@@ -51,6 +54,19 @@ const slips = {
     })`,
 }
 
+const killed = {
+  'is-killed': `
+    import { expect, scenario } from 'holdfast/vitest'
+    console.log('printed while the file is read')
+    const test = scenario('separate-auth')
+    test('first', async ({ site }) => {
+      console.error('printed by', site.site.run)
+      expect(site.site.run).toContain('separate-auth')
+    })
+    test('second', async ({ site }) => void process.kill(process.pid, 'SIGKILL'))
+    test('third', async ({ site }) => void site)`,
+}
+
 const main = join(import.meta.dirname, 'main.ts')
 const packageFolder = join(import.meta.dirname, '..', '..')
 
@@ -78,11 +94,21 @@ beforeAll(async () => {
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'scenarios-'))
   slipFolder = await mkdtemp(join(scratch, 'slips-'))
+  // A name that is hard on URLs, with its packages above.
+  killedFolder = join(await mkdtemp(join(tmpdir(), 'issue #12? ')), 'project')
+  const modules = join(dirname(killedFolder), 'node_modules')
+  await Promise.all([mkdir(killedFolder), mkdir(modules)])
+  await symlink(packageFolder, join(modules, 'holdfast'))
+  await symlink(join(packageFolder, 'node_modules', 'vitest'), join(modules, 'vitest'))
   await writeFile(join(folder, 'lab.json'), '{ "name": "gateway-lab" }')
   const guide = join(packageFolder, 'docs', 'guides', 'examples', 'one-gateway.json')
   const slip = (await readFile(guide, 'utf8')).replace('["gateway"]', '["gateway", "https://gateway.lab.test/"]')
   await writeFile(join(slipFolder, 'slip.json'), slip)
-  await Promise.all([writeScenarios(folder, scenarios), writeScenarios(slipFolder, slips)])
+  await Promise.all([
+    writeScenarios(folder, scenarios),
+    writeScenarios(slipFolder, slips),
+    writeScenarios(killedFolder, killed),
+  ])
 })
 
 async function writeScenarios(below: string, texts: Readonly<Record<string, string>>): Promise<void> {
@@ -93,7 +119,7 @@ async function writeScenarios(below: string, texts: Readonly<Record<string, stri
 }
 
 afterAll(async () => {
-  for (const each of [folder, slipFolder]) await rm(each, { recursive: true, force: true })
+  for (const each of [folder, slipFolder, dirname(killedFolder)]) await rm(each, { recursive: true, force: true })
 })
 
 test('the last line is the verdict, with everything that failed above it', async () => {
@@ -190,6 +216,27 @@ test('what is wrong with the data of a site is told apart from what its scenario
     'preflight  audience-text: gateway (credentials.gateway) has the audience https://gateway.lab.test/, which looks like https://gateway.lab.test and is another text; write https://gateway.lab.test  [has-a-slip-in-its-data]\n',
   )
   expect(stdout).toContain('\n1 passed · 0 failed · 0 did not run')
+}, 300_000)
+
+test('a worker that is killed leaves no site, its tests and its evidence are named, and what it printed is seen', async () => {
+  const { code, stdout, stderr } = await holdfastIn(killedFolder, '--json')
+  const { passed, failed, didNotRun, scenarios, runs } = JSON.parse(stdout) as ScenarioReport
+  const named = scenarios.filter(({ file }) => file === join('is-killed', 'is-killed.scenario.ts'))
+
+  expect(code).toBe(1)
+  expect(failed).toBe(1)
+  expect(named.map(({ name }) => name).toSorted()).toEqual(['first', 'second', 'third'])
+  // Whether the first could still be told of is a matter of moments.
+  expect(passed + didNotRun.length).toBe(3)
+  expect(didNotRun).toContainEqual({
+    name: 'is-killed: third',
+    reason: 'the run, or the process of its file, ended before it',
+  })
+  const [run = ''] = runs.map((path) => basename(path))
+  expect(stderr).toContain('printed while the file is read\n')
+  expect(stderr).toContain(`printed by ${run}\n`)
+  expect(existsSync(join(settings().runtimeDir, run))).toBe(false)
+  expect(existsSync(join(runs[0]!, 'history.jsonl'))).toBe(true)
 }, 300_000)
 
 test('when nothing could run, nothing is proven: that is no success', async () => {

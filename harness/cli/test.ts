@@ -2,19 +2,27 @@ import { dirname, relative } from 'node:path'
 import { findingText } from '../credentials/finding.ts'
 import { coverageText } from '../evidence/coverage.ts'
 import { interruptible } from './interruption.ts'
+import { readLast } from './last-test.ts'
 import type { CommonOptions } from './options.ts'
-import { labelled, plural, printJson, printResult } from './output.ts'
+import { beQuiet, labelled, plural, printJson, printResult } from './output.ts'
 import { judge, printTests, verdictLine } from './report-text.ts'
 import { runScenarios, type ScenarioReport, type ScenarioRun } from './run-scenarios.ts'
 
-type TestOptions = CommonOptions & Pick<ScenarioRun, 'at' | 'bail' | 'full'>
+type TestOptions = CommonOptions &
+  Pick<ScenarioRun, 'at' | 'bail' | 'full' | 'name'> & { quiet?: boolean; lastFailed?: boolean }
 
 export async function test(filters: string[], options: TestOptions): Promise<void> {
-  const report = await interruptible((signal) => runScenarios({ ...options, filters, signal }))
+  const { quiet, lastFailed } = options
+  if (quiet) beQuiet()
+  const last = lastFailed ? await readLast() : undefined
+  const chosen = last === undefined ? { filters } : { ...last, filters: filters.length > 0 ? filters : last.filters }
+  const report = await interruptible((signal) => runScenarios({ ...options, ...chosen, signal }))
   judge(report)
   if (options.json) return printJson(report)
-  printTests(report, [preflightLines(report), proofLines(report), evidenceLines(report)])
-  printResult(verdictLine(report, report.guards && coverageText(report.guards)))
+  printTests(report, { quiet, details: [preflightLines(report), proofLines(report), evidenceLines(report)] })
+  // Where somebody's own service is judged, the guards of those around it are not what he asks about.
+  const isOwn = report.weakerProofs.length > 0
+  printResult(verdictLine(report, report.guards && !isOwn ? coverageText(report.guards) : undefined))
 }
 
 /** What is wrong with the data of the sites, each once: no result of a scenario, and often the cause of one. */

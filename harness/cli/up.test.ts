@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -103,6 +103,45 @@ test('logs are where it says', async () => {
   expect(await readFile(unit.logs!, 'utf8')).not.toBe('')
   expect(await readFile(join(site.evidence, 'up.log'), 'utf8')).toContain('ready')
 })
+
+/** A site in the foreground, with what it has printed so far. */
+function foreground() {
+  const child = spawn(process.execPath, [main, 'up', 'separate-auth', '--json'], {
+    cwd,
+    env: userEnvironment({ HOLDFAST_RUNTIME_DIR: join(cwd, 'runtime') }),
+  })
+  const printed = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      printed[stream] += text
+    })
+  }
+  return { child, printed }
+}
+
+test('evidence that is taken away keeps nothing from being released, and is told of last', async () => {
+  const { child, printed } = foreground()
+  await expect.poll(() => printed.stdout, { timeout: 60_000 }).toMatch(/^}/m)
+  const { run, evidence } = JSON.parse(printed.stdout) as SiteDescription
+  await rm(evidence, { recursive: true })
+  child.kill('SIGTERM')
+
+  expect(await once(child, 'close')).toEqual([143, null])
+  expect(existsSync(join(cwd, 'runtime', run))).toBe(false)
+  const told = `evidence   ${join('.holdfast', 'runs', run)} was taken away while the run went on: it is not complete`
+  expect(printed.stderr).toMatch(
+    new RegExp(`! ${told}\\ninterrupted by SIGTERM; everything that was started is released\\n$`),
+  )
+}, 90_000)
+
+test('a run whose results nobody reads any more releases all, and ends as by SIGPIPE', async () => {
+  const { child, printed } = foreground()
+  await expect.poll(() => printed.stderr, { timeout: 60_000 }).toContain('toolchain')
+  for (const stream of [child.stdout, child.stderr]) stream.destroy()
+
+  expect(await once(child, 'exit')).toEqual([141, null])
+  expect(await readdir(join(cwd, 'runtime'))).toEqual([site.run])
+}, 90_000)
 
 test('a run of another folder is ended only by its name', async () => {
   const elsewhere = await mkdtemp(join(tmpdir(), 'holdfast-elsewhere-'))

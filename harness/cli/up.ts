@@ -3,6 +3,7 @@ import { describeFailure, HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { describeSite, renderSite } from './describe-site.ts'
 import { reportReady, type UpOptions } from './detach.ts'
+import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
 import { aborted, Interrupted, interruptible } from './interruption.ts'
 import { printJson, printNote, printPhase, printResult } from './output.ts'
@@ -12,6 +13,7 @@ import { standUp } from './stand-up.ts'
 
 export async function up(topology: string, options: UpOptions): Promise<void> {
   let isDown = false
+  let evidence: string | undefined
   const held = interruptible(async (signal) => {
     let tell: (event: SiteEvent) => void = () => {}
     let isWhole = true
@@ -22,6 +24,7 @@ export async function up(topology: string, options: UpOptions): Promise<void> {
       },
     )
     const description = describeSite(site)
+    evidence = site.evidence
     if (options.background) reportReady(description)
     else if (options.json) printJson(description)
     else printResult(renderSite(description))
@@ -33,6 +36,7 @@ export async function up(topology: string, options: UpOptions): Promise<void> {
     if (!options.background) printNote('releasing …')
   })
   await held.catch((failure: unknown) => {
+    if (evidence !== undefined) isEvidenceGone(evidence)
     if (!isDown || !(failure instanceof Interrupted)) throw failure
     printNote('ended by holdfast down; everything that was started is released')
   })

@@ -113,12 +113,22 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
     [spoiled('for another node'), using({ nodes: ['node-x'] }), using({ nodes: [] })],
   ],
   ['bound-token/active', {}, [both, {}], [spoiled('revoked'), spoiled('tampered'), spoiled('expired')]],
-  ['bearer-secret/presented', {}, [{ secret }, guessed('cut short')], [{}, { certificate }, guessed('empty')]],
+  [
+    'bearer-secret/presented',
+    {},
+    [{ secret }, guessed('without its last character')],
+    [{}, { certificate }, guessed('empty')],
+  ],
   [
     'bearer-secret/matches',
     { secrets: ['club', 'guild'] },
     [{ secret }, {}, { secret: fact({ ...shared, name: 'guild' }) }],
-    [guessed('cut short'), guessed('another one'), guessed('empty'), { secret: fact({ ...shared, name: 'other' }) }],
+    [
+      guessed('without its last character'),
+      guessed('another one'),
+      guessed('empty'),
+      { secret: fact({ ...shared, name: 'other' }) },
+    ],
   ],
 ]
 

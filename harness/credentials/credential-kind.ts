@@ -1,5 +1,5 @@
 import type { DeclaredKind } from '../topology/credential-kind.ts'
-import type { Plan, PlanCredential, Template } from '../topology/plan.ts'
+import type { HttpCall, Plan, PlanCredential, Template } from '../topology/plan.ts'
 import type { CredentialDeclaration } from '../topology/schema.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import type { Checked } from './checks.ts'
@@ -35,8 +35,8 @@ export interface HeldFiles {
   read(node: string, path: Template): Promise<string>
   /** The root of a trust domain, as a node that trusts it has it. */
   anchor(domain: string): Promise<string>
-  /** The JSON that a node publishes at a URL of its own. Rejects when it cannot be had. */
-  published(node: string, url: string): Promise<unknown>
+  /** The JSON that `call` of a node is answered with. Rejects where that is none that it expects. */
+  published(node: string, call: HttpCall): Promise<unknown>
   /** In ms since 1970. */
   readonly now: number
 }

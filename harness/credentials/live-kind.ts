@@ -17,6 +17,8 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
   /** What lies at a holder. */
   held(planned: Planned, site: LiveSite, holder: string): Promise<Presented>
+  /** The same as an insider makes it who has a key beside that of its issuer: from this one others are forged. Answers its part. */
+  signedByInsider?(fresh: Presented, planned: Planned, site: LiveSite): Promise<Presented>
   /** How each state but `fresh` is made. */
   readonly spoil: Readonly<Record<string, Spoiling<Planned>>>
   /** States that are ones for good: all that are needed are made first, and then this is done. */
@@ -25,8 +27,10 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   summary(presented: Presented): Summary | undefined
   /** What an accept must name as proven, by member of its principal. Undefined: this one has no such thing to name. */
   proves(summary: Summary): Readonly<Record<string, string | undefined>>
-  /** For people: what was presented, or that nothing was. */
-  explanation(summary: Summary | undefined): string[]
+  /** For people: what was presented, or that nothing was. `shaken`: the handshake, where one was finished. */
+  explanation(summary: Summary | undefined, shaken?: Shaken): string[]
+  /** The same as named values: what differs between two calls is told by them. */
+  facts?(summary: Summary): Readonly<Record<string, unknown>>
   /** The first place in which what was presented, and what was proven or is believed of it, differ. */
   mismatch?(call: JudgedCall): string | undefined
   /** What speaks against a refusal in what its record holds of the part: who is named must be proven by then, who is proven must be named. */
@@ -51,9 +55,9 @@ interface Spoiler<Planned> {
 /** What ends everything else of an issuer. */
 export interface ForGood {
   end(issuer: string, site: LiveSite): Promise<void>
-  /** What a target must have learned by then, once it saw a new one; and when at the latest. */
+  /** What a target must have learned by then, once it saw a new one; and when at the latest. Undefined: it never learns. */
   readonly learned: string
-  learnedWithinMs(verification: ActionVerification): number
+  learnedWithinMs(verification: ActionVerification): number | undefined
 }
 
 /** Live kinds by name, in the order in which their parts are told: what others stand on comes first. */
@@ -77,6 +81,14 @@ export interface JudgedCall {
   /** Absent where nobody writes down what an issuer is asked. */
   readonly asked?: Asked
   readonly control?: { readonly element: string }
+  /** Absent where no handshake was finished. */
+  readonly shaken?: Shaken
+}
+
+/** What a handshake came to, as far as our end has seen it. */
+export interface Shaken {
+  /** Whether the server asked for a certificate: without that none was presented, whatever the caller has. */
+  readonly isCertificateAsked: boolean
 }
 
 /** How often a target asked its issuer about a part since the call began. */

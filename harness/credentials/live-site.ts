@@ -17,13 +17,8 @@ export interface LiveSite extends HeldFiles {
   enrol(enrol: Enrol, holder: string): Promise<Identity>
   /** A call from a node, with the TLS files that lie there. */
   callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }>
-  /** A call that some node listens for, from the address of another one and with a certificate of the test. */
-  callWith(
-    identity: Identity,
-    from: string,
-    to: string,
-    call: HttpCall,
-  ): Promise<{ status: number | null; text: string }>
+  /** A call that some node listens for, or stands for, from the address of another one and with a certificate of the test. */
+  callWith(identity: Identity, from: string, call: HttpCall): Promise<{ status: number | null; text: string }>
   /** What insiders of a node have: the issuing key of its CA, the key that its tokens were signed with first, how tokens are ended. */
   authority(node: string): Promise<SigningAuthority>
   signingKey(node: string): Promise<JWK>

@@ -14,6 +14,8 @@ test('which tokens an action believes stands in its checks', async () => {
   expect(trust).toEqual({
     issuer: 'https://auth.somebiz.local.io:8443',
     audiences: ['https://node-a.somebiz.local.io'],
+    scope: 'node:read',
+    node: 'node-a',
     skewSeconds: 30,
     learnsKeysWithinMs: 12_000,
     proves: 'token.signature',

@@ -6,6 +6,8 @@ export type SiteEvent = { at: string; node: string } & (
   | { event: 'unit-failed'; unit: string; message: string; logTail: string[] }
   | { event: 'unit-exited'; unit: string; code: number | null; signal: string | null }
   | { event: 'log'; unit: string; stream: 'stdout' | 'stderr'; line: string }
+  /** A test ran a program on the node. */
+  | { event: 'executed'; argv: readonly string[]; code: number | null; signal: string | null }
   | { event: 'handover'; unit: string; credential?: string; from: string }
   /** The clock of the node was moved; it is `offsetSeconds` ahead of the machine now. */
   | { event: 'clock-moved'; bySeconds: number; offsetSeconds: number }

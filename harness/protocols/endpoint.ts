@@ -1,3 +1,4 @@
+import type { Shaken } from '../credentials/live-kind.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Seat } from './seat.ts'
 import type { Handshake } from './tls/handshake.ts'
@@ -17,4 +18,6 @@ export interface Endpoint {
   /** What the handshake does otherwise. */
   handshake?: Handshake
   timeoutMs?: number
+  /** Hears of a handshake that our end has finished. */
+  onSecure?: (shaken: Shaken) => void
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { PartName, Places, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
+import type { CertificateHeader } from '../pki/certificate-header.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
 import type { Failure } from './tls/connect.ts'
@@ -53,6 +54,8 @@ export interface Call<Request, Options> {
   readonly before?: Presented
   /** What it does otherwise than the action says. */
   readonly options: Options
+  /** It goes past the proxy, and does as that would: the certificate is in this header, and TLS carries none. */
+  readonly asProxy?: { readonly certificateHeader: CertificateHeader; readonly isPlain: boolean }
 }
 
 /** A call that has not been made yet. */
@@ -81,6 +84,9 @@ export interface Called<Answer extends AnswerBase> {
   readonly ms: number
   readonly promised: boolean
   readonly session?: Session
+  /** The request and the answer as they stood on the wire, secrets and all, where the protocol has texts; for evidence, which is redacted. */
+  readonly sent?: string
+  readonly came?: string
   /** All that came, as text: what was presented must not come back in it. */
   readonly text: string
   /** What the answer says under a name, where the protocol has that: a header. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { lookUp } from '../agent/loopback.ts'
 
 /** The place on a node from which a test calls and listens. TLS and whatever is said over it stay in the test's process. */
 export interface Seat {
@@ -52,6 +53,16 @@ export function localSeat(address?: string): Seat {
       return { address: own, port, drop: () => streams.drop(), [Symbol.asyncDispose]: close }
     },
   }
+}
+
+/** The address at which something of this name listens; the name itself where nothing does. Localhost is ::1 here, 127.0.0.1 there. */
+export async function addressOf({ address, port }: { address: string; port: number }): Promise<string> {
+  if (net.isIP(address)) return address
+  const stream = net.connect({ host: address, port, lookup: lookUp })
+  await untilConnected(stream).catch(() => {})
+  const { remoteAddress = address } = stream
+  stream.destroy()
+  return remoteAddress
 }
 
 /** A stream that is given up is destroyed. */

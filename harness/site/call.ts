@@ -2,6 +2,7 @@ import type { LiveKinds } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
+import type { Call } from '../protocols/protocol.ts'
 import type { AnyProtocol, Options, Protocols } from '../protocols/spoken.ts'
 import type { Spoken } from '../topology/kind.ts'
 import type { Credential } from './credential.ts'
@@ -15,6 +16,8 @@ export interface CallOptions extends Options {
   listener?: string
   /** Goes first over the same connection, and must be accepted; the verdict is on the call after it. */
   first?: Credential
+  /** Whoever makes the call has its positive control already: none is made. */
+  controlled?: true
   /** How long the far end's record is waited for. Default 6 000. */
   waitMs?: number
   timeoutMs?: number
@@ -25,7 +28,7 @@ export interface CallParts {
   readonly live: LiveKinds
 }
 
-const ofEveryCall = ['listener', 'first', 'waitMs', 'timeoutMs'] satisfies (keyof CallOptions)[]
+const ofEveryCall = ['listener', 'first', 'controlled', 'waitMs', 'timeoutMs'] satisfies (keyof CallOptions)[]
 
 /** A call would be made without something that it was to do otherwise, and prove nothing. Code `HOLDFAST_OPTION_UNKNOWN`. */
 class OptionUnknown extends HoldfastError {
@@ -62,7 +65,7 @@ export async function shaped(
   // Where what TLS carries authorises alone, nothing else is sent.
   const byTls = [...live.values()].flatMap(({ part, inHandshake }) => (inHandshake ? [[part, presented[part]]] : []))
   const sent: Presented = target.action.carrier === 'none' ? Object.fromEntries(byTls) : presented
-  const prepared = protocol.prepare({ request: said, presented: sent, before, options })
+  const prepared = protocol.prepare({ request: said, presented: sent, before, options, asProxy: asProxy(target) })
   const shape: CallShape = {
     from,
     to: target.node,
@@ -73,6 +76,12 @@ export async function shaped(
     elements: prepared.elements,
   }
   return { ...call, protocol, presented, summary, prepared, shape }
+}
+
+/** Who comes past the proxy of a target is heard only if he does what that would. */
+function asProxy({ listener: { behind, certificateHeader, protocol } }: Target): Call<unknown, Options>['asProxy'] {
+  if (behind === undefined || certificateHeader === undefined) return undefined
+  return { certificateHeader, isPlain: protocol === 'http' }
 }
 
 function textOf(part: Presented[PartName]): string | undefined {

@@ -3,8 +3,8 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import { http } from '../protocols/http/index.ts'
 import { callParts } from '../shipped.ts'
 import type { ActionVerification } from '../topology/verification.ts'
-import { firstMismatch } from './evidence-text.ts'
 import { receivedText, refusalProblems } from './judge.ts'
+import { firstMismatch } from './told-failure.ts'
 import type { Verdict } from './verdict.ts'
 
 const { live } = await callParts()

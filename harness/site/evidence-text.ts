@@ -1,8 +1,9 @@
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import { effectsText, receivedText } from './judge.ts'
-import { markJudged } from './judging.ts'
+import { judgedAs, markJudged } from './judging.ts'
 import type { Judged } from './known-differences.ts'
+import { type About, differences, firstMismatch, ownWords, shown } from './told-failure.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a reader needs to see why: what was presented, what of it binds it, the decision, the first difference. */
@@ -10,45 +11,68 @@ export function explanation(verdict: Verdict): string[] {
   const { credential, from, to, action } = verdict
   return [
     `call      ${from} -> ${to} ${action} with ${credential.label}`,
-    ...[...verdict.live.values()].flatMap((kind) => kind.explanation(credential[kind.part])),
+    ...[...verdict.live.values()].flatMap((kind) => kind.explanation(credential[kind.part], verdict.shaken)),
     verdict.shown === undefined ? `decision  ${decisionText(verdict)}` : `proof     ${proofText(verdict)}`,
     `differs   ${firstMismatch(verdict) ?? 'presented, bound and proven agree'}`,
   ]
 }
 
-/** Everything about the calls of one test, as a page for people. */
-export function failureSummary(test: string, failures: readonly string[], verdicts: readonly Verdict[]): string {
-  const calls = verdicts.flatMap((verdict, at) => [
-    `## Call ${at + 1}: ${receivedText(verdict)}`,
-    '',
-    '```text',
-    ...explanation(verdict),
-    `control   ${controlText(verdict)}`,
-    `effects   ${effectsText(verdict.effects)}`,
-    `took      ${Math.round(verdict.ms)} ms`,
-    `answer    ${redact(verdict.body).slice(0, 500) || '(no body)'}`,
-    '```',
-    '',
-    '```json',
-    JSON.stringify(verdict.decisions, null, 2),
-    '```',
-    '',
-  ])
-  const why = failures.flatMap((failure) => ['```text', failure, '```', ''])
-  return redact([`# ${test}`, '', ...why, ...calls].join('\n'))
+/** What a page tells beside its calls. */
+interface Page {
+  readonly test: string
+  readonly failures: readonly string[]
+  readonly verdicts: readonly Verdict[]
+  /** What must hold, and where that is demanded. */
+  readonly about?: About
 }
 
-/** The first place in which what was presented, what it is bound to and what the far end proved differ: what stands on others first. */
-export function firstMismatch(verdict: Verdict): string | undefined {
-  const { decision, status, to } = verdict
-  for (const kind of [...verdict.live.values()].reverse()) {
-    const found = kind.mismatch?.(verdict)
-    if (found !== undefined) return found
-  }
-  const told = decision?.status ?? null
-  return told === null || status === null || told === status
-    ? undefined
-    : `the caller got ${status}, ${to} says ${told}`
+/** Everything about the calls of one test, as a page that can be read alone. Secrets of the request are in it until it is redacted by value. */
+export function failureSummary({ test, failures, verdicts, about: { title, because, clause } = {} }: Page): string {
+  const calls = verdicts.flatMap((verdict, at) => {
+    const next = verdicts.slice(at + 1).find(({ to }) => to === verdict.to)
+    return callText(verdict, at + 1, next?.log().length ?? 0)
+  })
+  const what = [
+    title === undefined ? [] : `It must hold: ${title}.`,
+    because === undefined ? [] : `It must be refused: ${because}.`,
+    clause === undefined ? [] : `It is demanded by ${clause}.`,
+  ]
+  const why = failures.flatMap((failure) => block(failure.split('\n')))
+  return redact([`# ${test}`, '', ...what.flat().flatMap((line) => [line, '']), ...why, ...calls].join('\n'))
+}
+
+/** `later`: so many of the last lines of the log came with the next call. */
+function callText(verdict: Verdict, number: number, later: number): string[] {
+  const lines = verdict.log()
+  const unlike = differences(verdict, judgedAs(verdict)?.beside ?? verdict.control?.call)
+  return [
+    ...[`## Call ${number}: ${receivedText(verdict)}`, ''],
+    ...block([
+      ...explanation(verdict),
+      `control   ${controlText(verdict)}`,
+      `effects   ${effectsText(verdict.effects)}`,
+      `took      ${Math.round(verdict.ms)} ms`,
+    ]),
+    ...part('Differs from its control', unlike),
+    ...part('Sent', shown(verdict.sent)),
+    ...part('Came', shown(verdict.came ?? verdict.body)),
+    ...part('What the target says of it', ownWords(verdict)),
+    ...part('What the target printed', lines.slice(0, Math.max(0, lines.length - later)).slice(-50)),
+    ...part(
+      'What the target recorded',
+      verdict.decisions.map((record) => JSON.stringify(record, null, 2)),
+    ),
+  ]
+}
+
+function part(name: string, lines: readonly string[]): string[] {
+  return lines.filter(Boolean).length === 0 ? [] : [`### ${name}`, '', ...block(lines)]
+}
+
+/** Whatever stands in the lines does not end it. */
+function block(lines: readonly string[]): string[] {
+  const fence = lines.some((line) => line.includes('```')) ? '``````' : '```'
+  return [`${fence}text`, ...lines, fence, '']
 }
 
 function controlText({ control }: Verdict): string {
@@ -99,13 +123,14 @@ function rightName({ from, accepts }: Verdict): string {
 }
 
 /** What a failed check says: expected, received, each difference, what was presented and decided, evidence, how to run it again. */
-export function failureText(expected: string, verdict: Verdict, problems: readonly string[]): string {
+export function failureText(expected: string, verdict: Verdict, problems: readonly string[], fault?: string): string {
   const received = receivedText(verdict)
   return [
     `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
     ...[
       `expected  ${expected}`,
       `received  ${expected.startsWith(`${received}, within`) ? 'as expected, but for what follows' : received}`,
+      ...(fault === undefined ? [] : [`fault     ${fault}`]),
       ...problems.map((problem, at) => `${at === 0 ? 'because   ' : '          '}${problem}`),
       ...explanation(verdict).slice(1),
       `evidence  ${verdict.evidence}`,
@@ -115,9 +140,10 @@ export function failureText(expected: string, verdict: Verdict, problems: readon
 }
 
 /** Fails a test, in the way that is given, where anything speaks against what was expected of a call. */
-export function demandJudged(verdict: Verdict, { expected, problems }: Judged, fail: (text: string) => Error): void {
-  markJudged(verdict)
-  if (problems.length > 0) throw fail(failureText(expected, verdict, problems))
+export function demandJudged(verdict: Verdict, judged: Judged, fail: (text: string) => Error): void {
+  const { expected, problems, fault } = judged
+  markJudged(verdict, judged)
+  if (problems.length > 0) throw fail(failureText(expected, verdict, problems, fault))
 }
 
 export type ToldCall = ReturnType<typeof toldCall>

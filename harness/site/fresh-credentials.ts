@@ -6,6 +6,7 @@ import { secretsOf } from '../credentials/secrets.ts'
 import { holderOf } from '../topology/holders.ts'
 import type { PlanCredential } from '../topology/plan.ts'
 import { Credential } from './credential.ts'
+import { hasKeyBeside } from './insider.ts'
 import { liveSite } from './live-site.ts'
 import { plannedCredential } from './site-files.ts'
 
@@ -20,9 +21,13 @@ export class FreshCredentials {
   readonly #live: LiveKinds
   readonly #made = new Map<string, Credential>()
 
-  constructor(site: Site, live: LiveKinds) {
+  readonly #by: 'issuer' | 'insider'
+
+  /** `by`: who made them. An insider makes them anew where he has a key that the issuer does not publish. */
+  constructor(site: Site, live: LiveKinds, { by = 'issuer' as 'issuer' | 'insider' } = {}) {
     this.#site = site
     this.#live = live
+    this.#by = by
     const fresh = (name: string) => this.named(name).presented()
     this.at = liveSite(site, { fresh, held: (name) => this.held(name) })
   }
@@ -43,7 +48,9 @@ export class FreshCredentials {
   /** One more that fits what is presented beside it, whatever the plan says of its companions. @throws NotInPlan */
   async beside(name: string, beside?: Presented): Promise<Presented> {
     const { planned, kind, holder } = this.of(name)
-    const made = await kind.fresh(planned, this.at, holder, beside)
+    const issued = await kind.fresh(planned, this.at, holder, beside)
+    const isBeside = this.#by === 'insider' && hasKeyBeside(this.#site, planned.issuer)
+    const made = isBeside ? { ...issued, ...(await kind.signedByInsider?.(issued, planned, this.at)) } : issued
     // What a test made itself and presents beside it may hold more than texts.
     const members = Object.values(made).flatMap((part): unknown[] =>
       typeof part === 'string' ? [part] : Object.values(part),
@@ -60,7 +67,7 @@ export class FreshCredentials {
 
   /** Others that share all that was made so far but what is presented as this part. */
   without(kind: LiveKind): FreshCredentials {
-    const others = new FreshCredentials(this.#site, this.#live)
+    const others = new FreshCredentials(this.#site, this.#live, { by: this.#by })
     for (const [name, made] of this.#made) if (this.of(name).kind !== kind) others.#made.set(name, made)
     return others
   }

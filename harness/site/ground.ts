@@ -7,6 +7,7 @@ import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { CallParts } from './call.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
+import { MutatedSite } from './mutated-site.ts'
 import { once } from './once.ts'
 import { proveRemoval } from './prove-removal.ts'
 import { SharedKnowledge } from './scenario-site.ts'
@@ -21,6 +22,8 @@ export interface ScenarioOptions {
   needs?: readonly (keyof Capabilities)[]
   /** Programs that the machine must have besides. Without one the tests of the file do not run, and say what to type. */
   programs?: readonly HelperName[]
+  /** What the machine lacks besides, and what to type: a text, and the tests of the file do not run for this reason. */
+  lacking?: string | undefined
   /** `movable`: `site.clock` moves the clocks of the nodes, and the harness goes along. Needs capability `ownClock`. */
   clock?: LaunchOptions['clock']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
@@ -47,6 +50,8 @@ export interface GroundParts extends CallParts {
   readonly at?: number
   /** A guard that is taken out of its service. */
   readonly sabotage?: GuardRef
+  /** Folder of the mutants that its services are started with. */
+  readonly mutants?: string | undefined
   plan(): Promise<Plan>
   /** What is wrong with the data of a launched site: told apart from what its tests find. */
   preflight?(site: Site): Promise<readonly Finding[]>
@@ -57,7 +62,7 @@ export interface GroundParts extends CallParts {
  * owner, whatever the tests do.
  */
 export class Ground implements AsyncDisposable {
-  readonly shared = new SharedKnowledge()
+  shared = new SharedKnowledge()
   readonly #file: string
   readonly #options: ScenarioOptions
   readonly parts: () => Promise<GroundParts>
@@ -104,6 +109,14 @@ export class Ground implements AsyncDisposable {
     }
   }
 
+  /** Ends the site, so that the next test gets a new one: what a mutant does to a site may last. */
+  async #renew(): Promise<void> {
+    const site = await this.#launched()
+    this.#site = undefined
+    this.shared = new SharedKnowledge()
+    await site?.[Symbol.asyncDispose]()
+  }
+
   /** The site, or what of it came up before a launch failed that was told to keep it. */
   async #launched(): Promise<Site | undefined> {
     return this.#site?.catch((failure: { site?: Site }) => failure.site)
@@ -117,7 +130,7 @@ export class Ground implements AsyncDisposable {
 
   async #whatIsMissing(): Promise<string | undefined> {
     const { backend, at } = await this.parts()
-    const { clock, needs = [], programs = [] } = this.#options
+    const { clock, needs = [], programs = [], lacking: own } = this.#options
     const isMoved = clock === 'movable' || Boolean(at)
     const needed = new Set([...needs, ...(isMoved ? (['ownClock'] as const) : [])])
     const lacking = [...needed].filter((need) => !backend.capabilities[need])
@@ -128,16 +141,16 @@ export class Ground implements AsyncDisposable {
     if (isMoved && !ownClockIsMovable()) return 'the clock of this process cannot be moved; run it by: holdfast test'
     const reason = await backend.unavailable()
     if (reason !== undefined) return `${backend.name}: ${reason}`
-    if (programs.length === 0) return undefined
+    if (own !== undefined || programs.length === 0) return own
     const { lackingPrograms } = await import('../toolchain/survey.ts')
     return lackingPrograms(programs)
   }
 
   async #launch(): Promise<Site> {
-    const { backend, protocols, plan, keep, shared, sabotage, at } = await this.parts()
+    const { backend, protocols, plan, keep, shared, sabotage, mutants, at } = await this.parts()
     const { own, clock, env } = this.#options
-    const isOrdinary = !own && !keep && !at && sabotage === undefined && clock === undefined && env === undefined
-    if (!shared || !isOrdinary) return this.#launchOwn()
+    const isOrdinary = !own && !keep && !at && clock === undefined && env === undefined
+    if (!shared || !isOrdinary || sabotage !== undefined || mutants !== undefined) return this.#launchOwn()
     // A plan is plain JSON and says all about its site.
     const key = `${backend.name} ${JSON.stringify(await plan())}`
     this.#lease = await takeShared(key, this.#file, () => this.#launchOwn(), protocols)
@@ -145,12 +158,13 @@ export class Ground implements AsyncDisposable {
   }
 
   async #launchOwn(): Promise<Site> {
-    const { backend, keep, sabotage, at, ...parts } = await this.parts()
+    const { backend, keep, sabotage, mutants, at, ...parts } = await this.parts()
     const { env, clock, needs } = this.#options
     const plan = await parts.plan()
     const partition = needs?.includes('partition')
     const launch = (environment: LaunchOptions['env']) =>
       backend.launch(plan, { env: environment, keep, partition, clock: at ? 'movable' : clock, clockStartsAt: at })
+    if (mutants !== undefined) return launch(new MutatedSite(mutants, plan, () => this.#renew()).environment(env))
     if (sabotage === undefined) return launch(env)
     const site = await launch(sabotageEnvironment(plan, sabotage, env))
     try {

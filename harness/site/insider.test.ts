@@ -3,7 +3,7 @@ import type { Site } from '../backends/backend.ts'
 import { callParts, compile } from '../shipped.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
-import { insiderAt, operatorOf } from './insider.ts'
+import { endTokens, hasKeyBeside, insiderAt, NotOurs, operatorOf, signingKeyOf } from './insider.ts'
 import { ScenarioSite, SharedKnowledge } from './scenario-site.ts'
 
 const plan = compile(await loadTopology('shared-auth'))
@@ -24,6 +24,17 @@ test('what lies on a node is read where its kind says, and who operates it has a
     const { node: holder, identity } = await operatorOf(siteOf(plan), node)
     expect([holder, identity.certPem]).toEqual(['auth', '"/run/credentials/operator/cert.pem"'])
   }
+})
+
+test('what somebody else keeps is not ours, and named; what was forgotten to be said is another thing', async () => {
+  const { auth, ...others } = plan.nodes
+  const units = auth!.units.map((unit) => ({ ...unit, insider: unit.insider && ({ foreign: true } as const) }))
+  const site = siteOf({ ...plan, nodes: { ...others, auth: { ...auth!, units } } })
+
+  await expect(signingKeyOf(site, 'auth')).rejects.toThrow(new NotOurs('the key of auth'))
+  await expect(endTokens(site, 'auth', 'revoke')).rejects.toThrow('the way to end tokens of auth is not ours')
+  await expect(signingKeyOf(siteOf(plan), 'node-a')).rejects.toThrow('says nothing of "mints" for insiders')
+  expect(hasKeyBeside(site, 'auth')).toBe(false)
 })
 
 test('every name that a shipped kind says of itself is there', () => {

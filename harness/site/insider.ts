@@ -3,12 +3,33 @@ import type { Site } from '../backends/backend.ts'
 import { certificateNaming } from '../credentials/certificate/checks.ts'
 import { identityAt } from '../credentials/certificate/live.ts'
 import { NotIssued } from '../credentials/live-kind.ts'
+import { HoldfastError } from '../errors.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { holderOf } from '../topology/holders.ts'
 import type { Insider } from '../topology/insider.ts'
 import type { PlanUnit } from '../topology/plan.ts'
 import { NotInPlan, readRendered } from './site-files.ts'
+
+/** A test needs what somebody else keeps: it cannot be tried. Code `HOLDFAST_NOT_OURS`. */
+export class NotOurs extends HoldfastError {
+  constructor(thing: string) {
+    super('HOLDFAST_NOT_OURS', `${thing} is not ours`)
+  }
+}
+
+/** What tests need of a unit, for people. */
+const things: Readonly<Record<keyof Insider, string>> = {
+  signs: 'key',
+  mints: 'key',
+  ends: 'way to end tokens',
+  standIn: 'address',
+  operator: 'operator',
+  asks: 'inside',
+  believes: 'inside',
+  foreign: 'inside',
+  start: 'start',
+}
 
 /** The unit of a node, or the one of that name, whose kind says this of an insider, and what it says. @throws NotInPlan where none does */
 export function insiderAt<Member extends keyof Insider>(
@@ -22,6 +43,7 @@ export function insiderAt<Member extends keyof Insider>(
     const said = unit.insider?.[member]
     if (said !== undefined && unit.name === (name ?? unit.name)) return { unit, said }
   }
+  if (nodes[node]?.units.some(({ insider }) => insider?.foreign)) throw new NotOurs(`the ${things[member]} of ${node}`)
   const able = Object.keys(nodes).filter((name) => nodes[name]!.units.some(({ insider }) => insider?.[member]))
   const place = name === undefined ? `node ${node}` : `unit ${node}/${name}`
   const wayOut = `let the plan of its kind return insider.${member} (docs/guides/add-a-service-kind.md), or ask where it is said`
@@ -45,6 +67,11 @@ export async function operatorOf(site: Site, node: string): Promise<{ node: stri
 export async function signingKeyOf(site: Site, node: string): Promise<JWK> {
   const { unit, said } = insiderAt(site, node, 'mints')
   return JSON.parse(await readRendered(site, node, said.signingKey, unit.name)) as JWK
+}
+
+/** Whether that is one which the issuer itself does not publish. */
+export function hasKeyBeside({ plan }: Pick<Site, 'plan'>, node: string): boolean {
+  return plan.nodes[node]?.units.some(({ insider }) => insider?.mints?.beside !== undefined) ?? false
 }
 
 /** The issuing key of a real CA, or that of its root. */

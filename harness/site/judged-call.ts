@@ -1,7 +1,7 @@
-import type { LiveKinds } from '../credentials/live-kind.ts'
+import type { LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { recordCall } from '../evidence/history.ts'
-import type { AnyCalled } from '../protocols/spoken.ts'
+import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
 import { type CallOptions, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
 import { effectsSince } from './effects.ts'
@@ -33,8 +33,13 @@ export async function makeCall(
   const target = targetOf(site, to, action, options.listener)
   const call = await shaped({ from, target, action, credential, options }, by.parts)
   const before = await lookedAt(by, call)
-  const called = await call.prepared.send({ ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs })
-  const verdict = await joined(by, call, before, called)
+  let shaken: Shaken | undefined
+  const onSecure = (how: Shaken) => {
+    shaken = how
+  }
+  const endpoint = { ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs, onSecure }
+  const called = await call.prepared.send(endpoint)
+  const verdict = await joined(by, call, before, { ...called, shaken })
   by.ledger.push({ shape: call.shape, verdict })
   test.calls?.push(toldCall(verdict))
   recordCall(site, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
@@ -70,7 +75,7 @@ async function lookedAt(by: ScenarioSite, call: Called) {
 async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, called: AnyCalled) {
   const { waitMs, first } = call.options
   const isAnswered = call.protocol.text(called.answer) !== undefined
-  const shown = await watch?.shown({ ...called, isAnswered }, waitMs)
+  const shown = await watch?.shown({ ...called, isAnswered }, waitMs ?? (isBelow(called) ? 250 : undefined))
   if (shown !== undefined) return { shown, decisions: [], waitedMs: 0, decision: undefined }
   const { site, shared } = by
   const { node } = call.target
@@ -85,13 +90,23 @@ async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, ca
   return { shown, decisions, waitedMs, decision }
 }
 
+/** Whether it was most likely refused before a program saw it, so that none of its lines is to come. */
+function isBelow({ answer: { status, error } }: AnyCalled): boolean {
+  return error === null && status !== null && status >= 400 && ![401, 403].includes(status)
+}
+
 /** Of what is left of a call at the target, effects come before secrets: they are waited for. */
-async function joined(by: ScenarioSite, call: Called, before: Before, called: AnyCalled): Promise<Verdict> {
+async function joined(
+  by: ScenarioSite,
+  call: Called,
+  before: Before,
+  called: AnyCalled & { shaken?: Shaken },
+): Promise<Verdict> {
   const { decision, shown, ...farEnd } = await heard(by, call, before, called)
   const { site, test, parts } = by
   const { protocol, target, action, presented, summary, shape } = call
   const { node, verification, proof } = target
-  const { answer, promised, conn, ms } = called
+  const { answer, promised, conn, ms, sent, came, shaken } = called
   // What is empty is in every text.
   const tokens = Object.values(presented).filter((part) => typeof part === 'string' && part !== '')
   const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
@@ -104,7 +119,8 @@ async function joined(by: ScenarioSite, call: Called, before: Before, called: An
     judged: judgedParts(call, call.prepared.carried, parts.live),
     proof: proof?.proof ?? 'decision record',
     ...{ verdict, shown, promised, asked, conn, ms, decision, ...farEnd, control: before.control },
-    layer: decision?.layer ?? (protocol.text(answer) === undefined ? 'tls' : protocol.layer),
+    ...{ sent, came, shaken, log: () => site.node(node).logs().slice(before.mark.logged) },
+    layer: decision?.layer ?? (isEndedInTls(protocol, called) ? 'tls' : protocol.layer),
     reason: decision?.reason ?? shown?.reason ?? null,
     guard: decision?.guard ?? null,
     principal: decision?.principal ?? {},
@@ -113,6 +129,12 @@ async function joined(by: ScenarioSite, call: Called, before: Before, called: An
     leaks: await leaksSince(site, node, before.mark, { tokens, lines: (await before.watch?.lines()) ?? [] }),
     ...{ evidence: by.evidence, again: test.again },
   }
+}
+
+/** Whoever finished the handshake and then said nothing, until we hung up, did not refuse anybody in TLS. */
+function isEndedInTls(protocol: AnyProtocol, { answer, shaken }: AnyCalled & { shaken?: Shaken }): boolean {
+  const isSilent = shaken !== undefined && answer.failure?.code === 'ETIMEDOUT'
+  return protocol.text(answer) === undefined && !isSilent
 }
 
 /** An accepted call may change its target. */
@@ -136,7 +158,7 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
   const { site, ledger, controls } = by
   const process = processOf(site, shape.to, action)
   const recorded = controlIn(ledger, shape) ?? (await controls?.controlOf(shape, process, by))
-  if (recorded !== undefined) return recorded
+  if (recorded !== undefined || options.controlled) return recorded
   const control = async (one: Credential, how: CallOptions, element: string) => {
     const again = (test: ScenarioSite) => verdictOf(test, shape.from, shape.to, action, one, how)
     const verdict = await again(by)
@@ -146,6 +168,12 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
     return found
   }
   const { plain } = call.prepared
+  if (call.target.listener.behind !== undefined) {
+    const { listener: _, raw: __, ...through } = options
+    let root = credential
+    while (root.base !== undefined) root = root.base
+    return control(root, through, 'listener')
+  }
   if (plain?.isCredential || (plain && credential.base === undefined)) {
     return control(credential, plain.options, plain.element)
   }
@@ -168,6 +196,6 @@ export function judgedParts(
 
 /** What is kept of a verdict: no functions, nothing that stands in the plan, nothing twice. */
 function recorded({ evidence: _, again: __, json: ___, accepts: ____, verification: _____, ...verdict }: Verdict) {
-  const { answer: ______, protocol: _______, live: ________, ...call } = verdict
-  return call
+  const { answer: ______, protocol: _______, live: ________, sent: _s, came: _c, log: _l, ...call } = verdict
+  return { ...call, control: call.control && { ...call.control, call: undefined } }
 }

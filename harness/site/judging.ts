@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts'
+import type { Judged } from './known-differences.ts'
 import { isProbing } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -9,11 +10,15 @@ export class NothingJudged extends HoldfastError {
   }
 }
 
-const judged = new WeakSet<Verdict>()
+const judged = new WeakMap<Verdict, Judged | undefined>()
 
-/** Remembers that somebody asked what became of this call, and would have failed. */
-export function markJudged(verdict: Verdict): void {
-  judged.add(verdict)
+/** Remembers that somebody asked what became of this call, and would have failed; and what speaks against it. */
+export function markJudged(verdict: Verdict, how?: Judged): void {
+  judged.set(verdict, how)
+}
+
+export function judgedAs(verdict: Verdict): Judged | undefined {
+  return judged.get(verdict)
 }
 
 /** The calls that one test made by itself, so that none of them goes unjudged. */

@@ -13,6 +13,8 @@ export interface KnownDifference {
   readonly against: string
   /** The reason that the target shows then, where that is compared. Default: the one that was expected. */
   readonly reason?: string
+  /** How the sentence begins that says whose fault it is, where several had a part in it. */
+  readonly fault?: string
 }
 
 /** By target (`gateway resource:read`), then by the name of what is tried there: a cell as the matrix words it, or `GEN-28 good first`. */
@@ -31,6 +33,12 @@ export class DifferenceUnknown extends HoldfastError {
 export interface Judged {
   readonly expected: string
   readonly problems: readonly string[]
+  /** Of a refusal that is expected: for which reason. */
+  readonly reason?: string
+  /** The call that was accepted beside it, where its verdict does not name one. */
+  readonly beside?: Verdict
+  /** Whose fault it is where somebody is let in and several had a part in it. */
+  readonly fault?: string
 }
 
 /** @throws DifferenceUnknown when a difference names something that is not among `tried` (`target`, `name`) */

@@ -33,7 +33,7 @@ export function controlIn(ledger: Ledger, shape: CallShape): Control | undefined
 
 export function controlFrom(verdict: Verdict, element: string): Control {
   const problems = acceptanceProblems(verdict)
-  return { accepted: problems.length === 0, element, credential: verdict.credential.label, problems }
+  return { accepted: problems.length === 0, element, credential: verdict.credential.label, problems, call: verdict }
 }
 
 /** How many refusals are held against one accepted call before it is made again. */
@@ -106,8 +106,8 @@ export class SharedControls<Site> {
     const { refusals } = control
     control.verdict = await control.again(site)
     control.refusals = 0
-    markJudged(control.verdict)
     const problems = acceptanceProblems(control.verdict)
+    markJudged(control.verdict, { expected: 'accepted still', problems })
     if (problems.length > 0) throw new ControlLost(control.verdict, refusals, problems)
   }
 }

@@ -1,4 +1,5 @@
 import { signAtCa } from '../agent/enrol.ts'
+import { bodyOf } from '../agent/https-request.ts'
 import type { Site } from '../backends/backend.ts'
 import type { CredentialKind, HeldFiles } from '../credentials/credential-kind.ts'
 import type { Finding } from '../credentials/finding.ts'
@@ -6,7 +7,10 @@ import type { LiveSite } from '../credentials/live-site.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { newRequest } from '../pki/request.ts'
-import { exchange } from '../protocols/http/exchange.ts'
+import type { Endpoint } from '../protocols/endpoint.ts'
+import { exchange, type Request } from '../protocols/http/exchange.ts'
+import { localSeat } from '../protocols/seat.ts'
+import { discovered } from '../tokens/metadata.ts'
 import type { Enrol, HttpCall } from '../topology/plan.ts'
 import { declaredFindings, fileFindings } from '../trust/preflight/preflight.ts'
 import { authorityOf, endTokens, signingKeyOf } from './insider.ts'
@@ -25,9 +29,9 @@ export function siteFiles(site: Site): HeldFiles {
     now: Date.now(),
     read: (node, path) => readRendered(site, node, path),
     anchor: (domain) => anchorOf(site, domain),
-    async published(node, url) {
-      const { status, text } = await called(site, { from: node, to: node }, { method: 'GET', url })
-      if (status !== 200) throw new NotPublished(url, status)
+    async published(node, call) {
+      const { status, text } = await called(site, { from: node }, call)
+      if (status === null || !call.expect.includes(status)) throw new NotPublished(call.url, status)
       return JSON.parse(text)
     },
   }
@@ -52,7 +56,7 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
       return { certPem, keyPem }
     },
     callFrom: (node, call) => site.callFrom(node, call),
-    callWith: (identity, from, to, call) => called(site, { from, to, identity }, call),
+    callWith: (identity, from, call) => called(site, { from, identity }, call),
     authority: (node) => authorityOf(site, node, 'issuing'),
     signingKey: (node) => signingKeyOf(site, node),
     endTokens: (issuer, how, added) => endTokens(site, issuer, how, added),
@@ -63,16 +67,30 @@ export async function caOf(site: Site, { url, anchor }: Enrol, holder: string) {
   return { url, resolveTo: site.resolve(new URL(url).hostname), anchorPem: await readRendered(site, holder, anchor) }
 }
 
-/** A call over a connection of its own, from the address of one node to another one. */
+/** A call over a connection of its own, from the address of a node; to what is no node, from where this machine reaches it. */
 async function called(
   site: Site,
-  { from, to, identity }: { from: string; to: string; identity?: Identity },
-  { method, url, json }: Pick<HttpCall, 'method' | 'url' | 'json'>,
+  { from, identity }: { from: string; identity?: Identity },
+  { method, url: asked, discover, tls, json, form }: HttpCall,
 ) {
-  const anchorPem = await anchorOf(site, site.plan.nodes[to]?.domain ?? '')
-  const { pathname, search } = new URL(url)
-  const content = json === undefined ? [] : [['Content-Type', 'application/json'] as const]
-  const request = { method, path: pathname + search, headers: content, body: JSON.stringify(json) }
-  const { status, failure, body } = await exchange({ ...endpointOf(site, url, { from, anchorPem }), identity }, request)
-  return { status, text: failure ? `${failure.code} ${failure.message}` : body }
+  const anchorPem = await readRendered(site, from, tls.ca)
+  const at = (url: string): Endpoint => {
+    const { hostname, port } = new URL(url)
+    if (site.resolve(hostname) !== undefined) return endpointOf(site, url, { from, anchorPem })
+    return { seat: localSeat(), address: hostname, host: hostname, port: Number(port || 443), anchorPem }
+  }
+  const one = async (url: string, request: Omit<Request, 'path'>) => {
+    const { pathname, search } = new URL(url)
+    const { status, failure, body } = await exchange({ ...at(url), identity }, { ...request, path: pathname + search })
+    return { status, text: failure ? `${failure.code} ${failure.message}` : body }
+  }
+  const metadata = async (url: string) => {
+    const { status, text } = await one(url, { method: 'GET', headers: [] })
+    if (status !== 200) throw new NotPublished(url, status)
+    return JSON.parse(text)
+  }
+  const { type, body } = bodyOf({ json, form })
+  const headers = body === undefined ? [] : [['Content-Type', type] as const]
+  const url = discover === undefined ? asked : await discovered(asked, discover, metadata)
+  return one(url, { method, headers, body })
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Site, SiteClock, SiteNode } from '../backends/backend.ts'
+import type { Site, SiteClock } from '../backends/backend.ts'
 import { listenAsIssuer, type ScriptedIssuerOptions } from '../counterparts/issuer/scripted-issuer.ts'
 import { listenAsPeer, type ScriptedPeerOptions } from '../counterparts/peer/scripted-peer.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
@@ -20,10 +20,12 @@ import { Judging } from './judging.ts'
 import { type Ledger, SharedControls } from './ledger.ts'
 import { observations } from './observation.ts'
 import { keptOperatorClient, type OperatorClient, operatorClient, operatorWatcher } from './operator-client.ts'
+import { type TestedNode, withShell } from './shell.ts'
 import { endpointAt, NotInPlan, plannedCredential, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { pidOf, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
+import type { About } from './told-failure.ts'
 import { isProbing, type UntilOptions, until } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -73,6 +75,8 @@ export class ScenarioSite implements AsyncDisposable {
   /** Sees to it that no call of the test goes unjudged. */
   readonly judging = new Judging()
   readonly test: TestName
+  /** What the test is about; for whoever reads how it failed. */
+  about: About = {}
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
   readonly #owned = new AsyncDisposableStack()
@@ -96,7 +100,7 @@ export class ScenarioSite implements AsyncDisposable {
     return this.site.plan
   }
 
-  readonly node = (name: string): SiteNode => this.site.node(name)
+  readonly node = (name: string): TestedNode => withShell(this.site.node(name))
 
   /**
    * Does an action at `to` from the address of `from`, over a connection of its own, and joins what the caller saw with what

@@ -111,7 +111,9 @@ async function leaseOf(
 ) {
   const evidence = join(site.evidence, file)
   await mkdir(evidence, { recursive: true, mode: 0o700 })
-  for (const name of ['plan.json', 'run.json']) await copyFile(join(site.evidence, name), join(evidence, name))
+  // Somebody may have taken that of the site away, as is theirs to do.
+  const copy = (name: string) => copyFile(join(site.evidence, name), join(evidence, name)).catch(() => {})
+  for (const name of ['plan.json', 'run.json']) await copy(name)
   let isSpoiled = false
   const giveBack = async () => {
     const difference = isSpoiled ? undefined : await differenceSince(look, site, protocols, withinMs)

@@ -3,7 +3,7 @@ import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
-import { localSeat } from '../protocols/seat.ts'
+import { addressOf, localSeat } from '../protocols/seat.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
 import type { Listener, PlanCredential, Template } from '../topology/plan.ts'
 
@@ -68,7 +68,8 @@ export async function endpointAt(
   from: string,
   { host, domain, listener }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'address'> },
 ): Promise<Endpoint> {
-  const { port, address } = listener
+  const { port } = listener
+  const address = listener.address && (await addressOf({ address: listener.address, port }))
   const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem: await anchorOf(site, domain) })
   if (address === undefined) return endpoint
   // A service that was there before the run has no address of the run, and may be out of reach from those.

@@ -1,4 +1,4 @@
-import type { JudgedCall, LiveKinds } from '../credentials/live-kind.ts'
+import type { JudgedCall, LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { Presented, Summaries } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Answer, AnyProtocol } from '../protocols/spoken.ts'
@@ -33,6 +33,13 @@ interface JoinedCall extends JudgedCall {
   /** The far end's record of this connection, and all of them. */
   readonly decision: DecisionRecord | undefined
   readonly decisions: readonly DecisionRecord[]
+  /** Request and answer as they stood on the wire, where the protocol has texts. They hold secrets: for pages, which are redacted. */
+  readonly sent?: string
+  readonly came?: string
+  /** Absent where no handshake was finished. */
+  readonly shaken?: Shaken
+  /** What the target printed since the call began. */
+  log(): readonly string[]
   /** `address:port` of our end. */
   readonly conn: string
   /** From the first byte to the answer. */
@@ -57,6 +64,7 @@ export interface Control {
   readonly element: string
   readonly credential: string
   readonly problems: readonly string[]
+  readonly call?: Verdict
 }
 
 export interface Effects {

@@ -54,6 +54,7 @@ type Parameters = Omit<SignKeyObjectInput, 'key'>
 const signatures: Readonly<Record<string, { digest: string | null; parameters: Parameters }>> = {
   ES256: { digest: 'sha256', parameters: { dsaEncoding: 'ieee-p1363' } },
   ES384: { digest: 'sha384', parameters: { dsaEncoding: 'ieee-p1363' } },
+  RS256: { digest: 'sha256', parameters: {} },
   PS256: { digest: 'sha256', parameters: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } },
   EdDSA: { digest: null, parameters: {} },
 }

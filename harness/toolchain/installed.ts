@@ -46,20 +46,37 @@ export function ask(
   })
 }
 
+/** How long a program that told no version is not asked again: another one of that name may open a window when it is started. */
+const UNTOLD_FOR_MS = 24 * 3_600_000
+
+/** By the place of what is kept: programs that are asked for at once are asked once. */
+const asked = new Map<string, Promise<string | undefined>>()
+
 /**
  * The version of a program that somebody else installed, or undefined when nothing tells it.
- * Asking starts a process, so the answer is kept until the file changes.
+ * Asking starts a process, so the answer is kept until the file changes; that there was none, for a day.
  */
 export async function versionOf(name: ToolName, path: string, settings: Settings): Promise<string | undefined> {
   const file = await realpath(path)
   const key = createHash('sha256').update(JSON.stringify([name, file, await stampOf(file)]))
   const memory = join(settings.cacheDir, 'toolchain', 'versions', key.digest('hex').slice(0, 24))
-  const known = await readFile(memory, 'utf8').catch(() => undefined)
-  if (known !== undefined) return known
+  const known = await kept(memory)
+  if (known !== undefined) return known || undefined
+  const asking = asked.get(memory) ?? askedVersion(name, path, settings, memory)
+  asked.set(memory, asking)
+  return asking
+}
 
+async function kept(memory: string): Promise<string | undefined> {
+  const text = await readFile(memory, 'utf8').catch(() => undefined)
+  const isOld = text === '' && Date.now() - (await stat(memory)).mtimeMs > UNTOLD_FOR_MS
+  return isOld ? undefined : text
+}
+
+async function askedVersion(name: ToolName, path: string, settings: Settings, memory: string) {
   const version = (await statedVersion(name, path)) ?? (await recordedVersion(name, path, settings))
   // A cache that cannot be written costs time, nothing else.
-  if (version !== undefined) await writeWhole(memory, version).catch(() => undefined)
+  await writeWhole(memory, version ?? '').catch(() => undefined)
   return version
 }
 

@@ -68,7 +68,7 @@ test.skipIf(go === undefined).each(PATCHED_FILES)('the overlay fits %s of the Go
 test('builds with the overlay lie in a folder of their own, and nothing else takes their place', async () => {
   expect(cacheFolder(settings(), true)).not.toBe(cacheFolder(settings(), false))
 
-  const elsewhere = { ...settings({}), cacheDir: '/nowhere', tools: { step: process.execPath } }
+  const elsewhere = { ...settings({}), cacheDir: '/dev/null/cache', tools: { step: process.execPath } }
   expect((await resolveTool('step', { settings: elsewhere })).source).toBe('explicit')
   await expect(resolveTool('step', { settings: elsewhere, overlay: true })).rejects.toThrow(
     /step that follows the clock and the host names of a run is missing.*holdfast doctor --install --overlay/,

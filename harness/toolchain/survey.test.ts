@@ -31,7 +31,8 @@ test('on a machine with nothing, each program says what to type', async () => {
   const found = await findings()
   expect([...found.keys()]).toEqual([
     ...['node', 'step-ca', 'step', 'nats-server', 'nsc', 'nats'],
-    ...['go', 'libfaketime', 'nix', 'docker', 'qemu', 'git', 'openssl', 'haproxy', 'apache2', 'mod_oauth2'],
+    ...['go', 'libfaketime', 'libnss_wrapper', 'nix', 'docker', 'qemu', 'git', 'openssl'],
+    ...['haproxy', 'apache2', 'nginx', 'mod_oauth2', 'nginx-njs'],
   ])
   expect(found.get('node')).toMatchObject({ state: 'ok', needed: true, path: process.execPath })
   expect(found.get('step-ca')).toMatchObject({

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { settings as readSettings, type Settings } from '../settings.ts'
 import { ask, findAll, findGo } from './installed.ts'
 import { clockMissing, findLibfaketime } from './libfaketime.ts'
+import { findNssWrapper, namesMissing } from './nss-wrapper.ts'
 import { type ResolvedTool, resolveTool, ToolMissing, ToolUnusable } from './resolve.ts'
 import { pinnedVersion, requiredGo } from './source.ts'
 import { TOOL_NAMES, TOOLS, type ToolName } from './tools.ts'
@@ -81,10 +82,11 @@ const helpers: readonly Helper[] = [
 ]
 
 const gatewayPurpose = 'a gateway of others that scenarios are held against'
+const proxyPurpose = 'a proxy in front of a program of yours'
 const gateways: readonly Helper[] = [
   {
     program: 'haproxy',
-    purpose: gatewayPurpose,
+    purpose: `${proxyPurpose}, and ${gatewayPurpose}`,
     args: ['-v'],
     pattern: /version (\d+\.\d+\.\d+)/,
     wanted: '2.5',
@@ -98,6 +100,30 @@ const gateways: readonly Helper[] = [
     wanted: '2.4',
     advice: 'Debian: apt-get install apache2-bin',
   },
+  {
+    program: 'nginx',
+    purpose: `${proxyPurpose}, and ${gatewayPurpose}`,
+    args: ['-v'],
+    pattern: /nginx\/(\d+\.\d+\.\d+)/,
+    wanted: '1.18',
+    advice: 'Debian: apt-get install nginx-light',
+  },
+]
+
+/** Modules of them: the file of each where Debian puts it. */
+const modules = [
+  {
+    program: 'mod_oauth2',
+    purpose: 'has apache2 judge bound tokens',
+    file: '/usr/lib/apache2/modules/mod_oauth2.so',
+    advice: 'Debian: apt-get install libapache2-mod-oauth2',
+  },
+  {
+    program: 'nginx-njs',
+    purpose: 'has nginx judge bound tokens',
+    file: '/usr/lib/nginx/modules/ngx_http_js_module.so',
+    advice: 'Debian: apt-get install libnginx-mod-http-js',
+  },
 ]
 
 /** Looks for every program that Holdfast can use. Reads cached programs whole, so it is slower than resolving them. */
@@ -109,19 +135,25 @@ export async function survey(settings: Settings = readSettings()): Promise<Surve
     surveyGateways(settings),
   ])
   const toolsAreThere = tools.every(({ state }) => state === 'ok')
+  const names = {
+    program: 'libnss_wrapper',
+    purpose: 'lets programs on libc find the hosts of a run',
+    needed: false,
+  } as const
   const clocks = { program: 'libfaketime', purpose: 'moves the clocks of nodes', needed: false } as const
   return [
     surveyNode(),
     ...tools,
     toolsAreThere ? { ...go, advice: undefined } : go,
     surveyFile(clocks, findLibfaketime(settings), clockMissing(settings)),
+    surveyFile(names, findNssWrapper(settings), namesMissing(settings)),
     ...found,
     ...beside,
   ]
 }
 
 /** Programs that scenarios need besides those that they run: Holdfast can use them, and does not build them. */
-export type HelperName = 'haproxy' | 'apache2' | 'mod_oauth2'
+export type HelperName = 'haproxy' | 'apache2' | 'mod_oauth2' | 'nginx' | 'nginx-njs'
 
 /** What of these programs this machine lacks, and what to type; undefined when it has them all. */
 export async function lackingPrograms(
@@ -137,14 +169,13 @@ export async function lackingPrograms(
 
 /** Where Debian keeps what administrators start: not on everybody's PATH. */
 const systemFolders = ['/usr/sbin', '/usr/local/sbin']
-/** The file of Apache’s module, where Debian puts it. */
-const modOauth2 = '/usr/lib/apache2/modules/mod_oauth2.so'
 
 async function surveyGateways({ path }: Settings): Promise<Surveyed[]> {
   const found = await Promise.all(gateways.map((helper) => surveyHelper(helper, [...path, ...systemFolders])))
-  const module = { program: 'mod_oauth2', purpose: 'has apache2 judge bound tokens', needed: false } as const
-  const file = existsSync(modOauth2) ? modOauth2 : undefined
-  return [...found, surveyFile(module, file, 'Debian: apt-get install libapache2-mod-oauth2')]
+  const beside = modules.map(({ file, advice, ...module }) =>
+    surveyFile({ ...module, needed: false }, existsSync(file) ? file : undefined, advice),
+  )
+  return [...found, ...beside]
 }
 
 type Sought = Pick<Surveyed, 'program' | 'purpose' | 'needed' | 'wanted'>
@@ -211,7 +242,8 @@ async function surveyProgram(
   const sought = { program, purpose, needed: false, wanted }
   if (path === undefined) return { ...sought, state: 'missing', advice }
   const { stdout, stderr } = await ask(path, args)
-  const version = pattern.exec(stdout)?.[1]
+  // nginx tells its version where others complain.
+  const version = pattern.exec(`${stdout}\n${stderr}`)?.[1]
   if (version === undefined) {
     const problem = stderr.trim().split('\n').at(-1)?.trim() || 'it does not answer'
     return { ...sought, path, state: 'unacceptable', problem, advice }

@@ -121,6 +121,17 @@ test('the version that a program told is remembered until the program changes', 
   expect(await resolveTool('step', { settings: onPath })).toMatchObject({ version: '0.30.61' })
 })
 
+test('another program of that name, which may open a window and tells no version, is not started again for a day', async () => {
+  const asked = join(folder, 'asked')
+  const file = await program(join(folder, 'bin', 'step'), `echo . >> ${asked}; echo no such option`)
+  const onPath = { ...settings, path: [dirname(file)] }
+  const found = () => resolveTool('step', { settings: onPath }).catch((failure: ToolMissing) => failure.rejected)
+
+  expect(await Promise.all([found(), found()])).toEqual(Array(2).fill([{ path: file, version: undefined }]))
+  await found()
+  expect(await readFile(asked, 'utf8')).toBe('.\n')
+})
+
 test('a missing program names the three ways, and what was not good enough', async () => {
   const old = await program(join(folder, 'old', 'nats'), 'echo 0.1.4')
   const failure = await resolveTool('nats', { settings: { ...settings, path: [dirname(old)] } }).catch(

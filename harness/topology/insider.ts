@@ -7,8 +7,15 @@ import type { HttpCall, Template } from './plan.ts'
 export interface Insider {
   /** Keys of a CA: the one that it signs with, and that of its root. */
   signs?: Record<'issuing' | 'root', { cert: Template; key: Template }>
-  /** The private JWK that tokens are signed with at first; what its decision records call a question about a token. */
-  mints?: { signingKey: Template; asked?: string }
+  /**
+   * The private JWK that tokens are signed with at first; what its decision records call a question about a token. `beside`: its public
+   * half, where the issuer does not publish it, for those who are told which keys to believe.
+   */
+  mints?: { signingKey: Template; asked?: string; beside?: Template }
+  /** Somebody else's: what is not said of it is not ours, and a test that needs it did not run. */
+  foreign?: true
+  /** The issuer whose key set it is told: from `file`, to which a key can be added, or by the issuer itself. */
+  believes?: { issuer: string; keys: 'file' | 'issuer' }
   /** The listeners of an issuer that tell its keys and serve its clients: those of whatever stands in for it. */
   standIn?: { keys: string; clients: string }
   /** The listener at which operators are let in, and the DNS SANs of their certificates. */

@@ -39,7 +39,7 @@ export interface KindPlan
   extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'verification' | 'actions' | 'observe'>,
     Pick<PlanUnit, 'surfaces' | 'proof' | 'insider'>,
     Partial<Pick<PlanUnit, 'steps' | 'after'>> {
-  /** Further oneshots that this unit brings along on its node. They name each other and this unit by `node/unit`. */
+  /** Further units that this one brings along on its node: oneshots, a proxy in front of it. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }
 
@@ -61,6 +61,8 @@ export interface UnitContext<Settings> {
   url(node: string, listener: string, protocol?: 'https' | 'wss'): string
   /** The issuer on a node, whatever its kind: its `iss`; makes this unit wait until it mints. Reports a node that is none as a mistake. */
   issuer(node: string): string
+  /** Path of the root of that issuer's own certificate on this node; this unit waits for it, as for `anchor`. */
+  issuerAnchor(node: string): Template
   /** A path of the user's: relative to the file of the topology, or to the working directory where there is none. */
   resolve(path: string): string
   /** What this node issues of one kind: resolved credentials. */
@@ -81,6 +83,8 @@ export interface Offer {
   after?: UnitRef
   /** The root certificate of what it issues, on its node. */
   root?: Template
+  /** The root of its own certificate, a file of this machine, for all who ask it. Default: that of its trust domain. */
+  ca?: Template
 }
 
 /** One thing that a caller can do. */

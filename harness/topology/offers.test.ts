@@ -46,7 +46,7 @@ test('a holder asks for its token itself, with its own certificate, where its is
   const { holders, mint } = credentialOf(plan, 'bound-token', 'shop')
   const unit = plan.nodes[holders[0]!]!.units.find(({ name }) => name === 'shop')!
 
-  expect(mint.mint.tls).toEqual(mint.prove.tls)
+  expect(mint.mint.tls).toEqual(mint.prove!.tls)
   expect(unit.steps).toMatchObject([{ receive: { from: holders[0], source: { mint: mint.mint } } }])
 })
 

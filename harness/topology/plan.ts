@@ -1,3 +1,4 @@
+import type { CertificateHeader } from '../pki/certificate-header.ts'
 import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
 import type { Insider } from './insider.ts'
 import type { Action, Observation } from './kind.ts'
@@ -13,6 +14,7 @@ import type { ActionVerification } from './verification.ts'
  * - `@{unit}`          the directory of the unit at hand (`<dir>/units/<unit>`)
  * - `@{address}`       the node's own address
  * - `@{address:NODE}`  another node's address
+ * - `@{hosts}`         path of the run's hosts, in the form of /etc/hosts
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
  *   secret of 16 characters at least, without blanks, in the environment of a command only, as everybody sees arguments; it is written
  *   down nowhere
@@ -87,9 +89,11 @@ export interface PlanUnit {
 export interface PlanFile {
   path: Template
   mode?: string
-  /** Exactly one of the two. `json` is rendered with two-space indentation; its strings are templates. */
+  /** Exactly one of the three. `json` is rendered with two-space indentation; its strings are templates. */
   text?: Template
   json?: unknown
+  /** A file of the user's, in which each `@{name}` stands for one of `values`. */
+  from?: { path: Template; values: Record<string, Template> }
 }
 
 export interface Service {
@@ -114,6 +118,10 @@ export interface Listener {
   clientCertificate: 'none' | 'requested' | 'required'
   /** Where it is, if not at the address of its node: it was there before the run. */
   address?: string
+  /** In which header whoever ends TLS hands the certificate of a caller on to the program. */
+  certificateHeader?: CertificateHeader
+  /** The listener through which everybody must come: this one is for the proxy that has it, and hears nobody else. */
+  behind?: string
 }
 
 export interface Command {
@@ -148,9 +156,13 @@ export interface TlsFiles {
 export interface HttpCall {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   url: string
+  /** `url` is that of an issuer, whose metadata names in this member where to call: `token_endpoint` (RFC 8414 section 2). */
+  discover?: string
   tls: TlsFiles
   /** Its strings are templates. */
   json?: unknown
+  /** In place of JSON: parameters of a form, as OAuth has them. */
+  form?: Readonly<Record<string, string>>
   expect: number[]
 }
 
@@ -160,8 +172,8 @@ export type Step =
   | { call: HttpCall }
   | { receive: Receive }
   | { fetch: Fetch }
-  /** A copy of a file of the node, for somebody who needs it elsewhere. */
-  | { copy: { from: Template; to: { path: Template; mode: string } } }
+  /** A copy of a file of the node, for somebody who needs it elsewhere. `forRun`: it is removed with the run, wherever it lies. */
+  | { copy: { from: Template; to: { path: Template; mode: string }; forRun?: true } }
   | { enrol: Enrol }
   /** Makes a secret of so many random bytes (16 at least), as text (default `hex`), for the unit's user alone. One that is there stays. */
   | { secret: { path: Template; bytes: number; as?: 'hex' | 'base64url' } }
@@ -197,9 +209,11 @@ export interface MintRenewal {
 /** What an HTTPS server publishes, as a file of the node. Its certificate must lead to `ca`. */
 export interface Fetch {
   url: string
-  /** The JSON answer of `url` names in this member where the file is: `jwks_uri` of an issuer's metadata (RFC 8414 section 2). */
-  follow?: string
+  /** `url` is that of an issuer, whose metadata names in this member where the file is: `jwks_uri` (RFC 8414 section 2). */
+  discover?: string
   ca: Template
+  /** A key set: the public JWK in this file is added to it. */
+  add?: Template
   to: { path: Template; mode: string }
 }
 

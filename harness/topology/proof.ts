@@ -18,6 +18,6 @@ export type WeakerProof = (
 ) & {
   /** The program's own words by our reasons. A reason that is not among them is shown, and not compared. */
   reasons?: Readonly<Record<string, string>>
-  /** What refused callers get where it is not what RFC 6750 section 3.1 says: `401 invalid_token`; `401` alone: no code; `401 *`: any. */
+  /** What refused callers get where it is not what RFC 6750 section 3.1 says: `401 invalid_token`; `401` alone: no code; `401 ?`: a code or none; `401 *`: without a challenge, too. */
   answers?: { noToken: string; badToken: string; scope: string }
 }

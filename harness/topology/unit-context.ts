@@ -39,17 +39,19 @@ export function unitContext(
     return credential
   }
 
+  const anchor = (of: string) => {
+    // A domain that some node names wrongly is reported there.
+    const reported = Object.values(topology.nodes).some((other) => other.domain === of)
+    if ((!reported || own(topology.trustDomains, of) !== undefined) && isNamed('trustDomains', of)) {
+      needAnchor(compilation, node, of)
+      after.add(anchorUnit(node, of))
+    }
+    return anchorPath(of)
+  }
+
   return {
     ...{ topology, node, unit: unit.name, host, domain, settings: unit.settings },
-    anchor(of) {
-      // A domain that some node names wrongly is reported there.
-      const reported = Object.values(topology.nodes).some((other) => other.domain === of)
-      if ((!reported || own(topology.trustDomains, of) !== undefined) && isNamed('trustDomains', of)) {
-        needAnchor(compilation, node, of)
-        after.add(anchorUnit(node, of))
-      }
-      return anchorPath(of)
-    },
+    anchor,
     credential(name) {
       const declaration = heldCredential(name)
       after.add(`${node}/${name}`)
@@ -75,6 +77,10 @@ export function unitContext(
         mistakes.add(settingOf(target), message, 'name a node that has')
       }
       return found?.url ?? 'https://unknown.invalid'
+    },
+    issuerAnchor(target) {
+      const kind = kindInRole(compilation, 'issuer')
+      return (kind && offerOf(compilation, kind.name, target)?.ca) ?? anchor(domain)
     },
     resolve: (path) => resolve(compilation.folder ?? '.', path),
     issued: <Name extends CredentialKindName>(kind: Name) =>

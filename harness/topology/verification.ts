@@ -47,4 +47,8 @@ export interface Way {
   call: Readonly<Record<string, unknown>>
   /** Parts of what is presented that do not reach the target this way. */
   loses?: readonly string[]
+  /** What everybody gets this way, whatever is presented: it is shut. */
+  shut?: Refusal
+  /** Whose fault it is where somebody is let in this way who must not be. */
+  fault?: string
 }

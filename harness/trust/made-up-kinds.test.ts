@@ -143,6 +143,33 @@ test('everything is tried in each way, too, and a target judges what reaches it'
   expect(classes.every(({ control }) => control.way === undefined && control.name === 'opera, by ann')).toBe(true)
 })
 
+test('a class is told by a cell with which nothing else is wrong, also behind the end; a check that has none is named', () => {
+  const { classes, unisolated } = deriveMatrix(planOf({ takes: [['badge', 'ticket']], checks }), [badge, ticket])
+  const told = Object.fromEntries(classes.map(({ representative: { name, fails } }) => [fails.join(), name]))
+  // Whoever lets torn badges in lets this one in.
+  expect(told['badge/whole']).toBe('opera, by a torn ann')
+  // Without a badge a ticket is nobody's own, so a refusal may be for that.
+  expect(unisolated).toEqual([{ target: 'gate', action: 'gate:pass/row 1', check: 'badge/shown' }])
+})
+
+test('at the end of a way that is shut nobody is let in, whatever is presented, and nobody is looked at', () => {
+  const shut = { guard: 'fence', reason: 'fenced', layer: 'tls', status: null, error: null } as const
+  const takes = [['badge', 'ticket']]
+  const all = cellsOf({ takes, checks, ways: { 'over the fence': { call: {}, shut } } })
+  expect(all).toEqual([...plain, ...plain.map((one) => one.replace(/: .*/, ', over the fence: fenced'))])
+
+  const { classes } = deriveMatrix(planOf({ takes, checks, ways: { 'over the fence': { call: {}, shut } } }), [
+    badge,
+    ticket,
+  ])
+  const over = classes.filter(({ representative }) => representative.way !== undefined)
+  // What is accepted else stands for the others: nothing is wrong with it but its way.
+  expect(over.map(({ representative: { name, expected } }) => [name, expected])).toContainEqual([
+    'opera, by ann, over the fence',
+    { verdict: 'refused', ...shut },
+  ])
+})
+
 test('a check that settles lets in, and refuses nobody; one that depends on it is made behind it only', () => {
   const settling = { check: 'badge/named', args: { name: 'bob' }, settles: true } as const
   const takes = [['badge', 'ticket']]

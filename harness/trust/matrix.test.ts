@@ -94,6 +94,7 @@ describe('what becomes of a token that was accepted', async () => {
     ['revoked', 'token_inactive', 'accepted', 'token_inactive'],
     ['key retired', 'kid_unknown', 'kid_unknown', 'token_inactive'],
     ['tampered', 'signature_invalid', 'signature_invalid', 'token_inactive'],
+    ['naming another issuer', 'issuer_untrusted', 'issuer_untrusted', 'issuer_untrusted'],
     ['unbound', 'cnf_missing', 'cnf_missing', 'token_inactive'],
     ['bound elsewhere', 'cnf_x5t_mismatch', 'cnf_x5t_mismatch', 'token_inactive'],
     ['without scope', 'scope_insufficient', 'scope_insufficient', 'token_inactive'],

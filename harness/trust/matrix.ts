@@ -13,6 +13,8 @@ export interface Matrix {
   cells: number
   /** By target and action. */
   classes: CellClass[]
+  /** Checks that no cell fails alone: a refusal whose reason is not seen proves nothing of them. */
+  unisolated: { target: string; action: string; check: string }[]
 }
 
 /** Cells that take the same way through the checks of one target. */
@@ -81,18 +83,20 @@ export function deriveMatrix(
   const places = placesOf(plan, accepts)
   for (const place of places) accepts.delete(placeText(place))
   const mistakes = [...accepts.keys()].map((place) => ({ place, ...unknownPlace }))
-  const matrix: Matrix = { topology: plan.topology, cells: 0, classes: [] }
+  const matrix: Matrix = { topology: plan.topology, cells: 0, classes: [], unisolated: [] }
   for (const place of places) {
     const tell = (...found: Mistake[]) => mistakes.push(...found.map((one) => ({ place: placeText(place), ...one })))
     const unknown = unknownNames(place, kinds, checks)
     tell(...unknown)
     if (unknown.length > 0) continue
     const classes = new Map<string, Omit<CellClass, 'control'> & { noise: number }>()
+    const isolated = new Set<string>()
     try {
       for (const trial of trials(place.verification)) {
         const tried = triedAt(place, checks, trial)
         tell(...mistakesOf(tried, place))
         matrix.cells += 1
+        if (tried.isSingle) isolated.add(tried.cell.fails[0]!)
         const found = { key: tried.key, representative: tried.cell, noise: noiseOf(tried, place) }
         const key = full ? String(matrix.cells) : tried.key
         const { count, ...nearest } = classes.get(key) ?? { ...found, count: 0 }
@@ -102,6 +106,9 @@ export function deriveMatrix(
       tell(notMade(place, error))
       continue
     }
+    const { target, action, verification } = place
+    const left = verification.checks.filter(({ check, settles }) => !settles && !isolated.has(check))
+    matrix.unisolated.push(...left.map(({ check }) => ({ target, action, check })))
     const all = [...classes.values()]
     const control = controlAmong(all.map(({ representative }) => representative))
     if (control === undefined) tell(nobodyAccepted)
@@ -137,9 +144,11 @@ function placesOf({ nodes }: Plan, accepts: ReadonlyMap<string, readonly PlanAcc
 
 function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name, way }: Trial): Tried {
   const { target, action, verification, accepted } = place
-  const { loses = [] } = verification.ways?.[way ?? ''] ?? {}
+  const { loses = [], shut } = verification.ways?.[way ?? ''] ?? {}
   const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
-  const { fails, hidden, isSettled } = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const judged = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const { fails, hidden, isSettled } =
+    shut === undefined ? judged : { ...nothingLooked, fails: [{ check: way!, ...shut }] }
   const declared = asDeclared(parts)
   const because = accepted.has(declared ?? '') ? 'accepts' : isSettled ? 'operator' : unnoticed(parts)
   const shown = parts.map(({ kind, planned, state }) => [kind.part, { credential: planned.name, state }])
@@ -153,6 +162,9 @@ function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name
     declared: way === undefined ? declared : undefined,
   }
 }
+
+/** At the end of a way that is shut. */
+const nothingLooked = { hidden: [], isSettled: false }
 
 /** Why what is spoiled does not keep a call out, at a target that makes no check of it. */
 function unnoticed(parts: readonly Part[]): AcceptedBecause {

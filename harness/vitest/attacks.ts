@@ -1,7 +1,9 @@
 import { expect } from 'vitest'
 import type { Attack } from '../attacks/attack.ts'
 import { Lab } from '../attacks/lab.ts'
+import { accepted } from '../attacks/outcome.ts'
 import { type ScopeOptions, scopesOf, type Trial } from '../attacks/scope.ts'
+import type { AttackTarget } from '../attacks/surfaces.ts'
 import { demandNoLeak, leakMark } from '../attacks/unharmed.ts'
 import { HoldfastError } from '../errors.ts'
 import { writeHistory } from '../evidence/history.ts'
@@ -23,9 +25,11 @@ import {
 } from '../site/known-differences.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { restoreIssuers } from '../site/stand-in.ts'
+import type { About } from '../site/told-failure.ts'
 import type { Verdict } from '../site/verdict.ts'
+import { Gates } from './gates.ts'
 import { closeControls } from './matrix.ts'
-import { scenarioOn, shippedParts } from './scenario.ts'
+import { scenarioOn, shippedParts, skipNotOurs } from './scenario.ts'
 
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
   /** Attacks (`GEN-28 good, then bad`) at which a target is known to come out otherwise: each is expected to, and fails once it does not. */
@@ -62,23 +66,49 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
   const named = tries.map(({ target, caseName }) => ({ target: target.name, name: caseName }))
   demandTried(differs, named)
   const test = scenarioOn({ ...options, own: true, env: environmentFor(tries, options.env) }, parts)
-  let credentials: FreshCredentials | undefined
+  const made = new WeakMap<object, FreshCredentials>()
+  const gates = new Gates()
+  const labAt = (site: ScenarioSite, target: AttackTarget, known?: KnownDifference) => {
+    // What is forged is made from what an insider made, who need not have the key of the issuer.
+    const credentials = made.get(site.site) ?? new FreshCredentials(site.site, live, { by: 'insider' })
+    made.set(site.site, credentials)
+    return new Lab(site, target, { credentials, scopes: () => scopesOf(all, plan, { targets: [target.name] }), known })
+  }
   const enter = (one: Try) => {
     const { attack, name, target, known } = one
-    const scopes = () => scopesOf(all, plan, { targets: [target.name] })
     const title = `${attack.id} ${attack.title}: ${name} · ${target.name}${differenceText(known)}`
-    test(title, async ({ site }) => {
-      credentials ??= new FreshCredentials(site.site, live)
-      await tryOn(new Lab(site, target, { credentials, scopes, known }), one)
+    test(title, async ({ site, skip }) => {
+      gates.pass(target.name, skip)
+      site.about = aboutOf(attack)
+      await skipNotOurs(skip, tryOn(labAt(site, target, known), one))
     })
   }
-  const steady = tries.filter(({ attack }) => isSteady(attack))
+  const targets = new Map(tries.map(({ target }) => [target.name, target]))
+  for (const target of targets.values()) {
+    test(`${target.name} lets in ${target.credential}`, async ({ site }) => {
+      site.about = { rank: 'control' }
+      const lab = labAt(site, target)
+      await gates.open(target.name, async () => lab.judge(await lab.call(), accepted()))
+    })
+  }
+  const steady = tries
+    .filter(({ attack }) => isSteady(attack))
+    .toSorted((a, b) => Number(b.attack.plain !== undefined) - Number(a.attack.plain !== undefined))
   for (const one of steady) enter(one)
   // What refusals were held against is looked at before anything that changes the site.
-  if (steady.length > 0) closeControls(test)
+  if (steady.length > 0)
+    closeControls(
+      test,
+      gates,
+      steady.map(({ target }) => target.name),
+    )
   for (const one of inOrder(tries.filter(({ attack }) => !isSteady(attack)))) enter(one)
   // After all others: what they presented is looked for in all that is kept of the run.
   if (tries.length > 0) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
+}
+
+function aboutOf({ title, source, plain }: Attack): About {
+  return { ...(plain !== undefined && { rank: 'plain', meaning: plain }), title, clause: source }
 }
 
 /** One variant of an attack on one target, and how that is known to differ. */
@@ -145,7 +175,14 @@ async function tryOn(lab: Lab, one: Try): Promise<void> {
 async function tryVariant(lab: Lab, { attack: { id }, variant, known }: Try): Promise<void> {
   const mark = await leakMark(lab)
   const verdict = await variant.attack(lab)
-  if (verdict !== undefined) return demand(verdict, lab.judged(verdict, variant.expect))
+  if (verdict !== undefined) {
+    const { expected, problems } = lab.judged(verdict, variant.expect)
+    const isAsked = verdict.promised && (problems.length > 0 || known?.fault !== undefined)
+    const fault = isAsked ? await variant.fault?.(lab) : undefined
+    const isAsKnown = known?.fault === undefined || fault?.startsWith(known.fault)
+    const other = isAsKnown ? [] : [`known is that it is the fault of ${known.fault}`]
+    return demand(verdict, { expected, problems: [...problems, ...other], fault })
+  }
   if (lab.demands === 0) throw new NothingDemanded(id)
   // A verdict is judged with all that its target wrote down; of steps that end without one the same is demanded.
   await demandNoLeak(lab, mark)

@@ -135,7 +135,9 @@ test('where a kind shows nothing of its state, the verdict says that effects wer
   const verdict = await other.call('b', 'b', 'b:read', attack())
   expect(verdict).toBeRefused(mismatch)
   expect(verdict.effects).toEqual({ observed: false, unobservable: 'kind fake has no observation' })
-  expect(failureSummary('blind', [], [verdict])).toContain('effects   not observed: kind fake has no observation')
+  expect(failureSummary({ test: 'blind', failures: [], verdicts: [verdict] })).toContain(
+    'effects   not observed: kind fake has no observation',
+  )
 })
 
 test('a 401 without challenge is told by its source, and not as if nothing differed', async () => {

@@ -42,12 +42,14 @@ expect.extend({
   toBeAccepted(received: Verdict) {
     demandVerdict('toBeAccepted()', received, this.isNot)
     const problems = acceptanceProblems(received)
+    markJudged(received, { expected: 'accepted', problems })
     return { pass: problems.length === 0, message: () => failureText('accepted', received, problems) }
   },
   toBeRefused(received: Verdict, expected: ExpectedRefusal) {
     demandVerdict('toBeRefused({ … })', received, this.isNot)
     const problems = refusalProblems(received, expected)
     const pass = problems.length === 0
+    markJudged(received, { expected: expectedText(expected, received.protocol), problems, reason: expected.reason })
     // Whoever got in is told first; a missing control matters only once the refusal itself is right.
     if (pass && !received.control?.accepted) throw new NoPositiveControl(received)
     return { pass, message: () => failureText(expectedText(expected, received.protocol), received, problems) }

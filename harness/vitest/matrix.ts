@@ -22,11 +22,13 @@ import {
 import type { SharedControls } from '../site/ledger.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { processOf, targetOf } from '../site/targets.ts'
+import type { About } from '../site/told-failure.ts'
 import type { Verdict } from '../site/verdict.ts'
-import type { ActionVerification } from '../topology/verification.ts'
+import type { ActionVerification, Way } from '../topology/verification.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
-import { type CellClass, deriveMatrix, placeText } from '../trust/matrix.ts'
-import { type ScenarioFixtures, scenarioOn, shippedParts } from './scenario.ts'
+import { type CellClass, checksOf, deriveMatrix, type Matrix, placeText } from '../trust/matrix.ts'
+import { Gates } from './gates.ts'
+import { type ScenarioFixtures, scenarioOn, shippedParts, skipNotOurs } from './scenario.ts'
 
 export interface MatrixOptions extends ScenarioOptions {
   /** Every cell is tried, not one of each class. Default: what the settings say. */
@@ -46,30 +48,70 @@ export async function matrix(topology: string, options: MatrixOptions = {}): Pro
   const parts = shippedParts(topology, options)
   const { live, plan } = await parts()
   const { credentialKinds } = await import('../shipped.ts')
-  const { classes } = deriveMatrix(await plan(), credentialKinds, { full: options.full ?? settings().full })
+  const planned = await plan()
+  const { classes, unisolated } = deriveMatrix(planned, credentialKinds, { full: options.full ?? settings().full })
   const all = withDifferences(classes, options.differs ?? {})
   // Some cells change the site for good.
   const test = scenarioOn({ ...options, own: true }, parts)
-  let credentials: CellCredentials | undefined
+  const made = new WeakMap<object, CellCredentials>()
   const on = (site: ScenarioSite): Tried => {
-    credentials ??= new CellCredentials(site.site, live)
+    const credentials = made.get(site.site) ?? new CellCredentials(site.site, live)
+    made.set(site.site, credentials)
     return { site, credentials }
   }
+  const checks = checksOf(credentialKinds)
+  const gates = new Gates()
   const byEnd = Map.groupBy(all, ({ representative }) => cellEnds(representative, credentialKinds))
   for (const [target, own] of Map.groupBy(byEnd.get(undefined) ?? [], placeOf)) {
     vitestTest.describe(target, () => {
-      for (const one of own) test(sentence(one), ({ site }) => tryCell(on(site), one, site.shareControls()))
+      for (const one of own.toSorted((a, b) => Number(isControl(b)) - Number(isControl(a)))) {
+        test(sentence(one), async ({ site, skip }) => {
+          gates.pass(target, skip)
+          site.about = aboutOf(one, checks)
+          const tried = tryCell(on(site), one, site.shareControls())
+          await (isControl(one) ? gates.open(target, () => tried) : skipNotOurs(skip, tried))
+        })
+      }
     })
   }
   const accepts = all.filter(({ representative: { expected } }) => expected.verdict === 'accepted')
-  if (accepts.length > 0) closeControls(test)
+  if (accepts.length > 0) closeControls(test, gates, all.map(placeOf))
   // What ends everything else of an issuer is done once, for all of them, when nothing else is left to try.
   byEnd.delete(undefined)
   for (const [end, own] of byEnd) {
     vitestTest.describe(`after ${end}`, () => {
-      for (const one of own) test(`${placeOf(one)}: ${sentence(one)}`, ({ site }) => tryLast(on(site), one, own))
+      for (const one of own) {
+        test(`${placeOf(one)}: ${sentence(one)}`, ({ site, skip }) => {
+          gates.pass(placeOf(one), skip)
+          site.about = aboutOf(one, checks)
+          return skipNotOurs(skip, tryLast(on(site), one, own))
+        })
+      }
     })
   }
+  for (const one of unisolated) {
+    if (targetOf({ plan: planned }, one.target, one.action).proof?.proof === 'status alone') nameUnproven(one)
+  }
+}
+
+/** What is not proven is named, and counted apart from what passed. */
+function nameUnproven({ check, ...at }: Matrix['unisolated'][number]): void {
+  const because = 'no call that can be derived fails it alone, and nothing but the status of a refusal is seen'
+  vitestTest(`${placeText(at)}: the check ${check}`, ({ skip }) => skip(`not proven: ${because}`))
+}
+
+/** The one that all refusals of its place are held against. */
+function isControl({ representative, control }: CellClass): boolean {
+  return representative === control
+}
+
+function aboutOf(one: CellClass, checks: ReturnType<typeof checksOf>): About {
+  if (isControl(one)) return { rank: 'control' }
+  const { fails, way, expected } = one.representative
+  const { because, unmade } = checks.get(fails[0] ?? '') ?? {}
+  const isShut = way !== undefined && fails[0] === way && expected.verdict === 'refused'
+  const told = isShut ? `nobody is let in ${way}` : because
+  return { rank: 'plain', because: told, meaning: unmade?.means, clause: unmade?.clause }
 }
 
 /** A class, and how its target is known to differ in it. */
@@ -88,8 +130,9 @@ function withDifferences(classes: readonly CellClass[], differences: KnownDiffer
 }
 
 /** The last refusals of each target are followed by an accepted call, too. */
-export function closeControls(test: TestAPI<ScenarioFixtures>): void {
-  test('all calls that refusals were held against are accepted still', async ({ site }) => {
+export function closeControls(test: TestAPI<ScenarioFixtures>, gates: Gates, places: readonly string[]): void {
+  test('all calls that refusals were held against are accepted still', async ({ site, skip }) => {
+    gates.passAny(places, skip)
     expect(await site.shareControls().close(site)).toBeGreaterThan(0)
   })
 }
@@ -101,40 +144,53 @@ async function tryLast(on: Tried, one: TriedClass, all: readonly TriedClass[]): 
   await credentials.end(all.map((each) => each.representative))
   // Who goes on with what it knew at first takes the old one, and no new one.
   if (representative.expected.verdict === 'accepted') return judgeCell(on, one)
-  // A target learns that the old one is gone once it has seen a new one.
   const { learned, learnedWithinMs } = credentials.ends(representative)!
+  const withinMs = learnedWithinMs(verificationOf(site, representative)!)
+  if (withinMs === undefined) {
+    // What was made before the end is all that such a target will ever take, if it takes any.
+    const kept = all.find(
+      (each) => placeOf(each) === placeOf(one) && each.representative.expected.verdict === 'accepted',
+    )
+    return kept === undefined ? judgeCell(on, one) : tryCell(on, { ...one, control: kept.representative })
+  }
+  // A target learns that the old one is gone once it has seen a new one.
   const isAccepted = async () => acceptanceProblems(await call(on, control)).length === 0
-  await site.until(learned, isAccepted, {
-    withinMs: learnedWithinMs(verificationOf(site, representative)!),
-    everyMs: 250,
-  })
+  await site.until(learned, isAccepted, { withinMs, everyMs: 250 })
   await tryCell(on, one)
 }
 
 async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<ScenarioSite>): Promise<void> {
-  const { representative, control } = one
+  const { control } = one
   const again = (site: ScenarioSite) => call({ ...on, site }, control)
   const process = processOf(on.site.site, control.target, control.action)
   const place = `${placeOf(one)} ${control.name}`
-  const isControl = representative === control
-  if (isControl || (await shared?.take(place, process, on.site)) === undefined) {
+  const isOwn = isControl(one)
+  let accepted = isOwn ? undefined : await shared?.take(place, process, on.site)
+  if (accepted === undefined) {
     const verdict = await again(on.site)
+    accepted = verdict
     demand(verdict, { expected: 'accepted, as positive control', problems: acceptanceProblems(verdict) })
-    shared?.add(place, { again, process, verdict, refusals: isControl ? 0 : 1 })
+    shared?.add(place, { again, process, verdict, refusals: isOwn ? 0 : 1 })
   }
-  if (!isControl) await judgeCell(on, one)
+  if (!isOwn) await judgeCell(on, one, accepted)
 }
 
-async function judgeCell(on: Tried, { representative, known }: TriedClass): Promise<void> {
+async function judgeCell(on: Tried, { representative, known }: TriedClass, beside?: Verdict): Promise<void> {
   const verdict = await call(on, representative)
   const refusals = refusalsOf(on.site, representative, verdict)
+  const { fault } = wayOf(on.site, representative) ?? {}
   const judged: Judged[] = refusals.map((refusal) => {
-    return { expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) }
+    return {
+      ...(verdict.promised && { fault }),
+      ...{ expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) },
+      reason: refusal.reason,
+    }
   })
   // What was derived is told, unless another refusal came that is as good.
   const derived = judged.find(({ problems }) => problems.length === 0) ??
     judged[0] ?? { expected: 'accepted', problems: acceptanceProblems(verdict) }
-  demand(verdict, known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusals[0]))
+  const judgement = known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusals[0])
+  demand(verdict, { ...judgement, beside })
 }
 
 /**
@@ -153,9 +209,15 @@ function verificationOf(site: ScenarioSite, { target, action }: Cell): ActionVer
   return targetOf(site, target, action).verification
 }
 
+function wayOf(site: ScenarioSite, cell: Cell): Way | undefined {
+  return verificationOf(site, cell)?.ways?.[cell.way ?? '']
+}
+
 async function call({ site, credentials }: Tried, cell: Cell): Promise<Verdict> {
-  const { target, action, way = '' } = cell
-  const options: CallOptions | undefined = verificationOf(site, cell)?.ways?.[way]?.call
+  const { target, action } = cell
+  const way = wayOf(site, cell)
+  // The same call without its way is no control: what it presents may be spoiled.
+  const options: CallOptions | undefined = way && { ...way.call, controlled: true }
   return site.call(cellCaller(cell, site.plan), target, action, credentials.of(cell), options)
 }
 

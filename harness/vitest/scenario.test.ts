@@ -44,12 +44,14 @@ test('one site per file, released after a failure too; what a backend lacks is s
     'expects of a promise': 'failed',
     'what is waited for judges its calls': 'passed',
     'needs what the backend lacks': 'skipped',
+    'says what else the machine lacks': 'skipped',
     'moves clocks where the machine cannot': 'skipped',
     'moves clocks in a process whose own stays': 'skipped',
     'a launch that fails fails the test': 'failed',
     'a site that files share': 'passed',
   })
   expect(tests.get('needs what the backend lacks')).toMatchObject({ note: 'backend process lacks ownClock, partition' })
+  expect(tests.get('says what else the machine lacks')).toMatchObject({ note: 'go is not installed: type this' })
   expect(tests.get('moves clocks where the machine cannot')).toMatchObject({
     note: 'backend process lacks ownClock: libfaketime is missing (type this)',
   })

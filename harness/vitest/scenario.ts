@@ -1,16 +1,21 @@
+import { realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test } from 'vitest'
 import type { Finding } from '../credentials/finding.ts'
-import { redact } from '../credentials/secrets.ts'
+import { guessedBy, redact, redactJson } from '../credentials/secrets.ts'
+import { shellWord } from '../protocols/shell-word.ts'
 import { settings } from '../settings.ts'
 import type { Credential } from '../site/credential.ts'
 import { failureSummary, type ToldCall } from '../site/evidence-text.ts'
 import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.ts'
+import { NotOurs } from '../site/insider.ts'
 import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
 import { endSharedSites } from '../site/shared-sites.ts'
+import { failedCall, type ToldFailure, toldFailure } from '../site/told-failure.ts'
+import { until } from '../site/until.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -51,17 +56,25 @@ export function shippedParts(topology: string, options: ScenarioOptions): () => 
       import('../topology/load.ts'),
       import('../shipped.ts'),
     ])
-    const { parameters, backend: chosen, keep, shareSites: shared, sabotage, at } = settings()
+    const { parameters, backend: chosen, keep, shareSites: shared, sabotage, mutants, at } = settings()
     const own = Object.entries(options.set ?? {}).map(([name, value]) => [name, String(value)])
     const set = { ...parameters, ...Object.fromEntries(own) }
     return {
       backend: backend(options.backend ?? chosen),
       ...(await callParts()),
-      ...{ keep, shared, sabotage, at },
+      ...{ keep, shared, sabotage, mutants, at },
       plan: async () => compile(await loadTopology(topology, { set, cwd })),
       preflight: async (site) => (await import('../site/live-site.ts')).sitePreflight(site, credentialKinds),
     }
   }
+}
+
+/** A test that needs what is not ours did not run, and says whose it is. */
+export async function skipNotOurs(skip: TestContext['skip'], tried: Promise<void>): Promise<void> {
+  await tried.catch((failure: unknown) => {
+    if (failure instanceof NotOurs) skip(failure.message)
+    throw failure
+  })
 }
 
 /** The same over parts of the caller's own: another backend, other kinds. */
@@ -101,6 +114,8 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         conduct.judging = site.judging
         task.meta.evidence = site.site.evidence
         onTestFailed(async ({ task: { result } }) => {
+          task.meta.failure = await toldOf(site, task.fullTestName)
+          task.meta.page = site.evidence
           await keepSummary(site, nameOf(task).name, result?.errors ?? [])
           await keep()
         })
@@ -122,6 +137,10 @@ declare module 'vitest' {
     evidence?: string
     /** Times that this test held against a bound. */
     measured?: MeasuredTime[]
+    /** The page of evidence of a test that failed. */
+    page?: string
+    /** How this test failed, where that is told by one of its calls. */
+    failure?: ToldFailure
     /** Calls that this test made, in their order. */
     calls?: ToldCall[]
     /** What the preflight of its site found: no result of the test. */
@@ -139,14 +158,28 @@ function nameOf(task: Task, asked?: string): TestName {
   task.meta.measured ??= []
   task.meta.calls ??= []
   const { measured, calls } = task.meta
-  const again = asked ?? `npx holdfast test ${relative(process.cwd(), task.file.filepath)}`
-  return { name: `${claim}: ${task.name}`, again, measured, calls }
+  const file = asked ?? `npx holdfast test ${shellWord(relative(process.cwd(), realpathSync(task.file.filepath)))}`
+  const again = `${file} -t ${shellWord(task.fullTestName)}`
+  return { name: `${claim}: ${task.fullTestName}`, again, measured, calls }
+}
+
+/** What is told of a failed call. The last line that a target printed may still be on its way. */
+async function toldOf(site: ScenarioSite, test: string): Promise<ToldFailure | undefined> {
+  const failed = failedCall(site.ledger)
+  if (failed === undefined) return undefined
+  const isThere = () => failed.verdict.log().length > 0
+  if (site.about.rank === 'control')
+    await until('a line of its log', isThere, { withinMs: 1_000, everyMs: 20 }).catch(() => {})
+  return redactJson(toldFailure(site.ledger, site.about, test), site.site.secrets)
 }
 
 async function keepSummary(site: ScenarioSite, test: string, errors: readonly { message?: string }[]): Promise<void> {
   const failures = errors.map(({ message }) => message ?? 'no message')
   const verdicts = site.ledger.map(({ verdict }) => verdict)
-  const summary = redact(failureSummary(test, failures, verdicts), site.site.secrets)
+  const { about } = site
+  // What was presented may be of no kind's making, and known to nobody yet.
+  for (const { sent = '' } of verdicts) site.site.secrets.add(guessedBy(sent))
+  const summary = redact(failureSummary({ test, failures, verdicts, about }), site.site.secrets)
   await mkdir(dirname(site.evidence), { recursive: true, mode: 0o700 })
   await writeFile(site.evidence, summary, { mode: 0o600 })
 }

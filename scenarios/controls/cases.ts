@@ -19,8 +19,22 @@ export const cases = [
     'TLS-10',
     'TLS-13',
   ],
-  ...['TLS-14', 'TLS-16', 'TLS-17', 'TLS-18', 'TLS-21', 'TLS-22', 'TLS-23', 'TLS-26', 'TLS-29'],
+  ...[
+    'TLS-14',
+    'TLS-16',
+    'TLS-17',
+    'TLS-18',
+    'TLS-21',
+    'TLS-22',
+    'TLS-23',
+    'TLS-26',
+    'TLS-29',
+    'TLS-30',
+    'TLS-31',
+    'TLS-32',
+  ],
   ...['PEER-01', 'PEER-02', 'PEER-04', 'PEER-08', 'PEER-09', 'PEER-10', 'PEER-12', 'PEER-14', 'PEER-27', 'PEER-30'],
+  ...['GEN-38', 'GEN-39', 'GEN-41'],
 ]
 
 /** Those that a gateway fails which does not look at the binding. */
@@ -44,5 +58,26 @@ export const bindingCases = [
 /** Those that a gateway fails which does not look at the chain of a certificate. */
 export const chainCases = ['TLS-01', 'TLS-02', 'TLS-03', 'TLS-05', 'TLS-06', 'TLS-07', 'TLS-08', 'TLS-09']
 
+/** Those that a gateway fails which compares what stands in a token with less than the whole of it. */
+export const comparingCases = ['GEN-14', 'GEN-18', 'GEN-38', 'GEN-39', 'GEN-41', 'PEER-14', 'PEER-27']
+
 /** Those that are about the token alone, and about what an issuer writes into it. */
 export const tokenCases = ['GEN-01', 'GEN-05', 'GEN-07', 'GEN-18', 'GEN-20', 'PEER-01', 'PEER-02', 'PEER-04', 'PEER-14']
+
+/** Those that a gateway fails which does not look at the audience. */
+export const audienceCases = ['GEN-18', 'PEER-27']
+
+/** Those that a gateway fails which does not look at the type of a token. */
+export const typeCases = ['GEN-14']
+
+/** Those that a gateway fails which does not demand the claims that it looks at. */
+export const claimCases = ['GEN-16', 'GEN-18']
+
+/** Those that a gateway fails which does not look at the signature. */
+export const signatureCases = ['GEN-01', 'GEN-04']
+
+/** Those that a gateway fails which takes tokens without an end. */
+export const endCases = ['GEN-16']
+
+/** Cases in which the wrong gateway of `fixtures/controls/liberties-too-far.json` goes further than the standards let it. */
+export const tooFar = ['GEN-17', 'GEN-20', 'GEN-24', 'GEN-37', 'PEER-14', 'TLS-30', 'TLS-31']

@@ -1,8 +1,8 @@
 import type { HeaderLines } from '../../protocols/http/exchange.ts'
 import type { CallOptions } from '../../site/call.ts'
-import { cases, leftOpen, type Variant } from '../attack.ts'
+import { cases, leftOpen, strictly, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
-import { A0, A2, accepted, type Outcome } from '../outcome.ts'
+import { A0, A2, accepted, either, type Outcome } from '../outcome.ts'
 
 const otherMethods = leftOpen(
   'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)',
@@ -19,11 +19,11 @@ export const carriers = cases(['takes:bound-token'], {
     source: 'RFC 6750 section 3.1',
     variants: {
       'no Authorization': sent(A0('token_missing'), () => []),
-      'an empty one': sent(A0('token_missing'), () => [authorization('')]),
-      Basic: sent(A0('token_missing'), () => [authorization('Basic eDp4')]),
-      'the token without a scheme': sent(A0('token_missing'), (token) => [authorization(token)]),
-      'a scheme that begins like it': sent(A0('token_missing'), (token) => [authorization(`Bearers ${token}`)]),
-      DPoP: sent(A0('token_missing'), (token) => [authorization(`DPoP ${token}`)]),
+      'an empty one': otherwise(() => authorization('')),
+      Basic: otherwise(() => authorization('Basic eDp4')),
+      'the token without a scheme': otherwise((token) => authorization(token)),
+      'a scheme that begins like it': otherwise((token) => authorization(`Bearers ${token}`)),
+      DPoP: otherwise((token) => authorization(`DPoP ${token}`)),
       'Bearer alone': sent(A2('token_carrier_invalid'), () => [authorization('Bearer')]),
       'Bearer and a blank': sent(A2('token_carrier_invalid'), () => [authorization('Bearer ')]),
       'the token in a cookie': sent(A0('token_missing'), (token) => [['Cookie', `access_token=${token}`]]),
@@ -90,6 +90,15 @@ function authorization(value: string): readonly [string, string] {
 /** The good call with these header lines where the token was. */
 function sent(expect: Outcome, headers: (token: string) => HeaderLines): Variant {
   return { expect, attack: async (lab) => lab.call(lab.good(), { headers: headers(await lab.good().token()) }) }
+}
+
+/** An Authorization that holds no bearer token: whether it is none or a malformed one is left open (RFC 6750 section 3.1). */
+function otherwise(header: (token: string) => HeaderLines[number]): Variant {
+  const outcome = either(A0('token_missing'), A2('token_carrier_invalid'))
+  return strictly(
+    A0('token_missing'),
+    sent(outcome, (token) => [header(token)]),
+  )
 }
 
 function malformed(value: (token: string) => string): Variant {

@@ -1,11 +1,14 @@
 import type { IssuerScript } from '../../counterparts/issuer/scripted-issuer.ts'
 import { endTokens } from '../../site/insider.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
+import { nearMiss } from '../../tokens/near-misses.ts'
 import { cases, steps, type Variant } from '../attack.ts'
 import { anewClaims, forged } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, type Outcome, refused } from '../outcome.ts'
 import { standIn } from '../stand-in.ts'
+
+type BoundAnswer = { readonly cnf: { readonly 'x5t#S256': string } }
 
 const mismatch = A1('introspection_mismatch')
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable')
@@ -19,12 +22,18 @@ export const introspection = cases(['introspection-client'], {
     variants: {
       'cnf of another certificate': answering(mismatch, (honest) => ({
         ...honest,
-        cnf: { 'x5t#S256': 'A'.repeat(43) },
+        cnf: { 'x5t#S256': nearMiss('with another last character', (honest as BoundAnswer).cnf['x5t#S256']) },
       })),
       'no cnf': answering(mismatch, ({ cnf: _, ...honest }) => honest),
       'cnf of another kind': answering(mismatch, (honest) => ({ ...honest, cnf: { jkt: 'A'.repeat(43) } })),
-      'another sub': answering(mismatch, (honest) => ({ ...honest, sub: 'evil' })),
-      'another aud': answering(mismatch, (honest) => ({ ...honest, aud: 'https://evil.test' })),
+      'another sub': answering(mismatch, (honest) => ({
+        ...honest,
+        sub: nearMiss('with more behind it', String(honest.sub)),
+      })),
+      'another aud': answering(mismatch, (honest) => ({
+        ...honest,
+        aud: nearMiss('with more behind it', String(honest.aud)),
+      })),
       'active as a text': answering(mismatch, (honest) => ({ ...honest, active: 'true' })),
       'active as a number': answering(mismatch, (honest) => ({ ...honest, active: 1 })),
       'no active': answering(unavailable, ({ active: _, ...honest }) => honest),

@@ -3,13 +3,14 @@ import type { CallOptions } from '../../site/call.ts'
 import type { Credential } from '../../site/credential.ts'
 import type { Verdict } from '../../site/verdict.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
+import { nearMissesOf } from '../../tokens/near-misses.ts'
 import { holderOf } from '../../topology/holders.ts'
 import type { PlanAccept } from '../../topology/plan.ts'
-import { cases, steps, type Variant } from '../attack.ts'
-import { otherThan, registered, tokenStates } from '../auth-server.ts'
+import { cases, nearly, steps, type Variant } from '../attack.ts'
+import { mintedHere, otherThan, registered, requested, tokenStates } from '../auth-server.ts'
 import { forgedToken, withClaim } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
-import { accepted, demanded, E } from '../outcome.ts'
+import { accepted, demanded, E, type Outcome } from '../outcome.ts'
 
 /** Who may ask an auth server about a token, or end one. */
 export const issuerEndpoints = cases(['token-endpoint'], {
@@ -57,7 +58,35 @@ export const issuerEndpoints = cases(['token-endpoint'], {
     source: 'RFC 8705 sections 4 and 7.1; RFC 9700 section 4.14',
     notHere: 'no auth server issues refresh tokens',
   },
+  'GEN-42': {
+    title: 'a client, a resource and a scope are those that were registered, character by character',
+    source: 'RFC 6749 sections 2.2 and 3.3; RFC 8707 section 2',
+    variants: {
+      ...nearly('client_id', nearMissesOf.word, (made) =>
+        wanting(E('invalid_client', 'client_unknown'), ({ subject }) => ({ client_id: String(made(subject)) })),
+      ),
+      ...nearly('resource', nearMissesOf.uri, (made) =>
+        wanting(E('invalid_target', 'target_invalid'), ({ resource }) => ({ resource: String(made(resource)) })),
+      ),
+      ...nearly(
+        'scope',
+        nearMissesOf.word.filter((name) => name !== 'with a blank behind it'),
+        (made) =>
+          wanting(E('invalid_scope', 'scope_invalid'), ({ scope: [first] }) => ({ scope: String(made(first!)) })),
+      ),
+    },
+  },
 })
+
+/** What a client asks for, which it gets, and then the same with something else in it. */
+function wanting(expect: Outcome, form: (own: PlanBoundToken) => Readonly<Record<string, string>>): Variant {
+  return steps(expect, async (lab) => {
+    const own = mintedHere(lab)
+    const credential = lab.credential(own.boundTo)
+    lab.judge(await requested(lab, credential), accepted())
+    return requested(lab, credential, form(own))
+  })
+}
 
 function acceptOf({ plan }: Lab, { name }: PlanBoundToken): PlanAccept | undefined {
   return plan.accepts.find(({ credential }) => credential === name)

@@ -4,13 +4,18 @@ import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
 import type { ClaimsMutation } from '../../tokens/forge.ts'
 import type { Enrol } from '../../topology/plan.ts'
-import { cases, presenting, steps, type Variant } from '../attack.ts'
+import { cases, nearly, presenting, steps, type Variant } from '../attack.ts'
 import { mintedHere, requested } from '../auth-server.ts'
 import { forging } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, E, type Outcome } from '../outcome.ts'
 
 const typ = A1('typ_invalid')
+/** A media type is one in any case (RFC 7515 section 4.1.9). */
+const typNames = [
+  ...['without its last character', 'with another last character', 'with more before it', 'with more behind it'],
+  'with a NUL and more behind it',
+] as const
 
 /** One key may sign many kinds of tokens: each is what it is. */
 export const kinds = cases(['takes:bound-token'], {
@@ -43,6 +48,7 @@ export const kinds = cases(['takes:bound-token'], {
       'no typ at all': ofKind(typ, undefined),
       'typ as a list': ofKind(typ, ['at+jwt']),
       'typ with a blank': ofKind(typ, 'at+jwt '),
+      ...nearly('typ', typNames, (made) => ofKind(typ, made('at+jwt'))),
       'a one-time token of the CA': presenting(typ, async (good, lab) =>
         good.withToken((await oneTimeToken(lab)).ott, 'with a one-time token of the CA'),
       ),

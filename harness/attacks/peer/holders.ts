@@ -1,17 +1,25 @@
 import { renewAtCa } from '../../agent/enrol.ts'
+import { unboundMeans } from '../../credentials/bound-token/checks.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
+import { thumbprintS256 } from '../../pki/certificate.ts'
 import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
-import { cases, presenting, steps, type Variant } from '../attack.ts'
+import { nearMissesOf } from '../../tokens/near-misses.ts'
+import { cases, leftOpen, nearly, presenting, steps, type Variant } from '../attack.ts'
 import { bindingTo, forged, forging, withClaims } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, either, type Outcome, T0 } from '../outcome.ts'
 
 const bound = ['takes:bound-token', 'client-certificate'] as const
 const mismatch = A1('cnf_x5t_mismatch')
+
+const malformed = A1('cnf_malformed')
+const anyBits = leftOpen('who decodes base64 may refuse bits that encode nothing, and need not (RFC 4648 section 3.5)')
+/** That is `cnfUpperCased`. */
+const isNoOtherCase = (name: string) => name !== 'in another case'
 
 const missing = A1('cnf_missing')
 /** What comes of those that are not refused for their form. */
@@ -24,6 +32,7 @@ const outcomes: Readonly<Record<string, Outcome>> = {
 export const holders = cases(bound, {
   'PEER-01': {
     title: 'a token works for its holder only',
+    plain: unboundMeans.means,
     source: 'RFC 8705 section 3',
     variants: {
       'over the certificate of a third node': over(mismatch, (lab) => third(lab, 'caller')),
@@ -66,11 +75,17 @@ export const holders = cases(bound, {
   'PEER-14': {
     title: 'only the SHA-256 thumbprint of the certificate in base64url is a binding',
     source: 'RFC 8705 section 3.1',
-    variants: Object.fromEntries(
-      Object.keys(misbindings)
-        .filter((name) => name !== 'withoutCnf')
-        .map((name) => [name, misbound(name)]),
-    ),
+    variants: {
+      ...Object.fromEntries(
+        Object.keys(misbindings)
+          .filter((name) => name !== 'withoutCnf')
+          .map((name) => [name, misbound(name)]),
+      ),
+      ...nearly('x5t#S256', nearMissesOf.digest.filter(isNoOtherCase), (made, name) =>
+        nearlyBound(name.startsWith('with another') ? mismatch : malformed, made),
+      ),
+      ...nearly('x5t#S256', nearMissesOf.bytes, (made) => anyBits(nearlyBound(malformed, made))),
+    },
   },
   'PEER-15': {
     title: 'a renewed certificate needs a new token, even with the same key',
@@ -105,9 +120,17 @@ function over(expect: Outcome, identity: (lab: Lab) => Promise<Identity>): Varia
 }
 
 function misbound(name: string): Variant {
-  return forging(outcomes[name] ?? A1('cnf_malformed'), async (lab) => {
+  return forging(outcomes[name] ?? malformed, async (lab) => {
     const { certPem } = await lab.good().identity()
     return { claims: (misbindings[name] as Misbinding)(certPem) }
+  })
+}
+
+/** Bound to the certificate that is presented, but for this. */
+function nearlyBound(expect: Outcome, made: (thumbprint: string) => unknown): Variant {
+  return forging(expect, async (lab) => {
+    const { certPem } = await lab.good().identity()
+    return withClaims({ cnf: { 'x5t#S256': made(thumbprintS256(certPem)) } })
   })
 }
 

@@ -59,11 +59,9 @@ export const issuers = cases(['takes:bound-token'], {
     title: 'a token for one node is refused by the next, though both believe its issuer',
     source: 'RFC 9700 section 4.10.2',
     variants: {
-      'for another node': audience('audience_mismatch', ({ target }) => `https://other-${target.host}`),
-      'for a host that begins alike': audience('audience_mismatch', ({ target }) => `https://${target.host}.evil.test`),
-      'for a host that ends alike': audience('audience_mismatch', ({ target }) => `https://evil-${target.host}`),
-      'for the host without its scheme': audience('audience_mismatch', ({ target }) => target.host),
-      'for nobody': audience('claim_invalid', () => []),
+      'for another node': forging(A1('audience_mismatch'), ({ target }) =>
+        withClaim('aud', `https://other-${target.host}`),
+      ),
     },
   },
   'PEER-30': {
@@ -84,11 +82,12 @@ export const issuers = cases(['takes:bound-token'], {
   },
 })
 
-/** Times in s from now. */
+/** Times in s from now, beside what the target allows. */
 function timed(reason: string, times: Readonly<Record<string, number>>): Variant {
-  return forging(A1(reason), () => {
+  return forging(A1(reason), ({ trust: { skewSeconds } }) => {
     const now = Math.floor(Date.now() / 1000)
-    return withClaims(Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, now + seconds])))
+    const at = ([name, off]: [string, number]) => [name, now + off + Math.sign(off) * skewSeconds] as const
+    return withClaims(Object.fromEntries(Object.entries(times).map(at)))
   })
 }
 
@@ -101,10 +100,6 @@ async function whileIssuerIsAhead(lab: Lab): Promise<Verdict> {
   } finally {
     await clock.shift(-fiveMinutes)
   }
-}
-
-function audience(reason: string, aud: (lab: Lab) => unknown): Variant {
-  return forging(A1(reason), (lab) => withClaim('aud', aud(lab)))
 }
 
 function namingStranger(expect: Outcome, iss: (stranger: string, own: string) => unknown): Variant {

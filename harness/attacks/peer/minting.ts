@@ -110,6 +110,21 @@ export const minting = cases(['mint-api'], {
       },
     },
   },
+  'PEER-31': {
+    title: 'a parameter without a value is left out, and one that is unknown is ignored',
+    source: 'RFC 6749 section 3.2',
+    needs: ['token-endpoint'],
+    variants: {
+      ...Object.fromEntries(
+        ['scope', 'client_secret', 'client_assertion', 'assertion'].map((name) => [
+          `an empty ${name}`,
+          withForm(accepted(), { [name]: '' }),
+        ]),
+      ),
+      'an empty grant_type': withForm(E('invalid_request', 'grant_unsupported'), { grant_type: '' }),
+      'an unknown one': withForm(accepted(), { unknown: 'x' }),
+    },
+  },
 })
 
 type Bearer = (lab: Lab) => Promise<Credential>
@@ -175,12 +190,22 @@ async function withoutAnyProof(lab: Lab): Promise<Verdict> {
 }
 
 /** The client's own request, which is answered with a token, and then one with another credential. */
-function requesting(expect: Outcome, made: (own: Credential, lab: Lab) => Credential, options?: CallOptions): Variant {
+function requesting(
+  expect: Outcome,
+  made: (own: Credential, lab: Lab) => Credential,
+  options?: CallOptions,
+  form = {},
+): Variant {
   return steps(expect, async (lab) => {
     const own = lab.credential(mintedHere(lab).boundTo)
     lab.judge(await requested(lab, own), accepted())
-    return requested(lab, made(own, lab), {}, options)
+    return requested(lab, made(own, lab), form, options)
   })
+}
+
+/** A request of the client itself that says more, or says nothing of something. */
+function withForm(expect: Outcome, form: Readonly<Record<string, string>>): Variant {
+  return requesting(expect, (own) => own, {}, form)
 }
 
 async function unpinned(lab: Lab): Promise<Verdict> {

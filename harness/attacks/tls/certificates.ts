@@ -67,7 +67,7 @@ export const certificates = cases(['client-certificate'], {
         expect: E('invalid_client', 'anchor_mismatch'),
       },
       "the victim's name as common name only": presenting(E('invalid_client', 'san_mismatch'), async (good, lab) => {
-        const identity = await issueLeaf({ ...(await pretence(lab)), sans: ['stranger.somebiz.local.io'] })
+        const identity = await issueLeaf({ ...(await pretence(lab)), sans: ['stranger.example'] })
         return good.withCertificate(identity, 'with the name as common name')
       }),
     },

@@ -1,7 +1,7 @@
 import { unspoiled } from '../../pki/spoiled.ts'
 import { type Handshake, inTinyRecords, inTwoSegments, offering } from '../../protocols/tls/handshake.ts'
 import type { CallOptions } from '../../site/call.ts'
-import { calling, cases, leftOpen, presenting, type Variant } from '../attack.ts'
+import { calling, cases, leftOpen, nearly, presenting, type Variant } from '../attack.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
 import { bare, pretence, rewritten } from './pretence.ts'
 
@@ -19,6 +19,9 @@ const saying = (expect: Outcome, change: (text: string) => string, options: Call
 const hosting = (expect: Outcome, line: (host: string) => string, options?: CallOptions): Variant =>
   saying(expect, (text) => text.replace(/^Host: (.+)$/m, (_, host: string) => line(host)), options)
 
+const hostNames = [
+  ...['with more before it', 'with more behind it', 'with a dot behind it', 'with another character for a dot'],
+] as const
 const hostsServed = leftOpen('which hosts it serves is a server’s own matter (RFC 9110 section 7.4)')
 const noAlpn = leftOpen(
   'who does not know ALPN ignores it, and speaks HTTP/1.1 (RFC 8446 section 4.2, RFC 7301 section 3.1)',
@@ -40,8 +43,8 @@ export const connections = cases(['tls'], {
       'another Host, and the same name in the handshake': hostsServed(
         hosting(misdirected, () => `Host: ${elsewhere}`, { handshake: { servername: elsewhere } }),
       ),
-      'Host with a trailing dot': hostsServed(
-        hosting(misdirected, (host) => `Host: ${host.replace(/(:\d+)?$/, '.$1')}`),
+      ...nearly('Host', hostNames, (made) =>
+        hostsServed(hosting(misdirected, (host) => `Host: ${host.replace(/^[^:]+/, (name) => String(made(name)))}`)),
       ),
       'Host in upper case': hosting(accepted(), (host) => `Host: ${host.toUpperCase()}`),
       'the right Host, and a target that names another': hostsServed(

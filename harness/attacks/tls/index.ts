@@ -1,6 +1,7 @@
 import { type Family, inOrder } from '../attack.ts'
 import { certificates } from './certificates.ts'
 import { connections } from './connections.ts'
+import { liberal } from './liberal.ts'
 import { names } from './names.ts'
 import { proxies } from './proxies.ts'
 import { requests } from './requests.ts'
@@ -15,6 +16,6 @@ export const family: Family = {
   surfaces: {
     start: 'a unit whose configuration is a file of the plan, and that can be started with another one',
   },
-  attacks: inOrder(certificates, servers, connections, starts, proxies, requests, names),
+  attacks: inOrder(certificates, servers, connections, starts, proxies, requests, names, liberal),
 }
 // #endregion family

@@ -19,7 +19,7 @@ export async function pretence(lab: Lab, by?: 'root'): Promise<Pretence> {
 
 /** Someone else with a certificate of the caller's CA: good for itself, of nobody that the target knows. */
 export async function stranger(lab: Lab): Promise<Identity> {
-  const host = 'stranger.somebiz.local.io'
+  const host = 'stranger.example'
   return unspoiled({ authority: await lab.authority(), subject: host, sans: [host] })
 }
 

@@ -1,6 +1,10 @@
 import { chainOf } from '../../pki/certificate.ts'
+import { type CertificateHeader, inHeader } from '../../pki/certificate-header.ts'
+import { unspoiled } from '../../pki/spoiled.ts'
 import type { Credential } from '../../site/credential.ts'
-import { calling, cases, leftOpen, presenting, type Variant } from '../attack.ts'
+import { markJudged } from '../../site/judging.ts'
+import type { Listener } from '../../topology/plan.ts'
+import { calling, cases, leftOpen, type Made, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
 import { notTheVictim, ofClient, rewritten, stranger, withLines } from './pretence.ts'
@@ -19,22 +23,55 @@ const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
 type Shown = Awaited<ReturnType<typeof shown>>
 
 const unreadable = refused(400, undefined, 'request_unreadable')
-const notBehindProxy =
-  'no shipped service stands behind a proxy, or reads a certificate from a header: it terminates TLS itself'
 const noRevocationList =
   'no shipped service reads revocation lists: certificates live for minutes, and what ends before is ended at the issuer'
 
 const foldedLine = leftOpen('a folded line may be refused, or read as one with blanks (RFC 9112 section 5.2)')
 
-const dropping = rewritten((text) =>
-  text.replace(/^Connection: .+$/m, 'Connection: close, X-SSL-Client-Cert, Authorization'),
-)
+const naming = (...headers: readonly string[]) =>
+  rewritten((text) => text.replace(/^Connection: .+$/m, `Connection: ${['close', ...headers].join(', ')}`))
+
+const dropping = naming('X-SSL-Client-Cert', 'Authorization')
 
 /** The victim's certificate in header lines, beside a stranger's own in the handshake. */
 const beside = (lines: (victim: Shown) => readonly string[]): Variant => ({
   ...presenting(notTheVictim, strangerWithStolenToken, async (good) => withLines(...lines(await shown(good)))),
   at: ofClient('san_mismatch'),
+  fault: faultOfHops,
 })
+
+/** The same in the header in which the program finds certificates, whatever its name. */
+const inOwnHeader = (
+  lines: (name: string, victim: string) => readonly string[],
+  { made = strangerWithStolenToken, expect = notTheVictim }: Partial<{ made: Made<Credential>; expect: Outcome }> = {},
+): Variant => ({
+  ...presenting(expect, made, async (good, lab) => {
+    const { name, encoding } = headerOf(lab)
+    return withLines(...lines(name, inHeader((await good.identity()).certPem, encoding)))
+  }),
+  needs: ['certificate-header'],
+  fault: faultOfHops,
+})
+
+const inElements = (lines: (name: string, victim: string) => readonly string[]): Variant => ({
+  ...inOwnHeader(lines),
+  needs: ['forwarded-client-cert'],
+})
+
+/** Past the proxy, straight at the program, with a certificate in its header as that would write it. */
+const past = (made: (good: Credential) => Credential, lines = noLines): Variant => ({
+  ...presenting(T0('not_through_proxy'), made, async (good, lab) => {
+    const { name, encoding } = headerOf(lab)
+    const twice = lines(name, inHeader((await good.identity()).certPem, encoding))
+    return { listener: ownListener(lab).name, ...(twice.length > 0 && withLines(...twice)) }
+  }),
+  fault: async (lab) => {
+    const { ways = {} } = lab.planned.verification ?? {}
+    return Object.values(ways).find(({ call }) => call.listener === ownListener(lab).name)?.fault
+  },
+})
+
+const noLines = (_name: string, _value: string): readonly string[] => []
 
 /** Certificates that somebody says he was shown. */
 export const proxies = cases(['client-certificate'], {
@@ -67,6 +104,19 @@ export const proxies = cases(['client-certificate'], {
         ),
         at: ofClient('cert_missing'),
       },
+      'the header of its own, beside another certificate': inOwnHeader((name, victim) => [`${name}: ${victim}`]),
+      'the header of its own, and no certificate': inOwnHeader((name, victim) => [`${name}: ${victim}`], {
+        made: (good) => good.withoutCertificate(),
+        expect: T0('cert_missing'),
+      }),
+      "the header of its own with a stranger's, beside the right certificate": {
+        ...calling(accepted(), async (good, lab) => {
+          const { name, encoding } = headerOf(lab)
+          const { certPem } = await (await strangerWithStolenToken(good, lab)).identity()
+          return withLines(`${name}: ${inHeader(certPem, encoding)}`)
+        }),
+        needs: ['certificate-header'],
+      },
       "all of them with a stranger's, beside the right certificate": calling(accepted(), async (good, lab) =>
         withLines(...allOf(await shown(await strangerWithStolenToken(good, lab)))),
       ),
@@ -81,6 +131,12 @@ export const proxies = cases(['client-certificate'], {
       'twice, in two cases': beside(({ pem }) =>
         ['x-ssl-client-cert', 'X-SSL-CLIENT-CERT'].map((name) => `${name}: ${encodeURIComponent(pem)}`),
       ),
+      'the header of its own, with underscores': inOwnHeader((name, victim) => [
+        `${name.replaceAll('-', '_')}: ${victim}`,
+      ]),
+      'the header of its own, twice, in two cases': inOwnHeader((name, victim) =>
+        [name.toLowerCase(), name.toUpperCase()].map((one) => `${one}: ${victim}`),
+      ),
       'with a space before the colon': misspelled((value) => `X-SSL-Client-Cert : ${value}`),
       'on a folded line': foldedLine(misspelled((value) => `X-SSL-Client-Cert:\r\n ${value}`)),
     },
@@ -93,19 +149,41 @@ export const proxies = cases(['client-certificate'], {
         ...calling(accepted(), dropping),
         needs: ['client-certificate', 'speaks:http'],
       },
+      'the header of its own, which counts all the same': {
+        ...calling(accepted(), async (_, lab) => naming(headerOf(lab).name)),
+        needs: ['certificate-header'],
+      },
       'a token that is not there': dropped(A0('token_missing'), (good) => good.withoutToken()),
       'a token of another certificate': dropped(A1('cnf_x5t_mismatch'), strangerWithStolenToken),
     },
   },
   'TLS-24': {
-    title: 'an origin behind a proxy hears nobody else',
+    title: 'a program behind a proxy hears nobody else',
     source: 'RFC 9440 section 4',
-    notHere: notBehindProxy,
+    needs: ['behind-proxy'],
+    variants: {
+      'the right certificate in the header': past((good) => good),
+      'the right certificate in the header, twice': past(
+        (good) => good,
+        (name, value) => [`${name}: ${value}`],
+      ),
+      'no certificate in the header': past((good) => good.withoutCertificate()),
+    },
   },
   'TLS-25': {
     title: 'of a forwarded certificate only what the own proxy added counts',
     source: 'Envoy: x-forwarded-client-cert',
-    notHere: notBehindProxy,
+    needs: ['forwarded-client-cert'],
+    variants: {
+      'an element before it': inElements((name, victim) => [`${name}: ${victim},`]),
+      'an element whose quotes stay open': inElements((name, victim) => [`${name}: ${victim};Subject="`]),
+      'an element in the name of its own certificate': {
+        ...presenting(notTheVictim, strangerNamed),
+        fault: async (lab) => {
+          return `between the proxy of ${unitOf(lab)} and its program: the name of a certificate is read as an element; the proxy must escape it, or leave it out`
+        },
+      },
+    },
   },
 })
 
@@ -121,6 +199,43 @@ function dropped(expect: Outcome, made: (good: Credential, lab: Lab) => Credenti
 /** The stolen token of the accepted credential, over the stranger's certificate; where the certificate is all, that one alone. */
 async function strangerWithStolenToken(good: Credential, lab: Lab): Promise<Credential> {
   return good.withCertificate(await stranger(lab), "over a stranger's certificate")
+}
+
+/** A stranger whose name closes the quotes around it, and goes on with the hash of the victim. */
+async function strangerNamed(good: Credential, lab: Lab): Promise<Credential> {
+  const { hash } = await shown(good)
+  const host = 'stranger.somebiz.local.io'
+  const certificate = await unspoiled({
+    authority: await lab.authority(),
+    subject: `";Hash=${hash};By="`,
+    sans: [host],
+  })
+  return good.withCertificate(certificate, "over the certificate of a stranger with the victim's hash in its name")
+}
+
+function headerOf(lab: Lab): CertificateHeader {
+  return lab.planned.listener.certificateHeader!
+}
+
+/** What the program has for its proxy alone. */
+function ownListener(lab: Lab): Listener {
+  const { unit, listener } = lab.planned
+  const found = lab.plan.nodes[lab.target.node]!.units.find(({ name }) => name === unit)
+  return found!.service!.listeners.find(({ behind }) => behind === listener.name)!
+}
+
+function unitOf(lab: Lab): string {
+  return `${lab.target.node}/${lab.target.unit}`
+}
+
+/** Which hop let a header of the caller's count, where a program finds certificates in one; none where the call works without it. */
+async function faultOfHops(lab: Lab): Promise<string | undefined> {
+  const header = lab.planned.listener.certificateHeader
+  if (header === undefined) return undefined
+  const without = await lab.call(await strangerWithStolenToken(lab.good(), lab))
+  markJudged(without)
+  if (without.promised) return undefined
+  return `the proxy in front of ${unitOf(lab)}: it hands on what a caller wrote into ${header.name}; let it set the header, or delete what came, and not add to it (RFC 9440 section 2.4)`
 }
 
 async function shown(credential: Credential) {

@@ -1,5 +1,6 @@
+import { markJudged } from '../../site/judging.ts'
 import type { Verdict } from '../../site/verdict.ts'
-import { calling, cases, leftOpen, type Variant } from '../attack.ts'
+import { calling, cases, leftOpen, steps, strictly, type Variant } from '../attack.ts'
 import { accepted, either, refused } from '../outcome.ts'
 import { rewritten, withLines } from './pretence.ts'
 
@@ -20,16 +21,21 @@ const ambiguous = (lines: readonly string[], body: string): Variant =>
  * Both a length and chunks: who reads the chunks alone may, and must end the connection then, so that what stands behind is nobody's
  * request (RFC 9112 section 6.1).
  */
-const twofold = (lines: readonly string[], body: string): Variant => ({
-  expect: either(unreadable, accepted()),
-  at: { 'strict-verifier': unreadable },
-  attack: async (lab) => {
-    const verdict = (await ambiguous(lines, body).attack(lab)) as Verdict
-    const { answers = 0, isClosed = true } = verdict.wire ?? {}
-    lab.demand(answers <= 1 && isClosed, `it reads on behind a request whose end is in doubt: ${answers} answers came`)
-    return verdict
-  },
-})
+const twofold = (lines: readonly string[], body: string): Variant =>
+  strictly(
+    unreadable,
+    steps(either(unreadable, accepted()), async (lab) => {
+      const verdict = (await ambiguous(lines, body).attack(lab)) as Verdict
+      // By what is demanded of it; who is known to fail that is judged by nothing more.
+      markJudged(verdict)
+      const { answers = 0, isClosed = true } = verdict.wire ?? {}
+      lab.demand(
+        answers <= 1 && isClosed,
+        `it reads on behind a request whose end is in doubt: ${answers} answers came`,
+      )
+      return verdict
+    }),
+  )
 
 const equalLengths = leftOpen('equal lengths may be taken for one (RFC 9110 section 8.6)')
 const foldedLine = leftOpen('a fold may be read as a blank (RFC 9112 section 5.2)')

@@ -1,6 +1,6 @@
 import { issueLeaf, type LeafOptions, rogueAuthority } from '../../pki/authority.ts'
 import { type Spoiling, spoiled } from '../../pki/spoiled.ts'
-import { cases, type Variant } from '../attack.ts'
+import { cases, nearly, type Variant } from '../attack.ts'
 import { impostor, type MakeCertificate, ofDialersCa } from '../impostor.ts'
 
 /** A server in the peer's place that is not believed. */
@@ -12,6 +12,12 @@ const spoiledServer = (spoiling: Spoiling): Variant => untrusted(spoiled[spoilin
 /** A certificate of the peer's own CA with names that are not the host's. */
 const named = (sans: (host: string) => LeafOptions['sans']): Variant =>
   impostor('server_name_mismatch', (peer) => issueLeaf({ ...peer, sans: sans(peer.subject) }))
+
+/** Each takes two connections. */
+const hostNames = [
+  ...['with another last character', 'with more before it', 'with more behind it', 'with a NUL and more behind it'],
+  ...['with a dot behind it', 'with another character for a dot'],
+] as const
 
 /** Servers that a dialer meets where its peer should be. */
 export const servers = cases(['dialer'], {
@@ -25,10 +31,8 @@ export const servers = cases(['dialer'], {
       'a wildcard two labels up': named((host) => [host.replace(/^[^.]+\.[^.]+/, '*')]),
       'two wildcards': named((host) => [host.replace(/^[^.]+\.[^.]+/, '*.*')]),
       'a wildcard within a label': named((host) => [host.replace(/^([^.]{2})[^.]*/, '$1*')]),
-      'the host with a trailing dot': named((host) => [`${host}.`]),
-      'the host before a NUL': named((host) => [`${host}\0.evil.test`]),
+      ...nearly('the host', hostNames, (made) => named((host) => [String(made(host))])),
       'the host in another entry’s text': named((host) => [`evil.test, DNS:${host}`]),
-      'the host below another': named((host) => [`${host}.evil.test`]),
       'the host as URI': named((host) => [{ type: 'url', value: `https://${host}` }]),
       'the host as mail address': named((host) => [{ type: 'email', value: `admin@${host}` }]),
       'the host as user principal': named((host) => [{ type: 'upn', value: host }]),

@@ -1,18 +1,20 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { killProcessesOf } from '../../agent/labelled.ts'
 import { signalTree } from '../../agent/process-tree.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
 import { localSeat } from '../../protocols/seat.ts'
 import { settings } from '../../settings.ts'
 import { clockMissing } from '../../toolchain/libfaketime.ts'
+import { namesMissing } from '../../toolchain/nss-wrapper.ts'
 import type { Plan } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities, LaunchOptions } from '../backend.ts'
+import { removeCopies } from '../copies.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import { hasUsers } from '../plan-needs.ts'
-import { killProcessesOf } from '../processes.ts'
 import { findRuns, type Run } from '../run-folder.ts'
 import { relayedNetwork } from './relayed-network.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
@@ -22,6 +24,9 @@ const capabilities: Capabilities = {
   ownAddress: true,
   pause: true,
   partition: true,
+  get names() {
+    return namesMissing() === undefined
+  },
   get ownClock() {
     return clockMissing() === undefined
   },
@@ -31,6 +36,7 @@ const capabilities: Capabilities = {
 }
 
 const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
+  names: namesMissing,
   ownClock: clockMissing,
   ownUsers: usersMissing,
 }
@@ -46,7 +52,7 @@ export const processBackend = backendOf({
   unavailable: loopbackMissing,
   whyLacking: (capability) => missing[capability]?.(),
   take,
-  sweep: ({ run }) => killProcessesOf(run),
+  sweep: ({ run }) => killProcessesOf({ run }),
   readLeft: (_, path, from) => readTextFrom(path, from),
 })
 
@@ -62,8 +68,9 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
   const taking = names.length * (partition ? 2 : 1)
   const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
+  taken.defer(() => removeCopies(plan, { dirs, addresses }))
   // Once the agents have ended: what left its process group is found by the run's label alone.
-  taken.defer(async () => void (await killProcessesOf(record.run)))
+  taken.defer(async () => void (await killProcessesOf({ run: record.run })))
   const held = taken.move()
   return {
     addresses,

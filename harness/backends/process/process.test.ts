@@ -42,6 +42,11 @@ test('the agents of a run are one process, whose end is told as what it is', asy
   expect(pids.size).toBe(1)
 })
 
+async function pretendDead(run: string): Promise<void> {
+  const file = join(settings().runtimeDir, run, 'run.json')
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), startTime: 'another boot:1' }))
+}
+
 test('what a run knew as its secrets is not in the evidence that is completed after its death', async () => {
   const script = `const { appendFileSync, readFileSync } = require('node:fs')
     appendFileSync('decisions.jsonl', JSON.stringify({ ts: '2026', text: readFileSync('key', 'utf8') }) + '\\n')`
@@ -55,8 +60,7 @@ test('what a run knew as its secrets is not in the evidence that is completed af
   const evidence = join(settings().runtimeDir, 'evidence-of-the-dead')
   const site = await processBackend.launch(plan, { evidence })
   onTestFinished(() => site[Symbol.asyncDispose]().then(undefined, () => {}))
-  const file = join(settings().runtimeDir, site.run, 'run.json')
-  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), startTime: 'another boot:1' }))
+  await pretendDead(site.run)
 
   await sweepRuns(backend)
 
@@ -64,6 +68,29 @@ test('what a run knew as its secrets is not in the evidence that is completed af
   const kept = await Promise.all(names.map((name) => readFile(join(evidence, name), 'utf8')))
   for (const text of kept) expect(text).toContain('[secret kkkkkk… removed]')
   expect(kept.join()).not.toContain('kkkkkkkk0123456789')
+})
+
+test('a copy for the run lies outside of it as long as that goes on, however it ends, and one of somebody else stays', async () => {
+  const outside = await mkdtemp(join(tmpdir(), 'holdfast-outside-'))
+  onTestFinished(() => rm(outside, { recursive: true, force: true }))
+  const copy = (name: string, forRun?: true): Step => ({
+    copy: { from: '@{unit}/key', to: { path: join(outside, name), mode: '0600' }, forRun },
+  })
+  const unit = (name: string, ...steps: Step[]) => oneshot(name, [], steps, [{ path: '@{unit}/key', text: 'a key' }])
+  const ours = unit('ours', copy('ours', true), copy('lasting'))
+  const plan = planOf({ one: [ours, unit('replaced', copy('beside', true), copy('replaced', true))] })
+  const evidence = join(settings().runtimeDir, 'evidence-of-copies')
+  const site = await processBackend.launch(plan, { evidence })
+  expect((await readdir(outside)).toSorted()).toEqual(['beside', 'lasting', 'ours', 'replaced'])
+  await writeFile(join(outside, 'replaced'), 'of another run')
+  await site[Symbol.asyncDispose]()
+  expect((await readdir(outside)).toSorted()).toEqual(['beside', 'lasting', 'replaced'])
+
+  const dying = await processBackend.launch(plan, { evidence })
+  onTestFinished(() => dying[Symbol.asyncDispose]().then(undefined, () => {}))
+  await pretendDead(dying.run)
+  await sweepRuns(backend)
+  expect(await readdir(outside)).toEqual(['lasting'])
 })
 
 test('evidence names the programs that follow the run: all that dial, and no others', async () => {

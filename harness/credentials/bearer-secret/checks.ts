@@ -1,18 +1,19 @@
 // #region checks
+import { nearMissesOf } from '../../tokens/near-misses.ts'
 import type { Check, Checked, State } from '../checks.ts'
 
 const states = {
   fresh: { text: (name) => name },
   /** Of the same length and form. */
   'another one': spoiled('another one of its form'),
-  'cut short': spoiled('cut short'),
-  'with more behind it': spoiled('with more behind it'),
-  'one character changed': spoiled('one character changed'),
-  'in other case': spoiled('in other case'),
   empty: spoiled('empty'),
 } satisfies Record<string, State>
 
-export type SpoiledSecret = Exclude<keyof typeof states, 'fresh'>
+export type NearSecret = (typeof nearMissesOf.secret)[number]
+export type SpoiledSecret = Exclude<keyof typeof states, 'fresh'> | NearSecret
+
+/** What a wrong comparison takes for it. */
+const near = Object.fromEntries(nearMissesOf.secret.map((name) => [name, spoiled(name)]))
 
 function spoiled(how: string): State {
   return { text: (name) => `${name}, ${how}`, unnoticed: 'nobody compares it' }
@@ -30,5 +31,10 @@ const checks: Readonly<Record<string, Check>> = {
   },
 }
 
-export const secretChecks: Checked = { spoiledBeside: 'everything', states, absent: 'no secret', checks }
+export const secretChecks: Checked = {
+  spoiledBeside: 'everything',
+  states: { ...states, ...near },
+  absent: 'no secret',
+  checks,
+}
 // #endregion

@@ -32,9 +32,9 @@ test.each(['hex', 'base64url'] as const)(
     const made = states.map((state) => live.spoil[state]!({ secret }, { ...planned, format }, siteWith({})))
     const texts = (await Promise.all(made)).map((presented) => presented.secret!)
     expect(new Set([secret, ...texts]).size).toBe(states.length + 1)
-    expect(texts.map(({ length }) => length - secret.length)).toEqual([0, -1, 1, 0, 0, -secret.length])
+    expect(texts.map(({ length }) => length - secret.length)).toEqual([0, -secret.length, 0, 0, -1, 2, 0, 2, 0, -1])
     // Whoever compares a beginning alone takes these for the right one.
-    expect(texts.slice(1, 4).every((text) => text.startsWith(secret.slice(0, -1)))).toBe(true)
+    expect(texts.filter((text) => text.startsWith(secret.slice(0, -1)))).toHaveLength(3)
   },
 )
 

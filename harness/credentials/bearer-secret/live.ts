@@ -1,10 +1,11 @@
 // #region live
 import { createHash, randomBytes } from 'node:crypto'
+import { type NearMissName, nearMiss, nearMissesOf } from '../../tokens/near-misses.ts'
 import { placeOf } from '../../topology/holders.ts'
 import type { JudgedCall, LiveKind, Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
-import type { SpoiledSecret } from './checks.ts'
+import type { NearSecret, SpoiledSecret } from './checks.ts'
 import type { PlanBearerSecret } from './planned.ts'
 import { textOf } from './secrets.ts'
 
@@ -14,20 +15,16 @@ export interface SecretSummary {
   readonly length: number
 }
 
-const spoil: Readonly<Record<SpoiledSecret, Spoiling<PlanBearerSecret>>> = {
+type Spoiled = Spoiling<PlanBearerSecret>
+
+const spoil: Readonly<Record<SpoiledSecret, Spoiled>> = {
   'another one': async (_, { bytes, format }) => ({ secret: randomBytes(bytes).toString(format) }),
-  'cut short': changed((secret) => secret.slice(0, -1)),
-  'with more behind it': changed((secret) => `${secret}0`),
-  // The last one: whoever compares less than all of it overlooks that.
-  'one character changed': changed((secret) => secret.slice(0, -1) + (secret.endsWith('0') ? '1' : '0')),
-  'in other case': changed((secret) => {
-    return secret.replaceAll(/[a-z]/gi, (one) => (one === one.toLowerCase() ? one.toUpperCase() : one.toLowerCase()))
-  }),
-  empty: changed(() => ''),
+  empty: async () => ({ secret: '' }),
+  ...(Object.fromEntries(nearMissesOf.secret.map((name) => [name, nearly(name)])) as Record<NearSecret, Spoiled>),
 }
 
-function changed(change: (secret: string) => string): Spoiling<PlanBearerSecret> {
-  return async ({ secret = '' }) => ({ secret: change(secret) })
+function nearly(name: NearMissName): Spoiled {
+  return async ({ secret = '' }) => ({ secret: String(nearMiss(name, secret)) })
 }
 
 /** All who hold it have the same one, so a fresh one is the one that lies there. */

@@ -9,6 +9,7 @@ const states = {
   revoked: spoiled('revoked'),
   'key retired': { ...spoiled('key retired', 'its keys were read once'), forGood: 'its key was retired' },
   tampered: spoiled('tampered'),
+  'naming another issuer': spoiled('naming another issuer', 'nobody looks at that'),
   unbound: spoiled('unbound'),
   /** To a certificate that nobody presents. */
   'bound elsewhere': spoiled('bound elsewhere'),
@@ -40,19 +41,54 @@ interface Args {
   node: string
 }
 
+/** What a target does not do at which a stolen token works. */
+export const unboundMeans = {
+  means: 'nobody compares cnf of the token with the certificate of the connection',
+  clause: 'RFC 8705 section 3',
+}
+
 const checks: Readonly<Record<string, Check>> = {
-  presented: { because: 'nothing is done there without a token', passes: ({ token }) => token !== undefined },
+  presented: {
+    because: 'nothing is done there without a token',
+    unmade: { means: 'nobody asks for a token', clause: 'RFC 6750 section 3' },
+    passes: ({ token }) => token !== undefined,
+  },
   absent: { because: 'a token is no credential there', passes: ({ token }) => token === undefined },
-  issuer: ofToken('the issuer of the token is not believed there', ({ planned }, args) => planned.iss === args.issuer),
-  key: isNot('key retired', 'the key that signed the token is no longer published'),
-  signature: isNot('tampered', 'the token is not what its issuer signed'),
-  'not-expired': isNot('expired', 'the token has expired'),
-  begun: isNot('not yet valid', 'the token is not valid yet'),
-  audience: ofToken('the token is for somebody else', ({ planned: { audience } }, { audiences }) =>
-    audience.some((uri) => audiences.includes(uri)),
+  issuer: ofToken(
+    'the issuer of the token is not believed there',
+    ({ state, planned }, args) => state !== 'naming another issuer' && planned.iss === args.issuer,
+    { means: 'nobody compares iss with the issuer that is believed there', clause: 'RFC 9068 section 4' },
   ),
-  bound: isNot('unbound', 'the token is bound to no certificate'),
-  binding: ofToken('the token is bound to another certificate', (token, _, facts) => isBoundToConnection(token, facts)),
+  key: isNot('key retired', 'the key that signed the token is no longer published', {
+    means: 'keys that the issuer no longer publishes are still believed',
+    clause: 'RFC 8414 section 2',
+  }),
+  signature: isNot('tampered', 'the token is not what its issuer signed', {
+    means: 'nobody verifies the signature of the token',
+    clause: 'RFC 7515 section 5.2',
+  }),
+  'not-expired': isNot('expired', 'the token has expired', {
+    means: 'nobody compares exp with the clock',
+    clause: 'RFC 7519 section 4.1.4',
+  }),
+  begun: isNot('not yet valid', 'the token is not valid yet', {
+    means: 'nobody compares nbf with the clock',
+    clause: 'RFC 7519 section 4.1.5',
+  }),
+  audience: ofToken(
+    'the token is for somebody else',
+    ({ planned: { audience } }, { audiences }) => audience.some((uri) => audiences.includes(uri)),
+    { means: 'nobody compares aud with the audience of the target', clause: 'RFC 9068 section 4' },
+  ),
+  bound: isNot('unbound', 'the token is bound to no certificate', {
+    means: 'tokens without cnf["x5t#S256"] are let in as if they were bound',
+    clause: 'RFC 8705 section 3',
+  }),
+  binding: ofToken(
+    'the token is bound to another certificate',
+    (token, _, facts) => isBoundToConnection(token, facts),
+    unboundMeans,
+  ),
   'caller-known': ofToken('the token speaks for nobody who is known there', ({ planned }, { subjects }) =>
     subjects.includes(planned.subject),
   ),
@@ -73,19 +109,28 @@ const checks: Readonly<Record<string, Check>> = {
   scope: ofToken(
     'the token does not grant that',
     ({ state, planned }, args) => state !== 'without scope' && planned.scope.includes(args.scope),
+    { means: 'nobody looks whether the token grants the scope', clause: 'RFC 6750 section 3.1' },
   ),
   node: ofToken(
     'the token is for other nodes',
     ({ state, planned }, args) => state !== 'for another node' && planned.nodes?.includes(args.node) !== false,
   ),
   // Whatever is not exactly as it was minted has no row at the issuer.
-  active: ofToken('the issuer does not say that the token is active', ({ state }) => state === 'fresh'),
+  active: ofToken('the issuer does not say that the token is active', ({ state }) => state === 'fresh', {
+    means: 'nobody asks the issuer whether the token is active, or hears its answer',
+    clause: 'RFC 7662 section 4',
+  }),
 }
 
 /** A check with which a token cannot fail that is not there. */
-function ofToken(because: string, passes: (token: TokenFact, args: Args, facts: Facts) => boolean): Check {
+function ofToken(
+  because: string,
+  passes: (token: TokenFact, args: Args, facts: Facts) => boolean,
+  unmade?: Check['unmade'],
+): Check {
   return {
     because,
+    unmade,
     passes: (facts, args: Args) => !isToken(facts.token) || passes(facts.token, args, facts),
   }
 }
@@ -94,8 +139,8 @@ function isToken(fact: Fact | undefined): fact is TokenFact {
   return fact?.planned.kind === 'bound-token'
 }
 
-function isNot(state: SpoiledToken, because: string): Check {
-  return ofToken(because, (token) => token.state !== state)
+function isNot(state: SpoiledToken, because: string, unmade: Check['unmade']): Check {
+  return ofToken(because, (token) => token.state !== state, unmade)
 }
 
 function isBoundToConnection({ state, planned }: TokenFact, { certificate }: Facts): boolean {

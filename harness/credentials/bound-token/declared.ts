@@ -47,10 +47,13 @@ function proveUnit(node: string, issuer: string): UnitRef {
 
 /** For each issuer, the oneshot in which a holder proves its certificates there. */
 function proveUnits(compilation: Compilation, node: string, tokens: readonly PlanBoundToken[]): PlanUnit[] {
-  const byIssuer = Map.groupBy(tokens, (token) => token.issuer)
+  const proven = tokens.flatMap((token) =>
+    token.mint.prove === undefined ? [] : { ...token, prove: token.mint.prove },
+  )
+  const byIssuer = Map.groupBy(proven, (token) => token.issuer)
   return [...byIssuer].map(([issuerNode, held]) => {
     const issuer = offerOf(compilation, 'bound-token', issuerNode)!
-    const calls = new Map(held.map(({ mint }) => [JSON.stringify(mint.prove), mint.prove]))
+    const calls = new Map(held.map(({ prove }) => [JSON.stringify(prove), prove]))
     return oneshot(node, {
       ref: proveUnit(node, issuerNode),
       kind: 'prove',
@@ -63,15 +66,20 @@ function proveUnits(compilation: Compilation, node: string, tokens: readonly Pla
 
 function mintUnit(compilation: Compilation, node: string, token: PlanBoundToken): PlanUnit {
   const { name, issuer } = token
-  const { by } = offerOf(compilation, 'bound-token', issuer)!
-  const { mint, member } = token.mint
+  const offer = offerOf(compilation, 'bound-token', issuer)!
+  const { prove, mint, member } = token.mint
   const source = { mint, member, renew: { lifetimeSeconds: livesFor(compilation, token), at: renewAt } }
   return oneshot(node, {
     ref: `${node}/${name}`,
     kind: 'mint',
     summary: `receives the token ${name} from ${issuer}`,
-    after: [proveUnit(node, issuer)],
-    steps: [{ receive: { from: by === 'holder' ? node : issuer, source, to: handedTo(compilation, token, node) } }],
+    after:
+      prove === undefined
+        ? [offer.after, anchorUnit(node, offer.domain), `${node}/${token.boundTo}`]
+        : [proveUnit(node, issuer)],
+    steps: [
+      { receive: { from: offer.by === 'holder' ? node : issuer, source, to: handedTo(compilation, token, node) } },
+    ],
   })
 }
 

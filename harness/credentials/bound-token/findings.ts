@@ -1,6 +1,7 @@
 import { thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { placeOf } from '../../topology/holders.ts'
+import type { HttpCall } from '../../topology/plan.ts'
 import type { HeldFiles } from '../credential-kind.ts'
 import { type Finding, findingsAt, type Problem, secondsNeeded, timeProblems } from '../finding.ts'
 import { credentialOf } from '../of-kind.ts'
@@ -9,9 +10,9 @@ import type { PlanBoundToken } from './planned.ts'
 
 /** What is wrong with the tokens that lie at their holders, and with the key sets by which they are verified. */
 export async function tokenFindings(held: readonly PlanBoundToken[], files: HeldFiles): Promise<Finding[]> {
-  const issuers = new Map(held.map(({ iss, issuer }) => [iss, issuer]))
+  const issuers = new Map(held.map((token) => [token.iss, token]))
   const published = new Map(
-    await Promise.all([...issuers].map(async ([iss, node]) => [iss, await kidsOf(files, node, iss)] as const)),
+    await Promise.all([...issuers].map(async ([iss, token]) => [iss, await kidsOf(files, token)] as const)),
   )
   const found = await findingsAt(held, async (token, holder, path) => {
     const certificate = placeOf(credentialOf(files.plan, 'certificate', token.boundTo))
@@ -28,12 +29,12 @@ export async function tokenFindings(held: readonly PlanBoundToken[], files: Held
   return [...found, ...unpublished]
 }
 
-/** RFC 8414 section 3: the path of an issuer comes after the well-known one. */
-async function kidsOf({ published }: HeldFiles, node: string, iss: string): Promise<string[] | undefined> {
-  const { origin, pathname } = new URL(iss)
-  const metadata = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
-  const read = async () => published(node, ((await published(node, metadata)) as { jwks_uri: string }).jwks_uri)
-  const keys = ((await read().catch(() => undefined)) as { keys?: { kid?: unknown }[] } | undefined)?.keys
+/** Of the keys that its issuer publishes, as the holder of a token sees it. */
+async function kidsOf({ published }: HeldFiles, { iss, holders, mint }: PlanBoundToken): Promise<string[] | undefined> {
+  const { ca } = (mint.prove ?? mint.mint).tls
+  const call: HttpCall = { method: 'GET', url: iss, discover: 'jwks_uri', tls: { ca }, expect: [200] }
+  const answer = await published(holders[0]!, call).catch(() => undefined)
+  const keys = (answer as { keys?: { kid?: unknown }[] } | undefined)?.keys
   return Array.isArray(keys) ? keys.map(({ kid }) => String(kid)) : undefined
 }
 

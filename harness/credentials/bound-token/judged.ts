@@ -5,6 +5,8 @@ import { trustIn } from './trust.ts'
 
 export interface TokenSummary extends InspectedToken {
   readonly readable: boolean
+  /** Its claims as they are written, where that is not how a JSON writer would: a member stands twice, say. */
+  readonly written?: string
 }
 
 const longestRead = 16_384
@@ -14,7 +16,10 @@ export function tokenSummary({ token }: Presented): TokenSummary | undefined {
   if (token === undefined) return undefined
   // A token that is made to cost is not read: to write down what is in it would cost the same here.
   const inspected = token.length <= longestRead ? inspectToken(token) : undefined
-  if (inspected !== undefined) return { readable: true, ...inspected }
+  if (inspected !== undefined) {
+    const written = Buffer.from(token.split('.')[1]!, 'base64url').toString()
+    return { readable: true, ...inspected, ...(written !== JSON.stringify(inspected.claims) && { written }) }
+  }
   return { readable: false, header: {}, claims: {}, thumbprint: undefined, jti: undefined }
 }
 
@@ -28,10 +33,19 @@ export function explanation(token: TokenSummary | undefined): string[] {
   ]
 }
 
+/** Members of the header, then the claims, under their own names. */
+export function facts({ readable, header, claims, written }: TokenSummary): Readonly<Record<string, unknown>> {
+  const ofHeader = Object.entries(header).map(([name, value]) => [`token header ${name}`, value])
+  const told = { ...Object.fromEntries(ofHeader), ...claims }
+  return { ...(readable ? told : { token: 'no readable JWT' }), ...(written && { 'claims as written': written }) }
+}
+
 export function mismatch(call: JudgedCall): string | undefined {
   const { token, certificate } = call.credential
-  if (token?.thumbprint !== undefined && token.thumbprint !== certificate?.thumbprint) {
-    return `the token is bound to ${token.thumbprint}, presented was ${certificate?.thumbprint ?? 'no certificate'}`
+  const unasked = call.shaken?.isCertificateAsked === false ? 'no certificate: the server asked for none' : undefined
+  const presented = unasked ?? certificate?.thumbprint ?? 'no certificate'
+  if (token?.thumbprint !== undefined && (token.thumbprint !== certificate?.thumbprint || unasked !== undefined)) {
+    return `the token is bound to ${token.thumbprint}, presented was ${presented}`
   }
   if (!token?.readable) return undefined
   return token.thumbprint === undefined ? 'the token has no cnf["x5t#S256"]' : claimMismatch(call, token)

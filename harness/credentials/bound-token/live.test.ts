@@ -48,8 +48,8 @@ beforeAll(async () => {
     read: async (node: string, path: string) => `${node} ${path}\n`,
     signingKey: async () => key,
     endTokens: async (...how: unknown[]) => void ended.push(how),
-    callWith: async (identity: Identity, from: string, to: string) => {
-      return { status: from === 'b' && to === 'auth' && identity !== undefined ? 200 : 403, text: 'no' }
+    callWith: async (identity: Identity, from: string) => {
+      return { status: from === 'b' && identity !== undefined ? 200 : 403, text: 'no' }
     },
     async callFrom(node: string, { url, json }: HttpCall) {
       calls.push({ node, url, json })

@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import type { JWK } from 'jose'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { mutateClaims, tamperSignature } from '../../tokens/forge.ts'
 import { type Claims, inspectToken } from '../../tokens/inspect.ts'
 import { placeOf } from '../../topology/holders.ts'
+import type { HttpCall } from '../../topology/plan.ts'
 import { type IssuerWatch, type LiveKind, NotIssued, type Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import type { SpoiledToken } from './checks.ts'
-import { explanation, mismatch, refusalProblems, type TokenSummary, tokenSummary } from './judged.ts'
+import { explanation, facts, mismatch, refusalProblems, type TokenSummary, tokenSummary } from './judged.ts'
 import type { PlanBoundToken } from './planned.ts'
 import { trustIn } from './trust.ts'
 
@@ -19,12 +21,19 @@ const spoil: Readonly<Record<SpoiledToken, Spoiling<PlanBoundToken>>> = {
   'not yet valid': forged((claims) => ({ ...claims, nbf: now() + hour, exp: now() + 2 * hour })),
   revoked: async (_, planned, site) => {
     // One of its own: others go on to be good.
-    const { token = '' } = await fresh(planned, site, planned.holders[0]!)
-    await site.endTokens(planned.issuer, 'revoke', { jti: inspectToken(token)?.jti })
+    const [holder = ''] = planned.holders
+    const { token = '', certificate } = await fresh(planned, site, holder)
+    const { revoke } = planned.mint
+    if (revoke === undefined) await site.endTokens(planned.issuer, 'revoke', { jti: inspectToken(token)?.jti })
+    else {
+      const call = { ...revoke, form: { ...revoke.form, token } }
+      demandAnswer(planned, 'end it', call, await site.callWith(certificate!, holder, call))
+    }
     return { token }
   },
   'key retired': async ({ token }) => ({ token }),
   tampered: async ({ token = '' }) => ({ token: tamperSignature(token) }),
+  'naming another issuer': forged((claims) => ({ ...claims, iss: 'https://another-issuer.test' })),
   unbound: forged(({ cnf: _, ...claims }) => claims),
   'bound elsewhere': forged((claims) => bound(claims, randomBytes(32).toString('base64url'))),
   'bound to the presenter': forged((claims, presenter) => {
@@ -38,31 +47,48 @@ function bound(claims: Claims, thumbprint: string): Claims {
   return { ...claims, cnf: { 'x5t#S256': thumbprint } }
 }
 
+/** Named by its own `kid`, where it has one: it need not be the one that signed the token. */
+function signedAnew(token: string, key: JWK, forge: (claims: Claims) => Claims): Promise<string> {
+  return mutateClaims(token, key, forge, key.kid === undefined ? {} : { kid: key.kid })
+}
+
 /** The issuer never mints such tokens, so they are signed with its key. */
 function forged(forgery: (claims: Claims, presenter: Identity | undefined) => Claims): Spoiling<PlanBoundToken> {
   return async ({ token = '', certificate }, { issuer }, site) => {
     const forge = (claims: Claims) => forgery(claims, certificate)
-    return { token: await mutateClaims(token, await site.signingKey(issuer), forge) }
+    return { token: await signedAnew(token, await site.signingKey(issuer), forge) }
   }
 }
 
-/** Minted for a certificate that is proven to the issuer first. */
-async function fresh(
-  { name, issuer, boundTo, mint }: PlanBoundToken,
-  site: LiveSite,
-  holder: string,
-  beside?: Presented,
-): Promise<Presented> {
+/** Minted for a certificate that is proven to the issuer first, or by who presents it. */
+async function fresh(planned: PlanBoundToken, site: LiveSite, holder: string, beside?: Presented): Promise<Presented> {
+  const { name, issuer, boundTo } = planned
+  const { prove, mint, member } = planned.mint
   const { certificate } = beside ?? (await site.fresh(boundTo))
-  const proven = await site.callWith(certificate!, holder, issuer, mint.prove)
-  if (proven.status === null || !mint.prove.expect.includes(proven.status)) {
-    throw new NotIssued(name, 'prove its holder', proven.status, proven.text)
+  if (prove === undefined) {
+    const answer = await site.callWith(certificate!, holder, mint)
+    demandAnswer(planned, 'ask for it', mint, answer)
+    return { certificate, token: textIn(name, member, answer.status, JSON.parse(answer.text)) }
   }
-  const json = { ...(mint.mint.json as object), 'x5t#S256': thumbprintS256(certificate!.certPem) }
-  const answer = await site.callFrom(issuer, { ...mint.mint, json })
-  const token = (answer.json as Record<string, unknown> | undefined)?.[mint.member]
-  if (typeof token !== 'string') throw new NotIssued(name, 'mint it', answer.status, JSON.stringify(answer.json))
-  return { certificate, token }
+  demandAnswer(planned, 'prove its holder', prove, await site.callWith(certificate!, holder, prove))
+  const json = { ...(mint.json as object), 'x5t#S256': thumbprintS256(certificate!.certPem) }
+  const answer = await site.callFrom(issuer, { ...mint, json })
+  return { certificate, token: textIn(name, member, answer.status, answer.json) }
+}
+
+function textIn(name: string, member: string, status: number | null, json: unknown): string {
+  const token = (json as Record<string, unknown> | undefined)?.[member]
+  if (typeof token !== 'string') throw new NotIssued(name, 'mint it', status, JSON.stringify(json))
+  return token
+}
+
+function demandAnswer(
+  { name }: PlanBoundToken,
+  step: string,
+  { expect }: HttpCall,
+  { status, text }: { status: number | null; text: string },
+): void {
+  if (status === null || !expect.includes(status)) throw new NotIssued(name, step, status, text)
 }
 
 /**
@@ -98,6 +124,9 @@ export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {
     const token = await site.read(holder, placeOf(planned, holder))
     return { ...(await site.held(planned.boundTo)), token: token.trim() }
   },
+  signedByInsider: async ({ token = '' }, { issuer }, site) => ({
+    token: await signedAnew(token, await site.signingKey(issuer), (claims) => claims),
+  }),
   spoil,
   forGood: {
     'key retired': {
@@ -109,6 +138,7 @@ export const liveBoundToken: LiveKind<PlanBoundToken, TokenSummary> = {
   summary: tokenSummary,
   proves: ({ jti }) => ({ jti }),
   explanation,
+  facts,
   mismatch,
   refusalProblems,
   belongs: ({ token, certificate }) => token === undefined || token.thumbprint === certificate?.thumbprint,

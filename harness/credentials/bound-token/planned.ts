@@ -47,8 +47,11 @@ export interface PlanBoundToken extends CredentialBase {
   /** The resource URI and `token_use` that it is minted with. */
   resource: string
   use: 'node' | 'peer'
-  /** How to make one more like it, for a named certificate: set by the issuer's kind. */
-  mint: { prove: HttpCall; mint: HttpCall; member: string }
+  /**
+   * How to make one more like it: set by the issuer's kind. With `prove`, for a certificate that was proven before and is named then;
+   * without, its holder asks with the certificate itself. `revoke`: a call of the holder to which the `token` is added.
+   */
+  mint: { prove?: HttpCall; mint: HttpCall; member: string; revoke?: HttpCall }
 }
 
 /** A token before its issuer said how it is minted. */
@@ -58,13 +61,17 @@ export type TokenOrder = Omit<PlanBoundToken, 'mint'>
 export interface TokenIssuer extends Offer {
   url: string
   by: 'operator' | 'holder'
-  /** Proves the holder's certificate; made by the holder, whose TLS files are filled in by the compiler. */
-  prove(token: TokenOrder): Omit<HttpCall, 'tls'>
+  /** What it writes into `sub`. Default: the name of the node that the token speaks for. */
+  sub?(subject: string): string
+  /** Proves the holder's certificate; made by the holder, whose TLS files are filled in by the compiler. Absent: to ask for a token proves it. */
+  prove?(token: TokenOrder): Omit<HttpCall, 'tls'>
   /**
    * Mints; made by the operator on the issuer's node, or by the holder with the TLS files of its certificate: by whom the offer says.
    * `x5t#S256` may be added to its JSON by the harness.
    */
-  mint(token: TokenOrder): HttpCall
+  mint(token: TokenOrder): Omit<HttpCall, 'tls'> & Partial<Pick<HttpCall, 'tls'>>
+  /** Ends a token; made by the holder likewise. Absent: an insider does. */
+  revoke?(token: TokenOrder): Omit<HttpCall, 'tls'>
   /** Member of the JSON answer that holds the token. */
   member: string
   /** The oneshot after which holders can prove themselves and tokens can be minted. */

@@ -22,7 +22,8 @@ export function resolveToken(compilation: Compilation, declared: Declaration): P
   const use = declaration.use ?? (isAtHome ? 'node' : 'peer')
   const lifetimeSeconds = lifetimeOf(declared, issuer.lifetime.maximum) ?? issuer.lifetime[use]
   if (boundTo === undefined || !audience.every((uri) => uri !== undefined)) return undefined
-  const { subject, scope, domains, nodes } = declaration
+  const { scope, domains, nodes } = declaration
+  const subject = issuer.sub?.(declaration.subject) ?? declaration.subject
   const order: TokenOrder = {
     ...{ name, kind: 'bound-token', issuer: declaration.issuer, iss: issuer.url, holders: [holder], subject },
     ...{ handover: 'mint', lifetimeSeconds, boundTo, audience, scope, domains, nodes, resource: audience[0]!, use },
@@ -96,8 +97,17 @@ function mintingOf(
   order: TokenOrder,
 ): PlanBoundToken['mint'] {
   const folder = credentialPath(credentialKinds, order.boundTo, own(topology.credentials, order.boundTo))
-  const tls: TlsFiles = { ca: anchorPath(issuer.domain), cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
+  const tls: TlsFiles = {
+    ca: issuer.ca ?? anchorPath(issuer.domain),
+    cert: `${folder}/cert.pem`,
+    key: `${folder}/key.pem`,
+  }
   const mint = issuer.mint(order)
-  const prove = { ...issuer.prove(order), tls }
-  return { prove, mint: issuer.by === 'holder' ? { ...mint, tls } : mint, member: issuer.member }
+  const ofHolder = { prove: issuer.prove?.(order), revoke: issuer.revoke?.(order) }
+  const made = Object.entries(ofHolder).flatMap(([name, call]) => (call ? [[name, { ...call, tls }]] : []))
+  return {
+    ...Object.fromEntries(made),
+    mint: { ...mint, tls: issuer.by === 'holder' ? tls : (mint.tls ?? tls) },
+    member: issuer.member,
+  }
 }

@@ -16,15 +16,21 @@ export type SpoiledCertificate = Exclude<keyof typeof states, 'fresh'>
 const checks: Readonly<Record<string, Check>> = {
   presented: {
     because: 'without a certificate the connection ends before any request',
+    unmade: { means: 'no certificate is demanded of callers', clause: 'RFC 8705 section 2' },
     passes: ({ certificate }) => certificate !== undefined,
   },
   trusted: {
     because: 'the CA of the certificate is not trusted there',
+    unmade: { means: 'nobody verifies that the certificate leads to the trusted root', clause: 'RFC 5280 section 6.1' },
     passes: ({ certificate }, { anchors }: { anchors: readonly string[] }) =>
       certificate === undefined || (certificate.state !== 'of an unknown CA' && anchors.includes(certificate.domain)),
   },
   'not-expired': {
     because: 'the certificate has expired',
+    unmade: {
+      means: 'nobody compares the validity of the certificate with the clock',
+      clause: 'RFC 5280 section 6.1.3',
+    },
     passes: ({ certificate }) => certificate?.state !== 'expired',
   },
   named: {

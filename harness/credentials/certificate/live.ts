@@ -1,7 +1,7 @@
 import { chainOf, type Identity, thumbprintS256 } from '../../pki/certificate.ts'
 import { type Spoiling as SpoiledIdentity, spoiled } from '../../pki/spoiled.ts'
 import { placeOf } from '../../topology/holders.ts'
-import type { JudgedCall, LiveKind, MadeRecord, Spoiling } from '../live-kind.ts'
+import type { JudgedCall, LiveKind, MadeRecord, Shaken, Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import { operatorsIn, type SpoiledCertificate } from './checks.ts'
@@ -60,7 +60,10 @@ function oneLine(name: string): string {
   return name.replaceAll('\n', ', ')
 }
 
-function explanation(summary: CertificateSummary | undefined): string[] {
+function explanation(summary: CertificateSummary | undefined, shaken?: Shaken): string[] {
+  if (summary !== undefined && shaken?.isCertificateAsked === false) {
+    return [`chain     no certificate was presented: the server asked for none (the caller has ${summary.thumbprint})`]
+  }
   const chain = summary?.chain ?? []
   return [
     ...(chain.length === 0 ? ['chain     no certificate was presented'] : []),
@@ -99,6 +102,11 @@ export const liveCertificate: LiveKind<PlanCertificate, CertificateSummary> = {
   summary,
   proves: ({ thumbprint }) => (thumbprint === undefined ? {} : { 'x5t#S256': thumbprint }),
   explanation,
+  facts: ({ chain }) => ({
+    certificate: chain[0] && `${chain[0].subject}, by ${chain[0].issuer}, until ${chain[0].notAfter}`,
+    'x5t#S256 of the certificate': chain[0]?.thumbprint,
+    'certificates behind it': chain.slice(1).map(({ subject }) => subject),
+  }),
   mismatch,
   refusalProblems,
   hints: ({ thumbprint }) => ({ thumbprint }),

@@ -8,7 +8,7 @@ import { holdersOf, hostText, port, text } from '../../topology/schema.ts'
 import type { ActionVerification } from '../../topology/verification.ts'
 import { tlsChecks } from '../checks.ts'
 import { certificateOf, referenceService, startOf, tlsFiles } from '../reference-service.ts'
-import { stepCommand } from '../step-command.ts'
+import { signingKeyStep } from '../step-command.ts'
 import { actions, actionsAt } from './actions.ts'
 import { registrationsOf } from './registrations.ts'
 
@@ -67,7 +67,8 @@ function plan(unit: Unit): KindPlan {
   return {
     summary: `auth server of ${unit.domain}, at ${issuerUrl(unit)}`,
     files: [{ path: '@{unit}/config.json', json: configuration(unit) }],
-    steps: [signingKey(unit)],
+    // The server begins with a key that lies on its node, so that an attack can sign with the real one.
+    steps: [signingKeyStep('@{unit}/signing', unit.settings.alg)],
     service: referenceService(unit, 'auth-server', ports.operator, [
       { name: 'public', port: ports.public, protocol: 'https', clientCertificate: 'none' },
       { name: 'mtls', port: ports.mtls, protocol: 'https', clientCertificate: 'requested' },
@@ -146,20 +147,6 @@ function configuration(unit: Unit) {
     tokens: { nodeSeconds: node, peerSeconds: peer, maximumSeconds: maximum },
     decisionLog: '@{unit}/decisions.jsonl',
   }
-}
-
-const KEY_TYPES = {
-  ES256: ['--kty', 'EC', '--crv', 'P-256'],
-  ES384: ['--kty', 'EC', '--crv', 'P-384'],
-  EdDSA: ['--kty', 'OKP', '--crv', 'Ed25519'],
-  PS256: ['--kty', 'RSA', '--size', '2048'],
-}
-
-/** The server begins with a key that lies on its node, so that an attack can sign with the real one. */
-function signingKey({ settings: { alg } }: Unit): Step {
-  const files = ['@{unit}/signing.pub.json', '@{unit}/signing.json']
-  const args = ['crypto', 'jwk', 'create', ...files, ...KEY_TYPES[alg], '--alg', alg, '--use', 'sig']
-  return { run: stepCommand([...args, '--no-password', '--insecure', '--force']) }
 }
 
 /** The oneshot in which the operator registers every client that the topology needs here. */

@@ -56,7 +56,7 @@ test('a program is run where its topology lies, and told by its environment whom
     HOLDFAST_AUDIENCE: 'https://gateway.lab.test',
     KEYS: 'https://auth.lab.test:8443/jwks',
   })
-  expect(steps).toMatchObject([{ fetch: { follow: 'jwks_uri', to: { path: '@{unit}/jwks.json', mode: '0600' } } }])
+  expect(steps).toMatchObject([{ fetch: { discover: 'jwks_uri', to: { path: '@{unit}/jwks.json', mode: '0600' } } }])
   expect(after).toEqual(expect.arrayContaining(['gateway/cert-gateway', 'gateway/anchor-lab', 'auth/clients']))
 })
 
@@ -144,13 +144,13 @@ test('a service that is up already gets the trust of the run, and is started by 
 
   expect(unit.service).toMatchObject({
     command: undefined,
-    listeners: [{ port: 9443, address: '127.0.0.1' }],
-    ready: { http: { url: 'https://gateway.lab.test:9443/', address: '127.0.0.1' } },
+    listeners: [{ port: 9443, address: 'localhost' }],
+    ready: { http: { url: 'https://gateway.lab.test:9443/', address: 'localhost' } },
   })
   const names = unit.steps.flatMap((step) =>
     'copy' in step ? [step.copy.to.path.replace(`${folder}/trust/`, '')] : [],
   )
-  expect(names).toEqual(['ca.pem', 'key.pem', 'cert.pem', 'jwks.json'])
+  expect(names).toEqual(['ca.pem', '@{unit}/key.pem', 'key.pem', 'cert.pem', 'jwks.json', 'trust.json'])
   expect(unit.steps.at(-1)).toMatchObject({
     setting: 'settings.reload',
     run: { program: { path: 'kill' }, args: ['-1'], cwd: folder },
@@ -162,6 +162,13 @@ test.each([
   [{ url: 'https://localhost:1', trust: './x' }, 'must have one of run and url'],
   [{ run: undefined, url: 'https://localhost:1' }, 'must have both of url and trust'],
   [{ reload: ['x'] }, 'has reload, which goes with url'],
+  [
+    { run: undefined, url: 'https://localhost:1', trust: './x', behind: { kind: 'nginx' } },
+    'has behind, which goes with',
+  ],
+  [{ behind: { kind: 'nginx', listen: 8443 } }, 'must have a listen of its own in behind'],
+  [{ behind: { kind: 'squid' } }, 'settings.behind.kind'],
+  [{ certificateHeader: { name: 'X Cert', encoding: 'base64' } }, 'settings.certificateHeader.name'],
   [{ observe: { log: 'no group' } }, '(?<reason>…)'],
   [{ observe: { log: '(?<reason>(' } }, '(?<reason>…)'],
   [
@@ -181,6 +188,46 @@ test.each([
   [{ scope: 'orders:write' }, 'needs the scope orders:write'],
 ])('%j is a mistake of the topology', async (settings, message) => {
   await expect(planOf(settings)).rejects.toThrow(message)
+})
+
+test('in front of a program stands a proxy that hands on the certificate, and nobody may come past it', async () => {
+  const units = (await planOf({ behind: { kind: 'haproxy' }, listen: 9443 })).nodes.gateway!.units
+  const program = units.find(({ kind }) => kind === 'exec')!
+  const header = { name: 'Client-Cert', encoding: 'rfc9440' }
+  expect(program.service).toMatchObject({
+    ready: { tcp: { port: 8080 } },
+    listeners: [
+      { name: 'main', port: 9443, protocol: 'https', clientCertificate: 'required', certificateHeader: header },
+      { name: 'program', port: 8080, protocol: 'http', behind: 'main', certificateHeader: header },
+    ],
+  })
+  expect(program.service!.command!.env).toMatchObject({
+    HOLDFAST_PORT: '8080',
+    HOLDFAST_CERTIFICATE_HEADER: 'Client-Cert',
+    HOLDFAST_CERTIFICATE_ENCODING: 'rfc9440',
+  })
+  expect(program.verification?.call?.ways).toMatchObject({ 'past the proxy': { call: { listener: 'program' } } })
+  const proxy = units.find(({ kind }) => kind === 'haproxy')!
+  expect(proxy).toMatchObject({
+    name: 'gateway-proxy',
+    after: ['gateway/gateway'],
+    files: [{ text: expect.any(String) }],
+  })
+  expect(proxy.service?.ready).toMatchObject({ http: { url: 'https://gateway.lab.test:9443/' } })
+})
+
+test('a proxy can have a configuration of its user’s, and a program that others cannot reach is tried through it alone', async () => {
+  const certificateHeader = { name: 'X-Cert', encoding: 'base64' }
+  const behind = { kind: 'nginx', config: './proxy/nginx.conf', listen: 3000, reach: 'host' }
+  const units = (await planOf({ behind, certificateHeader })).nodes.gateway!.units
+  const [program, proxy] = ['exec', 'nginx'].map((name) => units.find(({ kind }) => kind === name)!)
+  expect(proxy!.files).toMatchObject([
+    {
+      from: { path: join(folder, 'proxy/nginx.conf'), values: { port: '8443', program_port: '3000', dir: '@{unit}' } },
+    },
+  ])
+  expect(program!.service!.listeners.map(({ behind }) => behind)).toEqual([undefined, undefined])
+  expect(program!.verification?.call?.ways).toBeUndefined()
 })
 
 test('what a program is told, its folder and the address of any node can be named', async () => {

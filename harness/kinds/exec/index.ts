@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { durationSeconds } from '../../topology/duration.ts'
 import { type Action, defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { Command, Fetch, Step, Template } from '../../topology/plan.ts'
+import type { Probe, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
 import { ownAudiences } from '../checks.ts'
+import { demandPlaceholders, ownCommand } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
-import { demandKnownNames } from './known-names.ts'
+import { demandKnownReasons } from './known-reasons.ts'
+import { certificateHeaderOf, ownListener, proxyUnit } from './proxies/behind.ts'
 import { type ExecSettings, execSettings, standardAnswers } from './settings.ts'
 import { execVerification } from './verification.ts'
 
@@ -21,34 +23,43 @@ export const exec = defineKind({
 
 function plan(unit: Unit): KindPlan {
   const { settings, domain, host } = unit
-  const { clientCertificate, action, run, url, observePath } = settings
+  const { clientCertificate, action, run, reload, url, observePath, behind } = settings
+  const certificateHeader = certificateHeaderOf(settings)
   const told = toldTo(unit)
-  demandKnownNames(unit, Object.keys(told))
+  demandPlaceholders(unit, told, { run, reload })
+  demandKnownReasons(unit)
   const { port, address } = listenerOf(settings)
   const { ca, cert, key, issuer } = told
   const node = issuerNode(unit)
   const audiences = audiencesOf(unit)
   const takesTokens = settings.token === 'bearer'
+  // Who asks about every token believes none that the issuer did not mint.
+  const keys = settings.keys === 'file' && !settings.introspects ? 'file' : 'issuer'
+  const serves: Probe = { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } }
   // Whatever its own audience is, it may be shown what others of its domain are.
   const asks = { issuer: node, audiences: [...new Set([...ownAudiences(unit), ...audiences])] }
   return {
     summary: `${run?.join(' ') ?? `up at ${url}`}${takesTokens ? `, takes tokens of ${node}` : ''}`,
     files: [],
-    steps: [...(takesTokens ? [{ fetch: keySet(told) }] : []), ...handedOver(unit, told)],
+    steps: [...(takesTokens ? keySet(unit, told) : []), ...handedOver(unit, told)],
     service: {
-      command: run && command(unit, told, run),
+      command: run && ownCommand(unit, told, run),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
-      ready: { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } },
+      ready: behind === undefined ? serves : { tcp: { port: behind.listen } },
       readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
-      listeners: [{ name: 'main', port, protocol: 'https', clientCertificate, address }],
+      listeners: [
+        { name: 'main', port, protocol: 'https', clientCertificate, address, certificateHeader },
+        ...ownListener(settings),
+      ],
     },
+    companions: proxyUnit(unit, told, serves),
     actions: { [action]: actionOf(unit) },
     ...(observePath !== undefined && {
       observe: { listener: 'main', request: { http: { paths: [observePath] } }, as: 'accepted', ignore: [] },
     }),
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
-    insider: settings.introspects ? { asks } : undefined,
+    insider: { ...(takesTokens && { believes: { issuer: node, keys } }), ...(settings.introspects && { asks }) },
     verification: { [action]: execVerification(settings, { domain, issuer, audiences }) },
   }
 }
@@ -62,17 +73,22 @@ function toldTo(unit: Unit) {
   const issuer = settings.token === 'none' ? '' : unit.issuer(issuerNode(unit))
   return {
     address: '@{address}',
-    port: String(listenerOf(settings).port),
+    port: String(settings.behind?.listen ?? listenerOf(settings).port),
     host,
     ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
     // Root of its trust domain: of the certificates of its callers, and of the issuer.
     ca: unit.anchor(unit.domain),
     issuer,
+    // Root of the issuer's own certificate, which need not be of this trust domain.
+    issuer_ca: settings.token === 'none' ? '' : unit.issuerAnchor(issuerNode(unit)),
     issuer_address: settings.token === 'none' ? '' : `@{address:${issuerNode(unit)}}`,
     jwks: '@{unit}/jwks.json',
     audience: audiencesOf(unit)[0] ?? '',
     // A folder of its own, for what it wants to write.
     dir: '@{unit}',
+    // Where something in front of it ends TLS: the header that holds the certificate of the caller.
+    certificate_header: certificateHeaderOf(settings)?.name ?? '',
+    certificate_encoding: certificateHeaderOf(settings)?.encoding ?? '',
   }
 }
 
@@ -81,18 +97,21 @@ function handedOver(unit: Unit, told: Told): Step[] {
   const { trust, reload, token } = unit.settings
   if (trust === undefined) return []
   const folder = unit.resolve(trust)
-  const copy = (from: Template, name: string): Step => ({
-    copy: { from, to: { path: `${folder}/${name}`, mode: '0600' } },
+  const copy = (from: Template, name: string, lasts: { forRun?: true } = {}): Step => ({
+    copy: { from, to: { path: `${folder}/${name}`, mode: '0600' }, ...lasts },
   })
   const { issuer, audience, host } = told
   return [
     copy(told.ca, 'ca.pem'),
-    copy(told.key, 'key.pem'),
+    // As it is now: a certificate that is made anew later has another key.
+    { copy: { from: told.key, to: { path: '@{unit}/key.pem', mode: '0600' } } },
+    copy('@{unit}/key.pem', 'key.pem', { forRun: true }),
     copy(told.cert, 'cert.pem'),
     ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
-    // Last: whoever watches the folder finds all the others when this one is new.
-    { write: { path: `${folder}/trust.json`, json: { issuer, audience, host } } },
-    ...(reload === undefined ? [] : [{ run: command(unit, told, reload), setting: 'settings.reload' }]),
+    { write: { path: '@{unit}/trust.json', json: { issuer, audience, host } } },
+    // Last: whoever watches the folder finds all the others when this one is new, and no key is there without it.
+    copy('@{unit}/trust.json', 'trust.json', { forRun: true }),
+    ...(reload === undefined ? [] : [{ run: ownCommand(unit, told, reload), setting: 'settings.reload' }]),
   ]
 }
 
@@ -100,30 +119,18 @@ function handedOver(unit: Unit, told: Told): Step[] {
 function listenerOf({ listen, url }: ExecSettings): { port: number; address?: string } {
   if (url === undefined) return { port: listen }
   const { hostname, port } = new URL(url)
-  const address = hostname === 'localhost' ? '127.0.0.1' : hostname.replace(/^\[(.*)\]$/, '$1')
-  return { port: Number(port || 443), address }
+  return { port: Number(port || 443), address: hostname.replace(/^\[(.*)\]$/, '$1') }
 }
 
-function command(unit: Unit, told: Told, [program = '', ...args]: readonly string[]): Command {
-  const filled = (text: string) =>
-    text.replaceAll(/@\{([a-z_]+)\}/g, (whole, name) => told[name as keyof Told] ?? whole)
-  const own = Object.entries(unit.settings.env).map(([name, value]) => [name, filled(value)])
-  const standard = Object.entries(told).map(([name, value]) => [`HOLDFAST_${name.toUpperCase()}`, value])
-  return {
-    // A name is looked up as a shell would; what has a slash is a file of the user's.
-    program: { path: program.includes('/') ? unit.resolve(program) : program },
-    args: args.map(filled),
-    // Node trusts what this names beside the roots that it knows.
-    env: Object.fromEntries([['NODE_EXTRA_CA_CERTS', told.ca], ...standard, ...own]),
-    cwd: unit.resolve('.'),
-  }
-}
-
-/** The issuer says in its metadata where its keys are (RFC 8414 section 3: its path comes after the well-known one). */
-function keySet({ issuer, ca, jwks }: Told): Fetch {
-  const { origin, pathname } = new URL(issuer)
-  const url = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
-  return { url, follow: 'jwks_uri', ca, to: { path: jwks, mode: '0600' } }
+/** What an issuer in other hands does not publish is added: a key of ours beside its own, so that what it would never sign can be tried. */
+function keySet(unit: Unit, { issuer, issuer_ca: ca, jwks }: Told): Step[] {
+  const node = issuerNode(unit)
+  const added =
+    unit.settings.keys === 'file' ? unit.insiders().find((one) => one.node === node)?.insider.mints?.beside : undefined
+  const to = { path: '@{unit}/beside.json', mode: '0600' }
+  const fetch = { url: issuer, discover: 'jwks_uri', ca, to: { path: jwks, mode: '0600' } }
+  if (added === undefined) return [{ fetch }]
+  return [{ receive: { from: node, source: { file: added }, to } }, { fetch: { ...fetch, add: to.path } }]
 }
 
 function actionOf(unit: Unit): Action {

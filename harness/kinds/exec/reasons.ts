@@ -25,6 +25,7 @@ export const reasons: readonly string[] = [
   'issuer_untrusted',
   'jwks_unavailable',
   'kid_unknown',
+  'method_not_allowed',
   'node_not_trusted',
   'not_operator',
   'peer_unknown',

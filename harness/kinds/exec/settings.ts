@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { certificateEncodings } from '../../pki/certificate-header.ts'
+import { durationSeconds } from '../../topology/duration.ts'
 import { actionPattern, duration, port, text } from '../../topology/schema.ts'
 
 const texts = z.array(z.string().min(1)).min(1)
@@ -32,15 +34,15 @@ const observe = z
   .default('status')
   .describe('How a decision is seen. What is less than a decision record is named in every verdict that rests on it.')
 
-/** `401 invalid_token`; `401` alone: no code; `401 *`: any. */
+/** `401 invalid_token`; `401` alone: no code; `401 ?`: a code or none; `401 *`: without a challenge, too. */
 const answer = (standard: string) =>
   z
     .string()
-    .regex(/^[45][0-9]{2}( (\*|[a-z_]+))?$/, 'must be a status and a code, `401 invalid_token`')
+    .regex(/^[45][0-9]{2}( (\*|\?|[a-z_]+))?$/, 'must be a status and a code, `401 invalid_token`')
     .default(standard)
 
-/** RFC 6750 section 3.1. */
-export const standardAnswers = { noToken: '401', badToken: '401 invalid_token', scope: '403 insufficient_scope' }
+/** RFC 6750 section 3.1: where nothing was presented there should be no code, and may be one. */
+export const standardAnswers = { noToken: '401 ?', badToken: '401 invalid_token', scope: '403 insufficient_scope' }
 
 const answers = z
   .strictObject({
@@ -50,6 +52,45 @@ const answers = z
   })
   .prefault({})
   .describe('What refused callers get, where it is not what RFC 6750 section 3.1 says.')
+
+const behind = z
+  .strictObject({
+    kind: z
+      .enum(['haproxy', 'nginx'])
+      .describe('The proxy: the program of that name, as Debian packages it. It listens where `listen` says.'),
+    config: z
+      .string()
+      .optional()
+      .describe(
+        'Its configuration, a file of your own in which `@{address}`, `@{port}`, `@{program_port}`, `@{cert}`, `@{key}`, `@{ca}`, `@{host}` and `@{dir}` are filled in. Default: one that hands the certificate on as it should.',
+      ),
+    listen: port.default(8080).describe('Port that the program listens on, in plain HTTP: `@{port}` for it.'),
+    reach: z
+      .enum(['network', 'host'])
+      .default('network')
+      .describe(
+        'Who can open a connection to the program: `host` where it listens on loopback or a socket when it is deployed; then nothing is tried past the proxy.',
+      ),
+  })
+  .optional()
+  .describe('A proxy in front of the program, which ends TLS and hands the certificate of the caller on in a header.')
+
+const certificateHeader = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9-]+$/)
+      .describe('Its name.'),
+    encoding: z
+      .enum(certificateEncodings)
+      .describe(
+        '`rfc9440`: `:<base64 of the DER>:`; `url-pem`: PEM, URL-encoded; `base64`: base64 of the DER; `xfcc`: an element as Envoy writes it.',
+      ),
+  })
+  .optional()
+  .describe(
+    'The header in which the program finds the certificate of the caller, where something in front of it ends TLS. Default with `behind`: `Client-Cert` as RFC 9440 has it.',
+  )
 
 /** What a topology says about a program of the user's own. */
 export const execSettings = z
@@ -86,12 +127,20 @@ export const execSettings = z
       .optional()
       .describe('What must stand in `aud`. Default: `https://<host of the node>`.'),
     scope: z.string().optional().describe('What must stand in `scope`. Default: it does not look at it.'),
+    behind,
+    certificateHeader,
     introspects: z.boolean().default(false).describe('Whether it asks the issuer about every token (RFC 7662).'),
     keys: z
       .union([z.enum(['file', 'issuer']), z.strictObject({ issuer: duration })])
       .default('file')
       .describe(
         'Where its keys come from: the file that it is given when it starts, or the issuer, asked within 12s (or `{ issuer: "40s" }`) for a key that it does not know.',
+      ),
+    leeway: duration
+      .refine((text) => durationSeconds(text) <= 300, 'must be a few minutes at most (RFC 7519 section 4.1.4)')
+      .default('60s')
+      .describe(
+        'How far its clock and the issuer’s may be apart: a token is refused that ended, or begins, beyond it.',
       ),
     action: text(actionPattern, 'must be an action such as orders:read')
       .default('call')
@@ -125,6 +174,11 @@ export const execSettings = z
   .refine(
     ({ url, trust }) => (url === undefined) === (trust === undefined),
     'must have both of url and trust, or neither',
+  )
+  .refine(({ url, behind }) => url === undefined || behind === undefined, 'has behind, which goes with run')
+  .refine(
+    ({ listen, behind }) => listen !== behind?.listen,
+    'must have a listen of its own in behind, which is the proxy’s else',
   )
   .refine(({ url, reload }) => url !== undefined || reload === undefined, 'has reload, which goes with url')
   .describe(

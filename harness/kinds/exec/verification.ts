@@ -1,6 +1,7 @@
 import { durationSeconds } from '../../topology/duration.ts'
 import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
 import { type HttpAnswer, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
+import { pastTheProxy } from './proxies/behind.ts'
 import type { ExecSettings } from './settings.ts'
 
 /** What servers answer that judge a certificate after the handshake: in HTTP, with a status of their own choice. */
@@ -20,22 +21,24 @@ export function execVerification(
   const ofCertificate = tlsChecks('listener.tls', [domain])
     .filter(({ check }) => isDemanded || check !== 'certificate/presented')
     .map((one) => ({ ...one, orStatuses: certificateStatuses }))
+  const ways = pastTheProxy(settings, certificateStatuses)
   return token === 'none'
-    ? { takes: [['certificate']], checks: ofCertificate }
-    : { takes: [['certificate', 'bound-token']], checks: [...ofCertificate, ...ofToken(settings, trust)] }
+    ? { takes: [['certificate']], checks: ofCertificate, ways }
+    : { takes: [['certificate', 'bound-token']], checks: [...ofCertificate, ...ofToken(settings, trust)], ways }
 }
 
 function ofToken(
-  { answers, scope, introspects, keys }: ExecSettings,
+  { answers, scope, introspects, keys, leeway }: ExecSettings,
   trust: { issuer: string; audiences: readonly string[] },
 ): PlannedCheck[] {
   const bad = read(answers.badToken)
   const key = typeof keys === 'object' ? { withinMs: durationSeconds(keys.issuer) * 1000 } : undefined
   const proof = keys === 'file' ? (['signature'] as const) : (['key', 'signature'] as const)
+  const time = { skewSeconds: durationSeconds(leeway) }
   const carrier = { guard: 'token.carrier', reason: 'token_missing', layer: 'http', ...read(answers.noToken) } as const
   return [
     { check: 'bound-token/presented', ...carrier },
-    ...tokenChecks(trust, { proof, key }, bad),
+    ...tokenChecks(trust, { proof, key, time }, bad),
     ...(introspects ? [tokenCheck('active', bad)] : []),
     ...(scope === undefined ? [] : [tokenCheck('scope', read(answers.scope), { scope })]),
   ]

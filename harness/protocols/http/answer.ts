@@ -10,6 +10,8 @@ export interface HttpAnswer extends AnswerBase {
   readonly wwwAuthenticate: readonly Challenge[]
   readonly malformedChallenge?: string
   readonly cacheControl: string | undefined
+  /** Methods that are allowed. */
+  readonly allow: string | undefined
   /** Parsed body, if it is JSON. */
   readonly json: unknown
   /** Of a call in bytes: how many answers came, and whether the far end closed the connection. */
@@ -24,9 +26,15 @@ export function calledBy(
 ): Called<HttpAnswer> {
   return {
     ...{ answer: readAnswer(answer, wire), conn: answer.conn, ms: answer.ms, promised: isPromised(answer) },
+    ...(answer.status !== null && { came: answerText(answer) }),
     text: [...answer.headers.map(([, value]) => value), answer.body].join('\n'),
     field: (name) => headerValues(answer.headers, name)[0]?.trim(),
   }
+}
+
+/** An answer as it stood on the wire, but for its framing. */
+function answerText({ status, headers, body }: Answer): string {
+  return [`HTTP/1.1 ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')
 }
 
 function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswer['wire']): HttpAnswer {
@@ -40,8 +48,9 @@ function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswe
     malformedChallenge = malformed.message
   }
   const [cacheControl] = headerValues(headers, 'cache-control')
+  const allow = headerValues(headers, 'allow').join(', ') || undefined
   const error = errorOf(status, wwwAuthenticate, json)
-  return { status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, error, wire }
+  return { status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, allow, error, wire }
 }
 
 /** The challenge's code, where there is a Bearer challenge (its absence is a statement too); else that of a JSON body. */

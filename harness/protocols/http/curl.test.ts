@@ -12,6 +12,10 @@ test('the host is resolved by the command, and words that a shell would split ar
   )
 })
 
+test('a host that is up at another name is connected to there', () => {
+  expect(curlCommand({ ...call, address: 'localhost' })).toMatch(/^curl -sS --connect-to a\.test:9444:localhost:9444 /)
+})
+
 test('the token comes out of its file when the command runs', async () => {
   const token = '/tmp/it’s a\'token"file'
   const command = curlCommand({ ...place, token, request: { path: '/', method: 'PUT', json: { name: "it's" } } })

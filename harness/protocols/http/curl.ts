@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { textParts } from '../../credentials/parts.ts'
 import type { Pasted } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
@@ -18,7 +19,9 @@ export interface CurlRequest {
 export function curlCommand(call: Pasted<CurlRequest>): string {
   const { host, port, certificate, request } = call
   const { method = 'GET', json, upgrade } = request
-  const words = ['curl', '-sS', '--resolve', shellWord(`${host}:${port}:${call.address}`)]
+  // An address of a name is a name where the service was up before: localhost, say.
+  const where = isIP(call.address) ? ['--resolve', call.address] : ['--connect-to', `${call.address}:${port}`]
+  const words = ['curl', '-sS', where[0], shellWord(`${host}:${port}:${where[1]}`)]
   words.push('--cacert', shellWord(call.anchor))
   if (certificate) words.push('--cert', shellWord(certificate.cert), '--key', shellWord(certificate.key))
   if (method !== 'GET') words.push('--request', method)

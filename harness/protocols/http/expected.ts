@@ -5,7 +5,7 @@ import { bearersIn, type Challenge } from './challenge.ts'
 export interface HttpExpected {
   /** Left out: the connection ends without an answer. */
   status?: number
-  /** Error code; left out: none, as RFC 6750 section 3.1 wants it where nothing was presented. `*`: any, and any challenge. */
+  /** Error code; left out: none, as RFC 6750 section 3.1 wants it where nothing was presented. `?`: any or none, in a challenge. `*`: any, and any challenge. */
   error?: string
   /** Statuses that will do instead of `status`; null: none, the connection ended. Their error code and challenge are not compared. */
   orStatuses?: readonly (number | null)[]
@@ -30,6 +30,7 @@ function httpProblems(answer: HttpAnswer, expected: HttpExpected): string[] {
     ...(isOther ? [] : statusProblems(answer, expected)),
     ...(malformedChallenge === undefined ? challenge : [malformedChallenge]),
     ...cacheProblems(answer),
+    ...(status === 405 && answer.allow === undefined ? ['there is no Allow in a 405 (RFC 9110 section 15.5.6)'] : []),
     ...wireProblems(answer),
   ]
 }
@@ -40,7 +41,9 @@ function statusProblems(answer: HttpAnswer, expected: HttpExpected): string[] {
   return [
     ...(answer.status === status ? [] : [`status ${answer.status}, expected ${wanted}`]),
     // Where nothing was presented there is no code in the challenge, whatever the body says (RFC 6750 section 3.1).
-    ...(error === '*' || answer.error === error ? [] : [`error code ${answer.error}, expected ${error}`]),
+    ...(error === '*' || error === '?' || answer.error === error
+      ? []
+      : [`error code ${answer.error}, expected ${error}`]),
   ]
 }
 
@@ -56,6 +59,11 @@ function challengeProblems(answer: HttpAnswer, expected: HttpExpected): string[]
   const challenges = answer.wwwAuthenticate
   if (expected.wwwAuthenticate === 'none') {
     return challenges.length > 0 ? ['there is a WWW-Authenticate, expected none'] : []
+  }
+  // RFC 9110 section 15.5.2 wants a challenge in every 401; for what a bound token may be presented by, RFC 9449 section 7.1 has another.
+  if (expected.error === '?') {
+    const isThere = challenges.some(({ scheme }) => /^(bearer|dpop)$/i.test(scheme))
+    return isThere ? [] : ['there is no challenge in WWW-Authenticate, expected one (RFC 6750 section 3)']
   }
   const bearer = bearersIn(challenges)
   const wanted = bearerParams(expected)
@@ -80,7 +88,10 @@ function bearerParams(expected: HttpExpected): Record<string, string | undefined
 function paramProblems({ params }: Challenge, wanted: Record<string, string | undefined>): string[] {
   return Object.entries(wanted)
     .filter(([name, value]) => params[name] !== value)
-    .map(([name, value]) => `WWW-Authenticate has ${name}=${params[name]}, expected ${value ?? 'none'}`)
+    .map(
+      ([name, value]) =>
+        `WWW-Authenticate has ${params[name] === undefined ? `no ${name}` : `${name}=${params[name]}`}, expected ${value ?? 'none'}`,
+    )
 }
 
 /** Bytes that were refused must not be read on: what follows them may be a request that somebody smuggled. */
@@ -102,7 +113,7 @@ export const answeringInHttp = {
     return `${[status, error].filter((part) => part !== null).join(' ')}${detail}`
   },
   wanted: ({ status, error }: HttpExpected) =>
-    status === undefined ? undefined : [status, error].filter(Boolean).join(' '),
+    status === undefined ? undefined : [status, error].filter((part) => part && part !== '?').join(' '),
   read: (text: string): HttpExpected => {
     const [status, error] = text.split(' ')
     return { status: Number(status), error }

@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import { type Places, type TextPart, textParts } from '../../credentials/parts.ts'
+import { type Places, type Presented, type TextPart, textParts } from '../../credentials/parts.ts'
+import { inHeader } from '../../pki/certificate-header.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Call, Called, Prepared } from '../protocol.ts'
 import type { Handshake } from '../tls/handshake.ts'
 import { wireElement } from '../wire-element.ts'
 import type { HttpAnswer } from './answer.ts'
-import type { HeaderLines, Request } from './exchange.ts'
+import { type HeaderLines, type Request, requestText } from './exchange.ts'
 import { type Promised, type RawCall, sendRaw } from './raw-call.ts'
 
 /** How the parts of a credential that TLS does not carry travel in a request. Default: `Authorization: Bearer`. */
@@ -51,10 +52,11 @@ export function preparedInHttp(
   call: Call<{ readonly path: string; readonly carry?: Carry }, HttpOptions>,
   { method, headers, body, send, ...promised }: Asking,
 ): Prepared<HttpAnswer, HttpOptions> {
-  const { request: declared, presented, before, options } = call
+  const { request: declared, presented, before, options, asProxy } = call
   const { headers: instead, handshake, raw, path = declared.path } = options
-  const carrying = instead ?? linesOf(presented, declared.carry)
+  const carrying = [...(instead ?? linesOf(presented, declared.carry)), ...handedOn(presented, asProxy)]
   const request = { method, path, body, headers: [...headers, ...carrying] }
+  const identity = asProxy === undefined ? presented.certificate : undefined
   return {
     elements: {
       ...{ headers: JSON.stringify(instead ?? []), path, wire: wireElement(handshake, raw, before) },
@@ -63,10 +65,21 @@ export function preparedInHttp(
     carried: instead === undefined ? textParts.filter((part) => presented[part] !== undefined) : [],
     plain: plainOf(options),
     async send(to) {
-      const endpoint = { ...to, identity: presented.certificate, handshake }
-      return raw === undefined ? send(endpoint, request, carrying) : sendRaw(endpoint, request, raw, promised)
+      const endpoint = { ...to, identity, handshake }
+      const bytes = asProxy?.isPlain ? { bytes: (text: string) => [text], ...raw, isPlain: true } : raw
+      const called = await (bytes === undefined
+        ? send(endpoint, request, carrying)
+        : sendRaw(endpoint, request, bytes, promised))
+      return { sent: requestText(endpoint, request), ...called }
     },
   }
+}
+
+/** What a proxy would write of the certificate that it was shown. */
+function handedOn({ certificate }: Presented, asProxy: Call<unknown, HttpOptions>['asProxy']): HeaderLines {
+  if (asProxy === undefined || certificate === undefined) return []
+  const { name, encoding } = asProxy.certificateHeader
+  return [[name, inHeader(certificate.certPem, encoding)]]
 }
 
 /** Without its header lines, which stand in the place of the token; else without what differs below. */

@@ -27,13 +27,15 @@ export async function sendRaw(
   { isPromised, untilTexts }: Promised,
 ): Promise<Called<HttpAnswer>> {
   const text = requestText(endpoint, request)
+  const segments = bytes(text).map(inLatin1)
   const heard = await rawExchange(
     { ...endpoint, timeoutMs: endpoint.timeoutMs ?? 3_000 },
-    { steps: [bytes(text).map(inLatin1)], isPlain, until: untilTexts ?? 'closed' },
+    { steps: [segments], isPlain, until: untilTexts ?? 'closed' },
   )
   const { answers, isClosed } = heard
   const promised = answers.some(isPromised) && (untilTexts ?? []).every((one) => heard.text.includes(one))
-  return calledBy(heard, () => promised, { answers: answers.length, isClosed })
+  const sent = Buffer.concat(segments).toString('latin1')
+  return { ...calledBy(heard, () => promised, { answers: answers.length, isClosed }), sent, came: heard.text }
 }
 
 /** Sends one request and, when it was answered, another one over the same connection. */

@@ -45,6 +45,8 @@ export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; 
     if (socket.authorizationError) throw new ServerNotTrusted(endpoint, String(socket.authorizationError))
     throw new HandshakeFailed(conn, cause)
   }
+  // RFC 8446 section 4.3.2, RFC 5246 section 7.4.4: a CertificateRequest names algorithms, and nothing else that a server sends does.
+  endpoint.onSecure?.({ isCertificateAsked: socket.getSharedSigalgs().length > 0 })
   return { socket, conn }
 }
 
@@ -104,5 +106,8 @@ export async function timedOut(signal: AbortSignal): Promise<never> {
 export function describe(failure: unknown): Failure {
   const cause = failure instanceof HandshakeFailed ? failure.cause : failure
   const error = cause instanceof Error ? cause : new Error(String(cause))
+  // Our own bound: the far end did not end anything.
+  if (error.name === 'TimeoutError' || error.name === 'AbortError')
+    return { code: 'ETIMEDOUT', message: 'no answer came in time' }
   return { code: String((error as NodeJS.ErrnoException).code ?? error.name), message: error.message }
 }

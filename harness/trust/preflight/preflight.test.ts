@@ -34,7 +34,7 @@ function lying(files: Readonly<Record<string, string>>): HeldFiles {
     now: Date.now(),
     read: async (_, path) => files[path]!,
     anchor: async () => authority.anchorPem,
-    published: async () => ({ jwks_uri: '', keys: [{ kid: 'one' }] }),
+    published: async () => ({ keys: [{ kid: 'one' }] }),
   }
 }
 
@@ -89,7 +89,7 @@ describe('a token', () => {
   const declared = (name: string, audience: string[]) =>
     ({
       ...{ name, kind: 'bound-token', iss: 'https://auth.test:8443', subject: 'b', audience, boundTo: 'cert-b' },
-      ...{ holders: ['b'], files: { b: `@{dir}/${name}` }, lifetimeSeconds: 600 },
+      ...{ holders: ['b'], files: { b: `@{dir}/${name}` }, lifetimeSeconds: 600, mint: { mint: { tls: { ca: '' } } } },
     }) as unknown as PlanBoundToken
   const all = [declared('peer', ['https://a.test']), declared('own', ['https://b.test'])]
   const now = () => Math.floor(Date.now() / 1000)

@@ -61,6 +61,13 @@ scenarioOn({ needs: ['ownClock', 'partition'] }, async () => parts)(
   },
 )
 
+scenarioOn({ lacking: 'go is not installed: type this' }, async () => parts)(
+  'says what else the machine lacks',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
+
 const why = (capability: string) => (capability === 'ownClock' ? 'libfaketime is missing (type this)' : undefined)
 scenarioOn({ clock: 'movable' }, async () => ({ ...parts, backend: { ...backend, whyLacking: why } }))(
   'moves clocks where the machine cannot',

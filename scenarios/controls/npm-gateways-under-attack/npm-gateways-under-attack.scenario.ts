@@ -1,11 +1,14 @@
 import { attacks } from 'holdfast/vitest'
-import { bindingCases, cases, chainCases } from '../cases.ts'
+import { bindingCases, cases, chainCases, comparingCases } from '../cases.ts'
 import { npmAttacks } from '../differences.ts'
 
 await attacks('../../../fixtures/controls/npm.json', {
-  targets: ['express', 'express-anybody', 'express-unset', 'https-unverified'],
+  targets: ['express', 'express-anybody', 'express-unset', 'express-nearly', 'https-unverified'],
   cases: [...new Set([...cases, ...bindingCases])],
-  only: { 'express-anybody': chainCases, 'express-unset': bindingCases, 'https-unverified': chainCases },
+  only: {
+    ...{ 'express-anybody': chainCases, 'express-unset': bindingCases },
+    ...{ 'express-nearly': comparingCases, 'https-unverified': chainCases },
+  },
   differs: npmAttacks,
   full: true,
 })

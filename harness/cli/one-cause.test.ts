@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ScenarioReport } from './run-scenarios.ts'
+
+// Two gateways, each with one fault, as somebody meets them who knows nothing of Holdfast.
+
+const root = join(import.meta.dirname, '..', '..')
+const examples = join(root, 'docs', 'guides', 'examples', 'gateway')
+let folder: string
+
+beforeAll(async () => {
+  // Below the package, so that a gateway finds its libraries; where no check of the sources looks.
+  const scratch = join(root, '.holdfast', 'scratch')
+  await mkdir(scratch, { recursive: true })
+  folder = await mkdtemp(join(scratch, 'one-cause-'))
+  for (const name of ['refusing', 'unbound']) {
+    await mkdir(join(folder, name))
+    await cp(join(examples, 'lab.json'), join(folder, name, 'lab.json'))
+  }
+  await cp(join(examples, 'first', 'gateway.mjs'), join(folder, 'unbound', 'gateway.mjs'))
+  const right = await readFile(join(examples, 'gateway.mjs'), 'utf8')
+  const refusing = right
+    .replace("typ: 'at+jwt'", "typ: 'JWT'")
+    .replace('error="${error}"', 'error="${error}", error_description="the type of the token is not allowed"')
+  expect(refusing.match(/typ: 'JWT'|error_description/g)).toHaveLength(2)
+  await writeFile(join(folder, 'refusing', 'gateway.mjs'), refusing)
+})
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+function holdfast(lab: string, ...argv: string[]): Promise<{ code: number; lines: string[]; stderr: string }> {
+  return new Promise((resolve) => {
+    const main = join(import.meta.dirname, 'main.ts')
+    execFile(process.execPath, [main, ...argv], { cwd: join(folder, lab) }, (failure, stdout, stderr) => {
+      resolve({ code: failure === null ? 0 : Number(failure.code), lines: stdout.trimEnd().split('\n'), stderr })
+    })
+  })
+}
+
+const beginning = (lines: readonly string[], label: string) => lines.find((line) => line.startsWith(`    ${label} `))
+
+test('where the right call is refused, that is the failure, with its answer and the words of the target; nothing else is tried', async () => {
+  const { code, lines, stderr } = await holdfast('refusing', 'test', './lab.json')
+
+  expect(code).toBe(1)
+  expect(lines.length).toBeLessThan(60)
+  expect(lines[0]).toBe('✗ gateway call lets nobody in: it refuses the call that it must accept')
+  const top = lines.slice(0, 20)
+  expect(beginning(top, 'its words')).toContain('the type of the token is not allowed')
+  expect(beginning(top, 'its log')).toMatch(/refused: ERR_JWT_CLAIM_VALIDATION_FAILED/)
+  expect(beginning(top, 'sent')).toContain('GET /orders HTTP/1.1')
+  expect(beginning(lines, 'came')).toContain('HTTP/1.1 401')
+  expect(lines.join('\n')).toMatch(/token header typ: "at\+jwt"/)
+  expect(lines.join('\n')).not.toMatch(/eyJ[\w-]+\./)
+  expect(lines.at(-1)).toMatch(
+    /^\d+ passed · 1 failed · 1 more follows from it · \d{3} did not run \(nobody is let in at gateway call/,
+  )
+  expect(lines.at(-1)).not.toContain('guards')
+  expect(stderr).toMatch(/✗ gateway-lab-refuses-the-rest .*, \d+ did not run/)
+
+  const again = await holdfast('refusing', 'test', '--last-failed', '--quiet', '--json')
+  expect(again.stderr).toBe('')
+  const report = JSON.parse(again.lines.join('\n')) as ScenarioReport
+  expect(report).toMatchObject({ passed: 0, failed: 1, follow: 1, didNotRun: [] })
+}, 300_000)
+
+test('where the binding is not looked at, that is one cause, told by the plain theft; its page can be read alone', async () => {
+  const cases = ['--case', 'GEN-20,TLS-21,PEER-01,PEER-04,PEER-14']
+  const { code, lines } = await holdfast('unbound', 'attack', './lab.json', ...cases)
+
+  expect(code).toBe(1)
+  const top = lines.slice(0, 20).join('\n')
+  expect(lines[0]).toBe('✗ gateway call lets in what it must refuse: a token works for its holder only')
+  expect(top).toContain('likely    nobody compares cnf of the token with the certificate of the connection')
+  expect(top).toContain('received  accepted 200')
+  expect(top).toContain('clause    RFC 8705 section 3')
+  expect(top).toMatch(/\n {4}\d\d more failures with the same cause: \.holdfast\/last-test\.md\n/)
+  expect(lines.at(-1)).toMatch(/ · 1 failed · \d\d more follow from it · 0 did not run/)
+
+  const index = await readFile(join(folder, 'unbound', '.holdfast', 'last-test.md'), 'utf8')
+  expect(index).toContain('Most likely nobody compares cnf')
+  const [, twice = ''] = /\[[^\]]*GEN-20[^\]]*\]\(([^)]+)\)/.exec(index) ?? []
+  const page = await readFile(join(folder, 'unbound', '.holdfast', twice), 'utf8')
+  expect(page).toContain('It is demanded by RFC 7519 section 4; RFC 8725 section 2.8.')
+  expect(page).toMatch(
+    /### Differs from its control\n\n```text\ncnf: \{"x5t#S256":"[\w-]{43}"\} → \{"x5t#S256":"A{43}"\}/,
+  )
+  expect(page).toMatch(/### Sent\n\n```text\nGET \/orders HTTP\/1\.1\n/)
+  expect(page).toMatch(/### Came\n\n```text\nHTTP\/1\.1 200\n/)
+  expect(page).toMatch(/again {5}npx holdfast attack \.\/lab\.json --case GEN-20/)
+  expect(page).not.toMatch(/eyJ[\w-]+\./)
+  expect(dirname(twice)).toMatch(/^runs\//)
+}, 300_000)
+
+test('a name chooses tests; what matches nothing is said, and a program of the user has no guards to take out', async () => {
+  const [named, strange, misnamed, sabotaged] = await Promise.all([
+    holdfast('unbound', 'test', './lab.json', '-t', 'refuses (token_missing)', '--json'),
+    holdfast('unbound', 'test', './lab.json', 'nothing-like'),
+    holdfast('refusing', 'test', './lab.json', '-t', 'no such name'),
+    holdfast('unbound', 'sabotage', './lab.json'),
+  ])
+
+  const { passed, failed, scenarios } = JSON.parse(named.lines.join('\n')) as ScenarioReport
+  expect([passed, failed]).toEqual([1, 0])
+  expect(scenarios.map(({ name }) => name)).toEqual([expect.stringContaining('refuses (token_missing)')])
+  expect(strange).toMatchObject({ code: 2, stderr: expect.stringContaining('matches "nothing-like"') })
+  expect(misnamed).toMatchObject({ code: 2, stderr: expect.stringContaining('no test has "no such name" in its name') })
+  expect(sabotaged).toMatchObject({ code: 1, stderr: expect.stringContaining('gateway is a program of your own') })
+}, 300_000)

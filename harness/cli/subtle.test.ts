@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { reportText, scoreLine } from './subtle.ts'
+import type { MutantOutcome } from './subtle-run.ts'
+
+const outcome = (id: string, is: MutantOutcome['outcome'], held: string[] = []): MutantOutcome => {
+  return { id, outcome: is, held, guards: ['token.form'], hash: '' }
+}
+
+test('the score counts what was tried; survivors are told by place and change', () => {
+  const survivor = outcome('orchestrator shared/token-form.ts:23:9 skipped → false', 'survived', [
+    'claim: test',
+    'claim: other',
+  ])
+  const outcomes = [outcome('a', 'killed'), survivor, outcome('b', 'unreached')]
+
+  expect(scoreLine(outcomes)).toBe('kill score 50.0 %: 1 of 2 · 1 covered by no test')
+  expect(scoreLine([outcome('b', 'unreached')])).toContain('no mutant was tried')
+  expect(reportText(outcomes, 7)).toBe(
+    [
+      'survived  orchestrator shared/token-form.ts:23:9 skipped → false',
+      '          token.form; held: 2 tests, claim: test',
+      '',
+      'kill score 50.0 %: 1 of 2 · 1 covered by no test · 7 not tried yet',
+    ].join('\n'),
+  )
+})
+
+let folder: string
+beforeAll(async () => {
+  const scratch = join(import.meta.dirname, '..', '..', '.holdfast', 'scratch')
+  await mkdir(scratch, { recursive: true })
+  folder = await mkdtemp(join(scratch, 'subtle-'))
+  await mkdir(join(folder, 'issuer'))
+  const scenario = `
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    test('A refuses what B minted for itself', async ({ site, credential }) => {
+      expect(await site.call('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))).toBeAccepted()
+      const refused = { status: 401, error: 'invalid_token', reason: 'issuer_untrusted', guard: 'token.issuer' }
+      expect(await site.call('node-b', 'node-a', 'peering:connect', credential('node-b'))).toBeRefused(refused)
+    })`
+  await writeFile(join(folder, 'issuer', 'issuer.scenario.ts'), scenario)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+test('a mutant under which a test fails is killed, and one that changes nothing survives', async () => {
+  const script = join(import.meta.dirname, 'fixtures', 'try-mutants.ts')
+  const argv = ['--conditions=holdfast-source', script]
+  const { stdout } = await promisify(execFile)(process.execPath, argv, { cwd: folder })
+
+  const test = 'issuer: A refuses what B minted for itself'
+  expect(JSON.parse(stdout)).toMatchObject([
+    { id: 'gone', outcome: 'killed', by: test, why: expect.stringContaining('issuer_untrusted') },
+    { id: 'the same', outcome: 'survived', held: [test] },
+  ])
+  expect((await readdir(join(folder, '.holdfast'))).filter((name) => name.startsWith('mutants-'))).toEqual([])
+}, 300_000)

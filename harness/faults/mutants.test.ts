@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { declaredGuards } from './declared-guards.ts'
+import { type Mutant, mutantsOf } from './mutants.ts'
+
+async function mutantsIn(service: string): Promise<Mutant[]> {
+  const guards = Object.entries(await declaredGuards(service))
+  return mutantsOf(
+    guards.map(([guard, reasons]) => {
+      return { service, guard, scenarios: [], reasons: reasons.map((name) => ({ name, scenarios: [] })) }
+    }),
+  )
+}
+
+test('mutants lie in guards and in what they call, each with its guards', async () => {
+  const [orchestrator, authServer] = await Promise.all(['orchestrator', 'auth-server'].map(mutantsIn))
+  const found = (module: string, name: string, original: string) =>
+    orchestrator?.find((one) => one.module === module && one.name === name && one.original.includes(original))
+
+  expect(orchestrator!.length).toBeGreaterThan(1_000)
+  expect(authServer!.length).toBeGreaterThan(500)
+  expect(new Set(orchestrator!.map(({ id }) => id)).size).toBe(orchestrator!.length)
+  expect(found('shared/token-binding.ts', 'first half', 'thumbprint')).toMatchObject({
+    guards: ['token.binding'],
+    calls: 0,
+  })
+  expect(found('shared/token-binding.ts', 'prefix', 'context.audiences')).toMatchObject({ guards: ['token.audience'] })
+  expect(found('shared/token-form.ts', 'without case', 'policy.issuer')).toMatchObject({ guards: ['token.issuer'] })
+  // Not called by the guard, but it finds what the guard refuses for.
+  expect(found('shared/peer-certificate.ts', 'inverted', 'leaf.validToDate')?.guards).toContain('peer.tls')
+  expect(orchestrator!.filter(({ module }) => module.startsWith('auth-server/'))).toEqual([])
+})

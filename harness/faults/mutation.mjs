@@ -1,0 +1,84 @@
+// Loaded with `--import` into a service, from outside: its modules are replaced by instrumented ones, in which every mutant waits to
+// be switched on by a file. What was come to, and which guards refused, is written back each time: so it is known what covers what.
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { registerHooks } from 'node:module'
+import { join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+
+const folder = process.env.HOLDFAST_MUTANTS
+const site = process.env.HOLDFAST_MUTATED_SITE
+const answerFile = process.env.HOLDFAST_MUTATED_UNIT
+const MODULE = /\/services\/(.+\.[tj]s)$/
+const SEAM = /^shared\/guard\.[tj]s$/
+const DECLARATION = /^export function guard\b/m
+const everyMs = 10
+
+if (folder && site && answerFile) {
+  let [turn, active] = readSwitch()
+  let reached = new Set()
+  let refused = new Set()
+  globalThis.holdfastMutant = (number) => {
+    reached.add(number)
+    return number === active
+  }
+  globalThis.holdfastRefusal = (guard, refusal) => {
+    if (refusal !== undefined) refused.add(guard)
+    return refusal
+  }
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context)
+      const path = MODULE.exec(url)?.[1]
+      const source = path && (instrumented(path) ?? (SEAM.test(path) ? String(loaded.source) : undefined))
+      if (!source) return loaded
+      return { ...loaded, source: SEAM.test(path) ? withRecords(source) : source }
+    },
+  })
+  answer()
+  setInterval(() => {
+    const [next, number] = readSwitch()
+    if (next === turn) return
+    answer(next, number)
+  }, everyMs).unref()
+
+  /** Writes what was seen up to now, and begins anew. */
+  function answer(next = turn, number = active) {
+    const seen = { turn: next, reached: [...reached], refused: [...refused] }
+    reached = new Set()
+    refused = new Set()
+    turn = next
+    active = number
+    // Threads of the service go along, and say nothing.
+    if (!isMainThread) return
+    writeFileSync(`${answerFile}.part`, JSON.stringify(seen))
+    renameSync(`${answerFile}.part`, answerFile)
+  }
+}
+
+/** `TURN NUMBER`, number 0 for none. */
+function readSwitch() {
+  return readFileSync(join(site, 'switch'), 'utf8').split(' ').map(Number)
+}
+
+function instrumented(path) {
+  try {
+    return readFileSync(join(folder, path), 'utf8')
+  } catch (failure) {
+    if (failure.code === 'ENOENT') return undefined
+    throw failure
+  }
+}
+
+/** The module in which every guard is declared, with each refusal told. */
+function withRecords(source) {
+  if (!DECLARATION.test(source)) throw new Error('no guard function is declared: nothing can be covered')
+  return `${source.replace(DECLARATION, 'function declareGuard')}
+export function guard(id, reasons, check) {
+  const told = (refusal) => globalThis.holdfastRefusal(id, refusal)
+  return declareGuard(id, reasons, (context) => {
+    const verdict = check(context)
+    return verdict instanceof Promise ? verdict.then(told) : told(verdict)
+  })
+}
+`
+}

@@ -1,0 +1,107 @@
+import type { TokenIssuer, TokenOrder } from '../../credentials/bound-token/planned.ts'
+import { durationSeconds } from '../../topology/duration.ts'
+import type { Insider } from '../../topology/insider.ts'
+import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
+import type { Service } from '../../topology/plan.ts'
+import { demandPlaceholders, ownCommand } from '../own-program.ts'
+import { certificateOf } from '../reference-service.ts'
+import { signingKeyStep } from '../step-command.ts'
+import { type IssuerSettings, issuerSettings } from './settings.ts'
+
+type Unit = UnitContext<IssuerSettings>
+
+/** An OAuth server of the user's: what it does is found in its metadata, and its signing key is not ours. */
+export const oauthIssuer = defineKind({
+  name: 'issuer',
+  summary: 'an OAuth server of your own that mints certificate-bound tokens: started, or up at a URL',
+  settings: issuerSettings,
+  plan,
+  offers: { 'bound-token': issuer },
+})
+
+function plan(unit: Unit): KindPlan {
+  const { alg, run, url, ca } = unit.settings
+  // That it is there, and is who it is declared to be.
+  const to = { path: '@{unit}/jwks.json', mode: '0600' }
+  const found = url && ca ? [{ fetch: { url, discover: 'jwks_uri', ca: unit.resolve(ca), to } }] : []
+  return {
+    summary: `${run?.join(' ') ?? `up at ${url}`}, an issuer that is not ours`,
+    files: [],
+    steps: [...found, signingKeyStep('@{unit}/beside', alg)],
+    service: run === undefined ? undefined : program(unit, run),
+    insider: insider(unit),
+  }
+}
+
+function program(unit: Unit, run: readonly string[]): Service {
+  const { host, domain, settings } = unit
+  const folder = unit.credential(certificateOf(unit)).path
+  const told = {
+    address: '@{address}',
+    port: String(settings.listen),
+    host,
+    ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
+    // Root of its trust domain: of the certificates of its clients.
+    ca: unit.anchor(domain),
+    issuer: identifierOf(unit),
+    dir: '@{unit}',
+  }
+  demandPlaceholders(unit, told, { run })
+  return {
+    command: ownCommand(unit, told, run),
+    ready: { http: { url: `https://${host}:${settings.listen}/`, tls: { ca: told.ca } } },
+    readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
+    listeners: [{ name: 'main', port: settings.listen, protocol: 'https', clientCertificate: 'requested' }],
+  }
+}
+
+/**
+ * A key of ours stands beside its own wherever all who believe it are told which keys to believe: an insider signs with that. Where
+ * somebody asks the issuer itself, nobody could.
+ */
+function insider({ node, unit, insiders }: Unit): Insider {
+  const isAsked = insiders().some(({ insider: { believes, asks } }) => {
+    return asks?.issuer === node || (believes?.issuer === node && believes.keys === 'issuer')
+  })
+  const mints = { signingKey: '@{unit}/beside.json', beside: `@{dir}/units/${unit}/beside.pub.json` }
+  return { foreign: true, ...(!isAsked && { mints }) }
+}
+
+function issuer(unit: Unit): TokenIssuer {
+  const { clients, lifetime, parameters, revokes, ca } = unit.settings
+  const clientOf = (subject: string) => clients[subject]?.id ?? subject
+  const lives = durationSeconds(lifetime)
+  const url = identifierOf(unit)
+  return {
+    url,
+    by: 'holder',
+    ca: ca && unit.resolve(ca),
+    sub: (subject) => clients[subject]?.sub ?? clientOf(subject),
+    mint({ holders, scope, resource }) {
+      const said = { scope: scope.join(' '), audience: resource }
+      const filled = Object.entries(parameters).map(([name, text]) => [
+        name,
+        text.replaceAll(placeholder, (_, of) => said[of as keyof typeof said]),
+      ])
+      const form = { grant_type: 'client_credentials', client_id: clientOf(holders[0]!), ...Object.fromEntries(filled) }
+      return { method: 'POST', url, discover: 'token_endpoint', form, expect: [200] }
+    },
+    ...(revokes && {
+      revoke: ({ holders }: TokenOrder) => {
+        const form = { client_id: clientOf(holders[0]!) }
+        return { method: 'POST', url, discover: 'revocation_endpoint', form, expect: [200] }
+      },
+    }),
+    member: 'access_token',
+    after: `${unit.node}/${unit.unit}`,
+    // It is not asked for a life: it gives what it gives.
+    lifetime: { node: lives, peer: lives, maximum: lives },
+  }
+}
+
+const placeholder = /@\{(scope|audience)\}/g
+
+/** As it stands in `iss`. */
+function identifierOf({ host, settings: { url, listen, path } }: Unit): string {
+  return url ?? `https://${host}:${listen}${path}`
+}

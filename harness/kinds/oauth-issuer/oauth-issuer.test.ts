@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { credentialOf } from '../../credentials/of-kind.ts'
+import { compile } from '../../shipped.ts'
+import { LoadedTopology } from '../../topology/loaded-topology.ts'
+import type { Plan } from '../../topology/plan.ts'
+
+const folder = join(import.meta.dirname, '..', '..', '..', 'fixtures', 'controls', 'issuer')
+
+/** The lab of the fixtures with other settings; undefined takes one away. */
+async function planOf({ idp = {}, gateway = {} }: { idp?: object; gateway?: object } = {}): Promise<Plan> {
+  const value = JSON.parse(await readFile(join(folder, 'issuer.json'), 'utf8'))
+  Object.assign(value.nodes.idp.units.idp.settings, idp)
+  Object.assign(value.nodes.gateway.units.gateway.settings, gateway)
+  // Who serves elsewhere needs no certificate here.
+  if ('url' in idp) delete value.credentials['cert-idp']
+  return compile(new LoadedTopology('lab', value, {}, { folder }))
+}
+
+const unitOf = (plan: Plan, node: string, kind: string) => plan.nodes[node]!.units.find((unit) => unit.kind === kind)!
+
+test('a holder asks for its token by a form, with its own certificate, where the metadata say', async () => {
+  const plan = await planOf()
+  const { mint, subject } = credentialOf(plan, 'bound-token', 'shop')
+
+  expect(mint.mint).toMatchObject({
+    url: 'https://idp.corp.test:8443',
+    discover: 'token_endpoint',
+    tls: { ca: '@{dir}/anchors/corp.pem', cert: '@{dir}/credentials/cert-shop/cert.pem' },
+    form: {
+      grant_type: 'client_credentials',
+      client_id: 'shop-app',
+      scope: 'orders:read',
+      resource: 'https://gateway.corp.test',
+    },
+  })
+  expect({ prove: mint.prove, revoke: mint.revoke, subject }).toEqual({ subject: 'shop-app' })
+  expect(unitOf(plan, 'shop', 'mint')).toMatchObject({
+    after: ['idp/idp', 'shop/anchor-corp', 'shop/cert-shop'],
+    steps: [{ receive: { from: 'shop' } }],
+  })
+})
+
+test('what a server takes is said as it takes it; who revokes is asked to', async () => {
+  const parameters = { audience: 'api @{audience}', prompt: 'none' }
+  const idp = { path: '/realms/corp', parameters, revokes: true, clients: { shop: { sub: 'service-1' } } }
+  const { mint, iss, subject } = credentialOf(await planOf({ idp }), 'bound-token', 'shop')
+  const own = { grant_type: 'client_credentials', client_id: 'shop' }
+
+  expect(mint.mint.form).toEqual({ ...own, audience: 'api https://gateway.corp.test', prompt: 'none' })
+  expect(mint.revoke).toMatchObject({ discover: 'revocation_endpoint', form: { client_id: 'shop' } })
+  expect({ iss, subject }).toEqual({ iss: 'https://idp.corp.test:8443/realms/corp', subject: 'service-1' })
+})
+
+test('one that is up already is looked at, and its own root is that of all who ask it', async () => {
+  const idp = { run: undefined, url: 'https://idp.example/realms/corp', ca: 'corp.pem' }
+  const plan = await planOf({ idp })
+  const { service, steps } = unitOf(plan, 'idp', 'issuer')
+
+  expect({ service, first: steps[0] }).toMatchObject({
+    service: undefined,
+    first: { fetch: { url: idp.url, discover: 'jwks_uri', ca: join(folder, 'corp.pem') } },
+  })
+  expect(credentialOf(plan, 'bound-token', 'shop').mint.mint.tls.ca).toBe(join(folder, 'corp.pem'))
+  expect(unitOf(plan, 'gateway', 'exec').service!.command!.env).toMatchObject({
+    HOLDFAST_ISSUER: idp.url,
+    HOLDFAST_ISSUER_CA: join(folder, 'corp.pem'),
+    HOLDFAST_CA: '@{dir}/anchors/corp.pem',
+  })
+})
+
+test('a key of ours stands beside those of the issuer where a gateway is told its keys, and nowhere else', async () => {
+  const told = await planOf()
+  expect(unitOf(told, 'gateway', 'exec').steps).toMatchObject([
+    { receive: { from: 'idp', source: { file: '@{dir}/units/idp/beside.pub.json' } } },
+    { fetch: { discover: 'jwks_uri', add: '@{unit}/beside.json' } },
+  ])
+  expect(unitOf(told, 'idp', 'issuer').insider).toMatchObject({
+    foreign: true,
+    mints: { signingKey: '@{unit}/beside.json' },
+  })
+
+  for (const gateway of [{ keys: 'issuer' }, { introspects: true }]) {
+    const asking = await planOf({ gateway })
+    expect(unitOf(asking, 'idp', 'issuer').insider).toEqual({ foreign: true })
+  }
+})
+
+test.each([
+  [{ run: undefined }, 'must have one of run and url'],
+  [{ run: undefined, url: 'https://idp.test' }, 'goes with url, and url with ca: the root of its certificate'],
+  [{ run: ['node', '@{prot}'] }, '@{prot} stands for nothing; did you mean @{port}?'],
+  [{ path: '/realms/' }, 'must be a path without an end'],
+])('a mistake is told with a way out: %o', async (idp, message) => {
+  await expect(planOf({ idp })).rejects.toThrow(message)
+})

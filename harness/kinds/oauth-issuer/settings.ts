@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { duration, name, port, text } from '../../topology/schema.ts'
+import { signingAlgs } from '../step-command.ts'
+
+const texts = z.array(z.string().min(1)).min(1)
+
+const client = z.strictObject({
+  id: z.string().min(1).optional().describe('Its `client_id`. Default: the name of its node.'),
+  sub: z.string().min(1).optional().describe('What stands in `sub` of its tokens. Default: its `client_id`.'),
+})
+
+/** What a topology says about an OAuth server of the user's own. */
+export const issuerSettings = z
+  .strictObject({
+    run: texts
+      .optional()
+      .describe(
+        'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
+      ),
+    listen: port.default(8443).describe('Port that it listens on, at the address that it is told.'),
+    path: text(/^(\/[A-Za-z0-9._~-]+)*$/, 'must be a path without an end, `/realms/corp`')
+      .default('')
+      .describe('With `run`: the path of its identifier, behind `https://<host of the node>:<listen>`.'),
+    url: z
+      .url({ protocol: /^https$/, error: 'must be an https URL' })
+      .optional()
+      .describe('Instead of `run`: the identifier of a server that is up already, as it stands in `iss`.'),
+    ca: z.string().optional().describe('With `url`: the file of the root of its own certificate, PEM.'),
+    certificate: z
+      .string()
+      .optional()
+      .describe('With `run`: certificate credential of this node. Default: `cert-<node>`.'),
+    clients: z
+      .record(name, client)
+      .default({})
+      .describe('How nodes that hold its tokens are registered there, where they are not as their names say.'),
+    parameters: z
+      .record(z.string(), z.string())
+      .default({ scope: '@{scope}', resource: '@{audience}' })
+      .describe(
+        'What a request for a token says beside `grant_type` and `client_id`: `@{scope}` and `@{audience}` are those of the token, where the server takes them.',
+      ),
+    lifetime: duration.default('5m').describe('How long its tokens live: they are asked for anew before that.'),
+    alg: z
+      .enum(signingAlgs)
+      .default('ES256')
+      .describe('Algorithm that signs its tokens: with a key of this one what it would never sign is tried.'),
+    revokes: z
+      .boolean()
+      .default(false)
+      .describe('Whether a token that it revokes is inactive when a node asks (RFC 7009, RFC 7662).'),
+    readyWithin: duration.default('20s').describe('With `run`: how long it may take until it serves its certificate.'),
+    env: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe('With `run`: further environment; `@{port}` and so on are filled in.'),
+  })
+  .refine(({ run, url }) => (run === undefined) !== (url === undefined), 'must have one of run and url')
+  .refine(({ url, ca }) => (url === undefined) === (ca === undefined), {
+    path: ['ca'],
+    error:
+      'goes with url, and url with ca: the root of its certificate; for a public CA the roots of this machine, such as /etc/ssl/certs/ca-certificates.crt',
+  })
+  .describe(
+    'An OAuth server of your own, started or up already, whose tokens are bound to the certificate that asks for them (RFC 8705). Its endpoints are found in its metadata (RFC 8414, or OpenID Connect Discovery).',
+  )
+
+export type IssuerSettings = z.output<typeof issuerSettings>

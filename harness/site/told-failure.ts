@@ -1,0 +1,178 @@
+import { isDeepStrictEqual } from 'node:util'
+import { receivedText } from './judge.ts'
+import { judgedAs } from './judging.ts'
+import type { Judged } from './known-differences.ts'
+import type { Ledger } from './ledger.ts'
+import type { Verdict } from './verdict.ts'
+
+/** What a test is about, beyond its name: for whoever reads how it failed. */
+export interface About {
+  /** `control`: all other tests of the place stand on it. `plain`: what others try in further ways. */
+  readonly rank?: 'control' | 'plain'
+  /** A sentence: what must hold. */
+  readonly title?: string
+  /** Why what is tried must be refused. */
+  readonly because?: string
+  /** What it means when this does not hold, in plain words. */
+  readonly meaning?: string
+  /** Where it is demanded: `RFC 8705 section 3`. */
+  readonly clause?: string
+}
+
+/** A failed call as the command line tells it, beside others: plain JSON, which holds secrets until it is redacted. */
+export interface ToldFailure {
+  /** The same for all failures that have one cause. */
+  readonly cause: string
+  readonly rank: 'control' | 'plain' | 'other'
+  readonly sentence: string
+  /** Label and lines of each thing that is told about it. */
+  readonly told: readonly (readonly [label: string, ...lines: readonly string[]])[]
+}
+
+/** The call of a test that did not come out as it must; its positive control, where that is what failed. */
+export function failedCall(ledger: Ledger): { verdict: Verdict; judged: Judged } | undefined {
+  for (const { verdict } of ledger.toReversed()) {
+    const judged = judgedAs(verdict)
+    if (judged !== undefined && judged.problems.length > 0) return { verdict, judged }
+    const { control } = verdict
+    if (judged === undefined || control?.call === undefined || control.accepted) continue
+    return { verdict: control.call, judged: { expected: 'accepted, as positive control', problems: control.problems } }
+  }
+  return undefined
+}
+
+export function toldFailure(ledger: Ledger, about: About, name: string): ToldFailure | undefined {
+  const failed = failedCall(ledger)
+  if (failed === undefined) return undefined
+  const { verdict, judged } = failed
+  const { from, to, action, credential, evidence, again } = verdict
+  const isControl = about.rank === 'control'
+  const unlike = differences(verdict, judged.beside ?? verdict.control?.call)
+  const difference = unlike.length > 0 ? unlike : [firstMismatch(verdict) ?? []].flat()
+  const told: ToldFailure['told'] = [
+    ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? []].flat() : [])],
+    ['call', `${from} -> ${to} ${action} with ${credential.label}`],
+    ['expected', judged.expected],
+    ['received', receivedText(verdict)],
+    ['because', ...(isLetIn(verdict) ? [] : judged.problems)],
+    ['its words', ...ownWords(verdict)],
+    ['its log', ...verdict.log().slice(isControl ? -10 : -3)],
+    ['sent', ...(isControl ? shown(verdict.sent) : [])],
+    ['came', ...(isControl ? shown(verdict.came).filter(Boolean) : [])],
+    ['presented', ...(isControl ? facts(verdict) : [])],
+    ['differs', ...(isControl ? [] : difference.slice(0, 3))],
+    ['clause', ...[about.clause ?? []].flat()],
+    ['page', evidence],
+    ['again', again],
+  ]
+  return {
+    cause: `${to} ${action}: ${isControl ? 'lets nobody in' : causeOf(verdict, judged)}`,
+    rank: about.rank ?? 'other',
+    sentence: sentenceOf(verdict, about, name),
+    told: told.filter(([, ...lines]) => lines.length > 0),
+  }
+}
+
+function sentenceOf(verdict: Verdict, { rank, title, because }: About, name: string): string {
+  const place = `${verdict.to} ${verdict.action}`
+  if (rank === 'control') return `${place} lets nobody in: it refuses the call that it must accept`
+  return `${place}${isLetIn(verdict) ? ' lets in what it must refuse' : ''}: ${because ?? title ?? name}`
+}
+
+function isLetIn({ promised, shown }: Verdict): boolean {
+  return promised && shown?.said !== 'refused'
+}
+
+/**
+ * What is let in has the cause in common with what should have been refused by the same guard, or with whatever else was presented apart
+ * from what it belongs to. All other failures are alike where they were answered alike, and are wrong in the same way.
+ */
+function causeOf(verdict: Verdict, { reason, expected, problems, fault }: Judged): string {
+  if (fault !== undefined) return fault
+  const { live, credential, verification } = verdict
+  if (isLetIn(verdict) && reason !== undefined) {
+    const apart = [...live.values()].find((kind) => kind.belongs?.(credential) === false)
+    if (apart !== undefined) return `lets in a ${apart.part} that belongs elsewhere`
+    const refusal = verification?.checks.find((check) => check.settles !== true && check.reason === reason)
+    return `lets in what ${refusal?.settles === undefined ? (refusal?.guard ?? reason) : reason} should refuse`
+  }
+  return `${receivedText(verdict)}: ${alike(problems[0] ?? expected)}`
+}
+
+/** A text without what differs from call to call. */
+function alike(text: string): string {
+  return text.replaceAll(/[\w-]{16,}…?|\beyJ[\w-]+…/g, '…').replaceAll(/\d+/g, '#')
+}
+
+/** `exp: 1795926455 → "1795926455"`: what a call presented, and sent, otherwise than the one that is accepted. */
+export function differences(verdict: Verdict, control: Verdict | undefined): string[] {
+  if (control === undefined) return []
+  const [was, is] = [factsOf(control), factsOf(verdict)]
+  const presented = [...new Set([...Object.keys(was), ...Object.keys(is)])].flatMap((name) =>
+    isDeepStrictEqual(was[name], is[name]) ? [] : [`${name}: ${brief(was[name])} → ${brief(is[name])}`],
+  )
+  const [before, after] = [linesOf(control.sent), linesOf(verdict.sent)]
+  const without = (lines: readonly string[], others: readonly string[]) =>
+    lines.filter((line) => !others.includes(line))
+  return [
+    ...presented,
+    ...without(before, after).map((line) => `- ${line}`),
+    ...without(after, before).map((line) => `+ ${line}`),
+  ]
+}
+
+/** The first place in which what was presented, what it is bound to and what the far end proved differ: what stands on others first. */
+export function firstMismatch(verdict: Verdict): string | undefined {
+  const { decision, status, to } = verdict
+  for (const kind of [...verdict.live.values()].reverse()) {
+    const found = kind.mismatch?.(verdict)
+    if (found !== undefined) return found
+  }
+  const told = decision?.status ?? null
+  return told === null || status === null || told === status
+    ? undefined
+    : `the caller got ${status}, ${to} says ${told}`
+}
+
+/** What was presented, as named values: none of what nobody asked for. */
+function factsOf({ live, credential, shaken }: Verdict): Readonly<Record<string, unknown>> {
+  const found = [...live.values()].map((kind) => {
+    const summary = credential[kind.part]
+    return summary === undefined || (kind.inHandshake && shaken?.isCertificateAsked === false)
+      ? {}
+      : kind.facts?.(summary)
+  })
+  return Object.assign({}, ...found)
+}
+
+function facts(verdict: Verdict): string[] {
+  return Object.entries(factsOf(verdict)).map(([name, value]) => `${name}: ${brief(value)}`)
+}
+
+function brief(value: unknown): string {
+  const text = value === undefined ? 'absent' : JSON.stringify(value)
+  return text.length > 160 ? `${text.slice(0, 160)}… (${text.length} characters)` : text
+}
+
+/** What the target itself says of it: `error_description` (RFC 6750 section 3), of its challenge or of a JSON body. */
+export function ownWords({ wwwAuthenticate = [], json }: Verdict): string[] {
+  const inBody =
+    typeof json === 'object' && json !== null ? (json as Record<string, unknown>).error_description : undefined
+  const said = [...wwwAuthenticate.map(({ params }) => params.error_description), inBody]
+  return [...new Set(said.filter((one) => typeof one === 'string'))]
+}
+
+const longestShown = 4_000
+
+/** The lines of a text that may hold anything. */
+export function shown(text: string | undefined): string[] {
+  if (text === undefined) return []
+  const cut = text.length > longestShown ? `${text.slice(0, longestShown)}\n… (${text.length} characters)` : text
+  return linesOf(cut).map((line) =>
+    line.replaceAll(/[\p{Cc}\p{Cf}]/gu, (one) => `\\u${one.codePointAt(0)!.toString(16).padStart(4, '0')}`),
+  )
+}
+
+function linesOf(text = ''): string[] {
+  return text.trimEnd().split(/\r?\n/)
+}

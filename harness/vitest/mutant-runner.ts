@@ -1,0 +1,211 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type CancelReason, type RunnerTestCase, TestRunner, type TestTryOptions } from 'vitest'
+import { settings } from '../settings.ts'
+import { forgetMutatedSite, type MutatedSite, mutatedSite, type Seen } from '../site/mutated-site.ts'
+
+/** What a run of mutants is told by `mutants.json` in its folder. */
+export interface MutantOrder {
+  /** A test that takes longer without a mutant is left to another run. */
+  readonly longestMs: number
+  /** Numbers are those of the run, over all services. */
+  readonly mutants: readonly {
+    readonly number: number
+    readonly guards: readonly string[]
+    /** Tests that held with it in an earlier run, and need not be tried again. */
+    readonly held: readonly string[]
+  }[]
+}
+
+/** A line of `outcomes.jsonl` there: one mutant under one test. */
+export interface MutantTrial {
+  readonly number: number
+  /** `red`: the test failed without any mutant (number 0), or could not be run twice, so it shows nothing. */
+  readonly outcome: 'killed' | 'passed' | 'red'
+  readonly test: string
+  readonly why?: string
+}
+
+type Mutant = MutantOrder['mutants'][number]
+type Step = { is: 'first' | 'plain' | 'again' } | { is: 'mutant' | 'control'; mutant: Mutant }
+
+/** Of tests that come to a mutant without provoking a guard of it, so many try it. */
+const besidesItsGuards = 3
+/** A mutant that so many tests held with is left to a later run, so that one run comes to all of them. */
+const mostTries = 15
+/** Sites of one file: each takes seconds to come up. */
+const mostRenewals = 12
+
+/**
+ * Runs every test without a mutant first, twice where there is one to try, and then once with each that it covers: it came to the
+ * changed expression, and provoked a refusal of a guard that leads there. A mutant under which it fails is killed. After each kill it runs without one again,
+ * so that the next is tried on a site that is in order; a site that is not is given up for a new one.
+ */
+export default class MutantRunner extends TestRunner {
+  readonly #folder = settings().mutants ?? '.'
+  readonly #order = JSON.parse(readFileSync(join(this.#folder, 'mutants.json'), 'utf8')) as MutantOrder
+  readonly #givenUp = new Set<string>()
+  #file = ''
+  #hadSite = false
+  #step: Step = { is: 'first' }
+  #waiting: Mutant[] = []
+  #isEnded = false
+  #renewals = 0
+  /** Something was tried on the site of this file. */
+  #wasTried = false
+  /** Nothing was tried since the test held without a mutant. */
+  #isInOrder = false
+
+  override async onBeforeRunTask(test: RunnerTestCase): Promise<void> {
+    await super.onBeforeRunTask(test)
+    if (this.#file !== test.file.id) {
+      forgetMutatedSite()
+      this.#wasTried = false
+      this.#renewals = 0
+    }
+    this.#file = test.file.id
+    this.#step = { is: 'first' }
+    if (this.#givenUp.has(test.file.id) || this.#alive().length === 0) test.mode = 'skip'
+    // It goes on for as long as it has something to try, and then skips the rest.
+    else test.repeats = Number.MAX_SAFE_INTEGER
+  }
+
+  override cancel(reason: CancelReason): void {
+    super.cancel(reason)
+    this.#isEnded = true
+  }
+
+  override async onBeforeTryTask(test: RunnerTestCase, options?: TestTryOptions): Promise<void> {
+    super.onBeforeTryTask(test, options as TestTryOptions)
+    test.meta.calls = []
+    // A unit that does not answer was stopped by the test before, or by a mutant.
+    const next = await this.#next(test).catch((failure: Error) => {
+      this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: failure.message })
+      return this.#renew(test)
+    })
+    if (!next) test.context.skip('nothing more to try')
+    else this.#step = next
+  }
+
+  /** What comes next of a test, switched on; undefined when there is nothing more to try. @throws MutantUnanswered */
+  async #next(test: RunnerTestCase): Promise<Step | undefined> {
+    const site = mutatedSite()
+    const step = this.#step
+    if (step.is === 'first') {
+      this.#hadSite = site !== undefined
+      await site?.switchTo(0)
+      return { is: 'plain' }
+    }
+    const last = test.result?.attempts?.at(-1)
+    const isGreen = last?.state === 'pass'
+    if (site === undefined || last === undefined || this.#isEnded) return undefined
+    if (step.is === 'mutant') {
+      if (!isGreen) return this.#failed(test, site, step.mutant)
+      this.#isInOrder = false
+      this.#tell({ number: step.mutant.number, outcome: 'passed', test: nameOf(test) })
+      return this.#another(site)
+    }
+    if (!isGreen) {
+      // Without a mutant, too: the one before has changed the site for good.
+      if (step.is === 'control') await this.#renew(test)
+      else if (step.is === 'again')
+        this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: 'does not repeat' })
+      else if (!this.#wasTried) this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: whyOf(test) })
+      return undefined
+    }
+    if (step.is === 'control' && !this.#isInOrder) this.#kill(test, step.mutant)
+    this.#isInOrder = true
+    return step.is === 'plain' ? this.#seen(test, site) : this.#another(site)
+  }
+
+  async #seen(test: RunnerTestCase, site: MutatedSite): Promise<Step | undefined> {
+    const seen = await site.switchTo(0)
+    // The first test of a file launches the site, which comes to much that the test does not.
+    if (!this.#hadSite) {
+      this.#hadSite = true
+      return { is: 'plain' }
+    }
+    if (test.result!.attempts!.at(-1)!.duration > this.#order.longestMs) return undefined
+    const trials = Map.groupBy(trialsIn(this.#folder), ({ number }) => number)
+    const triesOf = ({ number }: Mutant) => trials.get(number)?.length ?? 0
+    this.#waiting = this.#alive().filter(
+      (one) => isCovered(one, seen, triesOf(one)) && !one.held.includes(nameOf(test)),
+    )
+    // What fails the second time without a mutant would fail with any.
+    return this.#waiting.length === 0 ? undefined : { is: 'again' }
+  }
+
+  /** Nothing can be tried any more on this site: the next test gets a new one, unless the file had many. */
+  async #renew(test: RunnerTestCase): Promise<undefined> {
+    const site = mutatedSite()
+    forgetMutatedSite()
+    this.#wasTried = false
+    this.#renewals += 1
+    if (this.#renewals > mostRenewals) this.#givenUp.add(test.file.id)
+    else await site?.renew()
+  }
+
+  async #failed(test: RunnerTestCase, site: MutatedSite, mutant: Mutant): Promise<Step> {
+    if (this.#isInOrder) this.#kill(test, mutant)
+    await site.switchTo(0)
+    return { is: 'control', mutant }
+  }
+
+  async #another(site: MutatedSite): Promise<Step | undefined> {
+    const dead = this.#dead()
+    const mutant = this.#waiting.find(({ number }) => !dead.has(number))
+    if (mutant === undefined) {
+      await site.switchTo(0)
+      return undefined
+    }
+    this.#waiting = this.#waiting.slice(this.#waiting.indexOf(mutant) + 1)
+    this.#wasTried = true
+    await site.switchTo(mutant.number)
+    return { is: 'mutant', mutant }
+  }
+
+  #kill(test: RunnerTestCase, { number }: Mutant): void {
+    this.#tell({ number, outcome: 'killed', test: nameOf(test), why: whyOf(test) })
+  }
+
+  #tell(trial: MutantTrial): void {
+    appendFileSync(join(this.#folder, 'outcomes.jsonl'), `${JSON.stringify(trial)}\n`)
+  }
+
+  /** Killed by now, here or by a file beside this one. */
+  #dead(): Set<number> {
+    const dead = trialsIn(this.#folder).filter(({ outcome }) => outcome === 'killed')
+    return new Set(dead.map(({ number }) => number))
+  }
+
+  #alive(): Mutant[] {
+    const dead = this.#dead()
+    return this.#order.mutants.filter(({ number }) => !dead.has(number))
+  }
+}
+
+/** How the last run of a test that failed did so. */
+function whyOf(test: RunnerTestCase): string {
+  const failed = test.result?.attempts?.findLast(({ state }) => state === 'fail')
+  return failed?.errors?.[0]?.message ?? 'it ended without a verdict'
+}
+
+function isCovered({ number, guards }: Mutant, { reached, refused }: Seen, tries: number): boolean {
+  if (!reached.has(number) || tries >= mostTries) return false
+  return guards.some((guard) => refused.has(guard)) || tries < besidesItsGuards
+}
+
+/** What was tried so far in the folder of a run of mutants. */
+export function trialsIn(folder: string): MutantTrial[] {
+  const file = join(folder, 'outcomes.jsonl')
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+}
+
+function nameOf(test: RunnerTestCase): string {
+  const claim = test.file.filepath.split('/').at(-2)
+  return `${claim}: ${test.name}`
+}
