@@ -74,3 +74,19 @@ test('another process cannot speak for the refusals of the one before', () => {
   add()
   expect(() => add(2)).toThrow(expect.objectContaining({ code: 'HOLDFAST_CONTROL_LOST' }))
 })
+
+test('two that are due, each the control of the other, are made once each', async () => {
+  const shared = new SharedControls<undefined>()
+  const made: string[] = []
+  for (const token of ['one', 'two']) {
+    const one = shape({ parts: { token } })
+    const again = async () => {
+      made.push(token)
+      await shared.controlOf(one, 1, undefined)
+      return verdict('accepted')
+    }
+    shared.add(token, { shape: one, again, process: 1, verdict: verdict('accepted'), refusals: 10 })
+  }
+  await shared.controlOf(shape({ parts: { token: 'forged' } }), 1, undefined)
+  expect(made).toEqual(['two', 'one'])
+})

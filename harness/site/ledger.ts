@@ -104,8 +104,9 @@ export class SharedControls<Site> {
 
   async #close(control: SharedControl<Site>, site: Site): Promise<void> {
     const { refusals } = control
-    control.verdict = await control.again(site)
+    // First, for the call itself may be held against another one that is due, and that one against this.
     control.refusals = 0
+    control.verdict = await control.again(site)
     const problems = acceptanceProblems(control.verdict)
     markJudged(control.verdict, { expected: 'accepted still', problems })
     if (problems.length > 0) throw new ControlLost(control.verdict, refusals, problems)
