@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { GuardCoverage } from '../harness/evidence/coverage.ts'
-import { judge } from './guards.ts'
+import { guardsAreProvoked, judge } from './guards.ts'
 
 const provoked = (name: string, ...scenarios: string[]) => ({ name, scenarios })
 const coverage: GuardCoverage = {
@@ -13,6 +16,7 @@ const coverage: GuardCoverage = {
     },
   ],
   undeclared: [],
+  unrecorded: [],
 }
 
 test('a reason that nothing provoked is a mistake, unless it is excepted by name', () => {
@@ -30,4 +34,16 @@ test('an exception that is none, a refusal that is not declared and a service wi
   expect(judge(odd, needless).mistakes[0]).toMatch(/^gate\/null server_error is a refusal/)
   const empty = { ...coverage, guards: { covered: 0, declared: 0 }, uses: [] }
   expect(judge(empty, {}).mistakes).toEqual(['no service declares a guard'])
+})
+
+test('a run without a record is named in one line, and nothing that would follow from it is said', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-guards-'))
+
+  const outcome = await guardsAreProvoked([{ file: join(import.meta.dirname, 'dead.scenario.ts'), folder }])
+
+  await rm(folder, { recursive: true })
+  expect(outcome).toMatchObject({ passed: 0, failed: ['Every guard and every reason is provoked by a scenario'] })
+  expect(outcome.output.split('\n').slice(1)).toEqual([
+    `HOLDFAST_RECORD_MISSING: no plan.json or history.jsonl of checks/dead.scenario.ts in ${folder}; their workers died, and what they provoked is not known: run these again first`,
+  ])
 })

@@ -6,6 +6,7 @@ import {
   uncoveredGuards,
   uncoveredReasons,
 } from '../harness/evidence/coverage.ts'
+import { historyFile } from '../harness/evidence/history.ts'
 import { declaredGuards } from '../harness/faults/declared-guards.ts'
 import { type Outcome, root } from './check.ts'
 
@@ -36,11 +37,16 @@ export async function guardsAreProvoked(sites: NonNullable<Outcome['sites']>): P
   }
 }
 
-/** What is wrong with a coverage, and what may be missing from it, in words. */
+/** What is wrong with a coverage, and what may be missing from it, in words. Where runs have no record, that alone is said. */
 export function judge(
   coverage: GuardCoverage,
   exceptions: Readonly<Record<string, string>>,
 ): { mistakes: string[]; excepted: string[] } {
+  if (coverage.unrecorded.length > 0) {
+    const runs = coverage.unrecorded.map(({ file, folder }) => `${file} in ${folder}`).join(', ')
+    const way = 'their workers died, and what they provoked is not known: run these again first'
+    return { mistakes: [`HOLDFAST_RECORD_MISSING: no plan.json or ${historyFile} of ${runs}; ${way}`], excepted: [] }
+  }
   const missing = uncoveredReasons(coverage)
   const known = (reason: string): boolean => Object.hasOwn(exceptions, reason)
   return {

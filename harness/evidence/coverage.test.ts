@@ -86,3 +86,16 @@ test('where no service declares guards there is nothing to say', async () => {
   const nothing = await guardCoverage([await evidence('any.scenario.ts', [])], async () => ({}))
   expect(coverageText(nothing)).toBeUndefined()
 })
+
+test('a run that left no record is told, and the others count all the same', async () => {
+  const run = await evidence('whole.scenario.ts', [['gate', 'g.one', 'first']])
+  const dead = await evidence('dead.scenario.ts', [])
+  await rm(join(dead.folder, 'history.jsonl'))
+
+  const some = await guardCoverage([dead, run], async (service) => declared[service as keyof typeof declared])
+
+  expect(some.unrecorded).toEqual([dead])
+  expect(coverageText(some)).toBe(
+    'guards covered 1 of 2 (reasons 1 of 3) of guarded, without 1 of the runs, which left no record',
+  )
+})

@@ -33,6 +33,8 @@ export interface GuardCoverage {
   readonly uses: readonly GuardUse[]
   /** Refusals whose guard or reason its service does not declare: `auth-server/request.handler server_error`. */
   readonly undeclared: readonly string[]
+  /** Runs that left no record, for their worker died: what they refused is not known, and not in any of these counts. */
+  readonly unrecorded: readonly ScenarioEvidence[]
 }
 
 interface Count {
@@ -49,9 +51,13 @@ export async function guardCoverage(
   declarationsOf: (service: string) => Promise<Guards>,
 ): Promise<GuardCoverage> {
   const services = new Map<string, Guards | undefined>()
-  const found: Refusal[][] = []
-  for (const scenario of evidence) found.push(await refusalsIn(scenario, services))
-  const refusals = found.flat()
+  const refusals: Refusal[] = []
+  const unrecorded: ScenarioEvidence[] = []
+  for (const scenario of evidence) {
+    const record = await recordIn(scenario.folder)
+    if (record === undefined) unrecorded.push(scenario)
+    else refusals.push(...refusalsIn(scenario.file, record, services))
+  }
   const byKey = Map.groupBy(refusals, ({ key }) => key)
   const filesOf = sorter(refusals)
   const usesOf = async ([service, planned]: readonly [string, Guards | undefined]) =>
@@ -67,6 +73,7 @@ export async function guardCoverage(
     reasons: countOf(uses.flatMap((use) => use.reasons)),
     uses,
     undeclared: [...byKey.keys()].filter((key) => !known.has(key)).toSorted(),
+    unrecorded,
   }
 }
 
@@ -91,12 +98,25 @@ function sorter(all: readonly Refusal[]): (some: readonly Refusal[]) => string[]
   }
 }
 
+interface RunText {
+  readonly plan: string
+  readonly history: string
+}
+
+/** What a run wrote down; undefined where its worker died before it could. */
+async function recordIn(folder: string): Promise<RunText | undefined> {
+  try {
+    const read = (name: string) => readFile(join(folder, name), 'utf8')
+    return { plan: await read('plan.json'), history: await read(historyFile) }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw cause
+  }
+}
+
 /** What was refused in a scenario. Enters the services that were there to refuse, with the guards that their plan declares. */
-async function refusalsIn(
-  { file, folder }: ScenarioEvidence,
-  services: Map<string, Guards | undefined>,
-): Promise<Refusal[]> {
-  const plan = JSON.parse(await readFile(join(folder, 'plan.json'), 'utf8')) as Plan
+function refusalsIn(file: string, record: RunText, services: Map<string, Guards | undefined>): Refusal[] {
+  const plan = JSON.parse(record.plan) as Plan
   const serviceOf = new Map<string, string>()
   for (const { name: node, units } of Object.values(plan.nodes)) {
     for (const unit of units) {
@@ -108,16 +128,15 @@ async function refusalsIn(
       services.set(service, (own === undefined ? unit.guards : undefined) ?? services.get(service))
     }
   }
-  return (await refusedIn(folder)).flatMap(({ node, unit, guard, reason }) => {
+  return refusedIn(record.history).flatMap(({ node, unit, guard, reason }) => {
     // A service may write its own name where the plan gave its unit another one.
     const service = serviceOf.get(`${node}/${unit}`) ?? (services.has(unit) ? unit : undefined)
     return service === undefined ? [] : { key: `${service}/${guard} ${reason}`, file }
   })
 }
 
-async function refusedIn(folder: string) {
-  const text = await readFile(join(folder, historyFile), 'utf8')
-  return text.split('\n').flatMap((line) => {
+function refusedIn(history: string) {
+  return history.split('\n').flatMap((line) => {
     // Most lines are logs, and a history is long: only what may matter is parsed.
     if (!line.includes('"kind":"decision"') || !line.includes('"refused"')) return []
     const entry = JSON.parse(line) as HistoryLine
@@ -126,10 +145,11 @@ async function refusedIn(folder: string) {
 }
 
 /** `guards covered 37 of 39 (reasons 60 of 99) of auth-server, orchestrator`; undefined when no service of the run declares any. */
-export function coverageText({ guards, reasons, uses }: GuardCoverage): string | undefined {
+export function coverageText({ guards, reasons, uses, unrecorded }: GuardCoverage): string | undefined {
   if (guards.declared === 0) return undefined
   const whose = [...new Set(uses.map(({ service }) => service))].join(', ')
-  return `guards covered ${guards.covered} of ${guards.declared} (reasons ${reasons.covered} of ${reasons.declared}) of ${whose}`
+  const without = unrecorded.length > 0 ? `, without ${unrecorded.length} of the runs, which left no record` : ''
+  return `guards covered ${guards.covered} of ${guards.declared} (reasons ${reasons.covered} of ${reasons.declared}) of ${whose}${without}`
 }
 
 /** Guards that nothing provoked, as `service/guard`. */
