@@ -87,7 +87,8 @@ test('a network cut between A and B: both give up at the hold time; healed, all 
   )
   for (const { logs } of [a, b]) {
     for (const direction of ['inbound', 'outbound']) {
-      expect(logs().join('\n')).toMatch(new RegExp(`session-ended.*"direction":"${direction}".*"code":"hold_expired"`))
+      const ended = new RegExp(`session-ended.*"direction":"${direction}".*"code":"hold_expired"`)
+      await site.until(`the ${direction} session ended`, () => ended.test(logs().join('\n')), { withinMs: 2_000 })
     }
   }
   for (const [node, peer] of [
