@@ -95,13 +95,10 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
     .filter(({ attack }) => isSteady(attack))
     .toSorted((a, b) => Number(b.attack.plain !== undefined) - Number(a.attack.plain !== undefined))
   for (const one of steady) enter(one)
-  // What refusals were held against is looked at before anything that changes the site.
-  if (steady.length > 0)
-    closeControls(
-      test,
-      gates,
-      steady.map(({ target }) => target.name),
-    )
+  // What refusals were held against is looked at before anything that changes the site; steps without a verdict are held against none.
+  const judged = steady.filter(({ variant }) => variant.expect.some(({ is }) => is !== 'demanded'))
+  const places = judged.map(({ target }) => target.name)
+  if (places.length > 0) closeControls(test, gates, places)
   for (const one of inOrder(tries.filter(({ attack }) => !isSteady(attack)))) enter(one)
   // After all others: what they presented is looked for in all that is kept of the run.
   if (tries.length > 0) test(evidenceTest, ({ site }) => demandCleanEvidence(site))

@@ -492,10 +492,6 @@ export const liberties: KnownDifferences = {
       comes: '401 *',
       against: 'RFC 6750 section 3: whoever presents nothing is told by a challenge how to',
     },
-    'GEN-37 tokens of 7 kB, all different': {
-      comes: 'works: it grew in each of 16 rounds',
-      against: 'RFC 6585 section 4: what is refused costs nothing for good',
-    },
     'PEER-14 cnfString': { comes: '500 *', against: 'RFC 6750 section 3.1: a token that is malformed is invalid' },
     ...alike(letIn('RFC 9110 section 9.3.2: HEAD is judged as GET is'), {
       'TLS-30': ['without a token', 'with a token that has ended'],
