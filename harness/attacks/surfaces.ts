@@ -56,6 +56,7 @@ export function targetsOf(plan: Plan, options: { clock?: 'movable' } = {}): Atta
 function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly string[]): AttackTarget[] {
   const { surfaces: ofUnit = [] } = unit
   const { name, host, domain } = node
+  const likeness = [unit.kind, unit.program].join(' ').trimEnd()
   const onActions = Object.entries(unit.actions ?? {}).flatMap(
     ([action, { listener, alike = action }]): AttackTarget[] => {
       const accepted = acceptedAt(plan, name, unit, action)
@@ -68,14 +69,14 @@ function targetsAt(plan: Plan, node: PlanNode, unit: PlanUnit, site: readonly st
           ...accepted,
           ...{ name: `${name} ${action}`, node: name, host, domain, unit: unit.name, action },
           surfaces: new Set([...ofAction(plan, unit, action, accepted.credential), ...ofUnit, ...site]),
-          likeness: JSON.stringify([unit.kind, listener, order ?? alike]),
+          likeness: JSON.stringify([likeness, listener, order ?? alike]),
         },
       ]
     },
   )
   const [first] = onActions
   if (first === undefined || ofUnit.length === 0) return onActions
-  const itself = { ...first, name, surfaces: new Set([...ofUnit, ...site]), likeness: unit.kind }
+  const itself = { ...first, name, surfaces: new Set([...ofUnit, ...site]), likeness }
   return [...onActions, itself]
 }
 

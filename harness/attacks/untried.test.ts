@@ -57,3 +57,16 @@ test('an auth server that is strict is tried with what the standards leave open,
     'node-a node:read',
   ])
 })
+
+test('units that run one program are tried once, and another program of the same kind for itself', async () => {
+  const plan = await planOf('./fixtures/controls/nginx.json')
+  const places = () => {
+    const [scope] = scopesOf(all, plan, { cases: ['GEN-16'] })
+    return [...new Set(scope!.trials.map(({ target }) => target.node))]
+  }
+
+  expect(places()).toEqual(['nginx', 'nginx-any-certificate', 'nginx-endless'])
+  const unitOf = (node: string) => plan.nodes[node]!.units.find(({ program }) => program !== undefined)!
+  unitOf('nginx-endless').program = unitOf('nginx').program
+  expect(places()).toEqual(['nginx', 'nginx-any-certificate'])
+})

@@ -44,11 +44,11 @@ export function handedTo(compilation: Compilation, credential: PlanCredential, h
 export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
   const { after: named = [], user, start } = unit.declared
-  const { files, steps = [], service, verification, actions, observe, proof, surfaces, insider } = plan
+  const { files, steps = [], service, verification, actions, observe, proof, program, surfaces, insider } = plan
   const planned: PlanUnit = {
     ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
-    ...{ user, start, files, steps, service, verification, actions, observe, proof },
+    ...{ user, start, files, steps, service, verification, actions, observe, proof, program },
     ...{ guards: kind.guards, surfaces, insider },
   }
   return [planned, ...(plan.companions ?? []).map((companion) => ({ user, ...companion }))]

@@ -80,6 +80,8 @@ export interface PlanUnit {
   guards?: Readonly<Record<string, readonly string[]>>
   /** How its decisions are seen, where it writes no decision records. */
   proof?: WeakerProof
+  /** Which program it is, where units of its kind run different ones: what holds at one of them holds at those of the same text alone. */
+  program?: string
   /** What it offers beside its actions, so that attacks on it can be tried (`dialer`, `token-endpoint`, `start`). */
   surfaces?: readonly string[]
   /** What somebody inside this unit has, or can have done there. */

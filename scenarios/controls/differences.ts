@@ -424,12 +424,6 @@ export const nginxCells: KnownDifferences = {
 
 /** Attacks on the gateways of `fixtures/controls/nginx.json`; on those with a fault, those that are about it. */
 export const nginxAttacks: KnownDifferences = {
-  'nginx resource:read': {
-    'TLS-32 tabs around the value': {
-      comes: '400',
-      against: 'RFC 9112 section 5.1: a tab around a value is no part of it; nginx takes blanks away alone',
-    },
-  },
   'nginx-any-certificate resource:read': alike(letIn(unverified), { 'TLS-03': ['of a CA that nobody trusts'] }),
   'nginx-endless resource:read': alike(letIn('RFC 9068 section 2.2: exp is required, and a number'), {
     'GEN-16': ['no exp', 'a text', 'an object', 'the text NaN'],

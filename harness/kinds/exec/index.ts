@@ -59,6 +59,7 @@ function plan(unit: Unit): KindPlan {
     }),
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
+    program: JSON.stringify(run ?? url),
     insider: { ...(takesTokens && { believes: { issuer: node, keys } }), ...(settings.introspects && { asks }) },
     verification: { [action]: execVerification(settings, { domain, issuer, audiences }) },
   }
