@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { backends } from '../shipped.ts'
 import { backendNames } from './options.ts'
 
@@ -68,13 +68,16 @@ test.each([
   [['check', './no-such-file.json'], 'HOLDFAST_TOPOLOGY_UNKNOWN'],
   [['check', 'shared-auth', '--set', 'nodse=3'], 'HOLDFAST_PARAMETER_INVALID'],
   [['test', 'no-such-scenario'], 'HOLDFAST_NO_SCENARIO'],
+  [['test'], 'HOLDFAST_BACKEND_UNKNOWN'],
   [['down', 'no-such-run'], 'HOLDFAST_NOT_RUNNING'],
   [['down', 'a', '--all'], 'HOLDFAST_USAGE'],
   [['check', 'shared-auth', '--picture', 'svg', '--matrix'], 'HOLDFAST_USAGE'],
   [['check', 'shared-auth', '--schema'], 'HOLDFAST_USAGE'],
   [['test', '--nonsense'], 'HOLDFAST_USAGE'],
 ])('what the command line names wrongly is exit code 2, and JSON where JSON was asked for: %j', async (argv, code) => {
+  vi.stubEnv('HOLDFAST_BACKEND', code === 'HOLDFAST_BACKEND_UNKNOWN' ? 'cloud' : '')
   const asked = await holdfast(...argv, '--json')
+  vi.unstubAllEnvs()
 
   expect(asked.code).toBe(2)
   expect(JSON.parse(asked.stdout)).toEqual({ error: { code, message: expect.any(String) } })

@@ -20,7 +20,7 @@ export function chosenBackend(options: Pick<CommonOptions, 'backend'>): BackendN
   const known = backendNames.find((candidate) => candidate === name)
   if (known !== undefined) return known
   const message = `HOLDFAST_BACKEND names the backend "${name}"; write one of ${backendNames.join(', ')}`
-  throw new HoldfastError('HOLDFAST_UNKNOWN_BACKEND', message)
+  throw new HoldfastError('HOLDFAST_BACKEND_UNKNOWN', message)
 }
 
 /** This very program in a process of its own, with the same backend and parameters. */
