@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { followGuide } from './guide.ts'
+import { useOwnVitest } from './own-vitest.ts'
 import { demand, Failed, run } from './stranger.ts'
 
 // Packs Holdfast, installs it into an empty folder as a stranger would, and uses it there.
@@ -56,6 +57,7 @@ async function tryPackage(folder: string): Promise<void> {
   demand(verdict.passed === 1 && verdict.failed === 0, 'the one scenario passes')
 
   await followGuide(join(folder, 'guide'), join(folder, filename))
+  await useOwnVitest(join(folder, 'guide'))
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-package-'))

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
-import { expect, type TestAPI, type TestContext, test } from 'vitest'
+import { expect, type TestAPI, type TestContext, test, vi } from 'vitest'
 import type { Finding } from '../credentials/finding.ts'
 import { guessedBy, redact, redactJson } from '../credentials/secrets.ts'
 import { shellWord } from '../protocols/shell-word.ts'
@@ -80,6 +80,9 @@ export async function skipNotOurs(skip: TestContext['skip'], tried: Promise<void
 /** The same over parts of the caller's own: another backend, other kinds. */
 export function scenarioOn(options: ScenarioOptions, parts: () => Promise<GroundParts>): TestAPI<ScenarioFixtures> {
   const file = basename(scenarioFolder())
+  // The first test of a file waits until its site is up, which says by itself what does not come up; vitest would end a test after 5 s.
+  // Whoever tries mutants wants no answer that comes so late.
+  if (settings().mutants === undefined) vi.setConfig({ testTimeout: 180_000 })
   return (
     test
       // vitest ends such a fixture with the worker: then nobody comes any more who would take over a site.
