@@ -15,6 +15,7 @@ let folder: string
 /** Apart, so that one run can pass. */
 let slipFolder: string
 let killedFolder: string
+let bailedFolder: string
 
 const scenarios = {
   'needs-what-is-not-there': `
@@ -67,6 +68,25 @@ const killed = {
     test('third', async ({ site }) => void site)`,
 }
 
+const bailed = {
+  // The larger file is begun first where files run one after the other, and beside the other elsewhere.
+  'fails-at-once': `
+    // ${'-'.repeat(1_000)}
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    test('first', () => expect('left').toBe('right'))
+    test('second', () => expect('up').toBe('down'))`,
+  'goes-on-until-then': `
+    import { once } from 'node:events'
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    test('waits', async ({ signal }) => {
+      if (!signal.aborted) await once(signal, 'abort')
+      expect(1).toBe(1)
+    })
+    test('never begins', () => expect('here').toBe('there'))`,
+}
+
 const main = join(import.meta.dirname, 'main.ts')
 const packageFolder = join(import.meta.dirname, '..', '..')
 
@@ -94,6 +114,7 @@ beforeAll(async () => {
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'scenarios-'))
   slipFolder = await mkdtemp(join(scratch, 'slips-'))
+  bailedFolder = await mkdtemp(join(scratch, 'bailed-'))
   // A name that is hard on URLs, with its packages above.
   killedFolder = join(await mkdtemp(join(tmpdir(), 'issue #12? ')), 'project')
   const modules = join(dirname(killedFolder), 'node_modules')
@@ -107,6 +128,7 @@ beforeAll(async () => {
   await Promise.all([
     writeScenarios(folder, scenarios),
     writeScenarios(slipFolder, slips),
+    writeScenarios(bailedFolder, bailed),
     writeScenarios(killedFolder, killed),
   ])
 })
@@ -119,7 +141,8 @@ async function writeScenarios(below: string, texts: Readonly<Record<string, stri
 }
 
 afterAll(async () => {
-  for (const each of [folder, slipFolder, dirname(killedFolder)]) await rm(each, { recursive: true, force: true })
+  for (const each of [folder, slipFolder, bailedFolder, dirname(killedFolder)])
+    await rm(each, { recursive: true, force: true })
 })
 
 test('the last line is the verdict, with everything that failed above it', async () => {
@@ -206,6 +229,20 @@ test('a test that passed says what it proved, one that failed keeps its site unt
   expect(code).toBe(130)
   expect((await runningSites()).map((site) => site.run)).not.toContain(run)
   expect(existsSync(join(running!.evidence, 'history.jsonl'))).toBe(true)
+}, 300_000)
+
+test('with --bail the first cause ends the run, in the files beside it as well', async () => {
+  const { code, stdout } = await holdfastIn(bailedFolder, '--bail', '--json')
+  const report = JSON.parse(stdout) as ScenarioReport
+
+  expect(code).toBe(1)
+  expect(report.scenarios.filter(({ state }) => state === 'failed').map(({ name }) => name)).toEqual(['first'])
+  expect(report.didNotRun).toEqual(
+    expect.arrayContaining([
+      { name: 'fails-at-once: second', reason: 'the run ended before it' },
+      { name: 'goes-on-until-then: never begins', reason: 'the run ended before it' },
+    ]),
+  )
 }, 300_000)
 
 test('what is wrong with the data of a site is told apart from what its scenarios found', async () => {
