@@ -61,6 +61,10 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
   HOLDFAST_DEBUG: ['not set', 'Any text prints stack traces of failures.'],
   PATH: ['empty', 'Where programs are looked for.'],
   NO_COLOR: ['not set', 'Any text turns colours off, on a terminal too.'],
+  GITHUB_WORKSPACE: [
+    'the working folder',
+    'Where paths in `--reporter sarif` and `github` begin: the top of the repository.',
+  ],
   CI: ['not set', 'Any text but `false` and `0`: progress is printed line by line.'],
 }
 
@@ -99,6 +103,7 @@ export function settings(environment: Environment = process.env) {
     libfaketime: path('HOLDFAST_LIBFAKETIME'),
     nssWrapper: path('HOLDFAST_NSS_WRAPPER'),
     seats: variable('HOLDFAST_SEATS') === 'agent' ? 'agent' : 'local',
+    workspace: path('GITHUB_WORKSPACE') ?? process.cwd(),
     noColor: isSet('NO_COLOR'),
     ci: !['', '0', 'false'].includes(environment.CI ?? ''),
   } as const

@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import { type ScopeOptions, scopesOf } from '../attacks/scope.ts'
 import { compile } from '../shipped.ts'
 import { families } from '../shipped-families.ts'
@@ -8,6 +9,7 @@ import { interruptible } from './interruption.ts'
 import type { CommonOptions } from './options.ts'
 import { beQuiet, printJson, printResult } from './output.ts'
 import { judge, printTests, verdictLine } from './report-text.ts'
+import { type AskedReport, isStdoutTaken, writeReports } from './reports.ts'
 import { runScenarios } from './run-scenarios.ts'
 
 interface AttackOptions extends CommonOptions {
@@ -19,10 +21,12 @@ interface AttackOptions extends CommonOptions {
   bail?: boolean
   name?: string
   quiet?: boolean
+  reporter?: readonly AskedReport[]
 }
 
-export async function attack(source: string, options: AttackOptions): Promise<void> {
-  const { family, case: cases, target: targets, full, list, json, set, quiet } = options
+export async function attack(source: string, options: AttackOptions, command: Command): Promise<void> {
+  const { family, case: cases, target: targets, full, list, json, set, quiet, reporter } = options
+  const isTaken = isStdoutTaken(options, command)
   if (quiet) beQuiet()
   const plan = compile(await loadTopology(source, { set }))
   const all = await families()
@@ -36,7 +40,10 @@ export async function attack(source: string, options: AttackOptions): Promise<vo
   const report = await interruptible((signal) => runScenarios({ ...options, files, filters: [], signal }))
   const notTried = notTriedIn(scopes)
   judge(report)
-  if (json) return printJson({ ...report, notTried })
-  printTests(report, { quiet })
-  printResult(`\n${verdictLine(report, notTriedLine(notTried))}`)
+  if (json) printJson({ ...report, notTried })
+  if (!isTaken) {
+    printTests(report, { quiet })
+    printResult(`\n${verdictLine(report, notTriedLine(notTried))}`)
+  }
+  await writeReports(report, { reporter, isTaken })
 }

@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option, type OptionValues } fr
 import { secondsFromNow } from '../faults/clock/parse-at.ts'
 import { familyNames } from '../shipped-families.ts'
 import { backendNames } from './options.ts'
+import { askedReports } from './reports.ts'
 
 interface CommandLine {
   description: string
@@ -30,6 +31,10 @@ const set = option('--set <key=value>', 'parameter of the topology; may be repea
   })
 
 const name = option('-t, --name <text>', 'only tests with this in their name, as a failure tells it')
+const reporter = option(
+  '--reporter <form[=file]>',
+  'for CI, into a file or in place of the text: junit, sarif, or github, whose lines follow the text; may be repeated',
+).argParser(askedReports)
 const quiet = option('-q, --quiet', 'tell causes of failures and the verdict, and nothing else')
 
 /** How far from now clocks begin, in seconds. */
@@ -143,6 +148,7 @@ Runs of other folders are listed, and ended only by their label.`,
       option('--bail', 'end the run at the first cause of a failure'),
       option('--full', 'try every cell of a matrix, not one of each class'),
       quiet,
+      reporter,
       json('print the verdict as one JSON value'),
     ],
     help: `Examples:
@@ -153,6 +159,7 @@ Runs of other folders are listed, and ended only by their label.`,
   npx holdfast test --at +30d                           all of them, as they will be in 30 days
   npx holdfast test --last-failed                       those that failed last, in this folder
   npx holdfast test --json > verdict.json
+  npx holdfast test --reporter junit=out/holdfast.xml --reporter github        in CI
 
 Failures are told by cause, first where nobody is let in at all: then nothing else is tried there. Each cause is told once, with
 what was sent, what came, and how to run it again; .holdfast/last-test.md names the pages of all that follow from it. What
@@ -175,6 +182,7 @@ with the guards that refused something; --json lists each with the scenarios tha
       name,
       option('--bail', 'end the run at the first cause for which an attack came out otherwise'),
       quiet,
+      reporter,
       backend,
       set,
       option('--keep', 'hold the site of an attack that came out otherwise until you end it'),

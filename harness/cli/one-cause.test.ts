@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ScenarioReport } from './run-scenarios.ts'
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
   const scratch = join(root, '.holdfast', 'scratch')
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'one-cause-'))
-  for (const name of ['refusing', 'unbound']) {
+  for (const name of ['refusing', 'unbound', 'unasked', 'hanging', 'speaks-h2']) {
     await mkdir(join(folder, name))
     await cp(join(examples, 'lab.json'), join(folder, name, 'lab.json'))
   }
@@ -26,6 +26,16 @@ beforeAll(async () => {
     .replace('error="${error}"', 'error="${error}", error_description="the type of the token is not allowed"')
   expect(refusing.match(/typ: 'JWT'|error_description/g)).toHaveLength(2)
   await writeFile(join(folder, 'refusing', 'gateway.mjs'), refusing)
+  await writeFile(join(folder, 'unasked', 'gateway.mjs'), right.replace('requestCert: true', 'requestCert: false'))
+  await writeFile(
+    join(folder, 'hanging', 'gateway.mjs'),
+    right.replace('createServer(tls, app)', 'createServer(tls, () => {})'),
+  )
+  const h2 = right.replace("'node:https'", "'node:http2'").replace('createServer', 'createSecureServer')
+  await writeFile(
+    join(folder, 'speaks-h2', 'gateway.mjs'),
+    h2.replace('createServer(tls, app)', 'createSecureServer(tls)'),
+  )
 })
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -33,9 +43,14 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 function holdfast(lab: string, ...argv: string[]): Promise<{ code: number; lines: string[]; stderr: string }> {
   return new Promise((resolve) => {
     const main = join(import.meta.dirname, 'main.ts')
-    execFile(process.execPath, [main, ...argv], { cwd: join(folder, lab) }, (failure, stdout, stderr) => {
-      resolve({ code: failure === null ? 0 : Number(failure.code), lines: stdout.trimEnd().split('\n'), stderr })
-    })
+    execFile(
+      process.execPath,
+      [main, ...argv],
+      { cwd: join(folder, lab), env: { ...process.env, GITHUB_WORKSPACE: root } },
+      (failure, stdout, stderr) => {
+        resolve({ code: failure === null ? 0 : Number(failure.code), lines: stdout.trimEnd().split('\n'), stderr })
+      },
+    )
   })
 }
 
@@ -93,6 +108,68 @@ test('where the binding is not looked at, that is one cause, told by the plain t
   expect(page).not.toMatch(/eyJ[\w-]+\./)
   expect(dirname(twice)).toMatch(/^runs\//)
 }, 300_000)
+
+test('of a matrix and of attacks alike that is one cause, in what CI shows, too: a finding at the node that is declared', async () => {
+  const reports = ['--reporter', 'junit=out/junit.xml', '--reporter', 'sarif', '--reporter', 'github']
+  const { code, lines, stderr } = await holdfast('unbound', 'test', './lab.json', '-t', 'over ', ...reports)
+  const { runs } = JSON.parse(lines.join('\n')) as { runs: { results: { locations: unknown }[] }[] }
+  const declared = (await readFile(join(folder, 'unbound', 'lab.json'), 'utf8')).split('\n')
+  const line = declared.findIndex((text) => text.startsWith('    "gateway": {')) + 1
+  const path = relative(root, join(folder, 'unbound', 'lab.json'))
+
+  expect(code).toBe(1)
+  expect(runs[0]?.results).toMatchObject([{ ruleId: 'bound-token/binding', level: 'error' }])
+  expect(runs[0]?.results[0]?.locations).toEqual([
+    { physicalLocation: { artifactLocation: { uri: path, uriBaseId: '%SRCROOT%' }, region: { startLine: line } } },
+  ])
+  const commands = stderr.split('\n').filter((text) => text.startsWith('::error '))
+  expect(commands).toEqual([expect.stringContaining(`file=${path},line=${line},title=gateway call lets in`)])
+  const junit = await readFile(join(folder, 'unbound', 'out', 'junit.xml'), 'utf8')
+  const types = [...junit.matchAll(/ type="([^"]*)"/g)].map(([, type]) => type)
+  expect(types.length).toBeGreaterThan(1)
+  expect([...new Set(types)]).toEqual(['gateway call: lets in a token that belongs elsewhere'])
+  expect(junit).not.toMatch(/eyJ[\w-]+\./)
+}, 300_000)
+
+test('evidence says what happened: no certificate was asked for, no answer came, another protocol was spoken; none of it in TLS', async () => {
+  const tried = ['attack', './lab.json', '--case', 'PEER-01', '-t', 'gateway call lets in']
+  const [unasked, hanging, other] = await Promise.all([
+    holdfast('unasked', ...tried),
+    holdfast('hanging', ...tried),
+    holdfast('speaks-h2', ...tried),
+  ])
+  const page = async (lab: string, lines: readonly string[]) =>
+    readFile(join(folder, lab, beginning(lines, 'page')!.trim().split(/ +/)[1]!), 'utf8')
+
+  expect(unasked.lines.slice(0, 20).join('\n')).toMatch(/presented was no certificate: the server asked for none/)
+  expect(await page('unasked', unasked.lines)).toContain('no certificate was presented: the server asked for none')
+  expect(await page('unasked', unasked.lines)).not.toContain('(presented)')
+  expect(beginning(hanging.lines, 'received')).toMatch(/no answer \(none came in time\)/)
+  expect(beginning(other.lines, 'received')).toMatch(/no answer \(/)
+  for (const { code, lines } of [unasked, hanging, other]) {
+    expect(code).toBe(1)
+    expect(lines[0]).toBe('✗ gateway call lets nobody in: it refuses the call that it must accept')
+    expect(beginning(lines, 'received')).not.toContain('TLS')
+  }
+}, 300_000)
+
+test.each([
+  ['express-unset', 'the token is bound to another certificate', 'nobody compares cnf'],
+  ['https-unverified', 'cert', 'nobody'],
+])(
+  'of a gateway of the control group with one fault, %s, the cause stands in the first 20 lines',
+  async (name, why, likely) => {
+    const lab = join(root, 'fixtures', 'controls', 'npm.json')
+    const { code, lines } = await holdfast('.', 'test', lab, '-t', `${name} resource:read > `)
+    const top = lines.slice(0, 20)
+
+    expect(code).toBe(1)
+    expect(top[0]).toContain(`✗ ${name} resource:read lets in what it must refuse: `)
+    expect(top[0]).toContain(why)
+    expect(beginning(top, 'likely')).toContain(likely)
+  },
+  300_000,
+)
 
 test('a name chooses tests; what matches nothing is said, and a program of the user has no guards to take out', async () => {
   const [named, strange, misnamed, sabotaged] = await Promise.all([

@@ -14,6 +14,7 @@ const failed = (name: string, cause: string, rank: ToldFailure['rank'] = 'other'
   const told = {
     cause,
     rank,
+    node: 'gateway',
     sentence: `${cause}, says ${name}`,
     told: [
       ['likely', 'nobody looks'],

@@ -35,31 +35,35 @@ export function printTests(
 
 /** One cause: what happened, in which test, and how many others follow from it. */
 function causeText({ root, followers }: Cause, width: number): string {
-  const { told, failure = '', scenario, name, at } = root
   const follow =
     followers.length === 0 ? [] : [`    ${plural(followers.length, 'more failure')} with the same cause: ${indexFile}`]
-  if (told === undefined) return [...failure.split('\n').map((line) => hanging(line, width, 14)), ...follow].join('\n')
+  const head = hanging(`✗ ${headOf(root)}`, width, 2)
+  return [root.told ? paint('red', head) : head, ...detailsOf(root, width), ...follow].join('\n')
+}
+
+/** What failed, in one line. */
+export function headOf({ told, scenario, name }: ScenarioResult): string {
+  return told?.sentence ?? `${scenario}: ${name}`
+}
+
+/** Everything that is told about a failure below its first line. */
+export function detailsOf(result: ScenarioResult, width = Number.POSITIVE_INFINITY): string[] {
+  const { told, failure = '', scenario, name, at } = result
+  const [, ...untold] = failure.split('\n')
+  if (told === undefined) return untold.map((line) => hanging(line, width, 14))
   const lines = [
     ['test', `${scenario}: ${name}`] as const,
     ...told.told,
     ...(at === undefined ? [] : [['at', at] as const]),
   ]
-  return [
-    paint('red', hanging(`✗ ${told.sentence}`, width, 2)),
-    ...lines.flatMap(([label, ...texts]) =>
-      texts.map((text, index) => {
-        const shown = label === 'page' ? relative('', text) : text
-        const line = `    ${(index === 0 ? label : '').padEnd(10)}${shown}`
-        // What is typed, or opened, is of no use in pieces.
-        return label === 'page' || label === 'again' ? line : hanging(line, width, 14)
-      }),
-    ),
-    ...follow,
-  ].join('\n')
-}
-
-function headOf({ told, scenario, name }: ScenarioResult): string {
-  return told?.sentence ?? `${scenario}: ${name}`
+  return lines.flatMap(([label, ...texts]) =>
+    texts.map((text, index) => {
+      const shown = label === 'page' ? relative('', text) : text
+      const line = `    ${(index === 0 ? label : '').padEnd(10)}${shown}`
+      // What is typed, or opened, is of no use in pieces.
+      return label === 'page' || label === 'again' ? line : hanging(line, width, 14)
+    }),
+  )
 }
 
 /** A line that goes on below itself, `indent` columns from the left. */

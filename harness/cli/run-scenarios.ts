@@ -85,6 +85,8 @@ export interface ScenarioResult {
   told?: ToldFailure
   /** Where in the scenario. */
   at?: string
+  /** The line at which its file makes the test, where it does so by itself. */
+  line?: number
   /** The page of evidence of a failed test. */
   page?: string
   /** `assertion`: what the scenario expects did not hold. `error`: something broke before, or instead of, an answer. */
@@ -189,6 +191,7 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }
       include: ['**/*.scenario.ts'],
       exclude: ['**/node_modules/**', '**/dist/**', '**/.holdfast/**'],
       pool: 'forks',
+      includeTaskLocation: true,
       execArgv: [
         ...condition.map((name) => `--conditions=${name}`),
         '--disable-warning=ExperimentalWarning',
@@ -416,6 +419,7 @@ function resultOf(test: TestCase): ScenarioResult {
     name: test.fullName,
     file: fromHere(test.module.moduleId),
     ms: Math.round(test.diagnostic()?.duration ?? 0),
+    line: test.location?.line,
     ...{ evidence, calls, measured },
   }
   if (result.state === 'passed') return { ...common, state: 'passed' }

@@ -1,4 +1,5 @@
 import { dirname, relative } from 'node:path'
+import type { Command } from 'commander'
 import { findingText } from '../credentials/finding.ts'
 import { coverageText } from '../evidence/coverage.ts'
 import { interruptible } from './interruption.ts'
@@ -6,19 +7,30 @@ import { readLast } from './last-test.ts'
 import type { CommonOptions } from './options.ts'
 import { beQuiet, labelled, plural, printJson, printResult } from './output.ts'
 import { judge, printTests, verdictLine } from './report-text.ts'
+import { type AskedReport, isStdoutTaken, writeReports } from './reports.ts'
 import { runScenarios, type ScenarioReport, type ScenarioRun } from './run-scenarios.ts'
 
 type TestOptions = CommonOptions &
-  Pick<ScenarioRun, 'at' | 'bail' | 'full' | 'name'> & { quiet?: boolean; lastFailed?: boolean }
+  Pick<ScenarioRun, 'at' | 'bail' | 'full' | 'name'> & {
+    quiet?: boolean
+    lastFailed?: boolean
+    reporter?: readonly AskedReport[]
+  }
 
-export async function test(filters: string[], options: TestOptions): Promise<void> {
-  const { quiet, lastFailed } = options
+export async function test(filters: string[], options: TestOptions, command: Command): Promise<void> {
+  const { quiet, lastFailed, reporter } = options
+  const isTaken = isStdoutTaken(options, command)
   if (quiet) beQuiet()
   const last = lastFailed ? await readLast() : undefined
   const chosen = last === undefined ? { filters } : { ...last, filters: filters.length > 0 ? filters : last.filters }
   const report = await interruptible((signal) => runScenarios({ ...options, ...chosen, signal }))
   judge(report)
-  if (options.json) return printJson(report)
+  if (options.json) printJson(report)
+  if (!isTaken) printReport(report, quiet)
+  await writeReports(report, { reporter, isTaken })
+}
+
+function printReport(report: ScenarioReport, quiet?: boolean): void {
   printTests(report, { quiet, details: [preflightLines(report), proofLines(report), evidenceLines(report)] })
   // Where somebody's own service is judged, the guards of those around it are not what he asks about.
   const isOwn = report.weakerProofs.length > 0

@@ -9,6 +9,8 @@ import type { Verdict } from './verdict.ts'
 export interface About {
   /** `control`: all other tests of the place stand on it. `plain`: what others try in further ways. */
   readonly rank?: 'control' | 'plain'
+  /** What stands for it in lists of failures: an attack by its id, a check by its name. */
+  readonly id?: string
   /** A sentence: what must hold. */
   readonly title?: string
   /** Why what is tried must be refused. */
@@ -24,6 +26,10 @@ export interface ToldFailure {
   /** The same for all failures that have one cause. */
   readonly cause: string
   readonly rank: 'control' | 'plain' | 'other'
+  /** The node that was called. */
+  readonly node: string
+  /** What does not hold, and where it is demanded, of a test that is about more than itself. */
+  readonly rule?: { readonly id: string; readonly title?: string; readonly clause?: string }
   readonly sentence: string
   /** Label and lines of each thing that is told about it. */
   readonly told: readonly (readonly [label: string, ...lines: readonly string[]])[]
@@ -57,10 +63,10 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
     ['because', ...(isLetIn(verdict) ? [] : judged.problems)],
     ['its words', ...ownWords(verdict)],
     ['its log', ...verdict.log().slice(isControl ? -10 : -3)],
+    ['differs', ...difference.slice(0, 3)],
     ['sent', ...(isControl ? shown(verdict.sent) : [])],
     ['came', ...(isControl ? shown(verdict.came).filter(Boolean) : [])],
     ['presented', ...(isControl ? facts(verdict) : [])],
-    ['differs', ...(isControl ? [] : difference.slice(0, 3))],
     ['clause', ...[about.clause ?? []].flat()],
     ['page', evidence],
     ['again', again],
@@ -68,6 +74,10 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   return {
     cause: `${to} ${action}: ${isControl ? 'lets nobody in' : causeOf(verdict, judged)}`,
     rank: about.rank ?? 'other',
+    node: to,
+    ...(about.id !== undefined && {
+      rule: { id: about.id, title: about.title ?? about.because, clause: about.clause },
+    }),
     sentence: sentenceOf(verdict, about, name),
     told: told.filter(([, ...lines]) => lines.length > 0),
   }

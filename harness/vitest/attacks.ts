@@ -28,7 +28,7 @@ import { restoreIssuers } from '../site/stand-in.ts'
 import type { About } from '../site/told-failure.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { Gates } from './gates.ts'
-import { closeControls } from './matrix.ts'
+import { closeControls, control } from './matrix.ts'
 import { scenarioOn, shippedParts, skipNotOurs } from './scenario.ts'
 
 export interface AttacksOptions extends ScenarioOptions, Omit<ScopeOptions, 'clock'> {
@@ -86,7 +86,7 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
   const targets = new Map(tries.map(({ target }) => [target.name, target]))
   for (const target of targets.values()) {
     test(`${target.name} lets in ${target.credential}`, async ({ site }) => {
-      site.about = { rank: 'control' }
+      site.about = control
       const lab = labAt(site, target)
       await gates.open(target.name, async () => lab.judge(await lab.call(), accepted()))
     })
@@ -104,8 +104,8 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
   if (tries.length > 0) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
 }
 
-function aboutOf({ title, source, plain }: Attack): About {
-  return { ...(plain !== undefined && { rank: 'plain', meaning: plain }), title, clause: source }
+function aboutOf({ id, title, source, plain }: Attack): About {
+  return { id, ...(plain !== undefined && { rank: 'plain', meaning: plain }), title, clause: source }
 }
 
 /** One variant of an attack on one target, and how that is known to differ. */
@@ -173,12 +173,13 @@ async function tryVariant(lab: Lab, { attack: { id }, variant, known }: Try): Pr
   const mark = await leakMark(lab)
   const verdict = await variant.attack(lab)
   if (verdict !== undefined) {
-    const { expected, problems } = lab.judged(verdict, variant.expect)
+    const judged = lab.judged(verdict, variant.expect)
+    const { problems } = judged
     const isAsked = verdict.promised && (problems.length > 0 || known?.fault !== undefined)
     const fault = isAsked ? await variant.fault?.(lab) : undefined
     const isAsKnown = known?.fault === undefined || fault?.startsWith(known.fault)
     const other = isAsKnown ? [] : [`known is that it is the fault of ${known.fault}`]
-    return demand(verdict, { expected, problems: [...problems, ...other], fault })
+    return demand(verdict, { ...judged, problems: [...problems, ...other], fault })
   }
   if (lab.demands === 0) throw new NothingDemanded(id)
   // A verdict is judged with all that its target wrote down; of steps that end without one the same is demanded.

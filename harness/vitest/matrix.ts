@@ -105,13 +105,16 @@ function isControl({ representative, control }: CellClass): boolean {
   return representative === control
 }
 
+/** Of the call that all others of its place stand on. */
+export const control: About = { rank: 'control', id: 'control' }
+
 function aboutOf(one: CellClass, checks: ReturnType<typeof checksOf>): About {
-  if (isControl(one)) return { rank: 'control' }
+  if (isControl(one)) return control
   const { fails, way, expected } = one.representative
   const { because, unmade } = checks.get(fails[0] ?? '') ?? {}
   const isShut = way !== undefined && fails[0] === way && expected.verdict === 'refused'
   const told = isShut ? `nobody is let in ${way}` : because
-  return { rank: 'plain', because: told, meaning: unmade?.means, clause: unmade?.clause }
+  return { rank: 'plain', id: fails[0], because: told, meaning: unmade?.means, clause: unmade?.clause }
 }
 
 /** A class, and how its target is known to differ in it. */
