@@ -376,7 +376,10 @@ class ResultCollector implements Reporter {
   onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
     const cutShort = modules.filter((module) => !this.#ended.has(module))
     this.isCutShort = cutShort.length > 0
+    const ended = [...this.#ended].map(({ moduleId }) => fromHere(moduleId))
     for (const module of cutShort) this.onTestModuleEnd(module)
+    const told = new Set([...ended, ...this.results.map(({ file }) => file)])
+    for (const file of this.#files.filter((one) => !told.has(one))) this.results.push(unbegun(file))
     this.results.push(...unhandled.map((error) => brokenResult('outside of any test', 'unhandled error', error, '')))
   }
 }
@@ -436,6 +439,12 @@ function resultOf(test: TestCase): ScenarioResult {
 function brokenResult(scenario: string, name: string, error: SerializedError, file: string): ScenarioResult {
   const failure = failureText({ scenario, name, file }, [error])
   return { scenario, name, file, state: 'failed', ms: 0, failure, cause: 'error' }
+}
+
+/** Of a file whose tests nobody knows: with `bail`, the run may end before it begins. */
+function unbegun(file: string): ScenarioResult {
+  const reason = 'the run ended before it'
+  return { scenario: basename(dirname(file)), name: 'the file as a whole', file, state: 'did not run', ms: 0, reason }
 }
 
 /** Failures of ours that say what was expected and what came: of a wait, a cell of the matrix, an attack. */
