@@ -14,7 +14,7 @@ import { foreignNodes } from './derived-scenarios.ts'
 import { exitCode } from './failure.ts'
 import { matrixText } from './matrix-text.ts'
 import type { CommonOptions } from './options.ts'
-import { plural, printJson, printResult, table } from './output.ts'
+import { columnsOf, hanging, plural, printJson, printResult, table } from './output.ts'
 import { tellDeclared } from './preflight.ts'
 
 interface CheckOptions extends Pick<CommonOptions, 'json' | 'set'> {
@@ -56,6 +56,7 @@ function print(plan: Plan, { picture, matrix, full, json }: CheckOptions): void 
 
 /** What a plan comes to: its nodes, its units in the order in which they can start, and who is accepted where. */
 export function planText(plan: Plan): string {
+  const width = columnsOf(process.stdout)
   const nodes = Object.values(plan.nodes)
   const units = unitsOf(plan)
   const counts = [
@@ -78,8 +79,8 @@ export function planText(plan: Plan): string {
     return [target, action, credential, callerOf(plan, accept), plan.credentials[credential]!.issuer]
   })
   return [
-    `${plan.topology}  ${plan.summary}`,
-    `${counts.join(', ')}${parameters.length > 0 ? `; ${parameters.join(' ')}` : ''}`,
+    hanging(`${plan.topology}  ${plan.summary}`, width, 2),
+    hanging(`${counts.join(', ')}${parameters.length > 0 ? `; ${parameters.join(' ')}` : ''}`, width, 2),
     '',
     table(['node', 'trust domain', 'host'], domains),
     '',

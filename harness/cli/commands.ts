@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option, type OptionValues } fr
 import { secondsFromNow } from '../faults/clock/parse-at.ts'
 import { familyNames } from '../shipped-families.ts'
 import { backendNames } from './options.ts'
+import { columnsOf, hanging } from './output.ts'
 import { askedReports } from './reports.ts'
 
 interface CommandLine {
@@ -277,6 +278,11 @@ Examples:
   },
 }
 
+/** On a terminal that is narrower than the text, its lines go on below. */
+function fitting(help: string): string {
+  return help.replaceAll(/.+/g, (line) => hanging(line, columnsOf(process.stdout), line.startsWith(' ') ? 4 : 0))
+}
+
 export function program(version: string): Command {
   const root = new Command('holdfast')
     .description(
@@ -286,15 +292,15 @@ export function program(version: string): Command {
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
-    .configureHelp({ helpWidth: 100 })
+    .configureHelp({ helpWidth: Math.min(100, columnsOf(process.stdout)) })
     .showHelpAfterError('Type npx holdfast --help, or npx holdfast help <command>, for what is possible.')
-    .addHelpText('after', `\n${rootExamples}`)
+    .addHelpText('after', `\n${fitting(rootExamples)}`)
     .exitOverride()
   for (const [name, { description, argument, options, help, load }] of Object.entries(commandLines)) {
     const command = root.command(name).description(description)
     if (argument !== undefined) command.addArgument(argument)
     for (const option of options) command.addOption(option)
-    if (help !== undefined) command.addHelpText('after', `\n${help}`)
+    if (help !== undefined) command.addHelpText('after', `\n${fitting(help)}`)
     command.action(async (...given) => (await load(command.opts()))(...(given as never[])))
   }
   return root

@@ -1,7 +1,7 @@
 import { shippedTopologies } from '../topology/load.ts'
 import type { PackedTopology } from '../topology/packed.ts'
 import type { ParameterDeclaration } from '../topology/parameters.ts'
-import { printJson, printResult, table } from './output.ts'
+import { columnsOf, hanging, printJson, printResult, table } from './output.ts'
 
 export async function list({ json }: { json?: boolean }): Promise<void> {
   const shipped = await shippedTopologies()
@@ -18,7 +18,7 @@ function listText(shipped: Readonly<Record<string, PackedTopology>>): string {
       range(declaration),
       declaration.summary,
     ])
-    return `${name}\n  ${summary}\n\n${table(['  --set', 'default', 'values', 'what it changes'], rows)}`
+    return `${name}\n${hanging(`  ${summary}`, columnsOf(process.stdout), 2)}\n\n${table(['  --set', 'default', 'values', 'what it changes'], rows)}`
   })
   return blocks.join('\n\n')
 }

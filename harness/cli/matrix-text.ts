@@ -1,6 +1,6 @@
 import { answerText } from '../trust/cell.ts'
 import type { CellClass, Matrix } from '../trust/matrix.ts'
-import { plural, table } from './output.ts'
+import { columnsOf, hanging, plural, table } from './output.ts'
 
 /** The matrix for people: a table for each target and action, who is accepted on top; of these nodes only, where some are named. */
 export function matrixText({ topology, cells, classes }: Matrix, nodes?: readonly string[]): string {
@@ -15,8 +15,9 @@ export function matrixText({ topology, cells, classes }: Matrix, nodes?: readonl
     return `${place}\n${table(['verdict', 'reason', 'guard', 'cells', 'such as'], [...accepted, ...refused].map(row))}`
   })
   const counts = `${plural(cells, 'cell')} in ${plural(classes.length, 'class', 'classes')}`
+  const meaning = 'cells of one class take the same way through the checks of their target'
   return [
-    `${topology}  ${counts}; cells of one class take the same way through the checks of their target`,
+    hanging(`${topology}  ${counts}; ${meaning}`, columnsOf(process.stdout), 2),
     ...tables,
     ...(left === 0
       ? []

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { plural, seconds, table } from './output.ts'
+import { hanging, plural, seconds, table } from './output.ts'
 import { verdictLine } from './report-text.ts'
 
 test('columns are as wide as what is seen in them', () => {
@@ -14,6 +14,18 @@ test('columns are as wide as what is seen in them', () => {
       ],
     ),
   ).toBe(`RUN     STATE\n${red('a')}       up\nlonger`)
+})
+
+test('on a narrow terminal the widest columns give way, and no word is broken but for one that is too long for any', () => {
+  const rows = [
+    ['refused 403 insufficient_scope', 'scope_insufficient', 'the token of another node, over its own certificate'],
+    ['accepted', '', `/${'deep/'.repeat(8)}`],
+  ]
+  const lines = table(['verdict', 'reason', 'such as'], rows, 70).split('\n')
+
+  expect(lines.filter((line) => line.length > 70)).toEqual([`accepted${' '.repeat(32)}/${'deep/'.repeat(8)}`])
+  expect(lines.join(' ').split(/ +/)).toEqual(expect.arrayContaining(['insufficient_scope', 'scope_insufficient']))
+  expect(hanging('  one two three', 9, 4)).toBe('  one\n    two\n    three')
 })
 
 test('counts and times read as words', () => {

@@ -100,8 +100,16 @@ export function table(
   within = columnsOf(process.stdout),
 ): string {
   const all = [header.map((cell) => cell.toUpperCase()), ...rows]
+  const widest = (column: number, parts: (cell: string) => readonly string[]) =>
+    Math.max(...all.flatMap((row) => parts(row[column] ?? '')).map(seenWidth))
   const widths = fitted(
-    header.map((_, column) => Math.max(...all.map((row) => seenWidth(row[column] ?? '')))),
+    header.map((_, column) => widest(column, (cell) => [cell])),
+    header.map((_, column) =>
+      Math.min(
+        longestWord,
+        widest(column, (cell) => cell.split(' ')),
+      ),
+    ),
     within,
   )
   const padded = (cell: string, column: number) => cell + ' '.repeat(Math.max(0, widths[column]! - seenWidth(cell)))
@@ -117,13 +125,17 @@ export function table(
     .join('\n')
 }
 
-const narrowest = 8
+/** A longer word, the path of a file say, keeps no column wide. */
+const longestWord = 30
 
-/** Widths of columns that fit in beside each other: the widest give way. */
-function fitted(natural: readonly number[], within: number): number[] {
+/** Widths of columns that fit in beside each other: the widest give way, down to their longest words. */
+function fitted(natural: readonly number[], least: readonly number[], within: number): number[] {
   const widths = [...natural]
-  const total = () => widths.reduce((sum, width) => sum + width + 2, -2)
-  while (total() > within && Math.max(...widths) > narrowest) widths[widths.indexOf(Math.max(...widths))]! -= 1
+  for (let over = widths.reduce((sum, width) => sum + width + 2, -2) - within; over > 0; over -= 1) {
+    const spare = widths.map((width, column) => (width > least[column]! ? width : 0))
+    if (Math.max(...spare) === 0) break
+    widths[spare.indexOf(Math.max(...spare))]! -= 1
+  }
   return widths
 }
 
@@ -143,6 +155,14 @@ export function wrapped(text: string, width: number): string[] {
     } else line = line === '' ? word : `${line} ${word}`
   }
   return [...lines, line]
+}
+
+/** A line that goes on below itself, `indent` columns from the left. */
+export function hanging(line: string, width: number, indent: number): string {
+  if (seenWidth(line) <= width) return line
+  const [lead = ''] = /^ */.exec(line) ?? []
+  const [first = '', ...more] = wrapped(line.slice(lead.length), width - Math.max(indent, lead.length))
+  return [lead + first, ...more.map((one) => ' '.repeat(indent) + one)].join('\n')
 }
 
 export function seenWidth(cell: string): number {

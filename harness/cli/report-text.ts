@@ -3,7 +3,7 @@ import type { ToldCall } from '../site/evidence-text.ts'
 import { type Cause, causesOf } from './causes.ts'
 import { exitCode } from './failure.ts'
 import { indexFile } from './last-test.ts'
-import { columnsOf, paint, plural, printResult, seenWidth, wrapped } from './output.ts'
+import { columnsOf, hanging, paint, plural, printResult, seenWidth } from './output.ts'
 import type { ScenarioReport, ScenarioResult, Tally } from './run-scenarios.ts'
 
 /** So many passed tests are told one by one. */
@@ -64,14 +64,6 @@ export function detailsOf(result: ScenarioResult, width = Number.POSITIVE_INFINI
       return label === 'page' || label === 'again' ? line : hanging(line, width, 14)
     }),
   )
-}
-
-/** A line that goes on below itself, `indent` columns from the left. */
-function hanging(line: string, width: number, indent: number): string {
-  if (seenWidth(line) <= width) return line
-  const [lead = ''] = /^ */.exec(line) ?? []
-  const [first = '', ...more] = wrapped(line.slice(lead.length), width - Math.max(indent, lead.length))
-  return [lead + first, ...more.map((one) => ' '.repeat(indent) + one)].join('\n')
 }
 
 function passedText(scenarios: readonly ScenarioResult[], width: number): string[] {
