@@ -36,6 +36,22 @@ test('a line that is no decision record fails whoever asks, again and again, and
   await expect(node.decisions()).rejects.toMatchObject(malformed)
 })
 
+test('a log is read while a line is being written, amid a letter of more than one byte, too', async () => {
+  const unit = join(dir, 'units', 'greeter')
+  mkdirSync(unit, { recursive: true })
+  const file = join(unit, 'decisions.jsonl')
+  rmSync(file, { force: true })
+  const node = new LaunchedNode(partsOf())
+  const second = { ...record, seq: 2, target: '/größe' }
+  const line = Buffer.from(`${JSON.stringify(second)}\n`)
+  appendFileSync(file, `${JSON.stringify(record)}\n`)
+  for (const byte of line) {
+    expect(await node.decisions()).toEqual([record])
+    appendFileSync(file, Buffer.of(byte))
+  }
+  expect(await node.decisions()).toEqual([record, second])
+})
+
 /** A node whose agent ended, so that its backend reads its files. */
 function partsOf(): NodeParts {
   const service = {

@@ -199,10 +199,9 @@ function isCovered({ number, guards }: Mutant, { reached, refused }: Seen, tries
 export function trialsIn(folder: string): MutantTrial[] {
   const file = join(folder, 'outcomes.jsonl')
   if (!existsSync(file)) return []
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line))
+  // Behind the last end of a line stands what is still being written, or was when its worker died.
+  const [, ...whole] = readFileSync(file, 'utf8').split('\n').reverse()
+  return whole.reverse().map((line) => JSON.parse(line))
 }
 
 function nameOf(test: RunnerTestCase): string {

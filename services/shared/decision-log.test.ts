@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { openDecisionLog } from './decision-log.ts'
 import { canBoundFiles } from './testing/full-disk.ts'
 
 const LOG = new URL('./decision-log.ts', import.meta.url).href
@@ -45,4 +46,22 @@ test('a disk that fills up leaves whole lines, and what is recorded when it has 
   expect(linesOf().map(({ seq }) => seq)).toEqual(Array.from({ length: before }, (_, at) => at + 1))
   expect(recordIn(file, [])).toBe(20)
   expect(linesOf()).toHaveLength(before + 20)
+})
+
+test('what a killed process had begun to write is cut off, and nothing else', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'decision-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'decisions.jsonl')
+  const whole = '{"seq":1,"target":"größer"}\n'
+  for (const [left, kept] of [
+    ['', ''],
+    [whole, whole],
+    ['{"seq":1,"tar', ''],
+    [Buffer.concat([Buffer.from(whole), Buffer.from(whole).subarray(0, 21)]), whole],
+    [`${whole.repeat(4_000)}{"seq"`, whole.repeat(4_000)],
+  ] as const) {
+    writeFileSync(file, left)
+    openDecisionLog(file, { node: 'node-a', unit: 'auth' }).close()
+    expect(readFileSync(file, 'utf8')).toBe(kept)
+  }
 })

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { failureFields, type Log } from './log.ts'
 
 export type Layer = 'start-up' | 'tls' | 'http' | 'session' | 'broker'
@@ -30,8 +30,9 @@ export interface DecisionLog {
 
 /** Appends one JSON line for each decision to a file (0600). Synchronous: a record is never behind the answer it explains. */
 export function openDecisionLog(file: string, who: { node: string; unit: string }): DecisionLog {
-  const handle = openSync(file, 'a', 0o600)
+  const handle = openSync(file, 'a+', 0o600)
   fchmodSync(handle, 0o600)
+  cutTornLine(handle)
   const writer = JSON.stringify(who).slice(1, -1)
   let seq = 0
   return {
@@ -54,6 +55,18 @@ function append(handle: number, line: Buffer): void {
     if (written > 0) ftruncateSync(handle, fstatSync(handle).size - written)
     throw failure
   }
+}
+
+/** Longer than any record. */
+const TAIL_BYTES = 65_536
+
+/** Cuts off what a process that was killed had begun to write: its answer was never given, and our first record would be glued to it. */
+function cutTornLine(handle: number): void {
+  const { size } = fstatSync(handle)
+  const from = Math.max(0, size - TAIL_BYTES)
+  const tail = Buffer.alloc(size - from)
+  const end = tail.subarray(0, readSync(handle, tail, 0, tail.length, from)).lastIndexOf('\n') + 1
+  if (end < tail.length && (end > 0 || from === 0)) ftruncateSync(handle, from + end)
 }
 
 /**
