@@ -45,8 +45,8 @@ export function createLocalHandler(options: LocalOptions) {
     const url = URL.parse(request.url ?? '/', 'https://local') ?? new URL('https://local')
     const path = segmentsOf(url.pathname)
     const there = options.operations.filter((operation) => path !== undefined && matches(operation, path))
-    const asked = methodOf(request)
-    const operation = there.find(({ method }) => method === asked)
+    const method = methodOf(request)
+    const operation = there.find((one) => one.method === method)
     const action = operation?.action ?? 'node:read'
     const context: LocalContext = {
       ...callContext(request, connection, {
@@ -58,7 +58,7 @@ export function createLocalHandler(options: LocalOptions) {
       operators: configuration.operators,
       operatorsOnly: action === 'peers:write',
     }
-    const isProbe = asked === 'GET' && PROBES.includes(url.pathname)
+    const isProbe = method === 'GET' && PROBES.includes(url.pathname)
     // What only operators may do is refused to everybody else before their token is looked at.
     const order = isProbe ? AS_PROBE : isOperator(context) || context.operatorsOnly ? AS_OPERATOR : asNode
     const refused = await firstRefusal<LocalContext>(order, context)
@@ -68,8 +68,8 @@ export function createLocalHandler(options: LocalOptions) {
     }
     if (isProbe) return await answerProbe(response, url.pathname, options)
     try {
-      const allow = there.map(({ method }) => method)
-      const answer = await answerOf(operation, allow, request, path ?? [], url.searchParams)
+      const route = { operation, method, allow: there.map((one) => one.method) }
+      const answer = await answerOf(route, request, path ?? [], url.searchParams)
       recorder.accepted(context, action, answer.status, startedAt)
       sendJson(response, answer.status, answer.json, answer.headers)
     } catch (failure) {
@@ -99,16 +99,22 @@ async function answerProbe(response: ServerResponse, path: string, { notReady }:
   else sendJson(response, 503, { status: 'unavailable', reason }, { 'retry-after': '1' })
 }
 
+/** What is asked for, and what could be at the same path. */
+interface Route {
+  readonly operation: LocalOperation | undefined
+  readonly method: string
+  readonly allow: readonly string[]
+}
+
 async function answerOf(
-  operation: LocalOperation | undefined,
-  allow: readonly string[],
+  { operation, method, allow }: Route,
   request: IncomingMessage,
   path: readonly string[],
   query: URLSearchParams,
 ): Promise<LocalAnswer> {
   const methods = allow.length === 0 ? undefined : allow
   const way = methods === undefined ? 'There is nothing at this path.' : `Use ${methods.join(', ')}.`
-  pass(localRoute, { method: methodOf(request), methods }, way)
+  pass(localRoute, { method, methods }, way)
   if (operation === undefined) throw new Error('there is no such operation')
   const isOnce = new Set(query.keys()).size === query.size
   pass(localQuery, { isValid: isOnce }, 'A query parameter is given more than once.')

@@ -147,7 +147,7 @@ export class PeerDialer {
         log.info('session-established', { peer: peer.name, direction: 'outbound' })
         feed = startRouteFeed({ node: configuration.node, peer: peer.name, channel }, routes)
         // The acceptor ends the older one itself, as soon as it has read our `open`.
-        if (before !== undefined) setTimeout(() => before.end('session_replaced'), LONGEST_OVERLAP_MS).unref()
+        if (before !== undefined) endAfterOverlap(before, 'session_replaced')
       },
       onUpdate: () => undefined,
       onEnd: (end) => {
@@ -164,7 +164,7 @@ export class PeerDialer {
   /** What the peer proved to be with has ended. By now it has another one, or it is none that a token goes to. */
   #proofEnded(channel: SessionChannel): void {
     if (channel === this.#session) this.wake()
-    setTimeout(() => channel.end('certificate_ended'), LONGEST_OVERLAP_MS).unref()
+    endAfterOverlap(channel, 'certificate_ended')
   }
 
   #ended(channel: SessionChannel, hasOpened: boolean, end: SessionEnd): void {
@@ -243,6 +243,11 @@ export class PeerDialer {
   #set(state: Omit<OutboundState, 'since'>, lastError?: string): void {
     this.#state = { ...state, since: new Date().toISOString(), ...(lastError === undefined ? {} : { lastError }) }
   }
+}
+
+/** Leaves the next session time to come up. */
+function endAfterOverlap(channel: SessionChannel, code: CloseCode): void {
+  setTimeout(() => channel.end(code), LONGEST_OVERLAP_MS).unref()
 }
 
 /** Nodes that lost one peer together must not come back to it together. */
