@@ -56,6 +56,10 @@ test('asks for another at its share of life, and again a life later, on a clock 
   vi.setSystemTime(Date.now() + LIFE_MS * 0.8)
   await vi.advanceTimersByTimeAsync(1_000)
   expect(done).toEqual(['receive', 'receive'])
+
+  vi.setSystemTime(Date.now() - 3_600_000)
+  await vi.advanceTimersByTimeAsync(LIFE_MS * 0.8 + 1_000)
+  expect(done).toEqual(['receive', 'receive', 'receive'])
 })
 
 test('a renewed certificate is proven first, and the share of life counts from then on', async () => {

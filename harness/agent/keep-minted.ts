@@ -1,5 +1,5 @@
 import { backOffMs, changed, stateNow, stateOf } from './changes.ts'
-import { atWallTime } from './wall-timer.ts'
+import { afterAtMost } from './wall-timer.ts'
 
 /** A token that was minted for this node, and is here. */
 export interface Minted {
@@ -22,7 +22,7 @@ export async function keepMinted({ binding, renewAfterMs, receive, onFailure }: 
   let failures = 0
   // Of the next token only: what would have been due for the one before calls for nothing.
   let due = Promise.withResolvers<void>()
-  const dueLater = () => atWallTime(Date.now() + renewAfterMs, due.resolve)
+  const dueLater = () => afterAtMost(renewAfterMs, due.resolve)
   const follow = async (certificate: string): Promise<never> => {
     for (let seen = stateNow(certificate); ; ) {
       seen = await changed(() => stateOf(certificate), seen)

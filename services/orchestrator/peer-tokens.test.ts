@@ -150,6 +150,12 @@ test('a source is asked anew at 80 % of the life of its token, on a clock that m
   await vi.advanceTimersByTimeAsync(1_000)
   expect(asked).toHaveLength(2)
   expect(told).toEqual(['node-b'])
+
+  // One that is set back leaves the life that others see in the token as it is.
+  answers.push(async () => tokenFor(FIRST, { jti: 'third' }))
+  vi.setSystemTime(Date.now() - 3_600_000)
+  await vi.advanceTimersByTimeAsync(481_000)
+  expect(asked).toHaveLength(3)
 })
 
 test('an answer that comes after a later question is not taken: it is over the certificate before', async () => {

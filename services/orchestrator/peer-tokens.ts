@@ -1,6 +1,6 @@
 import { failureFields, type Log } from '../shared/log.ts'
 import type { StartFailure } from '../shared/start-failure.ts'
-import { atWallTime } from '../shared/wall-timer.ts'
+import { afterAtMost } from '../shared/wall-timer.ts'
 import type { Configuration } from './config.ts'
 import { watchFile } from './file-watch.ts'
 import {
@@ -201,7 +201,7 @@ export class PeerTokens {
 
   #later(name: string, afterMs: number, act: () => void): void {
     this.#refreshes.get(name)?.close()
-    this.#refreshes.set(name, atWallTime(Date.now() + afterMs, act))
+    this.#refreshes.set(name, afterAtMost(afterMs, act))
   }
 
   async #refresh(peer: Peer): Promise<void> {

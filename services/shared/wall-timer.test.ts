@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { atWallTime } from './wall-timer.ts'
+import { afterAtMost, atWallTime } from './wall-timer.ts'
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }))
 afterEach(() => void vi.useRealTimers())
@@ -27,6 +27,23 @@ test('a clock that is set forward is noticed within a second, one that is set ba
   expect(again).not.toHaveBeenCalled()
   vi.advanceTimersByTime(31_500)
   expect(again).toHaveBeenCalledTimes(1)
+})
+
+test('what is due after a while is due by the first of both clocks, whichever is set', () => {
+  const [asleep, setBack] = [vi.fn(), vi.fn()]
+  afterAtMost(3_600_000, asleep)
+  vi.setSystemTime(1_000_000 + 3_600_000)
+  vi.advanceTimersByTime(1_000)
+  expect(asleep).toHaveBeenCalledTimes(1)
+
+  afterAtMost(5_000, setBack)
+  vi.setSystemTime(Date.now() - 600_000)
+  vi.advanceTimersByTime(4_999)
+  expect(setBack).not.toHaveBeenCalled()
+  vi.advanceTimersByTime(1)
+  expect(setBack).toHaveBeenCalledTimes(1)
+  vi.advanceTimersByTime(3_600_000)
+  expect(setBack).toHaveBeenCalledTimes(1)
 })
 
 test('a time that has passed is acted upon after the call; a closed timer never acts', () => {
