@@ -94,16 +94,20 @@ test('sweep removes dead runs, and leaves live ones, folders in the making, and 
   await createRunFolder(live)
   await createRunFolder(dead)
   const [making, orphan] = [`.new-lab-000002.${process.pid}`, '.new-lab-000003.4194305']
-  for (const name of ['.new-lab-000001', making, orphan, 'somebody-elses']) mkdirSync(join(runtimeDir, name))
+  for (const name of ['.new-lab-000001', '.new-lab-000004', making, orphan, 'somebody-elses'])
+    mkdirSync(join(runtimeDir, name))
   utimesSync(join(runtimeDir, '.new-lab-000001'), 0, 0)
+  // Made before the clock was set back.
+  const ahead = Date.now() / 1000 + 3_600
+  utimesSync(join(runtimeDir, '.new-lab-000004'), ahead, ahead)
   await writeFile(join(runtimeDir, 'up-1.log'), '')
 
   const { swept, alive } = await sweepRuns(backend)
 
-  expect(swept.map(({ run }) => run).sort()).toEqual([dead.run, 'unknown', 'unknown'].sort())
+  expect(swept.map(({ run }) => run).sort()).toEqual([dead.run, 'unknown', 'unknown', 'unknown'].sort())
   expect(alive).toEqual([live.run])
   for (const kept of [live.run, making, 'somebody-elses', 'up-1.log']) await access(join(runtimeDir, kept))
-  for (const gone of [dead.run, '.new-lab-000001', orphan]) {
+  for (const gone of [dead.run, '.new-lab-000001', '.new-lab-000004', orphan]) {
     await expect(access(join(runtimeDir, gone))).rejects.toThrow('ENOENT')
   }
 })

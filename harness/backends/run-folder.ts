@@ -125,7 +125,9 @@ async function look(folder: string, name: string): Promise<FoundRun | undefined>
   if (record !== undefined) return { folder, record, alive: (await startTime(record.pid)) === record.startTime }
   // Only what carries our mark, or has the form of a label, is ours to judge.
   if (!name.startsWith(MARK) && !/-[0-9a-f]{6}$/.test(name)) return undefined
-  return { folder, alive: Date.now() - status.mtimeMs < MAKING_MS && !(await isMakerGone(name)) }
+  // A time ahead is of a clock that was set back: nobody knows how old it is.
+  const isNew = Math.abs(Date.now() - status.mtimeMs) < MAKING_MS
+  return { folder, alive: isNew && !(await isMakerGone(name)) }
 }
 
 /** The name of a folder in the making ends with the process that makes it. */

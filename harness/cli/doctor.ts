@@ -43,13 +43,13 @@ export async function doctor(options: DoctorOptions): Promise<void> {
 async function install(alsoOverlay: boolean): Promise<void> {
   const tools = await Promise.all(TOOL_NAMES.map((name) => resolveTool(name).catch(() => undefined)))
   const wanted = TOOL_NAMES.filter((_, at) => (tools[at]?.source ?? 'cache') === 'cache')
-  const began = Date.now()
+  const began = performance.now()
   await interruptible(async (signal) => {
     await installTools(wanted, { signal, onProgress: printToolchain })
     if (alsoOverlay) await installTools(TOOL_NAMES, { signal, onProgress: printToolchain, overlay: true })
   })
   const count = wanted.length + (alsoOverlay ? TOOL_NAMES.length : 0)
-  printPhase('done', 'toolchain', `${plural(count, 'program')} in ${seconds(Date.now() - began)}`)
+  printPhase('done', 'toolchain', `${plural(count, 'program')} in ${seconds(performance.now() - began)}`)
 }
 
 /** Programs that need the same thing share a line. */

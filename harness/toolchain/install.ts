@@ -168,7 +168,7 @@ function runGo({ go, work, names, onProgress, signal }: Build, args: string[]): 
       signal,
       killSignal: 'SIGINT', // Go ends its compilers on it.
     })
-    const began = Date.now()
+    const began = performance.now()
     const tail: string[] = []
     let downloaded = 0
     let compiled = 0
@@ -178,7 +178,7 @@ function runGo({ go, work, names, onProgress, signal }: Build, args: string[]): 
       else if (tail.push(line) > 10) tail.shift()
     })
     const tell = setInterval(() => {
-      const seconds = Math.round((Date.now() - began) / 1000)
+      const seconds = Math.round((performance.now() - began) / 1000)
       onProgress(`${seconds} s: ${downloaded} modules downloaded, ${compiled} packages compiled`)
     }, tellEveryMs)
     child.once('error', (cause) => {

@@ -69,7 +69,7 @@ export async function versionOf(name: ToolName, path: string, settings: Settings
 
 async function kept(memory: string): Promise<string | undefined> {
   const text = await readFile(memory, 'utf8').catch(() => undefined)
-  const isOld = text === '' && Date.now() - (await stat(memory)).mtimeMs > UNTOLD_FOR_MS
+  const isOld = text === '' && Math.abs(Date.now() - (await stat(memory)).mtimeMs) > UNTOLD_FOR_MS
   return isOld ? undefined : text
 }
 

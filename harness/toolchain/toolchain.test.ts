@@ -130,6 +130,16 @@ test('another program of that name, which may open a window and tells no version
   expect(await Promise.all([found(), found()])).toEqual(Array(2).fill([{ path: file, version: undefined }]))
   await found()
   expect(await readFile(asked, 'utf8')).toBe('.\n')
+
+  // What was remembered before the clock was set back is of no known age.
+  const versions = join(cache, '..', 'versions')
+  const [memory = ''] = await readdir(versions)
+  const ahead = Date.now() / 1000 + 48 * 3_600
+  await utimes(join(versions, memory), ahead, ahead)
+  vi.resetModules()
+  const later = await import('./resolve.ts')
+  await later.resolveTool('step', { settings: onPath }).catch(() => {})
+  expect(await readFile(asked, 'utf8')).toBe('.\n.\n')
 })
 
 test('a missing program names the three ways, and what was not good enough', async () => {
