@@ -6,6 +6,8 @@ export interface Log {
 }
 
 export function createLog(who: { node: string; unit: string }): Log {
+  // A log that nobody reads any more (EPIPE), or whose disk is full, is no reason to end a service that others rely on.
+  if (!process.stderr.listeners('error').includes(goOn)) process.stderr.on('error', goOn)
   const write = (level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     process.stderr.write(`${JSON.stringify({ ts: new Date().toISOString(), level, ...who, event, ...fields })}\n`)
   }
@@ -15,6 +17,8 @@ export function createLog(who: { node: string; unit: string }): Log {
     error: (event, fields) => write('error', event, fields),
   }
 }
+
+function goOn(): void {}
 
 /** What of a failure may be logged: its code and its message, never its stack or the values that it carries. */
 export function failureFields(failure: unknown): { code?: string; message: string } {
