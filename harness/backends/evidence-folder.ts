@@ -33,6 +33,8 @@ export class EvidenceFolder {
   readonly secrets = new KnownSecrets()
   readonly #secretsFile: string
   readonly #streams = new Map<string, WriteStream>()
+  /** What could not be written, first of all. */
+  #failure: NodeJS.ErrnoException | undefined
 
   private constructor({ record, folder }: Run) {
     this.path = record.evidence
@@ -66,8 +68,8 @@ export class EvidenceFolder {
 
   #append(file: string, line: string): void {
     const stream = this.#streams.get(file) ?? createWriteStream(file, { flags: 'a', mode: 0o600 })
-    // A full disk or a removed folder must not end the run that is recorded.
-    if (!this.#streams.has(file)) stream.on('error', () => {})
+    // A full disk or a removed folder must not end the run that is recorded. It is told when that has ended.
+    if (!this.#streams.has(file)) stream.on('error', (failure) => (this.#failure ??= failure))
     this.#streams.set(file, stream)
     stream.write(`${line}\n`)
   }
@@ -79,9 +81,11 @@ export class EvidenceFolder {
    */
   async close(decisionLogs: readonly string[]): Promise<void> {
     await Promise.all([...this.#streams.values()].map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
-    await completeEvidence(this.path, decisionLogs, this.secrets).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'ENOENT') throw new EvidenceIncomplete(this.path, cause)
-    })
+    const failure = await completeEvidence(this.path, decisionLogs, this.secrets).then(
+      () => this.#failure,
+      (cause: NodeJS.ErrnoException) => cause,
+    )
+    if (failure !== undefined && failure.code !== 'ENOENT') throw new EvidenceIncomplete(this.path, failure)
   }
 }
 
