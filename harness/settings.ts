@@ -58,6 +58,10 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     'not set: from this process, which has the addresses of the nodes',
     '`agent`: tests call and listen through the agents of the nodes, as on backends whose addresses this machine does not have.',
   ],
+  HOLDFAST_END_FILE: [
+    'not set',
+    'A file that is there once the run is to end: tests that have not begun get no site any more. Set by `holdfast test`.',
+  ],
   HOLDFAST_DEBUG: ['not set', 'Any text prints stack traces of failures.'],
   PATH: ['empty', 'Where programs are looked for.'],
   NO_COLOR: ['not set', 'Any text turns colours off, on a terminal too.'],
@@ -99,6 +103,7 @@ export function settings(environment: Environment = process.env) {
     mutants: path('HOLDFAST_MUTANTS'),
     shareSites: isSet('HOLDFAST_SHARE_SITES'),
     full: isSet('HOLDFAST_FULL'),
+    endFile: path('HOLDFAST_END_FILE'),
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),
     nssWrapper: path('HOLDFAST_NSS_WRAPPER'),

@@ -4,7 +4,7 @@ import { settings } from '../settings.ts'
 import { packageFile } from '../topology/package-file.ts'
 import { program } from './commands.ts'
 import { reportFailure } from './failure.ts'
-import { interrupt } from './interruption.ts'
+import { Interrupted, interrupt } from './interruption.ts'
 import { isJsonPrinted, printJson, printNote } from './output.ts'
 
 const argv = process.argv.slice(2)
@@ -23,6 +23,8 @@ try {
   if (argv.includes('--json') && report.error !== undefined && !isJsonPrinted()) printJson({ error: report.error })
   if (report.text !== '') printNote(report.text)
   process.exitCode = report.exitCode
+  // All that was held is released. What keeps the process alive besides is a defect of somebody's, and nothing to wait for.
+  if (failure instanceof Interrupted) process.exit()
 }
 
 async function version(): Promise<string> {

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
@@ -113,11 +115,16 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   }
   const pattern = patternOf(run)
   const collector = new ResultCollector(pattern, run.mutants !== undefined)
-  const env = environment(run, backend)
   await using root = await plainRoot()
-  const vitest = await withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
+  await using endFile = await newEndFile()
+  const env = { ...environment(run, backend), HOLDFAST_END_FILE: endFile.path }
+  using givenUp = nothingGoesOn(run.signal, collector)
+  const started = withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
+  const vitest = await Promise.race([started, givenUp.promise])
   const cancel = (): void => {
-    void vitest.cancelCurrentRun('keyboard-input')
+    writeFileSync(endFile.path, '')
+    // Before its first file, vitest would forget it again; a second time it would kill the workers.
+    void collector.begun.then(() => vitest.cancelCurrentRun('keyboard-input'))
     // A worker that holds a kept site releases it, and goes on; it may have done so already.
     for (const { pid } of collector.kept) signalProcess(pid, 'SIGTERM')
   }
@@ -129,10 +136,12 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
       // Building takes a minute or more, once; a test with a limit of its own must not wait for it.
       await ensureTools(['step-ca', 'step'], { overlay: true, signal: run.signal, onProgress: printToolchain })
     }
-    await vitest.runTestSpecifications(specifications, true)
+    // What was told before vitest had something to cancel.
+    run.signal.throwIfAborted()
+    await Promise.race([vitest.runTestSpecifications(specifications, true), givenUp.promise])
   } finally {
     run.signal.removeEventListener('abort', cancel)
-    await vitest.close()
+    await Promise.race([vitest.close(), givenUp.promise.catch(() => {})])
     // A worker that was ended hard could not release its site.
     if (run.signal.aborted || collector.isCutShort) collector.swept = await sweptHere()
   }
@@ -146,6 +155,30 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   // Runs of sabotage are nobody's last one.
   if (settings().sabotage === undefined && run.mutants === undefined) await writeLast(report, run)
   return report
+}
+
+const GIVE_UP_AFTER_MS = 4_000
+
+/**
+ * Rejects when the run was cancelled and no file has been at work for a while: of a worker that Ctrl-C ended before it could listen,
+ * vitest waits for the end that has been.
+ */
+function nothingGoesOn(signal: AbortSignal, collector: ResultCollector): Disposable & { promise: Promise<never> } {
+  const { promise, reject } = Promise.withResolvers<never>()
+  let idleSince: number | undefined
+  const looking = setInterval(() => {
+    if (!signal.aborted || collector.isAtWork) idleSince = undefined
+    else idleSince ??= performance.now()
+    if (idleSince !== undefined && performance.now() - idleSince >= GIVE_UP_AFTER_MS) reject(signal.reason)
+  }, 250)
+  promise.catch(() => {})
+  return { promise, [Symbol.dispose]: () => clearInterval(looking) }
+}
+
+/** Where workers see that the run is to end, whatever they are at. */
+async function newEndFile(): Promise<AsyncDisposable & { path: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-end-'))
+  return { path: join(folder, 'ended'), [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
 }
 
 /** What chooses tests by name. */
@@ -299,6 +332,10 @@ class ResultCollector implements Reporter {
   swept: readonly string[] = []
   /** Whether files did not come to their end: with `bail`, or because their worker was ended. */
   isCutShort = false
+  readonly #begun = Promise.withResolvers<void>()
+  /** The first file has begun. */
+  readonly begun = this.#begun.promise
+  readonly #atWork = new Set<TestModule>()
   readonly #ended = new Set<TestModule>()
   readonly #pattern: RegExp | undefined
   readonly #count = { all: 0, ended: 0, failed: 0 }
@@ -319,6 +356,16 @@ class ResultCollector implements Reporter {
 
   onTestRunStart(specifications: ReadonlyArray<TestSpecification>): void {
     this.#files = specifications.map(({ moduleId }) => fromHere(moduleId))
+  }
+
+  onTestModuleQueued(module: TestModule): void {
+    this.#begun.resolve()
+    this.#atWork.add(module)
+  }
+
+  /** A file has begun and not ended. */
+  get isAtWork(): boolean {
+    return this.#atWork.size > 0
   }
 
   onTestModuleCollected(module: TestModule): void {
@@ -352,6 +399,7 @@ class ResultCollector implements Reporter {
 
   onTestModuleEnd(module: TestModule): void {
     this.#ended.add(module)
+    this.#atWork.delete(module)
     const scenario = claimOf(module)
     const cases = this.#casesOf(module)
     const tests = cases.map(resultOf)

@@ -16,6 +16,7 @@ let folder: string
 let slipFolder: string
 let killedFolder: string
 let bailedFolder: string
+let endedFolder: string
 
 const scenarios = {
   'needs-what-is-not-there': `
@@ -90,6 +91,17 @@ const bailing = `
     test('never begins', () => expect('here').toBe('there'))`
 const bailed = { 'is-one': bailing, 'is-another': bailing }
 
+const ended = {
+  'is-ended': `
+    import { writeFileSync } from 'node:fs'
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    test('first', async ({ site }) => {
+      writeFileSync('first-ran', site.site.run)
+      expect(site.site.run).toContain('separate-auth')
+    })`,
+}
+
 const main = join(import.meta.dirname, 'main.ts')
 const packageFolder = join(import.meta.dirname, '..', '..')
 
@@ -118,6 +130,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(scratch, 'scenarios-'))
   slipFolder = await mkdtemp(join(scratch, 'slips-'))
   bailedFolder = await mkdtemp(join(scratch, 'bailed-'))
+  endedFolder = await mkdtemp(join(scratch, 'ended-'))
   // A name that is hard on URLs, with its packages above.
   killedFolder = join(await mkdtemp(join(tmpdir(), 'issue #12? ')), 'project')
   const modules = join(dirname(killedFolder), 'node_modules')
@@ -133,6 +146,7 @@ beforeAll(async () => {
     writeScenarios(slipFolder, slips),
     writeScenarios(bailedFolder, bailed),
     writeScenarios(killedFolder, killed),
+    writeScenarios(endedFolder, ended),
   ])
 })
 
@@ -144,7 +158,7 @@ async function writeScenarios(below: string, texts: Readonly<Record<string, stri
 }
 
 afterAll(async () => {
-  for (const each of [folder, slipFolder, bailedFolder, dirname(killedFolder)])
+  for (const each of [folder, slipFolder, bailedFolder, endedFolder, dirname(killedFolder)])
     await rm(each, { recursive: true, force: true })
 })
 
@@ -280,6 +294,29 @@ test('a worker that is killed leaves no site, its tests and its evidence are nam
   expect(existsSync(join(settings().runtimeDir, run))).toBe(false)
   expect(existsSync(join(runs[0]!, 'history.jsonl'))).toBe(true)
 }, 300_000)
+
+test.each([
+  { worker: 'lives on', andThen: '' },
+  { worker: 'dies of it, too, before it can listen', andThen: `process.kill(process.pid, 'SIGKILL')` },
+])(
+  'a run that is ended while its worker starts begins no test: the worker $worker',
+  async ({ andThen }) => {
+    // What a worker loads first: it has no way to hear of a cancelled run yet.
+    const early = `if (/vitest.dist.workers/.test(process.argv[1])) { process.kill(process.ppid, 'SIGTERM'); ${andThen} }`
+    await rm(join(endedFolder, 'first-ran'), { force: true })
+    await writeFile(join(endedFolder, 'early.mjs'), early)
+    vi.stubEnv('NODE_OPTIONS', `--import=${join(endedFolder, 'early.mjs')}`)
+    const { code, stderr } = await holdfastIn(endedFolder)
+    vi.unstubAllEnvs()
+
+    expect({ code, stderr }).toMatchObject({ code: 143, stderr: expect.stringContaining('interrupted by SIGTERM') })
+    expect(existsSync(join(endedFolder, 'first-ran'))).toBe(false)
+    // The control: nobody ends it.
+    expect(await holdfastIn(endedFolder)).toMatchObject({ code: 0 })
+    expect(existsSync(join(endedFolder, 'first-ran'))).toBe(true)
+  },
+  300_000,
+)
 
 test('when nothing could run, nothing is proven: that is no success', async () => {
   const { code, stdout } = await holdfast('needs-what')

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test, vi } from 'vitest'
@@ -103,6 +103,8 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         return conduct
       })
       .extend('site', async ({ ground, conduct, task, skip, onTestFailed }, { onCleanup }) => {
+        // A worker that was just starting when the run was cancelled has not heard of it.
+        if (existsSync(settings().endFile ?? '')) skip('the run was ended before it')
         const missing = await ground.missing()
         if (missing !== undefined) skip(missing)
         const keep = async () => {
