@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 
 const endings = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
@@ -23,18 +24,32 @@ export async function runProgram(program, args, options) {
 }
 
 /**
- * npm starts a program by a shell, and hands signals on to that alone: the shell dies, and nobody tells what it started. So this
- * process ends, as by SIGTERM, when whoever started it is gone.
+ * npm starts a program by a shell, and hands signals on to that alone, or to nobody: one of the two dies, and nobody tells what it
+ * started. So this process ends, as by SIGTERM, when whoever started it is gone.
  */
 export function endWithNpm() {
   if (process.env.npm_command === undefined) return
-  const parent = process.ppid
+  const starters = npmAndItsShell()
   const watching = setInterval(() => {
-    if (process.ppid === parent) return
+    if (npmAndItsShell() === starters) return
     clearInterval(watching)
     process.kill(process.pid, 'SIGTERM')
   }, 500)
   watching.unref()
+}
+
+/** The shell that started this process and the npm that started the shell; or npm alone, as where the shell made way for this process. */
+function npmAndItsShell() {
+  try {
+    const [, option] = readFileSync(`/proc/${process.ppid}/cmdline`, 'utf8').split('\0')
+    if (option !== '-c') return `${process.ppid}`
+    // The name, in brackets, may hold anything; behind it stand the state and the parent.
+    const [, parent] = readFileSync(`/proc/${process.ppid}/stat`, 'utf8').split(') ').at(-1).split(' ')
+    return `${process.ppid} ${parent}`
+  } catch {
+    // Only Linux tells.
+    return `${process.ppid}`
+  }
 }
 
 /** Ends this process as that program ended. */

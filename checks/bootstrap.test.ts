@@ -164,6 +164,20 @@ test('whoever npm starts by a shell ends when that shell was ended', async () =>
   expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
 })
 
+test.runIf(process.platform === 'linux')(
+  'whoever npm starts by a shell ends when npm was ended, and the shell was not',
+  async () => {
+    await main(`process.on('SIGTERM', () => process.exit()); setInterval(() => {}, 1000); console.log(process.pid)`)
+    const INNER = `'${process.execPath}' '${join(clone, 'bin/holdfast.mjs')}'; true`
+    const npm = spawn('sh', ['-c', 'sh -c "$INNER"; true'], { env: { ...environment(), INNER, npm_command: 'exec' } })
+    const [pid] = await once(npm.stdout, 'data')
+    npm.kill('SIGHUP')
+    await once(npm, 'close')
+
+    expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
+  },
+)
+
 test('an install that is ended takes npm with it', async () => {
   await npm('echo $$ > pid; exec sleep 600')
   const launcher = spawn(process.execPath, [join(clone, 'bootstrap.mjs'), 'holdfast'], { env: environment() })
