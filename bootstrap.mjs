@@ -28,6 +28,7 @@ const scripts = {
   sabotage: ['harness/cli/main.ts', 'sabotage'],
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],
+  endings: ['bench/endings.ts'],
   fuzz: ['bench/fuzz/main.ts'],
   // Long tests that are none of the claims: broken inputs, runs that are killed, clocks a year ahead.
   soak: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'soak'],

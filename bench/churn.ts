@@ -60,7 +60,7 @@ async function oneCycle({ evidence, size, victim, afterMs, random }: Cycle): Pro
   if (coordinator.exitCode === null && coordinator.signalCode === null) await once(coordinator, 'exit')
   if (record !== undefined) await endOfProcesses(record.run)
   await sweepRuns(backend)
-  const left = record === undefined ? await folders() : await leftovers(record)
+  const left = [...(record === undefined ? [] : await leftovers(record)), ...(await folders())]
   if (left.length > 0) throw new Error(`after killing ${hit} of ${record?.run} this is left:\n  ${left.join('\n  ')}`)
   return hit
 }
@@ -111,23 +111,26 @@ async function endOfProcesses(run: string): Promise<void> {
   }
 }
 
-/** What is there of a run: processes, sockets, and any folder of a run. */
-export async function leftovers(record: RunRecord): Promise<string[]> {
-  const processes = (await processesOf({ run: record.run })).map((pid) => `process ${pid}`)
-  return [...processes, ...(await listeners(record.subnet ?? '')), ...(await folders())]
+/** What is there of a run: processes, sockets, and any folder of it. */
+export async function leftovers({ run, subnet = '' }: RunRecord): Promise<string[]> {
+  const processes = (await processesOf({ run })).map((pid) => `process ${pid}`)
+  const sockets = (await addressesListening(subnet)).map(({ host, port }) => `socket ${host}:${port}`)
+  return [...processes, ...sockets, ...(await folders(run))]
 }
 
-async function folders(): Promise<string[]> {
+async function folders(run = ''): Promise<string[]> {
   const names = await readdir(settings().runtimeDir).catch(() => [])
-  return names.map((name) => `folder ${join(settings().runtimeDir, name)}`)
+  return names.filter((name) => name.includes(run)).map((name) => `folder ${join(settings().runtimeDir, name)}`)
 }
 
-/** Listening sockets on a subnet, from the kernel's table: addresses stand there as little-endian hexadecimal. */
-async function listeners(subnet: string): Promise<string[]> {
+/** Listening sockets on a subnet (`127.x.y.`), from the kernel's table: addresses stand there as little-endian hexadecimal. */
+export async function addressesListening(subnet: string): Promise<{ host: string; port: number }[]> {
   const [a, b, c] = subnet.split('.').map((part) => Number(part).toString(16).padStart(2, '0').toUpperCase())
   const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/))
   const listening = lines.filter((columns) => columns[3] === '0A' && columns[1]?.slice(2, 8) === `${c}${b}${a}`)
-  return listening.map((columns) => `socket ${columns[1]} of ${subnet}0/24`)
+  return listening.map(([, local = '']) => {
+    return { host: `${subnet}${Number.parseInt(local.slice(0, 2), 16)}`, port: Number.parseInt(local.slice(9), 16) }
+  })
 }
 
 async function main(): Promise<void> {
