@@ -60,6 +60,16 @@ export const configurationSchema = z
         maximumSeconds: seconds.default(LONGEST_LIFE_SECONDS).describe('longest life that a grant may allow'),
       })
       .prefault({}),
+    limits: z
+      .strictObject({
+        handshakeRecords: z
+          .int()
+          .min(10)
+          .max(100_000)
+          .default(600)
+          .describe('refused handshakes on record in each minute, for each listener'),
+      })
+      .prefault({}),
     decisionLog: path.describe('JSONL file of decision records, kept 0600'),
   })
   .refine((configuration) => !Object.hasOwn(configuration.trustDomains, configuration.trustDomain), {

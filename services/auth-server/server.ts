@@ -87,6 +87,7 @@ async function run(parts: Parts): Promise<Server> {
       action: `${name}:connect`,
       target: name,
       decisions,
+      handshakeRecordsPerMinute: configuration.limits.handshakeRecords,
       onRequest: (request, response, connection) => {
         void serve(service, request, response, connection, handle)
       },

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -345,4 +346,36 @@ test('usage mistakes are exit code 2', async () => {
 test('storage and records are for their owner only', () => {
   expect(statSync(bench.configuration.decisionLog).mode & 0o777).toBe(0o600)
   expect(statSync(bench.configuration.storage.path).mode & 0o777).toBe(0o600)
+})
+
+test('a log that nobody reads any more ends no service', async () => {
+  const { child } = await spawnServer(['--config', bench.configFile])
+  child.stderr?.destroy()
+  for (let at = 0; at < 3; at += 1) {
+    expect(await bench.call('public', 'GET', '/jwks')).toMatchObject({ status: 200 })
+    // It writes a line.
+    child.kill('SIGHUP')
+  }
+  expect(await bench.call('public', 'GET', '/jwks')).toMatchObject({ status: 200 })
+  child.kill('SIGTERM')
+  expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0)
+})
+
+test('refused handshakes beyond its bound are told as a number when it stops', async () => {
+  const bench = await createBench({ limits: { handshakeRecords: 10 } })
+  await bench.start()
+  for (let at = 0; at < 25; at += 1) {
+    const { port } = parseAddress(bench.configuration.listen.mtls)
+    const plain = connect({ host: '127.0.0.1', port }, () => plain.write('GET / HTTP/1.1\r\n\r\n'))
+    await once(
+      plain.on('error', () => {}),
+      'close',
+    )
+  }
+  expect(bench.decisions().length).toBe(10)
+
+  await bench.stop()
+  expect(bench.decisions().length).toBe(11)
+  expect(bench.lastDecision()).toMatchObject({ guard: 'tls.handshake', reason: 'handshake_failed', notWritten: 14 })
+  await bench.dispose()
 })

@@ -131,6 +131,12 @@ const schema = z.strictObject({
   limits: z
     .strictObject({
       handshakes: z.int().min(10).max(100_000).default(256).describe('Handshakes and upgrades open at once.'),
+      handshakeRecords: z
+        .int()
+        .min(10)
+        .max(100_000)
+        .default(600)
+        .describe('Refused handshakes on record in each minute, for each listener.'),
     })
     .prefault({}),
   peering: peering.describe('Exchanging routes with peers.'),

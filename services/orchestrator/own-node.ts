@@ -30,5 +30,6 @@ export function listenerOf({ configuration, decisions }: OwnNode) {
     decisions,
     target: configuration.node,
     maxHandshakes: configuration.limits.handshakes,
+    handshakeRecordsPerMinute: configuration.limits.handshakeRecords,
   } satisfies Partial<TlsListenerOptions>
 }

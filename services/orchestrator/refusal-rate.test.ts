@@ -34,11 +34,11 @@ test('unless told otherwise a node refuses 60 times for each certificate and 600
   const own = { node: 'node-a', host: 'node-a.test', listen: {}, storage: { path: 'state.db' }, decisionLog: 'log' }
   const files = { trustDomain: { name: 'org-a', ca: 'ca.pem' }, tls: { cert: 'cert.pem', key: 'key.pem' } }
   const auth = { issuer: 'https://auth.test' }
-  const given = ({ handshakes, ...limits }: Record<string, number> = {}) =>
-    program.schema.safeParse({ ...own, ...files, limits: { handshakes }, peering: { auth, limits } })
+  const given = ({ handshakes, handshakeRecords, ...limits }: Record<string, number> = {}) =>
+    program.schema.safeParse({ ...own, ...files, limits: { handshakes, handshakeRecords }, peering: { auth, limits } })
   expect(given().data?.peering.limits).toMatchObject({ refusalsPerCertificate: 60, refusalsPerAddress: 600 })
-  expect(given().data?.limits).toEqual({ handshakes: 256 })
-  for (const limit of ['refusalsPerCertificate', 'refusalsPerAddress', 'handshakes']) {
+  expect(given().data?.limits).toEqual({ handshakes: 256, handshakeRecords: 600 })
+  for (const limit of ['refusalsPerCertificate', 'refusalsPerAddress', 'handshakes', 'handshakeRecords']) {
     for (const [value, isTaken] of [
       [9, false],
       [10, true],

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { request } from 'node:https'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectPeering } from './testing/caller.ts'
 import { startOrchestrator, type TestOrchestrator, until } from './testing/process.ts'
@@ -61,4 +63,26 @@ test('a first signal gives the others time, and ends with 0 within 5 s; a second
   // It did wait for them, and not for ever.
   expect(endedAt - patientAt).toBeGreaterThan(1_500)
   expect(endedAt - patientAt).toBeLessThan(5_000)
+})
+
+test('refused handshakes beyond its bound are told as a number when it stops', async () => {
+  const configuration = {
+    ...(await nodeConfiguration(site, 'a', 1, await peerToken(site, 'a'))),
+    limits: { handshakeRecords: 10 },
+  }
+  await using node = await startOrchestrator(site.folder, configuration)
+  for (let at = 0; at < 25; at += 1) {
+    const plain = connect({ host: '127.0.0.1', port: node.local }, () => plain.write('GET / HTTP/1.1\r\n\r\n'))
+    await once(
+      plain.on('error', () => {}),
+      'close',
+    )
+  }
+  const refused = () => node.decisions().filter(({ guard }) => guard === 'tls.handshake')
+  expect(refused().length).toBe(10)
+
+  node.process.kill('SIGTERM')
+  expect(await node.exited).toBe(0)
+  expect(refused().length).toBe(11)
+  expect(refused().at(-1)).toMatchObject({ reason: 'handshake_failed', notWritten: 14 })
 })

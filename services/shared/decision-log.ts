@@ -20,6 +20,8 @@ export interface Decision {
   target: string
   principal: Readonly<Record<string, string>>
   ms: number
+  /** Of refusals that anybody can provoke: so many before this one stand in no record. */
+  notWritten?: number
 }
 
 export interface DecisionLog {

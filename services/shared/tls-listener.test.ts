@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import type { webcrypto } from 'node:crypto'
+import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { connect, createServer } from 'node:net'
@@ -328,6 +329,37 @@ test('a refusal that cannot be put on record is a refusal all the same, and the 
   await expect(call(undefined)).rejects.toThrow(/socket hang up|ECONNRESET/)
   recordFails = false
   expect(await call(await orgA.issue({ sans: ['node.test'] }))).toMatchObject({ domain: 'org-a' })
+})
+
+test('a flood of refused handshakes writes no more than its bound, and then how many they were', async () => {
+  const written: Decision[] = []
+  const [name, floodedPort] = ['flooded', await freePort()]
+  const flooded = createTlsListener({
+    ...{ name, host: '127.0.0.1', port: floodedPort, action: 'x', target: 'x', onRequest() {} },
+    ...{ clientCertificate: 'required', gate, handshakeRecordsPerMinute: 10 },
+    material: materialWith({ 'org-a': orgA.file }),
+    decisions: { record: (decision) => void written.push(decision), close() {} },
+  })
+  await flooded.listen()
+  const stranger = await orgB.issue({ sans: ['node.test'] })
+  for (let at = 0; at < 30; at += 1) {
+    const plain = connect({ host: '127.0.0.1', port: floodedPort }, () => plain.write('GET / HTTP/1.1\r\n\r\n'))
+    const distrusted = connectTls({ host: '127.0.0.1', port: floodedPort, ...stranger, rejectUnauthorized: false })
+    await Promise.all(
+      [plain, distrusted].map((socket) =>
+        once(
+          socket.on('error', () => {}),
+          'close',
+        ),
+      ),
+    )
+  }
+
+  expect(written.length).toBe(10)
+  expect(new Set(written.map(({ reason }) => reason))).toEqual(new Set(['handshake_failed', 'cert_untrusted']))
+  await flooded.close(0)
+  expect(written.length).toBe(11)
+  expect(written.at(-1)).toMatchObject({ verdict: 'refused', layer: 'tls', notWritten: 49 })
 })
 
 test('a stop does not wait for connections on which nobody has said anything yet', async () => {

@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Decision, DecisionLog } from './decision-log.ts'
 import { firstRefusal, type Guard } from './guard.ts'
 import { limitHandshakes } from './handshake-places.ts'
+import { HandshakeRecords } from './handshake-records.ts'
 import { anchorStillTrusted, type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
 import type { TlsMaterial } from './tls-material.ts'
 import { httpForm, mayBeUnbounded, tlsHandshake, type Unbounded, type Unreadable } from './unreadable.ts'
@@ -43,6 +44,8 @@ export interface TlsListenerOptions {
   maxHandshakes?: number
   /** Of these, how many may come from one remote address, which so cannot keep out all others. Default a quarter of them. */
   maxHandshakesPerAddress?: number
+  /** Refused handshakes that are put on record in each minute; of more it is written how many they were. Default 600. */
+  handshakeRecordsPerMinute?: number
   /** Default 16 KiB. */
   maxHeaderBytes?: number
 }
@@ -59,10 +62,15 @@ export interface TlsListener {
 
 const HANDSHAKE_TIMEOUT_MS = 5_000
 
-export function createTlsListener(options: TlsListenerOptions): TlsListener {
-  if (options.clientCertificate === 'required' && options.gate === undefined) {
-    throw new Error(`listener ${options.name} demands a certificate, so it needs a gate`)
+/** What decides on a connection: the options of its listener, and where that records handshakes. */
+type Deciding = TlsListenerOptions & { readonly handshakeRecords: HandshakeRecords }
+
+export function createTlsListener(given: TlsListenerOptions): TlsListener {
+  if (given.clientCertificate === 'required' && given.gate === undefined) {
+    throw new Error(`listener ${given.name} demands a certificate, so it needs a gate`)
   }
+  const handshakeRecords = new HandshakeRecords(given.decisions, given.handshakeRecordsPerMinute ?? 600)
+  const options: Deciding = { ...given, handshakeRecords }
   let material = options.material
   const connections = new WeakMap<Duplex, { connection: TlsConnection; material: TlsMaterial }>()
   const server = createServer({
@@ -170,6 +178,7 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
         const force = setTimeout(() => server.closeAllConnections(), graceMs)
         server.close(() => {
           clearTimeout(force)
+          handshakeRecords.close()
           resolve()
         })
         server.closeIdleConnections()
@@ -206,7 +215,7 @@ function asOfNow(connection: TlsConnection, provenAgainst: TlsMaterial, material
   return { ...connection, certificate: { ...certificate, domain: undefined, anchor: undefined, problem } }
 }
 
-async function judge(connection: TlsConnection, options: TlsListenerOptions): Promise<boolean> {
+async function judge(connection: TlsConnection, options: Deciding): Promise<boolean> {
   if (options.gate === undefined) return true
   const started = performance.now()
   const refusal = await options.gate.check(connection)
@@ -222,12 +231,7 @@ async function judge(connection: TlsConnection, options: TlsListenerOptions): Pr
 }
 
 /** Serves a request whose end is beyond doubt, and refuses any other. */
-function whenBounded(
-  context: Unbounded,
-  connection: TlsConnection,
-  options: TlsListenerOptions,
-  serve: () => void,
-): void {
+function whenBounded(context: Unbounded, connection: TlsConnection, options: Deciding, serve: () => void): void {
   // Next to no request has such a body, so no other one waits for the guard.
   if (!mayBeUnbounded(context)) {
     serve()
@@ -251,7 +255,7 @@ async function refuseUnreadable(
   context: Unreadable | Unbounded,
   socket: TLSSocket,
   connection: TlsConnection | undefined,
-  options: TlsListenerOptions,
+  options: Deciding,
 ): Promise<boolean> {
   if (refusedOnce.has(socket)) return true
   const conn = `${socket.remoteAddress}:${socket.remotePort}`
@@ -284,11 +288,12 @@ function answerUnread(status: number, socket: TLSSocket): void {
 
 /** What the listener itself refuses. */
 function record(
-  { action, target, decisions }: TlsListenerOptions,
+  { action, target, decisions, handshakeRecords }: Deciding,
   { conn, listener, certificate }: Pick<TlsConnection, 'conn' | 'listener' | 'certificate'>,
   refusal: Pick<Decision, 'layer' | 'status' | 'guard' | 'reason' | 'ms'>,
 ): void {
-  decisions.record({
+  const log = refusal.layer === 'tls' ? handshakeRecords : decisions
+  log.record({
     ...{ conn, listener, requestId: crypto.randomUUID(), action, verdict: 'refused', error: null, target },
     // The handshake proves that the caller holds the key, whatever else is wrong with the certificate.
     principal: certificate === undefined ? {} : { 'x5t#S256': certificate.x5t },

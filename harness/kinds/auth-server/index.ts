@@ -145,6 +145,8 @@ function configuration(unit: Unit) {
     storage: { path: '@{unit}/state/auth.db' },
     signing: { alg, importKey: '@{unit}/signing.json' },
     tokens: { nodeSeconds: node, peerSeconds: peer, maximumSeconds: maximum },
+    // Each refused call of a test is looked for in the log.
+    limits: { handshakeRecords: 100_000 },
     decisionLog: '@{unit}/decisions.jsonl',
   }
 }

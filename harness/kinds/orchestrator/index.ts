@@ -143,6 +143,8 @@ function configuration(unit: Unit) {
     trustDomain: { name: unit.domain, ca: tls.ca },
     operators: operatorsOf(unit),
     storage: { path: '@{unit}/state/orchestrator.db' },
+    // Each refused call of a test is looked for in the log.
+    limits: { handshakeRecords: 100_000 },
     decisionLog: '@{unit}/decisions.jsonl',
     peering: peeringOf(unit),
   }
