@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -29,5 +29,10 @@ export function findSetpriv(): string | undefined {
   if (process.platform !== 'linux') return undefined
   return settings()
     .path.map((folder) => join(folder, 'setpriv'))
-    .find((program) => existsSync(program))
+    .find((program) => existsSync(program) && isSetpriv(program))
+}
+
+/** Tried once: that of BusyBox has the name, and not the option. */
+function isSetpriv(program: string): boolean {
+  return spawnSync(program, ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore', timeout: 5_000 }).status === 0
 }

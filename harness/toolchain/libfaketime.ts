@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { settings } from '../settings.ts'
 
 /** Where Debian, Fedora, Arch, Alpine and a build by hand put it. */
@@ -11,14 +12,14 @@ const usualFolders = [
   '/run/current-system/sw/lib',
 ]
 
-/** Path of the library that gives programs on libc another time, or undefined where this machine has none. */
+/** Path of the library that gives programs on libc another time, or undefined where this machine has none that works. */
 export function findLibfaketime(
   { libfaketime }: { libfaketime?: string } = settings(),
   folders: readonly string[] = usualFolders,
 ): string | undefined {
   const usual = folders.map((folder) => join(folder, 'libfaketimeMT.so.1'))
   const paths = libfaketime === undefined ? usual : [libfaketime]
-  return process.platform === 'linux' ? paths.find((path) => existsSync(path)) : undefined
+  return process.platform === 'linux' ? paths.find((path) => existsSync(path) && isWorking(path)) : undefined
 }
 
 /** Why the clocks of programs cannot be moved on this machine, with the way out; undefined when they can. */
@@ -29,7 +30,13 @@ export function clockMissing(
   if (findLibfaketime({ libfaketime }, folders) !== undefined) return undefined
   if (process.platform !== 'linux') return 'clocks of programs can be moved on Linux only'
   if (libfaketime !== undefined) {
-    return `HOLDFAST_LIBFAKETIME names ${libfaketime}, which is not there; correct it, or unset it`
+    return `HOLDFAST_LIBFAKETIME names ${libfaketime}, which does not work; correct it, or unset it`
   }
   return 'libfaketime is missing (Debian: apt-get install libfaketime; or set HOLDFAST_LIBFAKETIME to the path of libfaketimeMT.so.1)'
+}
+
+/** Tried once: a program ignores a library that it cannot load, and its clock would stay where it is without a word. */
+function isWorking(library: string): boolean {
+  const env = { PATH: settings().path.join(delimiter), LD_PRELOAD: library, FAKETIME: '2001-06-15 12:00:00' }
+  return spawnSync('date', ['+%Y'], { env, timeout: 5_000, encoding: 'utf8' }).stdout?.trim() === '2001'
 }

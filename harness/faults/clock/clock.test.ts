@@ -82,8 +82,12 @@ test('a machine without the library is told what to type', () => {
   const wrong = join(folder, 'libfaketimeMT.so.1')
   if (process.platform === 'linux')
     expect(clockMissing({ libfaketime: wrong })).toContain(`HOLDFAST_LIBFAKETIME names ${wrong}`)
+  // One that is there and no library, or of another machine, moves nothing.
   writeFileSync(wrong, '')
-  if (process.platform === 'linux') expect(clockMissing({}, [folder])).toBeUndefined()
+  expect(findLibfaketime({}, [folder])).toBeUndefined()
+  if (process.platform === 'linux') expect(clockMissing({ libfaketime: wrong })).toContain('which does not work')
+  const library = findLibfaketime()
+  if (library !== undefined) expect(clockMissing({ libfaketime: library })).toBeUndefined()
 })
 
 test.skipIf(clockMissing() !== undefined)('a process that was started so moves its own clock, and only its own', () => {
