@@ -242,11 +242,15 @@ ended, and tries what none has killed.`,
       option('--run <command>', 'how your gateway is started, in that folder: "node gateway.mjs"').conflicts('stack'),
       option('--request <text>', 'the call that needs a token: "GET /orders"'),
       option('--scope <text>', 'the scope that the call needs'),
+      option('--issuer-run <command>', 'how your own OAuth server is started, in place of ours'),
+      option('--issuer-url <url>', 'its identifier, where it is up already').conflicts('issuerRun'),
+      option('--issuer-ca <file>', 'with --issuer-url: the root of its own certificate, PEM'),
       json(),
     ],
     help: `Examples:
   npx holdfast init lab --stack express                                   a project with a small gateway in it
   npx holdfast init --run "node gateway.mjs" --request "GET /orders"      for the gateway that is here
+  npx holdfast init --run ./gateway --issuer-url https://idp.corp.test/realms/corp --issuer-ca corp.pem
 
 Nothing is overwritten: package.json, README.md and .gitignore stay as they are, and where any other file is there already,
 nothing is written at all.`,

@@ -49,6 +49,23 @@ test('for a gateway that is there: its command, its call, and what can be assume
   await expect(read('gateway.mjs')).rejects.toThrow('ENOENT')
 })
 
+test.each([
+  [{ issuerRun: './idp --dev' }, { run: ['./idp', '--dev'] }],
+  [
+    { issuerUrl: 'https://idp.corp.test/realms/corp', issuerCa: 'corp.pem' },
+    { url: 'https://idp.corp.test/realms/corp', ca: 'corp.pem', trust: './trust' },
+  ],
+])('an issuer of one’s own mints the tokens: %o', async (issuer, settings) => {
+  const { next } = await writeProject(folder, { stack: 'express', ...issuer })
+  const { auth } = JSON.parse(await read('lab.json')).nodes
+
+  expect(auth.units.auth).toEqual({ kind: 'issuer', settings })
+  expect(next.join('\n').includes('trust/clients.json')).toBe('issuerUrl' in issuer)
+  const { credentials } = compile(await loadTopology('lab.json', { cwd: folder }))
+  const iss = 'url' in settings ? settings.url : 'https://auth.lab.test:8443'
+  expect(credentials.shop).toMatchObject({ kind: 'bound-token', issuer: 'auth', iss })
+})
+
 test('without a command it says what is left to write', async () => {
   const { next } = await writeProject(folder, { stack: 'none' })
   expect(next.join('\n')).toContain('write into lab.json how your gateway is started')

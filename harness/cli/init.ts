@@ -12,6 +12,10 @@ interface ProjectOptions {
   /** `GET /orders`. */
   request?: string
   scope?: string
+  /** How the user's own OAuth server is started; or its identifier, with the file of the root of its certificate. */
+  issuerRun?: string
+  issuerUrl?: string
+  issuerCa?: string
 }
 
 export async function init(folder: string, options: ProjectOptions & { json?: boolean }): Promise<void> {
@@ -60,27 +64,47 @@ async function projectFiles(name: string, options: ProjectOptions): Promise<Map<
   return files
 }
 
-function nextLines(folder: string, { stack, run }: ProjectOptions, found: readonly string[]): string[] {
+function nextLines(folder: string, { stack, run, issuerUrl }: ProjectOptions, found: readonly string[]): string[] {
   const inside = relative('.', folder)
   return [
     ...(inside === '' ? [] : [`cd ${inside}`]),
     ...(found.includes('package.json') ? [] : ['npm install']),
     ...(stack === 'none' && run === undefined ? ['write into lab.json how your gateway is started: "run"'] : []),
+    ...(issuerUrl === undefined ? [] : ['write into lab.json how your issuer reads trust/clients.json: "reload"']),
     'npx holdfast test ./lab.json      every call that could be tried, and the catalogue of attacks',
     'npx holdfast test holder          the scenario that was written for a beginning',
   ]
 }
 
-async function topology({ stack, run, request, scope }: ProjectOptions): Promise<unknown> {
+async function topology(options: ProjectOptions): Promise<unknown> {
+  const { stack, run, request, scope } = options
   const lab = JSON.parse(await example('lab.json'))
   const { settings } = lab.nodes.gateway.units.gateway
   if (stack === 'none') {
-    const command = run?.split(' ').filter(Boolean) ?? ['./my-gateway']
+    const command = run === undefined ? ['./my-gateway'] : words(run)
     Object.assign(settings, { run: command, request: request ?? 'GET /', scope })
     // Who cannot resolve the issuer's name reads its keys from the file.
     if (command[0] !== 'node') delete settings.keys
   }
+  const issuer = issuerOf(options)
+  if (issuer !== undefined) {
+    const { auth } = lab.nodes
+    auth.units = { auth: { kind: 'issuer', settings: issuer } }
+    delete lab.credentials.operator
+    if (issuer.url !== undefined) delete lab.credentials['cert-auth']
+  }
   return lab
+}
+
+/** Of a server that is up, the clients and the CA of each run are handed to a folder, since it cannot know them. */
+function issuerOf({ issuerRun, issuerUrl, issuerCa }: ProjectOptions) {
+  if (issuerRun !== undefined) return { run: words(issuerRun) }
+  if (issuerUrl === undefined) return undefined
+  return { url: issuerUrl, ca: issuerCa ?? '/etc/ssl/certs/ca-certificates.crt', trust: './trust' }
+}
+
+function words(command: string): string[] {
+  return command.split(' ').filter(Boolean)
 }
 
 async function manifest(name: string, { stack }: ProjectOptions): Promise<unknown> {
