@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
+import { certificateKeySet } from '../pki/certificate.ts'
 import type { Command, Enrol, Fetch, PlanFile, Step } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
 import { expectedCall, type UnitContext } from './node-context.ts'
@@ -66,7 +67,8 @@ export async function renderFile(context: UnitContext, planned: PlanFile): Promi
   if (from !== undefined) return writeFor(context, file, await filledIn(context, from), { mode })
   const included = new Map<string, unknown>()
   for (const name of includedFiles(json)) {
-    included.set(name, JSON.parse((await readDeclared(context, join(context.unitDir, name))).toString()))
+    const content = (await readDeclared(context, join(context.unitDir, name))).toString()
+    included.set(name, content.startsWith('-----BEGIN') ? certificateKeySet(content) : JSON.parse(content))
   }
   const filled = fillJson(json, context, file, (name) => included.get(name))
   const content = text === undefined ? `${JSON.stringify(filled, null, 2)}\n` : fill(text, context, file)

@@ -12,11 +12,13 @@ import type { CallOptions } from '../site/call.ts'
 import { Credential } from '../site/credential.ts'
 import { demandJudged } from '../site/evidence-text.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
+import { NotOurs } from '../site/insider.ts'
 import { type Judged, judgedAsDiffering, type KnownDifference } from '../site/known-differences.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { NotInPlan } from '../site/site-files.ts'
 import { type Target, targetOf } from '../site/targets.ts'
 import type { Verdict } from '../site/verdict.ts'
+import { TokenNotReadable } from '../tokens/forge.ts'
 import { judgeOutcome, type Outcome } from './outcome.ts'
 import type { Scope } from './scope.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -154,6 +156,17 @@ export class Lab {
     const found = held.find(({ sans }) => sans.includes(host))
     if (found === undefined) throw new AttackWorks(`${node} holds no certificate of its own in the plan`)
     return found
+  }
+
+  /** Why an attack came to no end: what it would have changed may be known to the issuer alone. */
+  explained(failure: unknown): unknown {
+    const { opaque } = this.#goodToken ?? {}
+    const isUnreadable = opaque && failure instanceof TokenNotReadable
+    return isUnreadable ? new NotOurs(`what stands in the tokens of ${this.issuer}`) : failure
+  }
+
+  get #goodToken(): PlanBoundToken | undefined {
+    return credentialsOf(this.plan, 'bound-token').find(({ name }) => name === this.target.credential)
   }
 
   /** The node of the auth server whose tokens the target believes. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { expect, test } from 'vitest'
-import { chainOf, thumbprintS256 } from './certificate.ts'
+import { certificateKeySet, chainOf, thumbprintS256 } from './certificate.ts'
 
 // RFC 8705, appendix A.
 const base64 =
@@ -19,4 +19,15 @@ test('the thumbprint of the certificate of RFC 8705 appendix A is the published 
 test('of a chain the thumbprint is that of the leaf', () => {
   expect(chainOf(pem + pem)).toHaveLength(2)
   expect(thumbprintS256(pem + pem)).toBe(thumbprint)
+})
+
+test('the key set of that certificate is the published one, with the chain', () => {
+  const key = {
+    kty: 'EC',
+    crv: 'P-256',
+    x: '1yfLHCpXqFjxCeHHHMVDTcLscpb07KUxudBmOMn8C7Q',
+    y: '8_coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8',
+    'x5t#S256': thumbprint,
+  }
+  expect(certificateKeySet(pem)).toEqual({ keys: [{ ...key, use: 'sig', x5c: [base64] }] })
 })

@@ -22,3 +22,11 @@ export function thumbprintS256(pemOrDer: string | Uint8Array): string {
   const der = new X509Certificate(pemOrDer).raw
   return createHash('sha256').update(der).digest('base64url')
 }
+
+/** The key set by which somebody knows the holder of a certificate: its key, with the chain (RFC 7517 section 4.7, RFC 8705 section 2.2.2). */
+export function certificateKeySet(pem: string) {
+  const chain = chainOf(pem)
+  const jwk = chain[0]!.publicKey.export({ format: 'jwk' })
+  const thumbprint = { 'x5t#S256': thumbprintS256(chain[0]!.raw) }
+  return { keys: [{ ...jwk, use: 'sig', ...thumbprint, x5c: chain.map(({ raw }) => raw.toString('base64')) }] }
+}

@@ -34,7 +34,9 @@ export class FreshCredentials {
 
   /** The credential of that name, the same for the whole test. @throws NotInPlan */
   named(name: string): Credential {
-    const fresh = this.#made.get(name) ?? this.anew(name)
+    const { planned } = this.of(name)
+    const made = () => (planned.kept ? new Credential(name, () => this.held(name)) : this.anew(name))
+    const fresh = this.#made.get(name) ?? made()
     this.#made.set(name, fresh)
     return fresh
   }

@@ -48,6 +48,12 @@ export function tamperSignature(token: string): string {
   return `${header}.${payload}.${bytes.toString('base64url')}`
 }
 
+/** A token that is no JWT, with another character in its middle. */
+export function tamperText(token: string): string {
+  const middle = token.length >> 1
+  return `${token.slice(0, middle)}${token[middle] === 'A' ? 'B' : 'A'}${token.slice(middle + 1)}`
+}
+
 type Parameters = Omit<SignKeyObjectInput, 'key'>
 
 /** How node:crypto makes the signature of a JWS (RFC 7518 section 3.1, RFC 8037): digest and form. */

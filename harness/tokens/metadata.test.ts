@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { discovered, NotInMetadata } from './metadata.ts'
+import { discovered, NotInMetadata, NotOffered } from './metadata.ts'
 
 /** What is served by URL; anything else is not there. */
 const serving = (pages: Readonly<Record<string, unknown>>) => async (url: string) => {
@@ -30,7 +30,6 @@ test.each([
     { [oauth]: { issuer: `${issuer}/`, token_endpoint } },
     'says that it is "https://idp.test/realms/corp/"',
   ],
-  ['without it', { [oauth]: { issuer } }, 'names no https URL as token_endpoint, but nothing'],
   [
     'that names it in plaintext',
     { [oauth]: { issuer, token_endpoint: 'http://idp.test/token' } },
@@ -41,4 +40,10 @@ test.each([
   const asked = discovered(issuer, 'token_endpoint', serving(pages as Record<string, unknown>))
   await expect(asked).rejects.toThrow(NotInMetadata)
   await expect(asked).rejects.toThrow(message)
+})
+
+test('what good metadata do not name is not offered', async () => {
+  const asked = discovered(issuer, 'revocation_endpoint', serving({ [oauth]: { issuer, token_endpoint } }))
+  await expect(asked).rejects.toThrow(NotOffered)
+  await expect(asked).rejects.toThrow(`the metadata of ${issuer} name no revocation_endpoint`)
 })

@@ -7,10 +7,17 @@ export class NotInMetadata extends HoldfastError {
   }
 }
 
+/** The metadata of an issuer are good, and do not name what is asked of it: it has no such thing. Code `HOLDFAST_NOT_OFFERED`. */
+export class NotOffered extends HoldfastError {
+  constructor(issuer: string, member: string) {
+    super('HOLDFAST_NOT_OFFERED', `the metadata of ${issuer} name no ${member}`)
+  }
+}
+
 /**
  * Where an issuer says that something of it is, `jwks_uri` or `token_endpoint`: in its metadata by RFC 8414 section 3 (its path comes
  * after the well-known one), or else by OpenID Connect Discovery 1.0 section 4. Who presents a certificate goes to its alias for that, where
- * it has one (RFC 8705 section 5). `get` answers the JSON of a URL, and rejects where there is none. @throws NotInMetadata
+ * it has one (RFC 8705 section 5). `get` answers the JSON of a URL, and rejects where there is none. @throws NotInMetadata, or NotOffered
  */
 export async function discovered(
   issuer: string,
@@ -24,6 +31,7 @@ export async function discovered(
   }
   const { mtls_endpoint_aliases: aliases } = found as { mtls_endpoint_aliases?: Record<string, unknown> }
   const value = aliases?.[member] ?? found[member]
+  if (value === undefined) throw new NotOffered(issuer, member)
   // What is fetched there is trusted: in plaintext anybody on the way could have written it (RFC 8414 section 2).
   if (typeof value === 'string' && value.startsWith('https://')) return value
   throw new NotInMetadata(issuer, `its metadata names no https URL as ${member}, but ${text(value)}`)

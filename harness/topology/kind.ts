@@ -81,6 +81,8 @@ export interface Offer {
   by?: 'operator' | 'holder'
   /** The unit after which it can be asked. Default: the one that offers it. */
   after?: UnitRef
+  /** Certificates of the topology that it knows themselves, not by a name in them: another of the same name will not do. */
+  registered?: readonly string[]
   /** The root certificate of what it issues, on its node. */
   root?: Template
   /** The root of its own certificate, a file of this machine, for all who ask it. Default: that of its trust domain. */

@@ -179,7 +179,7 @@ export type Step =
   | { enrol: Enrol }
   /** Makes a secret of so many random bytes (16 at least), as text (default `hex`), for the unit's user alone. One that is there stays. */
   | { secret: { path: Template; bytes: number; as?: 'hex' | 'base64url' } }
-  /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit. */
+  /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit; that of a certificate in PEM its key set, with the chain (RFC 7517 section 4.7). */
   | { write: PlanFile }
   /** Lanes that run side by side; each lane in order. */
   | { parallel: Step[][] }
@@ -251,6 +251,8 @@ export interface CredentialBase {
   /** The nodes that hold it. */
   holders: string[]
   handover: 'copy' | 'enrol' | 'mint'
+  /** Somebody knows its holder by this very one: another like it will not do. */
+  kept?: true
   /** Absent: it ends with its topology. */
   lifetimeSeconds?: number
   /** Where it lies on each of its holders. */

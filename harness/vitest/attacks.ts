@@ -80,7 +80,11 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
     test(title, async ({ site, skip }) => {
       gates.pass(target.name, skip)
       site.about = aboutOf(attack)
-      await skipNotOurs(skip, tryOn(labAt(site, target, known), one))
+      const lab = labAt(site, target, known)
+      const tried = tryOn(lab, one).catch((failure: unknown) => {
+        throw lab.explained(failure)
+      })
+      await skipNotOurs(skip, tried)
     })
   }
   const targets = new Map(tries.map(({ target }) => [target.name, target]))

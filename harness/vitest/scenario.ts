@@ -16,6 +16,7 @@ import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario
 import { endSharedSites } from '../site/shared-sites.ts'
 import { failedCall, type ToldFailure, toldFailure } from '../site/told-failure.ts'
 import { until } from '../site/until.ts'
+import { NotOffered } from '../tokens/metadata.ts'
 
 /** Makes a credential of the plan anew for this test, when it is first used; `anew` makes one more like it. */
 export interface CredentialFixture {
@@ -69,10 +70,10 @@ export function shippedParts(topology: string, options: ScenarioOptions): () => 
   }
 }
 
-/** A test that needs what is not ours did not run, and says whose it is. */
+/** A test that needs what is not ours, or what nobody offers, did not run, and says whose it is. */
 export async function skipNotOurs(skip: TestContext['skip'], tried: Promise<void>): Promise<void> {
   await tried.catch((failure: unknown) => {
-    if (failure instanceof NotOurs) skip(failure.message)
+    if (failure instanceof NotOurs || failure instanceof NotOffered) skip(failure.message)
     throw failure
   })
 }

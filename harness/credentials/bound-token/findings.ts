@@ -51,6 +51,9 @@ interface Beside {
 /** Of a token at its holder, without presenting it to anybody. */
 function problemsOf(text: string, declared: PlanBoundToken, { held, now, thumbprint, kids }: Beside): Problem[] {
   const token = inspectToken(text.trim())
+  // What it stands for only its issuer knows.
+  if (declared.opaque)
+    return token === undefined ? [] : [['readable', 'holds a JWT', 'write "jwt" in tokens of its issuer']]
   if (token === undefined) return [['readable', 'holds no compact JWT', 'mint it anew']]
   const { iss, sub, exp, nbf, iat } = token.claims
   const audience = [token.claims.aud].flat().filter((member) => typeof member === 'string')

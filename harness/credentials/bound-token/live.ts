@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { JWK } from 'jose'
 import { type Identity, thumbprintS256 } from '../../pki/certificate.ts'
-import { mutateClaims, tamperSignature } from '../../tokens/forge.ts'
+import { mutateClaims, tamperSignature, tamperText } from '../../tokens/forge.ts'
 import { type Claims, inspectToken } from '../../tokens/inspect.ts'
 import { placeOf } from '../../topology/holders.ts'
 import type { HttpCall } from '../../topology/plan.ts'
@@ -32,7 +32,7 @@ const spoil: Readonly<Record<SpoiledToken, Spoiling<PlanBoundToken>>> = {
     return { token }
   },
   'key retired': async ({ token }) => ({ token }),
-  tampered: async ({ token = '' }) => ({ token: tamperSignature(token) }),
+  tampered: async ({ token = '' }, { opaque }) => ({ token: (opaque ? tamperText : tamperSignature)(token) }),
   'naming another issuer': forged((claims) => ({ ...claims, iss: 'https://another-issuer.test' })),
   unbound: forged(({ cnf: _, ...claims }) => claims),
   'bound elsewhere': forged((claims) => bound(claims, randomBytes(32).toString('base64url'))),

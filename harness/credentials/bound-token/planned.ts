@@ -47,6 +47,8 @@ export interface PlanBoundToken extends CredentialBase {
   /** The resource URI and `token_use` that it is minted with. */
   resource: string
   use: 'node' | 'peer'
+  /** It is no JWT: only its issuer knows what it stands for. */
+  opaque?: true
   /**
    * How to make one more like it: set by the issuer's kind. With `prove`, for a certificate that was proven before and is named then;
    * without, its holder asks with the certificate itself. `revoke`: a call of the holder to which the `token` is added.
@@ -78,6 +80,8 @@ export interface TokenIssuer extends Offer {
   after: UnitRef
   /** In seconds: default and maximum life of a token. */
   lifetime: { node: number; peer: number; maximum: number }
+  /** Its tokens are no JWTs. */
+  opaque?: true
 }
 
 declare module '../../topology/credential-types.ts' {

@@ -27,6 +27,7 @@ export function resolveToken(compilation: Compilation, declared: Declaration): P
   const order: TokenOrder = {
     ...{ name, kind: 'bound-token', issuer: declaration.issuer, iss: issuer.url, holders: [holder], subject },
     ...{ handover: 'mint', lifetimeSeconds, boundTo, audience, scope, domains, nodes, resource: audience[0]!, use },
+    opaque: issuer.opaque,
     files,
   }
   needAnchor(compilation, holder, issuer.domain)

@@ -54,7 +54,12 @@ function resolveCertificate(compilation: Compilation, declared: Declaration): Pl
   const [url, anchor, dir] = [authority.url, anchorPath(authority.domain), files[holder]!]
   const holders = [holder]
   const enrol = { credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir, provisioner }
-  return { name, kind: 'certificate', issuer, holders, subject, handover: 'enrol', lifetimeSeconds, sans, files, enrol }
+  const isKept = compilation.offers.some(({ registered }) => registered?.includes(name))
+  const kept = isKept && { kept: true as const }
+  return {
+    ...{ name, kind: 'certificate', issuer, holders, subject, handover: 'enrol', lifetimeSeconds, sans, files },
+    ...{ enrol, ...kept },
+  }
 }
 
 /** A CA with a root of its own is of use only where that root is handed over: as the CA of a trust domain. */

@@ -1,11 +1,12 @@
-import type { TokenIssuer, TokenOrder } from '../../credentials/bound-token/planned.ts'
+import type { TokenIssuer } from '../../credentials/bound-token/planned.ts'
 import { durationSeconds } from '../../topology/duration.ts'
 import type { Insider } from '../../topology/insider.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { Service } from '../../topology/plan.ts'
+import type { Service, Step, Template } from '../../topology/plan.ts'
 import { demandPlaceholders, ownCommand } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
 import { signingKeyStep } from '../step-command.ts'
+import { clientsFile, registeredCertificates } from './clients.ts'
 import { type IssuerSettings, issuerSettings } from './settings.ts'
 
 type Unit = UnitContext<IssuerSettings>
@@ -21,30 +22,54 @@ export const oauthIssuer = defineKind({
 
 function plan(unit: Unit): KindPlan {
   const { alg, run, url, ca } = unit.settings
+  const clients = clientsFile(unit)
   // That it is there, and is who it is declared to be.
   const to = { path: '@{unit}/jwks.json', mode: '0600' }
   const found = url && ca ? [{ fetch: { url, discover: 'jwks_uri', ca: unit.resolve(ca), to } }] : []
   return {
     summary: `${run?.join(' ') ?? `up at ${url}`}, an issuer that is not ours`,
     files: [],
-    steps: [...found, signingKeyStep('@{unit}/beside', alg)],
+    after: clients.after,
+    steps: [...clients.steps, ...handedOver(unit), ...found, signingKeyStep('@{unit}/beside', alg)],
     service: run === undefined ? undefined : program(unit, run),
     insider: insider(unit),
   }
 }
 
+/** What a server that is up already is given to know the clients of this run. */
+function handedOver(unit: Unit): Step[] {
+  const { trust, reload } = unit.settings
+  if (trust === undefined) return []
+  const told = toldTo(unit)
+  demandPlaceholders(unit, told, { reload })
+  const copy = (from: Template, name: string): Step => ({
+    copy: { from, to: { path: `${unit.resolve(trust)}/${name}`, mode: '0600' } },
+  })
+  const again: Step[] = reload ? [{ run: ownCommand(unit, told, reload), setting: 'settings.reload' }] : []
+  return [copy(told.ca, 'ca.pem'), copy(told.clients, 'clients.json'), ...again]
+}
+
+/** Everything that its programs are told, by the name of the placeholder; in their environment `HOLDFAST_` stands before it. */
+function toldTo(unit: Unit) {
+  return {
+    // Root of its trust domain: of the certificates of its clients.
+    ca: unit.anchor(unit.domain),
+    // What it must know of them.
+    clients: '@{unit}/clients.json',
+    issuer: identifierOf(unit),
+    dir: '@{unit}',
+  }
+}
+
 function program(unit: Unit, run: readonly string[]): Service {
-  const { host, domain, settings } = unit
+  const { host, settings } = unit
   const folder = unit.credential(certificateOf(unit)).path
   const told = {
     address: '@{address}',
     port: String(settings.listen),
     host,
     ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
-    // Root of its trust domain: of the certificates of its clients.
-    ca: unit.anchor(domain),
-    issuer: identifierOf(unit),
-    dir: '@{unit}',
+    ...toldTo(unit),
   }
   demandPlaceholders(unit, told, { run })
   return {
@@ -68,7 +93,7 @@ function insider({ node, unit, insiders }: Unit): Insider {
 }
 
 function issuer(unit: Unit): TokenIssuer {
-  const { clients, lifetime, parameters, revokes, ca } = unit.settings
+  const { clients, lifetime, parameters, tokens, ca } = unit.settings
   const clientOf = (subject: string) => clients[subject]?.id ?? subject
   const lives = durationSeconds(lifetime)
   const url = identifierOf(unit)
@@ -86,12 +111,13 @@ function issuer(unit: Unit): TokenIssuer {
       const form = { grant_type: 'client_credentials', client_id: clientOf(holders[0]!), ...Object.fromEntries(filled) }
       return { method: 'POST', url, discover: 'token_endpoint', form, expect: [200] }
     },
-    ...(revokes && {
-      revoke: ({ holders }: TokenOrder) => {
-        const form = { client_id: clientOf(holders[0]!) }
-        return { method: 'POST', url, discover: 'revocation_endpoint', form, expect: [200] }
-      },
-    }),
+    // Whether it offers that, its metadata say.
+    revoke({ holders }) {
+      const form = { client_id: clientOf(holders[0]!) }
+      return { method: 'POST', url, discover: 'revocation_endpoint', form, expect: [200] }
+    },
+    registered: registeredCertificates(unit),
+    ...(tokens === 'opaque' && { opaque: true }),
     member: 'access_token',
     after: `${unit.node}/${unit.unit}`,
     // It is not asked for a life: it gives what it gives.

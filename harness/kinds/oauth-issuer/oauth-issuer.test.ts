@@ -35,16 +35,73 @@ test('a holder asks for its token by a form, with its own certificate, where the
       resource: 'https://gateway.corp.test',
     },
   })
-  expect({ prove: mint.prove, revoke: mint.revoke, subject }).toEqual({ subject: 'shop-app' })
+  expect({ prove: mint.prove, subject }).toEqual({ subject: 'shop-app' })
   expect(unitOf(plan, 'shop', 'mint')).toMatchObject({
     after: ['idp/idp', 'shop/anchor-corp', 'shop/cert-shop'],
     steps: [{ receive: { from: 'shop' } }],
   })
 })
 
-test('what a server takes is said as it takes it; who revokes is asked to', async () => {
+test('a server is told its clients: by the names in their certificates, or by these themselves, which stay the same then', async () => {
+  const plan = await planOf()
+  const { after, steps, service } = unitOf(plan, 'idp', 'issuer')
+  const common = { tls_client_certificate_bound_access_tokens: true, response_types: [], redirect_uris: [] }
+  const asks = { grant_types: ['client_credentials'], scope: 'orders:read', ...common }
+  const [named, known] = ['tls_client_auth', 'self_signed_tls_client_auth']
+
+  expect(after).toContain('courier/cert-courier')
+  expect(steps.slice(0, 2)).toEqual([
+    {
+      receive: {
+        from: 'courier',
+        source: { file: '@{dir}/credentials/cert-courier/cert.pem' },
+        to: { path: '@{unit}/client-courier.pem', mode: '0600' },
+      },
+    },
+    {
+      write: {
+        path: '@{unit}/clients.json',
+        json: [
+          {
+            ...{ client_id: 'shop-app', token_endpoint_auth_method: named },
+            ...{ tls_client_auth_san_dns: 'shop.corp.test', ...asks },
+          },
+          {
+            ...{ client_id: 'courier-app', token_endpoint_auth_method: known },
+            ...{ jwks: '@{json:client-courier.pem}', ...asks },
+          },
+        ],
+      },
+    },
+  ])
+  expect(service?.command?.env).toMatchObject({ HOLDFAST_CLIENTS: '@{unit}/clients.json' })
+  expect(credentialOf(plan, 'certificate', 'cert-courier').kept).toBe(true)
+  expect(credentialOf(plan, 'certificate', 'cert-shop').kept).toBeUndefined()
+})
+
+test('who asks about tokens is a client that gets none', async () => {
+  const { steps } = unitOf(await planOf({ gateway: { introspects: true } }), 'idp', 'issuer')
+
+  expect(JSON.stringify(steps)).toContain('"client_id":"gateway","token_endpoint_auth_method":"tls_client_auth"')
+  expect(steps[1]).toMatchObject({ write: { json: [{}, {}, { client_id: 'gateway', grant_types: [] }] } })
+})
+
+test('one that is up already is handed the clients of the run, where it says how', async () => {
+  const idp = { run: undefined, url: 'https://idp.example', ca: 'corp.pem', trust: './trust', reload: ['./again'] }
+  const { steps } = unitOf(await planOf({ idp }), 'idp', 'issuer')
+  const to = (name: string) => ({ path: join(folder, 'trust', name), mode: '0600' })
+
+  expect(steps.slice(2, 6)).toMatchObject([
+    { copy: { from: '@{dir}/anchors/corp.pem', to: to('ca.pem') } },
+    { copy: { from: '@{unit}/clients.json', to: to('clients.json') } },
+    { run: { program: { path: join(folder, 'again') } }, setting: 'settings.reload' },
+    { fetch: { discover: 'jwks_uri' } },
+  ])
+})
+
+test('what a server takes is said as it takes it, and it is asked to end a token where its metadata say', async () => {
   const parameters = { audience: 'api @{audience}', prompt: 'none' }
-  const idp = { path: '/realms/corp', parameters, revokes: true, clients: { shop: { sub: 'service-1' } } }
+  const idp = { path: '/realms/corp', parameters, clients: { shop: { sub: 'service-1' } } }
   const { mint, iss, subject } = credentialOf(await planOf({ idp }), 'bound-token', 'shop')
   const own = { grant_type: 'client_credentials', client_id: 'shop' }
 
@@ -58,9 +115,9 @@ test('one that is up already is looked at, and its own root is that of all who a
   const plan = await planOf({ idp })
   const { service, steps } = unitOf(plan, 'idp', 'issuer')
 
-  expect({ service, first: steps[0] }).toMatchObject({
+  expect({ service, looked: steps.find((step) => 'fetch' in step) }).toMatchObject({
     service: undefined,
-    first: { fetch: { url: idp.url, discover: 'jwks_uri', ca: join(folder, 'corp.pem') } },
+    looked: { fetch: { url: idp.url, discover: 'jwks_uri', ca: join(folder, 'corp.pem') } },
   })
   expect(credentialOf(plan, 'bound-token', 'shop').mint.mint.tls.ca).toBe(join(folder, 'corp.pem'))
   expect(unitOf(plan, 'gateway', 'exec').service!.command!.env).toMatchObject({
@@ -91,6 +148,8 @@ test.each([
   [{ run: undefined }, 'must have one of run and url'],
   [{ run: undefined, url: 'https://idp.test' }, 'goes with url, and url with ca: the root of its certificate'],
   [{ run: ['node', '@{prot}'] }, '@{prot} stands for nothing; did you mean @{port}?'],
+  [{ trust: './trust' }, 'has trust, which goes with url'],
+  [{ reload: ['x'] }, 'has reload, which goes with trust'],
   [{ path: '/realms/' }, 'must be a path without an end'],
 ])('a mistake is told with a way out: %o', async (idp, message) => {
   await expect(planOf({ idp })).rejects.toThrow(message)

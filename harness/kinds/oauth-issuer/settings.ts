@@ -5,6 +5,12 @@ import { signingAlgs } from '../step-command.ts'
 const texts = z.array(z.string().min(1)).min(1)
 
 const client = z.strictObject({
+  auth: z
+    .enum(['tls_client_auth', 'self_signed_tls_client_auth'])
+    .default('tls_client_auth')
+    .describe(
+      'How it proves itself: by the name in its certificate, or by that very certificate (RFC 8705 sections 2.1 and 2.2).',
+    ),
   id: z.string().min(1).optional().describe('Its `client_id`. Default: the name of its node.'),
   sub: z.string().min(1).optional().describe('What stands in `sub` of its tokens. Default: its `client_id`.'),
 })
@@ -26,6 +32,13 @@ export const issuerSettings = z
       .optional()
       .describe('Instead of `run`: the identifier of a server that is up already, as it stands in `iss`.'),
     ca: z.string().optional().describe('With `url`: the file of the root of its own certificate, PEM.'),
+    trust: z
+      .string()
+      .optional()
+      .describe(
+        'With `url`: the folder that gets `ca.pem` and `clients.json` of each run, where a server can be told of them.',
+      ),
+    reload: texts.optional().describe('With `trust`: program and arguments that make the server read them.'),
     certificate: z
       .string()
       .optional()
@@ -33,22 +46,24 @@ export const issuerSettings = z
     clients: z
       .record(name, client)
       .default({})
-      .describe('How nodes that hold its tokens are registered there, where they are not as their names say.'),
+      .describe(
+        'How nodes that hold its tokens, or ask it about tokens, are registered there, where they are not as their names say.',
+      ),
     parameters: z
       .record(z.string(), z.string())
       .default({ scope: '@{scope}', resource: '@{audience}' })
       .describe(
         'What a request for a token says beside `grant_type` and `client_id`: `@{scope}` and `@{audience}` are those of the token, where the server takes them.',
       ),
+    tokens: z
+      .enum(['jwt', 'opaque'])
+      .default('jwt')
+      .describe('Whether its access tokens are JWTs (RFC 9068), or texts about which it must be asked (RFC 7662).'),
     lifetime: duration.default('5m').describe('How long its tokens live: they are asked for anew before that.'),
     alg: z
       .enum(signingAlgs)
       .default('ES256')
       .describe('Algorithm that signs its tokens: with a key of this one what it would never sign is tried.'),
-    revokes: z
-      .boolean()
-      .default(false)
-      .describe('Whether a token that it revokes is inactive when a node asks (RFC 7009, RFC 7662).'),
     readyWithin: duration.default('20s').describe('With `run`: how long it may take until it serves its certificate.'),
     env: z
       .record(z.string(), z.string())
@@ -61,6 +76,8 @@ export const issuerSettings = z
     error:
       'goes with url, and url with ca: the root of its certificate; for a public CA the roots of this machine, such as /etc/ssl/certs/ca-certificates.crt',
   })
+  .refine(({ url, trust }) => trust === undefined || url !== undefined, 'has trust, which goes with url')
+  .refine(({ trust, reload }) => reload === undefined || trust !== undefined, 'has reload, which goes with trust')
   .describe(
     'An OAuth server of your own, started or up already, whose tokens are bound to the certificate that asks for them (RFC 8705). Its endpoints are found in its metadata (RFC 8414, or OpenID Connect Discovery).',
   )
