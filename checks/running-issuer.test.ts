@@ -39,14 +39,14 @@ afterAll(async () => {
 const topology = file('up.json')
 await writeFile(topology, JSON.stringify(await declared()))
 await matrix(topology, { full: false })
-await attacks(topology, { targets: ['gateway', 'twin'], cases: tokenCases })
+await attacks(topology, { targets: ['gateway', 'twin'], cases: [...tokenCases, 'PEER-15', 'TLS-17'] })
 
 test('the server is told the clients of the run, and goes on when that has ended', async () => {
   const clients: unknown = JSON.parse(await readFile(join(folder, 'trust', 'clients.json'), 'utf8'))
 
   expect(clients).toMatchObject([
-    { client_id: 'shop-app', token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'shop.corp.test' },
-    { client_id: 'courier-app', token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys: [{}] } },
+    { client_id: 'shop-app', token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys: [{}] } },
+    { client_id: 'courier-app', tls_client_auth_san_dns: 'courier.corp.test' },
   ])
   expect(server.exitCode).toBeNull()
 })

@@ -54,12 +54,12 @@ test('fetches the keys from where the metadata say, for the user alone', async (
 })
 
 test.each([
-  ['in plaintext', 'http://auth.test:1/jwks'],
-  ['nowhere', undefined],
-])('fetches no keys that are %s', async (_, jwks_uri) => {
+  ['in plaintext', 'http://auth.test:1/jwks', 'HOLDFAST_METADATA'],
+  ['nowhere', undefined, 'HOLDFAST_NOT_OFFERED'],
+])('fetches no keys that are %s', async (_, jwks_uri, code) => {
   issuer.script('metadata', { status: 200, body: { issuer: issuer.url, jwks_uri } })
 
-  await expect(fetchKeys()).rejects.toMatchObject({ code: 'HOLDFAST_METADATA' })
+  await expect(fetchKeys()).rejects.toMatchObject({ code })
   expect(issuer.requests).toHaveLength(1)
 })
 

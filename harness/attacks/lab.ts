@@ -3,6 +3,7 @@ import type { PlanBoundToken } from '../credentials/bound-token/planned.ts'
 import { tokensIn } from '../credentials/bound-token/secrets.ts'
 import { type TokenTrust, trustIn } from '../credentials/bound-token/trust.ts'
 import type { PlanCertificate } from '../credentials/certificate/planned.ts'
+import { NotIssued } from '../credentials/live-kind.ts'
 import { credentialsOf } from '../credentials/of-kind.ts'
 import { guessedBy } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
@@ -158,11 +159,12 @@ export class Lab {
     return found
   }
 
-  /** Why an attack came to no end: what it would have changed may be known to the issuer alone. */
+  /** Why an attack came to no end: what it would have changed may be the issuer's alone. */
   explained(failure: unknown): unknown {
-    const { opaque } = this.#goodToken ?? {}
-    const isUnreadable = opaque && failure instanceof TokenNotReadable
-    return isUnreadable ? new NotOurs(`what stands in the tokens of ${this.issuer}`) : failure
+    const { opaque, boundTo } = this.#goodToken ?? {}
+    if (opaque && failure instanceof TokenNotReadable) return new NotOurs(`what stands in the tokens of ${this.issuer}`)
+    const isKept = credentialsOf(this.plan, 'certificate').some(({ name, kept }) => kept && name === boundTo)
+    return isKept && failure instanceof NotIssued ? new NotOurs(`what ${this.issuer} knows its clients by`) : failure
   }
 
   get #goodToken(): PlanBoundToken | undefined {
