@@ -39,13 +39,21 @@ test('with a stack: a whole project, whose topology compiles', async () => {
 
 test('for a gateway that is there: its command, its call, and what can be assumed', async () => {
   await writeFile(join(folder, 'package.json'), '{}')
-  const { kept, next } = await writeProject(folder, { stack: 'none', run: './gateway -v', request: 'PUT /x' })
+  const { kept, next } = await writeProject(folder, {
+    stack: 'none',
+    run: './gateway -v',
+    request: 'PUT /x',
+    scope: 'x:put',
+  })
 
   expect(kept).toEqual([join(folder, 'package.json')])
   expect(await read('package.json')).toBe('{}')
   expect(next).not.toContain('npm install')
-  const { settings } = JSON.parse(await read('lab.json')).nodes.gateway.units.gateway
-  expect(settings).toEqual({ run: ['./gateway', '-v'], request: 'PUT /x', observe: 'status' })
+  const lab = JSON.parse(await read('lab.json'))
+  const { settings } = lab.nodes.gateway.units.gateway
+  expect(settings).toEqual({ run: ['./gateway', '-v'], request: 'PUT /x', scope: 'x:put', observe: 'status' })
+  expect(lab.credentials.courier.scope).toEqual(['x:put'])
+  compile(await loadTopology('lab.json', { cwd: folder }))
   await expect(read('gateway.mjs')).rejects.toThrow('ENOENT')
 })
 

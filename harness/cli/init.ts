@@ -83,6 +83,8 @@ async function topology(options: ProjectOptions): Promise<unknown> {
   if (stack === 'none') {
     const command = run === undefined ? ['./my-gateway'] : words(run)
     Object.assign(settings, { run: command, request: request ?? 'GET /', scope })
+    for (const token of [lab.credentials.shop, lab.credentials.courier])
+      token.scope = scope === undefined ? undefined : [scope]
     // Who cannot resolve the issuer's name reads its keys from the file.
     if (command[0] !== 'node') delete settings.keys
   }
