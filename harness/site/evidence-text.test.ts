@@ -4,7 +4,7 @@ import { http } from '../protocols/http/index.ts'
 import { callParts } from '../shipped.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import { receivedText, refusalProblems } from './judge.ts'
-import { firstMismatch } from './told-failure.ts'
+import { firstMismatch, shown } from './told-failure.ts'
 import type { Verdict } from './verdict.ts'
 
 const { live } = await callParts()
@@ -80,4 +80,12 @@ test('the first difference names issuer and audience beside those of the target'
     "the token's iss is https://auth, b believes https://other",
   )
   expect(firstMismatch(believing('https://auth', ['https://c']))).toBeUndefined()
+})
+
+test('a token that is too long to be shown whole is not shown in part', () => {
+  const part = Buffer.from(JSON.stringify({ typ: 'at+jwt', deep: 'a'.repeat(9_000) })).toString('base64url')
+  const [line, ...rest] = shown(`Authorization: Bearer ${part}.${part}.c2lnbmF0dXJl\r\nX: y`)
+
+  expect([line, ...rest]).toEqual(['Authorization: Bearer eyJ0eXAi…', 'X: y'])
+  expect(shown('x'.repeat(5_000)).at(-1)).toBe('… (5000 characters)')
 })

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { redact } from '../credentials/secrets.ts'
 import { receivedText } from './judge.ts'
 import { judgedAs } from './judging.ts'
 import type { Judged } from './known-differences.ts'
@@ -177,7 +178,9 @@ const longestShown = 4_000
 /** The lines of a text that may hold anything. */
 export function shown(text: string | undefined): string[] {
   if (text === undefined) return []
-  const cut = text.length > longestShown ? `${text.slice(0, longestShown)}\n… (${text.length} characters)` : text
+  // Before it is cut: of a token nobody knows the first half again.
+  const open = redact(text)
+  const cut = open.length > longestShown ? `${open.slice(0, longestShown)}\n… (${text.length} characters)` : open
   return linesOf(cut).map((line) =>
     line.replaceAll(/[\p{Cc}\p{Cf}]/gu, (one) => `\\u${one.codePointAt(0)!.toString(16).padStart(4, '0')}`),
   )
