@@ -70,14 +70,5 @@ export const audienceCases = ['GEN-18', 'PEER-27']
 /** Those that a gateway fails which does not look at the type of a token. */
 export const typeCases = ['GEN-14']
 
-/** Those that a gateway fails which does not demand the claims that it looks at. */
-export const claimCases = ['GEN-16', 'GEN-18']
-
-/** Those that a gateway fails which does not look at the signature. */
-export const signatureCases = ['GEN-01', 'GEN-04']
-
-/** Those that a gateway fails which takes tokens without an end. */
-export const endCases = ['GEN-16']
-
 /** Cases in which the wrong gateway of `fixtures/controls/liberties-too-far.json` goes further than the standards let it. */
 export const tooFar = ['GEN-17', 'GEN-20', 'GEN-24', 'PEER-14', 'TLS-30', 'TLS-31']

@@ -116,7 +116,6 @@ const otherAudiences = [
   ...nearly('aud', [...ofUri, 'beside another, with a comma between', 'in a list, with more behind it']),
 ]
 const otherNodes = ['for another node']
-const noText = letIn('RFC 7515 section 4.1.4: a kid is a text')
 
 const anyAudience = letIn(
   'RFC 7519 section 4.1.3 wants one of several audiences, and only an issuer that is asked knows what it wrote',
@@ -142,9 +141,8 @@ const isRefused = (name: string) => withoutNul(name) && !name.includes('a blank'
 
 const apacheAttacks: KnownDifferences[string] = {
   'GEN-04 65 bytes': letIn('RFC 7518 section 3.4: a signature with P-256 has 64 bytes'),
-  ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
   ...alike(letIn('RFC 7515 section 4.1.11: what is critical and not understood ends the token'), {
-    'GEN-12': ['crit names cnf', 'crit names an absent header', 'crit is no list', 'crit is null'],
+    'GEN-12': ['crit names cnf', 'crit names an absent header', 'crit is no list'],
     'GEN-13': ['b64 false with crit'],
   }),
   // A header that holds a NUL it does not read at all.
@@ -176,7 +174,6 @@ const apacheAttacks: KnownDifferences[string] = {
 }
 
 const expressAttacks: KnownDifferences[string] = {
-  ...alike(noText, { 'GEN-08': ['a number', 'a list', 'null'] }),
   ...alike(letIn('RFC 9700 section 4.3.2: a token in a query ends up in logs'), {
     'GEN-27': ['in the query alone', 'in the query, its name encoded'],
   }),
@@ -211,7 +208,6 @@ const ofAnybody: KnownDifferences[string] = {
     'TLS-06': ['signed by a leaf of the right CA'],
     'TLS-07': ['one authority too many', 'outside the permitted names'],
     'TLS-08': ['an unknown extension', 'the identifier of a grant, marked critical'],
-    'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1'],
   }),
 }
 const md5 = alike(letIn(unlooked), { 'TLS-09': ['signed with MD5'] })
@@ -291,10 +287,6 @@ export const npmAttacks: KnownDifferences = {
 }
 
 const forOthers = 'RFC 9068 section 4: aud names whom a token is for (PEER-27)'
-const endAsText = alike(letIn('RFC 7519 section 2: a NumericDate is a number, and no text of one'), {
-  'GEN-16': ['a text'],
-})
-
 /** Cells of the matrix of `fixtures/controls/go.json`. */
 export const goCells: KnownDifferences = {
   'go-any-certificate resource:read': anyChain('go-any-certificate'),
@@ -304,16 +296,6 @@ export const goCells: KnownDifferences = {
 
 /** Attacks on the gateways of `fixtures/controls/go.json`; on those with a fault, those that are about it. */
 export const goAttacks: KnownDifferences = {
-  'go resource:read': {
-    ...endAsText,
-    ...alike(letIn('RFC 9325 section 4.5: a key of RSA has 2048 bits; Go takes 1024'), {
-      'TLS-09': ['RSA of 1024 bits'],
-    }),
-    'TLS-26 a length, and chunks that end before it': {
-      comes: 'works: it reads on behind a request whose end is in doubt',
-      against: 'RFC 9112 section 6.1: who reads the chunks alone ends the connection then; net/http keeps it',
-    },
-  },
   // Its crypto/x509 knows no MD5.
   'go-any-certificate resource:read': ofAnybody,
   'go-any-audience resource:read': alike(letIn(forOthers), {
@@ -333,7 +315,6 @@ export const pythonCells: KnownDifferences = {
 
 /** Attacks on the gateways of `fixtures/controls/python.json`; on those with a fault, those that are about it. */
 export const pythonAttacks: KnownDifferences = {
-  'python resource:read': endAsText,
   'python-cnf-if-there resource:read': alike(letIn(unbound), {
     'PEER-04': ['without cnf'],
     'PEER-14': ['cfn', 'extCnf'],
@@ -341,92 +322,6 @@ export const pythonAttacks: KnownDifferences = {
   'python-any-type resource:read': alike(anyType, { 'GEN-14': anyTypes }),
   'python-thumbprint-prefix resource:read': alike(beginsAlike, {
     'PEER-14': nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
-  }),
-}
-
-const unverifiedToken = 'RFC 7515 section 5.2: a token whose signature was not looked at says nothing (GEN-01, GEN-04)'
-
-/** Cells of the matrix of `fixtures/controls/fastify.json`. */
-export const fastifyCells: KnownDifferences = {
-  'fastify-decoded resource:read': Object.fromEntries(
-    ['fastify', 'fastify-decoded'].flatMap((node) =>
-      [
-        ...(node === 'fastify' ? [''] : []),
-        ', expired',
-        ', not yet valid',
-        ', naming another issuer',
-        ', tampered',
-      ].map((state) => [`alice-at-${node}${state}, over cert-alice`, letIn(unverifiedToken)] as const),
-    ),
-  ),
-}
-
-/** Attacks on the gateways of `fixtures/controls/fastify.json`; on those with a fault, those that are about it. */
-export const fastifyAttacks: KnownDifferences = {
-  'fastify resource:read': {
-    ...alike(letIn('RFC 7515 section 4.1.11: crit is a list; fast-jwt does not see one that is null'), {
-      'GEN-12': ['crit is null'],
-    }),
-    ...twoHosts,
-  },
-  'fastify-claims-if-there resource:read': {
-    ...alike(letIn('RFC 9068 section 2.2: exp is required'), { 'GEN-16': ['no exp'] }),
-    ...alike(letIn(forOthers), { 'GEN-18': ['no aud'] }),
-  },
-  'fastify-decoded resource:read': alike(letIn(unverifiedToken), {
-    'GEN-01': [
-      ...['alg NONE', 'alg None', 'alg absent', 'alg nOnE', 'alg none with the old signature', 'alg none'],
-      'signature cut off',
-    ],
-    'GEN-04': [
-      ...['63 bytes', '64 zero bytes', '65 bytes', 'DER instead of r and s', 'a byte before it', 'r = 0', 'r = n'],
-      ...['r = s = 1', 'r and s above n', 's = 0', 's = n', 'the signature of another token'],
-    ],
-  }),
-}
-
-/** Cells of the matrix of `fixtures/controls/java.json`. */
-export const javaCells: KnownDifferences = {
-  'java-cnf-if-there resource:read': { 'alice-at-java-cnf-if-there, unbound, over cert-alice': letIn(unbound) },
-  'java-any-audience resource:read': { 'alice-at-java, over cert-alice': letIn(forOthers) },
-}
-
-// Its claims are converted before anybody looks at them, and a cast that fails ends elsewhere.
-const noCode: KnownDifference = {
-  comes: '401',
-  against: 'RFC 6750 section 3.1: who presents a token is told invalid_token; a cast that fails tells nothing',
-}
-
-/** Attacks on the gateways of `fixtures/controls/java.json`; on those with a fault, those that are about it. */
-export const javaAttacks: KnownDifferences = {
-  'java resource:read': {
-    ...alike(noText, { 'GEN-08': ['null'] }),
-    ...alike(noCode, { 'PEER-14': ['cnfArray', 'cnfString'] }),
-    ...alike(letIn('RFC 9325 section 4.5: a key of RSA has 2048 bits, and SHA-1 signs nothing; Java takes both'), {
-      'TLS-09': ['RSA of 1024 bits', 'signed with SHA-1'],
-    }),
-  },
-  'java-cnf-if-there resource:read': {
-    ...alike(letIn(unbound), { 'PEER-04': ['without cnf'], 'PEER-14': ['cfn', 'cnfSha1', 'extCnf'] }),
-    ...alike(noCode, { 'PEER-14': ['cnfArray', 'cnfString'] }),
-  },
-  'java-any-audience resource:read': alike(letIn(forOthers), { 'GEN-18': otherAudiences, 'PEER-27': otherNodes }),
-}
-
-/** Cells of the matrix of `fixtures/controls/nginx.json`. */
-export const nginxCells: KnownDifferences = {
-  // `optional_no_ca` overlooks the root alone: what has expired, say, is refused still.
-  'nginx-any-certificate resource:read': {
-    'alice-at-nginx-any-certificate, bound to the presenter, over a certificate like cert-alice of an unknown CA':
-      letIn(unverified),
-  },
-}
-
-/** Attacks on the gateways of `fixtures/controls/nginx.json`; on those with a fault, those that are about it. */
-export const nginxAttacks: KnownDifferences = {
-  'nginx-any-certificate resource:read': alike(letIn(unverified), { 'TLS-03': ['of a CA that nobody trusts'] }),
-  'nginx-endless resource:read': alike(letIn('RFC 9068 section 2.2: exp is required, and a number'), {
-    'GEN-16': ['no exp', 'a text', 'an object', 'the text NaN'],
   }),
 }
 

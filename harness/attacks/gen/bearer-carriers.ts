@@ -8,6 +8,7 @@ const otherMethods = leftOpen(
   'the other methods are optional, and who does not know them sees one token (RFC 6750 sections 2.2 and 2.3)',
 )
 const anyBlanks = leftOpen('one or more blanks stand between scheme and token (RFC 6750 section 2.1)')
+const otherBlank = leftOpen('who reads what is malformed may make the best of it (RFC 9110 section 2.4)')
 const fieldTwice = leftOpen(
   'what a recipient does with a field that must not stand twice is its own choice (RFC 9110 section 5.3)',
 )
@@ -43,7 +44,7 @@ export const carriers = cases(['takes:bound-token'], {
     title: 'what stands after the scheme is one token',
     source: 'CVE-2026-0707; RFC 6750 section 2.1',
     variants: {
-      'a tab': malformed((token) => `Bearer\t${token}`),
+      'a tab': otherBlank(malformed((token) => `Bearer\t${token}`)),
       'two blanks': anyBlanks(malformed((token) => `Bearer  ${token}`)),
       'a list': malformed((token) => `Bearer ${token},Bearer ${token}`),
       'twice the token': malformed((token) => `Bearer ${token} ${token}`),

@@ -14,6 +14,9 @@ const written = (name: string, text: string): Forgery => ({
 const seconds = () => Math.floor(Date.now() / 1000)
 
 const anyNumber = leftOpen('a NumericDate may be any number (RFC 7519 section 2)')
+const numberAsText = leftOpen(
+  'that it is a number binds who writes it: who reads one out of a text keeps the end (RFC 7519 section 4.1.4)',
+)
 const ageIsNoReason = leftOpen('iat tells the age of a token, and is no reason to refuse it (RFC 7519 section 4.1.6)')
 const oneIsEnough = leftOpen(
   'one of several audiences is enough (RFC 7519 section 4.1.3), and only an issuer that is asked knows better',
@@ -33,7 +36,8 @@ export const claims = cases(['takes:bound-token'], {
     source: 'RFC 9068 section 2.2; RFC 7519 section 4.1.4',
     variants: {
       'no exp': forging(A1('claim_missing'), withoutClaim('exp')),
-      'a text': forging(A1('claim_invalid'), withClaim('exp', '9999999999')),
+      'a text': numberAsText(forging(A1('claim_invalid'), withClaim('exp', '9999999999'))),
+      'a text, of a time that is past': forging(A1('claim_invalid', 'token_expired'), withClaim('exp', '1000000000')),
       negative: forging(A1('claim_invalid'), withClaim('exp', -1)),
       '0': forging(A1('claim_invalid'), withClaim('exp', 0)),
       '1e308': anyNumber(forging(A1('claim_invalid'), written('exp', '1e308'))),

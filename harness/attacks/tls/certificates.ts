@@ -34,6 +34,11 @@ const tls12: How = { handshake: { version: 'TLSv1.2' }, asClient: null }
 
 const anyPurpose = leftOpen('a certificate that names no purpose is for all of them (RFC 5280 section 4.2.1.12)')
 
+const shortKey = leftOpen('2048 bits are demanded of the certificate of a server (RFC 9325 section 4.5)')
+const sha1 = leftOpen(
+  'to refuse what is signed with SHA-1 is recommended; MD5 must be refused (RFC 8446 section 4.4.2.4)',
+)
+
 /** Certificates that say the right thing and must not be believed. */
 export const certificates = cases(['client-certificate'], {
   'TLS-01': {
@@ -115,8 +120,8 @@ export const certificates = cases(['client-certificate'], {
     title: 'keys and signatures that can be broken prove nothing',
     source: 'RFC 9325 section 4; RFC 5280 section 6.1',
     variants: {
-      'RSA of 1024 bits': spoiledBy('weakKey', 'cert_weak'),
-      'signed with SHA-1': spoiledBy('sha1Signed', 'cert_weak'),
+      'RSA of 1024 bits': shortKey(spoiledBy('weakKey', 'cert_weak')),
+      'signed with SHA-1': sha1(spoiledBy('sha1Signed', 'cert_weak')),
       'signed with MD5': spoiledBy('md5Signed', 'cert_weak', { by: 'root' }),
       'on the curve P-192': spoiledBy('weakCurve', 'handshake_failed', tls12),
       'on the curve secp256k1': spoiledBy('unusualCurve', 'handshake_failed', tls12),
