@@ -26,6 +26,7 @@ export interface SabotageOptions extends CommonOptions {
   /** Small changes inside of guards, in place of whole guards. */
   subtle?: boolean
   most?: number
+  calls?: number
   file?: string
   afresh?: boolean
 }

@@ -17,15 +17,23 @@ test('the score counts what was tried; survivors are told by place and change', 
   ])
   const outcomes = [outcome('a', 'killed'), survivor, outcome('b', 'unreached')]
 
-  expect(scoreLine(outcomes)).toBe('kill score 50.0 %: 1 of 2 · 1 covered by no test')
+  expect(scoreLine(outcomes)).toBe('kill score 50.0 %: 1 of 2 · 1 survive, 0 of them explained · 1 covered by no test')
   expect(scoreLine([outcome('b', 'unreached')])).toContain('no mutant was tried')
   expect(reportText(outcomes, 7)).toBe(
     [
       'survived  orchestrator shared/token-form.ts:23:9 skipped → false',
       '          token.form; held: 2 tests, claim: test',
       '',
-      'kill score 50.0 %: 1 of 2 · 1 covered by no test · 7 not tried yet',
+      'kill score 50.0 %: 1 of 2 · 1 survive, 0 of them explained · 1 covered by no test · 7 not tried yet',
     ].join('\n'),
+  )
+  const unseen = { ...survivor, because: 'both are the same' }
+  const late = { ...outcome('c', 'killed'), isLate: true }
+  expect(reportText([unseen, late], 0)).toBe(
+    'kill score 50.0 %: 1 of 2, 1 by time alone · 1 survive, 1 of them explained',
+  )
+  expect(reportText([{ ...outcome('d', 'killed'), by: 'claim: test', because: 'both are the same' }], 0)).toContain(
+    'seen      d\n          explained as what nobody can see, and killed by claim: test',
   )
 })
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { declaredGuards } from './declared-guards.ts'
+import { staleExplanations, whyUnseen } from './explained.ts'
 import { type Mutant, mutantsOf } from './mutants.ts'
 
 async function mutantsIn(service: string): Promise<Mutant[]> {
@@ -10,6 +11,19 @@ async function mutantsIn(service: string): Promise<Mutant[]> {
     }),
   )
 }
+
+test('whatever is explained as what nobody can see is there', async () => {
+  const all = (await Promise.all(['orchestrator', 'auth-server'].map(mutantsIn))).flat()
+  const [one] = all
+  const cause = (line: string) => {
+    return { because: 'it is the same', mutants: [{ module: one!.module, line, changes: [one!.name] }] }
+  }
+
+  expect(staleExplanations(all)).toEqual([])
+  expect(staleExplanations(all, [cause('no such line')])).toEqual([`${one!.module}: ${one!.name} in no such line`])
+  expect(whyUnseen(one!, [cause('no such line'), cause(one!.lineText)])).toBe('it is the same')
+  expect(whyUnseen(one!, [cause('no such line')])).toBeUndefined()
+})
 
 test('mutants lie in guards and in what they call, each with its guards', async () => {
   const [orchestrator, authServer] = await Promise.all(['orchestrator', 'auth-server'].map(mutantsIn))

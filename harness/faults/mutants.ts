@@ -15,6 +15,10 @@ export interface Mutant extends Mutation {
   /** Path of the module below the folder of the services. */
   readonly module: string
   readonly line: number
+  /** That line, without blanks around it. */
+  readonly lineText: string
+  /** `dropped operand → kid === ''`. */
+  readonly change: string
   /** What stands there. */
   readonly original: string
   /** Guards that come to it, those with the fewest calls between first: `token.form`. */
@@ -69,9 +73,11 @@ export function mutantsOf(uses: readonly GuardUse[]): Mutant[] {
     const before = module.source.slice(0, mutation.start).split('\n')
     const [line, column] = [before.length, before.at(-1)!.length + 1]
     const original = module.source.slice(mutation.start, mutation.end)
-    const told = `${mutation.name} → ${mutation.text.replaceAll(/\s+/g, ' ')}`
-    const id = `${service} ${module.path}:${line}:${column} ${told}`
-    return { ...mutation, number: index + 1, id, service, module: module.path, line, original, ...reach }
+    const change = `${mutation.name} → ${mutation.text.replaceAll(/\s+/g, ' ')}`
+    const id = `${service} ${module.path}:${line}:${column} ${change}`
+    const lineText = module.source.split('\n')[line - 1]!.trim()
+    const place = { service, module: module.path, line, lineText, change, original }
+    return { ...mutation, number: index + 1, id, ...place, ...reach }
   })
 }
 

@@ -43,7 +43,7 @@ if (folder && site && answerFile) {
 
   /** Writes what was seen up to now, and begins anew. */
   function answer(next = turn, number = active) {
-    const seen = { turn: next, reached: [...reached], refused: [...refused] }
+    const seen = { turn: next, pid: process.pid, reached: [...reached], refused: [...refused] }
     reached = new Set()
     refused = new Set()
     turn = next

@@ -62,6 +62,33 @@ test.each([
   expect(told(source)).toEqual([])
 })
 
+test.each([
+  ['an empty text in place of undefined', "const f = (a) => void (a ?? '')", ["a ?? '' ⇒ dropped operand: ''"]],
+  [
+    'a look at undefined before something is less or more',
+    'const f = (a, now) => void (a !== undefined && a > now)',
+    ['dropped operand: a !== undefined', 'inverted: (a) <= (now)', 'inverted: (a) === (undefined)'],
+  ],
+  [
+    'a comparison of yes and no',
+    "const f = (a, isOpen) => void ((a === 'open') === isOpen)",
+    ["inverted: ((a === 'open')) !== (isOpen)", "inverted: (a) !== ('open')"],
+  ],
+  [
+    'a pattern of all letters',
+    'const NAME = /^[0-9A-Za-z]+\\n/; const f = (a) => void NAME.test(a)',
+    ['NAME ⇒ pattern without ^: /[0-9A-Za-z]+\\n/'],
+  ],
+])('of %s nothing is tried that would be the same', (_, source, mutations) => {
+  const all = told(source)
+  expect(all).toHaveLength(mutations.length)
+  for (const mutation of mutations)
+    expect(
+      all.some((one) => one.endsWith(mutation)),
+      all.join('\n'),
+    ).toBe(true)
+})
+
 const sample = `
 const MOST = 3
 const NAME = /^[a-z]+$/

@@ -98,7 +98,7 @@ function mutationsAt(node: SyntaxNode, parent: SyntaxNode, scope: Scope): Mutati
     case 'BinaryExpression':
       return comparisons(node, text).map(([name, replacement]) => here(name, replacement))
     case 'LogicalExpression':
-      return [here('dropped operand', text(node.left)), here('dropped operand', text(node.right))]
+      return operands(node, text).map((operand) => here('dropped operand', text(operand)))
     case 'UnaryExpression':
       return node.operator === '!' ? [here('inverted', `!${text(node)}`)] : []
     case 'ConditionalExpression':
@@ -130,6 +130,16 @@ function mutationsAt(node: SyntaxNode, parent: SyntaxNode, scope: Scope): Mutati
 
 type Replacement = readonly [name: string, text: string]
 type Text = (of: SyntaxNode) => string
+
+/** The operands that may stand alone: without what is there for the compiler, nothing would be changed. */
+function operands({ operator, left, right }: SyntaxNode, text: Text): SyntaxNode[] {
+  const isEmpty = /^(''|\{\}|\[\])$/.test(text(right))
+  if (operator === '??' && isEmpty) return [right]
+  // Nothing is less or more than undefined.
+  const isOfUndefined = left.operator === '!==' && text(left.right) === 'undefined' && /^[<>]=?$/.test(right.operator)
+  const isOfTheSame = isOfUndefined && [right.left, right.right].some((side) => text(side).startsWith(text(left.left)))
+  return operator === '&&' && isOfTheSame ? [left] : [left, right]
+}
 
 function isYesOrNo(node: SyntaxNode | null): boolean {
   if (node === null) return false
@@ -174,9 +184,11 @@ function bounds(side: SyntaxNode, text: Text): Replacement[] {
   return side.type === 'BinaryExpression' && side.operator === '+' ? [['dropped operand', text(side.left)]] : []
 }
 
-/** Whether two things may be texts that are nearly equal: no fixed word, no number, no type. */
+/** Whether two things may be texts that are nearly equal: no fixed word, no number, no type, no yes or no. */
 function isOfTexts(node: SyntaxNode): boolean {
+  if (node.type === 'ParenthesizedExpression') return isOfTexts(node.expression)
   const name = node.property?.name ?? node.name ?? ''
+  if (/^(is|has)[A-Z]/.test(name)) return false
   if (/^(undefined|length|size|status|seq|side|type|problem|reason)$|(Seq|Ms|At|Seconds|Count)$/.test(name))
     return false
   return !/^(Literal|UnaryExpression|ObjectExpression|ArrayExpression|AwaitExpression|NewExpression|BinaryExpression)$/.test(
@@ -249,7 +261,11 @@ function patterns(pattern: string, flags: string): Replacement[] {
   const changed = pieces
     .filter(([, other]) => other !== pattern)
     .map(([name, other]) => [name, `/${other}/${flags}`] as const)
-  if (!/[a-zA-Z]/.test(pattern.replaceAll(/\\./g, '')) || flags.includes('i')) return changed
+  // A class of all letters has both cases already.
+  const letters = pattern
+    .replaceAll(/\\./g, '')
+    .replaceAll(/\[[^\]]*\]/g, (all) => (/a-z.*A-Z|A-Z.*a-z/.test(all) ? '' : all))
+  if (!/[a-zA-Z]/.test(letters) || flags.includes('i')) return changed
   return [...changed, ['pattern without case', `/${pattern}/${flags}i`]]
 }
 

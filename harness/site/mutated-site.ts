@@ -18,10 +18,12 @@ export class MutantUnanswered extends HoldfastError {
 export interface Seen {
   readonly reached: ReadonlySet<number>
   readonly refused: ReadonlySet<string>
+  /** Units that have ended: a test stops some. */
+  readonly gone: ReadonlySet<string>
 }
 
 const place = Symbol.for('holdfast: the site whose services have mutants')
-const withinMs = 3_000
+const withinMs = 8_000
 
 /** The mutants of one site: which is on, and what its units came to. */
 export class MutatedSite {
@@ -68,24 +70,26 @@ export class MutatedSite {
     return { ...given, ...Object.fromEntries(mutated) }
   }
 
-  /** Switches a mutant on, 0 for none; answers what all units came to before. @throws MutantUnanswered */
+  /** Switches a mutant on, 0 for none; answers what all units came to before that still run. @throws MutantUnanswered */
   async switchTo(number: number): Promise<Seen> {
     this.#turn += 1
     this.#write(number)
     const answers = await Promise.all([...this.#units.keys()].map((unit) => this.#answered(unit)))
+    const alive = answers.filter(({ turn }) => turn === this.#turn)
     return {
-      reached: new Set(answers.flatMap(({ reached }) => reached)),
-      refused: new Set(answers.flatMap(({ refused }) => refused)),
+      reached: new Set(alive.flatMap(({ reached }) => reached)),
+      refused: new Set(alive.flatMap(({ refused }) => refused)),
+      gone: new Set([...this.#units.keys()].filter((_, at) => answers[at]!.turn !== this.#turn)),
     }
   }
 
   async #answered(unit: string) {
-    type Answer = { turn: number; reached: number[]; refused: string[] }
+    type Answer = { turn: number; pid: number; reached: number[]; refused: string[] }
     let answer: Answer | undefined
     const hasAnswered = () => {
       const file = this.#answerOf(unit)
       answer = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
-      return answer?.turn === this.#turn
+      return answer !== undefined && (answer.turn === this.#turn || hasEnded(answer.pid))
     }
     await until(`${unit} answers`, hasAnswered, { withinMs, everyMs: 5 }).catch((cause: unknown) => {
       throw new MutantUnanswered(unit, cause)
@@ -101,6 +105,14 @@ export class MutatedSite {
     const file = join(this.#folder, 'switch')
     writeFileSync(`${file}.part`, `${this.#turn} ${number}`)
     renameSync(`${file}.part`, file)
+  }
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    return !process.kill(pid, 0)
+  } catch {
+    return true
   }
 }
 

@@ -8,6 +8,10 @@ import { forgetMutatedSite, type MutatedSite, mutatedSite, type Seen } from '../
 export interface MutantOrder {
   /** A test that takes longer without a mutant is left to another run. */
   readonly longestMs: number
+  /** A mutant that so many tests held with is left to a later run, so that one run comes to all of them. */
+  readonly mostTries: number
+  /** So many trials were there before this order. */
+  readonly before: number
   /** Numbers are those of the run, over all services. */
   readonly mutants: readonly {
     readonly number: number
@@ -23,6 +27,8 @@ export interface MutantTrial {
   /** `red`: the test failed without any mutant (number 0), or could not be run twice, so it shows nothing. */
   readonly outcome: 'killed' | 'passed' | 'red'
   readonly test: string
+  /** It was killed by nothing but the time that the test took. */
+  readonly isLate?: boolean
   readonly why?: string
 }
 
@@ -31,10 +37,8 @@ type Step = { is: 'first' | 'plain' | 'again' } | { is: 'mutant' | 'control'; mu
 
 /** Of tests that come to a mutant without provoking a guard of it, so many try it. */
 const besidesItsGuards = 3
-/** A mutant that so many tests held with is left to a later run, so that one run comes to all of them. */
-const mostTries = 15
 /** Sites of one file: each takes seconds to come up. */
-const mostRenewals = 12
+const mostRenewals = 60
 
 /**
  * Runs every test without a mutant first, twice where there is one to try, and then once with each that it covers: it came to the
@@ -50,6 +54,8 @@ export default class MutantRunner extends TestRunner {
   #step: Step = { is: 'first' }
   #waiting: Mutant[] = []
   #isEnded = false
+  /** Units that a test stops without any mutant. */
+  #gone: ReadonlySet<string> = new Set()
   #renewals = 0
   /** Something was tried on the site of this file. */
   #wasTried = false
@@ -80,7 +86,10 @@ export default class MutantRunner extends TestRunner {
     test.meta.calls = []
     // A unit that does not answer was stopped by the test before, or by a mutant.
     const next = await this.#next(test).catch((failure: Error) => {
-      this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: failure.message })
+      const step = this.#step
+      // It answered when the mutant was switched on, and twice without it: it has ended, or hangs, with it.
+      if (step.is === 'mutant') this.#kill(test, step.mutant, failure.message)
+      else this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: failure.message })
       return this.#renew(test)
     })
     if (!next) test.context.skip('nothing more to try')
@@ -120,17 +129,19 @@ export default class MutantRunner extends TestRunner {
 
   async #seen(test: RunnerTestCase, site: MutatedSite): Promise<Step | undefined> {
     const seen = await site.switchTo(0)
+    this.#gone = seen.gone
     // The first test of a file launches the site, which comes to much that the test does not.
     if (!this.#hadSite) {
       this.#hadSite = true
       return { is: 'plain' }
     }
     if (test.result!.attempts!.at(-1)!.duration > this.#order.longestMs) return undefined
-    const trials = Map.groupBy(trialsIn(this.#folder), ({ number }) => number)
+    const trials = Map.groupBy(trialsIn(this.#folder).slice(this.#order.before), ({ number }) => number)
     const triesOf = ({ number }: Mutant) => trials.get(number)?.length ?? 0
-    this.#waiting = this.#alive().filter(
-      (one) => isCovered(one, seen, triesOf(one)) && !one.held.includes(nameOf(test)),
-    )
+    this.#waiting = this.#alive().filter((one) => {
+      const tries = triesOf(one)
+      return tries < this.#order.mostTries && isCovered(one, seen, tries) && !one.held.includes(nameOf(test))
+    })
     // What fails the second time without a mutant would fail with any.
     return this.#waiting.length === 0 ? undefined : { is: 'again' }
   }
@@ -147,7 +158,10 @@ export default class MutantRunner extends TestRunner {
 
   async #failed(test: RunnerTestCase, site: MutatedSite, mutant: Mutant): Promise<Step> {
     if (this.#isInOrder) this.#kill(test, mutant)
-    await site.switchTo(0)
+    const { gone } = await site.switchTo(0)
+    // What ended a unit that runs without it is no equal of what stands there.
+    if (!this.#isInOrder && [...gone].some((unit) => !this.#gone.has(unit)))
+      this.#kill(test, mutant, 'a unit ended with it')
     return { is: 'control', mutant }
   }
 
@@ -164,8 +178,9 @@ export default class MutantRunner extends TestRunner {
     return { is: 'mutant', mutant }
   }
 
-  #kill(test: RunnerTestCase, { number }: Mutant): void {
-    this.#tell({ number, outcome: 'killed', test: nameOf(test), why: whyOf(test) })
+  #kill(test: RunnerTestCase, { number }: Mutant, why = whyOf(test)): void {
+    const isLate = /^Test timed out in /.test(why)
+    this.#tell({ number, outcome: 'killed', test: nameOf(test), why, ...(isLate && { isLate }) })
   }
 
   #tell(trial: MutantTrial): void {
@@ -191,7 +206,7 @@ function whyOf(test: RunnerTestCase): string {
 }
 
 function isCovered({ number, guards }: Mutant, { reached, refused }: Seen, tries: number): boolean {
-  if (!reached.has(number) || tries >= mostTries) return false
+  if (!reached.has(number)) return false
   return guards.some((guard) => refused.has(guard)) || tries < besidesItsGuards
 }
 
