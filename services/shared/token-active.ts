@@ -24,7 +24,7 @@ function expiryOf(context: TokenContext): number | undefined {
   return typeof exp === 'number' ? exp * 1000 : undefined
 }
 
-/** GEN-31: an answer about another holder, subject or audience is an answer about another token. */
+/** GEN-31: an answer about another holder, subject, issuer or audience is an answer about another token. */
 function agrees(answer: Readonly<Record<string, unknown>>, payload: Readonly<Record<string, unknown>>): boolean {
   const told = audiencesOf(answer)
   const held = audiencesOf(payload)
@@ -32,6 +32,8 @@ function agrees(answer: Readonly<Record<string, unknown>>, payload: Readonly<Rec
     thumbprintIn(answer) !== undefined &&
     thumbprintIn(answer) === thumbprintIn(payload) &&
     answer.sub === payload.sub &&
+    // It may leave that out (RFC 7662 section 2.2).
+    (answer.iss === undefined || answer.iss === payload.iss) &&
     told.length === held.length &&
     told.every((audience) => held.includes(audience))
   )

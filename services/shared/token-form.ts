@@ -1,6 +1,6 @@
 import { invalidToken } from './bearer.ts'
 import { guard } from './guard.ts'
-import { claimsOf, decodedToken, type TokenContext } from './token-context.ts'
+import { decodedToken, type TokenContext } from './token-context.ts'
 
 /** Signature algorithms that any verifier here accepts. */
 export const ALGORITHMS: readonly string[] = ['ES256', 'ES384', 'EdDSA', 'PS256']
@@ -31,7 +31,5 @@ export const tokenForm = guard<TokenContext>(
 
 /** RFC 9068 section 4: compared as a whole text with the configured issuer, before any call is made. */
 export const tokenIssuer = guard<TokenContext>('token.issuer', ['issuer_untrusted'], (context) =>
-  decodedToken(context).payload?.iss === context.policy.issuer && claimsOf(context).iss === context.policy.issuer
-    ? undefined
-    : invalidToken('issuer_untrusted'),
+  decodedToken(context).payload?.iss === context.policy.issuer ? undefined : invalidToken('issuer_untrusted'),
 )

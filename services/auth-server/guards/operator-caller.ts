@@ -12,8 +12,7 @@ export const operatorCaller = guard<OperatorCall>(
   'operator.caller',
   ['not_operator'],
   ({ certificate, operators, ownDomain, authorization }) => {
-    const isOperator =
-      certificate?.domain === ownDomain && certificate.sans.some((san) => operators.includes(san.toLowerCase()))
+    const isOperator = certificate?.domain === ownDomain && certificate.sans.some((san) => operators.includes(san))
     if (isOperator) return undefined
     // RFC 6750 section 3.1: whoever comes with a token is told that no token reaches this far.
     const hasToken = /^bearer /i.test(authorization ?? '')
