@@ -12,6 +12,7 @@ export interface Session {
   readonly frames: readonly Frame[]
   /** Resolves when the session has ended, whoever ended it. */
   readonly ended: Promise<SessionEnd>
+  /** As JSON, in a frame of text; bytes as they are, in a binary one. */
   send(frame: unknown): void
   ping(): void
   close(): Promise<void>

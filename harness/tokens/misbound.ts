@@ -26,6 +26,10 @@ export const misbindings: Readonly<Record<string, Misbinding>> = {
   /** Under its own name, `x5t` (RFC 7515 section 4.1.7). */
   cnfSha1: (pem) => (claims) => ({ ...claims, cnf: { x5t: hash(derOf(pem), 'sha1').toString('base64url') } }),
   cnfArray: (pem) => bound([thumbprintS256(pem)]),
+  cnfNull: () => (claims) => ({ ...claims, cnf: null }),
+  cnfInList: (pem) => (claims) => ({ ...claims, cnf: [right(pem)] }),
+  /** 32 bytes do not end with this: it stands for bits that are there no more. */
+  cnfLongerByBits: (pem) => bound(`${thumbprintS256(pem).slice(0, -1)}a`),
   cnfString: (pem) => (claims) => ({ ...claims, cnf: thumbprintS256(pem) }),
   /** Misspelled. */
   cfn: (pem) => (claims) => ({ ...without(claims, 'cnf'), cfn: right(pem) }),

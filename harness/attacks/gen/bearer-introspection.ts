@@ -2,7 +2,7 @@ import type { IssuerScript } from '../../counterparts/issuer/scripted-issuer.ts'
 import { endTokens } from '../../site/insider.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { nearMiss } from '../../tokens/near-misses.ts'
-import { cases, steps, type Variant } from '../attack.ts'
+import { cases, leftOpen, nearly, steps, type Variant } from '../attack.ts'
 import { anewClaims, forged } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, demanded, type Outcome, refused } from '../outcome.ts'
@@ -12,6 +12,8 @@ type BoundAnswer = { readonly cnf: { readonly 'x5t#S256': string } }
 
 const mismatch = A1('introspection_mismatch')
 const unavailable = refused(503, 'temporarily_unavailable', 'auth_unavailable')
+
+const anyIssuer = leftOpen('an answer need not say who minted the token (RFC 7662 section 2.2)')
 
 /** What a node makes of that which its auth server says of a token. */
 export const introspection = cases(['introspection-client'], {
@@ -30,6 +32,9 @@ export const introspection = cases(['introspection-client'], {
         ...honest,
         sub: nearMiss('with more behind it', String(honest.sub)),
       })),
+      ...nearly('iss', ['without its last character', 'with a slash behind it', 'in another case'], (made) =>
+        anyIssuer(answering(mismatch, (honest) => ({ ...honest, iss: made(String(honest.iss)) }))),
+      ),
       'another aud': answering(mismatch, (honest) => ({
         ...honest,
         aud: nearMiss('with more behind it', String(honest.aud)),

@@ -21,6 +21,7 @@ const ageIsNoReason = leftOpen('iat tells the age of a token, and is no reason t
 const oneIsEnough = leftOpen(
   'one of several audiences is enough (RFC 7519 section 4.1.3), and only an issuer that is asked knows better',
 )
+const anyClient = leftOpen('a client and whom it speaks for need not have one name (RFC 9068 section 2.2)')
 const anyText = leftOpen(
   'sub is text for the application (RFC 7519 section 4.1.2), and is not validated by RFC 9068 section 4',
 )
@@ -98,6 +99,11 @@ export const claims = cases(['takes:bound-token'], {
       'a zero byte behind it': spokenFor((sub) => `${sub}\0`),
       'upper case': spokenFor((sub) => String(sub).toUpperCase()),
       'a line break and a line of its own': anyText(steps(A1('claim_invalid'), withLineBreak)),
+      ...nearly('client_id', nearMissesOf.word, (made) =>
+        anyClient(
+          forging(A1('claim_invalid'), { claims: (own) => ({ ...own, client_id: made(String(own.client_id)) }) }),
+        ),
+      ),
       ...nearly('sub', nearMissesOf.word, (made) => ({
         ...forging(either(A1('peer_unknown', 'claim_invalid'), A3('not_operator')), {
           claims: (own) => ({ ...own, sub: made(String(own.sub)), client_id: made(String(own.sub)) }),

@@ -116,7 +116,7 @@ export const minting = cases(['mint-api'], {
     needs: ['token-endpoint'],
     variants: {
       ...Object.fromEntries(
-        ['scope', 'client_secret', 'client_assertion', 'assertion'].map((name) => [
+        ['scope', 'resource', 'client_secret', 'client_assertion', 'assertion'].map((name) => [
           `an empty ${name}`,
           withForm(accepted(), { [name]: '' }),
         ]),

@@ -16,6 +16,8 @@ export interface ScriptedPeerOptions {
   certificate?: Identity
   /** Upgrade whoever asks and send this frame first; absent: never answer. */
   open?: unknown
+  /** What it says next, in its order. */
+  says?: readonly unknown[]
   /** From then on it says every second that it is there, and goes on reading, or reads nothing more. */
   alive?: 'reading' | 'deaf'
 }
@@ -79,7 +81,7 @@ function record(socket: Duplex): RecordedConnection {
   }
 }
 
-function applicationOf({ open, alive }: ScriptedPeerOptions, sessions: Frame[][]): http.Server | undefined {
+function applicationOf({ open, says = [], alive }: ScriptedPeerOptions, sessions: Frame[][]): http.Server | undefined {
   if (open === undefined) return undefined
   const server = http.createServer((_request, response) => response.writeHead(404).end())
   const webSockets = new WebSocketServer({ server })
@@ -88,7 +90,7 @@ function applicationOf({ open, alive }: ScriptedPeerOptions, sessions: Frame[][]
     sessions.push(frames)
     webSocket.on('error', () => {})
     webSocket.on('message', (data) => frames.push(parsed(data.toString())))
-    webSocket.send(JSON.stringify(open))
+    for (const frame of [open, ...says]) webSocket.send(JSON.stringify(frame))
     if (alive === undefined) return
     if (alive === 'deaf') webSocket.pause()
     let seq = 0

@@ -112,7 +112,7 @@ function sessionOf(client: WebSocket, frames: readonly Frame[]): Session {
   return {
     frames,
     ended,
-    send: (frame) => client.send(JSON.stringify(frame)),
+    send: (frame) => client.send(frame instanceof Uint8Array ? frame : JSON.stringify(frame)),
     ping: () => client.ping(),
     close: async () => {
       if (client.readyState === WebSocket.OPEN) client.close(1001)

@@ -115,14 +115,42 @@ test('a question about no token', async ({ site, credential }) => {
   })
 })
 
+test('each scope of a request must be one of the grant, and any of them may be asked for', async ({
+  site,
+  credential,
+}) => {
+  const own = credential('cert-node-b')
+  const ask = (scope: string) =>
+    site.call('node-b', 'auth', 'token:request', own, { form: { ...formFor(site), scope } })
+  const refused = { status: 400, error: 'invalid_scope', reason: 'scope_invalid', guard: 'token.grant' }
+
+  for (const scope of ['node:read', 'node:read node:routes']) expect(await ask(scope)).toBeAccepted()
+  for (const scope of ['node:read operator', 'operator node:read']) expect(await ask(scope)).toBeRefused(refused)
+})
+
+test('a method that begins as those that the path knows', async ({ site }) => {
+  const operator = site.operator('auth')
+
+  expect(await operator.get('/operator/v1/clients/node-b')).toMatchObject({ status: 200 })
+  expect(await operator.post('/operator/v1/clients/node-b', {})).toMatchObject({ status: 405 })
+})
+
+/** So many more than now. */
+async function refusals(site: ScenarioSite, guard: string, reason: string): Promise<() => Promise<number>> {
+  const count = async () => (await site.decisions('auth', { guard, reason })).length
+  const before = await count()
+  return async () => (await count()) - before
+}
+
 test('a client and a token that are not there', async ({ site }) => {
   const operator = site.operator('auth')
+  const told = await refusals(site, 'operator.object', 'object_unknown')
 
   expect(await operator.get('/operator/v1/clients/node-b')).toMatchObject({ status: 200 })
   expect(await operator.get('/operator/v1/clients/nobody')).toMatchObject({ status: 404, json: { error: 'not_found' } })
   const jti = 'nothing-of-this-name'
   expect(await operator.post('/operator/v1/tokens/revoke', { jti })).toMatchObject({ status: 404 })
-  expect(await site.decisions('auth', { guard: 'operator.object', reason: 'object_unknown' })).toHaveLength(2)
+  expect(await told()).toBe(2)
 })
 
 test.for(['limit=0', 'limit=1&limit=2', 'state=any', 'unknown=1'])(
@@ -144,12 +172,12 @@ test.for(['limit=0', 'limit=1&limit=2', 'state=any', 'unknown=1'])(
 test('of rotations at once only one begins, and the others are told', async ({ site }) => {
   const operator = site.operator('auth')
   const order = { mode: 'grace', alg: 'PS256' }
+  const told = await refusals(site, 'keys.rotate', 'rotation_in_progress')
 
   const answers = await Promise.all(Array.from({ length: 6 }, () => operator.post('/operator/v1/keys/rotate', order)))
 
   const others = answers.filter(({ status }) => status !== 200)
   expect(others.length).toBeGreaterThan(0)
   for (const other of others) expect(other).toMatchObject({ status: 409, json: { error: 'conflict' } })
-  const refused = await site.decisions('auth', { guard: 'keys.rotate', reason: 'rotation_in_progress' })
-  expect(refused).toHaveLength(others.length)
+  expect(await told()).toBe(others.length)
 })

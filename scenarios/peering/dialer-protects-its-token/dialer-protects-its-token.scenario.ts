@@ -42,6 +42,22 @@ test.for([
   expect(peer.connections.map((connection) => connection.received()).join('')).toBe('')
 })
 
+test('whom it dials may say that it is there, and nothing of routes', async ({ site }) => {
+  const keepalive = { type: 'keepalive', seq: 1, refused: 0 }
+  const ends = () => site.decisions('node-a', { layer: 'session', guard: 'msg.form' })
+  const before = (await ends()).length
+  const control = await listen(site, 'unspoiled', [keepalive, { ...keepalive, seq: 2 }])
+  await dial(site, `wss://${hostOf(site)}:${control.port}`)
+  await site.until('the dialer tells its routes', () => control.sessions[0]?.[1], { withinMs: 5_000 })
+  expect(await ends()).toHaveLength(before)
+
+  const peer = await listen(site, 'unspoiled', [keepalive, { type: 'update', seq: 2, routes: [] }])
+  await dial(site, `wss://${hostOf(site)}:${peer.port}`)
+
+  const last = await site.until('the session ends', async () => (await ends())[before], { withinMs: 5_000 })
+  expect(last).toMatchObject({ verdict: 'refused', reason: 'message_out_of_order' })
+})
+
 test('an endpoint in plaintext is refused at once', async ({ site }) => {
   const peer = await site.listenAsPeer({ seat: site.node('node-b').seat })
   const answer = await site
@@ -55,9 +71,9 @@ test('an endpoint in plaintext is refused at once', async ({ site }) => {
 type Flaw = 'unspoiled' | 'unknownCa' | 'ownCa' | 'cnOnly' | 'otherHost' | 'wildcard'
 
 /** A peer at the address of node-b, under the name `mirror`; its certificate is wrong in one way. */
-async function listen(site: ScenarioSite, flaw: Flaw): Promise<ScriptedPeer> {
+async function listen(site: ScenarioSite, flaw: Flaw, says: readonly unknown[] = []): Promise<ScriptedPeer> {
   const open = { type: 'open', version: 1, node: 'mirror', holdTimeMs: 90_000, session: crypto.randomUUID() }
-  return site.listenAsPeer({ seat: site.node('node-b').seat, certificate: await certificate(site, flaw), open })
+  return site.listenAsPeer({ seat: site.node('node-b').seat, certificate: await certificate(site, flaw), open, says })
 }
 
 async function certificate(site: ScenarioSite, flaw: Flaw): Promise<Identity> {

@@ -45,6 +45,23 @@ test('without grace: the old one is refused at once', async ({ site, credential 
   await accepted(site, credential.anew('peer-b-to-a'))
 })
 
+test.for(['ES384', 'EdDSA', 'PS256'])(
+  'what is signed by a key for %s is accepted',
+  async (alg, { site, credential }) => {
+    await rotate(site, { mode: 'immediate', alg })
+    const right = credential.anew('peer-b-to-a')
+    await accepted(site, right)
+
+    const ofNone = (token: string) => {
+      const header = Buffer.from(JSON.stringify({ typ: 'at+jwt', alg: 'none', kid: 'none' })).toString('base64url')
+      return `${header}.${token.split('.')[1]}.`
+    }
+    const unsigned = right.withToken(ofNone, 'unsigned')
+    const refused = { status: 401, error: 'invalid_token', reason: 'alg_not_allowed', guard: 'token.form' }
+    expect(await site.call('node-b', 'node-a', 'peering:connect', unsigned)).toBeRefused(refused)
+  },
+)
+
 /** Answers when the last of the keys before is usable no more, in epoch ms. */
 async function rotate(site: ScenarioSite, order: Record<string, unknown>): Promise<number> {
   const { status, json } = await site.operator('auth-a').post('/operator/v1/keys/rotate', order)

@@ -69,15 +69,17 @@ test('a peer that is not there is not read, one that is there is not made again'
   const endpoint = `wss://${site.node('node-b').host}:9443`
   const again = { name: 'node-b', endpoint, domains: [], trustDomain: 'org-b', peerToken }
   const before = await operator.get(path)
+  const told = async () => (await site.decisions('node-a', { guard: 'local.object', reason: 'peer_exists' })).length
+  const toldBefore = await told()
   expect(await operator.post('/v1/peers', again)).toMatchObject({ status: 409, json: { error: 'peer_exists' } })
   expect(await operator.get(path)).toMatchObject({ status: 200, json: before.json })
-  expect(await site.decisions('node-a', { guard: 'local.object', reason: 'peer_exists' })).toHaveLength(1)
+  expect(await told()).toBe(toldBefore + 1)
 })
 
 test('a learned route is changed where it comes from', async ({ site, credential }) => {
   const route = { protocol: 'http', endpoint: 'https://orders.b.test/' }
   const path = '/v1/routes/b.test/orders'
-  expect(await site.operator('node-b').put(path, route)).toMatchObject({ status: 201 })
+  expect([200, 201]).toContain((await site.operator('node-b').put(path, route)).status)
   const learned = async () => {
     const { json } = await site.operator('node-a').get('/v1/routes?domain=b.test')
     return (json as { routes: unknown[] }).routes.length === 1

@@ -6,6 +6,7 @@ const test = scenario('shared-auth', { set: { validation: 'jwks' } })
 
 const reasons: Readonly<Record<string, string>> = {
   withoutCnf: 'cnf_missing',
+  cnfNull: 'cnf_missing',
   cnfSha1: 'cnf_missing',
   cfn: 'cnf_missing',
   extCnf: 'cnf_missing',

@@ -60,22 +60,50 @@ test('a self-signed certificate with the right names', async ({ site, credential
   expect(verdict).toBeRefused(refused('anchor_mismatch'))
 })
 
-test('a pinned client is known by its pin alone', async ({ site, credential }) => {
-  const pinned = await issueSelfSigned('pinned', ['pinned.test'])
+/** Registers a client that is known by any of these certificates, however they are; answers what it asks with. */
+async function pinnedTo(site: ScenarioSite, pinned: readonly { certPem: string }[]): Promise<Record<string, string>> {
   const resource = 'https://pinned.test'
   const registration = {
     client_id: 'pinned',
     method: 'self_signed_tls_client_auth',
-    pinnedCertificate: pinned.certPem,
+    pinnedCertificate: pinned.map(({ certPem }) => certPem),
     grants: [{ resource, aud: [resource], use: 'node', scopes: ['node:read'], trustedDomains: [], maxTtlSeconds: 60 }],
     introspects: [],
   }
-  expect((await site.operator('auth').put('/operator/v1/clients/pinned', registration)).status).toBe(201)
-  const form = { grant_type: 'client_credentials', client_id: 'pinned', resource }
-  const right = credential('cert-node-b').withCertificate(pinned, 'pinned')
+  const { status } = await site.operator('auth').put('/operator/v1/clients/pinned', registration)
+  expect([200, 201]).toContain(status)
+  return { grant_type: 'client_credentials', client_id: 'pinned', resource }
+}
 
-  expect(await site.call('node-b', 'auth', 'token:request', right, { form })).toBeAccepted()
-  const unpinned = right.withCertificate(() => issueSelfSigned('pinned', ['pinned.test']), 'unpinned')
+test('a pinned client is known by any of its pins, and by nothing else', async ({ site, credential }) => {
+  const [first, second] = await Promise.all(['one', 'two'].map((name) => issueSelfSigned(name, ['pinned.test'])))
+  const form = await pinnedTo(site, [first!, second!])
+  const own = credential('cert-node-b')
+
+  for (const pinned of [first!, second!]) {
+    const right = own.withCertificate(pinned, 'pinned')
+    expect(await site.call('node-b', 'auth', 'token:request', right, { form })).toBeAccepted()
+  }
+  const unpinned = own.withCertificate(() => issueSelfSigned('one', ['pinned.test']), 'unpinned')
   expect(await site.call('node-b', 'auth', 'token:request', unpinned, { form })).toBeRefused(refused('pin_mismatch'))
   await site.operator('auth').delete('/operator/v1/clients/pinned')
 })
+
+test.for([
+  ['expired', 'cert_expired'],
+  ['notYetValid', 'cert_not_yet_valid'],
+] as const)(
+  'a pin makes nothing good of a certificate that is %s',
+  async ([spoiling, reason], { site, credential }) => {
+    const who = { authority: await site.authority('ca'), subject: 'pinned', sans: ['pinned.test'] }
+    const [good, bad] = [await issueSelfSigned('pinned', ['pinned.test']), await spoiled[spoiling](who)]
+    const form = await pinnedTo(site, [good, bad])
+    const own = credential('cert-node-b')
+
+    const right = own.withCertificate(good, 'pinned')
+    expect(await site.call('node-b', 'auth', 'token:request', right, { form })).toBeAccepted()
+    const outOfTime = own.withCertificate(bad, spoiling)
+    expect(await site.call('node-b', 'auth', 'token:request', outOfTime, { form })).toBeRefused(refused(reason))
+    await site.operator('auth').delete('/operator/v1/clients/pinned')
+  },
+)

@@ -1,4 +1,13 @@
-import { credentialOf, expect, issueLeaf, type ScenarioSite, scenario, thumbprintS256 } from 'holdfast/vitest'
+import {
+  credentialOf,
+  expect,
+  issueLeaf,
+  nearMiss,
+  nearMissesOf,
+  type ScenarioSite,
+  scenario,
+  thumbprintS256,
+} from 'holdfast/vitest'
 
 const test = scenario('shared-auth')
 
@@ -7,6 +16,11 @@ function orderFor(site: ScenarioSite, thumbprint: string): Record<string, unknow
   const { mint } = credentialOf(site.plan, 'bound-token', 'node-b').mint
   return { ...(mint?.json as Record<string, unknown>), 'x5t#S256': thumbprint }
 }
+
+/** As OAuth writes them: what else stands in a scope is no body (RFC 6749 section 3.3). */
+const nearScopes = nearMissesOf.word
+  .map((name) => String(nearMiss(name, 'node:read')))
+  .filter((scope) => /^[!-~]+$/.test(scope))
 
 const orders: [
   what: string,
@@ -33,6 +47,11 @@ const orders: [
     { scope: ['nats:connect'] },
     { status: 403, error: 'access_denied', reason: 'scope_not_allowed' },
   ],
+  ...[['node:read', 'nats:connect'], ...nearScopes.map((scope) => [scope])].map((scope): (typeof orders)[number] => [
+    `the scope ${JSON.stringify(scope)}`,
+    { scope },
+    { status: 403, error: 'access_denied', reason: 'scope_not_allowed' },
+  ]),
   ...[0, -1, 29, 1.5, 315_360_000, 9_007_199_254_740_992, '1h;rm', null].map((expiresIn): (typeof orders)[number] => [
     `a life of ${expiresIn}`,
     { expiresIn },
