@@ -189,7 +189,7 @@ function isOfTexts(node: SyntaxNode): boolean {
   if (node.type === 'ParenthesizedExpression') return isOfTexts(node.expression)
   const name = node.property?.name ?? node.name ?? ''
   if (/^(is|has)[A-Z]/.test(name)) return false
-  if (/^(undefined|length|size|status|seq|side|type|problem|reason)$|(Seq|Ms|At|Seconds|Count)$/.test(name))
+  if (/^(undefined|length|size|status|seq|side|type|method|problem|reason)$|(Seq|Ms|At|Seconds|Count)$/.test(name))
     return false
   return !/^(Literal|UnaryExpression|ObjectExpression|ArrayExpression|AwaitExpression|NewExpression|BinaryExpression)$/.test(
     node.type,
@@ -200,9 +200,11 @@ function isOfTexts(node: SyntaxNode): boolean {
 function nearMisses(a: string, b: string): Replacement[] {
   const [one, other] = [`String(${a})`, `String(${b})`]
   const isFolded = /toLowerCase/.test(a + b)
+  // Digests are of one length, so none begins with another.
+  const isOfDigests = /x5t$|thumbprint$/i.test(a) || /x5t$|thumbprint$/i.test(b)
+  const prefixes = [`${one}.startsWith(${other})`, `${other}.startsWith(${one})`]
   return [
-    ['prefix', `${one}.startsWith(${other})`],
-    ['prefix', `${other}.startsWith(${one})`],
+    ...(isOfDigests ? [] : prefixes.map((same) => ['prefix', same] as const)),
     ['first half', `${one}.slice(0, ${one}.length / 2) === ${other}.slice(0, ${one}.length / 2)`],
     ...(isFolded ? [] : [['without case', `${one}.toLowerCase() === ${other}.toLowerCase()`] as const]),
   ]
@@ -229,7 +231,8 @@ function calls(node: SyntaxNode, parent: SyntaxNode, text: Text): Replacement[] 
   if (name === 'delete' || name === 'clear') return parent.type === 'ExpressionStatement' ? [['kept', 'undefined']] : []
   if (of.name === 'Math' && (name === 'min' || name === 'max'))
     return [[`${name} swapped`, instead(name === 'min' ? 'max' : 'min')]]
-  if (name !== 'includes' || given.length !== 1 || /^(Literal|TemplateLiteral)$/.test(given[0].type)) return []
+  if (name !== 'includes' || given.length !== 1) return []
+  if (given[0].type === 'TemplateLiteral' || !isOfTexts(given[0])) return []
   return nearMisses('one', text(given[0])).map(([miss, same]) => [
     miss,
     `Array.from(${text(of)} ?? []).some((one) => ${same})`,
