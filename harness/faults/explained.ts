@@ -14,7 +14,7 @@ interface Cause {
 }
 
 /** Beside the services: a package does not have it. */
-const file = new URL('../../services/survivors.json', import.meta.url)
+const file = new URL('../../services/shared/survivors.json', import.meta.url)
 
 export function knownCauses(): Cause[] {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Cause[]) : []
