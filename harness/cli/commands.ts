@@ -212,9 +212,6 @@ own reason, without effect, leak or hint. A case that applies to no target is li
       option('--list', 'run nothing without a guard: only list them, with the scenarios that cover each'),
       option('--subtle', 'small changes inside of guards, and of what they call, in place of whole guards'),
       option('--file <part>', 'with --subtle: only in modules with this in their path').implies({ subtle: true }),
-      option('--calls <count>', 'with --subtle: only so many calls away from a guard, 0 for inside of one')
-        .argParser(Number)
-        .implies({ subtle: true }),
       option('--most <count>', 'with --subtle: try so many and end; the next run goes on')
         .argParser(Number)
         .implies({ subtle: true }),
@@ -241,20 +238,46 @@ ended, and tries what none has killed.`,
     description: 'Write a project that proves your own gateway: a topology that declares it, and a first scenario.',
     argument: new Argument('[folder]', 'where to; made if need be').default('.'),
     options: [
-      option('--stack <name>', 'an example gateway to begin with').choices(['express', 'none']).default('none'),
-      option('--run <command>', 'how your gateway is started, in that folder: "node gateway.mjs"').conflicts('stack'),
-      option('--request <text>', 'the call that needs a token: "GET /orders"'),
-      option('--scope <text>', 'the scope that the call needs'),
-      option('--issuer-run <command>', 'how your own OAuth server is started, in place of ours'),
-      option('--issuer-url <url>', 'its identifier, where it is up already').conflicts('issuerRun'),
-      option('--issuer-ca <file>', 'with --issuer-url: the root of its own certificate, PEM'),
+      option('--stack <name>', 'an example gateway to begin with').choices(['express', 'none']),
+      option('--run <command>', 'how your gateway is started, in that folder: "node gateway.mjs"').conflicts([
+        ...['stack', 'image', 'url'],
+      ]),
+      option('--image <name>', 'or its container image, which docker runs').conflicts(['stack', 'url']),
+      option('--url <url>', 'or where it is up already').conflicts('stack'),
+      option('--trust <folder>', 'with --url: where it finds whom to believe in a run (default: "./trust")'),
+      option('--reload <command>', 'with --url: what makes it read that folder anew'),
+      option('--request <text>', 'the call that needs a token: "GET /orders"').conflicts('stack'),
+      option('--scope <text>', 'the scope that the call needs').conflicts('stack'),
+      option('--keys <from>', 'where it has the keys of the issuer from').choices(['file', 'issuer']),
+      option('--behind <proxy>', 'the proxy in front, which ends TLS').choices(['haproxy', 'nginx']).conflicts('stack'),
+      option('--proxy-config <file>', 'your own configuration of it'),
+      option('--server-ca <file>', 'roots of the CA that certifies the gateway, a public one, say; or "system"'),
+      option('--server-cert <file>', 'the certificate of that CA'),
+      option('--server-key <file>', 'the key of that'),
+      option('--issuer-run <command>', 'how your OAuth server is started').conflicts('issuerUrl'),
+      option('--issuer-url <url>', 'or where it is up already, as in "iss"'),
+      option('--issuer-ca <file>', 'with --issuer-url: the root of its own certificate'),
+      listed('--client <node=id,…>', 'the client_id of shop and courier there, where it is another name'),
+      option('--ca-root <file>', 'the root certificate of your CA'),
+      option('--ca-root-key <file>', 'its key'),
+      option('--ca-cert <file>', 'your intermediate, which signs in place of the root'),
+      option('--ca-key <file>', 'its key'),
+      option('--ca-password <file>', 'the password of the key that signs'),
+      option('--ca-url <url>', 'your step-ca, which is up already below --ca-root'),
+      option('--provisioner <name>', 'with --ca-url: its JWK provisioner'),
+      option('--provisioner-key <file>', 'the private JWK of that (default: the CA is asked for it)'),
+      option('--provisioner-password <file>', 'the password of that key'),
       json(),
     ],
     help: `Examples:
+  npx holdfast init                                                       on a terminal: asks what you have
   npx holdfast init lab --stack express                                   a project with a small gateway in it
   npx holdfast init --run "node gateway.mjs" --request "GET /orders"      for the gateway that is here
-  npx holdfast init --run ./gateway --issuer-url https://idp.corp.test/realms/corp --issuer-ca corp.pem
+  npx holdfast init --run ./gateway --behind nginx --ca-root root.pem --ca-cert ca.pem --ca-key ca.key
+  npx holdfast init --url https://127.0.0.1:9443 --server-ca system --issuer-url https://idp.example --issuer-ca corp.pem
 
+Files are named as seen from where you type; in lab.json they stand as seen from there. What holdfast check would say against the
+lab is said at once.
 Nothing is overwritten: package.json, README.md and .gitignore stay as they are, and where any other file is there already,
 nothing is written at all.`,
     load: async () => (await import('./init.ts')).init,

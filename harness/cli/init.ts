@@ -1,24 +1,27 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { demandGiven } from '../backends/given-files.ts'
 import { HoldfastError } from '../errors.ts'
+import { compile } from '../shipped.ts'
+import { LoadedTopology } from '../topology/loaded-topology.ts'
 import { packageFile } from '../topology/package-file.ts'
+import { type LabOptions, labOf } from './init-lab.ts'
+import { askWhatIsThere } from './init-questions.ts'
 import { labelled, printJson, printResult } from './output.ts'
 
-interface ProjectOptions {
+interface ProjectOptions extends LabOptions {
   stack: 'express' | 'none'
-  /** How the user's gateway is started, as typed. */
-  run?: string
-  /** `GET /orders`. */
-  request?: string
-  scope?: string
-  /** How the user's own OAuth server is started; or its identifier, with the file of the root of its certificate. */
-  issuerRun?: string
-  issuerUrl?: string
-  issuerCa?: string
 }
 
-export async function init(folder: string, options: ProjectOptions & { json?: boolean }): Promise<void> {
+export async function init(folder: string, given: Partial<ProjectOptions> & { json?: boolean }): Promise<void> {
+  const { json: _, ...declared } = given
+  const isAsked = process.stdin.isTTY && process.stderr.isTTY && !given.json && Object.keys(declared).length === 0
+  const options: ProjectOptions & { json?: boolean } = {
+    stack: 'none',
+    ...given,
+    ...(isAsked && (await askWhatIsThere())),
+  }
   const written = await writeProject(folder, options)
   if (options.json) return printJson(written)
   const kept = written.kept.map((file) => `kept       ${file}`)
@@ -31,11 +34,12 @@ const shared = ['package.json', 'README.md', '.gitignore']
 
 /**
  * Writes a project that proves a gateway. Answers what was written, what was there and stayed as it was, and what to type then; paths as
- * the user would type them. @throws HoldfastError `HOLDFAST_FILES_IN_THE_WAY`, before anything is written
+ * the user would type them. @throws HoldfastError `HOLDFAST_FILES_IN_THE_WAY`, or what `holdfast check` says of the lab, before anything is
+ * written
  */
 export async function writeProject(folder: string, options: ProjectOptions) {
   const named = (list: readonly string[]) => list.map((file) => join(folder, file))
-  const files = await projectFiles(basename(resolve(folder)), options)
+  const files = await projectFiles(folder, options)
   const found = [...files.keys()].filter((file) => existsSync(join(folder, file)))
   const inTheWay = found.filter((file) => !shared.includes(file))
   if (inTheWay.length > 0) {
@@ -50,13 +54,13 @@ export async function writeProject(folder: string, options: ProjectOptions) {
   return { files: named(written.map(([file]) => file)), kept: named(found), next: nextLines(folder, options, found) }
 }
 
-async function projectFiles(name: string, options: ProjectOptions): Promise<Map<string, string>> {
+async function projectFiles(folder: string, options: ProjectOptions): Promise<Map<string, string>> {
   const files = new Map([
-    ['package.json', json(await manifest(name, options))],
+    ['package.json', json(await manifest(basename(resolve(folder)), options))],
     ['README.md', readme(options)],
     // Evidence of some 3 MB for each run.
     ['.gitignore', 'node_modules/\n.holdfast/\n'],
-    ['lab.json', json(await topology(options))],
+    ['lab.json', json(await topology(folder, options))],
     [`${claim}/README.md`, scenarioReadme],
     [`${claim}/${basename(claim)}.scenario.ts`, scenario],
   ])
@@ -64,49 +68,35 @@ async function projectFiles(name: string, options: ProjectOptions): Promise<Map<
   return files
 }
 
-function nextLines(folder: string, { stack, run, issuerUrl }: ProjectOptions, found: readonly string[]): string[] {
+function nextLines(
+  folder: string,
+  { stack, run, image, url, issuerUrl }: ProjectOptions,
+  found: readonly string[],
+): string[] {
   const inside = relative('.', folder)
   return [
     ...(inside === '' ? [] : [`cd ${inside}`]),
     ...(found.includes('package.json') ? [] : ['npm install']),
-    ...(stack === 'none' && run === undefined ? ['write into lab.json how your gateway is started: "run"'] : []),
-    ...(issuerUrl === undefined ? [] : ['write into lab.json how your issuer reads trust/clients.json: "reload"']),
+    ...(stack === 'none' && (run ?? image ?? url) === undefined
+      ? ['write into lab.json how your gateway is started: "run"']
+      : []),
+    ...(issuerUrl === undefined
+      ? []
+      : ['write into lab.json how your issuer reads trust-issuer/clients.json: "reload"']),
     'npx holdfast test ./lab.json      every call that could be tried, and the catalogue of attacks',
     'npx holdfast test holder          the scenario that was written for a beginning',
   ]
 }
 
-async function topology(options: ProjectOptions): Promise<unknown> {
-  const { stack, run, request, scope } = options
-  const lab = JSON.parse(await example('lab.json'))
-  const { settings } = lab.nodes.gateway.units.gateway
-  if (stack === 'none') {
-    const command = run === undefined ? ['./my-gateway'] : words(run)
-    Object.assign(settings, { run: command, request: request ?? 'GET /', scope })
-    for (const token of [lab.credentials.shop, lab.credentials.courier])
-      token.scope = scope === undefined ? undefined : [scope]
-    // Who cannot resolve the issuer's name reads its keys from the file.
-    if (command[0] !== 'node') delete settings.keys
-  }
-  const issuer = issuerOf(options)
-  if (issuer !== undefined) {
-    const { auth } = lab.nodes
-    auth.units = { auth: { kind: 'issuer', settings: issuer } }
-    delete lab.credentials.operator
-    if (issuer.url !== undefined) delete lab.credentials['cert-auth']
-  }
+async function topology(folder: string, options: ProjectOptions): Promise<unknown> {
+  const first = JSON.parse(await example('lab.json'))
+  const { settings } = first.nodes.gateway.units.gateway
+  const lab = labOf(first, folder, options)
+  const { shop, courier } = first.credentials
+  if (options.stack === 'express') lab.nodes.gateway.units.gateway!.settings = settings
+  else for (const token of [shop, courier]) token.scope = options.scope === undefined ? undefined : [options.scope]
+  await demandGiven(compile(new LoadedTopology('lab.json', lab, {}, { folder: resolve(folder) })))
   return lab
-}
-
-/** Of a server that is up, the clients and the CA of each run are handed to a folder, since it cannot know them. */
-function issuerOf({ issuerRun, issuerUrl, issuerCa }: ProjectOptions) {
-  if (issuerRun !== undefined) return { run: words(issuerRun) }
-  if (issuerUrl === undefined) return undefined
-  return { url: issuerUrl, ca: issuerCa ?? '/etc/ssl/certs/ca-certificates.crt', trust: './trust' }
-}
-
-function words(command: string): string[] {
-  return command.split(' ').filter(Boolean)
 }
 
 async function manifest(name: string, { stack }: ProjectOptions): Promise<unknown> {
@@ -135,7 +125,7 @@ function readme({ stack }: ProjectOptions): string {
   const gateway = stack === 'express' ? '`gateway.mjs`' : 'your gateway'
   return `# A gateway, proven
 
-\`lab.json\` declares a CA, an auth server, two apps with certificate-bound tokens (RFC 8705), and ${gateway}.
+\`lab.json\` declares a CA, an issuer, two apps with certificate-bound tokens (RFC 8705), and ${gateway}.
 
     npx holdfast check ./lab.json --matrix   # what it must refuse; starts nothing
     npx holdfast test ./lab.json             # tries all of it, and the catalogue of attacks
