@@ -62,6 +62,8 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     'not set',
     'A file that is there once the run is to end: tests that have not begun get no site any more. Set by `holdfast test`.',
   ],
+  SSL_CERT_FILE: ['where OpenSSL looks', 'Bundle of the roots that this machine trusts, for `"ca": "system"`.'],
+  SSL_CERT_DIR: ['where OpenSSL looks', 'Folder of the same, by their hashes.'],
   HOLDFAST_DEBUG: ['not set', 'Any text prints stack traces of failures.'],
   PATH: ['empty', 'Where programs are looked for.'],
   NO_COLOR: ['not set', 'Any text turns colours off, on a terminal too.'],
@@ -137,6 +139,14 @@ export function programEnvironment(
 ): Record<string, string> {
   const found = inherited.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))
   return { ...Object.fromEntries(found), ...extra }
+}
+
+/** Where an agent, and nothing that it starts, finds the roots that this machine trusts. */
+export function trustEnvironment(environment: Environment = process.env): Record<string, string> {
+  const found = ['SSL_CERT_FILE', 'SSL_CERT_DIR'].flatMap((name) =>
+    environment[name] ? [[name, environment[name]]] : [],
+  )
+  return Object.fromEntries(found)
 }
 
 /** All of the user's environment, for tools that act in the user's name (go, npm, nix): they need its proxies and folders. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
+import { rootsAt } from '../pki/given.ts'
 import { lookUp } from './loopback.ts'
 
 /** One request over a connection of its own that is closed after the answer. */
@@ -124,6 +125,6 @@ function parsed(text: string): unknown {
 /** Reads the PEM files that a request authenticates with. */
 export async function readTls(files: { ca: string; cert?: string; key?: string }): Promise<TlsTexts> {
   const read = (file: string | undefined) => (file === undefined ? undefined : readFile(file, 'utf8'))
-  const [ca, cert, key] = await Promise.all([readFile(files.ca, 'utf8'), read(files.cert), read(files.key)])
+  const [ca, cert, key] = await Promise.all([rootsAt(files.ca), read(files.cert), read(files.key)])
   return { ca, cert, key }
 }

@@ -110,7 +110,7 @@ function possibleCalls(site: DescribableSite, node: DescribableNode, accept: Pla
   const other = verification && otherHolder(site, beside[0], verification)
   const made: Pasted<unknown> = {
     ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
-    anchor: fill(site, caller, anchorPath(domain)),
+    anchor: fill(site, caller, listener.ca ?? anchorPath(domain)),
     ...Object.assign({}, ...[...beside, credential].map((one) => placesOf(site, one, caller))),
   }
   const call = (summary: string, expected: PossibleCall['expected'], changed: Places = {}): PossibleCall => {

@@ -100,6 +100,7 @@ export interface Pasted<Request> extends Places {
   readonly port: number
   /** Where the host really listens. */
   readonly address: string
+  /** File of the roots that it leads to, or `system`: those that the command trusts anyway. */
   readonly anchor: string
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
+import { rootsAt } from '../pki/given.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import { addressOf, localSeat } from '../protocols/seat.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
@@ -66,11 +67,12 @@ export function endpointOf(site: Site, url: string, options: { from: string; anc
 export async function endpointAt(
   site: Site,
   from: string,
-  { host, domain, listener }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'address'> },
+  { host, domain, listener }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'address' | 'ca'> },
 ): Promise<Endpoint> {
   const { port } = listener
   const address = listener.address && (await addressOf({ address: listener.address, port }))
-  const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem: await anchorOf(site, domain) })
+  const anchorPem = await (listener.ca === undefined ? anchorOf(site, domain) : rootsAt(listener.ca))
+  const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem })
   if (address === undefined) return endpoint
   // A service that was there before the run has no address of the run, and may be out of reach from those.
   return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { systemRoots } from '../../pki/given.ts'
 import { durationSeconds } from '../../topology/duration.ts'
 import { type Action, defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { Probe, Step, Template } from '../../topology/plan.ts'
@@ -29,13 +30,16 @@ function plan(unit: Unit): KindPlan {
   demandPlaceholders(unit, told, { run, reload })
   demandKnownReasons(unit)
   const { port, address } = listenerOf(settings)
-  const { ca, cert, key, issuer } = told
+  const { ca, issuer } = told
+  const server = servedWith(unit)
   const node = issuerNode(unit)
   const audiences = audiencesOf(unit)
   const takesTokens = settings.token === 'bearer'
   // Who asks about every token believes none that the issuer did not mint.
   const keys = settings.keys === 'file' && !settings.introspects ? 'file' : 'issuer'
-  const serves: Probe = { http: { url: `https://${host}:${port}/`, address, tls: { ca, cert, key } } }
+  const serves: Probe = {
+    http: { url: `https://${host}:${port}/`, address, tls: { ...ownIdentity(unit), ca: server?.ca ?? ca } },
+  }
   // Whatever its own audience is, it may be shown what others of its domain are.
   const asks = { issuer: node, audiences: [...new Set([...ownAudiences(unit), ...audiences])] }
   return {
@@ -48,7 +52,7 @@ function plan(unit: Unit): KindPlan {
       ready: behind === undefined ? serves : { tcp: { port: behind.listen } },
       readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
       listeners: [
-        { name: 'main', port, protocol: 'https', clientCertificate, address, certificateHeader },
+        { name: 'main', port, protocol: 'https', clientCertificate, address, ca: server?.ca, certificateHeader },
         ...ownListener(settings),
       ],
     },
@@ -62,6 +66,7 @@ function plan(unit: Unit): KindPlan {
     program: JSON.stringify(run ?? url),
     insider: { ...(takesTokens && { believes: { issuer: node, keys } }), ...(settings.introspects && { asks }) },
     verification: { [action]: execVerification(settings, { domain, issuer, audiences }) },
+    given: server?.given,
   }
 }
 
@@ -70,13 +75,13 @@ type Told = ReturnType<typeof toldTo>
 /** Everything that a program is told, by the name of its placeholder; in its environment `HOLDFAST_` stands before it. */
 function toldTo(unit: Unit) {
   const { settings, host } = unit
-  const folder = unit.credential(certificateOf(unit)).path
+  const server = servedWith(unit)
   const issuer = settings.token === 'none' ? '' : unit.issuer(issuerNode(unit))
   return {
     address: '@{address}',
     port: String(settings.behind?.listen ?? listenerOf(settings).port),
     host,
-    ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
+    ...(server === undefined ? ownIdentity(unit) : { cert: server.cert, key: server.key }),
     // Root of its trust domain: of the certificates of its callers, and of the issuer.
     ca: unit.anchor(unit.domain),
     issuer,
@@ -93,6 +98,27 @@ function toldTo(unit: Unit) {
   }
 }
 
+/** Its certificate of the CA of its trust domain: what it serves with, and what it is asked with whether it is ready. */
+function ownIdentity(unit: Unit): { cert: Template; key: Template } {
+  const folder = unit.credential(certificateOf(unit)).path
+  return { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` }
+}
+
+/** What it serves with instead, where it has that from somewhere else: files of the user's, read where they lie. */
+function servedWith({ node, unit, settings, resolve }: Unit) {
+  const { serverCertificate: served } = settings
+  if (served === undefined) return undefined
+  const [ca, cert, key] = [served.ca === systemRoots ? systemRoots : resolve(served.ca), served.cert, served.key]
+  const file = (member: string, path: string) => ({
+    path,
+    setting: `nodes.${node}.units.${unit}.settings.serverCertificate.${member}`,
+  })
+  const roots = file('ca', ca)
+  if (cert === undefined || key === undefined) return { ca, cert: '', key: '', given: { roots } }
+  const own = { cert: resolve(cert), key: resolve(key) }
+  return { ca, ...own, given: { roots, identity: { cert: file('cert', own.cert), key: file('key', own.key) } } }
+}
+
 /** What a service that is up already is given to believe this run, and to be believed. */
 function handedOver(unit: Unit, told: Told): Step[] {
   const { trust, reload, token } = unit.settings
@@ -104,10 +130,14 @@ function handedOver(unit: Unit, told: Told): Step[] {
   const { issuer, audience, host } = told
   return [
     copy(told.ca, 'ca.pem'),
-    // As it is now: a certificate that is made anew later has another key.
-    { copy: { from: told.key, to: { path: '@{unit}/key.pem', mode: '0600' } } },
-    copy('@{unit}/key.pem', 'key.pem', { forRun: true }),
-    copy(told.cert, 'cert.pem'),
+    ...(unit.settings.serverCertificate === undefined
+      ? [
+          // As it is now: a certificate that is made anew later has another key.
+          { copy: { from: told.key, to: { path: '@{unit}/key.pem', mode: '0600' } } },
+          copy('@{unit}/key.pem', 'key.pem', { forRun: true }),
+          copy(told.cert, 'cert.pem'),
+        ]
+      : []),
     ...(token === 'none' ? [] : [copy(told.jwks, 'jwks.json')]),
     { write: { path: '@{unit}/trust.json', json: { issuer, audience, host } } },
     // Last: whoever watches the folder finds all the others when this one is new, and no key is there without it.

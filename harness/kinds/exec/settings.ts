@@ -75,6 +75,27 @@ const behind = z
   .optional()
   .describe('A proxy in front of the program, which ends TLS and hands the certificate of the caller on in a header.')
 
+const serverCertificate = z
+  .strictObject({
+    ca: z
+      .string()
+      .min(1)
+      .describe(
+        'File of the roots that it leads to, PEM; or `system`: those that this machine trusts (`SSL_CERT_FILE`).',
+      ),
+    cert: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('File of the certificate with its chain, PEM: `@{cert}` for the program.'),
+    key: z.string().min(1).optional().describe('File of its key, PEM: `@{key}` for the program.'),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'must have both of cert and key, or neither')
+  .optional()
+  .describe(
+    'What it serves with, where that is no certificate of the CA of its trust domain: of a public CA, say. Without `cert` the program has it by itself.',
+  )
+
 const certificateHeader = z
   .strictObject({
     name: z
@@ -117,6 +138,7 @@ export const execSettings = z
       .default('required')
       .describe('Whether its TLS demands a certificate of the caller, or asks for one.'),
     certificate: z.string().optional().describe('Certificate credential of this node. Default: `cert-<node>`.'),
+    serverCertificate,
     token: z
       .enum(['bearer', 'none'])
       .default('bearer')
@@ -179,6 +201,11 @@ export const execSettings = z
   .refine(
     ({ listen, behind }) => listen !== behind?.listen,
     'must have a listen of its own in behind, which is the proxy’s else',
+  )
+  .refine(
+    ({ behind, serverCertificate: served }) =>
+      behind === undefined || served === undefined || served.cert !== undefined,
+    'must have cert and key in serverCertificate: the proxy in front serves with them',
   )
   .refine(({ url, reload }) => url !== undefined || reload === undefined, 'has reload, which goes with url')
   .describe(

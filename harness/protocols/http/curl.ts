@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { textParts } from '../../credentials/parts.ts'
+import { systemRoots } from '../../pki/given.ts'
 import type { Pasted } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
 import type { HeaderLines } from './exchange.ts'
@@ -22,7 +23,7 @@ export function curlCommand(call: Pasted<CurlRequest>): string {
   // An address of a name is a name where the service was up before: localhost, say.
   const where = isIP(call.address) ? ['--resolve', call.address] : ['--connect-to', `${call.address}:${port}`]
   const words = ['curl', '-sS', where[0], shellWord(`${host}:${port}:${where[1]}`)]
-  words.push('--cacert', shellWord(call.anchor))
+  if (call.anchor !== systemRoots) words.push('--cacert', shellWord(call.anchor))
   if (certificate) words.push('--cert', shellWord(certificate.cert), '--key', shellWord(certificate.key))
   if (method !== 'GET') words.push('--request', method)
   const filled = textParts.flatMap((part) =>
