@@ -5,7 +5,7 @@ import { type FileSource, readFiles, stateOfFiles } from './handed-files.ts'
 import { expectedCall, type NodeContext } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import type { HandedFiles, HandedOver, HandOver, StepPath } from './protocol.ts'
-import { fill, fillJson } from './template.ts'
+import { fillJson } from './template.ts'
 
 type Receiving = Extract<HandOver, { kind: 'receive' }>
 type Minting = Extract<Receive['source'], { mint: unknown }>
@@ -17,8 +17,8 @@ export async function serveHandOver(context: NodeContext, asked: HandOver): Prom
   const step = stepAt(context.plan.nodes[node]?.units.find(({ name }) => name === unit)?.steps, asked.step)
   if (asked.kind === 'one-time-token' && step !== undefined && 'enrol' in step && step.enrol.ca === self) {
     const { url, subject, sans, provisioner } = step.enrol
-    const keyFile = fill(provisioner.keyFile, context, `${self}: provisioner of ${asked.unit}`)
-    return signOneTimeToken({ url, subject, sans, x5rt: asked.x5rt, provisioner: { name: provisioner.name, keyFile } })
+    const filled = fillJson(provisioner, context, `${self}: provisioner of ${asked.unit}`)
+    return signOneTimeToken({ url, subject, sans, x5rt: asked.x5rt, provisioner: filled })
   }
   if (asked.kind === 'receive' && step !== undefined && 'receive' in step && step.receive.from === self) {
     const { source } = step.receive

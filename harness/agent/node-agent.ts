@@ -18,7 +18,7 @@ import {
   type Request,
 } from './protocol.ts'
 import { serveSeat } from './seat-server.ts'
-import { fill } from './template.ts'
+import { fillJson } from './template.ts'
 import { readTextFrom } from './text-file.ts'
 import { Unit } from './unit.ts'
 import { sharedMode } from './unit-files.ts'
@@ -142,8 +142,8 @@ export class NodeAgent {
       exec: (body) => execute(context, body),
       'read-file': ({ path, from }) => readTextFrom(path, from),
       'one-time-token': async ({ provisioner, ...claims }) => {
-        const keyFile = fill(provisioner.keyFile, context, `${context.ref}: one-time token`)
-        return signOneTimeToken({ ...claims, provisioner: { name: provisioner.name, keyFile } })
+        const filled = fillJson(provisioner, context, `${context.ref}: one-time token`)
+        return signOneTimeToken({ ...claims, provisioner: filled })
       },
       call: async ({ call }) => {
         const { status, json } = await callFromNode(context, call, `${context.ref}: ${call.method} ${call.url}`)

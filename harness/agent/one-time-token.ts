@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { JWK } from 'jose'
+import { provisionerKey } from '../tokens/provisioner-key.ts'
 import type { Enrol } from '../topology/plan.ts'
 
 /** What a one-time token of a CA says. `x5rt`: base64url SHA-256 of the DER of the CSR that it is good for. */
@@ -12,11 +12,14 @@ export type OneTimeTokenClaims = Pick<Enrol, 'url' | 'provisioner' | 'subject' |
  */
 export async function signOneTimeToken(claims: OneTimeTokenClaims): Promise<string> {
   const { importJWK, SignJWT } = await import('jose')
-  const jwk = JSON.parse(await readFile(claims.provisioner.keyFile, 'utf8')) as JWK
+  const { name, keyFile: place, passwordFile } = claims.provisioner
+  const read = (file: string) => readFile(file, 'utf8')
+  const password = passwordFile && (await read(passwordFile)).split(/\r?\n/)[0]
+  const jwk = await provisionerKey({ name, place, password, text: await read(place) })
   const key = await importJWK(jwk)
   return new SignJWT({ sans: claims.sans, cnf: { 'x5rt#S256': claims.x5rt } })
     .setProtectedHeader({ alg: jwk.alg ?? 'ES256', kid: jwk.kid, typ: 'JWT' })
-    .setIssuer(claims.provisioner.name)
+    .setIssuer(name)
     .setAudience(`${claims.url}/1.0/sign`)
     .setSubject(claims.subject)
     .setJti(randomBytes(16).toString('hex'))

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { certificateKeySet } from '../pki/certificate.ts'
-import type { Command, Enrol, Fetch, PlanFile, Step } from '../topology/plan.ts'
+import type { Command, Enrol, Fetch, HttpCall, PlanFile, Step } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
 import { expectedCall, type UnitContext } from './node-context.ts'
 import { type Exit, howEnded } from './process-tree.ts'
@@ -96,7 +96,12 @@ function includedFiles(json: unknown): string[] {
 
 async function fetchFile(context: UnitContext, { url, discover, ca, add, to }: Fetch): Promise<void> {
   const place = `${context.ref}: fetch`
-  const { text } = await expectedCall(context, { method: 'GET', url, discover, tls: { ca }, expect: [200] }, place)
+  const call: HttpCall = { method: 'GET', url, discover, tls: { ca }, expect: [200] }
+  const { text } = await expectedCall(context, call, place).catch((cause) => {
+    if (cause instanceof HoldfastError) throw cause
+    const message = `${context.ref}: ${url} cannot be asked; is it up, and does its certificate lead to ${fill(ca, context, place)}?`
+    throw new HoldfastError('HOLDFAST_FETCH_FAILED', message, { cause })
+  })
   const added = add && (await readDeclared(context, fill(add, context, place)))
   const keys = added && JSON.stringify({ keys: [...(JSON.parse(text) as Keys).keys, JSON.parse(added.toString())] })
   await writeFor(context, fill(to.path, context, place), keys ?? text, { mode: to.mode })

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
 import { NodeClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
-import { programEnvironment, settings } from '../settings.ts'
+import { programEnvironment, settings, trustEnvironment } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../toolchain/nss-wrapper.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
@@ -11,6 +11,7 @@ import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
+import { demandGiven } from './given-files.ts'
 import { hostsAt, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
 import { hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
 import { findSetpriv, startTime } from './processes.ts'
@@ -53,6 +54,7 @@ export function backendOf(own: OwnOfBackend): Backend {
 async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions): Promise<Site> {
   options.signal?.throwIfAborted()
   refuseLacking(backend, plan, options)
+  await demandGiven(plan, Date.now() + (options.clockStartsAt ?? 0) * 1000)
   const tools = await resolveTools(plan, options)
   const run = await openRun(backend.name, plan, tools, options)
   await using taken = new AsyncDisposableStack()
@@ -134,7 +136,7 @@ function clockEnvironment(clock: NodeClock | undefined): Record<string, string> 
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
 async function startAgents(site: LaunchedSite, { record, plan, grounds, clocks }: Launching): Promise<void> {
   const start = (nodes: readonly string[], clock?: NodeClock) => {
-    const env = { ...environment(record.run), ...clockEnvironment(clock) }
+    const env = { ...environment(record.run), ...trustEnvironment(), ...clockEnvironment(clock) }
     site.connect(nodes, grounds.startAgents(nodes, env))
   }
   if (grounds.sharesAgents && clocks === undefined) return start(Object.keys(plan.nodes))

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type ScopeOptions, scopesOf } from '../attacks/scope.ts'
+import { demandGiven } from '../backends/given-files.ts'
 import { compile } from '../shipped.ts'
 import { families } from '../shipped-families.ts'
 import { loadTopology } from '../topology/load.ts'
@@ -36,6 +37,7 @@ export async function attack(source: string, options: AttackOptions, command: Co
     if (json) return printJson(listing(plan.topology, scopes))
     return printResult(listingText(plan.topology, all, scopes, cases === undefined ? 'cases' : 'variants'))
   }
+  await demandGiven(plan)
   const files = [await writeAttacks({ source, plan }, chosen)]
   const report = await interruptible((signal) => runScenarios({ ...options, files, filters: [], signal }))
   const notTried = notTriedIn(scopes)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { demandGiven } from '../backends/given-files.ts'
 import { describeFailure } from '../errors.ts'
 import { compile, credentialKinds, trustGraph } from '../shipped.ts'
 import { offeredActions } from '../topology/actions.ts'
@@ -32,6 +33,7 @@ export async function check(source: string | undefined, options: CheckOptions, c
   if (source === undefined) command.error("error: missing required argument 'topology'", { exitCode: exitCode.usage })
   try {
     const plan = compile(await loadTopology(source, { set: options.set }))
+    await demandGiven(plan)
     print(plan, options)
     if (tellDeclared(plan).length > 0) process.exitCode = exitCode.failed
   } catch (failure) {

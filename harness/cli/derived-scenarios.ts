@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, extname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ScopeOptions, scopesOf } from '../attacks/scope.ts'
+import { demandGiven } from '../backends/given-files.ts'
 import { compile } from '../shipped.ts'
 import { families } from '../shipped-families.ts'
 import { loadTopology, shippedTopologies } from '../topology/load.ts'
@@ -37,6 +38,7 @@ export async function deriveScenarios({ filters, scenarios, set }: DeriveOptions
   for (const source of filters) {
     if (!(await isTopologyFile(source)) && !(await isUnknownName(source, scenarios))) continue
     const plan = compile(await loadTopology(source, { set }))
+    await demandGiven(plan)
     sources.push(source)
     files.push(...(await writeAll({ source, plan }, await notWritten(source, scenarios))))
   }

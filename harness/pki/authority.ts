@@ -2,7 +2,7 @@
 import 'reflect-metadata'
 import { createPrivateKey, generateKeyPairSync, KeyObject, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
-import type { Identity } from './certificate.ts'
+import { chainOf, type Identity } from './certificate.ts'
 
 /** Something that can sign certificates. `anchorPem` is what a verifier would have to trust. */
 export interface SigningAuthority {
@@ -63,20 +63,28 @@ export async function rogueAuthority(name = 'Rogue Root'): Promise<SigningAuthor
 }
 
 /**
- * An authority whose P-256 key the scenario holds, a real CA's intermediate, say: makes certificates that are trusted
+ * An authority whose key the scenario holds (P-256, P-384, P-521 or RSA), a real CA's intermediate, say: makes certificates that are trusted
  * but spoiled in one named way, which no CA would sign.
  */
 export async function authorityFrom(
   options: Identity & { anchorPem: string; passphrase?: string },
 ): Promise<SigningAuthority> {
-  const certificate = new x509.X509Certificate(options.certPem)
-  const key = createPrivateKey({ key: options.keyPem, passphrase: options.passphrase })
+  const { anchorPem, certPem, keyPem, passphrase } = options
+  const chain = chainOf(certPem).map(({ raw }) => new x509.X509Certificate(raw))
+  const key = createPrivateKey({ key: keyPem, passphrase })
   return {
-    anchorPem: options.anchorPem,
-    intermediatesPem: options.certPem.trim() === options.anchorPem.trim() ? '' : pemOf(certificate),
-    certificate,
-    key: key.toCryptoKey(p256, true, ['sign']) as webcrypto.CryptoKey,
+    anchorPem,
+    intermediatesPem: certPem.trim() === anchorPem.trim() ? '' : chain.map(pemOf).join(''),
+    certificate: chain[0]!,
+    key: key.toCryptoKey(algorithmOf(key), true, ['sign']) as webcrypto.CryptoKey,
   }
+}
+
+/** How a key signs, in the words of the Web Cryptography API. */
+function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject) {
+  if (asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+  const namedCurve = { secp384r1: 'P-384', secp521r1: 'P-521' }[asymmetricKeyDetails?.namedCurve ?? ''] ?? 'P-256'
+  return { ...p256, namedCurve }
 }
 
 /** A leaf with a key of its own, followed by what its authority sends along. */

@@ -8,6 +8,7 @@ import { PemConverter } from '@peculiar/x509'
 /** Signatures that no CA of today makes: RFC 3279 section 2.2. */
 const algorithms = {
   'ECDSA-SHA1': { oid: '1.2.840.10045.4.1', digest: 'SHA1', parameters: undefined },
+  'RSA-SHA1': { oid: '1.2.840.113549.1.1.5', digest: 'RSA-SHA1', parameters: new Uint8Array([5, 0]).buffer },
   // RSA's have a NULL where others have nothing.
   'RSA-MD5': { oid: '1.2.840.113549.1.1.4', digest: 'RSA-MD5', parameters: new Uint8Array([5, 0]).buffer },
 } as const

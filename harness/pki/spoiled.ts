@@ -46,7 +46,8 @@ export const spoiled = {
   unusualCurve: (who) => issueLeaf({ ...who, key: 'secp256k1' }),
   sha1Signed: async (who) => {
     const { certPem, keyPem } = await issueLeaf(who)
-    return { certPem: resigned(certPem, who.authority.key, 'ECDSA-SHA1'), keyPem }
+    const { key } = who.authority
+    return { certPem: resigned(certPem, key, key.algorithm.name === 'ECDSA' ? 'ECDSA-SHA1' : 'RSA-SHA1'), keyPem }
   },
   md5Signed: async (who) => {
     const authority = await subordinate(who.authority, 'RSA issuing CA', { isRsa: true })

@@ -77,10 +77,12 @@ export function hasKeyBeside({ plan }: Pick<Site, 'plan'>, node: string): boolea
 /** The issuing key of a real CA, or that of its root. */
 export async function authorityOf(site: Site, node: string, which: 'issuing' | 'root'): Promise<SigningAuthority> {
   const { unit, said } = insiderAt(site, node, 'signs')
-  const files = [said[which].cert, said[which].key, said.root.cert]
+  const { cert, key, password } = said[which]
+  if (key === undefined) throw new NotOurs(`the ${which} key of ${node}`)
   const read = (file: string) => readRendered(site, node, file, unit.name)
-  const [certPem = '', keyPem = '', anchorPem = ''] = await Promise.all(files.map(read))
-  return authorityFrom({ certPem, keyPem, anchorPem })
+  const files = [cert, key, said.root.cert, ...(password === undefined ? [] : [password])]
+  const [certPem = '', keyPem = '', anchorPem = '', secret] = await Promise.all(files.map(read))
+  return authorityFrom({ certPem, keyPem, anchorPem, passphrase: secret?.split(/\r?\n/)[0] })
 }
 
 /** Has an issuer end a token, named by what is added to the call, or all that it signed with its key of now. @throws NotIssued */

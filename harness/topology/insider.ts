@@ -5,8 +5,11 @@ import type { HttpCall, Template } from './plan.ts'
  * what is absent is refused. Templates are those of the unit.
  */
 export interface Insider {
-  /** Keys of a CA: the one that it signs with, and that of its root. */
-  signs?: Record<'issuing' | 'root', { cert: Template; key: Template }>
+  /** Keys of a CA: the one that it signs with, and that of its root where that is ours; each with the file of its password, if it has one. */
+  signs?: {
+    issuing: { cert: Template; key: Template; password?: Template }
+    root: { cert: Template; key?: Template; password?: Template }
+  }
   /**
    * The private JWK that tokens are signed with at first; what its decision records call a question about a token. `beside`: its public
    * half, where the issuer does not publish it, for those who are told which keys to believe.

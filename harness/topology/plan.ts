@@ -1,4 +1,6 @@
 import type { CertificateHeader } from '../pki/certificate-header.ts'
+import type { GivenFile, GivenKey } from '../pki/given.ts'
+import type { GivenAuthority } from '../pki/given-authority.ts'
 import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
 import type { Insider } from './insider.ts'
 import type { Action, Observation } from './kind.ts'
@@ -86,6 +88,19 @@ export interface PlanUnit {
   surfaces?: readonly string[]
   /** What somebody inside this unit has, or can have done there. */
   insider?: Insider
+  /** Files of the user's that it reads where they lie, or that are read for it: looked at before anything starts. */
+  given?: Given
+}
+
+export interface Given {
+  /** The CA whose key it signs with. */
+  authority?: GivenAuthority
+  /** Whom it is believed to serve below. */
+  roots?: GivenFile
+  /** What it serves with. */
+  identity?: { cert: GivenFile } & GivenKey
+  /** Whose one-time tokens are signed for it. Without `key`, the CA has it, encrypted with the password. */
+  provisioner?: { name: string } & Partial<GivenKey>
 }
 
 export interface PlanFile {
@@ -120,6 +135,8 @@ export interface Listener {
   clientCertificate: 'none' | 'requested' | 'required'
   /** Where it is, if not at the address of its node: it was there before the run. */
   address?: string
+  /** The roots that its certificate leads to: a file of this machine, or `system` for those that it trusts. Default: that of its trust domain. */
+  ca?: string
   /** In which header whoever ends TLS hands the certificate of a caller on to the program. */
   certificateHeader?: CertificateHeader
   /** The listener through which everybody must come: this one is for the proxy that has it, and hears nobody else. */
@@ -148,7 +165,7 @@ export type Probe =
   /** A TCP connection that must open. */
   | { tcp: { port: number } }
 
-/** Paths to PEM files on the node. */
+/** Paths to PEM files on the node; `ca`: or `system`, for the roots that this machine trusts. */
 export interface TlsFiles {
   ca: Template
   cert?: Template
@@ -237,8 +254,8 @@ export interface Enrol {
   dir: Template
   /** Who must own both, if not the agent's user. */
   owner?: string
-  /** What the CA's agent signs the one-time token with: read by that agent only. */
-  provisioner: { name: string; keyFile: Template }
+  /** What the CA's agent signs the one-time token with, and the password that it is encrypted with: read by that agent only. */
+  provisioner: { name: string; keyFile: Template; passwordFile?: Template }
 }
 
 export type PlanCredential = PlanCredentialOf<CredentialKindName>

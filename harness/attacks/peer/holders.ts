@@ -1,10 +1,10 @@
 import { renewAtCa } from '../../agent/enrol.ts'
 import { unboundMeans } from '../../credentials/bound-token/checks.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
-import { issueLeaf } from '../../pki/authority.ts'
+import { issueLeaf, rogueAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { thumbprintS256 } from '../../pki/certificate.ts'
-import { spoiled, unspoiled } from '../../pki/spoiled.ts'
+import { unspoiled } from '../../pki/spoiled.ts'
 import { caOf } from '../../site/live-site.ts'
 import { type Misbinding, misbindings } from '../../tokens/misbound.ts'
 import { nearMissesOf } from '../../tokens/near-misses.ts'
@@ -68,7 +68,7 @@ export const holders = cases(bound, {
       'over a certificate of a CA that the target trusts': over(mismatch, (lab) => third(lab, 'target')),
       "over a certificate of an unknown CA with the holder's names": over(
         either(T0('cert_untrusted'), mismatch),
-        async (lab) => spoiled.otherCa({ authority: await lab.authority(), ...namesOf(lab) }),
+        async (lab) => unspoiled({ authority: await rogueAuthority(), ...namesOf(lab) }),
       ),
     },
   },

@@ -8,7 +8,7 @@ import { accepted, E, type Outcome, T0 } from '../outcome.ts'
 import { bare, minted, notTheVictim, ofClient, pretence, stranger, whollyOver } from './pretence.ts'
 
 interface How {
-  by?: 'root'
+  by?: 'root' | 'nobody'
   handshake?: Handshake
   /** Why a handler refuses such a client, where TLS only asks for a certificate; null: TLS ends it there, too. */
   asClient?: string | null
@@ -60,7 +60,7 @@ export const certificates = cases(['client-certificate'], {
   'TLS-03': {
     title: 'the same names by another CA are another holder',
     source: 'RFC 8705 section 7.4',
-    variants: { 'of a CA that nobody trusts': spoiledBy('otherCa', 'cert_untrusted') },
+    variants: { 'of a CA that nobody trusts': spoiledBy('otherCa', 'cert_untrusted', { by: 'nobody' }) },
   },
   'TLS-04': {
     title: 'a name that nobody vouches for is no identity, where chains are not verified by TLS',
@@ -68,7 +68,7 @@ export const certificates = cases(['client-certificate'], {
     needs: ['client-authentication'],
     variants: {
       "self-signed with the victim's names": {
-        ...spoiledBy('selfSigned', 'cert_untrusted', { asClient: null }),
+        ...spoiledBy('selfSigned', 'cert_untrusted', { by: 'nobody', asClient: null }),
         expect: E('invalid_client', 'anchor_mismatch'),
       },
       "the victim's name as common name only": presenting(E('invalid_client', 'san_mismatch'), async (good, lab) => {

@@ -1,3 +1,4 @@
+import { rogueAuthority } from '../../pki/authority.ts'
 import { chainOf, type Identity } from '../../pki/certificate.ts'
 import { type Pretence, unspoiled } from '../../pki/spoiled.ts'
 import type { Handshake } from '../../protocols/tls/handshake.ts'
@@ -9,12 +10,12 @@ import { bindingTo } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, E, either, refused, T0 } from '../outcome.ts'
 
-/** The names of the certificate that is accepted, for another one of the caller's CA, or its root, to bear. */
-export async function pretence(lab: Lab, by?: 'root'): Promise<Pretence> {
+/** The names of the certificate that is accepted, for another one of the caller's CA, or its root, to bear; or of somebody whom nobody trusts. */
+export async function pretence(lab: Lab, by?: 'root' | 'nobody'): Promise<Pretence> {
   const [leaf] = chainOf((await lab.good().identity()).certPem)
   const sans = leaf?.subjectAltName?.split(', ').map((san) => san.replace(/^DNS:/, '')) ?? []
   const subject = /^CN=(.+)$/m.exec(leaf?.subject ?? '')?.[1] ?? sans[0] ?? ''
-  return { authority: await lab.authority('caller', by), subject, sans }
+  return { authority: await (by === 'nobody' ? rogueAuthority() : lab.authority('caller', by)), subject, sans }
 }
 
 /** Someone else with a certificate of the caller's CA: good for itself, of nobody that the target knows. */

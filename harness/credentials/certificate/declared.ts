@@ -80,7 +80,7 @@ function provisionerOf(
   const names = Object.keys(provisioners)
   const name = named ?? names[0]!
   const found = own(provisioners, name)
-  if (found !== undefined) return { name, keyFile: found.keyFile }
+  if (found !== undefined) return { name, ...found }
   const [issuer] = declaration.issuer.split('/')
   mistake(['issuer'], `"${issuer}" has no provisioner "${name}"`, `it has ${names.join(', ')}`)
   return undefined

@@ -1,5 +1,6 @@
+import { rogueAuthority } from '../../pki/authority.ts'
 import { chainOf, type Identity, thumbprintS256 } from '../../pki/certificate.ts'
-import { type Spoiling as SpoiledIdentity, spoiled } from '../../pki/spoiled.ts'
+import { spoiled, unspoiled } from '../../pki/spoiled.ts'
 import { placeOf } from '../../topology/holders.ts'
 import type { JudgedCall, LiveKind, MadeRecord, Shaken, Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
@@ -14,15 +15,14 @@ export interface CertificateSummary {
 }
 
 const spoil: Readonly<Record<SpoiledCertificate, Spoiling<PlanCertificate>>> = {
-  'of an unknown CA': signedAnew('otherCa'),
-  expired: signedAnew('expired'),
-}
-
-/** No CA makes such certificates, so they are signed with its key. */
-function signedAnew(how: SpoiledIdentity): Spoiling<PlanCertificate> {
-  return async (_, { issuer, subject, sans }, site) => ({
-    certificate: await spoiled[how]({ authority: await site.authority(issuer), subject, sans }),
-  })
+  // Of which no key is needed that is not ours.
+  'of an unknown CA': async (_, { subject, sans }) => ({
+    certificate: await unspoiled({ authority: await rogueAuthority(), subject, sans }),
+  }),
+  // No CA makes such certificates, so they are signed with its key.
+  expired: async (_, { issuer, subject, sans }, site) => ({
+    certificate: await spoiled.expired({ authority: await site.authority(issuer), subject, sans }),
+  }),
 }
 
 export async function identityAt(

@@ -37,7 +37,7 @@ export interface Authority extends Offer {
   /** The root certificate, on the CA's node. Absent: what it signs leads to the root of its trust domain. */
   root?: Template
   /** Keys that sign one-time tokens, by the name of their provisioner; the first is the one that is meant where none is named. */
-  provisioners: Readonly<Record<string, { keyFile: Template }>>
+  provisioners: Readonly<Record<string, Omit<Enrol['provisioner'], 'name'>>>
   /** In seconds. */
   minimumLifetime: number
   maximumLifetime: number
