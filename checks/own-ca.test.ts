@@ -19,6 +19,7 @@ import { expect } from '../harness/vitest.ts'
 
 const repository = join(import.meta.dirname, '..')
 const gateway = join(repository, 'docs', 'guides', 'examples', 'gateway')
+const packages = ['express', 'jose', 'vitest']
 const password = 'correct horse battery staple'
 const run = promisify(execFile)
 
@@ -197,7 +198,13 @@ test('the guide on a CA of one’s own does what it says', async () => {
   const folder = join(work, 'guide')
   await mkdir(folder)
   await writeFile(join(folder, 'password'), `${password}\n`, { mode: 0o600 })
-  await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  // As `npm install` leaves it.
+  await mkdir(join(folder, 'node_modules'))
+  const installed = {
+    holdfast: repository,
+    ...Object.fromEntries(packages.map((name) => [name, join(repository, 'node_modules', name)])),
+  }
+  for (const [name, from] of Object.entries(installed)) await symlink(from, join(folder, 'node_modules', name))
   const [step] = await ensureTools(['step'])
   const guide = await readFile(join(repository, 'docs', 'guides', 'your-own-ca.md'), 'utf8')
   const lines = [...guide.matchAll(/```sh\n([\s\S]*?)\n```/g)].flatMap(([, text = '']) => text.split('\n'))

@@ -1,7 +1,6 @@
 // #region request
 import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
-import { systemRoots } from '../../pki/given.ts'
 import type { AnswerBase, Call, Called, Pasted, Prepared, Protocol } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
 import { wireElement } from '../wire-element.ts'
@@ -134,7 +133,7 @@ function heard(
  */
 function sClientCommand({ request, host, port, address, anchor, certificate }: Pasted<{ alpn?: string[] }>): string {
   const words = ['openssl', 's_client', '-brief', '-connect', `${address}:${port}`, '-servername', host]
-  words.push('-verify_hostname', host, '-verify_return_error', ...(anchor === systemRoots ? [] : ['-CAfile', anchor]))
+  words.push('-verify_hostname', host, '-verify_return_error', '-CAfile', anchor)
   // `-cert` alone sends the leaf, without the CA certificates that stand behind it in the same file.
   if (certificate) words.push('-cert', certificate.cert, '-cert_chain', certificate.cert, '-key', certificate.key)
   if (request.alpn) words.push('-alpn', request.alpn.join(','))
