@@ -48,7 +48,7 @@ export function labOf(lab: Lab, folder: string, options: LabOptions): Lab {
   gateway.units.gateway!.settings = gatewaySettings(options, file)
   const issuer = issuerSettings(options, file)
   if (issuer !== undefined) {
-    auth.units = { issuer: { kind: 'issuer', settings: issuer } }
+    auth.units = { auth: { kind: 'issuer', settings: issuer } }
     // Only an auth server of ours has operators; one that is up serves with a certificate of its own.
     delete lab.credentials.operator
     if (options.issuerUrl !== undefined) delete lab.credentials['cert-auth']

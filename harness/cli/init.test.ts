@@ -63,14 +63,15 @@ test.each([
   [{ issuerRun: './idp --dev' }, { run: ['./idp', '--dev'] }],
   [
     { issuerUrl: 'https://idp.corp.test/realms/corp', issuerCa: 'corp.pem' },
-    { url: 'https://idp.corp.test/realms/corp', ca: 'corp.pem', trust: './trust' },
+    { url: 'https://idp.corp.test/realms/corp', ca: 'corp.pem', trust: './trust-issuer' },
   ],
 ])('an issuer of one’s own mints the tokens: %o', async (issuer, settings) => {
-  const { next } = await writeProject(folder, { stack: 'express', ...issuer })
+  const ca = 'issuerCa' in issuer ? { issuerCa: join(folder, 'corp.pem') } : {}
+  const { next } = await writeProject(folder, { stack: 'express', ...issuer, ...ca })
   const { auth } = JSON.parse(await read('lab.json')).nodes
 
   expect(auth.units.auth).toEqual({ kind: 'issuer', settings })
-  expect(next.join('\n').includes('trust/clients.json')).toBe('issuerUrl' in issuer)
+  expect(next.join('\n').includes('trust-issuer/clients.json')).toBe('issuerUrl' in issuer)
   const { credentials } = compile(await loadTopology('lab.json', { cwd: folder }))
   const iss = 'url' in settings ? settings.url : 'https://auth.lab.test:8443'
   expect(credentials.shop).toMatchObject({ kind: 'bound-token', issuer: 'auth', iss })
@@ -127,7 +128,10 @@ test('a service that is up, an issuer that is up, a proxy and a bundle stand in 
   })
   expect(settingsIn(lab, 'auth')).toEqual({
     kind: 'issuer',
-    settings: { url: 'https://idp.example', ca: 'public.pem', clients: { shop: { id: 'shop-app' } } },
+    settings: {
+      ...{ url: 'https://idp.example', ca: 'public.pem', trust: './trust-issuer' },
+      clients: { shop: { id: 'shop-app' } },
+    },
   })
   expect(Object.keys(lab.credentials)).not.toEqual(expect.arrayContaining(['operator']))
 
@@ -147,7 +151,7 @@ test('a service that is up, an issuer that is up, a proxy and a bundle stand in 
 test('what holdfast check would refuse is said at once, and nothing is written', async () => {
   const missing = writeProject(folder, { stack: 'none', run: './x', caRoot: 'no.pem', caRootKey: 'no.key' })
   await expect(missing).rejects.toMatchObject({ code: 'HOLDFAST_FILE_UNREADABLE' })
-  const without = writeProject(folder, { stack: 'none', run: './x', issuerUrl: 'https://idp.example' })
+  const without = writeProject(folder, { stack: 'none', run: './x', issuerUrl: 'http://idp.example' })
   await expect(without).rejects.toMatchObject({ code: 'HOLDFAST_TOPOLOGY_INVALID' })
   expect(await readdir(folder)).toEqual([])
 })
@@ -195,7 +199,7 @@ test.skipIf(process.platform === 'darwin')('on a terminal it asks what one has',
     ...{ run: ['./orders', '-v'], request: 'GET /orders', behind: { kind: 'haproxy' }, observe: 'status' },
   })
   const clients = { shop: { id: 'shop-app' }, courier: { id: 'courier-app' } }
-  expect(nodes.auth.units.issuer.settings).toEqual({ run: ['./idp'], clients })
+  expect(nodes.auth.units.auth.settings).toEqual({ run: ['./idp'], clients })
 })
 
 test.skipIf(process.platform === 'darwin').each([

@@ -92,9 +92,10 @@ async function topology(folder: string, options: ProjectOptions): Promise<unknow
   const first = JSON.parse(await example('lab.json'))
   const { settings } = first.nodes.gateway.units.gateway
   const lab = labOf(first, folder, options)
-  const { shop, courier } = first.credentials
   if (options.stack === 'express') lab.nodes.gateway.units.gateway!.settings = settings
-  else for (const token of [shop, courier]) token.scope = options.scope === undefined ? undefined : [options.scope]
+  else if (options.scope !== undefined) {
+    for (const token of [first.credentials.shop, first.credentials.courier]) token.scope = [options.scope]
+  }
   await demandGiven(compile(new LoadedTopology('lab.json', lab, {}, { folder: resolve(folder) })))
   return lab
 }
