@@ -192,7 +192,7 @@ export const debianAttacks: KnownDifferences = {
     ...alike(letIn(unbound), {
       'PEER-04': ['without cnf'],
       // Whatever it does not take for a binding is no binding.
-      'PEER-14': ['cnfSha1', 'cnfArray', 'cnfString', 'cfn', 'extCnf'],
+      'PEER-14': ['cnfSha1', 'cnfArray', 'cnfNull', 'cnfInList', 'cnfString', 'cfn', 'extCnf'],
     }),
   },
 }
@@ -241,6 +241,8 @@ const ofAnyHolder: KnownDifferences[string] = {
         'cnfStandardBase64',
         'cnfUpperCased',
         'cnfSha1',
+        'cnfNull',
+        'cnfLongerByBits',
         'cfn',
         'extCnf',
       ],
@@ -268,7 +270,7 @@ export const npmAttacks: KnownDifferences = {
       'TLS-01': ['over TLS 1.3', 'over TLS 1.2'],
       'TLS-21': ['all of them, and no certificate'],
     }),
-    ...alike(letIn(unbound), { 'PEER-14': ['cnfArray', 'cnfString'] }),
+    ...alike(letIn(unbound), { 'PEER-14': ['cnfArray', 'cnfInList', 'cnfString'] }),
   },
   'express-nearly resource:read': {
     ...alike(letIn('RFC 7519 section 2: an audience is compared whole, and ours only begins with theirs'), {
@@ -279,7 +281,10 @@ export const npmAttacks: KnownDifferences = {
     }),
     ...scopeWithin,
     ...alike(beginsAlike, {
-      'PEER-14': nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+      'PEER-14': [
+        ...nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+        'cnfLongerByBits',
+      ],
     }),
   },
   'express-anybody resource:read': { ...ofAnybody, ...md5 },
@@ -321,7 +326,10 @@ export const pythonAttacks: KnownDifferences = {
   }),
   'python-any-type resource:read': alike(anyType, { 'GEN-14': anyTypes }),
   'python-thumbprint-prefix resource:read': alike(beginsAlike, {
-    'PEER-14': nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+    'PEER-14': [
+      ...nearly('x5t#S256', ['with another character in the middle', 'with another last character']),
+      'cnfLongerByBits',
+    ],
   }),
 }
 

@@ -7,6 +7,7 @@ const refused = (reason: string) => ({ status: 401, error: 'invalid_token', reas
 /** What a node gives as reason; the same as for tokens of our own auth server. */
 const reasons: Readonly<Record<string, string>> = {
   withoutCnf: 'cnf_missing',
+  cnfNull: 'cnf_missing',
   cnfSha1: 'cnf_missing',
   cfn: 'cnf_missing',
   extCnf: 'cnf_missing',
