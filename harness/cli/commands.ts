@@ -212,6 +212,9 @@ own reason, without effect, leak or hint. A case that applies to no target is li
       option('--list', 'run nothing without a guard: only list them, with the scenarios that cover each'),
       option('--subtle', 'small changes inside of guards, and of what they call, in place of whole guards'),
       option('--file <part>', 'with --subtle: only in modules with this in their path').implies({ subtle: true }),
+      option('--calls <count>', 'with --subtle: only so many calls away from a guard, 0 for inside of one')
+        .argParser(Number)
+        .implies({ subtle: true }),
       option('--most <count>', 'with --subtle: try so many and end; the next run goes on')
         .argParser(Number)
         .implies({ subtle: true }),
