@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { causesOf } from './causes.ts'
 import { plural } from './output.ts'
-import { detailsOf, headOf } from './report-text.ts'
+import { detailsOf, followLines, headOf } from './report-text.ts'
 import { placeOf } from './reports.ts'
 import type { ScenarioReport } from './run-scenarios.ts'
 
@@ -9,9 +9,8 @@ import type { ScenarioReport } from './run-scenarios.ts'
 export async function githubText({ scenarios, didNotRun }: ScenarioReport): Promise<string> {
   const errors = causesOf(scenarios).map(async ({ root, followers }) => {
     const place = await placeOf(root)
-    const follow = followers.length === 0 ? [] : [`${plural(followers.length, 'more failure')} with the same cause`]
     const properties = { ...(place && { file: place.path, line: place.line }), title: headOf(root) }
-    return command('error', properties, [...detailsOf(root), ...follow].join('\n'))
+    return command('error', properties, [...detailsOf(root), ...followLines(followers)].join('\n'))
   })
   const warnings = [...Map.groupBy(didNotRun, ({ reason }) => reason)].map(([reason, some]) =>
     command('warning', { title: `${plural(some.length, 'test')} did not run` }, reason),

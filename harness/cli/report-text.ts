@@ -35,10 +35,14 @@ export function printTests(
 
 /** One cause: what happened, in which test, and how many others follow from it. */
 function causeText({ root, followers }: Cause, width: number): string {
-  const follow =
-    followers.length === 0 ? [] : [`    ${plural(followers.length, 'more failure')} with the same cause: ${indexFile}`]
+  const follow = followLines(followers).map((line) => `    ${line}: ${indexFile}`)
   const head = hanging(`✗ ${headOf(root)}`, width, 2)
   return [root.told ? paint('red', head) : head, ...detailsOf(root, width), ...follow].join('\n')
+}
+
+/** How many others follow from a cause; none where none do. */
+export function followLines(followers: Cause['followers']): string[] {
+  return followers.length === 0 ? [] : [`${plural(followers.length, 'more failure')} with the same cause`]
 }
 
 /** What failed, in one line. */

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { packageFile } from '../topology/package-file.ts'
 import { type Cause, causesOf } from './causes.ts'
-import { plural } from './output.ts'
-import { detailsOf, headOf } from './report-text.ts'
+import { detailsOf, followLines, headOf } from './report-text.ts'
 import { placeOf } from './reports.ts'
 import type { ScenarioReport, ScenarioResult } from './run-scenarios.ts'
 
@@ -37,12 +36,11 @@ export async function sarifText({ scenarios, passed, failed, didNotRun }: Scenar
 
 async function resultOf({ root, followers }: Cause) {
   const place = await placeOf(root)
-  const follow = followers.length === 0 ? [] : [`${plural(followers.length, 'more failure')} with the same cause`]
   const artifactLocation = { uri: encodeURI(place?.path ?? ''), uriBaseId: '%SRCROOT%' }
   return {
     ruleId: ruleIdOf(root),
     level: 'error',
-    message: { text: [headOf(root), ...detailsOf(root), ...follow].join('\n') },
+    message: { text: [headOf(root), ...detailsOf(root), ...followLines(followers)].join('\n') },
     ...(place && { locations: [{ physicalLocation: { artifactLocation, region: { startLine: place.line } } }] }),
     partialFingerprints: {
       'holdfastCause/v1': createHash('sha256')
