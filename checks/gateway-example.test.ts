@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, test, vi } from 'vitest'
@@ -8,6 +7,7 @@ import { backend, callParts, compile } from '../harness/shipped.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 import { scenarioOn } from '../harness/vitest/scenario.ts'
 import { expect, matrix } from '../harness/vitest.ts'
+import { freePort } from './free-port.ts'
 
 // Sites of their own, one after the other.
 vi.setConfig({ testTimeout: 300_000 })
@@ -155,14 +155,6 @@ test.each([
   })
   await expect(launched).rejects.toThrow(message)
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 async function ended(service: ChildProcess): Promise<void> {
   if (service.exitCode !== null) return

@@ -1,7 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { copyFile, glob, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,6 +13,7 @@ import { ensureTools } from '../harness/toolchain/install.ts'
 import { LoadedTopology } from '../harness/topology/loaded-topology.ts'
 import { scenarioOn } from '../harness/vitest/scenario.ts'
 import { expect } from '../harness/vitest.ts'
+import { freePort } from './free-port.ts'
 
 // A CA of the user's: by its files, and up at a URL. It is one as `step ca init` makes it, with its keys encrypted.
 
@@ -233,11 +233,3 @@ test('the guide on a CA of one’s own does what it says', async () => {
     ),
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { issueLeaf, rogueAuthority } from '../harness/pki/authority.ts'
 import { attacks, matrix } from '../harness/vitest.ts'
 import { tokenCases } from '../scenarios/controls/cases.ts'
+import { freePort } from './free-port.ts'
 
 // An issuer that is up before any site, with a certificate of a CA of its own, and stays when the site has ended.
 vi.setConfig({ testTimeout: 120_000 })
@@ -58,12 +58,4 @@ async function declared() {
   Object.assign(lab.nodes.idp.units.idp.settings, { url, ca: file('root.pem'), trust: file('trust'), reload })
   for (const node of ['gateway', 'twin']) lab.nodes[node].units.gateway.settings.run[1] = join(fixtures, 'gateway.mjs')
   return lab
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => probe.once('listening', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
