@@ -5,6 +5,7 @@ import { type Action, defineKind, type KindPlan, type UnitContext } from '../../
 import type { Probe, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
 import { ownAudiences } from '../checks.ts'
+import { givenFile } from '../given-file.ts'
 import { demandPlaceholders, ownCommand } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
 import { demandKnownReasons } from './known-reasons.ts'
@@ -105,14 +106,12 @@ function ownIdentity(unit: Unit): { cert: Template; key: Template } {
 }
 
 /** What it serves with instead, where it has that from somewhere else: files of the user's, read where they lie. */
-function servedWith({ node, unit, settings, resolve }: Unit) {
-  const { serverCertificate: served } = settings
+function servedWith(unit: Unit) {
+  const { resolve } = unit
+  const { serverCertificate: served } = unit.settings
   if (served === undefined) return undefined
   const [ca, cert, key] = [served.ca === systemRoots ? systemRoots : resolve(served.ca), served.cert, served.key]
-  const file = (member: string, path: string) => ({
-    path,
-    setting: `nodes.${node}.units.${unit}.settings.serverCertificate.${member}`,
-  })
+  const file = (member: string, path: string) => givenFile(unit, `serverCertificate.${member}`, path)
   const roots = file('ca', ca)
   if (cert === undefined || key === undefined) return { ca, cert: '', key: '', given: { roots } }
   const own = { cert: resolve(cert), key: resolve(key) }

@@ -4,6 +4,7 @@ import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { Given, Step } from '../../topology/plan.ts'
 import { port, text } from '../../topology/schema.ts'
+import { givenFile } from '../given-file.ts'
 import { stepCommand } from '../step-command.ts'
 
 const file = z.string().min(1)
@@ -130,13 +131,10 @@ function signersOf({ settings, resolve }: Unit) {
 }
 
 /** The user's files, each with the setting that names it. */
-function given({ node, unit, settings, resolve }: Unit): Given | undefined {
-  const { root, intermediate, provisioner } = settings
+function given(unit: Unit): Given | undefined {
+  const { root, intermediate, provisioner } = unit.settings
   if (root === undefined) return undefined
-  const file = (setting: string, path: string) => ({
-    path: resolve(path),
-    setting: `nodes.${node}.units.${unit}.settings.${setting}`,
-  })
+  const file = (setting: string, path: string) => givenFile(unit, setting, unit.resolve(path))
   const maybe = (setting: string, path: string | undefined) => (path === undefined ? undefined : file(setting, path))
   const secrets = (of: string, { key, password }: Partial<Pair>) => ({
     key: maybe(`${of}.key`, key),

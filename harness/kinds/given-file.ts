@@ -1,0 +1,7 @@
+import type { GivenFile } from '../pki/given.ts'
+import type { UnitContext } from '../topology/kind.ts'
+
+/** A file of the user's, with the setting of a unit that names it: `root.cert`. */
+export function givenFile({ node, unit }: UnitContext<unknown>, setting: string, path: string): GivenFile {
+  return { path, setting: `nodes.${node}.units.${unit}.settings.${setting}` }
+}
