@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Count } from './count-reporter.ts'
+import type { Count, Told } from './count-reporter.ts'
 
 export const root = join(import.meta.dirname, '..')
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
@@ -21,8 +21,8 @@ export interface Check {
 export interface Outcome {
   readonly name: string
   readonly passed: number
-  readonly failed: readonly string[]
-  readonly skipped: readonly { name: string; reason: string }[]
+  readonly failed: readonly Told[]
+  readonly skipped: readonly Told[]
   readonly files: readonly string[]
   /** The output is worth reading when nothing failed, too. */
   readonly telling?: boolean
@@ -63,8 +63,11 @@ export async function run(check: Check): Promise<Outcome> {
     const count = check.counts ? await readCount(countFile) : undefined
     const failed = [...(count?.failed ?? [])]
     // A vitest that died tells nothing, and one that is content tells how many tests passed.
-    if (code !== 0 && failed.length === 0) failed.push(check.name)
-    if (check.counts && count === undefined && code === 0) failed.push(`${check.name}: no test was counted`)
+    if (code !== 0 && failed.length === 0)
+      failed.push({ name: check.name, reason: output.trimEnd().split('\n').slice(-12).join('\n') })
+    if (check.counts && count === undefined && code === 0) {
+      failed.push({ name: check.name, reason: 'no test was counted' })
+    }
     const passed = check.counts ? (count?.passed ?? 0) : failed.length === 0 ? 1 : 0
     const { skipped = [], files = [], sites = [], cpu = [] } = count ?? {}
     return { name: check.name, passed, failed, skipped, files, sites, cpu, ms: Date.now() - began, output }

@@ -1,11 +1,18 @@
 import { writeFileSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node'
+
+/** A test, and why it failed or was skipped. */
+export interface Told {
+  readonly name: string
+  readonly reason: string
+}
 
 /** What one vitest run did, for the sum at the end of `npm test`. */
 export interface Count {
   passed: number
-  failed: string[]
-  skipped: { name: string; reason: string }[]
+  failed: Told[]
+  skipped: Told[]
   /** Test files that were run, absolute. */
   files: string[]
   /** Folders of evidence of the sites that scenarios ran on, with the scenario's file, absolute. */
@@ -22,10 +29,13 @@ export default class CountReporter implements Reporter {
     const count: Count = { passed: 0, failed: [], skipped: [], files, sites, cpu: modules.flatMap(cpuOf) }
     for (const module of modules) {
       // A file that broke outside of its tests fails once, beside the tests that it kept from running.
-      if (module.errors().length > 0) count.failed.push(module.relativeModuleId)
+      if (module.errors().length > 0) {
+        count.failed.push({ name: module.relativeModuleId, reason: reasonOf(module.errors()) })
+      }
       for (const test of module.children.allTests()) add(count, test)
     }
-    for (const error of unhandled) count.failed.push(`an error outside of any test: ${error.message}`)
+    for (const error of unhandled)
+      count.failed.push({ name: 'an error outside of any test', reason: reasonOf([error]) })
     writeFileSync(process.env.HOLDFAST_COUNT_FILE ?? '', JSON.stringify(count))
   }
 }
@@ -47,9 +57,20 @@ function add(count: Count, test: TestCase): void {
   if (test.meta().leftOut) return
   const result = test.result()
   if (result.state === 'passed') count.passed++
-  else if (result.state === 'failed') count.failed.push(test.fullName)
+  else if (result.state === 'failed') count.failed.push({ name: nameOf(test), reason: reasonOf(result.errors) })
   else if (test.module.errors().length === 0) {
     const reason = (result.state === 'skipped' && result.note) || 'its name says why'
-    count.skipped.push({ name: `${test.module.relativeModuleId}: ${test.fullName}`, reason })
+    count.skipped.push({ name: nameOf(test), reason })
   }
+}
+
+function nameOf(test: TestCase): string {
+  return `${test.module.relativeModuleId}: ${test.fullName}`
+}
+
+/** What was thrown, with what was compared where that is known. */
+function reasonOf(errors: readonly SerializedError[]): string {
+  return errors
+    .map(({ message, diff }) => stripVTControlCharacters([message, diff].filter(Boolean).join('\n')))
+    .join('\n')
 }

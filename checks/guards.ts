@@ -23,7 +23,7 @@ export async function guardsAreProvoked(sites: NonNullable<Outcome['sites']>): P
   const evidence = sites.map(({ file, folder }) => ({ file: relative(root, file), folder }))
   const coverage = await guardCoverage(evidence, declaredGuards)
   const { mistakes, excepted } = judge(coverage, UNPROVOKED)
-  const failed = mistakes.length > 0 ? [name] : []
+  const failed = mistakes.length > 0 ? [{ name, reason: mistakes.join('\n') }] : []
   const output = [coverageText(coverage) ?? 'no service of ours was in a scenario', ...mistakes, ...excepted].join('\n')
   return {
     name,

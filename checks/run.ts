@@ -84,16 +84,21 @@ function budgetsAreKept(cpu: NonNullable<Outcome['cpu']>): Outcome {
 }
 
 function outcome(name: string, mistakes: readonly string[]): Outcome {
-  const failed = mistakes.length > 0 ? [name] : []
-  return { name, passed: 1 - failed.length, failed, skipped: [], files: [], ms: 0, output: mistakes.join('\n') }
+  const output = mistakes.join('\n')
+  const failed = mistakes.length > 0 ? [{ name, reason: output }] : []
+  return { name, passed: 1 - failed.length, failed, skipped: [], files: [], ms: 0, output }
 }
 
 function printVerdict(outcomes: readonly Outcome[]): void {
   const failed = outcomes.flatMap((outcome) => outcome.failed)
   const skipped = outcomes.flatMap((outcome) => outcome.skipped)
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)
-  for (const name of failed) console.log(`failed   ${name}`)
   for (const { name, reason } of skipped) console.log(`skipped  ${name} (${reason})`)
+  // Last, and with its beginning told: a log is read from its end, and often cut before it.
+  for (const { name, reason } of failed) {
+    const lines = reason.split('\n').filter((line) => line.trim() !== '')
+    console.log([`failed   ${name}`, ...lines.slice(0, 12)].join('\n         '))
+  }
   console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`)
   process.exitCode = failed.length > 0 ? 1 : 0
 }
