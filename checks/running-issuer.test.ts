@@ -19,6 +19,8 @@ const authority = await rogueAuthority('Corp Root')
 const san = { type: 'ip', value: '127.0.0.1' } as const
 const { certPem, keyPem } = await issueLeaf({ authority, subject: 'idp', sans: [san] })
 await writeFile(file('root.pem'), authority.anchorPem)
+// As its administrator would make a machine trust it.
+vi.stubEnv('SSL_CERT_FILE', file('root.pem'))
 await writeFile(file('idp.pem'), certPem)
 await writeFile(file('idp.key'), keyPem, { mode: 0o600 })
 
@@ -32,6 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const ended = new Promise((resolve) => server.once('exit', resolve))
   server.kill()
+  vi.unstubAllEnvs()
   await ended
   await rm(folder, { recursive: true, force: true })
 })
@@ -55,7 +58,7 @@ test('the server is told the clients of the run, and goes on when that has ended
 async function declared() {
   const lab = JSON.parse(await readFile(join(fixtures, 'up.json'), 'utf8'))
   const reload = ['sh', '-c', `kill -HUP "$(cat '${file('idp.pid')}')"`]
-  Object.assign(lab.nodes.idp.units.idp.settings, { url, ca: file('root.pem'), trust: file('trust'), reload })
+  Object.assign(lab.nodes.idp.units.idp.settings, { url, ca: 'system', trust: file('trust'), reload })
   for (const node of ['gateway', 'twin']) lab.nodes[node].units.gateway.settings.run[1] = join(fixtures, 'gateway.mjs')
   return lab
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { certificateKeySet } from '../pki/certificate.ts'
+import { rootsAt, systemRoots } from '../pki/given.ts'
 import type { Command, Enrol, Fetch, HttpCall, PlanFile, Step } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
 import { expectedCall, type UnitContext } from './node-context.ts'
@@ -99,7 +100,7 @@ async function fetchFile(context: UnitContext, { url, discover, ca, add, to }: F
   const call: HttpCall = { method: 'GET', url, discover, tls: { ca }, expect: [200] }
   const { text } = await expectedCall(context, call, place).catch((cause) => {
     if (cause instanceof HoldfastError) throw cause
-    const message = `${context.ref}: ${url} cannot be asked; is it up, and does its certificate lead to ${fill(ca, context, place)}?`
+    const message = `${context.ref}: ${url} cannot be asked; is it up, and does its certificate lead to ${ca === systemRoots ? 'a root that this machine trusts' : fill(ca, context, place)}?`
     throw new HoldfastError('HOLDFAST_FETCH_FAILED', message, { cause })
   })
   const added = add && (await readDeclared(context, fill(add, context, place)))
@@ -113,7 +114,8 @@ interface Keys {
 
 async function copyFile(context: UnitContext, copy: Copy): Promise<void> {
   const { from, to } = fillJson(copy, context, `${context.ref}: copy`)
-  await writeFor(context, to.path, await readDeclared(context, from), to)
+  const content = from === systemRoots ? await rootsAt(from) : await readDeclared(context, from)
+  await writeFor(context, to.path, content, to)
 }
 
 async function makeSecret(context: UnitContext, { path, bytes, as = 'hex' }: Secret): Promise<void> {

@@ -13,7 +13,7 @@ import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
 import { hostsAt, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
-import { hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
+import { demandPrograms, hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
 import { findSetpriv, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
 
@@ -54,6 +54,7 @@ export function backendOf(own: OwnOfBackend): Backend {
 async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions): Promise<Site> {
   options.signal?.throwIfAborted()
   refuseLacking(backend, plan, options)
+  await demandPrograms(plan)
   await demandGiven(plan, Date.now() + (options.clockStartsAt ?? 0) * 1000)
   const tools = await resolveTools(plan, options)
   const run = await openRun(backend.name, plan, tools, options)

@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test, vi } from 'vitest'
 import type { Program } from '../topology/plan.ts'
 import { oneshot, planOf } from './fixtures/plans.ts'
-import { neededTools } from './plan-needs.ts'
+import { demandPrograms, neededTools } from './plan-needs.ts'
 
 test('a tool that one command dials with takes the build that resolves the hosts of the plan; a moving clock takes it for all', () => {
   const run = (program: Program) => ({ run: { program, args: [] } })
@@ -11,4 +14,25 @@ test('a tool that one command dials with takes the build that resolves the hosts
   expect(neededTools(plan)).toEqual({ plain: ['step'], overlay: ['nsc'] })
   expect(neededTools(plan, 'movable')).toEqual({ plain: [], overlay: ['step', 'nsc'] })
   expect(neededTools(planOf({ one: [] }))).toEqual({ plain: [], overlay: [] })
+})
+
+test('a program of the machine that a unit runs is demanded by name, before anything starts', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-engine-'))
+  vi.stubEnv('PATH', folder)
+  try {
+    const plan = planOf({ one: [{ ...oneshot('gateway'), machine: ['docker'] }, oneshot('other')] })
+    await expect(demandPrograms(plan)).rejects.toMatchObject({
+      code: 'HOLDFAST_PROGRAM_MISSING',
+      message: expect.stringMatching(/^one\/gateway: docker is not installed: start a Docker engine/),
+    })
+    const engine = join(folder, 'docker')
+    await writeFile(engine, '#!/bin/sh\necho no daemon >&2; exit 1\n', { mode: 0o755 })
+    await expect(demandPrograms(plan)).rejects.toThrow('one/gateway: docker is not usable: ')
+    await writeFile(engine, '#!/bin/sh\necho 27.3.1\n')
+    await demandPrograms(plan)
+    await demandPrograms(planOf({ one: [oneshot('other')] }))
+  } finally {
+    vi.unstubAllEnvs()
+    await rm(folder, { recursive: true })
+  }
 })

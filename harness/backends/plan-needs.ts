@@ -1,3 +1,5 @@
+import { HoldfastError } from '../errors.ts'
+import type { HelperName } from '../toolchain/survey.ts'
 import type { ToolName } from '../toolchain/tools.ts'
 import type { Plan, PlanUnit, Program, Step } from '../topology/plan.ts'
 
@@ -21,6 +23,27 @@ function programsOf(unit: PlanUnit): Program[] {
 function programsOfStep(step: Step): Program[] {
   if ('run' in step) return [step.run.program]
   return 'parallel' in step ? step.parallel.flat().flatMap(programsOfStep) : []
+}
+
+/** This machine lacks a program that units of a plan run, and that nobody builds. Code `HOLDFAST_PROGRAM_MISSING`. */
+export class ProgramMissing extends HoldfastError {
+  constructor(units: readonly string[], lacking: string) {
+    super('HOLDFAST_PROGRAM_MISSING', `${units.join(', ')}: ${lacking}`)
+  }
+}
+
+/** @throws ProgramMissing */
+export async function demandPrograms({ nodes }: Plan): Promise<void> {
+  const needing = Object.values(nodes).flatMap(({ name: node, units }) =>
+    units.flatMap(({ name, machine }) => (machine === undefined ? [] : [{ ref: `${node}/${name}`, machine }])),
+  )
+  if (needing.length === 0) return
+  const { lackingPrograms } = await import('../toolchain/survey.ts')
+  const lacking = await lackingPrograms(needing.flatMap(({ machine }) => machine) as HelperName[])
+  if (lacking !== undefined) {
+    const names = needing.map(({ ref }) => ref)
+    throw new ProgramMissing(names, lacking)
+  }
 }
 
 /** Whether some unit runs as an operating-system user of its own. */

@@ -1,4 +1,5 @@
 import { relative, resolve } from 'node:path'
+import { systemRoots } from '../pki/given.ts'
 
 /** What a user has, as the options of `holdfast init` say it. Paths of files are those that he typed. */
 export interface LabOptions {
@@ -15,6 +16,7 @@ export interface LabOptions {
   behind?: 'haproxy' | 'nginx'
   proxyConfig?: string
   issuerRun?: string
+  issuerImage?: string
   issuerUrl?: string
   issuerCa?: string
   /** `shop=shop-app`. */
@@ -43,7 +45,7 @@ type Settings = Record<string, unknown>
 /** The lab of the example, with what the user has in the places of what it begins with. `folder`: where `lab.json` will lie. */
 export function labOf(lab: Lab, folder: string, options: LabOptions): Lab {
   const file = (path: string | undefined) =>
-    path && (path === 'system' ? path : relative(resolve(folder), resolve(path)))
+    path && (path === systemRoots ? path : relative(resolve(folder), resolve(path)))
   const { gateway, ca, auth } = lab.nodes
   gateway.units.gateway!.settings = gatewaySettings(options, file)
   const issuer = issuerSettings(options, file)
@@ -58,65 +60,43 @@ export function labOf(lab: Lab, folder: string, options: LabOptions): Lab {
   return lab
 }
 
-/** Where Debian and its kin keep the roots that the machine trusts. */
-const machineRoots = '/etc/ssl/certs/ca-certificates.crt'
-
 type Named = (path: string | undefined) => string | undefined
 
 function gatewaySettings(options: LabOptions, file: Named): Settings {
   const { run, image, url, trust, reload, request, scope, keys, behind, proxyConfig } = options
-  const command = image === undefined ? words(run ?? './my-gateway') : containerOf(image)
+  const command = words(run ?? './my-gateway')
   return told({
     ...(url === undefined
-      ? { run: command }
+      ? image === undefined
+        ? { run: command }
+        : { image }
       : { url, trust: file(trust) ?? './trust', reload: reload && words(reload) }),
     request: request ?? 'GET /',
     scope,
     behind: behind && told({ kind: behind, config: file(proxyConfig) }),
     serverCertificate: served(options, file),
     // Who cannot resolve the issuer's name reads its keys from the file, which is the default.
-    keys: keys ?? (url === undefined && command[0] === 'node' ? 'issuer' : undefined),
+    keys: keys ?? (url === undefined && image === undefined && command[0] === 'node' ? 'issuer' : undefined),
     observe: 'status',
   })
 }
 
 function served({ serverCa, serverCert, serverKey }: LabOptions, file: Named): Settings | undefined {
   if (serverCa === undefined && serverCert === undefined && serverKey === undefined) return undefined
-  return told({ ca: file(serverCa) ?? 'system', cert: file(serverCert), key: file(serverKey) })
-}
-
-/** The container has the network of this machine, as the address of the gateway is one of this machine, and the files that it is told of. */
-function containerOf(image: string): string[] {
-  const told = [
-    'ADDRESS',
-    'PORT',
-    'HOST',
-    'CERT',
-    'KEY',
-    'CA',
-    'ISSUER',
-    'ISSUER_CA',
-    'ISSUER_ADDRESS',
-    'JWKS',
-    'AUDIENCE',
-    'DIR',
-  ]
-  const files = ['cert', 'key', 'ca', 'jwks'].flatMap((name) => ['-v', `@{${name}}:@{${name}}:ro`])
-  const env = told.flatMap((name) => ['-e', `HOLDFAST_${name}`])
-  return ['docker', 'run', '--rm', '--init', '--network', 'host', ...env, ...files, image]
+  return told({ ca: file(serverCa) ?? systemRoots, cert: file(serverCert), key: file(serverKey) })
 }
 
 function issuerSettings(
-  { issuerRun, issuerUrl, issuerCa, client = [] }: LabOptions,
+  { issuerRun, issuerImage, issuerUrl, issuerCa, client = [] }: LabOptions,
   file: Named,
 ): Settings | undefined {
-  if (issuerRun === undefined && issuerUrl === undefined) return undefined
+  if ((issuerRun ?? issuerImage ?? issuerUrl) === undefined) return undefined
   const clients = client.map((text) => text.split('=')).map(([node = '', id]) => [node, { id }] as const)
   return told({
     ...(issuerUrl === undefined
-      ? { run: words(issuerRun!) }
+      ? { run: issuerRun && words(issuerRun), image: issuerImage }
       : // It cannot know the clients and the CA of a run, which are handed to a folder therefore.
-        { url: issuerUrl, ca: file(issuerCa) ?? machineRoots, trust: './trust-issuer' }),
+        { url: issuerUrl, ca: file(issuerCa) ?? systemRoots, trust: './trust-issuer' }),
     clients: clients.length > 0 ? Object.fromEntries(clients) : undefined,
   })
 }

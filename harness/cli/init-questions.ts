@@ -80,16 +80,22 @@ async function askForIssuer(ask: Ask): Promise<LabOptions> {
   const issuer = await choose(ask, 'Who issues the tokens?', {
     lab: 'an auth server of the lab',
     program: 'an OAuth server of yours that can be started here',
+    image: 'a container image of an OAuth server of yours',
     url: 'an OAuth server of yours that is up at a URL',
   })
   if (issuer === 'lab') return {}
-  const where =
-    issuer === 'program'
-      ? { issuerRun: await text(ask, 'How is it started, in this folder?') }
-      : {
-          issuerUrl: await text(ask, 'Which is its issuer URL?'),
-          issuerCa: await text(ask, 'Which file has the root of its certificate?'),
-        }
+  const found = {
+    program: async () => ({ issuerRun: await text(ask, 'How is it started, in this folder?') }),
+    image: async () => ({ issuerImage: await text(ask, 'Which image?') }),
+    url: async () => ({
+      issuerUrl: await text(ask, 'Which is its issuer URL?'),
+      issuerCa: await text(
+        ask,
+        'Which file has the root of its certificate? ("system": those that this machine trusts)',
+      ),
+    }),
+  }
+  const where = await found[issuer]()
   const clients = await maybe(ask, 'Its client_id of shop and of courier, with a blank between? (empty: those names)')
   const ids = clients?.split(' ').filter(Boolean) ?? []
   return { ...where, client: ids.map((id, place) => `${['shop', 'courier'][place]}=${id}`) }

@@ -65,8 +65,10 @@ test.each([
     { issuerUrl: 'https://idp.corp.test/realms/corp', issuerCa: 'corp.pem' },
     { url: 'https://idp.corp.test/realms/corp', ca: 'corp.pem', trust: './trust-issuer' },
   ],
+  [{ issuerUrl: 'https://idp.test' }, { url: 'https://idp.test', ca: 'system', trust: './trust-issuer' }],
 ])('an issuer of one’s own mints the tokens: %o', async (issuer, settings) => {
   const ca = 'issuerCa' in issuer ? { issuerCa: join(folder, 'corp.pem') } : {}
+  if ('issuerCa' in issuer) await writeFile(join(folder, 'corp.pem'), (await rogueAuthority()).anchorPem)
   const { next } = await writeProject(folder, { stack: 'express', ...issuer, ...ca })
   const { auth } = JSON.parse(await read('lab.json')).nodes
 
@@ -102,12 +104,11 @@ const settingsIn = (lab: Awaited<ReturnType<typeof labFor>>, node: string) => {
   return unit
 }
 
-test('a container gets its files and the network of the machine', async () => {
-  const lab = await labFor({ stack: 'none', image: 'registry.test/orders:1', request: 'GET /orders' })
-  const { run } = settingsIn(lab, 'gateway').settings as { run: string[] }
-  expect(run.slice(0, 6)).toEqual(['docker', 'run', '--rm', '--init', '--network', 'host'])
-  expect(run).toEqual(expect.arrayContaining(['HOLDFAST_PORT', '@{key}:@{key}:ro']))
-  expect(run.at(-1)).toBe('registry.test/orders:1')
+test('images stand in the places of programs', async () => {
+  const image = 'registry.test/orders:1'
+  const lab = await labFor({ stack: 'none', image, request: 'GET /orders', issuerImage: 'registry.test/idp:1' })
+  expect(settingsIn(lab, 'gateway').settings).toEqual({ image, request: 'GET /orders', observe: 'status' })
+  expect(settingsIn(lab, 'auth')).toEqual({ kind: 'issuer', settings: { image: 'registry.test/idp:1' } })
 })
 
 test('a service that is up, an issuer that is up, a proxy and a bundle stand in the places of what the lab has', async () => {

@@ -1,6 +1,6 @@
 import type { UnitContext } from '../topology/kind.ts'
 import { nearest } from '../topology/mistakes.ts'
-import type { Command } from '../topology/plan.ts'
+import type { Command, Service } from '../topology/plan.ts'
 
 // What kinds that run a program of the user's have in common.
 
@@ -20,6 +20,35 @@ export function ownCommand(unit: Unit, told: Told, [program = '', ...args]: read
     env: Object.fromEntries([['NODE_EXTRA_CA_CERTS', told.ca], ...standard, ...own]),
     cwd: unit.resolve('.'),
   }
+}
+
+type Started = { readonly run?: readonly string[] | undefined; readonly image?: string | undefined }
+
+/** How a program is started, for people; and what its machine must have for that. */
+export function startedBy({ run, image, url }: Started & { readonly url?: string | undefined }) {
+  return {
+    summary: run?.join(' ') ?? (image === undefined ? `up at ${url}` : `image ${image}`),
+    ...(image !== undefined && { machine: ['docker'] }),
+  }
+}
+
+/** The command of a program or an image; undefined for what is up already. `files`: what it is told that is a file. */
+export function startCommand(
+  unit: Unit & { readonly settings: Started },
+  told: Told & { readonly dir: string },
+  files: readonly string[],
+): Service['command'] {
+  const { run, image } = unit.settings
+  if (image === undefined) return run && ownCommand(unit, told, run)
+  const { env = {}, ...command } = ownCommand(unit, told, ['docker'])
+  const named = Object.keys(env).flatMap((name) => ['-e', name])
+  const read = [...new Set(files.map((name) => told[name]!))].filter((path) => path && !path.startsWith(`${told.dir}/`))
+  const mounted = [...read.map((path) => `${path}:${path}:ro`), `${told.dir}:${told.dir}`]
+  const hosts = Object.entries(unit.topology.nodes).map(([node, { host }]) => `${host}:@{address:${node}}`)
+  // Its address is one of this machine, so it gets the network of this machine; and files lie where it is told that they do.
+  const network = ['--network', 'host', ...hosts.flatMap((host) => ['--add-host', host])]
+  const own = [...network, ...named, ...mounted.flatMap((place) => ['-v', place])]
+  return { ...command, env, args: ['run', '--rm', '--init', ...own, image] }
 }
 
 /** Reports what stands in such settings and stands for nothing: `@{prot}`. */

@@ -6,6 +6,7 @@ import type { Finding } from '../credentials/finding.ts'
 import type { LiveSite } from '../credentials/live-site.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
+import { rootsAt, systemRoots } from '../pki/given.ts'
 import { newRequest } from '../pki/request.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import { exchange, type Request } from '../protocols/http/exchange.ts'
@@ -73,7 +74,7 @@ async function called(
   { from, identity }: { from: string; identity?: Identity },
   { method, url: asked, discover, tls, json, form }: HttpCall,
 ) {
-  const anchorPem = await readRendered(site, from, tls.ca)
+  const anchorPem = await (tls.ca === systemRoots ? rootsAt(tls.ca) : readRendered(site, from, tls.ca))
   const at = (url: string): Endpoint => {
     const { hostname, port } = new URL(url)
     if (site.resolve(hostname) !== undefined) return endpointOf(site, url, { from, anchorPem })

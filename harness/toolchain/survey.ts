@@ -54,10 +54,10 @@ const helpers: readonly Helper[] = [
   },
   {
     program: 'docker',
-    purpose: 'runs nodes in containers',
+    purpose: 'runs images of yours',
     args: ['version', '--format', '{{.Server.Version}}'],
     pattern: /^(\d+\.\d+\.\d+)/m,
-    advice: 'start a Docker engine: https://docs.docker.com/engine/install. The backend `process` needs none.',
+    advice: 'start a Docker engine: https://docs.docker.com/engine/install. What is started by `run` needs none.',
   },
   {
     program: 'qemu',
@@ -153,14 +153,16 @@ export async function survey(settings: Settings = readSettings()): Promise<Surve
 }
 
 /** Programs that scenarios need besides those that they run: Holdfast can use them, and does not build them. */
-export type HelperName = 'haproxy' | 'apache2' | 'mod_oauth2' | 'nginx' | 'nginx-njs'
+export type HelperName = 'docker' | 'haproxy' | 'apache2' | 'mod_oauth2' | 'nginx' | 'nginx-njs'
 
 /** What of these programs this machine lacks, and what to type; undefined when it has them all. */
 export async function lackingPrograms(
   names: readonly HelperName[],
   settings: Settings = readSettings(),
 ): Promise<string | undefined> {
-  const wanted = (await surveyGateways(settings)).filter(({ program }) => names.includes(program as HelperName))
+  const isWanted = ({ program }: { program: string }) => names.includes(program as HelperName)
+  const engines = helpers.filter(isWanted).map((helper) => surveyHelper(helper, settings.path))
+  const wanted = [...(await Promise.all(engines)), ...(await surveyGateways(settings)).filter(isWanted)]
   const lacking = wanted.filter(({ state }) => state !== 'ok')
   if (lacking.length === 0) return undefined
   const whyNot = (state: Surveyed['state']) => (state === 'missing' ? 'not installed' : 'not usable')

@@ -44,12 +44,13 @@ export function handedTo(compilation: Compilation, credential: PlanCredential, h
 export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
   const { after: named = [], user, start } = unit.declared
-  const { files, steps = [], service, verification, actions, observe, proof, program, surfaces, insider, given } = plan
+  const { files, steps = [], service, verification, actions, observe, proof, program, surfaces } = plan
+  const { insider, machine, given } = plan
   const planned: PlanUnit = {
     ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
     ...{ user, start, files, steps, service, verification, actions, observe, proof, program },
-    ...{ guards: kind.guards, surfaces, insider, given },
+    ...{ guards: kind.guards, surfaces, insider, machine, given },
   }
   return [planned, ...(plan.companions ?? []).map((companion) => ({ user, ...companion }))]
 }

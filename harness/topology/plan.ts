@@ -88,6 +88,8 @@ export interface PlanUnit {
   surfaces?: readonly string[]
   /** What somebody inside this unit has, or can have done there. */
   insider?: Insider
+  /** Programs that its machine must have, and nobody builds: where one is missing, its tests did not run. */
+  machine?: readonly string[]
   /** Files of the user's that it reads where they lie, or that are read for it: looked at before anything starts. */
   given?: Given
 }
@@ -191,7 +193,7 @@ export type Step =
   | { call: HttpCall }
   | { receive: Receive }
   | { fetch: Fetch }
-  /** A copy of a file of the node, for somebody who needs it elsewhere. `forRun`: it is removed with the run, wherever it lies. */
+  /** A copy of a file of the node, or of the roots that this machine trusts (`system`), for somebody who needs it elsewhere. `forRun`: it is removed with the run, wherever it lies. */
   | { copy: { from: Template; to: { path: Template; mode: string }; forRun?: true } }
   | { enrol: Enrol }
   /** Makes a secret of so many random bytes (16 at least), as text (default `hex`), for the unit's user alone. One that is there stays. */

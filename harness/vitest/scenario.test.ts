@@ -47,6 +47,7 @@ test('one site per file, released after a failure too; what a backend lacks is s
     'says what else the machine lacks': 'skipped',
     'moves clocks where the machine cannot': 'skipped',
     'moves clocks in a process whose own stays': 'skipped',
+    'a program of its plan that the machine lacks': 'skipped',
     'a launch that fails fails the test': 'failed',
     'a site that files share': 'passed',
   })
@@ -57,6 +58,9 @@ test('one site per file, released after a failure too; what a backend lacks is s
   })
   expect(tests.get('moves clocks in a process whose own stays')).toMatchObject({
     note: 'the clock of this process cannot be moved; run it by: holdfast test',
+  })
+  expect(tests.get('a program of its plan that the machine lacks')).toMatchObject({
+    note: 'b/web: docker is not installed: type this',
   })
   expect(tests.get('a launch that fails fails the test')).toMatchObject({
     errors: [{ message: expect.stringContaining('no CA today') }],

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test, vi } from 'vitest'
+import { ProgramMissing } from '../backends/plan-needs.ts'
 import type { Finding } from '../credentials/finding.ts'
 import { guessedBy, redact, redactJson } from '../credentials/secrets.ts'
 import { shellWord } from '../protocols/shell-word.ts'
@@ -112,6 +113,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
           task.meta.kept = await ground.keep()
         }
         const launched = await ground.site().catch(async (failure) => {
+          if (failure instanceof ProgramMissing) skip(failure.message)
           await keep()
           throw failure
         })

@@ -39,7 +39,10 @@ async function outcomes(settings: Record<string, unknown>): Promise<Record<strin
 }
 
 test('a program is run where its topology lies, and told by its environment whom to believe', async () => {
-  const { service, steps, after } = await unitOf({ env: { KEYS: '@{issuer}/jwks' }, run: ['./bin/gateway', '@{port}'] })
+  const { service, steps, after } = await unitOf({
+    env: { KEYS: '@{issuer}/jwks', JAVA: '-Djdk.net.hosts.file=@{hosts}' },
+    run: ['./bin/gateway', '@{port}'],
+  })
 
   expect(service?.command).toMatchObject({
     program: { path: join(folder, 'bin/gateway') },
@@ -55,9 +58,29 @@ test('a program is run where its topology lies, and told by its environment whom
     HOLDFAST_ISSUER_ADDRESS: '@{address:auth}',
     HOLDFAST_AUDIENCE: 'https://gateway.lab.test',
     KEYS: 'https://auth.lab.test:8443/jwks',
+    ...{ HOLDFAST_HOSTS: '@{hosts}', JAVA: '-Djdk.net.hosts.file=@{hosts}' },
   })
   expect(steps).toMatchObject([{ fetch: { discover: 'jwks_uri', to: { path: '@{unit}/jwks.json', mode: '0600' } } }])
   expect(after).toEqual(expect.arrayContaining(['gateway/cert-gateway', 'gateway/anchor-lab', 'auth/clients']))
+})
+
+test('an image is run by docker, with the network, the names and the files that it is told of', async () => {
+  const { service, machine, summary } = await unitOf({ run: undefined, image: 'registry.test/orders:1' })
+  const { program, args = [], env } = service!.command!
+  const after = (option: string) => args.flatMap((one, at) => (args[at - 1] === option ? [one] : []))
+
+  expect({ program, machine, image: args.at(-1) }).toEqual({
+    ...{ program: { path: 'docker' }, machine: ['docker'], image: 'registry.test/orders:1' },
+  })
+  expect(summary).toBe('image registry.test/orders:1, takes tokens of auth')
+  expect(args.slice(0, 5)).toEqual(['run', '--rm', '--init', '--network', 'host'])
+  expect(after('-e')).toEqual(Object.keys(env!))
+  expect(after('--add-host')).toContain('auth.lab.test:@{address:auth}')
+  // The root of the issuer is the one of the lab, which is named once; the keys are in the folder of the unit.
+  expect(after('-v')).toEqual([
+    ...['cert', 'key'].map((name) => `@{dir}/credentials/cert-gateway/${name}.pem`).map((path) => `${path}:${path}:ro`),
+    ...['@{dir}/anchors/lab.pem:@{dir}/anchors/lab.pem:ro', '@{unit}:@{unit}'],
+  ])
 })
 
 test('a program without a slash is looked up', async () => {
@@ -158,8 +181,8 @@ test('a service that is up already gets the trust of the run, and is started by 
 })
 
 test.each([
-  [{ run: undefined }, 'must have one of run and url'],
-  [{ url: 'https://localhost:1', trust: './x' }, 'must have one of run and url'],
+  [{ run: undefined }, 'must have one of run, image and url'],
+  [{ url: 'https://localhost:1', trust: './x' }, 'must have one of run, image and url'],
   [{ run: undefined, url: 'https://localhost:1' }, 'must have both of url and trust'],
   [{ reload: ['x'] }, 'has reload, which goes with url'],
   [

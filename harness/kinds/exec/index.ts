@@ -5,8 +5,8 @@ import { type Action, defineKind, type KindPlan, type UnitContext } from '../../
 import type { Probe, Step, Template } from '../../topology/plan.ts'
 import type { WeakerProof } from '../../topology/proof.ts'
 import { ownAudiences } from '../checks.ts'
-import { givenFile } from '../given-file.ts'
-import { demandPlaceholders, ownCommand } from '../own-program.ts'
+import { givenFile, rootsPath } from '../given-file.ts'
+import { demandPlaceholders, ownCommand, startCommand, startedBy } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
 import { demandKnownReasons } from './known-reasons.ts'
 import { certificateHeaderOf, ownListener, proxyUnit } from './proxies/behind.ts'
@@ -25,7 +25,8 @@ export const exec = defineKind({
 
 function plan(unit: Unit): KindPlan {
   const { settings, domain, host } = unit
-  const { clientCertificate, action, run, reload, url, observePath, behind } = settings
+  const { clientCertificate, action, run, image, reload, url, observePath, behind } = settings
+  const { machine, ...started } = startedBy(settings)
   const certificateHeader = certificateHeaderOf(settings)
   const told = toldTo(unit)
   demandPlaceholders(unit, told, { run, reload })
@@ -44,11 +45,11 @@ function plan(unit: Unit): KindPlan {
   // Whatever its own audience is, it may be shown what others of its domain are.
   const asks = { issuer: node, audiences: [...new Set([...ownAudiences(unit), ...audiences])] }
   return {
-    summary: `${run?.join(' ') ?? `up at ${url}`}${takesTokens ? `, takes tokens of ${node}` : ''}`,
+    summary: `${started.summary}${takesTokens ? `, takes tokens of ${node}` : ''}`,
     files: [],
-    steps: [...(takesTokens ? keySet(unit, told) : []), ...handedOver(unit, told)],
+    steps: [...(takesTokens ? [...issuerRoots(unit).steps, ...keySet(unit, told)] : []), ...handedOver(unit, told)],
     service: {
-      command: run && ownCommand(unit, told, run),
+      command: startCommand(unit, told, ['cert', 'key', 'ca', 'issuer_ca', 'jwks']),
       // Any status will do: what is asked is whether it serves the certificate that it was given.
       ready: behind === undefined ? serves : { tcp: { port: behind.listen } },
       readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
@@ -64,9 +65,10 @@ function plan(unit: Unit): KindPlan {
     }),
     surfaces: settings.strict ? ['strict-verifier'] : [],
     proof: proofOf(unit),
-    program: JSON.stringify(run ?? url),
+    program: JSON.stringify(run ?? image ?? url),
     insider: { ...(takesTokens && { believes: { issuer: node, keys } }), ...(settings.introspects && { asks }) },
     verification: { [action]: execVerification(settings, { domain, issuer, audiences }) },
+    machine,
     given: server?.given,
   }
 }
@@ -87,16 +89,26 @@ function toldTo(unit: Unit) {
     ca: unit.anchor(unit.domain),
     issuer,
     // Root of the issuer's own certificate, which need not be of this trust domain.
-    issuer_ca: settings.token === 'none' ? '' : unit.issuerAnchor(issuerNode(unit)),
+    issuer_ca: issuerRoots(unit).path,
     issuer_address: settings.token === 'none' ? '' : `@{address:${issuerNode(unit)}}`,
     jwks: '@{unit}/jwks.json',
     audience: audiencesOf(unit)[0] ?? '',
-    // A folder of its own, for what it wants to write.
+    // A folder of its own, for what it wants to write; and the names of the lab, for who resolves them by a file.
     dir: '@{unit}',
+    hosts: '@{hosts}',
     // Where something in front of it ends TLS: the header that holds the certificate of the caller.
     certificate_header: certificateHeaderOf(settings)?.name ?? '',
     certificate_encoding: certificateHeaderOf(settings)?.encoding ?? '',
   }
+}
+
+/** File of the roots that the certificate of its issuer leads to. What this machine trusts is written into one: a program reads a file. */
+function issuerRoots(unit: Unit): { path: Template; steps: Step[] } {
+  if (unit.settings.token === 'none') return { path: '', steps: [] }
+  const from = unit.issuerAnchor(issuerNode(unit))
+  if (from !== systemRoots) return { path: from, steps: [] }
+  const path = '@{unit}/issuer-ca.pem'
+  return { path, steps: [{ copy: { from, to: { path, mode: '0644' } } }] }
 }
 
 /** Its certificate of the CA of its trust domain: what it serves with, and what it is asked with whether it is ready. */
@@ -107,14 +119,13 @@ function ownIdentity(unit: Unit): { cert: Template; key: Template } {
 
 /** What it serves with instead, where it has that from somewhere else: files of the user's, read where they lie. */
 function servedWith(unit: Unit) {
-  const { resolve } = unit
   const { serverCertificate: served } = unit.settings
   if (served === undefined) return undefined
-  const [ca, cert, key] = [served.ca === systemRoots ? systemRoots : resolve(served.ca), served.cert, served.key]
+  const [ca, cert, key] = [rootsPath(unit, served.ca), served.cert, served.key]
   const file = (member: string, path: string) => givenFile(unit, `serverCertificate.${member}`, path)
   const roots = file('ca', ca)
   if (cert === undefined || key === undefined) return { ca, cert: '', key: '', given: { roots } }
-  const own = { cert: resolve(cert), key: resolve(key) }
+  const own = { cert: unit.resolve(cert), key: unit.resolve(key) }
   return { ca, ...own, given: { roots, identity: { cert: file('cert', own.cert), key: file('key', own.key) } } }
 }
 

@@ -121,6 +121,13 @@ export const execSettings = z
       .describe(
         'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
       ),
+    image: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Instead of `run`: a container image, which docker runs with the network of this machine and the files that it is told of.',
+      ),
     url: z
       .url({ protocol: /^https$/, error: 'must be an https URL' })
       .optional()
@@ -192,7 +199,10 @@ export const execSettings = z
       .default({})
       .describe('Further environment; `@{port}` and so on are filled in.'),
   })
-  .refine(({ run, url }) => (run === undefined) !== (url === undefined), 'must have one of run and url')
+  .refine(
+    ({ run, image, url }) => [run, image, url].filter((one) => one !== undefined).length === 1,
+    'must have one of run, image and url',
+  )
   .refine(
     ({ url, trust }) => (url === undefined) === (trust === undefined),
     'must have both of url and trust, or neither',

@@ -3,7 +3,8 @@ import { durationSeconds } from '../../topology/duration.ts'
 import type { Insider } from '../../topology/insider.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { Service, Step, Template } from '../../topology/plan.ts'
-import { demandPlaceholders, ownCommand } from '../own-program.ts'
+import { givenFile, rootsPath } from '../given-file.ts'
+import { demandPlaceholders, ownCommand, startCommand, startedBy } from '../own-program.ts'
 import { certificateOf } from '../reference-service.ts'
 import { signingKeyStep } from '../step-command.ts'
 import { clientsFile, registeredCertificates } from './clients.ts'
@@ -21,18 +22,22 @@ export const oauthIssuer = defineKind({
 })
 
 function plan(unit: Unit): KindPlan {
-  const { alg, run, url, ca } = unit.settings
+  const { alg, url } = unit.settings
+  const { summary, machine } = startedBy(unit.settings)
+  const ca = ownRoots(unit)
   const clients = clientsFile(unit)
   // That it is there, and is who it is declared to be.
   const to = { path: '@{unit}/jwks.json', mode: '0600' }
-  const found = url && ca ? [{ fetch: { url, discover: 'jwks_uri', ca: unit.resolve(ca), to } }] : []
+  const found = url && ca ? [{ fetch: { url, discover: 'jwks_uri', ca, to } }] : []
   return {
-    summary: `${run?.join(' ') ?? `up at ${url}`}, an issuer that is not ours`,
+    summary: `${summary}, an issuer that is not ours`,
     files: [],
     after: clients.after,
     steps: [...clients.steps, ...handedOver(unit), ...found, signingKeyStep('@{unit}/beside', alg)],
-    service: run === undefined ? undefined : program(unit, run),
+    service: url === undefined ? program(unit) : undefined,
     insider: insider(unit),
+    machine,
+    given: ca === undefined ? undefined : { roots: givenFile(unit, 'ca', ca) },
   }
 }
 
@@ -58,10 +63,11 @@ function toldTo(unit: Unit) {
     clients: '@{unit}/clients.json',
     issuer: identifierOf(unit),
     dir: '@{unit}',
+    hosts: '@{hosts}',
   }
 }
 
-function program(unit: Unit, run: readonly string[]): Service {
+function program(unit: Unit): Service {
   const { host, settings } = unit
   const folder = unit.credential(certificateOf(unit)).path
   const told = {
@@ -71,9 +77,9 @@ function program(unit: Unit, run: readonly string[]): Service {
     ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem` },
     ...toldTo(unit),
   }
-  demandPlaceholders(unit, told, { run })
+  demandPlaceholders(unit, told, { run: settings.run })
   return {
-    command: ownCommand(unit, told, run),
+    command: startCommand(unit, told, ['cert', 'key', 'ca', 'clients']),
     ready: { http: { url: `https://${host}:${settings.listen}/`, tls: { ca: told.ca } } },
     readyWithinMs: durationSeconds(settings.readyWithin) * 1000,
     listeners: [{ name: 'main', port: settings.listen, protocol: 'https', clientCertificate: 'requested' }],
@@ -93,14 +99,14 @@ function insider({ node, unit, insiders }: Unit): Insider {
 }
 
 function issuer(unit: Unit): TokenIssuer {
-  const { clients, lifetime, parameters, tokens, ca } = unit.settings
+  const { clients, lifetime, parameters, tokens } = unit.settings
   const clientOf = (subject: string) => clients[subject]?.id ?? subject
   const lives = durationSeconds(lifetime)
   const url = identifierOf(unit)
   return {
     url,
     by: 'holder',
-    ca: ca && unit.resolve(ca),
+    ca: ownRoots(unit),
     sub: (subject) => clients[subject]?.sub ?? clientOf(subject),
     mint({ holders, scope, resource }) {
       const said = { scope: scope.join(' '), audience: resource }
@@ -123,6 +129,12 @@ function issuer(unit: Unit): TokenIssuer {
     // It is not asked for a life: it gives what it gives.
     lifetime: { node: lives, peer: lives, maximum: lives },
   }
+}
+
+/** What the certificate of a server that is up leads to. */
+function ownRoots(unit: Unit): Template | undefined {
+  const { ca } = unit.settings
+  return ca === undefined ? undefined : rootsPath(unit, ca)
 }
 
 const placeholder = /@\{(scope|audience)\}/g

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { demandGiven } from '../../backends/given-files.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { compile } from '../../shipped.ts'
 import { LoadedTopology } from '../../topology/loaded-topology.ts'
@@ -86,6 +87,13 @@ test('who asks about tokens is a client that gets none', async () => {
   expect(steps[1]).toMatchObject({ write: { json: [{}, {}, { client_id: 'gateway', grant_types: [] }] } })
 })
 
+test('one in a container is told its clients by a file, and needs docker', async () => {
+  const { service, machine } = unitOf(await planOf({ idp: { run: undefined, image: 'corp/idp:1' } }), 'idp', 'issuer')
+
+  expect(machine).toEqual(['docker'])
+  expect(service!.command!.args).toEqual(expect.arrayContaining(['HOLDFAST_CLIENTS', '@{unit}:@{unit}', 'corp/idp:1']))
+})
+
 test('one that is up already is handed the clients of the run, where it says how', async () => {
   const idp = { run: undefined, url: 'https://idp.example', ca: 'corp.pem', trust: './trust', reload: ['./again'] }
   const { steps } = unitOf(await planOf({ idp }), 'idp', 'issuer')
@@ -127,6 +135,25 @@ test('one that is up already is looked at, and its own root is that of all who a
   })
 })
 
+test('the root of one that is up is a file that is looked at, or what this machine trusts: then a gateway finds that in a file', async () => {
+  const url = 'https://idp.example'
+  const missing = await planOf({ idp: { run: undefined, url, ca: 'missing.pem' } })
+  await expect(demandGiven(missing)).rejects.toMatchObject({
+    code: 'HOLDFAST_FILE_UNREADABLE',
+    message: expect.stringContaining('nodes.idp.units.idp.settings.ca: '),
+  })
+
+  const plan = await planOf({ idp: { run: undefined, url, ca: 'system' } })
+  await demandGiven(plan)
+  expect(unitOf(plan, 'idp', 'issuer').steps.at(-2)).toMatchObject({ fetch: { url, ca: 'system' } })
+  expect(credentialOf(plan, 'bound-token', 'shop').mint.mint.tls.ca).toBe('system')
+  const { steps, service } = unitOf(plan, 'gateway', 'exec')
+  const path = '@{unit}/issuer-ca.pem'
+  expect(steps[0]).toEqual({ copy: { from: 'system', to: { path, mode: '0644' } } })
+  expect(steps.at(-1)).toMatchObject({ fetch: { url, ca: path } })
+  expect(service!.command!.env).toMatchObject({ HOLDFAST_ISSUER_CA: path })
+})
+
 test('a key of ours stands beside those of the issuer where a gateway is told its keys, and nowhere else', async () => {
   const told = await planOf()
   expect(unitOf(told, 'gateway', 'exec').steps).toMatchObject([
@@ -145,8 +172,12 @@ test('a key of ours stands beside those of the issuer where a gateway is told it
 })
 
 test.each([
-  [{ run: undefined }, 'must have one of run and url'],
-  [{ run: undefined, url: 'https://idp.test' }, 'goes with url, and url with ca: the root of its certificate'],
+  [{ run: undefined }, 'must have one of run, image and url'],
+  [{ image: 'corp/idp:1' }, 'must have one of run, image and url'],
+  [
+    { run: undefined, url: 'https://idp.test' },
+    'goes with url, and url with ca: the file of the root of its certificate, or "system"',
+  ],
   [{ run: ['node', '@{prot}'] }, '@{prot} stands for nothing; did you mean @{port}?'],
   [{ trust: './trust' }, 'has trust, which goes with url'],
   [{ reload: ['x'] }, 'has reload, which goes with trust'],

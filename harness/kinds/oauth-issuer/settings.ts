@@ -23,6 +23,13 @@ export const issuerSettings = z
       .describe(
         'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
       ),
+    image: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Instead of `run`: a container image, which docker runs with the network of this machine and the files that it is told of.',
+      ),
     listen: port.default(8443).describe('Port that it listens on, at the address that it is told.'),
     path: text(/^(\/[A-Za-z0-9._~-]+)*$/, 'must be a path without an end, `/realms/corp`')
       .default('')
@@ -31,7 +38,12 @@ export const issuerSettings = z
       .url({ protocol: /^https$/, error: 'must be an https URL' })
       .optional()
       .describe('Instead of `run`: the identifier of a server that is up already, as it stands in `iss`.'),
-    ca: z.string().optional().describe('With `url`: the file of the root of its own certificate, PEM.'),
+    ca: z
+      .string()
+      .optional()
+      .describe(
+        'With `url`: the file of the roots that its own certificate leads to, PEM; or `system`: those that this machine trusts (`SSL_CERT_FILE`).',
+      ),
     trust: z
       .string()
       .optional()
@@ -70,11 +82,14 @@ export const issuerSettings = z
       .default({})
       .describe('With `run`: further environment; `@{port}` and so on are filled in.'),
   })
-  .refine(({ run, url }) => (run === undefined) !== (url === undefined), 'must have one of run and url')
+  .refine(
+    ({ run, image, url }) => [run, image, url].filter((one) => one !== undefined).length === 1,
+    'must have one of run, image and url',
+  )
   .refine(({ url, ca }) => (url === undefined) === (ca === undefined), {
     path: ['ca'],
     error:
-      'goes with url, and url with ca: the root of its certificate; for a public CA the roots of this machine, such as /etc/ssl/certs/ca-certificates.crt',
+      'goes with url, and url with ca: the file of the root of its certificate, or "system" for the roots that this machine trusts',
   })
   .refine(({ url, trust }) => trust === undefined || url !== undefined, 'has trust, which goes with url')
   .refine(({ trust, reload }) => reload === undefined || trust !== undefined, 'has reload, which goes with trust')

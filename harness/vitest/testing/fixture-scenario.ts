@@ -1,5 +1,6 @@
 import { expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
+import { ProgramMissing } from '../../backends/plan-needs.ts'
 import { issueLeaf } from '../../pki/authority.ts'
 import '../matchers.ts'
 import { scenarioFolder, scenarioOn } from '../scenario.ts'
@@ -79,6 +80,15 @@ scenarioOn({ clock: 'movable' }, async () => ({ ...parts, backend: { ...backend,
 const able: Backend = { ...backend, capabilities: { ownClock: true } }
 scenarioOn({ clock: 'movable' }, async () => ({ ...parts, backend: able }))(
   'moves clocks in a process whose own stays',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
+
+const lacking = new ProgramMissing(['b/web'], 'docker is not installed: type this')
+const without: Backend = { ...backend, launch: () => Promise.reject(lacking) }
+scenarioOn({}, async () => ({ ...parts, backend: without }))(
+  'a program of its plan that the machine lacks',
   async ({ site }) => {
     expect(site).toBeUndefined()
   },
