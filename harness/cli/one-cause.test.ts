@@ -133,24 +133,6 @@ test('where the server asks for no certificate, that is told, and nothing is sai
   expect(page).not.toContain('(presented)')
 }, 300_000)
 
-test.each([
-  ['express-unset', 'the token is bound to another certificate', 'nobody compares cnf'],
-  ['https-unverified', 'cert', 'nobody'],
-])(
-  'of a gateway of the control group with one fault, %s, the cause stands in the first 20 lines',
-  async (name, why, likely) => {
-    const lab = join(root, 'fixtures', 'controls', 'npm.json')
-    const { code, lines } = await holdfast('.', 'test', lab, '-t', `${name} resource:read > `)
-    const top = lines.slice(0, 20)
-
-    expect(code).toBe(1)
-    expect(top[0]).toContain(`✗ ${name} resource:read lets in what it must refuse: `)
-    expect(top[0]).toContain(why)
-    expect(beginning(top, 'likely')).toContain(likely)
-  },
-  300_000,
-)
-
 test('a name chooses tests; what matches nothing is said, and a program of the user has no guards to take out', async () => {
   const [named, strange, misnamed, sabotaged] = await Promise.all([
     holdfast('unbound', 'test', './lab.json', '-t', 'refuses (token_missing)', '--json'),
