@@ -4,7 +4,7 @@ import { debianAttacks } from '../differences.ts'
 
 await attacks('../../../fixtures/controls/debian.json', {
   targets: ['haproxy', 'apache', 'apache-optional'],
-  cases: [...new Set([...cases, ...bindingCases])],
+  cases: [...new Set([...cases, ...bindingCases, 'GEN-37'])],
   only: { 'apache-optional': bindingCases },
   differs: debianAttacks,
   full: true,
