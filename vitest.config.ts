@@ -84,6 +84,9 @@ export default defineConfig({
           env: { ...ownClockEnvironment(), HOLDFAST_SEATS: 'agent' },
           include: ['scenarios/peering/**/*.scenario.ts'],
           runner: 'checks/first-of-each.ts',
+          // Of each file that waits it is the longest wait that is left.
+          maxWorkers: 5,
+          sequence: { groupOrder: 2 },
           testTimeout: 180_000,
           hookTimeout: 300_000,
         },
