@@ -42,7 +42,8 @@ test('a run without a record is named in one line, and nothing that would follow
   const outcome = await guardsAreProvoked([{ file: join(import.meta.dirname, 'dead.scenario.ts'), folder }])
 
   await rm(folder, { recursive: true })
-  expect(outcome).toMatchObject({ passed: 0, failed: ['Every guard and every reason is provoked by a scenario'] })
+  const name = 'Every guard and every reason is provoked by a scenario'
+  expect(outcome).toMatchObject({ passed: 0, failed: [{ name, reason: outcome.output.split('\n')[1] }] })
   expect(outcome.output.split('\n').slice(1)).toEqual([
     `HOLDFAST_RECORD_MISSING: no plan.json or history.jsonl of checks/dead.scenario.ts in ${folder}; their workers died, and what they provoked is not known: run these again first`,
   ])
