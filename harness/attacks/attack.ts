@@ -25,6 +25,8 @@ export interface Attack {
   readonly forGood?: string
   /** It is tried before all that tries the same in further ways: what a target does not do at which it works. */
   readonly plain?: string
+  /** The check of a target without which all of it works (`bound-token/signature`): where that one is not made, this follows. */
+  readonly follows?: string
   /** Why nothing that is shipped can be attacked so; then there are no variants. */
   readonly notHere?: string
 }

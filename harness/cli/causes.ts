@@ -12,12 +12,20 @@ const ranks = ['control', 'plain', 'other'] as const
 /** What failed, by cause: first those in which nobody is let in, then what is plain, then what most others follow from. */
 export function causesOf(scenarios: readonly ScenarioResult[]): Cause[] {
   const failed = scenarios.filter(({ state }) => state === 'failed')
-  const groups = Map.groupBy(failed, causeIn).values()
-  const causes = [...groups].map((alike): Cause => {
-    const [root, ...followers] = alike.toSorted((a, b) => rankOf(a) - rankOf(b))
+  const known = new Set(failed.map(causeIn))
+  const followed = ({ told }: ScenarioResult) => (known.has(told?.follows ?? '') ? told?.follows : undefined)
+  const groups = [...Map.groupBy(failed, (one) => followed(one) ?? causeIn(one)).values()]
+  const sorted = groups.map((alike) => alike.toSorted((a, b) => rankOf(a) - rankOf(b)))
+  const causes = [...Map.groupBy(sorted, saidOf).values()].map((alike): Cause => {
+    const [root, ...followers] = alike.flat()
     return { root: root!, followers }
   })
   return causes.toSorted((a, b) => rankOf(a.root) - rankOf(b.root) || b.followers.length - a.followers.length)
+}
+
+/** What is let in against one rule is told once, for however many reasons it should have been refused. */
+function saidOf([root]: readonly ScenarioResult[]): unknown {
+  return root?.told?.follows === undefined ? root : root.told.sentence
 }
 
 function rankOf({ told }: ScenarioResult): number {

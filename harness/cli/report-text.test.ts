@@ -54,6 +54,24 @@ test('failures of one cause are one, told by the plainest, and who lets nobody i
   ])
 })
 
+test('what is let in without a check that lets in more follows from that, and what breaks one rule is told once', () => {
+  const following = (name: string, cause: string, rule: string): ScenarioResult => {
+    const { told } = failed(name, cause)
+    return result(name, { told: { ...told!, follows: 'unsigned', sentence: rule } })
+  }
+  const [none, key, absent] = [
+    following('alg none', 'alg', 'a rule'),
+    following('jwk', 'key', 'another rule'),
+    following('alg absent', 'header', 'a rule'),
+  ]
+
+  expect(namesOf([none, key, absent])).toEqual([['alg none', 'alg absent'], ['jwk']])
+  expect(namesOf([none, key, absent, failed('tampered', 'unsigned', 'plain')])).toEqual([
+    ['tampered', 'alg none', 'jwk', 'alg absent'],
+  ])
+  expect(namesOf([none, failed('answers 500', 'other')])).toEqual([['alg none'], ['answers 500']])
+})
+
 test('what broke before any call is one cause where it broke in the same words', () => {
   expect(namesOf([broken('a', 'no CA today'), broken('b', 'no CA today'), broken('c', 'something else')])).toEqual([
     ['a', 'b'],

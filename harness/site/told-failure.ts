@@ -9,7 +9,7 @@ import type { Verdict } from './verdict.ts'
 /** What a test is about, beyond its name: for whoever reads how it failed. */
 export interface About {
   /** `control`: all other tests of the place stand on it. `plain`: what others try in further ways. */
-  readonly rank?: 'control' | 'plain'
+  readonly rank?: 'control' | 'plain' | 'other'
   /** What stands for it in lists of failures: an attack by its id, a check by its name. */
   readonly id?: string
   /** A sentence: what must hold. */
@@ -20,12 +20,16 @@ export interface About {
   readonly meaning?: string
   /** Where it is demanded: `RFC 8705 section 3`. */
   readonly clause?: string
+  /** The check of the target without which what is tried works anyway. */
+  readonly follows?: string
 }
 
 /** A failed call as the command line tells it, beside others: plain JSON, which holds secrets until it is redacted. */
 export interface ToldFailure {
   /** The same for all failures that have one cause. */
   readonly cause: string
+  /** Of what is let in: the cause that it follows from, where that one is told, too. */
+  readonly follows?: string
   readonly rank: 'control' | 'plain' | 'other'
   /** The node that was called. */
   readonly node: string
@@ -56,6 +60,8 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   const isControl = about.rank === 'control'
   const unlike = differences(verdict, judged.beside ?? verdict.control?.call)
   const difference = unlike.length > 0 ? unlike : [firstMismatch(verdict) ?? []].flat()
+  const followed = verdict.verification?.checks.find(({ check }) => check === about.follows)
+  const isFollowing = isLetIn(verdict) && judged.fault === undefined && followed?.settles === undefined
   const told: ToldFailure['told'] = [
     ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? []].flat() : [])],
     ['call', `${from} -> ${to} ${action} with ${credential.label}`],
@@ -74,7 +80,8 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   ]
   return {
     cause: `${to} ${action}: ${isControl ? 'lets nobody in' : causeOf(verdict, judged)}`,
-    rank: about.rank ?? 'other',
+    ...(isFollowing && followed && { follows: `${to} ${action}: ${lettingIn(followed.guard)}` }),
+    rank: rankOf(verdict, judged, about),
     node: to,
     ...(about.id !== undefined && {
       rule: { id: about.id, title: about.title ?? about.because, clause: about.clause },
@@ -90,6 +97,25 @@ function sentenceOf(verdict: Verdict, { rank, title, because }: About, name: str
   return `${place}${isLetIn(verdict) ? ' lets in what it must refuse' : ''}: ${because ?? title ?? name}`
 }
 
+/** Of all in which something is presented apart from what it belongs to, the plain one is that which lacks nothing else. */
+function rankOf(verdict: Verdict, { reason, fault }: Judged, { rank = 'other' }: About): ToldFailure['rank'] {
+  const apart = isLetIn(verdict) && fault === undefined ? apartIn(verdict) : undefined
+  const check = refusalFor(verdict, reason)?.check
+  const lacksMore = apart !== undefined && check?.startsWith(`${apart.kind}/`) === false
+  return rank === 'plain' && lacksMore ? 'other' : rank
+}
+
+function apartIn({ live, credential }: Verdict) {
+  const found = [...live].find(([, one]) => one.belongs?.(credential) === false)
+  return found && { kind: found[0], part: found[1].part }
+}
+
+/** The check of the target that is to refuse for this reason. */
+function refusalFor({ verification }: Verdict, reason: string | undefined) {
+  const refusals = verification?.checks.filter((check) => check.settles === undefined)
+  return refusals?.find((check) => check.reason === reason)
+}
+
 function isLetIn({ promised, shown }: Verdict): boolean {
   return promised && shown?.said !== 'refused'
 }
@@ -100,14 +126,17 @@ function isLetIn({ promised, shown }: Verdict): boolean {
  */
 function causeOf(verdict: Verdict, { reason, expected, problems, fault }: Judged): string {
   if (fault !== undefined) return fault
-  const { live, credential, verification } = verdict
   if (isLetIn(verdict) && reason !== undefined) {
-    const apart = [...live.values()].find((kind) => kind.belongs?.(credential) === false)
-    if (apart !== undefined) return `lets in a ${apart.part} that belongs elsewhere`
-    const refusal = verification?.checks.find((check) => check.settles !== true && check.reason === reason)
-    return `lets in what ${refusal?.settles === undefined ? (refusal?.guard ?? reason) : reason} should refuse`
+    const apart = apartIn(verdict)
+    return apart === undefined
+      ? lettingIn(refusalFor(verdict, reason)?.guard ?? reason)
+      : `lets in a ${apart.part} that belongs elsewhere`
   }
   return `${receivedText(verdict)}: ${alike(problems[0] ?? expected)}`
+}
+
+function lettingIn(guard: string): string {
+  return `lets in what ${guard} should refuse`
 }
 
 /** A text without what differs from call to call. */

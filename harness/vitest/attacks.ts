@@ -108,8 +108,8 @@ export async function attacks(topology: string, options: AttacksOptions = {}): P
   if (tries.length > 0) test(evidenceTest, ({ site }) => demandCleanEvidence(site))
 }
 
-function aboutOf({ id, title, source, plain }: Attack): About {
-  return { id, ...(plain !== undefined && { rank: 'plain', meaning: plain }), title, clause: source }
+function aboutOf({ id, title, source, plain, follows }: Attack): About {
+  return { id, ...(plain !== undefined && { rank: 'plain', meaning: plain }), title, clause: source, follows }
 }
 
 /** One variant of an attack on one target, and how that is known to differ. */

@@ -34,6 +34,7 @@ const otherBinding = { 'x5t#S256': 'A'.repeat(43) }
 export const claims = cases(['takes:bound-token'], {
   'GEN-16': {
     title: 'a token has an end, written as a time',
+    follows: 'bound-token/not-expired',
     source: 'RFC 9068 section 2.2; RFC 7519 section 4.1.4',
     variants: {
       'no exp': forging(A1('claim_missing'), withoutClaim('exp')),
@@ -53,6 +54,7 @@ export const claims = cases(['takes:bound-token'], {
   },
   'GEN-17': {
     title: 'the times of a token hold to the second, but for the documented skew',
+    follows: 'bound-token/not-expired',
     source: 'RFC 7519 sections 4.1.4 to 4.1.6',
     variants: {
       'exp just past the skew': atTime(A1('token_expired'), (now, skew) => ({ exp: now - skew - 1 })),
@@ -66,6 +68,7 @@ export const claims = cases(['takes:bound-token'], {
   },
   'GEN-18': {
     title: 'a token for somebody else is refused',
+    follows: 'bound-token/audience',
     source: 'RFC 8725 section 3.9; RFC 9068 sections 4 and 5; RFC 7519 section 2',
     variants: {
       'no aud': forging(A1('claim_missing'), withoutClaim('aud')),

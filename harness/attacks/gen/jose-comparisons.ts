@@ -18,6 +18,7 @@ const algNames = [
 export const comparisons = cases(['takes:bound-token'], {
   'GEN-38': {
     title: 'an issuer is known by its whole URL, character by character',
+    follows: 'bound-token/issuer',
     source: 'RFC 9068 section 4; RFC 7519 section 2',
     variants: nearly('iss', [...nearMissesOf.uri, 'in a list'], (made) =>
       forging(A1('issuer_untrusted', 'claim_invalid'), ({ trust }) => withClaim('iss', made(trust.issuer!))),
@@ -25,6 +26,7 @@ export const comparisons = cases(['takes:bound-token'], {
   },
   'GEN-39': {
     title: 'a scope is granted by one whole word of the list',
+    follows: 'bound-token/scope',
     source: 'RFC 6749 section 3.3; RFC 9068 section 2.2.3',
     needs: scopeBound,
     variants: {
@@ -45,6 +47,7 @@ export const comparisons = cases(['takes:bound-token'], {
   },
   'GEN-40': {
     title: 'a list of nodes names each of them whole',
+    follows: 'bound-token/node',
     source: 'RFC 9700 section 2.3',
     needs: ['takes:bound-token', 'checks:bound-token/node'],
     variants: {
@@ -58,6 +61,7 @@ export const comparisons = cases(['takes:bound-token'], {
   },
   'GEN-41': {
     title: 'an algorithm is known by its whole name',
+    follows: 'bound-token/signature',
     source: 'RFC 7515 section 4.1.1; RFC 8725 section 3.1',
     variants: nearly('alg', algNames, (made) =>
       forging(A1('alg_not_allowed'), async (lab) => ({

@@ -24,6 +24,7 @@ const noProducer = leftOpen(
 export const headers = cases(['takes:bound-token'], {
   'GEN-06': {
     title: 'a place to fetch keys from is not visited',
+    follows: 'bound-token/signature',
     source: 'RFC 8725 section 3.10',
     variants: {
       'jku of a listener': lured(A1('token_malformed'), (url) => ({ jku: `${url}/jwks` })),
@@ -36,6 +37,7 @@ export const headers = cases(['takes:bound-token'], {
   },
   'GEN-07': {
     title: 'a certificate of the CA that is trusted for TLS signs no tokens',
+    follows: 'bound-token/signature',
     source: 'RFC 7515 section 4.1.6; RFC 8725 section 3.8',
     needs: ['takes:bound-token', 'client-certificate'],
     variants: {
@@ -47,6 +49,7 @@ export const headers = cases(['takes:bound-token'], {
   },
   'GEN-08': {
     title: 'a key id is looked up in the key set and nowhere else',
+    follows: 'bound-token/signature',
     source: 'RFC 8725 section 3.10',
     variants: {
       'a path': hinted(A1('kid_unknown'), '../../../../dev/null'),
@@ -119,6 +122,7 @@ export const headers = cases(['takes:bound-token'], {
   },
   'GEN-22': {
     title: 'an encrypted token is refused before anything is decrypted',
+    follows: 'bound-token/signature',
     source: 'RFC 8725 section 3.6; RFC 7518 section 8.1',
     variants: {
       'PBES2 with ten million rounds': encrypted({

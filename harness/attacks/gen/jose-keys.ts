@@ -11,6 +11,7 @@ import { acceptedOnce, standIn } from '../stand-in.ts'
 export const keySets = cases(['jwks-client'], {
   'GEN-02': {
     title: 'a public key is no secret to sign with',
+    follows: 'bound-token/signature',
     source: 'RFC 8725 sections 2.1 and 3.1; CVE-2015-9235',
     stage: 'scripted-issuer',
     variants: {
@@ -29,11 +30,13 @@ export const keySets = cases(['jwks-client'], {
   },
   'GEN-03': {
     title: 'a public key is no secret either where blanks stand before it in its file',
+    follows: 'bound-token/signature',
     source: 'CVE-2023-48223; CVE-2026-34950',
     notHere: 'nobody reads a key to verify with from a PEM file: all of them come from the issuer’s key set',
   },
   'GEN-10': {
     title: 'of two keys with one id neither is believed',
+    follows: 'bound-token/signature',
     source: 'RFC 7517 section 4.5',
     stage: 'scripted-issuer',
     variants: {
@@ -43,6 +46,7 @@ export const keySets = cases(['jwks-client'], {
   },
   'GEN-11': {
     title: 'a key verifies only what it is published for',
+    follows: 'bound-token/signature',
     source: 'RFC 7517 sections 4.2 to 4.4; RFC 8725 section 3.1',
     stage: 'scripted-issuer',
     variants: {

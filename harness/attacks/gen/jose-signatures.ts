@@ -14,6 +14,7 @@ const all = Buffer.alloc(32, 0xff)
 export const signatures = cases(['takes:bound-token'], {
   'GEN-01': {
     title: 'an unsigned token is refused',
+    follows: 'bound-token/signature',
     source: 'RFC 8725 section 3.1; RFC 9068 section 4',
     variants: {
       ...Object.fromEntries(['none', 'None', 'NONE', 'nOnE'].map((alg) => [`alg ${alg}`, unsigned(alg)])),
@@ -28,6 +29,7 @@ export const signatures = cases(['takes:bound-token'], {
   },
   'GEN-04': {
     title: 'a signature that is no point of the curve is refused',
+    follows: 'bound-token/signature',
     source: 'CVE-2022-21449; RFC 7518 section 3.4',
     variants: {
       '64 zero bytes': signedBy(() => Buffer.concat([zero, zero])),
@@ -52,6 +54,7 @@ export const signatures = cases(['takes:bound-token'], {
   },
   'GEN-05': {
     title: 'a key that the token brings along is not believed',
+    follows: 'bound-token/signature',
     source: 'CVE-2018-0114; RFC 8725 section 3.10',
     variants: {
       'jwk beside the real kid': ownKey((key) => ({ jwk: key })),

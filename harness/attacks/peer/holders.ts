@@ -58,6 +58,7 @@ export const holders = cases(bound, {
   },
   'PEER-04': {
     title: 'a token that is bound to nothing is refused where a binding is demanded',
+    follows: 'bound-token/binding',
     source: 'RFC 8705 section 3',
     variants: { 'without cnf': misbound('withoutCnf') },
   },
@@ -74,6 +75,7 @@ export const holders = cases(bound, {
   },
   'PEER-14': {
     title: 'only the SHA-256 thumbprint of the certificate in base64url is a binding',
+    follows: 'bound-token/binding',
     source: 'RFC 8705 section 3.1',
     variants: {
       ...Object.fromEntries(

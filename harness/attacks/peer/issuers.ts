@@ -16,6 +16,7 @@ const ageIsNoReason = leftOpen('iat tells the age of a token, and is no reason t
 export const issuers = cases(['takes:bound-token'], {
   'PEER-05': {
     title: 'a token of another issuer is refused, and that issuer is not asked',
+    follows: 'bound-token/issuer',
     source: 'RFC 9068 section 4',
     needs: ['takes:bound-token', 'two-issuers'],
     variants: { "the caller's token of the other issuer": steps(A1('issuer_untrusted'), ofOtherIssuer) },
@@ -32,6 +33,7 @@ export const issuers = cases(['takes:bound-token'], {
   },
   'PEER-09': {
     title: "a token under the issuer's name and key id is refused when somebody else signed it",
+    follows: 'bound-token/signature',
     source: 'RFC 8725 section 3.8',
     variants: {
       "signed by a stranger's key": forging(A1('signature_invalid'), async (lab) => ({ key: await strangersKey(lab) })),
@@ -45,6 +47,7 @@ export const issuers = cases(['takes:bound-token'], {
   },
   'PEER-10': {
     title: 'nobody asks an issuer that a token names, whatever it serves',
+    follows: 'bound-token/issuer',
     source: 'CVE-2025-30144; RFC 8725 section 3.10',
     variants: {
       'iss is a stranger with a key set': namingStranger(A1('issuer_untrusted'), (url) => url),
@@ -57,6 +60,7 @@ export const issuers = cases(['takes:bound-token'], {
   },
   'PEER-27': {
     title: 'a token for one node is refused by the next, though both believe its issuer',
+    follows: 'bound-token/audience',
     source: 'RFC 9700 section 4.10.2',
     variants: {
       'for another node': forging(A1('audience_mismatch'), ({ target }) =>

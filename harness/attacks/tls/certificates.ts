@@ -51,6 +51,7 @@ export const certificates = cases(['client-certificate'], {
   },
   'TLS-02': {
     title: 'a certificate counts within its time only',
+    follows: 'certificate/trusted',
     source: 'RFC 5280 section 6.1.3',
     variants: {
       expired: spoiledBy('expired', 'cert_expired', { asClient: 'cert_expired' }),
@@ -59,6 +60,7 @@ export const certificates = cases(['client-certificate'], {
   },
   'TLS-03': {
     title: 'the same names by another CA are another holder',
+    follows: 'certificate/trusted',
     source: 'RFC 8705 section 7.4',
     variants: { 'of a CA that nobody trusts': spoiledBy('otherCa', 'cert_untrusted', { by: 'nobody' }) },
   },
@@ -79,6 +81,7 @@ export const certificates = cases(['client-certificate'], {
   },
   'TLS-05': {
     title: 'a certificate must be one for clients',
+    follows: 'certificate/trusted',
     source: 'RFC 5280 section 4.2.1.12',
     variants: {
       'for servers only': spoiledBy('serverAuthOnly', 'cert_eku_invalid'),
@@ -88,11 +91,13 @@ export const certificates = cases(['client-certificate'], {
   },
   'TLS-06': {
     title: 'a leaf signs nobody',
+    follows: 'certificate/trusted',
     source: 'RFC 5280 section 4.2.1.9',
     variants: { 'signed by a leaf of the right CA': spoiledBy('leafSignedByLeaf', 'cert_untrusted') },
   },
   'TLS-07': {
     title: 'an intermediate stays within what its CA allowed it',
+    follows: 'certificate/trusted',
     source: 'RFC 5280 sections 4.2.1.9 and 4.2.1.10',
     variants: {
       'one authority too many': spoiledBy('belowPathLength', 'cert_untrusted', { by: 'root' }),
@@ -106,6 +111,7 @@ export const certificates = cases(['client-certificate'], {
   },
   'TLS-08': {
     title: 'what is critical and unknown makes a certificate useless',
+    follows: 'certificate/trusted',
     source: 'RFC 5280 section 4.2',
     variants: {
       'an unknown extension': spoiledBy('unknownCritical', 'cert_untrusted'),
@@ -118,6 +124,7 @@ export const certificates = cases(['client-certificate'], {
   },
   'TLS-09': {
     title: 'keys and signatures that can be broken prove nothing',
+    follows: 'certificate/trusted',
     source: 'RFC 9325 section 4; RFC 5280 section 6.1',
     variants: {
       'RSA of 1024 bits': shortKey(spoiledBy('weakKey', 'cert_weak')),
