@@ -13,9 +13,9 @@ import { notTheVictim, ofClient, rewritten, stranger, withLines } from './preten
 const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
   'Client-Cert': ({ der }) => `:${der.toString('base64')}:`,
   'X-SSL-Client-Cert': ({ pem }) => encodeURIComponent(pem),
-  'X-Client-Cert': ({ der }) => der.toString('base64'),
-  'X-Forwarded-Client-Cert': ({ der, hash, subject }) =>
-    `Hash=${hash};Cert="${encodeURIComponent(der.toString('base64'))}";Subject="${subject}"`,
+  'X-Client-Cert': ({ pem }) => encodeURIComponent(pem),
+  'X-Forwarded-Client-Cert': ({ pem, hash, subject }) =>
+    `Hash=${hash};Cert="${encodeURIComponent(pem)}";Subject="${subject}"`,
   'X-Forwarded-Tls-Client-Cert': ({ der }) => der.toString('base64'),
   'Ssl-Client-Cert': ({ pem }) => pem.replaceAll('\n', ' ').trim(),
 }
