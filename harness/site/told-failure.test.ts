@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { http } from '../protocols/http/index.ts'
+import { callParts } from '../shipped.ts'
+import type { PlannedCheck } from '../topology/verification.ts'
+import { markJudged } from './judging.ts'
+import type { Judged } from './known-differences.ts'
+import type { Ledger } from './ledger.ts'
+import { type About, toldFailure } from './told-failure.ts'
+import type { Verdict } from './verdict.ts'
+
+const { live } = await callParts()
+const answers = { status: 401, error: 'invalid_token' } as const
+const checks: readonly PlannedCheck[] = [
+  {
+    ...{ check: 'certificate/presented', guard: 'tls', reason: 'cert_missing', layer: 'tls' },
+    ...{ status: null, error: null },
+  },
+  { check: 'bound-token/signature', guard: 'signed', reason: 'signature_invalid', layer: 'http', ...answers },
+  { check: 'bound-token/binding', guard: 'bound', reason: 'cnf_x5t_mismatch', layer: 'http', ...answers },
+]
+
+/** A call that must be refused for a reason, and comes out as `parts` say. */
+function told(reason: string, about: About, { parts = {}, judged = {} }: { parts?: object; judged?: Partial<Judged> }) {
+  const token = { readable: true, header: {}, claims: {}, thumbprint: 'T' }
+  const answered = {
+    ...{ from: 'a', to: 'b', action: 'read', verdict: 'accepted', layer: 'http', status: 200, promised: true },
+    ...{ error: null, wwwAuthenticate: [], reason: null, decisions: [], log: () => [], live, protocol: http },
+    ...{ principal: {}, judged: [] },
+    credential: { label: 'x', certificate: { thumbprint: 'T', chain: [] }, token },
+    verification: { takes: [], checks },
+    ...parts,
+  } as unknown as Verdict
+  const verdict: Verdict = { ...answered, answer: answered }
+  markJudged(verdict, { expected: 'refused', problems: ['the caller got it'], reason, ...judged })
+  return toldFailure([{ verdict }] as unknown as Ledger, about, 'a test')
+}
+
+const unsigned: About = { title: 'an unsigned token is refused', follows: 'bound-token/signature' }
+
+test('what is let in says which check it works without; what is refused otherwise, and what is the fault of somebody, follows from none', () => {
+  expect(told('alg_not_allowed', unsigned, {})).toMatchObject({
+    cause: 'b read: lets in what alg_not_allowed should refuse',
+    follows: 'b read: lets in what signed should refuse',
+  })
+  expect(told('signature_invalid', {}, {})?.cause).toBe('b read: lets in what signed should refuse')
+  const refused = { promised: false, verdict: 'refused', status: 500 }
+  expect(told('alg_not_allowed', unsigned, { parts: refused })?.follows).toBeUndefined()
+  expect(told('alg_not_allowed', unsigned, { judged: { fault: 'the proxy' } })?.follows).toBeUndefined()
+  expect(told('alg_not_allowed', { ...unsigned, follows: 'bound-token/node' }, {})?.follows).toBeUndefined()
+})
+
+test('of what is presented apart that is the plain one which lacks nothing else', () => {
+  const about = { rank: 'plain' } as const
+  const token = { readable: true, header: {}, claims: {}, thumbprint: 'T' }
+  const alone = { credential: { label: 'x', token } }
+  const [stolen, bare] = [
+    told('cnf_x5t_mismatch', about, { parts: alone }),
+    told('cert_missing', about, { parts: alone }),
+  ]
+
+  expect(stolen?.cause).toBe(bare?.cause)
+  expect([stolen?.rank, bare?.rank]).toEqual(['plain', 'other'])
+  // Where nothing is apart it is as plain as any.
+  expect(told('cert_missing', about, {})?.rank).toBe('plain')
+})
