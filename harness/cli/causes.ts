@@ -14,8 +14,11 @@ export function causesOf(scenarios: readonly ScenarioResult[]): Cause[] {
   const failed = scenarios.filter(({ state }) => state === 'failed')
   const known = new Set(failed.map(causeIn))
   const followed = ({ told }: ScenarioResult) => (known.has(told?.follows ?? '') ? told?.follows : undefined)
-  const groups = [...Map.groupBy(failed, (one) => followed(one) ?? causeIn(one)).values()]
-  const sorted = groups.map((alike) => alike.toSorted((a, b) => rankOf(a) - rankOf(b)))
+  const groups = [...Map.groupBy(failed, (one) => followed(one) ?? causeIn(one))]
+  const sorted = groups.map(([cause, alike]) => {
+    const isFollowing = (one: ScenarioResult) => Number(causeIn(one) !== cause)
+    return alike.toSorted((a, b) => rankOf(a) - rankOf(b) || isFollowing(a) - isFollowing(b))
+  })
   const causes = [...Map.groupBy(sorted, saidOf).values()].map((alike): Cause => {
     const [root, ...followers] = alike.flat()
     return { root: root!, followers }

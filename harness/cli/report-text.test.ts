@@ -69,6 +69,7 @@ test('what is let in without a check that lets in more follows from that, and wh
   expect(namesOf([none, key, absent, failed('tampered', 'unsigned', 'plain')])).toEqual([
     ['tampered', 'alg none', 'jwk', 'alg absent'],
   ])
+  expect(namesOf([none, failed('changed', 'unsigned')])).toEqual([['changed', 'alg none']])
   expect(namesOf([none, failed('answers 500', 'other')])).toEqual([['alg none'], ['answers 500']])
 })
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from '../../protocols/http/exchange.ts'
 import { type KeptAnswer, keptConnections } from '../../protocols/http/kept-connections.ts'
+import { markJudged } from '../../site/judging.ts'
 import { endpointAt } from '../../site/site-files.ts'
 import { cases, steps } from '../attack.ts'
 import { forged, forgedToken } from '../forgery.ts'
@@ -83,6 +84,7 @@ async function forgedByTheThousand(lab: Lab): Promise<void> {
   // Where one is let in, that is no matter of a thousand.
   const first = await lab.call(forged(lab, 'forged', forgery))
   if (first.promised) lab.judge(first, A1('signature_invalid'))
+  else markJudged(first)
   const oneMore = () => forgedToken(token, undefined, forgery)
   await warm(lab, oneMore)
   await flooded(lab, oneMore)
