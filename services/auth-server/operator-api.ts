@@ -73,7 +73,7 @@ const routes: readonly Route[] = [
 
 /** The operator listener: certificates of the own CA only, and of those only the operators' SANs, health aside. */
 export function operatorApi(api: OperatorApi): (exchange: Exchange) => Promise<void> {
-  const { operators, trustDomain } = api.configuration
+  const { operators } = api.configuration
   return async (exchange) => {
     const { request, url, connection } = exchange
     const method = methodOf(request)
@@ -86,7 +86,6 @@ export function operatorApi(api: OperatorApi): (exchange: Exchange) => Promise<v
     await exchange.pass([operatorCaller], {
       certificate: connection.certificate,
       operators,
-      ownDomain: trustDomain,
       authorization: request.headers.authorization,
     })
     const san = connection.certificate?.sans.find((name) => operators.includes(name))

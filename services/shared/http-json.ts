@@ -3,7 +3,7 @@ import type { Refusal } from './guard.ts'
 
 /** A request body that must not be used. `refusal` says what to answer and what to record. */
 export class BodyRefused extends Error {
-  readonly refusal: Refusal
+  readonly refusal: Refusal & { status: number }
 
   constructor(status: number, reason: BodyReason) {
     super(`the request body is refused: ${reason}`)

@@ -261,7 +261,7 @@ async function refuseUnreadable(
   const conn = `${socket.remoteAddress}:${socket.remotePort}`
   // A caller that has gone is refused nothing.
   if (socket.remotePort === undefined || (connection !== undefined && !socket.writable)) return false
-  const isHandshake = connection === undefined && 'failure' in context
+  const isHandshake = connection === undefined && context.failure !== undefined
   const found = await (isHandshake ? firstRefusal([tlsHandshake], context) : firstRefusal([httpForm], context))
   if (found === undefined || refusedOnce.has(socket)) return found !== undefined
   refusedOnce.add(socket)

@@ -21,7 +21,7 @@ export const tokenForm = guard<TokenContext>(
     // RFC 9068 section 4, RFC 7515 section 4.1.9: a media type, compared without case, its prefix optional.
     const typ = typeof header.typ === 'string' ? header.typ.toLowerCase() : undefined
     if (typ !== 'at+jwt' && typ !== 'application/at+jwt') return invalidToken('typ_invalid')
-    if (typeof header.alg !== 'string' || !ALGORITHMS.includes(header.alg)) return invalidToken('alg_not_allowed')
+    if (!(ALGORITHMS as readonly unknown[]).includes(header.alg)) return invalidToken('alg_not_allowed')
     const { kid } = header
     if (typeof kid !== 'string' || kid === '' || kid.length > 256) return invalidToken('token_malformed')
     if (REFUSED_MEMBERS.some((member) => Object.hasOwn(header, member))) return invalidToken('token_malformed')

@@ -10,6 +10,7 @@ export interface Unreadable {
 export interface Unbounded {
   readonly request: Pick<IncomingMessage, 'headers'>
   readonly isUpgrade: boolean
+  readonly failure?: undefined
 }
 
 /** An alert is the caller's own verdict, and a reset its leaving: neither is a refusal of ours. */
@@ -23,7 +24,7 @@ export const tlsHandshake = guard<Unreadable>('tls.handshake', ['handshake_faile
 /** Where a request ends must be beyond doubt (RFC 9112 section 6.3): else what follows could be taken for another one. */
 export const httpForm = guard<Unreadable | Unbounded>('http.form', ['request_unreadable'], (context) => {
   if ('request' in context && !mayBeUnbounded(context)) return undefined
-  const isLong = 'failure' in context && context.failure.code === 'HPE_HEADER_OVERFLOW'
+  const isLong = context.failure?.code === 'HPE_HEADER_OVERFLOW'
   return { reason: 'request_unreadable', status: isLong ? 431 : 400 }
 })
 

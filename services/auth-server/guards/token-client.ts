@@ -38,7 +38,7 @@ export const tokenClient = guard<ClientAttempt>(
     if (certificate.problem === 'cert_expired' || certificate.problem === 'cert_not_yet_valid') {
       return refused(certificate.problem)
     }
-    if (certificate.domain === undefined || certificate.domain !== client.trustDomain) return refused('anchor_mismatch')
-    return client.sanDns !== undefined && certificate.sans.includes(client.sanDns) ? undefined : refused('san_mismatch')
+    if (certificate.domain !== client.trustDomain) return refused('anchor_mismatch')
+    return certificate.sans.some((san) => san === client.sanDns) ? undefined : refused('san_mismatch')
   },
 )

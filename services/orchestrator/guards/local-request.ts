@@ -1,5 +1,5 @@
 import { guard, type Refusal } from '../../shared/guard.ts'
-import { JSON_BODY_REASONS } from '../../shared/http-json.ts'
+import { type BodyRefused, JSON_BODY_REASONS } from '../../shared/http-json.ts'
 import type { StartFailure } from '../../shared/start-failure.ts'
 import { PEER_TOKEN_REASONS } from './start-config.ts'
 
@@ -22,11 +22,11 @@ export const localQuery = guard<{ isValid: boolean }>('local.query', ['query_inv
 )
 
 /** A body, read and taken for what it should be; `unreadable` says why it could not be read. */
-export const localBody = guard<{ unreadable?: Refusal; isValid: boolean }>(
+export const localBody = guard<{ unreadable?: BodyRefused['refusal']; isValid: boolean }>(
   'local.body',
   [...JSON_BODY_REASONS, 'member_invalid'],
   ({ unreadable, isValid }) => {
-    if (unreadable !== undefined) return refused(unreadable.reason, unreadable.status ?? 400, unreadable.reason)
+    if (unreadable !== undefined) return refused(unreadable.reason, unreadable.status, unreadable.reason)
     return isValid ? undefined : refused('member_invalid', 400, 'invalid_request')
   },
 )

@@ -21,10 +21,7 @@ function announcements(update: UpdateMessage): Announcement[] {
 /** A path that does not begin with the sender is a lie about who says so: the whole message is refused. */
 export const routeOrigin = guard<UpdateContext>('route.origin', ['route_origin_mismatch'], ({ update, sender }) => {
   const isTrue = announcements(update).every(
-    ({ path }) =>
-      path[0] === sender &&
-      // A neighbour's own routes, which are most of all, have the sender's name alone.
-      (path.length === 1 || (new Set(path).size === path.length && path.every((name) => NODE.test(name)))),
+    ({ path }) => path[0] === sender && new Set(path).size === path.length && path.every((name) => NODE.test(name)),
   )
   return isTrue ? undefined : ending('route_origin_mismatch', 'forbidden')
 })
