@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { knownCauses, whyUnseen } from '../faults/explained.ts'
 import { type Mutant, moduleHash, moduleSource } from '../faults/mutants.ts'
 import { instrumented } from '../faults/mutator.ts'
 import { type MutantOrder, trialsIn } from '../vitest/mutant-runner.ts'
@@ -56,10 +57,10 @@ export class MutantStore {
   }
 }
 
-/** Tests of up to 2 s first, as most mutants end there; then those that wait, of which few can be tried. */
+/** Tests of up to 2 s first, as most mutants end there; then those that wait, of which few can be tried: none for what nobody is to see. */
 const passes = [
   { longestMs: 2_000, mostTries: 250, waits: false },
-  { longestMs: 20_000, mostTries: 5, waits: true },
+  { longestMs: 20_000, mostTries: 10, waits: true },
 ] as const
 type Pass = (typeof passes)[number]
 
@@ -109,14 +110,17 @@ function mutantFolder(mutants: readonly Mutant[]): string {
 function writeOrder(
   folder: string,
   mutants: readonly Mutant[],
-  { longestMs, mostTries }: Pass,
+  { longestMs, mostTries, waits }: Pass,
   heldBefore: (mutant: Mutant) => readonly string[],
 ): void {
+  const causes = knownCauses()
   const order: MutantOrder = {
     longestMs,
     mostTries,
     before: trialsIn(folder).length,
-    mutants: mutants.map((one) => ({ number: one.number, guards: one.guards, held: heldBefore(one) })),
+    mutants: mutants
+      .filter((one) => !waits || whyUnseen(one, causes) === undefined)
+      .map((one) => ({ number: one.number, guards: one.guards, held: heldBefore(one) })),
   }
   writeFileSync(join(folder, 'mutants.json'), JSON.stringify(order))
 }

@@ -1,5 +1,6 @@
 // Loaded with `--import` into a service, from outside: its modules are replaced by instrumented ones, in which every mutant waits to
-// be switched on by a file. What was come to, and which guards refused, is written back each time: so it is known what covers what.
+// be switched on by a file. What was come to, and which guards refused, is written back each time, and when the service ends: so it is
+// known what covers what.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
@@ -15,8 +16,11 @@ const everyMs = 10
 
 if (folder && site && answerFile) {
   let [turn, active] = readSwitch()
-  let reached = new Set()
-  let refused = new Set()
+  const before = seenBefore()
+  // A unit that a test starts anew goes on from what its process before came to.
+  const isAnew = before?.ended && before.turn === turn
+  let reached = new Set(isAnew ? before.reached : [])
+  let refused = new Set(isAnew ? before.refused : [])
   globalThis.holdfastMutant = (number) => {
     reached.add(number)
     return number === active
@@ -34,24 +38,33 @@ if (folder && site && answerFile) {
       return { ...loaded, source: SEAM.test(path) ? withRecords(source) : source }
     },
   })
-  answer()
+  write({ turn })
+  process.on('exit', () => write({ turn, ended: true }))
   setInterval(() => {
     const [next, number] = readSwitch()
     if (next === turn) return
-    answer(next, number)
-  }, everyMs).unref()
-
-  /** Writes what was seen up to now, and begins anew. */
-  function answer(next = turn, number = active) {
-    const seen = { turn: next, pid: process.pid, reached: [...reached], refused: [...refused] }
+    write({ turn: next })
     reached = new Set()
     refused = new Set()
     turn = next
     active = number
-    // Threads of the service go along, and say nothing.
+  }, everyMs).unref()
+
+  /** What was seen since the last turn. Threads of the service go along, and say nothing. */
+  function write(answer) {
     if (!isMainThread) return
+    const seen = { ...answer, pid: process.pid, reached: [...reached], refused: [...refused] }
     writeFileSync(`${answerFile}.part`, JSON.stringify(seen))
     renameSync(`${answerFile}.part`, answerFile)
+  }
+}
+
+function seenBefore() {
+  try {
+    return JSON.parse(readFileSync(answerFile, 'utf8'))
+  } catch (failure) {
+    if (failure.code === 'ENOENT') return undefined
+    throw failure
   }
 }
 
