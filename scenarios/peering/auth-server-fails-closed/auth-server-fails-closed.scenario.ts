@@ -59,6 +59,24 @@ test('what is no TLS, and a request whose end is in doubt, are not heard, and st
   expect(doubtful).toBeRefused({ status: 400, guard: 'http.form', reason: 'request_unreadable' })
 })
 
+test.for([
+  { node: 'auth', port: 8443, action: 'operator:list', own: 'operator' },
+  { node: 'node-a', port: 9443, action: 'peering:connect', own: 'node-b' },
+])('an alert amid the handshake is the verdict of the caller, and none of $node', async (way, { site, credential }) => {
+  const { node, port, action } = way
+  const failed = async () => (await site.decisions(node, { guard: 'tls.handshake' })).length
+  const before = await failed()
+
+  // It trusts nobody here: unknown_ca.
+  const at = site.node(node)
+  const resolved = ['--resolve', `${at.host}:${port}:${at.address}`]
+  expect(await at.exec(['curl', '--silent', ...resolved, `https://${at.host}:${port}/`])).toMatchObject({ code: 60 })
+  const plain = { bytes: (text: string) => [text], isPlain: true }
+  const refused = { guard: 'tls.handshake', reason: 'handshake_failed' }
+  expect(await site.call('auth', node, action, credential(way.own), { raw: plain })).toBeRefused(refused)
+  expect(await failed()).toBe(before + 1)
+})
+
 test('while nothing can be kept, nothing is minted', async ({ site, credential }) => {
   const operator = credential('operator')
   const json = await orderFor(site, await credential('node-b').thumbprint())
@@ -91,15 +109,16 @@ test('with a certificate for another name it does not start, and says so', async
   }
   const names = { subject: 'other.somebiz.local.io', sans: ['other.somebiz.local.io'] }
   const other = await unspoiled({ authority: await site.authority('ca'), ...names })
+  const tap = await site.tap('auth')
   await node.stop('auth')
   await put(other.certPem, other.keyPem)
 
   await expect(node.start('auth')).rejects.toThrow()
 
-  expect(await site.decisions('auth', { layer: 'start-up' })).toMatchObject([
+  expect(await tap.decisions({ layer: 'start-up' })).toMatchObject([
     { verdict: 'refused', guard: 'start.config', reason: 'config_invalid' },
   ])
-  expect(node.logs('auth').join('\n')).toMatch(/config_invalid: .*has no DNS SAN/)
+  expect(tap.logs().join('\n')).toMatch(/config_invalid: .*has no DNS SAN/)
   await put(own.cert, own.key)
   await node.start('auth')
 })

@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { type Credential, expect, type ScenarioSite, type Session, scenario, type Verdict } from 'holdfast/vitest'
+import {
+  type Credential,
+  expect,
+  rogueAuthority,
+  type ScenarioSite,
+  type Session,
+  scenario,
+  type Verdict,
+} from 'holdfast/vitest'
 
 const test = scenario('separate-auth', { own: true, waits: true })
 const inactive = { status: 401, error: 'invalid_token', reason: 'token_inactive', guard: 'token.active' }
@@ -69,6 +77,29 @@ test('a jti that nobody minted is unknown, and a second revocation changes nothi
   expect(await revoke(site, { jti: principal.jti })).toEqual({ revoked: 1 })
   expect(await revoke(site, { jti: principal.jti })).toEqual({ revoked: 0 })
   expect(await operator.post('/operator/v1/tokens/revoke', { jti: 'nobody' })).toMatchObject({ status: 404 })
+})
+
+test('a CA that is trusted no more ends the sessions of its certificates', async ({ site, credential }) => {
+  await quiet(site)
+  const node = site.node('node-a')
+  const file = 'anchors/org-b.pem'
+  const anchor = await node.readFile(file)
+  const trust = async (pem: string) => {
+    await node.exec(['tee', file], { input: pem })
+    await node.signal('SIGHUP', 'orchestrator')
+  }
+  const { verdict, session } = await site.open('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))
+  expect(verdict).toBeAccepted()
+  introduce(session)
+  announce(session)
+  await site.until('A has the route', () => learned(site), { withinMs: 5_000 })
+
+  site.own({ [Symbol.asyncDispose]: () => trust(anchor) })
+  await trust((await rogueAuthority()).anchorPem)
+
+  expect(await site.ended(session, { withinMs: 2_000 })).toMatchObject({ code: 4412 })
+  const ends = await site.decisions('node-a', { conn: verdict.conn, layer: 'session' })
+  expect(ends).toMatchObject([{ verdict: 'refused', guard: 'live.recheck', reason: 'certificate_ended' }])
 })
 
 /** An answer of the auth server is kept for a second, so a token that was just in use is refused a second later. */

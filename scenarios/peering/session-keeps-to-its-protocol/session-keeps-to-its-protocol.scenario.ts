@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { expect, mutateClaims, nearMiss, nearMissesOf, type Session, scenario } from 'holdfast/vitest'
+import {
+  expect,
+  mutateClaims,
+  nearMiss,
+  nearMissesOf,
+  type ScenarioSite,
+  type Session,
+  scenario,
+} from 'holdfast/vitest'
 
 const test = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
 const announcement = {
@@ -55,6 +63,7 @@ const breaches: Breach[] = [
   ...nearMissesOf.word.map((name) =>
     announcing(`a route of another one: its name ${name}`, { path: [String(nearMiss(name, 'node-b'))] }, ofAnother),
   ),
+  announcing('a route of another one: its name is the beginning of ours', { path: ['node'] }, ofAnother),
   ...['node-b', 'X', 'x_y', '-x', 'x-', 'x'.repeat(64)].map((name) =>
     announcing(`a path over ${name}`, { path: ['node-b', 'x', name] }, ofAnother),
   ),
@@ -133,7 +142,9 @@ test('a token that only connects announces nothing', async ({ site, credential }
   expect(verdict).toBeAccepted()
 
   introduce(session)
-  session.send(update(1))
+  session.send({ type: 'keepalive', seq: 1, refused: 0 })
+  await site.until('it is connected', () => isConnected(site), { withinMs: 2_000 })
+  session.send(update(2))
 
   expect(await site.ended(session, { withinMs: 2_000 })).toMatchObject({ code: 4403 })
   const ends = await site.decisions('node-a', { conn: verdict.conn, layer: 'session' })
@@ -245,6 +256,13 @@ test('whoever keeps to it stays', async ({ site, credential }) => {
   }
   await site.until('the route is installed', installed, { withinMs: 2_000 })
 })
+
+async function isConnected(site: ScenarioSite): Promise<boolean> {
+  const { peers } = (await site.operator('node-a').get('/v1/state')).json as {
+    peers: { name: string; inbound: { state: string } }[]
+  }
+  return peers.some(({ name, inbound }) => name === 'node-b' && inbound.state === 'connected')
+}
 
 function introduce(session: Session, version = 1): void {
   session.send({ ...opening('node-b'), version })

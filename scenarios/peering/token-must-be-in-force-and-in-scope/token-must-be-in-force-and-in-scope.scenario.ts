@@ -39,6 +39,12 @@ const changes: [
     { kid: 'k'.repeat(300) },
     invalid('token_malformed', 'token.form'),
   ],
+  [
+    'a client with whose name ours begins',
+    (claims) => ({ ...claims, client_id: 'node' }),
+    {},
+    invalid('claim_invalid', 'token.claims'),
+  ],
   ['no scope for it', (claims) => ({ ...claims, scope: 'peer:announce' }), {}, insufficient('scope_insufficient')],
   [
     'a scope that only begins alike',
@@ -53,6 +59,13 @@ const changes: [
     insufficient('node_not_trusted'),
   ],
 ]
+
+/** Its header says more, so that there is a `+` in it. */
+function inPlainBase64(token: string): string {
+  const [header = '', ...rest] = token.split('.')
+  const more = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), note: '>>>>>' }
+  return [Buffer.from(JSON.stringify(more)).toString('base64').replace(/=+$/, ''), ...rest].join('.')
+}
 
 test.for(changes)('%s', async ([what, change, header, expected], { site, credential }) => {
   const key = await site.signingKey('auth-a')
@@ -91,6 +104,7 @@ test('what else a token may say is no reason to refuse it', async ({ site, crede
 test.for<[what: string, change: (token: string) => string]>([
   ['with more before it', (token) => `~${token}`],
   ['with padding', (token) => `${token}=`],
+  ['in plain base64, whose alphabet is another one', inPlainBase64],
   ['of four parts', (token) => `${token}.${token.split('.')[2]}`],
   [
     'with a header that is no JSON',
