@@ -115,11 +115,12 @@ export default class MutantRunner extends TestRunner {
       return this.#another(site)
     }
     if (!isGreen) {
-      // Without a mutant, too: the one before has changed the site for good.
-      if (step.is === 'control') await this.#renew(test)
-      else if (step.is === 'again')
-        this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: 'does not repeat' })
-      else if (!this.#wasTried) this.#tell({ number: 0, outcome: 'red', test: nameOf(test), why: whyOf(test) })
+      // Without a mutant, too: one before has changed the site for good, even if a test held with it.
+      if (step.is === 'control' || (step.is === 'plain' && this.#wasTried)) return this.#anew(test)
+      this.#tell({
+        ...{ number: 0, outcome: 'red', test: nameOf(test) },
+        why: step.is === 'again' ? 'does not repeat' : whyOf(test),
+      })
       return undefined
     }
     if (step.is === 'control' && !this.#isInOrder) this.#kill(test, step.mutant)
@@ -137,16 +138,16 @@ export default class MutantRunner extends TestRunner {
     }
     if (test.result!.attempts!.at(-1)!.duration > this.#order.longestMs) return undefined
     const trials = Map.groupBy(trialsIn(this.#folder).slice(this.#order.before), ({ number }) => number)
-    const triesOf = ({ number }: Mutant) => trials.get(number)?.length ?? 0
     this.#waiting = this.#alive().filter((one) => {
-      const tries = triesOf(one)
-      return tries < this.#order.mostTries && isCovered(one, seen, tries) && !one.held.includes(nameOf(test))
+      const own = trials.get(one.number) ?? []
+      const isTried = one.held.includes(nameOf(test)) || own.some((trial) => trial.test === nameOf(test))
+      return own.length < this.#order.mostTries && isCovered(one, seen, own.length) && !isTried
     })
     // What fails the second time without a mutant would fail with any.
     return this.#waiting.length === 0 ? undefined : { is: 'again' }
   }
 
-  /** Nothing can be tried any more on this site: the next test gets a new one, unless the file had many. */
+  /** Nothing can be tried any more on this site: there will be a new one, unless the file had many. */
   async #renew(test: RunnerTestCase): Promise<undefined> {
     const site = mutatedSite()
     forgetMutatedSite()
@@ -154,6 +155,13 @@ export default class MutantRunner extends TestRunner {
     this.#renewals += 1
     if (this.#renewals > mostRenewals) this.#givenUp.add(test.file.id)
     else await site?.renew()
+  }
+
+  /** The same test from its beginning, on a new site. */
+  async #anew(test: RunnerTestCase): Promise<Step | undefined> {
+    await this.#renew(test)
+    this.#hadSite = false
+    return this.#givenUp.has(test.file.id) ? undefined : { is: 'plain' }
   }
 
   async #failed(test: RunnerTestCase, site: MutatedSite, mutant: Mutant): Promise<Step> {
