@@ -26,9 +26,9 @@ export function causesOf(scenarios: readonly ScenarioResult[]): Cause[] {
   return causes.toSorted((a, b) => rankOf(a.root) - rankOf(b.root) || b.followers.length - a.followers.length)
 }
 
-/** What is let in against one rule is told once, for however many reasons it should have been refused. */
+/** That a rule is broken is told once, for however many reasons somebody should have been refused, or a good caller is turned away. */
 function saidOf([root]: readonly ScenarioResult[]): unknown {
-  return root?.told?.follows === undefined ? root : root.told.sentence
+  return root?.told?.breaks ?? root
 }
 
 function rankOf({ told }: ScenarioResult): number {

@@ -57,7 +57,7 @@ test('failures of one cause are one, told by the plainest, and who lets nobody i
 test('what is let in without a check that lets in more follows from that, and what breaks one rule is told once', () => {
   const following = (name: string, cause: string, rule: string): ScenarioResult => {
     const { told } = failed(name, cause)
-    return result(name, { told: { ...told!, follows: 'unsigned', sentence: rule } })
+    return result(name, { told: { ...told!, follows: 'unsigned', breaks: rule } })
   }
   const [none, key, absent] = [
     following('alg none', 'alg', 'a rule'),

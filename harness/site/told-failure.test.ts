@@ -35,18 +35,29 @@ function told(reason: string, about: About, { parts = {}, judged = {} }: { parts
   return toldFailure([{ verdict }] as unknown as Ledger, about, 'a test')
 }
 
-const unsigned: About = { title: 'an unsigned token is refused', follows: 'bound-token/signature' }
+const unsigned: About = { id: 'GEN-01', title: 'an unsigned token is refused', follows: 'bound-token/signature' }
 
 test('what is let in says which check it works without; what is refused otherwise, and what is the fault of somebody, follows from none', () => {
   expect(told('alg_not_allowed', unsigned, {})).toMatchObject({
     cause: 'b read: lets in what alg_not_allowed should refuse',
     follows: 'b read: lets in what signed should refuse',
   })
+  expect(told('alg_not_allowed', unsigned, {})?.breaks).toBe('b read: GEN-01')
   expect(told('signature_invalid', {}, {})?.cause).toBe('b read: lets in what signed should refuse')
   const refused = { promised: false, verdict: 'refused', status: 500 }
   expect(told('alg_not_allowed', unsigned, { parts: refused })?.follows).toBeUndefined()
   expect(told('alg_not_allowed', unsigned, { judged: { fault: 'the proxy' } })?.follows).toBeUndefined()
   expect(told('alg_not_allowed', { ...unsigned, follows: 'bound-token/node' }, {})?.follows).toBeUndefined()
+})
+
+test('a rule is broken where somebody is let in, and where a good caller is turned away; not by a refusal of another kind', () => {
+  const refused = { promised: false, verdict: 'refused', status: 401 }
+  const away = { parts: refused, judged: { expected: 'accepted', reason: undefined } }
+
+  expect(told('alg_not_allowed', unsigned, away)?.breaks).toBe('b read: GEN-01')
+  expect(told('alg_not_allowed', { ...unsigned, rank: 'control' }, away)?.breaks).toBeUndefined()
+  expect(told('alg_not_allowed', unsigned, { parts: { ...refused, status: 500 } })?.breaks).toBeUndefined()
+  expect(told('alg_not_allowed', unsigned, { judged: { fault: 'the proxy' } })?.breaks).toBeUndefined()
 })
 
 test('of what is presented apart that is the plain one which lacks nothing else', () => {

@@ -30,6 +30,8 @@ export interface ToldFailure {
   readonly cause: string
   /** Of what is let in: the cause that it follows from, where that one is told, too. */
   readonly follows?: string
+  /** Place and rule, where that is broken: somebody is let in against it, or a good caller is turned away by what it is about. */
+  readonly breaks?: string
   readonly rank: 'control' | 'plain' | 'other'
   /** The node that was called. */
   readonly node: string
@@ -60,8 +62,9 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   const isControl = about.rank === 'control'
   const unlike = differences(verdict, judged.beside ?? verdict.control?.call)
   const difference = unlike.length > 0 ? unlike : [firstMismatch(verdict) ?? []].flat()
-  const followed = verdict.verification?.checks.find(({ check }) => check === about.follows)
-  const isFollowing = isLetIn(verdict) && judged.fault === undefined && followed?.settles === undefined
+  const followed = refusals(verdict).find(({ check }) => check === about.follows)
+  const isOpen = isLetIn(verdict) && judged.fault === undefined
+  const isTurnedAway = !verdict.promised && judged.reason === undefined && !isControl
   const told: ToldFailure['told'] = [
     ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? []].flat() : [])],
     ['call', `${from} -> ${to} ${action} with ${credential.label}`],
@@ -80,7 +83,8 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   ]
   return {
     cause: `${to} ${action}: ${isControl ? 'lets nobody in' : causeOf(verdict, judged)}`,
-    ...(isFollowing && followed && { follows: `${to} ${action}: ${lettingIn(followed.guard)}` }),
+    ...(isOpen && followed && { follows: `${to} ${action}: ${lettingIn(followed.guard)}` }),
+    ...((isOpen || isTurnedAway) && about.id !== undefined && { breaks: `${to} ${action}: ${about.id}` }),
     rank: rankOf(verdict, judged, about),
     node: to,
     ...(about.id !== undefined && {
@@ -111,9 +115,12 @@ function apartIn({ live, credential }: Verdict) {
 }
 
 /** The check of the target that is to refuse for this reason. */
-function refusalFor({ verification }: Verdict, reason: string | undefined) {
-  const refusals = verification?.checks.filter((check) => check.settles === undefined)
-  return refusals?.find((check) => check.reason === reason)
+function refusalFor(verdict: Verdict, reason: string | undefined) {
+  return refusals(verdict).find((check) => check.reason === reason)
+}
+
+function refusals({ verification }: Verdict) {
+  return verification?.checks.filter((check) => check.settles === undefined) ?? []
 }
 
 function isLetIn({ promised, shown }: Verdict): boolean {
