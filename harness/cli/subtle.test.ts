@@ -55,13 +55,14 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-test('a mutant under which a test fails is killed, and one that changes nothing survives', async () => {
+test('a mutant under which a test fails is killed, after one that spoils the site, too, and one that changes nothing survives', async () => {
   const script = join(import.meta.dirname, 'fixtures', 'try-mutants.ts')
   const argv = ['--conditions=holdfast-source', script]
   const { stdout } = await promisify(execFile)(process.execPath, argv, { cwd: folder })
 
   const test = 'issuer: A refuses what B minted for itself'
   expect(JSON.parse(stdout)).toMatchObject([
+    { id: 'spoils', outcome: 'survived', held: [test] },
     { id: 'gone', outcome: 'killed', by: test, why: expect.stringContaining('issuer_untrusted') },
     { id: 'the same', outcome: 'survived', held: [test] },
   ])
