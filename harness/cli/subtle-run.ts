@@ -60,7 +60,7 @@ export class MutantStore {
 /** Tests of up to 2 s first, as most mutants end there; then those that wait, of which few can be tried: none for what nobody is to see. */
 const passes = [
   { longestMs: 2_000, mostTries: 250, waits: false },
-  { longestMs: 20_000, mostTries: 10, waits: true },
+  { longestMs: 20_000, mostTries: 30, waits: true },
 ] as const
 type Pass = (typeof passes)[number]
 

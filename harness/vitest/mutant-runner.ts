@@ -35,7 +35,7 @@ export interface MutantTrial {
 type Mutant = MutantOrder['mutants'][number]
 type Step = { is: 'first' | 'plain' | 'again' } | { is: 'mutant' | 'control'; mutant: Mutant }
 
-/** Of tests that come to a mutant without provoking a guard of it, so many try it. */
+/** Of the tests of a claim that come to a mutant without provoking a guard of it, so many try it: it may refuse too much. */
 const besidesItsGuards = 3
 /** Sites of one file: each takes seconds to come up. */
 const mostRenewals = 60
@@ -138,10 +138,11 @@ export default class MutantRunner extends TestRunner {
     }
     if (test.result!.attempts!.at(-1)!.duration > this.#order.longestMs) return undefined
     const trials = Map.groupBy(trialsIn(this.#folder).slice(this.#order.before), ({ number }) => number)
+    const isOfClaim = (trial: MutantTrial) => trial.test.startsWith(`${claimOf(test)}: `)
     this.#waiting = this.#alive().filter((one) => {
       const own = trials.get(one.number) ?? []
       const isTried = one.held.includes(nameOf(test)) || own.some((trial) => trial.test === nameOf(test))
-      return own.length < this.#order.mostTries && isCovered(one, seen, own.length) && !isTried
+      return own.length < this.#order.mostTries && isCovered(one, seen, own.filter(isOfClaim).length) && !isTried
     })
     // What fails the second time without a mutant would fail with any.
     return this.#waiting.length === 0 ? undefined : { is: 'again' }
@@ -228,6 +229,9 @@ export function trialsIn(folder: string): MutantTrial[] {
 }
 
 function nameOf(test: RunnerTestCase): string {
-  const claim = test.file.filepath.split('/').at(-2)
-  return `${claim}: ${test.name}`
+  return `${claimOf(test)}: ${test.name}`
+}
+
+function claimOf(test: RunnerTestCase): string {
+  return test.file.filepath.split('/').at(-2)!
 }
