@@ -42,10 +42,12 @@ interface Options {
 async function start(configuration: Configuration): Promise<void> {
   const log = createLog({ node: nodeName(configuration), unit: configuration.unit })
   const { startServer } = await import('./server.ts')
-  const server = await startServer(configuration)
+  const starting = startServer(configuration)
+  // Before it says that it is ready: whoever hears that may signal at once. A start that fails is told below.
+  process.on('SIGHUP', () => void starting.then((server) => server.reload()).catch(() => {}))
+  stopOnSignals(async () => (await starting).stop())
+  await starting
   warnIgnoredSwitches(log)
-  process.on('SIGHUP', () => server.reload())
-  stopOnSignals(() => server.stop())
 }
 
 /** An address that this machine does not have is a mistake in the configuration; one that is taken may be free later. */

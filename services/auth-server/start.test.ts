@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -346,6 +346,23 @@ test('usage mistakes are exit code 2', async () => {
 test('storage and records are for their owner only', () => {
   expect(statSync(bench.configuration.decisionLog).mode & 0o777).toBe(0o600)
   expect(statSync(bench.configuration.storage.path).mode & 0o777).toBe(0o600)
+})
+
+test('who asks it to read its files anew while it starts is heard when it has', async () => {
+  const path = join(bench.folder, 'starting', 'auth.db')
+  const configFile = configWith((config) => {
+    config.storage.path = path
+  })
+  let asked: Promise<unknown> | undefined
+  const { child, stderr } = await spawnServer(['--config', configFile], {}, (starting) => {
+    const isOpen = () => expect(existsSync(path)).toBe(true)
+    asked = vi.waitFor(isOpen, { timeout: 30_000, interval: 1 }).then(() => starting.kill('SIGHUP'))
+  })
+  await asked
+  await vi.waitFor(() => expect(stderr()).toContain('"event":"reloaded"'), 10_000)
+  expect(stderr().indexOf('"event":"ready"')).toBeLessThan(stderr().indexOf('"event":"reloaded"'))
+  child.kill('SIGTERM')
+  expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0)
 })
 
 test('a log that nobody reads any more ends no service', async () => {

@@ -155,15 +155,17 @@ export async function createBench(settings: Record<string, unknown> = {}): Promi
   return bench
 }
 
-/** Starts the program itself; resolves when it says that it is ready, rejects with what it said when it ends before. */
+/** Starts the program itself; resolves when it says that it is ready, rejects with what it said when it ends before. `starting`: what is done to it until then. */
 export function spawnServer(
   args: string[],
   env: Record<string, string> = {},
+  starting: (child: ChildProcess) => void = () => {},
 ): Promise<{ child: ChildProcess; stderr: () => string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
+  starting(child)
   return new Promise((resolve, reject) => {
     let said = ''
     child.stderr?.on('data', (chunk: Buffer) => {

@@ -45,14 +45,19 @@ async function run({ configuration, material, decisions }: Prepared): Promise<vo
   warnIgnoredSwitches(log)
   const store: Store = openStore(configuration.storage.path)
   const orchestrator = createOrchestrator({ configuration, material, store, decisions, log })
+  const starting = orchestrator.start()
+  // Before it says that it has started: whoever hears that may signal at once. A start that fails is told below.
+  process.on('SIGHUP', () => void starting.then(() => orchestrator.reload()).catch(() => {}))
+  stopOnSignals(async () => {
+    await starting
+    await orchestrator.stop()
+  })
   try {
-    await orchestrator.start()
+    await starting
   } catch (failure) {
     const { code, message } = failureFields(failure)
     const { listen, peering } = configuration
     const places = `peering.listen ${peering.listen} or listen.local ${listen.local}`
     throw new StartFailure('config_invalid', `${places}: ${code ?? message}; choose a free address`)
   }
-  process.on('SIGHUP', () => orchestrator.reload())
-  stopOnSignals(() => orchestrator.stop())
 }
