@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { passwordIn } from '../pki/given.ts'
 import { provisionerKey } from '../tokens/provisioner-key.ts'
 import type { Enrol } from '../topology/plan.ts'
 
@@ -14,7 +15,7 @@ export async function signOneTimeToken(claims: OneTimeTokenClaims): Promise<stri
   const { importJWK, SignJWT } = await import('jose')
   const { name, keyFile: place, passwordFile } = claims.provisioner
   const read = (file: string) => readFile(file, 'utf8')
-  const password = passwordFile && (await read(passwordFile)).split(/\r?\n/)[0]
+  const password = passwordFile && passwordIn(await read(passwordFile))
   const jwk = await provisionerKey({ name, place, password, text: await read(place) })
   const key = await importJWK(jwk)
   return new SignJWT({ sans: claims.sans, cnf: { 'x5rt#S256': claims.x5rt } })

@@ -116,9 +116,14 @@ function certificatesIn(file: GivenFile, text: string): X509Certificate[] {
   throw new NoCertificate(file, 'holds no certificate', 'name it as PEM: "-----BEGIN CERTIFICATE-----"')
 }
 
-/** The first line of a password's file, as OpenSSL and step read it. */
+/** @throws FileUnreadable, SecretExposed */
 export async function readPassword(file: GivenFile): Promise<string> {
-  return (await readSecret(file)).split(/\r?\n/)[0]!
+  return passwordIn(await readSecret(file))
+}
+
+/** The first line of a password's file, as OpenSSL and step read it. */
+export function passwordIn(text: string): string {
+  return text.split(/\r?\n/)[0]!
 }
 
 /** @throws FileUnreadable, SecretExposed, NoKey, KeyLocked, KeyUnfit */

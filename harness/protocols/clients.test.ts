@@ -8,7 +8,7 @@ import { request } from '../agent/https-request.ts'
 import { uselessAnswers } from '../counterparts/issuer/issuer-answer.ts'
 import { listenAsIssuer } from '../counterparts/issuer/scripted-issuer.ts'
 import { listenAsPeer } from '../counterparts/peer/scripted-peer.ts'
-import { rogueAuthority, type SigningAuthority } from '../pki/authority.ts'
+import { issueLeaf, rogueAuthority, type SigningAuthority } from '../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
 import { spoiled, unspoiled } from '../pki/spoiled.ts'
 import { signToken } from '../tokens/forge.ts'
@@ -61,6 +61,27 @@ beforeAll(async () => {
 
 afterAll(() => {
   server.close()
+})
+
+test('an address is sent as no name', async () => {
+  const warned: Error[] = []
+  process.on('warning', (warning) => warned.push(warning))
+  const sans = [{ type: 'ip', value: '127.0.0.1' } as const]
+  const { certPem: cert, keyPem: key } = await issueLeaf({ authority, subject: 'b', sans })
+  const named: unknown[] = []
+  const SNICallback = (name: string, done: (failure: null) => void) => {
+    named.push(name)
+    done(null)
+  }
+  const bare = https.createServer({ cert, key, SNICallback }, (_, response) => response.end()).listen(0, '127.0.0.1')
+  await once(bare, 'listening')
+  const { port } = bare.address() as AddressInfo
+  const asked = { method: 'GET', path: '/', headers: [] }
+  expect(await exchange({ ...endpoint, host: '127.0.0.1', port }, asked)).toMatchObject({ status: 200 })
+  // Node warns of it after the call.
+  await new Promise((resolve) => setImmediate(resolve))
+  expect({ named, warned }).toEqual({ named: [], warned: [] })
+  bare.close()
 })
 
 test('header lines are sent as they are, repeated ones too, from the wanted address', async () => {

@@ -6,6 +6,7 @@ import { NotIssued } from '../credentials/live-kind.ts'
 import { HoldfastError } from '../errors.ts'
 import { authorityFrom, type SigningAuthority } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
+import { passwordIn } from '../pki/given.ts'
 import { holderOf } from '../topology/holders.ts'
 import type { Insider } from '../topology/insider.ts'
 import type { PlanUnit } from '../topology/plan.ts'
@@ -82,7 +83,7 @@ export async function authorityOf(site: Site, node: string, which: 'issuing' | '
   const read = (file: string) => readRendered(site, node, file, unit.name)
   const files = [cert, key, said.root.cert, ...(password === undefined ? [] : [password])]
   const [certPem = '', keyPem = '', anchorPem = '', secret] = await Promise.all(files.map(read))
-  return authorityFrom({ certPem, keyPem, anchorPem, passphrase: secret?.split(/\r?\n/)[0] })
+  return authorityFrom({ certPem, keyPem, anchorPem, passphrase: secret && passwordIn(secret) })
 }
 
 /** Has an issuer end a token, named by what is added to the call, or all that it signed with its key of now. @throws NotIssued */

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { Duplex } from 'node:stream'
 import tls, { type SecureContext, type TLSSocket } from 'node:tls'
 import type { Identity } from '../../pki/certificate.ts'
@@ -22,7 +23,8 @@ export function beginHandshake(endpoint: Omit<Endpoint, 'seat'>, transport: Dupl
   const { servername = endpoint.host, alpn, firstFlight } = endpoint.handshake ?? {}
   return tls.connect({
     socket: firstFlight === undefined ? transport : changingFirst(transport, firstFlight),
-    servername: servername ?? '',
+    // RFC 6066 section 3: an address is no name.
+    servername: servername === null || isIP(servername) ? '' : servername,
     secureContext: contextOf(endpoint),
     // Said outright: left out, NODE_TLS_REJECT_UNAUTHORIZED would decide whether the server is proven.
     rejectUnauthorized: true,
