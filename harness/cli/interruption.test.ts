@@ -12,16 +12,21 @@ function start(...args: string[]): {
   child: ChildProcess
   said: (word: string) => Promise<void>
   output: () => string
+  complained: () => string
 } {
-  const child = spawn(process.execPath, [fixture, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [fixture, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
+  let complaints = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text
+  })
   child.stdout!.setEncoding('utf8').on('data', (text: string) => {
     output += text
   })
   const said = async (word: string): Promise<void> => {
     while (!output.includes(word)) await once(child.stdout!, 'data', { signal: AbortSignal.timeout(10_000) })
   }
-  return { child, said, output: () => output }
+  return { child, said, output: () => output, complained: () => complaints }
 }
 
 test('Ctrl-C releases what is held, and ends with 130', async () => {
@@ -34,8 +39,8 @@ test('Ctrl-C releases what is held, and ends with 130', async () => {
   expect(code).toBe(130)
 })
 
-test('a second Ctrl-C does not wait for what hangs', async () => {
-  const { child, said, output } = start('stuck', '0')
+test('a second Ctrl-C does not wait for what hangs, and says what takes away what is left', async () => {
+  const { child, said, output, complained } = start('stuck', '0')
   await said('holding')
   child.kill('SIGINT')
   await said('releasing')
@@ -43,6 +48,7 @@ test('a second Ctrl-C does not wait for what hangs', async () => {
   const [code] = await once(child, 'close')
 
   expect(output()).toBe('holding\nreleasing\n')
+  expect(complained()).toBe('ended at once; what is left of the run, npx holdfast sweep takes away\n')
   expect(code).toBe(130)
 })
 

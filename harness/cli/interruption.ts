@@ -36,8 +36,10 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
     const again = controller.signal.aborted
     if (!again) began = performance.now()
     // A terminal that goes away is no wish for haste, however many tell of it.
-    else if (signal !== 'SIGHUP' && performance.now() - began >= sameWishMs)
+    else if (signal !== 'SIGHUP' && performance.now() - began >= sameWishMs) {
+      process.stderr.write('ended at once; what is left of the run, npx holdfast sweep takes away\n')
       process.exit(128 + constants.signals[signal])
+    }
     controller.abort(new Interrupted(signal))
   }
   const onUncaught = (failure: unknown): void => controller.abort(failure)

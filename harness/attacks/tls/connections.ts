@@ -5,7 +5,7 @@ import { calling, cases, leftOpen, nearly, presenting, type Variant } from '../a
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
 import { bare, pretence, rewritten } from './pretence.ts'
 
-const elsewhere = 'public.somebiz.local.io'
+const elsewhere = 'elsewhere.example'
 const misdirected = refused(421, 'misdirected_request', 'host_mismatch')
 
 /** The accepted credential over a connection that begins otherwise. */

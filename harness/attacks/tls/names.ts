@@ -48,7 +48,7 @@ async function bearing(lab: Lab, sans: (host: string) => Names, subject?: (host:
   return issueLeaf({ ...who, sans: sans(host), subject: subject?.(host) ?? who.subject })
 }
 
-const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://somebiz.local.io/${path}` })
+const spiffe = (path: string): OtherName => ({ type: 'url', value: `spiffe://example.org/${path}` })
 
 /** Who somebody is, and what only looks like it. */
 export const names = cases(['client-certificate'], {
@@ -81,7 +81,7 @@ export const names = cases(['client-certificate'], {
     variants: {
       'the name as common name': called((host) => [{ CN: [host] }]),
       'the name in a part of several values': called((host) => [{ CN: [host], O: ['b'] }]),
-      'the parts in another order': called((host) => [{ CN: [host] }, { O: ['somebiz'] }, { C: ['AT'] }]),
+      'the parts in another order': called((host) => [{ CN: [host] }, { O: ['Example'] }, { C: ['AT'] }]),
       'two common names, the name first': called((host) => [{ CN: [host] }, { CN: [stranger] }]),
       'two common names, the name last': called((host) => [{ CN: [stranger] }, { CN: [host] }]),
       'a comma that is part of a value': called((host) => [{ CN: [`${stranger},CN=${host}`] }]),

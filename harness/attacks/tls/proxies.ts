@@ -204,7 +204,7 @@ async function strangerWithStolenToken(good: Credential, lab: Lab): Promise<Cred
 /** A stranger whose name closes the quotes around it, and goes on with the hash of the victim. */
 async function strangerNamed(good: Credential, lab: Lab): Promise<Credential> {
   const { hash } = await shown(good)
-  const host = 'stranger.somebiz.local.io'
+  const host = 'stranger.example'
   const certificate = await unspoiled({
     authority: await lab.authority(),
     subject: `";Hash=${hash};By="`,
