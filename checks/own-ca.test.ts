@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, test, vi } from 'vitest'
 import { demandGiven } from '../harness/backends/given-files.ts'
-import { issueLeaf, rogueAuthority } from '../harness/pki/authority.ts'
+import { issueLeaf, rogueAuthority, subordinate } from '../harness/pki/authority.ts'
 import { chainOf } from '../harness/pki/certificate.ts'
 import { backend, callParts, compile } from '../harness/shipped.ts'
 import { ensureTools } from '../harness/toolchain/install.ts'
@@ -42,6 +42,7 @@ beforeAll(async () => {
   const rsa = ['--kty', 'RSA', '--no-password', '--insecure', '--profile', 'root-ca']
   await run(step!.path, ['certificate', 'create', 'RSA Root', join(work, 'rsa.pem'), join(work, 'rsa.key'), ...rsa])
   await publicIdentity()
+  await givenIdentities()
   // What a machine trusts: as its administrator would add a root.
   vi.stubEnv('SSL_CERT_FILE', publicFile('ca'))
   ca = spawn(stepCa!.path, [join(steppath, 'config', 'ca.json'), ...secret], { env, stdio: 'ignore' })
@@ -72,10 +73,36 @@ const ways = {
     }),
     signer: 'O=Corp\nCN=Corp Intermediate CA',
   },
+  'a root alone, with the certificates that it signed': {
+    settings: () => ({ root: { cert: given('root.pem') }, certificates: givenCertificates() }),
+    signer: 'CN=Given CA',
+  },
   'a step-ca that is up at a URL': {
     settings: () => byUrl({ password: join(work, 'password') }),
     signer: 'O=Corp\nCN=Corp Intermediate CA',
   },
+}
+
+const given = (name: string) => join(work, `given-${name}`)
+const holders = ['auth', 'operator', 'gateway', 'shop', 'courier']
+const givenCertificates = () =>
+  Object.fromEntries(
+    holders.map((one) => {
+      return [one === 'operator' ? one : `cert-${one}`, { cert: given(`${one}.pem`), key: given(`${one}.key`) }]
+    }),
+  )
+
+/** What a CA that keeps its key has signed. */
+async function givenIdentities() {
+  const authority = await rogueAuthority('Given Root')
+  const signing = await subordinate(authority, 'Given CA')
+  await writeFile(given('root.pem'), authority.anchorPem)
+  for (const one of holders) {
+    const host = `${one}.lab.test`
+    const { certPem, keyPem } = await issueLeaf({ authority: signing, subject: host, sans: [host] })
+    await writeFile(given(`${one}.pem`), certPem)
+    await writeFile(given(`${one}.key`), keyPem, { mode: 0o600 })
+  }
 }
 
 const byUrl = (provisioner: object) => ({

@@ -45,6 +45,12 @@ beforeAll(async () => {
   await file('password', 'correct horse battery\n')
   await file('wrong-password', 'incorrect\n')
   await file('text', 'no PEM at all\n')
+  const notAfter = new Date(Date.now() + hourMs / 6)
+  const short = await issueLeaf({ authority: root, subject: 'leaf.test', sans: ['leaf.test'], notAfter })
+  await file('short.pem', short.certPem)
+  await file('short.key', short.keyPem)
+  await file('open-leaf.key', leaf.keyPem)
+  await chmod(join(folder, 'open-leaf.key'), 0o644)
   await file('open.key', keyOf(last).export({ type: 'pkcs8', format: 'pem' }).toString())
   await chmod(join(folder, 'open.key'), 0o644)
   const jwk = JSON.stringify(keyOf(last).export({ format: 'jwk' }))
@@ -58,12 +64,21 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** A lab whose CA has these settings. */
+/** A lab whose CA has these settings, and signs or signed for `app`. */
 function planOf(settings: object): Plan {
   const value = {
     ...{ name: 'given', summary: 'A CA of the user’s.', trustDomains: { lab: { ca: 'ca' } }, accepts: [] },
-    nodes: { ca: { host: 'ca.lab.test', domain: 'lab', units: { ca: { kind: 'step-ca', settings } } } },
-    credentials: {},
+    nodes: {
+      ca: { host: 'ca.lab.test', domain: 'lab', units: { ca: { kind: 'step-ca', settings } } },
+      app: {
+        host: 'leaf.test',
+        domain: 'lab',
+        units: { app: { kind: 'exec', settings: { run: ['true'], token: 'none' } } },
+      },
+    },
+    credentials: {
+      'cert-app': { kind: 'certificate', issuer: 'ca', holder: 'app', lifetime: '1h', handover: 'enrol' },
+    },
   }
   return compile(new LoadedTopology('given', value, {}, { folder }))
 }
@@ -71,9 +86,15 @@ function planOf(settings: object): Plan {
 const root = { cert: 'root.pem' }
 const intermediate = { cert: 'last.pem', key: 'last.key' }
 const url = 'https://ca.corp.test:9000'
+const having = (own: object = {}) => ({
+  root,
+  certificates: { 'cert-app': { cert: 'leaf.pem', key: 'leaf.key', ...own } },
+})
 
 test.each([
   [{ root: { cert: 'root.pem', key: 'root.key' } }],
+  [having()],
+  [{ ...having(), intermediate }],
   [{ root, intermediate }],
   [{ root, intermediate: { cert: 'two-chain.pem', key: 'two.key' } }],
   [{ root, intermediate: { cert: 'last.pem', key: 'last.locked', password: 'password' } }],
@@ -135,6 +156,10 @@ test.each([
     `${at}.intermediate.cert: `,
     'allows 0 CAs below it, and there would be 1',
   ],
+  ['HOLDFAST_FILE_UNREADABLE', having({ cert: 'missing' }), `${at}.certificates.cert-app.cert: `, 'is not there'],
+  ['HOLDFAST_KEY_UNFIT', having({ key: 'other.key' }), `${at}.certificates.cert-app.key: `, 'is not the key of the'],
+  ['HOLDFAST_KEY_LOCKED', having({ key: 'last.locked' }), `${at}.certificates.cert-app.key: `, 'is encrypted'],
+  ['HOLDFAST_SECRET_EXPOSED', having({ key: 'open-leaf.key' }), `${at}.certificates.cert-app.key: `, 'chmod o= '],
   ['HOLDFAST_PROVISIONER', by({ key: 'text', password: 'password' }), `${at}.provisioner.key: `, 'is not opened'],
   ['HOLDFAST_PROVISIONER', by({ key: 'provisioner.jwe' }), `${at}.provisioner.key: `, 'name a file with its password'],
   [
@@ -151,6 +176,21 @@ test.each([
   await expect(refused).rejects.toThrow(why)
 })
 
+test('a certificate that the user has counts as the clocks of the run will show', async () => {
+  const plan = planOf(having({ cert: 'short.pem', key: 'short.key' }))
+  await demandGiven(plan)
+  const expired = demandGiven(plan, Date.now() + hourMs / 2)
+  await expect(expired).rejects.toMatchObject({ code: 'HOLDFAST_OUT_OF_TIME' })
+  await expect(expired).rejects.toThrow(/certificates\.cert-app\.cert: .*short\.pem "CN=leaf\.test" expired 20.*Z/)
+})
+
+test('where the CA has no key here, a certificate without files is a mistake', () => {
+  const others = { root, certificates: { 'cert-other': { cert: 'leaf.pem', key: 'leaf.key' } } }
+  const mistakes = () => planOf(others)
+  expect(mistakes).toThrow('"ca" has no key to sign it with; name its files among the certificates of that')
+  expect(mistakes).toThrow('settings.certificates.cert-other: is no credential')
+})
+
 test('a CA counts as the clocks of the run will show: one that will have expired, or does not sign yet, is refused', async () => {
   const plan = planOf({ root, intermediate })
   const expired = demandGiven(plan, Date.now() + 2 * hourMs)
@@ -164,6 +204,7 @@ test('a CA counts as the clocks of the run will show: one that will have expired
 test.each([
   [{ root }, 'must have its key, or an intermediate'],
   [{ intermediate }, 'must have its key, or an intermediate'],
+  [{ certificates: having().certificates }, 'goes with root, which signed them'],
   [{ root, url }, 'goes with url, and url with provisioner'],
   [{ url, provisioner: { name: 'ops', password: 'password' } }, 'goes with root'],
   [{ root, url, intermediate, provisioner: { name: 'ops', password: 'password' } }, 'who is up has the keys'],

@@ -194,7 +194,7 @@ export type Step =
   | { receive: Receive }
   | { fetch: Fetch }
   /** A copy of a file of the node, or of the roots that this machine trusts (`system`), for somebody who needs it elsewhere. `forRun`: it is removed with the run, wherever it lies. */
-  | { copy: { from: Template; to: { path: Template; mode: string }; forRun?: true } }
+  | { copy: { from: Template; to: { path: Template; mode: string; owner?: string | undefined }; forRun?: true } }
   | { enrol: Enrol }
   /** Makes a secret of so many random bytes (16 at least), as text (default `hex`), for the unit's user alone. One that is there stays. */
   | { secret: { path: Template; bytes: number; as?: 'hex' | 'base64url' } }

@@ -2,7 +2,9 @@ import { existsSync, realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test, vi } from 'vitest'
+import { SiteNotReady } from '../backends/launched-site.ts'
 import { ProgramMissing } from '../backends/plan-needs.ts'
+import { NoOther } from '../credentials/certificate/planned.ts'
 import type { Finding } from '../credentials/finding.ts'
 import { guessedBy, redact, redactJson } from '../credentials/secrets.ts'
 import { shellWord } from '../protocols/shell-word.ts'
@@ -15,7 +17,7 @@ import { Judging } from '../site/judging.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import { type MeasuredTime, ScenarioSite, type TestName } from '../site/scenario-site.ts'
 import { endSharedSites } from '../site/shared-sites.ts'
-import { failedCall, type ToldFailure, toldFailure } from '../site/told-failure.ts'
+import { failedCall, notReadyFailure, type ToldFailure, toldFailure } from '../site/told-failure.ts'
 import { until } from '../site/until.ts'
 import { NotOffered } from '../tokens/metadata.ts'
 
@@ -74,7 +76,7 @@ export function shippedParts(topology: string, options: ScenarioOptions): () => 
 /** A test that needs what is not ours, or what nobody offers, did not run, and says whose it is. */
 export async function skipNotOurs(skip: TestContext['skip'], tried: Promise<void>): Promise<void> {
   await tried.catch((failure: unknown) => {
-    if (failure instanceof NotOurs || failure instanceof NotOffered) skip(failure.message)
+    if (failure instanceof NotOurs || failure instanceof NotOffered || failure instanceof NoOther) skip(failure.message)
     throw failure
   })
 }
@@ -114,6 +116,9 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
         }
         const launched = await ground.site().catch(async (failure) => {
           if (failure instanceof ProgramMissing) skip(failure.message)
+          if (failure instanceof SiteNotReady) {
+            task.meta.failure = notReadyFailure(failure, nameOf(task, options.again).again)
+          }
           await keep()
           throw failure
         })

@@ -1,4 +1,5 @@
 import { EnrolmentRefused, signAtCa } from '../../agent/enrol.ts'
+import { enrolmentOf } from '../../credentials/certificate/planned.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { newRequest } from '../../pki/request.ts'
 import { readRendered } from '../../site/site-files.ts'
@@ -98,7 +99,7 @@ function atTokenEndpoint(expect: Outcome, role: (token: string) => Record<string
 async function oneTimeToken(lab: Lab): Promise<{ csrPem: string; ott: string; enrol: Enrol }> {
   // A certificate that the caller's CA signs, and how it is asked for.
   const { boundTo } = credentialOf(lab.plan, 'bound-token', lab.target.credential)
-  const { enrol } = credentialOf(lab.plan, 'certificate', boundTo)
+  const enrol = enrolmentOf(credentialOf(lab.plan, 'certificate', boundTo))
   const { csrPem, x5rt } = await newRequest(enrol)
   const { url, provisioner, subject, sans } = enrol
   const ott = await lab.site.site.oneTimeToken(enrol.ca, { url, provisioner, subject, sans, x5rt })

@@ -1,5 +1,6 @@
 import { renewAtCa } from '../../agent/enrol.ts'
 import { unboundMeans } from '../../credentials/bound-token/checks.ts'
+import { enrolmentOf } from '../../credentials/certificate/planned.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { issueLeaf, rogueAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
@@ -151,9 +152,10 @@ function boundToOther(expect: Outcome, identity: (lab: Lab) => Promise<Identity>
 }
 
 async function renewed(lab: Lab): Promise<Identity> {
-  const { enrol, holders } = credentialOf(lab.plan, 'certificate', certificateOf(lab))
+  const certificate = credentialOf(lab.plan, 'certificate', certificateOf(lab))
   const identity = await lab.good().identity()
-  return { ...identity, ...(await renewAtCa({ ...(await caOf(lab.site.site, enrol, holders[0]!)), identity })) }
+  const ca = await caOf(lab.site.site, enrolmentOf(certificate), certificate.holders[0]!)
+  return { ...identity, ...(await renewAtCa({ ...ca, identity })) }
 }
 
 /** The certificate credential that the good token is bound to. */

@@ -1,3 +1,4 @@
+import type { GivenFile } from '../../pki/given.ts'
 import { type Compilation, needAnchor, own } from '../../topology/compilation.ts'
 import type { Declared, WhyNot } from '../../topology/credential-kind.ts'
 import { durationSeconds, durationText } from '../../topology/duration.ts'
@@ -41,20 +42,23 @@ function resolveCertificate(compilation: Compilation, declared: Declaration): Pl
   const { name, declaration, holder, files } = declared
   const [issuer = '', provisionerName] = declaration.issuer.split('/')
   const authority = authorityOf(compilation, issuer, declared)
-  const provisioner = authority && provisionerOf(authority, provisionerName, declared)
+  const given = own(authority?.given ?? {}, name)
+  const provisioner = given || !authority ? undefined : provisionerOf(authority, provisionerName, declared)
   const holderHost = own(compilation.topology.nodes, holder)?.host
   const subject = declaration.subject ?? holderHost
   const lifetimeSeconds = durationSeconds(declaration.lifetime)
-  if (authority !== undefined) checkLifetime(authority, lifetimeSeconds, declared)
+  if (authority !== undefined && !given) checkLifetime(authority, lifetimeSeconds, declared)
   if (subject === undefined) return undefined
   const sans = declaration.sans ?? [subject]
   checkSans(declared, { subject, sans, holderHost })
-  if (authority === undefined || provisioner === undefined) return undefined
+  if (authority === undefined || (given ?? provisioner) === undefined) return undefined
   needAnchor(compilation, holder, authority.domain)
   const [url, anchor, dir] = [authority.url, anchorPath(authority.domain), files[holder]!]
   const holders = [holder]
-  const enrol = { credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir, provisioner }
-  const isKept = compilation.offers.some(({ registered }) => registered?.includes(name))
+  const enrol = provisioner && {
+    ...{ credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir, provisioner },
+  }
+  const isKept = given !== undefined || compilation.offers.some(({ registered }) => registered?.includes(name))
   const kept = isKept && { kept: true as const }
   return {
     ...{ name, kind: 'certificate', issuer, holders, subject, handover: 'enrol', lifetimeSeconds, sans, files },
@@ -78,10 +82,15 @@ function provisionerOf(
   { declaration, mistake }: Declaration,
 ): Enrol['provisioner'] | undefined {
   const names = Object.keys(provisioners)
-  const name = named ?? names[0]!
+  const [issuer] = declaration.issuer.split('/')
+  const name = named ?? names[0]
+  if (name === undefined) {
+    const wayOut = 'name its files among the certificates of that, or give it a key'
+    mistake(['issuer'], `"${issuer}" has no key to sign it with`, wayOut)
+    return undefined
+  }
   const found = own(provisioners, name)
   if (found !== undefined) return { name, ...found }
-  const [issuer] = declaration.issuer.split('/')
   mistake(['issuer'], `"${issuer}" has no provisioner "${name}"`, `it has ${names.join(', ')}`)
   return undefined
 }
@@ -114,15 +123,24 @@ function covers(san: string, host: string): boolean {
   return san === host || (san.startsWith('*.') && san.slice(1) === host.slice(host.indexOf('.')))
 }
 
-function enrolUnit(compilation: Compilation, node: string, { name, issuer, enrol }: PlanCertificate): PlanUnit {
-  const { domain } = offerOf(compilation, 'certificate', issuer)!
-  return oneshot(node, {
-    ref: `${node}/${name}`,
-    kind: 'enrol',
-    summary: `gets the certificate ${name} from ${issuer}`,
-    after: [anchorUnit(node, domain)],
-    steps: [{ enrol: { ...enrol, owner: readerOf(compilation, node, name) } }],
+function enrolUnit(compilation: Compilation, node: string, { name, issuer, enrol, files }: PlanCertificate): PlanUnit {
+  const { domain, given } = offerOf(compilation, 'certificate', issuer)!
+  const owner = readerOf(compilation, node, name)
+  const common = { ref: `${node}/${name}`, after: [anchorUnit(node, domain)] }
+  if (enrol !== undefined) {
+    const summary = `gets the certificate ${name} from ${issuer}`
+    return oneshot(node, { ...common, kind: 'enrol', summary, steps: [{ enrol: { ...enrol, owner } }] })
+  }
+  const identity = given![name]!
+  const copy = (from: GivenFile, file: string) => ({
+    copy: { from: from.path, to: { path: `${files[node]}/${file}.pem`, mode: '0600', owner } },
   })
+  // The key first: whoever watches for the certificate finds its key.
+  const steps = [copy(identity.key, 'key'), copy(identity.cert, 'cert')]
+  return {
+    ...oneshot(node, { ...common, kind: 'copy', summary: `has the certificate ${name} from files`, steps }),
+    given: { identity },
+  }
 }
 
 /** A target takes certificates of the trust domains whose root it has. */

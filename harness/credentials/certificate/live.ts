@@ -6,7 +6,7 @@ import type { JudgedCall, LiveKind, MadeRecord, Shaken, Spoiling } from '../live
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import { operatorsIn, type SpoiledCertificate } from './checks.ts'
-import type { PlanCertificate } from './planned.ts'
+import { enrolmentOf, type PlanCertificate } from './planned.ts'
 
 export interface CertificateSummary {
   /** `x5t#S256` of the presented leaf. */
@@ -96,7 +96,7 @@ function refusalProblems({ credential, control }: JudgedCall, { layer, principal
 export const liveCertificate: LiveKind<PlanCertificate, CertificateSummary> = {
   part: 'certificate',
   inHandshake: true,
-  fresh: async ({ enrol }, site, holder) => ({ certificate: await site.enrol(enrol, holder) }),
+  fresh: async (planned, site, holder) => ({ certificate: await site.enrol(enrolmentOf(planned), holder) }),
   held: async (planned, site, holder) => ({ certificate: await identityAt(site, planned, holder) }),
   spoil,
   summary,

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { HoldfastError } from '../../errors.ts'
+import type { GivenFile } from '../../pki/given.ts'
 import type { Offer } from '../../topology/kind.ts'
 import type { CredentialBase, Enrol, Template } from '../../topology/plan.ts'
 import { credentialSchema, duration, hostText, sanPattern } from '../../topology/schema.ts'
@@ -27,8 +29,21 @@ export interface PlanCertificate extends CredentialBase {
   subject: string
   /** DNS SANs. */
   sans: string[]
-  /** How to make one more like it. */
-  enrol: Enrol
+  /** How to make one more like it. Absent: it is one that the user has, and nobody signs another. */
+  enrol?: Enrol
+}
+
+/** A test needs another certificate like one of which the user gave the files. Code `HOLDFAST_NO_OTHER`. */
+export class NoOther extends HoldfastError {
+  constructor(issuer: string) {
+    super('HOLDFAST_NO_OTHER', `the key of ${issuer} is not ours`)
+  }
+}
+
+/** @throws NoOther */
+export function enrolmentOf({ issuer, enrol }: PlanCertificate): Enrol {
+  if (enrol === undefined) throw new NoOther(issuer)
+  return enrol
 }
 
 /** A CA, as one must know it to have certificates signed. */
@@ -38,6 +53,8 @@ export interface Authority extends Offer {
   root?: Template
   /** Keys that sign one-time tokens, by the name of their provisioner; the first is the one that is meant where none is named. */
   provisioners: Readonly<Record<string, Omit<Enrol['provisioner'], 'name'>>>
+  /** Certificates that the user has, by the name of the credential: their files are handed over. */
+  given?: Readonly<Record<string, { readonly cert: GivenFile; readonly key: GivenFile }>> | undefined
   /** In seconds. */
   minimumLifetime: number
   maximumLifetime: number

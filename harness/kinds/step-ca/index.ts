@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { Authority } from '../../credentials/certificate/planned.ts'
 import { durationPattern, durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
+import { nearest } from '../../topology/mistakes.ts'
 import type { Given, Step } from '../../topology/plan.ts'
-import { port, text } from '../../topology/schema.ts'
+import { name, port, text } from '../../topology/schema.ts'
 import { givenFile } from '../given-file.ts'
 import { stepCommand } from '../step-command.ts'
 
@@ -28,6 +29,12 @@ const settings = z
       .describe(
         'Your own intermediate, which signs: `cert` holds it, then those between it and `root`. `password`: file with that of the key.',
       ),
+    certificates: z
+      .record(name, z.strictObject({ cert: file, key: file }))
+      .default({})
+      .describe(
+        'Certificates that you have, by the name of their credential: files of PEM, `cert` with its chain, `key` not encrypted. Nobody signs another like one of these. With all of them here, `root` needs no key.',
+      ),
     url: z
       .url({ protocol: /^https$/, error: 'must be an https URL' })
       .optional()
@@ -40,9 +47,21 @@ const settings = z
         'With `url`: its JWK provisioner. `key`: file with its private JWK, encrypted or not; default: the CA is asked for it. `password`: file with that of the key.',
       ),
   })
-  .refine(({ root, intermediate, url }) => url !== undefined || root?.key !== undefined || !root === !intermediate, {
-    path: ['root'],
-    error: 'must have its key, or an intermediate with one: { "cert": "root.pem", "key": "root.key" }',
+  .refine(
+    (all) =>
+      all.url !== undefined ||
+      all.root?.key !== undefined ||
+      !all.root === !all.intermediate ||
+      Object.keys(all.certificates).length > 0,
+    {
+      path: ['root'],
+      error:
+        'must have its key, or an intermediate with one, or certificates that it signed: { "cert": "root.pem", "key": "root.key" }',
+    },
+  )
+  .refine(({ root, certificates }) => root !== undefined || Object.keys(certificates).length === 0, {
+    path: ['certificates'],
+    error: 'goes with root, which signed them: { "cert": "root.pem" }',
   })
   .refine(({ url, provisioner }) => (url === undefined) === (provisioner === undefined), {
     path: ['provisioner'],
@@ -62,6 +81,11 @@ type Pair = { cert: string; key?: string | undefined; password?: string | undefi
 
 const PROVISIONER = 'holdfast'
 
+/** Whether it signs nothing here: what it signed before is all that there is. */
+function isGiven({ root, intermediate, url }: Settings): boolean {
+  return root !== undefined && root.key === undefined && intermediate === undefined && url === undefined
+}
+
 /** A real step-ca. Root, intermediate and provisioner key are made anew for each run, unless the user has his own. */
 export const stepCa = defineKind({
   name: 'step-ca',
@@ -77,6 +101,18 @@ function plan(unit: Unit): KindPlan {
   if (asked < durationSeconds(minimumLifetime) || asked > durationSeconds(maximumLifetime)) {
     const range = `${minimumLifetime} and ${maximumLifetime}`
     unit.mistake('settings.defaultLifetime', `is ${defaultLifetime} and must lie between ${range}`)
+  }
+  for (const one of Object.keys(unit.settings.certificates)) {
+    if (Object.hasOwn(unit.topology.credentials, one)) continue
+    const meant = nearest(one, Object.keys(unit.topology.credentials))
+    unit.mistake(
+      `settings.certificates.${one}`,
+      `is no credential${meant ? `; did you mean "${meant}"?` : ' that is declared'}`,
+    )
+  }
+  if (isGiven(unit.settings)) {
+    const summary = `root of ${unit.domain}, below which the certificates are that you have`
+    return { summary, files: [], insider: { foreign: true }, given: given(unit) }
   }
   return unit.settings.url === undefined ? started(unit) : upAlready(unit, unit.settings.url)
 }
@@ -161,13 +197,25 @@ function authority(unit: Unit): Authority {
     root: at(root?.cert) ?? `${folder}/root.crt`,
     url: url === undefined ? address(unit) : withoutEnd(url),
     by: 'holder',
-    provisioners:
-      provisioner === undefined
+    given: givenIdentities(unit),
+    provisioners: isGiven(unit.settings)
+      ? {}
+      : provisioner === undefined
         ? { [PROVISIONER]: { keyFile: `${folder}/provisioner.json` } }
         : { [provisioner.name]: { keyFile: at(provisioner.key) ?? `${folder}/provisioners.json`, passwordFile } },
     minimumLifetime: durationSeconds(unit.settings.minimumLifetime),
     maximumLifetime: durationSeconds(unit.settings.maximumLifetime),
   }
+}
+
+function givenIdentities(unit: Unit): Authority['given'] {
+  const of = (name: string, member: 'cert' | 'key', path: string) =>
+    givenFile(unit, `certificates.${name}.${member}`, unit.resolve(path))
+  return Object.fromEntries(
+    Object.entries(unit.settings.certificates).map(([name, { cert, key }]) => {
+      return [name, { cert: of(name, 'cert', cert), key: of(name, 'key', key) }]
+    }),
+  )
 }
 
 function address(unit: Unit): string {
