@@ -3,6 +3,7 @@ import type { Probe } from '../topology/plan.ts'
 import { readTls, request } from './https-request.ts'
 import type { UnitContext } from './node-context.ts'
 import { fillJson } from './template.ts'
+import { plainly } from './why-not-ready.ts'
 
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 50
@@ -66,6 +67,8 @@ function probeTcp(address: string, port: number): Promise<string | undefined> {
 
 function describe(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
+  const known = plainly(cause)
+  if (known !== undefined) return known
   const code = (cause as NodeJS.ErrnoException).code
   return code === undefined || cause.message.includes(code) ? cause.message : `${code}: ${cause.message}`
 }

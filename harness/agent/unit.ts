@@ -9,6 +9,7 @@ import type { ExecResult } from './protocol.ts'
 import { startTurn } from './start-turn.ts'
 import { renderFile, runSteps, StepFailed } from './steps.ts'
 import { makeFolder } from './unit-files.ts'
+import { addressTaken, listensElsewhere } from './why-not-ready.ts'
 
 /** One unit of this node, from its files to the end of its program. */
 export class Unit {
@@ -117,10 +118,13 @@ export class Unit {
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
     const ended = tree?.ended.then((exit) => {
-      throw this.#notReady(`its program ${howEnded(exit)} before it answered its probe`)
+      const taken = addressTaken(this.#work.log)
+      throw this.#notReady(`its program ${howEnded(exit)} before it answered its probe${taken}`)
     })
-    const probed = probeUntilReady(ready, this.#work, probing.signal).catch((cause: Error) => {
-      const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${this.#elsewhere()}`
+    const probed = probeUntilReady(ready, this.#work, probing.signal).catch(async (cause: Error) => {
+      const isRefused = tree !== undefined && cause.message.includes('ECONNREFUSED')
+      const where = isRefused ? await listensElsewhere(this.#label) : this.#elsewhere()
+      const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${where}`
       throw this.#notReady(said, { cause })
     })
     try {

@@ -22,10 +22,13 @@ import { stopInReverse } from './stop-order.ts'
 import { UnitStates } from './unit-states.ts'
 
 /** What keeps a site from getting ready: a unit that failed, or an agent that ended. */
-type Failure = Pick<Extract<SiteEvent, { event: 'unit-failed' }>, 'message' | 'logTail'>
+type Failure = Pick<Extract<SiteEvent, { event: 'unit-failed' }>, 'node' | 'message' | 'logTail'>
 
 /** A unit of a site that was being launched failed. Code `HOLDFAST_NOT_READY`. */
 export class SiteNotReady extends HoldfastError {
+  /** Where, and why: `NODE/UNIT was not ready: …`. */
+  readonly node: string
+  readonly why: string
   readonly logTail: readonly string[]
   readonly evidence: string
   /** With `keep`: what came up, still running; whoever gets it disposes it. */
@@ -35,6 +38,8 @@ export class SiteNotReady extends HoldfastError {
     const tail = failure.logTail.map((line) => `\n    | ${line}`).join('')
     const where = kept === undefined ? '' : `kept running as ${site.run}, `
     super('HOLDFAST_NOT_READY', `${failure.message}${tail}\n  ${where}evidence in ${site.evidence}`)
+    this.node = failure.node
+    this.why = failure.message
     this.logTail = failure.logTail
     this.evidence = site.evidence
     this.site = kept
@@ -256,7 +261,7 @@ export class LaunchedSite implements Site {
       const { nodes = [] } = this.#links.get(event.node) ?? {}
       const agents = `the process of the agents of all ${nodes.length} nodes`
       const whose = nodes.length > 1 ? agents : `the agent of node ${event.node}`
-      this.#failed.resolve({ message: `${whose} ended (${how})`, logTail })
+      this.#failed.resolve({ node: event.node, message: `${whose} ended (${how})`, logTail })
     }
     this.#launching.options.onEvent?.(event)
   }

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const scratch = join(root, '.holdfast', 'scratch')
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'one-cause-'))
-  for (const name of ['refusing', 'unbound', 'unasked']) {
+  for (const name of ['refusing', 'unbound', 'unasked', 'hanging', 'http2']) {
     await mkdir(join(folder, name))
     await cp(join(examples, 'lab.json'), join(folder, name, 'lab.json'))
   }
@@ -27,9 +27,25 @@ beforeAll(async () => {
   expect(refusing.match(/typ: 'JWT'|error_description/g)).toHaveLength(2)
   await writeFile(join(folder, 'refusing', 'gateway.mjs'), refusing)
   await writeFile(join(folder, 'unasked', 'gateway.mjs'), right.replace('requestCert: true', 'requestCert: false'))
+  const silent = "app.get('/orders', (request) => console.log(`${request.path}: asks its database`))"
+  const hanging = right.replace(/^app\.get\('\/orders', .*$/m, silent)
+  expect(hanging).toContain('asks its database')
+  await writeFile(join(folder, 'hanging', 'gateway.mjs'), hanging)
+  await writeFile(join(folder, 'http2', 'gateway.mjs'), http2)
+  const lab = await readFile(join(folder, 'http2', 'lab.json'), 'utf8')
+  await writeFile(join(folder, 'http2', 'lab.json'), lab.replace('"keys"', '"readyWithin": "2s", "keys"'))
 })
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const http2 = `
+import { readFileSync } from 'node:fs'
+import { createSecureServer } from 'node:http2'
+const { HOLDFAST_CERT, HOLDFAST_KEY, HOLDFAST_ADDRESS, HOLDFAST_PORT } = process.env
+const tls = { cert: readFileSync(HOLDFAST_CERT), key: readFileSync(HOLDFAST_KEY), allowHTTP1: false }
+const listens = () => console.log('listens, for HTTP/2')
+createSecureServer(tls, (_, response) => response.end('{}')).listen(Number(HOLDFAST_PORT), HOLDFAST_ADDRESS, listens)
+`
 
 function holdfast(lab: string, ...argv: string[]): Promise<{ code: number; lines: string[]; stderr: string }> {
   return new Promise((resolve) => {
@@ -131,6 +147,32 @@ test('where the server asks for no certificate, that is told, and nothing is sai
   expect(lines.slice(0, 20).join('\n')).toMatch(/presented was no certificate: the server asked for none/)
   expect(page).toContain('no certificate was presented: the server asked for none')
   expect(page).not.toContain('(presented)')
+}, 300_000)
+
+test('of a handler that never answers is told what was sent, for how long nothing came, and what it printed', async () => {
+  const { code, lines } = await holdfast('hanging', 'attack', './lab.json', '--case', 'PEER-01', '-t', 'call lets in')
+
+  expect(code).toBe(1)
+  expect(lines[0]).toBe('✗ gateway call lets nobody in: it refuses the call that it must accept')
+  const top = lines.slice(0, 20)
+  // Long enough for a cold start, and bounded.
+  expect(beginning(top, 'received')).toMatch(/ no answer within 30 s \(status alone\)$/)
+  expect(beginning(top, 'because')).toMatch(/ the caller got no answer within 30 s$/)
+  expect(beginning(top, 'its log')).toMatch(/ \/orders: asks its database$/)
+  expect(beginning(top, 'sent')).toContain('GET /orders HTTP/1.1')
+  expect(beginning(lines, 'came')).toBeUndefined()
+}, 300_000)
+
+test('a gateway that does not come up is one cause, in words, with what it printed: HTTP/2 alone, say', async () => {
+  const { code, lines } = await holdfast('http2', 'test', './lab.json')
+
+  expect(code).toBe(1)
+  expect(lines[0]).toBe('✗ nothing could be tried: gateway/gateway was not ready')
+  const because = beginning(lines, 'because')
+  expect(because).toContain('within 2000 ms its probe last said: it agrees to no HTTP/1.1 in the handshake (ALPN')
+  expect(beginning(lines, 'its log')).toContain('listens, for HTTP/2')
+  // Of the two files that are derived.
+  expect(lines.at(-1)).toMatch(/^0 passed · 1 failed · \d{3} more follow from it · /)
 }, 300_000)
 
 test('a name chooses tests; what matches nothing is said, and a program of the user has no guards to take out', async () => {

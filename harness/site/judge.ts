@@ -38,7 +38,10 @@ const insides = [
 /** What speaks against "accepted"; empty when nothing does. It is believed only when the far end says so. */
 export function acceptanceProblems(verdict: Verdict): string[] {
   const problems: string[] = []
-  if (!verdict.promised) problems.push(`the caller got ${outcomeText(verdict)}`)
+  if (!verdict.promised) {
+    const isSilent = !isAnswered(verdict) && verdict.layer !== 'tls'
+    problems.push(`the caller got ${isSilent ? noAnswerText(verdict) : outcomeText(verdict)}`)
+  }
   const { to, decision, shown } = verdict
   if (shown?.said === 'refused') problems.push(`${to} shows a refusal: ${verdict.reason} (${verdict.proof})`)
   if (shown !== undefined) return problems
@@ -100,8 +103,9 @@ export function receivedText(verdict: Verdict): string {
   return `${verdict.verdict} ${outcomeText(verdict)}${reason}`
 }
 
-/** `no answer (connection reset)`: the connection ended, and nobody said why. */
-export function noAnswerText({ failure }: Verdict): string {
+/** `no answer (connection reset)`: the connection ended, and nobody said why; `no answer within 30 s`: we ended it. */
+export function noAnswerText({ failure, ms }: Verdict): string {
+  if (failure?.code === 'ETIMEDOUT') return `no answer within ${Math.round(ms / 1000)} s`
   const code = failure?.code ?? 'the connection ended'
   return `no answer (${connectionEnds[code] ?? code})`
 }
@@ -110,7 +114,6 @@ const connectionEnds: Readonly<Record<string, string>> = {
   ECONNRESET: 'connection reset',
   ECONNREFUSED: 'connection refused',
   EPIPE: 'connection closed',
-  ETIMEDOUT: 'timed out',
 }
 
 function decisionText({ verdict, reason }: DecisionRecord): string {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { SiteNotReady } from '../backends/launched-site.ts'
 import { redact } from '../credentials/secrets.ts'
 import { receivedText } from './judge.ts'
 import { judgedAs } from './judging.ts'
@@ -91,6 +92,22 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
       rule: { id: about.id, title: about.title ?? about.because, clause: about.clause },
     }),
     sentence: sentenceOf(verdict, about, name),
+    told: told.filter(([, ...lines]) => lines.length > 0),
+  }
+}
+
+/** A site that does not come up: one cause for all tests that stand on one. */
+export function notReadyFailure({ node, why, logTail, evidence }: SiteNotReady, again: string): ToldFailure {
+  const [what = '', ...because] = why.split(': ')
+  const told: ToldFailure['told'] = [
+    ['because', ...(because.length > 0 ? [because.join(': ')] : [])],
+    ['its log', ...logTail.slice(-15)],
+    ['evidence', evidence],
+    ['again', again],
+  ]
+  return {
+    // Addresses are others in each run.
+    ...{ cause: what, rank: 'control', node, sentence: `nothing could be tried: ${what}` },
     told: told.filter(([, ...lines]) => lines.length > 0),
   }
 }
