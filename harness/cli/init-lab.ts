@@ -1,4 +1,4 @@
-import { relative, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { systemRoots } from '../pki/given.ts'
 
 /** What a user has, as the options of `holdfast init` say it. Paths of files are those that he typed. */
@@ -27,6 +27,8 @@ export interface LabOptions {
   caKey?: string
   /** Of the key that signs: of the intermediate, or of the root where there is none. */
   caPassword?: string
+  /** Folder with `cert-shop.pem`, `cert-shop.key` and so on, which that CA signed before. */
+  certificates?: string
   caUrl?: string
   provisioner?: string
   provisionerKey?: string
@@ -38,7 +40,7 @@ export interface LabOptions {
 
 interface Lab {
   nodes: Record<'ca' | 'auth' | 'gateway', { units: Record<string, { kind: string; settings?: Settings }> }>
-  credentials: Record<string, unknown>
+  credentials: Record<string, { kind: string }>
 }
 type Settings = Record<string, unknown>
 
@@ -55,7 +57,8 @@ export function labOf(lab: Lab, folder: string, options: LabOptions): Lab {
     delete lab.credentials.operator
     if (options.issuerUrl !== undefined) delete lab.credentials['cert-auth']
   }
-  const authority = caSettings(options, file)
+  const named = Object.keys(lab.credentials).filter((name) => lab.credentials[name]!.kind === 'certificate')
+  const authority = caSettings(options, file, named)
   if (authority !== undefined) ca.units.ca!.settings = authority
   return lab
 }
@@ -101,15 +104,21 @@ function issuerSettings(
   })
 }
 
-function caSettings(options: LabOptions, file: Named): Settings | undefined {
+function caSettings(options: LabOptions, file: Named, names: readonly string[]): Settings | undefined {
   const { caRoot, caRootKey, caCert, caKey, caPassword, caUrl, provisioner, provisionerKey, provisionerPassword } =
     options
   if (caRoot === undefined && caCert === undefined && caUrl === undefined) return undefined
   const intermediate = caCert && told({ cert: file(caCert), key: file(caKey), password: file(caPassword) })
   const rootPassword = caCert === undefined && caRootKey !== undefined ? caPassword : undefined
+  const { certificates: folder } = options
+  const signed = (name: string) => ({
+    cert: file(join(folder!, `${name}.pem`)),
+    key: file(join(folder!, `${name}.key`)),
+  })
   return told({
     root: caRoot && told({ cert: file(caRoot), key: file(caRootKey), password: file(rootPassword) }),
     intermediate,
+    certificates: folder && Object.fromEntries(names.map((name) => [name, signed(name)])),
     url: caUrl,
     provisioner:
       provisioner && told({ name: provisioner, key: file(provisionerKey), password: file(provisionerPassword) }),

@@ -106,6 +106,7 @@ async function askForCa(ask: Ask): Promise<LabOptions> {
     lab: 'one that is made anew for each run',
     root: 'yours, by the files of its root and the key of that',
     intermediate: 'yours, by the files of its root, and of an intermediate and the key of that',
+    given: 'yours, by the files of its root and of certificates that it signed before',
     url: 'a step-ca that is up at a URL',
   })
   if (ca === 'lab') return {}
@@ -117,6 +118,10 @@ async function askForCa(ask: Ask): Promise<LabOptions> {
       provisioner: await text(ask, 'What is the name of its JWK provisioner?'),
       provisionerPassword: await text(ask, 'Which file has the password of that?'),
     }
+  }
+  if (ca === 'given') {
+    const where = 'Which folder has them, as cert-gateway.pem, cert-gateway.key, cert-shop.pem and so on?'
+    return { caRoot, certificates: await text(ask, where) }
   }
   const caPassword = () => maybe(ask, 'Which file has the password of the key? (empty: it has none)')
   if (ca === 'root') {

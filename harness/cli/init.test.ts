@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -147,6 +147,32 @@ test('a service that is up, an issuer that is up, a proxy and a bundle stand in 
     serverCertificate: { ca: 'public.pem', cert: 'server.pem', key: 'server.key' },
   })
   expect(settingsIn(proxied, 'auth').settings).toEqual({ run: ['./idp'] })
+})
+
+test('certificates that a CA signed before are named for all that have one', async () => {
+  const root = await rogueAuthority('Corp Root')
+  const named = (name: string) => join(folder, 'signed', name)
+  await mkdir(named(''))
+  await writeFile(named('root.pem'), root.anchorPem)
+  for (const host of ['auth', 'gateway', 'shop', 'courier', 'operator']) {
+    const name = host === 'operator' ? host : `cert-${host}`
+    const { certPem, keyPem } = await issueLeaf({ authority: root, subject: host, sans: [`${host}.lab.test`] })
+    await writeFile(named(`${name}.pem`), certPem)
+    await writeFile(named(`${name}.key`), keyPem, { mode: 0o600 })
+  }
+  const options = { stack: 'none', run: './x', caRoot: named('root.pem'), certificates: named('') } as const
+  const lab = await labFor(options)
+  expect(settingsIn(lab, 'ca').settings).toEqual({
+    root: { cert: 'signed/root.pem' },
+    certificates: Object.fromEntries(
+      ['cert-auth', 'operator', 'cert-gateway', 'cert-shop', 'cert-courier'].map((name) => {
+        return [name, { cert: `signed/${name}.pem`, key: `signed/${name}.key` }]
+      }),
+    ),
+  })
+  await rm(named('cert-shop.key'))
+  const missing = writeProject(join(folder, 'other'), options)
+  await expect(missing).rejects.toMatchObject({ code: 'HOLDFAST_FILE_UNREADABLE' })
 })
 
 test('what holdfast check would refuse is said at once, and nothing is written', async () => {
