@@ -40,7 +40,7 @@ export interface LabOptions {
 
 interface Lab {
   nodes: Record<'ca' | 'auth' | 'gateway', { units: Record<string, { kind: string; settings?: Settings }> }>
-  credentials: Record<string, { kind: string }>
+  credentials: Record<string, { handover: string }>
 }
 type Settings = Record<string, unknown>
 
@@ -57,7 +57,7 @@ export function labOf(lab: Lab, folder: string, options: LabOptions): Lab {
     delete lab.credentials.operator
     if (options.issuerUrl !== undefined) delete lab.credentials['cert-auth']
   }
-  const named = Object.keys(lab.credentials).filter((name) => lab.credentials[name]!.kind === 'certificate')
+  const named = Object.keys(lab.credentials).filter((name) => lab.credentials[name]!.handover === 'enrol')
   const authority = caSettings(options, file, named)
   if (authority !== undefined) ca.units.ca!.settings = authority
   return lab

@@ -109,6 +109,13 @@ export interface MadeRecord {
   readonly principal: Readonly<Record<string, string>>
 }
 
+/** A test needs another credential like one of which the user gave the files. Code `HOLDFAST_NO_OTHER`. */
+export class NoOther extends HoldfastError {
+  constructor(issuer: string) {
+    super('HOLDFAST_NO_OTHER', `the key of ${issuer} is not ours`)
+  }
+}
+
 /** The issuer would not make the credential that a test needs. Code `HOLDFAST_NOT_ISSUED`. */
 export class NotIssued extends HoldfastError {
   constructor(credential: string, step: string, status: number | null, body: string) {

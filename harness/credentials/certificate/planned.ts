@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { HoldfastError } from '../../errors.ts'
 import type { GivenFile } from '../../pki/given.ts'
 import type { Offer } from '../../topology/kind.ts'
 import type { CredentialBase, Enrol, Template } from '../../topology/plan.ts'
 import { credentialSchema, duration, hostText, sanPattern } from '../../topology/schema.ts'
+import { NoOther } from '../live-kind.ts'
 
 export const certificateSchema = credentialSchema('certificate', 'An X.509 certificate and its key.', {
   issuer: z
@@ -31,13 +31,6 @@ export interface PlanCertificate extends CredentialBase {
   sans: string[]
   /** How to make one more like it. Absent: it is one that the user has, and nobody signs another. */
   enrol?: Enrol
-}
-
-/** A test needs another certificate like one of which the user gave the files. Code `HOLDFAST_NO_OTHER`. */
-export class NoOther extends HoldfastError {
-  constructor(issuer: string) {
-    super('HOLDFAST_NO_OTHER', `the key of ${issuer} is not ours`)
-  }
 }
 
 /** @throws NoOther */
