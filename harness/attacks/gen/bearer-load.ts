@@ -166,7 +166,7 @@ async function beside(goodCall: () => Promise<KeptAnswer>, send: () => Promise<K
 }
 
 /** A connection that ends without an answer is an outcome, too: of status 0. */
-function orUnanswered(answer: Promise<KeptAnswer>): Promise<KeptAnswer> {
+export function orUnanswered(answer: Promise<KeptAnswer>): Promise<KeptAnswer> {
   return answer.catch(() => ({ status: 0, headers: {}, body: '', ms: Number.POSITIVE_INFINITY }))
 }
 
@@ -207,7 +207,7 @@ function p99(times: readonly number[]): number {
 }
 
 /** The target's request as it is sent, with this token: what is said in a protocol that asks in HTTP, whichever that is. */
-function requestWith({ planned }: Lab, token: string): Request {
+export function requestWith({ planned }: Lab, token: string): Request {
   const [said] = Object.values(planned.action.request) as { method?: string; path: string; json?: unknown }[]
   const { method = 'GET', path, json } = said!
   const headers = [['Authorization', `Bearer ${token}`] as const]
@@ -216,7 +216,7 @@ function requestWith({ planned }: Lab, token: string): Request {
 }
 
 /** So many connections to the target that are kept and used again, over the certificate of the good credential. */
-async function keptTo(lab: Lab, most: number) {
+export async function keptTo(lab: Lab, most: number) {
   const endpoint = await endpointAt(lab.site.site, lab.target.from, lab.planned)
   const { certificate: identity } = await lab.good().presented()
   return keptConnections({ ...endpoint, identity }, most)

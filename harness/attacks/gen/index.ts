@@ -3,6 +3,7 @@ import { carriers } from './bearer-carriers.ts'
 import { introspection } from './bearer-introspection.ts'
 import { issuerEndpoints } from './bearer-issuer.ts'
 import { load } from './bearer-load.ts'
+import { paths } from './bearer-paths.ts'
 import { secrets } from './bearer-secrets.ts'
 import { claims } from './jose-claims.ts'
 import { comparisons } from './jose-comparisons.ts'
@@ -31,6 +32,6 @@ export const family: Family = {
   },
   attacks: inOrder(
     ...[signatures, keySets, headers, kinds, claims, comparisons, sizes],
-    ...[carriers, secrets, introspection, issuerEndpoints, load],
+    ...[carriers, paths, secrets, introspection, issuerEndpoints, load],
   ),
 }

@@ -1,0 +1,41 @@
+import { cases, steps } from '../attack.ts'
+import type { Lab } from '../lab.ts'
+import { demanded } from '../outcome.ts'
+import { keptTo, orUnanswered, requestWith } from './bearer-load.ts'
+
+/**
+ * Texts that some parts of a server take for one path and others for another: whoever guards it by one of them, and answers by another, guards
+ * nothing. A server that takes each for a path of its own answers with what it has there.
+ */
+export function spellingsOf(target: string): string[] {
+  const [path = '', ...query] = target.split(/(?=\?)/)
+  const encoded = path.replace(/[a-z]/i, (one) => `%${one.charCodeAt(0).toString(16)}`)
+  const spellings = [
+    ...[`${path}/`, `${path}/.`, `/${path}`, `/.${path}`, `/x/..${path}`, `/x/%2e%2e${path}`],
+    ...[path.toUpperCase(), encoded, `${path};x=1`, `${path}%20`, `${path}.json`],
+  ]
+  return [...new Set(spellings)].filter((one) => one !== path).map((one) => `${one}${query.join('')}`)
+}
+
+export const paths = cases(['takes:bound-token', 'speaks:http'], {
+  'GEN-43': {
+    title: 'what is behind a path is guarded however that is written',
+    source: 'RFC 3986 section 6.2; CVE-2016-5007',
+    variants: {
+      'without a token': steps(demanded('under no other spelling what is there for a token'), withoutToken),
+    },
+  },
+})
+
+async function withoutToken(lab: Lab): Promise<void> {
+  using caller = await keptTo(lab, 1)
+  const right = requestWith(lab, await lab.good().token())
+  const { status, body } = await caller.send(right)
+  lab.demand(status >= 200 && status < 300, `it answers ${status} to the right token`)
+  const headers = right.headers.filter(([name]) => name !== 'Authorization')
+  for (const path of spellingsOf(right.path)) {
+    const answer = await orUnanswered(caller.send({ ...right, path, headers }))
+    const isTheSame = answer.status === status && answer.body === body
+    lab.demand(!isTheSame, `it answers ${path} without a token as it answers ${right.path} with one`)
+  }
+}
