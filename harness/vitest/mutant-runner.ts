@@ -121,7 +121,8 @@ export default class MutantRunner extends TestRunner {
         ...{ number: 0, outcome: 'red', test: nameOf(test) },
         why: step.is === 'again' ? 'does not repeat' : whyOf(test),
       })
-      return undefined
+      // The first time it held: the next test shall not suffer for what this one leaves behind.
+      return step.is === 'again' ? this.#renew(test) : undefined
     }
     if (step.is === 'control' && !this.#isInOrder) this.#kill(test, step.mutant)
     this.#isInOrder = true

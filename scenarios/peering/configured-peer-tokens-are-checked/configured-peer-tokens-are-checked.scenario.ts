@@ -56,9 +56,10 @@ test('a trust domain that nobody declared, and an endpoint in plaintext', async 
     [{ trustDomain: 'org-z' }, 'config_invalid'],
     [{ endpoint: peer.endpoint.replace('wss:', 'ws:') }, 'endpoint_plaintext'],
   ] as const) {
+    const tap = await site.tap('node-a')
     const answer = await operator.post('/v1/peers', { ...peer, peerToken, ...change })
     expect(answer).toMatchObject({ status: 400, json: { error: code } })
-    expect(await site.decisions('node-a', { guard: 'local.peer', reason: code })).toHaveLength(1)
+    expect(await tap.decisions({ guard: 'local.peer', reason: code })).toHaveLength(1)
   }
 })
 
@@ -93,14 +94,15 @@ test.for(files)(
     const [own, wrong] = [await site.held('peer-a-to-b'), await make({ site, credential })]
     const path = site.pathOf('peer-a-to-b')
     const put = (token = '') => node.exec(['tee', path], { input: token })
+    const tap = await site.tap('node-a')
     await node.stop('orchestrator')
     await put(wrong)
 
     await expect(node.start('orchestrator')).rejects.toThrow()
 
-    const refused = await site.decisions('node-a', { layer: 'start-up', guard: 'start.config', reason })
+    const refused = await tap.decisions({ layer: 'start-up', guard: 'start.config', reason })
     expect(refused).toHaveLength(1)
-    const said = node.logs('orchestrator').join('\n')
+    const said = tap.logs().join('\n')
     expect(said).toMatch(new RegExp(`${reason}: .*${says.source}`))
     if (wrong.length > 20) expect(said).not.toContain(wrong)
     await put(own.token)
@@ -118,12 +120,13 @@ test.for([
   const put = (text: string) => node.exec(['tee', file], { input: text })
   const configuration = JSON.parse(own) as { peering: { peers: object[] } }
   const peers = configuration.peering.peers.map((peer) => ({ ...peer, ...change }))
+  const tap = await site.tap('node-a')
   await node.stop('orchestrator')
   await put(JSON.stringify({ ...configuration, peering: { ...configuration.peering, peers } }))
 
   await expect(node.start('orchestrator')).rejects.toThrow()
 
-  expect(await site.decisions('node-a', { layer: 'start-up', guard, reason })).toHaveLength(1)
+  expect(await tap.decisions({ layer: 'start-up', guard, reason })).toHaveLength(1)
   await put(own)
   await node.start('orchestrator')
 })
