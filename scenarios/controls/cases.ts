@@ -4,7 +4,20 @@
  * that floods (GEN-37), which takes as long as all others of a target.
  */
 export const cases = [
-  ...['GEN-01', 'GEN-04', 'GEN-05', 'GEN-06', 'GEN-07', 'GEN-08', 'GEN-12', 'GEN-13', 'GEN-14', 'GEN-15', 'GEN-16'],
+  ...[
+    'GEN-01',
+    'GEN-02',
+    'GEN-04',
+    'GEN-05',
+    'GEN-06',
+    'GEN-07',
+    'GEN-08',
+    'GEN-12',
+    'GEN-13',
+    'GEN-14',
+    'GEN-15',
+    'GEN-16',
+  ],
   ...['GEN-17', 'GEN-18', 'GEN-19', 'GEN-20', 'GEN-21', 'GEN-22', 'GEN-24', 'GEN-25', 'GEN-26', 'GEN-27', 'GEN-28'],
   ...['GEN-29', 'TLS-01', 'TLS-02', 'TLS-03', 'TLS-05', 'TLS-06', 'TLS-07', 'TLS-08', 'TLS-09', 'TLS-10', 'TLS-13'],
   ...[

@@ -1,4 +1,4 @@
-import { createPrivateKey, randomUUID } from 'node:crypto'
+import { createHmac, createPrivateKey, randomUUID } from 'node:crypto'
 import type { JWK } from 'jose'
 import { listenAsPeer } from '../../counterparts/peer/scripted-peer.ts'
 import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
@@ -53,6 +53,10 @@ export const headers = cases(['takes:bound-token'], {
     source: 'RFC 8725 section 3.10',
     variants: {
       'a path': hinted(A1('kid_unknown'), '../../../../dev/null'),
+      'a path, signed with what lies there: nothing': forging(A1('alg_not_allowed'), {
+        header: { alg: 'HS256', kid: `${'../'.repeat(12)}dev/null` },
+        signature: (input) => createHmac('sha256', '').update(input).digest(),
+      }),
       SQL: hinted(A1('kid_unknown'), "' OR 1=1--"),
       'a command': hinted(A1('kid_unknown'), '$(touch /tmp/kid)|id'),
       'a URL of a listener': lured(A1('kid_unknown'), (url) => ({ kid: `${url}/jwks` })),

@@ -2,12 +2,12 @@ import { createHmac, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import type { Credential } from '../../site/credential.ts'
 import { cases, steps, type Variant } from '../attack.ts'
-import { anewClaims, forged, forgedToken, newKey } from '../forgery.ts'
+import { anewClaims, type Forgery, forged, forgedToken, forging, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, accepted, refused } from '../outcome.ts'
 import { acceptedOnce, standIn } from '../stand-in.ts'
 
-/** What a verifier makes of the key set of its issuer. All of them are tried with a set that the attack writes. */
+/** What a verifier makes of the key set of its issuer. All of them are tried with a set that the attack writes, but for what needs none. */
 export const keySets = cases(['jwks-client'], {
   'GEN-02': {
     title: 'a public key is no secret to sign with',
@@ -19,13 +19,19 @@ export const keySets = cases(['jwks-client'], {
       'HS256 with SPKI, no final newline': confused('HS256', (key) => pem(key, 'spki').trimEnd()),
       'HS256 with PKCS#1': confused('HS256', (key) => pem(key, 'pkcs1')),
       'HS256 with PKCS#1, no final newline': confused('HS256', (key) => pem(key, 'pkcs1').trimEnd()),
-      'HS256 with the DER of SPKI': confused('HS256', (key) => key.export({ type: 'spki', format: 'der' })),
+      'HS256 with the DER of SPKI': confused('HS256', der),
       'HS256 with the modulus': confused('HS256', (key) =>
         Buffer.from(String(key.export({ format: 'jwk' }).n), 'base64url'),
       ),
-      'HS256 with the JWK': confused('HS256', (key) => JSON.stringify(key.export({ format: 'jwk' }))),
+      'HS256 with the JWK': confused('HS256', jwkText),
       'HS512 with SPKI': confused('HS512', (key) => pem(key, 'spki')),
       'hs256 in lower case': confused('hs256', (key) => pem(key, 'spki')),
+      'HS256 with the key that it knows, as SPKI': known('HS256', (key) => pem(key, 'spki')),
+      'HS256 with the key that it knows, as SPKI, no final newline': known('HS256', (key) =>
+        pem(key, 'spki').trimEnd(),
+      ),
+      'HS256 with the key that it knows, as the DER of SPKI': known('HS256', der),
+      'HS256 with the key that it knows, as the JWK': known('HS256', jwkText),
     },
   },
   'GEN-03': {
@@ -79,15 +85,27 @@ function byRsa(lab: Lab, key: JWK): Credential {
   return forged(lab, 'signed by the RSA key', { header: { alg: 'PS256', kid: rsaKid }, key, claims: anewClaims })
 }
 
-function confused(alg: string, secret: (publicKey: KeyObject) => string | Buffer): Variant {
+type SecretOf = (publicKey: KeyObject) => string | Buffer
+
+function confused(alg: string, secret: SecretOf): Variant {
   return steps(A1('alg_not_allowed'), async (lab) => {
     const rsa = await publishing(lab)
-    const key = createPublicKey({ key: publicPart(rsa) as Record<string, unknown>, format: 'jwk' })
-    const digest = alg.toLowerCase().replace('hs', 'sha')
-    const signature = (input: string) => createHmac(digest, secret(key)).update(input).digest()
-    const made = (token: string) => forgedToken(token, undefined, { header: { alg }, signature })
+    const made = (token: string) => forgedToken(token, undefined, keyedBy(alg, secret, rsa))
     return lab.call(byRsa(lab, rsa).withToken(made, `with ${alg}`))
   })
+}
+
+/** With the key of its issuer that everybody has already, so that nothing is published for it. */
+function known(alg: string, secret: SecretOf): Variant {
+  const variant = forging(A1('alg_not_allowed'), async (lab) => keyedBy(alg, secret, await lab.signingKey()))
+  return { ...variant, needs: ['takes:bound-token'] }
+}
+
+/** A public key, in some form of its text, in the place of a secret. */
+function keyedBy(alg: string, secret: SecretOf, jwk: JWK): Forgery {
+  const key = createPublicKey({ key: publicPart(jwk) as Record<string, unknown>, format: 'jwk' })
+  const digest = alg.toLowerCase().replace('hs', 'sha')
+  return { header: { alg }, signature: (input) => createHmac(digest, secret(key)).update(input).digest() }
 }
 
 function oneKidTwice(which: 0 | 1): Variant {
@@ -122,6 +140,14 @@ async function withKid(key: JWK): Promise<JWK> {
 
 function publicPart({ kty, crv, x, y, n, e, alg, kid }: JWK): JWK {
   return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, alg, kid, use: 'sig' })) as JWK
+}
+
+function der(key: KeyObject): Buffer {
+  return key.export({ type: 'spki', format: 'der' })
+}
+
+function jwkText(key: KeyObject): string {
+  return JSON.stringify(key.export({ format: 'jwk' }))
 }
 
 function pem(key: KeyObject, type: 'spki' | 'pkcs1'): string {
