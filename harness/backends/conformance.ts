@@ -158,6 +158,18 @@ function failing(launch: Launch, ground: BackendUnderTest): void {
     await expect(launch(slow(), { signal: abort.signal, onEvent })).rejects.toThrow('enough')
   })
 
+  test('ends its programs at once where a launch is aborted, however long they may take to stop', async () => {
+    const abort = new AbortController()
+    const onEvent = (event: SiteEvent) => {
+      if (event.event === 'log' && event.line.startsWith('listening')) abort.abort(new Error('enough'))
+    }
+    const plan = slow({ args: ['--slow', '60000', '--stubborn'], stopWithinMs: 60_000 })
+    const began = performance.now()
+
+    await expect(launch(plan, { signal: abort.signal, onEvent })).rejects.toThrow('enough')
+    expect(performance.now() - began).toBeLessThan(10_000)
+  })
+
   test('keeps a failed site when asked to', async () => {
     await using site = (await failureOf(launch(broken, { keep: true }))).site
 

@@ -153,7 +153,8 @@ async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): 
     if (failure === undefined) return site
     throw new SiteNotReady(site, failure, keep && !signal?.aborted ? site : undefined)
   } catch (cause) {
-    if (!(cause instanceof SiteNotReady && cause.site)) await site[Symbol.asyncDispose]()
+    if (signal?.aborted) await site.abandon()
+    else if (!(cause instanceof SiteNotReady && cause.site)) await site[Symbol.asyncDispose]()
     throw cause
   }
 }

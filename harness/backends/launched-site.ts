@@ -276,12 +276,18 @@ export class LaunchedSite implements Site {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#disposing ??= this.#dispose()
+    this.#disposing ??= this.#dispose(() => stopInReverse(this.plan, (ref) => this.#stopUnit(ref)))
     return this.#disposing
   }
 
-  async #dispose(): Promise<void> {
-    const failures: unknown[] = await stopInReverse(this.plan, (ref) => this.#stopUnit(ref))
+  /** Releases a site that nobody has used yet: its agents end all of its programs at once, in no order. */
+  abandon(): Promise<void> {
+    this.#disposing ??= this.#dispose(async () => [])
+    return this.#disposing
+  }
+
+  async #dispose(stopUnits: () => Promise<unknown[]>): Promise<void> {
+    const failures = await stopUnits()
     // While there are agents to ask for them.
     const decided = await decisionTexts(this.plan, this.#launching.grounds, (path, node) =>
       this.node(node).readFile(path),

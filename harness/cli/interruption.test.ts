@@ -7,6 +7,7 @@ import { interruptible } from './interruption.ts'
 const fixture = join(import.meta.dirname, 'fixtures', 'interruptible.ts')
 
 const released = 'everything that was started is released'
+const ending = 'ending: what was started is released first; a second Ctrl-C ends at once\n'
 
 function start(...args: string[]): {
   child: ChildProcess
@@ -29,12 +30,13 @@ function start(...args: string[]): {
   return { child, said, output: () => output, complained: () => complaints }
 }
 
-test('Ctrl-C releases what is held, and ends with 130', async () => {
-  const { child, said, output } = start()
+test('Ctrl-C is answered at once, releases what is held, and ends with 130', async () => {
+  const { child, said, output, complained } = start()
   await said('holding')
   child.kill('SIGINT')
   const [code] = await once(child, 'close')
 
+  expect(complained()).toBe(ending)
   expect(output()).toBe(`holding\nreleasing\nreleased\ninterrupted by SIGINT; ${released}\n`)
   expect(code).toBe(130)
 })
@@ -48,7 +50,7 @@ test('a second Ctrl-C does not wait for what hangs, and says what takes away wha
   const [code] = await once(child, 'close')
 
   expect(output()).toBe('holding\nreleasing\n')
-  expect(complained()).toBe('ended at once; what is left of the run, npx holdfast sweep takes away\n')
+  expect(complained()).toBe(`${ending}ended at once; what is left of the run, npx holdfast sweep takes away\n`)
   expect(code).toBe(130)
 })
 

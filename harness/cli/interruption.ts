@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { constants } from 'node:os'
 import { HoldfastError } from '../errors.ts'
+import { printNote } from './output.ts'
 
 /** The user (or the system) asked for an end; all that the command held was released before this is thrown. */
 export class Interrupted extends HoldfastError {
@@ -34,10 +35,14 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   let began = 0
   const onSignal = (signal: NodeJS.Signals): void => {
     const again = controller.signal.aborted
-    if (!again) began = performance.now()
+    if (!again) {
+      began = performance.now()
+      // A terminal that went away reads nothing.
+      if (signal !== 'SIGHUP') printNote('ending: what was started is released first; a second Ctrl-C ends at once')
+    }
     // A terminal that goes away is no wish for haste, however many tell of it.
     else if (signal !== 'SIGHUP' && performance.now() - began >= sameWishMs) {
-      process.stderr.write('ended at once; what is left of the run, npx holdfast sweep takes away\n')
+      printNote('ended at once; what is left of the run, npx holdfast sweep takes away')
       process.exit(128 + constants.signals[signal])
     }
     controller.abort(new Interrupted(signal))

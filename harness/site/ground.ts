@@ -6,6 +6,7 @@ import { type GuardRef, sabotageEnvironment } from '../faults/sabotage.ts'
 import type { HelperName } from '../toolchain/survey.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { CallParts } from './call.ts'
+import { endOfRun } from './end-of-run.ts'
 import { type KeptSite, keptSite, untilEnded } from './kept-site.ts'
 import { MutatedSite } from './mutated-site.ts'
 import { once } from './once.ts'
@@ -162,8 +163,11 @@ export class Ground implements AsyncDisposable {
     const { env, clock, needs } = this.#options
     const plan = await parts.plan()
     const partition = needs?.includes('partition')
-    const launch = (environment: LaunchOptions['env']) =>
-      backend.launch(plan, { env: environment, keep, partition, clock: at ? 'movable' : clock, clockStartsAt: at })
+    const launch = async (environment: LaunchOptions['env']) => {
+      using ending = endOfRun()
+      const clocks = { clock: at ? 'movable' : clock, clockStartsAt: at } as const
+      return await backend.launch(plan, { env: environment, keep, partition, ...clocks, signal: ending.signal })
+    }
     if (mutants !== undefined) return launch(new MutatedSite(mutants, plan, () => this.#renew()).environment(env))
     if (sabotage === undefined) return launch(env)
     const site = await launch(sabotageEnvironment(plan, sabotage, env))

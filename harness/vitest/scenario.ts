@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test, vi } from 'vitest'
@@ -10,6 +10,7 @@ import { guessedBy, redact, redactJson } from '../credentials/secrets.ts'
 import { shellWord } from '../protocols/shell-word.ts'
 import { settings } from '../settings.ts'
 import type { Credential } from '../site/credential.ts'
+import { isRunEnded, RunEnded } from '../site/end-of-run.ts'
 import { failureSummary, type ToldCall } from '../site/evidence-text.ts'
 import { Ground, type GroundParts, type ScenarioOptions } from '../site/ground.ts'
 import { NotOurs } from '../site/insider.ts'
@@ -108,14 +109,14 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
       })
       .extend('site', async ({ ground, conduct, task, skip, onTestFailed }, { onCleanup }) => {
         // A worker that was just starting when the run was cancelled has not heard of it.
-        if (existsSync(settings().endFile ?? '')) skip('the run was ended before it')
+        if (isRunEnded()) skip(new RunEnded().message)
         const missing = await ground.missing()
         if (missing !== undefined) skip(missing)
         const keep = async () => {
           task.meta.kept = await ground.keep()
         }
         const launched = await ground.site().catch(async (failure) => {
-          if (failure instanceof ProgramMissing) skip(failure.message)
+          if (failure instanceof ProgramMissing || failure instanceof RunEnded) skip(failure.message)
           if (failure instanceof SiteNotReady) {
             task.meta.failure = notReadyFailure(failure, nameOf(task, options.again).again)
           }

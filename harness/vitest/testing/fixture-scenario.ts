@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, inject } from 'vitest'
 import type { Backend, Site } from '../../backends/backend.ts'
 import { ProgramMissing } from '../../backends/plan-needs.ts'
@@ -98,3 +101,20 @@ const broken: Backend = { ...backend, launch: () => Promise.reject(new Error('no
 scenarioOn({}, async () => ({ ...parts, backend: broken }))('a launch that fails fails the test', async ({ site }) => {
   expect(site).toBeUndefined()
 })
+
+// The last: nothing gets a site after it.
+const ended: Backend = {
+  ...backend,
+  launch: async (_, { signal }) => {
+    process.env.HOLDFAST_END_FILE = join(inject('evidence'), 'ended')
+    writeFileSync(process.env.HOLDFAST_END_FILE, '')
+    await once(signal!, 'abort')
+    throw signal!.reason
+  },
+}
+scenarioOn({}, async () => ({ ...parts, backend: ended }))(
+  'a site that comes up while the run is ended',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
