@@ -25,6 +25,8 @@ export const misbindings: Readonly<Record<string, Misbinding>> = {
   },
   /** Under its own name, `x5t` (RFC 7515 section 4.1.7). */
   cnfSha1: (pem) => (claims) => ({ ...claims, cnf: { x5t: hash(derOf(pem), 'sha1').toString('base64url') } }),
+  /** The right one, where the SHA-1 of the certificate belongs. */
+  cnfOtherMember: (pem) => (claims) => ({ ...claims, cnf: { x5t: thumbprintS256(pem) } }),
   cnfArray: (pem) => bound([thumbprintS256(pem)]),
   cnfNull: () => (claims) => ({ ...claims, cnf: null }),
   cnfInList: (pem) => (claims) => ({ ...claims, cnf: [right(pem)] }),

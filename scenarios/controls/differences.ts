@@ -192,7 +192,7 @@ export const debianAttacks: KnownDifferences = {
     ...alike(letIn(unbound), {
       'PEER-04': ['without cnf'],
       // Whatever it does not take for a binding is no binding.
-      'PEER-14': ['cnfSha1', 'cnfArray', 'cnfNull', 'cnfInList', 'cnfString', 'cfn', 'extCnf'],
+      'PEER-14': ['cnfSha1', 'cnfOtherMember', 'cnfArray', 'cnfNull', 'cnfInList', 'cnfString', 'cfn', 'extCnf'],
     }),
   },
 }
@@ -214,7 +214,7 @@ const md5 = alike(letIn(unlooked), { 'TLS-09': ['signed with MD5'] })
 
 const certificateHeaders = [
   ...['Client-Cert', 'X-SSL-Client-Cert', 'X-Client-Cert', 'X-Forwarded-Client-Cert', 'X-Forwarded-Tls-Client-Cert'],
-  'Ssl-Client-Cert',
+  ...['Ssl-Client-Cert', 'those of load balancers'],
 ]
 
 /** On gateways that do not look at the binding, where a certificate is demanded. */
@@ -241,6 +241,7 @@ const ofAnyHolder: KnownDifferences[string] = {
         'cnfStandardBase64',
         'cnfUpperCased',
         'cnfSha1',
+        'cnfOtherMember',
         'cnfNull',
         'cnfLongerByBits',
         'cfn',
@@ -354,7 +355,12 @@ const handedOn: KnownDifferences[string] = {
 /** A program that whoever reaches its port can tell what certificate he has. */
 const hearsAnybody = alike(
   { ...letIn(heard), fault: 'the program: whoever reaches its port 8080 is believed' },
-  { 'TLS-24': ['the right certificate in the header', 'the right certificate in the header, twice'] },
+  {
+    'TLS-24': [
+      ...['the right certificate in the header', 'the right certificate in the header, twice'],
+      'the right certificate in the header, and its proxy named as where the call comes from',
+    ],
+  },
 )
 
 /** Attacks on the programs of `fixtures/controls/proxied.json`: `behind-haproxy` and `behind-nginx` are as they should be. */

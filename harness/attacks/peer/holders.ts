@@ -25,7 +25,8 @@ const isNoOtherCase = (name: string) => name !== 'in another case'
 const missing = A1('cnf_missing')
 /** What comes of those that are not refused for their form. */
 const outcomes: Readonly<Record<string, Outcome>> = {
-  ...{ withoutCnf: missing, cnfNull: missing, cnfSha1: missing, cfn: missing, extCnf: missing },
+  ...{ withoutCnf: missing, cnfNull: missing, cnfSha1: missing, cnfOtherMember: missing },
+  ...{ cfn: missing, extCnf: missing },
   ...{ cnfUpperCased: mismatch, cnfOfSpki: mismatch, cnfOfPem: mismatch, cnfOfChain: mismatch },
 }
 

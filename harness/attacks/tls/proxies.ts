@@ -20,6 +20,14 @@ const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
   'Ssl-Client-Cert': ({ pem }) => pem.replaceAll('\n', ' ').trim(),
 }
 
+/** In the way of load balancers that are rented: those of AWS (verified, and passed through), Azure and Cloudflare, as they document it. */
+const balancers: typeof headers = {
+  'X-Amzn-Mtls-Clientcert-Leaf': ({ pem }) => encodeURIComponent(pem),
+  'X-Amzn-Mtls-Clientcert': ({ pem }) => encodeURIComponent(pem),
+  'X-ARR-ClientCert': ({ der }) => der.toString('base64'),
+  'Cf-Client-Cert-Der-Base64': ({ der }) => der.toString('base64'),
+}
+
 type Shown = Awaited<ReturnType<typeof shown>>
 
 const unreadable = refused(400, undefined, 'request_unreadable')
@@ -62,8 +70,9 @@ const inElements = (lines: (name: string, victim: string) => readonly string[]):
 const past = (made: (good: Credential) => Credential, lines = noLines): Variant => ({
   ...presenting(T0('not_through_proxy'), made, async (good, lab) => {
     const { name, encoding } = headerOf(lab)
-    const twice = lines(name, inHeader((await good.identity()).certPem, encoding))
-    return { listener: ownListener(lab).name, ...(twice.length > 0 && withLines(...twice)) }
+    // The proxy runs beside its program.
+    const further = lines(name, inHeader((await good.identity()).certPem, encoding), lab.site.node(lab.target.node))
+    return { listener: ownListener(lab).name, ...(further.length > 0 && withLines(...further)) }
   }),
   fault: async (lab) => {
     const { ways = {} } = lab.planned.verification ?? {}
@@ -71,7 +80,7 @@ const past = (made: (good: Credential) => Credential, lines = noLines): Variant 
   },
 })
 
-const noLines = (_name: string, _value: string): readonly string[] => []
+const noLines = (_name: string, _value: string, _proxy: { readonly address: string }): readonly string[] => []
 
 /** Certificates that somebody says he was shown. */
 export const proxies = cases(['client-certificate'], {
@@ -96,11 +105,12 @@ export const proxies = cases(['client-certificate'], {
           beside((victim) => [`${name}: ${write(victim)}`]),
         ]),
       ),
+      'those of load balancers, beside another certificate': beside((victim) => written(balancers, victim)),
       'all of them, and no certificate': {
         ...presenting(
           T0('cert_missing'),
           (good) => good.withoutCertificate(),
-          async (good) => withLines(...allOf(await shown(good))),
+          async (good) => withLines(...written(headers, await shown(good))),
         ),
         at: ofClient('cert_missing'),
       },
@@ -118,7 +128,7 @@ export const proxies = cases(['client-certificate'], {
         needs: ['certificate-header'],
       },
       "all of them with a stranger's, beside the right certificate": calling(accepted(), async (good, lab) =>
-        withLines(...allOf(await shown(await strangerWithStolenToken(good, lab)))),
+        withLines(...written(headers, await shown(await strangerWithStolenToken(good, lab)))),
       ),
     },
   },
@@ -159,7 +169,7 @@ export const proxies = cases(['client-certificate'], {
   },
   'TLS-24': {
     title: 'a program behind a proxy hears nobody else',
-    source: 'RFC 9440 section 4',
+    source: 'RFC 9440 section 4; RFC 7239 section 8.1',
     needs: ['behind-proxy'],
     variants: {
       'the right certificate in the header': past((good) => good),
@@ -168,6 +178,14 @@ export const proxies = cases(['client-certificate'], {
         (name, value) => [`${name}: ${value}`],
       ),
       'no certificate in the header': past((good) => good.withoutCertificate()),
+      'the right certificate in the header, and its proxy named as where the call comes from': past(
+        (good) => good,
+        (_name, _value, { address }) => [
+          `X-Real-IP: ${address}`,
+          `X-Forwarded-For: ${address}`,
+          `Forwarded: for=${address}`,
+        ],
+      ),
     },
   },
   'TLS-25': {
@@ -244,6 +262,6 @@ async function shown(credential: Credential) {
   return { der: Buffer.from(leaf.raw), pem: leaf.toString(), hash, subject: leaf.subject.replaceAll('\n', ',') }
 }
 
-function allOf(certificate: Shown): string[] {
-  return Object.entries(headers).map(([name, write]) => `${name}: ${write(certificate)}`)
+function written(by: typeof headers, certificate: Shown): string[] {
+  return Object.entries(by).map(([name, write]) => `${name}: ${write(certificate)}`)
 }

@@ -9,6 +9,7 @@ const reasons: Readonly<Record<string, string>> = {
   withoutCnf: 'cnf_missing',
   cnfNull: 'cnf_missing',
   cnfSha1: 'cnf_missing',
+  cnfOtherMember: 'cnf_missing',
   cfn: 'cnf_missing',
   extCnf: 'cnf_missing',
   cnfUpperCased: 'cnf_x5t_mismatch',
