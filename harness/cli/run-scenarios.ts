@@ -464,7 +464,7 @@ async function reportOf(collector: ResultCollector, covers: boolean): Promise<Sc
 
 function resultOf(test: TestCase): ScenarioResult {
   const result = test.result()
-  const { evidence, calls, measured, failure: told, page } = test.meta()
+  const { evidence, calls, measured, failure: told, page, again } = test.meta()
   const common = {
     scenario: claimOf(test.module),
     name: test.fullName,
@@ -475,7 +475,7 @@ function resultOf(test: TestCase): ScenarioResult {
   }
   if (result.state === 'passed') return { ...common, state: 'passed' }
   if (result.state === 'failed') {
-    const failure = failureText(common, result.errors)
+    const failure = failureText(common, result.errors, again)
     const [at] = result.errors.flatMap(placeOf)
     return { ...common, state: 'failed', failure, told, at, page, cause: causeOf(result.errors) }
   }
@@ -513,6 +513,7 @@ function claimOf({ moduleId }: TestModule): string {
 function failureText(
   { scenario, name, file }: Pick<ScenarioResult, 'scenario' | 'name' | 'file'>,
   errors: readonly SerializedError[],
+  again = `npx holdfast test ${file}`,
 ): string {
   const lines = errors.flatMap((error) => [
     ...error.message.split('\n'),
@@ -523,7 +524,7 @@ function failureText(
     ...placeOf(error).map((place) => `at        ${place}`),
   ])
   if (file !== '' && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
-    lines.push(`again     npx holdfast test ${file}`)
+    lines.push(`again     ${again}`)
   }
   return [`✗ ${scenario}: ${name}`, ...lines.map((line) => `    ${line}`.trimEnd())].join('\n')
 }

@@ -23,7 +23,7 @@ async function outcomes() {
     const { testModules } = await vitest.start()
     const tests = testModules.flatMap((module) => [...module.children.allTests()])
     const errors = testModules.flatMap((module) => module.errors())
-    return { tests: new Map(tests.map((one) => [one.name, one.result()])), errors }
+    return { tests: new Map(tests.map((one) => [one.name, { ...one.result(), again: one.meta().again }])), errors }
   } finally {
     await vitest.close()
   }
@@ -68,6 +68,8 @@ test('one site per file, released after a failure too; what a backend lacks is s
   })
   expect(tests.get('a launch that fails fails the test')).toMatchObject({
     errors: [{ message: expect.stringContaining('no CA today') }],
+    // What failed is run again by what its maker says, whatever broke.
+    again: 'npx holdfast attack ./lab.json',
   })
   const judging = 'this test cannot fail: '
   const failures = {

@@ -101,6 +101,7 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
       })
       .extend('conduct', { auto: true }, ({ task }, { onCleanup }) => {
         const conduct = { judging: new Judging() }
+        if (options.again !== undefined) task.meta.again = options.again
         // One failure is enough: what broke off a test also kept it from judging.
         onCleanup(() => {
           if (task.result?.state === 'pass') conduct.judging.demand(assertionsOf(task))
@@ -147,6 +148,8 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
 
 declare module 'vitest' {
   interface TaskMeta {
+    /** What to type to run its file again, where that is not the path of it. */
+    again?: string
     /** Folder that keeps the evidence of the site that this test ran on. */
     evidence?: string
     /** Times that this test held against a bound. */

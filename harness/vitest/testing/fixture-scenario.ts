@@ -98,9 +98,12 @@ scenarioOn({}, async () => ({ ...parts, backend: without }))(
 )
 
 const broken: Backend = { ...backend, launch: () => Promise.reject(new Error('no CA today')) }
-scenarioOn({}, async () => ({ ...parts, backend: broken }))('a launch that fails fails the test', async ({ site }) => {
-  expect(site).toBeUndefined()
-})
+scenarioOn({ again: 'npx holdfast attack ./lab.json' }, async () => ({ ...parts, backend: broken }))(
+  'a launch that fails fails the test',
+  async ({ site }) => {
+    expect(site).toBeUndefined()
+  },
+)
 
 // The last: nothing gets a site after it.
 const ended: Backend = {
