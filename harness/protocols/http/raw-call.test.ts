@@ -59,6 +59,14 @@ test('what goes first must be accepted', async () => {
   await expect(call(attack(), { first: fake.right() })).rejects.toThrow('did not accept the call that went first')
 })
 
+test('where each connection ends with its answer, nothing is said over one again, and that is told', async () => {
+  fake.flaws.closes = true
+  await expect(call(fake.right().withoutToken(), { first: fake.right() })).rejects.toMatchObject({
+    code: 'HOLDFAST_CONNECTION_NOT_KEPT',
+    message: expect.stringContaining('ends each connection after one answer'),
+  })
+})
+
 test('an odd handshake is judged like any other', async () => {
   const handshake = { version: 'TLSv1.2', firstFlight: inTwoSegments } as const
   expect(await call(fake.right(), { handshake })).toBeAccepted()

@@ -1,8 +1,17 @@
+import { HoldfastError } from '../../errors.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Called } from '../protocol.ts'
 import { calledBy, type HttpAnswer } from './answer.ts'
 import { type Answer, type Request, requestText } from './exchange.ts'
 import { rawExchange, type Segments } from './raw-exchange.ts'
+
+/** The far end ends a connection after its first answer, so that nothing can be said over it again. Code `HOLDFAST_CONNECTION_NOT_KEPT`. */
+export class ConnectionNotKept extends HoldfastError {
+  constructor({ host, port }: Pick<Endpoint, 'host' | 'port'>) {
+    const what = `${host}:${port} ends each connection after one answer`
+    super('HOLDFAST_CONNECTION_NOT_KEPT', `${what}: there is no second request over one that was accepted`)
+  }
+}
 
 /** A request in bytes. */
 export interface RawCall {
@@ -38,7 +47,7 @@ export async function sendRaw(
   return { ...calledBy(heard, () => promised, { answers: answers.length, isClosed }), sent, came: heard.text }
 }
 
-/** Sends one request and, when it was answered, another one over the same connection. */
+/** Sends one request and, when it was answered, another one over the same connection. @throws ConnectionNotKept */
 export async function sendAfter(
   endpoint: Endpoint,
   first: Request,
@@ -49,6 +58,7 @@ export async function sendAfter(
   const steps = [[requestText(endpoint, kept)], [requestText(endpoint, request)]]
   const heard = await rawExchange(endpoint, { steps })
   const [, second = { status: null, body: '', headers: [] }] = heard.answers
+  if (heard.answers.length === 1 && heard.isClosed) throw new ConnectionNotKept(endpoint)
   return calledBy({ ...heard, ...second }, isPromised)
 }
 

@@ -41,6 +41,8 @@ export interface Flaws {
   wrongChallenge?: boolean
   /** Writes down a verdict that is none. */
   perhaps?: boolean
+  /** Ends each connection after its answer. */
+  closes?: boolean
   /** Answers with a part of the token. */
   echo?: boolean
   /** Counts nothing that an operator could see. */
@@ -117,6 +119,7 @@ async function startTarget({ certPem: cert, keyPem: key }: Identity, authority: 
   const server = https.createServer(tlsOptions, (request, response) => {
     const socket = request.socket as TLSSocket
     const presented = thumbprintS256(new Uint8Array(socket.getPeerX509Certificate()!.raw))
+    if (flaws.closes) response.setHeader('Connection', 'close')
     if (request.url === '/state' && flaws.unobservable) return void response.writeHead(500).end('{}')
     if (request.url === '/state') return void response.end(JSON.stringify({ effects, now: Date.now() }))
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
