@@ -99,7 +99,7 @@ test.each(flaws)(
 
 describe('of a target that nobody here wrote', () => {
   const shown = { said: undefined, reason: null, comparable: [], answers: undefined }
-  const tooLarge = refused(431, undefined, 'request_unreadable')
+  const tooLarge = overlong(refused(431, undefined, 'request_unreadable'))
   const unreadable = refused(400, undefined, 'request_unreadable')
   const answers = {
     'refused as a bad token': { status: 401, error: 'invalid_token' },
@@ -107,6 +107,7 @@ describe('of a target that nobody here wrote', () => {
     'called too large': { status: 431, error: null, wwwAuthenticate: [] },
     'in a version that it does not speak': { status: 505, error: null, wwwAuthenticate: [] },
     'ended without an answer': { status: null, error: null, wwwAuthenticate: [] },
+    'not answered in time': { status: null, error: null, wwwAuthenticate: [], failure: { code: 'ETIMEDOUT' } },
     'called forbidden in a way of its own': { status: 494, error: null, wwwAuthenticate: [] },
     'not allowed': { status: 405, error: null, wwwAuthenticate: [], allow: 'GET' },
     'not allowed, and not told what is': { status: 405, error: null, wwwAuthenticate: [] },
@@ -114,6 +115,7 @@ describe('of a target that nobody here wrote', () => {
     'let in': { status: 200, error: null, wwwAuthenticate: [], promised: true, verdict: 'accepted' },
   } as const
 
+  const ended = 'ended without an answer'
   const everyClientError = ['called forbidden in a way of its own', 'not allowed', 'called missing']
 
   test.each([
@@ -121,13 +123,17 @@ describe('of a target that nobody here wrote', () => {
     [
       'longer than it likes',
       overlong(A1('token_malformed')),
-      ['refused as a bad token', 'called malformed', 'called too large', ...everyClientError],
+      ['refused as a bad token', 'called malformed', 'called too large', ended, ...everyClientError],
     ],
-    ['too large', tooLarge, ['refused as a bad token', 'called malformed', 'called too large']],
+    [
+      'too large',
+      tooLarge,
+      ['refused as a bad token', 'called malformed', 'called too large', ended, ...everyClientError],
+    ],
     [
       'unreadable',
       unreadable,
-      ['called malformed', 'called too large', 'in a version that it does not speak', 'ended without an answer'],
+      ['called malformed', 'called too large', 'in a version that it does not speak', ended, 'not answered in time'],
     ],
   ])('what is %s may be answered in each way that a standard allows, and in no other', async (_, outcome, right) => {
     const verdict = { ...(await stolen()), reason: null, proof: 'status alone', shown } as unknown as Verdict

@@ -135,7 +135,7 @@ const unreadable = [
 ] as readonly Answer[] as Answers
 
 /** What is listed; and of a target that nobody here wrote, what RFC 6750 section 3.1 leaves to it, and what its declaration says. */
-function answersOf(one: RefusalExpected, { status, error, shown }: Verdict): Answers {
+function answersOf(one: RefusalExpected, { status, error, shown, failure }: Verdict): Answers {
   const { layer, code } = one
   const listed: Answer = { layer, status: one.status, error: one.error }
   if (shown === undefined) return [listed]
@@ -143,7 +143,10 @@ function answersOf(one: RefusalExpected, { status, error, shown }: Verdict): Ans
   if (layer === 'tls') return httpRefusals.includes(status ?? 0) ? [asIs] : [listed]
   const { noToken = '401 ?', badToken = '401 invalid_token', scope = '403 insufficient_scope' } = shown.answers ?? {}
   // A server may refuse it before anybody looks for a token: what is too long, or is no HTTP (RFC 9110 section 5.4, RFC 6585 section 5).
-  const isEarly = one.isOverlong ? Math.floor((status ?? 0) / 100) === 4 : [413, 431].includes(status ?? 0)
+  // One that does not read on while it says so ends the connection with a reset, in which its answer may be lost (RFC 9112 section 9.6).
+  const isCut = status === null && failure?.code !== 'ETIMEDOUT'
+  const isOverlong = isCut || Math.floor((status ?? 0) / 100) === 4
+  const isEarly = one.isOverlong ? isOverlong : [413, 431].includes(status ?? 0)
   const early = isEarly ? [asIs] : []
   const malformed: Answer = { ...told('400 *'), mayBeUnseen: true }
   if (code === 'A0') return [told(noToken)]
