@@ -177,3 +177,18 @@ test('what must come of it can be read', () => {
   expect(outcomeText(START('config_invalid'))).toBe('START config_invalid')
   expect(outcomeText(demanded('no request'))).toBe('no request')
 })
+
+test('of what is refused in one of the ways that are allowed, and gives away a secret, that alone is told', async () => {
+  const shown = { said: undefined, reason: null, comparable: [], answers: undefined }
+  const refused = {
+    ...(await stolen()),
+    reason: null,
+    proof: 'status alone',
+    shown,
+    status: 401,
+    error: 'invalid_token',
+  }
+  const verdict = { ...refused, leaks: ['token eyJ…'] }
+  const { problems } = judgeOutcome(A2('token_carrier_invalid'), { ...verdict, answer: refused } as unknown as Verdict)
+  expect(problems).toEqual(['b wrote down token eyJ…'])
+})

@@ -1,4 +1,4 @@
-import { acceptanceProblems, type ExpectedRefusal, refusalProblems } from '../site/judge.ts'
+import { acceptanceProblems, type ExpectedRefusal, givenAway, refusalProblems } from '../site/judge.ts'
 import type { Judged } from '../site/known-differences.ts'
 import type { Verdict } from '../site/verdict.ts'
 
@@ -113,12 +113,15 @@ function alternatives(one: Expectation, verdict: Verdict): Judged[] {
   const answers = answersOf(one, verdict)
   const expected = wordsOf(one, answers[0])
   const { proof } = verdict
+  const secrets = new Set(Object.values(givenAway(verdict)).flat())
   // Without a reason nothing fits a decision record, and a case that names none is incomplete.
   const reasons = one.reasons.length > 0 ? one.reasons : ['']
   return reasons.map((reason) => {
     const judged = answers.map((answer) => refusalProblems(verdict, { ...answer, reason, proof }))
-    // Where none of the answers came, what speaks against the first one is told, beside which it stands.
-    return { expected, reason, problems: judged.find((problems) => problems.length === 0) ?? judged[0]! }
+    // Where none of the answers came, what speaks against the first one is told, beside which it stands. One that gives away a secret
+    // may be right in all else.
+    const right = judged.find((problems) => problems.every((problem) => secrets.has(problem)))
+    return { expected, reason, problems: judged.find((problems) => problems.length === 0) ?? right ?? judged[0]! }
   })
 }
 

@@ -98,6 +98,16 @@ test('the cause stands at the top, what follows from it is a count, and many pas
   ])
 })
 
+test('where there are many causes, the later ones are told by their tests, and by how to run them again', () => {
+  const lines = printed(Array.from({ length: 6 }, (_, at) => failed(`t${at}`, `cause ${at}`)))
+
+  expect(lines.slice(lines.indexOf('✗ cause 5, says t5'), -2)).toEqual([
+    '✗ cause 5, says t5',
+    '    test      s: t5',
+    '    again     npx x',
+  ])
+})
+
 test('a terminal breaks no word, but for what is typed', () => {
   const long = failed(
     'a test with a rather long name that goes on',

@@ -21,13 +21,14 @@ export function printTests(
   const whole = causes.slice(0, fewCauses).map((cause) => causeText(cause, width))
   const rest = causes
     .slice(fewCauses)
-    .map(({ root, followers }) =>
+    .flatMap(({ root, followers }) => [
       hanging(
         `✗ ${headOf(root)}${followers.length > 0 ? ` (and ${followers.length} that follow from it)` : ''}`,
         width,
         2,
       ),
-    )
+      ...detailsOf(root, width).filter((line) => /^ {4}(test|again) /.test(line)),
+    ])
   const passed = quiet ? [] : passedText(scenarios, width)
   const blocks = [...whole, rest.join('\n'), passed.join('\n'), ...(quiet ? [] : details)].filter(Boolean)
   for (const [at, text] of blocks.entries()) printResult(at === 0 ? text : `\n${text}`)

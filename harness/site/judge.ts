@@ -152,18 +152,15 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   return [
     ...problems,
     ...[...verdict.live.values()].flatMap((kind) => kind.refusalProblems?.(verdict, record) ?? []),
-    ...verdict.leaks.map((leak) => `${to} wrote down ${leak}`),
+    ...leakProblems(verdict),
   ]
 }
 
 const proofs: readonly Proof[] = ['decision record', 'log line', 'header', 'status alone']
 
-function shownProblems(
-  { to, protocol, proof, reason, layer, leaks }: Verdict,
-  shown: Shown,
-  expected: ExpectedRefusal,
-): string[] {
-  const problems = leaks.map((leak) => `${to} wrote down ${leak}`)
+function shownProblems(verdict: Verdict, shown: Shown, expected: ExpectedRefusal): string[] {
+  const { to, protocol, proof, reason, layer } = verdict
+  const problems = leakProblems(verdict)
   if (proofs.indexOf(proof) > proofs.indexOf(expected.proof ?? 'decision record')) {
     problems.push(
       `${to} shows a ${proof} and no decision record, so ${expected.reason ? `reason ${expected.reason}` : 'its reason'} is not proven; ` +
@@ -177,6 +174,15 @@ function shownProblems(
     problems.push(`reason ${reason}, expected ${expected.reason}`)
   }
   return problems
+}
+
+/** What of a refusal helps an attacker, of all that speaks against it: first what was written down, then what the answer tells. */
+export function givenAway(verdict: Verdict): { writtenDown: readonly string[]; told: readonly string[] } {
+  return { writtenDown: leakProblems(verdict), told: oracleProblems(verdict) }
+}
+
+function leakProblems({ to, leaks }: Verdict): string[] {
+  return leaks.map((leak) => `${to} wrote down ${leak}`)
 }
 
 function oracleProblems({ body, credential, answerLeaks, live }: Verdict): string[] {

@@ -25,7 +25,7 @@ function told(reason: string, about: About, { parts = {}, judged = {} }: { parts
   const answered = {
     ...{ from: 'a', to: 'b', action: 'read', verdict: 'accepted', layer: 'http', status: 200, promised: true },
     ...{ error: null, wwwAuthenticate: [], reason: null, decisions: [], log: () => [], live, protocol: http },
-    ...{ principal: {}, judged: [] },
+    ...{ principal: {}, judged: [], leaks: [], answerLeaks: [], body: '' },
     credential: { label: 'x', certificate: { thumbprint: 'T', chain: [] }, token },
     verification: { takes: [], checks },
     ...parts,
@@ -58,6 +58,54 @@ test('a rule is broken where somebody is let in, and where a good caller is turn
   expect(told('alg_not_allowed', { ...unsigned, rank: 'control' }, away)?.breaks).toBeUndefined()
   expect(told('alg_not_allowed', unsigned, { parts: { ...refused, status: 500 } })?.breaks).toBeUndefined()
   expect(told('alg_not_allowed', unsigned, { judged: { fault: 'the proxy' } })?.breaks).toBeUndefined()
+})
+
+test('a secret that is given away is the cause of a failed refusal, and is told before what else is wrong', () => {
+  const refused = { promised: false, verdict: 'refused', status: 401 }
+  const log = {
+    parts: { ...refused, leaks: ['token eyJ…'] },
+    judged: { problems: ['no challenge', 'b wrote down token eyJ…'] },
+  }
+  const answer = {
+    parts: { ...refused, answerLeaks: ['a thumbprint'] },
+    judged: { problems: ['the answer holds a thumbprint'] },
+  }
+  const of = (failure: ReturnType<typeof told>) => ({
+    cause: failure?.cause,
+    sentence: failure?.sentence,
+    because: failure?.told.find(([label]) => label === 'because')?.slice(1),
+  })
+
+  expect(of(told('alg_not_allowed', unsigned, log))).toEqual({
+    cause: 'b read: writes down a secret that is presented to it',
+    sentence: 'b read writes down a secret that is presented to it',
+    because: ['b wrote down token eyJ…', 'no challenge'],
+  })
+  expect(of(told('alg_not_allowed', unsigned, answer))).toEqual({
+    cause: 'b read: tells in its refusal what helps an attacker',
+    sentence: 'b read tells in its refusal what helps an attacker',
+    because: ['the answer holds a thumbprint'],
+  })
+  // Whoever was to be let in has no refusal.
+  const away = { ...log, judged: { problems: ['the caller got 401'], reason: undefined } }
+  expect(told('alg_not_allowed', unsigned, away)?.sentence).toBe('b read: an unsigned token is refused')
+})
+
+test('of a malformed request of somebody who may come in it is not said that he is let in', () => {
+  const about = { id: 'TLS-22', title: 'no spelling counts' }
+  const token = { readable: true, header: {}, claims: {}, thumbprint: 'T' }
+  const beside = {
+    live,
+    credential: { label: 'x', certificate: { thumbprint: 'T', chain: [] }, token },
+  } as unknown as Verdict
+  const other = { ...beside, credential: { label: 'y', token } } as unknown as Verdict
+  const failure = told('request_unreadable', about, { judged: { beside } })
+
+  expect(failure?.sentence).toBe('b read answers a malformed request like any other: no spelling counts')
+  expect(failure?.told).toContainEqual(['likely', expect.stringMatching(/^its HTTP parser /)])
+  const letIn = 'b read lets in what it must refuse: no spelling counts'
+  expect(told('request_unreadable', about, { judged: { beside: other } })?.sentence).toBe(letIn)
+  expect(told('alg_not_allowed', about, { judged: { beside } })?.sentence).toBe(letIn)
 })
 
 test('of what is presented apart that is the plain one which lacks nothing else', () => {

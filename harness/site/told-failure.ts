@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SiteNotReady } from '../backends/launched-site.ts'
 import { redact } from '../credentials/secrets.ts'
-import { receivedText } from './judge.ts'
+import { givenAway, receivedText } from './judge.ts'
 import { judgedAs } from './judging.ts'
 import type { Judged } from './known-differences.ts'
 import type { Ledger } from './ledger.ts'
@@ -61,17 +61,19 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   const { verdict, judged } = failed
   const { from, to, action, credential, evidence, again } = verdict
   const isControl = about.rank === 'control'
-  const unlike = differences(verdict, judged.beside ?? verdict.control?.call)
+  const beside = judged.beside ?? verdict.control?.call
+  const unlike = differences(verdict, beside)
+  const isMalformed = isLetIn(verdict) && isMalformedAlone(failed, beside)
   const difference = unlike.length > 0 ? unlike : [firstMismatch(verdict) ?? []].flat()
   const followed = refusals(verdict).find(({ check }) => check === about.follows)
   const isOpen = isLetIn(verdict) && judged.fault === undefined
   const isTurnedAway = !verdict.promised && judged.reason === undefined && !isControl
   const told: ToldFailure['told'] = [
-    ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? []].flat() : [])],
+    ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? (isMalformed ? lenient : [])].flat() : [])],
     ['call', `${from} -> ${to} ${action} with ${credential.label}`],
     ['expected', judged.expected],
     ['received', receivedText(verdict)],
-    ['because', ...(isLetIn(verdict) ? [] : judged.problems)],
+    ['because', ...(isLetIn(verdict) ? [] : leaksFirst(verdict, judged))],
     ['its words', ...ownWords(verdict)],
     ['its log', ...verdict.log().slice(isControl ? -10 : -3)],
     ['differs', ...difference.slice(0, 3)],
@@ -83,7 +85,7 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
     ['again', again],
   ]
   return {
-    cause: `${to} ${action}: ${isControl ? 'lets nobody in' : causeOf(verdict, judged)}`,
+    cause: `${to} ${action}: ${isControl ? 'lets nobody in' : (awayIn(failed) ?? causeOf(verdict, judged))}`,
     ...(isOpen && followed && { follows: `${to} ${action}: ${lettingIn(followed.guard)}` }),
     ...((isOpen || isTurnedAway) && about.id !== undefined && { breaks: `${to} ${action}: ${about.id}` }),
     rank: rankOf(verdict, judged, about),
@@ -91,7 +93,7 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
     ...(about.id !== undefined && {
       rule: { id: about.id, title: about.title ?? about.because, clause: about.clause },
     }),
-    sentence: sentenceOf(verdict, about, name),
+    sentence: sentenceOf(failed, about, name, isMalformed),
     told: told.filter(([, ...lines]) => lines.length > 0),
   }
 }
@@ -112,10 +114,39 @@ export function notReadyFailure({ node, why, logTail, evidence }: SiteNotReady, 
   }
 }
 
-function sentenceOf(verdict: Verdict, { rank, title, because }: About, name: string): string {
+type Failed = NonNullable<ReturnType<typeof failedCall>>
+
+function sentenceOf(failed: Failed, { rank, title, because }: About, name: string, isMalformed: boolean): string {
+  const { verdict } = failed
   const place = `${verdict.to} ${verdict.action}`
   if (rank === 'control') return `${place} lets nobody in: it refuses the call that it must accept`
-  return `${place}${isLetIn(verdict) ? ' lets in what it must refuse' : ''}: ${because ?? title ?? name}`
+  const away = awayIn(failed)
+  if (away !== undefined) return `${place} ${away}`
+  const wrong = isMalformed ? ' answers a malformed request like any other' : ' lets in what it must refuse'
+  return `${place}${isLetIn(verdict) ? wrong : ''}: ${because ?? title ?? name}`
+}
+
+const lenient =
+  'its HTTP parser takes or ignores a line that is malformed, which a program before it may read otherwise'
+
+/** Whether somebody who may come in came in by a request that is malformed: nobody gained anything by it yet. */
+function isMalformedAlone({ verdict, judged }: Failed, beside: Verdict | undefined): boolean {
+  if (judged.reason !== 'request_unreadable' || beside === undefined) return false
+  return isDeepStrictEqual(factsOf(beside), factsOf(verdict))
+}
+
+/** What a refusal gives away, which is worse than that it is another one: in its log, or else in its answer. */
+function awayIn({ verdict, judged: { problems } }: Failed): string | undefined {
+  if (isLetIn(verdict)) return undefined
+  const { writtenDown, told } = givenAway(verdict)
+  const isAmong = (some: readonly string[]) => some.some((one) => problems.includes(one))
+  if (isAmong(writtenDown)) return 'writes down a secret that is presented to it'
+  return isAmong(told) ? 'tells in its refusal what helps an attacker' : undefined
+}
+
+function leaksFirst(verdict: Verdict, { problems }: Judged): string[] {
+  const leaks = new Set(Object.values(givenAway(verdict)).flat())
+  return problems.toSorted((a, b) => Number(leaks.has(b)) - Number(leaks.has(a)))
 }
 
 /** Of all in which something is presented apart from what it belongs to, the plain one is that which lacks nothing else. */
