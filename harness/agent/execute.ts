@@ -3,6 +3,7 @@ import { commandOf, environmentOf, nodeCommand } from './command.ts'
 import type { NodeContext, UnitContext } from './node-context.ts'
 import { forEachLine, type ProcessTree, startTree, type TreeOptions } from './process-tree.ts'
 import type { ExecResult, Operations } from './protocol.ts'
+import { sparing } from './sparing.ts'
 import { wrapperOf } from './unit-files.ts'
 
 const LONGEST_OUTPUT = 8 * 1_048_576
@@ -65,11 +66,13 @@ export async function startProgram(
 /** Each line goes to the coordinator. */
 function follow({ child }: ProcessTree, { log, unit, emit }: UnitAtWork): void {
   for (const stream of ['stdout', 'stderr'] as const) {
+    const told = sparing((line) => emit({ event: 'log', unit: unit.name, stream, line }))
     forEachLine(child[stream], (line) => {
       log.push(line)
       if (log.length > LINES_KEPT) log.shift()
-      emit({ event: 'log', unit: unit.name, stream, line })
+      told.line(line)
     })
+    child[stream]?.once('close', told.end)
   }
 }
 

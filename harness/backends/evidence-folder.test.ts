@@ -46,3 +46,25 @@ test('where all could be written, nothing is told, nor where somebody took the f
   taken.record(line('second'))
   await taken.close([])
 })
+
+test('of a unit that prints on and on the first and the last megabytes are kept, and how much is between them', async () => {
+  const evidence = await evidenceFolder()
+  const long = (text: string) => line(text.padEnd(1_024, '.'))
+  const count = 30_000
+  for (let at = 0; at < count; at += 1) evidence.record(long(`line ${at} `))
+  evidence.record({ ...line('of another'), unit: 'other' } as SiteEvent)
+  await evidence.close([])
+
+  const kept = readFileSync(join(evidence.path, 'logs', 'a', 'gate.log'), 'utf8')
+    .trimEnd()
+    .split('\n')
+  const gap = kept.findIndex((one) => one.includes(' are left out here'))
+  expect(kept[0]).toContain(' line 0 ')
+  expect(kept.at(-1)).toContain(` line ${count - 1} `)
+  expect(kept[gap]).toContain(`… ${count - kept.length + 1} lines (${(count - kept.length + 1) * 1_024} characters)`)
+  expect([gap, kept.length - gap - 1]).toEqual([4_096, 4_096])
+  const history = readFileSync(join(evidence.path, 'history.jsonl'), 'utf8')
+  expect(history.length).toBeLessThan(12_000_000)
+  expect(history).toContain(' are left out here')
+  expect(readFileSync(join(evidence.path, 'logs', 'a', 'other.log'), 'utf8')).toContain('of another')
+})

@@ -26,13 +26,15 @@ export class EvidenceIncomplete extends HoldfastError {
 
 /**
  * What a run leaves behind: `run.json`, `plan.json`, `history.jsonl` and a log for each unit. Events come without secrets, and are
- * written as things happen, so that a run which dies keeps them too; in the end all is looked through for what became known late.
+ * written as things happen, so that a run which dies keeps them too (of a unit that prints megabytes the first ones); in the end all is
+ * looked through for what became known late.
  */
 export class EvidenceFolder {
   readonly path: string
   readonly secrets = new KnownSecrets()
   readonly #secretsFile: string
   readonly #streams = new Map<string, WriteStream>()
+  readonly #outputs = new Map<string, Output>()
   /** What could not be written, first of all. */
   #failure: NodeJS.ErrnoException | undefined
 
@@ -60,6 +62,17 @@ export class EvidenceFolder {
   }
 
   record(event: SiteEvent): void {
+    if (event.event !== 'log' || this.#outputOf(event).isFirst(event)) this.#write(event)
+  }
+
+  #outputOf({ node, unit }: LogEvent): Output {
+    const place = join(node, unit)
+    const output = this.#outputs.get(place) ?? new Output()
+    this.#outputs.set(place, output)
+    return output
+  }
+
+  #write(event: SiteEvent): void {
     const line: HistoryLine = { at: event.at, kind: 'event', event }
     this.#append(join(this.path, EVENTS), JSON.stringify(line))
     if (event.event !== 'log') return
@@ -80,12 +93,58 @@ export class EvidenceFolder {
    * @throws EvidenceIncomplete
    */
   async close(decisionLogs: readonly string[]): Promise<void> {
+    for (const output of this.#outputs.values()) for (const event of output.last()) this.#write(event)
+    this.#outputs.clear()
     await Promise.all([...this.#streams.values()].map((stream) => new Promise<void>((resolve) => stream.end(resolve))))
     const failure = await completeEvidence(this.path, decisionLogs, this.secrets).then(
       () => this.#failure,
       (cause: NodeJS.ErrnoException) => cause,
     )
     if (failure !== undefined && failure.code !== 'ENOENT') throw new EvidenceIncomplete(this.path, failure)
+  }
+}
+
+type LogEvent = Extract<SiteEvent, { event: 'log' }>
+
+const mostFirst = 4_194_304
+const mostLast = 4_194_304
+
+/** What a unit prints in a run: of a program that prints on and on the beginning is kept, and the end. */
+class Output {
+  #first = 0
+  #size = 0
+  #tail: LogEvent[] = []
+  readonly #left = { lines: 0, characters: 0 }
+
+  /** Whether it is of the beginning, which is written as it comes; what is not is held for the end. */
+  isFirst(event: LogEvent): boolean {
+    this.#first += event.line.length
+    if (this.#first <= mostFirst) return true
+    this.#size += event.line.length
+    this.#tail.push(event)
+    // Not line by line: each time, all others move.
+    if (this.#size > mostLast * 2) this.#cut()
+    return false
+  }
+
+  /** The end, and before it how much is left out. */
+  last(): LogEvent[] {
+    this.#cut()
+    const [next] = this.#tail
+    const { lines, characters } = this.#left
+    if (next === undefined || lines === 0) return this.#tail
+    return [{ ...next, line: `… ${lines} lines (${characters} characters) are left out here …` }, ...this.#tail]
+  }
+
+  #cut(): void {
+    let at = 0
+    for (; this.#size > mostLast; at += 1) {
+      const { length } = this.#tail[at]!.line
+      this.#size -= length
+      this.#left.characters += length
+    }
+    this.#left.lines += at
+    this.#tail = this.#tail.slice(at)
   }
 }
 
