@@ -28,9 +28,14 @@ export function topologyCallsIn(source: string): { call: string; topology: strin
 
 const topologyFile = /(?<!\.(scenario|test|config))\.(nix|json|m?[jt]s)$/
 
+/** Whether a filter is named as a file that may be a topology. */
+export function isNamedAsTopology(filter: string): boolean {
+  return topologyFile.test(filter)
+}
+
 /** Whether a filter is the path of a file that may be a topology. */
 export async function isTopologyFile(filter: string): Promise<boolean> {
-  return topologyFile.test(filter) && (await stat(filter).catch(() => undefined))?.isFile() === true
+  return isNamedAsTopology(filter) && (await stat(filter).catch(() => undefined))?.isFile() === true
 }
 
 /** The name that a topology file gives itself; undefined where it cannot be read: that fails when it runs. */

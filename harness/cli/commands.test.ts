@@ -100,6 +100,14 @@ test('what cannot be done is told with its code, without a stack', async () => {
   expect(stderr).not.toMatch(/^\s+at /m)
 })
 
+test('a topology that is not there is told as such, and as no filter of scenarios', async () => {
+  const { code, stderr } = await holdfast('test', './nolab.json')
+
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/nolab\.json/)
+  expect(stderr).not.toContain('no scenario')
+})
+
 test('a filter that fits no scenario is a failure, not an empty success', async () => {
   const { code, stderr } = await holdfast('test', 'no-such-scenario')
 

@@ -19,7 +19,7 @@ import type { ToldFailure } from '../site/told-failure.ts'
 import { ensureTools } from '../toolchain/install.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
 import { causesOf } from './causes.ts'
-import { fitsAny } from './choose-scenarios.ts'
+import { fitsAny, isNamedAsTopology } from './choose-scenarios.ts'
 import { isEvidenceGone } from './evidence-gone.ts'
 import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
@@ -301,6 +301,8 @@ async function specified(vitest: Vitest, run: ScenarioRun): Promise<TestSpecific
   const idle = await Promise.all(filters.map(isIdle))
   const strange = filters.filter((_, index) => idle[index])
   if (chosen.length > 0 && strange.length === 0) return chosen
+  // What is wrong with it is better told by whoever would read it: there is no such file, say.
+  for (const file of strange.filter(isNamedAsTopology)) await (await import('../topology/load.ts')).loadTopology(file)
   const which = strange.length > 0 ? ` matches ${strange.map((filter) => `"${filter}"`).join(' or ')}` : ''
   throw new HoldfastError(
     'HOLDFAST_NO_SCENARIO',
