@@ -26,20 +26,24 @@ test('the list says what is tried where, and what not and why', async () => {
   const { code, stdout } = await attack(['separate-auth', '--list', '--case', 'GEN-02,GEN-30,GEN-35'])
   expect(code).toBe(0)
   expect(stdout).toMatchInlineSnapshot(`
-    "separate-auth  2 cases of 3 are tried, as 17 tests
+    "separate-auth  2 cases of 3 are tried, as 25 tests
 
     gen  JOSE and the transport of bearer tokens
     GEN-02  a public key is no secret to sign with (RFC 8725 sections 2.1 and 3.1; CVE-2015-9235)
-    VARIANT                              WHAT MUST COME OF IT  TRIED AT
-    HS256 with SPKI                      A1 alg_not_allowed    node-a; 1 alike
-    HS256 with SPKI, no final newline    A1 alg_not_allowed    node-a; 1 alike
-    HS256 with PKCS#1                    A1 alg_not_allowed    node-a; 1 alike
-    HS256 with PKCS#1, no final newline  A1 alg_not_allowed    node-a; 1 alike
-    HS256 with the DER of SPKI           A1 alg_not_allowed    node-a; 1 alike
-    HS256 with the modulus               A1 alg_not_allowed    node-a; 1 alike
-    HS256 with the JWK                   A1 alg_not_allowed    node-a; 1 alike
-    HS512 with SPKI                      A1 alg_not_allowed    node-a; 1 alike
-    hs256 in lower case                  A1 alg_not_allowed    node-a; 1 alike
+    VARIANT                                                      WHAT MUST COME OF IT  TRIED AT
+    HS256 with SPKI                                              A1 alg_not_allowed    node-a; 1 alike
+    HS256 with SPKI, no final newline                            A1 alg_not_allowed    node-a; 1 alike
+    HS256 with PKCS#1                                            A1 alg_not_allowed    node-a; 1 alike
+    HS256 with PKCS#1, no final newline                          A1 alg_not_allowed    node-a; 1 alike
+    HS256 with the DER of SPKI                                   A1 alg_not_allowed    node-a; 1 alike
+    HS256 with the modulus                                       A1 alg_not_allowed    node-a; 1 alike
+    HS256 with the JWK                                           A1 alg_not_allowed    node-a; 1 alike
+    HS512 with SPKI                                              A1 alg_not_allowed    node-a; 1 alike
+    hs256 in lower case                                          A1 alg_not_allowed    node-a; 1 alike
+    HS256 with the key that it knows, as SPKI                    A1 alg_not_allowed    node-a peering:connect, node-a node:read; 4 alike
+    HS256 with the key that it knows, as SPKI, no final newline  A1 alg_not_allowed    node-a peering:connect, node-a node:read; 4 alike
+    HS256 with the key that it knows, as the DER of SPKI         A1 alg_not_allowed    node-a peering:connect, node-a node:read; 4 alike
+    HS256 with the key that it knows, as the JWK                 A1 alg_not_allowed    node-a peering:connect, node-a node:read; 4 alike
 
     GEN-30  whoever asks about a token proves who he is, and is told of tokens for himself only (RFC 7662 sections 2.1, 2.2 and 4)
     VARIANT                       WHAT MUST COME OF IT                            TRIED AT
