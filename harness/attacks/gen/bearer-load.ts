@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { Request } from '../../protocols/http/exchange.ts'
-import { type KeptAnswer, keptConnections } from '../../protocols/http/kept-connections.ts'
+import type { KeptAnswer } from '../../protocols/http/kept-connections.ts'
 import { markJudged } from '../../site/judging.ts'
-import { endpointAt } from '../../site/site-files.ts'
+import { keptTo, orUnanswered, requestWith } from '../asking.ts'
 import { cases, steps } from '../attack.ts'
 import { forged, forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -165,11 +164,6 @@ async function beside(goodCall: () => Promise<KeptAnswer>, send: () => Promise<K
   return { answers, times: await during }
 }
 
-/** A connection that ends without an answer is an outcome, too: of status 0. */
-export function orUnanswered(answer: Promise<KeptAnswer>): Promise<KeptAnswer> {
-  return answer.catch(() => ({ status: 0, headers: {}, body: '', ms: Number.POSITIVE_INFINITY }))
-}
-
 /** What a program that nobody here wrote may say instead (RFC 6750 section 3.1, RFC 6585 section 5). */
 function isAnyRefusal({ status }: KeptAnswer): boolean {
   return [400, 401, 403, 413, 429, 431].includes(status)
@@ -204,20 +198,4 @@ async function pooled(send: () => Promise<KeptAnswer>): Promise<KeptAnswer[]> {
 
 function p99(times: readonly number[]): number {
   return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.POSITIVE_INFINITY
-}
-
-/** The target's request as it is sent, with this token: what is said in a protocol that asks in HTTP, whichever that is. */
-export function requestWith({ planned }: Lab, token: string): Request {
-  const [said] = Object.values(planned.action.request) as { method?: string; path: string; json?: unknown }[]
-  const { method = 'GET', path, json } = said!
-  const headers = [['Authorization', `Bearer ${token}`] as const]
-  if (json === undefined) return { method, path, headers }
-  return { method, path, headers: [...headers, ['Content-Type', 'application/json']], body: JSON.stringify(json) }
-}
-
-/** So many connections to the target that are kept and used again, over the certificate of the good credential. */
-export async function keptTo(lab: Lab, most: number) {
-  const endpoint = await endpointAt(lab.site.site, lab.target.from, lab.planned)
-  const { certificate: identity } = await lab.good().presented()
-  return keptConnections({ ...endpoint, identity }, most)
 }

@@ -1,7 +1,7 @@
+import { keptTo, orUnanswered, requestWith } from '../asking.ts'
 import { cases, steps } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
-import { keptTo, orUnanswered, requestWith } from './bearer-load.ts'
 
 /**
  * Texts that some parts of a server take for one path and others for another: whoever guards it by one of them, and answers by another, guards
@@ -10,11 +10,16 @@ import { keptTo, orUnanswered, requestWith } from './bearer-load.ts'
 export function spellingsOf(target: string): string[] {
   const [path = '', ...query] = target.split(/(?=\?)/)
   const encoded = path.replace(/[a-z]/i, (one) => `%${one.charCodeAt(0).toString(16)}`)
+  // Pages that are often for everybody, where only the query, a parameter or a folder that is left again names them.
+  const besidePublic = [`${path}?x=/health`, `${path};/health`, `/public/..${path}`, `/public/%2e%2e${path}`]
   const spellings = [
     ...[`${path}/`, `${path}/.`, `/${path}`, `/.${path}`, `/x/..${path}`, `/x/%2e%2e${path}`],
     ...[path.toUpperCase(), encoded, `${path};x=1`, `${path}%20`, `${path}.json`],
+    ...[encoded.replace('%', '%25'), `${path}%2f`, `/\\${path.slice(1)}`, `${path}.`, `${path}%00`, ...besidePublic],
   ]
-  return [...new Set(spellings)].filter((one) => one !== path).map((one) => `${one}${query.join('')}`)
+  return [...new Set(spellings)]
+    .filter((one) => one !== path)
+    .map((one) => `${one}${one.includes('?') ? query.join('').replace('?', '&') : query.join('')}`)
 }
 
 export const paths = cases(['takes:bound-token', 'speaks:http'], {

@@ -7,6 +7,7 @@ import { proxies } from './proxies.ts'
 import { requests } from './requests.ts'
 import { servers } from './servers.ts'
 import { starts } from './start.ts'
+import { ways } from './ways.ts'
 
 /** TLS, certificates, and what stands in front of a service. */
 // #region family
@@ -16,6 +17,6 @@ export const family: Family = {
   surfaces: {
     start: 'a unit whose configuration is a file of the plan, and that can be started with another one',
   },
-  attacks: inOrder(certificates, servers, connections, starts, proxies, requests, names, liberal),
+  attacks: inOrder(certificates, servers, connections, starts, proxies, requests, names, liberal, ways),
 }
 // #endregion family
