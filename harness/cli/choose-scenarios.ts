@@ -1,5 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
-import { dirname, extname, relative, resolve } from 'node:path'
+import { dirname, extname, join, relative, resolve } from 'node:path'
 
 /**
  * A scenario file is chosen by a part of its path, or by the topology that it declares: its name, also of one given by its path,
@@ -24,6 +25,13 @@ export async function fitsAny(file: string, filters: readonly string[]): Promise
 export function topologyCallsIn(source: string): { call: string; topology: string }[] {
   const calls = source.matchAll(/\b(scenario|matrix|attacks)\(\s*(['"`])([^'"`\n]+)\2/g)
   return [...calls].map(([, call = '', , topology = '']) => ({ call, topology }))
+}
+
+/** What a derived file, which the user has not named, says is to be typed to run it again. */
+export function againIn(file: string): string | undefined {
+  if (!file.includes(join('.holdfast', 'derived')) || !existsSync(file)) return undefined
+  const [, again] = /"again":("(?:[^"\\]|\\.)*")/.exec(readFileSync(file, 'utf8')) ?? []
+  return again === undefined ? undefined : (JSON.parse(again) as string)
 }
 
 const topologyFile = /(?<!\.(scenario|test|config))\.(nix|json|m?[jt]s)$/

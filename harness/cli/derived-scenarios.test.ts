@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { againIn } from './choose-scenarios.ts'
 import { deriveScenarios } from './derived-scenarios.ts'
 import { writeProject } from './init.ts'
 
@@ -28,6 +29,18 @@ test('the file of a topology is all that is needed: its matrix, and the attacks 
   expect(await derive([lab])).toEqual([refuses, withstands])
   expect(await readFile(join(root, refuses), 'utf8')).toContain('await matrix("../../../lab.json", ')
   expect(await readFile(join(root, withstands), 'utf8')).toContain('"targets":["gateway"]')
+})
+
+test('a derived file that broke as a whole is run again by what the user named; any other one by its path', async () => {
+  await derive([lab])
+  expect(againIn(join(root, withstands))).toBe(`npx holdfast test ${lab}`)
+  const own = join(root, 'own.scenario.ts')
+  await writeFile(own, 'await attacks("lab.json", {"again":"x"})\n')
+  expect([againIn(own), againIn(''), againIn(join(root, `${withstands}.gone`))]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ])
 })
 
 test('what somebody wrote down is not made twice', async () => {

@@ -19,7 +19,7 @@ import type { ToldFailure } from '../site/told-failure.ts'
 import { ensureTools } from '../toolchain/install.ts'
 import { clockMissing } from '../toolchain/libfaketime.ts'
 import { causesOf } from './causes.ts'
-import { fitsAny, isNamedAsTopology } from './choose-scenarios.ts'
+import { againIn, fitsAny, isNamedAsTopology } from './choose-scenarios.ts'
 import { isEvidenceGone } from './evidence-gone.ts'
 import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
@@ -487,7 +487,7 @@ function resultOf(test: TestCase): ScenarioResult {
 
 /** Of what failed and is no test. */
 function brokenResult(scenario: string, name: string, error: SerializedError, file: string): ScenarioResult {
-  const failure = failureText({ scenario, name, file }, [error])
+  const failure = failureText({ scenario, name, file }, [error], againIn(file))
   return { scenario, name, file, state: 'failed', ms: 0, failure, cause: 'error' }
 }
 
