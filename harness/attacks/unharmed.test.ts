@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { issueLeaf } from '../pki/authority.ts'
 import type { FreshCredentials } from '../site/fresh-credentials.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import type { FakeSite } from '../site/testing/fake-site.ts'
 import { type FakeScenario, fakeScenario } from '../site/testing/fake-site.ts'
+import { toldFailure } from '../site/told-failure.ts'
 import { demandCleanEvidence } from '../vitest/attacks.ts'
 import { AttackWorks, Lab } from './lab.ts'
 import type { AttackTarget } from './surfaces.ts'
@@ -48,6 +50,21 @@ test('tokens of calls are looked for in what the target wrote, and those that it
   await lab.call(fake.right())
   await expect(demandNoLeak(lab, since)).rejects.toThrow(/it wrote down a secret that begins with eyJ/)
   expect(lab.presented).toHaveLength(2)
+})
+
+test('a leak of steps is told by a call of theirs that was refused, and as what it is', async () => {
+  const since = await leakMark(lab)
+  fake.flaws.leak = true
+  const other = () => issueLeaf({ authority: fake.authority, subject: 'c.test', sans: ['c.test'] })
+  await lab.call(fake.right().withCertificate(other))
+  await lab.call(fake.right())
+  await expect(demandNoLeak(lab, since)).rejects.toThrow('it wrote down')
+  expect(toldFailure(site.ledger, { id: 'GEN-27', title: 'in the header only' }, 'test')).toMatchObject({
+    sentence: expect.stringMatching(/^b b:read writes down a secret that is presented to it$/),
+    told: expect.arrayContaining([
+      expect.arrayContaining(['because', expect.stringContaining('b wrote down a secret that begins with eyJ')]),
+    ]),
+  })
 })
 
 test('a body must be of no help', () => {

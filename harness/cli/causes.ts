@@ -26,9 +26,13 @@ export function causesOf(scenarios: readonly ScenarioResult[]): Cause[] {
   return causes.toSorted((a, b) => rankOf(a.root) - rankOf(b.root) || b.followers.length - a.followers.length)
 }
 
-/** That a rule is broken is told once, for however many reasons somebody should have been refused, or a good caller is turned away. */
+/**
+ * That a rule is broken is told once, for however many reasons somebody should have been refused, or a good caller is turned away; and
+ * that somebody is refused otherwise than it says, in however many ways.
+ */
 function saidOf([root]: readonly ScenarioResult[]): unknown {
-  return root?.told?.breaks ?? root
+  const { breaks, misses } = root?.told ?? {}
+  return breaks ?? (misses === undefined ? root : `misses ${misses}`)
 }
 
 function rankOf({ told }: ScenarioResult): number {

@@ -73,6 +73,19 @@ test('what is let in without a check that lets in more follows from that, and wh
   expect(namesOf([none, failed('answers 500', 'other')])).toEqual([['alg none'], ['answers 500']])
 })
 
+test('that a rule is missed is told once, in however many ways', () => {
+  const under = (name: string, cause: string, misses?: string): ScenarioResult => {
+    return result(name, { told: { ...failed(name, cause).told!, misses } })
+  }
+
+  expect(namesOf([under('a', '500', 'a rule'), under('b', '401', 'a rule'), under('c', '502', 'another')])).toEqual([
+    ['a', 'b'],
+    ['c'],
+  ])
+  // What is about no rule is told by its own call.
+  expect(namesOf([under('a', '500'), under('b', '401')])).toEqual([['a'], ['b']])
+})
+
 test('what broke before any call is one cause where it broke in the same words', () => {
   expect(namesOf([broken('a', 'no CA today'), broken('b', 'no CA today'), broken('c', 'something else')])).toEqual([
     ['a', 'b'],

@@ -57,6 +57,11 @@ test('a rule is broken where somebody is let in, and where a good caller is turn
   expect(told('alg_not_allowed', unsigned, away)?.breaks).toBe('b read: GEN-01')
   expect(told('alg_not_allowed', { ...unsigned, rank: 'control' }, away)?.breaks).toBeUndefined()
   expect(told('alg_not_allowed', unsigned, { parts: { ...refused, status: 500 } })?.breaks).toBeUndefined()
+  expect(told('alg_not_allowed', unsigned, { parts: { ...refused, status: 500 } })?.misses).toBe('b read: GEN-01')
+  expect([told('alg_not_allowed', unsigned, away)?.misses, told('alg_not_allowed', unsigned, {})?.misses]).toEqual([
+    undefined,
+    undefined,
+  ])
   expect(told('alg_not_allowed', unsigned, { judged: { fault: 'the proxy' } })?.breaks).toBeUndefined()
 })
 

@@ -33,6 +33,8 @@ export interface ToldFailure {
   readonly follows?: string
   /** Place and rule, where that is broken: somebody is let in against it, or a good caller is turned away by what it is about. */
   readonly breaks?: string
+  /** Place and rule, of a refusal that is another one than that demands. */
+  readonly misses?: string
   readonly rank: 'control' | 'plain' | 'other'
   /** The node that was called. */
   readonly node: string
@@ -45,11 +47,14 @@ export interface ToldFailure {
 
 /** The call of a test that did not come out as it must; its positive control, where that is what failed. */
 export function failedCall(ledger: Ledger): { verdict: Verdict; judged: Judged } | undefined {
-  for (const { verdict } of ledger.toReversed()) {
+  const verdicts = ledger.map(({ verdict }) => verdict).toReversed()
+  for (const verdict of verdicts) {
     const judged = judgedAs(verdict)
     if (judged !== undefined && judged.problems.length > 0) return { verdict, judged }
+  }
+  for (const verdict of verdicts) {
     const { control } = verdict
-    if (judged === undefined || control?.call === undefined || control.accepted) continue
+    if (judgedAs(verdict) === undefined || control?.call === undefined || control.accepted) continue
     return { verdict: control.call, judged: { expected: 'accepted, as positive control', problems: control.problems } }
   }
   return undefined
@@ -68,6 +73,7 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
   const followed = refusals(verdict).find(({ check }) => check === about.follows)
   const isOpen = isLetIn(verdict) && judged.fault === undefined
   const isTurnedAway = !verdict.promised && judged.reason === undefined && !isControl
+  const isOther = !isControl && !isLetIn(verdict) && !isTurnedAway && awayIn(failed) === undefined
   const told: ToldFailure['told'] = [
     ['likely', ...(isLetIn(verdict) ? [judged.fault ?? about.meaning ?? (isMalformed ? lenient : [])].flat() : [])],
     ['call', `${from} -> ${to} ${action} with ${credential.label}`],
@@ -88,6 +94,7 @@ export function toldFailure(ledger: Ledger, about: About, name: string): ToldFai
     cause: `${to} ${action}: ${isControl ? 'lets nobody in' : (awayIn(failed) ?? causeOf(verdict, judged))}`,
     ...(isOpen && followed && { follows: `${to} ${action}: ${lettingIn(followed.guard)}` }),
     ...((isOpen || isTurnedAway) && about.id !== undefined && { breaks: `${to} ${action}: ${about.id}` }),
+    ...(isOther && about.id !== undefined && { misses: `${to} ${action}: ${about.id}` }),
     rank: rankOf(verdict, judged, about),
     node: to,
     ...(about.id !== undefined && {
