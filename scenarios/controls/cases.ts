@@ -38,7 +38,7 @@ export const cases = [
     'TLS-35',
   ],
   ...['PEER-01', 'PEER-02', 'PEER-04', 'PEER-08', 'PEER-09', 'PEER-10', 'PEER-12', 'PEER-14', 'PEER-27', 'PEER-30'],
-  ...['GEN-38', 'GEN-39', 'GEN-41'],
+  ...['GEN-38', 'GEN-39', 'GEN-41', 'GEN-43'],
 ]
 
 /** Those that a gateway fails which does not look at the binding. */
