@@ -1,4 +1,4 @@
-import { keptTo, orUnanswered, requestWith } from '../asking.ts'
+import { askingAs, saidTo } from '../asking.ts'
 import { cases, steps } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
@@ -33,14 +33,14 @@ export const paths = cases(['takes:bound-token', 'speaks:http'], {
 })
 
 async function withoutToken(lab: Lab): Promise<void> {
-  using caller = await keptTo(lab, 1)
-  const right = requestWith(lab, await lab.good().token())
-  const { status, body } = await caller.send(right)
-  lab.demand(status >= 200 && status < 300, `it answers ${status} to the right token`)
-  const headers = right.headers.filter(([name]) => name !== 'Authorization')
-  for (const path of spellingsOf(right.path)) {
-    const answer = await orUnanswered(caller.send({ ...right, path, headers }))
+  const right = await askingAs(lab, lab.good())
+  const wrong = await askingAs(lab, lab.good().withoutToken())
+  const own = saidTo(lab).path
+  const { status, body } = await right()
+  lab.demand(status !== null && status >= 200 && status < 300, `it answers ${status} to the right token`)
+  for (const path of spellingsOf(own)) {
+    const answer = await wrong({ path })
     const isTheSame = answer.status === status && answer.body === body
-    lab.demand(!isTheSame, `it answers ${path} without a token as it answers ${right.path} with one`)
+    lab.demand(!isTheSame, `it answers ${path} without a token as it answers ${own} with one`)
   }
 }
