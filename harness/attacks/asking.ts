@@ -1,5 +1,6 @@
 import { type Answer, exchange, type Request } from '../protocols/http/exchange.ts'
-import { type KeptAnswer, keptConnections } from '../protocols/http/kept-connections.ts'
+import { endsUnsaid, type KeptAnswer, keptConnections } from '../protocols/http/kept-connections.ts'
+import { ConnectionNotKept } from '../protocols/http/raw-call.ts'
 import type { Credential } from '../site/credential.ts'
 import { endpointAt } from '../site/site-files.ts'
 import type { Lab } from './lab.ts'
@@ -37,7 +38,14 @@ export async function keptTo(lab: Lab, most: number, credential: Credential = la
   return keptConnections({ ...endpoint, identity }, most)
 }
 
+/** Where requests are lost with the connections that the target ends, nobody can tell who was refused. @throws ConnectionNotKept */
+export async function demandKept(lab: Lab): Promise<void> {
+  using kept = await keptTo(lab, 1)
+  const isLost = await endsUnsaid(kept, requestWith(lab, await lab.good().token()))
+  if (isLost) throw new ConnectionNotKept(await endpointAt(lab.site.site, lab.target.from, lab.planned))
+}
+
 /** A connection that ends without an answer is an outcome, too: of status 0. */
 export function orUnanswered(answer: Promise<KeptAnswer>): Promise<KeptAnswer> {
-  return answer.catch(() => ({ status: 0, headers: {}, body: '', ms: Number.POSITIVE_INFINITY }))
+  return answer.catch(() => ({ status: 0, headers: {}, httpVersion: '', body: '', ms: Number.POSITIVE_INFINITY }))
 }

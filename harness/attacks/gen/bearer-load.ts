@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { KeptAnswer } from '../../protocols/http/kept-connections.ts'
 import { markJudged } from '../../site/judging.ts'
-import { keptTo, orUnanswered, requestWith } from '../asking.ts'
+import { demandKept, keptTo, orUnanswered, requestWith } from '../asking.ts'
 import { cases, steps } from '../attack.ts'
 import { forged, forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -111,7 +111,9 @@ async function largeByTheThousand(lab: Lab): Promise<void> {
 
 /** A program that nobody here wrote may compile what it runs, and be cold: how long its first thousand refusals take tells nothing. */
 async function warm(lab: Lab, token: () => string): Promise<void> {
-  if (lab.planned.proof !== undefined) await flooded(lab, token, 'cold')
+  if (lab.planned.proof === undefined) return
+  await demandKept(lab)
+  await flooded(lab, token, 'cold')
 }
 
 /** Sends a thousand tokens as fast as they go, beside one good caller, and demands that each is refused and he is not delayed. */

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
+import tls from 'node:tls'
 import { expect, test } from 'vitest'
 import { rogueAuthority } from '../../pki/authority.ts'
 import { unspoiled } from '../../pki/spoiled.ts'
 import { localSeat } from '../seat.ts'
-import { keptConnections } from './kept-connections.ts'
+import { endsUnsaid, keptConnections } from './kept-connections.ts'
 
 test('requests one after the other share a connection, and bring their own headers and body', async () => {
   const authority = await rogueAuthority()
@@ -37,6 +38,32 @@ test('requests one after the other share a connection, and bring their own heade
     })
   } finally {
     server.closeAllConnections()
+    server.close()
+  }
+})
+
+test.each([
+  ['keeps connections', [], false],
+  ['says that it ends them', ['Connection: close'], false],
+  ['ends them unsaid', ['X-Ends: yes'], true],
+] as const)('a far end that %s', async (_, lines, isLost) => {
+  const authority = await rogueAuthority()
+  const { certPem: cert, keyPem: key } = await unspoiled({ authority, subject: 'b.test', sans: ['b.test'] })
+  const server = tls.createServer({ cert, key }, (socket) => {
+    socket.on('error', () => {})
+    socket.on('data', () => {
+      socket.write(['HTTP/1.1 200 OK', 'Content-Length: 2', ...lines, '', '{}'].join('\r\n'))
+      if (lines.length > 0) socket.end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  try {
+    const endpoint = { seat: localSeat(), address: '127.0.0.1', port, host: 'b.test', anchorPem: authority.anchorPem }
+    using kept = keptConnections(endpoint, 1)
+    expect(await endsUnsaid(kept, { method: 'GET', path: '/', headers: [] })).toBe(isLost)
+  } finally {
     server.close()
   }
 })

@@ -10,7 +10,9 @@ export type KeptAnswer = Awaited<ReturnType<KeptConnections['send']>>
 /** Keeps up to `most` connections to an endpoint, each from its seat and with its client certificate. */
 export function keptConnections(endpoint: Endpoint, most: number) {
   const agent = new https.Agent({ keepAlive: true, maxSockets: most })
+  let opened = 0
   agent.createConnection = (_, done) => {
+    opened += 1
     endpoint.seat.connect(endpoint).then(
       ({ stream }) => done?.(null, beginHandshake(endpoint, stream)),
       (failure: Error) => done?.(failure, undefined as never),
@@ -24,7 +26,20 @@ export function keptConnections(endpoint: Endpoint, most: number) {
     const how = { protocol: 'https:', agent, host, port, signal: AbortSignal.timeout(timeoutMs) }
     const response = await asked(request, rawLines(endpoint, { ...request, headers }), how)
     const body = await bodyOf(response)
-    return { status: response.statusCode ?? 0, headers: response.headers, body, ms: performance.now() - began }
+    const { statusCode: status = 0, headers: lines, httpVersion } = response
+    return { status, headers: lines, httpVersion, body, ms: performance.now() - began }
   }
-  return { send, [Symbol.dispose]: () => agent.destroy() }
+  return { send, opened: () => opened, [Symbol.dispose]: () => agent.destroy() }
+}
+
+/** Whether the far end ends a connection after its answer without having said so (RFC 9112 section 9.6): what is sent meanwhile is lost. */
+export async function endsUnsaid(kept: KeptConnections, request: Request): Promise<boolean> {
+  const { headers, httpVersion } = await kept.send(request)
+  if (httpVersion === '1.0' || headers.connection?.toLowerCase() === 'close') return false
+  const before = kept.opened()
+  const isAnswered = await kept.send(request).then(
+    () => true,
+    () => false,
+  )
+  return !isAnswered || kept.opened() > before
 }
