@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { HoldfastError } from '../errors.ts'
+import { trustEnvironment } from '../settings.ts'
 import { chainOf } from './certificate.ts'
 
 /** A file of the user's, and the setting that names it (`nodes.ca.units.ca.settings.root.cert`). */
@@ -168,7 +169,10 @@ export const systemRoots = 'system'
 /** The roots in a file, or those that this machine trusts, PEM. */
 export async function rootsAt(path: string): Promise<string> {
   if (path !== systemRoots) return readFile(path, 'utf8')
+  // Node looks once in the life of a process, and another lab of the same process may be told of another bundle.
+  const { SSL_CERT_FILE: bundle } = trustEnvironment()
+  const named = bundle === undefined ? '' : await readFile(bundle, 'utf8').catch(() => '')
   // An agent that starts without any TLS need not load it.
   const { getCACertificates } = await import('node:tls')
-  return getCACertificates('system').join('\n')
+  return [named, ...getCACertificates('system')].filter((text) => text !== '').join('\n')
 }
