@@ -8,8 +8,8 @@ import { systemOf, systems } from './systems.ts'
  * beside others. What is over has grown by half: make it cheaper, or set the budget anew and say in the commit what for.
  */
 export const budgets: Readonly<Record<string, { readonly measured: number; readonly seconds: number }>> = {
-  controls: { measured: 110, seconds: 165 },
-  peering: { measured: 340, seconds: 510 },
+  controls: { measured: 134, seconds: 201 },
+  peering: { measured: 408, seconds: 612 },
 }
 
 export interface Spent {
