@@ -48,7 +48,7 @@ export default defineConfig({
           ...node,
           // What costs minutes and is none of the claims: npm run soak.
           name: 'soak',
-          include: ['{harness,bench,scenarios}/**/*.soak.ts'],
+          include: ['{harness,bench,scenarios,checks}/**/*.soak.ts'],
           // As for scenarios; a stack that is built the first time fetches its packages.
           testTimeout: 180_000,
           hookTimeout: 300_000,

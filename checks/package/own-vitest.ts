@@ -43,20 +43,32 @@ test('a thief is not', async ({ site, credential, task }) => {
 })
 `
 
-/** Scenarios beside the unit tests of a project that has a vitest of its own, with the gateway and the lab that lie in the folder. */
-export async function useOwnVitest(folder: string): Promise<void> {
+/**
+ * Scenarios beside the unit tests of a project that has a vitest of its own, with the gateway and the lab that lie in the folder.
+ * `whole`: coverage, names, shards and the watch mode, too, of which each stands up its sites.
+ */
+export async function useOwnVitest(folder: string, { whole }: { whole: boolean }): Promise<void> {
   await Promise.all([mkdir(join(folder, 'src')), mkdir(join(folder, 'test'))])
   await writeFile(join(folder, 'vitest.config.mjs'), config)
   await writeFile(join(folder, 'src', 'price.ts'), 'export const price = (count: number) => count * 3\n')
   await writeFile(join(folder, 'test', 'price.test.ts'), unit)
   await writeFile(join(folder, 'test', 'holder.test.ts'), scenario)
-  run(folder, ['npm', 'install', '--save-dev', '@vitest/coverage-v8', '--prefer-offline', '--no-audit', '--no-fund'])
   const vitest = (...args: string[]) => run(folder, ['npx', '--no-install', 'vitest', ...args])
 
   const reporters = ['--reporter=default', '--reporter=junit', '--outputFile.junit=out/junit.xml']
-  demand(vitest('run', '--coverage', ...reporters).includes('printed by a scenario'), 'what a scenario prints is seen')
+  demand(vitest('run', ...reporters).includes('printed by a scenario'), 'what a scenario prints is seen')
   const junit = await readFile(join(folder, 'out', 'junit.xml'), 'utf8')
   demand(/<testsuites [^>]*tests="3" failures="0"/.test(junit), 'vitest writes JUnit of all three tests')
+  if (whole) await useTheRest(folder, vitest)
+  demand(
+    run(folder, ['npx', '--no-install', 'holdfast', 'down']).includes('nothing is running'),
+    'nothing is left running',
+  )
+}
+
+async function useTheRest(folder: string, vitest: (...args: string[]) => string): Promise<void> {
+  run(folder, ['npm', 'install', '--save-dev', '@vitest/coverage-v8', '--prefer-offline', '--no-audit', '--no-fund'])
+  vitest('run', '--coverage')
   const covered = JSON.parse(await readFile(join(folder, 'coverage', 'coverage-summary.json'), 'utf8'))
   demand(covered.total.lines.pct === 100, 'coverage is that of the sources of the project')
 
@@ -68,10 +80,6 @@ export async function useOwnVitest(folder: string): Promise<void> {
   const passed = shards.map((text) => Number(/Tests +(\d) passed \(\d\)/.exec(text)?.[1]))
   demand(passed.toSorted().join() === '1,2', `each shard has one of the two files, seen: ${passed.join()}`)
   await watch(folder)
-  demand(
-    run(folder, ['npx', '--no-install', 'holdfast', 'down']).includes('nothing is running'),
-    'nothing is left running',
-  )
 }
 
 /** Runs anew when the declaration or the program changes, neither of which a test imports. */

@@ -6,7 +6,7 @@ import { followGuide } from './guide.ts'
 import { useOwnVitest } from './own-vitest.ts'
 import { demand, Failed, run } from './stranger.ts'
 
-// Packs Holdfast, installs it into an empty folder as a stranger would, and uses it there.
+// Packs Holdfast, installs it into an empty folder as a stranger would, and uses it there; with `--whole` in all that vitest can do.
 const root = join(import.meta.dirname, '..', '..')
 
 const scenario = `import { expect, scenario } from 'holdfast/vitest'
@@ -57,7 +57,7 @@ async function tryPackage(folder: string): Promise<void> {
   demand(verdict.passed === 1 && verdict.failed === 0, 'the one scenario passes')
 
   await followGuide(join(folder, 'guide'), join(folder, filename))
-  await useOwnVitest(join(folder, 'guide'))
+  await useOwnVitest(join(folder, 'guide'), { whole: process.argv.includes('--whole') })
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-package-'))
