@@ -110,8 +110,8 @@ export function controlsReference(controls: Controls): string {
     '',
     'Gateways written by the documentation of their stacks, each with what `holdfast init` declares and what a user of it adds, without `strict`.',
     'The right version is green under `--full`; `npm run soak` tries all of them with `holdfast test`, and what a machine lacks for one is said there.',
-    'Lines of declaration are those of the one unit of the gateway. Tests and seconds are of the right version, in one run when it was entered,',
-    'on two cores that others used as well.',
+    'Lines of declaration are those of the one unit of the gateway. Tests and seconds are of the right version, in one run of the soak',
+    'on two cores.',
     '',
     table(
       ['stack', 'is', 'lines of declaration', 'tests', 'seconds'],
