@@ -1,8 +1,35 @@
+import { z } from 'zod'
 import type { UnitContext } from '../topology/kind.ts'
 import { nearest } from '../topology/mistakes.ts'
 import type { Command, Service } from '../topology/plan.ts'
 
 // What kinds that run a program of the user's have in common.
+
+/** One text or more: a program and its arguments, say. */
+export const texts = z.array(z.string().min(1)).min(1)
+
+/** How it is started. */
+export const startSettings = {
+  run: texts
+    .optional()
+    .describe(
+      'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
+    ),
+  image: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Instead of `run`: a container image, which docker runs with the network of this machine and the files that it is told of.',
+    ),
+}
+
+/** That it is started in one way, or up already. */
+export const isThereOnce = [
+  ({ run, image, url }: Started & { readonly url?: string | undefined }) =>
+    [run, image, url].filter((one) => one !== undefined).length === 1,
+  'must have one of run, image and url',
+] as const
 
 type Unit = UnitContext<{ readonly env: Readonly<Record<string, string>> }>
 /** Everything that a program is told, by the name of its placeholder; in its environment `HOLDFAST_` stands before it. */

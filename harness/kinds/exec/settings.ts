@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { certificateEncodings } from '../../pki/certificate-header.ts'
 import { durationSeconds } from '../../topology/duration.ts'
 import { actionPattern, duration, port, text } from '../../topology/schema.ts'
+import { isThereOnce, startSettings, texts } from '../own-program.ts'
 
-const texts = z.array(z.string().min(1)).min(1)
 const words = z
   .record(z.string(), z.string())
   .optional()
@@ -116,18 +116,7 @@ const certificateHeader = z
 /** What a topology says about a program of the user's own. */
 export const execSettings = z
   .strictObject({
-    run: texts
-      .optional()
-      .describe(
-        'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
-      ),
-    image: z
-      .string()
-      .min(1)
-      .optional()
-      .describe(
-        'Instead of `run`: a container image, which docker runs with the network of this machine and the files that it is told of.',
-      ),
+    ...startSettings,
     url: z
       .url({ protocol: /^https$/, error: 'must be an https URL' })
       .optional()
@@ -199,10 +188,7 @@ export const execSettings = z
       .default({})
       .describe('Further environment; `@{port}` and so on are filled in.'),
   })
-  .refine(
-    ({ run, image, url }) => [run, image, url].filter((one) => one !== undefined).length === 1,
-    'must have one of run, image and url',
-  )
+  .refine(...isThereOnce)
   .refine(
     ({ url, trust }) => (url === undefined) === (trust === undefined),
     'must have both of url and trust, or neither',

@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { duration, name, port, text } from '../../topology/schema.ts'
+import { isThereOnce, startSettings, texts } from '../own-program.ts'
 import { signingAlgs } from '../step-command.ts'
-
-const texts = z.array(z.string().min(1)).min(1)
 
 const client = z.strictObject({
   auth: z
@@ -18,18 +17,7 @@ const client = z.strictObject({
 /** What a topology says about an OAuth server of the user's own. */
 export const issuerSettings = z
   .strictObject({
-    run: texts
-      .optional()
-      .describe(
-        'Program and arguments, run in the folder of the topology file. `@{port}`, `@{cert}` and so on are filled in.',
-      ),
-    image: z
-      .string()
-      .min(1)
-      .optional()
-      .describe(
-        'Instead of `run`: a container image, which docker runs with the network of this machine and the files that it is told of.',
-      ),
+    ...startSettings,
     listen: port.default(8443).describe('Port that it listens on, at the address that it is told.'),
     path: text(/^(\/[A-Za-z0-9._~-]+)*$/, 'must be a path without an end, `/realms/corp`')
       .default('')
@@ -82,10 +70,7 @@ export const issuerSettings = z
       .default({})
       .describe('With `run`: further environment; `@{port}` and so on are filled in.'),
   })
-  .refine(
-    ({ run, image, url }) => [run, image, url].filter((one) => one !== undefined).length === 1,
-    'must have one of run, image and url',
-  )
+  .refine(...isThereOnce)
   .refine(({ url, ca }) => (url === undefined) === (ca === undefined), {
     path: ['ca'],
     error:
