@@ -2,8 +2,11 @@ import { type Answer, exchange, type Request } from '../protocols/http/exchange.
 import { endsUnsaid, type KeptAnswer, keptConnections } from '../protocols/http/kept-connections.ts'
 import { ConnectionNotKept } from '../protocols/http/raw-call.ts'
 import type { Credential } from '../site/credential.ts'
+import { markJudged } from '../site/judging.ts'
 import { endpointAt } from '../site/site-files.ts'
+import type { Verdict } from '../site/verdict.ts'
 import type { Lab } from './lab.ts'
+import type { Outcome } from './outcome.ts'
 
 /** What a request says otherwise than the action of the target; header lines are further ones. */
 export type Otherwise = Partial<Request>
@@ -43,6 +46,16 @@ export async function demandKept(lab: Lab): Promise<void> {
   using kept = await keptTo(lab, 1)
   const isLost = await endsUnsaid(kept, requestWith(lab, await lab.good().token()))
   if (isLost) throw new ConnectionNotKept(await endpointAt(lab.site.site, lab.target.from, lab.planned))
+}
+
+export function isSuccess(status: number | null): boolean {
+  return status !== null && status >= 200 && status < 300
+}
+
+/** That a call is refused, however. One that is let in is judged by what it must be refused with: that is no matter of what is tried beyond it. */
+export function demandRefused(lab: Lab, verdict: Verdict, refusal: Outcome): void {
+  if (verdict.promised) lab.judge(verdict, refusal)
+  else markJudged(verdict)
 }
 
 /** A connection that ends without an answer is an outcome, too: of status 0. */

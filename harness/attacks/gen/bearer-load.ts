@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { KeptAnswer } from '../../protocols/http/kept-connections.ts'
-import { markJudged } from '../../site/judging.ts'
-import { demandKept, keptTo, orUnanswered, requestWith } from '../asking.ts'
+import { demandKept, demandRefused, keptTo, orUnanswered, requestWith } from '../asking.ts'
 import { cases, steps } from '../attack.ts'
 import { forged, forgedToken } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
@@ -80,10 +79,7 @@ async function countingFetches(lab: Lab, asked: () => number): Promise<void> {
 async function forgedByTheThousand(lab: Lab): Promise<void> {
   const token = await lab.good().token()
   const forgery = { signature: () => 'A'.repeat(86) }
-  // Where one is let in, that is no matter of a thousand.
-  const first = await lab.call(forged(lab, 'forged', forgery))
-  if (first.promised) lab.judge(first, A1('signature_invalid'))
-  else markJudged(first)
+  demandRefused(lab, await lab.call(forged(lab, 'forged', forgery)), A1('signature_invalid'))
   const oneMore = () => forgedToken(token, undefined, forgery)
   await warm(lab, oneMore)
   await flooded(lab, oneMore)

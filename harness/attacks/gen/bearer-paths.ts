@@ -1,4 +1,4 @@
-import { askingAs, saidTo } from '../asking.ts'
+import { askingAs, isSuccess, saidTo } from '../asking.ts'
 import { cases, steps } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { demanded } from '../outcome.ts'
@@ -37,7 +37,7 @@ async function withoutToken(lab: Lab): Promise<void> {
   const wrong = await askingAs(lab, lab.good().withoutToken())
   const own = saidTo(lab).path
   const { status, body } = await right()
-  lab.demand(status !== null && status >= 200 && status < 300, `it answers ${status} to the right token`)
+  lab.demand(isSuccess(status), `it answers ${status} to the right token`)
   for (const path of spellingsOf(own)) {
     const answer = await wrong({ path })
     const isTheSame = answer.status === status && answer.body === body

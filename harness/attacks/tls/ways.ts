@@ -1,6 +1,14 @@
 import type { Credential } from '../../site/credential.ts'
-import { markJudged } from '../../site/judging.ts'
-import { askingAs, keptTo, type Otherwise, orUnanswered, requestWith, saidTo } from '../asking.ts'
+import {
+  askingAs,
+  demandRefused,
+  isSuccess,
+  keptTo,
+  type Otherwise,
+  orUnanswered,
+  requestWith,
+  saidTo,
+} from '../asking.ts'
 import { cases, type Made, steps, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, demanded, type Outcome } from '../outcome.ts'
@@ -92,12 +100,10 @@ function refusedInAll(lab: Lab, written: ReturnType<Ways>, made: Made<Credential
   })
 }
 
-/** The credential that is refused in the declared way. Where it is let in there, that is no matter of other ways. */
+/** The credential that is refused in the declared way. */
 async function refused(lab: Lab, made: Made<Credential>, refusal: Outcome): Promise<Credential> {
   const credential = await made(lab.good(), lab)
-  const verdict = await lab.call(credential)
-  if (verdict.promised) lab.judge(verdict, refusal)
-  else markJudged(verdict)
+  demandRefused(lab, await lab.call(credential), refusal)
   return credential
 }
 
@@ -129,10 +135,6 @@ async function amongMany(lab: Lab): Promise<void> {
 /** Over a certificate of somebody else. */
 async function thief(good: Credential, lab: Lab): Promise<Credential> {
   return good.withCertificate(await stranger(lab), "over a stranger's certificate")
-}
-
-function isSuccess(status: number | null): boolean {
-  return status !== null && status >= 200 && status < 300
 }
 
 /** But for numbers: a time, a count. */
