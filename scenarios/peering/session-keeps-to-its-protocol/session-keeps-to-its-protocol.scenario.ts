@@ -160,11 +160,7 @@ test('what is as long as it may be is installed, and one character more ends the
 
   introduce(session)
   session.send(update(1, { ...announcement, ...longest }))
-  const installed = async () => {
-    const { json } = await site.operator('node-a').get('/v1/routes?state=learned')
-    return (json as { routes: { name: string }[] }).routes.some(({ name }) => name === longest.name)
-  }
-  await site.until('the route is installed', installed, { withinMs: 2_000 })
+  await installed(site, longest.name)
   session.send(update(2, { ...announcement, ...longest, name: 'n'.repeat(254) }))
 
   expect(await site.ended(session, { withinMs: 2_000 })).toMatchObject({ code: tooLarge.code })
@@ -200,12 +196,8 @@ test('a route that came over us is dropped, and one over a node with nearly our 
   const routes = [over('round', 'x', 'node-a'), over('longer', 'node-a-x'), over('shorter', 'node')]
   session.send({ type: 'update', seq: 1, routes })
 
-  const installed = async () => {
-    const { json } = await site.operator('node-a').get('/v1/routes?state=learned')
-    return (json as { routes: { name: string }[] }).routes.map(({ name }) => name).toSorted()
-  }
-  await site.until('two routes are installed', async () => (await installed()).length >= 2, { withinMs: 2_000 })
-  expect(await installed()).toEqual(['longer', 'shorter'])
+  await site.until('two routes are installed', async () => (await learned(site)).length >= 2, { withinMs: 2_000 })
+  expect((await learned(site)).toSorted()).toEqual(['longer', 'shorter'])
   const drops = await site.decisions('node-a', { conn: verdict.conn, action: 'peering:route' })
   expect(drops).toMatchObject([{ guard: 'route.loop', reason: 'loop_dropped' }])
 })
@@ -217,11 +209,7 @@ test('ten pings within a second are nothing, and more of them end the session', 
   introduce(session)
   for (let count = 0; count < 10; count += 1) session.ping()
   session.send(update(1))
-  const installed = async () => {
-    const { json } = await site.operator('node-a').get('/v1/routes?state=learned')
-    return (json as { routes: { name: string }[] }).routes.some(({ name }) => name === announcement.name)
-  }
-  await site.until('the route is installed', installed, { withinMs: 2_000 })
+  await installed(site, announcement.name)
   for (let count = 0; count < 50; count += 1) session.ping()
 
   expect(await site.ended(session, { withinMs: 2_000 })).toMatchObject({ code: 4400 })
@@ -250,12 +238,18 @@ test('whoever keeps to it stays', async ({ site, credential }) => {
   session.send(update(1))
   session.send({ type: 'keepalive', seq: 2, refused: 0 })
 
-  const installed = async () => {
-    const { json } = await site.operator('node-a').get('/v1/routes?state=learned')
-    return (json as { routes: { name: string }[] }).routes.some(({ name }) => name === announcement.name)
-  }
-  await site.until('the route is installed', installed, { withinMs: 2_000 })
+  await installed(site, announcement.name)
 })
+
+/** Names of the routes that A has from others. */
+async function learned(site: ScenarioSite): Promise<string[]> {
+  const { json } = await site.operator('node-a').get('/v1/routes?state=learned')
+  return (json as { routes: { name: string }[] }).routes.map(({ name }) => name)
+}
+
+async function installed(site: ScenarioSite, name: string): Promise<void> {
+  await site.until('the route is installed', async () => (await learned(site)).includes(name), { withinMs: 2_000 })
+}
 
 async function isConnected(site: ScenarioSite): Promise<boolean> {
   const { peers } = (await site.operator('node-a').get('/v1/state')).json as {
