@@ -53,6 +53,7 @@ export class NodeAgent {
       address: settings.addresses[node] as string,
       addresses: settings.addresses,
       hostsFile: settings.hostsFile,
+      tools: settings.tools,
       ref: node,
       settings,
       ahead: new WorkAhead(plan, plan.nodes[node]!, pause),

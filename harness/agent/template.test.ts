@@ -3,26 +3,33 @@ import { contentsIn, fill, fillJson } from './template.ts'
 
 const unknown = { code: 'HOLDFAST_TEMPLATE_UNKNOWN' }
 const names = { addresses: { 'node-b': '127.1.2.4' }, hostsFile: '/run/hosts' }
-const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', ...names }
+const tools = { nsc: '/tools/nsc' }
+const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', tools, ...names }
 
-test('fills the five placeholders and nothing else', () => {
-  const text = '@{dir} @{unit} @{address} @{address:node-b} @{hosts} $dir {{unit}} @dir'
+test('fills the six placeholders and nothing else', () => {
+  const text = '@{dir} @{unit} @{address} @{address:node-b} @{hosts} @{tool:nsc} $dir {{unit}} @dir'
 
-  expect(fill(text, context, 'x')).toBe('/n /n/units/web 127.1.2.3 127.1.2.4 /run/hosts $dir {{unit}} @dir')
+  const filled = '/n /n/units/web 127.1.2.3 127.1.2.4 /run/hosts /tools/nsc $dir {{unit}} @dir'
+  expect(fill(text, context, 'x')).toBe(filled)
 })
 
-test.each(['@{home}', '@{address:node-z}', '@{address:constructor}', '@{}', '@{json:x}'])(
-  'refuses %s',
-  (placeholder) => {
-    expect(() => fill(`a ${placeholder}`, context, 'config.json')).toThrow(expect.objectContaining(unknown))
-    expect(() => fill(placeholder, context, 'config.json')).toThrow(`config.json: ${placeholder} is not known`)
-  },
-)
+test.each([
+  '@{home}',
+  '@{address:node-z}',
+  '@{address:constructor}',
+  '@{tool:nats}',
+  '@{tool:constructor}',
+  '@{}',
+  '@{json:x}',
+])('refuses %s', (placeholder) => {
+  expect(() => fill(`a ${placeholder}`, context, 'config.json')).toThrow(expect.objectContaining(unknown))
+  expect(() => fill(placeholder, context, 'config.json')).toThrow(`config.json: ${placeholder} is not known`)
+})
 
 test('@{unit} is unknown where no unit is at hand, and is not named there', () => {
   const here = () => fill('@{unit}', { ...context, unitDir: undefined }, 'here')
-  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address}, @{hosts} or')
-  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address}, @{hosts} or')
+  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address}, @{hosts}, @{address:NODE}')
+  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address}, @{hosts}, @{address')
 })
 
 test('fills strings at any depth of JSON, and leaves keys and other values', () => {

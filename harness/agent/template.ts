@@ -10,6 +10,8 @@ export interface TemplateContext {
   hostsFile?: string
   /** Addresses of all nodes, by name. */
   addresses: Readonly<Record<string, string>>
+  /** Paths of the real programs of the run, by name. Absent where no program runs. */
+  tools?: Readonly<Record<string, string>>
   /** By what stands after `content:`. Absent where no secret may stand. */
   contents?: ReadonlyMap<string, string>
 }
@@ -31,7 +33,7 @@ export function fill(text: string, context: TemplateContext, place: string): str
     const ofUnit = context.unitDir === undefined ? '' : ' @{unit},'
     throw new HoldfastError(
       'HOLDFAST_TEMPLATE_UNKNOWN',
-      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{hosts} or @{address:NODE} with a node of the plan`,
+      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{hosts}, @{address:NODE} with a node of the plan, or @{tool:NAME} with a program that the unit starts`,
     )
   })
 }
@@ -55,8 +57,8 @@ function lookUp(name: string, context: TemplateContext): string | undefined {
   if (name === 'unit') return context.unitDir
   if (name === 'address') return context.address
   if (name === 'hosts') return context.hostsFile
-  if (name.startsWith('content:')) return context.contents?.get(name.slice('content:'.length))
-  if (!name.startsWith('address:')) return undefined
-  const node = name.slice('address:'.length)
-  return Object.hasOwn(context.addresses, node) ? context.addresses[node] : undefined
+  const [, sort = '', key = ''] = /^(content|address|tool):(.*)$/s.exec(name) ?? []
+  if (sort === 'content') return context.contents?.get(key)
+  const values = { address: context.addresses, tool: context.tools }[sort] ?? {}
+  return Object.hasOwn(values, key) ? values[key] : undefined
 }

@@ -16,6 +16,14 @@ test('a tool that one command dials with takes the build that resolves the hosts
   expect(neededTools(planOf({ one: [] }))).toEqual({ plain: [], overlay: [] })
 })
 
+test('a tool that a service starts itself is needed as if the plan ran it', () => {
+  const planWith = (program: Program) => planOf({ one: [oneshot('a', [], [{ run: { program, args: [] } }])] })
+  const plan = planWith({ service: 'maker', starts: [{ tool: 'nsc', dials: true }, { tool: 'nats' }] })
+
+  expect(neededTools(plan)).toEqual({ plain: ['nats'], overlay: ['nsc'] })
+  expect(neededTools(planWith({ service: 'maker' }))).toEqual({ plain: [], overlay: [] })
+})
+
 test('a program of the machine that a unit runs is demanded by name, before anything starts', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-engine-'))
   vi.stubEnv('PATH', folder)

@@ -1,28 +1,18 @@
 import { HoldfastError } from '../errors.ts'
 import type { HelperName } from '../toolchain/survey.ts'
 import type { ToolName } from '../toolchain/tools.ts'
-import type { Plan, PlanUnit, Program, Step } from '../topology/plan.ts'
+import type { Plan } from '../topology/plan.ts'
+import { toolsOf } from '../topology/programs.ts'
 
 /**
  * Names of the real programs that a plan runs: as anybody builds them, and with the overlay of the toolchain. That takes those that
  * dial hosts of the plan; where clocks can be moved, all.
  */
 export function neededTools(plan: Plan, clock?: 'movable'): { plain: ToolName[]; overlay: ToolName[] } {
-  const programs = Object.values(plan.nodes).flatMap((node) => node.units.flatMap(programsOf))
-  const tools = programs.filter((program) => 'tool' in program)
+  const tools = Object.values(plan.nodes).flatMap((node) => node.units.flatMap(toolsOf))
   const namesOf = (some: typeof tools) => new Set(some.map(({ tool }) => tool as ToolName))
   const overlay = namesOf(tools.filter(({ dials }) => dials || clock === 'movable'))
   return { plain: [...namesOf(tools)].filter((name) => !overlay.has(name)), overlay: [...overlay] }
-}
-
-function programsOf(unit: PlanUnit): Program[] {
-  const own = unit.service?.command === undefined ? [] : [unit.service.command.program]
-  return [...own, ...unit.steps.flatMap(programsOfStep)]
-}
-
-function programsOfStep(step: Step): Program[] {
-  if ('run' in step) return [step.run.program]
-  return 'parallel' in step ? step.parallel.flat().flatMap(programsOfStep) : []
 }
 
 /** This machine lacks a program that units of a plan run, and that nobody builds. Code `HOLDFAST_PROGRAM_MISSING`. */

@@ -11,6 +11,7 @@ import { Mistakes } from './mistakes.ts'
 import { offerInRole } from './offers.ts'
 import type { Plan, PlanCredential, PlanNode, PlanTrustDomain } from './plan.ts'
 import { draftUnits, enterOffers, planUnit } from './plan-units.ts'
+import { checkTools } from './programs.ts'
 import { resolveCredentials } from './resolve-credentials.ts'
 import { type TopologyDeclaration, topologySchema } from './schema.ts'
 
@@ -50,6 +51,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const accepts = resolveAccepts(compilation, credentials)
   const nodes = planNodes(compilation, [...credentials.values()], planned)
   checkOrder(compilation, nodes)
+  checkTools(compilation, nodes)
   // A unit whose kind or settings are wrong uses nothing yet: its credentials are no mistakes beside that.
   if (complete && unknownNodes.size === 0) checkUse(compilation, accepts, credentials)
   mistakes.throwIfAny(loaded.source)

@@ -17,6 +17,7 @@ import type { ActionVerification } from './verification.ts'
  * - `@{address}`       the node's own address
  * - `@{address:NODE}`  another node's address
  * - `@{hosts}`         path of the run's hosts, in the form of /etc/hosts
+ * - `@{tool:NAME}`    path of a real program that a program of the unit starts itself
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
  *   secret of 16 characters at least, without blanks, in the environment of a command only, as everybody sees arguments; it is written
  *   down nowhere
@@ -154,12 +155,23 @@ export interface Command {
 }
 
 /**
- * `tool`: one of the real programs that the toolchain resolves (`step-ca`, `step`, `nats-server`, …). `dials`: it looks up hosts of the
- * plan, which takes a build of ours where nodes share the resolver of this machine.
- * `service`: a reference node under `services/`. `path`: any executable, by its path or as PATH finds it; `node` is the Node that
+ * One of the real programs that the toolchain resolves (`step-ca`, `step`, `nats-server`, …). `dials`: it looks up hosts of the plan,
+ * which takes a build of ours where nodes share the resolver of this machine.
+ */
+export interface ToolProgram {
+  tool: string
+  dials?: true
+}
+
+/**
+ * `service`: a reference node under `services/`. `starts`: real programs that it runs itself, and finds at `@{tool:NAME}`. `path`: any executable, by its path or as PATH finds it; `node` is the Node that
  * runs the harness, with the host names of the plan. `script`: a JavaScript or TypeScript file run by Node.
  */
-export type Program = { tool: string; dials?: true } | { service: string } | { path: Template } | { script: Template }
+export type Program =
+  | ToolProgram
+  | { service: string; starts?: readonly ToolProgram[] }
+  | { path: Template }
+  | { script: Template }
 
 export type Probe =
   /** An HTTPS request that must answer one of `expect`; without that, anything. With `tls`, the chain and the host name are verified against `tls.ca`. */
