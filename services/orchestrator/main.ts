@@ -10,6 +10,7 @@ import { createLog, failureFields } from '../shared/log.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
 import { stopOnSignals } from '../shared/stop-signals.ts'
 import { program } from './config.ts'
+import { addIntakeCommand } from './creds-intake/command.ts'
 import { createOrchestrator } from './orchestrator.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { openStore, type Store } from './store.ts'
@@ -21,23 +22,29 @@ const command = new Command('orchestrator')
   .option('--check-config', 'check the configuration and everything that it names, then end')
   .option('--print-config', 'print the effective configuration without its secrets, then end')
   .allowExcessArguments(false)
+  // A subcommand has flags of the same names.
+  .enablePositionalOptions()
   // It has said what is wrong by then.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
+  .action((_, self: Command) => serve(self))
 addConfigurationOptions(command, program)
-command.parse()
+addIntakeCommand(command)
+await command.parseAsync()
 
-try {
-  const options = command.opts<{ config?: string; checkConfig?: boolean; printConfig?: boolean }>()
-  const configuration = loadConfiguration(program, { file: options.config, flags: flagsOf(command, program) })
-  if (options.printConfig === true) {
-    process.stdout.write(`${JSON.stringify(redactedConfiguration(program, configuration), null, 2)}\n`)
-  } else {
-    const prepared = prepare(configuration)
-    if (options.checkConfig === true) process.stdout.write('the configuration is good\n')
-    else await run(prepared)
+async function serve(self: Command): Promise<void> {
+  try {
+    const options = self.opts<{ config?: string; checkConfig?: boolean; printConfig?: boolean }>()
+    const configuration = loadConfiguration(program, { file: options.config, flags: flagsOf(self, program) })
+    if (options.printConfig === true) {
+      process.stdout.write(`${JSON.stringify(redactedConfiguration(program, configuration), null, 2)}\n`)
+    } else {
+      const prepared = prepare(configuration)
+      if (options.checkConfig === true) process.stdout.write('the configuration is good\n')
+      else await run(prepared)
+    }
+  } catch (failure) {
+    exitOnStartFailure(program.name, failure)
   }
-} catch (failure) {
-  exitOnStartFailure(program.name, failure)
 }
 
 async function run({ configuration, material, decisions }: Prepared): Promise<void> {

@@ -1,0 +1,119 @@
+import { mkdirSync, readFileSync, watch } from 'node:fs'
+import { join } from 'node:path'
+import type { CredsDemand } from '../../shared/nats/creds-demand.ts'
+import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../shared/nats/creds-set.ts'
+import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
+import { installSet } from './install.ts'
+
+export interface IntakeOptions {
+  /** What the folder must be that they are handed over in. */
+  readonly handover: Omit<CredsDemand, 'installed'>
+  /** What the folder must be that they are installed in. */
+  readonly installed: Omit<CredsDemand, 'installed'>
+  readonly timeoutSeconds: number
+  readonly clock?: IntakeClock
+}
+
+export interface IntakeClock {
+  /** Milliseconds on a clock that only goes forward. */
+  now(): number
+  /** Until something happens in the folder, at most so long. */
+  change(folder: string, withinMs: number): Promise<void>
+}
+
+const POLL_MS = 250
+
+/**
+ * Waits for credentials, judges them, and installs them. A set that is replaced while it is judged is judged anew; one that is installed
+ * already is left alone.
+ *
+ * @throws CredsRefused
+ */
+export async function takeOver(options: IntakeOptions): Promise<{ set: CredsSet; isNew: boolean }> {
+  const { handover, timeoutSeconds, clock = realClock } = options
+  const deadline = clock.now() + timeoutSeconds * 1000
+  for (;;) {
+    const manifest = await manifestOf(handover.folder, deadline, clock)
+    const before = installedBefore(options)
+    try {
+      const waited = manifest === undefined ? timeoutSeconds : undefined
+      const set = readCredsSet({ ...handover, installed: before }, waited)
+      const isNew = before === undefined || !isWhole(options, set)
+      if (isNew) install(options, set)
+      if (textOf(handover.folder) === manifest) return { set, isNew }
+    } catch (failure) {
+      const isReplaced = textOf(handover.folder) !== manifest
+      if (!(failure instanceof CredsRefused) || !isReplaced || clock.now() >= deadline) throw failure
+    }
+  }
+}
+
+function install({ installed, handover }: IntakeOptions, set: CredsSet): void {
+  mkdirSync(installed.folder, { recursive: true, mode: 0o700 })
+  judgeFolder(installed)
+  installSet(installed.folder, set, handover.now)
+}
+
+/** The manifest's text as soon as it is there; undefined when it did not come in time. */
+async function manifestOf(folder: string, deadline: number, clock: IntakeClock): Promise<string | undefined> {
+  for (;;) {
+    const text = textOf(folder)
+    const left = deadline - clock.now()
+    if (text !== undefined || left <= 0) return text
+    await clock.change(folder, Math.min(POLL_MS, left))
+  }
+}
+
+function textOf(folder: string): string | undefined {
+  try {
+    return readFileSync(join(folder, MANIFEST_FILE), 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** What says which set is installed. Whatever else stands there is no installed set, and pins nothing. */
+function installedBefore({ installed }: IntakeOptions): Current | undefined {
+  try {
+    return currentSchema.parse(JSON.parse(readFileSync(join(installed.folder, installed.manifestFile), 'utf8')))
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the very files of this set are installed, as they must be. */
+function isWhole({ installed }: IntakeOptions, { manifest, files }: CredsSet): boolean {
+  try {
+    const found = readCredsSet(installed)
+    const textOfFile = new Map(found.files.map(({ entry, text }) => [entry.name, text]))
+    return (
+      found.manifest.generation === manifest.generation &&
+      files.every(({ entry, text }) => textOfFile.get(entry.name) === text)
+    )
+  } catch {
+    return false
+  }
+}
+
+const realClock: IntakeClock = {
+  now: () => performance.now(),
+  change: (folder, withinMs) =>
+    new Promise((resolve) => {
+      const watcher = watched(folder, () => end())
+      const timer = setTimeout(() => end(), withinMs)
+      const end = (): void => {
+        clearTimeout(timer)
+        watcher?.close()
+        resolve()
+      }
+    }),
+}
+
+/** A folder that is not there yet is looked for by the poll alone. */
+function watched(folder: string, onEvent: () => void) {
+  try {
+    return watch(folder, onEvent).on('error', onEvent)
+  } catch {
+    return undefined
+  }
+}

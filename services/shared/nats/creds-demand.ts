@@ -1,0 +1,61 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { MANIFEST_FILE, type ManifestFile } from './manifest.ts'
+import { USERS, type UserName } from './roles.ts'
+
+/** What a folder with credentials must be: one that is handed over, or one that they were installed in. */
+export interface CredsDemand {
+  readonly folder: string
+  /** Its owner. */
+  readonly uid: number
+  /** Absent: any, for it means nothing where nobody but the owner has rights. */
+  readonly gid?: number
+  /** Of each file: 0640 where a group takes it over, 0600 where it was installed. */
+  readonly fileMode: number
+  /** `manifest.json`, or `current.json`. */
+  readonly manifestFile: string
+  /** Whose credentials it holds, all of them and nobody else's. */
+  readonly users: readonly UserName[]
+  /** Files that may stand beside them. */
+  readonly beside?: readonly string[]
+  /** What is installed: nothing older takes its place, and nothing of another operator. */
+  readonly installed?: { readonly generation: number; readonly operator: string }
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+/** Somebody is writing it; whoever reads the folder is not meant. */
+export const BEING_WRITTEN = /^\.tmp-/
+
+/** Names of the credentials that a folder must hold. */
+export function credsFiles({ users }: Pick<CredsDemand, 'users'>): string[] {
+  return users.map((user) => USERS[user].creds)
+}
+
+/** The user whose credentials a file must be. */
+export function userOf({ name }: Pick<ManifestFile, 'name'>): UserName | undefined {
+  return (Object.keys(USERS) as UserName[]).find((user) => USERS[user].creds === name)
+}
+
+/** All entries of the folder but what is being written. Undefined where there is no such folder. */
+export function entriesOf(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder)
+      .filter((name) => !BEING_WRITTEN.test(name))
+      .sort()
+  } catch {
+    return undefined
+  }
+}
+
+export function modeText(mode: number): string {
+  return `0${(mode & 0o7777).toString(8)}`
+}
+
+/** Whether a manifest is there to be read. */
+export function hasManifest({
+  folder,
+  manifestFile = MANIFEST_FILE,
+}: Partial<CredsDemand> & { folder: string }): boolean {
+  return statSync(join(folder, manifestFile), { throwIfNoEntry: false }) !== undefined
+}

@@ -1,0 +1,133 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats } from 'node:fs'
+import { join } from 'node:path'
+import { guard, type Refusal } from '../guard.ts'
+import { type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
+import { kindOf } from './creds-text.ts'
+import { currentSchema, LARGEST_FILE_BYTES, MANIFEST_FILE, type Manifest, manifestSchema } from './manifest.ts'
+
+/** A folder with credentials as it is judged. Guards only look, and leave what they read for those that follow. */
+export interface FolderContext {
+  readonly demand: CredsDemand
+  /** Set when nobody waits any longer for it to be handed over. */
+  readonly waitedSeconds?: number
+  manifest?: Manifest
+  /** What was found, for whoever has to mend it: thing, place and way out. */
+  found?: string
+}
+
+function refused(context: { found?: string }, reason: string, found: string): Refusal {
+  context.found = found
+  return { reason, status: null }
+}
+
+const GROUP_WRITE = 0o020
+const OTHERS = 0o007
+
+/** Whoever may put a file into it decides as whom we log in. */
+export const credsFolder = guard<FolderContext>(
+  'creds.folder',
+  ['folder_owner_invalid', 'folder_mode_invalid'],
+  (context) => {
+    const { folder, uid, gid } = context.demand
+    const stats = lstatSync(folder, { throwIfNoEntry: false })
+    // Whoever waited for nothing is told that, by the next guard.
+    if (stats === undefined && context.waitedSeconds !== undefined) return undefined
+    if (stats === undefined || !stats.isDirectory()) {
+      return refused(context, 'folder_owner_invalid', `${folder} is no folder; have the credentials handed over there`)
+    }
+    const owner = ownerProblem(stats, uid, gid)
+    if (owner !== undefined) return refused(context, 'folder_owner_invalid', `${folder} ${owner}; chown it`)
+    if ((stats.mode & (GROUP_WRITE | OTHERS)) === 0) return undefined
+    const found = `${folder} has mode ${modeText(stats.mode)}; chmod it to ${gid === undefined ? '0700' : '2750'}`
+    return refused(context, 'folder_mode_invalid', found)
+  },
+)
+
+/** The manifest makes a set of the files: it is written last, and what it does not name was not handed over. */
+export const credsManifest = guard<FolderContext>(
+  'creds.manifest',
+  ['manifest_missing', 'handover_timeout', 'manifest_invalid', 'generation_old'],
+  (context) => {
+    const { folder, manifestFile, installed } = context.demand
+    const place = join(folder, manifestFile)
+    const text = textOf(place)
+    if (text === undefined) {
+      const { waitedSeconds } = context
+      if (waitedSeconds === undefined) {
+        return refused(context, 'manifest_missing', `${place} is not there; have the credentials handed over first`)
+      }
+      const found = `${place} did not come within ${waitedSeconds} s; see why the host of the broker hands over nothing`
+      return refused(context, 'handover_timeout', found)
+    }
+    const schema = manifestFile === MANIFEST_FILE ? manifestSchema : currentSchema
+    const read = schema.safeParse(jsonOf(text))
+    if (!read.success) {
+      const mistakes = read.error.issues.map(({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`)
+      return refused(context, 'manifest_invalid', `${place}: ${mistakes.join('; ')}; have it written anew`)
+    }
+    context.manifest = read.data
+    const names = read.data.files.map(({ name }) => name)
+    const expected = credsFiles(context.demand)
+    if ([...names].sort().join() !== [...expected].sort().join()) {
+      const found = `${place} names ${names.join(', ')}, and must name ${expected.join(', ')}; hand over those`
+      return refused(context, 'manifest_invalid', found)
+    }
+    if (read.data.generation >= (installed?.generation ?? 0)) return undefined
+    const found = `${place} is generation ${read.data.generation}, and ${installed?.generation} is installed; hand over a newer one`
+    return refused(context, 'generation_old', found)
+  },
+)
+
+/** Seeds of all sorts but those of users; every sort has a letter of its own. */
+const SIGNING_SEED = /(?<![A-Z0-9])S[ACNOX][A-Z2-7]{56}(?![A-Z0-9])/
+const JWT = /eyJ[\w-]+\.[\w-]+\.[\w-]+/g
+const KEY_STORES = ['keys', 'nkeys']
+
+/** A key that signs others must never leave its host, and nothing that nobody asked for may lie here. */
+export const credsSet = guard<FolderContext>('creds.set', ['file_unexpected', 'signing_key_found'], (context) => {
+  const { folder, manifestFile, beside = [] } = context.demand
+  const expected = [...credsFiles(context.demand), manifestFile, ...beside]
+  const entries = entriesOf(folder) ?? []
+  const key = entries.find((name) => KEY_STORES.includes(name) || SIGNING_SEED.test(textOf(join(folder, name)) ?? ''))
+  if (key !== undefined) {
+    const found = `${join(folder, key)} holds a signing key, which is to stay where it was made; remove it, and make that key anew`
+    return refused(context, 'signing_key_found', found)
+  }
+  const extra = entries.find((name) => !expected.includes(name) || speaksForOthers(textOf(join(folder, name)) ?? ''))
+  if (extra === undefined) return undefined
+  const found = `${join(folder, extra)} is not meant to be here; only ${expected.join(', ')} are`
+  return refused(context, 'file_unexpected', found)
+})
+
+function speaksForOthers(text: string): boolean {
+  return (text.match(JWT) ?? []).some((jwt) => ['operator', 'account'].includes(kindOf(jwt) ?? ''))
+}
+
+export function ownerProblem(stats: Pick<Stats, 'uid' | 'gid'>, uid: number, gid: number | undefined) {
+  if (stats.uid !== uid) return `belongs to user ${stats.uid}, and must belong to ${uid}`
+  return gid === undefined || stats.gid === gid ? undefined : `belongs to group ${stats.gid}, and must belong to ${gid}`
+}
+
+/** What can be read of a plain file; nothing of what is too large to be one of ours. */
+function textOf(path: string): string | undefined {
+  let handle: number
+  try {
+    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch {
+    return undefined
+  }
+  try {
+    const stats = fstatSync(handle)
+    return stats.isFile() && stats.size <= LARGEST_FILE_BYTES ? readFileSync(handle, 'utf8') : undefined
+  } finally {
+    closeSync(handle)
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
