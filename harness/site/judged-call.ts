@@ -80,7 +80,7 @@ async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, ca
   const { site, shared } = by
   const { node } = call.target
   const earlier = first === undefined ? 0 : 1
-  const wait = { withinMs: waitMs ?? shared.patience?.recordMs, atLeast: 1 + earlier }
+  const wait = { withinMs: waitMs ?? shared.patience?.recordMs, atLeast: (called.records ?? 1) + earlier }
   const { decisions: all, waitedMs } = await decisionsOf(site, node, called.conn, mark, wait)
   if (all.slice(0, earlier).some(({ verdict }) => verdict !== 'accepted')) {
     throw new NotInPlan(site, `${node} did not accept the call that went first over ${called.conn}`, [])

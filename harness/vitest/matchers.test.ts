@@ -48,6 +48,20 @@ test('a derived credential brings its positive control along', async () => {
   expect(site.ledger.map((one) => one.verdict.verdict)).toEqual(['accepted', 'refused'])
 })
 
+test('who was let in before is refused all the same, and who was let do the same, or something after it, is not', async () => {
+  const verdict = await call()
+  const [refusal] = verdict.decisions
+  const accept = (action: string) => ({ ...refusal!, action, verdict: 'accepted', reason: null, guard: null }) as const
+  const recorded = (...decisions: (typeof verdict.decisions)[number][]) => ({ ...verdict, decisions })
+  expect(recorded(accept('b:login'), refusal!)).toBeRefused(mismatch)
+  for (const decisions of [
+    [accept(refusal!.action), refusal!],
+    [refusal!, accept('b:login')],
+  ]) {
+    expect(() => expect(recorded(...decisions)).toBeRefused(mismatch)).toThrow('also recorded an accept')
+  }
+})
+
 test('a refusal at TLS is found in the log of the far end', async () => {
   expect(await call(fake.right().withoutCertificate())).toBeRefused({ layer: 'tls', reason: 'cert_missing' })
   const foreign = await rogueAuthority()
