@@ -34,7 +34,12 @@ export const defaultTimeoutMs = 30_000
  */
 export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; conn: string }> {
   const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
-  const { stream, conn } = await connectPlain(endpoint, signal)
+  const connected = await connectPlain(endpoint, signal)
+  return { socket: await secure(endpoint, connected, signal), conn: connected.conn }
+}
+
+/** The handshake over a connection that is open: whatever is said in the clear before it was said. */
+export async function secure(endpoint: Endpoint, { stream, conn }: Connected, signal: AbortSignal): Promise<TLSSocket> {
   const socket = beginHandshake(endpoint, stream)
   // Set early and kept: a connection that the far end cuts must end the call, never the process.
   socket.on('error', () => {})
@@ -47,7 +52,7 @@ export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; 
   }
   // RFC 8446 section 4.3.2, RFC 5246 section 7.4.4: a CertificateRequest names algorithms, and nothing else that a server sends does.
   endpoint.onSecure?.({ isCertificateAsked: socket.getSharedSigalgs().length > 0 })
-  return { socket, conn }
+  return socket
 }
 
 /** Opens a TCP connection from the seat of an endpoint; nothing is said over it. */
