@@ -11,6 +11,7 @@ import { oauthIssuer } from './kinds/oauth-issuer/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
 import { stepCa } from './kinds/step-ca/index.ts'
 import { http } from './protocols/http/index.ts'
+import { nats } from './protocols/nats/index.ts'
 import type { AnyProtocol, Protocols } from './protocols/spoken.ts'
 import { tls } from './protocols/tls/index.ts'
 import { websocket } from './protocols/websocket/index.ts'
@@ -33,7 +34,7 @@ export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]
 /** Every credential kind. Units by which a node comes to its credentials stand in this order. */
 export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken, bearerSecret]
 
-const allProtocols: readonly AnyProtocol[] = [http, websocket, tls]
+const allProtocols: readonly AnyProtocol[] = [http, websocket, tls, nats]
 
 /** Every protocol, by name. */
 export const protocols: Protocols = new Map(allProtocols.map((protocol) => [protocol.name, protocol]))

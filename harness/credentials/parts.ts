@@ -2,6 +2,8 @@ import type { Identity } from '../pki/certificate.ts'
 import type { SecretSummary } from './bearer-secret/live.ts'
 import type { TokenSummary } from './bound-token/judged.ts'
 import type { CertificateSummary } from './certificate/live.ts'
+import type { CredsSummary } from './nats-creds/live.ts'
+import type { UserCreds } from './nats-creds/user-creds.ts'
 
 /**
  * What a call can carry of credentials, by name: the one list of parts, closed so that every use of one is found by its type. A
@@ -11,6 +13,7 @@ export interface Presented {
   readonly certificate?: Identity
   readonly token?: string
   readonly secret?: string
+  readonly creds?: UserCreds
 }
 
 /** Where each lies on a machine. */
@@ -18,6 +21,7 @@ export interface Places {
   readonly certificate?: { readonly cert: string; readonly key: string }
   readonly token?: string
   readonly secret?: string
+  readonly creds?: string
 }
 
 /** What may be shown of each: never a secret. */
@@ -25,6 +29,7 @@ export interface Summaries {
   readonly certificate?: CertificateSummary
   readonly token?: TokenSummary
   readonly secret?: SecretSummary
+  readonly creds?: CredsSummary
 }
 
 /** Where the lists below name all there are, and an error that names those that are missing where they do not. */

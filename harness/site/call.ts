@@ -85,5 +85,7 @@ function asProxy({ listener: { behind, certificateHeader, protocol } }: Target):
 }
 
 function textOf(part: Presented[PartName]): string | undefined {
-  return typeof part === 'object' ? thumbprintS256(part.certPem) : part
+  if (typeof part !== 'object') return part
+  // A certificate is the same one in whatever PEM it stands.
+  return 'certPem' in part ? thumbprintS256(part.certPem) : JSON.stringify(part)
 }

@@ -1,0 +1,3 @@
+export interface CredsSummary {
+  readonly user: string
+}
