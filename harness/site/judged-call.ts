@@ -39,6 +39,7 @@ export async function makeCall(
   }
   const endpoint = { ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs, onSecure }
   const called = await call.prepared.send(endpoint)
+  by.begins(target.node, called.conn, before.mark.decided)
   const verdict = await joined(by, call, before, { ...called, shaken })
   by.ledger.push({ shape: call.shape, verdict })
   test.calls?.push(toldCall(verdict))

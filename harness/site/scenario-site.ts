@@ -80,6 +80,7 @@ export class ScenarioSite implements AsyncDisposable {
   /** What it shares with the other tests of its file. */
   readonly shared: SharedKnowledge
   readonly #owned = new AsyncDisposableStack()
+  readonly #decidedBefore = new Map<string, number>()
   readonly parts: CallParts
   readonly observerOf: ReturnType<typeof observations>
   /** Accepted calls of tests before this one, where it holds its refusals against them. */
@@ -189,9 +190,18 @@ export class ScenarioSite implements AsyncDisposable {
   readonly keptOperator = async (node: string, connections: number): Promise<OperatorClient> =>
     this.own(await keptOperatorClient(this.site, node, connections))
 
-  /** Decision records of a node so far that hold all members of `match`. */
+  /**
+   * Decision records of a node so far that hold all members of `match`; with the `conn` of a call those since it began, for the
+   * address and port of one connection may be those of another one later.
+   */
   async decisions(node: string, match: Partial<DecisionRecord> = {}): Promise<readonly DecisionRecord[]> {
-    return (await this.site.node(node).decisions()).filter((record) => holds(record, match))
+    const since = this.#decidedBefore.get(`${node} ${match.conn}`) ?? 0
+    return (await this.site.node(node).decisions()).slice(since).filter((record) => holds(record, match))
+  }
+
+  /** A call over `conn` begins when its target has written so many decision records. */
+  begins(node: string, conn: string, decided: number): void {
+    this.#decidedBefore.set(`${node} ${conn}`, decided)
   }
 
   /** Answers what a node writes down from now on. */
