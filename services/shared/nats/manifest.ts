@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { publicKey } from './public-key.ts'
 import { ROLE_NAMES, USER_NAMES } from './roles.ts'
 
 /** Written last into a folder that is handed over: only a set that it names, file by file, is one. */
@@ -7,10 +8,6 @@ export const MANIFEST_FILE = 'manifest.json'
 export const CURRENT_FILE = 'current.json'
 /** A file of credentials has well below 2 KiB, and a manifest as many for each of a few files. */
 export const LARGEST_FILE_BYTES = 65_536
-
-/** A public key as NATS writes it: its sort, then base32 of the key and a checksum. */
-const publicKey = (sort: 'O' | 'A' | 'U', thing: string) =>
-  z.string().regex(new RegExp(`^${sort}[A-Z2-7]{55}$`), `must be the public key of ${thing}`)
 
 const time = z.iso.datetime({ message: 'must be a time such as 2027-01-31T12:00:00.000Z' })
 
@@ -21,8 +18,8 @@ export const fileSchema = z.strictObject({
   size: z.int().min(1).max(LARGEST_FILE_BYTES),
   user: z.strictObject({
     name: z.enum(USER_NAMES),
-    key: publicKey('U', 'a user'),
-    account: publicKey('A', 'an account'),
+    key: publicKey('U'),
+    account: publicKey('A'),
     /** null: its permissions stand in its own JWT. */
     role: z.enum(ROLE_NAMES).nullable(),
   }),
@@ -33,7 +30,7 @@ const set = z.strictObject({
   version: z.literal(1),
   /** Grows by one whenever a credential of any receiver is another one. */
   generation: z.int().min(1),
-  operator: publicKey('O', 'an operator'),
+  operator: publicKey('O'),
   issuedAt: time,
   files: z
     .array(fileSchema)
