@@ -1,4 +1,4 @@
-import './testing/loopback-names.ts'
+import '../shared/testing/loopback-names.ts'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { createSecureContext, createServer, type TLSSocket } from 'node:tls'

@@ -27,7 +27,7 @@ export interface TestOrchestrator extends AsyncDisposable {
 }
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
-const NAMES = new URL('./loopback-names.ts', import.meta.url).href
+const NAMES = new URL('../../shared/testing/loopback-names.ts', import.meta.url).href
 /** Bounded waits everywhere: a program that hangs fails its test, not the whole run. */
 const WITHIN_MS = 10_000
 /** Starting is all processor: on a busy machine it takes its time. */

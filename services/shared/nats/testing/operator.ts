@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Account, Algorithms, encodeAccount, encodeOperator, encodeUser, newScopedSigner } from '@nats-io/jwt'
+import { type Account, Algorithms, encodeAccount, encodeOperator, encodeUser } from '@nats-io/jwt'
 import { createAccount, createCurve, createOperator, createUser, type KeyPair } from '@nats-io/nkeys'
 import { MANIFEST_FILE, type Manifest } from '../manifest.ts'
 import { type AccountName, ROLES, type RoleName, USERS, type UserName } from '../roles.ts'
@@ -84,9 +84,11 @@ export async function testOperator(name = 'HOLO'): Promise<TestOperator> {
     ...{ name, key, jwt, accounts, curve },
     account(account, change = {}) {
       const { key: own, signer, roles } = accounts[account]
-      const scoped = [...roles].map(([role, kp]) =>
-        newScopedSigner(kp, role, { ...permissionsOf(role), subs: -1, data: -1, payload: -1 }),
-      )
+      // Written out: what the library adds to a role (`resp`) the broker takes for a permission.
+      const scoped = [...roles].map(([role, kp]) => {
+        const template = { ...permissionsOf(role), subs: -1, data: -1, payload: -1 }
+        return { kind: 'user_scope' as const, key: kp.getPublicKey(), role, template }
+      })
       const limits = { ...LIMITS, ...(account === 'WORKLOAD' ? JETSTREAM : {}) }
       const signing_keys = [signer.getPublicKey(), ...scoped]
       return encodeAccount(account, own, { limits, signing_keys, ...flows[account], ...change }, { signer: key, ...v2 })
@@ -195,7 +197,7 @@ function flowsOf({
 }: Record<AccountName, TestAccount>): Partial<Record<AccountName, Partial<Account>>> {
   const stream = 'stream' as const
   const from = (owner: TestAccount, subject: string) => ({
-    ...{ name: subject, subject, type: stream, account: owner.key.getPublicKey(), to: subject, local_subject: subject },
+    ...{ name: subject, subject, type: stream, account: owner.key.getPublicKey() },
   })
   return {
     ADMIN: {

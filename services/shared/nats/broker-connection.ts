@@ -1,0 +1,182 @@
+import { X509Certificate } from 'node:crypto'
+import { createConnection, isIP, type Socket } from 'node:net'
+import { connect as connectTls, createSecureContext, type TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  jwtAuthenticator,
+  type NatsConnection,
+  NatsConnectionImpl,
+  type ServerInfo,
+  setTransportFactory,
+  tokenAuthenticator,
+} from '@nats-io/transport-node'
+import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js'
+import { type BrokerSelfContext, brokerSelf, type ExpectedSelf, type UserInfo } from './broker-self.ts'
+import { type BrokerTargetContext, brokerTarget } from './broker-target.ts'
+import type { Creds } from './creds-text.ts'
+
+/** Where a broker is, and who we are to it by TLS. */
+export interface BrokerTarget {
+  /** `tls://HOST:PORT`; HOST is the SAN of its certificate. */
+  readonly server: string
+  /** PEM roots that its certificate must chain to, and no others. */
+  readonly ca: readonly string[]
+  readonly cert: string
+  readonly key: string
+  /** Address that the connection comes from. */
+  readonly localAddress?: string
+  readonly connectTimeoutMs: number
+}
+
+/** As whom we log in. */
+export interface BrokerLogin {
+  readonly creds: Creds
+  readonly inbox: string
+  /** Sent as `auth_token` beside the credentials. */
+  readonly token?: string
+  /** How the connection is called in the broker's lists. */
+  readonly name: string
+  /** What the broker must say of us. Absent: it is not asked. */
+  readonly expected?: ExpectedSelf
+}
+
+/** One of our own guards refused a broker, or what it says of us. */
+export class BrokerRefused extends Error {
+  readonly guard: string
+  readonly reason: string
+
+  constructor(guard: string, reason: string) {
+    super(`${guard}: ${reason}`)
+    this.name = 'BrokerRefused'
+    this.guard = guard
+    this.reason = reason
+  }
+}
+
+/** Ours beside those of the library: it passes them on to the transport as they are. */
+type Options = ConnectionOptions & {
+  readonly target: BrokerTarget
+  readonly context: ReturnType<typeof createSecureContext>
+}
+
+/**
+ * Connects once, proves the broker before the login is sent, and asks the broker who we are. A connection that ends is not made again by itself:
+ * `closed()` of it settles.
+ *
+ * @throws BrokerRefused, or the library's own errors
+ */
+export async function connectBroker(target: BrokerTarget, login: BrokerLogin): Promise<NatsConnection> {
+  const url = new URL(target.server)
+  judge({ server: url })
+  setTransportFactory({ factory: () => new ProvenTransport(), dnsResolveFn: nodeResolveHost })
+  const { ca, cert, key } = target
+  const options: Options = {
+    target,
+    context: createSecureContext({ ca: [...ca], cert, key, minVersion: 'TLSv1.2' }),
+    servers: `${url.hostname}:${url.port || 4222}`,
+    name: login.name,
+    inboxPrefix: login.inbox,
+    authenticator: authenticatorOf(login),
+    tls: {},
+    timeout: target.connectTimeoutMs,
+    reconnect: false,
+    maxReconnectAttempts: 0,
+    ignoreClusterUpdates: true,
+    pingInterval: 10_000,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+  }
+  const connection = await NatsConnectionImpl.connect(options)
+  try {
+    if (login.expected !== undefined) await demandSelf(connection, login.expected, target.connectTimeoutMs)
+    return connection
+  } catch (failure) {
+    await connection.close()
+    throw failure
+  }
+}
+
+/** @throws BrokerRefused for a broker that must not be dialled at all */
+export function judge(context: BrokerTargetContext): void {
+  const refusal = brokerTarget.check(context)
+  if (refusal instanceof Promise) throw new Error('broker.target must be synchronous')
+  if (refusal !== undefined) throw new BrokerRefused(brokerTarget.id, refusal.reason)
+}
+
+/** What the broker says of the user of a connection. */
+export async function userInfo(connection: NatsConnection, timeout: number): Promise<UserInfo | undefined> {
+  const answer = (await connection.request('$SYS.REQ.USER.INFO', undefined, { timeout })).json<{ data?: UserInfo }>()
+  return answer?.data
+}
+
+async function demandSelf(connection: NatsConnection, expected: ExpectedSelf, timeout: number): Promise<void> {
+  const context: BrokerSelfContext = { expected, answer: await userInfo(connection, timeout) }
+  const refusal = await brokerSelf.check(context)
+  if (refusal !== undefined) throw new BrokerRefused(brokerSelf.id, refusal.reason)
+}
+
+function authenticatorOf({ creds, token }: BrokerLogin) {
+  const user = jwtAuthenticator(creds.jwt, new TextEncoder().encode(creds.seed))
+  return token === undefined ? user : [user, tokenAuthenticator(token)]
+}
+
+/** The library's own, but for where it calls from, and for what it demands of the broker before the login. */
+class ProvenTransport extends NodeTransport {
+  override dial(to: { hostname: string; port: number }): Promise<Socket> {
+    const { localAddress } = (this.options as Options).target
+    return new Promise((resolve, reject) => {
+      const socket = createConnection({ host: to.hostname, port: to.port, localAddress, noDelay: true })
+      socket.once('error', reject)
+      socket.once('close', () => reject(new Error('the broker closed the connection')))
+      socket.once('connect', () => {
+        socket.removeAllListeners()
+        resolve(socket)
+      })
+    })
+  }
+
+  override async peekInfo(): Promise<ServerInfo> {
+    const info = await super.peekInfo()
+    judge({ server: this.#server, offersTls: info.tls_required === true || info.tls_available === true })
+    return info
+  }
+
+  override startTLS(): Promise<TLSSocket> {
+    const { context } = this.options as Options
+    const server = this.#server
+    return new Promise((resolve, reject) => {
+      const socket = connectTls({
+        socket: this.socket,
+        secureContext: context,
+        // RFC 6066 section 3: an address is no server name.
+        servername: isIP(server.hostname) > 0 ? '' : server.hostname,
+        // Said outright, for Node's default can be turned off by an environment variable (NODE_TLS_REJECT_UNAUTHORIZED).
+        rejectUnauthorized: true,
+        // Called once the chain is good.
+        checkServerIdentity: (_, { raw }) => attempt(() => judge({ server, certificate: new X509Certificate(raw) })),
+      })
+      socket.once('error', (failure) => {
+        const problem = failure instanceof BrokerRefused ? undefined : socket.authorizationError
+        reject((problem && attempt(() => judge({ server, chainProblem: String(problem) }))) || failure)
+      })
+      socket.once('close', () => reject(new Error('the broker ended the TLS handshake')))
+      socket.once('secureConnect', () => {
+        socket.removeAllListeners()
+        resolve(socket)
+      })
+    })
+  }
+
+  get #server(): URL {
+    return new URL((this.options as Options).target.server)
+  }
+}
+
+function attempt(act: () => void): Error | undefined {
+  try {
+    act()
+    return undefined
+  } catch (failure) {
+    return failure as Error
+  }
+}
