@@ -118,6 +118,14 @@ export function redactedConfiguration(program: Program<unknown>, configuration: 
   return walk(configuration, '')
 }
 
+/** The environment for a program that this one starts, without the variables of such names. */
+export function environmentWithout(
+  names: RegExp,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.test(name)))
+}
+
 /** Says by name which variables were ignored although they look like a switch. */
 export function warnIgnoredSwitches(
   log: Log,

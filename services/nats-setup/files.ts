@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+/** Who has a file, and who may read it. */
+export interface Demand {
+  readonly mode: number
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+}
+
+const UNFINISHED = '.tmp-'
+
+/** Whether a file was left by somebody who was stopped while writing it. */
+export function isUnfinished(path: string): boolean {
+  return basename(path).startsWith(UNFINISHED)
+}
+
+/**
+ * Replaces a file as a whole: whoever reads it sees what was there before, or all of this. Nobody else can read it before it has the
+ * owner and the mode that it is to have, and it is on disk when this returns; its name is once `syncFolder` was called.
+ */
+export async function writeWhole(path: string, content: string | Uint8Array, demand: Demand): Promise<void> {
+  const unfinished = join(dirname(path), `${UNFINISHED}${randomBytes(8).toString('hex')}`)
+  try {
+    const file = await open(unfinished, 'wx', 0o600)
+    try {
+      await file.writeFile(content)
+      await own(file, demand)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(unfinished, path)
+  } catch (failure) {
+    await rm(unfinished, { force: true })
+    throw failure
+  }
+}
+
+async function own(file: FileHandle, { mode, uid, gid }: Demand): Promise<void> {
+  // A group of a file can be changed by its owner, who is another one after that.
+  if (uid !== undefined || gid !== undefined) {
+    const { uid: ownUid, gid: ownGid } = await file.stat()
+    await file.chown(uid ?? ownUid, gid ?? ownGid)
+  }
+  await file.chmod(mode)
+}
+
+/** Makes a folder, or gives the one that is there its owner and mode. What is there and no folder stays, and is refused. */
+export async function ownFolder(path: string, demand: Demand): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is a link`)
+  const folder = await open(path, 'r')
+  try {
+    await own(folder, demand)
+  } finally {
+    await folder.close()
+  }
+}
+
+/** Names in a folder are on disk when this returns. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isUnfinished(name)) await rm(join(folder, name), { force: true })
+  }
+}
