@@ -5,7 +5,7 @@ import type { DecisionLog } from '../shared/decision-log.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import type { TlsMaterial } from '../shared/tls-material.ts'
 import type { UpgradeContext } from './call-context.ts'
-import type { Configuration, FilePeer } from './config.ts'
+import type { FilePeer, PeeringConfiguration } from './config.ts'
 import { InboundSessions } from './inbound-sessions.ts'
 import { Peers } from './peers.ts'
 import { RouteTable } from './routes.ts'
@@ -27,7 +27,7 @@ beforeEach(() => {
   recorded = []
   const store = { peers: () => [], deletePeer() {}, putPeer() {} } as unknown as Store
   const configuration = { peering: { peers: [peer('node-b'), peer('node-c')] }, trustDomain: { name: 'org-b' } }
-  peers = new Peers(store, configuration as unknown as Configuration)
+  peers = new Peers(store, configuration as unknown as PeeringConfiguration)
   inbound = new InboundSessions({
     node: 'node-a',
     holdTimeMs: 90 * SECOND,

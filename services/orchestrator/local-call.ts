@@ -3,12 +3,14 @@ import type { Guard, Refusal } from '../shared/guard.ts'
 import { localBody } from './guards/local-request.ts'
 
 /** What a handler is given once the caller was let in. */
-interface LocalCall {
+export interface LocalCall {
   /** Path segments after `/v1`, decoded. */
   readonly path: readonly string[]
   readonly query: URLSearchParams
   /** The JSON body, read under strict rules, and what `schema` makes of it. Rejects with `CallRefused`. */
   body<Value>(schema: z.ZodType<Value>): Promise<Value>
+  /** The JSON body as it is, under the same rules but for its size. Rejects with `BodyRefused`. */
+  read(largest: number): Promise<unknown>
 }
 
 export interface LocalAnswer {
@@ -17,12 +19,19 @@ export interface LocalAnswer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+export type LocalAction = 'node:read' | 'node:routes' | 'peers:write' | 'commands:write' | 'inventory:read'
+
+/** What only operators may do, whatever token the node shows; a token with its scope is good for the rest. */
+export function isForOperators(action: LocalAction): boolean {
+  return action !== 'node:read' && action !== 'node:routes'
+}
+
 /** One call of the local API. */
 export interface LocalOperation {
   readonly method: string
   /** Segments after `/v1`; `*` stands for any one. */
   readonly path: readonly string[]
-  readonly action: 'node:read' | 'node:routes' | 'peers:write'
+  readonly action: LocalAction
   run(call: LocalCall): LocalAnswer | Promise<LocalAnswer>
 }
 
@@ -43,10 +52,11 @@ export class CallRefused extends Error {
 }
 
 /** Throws `CallRefused` when a guard of a call that was let in refuses. These guards are synchronous. */
-export function pass<Context>(guard: Guard<Context>, context: Context, description: string): void {
+export function pass<Context>(guard: Guard<Context>, context: Context, description: string | (() => string)): void {
   const refusal = guard.check(context)
   if (refusal instanceof Promise) throw new Error(`${guard.id} must be synchronous`)
-  if (refusal !== undefined) throw new CallRefused(guard.id, refusal, description)
+  if (refusal === undefined) return
+  throw new CallRefused(guard.id, refusal, typeof description === 'string' ? description : description())
 }
 
 /** What a schema makes of what a caller gave. Throws `CallRefused`. */

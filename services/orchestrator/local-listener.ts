@@ -13,7 +13,7 @@ import { isOperator, type LocalContext, localCaller } from './guards/local-calle
 import { localHost } from './guards/local-host.ts'
 import { localBody, localQuery, localRoute, localStorage } from './guards/local-request.ts'
 import { peerCarrier } from './guards/peer-carrier.ts'
-import { CallRefused, type LocalAnswer, type LocalOperation, pass, valid } from './local-call.ts'
+import { CallRefused, isForOperators, type LocalAnswer, type LocalOperation, pass, valid } from './local-call.ts'
 
 export interface LocalOptions {
   readonly configuration: Configuration
@@ -53,10 +53,10 @@ export function createLocalHandler(options: LocalOptions) {
         policy,
         host: configuration.host,
         audiences,
-        scope: action === 'peers:write' ? 'node:read' : action,
+        scope: isForOperators(action) ? 'node:read' : action,
       }),
       operators: configuration.operators,
-      operatorsOnly: action === 'peers:write',
+      operatorsOnly: isForOperators(action),
     }
     const isProbe = method === 'GET' && PROBES.includes(url.pathname)
     // What only operators may do is refused to everybody else before their token is looked at.
@@ -119,7 +119,12 @@ async function answerOf(
   const isOnce = new Set(query.keys()).size === query.size
   pass(localQuery, { isValid: isOnce }, 'A query parameter is given more than once.')
   try {
-    return await operation.run({ path, query, body: async (schema) => valid(schema, await bodyOf(request)) })
+    return await operation.run({
+      path,
+      query,
+      body: async (schema) => valid(schema, await bodyOf(request)),
+      read: (largest) => readJson(request, largest),
+    })
   } catch (failure) {
     const isKept = !(failure instanceof StorageUnavailable)
     pass(localStorage, { isKept }, 'The storage takes no writes; nothing was changed.')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { StartFailure } from '../shared/start-failure.ts'
-import { type Configuration, type FilePeer, peerInfoSchema } from './config.ts'
+import { type FilePeer, type PeeringConfiguration, peerInfoSchema } from './config.ts'
 import { localObject, localPeer, localQuery } from './guards/local-request.ts'
 import { type LocalOperation, pass } from './local-call.ts'
 import { pageOf } from './paging.ts'
@@ -10,7 +10,7 @@ import { peerProblem, recordProblem } from './start-checks.ts'
 import { iso } from './state.ts'
 
 export interface PeerOperationsOptions {
-  readonly configuration: Configuration
+  readonly configuration: PeeringConfiguration
   readonly peers: Peers
   readonly tokens: PeerTokens
   /** `x5t#S256` of our certificates, the newest first. */

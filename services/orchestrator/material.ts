@@ -5,7 +5,9 @@ import { readPrevious } from './previous-certificate.ts'
 
 /** Everything that is read from PEM files. */
 export interface Material {
+  /** With the anchors of every trust domain that is configured. */
   peering: TlsMaterial
+  /** With our own alone. */
   local: TlsMaterial
   auth: readonly string[]
   /** The certificate before the last renewal, where tokens may still be bound to it. */
@@ -13,15 +15,15 @@ export interface Material {
 }
 
 /** Throws `StartFailure`. */
-export function readMaterial({ tls, trustDomain, peering: { trustDomains, auth } }: Configuration): Material {
+export function readMaterial({ tls, trustDomain, peering }: Configuration): Material {
   const own = { [trustDomain.name]: trustDomain.ca }
-  const foreign = Object.fromEntries(Object.entries(trustDomains).map(([name, { ca }]) => [name, ca]))
-  const peering = readTlsMaterial({ ...tls, anchors: { ...foreign, ...own } })
+  const foreign = Object.fromEntries(Object.entries(peering?.trustDomains ?? {}).map(([name, { ca }]) => [name, ca]))
+  const all = readTlsMaterial({ ...tls, anchors: { ...foreign, ...own } })
   return {
-    peering,
-    previous: readPrevious(tls, peering),
+    peering: all,
+    previous: readPrevious(tls, all),
     local: readTlsMaterial({ ...tls, anchors: own }),
-    auth: readAnchors(auth.ca ?? trustDomain.ca).map(String),
+    auth: readAnchors(peering?.auth.ca ?? trustDomain.ca).map(String),
   }
 }
 

@@ -1,20 +1,24 @@
+import type { TokenPolicy } from '../shared/bound-token.ts'
 import type { DecisionLog } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import { createTlsListener, type TlsListener } from '../shared/tls-listener.ts'
 import { CallRecorder } from './call-record.ts'
 import { startRenewal } from './certificate-renewal.ts'
-import { addressOf, type Configuration } from './config.ts'
+import { addressOf, type Configuration, doesPeering } from './config.ts'
 import { createLocalHandler } from './local-listener.ts'
 import { type Material, readMaterial } from './material.ts'
 import { OwnCertificates, overdueAt } from './own-certificates.ts'
 import { listenerOf, type OwnNode } from './own-node.ts'
 import { Peering } from './peering.ts'
 import { keepBoth, removePrevious } from './previous-certificate.ts'
+import type { Section } from './section.ts'
+import { stateOperation } from './state.ts'
 import type { Store } from './store.ts'
+import { noTokens } from './token-policy.ts'
 
 export interface Orchestrator {
-  /** Opens both listeners and begins to dial. */
+  /** Opens the listeners and begins to dial. */
   start(): Promise<void>
   /** Reads certificates and anchors anew; on a mistake in them everything stays as it is. */
   reload(): void
@@ -30,11 +34,13 @@ export function createOrchestrator(given: {
   store: Store
   decisions: DecisionLog
   log: Log
+  /** The section `messaging`, where there is one. */
+  messaging?: (node: OwnNode) => Section
 }): Orchestrator {
   const { configuration, store, decisions, log } = given
   let { material } = given
   const certificates = new OwnCertificates(material.peering, material.previous)
-  const node: OwnNode = {
+  const node = {
     configuration,
     certificates,
     material: () => material,
@@ -44,17 +50,18 @@ export function createOrchestrator(given: {
     log,
     localAddress: ownAddress(configuration),
   }
-  const peering = new Peering(node)
-  const local = createLocalListener(node, peering)
+  const peering = doesPeering(configuration) ? new Peering({ ...node, configuration }) : undefined
+  const sections = [peering, given.messaging?.(node)].filter((section) => section !== undefined)
+  const local = createLocalListener(node, sections, peering?.policy ?? noTokens(configuration.node))
   const serve = (): void => local.reload(localMaterial(node))
   let renewal: { close(): void } | undefined
 
   return {
     async start() {
-      await Promise.all([peering.listen(), local.listen()])
-      renewal = renewCertificate(node, peering, serve)
-      log.info('started', { peering: configuration.peering.listen, local: configuration.listen.local })
-      peering.start()
+      await Promise.all([...sections.map((section) => section.listen()), local.listen()])
+      renewal = renewCertificate(node, sections, serve)
+      log.info('started', { peering: configuration.peering?.listen, local: configuration.listen.local })
+      for (const section of sections) section.start()
     },
     reload() {
       try {
@@ -64,13 +71,13 @@ export function createOrchestrator(given: {
       }
       certificates.reloaded(material.peering)
       serve()
-      peering.reloaded()
+      for (const section of sections) section.reloaded()
       log.info('reloaded', { 'x5t#S256': thumbprint(certificates.newest.leaf) })
     },
     async stop() {
       renewal?.close()
-      await Promise.all([peering.stop(), local.close(GRACE_MS)])
-      peering.close()
+      await Promise.all([...sections.map((section) => section.stop()), local.close(GRACE_MS)])
+      for (const section of sections) section.close()
       store.close()
       decisions.close()
     },
@@ -79,13 +86,12 @@ export function createOrchestrator(given: {
 
 /** Nothing, where it is any address: then the system chooses. */
 function ownAddress({ peering }: Configuration): string | undefined {
-  const { host } = addressOf(peering.listen)
+  const { host } = addressOf(peering?.listen ?? '')
   return ['0.0.0.0', '::', '', 'localhost'].includes(host) ? undefined : host
 }
 
-function createLocalListener(node: OwnNode, peering: Peering): TlsListener {
+function createLocalListener(node: OwnNode, sections: readonly Section[], policy: TokenPolicy): TlsListener {
   const { configuration, recorder, log } = node
-  const { policy, operations } = peering
   return createTlsListener({
     ...listenerOf(node),
     ...addressOf(configuration.listen.local),
@@ -95,10 +101,10 @@ function createLocalListener(node: OwnNode, peering: Peering): TlsListener {
     onRequest: createLocalHandler({
       configuration,
       policy,
-      operations,
+      operations: [...sections.flatMap((section) => section.operations), stateOperation(node, sections)],
       recorder,
       log,
-      notReady: () => notReady(node, peering),
+      notReady: () => notReady(node, sections),
     }),
   })
 }
@@ -109,17 +115,22 @@ function localMaterial({ certificates, material }: OwnNode) {
   return { ...material().local, certificate, leaf, key }
 }
 
-async function notReady({ configuration, certificates, store }: OwnNode, peering: Peering) {
+async function notReady({ configuration, certificates, store }: OwnNode, sections: readonly Section[]) {
   const { newest } = certificates
   const isRenewed = configuration.tls.renewUrl !== undefined
   if (newest.leaf.validToDate.getTime() <= Date.now()) return 'certificate_ended'
   if (isRenewed && overdueAt(newest) <= Date.now()) return 'certificate_ending'
   if (!store.isWritable()) return 'storage_unavailable'
-  return (await peering.isReady()) ? undefined : 'auth_unavailable'
+  const reasons = await Promise.all(sections.map((section) => section.notReady()))
+  return reasons.find((reason) => reason !== undefined)
 }
 
 /** @param serve the local listener takes the newest certificate */
-function renewCertificate(node: OwnNode, peering: Peering, serve: () => void): { close(): void } | undefined {
+function renewCertificate(
+  node: OwnNode,
+  sections: readonly Section[],
+  serve: () => void,
+): { close(): void } | undefined {
   const { certificates, log, localAddress } = node
   const { tls, trustDomain } = node.configuration
   if (tls.renewUrl === undefined) return undefined
@@ -135,12 +146,12 @@ function renewCertificate(node: OwnNode, peering: Peering, serve: () => void): {
       certificates.renewed(renewed)
       const notAfter = renewed.leaf.validToDate.toISOString()
       log.info('certificate-renewed', { 'x5t#S256': thumbprint(renewed.leaf), notAfter })
-      await peering.renewed()
+      await Promise.all(sections.map((section) => section.renewed()))
       serve()
     },
     onGlance() {
       const previous = certificates.previous()
-      if (previous !== undefined && peering.needs(thumbprint(previous.leaf))) return
+      if (previous !== undefined && sections.some((section) => section.needs(thumbprint(previous.leaf)))) return
       if (certificates.dropPrevious()) removePrevious(tls, log)
     },
   })

@@ -9,8 +9,8 @@ import type { OwnCertificates } from './own-certificates.ts'
 import type { Store } from './store.ts'
 
 /** What every kind of work on this node shares. */
-export interface OwnNode {
-  readonly configuration: Configuration
+export interface OwnNode<Of extends Configuration = Configuration> {
+  readonly configuration: Of
   readonly certificates: OwnCertificates
   /** As it was read last. */
   readonly material: () => Material

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { type DecisionLog, recordUnanswered } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import { atWallTime } from '../shared/wall-timer.ts'
-import type { Configuration } from './config.ts'
+import type { PeeringConfiguration } from './config.ts'
 import { DialFailed, dial } from './dial.ts'
 import { dialTarget } from './guards/dial-target.ts'
 import type { OwnCertificates } from './own-certificates.ts'
@@ -14,7 +14,7 @@ import { SessionChannel, type SessionEnd } from './session-channel.ts'
 import type { CloseCode } from './wire.ts'
 
 export interface DialerOptions {
-  readonly configuration: Configuration
+  readonly configuration: PeeringConfiguration
   readonly tokens: PeerTokens
   readonly routes: RouteTable
   readonly certificates: OwnCertificates

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { decodeToken } from '../shared/bound-token.ts'
 import { StartFailure } from '../shared/start-failure.ts'
 import { audiencesOf } from '../shared/token-context.ts'
-import type { Configuration } from './config.ts'
+import type { PeeringConfiguration } from './config.ts'
 import type { Peer } from './peers.ts'
 
 /** What a token that we present to a peer must say, so far as we can tell without its issuer's keys. */
@@ -17,7 +17,7 @@ export interface TokenExpectation {
   clockSkewSeconds: number
 }
 
-export function expectationFor(peer: Peer, own: Configuration, thumbprint: string): TokenExpectation {
+export function expectationFor(peer: Peer, own: PeeringConfiguration, thumbprint: string): TokenExpectation {
   const { trustDomains, clockSkewSeconds } = own.peering
   const isOwn = peer.trustDomain === own.trustDomain.name
   const { audience } = (isOwn ? own.peering : trustDomains[peer.trustDomain]) ?? {}

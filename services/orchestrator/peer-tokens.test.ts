@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Configuration } from './config.ts'
+import type { PeeringConfiguration } from './config.ts'
 import { PeerTokens } from './peer-tokens.ts'
 import type { Peer, Peers } from './peers.ts'
 import type { TokenSource } from './token-source.ts'
@@ -52,7 +52,7 @@ function peerWith(token: Peer['token']): Peer {
   return { ...record, trustDomain: 'org-b', enabled: true, token }
 }
 
-function tokensOf(peer: Peer, more: Partial<Configuration['peering']> = {}): PeerTokens {
+function tokensOf(peer: Peer, more: Partial<PeeringConfiguration['peering']> = {}): PeerTokens {
   const source: TokenSource = {
     fetch({ issuer }, trustDomain) {
       asked.push({ issuer, trustDomain })
@@ -65,7 +65,7 @@ function tokensOf(peer: Peer, more: Partial<Configuration['peering']> = {}): Pee
   const log = { info() {}, warn() {}, error() {} }
   const peers = { all: () => [peer], get: () => peer, onChange() {} } as unknown as Peers
   const options = {
-    configuration: configuration as unknown as Configuration,
+    configuration: configuration as unknown as PeeringConfiguration,
     peers,
     thumbprints: () => thumbprints,
     source,
@@ -177,7 +177,9 @@ test('an answer that comes after a later question is not taken: it is over the c
 test('our own auth server must prove the anchor that is configured for it, and no other', async () => {
   const peer = peerWith({ kind: 'node' })
   write(tokenFor(FIRST))
-  const own = { nodeTokenFile: file, auth: { issuer: 'https://auth-a.test' } } as Partial<Configuration['peering']>
+  const own = { nodeTokenFile: file, auth: { issuer: 'https://auth-a.test' } } as Partial<
+    PeeringConfiguration['peering']
+  >
   const held = tokensOf(peer, own)
   answers.push(async () => tokenFor(FIRST, { jti: 'own' }))
   await held.rebind()

@@ -1,8 +1,8 @@
 import { failureFields, type Log } from '../shared/log.ts'
 import type { StartFailure } from '../shared/start-failure.ts'
 import { afterAtMost } from '../shared/wall-timer.ts'
-import type { Configuration } from './config.ts'
-import { watchFile } from './file-watch.ts'
+import { watchFile } from '../shared/watch-file.ts'
+import type { PeeringConfiguration } from './config.ts'
 import {
   boundThumbprint,
   expectationFor,
@@ -20,7 +20,7 @@ import type { TokenSource } from './token-source.ts'
 export type PeerToken = { token: string; exp: number; thumbprint: string } | { token?: undefined; problem: string }
 
 export interface PeerTokensOptions {
-  configuration: Configuration
+  configuration: PeeringConfiguration
   peers: Peers
   /** `x5t#S256` of the certificates that we can present, the newest first. */
   thumbprints: () => readonly string[]

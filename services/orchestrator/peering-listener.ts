@@ -8,7 +8,7 @@ import { failureFields, type Log } from '../shared/log.ts'
 import type { TlsConnection } from '../shared/tls-listener.ts'
 import { callContext, type UpgradeContext } from './call-context.ts'
 import { answerRefusal, type CallRecorder } from './call-record.ts'
-import type { Configuration } from './config.ts'
+import type { PeeringConfiguration } from './config.ts'
 import { peerAdmit } from './guards/peer-admit.ts'
 import { peerCarrier } from './guards/peer-carrier.ts'
 import { peerIdentity } from './guards/peer-identity.ts'
@@ -24,7 +24,7 @@ import { LARGEST_MESSAGE, SUBPROTOCOL } from './wire.ts'
 const http = process.getBuiltinModule('node:http')
 
 export interface PeeringOptions {
-  readonly configuration: Configuration
+  readonly configuration: PeeringConfiguration
   readonly policy: TokenPolicy
   readonly peers: Peers
   readonly inbound: InboundSessions
@@ -94,7 +94,7 @@ export function createPeeringHandlers(options: PeeringOptions) {
   }
 }
 
-function audiencesOf({ host, peering: { audience } }: Configuration): string[] {
+function audiencesOf({ host, peering: { audience } }: PeeringConfiguration): string[] {
   return audience === undefined ? [`https://${host}`] : [`https://${host}`, audience]
 }
 

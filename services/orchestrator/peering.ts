@@ -1,7 +1,7 @@
 import type { TokenPolicy } from '../shared/bound-token.ts'
 import { createIssuerClient, type IssuerClient } from '../shared/issuer-client.ts'
 import { createTlsListener, type TlsListener } from '../shared/tls-listener.ts'
-import { addressOf } from './config.ts'
+import { addressOf, type PeeringConfiguration } from './config.ts'
 import { Dialers } from './dialers.ts'
 import { InboundSessions } from './inbound-sessions.ts'
 import type { LocalOperation } from './local-call.ts'
@@ -12,19 +12,21 @@ import { PeerTokens } from './peer-tokens.ts'
 import { createPeeringHandlers, type PeeringOptions } from './peering-listener.ts'
 import { Peers } from './peers.ts'
 import { RouteTable } from './routes.ts'
-import { stateOperation } from './state.ts'
+import type { Section } from './section.ts'
+import { peeringState, type StateOptions } from './state.ts'
 import { createTokenPolicy } from './token-policy.ts'
 import { createTokenSource, type TokenSource } from './token-source.ts'
 
 const GRACE_MS = 2_000
 
 /** What the section `peering` adds to a node. Nothing is opened before `listen`. */
-export class Peering {
+export class Peering implements Section {
   /** How the tokens of callers are judged, on the local listener as well. */
   readonly policy: TokenPolicy
   /** Its part of the local API. */
   readonly operations: readonly LocalOperation[]
-  readonly #node: OwnNode
+  readonly #node: OwnNode<PeeringConfiguration>
+  readonly #state: StateOptions
   readonly #client: IssuerClient
   readonly #source: TokenSource
   readonly #tokens: PeerTokens
@@ -32,7 +34,7 @@ export class Peering {
   readonly #inbound: InboundSessions
   readonly #listener: TlsListener
 
-  constructor(node: OwnNode) {
+  constructor(node: OwnNode<PeeringConfiguration>) {
     const { configuration, certificates, material, store, decisions, recorder, log, localAddress } = node
     const own = configuration.node
     const newest = () => certificates.newest
@@ -56,9 +58,9 @@ export class Peering {
     this.operations = [
       ...peerOperations({ configuration, peers, tokens, thumbprints }),
       ...routeOperations(routes, store),
-      stateOperation({ policy, certificates, peers, tokens, inbound, dialers, routes }),
     ]
     this.#node = node
+    this.#state = { policy, certificates, peers, tokens, inbound, dialers, routes }
     this.#client = client
     this.#source = source
     this.#tokens = tokens
@@ -67,9 +69,14 @@ export class Peering {
     this.#listener = createListener(node, { configuration, policy, peers, inbound, recorder, log })
   }
 
-  isReady(): Promise<boolean> {
+  state(): object {
+    return peeringState(this.#state)
+  }
+
+  async notReady(): Promise<string | undefined> {
     const { mode, introspection, keys } = this.policy
-    return mode === 'introspection' ? introspection.ready() : keys.ready()
+    const isReady = await (mode === 'introspection' ? introspection.ready() : keys.ready())
+    return isReady ? undefined : 'auth_unavailable'
   }
 
   /** Whether a token that we present is bound to this certificate. */
@@ -126,7 +133,7 @@ export class Peering {
   }
 }
 
-function createListener(node: OwnNode, options: PeeringOptions): TlsListener {
+function createListener(node: OwnNode<PeeringConfiguration>, options: PeeringOptions): TlsListener {
   return createTlsListener({
     ...listenerOf(node),
     ...addressOf(node.configuration.peering.listen),
@@ -137,7 +144,7 @@ function createListener(node: OwnNode, options: PeeringOptions): TlsListener {
   })
 }
 
-function localRoutes({ configuration, store }: OwnNode): RouteTable {
+function localRoutes({ configuration, store }: OwnNode<PeeringConfiguration>): RouteTable {
   const routes = new RouteTable()
   for (const route of [...store.routes(), ...configuration.peering.routes]) routes.putLocal(route)
   return routes

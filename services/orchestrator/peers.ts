@@ -1,4 +1,4 @@
-import type { Configuration, FilePeer, PeerInfo } from './config.ts'
+import type { FilePeer, PeerInfo, PeeringConfiguration } from './config.ts'
 import type { Store } from './store.ts'
 
 /** A peer as this node works with it. */
@@ -32,7 +32,7 @@ export class Peers {
   /** Never stored: a peer that is taken out of the file must be gone after the next start. */
   readonly #ofFile: ReadonlySet<string>
 
-  constructor(store: Store, configuration: Pick<Configuration, 'peering' | 'trustDomain'>) {
+  constructor(store: Store, configuration: Pick<PeeringConfiguration, 'peering' | 'trustDomain'>) {
     this.#store = store
     this.#ownDomain = configuration.trustDomain.name
     this.#ofFile = new Set(configuration.peering.peers.map(({ name }) => name))

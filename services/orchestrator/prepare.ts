@@ -1,6 +1,6 @@
 import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
 import { StartFailure } from '../shared/start-failure.ts'
-import { type Configuration, program } from './config.ts'
+import { type Configuration, doesPeering, program } from './config.ts'
 import { type StartContext, startConfig } from './guards/start-config.ts'
 import { type Material, readMaterial, thumbprintsIn } from './material.ts'
 import { configurationProblem } from './start-checks.ts'
@@ -20,7 +20,7 @@ export function prepare(configuration: Configuration): Prepared {
     find() {
       try {
         material = readMaterial(configuration)
-        return configurationProblem(configuration, thumbprintsIn(material))
+        return doesPeering(configuration) ? configurationProblem(configuration, thumbprintsIn(material)) : undefined
       } catch (failure) {
         if (failure instanceof StartFailure) return failure
         throw failure

@@ -36,7 +36,7 @@ test('unless told otherwise a node refuses 60 times for each certificate and 600
   const auth = { issuer: 'https://auth.test' }
   const given = ({ handshakes, handshakeRecords, ...limits }: Record<string, number> = {}) =>
     program.schema.safeParse({ ...own, ...files, limits: { handshakes, handshakeRecords }, peering: { auth, limits } })
-  expect(given().data?.peering.limits).toMatchObject({ refusalsPerCertificate: 60, refusalsPerAddress: 600 })
+  expect(given().data?.peering?.limits).toMatchObject({ refusalsPerCertificate: 60, refusalsPerAddress: 600 })
   expect(given().data?.limits).toEqual({ handshakes: 256, handshakeRecords: 600 })
   for (const limit of ['refusalsPerCertificate', 'refusalsPerAddress', 'handshakes', 'handshakeRecords']) {
     for (const [value, isTaken] of [

@@ -1,5 +1,5 @@
 import { StartFailure } from '../shared/start-failure.ts'
-import type { Configuration, FilePeer } from './config.ts'
+import type { FilePeer, PeeringConfiguration } from './config.ts'
 import { dialTarget } from './guards/dial-target.ts'
 import { expectationFor, readTokenFile, tokenProblem } from './peer-token.ts'
 import { type Peer, peerOf } from './peers.ts'
@@ -10,7 +10,7 @@ import { type Peer, peerOf } from './peers.ts'
  */
 export function peerProblem(
   info: FilePeer,
-  own: Configuration,
+  own: PeeringConfiguration,
   thumbprints: readonly string[],
 ): StartFailure | undefined {
   const peer = peerOf(info, own.trustDomain.name)
@@ -18,7 +18,7 @@ export function peerProblem(
 }
 
 /** What must not be in a peer's record, whatever has become of the token in it. */
-export function recordProblem(info: FilePeer, own: Configuration): StartFailure | undefined {
+export function recordProblem(info: FilePeer, own: PeeringConfiguration): StartFailure | undefined {
   const peer = peerOf(info, own.trustDomain.name)
   const place = `peer "${info.name}"`
   const invalid = (text: string): StartFailure => new StartFailure('config_invalid', `${place}: ${text}`)
@@ -40,7 +40,7 @@ export function recordProblem(info: FilePeer, own: Configuration): StartFailure 
 }
 
 /** A node token is never sent to another organisation. */
-function nodeTokenProblem(peer: Peer, own: Configuration): string | undefined {
+function nodeTokenProblem(peer: Peer, own: PeeringConfiguration): string | undefined {
   if (peer.trustDomain !== own.trustDomain.name) {
     return `it belongs to trust domain "${peer.trustDomain}", so it needs a peerToken or tokenSource of its own`
   }
@@ -52,7 +52,7 @@ function nodeTokenProblem(peer: Peer, own: Configuration): string | undefined {
     : undefined
 }
 
-function tokenFailure(peer: Peer, own: Configuration, thumbprints: readonly string[]): StartFailure | undefined {
+function tokenFailure(peer: Peer, own: PeeringConfiguration, thumbprints: readonly string[]): StartFailure | undefined {
   try {
     const text = tokenText(peer, own)
     const problems = thumbprints.map((thumbprint) => tokenProblem(text, expectationFor(peer, own, thumbprint)))
@@ -63,14 +63,17 @@ function tokenFailure(peer: Peer, own: Configuration, thumbprints: readonly stri
   }
 }
 
-function tokenText(peer: Peer, own: Configuration): string {
+function tokenText(peer: Peer, own: PeeringConfiguration): string {
   if (peer.token.kind === 'text') return peer.token.token
   const path = peer.token.kind === 'file' ? peer.token.path : own.peering.nodeTokenFile
   return readTokenFile(path ?? '', `peer "${peer.name}"`)
 }
 
 /** What a file says about peers and routes, beyond the shape of each field. */
-export function configurationProblem(own: Configuration, thumbprints: readonly string[]): StartFailure | undefined {
+export function configurationProblem(
+  own: PeeringConfiguration,
+  thumbprints: readonly string[],
+): StartFailure | undefined {
   const invalid = (text: string): StartFailure => new StartFailure('config_invalid', text)
   const { trustDomains, peers } = own.peering
   if (trustDomains[own.trustDomain.name] !== undefined) {

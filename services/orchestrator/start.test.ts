@@ -140,7 +140,9 @@ test.concurrent('no file, no JSON, an unknown variable: none starts', async () =
 
 test('without a section there is nothing to do, and the sections are named', async () => {
   const line = await refusedStart(changed(await goodConfiguration(), 'peering', undefined))
-  expect(line).toMatch(/^orchestrator: config_invalid: .*peering: is missing; a node needs a section/)
+  expect(line).toMatch(
+    /^orchestrator: config_invalid: .*peering: is missing, and so is messaging; a node needs a section/,
+  )
 })
 
 test('a key of another certificate, and a token file that others can read', async () => {

@@ -4,9 +4,11 @@ import type { Dialers } from './dialers.ts'
 import type { InboundSessions } from './inbound-sessions.ts'
 import type { LocalOperation } from './local-call.ts'
 import { type OwnCertificates, renewAt } from './own-certificates.ts'
+import type { OwnNode } from './own-node.ts'
 import type { PeerTokens } from './peer-tokens.ts'
 import type { Peer, Peers } from './peers.ts'
 import type { RouteTable } from './routes.ts'
+import type { Section } from './section.ts'
 
 export interface StateOptions {
   readonly policy: TokenPolicy
@@ -21,19 +23,33 @@ export interface StateOptions {
 /** `connected`: both directions are up. `partial`: one. */
 type PeerState = 'connected' | 'partial' | 'down' | 'needs-token' | 'disabled'
 
-/** `GET /v1/state`. */
-export function stateOperation(options: StateOptions): LocalOperation {
-  return { method: 'GET', path: ['state'], action: 'node:read', run: () => ({ status: 200, json: stateOf(options) }) }
+/** `GET /v1/state`: of the node, and of each of its sections. */
+export function stateOperation(
+  { configuration, certificates }: OwnNode,
+  sections: readonly Pick<Section, 'state'>[],
+): LocalOperation {
+  return {
+    method: 'GET',
+    path: ['state'],
+    action: 'node:read',
+    async run() {
+      const { newest } = certificates
+      const notAfter = newest.leaf.validToDate.getTime()
+      const json = {
+        node: configuration.node,
+        certificate: { 'x5t#S256': thumbprint(newest.leaf), notAfter: iso(notAfter), renewAt: iso(renewAt(newest)) },
+      }
+      const parts = await Promise.all(sections.map((section) => section.state()))
+      return { status: 200, json: Object.assign(json, ...parts) as object }
+    },
+  }
 }
 
-function stateOf(options: StateOptions) {
-  const { node, mode, keys } = options.policy
-  const { newest } = options.certificates
-  const notAfter = newest.leaf.validToDate.getTime()
+/** Of the section `peering`. */
+export function peeringState(options: StateOptions) {
+  const { mode, keys } = options.policy
   const age = keys.age()
   return {
-    node,
-    certificate: { 'x5t#S256': thumbprint(newest.leaf), notAfter: iso(notAfter), renewAt: iso(renewAt(newest)) },
     validation: { mode, jwksAgeMs: age === undefined ? null : Math.round(age) },
     peers: options.peers.all().map((peer) => peerState(peer, options)),
     routes: routeCounts(options.routes),

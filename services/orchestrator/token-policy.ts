@@ -4,10 +4,14 @@ import type { IssuerClient } from '../shared/issuer-client.ts'
 import { createIssuerKeys } from '../shared/issuer-keys.ts'
 import { createIssuerMetadata } from '../shared/issuer-metadata.ts'
 import { failureFields, type Log } from '../shared/log.ts'
-import type { Configuration } from './config.ts'
+import type { PeeringConfiguration } from './config.ts'
 
 /** How the tokens of callers are judged. */
-export function createTokenPolicy({ node, peering }: Configuration, client: IssuerClient, log: Log): TokenPolicy {
+export function createTokenPolicy(
+  { node, peering }: PeeringConfiguration,
+  client: IssuerClient,
+  log: Log,
+): TokenPolicy {
   const { auth, validation, clockSkewSeconds } = peering
   const metadata = createIssuerMetadata(auth.issuer, client)
   const endpoint = async (): Promise<string> => {
@@ -34,5 +38,19 @@ export function createTokenPolicy({ node, peering }: Configuration, client: Issu
       cacheMs: validation.introspectionCacheMs,
       onFailure: warn('introspection-unavailable'),
     }),
+  }
+}
+
+/** Of a node without peering: no issuer is configured, so that nobody's token is good for anything. */
+export function noTokens(node: string): TokenPolicy {
+  return {
+    ...{ node, issuer: '', mode: 'jwks', clockSkewSeconds: 0, now: Date.now },
+    keys: {
+      verify: async () => 'jwks_unavailable',
+      publishes: async () => undefined,
+      ready: async () => false,
+      age: () => undefined,
+    },
+    introspection: { ask: async () => 'unavailable', ready: async () => false },
   }
 }

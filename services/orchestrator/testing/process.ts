@@ -72,7 +72,7 @@ export function spawnOrchestrator(
 
 export async function startOrchestrator(
   folder: string,
-  configuration: { listen: { local: string }; peering: { listen: string }; decisionLog: string },
+  configuration: { listen: { local: string }; peering?: { listen: string }; decisionLog: string },
   env: Record<string, string> = {},
 ): Promise<TestOrchestrator> {
   const started = spawnOrchestrator(folder, configuration, { env })
@@ -86,7 +86,7 @@ export async function startOrchestrator(
   ])
   return {
     ...started,
-    peering: portOf(configuration.peering.listen),
+    peering: portOf(configuration.peering?.listen ?? ''),
     local: portOf(configuration.listen.local),
     decisions: () => decisionsIn(configuration.decisionLog),
     async [Symbol.asyncDispose]() {

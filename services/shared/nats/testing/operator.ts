@@ -168,6 +168,7 @@ export function handOver(
   manifest: Manifest,
   users: readonly TestUser[],
   modes = { folder: 0o2750, file: 0o640 },
+  manifestFile: 'manifest.json' | 'current.json' = MANIFEST_FILE,
 ): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   chmodSync(folder, modes.folder)
@@ -176,7 +177,8 @@ export function handOver(
     chmodSync(join(folder, name), modes.file)
   }
   for (const { name, creds } of users) write(USERS[name].creds, creds)
-  write(MANIFEST_FILE, JSON.stringify(manifest))
+  const isInstalled = manifestFile !== MANIFEST_FILE
+  write(manifestFile, JSON.stringify({ ...manifest, ...(isInstalled ? { installedAt: manifest.issuedAt } : {}) }))
 }
 
 function permissionsOf(role: RoleName) {

@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto'
+import type { DatabaseSync } from 'node:sqlite'
+import { commit, openDatabase, writeProbe } from '../../shared/sqlite.ts'
+import type { Command } from '../guards/command.ts'
+
+/** Commands that were taken, before they are published and for days after: an id has one effect, whenever it comes again. */
+export interface CommandTable {
+  /** Keeps a command that is not known yet. On disk when this resolves. Rejects with `StorageUnavailable`. */
+  keep(command: Command, now: number): Promise<KeptCommand>
+  /** The broker has it. What is lost of this in a crash is published again, with the same id. */
+  published(id: string, at: Place): void
+  /** It was refused, or never sent: the id is as it was before. */
+  forget(id: string): Promise<void>
+  /** What was kept, and is not known to be published. */
+  pending(): Command[]
+  /** Forgets what was kept before this time, in ms since 1970. */
+  purge(before: number): void
+  isWritable(): boolean
+  close(): void
+}
+
+export interface Place {
+  readonly stream: string
+  readonly seq: number
+}
+
+export interface KeptCommand {
+  /** Of the command that was kept under this id. */
+  readonly digest: string
+  readonly isNew: boolean
+  /** Where it is, once it was published. */
+  readonly place?: Place
+}
+
+export function digestOf({ host, verb, args }: Command): string {
+  return createHash('sha256')
+    .update(JSON.stringify([host, verb, args]))
+    .digest('hex')
+}
+
+export function openCommandTable(path: string): CommandTable {
+  const database = openDatabase(path, {
+    version: 1,
+    statements: [
+      "CREATE TABLE commands (id TEXT PRIMARY KEY, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+      'CREATE INDEX commands_by_age ON commands (created_at)',
+    ],
+  })
+  const find = database.prepare('SELECT digest, stream, seq FROM commands WHERE id = ?')
+  const insert = database.prepare(
+    "INSERT INTO commands (id, digest, state, body, created_at) VALUES (?, ?, 'pending', ?, ?)",
+  )
+  const publish = database.prepare(
+    "UPDATE commands SET state = 'published', body = NULL, stream = ?, seq = ? WHERE id = ? AND state = 'pending'",
+  )
+  const remove = database.prepare("DELETE FROM commands WHERE id = ? AND state = 'pending'")
+  const pending = database.prepare("SELECT body FROM commands WHERE state = 'pending' ORDER BY created_at, id")
+  const purge = database.prepare('DELETE FROM commands WHERE created_at < ?')
+  const together = new GroupCommit(database)
+
+  return {
+    keep: (command, now) =>
+      together.run(() => {
+        const known = find.get(command.id)
+        if (known !== undefined) return { digest: String(known.digest), isNew: false, ...placeOf(known) }
+        const digest = digestOf(command)
+        insert.run(command.id, digest, JSON.stringify(command), now)
+        return { digest, isNew: true }
+      }),
+    published(id, { stream, seq }) {
+      together.run(() => publish.run(stream, seq, id)).catch(() => {})
+    },
+    forget: (id) => together.run(() => void remove.run(id)),
+    pending: () => pending.all().map(({ body }) => JSON.parse(String(body)) as Command),
+    purge: (before) => commit(database, () => void purge.run(before)),
+    isWritable: writeProbe(database),
+    close() {
+      together.flush()
+      database.close()
+    },
+  }
+}
+
+function placeOf({ stream, seq }: Record<string, unknown>): { place?: Place } {
+  return stream === null ? {} : { place: { stream: String(stream), seq: Number(seq) } }
+}
+
+/** Each commit waits for the disk, and callers come side by side: what came in one turn is one commit. */
+class GroupCommit {
+  readonly #database: DatabaseSync
+  #waiting: { work: () => void; reject: (failure: unknown) => void; settle: () => void }[] = []
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  run<Result>(work: () => Result): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      let result: Result
+      const entry = {
+        work: () => {
+          result = work()
+        },
+        reject,
+        settle: () => resolve(result),
+      }
+      if (this.#waiting.push(entry) === 1) setImmediate(() => this.flush())
+    })
+  }
+
+  flush(): void {
+    const waiting = this.#waiting.splice(0)
+    if (waiting.length === 0) return
+    try {
+      commit(this.#database, () => {
+        for (const { work } of waiting) work()
+      })
+    } catch (failure) {
+      for (const { reject } of waiting) reject(failure)
+      return
+    }
+    for (const { settle } of waiting) settle()
+  }
+}

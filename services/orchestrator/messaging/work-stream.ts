@@ -1,0 +1,114 @@
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { BrokerUnavailable } from '../../shared/nats/broker-link.ts'
+import type { MessagingConfiguration } from '../config.ts'
+import type { Command, PublishProblem } from '../guards/command.ts'
+import type { Place } from './command-table.ts'
+
+/** The stream that keeps commands until their hosts fetch them, and one durable consumer for each host. */
+export const STREAM = 'WORKLOAD'
+
+type Settings = Pick<MessagingConfiguration['messaging'], 'stream' | 'hosts' | 'connectTimeoutMs'>
+
+const NANOSECONDS = 1e9
+const DUPLICATE_WINDOW_SECONDS = 120
+const ACK_WAIT_SECONDS = 30
+const MOST_UNACKED = 256
+const CONSUMER_EXISTS = [10105, 10148]
+
+/** Makes them, or brings them up to date; nothing is ever deleted. */
+export async function prepareStream(connection: NatsConnection, settings: Settings): Promise<void> {
+  const manager = await managerOf(connection, settings)
+  const { maxAgeSeconds, maxBytes } = settings.stream
+  const mutable = {
+    subjects: ['WORKLOAD.*.cmd.>'],
+    // A full stream refuses, which is seen; dropping old commands would be loss.
+    discard: DiscardPolicy.New,
+    max_age: maxAgeSeconds * NANOSECONDS,
+    max_bytes: maxBytes,
+    duplicate_window: Math.min(DUPLICATE_WINDOW_SECONDS, maxAgeSeconds) * NANOSECONDS,
+  }
+  const fixed = { retention: RetentionPolicy.Limits, storage: StorageType.File }
+  await manager.streams.update(STREAM, mutable).catch((failure: unknown) => {
+    const isNew = failure instanceof JetStreamApiError && failure.code === JetStreamApiCodes.StreamNotFound
+    if (!isNew) throw failure
+    return manager.streams.add({ name: STREAM, ...fixed, ...mutable })
+  })
+  await Promise.all(settings.hosts.map((host) => prepareConsumer(manager, host)))
+}
+
+async function prepareConsumer(manager: JetStreamManager, host: string): Promise<void> {
+  const mutable = {
+    filter_subject: `WORKLOAD.${host}.cmd.>`,
+    ack_wait: ACK_WAIT_SECONDS * NANOSECONDS,
+    max_deliver: -1,
+    max_ack_pending: MOST_UNACKED,
+  }
+  const fixed = {
+    ...{ name: host, durable_name: host },
+    ...{ ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All, replay_policy: ReplayPolicy.Instant },
+  }
+  try {
+    await manager.consumers.add(STREAM, { ...fixed, ...mutable })
+  } catch (failure) {
+    if (!(failure instanceof JetStreamApiError) || !CONSUMER_EXISTS.includes(failure.code)) throw failure
+    await manager.consumers.update(STREAM, host, mutable)
+  }
+}
+
+/** Publishes, and resolves when the broker has it on its disk. */
+export async function publishCommand(
+  connection: NatsConnection,
+  { id, host, verb, args }: Command,
+  timeout: number,
+): Promise<Place & { duplicate: boolean }> {
+  const body = JSON.stringify({ id, verb, args })
+  const options = { msgID: id, timeout, expect: { streamName: STREAM } }
+  const { stream, seq, duplicate } = await jetstream(connection).publish(`WORKLOAD.${host}.cmd.${verb}`, body, options)
+  return { stream, seq, duplicate }
+}
+
+/** Insufficient resources, memory and storage of the account, and what a store that failed tells: full, or its disk is. */
+const FULL_CODES = [10023, 10028, 10047, 10077]
+
+/** What became of a publish that failed. `isRefused`: the broker does not have it, and will not. */
+export function publishFailure(failure: unknown): { problem: PublishProblem; isRefused: boolean } {
+  if (failure instanceof JetStreamApiError) {
+    const isFull = FULL_CODES.includes(failure.code)
+    return { problem: isFull ? 'stream_full' : 'broker_unavailable', isRefused: true }
+  }
+  return { problem: 'broker_unavailable', isRefused: failure instanceof BrokerUnavailable }
+}
+
+/** For people: how full the stream is, and how far each host is behind. */
+export async function streamState(connection: NatsConnection, settings: Settings) {
+  const manager = await managerOf(connection, settings)
+  const [{ state, config }, consumers] = await Promise.all([
+    manager.streams.info(STREAM),
+    Promise.all(settings.hosts.map((host) => manager.consumers.info(STREAM, host))),
+  ])
+  const { messages, bytes, first_seq, last_seq } = state
+  return {
+    stream: { name: STREAM, messages, bytes, maxBytes: config.max_bytes, firstSeq: first_seq, lastSeq: last_seq },
+    consumers: consumers.map(({ name, num_pending, num_ack_pending, num_redelivered }) => ({
+      ...{ host: name, pending: num_pending, unacknowledged: num_ack_pending, redelivered: num_redelivered },
+    })),
+  }
+}
+
+/** Without asking for the account: that is none of this role's business. */
+function managerOf(connection: NatsConnection, { connectTimeoutMs }: Settings): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false, timeout: connectTimeoutMs })
+}
