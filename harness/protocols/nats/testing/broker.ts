@@ -10,6 +10,7 @@ import { until } from '../../../site/until.ts'
 import { ensureTools } from '../../../toolchain/install.ts'
 import type { Endpoint } from '../../endpoint.ts'
 import { localSeat } from '../../seat.ts'
+import { nats } from '../index.ts'
 import type { Realm, RealmAccount } from './realm.ts'
 
 /** A real nats-server on an address of loopback that is its own, in operator mode, over TLS with client certificates. */
@@ -20,12 +21,13 @@ export interface Broker extends AsyncDisposable {
   /** A certificate that it lets in. */
   readonly client: Identity
   readonly endpoint: Endpoint
-  /** Its log so far, line by line. */
-  log(): Promise<string[]>
-  /** Lines about one connection, once there is one that matches. */
-  said(conn: string, pattern: RegExp): Promise<string[]>
-  /** Reads its configuration anew, with other account JWTs. */
-  preload(accounts: Readonly<Record<string, string>>): Promise<void>
+  /** A folder that goes with it. */
+  readonly dir: string
+  readonly logFile: string
+  /** URL of its monitoring port. */
+  readonly monitoring: string
+  /** Gives it another JWT of an account, as its operator does. */
+  push(accountJwt: string): Promise<void>
 }
 
 export interface BrokerOptions {
@@ -52,44 +54,37 @@ export async function startBroker({ realm, system, accounts, address, more }: Br
   await writeFile(file('cert.pem'), server.certPem)
   await writeFile(file('key.pem'), server.keyPem, { mode: 0o600 })
   await writeFile(file('ca.pem'), authority.anchorPem)
-  const configure = (preload: Readonly<Record<string, string>>) =>
-    writeFile(
-      file('server.conf'),
-      JSON.stringify({
-        ...{ listen: `${address}:${port}`, http: `${address}:8222`, operator: file('operator.jwt') },
-        ...{ system_account: system.id, resolver: { type: 'full', dir: file('jwt'), allow_delete: false } },
-        resolver_preload: preload,
-        jetstream: { store_dir: file('js'), max_memory_store: 67_108_864, max_file_store: 67_108_864 },
-        tls: { cert_file: file('cert.pem'), key_file: file('key.pem'), ca_file: file('ca.pem'), verify: true },
-        ...{ max_control_line: 16_384, debug: true, logtime: true, log_file: file('nats.log') },
-        ...more,
-      }),
-      { mode: 0o600 },
-    )
-  await configure(accounts)
+  const config = {
+    ...{ listen: `${address}:${port}`, http: `${address}:8222`, operator: file('operator.jwt') },
+    ...{ system_account: system.id, resolver: { type: 'full', dir: file('jwt'), allow_delete: false } },
+    resolver_preload: accounts,
+    jetstream: { store_dir: file('js'), max_memory_store: 67_108_864, max_file_store: 67_108_864 },
+    tls: { cert_file: file('cert.pem'), key_file: file('key.pem'), ca_file: file('ca.pem'), verify: true },
+    ...{ max_control_line: 16_384, debug: true, logtime: true, logtime_utc: true, log_file: file('nats.log') },
+    ...more,
+  }
+  await writeFile(file('server.conf'), JSON.stringify(config), { mode: 0o600 })
   const child = spawn(program, ['-c', file('server.conf')], { stdio: ['ignore', 'ignore', 'pipe'] })
-  const log = async () => (await readFile(file('nats.log'), 'utf8').catch(() => '')).split('\n')
   const isOver = async () => child.exitCode !== null || (await answers(address))
   await until('the broker listens', isOver, { withinMs: 20_000, everyMs: 20 })
   if (!(await answers(address))) {
     child.kill('SIGKILL')
-    throw new Error(`nats-server did not listen: ${(await log()).slice(-5).join('\n')}`)
+    throw new Error(
+      `nats-server did not listen: ${(await readFile(file('nats.log'), 'utf8')).split('\n').slice(-6).join('\n')}`,
+    )
   }
+  const at = { address, port, host, anchorPem: authority.anchorPem, timeoutMs: 10_000 }
+  const endpoint = { seat: localSeat('127.0.0.9'), ...at }
   return {
-    ...{ address, port, authority, client, log },
-    endpoint: {
-      ...{ seat: localSeat('127.0.0.9'), address, port, host, anchorPem: authority.anchorPem, timeoutMs: 10_000 },
-    },
-    said: (conn, pattern) => {
-      const found = async () => {
-        const lines = (await log()).filter((line) => line.includes(`${conn} - `))
-        return lines.some((line) => pattern.test(line)) && lines
-      }
-      return until(`a line of ${conn} that matches ${pattern}`, found, { withinMs: 5_000, everyMs: 10 })
-    },
-    async preload(preload) {
-      await configure(preload)
-      child.kill('SIGHUP')
+    ...{ address, port, authority, client, endpoint, dir },
+    logFile: file('nats.log'),
+    monitoring: `http://${address}:8222`,
+    async push(accountJwt) {
+      const presented = { certificate: client, creds: await system.user('pusher') }
+      const request = { ask: '$SYS.REQ.CLAIMS.UPDATE', data: accountJwt }
+      const { answer, session } = await nats.prepare({ request, presented, options: {} }).send(endpoint)
+      await session?.close()
+      if (!answer.body.includes('jwt updated')) throw new Error(`not pushed: ${answer.error ?? answer.body}`)
     },
     [Symbol.asyncDispose]: () => ended(child, dir),
   }

@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises'
+import { openDecisionLog } from '../shared/decision-log.ts'
+import { failureFields, type Log } from '../shared/log.ts'
+import type { Configuration } from './config.ts'
+import { type Added, follow } from './follow.ts'
+import { type Callout, Judge } from './judge.ts'
+import { readLine } from './log-line.ts'
+import { shownAt } from './monitoring.ts'
+
+/** Where a record comes from: a companion that is started again goes on behind it. */
+interface Source {
+  readonly file: string
+  readonly line: number
+}
+
+/** Follows the log of a broker until `signal` is aborted. Each line is handed to `print` as well, since the broker itself prints none. */
+export async function accompany(
+  configuration: Configuration,
+  { signal, log, print }: { signal: AbortSignal; log: Log; print(line: string): void },
+): Promise<void> {
+  const { node, unit, listener, monitoring, callout } = configuration
+  const last = await lastSource(configuration.decisionLog)
+  const decisions = openDecisionLog(configuration.decisionLog, { node, unit })
+  let [file, number] = ['', 0]
+  const shown = async (cid: number) =>
+    shownAt(monitoring, cid).catch((failure) => log.warn('monitoring-failed', failureFields(failure)) as undefined)
+  const judge = new Judge({
+    ...{ listener, shown, callout: callout && calloutOf(callout) },
+    record(decision, line) {
+      const isOld = file === last?.file && line <= last.line
+      if (!isOld) decisions.record(Object.assign(decision, { source: { file, line } satisfies Source }))
+    },
+  })
+  const heard = async (added: Added) => {
+    if (added.file !== file) [file, number] = [added.file, 0]
+    for (const text of added.lines) {
+      number += 1
+      print(text)
+      const line = readLine(text, number)
+      if (line !== undefined) await judge.heard(line)
+    }
+    await judge.look()
+  }
+  try {
+    for await (const added of follow(configuration.log, { signal, isImpatient: () => judge.isWaiting }))
+      await heard(added)
+  } finally {
+    decisions.close()
+  }
+}
+
+/** Where the newest record came from; undefined where there is none. */
+async function lastSource(decisionLog: string): Promise<Source | undefined> {
+  const text = await readFile(decisionLog, 'utf8').catch(() => '')
+  return sourcesIn(text).at(-1)
+}
+
+function sourcesIn(text: string): Source[] {
+  return recordsIn(text).flatMap(({ source }) => (source === undefined ? [] : (source as Source)))
+}
+
+/** What can be read of a decision log: its last line may be written just now. */
+function recordsIn(text: string): Record<string, unknown>[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as Record<string, unknown>]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** What a callout wrote of a connection last: its number may have been that of another one, before the broker was started anew. */
+function calloutOf({ account, users, decisionLog }: NonNullable<Configuration['callout']>): Callout {
+  return {
+    account,
+    users,
+    async decided(cid) {
+      const records = recordsIn(await readFile(decisionLog, 'utf8').catch(() => ''))
+      return records.findLast((record) => record.cid === cid) as Awaited<ReturnType<Callout['decided']>>
+    },
+  }
+}

@@ -1,0 +1,102 @@
+import { watch } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { StringDecoder } from 'node:string_decoder'
+
+/** Should a change go unnoticed, it is found by then. */
+const LOOKS_EVERY_MS = 100
+const CHUNK_BYTES = 65_536
+
+/** Lines that were added to a file; `file` tells the one of that name from another that took its place. */
+export interface Added {
+  readonly file: string
+  readonly lines: readonly string[]
+}
+
+/**
+ * The lines of a file that somebody else goes on writing, from its beginning: those that are there, and none where `isImpatient` and
+ * nothing came. A file that was replaced or emptied is read anew. It is waited for where it is not there yet.
+ */
+export async function* follow(
+  file: string,
+  { signal, isImpatient }: { signal: AbortSignal; isImpatient(): boolean },
+): AsyncGenerator<Added> {
+  using changes = changesOf(file)
+  let reader: Reader | undefined
+  try {
+    while (!signal.aborted) {
+      const changed = changes.next()
+      reader = await Reader.of(file, reader)
+      const lines = (await reader?.read()) ?? []
+      if (lines.length > 0 || isImpatient()) yield { file: reader?.name ?? '', lines }
+      if (lines.length === 0) await untilLater(changed, signal, isImpatient() ? 10 : LOOKS_EVERY_MS)
+    }
+  } finally {
+    await reader?.close()
+  }
+}
+
+class Reader {
+  /** Two files of one name differ in it. */
+  readonly name: string
+  readonly #handle: FileHandle
+  readonly #decoder = new StringDecoder()
+  #at = 0
+  #rest = ''
+
+  private constructor(handle: FileHandle, name: string) {
+    this.#handle = handle
+    this.name = name
+  }
+
+  /** The same one where the file is still the one that it reads. */
+  static async of(file: string, before: Reader | undefined): Promise<Reader | undefined> {
+    const handle = await open(file).catch((failure: NodeJS.ErrnoException) => {
+      if (failure.code !== 'ENOENT') throw failure
+    })
+    if (handle === undefined) return before
+    const { ino, birthtimeMs, size } = await handle.stat()
+    const name = `${ino}@${birthtimeMs}`
+    if (before !== undefined && before.name === name && size >= before.#at) {
+      await handle.close()
+      return before
+    }
+    // What is left of the one before was read when there was nothing new in it.
+    await before?.close()
+    return new Reader(handle, name)
+  }
+
+  /** Whole lines that were added. */
+  async read(): Promise<string[]> {
+    const { bytesRead, buffer } = await this.#handle.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, this.#at)
+    this.#at += bytesRead
+    const lines = (this.#rest + this.#decoder.write(buffer.subarray(0, bytesRead))).split('\n')
+    this.#rest = lines.pop() ?? ''
+    return lines
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+/** Hears of changes of a file, be it there or not. */
+function changesOf(file: string) {
+  let waiting = Promise.withResolvers<void>()
+  const watcher = watch(dirname(file), (_, name) => {
+    if (name !== null && name !== basename(file)) return
+    waiting.resolve()
+    waiting = Promise.withResolvers<void>()
+  })
+  // A folder that goes away is found by looking.
+  watcher.on('error', () => {})
+  return { next: () => waiting.promise, [Symbol.dispose]: () => watcher.close() }
+}
+
+async function untilLater(changed: Promise<void>, signal: AbortSignal, withinMs: number): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, withinMs)
+  signal.addEventListener('abort', () => late.resolve(), { once: true })
+  await Promise.race([changed, late.promise])
+  clearTimeout(timer)
+}

@@ -1,0 +1,139 @@
+import { expect, test } from 'vitest'
+import type { Decision } from '../shared/decision-log.ts'
+import { Judge, type Means, type Shown } from './judge.ts'
+import { readLine } from './log-line.ts'
+
+// What cannot be provoked at a broker alone: a callout that is asked. The lines are those of nats-server 2.15.2.
+
+const guard = `U${'A'.repeat(55)}`
+const [auth, workload] = [`A${'B'.repeat(55)}`, `A${'C'.repeat(55)}`]
+const found = (name: string, account = 'AUTH') =>
+  `Authenticated JWT: Client "${guard}" (claim-name: "${name}", claim-tags: []) signed with "A1" by Account "${auth}" (claim-name: "${account}", claim-tags: []) signed with "O1" has mappings false accused 0xc000`
+
+type Decided = Awaited<ReturnType<NonNullable<Means['callout']>['decided']>>
+
+function judging(decided?: Decided) {
+  const records: [Decision, number][] = []
+  const state: { shown: Shown | undefined } = { shown: { account: auth, user: guard, thumbprint: 't' } }
+  const judge = new Judge({
+    listener: 'nats',
+    shown: async () => state.shown,
+    record: (decision, line) => void records.push([decision, line]),
+    callout: { account: 'AUTH', users: ['callout_user'], decided: async () => decided },
+  })
+  let number = 0
+  const hear = async (level: string, text: string, who = '') => {
+    number += 1
+    const line = readLine(`[7] 2026/11/30 02:39:23.034001 [${level}] 127.0.0.9:4 - cid:7${who} - ${text}`, number)
+    await judge.heard(line!)
+  }
+  const begin = async (name: string, account?: string) => {
+    await hear('DBG', 'Client connection created')
+    await hear('DBG', found(name, account))
+  }
+  const look = async (times = 2) => {
+    for (let time = 0; time < times; time += 1) await judge.look()
+  }
+  return { judge, state, hear, begin, look, records, told: () => records.map(([decision]) => decision) }
+}
+
+test('a line is told apart from others by its form, with or without a name before its text', () => {
+  const at = Date.parse('2026-11-30T02:39:23.034Z')
+  const line = (text: string) => readLine(`[7] 2026/11/30 02:39:23.034001 [ERR] ${text}`, 3)
+  const common = { number: 3, cid: 7, conn: '127.0.0.9:4', at, level: 'ERR' }
+  expect(line('127.0.0.9:4 - cid:7 - Bad src Ip 127.0.0.9')).toEqual({ ...common, text: 'Bad src Ip 127.0.0.9' })
+  expect(line('127.0.0.9:4 - cid:7 - "v1:x \\" - y" - "A/B/jwt:U" - Read - more')).toEqual({
+    ...common,
+    text: 'Read - more',
+  })
+  expect(line('[::1]:4 - cid:7 - x')?.conn).toBe('[::1]:4')
+  expect(line('Starting nats-server')).toBeUndefined()
+  expect(readLine('nats-server: cannot open', 1)).toBeUndefined()
+})
+
+test('whom the callout lets in is in once the broker shows another account, with what the callout proved', async () => {
+  const principal = { jti: 'j', sub: 'host-1' }
+  const { judge, state, begin, look, told } = judging({ verdict: 'accepted', guard: null, reason: null, principal })
+  await begin('auth_guard')
+  await look(5)
+  expect([told(), judge.isWaiting]).toEqual([[], true])
+  state.shown = { account: workload, user: 'host-1', thumbprint: 't' }
+  await look(1)
+  expect(judge.isWaiting).toBe(false)
+  const proven = { ...principal, user: guard, name: 'host-1', account: workload, 'x5t#S256': 't' }
+  expect(told()).toMatchObject([{ verdict: 'accepted', action: 'nats:login', principal: proven }])
+})
+
+test('whom the callout refuses is refused for its reason, and for its silence where it has none', async () => {
+  const refused = { verdict: 'refused', guard: 'token.binding', reason: 'cnf_x5t_mismatch', principal: {} } as const
+  for (const [decided, by] of [
+    [refused, { guard: 'token.binding', reason: 'cnf_x5t_mismatch' }],
+    [undefined, { guard: 'broker.callout', reason: 'callout_timeout' }],
+  ] as const) {
+    const { begin, hear, look, told } = judging(decided)
+    await begin('auth_guard')
+    await look()
+    await hear('ERR', 'authentication error - JWT User "U"')
+    await hear('DBG', 'Client connection closed: Authentication Failure')
+    await look()
+    expect(told()).toMatchObject([{ verdict: 'refused', error: 'Authorization Violation', principal: {}, ...by }])
+    expect(told()).toHaveLength(1)
+  }
+})
+
+test.each([
+  ['callout_user', 'AUTH'],
+  ['auth_guard', 'OTHER'],
+])('%s of %s is let in without the callout, once all lines until then were read', async (name, account) => {
+  const { begin, look, records } = judging()
+  await begin(name, account)
+  await look(1)
+  expect(records).toEqual([])
+  await look(1)
+  expect(records).toMatchObject([[{ verdict: 'accepted', principal: { user: guard, name, account: auth } }, 2]])
+})
+
+test('a login whose JWT is good, and that is refused then, was never in', async () => {
+  const { begin, hear, look, state, told } = judging()
+  await begin('callout_user')
+  await look(1)
+  await hear('ERR', 'authentication error - JWT User "U"')
+  state.shown = { account: auth, reason: 'Authentication Failure' }
+  await look(3)
+  expect(told()).toMatchObject([{ verdict: 'refused', reason: 'nats_account_named' }])
+  expect(told()).toHaveLength(1)
+})
+
+test('who is in is denied more than one thing, and is told as in before', async () => {
+  const { begin, hear, told } = judging()
+  await begin('callout_user')
+  await hear('ERR', 'Publish Violation - Subject "a"', ' - "v1:x" - "A/B/jwt:U"')
+  await hear('ERR', 'Subscription Violation - Subject "b", SID 1', ' - "v1:x" - "A/B/jwt:U"')
+  await hear('DBG', 'Client connection closed: Client Closed', ' - "v1:x" - "A/B/jwt:U"')
+  expect(told().map(({ verdict, target, reason }) => [verdict, target, reason])).toEqual([
+    ['accepted', '', null],
+    ['refused', 'a', 'nats_publish_denied'],
+    ['refused', 'b', 'nats_subscribe_denied'],
+  ])
+})
+
+test.each([
+  ['ERR', 'Something went wrong', 'Client Closed'],
+  ['DBG', 'Client Ping Timer', 'Sunspots'],
+])('who is in and is put out for what nobody knows is told so', async (level, text, ended) => {
+  const { begin, hear, look, told } = judging()
+  await begin('callout_user')
+  await look()
+  await hear(level, text)
+  await hear('DBG', `Client connection closed: ${ended}`)
+  expect(told()).toMatchObject([{ verdict: 'accepted' }, { guard: 'broker.unmapped', reason: 'nats_unmapped' }])
+})
+
+test('a number that a broker gives anew is another connection', async () => {
+  const { begin, hear, told } = judging()
+  await begin('callout_user')
+  await hear('DBG', 'Client connection created')
+  await hear('DBG', 'Signature missing')
+  await hear('ERR', 'authentication error')
+  expect(told()).toMatchObject([{ reason: 'nats_signature_missing' }])
+})
