@@ -7,7 +7,14 @@ import '../../shared/testing/loopback-names.ts'
 import { roleFor } from '../../shared/nats/roles.ts'
 import { type Caller, type CallResult, callLocal } from '../testing/caller.ts'
 import { HOST, type MessagingSite, type MessagingTestConfiguration, messagingSite } from '../testing/messaging-site.ts'
-import { decisionsIn, spawnOrchestrator, startOrchestrator, type TestOrchestrator, until } from '../testing/process.ts'
+import {
+  decisionsIn,
+  freePort,
+  spawnOrchestrator,
+  startOrchestrator,
+  type TestOrchestrator,
+  until,
+} from '../testing/process.ts'
 
 // Real orchestrators at a real broker: what a command goes through, what changes while they run, and what they refuse.
 
@@ -285,6 +292,67 @@ test.each<[string, () => Promise<object>, RegExp]>([
     layer: 'start-up',
     reason: /^orchestrator: (\w+)/.exec(lines.at(-1) ?? '')?.[1],
   })
+})
+
+test('a role that was widened, or narrowed, is noticed at the start, and nothing runs under it', async () => {
+  const { operator } = site.broker
+  const name = 'orchestrator_role'
+  const signing = operator.accounts.WORKLOAD.roles
+  for (const change of [['ADMIN.>'], []]) {
+    const { publish, subscribe } = roleFor(name)
+    const allow = change.length > 0 ? [...publish, ...change] : publish.slice(1)
+    const template = { pub: { allow }, sub: { allow: [...subscribe] }, subs: -1, data: -1, payload: -1 }
+    const key = signing.get(name)?.getPublicKey() ?? ''
+    await site.broker.push(
+      await operator.account('WORKLOAD', { signing_keys: [{ kind: 'user_scope', key, role: name, template }] }),
+    )
+    const configuration = await site.configuration()
+    const { exited, stderr } = spawnOrchestrator(site.broker.folder, configuration)
+    expect(await exited).toBe(78)
+    expect(stderr()).toContain('permissions_unexpected: work connection')
+    const refused = decisionsIn(configuration.decisionLog).filter(({ verdict }) => verdict === 'refused')
+    expect(refused).toMatchObject([{ guard: 'broker.self', reason: 'permissions_unexpected', layer: 'start-up' }])
+  }
+  await site.broker.push(await operator.account('WORKLOAD'))
+  await using orchestrator = await running()
+  expect((await orchestrator.state()).messaging.work).toMatchObject({ state: 'connected' })
+})
+
+test('a stream that is full refuses, and nothing that is in it is dropped', async () => {
+  await using orchestrator = await running({ stream: { maxBytes: 2_000_000 } })
+  const args = { big: 'x'.repeat(250_000) }
+  const answers: CallResult[] = []
+  do answers.push(await orchestrator.command(`full-${answers.length}`, { args }))
+  while (answers.at(-1)?.status === 202 && answers.length < 20)
+
+  expect(answers.at(-1)).toMatchObject({ status: 503, json: { error: 'stream_full' } })
+  const { stream } = (await orchestrator.state()).messaging
+  expect(stream?.messages).toBe((stream?.lastSeq ?? 0) - (stream?.firstSeq ?? 0) + 1)
+  expect(decisionsIn(orchestrator.configuration.decisionLog).at(-2)).toMatchObject({
+    reason: 'stream_full',
+    status: 503,
+  })
+  await using roomy = await running()
+  expect(await roomy.command('full-again')).toMatchObject({ status: 202 })
+})
+
+test('a node with both sections does both', async () => {
+  const auth = { issuer: 'https://auth.somebiz.local.io:1' }
+  const peering = { listen: `127.0.0.1:${await freePort()}`, auth, validation: { mode: 'jwks' } }
+  const given = { ...(await site.configuration()), peering }
+  await using orchestrator = await running({}, given, false)
+
+  await until(async () => (await orchestrator.state()).messaging.work.state === 'connected', 'the broker')
+
+  expect(await orchestrator.state()).toMatchObject({
+    node: 'orchestrator',
+    peers: [],
+    routes: { local: 0 },
+    messaging: {},
+  })
+  expect(await orchestrator.call('GET', '/v1/peers')).toMatchObject({ status: 200 })
+  expect(await orchestrator.command('both')).toMatchObject({ status: 202 })
+  expect(await orchestrator.call('GET', '/readyz')).toMatchObject({ status: 503, json: { reason: 'auth_unavailable' } })
 })
 
 test('whoever cannot connect in time ends with 1, and has opened nothing at the broker', async () => {

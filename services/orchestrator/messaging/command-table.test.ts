@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { JetStreamApiError } from '@nats-io/jetstream'
+import { afterAll, expect, test } from 'vitest'
+import { BrokerUnavailable } from '../../shared/nats/broker-link.ts'
+import type { Command } from '../guards/command.ts'
+import { CallRefused } from '../local-call.ts'
+import { type CommandTable, digestOf, openCommandTable } from './command-table.ts'
+import { Commands } from './commands.ts'
+
+// What is kept of a command, and what becomes of its id: the broker is played, the disk is real.
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-commands-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const log = { info() {}, warn() {}, error() {} }
+const DAY = 86_400_000
+let made = 0
+
+const command = (id: string, change: Partial<Command> = {}): Command => ({
+  ...{ id, host: 'host-1', verb: 'apply', args: {} },
+  ...change,
+})
+
+function tablePath(): string {
+  made += 1
+  return join(folder, `${made}`, 'commands.db')
+}
+
+/** `fail` is what the next publish ends with. */
+function commandsOver(table: CommandTable) {
+  const published: Command[] = []
+  let failure: Error | undefined
+  const connection = {
+    options: {},
+    async request(subject: string, body: string) {
+      if (failure !== undefined) throw failure
+      published.push({ ...(JSON.parse(body) as Command), host: subject.split('.')[1] ?? '' })
+      const answer = { stream: 'WORKLOAD', seq: published.length }
+      return { json: () => answer, data: new TextEncoder().encode(JSON.stringify(answer)), headers: undefined }
+    },
+  }
+  const link = { use: <Result>(work: (nc: never) => Promise<Result>) => work(connection as never) }
+  const commands = new Commands({ table, link, hosts: ['host-1'], timeoutMs: 1_000, log, now: () => DAY })
+  const take = async (given: unknown) => {
+    const call = { path: [], query: new URLSearchParams(), read: async () => given, body: () => Promise.reject() }
+    try {
+      return (await commands.operation.run(call)).json
+    } catch (refused) {
+      if (refused instanceof CallRefused) return refused.refusal.reason
+      throw refused
+    }
+  }
+  const fail = (next: Error | undefined): void => {
+    failure = next
+  }
+  return { commands, published, take, fail }
+}
+
+const apiError = (code: number) => new JetStreamApiError({ code: 503, err_code: code, description: 'no' })
+
+test('an id is the same command again, or a conflict; before and after a restart', async () => {
+  const path = tablePath()
+  const first = openCommandTable(path)
+  const { take, published } = commandsOver(first)
+  expect(await take(command('a'))).toEqual({ stream: 'WORKLOAD', seq: 1, duplicate: false })
+  first.close()
+
+  const second = openCommandTable(path)
+  const after = commandsOver(second)
+  expect(await after.take(command('a'))).toEqual({ stream: 'WORKLOAD', seq: 1, duplicate: true })
+  expect(await after.take(command('a', { args: { b: 1 } }))).toBe('command_conflict')
+  expect(await after.take(command('b'))).toMatchObject({ duplicate: false })
+  expect([published.length, after.published.length]).toEqual([1, 1])
+  second.close()
+})
+
+test.each([10_023, 10_028, 10_047, 10_077])('a full stream (%i) refuses, and its id is free again', async (code) => {
+  const table = openCommandTable(tablePath())
+  const { take, fail } = commandsOver(table)
+  fail(apiError(code))
+  expect(await take(command('a'))).toBe('stream_full')
+  expect(table.pending()).toEqual([])
+  fail(undefined)
+
+  expect(await take(command('a', { verb: 'other' }))).toMatchObject({ duplicate: false })
+  table.close()
+})
+
+test('what never left is free again, and what may have arrived keeps its id', async () => {
+  const table = openCommandTable(tablePath())
+  const { take, fail, commands, published } = commandsOver(table)
+  fail(new BrokerUnavailable('work'))
+  expect(await take(command('never'))).toBe('broker_unavailable')
+  fail(apiError(10_003))
+  expect(await take(command('refused'))).toBe('broker_unavailable')
+  fail(new Error('timeout'))
+  expect(await take(command('perhaps'))).toBe('broker_unavailable')
+  expect(table.pending()).toEqual([command('perhaps')])
+  expect(await take(command('perhaps', { verb: 'other' }))).toBe('command_conflict')
+
+  await commands.publishPending()
+  expect(published).toEqual([])
+  fail(undefined)
+  await commands.publishPending()
+  expect(published).toEqual([command('perhaps')])
+  await until(() => table.pending().length === 0)
+  expect(await take(command('perhaps'))).toMatchObject({ seq: 1, duplicate: true })
+  table.close()
+})
+
+test('what a crash left is there after the restart', async () => {
+  const path = tablePath()
+  const crashed = openCommandTable(path)
+  await Promise.all([crashed.keep(command('b'), 2), crashed.keep(command('a'), 1)])
+  // Neither closed nor published.
+
+  const table = openCommandTable(path)
+  expect(table.pending().map(({ id }) => id)).toEqual(['a', 'b'])
+  const { commands, published } = commandsOver(table)
+  await commands.publishPending()
+
+  expect(published.map(({ id }) => id)).toEqual(['a', 'b'])
+  table.close()
+  crashed.close()
+})
+
+test('seven days later an id is forgotten, and not before', async () => {
+  const table = openCommandTable(tablePath())
+  await table.keep(command('old'), DAY - 7 * DAY - 1)
+  await table.keep(command('young'), DAY - 7 * DAY)
+  const { commands } = commandsOver(table)
+
+  commands.start()
+  commands.stop()
+
+  expect(table.pending().map(({ id }) => id)).toEqual(['young'])
+  table.close()
+})
+
+test('commands that differ in host, verb or arguments are not the same', () => {
+  const digests = [{}, { host: 'host-2' }, { verb: 'other' }, { args: { a: 1 } }].map((change) =>
+    digestOf(command('x', change)),
+  )
+  expect(new Set(digests).size).toBe(4)
+  expect(digestOf(command('y'))).toBe(digests[0])
+})
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let turns = 0; turns < 1_000 && !holds(); turns += 1) await new Promise((resolve) => setImmediate(resolve))
+  expect(holds()).toBe(true)
+}
