@@ -24,4 +24,8 @@ export function addWork(root: Command, run: Run): void {
     const { copyAll } = await import('./copy.ts')
     return { handovers: await copyAll(configuration) }
   })
+  add('push', "bring the accounts' claims to the broker, and see that they are there", async (configuration) => {
+    const { pushAll } = await import('./push.ts')
+    return pushAll(configuration)
+  })
 }
