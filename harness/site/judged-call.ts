@@ -108,8 +108,7 @@ async function joined(
   const { protocol, target, action, presented, summary, shape } = call
   const { node, verification, proof } = target
   const { answer, promised, conn, ms, sent, came, shaken } = called
-  // What is empty is in every text.
-  const tokens = Object.values(presented).filter((part) => typeof part === 'string' && part !== '')
+  const tokens = secretTexts(presented, parts.live)
   const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
   const verdict = promised && said === 'accepted' ? 'accepted' : 'refused'
   const asked = await before.issuer?.(summary)
@@ -130,6 +129,13 @@ async function joined(
     leaks: await leaksSince(site, node, before.mark, { tokens, lines: (await before.watch?.lines()) ?? [] }),
     ...{ evidence: by.evidence, again: test.again },
   }
+}
+
+/** What of a credential is presented as text, or stands for what is; what is empty is in every text. */
+function secretTexts(presented: Presented, live: LiveKinds): string[] {
+  const carried = [...live.values()].flatMap(({ part, inHandshake }) => (inHandshake ? [] : (presented[part] ?? [])))
+  const texts = carried.flatMap((part): unknown[] => (typeof part === 'string' ? [part] : Object.values(part)))
+  return texts.filter((text): text is string => typeof text === 'string' && text !== '')
 }
 
 /** Whoever finished the handshake and then said nothing, until we hung up, did not refuse anybody in TLS. */
