@@ -5,6 +5,7 @@ import { boundToken } from './credentials/bound-token/declared.ts'
 import { certificate } from './credentials/certificate/declared.ts'
 import type { CredentialKind } from './credentials/credential-kind.ts'
 import { liveKindsOf } from './credentials/live-kind.ts'
+import { natsCreds } from './credentials/nats-creds/declared.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { exec } from './kinds/exec/index.ts'
 import { oauthIssuer } from './kinds/oauth-issuer/index.ts'
@@ -32,7 +33,7 @@ const serviceKinds = [stepCa, authServer, oauthIssuer, orchestrator, exec]
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
 
 /** Every credential kind. Units by which a node comes to its credentials stand in this order. */
-export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken, bearerSecret]
+export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken, bearerSecret, natsCreds]
 
 const allProtocols: readonly AnyProtocol[] = [http, websocket, tls, nats]
 

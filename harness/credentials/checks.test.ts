@@ -33,6 +33,13 @@ const another = fact({ ...own, name: 'cert-c' })
 const shared = { kind: 'bearer-secret', name: 'club' } as const
 const secret = fact(shared)
 const guessed = (state: string): Facts => ({ secret: fact(shared, state) })
+const worker = {
+  ...{ kind: 'nats-creds', name: 'creds', operator: 'HOLO', account: 'WORK' },
+  permissions: { publish: ['work.*.cmd'], subscribe: ['work.>'] },
+} as const
+const creds = fact(worker)
+const userIn = (state: string): Facts => ({ creds: fact(worker, state) })
+const userOf = (planned: object): Facts => ({ creds: fact({ ...worker, ...planned }) })
 const ofNobody = (state: string) => over(fact(own, state))
 
 /** A check, what it compares with, what passes it, and what does not: each for another reason. */
@@ -129,6 +136,45 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
       guessed('empty'),
       { secret: fact({ ...shared, name: 'other' }) },
     ],
+  ],
+  ['nats-creds/presented', {}, [{ creds }, userIn('revoked')], [{}, { certificate, token }]],
+  [
+    'nats-creds/readable',
+    {},
+    [{ creds }, {}, userIn('expired')],
+    [userIn('tampered'), userIn('signed by itself'), userIn('with the JWT of its account')],
+  ],
+  ['nats-creds/not-expired', {}, [{ creds }, {}, userIn('not yet valid')], [userIn('expired')]],
+  ['nats-creds/begun', {}, [{ creds }, {}, userIn('expired')], [userIn('not yet valid')]],
+  [
+    'nats-creds/account-known',
+    { operator: 'HOLO' },
+    [{ creds }, {}, userIn('naming another account')],
+    [userIn('of another operator'), userIn('naming no account'), userOf({ operator: 'OTHER' })],
+  ],
+  [
+    'nats-creds/issuer-known',
+    { isStrict: true },
+    [{ creds }, {}, userIn('naming no account'), userIn('with permissions of its own')],
+    [
+      ...[userIn('naming another account'), userIn('signed by its account'), userIn('as a bearer')],
+      ...[userIn('for WebSockets'), userIn('from elsewhere'), userIn('at another hour')],
+    ],
+  ],
+  ['nats-creds/scoped', {}, [{ creds }, {}, userIn('as a bearer')], [userIn('with permissions of its own')]],
+  ['nats-creds/not-bearer', {}, [{ creds }, {}, userIn('without a key')], [userIn('as a bearer')]],
+  ['nats-creds/connection-type', {}, [{ creds }, {}, userIn('from elsewhere')], [userIn('for WebSockets')]],
+  ['nats-creds/signed', {}, [{ creds }, {}, userIn('with another key')], [userIn('without a key')]],
+  ['nats-creds/key', {}, [{ creds }, {}, userIn('without a key')], [userIn('with another key')]],
+  ['nats-creds/not-revoked', {}, [{ creds }, {}, userIn('expired')], [userIn('revoked')]],
+  ['nats-creds/source', {}, [{ creds }, {}, userIn('at another hour')], [userIn('from elsewhere')]],
+  ['nats-creds/hours', {}, [{ creds }, {}, userIn('from elsewhere')], [userIn('at another hour')]],
+  ['nats-creds/account', { account: 'WORK' }, [{ creds }, {}], [userOf({ account: 'ADMIN' })]],
+  [
+    'nats-creds/may',
+    { publish: 'work.a.cmd' },
+    [{ creds }, {}],
+    [userOf({ permissions: { publish: ['work.*', 'other.>'], subscribe: ['>'] } })],
   ],
 ]
 

@@ -15,6 +15,8 @@ export interface LiveSite extends HeldFiles {
   held(name: string): Promise<Presented>
   /** An enrolment of the plan, done by the test itself. */
   enrol(enrol: Enrol, holder: string): Promise<Identity>
+  /** Runs a unit of a node that is started on demand. */
+  run(node: string, unit: string, input: string): Promise<{ code: number | null; stderr: string }>
   /** A call from a node, with the TLS files that lie there. */
   callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }>
   /** A call that some node listens for, or stands for, from the address of another one and with a certificate of the test. */

@@ -3,6 +3,7 @@ import { bearerSecrets } from './bearer-secret/secrets.ts'
 import { tokenSecrets } from './bound-token/secrets.ts'
 import { certificateSecrets } from './certificate/secrets.ts'
 import { KnownSecrets, removalsIn } from './known-secrets.ts'
+import { natsSecrets } from './nats-creds/secrets.ts'
 
 /** What secrets of one credential kind look like. Loaded by the node agent too, so it imports nothing that takes time to load. */
 export interface SecretShape {
@@ -17,7 +18,7 @@ export interface SecretShape {
 }
 
 // A line per credential kind. They are listed here, not in shipped.ts, since whatever writes a text must know them, down to the agent.
-const shapes: readonly SecretShape[] = [certificateSecrets, tokenSecrets, bearerSecrets]
+const shapes: readonly SecretShape[] = [certificateSecrets, tokenSecrets, bearerSecrets, natsSecrets]
 
 /** Text without secrets: those of any kind's shape, then the values that are known. */
 export function redact(text: string, known?: KnownSecrets): string {

@@ -56,6 +56,7 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
       const { certPem } = await signAtCa({ ...(await caOf(site, enrol, holder)), csrPem, ott, lifetimeSeconds })
       return { certPem, keyPem }
     },
+    run: (node, unit, input) => site.node(node).run(unit, { input }),
     callFrom: (node, call) => site.callFrom(node, call),
     callWith: (identity, from, call) => called(site, { from, identity }, call),
     authority: (node) => authorityOf(site, node, 'issuing'),

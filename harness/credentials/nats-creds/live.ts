@@ -1,3 +1,204 @@
+import {
+  Algorithms,
+  createAccount,
+  createUser,
+  decode,
+  encode,
+  encodeAccount,
+  encodeUser,
+  fromSeed,
+  type KeyPair,
+  type User,
+  type UserEncodingOptions,
+} from '@nats-io/jwt'
+import { decodeJwt } from 'jose'
+import { placeOf } from '../../topology/holders.ts'
+import { type JudgedCall, type LiveKind, type MadeRecord, NoOther, NotIssued, type Spoiling } from '../live-kind.ts'
+import type { LiveSite } from '../live-site.ts'
+import type { Presented } from '../parts.ts'
+import type { SpoiledCreds } from './checks.ts'
+import type { PlanNatsCreds } from './planned.ts'
+import { readCreds, type UserCreds } from './user-creds.ts'
+
 export interface CredsSummary {
+  /** Public key of the user. */
   readonly user: string
+  readonly name: string
+  /** Of its account, and of the key that signed it. */
+  readonly account: string
+  readonly issuer: string
+  /** Whether there is a key to it. */
+  readonly hasKey: boolean
+  readonly expires?: string
+}
+
+type Planned = PlanNatsCreds
+type Spoiled = Spoiling<Planned>
+
+const nowSeconds = () => Math.floor(Date.now() / 1000)
+/** More than clocks differ, and less than anybody waits. */
+const later = 120
+
+const spoil: Readonly<Record<SpoiledCreds, Spoiled>> = {
+  expired: ofRole(() => ({ times: { exp: nowSeconds() - 1 } })),
+  'not yet valid': ofRole(() => ({ times: { nbf: nowSeconds() + later } })),
+  tampered: async ({ creds }) => ({ creds: { ...creds!, jwt: edited(creds!.jwt) } }),
+  'signed by itself': async ({ creds }) => {
+    const key = fromSeed(Buffer.from(creds!.seed))
+    const jwt = await encode(Algorithms.v2, { ...decode(creds!.jwt) }, key)
+    return { creds: { ...creds!, jwt } }
+  },
+  'with the JWT of its account': async ({ creds }, planned, site) => {
+    const { account } = await insiderKeys(creds!, planned, site)
+    return { creds: { jwt: await encodeAccount(planned.account, account), seed: textOf(account.getSeed()) } }
+  },
+  'without a key': async ({ creds }) => ({ creds: { ...creds!, seed: '' } }),
+  'with another key': async ({ creds }) => ({ creds: { ...creds!, seed: textOf(createUser().getSeed()) } }),
+  'of another operator': async (_, { user }) => {
+    // Whoever signed the account of another operator: no broker of this one knows it.
+    const key = createUser()
+    return { creds: { jwt: await encodeUser(user, key, createAccount()), seed: textOf(key.getSeed()) } }
+  },
+  'naming another account': ofRole(async (planned, site) => ({ account: await otherAccount(planned, site) })),
+  'naming no account': ofRole(() => ({ account: null })),
+  'with permissions of its own': ofRole(() => ({ claims: { pub: { allow: ['>'] }, sub: { allow: ['>'] } } })),
+  'signed by its account': ofAccount({}),
+  'as a bearer': async (...what) => {
+    const { creds } = await ofAccount({ bearer_token: true })(...what)
+    return { creds: { ...creds!, seed: '' } }
+  },
+  'for WebSockets': ofAccount({ allowed_connection_types: ['WEBSOCKET'] }),
+  // RFC 5737 section 3: nobody has such an address.
+  'from elsewhere': ofAccount({ src: ['192.0.2.0/24'] }),
+  'at another hour': async (...what) => ofAccount({ times: [minuteFrom(Date.now() + 6 * 3_600_000)] })(...what),
+  revoked: async (fresh, planned, site) => {
+    const made = await ofRole(() => ({}))(fresh, planned, site)
+    await revoke(claimsOf(made.creds!), planned, site)
+    return made
+  },
+}
+
+interface Made {
+  readonly claims?: Partial<User>
+  readonly times?: Partial<UserEncodingOptions>
+  /** Public key of the account that it names; null: none. */
+  readonly account?: string | null
+}
+
+/** One more user of the same role, which an insider signs with the key of that. */
+function ofRole(how: (planned: Planned, site: LiveSite) => Made | Promise<Made>): Spoiled {
+  return async ({ creds }, planned, site) => {
+    const { role, accountId } = await insiderKeys(creds!, planned, site)
+    const { claims = {}, times = {}, account = accountId } = await how(planned, site)
+    const key = createUser()
+    const issuer = account === null ? role : account
+    const options = { ...times, scopedUser: true, ...(account !== null && { signer: role }) }
+    return { creds: { jwt: await encodeUser(planned.user, key, issuer, claims, options), seed: textOf(key.getSeed()) } }
+  }
+}
+
+/** One more user with limits of its own, which a role allows nobody: signed with the key of the account itself. */
+function ofAccount(claims: Partial<User>): Spoiled {
+  return async ({ creds }, planned, site) => {
+    const { account } = await insiderKeys(creds!, planned, site)
+    const key = createUser()
+    return { creds: { jwt: await encodeUser(planned.user, key, account, claims), seed: textOf(key.getSeed()) } }
+  }
+}
+
+function minuteFrom(time: number) {
+  const text = (at: number) => new Date(at).toISOString().slice(11, 19)
+  return { start: text(time), end: text(time + 60_000) }
+}
+
+function edited(jwt: string): string {
+  const [header, payload = '', signature] = jwt.split('.')
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
+  return [header, Buffer.from(JSON.stringify({ ...claims, name: 'other' })).toString('base64url'), signature].join('.')
+}
+
+/** Private keys that made a user, as they lie where it was made. */
+async function insiderKeys(creds: UserCreds, planned: Planned, site: LiveSite) {
+  const { account, issuer } = claimsOf(creds)
+  const [own, role] = await Promise.all([keyAt(account, planned, site), keyAt(issuer, planned, site)])
+  return { account: own, accountId: account, role }
+}
+
+async function keyAt(publicKey: string, planned: Planned, site: LiveSite): Promise<KeyPair> {
+  const { keys } = insiderOf(planned)
+  const path = `${keys}/${publicKey[0]}/${publicKey.slice(1, 3)}/${publicKey}.nk`
+  return fromSeed(Buffer.from((await site.read(planned.issuer, path)).trim()))
+}
+
+function insiderOf({ insider, issuer }: Planned) {
+  if (insider === undefined) throw new NoOther(issuer)
+  return insider
+}
+
+async function otherAccount(planned: Planned, site: LiveSite): Promise<string> {
+  const record = await site.read(planned.issuer, insiderOf(planned).record)
+  const { accounts } = JSON.parse(record) as { accounts: Readonly<Record<string, string>> }
+  const [, other] = Object.entries(accounts).find(([name]) => name !== planned.account) ?? []
+  if (other === undefined) throw new NoOther(planned.issuer)
+  return other
+}
+
+async function revoke({ user }: CredsSummary, planned: Planned, site: LiveSite): Promise<void> {
+  const input = JSON.stringify({ account: planned.account, key: user })
+  const { code, stderr } = await site.run(planned.issuer, insiderOf(planned).revoke, input)
+  if (code !== 0) throw new NotIssued(planned.name, 'revoke its user', code, stderr)
+}
+
+/** What a JWT says, whether or not that is true. */
+function claimsOf({ jwt, seed }: UserCreds): CredsSummary {
+  const { sub = '', iss = '', exp, name, nats } = decodeJwt<{ name?: string; nats?: Partial<User> }>(jwt)
+  return {
+    ...{ user: sub, name: name ?? '', account: nats?.issuer_account ?? iss, issuer: iss, hasKey: seed !== '' },
+    ...(exp !== undefined && { expires: new Date(exp * 1000).toISOString() }),
+  }
+}
+
+function textOf(seed: Uint8Array): string {
+  return Buffer.from(seed).toString()
+}
+
+async function held(planned: Planned, site: LiveSite, holder: string): Promise<Presented> {
+  const creds = await readCreds(await site.read(holder, placeOf(planned, holder)))
+  return { ...(await site.held(planned.certificate)), creds }
+}
+
+/** Nsc makes one user of a name: all tests have that one, so none may end it. Those that end are made beside it. */
+async function fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented> {
+  const { certificate } = beside ?? (await site.fresh(planned.certificate))
+  const creds = await readCreds(await site.read(holder, placeOf(planned, holder)))
+  return { certificate, creds }
+}
+
+/** Who names a user can only name the one that logged in. */
+function misnamed({ credential: { creds }, to }: Pick<JudgedCall, 'credential' | 'to'>, proven?: string) {
+  if (proven === undefined || proven === creds?.user) return undefined
+  return `${to} proved the user ${proven}, presented was ${creds?.user ?? 'none'}`
+}
+
+export const liveNatsCreds: LiveKind<Planned, CredsSummary> = {
+  part: 'creds',
+  fresh,
+  held,
+  spoil,
+  summary: ({ creds }) => (creds === undefined ? undefined : claimsOf(creds)),
+  proves: ({ user }) => ({ user }),
+  explanation: (summary) => {
+    if (summary === undefined) return []
+    const { user, name, account, expires = 'it is revoked', hasKey } = summary
+    const key = hasKey ? '' : ', without a key'
+    return [`creds     ${name} (${user}) of ${account}, until ${expires}${key}`]
+  },
+  facts: ({ user, name, account, issuer, expires }) => ({
+    'user of the credentials': `${name} (${user})`,
+    'their account': account,
+    'their issuer': issuer,
+    'their end': expires,
+  }),
+  mismatch: (call) => misnamed(call, call.principal.user),
+  refusalProblems: (call, { principal }: MadeRecord) => [misnamed(call, principal.user) ?? []].flat(),
 }

@@ -4,3 +4,10 @@ export interface UserCreds {
   /** `SU…`; empty: whoever presents the JWT has no key to it, and signs nothing. */
   readonly seed: string
 }
+
+/** Reads a creds file by the NATS library. Rejects where it is none. */
+export async function readCreds(text: string): Promise<UserCreds> {
+  const { parseCreds } = await import('@nats-io/jwt')
+  const { jwt, key } = await parseCreds(Buffer.from(text))
+  return { jwt, seed: key }
+}
