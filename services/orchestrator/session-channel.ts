@@ -120,7 +120,6 @@ export class SessionChannel {
     if (this.#ended || this.#heardClose !== undefined) return
     const context: MessageContext = {
       side: this.#options.side,
-      isBinary,
       message: isBinary ? undefined : messageIn(data),
       hasOpened: this.#hasOpened,
       expectedSeq: this.#received + 1,

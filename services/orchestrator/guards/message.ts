@@ -5,8 +5,7 @@ import type { CloseCode, Message } from '../wire.ts'
 export interface MessageContext {
   /** Which side we are: the dialer sends updates, the acceptor never does. */
   readonly side: 'acceptor' | 'dialer'
-  readonly isBinary: boolean
-  /** What the frame says; undefined where it is no message of this protocol. */
+  /** What the frame says; undefined where it is no message of this protocol, as a binary one is none. */
   readonly message: Message | undefined
   readonly hasOpened: boolean
   readonly expectedSeq: number
@@ -24,8 +23,8 @@ export function ending(reason: string, code: CloseCode): Refusal {
 export const messageForm = guard<MessageContext>(
   'msg.form',
   ['message_malformed', 'message_out_of_order'],
-  ({ side, isBinary, message, hasOpened, expectedSeq }) => {
-    if (isBinary || message === undefined) return ending('message_malformed', 'protocol_error')
+  ({ side, message, hasOpened, expectedSeq }) => {
+    if (message === undefined) return ending('message_malformed', 'protocol_error')
     if (message.type === 'close') return undefined
     if ((message.type === 'open') === hasOpened) return ending('message_out_of_order', 'protocol_error')
     if (message.type === 'update' && side === 'dialer') return ending('message_out_of_order', 'protocol_error')
