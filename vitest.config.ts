@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './checks/longest-first.ts'
 import { waitingFiles } from './checks/waiting.ts'
 import { ownClockEnvironment } from './harness/faults/clock/own-clock.ts'
 
@@ -31,6 +32,7 @@ export default defineConfig({
     // them are what keeps both at work.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     teardownTimeout: 30_000,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -81,7 +83,7 @@ export default defineConfig({
           ...node,
           name: 'seats',
           // Tests call and listen through the agents, as on backends whose addresses this machine does not have.
-          env: { ...ownClockEnvironment(), HOLDFAST_SEATS: 'agent' },
+          env: { ...scenarios.env, HOLDFAST_SEATS: 'agent' },
           include: ['scenarios/peering/**/*.scenario.ts'],
           runner: 'checks/first-of-each.ts',
           // Of each file that waits it is the longest wait that is left.

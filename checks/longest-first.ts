@@ -1,0 +1,50 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/**
+ * Files that take longest, in their order. Without them vitest begins with the largest files, and those whose tests are derived are
+ * small: what takes a minute would begin last, and all other workers would wait for it.
+ */
+export const longest: readonly string[] = [
+  'harness/cli/one-cause.test.ts',
+  'harness/cli/test.test.ts',
+  'harness/backends/process/process.test.ts',
+  'harness/backends/process/agent-seats.test.ts',
+  'checks/gateway-example.test.ts',
+  'checks/own-ca.test.ts',
+  'harness/cli/subtle.test.ts',
+  'services/orchestrator/renewal.test.ts',
+  'harness/cli/attack.test.ts',
+  'checks/running-issuer.test.ts',
+  'services/auth-server/durability.test.ts',
+  'harness/cli/demo.test.ts',
+  'harness/cli/up.test.ts',
+  'checks/door-example.test.ts',
+  ...[
+    'controls/liberties-of-the-standards-are-no-red',
+    'peering/separate-auth-withstands-forged-tokens',
+    'peering/separate-auth-withstands-forged-certificates',
+    'peering/idle-sockets-keep-nobody-waiting',
+    'controls/debian-gateways-under-attack',
+    'controls/gateways-in-go-turn-red-for-their-own-fault',
+    'controls/npm-gateways-under-attack',
+    'controls/programs-behind-proxies-hear-nobody-else',
+    'peering/separate-auth-withstands-strange-peers',
+    'peering/transit-refuses-the-rest',
+    'peering/token-lists-are-exact',
+    'peering/outage-of-the-auth-server-admits-nobody',
+    'peering/keys-outlive-no-set',
+    'peering/key-rotation-ends-old-tokens',
+    'peering/silence-ends-a-session',
+    'peering/revocation-ends-tokens-and-sessions',
+  ].map((folder) => `scenarios/${folder}/${folder.slice(folder.indexOf('/') + 1)}.scenario.ts`),
+]
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex((file) => moduleId.endsWith(`/${file}`))
+      return at === -1 ? longest.length : at
+    }
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
