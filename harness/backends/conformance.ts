@@ -31,21 +31,7 @@ const SLOW = 180_000
 /** The suite that every backend must pass. */
 export function conformance(ground: BackendUnderTest): void {
   const { backend } = ground
-  let evidence = ''
-
-  const launch: Launch = (plan, options) =>
-    backend.launch(plan, { evidence: join(evidence, `run-${Math.random().toString(36).slice(2)}`), ...options })
-
-  beforeAll(async () => {
-    evidence = await mkdtemp(join(tmpdir(), 'holdfast-conformance-'))
-  })
-  afterAll(() => rm(evidence, { recursive: true, force: true }))
-
-  describe(`backend ${backend.name}`, { timeout: SLOW }, () => {
-    test('can run on this machine', async () => {
-      expect(await backend.unavailable()).toBeUndefined()
-    })
-
+  conforming(ground, (launch) => {
     starting(launch)
     failing(launch, ground)
     operating(launch)
@@ -62,6 +48,36 @@ export function conformance(ground: BackendUnderTest): void {
     if (backend.capabilities.partition) cutting(launch)
     if (backend.capabilities.ownUsers) ownUsers(launch, ground)
     refusing(backend, launch)
+  })
+}
+
+/** The part of it in which a test calls, listens, cuts nodes off, or looks for what is left of that: for other seats of a backend that passes the whole. */
+export function conformanceOfSeats(ground: BackendUnderTest): void {
+  conforming(ground, (launch) => {
+    sitting(launch)
+    describe('with a CA', () => certified(launch))
+    ending(launch, ground)
+    if (ground.backend.capabilities.partition) cutting(launch)
+  })
+}
+
+function conforming({ backend }: BackendUnderTest, suite: (launch: Launch) => void): void {
+  let evidence = ''
+
+  const launch: Launch = (plan, options) =>
+    backend.launch(plan, { evidence: join(evidence, `run-${Math.random().toString(36).slice(2)}`), ...options })
+
+  beforeAll(async () => {
+    evidence = await mkdtemp(join(tmpdir(), 'holdfast-conformance-'))
+  })
+  afterAll(() => rm(evidence, { recursive: true, force: true }))
+
+  describe(`backend ${backend.name}`, { timeout: SLOW }, () => {
+    test('can run on this machine', async () => {
+      expect(await backend.unavailable()).toBeUndefined()
+    })
+
+    suite(launch)
   })
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { settings } from '../../settings.ts'
-import { conformance } from '../conformance.ts'
+import { conformanceOfSeats } from '../conformance.ts'
 import { oneshot, planOf } from '../fixtures/plans.ts'
 import { ground } from './fixtures/ground.ts'
 import { processBackend } from './index.ts'
@@ -15,7 +15,7 @@ process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
 process.env.HOLDFAST_SEATS = 'agent'
 afterAll(() => rm(settings().runtimeDir, { recursive: true, force: true }))
 
-conformance(ground)
+conformanceOfSeats(ground)
 
 test('a seat whose agent is gone says so', async () => {
   const evidence = join(settings().runtimeDir, 'evidence')
