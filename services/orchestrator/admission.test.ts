@@ -588,7 +588,8 @@ test('lists come in pages without gap or double', async () => {
   const token = await nodeToken(site, 'a')
   const names = Array.from({ length: 7 }, (_, at) => `page-${at}`)
   for (const name of names) {
-    await callLocal(local(), 'PUT', `/v1/routes/a.test/${name}`, { token, json: { protocol: 'tcp', endpoint: 'a:1' } })
+    const json = { protocol: 'tcp', endpoint: 'a:1' }
+    expect(await callLocal(local(), 'PUT', `/v1/routes/a.test/${name}`, { token, json })).toMatchObject({ status: 201 })
   }
   const seen: unknown[] = []
   let cursor: unknown
