@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { lstat, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { readCreds } from '../shared/nats/creds-text.ts'
 import { MANIFEST_FILE, type Manifest } from '../shared/nats/manifest.ts'
 import { USERS, type UserName } from '../shared/nats/roles.ts'
 import { credsPath, type SetupRecord } from '../shared/nats/setup-record.ts'
@@ -38,6 +39,7 @@ export async function handOver(configuration: Configuration, record: SetupRecord
 interface Source {
   readonly name: string
   readonly user: UserName
+  readonly path: string
   readonly text: string
 }
 
@@ -76,7 +78,7 @@ async function readSource({ stateDir }: Configuration, user: UserName): Promise<
     throw new OutputInvalid(path, `cannot be read (${cause.code})`, { cause })
   })
   scanCreds(path, text)
-  return { name: USERS[user].creds, user, text }
+  return { name: USERS[user].creds, user, path, text }
 }
 
 async function ownerOf({ dir, owner, group }: Handover): Promise<Pick<Demand, 'uid' | 'gid'>> {
@@ -94,8 +96,11 @@ function manifestOf({ generation, operator, issuedAt }: SetupRecord, files: Mani
   return { version: 1, generation, operator: operator.key, issuedAt, files }
 }
 
-function entryOf({ name, user, text }: Source, record: SetupRecord): Manifest['files'][number] {
+function entryOf({ name, user, path, text }: Source, record: SetupRecord): Manifest['files'][number] {
   const { key, account, role, expiresAt } = record.users[user]
+  if (readCreds(text)?.claims.sub !== key) {
+    throw new OutputInvalid(path, 'is of another key than setup.json tells of')
+  }
   const bytes = Buffer.from(text)
   return { name, sha256: digest(bytes), size: bytes.length, user: { name: user, key, account, role }, expiresAt }
 }

@@ -4,10 +4,9 @@ import { StartFailure } from '../shared/start-failure.ts'
 import { type Asked, askBroker } from './broker.ts'
 import type { Broker, Configuration } from './config.ts'
 import { ClaimsOlder, NscFailed, PushIncomplete } from './failures.ts'
-import { withStore } from './lock.ts'
 import type { Nsc } from './nsc.ts'
 import { allAccounts } from './outputs.ts'
-import { nscOf, readRecord } from './setup.ts'
+import { nscOf } from './setup.ts'
 
 /** What became of the claims of each account. */
 export interface Pushed {
@@ -16,13 +15,7 @@ export interface Pushed {
   readonly there: readonly AccountName[]
 }
 
-/** Brings the claims of every account to the broker, and sees that they are there. */
-export async function pushAll(configuration: Configuration): Promise<Pushed> {
-  await readRecord(configuration)
-  return withStore(configuration.stateDir, () => pushClaims(configuration))
-}
-
-/** The same for who holds the store already. */
+/** Brings the claims of every account to the broker, and sees that they are there. For who holds the store. */
 export async function pushClaims(configuration: Configuration): Promise<Pushed> {
   const broker = brokerOf(configuration)
   const nsc = nscOf(configuration)
@@ -45,7 +38,8 @@ export async function pushClaims(configuration: Configuration): Promise<Pushed> 
   })
 }
 
-function brokerOf({ broker }: Configuration): Broker {
+/** @throws StartFailure where none is configured */
+export function brokerOf({ broker }: Configuration): Broker {
   if (broker !== undefined) return broker
   throw new StartFailure('config_invalid', 'the key broker is missing; claims are pushed to the one that it names')
 }

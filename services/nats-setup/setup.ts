@@ -27,10 +27,7 @@ export async function setUp(configuration: Configuration): Promise<SetUp> {
   return withStore(configuration.stateDir, async () => {
     const nsc = nscOf(configuration)
     const there = await findRecord(configuration)
-    if (there !== undefined) {
-      await checkRecord(nsc, configuration, there)
-      return { record: there, made: false }
-    }
+    if (there !== undefined) return { record: await checkedRecord(nsc, configuration, there), made: false }
     const movedAside = await moveAside(configuration)
     await mkdir(nscFolder(configuration), { mode: 0o700 })
     await makeStore(nsc, configuration)
@@ -104,21 +101,44 @@ export function jsonOf(text: string): unknown {
   }
 }
 
-/** Whether a setup that is there is whole, and the one of which the record tells. */
-async function checkRecord(nsc: Nsc, configuration: Configuration, record: SetupRecord): Promise<void> {
+/** The record of a setup that is there and whole. A rotation that was stopped before it was written down is written down now. */
+async function checkedRecord(nsc: Nsc, configuration: Configuration, record: SetupRecord): Promise<SetupRecord> {
   const facts = await readFacts(nsc, configuration)
-  const told = recordOf(facts, record)
   for (const part of ['operator', 'accounts', 'keys'] as const) {
-    if (isDeepStrictEqual(told[part], record[part])) continue
+    if (isDeepStrictEqual(facts[part], record[part])) continue
     throw new OutputInvalid(join(configuration.stateDir, SETUP_FILE), `tells of other ${part} than the store has`)
   }
-  for (const name of USER_NAMES) {
-    if (told.users[name].key === record.users[name].key) continue
-    throw new OutputInvalid(
-      join(configuration.stateDir, SETUP_FILE),
-      `tells of another key of ${name} than its file has`,
-    )
-  }
+  return isSameUsers(facts, record) ? record : writeRotated(configuration, { facts, record })
+}
+
+function isSameUsers({ users }: Facts, record: SetupRecord): boolean {
+  return USER_NAMES.every((name) => users[name].key === record.users[name].key)
+}
+
+/** Writes down that users have other keys now; those that they had before are good for so much longer. */
+export async function recordRotation(configuration: Configuration, overlapSeconds: number): Promise<SetupRecord> {
+  const record = await readRecord(configuration)
+  const facts = await readFacts(nscOf(configuration), configuration)
+  return writeRotated(configuration, { facts, record, overlapSeconds })
+}
+
+async function writeRotated(
+  configuration: Configuration,
+  { facts, record, overlapSeconds = configuration.overlapSeconds }: Replaced & { overlapSeconds?: number },
+): Promise<SetupRecord> {
+  const until = new Date(Date.now() + overlapSeconds * 1000).toISOString()
+  const previous = USER_NAMES.map((name) => {
+    const { key, previous } = record.users[name]
+    return [name, facts.users[name].key === key ? previous : [...previous, { key, until }]]
+  })
+  const next = recordOf(facts, { generation: record.generation + 1, previous: Object.fromEntries(previous) })
+  await writeRecord(configuration, next)
+  return next
+}
+
+interface Replaced {
+  readonly facts: Facts
+  readonly record: SetupRecord
 }
 
 /** Whatever a run left that did not come to its end: kept, since somebody may want to know why, and never used. */

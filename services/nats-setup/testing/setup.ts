@@ -1,5 +1,8 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { testFolder } from '../../shared/testing/certificates.ts'
 import { toolPaths } from '../../shared/testing/tools.ts'
 import { type Configuration, loadConfig } from '../config.ts'
@@ -60,4 +63,16 @@ export function failingNsc(
   ]
   writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o700 })
   return path
+}
+
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+
+/** The program itself, as it is started elsewhere. */
+export function startProgram(
+  configuration: Configuration,
+  args: readonly string[],
+): ChildProcessByStdio<Writable, Readable, Readable> {
+  const file = join(configuration.stateDir, '../config.json')
+  writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 })
+  return spawn(process.execPath, [MAIN, ...args, '--config', file], { stdio: 'pipe' })
 }
