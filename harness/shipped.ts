@@ -7,7 +7,12 @@ import type { CredentialKind } from './credentials/credential-kind.ts'
 import { liveKindsOf } from './credentials/live-kind.ts'
 import { natsCreds } from './credentials/nats-creds/declared.ts'
 import { authServer } from './kinds/auth-server/index.ts'
+import { credsCopy } from './kinds/creds-copy/index.ts'
 import { exec } from './kinds/exec/index.ts'
+import { nscPush } from './kinds/nsc-push/index.ts'
+import { nscRevoke } from './kinds/nsc-revoke/index.ts'
+import { nscRotate } from './kinds/nsc-rotate/index.ts'
+import { nscSetup } from './kinds/nsc-setup/index.ts'
 import { oauthIssuer } from './kinds/oauth-issuer/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
 import { stepCa } from './kinds/step-ca/index.ts'
@@ -27,7 +32,18 @@ import { type TrustGraph, trustGraph as trustGraphWith } from './trust/graph.ts'
 // What comes with the harness. Whatever is added is a folder and a line here (families of attacks: shipped-families.ts); general code gets
 // these lists as arguments.
 
-const serviceKinds = [stepCa, authServer, oauthIssuer, orchestrator, exec]
+const serviceKinds = [
+  stepCa,
+  authServer,
+  oauthIssuer,
+  orchestrator,
+  exec,
+  nscSetup,
+  credsCopy,
+  nscPush,
+  nscRotate,
+  nscRevoke,
+]
 
 /** Every service kind, by name. */
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
