@@ -3,6 +3,7 @@ import type { DecisionLog } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
 import { thumbprint } from '../shared/peer-certificate.ts'
 import { createTlsListener, type TlsListener } from '../shared/tls-listener.ts'
+import { noTokens } from '../shared/token-policy.ts'
 import { CallRecorder } from './call-record.ts'
 import { startRenewal } from './certificate-renewal.ts'
 import { addressOf, type Configuration, doesPeering } from './config.ts'
@@ -15,7 +16,6 @@ import { keepBoth, removePrevious } from './previous-certificate.ts'
 import type { Section } from './section.ts'
 import { stateOperation } from './state.ts'
 import type { Store } from './store.ts'
-import { noTokens } from './token-policy.ts'
 
 export interface Orchestrator {
   /** Opens the listeners and begins to dial. */

@@ -1,6 +1,7 @@
 import type { TokenPolicy } from '../shared/bound-token.ts'
 import { createIssuerClient, type IssuerClient } from '../shared/issuer-client.ts'
 import { createTlsListener, type TlsListener } from '../shared/tls-listener.ts'
+import { createTokenPolicy, isAuthReady } from '../shared/token-policy.ts'
 import { addressOf, type PeeringConfiguration } from './config.ts'
 import { Dialers } from './dialers.ts'
 import { InboundSessions } from './inbound-sessions.ts'
@@ -14,7 +15,6 @@ import { Peers } from './peers.ts'
 import { RouteTable } from './routes.ts'
 import type { Section } from './section.ts'
 import { peeringState, type StateOptions } from './state.ts'
-import { createTokenPolicy } from './token-policy.ts'
 import { createTokenSource, type TokenSource } from './token-source.ts'
 
 const GRACE_MS = 2_000
@@ -43,7 +43,7 @@ export class Peering implements Section {
     const client = createIssuerClient(identity, localAddress)
     const ownAnchors = () => material().auth
     const source = createTokenSource({ clientId: own, material: newest, ownAnchors, localAddress })
-    const policy = createTokenPolicy(configuration, client, log)
+    const policy = createTokenPolicy(own, configuration.peering, client, log)
     const peers = new Peers(store, configuration)
     const routes = localRoutes(node)
     const tokens = new PeerTokens({ configuration, peers, thumbprints, source, log })
@@ -74,9 +74,7 @@ export class Peering implements Section {
   }
 
   async notReady(): Promise<string | undefined> {
-    const { mode, introspection, keys } = this.policy
-    const isReady = await (mode === 'introspection' ? introspection.ready() : keys.ready())
-    return isReady ? undefined : 'auth_unavailable'
+    return (await isAuthReady(this.policy)) ? undefined : 'auth_unavailable'
   }
 
   /** Whether a token that we present is bound to this certificate. */

@@ -1,4 +1,4 @@
-import { type DecisionLog, openDecisionLog, refusedStart } from '../shared/decision-log.ts'
+import { type DecisionLog, openLogAtStart, refusedStart } from '../shared/decision-log.ts'
 import { StartFailure } from '../shared/start-failure.ts'
 import { type Configuration, doesPeering, program } from './config.ts'
 import { type StartContext, startConfig } from './guards/start-config.ts'
@@ -14,7 +14,7 @@ export interface Prepared {
 
 /** Reads and checks everything before a socket is opened. Throws `StartFailure`; what is wrong stands in the decision log, too. */
 export function prepare(configuration: Configuration): Prepared {
-  const decisions = decisionLogOf(configuration)
+  const decisions = openLogAtStart(configuration.decisionLog, { node: configuration.node, unit: program.name })
   let material: Material | undefined
   const context: StartContext = {
     find() {
@@ -34,17 +34,6 @@ export function prepare(configuration: Configuration): Prepared {
     throw failure
   }
   return { configuration, material, decisions }
-}
-
-function decisionLogOf({ decisionLog, node }: Configuration): DecisionLog {
-  try {
-    return openDecisionLog(decisionLog, { node, unit: program.name })
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    throw new StartFailure('config_invalid', `decisionLog ${decisionLog} cannot be written (${code}); name a file`, {
-      cause,
-    })
-  }
 }
 
 function recordStart(decisions: DecisionLog, node: string, reason: string): void {

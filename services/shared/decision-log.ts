@@ -1,5 +1,6 @@
 import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { failureFields, type Log } from './log.ts'
+import { StartFailure } from './start-failure.ts'
 
 export type Layer = 'start-up' | 'tls' | 'http' | 'session' | 'broker'
 
@@ -45,6 +46,16 @@ export function openDecisionLog(file: string, who: { node: string; unit: string 
       seq += 1
     },
     close: () => closeSync(handle),
+  }
+}
+
+/** The same, for a start: one that cannot be written is a mistake in the configuration. Throws `StartFailure`. */
+export function openLogAtStart(file: string, who: { node: string; unit: string }): DecisionLog {
+  try {
+    return openDecisionLog(file, who)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new StartFailure('config_invalid', `decisionLog ${file} cannot be written (${code}); name a file`, { cause })
   }
 }
 

@@ -1,5 +1,5 @@
 import { warnIgnoredSwitches } from '../../shared/configuration.ts'
-import { openDecisionLog, refusedStart } from '../../shared/decision-log.ts'
+import { openLogAtStart, refusedStart } from '../../shared/decision-log.ts'
 import { createLog } from '../../shared/log.ts'
 import { CredsRefused } from '../../shared/nats/creds-set.ts'
 import { CURRENT_FILE, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
@@ -12,7 +12,7 @@ import { type IntakeOptions, takeOver } from './intake.ts'
 export async function intake({ node, unit, decisionLog, credsDir }: IntakeConfiguration, options: IntakeOptions) {
   const log = createLog({ node, unit })
   warnIgnoredSwitches(log)
-  const decisions = openDecisionLog(decisionLog, { node, unit })
+  const decisions = openLogAtStart(decisionLog, { node, unit })
   try {
     const { set, isNew } = await takeOver(options)
     const { generation, files } = set.manifest

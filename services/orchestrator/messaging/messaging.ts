@@ -8,7 +8,8 @@ import {
   connectBroker,
 } from '../../shared/nats/broker-connection.ts'
 import { BrokerLink } from '../../shared/nats/broker-link.ts'
-import { type Role, type RoleName, roleFor, type UserName } from '../../shared/nats/roles.ts'
+import { demandSelf, type ExpectedSelf } from '../../shared/nats/broker-self.ts'
+import { type RoleName, roleFor, type UserName } from '../../shared/nats/roles.ts'
 import { StartFailure } from '../../shared/start-failure.ts'
 import type { MessagingConfiguration } from '../config.ts'
 import type { LocalOperation } from '../local-call.ts'
@@ -152,8 +153,11 @@ export class Messaging implements Section {
       retry: RETRY,
       log: this.#node.log,
       open: async () => {
-        const connection = await connectBroker(this.#target(), this.#login(name, user, roleFor(role)))
+        const target = this.#target()
+        const expected = this.#expected(user, role)
+        const connection = await connectBroker(target, this.#login(name, user, role))
         try {
+          await demandSelf(connection, expected, target.connectTimeoutMs)
           await setUp(connection)
           return connection
         } catch (failure) {
@@ -180,10 +184,15 @@ export class Messaging implements Section {
     }
   }
 
-  #login(name: string, user: UserName, { inbox, publish, subscribe }: Role): BrokerLogin {
-    const { creds, entry } = this.#credentials.of(user)
-    const expected = { publish, subscribe, account: entry.user.account, user: entry.user.key }
-    return { creds, inbox, expected, name: `${this.#node.configuration.node} ${name}` }
+  #login(name: string, user: UserName, role: RoleName): BrokerLogin {
+    const { inbox } = roleFor(role)
+    return { creds: this.#credentials.of(user).creds, inbox, name: `${this.#node.configuration.node} ${name}` }
+  }
+
+  #expected(user: UserName, role: RoleName): ExpectedSelf {
+    const { publish, subscribe } = roleFor(role)
+    const { account, key } = this.#credentials.of(user).entry.user
+    return { publish, subscribe, account, user: key }
   }
 
   #isUp(name: Connection['name'], user: UserName): void {

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { until } from '../../shared/testing/service-process.ts'
+
+export { freePort, until } from '../../shared/testing/service-process.ts'
 
 export interface DecisionLine {
   action: string
@@ -32,14 +34,6 @@ const NAMES = new URL('../../shared/testing/loopback-names.ts', import.meta.url)
 const WITHIN_MS = 10_000
 /** Starting is all processor: on a busy machine it takes its time. */
 const START_WITHIN_MS = 40_000
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 let written = 0
 
@@ -103,17 +97,4 @@ export function decisionsIn(file: string): DecisionLine[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as DecisionLine)
-}
-
-/** Resolves when `condition` holds; rejects after a bounded time. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  withinMs = WITHIN_MS,
-): Promise<void> {
-  const deadline = performance.now() + withinMs
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }

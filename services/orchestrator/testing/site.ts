@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestAuthority, type TestIdentity, testAuthority, testFolder } from '../../shared/testing/certificates.ts'
-import { type TestIssuer, testIssuer } from './issuer.ts'
+import { type TestIssuer, testIssuer } from '../../shared/testing/issuer.ts'
 import { freePort } from './process.ts'
 
 /** Two organisations with everything that a node needs, node-a's configuration among it; their auth servers and files go with it. */

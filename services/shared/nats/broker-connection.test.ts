@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:net'
 import { createUser } from '@nats-io/nkeys'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { selfSignedIdentity, type TestIdentity, testAuthority } from '../testing/certificates.ts'
-import { BrokerRefused, type BrokerTarget, connectBroker, userInfo } from './broker-connection.ts'
-import { brokerSelf, type ExpectedSelf, type UserInfo } from './broker-self.ts'
+import { BrokerRefused, type BrokerTarget, connectBroker, type UserInfo, userInfo } from './broker-connection.ts'
+import { brokerSelf, demandSelf, type ExpectedSelf } from './broker-self.ts'
 import { brokerTarget } from './broker-target.ts'
 import { readCreds } from './creds-text.ts'
 import { roleFor } from './roles.ts'
@@ -35,9 +35,13 @@ function expectedOf(user: TestUser): ExpectedSelf {
 async function outcome(target: Partial<BrokerTarget>, user = worker, expected = expectedOf(user)): Promise<string> {
   const creds = readCreds(user.creds)!
   try {
-    const login = { creds, inbox: '_INBOX.orchestrator', name: 'test', expected }
+    const login = { creds, inbox: '_INBOX.orchestrator', name: 'test' }
     const connection = await connectBroker({ ...broker.target(identity), ...target }, login)
-    await connection.close()
+    try {
+      await demandSelf(connection, expected, 5_000)
+    } finally {
+      await connection.close()
+    }
     return 'connected'
   } catch (failure) {
     return failure instanceof BrokerRefused ? `${failure.guard} ${failure.reason}` : String((failure as Error).message)
@@ -47,7 +51,7 @@ async function outcome(target: Partial<BrokerTarget>, user = worker, expected = 
 test('it logs in, from the address that it is told, and is who it wanted to be', async () => {
   const connection = await connectBroker(
     { ...broker.target(identity), localAddress: '127.0.0.9' },
-    { creds: readCreds(worker.creds)!, inbox: '_INBOX.orchestrator', name: 'test', expected: expectedOf(worker) },
+    { creds: readCreds(worker.creds)!, inbox: '_INBOX.orchestrator', name: 'test' },
   )
 
   const info = await userInfo(connection, 2_000)

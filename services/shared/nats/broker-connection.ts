@@ -11,7 +11,6 @@ import {
   tokenAuthenticator,
 } from '@nats-io/transport-node'
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js'
-import { type BrokerSelfContext, brokerSelf, type ExpectedSelf, type UserInfo } from './broker-self.ts'
 import { type BrokerTargetContext, brokerTarget } from './broker-target.ts'
 import type { Creds } from './creds-text.ts'
 
@@ -36,8 +35,6 @@ export interface BrokerLogin {
   readonly token?: string
   /** How the connection is called in the broker's lists. */
   readonly name: string
-  /** What the broker must say of us. Absent: it is not asked. */
-  readonly expected?: ExpectedSelf
 }
 
 /** One of our own guards refused a broker, or what it says of us. */
@@ -59,9 +56,17 @@ type Options = ConnectionOptions & {
   readonly context: ReturnType<typeof createSecureContext>
 }
 
+/** What a broker tells of the user of a connection. */
+export interface UserInfo {
+  readonly user?: unknown
+  readonly account?: unknown
+  readonly permissions?: unknown
+  /** Nanoseconds until the credentials end. */
+  readonly expires?: unknown
+}
+
 /**
- * Connects once, proves the broker before the login is sent, and asks the broker who we are. A connection that ends is not made again by itself:
- * `closed()` of it settles.
+ * Connects once, and proves the broker before the login is sent. A connection that ends is not made again by itself: `closed()` of it settles.
  *
  * @throws BrokerRefused, or the library's own errors
  */
@@ -86,14 +91,7 @@ export async function connectBroker(target: BrokerTarget, login: BrokerLogin): P
     maxPingOut: 2,
     noAsyncTraces: true,
   }
-  const connection = await NatsConnectionImpl.connect(options)
-  try {
-    if (login.expected !== undefined) await demandSelf(connection, login.expected, target.connectTimeoutMs)
-    return connection
-  } catch (failure) {
-    await connection.close()
-    throw failure
-  }
+  return NatsConnectionImpl.connect(options)
 }
 
 /** @throws BrokerRefused for a broker that must not be dialled at all */
@@ -107,12 +105,6 @@ export function judge(context: BrokerTargetContext): void {
 export async function userInfo(connection: NatsConnection, timeout: number): Promise<UserInfo | undefined> {
   const answer = (await connection.request('$SYS.REQ.USER.INFO', undefined, { timeout })).json<{ data?: UserInfo }>()
   return answer?.data
-}
-
-async function demandSelf(connection: NatsConnection, expected: ExpectedSelf, timeout: number): Promise<void> {
-  const context: BrokerSelfContext = { expected, answer: await userInfo(connection, timeout) }
-  const refusal = await brokerSelf.check(context)
-  if (refusal !== undefined) throw new BrokerRefused(brokerSelf.id, refusal.reason)
 }
 
 function authenticatorOf({ creds, token }: BrokerLogin) {

@@ -2,9 +2,10 @@ import '../testing/loopback-names.ts'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { TestIdentity } from '../testing/certificates.ts'
+import { until } from '../testing/service-process.ts'
 import { BrokerRefused } from './broker-connection.ts'
 import { BrokerLink, BrokerUnavailable, type LinkOptions } from './broker-link.ts'
-import { type TestBroker, testBroker, until } from './testing/broker.ts'
+import { type TestBroker, testBroker } from './testing/broker.ts'
 import type { TestUser } from './testing/operator.ts'
 
 // A link over a real broker that goes away, comes back, and lets go of users; and its back-off, whose time passes when the test says so.

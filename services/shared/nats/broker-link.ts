@@ -1,5 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { failureFields, type Log } from '../log.ts'
+import { StartFailure } from '../start-failure.ts'
 import { BrokerRefused } from './broker-connection.ts'
 
 export interface LinkOptions {
@@ -9,8 +10,8 @@ export interface LinkOptions {
   open(): Promise<NatsConnection>
   readonly retry: { readonly initialMs: number; readonly maximumMs: number }
   readonly log: Log
-  /** There is a connection, or another one than before. */
-  onUp?(connection: NatsConnection): void
+  /** There is a connection, or another one than before, which is drained when this has settled. */
+  onUp?(connection: NatsConnection): void | Promise<void>
   /** One of our own guards refused the broker. */
   onRefused?(refused: BrokerRefused): void
   /** Calls back after so many ms. Default: timers that do not keep the process alive. */
@@ -33,6 +34,17 @@ export interface LinkState {
   /** Milliseconds since 1970. */
   readonly since: number
   readonly lastError?: LinkProblem
+}
+
+/** Why a connection cannot be made, or is of no use. */
+export class LinkFailure extends Error {
+  readonly reason: LinkProblem
+
+  constructor(reason: LinkProblem, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'LinkFailure'
+    this.reason = reason
+  }
 }
 
 /** There is no connection: what was asked for did not leave this process. */
@@ -132,7 +144,7 @@ export class BrokerLink {
   }
 
   #adopt(connection: NatsConnection): void {
-    const { name, log, onUp } = this.#options
+    const { name, log } = this.#options
     const before = this.#connection
     this.#connection = connection
     this.#work.set(connection, { count: 0 })
@@ -141,8 +153,17 @@ export class BrokerLink {
     this.#since = Date.now()
     log.info('broker-connected', { connection: name, server: connection.getServer() })
     void connection.closed().then((cause) => this.#ended(connection, cause))
-    onUp?.(connection)
-    if (before !== undefined) void this.#retire(before)
+    void this.#handOver(connection, before)
+  }
+
+  async #handOver(connection: NatsConnection, before: NatsConnection | undefined): Promise<void> {
+    const { name, log, onUp } = this.#options
+    try {
+      await onUp?.(connection)
+    } catch (failure) {
+      log.error('broker-connection-unused', { connection: name, ...failureFields(failure) })
+    }
+    if (before !== undefined) await this.#retire(before)
   }
 
   #failed(failure: unknown): void {
@@ -196,7 +217,9 @@ export class BrokerLink {
 
 /** The reason for which a connection ended, or could not be made. */
 export function problemOf(failure: unknown): LinkProblem {
-  if (failure instanceof BrokerRefused) return failure.reason
+  if (failure instanceof BrokerRefused || failure instanceof LinkFailure || failure instanceof StartFailure) {
+    return failure.reason
+  }
   const text = failure instanceof Error ? failure.message : ''
   if (/user authentication revoked/i.test(text)) return 'credentials_revoked'
   if (/user authentication expired/i.test(text)) return 'credentials_expired'

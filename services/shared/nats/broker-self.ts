@@ -1,4 +1,6 @@
+import type { NatsConnection } from '@nats-io/transport-node'
 import { guard } from '../guard.ts'
+import { BrokerRefused, type UserInfo, userInfo } from './broker-connection.ts'
 import type { Permissions } from './roles.ts'
 
 /** Who the broker says that we are, on a connection that has just logged in. */
@@ -12,14 +14,6 @@ export interface ExpectedSelf extends Permissions {
   /** Public keys. */
   readonly account: string
   readonly user: string
-}
-
-export interface UserInfo {
-  readonly user?: unknown
-  readonly account?: unknown
-  readonly permissions?: unknown
-  /** Nanoseconds until the credentials end. */
-  readonly expires?: unknown
 }
 
 /** A role that was widened by mistake must not go unnoticed, so more than expected is refused like less. */
@@ -37,6 +31,13 @@ export const brokerSelf = guard<BrokerSelfContext>(
     return isOurs ? undefined : { reason: 'permissions_unexpected', status: null }
   },
 )
+
+/** Asks the broker. @throws BrokerRefused */
+export async function demandSelf(connection: NatsConnection, expected: ExpectedSelf, timeout: number): Promise<void> {
+  const context: BrokerSelfContext = { expected, answer: await userInfo(connection, timeout) }
+  const refusal = await brokerSelf.check(context)
+  if (refusal !== undefined) throw new BrokerRefused(brokerSelf.id, refusal.reason)
+}
 
 /** A list of what is allowed, and none of what is denied: that would be less. */
 function isExactly(permission: unknown, expected: readonly string[]): boolean {

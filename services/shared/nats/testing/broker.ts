@@ -1,12 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { type TestAuthority, type TestIdentity, testAuthority } from '../../testing/certificates.ts'
+import { freePort, until } from '../../testing/service-process.ts'
 import { type BrokerTarget, connectBroker } from '../broker-connection.ts'
 import { readCreds } from '../creds-text.ts'
 import { ACCOUNT_NAMES } from '../roles.ts'
@@ -31,7 +31,6 @@ export interface TestBroker extends AsyncDisposable {
 }
 
 export const BROKER_HOST = 'nats-1.somebiz.local.io'
-const WITHIN_MS = 30_000
 
 export async function testBroker(extra = ''): Promise<TestBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-nats-'))
@@ -70,7 +69,7 @@ ${extra}
     child.stderr.on('data', (chunk) => {
       log += String(chunk)
     })
-    await until(() => log.slice(from).includes('Server is ready') || child.exitCode !== null, 'the broker')
+    await until(() => log.slice(from).includes('Server is ready') || child.exitCode !== null, 'the broker', 30_000)
     if (child.exitCode !== null) throw new Error(`the broker ended: ${log.slice(from)}`)
   }
   const stop = async (): Promise<void> => {
@@ -119,27 +118,6 @@ async function natsServer(): Promise<string> {
   const path = (await ask()) ?? (await ask('--install'))
   if (path === undefined) throw new Error('there is no nats-server; type: npx holdfast doctor')
   return path
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-/** Resolves when `condition` holds; rejects after a bounded time. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  withinMs = WITHIN_MS,
-): Promise<void> {
-  const deadline = performance.now() + withinMs
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }
 
 /** Records of a decision log. */

@@ -16,6 +16,8 @@ export interface TestOperator {
   readonly accounts: Readonly<Record<AccountName, TestAccount>>
   /** Curve key of AUTH: its requests are sealed to it. */
   readonly curve: KeyPair
+  /** Key of `callout_user`, about whom nobody is asked. */
+  readonly calloutUser: KeyPair
   /** The account's JWT as it is now, to be pushed. */
   account(name: AccountName, change?: Partial<Account>): Promise<string>
   user(name: UserName, change?: UserChange): Promise<TestUser>
@@ -76,12 +78,18 @@ export async function testOperator(name = 'HOLO'): Promise<TestOperator> {
     WORKLOAD: accountOf('WORKLOAD'),
   }
   const curve = createCurve()
+  const calloutUser = createUser()
   const v2 = { algorithm: Algorithms.v2 }
   const jwt = await encodeOperator(name, key, { system_account: accounts.SYS.key.getPublicKey() }, v2)
   const flows = flowsOf(accounts)
+  const authorization = {
+    auth_users: [calloutUser.getPublicKey()],
+    allowed_accounts: [accounts.WORKLOAD.key.getPublicKey()],
+    xkey: curve.getPublicKey(),
+  }
 
   return {
-    ...{ name, key, jwt, accounts, curve },
+    ...{ name, key, jwt, accounts, curve, calloutUser },
     account(account, change = {}) {
       const { key: own, signer, roles } = accounts[account]
       // Written out: what the library adds to a role (`resp`) the broker takes for a permission.
@@ -91,12 +99,17 @@ export async function testOperator(name = 'HOLO'): Promise<TestOperator> {
       })
       const limits = { ...LIMITS, ...(account === 'WORKLOAD' ? JETSTREAM : {}) }
       const signing_keys = [signer.getPublicKey(), ...scoped]
-      return encodeAccount(account, own, { limits, signing_keys, ...flows[account], ...change }, { signer: key, ...v2 })
+      return encodeAccount(
+        account,
+        own,
+        { limits, signing_keys, ...flows[account], ...(account === 'AUTH' ? { authorization } : {}), ...change },
+        { signer: key, ...v2 },
+      )
     },
     async user(user, change = {}) {
       const { account, role } = USERS[user]
       const own = accounts[account]
-      const kp = change.key ?? createUser()
+      const kp = change.key ?? (user === 'callout_user' ? calloutUser : createUser())
       const exp = change.exp ?? Math.floor(Date.now() / 1000) + DAY
       const byRole = role === undefined ? own.signer : own.roles.get(role)
       const signer = change.signer ?? (change.unscoped ? undefined : byRole)
@@ -188,7 +201,8 @@ function permissionsOf(role: RoleName) {
 
 function permissionsOfUser(user: UserName) {
   if (user === 'auth_guard') return { pub: { deny: ['>'] }, sub: { deny: ['>'] } }
-  if (user === 'sys_kick') return { pub: { allow: ['$SYS.REQ.SERVER.*.KICK'] }, sub: { allow: ['_INBOX.>'] } }
+  if (user === 'callout_user') return { sub: { allow: ['$SYS.REQ.USER.AUTH'] }, resp: { max: 1, ttl: 0 } }
+  if (user === 'sys_kick') return { pub: { allow: ['$SYS.REQ.SERVER.*.KICK'] }, sub: { deny: ['>'] } }
   return {}
 }
 

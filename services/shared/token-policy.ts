@@ -1,18 +1,28 @@
-import type { TokenPolicy } from '../shared/bound-token.ts'
-import { createIntrospection } from '../shared/introspection.ts'
-import type { IssuerClient } from '../shared/issuer-client.ts'
-import { createIssuerKeys } from '../shared/issuer-keys.ts'
-import { createIssuerMetadata } from '../shared/issuer-metadata.ts'
-import { failureFields, type Log } from '../shared/log.ts'
-import type { PeeringConfiguration } from './config.ts'
+import { createIntrospection } from './introspection.ts'
+import type { IssuerClient } from './issuer-client.ts'
+import { createIssuerKeys } from './issuer-keys.ts'
+import { createIssuerMetadata } from './issuer-metadata.ts'
+import { failureFields, type Log } from './log.ts'
+import type { TokenPolicy, ValidationMode } from './token-context.ts'
 
-/** How the tokens of callers are judged. */
+/** What a configuration says of the auth server whose tokens are accepted. */
+export interface TokenSettings {
+  readonly auth: {
+    readonly issuer: string
+    readonly jwksUri?: string | undefined
+    readonly introspectionEndpoint?: string | undefined
+  }
+  readonly validation: { readonly mode: ValidationMode; readonly introspectionCacheMs: number }
+  readonly clockSkewSeconds: number
+}
+
+/** How the tokens of callers are judged. `node`: our own name, as whom we ask about them. */
 export function createTokenPolicy(
-  { node, peering }: PeeringConfiguration,
+  node: string,
+  { auth, validation, clockSkewSeconds }: TokenSettings,
   client: IssuerClient,
   log: Log,
 ): TokenPolicy {
-  const { auth, validation, clockSkewSeconds } = peering
   const metadata = createIssuerMetadata(auth.issuer, client)
   const endpoint = async (): Promise<string> => {
     const url = auth.introspectionEndpoint ?? (await metadata.endpoints()).introspection
@@ -41,7 +51,7 @@ export function createTokenPolicy(
   }
 }
 
-/** Of a node without peering: no issuer is configured, so that nobody's token is good for anything. */
+/** Of a node without an auth server: no issuer is configured, so that nobody's token is good for anything. */
 export function noTokens(node: string): TokenPolicy {
   return {
     ...{ node, issuer: '', mode: 'jwks', clockSkewSeconds: 0, now: Date.now },
@@ -53,4 +63,9 @@ export function noTokens(node: string): TokenPolicy {
     },
     introspection: { ask: async () => 'unavailable', ready: async () => false },
   }
+}
+
+/** Whether the auth server can be asked, as far as this mode needs it. */
+export function isAuthReady({ mode, introspection, keys }: TokenPolicy): Promise<boolean> {
+  return mode === 'introspection' ? introspection.ready() : keys.ready()
 }

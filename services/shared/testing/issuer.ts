@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
-import type { TestAuthority } from '../../shared/testing/certificates.ts'
+import type { TestAuthority } from './certificates.ts'
 
 /** A small auth server for unit tests: it signs what it is told, and says what it is told about tokens. */
 export interface TestIssuer extends AsyncDisposable {

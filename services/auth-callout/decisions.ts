@@ -1,0 +1,135 @@
+import { unavailable } from '../shared/bearer.ts'
+import { acceptedClaims, type TokenPolicy, tokenGuards, tokenPrincipal } from '../shared/bound-token.ts'
+import type { Decision, DecisionLog } from '../shared/decision-log.ts'
+import { firstRefusal, type Refusal } from '../shared/guard.ts'
+import { tokenActive } from '../shared/token-active.ts'
+import {
+  calloutCarrier,
+  calloutIdentity,
+  calloutSentinel,
+  type Hosts,
+  type LoginContext,
+} from './guards/callout-login.ts'
+import { calloutRequest } from './guards/callout-request.ts'
+import { liveRecheck } from './guards/live-recheck.ts'
+import type { LoginRequest } from './request.ts'
+
+export interface JudgeOptions {
+  readonly node: string
+  readonly policy: TokenPolicy
+  readonly audience: string
+  readonly sentinel: LoginContext['sentinel']
+  readonly decideWithinMs: number
+  readonly userSeconds: number
+  readonly decisions: DecisionLog
+  /** As they are declared at that moment. */
+  readonly hosts: () => Hosts
+}
+
+/** `exp`: when the login ends, in seconds since 1970. */
+export type Judged =
+  | { readonly decision: string; readonly host: string; readonly exp: number; readonly context: LoginContext }
+  | { readonly decision: string; readonly host?: undefined }
+
+interface Refused {
+  readonly guard: string | null
+  readonly refusal: Pick<Refusal, 'reason'>
+}
+
+/** Decides about logins, and puts each decision on record before it is answered. */
+export class Judge {
+  readonly #options: JudgeOptions
+
+  constructor(options: JudgeOptions) {
+    this.#options = options
+  }
+
+  /** @param serverId the broker that this connection is on */
+  async login(request: LoginRequest | undefined, serverId: string): Promise<Judged> {
+    const began = performance.now()
+    const { policy } = this.#options
+    const unread = await firstRefusal([calloutRequest], { request, serverId, now: policy.now() })
+    if (request === undefined || unread !== undefined) return this.#refused(request, unread, began)
+    const context = this.#contextOf(request)
+    const refused = await this.#judge(context)
+    if (refused !== undefined) return this.#refused(request, refused, began, context)
+    const claims = acceptedClaims(context)
+    const now = Math.floor(policy.now() / 1000)
+    const certificateEnds = Math.floor((request.certificate?.notAfter ?? 0) / 1000)
+    const exp = Math.min(claims.exp, certificateEnds, now + this.#options.userSeconds)
+    const decision = this.#record(context.request, began, { verdict: 'accepted', guard: null, reason: null }, context)
+    return { decision, host: claims.sub, exp, context }
+  }
+
+  /** Whether somebody who is in may stay. */
+  async live(context: LoginContext): Promise<boolean> {
+    const began = performance.now()
+    const now: LoginContext = { ...context, hosts: this.#options.hosts() }
+    const refused = await firstRefusal([liveRecheck], now)
+    if (refused === undefined) return true
+    const outcome = { verdict: 'refused' as const, guard: refused.guard, reason: refused.refusal.reason }
+    this.#record(context.request, began, { ...outcome, action: 'nats:session', layer: 'session' }, context)
+    return false
+  }
+
+  #contextOf(request: LoginRequest): LoginContext {
+    const { policy, audience, sentinel, hosts } = this.#options
+    return {
+      ...{ request, policy, sentinel, hosts: hosts(), token: request.login.token ?? '' },
+      ...{ thumbprint: request.certificate?.x5t, audiences: [audience], scope: 'nats:connect' },
+    }
+  }
+
+  /** Whatever fails inside is a refusal, and none takes longer than the broker waits. */
+  async #judge(context: LoginContext): Promise<Refused | undefined> {
+    const { policy, decideWithinMs } = this.#options
+    const order = [...[calloutSentinel, calloutCarrier], ...tokenGuards<LoginContext>(policy.mode, [calloutIdentity])]
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<Refused>((resolve) => {
+      const refused = { guard: tokenActive.id, refusal: unavailable('auth_unavailable') }
+      timer = setTimeout(() => resolve(refused), decideWithinMs)
+    })
+    try {
+      return await Promise.race([firstRefusal(order, context), late])
+    } catch {
+      return { guard: null, refusal: { reason: 'server_error' } }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #refused(
+    request: LoginRequest | undefined,
+    refused: Refused | undefined,
+    began: number,
+    context?: LoginContext,
+  ): Judged {
+    const { guard, refusal } = refused ?? { guard: null, refusal: { reason: 'server_error' } }
+    const outcome = { verdict: 'refused' as const, guard, reason: refusal.reason }
+    return { decision: this.#record(request, began, outcome, context) }
+  }
+
+  #record(
+    request: LoginRequest | undefined,
+    began: number,
+    outcome: Pick<Decision, 'verdict' | 'guard' | 'reason'> & Partial<Decision>,
+    context?: LoginContext,
+  ): string {
+    const requestId = crypto.randomUUID()
+    const certificate = request?.certificate
+    const record: Decision & { cid?: number } = {
+      // The broker tells the address of the caller and no port; by the number it is found in the broker's own log.
+      ...{ conn: request?.client.address ?? '', listener: 'callout', requestId },
+      ...{ action: 'nats:login', layer: 'broker', status: null, error: null, target: this.#options.node },
+      principal: {
+        ...(certificate === undefined ? {} : { 'x5t#S256': certificate.x5t, san: certificate.sans.join(' ') }),
+        ...(context === undefined ? {} : tokenPrincipal(context)),
+      },
+      ms: performance.now() - began,
+      ...outcome,
+      ...(request === undefined ? {} : { cid: request.client.cid }),
+    }
+    this.#options.decisions.record(record)
+    return requestId
+  }
+}

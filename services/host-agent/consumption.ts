@@ -1,0 +1,163 @@
+import { type Consumer, type ConsumerMessages, type JsMsg, jetstream } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { z } from 'zod'
+import { failureFields, type Log } from '../shared/log.ts'
+import { LinkFailure } from '../shared/nats/broker-link.ts'
+import { InOrder } from './in-order.ts'
+import type { Command, Ledger } from './ledger.ts'
+
+/** The stream of commands; the consumer is called as the host. */
+const STREAM = 'WORKLOAD'
+const MOST_AT_ONCE = 128
+/** Well within what the broker waits for an acknowledgement. */
+const STILL_WORKING_MS = 10_000
+
+const commandSchema = z.object({
+  id: z.string().min(1).max(128),
+  verb: z.string().regex(/^[a-z0-9-]{1,63}$/),
+  args: z.record(z.string(), z.json()).default({}),
+})
+
+export interface ConsumptionOptions {
+  readonly host: string
+  readonly ledger: Ledger
+  readonly log: Log
+  readonly now: () => number
+}
+
+/** Fetches commands over one connection, and applies each once, in order, before it is acknowledged. */
+export class Consumption {
+  readonly #options: ConsumptionOptions
+  readonly #connection: NatsConnection
+  readonly #messages: ConsumerMessages
+  readonly #order: InOrder<JsMsg>
+  readonly #queue: JsMsg[] = []
+  readonly #working: NodeJS.Timeout
+  #isStopped = false
+  #isBusy = false
+  #idle: (() => void) | undefined
+
+  /** Rejects where the broker has no consumer for this host yet. */
+  static async start(connection: NatsConnection, options: ConsumptionOptions): Promise<Consumption> {
+    const consumer = await consumerOf(connection, options.host)
+    const { num_ack_pending: missing, delivered } = await consumer.info()
+    const order = new InOrder<JsMsg>({ missing, until: delivered.stream_seq, applied: options.ledger.lastSeq() })
+    const early: JsMsg[] = []
+    let take = (message: JsMsg): void => void early.push(message)
+    const messages = await consumer.consume({ max_messages: MOST_AT_ONCE, callback: (message) => take(message) })
+    const consumption = new Consumption(connection, options, messages, order)
+    take = (message) => consumption.#take(message)
+    for (const message of early) consumption.#take(message)
+    return consumption
+  }
+
+  private constructor(
+    connection: NatsConnection,
+    options: ConsumptionOptions,
+    messages: ConsumerMessages,
+    order: InOrder<JsMsg>,
+  ) {
+    this.#connection = connection
+    this.#options = options
+    this.#messages = messages
+    this.#order = order
+    this.#working = setInterval(() => {
+      for (const message of [...this.#order.waiting, ...this.#queue]) message.working()
+    }, STILL_WORKING_MS).unref()
+  }
+
+  /** Finishes what it is at, and gives back the rest: whoever fetches next gets that at once, in order. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    clearInterval(this.#working)
+    this.#messages.stop()
+    if (this.#isBusy) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+    for (const message of [...this.#queue.splice(0), ...this.#order.waiting]) message.nak()
+    if (!this.#connection.isClosed()) await this.#connection.flush().catch(() => {})
+  }
+
+  #take(message: JsMsg): void {
+    if (this.#isStopped) {
+      message.nak()
+      return
+    }
+    this.#queue.push(...this.#order.take(message))
+    if (!this.#isBusy) this.#work()
+  }
+
+  /** As long as there is something, but never for long: other things are to be done as well. */
+  #work(): void {
+    this.#isBusy = true
+    const until = performance.now() + 20
+    for (let at = 0; at < this.#queue.length && !this.#isStopped; ) {
+      if (!this.#apply(this.#queue[at] as JsMsg)) {
+        this.#giveUp()
+        return
+      }
+      at += 1
+      if (at < this.#queue.length && performance.now() < until) continue
+      this.#queue.splice(0, at)
+      at = 0
+      if (this.#queue.length > 0) {
+        setImmediate(() => this.#work())
+        return
+      }
+    }
+    this.#isBusy = false
+    this.#idle?.()
+  }
+
+  /** False where it could not be kept: then nothing newer may be applied either. */
+  #apply(message: JsMsg): boolean {
+    const { host, ledger, log, now } = this.#options
+    const command = commandIn(message)
+    if (command === undefined) {
+      log.warn('command-malformed', { seq: message.seq })
+      message.term('malformed')
+      return true
+    }
+    try {
+      const isNew = ledger.apply(command, message.seq, now())
+      message.ack()
+      if (isNew) this.#tell(host, { id: command.id, state: 'applied', seq: message.seq })
+      return true
+    } catch (failure) {
+      log.error('command-not-applied', failureFields(failure))
+      return false
+    }
+  }
+
+  #tell(host: string, status: object): void {
+    const at = new Date(this.#options.now()).toISOString()
+    this.#connection.publish(`WORKLOAD.${host}.status`, JSON.stringify({ ...status, at }))
+  }
+
+  /** The link makes a connection anew, after its back-off, and everything that is not acknowledged comes again. */
+  #giveUp(): void {
+    this.#isBusy = false
+    this.#idle?.()
+    void this.stop().then(() => this.#connection.close())
+  }
+}
+
+/** Rejects with `LinkFailure` where there is none. */
+export function consumerOf(connection: NatsConnection, host: string): Promise<Consumer> {
+  return jetstream(connection)
+    .consumers.get(STREAM, host)
+    .catch((cause: unknown) => {
+      const message = `the broker has no commands for ${host}; declare it where commands come from`
+      throw new LinkFailure('consumer_missing', message, { cause })
+    })
+}
+
+function commandIn(message: JsMsg): Command | undefined {
+  try {
+    return commandSchema.parse(message.json())
+  } catch {
+    return undefined
+  }
+}
