@@ -120,7 +120,7 @@ function bareStep(all: readonly NodeContext[], context: UnitContext, step: Step)
       },
     }
   }
-  if ('fetch' in step || 'copy' in step || 'secret' in step)
+  if ('fetch' in step || 'copy' in step || 'secret' in step || 'follow' in step)
     throw new Error(`${ref}: the bare start runs shipped topologies only`)
   const source = all.find(({ node }) => node.name === step.receive.from)!
   const to = text(step.receive.to.path)

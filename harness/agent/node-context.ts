@@ -45,6 +45,11 @@ export function unitFolder({ dir }: Pick<NodeContext, 'dir'>, unit: string): str
   return join(dir, 'units', unit)
 }
 
+/** Says in the log what failed meanwhile, and goes on. */
+export function told({ emit }: NodeContext, what: string): (cause: Error) => void {
+  return ({ message }) => emit({ event: 'log', unit: 'agent', stream: 'stderr', line: `${what} failed: ${message}` })
+}
+
 /** A call did not answer what the plan expects. Code `HOLDFAST_CALL_UNEXPECTED`. */
 export class UnexpectedAnswer extends HoldfastError {
   constructor(call: HttpCall, status: number, text: string) {

@@ -6,7 +6,7 @@ import type { Receive } from '../topology/plan.ts'
 import { backOffMs, pause } from './changes.ts'
 import { demandHandable } from './handed-files.ts'
 import type { Minted } from './keep-minted.ts'
-import { expectedCall, type NodeContext, type UnitContext } from './node-context.ts'
+import { expectedCall, told, type UnitContext } from './node-context.ts'
 import type { HandedFiles, StepPath } from './protocol.ts'
 import { fill } from './template.ts'
 import { writeFor } from './unit-files.ts'
@@ -67,10 +67,6 @@ async function follow(
     }
     await again().catch(onFailure)
   }
-}
-
-function told({ emit }: NodeContext, what: string): (cause: Error) => void {
-  return ({ message }) => emit({ event: 'log', unit: 'agent', stream: 'stderr', line: `${what} failed: ${message}` })
 }
 
 function bindingOf(context: UnitContext, { boundTo, mint }: PlanBoundToken): Minted['binding'] {

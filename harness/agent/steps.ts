@@ -6,7 +6,7 @@ import { certificateKeySet } from '../pki/certificate.ts'
 import { rootsAt, systemRoots } from '../pki/given.ts'
 import type { Command, Enrol, Fetch, HttpCall, PlanFile, Step } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
-import { expectedCall, type UnitContext } from './node-context.ts'
+import { expectedCall, told, type UnitContext } from './node-context.ts'
 import { type Exit, howEnded } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { receive } from './receive.ts'
@@ -27,6 +27,7 @@ export class StepFailed extends HoldfastError {
 }
 
 type Copy = Extract<Step, { copy: unknown }>['copy']
+type Follow = Extract<Step, { follow: unknown }>['follow']
 type Secret = Extract<Step, { secret: unknown }>['secret']
 
 /** Runs steps in order; `prefix` is their place in the unit. */
@@ -43,6 +44,7 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath, again: () =
   if ('run' in step) await runCommand(work, step.run, step.setting)
   else if ('call' in step) await expectedCall(work, step.call)
   else if ('receive' in step) await receive(work, step.receive, path, again)
+  else if ('follow' in step) await followFolder(work, step.follow, again)
   else if ('enrol' in step) await enrol(work, step.enrol, path)
   else if ('secret' in step) await makeSecret(work, step.secret)
   else if ('fetch' in step) await fetchFile(work, step.fetch)
@@ -116,6 +118,13 @@ async function copyFile(context: UnitContext, copy: Copy): Promise<void> {
   const { from, to } = fillJson(copy, context, `${context.ref}: copy`)
   const content = from === systemRoots ? await rootsAt(from) : await readDeclared(context, from)
   await writeFor(context, to.path, content, to)
+}
+
+/** It begins before the programs run for the first time, so that none of them misses what changes meanwhile. */
+async function followFolder(context: UnitContext, { folder }: Follow, again: () => Promise<void>): Promise<void> {
+  const path = fill(folder, context, `${context.ref}: follow`)
+  const { followFiles } = await import('./follow.ts')
+  await followFiles(path, again, told(context, `${context.ref} after ${path} changed`))
 }
 
 async function makeSecret(context: UnitContext, { path, bytes, as = 'hex' }: Secret): Promise<void> {

@@ -659,7 +659,10 @@ function handingFilesOver(launch: Launch): void {
     const receive = { from: 'from', ...handed }
     return planOf({
       from: [oneshot('make', [], [script(makeSet, ['1'], { cwd }), ...more])],
-      to: [oneshot('take', ['from/make'], [{ receive }, show])],
+      to: [
+        oneshot('take', ['from/make'], [{ receive }, show]),
+        oneshot('heed', ['to/take'], [{ follow: { folder: '@{dir}/handed' } }, show]),
+      ],
     })
   }
   const folder = { source: { folder: '@{dir}/set' }, to: { path: '@{dir}/handed', mode: '0640', folderMode: '2750' } }
@@ -674,13 +677,13 @@ function handingFilesOver(launch: Launch): void {
     expect(await modesOf(to, 'handed/.', 'handed/one', 'handed/two.bin')).toEqual(['2750', '640', '640'])
   })
 
-  test('hands files over again when they change, as a whole set, and runs the programs after it again', async () => {
+  test('hands files over again when they change, as a whole set, and runs the programs after it again, also those of who follows them', async () => {
     await using site = await launch(planWith({ ...folder, again: 'changed' }))
     const [from, to] = [site.node('from'), site.node('to')]
     const reading = to.exec(['node', '-e', readSet, '3'])
     const remake = async (generation: string) => {
       await from.exec(['node', '-e', makeSet, generation])
-      await until(() => to.logs('take').includes(`generation ${generation}`))
+      for (const unit of ['take', 'heed']) await until(() => to.logs(unit).includes(`generation ${generation}`))
     }
     for (const generation of ['2', '3']) await remake(generation)
     expect(await reading).toMatchObject({ code: 0, stderr: '' })
@@ -688,7 +691,8 @@ function handingFilesOver(launch: Launch): void {
     await from.exec(['node', '-e', 'require("node:fs").rmSync("set", { recursive: true })'])
     await remake('4')
 
-    expect(to.logs('take')).toEqual(['1', '2', '3', '4'].map((generation) => `generation ${generation}`))
+    const all = ['1', '2', '3', '4'].map((generation) => `generation ${generation}`)
+    expect([to.logs('take'), to.logs('heed')]).toEqual([all, all])
     expect(site.events().filter(({ event }) => event === 'handover')).toHaveLength(4)
     // One that is read, and the one before it.
     expect((await output(to, 'ls', '-a')).match(/\.set$/gm)).toHaveLength(2)

@@ -177,10 +177,10 @@ export async function completeEvidence(
 
 /** Where units of a node write their decisions. */
 export function decisionLogsOf(units: readonly PlanUnit[], node: { dir: string; address: string }): string[] {
-  return units.flatMap(({ name, service }) => {
-    if (service?.decisionLog === undefined) return []
+  return units.flatMap(({ name, service, decisionLog = service?.decisionLog }) => {
+    if (decisionLog === undefined) return []
     const context = { dir: node.dir, unitDir: join(node.dir, 'units', name), address: node.address, addresses: {} }
-    return [fill(service.decisionLog, context, name)]
+    return [fill(decisionLog, context, name)]
   })
 }
 

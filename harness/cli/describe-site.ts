@@ -44,14 +44,14 @@ function describeNode(site: DescribableSite, node: DescribableNode) {
     domain: planned.domain,
     address: node.address,
     dir: node.dir,
-    units: planned.units.map(({ name, kind, summary, service }) => ({
+    units: planned.units.map(({ name, kind, summary, service, decisionLog = service?.decisionLog }) => ({
       name,
       kind,
       summary,
       /** Until ready, beginning when what it waits for was ready. */
       ms: site.timings.get(`${node.name}/${name}`),
       logs: service && join(site.evidence, 'logs', node.name, `${name}.log`),
-      decisions: service?.decisionLog && fill(site, node.name, service.decisionLog, name),
+      decisions: decisionLog && fill(site, node.name, decisionLog, name),
     })),
     listeners: services.flatMap(({ name, listeners }) => listeners.map((listener) => ({ unit: name, ...listener }))),
     /** Commands to paste into a shell, and what comes then; none where a protocol has no command line. */

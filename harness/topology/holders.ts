@@ -30,8 +30,11 @@ export function issuingDomain(
   return named ?? nodes[issuer]?.domain ?? ''
 }
 
-/** Which of our reference services a unit runs. */
-export function referenceService({ service }: Pick<PlanUnit, 'service'>): string | undefined {
-  const program = service?.command?.program
+/** Which of our reference services a unit runs: as its service, or to its end where it writes decisions down. */
+export function referenceService({ service, steps = [], decisionLog }: Ran): string | undefined {
+  const ran = decisionLog === undefined ? [] : steps.flatMap((step) => ('run' in step ? step.run.program : []))
+  const program = service?.command?.program ?? ran[0]
   return program !== undefined && 'service' in program ? program.service : undefined
 }
+
+type Ran = Pick<PlanUnit, 'service'> & Partial<Pick<PlanUnit, 'steps' | 'decisionLog'>>

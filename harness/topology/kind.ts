@@ -36,7 +36,7 @@ export function defineKind<Schema extends z.ZodType>(
 
 /** One unit of a kind. `actions`, `observe` and `surfaces`: where that follows from its settings. */
 export interface KindPlan
-  extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'verification' | 'actions' | 'observe'>,
+  extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'decisionLog' | 'verification' | 'actions' | 'observe'>,
     Pick<PlanUnit, 'surfaces' | 'proof' | 'program' | 'insider' | 'machine' | 'given'>,
     Partial<Pick<PlanUnit, 'steps' | 'after'>> {
   /** Further units that this one brings along on its node: oneshots, a proxy in front of it. They name each other and this unit by `node/unit`. */
@@ -58,7 +58,7 @@ export interface UnitContext<Settings> {
   /** Path of a credential without waiting for it: for files that are watched and may come later. */
   credentialPath(name: string): Template
   /** `https://<host>:<port>` of a listener on some node; reports an unknown one as a mistake. */
-  url(node: string, listener: string, protocol?: 'https' | 'wss'): string
+  url(node: string, listener: string, protocol?: 'https' | 'wss' | 'tls'): string
   /** The issuer on a node, whatever its kind: its `iss`; makes this unit wait until it mints. Reports a node that is none as a mistake. */
   issuer(node: string): string
   /** Path of the root of that issuer's own certificate on this node; this unit waits for it, as for `anchor`. */

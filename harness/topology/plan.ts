@@ -73,6 +73,8 @@ export interface PlanUnit {
   /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */
   steps: Step[]
   service?: Service
+  /** JSONL file of decision records that the programs of a oneshot write, if they do. */
+  decisionLog?: Template
   /** How it judges the callers of its actions, by action. Without it, nothing can be derived about its refusals. */
   verification?: Record<string, ActionVerification>
   /** What a caller can do at it, by name (`peering:connect`, `node:read`). */
@@ -212,6 +214,8 @@ export type Step =
   | { secret: { path: Template; bytes: number; as?: 'hex' | 'base64url' } }
   /** A file that needs what an earlier step made. A JSON member whose whole value is `@{json:FILE}` becomes the content of that file of the unit; that of a certificate in PEM its key set, with the chain (RFC 7517 section 4.7). */
   | { write: PlanFile }
+  /** Whenever files of this folder are others, `run` steps that come later in the unit run again: for as long as the node is there. */
+  | { follow: { folder: Template } }
   /** Lanes that run side by side; each lane in order. */
   | { parallel: Step[][] }
 
