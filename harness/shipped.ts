@@ -8,6 +8,7 @@ import { liveKindsOf } from './credentials/live-kind.ts'
 import { natsCreds } from './credentials/nats-creds/declared.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { credsCopy } from './kinds/creds-copy/index.ts'
+import { credsIntake } from './kinds/creds-intake/index.ts'
 import { exec } from './kinds/exec/index.ts'
 import { nscPush } from './kinds/nsc-push/index.ts'
 import { nscRevoke } from './kinds/nsc-revoke/index.ts'
@@ -43,6 +44,7 @@ const serviceKinds = [
   nscPush,
   nscRotate,
   nscRevoke,
+  credsIntake,
 ]
 
 /** Every service kind, by name. */

@@ -2,8 +2,33 @@ import type { ActionVerification, PlannedCheck } from '../../topology/verificati
 import { type HttpAnswer, ownAudiences, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
 import type { Unit } from './index.ts'
 
+/** One that exchanges routes. */
+export type PeeringUnit = Unit & { settings: { auth: string } }
+
+export function doesPeering(unit: Unit): unit is PeeringUnit {
+  return unit.settings.auth !== undefined
+}
+
 /** How an orchestrator judges the callers of each action: what its configuration says of them, as the harness reads it. */
 export function verificationOf(unit: Unit): Record<string, ActionVerification> {
+  return doesPeering(unit) ? ofPeering(unit) : { 'node:read': withoutTokens(unit) }
+}
+
+/** No issuer is configured, so that a token is good for nothing. */
+function withoutTokens(unit: Unit): ActionVerification {
+  return {
+    takes: [['certificate', 'bound-token']],
+    checks: [
+      ...tlsChecks('peer.tls', [unit.domain]),
+      { check: 'certificate/named', args: { sans: operatorsOf(unit) }, settles: true },
+      presented,
+      tokenCheck('issuer', bad, { issuer: '' }),
+    ],
+    guards: ['tls.handshake', 'peer.tls', 'http.form', 'local.host', 'peer.carrier', 'token.form', 'token.issuer'],
+  }
+}
+
+function ofPeering(unit: PeeringUnit): Record<string, ActionVerification> {
   const { domain, host, settings } = unit
   const takes = [['certificate', 'bound-token']]
   const disabled = Object.entries(settings.peers).flatMap(([name, { enabled = true }]) => (enabled ? [] : name))
@@ -45,17 +70,17 @@ export function operatorsOf({ settings, topology, domain, insiders }: Unit): rea
 }
 
 const bad: HttpAnswer = { status: 401, error: 'invalid_token' }
+const presented: PlannedCheck = {
+  ...{ check: 'bound-token/presented', guard: 'peer.carrier', reason: 'token_missing' },
+  ...{ layer: 'http', status: 401, error: null },
+}
 const insufficient: HttpAnswer = { status: 403, error: 'insufficient_scope' }
 
 /** Local checks come first, so that a token that can be refused without a call causes no call. `caller`: whom it may speak for. */
-function ofToken(unit: Unit, audiences: readonly string[], scope: string, caller: readonly PlannedCheck[]) {
+function ofToken(unit: PeeringUnit, audiences: readonly string[], scope: string, caller: readonly PlannedCheck[]) {
   const { auth, validation, clockSkewSeconds: skewSeconds = 30 } = unit.settings
   const issuer = unit.url(auth, 'public')
   const proof = validation === 'introspection' ? (['active'] as const) : (['key', 'signature'] as const)
-  const presented: PlannedCheck = {
-    ...{ check: 'bound-token/presented', guard: 'peer.carrier', reason: 'token_missing' },
-    ...{ layer: 'http', status: 401, error: null },
-  }
   return [
     presented,
     ...tokenChecks({ issuer, audiences }, { proof, time: { skewSeconds } }, bad),

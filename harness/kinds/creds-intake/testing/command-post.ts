@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { boundToken } from '../../../credentials/bound-token/declared.ts'
+import { certificate } from '../../../credentials/certificate/declared.ts'
+import { natsCreds } from '../../../credentials/nats-creds/declared.ts'
+import { compile } from '../../../shipped.ts'
+import { defineKind } from '../../../topology/kind.ts'
+import { TopologyInvalid } from '../../../topology/mistakes.ts'
+import type { Plan, PlanUnit } from '../../../topology/plan.ts'
+import type { TopologyDeclaration } from '../../../topology/schema.ts'
+import { orchestrator } from '../../orchestrator/index.ts'
+import { stepCa } from '../../step-ca/index.ts'
+import { credsIntake } from '../index.ts'
+
+const permissions = { publish: ['work.>'], subscribe: [] }
+
+/** A broker that makes credentials, as far as a plan shows one. */
+const broker = defineKind({
+  name: 'broker',
+  summary: 'makes users, and is logged in to by them',
+  settings: z.strictObject({}),
+  plan: () => ({
+    summary: 'makes users',
+    files: [],
+    service: {
+      ready: { tcp: { port: 4222 } },
+      listeners: [{ name: 'nats', port: 4222, protocol: 'tcp', clientCertificate: 'required' }],
+    },
+    actions: { 'nats:connect': { summary: 'logs in', listener: 'nats', carrier: 'bearer', request: { nats: {} } } },
+  }),
+  offers: {
+    'nats-creds': ({ unit }) => ({
+      ...{ operator: 'HOLO', folder: (name) => `@{dir}/units/${unit}/out/${name}` },
+      users: { 'WORKLOAD/orchestrator_user': { file: 'orchestrator_auth.creds', permissions } },
+    }),
+  },
+})
+
+interface Changes {
+  /** Settings of the two units of the node. */
+  readonly intake?: object
+  readonly orchestrator?: object
+  readonly handover?: object
+}
+
+/** A node that commands hosts over a broker with credentials that are handed over to it. */
+export function commandPost({ intake, orchestrator: own, handover }: Changes = {}): TopologyDeclaration {
+  const node = (name: string, units: object) => ({ host: `${name}.test`, domain: 'org', units })
+  const enrolled = (holder: string, subject?: string) => {
+    return { kind: 'certificate', issuer: 'ca', lifetime: '10m', holder, handover: 'enrol', subject }
+  }
+  const messaging = { server: 'nats-1', hosts: ['host-1'] }
+  const settings = { messaging, operators: ['operator.test'], ...own }
+  return {
+    name: 'command-post',
+    summary: 'a broker and one who commands hosts over it',
+    trustDomains: { org: { ca: 'ca' } },
+    nodes: {
+      ca: node('ca', { ca: { kind: 'step-ca' } }),
+      'nats-1': node('nats-1', { broker: { kind: 'broker' } }),
+      post: node('post', {
+        'creds-intake': { kind: 'creds-intake', settings: { from: 'creds', ...intake } },
+        orchestrator: { kind: 'orchestrator', settings },
+      }),
+    },
+    credentials: {
+      'cert-post': enrolled('post'),
+      operator: enrolled('post', 'operator.test'),
+      creds: {
+        ...{ kind: 'nats-creds', issuer: 'nats-1', operator: 'HOLO', users: ['WORKLOAD/orchestrator_user'] },
+        ...{ holder: 'post', handover: { method: 'copy', ...handover } },
+      },
+    },
+    accepts: [
+      { target: 'nats-1', action: 'nats:connect', credential: 'creds' },
+      { target: 'post', action: 'commands:write', credential: 'operator' },
+    ],
+  } as unknown as TopologyDeclaration
+}
+
+const kinds = new Map([broker, stepCa, orchestrator, credsIntake].map((kind) => [kind.name, kind]))
+
+export function planOf(changes?: Changes): Plan {
+  return compile(commandPost(changes), { kinds, credentialKinds: [certificate, boundToken, natsCreds] })
+}
+
+/** A unit of the node that commands. */
+export function unitOf(name: string, changes?: Changes): PlanUnit & { json: Record<string, unknown> } {
+  const unit = planOf(changes).nodes.post!.units.find((one) => one.name === name)!
+  return { ...unit, json: unit.files[0]!.json as Record<string, unknown> }
+}
+
+export function mistakesOf(changes: Changes): string[] {
+  try {
+    planOf(changes)
+  } catch (failure) {
+    if (failure instanceof TopologyInvalid) return failure.mistakes.map(({ message }) => message)
+    throw failure
+  }
+  return []
+}
