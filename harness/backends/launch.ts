@@ -16,6 +16,7 @@ import { hostsAt, LaunchedSite, type Launching, NotSupported, SiteNotReady, writ
 import { demandPrograms, hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
 import { findSetpriv, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
+import { toolsForUsers } from './tools-for-users.ts'
 
 /** What a backend takes for one run. */
 export interface Grounds extends AsyncDisposable {
@@ -56,8 +57,8 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   refuseLacking(backend, plan, options)
   await demandPrograms(plan)
   await demandGiven(plan, Date.now() + (options.clockStartsAt ?? 0) * 1000)
-  const tools = await resolveTools(plan, options)
-  const run = await openRun(backend.name, plan, tools, options)
+  const resolved = await resolveTools(plan, options)
+  const run = await openRun(backend.name, plan, resolved, options)
   await using taken = new AsyncDisposableStack()
   taken.defer(() => removeRunFolder(run.folder))
   const grounds = taken.use(await backend.take(plan, run, options))
@@ -65,6 +66,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const record = { ...run.record, ...grounds.recorded }
   await writeRecord(folder, record)
   const clocks = clocksIn(folder, plan, options)
+  const tools = hasUsers(plan) ? await toolsForUsers(resolved, folder) : resolved
   const launching = { backend, plan, options, record, folder, tools, grounds, clocks }
   const [evidence] = await Promise.all([
     EvidenceFolder.create(launching, plan),
