@@ -6,6 +6,11 @@ const names = { addresses: { 'node-b': '127.1.2.4' }, hostsFile: '/run/hosts' }
 const tools = { nsc: '/tools/nsc' }
 const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', tools, ...names }
 
+test('@{loopback} is an address of the node that nobody else reaches: its own one where nodes share a loopback', () => {
+  expect(fill('@{loopback}', context, 'x')).toBe('127.1.2.3')
+  expect(fill('@{loopback}', { ...context, address: '10.1.2.3' }, 'x')).toBe('127.0.0.1')
+})
+
 test('fills the six placeholders and nothing else', () => {
   const text = '@{dir} @{unit} @{address} @{address:node-b} @{hosts} @{tool:nsc} $dir {{unit}} @dir'
 
@@ -28,8 +33,8 @@ test.each([
 
 test('@{unit} is unknown where no unit is at hand, and is not named there', () => {
   const here = () => fill('@{unit}', { ...context, unitDir: undefined }, 'here')
-  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address}, @{hosts}, @{address:NODE}')
-  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address}, @{hosts}, @{address')
+  expect(here).toThrow('here: @{unit} is not known; use @{dir}, @{address}, @{loopback}, @{hosts}, @{address:NODE}')
+  expect(() => fill('@{x}', context, 'here')).toThrow('use @{dir}, @{unit}, @{address}, @{loopback}, @{hosts}')
 })
 
 test('fills strings at any depth of JSON, and leaves keys and other values', () => {

@@ -33,7 +33,7 @@ export function fill(text: string, context: TemplateContext, place: string): str
     const ofUnit = context.unitDir === undefined ? '' : ' @{unit},'
     throw new HoldfastError(
       'HOLDFAST_TEMPLATE_UNKNOWN',
-      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{hosts}, @{address:NODE} with a node of the plan, or @{tool:NAME} with a program that the unit starts`,
+      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{loopback}, @{hosts}, @{address:NODE} with a node of the plan, or @{tool:NAME} with a program that the unit starts`,
     )
   })
 }
@@ -56,6 +56,7 @@ function lookUp(name: string, context: TemplateContext): string | undefined {
   if (name === 'dir') return context.dir
   if (name === 'unit') return context.unitDir
   if (name === 'address') return context.address
+  if (name === 'loopback') return context.address.startsWith('127.') ? context.address : '127.0.0.1'
   if (name === 'hosts') return context.hostsFile
   const [, sort = '', key = ''] = /^(content|address|tool):(.*)$/s.exec(name) ?? []
   if (sort === 'content') return context.contents?.get(key)

@@ -15,6 +15,7 @@ import type { ActionVerification } from './verification.ts'
  * - `@{dir}`           the node's own directory
  * - `@{unit}`          the directory of the unit at hand (`<dir>/units/<unit>`)
  * - `@{address}`       the node's own address
+ * - `@{loopback}`      an address that this node alone reaches: its own one where all nodes share the loopback of one machine
  * - `@{address:NODE}`  another node's address
  * - `@{hosts}`         path of the run's hosts, in the form of /etc/hosts
  * - `@{tool:NAME}`    path of a real program that a program of the unit starts itself
