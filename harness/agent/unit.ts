@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { HoldfastError } from '../errors.ts'
 import type { Command, PlanUnit, UnitRef } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
@@ -8,8 +9,12 @@ import { howEnded, type ProcessTree, signalTree, stopTree } from './process-tree
 import type { ExecResult } from './protocol.ts'
 import { startTurn } from './start-turn.ts'
 import { renderFile, runSteps, StepFailed } from './steps.ts'
+import { fill } from './template.ts'
 import { makeFolder } from './unit-files.ts'
 import { addressTaken, listensElsewhere } from './why-not-ready.ts'
+
+/** Of a log file of its own: as many lines as are kept of what it prints. */
+const linesTold = 20
 
 /** One unit of this node, from its files to the end of its program. */
 export class Unit {
@@ -117,7 +122,8 @@ export class Unit {
     const { ready, readyWithinMs = 45_000 } = this.plan.service!
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
-    const ended = tree?.ended.then((exit) => {
+    const ended = tree?.ended.then(async (exit) => {
+      this.#work.log.push(...(await this.#writtenLog()))
       const taken = addressTaken(this.#work.log)
       throw this.#notReady(`its program ${howEnded(exit)} before it answered its probe${taken}`)
     })
@@ -133,6 +139,15 @@ export class Unit {
       clearTimeout(limit)
       probing.abort()
     }
+  }
+
+  /** The end of what it wrote to a file instead of printing it. */
+  async #writtenLog(): Promise<string[]> {
+    const { logFile } = this.plan.service!
+    if (logFile === undefined) return []
+    const path = fill(logFile, this.#work, `${this.ref}: log file`)
+    const text = await readFile(path, 'utf8').catch(() => '')
+    return text.trimEnd().split('\n').slice(-linesTold)
   }
 
   /** Of a program that is up by itself, what else may be wrong: who should have started it is not seen here. */

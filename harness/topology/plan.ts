@@ -126,6 +126,8 @@ export interface Service {
   listeners: Listener[]
   /** JSONL file of decision records that this service writes, if it does. */
   decisionLog?: Template
+  /** File in which it says what it does, where it does not print that: its end is told, too, where the service does not get ready. */
+  logFile?: Template
   /** How long the unit may take to be ready, in ms. Default 45 000: on a starved machine a program is slow, and one that ended is told at once. */
   readyWithinMs?: number
   /** How long it may take to stop after SIGTERM before it is killed, in ms. Default 5 000. */
