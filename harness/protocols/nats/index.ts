@@ -128,11 +128,12 @@ function prepare(call: Call<NatsRequest, NatsOptions>): Prepared<NatsAnswer, Nat
   }
 }
 
-/** Without what stands in the place of the credential; else without what differs below. */
+/** Without what stands in the place of the credential; else without what differs below; else with the subject of the action. */
 function plainOf({ connect, handshake, raw, ...rest }: NatsOptions): Prepared<NatsAnswer, NatsOptions>['plain'] {
   if (connect !== undefined) return { element: 'login', options: { ...rest, handshake, raw }, isCredential: true }
-  if (handshake === undefined && raw === undefined) return undefined
-  return { element: 'wire', options: rest, isCredential: false }
+  if (handshake !== undefined || raw !== undefined) return { element: 'wire', options: rest, isCredential: false }
+  const { subject, ...others } = rest
+  return subject === undefined ? undefined : { element: 'subject', options: others, isCredential: false }
 }
 
 function calledBy(

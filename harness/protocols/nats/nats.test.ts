@@ -213,6 +213,9 @@ test('calls differ in the elements that were changed, and the plain one is witho
   expect(prepared({ handshake, subject: 'a' }).plain).toEqual({
     ...{ element: 'wire', options: { subject: 'a' }, isCredential: false },
   })
+  expect(prepared({ subject: 'a', headers: [] }).plain).toEqual({
+    ...{ element: 'subject', options: { headers: [] }, isCredential: false },
+  })
   const differing = (one: NatsOptions, other: NatsOptions) => {
     const [a, b] = [prepared(one).elements, prepared(other).elements]
     return Object.keys(a).filter((name) => a[name] !== b[name])

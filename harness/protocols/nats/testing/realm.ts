@@ -25,6 +25,8 @@ const text = new TextDecoder()
 export class Realm {
   readonly name: string
   readonly key = createOperator()
+  /** Signs accounts: a broker that is strict takes none that the operator signed itself. */
+  readonly signer = createOperator()
 
   constructor(name = 'HOLO') {
     this.name = name
@@ -34,9 +36,10 @@ export class Realm {
     return new RealmAccount(this, name, roles)
   }
 
-  /** `system`: its system account. */
-  jwt(system: RealmAccount): Promise<string> {
-    return encodeOperator(this.name, this.key, { system_account: system.id })
+  /** `system`: its system account. Strict: users are signed by keys of roles alone. */
+  jwt(system: RealmAccount, { isStrict = false } = {}): Promise<string> {
+    const strict = { strict_signing_key_usage: isStrict, signing_keys: [this.signer.getPublicKey()] }
+    return encodeOperator(this.name, this.key, { system_account: system.id, ...strict })
   }
 }
 
@@ -64,7 +67,7 @@ export class RealmAccount {
       return newScopedSigner(signer, role, { ...userLimits, ...this.#roles[role] })
     })
     const limits = { ...unlimited, ...more.limits }
-    const { signer = this.realm.key, ...times } = options
+    const { signer = this.realm.signer, ...times } = options
     return encodeAccount(this.name, this.key, { signing_keys, ...more, limits }, { signer, ...times })
   }
 
