@@ -10,6 +10,7 @@ import { authServer } from './kinds/auth-server/index.ts'
 import { credsCopy } from './kinds/creds-copy/index.ts'
 import { credsIntake } from './kinds/creds-intake/index.ts'
 import { exec } from './kinds/exec/index.ts'
+import { natsServer } from './kinds/nats-server/index.ts'
 import { nscPush } from './kinds/nsc-push/index.ts'
 import { nscRevoke } from './kinds/nsc-revoke/index.ts'
 import { nscRotate } from './kinds/nsc-rotate/index.ts'
@@ -41,6 +42,7 @@ const serviceKinds = [
   exec,
   nscSetup,
   credsCopy,
+  natsServer,
   nscPush,
   nscRotate,
   nscRevoke,

@@ -14,7 +14,13 @@ export const GUARDS = {
   'broker.login': [
     ...['nats_login_missing', 'nats_login_too_long', 'nats_login_timeout', 'nats_protocol', 'nats_account_named'],
     ...['nats_credentials_missing', 'nats_jwt_invalid', 'nats_jwt_expired', 'nats_account_unknown'],
-    ...['nats_operator_untrusted', 'nats_account_expired', 'nats_issuer_unknown', 'nats_scope_violation'],
+    ...[
+      'nats_account_invalid',
+      'nats_operator_untrusted',
+      'nats_account_expired',
+      'nats_issuer_unknown',
+      'nats_scope_violation',
+    ],
     ...['nats_bearer', 'nats_connection_type', 'nats_signature_missing', 'nats_signature_invalid'],
     ...['nats_user_revoked', 'nats_source', 'nats_time', 'nats_connections_exceeded'],
   ],
@@ -36,8 +42,8 @@ export const LOGIN: readonly Row<Reason>[] = [
   [/^Authentication requires a user JWT$/, 'nats_credentials_missing'],
   [/^User JWT not valid: /, 'nats_jwt_invalid'],
   [/^User JWT no longer valid: /, 'nats_jwt_expired'],
-  // Of what the resolver has it looks at the times alone.
-  [/^Account JWT lookup error: account validation failed$/, 'nats_account_expired'],
+  // It was found, and has ended or is of another operator: which of the two is not told.
+  [/^Account JWT lookup error: account validation failed$/, 'nats_account_invalid'],
   [/^Account JWT lookup error: /, 'nats_account_unknown'],
   [/^Account JWT not signed by trusted operator$/, 'nats_operator_untrusted'],
   [/^User JWT issuer is not known$/, 'nats_issuer_unknown'],

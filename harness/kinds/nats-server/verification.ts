@@ -1,0 +1,65 @@
+import type { Action } from '../../topology/kind.ts'
+import type { ActionVerification, PlannedCheck, Refusal } from '../../topology/verification.ts'
+import { tlsChecks } from '../checks.ts'
+import type { Settings, Unit } from './index.ts'
+
+const violation = 'Authorization Violation'
+const login = { guard: 'broker.login', layer: 'broker', status: null, error: violation } as const
+
+/** What is tried beyond the login, by the name of its action. */
+function tried({ tries }: Settings): { action: string; verb: 'publish' | 'subscribe'; subject: string }[] {
+  return (['publish', 'subscribe'] as const).flatMap((verb) =>
+    tries[verb].map((subject) => ({ action: `nats:${verb}/${subject}`, verb, subject })),
+  )
+}
+
+export function actionsOf(settings: Settings): Record<string, Action> {
+  const common = { listener: 'nats', carrier: 'bearer' } as const
+  const connect: Action = { ...common, summary: 'logs in', request: { nats: {} } }
+  const others = tried(settings).map(({ action, verb, subject }): [string, Action] => {
+    return [action, { ...common, summary: `${verb}s ${subject}`, request: { nats: { [verb]: subject } } }]
+  })
+  return { 'nats:connect': connect, ...Object.fromEntries(others) }
+}
+
+export function verificationOf(unit: Unit): Record<string, ActionVerification> {
+  const checks = [...tlsChecks('broker.tls', [unit.domain]), ...loginChecks(unit.settings)]
+  const takes = [['certificate', 'nats-creds']]
+  const others = tried(unit.settings).map(({ action, verb, subject }): [string, ActionVerification] => {
+    return [action, { takes, checks: [...checks, permission(verb, subject)] }]
+  })
+  return { 'nats:connect': { takes, checks }, ...Object.fromEntries(others) }
+}
+
+/** In the order in which nats-server 2.15 makes them. */
+function loginChecks({ operator, isStrict }: Settings): PlannedCheck[] {
+  const check = (name: string, reason: string, args?: PlannedCheck['args']): PlannedCheck => {
+    return { check: `nats-creds/${name}`, ...(args && { args }), ...login, reason }
+  }
+  return [
+    check('presented', 'nats_credentials_missing'),
+    // What it cannot read is no JWT for it.
+    check('readable', 'nats_credentials_missing'),
+    check('not-expired', 'nats_jwt_expired'),
+    check('begun', 'nats_jwt_expired'),
+    check('account-known', 'nats_account_unknown', { operator }),
+    check('issuer-known', 'nats_issuer_unknown', { isStrict }),
+    check('scoped', 'nats_scope_violation'),
+    check('not-bearer', 'nats_bearer'),
+    check('connection-type', 'nats_connection_type'),
+    check('signed', 'nats_signature_missing'),
+    check('key', 'nats_signature_invalid'),
+    check('not-revoked', 'nats_user_revoked'),
+    check('source', 'nats_source'),
+    check('hours', 'nats_time'),
+  ]
+}
+
+/** Who may not do it is told so, and stays. */
+function permission(verb: 'publish' | 'subscribe', subject: string): PlannedCheck {
+  const refusal: Refusal = {
+    ...{ guard: 'broker.permission', reason: `nats_${verb}_denied`, layer: 'broker', status: null },
+    error: 'Permissions Violation',
+  }
+  return { check: 'nats-creds/may', args: { [verb]: subject }, ...refusal }
+}
