@@ -22,7 +22,7 @@ import { matrixText } from './matrix-text.ts'
 import { secretTexts } from './secret-texts.ts'
 import { variants } from './variants.ts'
 
-const services = ['auth-server', 'nats-companion', 'nats-setup', 'orchestrator']
+const services = ['auth-callout', 'auth-server', 'host-agent', 'nats-companion', 'nats-setup', 'orchestrator']
 const ofVariant = ['attacks.txt', 'matrix.txt', 'plan.json', 'up.json']
 const ofAll = ['counts.json', 'guards.json', 'redacted.json']
 

@@ -33,6 +33,7 @@ export class Consumption {
   readonly #order: InOrder<JsMsg>
   readonly #queue: JsMsg[] = []
   readonly #working: NodeJS.Timeout
+  readonly #releasing: NodeJS.Timeout
   #isStopped = false
   #isBusy = false
   #idle: (() => void) | undefined
@@ -40,12 +41,14 @@ export class Consumption {
   /** Rejects where the broker has no consumer for this host yet. */
   static async start(connection: NatsConnection, options: ConsumptionOptions): Promise<Consumption> {
     const consumer = await consumerOf(connection, options.host)
-    const { num_ack_pending: missing, delivered } = await consumer.info()
+    const { num_ack_pending: missing, delivered, config } = await consumer.info()
     const order = new InOrder<JsMsg>({ missing, until: delivered.stream_seq, applied: options.ledger.lastSeq() })
     const early: JsMsg[] = []
     let take = (message: JsMsg): void => void early.push(message)
     const messages = await consumer.consume({ max_messages: MOST_AT_ONCE, callback: (message) => take(message) })
-    const consumption = new Consumption(connection, options, messages, order)
+    // Twice as long as the broker waits before it sends a message again.
+    const longestMs = (2 * (config.ack_wait ?? 30e9)) / 1e6
+    const consumption = new Consumption(connection, options, messages, { order, longestMs })
     take = (message) => consumption.#take(message)
     for (const message of early) consumption.#take(message)
     return consumption
@@ -55,7 +58,7 @@ export class Consumption {
     connection: NatsConnection,
     options: ConsumptionOptions,
     messages: ConsumerMessages,
-    order: InOrder<JsMsg>,
+    { order, longestMs }: { order: InOrder<JsMsg>; longestMs: number },
   ) {
     this.#connection = connection
     this.#options = options
@@ -64,12 +67,20 @@ export class Consumption {
     this.#working = setInterval(() => {
       for (const message of [...this.#order.waiting, ...this.#queue]) message.working()
     }, STILL_WORKING_MS).unref()
+    this.#releasing = setTimeout(() => this.#release(), longestMs).unref()
+  }
+
+  #release(): void {
+    if (!this.#order.isWaiting) return
+    this.#options.log.warn('commands-missing', { message: 'some that were on their way did not come again' })
+    this.#enqueue(this.#order.release())
   }
 
   /** Finishes what it is at, and gives back the rest: whoever fetches next gets that at once, in order. */
   async stop(): Promise<void> {
     this.#isStopped = true
     clearInterval(this.#working)
+    clearTimeout(this.#releasing)
     this.#messages.stop()
     if (this.#isBusy) {
       await new Promise<void>((resolve) => {
@@ -85,7 +96,11 @@ export class Consumption {
       message.nak()
       return
     }
-    this.#queue.push(...this.#order.take(message))
+    this.#enqueue(this.#order.take(message))
+  }
+
+  #enqueue(messages: readonly JsMsg[]): void {
+    this.#queue.push(...messages)
     if (!this.#isBusy) this.#work()
   }
 

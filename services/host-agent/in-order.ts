@@ -10,7 +10,7 @@ export interface Ordered {
 export class InOrder<Message extends Ordered> {
   /** Messages up to this one were on their way. */
   readonly #until: number
-  readonly #missing: number
+  #missing: number
   readonly #late = new Map<number, Message>()
   #held: Message[] = []
 
@@ -29,8 +29,14 @@ export class InOrder<Message extends Ordered> {
     if (!this.isWaiting) return [message]
     if (message.seq <= this.#until) this.#late.set(message.seq, message)
     else this.#held.push(message)
-    if (this.isWaiting) return []
+    return this.isWaiting ? [] : this.release()
+  }
+
+  /** Waits no longer: what has not come by then will not, for the stream keeps nothing for ever. */
+  release(): Message[] {
     const late = [...this.#late.values()].sort((one, other) => one.seq - other.seq)
+    this.#late.clear()
+    this.#missing = 0
     return [...late, ...this.#held.splice(0)]
   }
 
