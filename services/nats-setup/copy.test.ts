@@ -192,6 +192,15 @@ describe('nothing is handed over beside what must not leave the host', () => {
   })
 })
 
+test('what is wrong with one folder keeps nothing from the others', async () => {
+  const { configuration, orchestrator, host } = ground()
+  mkdirSync(join(orchestrator, 'keys'), { recursive: true })
+
+  await expect(copyAll(configuration)).rejects.toMatchObject({ code: 'handover_unclean' })
+  expect(existsSync(join(orchestrator, 'manifest.json'))).toBe(false)
+  expect(manifestIn(host).generation).toBe(1)
+})
+
 test('without a setup nothing is handed over', async () => {
   const { configuration, host } = ground()
   rmSync(join(configuration.stateDir, 'setup.json'))

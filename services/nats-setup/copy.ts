@@ -30,9 +30,11 @@ export async function copyAll(configuration: Configuration): Promise<Copied[]> {
 
 /** The same for who holds the store already. */
 export async function handOver(configuration: Configuration, record: SetupRecord): Promise<Copied[]> {
-  const copied: Copied[] = []
-  for (const handover of configuration.handovers) copied.push(await copyOne(configuration, handover, record))
-  return copied
+  const copying = configuration.handovers.map((handover) => copyOne(configuration, handover, record))
+  const ended = await Promise.allSettled(copying)
+  // What is wrong with the folder of one keeps nothing from the others.
+  for (const one of ended) if (one.status === 'rejected') throw one.reason
+  return Promise.all(copying)
 }
 
 /** One file of a set, as it lies in the setup. */
