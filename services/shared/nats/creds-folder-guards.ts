@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { guard, type Refusal } from '../guard.ts'
 import { type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
@@ -29,7 +29,8 @@ export const credsFolder = guard<FolderContext>(
   ['folder_owner_invalid', 'folder_mode_invalid'],
   (context) => {
     const { folder, uid, gid } = context.demand
-    const stats = lstatSync(folder, { throwIfNoEntry: false })
+    // A link may lead there, by which a whole set is replaced at once: whoever could lead it elsewhere could as well move the folder.
+    const stats = statSync(folder, { throwIfNoEntry: false })
     // Whoever waited for nothing is told that, by the next guard.
     if (stats === undefined && context.waitedSeconds !== undefined) return undefined
     if (stats === undefined || !stats.isDirectory()) {

@@ -67,6 +67,12 @@ function refusal(demand: CredsDemand, waitedSeconds?: number): string {
 
 const worked = (demand: CredsDemand): string => join(demand.folder, 'orchestrator_auth.creds')
 
+/** A link to a folder: whoever hands a whole set over at once leads it to the next one. */
+function linkTo(folder: string): string {
+  symlinkSync(folder, `${folder}-link`)
+  return `${folder}-link`
+}
+
 test('a set that is as it must be is read, each file with its user', () => {
   const set = readCredsSet(handed())
 
@@ -116,6 +122,7 @@ test.each<[string, (demand: CredsDemand) => Partial<CredsDemand> | undefined]>([
   ['creds.file digest_mismatch', (demand) => void writeFileSync(worked(demand), 'x'.repeat(65_537))],
   ['creds.claims operator_changed', () => ({ installed: { generation: 1, operator: `O${'A'.repeat(55)}` } })],
   ['none', () => ({ installed: { generation: 1, operator: operator.key.getPublicKey() } })],
+  ['none', (demand) => ({ folder: linkTo(demand.folder) })],
   ['none', ({ folder }) => void writeFileSync(join(folder, '.tmp-1f'), 'of somebody who writes the next set')],
 ])('%s', (expected, change) => {
   const demand = handed()
