@@ -23,9 +23,9 @@ export const peeringActions = {
   }),
 } satisfies Readonly<Record<string, Action>>
 
-/** Where it exchanges no routes, only its state can be read, and no token is good for that. */
+/** Where it exchanges no routes, only its state can be read: by certificate, for no token is good for it. */
 export const ownState: Readonly<Record<string, Action>> = {
-  'node:read': { ...peeringActions['node:read'], demands: undefined },
+  'node:read': { ...peeringActions['node:read'], carrier: 'none', demands: undefined },
 }
 
 export function peeringSummary({ settings: { auth, peers } }: PeeringUnit): string {

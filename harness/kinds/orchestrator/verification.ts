@@ -14,17 +14,13 @@ export function verificationOf(unit: Unit): Record<string, ActionVerification> {
   return doesPeering(unit) ? ofPeering(unit) : { 'node:read': withoutTokens(unit) }
 }
 
-/** No issuer is configured, so that a token is good for nothing. */
+/** No issuer is configured, so that a certificate alone can be enough: whoever is no operator is asked for a token, and none is good. */
 function withoutTokens(unit: Unit): ActionVerification {
+  const named = { check: 'certificate/named', args: { sans: operatorsOf(unit) } }
   return {
-    takes: [['certificate', 'bound-token']],
-    checks: [
-      ...tlsChecks('peer.tls', [unit.domain]),
-      { check: 'certificate/named', args: { sans: operatorsOf(unit) }, settles: true },
-      presented,
-      tokenCheck('issuer', bad, { issuer: '' }),
-    ],
-    guards: ['tls.handshake', 'peer.tls', 'http.form', 'local.host', 'peer.carrier', 'token.form', 'token.issuer'],
+    takes: [['certificate']],
+    checks: [...tlsChecks('peer.tls', [unit.domain]), { ...named, ...noToken }],
+    guards: ['tls.handshake', 'peer.tls', 'http.form', 'local.host', 'peer.carrier', 'local.route', 'local.query'],
   }
 }
 
@@ -70,10 +66,7 @@ export function operatorsOf({ settings, topology, domain, insiders }: Unit): rea
 }
 
 const bad: HttpAnswer = { status: 401, error: 'invalid_token' }
-const presented: PlannedCheck = {
-  ...{ check: 'bound-token/presented', guard: 'peer.carrier', reason: 'token_missing' },
-  ...{ layer: 'http', status: 401, error: null },
-}
+const noToken = { guard: 'peer.carrier', reason: 'token_missing', layer: 'http', status: 401, error: null } as const
 const insufficient: HttpAnswer = { status: 403, error: 'insufficient_scope' }
 
 /** Local checks come first, so that a token that can be refused without a call causes no call. `caller`: whom it may speak for. */
@@ -82,7 +75,7 @@ function ofToken(unit: PeeringUnit, audiences: readonly string[], scope: string,
   const issuer = unit.url(auth, 'public')
   const proof = validation === 'introspection' ? (['active'] as const) : (['key', 'signature'] as const)
   return [
-    presented,
+    { check: 'bound-token/presented', ...noToken },
     ...tokenChecks({ issuer, audiences }, { proof, time: { skewSeconds } }, bad),
     ...caller,
     tokenCheck('scope', insufficient, { scope }),
