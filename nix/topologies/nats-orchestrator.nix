@@ -1,0 +1,77 @@
+{ topology, kinds, ... }:
+topology {
+  name = "nats-orchestrator";
+  summary = "A NATS broker whose credentials are made by nsc, handed over, and used by an orchestrator on another host.";
+
+  parameters = {
+    hosts = { default = 1; min = 1; max = 200; summary = "How many hosts the orchestrator may command."; };
+    certificateLifetime = { default = "10m"; duration = true; summary = "Lifetime of every certificate."; };
+    userLifetime = { default = "24h"; duration = true; summary = "Lifetime of the credentials that nsc makes."; };
+  };
+
+  value = { hosts, certificateLifetime, userLifetime }:
+    let
+      host = name: "${name}.somebiz.local.io";
+      operator = host "operator.orchestrator";
+      hostNames = builtins.genList (index: "host-${toString (index + 1)}") hosts;
+
+      node = name: units: { host = host name; domain = "somebiz"; inherit units; };
+      after = units: unit: unit // { after = units; };
+      onDemand = unit: unit // { start = "on demand"; };
+
+      certificate = holder: {
+        kind = "certificate"; issuer = "ca"; inherit holder; lifetime = certificateLifetime; handover = "enrol";
+      };
+      creds = users: {
+        kind = "nats-creds"; issuer = "nats-1"; operator = "HOLO"; holder = "orchestrator"; inherit users; handover = "copy";
+      };
+
+      may = credential: action: { target = "nats-1"; inherit action credential; };
+      commands = "nats:publish/WORKLOAD.host-1.cmd.x";
+      inventory = "nats:subscribe/INVENTORY.>";
+    in
+    {
+      trustDomains.somebiz.ca = "ca";
+      nodes = {
+        ca = node "ca" { ca = kinds.step-ca { }; };
+        nats-1 = node "nats-1" {
+          nats-auth-setup = kinds.nsc-setup { inherit userLifetime; };
+          shared-creds-copy = after [ "nats-auth-setup" ] (kinds.creds-copy { });
+          nats-server = after [ "shared-creds-copy" ] (kinds.nats-server {
+            tries = {
+              publish = [ "WORKLOAD.host-1.cmd.x" "WORKLOAD.host-2.status" "ADMIN.x" ];
+              subscribe = [ "INVENTORY.>" ">" ];
+            };
+          });
+          nats-accounts-push = after [ "nats-server" ] (kinds.nsc-push { });
+          nats-creds-rotate = onDemand (kinds.nsc-rotate { });
+          nats-user-revoke = onDemand (kinds.nsc-revoke { });
+        };
+        orchestrator = node "orchestrator" {
+          creds-intake = kinds.creds-intake { from = "creds-orchestrator"; };
+          orchestrator = kinds.orchestrator {
+            operators = [ operator ];
+            messaging = { server = "nats-1"; hosts = hostNames; mongo = true; };
+          };
+        };
+      };
+      credentials = {
+        cert-nats-1 = certificate "nats-1";
+        cert-orchestrator = certificate "orchestrator";
+        operator = certificate "orchestrator" // { subject = operator; };
+        creds-orchestrator = creds [ "WORKLOAD/orchestrator_user" "ADMIN/admin_user" ];
+        creds-admin = creds [ "ADMIN/admin_user" ] // { of = "creds-orchestrator"; };
+      };
+      accepts = [
+        (may "creds-orchestrator" "nats:connect")
+        (may "creds-orchestrator" commands)
+        (may "creds-orchestrator" inventory)
+        (may "creds-admin" "nats:connect")
+        (may "creds-admin" commands)
+        (may "creds-admin" inventory)
+        (may "creds-admin" "nats:publish/WORKLOAD.host-2.status")
+        (may "creds-admin" "nats:publish/ADMIN.x")
+      ] ++ map (action: { target = "orchestrator"; inherit action; credential = "operator"; })
+        [ "node:read" "commands:write" "inventory:read" ];
+    };
+}
