@@ -60,7 +60,10 @@ function readSetup(file: string): SetupRecord {
 
 function readSecret(file: string): string {
   try {
-    if ((statSync(file).mode & 0o077) === 0) return readFileSync(file, 'utf8')
+    const { mode, uid } = statSync(file)
+    // What root hands to a unit of another user (systemd's LoadCredential) shows the rights of that user as those of the group.
+    const isHandedOver = uid === 0 && process.getuid?.() !== 0
+    if ((mode & (isHandedOver ? 0o037 : 0o077)) === 0) return readFileSync(file, 'utf8')
   } catch (cause) {
     throw invalid(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code}); copy it from the setup`, cause)
   }
