@@ -8,7 +8,8 @@ import type { Command, Ledger } from './ledger.ts'
 
 /** The stream of commands; the consumer is called as the host. */
 const STREAM = 'WORKLOAD'
-const MOST_AT_ONCE = 128
+const MOST_AT_ONCE = 256
+const MOST_IN_ONE = 128
 /** Well within what the broker waits for an acknowledgement. */
 const STILL_WORKING_MS = 10_000
 
@@ -104,46 +105,44 @@ export class Consumption {
     if (!this.#isBusy) this.#work()
   }
 
-  /** As long as there is something, but never for long: other things are to be done as well. */
+  /** Some at a time: what came together is one transaction, and other things are to be done as well. */
   #work(): void {
     this.#isBusy = true
-    const until = performance.now() + 20
-    for (let at = 0; at < this.#queue.length && !this.#isStopped; ) {
-      if (!this.#apply(this.#queue[at] as JsMsg)) {
-        this.#giveUp()
-        return
-      }
-      at += 1
-      if (at < this.#queue.length && performance.now() < until) continue
-      this.#queue.splice(0, at)
-      at = 0
-      if (this.#queue.length > 0) {
-        setImmediate(() => this.#work())
-        return
-      }
+    const batch = this.#isStopped ? [] : this.#queue.slice(0, MOST_IN_ONE)
+    if (batch.length === 0) {
+      this.#isBusy = false
+      this.#idle?.()
+      return
     }
-    this.#isBusy = false
-    this.#idle?.()
+    if (!this.#apply(batch)) {
+      this.#giveUp()
+      return
+    }
+    this.#queue.splice(0, batch.length)
+    setImmediate(() => this.#work())
   }
 
   /** False where it could not be kept: then nothing newer may be applied either. */
-  #apply(message: JsMsg): boolean {
+  #apply(batch: readonly JsMsg[]): boolean {
     const { host, ledger, log, now } = this.#options
-    const command = commandIn(message)
-    if (command === undefined) {
-      log.warn('command-malformed', { seq: message.seq })
-      message.term('malformed')
-      return true
-    }
+    const read = batch.map((message) => ({ message, command: commandIn(message), seq: message.seq }))
+    const good = read.filter((one): one is typeof one & { command: Command } => one.command !== undefined)
     try {
-      const isNew = ledger.apply(command, message.seq, now())
-      message.ack()
-      if (isNew) this.#tell(host, { id: command.id, state: 'applied', seq: message.seq })
-      return true
+      const isNew = ledger.apply(good, now())
+      for (const [at, { message, command, seq }] of good.entries()) {
+        message.ack()
+        if (isNew[at]) this.#tell(host, { id: command.id, state: 'applied', seq })
+      }
     } catch (failure) {
-      log.error('command-not-applied', failureFields(failure))
+      log.error('commands-not-applied', failureFields(failure))
       return false
     }
+    for (const { message, command, seq } of read) {
+      if (command !== undefined) continue
+      log.warn('command-malformed', { seq })
+      message.term('malformed')
+    }
+    return true
   }
 
   #tell(host: string, status: object): void {

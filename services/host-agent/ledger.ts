@@ -7,13 +7,19 @@ export interface Command {
   readonly args: Readonly<Record<string, unknown>>
 }
 
+export interface Numbered {
+  readonly command: Command
+  /** Of its message in the stream. */
+  readonly seq: number
+}
+
 /** What was applied on this host: each id once, whatever comes twice. */
 export interface Ledger {
   /**
-   * Applies a command and records its id, in one transaction that is on disk when this returns. False where that was done before.
-   * Throws `StorageUnavailable`: then nothing was applied.
+   * Applies commands and records their ids, in one transaction that is on disk when this returns. Answers of each whether it was new.
+   * Throws `StorageUnavailable`: then none was applied.
    */
-  apply(command: Command, seq: number, now: number): boolean
+  apply(commands: readonly Numbered[], now: number): boolean[]
   /** The newest message of the stream that was applied here; 0 where there is none. */
   lastSeq(): number
   summary(): Summary
@@ -48,12 +54,14 @@ export function openLedger(path: string): Ledger {
   const purge = database.prepare('DELETE FROM applied WHERE applied_at < ?')
   const lastSeq = (): number => Number(last.get()?.seq ?? 0)
   return {
-    apply: ({ id, verb, args }, seq, now) =>
-      commit(database, () => {
-        if (record.run(id, seq, now).changes === 0) return false
-        effect.run(verb, JSON.stringify(args), seq)
-        return true
-      }),
+    apply: (commands, now) =>
+      commit(database, () =>
+        commands.map(({ command: { id, verb, args }, seq }) => {
+          if (record.run(id, seq, now).changes === 0) return false
+          effect.run(verb, JSON.stringify(args), seq)
+          return true
+        }),
+      ),
     lastSeq,
     summary() {
       const verbs = Object.fromEntries(times.all().map((row) => [String(row.verb), Number(row.times)]))

@@ -18,7 +18,7 @@ import type { Command, PublishProblem } from '../guards/command.ts'
 import type { Place } from './command-table.ts'
 
 /** The stream that keeps commands until their hosts fetch them, and one durable consumer for each host. */
-export const STREAM = 'WORKLOAD'
+const STREAM = 'WORKLOAD'
 
 type Settings = Pick<MessagingConfiguration['messaging'], 'stream' | 'hosts' | 'connectTimeoutMs'>
 
@@ -26,6 +26,7 @@ const NANOSECONDS = 1e9
 const DUPLICATE_WINDOW_SECONDS = 120
 const ACK_WAIT_SECONDS = 30
 const MOST_UNACKED = 256
+const AT_ONCE = 16
 const CONSUMER_EXISTS = [10105, 10148]
 
 /** Makes them, or brings them up to date; nothing is ever deleted. */
@@ -46,7 +47,7 @@ export async function prepareStream(connection: NatsConnection, settings: Settin
     if (!isNew) throw failure
     return manager.streams.add({ name: STREAM, ...fixed, ...mutable })
   })
-  await Promise.all(settings.hosts.map((host) => prepareConsumer(manager, host)))
+  await inTurns(settings.hosts, (host) => prepareConsumer(manager, host))
 }
 
 async function prepareConsumer(manager: JetStreamManager, host: string): Promise<void> {
@@ -97,7 +98,7 @@ export async function streamState(connection: NatsConnection, settings: Settings
   const manager = await managerOf(connection, settings)
   const [{ state, config }, consumers] = await Promise.all([
     manager.streams.info(STREAM),
-    Promise.all(settings.hosts.map((host) => manager.consumers.info(STREAM, host))),
+    inTurns(settings.hosts, (host) => manager.consumers.info(STREAM, host)),
   ])
   const { messages, bytes, first_seq, last_seq } = state
   return {
@@ -106,6 +107,15 @@ export async function streamState(connection: NatsConnection, settings: Settings
       ...{ host: name, pending: num_pending, unacknowledged: num_ack_pending, redelivered: num_redelivered },
     })),
   }
+}
+
+/** Some at a time: each call has a time of its own, which it must not spend behind hundreds of others. */
+async function inTurns<Item, Result>(items: readonly Item[], act: (item: Item) => Promise<Result>): Promise<Result[]> {
+  const results: Result[] = []
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(at, at + AT_ONCE).map(act))))
+  }
+  return results
 }
 
 /** Without asking for the account: that is none of this role's business. */

@@ -216,7 +216,7 @@ export class BrokerLink {
 }
 
 /** The reason for which a connection ended, or could not be made. */
-export function problemOf(failure: unknown): LinkProblem {
+function problemOf(failure: unknown): LinkProblem {
   if (failure instanceof BrokerRefused || failure instanceof LinkFailure || failure instanceof StartFailure) {
     return failure.reason
   }

@@ -1,6 +1,5 @@
-import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { MANIFEST_FILE, type ManifestFile } from './manifest.ts'
+import { readdirSync } from 'node:fs'
+import type { ManifestFile } from './manifest.ts'
 import { USERS, type UserName } from './roles.ts'
 
 /** What a folder with credentials must be: one that is handed over, or one that they were installed in. */
@@ -50,12 +49,4 @@ export function entriesOf(folder: string): string[] | undefined {
 
 export function modeText(mode: number): string {
   return `0${(mode & 0o7777).toString(8)}`
-}
-
-/** Whether a manifest is there to be read. */
-export function hasManifest({
-  folder,
-  manifestFile = MANIFEST_FILE,
-}: Partial<CredsDemand> & { folder: string }): boolean {
-  return statSync(join(folder, manifestFile), { throwIfNoEntry: false }) !== undefined
 }
