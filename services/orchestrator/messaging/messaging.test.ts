@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
@@ -204,6 +204,45 @@ test('newer credentials are taken while commands come: none fails, none is lost,
   expect((await fetched('host-2', sent)).map(({ id }) => id)).toEqual(
     Array.from({ length: sent }, (_, at) => `rotation-${at + 1}`),
   )
+})
+
+test('a new certificate is taken with SIGHUP: the next connections are up before those before are drained', async () => {
+  const given = await site.configuration()
+  const { certFile, keyFile } = site.own
+  const renewed = await site.broker.authority.issue({ sans: [HOST] })
+  const [cert, key] = [`${certFile}.own`, `${keyFile}.own`]
+  copyFileSync(certFile, cert)
+  copyFileSync(keyFile, key)
+  await using orchestrator = await running({}, { ...given, tls: { cert, key } } as never)
+  copyFileSync(renewed.certFile, cert)
+  copyFileSync(renewed.keyFile, key)
+
+  orchestrator.process.process.kill('SIGHUP')
+
+  await until(() => orchestrator.process.stderr().split('"broker-connected"').length === 5, 'the next connections')
+  expect(orchestrator.process.stderr()).not.toContain('broker-connection-ended')
+  expect(await orchestrator.command('after-renewal')).toMatchObject({ status: 202 })
+})
+
+test('a command that was answered 202 is in the stream, whenever the orchestrator is killed, and sent again it has one effect', async () => {
+  const given = await site.configuration()
+  const before = await running({}, given)
+  const sent = Array.from({ length: 60 }, (_, at) => `crash-${at}`)
+  const answers = sent.map(async (id) => [id, (await before.command(id)).status] as const)
+  await Promise.race(answers.slice(20))
+  before.process.process.kill('SIGKILL')
+  const taken = (await Promise.all(answers)).flatMap(([id, status]) => (status === 202 ? [id] : []))
+  await before.process.exited
+  expect(taken.length).toBeGreaterThan(0)
+  expect(taken.length).toBeLessThan(sent.length)
+
+  await using after = await running({}, given)
+  for (const id of sent) expect(await after.command(id)).toMatchObject({ status: 202 })
+
+  const { messaging } = await after.state()
+  const waiting = messaging.consumers?.find(({ host }) => host === 'host-1')?.pending as number
+  const got = (await fetched('host-1', waiting)).map(({ id }) => String(id)).filter((id) => id.startsWith('crash-'))
+  expect(got.toSorted()).toEqual(sent.toSorted())
 })
 
 test('what is installed and is no good leaves everything as it is, on record', async () => {
