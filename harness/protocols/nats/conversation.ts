@@ -51,17 +51,17 @@ async function said(connection: Connection, line: string, { raw }: NatsOptions, 
 async function acted(
   connection: Connection,
   { publish, subscribe, ask, queue, reply, inbox: prefix, data = '' }: NatsRequest,
-  { headers = [], subject }: NatsOptions,
+  { headers = [] }: NatsOptions,
   signal: AbortSignal,
 ): Promise<void> {
   if (subscribe !== undefined) {
-    connection.write(`SUB ${[subject ?? subscribe, queue, sid].filter(isSaid).join(' ')}\r\n`)
+    connection.write(`SUB ${[subscribe, queue, sid].filter(isSaid).join(' ')}\r\n`)
   }
   if (ask !== undefined) connection.write(`SUB ${inbox(prefix)} ${sid}\r\n`)
   const published = ask ?? publish
   if (published !== undefined) {
     const back = ask === undefined ? reply : inbox(prefix)
-    connection.write(publishing({ subject: subject ?? published, reply: back, data, headers }))
+    connection.write(publishing({ subject: published, reply: back, data, headers }))
   }
   if (subscribe ?? published) await connection.answered(signal)
   const isRefused = () => connection.errors.length > 0

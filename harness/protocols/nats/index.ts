@@ -47,8 +47,8 @@ export interface NatsExpected {
 
 /** What a call does otherwise than its action says. */
 export interface NatsOptions {
-  /** Another subject than that of the action. */
-  subject?: string
+  /** Something else than the action: everything that is done once the login is taken. */
+  does?: NatsRequest
   /** What `CONNECT` says otherwise: a signature of something else, say. */
   connect?: ChangedLogin
   /** Lines of headers of what is published. */
@@ -81,7 +81,7 @@ const permissionsViolation = 'Permissions Violation'
 export const nats: Protocol<NatsRequest, NatsAnswer, NatsExpected, NatsOptions> = {
   name: 'nats',
   request,
-  options: ['subject', 'connect', 'headers', 'handshake', 'raw'],
+  options: ['does', 'connect', 'headers', 'handshake', 'raw'],
   layer: 'broker',
   prepare,
   problems,
@@ -109,11 +109,12 @@ function prepare(call: Call<NatsRequest, NatsOptions>): Prepared<NatsAnswer, Nat
   const { request: declared, presented, before, options } = call
   if (before !== undefined) throw new TypeError('a connection has one login: no call can go first over it')
   const { handshake, raw, connect, ...rest } = options
+  const asked = rest.does ?? declared
   const { creds, token } = presented
   return {
     elements: {
       ...{ login: wireElement(connect), wire: wireElement(handshake, raw) },
-      ...{ subject: rest.subject ?? '', headers: JSON.stringify(rest.headers ?? []) },
+      ...{ does: JSON.stringify(rest.does ?? {}), headers: JSON.stringify(rest.headers ?? []) },
     },
     // Whoever says something else in his login may have left it out.
     carried: connect || raw ? [] : [...(creds ? ['creds' as const] : []), ...(token ? ['token' as const] : [])],
@@ -122,18 +123,18 @@ function prepare(call: Call<NatsRequest, NatsOptions>): Prepared<NatsAnswer, Nat
       const { converse } = await import('./conversation.ts')
       const endpoint = { ...to, identity: presented.certificate, handshake: { alpn: [], ...handshake } }
       const nothing: Seen = { conn: '', body: '', error: null, isIn: false, isOpen: false, sent: '', came: '' }
-      const seen = await tried(nothing, (seen) => converse(endpoint, presented, declared, options, seen))
-      return calledBy(seen, declared)
+      const seen = await tried(nothing, (seen) => converse(endpoint, presented, asked, options, seen))
+      return calledBy(seen, asked)
     },
   }
 }
 
-/** Without what stands in the place of the credential; else without what differs below; else with the subject of the action. */
+/** Without what stands in the place of the credential; else without what differs below; else what the action does. */
 function plainOf({ connect, handshake, raw, ...rest }: NatsOptions): Prepared<NatsAnswer, NatsOptions>['plain'] {
   if (connect !== undefined) return { element: 'login', options: { ...rest, handshake, raw }, isCredential: true }
   if (handshake !== undefined || raw !== undefined) return { element: 'wire', options: rest, isCredential: false }
-  const { subject, ...others } = rest
-  return subject === undefined ? undefined : { element: 'subject', options: others, isCredential: false }
+  const { does, ...others } = rest
+  return does === undefined ? undefined : { element: 'does', options: others, isCredential: false }
 }
 
 function calledBy(

@@ -155,9 +155,9 @@ test('who asks gets the answer, and the broker tells who one is', async () => {
   })
 })
 
-test('another subject than that of the action is tried by its name', async () => {
+test('what is done is something else than the action where a call says so', async () => {
   expect((await call(worker, { publish: 'work.a.cmd' })).promised).toBe(true)
-  const called = await call(worker, { publish: 'work.a.cmd' }, { subject: 'work.cmd' })
+  const called = await call(worker, { publish: 'work.a.cmd' }, { does: { publish: 'work.cmd' } })
   expect(called.answer.error).toBe('Permissions Violation for Publish to "work.cmd"')
 })
 
@@ -210,11 +210,11 @@ test('calls differ in the elements that were changed, and the plain one is witho
   const handshake = { version: 'TLSv1.2' } as const
   expect(prepared({})).toMatchObject({ carried: ['creds', 'token'], plain: undefined })
   expect(prepared({ connect })).toMatchObject({ carried: [], plain: { element: 'login', isCredential: true } })
-  expect(prepared({ handshake, subject: 'a' }).plain).toEqual({
-    ...{ element: 'wire', options: { subject: 'a' }, isCredential: false },
+  expect(prepared({ handshake, does: { publish: 'a' } }).plain).toEqual({
+    ...{ element: 'wire', options: { does: { publish: 'a' } }, isCredential: false },
   })
-  expect(prepared({ subject: 'a', headers: [] }).plain).toEqual({
-    ...{ element: 'subject', options: { headers: [] }, isCredential: false },
+  expect(prepared({ does: {}, headers: [] }).plain).toEqual({
+    ...{ element: 'does', options: { headers: [] }, isCredential: false },
   })
   const differing = (one: NatsOptions, other: NatsOptions) => {
     const [a, b] = [prepared(one).elements, prepared(other).elements]
@@ -223,7 +223,7 @@ test('calls differ in the elements that were changed, and the plain one is witho
   expect(differing({}, {})).toEqual([])
   expect(differing({}, { connect })).toEqual(['login'])
   expect(differing({}, { handshake })).toEqual(['wire'])
-  expect(differing({}, { subject: 'a' })).toEqual(['subject'])
+  expect(differing({}, { does: { publish: 'a' } })).toEqual(['does'])
   expect(() => nats.prepare({ request: {}, presented, before: presented, options: {} })).toThrow('one login')
 })
 
