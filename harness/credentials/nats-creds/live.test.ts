@@ -107,6 +107,7 @@ test('an accept names the user, and no summary shows what logs him in', async ()
   expect(live.explanation(summary)).toEqual([`creds     worker (${user.id}) of ${work.id}, until it is revoked`])
   const brief = live.summary({ creds: { ...(await work.user('x', 'worker', {}, { exp: 0x7000_0000 })), seed: '' } })!
   expect(live.explanation(brief)[0]).toMatch(/ until 2029-07-18T[\d:.]+Z, without a key$/)
+  expect(live.summary({ creds: { jwt: 'a.b', seed: '' } })).toMatchObject({ name: 'unreadable', user: '' })
   expect(live.summary({ token: 'x' })).toBeUndefined()
   expect(live.explanation(undefined)).toEqual([])
 })

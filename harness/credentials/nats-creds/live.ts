@@ -73,7 +73,7 @@ const spoil: Readonly<Record<SpoiledCreds, Spoiled>> = {
   'at another hour': async (...what) => ofAccount({ times: [minuteFrom(Date.now() + 6 * 3_600_000)] })(...what),
   revoked: async (fresh, planned, site) => {
     const made = await ofRole(() => ({}))(fresh, planned, site)
-    await revoke(claimsOf(made.creds!), planned, site)
+    await revoke(made.creds!, planned, site)
     return made
   },
 }
@@ -86,7 +86,7 @@ interface Made {
 }
 
 /** One more user of the same role, which an insider signs with the key of that. */
-function ofRole(how: (planned: Planned, site: LiveSite) => Made | Promise<Made>): Spoiled {
+export function ofRole(how: (planned: Planned, site: LiveSite) => Made | Promise<Made>): Spoiled {
   return async ({ creds }, planned, site) => {
     const { role, accountId } = await insiderKeys(creds!, planned, site)
     const { claims = {}, times = {}, account = accountId } = await how(planned, site)
@@ -143,18 +143,28 @@ async function otherAccount(planned: Planned, site: LiveSite): Promise<string> {
   return other
 }
 
-async function revoke({ user }: CredsSummary, planned: Planned, site: LiveSite): Promise<void> {
-  const input = JSON.stringify({ account: planned.account, key: user })
+/** Has the issuer end a user; once that has ended, the broker knows. @throws NotIssued */
+export async function revoke(creds: UserCreds, planned: Planned, site: LiveSite): Promise<void> {
+  const input = JSON.stringify({ account: planned.account, key: claimsOf(creds).user })
   const { code, stderr } = await site.run(planned.issuer, insiderOf(planned).revoke, input)
   if (code !== 0) throw new NotIssued(planned.name, 'revoke its user', code, stderr)
 }
 
 /** What a JWT says, whether or not that is true. */
 function claimsOf({ jwt, seed }: UserCreds): CredsSummary {
-  const { sub = '', iss = '', exp, name, nats } = decodeJwt<{ name?: string; nats?: Partial<User> }>(jwt)
+  const { sub = '', iss = '', exp, name, nats } = readable(jwt)
   return {
     ...{ user: sub, name: name ?? '', account: nats?.issuer_account ?? iss, issuer: iss, hasKey: seed !== '' },
     ...(exp !== undefined && { expires: new Date(exp * 1000).toISOString() }),
+  }
+}
+
+/** Of what is no JWT at all nothing is known. */
+function readable(jwt: string): ReturnType<typeof decodeJwt<{ name?: string; nats?: Partial<User> }>> {
+  try {
+    return decodeJwt(jwt)
+  } catch {
+    return { name: 'unreadable' }
   }
 }
 

@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { type Account, fmtCreds, fromSeed, type KeyPair } from '@nats-io/jwt'
 import { z } from 'zod'
 import { Realm, type RealmAccount } from '../../../protocols/nats/testing/realm.ts'
 import { defineKind, type UnitContext } from '../../../topology/kind.ts'
-import type { PlanFile } from '../../../topology/plan.ts'
+import type { Step, Template } from '../../../topology/plan.ts'
 import { operatorFile, resolverFile, resolverFolder, setupFile, setupFolder } from '../../nats-files.ts'
 
 // A setup that the NATS JWT library made while this file was loaded, in the place of one by nsc: so that a broker can be tried alone.
@@ -47,12 +50,23 @@ async function credsOf(account: RealmAccount, user: string): Promise<string> {
 
 const keys = [realm.signer, ...accounts.flatMap(({ key, signers }) => [key, ...signers.values()])]
 
-function keyFile(folder: string, key: KeyPair): PlanFile {
+/** As nsc keeps them. */
+function keyPath(folder: string, key: KeyPair): string {
   const [, sort, two, rest] = /^(.)(..)(.*)$/.exec(key.getPublicKey())!
-  return {
-    path: `${folder}/${sort}/${two}/${sort}${two}${rest}.nk`,
-    text: `${Buffer.from(key.getSeed()).toString()}\n`,
-  }
+  return `${folder}/${sort}/${two}/${sort}${two}${rest}.nk`
+}
+
+/** What is secret stands in no plan, nor does what looks like it: it is copied from here. */
+const secrets = mkdtempSync(join(tmpdir(), 'holdfast-made-setup-'))
+process.once('exit', () => rmSync(secrets, { recursive: true, force: true }))
+
+let made = 0
+
+function copied(path: Template, content: string): Step {
+  made += 1
+  const from = join(secrets, `${made}-${basename(path)}`)
+  writeFileSync(from, content, { mode: 0o600 })
+  return { copy: { from, to: { path, mode: '0600' } } }
 }
 
 const broker = 'nats-server'
@@ -64,18 +78,21 @@ export const madeSetup = defineKind({
   plan: ({ unit, settings: { isWhole, operator } }) => {
     const folder = setupFolder(unit)
     const resolver = { type: 'full', dir: resolverFolder(broker), allow_delete: false, interval: '2m' }
-    const lines = { system_account: system.id, resolver, resolver_preload: jwts }
+    const lines = { system_account: system.id, resolver }
     const text = Object.entries(lines).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
     const names = Object.fromEntries(accounts.map(({ name, id }) => [name, id]))
     return {
       summary: 'keys of a broker',
       files: [
-        { path: `${folder}/${operatorFile(realm.name)}`, text: operatorJwts[operator] },
-        { path: `${folder}/${resolverFile}`, text: text.join('') },
+        { path: `${folder}/${resolverFile}`, text: `${text.join('')}include "preload.conf"\n` },
         ...(isWhole ? [{ path: `${folder}/${setupFile}`, json: { accounts: names } }] : []),
-        ...keys.map((key) => keyFile(`${folder}/keys`, key)),
+      ],
+      steps: [
+        copied(`${folder}/${operatorFile(realm.name)}`, operatorJwts[operator]),
+        copied(`${folder}/preload.conf`, `resolver_preload: ${JSON.stringify(jwts)}\n`),
+        ...keys.map((key) => copied(keyPath(`${folder}/keys`, key), `${Buffer.from(key.getSeed()).toString()}\n`)),
         ...Object.entries(creds).map(([name, content]) => {
-          return { path: `${folder}/${name.startsWith('pusher') ? 'push' : 'out'}/${name}`, text: content }
+          return copied(`${folder}/${name.startsWith('pusher') ? 'push' : 'out'}/${name}`, content)
         }),
       ],
     }
@@ -107,7 +124,7 @@ export const madeRevoke = defineKind({
     const config = {
       ...{ url: `tls://${unit.host}:4222`, ca: unit.anchor(unit.domain), resolver: resolverFolder(broker) },
       ...{ cert: `${folder}/cert.pem`, key: `${folder}/key.pem`, creds: `${state}/push/pusher.creds` },
-      operator: keyFile(`${state}/keys`, realm.signer).path,
+      operator: keyPath(`${state}/keys`, realm.signer),
       accounts: Object.fromEntries(accounts.map(({ name, id }) => [name, id])),
     }
     return {
