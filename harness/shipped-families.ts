@@ -8,6 +8,7 @@ const shipped: Readonly<Record<string, () => Promise<{ readonly family: Family }
   gen: () => import('./attacks/gen/index.ts'),
   tls: () => import('./attacks/tls/index.ts'),
   peer: () => import('./attacks/peer/index.ts'),
+  nats: () => import('./attacks/nats/index.ts'),
 }
 // #endregion families
 

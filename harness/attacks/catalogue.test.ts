@@ -49,8 +49,8 @@ describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
 
   test('is a sentence with a source', () => {
     expect(title).toMatch(/^[a-z*].* .*[^.]$/)
-    expect(source).toMatch(/RFC \d+|CVE-\d+|X\.509|Envoy/)
-    expect(id).toMatch(/^(GEN|TLS|PEER)-\d\d$/)
+    expect(source).toMatch(/RFC \d+|CVE-\d+|GHSA-|X\.509|Envoy|NATS|nats-server/)
+    expect(id).toMatch(/^(GEN|TLS|PEER|NATS)-\d\d$/)
   })
 })
 

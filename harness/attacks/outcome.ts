@@ -9,7 +9,7 @@ export interface RefusalExpected {
   readonly is: 'refused'
   /** `A1`, `T0`, `E(invalid_grant)`, or the status. */
   readonly code: string
-  readonly layer: 'tls' | 'http'
+  readonly layer: 'tls' | 'http' | 'broker'
   readonly status?: number
   readonly error?: string
   /** What is sent is so long that a server may refuse it before any application sees it, with a status of its own choice. */
@@ -28,6 +28,13 @@ const refusal =
   (code: string, status: number | undefined, error?: string) =>
   (...reasons: readonly string[]): Outcome => [
     { is: 'refused', code, layer: status === undefined ? 'tls' : 'http', status, error, reasons },
+  ]
+
+/** Of protocols that refuse in words and have no status: the text, and nothing else of it. */
+export const inWords =
+  (code: string, error: string) =>
+  (...reasons: readonly string[]): Outcome => [
+    { is: 'refused', code, layer: 'broker', status: undefined, error, reasons },
   ]
 
 /** 401 without an error code: nothing was presented (RFC 6750 section 3.1). */
