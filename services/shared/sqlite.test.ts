@@ -126,3 +126,15 @@ test('what was deleted or overwritten is gone from the disk, and what was not is
   expect(onDisk()).toContain('kept')
   database.close()
 })
+
+test('a commit is on disk when it returns, unless its schema says that it need not be', () => {
+  const levelOf = (more: Partial<DatabaseSchema>, name: string) => {
+    const database = openDatabase(pathOf(name), { ...schema, ...more })
+    const level = database.prepare('PRAGMA synchronous').get()?.synchronous
+    database.close()
+    return level
+  }
+
+  expect(levelOf({}, 'on-disk')).toBe(2)
+  expect(levelOf({ outlives: 'the process' }, 'in-the-process')).toBe(1)
+})

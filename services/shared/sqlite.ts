@@ -8,6 +8,11 @@ export interface DatabaseSchema {
   readonly version: number
   /** `CREATE TABLE` and `CREATE INDEX` statements. The table `meta(key, value)` is made besides. */
   readonly statements: readonly string[]
+  /**
+   * What was committed outlives the process and need not outlive the machine, whose disk nobody waits for: only where nothing that was
+   * promised rests on it. Default: it outlives both.
+   */
+  readonly outlives?: 'the process'
 }
 
 /** A write did not reach the disk: read-only, full, or held by another process. Callers answer 503. */
@@ -22,7 +27,7 @@ const META = 'CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRI
 
 /**
  * Opens a database file (0600, in a folder of 0700), makes its tables when it is new, and checks them when it is not.
- * A commit that returned is on disk (WAL, `synchronous=FULL`).
+ * A commit that returned is on disk (WAL, `synchronous=FULL`), unless the schema says that it need not be.
  *
  * @throws StartFailure (`config_invalid`) for a folder that others can enter, a file that is no database, a newer schema, or
  * tables that are not those of this schema.
@@ -34,7 +39,8 @@ export function openDatabase(path: string, schema: DatabaseSchema): DatabaseSync
   prepareFile(path)
   try {
     const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 250 })
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF')
+    const synchronous = schema.outlives === 'the process' ? 'NORMAL' : 'FULL'
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`)
     // What is deleted here may be a private key or a token: its bytes go with it.
     database.exec('PRAGMA secure_delete = ON')
     if (tablesOf(database).length === 0) create(database, schema)

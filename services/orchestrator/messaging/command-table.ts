@@ -5,7 +5,7 @@ import type { Command } from '../guards/command.ts'
 
 /** Commands that were taken, before they are published and for days after: an id has one effect, whenever it comes again. */
 export interface CommandTable {
-  /** Keeps a command that is not known yet. On disk when this resolves. Rejects with `StorageUnavailable`. */
+  /** Keeps a command that is not known yet. It outlives the process when this resolves. Rejects with `StorageUnavailable`. */
   keep(command: Command, now: number): Promise<KeptCommand>
   /** The broker has it. What is lost of this in a crash is published again, with the same id. */
   published(id: string, at: Place): void
@@ -41,6 +41,8 @@ export function digestOf({ host, verb, args }: Command): string {
 export function openCommandTable(path: string): CommandTable {
   const database = openDatabase(path, {
     version: 1,
+    // What is answered 202 is at the broker. A machine that loses its last rows loses ids alone, and the hosts know these, too.
+    outlives: 'the process',
     statements: [
       "CREATE TABLE commands (id TEXT PRIMARY KEY, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
       'CREATE INDEX commands_by_age ON commands (created_at)',
@@ -85,7 +87,7 @@ function placeOf({ stream, seq }: Record<string, unknown>): { place?: Place } {
   return stream === null ? {} : { place: { stream: String(stream), seq: Number(seq) } }
 }
 
-/** Each commit waits for the disk, and callers come side by side: what came in one turn is one commit. */
+/** Callers come side by side: what came in one turn is one commit. */
 class GroupCommit {
   readonly #database: DatabaseSync
   #waiting: { work: () => void; reject: (failure: unknown) => void; settle: () => void }[] = []
