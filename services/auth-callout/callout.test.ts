@@ -213,6 +213,30 @@ test('a certificate that ends, ends the login', async () => {
   expect(Date.now() - began).toBeLessThan(8_000)
 })
 
+test('a request that the broker did not make is answered by nobody, and is on record', async () => {
+  const { operator } = site.broker
+  const forged = { name: 'forged', subject: 'FORGED', type: 'stream' as const }
+  const account = operator.accounts.ADMIN.key.getPublicKey()
+  // No user of AUTH may publish there; so somebody with its keys lets in what another account publishes.
+  const asRequest = { ...forged, account, local_subject: '$SYS.REQ.USER.AUTH' }
+  await site.broker.push(await operator.account('ADMIN', { exports: [forged] }))
+  await site.broker.push(await operator.account('AUTH', { imports: [asRequest] }))
+  const full = operator.accounts.ADMIN.signer
+  const user = await operator.user('admin_user', { signer: full, claims: { subs: -1, data: -1, payload: -1 } })
+  const connection = await login({ user })
+  const before = refusals().length
+
+  const answer = connection.request('FORGED', 'eyJ', { timeout: 500 })
+
+  await expect(answer).rejects.toThrow()
+  await until(() => refusals().length > before, 'the record')
+  expect(refusals().at(-1)).toMatchObject({ guard: 'callout.request', reason: 'callout_request_invalid' })
+  await connection.close()
+  await site.broker.push(await operator.account('ADMIN'))
+  await site.broker.push(await operator.account('AUTH'))
+  expect(await outcome(await minted({}))).toBe('connected')
+})
+
 test.each<[string, () => object, RegExp]>([
   ['plaintext', () => ({ server: site.broker.server.replace('tls:', 'nats:') }), /endpoint_plaintext: server/],
   ['no setup', () => ({ setupFile: '/nowhere' }), /config_invalid: \/nowhere cannot be read/],

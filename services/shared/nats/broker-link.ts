@@ -58,6 +58,8 @@ export class BrokerUnavailable extends Error {
 /** Work that was begun on a connection may end on it, for at most so long. */
 const LONGEST_WORK_MS = 5_000
 const JITTER = 0.2
+/** The broker tells these to whoever is in, and lets go of him; after that it tells one error for all. */
+const TOLD_ONCE: readonly LinkProblem[] = ['credentials_revoked', 'credentials_expired', 'account_expired']
 
 /**
  * A connection that is always wanted: it is made anew when it ends, with back-off, and replaced without a gap when what it was made with has
@@ -186,8 +188,7 @@ export class BrokerLink {
 
   #note(failure: unknown): void {
     const problem = problemOf(failure)
-    // The broker tells whoever was revoked once, and then that it does not know them.
-    if (problem !== 'login_refused' || this.#lastError !== 'credentials_revoked') this.#lastError = problem
+    if (problem !== 'login_refused' || !TOLD_ONCE.includes(this.#lastError ?? '')) this.#lastError = problem
   }
 
   #again(): void {
