@@ -40,7 +40,7 @@ topology {
           nats-server = after [ "shared-creds-copy" ] (kinds.nats-server {
             tries = {
               publish = [ "WORKLOAD.host-1.cmd.x" "WORKLOAD.host-2.status" "ADMIN.x" ];
-              subscribe = [ "INVENTORY.>" ">" ];
+              subscribe = [ "INVENTORY.>" "ADMIN.>" ];
             };
           });
           nats-accounts-push = after [ "nats-server" ] (kinds.nsc-push { });
@@ -71,6 +71,7 @@ topology {
         (may "creds-admin" inventory)
         (may "creds-admin" "nats:publish/WORKLOAD.host-2.status")
         (may "creds-admin" "nats:publish/ADMIN.x")
+        (may "creds-admin" "nats:subscribe/ADMIN.>")
       ] ++ map (action: { target = "orchestrator"; inherit action; credential = "operator"; })
         [ "node:read" "commands:write" "inventory:read" ];
     };
