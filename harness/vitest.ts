@@ -13,6 +13,7 @@ export type {
 export type { RecordedConnection, ScriptedPeer, ScriptedPeerOptions } from './counterparts/peer/scripted-peer.ts'
 export type { PlanBoundToken } from './credentials/bound-token/planned.ts'
 export type { PlanCertificate } from './credentials/certificate/planned.ts'
+export { type InspectedJwt, inspectCreds, inspectJwt } from './credentials/nats-creds/inspect.ts'
 export { credentialOf } from './credentials/of-kind.ts'
 export {
   authorityFrom,

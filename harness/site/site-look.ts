@@ -64,7 +64,9 @@ function programsOf(site: Site): Record<string, number> {
 
 /** Digests of rendered files, by `node/unit path`. */
 async function filesOf(site: Site): Promise<Record<string, string>> {
-  const all = unitsOf(site).flatMap(({ node, unit }) =>
+  // Those of a unit on demand are there once it ran, and made anew each time.
+  const started = unitsOf(site).filter(({ unit }) => unit.start !== 'on demand')
+  const all = started.flatMap(({ node, unit }) =>
     unit.files.map(async ({ path }) => {
       const text = await readRendered(site, node, path, unit.name)
       return [`${node}/${unit.name} ${path}`, createHash('sha256').update(text).digest('hex').slice(0, 12)] as const

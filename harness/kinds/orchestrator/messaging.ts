@@ -49,6 +49,8 @@ export const messagingObservation: PlanUnit['observe'] = {
   request: { http: { paths: ['/v1/state', '/v1/inventory'] } },
   // Hosts fetch and tell, and connections are replaced, in their own time.
   ignore: ['since', 'pending', 'unacknowledged', 'redelivered', 'update', 'status'],
+  // Each command is one more message of the stream.
+  grows: ['/v1/state'],
 }
 
 /** Operators alone may do that, who are known by their certificates. */
