@@ -4,12 +4,8 @@
 /** Ids of what refuses in a broker, each with the reasons that it can give. */
 export const GUARDS = {
   'broker.tls': [
-    'cert_missing',
-    'cert_untrusted',
-    'cert_expired',
-    'cert_not_yet_valid',
-    'tls_missing',
-    'tls_unsupported',
+    ...['cert_missing', 'cert_untrusted', 'cert_expired', 'cert_not_yet_valid', 'cert_eku_invalid', 'cert_weak'],
+    'handshake_failed',
   ],
   'broker.login': [
     ...['nats_login_missing', 'nats_login_too_long', 'nats_login_timeout', 'nats_protocol', 'nats_account_named'],
@@ -64,10 +60,13 @@ export const TLS: readonly Row<Reason | null>[] = [
   [/didn't provide a certificate/, 'cert_missing'],
   [/certificate has expired or is not yet valid: current time \S+ is before /, 'cert_not_yet_valid'],
   [/certificate has expired or is not yet valid/, 'cert_expired'],
-  [/: x509: /, 'cert_untrusted'],
-  [/first record does not look like a TLS handshake/, 'tls_missing'],
-  [/client offered only unsupported versions|no cipher suite supported by both/, 'tls_unsupported'],
+  [/incompatible key usage/, 'cert_eku_invalid'],
+  [/insecure algorithm/, 'cert_weak'],
+  [/failed to verify certificate: x509: /, 'cert_untrusted'],
+  // It hung up, or would not go on with what the broker showed.
   [/: EOF$|connection reset by peer|broken pipe|use of closed network connection|i\/o timeout|remote error: /, null],
+  // No TLS at all, a version or suites that nobody speaks here, a certificate that cannot be read, a signature of another key.
+  [/^: tls: /, 'handshake_failed'],
 ]
 
 /** Why the connection of somebody who is in is ended; null where nobody decided anything about him. */

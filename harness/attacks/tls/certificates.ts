@@ -39,6 +39,12 @@ const sha1 = leftOpen(
   'to refuse what is signed with SHA-1 is recommended; MD5 must be refused (RFC 8446 section 4.4.2.4)',
 )
 
+/** A client does not show what the server has said that it would not take. */
+const md5 = (variant: Variant): Variant => ({ ...variant, expect: T0('cert_weak', 'cert_missing') })
+
+/** Credentials that are bound to no certificate are as good over another: it is the one that is proven. */
+const boundToNone: Variant['at'] = { 'takes:nats-creds': accepted() }
+
 /** Certificates that say the right thing and must not be believed. */
 export const certificates = cases(['client-certificate'], {
   'TLS-01': {
@@ -129,7 +135,7 @@ export const certificates = cases(['client-certificate'], {
     variants: {
       'RSA of 1024 bits': shortKey(spoiledBy('weakKey', 'cert_weak')),
       'signed with SHA-1': sha1(spoiledBy('sha1Signed', 'cert_weak')),
-      'signed with MD5': spoiledBy('md5Signed', 'cert_weak', { by: 'root' }),
+      'signed with MD5': md5(spoiledBy('md5Signed', 'cert_weak', { by: 'root' })),
       'on the curve P-192': spoiledBy('weakCurve', 'handshake_failed', tls12),
       'on the curve secp256k1': spoiledBy('unusualCurve', 'handshake_failed', tls12),
     },
@@ -140,14 +146,14 @@ export const certificates = cases(['client-certificate'], {
     variants: {
       "one's own, then the victim's": {
         ...withBoth(notTheVictim, (own, victim) => ({ ...own, certPem: own.certPem + victim.certPem })),
-        at: ofClient('san_mismatch'),
+        at: { ...ofClient('san_mismatch'), ...boundToNone },
       },
       "one's own, the victim's between it and its CA": {
         ...withBoth(notTheVictim, (own, victim) => {
           const [leaf = '', ...issuers] = blocksOf(own.certPem)
           return { ...own, certPem: [leaf, ...blocksOf(victim.certPem), ...issuers].join('') }
         }),
-        at: ofClient('san_mismatch'),
+        at: { ...ofClient('san_mismatch'), ...boundToNone },
       },
       "the victim's, then one's own": withBoth(T0('handshake_failed'), (own, victim) => {
         const [leaf] = chainOf(victim.certPem)

@@ -4,6 +4,7 @@ import { Credential } from '../../site/credential.ts'
 import { nearMissesOf } from '../../tokens/near-misses.ts'
 import { cases, leftOpen, nearly, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
+import { nAv } from '../nats/outcomes.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
 import { forgedFor, minted, ofClient, pretence } from './pretence.ts'
 
@@ -111,7 +112,7 @@ export const names = cases(['client-certificate'], {
 function alone(label: string, made: (lab: Lab) => Promise<Identity>): Variant {
   return {
     expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
-    at: ofClient('san_mismatch'),
+    at: { ...ofClient('san_mismatch'), 'takes:nats-creds': nAv('nats_credentials_missing') },
     attack: async (lab) => {
       const certificate = await made(lab)
       lab.judge(await lab.call(), accepted())

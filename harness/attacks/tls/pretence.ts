@@ -24,7 +24,7 @@ export async function stranger(lab: Lab): Promise<Identity> {
   return unspoiled({ authority: await lab.authority(), subject: host, sans: [host] })
 }
 
-/** A certificate, and a token that its holder was given by the issuer: where a token is needed. */
+/** A certificate, and a token that its holder was given by the issuer: where a token is needed. What is bound to none goes with it as it is. */
 export function minted(lab: Lab, identity: Identity, label: string): Credential {
   return withOwnToken(lab, identity, label, () => lab.mint(identity))
 }
@@ -41,7 +41,8 @@ async function boundByInsider(lab: Lab, identity: Identity): Promise<string> {
 
 function withOwnToken(lab: Lab, certificate: Identity, label: string, token: () => Promise<string>): Credential {
   const isBound = takesBoundToken(lab)
-  return new Credential(label, async () => ({ certificate, token: isBound ? await token() : undefined }))
+  const others = async () => (isBound ? { token: await token() } : lab.good().presented())
+  return new Credential(label, async () => ({ ...(await others()), certificate }))
 }
 
 function takesBoundToken(lab: Lab): boolean {

@@ -198,11 +198,11 @@ const bySpoiling = (how: Spoiling) => async () => ({ certificate: await spoiled[
 test.each<[string, string, () => Promise<Presented>, NatsOptions?]>([
   ['no certificate', 'cert_missing', async () => ({ certificate: undefined })],
   ['one of another CA', 'cert_untrusted', bySpoiling('otherCa')],
-  ['one for servers', 'cert_untrusted', bySpoiling('serverAuthOnly')],
+  ['one for servers', 'cert_eku_invalid', bySpoiling('serverAuthOnly')],
   ['one that has expired', 'cert_expired', bySpoiling('expired')],
   ['one that has not begun', 'cert_not_yet_valid', bySpoiling('notYetValid')],
-  ['an old version', 'tls_unsupported', async () => ({}), { handshake: { version: 'TLSv1.1' } }],
-  ['none at all', 'tls_missing', async () => ({}), { raw: { bytes: (line) => [line], isPlain: true } }],
+  ['an old version', 'handshake_failed', async () => ({}), { handshake: { version: 'TLSv1.1' } }],
+  ['none at all', 'handshake_failed', async () => ({}), { raw: { bytes: (line) => [line], isPlain: true } }],
 ])('a handshake with %s is refused for %s, and nothing is read after it', async (_, reason, presented, options) => {
   const { conn, answer } = await call(worker, {}, options, await presented())
   expect(answer.error).toBeNull()

@@ -4,12 +4,8 @@
  */
 export const guards = {
   'broker.tls': [
-    'cert_missing',
-    'cert_untrusted',
-    'cert_expired',
-    'cert_not_yet_valid',
-    'tls_missing',
-    'tls_unsupported',
+    ...['cert_missing', 'cert_untrusted', 'cert_expired', 'cert_not_yet_valid', 'cert_eku_invalid'],
+    'handshake_failed',
   ],
   'broker.login': [
     ...['nats_login_missing', 'nats_login_too_long', 'nats_login_timeout', 'nats_protocol', 'nats_account_named'],
