@@ -6,10 +6,12 @@ import { certificate } from './credentials/certificate/declared.ts'
 import type { CredentialKind } from './credentials/credential-kind.ts'
 import { liveKindsOf } from './credentials/live-kind.ts'
 import { natsCreds } from './credentials/nats-creds/declared.ts'
+import { authCallout } from './kinds/auth-callout/index.ts'
 import { authServer } from './kinds/auth-server/index.ts'
 import { credsCopy } from './kinds/creds-copy/index.ts'
 import { credsIntake } from './kinds/creds-intake/index.ts'
 import { exec } from './kinds/exec/index.ts'
+import { hostAgent } from './kinds/host-agent/index.ts'
 import { natsServer } from './kinds/nats-server/index.ts'
 import { nscPush } from './kinds/nsc-push/index.ts'
 import { nscRevoke } from './kinds/nsc-revoke/index.ts'
@@ -47,6 +49,8 @@ const serviceKinds = [
   nscRotate,
   nscRevoke,
   credsIntake,
+  authCallout,
+  hostAgent,
 ]
 
 /** Every service kind, by name. */
