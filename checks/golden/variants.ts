@@ -7,6 +7,12 @@ interface Variant {
 
 /** The defaults, and every parameter away from its default at least once, in topologies that are as small as that allows. */
 export const variants: readonly Variant[] = [
+  { name: 'nats-orchestrator', topology: 'nats-orchestrator', set: {} },
+  {
+    name: 'nats-orchestrator-two',
+    topology: 'nats-orchestrator',
+    set: { hosts: '2', certificateLifetime: '5m', userLifetime: '2h' },
+  },
   { name: 'separate-auth', topology: 'separate-auth', set: {} },
   {
     name: 'separate-auth-three',

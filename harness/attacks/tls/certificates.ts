@@ -39,8 +39,11 @@ const sha1 = leftOpen(
   'to refuse what is signed with SHA-1 is recommended; MD5 must be refused (RFC 8446 section 4.4.2.4)',
 )
 
-/** A client does not show what the server has said that it would not take. */
-const md5 = (variant: Variant): Variant => ({ ...variant, expect: T0('cert_weak', 'cert_missing') })
+/** A server of Go says that it does not take such signatures, so that a client shows nothing. */
+const md5 = (variant: Variant): Variant => ({
+  ...variant,
+  at: { ...variant.at, 'takes:nats-creds': T0('cert_weak', 'cert_missing') },
+})
 
 /** Credentials that are bound to no certificate are as good over another: it is the one that is proven. */
 const boundToNone: Variant['at'] = { 'takes:nats-creds': accepted() }
