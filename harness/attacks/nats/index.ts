@@ -1,5 +1,6 @@
 import { type Family, inOrder } from '../attack.ts'
 import { logins } from './logins.ts'
+import { monitoring } from './monitoring.ts'
 import { rights } from './rights.ts'
 
 /** Logins to a broker of operator mode, and what its users may do. */
@@ -10,6 +11,7 @@ export const family: Family = {
     'takes:nats-creds': 'an action for which credentials of a NATS user are accepted',
     'speaks:nats': 'an action that is a login to a NATS broker, and what is done then',
     'strict-signing': 'a broker whose operator has users signed by signing keys of their accounts alone',
+    'broker-monitoring': 'a broker that tells about itself at a port of its own',
   },
-  attacks: inOrder(logins, rights),
+  attacks: inOrder(logins, rights, monitoring),
 }

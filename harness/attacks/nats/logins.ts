@@ -2,7 +2,7 @@ import { decode } from '@nats-io/jwt'
 import { loginLine } from '../../protocols/nats/login.ts'
 import { calling, cases, presenting, steps, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
-import { accepted, type Outcome } from '../outcome.ts'
+import { accepted, type Outcome, T0 } from '../outcome.ts'
 import { nAv } from './outcomes.ts'
 import { inState, withCreds } from './spoiling.ts'
 
@@ -162,6 +162,8 @@ export const logins = cases(['takes:nats-creds', 'speaks:nats'], {
       'a subscription': instead('SUB > 1\r\n'),
       'a message': instead('PUB holdfast.attack 2\r\nhi\r\n'),
       'a ping': instead(''),
+      'a login in the clear': calling(T0('handshake_failed'), { raw: { bytes: (line) => [line], isPlain: true } }),
+      'a login over an old version of TLS': calling(T0('handshake_failed'), { handshake: { version: 'TLSv1.1' } }),
       'a login of nobody': calling(unreadable, { raw: { bytes: () => [loginLine({})] } }),
     },
   },

@@ -69,7 +69,7 @@ function plan(unit: Unit): KindPlan {
     service: service(unit),
     actions: actionsOf(unit.settings),
     verification: verificationOf(unit),
-    surfaces: unit.settings.isStrict ? ['strict-signing'] : [],
+    surfaces: ['broker-monitoring', ...(unit.settings.isStrict ? ['strict-signing'] : [])],
     companions: [companion(unit)],
   }
 }
