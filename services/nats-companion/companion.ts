@@ -21,14 +21,17 @@ export async function accompany(
   const { node, unit, listener, monitoring, callout } = configuration
   const last = await lastSource(configuration.decisionLog)
   const decisions = openDecisionLog(configuration.decisionLog, { node, unit })
+  // In one file, as all that was decided about the connections of this broker; in the name of whoever decided.
+  const others = callout && openDecisionLog(configuration.decisionLog, { node, unit: callout.unit })
   let [file, number] = ['', 0]
   const shown = async (cid: number) =>
     shownAt(monitoring, cid).catch((failure) => log.warn('monitoring-failed', failureFields(failure)) as undefined)
   const judge = new Judge({
     ...{ listener, shown, callout: callout && calloutOf(callout) },
-    record(decision, line) {
-      const isOld = file === last?.file && line <= last.line
-      if (!isOld) decisions.record(Object.assign(decision, { source: { file, line } satisfies Source }))
+    record(decision, line, by) {
+      if (file === last?.file && line <= last.line) return
+      const own = by === 'callout' ? others : decisions
+      own?.record(Object.assign(decision, { source: { file, line } satisfies Source }))
     },
   })
   const heard = async (added: Added) => {
@@ -46,6 +49,7 @@ export async function accompany(
       await heard(added)
   } finally {
     decisions.close()
+    others?.close()
   }
 }
 

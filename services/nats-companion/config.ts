@@ -18,6 +18,7 @@ const configurationSchema = z.strictObject({
   decisionLog: path.describe('JSONL file of decision records, kept 0600'),
   callout: z
     .strictObject({
+      unit: name.default('auth-callout').describe('name of the callout in decision records'),
       account: z.string().min(1).describe('name of the account whose users are asked about'),
       users: z.array(z.string().min(1)).default([]).describe('users of it who are let in without the callout'),
       decisionLog: path.describe('decision log of the callout, whose records have the number of a connection as `cid`'),

@@ -13,12 +13,12 @@ const found = (name: string, account = 'AUTH') =>
 type Decided = Awaited<ReturnType<NonNullable<Means['callout']>['decided']>>
 
 function judging(decided?: Decided) {
-  const records: [Decision, number][] = []
+  const records: [decision: Decision, line: number, by?: string][] = []
   const state: { shown: Shown | undefined } = { shown: { account: auth, user: guard, thumbprint: 't' } }
   const judge = new Judge({
     listener: 'nats',
     shown: async () => state.shown,
-    record: (decision, line) => void records.push([decision, line]),
+    record: (...what) => void records.push(what),
     callout: { account: 'AUTH', users: ['callout_user'], decided: async () => decided },
   })
   let number = 0
@@ -66,18 +66,23 @@ test('whom the callout lets in is in once the broker shows another account, with
 
 test('whom the callout refuses is refused for its reason, and for its silence where it has none', async () => {
   const refused = { verdict: 'refused', guard: 'token.binding', reason: 'cnf_x5t_mismatch', principal: {} } as const
-  for (const [decided, by] of [
-    [refused, { guard: 'token.binding', reason: 'cnf_x5t_mismatch' }],
-    [undefined, { guard: 'broker.callout', reason: 'callout_timeout' }],
+  for (const [decided, told, by] of [
+    [refused, { guard: 'token.binding', reason: 'cnf_x5t_mismatch' }, 'callout'],
+    [
+      { ...refused, guard: null, reason: 'server_error' },
+      { guard: 'broker.callout', reason: 'server_error' },
+      'callout',
+    ],
+    [undefined, { guard: 'broker.callout', reason: 'callout_timeout' }, undefined],
   ] as const) {
-    const { begin, hear, look, told } = judging(decided)
+    const { begin, hear, look, records } = judging(decided)
     await begin('auth_guard')
     await look()
     await hear('ERR', 'authentication error - JWT User "U"')
     await hear('DBG', 'Client connection closed: Authentication Failure')
     await look()
-    expect(told()).toMatchObject([{ verdict: 'refused', error: 'Authorization Violation', principal: {}, ...by }])
-    expect(told()).toHaveLength(1)
+    const refusal = { verdict: 'refused', error: 'Authorization Violation', principal: {}, ...told }
+    expect(records).toEqual([[expect.objectContaining(refusal), 3, by]])
   }
 })
 

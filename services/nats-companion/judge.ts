@@ -28,8 +28,8 @@ export interface Means {
   readonly callout?: Callout | undefined
   /** What the broker shows of a connection; undefined where it knows none of that number. */
   shown(cid: number): Promise<Shown | undefined>
-  /** `line`: number of the line from which it follows. */
-  record(decision: Decision, line: number): void
+  /** `line`: number of the line from which it follows. `by`: who decided, if not the broker. */
+  record(decision: Decision, line: number, by?: 'callout'): void
 }
 
 /** Whom the JWT of a login names, once the broker has found it good. */
@@ -151,10 +151,13 @@ export class Judge {
     else if (unknown !== undefined) this.#unmapped(connection, line, login.error)
     else if (this.#isDeferred(connection)) {
       const decided = await this.#means.callout?.decided(line.cid)
-      const { guard, reason } = decided?.verdict === 'refused' ? decided : { guard: null, reason: null }
-      this.#refused(connection, line, {
-        ...{ ...login, guard: guard ?? 'broker.callout', reason: reason ?? 'callout_timeout' },
-      })
+      if (decided?.verdict !== 'refused') {
+        this.#refused(connection, line, { ...login, guard: 'broker.callout', reason: 'callout_timeout' })
+        return
+      }
+      // What failed inside has no guard of its own.
+      const { guard, reason } = decided
+      this.#refused(connection, line, { ...login, guard: guard ?? 'broker.callout', reason: reason! }, 'callout')
     } else {
       // The JWT was good, so it was an account that the login names beside it. Without one, something else was said first.
       this.#refused(connection, line, { ...login, reason: user ? 'nats_account_named' : 'nats_login_missing' })
@@ -222,7 +225,7 @@ export class Judge {
     this.#refused(connection, line, { ...unmapped, error, target: connection.unknown ?? line.text })
   }
 
-  #refused(connection: Connection, { number, cid, at }: ClientLine, refusal: Refusal): void {
+  #refused(connection: Connection, { number, cid, at }: ClientLine, refusal: Refusal, by?: 'callout'): void {
     const { conn, began, principal = {} } = connection
     // Whoever is denied one thing stays, and may be denied another.
     connection.isRefused = refusal.guard !== 'broker.permission'
@@ -231,7 +234,7 @@ export class Judge {
       ...{ status: null, error: null, target: '', principal, ms: Math.max(0, at - began) },
       ...refusal,
     }
-    this.#means.record(decision, number)
+    this.#means.record(decision, number, by)
   }
 }
 

@@ -130,7 +130,7 @@ function companion({ node, unit, settings: { ports, callout } }: Unit): PlanUnit
     monitoring: `http://@{loopback}:${ports.monitoring}`,
     ...(callout && {
       callout: {
-        ...{ account: callout.account, users: callout.users },
+        ...{ unit: callout.unit, account: callout.account, users: callout.users },
         decisionLog: `@{dir}/units/${callout.unit}/decisions.jsonl`,
       },
     }),
