@@ -13,7 +13,9 @@ export type {
 export type { RecordedConnection, ScriptedPeer, ScriptedPeerOptions } from './counterparts/peer/scripted-peer.ts'
 export type { PlanBoundToken } from './credentials/bound-token/planned.ts'
 export type { PlanCertificate } from './credentials/certificate/planned.ts'
+export { forgedCreds } from './credentials/nats-creds/forged.ts'
 export { type InspectedJwt, inspectCreds, inspectJwt } from './credentials/nats-creds/inspect.ts'
+export { readCreds as userOfFile } from './credentials/nats-creds/user-creds.ts'
 export { credentialOf } from './credentials/of-kind.ts'
 export {
   authorityFrom,

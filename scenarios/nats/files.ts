@@ -24,7 +24,9 @@ export async function keep(site: ScenarioSite, node: string, ...paths: string[])
 
 /** Writes a file in place: 0600, where it is not there yet. */
 export async function put(site: ScenarioSite, node: string, path: string, text: string): Promise<void> {
-  const { code, stderr } = await site.node(node).exec(['bash', '-c', 'umask 077; cat > "$0"', path], { input: text })
+  const { code, stderr } = await site
+    .node(node)
+    .exec(['bash', '-c', 'umask 077; mkdir -p "${0%/*}"; cat > "$0"', path], { input: text })
   if (code !== 0) throw new Error(`${node}: ${path} was not written: ${stderr}`)
 }
 
