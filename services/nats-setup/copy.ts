@@ -13,6 +13,7 @@ import { identityOf } from './identities.ts'
 import { withStore } from './lock.ts'
 import { scanCreds, scanFolder } from './scan.ts'
 import { jsonOf, readRecord } from './setup.ts'
+import { together } from './together.ts'
 
 /** What became of one hand-over folder. */
 export interface Copied {
@@ -30,11 +31,8 @@ export async function copyAll(configuration: Configuration): Promise<Copied[]> {
 
 /** The same for who holds the store already. */
 export async function handOver(configuration: Configuration, record: SetupRecord): Promise<Copied[]> {
-  const copying = configuration.handovers.map((handover) => copyOne(configuration, handover, record))
-  const ended = await Promise.allSettled(copying)
   // What is wrong with the folder of one keeps nothing from the others.
-  for (const one of ended) if (one.status === 'rejected') throw one.reason
-  return Promise.all(copying)
+  return together(configuration.handovers.map((handover) => copyOne(configuration, handover, record)))
 }
 
 /** One file of a set, as it lies in the setup. */

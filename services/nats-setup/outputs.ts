@@ -14,6 +14,7 @@ import { NscFailed } from './failures.ts'
 import { syncFolder, writeWhole } from './files.ts'
 import { nscFolder, operatorFile } from './layout.ts'
 import type { Nsc } from './nsc.ts'
+import { together } from './together.ts'
 
 // What is made from the store. Each file is replaced as a whole, so that it can be made again while others read it.
 
@@ -25,7 +26,7 @@ export async function writeOutputs(nsc: Nsc, configuration: Configuration): Prom
   for (const folder of Object.values(SETUP_FOLDERS))
     await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 })
   // Only commands that read: these may overlap.
-  await Promise.all([
+  await together<unknown>([
     writeBrokerFiles(nsc, configuration),
     writeLocalKeys(nsc, configuration),
     ...USER_NAMES.map((name) => writeCreds(nsc, configuration, name)),
@@ -85,7 +86,7 @@ async function writeLocalKeys(nsc: Nsc, configuration: Configuration): Promise<v
     // Curve keys are looked for in the account at hand.
     { key: curve, of: ['--account', 'AUTH', '--curves'], to: LOCAL_KEYS.curve },
   ]
-  await Promise.all(
+  await together(
     places.map(async ({ key, of, to }) => {
       const seed = await exportedSeed(nsc, configuration, key, of)
       await writeWhole(join(folder, to), seed, PRIVATE)

@@ -7,6 +7,7 @@ import { ClaimsOlder, NscFailed, PushIncomplete } from './failures.ts'
 import type { Nsc } from './nsc.ts'
 import { allAccounts } from './outputs.ts'
 import { nscOf } from './setup.ts'
+import { together } from './together.ts'
 
 /** What became of the claims of each account. */
 export interface Pushed {
@@ -26,7 +27,7 @@ export async function pushClaims(configuration: Configuration): Promise<Pushed> 
     demandNotNewer(ours, found)
     const missing = ours.filter(({ name, jwt }) => found.get(name) !== jwt)
     // Each call of nsc waits its whole time for further brokers, so these wait side by side.
-    const refusals = await Promise.all(missing.map(({ name }) => pushOne(nsc, broker, name)))
+    const refusals = await together(missing.map(({ name }) => pushOne(nsc, broker, name)))
     const refused = missing.flatMap(({ name }, at) => (refusals[at] === undefined ? [] : name))
     const [why] = refusals.filter((one) => one !== undefined)
     if (why !== undefined) throw new PushIncomplete(refused, why)

@@ -168,6 +168,7 @@ describe('a setup that was stopped', () => {
     ['while accounts are made', 6, 'after'],
     ['between a user and the next', 16, 'after'],
     ['while outputs are written', 36, 'before'],
+    ['while they are read back', 46, 'before'],
   ] as const)('%s leaves no record; the next one puts it aside and makes a whole one', async (_, at, how) => {
     const { nsc } = made.configuration
     const configuration = made.empty()
