@@ -47,7 +47,7 @@ export async function testSetup(given: Partial<Configuration> = {}): Promise<Tes
   }
 }
 
-/** An nsc that is killed in its n-th call, after or before it did what it was asked. */
+/** An nsc that is killed from its n-th call on, after or before it did what it was asked: some calls are made side by side, in any order. */
 export function failingNsc(
   folder: string,
   { nsc, at, how }: { nsc: string; at: number; how: 'before' | 'after' },
@@ -58,7 +58,7 @@ export function failingNsc(
   const lines = [
     '#!/bin/sh',
     `echo x >> '${count}'`,
-    `if [ "$(wc -l < '${count}')" -eq ${at} ]; then ${how === 'before' ? die : `'${nsc}' "$@"; ${die}`}; fi`,
+    `if [ "$(wc -l < '${count}')" -ge ${at} ]; then ${how === 'before' ? die : `'${nsc}' "$@"; ${die}`}; fi`,
     `exec '${nsc}' "$@"`,
   ]
   writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o700 })
