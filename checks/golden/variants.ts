@@ -7,6 +7,7 @@ interface Variant {
 
 /** The defaults, and every parameter away from its default at least once, in topologies that are as small as that allows. */
 export const variants: readonly Variant[] = [
+  { name: 'nats-orchestrator-callout', topology: 'nats-orchestrator', set: { callout: 'true' } },
   { name: 'nats-orchestrator', topology: 'nats-orchestrator', set: {} },
   {
     name: 'nats-orchestrator-two',

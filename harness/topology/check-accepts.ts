@@ -43,7 +43,7 @@ export function checkUse(compilation: Compilation, accepts: readonly PlanAccept[
   const beside = new Set(all.flatMap((one) => kindOf(one)?.beside?.(one) ?? []))
   for (const credential of all) {
     const { name } = credential
-    const isUsed = kindOf(credential)?.servesUnaccepted && (beside.has(name) || compilation.used.has(name))
+    const isUsed = beside.has(name) || (kindOf(credential)?.servesUnaccepted && compilation.used.has(name))
     if (accepted.has(name) || isUsed) continue
     const wayOut = 'say in accepts where it is accepted, or remove it'
     compilation.mistakes.add(['credentials', name], 'nobody accepts this credential', wayOut)

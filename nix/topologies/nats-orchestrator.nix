@@ -4,15 +4,21 @@ topology {
   summary = "A NATS broker whose credentials are made by nsc, handed over, and used by an orchestrator on another host.";
 
   parameters = {
+    callout = {
+      default = false; shape = true;
+      summary = "Whether hosts log in by bound tokens, about which an auth callout decides, and apply their commands.";
+    };
     hosts = { default = 1; min = 1; max = 200; summary = "How many hosts the orchestrator may command."; };
     certificateLifetime = { default = "10m"; duration = true; summary = "Lifetime of every certificate."; };
     userLifetime = { default = "24h"; duration = true; summary = "Lifetime of the credentials that nsc makes."; };
   };
 
-  value = { hosts, certificateLifetime, userLifetime }:
+  value = { callout, hosts, certificateLifetime, userLifetime }:
     let
       host = name: "${name}.somebiz.local.io";
       operator = host "operator.orchestrator";
+      optional = condition: value: if condition then value else { };
+      attrs = list: f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) list);
       hostNames = builtins.genList (index: "host-${toString (index + 1)}") hosts;
 
       node = name: units: { host = host name; domain = "somebiz"; inherit units; };
@@ -31,10 +37,10 @@ topology {
       inventory = "nats:subscribe/INVENTORY.>";
     in
     {
-      trustDomains.somebiz.ca = "ca";
+      trustDomains.somebiz = { ca = "ca"; issuer = if callout then "auth" else null; };
       nodes = {
         ca = node "ca" { ca = kinds.step-ca { }; };
-        nats-1 = node "nats-1" {
+        nats-1 = node "nats-1" ({
           nats-auth-setup = kinds.nsc-setup { inherit userLifetime; };
           shared-creds-copy = after [ "nats-auth-setup" ] (kinds.creds-copy { });
           nats-server = after [ "shared-creds-copy" ] (kinds.nats-server {
@@ -42,11 +48,14 @@ topology {
               publish = [ "WORKLOAD.host-1.cmd.x" "WORKLOAD.host-2.status" "ADMIN.x" ];
               subscribe = [ "INVENTORY.>" "ADMIN.>" ];
             };
+            callout = if callout then { } else null;
           });
           nats-accounts-push = after [ "nats-server" ] (kinds.nsc-push { });
           nats-creds-rotate = onDemand (kinds.nsc-rotate { });
           nats-user-revoke = onDemand (kinds.nsc-revoke { });
-        };
+        } // optional callout {
+          auth-callout = after [ "nats-accounts-push" ] (kinds.auth-callout { auth = "auth"; hosts = hostNames; });
+        });
         orchestrator = node "orchestrator" {
           creds-intake = kinds.creds-intake { from = "creds-orchestrator"; };
           orchestrator = kinds.orchestrator {
@@ -54,14 +63,29 @@ topology {
             messaging = { server = "nats-1"; hosts = hostNames; mongo = true; };
           };
         };
-      };
+      } // optional callout ({
+        auth = node "auth" { auth = kinds.auth-server { operators = [ (host "operator.auth") ]; }; };
+      } // attrs hostNames (name: node name {
+        sentinel-intake = kinds.creds-intake { from = "creds-${name}"; receiver = "host"; };
+        host-agent = kinds.host-agent { server = "nats-1"; token = "${name}-token"; };
+      }));
       credentials = {
         cert-nats-1 = certificate "nats-1";
         cert-orchestrator = certificate "orchestrator";
         operator = certificate "orchestrator" // { subject = operator; };
         creds-orchestrator = creds [ "WORKLOAD/orchestrator_user" "ADMIN/admin_user" ];
         creds-admin = creds [ "ADMIN/admin_user" ] // { of = "creds-orchestrator"; };
-      };
+      } // optional callout ({
+        cert-auth = certificate "auth";
+        operator-auth = certificate "auth" // { subject = host "operator.auth"; };
+      } // builtins.foldl' (all: name: all // {
+        "cert-${name}" = certificate name;
+        "creds-${name}" = creds [ "AUTH/auth_guard" ] // { holder = name; token = "${name}-token"; };
+        "${name}-token" = {
+          kind = "bound-token"; issuer = "auth"; subject = name; holder = name; audience = [ "nats-1" ];
+          scope = [ "nats:connect" ]; handover = "mint";
+        };
+      }) { } hostNames);
       accepts = [
         (may "creds-orchestrator" "nats:connect")
         (may "creds-orchestrator" commands)
@@ -73,6 +97,7 @@ topology {
         (may "creds-admin" "nats:publish/ADMIN.x")
         (may "creds-admin" "nats:subscribe/ADMIN.>")
       ] ++ map (action: { target = "orchestrator"; inherit action; credential = "operator"; })
-        [ "node:read" "commands:write" "inventory:read" ];
+        [ "node:read" "commands:write" "inventory:read" ]
+      ++ (if callout then map (name: may "creds-${name}" "nats:connect") hostNames else [ ]);
     };
 }

@@ -8,7 +8,7 @@ import { mutateClaims } from '../../tokens/forge.ts'
 import { presenting, type Variant } from '../attack.ts'
 import { bindingTo } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
-import { A1, E, either, refused, T0 } from '../outcome.ts'
+import { A0, A1, E, either, refused, T0 } from '../outcome.ts'
 
 /** The names of the certificate that is accepted, for another one of the caller's CA, or its root, to bear; or of somebody whom nobody trusts. */
 export async function pretence(lab: Lab, by?: 'root' | 'nobody'): Promise<Pretence> {
@@ -62,8 +62,15 @@ export function whollyOver(good: Credential, lab: Lab, certificate: Identity, te
   return new Credential(`${good.label} ${text}, and bound to that`, make, good)
 }
 
+/** Where a certificate alone is enough: its names are looked at, or whoever is nobody there is asked for a token. */
+const ofCertificateAlone = [refused(403, 'forbidden', 'not_operator'), A0('token_missing')] as const
+
 /** Whoever calls with the victim's token, or as the operator, is none of them. */
-export const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
+export const notTheVictim = either(
+  A1('cnf_x5t_mismatch'),
+  refused(403, 'access_denied', 'not_operator'),
+  ...ofCertificateAlone,
+)
 
 /** What becomes of a client that a handler authenticates by its certificate, where TLS only asks for one (RFC 6749 section 5.2). */
 export function ofClient(...reasons: readonly string[]): Variant['at'] {

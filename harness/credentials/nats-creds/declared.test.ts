@@ -110,6 +110,8 @@ test.each<[string, object, string]>([
   ['another hand-over', { handover: 'mint' }, '"mint" does not fit a nats-creds'],
   ['a holder without a certificate', { holder: 'ca' }, '"ca" holds no certificate "cert-ca"'],
   ['what is no certificate', { certificate: 'creds' }, '"creds" is no certificate'],
+  ['a token that is none', { token: 'cert-b' }, '"cert-b" is no bound token of "b"'],
+  ['a token that nobody declared', { token: 'token' }, '"token" is not declared'],
   ['a set that is none', { of: 'cert-b' }, '"cert-b" is no set of nats-creds from "nats-1" to "b"'],
   ['a user that is not in the set', { of: 'small', users: ['ADMIN/boss'] }, '"small" has no "ADMIN/boss" in its set'],
 ])('%s is a mistake', (_, more, message) => {

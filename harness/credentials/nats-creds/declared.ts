@@ -14,9 +14,9 @@ import { type NatsCredsDeclaration, type NatsOperator, natsCredsSchema, type Pla
 export const natsCreds: CredentialKind<NatsCredsDeclaration, PlanNatsCreds> = {
   name: 'nats-creds',
   schema: natsCredsSchema,
-  references: { certificate: 'credentials', of: 'credentials' },
+  references: { certificate: 'credentials', token: 'credentials', of: 'credentials' },
   part: 'creds',
-  beside: ({ certificate }) => [certificate],
+  beside: ({ certificate, token }) => [certificate, ...(token === undefined ? [] : [token])],
   issuing: { does: 'makes credentials of NATS users' },
   handover: { method: 'copy', why: 'its keys are made where the accounts are, for the one node that gets them' },
   servesUnaccepted: true,
@@ -42,6 +42,7 @@ function resolveCreds(compilation: Compilation, declared: Declaration): PlanNats
   if (offer.operator !== operator) {
     mistake(['operator'], `"${issuer}" makes users of "${offer.operator}"`, `name that`)
   }
+  if (declaration.token !== undefined) demandToken(compilation, declared, declaration.token)
   const unknown = unknownUsers(offer, declared)
   const [first = ''] = users
   const presented = own(offer.users, first)
@@ -51,8 +52,15 @@ function resolveCreds(compilation: Compilation, declared: Declaration): PlanNats
   return {
     ...{ name, kind: 'nats-creds', issuer, holders: [holder], handover: 'copy', operator, account, user },
     ...{ permissions, inbox, users, folder, source: offer.folder(declaration.of ?? name), certificate },
+    ...(declaration.token !== undefined && { token: declaration.token }),
     ...{ of: declaration.of, insider: offer.insider, files: { [holder]: `${folder}/${file}` } },
   }
+}
+
+function demandToken({ topology }: Compilation, { holder, mistake }: Declaration, token: string): void {
+  const found = own(topology.credentials, token)
+  if (found === undefined || (found.kind === 'bound-token' && holdersOf(found).includes(holder))) return
+  mistake(['token'], `"${token}" is no bound token of "${holder}"`, 'name one')
 }
 
 /** How many are named that are not handed over there. */

@@ -174,14 +174,14 @@ function textOf(seed: Uint8Array): string {
 
 async function held(planned: Planned, site: LiveSite, holder: string): Promise<Presented> {
   const creds = await readCreds(await site.read(holder, placeOf(planned, holder)))
-  return { ...(await site.held(planned.certificate)), creds }
+  return { ...(await site.held(planned.token ?? planned.certificate)), creds }
 }
 
 /** Nsc makes one user of a name: all tests have that one, so none may end it. Those that end are made beside it. */
 async function fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented> {
-  const { certificate } = beside ?? (await site.fresh(planned.certificate))
+  const companions = beside ?? (await site.fresh(planned.token ?? planned.certificate))
   const creds = await readCreds(await site.read(holder, placeOf(planned, holder)))
-  return { certificate, creds }
+  return { ...companions, creds }
 }
 
 /** Who names a user can only name the one that logged in. */

@@ -15,6 +15,10 @@ export const natsCredsSchema = credentialSchema(
     certificate: name
       .optional()
       .meta({ description: 'The certificate credential that it is presented over. Default: `cert-<holder>`.' }),
+    token: name.optional().meta({
+      description:
+        'The bound token that is sent with it, over the certificate that it is bound to: of users about whom a callout decides.',
+    }),
     of: name.optional().meta({
       description: 'The nats-creds credential in whose set these users are handed over already, to the same holder.',
     }),
@@ -45,6 +49,8 @@ export interface PlanNatsCreds extends CredentialBase {
   source: Template
   /** The certificate credential that it is presented over. */
   certificate: string
+  /** The bound token that is sent with it. */
+  token?: string
   /** It is handed over with the set of that credential. */
   of?: string
   /** What an insider of the issuer has. Absent: it is somebody else's. */

@@ -1,3 +1,3 @@
 import { attacks } from 'holdfast/vitest'
 
-await attacks('nats-orchestrator', { families: ['nats'] })
+await attacks('nats-orchestrator')
