@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { manifestSchema } from '../shared/nats/manifest.ts'
 import { credsPath } from '../shared/nats/setup-record.ts'
 import { accountClaims } from './claims.ts'
@@ -82,6 +82,7 @@ test('a rotation hands the next generation over; what was before works until it 
 async function rotatedBy(args: readonly string[]): Promise<ChildProcess> {
   const { generation } = await readRecord(configuration)
   const child = startProgram(configuration, ['rotate', ...args])
+  onTestFinished(() => void child.kill('SIGKILL'))
   await expect.poll(() => manifest().generation, { timeout: 60_000, interval: 50 }).toBe(generation + 1)
   return child
 }
