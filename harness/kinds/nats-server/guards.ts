@@ -20,6 +20,8 @@ export const guards = {
     ...['nats_signature_missing', 'nats_signature_invalid', 'nats_user_revoked', 'nats_source', 'nats_time'],
     'nats_connections_exceeded',
   ],
+  // Who decides about logins of its users beside it did not answer in time.
+  'broker.callout': ['callout_timeout'],
   'broker.permission': ['nats_publish_denied', 'nats_subscribe_denied'],
   'broker.session': ['nats_jwt_expired', 'nats_account_expired', 'nats_user_revoked'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
