@@ -1,0 +1,164 @@
+import {
+  credentialOf,
+  expect,
+  forgedCreds,
+  inspectCreds,
+  rogueAuthority,
+  type ScenarioSite,
+  scenario,
+} from 'holdfast/vitest'
+import { keep, put, putJson, run } from '../files.ts'
+import { folderOf, type Manifest } from '../verification.ts'
+
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const folder = 'units/sentinel-intake/nats-creds'
+const [current, creds, configuration] = [
+  `${folder}/current.json`,
+  `${folder}/auth_guard.creds`,
+  'units/host-agent/config.json',
+]
+const on = (site: ScenarioSite, ...argv: string[]) => run(site, 'host-1', ...argv)
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds
+
+type Change = (site: ScenarioSite) => Promise<unknown>
+
+const changes: readonly [string, string, string, Change][] = [
+  ['a group may write the folder', 'creds.folder', 'folder_mode_invalid', (site) => inMode(site, '770')],
+  ['the folder is not there', 'creds.folder', 'folder_owner_invalid', (site) => elsewhere(site)],
+  ['nothing says what is installed', 'creds.manifest', 'manifest_missing', (site) => on(site, 'rm', current)],
+  ['what says it is no JSON', 'creds.manifest', 'manifest_invalid', (site) => put(site, 'host-1', current, '{')],
+  ['another file lies there', 'creds.set', 'file_unexpected', (site) => beside(site, 'notes.txt')],
+  ['keys lie there', 'creds.set', 'signing_key_found', (site) => beside(site, 'nkeys')],
+  ['the file has a second name', 'creds.file', 'file_link_count', (site) => linked(site)],
+  ['all may read the file', 'creds.file', 'file_mode_invalid', (site) => on(site, 'chmod', '644', creds)],
+  ['the file is empty', 'creds.file', 'file_empty', (site) => on(site, 'truncate', '--size', '0', creds)],
+  ['the file is cut off', 'creds.file', 'digest_mismatch', (site) => on(site, 'truncate', '--size', '500', creds)],
+  ['the file holds no credentials', 'creds.form', 'creds_malformed', (site) => installed(site, 'nothing')],
+  [
+    'they are of a user of another name',
+    'creds.claims',
+    'creds_user_mismatch',
+    async (site) =>
+      installed(site, await site.node('nats-1').readFile('units/nats-auth-setup/state/shared-creds/admin_user.creds')),
+  ],
+  [
+    'they are of another account',
+    'creds.claims',
+    'creds_account_mismatch',
+    (site) => inCurrent(site, ({ files }) => Object.assign(files[0]!.user, { account: `A${'B'.repeat(55)}` })),
+  ],
+  ['they need no key', 'creds.claims', 'creds_bearer', (site) => forged(site, { claims: { bearer_token: true } })],
+  ['they have expired', 'creds.time', 'creds_expired', (site) => forged(site, { times: { exp: inSeconds(-61) } })],
+  [
+    'they have not begun',
+    'creds.time',
+    'creds_not_yet_valid',
+    (site) => forged(site, { times: { nbf: inSeconds(300) } }),
+  ],
+  [
+    'the broker is to be spoken to in plaintext',
+    'broker.target',
+    'endpoint_plaintext',
+    (site) => configured(site, (own) => ({ server: own.server.replace('tls:', 'nats:') })),
+  ],
+]
+
+test.for(changes)('where %s, it does not start', async ([, guard, reason, change], { site }) => {
+  const node = site.node('host-1')
+  const undo = await keep(site, 'host-1', configuration, current, creds)
+  const tap = await site.tap('host-1')
+  await node.stop('host-agent')
+  const more = await change(site)
+
+  await expect(node.start('host-agent')).rejects.toThrow(/not ready/)
+
+  const refusals = await tap.decisions({ unit: 'host-agent', verdict: 'refused' })
+  expect(refusals).toMatchObject([{ layer: 'start-up', guard, reason }])
+  expect(tap.logs().join('\n')).toContain(`host-agent: ${reason}: `)
+  if (typeof more === 'function') await more()
+  await undo()
+  await node.start('host-agent')
+})
+
+test.for<[string, string, Change]>([
+  ['is of another CA', 'server_untrusted', (site) => otherCa(site)],
+  ['has another name', 'server_name_mismatch', (site) => otherName(site)],
+])('to a broker that %s it sends nothing', async ([, reason, change], { site }) => {
+  const node = site.node('host-1')
+  const undo = await keep(site, 'host-1', configuration)
+  const tap = await site.tap('host-1')
+  await node.stop('host-agent')
+  await change(site)
+  const starting = node.start('host-agent').catch((failure: Error) => failure)
+  const refused = async () => (await tap.decisions({ guard: 'broker.target', reason })).length > 0
+  await site.until(`it refuses for ${reason}`, refused, { withinMs: 10_000 })
+  await node.stop('host-agent')
+  expect(await starting).toBeInstanceOf(Error)
+  await site.site.lead?.(site.node('ca').host)
+  await undo()
+  await node.start('host-agent')
+})
+
+async function inMode(site: ScenarioSite, mode: string) {
+  await on(site, 'chmod', mode, folder)
+  return () => on(site, 'chmod', '700', folder)
+}
+
+async function elsewhere(site: ScenarioSite) {
+  await on(site, 'mv', folder, `${folder}-elsewhere`)
+  return () => on(site, 'mv', `${folder}-elsewhere`, folder)
+}
+
+async function beside(site: ScenarioSite, name: string) {
+  await on(site, 'mkdir', `${folder}/${name}`)
+  return () => on(site, 'rmdir', `${folder}/${name}`)
+}
+
+async function linked(site: ScenarioSite) {
+  await on(site, 'ln', creds, 'kept/second')
+  return () => on(site, 'rm', 'kept/second')
+}
+
+function inCurrent(site: ScenarioSite, change: (json: Manifest) => unknown): Promise<void> {
+  return putJson<Manifest>(site, 'host-1', current, change)
+}
+
+/** Another text in the file, and what is installed says that this is the one. */
+async function installed(site: ScenarioSite, text: string): Promise<void> {
+  await put(site, 'host-1', creds, text)
+  const [{ sha256, size } = { sha256: '', size: 0 }] = (await folderOf(site, 'host-1', folder, ['auth_guard.creds']))
+    .files
+  const key = await inspectCreds(text).then(
+    ({ subject }) => subject,
+    () => undefined,
+  )
+  await inCurrent(site, ({ files: [own] }) => {
+    Object.assign(own!, { sha256, size })
+    if (key !== undefined) Object.assign(own!.user, { key })
+  })
+}
+
+async function forged(site: ScenarioSite, how: Parameters<typeof forgedCreds>[2]): Promise<void> {
+  const planned = credentialOf(site.plan, 'nats-creds', 'creds-host-1')
+  await installed(site, await forgedCreds(site.credentials.at, planned, how))
+}
+
+interface Configuration {
+  readonly server: string
+  readonly tls: object
+}
+
+function configured(site: ScenarioSite, change: (own: Configuration) => Partial<Configuration>): Promise<void> {
+  return putJson<Configuration>(site, 'host-1', configuration, (own) => Object.assign(own, change(own)))
+}
+
+async function otherCa(site: ScenarioSite): Promise<void> {
+  await put(site, 'host-1', 'kept/other-ca.pem', (await rogueAuthority()).anchorPem)
+  await configured(site, ({ tls }) => ({ tls: { ...tls, ca: `${site.node('host-1').dir}/kept/other-ca.pem` } }))
+}
+
+async function otherName(site: ScenarioSite): Promise<void> {
+  const { host } = site.node('ca')
+  await site.site.lead?.(host, site.node('nats-1').address)
+  await configured(site, () => ({ server: `tls://${host}:4222` }))
+}
