@@ -23,5 +23,5 @@ export const guards = {
   // Who decides about logins of its users beside it did not answer in time.
   'broker.callout': ['callout_timeout'],
   'broker.permission': ['nats_publish_denied', 'nats_subscribe_denied'],
-  'broker.session': ['nats_jwt_expired', 'nats_account_expired', 'nats_user_revoked'],
+  'broker.session': ['nats_jwt_expired', 'nats_account_expired', 'nats_user_revoked', 'nats_kicked'],
 } as const satisfies Readonly<Record<string, readonly string[]>>

@@ -3,7 +3,8 @@ import { put, run } from '../files.ts'
 import { admin, demandRefused, forged, handOver, inManifest, taken, worker } from '../handed.ts'
 import { manifestIn, places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true })
+const env = { 'orchestrator/creds-intake': { CREDS_INTAKE_HANDOVER_TIMEOUT_SECONDS: '2' } }
+const test = scenario('nats-orchestrator', { own: true, env })
 const on = (site: ScenarioSite, ...argv: string[]) => run(site, 'orchestrator', ...argv)
 const text = (site: ScenarioSite, path: string) => site.node('orchestrator').readFile(path)
 const nowSeconds = () => Math.floor(Date.now() / 1000)
@@ -24,6 +25,12 @@ test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
     'creds.manifest',
     'manifest_invalid',
     (site) => put(site, 'orchestrator', `${places.arrived}/manifest.json`, '{'),
+  ],
+  [
+    'a hand-over that does not come',
+    'creds.manifest',
+    'handover_timeout',
+    (site) => on(site, 'rm', `${places.arrived}/manifest.json`),
   ],
   [
     'a manifest without one of the users',

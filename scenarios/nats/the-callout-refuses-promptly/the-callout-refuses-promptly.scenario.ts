@@ -1,0 +1,185 @@
+import {
+  type Claims,
+  credentialOf,
+  expect,
+  forgedCreds,
+  mutateClaims,
+  type ScenarioSite,
+  scenario,
+  tamperSignature,
+  userOfFile,
+} from 'holdfast/vitest'
+import { putJson } from '../files.ts'
+
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const connect = ['host-1', 'nats-1', 'nats:connect'] as const
+const error = 'Authorization Violation'
+/** The library allows nothing unless it is told. */
+const unlimited = { subs: -1, data: -1, payload: -1 }
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds
+const without = (name: string) => (claims: Claims) => {
+  const { [name]: _, ...others } = claims
+  return others as Claims
+}
+const saying = (more: object) => (claims: Claims) => ({ ...claims, ...more }) as Claims
+
+test('a right token is in', async ({ site, credential }) => {
+  expect(await site.call(...connect, credential('creds-host-1'))).toBeAccepted()
+})
+
+test.for<[string, string, string, (claims: Claims) => Claims, Record<string, unknown>?]>([
+  ['of another type', 'token.form', 'typ_invalid', saying({}), { typ: 'JWT' }],
+  ['of another issuer', 'token.issuer', 'issuer_untrusted', saying({ iss: 'https://other.test' })],
+  ['of a key that nobody knows', 'token.signature', 'kid_unknown', saying({}), { kid: 'nobody' }],
+  ['without a scope', 'token.claims', 'claim_missing', without('scope')],
+  ['of a client that it is not about', 'token.claims', 'claim_invalid', saying({ client_id: 'host-2' })],
+  ['that has expired', 'token.time', 'token_expired', saying({ exp: inSeconds(-90) })],
+  ['that has not begun', 'token.time', 'token_not_yet_valid', saying({ nbf: inSeconds(600) })],
+  ['that was made in the future', 'token.time', 'token_iat_future', saying({ iat: inSeconds(600) })],
+  ['for another audience', 'token.audience', 'audience_mismatch', saying({ aud: 'https://ca.somebiz.local.io' })],
+  ['that is bound to nothing', 'token.binding', 'cnf_missing', without('cnf')],
+  ['whose binding is none', 'token.binding', 'cnf_malformed', saying({ cnf: { 'x5t#S256': 'short' } })],
+  [
+    'of a host that nobody declared',
+    'callout.identity',
+    'host_unknown',
+    saying({ sub: 'host-9', client_id: 'host-9' }),
+  ],
+  ['for something else', 'token.scope', 'scope_insufficient', saying({ scope: 'node:read' })],
+  ['that trusts other nodes', 'token.scope', 'node_not_trusted', saying({ trusted_nodes: ['ca'] })],
+  ['that its issuer does not know', 'token.active', 'token_inactive', saying({})],
+])('a token %s is refused', async ([, guard, reason, change, header], { site, credential }) => {
+  const key = await site.signingKey('auth')
+  const forged = credential('creds-host-1').withToken((token) => mutateClaims(token, key, change, header))
+
+  expect(await site.call(...connect, forged)).toBeRefused({ error, guard, reason })
+})
+
+test.for<[string, string, string, (token: string) => string]>([
+  ['that is none', 'token.form', 'token_malformed', () => 'no-token'],
+  ['that is not signed', 'token.form', 'alg_not_allowed', (token) => unsigned(token)],
+  ['whose signature is another one', 'token.signature', 'signature_invalid', tamperSignature],
+])('a token %s is refused', async ([, guard, reason, change], { site, credential }) => {
+  const spoilt = credential('creds-host-1').withToken(change)
+
+  expect(await site.call(...connect, spoilt)).toBeRefused({ error, guard, reason })
+})
+
+test('a token of its own certificate does not make a host of somebody else', async ({ site, credential }) => {
+  const key = await site.signingKey('auth')
+  const other = credential('creds-host-1').over(credential('cert-orchestrator'))
+  const x5t = await credential('cert-orchestrator').thumbprint()
+  const bound = other.withToken((token) => mutateClaims(token, key, saying({ cnf: { 'x5t#S256': x5t } })))
+
+  expect(await site.call(...connect, credential('creds-host-1'))).toBeAccepted()
+  const mismatch = { error, guard: 'token.binding', reason: 'cnf_x5t_mismatch' }
+  expect(await site.call(...connect, other)).toBeRefused(mismatch)
+  const unnamed = { error, guard: 'callout.identity', reason: 'san_mismatch' }
+  expect(await site.call(...connect, bound)).toBeRefused(unnamed)
+})
+
+test('a user and a password beside the token are one carrier too many', async ({ site, credential }) => {
+  const right = credential('creds-host-1')
+  const both = { connect: (own: object) => ({ ...own, user: 'host-1', pass: 'secret' }) }
+
+  expect(await site.call(...connect, right, both)).toBeRefused({
+    ...{ error, guard: 'callout.carrier', reason: 'token_carrier_invalid' },
+  })
+})
+
+test('another user of the same account is no sentinel', async ({ site, credential }) => {
+  const planned = credentialOf(site.plan, 'nats-creds', 'creds-host-1')
+  const creds = await userOfFile(await forgedCreds(site.credentials.at, planned, { claims: unlimited }))
+  const other = credential('creds-host-1').with('creds', creds, 'of another user')
+
+  expect(await site.call(...connect, other)).toBeRefused({
+    error,
+    guard: 'callout.sentinel',
+    reason: 'sentinel_unknown',
+  })
+})
+
+test('who is in is put out when the token is revoked, and when the host is undeclared', async ({
+  site,
+  credential,
+}) => {
+  const right = credential('creds-host-1')
+  const { session } = await site.open(...connect, right)
+  const { jti } = JSON.parse(Buffer.from((await right.token()).split('.')[1]!, 'base64url').toString()) as {
+    jti: string
+  }
+  expect(await site.operator('auth').post('/operator/v1/tokens/revoke', { jti })).toMatchObject({ status: 200 })
+  await site.ended(session, { withinMs: 9_000 })
+  expect((await site.decisions('nats-1', { guard: 'live.recheck', reason: 'token_ended' })).length).toBeGreaterThan(0)
+
+  const declared = await site.node('nats-1').readFile('units/auth-callout/config.json')
+  const another = right.withToken(await credential.anew('host-1-token').token())
+  const again = await site.open(...connect, another)
+  await redeclare(site, {})
+  await site.ended(again.session, { withinMs: 9_000 })
+  expect((await site.decisions('nats-1', { guard: 'live.recheck', reason: 'host_undeclared' })).length).toBeGreaterThan(
+    0,
+  )
+  await redeclare(site, (JSON.parse(declared) as { hosts: object }).hosts)
+})
+
+test.for([
+  ['nats-1', 9446],
+  ['host-1', 9445],
+] as const)('what %s tells of itself is told over TLS, and to whoever asks in HTTP', async ([name, port], { site }) => {
+  const node = site.node(name)
+  const tap = await site.tap(name)
+  for (const way of ['tls', 'net']) {
+    expect(await node.exec(['node', '-e', garbage, way, node.address, String(port), node.host])).toMatchObject({
+      code: 0,
+    })
+  }
+
+  const refusals = async () => {
+    const all = await tap.decisions({ verdict: 'refused' })
+    return all.length >= 2 && all.map(({ guard, reason }) => `${guard} ${reason}`).toSorted()
+  }
+  const expected = ['http.form request_unreadable', 'tls.handshake handshake_failed']
+  expect(await site.until('both are on record', refusals, { withinMs: 5_000 })).toEqual(expected)
+})
+
+/** Speaks TLS and then no HTTP, or no TLS at all. */
+const garbage = `
+const [way, host, port, servername] = process.argv.slice(1)
+const socket = require('node:' + way).connect({ host, port, servername, rejectUnauthorized: false })
+socket.on(way === 'tls' ? 'secureConnect' : 'connect', () => socket.write('\\0\\0\\r\\n\\r\\n'))
+socket.on('error', () => {}).on('data', () => {}).on('close', () => process.exit(0))`
+
+test('while the auth server is down nobody new is let in; while the callout is, nobody at all', async ({
+  site,
+  credential,
+}) => {
+  const right = credential('creds-host-1')
+  expect(await site.call(...connect, right)).toBeAccepted()
+  await site.node('auth').stop('auth')
+  const unavailable = async () => {
+    const verdict = await site.call(...connect, right)
+    return verdict.verdict === 'refused' && verdict
+  }
+  const refused = await site.until('the callout asks in vain', unavailable, { withinMs: 10_000 })
+  expect(refused).toBeRefused({ error, guard: 'token.active', reason: 'auth_unavailable' })
+  await site.node('auth').start('auth')
+
+  await site.node('nats-1').pause('auth-callout')
+  const late = await site.call(...connect, right)
+  await site.node('nats-1').resume('auth-callout')
+  expect(late).toBeRefused({ error, guard: 'broker.callout', reason: 'callout_timeout' })
+})
+
+function unsigned(token: string): string {
+  const [header, payload] = token.split('.')
+  const own = JSON.parse(Buffer.from(header!, 'base64url').toString()) as object
+  const none = Buffer.from(JSON.stringify({ ...own, alg: 'none' })).toString('base64url')
+  return `${none}.${payload}.AAAA`
+}
+
+async function redeclare(site: ScenarioSite, hosts: object): Promise<void> {
+  const path = 'units/auth-callout/config.json'
+  await putJson<{ hosts: object }>(site, 'nats-1', path, (configuration) => Object.assign(configuration, { hosts }))
+  await site.node('nats-1').signal('SIGHUP', 'auth-callout')
+}
