@@ -39,6 +39,9 @@ const nowSeconds = () => Math.floor(Date.now() / 1000)
 /** More than clocks differ, and less than anybody waits. */
 const later = 120
 
+/** What is left out of a JWT that no role completes is nought. */
+const unlimited = { pub: { allow: ['>'] }, sub: { allow: ['>'] }, subs: -1, data: -1, payload: -1 }
+
 const spoil: Readonly<Record<SpoiledCreds, Spoiled>> = {
   expired: ofRole(() => ({ times: { exp: nowSeconds() - 1 } })),
   'not yet valid': ofRole(() => ({ times: { nbf: nowSeconds() + later } })),
@@ -61,7 +64,7 @@ const spoil: Readonly<Record<SpoiledCreds, Spoiled>> = {
   },
   'naming another account': ofRole(async (planned, site) => ({ account: await otherAccount(planned, site) })),
   'naming no account': ofRole(() => ({ account: null })),
-  'with permissions of its own': ofRole(() => ({ claims: { pub: { allow: ['>'] }, sub: { allow: ['>'] } } })),
+  'with permissions of its own': ofRole(() => ({ claims: unlimited })),
   'signed by its account': ofAccount({}),
   'as a bearer': async (...what) => {
     const { creds } = await ofAccount({ bearer_token: true })(...what)
