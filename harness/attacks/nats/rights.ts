@@ -1,5 +1,5 @@
 import { revoke } from '../../credentials/nats-creds/live.ts'
-import type { NatsRequest } from '../../protocols/nats/index.ts'
+import type { NatsRequest } from '../../protocols/nats/request.ts'
 import type { Session } from '../../protocols/session.ts'
 import { cases, presenting, steps, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'

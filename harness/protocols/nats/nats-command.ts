@@ -1,6 +1,6 @@
 import type { Pasted } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
-import type { NatsRequest } from './index.ts'
+import type { NatsRequest } from './request.ts'
 
 /**
  * The call as a command of `nats` (natscli) to paste into a POSIX shell. It reads keys and credentials from their files. A login alone
