@@ -34,12 +34,12 @@ const shared = { kind: 'bearer-secret', name: 'club' } as const
 const secret = fact(shared)
 const guessed = (state: string): Facts => ({ secret: fact(shared, state) })
 const worker = {
-  ...{ kind: 'nats-creds', name: 'creds', operator: 'HOLO', account: 'WORK' },
+  ...{ kind: 'nats-creds', name: 'creds', operator: 'HOLO', account: 'WORK', user: 'worker' },
   permissions: { publish: ['work.*.cmd'], subscribe: ['work.>'] },
 } as const
 const creds = fact(worker)
 const userIn = (state: string): Facts => ({ creds: fact(worker, state) })
-const userOf = (planned: object): Facts => ({ creds: fact({ ...worker, ...planned }) })
+const userOf = (planned: object, state?: string): Facts => ({ creds: fact({ ...worker, ...planned }, state) })
 const ofNobody = (state: string) => over(fact(own, state))
 
 /** A check, what it compares with, what passes it, and what does not: each for another reason. */
@@ -161,7 +161,12 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
       ...[userIn('for WebSockets'), userIn('from elsewhere'), userIn('at another hour')],
     ],
   ],
-  ['nats-creds/scoped', {}, [{ creds }, {}, userIn('as a bearer')], [userIn('with permissions of its own')]],
+  [
+    'nats-creds/scoped',
+    {},
+    [{ creds }, {}, userIn('as a bearer'), userOf({ hasNoRole: true }, 'with permissions of its own')],
+    [userIn('with permissions of its own')],
+  ],
   ['nats-creds/not-bearer', {}, [{ creds }, {}, userIn('without a key')], [userIn('as a bearer')]],
   ['nats-creds/connection-type', {}, [{ creds }, {}, userIn('from elsewhere')], [userIn('for WebSockets')]],
   ['nats-creds/signed', {}, [{ creds }, {}, userIn('with another key')], [userIn('without a key')]],
@@ -170,6 +175,13 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
   ['nats-creds/source', {}, [{ creds }, {}, userIn('at another hour')], [userIn('from elsewhere')]],
   ['nats-creds/hours', {}, [{ creds }, {}, userIn('from elsewhere')], [userIn('at another hour')]],
   ['nats-creds/account', { account: 'WORK' }, [{ creds }, {}], [userOf({ account: 'ADMIN' })]],
+  ['nats-creds/not-deferred', { account: 'WORK' }, [{}, userOf({ account: 'ADMIN' })], [{ creds }, userIn('expired')]],
+  [
+    'nats-creds/itself',
+    { account: 'WORK', user: worker.user },
+    [{}, { creds }, userOf({ account: 'ADMIN' }, 'expired')],
+    [userOf({ user: 'other' }), userIn('without a key'), userIn('with permissions of its own')],
+  ],
   [
     'nats-creds/may',
     { publish: 'work.a.cmd' },

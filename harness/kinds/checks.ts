@@ -34,10 +34,10 @@ const words = {
 type TokenCheck = keyof typeof words
 type Args = PlannedCheck['args']
 
-/** What the caller gets. */
-export type HttpAnswer = Pick<Refusal, 'status' | 'error'>
+/** What the caller gets. `layer`: where that is not HTTP. */
+export type RefusedAnswer = Pick<Refusal, 'status' | 'error'> & Partial<Pick<Refusal, 'layer'>>
 
-export function tokenCheck(name: TokenCheck, answer: HttpAnswer, args?: Args): PlannedCheck {
+export function tokenCheck(name: TokenCheck, answer: RefusedAnswer, args?: Args): PlannedCheck {
   const [guard, reason] = words[name]
   return { check: `bound-token/${name}`, ...(args && { args }), guard, reason, layer: 'http', ...answer }
 }
@@ -46,7 +46,7 @@ export function tokenCheck(name: TokenCheck, answer: HttpAnswer, args?: Args): P
 export function tokenChecks(
   { issuer, audiences }: { issuer: string; audiences: readonly string[] },
   { proof, key, time }: { proof: readonly TokenCheck[]; key?: Args; time?: Args },
-  answer: HttpAnswer,
+  answer: RefusedAnswer,
 ): PlannedCheck[] {
   const args: Partial<Record<TokenCheck, Args>> = {
     ...{ issuer: { issuer }, audience: { audiences } },

@@ -27,6 +27,7 @@ const things: Readonly<Record<keyof Insider, string>> = {
   standIn: 'address',
   operator: 'operator',
   asks: 'inside',
+  decides: 'inside',
   believes: 'inside',
   foreign: 'inside',
   start: 'start',

@@ -1,4 +1,5 @@
 import type { HttpCall, Template } from './plan.ts'
+import type { PlannedCheck } from './verification.ts'
 
 /**
  * What somebody inside a unit has, or can have done there: said by its kind, so that tests need not know any kind. A test that needs
@@ -27,6 +28,8 @@ export interface Insider {
   ends?: { revoke: HttpCall; rotate: HttpCall }
   /** The node whose issuer it may ask about tokens, and audiences of those that it is shown. */
   asks?: { issuer: string; audiences: readonly string[] }
+  /** What it checks of calls about which another unit of its node asks it: once those who are let in without it are settled, the rest. */
+  decides?: readonly PlannedCheck[]
   /** Its configuration, a JSON file; members of it (`peering.listen`) that say where it listens and writes; the argument that only checks it. */
   start?: { configuration: Template; listens: readonly string[]; writes: readonly string[]; check: string }
 }

@@ -160,6 +160,28 @@ test('a user and a password beside the token are one way too many', async () => 
   expect(last()).toMatchObject({ guard: 'callout.carrier', reason: 'token_carrier_invalid' })
 })
 
+test('whoever has the JWT of the sentinel and not its key is refused by the broker, which asks nobody', async () => {
+  const { jwt, seed } = readCreds(site.sentinel.creds)!
+  const token = await site.token('host-1', identity)
+  const { cert, key } = identity
+  const loginWith = (...proof: Uint8Array[]) =>
+    connect({
+      servers: `${BROKER_HOST}:${site.broker.port}`,
+      tls: { ca: site.broker.authority.pem, cert, key },
+      authenticator: [jwtAuthenticator(jwt, ...proof), tokenAuthenticator(token)],
+      reconnect: false,
+    })
+  const bytes = (text: string) => new TextEncoder().encode(text)
+  await (await loginWith(bytes(seed))).close()
+  const before = recordsIn(configuration.decisionLog).length
+
+  await expect(loginWith()).rejects.toThrow('Authorization Violation')
+  const other = readCreds((await otherOfAuth()).creds)!.seed
+  await expect(loginWith(bytes(other))).rejects.toThrow('Authorization Violation')
+
+  expect(recordsIn(configuration.decisionLog).slice(before)).toEqual([])
+})
+
 test('an auth server that is down lets nobody in, with its reason, and others are not affected', async () => {
   const given = await minted({})
   expect(await outcome(given)).toBe('connected')

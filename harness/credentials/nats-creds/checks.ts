@@ -43,6 +43,7 @@ const ofAccount = ['signed by its account', 'as a bearer', 'for WebSockets', 'fr
 interface Args {
   operator: string
   account: string
+  user: string
   /** Users are signed by keys of roles alone. */
   isStrict?: boolean
   publish?: string
@@ -66,7 +67,9 @@ const checks: Readonly<Record<string, Check>> = {
   'issuer-known': ofCreds('the key that signed the JWT is none of its account', ({ state }, { isStrict }) => {
     return state !== 'naming another account' && !(isStrict && ofAccount.includes(state))
   }),
-  scoped: isNone('the JWT says more than its role', ['with permissions of its own']),
+  scoped: ofCreds('the JWT says more than its role', ({ state, planned }) => {
+    return planned.hasNoRole || state !== 'with permissions of its own'
+  }),
   'not-bearer': isNone('a JWT is not enough there without its key', ['as a bearer']),
   'connection-type': isNone('the user may not connect that way', ['for WebSockets']),
   signed: isNone('the login is not signed', ['without a key']),
@@ -75,6 +78,12 @@ const checks: Readonly<Record<string, Check>> = {
   source: isNone('the user may not connect from there', ['from elsewhere']),
   hours: isNone('the user may not connect now', ['at another hour']),
   account: ofCreds('the user is of another account', ({ planned }, args) => planned.account === args.account),
+  'not-deferred': ofCreds('another program decides about users of that account', ({ planned }, args) => {
+    return planned.account !== args.account
+  }),
+  itself: ofCreds('it is another user than the one who may ask that program', ({ state, planned }, args) => {
+    return planned.account !== args.account || (planned.user === args.user && state === 'fresh')
+  }),
   may: ofCreds('the role of the user does not hold that', ({ planned: { permissions } }, { publish, subscribe }) => {
     const may = (subject: string | undefined, allowed: readonly string[]) => !subject || allows(allowed, subject)
     return may(publish, permissions.publish) && may(subscribe, permissions.subscribe)

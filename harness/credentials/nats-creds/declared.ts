@@ -48,10 +48,10 @@ function resolveCreds(compilation: Compilation, declared: Declaration): PlanNats
   const presented = own(offer.users, first)
   if (unknown > 0 || presented === undefined || offer.operator !== operator) return undefined
   const [account = '', user = ''] = first.split('/')
-  const { file, permissions, inbox } = presented
+  const { file, permissions, inbox, hasNoRole } = presented
   return {
     ...{ name, kind: 'nats-creds', issuer, holders: [holder], handover: 'copy', operator, account, user },
-    ...{ permissions, inbox, users, folder, source: offer.folder(declaration.of ?? name), certificate },
+    ...{ permissions, inbox, hasNoRole, users, folder, source: offer.folder(declaration.of ?? name), certificate },
     ...(declaration.token !== undefined && { token: declaration.token }),
     ...{ of: declaration.of, insider: offer.insider, files: { [holder]: `${folder}/${file}` } },
   }

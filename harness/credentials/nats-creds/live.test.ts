@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { nats } from '../../protocols/nats/index.ts'
 import { type Broker, startBroker } from '../../protocols/nats/testing/broker.ts'
 import { Realm, type RealmAccount } from '../../protocols/nats/testing/realm.ts'
+import type { PlannedCheck } from '../../topology/verification.ts'
 import type { HeldFiles } from '../credential-kind.ts'
 import { KnownSecrets } from '../known-secrets.ts'
 import type { JudgedCall, MadeRecord } from '../live-kind.ts'
@@ -110,6 +111,13 @@ test('an accept names the user, and no summary shows what logs him in', async ()
   expect(live.summary({ creds: { jwt: 'a.b', seed: '' } })).toMatchObject({ name: 'unreadable', user: '' })
   expect(live.summary({ token: 'x' })).toBeUndefined()
   expect(live.explanation(undefined)).toEqual([])
+})
+
+test('whoever is let in without a callout needs no token beside, and the one who asks it does', () => {
+  const deciding = (user: string) => ({ check: 'nats-creds/not-deferred', args: { user }, settles: true }) as const
+  const suffices = (...checks: readonly PlannedCheck[]) => live.suffices!({ creds: user }, { takes: [], checks })
+
+  expect([suffices(deciding('other')), suffices(deciding('worker')), suffices()]).toEqual([true, false, false])
 })
 
 test('a record that names another user speaks against the call', () => {

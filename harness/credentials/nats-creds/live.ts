@@ -13,6 +13,7 @@ import {
 } from '@nats-io/jwt'
 import { decodeJwt } from 'jose'
 import { placeOf } from '../../topology/holders.ts'
+import type { ActionVerification } from '../../topology/verification.ts'
 import { type JudgedCall, type LiveKind, type MadeRecord, NoOther, NotIssued, type Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
@@ -193,11 +194,18 @@ function misnamed({ credential: { creds }, to }: Pick<JudgedCall, 'credential' |
   return `${to} proved the user ${proven}, presented was ${creds?.user ?? 'none'}`
 }
 
+/** Where another program decides about one user, a token says nothing beside any other. */
+function suffices({ creds }: Presented, { checks }: ActionVerification): boolean {
+  const deferring = checks.find(({ check, settles }) => settles && check === 'nats-creds/not-deferred')
+  return creds !== undefined && deferring !== undefined && claimsOf(creds).name !== deferring.args?.user
+}
+
 export const liveNatsCreds: LiveKind<Planned, CredsSummary> = {
   part: 'creds',
   fresh,
   held,
   spoil,
+  suffices,
   summary: ({ creds }) => (creds === undefined ? undefined : claimsOf(creds)),
   proves: ({ user }) => ({ user }),
   explanation: (summary) => {

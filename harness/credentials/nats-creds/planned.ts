@@ -42,6 +42,8 @@ export interface PlanNatsCreds extends CredentialBase {
   permissions: Permissions
   /** Its inboxes are below that. */
   inbox?: string
+  /** Its JWT says itself what it may. */
+  hasNoRole?: true
   /** All users of the set, as `ACCOUNT/user`. */
   users: string[]
   /** Where the set lies at the holder, and where it is made. */
@@ -81,6 +83,7 @@ export interface NatsUser {
   file: string
   permissions: Permissions
   inbox?: string
+  hasNoRole?: true
 }
 
 declare module '../../topology/credential-types.ts' {

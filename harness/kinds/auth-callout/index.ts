@@ -4,6 +4,7 @@ import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind
 import { duration, name, port } from '../../topology/schema.ts'
 import { setupFile, setupFolder } from '../nats-files.ts'
 import { referenceService, startOf, tlsFiles } from '../reference-service.ts'
+import { checksOf } from './checks.ts'
 
 const settings = z
   .strictObject({
@@ -25,7 +26,7 @@ const settings = z
   })
   .describe('Decides for the NATS broker of its node which hosts may log in.')
 
-type Unit = UnitContext<z.output<typeof settings>>
+export type Unit = UnitContext<z.output<typeof settings>>
 
 /** The reference callout under `services/auth-callout`. */
 export const authCallout = defineKind({
@@ -47,6 +48,7 @@ function plan(unit: Unit): KindPlan {
     ]),
     insider: {
       asks: { issuer: auth, audiences: [audienceOf(unit)] },
+      decides: checksOf(unit, audienceOf(unit)),
       start: { ...startOf('listen.local')!, writes: ['decisionLog'] },
     },
   }

@@ -1,6 +1,6 @@
 import { durationSeconds } from '../../topology/duration.ts'
 import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
-import { type HttpAnswer, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
+import { type RefusedAnswer, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
 import { pastTheProxy } from './proxies/behind.ts'
 import type { ExecSettings } from './settings.ts'
 
@@ -44,7 +44,7 @@ function ofToken(
   ]
 }
 
-function read(answer: string): HttpAnswer {
+function read(answer: string): RefusedAnswer {
   const [status, error = null] = answer.split(' ')
   return { status: Number(status), error }
 }

@@ -25,10 +25,29 @@ export function actionsOf(settings: Settings): Record<string, Action> {
 export function verificationOf(unit: Unit): Record<string, ActionVerification> {
   const checks = [...tlsChecks('broker.tls', [unit.domain]), ...loginChecks(unit.settings)]
   const takes = [['certificate', 'nats-creds']]
+  const decided = decidedElsewhere(unit)
   const others = tried(unit.settings).map(({ action, verb, subject }): [string, ActionVerification] => {
-    return [action, { takes, checks: [...checks, permission(verb, subject)] }]
+    return [action, { takes, checks: [...checks, ...withoutToken(decided), permission(verb, subject)] }]
   })
-  return { 'nats:connect': { takes, checks }, ...Object.fromEntries(others) }
+  const connect: ActionVerification = {
+    takes: decided.length === 0 ? takes : [...takes, ['certificate', 'bound-token', 'nats-creds']],
+    checks: [...checks, ...decided],
+  }
+  return { 'nats:connect': connect, ...Object.fromEntries(others) }
+}
+
+/** What the program that it asks about logins checks of them. */
+function decidedElsewhere({ node, settings, insiders }: Unit): readonly PlannedCheck[] {
+  if (settings.callout === undefined) return []
+  return insiders().find((one) => one.node === node && one.insider.decides !== undefined)?.insider.decides ?? []
+}
+
+/** Of those who present no token: whoever is not let in without that program is refused by it, for that. */
+function withoutToken(decided: readonly PlannedCheck[]): PlannedCheck[] {
+  const at = decided.findIndex(({ settles }) => settles)
+  const [settling, missing] = decided.slice(at)
+  if (settling === undefined || missing === undefined || missing.settles) return []
+  return [...decided.slice(0, at), { ...missing, check: settling.check, args: settling.args }]
 }
 
 /** In the order in which nats-server 2.15 makes them. */

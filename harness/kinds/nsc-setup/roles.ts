@@ -27,5 +27,5 @@ export const handedOver: Readonly<Record<string, NatsUser>> = {
     },
   },
   // Who shows these to the broker is asked for more.
-  'AUTH/auth_guard': { file: 'auth_guard.creds', permissions: { publish: [], subscribe: [] } },
+  'AUTH/auth_guard': { file: 'auth_guard.creds', permissions: { publish: [], subscribe: [] }, hasNoRole: true },
 }

@@ -1,5 +1,5 @@
 import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
-import { type HttpAnswer, ownAudiences, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
+import { ownAudiences, type RefusedAnswer, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
 import type { Unit } from './index.ts'
 
 /** One that exchanges routes. */
@@ -65,9 +65,9 @@ export function operatorsOf({ settings, topology, domain, insiders }: Unit): rea
   return settings.operators ?? said?.insider.operator?.sans ?? []
 }
 
-const bad: HttpAnswer = { status: 401, error: 'invalid_token' }
+const bad: RefusedAnswer = { status: 401, error: 'invalid_token' }
 const noToken = { guard: 'peer.carrier', reason: 'token_missing', layer: 'http', status: 401, error: null } as const
-const insufficient: HttpAnswer = { status: 403, error: 'insufficient_scope' }
+const insufficient: RefusedAnswer = { status: 403, error: 'insufficient_scope' }
 
 /** Local checks come first, so that a token that can be refused without a call causes no call. `caller`: whom it may speak for. */
 function ofToken(unit: PeeringUnit, audiences: readonly string[], scope: string, caller: readonly PlannedCheck[]) {
@@ -84,7 +84,7 @@ function ofToken(unit: PeeringUnit, audiences: readonly string[], scope: string,
   ]
 }
 
-function ofCaller(name: string, args: PlannedCheck['args'], guard: string, reason: string, answer: HttpAnswer) {
+function ofCaller(name: string, args: PlannedCheck['args'], guard: string, reason: string, answer: RefusedAnswer) {
   return { check: `bound-token/caller-${name}`, args, guard, reason, layer: 'http', ...answer } as const
 }
 
