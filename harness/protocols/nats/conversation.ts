@@ -3,8 +3,9 @@ import type { Endpoint } from '../endpoint.ts'
 import type { Frame, Session } from '../session.ts'
 import { defaultTimeoutMs } from '../tls/connect.ts'
 import { type Connection, open } from './connection.ts'
-import type { NatsOptions, NatsRequest, Seen } from './index.ts'
+import type { NatsOptions, Seen } from './index.ts'
 import { loginLine, loginOf } from './login.ts'
+import type { NatsRequest } from './request.ts'
 
 /** Where an answer is waited for, below the prefix of whoever asks. */
 const inbox = (prefix = '_INBOX') => `${prefix}.holdfast`
