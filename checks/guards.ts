@@ -17,6 +17,8 @@ import { type Outcome, root } from './check.ts'
 const UNPROVOKED: Readonly<Record<string, string>> = {
   'orchestrator/broker.self account_unexpected':
     'only a broker that names another account than that of the JWT which it took tells so: the unit tests have one',
+  'nats-server/broker.login nats_account_invalid':
+    'nsc pushes no account of another operator, and the broker takes none',
   'host-agent/creds.manifest handover_timeout': 'a host agent does not wait: its intake does',
   'host-agent/creds.manifest generation_old': 'its intake installs nothing older',
   'host-agent/creds.claims creds_unscoped': 'its sentinel has no role, so that no key of one signs it',

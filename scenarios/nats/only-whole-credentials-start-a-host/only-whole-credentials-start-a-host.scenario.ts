@@ -55,12 +55,6 @@ const changes: readonly [string, string, string, Change][] = [
     'creds_not_yet_valid',
     (site) => forged(site, { times: { nbf: inSeconds(300) } }),
   ],
-  [
-    'the broker is to be spoken to in plaintext',
-    'broker.target',
-    'endpoint_plaintext',
-    (site) => configured(site, (own) => ({ server: own.server.replace('tls:', 'nats:') })),
-  ],
 ]
 
 test.for(changes)('where %s, it does not start', async ([, guard, reason, change], { site }) => {
@@ -80,24 +74,57 @@ test.for(changes)('where %s, it does not start', async ([, guard, reason, change
   await node.start('host-agent')
 })
 
-test.for<[string, string, Change]>([
-  ['is of another CA', 'server_untrusted', (site) => otherCa(site)],
-  ['has another name', 'server_name_mismatch', (site) => otherName(site)],
-])('to a broker that %s it sends nothing', async ([, reason, change], { site }) => {
-  const node = site.node('host-1')
-  const undo = await keep(site, 'host-1', configuration)
-  const tap = await site.tap('host-1')
-  await node.stop('host-agent')
-  await change(site)
-  const starting = node.start('host-agent').catch((failure: Error) => failure)
-  const refused = async () => (await tap.decisions({ guard: 'broker.target', reason })).length > 0
-  await site.until(`it refuses for ${reason}`, refused, { withinMs: 10_000 })
-  await node.stop('host-agent')
-  expect(await starting).toBeInstanceOf(Error)
-  await site.site.lead?.(site.node('ca').host)
-  await undo()
-  await node.start('host-agent')
-})
+const brokers: readonly [string, string, OtherBroker][] = [
+  [
+    'has no TLS',
+    'endpoint_plaintext',
+    (site, node, path) => configured(site, node, path, ({ server }) => ({ server: server.replace('tls:', 'nats:') })),
+  ],
+  [
+    'is of another CA',
+    'server_untrusted',
+    async (site, node, path) => {
+      await put(site, node, 'kept/other-ca.pem', (await rogueAuthority()).anchorPem)
+      await configured(site, node, path, ({ tls }) => ({
+        tls: { ...tls, ca: `${site.node(node).dir}/kept/other-ca.pem` },
+      }))
+    },
+  ],
+  [
+    'has another name',
+    'server_name_mismatch',
+    async (site, node, path) => {
+      const { host } = site.node('ca')
+      await site.site.lead?.(host, site.node('nats-1').address)
+      await configured(site, node, path, () => ({ server: `tls://${host}:4222` }))
+    },
+  ],
+]
+
+const programs = [
+  ['host-1', 'host-agent'],
+  ['nats-1', 'auth-callout'],
+] as const
+
+test.for(programs.flatMap((program) => brokers.map((broker) => [...program, ...broker] as const)))(
+  '%s: %s logs in at no broker that %s',
+  async ([name, unit, , reason, change], { site }) => {
+    const node = site.node(name)
+    const path = `units/${unit}/config.json`
+    const undo = await keep(site, name, path)
+    const tap = await site.tap(name)
+    await node.stop(unit)
+    await change(site, name, path)
+    const starting = node.start(unit).catch((failure: Error) => failure)
+    const refused = async () => (await tap.decisions({ unit, guard: 'broker.target', reason })).length > 0
+    await site.until(`it refuses for ${reason}`, refused, { withinMs: 10_000 })
+    await node.stop(unit)
+    expect(await starting).toBeInstanceOf(Error)
+    await site.site.lead?.(site.node('ca').host)
+    await undo()
+    await node.start(unit)
+  },
+)
 
 async function inMode(site: ScenarioSite, mode: string) {
   await on(site, 'chmod', mode, folder)
@@ -148,17 +175,8 @@ interface Configuration {
   readonly tls: object
 }
 
-function configured(site: ScenarioSite, change: (own: Configuration) => Partial<Configuration>): Promise<void> {
-  return putJson<Configuration>(site, 'host-1', configuration, (own) => Object.assign(own, change(own)))
-}
+type OtherBroker = (site: ScenarioSite, node: string, path: string) => Promise<void>
 
-async function otherCa(site: ScenarioSite): Promise<void> {
-  await put(site, 'host-1', 'kept/other-ca.pem', (await rogueAuthority()).anchorPem)
-  await configured(site, ({ tls }) => ({ tls: { ...tls, ca: `${site.node('host-1').dir}/kept/other-ca.pem` } }))
-}
-
-async function otherName(site: ScenarioSite): Promise<void> {
-  const { host } = site.node('ca')
-  await site.site.lead?.(host, site.node('nats-1').address)
-  await configured(site, () => ({ server: `tls://${host}:4222` }))
+function configured(site: ScenarioSite, node: string, path: string, change: (own: Configuration) => object) {
+  return putJson<Configuration>(site, node, path, (own) => Object.assign(own, change(own)))
 }

@@ -163,7 +163,19 @@ test('while the auth server is down nobody new is let in; while the callout is, 
   }
   const refused = await site.until('the callout asks in vain', unavailable, { withinMs: 10_000 })
   expect(refused).toBeRefused({ error, guard: 'token.active', reason: 'auth_unavailable' })
+
+  // One that is started now knows no keys.
+  const callout = site.node('nats-1')
+  await callout.stop('auth-callout')
+  const starting = callout.start('auth-callout').catch((failure: Error) => failure)
+  const keyless = async () => {
+    const verdict = await site.call(...connect, right)
+    return verdict.reason === 'jwks_unavailable' && verdict
+  }
+  const without = await site.until('the callout has no keys', keyless, { withinMs: 15_000 })
+  expect(without).toBeRefused({ error, guard: 'token.signature', reason: 'jwks_unavailable' })
   await site.node('auth').start('auth')
+  expect(await starting).toBeUndefined()
 
   await site.node('nats-1').pause('auth-callout')
   const late = await site.call(...connect, right)

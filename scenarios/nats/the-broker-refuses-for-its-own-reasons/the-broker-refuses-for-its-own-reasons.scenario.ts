@@ -1,0 +1,98 @@
+import {
+  credentialOf,
+  expect,
+  forgedCreds,
+  inspectCreds,
+  type ScenarioSite,
+  scenario,
+  userOfFile,
+} from 'holdfast/vitest'
+import { run } from '../files.ts'
+import { forged } from '../handed.ts'
+import { places } from '../verification.ts'
+
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const connect = ['host-1', 'nats-1', 'nats:connect'] as const
+const error = 'Authorization Violation'
+const guard = 'broker.login'
+/** The library allows nothing unless it is told. */
+const unlimited = { subs: -1, data: -1, payload: -1 }
+
+test('a login that is too long, or no JSON, ends the connection', async ({ site, credential }) => {
+  const right = credential('creds-host-1')
+  const long = { raw: { bytes: (line: string) => [line.replace('"caller"', `"${'x'.repeat(20_000)}"`)] } }
+  expect(await site.call(...connect, right, long)).toBeRefused({
+    ...{ error: 'maximum control line exceeded', guard, reason: 'nats_login_too_long' },
+  })
+  const none = { raw: { bytes: () => ['CONNECT {x}\r\n'] } }
+  expect(await site.call(...connect, right, none)).toBeRefused({ layer: 'broker', guard, reason: 'nats_protocol' })
+})
+
+test('whoever says nothing is sent away', async ({ site }) => {
+  const node = site.node('host-1')
+  const tap = await site.tap('nats-1')
+  const broker = site.node('nats-1')
+  expect(await node.exec(['node', '-e', silent, broker.address, broker.host])).toMatchObject({ code: 0 })
+
+  const told = async () => (await tap.decisions({ guard, reason: 'nats_login_timeout' })).length > 0
+  await site.until('it is on record', told, { withinMs: 5_000 })
+})
+
+test.for<[string, string, object]>([
+  ['that needs no key', 'nats_bearer', { bearer_token: true }],
+  ['for another sort of connection', 'nats_connection_type', { allowed_connection_types: ['WEBSOCKET'] }],
+  // RFC 5737 section 3: nobody has such an address.
+  ['from elsewhere', 'nats_source', { src: ['192.0.2.0/24'] }],
+  ['at another hour', 'nats_time', { times: [hourFrom(Date.now() + 6 * 3_600_000)] }],
+])('a user %s is not let in', async ([, reason, limits], { site, credential }) => {
+  const planned = credentialOf(site.plan, 'nats-creds', 'creds-host-1')
+  const claims = { ...unlimited, ...limits }
+  const creds = await userOfFile(await forgedCreds(site.credentials.at, planned, { claims }))
+  const other = credential('creds-host-1').with('creds', creds, 'with limits')
+
+  expect(await site.call(...connect, other)).toBeRefused({ error, guard, reason })
+})
+
+test('an account has no more connections than it may', async ({ site, credential }) => {
+  const admin = credential('creds-admin')
+  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
+  await connections(site, '1')
+  const tap = await site.tap('nats-1')
+
+  const full = async () => {
+    const verdict = await site.call('orchestrator', 'nats-1', 'nats:connect', admin)
+    return verdict.verdict === 'refused' && verdict
+  }
+  expect(await site.until('there is no room', full, { withinMs: 5_000 })).toBeRefused({
+    ...{ error: 'maximum account active connections exceeded', guard, reason: 'nats_connections_exceeded' },
+  })
+  expect(await tap.decisions({ reason: 'nats_unmapped' })).toEqual([])
+  await connections(site, '20')
+})
+
+/** Proves its certificate, and waits for what becomes of that. */
+const silent = `
+const [host, servername] = process.argv.slice(1)
+const { readFileSync } = require('node:fs')
+const { connect } = require('node:net')
+const plain = connect({ host, port: 4222 })
+plain.once('data', () => {
+  const at = (name) => readFileSync('credentials/cert-host-1/' + name)
+  const socket = require('node:tls').connect({ socket: plain, servername, rejectUnauthorized: false, cert: at('cert.pem'), key: at('key.pem') })
+  socket.on('error', () => {}).on('data', () => {}).on('close', () => process.exit(0))
+})`
+
+function hourFrom(time: number) {
+  const text = (at: number) => new Date(at).toISOString().slice(11, 19)
+  return { start: text(time), end: text(time + 60_000) }
+}
+
+/** By nsc; a revocation of a key that nobody has brings all claims to the broker. */
+async function connections(site: ScenarioSite, count: string): Promise<void> {
+  const nsc = `${site.node('nats-1').dir}/${places.state}/nsc`
+  const where = ['--config-dir', `${nsc}/config`, '--data-dir', `${nsc}/stores`, '--keystore-dir', `${nsc}/keys`]
+  await run(site, 'nats-1', 'nsc', 'edit', 'account', '--name', 'ADMIN', '--conns', count, ...where)
+  const { subject: key } = await inspectCreds(await forged(site, {}))
+  const input = JSON.stringify({ account: 'ADMIN', key })
+  expect(await site.node('nats-1').run('nats-user-revoke', { input })).toMatchObject({ code: 0 })
+}
