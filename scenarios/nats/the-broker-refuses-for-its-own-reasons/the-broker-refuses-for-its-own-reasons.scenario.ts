@@ -11,7 +11,7 @@ import { run } from '../files.ts'
 import { forged } from '../handed.ts'
 import { places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true, waits: true, set: { callout: 'true' } })
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
 const error = 'Authorization Violation'
 const guard = 'broker.login'
@@ -56,7 +56,7 @@ test.for<[string, string, object]>([
 test('an account has no more connections than it may', async ({ site, credential }) => {
   const admin = credential('creds-admin')
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
-  await connections(site, '1')
+  await account(site, '--conns', '1')
   const tap = await site.tap('nats-1')
 
   const full = async () => {
@@ -67,7 +67,33 @@ test('an account has no more connections than it may', async ({ site, credential
     ...{ error: 'maximum account active connections exceeded', guard, reason: 'nats_connections_exceeded' },
   })
   expect(await tap.decisions({ reason: 'nats_unmapped' })).toEqual([])
-  await connections(site, '20')
+  await account(site, '--conns', '20')
+})
+
+test('an account that ends puts its users out, and lets nobody in until it is given more time', async ({
+  site,
+  credential,
+}) => {
+  const admin = credential('creds-admin')
+  const tap = await site.tap('nats-1')
+  // The shortest time that nsc knows.
+  await account(site, '--expiry', '1m')
+  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
+
+  const ended = async () =>
+    (await tap.decisions({ guard: 'broker.session', reason: 'nats_account_expired' })).length > 0
+  await site.until('its users are put out', ended, { withinMs: 75_000 })
+  const late = await site.until(
+    'its second is over',
+    () => site.call('orchestrator', 'nats-1', 'nats:connect', admin),
+    {
+      withinMs: 5_000,
+    },
+  )
+  expect(late).toBeRefused({ error, guard, reason: 'nats_account_expired' })
+  await account(site, '--expiry', '365d')
+  const isReady = async () => (await site.operator('orchestrator').get('/readyz')).status === 200
+  await site.until('the orchestrator is connected again', isReady, { withinMs: 15_000 })
 })
 
 /** Proves its certificate, and waits for what becomes of that. */
@@ -88,10 +114,10 @@ function hourFrom(time: number) {
 }
 
 /** By nsc; a revocation of a key that nobody has brings all claims to the broker. */
-async function connections(site: ScenarioSite, count: string): Promise<void> {
+async function account(site: ScenarioSite, ...change: string[]): Promise<void> {
   const nsc = `${site.node('nats-1').dir}/${places.state}/nsc`
   const where = ['--config-dir', `${nsc}/config`, '--data-dir', `${nsc}/stores`, '--keystore-dir', `${nsc}/keys`]
-  await run(site, 'nats-1', 'nsc', 'edit', 'account', '--name', 'ADMIN', '--conns', count, ...where)
+  await run(site, 'nats-1', 'nsc', 'edit', 'account', '--name', 'ADMIN', ...change, ...where)
   const { subject: key } = await inspectCreds(await forged(site, {}))
   const input = JSON.stringify({ account: 'ADMIN', key })
   expect(await site.node('nats-1').run('nats-user-revoke', { input })).toMatchObject({ code: 0 })

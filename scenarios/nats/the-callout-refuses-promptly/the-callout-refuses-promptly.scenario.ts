@@ -78,6 +78,18 @@ test('a token of its own certificate does not make a host of somebody else', asy
   expect(await site.call(...connect, bound)).toBeRefused(unnamed)
 })
 
+test('a token that says more than its issuer knows of it is refused', async ({ site, credential }) => {
+  const key = await site.signingKey('auth')
+  const right = credential('creds-host-1')
+  const { jti, aud } = JSON.parse(Buffer.from((await right.token()).split('.')[1]!, 'base64url').toString()) as Claims
+  const more = saying({ jti, aud: [aud, 'https://other.test'] })
+  const forged = right.withToken((token) => mutateClaims(token, key, more))
+
+  expect(await site.call(...connect, forged)).toBeRefused({
+    ...{ error, guard: 'token.active', reason: 'introspection_mismatch' },
+  })
+})
+
 test('a user and a password beside the token are one carrier too many', async ({ site, credential }) => {
   const right = credential('creds-host-1')
   const both = { connect: (own: object) => ({ ...own, user: 'host-1', pass: 'secret' }) }
