@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import { guard, type Refusal } from '../guard.ts'
 import { type CredsDemand, modeText, userOf } from './creds-demand.ts'
 import { ownerProblem } from './creds-folder-guards.ts'
 import { type Creds, readCreds } from './creds-text.ts'
-import { LARGEST_FILE_BYTES, type Manifest, type ManifestFile } from './manifest.ts'
+import type { Manifest, ManifestFile } from './manifest.ts'
+import { openPlain } from './plain-file.ts'
+import { USERS } from './roles.ts'
 
 /** One file of credentials as it is judged. It is opened once: what was judged is what is used. */
 export interface FileContext {
@@ -24,21 +26,11 @@ export interface OpenedFile {
   readonly creds: Creds | undefined
 }
 
-/** Never through a link, and never waiting for whoever writes to a pipe. */
 export function openCreds(path: string): Pick<FileContext, 'file' | 'problem'> {
-  let handle: number
-  try {
-    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  } catch (failure) {
-    return { file: undefined, problem: String((failure as NodeJS.ErrnoException).code) }
-  }
-  try {
-    const stats = fstatSync(handle)
-    const text = stats.isFile() && stats.size <= LARGEST_FILE_BYTES ? readFileSync(handle, 'utf8') : ''
-    return { file: { stats, text, creds: readCreds(text) } }
-  } finally {
-    closeSync(handle)
-  }
+  const { file, problem } = openPlain(path)
+  if (file === undefined) return { file, problem }
+  const { stats, text = '' } = file
+  return { file: { stats, text, creds: readCreds(text) } }
 }
 
 function refused(context: FileContext, reason: string, found: string): Refusal {
@@ -97,8 +89,10 @@ export const credsClaims = guard<FileContext>(
       const is = `is of account ${short(account)}, and must be of ${short(user.account)}; hand over the right one`
       return refused(context, 'creds_account_mismatch', is)
     }
-    if (user.role !== null && !isScoped(claims)) {
-      return refused(context, 'creds_unscoped', `was not issued by the key of role ${user.role}; make it with that key`)
+    // By our own table: whoever writes the manifest must not be the one to say whether a role is needed.
+    const { role } = USERS[user.name]
+    if (role !== undefined && !isScoped(claims)) {
+      return refused(context, 'creds_unscoped', `was not issued by the key of role ${role}; make it with that key`)
     }
     if (claims.nats.bearer_token === true) {
       return refused(context, 'creds_bearer', 'works without its seed; make one that does not')

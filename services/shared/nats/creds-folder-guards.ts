@@ -1,9 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { guard, type Refusal } from '../guard.ts'
 import { type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
 import { kindOf } from './creds-text.ts'
-import { currentSchema, LARGEST_FILE_BYTES, MANIFEST_FILE, type Manifest, manifestSchema } from './manifest.ts'
+import { currentSchema, MANIFEST_FILE, type Manifest, manifestSchema } from './manifest.ts'
+import { textOf } from './plain-file.ts'
 
 /** A folder with credentials as it is judged. Guards only look, and leave what they read for those that follow. */
 export interface FolderContext {
@@ -107,22 +108,6 @@ function speaksForOthers(text: string): boolean {
 export function ownerProblem(stats: Pick<Stats, 'uid' | 'gid'>, uid: number, gid: number | undefined) {
   if (stats.uid !== uid) return `belongs to user ${stats.uid}, and must belong to ${uid}`
   return gid === undefined || stats.gid === gid ? undefined : `belongs to group ${stats.gid}, and must belong to ${gid}`
-}
-
-/** What can be read of a plain file; nothing of what is too large to be one of ours. */
-function textOf(path: string): string | undefined {
-  let handle: number
-  try {
-    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  } catch {
-    return undefined
-  }
-  try {
-    const stats = fstatSync(handle)
-    return stats.isFile() && stats.size <= LARGEST_FILE_BYTES ? readFileSync(handle, 'utf8') : undefined
-  } finally {
-    closeSync(handle)
-  }
 }
 
 function jsonOf(text: string): unknown {

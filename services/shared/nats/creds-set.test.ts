@@ -173,6 +173,16 @@ test('the key is the one that the manifest names', async () => {
   expect(refusal(demand)).toBe('creds.claims creds_user_mismatch')
 })
 
+test('whether a role is needed is not for the manifest to say', async () => {
+  const unscoped = await operator.user('orchestrator_user', { unscoped: true, claims: { pub: { allow: ['>'] } } })
+  const demand = handed([admin, unscoped])
+  const manifest = manifestFor(operator, [admin, unscoped])
+  manifest.files[1]!.user.role = null
+  handOver(demand.folder, manifest, [admin, unscoped])
+
+  expect(refusal(demand)).toBe('creds.claims creds_unscoped')
+})
+
 test('a clock that is behind makes what has just been issued not yet valid', () => {
   const demand = handed()
 
