@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   mkdirSync,
@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -165,6 +166,24 @@ test('files without a manifest are not there, and after its time it says so', as
   expect(() => statSync(credsDir)).toThrow()
 })
 
+test.each<[string, (manifest: string) => void]>([
+  ['a pipe that nobody writes to', (manifest) => void execFileSync('mkfifo', ['-m', '0640', manifest])],
+  ['a link', (manifest) => symlinkSync('/dev/zero', manifest)],
+  ['a folder', (manifest) => void mkdirSync(manifest)],
+  ['too large to be one', (manifest) => writeFileSync(manifest, ' '.repeat(65_537), { mode: 0o640 })],
+])('a manifest that is %s is refused, and not waited for', async (_, put) => {
+  const { handover, credsDir, configuration } = folders()
+  handOver(handover.folder, manifestFor(operator, users, 1), users)
+  unlinkSync(join(handover.folder, 'manifest.json'))
+  put(join(handover.folder, 'manifest.json'))
+
+  // As a program, so that one which hangs can be ended.
+  expect(await run(configuration)).toMatchObject({
+    ...{ code: 78, stderr: expect.stringContaining('manifest_invalid') },
+  })
+  expect(() => statSync(credsDir)).toThrow()
+})
+
 test('a set that is replaced while it is judged is judged anew', async () => {
   const { handover, options } = folders()
   handOver(handover.folder, manifestFor(operator, users, 1), users)
@@ -190,6 +209,8 @@ function run(configuration: object): Promise<{ code: number | null; stderr: stri
   const child = spawn(process.execPath, [MAIN, 'creds-intake', '--config', file], {
     env: { PATH: '/usr/bin:/bin' },
     stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
   })
   let stderr = ''
   child.stderr.on('data', (chunk) => {

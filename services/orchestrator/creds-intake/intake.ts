@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { CredsDemand } from '../../shared/nats/creds-demand.ts'
 import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../shared/nats/creds-set.ts'
 import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
+import { openPlain } from '../../shared/nats/plain-file.ts'
 import { installSet } from './install.ts'
 
 export interface IntakeOptions {
@@ -40,9 +41,9 @@ export async function takeOver(options: IntakeOptions): Promise<{ set: CredsSet;
       const set = readCredsSet({ ...handover, installed: before }, waited)
       const isNew = before === undefined || !isWhole(options, set)
       if (isNew) install(options, set)
-      if (textOf(handover.folder) === manifest) return { set, isNew }
+      if (seenIn(handover.folder) === manifest) return { set, isNew }
     } catch (failure) {
-      const isReplaced = textOf(handover.folder) !== manifest
+      const isReplaced = seenIn(handover.folder) !== manifest
       if (!(failure instanceof CredsRefused) || !isReplaced || clock.now() >= deadline) throw failure
     }
   }
@@ -54,22 +55,21 @@ function install({ installed, handover }: IntakeOptions, set: CredsSet): void {
   installSet(installed.folder, set, handover.now)
 }
 
-/** The manifest's text as soon as it is there; undefined when it did not come in time. */
+/** What stands as the manifest, as soon as something does; undefined when nothing came in time. */
 async function manifestOf(folder: string, deadline: number, clock: IntakeClock): Promise<string | undefined> {
   for (;;) {
-    const text = textOf(folder)
+    const seen = seenIn(folder)
     const left = deadline - clock.now()
-    if (text !== undefined || left <= 0) return text
+    if (seen !== undefined || left <= 0) return seen
     await clock.change(folder, Math.min(POLL_MS, left))
   }
 }
 
-function textOf(folder: string): string | undefined {
-  try {
-    return readFileSync(join(folder, MANIFEST_FILE), 'utf8')
-  } catch {
-    return undefined
-  }
+/** Whether it is another manifest than before. What can never be one is for the guards to refuse, and not waited for. */
+function seenIn(folder: string): string | undefined {
+  const { file, problem } = openPlain(join(folder, MANIFEST_FILE))
+  if (file !== undefined) return file.text ?? 'no plain file'
+  return problem === 'ELOOP' ? problem : undefined
 }
 
 /** What says which set is installed. Whatever else stands there is no installed set, and pins nothing. */

@@ -4,7 +4,7 @@ import { guard, type Refusal } from '../guard.ts'
 import { type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
 import { kindOf } from './creds-text.ts'
 import { currentSchema, MANIFEST_FILE, type Manifest, manifestSchema } from './manifest.ts'
-import { textOf } from './plain-file.ts'
+import { type Opened, openPlain, textOf } from './plain-file.ts'
 
 /** A folder with credentials as it is judged. Guards only look, and leave what they read for those that follow. */
 export interface FolderContext {
@@ -52,17 +52,12 @@ export const credsManifest = guard<FolderContext>(
   (context) => {
     const { folder, manifestFile, installed } = context.demand
     const place = join(folder, manifestFile)
-    const text = textOf(place)
-    if (text === undefined) {
-      const { waitedSeconds } = context
-      if (waitedSeconds === undefined) {
-        return refused(context, 'manifest_missing', `${place} is not there; have the credentials handed over first`)
-      }
-      const found = `${place} did not come within ${waitedSeconds} s; see why the host of the broker hands over nothing`
-      return refused(context, 'handover_timeout', found)
-    }
+    const opened = openPlain(place)
+    if (opened.problem === 'ENOENT') return missing(context, place)
+    const problem = fileProblem(opened, context.demand)
+    if (problem !== undefined) return refused(context, 'manifest_invalid', `${place} ${problem}`)
     const schema = manifestFile === MANIFEST_FILE ? manifestSchema : currentSchema
-    const read = schema.safeParse(jsonOf(text))
+    const read = schema.safeParse(jsonOf(opened.file?.text ?? ''))
     if (!read.success) {
       const mistakes = read.error.issues.map(({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`)
       return refused(context, 'manifest_invalid', `${place}: ${mistakes.join('; ')}; have it written anew`)
@@ -79,6 +74,28 @@ export const credsManifest = guard<FolderContext>(
     return refused(context, 'generation_old', found)
   },
 )
+
+function missing(context: FolderContext, place: string): Refusal {
+  const { waitedSeconds } = context
+  if (waitedSeconds === undefined) {
+    return refused(context, 'manifest_missing', `${place} is not there; have the credentials handed over first`)
+  }
+  const found = `${place} did not come within ${waitedSeconds} s; see why the host of the broker hands over nothing`
+  return refused(context, 'handover_timeout', found)
+}
+
+/** Whoever can change the manifest can change the set: it must be as the files that it names. */
+function fileProblem({ file, problem }: Opened, { uid, gid, fileMode }: CredsDemand): string | undefined {
+  if (file?.text === undefined) {
+    return `is no plain file that we can read (${problem ?? 'of another sort, or too large'}); have it written anew`
+  }
+  const { stats } = file
+  if (stats.nlink !== 1) return `has ${stats.nlink} names; have it written anew`
+  const owner = ownerProblem(stats, uid, gid)
+  if (owner !== undefined) return `${owner}; chown it`
+  if ((stats.mode & 0o7777) === fileMode) return undefined
+  return `has mode ${modeText(stats.mode)}; chmod it to ${modeText(fileMode)}`
+}
 
 /** Seeds of all sorts but those of users; every sort has a letter of its own. */
 const SIGNING_SEED = /(?<![A-Z0-9])S[ACNOX][A-Z2-7]{56}(?![A-Z0-9])/

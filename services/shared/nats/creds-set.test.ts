@@ -94,6 +94,12 @@ test.each<[string, (demand: CredsDemand) => Partial<CredsDemand> | undefined]>([
   ['creds.manifest manifest_invalid', () => ({ users: ['orchestrator_user'] })],
   ['creds.manifest manifest_invalid', () => ({ users: ['admin_user', 'orchestrator_user', 'auth_guard'] })],
   ['creds.manifest generation_old', () => ({ installed: { generation: 2, operator: operator.key.getPublicKey() } })],
+  ['creds.manifest manifest_invalid', ({ folder }) => chmodSync(join(folder, 'manifest.json'), 0o666) as undefined],
+  [
+    'creds.manifest manifest_invalid',
+    ({ folder }) => linkSync(join(folder, 'manifest.json'), `${folder}-m`) as undefined,
+  ],
+  ['creds.manifest manifest_invalid', (demand) => behindLink(demand, 'manifest.json')],
   ['creds.set file_unexpected', ({ folder }) => void writeFileSync(join(folder, 'notes.txt'), 'x')],
   ['creds.set file_unexpected', ({ folder }) => void writeFileSync(join(folder, 'HOLO.jwt'), operator.jwt)],
   ['creds.set file_unexpected', (demand) => void writeFileSync(worked(demand), operator.jwt)],
@@ -142,6 +148,13 @@ test.runIf(process.getuid?.() === 0)('a file of somebody else is refused', () =>
   chownSync(worked(demand), 65_534, demand.gid ?? 0)
 
   expect(refusal(demand)).toBe('creds.file file_owner_invalid')
+})
+
+test.runIf(process.getuid?.() === 0)('a manifest of somebody else is refused', () => {
+  const demand = handed()
+  chownSync(join(demand.folder, 'manifest.json'), 65_534, demand.gid ?? 0)
+
+  expect(refusal(demand)).toBe('creds.manifest manifest_invalid')
 })
 
 const seconds = (offset: number): number => Math.floor(Date.now() / 1000) + offset
@@ -234,9 +247,9 @@ function account(name: 'ADMIN'): UserChange {
   return { account: operator.accounts[name].key }
 }
 
-function behindLink(demand: CredsDemand): undefined {
-  renameSync(worked(demand), `${demand.folder}-real`)
-  symlinkSync(`${demand.folder}-real`, worked(demand))
+function behindLink({ folder }: CredsDemand, name = 'orchestrator_auth.creds'): undefined {
+  renameSync(join(folder, name), `${folder}-real`)
+  symlinkSync(`${folder}-real`, join(folder, name))
 }
 
 function changeManifest({ folder }: CredsDemand, change: object): void {
