@@ -22,6 +22,36 @@ test('a token over another certificate is refused', async ({ site, credential })
   expect(await site.call(...connect, stolen)).toBeRefused(refused)
 })
 
+test.for([
+  ['tell the status of another', { publish: 'WORKLOAD.host-2.status' }],
+  ['tell the inventory of another', { publish: 'INVENTORY.host-2.note' }],
+  ['command itself', { publish: 'WORKLOAD.host-1.cmd.x' }],
+  ['fetch the commands of another', { publish: '$JS.API.CONSUMER.MSG.NEXT.WORKLOAD.host-2' }],
+  ['acknowledge for another', { publish: '$JS.ACK.WORKLOAD.host-2.1.1.1.1.0' }],
+  ['hear another', { subscribe: 'WORKLOAD.host-2.status' }],
+  ['hear the inboxes of another', { subscribe: '_INBOX.host-2.>' }],
+  ['hear all', { subscribe: '>' }],
+] as const)('a host that is in cannot %s', async ([, does], { site, credential }) => {
+  const reason = 'publish' in does ? 'nats_publish_denied' : 'nats_subscribe_denied'
+  const refused = { error: 'Permissions Violation', guard: 'broker.permission', reason }
+
+  expect(await site.call(...connect, credential('creds-host-1'), { does })).toBeRefused(refused)
+})
+
+test('what a host says as another reaches nobody, and what it says as itself does', async ({ site, credential }) => {
+  const all = ['orchestrator', 'nats-1', 'nats:subscribe/INVENTORY.>'] as const
+  const { session } = await site.open(...all, credential('creds-orchestrator'))
+  const says = (subject: string) => site.call(...connect, credential('creds-host-1'), { does: { publish: subject } })
+  const heard = () => session.frames.map(({ subject }) => subject)
+
+  const reason = 'nats_publish_denied'
+  expect(await says('INVENTORY.host-2.note')).toBeRefused({ error: 'Permissions Violation', reason })
+  expect(await says('INVENTORY.host-1.note')).toBeAccepted()
+
+  await site.until('the latter is heard', () => heard().includes('INVENTORY.host-1.note'), { withinMs: 5_000 })
+  expect(heard()).not.toContain('INVENTORY.host-2.note')
+})
+
 test('a command for a host is applied there once, and its status comes back', async ({ site }) => {
   const operator = site.operator('orchestrator')
   const command = { id: crypto.randomUUID(), host: 'host-1', verb: 'verify', args: {} }
