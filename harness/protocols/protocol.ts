@@ -84,8 +84,8 @@ export interface Called<Answer extends AnswerBase> {
   readonly ms: number
   readonly promised: boolean
   readonly session?: Session
-  /** How many records the far end writes of it: where it let the connection in before it refused what was asked over it, two. Default: 1. */
-  readonly records?: number
+  /** The action of the far end's first record of it, where it let the connection in before it refused what was asked over it. Absent: it writes one record. */
+  readonly letInBy?: string
   /** The request and the answer as they stood on the wire, secrets and all, where the protocol has texts; for evidence, which is redacted. */
   readonly sent?: string
   readonly came?: string

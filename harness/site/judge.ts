@@ -140,7 +140,8 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   const problems: string[] = []
   const layer = layerOf(expected, verdict.protocol)
   if (more.length > 0) problems.push(`${to} recorded ${refusals.length} refusals, expected one`)
-  if (decisions.some((one) => isAcceptOf(record, one, decisions))) problems.push(`${to} also recorded an accept`)
+  if (decisions.some((one, at) => one.verdict === 'accepted' && !isLogin(one, at, verdict)))
+    problems.push(`${to} also recorded an accept`)
   if (record.reason !== expected.reason) problems.push(`reason ${record.reason}, expected ${expected.reason}`)
   if (record.guard === null) problems.push('the record names no guard')
   if (expected.guard !== undefined && record.guard !== expected.guard) {
@@ -156,10 +157,9 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   ]
 }
 
-/** Who was let in first, by a login say, and was refused what he asked for then, was not let do that. */
-function isAcceptOf(refusal: DecisionRecord, record: DecisionRecord, decisions: readonly DecisionRecord[]): boolean {
-  const isBefore = decisions.indexOf(record) < decisions.indexOf(refusal) && record.action !== refusal.action
-  return record.verdict === 'accepted' && !isBefore
+/** Where the protocol has a login before what is asked for, its accept comes first: who was let in is not let do all. */
+function isLogin({ action }: DecisionRecord, at: number, { letInBy }: Verdict): boolean {
+  return at === 0 && action === letInBy
 }
 
 const proofs: readonly Proof[] = ['decision record', 'log line', 'header', 'status alone']

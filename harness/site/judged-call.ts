@@ -81,7 +81,10 @@ async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, ca
   const { site, shared } = by
   const { node } = call.target
   const earlier = first === undefined ? 0 : 1
-  const wait = { withinMs: waitMs ?? shared.patience?.recordMs, atLeast: (called.records ?? 1) + earlier }
+  const wait = {
+    withinMs: waitMs ?? shared.patience?.recordMs,
+    atLeast: (called.letInBy === undefined ? 1 : 2) + earlier,
+  }
   const { decisions: all, waitedMs } = await decisionsOf(site, node, called.conn, mark, wait)
   if (all.slice(0, earlier).some(({ verdict }) => verdict !== 'accepted')) {
     throw new NotInPlan(site, `${node} did not accept the call that went first over ${called.conn}`, [])
@@ -107,7 +110,7 @@ async function joined(
   const { site, test, parts } = by
   const { protocol, target, action, presented, summary, shape } = call
   const { node, verification, proof } = target
-  const { answer, promised, conn, ms, sent, came, shaken } = called
+  const { answer, promised, letInBy, conn, ms, sent, came, shaken } = called
   const tokens = secretTexts(presented, parts.live)
   const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
   const verdict = promised && said === 'accepted' ? 'accepted' : 'refused'
@@ -118,7 +121,7 @@ async function joined(
     accepts: acceptedAt(site.plan, node, action),
     judged: judgedParts(call, call.prepared.carried, parts.live),
     proof: proof?.proof ?? 'decision record',
-    ...{ verdict, shown, promised, asked, conn, ms, decision, ...farEnd, control: before.control },
+    ...{ verdict, shown, promised, letInBy, asked, conn, ms, decision, ...farEnd, control: before.control },
     ...{ sent, came, shaken, log: () => site.node(node).logs().slice(before.mark.logged) },
     layer: decision?.layer ?? (isEndedInTls(protocol, called) ? 'tls' : protocol.layer),
     reason: decision?.reason ?? shown?.reason ?? null,

@@ -28,6 +28,8 @@ interface JoinedCall extends JudgedCall {
   /** What a target without decision records showed instead; absent where it writes them. */
   readonly shown?: Shown
   readonly promised: boolean
+  /** The action of the accept that the protocol has before a refusal over the same connection: its login. */
+  readonly letInBy?: string
   readonly reason: string | null
   readonly guard: string | null
   /** The far end's record of this connection, and all of them. */

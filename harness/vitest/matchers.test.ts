@@ -48,17 +48,22 @@ test('a derived credential brings its positive control along', async () => {
   expect(site.ledger.map((one) => one.verdict.verdict)).toEqual(['accepted', 'refused'])
 })
 
-test('who was let in before is refused all the same, and who was let do the same, or something after it, is not', async () => {
+test('an accept beside a refusal is that of the login which the protocol has before it, and no other', async () => {
   const verdict = await call()
   const [refusal] = verdict.decisions
   const accept = (action: string) => ({ ...refusal!, action, verdict: 'accepted', reason: null, guard: null }) as const
-  const recorded = (...decisions: (typeof verdict.decisions)[number][]) => ({ ...verdict, decisions })
-  expect(recorded(accept('b:login'), refusal!)).toBeRefused(mismatch)
-  for (const decisions of [
-    [accept(refusal!.action), refusal!],
-    [refusal!, accept('b:login')],
+  const recorded = (letInBy: string | undefined, ...decisions: (typeof verdict.decisions)[number][]) => {
+    return { ...verdict, letInBy, decisions }
+  }
+  expect(recorded('b:login', accept('b:login'), refusal!)).toBeRefused(mismatch)
+  for (const one of [
+    recorded(undefined, accept('b:login'), refusal!),
+    recorded('b:login', accept('b:other'), refusal!),
+    recorded('b:login', accept(refusal!.action), refusal!),
+    recorded('b:login', refusal!, accept('b:login')),
+    recorded('b:login', accept('b:login'), accept('b:login'), refusal!),
   ]) {
-    expect(() => expect(recorded(...decisions)).toBeRefused(mismatch)).toThrow('also recorded an accept')
+    expect(() => expect(one).toBeRefused(mismatch)).toThrow('also recorded an accept')
   }
 })
 

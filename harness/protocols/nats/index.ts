@@ -127,6 +127,6 @@ function calledBy(
     ...{ conn, ms, session, sent, came, text: came },
     promised: isIn && isOpen && error === null && isAnswered,
     // Whoever is in and is refused then was let in first.
-    records: isIn && error !== null ? 2 : 1,
+    ...(isIn && error !== null && { letInBy: 'nats:login' }),
   }
 }
