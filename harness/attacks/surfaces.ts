@@ -1,4 +1,4 @@
-import { certificateNaming, operatorsIn } from '../credentials/certificate/checks.ts'
+import { certificateNaming, namesAloneIn, operatorsIn } from '../credentials/certificate/checks.ts'
 import { callerOf, holderOf } from '../topology/holders.ts'
 import type { Plan, PlanNode, PlanUnit } from '../topology/plan.ts'
 import type { Family } from './attack.ts'
@@ -29,6 +29,10 @@ export const commonSurfaces = {
   'client-certificate': 'an action whose listener asks for a client certificate, or demands one',
   'client-authentication':
     'an action whose listener only asks for a certificate, and whose handler takes the caller for a client by it (RFC 8705 section 2)',
+  'operators-alone':
+    'an action whose caller is judged by the name in its certificate and nothing else, which is forbidden to all others',
+  'certificate-alone':
+    'such an action at which all others are asked for something else, of which nothing is good there',
   'certificate-header':
     'an action whose program finds the certificate of the caller in a header, as something in front of it ends TLS',
   'forwarded-client-cert':
@@ -40,7 +44,7 @@ export const commonSurfaces = {
 } as const satisfies Family['surfaces']
 
 const ofActions =
-  /^(takes:.*|checks:.*|speaks:.*|tls|get|client-certificate|client-authentication|certificate-header|forwarded-client-cert|behind-proxy)$/
+  /^(takes:.*|checks:.*|speaks:.*|tls|get|client-certificate|client-authentication|operators-alone|certificate-alone|certificate-header|forwarded-client-cert|behind-proxy)$/
 
 /** Whether an attack is one on an action; else it is one on a unit. */
 export function isOnAction(needs: readonly string[]): boolean {
@@ -99,6 +103,7 @@ function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string
     certificateHeader,
   } = listeners.find(({ name }) => name === listener) ?? {}
   const ofClients = unit.surfaces?.includes('token-endpoint') === true
+  const named = namesAloneIn(unit.verification?.[action])
   const surfaces = {
     [`takes:${plan.credentials[credential]?.kind}`]: carrier !== 'none',
     tls: protocol === 'https' || protocol === 'wss',
@@ -107,6 +112,8 @@ function ofAction(plan: Plan, unit: PlanUnit, action: string, credential: string
     'forwarded-client-cert': certificateHeader?.encoding === 'xfcc',
     'behind-proxy': listeners.some(({ behind }) => behind === listener),
     'client-authentication': ofClients && clientCertificate === 'requested' && carrier === 'none',
+    'operators-alone': named?.error === 'forbidden',
+    'certificate-alone': named?.status === 401 && named.error === null,
     [`speaks:${Object.keys(request)[0]}`]: true,
     get: (Object.values(request)[0] as { method?: string } | undefined)?.method === 'GET',
   }

@@ -3,6 +3,7 @@ import { compile } from '../shipped.ts'
 import { families } from '../shipped-families.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
+import { outcomeText } from './outcome.ts'
 import { chosenAttacks, type Scope, scopesOf } from './scope.ts'
 
 /** Topologies that scenarios attack with every case of the catalogue between them; some with these only. */
@@ -69,4 +70,22 @@ test('units that run one program are tried once, and another program of the same
   const unitOf = (node: string) => plan.nodes[node]!.units.find(({ program }) => program !== undefined)!
   unitOf('python-thumbprint-prefix').program = unitOf('python').program
   expect(places()).toEqual(['python', 'python-cnf-if-there', 'python-any-type'])
+})
+
+test('what becomes of a stranger at an action for operators alone is expected there, and nowhere else', async () => {
+  const outcomesAt = async (topology: string) => {
+    const [scope] = scopesOf(all, await planOf(topology), { cases: ['TLS-21'] })
+    const trials = scope!.trials.filter(({ name }) => name === 'Client-Cert, beside another certificate')
+    return trials.map(({ target, variant }) => `${target.name}: ${outcomeText(variant.expect)}`)
+  }
+  expect(await outcomesAt('separate-auth')).toEqual([
+    'auth-a operator:list: A1 cnf_x5t_mismatch or 403 access_denied not_operator',
+    'auth-a token:request: E(invalid_client) san_mismatch',
+    'node-a peering:connect: A1 cnf_x5t_mismatch or 403 access_denied not_operator',
+    'node-a node:read: A1 cnf_x5t_mismatch or 403 access_denied not_operator',
+  ])
+  expect(await outcomesAt('nats-orchestrator')).toEqual([
+    'orchestrator node:read: A0 token_missing',
+    'orchestrator commands:write: 403 forbidden not_operator',
+  ])
 })

@@ -5,7 +5,7 @@ import { grantExtension, issueBelowConstraint, type Spoiling, spoiled } from '..
 import type { Handshake } from '../../protocols/tls/handshake.ts'
 import { cases, leftOpen, presenting, type Variant } from '../attack.ts'
 import { accepted, E, type Outcome, T0 } from '../outcome.ts'
-import { bare, minted, notTheVictim, ofClient, pretence, stranger, whollyOver } from './pretence.ts'
+import { bare, minted, notTheVictim, ofCertificateAlone, ofClient, pretence, stranger, whollyOver } from './pretence.ts'
 
 interface How {
   by?: 'root' | 'nobody'
@@ -149,14 +149,14 @@ export const certificates = cases(['client-certificate'], {
     variants: {
       "one's own, then the victim's": {
         ...withBoth(notTheVictim, (own, victim) => ({ ...own, certPem: own.certPem + victim.certPem })),
-        at: { ...ofClient('san_mismatch'), ...boundToNone },
+        at: { ...ofClient('san_mismatch'), ...ofCertificateAlone, ...boundToNone },
       },
       "one's own, the victim's between it and its CA": {
         ...withBoth(notTheVictim, (own, victim) => {
           const [leaf = '', ...issuers] = blocksOf(own.certPem)
           return { ...own, certPem: [leaf, ...blocksOf(victim.certPem), ...issuers].join('') }
         }),
-        at: { ...ofClient('san_mismatch'), ...boundToNone },
+        at: { ...ofClient('san_mismatch'), ...ofCertificateAlone, ...boundToNone },
       },
       "the victim's, then one's own": withBoth(T0('handshake_failed'), (own, victim) => {
         const [leaf] = chainOf(victim.certPem)

@@ -6,7 +6,7 @@ import { cases, leftOpen, nearly, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { nAv } from '../nats/outcomes.ts'
 import { A0, A1, A3, accepted, either, type Outcome, refused } from '../outcome.ts'
-import { forgedFor, minted, ofClient, pretence } from './pretence.ts'
+import { forgedFor, minted, ofCertificateAlone, ofClient, pretence } from './pretence.ts'
 
 /** Each target says it in its own way that a certificate names nobody whom it knows. */
 const namesNobody: Outcome = either(
@@ -111,11 +111,8 @@ export const names = cases(['client-certificate'], {
 /** A certificate that comes without a token, after the accepted credential as its control. */
 function alone(label: string, made: (lab: Lab) => Promise<Identity>): Variant {
   return {
-    expect: either(
-      A0('token_missing'),
-      ...['access_denied', 'forbidden'].map((error) => refused(403, error, 'not_operator')),
-    ),
-    at: { ...ofClient('san_mismatch'), 'takes:nats-creds': nAv('nats_credentials_missing') },
+    expect: either(A0('token_missing'), refused(403, 'access_denied', 'not_operator')),
+    at: { ...ofClient('san_mismatch'), ...ofCertificateAlone, 'takes:nats-creds': nAv('nats_credentials_missing') },
     attack: async (lab) => {
       const certificate = await made(lab)
       lab.judge(await lab.call(), accepted())

@@ -62,15 +62,14 @@ export function whollyOver(good: Credential, lab: Lab, certificate: Identity, te
   return new Credential(`${good.label} ${text}, and bound to that`, make, good)
 }
 
-/** Where a certificate alone is enough: its names are looked at, or whoever is nobody there is asked for a token. */
-const ofCertificateAlone = [refused(403, 'forbidden', 'not_operator'), A0('token_missing')] as const
-
 /** Whoever calls with the victim's token, or as the operator, is none of them. */
-export const notTheVictim = either(
-  A1('cnf_x5t_mismatch'),
-  refused(403, 'access_denied', 'not_operator'),
-  ...ofCertificateAlone,
-)
+export const notTheVictim = either(A1('cnf_x5t_mismatch'), refused(403, 'access_denied', 'not_operator'))
+
+/** What becomes of somebody of no such name where a certificate is all that is looked at, so that no token can be wrong. */
+export const ofCertificateAlone: Variant['at'] = {
+  'operators-alone': refused(403, 'forbidden', 'not_operator'),
+  'certificate-alone': A0('token_missing'),
+}
 
 /** What becomes of a client that a handler authenticates by its certificate, where TLS only asks for one (RFC 6749 section 5.2). */
 export function ofClient(...reasons: readonly string[]): Variant['at'] {

@@ -7,7 +7,7 @@ import type { Listener } from '../../topology/plan.ts'
 import { calling, cases, leftOpen, type Made, presenting, type Variant } from '../attack.ts'
 import type { Lab } from '../lab.ts'
 import { A0, A1, accepted, type Outcome, refused, T0 } from '../outcome.ts'
-import { notTheVictim, ofClient, rewritten, stranger, withLines } from './pretence.ts'
+import { notTheVictim, ofCertificateAlone, ofClient, rewritten, stranger, withLines } from './pretence.ts'
 
 /** In the way of each proxy that sends it: RFC 9440 section 2.2, and what nginx, Envoy and Traefik document. */
 const headers: Readonly<Record<string, (certificate: Shown) => string>> = {
@@ -44,7 +44,7 @@ const dropping = naming('X-SSL-Client-Cert', 'Authorization')
 /** The victim's certificate in header lines, beside a stranger's own in the handshake. */
 const beside = (lines: (victim: Shown) => readonly string[]): Variant => ({
   ...presenting(notTheVictim, strangerWithStolenToken, async (good) => withLines(...lines(await shown(good)))),
-  at: ofClient('san_mismatch'),
+  at: { ...ofClient('san_mismatch'), ...ofCertificateAlone },
   fault: faultOfHops,
 })
 

@@ -1,5 +1,5 @@
 import type { Plan } from '../../topology/plan.ts'
-import type { ActionVerification } from '../../topology/verification.ts'
+import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
 import type { Check, Checked, Fact, State } from '../checks.ts'
 import { credentialsOf } from '../of-kind.ts'
 import type { PlanCertificate } from './planned.ts'
@@ -57,6 +57,13 @@ export function operatorsIn({ checks }: Partial<ActionVerification> = {}): reado
   return (checks ?? []).flatMap(({ check, settles, args }) =>
     settles && check === 'certificate/named' ? (args as { sans: readonly string[] }).sans : [],
   )
+}
+
+type Judging = Exclude<PlannedCheck, { settles: true }>
+
+/** The check of names on which an action rests, as nothing else is enough there. */
+export function namesAloneIn({ checks }: Partial<ActionVerification> = {}) {
+  return checks?.find((one) => one.check === 'certificate/named' && !one.settles) as Judging | undefined
 }
 
 /** The first certificate of a plan that names one of these hosts. */
