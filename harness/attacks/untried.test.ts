@@ -10,6 +10,7 @@ import { chosenAttacks, type Scope, scopesOf } from './scope.ts'
 const attacked: readonly (readonly [topology: string, cases?: readonly string[]])[] = [
   ['separate-auth'],
   ['shared-auth'],
+  ['nats-orchestrator'],
   ['./fixtures/controls/proxied.json', ['TLS-21', 'TLS-22', 'TLS-23', 'TLS-24', 'TLS-25']],
 ]
 
