@@ -29,6 +29,22 @@ export async function userClaims(nsc: Nsc, name: UserName): Promise<UserClaims> 
   return claims
 }
 
+/** Undefined where there is none: a rotation that was stopped may have deleted it, and not made it anew. */
+export async function findUser(nsc: Nsc, name: UserName): Promise<UserClaims | undefined> {
+  try {
+    return await userClaims(nsc, name)
+  } catch (failure) {
+    if (failure instanceof NscFailed && /\bnot (found|exist)/.test(failure.message)) return undefined
+    throw failure
+  }
+}
+
+/** Whether an account has ended what was issued to this user then. */
+export function isRevoked({ nats }: AccountClaims, { sub, iat }: UserClaims): boolean {
+  const { revocations = {} } = nats
+  return [sub, '*'].some((key) => iat <= (revocations[key] ?? 0))
+}
+
 async function described<Claims>(nsc: Nsc, what: readonly string[]): Promise<Described<Claims>> {
   const args = ['describe', ...what, '--raw']
   const jwt = (await nsc.run(args)).trim()

@@ -1,5 +1,6 @@
 import { type AccountName, USERS, type UserName } from '../shared/nats/roles.ts'
 import type { SetupRecord } from '../shared/nats/setup-record.ts'
+import { findUser } from './claims.ts'
 import type { Configuration } from './config.ts'
 import { withStore } from './lock.ts'
 import type { Nsc } from './nsc.ts'
@@ -19,19 +20,26 @@ export async function revoke(
   configuration: Configuration,
   revocation: Revocation,
 ): Promise<Pushed & { readonly revoked: readonly Revoked[] }> {
-  const record = await readRecord(configuration)
-  const revoked = 'users' in revocation ? keysOf(record, revocation.users) : [revocation]
+  await readRecord(configuration)
   return withStore(configuration.stateDir, async () => {
-    await revokeKeys(nscOf(configuration), configuration, revoked)
+    const nsc = nscOf(configuration)
+    // A rotation may have held the store until now: what it wrote is what counts.
+    const record = await readRecord(configuration)
+    const revoked = 'users' in revocation ? await keysOf(nsc, record, revocation.users) : [revocation]
+    await revokeKeys(nsc, configuration, revoked)
     return { revoked, ...(await pushClaims(configuration)) }
   })
 }
 
-function keysOf({ users }: SetupRecord, names: readonly UserName[]): Revoked[] {
-  return names.flatMap((name) => {
+/** All keys of users; that of a rotation which was stopped stands in the store alone, and the next setup would hand it over. */
+async function keysOf(nsc: Nsc, { users }: SetupRecord, names: readonly UserName[]): Promise<Revoked[]> {
+  const keys = names.map(async (name) => {
     const { key, previous } = users[name]
-    return [key, ...previous.map((one) => one.key)].map((one) => ({ account: USERS[name].account, key: one }))
+    const stored = await findUser(nsc, name)
+    const all = new Set([key, ...(stored === undefined ? [] : [stored.sub]), ...previous.map((one) => one.key)])
+    return [...all].map((one) => ({ account: USERS[name].account, key: one }))
   })
+  return (await Promise.all(keys)).flat()
 }
 
 async function revokeKeys(nsc: Nsc, configuration: Configuration, revoked: readonly Revoked[]): Promise<void> {

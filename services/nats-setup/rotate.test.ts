@@ -43,6 +43,7 @@ function credsOf(user: Parameters<typeof credsPath>[0]): Uint8Array {
   return readFileSync(join(configuration.stateDir, credsPath(user)))
 }
 
+const credsText = (...[user]: Parameters<typeof credsOf>) => Buffer.from(credsOf(user)).toString()
 const manifest = () => manifestSchema.parse(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')))
 const refused = /authorization violation|user authentication revoked/i
 
@@ -165,6 +166,43 @@ test('whoever was revoked is sent away and refused, and back with the next gener
 
   await rotate(configuration, { users: ['orchestrator_user'], overlapSeconds: 0 })
   await using _new = await loginAs(broker, 'orchestrator_user')
+})
+
+describe('a user is revoked with the key that he is about to get', () => {
+  test('by a rotation that holds the store', async () => {
+    const before = credsText('admin_user')
+    const rotating = rotate(configuration, { users: ['admin_user'], overlapSeconds: 0 })
+    await expect.poll(() => credsText('admin_user'), { timeout: 60_000, interval: 20 }).not.toBe(before)
+
+    await revoke(configuration, { users: ['admin_user'] })
+    await rotating
+    await expect(loginAs(broker, 'admin_user')).rejects.toThrow(refused)
+    await using _other = await loginAs(broker, 'orchestrator_user')
+  })
+
+  test('by a rotation that was stopped before it was written down', async () => {
+    await rotateUpTo(7)
+    expect((await revoke(configuration, { users: ['admin_user'] })).revoked).toHaveLength(2)
+
+    await setUp({ ...configuration, overlapSeconds: 0 })
+    await copyAll(configuration)
+    await expect(loginAs(broker, 'admin_user')).rejects.toThrow(refused)
+  })
+
+  test('by a rotation that was stopped, and the next one gives him another', async () => {
+    await rotateUpTo(8)
+    await revoke(configuration, { users: ['admin_user'] })
+
+    await rotate(configuration, { users: ['admin_user'], overlapSeconds: 0 })
+    await using _new = await loginAs(broker, 'admin_user')
+  })
+
+  /** Stopped when it reads what it made, by the call of nsc of that number. */
+  async function rotateUpTo(at: number): Promise<void> {
+    const nsc = failingNsc(join(folder, '..'), { nsc: configuration.nsc, at, how: 'before' })
+    const broken = rotate({ ...configuration, nsc }, { users: ['admin_user'] })
+    await expect(broken).rejects.toMatchObject({ code: 'nsc_failed' })
+  }
 })
 
 test('one key of an account is revoked, or all that were issued until now', async () => {

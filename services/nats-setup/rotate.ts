@@ -1,10 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { USERS, type UserName } from '../shared/nats/roles.ts'
 import type { SetupRecord } from '../shared/nats/setup-record.ts'
-import { userClaims } from './claims.ts'
+import { accountClaims, findUser, isRevoked, type UserClaims, userClaims } from './claims.ts'
 import type { Configuration } from './config.ts'
 import { type Copied, handOver } from './copy.ts'
-import { NscFailed } from './failures.ts'
 import { withStore } from './lock.ts'
 import type { Nsc } from './nsc.ts'
 import { writeCreds } from './outputs.ts'
@@ -49,22 +48,18 @@ function handedOver({ handovers }: Configuration): UserName[] {
 async function renew(configuration: Configuration, name: UserName): Promise<void> {
   const nsc = nscOf(configuration)
   const { users } = await readRecord(configuration)
-  const found = await keyInStore(nsc, name)
-  // Another key than the record's is from a rotation that was stopped.
-  if (found === users[name].key) await deleteUser(nsc, name)
-  if (found === undefined || found === users[name].key) await addUser(nsc, name, configuration.lifetimes)
+  const found = await findUser(nsc, name)
+  // Another key than the record's is from a rotation that was stopped, and is of use unless it was revoked since.
+  const isUsed = found?.sub === users[name].key
+  const isUp = found !== undefined && (isUsed || (await isEnded(nsc, name, found)))
+  if (isUp) await deleteUser(nsc, name)
+  if (found === undefined || isUp) await addUser(nsc, name, configuration.lifetimes)
   if (name === 'callout_user') await admitCallout(nsc, configuration)
   await writeCreds(nsc, configuration, name)
 }
 
-async function keyInStore(nsc: Nsc, name: UserName): Promise<string | undefined> {
-  try {
-    return (await userClaims(nsc, name)).sub
-  } catch (failure) {
-    // Stopped between the two calls: the user was deleted, and is not there again.
-    if (failure instanceof NscFailed && /\bnot (found|exist)/.test(failure.message)) return undefined
-    throw failure
-  }
+async function isEnded(nsc: Nsc, name: UserName, user: UserClaims): Promise<boolean> {
+  return isRevoked((await accountClaims(nsc, USERS[name].account)).claims, user)
 }
 
 /** Without a revocation: its credentials work on until they are due. */
