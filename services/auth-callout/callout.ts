@@ -17,6 +17,7 @@ import type { Configuration } from './config.ts'
 import { Judge, type Judged } from './decisions.ts'
 import type { Hosts, LoginContext } from './guards/callout-login.ts'
 import { type CalloutKeys, readKeys } from './keys.ts'
+import { putOut } from './put-out.ts'
 import { type LoginRequest, readRequest } from './request.ts'
 
 /** What a start needs, found good. */
@@ -78,6 +79,7 @@ class Callout implements RunningService {
   readonly #kicks: BrokerLink
   readonly #health: ReturnType<typeof createHealthListener>
   readonly #admitted = new Set<Admitted>()
+  readonly #stop = new AbortController()
   #material: TlsMaterial
   #hosts: Hosts
   #recheck: NodeJS.Timeout | undefined
@@ -97,7 +99,7 @@ class Callout implements RunningService {
     this.#policy = createTokenPolicy(node, configuration, this.#client, log)
     this.#answers = answersOf(keys)
     this.#judge = new Judge({
-      ...{ node, decisions, decideWithinMs, userSeconds, policy: this.#policy, audience: `https://${host}` },
+      ...{ node, decisions, decideWithinMs, userSeconds, log, policy: this.#policy, audience: `https://${host}` },
       sentinel: { user: keys.setup.users.auth_guard.key, account: keys.setup.accounts.AUTH },
       hosts: () => this.#hosts,
     })
@@ -136,6 +138,7 @@ class Callout implements RunningService {
 
   async stop(): Promise<void> {
     clearTimeout(this.#recheck)
+    this.#stop.abort()
     await Promise.all([this.#requests.close(), this.#kicks.close(), this.#health.close(GRACE_MS)])
     this.#client.close()
     this.#prepared.decisions.close()
@@ -213,17 +216,32 @@ class Callout implements RunningService {
   async #recheckAll(): Promise<void> {
     const now = this.#policy.now() / 1000
     for (const one of this.#admitted) if (one.exp <= now) this.#admitted.delete(one)
-    await Promise.all([...this.#admitted].map((one) => this.#recheckOne(one)))
+    // What fails of one keeps nobody else in.
+    const looks = [...this.#admitted].map((one) =>
+      this.#recheckOne(one).catch((failure: unknown) => this.#log.error('recheck-failed', failureFields(failure))),
+    )
+    await Promise.all(looks)
   }
 
   async #recheckOne(one: Admitted): Promise<void> {
     if (await this.#judge.live(one.context)) return
-    const { server, client } = one.context.request
+    this.#admitted.delete(one)
+    const isIn = () => one.exp > this.#policy.now() / 1000
+    void putOut(() => this.#kick(one.context.request), { isIn, signal: this.#stop.signal })
+  }
+
+  /** @returns whether it left this process */
+  async #kick({ server, client }: LoginRequest): Promise<boolean> {
     // The broker does nothing for whoever names no place for an answer.
     const options = { reply: '_INBOX.kick.answer' }
-    await this.#kicks.use(async (connection) =>
-      connection.publish(`$SYS.REQ.SERVER.${server.id}.KICK`, JSON.stringify({ cid: client.cid }), options),
-    )
-    this.#admitted.delete(one)
+    try {
+      await this.#kicks.use(async (connection) =>
+        connection.publish(`$SYS.REQ.SERVER.${server.id}.KICK`, JSON.stringify({ cid: client.cid }), options),
+      )
+      return true
+    } catch (failure) {
+      this.#log.warn('kick-not-sent', failureFields(failure))
+      return false
+    }
   }
 }

@@ -1,7 +1,8 @@
 import { unavailable } from '../shared/bearer.ts'
 import { acceptedClaims, type TokenPolicy, tokenGuards, tokenPrincipal } from '../shared/bound-token.ts'
-import type { Decision, DecisionLog } from '../shared/decision-log.ts'
+import { type Decision, type DecisionLog, recordUnanswered } from '../shared/decision-log.ts'
 import { firstRefusal, type Refusal } from '../shared/guard.ts'
+import { failureFields, type Log } from '../shared/log.ts'
 import { tokenActive } from '../shared/token-active.ts'
 import {
   calloutCarrier,
@@ -21,7 +22,8 @@ export interface JudgeOptions {
   readonly sentinel: LoginContext['sentinel']
   readonly decideWithinMs: number
   readonly userSeconds: number
-  readonly decisions: DecisionLog
+  readonly decisions: Pick<DecisionLog, 'record'>
+  readonly log: Pick<Log, 'error'>
   /** As they are declared at that moment. */
   readonly hosts: () => Hosts
 }
@@ -36,7 +38,10 @@ interface Refused {
   readonly refusal: Pick<Refusal, 'reason'>
 }
 
-/** Decides about logins, and puts each decision on record before it is answered. */
+/**
+ * Decides about logins, and puts each decision on record before it is answered. Where it cannot be put on record nobody is let in, and
+ * whoever is refused is refused all the same.
+ */
 export class Judge {
   readonly #options: JudgeOptions
 
@@ -57,8 +62,14 @@ export class Judge {
     const now = Math.floor(policy.now() / 1000)
     const certificateEnds = Math.floor((request.certificate?.notAfter ?? 0) / 1000)
     const exp = Math.min(claims.exp, certificateEnds, now + this.#options.userSeconds)
-    const decision = this.#record(context.request, began, { verdict: 'accepted', guard: null, reason: null }, context)
-    return { decision, host: claims.sub, exp, context }
+    const accepted = this.#decision(request, began, { verdict: 'accepted', guard: null, reason: null }, context)
+    try {
+      this.#options.decisions.record(accepted)
+    } catch (failure) {
+      this.#options.log.error('decision-not-recorded', failureFields(failure))
+      return this.#refused(request, undefined, began, context)
+    }
+    return { decision: accepted.requestId, host: claims.sub, exp, context }
   }
 
   /** Whether somebody who is in may stay. */
@@ -68,7 +79,9 @@ export class Judge {
     const refused = await firstRefusal([liveRecheck], now)
     if (refused === undefined) return true
     const outcome = { verdict: 'refused' as const, guard: refused.guard, reason: refused.refusal.reason }
-    this.#record(context.request, began, { ...outcome, action: 'nats:session', layer: 'session' }, context)
+    this.#unanswered(
+      this.#decision(context.request, began, { ...outcome, action: 'nats:session', layer: 'session' }, context),
+    )
     return false
   }
 
@@ -106,20 +119,25 @@ export class Judge {
   ): Judged {
     const { guard, refusal } = refused ?? { guard: null, refusal: { reason: 'server_error' } }
     const outcome = { verdict: 'refused' as const, guard, reason: refusal.reason }
-    return { decision: this.#record(request, began, outcome, context) }
+    const decision = this.#decision(request, began, outcome, context)
+    this.#unanswered(decision)
+    return { decision: decision.requestId }
   }
 
-  #record(
+  #unanswered(decision: Decision): void {
+    recordUnanswered(this.#options.decisions, this.#options.log, decision)
+  }
+
+  #decision(
     request: LoginRequest | undefined,
     began: number,
     outcome: Pick<Decision, 'verdict' | 'guard' | 'reason'> & Partial<Decision>,
     context?: LoginContext,
-  ): string {
-    const requestId = crypto.randomUUID()
+  ): Decision & { cid?: number } {
     const certificate = request?.certificate
-    const record: Decision & { cid?: number } = {
+    return {
       // The broker tells the address of the caller and no port; by the number it is found in the broker's own log.
-      ...{ conn: request?.client.address ?? '', listener: 'callout', requestId },
+      ...{ conn: request?.client.address ?? '', listener: 'callout', requestId: crypto.randomUUID() },
       ...{ action: 'nats:login', layer: 'broker', status: null, error: null, target: this.#options.node },
       principal: {
         ...(certificate === undefined ? {} : { 'x5t#S256': certificate.x5t, san: certificate.sans.join(' ') }),
@@ -129,7 +147,5 @@ export class Judge {
       ...outcome,
       ...(request === undefined ? {} : { cid: request.client.cid }),
     }
-    this.#options.decisions.record(record)
-    return requestId
   }
 }
