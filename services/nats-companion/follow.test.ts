@@ -43,6 +43,22 @@ test('a file that takes the place of another is read from its beginning, and so 
   expect((await next()).lines).toEqual(['anew'])
 })
 
+test('a file that is replaced is read to its end first', async () => {
+  const { file, next } = await following()
+  await writeFile(file, 'one\n')
+  const { file: before } = await next()
+  const more = Array.from({ length: 20_000 }, (_, at) => `more ${at}`)
+  await appendFile(file, more.map((line) => `${line}\n`).join(''))
+  await rename(file, `${file}.1`)
+  await writeFile(file, 'other\n')
+  const read: string[] = []
+  for (let added = await next(); ; added = await next()) {
+    read.push(...added.lines)
+    if (added.file !== before) break
+  }
+  expect(read).toEqual([...more, 'other'])
+})
+
 test('who is impatient is told that nothing came, and nobody is after the end', async () => {
   const { next, stop, added } = await following(() => true)
   expect((await next()).lines).toEqual([])

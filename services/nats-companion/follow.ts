@@ -26,8 +26,18 @@ export async function* follow(
   try {
     while (!signal.aborted) {
       const changed = changes.next()
-      reader = await Reader.of(file, reader)
-      const lines = (await reader?.read()) ?? []
+      let lines = await reader?.read()
+      if (lines === undefined) {
+        const next = await Reader.of(file, reader)
+        // Until another file took its place, somebody may have written to the one before.
+        lines = next === reader ? undefined : await reader?.read()
+        if (lines === undefined) {
+          if (next !== reader) await reader?.close()
+          reader = next
+          lines = await reader?.read()
+        } else await next?.close()
+      }
+      lines ??= []
       if (lines.length > 0 || isImpatient()) yield { file: reader?.name ?? '', lines }
       if (lines.length === 0) await untilLater(changed, signal, isImpatient() ? 10 : LOOKS_EVERY_MS)
     }
@@ -61,14 +71,13 @@ class Reader {
       await handle.close()
       return before
     }
-    // What is left of the one before was read when there was nothing new in it.
-    await before?.close()
     return new Reader(handle, name)
   }
 
-  /** Whole lines that were added. */
-  async read(): Promise<string[]> {
+  /** Whole lines that were added; undefined at the end of what is there. */
+  async read(): Promise<string[] | undefined> {
     const { bytesRead, buffer } = await this.#handle.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, this.#at)
+    if (bytesRead === 0) return undefined
     this.#at += bytesRead
     const lines = (this.#rest + this.#decoder.write(buffer.subarray(0, bytesRead))).split('\n')
     this.#rest = lines.pop() ?? ''
