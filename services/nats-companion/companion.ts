@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { openDecisionLog } from '../shared/decision-log.ts'
 import { failureFields, type Log } from '../shared/log.ts'
+import { calloutOf, recordsIn } from './callout-log.ts'
 import type { Configuration } from './config.ts'
 import { type Added, follow } from './follow.ts'
-import { type Callout, Judge } from './judge.ts'
+import { Judge } from './judge.ts'
 import { readLine } from './log-line.ts'
 import { shownAt } from './monitoring.ts'
 
@@ -61,27 +62,4 @@ async function lastSource(decisionLog: string): Promise<Source | undefined> {
 
 function sourcesIn(text: string): Source[] {
   return recordsIn(text).flatMap(({ source }) => (source === undefined ? [] : (source as Source)))
-}
-
-/** What can be read of a decision log: its last line may be written just now. */
-function recordsIn(text: string): Record<string, unknown>[] {
-  return text.split('\n').flatMap((line) => {
-    try {
-      return [JSON.parse(line) as Record<string, unknown>]
-    } catch {
-      return []
-    }
-  })
-}
-
-/** What a callout wrote of a connection last: its number may have been that of another one, before the broker was started anew. */
-function calloutOf({ account, users, decisionLog }: NonNullable<Configuration['callout']>): Callout {
-  return {
-    account,
-    users,
-    async decided(cid) {
-      const records = recordsIn(await readFile(decisionLog, 'utf8').catch(() => ''))
-      return records.findLast((record) => record.cid === cid) as Awaited<ReturnType<Callout['decided']>>
-    },
-  }
 }

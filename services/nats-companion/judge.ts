@@ -19,8 +19,12 @@ export interface Callout {
   readonly account: string
   /** Users of that account who are let in without it. */
   readonly users: readonly string[]
-  /** What it wrote down of a connection. */
-  decided(cid: number): Promise<Pick<Decision, 'verdict' | 'guard' | 'reason' | 'principal'> | undefined>
+  /** What it wrote down first of a login by the connection of that number, not before it began, nor after `until`; epoch ms. */
+  decided(login: {
+    cid: number
+    began: number
+    until?: number
+  }): Promise<Pick<Decision, 'verdict' | 'guard' | 'reason' | 'principal'> | undefined>
 }
 
 export interface Means {
@@ -150,7 +154,7 @@ export class Judge {
     if (refusal !== undefined) this.#refused(connection, line, { ...login, reason: refusal })
     else if (unknown !== undefined) this.#unmapped(connection, line, login.error)
     else if (this.#isDeferred(connection)) {
-      const decided = await this.#means.callout?.decided(line.cid)
+      const decided = await this.#means.callout?.decided({ cid: line.cid, began: connection.began, until: line.at })
       if (decided?.verdict !== 'refused') {
         this.#refused(connection, line, { ...login, guard: 'broker.callout', reason: 'callout_timeout' })
         return
@@ -172,7 +176,7 @@ export class Judge {
     if (shown === undefined || shown.reason === 'Authentication Failure') return
     const isDeferred = this.#isDeferred(connection)
     if (isDeferred && (shown.account ?? user.account) === user.account) return
-    const proven = isDeferred ? (await this.#means.callout?.decided(cid))?.principal : undefined
+    const proven = isDeferred ? (await this.#means.callout?.decided({ cid, began }))?.principal : undefined
     connection.principal = {
       ...proven,
       ...{ user: user.user, name: (isDeferred && shown.user) || user.name, account: shown.account ?? user.account },
