@@ -134,6 +134,32 @@ test.each([
   expect(told()).toMatchObject([{ verdict: 'accepted' }, { guard: 'broker.unmapped', reason: 'nats_unmapped' }])
 })
 
+test.each([
+  ['tls: failed to verify certificate: x509: certificate signed by unknown authority', 'cert_untrusted'],
+  ['tls: failed to verify certificate: x509: too many intermediates for path length constraint', 'cert_untrusted'],
+  [
+    'tls: failed to verify certificate: x509: certificate is not authorized to sign other certificates',
+    'cert_untrusted',
+  ],
+  [
+    'tls: failed to verify certificate: x509: issuer name does not match subject from issuing certificate',
+    'cert_untrusted',
+  ],
+  ['tls: failed to verify certificate: x509: sunspots', 'nats_unmapped'],
+  ['tls: client offered only unsupported versions: [302]', 'handshake_failed'],
+  ['tls: no cipher suite supported by both client and server; client offered: [1]', 'handshake_failed'],
+  ["tls: peer doesn't support any of the certificate's signature algorithms", 'handshake_failed'],
+  ['tls: failed to parse client certificate: x509: malformed certificate', 'handshake_failed'],
+  ['tls: invalid signature by the client certificate: crypto/rsa: verification error', 'handshake_failed'],
+  ['tls: first record does not look like a TLS handshake', 'handshake_failed'],
+  ['tls: internal error: unsupported key', 'nats_unmapped'],
+])('a handshake that failed with %s is told as %s', async (text, reason) => {
+  const { hear, told } = judging()
+  await hear('DBG', 'Client connection created')
+  await hear('ERR', `TLS handshake error: ${text}`)
+  expect(told()).toMatchObject([{ verdict: 'refused', reason }])
+})
+
 test('a number that a broker gives anew is another connection', async () => {
   const { begin, hear, told } = judging()
   await begin('callout_user')

@@ -62,11 +62,26 @@ export const TLS: readonly Row<Reason | null>[] = [
   [/certificate has expired or is not yet valid/, 'cert_expired'],
   [/incompatible key usage/, 'cert_eku_invalid'],
   [/insecure algorithm/, 'cert_weak'],
-  [/failed to verify certificate: x509: /, 'cert_untrusted'],
+  // The texts of Go 1.26 for a chain that leads nowhere, and for one that may not lead there.
+  [
+    /x509: (certificate signed by unknown authority|no valid chains built|unhandled critical extension)/,
+    'cert_untrusted',
+  ],
+  [/x509: .*\b(not authorized (to sign|for)|too many intermediates for path length) /, 'cert_untrusted'],
+  [/x509: issuer (name does not match subject|has name constraints but) /, 'cert_untrusted'],
   // It hung up, or would not go on with what the broker showed.
   [/: EOF$|connection reset by peer|broken pipe|use of closed network connection|i\/o timeout|remote error: /, null],
   // No TLS at all, a version or suites that nobody speaks here, a certificate that cannot be read, a signature of another key.
-  [/^: tls: /, 'handshake_failed'],
+  [
+    /^: tls: (first record does not look like a TLS handshake|unsupported SSLv2 |oversized record )/,
+    'handshake_failed',
+  ],
+  [
+    /^: tls: (client|client's|failed to parse client certificate:|invalid (signature by the )?client) /,
+    'handshake_failed',
+  ],
+  [/^: tls: (no|peer doesn't) \S*.*\b(support|supported|offered)\b/, 'handshake_failed'],
+  [/^: tls: (received unexpected|missing signature_algorithms|handshake message of length) /, 'handshake_failed'],
 ]
 
 /** Why the connection of somebody who is in is ended; null where nobody decided anything about him. */
