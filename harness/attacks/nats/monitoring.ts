@@ -9,15 +9,12 @@ import { demanded } from '../outcome.ts'
 /** All that a broker tells at that port, with as much of it as can be asked for. */
 const pages = [
   ...['/varz', '/connz?auth=1&subs=detail&state=all', '/accountz', '/accstatz?unused=1', '/subsz?subs=1'],
-  ...[
-    '/jsz?accounts=1&streams=1&consumers=1&config=1',
-    '/gatewayz',
-    '/routez',
-    '/leafz',
-    '/debug/vars',
-    '/debug/pprof/cmdline',
-  ],
+  ...['/jsz?accounts=1&streams=1&consumers=1&config=1', '/gatewayz', '/routez', '/leafz', '/debug/vars'],
 ]
+
+/** Its memory and its arguments would be there, were it asked to show them. */
+const profile = '/debug/pprof/cmdline'
+const isMissing = 4
 
 /** What a broker tells whoever asks on its own host. */
 export const monitoring = cases(['broker-monitoring'], {
@@ -33,18 +30,46 @@ export const monitoring = cases(['broker-monitoring'], {
 
 async function readEverything(lab: Lab): Promise<void> {
   const node = lab.site.node(lab.target.node)
-  const { origin, hostname } = monitoringOf(lab)
-  lab.demand(hostname.startsWith('127.'), `it tells about itself at ${hostname}, which others reach`)
+  const { origin, port } = monitoringOf(lab)
+  const open = listening(await tablesOf(lab), Number(port))
+  lab.demand(open.length > 0, `nobody listens at port ${port}, so nothing is known of it`)
+  const reached = open.filter((address) => !isLoopback(address))
+  lab.demand(reached.length === 0, `it tells about itself at ${reached.join(', ')}, which others reach`)
   // Somebody is logged in meanwhile, of whom it could tell too much.
   const { from, node: to, action } = lab.target
   await lab.site.open(from, to, action, lab.good())
-  const script = 'fetch(process.argv[1]).then((answer) => answer.text()).then((text) => process.stdout.write(text))'
+  const script =
+    'const answer = await fetch(process.argv[1]); process.stdout.write(await answer.text()); process.exitCode = answer.ok ? 0 : answer.status === 404 ? 4 : 1'
+  const asked = (page: string) => node.exec(['node', '--input-type=module', '-e', script, `${origin}${page}`])
+  lab.demand((await asked(profile)).code === isMissing, `${profile} is there, or was not asked for`)
   for (const page of pages) {
-    const { stdout, code } = await node.exec(['node', '-e', script, `${origin}${page}`])
+    const { stdout, code } = await asked(page)
     lab.demand(code === 0, `${page} was not answered, so nothing is known of it`)
     const found = secretsIn(stdout, new KnownSecrets())
     lab.demand(found.length === 0, `${page} shows ${found.join(', ')}`)
   }
+}
+
+/** Tables of the sockets of its host, as its system keeps them: its own configuration is not asked. */
+async function tablesOf({ site, target: { node, unit } }: Lab): Promise<string> {
+  const pid = pidOf(site.site, node, unit)
+  const { stdout } = await site.node(node).exec(['cat', `/proc/${pid}/net/tcp`, `/proc/${pid}/net/tcp6`])
+  return stdout
+}
+
+/** Addresses, in hexadecimal digits, at which somebody listens at that port: `0100007F` is 127.0.0.1 (proc_pid_net(5)). */
+export function listening(tables: string, port: number): string[] {
+  const isOpen = '0A'
+  return tables.split('\n').flatMap((line) => {
+    const [, local = '', , state] = line.trim().split(/\s+/)
+    const [address = '', at = ''] = local.split(':')
+    return state === isOpen && Number.parseInt(at, 16) === port ? [address] : []
+  })
+}
+
+/** Each word of an address stands the other way round there: 127.0.0.0/8, ::1, and the former as a part of IPv6. */
+export function isLoopback(address: string): boolean {
+  return /^(.{6}7F|0{24}01000000|0{16}FFFF0000.{6}7F)$/.test(address)
 }
 
 /** The URL at which the unit is asked whether it is ready is that of its monitoring. */
