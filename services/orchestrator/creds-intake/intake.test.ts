@@ -104,8 +104,35 @@ test('credentials of another operator are refused once those of one are installe
   handOver(handover.folder, manifestFor(other, theirs, 2), theirs)
 
   expect(await takeOver(options).catch(refusal)).toBe('operator_changed')
+  // Whoever writes the manifest can claim to be anybody.
+  handOver(handover.folder, { ...manifestFor(other, theirs, 2), operator: operator.key.getPublicKey() }, theirs)
+  expect(await takeOver(options).catch(refusal)).toBe('operator_changed')
   expect(current(credsDir).generation).toBe(1)
 })
+
+test.each<[string, (file: string) => void]>([
+  ['damaged', (file) => writeFileSync(file, readFileSync(file, 'utf8').slice(1))],
+  ['empty', (file) => writeFileSync(file, '')],
+  ['no file', (file) => replaceByFolder(file)],
+])('what is installed pins what follows, and when what says so is %s nothing follows', async (_, damage) => {
+  const { handover, credsDir, options } = folders()
+  handOver(handover.folder, manifestFor(operator, users, 5), users)
+  await takeOver(options)
+  const other = await testOperator()
+  const theirs = [await other.user('admin_user'), await other.user('orchestrator_user')]
+  handOver(handover.folder, manifestFor(other, theirs, 1), theirs)
+  damage(join(credsDir, 'current.json'))
+
+  expect(await takeOver(options).catch(refusal)).toBe('manifest_invalid')
+  expect(readFileSync(join(credsDir, 'admin_user.creds'), 'utf8')).toBe(users[0]?.creds)
+  rmSync(join(credsDir, 'current.json'), { recursive: true })
+  expect(await takeOver(options)).toMatchObject({ isNew: true })
+})
+
+function replaceByFolder(file: string): void {
+  unlinkSync(file)
+  mkdirSync(file)
+}
 
 test('what a killed intake left, or somebody damaged, is made whole', async () => {
   const { handover, credsDir, options } = folders()

@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync, watch } from 'node:fs'
+import { mkdirSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import type { CredsDemand } from '../../shared/nats/creds-demand.ts'
 import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../shared/nats/creds-set.ts'
 import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
-import { openPlain } from '../../shared/nats/plain-file.ts'
+import { jsonOf, openPlain } from '../../shared/nats/plain-file.ts'
 import { installSet } from './install.ts'
 
 export interface IntakeOptions {
@@ -72,13 +72,20 @@ function seenIn(folder: string): string | undefined {
   return problem === 'ELOOP' ? problem : undefined
 }
 
-/** What says which set is installed. Whatever else stands there is no installed set, and pins nothing. */
+/**
+ * What says which set is installed, and pins what may follow it. Only where nothing says so is this the first one: what cannot be read
+ * could pin another operator, or a newer generation.
+ *
+ * @throws CredsRefused
+ */
 function installedBefore({ installed }: IntakeOptions): Current | undefined {
-  try {
-    return currentSchema.parse(JSON.parse(readFileSync(join(installed.folder, installed.manifestFile), 'utf8')))
-  } catch {
-    return undefined
-  }
+  const place = join(installed.folder, installed.manifestFile)
+  const { file, problem } = openPlain(place)
+  if (problem === 'ENOENT') return undefined
+  const current = currentSchema.safeParse(jsonOf(file?.text ?? ''))
+  if (current.success) return current.data
+  const found = `${place} does not say what is installed (${problem ?? 'it is damaged'}), and so not what may follow`
+  throw new CredsRefused('creds.manifest', 'manifest_invalid', `${found}; see whose set is handed over, then remove it`)
 }
 
 /** Whether the very files of this set are installed, as they must be. */

@@ -51,9 +51,10 @@ export class Credentials {
 
   #takeNewer(): boolean {
     const { decisions, log, node } = this.#who
-    const { generation, operator } = this.#set.manifest
+    const installed = this.#set.manifest
+    const { generation } = installed
     try {
-      const next = readCredsSet({ ...this.#demand, installed: { generation, operator } })
+      const next = readCredsSet({ ...this.#demand, installed })
       if (next.manifest.generation === generation) return false
       this.#set = next
       log.info('credentials-replaced', { generation: next.manifest.generation })

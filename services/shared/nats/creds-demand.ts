@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import type { ManifestFile } from './manifest.ts'
+import type { Manifest, ManifestFile } from './manifest.ts'
 import { USERS, type UserName } from './roles.ts'
 
 /** What a folder with credentials must be: one that is handed over, or one that they were installed in. */
@@ -18,7 +18,7 @@ export interface CredsDemand {
   /** Files that may stand beside them. */
   readonly beside?: readonly string[]
   /** What is installed: nothing older takes its place, and nothing of another operator. */
-  readonly installed?: { readonly generation: number; readonly operator: string }
+  readonly installed?: Pick<Manifest, 'generation' | 'operator' | 'files'>
   /** Milliseconds since 1970. */
   readonly now: () => number
 }

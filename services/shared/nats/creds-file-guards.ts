@@ -97,11 +97,23 @@ export const credsClaims = guard<FileContext>(
     if (claims.nats.bearer_token === true) {
       return refused(context, 'creds_bearer', 'works without its seed; make one that does not')
     }
-    if (demand.installed === undefined || demand.installed.operator === manifest.operator) return undefined
-    const was = `the operator is ${short(manifest.operator)}, and was ${short(demand.installed.operator)}`
-    return refused(context, 'operator_changed', `cannot be used: ${was}; remove what is installed if that is right`)
+    const other = otherOperator(demand, manifest, entry)
+    return other === undefined
+      ? undefined
+      : refused(context, 'operator_changed', `cannot be used: ${other}; remove what is installed if that is right`)
   },
 )
+
+/** The manifest only claims an operator. Its accounts stay as well: with another one's key nobody can sign for them. */
+function otherOperator({ installed }: CredsDemand, { operator }: Manifest, { user }: ManifestFile): string | undefined {
+  if (installed === undefined) return undefined
+  if (installed.operator !== operator) {
+    return `the operator is ${short(operator)}, and was ${short(installed.operator)}`
+  }
+  const before = installed.files.find(({ user: { name } }) => name === user.name)?.user.account
+  if (before === undefined || before === user.account) return undefined
+  return `the account of ${user.name} is ${short(user.account)}, and was ${short(before)}`
+}
 
 /** What permissions and limits it has stands with the signing key, and nowhere else. */
 function isScoped({ iss, nats }: { iss: string; nats: Readonly<Record<string, unknown>> }): boolean {

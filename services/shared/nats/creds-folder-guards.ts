@@ -4,7 +4,7 @@ import { guard, type Refusal } from '../guard.ts'
 import { type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
 import { kindOf } from './creds-text.ts'
 import { currentSchema, MANIFEST_FILE, type Manifest, manifestSchema } from './manifest.ts'
-import { type Opened, openPlain, textOf } from './plain-file.ts'
+import { jsonOf, type Opened, openPlain, textOf } from './plain-file.ts'
 
 /** A folder with credentials as it is judged. Guards only look, and leave what they read for those that follow. */
 export interface FolderContext {
@@ -125,12 +125,4 @@ function speaksForOthers(text: string): boolean {
 export function ownerProblem(stats: Pick<Stats, 'uid' | 'gid'>, uid: number, gid: number | undefined) {
   if (stats.uid !== uid) return `belongs to user ${stats.uid}, and must belong to ${uid}`
   return gid === undefined || stats.gid === gid ? undefined : `belongs to group ${stats.gid}, and must belong to ${gid}`
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -93,7 +93,7 @@ test.each<[string, (demand: CredsDemand) => Partial<CredsDemand> | undefined]>([
   ['creds.manifest manifest_invalid', (demand) => void changeManifest(demand, { version: 2 })],
   ['creds.manifest manifest_invalid', () => ({ users: ['orchestrator_user'] })],
   ['creds.manifest manifest_invalid', () => ({ users: ['admin_user', 'orchestrator_user', 'auth_guard'] })],
-  ['creds.manifest generation_old', () => ({ installed: { generation: 2, operator: operator.key.getPublicKey() } })],
+  ['creds.manifest generation_old', () => ({ installed: manifestFor(operator, [admin, worker], 2) })],
   ['creds.manifest manifest_invalid', ({ folder }) => chmodSync(join(folder, 'manifest.json'), 0o666) as undefined],
   [
     'creds.manifest manifest_invalid',
@@ -126,8 +126,11 @@ test.each<[string, (demand: CredsDemand) => Partial<CredsDemand> | undefined]>([
   ],
   ['creds.file digest_mismatch', (demand) => void writeFileSync(worked(demand), admin.creds)],
   ['creds.file digest_mismatch', (demand) => void writeFileSync(worked(demand), 'x'.repeat(65_537))],
-  ['creds.claims operator_changed', () => ({ installed: { generation: 1, operator: `O${'A'.repeat(55)}` } })],
-  ['none', () => ({ installed: { generation: 1, operator: operator.key.getPublicKey() } })],
+  [
+    'creds.claims operator_changed',
+    () => ({ installed: { ...manifestFor(operator, [admin, worker]), operator: `O${'A'.repeat(55)}` } }),
+  ],
+  ['none', () => ({ installed: manifestFor(operator, [admin, worker]) })],
   ['none', (demand) => ({ folder: linkTo(demand.folder) })],
   ['none', ({ folder }) => void writeFileSync(join(folder, '.tmp-1f'), 'of somebody who writes the next set')],
 ])('%s', (expected, change) => {

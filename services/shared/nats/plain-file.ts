@@ -35,3 +35,12 @@ export function openPlain(path: string): Opened {
 export function textOf(path: string): string | undefined {
   return openPlain(path).file?.text
 }
+
+/** Undefined for what is no JSON. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
