@@ -152,6 +152,11 @@ describe('nothing is handed over beside what must not leave the host', () => {
       (folder) => copyFileSync(join(stateOf(folder), 'local-keys/curve.nk'), join(folder, 'notes')),
       /notes holds a seed that is no user's \(SX…\)/,
     ],
+    [
+      'a folder named as what is being written',
+      (folder) => mkdirSync(join(folder, '.tmp-keys')),
+      /\.tmp-keys is a folder/,
+    ],
     ['a tree of keys', (folder) => mkdirSync(join(folder, 'keys')), /keys is a folder/],
     [
       'credentials of somebody else',

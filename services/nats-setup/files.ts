@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { constants, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /** Who has a file, and who may read it. */
@@ -50,8 +50,10 @@ async function own(file: FileHandle, { mode, uid, gid }: Demand): Promise<void> 
 /** Makes a folder, or gives the one that is there its owner and mode. What is there and no folder stays, and is refused. */
 export async function ownFolder(path: string, demand: Demand): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 })
-  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is a link`)
-  const folder = await open(path, 'r')
+  // Opened as what it is, so that nobody puts a link there between a look and the change of its owner.
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch((cause) => {
+    throw ['ELOOP', 'ENOTDIR'].includes(cause.code) ? new Error(`${path} is a link`, { cause }) : cause
+  })
   try {
     await own(folder, demand)
   } finally {
@@ -69,8 +71,9 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Files only: whatever else has such a name nobody was stopped writing. */
 export async function removeUnfinished(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (isUnfinished(name)) await rm(join(folder, name), { force: true })
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (isUnfinished(entry.name) && entry.isFile()) await rm(join(folder, entry.name), { force: true })
   }
 }

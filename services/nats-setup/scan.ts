@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { kindOf, readCreds } from '../shared/nats/creds-text.ts'
 import { MANIFEST_FILE } from '../shared/nats/manifest.ts'
 import { HandoverUnclean } from './failures.ts'
-import { isUnfinished } from './files.ts'
 
 // What leaves this host: credentials of users, and nothing by which others could be made.
 
@@ -28,15 +27,14 @@ export function scanCreds(path: string, text: string): void {
 }
 
 /**
- * Of a folder that is handed over: plain files with one name each, of those that are expected; what somebody was stopped writing is
- * left out.
+ * Of a folder that is handed over: plain files with one name each, of those that are expected. What somebody was stopped writing was
+ * removed before.
  *
  * @throws HandoverUnclean
  */
 export async function scanFolder(folder: string, expected: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
-    if (isUnfinished(name)) continue
     const found = await lstat(path)
     if (found.isDirectory()) throw new HandoverUnclean(path, 'is a folder, where only files are handed over')
     if (!found.isFile()) throw new HandoverUnclean(path, 'is no plain file')

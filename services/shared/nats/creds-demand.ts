@@ -23,7 +23,7 @@ export interface CredsDemand {
   readonly now: () => number
 }
 
-/** Somebody is writing it; whoever reads the folder is not meant. */
+/** Somebody is writing it: a file of that name may stand there, and come and go. */
 export const BEING_WRITTEN = /^\.tmp-/
 
 /** Names of the credentials that a folder must hold. */
@@ -36,12 +36,10 @@ export function userOf({ name }: Pick<ManifestFile, 'name'>): UserName | undefin
   return (Object.keys(USERS) as UserName[]).find((user) => USERS[user].creds === name)
 }
 
-/** All entries of the folder but what is being written. Undefined where there is no such folder. */
+/** All entries of the folder. Undefined where they cannot be listed: nobody knows then what lies there. */
 export function entriesOf(folder: string): string[] | undefined {
   try {
-    return readdirSync(folder)
-      .filter((name) => !BEING_WRITTEN.test(name))
-      .sort()
+    return readdirSync(folder).sort()
   } catch {
     return undefined
   }

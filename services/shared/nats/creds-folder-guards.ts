@@ -1,7 +1,7 @@
-import { type Stats, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, type Stats, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { guard, type Refusal } from '../guard.ts'
-import { type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
+import { BEING_WRITTEN, type CredsDemand, credsFiles, entriesOf, modeText } from './creds-demand.ts'
 import { kindOf } from './creds-text.ts'
 import { currentSchema, MANIFEST_FILE, type Manifest, manifestSchema } from './manifest.ts'
 import { jsonOf, type Opened, openPlain, textOf } from './plain-file.ts'
@@ -106,17 +106,28 @@ const KEY_STORES = ['keys', 'nkeys']
 export const credsSet = guard<FolderContext>('creds.set', ['file_unexpected', 'signing_key_found'], (context) => {
   const { folder, manifestFile, beside = [] } = context.demand
   const expected = [...credsFiles(context.demand), manifestFile, ...beside]
-  const entries = entriesOf(folder) ?? []
+  const entries = entriesOf(folder)
+  if (entries === undefined) {
+    return refused(context, 'file_unexpected', `${folder} cannot be listed, so that anything may lie there; chmod it`)
+  }
   const key = entries.find((name) => KEY_STORES.includes(name) || SIGNING_SEED.test(textOf(join(folder, name)) ?? ''))
   if (key !== undefined) {
     const found = `${join(folder, key)} holds a signing key, which is to stay where it was made; remove it, and make that key anew`
     return refused(context, 'signing_key_found', found)
   }
-  const extra = entries.find((name) => !expected.includes(name) || speaksForOthers(textOf(join(folder, name)) ?? ''))
+  const extra = entries.find((name) => {
+    const place = join(folder, name)
+    return !(expected.includes(name) || isBeingWritten(place)) || speaksForOthers(textOf(place) ?? '')
+  })
   if (extra === undefined) return undefined
   const found = `${join(folder, extra)} is not meant to be here; only ${expected.join(', ')} are`
   return refused(context, 'file_unexpected', found)
 })
+
+/** By its name, and as no folder or link: what is written beside a set is a plain file, which may be gone by now. */
+function isBeingWritten(place: string): boolean {
+  return BEING_WRITTEN.test(basename(place)) && lstatSync(place, { throwIfNoEntry: false })?.isFile() !== false
+}
 
 function speaksForOthers(text: string): boolean {
   return (text.match(JWT) ?? []).some((jwt) => ['operator', 'account'].includes(kindOf(jwt) ?? ''))

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CredsDemand } from './creds-demand.ts'
+import { credsSet } from './creds-folder-guards.ts'
 import { CredsRefused, credsFor, readCredsSet } from './creds-set.ts'
 import {
   handOver,
@@ -114,6 +115,9 @@ test.each<[string, (demand: CredsDemand) => Partial<CredsDemand> | undefined]>([
   ],
   ['creds.set signing_key_found', ({ folder }) => void mkdirSync(join(folder, 'nkeys'))],
   ['creds.set signing_key_found', ({ folder }) => void mkdirSync(join(folder, 'keys'))],
+  ['creds.set signing_key_found', ({ folder }) => void writeFileSync(join(folder, '.tmp-1f'), seedOf(operator.key))],
+  ['creds.set file_unexpected', ({ folder }) => void writeFileSync(join(folder, '.tmp-1f'), operator.jwt)],
+  ['creds.set file_unexpected', ({ folder }) => void mkdirSync(join(folder, '.tmp-keys'))],
   ['creds.file file_link_count', (demand) => void linkSync(worked(demand), `${demand.folder}-second`)],
   ['creds.file file_link_count', (demand) => behindLink(demand)],
   ['creds.file file_mode_invalid', (demand) => chmodSync(worked(demand), 0o644) as undefined],
@@ -137,6 +141,13 @@ test.each<[string, (demand: CredsDemand) => Partial<CredsDemand> | undefined]>([
   const demand = handed()
 
   expect(refusal({ ...demand, ...change(demand) })).toBe(expected)
+})
+
+test('what cannot be listed is not empty', () => {
+  const demand = handed()
+
+  expect(credsSet.check({ demand })).toBeUndefined()
+  expect(credsSet.check({ demand: { ...demand, folder: worked(demand) } })).toMatchObject({ reason: 'file_unexpected' })
 })
 
 test('whoever waited says that nothing came', () => {
