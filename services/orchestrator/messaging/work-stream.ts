@@ -39,10 +39,13 @@ export async function prepareStream(connection: NatsConnection, settings: Settin
     discard: DiscardPolicy.New,
     max_age: maxAgeSeconds * NANOSECONDS,
     max_bytes: maxBytes,
+    // Neither by their number: with `discard` as it is, these would drop old ones, or keep out new ones.
+    ...{ max_msgs: -1, max_msgs_per_subject: -1 },
     duplicate_window: Math.min(DUPLICATE_WINDOW_SECONDS, maxAgeSeconds) * NANOSECONDS,
   }
   const fixed = { retention: RetentionPolicy.Limits, storage: StorageType.File }
-  await manager.streams.update(STREAM, mutable).catch((failure: unknown) => {
+  // The fixed ones go along: where they are others, commands could be lost, and the broker refuses the update.
+  await manager.streams.update(STREAM, { ...fixed, ...mutable }).catch((failure: unknown) => {
     const isNew = failure instanceof JetStreamApiError && failure.code === JetStreamApiCodes.StreamNotFound
     if (!isNew) throw failure
     return manager.streams.add({ name: STREAM, ...fixed, ...mutable })
@@ -65,7 +68,7 @@ async function prepareConsumer(manager: JetStreamManager, host: string): Promise
     await manager.consumers.add(STREAM, { ...fixed, ...mutable })
   } catch (failure) {
     if (!(failure instanceof JetStreamApiError) || !CONSUMER_EXISTS.includes(failure.code)) throw failure
-    await manager.consumers.update(STREAM, host, mutable)
+    await manager.consumers.update(STREAM, host, { ...fixed, ...mutable })
   }
 }
 
