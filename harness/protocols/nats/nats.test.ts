@@ -52,14 +52,14 @@ async function call(
 
 const refusedLogin = {
   promised: false,
-  records: 1,
   session: undefined,
   answer: { error: 'Authorization Violation', isOpen: false, status: null, failure: undefined },
 }
 
 test('whoever has credentials is in, and stays so until somebody ends it', async () => {
   const called = await call(worker)
-  expect(called).toMatchObject({ promised: true, records: 1, answer: { error: null, isOpen: true, body: '' } })
+  expect(called).toMatchObject({ promised: true, answer: { error: null, isOpen: true, body: '' } })
+  expect(called.letInBy).toBeUndefined()
   expect(called.conn).toMatch(/^127\.0\.0\.9:\d+$/)
   expect(nats.text(called.answer)).toBe('PONG')
   expect(called.sent).toMatch(/^CONNECT \{.*"jwt":"eyJ.*\}\r\nPING\r\n$/)
@@ -106,7 +106,7 @@ test.each<[string, NatsRequest, string]>([
   const called = await call(worker, request)
   expect(called).toMatchObject({
     promised: false,
-    records: 2,
+    letInBy: 'nats:login',
     answer: { error: `Permissions Violation for ${text}`, isOpen: true },
   })
   await call(everything, { publish: subject.replace('>', 'x'), data: 'control' })
@@ -119,7 +119,7 @@ test('a reply stands in what is delivered, and one that the broker keeps for its
   const witness = await call(everything, { subscribe: 'service.a' })
   const refused = await call(worker, { publish: 'service.a', reply: '_R_.a', data: 'refused' })
   const error = 'Permissions Violation for Publish with Reply of "_R_.a"'
-  expect(refused).toMatchObject({ promised: false, records: 2, answer: { error, isOpen: true } })
+  expect(refused).toMatchObject({ promised: false, letInBy: 'nats:login', answer: { error, isOpen: true } })
   expect((await call(worker, { publish: 'service.a', reply: 'work.a.cmd' })).promised).toBe(true)
   await until('the control', () => witness.session!.frames.length > 0, { withinMs: 5_000 })
   expect(witness.session!.frames).toEqual([{ subject: 'service.a', data: '', reply: 'work.a.cmd' }])
