@@ -10,12 +10,19 @@ const creds = `${places.installed}/admin_user.creds`
 
 interface Messaging {
   server: string
+  credsDir: string
   ca?: string
   connectDeadlineSeconds: number
   mongo: { passwordFile: string }
 }
 
 test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
+  [
+    'the folder is not there',
+    'creds.folder',
+    'folder_owner_invalid',
+    (site) => messaging(site, (own) => ({ credsDir: `${own.credsDir}-elsewhere` })),
+  ],
   ['nothing says what is installed', 'creds.manifest', 'manifest_missing', (site) => on(site, 'rm', current)],
   ['others may read a file', 'creds.file', 'file_mode_invalid', (site) => on(site, 'chmod', '604', creds)],
   ['a file is cut off', 'creds.file', 'digest_mismatch', (site) => on(site, 'truncate', '--size', '500', creds)],
