@@ -1,40 +1,21 @@
 import { expect, test } from 'vitest'
-import { z } from 'zod'
 import { boundToken } from '../../credentials/bound-token/declared.ts'
 import { certificate } from '../../credentials/certificate/declared.ts'
 import { natsCreds } from '../../credentials/nats-creds/declared.ts'
 import { compile } from '../../shipped.ts'
-import { defineKind } from '../../topology/kind.ts'
 import { TopologyInvalid } from '../../topology/mistakes.ts'
 import type { TopologyDeclaration } from '../../topology/schema.ts'
 import { authCallout } from '../auth-callout/index.ts'
 import { authServer } from '../auth-server/index.ts'
 import { credsIntake } from '../creds-intake/index.ts'
 import { stepCa } from '../step-ca/index.ts'
+import { brokerOf } from '../testing/broker.ts'
 import { hostAgent } from './index.ts'
 
 // A callout and the host that it lets in: what their programs are told follows from the topology.
 
-/** A broker that makes credentials, as far as a plan shows one. */
-const broker = defineKind({
-  name: 'broker',
-  summary: 'makes users, and is logged in to by them',
-  settings: z.strictObject({}),
-  plan: () => ({
-    summary: 'makes users',
-    files: [],
-    service: {
-      ready: { tcp: { port: 4222 } },
-      listeners: [{ name: 'nats', port: 4222, protocol: 'tcp', clientCertificate: 'required' }],
-    },
-    actions: { 'nats:connect': { summary: 'logs in', listener: 'nats', carrier: 'bearer', request: { nats: {} } } },
-  }),
-  offers: {
-    'nats-creds': ({ unit }) => ({
-      ...{ operator: 'HOLO', folder: (name) => `@{dir}/units/${unit}/out/${name}` },
-      users: { 'AUTH/auth_guard': { file: 'auth_guard.creds', permissions: { publish: [], subscribe: [] } } },
-    }),
-  },
+const broker = brokerOf({
+  'AUTH/auth_guard': { file: 'auth_guard.creds', permissions: { publish: [], subscribe: [] } },
 })
 const shipped = [broker, stepCa, authServer, credsIntake, authCallout, hostAgent]
 const kinds = new Map(shipped.map((kind) => [kind.name, kind]))

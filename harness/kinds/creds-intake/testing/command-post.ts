@@ -1,39 +1,18 @@
-import { z } from 'zod'
 import { boundToken } from '../../../credentials/bound-token/declared.ts'
 import { certificate } from '../../../credentials/certificate/declared.ts'
 import { natsCreds } from '../../../credentials/nats-creds/declared.ts'
 import { compile } from '../../../shipped.ts'
-import { defineKind } from '../../../topology/kind.ts'
 import { TopologyInvalid } from '../../../topology/mistakes.ts'
 import type { Plan, PlanUnit } from '../../../topology/plan.ts'
 import type { TopologyDeclaration } from '../../../topology/schema.ts'
 import { orchestrator } from '../../orchestrator/index.ts'
 import { stepCa } from '../../step-ca/index.ts'
+import { brokerOf } from '../../testing/broker.ts'
 import { credsIntake } from '../index.ts'
 
 const permissions = { publish: ['work.>'], subscribe: [] }
 
-/** A broker that makes credentials, as far as a plan shows one. */
-const broker = defineKind({
-  name: 'broker',
-  summary: 'makes users, and is logged in to by them',
-  settings: z.strictObject({}),
-  plan: () => ({
-    summary: 'makes users',
-    files: [],
-    service: {
-      ready: { tcp: { port: 4222 } },
-      listeners: [{ name: 'nats', port: 4222, protocol: 'tcp', clientCertificate: 'required' }],
-    },
-    actions: { 'nats:connect': { summary: 'logs in', listener: 'nats', carrier: 'bearer', request: { nats: {} } } },
-  }),
-  offers: {
-    'nats-creds': ({ unit }) => ({
-      ...{ operator: 'HOLO', folder: (name) => `@{dir}/units/${unit}/out/${name}` },
-      users: { 'WORKLOAD/orchestrator_user': { file: 'orchestrator_auth.creds', permissions } },
-    }),
-  },
-})
+const broker = brokerOf({ 'WORKLOAD/orchestrator_user': { file: 'orchestrator_auth.creds', permissions } })
 
 interface Changes {
   /** Settings of the two units of the node. */
