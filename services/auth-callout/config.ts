@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { Program } from '../shared/configuration.ts'
+import { brokerServer, localAddress } from '../shared/nats/broker-settings.ts'
+import { authSettings, clockSkewSeconds, validationSettings } from '../shared/token-settings.ts'
 
 const name = z.string().regex(/^[a-z0-9-]{1,63}$/, 'must be 1 to 63 of a-z, 0-9 and -')
 const dnsName = z
@@ -10,41 +12,27 @@ const dnsName = z
     'must be a DNS name in lower case',
   )
 const file = z.string().min(1, 'must name a file or folder')
-const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' })
 const address = z.string().regex(/^[0-9A-Za-z.:[\]-]+:\d{1,5}$/, 'must be ADDRESS:PORT')
 
 const schema = z.strictObject({
   node: name.describe('Name of this node: as whom the auth server is asked about tokens.'),
   unit: z.string().min(1).default('auth-callout').describe('Name of this unit, for its records.'),
   host: dnsName.describe('DNS name of the broker; https://HOST is the audience that tokens must have.'),
-  server: z
-    .string()
-    .regex(/^[a-z]+:\/\/[a-z0-9.-]+:\d{1,5}$/, 'must be tls://HOST:PORT')
-    .describe('tls://HOST:PORT of the broker; HOST is the SAN of its certificate.'),
+  server: brokerServer,
   tls: z.strictObject({
     cert: file.describe('PEM file: leaf, then intermediates.'),
     key: file.describe('PEM file with its key.'),
     ca: file.describe('PEM file with the roots of the broker.'),
   }),
-  localAddress: z.string().min(1).optional().describe('Address that connections come from. Default: any.'),
+  localAddress,
   listen: z
     .strictObject({ local: address.default('127.0.0.1:9446').describe('ADDRESS:PORT for /healthz and /readyz.') })
     .prefault({}),
   setupFile: file.describe('setup.json of the broker: public keys and names.'),
   keysDir: file.describe('Folder (0700) with the key files and credentials that are for the callout alone.'),
-  auth: z.strictObject({
-    issuer: httpsUrl.describe('Issuer of the tokens that are accepted here, compared as a whole text.'),
-    jwksUri: httpsUrl.optional().describe('Default: ISSUER/jwks.'),
-    introspectionEndpoint: httpsUrl.optional().describe("Default: what the issuer's metadata say."),
-    ca: file.optional().describe('Anchor of the auth server. Default: tls.ca.'),
-  }),
-  validation: z
-    .strictObject({
-      mode: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
-      introspectionCacheMs: z.int().min(0).max(5000).default(1000).describe('How long an answer is kept, in ms.'),
-    })
-    .prefault({}),
-  clockSkewSeconds: z.int().min(0).max(60).default(30).describe('Tolerance for exp, nbf and iat.'),
+  auth: authSettings(file, 'tls.ca'),
+  validation: validationSettings,
+  clockSkewSeconds,
   hosts: z
     .record(name, z.strictObject({ host: dnsName.describe('SAN that its certificate must hold.') }))
     .default({})

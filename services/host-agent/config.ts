@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Program } from '../shared/configuration.ts'
+import { brokerServer, localAddress } from '../shared/nats/broker-settings.ts'
 
 const file = z.string().min(1, 'must name a file or folder')
 const address = z.string().regex(/^[0-9A-Za-z.:[\]-]+:\d{1,5}$/, 'must be ADDRESS:PORT')
@@ -10,16 +11,13 @@ const schema = z.strictObject({
     .regex(/^[a-z0-9-]{1,63}$/, 'must be 1 to 63 of a-z, 0-9 and -')
     .describe('Name of this host: one token of the subjects that it may use.'),
   unit: z.string().min(1).default('host-agent').describe('Name of this unit, for its records.'),
-  server: z
-    .string()
-    .regex(/^[a-z]+:\/\/[a-z0-9.-]+:\d{1,5}$/, 'must be tls://HOST:PORT')
-    .describe('tls://HOST:PORT of the broker; HOST is the SAN of its certificate.'),
+  server: brokerServer,
   tls: z.strictObject({
     cert: file.describe('PEM file: leaf, then intermediates; watched.'),
     key: file.describe('PEM file with its key.'),
     ca: file.describe('PEM file with the roots of the broker.'),
   }),
-  localAddress: z.string().min(1).optional().describe('Address that connections come from. Default: any.'),
+  localAddress,
   listen: z
     .strictObject({ local: address.default('127.0.0.1:9445').describe('ADDRESS:PORT for /healthz and /readyz.') })
     .prefault({}),

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { Program } from '../shared/configuration.ts'
+import { brokerServer, localAddress } from '../shared/nats/broker-settings.ts'
+import { authSettings, clockSkewSeconds, httpsUrl, validationSettings } from '../shared/token-settings.ts'
 
 const name = z
   .string()
@@ -22,7 +24,6 @@ const dnsSuffix = z
 /** One token of a subject, so that no wildcard and no dot can be smuggled into one. */
 export const subjectToken = z.string().regex(/^[a-z0-9-]{1,63}$/, 'must be 1 to 63 of a-z, 0-9 and -')
 const file = z.string().min(1, 'must name a file')
-const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' })
 const address = z
   .string()
   .regex(/^[0-9A-Za-z.:[\]-]+:\d{1,5}$/, 'must be ADDRESS:PORT')
@@ -69,19 +70,9 @@ const peering = z.strictObject({
   listen: address.default('0.0.0.0:9443').describe('ADDRESS:PORT for other nodes.'),
   audience: httpsUrl.optional().describe('Audience URI that all nodes of our trust domain accept for peering.'),
   trustDomains: z.record(name, foreignDomain).default({}).describe('Other trust domains that peers may belong to.'),
-  auth: z.strictObject({
-    issuer: httpsUrl.describe('Issuer of the tokens that are accepted here, compared as a whole text.'),
-    jwksUri: httpsUrl.optional().describe('Default: ISSUER/jwks.'),
-    introspectionEndpoint: httpsUrl.optional().describe("Default: what the issuer's metadata say."),
-    ca: file.optional().describe('Anchor of the auth server. Default: trustDomain.ca.'),
-  }),
-  validation: z
-    .strictObject({
-      mode: z.enum(['jwks', 'introspection', 'both']).default('both').describe('How tokens are verified.'),
-      introspectionCacheMs: z.int().min(0).max(5000).default(1000).describe('How long an answer is kept, in ms.'),
-    })
-    .prefault({}),
-  clockSkewSeconds: z.int().min(0).max(60).default(30).describe('Tolerance for exp, nbf and iat.'),
+  auth: authSettings(file, 'trustDomain.ca'),
+  validation: validationSettings,
+  clockSkewSeconds,
   nodeTokenFile: file.optional().describe("File (0600, watched) with this node's own token."),
   peers: z.array(filePeerSchema).default([]).describe('Peers that this file declares.'),
   routes: z.array(routeSchema).default([]).describe('Local routes that this file declares.'),
@@ -103,14 +94,11 @@ const peering = z.strictObject({
 
 /** Commands for hosts, and what they tell, over a broker. */
 const messaging = z.strictObject({
-  server: z
-    .string()
-    .regex(/^[a-z]+:\/\/[a-z0-9.-]+:\d{1,5}$/, 'must be tls://HOST:PORT')
-    .describe('tls://HOST:PORT of the broker; HOST is the SAN of its certificate.'),
+  server: brokerServer,
   ca: file.optional().describe('PEM file with the roots of the broker. Default: trustDomain.ca.'),
   cert: file.optional().describe('PEM file: our certificate for the broker. Default: tls.cert.'),
   key: file.optional().describe('PEM file with its key. Default: tls.key.'),
-  localAddress: z.string().min(1).optional().describe('Address that connections come from. Default: any.'),
+  localAddress,
   credsDir: file.describe('Folder (0700) in which credentials were installed; watched.'),
   connectTimeoutMs: z.int().min(100).max(60_000).default(2_000).describe('For one attempt, in ms.'),
   connectDeadlineSeconds: z.int().min(1).max(3_600).default(120).describe('To be connected after the start.'),
