@@ -62,16 +62,22 @@ function start(): ChildProcess {
 
 async function call(creds?: UserCreds, request: NatsRequest = {}, options: NatsOptions = {}, more: Presented = {}) {
   const presented = { certificate: broker.client, creds, ...more }
+  const before = (await recordLines()).length
   const called = await nats.prepare({ request, presented, options }).send(broker.endpoint)
   onTestFinished(() => called.session?.close())
+  recordedBefore.set(called.conn, before)
   return called
 }
 
+const recordLines = async () => (await readFile(decisionLog(), 'utf8').catch(() => '')).split('\n').slice(0, -1)
+/** How many lines the log had before the call of a connection: the kernel gives a port again, within one run of this file too. */
+const recordedBefore = new Map<string, number>()
+
 async function recordsOf(conn: string, count = 1): Promise<DecisionRecord[]> {
   const read = async () => {
-    const lines = (await readFile(decisionLog(), 'utf8').catch(() => '')).split('\n').slice(0, -1)
-    const all = lines.map((line, at) => readDecision(line, { node: 'nats-1', file: 'decisions.jsonl', line: at + 1 }))
-    const own = all.filter((record) => record.conn === conn)
+    const place = (line: number) => ({ node: 'nats-1', file: 'decisions.jsonl', line })
+    const all = (await recordLines()).map((line, at) => readDecision(line, place(at + 1)))
+    const own = all.slice(recordedBefore.get(conn) ?? 0).filter((record) => record.conn === conn)
     return own.length >= count && own
   }
   return until(`${count} records of ${conn}`, read, { withinMs: 6_000, everyMs: 10 })
