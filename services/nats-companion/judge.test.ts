@@ -123,6 +123,32 @@ test('who is in is denied more than one thing, and is told as in before', async 
 })
 
 test.each([
+  ['Account Authentication Expired - Account:A/B - nkey:U', 'nats_account_expired'],
+  ['User Authentication Expired - Account:A/B - nkey:U', 'nats_jwt_expired'],
+  ['User Authentication Revoked', 'nats_user_revoked'],
+])('who is in, hears "%s" and is gone before the broker ends that was put out', async (text, reason) => {
+  for (const ended of ['Client Closed', 'Authentication Expired', 'Read Error']) {
+    const { begin, hear, look, told } = judging()
+    await begin('callout_user')
+    await look()
+    await hear('DBG', text, ' - "v1:x" - "A/B/jwt:U"')
+    await hear('DBG', `Client connection closed: ${ended}`, ' - "v1:x" - "A/B/jwt:U"')
+    expect(told()).toMatchObject([{ verdict: 'accepted' }, { guard: 'broker.session', reason }])
+  }
+})
+
+test.each([
+  ['DBG', 'Authentication Timeout', 'nats_login_timeout'],
+  ['ERR', 'maximum account active connections exceeded', 'nats_connections_exceeded'],
+])('who is not in, hears "%s %s" and is gone at once was turned away', async (level, text, reason) => {
+  const { hear, told } = judging()
+  await hear('DBG', 'Client connection created')
+  await hear(level, text)
+  await hear('DBG', 'Client connection closed: Client Closed')
+  expect(told()).toMatchObject([{ verdict: 'refused', guard: 'broker.login', reason }])
+})
+
+test.each([
   ['ERR', 'Something went wrong', 'Client Closed'],
   ['DBG', 'Client Ping Timer', 'Sunspots'],
 ])('who is in and is put out for what nobody knows is told so', async (level, text, ended) => {

@@ -1,6 +1,6 @@
 import type { Decision } from '../shared/decision-log.ts'
 import type { ClientLine } from './log-line.ts'
-import { ENDED, type Guard, LOGIN, meaning, NOISE, type Reason, TLS, TURNED_AWAY } from './table.ts'
+import { ENDED, type Guard, LAST_WORDS, LOGIN, meaning, NOISE, type Reason, TLS, TURNED_AWAY } from './table.ts'
 
 /** What the broker itself shows of a connection. */
 export interface Shown {
@@ -58,6 +58,8 @@ interface Connection {
   principal?: Readonly<Record<string, string>>
   /** Why it will be refused, or ended. */
   refusal?: Reason | undefined
+  /** Why the broker said that it ends it. */
+  lastWords?: Reason | undefined
   /** The first line that is not in the table. */
   unknown?: string | undefined
   /** Its handshake came to nothing. */
@@ -136,6 +138,7 @@ export class Judge {
       connection.user = { line: line.number, user, name: name!, account: account!, accountName: accountName! }
     } else if (error !== undefined) this.#unshaken(connection, error, line)
     else if (isAuthenticationError(text)) await this.#loginRefused(connection, line)
+    else if (meaning(LAST_WORDS, text)) connection.lastWords = meaning(LAST_WORDS, text)
     else if (!NOISE.test(text)) {
       connection.refusal ??= meaning(LOGIN, text)
       if (connection.refusal === undefined) connection.unknown ??= text
@@ -195,7 +198,7 @@ export class Judge {
     const { text, level } = line
     const refusal = denialIn(text)
     if (refusal !== undefined) this.#refused(connection, line, refusal)
-    else if (text.startsWith('Account Authentication Expired')) connection.refusal = 'nats_account_expired'
+    else if (meaning(LAST_WORDS, text)) connection.lastWords = meaning(LAST_WORDS, text)
     // Of somebody who is looked at again, since the configuration or his account is another one.
     else connection.refusal ??= meaning(LOGIN, text)
     const isTelling = level === 'ERR' && !NOISE.test(text) && !isAuthenticationError(text)
@@ -207,10 +210,11 @@ export class Judge {
     if (isWaiting(connection) && !isTurnedAway) await this.#enter(connection, line.cid)
     if (connection.isRefused || connection.isUnshaken) return
     const isIn = connection.principal !== undefined
-    const reason = meaning(isIn ? ENDED : TURNED_AWAY, ended)
-    const isNobodys = reason === null && connection.unknown === undefined
+    // Of somebody who is in, what was said of his login when it was looked at again.
+    const said = connection.lastWords ?? (isIn ? connection.refusal : undefined)
+    const known = said ?? meaning(isIn ? ENDED : TURNED_AWAY, ended)
+    const isNobodys = known === null && connection.unknown === undefined
     if (isNobodys) return
-    const known = (isIn && connection.refusal) || reason
     if (!known) this.#unmapped(connection, line, null)
     else if (isIn) {
       const end = { layer: 'session', guard: 'broker.session', action: 'nats:session' } as const

@@ -84,6 +84,18 @@ export const TLS: readonly Row<Reason | null>[] = [
   [/^: tls: (received unexpected|missing signature_algorithms|handshake message of length) /, 'handshake_failed'],
 ]
 
+/**
+ * What the broker writes as it tells a client why it ends his connection. Who hears that and is gone before the broker has ended it
+ * has closed it himself, by the line in which it ends.
+ */
+export const LAST_WORDS: readonly Row<Reason>[] = [
+  [/^Account Authentication Expired( - |$)/, 'nats_account_expired'],
+  [/^User Authentication Expired( - |$)/, 'nats_jwt_expired'],
+  [/^User Authentication Revoked( - |$)/, 'nats_user_revoked'],
+  [/^Authentication Timeout$/, 'nats_login_timeout'],
+  [/^maximum (account active )?connections exceeded$/, 'nats_connections_exceeded'],
+]
+
 /** Why the connection of somebody who is in is ended; null where nobody decided anything about him. */
 export const ENDED: readonly Row<Reason | null>[] = [
   [/^(Client Closed|Read Error|Write Error|Stale Connection|Server Shutdown|Slow Consumer.*)$/, null],
