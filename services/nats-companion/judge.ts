@@ -1,6 +1,7 @@
 import type { Decision } from '../shared/decision-log.ts'
+import { LastWords } from './last-words.ts'
 import type { ClientLine } from './log-line.ts'
-import { ENDED, type Guard, LAST_WORDS, LOGIN, meaning, NOISE, type Reason, TLS, TURNED_AWAY } from './table.ts'
+import { ENDED, type Guard, LOGIN, meaning, NOISE, type Reason, TLS, TURNED_AWAY } from './table.ts'
 
 /** What the broker itself shows of a connection. */
 export interface Shown {
@@ -90,6 +91,7 @@ const denied = new RegExp(`^(Publish|Subscription) Violation - (Subject|Reply) $
 export class Judge {
   readonly #means: Means
   readonly #open = new Map<number, Connection>()
+  readonly #lastWords = new LastWords()
 
   constructor(means: Means) {
     this.#means = means
@@ -110,6 +112,7 @@ export class Judge {
       await this.#closed(connection, ended, line)
       return
     }
+    connection.lastWords ??= this.#lastWords.heard(text, accountOf(connection), line.at)
     // Only whoever is in can be denied something.
     if (denied.test(text)) await this.#enter(connection, cid)
     if (connection.principal !== undefined) this.#saidOfOneWhoIsIn(connection, line)
@@ -138,8 +141,7 @@ export class Judge {
       connection.user = { line: line.number, user, name: name!, account: account!, accountName: accountName! }
     } else if (error !== undefined) this.#unshaken(connection, error, line)
     else if (isAuthenticationError(text)) await this.#loginRefused(connection, line)
-    else if (meaning(LAST_WORDS, text)) connection.lastWords = meaning(LAST_WORDS, text)
-    else if (!NOISE.test(text)) {
+    else if (connection.lastWords === undefined && !NOISE.test(text)) {
       connection.refusal ??= meaning(LOGIN, text)
       if (connection.refusal === undefined) connection.unknown ??= text
     }
@@ -198,7 +200,6 @@ export class Judge {
     const { text, level } = line
     const refusal = denialIn(text)
     if (refusal !== undefined) this.#refused(connection, line, refusal)
-    else if (meaning(LAST_WORDS, text)) connection.lastWords = meaning(LAST_WORDS, text)
     // Of somebody who is looked at again, since the configuration or his account is another one.
     else connection.refusal ??= meaning(LOGIN, text)
     const isTelling = level === 'ERR' && !NOISE.test(text) && !isAuthenticationError(text)
@@ -212,7 +213,10 @@ export class Judge {
     const isIn = connection.principal !== undefined
     // Of somebody who is in, what was said of his login when it was looked at again.
     const said = connection.lastWords ?? (isIn ? connection.refusal : undefined)
-    const known = said ?? meaning(isIn ? ENDED : TURNED_AWAY, ended)
+    const known =
+      said ??
+      (isIn ? this.#lastWords.unwritten(ended, accountOf(connection), line.at) : undefined) ??
+      meaning(isIn ? ENDED : TURNED_AWAY, ended)
     const isNobodys = known === null && connection.unknown === undefined
     if (isNobodys) return
     if (!known) this.#unmapped(connection, line, null)
@@ -244,6 +248,10 @@ export class Judge {
     }
     this.#means.record(decision, number, by)
   }
+}
+
+function accountOf({ principal, user }: Connection): string | undefined {
+  return principal?.account ?? user?.account
 }
 
 function isWaiting({ user, principal, isRefused }: Connection): boolean {

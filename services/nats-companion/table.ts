@@ -85,15 +85,14 @@ export const TLS: readonly Row<Reason | null>[] = [
 ]
 
 /**
- * What the broker writes as it tells a client why it ends his connection. Who hears that and is gone before the broker has ended it
- * has closed it himself, by the line in which it ends.
+ * What the broker writes as it tells a client why it ends his connection, amid whatever else it does with that. Who hears it and is
+ * gone first has closed the connection himself, by the line in which it ends.
  */
 export const LAST_WORDS: readonly Row<Reason>[] = [
   [/^Account Authentication Expired( - |$)/, 'nats_account_expired'],
   [/^User Authentication Expired( - |$)/, 'nats_jwt_expired'],
   [/^User Authentication Revoked( - |$)/, 'nats_user_revoked'],
   [/^Authentication Timeout$/, 'nats_login_timeout'],
-  [/^maximum (account active )?connections exceeded$/, 'nats_connections_exceeded'],
 ]
 
 /** Why the connection of somebody who is in is ended; null where nobody decided anything about him. */
