@@ -1,3 +1,3 @@
 import { matrix } from 'holdfast/vitest'
 
-await matrix('nats-orchestrator', { set: { callout: 'true' } })
+await matrix('nats-orchestrator', { waits: true, set: { callout: 'true' } })
