@@ -12,7 +12,7 @@ export const variants: readonly Variant[] = [
   {
     name: 'nats-orchestrator-two',
     topology: 'nats-orchestrator',
-    set: { hosts: '2', certificateLifetime: '5m', userLifetime: '2h' },
+    set: { hosts: '2', validation: 'jwks', certificateLifetime: '5m', userLifetime: '2h' },
   },
   { name: 'separate-auth', topology: 'separate-auth', set: {} },
   {

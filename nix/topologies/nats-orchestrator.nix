@@ -9,11 +9,12 @@ topology {
       summary = "Whether hosts log in by bound tokens, about which an auth callout decides, and apply their commands.";
     };
     hosts = { default = 1; min = 1; max = 200; summary = "How many hosts the orchestrator may command."; };
+    validation = { default = "both"; oneOf = [ "jwks" "introspection" "both" ]; summary = "How the callout validates tokens."; };
     certificateLifetime = { default = "10m"; duration = true; summary = "Lifetime of every certificate."; };
     userLifetime = { default = "24h"; duration = true; summary = "Lifetime of the credentials that nsc makes."; };
   };
 
-  value = { callout, hosts, certificateLifetime, userLifetime }:
+  value = { callout, hosts, validation, certificateLifetime, userLifetime }:
     let
       host = name: "${name}.somebiz.local.io";
       operator = host "operator.orchestrator";
@@ -54,7 +55,7 @@ topology {
           nats-creds-rotate = onDemand (kinds.nsc-rotate { });
           nats-user-revoke = onDemand (kinds.nsc-revoke { });
         } // optional callout {
-          auth-callout = after [ "nats-accounts-push" ] (kinds.auth-callout { auth = "auth"; hosts = hostNames; });
+          auth-callout = after [ "nats-accounts-push" ] (kinds.auth-callout { auth = "auth"; hosts = hostNames; inherit validation; });
         });
         orchestrator = node "orchestrator" {
           creds-intake = kinds.creds-intake { from = "creds-orchestrator"; };
