@@ -1,9 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { fromCurveSeed, fromSeed, type KeyPair } from '@nats-io/nkeys'
+import { fromCurveSeed, type KeyPair } from '@nats-io/nkeys'
 import { type Creds, readCreds } from '../shared/nats/creds-text.ts'
 import type { UserName } from '../shared/nats/roles.ts'
 import { credsPath, LOCAL_KEYS, type SetupRecord, setupRecordSchema } from '../shared/nats/setup-record.ts'
+import { signingKey } from '../shared/nats/signing-key.ts'
 import { StartFailure } from '../shared/start-failure.ts'
 
 /** What the callout signs and opens with, and as whom it is connected. Secret, all but the record. */
@@ -22,7 +23,7 @@ export interface CalloutKeys {
 /** Reads all of it, and compares each key with the record. Throws `StartFailure` that names the file, never what is in it. */
 export function readKeys({ setupFile, keysDir }: { setupFile: string; keysDir: string }): CalloutKeys {
   const setup = readSetup(setupFile)
-  const keyIn = (file: string, expected: string, make: (seed: Uint8Array) => KeyPair = fromSeed): KeyPair => {
+  const keyIn = (file: string, expected: string, make: (seed: Uint8Array) => KeyPair = signingKey): KeyPair => {
     const place = join(keysDir, file)
     const key = attempt(() => make(new TextEncoder().encode(readSecret(place).trim())))
     if (key !== undefined && attempt(() => key.getPublicKey()) === expected) return key

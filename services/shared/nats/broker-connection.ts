@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { createConnection, isIP, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, type TLSSocket } from 'node:tls'
+import { encode } from '@nats-io/nkeys'
 import {
+  type Authenticator,
   type ConnectionOptions,
-  jwtAuthenticator,
   type NatsConnection,
   NatsConnectionImpl,
   type ServerInfo,
@@ -13,6 +14,7 @@ import {
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js'
 import { type BrokerTargetContext, brokerTarget } from './broker-target.ts'
 import type { Creds } from './creds-text.ts'
+import { signerOf } from './signing-key.ts'
 
 /** Where a broker is, and who we are to it by TLS. */
 export interface BrokerTarget {
@@ -107,8 +109,12 @@ export async function userInfo(connection: NatsConnection, timeout: number): Pro
   return answer?.data
 }
 
-function authenticatorOf({ creds, token }: BrokerLogin) {
-  const user = jwtAuthenticator(creds.jwt, new TextEncoder().encode(creds.seed))
+function authenticatorOf({ creds, token }: BrokerLogin): Authenticator | Authenticator[] {
+  const sign = signerOf(new TextEncoder().encode(creds.seed))
+  const user: Authenticator = (nonce = '') => {
+    const sig = encode(sign(new TextEncoder().encode(nonce)))
+    return { jwt: creds.jwt, nkey: creds.claims.sub, sig }
+  }
   return token === undefined ? user : [user, tokenAuthenticator(token)]
 }
 
