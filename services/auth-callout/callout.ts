@@ -216,18 +216,26 @@ class Callout implements RunningService {
   async #recheckAll(): Promise<void> {
     const now = this.#policy.now() / 1000
     for (const one of this.#admitted) if (one.exp <= now) this.#admitted.delete(one)
-    // What fails of one keeps nobody else in.
-    const looks = [...this.#admitted].map((one) =>
-      this.#recheckOne(one).catch((failure: unknown) => this.#log.error('recheck-failed', failureFields(failure))),
+    // A host whose connection breaks again and again stands here many times until its logins end, and is asked about once.
+    const looks = [...Map.groupBy(this.#admitted, ({ context }) => context.token).values()].map((same) =>
+      // What fails of one keeps nobody else in.
+      this.#recheckSame(same).catch((failure: unknown) => this.#log.error('recheck-failed', failureFields(failure))),
     )
     await Promise.all(looks)
   }
 
-  async #recheckOne(one: Admitted): Promise<void> {
-    if (await this.#judge.live(one.context)) return
+  /** All of these came with one token, which is bound to one certificate: what ends one ends all, each with a record of its own. */
+  async #recheckSame([one, ...others]: Admitted[]): Promise<void> {
+    if (one === undefined || (await this.#stays(one))) return
+    await Promise.all(others.map((other) => this.#stays(other)))
+  }
+
+  async #stays(one: Admitted): Promise<boolean> {
+    if (await this.#judge.live(one.context)) return true
     this.#admitted.delete(one)
     const isIn = () => one.exp > this.#policy.now() / 1000
     void putOut(() => this.#kick(one.context.request), { isIn, signal: this.#stop.signal })
+    return false
   }
 
   /** @returns whether it left this process */
