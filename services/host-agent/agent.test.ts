@@ -51,10 +51,12 @@ async function agent(host: string, given?: AgentConfiguration) {
   return { ...service, configuration, ready, host }
 }
 
+const both = ['applied', 'recent'].map((table) => `SELECT id, seq, applied_at FROM ${table}`).join(' UNION ALL ')
+
 /** Ids in the order in which they were applied. */
 function appliedAt({ storage }: AgentConfiguration): string[] {
   const database = new DatabaseSync(storage.path, { readOnly: true })
-  const rows = database.prepare('SELECT id FROM applied ORDER BY applied_at, seq').all()
+  const rows = database.prepare(`SELECT id FROM (${both}) ORDER BY applied_at, seq`).all()
   database.close()
   return rows.map(({ id }) => String(id))
 }

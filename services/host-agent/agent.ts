@@ -68,6 +68,7 @@ function materialOf({ tls: { cert, key, ca } }: Configuration): TlsMaterial {
 }
 
 const INVENTORY_EVERY_MS = 1_000
+const SETTLE_EVERY_MS = 1_000
 const LOOK_EVERY_MS = 3_600_000
 /** Longer than the stream keeps commands: what comes again after that is not the same command. */
 const KEPT_MS = 14 * 86_400_000
@@ -123,6 +124,7 @@ class Agent implements RunningService {
     }
     this.#closing.push(watchFile(tls.cert, () => this.reload()))
     this.#every(INVENTORY_EVERY_MS, () => this.#tellInventory())
+    this.#every(SETTLE_EVERY_MS, () => this.#ledger.settle())
     this.#every(LOOK_EVERY_MS, () => this.#ledger.purge(Date.now() - KEPT_MS))
   }
 

@@ -20,6 +20,8 @@ export interface Ledger {
    * Throws `StorageUnavailable`: then none was applied.
    */
   apply(commands: readonly Numbered[], now: number): boolean[]
+  /** Puts some of the recent ones to where many are found quickly. To be called now and then; whether an id is known does not depend on it. */
+  settle(): void
   /** The newest message of the stream that was applied here; 0 where there is none. */
   lastSeq(): number
   summary(): Summary
@@ -35,33 +37,69 @@ export interface Summary {
   readonly verbs: Readonly<Record<string, number>>
 }
 
+/** At once, so that nobody waits for long; of very many a part, so that they do not grow beyond all bounds. */
+const SETTLED_AT_ONCE = 1_024
+const SETTLED_PART = 16
+
 export function openLedger(path: string): Ledger {
   const database = openDatabase(path, {
     version: 1,
     statements: [
       'CREATE TABLE applied (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+      // In the order in which they came: of many at once, each of the table above lies on a page of its own, and whole pages are written.
+      'CREATE TABLE recent (number INTEGER PRIMARY KEY, id TEXT NOT NULL, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT',
       'CREATE INDEX applied_by_age ON applied (applied_at)',
       // What commands did here: how often each verb was applied, and the arguments that it had last.
       'CREATE TABLE effects (verb TEXT PRIMARY KEY, times INTEGER NOT NULL, args TEXT NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID',
     ],
   })
-  const record = database.prepare('INSERT OR IGNORE INTO applied (id, seq, applied_at) VALUES (?, ?, ?)')
+  const append = database.prepare('INSERT INTO recent (id, seq, applied_at) VALUES (?, ?, ?)')
+  const known = database.prepare('SELECT 1 FROM applied WHERE id = ?')
+  const oldest = database.prepare('SELECT number, id, seq, applied_at FROM recent ORDER BY number LIMIT ?')
+  const record = database.prepare('INSERT INTO applied (id, seq, applied_at) VALUES (?, ?, ?)')
+  const settled = database.prepare('DELETE FROM recent WHERE number <= ?')
   const effect = database.prepare(
-    'INSERT INTO effects (verb, times, args, seq) VALUES (?1, 1, ?2, ?3) ON CONFLICT (verb) DO UPDATE SET times = times + 1, args = ?2, seq = ?3',
+    'INSERT INTO effects (verb, times, args, seq) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (verb) DO UPDATE SET times = times + ?2, args = ?3, seq = ?4',
   )
   const last = database.prepare('SELECT max(seq) AS seq FROM effects')
   const times = database.prepare('SELECT verb, times FROM effects ORDER BY verb')
   const purge = database.prepare('DELETE FROM applied WHERE applied_at < ?')
   const lastSeq = (): number => Number(last.get()?.seq ?? 0)
+  const recent = new Set(
+    database
+      .prepare('SELECT id FROM recent')
+      .all()
+      .map(({ id }) => String(id)),
+  )
   return {
-    apply: (commands, now) =>
-      commit(database, () =>
-        commands.map(({ command: { id, verb, args }, seq }) => {
-          if (record.run(id, seq, now).changes === 0) return false
-          effect.run(verb, JSON.stringify(args), seq)
+    apply(commands, now) {
+      const added = new Set<string>()
+      const isNew = commit(database, () => {
+        const isNew = commands.map(({ command: { id }, seq }) => {
+          if (recent.has(id) || added.has(id) || known.get(id) !== undefined) return false
+          append.run(id, seq, now)
+          added.add(id)
           return true
-        }),
-      ),
+        })
+        for (const [verb, { times, last }] of effectsOf(commands.filter((_, at) => isNew[at]))) {
+          effect.run(verb, times, JSON.stringify(last.command.args), last.seq)
+        }
+        return isNew
+      })
+      for (const id of added) recent.add(id)
+      return isNew
+    },
+    settle() {
+      if (recent.size === 0) return
+      const rows = oldest.all(Math.max(SETTLED_AT_ONCE, Math.ceil(recent.size / SETTLED_PART)))
+      commit(database, () => {
+        // Neighbours share a page.
+        const inOrder = rows.toSorted((one, other) => (String(one.id) < String(other.id) ? -1 : 1))
+        for (const { id, seq, applied_at } of inOrder) record.run(id!, seq!, applied_at!)
+        settled.run(rows.at(-1)?.number ?? 0)
+      })
+      for (const { id } of rows) recent.delete(String(id))
+    },
     lastSeq,
     summary() {
       const verbs = Object.fromEntries(times.all().map((row) => [String(row.verb), Number(row.times)]))
@@ -72,4 +110,14 @@ export function openLedger(path: string): Ledger {
     isWritable: writeProbe(database),
     close: () => database.close(),
   }
+}
+
+/** What commands of one transaction do, verb by verb: written once, and not once for each. */
+function effectsOf(commands: readonly Numbered[]): Map<string, { times: number; last: Numbered }> {
+  const effects = new Map<string, { times: number; last: Numbered }>()
+  for (const last of commands) {
+    const { verb } = last.command
+    effects.set(verb, { times: (effects.get(verb)?.times ?? 0) + 1, last })
+  }
+  return effects
 }
