@@ -9,14 +9,17 @@ import type { Command, Ledger } from './ledger.ts'
 /** The stream of commands; the consumer is called as the host. */
 const STREAM = 'WORKLOAD'
 const MOST_AT_ONCE = 256
-const MOST_IN_ONE = 128
+/** Half of them, so that the broker sends the others meanwhile. */
+const ENOUGH = 128
+const GATHERED_WITHIN_MS = 5
 /** Well within what the broker waits for an acknowledgement. */
 const STILL_WORKING_MS = 10_000
 
 const commandSchema = z.object({
   id: z.string().min(1).max(128),
   verb: z.string().regex(/^[a-z0-9-]{1,63}$/),
-  args: z.record(z.string(), z.json()).default({}),
+  // Whatever was parsed is JSON.
+  args: z.record(z.string(), z.unknown()).default({}),
 })
 
 export interface ConsumptionOptions {
@@ -37,6 +40,7 @@ export class Consumption {
   readonly #releasing: NodeJS.Timeout
   #isStopped = false
   #isBusy = false
+  #gathering: NodeJS.Timeout | undefined
   #idle: (() => void) | undefined
 
   /** Rejects where the broker has no consumer for this host yet. */
@@ -82,6 +86,7 @@ export class Consumption {
     this.#isStopped = true
     clearInterval(this.#working)
     clearTimeout(this.#releasing)
+    clearTimeout(this.#gathering)
     this.#messages.stop()
     if (this.#isBusy) {
       await new Promise<void>((resolve) => {
@@ -102,15 +107,23 @@ export class Consumption {
 
   #enqueue(messages: readonly JsMsg[]): void {
     this.#queue.push(...messages)
-    if (!this.#isBusy) this.#work()
+    if (!this.#isBusy) this.#gather()
   }
 
-  /** Some at a time: what came together is one transaction, and other things are to be done as well. */
+  /** Each transaction waits for the disk: where more are on their way, it waits for a moment for them. */
+  #gather(): void {
+    const isMore = (this.#queue.at(-1)?.info.pending ?? 0) > 0
+    if (this.#isStopped || !isMore || this.#queue.length >= ENOUGH) this.#work()
+    else this.#gathering ??= setTimeout(() => this.#work(), GATHERED_WITHIN_MS)
+  }
+
+  /** What came together is one transaction, and other things are to be done as well. */
   #work(): void {
-    this.#isBusy = true
-    const batch = this.#isStopped ? [] : this.#queue.slice(0, MOST_IN_ONE)
-    if (batch.length === 0) {
-      this.#isBusy = false
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
+    const batch = this.#isStopped ? [] : this.#queue.slice(0, MOST_AT_ONCE)
+    this.#isBusy = batch.length > 0
+    if (!this.#isBusy) {
       this.#idle?.()
       return
     }
@@ -119,7 +132,10 @@ export class Consumption {
       return
     }
     this.#queue.splice(0, batch.length)
-    setImmediate(() => this.#work())
+    setImmediate(() => {
+      this.#isBusy = false
+      this.#gather()
+    })
   }
 
   /** False where it could not be kept: then nothing newer may be applied either. */
@@ -129,9 +145,10 @@ export class Consumption {
     const good = read.filter((one): one is typeof one & { command: Command } => one.command !== undefined)
     try {
       const isNew = ledger.apply(good, now())
-      for (const [at, { message, command, seq }] of good.entries()) {
+      const at = new Date(now()).toISOString()
+      for (const [place, { message, command, seq }] of good.entries()) {
         message.ack()
-        if (isNew[at]) this.#tell(host, { id: command.id, state: 'applied', seq })
+        if (isNew[place]) this.#tell(host, { id: command.id, state: 'applied', seq, at })
       }
     } catch (failure) {
       log.error('commands-not-applied', failureFields(failure))
@@ -146,8 +163,7 @@ export class Consumption {
   }
 
   #tell(host: string, status: object): void {
-    const at = new Date(this.#options.now()).toISOString()
-    this.#connection.publish(`WORKLOAD.${host}.status`, JSON.stringify({ ...status, at }))
+    this.#connection.publish(`WORKLOAD.${host}.status`, JSON.stringify(status))
   }
 
   /** The link makes a connection anew, after its back-off, and everything that is not acknowledged comes again. */
