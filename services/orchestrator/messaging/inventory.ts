@@ -4,8 +4,10 @@ import { iso } from '../state.ts'
 
 /** What a host told last. Who it is stands in the subject, which the broker's permissions enforce, and nowhere else. */
 interface Told {
-  readonly receivedAt: string
-  readonly content: unknown
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number
+  /** As it came: it is read when somebody asks, for most of it is replaced before anybody does. */
+  readonly text: string
 }
 
 const LARGEST_MESSAGE = 64 * 1024
@@ -40,13 +42,17 @@ export class Inventory {
   #keep(told: Map<string, Told>, message: Msg): void {
     const host = message.subject.split('.')[1] ?? ''
     if (!this.#hosts.includes(host) || message.data.length > LARGEST_MESSAGE) return
-    told.set(host, { receivedAt: iso(this.#now()), content: contentOf(message) })
+    told.set(host, { receivedAt: this.#now(), text: message.string() })
   }
 
   #shown(host: string) {
     const [update, status] = [this.#updates.get(host), this.#statuses.get(host)]
-    return { host, ...(update === undefined ? {} : { update }), ...(status === undefined ? {} : { status }) }
+    return { host, ...(update && { update: shown(update) }), ...(status && { status: shown(status) }) }
   }
+}
+
+function shown({ receivedAt, text }: Told): { receivedAt: string; content: unknown } {
+  return { receivedAt: iso(receivedAt), content: contentOf(text) }
 }
 
 function follow(connection: NatsConnection, subject: string, keep: (message: Msg) => void): void {
@@ -58,9 +64,9 @@ function follow(connection: NatsConnection, subject: string, keep: (message: Msg
 }
 
 /** A host that sends what is no JSON harms nobody but itself. */
-function contentOf(message: Msg): unknown {
+function contentOf(text: string): unknown {
   try {
-    return message.json()
+    return JSON.parse(text)
   } catch {
     return null
   }
