@@ -23,6 +23,8 @@ export class StorageUnavailable extends Error {
   }
 }
 
+const BRIEF_LOG_PAGES = 4_000
+
 const META = 'CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID'
 
 /**
@@ -39,8 +41,11 @@ export function openDatabase(path: string, schema: DatabaseSchema): DatabaseSync
   prepareFile(path)
   try {
     const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 250 })
-    const synchronous = schema.outlives === 'the process' ? 'NORMAL' : 'FULL'
+    const isBrief = schema.outlives === 'the process'
+    const synchronous = isBrief ? 'NORMAL' : 'FULL'
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`)
+    // With these the disk is waited for by checkpoints alone: so they come seldom.
+    if (isBrief) database.exec(`PRAGMA wal_autocheckpoint = ${BRIEF_LOG_PAGES}`)
     // What is deleted here may be a private key or a token: its bytes go with it.
     database.exec('PRAGMA secure_delete = ON')
     if (tablesOf(database).length === 0) create(database, schema)

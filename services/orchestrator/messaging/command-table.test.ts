@@ -105,7 +105,7 @@ test('what never left is free again, and what may have arrived keeps its id', as
   fail(undefined)
   await commands.publishPending()
   expect(published).toEqual([command('perhaps')])
-  await until(() => table.pending().length === 0)
+  await expect.poll(() => table.pending()).toEqual([])
   expect(await take(command('perhaps'))).toMatchObject({ seq: 1, duplicate: true })
   table.close()
 })
@@ -146,8 +146,3 @@ test('commands that differ in host, verb or arguments are not the same', () => {
   expect(new Set(digests).size).toBe(4)
   expect(digestOf(command('y'))).toBe(digests[0])
 })
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 1_000 && !holds(); turns += 1) await new Promise((resolve) => setImmediate(resolve))
-  expect(holds()).toBe(true)
-}

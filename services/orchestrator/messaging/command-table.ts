@@ -7,7 +7,7 @@ import type { Command } from '../guards/command.ts'
 export interface CommandTable {
   /** Keeps a command that is not known yet. It outlives the process when this resolves. Rejects with `StorageUnavailable`. */
   keep(command: Command, now: number): Promise<KeptCommand>
-  /** The broker has it. What is lost of this in a crash is published again, with the same id. */
+  /** The broker has it. Nobody waits for this row: what is lost of it in a crash is published again, with the same id. */
   published(id: string, at: Place): void
   /** It was refused, or never sent: the id is as it was before. */
   forget(id: string): Promise<void>
@@ -44,13 +44,14 @@ export function openCommandTable(path: string): CommandTable {
     // What is answered 202 is at the broker. A machine that loses its last rows loses ids alone, and the hosts know these, too.
     outlives: 'the process',
     statements: [
-      "CREATE TABLE commands (id TEXT PRIMARY KEY, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+      // By number: of those that come together, and of what becomes of them, rows lie side by side, and of their ids alone they do not.
+      "CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT",
       'CREATE INDEX commands_by_age ON commands (created_at)',
     ],
   })
   const find = database.prepare('SELECT digest, stream, seq FROM commands WHERE id = ?')
   const insert = database.prepare(
-    "INSERT INTO commands (id, digest, state, body, created_at) VALUES (?, ?, 'pending', ?, ?)",
+    "INSERT INTO commands (id, digest, state, body, created_at) VALUES (?, ?, 'pending', ?, ?) ON CONFLICT (id) DO NOTHING",
   )
   const publish = database.prepare(
     "UPDATE commands SET state = 'published', body = NULL, stream = ?, seq = ? WHERE id = ? AND state = 'pending'",
@@ -63,14 +64,13 @@ export function openCommandTable(path: string): CommandTable {
   return {
     keep: (command, now) =>
       together.run(() => {
-        const known = find.get(command.id)
-        if (known !== undefined) return { digest: String(known.digest), isNew: false, ...placeOf(known) }
         const digest = digestOf(command)
-        insert.run(command.id, digest, JSON.stringify(command), now)
-        return { digest, isNew: true }
+        if (insert.run(command.id, digest, JSON.stringify(command), now).changes > 0) return { digest, isNew: true }
+        const known = find.get(command.id)!
+        return { digest: String(known.digest), isNew: false, ...placeOf(known) }
       }),
     published(id, { stream, seq }) {
-      together.run(() => publish.run(stream, seq, id)).catch(() => {})
+      together.later(() => void publish.run(stream, seq, id))
     },
     forget: (id) => together.run(() => void remove.run(id)),
     pending: () => pending.all().map(({ body }) => JSON.parse(String(body)) as Command),
@@ -87,10 +87,21 @@ function placeOf({ stream, seq }: Record<string, unknown>): { place?: Place } {
   return stream === null ? {} : { place: { stream: String(stream), seq: Number(seq) } }
 }
 
+interface Waiting {
+  readonly work: () => void
+  settle(): void
+  reject(failure: unknown): void
+}
+
+/** For how long a row waits for a commit that somebody else waits for. */
+const LATER_MS = 50
+
 /** Callers come side by side: what came in one turn is one commit. */
 class GroupCommit {
   readonly #database: DatabaseSync
-  #waiting: { work: () => void; reject: (failure: unknown) => void; settle: () => void }[] = []
+  #waiting: Waiting[] = []
+  #isDue = false
+  #later: NodeJS.Timeout | undefined
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -99,18 +110,26 @@ class GroupCommit {
   run<Result>(work: () => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       let result: Result
-      const entry = {
-        work: () => {
-          result = work()
-        },
-        reject,
-        settle: () => resolve(result),
+      const kept = () => {
+        result = work()
       }
-      if (this.#waiting.push(entry) === 1) setImmediate(() => this.flush())
+      this.#waiting.push({ work: kept, reject, settle: () => resolve(result) })
+      if (this.#isDue) return
+      this.#isDue = true
+      setImmediate(() => this.flush())
     })
   }
 
+  /** In the order in which it came, with the next commit, or with one of its own a moment later. */
+  later(work: () => void): void {
+    this.#waiting.push({ work, settle() {}, reject() {} })
+    this.#later ??= setTimeout(() => this.flush(), LATER_MS).unref()
+  }
+
   flush(): void {
+    clearTimeout(this.#later)
+    this.#later = undefined
+    this.#isDue = false
     const waiting = this.#waiting.splice(0)
     if (waiting.length === 0) return
     try {

@@ -70,7 +70,7 @@ export class Commands {
     const { table, hosts, now } = this.#options
     pass(commandHost, { host: command.host, hosts }, 'No such host is configured.')
     const kept = await table.keep(command, now())
-    const same = { digest: digestOf(command), known: kept.digest }
+    const same = { digest: kept.isNew ? kept.digest : digestOf(command), known: kept.digest }
     pass(commandId, same, 'This id stands for another command; take a new one.')
     if (kept.place !== undefined) return accepted({ ...kept.place, duplicate: true })
     const { place, failure } = await this.#publish(command)

@@ -4,6 +4,7 @@ import {
   DiscardPolicy,
   JetStreamApiCodes,
   JetStreamApiError,
+  type JetStreamClient,
   type JetStreamManager,
   jetstream,
   jetstreamManager,
@@ -80,9 +81,14 @@ export async function publishCommand(
 ): Promise<Place & { duplicate: boolean }> {
   const body = JSON.stringify({ id, verb, args })
   const options = { msgID: id, timeout, expect: { streamName: STREAM } }
-  const { stream, seq, duplicate } = await jetstream(connection).publish(`WORKLOAD.${host}.cmd.${verb}`, body, options)
+  const client = clients.get(connection) ?? jetstream(connection)
+  clients.set(connection, client)
+  const { stream, seq, duplicate } = await client.publish(`WORKLOAD.${host}.cmd.${verb}`, body, options)
   return { stream, seq, duplicate }
 }
+
+/** One for each connection, and not one for each command. */
+const clients = new WeakMap<NatsConnection, JetStreamClient>()
 
 /** Insufficient resources, memory and storage of the account, and what a store that failed tells: full, or its disk is. */
 const FULL_CODES = [10023, 10028, 10047, 10077]
