@@ -1,19 +1,15 @@
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { BaselineConfig } from './baselines/serve.ts'
+import { forkOn } from './fork.ts'
 
 export interface Baseline extends AsyncDisposable {
   port: number
 }
 
-/** Starts `baselines/<name>.ts` in a process of its own, so that it shares no event loop with the load. */
-export async function startBaseline(name: string, config: BaselineConfig): Promise<Baseline> {
-  const child = fork(join(import.meta.dirname, 'baselines', `${name}.ts`), {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    // In a session of its own, as services are: Linux shares processor time out by session when there is too little of it.
-    detached: true,
-  })
+/** Starts `baselines/<name>.ts`. `hosts`: the file by which it finds the hosts of a plan. */
+export async function startBaseline(name: string, config: BaselineConfig, hosts?: string): Promise<Baseline> {
+  const child = forkOn(join(import.meta.dirname, 'baselines', `${name}.ts`), hosts)
   child.send(config)
   const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(20_000) })) as [{ port: number }]
   return {

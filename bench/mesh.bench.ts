@@ -1,10 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Site } from '../harness/backends/backend.ts'
 import { operatorClient } from '../harness/site/operator-client.ts'
 import { until } from '../harness/site/until.ts'
 import type { Bench } from './main.ts'
 import { compare, median } from './measure.ts'
+import { pidOf, processorMs } from './processes.ts'
 import { benchSite } from './site.ts'
 
 const small = 3
@@ -126,26 +126,11 @@ async function demandConnected(site: Site, name: string, peers: number): Promise
  * so that one that the machine disturbs does not count for all.
  */
 async function idleOf({ site, names }: Mesh): Promise<number> {
-  const pids = names.map((name) => {
-    const started = site
-      .events()
-      .findLast((event) => event.event === 'unit-started' && event.node === name && event.unit === 'orchestrator')
-    return started?.event === 'unit-started' ? started.pid : undefined
-  })
+  const pids = names.map((name) => pidOf(site, name, 'orchestrator'))
   const before = await Promise.all(pids.map(processorMs))
   const began = performance.now()
   await wait(idleMs)
   const after = await Promise.all(pids.map(processorMs))
   const seconds = (performance.now() - began) / 1_000
   return median(after.map((ms, at) => (ms - before[at]!) / seconds))
-}
-
-/** Of all threads, in the nanoseconds of Linux's scheduler: `stat` counts in hundredths of a second. */
-async function processorMs(pid: number | undefined): Promise<number> {
-  const threads = await readdir(`/proc/${pid}/task`)
-  const spent = threads.map(async (thread) => {
-    const [nanoseconds] = (await readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')).split(' ')
-    return Number(nanoseconds) / 1e6
-  })
-  return (await Promise.all(spent)).reduce((sum, ms) => sum + ms, 0)
 }

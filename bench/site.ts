@@ -6,8 +6,8 @@ import { anchorOf, readRendered } from '../harness/site/site-files.ts'
 import { holderOf, placeOf } from '../harness/topology/holders.ts'
 
 /** A site for a bench; the caller disposes it. */
-export function benchSite(topology: string, set: Record<string, string> = {}): Promise<Site> {
-  return standUp(topology, { set, signal: AbortSignal.timeout(120_000) })
+export function benchSite(topology: string, set: Record<string, string> = {}, withinMs = 120_000): Promise<Site> {
+  return standUp(topology, { set, signal: AbortSignal.timeout(withinMs) })
 }
 
 /** PEM texts of a certificate credential, and the anchors that its holder has. */

@@ -1,5 +1,6 @@
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Client } from '../nats/client.ts'
 
 /** What a baseline server gets from the bench that started it: PEM texts of the very node that it stands in for. */
 export interface BaselineConfig {
@@ -10,6 +11,8 @@ export interface BaselineConfig {
   jwks?: { keys: object[] }
   /** What to answer, as text. */
   body?: string
+  /** As whom to log in at a broker. */
+  client?: Client
 }
 
 /** Runs in a child process: takes the configuration, listens on loopback, and tells the port. */

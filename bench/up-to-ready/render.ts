@@ -29,7 +29,8 @@ export async function renderBareRun(plan: Plan, folder: string, subnet: string):
   return file
 }
 
-async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<NodeContext[]> {
+/** As agents have them, where there are no agents. */
+export async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<NodeContext[]> {
   const names = Object.keys(plan.nodes)
   const addresses = Object.fromEntries(names.map((name, index) => [name, `${subnet}${index + 1}`]))
   const dirs = Object.fromEntries(names.map((name) => [name, join(folder, 'nodes', name)]))
@@ -60,6 +61,8 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
       dir: dirs[name]!,
       address: addresses[name]!,
       addresses,
+      hostsFile: run.hostsFile,
+      tools: run.tools,
       settings: run,
     },
     ...{
@@ -72,7 +75,8 @@ async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<N
   }))
 }
 
-function bareUnit(all: readonly NodeContext[], node: NodeContext, unit: PlanUnit): BareUnit {
+/** A unit with everything filled in that is known before it starts. */
+export function bareUnit(all: readonly NodeContext[], node: NodeContext, unit: PlanUnit): BareUnit {
   const context = contextOf(node, unit)
   const { ref } = context
   const text = (template: string) => fill(template, context, ref)

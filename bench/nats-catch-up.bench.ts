@@ -1,0 +1,65 @@
+import type { Site } from '../harness/backends/backend.ts'
+import type { Bench } from './main.ts'
+import { compare, interleave, median } from './measure.ts'
+import type { Client } from './nats/client.ts'
+import { type Clients, startClients } from './nats/clients.ts'
+import { clientOf, natsSite } from './nats/site.ts'
+
+const few = 10_000
+const many = 100_000
+const rounds = 5
+
+export const bench: Bench = {
+  summary: `a host that comes back to ${few} commands, against a bare pull consumer that acknowledges them`,
+  async run() {
+    await using nats = await natsSite({ callout: 'true' })
+    const { site, hosts } = nats
+    await using bare = startClients(hosts)
+    await using watcher = startClients(hosts)
+    const orchestrator = await clientOf(site, 'creds-orchestrator', 'orchestrator_role')
+    const host = await clientOf(site, 'creds-host-1', 'host_role')
+    const ground: Ground = { site, bare, watcher, orchestrator, host }
+    await site.node('host-1').stop('host-agent')
+    const perSecond = await interleave(
+      `catch-up of ${few} commands`,
+      async () => (few / (await barely(ground, few))) * 1_000,
+      async () => (few / (await byAgent(ground, few))) * 1_000,
+      { bar: { atLeast: 0.5 }, unit: 'per second', rounds },
+    )
+    const ms = { few: [] as number[], many: [] as number[] }
+    for (let round = 0; round < rounds; round += 1) {
+      ms.few.push(await byAgent(ground, few))
+      ms.many.push(await byAgent(ground, many))
+    }
+    const growth = compare(`catch-up of ${many} commands, against ${few}`, median(ms.few), median(ms.many), {
+      ...{ bar: { atMost: 11 }, rounds },
+    })
+    return [perSecond, growth]
+  },
+}
+
+interface Ground {
+  readonly site: Site
+  readonly bare: Clients
+  readonly watcher: Clients
+  readonly orchestrator: Client
+  readonly host: Client
+}
+
+/** Ms in which the host's own agent applies what was commanded while it was down, from the first that it is sent. */
+async function byAgent({ site, watcher, orchestrator }: Ground, count: number): Promise<number> {
+  await watcher.ask('publish', orchestrator, 'host-1', count)
+  const fetched = watcher.ask('fetched', orchestrator, 'host-1', count)
+  await site.node('host-1').start('host-agent')
+  const ms = await fetched
+  await site.node('host-1').stop('host-agent')
+  return ms
+}
+
+/** Ms in which somebody acknowledges as much over the same login. */
+async function barely({ watcher, bare, orchestrator, host }: Ground, count: number): Promise<number> {
+  await watcher.ask('publish', orchestrator, 'host-1', count)
+  const fetched = watcher.ask('fetched', orchestrator, 'host-1', count)
+  await bare.ask('consume', host, 'host-1', count)
+  return fetched
+}
