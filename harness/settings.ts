@@ -85,8 +85,11 @@ export function settings(environment: Environment = process.env) {
   const isSet = (name: string) => variable(name) !== undefined
   const path = (name: string) => (isSet(name) ? resolve(variable(name)!) : undefined)
   const tools = TOOL_NAMES.map((name) => [name, path(TOOLS[name].variable)] as const).filter(([, found]) => found)
+  const cacheDir = path('HOLDFAST_CACHE_DIR') ?? join(path('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'holdfast')
   return {
-    cacheDir: path('HOLDFAST_CACHE_DIR') ?? join(path('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'holdfast'),
+    cacheDir,
+    /** What Node has compiled of the modules of its programs. */
+    compileCache: join(cacheDir, 'compile'),
     /** Whoever makes it uses mode 0700. */
     runtimeDir: path('HOLDFAST_RUNTIME_DIR') ?? join(path('XDG_RUNTIME_DIR') ?? tmpdir(), `holdfast-${userInfo().uid}`),
     backend: variable('HOLDFAST_BACKEND') ?? 'process',

@@ -45,7 +45,7 @@ export async function contextsOf(plan: Plan, folder: string, subnet: string): Pr
     hostsFile: join(folder, 'hosts'),
     tools: Object.fromEntries(tools.map(({ name, path }) => [name, path])),
     // The same cache of compiled modules as in a real run: what is compared is the framework, not the services.
-    environment: programEnvironment({ NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') }),
+    environment: programEnvironment({ NODE_COMPILE_CACHE: settings().compileCache }),
     extra: {},
     dieWithParent: [],
     libcNames: {},

@@ -162,7 +162,7 @@ async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): 
 }
 
 function environment(run: string): Record<string, string> {
-  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: join(settings().cacheDir, 'compile') })
+  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: settings().compileCache })
 }
 
 /** What the agents read at their start. */

@@ -215,7 +215,8 @@ interface Started {
 async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }: Started): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
-  const condition = import.meta.url.endsWith('.ts') ? ['holdfast-source'] : []
+  const isSource = import.meta.url.endsWith('.ts')
+  const condition = isSource ? ['holdfast-source'] : []
   return createVitest(
     {
       root: root.path,
@@ -234,10 +235,12 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }
       testTimeout: 180_000,
       hookTimeout: run.keep ? 0 : 300_000,
       teardownTimeout: 30_000,
-      env: { ...env, ...ownClockEnvironment(run.at) },
+      // Where this process has its own: a worker of the installed package would compile all of it anew.
+      env: { ...env, ...ownClockEnvironment(run.at), NODE_COMPILE_CACHE: settings().compileCache },
       ...(run.bail ? { bail: 1 } : {}),
       ...(pattern && { testNamePattern: pattern }),
       ...(run.mutants ? { runner: mutantRunner, testTimeout: 30_000, maxWorkers: 2 } : {}),
+      ...(isSource ? { server: { deps: { external: [ownSource] } } } : {}),
       reporters: [collector],
     },
     {
@@ -251,6 +254,11 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }
     },
   )
 }
+
+/** In the repository Node loads Holdfast itself, as vitest lets it do where it is an installed package: that is compiled once for all runs. */
+const ownSource = new RegExp(
+  `^${fileURLToPath(new URL('../', import.meta.url)).replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')}(?!.*\\.scenario\\.ts$).*\\.ts$`,
+)
 
 const mutantRunner = fileURLToPath(
   new URL(`../vitest/mutant-runner.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { flushCompileCache } from 'node:module'
 import { basename, dirname, relative } from 'node:path'
 import { expect, type TestAPI, type TestContext, test, vi } from 'vitest'
 import { SiteNotReady } from '../backends/launched-site.ts'
@@ -96,7 +97,11 @@ export function scenarioOn(options: ScenarioOptions, parts: () => Promise<Ground
       // vitest reads the names of a fixture's dependencies from this pattern, so it has to be there, empty or not.
       .extend('ground', { scope: 'file' }, ({ sharedSites: _ }, { onCleanup }) => {
         const ground = new Ground(file, options, parts)
-        onCleanup(() => ground[Symbol.asyncDispose]())
+        onCleanup(async () => {
+          await ground[Symbol.asyncDispose]()
+          // vitest ends a worker by a signal, upon which Node would keep nothing of what it compiled.
+          flushCompileCache()
+        })
         return ground
       })
       .extend('conduct', { auto: true }, ({ task }, { onCleanup }) => {
