@@ -1,6 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { USERS, type UserName } from '../shared/nats/roles.ts'
 import type { SetupRecord } from '../shared/nats/setup-record.ts'
+import { untilWallTime } from '../shared/wall-timer.ts'
 import { accountClaims, findUser, isRevoked, type UserClaims, userClaims } from './claims.ts'
 import type { Configuration } from './config.ts'
 import { type Copied, handOver } from './copy.ts'
@@ -74,8 +74,8 @@ async function admitCallout(nsc: Nsc, configuration: Configuration): Promise<voi
   await pushClaims(configuration)
 }
 
-async function untilDue({ users }: SetupRecord): Promise<void> {
+/** What is due is so by the clock: it is ended no later where this host slept meanwhile. */
+function untilDue({ users }: SetupRecord): Promise<void> {
   const times = Object.values(users).flatMap(({ previous }) => previous.map(({ until }) => Date.parse(until)))
-  const left = Math.max(0, ...times) - Date.now()
-  if (left > 0) await wait(left)
+  return untilWallTime(Math.max(0, ...times))
 }

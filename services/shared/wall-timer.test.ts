@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { afterAtMost, atWallTime } from './wall-timer.ts'
+import { afterAtMost, atWallTime, untilWallTime } from './wall-timer.ts'
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }))
 afterEach(() => void vi.useRealTimers())
@@ -44,6 +44,18 @@ test('what is due after a while is due by the first of both clocks, whichever is
   expect(setBack).toHaveBeenCalledTimes(1)
   vi.advanceTimersByTime(3_600_000)
   expect(setBack).toHaveBeenCalledTimes(1)
+})
+
+test('whoever waits for a time goes on when the clock says so, however it came to that', async () => {
+  const [reached, passed] = [vi.fn(), vi.fn()]
+  void untilWallTime(1_000_000 + 3_600_000).then(reached)
+  void untilWallTime(999_000).then(passed)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(passed).toHaveBeenCalledTimes(1)
+  expect(reached).not.toHaveBeenCalled()
+  vi.setSystemTime(1_000_000 + 3_600_000)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(reached).toHaveBeenCalledTimes(1)
 })
 
 test('a time that has passed is acted upon after the call; a closed timer never acts', () => {

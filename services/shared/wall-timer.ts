@@ -13,6 +13,13 @@ export function atWallTime(time: number, act: () => void): Wait {
   return once(() => time - Date.now(), act)
 }
 
+/** Resolves at a time of the wall clock, in ms since 1970; the process lives until then. */
+export async function untilWallTime(time: number): Promise<void> {
+  for (let left = time - Date.now(); left > 0; left = time - Date.now()) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(left, LOOK_EVERY_MS)))
+  }
+}
+
 /**
  * Acts once so many ms have passed by either clock: by the wall's alone it would be late where that was set back, which those do not
  * see who judge what ends then; by the other one alone after the machine slept.
