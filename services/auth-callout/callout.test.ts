@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connectBroker, userInfo } from '../shared/nats/broker-connection.ts'
 import { readCreds } from '../shared/nats/creds-text.ts'
 import { roleFor } from '../shared/nats/roles.ts'
+import type { SetupRecord } from '../shared/nats/setup-record.ts'
 import { BROKER_HOST, recordsIn } from '../shared/nats/testing/broker.ts'
 import { type CalloutSite, calloutSite, readiness } from '../shared/nats/testing/callout-site.ts'
 import type { TestUser } from '../shared/nats/testing/operator.ts'
@@ -257,6 +258,30 @@ test('a request that the broker did not make is answered by nobody, and is on re
   await site.broker.push(await operator.account('ADMIN'))
   await site.broker.push(await operator.account('AUTH'))
   expect(await outcome(await minted({}))).toBe('connected')
+})
+
+test('a sentinel that was rotated is known as soon as that is written down, and the one before until it ends', async () => {
+  const setupFile = String(configuration.setupFile)
+  const record = JSON.parse(readFileSync(setupFile, 'utf8')) as SetupRecord
+  const next = await otherOfAuth()
+  const [before, after] = [await minted({}), { ...(await minted({})), user: next }]
+  const write = (setup: object) => writeFileSync(setupFile, JSON.stringify({ ...record, ...setup }))
+  const rotate = (ends: number) => {
+    const previous = [{ key: record.users.auth_guard.key, until: new Date(ends).toISOString() }]
+    const auth_guard = { ...record.users.auth_guard, key: next.key.getPublicKey(), previous }
+    write({ generation: record.generation + 1, users: { ...record.users, auth_guard } })
+  }
+  const isOut = async (given: Login) => /authorization violation/i.test(await outcome(given))
+
+  expect(await isOut(after)).toBe(true)
+  rotate(Date.now() + 3_600_000)
+  await until(async () => !(await isOut(after)), 'the newer sentinel')
+  expect(await isOut(before)).toBe(false)
+  rotate(Date.now())
+  await until(() => isOut(before), 'the end of the older one')
+  expect(await isOut(after)).toBe(false)
+  write({})
+  await until(async () => !(await isOut(before)), 'the setup as it was')
 })
 
 test.each<[string, () => object, RegExp]>([

@@ -12,11 +12,12 @@ import type { RunningService } from '../shared/service-main.ts'
 import { StartFailure } from '../shared/start-failure.ts'
 import { readAnchors, readTlsMaterial, type TlsMaterial } from '../shared/tls-material.ts'
 import { createTokenPolicy, isAuthReady } from '../shared/token-policy.ts'
+import { watchFile } from '../shared/watch-file.ts'
 import { type Answers, answersOf } from './answers.ts'
 import type { Configuration } from './config.ts'
 import { Judge, type Judged } from './decisions.ts'
-import type { Hosts, LoginContext } from './guards/callout-login.ts'
-import { type CalloutKeys, readKeys } from './keys.ts'
+import type { Hosts, LoginContext, Sentinel } from './guards/callout-login.ts'
+import { type CalloutKeys, readKeys, sentinelOf } from './keys.ts'
 import { putOut } from './put-out.ts'
 import { type LoginRequest, readRequest } from './request.ts'
 
@@ -73,13 +74,17 @@ class Callout implements RunningService {
   readonly #load: () => Configuration
   readonly #client: IssuerClient
   readonly #policy: TokenPolicy
-  readonly #answers: Answers
   readonly #judge: Judge
   readonly #requests: BrokerLink
   readonly #kicks: BrokerLink
   readonly #health: ReturnType<typeof createHealthListener>
   readonly #admitted = new Set<Admitted>()
   readonly #stop = new AbortController()
+  /** Users have others after a rotation. */
+  #keys: CalloutKeys
+  #answers: Answers
+  #sentinel: Sentinel
+  #watching: { close(): void } | undefined
   #material: TlsMaterial
   #hosts: Hosts
   #recheck: NodeJS.Timeout | undefined
@@ -97,14 +102,20 @@ class Callout implements RunningService {
       localAddress,
     )
     this.#policy = createTokenPolicy(node, configuration, this.#client, log)
+    this.#keys = keys
     this.#answers = answersOf(keys)
+    this.#sentinel = sentinelOf(keys)
     this.#judge = new Judge({
       ...{ node, decisions, decideWithinMs, userSeconds, log, policy: this.#policy, audience: `https://${host}` },
-      sentinel: { user: keys.setup.users.auth_guard.key, account: keys.setup.accounts.AUTH },
+      sentinel: () => this.#sentinel,
       hosts: () => this.#hosts,
     })
-    this.#requests = this.#link('callout', keys.callout, (connection) => this.#listen(connection))
-    this.#kicks = this.#link('kick', keys.kick)
+    this.#requests = this.#link(
+      'callout',
+      () => this.#keys.callout,
+      (connection) => this.#listen(connection),
+    )
+    this.#kicks = this.#link('kick', () => this.#keys.kick)
     this.#health = createHealthListener({
       ...{ address: configuration.listen.local, material, decisions, node },
       notReady: () => this.#notReady(),
@@ -117,6 +128,8 @@ class Callout implements RunningService {
     void isAuthReady(this.#policy)
     this.#requests.start()
     this.#kicks.start()
+    // Of a setup it is written last.
+    this.#watching = watchFile(this.#prepared.configuration.setupFile, () => this.#takeKeys())
     this.#recheckLater()
   }
 
@@ -138,17 +151,34 @@ class Callout implements RunningService {
 
   async stop(): Promise<void> {
     clearTimeout(this.#recheck)
+    this.#watching?.close()
     this.#stop.abort()
     await Promise.all([this.#requests.close(), this.#kicks.close(), this.#health.close(GRACE_MS)])
     this.#client.close()
     this.#prepared.decisions.close()
   }
 
-  #link(name: string, creds: Creds, onUp?: LinkOptions['onUp']): BrokerLink {
+  /** What a rotation made is used as soon as it is whole; until then what there was before it is good. */
+  #takeKeys(): void {
+    const { callout, kick } = this.#keys
+    try {
+      this.#keys = readKeys(this.#prepared.configuration)
+    } catch (failure) {
+      this.#log.error('keys-not-taken', failureFields(failure))
+      return
+    }
+    this.#answers = answersOf(this.#keys)
+    this.#sentinel = sentinelOf(this.#keys)
+    if (this.#keys.callout.jwt !== callout.jwt) this.#requests.renew()
+    if (this.#keys.kick.jwt !== kick.jwt) this.#kicks.renew()
+    this.#log.info('keys-taken', { generation: this.#keys.setup.generation })
+  }
+
+  #link(name: string, creds: () => Creds, onUp?: LinkOptions['onUp']): BrokerLink {
     const { node } = this.#prepared.configuration
     return new BrokerLink({
       ...{ name, retry: RETRY, log: this.#log },
-      open: () => connectBroker(this.#target(), { creds, inbox: `_INBOX.${name}`, name: `${node} ${name}` }),
+      open: () => connectBroker(this.#target(), { creds: creds(), inbox: `_INBOX.${name}`, name: `${node} ${name}` }),
       onUp,
       onRefused: ({ guard, reason }) => {
         const refusal = { ...refusedStart({ guard, reason, target: node }), listener: name, layer: 'broker' as const }
@@ -186,14 +216,14 @@ class Callout implements RunningService {
 
   async #answer(connection: NatsConnection, message: Msg): Promise<void> {
     const serverCurve = message.headers?.get(SERVER_CURVE_HEADER) || undefined
-    const request = readRequest(message.data, serverCurve, this.#prepared.keys.curve)
+    const request = readRequest(message.data, serverCurve, this.#keys.curve)
     const judged = await this.#judge.login(request, connection.info?.server_id ?? '')
     // What cannot be read cannot be answered: there is nobody to name.
     if (request === undefined || serverCurve === undefined) return
     const answer = await this.#answerFor(request, judged)
-    const sealed = this.#prepared.keys.curve.seal(new TextEncoder().encode(answer), serverCurve)
+    const sealed = this.#keys.curve.seal(new TextEncoder().encode(answer), serverCurve)
     const sent = headers()
-    sent.set(SERVER_CURVE_HEADER, this.#prepared.keys.setup.keys.curve)
+    sent.set(SERVER_CURVE_HEADER, this.#keys.setup.keys.curve)
     message.respond(sealed, { headers: sent })
   }
 

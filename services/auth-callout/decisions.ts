@@ -10,6 +10,7 @@ import {
   calloutSentinel,
   type Hosts,
   type LoginContext,
+  type Sentinel,
 } from './guards/callout-login.ts'
 import { calloutRequest } from './guards/callout-request.ts'
 import { liveRecheck } from './guards/live-recheck.ts'
@@ -19,7 +20,8 @@ export interface JudgeOptions {
   readonly node: string
   readonly policy: TokenPolicy
   readonly audience: string
-  readonly sentinel: LoginContext['sentinel']
+  /** As it is at that moment. */
+  readonly sentinel: () => Sentinel
   readonly decideWithinMs: number
   readonly userSeconds: number
   readonly decisions: Pick<DecisionLog, 'record'>
@@ -88,7 +90,7 @@ export class Judge {
   #contextOf(request: LoginRequest): LoginContext {
     const { policy, audience, sentinel, hosts } = this.#options
     return {
-      ...{ request, policy, sentinel, hosts: hosts(), token: request.login.token ?? '' },
+      ...{ request, policy, sentinel: sentinel(), hosts: hosts(), token: request.login.token ?? '' },
       ...{ thumbprint: request.certificate?.x5t, audiences: [audience], scope: 'nats:connect' },
     }
   }

@@ -6,6 +6,7 @@ import type { UserName } from '../shared/nats/roles.ts'
 import { credsPath, LOCAL_KEYS, type SetupRecord, setupRecordSchema } from '../shared/nats/setup-record.ts'
 import { signingKey } from '../shared/nats/signing-key.ts'
 import { StartFailure } from '../shared/start-failure.ts'
+import type { Sentinel } from './guards/callout-login.ts'
 
 /** What the callout signs and opens with, and as whom it is connected. Secret, all but the record. */
 export interface CalloutKeys {
@@ -43,6 +44,13 @@ export function readKeys({ setupFile, keysDir }: { setupFile: string; keysDir: s
     callout: credsOf('callout_user'),
     kick: credsOf('sys_kick'),
   }
+}
+
+/** The sentinel, by every key that it has or, until its rotation is over, had. */
+export function sentinelOf({ setup }: CalloutKeys): Sentinel {
+  const { key, previous } = setup.users.auth_guard
+  const before = previous.map(({ key, until }) => [key, Date.parse(until)] as const)
+  return { users: new Map([...before, [key, Number.POSITIVE_INFINITY]]), account: setup.accounts.AUTH }
 }
 
 function readSetup(file: string): SetupRecord {

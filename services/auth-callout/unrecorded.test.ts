@@ -20,7 +20,7 @@ const policy = { mode: 'jwks', now: Date.now } as unknown as TokenPolicy
 function judging(record: (decision: Decision) => void) {
   const errors: string[] = []
   const options: JudgeOptions = {
-    ...{ node: 'nats-1', policy, audience: 'https://nats-1', sentinel: { user: 'U', account: 'A' } },
+    ...{ node: 'nats-1', policy, audience: 'https://nats-1', sentinel: () => ({ users: new Map(), account: 'A' }) },
     ...{ decideWithinMs: 1_000, userSeconds: 300, decisions: { record }, hosts: () => ({}) },
     log: { error: (event, fields) => void errors.push(`${event} ${fields?.code}`) },
   }
@@ -28,7 +28,7 @@ function judging(record: (decision: Decision) => void) {
 }
 
 const context: LoginContext = {
-  ...{ request, policy, sentinel: { user: 'U', account: 'A' }, hosts: {}, token: '' },
+  ...{ request, policy, sentinel: { users: new Map(), account: 'A' }, hosts: {}, token: '' },
   ...{ thumbprint: undefined, audiences: [], scope: 'nats:connect' },
 }
 

@@ -10,30 +10,43 @@ export type Hosts = Readonly<Record<string, { readonly host: string }>>
 /** One login, as the guards see it. */
 export interface LoginContext extends TokenContext {
   readonly request: LoginRequest
-  /** Public keys of the user that hosts log in as before they are somebody, and of its account. */
-  readonly sentinel: { readonly user: string; readonly account: string }
+  readonly sentinel: Sentinel
   readonly hosts: Hosts
+}
+
+/** The user that hosts log in as before they are somebody. */
+export interface Sentinel {
+  /** Until when each of its public keys is good, in ms since 1970: while it is rotated, a host may have been handed the one or the other. */
+  readonly users: ReadonlyMap<string, number>
+  /** Public key. */
+  readonly account: string
 }
 
 const refused = (reason: string) => ({ reason, status: null })
 
 /** JWTs of sentinels, as they were read last: hundreds of hosts show the same one, whose signature need not be verified each time. */
-const known = new WeakMap<LoginContext['sentinel'], string>()
+const known = new WeakMap<Sentinel, { readonly jwt: string; readonly key: string }>()
 
 /** The broker has proven that the caller holds its key; which user that is, we judge. */
 export const calloutSentinel = guard<LoginContext>(
   'callout.sentinel',
   ['sentinel_unknown'],
-  ({ request, sentinel }) => {
-    const { jwt = '' } = request.login
-    if (known.get(sentinel) === jwt) return undefined
-    const user = readUser(jwt)
-    const account = user?.nats.issuer_account ?? user?.iss
-    if (user?.sub !== sentinel.user || account !== sentinel.account) return refused('sentinel_unknown')
-    known.set(sentinel, jwt)
-    return undefined
+  ({ request, sentinel, policy }) => {
+    const until = sentinel.users.get(keyIn(request.login.jwt ?? '', sentinel) ?? '')
+    return until !== undefined && until > policy.now() ? undefined : refused('sentinel_unknown')
   },
 )
+
+/** The key of the user that a JWT is of, where that is one of the sentinel's. */
+function keyIn(jwt: string, sentinel: Sentinel): string | undefined {
+  const last = known.get(sentinel)
+  if (last?.jwt === jwt) return last.key
+  const user = readUser(jwt)
+  const account = user?.nats.issuer_account ?? user?.iss
+  if (user === undefined || !sentinel.users.has(user.sub) || account !== sentinel.account) return undefined
+  known.set(sentinel, { jwt, key: user.sub })
+  return user.sub
+}
 
 export const calloutCarrier = guard<LoginContext>(
   'callout.carrier',
