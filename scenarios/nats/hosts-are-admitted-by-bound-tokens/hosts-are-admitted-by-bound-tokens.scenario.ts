@@ -66,17 +66,6 @@ test('a command for a host is applied there once, and its status comes back', as
   expect(json).toMatchObject(idle)
 })
 
-test('what was commanded while a host was down is applied when it is back', async ({ site }) => {
-  const operator = site.operator('orchestrator')
-  await site.node('host-1').stop('host-agent')
-  const commands = Array.from({ length: 20 }, () => ({ id: crypto.randomUUID(), host: 'host-1', verb: 'verify' }))
-  for (const command of commands) expect(await operator.post('/v1/commands', command)).toMatchObject({ status: 202 })
-
-  await site.node('host-1').start('host-agent')
-  const last = commands.at(-1)!.id
-  await site.until('the last one is told', async () => (await told(site))?.includes(last), { withinMs: 10_000 })
-})
-
 /** The status that the host told last. */
 async function told(site: ScenarioSite): Promise<string | undefined> {
   const { json } = await site.operator('orchestrator').get('/v1/inventory')
