@@ -42,10 +42,13 @@ export class NodeAgent {
   readonly #units: Map<string, Unit>
   readonly #ready = new Set<UnitRef>()
   readonly #waiting = new Set<Unit>()
+  /** What waits for its release, too. */
+  readonly #held: Set<UnitRef>
   readonly #handlers: Handlers
 
   constructor(node: string, { plan, settings, secrets, say, serve, pause }: SharedByAgents) {
     this.#secrets = secrets
+    this.#held = new Set(settings.held)
     this.#context = {
       plan,
       node: plan.nodes[node]!,
@@ -95,7 +98,7 @@ export class NodeAgent {
 
   #startPossible(): void {
     for (const unit of this.#waiting) {
-      if (!unit.plan.after.every((ref) => this.#ready.has(ref))) continue
+      if (this.#held.has(unit.ref) || !unit.plan.after.every((ref) => this.#ready.has(ref))) continue
       this.#waiting.delete(unit)
       // What failed was told: nothing that waits for it starts.
       unit.run().then(
@@ -103,6 +106,22 @@ export class NodeAgent {
         () => {},
       )
     }
+  }
+
+  /** What is held back is started before its turn; where that fails its turn is still to come. */
+  async #start(unit: Unit): Promise<void> {
+    if (this.#held.has(unit.ref)) {
+      await unit.run()
+      this.#held.delete(unit.ref)
+      this.#waiting.delete(unit)
+      return
+    }
+    await unit.start()
+  }
+
+  #release(unit: Unit): void {
+    if (!this.#held.delete(unit.ref)) throw unit.wrongState('is not held back')
+    this.#startPossible()
   }
 
   /** A failure tells no secret that is known here. */
@@ -134,10 +153,11 @@ export class NodeAgent {
     const context = this.#context
     return {
       stop: async ({ unit }) => this.#unit(unit).stop(),
-      start: async ({ unit }) => this.#unit(unit).start(),
+      start: ({ unit }) => this.#start(this.#unit(unit)),
       kill: async ({ unit }) => this.#unit(unit).kill(),
       pause: async ({ unit }) => this.#unit(unit).pause(),
       resume: async ({ unit }) => this.#unit(unit).resume(),
+      release: async ({ unit }) => this.#release(this.#unit(unit)),
       signal: async ({ unit, signal }) => this.#unit(unit).signal(signal),
       run: ({ unit, input }) => this.#run(unit, input),
       exec: (body) => execute(context, body),

@@ -31,6 +31,8 @@ export interface RunSettings {
   clocks?: Record<string, Record<string, string>>
   /** Added for the programs of a node (`NODE`) or a unit (`NODE/UNIT`). */
   extra: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Units that wait until they are released, however ready all is that they come after. */
+  held?: readonly UnitRef[] | undefined
   /** Program and arguments to put before a command so that it dies with its agent; empty where the system has none. */
   dieWithParent: string[]
 }
@@ -67,7 +69,10 @@ export interface ExecResult {
   stderr: string
 }
 
-type OnUnit = Record<'stop' | 'start' | 'kill' | 'pause' | 'resume', { request: { unit: string }; answer: unknown }>
+type OnUnit = Record<
+  'stop' | 'start' | 'kill' | 'pause' | 'resume' | 'release',
+  { request: { unit: string }; answer: unknown }
+>
 
 /** Every operation that the coordinator can request of an agent. */
 export interface Operations extends OnUnit {

@@ -6,7 +6,7 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Environments } from '../faults/sabotage.ts'
 import type { Seat } from '../protocols/seat.ts'
-import type { HttpCall, Plan } from '../topology/plan.ts'
+import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import type { RunRecord } from './run-folder.ts'
 
 export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
@@ -59,6 +59,11 @@ export interface LaunchOptions {
   partition?: boolean
   /** Seconds ahead of the machine at which movable clocks begin; negative for behind. Default 0. */
   clockStartsAt?: number
+  /**
+   * Units that wait until they are released, however ready all is that they come after. Such a launch resolves once the agents were
+   * started: how far the units are is seen by `waitForUnit`.
+   */
+  hold?: readonly UnitRef[]
   signal?: AbortSignal
   /** Called for every event of every node, in the order in which they came. */
   onEvent?: (event: SiteEvent) => void
@@ -149,7 +154,10 @@ export interface SiteNode {
   waitForUnit(unit: string, options?: { timeoutMs?: number }): Promise<void>
   /** SIGTERM, then SIGKILL after the unit's own limit. Resolves with how it ended. Without a unit: every service of the node. */
   stop(unit?: string): Promise<void>
-  /** Starts a stopped or killed unit again, and resolves when it is ready. Without a unit: every service of the node. */
+  /**
+   * Starts a stopped or killed unit again, and resolves when it is ready. Without a unit: every service of the node. One that the launch
+   * holds back is started before its turn.
+   */
   start(unit?: string): Promise<void>
   /** SIGKILL to the whole process tree of the unit. */
   kill(unit?: string): Promise<void>
@@ -158,6 +166,8 @@ export interface SiteNode {
   /** SIGSTOP and SIGCONT. */
   pause(unit?: string): Promise<void>
   resume(unit?: string): Promise<void>
+  /** Has a unit that the launch holds back start when its turn has come. */
+  release(unit: string): Promise<void>
   /** Log lines so far, oldest first. */
   logs(unit?: string): readonly string[]
   /** Decision records so far, oldest first. */

@@ -103,6 +103,24 @@ function starting(launch: Launch): void {
     expect(site.timings.get('first/web')).toBeGreaterThanOrEqual(150)
   })
 
+  test('holds units back until they are released, with all that come after them, or starts one before its turn', async () => {
+    const plan = planOf({
+      one: [oneshot('first'), oneshot('held', ['one/first'])],
+      two: [oneshot('beside', ['one/first']), oneshot('later', ['one/held']), oneshot('early', ['one/held'])],
+    })
+    await using site = await launch(plan, { hold: ['one/held', 'two/early'] })
+    const [one, two] = [site.node('one'), site.node('two')]
+    await two.waitForUnit('beside')
+    await two.start('early')
+    expect(turnsIn(site.events()).join()).not.toMatch(/held|later/)
+    await one.release('held')
+    await two.waitForUnit('later')
+
+    expectInOrder(turnsIn(site.events()), 'unit-ready two/early', 'unit-started one/held')
+    expectInOrder(turnsIn(site.events()), 'unit-ready one/held', 'unit-started two/later')
+    await expect(two.release('early')).rejects.toThrow('two/early is not held back')
+  })
+
   test('renders files with templates, modes and folders as the plan says', async () => {
     const files = [
       { path: '@{unit}/config.json', json: { address: '@{address}', peers: ['@{address:other}'], count: 3 } },

@@ -76,7 +76,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const held = taken.move()
   const site = new LaunchedSite(launching, evidence, () => held.disposeAsync())
   await startAgents(site, launching)
-  return untilReady(site, options)
+  return options.hold === undefined ? untilReady(site, options) : site
 }
 
 function refuseLacking(backend: OwnOfBackend, plan: Plan, { clock, partition }: LaunchOptions): void {
@@ -183,6 +183,7 @@ async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, opt
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
     extra: options.env ?? {},
+    held: options.hold,
     // Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind.
     dieWithParent: setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'],
   }

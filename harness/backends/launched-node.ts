@@ -92,6 +92,7 @@ export class LaunchedNode implements SiteNode {
   kill = (unit?: string) => this.#each('kill', unit)
   pause = (unit?: string) => this.#each('pause', unit)
   resume = (unit?: string) => this.#each('resume', unit)
+  release = (unit: string) => this.#each('release', unit)
 
   async signal(signal: NodeJS.Signals, unit?: string): Promise<void> {
     for (const name of unit === undefined ? this.#services() : [unit])
@@ -154,7 +155,7 @@ export class LaunchedNode implements SiteNode {
   }
 
   async #each(
-    operation: 'stop' | 'start' | 'kill' | 'pause' | 'resume',
+    operation: 'stop' | 'start' | 'kill' | 'pause' | 'resume' | 'release',
     unit: string | undefined,
     all = this.#services(),
   ): Promise<void> {

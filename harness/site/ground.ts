@@ -27,6 +27,8 @@ export interface ScenarioOptions {
   lacking?: string | undefined
   /** `movable`: `site.clock` moves the clocks of the nodes, and the harness goes along. Needs capability `ownClock`. */
   clock?: LaunchOptions['clock']
+  /** Units that wait until the test releases them; it is then the test that waits for what is to be ready. The site is the file's own. */
+  hold?: LaunchOptions['hold']
   /** Extra environment of a node (`NODE`) or unit (`NODE/UNIT`). */
   env?: LaunchOptions['env']
   /**
@@ -125,6 +127,8 @@ export class Ground implements AsyncDisposable {
 
   async #preflight(): Promise<readonly Finding[]> {
     const { preflight } = await this.parts()
+    // What is held back is not there yet.
+    if (this.#options.hold !== undefined) return []
     const site = await this.#site?.catch(() => undefined)
     return site === undefined || preflight === undefined ? [] : preflight(site)
   }
@@ -149,8 +153,8 @@ export class Ground implements AsyncDisposable {
 
   async #launch(): Promise<Site> {
     const { backend, protocols, plan, keep, shared, sabotage, mutants, at } = await this.parts()
-    const { own, clock, env } = this.#options
-    const isOrdinary = !own && !keep && !at && clock === undefined && env === undefined
+    const { own, clock, env, hold } = this.#options
+    const isOrdinary = !own && !keep && !at && [clock, env, hold].every((option) => option === undefined)
     if (!shared || !isOrdinary || sabotage !== undefined || mutants !== undefined) return this.#launchOwn()
     // A plan is plain JSON and says all about its site.
     const key = `${backend.name} ${JSON.stringify(await plan())}`
@@ -160,13 +164,13 @@ export class Ground implements AsyncDisposable {
 
   async #launchOwn(): Promise<Site> {
     const { backend, keep, sabotage, mutants, at, ...parts } = await this.parts()
-    const { env, clock, needs } = this.#options
+    const { env, clock, needs, hold } = this.#options
     const plan = await parts.plan()
     const partition = needs?.includes('partition')
     const launch = async (environment: LaunchOptions['env']) => {
       using ending = endOfRun()
       const clocks = { clock: at ? 'movable' : clock, clockStartsAt: at } as const
-      return await backend.launch(plan, { env: environment, keep, partition, ...clocks, signal: ending.signal })
+      return await backend.launch(plan, { env: environment, keep, partition, hold, ...clocks, signal: ending.signal })
     }
     if (mutants !== undefined) return launch(new MutatedSite(mutants, plan, () => this.#renew()).environment(env))
     if (sabotage === undefined) return launch(env)
