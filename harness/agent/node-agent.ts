@@ -117,6 +117,10 @@ export class NodeAgent {
       return
     }
     await unit.start()
+    for (const next of this.#units.values()) {
+      // How that went is told by itself: the service is up.
+      if (next.plan.again !== undefined && next.plan.after.includes(unit.ref)) await next.run().catch(() => {})
+    }
   }
 
   #release(unit: Unit): void {

@@ -103,6 +103,18 @@ function starting(launch: Launch): void {
     expect(site.timings.get('first/web')).toBeGreaterThanOrEqual(150)
   })
 
+  test('runs a oneshot once more after each further start of the service before it', async () => {
+    const push: PlanUnit = { ...oneshot('push', ['one/web']), again: 'each start' }
+    await using site = await launch(planOf({ one: [webUnit('one'), push, oneshot('once', ['one/web'])] }))
+    const node = site.node('one')
+    await node.stop('web')
+    await node.start('web')
+
+    const turns = turnsIn(site.events()).filter((turn) => turn.startsWith('unit-ready'))
+    expect(turns.slice(-2)).toEqual(['unit-ready one/web', 'unit-ready one/push'])
+    expect(turns.filter((turn) => turn.endsWith('once'))).toHaveLength(1)
+  })
+
   test('holds units back until they are released, with all that come after them, or starts one before its turn', async () => {
     const plan = planOf({
       one: [oneshot('first'), oneshot('held', ['one/first'])],

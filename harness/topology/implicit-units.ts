@@ -45,11 +45,11 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
   const { after: named = [], user, start } = unit.declared
   const { files, steps = [], service, verification, actions, observe, proof, program, surfaces } = plan
-  const { insider, machine, given, decisionLog } = plan
+  const { insider, machine, given, decisionLog, again } = plan
   const planned: PlanUnit = {
     ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
-    ...{ user, start, files, steps, service, decisionLog, verification, actions, observe, proof, program },
+    ...{ user, start, again, files, steps, service, decisionLog, verification, actions, observe, proof, program },
     ...{ guards: kind.guards, surfaces, insider, machine, given },
   }
   return [planned, ...(plan.companions ?? []).map((companion) => ({ user, ...companion }))]

@@ -38,7 +38,7 @@ export function defineKind<Schema extends z.ZodType>(
 export interface KindPlan
   extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'decisionLog' | 'verification' | 'actions' | 'observe'>,
     Pick<PlanUnit, 'surfaces' | 'proof' | 'program' | 'insider' | 'machine' | 'given'>,
-    Partial<Pick<PlanUnit, 'steps' | 'after'>> {
+    Partial<Pick<PlanUnit, 'steps' | 'after' | 'again'>> {
   /** Further units that this one brings along on its node: oneshots, a proxy in front of it. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]
 }

@@ -69,6 +69,8 @@ export interface PlanUnit {
   user?: string
   /** A oneshot that is not started with its node: `node.run` runs it, each time anew. No unit can wait for it. */
   start?: 'on demand'
+  /** A oneshot that runs once more after each further start of a service of its node that it comes after. */
+  again?: 'each start'
   /** Rendered before the unit starts: folders 0700, files 0600 unless `mode` says otherwise. */
   files: PlanFile[]
   /** A oneshot runs its steps to their end, in order. A service runs its steps first, then `service`. */

@@ -14,6 +14,8 @@ export const nscPush = defineKind({
   plan: (unit) => {
     const configuration = configurationOf(unit, unit.settings.setup, makerOf(unit))
     const json = { ...configuration, handovers: [], broker: brokerOf(unit) }
-    return commandPlan('pushes the claims of all accounts', json, { args: ['push'], dials: true })
+    const plan = commandPlan('pushes the claims of all accounts', json, { args: ['push'], dials: true })
+    // A broker that lost its claims, or has older ones, gets the newest.
+    return { ...plan, again: 'each start' }
   },
 })
