@@ -7,6 +7,8 @@ export interface InspectedJwt {
   readonly name: string
   readonly subject: string
   readonly issuer: string
+  /** Seconds since 1970. */
+  readonly issued: number
   /** Seconds since 1970; absent where it does not end. */
   readonly expires?: number | undefined
   /** The account of a user that was signed by one of its signing keys. */
@@ -27,10 +29,17 @@ interface Claims {
 
 /** Reads a NATS JWT by its library. Rejects where its signature is not that of its issuer. */
 export function inspectJwt(text: string): InspectedJwt {
-  const { name, sub, iss, exp, nats } = decode<Claims>(text.trim())
+  const { name, sub, iss, iat, exp, nats } = decode<Claims>(text.trim())
   const isEmpty = (permissions: object | undefined) => Object.keys(permissions ?? {}).length === 0
   return {
-    ...{ type: nats.type as InspectedJwt['type'], name, subject: sub, issuer: iss, account: nats.issuer_account },
+    ...{
+      type: nats.type as InspectedJwt['type'],
+      name,
+      subject: sub,
+      issuer: iss,
+      issued: iat,
+      account: nats.issuer_account,
+    },
     ...(exp !== undefined && { expires: exp }),
     signingKeys: (nats.signing_keys ?? []).map((key) => (typeof key === 'string' ? key : key.key)),
     isScoped: isEmpty(nats.pub) && isEmpty(nats.sub),

@@ -1,10 +1,20 @@
-import { credentialOf, expect, type ScenarioSite, scenario, userOfFile } from 'holdfast/vitest'
+import {
+  type Credential,
+  credentialOf,
+  expect,
+  inspectCreds,
+  inspectJwt,
+  type ScenarioSite,
+  scenario,
+  userOfFile,
+} from 'holdfast/vitest'
+import { keep, put, run } from '../files.ts'
 import { forged } from '../handed.ts'
-import { type Manifest, manifestIn, places } from '../verification.ts'
+import { type Manifest, manifestIn, monitoring, places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true })
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'false' } })
 const nowSeconds = () => Math.floor(Date.now() / 1000)
-const put = { withinMs: 5_000 }
+const within = { withinMs: 5_000 }
 
 function current(site: ScenarioSite): Promise<Manifest> {
   return manifestIn(site, 'orchestrator', `${places.installed}/current.json`)
@@ -24,11 +34,15 @@ test('a user is put out when it expires', async ({ site, credential }) => {
   const brief = credential('creds-orchestrator').with('creds', creds, 'that end soon')
   const { session } = await site.open('orchestrator', 'nats-1', 'nats:connect', brief)
 
-  expect(await site.ended(session, put)).toMatchObject({ reason: 'User Authentication Expired' })
+  expect(await site.ended(session, within)).toMatchObject({ reason: 'User Authentication Expired' })
   const ends = async () => site.decisions('nats-1', { action: 'nats:session', reason: 'nats_jwt_expired' })
-  const [end] = await site.until('its end is on record', async () => (await ends()).length > 0 && (await ends()), put)
+  const [end] = await site.until(
+    'its end is on record',
+    async () => (await ends()).length > 0 && (await ends()),
+    within,
+  )
   expect(end).toMatchObject({ guard: 'broker.session', layer: 'session', verdict: 'refused' })
-  await site.until('the second of its end is over', () => nowSeconds() > exp, put)
+  await site.until('the second of its end is over', () => nowSeconds() > exp, within)
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', brief)).toBeRefused({
     error: 'Authorization Violation',
     guard: 'broker.login',
@@ -63,7 +77,7 @@ test('a revoked orchestrator is put out, says so, and works again with newer cre
     const { status, json } = await site.operator('orchestrator').get('/readyz')
     return status === 503 && (json as { reason: string }).reason === 'credentials_revoked'
   }
-  await site.until('the orchestrator says that it was revoked', revoked, put)
+  await site.until('the orchestrator says that it was revoked', revoked, within)
   const ends = await tap.decisions({ action: 'nats:session', reason: 'nats_user_revoked' })
   expect(ends[0]).toMatchObject({ guard: 'broker.session', principal: { name: 'orchestrator_user' } })
 
@@ -73,19 +87,98 @@ test('a revoked orchestrator is put out, says so, and works again with newer cre
   expect(credentialOf(site.plan, 'nats-creds', 'creds-orchestrator').users).toHaveLength(2)
 })
 
-test('whoever was revoked stays out when the broker starts anew', async ({ site, credential }) => {
-  const creds = await userOfFile(await forged(site, {}))
-  const other = credential('creds-orchestrator').with('creds', creds, 'of another key')
-  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', other)).toBeAccepted()
-  const { sub: key } = JSON.parse(Buffer.from(creds.jwt.split('.')[1]!, 'base64url').toString()) as { sub: string }
-  await ask(site, 'nats-user-revoke', { account: 'WORKLOAD', key })
-  await site.node('nats-1').stop('nats-server')
-  await site.node('nats-1').start('nats-server')
+test('whoever was revoked stays out when the broker begins anew, with older claims of his account or with none', async ({
+  site,
+  credential,
+}) => {
+  const broker = site.node('nats-1')
+  const login = (one: Credential) => site.call('orchestrator', 'nats-1', 'nats:connect', one)
+  const refused = (reason: string) => ({ error: 'Authorization Violation', guard: 'broker.login', reason })
+  const text = await forged(site, {})
+  const [right, admin] = [credential('creds-orchestrator'), credential('creds-admin')]
+  const other = right.with('creds', await userOfFile(text), 'of another key')
+  for (const one of [right, admin, other]) expect(await login(one)).toBeAccepted()
+  const [work, control] = [await claimsOf(site, 'WORKLOAD'), await claimsOf(site, 'ADMIN')]
+  await site.until('newer claims are of another second', () => nowSeconds() > work.issuedAt, within)
+  await ask(site, 'nats-user-revoke', { account: 'WORKLOAD', key: (await inspectCreds(text)).subject })
+  expect(await login(other)).toBeRefused(refused('nats_user_revoked'))
 
-  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', other)).toBeRefused({
-    error: 'Authorization Violation',
-    guard: 'broker.login',
-    reason: 'nats_user_revoked',
-  })
+  await broker.stop('nats-server')
+  const undo = await keep(site, 'nats-1', resolver)
+  // Of ADMIN there is nothing else, so that its users tell whether such claims count at all.
+  await preload(site, work, control)
+  await run(site, 'nats-1', 'rm', control.path)
+  const push = await startBeforePush(site)
+  for (const one of [right, admin]) expect(await login(one)).toBeAccepted()
+  expect(await login(other)).toBeRefused(refused('nats_user_revoked'))
+  await push()
+
+  await broker.stop('nats-server')
+  await undo()
+  await run(site, 'nats-1', 'find', places.resolver, '-type', 'f', '-delete')
+  const pushAll = await startBeforePush(site)
+  for (const one of [right, admin, other]) expect(await login(one)).toBeRefused(refused('nats_account_unknown'))
+  await pushAll()
+  expect(await login(other)).toBeRefused(refused('nats_user_revoked'))
+  for (const one of [right, admin]) expect(await login(one)).toBeAccepted()
   await site.until('the orchestrator is connected again', () => isReady(site), { withinMs: 15_000 })
 })
+
+const resolver = `${places.state}/main-resolver.conf`
+
+interface Claims {
+  readonly key: string
+  readonly path: string
+  readonly jwt: string
+  readonly issuedAt: number
+}
+
+/** Of an account, as the broker keeps them. */
+async function claimsOf(site: ScenarioSite, account: 'WORKLOAD' | 'ADMIN'): Promise<Claims> {
+  const broker = site.node('nats-1')
+  const { accounts } = JSON.parse(await broker.readFile(`${places.state}/setup.json`)) as Accounts
+  const path = `${places.resolver}/${accounts[account]}.jwt`
+  const jwt = (await broker.readFile(path)).trim()
+  return { key: accounts[account]!, path, jwt, issuedAt: inspectJwt(jwt).issued }
+}
+
+interface Accounts {
+  accounts: Record<string, string>
+}
+
+/** Has the broker begin with these claims, too. */
+async function preload(site: ScenarioSite, ...claims: readonly Claims[]): Promise<void> {
+  const text = await site.node('nats-1').readFile(resolver)
+  const lines = claims.map(({ key, jwt }) => `\n${key}: ${jwt},`)
+  const more = text.replace(/resolver_preload: \{/, (head) => head + lines.join(''))
+  expect(more).not.toBe(text)
+  await put(site, 'nats-1', resolver, more)
+}
+
+/** Starts the broker, and keeps the push that follows from the claims that it brings: what is answered lets it go, and waits for its end. */
+async function startBeforePush(site: ScenarioSite): Promise<() => Promise<void>> {
+  const broker = site.node('nats-1')
+  const [locked, gate] = ['locked', 'gate'].map((name) => `kept/${name}-${crypto.randomUUID()}`) as [string, string]
+  await run(site, 'nats-1', 'mkdir', '-p', 'kept')
+  await run(site, 'nats-1', 'mkfifo', gate)
+  const holder = broker.exec(['node', '-e', holdStore, `${places.state}/lock.sqlite`, locked, gate])
+  await site.until('the store is taken', async () => (await broker.exec(['ls', locked])).code === 0, within)
+  const started = broker.start('nats-server')
+  const isUp = async () => (await monitoring<{ status: string }>(site, '/healthz?js-enabled-only=true')).status === 'ok'
+  await site.until('the broker is up', isUp, { withinMs: 15_000 })
+  return async () => {
+    await run(site, 'nats-1', 'bash', '-c', 'echo > "$0"', gate)
+    expect(await holder).toMatchObject({ code: 0 })
+    await started
+    await broker.waitForUnit('nats-accounts-push')
+  }
+}
+
+/** Works on the store until somebody writes into the last of its arguments. */
+const holdStore = `
+  const [, store, locked, gate] = process.argv
+  const { readFileSync, writeFileSync } = require('node:fs')
+  const { DatabaseSync } = require('node:sqlite')
+  new DatabaseSync(store).exec('BEGIN EXCLUSIVE')
+  writeFileSync(locked, '')
+  readFileSync(gate)`
