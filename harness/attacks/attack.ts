@@ -29,6 +29,13 @@ export interface Attack {
   readonly follows?: string
   /** Why nothing that is shipped can be attacked so; then there are no variants. */
   readonly notHere?: string
+  /** The scenario that shows it, where it takes more than calls at a target: `nats/some-claim`. Then there are no variants either. */
+  readonly shownBy?: string
+}
+
+/** Why there is nothing to try of it; undefined where there is. */
+export function whyUntried({ notHere, shownBy }: Attack): string | undefined {
+  return notHere ?? (shownBy && `it takes more than calls, and the scenario ${shownBy} shows it`)
 }
 
 /** One way of trying an attack. */

@@ -1,5 +1,5 @@
 import { nearMisses } from '../tokens/near-misses.ts'
-import type { Attack, Family, Variant } from './attack.ts'
+import { type Attack, type Family, type Variant, whyUntried } from './attack.ts'
 import { type Outcome, outcomeText } from './outcome.ts'
 import { commonSurfaces } from './surfaces.ts'
 
@@ -35,14 +35,16 @@ export function catalogueText(families: readonly Family[]): string {
   ].join('\n')
 }
 
-function caseText({ id, title, source, needs, notHere, variants }: Attack): string[] {
+function caseText(attack: Attack): string[] {
+  const { id, title, source, needs, variants } = attack
+  const why = whyUntried(attack)
   const table = ['| variant | what must come of it |', '| --- | --- |', ...Object.entries(variants).map(rowText), '']
   return [
     `### ${id}: ${title}`,
     '',
     `${source}. Needs ${needs.map((need) => `\`${need}\``).join(', ')}.`,
     '',
-    ...(notHere === undefined ? table : [`Not tried: ${notHere}.`, '']),
+    ...(why === undefined ? table : [`Not tried: ${why}.`, '']),
   ]
 }
 

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { kinds } from '../shipped.ts'
 import { familyNames, families as shippedFamilies } from '../shipped-families.ts'
+import { whyUntried } from './attack.ts'
 import { catalogueText } from './catalogue-text.ts'
 import { AttackUnknown, chosenAttacks } from './scope.ts'
 import { commonSurfaces } from './surfaces.ts'
@@ -24,10 +26,17 @@ test.each([
   expect(chosenAttacks(families, { families: [family] }).map(({ id }) => id)).toEqual(ids)
 })
 
-describe.each(all)('$id', ({ id, title, source, needs, variants, notHere }) => {
+describe.each(all)('$id', (attack) => {
+  const { id, title, source, needs, variants, shownBy } = attack
+
   test('can be tried, or says why it cannot', () => {
-    expect(Object.keys(variants).length > 0).toBe(notHere === undefined)
+    expect(Object.keys(variants).length > 0).toBe(whyUntried(attack) === undefined)
     expect(needs.length, 'what it needs').toBeGreaterThan(0)
+  })
+
+  test.runIf(shownBy)('is named by the scenario that shows it', async () => {
+    const scenario = new URL(`../../scenarios/${shownBy}/README.md`, import.meta.url)
+    expect(await readFile(scenario, 'utf8')).toContain(id)
   })
 
   test('each variant says what must come of it, and for which reason', () => {

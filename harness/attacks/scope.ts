@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { Attack, Family, Variant } from './attack.ts'
+import { type Attack, type Family, type Variant, whyUntried } from './attack.ts'
 import { type AttackTarget, isOnAction, targetsOf } from './surfaces.ts'
 
 /** Nothing in the catalogue, or in the topology, is called so. Code `HOLDFAST_ATTACK_UNKNOWN`. */
@@ -68,7 +68,8 @@ export function scopesOf(families: readonly Family[], plan: Plan, options: Scope
 }
 
 function scopeOf(attack: Attack, targets: readonly AttackTarget[], full: boolean): Scope {
-  if (attack.notHere !== undefined) return { attack, trials: [], untried: [], why: attack.notHere }
+  const why = whyUntried(attack)
+  if (why !== undefined) return { attack, trials: [], untried: [], why }
   const untried: Scope['untried'][number][] = []
   const trials = Object.entries(attack.variants).flatMap(([name, variant]) => {
     const needs = needsOf(attack, variant)
