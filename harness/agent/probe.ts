@@ -11,11 +11,15 @@ const ONE_PROBE_MS = 2_000
 
 /**
  * Probes until the unit is ready: often at first, as most programs need tens of milliseconds, less often later.
- * Rejects with the last answer once `signal` is aborted.
+ * Rejects with the last answer once `signal` is aborted. `onAnswer`: the program answers, if only that it is not ready yet.
  */
-export async function probeUntilReady(probe: Probe, context: UnitContext, signal: AbortSignal): Promise<void> {
+export async function probeUntilReady(
+  probe: Probe,
+  context: UnitContext,
+  { signal, onAnswer }: { signal: AbortSignal; onAnswer?: () => void },
+): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.3, LONGEST_PAUSE_MS)) {
-    const last = await probeOnce(probe, context)
+    const last = await probeOnce(probe, context, onAnswer)
     if (last === undefined) return
     await new Promise((resolve) => setTimeout(resolve, pause))
     if (signal.aborted) throw new Error(last)
@@ -23,9 +27,9 @@ export async function probeUntilReady(probe: Probe, context: UnitContext, signal
 }
 
 /** Why the unit is not ready, or undefined when it is. */
-async function probeOnce(probe: Probe, context: UnitContext): Promise<string | undefined> {
+async function probeOnce(probe: Probe, context: UnitContext, onAnswer = () => {}): Promise<string | undefined> {
   try {
-    if ('http' in probe) return await probeHttp(probe.http, context)
+    if ('http' in probe) return await probeHttp(probe.http, context, onAnswer)
     return await probeTcp(context.address, probe.tcp.port)
   } catch (cause) {
     return describe(cause)
@@ -34,11 +38,12 @@ async function probeOnce(probe: Probe, context: UnitContext): Promise<string | u
 
 type HttpProbe = Extract<Probe, { http: unknown }>['http']
 
-async function probeHttp(http: HttpProbe, context: UnitContext): Promise<string | undefined> {
+async function probeHttp(http: HttpProbe, context: UnitContext, onAnswer: () => void): Promise<string | undefined> {
   const { url, tls, expect, ...probe } = fillJson(http, context, `${context.ref}: readiness`)
   const address = probe.address ?? context.settings.hosts[new URL(url).hostname]
   const read = tls && (() => readTls(tls))
   const answer = await request({ method: 'GET', url, address, tls: read, timeoutMs: ONE_PROBE_MS })
+  onAnswer()
   if (expect?.includes(answer.status) === false) {
     return `${url} answered ${answer.status} instead of ${expect.join(' or ')}: ${answer.text.slice(0, 200)}`
   }

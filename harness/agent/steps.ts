@@ -10,6 +10,7 @@ import { expectedCall, told, type UnitContext } from './node-context.ts'
 import { type Exit, howEnded } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { receive } from './receive.ts'
+import { isCalled, startTurn } from './start-turn.ts'
 import { fill, fillJson } from './template.ts'
 import { readDeclared, writeFor } from './unit-files.ts'
 
@@ -57,10 +58,16 @@ async function runCommand(work: UnitAtWork, command: Command, setting?: string):
   const place = setting === undefined ? `${work.ref}:` : `${work.ref}: ${setting}`
   const options = { timeout: ONE_STEP_MS, killSignal: 'SIGKILL', signal: work.signal } as const
   const refused = (why: string, cause: ErrorOptions) => new StepFailed(`${place} ${why}`, cause)
-  const { tree, program } = await startProgram(work, command, refused, options)
-  const exit = await tree.ended
-  if (exit.code === 0) return
-  throw new StepFailed(`${place} ${program} ${howEnded(exit)}; its last lines are in the log of the unit`, { exit })
+  // Hundreds who are called by nobody may have one each.
+  const done = isCalled(work) ? () => {} : await startTurn()
+  try {
+    const { tree, program } = await startProgram(work, command, refused, options)
+    const exit = await tree.ended
+    if (exit.code === 0) return
+    throw new StepFailed(`${place} ${program} ${howEnded(exit)}; its last lines are in the log of the unit`, { exit })
+  } finally {
+    done()
+  }
 }
 
 /** Renders a file of the unit: templates filled, `@{json:FILE}` replaced by what an earlier step made. */

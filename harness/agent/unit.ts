@@ -7,7 +7,7 @@ import { contextOf, type NodeContext } from './node-context.ts'
 import { probeUntilReady } from './probe.ts'
 import { howEnded, type ProcessTree, signalTree, stopTree } from './process-tree.ts'
 import type { ExecResult } from './protocol.ts'
-import { startTurn } from './start-turn.ts'
+import { isCalled, startTurn } from './start-turn.ts'
 import { renderFile, runSteps, StepFailed } from './steps.ts'
 import { fill } from './template.ts'
 import { makeFolder } from './unit-files.ts'
@@ -97,10 +97,11 @@ export class Unit {
     if (service === undefined) throw this.wrongState('is a oneshot: there is no service to start')
     this.#end.signal.throwIfAborted()
     if (service.command === undefined) return this.#untilReady()
-    const done = await startTurn()
+    const done = await startTurn(isCalled(this.#work))
     try {
       this.#end.signal.throwIfAborted()
-      await this.#untilReady(await this.#startProgram(service.command))
+      // Whoever answers waits for others, and takes no processor time from them.
+      await this.#untilReady(await this.#startProgram(service.command), done)
     } finally {
       done()
     }
@@ -118,7 +119,7 @@ export class Unit {
   }
 
   /** Without a program of ours only the probe counts. */
-  async #untilReady(tree?: ProcessTree): Promise<void> {
+  async #untilReady(tree?: ProcessTree, onAnswer?: () => void): Promise<void> {
     const { ready, readyWithinMs = 45_000 } = this.plan.service!
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
@@ -127,12 +128,14 @@ export class Unit {
       const taken = addressTaken(this.#work.log)
       throw this.#notReady(`its program ${howEnded(exit)} before it answered its probe${taken}`)
     })
-    const probed = probeUntilReady(ready, this.#work, probing.signal).catch(async (cause: Error) => {
-      const isRefused = tree !== undefined && cause.message.includes('ECONNREFUSED')
-      const where = isRefused ? await listensElsewhere(this.#label) : this.#elsewhere()
-      const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${where}`
-      throw this.#notReady(said, { cause })
-    })
+    const probed = probeUntilReady(ready, this.#work, { signal: probing.signal, onAnswer }).catch(
+      async (cause: Error) => {
+        const isRefused = tree !== undefined && cause.message.includes('ECONNREFUSED')
+        const where = isRefused ? await listensElsewhere(this.#label) : this.#elsewhere()
+        const said = `within ${readyWithinMs} ms its probe last said: ${cause.message}${where}`
+        throw this.#notReady(said, { cause })
+      },
+    )
     try {
       await Promise.race(ended === undefined ? [probed] : [probed, ended])
     } finally {
