@@ -5,6 +5,7 @@ import type { SiteEvent } from '../evidence/event.ts'
 import { discovered } from '../tokens/metadata.ts'
 import type { HttpCall, Plan, PlanNode, PlanUnit, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
+import { inTurn } from './call-turn.ts'
 import { type OneAnswer, readTls, request } from './https-request.ts'
 import type { HandedOver, HandOver, RunSettings } from './protocol.ts'
 import type { FileDemand } from './secret-file.ts'
@@ -75,7 +76,7 @@ export async function callFromNode(context: NodeContext, call: HttpCall, place: 
     return json
   }
   const url = discover === undefined ? asked : await discovered(asked, discover, metadata)
-  return request({ method, ...at(url), json, form })
+  return inTurn(() => request({ method, ...at(url), json, form }))
 }
 
 /** The same, and any status that the plan does not expect rejects. */
