@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { DatabaseSync } from 'node:sqlite'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { ROLES } from '../shared/nats/roles.ts'
 import { recordsIn } from '../shared/nats/testing/broker.ts'
 import {
   type AgentConfiguration,
@@ -154,6 +155,28 @@ test('a host that no commands are kept for says so, and goes on when they are', 
   await until(async () => (await running.ready()) === 'ready', 'it to be ready', 30_000)
   expect(recordsIn(third.decisionLog).at(-1)).toMatchObject({ action: 'host:connect', verdict: 'accepted' })
   expect(configuration.storage.path).not.toBe(third.storage.path)
+})
+
+test('with a role that was widened it applies nothing, and goes on when that is put right', async () => {
+  const { operator } = site.broker
+  const role = 'host_role'
+  const key = operator.accounts.WORKLOAD.roles.get(role)?.getPublicKey() ?? ''
+  const { publish, subscribe } = ROLES[role]
+  const pub = { allow: [...publish, 'WORKLOAD.>'] }
+  const template = { pub, sub: { allow: [...subscribe] }, subs: -1, data: -1, payload: -1 }
+  await site.broker.push(
+    await operator.account('WORKLOAD', { signing_keys: [{ kind: 'user_scope', key, role, template }] }),
+  )
+  const configuration = await site.agent('host-1')
+  await using running = await agent('host-1', configuration)
+  await until(async () => (await running.ready()) === 'permissions_unexpected', 'it to notice its role')
+
+  await site.broker.push(await operator.account('WORKLOAD'))
+
+  await until(async () => (await running.ready()) === 'ready', 'it to be ready')
+  const records = recordsIn(configuration.decisionLog)
+  expect(records[0]).toMatchObject({ guard: 'broker.self', reason: 'permissions_unexpected', layer: 'broker' })
+  expect(records.at(-1)).toMatchObject({ action: 'host:connect', verdict: 'accepted' })
 })
 
 test.each<[string, (configuration: AgentConfiguration) => object, RegExp]>([

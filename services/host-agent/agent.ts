@@ -16,9 +16,9 @@ import {
   type BrokerTarget,
   connectBroker,
   judge,
-  userInfo,
 } from '../shared/nats/broker-connection.ts'
 import { BrokerLink, LinkFailure } from '../shared/nats/broker-link.ts'
+import { demandSelf, type ExpectedSelf } from '../shared/nats/broker-self.ts'
 import type { CredsDemand } from '../shared/nats/creds-demand.ts'
 import { CredsRefused, credsFor, readCredsSet } from '../shared/nats/creds-set.ts'
 import { CURRENT_FILE } from '../shared/nats/manifest.ts'
@@ -159,7 +159,7 @@ class Agent implements RunningService {
     }
     const connection = await connectBroker(this.#target(), login)
     try {
-      const info = await userInfo(connection, connectTimeoutMs)
+      const info = await demandSelf(connection, admittedAs(node), connectTimeoutMs)
       await consumerOf(connection, node)
       this.#renewIn(Number(info?.expires ?? 0) / 1e6)
       return connection
@@ -251,6 +251,12 @@ class Agent implements RunningService {
       ...outcome,
     })
   }
+}
+
+/** Who the callout makes of this host: a user that is called as the host is, with its role and nothing more. */
+function admittedAs(node: string): ExpectedSelf {
+  const { account, publish, subscribe } = roleFor('host_role', node)
+  return { user: node, accountName: account, publish, subscribe }
 }
 
 /** A token that others can read is no secret. */

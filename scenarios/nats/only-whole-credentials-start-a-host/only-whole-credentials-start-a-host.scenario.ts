@@ -8,9 +8,10 @@ import {
   scenario,
 } from 'holdfast/vitest'
 import { keep, put, putJson, run } from '../files.ts'
-import { folderOf, type Manifest } from '../verification.ts'
+import { changeRole } from '../roles.ts'
+import { folderOf, type Manifest, places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true })
 const folder = 'units/sentinel-intake/nats-creds'
 const [current, creds, configuration] = [
   `${folder}/current.json`,
@@ -125,6 +126,26 @@ test.for(programs.flatMap((program) => brokers.map((broker) => [...program, ...b
     await node.start(unit)
   },
 )
+
+test('a host whose role holds more than it must applies nothing, and goes on when that is put right', async ({
+  site,
+}) => {
+  const node = site.node('host-1')
+  const setup = await site.node('nats-1').readFile(`${places.state}/setup.json`)
+  const { keys } = JSON.parse(setup) as { keys: { hostRole: string } }
+  const tap = await site.tap('host-1')
+  await node.stop('host-agent')
+  await changeRole(site, keys.hostRole, '--allow-pub', 'WORKLOAD.>')
+  const starting = node.start('host-agent').catch((failure: Error) => failure)
+  const refused = async () => (await tap.decisions({ unit: 'host-agent', verdict: 'refused' })).length > 0
+  await site.until('it refuses its role', refused, { withinMs: 10_000 })
+  await changeRole(site, keys.hostRole, '--rm', 'WORKLOAD.>')
+
+  expect(await starting).toBeUndefined()
+  const records = await tap.decisions({ unit: 'host-agent', action: 'host:connect' })
+  expect(records[0]).toMatchObject({ layer: 'broker', guard: 'broker.self', reason: 'permissions_unexpected' })
+  expect(records.at(-1)).toMatchObject({ verdict: 'accepted' })
+})
 
 async function inMode(site: ScenarioSite, mode: string) {
   await on(site, 'chmod', mode, folder)

@@ -1,9 +1,9 @@
 import { expect, inspectCreds, rogueAuthority, type ScenarioSite, scenario } from 'holdfast/vitest'
 import { keep, put, putJson, run } from '../files.ts'
-import { forged } from '../handed.ts'
+import { changeRole } from '../roles.ts'
 import { places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true })
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'false' } })
 const on = (site: ScenarioSite, ...argv: string[]) => run(site, 'orchestrator', ...argv)
 const current = `${places.installed}/current.json`
 const creds = `${places.installed}/admin_user.creds`
@@ -60,8 +60,11 @@ test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
     'broker.self',
     'permissions_unexpected',
     async (site) => {
-      await role(site, '--allow-pub', 'WORKLOAD.>')
-      return () => role(site, '--rm', 'WORKLOAD.>')
+      const { issuer } = await inspectCreds(
+        await site.node('nats-1').readFile(`${places.shared}/orchestrator_auth.creds`),
+      )
+      await changeRole(site, issuer, '--allow-pub', 'WORKLOAD.>')
+      return () => changeRole(site, issuer, '--rm', 'WORKLOAD.>')
     },
   ],
 ])('where %s, it does not start', async ([, guard, reason, change], { site }) => {
@@ -98,17 +101,4 @@ function messaging(site: ScenarioSite, change: (own: Messaging) => Partial<Messa
 
 async function password(site: ScenarioSite, ...argv: string[]): Promise<void> {
   await on(site, ...argv, (await settings(site)).mongo.passwordFile)
-}
-
-/** Changes what the role of the orchestrator holds, by nsc, and has the broker know of it: a revocation brings all claims along. */
-async function role(site: ScenarioSite, ...change: string[]): Promise<void> {
-  const nsc = `${site.node('nats-1').dir}/${places.state}/nsc`
-  const where = ['--config-dir', `${nsc}/config`, '--data-dir', `${nsc}/stores`, '--keystore-dir', `${nsc}/keys`]
-  const { issuer } = await inspectCreds(await site.node('nats-1').readFile(`${places.shared}/orchestrator_auth.creds`))
-  const edit = ['edit', 'signing-key', '--account', 'WORKLOAD', '--sk', issuer, ...change]
-  await run(site, 'nats-1', 'nsc', ...edit, ...where)
-  // Nobody has this key.
-  const { subject: key } = await inspectCreds(await forged(site, {}))
-  const input = JSON.stringify({ account: 'WORKLOAD', key })
-  expect(await site.node('nats-1').run('nats-user-revoke', { input })).toMatchObject({ code: 0 })
 }

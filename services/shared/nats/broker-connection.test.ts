@@ -26,13 +26,17 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(() => broker[Symbol.asyncDispose]())
 
-function expectedOf(user: TestUser): ExpectedSelf {
+function expectedOf(user: TestUser) {
   const { publish, subscribe } = roleFor('orchestrator_role')
   const account = broker.operator.accounts.WORKLOAD.key.getPublicKey()
   return { publish, subscribe, account, user: user.key.getPublicKey() }
 }
 
-async function outcome(target: Partial<BrokerTarget>, user = worker, expected = expectedOf(user)): Promise<string> {
+async function outcome(
+  target: Partial<BrokerTarget>,
+  user = worker,
+  expected: ExpectedSelf = expectedOf(user),
+): Promise<string> {
   const creds = readCreds(user.creds)!
   try {
     const login = { creds, inbox: '_INBOX.orchestrator', name: 'test' }
@@ -133,6 +137,22 @@ test.each<[string, (info: Record<string, unknown>) => UserInfo | undefined]>([
   const wanted = { user: 'U', account: 'A', publish: ['a'], subscribe: ['b', 'c'] }
 
   const refusal = brokerSelf.check({ expected: wanted, answer: change(info) })
+
+  expect((refusal as { reason: string } | undefined)?.reason ?? 'none').toBe(expected)
+})
+
+test.each([
+  ['none', {}],
+  ['account_unexpected', { account_name: 'AUTH' }],
+  ['account_unexpected', { account_name: undefined }],
+  ['permissions_unexpected', { user: 'host-2' }],
+])('broker.self, of a user that a callout let in: %s', (expected, change) => {
+  const { publish, subscribe } = roleFor('host_role', 'host-1')
+  const permissions = { publish: { allow: publish }, subscribe: { allow: subscribe } }
+  const info = { user: 'host-1', account: 'A', account_name: 'WORKLOAD', permissions }
+  const wanted = { user: 'host-1', accountName: 'WORKLOAD', publish, subscribe }
+
+  const refusal = brokerSelf.check({ expected: wanted, answer: { ...info, ...change } })
 
   expect((refusal as { reason: string } | undefined)?.reason ?? 'none').toBe(expected)
 })

@@ -62,6 +62,7 @@ type Options = ConnectionOptions & {
 export interface UserInfo {
   readonly user?: unknown
   readonly account?: unknown
+  readonly account_name?: unknown
   readonly permissions?: unknown
   /** Nanoseconds until the credentials end. */
   readonly expires?: unknown

@@ -10,9 +10,17 @@ export interface BrokerSelfContext {
   readonly answer: UserInfo | undefined
 }
 
-export interface ExpectedSelf extends Permissions {
-  /** Public keys. */
+export type ExpectedSelf = Permissions & (OwnUser | AdmittedUser)
+
+/** Whoever logs in with credentials of his own. Public keys. */
+interface OwnUser {
   readonly account: string
+  readonly user: string
+}
+
+/** Whoever is admitted by a callout, into an account of which he knows the name only, under a name that it gave him. */
+interface AdmittedUser {
+  readonly accountName: string
   readonly user: string
 }
 
@@ -21,7 +29,7 @@ export const brokerSelf = guard<BrokerSelfContext>(
   'broker.self',
   ['account_unexpected', 'permissions_unexpected'],
   ({ expected, answer }) => {
-    if (answer?.account !== expected.account) return { reason: 'account_unexpected', status: null }
+    if (answer === undefined || !isAccountOf(expected, answer)) return { reason: 'account_unexpected', status: null }
     const permissions = objectOf(answer.permissions)
     const isOurs =
       answer.user === expected.user &&
@@ -32,11 +40,20 @@ export const brokerSelf = guard<BrokerSelfContext>(
   },
 )
 
-/** Asks the broker. @throws BrokerRefused */
-export async function demandSelf(connection: NatsConnection, expected: ExpectedSelf, timeout: number): Promise<void> {
-  const context: BrokerSelfContext = { expected, answer: await userInfo(connection, timeout) }
-  const refusal = await brokerSelf.check(context)
+/** Asks the broker, and answers what it said. @throws BrokerRefused */
+export async function demandSelf(
+  connection: NatsConnection,
+  expected: ExpectedSelf,
+  timeout: number,
+): Promise<UserInfo | undefined> {
+  const answer = await userInfo(connection, timeout)
+  const refusal = await brokerSelf.check({ expected, answer })
   if (refusal !== undefined) throw new BrokerRefused(brokerSelf.id, refusal.reason)
+  return answer
+}
+
+function isAccountOf(expected: ExpectedSelf, { account, account_name }: UserInfo): boolean {
+  return 'account' in expected ? account === expected.account : account_name === expected.accountName
 }
 
 /** A list of what is allowed, and none of what is denied: that would be less. */
