@@ -89,6 +89,36 @@ test('what the commands present is what is accepted: without the token, the answ
   expect(stdout.trim().split('\n').at(-1)).toBe('401')
 })
 
+test('the commands of a broker start a client that finds its host, and what they call refused is refused', async () => {
+  const broker = JSON.parse(
+    (await holdfast('up', 'nats-orchestrator', '--set', 'callout=true', '--detach', '--json')).stdout,
+  ) as SiteDescription
+  const calls = broker.nodes
+    .find(({ name }) => name === 'nats-1')!
+    .calls.filter(({ command }) => !/^curl /.test(command))
+  const answers = await Promise.all(
+    calls.map(async ({ summary, command, expected }) => {
+      const said = await run('sh', ['-c', command]).then(
+        () => 'accepted',
+        ({ stderr }: { stderr: string }) => stderr.trim().split('\n').at(-1),
+      )
+      return { summary, said, right: expected === 'accepted' ? said === expected : / Violation/i.test(said ?? '') }
+    }),
+  )
+
+  expect(answers.filter(({ right }) => !right)).toEqual([])
+  expect(answers.map(({ summary }) => summary)).toEqual(
+    expect.arrayContaining([
+      'nats:connect as orchestrator, with creds-orchestrator',
+      'nats:connect as host-1, with creds-host-1',
+      'refused: nats:publish/WORKLOAD.host-2.status as orchestrator, with creds-orchestrator',
+      'refused: nats:connect as orchestrator, without creds-admin',
+      'refused: nats:connect as host-1, without host-1-token',
+    ]),
+  )
+  await holdfast('down', broker.run)
+}, 300_000)
+
 test('no secret stands in what is printed', async () => {
   const printed = JSON.stringify(site)
 

@@ -7,6 +7,7 @@ import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
 import { aborted, Interrupted, interruptible } from './interruption.ts'
 import { printJson, printNote, printPhase, printResult } from './output.ts'
+import { withPrograms } from './pasted-programs.ts'
 import { tellFiles } from './preflight.ts'
 import { isEndedByDown } from './runs.ts'
 import { standUp } from './stand-up.ts'
@@ -23,7 +24,8 @@ export async function up(topology: string, options: UpOptions): Promise<void> {
         return keptSite(failure)
       },
     )
-    const description = describeSite(site)
+    const programs = await withPrograms(site.plan, { signal, onProgress: printNote })
+    const description = describeSite(site, process.pid, programs)
     evidence = site.evidence
     if (options.background) reportReady(description)
     else if (options.json) printJson(description)

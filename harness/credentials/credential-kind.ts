@@ -20,6 +20,8 @@ export interface CredentialKind<
   places(path: string): Places
   /** Whether one is enough by itself for an action, whatever comes with it. */
   suffices?(planned: Planned, verification: ActionVerification): boolean
+  /** It is bound to nothing that it is presented beside: over another certificate one is as good. */
+  readonly isGoodOverAny?: true
   /** What a plan says of them, or of who takes them, that compiles and yet cannot be meant. */
   declaredFindings?(plan: Plan): Finding[]
   /** What is wrong with those that lie at their holders. */

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { PartName, Places, Presented } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { CertificateHeader } from '../pki/certificate-header.ts'
+import type { ToolName } from '../toolchain/tools.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Session } from './session.ts'
 import type { Failure } from './tls/connect.ts'
@@ -30,6 +31,8 @@ export interface Protocol<Request, Answer extends AnswerBase, Expected, Options>
   read(text: string): Expected
   /** A command to paste into a POSIX shell; no secret stands in it. */
   paste?(call: Pasted<Request>): string
+  /** The program of the toolchain that such a command starts. Left out: one that is on most machines. */
+  readonly pastes?: ToolName
   /** How it shows the state of a target. */
   readonly observation?: Observing
 }
@@ -104,6 +107,8 @@ export interface Pasted<Request> extends Places {
   readonly address: string
   /** File of the roots that it leads to, or `system`: those that the command trusts anyway. */
   readonly anchor: string
+  /** The program that it starts, built so that it follows the hosts in that file. Left out: what a shell finds. */
+  readonly program?: { readonly path: string; readonly hosts: string }
 }
 
 /** Who looks at a target. */

@@ -6,7 +6,7 @@ import { ask } from './installed.ts'
 /** Environment variable that names the file with a Go program's offset: 8 bytes, a signed number of seconds in the machine's byte order. */
 export const GO_CLOCK_VARIABLE = 'HOLDFAST_CLOCK'
 /** Environment variable that names the hosts file of a run; Node programs read the same one (`agent/hosts-preload.mjs`). */
-const HOSTS_VARIABLE = 'HOLDFAST_HOSTS'
+export const HOSTS_VARIABLE = 'HOLDFAST_HOSTS'
 
 /**
  * A file of the package `time` that every program of such a build carries. The file is mapped once, at the start; without the

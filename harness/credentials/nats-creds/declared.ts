@@ -26,6 +26,7 @@ export const natsCreds: CredentialKind<NatsCredsDeclaration, PlanNatsCreds> = {
   ...credsChecks,
   arrow: { style: 'thin', legend: 'credentials file, from its maker to holder' },
   places: (creds) => ({ creds }),
+  isGoodOverAny: true,
   findings: async (held, files) => (await import('./findings.ts')).credsFindings(held, files),
   live: async () => (await import('./live.ts')).liveNatsCreds,
 }

@@ -69,6 +69,7 @@ export const nats: Protocol<NatsRequest, NatsAnswer, NatsExpected, NatsOptions> 
   wanted: ({ error }) => error,
   read: (error) => ({ error }),
   paste: natsCommand,
+  pastes: 'nats',
 }
 
 /** A connection is kept where a permission is missing, and ends with everything else. */

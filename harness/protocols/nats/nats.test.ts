@@ -271,8 +271,12 @@ test('the command that is pasted holds no secret', () => {
   const certificate = { cert: '/cert.pem', key: '/key.pem' }
   const paste = (request: NatsRequest) => nats.paste!({ ...place, certificate, request })
   const tls =
-    'nats --server tls://nats-1.test:4222 --tlsca /ca.pem --tlscert /cert.pem --tlskey /key.pem --creds /a.creds'
+    'nats --no-context --server tls://nats-1.test:4222 --tlsca /ca.pem --tlscert /cert.pem --tlskey /key.pem --creds /a.creds'
   expect(paste({})).toBe(`NATS_TOKEN="$(cat /t)" ${tls} rtt`)
+  const program = { path: '/tools/nats', hosts: '/run/hosts' }
+  expect(nats.paste!({ ...place, token: undefined, certificate, program, request: {} })).toBe(
+    `HOLDFAST_HOSTS=/run/hosts /tools/${tls} rtt`,
+  )
   expect(paste({ publish: 'a.b', data: "it's" })).toMatch(/ pub a\.b 'it'\\''s'$/)
   expect(paste({ ask: '$SYS.REQ.USER.INFO', inbox: '_INBOX.a' })).toMatch(
     / --inbox-prefix _INBOX.a request '\$SYS\.REQ\.USER\.INFO' ''$/,
