@@ -18,6 +18,15 @@ export { type InspectedJwt, inspectCreds, inspectJwt } from './credentials/nats-
 export { readCreds as userOfFile } from './credentials/nats-creds/user-creds.ts'
 export { credentialOf } from './credentials/of-kind.ts'
 export {
+  folderOf as folderOn,
+  type Manifest as NatsManifest,
+  manifestIn as natsManifestOn,
+  monitoring as natsMonitoring,
+  places as natsPlaces,
+} from './demonstrations/nats-orchestrator/facts.ts'
+export { natsOrchestrator } from './demonstrations/nats-orchestrator/index.ts'
+export { verify, verifyPlanted } from './demonstrations/verification.ts'
+export {
   authorityFrom,
   issueLeaf,
   issueSelfSigned,
@@ -34,6 +43,7 @@ export type { Credential } from './site/credential.ts'
 export type { ScenarioOptions } from './site/ground.ts'
 export type { ExpectedRefusal } from './site/judge.ts'
 export type { KnownDifference, KnownDifferences } from './site/known-differences.ts'
+export { keep as keepFiles, put as putFile, putJson as putJsonFile, run as runOn } from './site/node-files.ts'
 export type { OperatorAnswer, OperatorClient } from './site/operator-client.ts'
 export type { OpenedSession, ScenarioSite, Tap } from './site/scenario-site.ts'
 export type { StandIn, StandInOptions } from './site/stand-in.ts'

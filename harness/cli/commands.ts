@@ -93,6 +93,7 @@ cannot be meant (an audience that is almost a node's, a lifetime that ends withi
     help: `Examples:
   npx holdfast demo separate-auth      two organisations come up and peer; what npm start shows
   npx holdfast demo shared-auth --set nodes=3
+  npx holdfast demo nats-orchestrator  a hand-over verified step by step, and each step seen to fail
   npx holdfast demo ./lab.json         a topology of your own
 
 Of each kind of target one call is made that it accepts, and for each guard one that it refuses. A refusal counts only

@@ -5,18 +5,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import type { DemonstratedRow } from '../demonstrations/demonstration.ts'
-import { afterFailure } from './demo.ts'
+import { afterFailure, recordsOf } from './demo.ts'
 
 test('after a failure the next step is the record of the call that failed', () => {
   const saidBy = { node: 'node-a', seq: 10, guard: null }
-  const text = afterFailure(
-    [
-      { asExpected: true, saidBy, to: 'node-a' },
-      { asExpected: false, saidBy, to: 'node-a' },
-      { asExpected: false, to: 'node-b' },
-    ],
-    'evidence',
-  )
+  const failed = recordsOf([
+    { asExpected: true, saidBy, to: 'node-a' },
+    { asExpected: false, saidBy, to: 'node-a' },
+    { asExpected: false, to: 'node-b' },
+  ])
+  const text = afterFailure(failed, 'evidence')
 
   expect(text).toContain('Look at    row 2: record #10 of node-a\n           row 3: node-b recorded nothing\n')
   expect(text).toContain('evidence/history.jsonl')

@@ -1,6 +1,8 @@
 import { join, relative } from 'node:path'
 import type { Demonstrated, DemonstratedRow } from '../demonstrations/demonstration.ts'
-import { demonstrationOf } from '../demonstrations/derived.ts'
+import { type Demonstration, demonstrationOf } from '../demonstrations/derived.ts'
+import { type Verifiable, verifiedRows } from '../demonstrations/verification.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
 import type { Plan } from '../topology/plan.ts'
 import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
@@ -21,37 +23,65 @@ import {
 import { tellFiles } from './preflight.ts'
 import { verdictLine } from './report-text.ts'
 import { standUp } from './stand-up.ts'
+import { problemsOf, renderVerification, toldRow } from './verification-text.ts'
 
 export async function demo(topology: string, options: CommonOptions): Promise<void> {
   const began = performance.now()
-  const { rows, evidence } = await interruptible((signal) => demonstrated(topology, options, signal))
+  const { shown, evidence } = await interruptible((signal) => demonstrated(topology, options, signal))
   isEvidenceGone(evidence)
   printPhase('done', 'released', `everything, after ${seconds(performance.now() - began)}`)
+  const { rows, json, text, look } = shown
   const failed = rows.filter(({ asExpected }) => !asExpected).length
   const verdict = { passed: rows.length - failed, failed, didNotRun: [] }
   if (failed > 0) process.exitCode = exitCode.failed
-  if (options.json) return printJson({ ...verdict, calls: rows, evidence })
-  const next = failed > 0 ? afterFailure(rows, evidence) : nextSteps(topology, evidence)
-  printResult(`\n${renderDemonstration(rows)}\n\n${verdictLine(verdict)}\n\n${next}`)
+  if (options.json) return printJson({ ...verdict, ...json, evidence })
+  const next = failed > 0 ? afterFailure(look(), evidence) : nextSteps(topology, evidence)
+  printResult(`\n${text()}\n\n${verdictLine(verdict)}\n\n${next}`)
+}
+
+/** What a demonstration comes to, for people and as JSON. */
+interface Shown {
+  readonly rows: readonly { readonly asExpected: boolean }[]
+  readonly json: object
+  text(): string
+  /** Where to look for the rows that failed. */
+  look(): string[]
 }
 
 async function demonstrated(topology: string, { backend, set }: CommonOptions, signal: AbortSignal) {
   // Loaded while the site comes up.
   const loading = import('../demonstrations/demonstration.ts')
-  let declared: readonly Demonstrated[] = []
+  const declared: { demonstration?: Demonstration } = {}
   const onPlan = (plan: Plan) => {
-    declared = demonstrationOf(topology, plan)
+    declared.demonstration = demonstrationOf(topology, plan)
   }
-  await using site = await standUp(topology, { backend, set, signal, onPlan })
-  await tellFiles(site)
-  const { callsOf, demonstrate, extraControls } = await loading
-  await using calls = await callsOf(site, `npx holdfast demo ${topology}`)
-  const rows = await demonstrate(declared, calls)
+  await using launched = await standUp(topology, { backend, set, signal, onPlan })
+  await tellFiles(launched)
+  const { shownSite } = await loading
+  await using site = await shownSite(launched, `npx holdfast demo ${topology}`)
+  const demonstration = declared.demonstration!
+  const shown = await ('calls' in demonstration
+    ? called(demonstration.calls, site)
+    : verified(demonstration.verifiable, site))
+  return { shown, evidence: relative('', launched.evidence) }
+}
+
+async function called(declared: readonly Demonstrated[], site: ScenarioSite): Promise<Shown> {
+  const { callsOf, demonstrate, extraControls } = await import('../demonstrations/demonstration.ts')
+  const rows = await demonstrate(declared, callsOf(site))
   const controls = extraControls(rows)
   const counts = `${rows.length}${controls > 0 ? `, and ${plural(controls, 'control')}` : ''}`
-  const failed = rows.some(({ asExpected }) => !asExpected)
-  printPhase(failed ? 'failed' : 'done', 'calls', `${counts}, each over a connection of its own`)
-  return { rows, evidence: relative('', site.evidence) }
+  tellRows('calls', rows, `${counts}, each over a connection of its own`)
+  return { rows, json: { calls: rows }, text: () => renderDemonstration(rows), look: () => recordsOf(rows) }
+}
+
+async function verified(verifiable: Verifiable, site: ScenarioSite): Promise<Shown> {
+  const rows = await verifiedRows(verifiable, site, (row) => tellRows(row.step.split(' ')[0]!, [row], toldRow(row)))
+  return { rows, json: { steps: rows }, text: () => renderVerification(rows), look: () => problemsOf(rows) }
+}
+
+function tellRows(phase: string, rows: Shown['rows'], text: string): void {
+  printPhase(rows.some(({ asExpected }) => !asExpected) ? 'failed' : 'done', phase, text)
 }
 
 /** The rows of a demonstration as a table for people. */
@@ -105,15 +135,16 @@ function besideText({ control }: DemonstratedRow): string {
   return `beside: ${what}, accepted`
 }
 
-/** Where to look, instead of where to go on. */
-export function afterFailure(
-  rows: readonly Pick<DemonstratedRow, 'asExpected' | 'saidBy' | 'to'>[],
-  evidence: string,
-): string {
-  const failed = rows.flatMap(({ asExpected, saidBy, to }, index) => {
+/** The records of calls that failed. */
+export function recordsOf(rows: readonly Pick<DemonstratedRow, 'asExpected' | 'saidBy' | 'to'>[]): string[] {
+  return rows.flatMap(({ asExpected, saidBy, to }, index) => {
     const said = saidBy ? `record #${saidBy.seq} of ${saidBy.node}` : `${to} recorded nothing`
     return asExpected ? [] : [`row ${index + 1}: ${said}`]
   })
+}
+
+/** Where to look, instead of where to go on. */
+export function afterFailure(failed: readonly string[], evidence: string): string {
   const files = [
     `${join(evidence, 'calls.jsonl')}      what was called, and what came`,
     `${join(evidence, 'history.jsonl')}    what the nodes recorded; # is the member seq`,

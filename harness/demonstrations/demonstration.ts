@@ -46,17 +46,17 @@ interface Calls {
   call(from: string, to: string, action: string, credential: Credential): Promise<Verdict>
 }
 
-/** The call machinery of scenarios on a site of ours, so that a demonstration proves what a scenario would. */
-export async function callsOf(site: Site, again: string): Promise<Calls & AsyncDisposable> {
-  const parts = await callParts()
-  const cells = new CellCredentials(site, parts.live)
-  const shared = new SharedKnowledge()
-  const caller = new ScenarioSite(site, { name: 'demonstration', again }, shared, parts)
-  const named = (name: string) => caller.credentials.named(name)
+/** A site of ours as scenarios have it, so that a demonstration proves what a scenario would. */
+export async function shownSite(site: Site, again: string): Promise<ScenarioSite> {
+  return new ScenarioSite(site, { name: 'demonstration', again }, new SharedKnowledge(), await callParts())
+}
+
+export function callsOf(site: ScenarioSite): Calls {
+  const cells = new CellCredentials(site.site, site.parts.live)
+  const named = (name: string) => site.credentials.named(name)
   return {
     credential: Object.assign(named, { of: (cell: Cell) => cells.of(cell) }),
-    call: (from, to, action, credential) => caller.call(from, to, action, credential),
-    [Symbol.asyncDispose]: () => caller[Symbol.asyncDispose](),
+    call: (from, to, action, credential) => site.call(from, to, action, credential),
   }
 }
 

@@ -6,7 +6,9 @@ import type { Plan } from '../topology/plan.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
 import type { Credentials, Demonstrated } from './demonstration.ts'
+import { natsOrchestrator } from './nats-orchestrator/index.ts'
 import { separateAuth } from './separate-auth.ts'
+import type { Verifiable } from './verification.ts'
 
 /** Nobody can be called in a topology. Code `HOLDFAST_NOTHING_TO_SHOW`. */
 export class NothingToShow extends HoldfastError {
@@ -18,12 +20,18 @@ export class NothingToShow extends HoldfastError {
   }
 }
 
-/** Those that were written by hand, by the name of a shipped topology. */
-const written: ReadonlyMap<string, readonly Demonstrated[]> = new Map([['separate-auth', separateAuth]])
+/** Calls, or a verification of the site step by step. */
+export type Demonstration = { readonly calls: readonly Demonstrated[] } | { readonly verifiable: Verifiable }
 
-/** The calls that show what a topology is about: written by hand, or as they follow from its plan. */
-export function demonstrationOf(topology: string, plan: Plan): readonly Demonstrated[] {
-  return written.get(topology) ?? derivedFrom(plan)
+/** Those that were written by hand, by the name of a shipped topology. */
+const written: ReadonlyMap<string, Demonstration> = new Map<string, Demonstration>([
+  ['separate-auth', { calls: separateAuth }],
+  ['nats-orchestrator', { verifiable: natsOrchestrator }],
+])
+
+/** What shows what a topology is about: written by hand, or the calls that follow from its plan. */
+export function demonstrationOf(topology: string, plan: Plan): Demonstration {
+  return written.get(topology) ?? { calls: derivedFrom(plan) }
 }
 
 const checks = checksOf(credentialKinds)

@@ -1,0 +1,154 @@
+import type { ScenarioSite } from '../site/scenario-site.ts'
+
+// A site that is verified step by step, and whose steps are proven to be able to fail.
+
+/** Gathers what does not hold. */
+export class Checks {
+  readonly problems: string[] = []
+  made = 0
+
+  /** `shown`: what of both is told, where that is less. */
+  is<T>(what: string, found: T, expected: T, shown: (one: T) => unknown = (one) => one): void {
+    this.made += 1
+    if (JSON.stringify(found) === JSON.stringify(expected)) return
+    const [is, must] = [found, expected].map((one) => JSON.stringify(shown(one)))
+    this.problems.push(`${what} is ${is}, and must be ${must}`)
+  }
+
+  holds(what: string, isSo: boolean): void {
+    this.made += 1
+    if (!isSo) this.problems.push(what)
+  }
+}
+
+export interface Step {
+  /** Its number stands first: `T1 broker status`. */
+  readonly name: string
+  /** Numbers of those that it stands on: where one of them is red, it is not judged. */
+  readonly on: readonly string[]
+  check(checks: Checks, site: ScenarioSite): Promise<void>
+}
+
+/** What turns one step red, and no other. */
+export interface Defect {
+  readonly what: string
+  /** Name of the step. */
+  readonly step: string
+  /** A node without which there is nothing to plant it on, where only some variants of a topology have it. */
+  readonly node?: string
+  /** Answers what puts it right again. */
+  plant(site: ScenarioSite): Promise<() => Promise<unknown>>
+}
+
+/** What a topology is verified by. */
+export interface Verifiable {
+  readonly steps: readonly Step[]
+  readonly defects: readonly Defect[]
+}
+
+export interface Verification {
+  /** Of each step that was judged: how many checks were made. */
+  readonly made: Readonly<Record<string, number>>
+  /** Steps that are red, by name, each with what does not hold. */
+  readonly red: Readonly<Record<string, readonly string[]>>
+  /** Only where all is green: how many checks were made. */
+  readonly marker?: string
+}
+
+/** All steps, in order. A step whose ground is red says nothing of its own. */
+export async function verify(steps: readonly Step[], site: ScenarioSite): Promise<Verification> {
+  const red: Record<string, readonly string[]> = {}
+  const made: Record<string, number> = {}
+  const without = new Set<string>()
+  for (const { name, on, check } of steps) {
+    if (on.some((ground) => without.has(ground))) {
+      without.add(numberOf(name))
+      continue
+    }
+    const checks = new Checks()
+    await check(checks, site).catch((failure: Error) => checks.problems.push(failure.message))
+    made[name] = checks.made
+    if (checks.problems.length === 0) continue
+    red[name] = checks.problems
+    without.add(numberOf(name))
+  }
+  if (without.size > 0) return { made, red }
+  const counts = Object.entries(made).map(([name, count]) => `${numberOf(name)} ${count}`)
+  return { made, red, marker: `verified by checks: ${counts.join(', ')}` }
+}
+
+export interface Planted extends Verification {
+  /** What speaks against the defect having turned its step red, that one alone, and only for so long; empty when nothing does. */
+  readonly problems: readonly string[]
+}
+
+/** For what was stopped to come up again, and for whoever talks to it to notice. */
+const AGAIN_WITHIN_MS = 60_000
+
+/** Plants a defect, verifies, and puts things right again. */
+export async function verifyPlanted(
+  steps: readonly Step[],
+  { what, step, plant }: Defect,
+  site: ScenarioSite,
+): Promise<Planted> {
+  const undo = await plant(site)
+  const found = await verify(steps, site).finally(undo)
+  const others = Object.keys(found.red).filter((name) => name !== step)
+  const isGreen = async () => (await verify(steps, site)).marker
+  const again = await site
+    .until(`all is green again after: ${what}`, isGreen, { withinMs: AGAIN_WITHIN_MS })
+    .then(() => [])
+    .catch((failure: Error) => [failure.message])
+  return {
+    ...found,
+    problems: [
+      ...(found.red[step] === undefined ? [`${step} stayed green`] : []),
+      ...others.map((name) => `${name} is red, too: ${found.red[name]!.join('; ')}`),
+      ...again,
+    ],
+  }
+}
+
+/** One step of the healthy site, or one defect. */
+export interface VerifiedRow {
+  readonly step: string
+  /** What was planted. Left out: nothing. */
+  readonly planted?: string
+  /** How many checks its step made. */
+  readonly checks: number
+  /** What its step found. */
+  readonly found: readonly string[]
+  readonly asExpected: boolean
+  readonly problems: readonly string[]
+}
+
+/** First all steps as they are; then, where all hold, each defect, which must turn exactly its step red. */
+export async function verifiedRows(
+  { steps, defects }: Verifiable,
+  site: ScenarioSite,
+  tell: (row: VerifiedRow) => void = () => {},
+): Promise<VerifiedRow[]> {
+  const { made, red, marker } = await verify(steps, site)
+  const healthy = steps.map(({ name, on }): VerifiedRow => {
+    const found = made[name] === undefined ? [`not judged: it stands on ${on.join(' and ')}`] : (red[name] ?? [])
+    return { step: name, checks: made[name] ?? 0, found, problems: found, asExpected: found.length === 0 }
+  })
+  healthy.forEach(tell)
+  if (marker === undefined) return healthy
+  const planted: VerifiedRow[] = []
+  for (const defect of defects.filter(({ node }) => node === undefined || site.plan.nodes[node] !== undefined)) {
+    const row = rowOf(defect, await verifyPlanted(steps, defect, site))
+    tell(row)
+    planted.push(row)
+  }
+  return [...healthy, ...planted]
+}
+
+function rowOf({ step, what }: Defect, { made, red, problems }: Planted): VerifiedRow {
+  const found = red[step] ?? []
+  return { step, planted: what, checks: made[step] ?? 0, found, problems, asExpected: problems.length === 0 }
+}
+
+function numberOf(step: string): string {
+  return step.split(' ')[0]!
+}
