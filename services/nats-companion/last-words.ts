@@ -1,4 +1,4 @@
-import { LAST_WORDS, meaning, type Reason } from './table.ts'
+import { ENDED, LAST_WORDS, meaning, type Reason } from './table.ts'
 
 /** The broker writes the same words once a second at most, whomever it tells them, and looks once a second which of them are old. */
 const unwrittenMs = 2_000
@@ -15,13 +15,20 @@ export class LastWords {
     return reason
   }
 
-  /** What somebody in an account was told whose connection ended, where it was written of another. */
+  /**
+   * What somebody who was in was told, where it was written of another: his connection ended, by the broker or by himself, and nothing
+   * was written of it before. Whoever closed it himself is known to have been told where everybody in his account was.
+   */
   unwritten(ended: string, account: string | undefined, at: number): Reason | undefined {
     const recent = this.#since(at)
-    // Nobody in it stays: who closed the connection himself had heard so.
-    const ofAll = recent.find((one) => one.reason === 'nats_account_expired' && one.account === account)
-    const said = ofAll ?? (ended === 'Authentication Expired' ? recent.at(-1) : undefined)
-    return said?.reason
+    const isOver = recent.some((one) => one.reason === 'nats_account_expired' && one.account === account)
+    const wasHeard = meaning(ENDED, ended) === null
+    if (wasHeard) return isOver ? 'nats_account_expired' : undefined
+    if (ended !== 'Authentication Expired') return undefined
+    // The words that were left out are among those that were written.
+    const isOfUsers = recent.some((one) => one.reason === 'nats_jwt_expired')
+    const isOfAccounts = recent.some((one) => one.reason === 'nats_account_expired')
+    return isOver || (isOfAccounts && !isOfUsers) ? 'nats_account_expired' : undefined
   }
 
   #since(at: number) {
