@@ -1,13 +1,13 @@
-import { appendFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { follow } from './follow.ts'
 
-async function following(isImpatient = () => false) {
+async function following(isImpatient = () => false, folder = '') {
   const dir = await mkdtemp(join(tmpdir(), 'holdfast-follow-'))
   const stop = new AbortController()
-  const file = join(dir, 'broker.log')
+  const file = join(dir, folder, 'broker.log')
   const added = follow(file, { signal: stop.signal, isImpatient })
   onTestFinished(async () => {
     stop.abort()
@@ -26,6 +26,17 @@ test('lines are read as they come, whole ones only, from a file that may come la
   const second = next()
   await appendFile(file, 'ee: é\n')
   expect((await second).lines).toEqual(['three: é'])
+})
+
+test('lines are read where nobody can be told of them: its folder was not there, as where a system has no watches left', async () => {
+  const { file, next } = await following(undefined, 'later')
+  const first = next()
+  await mkdir(dirname(file))
+  await writeFile(file, 'one\n')
+  expect((await first).lines).toEqual(['one'])
+  const second = next()
+  await appendFile(file, 'two\n')
+  expect((await second).lines).toEqual(['two'])
 })
 
 test('a file that takes the place of another is read from its beginning, and so is one that was emptied', async () => {

@@ -1,7 +1,7 @@
-import { watch } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
+import { watchFolder } from '../shared/watch-folder.ts'
 
 /** Should a change go unnoticed, it is found by then. */
 const LOOKS_EVERY_MS = 100
@@ -92,14 +92,12 @@ class Reader {
 /** Hears of changes of a file, be it there or not. */
 function changesOf(file: string) {
   let waiting = Promise.withResolvers<void>()
-  const watcher = watch(dirname(file), (_, name) => {
+  const watcher = watchFolder(dirname(file), (name) => {
     if (name !== null && name !== basename(file)) return
     waiting.resolve()
     waiting = Promise.withResolvers<void>()
   })
-  // A folder that goes away is found by looking.
-  watcher.on('error', () => {})
-  return { next: () => waiting.promise, [Symbol.dispose]: () => watcher.close() }
+  return { next: () => waiting.promise, [Symbol.dispose]: () => watcher?.close() }
 }
 
 async function untilLater(changed: Promise<void>, signal: AbortSignal, withinMs: number): Promise<void> {

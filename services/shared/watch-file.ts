@@ -1,5 +1,6 @@
-import { type FSWatcher, statSync, watch } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { watchFolder } from './watch-folder.ts'
 
 const LOOK_EVERY_MS = 1_000
 
@@ -39,14 +40,5 @@ function stateOf(path: string): string {
     return `${dev} ${ino} ${ctimeNs} ${size}`
   } catch (failure) {
     return String((failure as NodeJS.ErrnoException).code)
-  }
-}
-
-function watchFolder(folder: string, onEvent: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(folder, { persistent: false }, onEvent)
-    return watcher.on('error', () => watcher.close())
-  } catch {
-    return undefined
   }
 }

@@ -1,9 +1,10 @@
-import { mkdirSync, watch } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CredsDemand } from '../../shared/nats/creds-demand.ts'
 import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../shared/nats/creds-set.ts'
 import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
 import { jsonOf, openPlain } from '../../shared/nats/plain-file.ts'
+import { watchFolder } from '../../shared/watch-folder.ts'
 import { installSet } from './install.ts'
 
 export interface IntakeOptions {
@@ -106,7 +107,7 @@ const realClock: IntakeClock = {
   now: () => performance.now(),
   change: (folder, withinMs) =>
     new Promise((resolve) => {
-      const watcher = watched(folder, () => end())
+      const watcher = watchFolder(folder, () => end())
       const timer = setTimeout(() => end(), withinMs)
       const end = (): void => {
         clearTimeout(timer)
@@ -114,13 +115,4 @@ const realClock: IntakeClock = {
         resolve()
       }
     }),
-}
-
-/** A folder that is not there yet is looked for by the poll alone. */
-function watched(folder: string, onEvent: () => void) {
-  try {
-    return watch(folder, onEvent).on('error', onEvent)
-  } catch {
-    return undefined
-  }
 }
