@@ -21,8 +21,8 @@ interface Place {
 export class KnownSecrets {
   /** Where a window of characters stands in a form of a secret. */
   readonly #windows = new Map<string, Place>()
-  /** Of their first characters: most places of a text are no secret's, and are passed over at once. */
-  readonly #heads = new Uint8Array(1 << 17)
+  /** Of their first characters: most places of a text are no secret's, and are passed over at once. Sparse, or few of them were. */
+  #heads = new Uint8Array(1 << 12)
 
   add(values: readonly (string | Uint8Array)[]): void {
     for (const value of values) {
@@ -60,8 +60,9 @@ export class KnownSecrets {
   /** Stretches of the text that are one of a secret, from first to last; the next may overlap the one before. */
   *#runsIn(text: string): Generator<{ from: number; to: number; form: string }> {
     if (this.#windows.size === 0) return
+    const [heads, mask] = [this.#heads, this.#heads.length - 1]
     for (let at = 0, end = 0; at + windowLength <= text.length; at += 1) {
-      if (this.#heads[headAt(text, at)] === 0) continue
+      if (heads[headAt(text, at) & mask] === 0) continue
       const place = this.#windows.get(text.slice(at, at + windowLength))
       if (place === undefined) continue
       const { form } = place
@@ -83,8 +84,16 @@ export class KnownSecrets {
       const window = form.slice(at, at + windowLength)
       if (this.#windows.has(window) || isFilling(window)) continue
       this.#windows.set(window, { form, at })
-      this.#heads[headAt(window, 0)] = 1
+      this.#mark(window)
     }
+  }
+
+  #mark(window: string): void {
+    if (this.#windows.size * 8 > this.#heads.length) {
+      this.#heads = new Uint8Array(this.#heads.length * 4)
+      for (const known of this.#windows.keys()) this.#mark(known)
+    }
+    this.#heads[headAt(window, 0) & (this.#heads.length - 1)] = 1
   }
 }
 
@@ -125,9 +134,10 @@ function encodingsOf(value: string | Uint8Array): Set<string> {
   return new Set(forms)
 }
 
-/** Of the first characters of a window. */
+/** A hash of the first characters of a window. */
 function headAt(text: string, at: number): number {
-  const two = text.charCodeAt(at) * 131 + text.charCodeAt(at + 1)
-  const four = (two * 131 + text.charCodeAt(at + 2)) * 131 + text.charCodeAt(at + 3)
-  return Math.imul(four * 131 + text.charCodeAt(at + 4), 0x9e3779b1) >>> 15
+  let hash = text.charCodeAt(at)
+  for (let next = 1; next < 5; next += 1) hash = Math.imul(hash, 131) + text.charCodeAt(at + next)
+  hash = Math.imul(hash, 0x9e3779b1)
+  return hash ^ (hash >>> 15)
 }

@@ -38,6 +38,12 @@ export function redactJson<T>(value: T, known?: KnownSecrets): T {
   }
 }
 
+/** Its text. Most values hold no secret, and theirs is not read again. */
+export function redactedJson(value: object, known?: KnownSecrets): string {
+  const text = JSON.stringify(value)
+  return redact(text, known) === text ? text : JSON.stringify(redactJson(value, known))
+}
+
 /** The parts of a text that nobody can guess, as far as the kinds know its shape. */
 export function guessedBy(text: string): (string | Uint8Array)[] {
   return shapes.flatMap((shape) => shape.guessedBy(text))

@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync } from 'node:fs'
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
-import { redactJson } from '../credentials/secrets.ts'
+import { redactedJson } from '../credentials/secrets.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { SiteEvent } from './event.ts'
 
@@ -29,7 +29,7 @@ interface Kept {
 export function recordCall({ evidence, secrets }: Kept, at: string, call: unknown): void {
   mkdirSync(evidence, { recursive: true, mode: 0o700 })
   const line: HistoryLine = { at, kind: 'call', call }
-  appendFileSync(join(evidence, callsFile), `${JSON.stringify(redactJson(line, secrets))}\n`, { mode: 0o600 })
+  appendFileSync(join(evidence, callsFile), `${redactedJson(line, secrets)}\n`, { mode: 0o600 })
 }
 
 /** A launched site, as far as its history is concerned. */
@@ -74,7 +74,7 @@ export function linesOf(texts: readonly string[], toLine = (value: never): Histo
 export async function joinHistory({ evidence, secrets }: Kept, lines: readonly HistoryLine[]): Promise<string> {
   const sorted = lines.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
   const file = join(evidence, historyFile)
-  const text = sorted.map((line) => `${JSON.stringify(redactJson(line, secrets))}\n`).join('')
+  const text = sorted.map((line) => `${redactedJson(line, secrets)}\n`).join('')
   await writeFile(`${file}.new`, text, { mode: 0o600 })
   await chmod(`${file}.new`, 0o600)
   await rename(`${file}.new`, file)
