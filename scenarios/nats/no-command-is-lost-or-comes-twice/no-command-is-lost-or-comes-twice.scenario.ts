@@ -10,7 +10,6 @@ import { forged } from '../handed.ts'
 import { type Manifest, manifestIn, places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', {
-  waits: true,
   clock: 'movable',
   // The clock is moved by minutes, and this is about no certificate.
   set: { callout: 'true', certificateLifetime: '4h' },
