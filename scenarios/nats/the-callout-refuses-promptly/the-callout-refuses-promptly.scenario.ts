@@ -1,17 +1,22 @@
 import {
   type Claims,
+  type CredentialFixture,
   credentialOf,
   expect,
   forgedCreds,
+  type Identity,
+  issueLeaf,
   mutateClaims,
   type ScenarioSite,
   scenario,
   tamperSignature,
+  thumbprintS256,
   userOfFile,
 } from 'holdfast/vitest'
 import { putJson } from '../files.ts'
 
-const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true })
+const callout = 'units/auth-callout/config.json'
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
 const error = 'Authorization Violation'
 /** The library allows nothing unless it is told. */
@@ -111,28 +116,55 @@ test('another user of the same account is no sentinel', async ({ site, credentia
   })
 })
 
-test('who is in is put out when the token is revoked, and when the host is undeclared', async ({
+const live = (reason: string) => ({ guard: 'live.recheck', reason, action: 'nats:session' })
+const putOut = { withinMs: 9_000 }
+
+test('who is in is put out when the token is revoked', async ({ site, credential }) => {
+  const right = credential('creds-host-1')
+  const { session } = await site.open(...connect, right)
+  const { jti } = JSON.parse(Buffer.from((await right.token()).split('.')[1]!, 'base64url').toString()) as Claims
+  expect(await site.operator('auth').post('/operator/v1/tokens/revoke', { jti })).toMatchObject({ status: 200 })
+
+  await site.ended(session, putOut)
+  expect((await site.decisions('nats-1', live('token_ended'))).length).toBeGreaterThan(0)
+  const another = right.withToken(await credential.anew('host-1-token').token())
+  expect(await site.call(...connect, another)).toBeAccepted()
+})
+
+test('a host that is undeclared is put out and kept out, and is in again once it is declared', async ({
   site,
   credential,
 }) => {
   const right = credential('creds-host-1')
   const { session } = await site.open(...connect, right)
-  const { jti } = JSON.parse(Buffer.from((await right.token()).split('.')[1]!, 'base64url').toString()) as {
-    jti: string
-  }
-  expect(await site.operator('auth').post('/operator/v1/tokens/revoke', { jti })).toMatchObject({ status: 200 })
-  await site.ended(session, { withinMs: 9_000 })
-  expect((await site.decisions('nats-1', { guard: 'live.recheck', reason: 'token_ended' })).length).toBeGreaterThan(0)
-
-  const declared = await site.node('nats-1').readFile('units/auth-callout/config.json')
-  const another = right.withToken(await credential.anew('host-1-token').token())
-  const again = await site.open(...connect, another)
+  const { hosts } = JSON.parse(await site.node('nats-1').readFile(callout)) as { hosts: object }
   await redeclare(site, {})
-  await site.ended(again.session, { withinMs: 9_000 })
-  expect((await site.decisions('nats-1', { guard: 'live.recheck', reason: 'host_undeclared' })).length).toBeGreaterThan(
-    0,
-  )
-  await redeclare(site, (JSON.parse(declared) as { hosts: object }).hosts)
+  try {
+    await site.ended(session, putOut)
+    expect((await site.decisions('nats-1', live('host_undeclared'))).length).toBeGreaterThan(0)
+    const refused = await site.call(...connect, right)
+    expect(refused).toBeRefused({ error, guard: 'callout.identity', reason: 'host_unknown' })
+    expect(refused.ms).toBeLessThan(1_000)
+  } finally {
+    await redeclare(site, hosts)
+  }
+  const isIn = async () => (await site.call(...connect, right)).verdict === 'accepted'
+  await site.until('it is in again', isIn, { withinMs: 5_000 })
+})
+
+test('who is in is put out when the certificate ends', async ({ site, credential }) => {
+  const { host } = site.node('host-1')
+  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 8_000)
+  const brief = await issueLeaf({ authority: await site.authority('ca'), subject: host, sans: [host], notAfter })
+  const right = credential('creds-host-1')
+  const ending = right.withCertificate(brief, 'that ends soon').withToken(await tokenOver(site, credential, brief))
+  const { session } = await site.open(...connect, ending)
+
+  expect(await site.ended(session, { withinMs: 10_000 })).toMatchObject({ reason: 'User Authentication Expired' })
+  await site.until('the second of its end is over', () => Date.now() > notAfter.getTime(), { withinMs: 5_000 })
+  const refused = { layer: 'tls', guard: 'broker.tls', reason: 'cert_expired' } as const
+  expect(await site.call(...connect, ending)).toBeRefused(refused)
+  expect(await site.call(...connect, right)).toBeAccepted()
 })
 
 test.for([
@@ -177,9 +209,9 @@ test('while the auth server is down nobody new is let in; while the callout is, 
   expect(refused).toBeRefused({ error, guard: 'token.active', reason: 'auth_unavailable' })
 
   // One that is started now knows no keys.
-  const callout = site.node('nats-1')
-  await callout.stop('auth-callout')
-  const starting = callout.start('auth-callout').catch((failure: Error) => failure)
+  const broker = site.node('nats-1')
+  await broker.stop('auth-callout')
+  const starting = broker.start('auth-callout').catch((failure: Error) => failure)
   const keyless = async () => {
     const verdict = await site.call(...connect, right)
     return verdict.reason === 'jwks_unavailable' && verdict
@@ -202,8 +234,18 @@ function unsigned(token: string): string {
   return `${none}.${payload}.AAAA`
 }
 
+/** A token as its issuer mints it, over a certificate that the host proves. */
+async function tokenOver(site: ScenarioSite, credential: CredentialFixture, certificate: Identity): Promise<string> {
+  const proving = credential('cert-host-1').withCertificate(certificate, 'that ends soon')
+  const { prove, mint } = credentialOf(site.plan, 'bound-token', 'host-1-token').mint
+  expect(await site.call('host-1', 'auth', 'holder:prove', proving, { json: prove?.json })).toBeAccepted()
+  const order = { ...(mint.json as object), 'x5t#S256': thumbprintS256(certificate.certPem) }
+  const { status, json } = await site.operator('auth').post('/operator/v1/tokens', order)
+  expect(status).toBe(201)
+  return (json as { access_token: string }).access_token
+}
+
 async function redeclare(site: ScenarioSite, hosts: object): Promise<void> {
-  const path = 'units/auth-callout/config.json'
-  await putJson<{ hosts: object }>(site, 'nats-1', path, (configuration) => Object.assign(configuration, { hosts }))
+  await putJson<{ hosts: object }>(site, 'nats-1', callout, (configuration) => Object.assign(configuration, { hosts }))
   await site.node('nats-1').signal('SIGHUP', 'auth-callout')
 }
