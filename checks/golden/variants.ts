@@ -7,12 +7,12 @@ interface Variant {
 
 /** The defaults, and every parameter away from its default at least once, in topologies that are as small as that allows. */
 export const variants: readonly Variant[] = [
-  { name: 'nats-orchestrator-callout', topology: 'nats-orchestrator', set: { callout: 'true' } },
   { name: 'nats-orchestrator', topology: 'nats-orchestrator', set: {} },
+  { name: 'nats-orchestrator-plain', topology: 'nats-orchestrator', set: { callout: 'false' } },
   {
-    name: 'nats-orchestrator-two',
+    name: 'nats-orchestrator-plain-two',
     topology: 'nats-orchestrator',
-    set: { hosts: '2', validation: 'jwks', certificateLifetime: '5m', userLifetime: '2h' },
+    set: { callout: 'false', hosts: '2', validation: 'jwks', certificateLifetime: '5m', userLifetime: '2h' },
   },
   { name: 'separate-auth', topology: 'separate-auth', set: {} },
   {

@@ -51,8 +51,9 @@ function plantedTable(rows: readonly VerifiedRow[]): string {
 /** As lines below each other, where a table has no place. */
 function stacked(row: VerifiedRow, within: number): string {
   const head = row.planted === undefined ? `${row.step}: ${plural(row.checks, 'check')}` : `${row.planted}: ${row.step}`
+  const [first = '', ...more] = wrapped(head, within - 2)
   const below = texts(row).flatMap((text) => wrapped(text, within - 4).map((line) => `    ${line}`))
-  return [`${markOf(row)} ${head}`, ...below].join('\n')
+  return [`${markOf(row)} ${first}`, ...more.map((line) => `  ${line}`), ...below].join('\n')
 }
 
 function markOf({ asExpected }: VerifiedRow): string {

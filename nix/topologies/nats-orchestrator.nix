@@ -5,7 +5,7 @@ topology {
 
   parameters = {
     callout = {
-      default = false; shape = true;
+      default = true; shape = true;
       summary = "Whether hosts log in by bound tokens, about which an auth callout decides, and apply their commands.";
     };
     hosts = { default = 1; min = 1; max = 200; summary = "How many hosts the orchestrator may command."; };

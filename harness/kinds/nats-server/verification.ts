@@ -4,6 +4,7 @@ import { tlsChecks } from '../checks.ts'
 import type { Settings, Unit } from './index.ts'
 
 const violation = 'Authorization Violation'
+const says = { publish: 'publishes', subscribe: 'subscribes to' } as const
 const login = { guard: 'broker.login', layer: 'broker', status: null, error: violation } as const
 
 /** What is tried beyond the login, by the name of its action. */
@@ -17,7 +18,7 @@ export function actionsOf(settings: Settings): Record<string, Action> {
   const common = { listener: 'nats', carrier: 'bearer' } as const
   const connect: Action = { ...common, summary: 'logs in', request: { nats: {} } }
   const others = tried(settings).map(({ action, verb, subject }): [string, Action] => {
-    return [action, { ...common, summary: `${verb}s ${subject}`, request: { nats: { [verb]: subject } } }]
+    return [action, { ...common, summary: `${says[verb]} ${subject}`, request: { nats: { [verb]: subject } } }]
   })
   return { 'nats:connect': connect, ...Object.fromEntries(others) }
 }

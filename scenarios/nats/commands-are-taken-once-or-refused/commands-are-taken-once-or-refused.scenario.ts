@@ -1,6 +1,6 @@
 import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('nats-orchestrator', { own: true })
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'false' } })
 const good = { host: 'host-1', verb: 'restart', args: { service: 'web' } }
 const command = (more: object = {}) => ({ id: crypto.randomUUID(), ...good, ...more })
 const post = (site: ScenarioSite, json: unknown) => site.operator('orchestrator').post('/v1/commands', json)

@@ -1,7 +1,7 @@
 import { expect, natsOrchestrator, type ScenarioSite, scenario, verify } from 'holdfast/vitest'
 
 const { steps } = natsOrchestrator
-const test = scenario('nats-orchestrator', { set: { callout: 'true' } })
+const test = scenario('nats-orchestrator')
 const plain = scenario('nats-orchestrator', { set: { callout: 'false' } })
 
 test('T1 to T8 hold, to the status that a host tells of a command, and the marker tells how much was checked', ({

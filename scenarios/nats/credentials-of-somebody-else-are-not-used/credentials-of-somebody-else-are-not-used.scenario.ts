@@ -2,7 +2,7 @@ import { expect, scenario } from 'holdfast/vitest'
 import { run } from '../files.ts'
 import { demandRefused, worker } from '../handed.ts'
 
-const test = scenario('nats-orchestrator', { own: true, needs: ['ownUsers'], set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true, needs: ['ownUsers'] })
 /** Nobody, by its number: as most systems have it. */
 const other = '65534'
 

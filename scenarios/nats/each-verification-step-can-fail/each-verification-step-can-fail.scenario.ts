@@ -1,7 +1,7 @@
 import { expect, natsOrchestrator, scenario, verifyPlanted } from 'holdfast/vitest'
 
 const { steps, defects } = natsOrchestrator
-const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true })
 
 test.for(defects.map((defect) => [defect.what, defect.step, defect] as const))(
   '%s: %s',

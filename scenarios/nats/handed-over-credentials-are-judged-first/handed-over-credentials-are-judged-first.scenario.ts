@@ -4,7 +4,7 @@ import { admin, demandRefused, forged, handOver, inManifest, taken, worker } fro
 import { manifestIn, places } from '../verification.ts'
 
 const env = { 'orchestrator/creds-intake': { CREDS_INTAKE_HANDOVER_TIMEOUT_SECONDS: '2' } }
-const test = scenario('nats-orchestrator', { own: true, env })
+const test = scenario('nats-orchestrator', { own: true, env, set: { callout: 'false' } })
 const on = (site: ScenarioSite, ...argv: string[]) => run(site, 'orchestrator', ...argv)
 const text = (site: ScenarioSite, path: string) => site.node('orchestrator').readFile(path)
 const nowSeconds = () => Math.floor(Date.now() / 1000)

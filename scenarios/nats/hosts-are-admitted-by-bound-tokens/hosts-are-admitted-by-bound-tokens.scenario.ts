@@ -1,6 +1,6 @@
 import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('nats-orchestrator', { own: true, set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true })
 const violation = 'Authorization Violation'
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
 

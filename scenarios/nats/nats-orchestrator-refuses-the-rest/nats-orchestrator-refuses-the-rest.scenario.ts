@@ -1,3 +1,3 @@
 import { matrix } from 'holdfast/vitest'
 
-await matrix('nats-orchestrator')
+await matrix('nats-orchestrator', { waits: true })

@@ -1,3 +1,3 @@
 import { attacks } from 'holdfast/vitest'
 
-await attacks('nats-orchestrator')
+await attacks('nats-orchestrator', { set: { callout: 'false' } })

@@ -12,7 +12,7 @@ import { type Manifest, manifestIn, places } from '../verification.ts'
 const test = scenario('nats-orchestrator', {
   clock: 'movable',
   // The clock is moved by minutes, and this is about no certificate.
-  set: { callout: 'true', certificateLifetime: '4h' },
+  set: { certificateLifetime: '4h' },
 })
 const connect = ['orchestrator', 'nats-1', 'nats:connect'] as const
 const host = 'host-1'

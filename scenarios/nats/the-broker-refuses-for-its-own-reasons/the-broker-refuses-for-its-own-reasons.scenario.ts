@@ -11,7 +11,7 @@ import { run } from '../files.ts'
 import { forged } from '../handed.ts'
 import { places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true, waits: true, set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { own: true, waits: true })
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
 const error = 'Authorization Violation'
 const guard = 'broker.login'

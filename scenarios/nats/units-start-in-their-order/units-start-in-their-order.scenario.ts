@@ -55,7 +55,7 @@ const others: Held = {
 
 for (const held of [some, others]) {
   const hold = Object.keys(held) as Unit[]
-  const test = scenario('nats-orchestrator', { hold, set: { callout: 'true' } })
+  const test = scenario('nats-orchestrator', { hold })
 
   test(`nothing runs before its turn while ${hold.length} units are late, one after the other`, async ({ site }) => {
     const inTheEnd: ((() => void) | undefined)[] = []

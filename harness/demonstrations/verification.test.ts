@@ -1,0 +1,96 @@
+import { stripVTControlCharacters } from 'node:util'
+import { expect, test } from 'vitest'
+import { renderVerification } from '../cli/verification-text.ts'
+import type { ScenarioSite } from '../site/scenario-site.ts'
+import { until } from '../site/until.ts'
+import { type Defect, type Step, verifiedRows, verify, verifyPlanted } from './verification.ts'
+
+/** What holds on a site: a name for each thing. */
+const whole = () => new Set(['first', 'second', 'third'])
+let holding = whole()
+
+const site = { until, plan: { nodes: { one: {} } } } as unknown as ScenarioSite
+const step = (name: string, thing: string, on: string[] = []): Step => ({
+  ...{ name, on },
+  check: async (checks) => {
+    checks.is('what is there', thing, thing)
+    checks.holds(`${thing} is missing`, holding.has(thing))
+  },
+})
+const steps = [step('T1 first', 'first'), step('T2 second', 'second', ['T1']), step('T3 third', 'third', ['T2'])]
+const without = (what: string, of: string, ...things: string[]): Defect => ({
+  ...{ what, step: of },
+  plant: async () => {
+    for (const thing of things) holding.delete(thing)
+    return async () => {
+      holding = whole()
+    }
+  },
+})
+
+test('a step says nothing where what it stands on is red, however far below', async () => {
+  holding.delete('first')
+  const { made, red, marker } = await verify(steps, site)
+  holding = whole()
+
+  expect(made).toEqual({ 'T1 first': 2 })
+  expect(red).toEqual({ 'T1 first': ['first is missing'] })
+  expect(marker).toBeUndefined()
+  expect(await verify(steps, site)).toMatchObject({ red: {}, marker: 'verified by checks: T1 2, T2 2, T3 2' })
+})
+
+test('a step that cannot be made is red, for that', async () => {
+  const broken: Step = { name: 'T1 first', on: [], check: () => Promise.reject(new Error('nobody there')) }
+
+  expect(await verify([broken], site)).toMatchObject({ red: { 'T1 first': ['nobody there'] } })
+})
+
+test('a defect must turn its step red, that one alone, and be gone afterwards', async () => {
+  const problems = async (defect: Defect) => (await verifyPlanted(steps, defect, site)).problems
+  const apart = [step('T1 first', 'first'), step('T2 second', 'second')]
+
+  expect(await problems(without('no second', 'T2 second', 'second'))).toEqual([])
+  expect(await problems(without('nothing at all', 'T2 second'))).toEqual(['T2 second stayed green'])
+  const both = without('neither', 'T2 second', 'first', 'second')
+  expect(await verifyPlanted(apart, both, site)).toMatchObject({
+    problems: ['T1 first is red, too: first is missing'],
+  })
+})
+
+test('rows tell the steps as they are, then what turned each red; where one is red already, nothing is planted', async () => {
+  const elsewhere = { ...without('no third', 'T3 third', 'third'), node: 'two' }
+  const verifiable = { steps, defects: [without('no second', 'T2 second', 'second'), elsewhere] }
+  const told: string[] = []
+  const rows = await verifiedRows(verifiable, site, ({ step, planted = 'as it is' }) =>
+    told.push(`${step}: ${planted}`),
+  )
+
+  expect(told).toEqual(['T1 first: as it is', 'T2 second: as it is', 'T3 third: as it is', 'T2 second: no second'])
+  expect(rows.every(({ asExpected }) => asExpected)).toBe(true)
+  expect(rows.at(-1)).toMatchObject({ checks: 2, found: ['second is missing'], problems: [] })
+  expect(renderVerification(rows)).toMatch(/✓ +no second +T2 +second is missing/)
+  holding.delete('second')
+  const red = await verifiedRows(verifiable, site)
+  holding = whole()
+  expect(red.map(({ asExpected }) => asExpected)).toEqual([true, false, false])
+  expect(red[2]?.problems).toEqual(['not judged: it stands on T2'])
+  expect(renderVerification(red)).toMatch(/✗ +T2 second +2 +second is missing/)
+})
+
+test('no line is wider than 120 columns, nor than the terminal', async () => {
+  const long = 'a thing that is told in more words than any line has place for, '.repeat(4)
+  const row = {
+    step: 'T3 hand-over folder, from both hosts',
+    checks: 49,
+    found: [long],
+    problems: [],
+    asExpected: true,
+  }
+  const widest = (within: number) => {
+    const text = stripVTControlCharacters(renderVerification([row, { ...row, planted: long.slice(0, 60) }], within))
+    return Math.max(...text.split('\n').map((line) => line.length))
+  }
+
+  expect(widest(Number.POSITIVE_INFINITY)).toBeLessThanOrEqual(120)
+  expect(widest(80)).toBeLessThanOrEqual(80)
+})

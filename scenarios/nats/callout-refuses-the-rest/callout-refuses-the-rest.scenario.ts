@@ -1,3 +1,0 @@
-import { matrix } from 'holdfast/vitest'
-
-await matrix('nats-orchestrator', { waits: true, set: { callout: 'true' } })
