@@ -18,6 +18,7 @@ const connect = ['orchestrator', 'nats-1', 'nats:connect'] as const
 const host = 'host-1'
 const abreast = 4
 const overlapSeconds = 60
+const soon = { withinMs: 15_000 }
 /** Longer than the broker remembers ids. */
 const outageSeconds = 600
 
@@ -34,7 +35,11 @@ test('a thousand commands are applied once each, while credentials are rotated t
     isOver = true
   }
   const [given] = await Promise.all([
-    giveWhile(operator, (count) => !isOver || count < 1_000),
+    giveWhile(
+      operator,
+      (count) => !isOver || count < 1_000,
+      (count) => site.until('they are applied', () => applied().length >= count, soon),
+    ),
     rotations().finally(() => {
       isOver = true
     }),
@@ -78,8 +83,16 @@ function post(operator: OperatorClient, id: string) {
   return operator.post('/v1/commands', { id, host, verb: 'verify' })
 }
 
-/** Gives new commands, some at once, for as long as it is wanted: each must be taken. Answers them in the order of the stream. */
-async function giveWhile(operator: OperatorClient, isWanted: (count: number) => boolean): Promise<Given[]> {
+/**
+ * Gives new commands, some at once, for as long as it is wanted: each must be taken. Answers them in the order of the stream.
+ *
+ * @param paced what is waited for after so many
+ */
+async function giveWhile(
+  operator: OperatorClient,
+  isWanted: (count: number) => boolean,
+  paced: (count: number) => Promise<unknown> = async () => {},
+): Promise<Given[]> {
   const given: Given[] = []
   let count = 0
   const give = async () => {
@@ -89,6 +102,7 @@ async function giveWhile(operator: OperatorClient, isWanted: (count: number) => 
       const answer = await post(operator, id)
       expect(answer).toMatchObject({ status: 202, json: { stream: 'WORKLOAD', duplicate: false } })
       given.push({ id, seq: (answer.json as Given).seq })
+      await paced(given.length)
     }
   }
   await Promise.all(Array.from({ length: abreast }, give))
@@ -128,12 +142,16 @@ function current(site: ScenarioSite): Promise<Manifest> {
 }
 
 /** Ids of the commands that the host says it has applied, as it does so: heard by somebody whom no rotation concerns. */
-async function hear(site: ScenarioSite, credential: CredentialFixture): Promise<() => string[]> {
+async function hear(site: ScenarioSite, credential: CredentialFixture): Promise<() => readonly string[]> {
   const creds = await userOfFile(await forged(site, {}))
   const other = credential.anew('creds-orchestrator').with('creds', creds, 'of another key')
   const { session } = await site.open(...connect, other)
   session.send({ subscribe: `WORKLOAD.${host}.status` })
-  return () => session.frames.map(({ data }) => (JSON.parse(String(data)) as Given).id)
+  const ids: string[] = []
+  return () => {
+    for (const { data } of session.frames.slice(ids.length)) ids.push((JSON.parse(String(data)) as Given).id)
+    return ids
+  }
 }
 
 /** How many messages the stream has, and how many commands the host says that it has applied. */
@@ -160,7 +178,7 @@ async function demandApplied(
     applied,
     before,
     given,
-  }: { applied: () => string[]; before: { messages: number; applied: number }; given: Given[] },
+  }: { applied: () => readonly string[]; before: { messages: number; applied: number }; given: Given[] },
 ): Promise<void> {
   const after = {
     messages: before.messages + given.length,
