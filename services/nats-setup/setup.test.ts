@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decode, type User } from '@nats-io/jwt'
@@ -38,14 +39,35 @@ const OUTPUTS = [
   'shared-creds/orchestrator_auth.creds',
 ]
 
-test('makes every output, and nobody else can read one', () => {
+test('makes every output, and of all that nobody else can read more than the record', () => {
   const { stateDir } = made.configuration
   const files = filesBelow(stateDir)
 
   const outputs = files.map((path) => path.slice(stateDir.length + 1)).filter((name) => !name.startsWith('nsc/'))
   expect(outputs.sort()).toEqual(OUTPUTS)
-  expect(files.filter((path) => (statSync(path).mode & 0o077) !== 0)).toEqual([])
+  expect(files.filter((path) => (statSync(path).mode & 0o077) !== 0)).toEqual([join(stateDir, 'setup.json')])
   expect(made.setUp).toMatchObject({ made: true, record: { version: 1, generation: 1, operator: { name: 'HOLO' } } })
+})
+
+test('the record holds public keys alone: no seed and no JWT', () => {
+  const text = readFileSync(join(made.configuration.stateDir, 'setup.json'), 'utf8')
+  const keys = text.match(/\b[A-Z2-7]{40,}\b/g) ?? []
+
+  expect(keys.length).toBeGreaterThan(10)
+  expect(keys.filter((key) => !/^[OAUX][A-Z2-7]{55}$/.test(key))).toEqual([])
+  expect(text).not.toContain('eyJ')
+})
+
+test.runIf(process.getuid?.() === 0)('another user reads the record, as systemd makes its folder, and no key', () => {
+  const { stateDir } = made.configuration
+  // `StateDirectoryMode=` of the unit, and what is above it.
+  for (const folder of [stateDir, join(stateDir, '..'), join(stateDir, '../..')]) chmodSync(folder, 0o711)
+  const asNobody = ['--reuid=nobody', '--clear-groups', 'cat']
+  const read = (file: string) => spawnSync('setpriv', [...asNobody, join(stateDir, file)], { encoding: 'utf8' })
+
+  expect(JSON.parse(read('setup.json').stdout)).toEqual(made.setUp.record)
+  for (const file of OUTPUTS.filter((name) => name !== 'setup.json'))
+    expect(read(file), file).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(/denied/) })
 })
 
 test('an account may only what its table says, and no bearer JWT', async () => {

@@ -66,8 +66,9 @@ export function recordOf(
 
 type Previous = SetupRecord['users'][UserName]['previous']
 
+/** Public keys and names: all may read it, the auth callout, which runs as another user, for one. */
 export async function writeRecord({ stateDir }: Configuration, record: SetupRecord): Promise<void> {
-  await writeWhole(join(stateDir, SETUP_FILE), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+  await writeWhole(join(stateDir, SETUP_FILE), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o644 })
   await syncFolder(stateDir)
 }
 
