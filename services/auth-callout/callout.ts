@@ -254,18 +254,14 @@ class Callout implements RunningService {
     await Promise.all(looks)
   }
 
-  /** All of these came with one token, which is bound to one certificate: what ends one ends all, each with a record of its own. */
-  async #recheckSame([one, ...others]: Admitted[]): Promise<void> {
-    if (one === undefined || (await this.#stays(one))) return
-    await Promise.all(others.map((other) => this.#stays(other)))
-  }
-
-  async #stays(one: Admitted): Promise<boolean> {
-    if (await this.#judge.live(one.context)) return true
-    this.#admitted.delete(one)
-    const isIn = () => one.exp > this.#policy.now() / 1000
-    void putOut(() => this.#kick(one.context.request), { isIn, signal: this.#stop.signal })
-    return false
+  /** All of these came with one token. */
+  async #recheckSame(same: readonly Admitted[]): Promise<void> {
+    if (await this.#judge.live(same.map(({ context }) => context))) return
+    for (const one of same) {
+      this.#admitted.delete(one)
+      const isIn = () => one.exp > this.#policy.now() / 1000
+      void putOut(() => this.#kick(one.context.request), { isIn, signal: this.#stop.signal })
+    }
   }
 
   /** @returns whether it left this process */

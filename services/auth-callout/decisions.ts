@@ -74,16 +74,22 @@ export class Judge {
     return { decision: accepted.requestId, host: claims.sub, exp, context }
   }
 
-  /** Whether somebody who is in may stay. */
-  async live(context: LoginContext): Promise<boolean> {
+  /**
+   * Whether those who are in with one token may stay. It is bound to one certificate, so what ends one of them ends all, each with a
+   * record of its own: to ask about the next one could bring no answer, and leave him in.
+   */
+  async live(same: readonly LoginContext[]): Promise<boolean> {
     const began = performance.now()
-    const now: LoginContext = { ...context, hosts: this.#options.hosts() }
-    const refused = await firstRefusal([liveRecheck], now)
+    const [one] = same
+    if (one === undefined) return true
+    const refused = await firstRefusal([liveRecheck], { ...one, hosts: this.#options.hosts() })
     if (refused === undefined) return true
     const outcome = { verdict: 'refused' as const, guard: refused.guard, reason: refused.refusal.reason }
-    this.#unanswered(
-      this.#decision(context.request, began, { ...outcome, action: 'nats:session', layer: 'session' }, context),
-    )
+    for (const context of same) {
+      this.#unanswered(
+        this.#decision(context.request, began, { ...outcome, action: 'nats:session', layer: 'session' }, context),
+      )
+    }
     return false
   }
 

@@ -40,7 +40,7 @@ test.each([
   const { judge, errors } = judging(isFull ? full : (decision) => void records.push(decision))
 
   expect(await judge.login(request, 'N')).toEqual({ decision: expect.any(String) })
-  expect(await judge.live(context)).toBe(false)
+  expect(await judge.live([context])).toBe(false)
 
   const reasons = records.map(({ guard, reason }) => `${guard} ${reason}`)
   expect(reasons).toEqual(isFull ? [] : ['callout.sentinel sentinel_unknown', 'live.recheck host_undeclared'])
