@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, jwtAuthenticator, type NatsConnection, tokenAuthenticator } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import type { Log } from '../shared/log.ts'
 import { connectBroker, userInfo } from '../shared/nats/broker-connection.ts'
 import { readCreds } from '../shared/nats/creds-text.ts'
 import { roleFor } from '../shared/nats/roles.ts'
@@ -12,6 +13,8 @@ import { type CalloutSite, calloutSite, readiness } from '../shared/nats/testing
 import type { TestUser } from '../shared/nats/testing/operator.ts'
 import type { TestIdentity } from '../shared/testing/certificates.ts'
 import { spawnService, startService, type TestService, until } from '../shared/testing/service-process.ts'
+import { prepare, startCallout } from './callout.ts'
+import { program } from './config.ts'
 
 // A real callout at a real broker: hosts log in, each refusal with its reason beside one that is let in.
 
@@ -282,6 +285,23 @@ test('a sentinel that was rotated is known as soon as that is written down, and 
   expect(await isOut(after)).toBe(false)
   write({})
   await until(async () => !(await isOut(before)), 'the setup as it was')
+})
+
+test('a rotation between the look at the keys and the watch over them is seen', async () => {
+  const other = await site.callout()
+  const setupFile = join(site.broker.folder, 'setup-of-another.json')
+  const write = (generation: number) => writeFileSync(setupFile, JSON.stringify({ ...site.setup, generation }))
+  write(1)
+  const given = program.schema.parse({ ...other, setupFile })
+  const prepared = prepare(given)
+  const taken: unknown[] = []
+  const log: Log = { info: (event, fields) => void taken.push([event, fields?.generation]), warn() {}, error() {} }
+  write(2)
+
+  const started = await startCallout(prepared, log, () => given)
+
+  await started.stop()
+  expect(taken).toContainEqual(['keys-taken', 2])
 })
 
 test.each<[string, () => object, RegExp]>([

@@ -130,6 +130,8 @@ class Callout implements RunningService {
     this.#kicks.start()
     // Of a setup it is written last.
     this.#watching = watchFile(this.#prepared.configuration.setupFile, () => this.#takeKeys())
+    // What was written since it was read for this start, nobody tells of any more.
+    this.#takeKeys()
     this.#recheckLater()
   }
 
