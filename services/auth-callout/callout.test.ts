@@ -263,23 +263,25 @@ test('a request that the broker did not make is answered by nobody, and is on re
   expect(await outcome(await minted({}))).toBe('connected')
 })
 
-test('a sentinel that was rotated is known as soon as that is written down, and the one before until it ends', async () => {
+test('a sentinel that was rotated is known as soon as that is written down, whatever key files lie here, and the one before until it ends', async () => {
   const setupFile = String(configuration.setupFile)
   const record = JSON.parse(readFileSync(setupFile, 'utf8')) as SetupRecord
   const next = await otherOfAuth()
   const [before, after] = [await minted({}), { ...(await minted({})), user: next }]
   const write = (setup: object) => writeFileSync(setupFile, JSON.stringify({ ...record, ...setup }))
-  const rotate = (ends: number) => {
+  const rotate = (ends: number, others: Partial<SetupRecord['users']> = {}) => {
     const previous = [{ key: record.users.auth_guard.key, until: new Date(ends).toISOString() }]
     const auth_guard = { ...record.users.auth_guard, key: next.key.getPublicKey(), previous }
-    write({ generation: record.generation + 1, users: { ...record.users, auth_guard } })
+    write({ generation: record.generation + 1, users: { ...record.users, ...others, auth_guard } })
   }
   const isOut = async (given: Login) => /authorization violation/i.test(await outcome(given))
 
   expect(await isOut(after)).toBe(true)
-  rotate(Date.now() + 3_600_000)
+  const key = (await site.broker.operator.user('sys_kick')).key.getPublicKey()
+  rotate(Date.now() + 3_600_000, { sys_kick: { ...record.users.sys_kick, key } })
   await until(async () => !(await isOut(after)), 'the newer sentinel')
   expect(await isOut(before)).toBe(false)
+  expect(callout.stderr()).toMatch(/"keys-not-taken".*sys_kick\.creds/)
   rotate(Date.now())
   await until(() => isOut(before), 'the end of the older one')
   expect(await isOut(after)).toBe(false)

@@ -17,7 +17,7 @@ import { type Answers, answersOf } from './answers.ts'
 import type { Configuration } from './config.ts'
 import { Judge, type Judged } from './decisions.ts'
 import type { Hosts, LoginContext, Sentinel } from './guards/callout-login.ts'
-import { type CalloutKeys, readKeys, sentinelOf } from './keys.ts'
+import { type CalloutKeys, readKeys, readSetup, sentinelOf } from './keys.ts'
 import { putOut } from './put-out.ts'
 import { type LoginRequest, readRequest } from './request.ts'
 
@@ -104,7 +104,7 @@ class Callout implements RunningService {
     this.#policy = createTokenPolicy(node, configuration, this.#client, log)
     this.#keys = keys
     this.#answers = answersOf(keys)
-    this.#sentinel = sentinelOf(keys)
+    this.#sentinel = sentinelOf(keys.setup)
     this.#judge = new Judge({
       ...{ node, decisions, decideWithinMs, userSeconds, log, policy: this.#policy, audience: `https://${host}` },
       sentinel: () => this.#sentinel,
@@ -162,15 +162,18 @@ class Callout implements RunningService {
 
   /** What a rotation made is used as soon as it is whole; until then what there was before it is good. */
   #takeKeys(): void {
+    const { configuration } = this.#prepared
     const { callout, kick } = this.#keys
     try {
-      this.#keys = readKeys(this.#prepared.configuration)
+      const setup = readSetup(configuration)
+      // It needs none of our files, which may be copies that only the next start makes.
+      this.#sentinel = sentinelOf(setup)
+      this.#keys = readKeys(configuration, setup)
     } catch (failure) {
       this.#log.error('keys-not-taken', failureFields(failure))
       return
     }
     this.#answers = answersOf(this.#keys)
-    this.#sentinel = sentinelOf(this.#keys)
     if (this.#keys.callout.jwt !== callout.jwt) this.#requests.renew()
     if (this.#keys.kick.jwt !== kick.jwt) this.#kicks.renew()
     this.#log.info('keys-taken', { generation: this.#keys.setup.generation })

@@ -21,9 +21,13 @@ export interface CalloutKeys {
   readonly kick: Creds
 }
 
+interface Places {
+  readonly setupFile: string
+  readonly keysDir: string
+}
+
 /** Reads all of it, and compares each key with the record. Throws `StartFailure` that names the file, never what is in it. */
-export function readKeys({ setupFile, keysDir }: { setupFile: string; keysDir: string }): CalloutKeys {
-  const setup = readSetup(setupFile)
+export function readKeys({ setupFile, keysDir }: Places, setup: SetupRecord = readSetup({ setupFile })): CalloutKeys {
   const keyIn = (file: string, expected: string, make: (seed: Uint8Array) => KeyPair = signingKey): KeyPair => {
     const place = join(keysDir, file)
     const key = attempt(() => make(new TextEncoder().encode(readSecret(place).trim())))
@@ -47,13 +51,14 @@ export function readKeys({ setupFile, keysDir }: { setupFile: string; keysDir: s
 }
 
 /** The sentinel, by every key that it has or, until its rotation is over, had. */
-export function sentinelOf({ setup }: CalloutKeys): Sentinel {
-  const { key, previous } = setup.users.auth_guard
+export function sentinelOf({ users, accounts }: SetupRecord): Sentinel {
+  const { key, previous } = users.auth_guard
   const before = previous.map(({ key, until }) => [key, Date.parse(until)] as const)
-  return { users: new Map([...before, [key, Number.POSITIVE_INFINITY]]), account: setup.accounts.AUTH }
+  return { users: new Map([...before, [key, Number.POSITIVE_INFINITY]]), account: accounts.AUTH }
 }
 
-function readSetup(file: string): SetupRecord {
+/** Throws `StartFailure`, too. */
+export function readSetup({ setupFile: file }: Pick<Places, 'setupFile'>): SetupRecord {
   let value: unknown
   try {
     value = JSON.parse(readFileSync(file, 'utf8'))
