@@ -1,13 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { USER_NAMES } from '../shared/nats/roles.ts'
+import { complaints, hasSystemd, unitsIn } from '../shared/testing/systemd-units.ts'
 import { loadConfig } from './config.ts'
 
 const folder = join(import.meta.dirname, 'templates')
-const units = readdirSync(folder).filter((name) => /\.(service|timer)$/.test(name))
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
 
 test('the configuration is one', () => {
@@ -15,7 +13,7 @@ test('the configuration is one', () => {
 })
 
 test('every unit runs as the user of the keys, and writes files for that user alone', () => {
-  const services = units.filter((name) => name.endsWith('.service'))
+  const services = unitsIn(folder).filter((name) => name.endsWith('.service'))
   expect(services).toHaveLength(5)
   for (const name of services) expect(read(name), name).toMatch(/^User=nats-auth\n(?:.*\n)*UMask=0077$/m)
 })
@@ -26,28 +24,10 @@ test('the rotation leaves out nobody', () => {
   expect(names.split(' ').sort()).toEqual([...USER_NAMES].sort())
 })
 
-const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
-
 test.runIf(hasSystemd)('systemd understands every line of them', () => {
-  const copy = mkdtempSync(join(tmpdir(), 'holdfast-units-'))
-  try {
-    cpSync(folder, copy, { recursive: true })
-    // Programs and the broker are elsewhere.
-    for (const name of units)
-      writeFileSync(join(copy, name), read(name).replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'))
-    writeFileSync(join(copy, 'nats-server.service'), '[Service]\nExecStart=/bin/true\n')
-    const verified = () => {
-      const paths = units.map((name) => join(copy, name.replace('@.', '@admin_user.')))
-      return spawnSync('systemd-analyze', ['verify', '--man=no', ...paths], { encoding: 'utf8' }).stderr
-    }
-    expect(
-      verified()
-        .split('\n')
-        .filter((line) => line.includes(copy) || line.includes('nats')),
-    ).toEqual([])
-    writeFileSync(join(copy, 'nats-creds-rotate.timer'), '[Timer]\nOnNothing=8h\n')
-    expect(verified()).toContain('OnNothing')
-  } finally {
-    rmSync(copy, { recursive: true })
-  }
+  const beside = ['nats-server.service']
+
+  expect(complaints(folder, { beside })).toEqual([])
+  const planted = { 'nats-creds-rotate.timer': '[Timer]\nOnNothing=8h\n' }
+  expect(complaints(folder, { beside, planted }).join()).toContain('OnNothing')
 })
