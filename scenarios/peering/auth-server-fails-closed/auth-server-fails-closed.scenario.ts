@@ -2,6 +2,17 @@ import { credentialOf, expect, rogueAuthority, type ScenarioSite, scenario, spoi
 
 const test = scenario('shared-auth', { own: true })
 
+/** Begins a handshake, says that it believes nobody there (RFC 8446 section 6.2: fatal, unknown_ca), and waits for what becomes of it. */
+const alerting = `
+const [host, port, servername] = process.argv.slice(1)
+const [ours, theirs] = require('node:stream').duplexPair()
+require('node:tls').connect({ socket: ours, servername }).on('error', () => {})
+theirs.once('data', (hello) => {
+  const socket = require('node:net').connect({ host, port: Number(port) })
+  socket.write(Buffer.concat([hello, Buffer.from([21, 3, 3, 0, 2, 2, 48])]))
+  socket.on('error', () => {}).resume().on('close', () => { process.stdout.write('left alone'); process.exit(0) })
+})`
+
 /** Holds the only lock for writing until it is ended, as a backup that got stuck would. */
 const hold = `
 const { DatabaseSync } = require('node:sqlite')
@@ -67,10 +78,9 @@ test.for([
   const failed = async () => (await site.decisions(node, { guard: 'tls.handshake' })).length
   const before = await failed()
 
-  // It trusts nobody here: unknown_ca.
   const at = site.node(node)
-  const resolved = ['--resolve', `${at.host}:${port}:${at.address}`]
-  expect(await at.exec(['curl', '--silent', ...resolved, `https://${at.host}:${port}/`])).toMatchObject({ code: 60 })
+  const told = await at.exec([process.execPath, '-e', alerting, at.address, `${port}`, at.host])
+  expect(told).toMatchObject({ code: 0, stdout: 'left alone' })
   const plain = { bytes: (text: string) => [text], isPlain: true }
   const refused = { guard: 'tls.handshake', reason: 'handshake_failed' }
   expect(await site.call('auth', node, action, credential(way.own), { raw: plain })).toBeRefused(refused)
