@@ -11,7 +11,7 @@ export interface CommandTable {
   published(id: string, at: Place): void
   /** It was refused, or never sent: the id is as it was before. */
   forget(id: string): Promise<void>
-  /** What was kept, and is not known to be published. */
+  /** What was kept, and is not known to be published, in the order in which it came: clocks are set back, too. */
   pending(): Command[]
   /** Forgets what was kept before this time, in ms since 1970. */
   purge(before: number): void
@@ -57,7 +57,7 @@ export function openCommandTable(path: string): CommandTable {
     "UPDATE commands SET state = 'published', body = NULL, stream = ?, seq = ? WHERE id = ? AND state = 'pending'",
   )
   const remove = database.prepare("DELETE FROM commands WHERE id = ? AND state = 'pending'")
-  const pending = database.prepare("SELECT body FROM commands WHERE state = 'pending' ORDER BY created_at, id")
+  const pending = database.prepare("SELECT body FROM commands WHERE state = 'pending' ORDER BY number")
   const purge = database.prepare('DELETE FROM commands WHERE created_at < ?')
   const together = new GroupCommit(database)
 
