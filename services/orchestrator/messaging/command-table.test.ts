@@ -28,14 +28,17 @@ function tablePath(): string {
   return join(folder, `${made}`, 'commands.db')
 }
 
-/** `fail` is what the next publish ends with. */
+/** `fail` is what the next publish ends with; `hold` keeps the answers to those that follow until it is called back. */
 function commandsOver(table: CommandTable) {
   const published: Command[] = []
   let failure: Error | undefined
+  let held = Promise.resolve()
   const connection = {
     options: {},
     async request(subject: string, body: string) {
-      if (failure !== undefined) throw failure
+      const ends = failure
+      await held
+      if (ends !== undefined) throw ends
       published.push({ ...(JSON.parse(body) as Command), host: subject.split('.')[1] ?? '' })
       const answer = { stream: 'WORKLOAD', seq: published.length }
       return { json: () => answer, data: new TextEncoder().encode(JSON.stringify(answer)), headers: undefined }
@@ -55,7 +58,12 @@ function commandsOver(table: CommandTable) {
   const fail = (next: Error | undefined): void => {
     failure = next
   }
-  return { commands, published, take, fail }
+  const hold = (): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    held = promise
+    return resolve
+  }
+  return { commands, published, take, fail, hold }
 }
 
 const apiError = (code: number) => new JetStreamApiError({ code: 503, err_code: code, description: 'no' })
@@ -85,6 +93,43 @@ test.each([10_023, 10_028, 10_047, 10_077])('a full stream (%i) refuses, and its
   fail(undefined)
 
   expect(await take(command('a', { verb: 'other' }))).toMatchObject({ duplicate: false })
+  table.close()
+})
+
+test('a refusal takes an id from nobody who sent the same command meanwhile', async () => {
+  const table = openCommandTable(tablePath())
+  const { take, fail, hold, commands, published } = commandsOver(table)
+  const release = hold()
+  fail(apiError(10_077))
+  const first = take(command('a'))
+  await expect.poll(() => table.pending()).toEqual([command('a')])
+  await new Promise(setImmediate)
+  fail(undefined)
+  const second = take(command('a'))
+  const other = take(command('a', { verb: 'other' }))
+  const left = commands.publishPending()
+  expect(await other).toBe('command_conflict')
+  release()
+
+  // One was sent for both, and it was refused: whoever comes next is the first.
+  expect(await Promise.all([first, second, left])).toEqual(['stream_full', 'stream_full', undefined])
+  expect([table.pending(), published]).toEqual([[], []])
+  expect(await take(command('a', { verb: 'other' }))).toMatchObject({ seq: 1, duplicate: false })
+  expect(await take(command('a'))).toBe('command_conflict')
+  table.close()
+})
+
+test('commands of one id that come side by side are one, for all of them', async () => {
+  const table = openCommandTable(tablePath())
+  const { take, published } = commandsOver(table)
+  const answers = await Promise.all([take(command('a')), take(command('a')), take(command('b'))])
+
+  expect(answers).toEqual([
+    { stream: 'WORKLOAD', seq: 1, duplicate: false },
+    { stream: 'WORKLOAD', seq: 1, duplicate: true },
+    { stream: 'WORKLOAD', seq: 2, duplicate: false },
+  ])
+  expect(published).toHaveLength(2)
   table.close()
 })
 
