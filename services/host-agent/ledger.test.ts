@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { commit, openDatabase } from '../shared/sqlite.ts'
 import { type Ledger, openLedger } from './ledger.ts'
 
 // Whatever was applied is known by its id, wherever its row is at that moment.
@@ -33,6 +34,27 @@ test.each([
   const ledger = happens(first, path)
   expect(applied(ledger, 'b', 'c', 'a')).toEqual([false, true, false])
   expect(ledger.summary()).toEqual({ applied: 3, lastSeq: 2, verbs: { apply: 3 } })
+  ledger.close()
+})
+
+test('what the first version of it wrote down is known', () => {
+  const path = join(folder, 'first version', 'ledger.db')
+  const first = openDatabase(path, {
+    version: 1,
+    statements: [
+      'CREATE TABLE applied (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+      'CREATE INDEX applied_by_age ON applied (applied_at)',
+      'CREATE TABLE effects (verb TEXT PRIMARY KEY, times INTEGER NOT NULL, args TEXT NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+    ],
+  })
+  commit(first, () =>
+    first.exec("INSERT INTO applied VALUES ('a', 1, 1); INSERT INTO effects VALUES ('apply', 1, '{}', 1)"),
+  )
+  first.close()
+
+  const ledger = openLedger(path)
+  expect(applied(ledger, 'a', 'b')).toEqual([false, true])
+  expect(ledger.summary()).toEqual({ applied: 2, lastSeq: 2, verbs: { apply: 2 } })
   ledger.close()
 })
 

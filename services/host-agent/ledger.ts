@@ -41,17 +41,21 @@ export interface Summary {
 const SETTLED_AT_ONCE = 1_024
 const SETTLED_PART = 16
 
+// In the order in which they came: of many at once, each of the table `applied` lies on a page of its own, and whole pages are written.
+const RECENT =
+  'CREATE TABLE recent (number INTEGER PRIMARY KEY, id TEXT NOT NULL, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT'
+
 export function openLedger(path: string): Ledger {
   const database = openDatabase(path, {
-    version: 1,
+    version: 2,
     statements: [
       'CREATE TABLE applied (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT, WITHOUT ROWID',
-      // In the order in which they came: of many at once, each of the table above lies on a page of its own, and whole pages are written.
-      'CREATE TABLE recent (number INTEGER PRIMARY KEY, id TEXT NOT NULL, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT',
+      RECENT,
       'CREATE INDEX applied_by_age ON applied (applied_at)',
       // What commands did here: how often each verb was applied, and the arguments that it had last.
       'CREATE TABLE effects (verb TEXT PRIMARY KEY, times INTEGER NOT NULL, args TEXT NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID',
     ],
+    upgrades: { 1: [RECENT] },
   })
   const append = database.prepare('INSERT INTO recent (id, seq, applied_at) VALUES (?, ?, ?)')
   const known = database.prepare('SELECT 1 FROM applied WHERE id = ?')

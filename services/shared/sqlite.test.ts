@@ -63,6 +63,23 @@ function change(path: string, sql: string): void {
   database.close()
 }
 
+test('tables of an older version are brought up to date, with what they hold; half of it is none of it', () => {
+  const path = pathOf('upgraded')
+  const first = openDatabase(path, schema)
+  commit(first, () => first.prepare('INSERT INTO notes (text) VALUES (?)').run('kept'))
+  first.close()
+  const added = 'CREATE TABLE marks (note INTEGER NOT NULL) STRICT'
+  const next = { version: 3, statements: [...schema.statements, added] }
+  expect(() => openDatabase(path, next)).toThrow(/does not hold the tables of schema 3/)
+  expect(() => openDatabase(path, { ...next, upgrades: { 2: [added, 'DROP TABLE nowhere'] } })).toThrow(/no such table/)
+
+  openDatabase(path, schema).close()
+  const again = openDatabase(path, { ...next, upgrades: { 1: ['DROP TABLE notes'], 2: [added] } })
+  expect(again.prepare('SELECT text FROM notes').get()).toEqual({ text: 'kept' })
+  again.close()
+  expect(() => openDatabase(path, schema)).toThrow(/has schema 3, this program knows 2/)
+})
+
 test.each([':memory:', '', 'file:x?mode=memory'])('%s is no place to keep anything', (path) => {
   expect(() => openDatabase(path, schema)).toThrow(StartFailure)
 })

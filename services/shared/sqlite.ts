@@ -8,6 +8,8 @@ export interface DatabaseSchema {
   readonly version: number
   /** `CREATE TABLE` and `CREATE INDEX` statements. The table `meta(key, value)` is made besides. */
   readonly statements: readonly string[]
+  /** Statements that make the next version of one, by the version that they start from. */
+  readonly upgrades?: Readonly<Record<number, readonly string[]>>
   /**
    * What was committed outlives the process and need not outlive the machine, whose disk nobody waits for: only where nothing that was
    * promised rests on it. Default: it outlives both.
@@ -28,7 +30,8 @@ const BRIEF_LOG_PAGES = 4_000
 const META = 'CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID'
 
 /**
- * Opens a database file (0600, in a folder of 0700), makes its tables when it is new, and checks them when it is not.
+ * Opens a database file (0600, in a folder of 0700), makes its tables when it is new, and checks them when it is not; those of an older
+ * version are brought up to date, where the schema says how.
  * A commit that returned is on disk (WAL, `synchronous=FULL`), unless the schema says that it need not be.
  *
  * @throws StartFailure (`config_invalid`) for a folder that others can enter, a file that is no database, a newer schema, or
@@ -49,6 +52,7 @@ export function openDatabase(path: string, schema: DatabaseSchema): DatabaseSync
     // What is deleted here may be a private key or a token: its bytes go with it.
     database.exec('PRAGMA secure_delete = ON')
     if (tablesOf(database).length === 0) create(database, schema)
+    else upgrade(database, schema)
     check(database, schema, path)
     return database
   } catch (cause) {
@@ -151,11 +155,21 @@ function create(database: DatabaseSync, schema: DatabaseSchema): void {
   })
 }
 
+/** Step by step, and each of them all or nothing. */
+function upgrade(database: DatabaseSync, schema: DatabaseSchema): void {
+  const version = Number(versionOf(database))
+  const statements = schema.upgrades?.[version]
+  if (statements === undefined) return
+  commit(database, () => {
+    for (const statement of statements) database.exec(statement)
+    database.prepare("UPDATE meta SET value = ? WHERE key = 'schema_version'").run(String(version + 1))
+  })
+  upgrade(database, schema)
+}
+
 function check(database: DatabaseSync, schema: DatabaseSchema, path: string): void {
   const found = tablesOf(database)
-  const version = found.some((table) => table.name === 'meta')
-    ? database.prepare('SELECT value FROM meta WHERE key = ?').get('schema_version')?.value
-    : undefined
+  const version = versionOf(database)
   if (Number(version) > schema.version) {
     throw new StartFailure(
       'config_invalid',
@@ -172,6 +186,12 @@ function check(database: DatabaseSync, schema: DatabaseSchema, path: string): vo
       `storage ${path} does not hold the tables of schema ${schema.version}; restore it from a backup or name another file`,
     )
   }
+}
+
+function versionOf(database: DatabaseSync): string | undefined {
+  if (!tablesOf(database).some(({ name }) => name === 'meta')) return undefined
+  const row = database.prepare("SELECT value FROM meta WHERE key = 'schema_version'").get()
+  return row === undefined ? undefined : String(row.value)
 }
 
 function tablesOf(database: DatabaseSync): { name: string; sql: string }[] {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { JetStreamApiError } from '@nats-io/jetstream'
 import { afterAll, expect, test } from 'vitest'
 import { BrokerUnavailable } from '../../shared/nats/broker-link.ts'
+import { commit, openDatabase } from '../../shared/sqlite.ts'
 import type { Command } from '../guards/command.ts'
 import { CallRefused } from '../local-call.ts'
 import { type CommandTable, digestOf, openCommandTable } from './command-table.ts'
@@ -169,6 +170,32 @@ test('what a crash left is there after the restart, in the order in which it cam
   expect(published.map(({ id }) => id)).toEqual(['c', 'b', 'a'])
   table.close()
   crashed.close()
+})
+
+test('what the first version of the table kept has its numbers from then on', async () => {
+  const path = tablePath()
+  const first = openDatabase(path, {
+    version: 1,
+    statements: [
+      "CREATE TABLE commands (id TEXT PRIMARY KEY, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+      'CREATE INDEX commands_by_age ON commands (created_at)',
+    ],
+  })
+  const row = first.prepare('INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?)')
+  const pendingRow = (id: string, at: number) =>
+    row.run(id, digestOf(command(id)), 'pending', JSON.stringify(command(id)), null, null, at)
+  commit(first, () => {
+    row.run('done', digestOf(command('done')), 'published', null, 'WORKLOAD', 7, 1)
+    pendingRow('a', 3)
+    pendingRow('b', 2)
+  })
+  first.close()
+
+  const table = openCommandTable(path)
+  const { take } = commandsOver(table)
+  expect(table.pending()).toEqual([command('b'), command('a')])
+  expect(await take(command('done'))).toEqual({ stream: 'WORKLOAD', seq: 7, duplicate: true })
+  table.close()
 })
 
 test('seven days later an id is forgotten, and not before', async () => {

@@ -38,16 +38,28 @@ export function digestOf({ host, verb, args }: Command): string {
     .digest('hex')
 }
 
+// By number: of those that come together, and of what becomes of them, rows lie side by side, and of their ids alone they do not.
+const STATEMENTS = [
+  "CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT",
+  'CREATE INDEX commands_by_age ON commands (created_at)',
+]
+
+/** The first version had no numbers. */
+const NUMBERED = [
+  'ALTER TABLE commands RENAME TO unnumbered',
+  'DROP INDEX commands_by_age',
+  ...STATEMENTS,
+  'INSERT INTO commands (id, digest, state, body, stream, seq, created_at) SELECT id, digest, state, body, stream, seq, created_at FROM unnumbered ORDER BY created_at, id',
+  'DROP TABLE unnumbered',
+]
+
 export function openCommandTable(path: string): CommandTable {
   const database = openDatabase(path, {
-    version: 1,
+    version: 2,
     // What is answered 202 is at the broker. A machine that loses its last rows loses ids alone, and the hosts know these, too.
     outlives: 'the process',
-    statements: [
-      // By number: of those that come together, and of what becomes of them, rows lie side by side, and of their ids alone they do not.
-      "CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'published')), body TEXT, stream TEXT, seq INTEGER, created_at INTEGER NOT NULL) STRICT",
-      'CREATE INDEX commands_by_age ON commands (created_at)',
-    ],
+    statements: STATEMENTS,
+    upgrades: { 1: NUMBERED },
   })
   const find = database.prepare('SELECT digest, stream, seq FROM commands WHERE id = ?')
   const insert = database.prepare(
