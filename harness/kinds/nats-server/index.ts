@@ -93,7 +93,11 @@ function configurationText(unit: Unit): string {
     operator: `${setupFolder(setup)}/${operatorFile(operator)}`,
     tls: { cert_file: cert, key_file: key, ca_file: ca, verify: true },
     ...(jetstream !== false && {
-      jetstream: { store_dir: '@{unit}/jetstream', max_memory_store: memoryBytes, max_file_store: fileBytes },
+      jetstream: {
+        ...{ store_dir: '@{unit}/jetstream', max_memory_store: memoryBytes, max_file_store: fileBytes },
+        // What it acknowledged is on disk. Its default is a sync every two minutes: whoever is told so keeps no copy.
+        sync_interval: 'always',
+      },
     }),
     max_control_line: longestLine,
     // The companion reads reasons in them. `trace` would write tokens.

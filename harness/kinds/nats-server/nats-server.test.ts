@@ -73,6 +73,11 @@ test('what a login says beside its credentials is no way in', async ({ site, cre
   expect(await call(byPassword)).toBeRefused({ ...refused, reason: 'nats_credentials_missing' })
 })
 
+test('what the broker acknowledges is on its disk', async ({ site }) => {
+  const asked = await site.node('nats-1').exec(['sh', '-c', 'cat units/nats-server/server.conf'])
+  expect(asked.stdout).toMatch(/^jetstream: .*"sync_interval":"always"/m)
+})
+
 test('nothing is open beside the port for clients', async ({ site }) => {
   const [broker] = site.site.plan.nodes['nats-1']!.units.filter(({ kind }) => kind === 'nats-server')
   const { text = '' } = broker!.files[0]!
