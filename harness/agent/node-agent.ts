@@ -118,8 +118,8 @@ export class NodeAgent {
     }
     await unit.start()
     for (const next of this.#units.values()) {
-      // How that went is told by itself: the service is up.
-      if (next.plan.again !== undefined && next.plan.after.includes(unit.ref)) await next.run().catch(() => {})
+      // The service is up, and yet not all is there that its start brings: whoever asked for it must not go on as if it were.
+      if (next.plan.again !== undefined && next.plan.after.includes(unit.ref)) await next.run()
     }
   }
 

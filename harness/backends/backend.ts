@@ -156,7 +156,7 @@ export interface SiteNode {
   stop(unit?: string): Promise<void>
   /**
    * Starts a stopped or killed unit again, and resolves when it is ready. Without a unit: every service of the node. One that the launch
-   * holds back is started before its turn.
+   * holds back is started before its turn. Rejects, too, when a oneshot that runs once more with each start fails.
    */
   start(unit?: string): Promise<void>
   /** SIGKILL to the whole process tree of the unit. */

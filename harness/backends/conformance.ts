@@ -115,6 +115,22 @@ function starting(launch: Launch): void {
     expect(turns.filter((turn) => turn.endsWith('once'))).toHaveLength(1)
   })
 
+  test('a further start fails with the oneshot that it runs once more, and the service is up', async () => {
+    const unlessStopped = script("process.exit(require('node:fs').existsSync('stop') ? 1 : 0)")
+    const push: PlanUnit = { ...oneshot('push', ['one/web'], [unlessStopped]), again: 'each start' }
+    await using site = await launch(planOf({ one: [webUnit('one'), push] }))
+    const node = site.node('one')
+    await node.stop('web')
+    await node.start('web')
+    await output(node, 'touch', 'units/push/stop')
+    await node.stop('web')
+
+    await expect(node.start('web')).rejects.toThrow(/^one\/push: .* exited with 1/)
+
+    expect(await opens(node.address)).toBe(true)
+    expect(turnsIn(site.events()).at(-1)).toBe('unit-failed one/push')
+  })
+
   test('holds units back until they are released, with all that come after them, or starts one before its turn', async () => {
     const plan = planOf({
       one: [oneshot('first'), oneshot('held', ['one/first'])],
