@@ -128,11 +128,12 @@ test('the claims of every account were brought to the broker', async () => {
   )
 })
 
-test('only their maker reads what it made', async () => {
+test('only their maker reads what it made, but for the record, which holds nothing secret', async () => {
   const folders = ['nats-auth-setup', 'shared-creds-copy'].map((unit) => `units/${unit}`)
   const found = async (...test: string[]) => (await site.node('nats-1').exec(['find', ...folders, ...test])).stdout
 
-  expect(await found('-type', 'f', '(', '-perm', '/077', '-o', '-not', '-user', user, ')')).toBe('')
+  const openToOthers = await found('-type', 'f', '(', '-perm', '/077', '-o', '-not', '-user', user, ')')
+  expect(openToOthers).toBe('units/nats-auth-setup/state/setup.json\n')
   expect(await found('-name', 'curve.nk', '-user', user)).not.toBe('')
 })
 
