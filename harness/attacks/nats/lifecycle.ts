@@ -1,7 +1,34 @@
 import { cases } from '../attack.ts'
 
+const handedOver = 'nats/handed-over-credentials-are-judged-first'
+
 /** What must hold while a broker, its credentials and those who use them come and go: for scenarios that stop and start them. */
 export const lifecycle = cases(['takes:nats-creds', 'speaks:nats'], {
+  'NATS-10': {
+    title: 'an account that ends puts its users out, and lets nobody in',
+    source: 'NATS JWT v2, accounts',
+    shownBy: 'nats/the-broker-refuses-for-its-own-reasons',
+  },
+  'NATS-23': {
+    title: 'credentials that others may read or change are not used',
+    source: 'NATS credentials files; nsc, modes of its files',
+    shownBy: handedOver,
+  },
+  'NATS-24': {
+    title: 'credentials that are not whole, or more than that, are none',
+    source: 'NATS credentials files',
+    shownBy: handedOver,
+  },
+  'NATS-25': {
+    title: 'credentials are those of the user that they say, whatever their file is called',
+    source: 'NATS JWT v2, users',
+    shownBy: handedOver,
+  },
+  'NATS-26': {
+    title: 'where credentials are handed over, nothing else is: no JWT of an operator, and no key that signs',
+    source: 'NATS operator mode: setup, hand-over',
+    shownBy: handedOver,
+  },
   'NATS-27': {
     title: 'nothing runs before what it comes after is done',
     source: 'NATS operator mode: setup, hand-over, start, nsc push',
