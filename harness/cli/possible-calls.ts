@@ -19,7 +19,7 @@ export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence'
 }
 export type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>
 
-interface PossibleCall {
+export interface PossibleCall {
   summary: string
   command: string
   expected: 'accepted' | 'refused'
