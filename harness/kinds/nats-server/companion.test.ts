@@ -233,10 +233,12 @@ test('who says nothing is sent away', async () => {
 })
 
 test('an account that ends puts all of its users out, and lets nobody in', async () => {
-  await broker.push(await short.jwt({}, { exp: inSeconds(2) }))
   const user = await short.user('o')
+  const users = [user, user, await short.user('p')]
+  await broker.push(await short.jwt({}, { exp: inSeconds(4) }))
   // The broker writes of the first of them alone what it told them all.
-  const all = [await call(user), await call(user), await call(await short.user('p'))]
+  const all = await Promise.all(users.map((one) => call(one)))
+  expect(all.map(({ promised }) => promised)).toEqual([true, true, true])
   for (const { session } of all)
     expect(await session!.ended).toMatchObject({ reason: 'Account Authentication Expired' })
   const ended = { verdict: 'refused', layer: 'session', reason: 'nats_account_expired' }
