@@ -62,15 +62,20 @@ function start(): ChildProcess {
 
 async function call(creds?: UserCreds, request: NatsRequest = {}, options: NatsOptions = {}, more: Presented = {}) {
   const presented = { certificate: broker.client, creds, ...more }
-  const before = (await recordLines()).length
-  const called = await nats.prepare({ request, presented, options }).send(broker.endpoint)
+  const called = await connected(() => nats.prepare({ request, presented, options }).send(broker.endpoint))
   onTestFinished(() => called.session?.close())
-  recordedBefore.set(called.conn, before)
   return called
 }
 
+async function connected<Made extends { conn: string }>(connect: () => Promise<Made>): Promise<Made> {
+  const before = (await recordLines()).length
+  const made = await connect()
+  recordedBefore.set(made.conn, before)
+  return made
+}
+
 const recordLines = async () => (await readFile(decisionLog(), 'utf8').catch(() => '')).split('\n').slice(0, -1)
-/** How many lines the log had before the call of a connection: the kernel gives a port again, within one run of this file too. */
+/** How many lines the log had before a connection was made: the kernel gives a port again, within one run of this file too. */
 const recordedBefore = new Map<string, number>()
 
 async function recordsOf(conn: string, count = 1): Promise<DecisionRecord[]> {
@@ -218,7 +223,7 @@ test.each<[string, string, () => Promise<Presented>, NatsOptions?]>([
 })
 
 test('who only knocks was refused nothing', async () => {
-  const { stream, conn } = await broker.endpoint.seat.connect(broker.endpoint)
+  const { stream, conn } = await connected(() => broker.endpoint.seat.connect(broker.endpoint))
   stream.destroy()
   // What came later was read, so this was.
   await recordsOf((await call(worker)).conn)
@@ -226,7 +231,8 @@ test('who only knocks was refused nothing', async () => {
 })
 
 test('who says nothing is sent away', async () => {
-  const silent = await open({ ...broker.endpoint, identity: broker.client, handshake: { alpn: [] } })
+  const endpoint = { ...broker.endpoint, identity: broker.client, handshake: { alpn: [] } }
+  const silent = await connected(() => open(endpoint))
   await silent.closed
   expect(silent.errors).toEqual(['Authentication Timeout'])
   expect(await recordsOf(silent.conn)).toMatchObject([{ ...login, reason: 'nats_login_timeout' }])
