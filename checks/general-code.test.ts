@@ -16,7 +16,7 @@ const OF_ONE_KIND = /\b(cnf|jti|x5t)\b|protocols\.get\('/
 /** The only lines that may, each with why. */
 const KNOWN: readonly [file: RegExp, line: RegExp, because: string][] = [
   [
-    /^site\/credential/,
+    /^(site\/credential|cli\/possible-calls)/,
     /'certificate'/,
     'a part of a call has the name of the kind: methods of scenarios are called after parts',
   ],
@@ -36,7 +36,7 @@ const KNOWN: readonly [file: RegExp, line: RegExp, because: string][] = [
   [/^attacks\/lab/, /'certificate'|\/certificate\//, 'what families on certificates have in common'],
   [/^cli\/run-scenarios/, /ensureTools/, 'a program of the toolchain'],
   [/^(agent\/execute|backends\/launched-node)/, /ask\('exec'|\['exec'\]/, 'a request to the agent'],
-  [/^cli\/describe-site/, /protocols\.get\('http'\)/, 'a probe of the plan speaks it'],
+  [/^cli\/possible-calls/, /protocols\.get\('http'\)/, 'a probe of the plan speaks it'],
 ]
 
 const general = globSync('{site,vitest,trust,topology,cli,backends,agent,evidence,attacks}/**/*.ts', {
