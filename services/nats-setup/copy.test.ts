@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readCreds } from '../shared/nats/creds-text.ts'
 import { type Manifest, manifestSchema } from '../shared/nats/manifest.ts'
 import type { Configuration } from './config.ts'
 import { copyAll } from './copy.ts'
@@ -60,7 +61,7 @@ test('each receiver gets its files and a manifest that tells what they are', asy
   ])
   expect(readdirSync(orchestrator).sort()).toEqual(['admin_user.creds', 'manifest.json', 'orchestrator_auth.creds'])
   expect(readdirSync(host).sort()).toEqual(['auth_guard.creds', 'manifest.json'])
-  const { key, account, expiresAt } = record.users.orchestrator_user
+  const { key, account, signer, expiresAt } = record.users.orchestrator_user
   const bytes = readFileSync(join(configuration.stateDir, 'shared-creds/orchestrator_auth.creds'))
   expect(readFileSync(join(orchestrator, 'orchestrator_auth.creds'))).toEqual(bytes)
   const manifest = manifestIn(orchestrator)
@@ -74,9 +75,10 @@ test('each receiver gets its files and a manifest that tells what they are', asy
     name: 'orchestrator_auth.creds',
     sha256: createHash('sha256').update(bytes).digest('hex'),
     size: bytes.length,
-    user: { name: 'orchestrator_user', key, account, role: 'orchestrator_role' },
+    user: { name: 'orchestrator_user', key, account, signer, role: 'orchestrator_role' },
     expiresAt,
   })
+  expect(readCreds(bytes.toString())?.claims.iss).toBe(signer)
   expect(manifestIn(host).files[0]?.user).toMatchObject({ name: 'auth_guard', role: null })
 })
 

@@ -97,12 +97,18 @@ function manifestOf({ generation, operator, issuedAt }: SetupRecord, files: Mani
 }
 
 function entryOf({ name, user, path, text }: Source, record: SetupRecord): Manifest['files'][number] {
-  const { key, account, role, expiresAt } = record.users[user]
+  const { key, account, signer, role, expiresAt } = record.users[user]
   if (readCreds(text)?.claims.sub !== key) {
     throw new OutputInvalid(path, 'is of another key than setup.json tells of')
   }
   const bytes = Buffer.from(text)
-  return { name, sha256: digest(bytes), size: bytes.length, user: { name: user, key, account, role }, expiresAt }
+  return {
+    name,
+    sha256: digest(bytes),
+    size: bytes.length,
+    user: { name: user, key, account, signer, role },
+    expiresAt,
+  }
 }
 
 async function writeSet(dir: string, sources: readonly Source[], manifest: Manifest, demand: Demand): Promise<void> {

@@ -169,7 +169,7 @@ function userFacts(name: UserName, path: string, { claims }: Creds, accounts: Ac
   demand(path, 'may do something else than it should', role !== undefined || mayAsBuiltIn(name, claims.nats))
   if (claims.exp === undefined) throw new OutputInvalid(path, 'never expires')
   const expiresAt = new Date(claims.exp * 1000).toISOString()
-  return { key: claims.sub, account: owner.sub, role: role ?? null, expiresAt }
+  return { key: claims.sub, account: owner.sub, signer: claims.iss, role: role ?? null, expiresAt }
 }
 
 type UserNats = Creds['claims']['nats']

@@ -91,8 +91,9 @@ export const credsClaims = guard<FileContext>(
     }
     // By our own table: whoever writes the manifest must not be the one to say whether a role is needed.
     const { role } = USERS[user.name]
-    if (role !== undefined && !isScoped(claims)) {
-      return refused(context, 'creds_unscoped', `was not issued by the key of role ${role}; make it with that key`)
+    if (claims.iss !== user.signer || claims.iss === account || (role !== undefined && !isScoped(claims))) {
+      const key = role === undefined ? `key ${short(user.signer)} of its account` : `key of role ${role}`
+      return refused(context, 'creds_unscoped', `was not issued by the ${key}; make it with that key`)
     }
     if (claims.nats.bearer_token === true) {
       return refused(context, 'creds_bearer', 'works without its seed; make one that does not')
@@ -116,11 +117,11 @@ function otherOperator({ installed }: CredsDemand, { operator }: Manifest, { use
 }
 
 /** What permissions and limits it has stands with the signing key, and nowhere else. */
-function isScoped({ iss, nats }: { iss: string; nats: Readonly<Record<string, unknown>> }): boolean {
+function isScoped({ nats }: { nats: Readonly<Record<string, unknown>> }): boolean {
   const isEmpty = (value: unknown): boolean =>
     value === undefined || value === 0 || value === false || (typeof value === 'object' && isBare(value))
   const own = ['pub', 'sub', 'resp', 'subs', 'data', 'payload', 'src', 'times', 'allowed_connection_types']
-  return nats.issuer_account !== undefined && nats.issuer_account !== iss && own.every((name) => isEmpty(nats[name]))
+  return own.every((name) => isEmpty(nats[name]))
 }
 
 /** `{}`, `[]`, null: members that say nothing. */

@@ -54,9 +54,9 @@ function handed(users: readonly TestUser[] = [admin, worker]): CredsDemand {
   }
 }
 
-function refusal(demand: CredsDemand, waitedSeconds?: number): string {
+function refusal(demand: CredsDemand): string {
   try {
-    readCredsSet(demand, waitedSeconds)
+    readCredsSet(demand)
   } catch (failure) {
     if (!(failure instanceof CredsRefused)) throw failure
     expect(failure.message).toContain(demand.folder)
@@ -150,13 +150,6 @@ test('what cannot be listed is not empty', () => {
   expect(credsSet.check({ demand: { ...demand, folder: worked(demand) } })).toMatchObject({ reason: 'file_unexpected' })
 })
 
-test('whoever waited says that nothing came', () => {
-  const demand = handed()
-  unlinkSync(join(demand.folder, 'manifest.json'))
-
-  expect(refusal(demand, 120)).toBe('creds.manifest handover_timeout')
-})
-
 test.runIf(process.getuid?.() === 0)('a file of somebody else is refused', () => {
   const demand = handed()
   chownSync(worked(demand), 65_534, demand.gid ?? 0)
@@ -178,6 +171,9 @@ test.each<[string, () => UserChange]>([
   ['creds.claims creds_user_mismatch', () => ({ called: 'admin_user' })],
   ['creds.claims creds_account_mismatch', () => account('ADMIN')],
   ['creds.claims creds_unscoped', () => ({ unscoped: true })],
+  ['creds.claims creds_unscoped', () => ({ signer: operator.accounts.WORKLOAD.roles.get('host_role')! })],
+  ['creds.claims creds_unscoped', () => ({ signer: operator.accounts.WORKLOAD.signer })],
+  ['none', () => ({ signer: operator.accounts.WORKLOAD.roles.get('orchestrator_role')! })],
   ['creds.claims creds_unscoped', () => ({ claims: { pub: { allow: ['>'] } } })],
   ['creds.claims creds_unscoped', () => ({ claims: { subs: -1 } })],
   ['creds.claims creds_bearer', () => ({ claims: { bearer_token: true } })],
@@ -205,6 +201,25 @@ test('whether a role is needed is not for the manifest to say', async () => {
   const demand = handed([admin, unscoped])
   const manifest = manifestFor(operator, [admin, unscoped])
   manifest.files[1]!.user.role = null
+  handOver(demand.folder, manifest, [admin, unscoped])
+
+  expect(refusal(demand)).toBe('creds.claims creds_unscoped')
+})
+
+test.each<[string, UserChange]>([
+  ['none', {}],
+  ['creds.claims creds_unscoped', { unscoped: true }],
+])('%s, of a user without a role', async (expected, change) => {
+  const demand = handed([await operator.user('auth_guard', change)])
+
+  expect(refusal({ ...demand, users: ['auth_guard'] })).toBe(expected)
+})
+
+test('the account itself is no signing key, whoever says so', async () => {
+  const unscoped = await operator.user('orchestrator_user', { unscoped: true })
+  const demand = handed([admin, unscoped])
+  const manifest = manifestFor(operator, [admin, unscoped])
+  manifest.files[1]!.user.signer = manifest.files[1]!.user.account
   handOver(demand.folder, manifest, [admin, unscoped])
 
   expect(refusal(demand)).toBe('creds.claims creds_unscoped')

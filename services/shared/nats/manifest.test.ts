@@ -9,6 +9,7 @@ const file = {
     name: 'orchestrator_user',
     key: `U${'A'.repeat(55)}`,
     account: `A${'B'.repeat(55)}`,
+    signer: `A${'D'.repeat(55)}`,
     role: 'orchestrator_role',
   },
   expiresAt: '2027-01-31T12:00:00.000Z',

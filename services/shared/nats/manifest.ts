@@ -20,6 +20,8 @@ export const fileSchema = z.strictObject({
     name: z.enum(USER_NAMES),
     key: publicKey('U'),
     account: publicKey('A'),
+    /** The key that signed it: that of its role, or one of its account that stands for no role. */
+    signer: publicKey('A'),
     /** null: its permissions stand in its own JWT. */
     role: z.enum(ROLE_NAMES).nullable(),
   }),

@@ -34,6 +34,8 @@ const time = z.iso.datetime({ message: 'must be a time such as 2027-01-31T12:00:
 const user = z.strictObject({
   key: publicKey('U'),
   account: publicKey('A'),
+  /** The key that signed it. */
+  signer: publicKey('A'),
   /** null: its permissions stand in its own JWT. */
   role: z.enum(ROLE_NAMES).nullable(),
   expiresAt: time,

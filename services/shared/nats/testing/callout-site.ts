@@ -8,7 +8,7 @@ import { freePort } from '../../testing/service-process.ts'
 import { USER_NAMES, USERS } from '../roles.ts'
 import { credsPath, LOCAL_KEYS, type SetupRecord } from '../setup-record.ts'
 import { BROKER_HOST, type TestBroker, testBroker } from './broker.ts'
-import { handOver, manifestFor, seedOf, type TestUser } from './operator.ts'
+import { handOver, manifestFor, seedOf, signerOf, type TestUser } from './operator.ts'
 
 /** A broker whose setup is on disk, an auth server, and what a callout and an agent need. */
 export interface CalloutSite extends AsyncDisposable {
@@ -133,6 +133,7 @@ function setupOf({ operator }: TestBroker, users: Record<string, TestUser>): Set
   const publicOf = (name: keyof typeof accounts): string => accounts[name].key.getPublicKey()
   const record = ({ name, key, exp }: TestUser) => ({
     ...{ key: key.getPublicKey(), account: publicOf(USERS[name].account), role: USERS[name].role ?? null },
+    signer: signerOf(operator, name).getPublicKey(),
     ...{ expiresAt: new Date(exp * 1000).toISOString(), previous: [] },
   })
   return {

@@ -111,8 +111,7 @@ export async function testOperator(name = 'HOLO'): Promise<TestOperator> {
       const own = accounts[account]
       const kp = change.key ?? (user === 'callout_user' ? calloutUser : createUser())
       const exp = change.exp ?? Math.floor(Date.now() / 1000) + DAY
-      const byRole = role === undefined ? own.signer : own.roles.get(role)
-      const signer = change.signer ?? (change.unscoped ? undefined : byRole)
+      const signer = change.signer ?? (change.unscoped ? undefined : signerOf({ accounts }, user))
       const text = await encodeUser(
         change.called ?? user,
         kp.getPublicKey(),
@@ -129,6 +128,13 @@ export async function testOperator(name = 'HOLO'): Promise<TestOperator> {
       return { name: user, key: kp, jwt: text, creds: credsText(text, seedOf(kp)), exp }
     },
   }
+}
+
+/** Signs a user: the key of its role, or the one of its account without a role. */
+export function signerOf({ accounts }: Pick<TestOperator, 'accounts'>, user: UserName): KeyPair {
+  const { account, role } = USERS[user]
+  const { signer, roles } = accounts[account]
+  return role === undefined ? signer : roles.get(role)!
 }
 
 /** What nsc writes. */
@@ -168,6 +174,7 @@ export function manifestFor(operator: TestOperator, users: readonly TestUser[], 
         name,
         key: key.getPublicKey(),
         account: operator.accounts[USERS[name].account].key.getPublicKey(),
+        signer: signerOf(operator, name).getPublicKey(),
         role: USERS[name].role ?? null,
       },
       expiresAt: new Date(exp * 1000).toISOString(),
