@@ -258,7 +258,7 @@ test('as a program it ends with 0, with 78 for what is refused, with 75 for what
     ...{
       verdict: 'refused',
       layer: 'start-up',
-      guard: 'creds.manifest',
+      guard: 'creds.handover',
       reason: 'handover_timeout',
       unit: 'creds-intake',
     },

@@ -5,6 +5,7 @@ import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../sh
 import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
 import { jsonOf, openPlain } from '../../shared/nats/plain-file.ts'
 import { watchFolder } from '../../shared/watch-folder.ts'
+import { credsHandover } from '../guards/creds-handover.ts'
 import { installSet } from './install.ts'
 
 export interface IntakeOptions {
@@ -36,10 +37,10 @@ export async function takeOver(options: IntakeOptions): Promise<{ set: CredsSet;
   const deadline = clock.now() + timeoutSeconds * 1000
   for (;;) {
     const manifest = await manifestOf(handover.folder, deadline, clock)
+    if (manifest === undefined) nothingCame(options)
     const before = installedBefore(options)
     try {
-      const waited = manifest === undefined ? timeoutSeconds : undefined
-      const set = readCredsSet({ ...handover, installed: before }, waited)
+      const set = readCredsSet({ ...handover, installed: before })
       const isNew = before === undefined || !isWhole(options, set)
       if (isNew) install(options, set)
       if (seenIn(handover.folder) === manifest) return { set, isNew }
@@ -48,6 +49,19 @@ export async function takeOver(options: IntakeOptions): Promise<{ set: CredsSet;
       if (!(failure instanceof CredsRefused) || !isReplaced || clock.now() >= deadline) throw failure
     }
   }
+}
+
+/** @throws CredsRefused */
+function nothingCame({ handover: { folder }, timeoutSeconds }: IntakeOptions): void {
+  const refusal = credsHandover.check({ hasCome: false })
+  if (refusal instanceof Promise) throw new Error(`${credsHandover.id} must be synchronous`)
+  if (refusal === undefined) return
+  const found = `${join(folder, MANIFEST_FILE)} did not come within ${timeoutSeconds} s`
+  throw new CredsRefused(
+    credsHandover.id,
+    refusal.reason,
+    `${found}; see why the host of the broker hands over nothing`,
+  )
 }
 
 function install({ installed, handover }: IntakeOptions, set: CredsSet): void {

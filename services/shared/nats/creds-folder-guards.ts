@@ -9,8 +9,6 @@ import { jsonOf, type Opened, openPlain, textOf } from './plain-file.ts'
 /** A folder with credentials as it is judged. Guards only look, and leave what they read for those that follow. */
 export interface FolderContext {
   readonly demand: CredsDemand
-  /** Set when nobody waits any longer for it to be handed over. */
-  readonly waitedSeconds?: number
   manifest?: Manifest
   /** What was found, for whoever has to mend it: thing, place and way out. */
   found?: string
@@ -32,8 +30,6 @@ export const credsFolder = guard<FolderContext>(
     const { folder, uid, gid } = context.demand
     // A link may lead there, by which a whole set is replaced at once: whoever could lead it elsewhere could as well move the folder.
     const stats = statSync(folder, { throwIfNoEntry: false })
-    // Whoever waited for nothing is told that, by the next guard.
-    if (stats === undefined && context.waitedSeconds !== undefined) return undefined
     if (stats === undefined || !stats.isDirectory()) {
       return refused(context, 'folder_owner_invalid', `${folder} is no folder; have the credentials handed over there`)
     }
@@ -48,12 +44,14 @@ export const credsFolder = guard<FolderContext>(
 /** The manifest makes a set of the files: it is written last, and what it does not name was not handed over. */
 export const credsManifest = guard<FolderContext>(
   'creds.manifest',
-  ['manifest_missing', 'handover_timeout', 'manifest_invalid', 'generation_old'],
+  ['manifest_missing', 'manifest_invalid', 'generation_old'],
   (context) => {
     const { folder, manifestFile, installed } = context.demand
     const place = join(folder, manifestFile)
     const opened = openPlain(place)
-    if (opened.problem === 'ENOENT') return missing(context, place)
+    if (opened.problem === 'ENOENT') {
+      return refused(context, 'manifest_missing', `${place} is not there; have the credentials handed over first`)
+    }
     const problem = fileProblem(opened, context.demand)
     if (problem !== undefined) return refused(context, 'manifest_invalid', `${place} ${problem}`)
     const schema = manifestFile === MANIFEST_FILE ? manifestSchema : currentSchema
@@ -74,15 +72,6 @@ export const credsManifest = guard<FolderContext>(
     return refused(context, 'generation_old', found)
   },
 )
-
-function missing(context: FolderContext, place: string): Refusal {
-  const { waitedSeconds } = context
-  if (waitedSeconds === undefined) {
-    return refused(context, 'manifest_missing', `${place} is not there; have the credentials handed over first`)
-  }
-  const found = `${place} did not come within ${waitedSeconds} s; see why the host of the broker hands over nothing`
-  return refused(context, 'handover_timeout', found)
-}
 
 /** Whoever can change the manifest can change the set: it must be as the files that it names. */
 function fileProblem({ file, problem }: Opened, { uid, gid, fileMode }: CredsDemand): string | undefined {

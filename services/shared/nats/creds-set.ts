@@ -38,11 +38,10 @@ const FILE_GUARDS = [credsFile, credsForm, credsClaims, credsTime]
 /**
  * Judges a folder, its manifest, and each file in it, in this order.
  *
- * @param waitedSeconds for how long nothing was handed over, where nobody waits any longer
  * @throws CredsRefused
  */
-export function readCredsSet(demand: CredsDemand, waitedSeconds?: number): CredsSet {
-  const folder: FolderContext = { demand, waitedSeconds }
+export function readCredsSet(demand: CredsDemand): CredsSet {
+  const folder: FolderContext = { demand }
   pass(FOLDER_GUARDS, folder, demand.folder)
   const { manifest } = folder
   // Only where that guard was taken out: there is nothing to go on with.
