@@ -90,6 +90,8 @@ class Agent implements RunningService {
   readonly #health: ReturnType<typeof createHealthListener>
   readonly #closing: { close(): void }[] = []
   #consumption: Consumption | undefined
+  /** The set that was used last: none of another operator, and none older, takes its place. */
+  #used: CredsDemand['installed']
   /** One after the other: two that fetch at once would tear the order. */
   #changing: Promise<void> = Promise.resolve()
   #renewal: Wait | undefined
@@ -171,7 +173,9 @@ class Agent implements RunningService {
 
   #credentials(demand: CredsDemand) {
     try {
-      return readCredsSet(demand)
+      const set = readCredsSet({ ...demand, installed: this.#used })
+      this.#used = set.manifest
+      return set
     } catch (failure) {
       if (failure instanceof CredsRefused) {
         this.#record({ verdict: 'refused', guard: failure.guard, reason: failure.reason })
