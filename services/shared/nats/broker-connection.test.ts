@@ -123,6 +123,14 @@ test('who we are is compared whole: account, user, and all that we may do', asyn
   expect(await outcome({}, worker, { ...right, subscribe: ['>'] })).toBe('broker.self permissions_unexpected')
 })
 
+test('a broker that does not let us ask who we are is not the one that was meant', async () => {
+  const { WORKLOAD } = broker.operator.accounts
+  const claims = { pub: { deny: ['$SYS.REQ.USER.INFO'] }, subs: -1, data: -1, payload: -1 }
+  const mute = await broker.operator.user('orchestrator_user', { signer: WORKLOAD.signer, claims })
+
+  expect(await outcome({}, mute)).toBe('broker.self account_unexpected')
+})
+
 test.each<[string, (info: Record<string, unknown>) => UserInfo | undefined]>([
   ['none', (info) => info],
   ['account_unexpected', () => undefined],

@@ -1,4 +1,4 @@
-import type { NatsConnection } from '@nats-io/transport-node'
+import { type NatsConnection, PermissionViolationError } from '@nats-io/transport-node'
 import { guard } from '../guard.ts'
 import { BrokerRefused, type UserInfo, userInfo } from './broker-connection.ts'
 import type { Permissions } from './roles.ts'
@@ -6,7 +6,7 @@ import type { Permissions } from './roles.ts'
 /** Who the broker says that we are, on a connection that has just logged in. */
 export interface BrokerSelfContext {
   readonly expected: ExpectedSelf
-  /** Its answer to `$SYS.REQ.USER.INFO`; undefined where it gave none. */
+  /** Its answer to `$SYS.REQ.USER.INFO`; undefined where it gave none, or where we may not even ask. */
   readonly answer: UserInfo | undefined
 }
 
@@ -46,7 +46,7 @@ export async function demandSelf(
   expected: ExpectedSelf,
   timeout: number,
 ): Promise<UserInfo | undefined> {
-  const answer = await userInfo(connection, timeout)
+  const answer = await answerOf(connection, timeout)
   const refusal = await brokerSelf.check({ expected, answer })
   if (refusal !== undefined) throw new BrokerRefused(brokerSelf.id, refusal.reason)
   return answer
@@ -54,6 +54,15 @@ export async function demandSelf(
 
 function isAccountOf(expected: ExpectedSelf, { account, account_name }: UserInfo): boolean {
   return 'account' in expected ? account === expected.account : account_name === expected.accountName
+}
+
+async function answerOf(connection: NatsConnection, timeout: number): Promise<UserInfo | undefined> {
+  try {
+    return await userInfo(connection, timeout)
+  } catch (failure) {
+    if ((failure as Error).cause instanceof PermissionViolationError) return undefined
+    throw failure
+  }
 }
 
 /** A list of what is allowed, and none of what is denied: that would be less. */
