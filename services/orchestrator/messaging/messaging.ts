@@ -89,10 +89,8 @@ export class Messaging implements Section {
 
   async notReady(): Promise<string | undefined> {
     if (!this.#table.isWritable()) return 'storage_unavailable'
-    for (const { link } of [this.#work, this.#control]) {
-      const { state, lastError } = link.state()
-      if (state !== 'connected') return lastError ?? 'broker_unreachable'
-    }
+    const problem = this.#problem()
+    if (problem !== undefined) return problem
     return this.#credentials.lifeLeft() === 'over' ? 'credentials_ending' : undefined
   }
 
@@ -108,7 +106,7 @@ export class Messaging implements Section {
     this.#commands.start()
     this.#credentials.watch(() => this.#renew())
     this.#deadline = setTimeout(() => {
-      this.#end(new Error(`broker_unreachable: not connected to the broker within ${seconds} s (${this.#problems()})`))
+      this.#end(new Error(`${this.#problem()}: not connected to the broker within ${seconds} s (${this.#problems()})`))
     }, seconds * 1_000).unref()
     this.#timers.push(setInterval(() => this.#publishStatus(), STATUS_EVERY_MS).unref())
     this.#timers.push(setInterval(() => this.#credentials.lifeLeft(), LOOK_EVERY_MS).unref())
@@ -230,6 +228,12 @@ export class Messaging implements Section {
 
   #areUp(): boolean {
     return [this.#work, this.#control].every(({ link }) => link.state().state === 'connected')
+  }
+
+  /** Why one of the two is not up. */
+  #problem(): string | undefined {
+    const down = [this.#work, this.#control].map(({ link }) => link.state()).find(({ state }) => state !== 'connected')
+    return down && (down.lastError ?? 'broker_unreachable')
   }
 
   #problems(): string {

@@ -40,7 +40,8 @@ test.each([
 ])('a stream that is %s is not used', async (_, other, message) => {
   await manager.streams.add({ ...before, ...other })
   try {
-    await expect(prepareStream(connection, settings)).rejects.toThrow(message)
+    const refused = { reason: 'stream_unexpected', message: expect.stringMatching(message) }
+    await expect(prepareStream(connection, settings)).rejects.toMatchObject(refused)
   } finally {
     await manager.streams.delete('WORKLOAD')
   }
@@ -62,7 +63,8 @@ test('a consumer for which a command is done when it is sent does not stay', asy
   const filter_subject = 'WORKLOAD.host-1.cmd.>'
   await manager.consumers.add('WORKLOAD', { durable_name: 'host-1', filter_subject, ack_policy: AckPolicy.None })
   try {
-    await expect(prepareStream(connection, settings)).rejects.toThrow(/ack policy/)
+    const refused = { reason: 'stream_unexpected', message: expect.stringMatching(/ack policy/) }
+    await expect(prepareStream(connection, settings)).rejects.toMatchObject(refused)
   } finally {
     await manager.streams.delete('WORKLOAD')
   }

@@ -13,7 +13,7 @@ import {
   StorageType,
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { BrokerUnavailable } from '../../shared/nats/broker-link.ts'
+import { BrokerUnavailable, LinkFailure } from '../../shared/nats/broker-link.ts'
 import type { MessagingConfiguration } from '../config.ts'
 import type { Command, PublishProblem } from '../guards/command.ts'
 import type { Place } from './command-table.ts'
@@ -30,8 +30,25 @@ const MOST_UNACKED = 256
 const AT_ONCE = 16
 const CONSUMER_EXISTS = [10105, 10148]
 
-/** Makes them, or brings them up to date; nothing is ever deleted. */
+/** What the broker answers where a stream or a consumer would have to be of another kind: it updates none to that. */
+const OTHER_KIND_CODES = [10012, 10052]
+
+/**
+ * Makes them, or brings them up to date; nothing is ever deleted.
+ *
+ * @throws LinkFailure `stream_unexpected` where they were made in another way, in which commands could be lost
+ */
 export async function prepareStream(connection: NatsConnection, settings: Settings): Promise<void> {
+  try {
+    await makeStream(connection, settings)
+  } catch (failure) {
+    if (!(failure instanceof JetStreamApiError) || !OTHER_KIND_CODES.includes(failure.code)) throw failure
+    const found = `stream ${STREAM}, or a consumer of it, was made otherwise (${failure.message}); delete it there`
+    throw new LinkFailure('stream_unexpected', found, { cause: failure })
+  }
+}
+
+async function makeStream(connection: NatsConnection, settings: Settings): Promise<void> {
   const manager = await managerOf(connection, settings)
   const { maxAgeSeconds, maxBytes } = settings.stream
   const mutable = {
