@@ -65,7 +65,8 @@ test('whom the callout lets in is in once the broker shows another account, with
 })
 
 test('whom the callout refuses is refused for its reason, and for its silence where it has none', async () => {
-  const refused = { verdict: 'refused', guard: 'token.binding', reason: 'cnf_x5t_mismatch', principal: {} } as const
+  const principal = { sub: 'host-1' }
+  const refused = { verdict: 'refused', guard: 'token.binding', reason: 'cnf_x5t_mismatch', principal } as const
   for (const [decided, told, by] of [
     [refused, { guard: 'token.binding', reason: 'cnf_x5t_mismatch' }, 'callout'],
     [
@@ -81,7 +82,8 @@ test('whom the callout refuses is refused for its reason, and for its silence wh
     await hear('ERR', 'authentication error - JWT User "U"')
     await hear('DBG', 'Client connection closed: Authentication Failure')
     await look()
-    const refusal = { verdict: 'refused', error: 'Authorization Violation', principal: {}, ...told }
+    const proven = { principal: decided?.principal ?? {} }
+    const refusal = { verdict: 'refused', error: 'Authorization Violation', ...proven, ...told }
     expect(records).toEqual([[expect.objectContaining(refusal), 3, by]])
   }
 })

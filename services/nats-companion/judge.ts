@@ -69,7 +69,10 @@ interface Connection {
 }
 
 type Refusal = Pick<Decision, 'layer'> &
-  Partial<Pick<Decision, 'action' | 'error' | 'target'>> & { guard: Guard | (string & {}); reason: string }
+  Partial<Pick<Decision, 'action' | 'error' | 'target' | 'principal'>> & {
+    guard: Guard | (string & {})
+    reason: string
+  }
 
 const login = {
   layer: 'broker',
@@ -165,8 +168,9 @@ export class Judge {
         return
       }
       // What failed inside has no guard of its own.
-      const { guard, reason } = decided
-      this.#refused(connection, line, { ...login, guard: guard ?? 'broker.callout', reason: reason! }, 'callout')
+      const { guard, reason, principal } = decided
+      const refusal = { ...login, guard: guard ?? 'broker.callout', reason: reason!, principal }
+      this.#refused(connection, line, refusal, 'callout')
     } else {
       // The JWT was good, so it was an account that the login names beside it. Without one, something else was said first.
       this.#refused(connection, line, { ...login, reason: user ? 'nats_account_named' : 'nats_login_missing' })
