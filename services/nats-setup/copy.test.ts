@@ -66,7 +66,7 @@ test('each receiver gets its files and a manifest that tells what they are', asy
   expect(readFileSync(join(orchestrator, 'orchestrator_auth.creds'))).toEqual(bytes)
   const manifest = manifestIn(orchestrator)
   expect(manifest).toMatchObject({
-    version: 1,
+    version: 2,
     generation: 1,
     operator: record.operator.key,
     issuedAt: record.issuedAt,

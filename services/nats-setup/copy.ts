@@ -93,7 +93,7 @@ async function ownerOf({ dir, owner, group }: Handover): Promise<Pick<Demand, 'u
 }
 
 function manifestOf({ generation, operator, issuedAt }: SetupRecord, files: Manifest['files']): Manifest {
-  return { version: 1, generation, operator: operator.key, issuedAt, files }
+  return { version: 2, generation, operator: operator.key, issuedAt, files }
 }
 
 function entryOf({ name, user, path, text }: Source, record: SetupRecord): Manifest['files'][number] {

@@ -46,7 +46,7 @@ test('makes every output, and of all that nobody else can read more than the rec
   const outputs = files.map((path) => path.slice(stateDir.length + 1)).filter((name) => !name.startsWith('nsc/'))
   expect(outputs.sort()).toEqual(OUTPUTS)
   expect(files.filter((path) => (statSync(path).mode & 0o077) !== 0)).toEqual([join(stateDir, 'setup.json')])
-  expect(made.setUp).toMatchObject({ made: true, record: { version: 1, generation: 1, operator: { name: 'HOLO' } } })
+  expect(made.setUp).toMatchObject({ made: true, record: { version: 2, generation: 1, operator: { name: 'HOLO' } } })
 })
 
 test('the record holds public keys alone: no seed and no JWT', () => {
@@ -152,6 +152,14 @@ describe('what is not whole any more is told by name', () => {
       'a record that was cut short',
       (folder) => writeFileSync(join(folder, 'setup.json'), '{"version":1'),
       /setup\.json is no record/,
+    ],
+    [
+      'a record of the version that did not name who signed',
+      (folder) => {
+        const record = JSON.parse(readFileSync(join(folder, 'setup.json'), 'utf8'))
+        writeFileSync(join(folder, 'setup.json'), JSON.stringify({ ...record, version: 1 }))
+      },
+      /setup\.json is no record of a setup \(version: must be 2: .*; put it back from a backup, or move setup\.json away/,
     ],
   ])('%s', async (_, spoil, message) => {
     const copy = made.copy()

@@ -58,7 +58,7 @@ export function recordOf(
 ): SetupRecord {
   const users = USER_NAMES.map((name) => [name, { ...facts.users[name], previous: previous[name] ?? [] }])
   return {
-    ...{ version: 1, generation, issuedAt: new Date().toISOString() },
+    ...{ version: 2, generation, issuedAt: new Date().toISOString() },
     ...{ operator: facts.operator, accounts: facts.accounts, keys: facts.keys },
     users: Object.fromEntries(users) as SetupRecord['users'],
   }
@@ -87,7 +87,10 @@ async function findRecord({ stateDir, operator }: Configuration): Promise<SetupR
   })
   if (text === undefined) return undefined
   const record = setupRecordSchema.safeParse(jsonOf(text))
-  if (!record.success) throw new OutputInvalid(path, 'is no record of a setup')
+  if (!record.success) {
+    const mistakes = record.error.issues.map((issue) => `${issue.path.join('.') || 'all of it'}: ${issue.message}`)
+    throw new OutputInvalid(path, `is no record of a setup (${mistakes.join('; ')})`)
+  }
   if (record.data.operator.name !== operator)
     throw new OutputInvalid(path, `is of the operator ${record.data.operator.name}`)
   return record.data

@@ -99,7 +99,9 @@ function installedBefore({ installed }: IntakeOptions): Current | undefined {
   if (problem === 'ENOENT') return undefined
   const current = currentSchema.safeParse(jsonOf(file?.text ?? ''))
   if (current.success) return current.data
-  const found = `${place} does not say what is installed (${problem ?? 'it is damaged'}), and so not what may follow`
+  const version = current.error.issues.find(({ path }) => path[0] === 'version')
+  const mistake = problem ?? (version === undefined ? 'it is damaged' : `version: ${version.message}`)
+  const found = `${place} does not say what is installed (${mistake}), and so not what may follow`
   throw new CredsRefused('creds.manifest', 'manifest_invalid', `${found}; see whose set is handed over, then remove it`)
 }
 

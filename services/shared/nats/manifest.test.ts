@@ -15,7 +15,7 @@ const file = {
   expiresAt: '2027-01-31T12:00:00.000Z',
 }
 const manifest = {
-  version: 1,
+  version: 2,
   generation: 3,
   operator: `O${'C'.repeat(55)}`,
   issuedAt: '2027-01-30T12:00:00.000Z',
@@ -29,7 +29,7 @@ test('a manifest is read as it was written', () => {
 })
 
 test.each([
-  ['another version', { ...manifest, version: 2 }],
+  ['the version that did not name who signed', { ...manifest, version: 1 }],
   ['no generation', { ...manifest, generation: 0 }],
   ['a key of another sort', { ...manifest, operator: `A${'C'.repeat(55)}` }],
   ['a member that nobody knows', { ...manifest, note: '' }],

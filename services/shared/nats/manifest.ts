@@ -29,7 +29,7 @@ export const fileSchema = z.strictObject({
 })
 
 const set = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2, { error: 'must be 2: only those name who signed each user' }),
   /** Grows by one whenever a credential of any receiver is another one. */
   generation: z.int().min(1),
   operator: publicKey('O'),

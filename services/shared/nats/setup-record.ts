@@ -45,7 +45,7 @@ const user = z.strictObject({
 
 /** `setup.json`: public keys, names, and which generation of credentials these are. */
 export const setupRecordSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2, { error: 'must be 2: only those name who signed each user' }),
   generation: z.int().min(1),
   issuedAt: time,
   operator: z.strictObject({ name: z.string().min(1), key: publicKey('O') }),

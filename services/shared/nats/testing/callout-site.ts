@@ -137,7 +137,7 @@ function setupOf({ operator }: TestBroker, users: Record<string, TestUser>): Set
     ...{ expiresAt: new Date(exp * 1000).toISOString(), previous: [] },
   })
   return {
-    ...{ version: 1, generation: 1, issuedAt: new Date().toISOString() },
+    ...{ version: 2, generation: 1, issuedAt: new Date().toISOString() },
     operator: { name: operator.name, key: operator.key.getPublicKey() },
     accounts: {
       SYS: publicOf('SYS'),

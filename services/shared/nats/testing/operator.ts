@@ -162,7 +162,7 @@ export function seedOf(key: KeyPair): string {
 /** A manifest for these users, as the host of the broker writes it. */
 export function manifestFor(operator: TestOperator, users: readonly TestUser[], generation = 1): Manifest {
   return {
-    version: 1,
+    version: 2,
     generation,
     operator: operator.key.getPublicKey(),
     issuedAt: new Date().toISOString(),
