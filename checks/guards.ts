@@ -15,16 +15,8 @@ import { type Outcome, root } from './check.ts'
  * provoke, or that no service declares, is a mistake here.
  */
 const UNPROVOKED: Readonly<Record<string, string>> = {
-  'orchestrator/broker.self account_unexpected':
-    'only a broker that names another account than that of the JWT which it took tells so: the unit tests have one',
   'host-agent/broker.self account_unexpected':
     'a callout may let users into one account only, so only a broker of another make tells so: the unit tests have one',
-  'nats-server/broker.login nats_account_invalid':
-    'nsc pushes no account of another operator, and the broker takes none',
-  'host-agent/creds.manifest handover_timeout': 'a host agent does not wait: its intake does',
-  'host-agent/creds.manifest generation_old': 'its intake installs nothing older',
-  'host-agent/creds.claims creds_unscoped': 'its sentinel has no role, so that no key of one signs it',
-  'host-agent/creds.claims operator_changed': 'its intake installs nothing of another operator',
 }
 
 /** A guard or a reason that no scenario provokes could be missing, and nobody would know: that is a failure. */

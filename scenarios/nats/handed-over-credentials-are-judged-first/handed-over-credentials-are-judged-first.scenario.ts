@@ -1,6 +1,7 @@
 import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 import { put, run } from '../files.ts'
 import { admin, demandRefused, forged, handOver, inManifest, taken, worker } from '../handed.ts'
+import { setupKeys } from '../store.ts'
 import { manifestIn, places } from '../verification.ts'
 
 const env = { 'orchestrator/creds-intake': { CREDS_INTAKE_HANDOVER_TIMEOUT_SECONDS: '2' } }
@@ -28,7 +29,7 @@ test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
   ],
   [
     'a hand-over that does not come',
-    'creds.manifest',
+    'creds.handover',
     'handover_timeout',
     (site) => on(site, 'rm', `${places.arrived}/manifest.json`),
   ],
@@ -80,6 +81,12 @@ test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
     'creds.claims',
     'creds_unscoped',
     async (site) => handOver(site, worker, await forged(site, { claims: { pub: { allow: ['>'] } } })),
+  ],
+  [
+    'a user whom the key of another role signed',
+    'creds.claims',
+    'creds_unscoped',
+    async (site) => handOver(site, worker, await forged(site, { signer: (await setupKeys(site)).hostRole })),
   ],
   [
     'a JWT that needs no key',

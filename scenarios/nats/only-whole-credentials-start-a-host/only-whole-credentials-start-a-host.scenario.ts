@@ -9,6 +9,7 @@ import {
 } from 'holdfast/vitest'
 import { keep, put, putJson, run } from '../files.ts'
 import { changeRole } from '../roles.ts'
+import { setupKeys } from '../store.ts'
 import { folderOf, type Manifest, places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true })
@@ -48,6 +49,12 @@ const changes: readonly [string, string, string, Change][] = [
     'creds_account_mismatch',
     (site) => inCurrent(site, ({ files }) => Object.assign(files[0]!.user, { account: `A${'B'.repeat(55)}` })),
   ],
+  [
+    'another key than that of their account signed them',
+    'creds.claims',
+    'creds_unscoped',
+    async (site) => forged(site, { signer: (await setupKeys(site)).hostRole }),
+  ],
   ['they need no key', 'creds.claims', 'creds_bearer', (site) => forged(site, { claims: { bearer_token: true } })],
   ['they have expired', 'creds.time', 'creds_expired', (site) => forged(site, { times: { exp: inSeconds(-61) } })],
   [
@@ -73,6 +80,25 @@ test.for(changes)('where %s, it does not start', async ([, guard, reason, change
   if (typeof more === 'function') await more()
   await undo()
   await node.start('host-agent')
+})
+
+test('a host that is in takes a newer set, and then none that is older or of another operator', async ({ site }) => {
+  const undo = await keep(site, 'host-1', current)
+  const tap = await site.tap('host-1')
+  const told = (more: object) => async () => (await tap.decisions({ unit: 'host-agent', ...more })).length > 0
+  const put = { withinMs: 10_000 }
+
+  await inCurrent(site, (set) => Object.assign(set, { generation: set.generation + 1 }))
+  await site.until('it logs in with the newer one', told({ verdict: 'accepted' }), put)
+  await inCurrent(site, (set) => Object.assign(set, { generation: set.generation - 1 }))
+  await site.until('it refuses the older one', told({ guard: 'creds.manifest', reason: 'generation_old' }), put)
+  await inCurrent(site, (set) => Object.assign(set, { generation: set.generation + 1, operator: `O${'A'.repeat(55)}` }))
+  await site.until('it refuses the other', told({ guard: 'creds.claims', reason: 'operator_changed' }), put)
+
+  expect(tap.logs().join('\n')).not.toContain('broker-connection-ended')
+  await undo()
+  await site.node('host-1').stop('host-agent')
+  await site.node('host-1').start('host-agent')
 })
 
 const brokers: readonly [string, string, OtherBroker][] = [

@@ -67,6 +67,18 @@ test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
       return () => changeRole(site, issuer, '--rm', 'WORKLOAD.>')
     },
   ],
+  [
+    'its role may not even ask who it is',
+    'broker.self',
+    'account_unexpected',
+    async (site) => {
+      const { issuer } = await inspectCreds(
+        await site.node('nats-1').readFile(`${places.shared}/orchestrator_auth.creds`),
+      )
+      await changeRole(site, issuer, '--rm', '$SYS.REQ.USER.INFO')
+      return () => changeRole(site, issuer, '--allow-pub', '$SYS.REQ.USER.INFO')
+    },
+  ],
 ])('where %s, it does not start', async ([, guard, reason, change], { site }) => {
   const node = site.node('orchestrator')
   const { mongo } = await settings(site)

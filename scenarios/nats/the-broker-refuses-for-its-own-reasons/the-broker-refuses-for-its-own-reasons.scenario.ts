@@ -1,14 +1,6 @@
-import {
-  credentialOf,
-  expect,
-  forgedCreds,
-  inspectCreds,
-  type ScenarioSite,
-  scenario,
-  userOfFile,
-} from 'holdfast/vitest'
-import { run } from '../files.ts'
-import { forged } from '../handed.ts'
+import { credentialOf, expect, forgedCreds, type ScenarioSite, scenario, userOfFile } from 'holdfast/vitest'
+import { keep, put } from '../files.ts'
+import { nsc, otherOperator, push } from '../store.ts'
 import { places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true, waits: true })
@@ -53,6 +45,28 @@ test.for<[string, string, object]>([
   expect(await site.call(...connect, other)).toBeRefused({ error, guard, reason })
 })
 
+test('a broker whose operator was put in the place of its own lets nobody in', async ({ site, credential }) => {
+  const operator = `${places.state}/HOLO.jwt`
+  const admin = credential('creds-admin')
+  const node = site.node('nats-1')
+  const restart = async () => {
+    await node.stop('nats-server')
+    await node.start('nats-server')
+  }
+  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
+  const undo = await keep(site, 'nats-1', operator)
+  await put(site, 'nats-1', operator, await otherOperator(site))
+  await restart()
+
+  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeRefused({
+    ...{ error, guard, reason: 'nats_account_invalid' },
+  })
+  await undo()
+  await restart()
+  await site.until('the orchestrator is connected again', () => isReady(site), { withinMs: 15_000 })
+  expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
+})
+
 test('an account has no more connections than it may', async ({ site, credential }) => {
   const admin = credential('creds-admin')
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
@@ -92,9 +106,12 @@ test('an account that ends puts its users out, and lets nobody in until it is gi
   )
   expect(late).toBeRefused({ error, guard, reason: 'nats_account_expired' })
   await account(site, '--expiry', '365d')
-  const isReady = async () => (await site.operator('orchestrator').get('/readyz')).status === 200
-  await site.until('the orchestrator is connected again', isReady, { withinMs: 15_000 })
+  await site.until('the orchestrator is connected again', () => isReady(site), { withinMs: 15_000 })
 })
+
+async function isReady(site: ScenarioSite): Promise<boolean> {
+  return (await site.operator('orchestrator').get('/readyz')).status === 200
+}
 
 /** Proves its certificate, and waits for what becomes of that. */
 const silent = `
@@ -113,12 +130,7 @@ function hourFrom(time: number) {
   return { start: text(time), end: text(time + 60_000) }
 }
 
-/** By nsc; a revocation of a key that nobody has brings all claims to the broker. */
 async function account(site: ScenarioSite, ...change: string[]): Promise<void> {
-  const nsc = `${site.node('nats-1').dir}/${places.state}/nsc`
-  const where = ['--config-dir', `${nsc}/config`, '--data-dir', `${nsc}/stores`, '--keystore-dir', `${nsc}/keys`]
-  await run(site, 'nats-1', 'nsc', 'edit', 'account', '--name', 'ADMIN', ...change, ...where)
-  const { subject: key } = await inspectCreds(await forged(site, {}))
-  const input = JSON.stringify({ account: 'ADMIN', key })
-  expect(await site.node('nats-1').run('nats-user-revoke', { input })).toMatchObject({ code: 0 })
+  await nsc(site, 'edit', 'account', '--name', 'ADMIN', ...change)
+  await push(site)
 }
