@@ -1,14 +1,37 @@
 import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('nats-orchestrator', { set: { callout: 'true' } })
+const test = scenario('nats-orchestrator', { set: { hosts: '2' } })
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
 
 type Header = readonly [name: string, value: string]
 
-/** What the orchestrator knows of hosts: each by its name, and what it told last. */
-async function known(site: ScenarioSite): Promise<readonly { host: string; status?: { content: unknown } }[]> {
+interface Known {
+  readonly host: string
+  readonly status?: { readonly content: unknown }
+}
+
+/** What the orchestrator knows of both hosts: each by its name, and what it told last. */
+async function known(site: ScenarioSite): Promise<readonly [first: Known, second: Known]> {
   const { json } = await site.operator('orchestrator').get('/v1/inventory')
-  return (json as { hosts: [] }).hosts
+  return (json as { hosts: [Known, Known] }).hosts
+}
+
+/** How many commands the stream has taken. */
+async function taken(site: ScenarioSite): Promise<number> {
+  const { json } = await site.operator('orchestrator').get('/v1/state')
+  return (json as { messaging: { stream: { lastSeq: number } } }).messaging.stream.lastSeq
+}
+
+/** Has host-2 verify something, as an operator does; answers once it is applied. */
+async function isCommanded(site: ScenarioSite, id: string = crypto.randomUUID()): Promise<void> {
+  const before = await taken(site)
+  const answer = await site
+    .operator('orchestrator')
+    .post('/v1/commands', { id, host: 'host-2', verb: 'verify', args: {} })
+  expect(answer).toMatchObject({ status: 202, json: { seq: before + 1, duplicate: false } })
+  const isApplied = async () => (JSON.stringify((await known(site))[1].status) ?? '').includes(id)
+  await site.until('host-2 applied it', isApplied, { withinMs: 10_000 })
+  expect(await taken(site)).toBe(before + 1)
 }
 
 test.for<Header>([
@@ -22,6 +45,7 @@ test.for<Header>([
   const all = ['orchestrator', 'nats-1', 'nats:subscribe/INVENTORY.>'] as const
   const { session } = await site.open(...all, credential('creds-admin'))
   const said = crypto.randomUUID()
+  const [, other] = await known(site)
   const tell = (publish: string) => {
     const does = { publish, data: JSON.stringify({ said }) }
     return site.call(...connect, credential('creds-host-1'), { does, headers: [header] })
@@ -30,12 +54,14 @@ test.for<Header>([
   expect(await tell('WORKLOAD.host-1.status')).toBeAccepted()
   expect(await tell('INVENTORY.host-1.note')).toBeAccepted()
 
-  const isKnown = async () => JSON.stringify(await known(site)).includes(said)
+  const isKnown = async () => (JSON.stringify((await known(site))[0].status) ?? '').includes(said)
   await site.until('the orchestrator knows what it told', isKnown, { withinMs: 5_000 })
-  expect(await known(site)).toMatchObject([{ host: 'host-1', status: { content: { said } } }])
-  const own = () => session.frames.filter(({ data }) => String(data).includes(said))
-  await site.until('its inventory is heard', () => own().length > 0, { withinMs: 5_000 })
-  expect(own().map(({ subject }) => subject)).toEqual(['INVENTORY.host-1.note'])
+  const [own, after] = await known(site)
+  expect(own).toMatchObject({ host: 'host-1', status: { content: { said } } })
+  expect(after.status).toEqual(other.status)
+  const heard = () => session.frames.filter(({ data }) => String(data).includes(said))
+  await site.until('its inventory is heard', () => heard().length > 0, { withinMs: 5_000 })
+  expect(heard().map(({ subject }) => subject)).toEqual(['INVENTORY.host-1.note'])
 })
 
 test('a trace goes where the host may publish, and nowhere else', async ({ site, credential }) => {
@@ -73,7 +99,40 @@ test('a command is for the host of its subject, whatever stands in its headers',
   const admin = credential('creds-admin')
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin, { does, headers })).toBeAccepted()
 
-  const isApplied = async () => JSON.stringify(await known(site)).includes(id)
+  const isApplied = async () => (JSON.stringify((await known(site))[0].status) ?? '').includes(id)
   await site.until('host-1 applied it', isApplied, { withinMs: 10_000 })
-  expect((await known(site)).map(({ host }) => host)).toEqual(['host-1'])
+  await isCommanded(site)
+  expect(JSON.stringify((await known(site))[1])).not.toContain(id)
 })
+
+/** Of the command that comes next. */
+const next = crypto.randomUUID()
+test.for<Header>([
+  ['Nats-Msg-Id', next],
+  ['Nats-Rollup', 'all'],
+])('a host takes no place among commands, by %s', async (header, { site, credential }) => {
+  const headers = [header]
+
+  for (const host of ['host-1', 'host-2']) {
+    const does = { publish: `WORKLOAD.${host}.cmd.verify` }
+    expect(await site.call(...connect, credential('creds-host-1'), { does, headers })).toBeRefused({
+      ...{ error: 'Permissions Violation', guard: 'broker.permission', reason: 'nats_publish_denied' },
+    })
+  }
+
+  await isCommanded(site, header[1] === next ? next : undefined)
+})
+
+test.for(['all', 'sub'])(
+  'who may send commands takes none away: Nats-Rollup: %s',
+  async (scope, { site, credential }) => {
+    await isCommanded(site)
+    const does = { publish: 'WORKLOAD.host-2.cmd.verify', data: '{}' }
+    const headers: Header[] = [['Nats-Rollup', scope]]
+
+    const call = await site.call('orchestrator', 'nats-1', 'nats:connect', credential('creds-admin'), { does, headers })
+    expect(call).toBeAccepted()
+
+    await isCommanded(site)
+  },
+)
