@@ -19,11 +19,10 @@ export async function push(site: ScenarioSite): Promise<void> {
   expect(await site.node('nats-1').run('nats-user-revoke', { input })).toMatchObject({ code: 0 })
 }
 
-/** The JWT of an operator of the same name, made by nsc as the first one was. */
-export async function otherOperator(site: ScenarioSite): Promise<string> {
-  const where = ['--all-dirs', `${site.node('nats-1').dir}/kept/other-operator`]
-  await run(site, 'nats-1', 'nsc', 'add', 'operator', '--name', 'HOLO', ...where)
-  return run(site, 'nats-1', 'nsc', 'describe', 'operator', '--raw', ...where)
+/** Changes what a role of WORKLOAD holds, and has the broker know of it. */
+export async function changeRole(site: ScenarioSite, signingKey: string, ...change: string[]): Promise<void> {
+  await nsc(site, 'edit', 'signing-key', '--account', 'WORKLOAD', '--sk', signingKey, ...change)
+  await push(site)
 }
 
 /** Public keys of the setup, by what they are for. */

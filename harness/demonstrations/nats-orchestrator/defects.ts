@@ -1,3 +1,5 @@
+import { forgedCreds } from '../../credentials/nats-creds/forged.ts'
+import { credentialOf } from '../../credentials/of-kind.ts'
 import { keep, put, putJson, run } from '../../site/node-files.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
 import type { Defect } from '../verification.ts'
@@ -43,7 +45,7 @@ async function reconfigured(site: ScenarioSite, change: (configuration: Configur
 }
 
 /** An operator of the same name, made by nsc as the first one was. */
-async function otherOperator(site: ScenarioSite): Promise<string> {
+export async function otherOperator(site: ScenarioSite): Promise<string> {
   const where = ['--all-dirs', `${site.node('nats-1').dir}/kept/other-operator`]
   await run(site, 'nats-1', 'nsc', 'add', 'operator', '--name', 'HOLO', ...where)
   return run(site, 'nats-1', 'nsc', 'describe', 'operator', '--raw', ...where)
@@ -155,6 +157,16 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
           path,
           text.replace(/(\neyJ[^.]+\.[^.]+\..{20})(.)/, (_, head, byte) => head + (byte === 'A' ? 'B' : 'A')),
         )
+      }),
+  ],
+  [
+    'a user has expired',
+    'T7 content of the credentials',
+    (site) =>
+      changed(site, 'nats-1', `${places.shared}/orchestrator_auth.creds`, async (path) => {
+        const planned = credentialOf(site.plan, 'nats-creds', 'creds-orchestrator')
+        const times = { exp: Math.floor(Date.now() / 1000) - 1 }
+        await put(site, 'nats-1', path, await forgedCreds(site.credentials.at, planned, { times }))
       }),
   ],
   [

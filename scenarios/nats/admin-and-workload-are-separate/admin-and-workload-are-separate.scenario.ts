@@ -1,6 +1,6 @@
 import { type CredentialFixture, credentialOf, expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 
-const test = scenario('nats-orchestrator', { set: { callout: 'true' } })
+const test = scenario('nats-orchestrator')
 
 /** Who says and hears something, and the node that they are on: host and orchestrator in WORKLOAD, the administrator in ADMIN. */
 const people = {

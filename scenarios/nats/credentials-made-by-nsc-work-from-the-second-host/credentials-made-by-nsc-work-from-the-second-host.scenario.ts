@@ -23,7 +23,10 @@ async function demandVerified(site: ScenarioSite): Promise<void> {
 test('both logins come from the address of the orchestrator, over its certificate', async ({ site }) => {
   const accepted = await site.decisions('nats-1', { action: 'nats:login', verdict: 'accepted' })
   // Tests log in from there, too: each with a certificate of its own.
-  const { connections } = await monitoring<{ connections: { ip: string; port: number; name: string }[] }>(site, '/connz')
+  const { connections } = await monitoring<{ connections: { ip: string; port: number; name: string }[] }>(
+    site,
+    '/connz',
+  )
   const own = connections.filter(({ name }) => /^orchestrator (work|control)$/.test(name))
   const logins = own.map(({ ip, port }) => accepted.findLast(({ conn }) => conn === `${ip}:${port}`)?.principal)
   const { certificate } = await site.held('cert-orchestrator')

@@ -8,8 +8,7 @@ import {
   scenario,
 } from 'holdfast/vitest'
 import { keep, put, putJson, run } from '../files.ts'
-import { changeRole } from '../roles.ts'
-import { setupKeys } from '../store.ts'
+import { changeRole, setupKeys } from '../store.ts'
 import { folderOf, type Manifest, places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true })

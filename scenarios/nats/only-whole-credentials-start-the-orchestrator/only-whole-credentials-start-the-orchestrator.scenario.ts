@@ -1,6 +1,6 @@
 import { expect, inspectCreds, rogueAuthority, type ScenarioSite, scenario } from 'holdfast/vitest'
 import { keep, put, putJson, run } from '../files.ts'
-import { changeRole } from '../roles.ts'
+import { changeRole } from '../store.ts'
 import { places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true, set: { callout: 'false' } })

@@ -1,6 +1,14 @@
-import { credentialOf, expect, forgedCreds, type ScenarioSite, scenario, userOfFile } from 'holdfast/vitest'
+import {
+  credentialOf,
+  expect,
+  forgedCreds,
+  otherNatsOperator,
+  type ScenarioSite,
+  scenario,
+  userOfFile,
+} from 'holdfast/vitest'
 import { keep, put } from '../files.ts'
-import { nsc, otherOperator, push } from '../store.ts'
+import { nsc, push } from '../store.ts'
 import { places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true, waits: true })
@@ -55,7 +63,7 @@ test('a broker whose operator was put in the place of its own lets nobody in', a
   }
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
   const undo = await keep(site, 'nats-1', operator)
-  await put(site, 'nats-1', operator, await otherOperator(site))
+  await put(site, 'nats-1', operator, await otherNatsOperator(site))
   await restart()
 
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeRefused({
