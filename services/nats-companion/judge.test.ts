@@ -159,6 +159,16 @@ test.each([
   expect(told()).toMatchObject([{ verdict: 'accepted' }, { guard: 'broker.unmapped', reason: 'nats_unmapped' }])
 })
 
+test('whose message is not traced is refused nothing', async () => {
+  const { begin, hear, look, told } = judging()
+  await begin('callout_user')
+  await look()
+  await hear('ERR', 'Message tracing disabled because of header "Nats-Trace-Origin-Account" with value="ADMIN"')
+  await hear('DBG', 'Client connection closed: Client Closed')
+  expect(told()).toMatchObject([{ verdict: 'accepted' }])
+  expect(told()).toHaveLength(1)
+})
+
 test.each([
   ['tls: failed to verify certificate: x509: certificate signed by unknown authority', 'cert_untrusted'],
   ['tls: failed to verify certificate: x509: too many intermediates for path length constraint', 'cert_untrusted'],

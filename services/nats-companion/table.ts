@@ -115,9 +115,9 @@ export const TURNED_AWAY: readonly Row<Reason | null>[] = [
   [/^(Protocol Violation|Parse Error|Bad Client Protocol Version|No Responders Requires Headers)$/, 'nats_protocol'],
 ]
 
-/** Says nothing about whether somebody may do something. */
+/** Says nothing about whether somebody may do something; a message whose trace is left out is delivered as any other. */
 export const NOISE =
-  /^(Starting TLS client connection handshake|TLS handshake complete|TLS version |Client Ping Timer|Delaying PING|Max (Payload|Subscriptions) set to |read error: |Connected \w+ has JetStream denied )/
+  /^(Starting TLS client connection handshake|TLS handshake complete|TLS version |Client Ping Timer|Delaying PING|Max (Payload|Subscriptions) set to |Message tracing disabled because of |read error: |Connected \w+ has JetStream denied )/
 
 export function meaning<What>(rows: readonly Row<What>[], text: string): What | undefined {
   return rows.find(([line]) => line.test(text))?.[1]
