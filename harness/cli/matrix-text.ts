@@ -28,7 +28,7 @@ export function matrixText({ topology, cells, classes }: Matrix, nodes?: readonl
 function row({ representative: { expected, name }, count }: CellClass): string[] {
   const verdict =
     expected.verdict === 'accepted'
-      ? ['accepted', expected.because === 'accepts' ? '' : expected.because, '']
+      ? ['accepted', expected.because === 'accepts' ? '' : (expected.as ?? expected.because), '']
       : [`refused ${answerText(expected)}`, expected.reason, expected.guard]
   return [...verdict, String(count), name]
 }

@@ -33,6 +33,8 @@ export interface State {
 export interface Check {
   /** Why a call that does not pass it is refused. */
   readonly because: string
+  /** Where it settles: as whom a call that passes it is accepted, whatever else it presents. `operator`. */
+  readonly settled?: string
   /** Where a target lets such calls in: what it does not do, in plain words, and where that is demanded. */
   readonly unmade?: { readonly means: string; readonly clause: string }
   passes(facts: Facts, args: never): boolean

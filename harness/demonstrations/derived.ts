@@ -79,8 +79,8 @@ function rowOf(plan: Plan, cell: Cell, beside?: Demonstrated): Demonstrated {
   const from = cellCaller(cell, plan)
   const call = { from, to, action, presents: `${action}: ${name}`, credential: (named: Credentials) => named.of(cell) }
   if (expected.verdict === 'accepted') {
-    const isOperator = expected.because === 'operator'
-    const because = isOperator ? 'this certificate is enough by itself' : 'the topology accepts it'
+    const because =
+      expected.as === undefined ? 'the topology accepts it' : `accepted as ${expected.as}, whatever comes with it`
     return { ...call, expected: 'accepted', because }
   }
   const { proof } = targetOf({ plan }, to, action)

@@ -19,13 +19,15 @@ export interface Cell {
   fails: string[]
 }
 
-export type ExpectedVerdict = { verdict: 'accepted'; because: AcceptedBecause } | ({ verdict: 'refused' } & Refusal)
+export type ExpectedVerdict =
+  | { verdict: 'accepted'; because: AcceptedBecause; as?: string }
+  | ({ verdict: 'refused' } & Refusal)
 
 /**
- * `accepts`: the topology says so. `operator`: a check settled it, the certificate alone is enough, say. All else is why nobody finds
+ * `accepts`: the topology says so. `settled`: a check did, by which one is let in `as` an operator, say. All else is why nobody finds
  * fault with what is spoiled: `its issuer is not asked`.
  */
-export type AcceptedBecause = 'accepts' | 'operator' | (string & {})
+export type AcceptedBecause = 'accepts' | 'settled' | (string & {})
 
 /** The node that makes the call: the holder of what is presented, of the first where that is put together. */
 export function cellCaller({ presents, target }: Cell, { credentials }: Pick<Plan, 'credentials'>): string {
@@ -44,9 +46,9 @@ export function cellText(expected: ExpectedVerdict): string {
   if (expected.verdict === 'refused') {
     return `refused ${answerText(expected)}, reason ${expected.reason} (${expected.guard})`
   }
-  const { because } = expected
+  const { because, as } = expected
   if (because === 'accepts') return 'accepted'
-  return because === 'operator' ? 'accepted as operator' : `accepted, for ${because}`
+  return because === 'settled' ? `accepted as ${as}` : `accepted, for ${because}`
 }
 
 /** `401 invalid_token`; `at TLS` where the connection ends there. */

@@ -12,7 +12,7 @@ export class CheckNotMade extends HoldfastError {
 }
 
 /**
- * What a target does with a call: every check that would refuse it, in order, and whether one that settles was passed, so that none
+ * What a target does with a call: every check that would refuse it, in order, and as whom one that settles let it in, so that none
  * after it was made. Nothing is read after a connection that has ended: what would refuse it then is `hidden`.
  */
 export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<string, Check>, facts: Facts) {
@@ -23,12 +23,12 @@ export function judge(planned: readonly PlannedCheck[], checks: ReadonlyMap<stri
     if (one.when !== undefined && !passed.has(one.when)) continue
     const passes = isPassed(one, checks, facts)
     if (passes) passed.add(one.check)
-    if (one.settles && passes) return { fails, hidden, isSettled: true }
+    if (one.settles && passes) return { fails, hidden, settled: checks.get(one.check)!.settled ?? one.check }
     if (one.settles || passes) continue
     if (fails[0] !== undefined && isEnd(fails[0])) hidden.push(one)
     else fails.push(one)
   }
-  return { fails, hidden, isSettled: false }
+  return { fails, hidden, settled: undefined }
 }
 
 /** Args come from a service kind, untyped: only the check itself knows whether they will do. */

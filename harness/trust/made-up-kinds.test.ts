@@ -175,7 +175,7 @@ test('a check that settles lets in, and refuses nobody; one that depends on it i
   const takes = [['badge', 'ticket']]
   const [shown, whole, ...ofTicket] = checks
   expect(cellsOf({ takes, checks: [shown!, whole!, settling, ...ofTicket] })).toEqual(
-    plain.map((one) => (one.includes('by bob') ? one.replace(/: .*/, ': operator') : one)),
+    plain.map((one) => (one.includes('by bob') ? one.replace(/: .*/, ': settled') : one)),
   )
   const unused = refusing('ticket/unused', { when: 'ticket/own' })
   expect(cellsOf({ takes, checks: [...checks, unused] })).toEqual(

@@ -147,14 +147,13 @@ function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name
   const { loses = [], shut } = verification.ways?.[way ?? ''] ?? {}
   const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
   const judged = judge(verification.checks, checks, Object.fromEntries(arriving))
-  const { fails, hidden, isSettled } =
+  const { fails, hidden, settled } =
     shut === undefined ? judged : { ...nothingLooked, fails: [{ check: way!, ...shut }] }
   const declared = asDeclared(parts)
-  const because = accepted.has(declared ?? '') ? 'accepts' : isSettled ? 'operator' : unnoticed(parts)
   const shown = parts.map(({ kind, planned, state }) => [kind.part, { credential: planned.name, state }])
   const cell: Cell = {
     ...{ target, action, name, presents: Object.fromEntries(shown), ...(way !== undefined && { way }) },
-    expected: fails[0] === undefined ? { verdict: 'accepted', because } : refusal(fails[0]),
+    expected: fails[0] === undefined ? acceptance(accepted.has(declared ?? ''), settled, parts) : refusal(fails[0]),
     fails: fails.map(({ check }) => check),
   }
   return {
@@ -164,7 +163,13 @@ function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name
 }
 
 /** At the end of a way that is shut. */
-const nothingLooked = { hidden: [], isSettled: false }
+const nothingLooked = { hidden: [], settled: undefined }
+
+function acceptance(isDeclared: boolean, settled: string | undefined, parts: readonly Part[]): ExpectedVerdict {
+  if (isDeclared) return { verdict: 'accepted', because: 'accepts' }
+  if (settled !== undefined) return { verdict: 'accepted', because: 'settled', as: settled }
+  return { verdict: 'accepted', because: unnoticed(parts) }
+}
 
 /** Why what is spoiled does not keep a call out, at a target that makes no check of it. */
 function unnoticed(parts: readonly Part[]): AcceptedBecause {
@@ -193,7 +198,7 @@ function wayThrough({ expected, fails, way = '' }: Cell, parts: readonly Part[])
     .map((part) => `${part.state}${parts.length === 1 || isCompanion(part, parts) ? '' : ' of another'}`)
   const through =
     expected.verdict === 'accepted'
-      ? ['accepted', expected.because, ...(expected.because === 'operator' ? below : told)]
+      ? ['accepted', expected.because, ...(expected.because === 'settled' ? below : told)]
       : isEnd(expected)
         ? [fails[0], ...below]
         : fails.slice(0, 2)
@@ -218,13 +223,13 @@ function noiseOf({ cell: { fails }, parts, isSingle }: Tried, { accepted }: Plac
 function controlAmong(cells: readonly Cell[]): Cell | undefined {
   const accepted = (because: string) =>
     cells.find(({ expected }) => expected.verdict === 'accepted' && expected.because === because)
-  return accepted('accepts') ?? accepted('operator')
+  return accepted('accepts') ?? accepted('settled')
 }
 
 function mistakesOf({ cell, declared: credential }: Tried, { accepted }: Place): Mistake[] {
   const { expected, target, action } = cell
   if (credential === undefined) return []
-  const isAccepted = expected.verdict === 'accepted' && expected.because !== 'operator'
+  const isAccepted = expected.verdict === 'accepted' && expected.because !== 'settled'
   if (isAccepted === accepted.has(credential)) return []
   const entry = `{ target = "${target}"; action = "${action}"; credential = "${credential}"; }`
   return isAccepted

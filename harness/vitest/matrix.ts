@@ -246,7 +246,7 @@ function sentence({ representative, count, known }: TriedClass): string {
   const { expected } = representative
   const verb =
     expected.verdict === 'accepted'
-      ? `accepts${expected.because === 'operator' ? ' as operator' : ''}`
+      ? `accepts${expected.because === 'settled' ? ` as ${expected.as}` : ''}`
       : `refuses (${expected.reason})`
   const others = count > 1 ? `, as ${count - 1} like it` : ''
   return `${verb} ${representative.name}${others}${differenceText(known)}`
