@@ -155,11 +155,8 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
   [
     'nats-creds/issuer-known',
     { isStrict: true },
-    [{ creds }, {}, userIn('naming no account'), userIn('with permissions of its own')],
-    [
-      ...[userIn('naming another account'), userIn('signed by its account'), userIn('as a bearer')],
-      ...[userIn('for WebSockets'), userIn('from elsewhere'), userIn('at another hour')],
-    ],
+    [{ creds }, {}, userIn('naming no account'), userIn('with permissions of its own'), userIn('as a bearer')],
+    [userIn('naming another account'), userIn('signed by its account')],
   ],
   [
     'nats-creds/scoped',
@@ -184,9 +181,15 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
   ],
   [
     'nats-creds/may',
-    { publish: 'work.a.cmd' },
-    [{ creds }, {}],
+    { publish: 'work.a.cmd', deferred: 'AUTH' },
+    [{ creds }, {}, userOf({ account: 'AUTH', permissions: { publish: [], subscribe: [] } })],
     [userOf({ permissions: { publish: ['work.*', 'other.>'], subscribe: ['>'] } })],
+  ],
+  [
+    'nats-creds/admitted-may',
+    { publish: 'work.a.cmd', role: { publish: ['work.{{tag(host)}}.cmd'], subscribe: [] } },
+    [{ creds }, {}, using({ subject: 'a' })],
+    [using({ subject: 'b' })],
   ],
 ]
 

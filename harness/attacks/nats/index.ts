@@ -1,4 +1,5 @@
 import { type Family, inOrder } from '../attack.ts'
+import { imports } from './imports.ts'
 import { lifecycle } from './lifecycle.ts'
 import { logins } from './logins.ts'
 import { monitoring } from './monitoring.ts'
@@ -14,5 +15,5 @@ export const family: Family = {
     'strict-signing': 'a broker whose operator has users signed by signing keys of their accounts alone',
     'broker-monitoring': 'a broker that tells about itself at a port of its own',
   },
-  attacks: inOrder(logins, rights, monitoring, lifecycle),
+  attacks: inOrder(logins, rights, imports, monitoring, lifecycle),
 }

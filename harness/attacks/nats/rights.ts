@@ -75,12 +75,6 @@ export const rights = cases(['takes:nats-creds', 'speaks:nats'], {
     source: 'GHSA-wh7g-5m82-pmhr; GHSA-jx8g-9g95-6322',
     notHere: 'roles of shipped topologies allow what they need, and deny nothing within that',
   },
-  'NATS-18': {
-    title: 'an import is for the account that it was granted to',
-    source: 'CVE-2021-3127',
-    notHere:
-      'not tried yet: exports of shipped topologies are private, and what activates an import is thrown away once it is made',
-  },
   'NATS-21': {
     title: 'names of certificates are compared exactly where they stand for users',
     source: 'CVE-2026-33248',

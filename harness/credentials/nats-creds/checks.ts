@@ -1,5 +1,5 @@
 import type { Check, Checked, Fact, State } from '../checks.ts'
-import type { PlanNatsCreds } from './planned.ts'
+import type { Permissions, PlanNatsCreds } from './planned.ts'
 import { allows } from './subjects.ts'
 
 const states = {
@@ -20,7 +20,7 @@ const states = {
   'with permissions of its own': spoiled('with permissions of its own', 'its role is not all that it may'),
   /** By the key that stands for the account itself, and for no role. */
   'signed by its account': spoiled('signed by its account', 'the key of an account signs for it'),
-  /** Signed so, as are those below that say more than a role lets a JWT say. Whoever has this one is the user: no key is asked for. */
+  /** By a key that stands for no role, as are those below: they say more than a role lets a JWT say. Whoever has this one needs no key. */
   'as a bearer': spoiled('as a bearer', 'nobody forbids that'),
   'for WebSockets': spoiled('for WebSockets'),
   'from elsewhere': spoiled('from elsewhere'),
@@ -36,18 +36,17 @@ function spoiled(state: string, unnoticed = 'nobody looks at that'): State {
 
 type CredsFact = Fact & { readonly planned: PlanNatsCreds }
 
-/** Those that no key of a role can sign. */
-const ofAccount = ['signed by its account', 'as a bearer', 'for WebSockets', 'from elsewhere', 'at another hour']
-
 /** What the checks compare with. */
 interface Args {
   operator: string
   account: string
   user: string
-  /** Users are signed by keys of roles alone. */
+  /** Users are signed by signing keys alone. */
   isStrict?: boolean
   publish?: string
   subscribe?: string
+  /** Account whose users another program gives a role, so that their own says nothing. */
+  deferred?: string
 }
 
 const checks: Readonly<Record<string, Check>> = {
@@ -65,7 +64,7 @@ const checks: Readonly<Record<string, Check>> = {
     return !['of another operator', 'naming no account'].includes(state) && planned.operator === args.operator
   }),
   'issuer-known': ofCreds('the key that signed the JWT is none of its account', ({ state }, { isStrict }) => {
-    return state !== 'naming another account' && !(isStrict && ofAccount.includes(state))
+    return state !== 'naming another account' && !(isStrict && state === 'signed by its account')
   }),
   scoped: ofCreds('the JWT says more than its role', ({ state, planned }) => {
     return planned.hasNoRole || state !== 'with permissions of its own'
@@ -78,16 +77,32 @@ const checks: Readonly<Record<string, Check>> = {
   source: isNone('the user may not connect from there', ['from elsewhere']),
   hours: isNone('the user may not connect now', ['at another hour']),
   account: ofCreds('the user is of another account', ({ planned }, args) => planned.account === args.account),
-  'not-deferred': ofCreds('another program decides about users of that account', ({ planned }, args) => {
-    return planned.account !== args.account
-  }),
+  'not-deferred': {
+    ...ofCreds('another program decides about users of that account', ({ planned }, args) => {
+      return planned.account !== args.account
+    }),
+    settled: 'a user about whom no other program decides',
+  },
   itself: ofCreds('it is another user than the one who may ask that program', ({ state, planned }, args) => {
     return planned.account !== args.account || (planned.user === args.user && state === 'fresh')
   }),
-  may: ofCreds('the role of the user does not hold that', ({ planned: { permissions } }, { publish, subscribe }) => {
-    const may = (subject: string | undefined, allowed: readonly string[]) => !subject || allows(allowed, subject)
-    return may(publish, permissions.publish) && may(subscribe, permissions.subscribe)
+  may: ofCreds('the role of the user does not hold that', ({ planned: { account, permissions } }, args) => {
+    return account === args.deferred || holds(permissions, args)
   }),
+  'admitted-may': {
+    because: 'the role of whoever is let in with that token does not hold that',
+    passes: ({ token }, { role, ...tried }: Args & { role: Permissions }) => {
+      if (token?.planned.kind !== 'bound-token') return true
+      const { subject } = token.planned
+      const own = (subjects: readonly string[]) => subjects.map((one) => one.replaceAll('{{tag(host)}}', subject))
+      return holds({ publish: own(role.publish), subscribe: own(role.subscribe) }, tried)
+    },
+  },
+}
+
+function holds(role: Permissions, { publish, subscribe }: Pick<Args, 'publish' | 'subscribe'>): boolean {
+  const may = (subject: string | undefined, allowed: readonly string[]) => !subject || allows(allowed, subject)
+  return may(publish, role.publish) && may(subscribe, role.subscribe)
 }
 
 /** A check with which credentials cannot fail that are not there. */

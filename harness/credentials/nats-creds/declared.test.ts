@@ -10,7 +10,10 @@ import { natsCreds } from './declared.ts'
 import type { PlanNatsCreds } from './planned.ts'
 
 const permissions = { publish: ['work.>'], subscribe: [] }
-const insider = { keys: '@{dir}/keys', record: '@{dir}/setup.json', revoke: 'revoke' }
+const insider = {
+  ...{ keys: '@{dir}/keys', record: '@{dir}/setup.json', revoke: 'revoke' },
+  ...{ signer: { account: 'WORK', key: 'work' }, pusher: '@{dir}/push/pusher.creds' },
+}
 
 /** Makes users, and is logged in to by them. */
 const maker = defineKind({

@@ -21,7 +21,10 @@ const planned: PlanNatsCreds = {
   ...{ name: 'creds', kind: 'nats-creds', issuer: 'nats-1', holders: ['b'], handover: 'copy', operator: 'HOLO' },
   ...{ account: 'WORK', user: 'worker', permissions, users: ['WORK/worker'], folder: '@{dir}/creds' },
   ...{ source: '@{dir}/out', certificate: 'cert-b', files: { b: '@{dir}/creds/worker.creds' } },
-  insider: { keys: '@{dir}/keys', record: '@{dir}/setup.json', revoke: 'revoke' },
+  insider: {
+    ...{ keys: '@{dir}/keys', record: '@{dir}/setup.json', revoke: 'revoke' },
+    ...{ signer: { account: 'WORK', key: 'work' }, pusher: '@{dir}/push/pusher.creds' },
+  },
 }
 const realm = new Realm()
 const roles = { worker: { pub: { allow: permissions.publish }, sub: { allow: permissions.subscribe } } }
@@ -46,8 +49,13 @@ beforeAll(async () => {
   user = await work.user('worker', 'worker')
   files = {
     '@{dir}/creds/worker.creds': creds(user),
-    '@{dir}/setup.json': JSON.stringify({ accounts: { WORK: work.id, OTHER: other.id } }),
-    ...Object.fromEntries([work.key, ...work.signers.values()].map((key) => [pathOf(key), `${textOf(key)}\n`])),
+    '@{dir}/setup.json': JSON.stringify({
+      accounts: { WORK: work.id, OTHER: other.id },
+      keys: { work: work.signer.getPublicKey() },
+    }),
+    ...Object.fromEntries(
+      [work.key, work.signer, ...work.signers.values()].map((key) => [pathOf(key), `${textOf(key)}\n`]),
+    ),
   }
   site = {
     read: async (_: string, path: string) => files[path] ?? Promise.reject(new Error(`${path} is not there`)),
@@ -85,7 +93,7 @@ const states = Object.keys(credsChecks.states).filter((state) => state !== 'fres
 test.each(states)('%s: the broker lets nobody in with that', async (state) => {
   const fresh = await live.fresh(planned, site, 'b')
   const { creds: made } = await live.spoil[state]!(fresh, planned, site)
-  // A broker that does not demand keys of roles believes that of the account.
+  // A broker that does not demand signing keys believes that of the account.
   const error = state === 'signed by its account' ? null : 'Authorization Violation'
   expect(await errorOf({ ...fresh, creds: made })).toBe(error)
   expect(made).not.toEqual(fresh.creds)

@@ -66,15 +66,18 @@ const spoil: Readonly<Record<SpoiledCreds, Spoiled>> = {
   'naming another account': ofRole(async (planned, site) => ({ account: await otherAccount(planned, site) })),
   'naming no account': ofRole(() => ({ account: null })),
   'with permissions of its own': ofRole(() => ({ claims: unlimited })),
-  'signed by its account': ofAccount({}),
+  'signed by its account': async ({ creds }, planned, site) => {
+    const { account } = await insiderKeys(creds!, planned, site)
+    return { creds: await userOf(planned.user, account.getPublicKey(), { signer: account }) }
+  },
   'as a bearer': async (...what) => {
-    const { creds } = await ofAccount({ bearer_token: true })(...what)
+    const { creds } = await ofNoRole({ bearer_token: true })(...what)
     return { creds: { ...creds!, seed: '' } }
   },
-  'for WebSockets': ofAccount({ allowed_connection_types: ['WEBSOCKET'] }),
+  'for WebSockets': ofNoRole({ allowed_connection_types: ['WEBSOCKET'] }),
   // RFC 5737 section 3: nobody has such an address.
-  'from elsewhere': ofAccount({ src: ['192.0.2.0/24'] }),
-  'at another hour': async (...what) => ofAccount({ times: [minuteFrom(Date.now() + 6 * 3_600_000)] })(...what),
+  'from elsewhere': ofNoRole({ src: ['192.0.2.0/24'] }),
+  'at another hour': async (...what) => ofNoRole({ times: [minuteFrom(Date.now() + 6 * 3_600_000)] })(...what),
   revoked: async (fresh, planned, site) => {
     const made = await ofRole(() => ({}))(fresh, planned, site)
     await revoke(made.creds!, planned, site)
@@ -87,13 +90,16 @@ interface Made {
   readonly times?: Partial<UserEncodingOptions>
   /** Public key of the account that it names; null: none. */
   readonly account?: string | null
+  /** Public key of what signs it in the place of the key of its role. */
+  readonly signer?: string
 }
 
 /** One more user of the same role, which an insider signs with the key of that. */
 export function ofRole(how: (planned: Planned, site: LiveSite) => Made | Promise<Made>): Spoiled {
   return async ({ creds }, planned, site) => {
-    const { role, accountId } = await insiderKeys(creds!, planned, site)
-    const { claims = {}, times = {}, account = accountId } = await how(planned, site)
+    const { claims = {}, times = {}, signer, ...made } = await how(planned, site)
+    const { role, accountId } = await insiderKeys(creds!, planned, site, signer)
+    const { account = accountId } = made
     const key = createUser()
     const issuer = account === null ? role : account
     const options = { ...times, scopedUser: true, ...(account !== null && { signer: role }) }
@@ -101,13 +107,24 @@ export function ofRole(how: (planned: Planned, site: LiveSite) => Made | Promise
   }
 }
 
-/** One more user with limits of its own, which a role allows nobody: signed with the key of the account itself. */
-function ofAccount(claims: Partial<User>): Spoiled {
-  return async ({ creds }, planned, site) => {
-    const { account } = await insiderKeys(creds!, planned, site)
-    const key = createUser()
-    return { creds: { jwt: await encodeUser(planned.user, key, account, claims), seed: textOf(key.getSeed()) } }
+/** One more user with limits of its own, which a role allows nobody: signed with a key that stands for none, of an account that has one. */
+function ofNoRole(claims: Partial<User>): Spoiled {
+  return async (_, planned, site) => {
+    const { accounts, keys } = await recordOf(planned, site)
+    const { account, key } = insiderOf(planned).signer
+    const signer = await keyAt(keys[key]!, planned, site)
+    return { creds: await userOf(planned.user, accounts[account]!, { signer, claims }) }
   }
+}
+
+/** A user of an account by its public key, who may what his own claims say: all, unless they say otherwise. */
+export async function userOf(
+  name: string,
+  account: string,
+  { signer, claims = {} }: { signer: KeyPair; claims?: Partial<User> },
+): Promise<UserCreds> {
+  const key = createUser()
+  return { jwt: await encodeUser(name, key, account, claims, { signer }), seed: textOf(key.getSeed()) }
 }
 
 function minuteFrom(time: number) {
@@ -122,26 +139,35 @@ function edited(jwt: string): string {
 }
 
 /** Private keys that made a user, as they lie where it was made. */
-async function insiderKeys(creds: UserCreds, planned: Planned, site: LiveSite) {
+async function insiderKeys(creds: UserCreds, planned: Planned, site: LiveSite, signer?: string) {
   const { account, issuer } = claimsOf(creds)
-  const [own, role] = await Promise.all([keyAt(account, planned, site), keyAt(issuer, planned, site)])
+  const [own, role] = await Promise.all([keyAt(account, planned, site), keyAt(signer ?? issuer, planned, site)])
   return { account: own, accountId: account, role }
 }
 
-async function keyAt(publicKey: string, planned: Planned, site: LiveSite): Promise<KeyPair> {
+/** The private key of a public one, as it lies where users are made. */
+export async function keyAt(publicKey: string, planned: Planned, site: LiveSite): Promise<KeyPair> {
   const { keys } = insiderOf(planned)
   const path = `${keys}/${publicKey[0]}/${publicKey.slice(1, 3)}/${publicKey}.nk`
   return fromSeed(Buffer.from((await site.read(planned.issuer, path)).trim()))
 }
 
-function insiderOf({ insider, issuer }: Planned) {
+export function insiderOf({ insider, issuer }: Planned) {
   if (insider === undefined) throw new NoOther(issuer)
   return insider
 }
 
+interface KeyRecord {
+  readonly accounts: Readonly<Record<string, string>>
+  readonly keys: Readonly<Record<string, string>>
+}
+
+async function recordOf(planned: Planned, site: LiveSite): Promise<KeyRecord> {
+  return JSON.parse(await site.read(planned.issuer, insiderOf(planned).record)) as KeyRecord
+}
+
 async function otherAccount(planned: Planned, site: LiveSite): Promise<string> {
-  const record = await site.read(planned.issuer, insiderOf(planned).record)
-  const { accounts } = JSON.parse(record) as { accounts: Readonly<Record<string, string>> }
+  const { accounts } = await recordOf(planned, site)
   const [, other] = Object.entries(accounts).find(([name]) => name !== planned.account) ?? []
   if (other === undefined) throw new NoOther(planned.issuer)
   return other

@@ -56,5 +56,8 @@ function insiderOf(unit: Unit): NatsInsider | undefined {
   const revoke = unitOf(unit, REVOKER, unit.unit)
   if (revoke === undefined) return undefined
   const folder = setupFolder(unit.unit)
-  return { keys: `${folder}/nsc/keys/keys`, record: `${folder}/${setupFile}`, revoke }
+  return {
+    ...{ keys: `${folder}/nsc/keys/keys`, record: `${folder}/${setupFile}`, revoke },
+    ...{ signer: { account: 'AUTH', key: 'response' }, pusher: `${folder}/push-creds/sys.creds` },
+  }
 }

@@ -48,7 +48,7 @@ async function credsOf(account: RealmAccount, user: string): Promise<string> {
   return Buffer.from(fmtCreds(jwt, fromSeed(Buffer.from(seed)))).toString()
 }
 
-const keys = [realm.signer, ...accounts.flatMap(({ key, signers }) => [key, ...signers.values()])]
+const keys = [realm.signer, ...accounts.flatMap(({ key, signer, signers }) => [key, signer, ...signers.values()])]
 
 /** As nsc keeps them. */
 function keyPath(folder: string, key: KeyPair): string {
@@ -85,7 +85,9 @@ export const madeSetup = defineKind({
       summary: 'keys of a broker',
       files: [
         { path: `${folder}/${resolverFile}`, text: `${text.join('')}include "preload.conf"\n` },
-        ...(isWhole ? [{ path: `${folder}/${setupFile}`, json: { accounts: names } }] : []),
+        ...(isWhole
+          ? [{ path: `${folder}/${setupFile}`, json: { accounts: names, keys: { work: work.signer.getPublicKey() } } }]
+          : []),
       ],
       steps: [
         copied(`${folder}/${operatorFile(realm.name)}`, operatorJwts[operator]),
@@ -101,7 +103,10 @@ export const madeSetup = defineKind({
     'nats-creds': ({ unit }) => ({
       operator: realm.name,
       folder: () => `${setupFolder(unit)}/out`,
-      insider: { keys: `${setupFolder(unit)}/keys`, record: `${setupFolder(unit)}/${setupFile}`, revoke: 'revoke' },
+      insider: {
+        ...{ keys: `${setupFolder(unit)}/keys`, record: `${setupFolder(unit)}/${setupFile}`, revoke: 'revoke' },
+        ...{ signer: { account: 'WORK', key: 'work' }, pusher: `${setupFolder(unit)}/push/pusher.creds` },
+      },
       users: {
         'WORK/worker': { file: 'worker.creds', permissions: permissions.worker, inbox: '_INBOX.worker' },
         'WORK/reporter': { file: 'reporter.creds', permissions: permissions.reporter },

@@ -47,6 +47,8 @@ export class RealmAccount {
   readonly realm: Realm
   readonly name: string
   readonly key = createAccount()
+  /** Signing key that stands for no role. */
+  readonly signer = createAccount()
   /** Signing keys by the name of their role. */
   readonly signers: ReadonlyMap<string, KeyPair>
   readonly #roles: Readonly<Record<string, Permissions>>
@@ -63,9 +65,10 @@ export class RealmAccount {
   }
 
   jwt(more: Partial<Account> = {}, options: { exp?: number; signer?: KeyPair } = {}): Promise<string> {
-    const signing_keys = [...this.signers].map(([role, signer]) => {
+    const scoped = [...this.signers].map(([role, signer]) => {
       return newScopedSigner(signer, role, { ...userLimits, ...this.#roles[role] })
     })
+    const signing_keys = [this.signer.getPublicKey(), ...scoped]
     const limits = { ...unlimited, ...more.limits }
     const { signer = this.realm.signer, ...times } = options
     return encodeAccount(this.name, this.key, { signing_keys, ...more, limits }, { signer, ...times })
