@@ -28,6 +28,8 @@ const things: Readonly<Record<keyof Insider, string>> = {
   operator: 'operator',
   asks: 'inside',
   decides: 'inside',
+  judges: 'inside',
+  admits: 'inside',
   believes: 'inside',
   foreign: 'inside',
   start: 'start',

@@ -64,8 +64,9 @@ async function lookedAt(by: ScenarioSite, call: Called) {
   const control = await controlOf(by, call)
   const observe = by.observerOf(call.target, call.action)
   const picture = typeof observe === 'string' ? {} : await observe().catch((failure: Error) => failure)
-  const watches = [...parts.live.values()].map(
-    (kind) => verification?.guards && kind.watch?.(node, verification, credentials.at),
+  const isCounted = verification?.guards !== undefined && !verification.asksAgain
+  const watches = [...parts.live.values()].map((kind) =>
+    isCounted ? kind.watch?.(node, verification, credentials.at) : undefined,
   )
   const issuer = (await Promise.all(watches)).find((one) => one !== undefined)
   const mark = await markOf(site, node)

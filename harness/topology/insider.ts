@@ -30,6 +30,10 @@ export interface Insider {
   asks?: { issuer: string; audiences: readonly string[] }
   /** What it checks of calls about which another unit of its node asks it: once those who are let in without it are settled, the rest. */
   decides?: readonly PlannedCheck[]
+  /** Ids of its guards, in the order in which they judge those calls. */
+  judges?: readonly string[]
+  /** What those may whom it lets in with a token, in subjects in which `{{tag(host)}}` stands for that of the token. */
+  admits?: { publish: readonly string[]; subscribe: readonly string[] }
   /** Its configuration, a JSON file; members of it (`peering.listen`) that say where it listens and writes; the argument that only checks it. */
   start?: { configuration: Template; listens: readonly string[]; writes: readonly string[]; check: string }
 }

@@ -15,6 +15,10 @@ export interface ActionVerification {
    * refusal names the token once it was proven and not before, and nobody asks the issuer about a token that is refused without.
    */
   guards?: readonly string[]
+  /** The issuer is asked again about those who were let in, for longer than they stay: how often it was asked tells nothing then. */
+  asksAgain?: true
+  /** What records call it, where that is not its name: the steps that they tell of one by one. */
+  recordedAs?: readonly string[]
   /** How else the action can be called, by name (`in a cookie`, `through edge`): everything is tried by each of them, too. */
   ways?: Readonly<Record<string, Way>>
 }

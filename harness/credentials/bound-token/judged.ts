@@ -76,13 +76,13 @@ const shortestCut = 64
 export function refusalProblems(call: JudgedCall, record: MadeRecord): string[] {
   const { to, verification, asked } = call
   const { guard, action } = record
-  const { guards } = verification ?? {}
+  const { guards, recordedAs = [call.action] } = verification ?? {}
   if (verification === undefined || guards === undefined || guard === null) return []
   const { proves, asks } = trustIn(verification)
   const isAfter = (other: string | undefined) => other !== undefined && guards.indexOf(guard) > guards.indexOf(other)
   const isKnown = guards.includes(guard)
   const problems: string[] = []
-  if (action === call.action) {
+  if (recordedAs.includes(action)) {
     if (!isKnown) problems.push(`${guard} is no guard that ${to} declares for ${action}`)
     else problems.push(...(isAfter(proves) ? differingClaims(call, record.principal) : unprovenClaims(record)))
   }

@@ -27,6 +27,16 @@ export function checksOf(unit: Unit, audience: string): PlannedCheck[] {
   ]
 }
 
+/** Every guard on the way of a login, the broker's own apart. */
+export function guardsOf({ settings: { validation } }: Unit): string[] {
+  return [
+    ...['callout.request', 'callout.sentinel', 'callout.carrier', 'token.form', 'token.issuer'],
+    validation === 'introspection' ? 'token.active' : 'token.signature',
+    ...['token.claims', 'token.time', 'token.audience', 'token.binding', 'callout.identity', 'token.scope'],
+    ...(validation === 'both' ? ['token.active'] : []),
+  ]
+}
+
 function identityChecks({ settings: { hosts }, topology }: Unit): PlannedCheck[] {
   const sans = Object.fromEntries(hosts.map((name) => [name, topology.nodes[name]?.host ?? name]))
   const ofIdentity = (name: string, args: PlannedCheck['args'], reason: string): PlannedCheck => {

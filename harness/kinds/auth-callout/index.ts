@@ -3,8 +3,9 @@ import { durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import { duration, name, port } from '../../topology/schema.ts'
 import { setupFile, setupFolder } from '../nats-files.ts'
+import { admitted } from '../nsc-setup/roles.ts'
 import { referenceService, startOf, tlsFiles } from '../reference-service.ts'
-import { checksOf } from './checks.ts'
+import { checksOf, guardsOf } from './checks.ts'
 
 const settings = z
   .strictObject({
@@ -49,6 +50,8 @@ function plan(unit: Unit): KindPlan {
     insider: {
       asks: { issuer: auth, audiences: [audienceOf(unit)] },
       decides: checksOf(unit, audienceOf(unit)),
+      judges: guardsOf(unit),
+      admits: admitted,
       start: { ...startOf('listen.local')!, writes: ['decisionLog'] },
     },
   }

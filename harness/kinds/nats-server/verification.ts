@@ -1,3 +1,4 @@
+import type { Insider } from '../../topology/insider.ts'
 import type { Action } from '../../topology/kind.ts'
 import type { ActionVerification, PlannedCheck, Refusal } from '../../topology/verification.ts'
 import { tlsChecks } from '../checks.ts'
@@ -25,30 +26,26 @@ export function actionsOf(settings: Settings): Record<string, Action> {
 
 export function verificationOf(unit: Unit): Record<string, ActionVerification> {
   const checks = [...tlsChecks('broker.tls', [unit.domain]), ...loginChecks(unit.settings)]
-  const takes = [['certificate', 'nats-creds']]
-  const decided = decidedElsewhere(unit)
-  const others = tried(unit.settings).map(({ action, verb, subject }): [string, ActionVerification] => {
-    return [action, { takes, checks: [...checks, ...withoutToken(decided), permission(verb, subject)] }]
-  })
-  const connect: ActionVerification = {
-    takes: decided.length === 0 ? takes : [...takes, ['certificate', 'bound-token', 'nats-creds']],
-    checks: [...checks, ...decided],
+  const { decides = [], judges = [], admits } = askedAbout(unit)
+  const takes = [['certificate', 'nats-creds'], ...(admits ? [['certificate', 'bound-token', 'nats-creds']] : [])]
+  const guards = ['broker.tls', 'broker.login', ...judges, 'broker.callout', 'broker.permission', 'broker.session']
+  const common = {
+    ...{ takes, guards, recordedAs: ['nats:login', 'nats:publish', 'nats:subscribe'] },
+    ...(judges.length > 0 && { asksAgain: true as const }),
   }
-  return { 'nats:connect': connect, ...Object.fromEntries(others) }
+  const others = tried(unit.settings).map(({ action, verb, subject }): [string, ActionVerification] => {
+    const deferred = admits && unit.settings.callout?.account
+    const may = permission('may', { [verb]: subject, ...(deferred && { deferred }) }, verb)
+    const admitted = admits ? [permission('admitted-may', { [verb]: subject, role: admits }, verb)] : []
+    return [action, { ...common, checks: [...checks, may, ...decides, ...admitted] }]
+  })
+  return { 'nats:connect': { ...common, checks: [...checks, ...decides] }, ...Object.fromEntries(others) }
 }
 
-/** What the program that it asks about logins checks of them. */
-function decidedElsewhere({ node, settings, insiders }: Unit): readonly PlannedCheck[] {
-  if (settings.callout === undefined) return []
-  return insiders().find((one) => one.node === node && one.insider.decides !== undefined)?.insider.decides ?? []
-}
-
-/** Of those who present no token: whoever is not let in without that program is refused by it, for that. */
-function withoutToken(decided: readonly PlannedCheck[]): PlannedCheck[] {
-  const at = decided.findIndex(({ settles }) => settles)
-  const [settling, missing] = decided.slice(at)
-  if (settling === undefined || missing === undefined || missing.settles) return []
-  return [...decided.slice(0, at), { ...missing, check: settling.check, args: settling.args }]
+/** What the program that it asks about logins says of itself. */
+function askedAbout({ node, settings, insiders }: Unit): Insider {
+  if (settings.callout === undefined) return {}
+  return insiders().find((one) => one.node === node && one.insider.decides !== undefined)?.insider ?? {}
 }
 
 /** In the order in which nats-server 2.15 makes them. */
@@ -76,10 +73,10 @@ function loginChecks({ operator, isStrict }: Settings): PlannedCheck[] {
 }
 
 /** Who may not do it is told so, and stays. */
-function permission(verb: 'publish' | 'subscribe', subject: string): PlannedCheck {
+function permission(name: string, args: NonNullable<PlannedCheck['args']>, verb: string): PlannedCheck {
   const refusal: Refusal = {
     ...{ guard: 'broker.permission', reason: `nats_${verb}_denied`, layer: 'broker', status: null },
     error: 'Permissions Violation',
   }
-  return { check: 'nats-creds/may', args: { [verb]: subject }, ...refusal }
+  return { check: `nats-creds/${name}`, args, ...refusal }
 }

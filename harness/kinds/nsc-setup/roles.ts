@@ -1,5 +1,15 @@
 import type { NatsUser } from '../../credentials/nats-creds/planned.ts'
 
+/** What a host may that is let in with a token, which is the tag. */
+export const admitted = {
+  publish: [
+    ...['WORKLOAD.{{tag(host)}}.status', 'INVENTORY.{{tag(host)}}.>'],
+    ...['INFO', 'MSG.NEXT'].map((verb) => `$JS.API.CONSUMER.${verb}.WORKLOAD.{{tag(host)}}`),
+    ...['$JS.ACK.WORKLOAD.{{tag(host)}}.>', '$SYS.REQ.USER.INFO'],
+  ],
+  subscribe: ['_INBOX.{{tag(host)}}.>'],
+}
+
 /**
  * The users that are handed over, and what each may do. It stands here once more, apart from the program that makes them: so that
  * credentials which may more than they should are found.
