@@ -54,6 +54,13 @@ test.each(['binding', 'active', 'admit'])('once it is proven, %s names whose it 
   ])
 })
 
+test('a record is of the action by whichever name that has in records', () => {
+  const verification = { ...inBoth, recordedAs: ['a:login', 'a:publish'] }
+  const told = (action: string) => refusalProblems(callOf({ verification }), recordOf('binding', {}, action))
+  expect(['a:login', 'a:publish'].map((action) => told(action).length)).toEqual([2, 2])
+  expect(['a', 'other'].flatMap(told)).toEqual([])
+})
+
 test('where the issuer proves the token, it is named from there on', () => {
   expect(problemsOf('signature', claims, { verification: askingFirst })).toEqual([])
   expect(problemsOf('form', claims, { verification: askingFirst })).toHaveLength(4)

@@ -12,7 +12,7 @@ import type { PlanNatsCreds } from './planned.ts'
 const permissions = { publish: ['work.>'], subscribe: [] }
 const insider = {
   ...{ keys: '@{dir}/keys', record: '@{dir}/setup.json', revoke: 'revoke' },
-  ...{ signer: { account: 'WORK', key: 'work' }, pusher: '@{dir}/push/pusher.creds' },
+  ...{ signer: { account: 'WORK', key: ['keys', 'work'] }, pusher: '@{dir}/push/pusher.creds' },
 }
 
 /** Makes users, and is logged in to by them. */

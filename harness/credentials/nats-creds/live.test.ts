@@ -23,7 +23,7 @@ const planned: PlanNatsCreds = {
   ...{ source: '@{dir}/out', certificate: 'cert-b', files: { b: '@{dir}/creds/worker.creds' } },
   insider: {
     ...{ keys: '@{dir}/keys', record: '@{dir}/setup.json', revoke: 'revoke' },
-    ...{ signer: { account: 'WORK', key: 'work' }, pusher: '@{dir}/push/pusher.creds' },
+    ...{ signer: { account: 'WORK', key: ['keys', 'work'] }, pusher: '@{dir}/push/pusher.creds' },
   },
 }
 const realm = new Realm()

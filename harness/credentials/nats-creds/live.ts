@@ -110,10 +110,11 @@ export function ofRole(how: (planned: Planned, site: LiveSite) => Made | Promise
 /** One more user with limits of its own, which a role allows nobody: signed with a key that stands for none, of an account that has one. */
 function ofNoRole(claims: Partial<User>): Spoiled {
   return async (_, planned, site) => {
-    const { accounts, keys } = await recordOf(planned, site)
+    const record = await recordOf(planned, site)
     const { account, key } = insiderOf(planned).signer
-    const signer = await keyAt(keys[key]!, planned, site)
-    return { creds: await userOf(planned.user, accounts[account]!, { signer, claims }) }
+    const found = key.reduce<unknown>((at, name) => (at as Readonly<Record<string, unknown>>)[name], record)
+    const signer = await keyAt(String(found), planned, site)
+    return { creds: await userOf(planned.user, record.accounts[account]!, { signer, claims }) }
   }
 }
 
@@ -157,13 +158,9 @@ export function insiderOf({ insider, issuer }: Planned) {
   return insider
 }
 
-interface KeyRecord {
-  readonly accounts: Readonly<Record<string, string>>
-  readonly keys: Readonly<Record<string, string>>
-}
-
-async function recordOf(planned: Planned, site: LiveSite): Promise<KeyRecord> {
-  return JSON.parse(await site.read(planned.issuer, insiderOf(planned).record)) as KeyRecord
+async function recordOf(planned: Planned, site: LiveSite) {
+  const record = await site.read(planned.issuer, insiderOf(planned).record)
+  return JSON.parse(record) as { accounts: Readonly<Record<string, string>> }
 }
 
 async function otherAccount(planned: Planned, site: LiveSite): Promise<string> {

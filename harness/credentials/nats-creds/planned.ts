@@ -62,10 +62,10 @@ export interface PlanNatsCreds extends CredentialBase {
 export interface NatsInsider {
   /** Folder of private keys, as nsc keeps them: `<sort>/<two letters>/<public key>.nk`. */
   keys: Template
-  /** Record of the public keys: `accounts` by name, and `keys`. */
+  /** Record of the public keys: `accounts` by name, and more. */
   record: Template
-  /** An account and a signing key of it that stands for no role, by their names in the record. */
-  signer: { account: string; key: string }
+  /** An account about whose users no other program decides, and where the record has a signing key of it that stands for no role. */
+  signer: { account: string; key: readonly string[] }
   /** Creds file of a user of the system account, who may give the broker claims of accounts. */
   pusher: Template
   /** The unit that revokes a user, on demand: it is given `{ "account", "key" }`, and ends once the broker knows of it. */

@@ -58,6 +58,6 @@ function insiderOf(unit: Unit): NatsInsider | undefined {
   const folder = setupFolder(unit.unit)
   return {
     ...{ keys: `${folder}/nsc/keys/keys`, record: `${folder}/${setupFile}`, revoke },
-    ...{ signer: { account: 'AUTH', key: 'response' }, pusher: `${folder}/push-creds/sys.creds` },
+    ...{ signer: { account: 'SYS', key: ['users', 'sys', 'signer'] }, pusher: `${folder}/push-creds/sys.creds` },
   }
 }

@@ -105,7 +105,7 @@ export const madeSetup = defineKind({
       folder: () => `${setupFolder(unit)}/out`,
       insider: {
         ...{ keys: `${setupFolder(unit)}/keys`, record: `${setupFolder(unit)}/${setupFile}`, revoke: 'revoke' },
-        ...{ signer: { account: 'WORK', key: 'work' }, pusher: `${setupFolder(unit)}/push/pusher.creds` },
+        ...{ signer: { account: 'WORK', key: ['keys', 'work'] }, pusher: `${setupFolder(unit)}/push/pusher.creds` },
       },
       users: {
         'WORK/worker': { file: 'worker.creds', permissions: permissions.worker, inbox: '_INBOX.worker' },
