@@ -19,6 +19,8 @@ export interface ActionVerification {
   asksAgain?: true
   /** What records call it, where that is not its name: the steps that they tell of one by one. */
   recordedAs?: readonly string[]
+  /** Another action of the unit, which goes first over the same connection: what fails there already is tried there alone. */
+  after?: string
   /** How else the action can be called, by name (`in a cookie`, `through edge`): everything is tried by each of them, too. */
   ways?: Readonly<Record<string, Way>>
 }

@@ -213,3 +213,18 @@ test.each<[string, object | undefined, string]>([
     `gate gate:pass/row 1: its unit "porter" cannot make the check "badge/named" ${expected}`,
   )
 })
+
+test('what fails in the action that goes first is tried there alone', () => {
+  const plan = planOf({ takes: [['badge', 'ticket']], checks, after: 'gate:enter' })
+  const enter = { takes: [['badge']], checks: checks.slice(0, 2) }
+  Object.assign(plan.nodes.gate!.units[0]!.verification!, { 'gate:enter': enter })
+  for (const credential of ['ann', 'bob']) plan.accepts.push({ target: 'gate', action: 'gate:enter', credential })
+
+  const { classes, unisolated } = deriveMatrix(plan, [badge, ticket], { full: true })
+
+  const failing = (wanted: string) =>
+    new Set(classes.flatMap(({ representative: { action, fails } }) => (action === wanted ? fails.slice(0, 1) : [])))
+  expect(failing('gate:enter')).toEqual(new Set(['badge/shown', 'badge/whole']))
+  expect(failing('gate:pass/row 1')).toEqual(new Set(['ticket/shown', 'ticket/own']))
+  expect(unisolated).toEqual([])
+})

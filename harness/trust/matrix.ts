@@ -89,12 +89,14 @@ export function deriveMatrix(
     const unknown = unknownNames(place, kinds, checks)
     tell(...unknown)
     if (unknown.length > 0) continue
+    const earlier = earlierChecks(place, places)
     const classes = new Map<string, Omit<CellClass, 'control'> & { noise: number }>()
     const isolated = new Set<string>()
     try {
       for (const trial of trials(place.verification)) {
         const tried = triedAt(place, checks, trial)
         tell(...mistakesOf(tried, place))
+        if (earlier.has(tried.cell.fails[0] ?? '')) continue
         matrix.cells += 1
         if (tried.isSingle) isolated.add(tried.cell.fails[0]!)
         const found = { key: tried.key, representative: tried.cell, noise: noiseOf(tried, place) }
@@ -107,7 +109,8 @@ export function deriveMatrix(
       continue
     }
     const { target, action, verification } = place
-    const left = verification.checks.filter(({ check, settles }) => !settles && !isolated.has(check))
+    const own = verification.checks.filter(({ check, settles }) => !settles && !earlier.has(check))
+    const left = own.filter(({ check }) => !isolated.has(check))
     matrix.unisolated.push(...left.map(({ check }) => ({ target, action, check })))
     const all = [...classes.values()]
     const control = controlAmong(all.map(({ representative }) => representative))
@@ -116,6 +119,15 @@ export function deriveMatrix(
   }
   if (mistakes.length > 0) throw new MatrixNotDerivable(plan.topology, mistakes)
   return matrix
+}
+
+/** Checks that are made of a call before the action has its turn, by what goes first. */
+function earlierChecks(
+  { target, unit, verification: { after } }: Place,
+  places: readonly Place[],
+): ReadonlySet<string> {
+  const first = places.find((one) => one.target === target && one.unit === unit && one.action === after)
+  return new Set(first?.verification.checks.map(({ check }) => check))
 }
 
 /** By the names that verifications use. */

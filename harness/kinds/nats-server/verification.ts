@@ -4,6 +4,8 @@ import type { ActionVerification, PlannedCheck, Refusal } from '../../topology/v
 import { tlsChecks } from '../checks.ts'
 import type { Settings, Unit } from './index.ts'
 
+/** The action that is a login alone, and goes before all others. */
+const CONNECT = 'nats:connect'
 const violation = 'Authorization Violation'
 const says = { publish: 'publishes', subscribe: 'subscribes to' } as const
 const login = { guard: 'broker.login', layer: 'broker', status: null, error: violation } as const
@@ -21,7 +23,7 @@ export function actionsOf(settings: Settings): Record<string, Action> {
   const others = tried(settings).map(({ action, verb, subject }): [string, Action] => {
     return [action, { ...common, summary: `${says[verb]} ${subject}`, request: { nats: { [verb]: subject } } }]
   })
-  return { 'nats:connect': connect, ...Object.fromEntries(others) }
+  return { [CONNECT]: connect, ...Object.fromEntries(others) }
 }
 
 export function verificationOf(unit: Unit): Record<string, ActionVerification> {
@@ -37,9 +39,9 @@ export function verificationOf(unit: Unit): Record<string, ActionVerification> {
     const deferred = admits && unit.settings.callout?.account
     const may = permission('may', { [verb]: subject, ...(deferred && { deferred }) }, verb)
     const admitted = admits ? [permission('admitted-may', { [verb]: subject, role: admits }, verb)] : []
-    return [action, { ...common, checks: [...checks, may, ...decides, ...admitted] }]
+    return [action, { ...common, after: CONNECT, checks: [...checks, may, ...decides, ...admitted] }]
   })
-  return { 'nats:connect': { ...common, checks: [...checks, ...decides] }, ...Object.fromEntries(others) }
+  return { [CONNECT]: { ...common, checks: [...checks, ...decides] }, ...Object.fromEntries(others) }
 }
 
 /** What the program that it asks about logins says of itself. */
