@@ -75,6 +75,11 @@ export const rights = cases(['takes:nats-creds', 'speaks:nats'], {
     source: 'GHSA-wh7g-5m82-pmhr; GHSA-jx8g-9g95-6322',
     notHere: 'roles of shipped topologies allow what they need, and deny nothing within that',
   },
+  'NATS-19': {
+    title: 'headers that a client sets make it nobody else',
+    source: 'CVE-2026-33223; CVE-2026-33246; CVE-2026-33249',
+    shownBy: 'nats/headers-are-not-identity',
+  },
   'NATS-21': {
     title: 'names of certificates are compared exactly where they stand for users',
     source: 'CVE-2026-33248',
