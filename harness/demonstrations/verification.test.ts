@@ -19,7 +19,7 @@ const step = (name: string, thing: string, on: string[] = []): Step => ({
 })
 const steps = [step('T1 first', 'first'), step('T2 second', 'second', ['T1']), step('T3 third', 'third', ['T2'])]
 const without = (what: string, of: string, ...things: string[]): Defect => ({
-  ...{ what, step: of },
+  ...{ what, step: of, found: /^(second|third) is missing$/ },
   plant: async () => {
     for (const thing of things) holding.delete(thing)
     return async () => {
@@ -45,12 +45,15 @@ test('a step that cannot be made is red, for that', async () => {
   expect(await verify([broken], site)).toMatchObject({ red: { 'T1 first': ['nobody there'] } })
 })
 
-test('a defect must turn its step red, that one alone, and be gone afterwards', async () => {
+test('a defect must turn its step red, for what it is, that one alone, and be gone afterwards', async () => {
   const problems = async (defect: Defect) => (await verifyPlanted(steps, defect, site)).problems
   const apart = [step('T1 first', 'first'), step('T2 second', 'second')]
 
   expect(await problems(without('no second', 'T2 second', 'second'))).toEqual([])
   expect(await problems(without('nothing at all', 'T2 second'))).toEqual(['T2 second stayed green'])
+  expect(await problems({ ...without('no second', 'T2 second', 'second'), found: /third/ })).toEqual([
+    'T2 second is red for something else than /third/: second is missing',
+  ])
   const both = without('neither', 'T2 second', 'first', 'second')
   expect(await verifyPlanted(apart, both, site)).toMatchObject({
     problems: ['T1 first is red, too: first is missing'],

@@ -34,6 +34,8 @@ export interface Defect {
   readonly what: string
   /** Name of the step. */
   readonly step: string
+  /** What its step tells of it: red for anything else, the harness itself may be what is broken. */
+  readonly found: RegExp
   /** A node without which there is nothing to plant it on, where only some variants of a topology have it. */
   readonly node?: string
   /** Answers what puts it right again. */
@@ -78,21 +80,22 @@ export async function verify(steps: readonly Step[], site: ScenarioSite): Promis
 }
 
 export interface Planted extends Verification {
-  /** What speaks against the defect having turned its step red, that one alone, and only for so long; empty when nothing does. */
+  /** What speaks against the defect having turned its step red, for that defect, that one alone, and only for so long; empty when nothing does. */
   readonly problems: readonly string[]
 }
 
 /** For what was stopped to come up again, and for whoever talks to it to notice. */
-const AGAIN_WITHIN_MS = 60_000
+const AGAIN_WITHIN_MS = 20_000
 
 /** Plants a defect, verifies, and puts things right again. */
 export async function verifyPlanted(
   steps: readonly Step[],
-  { what, step, plant }: Defect,
+  { what, step, found: expected, plant }: Defect,
   site: ScenarioSite,
 ): Promise<Planted> {
   const undo = await plant(site)
   const found = await verify(steps, site).finally(undo)
+  const own = found.red[step]
   const others = Object.keys(found.red).filter((name) => name !== step)
   const isGreen = async () => (await verify(steps, site)).marker
   const again = await site
@@ -102,7 +105,10 @@ export async function verifyPlanted(
   return {
     ...found,
     problems: [
-      ...(found.red[step] === undefined ? [`${step} stayed green`] : []),
+      ...(own === undefined ? [`${step} stayed green`] : []),
+      ...(own?.some((problem) => expected.test(problem)) === false
+        ? [`${step} is red for something else than ${expected}: ${own.join('; ')}`]
+        : []),
       ...others.map((name) => `${name} is red, too: ${found.red[name]!.join('; ')}`),
       ...again,
     ],

@@ -22,21 +22,16 @@ const shared = `${places.shared}/admin_user.creds`
 const laid = `${places.laid}/admin_user.creds`
 const installed = (name: string) => `${places.installed}/${name}`
 
-/** The orchestrator once more, with another configuration. */
-async function reconfigured(site: ScenarioSite, change: (configuration: Configuration) => unknown, fails: boolean) {
+/** The orchestrator once more, with another configuration; `fails`: how its start ends. */
+async function reconfigured(site: ScenarioSite, change: (configuration: Configuration) => unknown, fails?: RegExp) {
   const node = site.node('orchestrator')
   const undo = await keep(site, 'orchestrator', places.configuration)
   await putJson(site, 'orchestrator', places.configuration, change)
   await node.stop('orchestrator')
-  const starting = node.start('orchestrator')
-  if (!fails) await starting
-  else if (
-    await starting.then(
-      () => true,
-      () => false,
-    )
-  )
-    throw new Error('the orchestrator started all the same')
+  const failure = await node.start('orchestrator').catch((failure: Error) => failure)
+  if (fails === undefined ? failure : !fails.test(failure?.message ?? '')) {
+    throw new Error(`the orchestrator ${failure ? 'failed otherwise' : 'started all the same'}`, { cause: failure })
+  }
   return async () => {
     await undo()
     await node.stop('orchestrator')
@@ -62,10 +57,11 @@ async function changed(
   return undo
 }
 
-const planted: readonly [what: string, step: string, plant: Defect['plant']][] = [
+const planted: readonly [what: string, step: string, found: RegExp, plant: Defect['plant']][] = [
   [
     'the broker is stopped',
     'T1 broker status',
+    /^what nats-server did last is "unit-exited"/,
     async (site) => {
       await site.node('nats-1').stop('nats-server')
       return () => site.node('nats-1').start('nats-server')
@@ -74,6 +70,7 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'the operator on disk is another one',
     'T1 broker status',
+    /^digest of the operator in \/varz is /,
     (site) =>
       changed(site, 'nats-1', `${places.state}/HOLO.jwt`, async (path) =>
         put(site, 'nats-1', path, await otherOperator(site)),
@@ -82,21 +79,25 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'credentials can be read by all',
     'T2 credentials on the host of the broker',
+    /^mode of shared-creds\/admin_user\.creds is "644"/,
     (site) => changed(site, 'nats-1', shared, (path) => run(site, 'nats-1', 'chmod', '644', path)),
   ],
   [
     'credentials are empty',
     'T2 credentials on the host of the broker',
+    /^shared-creds\/admin_user\.creds is empty$/,
     (site) => changed(site, 'nats-1', shared, (path) => run(site, 'nats-1', 'truncate', '--size', '0', path)),
   ],
   [
     'what is handed over can be read by all',
     'T3 hand-over folder, from both hosts',
+    /^mode of nats-1: admin_user\.creds is "644"/,
     (site) => changed(site, 'nats-1', laid, (path) => run(site, 'nats-1', 'chmod', '644', path)),
   ],
   [
     'a signing key lies with what is handed over',
     'T3 hand-over folder, from both hosts',
+    /^files at nats-1 is .*"account\.nk"/,
     async (site) => {
       const keys = `${places.state}/nsc/keys/keys/A`
       const found = (await run(site, 'nats-1', 'find', keys, '-name', '*.nk')).split('\n')[0]!
@@ -109,6 +110,7 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'installed credentials are cut off',
     'T4 credentials of the orchestrator',
+    /^digest of admin_user\.creds is /,
     (site) =>
       changed(site, 'orchestrator', installed('admin_user.creds'), (path) =>
         run(site, 'orchestrator', 'truncate', '--size', '500', path),
@@ -117,6 +119,7 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'those of the administrator stand under the other name',
     'T4 credentials of the orchestrator',
+    /^digest of orchestrator_auth\.creds is /,
     (site) =>
       changed(site, 'orchestrator', installed('orchestrator_auth.creds'), (path) =>
         run(site, 'orchestrator', 'cp', installed('admin_user.creds'), path),
@@ -125,6 +128,7 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'the password file is missing',
     'T5 configuration of the orchestrator',
+    /ENOENT: no such file or directory, lstat '.*\/password'/,
     async (site) => {
       const { messaging } = JSON.parse(await site.node('orchestrator').readFile(places.configuration)) as Configuration
       return changed(site, 'orchestrator', messaging.mongo.passwordFile, (path) =>
@@ -135,6 +139,7 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'the orchestrator looks for the broker on another host',
     'T6 orchestrator status',
+    /^what orchestrator did last is "unit-failed"/,
     (site) =>
       reconfigured(
         site,
@@ -142,12 +147,13 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
           messaging.server = `tls://${site.node('ca').host}:4222`
           messaging.connectDeadlineSeconds = 1
         },
-        true,
+        /its program exited/,
       ),
   ],
   [
     'one byte of a JWT is another one',
     'T7 content of the credentials',
+    /^nats-1: admin_user\.creds: sig verification failed$/,
     (site) =>
       changed(site, 'nats-1', shared, async (path) => {
         const text = await site.node('nats-1').readFile(path)
@@ -162,6 +168,7 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'a user has expired',
     'T7 content of the credentials',
+    /^nats-1: orchestrator_auth\.creds has expired$/,
     (site) =>
       changed(site, 'nats-1', `${places.shared}/orchestrator_auth.creds`, async (path) => {
         const planned = credentialOf(site.plan, 'nats-creds', 'creds-orchestrator')
@@ -172,7 +179,8 @@ const planted: readonly [what: string, step: string, plant: Defect['plant']][] =
   [
     'the stream takes no more',
     'T8 success',
-    (site) => reconfigured(site, ({ messaging }) => Object.assign(messaging.stream, { maxBytes: 1024 }), false),
+    /^answer to a command is 503/,
+    (site) => reconfigured(site, ({ messaging }) => Object.assign(messaging.stream, { maxBytes: 1024 })),
   ],
 ]
 
@@ -180,6 +188,7 @@ const ofHosts: typeof planted = [
   [
     'the agent of the host is stopped',
     'T8 success',
+    /^state that its host tells is undefined/,
     async (site) => {
       await site.node('host-1').stop('host-agent')
       return () => site.node('host-1').start('host-agent')
@@ -188,8 +197,8 @@ const ofHosts: typeof planted = [
 ]
 
 export const defects: readonly Defect[] = [
-  ...planted.map(([what, step, plant]) => ({ what, step, plant })),
-  ...ofHosts.map(([what, step, plant]) => ({ what, step, plant, node: 'host-1' })),
+  ...planted.map(([what, step, found, plant]) => ({ what, step, found, plant })),
+  ...ofHosts.map(([what, step, found, plant]) => ({ what, step, found, plant, node: 'host-1' })),
 ]
 
 async function intakeRefuses(site: ScenarioSite, guard: string, reason: string): Promise<void> {
