@@ -17,15 +17,6 @@ export { forgedCreds } from './credentials/nats-creds/forged.ts'
 export { type InspectedJwt, inspectCreds, inspectJwt } from './credentials/nats-creds/inspect.ts'
 export { readCreds as userOfFile } from './credentials/nats-creds/user-creds.ts'
 export { credentialOf } from './credentials/of-kind.ts'
-export { otherOperator as otherNatsOperator } from './demonstrations/nats-orchestrator/defects.ts'
-export {
-  folderOf as folderOn,
-  type Manifest as NatsManifest,
-  manifestIn as natsManifestOn,
-  monitoring as natsMonitoring,
-  places as natsPlaces,
-} from './demonstrations/nats-orchestrator/facts.ts'
-export { natsOrchestrator } from './demonstrations/nats-orchestrator/index.ts'
 export { verify, verifyPlanted } from './demonstrations/verification.ts'
 export {
   authorityFrom,

@@ -57,5 +57,5 @@ function isAllowed(file: string, specifier: string, rule: Rule): boolean {
     return within(rule.may) && rule.handed?.test(target) !== true
   }
   if (rule.packages === undefined) return specifier !== 'import(…)' || file.startsWith('harness/')
-  return rule.packages.some((name) => specifier === name || (name.endsWith(':') && specifier.startsWith(name)))
+  return rule.packages.some((name) => specifier === name || (/[:/]$/.test(name) && specifier.startsWith(name)))
 }

@@ -8,7 +8,7 @@ export interface Rule {
   readonly handed?: RegExp
   /** Tests put together what they need: the next rule decides about them. */
   readonly exceptTests?: boolean
-  /** The only packages that it may import; absent when any is fine. `node:` stands for all of Node. */
+  /** The only packages that it may import; absent when any is fine. `node:` stands for all of Node, `holdfast/demonstrations/` for all below it. */
   readonly packages?: readonly string[]
   /** Why, for whoever breaks it. */
   readonly because: string
@@ -32,7 +32,7 @@ export const rules: readonly Rule[] = [
     folder: 'scenarios/',
     may: ['scenarios/'],
     // A topology of its own is declared by `holdfast`, with settings of its kinds by zod.
-    packages: ['holdfast/vitest', 'holdfast', 'zod', 'node:'],
+    packages: ['holdfast/vitest', 'holdfast/demonstrations/', 'holdfast', 'zod', 'node:'],
     because: 'a scenario needs the package alone, so that it runs unchanged in a project of its own',
   },
   ...layers.map((layer, at) => ({

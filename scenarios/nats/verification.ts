@@ -1,10 +1,10 @@
 export {
-  folderOn as folderOf,
-  type NatsManifest as Manifest,
-  natsManifestOn as manifestIn,
-  natsMonitoring as monitoring,
-  natsPlaces as places,
-} from 'holdfast/vitest'
-
-/** What is handed over to the orchestrator. */
-export const handedOver = ['admin_user.creds', 'orchestrator_auth.creds']
+  folderOf,
+  handedOver,
+  type Manifest,
+  manifestIn,
+  monitoring,
+  natsOrchestrator,
+  otherOperator,
+  places,
+} from 'holdfast/demonstrations/nats-orchestrator'

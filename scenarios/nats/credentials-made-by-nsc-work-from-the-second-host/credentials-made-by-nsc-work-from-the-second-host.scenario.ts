@@ -1,5 +1,5 @@
-import { expect, natsOrchestrator, type ScenarioSite, scenario, thumbprintS256, verify } from 'holdfast/vitest'
-import { monitoring } from '../verification.ts'
+import { expect, type ScenarioSite, scenario, thumbprintS256, verify } from 'holdfast/vitest'
+import { monitoring, natsOrchestrator } from '../verification.ts'
 
 const { steps } = natsOrchestrator
 const test = scenario('nats-orchestrator')

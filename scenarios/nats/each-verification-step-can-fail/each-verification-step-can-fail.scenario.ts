@@ -1,4 +1,5 @@
-import { expect, natsOrchestrator, scenario, verifyPlanted } from 'holdfast/vitest'
+import { expect, scenario, verifyPlanted } from 'holdfast/vitest'
+import { natsOrchestrator } from '../verification.ts'
 
 const { steps, defects } = natsOrchestrator
 const test = scenario('nats-orchestrator', { own: true })

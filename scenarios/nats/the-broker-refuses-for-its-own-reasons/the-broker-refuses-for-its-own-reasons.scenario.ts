@@ -1,15 +1,7 @@
-import {
-  credentialOf,
-  expect,
-  forgedCreds,
-  otherNatsOperator,
-  type ScenarioSite,
-  scenario,
-  userOfFile,
-} from 'holdfast/vitest'
+import { credentialOf, expect, forgedCreds, type ScenarioSite, scenario, userOfFile } from 'holdfast/vitest'
 import { keep, put } from '../files.ts'
 import { nsc, push } from '../store.ts'
-import { places } from '../verification.ts'
+import { otherOperator, places } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true, waits: true })
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
@@ -63,7 +55,7 @@ test('a broker whose operator was put in the place of its own lets nobody in', a
   }
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeAccepted()
   const undo = await keep(site, 'nats-1', operator)
-  await put(site, 'nats-1', operator, await otherNatsOperator(site))
+  await put(site, 'nats-1', operator, await otherOperator(site))
   await restart()
 
   expect(await site.call('orchestrator', 'nats-1', 'nats:connect', admin)).toBeRefused({
