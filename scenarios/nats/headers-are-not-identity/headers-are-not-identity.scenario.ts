@@ -127,6 +127,7 @@ test.for(['all', 'sub'])(
   'who may send commands takes none away: Nats-Rollup: %s',
   async (scope, { site, credential }) => {
     await isCommanded(site)
+    const before = await taken(site)
     const does = { publish: 'WORKLOAD.host-2.cmd.verify', data: '{}' }
     const headers: Header[] = [['Nats-Rollup', scope]]
 
@@ -134,5 +135,6 @@ test.for(['all', 'sub'])(
     expect(call).toBeAccepted()
 
     await isCommanded(site)
+    expect(await taken(site)).toBe(before + 1)
   },
 )
