@@ -44,4 +44,9 @@ export const lifecycle = cases(['takes:nats-creds', 'speaks:nats'], {
     source: 'nats-server, full resolver',
     shownBy: 'nats/ended-credentials-end-sessions',
   },
+  'NATS-30': {
+    title: 'a broker that trusts another operator takes no user of the one before',
+    source: 'NATS operator mode: trusted operators',
+    shownBy: 'nats/the-broker-refuses-for-its-own-reasons',
+  },
 })
