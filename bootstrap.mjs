@@ -47,11 +47,21 @@ function lockedVersions(file) {
   return Object.entries(packages).filter(([path]) => path.startsWith('node_modules/'))
 }
 
+/** None while npm is still writing the file: another run is installing, and will be waited for. */
+function wholeVersions(file) {
+  try {
+    return lockedVersions(file)
+  } catch (failure) {
+    if (failure instanceof SyntaxError) return []
+    throw failure
+  }
+}
+
 /** npm writes what it installed into node_modules/.package-lock.json; optional packages of other platforms are not in it. */
 function installedMatchesLock() {
   const hidden = join(modules, '.package-lock.json')
   if (!existsSync(hidden)) return false
-  const installed = new Map(lockedVersions(hidden))
+  const installed = new Map(wholeVersions(hidden))
   return lockedVersions(join(root, 'package-lock.json')).every(([path, wanted]) => {
     const found = installed.get(path)
     if (found === undefined) return wanted.optional === true

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -109,6 +110,22 @@ test('two first commands at once install once', async () => {
 
   const [one, two] = await Promise.all(both)
   expect([one?.stdout, two?.stdout]).toEqual(['["one"] true\n', '["two"] true\n'])
+  expect(await calls()).toBe(1)
+})
+
+test('a first command while npm writes what it has installed waits for that', async () => {
+  await npm(
+    `mkdir -p node_modules && printf '{' >node_modules/.package-lock.json; while ! [ -e waiting ]; do sleep 0.02; done; cp package-lock.json node_modules/.package-lock.json`,
+  )
+  const one = bootstrap('holdfast', 'one')
+  await expect.poll(() => existsSync(join(clone, 'node_modules', '.package-lock.json')), { timeout: 10_000 }).toBe(true)
+  const two = spawn(process.execPath, [join(clone, 'bootstrap.mjs'), 'holdfast', 'two'], { env: environment() })
+  const ended = once(two, 'close')
+  const [said] = await once(two.stderr, 'data')
+  await writeFile(join(clone, 'waiting'), '')
+
+  expect(String(said)).toContain('another run is installing the packages')
+  expect([await one, await ended]).toMatchObject([{ code: 0 }, [0, null]])
   expect(await calls()).toBe(1)
 })
 
