@@ -20,7 +20,7 @@ const KNOWN = [
   /const SWITCH_LIKE = /, // names the variables that are ignored
   /rejectUnauthorized: false/, // the gate of the TLS listener judges instead, and has the reason
   /rejectUnauthorized: true/, // says the default aloud, so that no variable of the environment changes it
-  /insecure algorithm/, // words in which a broker says what it refuses
+  /insecure algorithm|Message tracing disabled because of/, // words in which a broker says what it refuses, or leaves out
   /'(peer_)?disabled'/, // a peer that an operator switched off is refused
 ]
 
