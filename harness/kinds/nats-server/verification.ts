@@ -30,7 +30,8 @@ export function verificationOf(unit: Unit): Record<string, ActionVerification> {
   const checks = [...tlsChecks('broker.tls', [unit.domain]), ...loginChecks(unit.settings)]
   const { decides = [], judges = [], admits } = askedAbout(unit)
   const takes = [['certificate', 'nats-creds'], ...(admits ? [['certificate', 'bound-token', 'nats-creds']] : [])]
-  const guards = ['broker.tls', 'broker.login', ...judges, 'broker.callout', 'broker.permission', 'broker.session']
+  // A callout that does not answer has proven nothing: that is told apart before what it judges.
+  const guards = ['broker.tls', 'broker.login', 'broker.callout', ...judges, 'broker.permission', 'broker.session']
   const common = {
     ...{ takes, guards, recordedAs: ['nats:login', 'nats:publish', 'nats:subscribe'] },
     ...(judges.length > 0 && { asksAgain: true as const }),
