@@ -26,17 +26,20 @@ test.each([
   expect(chosenAttacks(families, { families: [family] }).map(({ id }) => id)).toEqual(ids)
 })
 
+test.each(all.filter(({ shownBy }) => shownBy))(
+  '$id is named by the scenario that shows it',
+  async ({ id, shownBy }) => {
+    const scenario = new URL(`../../scenarios/${shownBy}/README.md`, import.meta.url)
+    expect(await readFile(scenario, 'utf8')).toContain(id)
+  },
+)
+
 describe.each(all)('$id', (attack) => {
-  const { id, title, source, needs, variants, shownBy } = attack
+  const { id, title, source, needs, variants } = attack
 
   test('can be tried, or says why it cannot', () => {
     expect(Object.keys(variants).length > 0).toBe(whyUntried(attack) === undefined)
     expect(needs.length, 'what it needs').toBeGreaterThan(0)
-  })
-
-  test.runIf(shownBy)('is named by the scenario that shows it', async () => {
-    const scenario = new URL(`../../scenarios/${shownBy}/README.md`, import.meta.url)
-    expect(await readFile(scenario, 'utf8')).toContain(id)
   })
 
   test('each variant says what must come of it, and for which reason', () => {
