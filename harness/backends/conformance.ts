@@ -859,6 +859,9 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
   test('leaves no process within 5 s when the coordinator is killed, and sweep removes its folder', async () => {
     await using bystander = await launch(oneWeb)
     const held = await holdSite(ground)
+    const kept = (file: string) => readFile(join(held.evidence, file), 'utf8')
+    // What it has not yet written when it is killed is lost with it.
+    await until(async () => (await kept('events.jsonl')).includes('unit-ready'))
     const started = performance.now()
     await held.killed()
     expect(performance.now() - started).toBeLessThan(5_000)
@@ -867,7 +870,7 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
 
     expect(swept.map(({ run }) => run)).toContain(held.run)
     expect(alive).toContain(bystander.run)
-    expect(await readFile(join(held.evidence, 'history.jsonl'), 'utf8')).toContain('unit-ready')
+    expect(await kept('history.jsonl')).toContain('unit-ready')
     expect(await ground.leftovers(held.run)).toEqual([])
     expect(await opens(bystander.node('one').address)).toBe(true)
   })
