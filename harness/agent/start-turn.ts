@@ -1,13 +1,11 @@
 import { availableParallelism } from 'node:os'
 import type { Plan, PlanNode } from '../topology/plan.ts'
+import { Turns } from './turns.ts'
 
 /** Programs that start at the same time take it from each other; beyond this many, each would only be ready later. */
-const AT_ONCE = Math.max(2, availableParallelism())
+const turns = new Turns(Math.max(2, availableParallelism()))
 /** Whoever is not ready by then may wait for one that has not had its turn. */
 const LONGEST_MS = 10_000
-
-const waiting = { first: [] as (() => void)[], others: [] as (() => void)[] }
-let starting = 0
 
 /** Whether others of the plan call this node, and may wait for it. */
 export function isCalled({ plan, node }: { plan: Pick<Plan, 'accepts'>; node: Pick<PlanNode, 'name'> }): boolean {
@@ -19,17 +17,10 @@ export function isCalled({ plan, node }: { plan: Pick<Plan, 'accepts'>; node: Pi
  * comes before those who are not.
  */
 export async function startTurn(isFirst = false): Promise<() => void> {
-  if (starting < AT_ONCE) starting += 1
-  else await new Promise<void>((resolve) => waiting[isFirst ? 'first' : 'others'].push(resolve))
-  const timer = setTimeout(() => done(), LONGEST_MS).unref()
-  let isDone = false
-  const done = (): void => {
-    if (isDone) return
-    isDone = true
+  const giveBack = await turns.take(isFirst)
+  const timer = setTimeout(giveBack, LONGEST_MS).unref()
+  return () => {
     clearTimeout(timer)
-    const next = waiting.first.shift() ?? waiting.others.shift()
-    if (next === undefined) starting -= 1
-    else next()
+    giveBack()
   }
-  return done
 }
