@@ -1,5 +1,5 @@
 import '../shared/testing/loopback-names.ts'
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -69,6 +69,20 @@ function timesApplied({ storage }: AgentConfiguration): number {
   return Number(row?.times ?? 0)
 }
 
+/** Has an agent change over to a new connection, once it has changed over before. */
+function connections({ tokenFile, decisionLog }: AgentConfiguration) {
+  const accepted = () => recordsIn(decisionLog).filter(({ verdict }) => verdict === 'accepted').length
+  return {
+    renew: async () => {
+      const before = accepted()
+      const next = `${tokenFile}.next`
+      copyFileSync(tokenFile, next)
+      renameSync(next, tokenFile)
+      await until(() => accepted() > before, 'the next connection')
+    },
+  }
+}
+
 const statuses = (host: string) => told.filter(({ subject }) => subject === `WORKLOAD.${host}.status`)
 const ids = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => `${prefix}-${at + 1}`)
 
@@ -116,6 +130,32 @@ test('an agent that is killed again and again applies each command once, in orde
   expect(appliedAt(configuration)).toEqual(ids('killed', 400))
   expect(timesApplied(configuration)).toBe(400)
   await until(async () => (await running.ready()) === 'ready', 'it to be ready')
+})
+
+test('of the commands that come while it changes over, again and again, none waits until the broker sends it anew', async () => {
+  const configuration = await site.agent('host-1')
+  await site.waitsForAcknowledgement('host-1', 120_000)
+  await using running = await agent('host-1', configuration)
+  await until(async () => (await running.ready()) === 'ready', 'the agent')
+  const { renew } = connections(configuration)
+  let isOver = false
+  const given: string[] = []
+  const give = async (abreast: number) => {
+    for (let at = 1; !isOver; at += 1) {
+      const id = `changing-${abreast}-${at}`
+      await site.command('host-1', id)
+      given.push(id)
+    }
+  }
+  const giving = [1, 2].map(give)
+
+  for (let times = 1; times <= 20; times += 1) await renew()
+  isOver = true
+  await Promise.all(giving)
+
+  await until(() => given.every((id) => appliedAt(configuration).includes(id)), 'all of them', 20_000)
+  expect(timesApplied(configuration)).toBe(given.length)
+  await site.waitsForAcknowledgement('host-1', 2_000)
 })
 
 test('without a good token it waits, and a new one is tried at once', async () => {

@@ -1,4 +1,4 @@
-import { type Consumer, type ConsumerMessages, type JsMsg, jetstream } from '@nats-io/jetstream'
+import { type Consumer, type JsMsg, jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { z } from 'zod'
 import { failureFields, type Log } from '../shared/log.ts'
@@ -33,7 +33,6 @@ export interface ConsumptionOptions {
 export class Consumption {
   readonly #options: ConsumptionOptions
   readonly #connection: NatsConnection
-  readonly #messages: ConsumerMessages
   readonly #order: InOrder<JsMsg>
   readonly #queue: JsMsg[] = []
   readonly #working: NodeJS.Timeout
@@ -50,10 +49,10 @@ export class Consumption {
     const order = new InOrder<JsMsg>({ missing, until: delivered.stream_seq, applied: options.ledger.lastSeq() })
     const early: JsMsg[] = []
     let take = (message: JsMsg): void => void early.push(message)
-    const messages = await consumer.consume({ max_messages: MOST_AT_ONCE, callback: (message) => take(message) })
+    await consumer.consume({ max_messages: MOST_AT_ONCE, callback: (message) => take(message) })
     // Twice as long as the broker waits before it sends a message again.
     const longestMs = (2 * (config.ack_wait ?? 30e9)) / 1e6
-    const consumption = new Consumption(connection, options, messages, { order, longestMs })
+    const consumption = new Consumption(connection, options, { order, longestMs })
     take = (message) => consumption.#take(message)
     for (const message of early) consumption.#take(message)
     return consumption
@@ -62,12 +61,10 @@ export class Consumption {
   private constructor(
     connection: NatsConnection,
     options: ConsumptionOptions,
-    messages: ConsumerMessages,
     { order, longestMs }: { order: InOrder<JsMsg>; longestMs: number },
   ) {
     this.#connection = connection
     this.#options = options
-    this.#messages = messages
     this.#order = order
     this.#working = setInterval(() => {
       for (const message of [...this.#order.waiting, ...this.#queue]) message.working()
@@ -81,20 +78,23 @@ export class Consumption {
     this.#enqueue(this.#order.release())
   }
 
-  /** Finishes what it is at, and gives back the rest: whoever fetches next gets that at once, in order. */
+  /**
+   * Finishes what it is at, and gives back the rest: whoever fetches next gets that at once, in order. The connection ends with it, drained:
+   * what is on its way here comes yet, and is given back as well. What went by unheard, the broker would send again only once it has waited for
+   * its acknowledgement.
+   */
   async stop(): Promise<void> {
     this.#isStopped = true
     clearInterval(this.#working)
     clearTimeout(this.#releasing)
     clearTimeout(this.#gathering)
-    this.#messages.stop()
     if (this.#isBusy) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve
       })
     }
     for (const message of [...this.#queue.splice(0), ...this.#order.waiting]) message.nak()
-    if (!this.#connection.isClosed()) await this.#connection.flush().catch(() => {})
+    await this.#connection.drain().catch(() => this.#connection.close())
   }
 
   #take(message: JsMsg): void {
@@ -170,7 +170,7 @@ export class Consumption {
   #giveUp(): void {
     this.#isBusy = false
     this.#idle?.()
-    void this.stop().then(() => this.#connection.close())
+    void this.stop()
   }
 }
 

@@ -24,6 +24,8 @@ export interface CalloutSite extends AsyncDisposable {
   /** As the orchestrator makes it: the stream, and consumers for these hosts. */
   stream(hosts: readonly string[]): Promise<void>
   /** Commands, as the orchestrator publishes them. */
+  /** How long the broker waits before it sends a command again. */
+  waitsForAcknowledgement(host: string, ms: number): Promise<void>
   command(host: string, ...ids: string[]): Promise<void>
 }
 
@@ -111,6 +113,12 @@ export async function calloutSite(): Promise<CalloutSite> {
         const waits = { ack_policy: 'explicit' as never, ack_wait: 2e9, max_ack_pending: 256 }
         await manager.consumers.add('WORKLOAD', { name, durable_name: name, filter_subject, ...waits })
       }
+      await connection.close()
+    },
+    async waitsForAcknowledgement(host, ms) {
+      const connection = await asOrchestrator()
+      const manager = await jetstreamManager(connection, { checkAPI: false })
+      await manager.consumers.update('WORKLOAD', host, { ack_wait: ms * 1e6 })
       await connection.close()
     },
     async command(host, ...ids) {
