@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { type AuthorizationRequest, decode } from '@nats-io/jwt'
+import type { AuthorizationRequest } from '@nats-io/jwt'
 import type { KeyPair } from '@nats-io/nkeys'
+import { decodeSigned } from '../shared/nats/signed-jwt.ts'
 import { dnsNames, thumbprint } from '../shared/peer-certificate.ts'
 
 /** What the broker asks about one login. Nobody has judged it yet. */
@@ -38,7 +39,7 @@ export function readRequest(
   try {
     const opened = serverCurve === undefined ? null : curve.open(sealed, serverCurve)
     if (opened === null) return undefined
-    const { iss, exp, nats } = decode<AuthorizationRequest>(new TextDecoder().decode(opened))
+    const { iss, exp, nats } = decodeSigned<AuthorizationRequest>(new TextDecoder().decode(opened))
     const { user_nkey, server_id, client_info, connect_opts, client_tls, type } = nats
     const isWhole = user_nkey && server_id?.id && client_info?.id && connect_opts && type === 'authorization_request'
     if (!isWhole) return undefined

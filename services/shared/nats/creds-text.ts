@@ -1,5 +1,6 @@
-import { decode, isUser } from '@nats-io/jwt'
-import { fromSeed } from '@nats-io/nkeys'
+import { isUser } from '@nats-io/jwt'
+import { decodeSigned } from './signed-jwt.ts'
+import { publicKeyIn } from './signing-key.ts'
 
 /** What a credentials file holds: who it is, as its account says, and the seed that proves it. */
 export interface Creds {
@@ -56,7 +57,7 @@ export function readCreds(text: string): Creds | undefined {
 /** Claims of a user's JWT, its signature verified by the key that it names; whose key that is, others judge. */
 export function readUser(jwt: string): UserClaims | undefined {
   try {
-    const claims = decode<Record<string, unknown>>(jwt)
+    const claims = decodeSigned<Record<string, unknown>>(jwt)
     return isUser(claims) && isText(claims.name) && isText(claims.sub) ? (claims as unknown as UserClaims) : undefined
   } catch {
     return undefined
@@ -80,7 +81,7 @@ export function kindOf(jwt: string): string | undefined {
 /** Undefined for what is no seed. */
 export function publicKeyOf(seed: string): string | undefined {
   try {
-    return fromSeed(new TextEncoder().encode(seed)).getPublicKey()
+    return publicKeyIn(new TextEncoder().encode(seed))
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 import { Algorithms, decode, encodeUser } from '@nats-io/jwt'
-import { createAccount, createUser, fromSeed } from '@nats-io/nkeys'
+import { createAccount, createCurve, createUser, fromSeed, type KeyPair } from '@nats-io/nkeys'
 import { expect, test } from 'vitest'
-import { signerOf, signingKey } from './signing-key.ts'
+import { publicKeyIn, signerOf, signingKey } from './signing-key.ts'
 
 const text = new TextEncoder().encode('a nonce')
 
@@ -26,4 +26,19 @@ test('a JWT that it signed is one of its account', async () => {
 test('what is no seed signs nothing', () => {
   expect(() => signingKey(new TextEncoder().encode('SUAA'))).toThrow()
   expect(() => signerOf(new TextEncoder().encode(fromSeed(createUser().getSeed()).getPublicKey()))).toThrow()
+})
+
+test.each<[string, () => KeyPair]>([
+  ['a user', createUser],
+  ['an account', createAccount],
+  ['sealing', createCurve],
+])('a seed for %s has the public key that the library finds', (_, make) => {
+  const own = make()
+
+  expect(publicKeyIn(own.getSeed())).toBe(own.getPublicKey())
+  expect(() => publicKeyIn(new TextEncoder().encode(own.getPublicKey()))).toThrow()
+})
+
+test('a key for sealing signs nothing', () => {
+  expect(() => signerOf(createCurve().getSeed())).toThrow()
 })

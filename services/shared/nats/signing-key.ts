@@ -1,13 +1,12 @@
-import { createPrivateKey, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { fromSeed, type KeyPair } from '@nats-io/nkeys'
+import { Codec } from '@nats-io/nkeys/lib/codec.js'
 
-/** Signs as the key does that a seed stands for (Ed25519, RFC 8032). The library takes some milliseconds for each signature, OpenSSL next to none. */
+// The library takes some milliseconds for each step with an Ed25519 key (RFC 8032), OpenSSL next to none.
+
+/** Signs as the key does that a seed stands for. */
 export function signerOf(seed: Uint8Array): (input: Uint8Array) => Uint8Array {
-  // It is on every pair that is made of a seed; its type leaves it out.
-  const raw = (fromSeed(seed) as KeyPair & { getRawSeed(): Uint8Array }).getRawSeed()
-  // RFC 8037 section 2; Node works the public half out of the private one.
-  const d = Buffer.from(raw).toString('base64url')
-  const key = createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', d, x: '' }, format: 'jwk' })
+  const key = privateKeyOf(fromSeed(seed))
   return (input) => sign(null, input, key)
 }
 
@@ -23,4 +22,28 @@ export function signingKey(seed: Uint8Array): KeyPair {
     getPrivateKey: () => privateKey,
     sign: signerOf(seed),
   })
+}
+
+/** The public key that belongs to a seed, as NATS writes it. Throws for what is no seed. */
+export function publicKeyIn(seed: Uint8Array): string {
+  const pair = fromSeed(seed)
+  // Of a key for sealing (X25519) it is another one.
+  if (!isForSigning(pair)) return pair.getPublicKey()
+  const { x = '' } = createPublicKey(privateKeyOf(pair)).export({ format: 'jwk' })
+  const { prefix } = Codec.decodeSeed(seed)
+  return new TextDecoder().decode(Codec.encode(prefix, Buffer.from(x, 'base64url')))
+}
+
+/** On every pair to sign with; its type leaves it out. */
+type SigningPair = KeyPair & { getRawSeed(): Uint8Array }
+
+function isForSigning(pair: KeyPair): pair is SigningPair {
+  return 'getRawSeed' in pair
+}
+
+function privateKeyOf(pair: KeyPair): KeyObject {
+  if (!isForSigning(pair)) throw new Error('this key signs nothing')
+  // RFC 8037 section 2; Node works the public half out of the private one.
+  const d = Buffer.from(pair.getRawSeed()).toString('base64url')
+  return createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', d, x: '' }, format: 'jwk' })
 }
