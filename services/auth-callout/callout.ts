@@ -18,6 +18,7 @@ import type { Configuration } from './config.ts'
 import { Judge, type Judged } from './decisions.ts'
 import type { Hosts, LoginContext, Sentinel } from './guards/callout-login.ts'
 import { type CalloutKeys, readKeys, readSetup, sentinelOf } from './keys.ts'
+import { OneATurn } from './one-a-turn.ts'
 import { putOut } from './put-out.ts'
 import { type LoginRequest, readRequest } from './request.ts'
 
@@ -67,6 +68,14 @@ interface Admitted {
   readonly exp: number
 }
 
+/** A login that the broker asks about. */
+interface Asked {
+  readonly connection: NatsConnection
+  readonly message: Msg
+  /** On the clock of the process. */
+  readonly cameAt: number
+}
+
 /** Decides about logins that the broker asks about, and about those who are in, again and again. */
 class Callout implements RunningService {
   readonly #prepared: Prepared
@@ -79,6 +88,7 @@ class Callout implements RunningService {
   readonly #kicks: BrokerLink
   readonly #health: ReturnType<typeof createHealthListener>
   readonly #admitted = new Set<Admitted>()
+  readonly #asked: OneATurn<Asked>
   readonly #stop = new AbortController()
   /** Users have others after a rotation. */
   #keys: CalloutKeys
@@ -109,6 +119,9 @@ class Callout implements RunningService {
       ...{ node, decisions, decideWithinMs, userSeconds, log, policy: this.#policy, audience: `https://${host}` },
       sentinel: () => this.#sentinel,
       hosts: () => this.#hosts,
+    })
+    this.#asked = new OneATurn((asked) => {
+      this.#answer(asked).catch((cause: unknown) => log.error('login-not-answered', failureFields(cause)))
     })
     this.#requests = this.#link(
       'callout',
@@ -155,6 +168,7 @@ class Callout implements RunningService {
     clearTimeout(this.#recheck)
     this.#watching?.close()
     this.#stop.abort()
+    this.#asked.flush()
     await Promise.all([this.#requests.close(), this.#kicks.close(), this.#health.close(GRACE_MS)])
     this.#client.close()
     this.#prepared.decisions.close()
@@ -211,18 +225,15 @@ class Callout implements RunningService {
     connection.subscribe(REQUESTS, {
       queue: 'auth-callout',
       callback: (failure, message) => {
-        if (failure !== null) return
-        this.#answer(connection, message).catch((cause: unknown) =>
-          this.#log.error('login-not-answered', failureFields(cause)),
-        )
+        if (failure === null) this.#asked.add({ connection, message, cameAt: performance.now() })
       },
     })
   }
 
-  async #answer(connection: NatsConnection, message: Msg): Promise<void> {
+  async #answer({ connection, message, cameAt }: Asked): Promise<void> {
     const serverCurve = message.headers?.get(SERVER_CURVE_HEADER) || undefined
     const request = readRequest(message.data, serverCurve, this.#keys.curve)
-    const judged = await this.#judge.login(request, connection.info?.server_id ?? '')
+    const judged = await this.#judge.login(request, connection.info?.server_id ?? '', cameAt)
     // What cannot be read cannot be answered: there is nobody to name.
     if (request === undefined || serverCurve === undefined) return
     const answer = await this.#answerFor(request, judged)

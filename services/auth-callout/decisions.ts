@@ -51,14 +51,16 @@ export class Judge {
     this.#options = options
   }
 
-  /** @param serverId the broker that this connection is on */
-  async login(request: LoginRequest | undefined, serverId: string): Promise<Judged> {
-    const began = performance.now()
+  /**
+   * @param serverId the broker that this connection is on
+   * @param began when the request came, on the clock of the process: from then on the broker waits
+   */
+  async login(request: LoginRequest | undefined, serverId: string, began = performance.now()): Promise<Judged> {
     const { policy } = this.#options
     const unread = await firstRefusal([calloutRequest], { request, serverId, now: policy.now() })
     if (request === undefined || unread !== undefined) return this.#refused(request, unread, began)
     const context = this.#contextOf(request)
-    const refused = await this.#judge(context)
+    const refused = await this.#judge(context, began)
     if (refused !== undefined) return this.#refused(request, refused, began, context)
     const claims = acceptedClaims(context)
     const now = Math.floor(policy.now() / 1000)
@@ -102,13 +104,14 @@ export class Judge {
   }
 
   /** Whatever fails inside is a refusal, and none takes longer than the broker waits. */
-  async #judge(context: LoginContext): Promise<Refused | undefined> {
+  async #judge(context: LoginContext, began: number): Promise<Refused | undefined> {
     const { policy, decideWithinMs } = this.#options
     const order = [...[calloutSentinel, calloutCarrier], ...tokenGuards<LoginContext>(policy.mode, [calloutIdentity])]
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<Refused>((resolve) => {
       const refused = { guard: tokenActive.id, refusal: unavailable('auth_unavailable') }
-      timer = setTimeout(() => resolve(refused), decideWithinMs)
+      const leftMs = began + decideWithinMs - performance.now()
+      timer = setTimeout(() => resolve(refused), Math.max(0, leftMs))
     })
     try {
       return await Promise.race([firstRefusal(order, context), late])
