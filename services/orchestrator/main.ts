@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { addConfigurationOptions } from '../shared/configuration.ts'
-import { program } from './config.ts'
-import { addIntakeCommand } from './creds-intake/command.ts'
+import { addIntakeCommand, INTAKE } from './creds-intake/command.ts'
 
 const EXIT_USAGE = 2
 
@@ -15,10 +14,13 @@ const command = new Command('orchestrator')
   // It has said what is wrong by then.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
   .action(async (_, self: Command) => {
-    // An intake, which is started anew with each generation, does not wait for all of this.
     const { serve } = await import('./serve.ts')
     await serve(self)
   })
-addConfigurationOptions(command, program)
+// An intake, which is started anew with each generation, does not wait for what the node itself is made of, nor for its settings.
+if (process.argv[2] !== INTAKE) {
+  const { program } = await import('./config.ts')
+  addConfigurationOptions(command, program)
+}
 addIntakeCommand(command)
 await command.parseAsync()

@@ -11,9 +11,12 @@ import { intakeProgram } from './config.ts'
 /** Nothing is wrong here, and nothing came: try again later (sysexits.h, EX_TEMPFAIL). */
 const EXIT_TIMEOUT = 75
 
+/** Name of the command. */
+export const INTAKE = 'creds-intake'
+
 export function addIntakeCommand(root: Command): void {
   const command = root
-    .command('creds-intake')
+    .command(INTAKE)
     .description('Takes over credentials that another host handed over: waits, checks, installs them, and ends.')
     .option('--check-config', 'check the configuration, then end')
     .option('--print-config', 'print the effective configuration, then end')
