@@ -29,12 +29,22 @@ export interface ConsumptionOptions {
   readonly now: () => number
 }
 
+/** A message whose command, if it holds one, is in the ledger. */
+interface Applied {
+  readonly message: JsMsg
+  readonly command: Command | undefined
+  readonly seq: number
+  readonly isNew: boolean
+}
+
 /** Fetches commands over one connection, and applies each once, in order, before it is acknowledged. */
 export class Consumption {
   readonly #options: ConsumptionOptions
   readonly #connection: NatsConnection
   readonly #order: InOrder<JsMsg>
   readonly #queue: JsMsg[] = []
+  /** Applied, and on the way to the disk. */
+  #inHand: JsMsg[] = []
   readonly #working: NodeJS.Timeout
   readonly #releasing: NodeJS.Timeout
   #isStopped = false
@@ -67,7 +77,7 @@ export class Consumption {
     this.#options = options
     this.#order = order
     this.#working = setInterval(() => {
-      for (const message of [...this.#order.waiting, ...this.#queue]) message.working()
+      for (const message of [...this.#order.waiting, ...this.#inHand, ...this.#queue]) message.working()
     }, STILL_WORKING_MS).unref()
     this.#releasing = setTimeout(() => this.#release(), longestMs).unref()
   }
@@ -113,64 +123,87 @@ export class Consumption {
   /** Each transaction waits for the disk: where more are on their way, it waits for a moment for them. */
   #gather(): void {
     const isMore = (this.#queue.at(-1)?.info.pending ?? 0) > 0
-    if (this.#isStopped || !isMore || this.#queue.length >= ENOUGH) this.#work()
-    else this.#gathering ??= setTimeout(() => this.#work(), GATHERED_WITHIN_MS)
+    if (!isMore || this.#queue.length >= ENOUGH) void this.#work()
+    else this.#gathering ??= setTimeout(() => void this.#work(), GATHERED_WITHIN_MS)
   }
 
-  /** What came together is one transaction, and other things are to be done as well. */
-  #work(): void {
+  /** What came together is one transaction; what comes while the disk is waited for is the next one. */
+  async #work(): Promise<void> {
     clearTimeout(this.#gathering)
     this.#gathering = undefined
-    const batch = this.#isStopped ? [] : this.#queue.slice(0, MOST_AT_ONCE)
-    this.#isBusy = batch.length > 0
-    if (!this.#isBusy) {
-      this.#idle?.()
-      return
-    }
-    if (!this.#apply(batch)) {
-      this.#giveUp()
-      return
-    }
-    this.#queue.splice(0, batch.length)
-    setImmediate(() => {
-      this.#isBusy = false
-      this.#gather()
-    })
+    this.#isBusy = true
+    const failure = await this.#applyAll()
+    this.#isBusy = false
+    this.#idle?.()
+    if (failure !== undefined) {
+      this.#options.log.error('commands-not-applied', failureFields(failure))
+      // The link makes a connection anew, after its back-off, and everything that is not acknowledged comes again.
+      if (!this.#isStopped) void this.stop()
+    } else if (!this.#isOver && this.#queue.length > 0) this.#gather()
   }
 
-  /** False where it could not be kept: then nothing newer may be applied either. */
-  #apply(batch: readonly JsMsg[]): boolean {
-    const { host, ledger, log, now } = this.#options
+  /** Until there are none for now. What could not be kept is given back: then nothing newer may be applied either. */
+  async #applyAll(): Promise<unknown> {
+    try {
+      let before: readonly Applied[] = []
+      do before = await this.#next(before)
+      while (before.length > 0)
+      return undefined
+    } catch (failure) {
+      this.#queue.unshift(...this.#inHand.splice(0))
+      return failure
+    }
+  }
+
+  get #isOver(): boolean {
+    return this.#isStopped || this.#connection.isClosed()
+  }
+
+  /** Applies what has come, and acknowledges what was applied before while the disk is waited for. Rejects where it could not be kept. */
+  async #next(before: readonly Applied[]): Promise<readonly Applied[]> {
+    let applied: readonly Applied[] = []
+    let onDisk: Promise<void> | undefined
+    try {
+      applied = this.#apply(this.#isOver ? [] : this.#queue.splice(0, MOST_AT_ONCE))
+      if (applied.length > 0) onDisk = this.#options.ledger.onDisk()
+      // It is awaited below, unless something else fails first.
+      onDisk?.catch(() => {})
+    } finally {
+      // These are on the disk, whatever becomes of the next ones.
+      this.#settle(before)
+    }
+    await onDisk
+    return applied
+  }
+
+  #apply(batch: JsMsg[]): readonly Applied[] {
+    this.#inHand = batch
+    if (batch.length === 0) return []
+    const { ledger, now } = this.#options
     const read = batch.map((message) => ({ message, command: commandIn(message), seq: message.seq }))
     const good = read.filter((one): one is typeof one & { command: Command } => one.command !== undefined)
-    try {
-      const isNew = ledger.apply(good, now())
-      const at = new Date(now()).toISOString()
-      for (const [place, { message, command, seq }] of good.entries()) {
-        message.ack()
-        if (isNew[place]) this.#tell(host, { id: command.id, state: 'applied', seq, at })
+    const isNew = ledger.apply(good, now()).values()
+    return read.map((one) => ({ ...one, isNew: one.command !== undefined && isNew.next().value === true }))
+  }
+
+  #settle(applied: readonly Applied[]): void {
+    // They come again, and are known.
+    if (this.#connection.isClosed()) return
+    const { host, log, now } = this.#options
+    const at = new Date(now()).toISOString()
+    for (const { message, command, seq, isNew } of applied) {
+      if (command === undefined) {
+        log.warn('command-malformed', { seq })
+        message.term('malformed')
+        continue
       }
-    } catch (failure) {
-      log.error('commands-not-applied', failureFields(failure))
-      return false
+      message.ack()
+      if (isNew) this.#tell(host, { id: command.id, state: 'applied', seq, at })
     }
-    for (const { message, command, seq } of read) {
-      if (command !== undefined) continue
-      log.warn('command-malformed', { seq })
-      message.term('malformed')
-    }
-    return true
   }
 
   #tell(host: string, status: object): void {
     this.#connection.publish(`WORKLOAD.${host}.status`, JSON.stringify(status))
-  }
-
-  /** The link makes a connection anew, after its back-off, and everything that is not acknowledged comes again. */
-  #giveUp(): void {
-    this.#isBusy = false
-    this.#idle?.()
-    void this.stop()
   }
 }
 

@@ -1,4 +1,4 @@
-import { commit, openDatabase, writeProbe } from '../shared/sqlite.ts'
+import { commit, commitLog, openDatabase, writeProbe } from '../shared/sqlite.ts'
 
 /** A command as its message says it. */
 export interface Command {
@@ -16,10 +16,12 @@ export interface Numbered {
 /** What was applied on this host: each id once, whatever comes twice. */
 export interface Ledger {
   /**
-   * Applies commands and records their ids, in one transaction that is on disk when this returns. Answers of each whether it was new.
-   * Throws `StorageUnavailable`: then none was applied.
+   * Applies commands and records their ids, in one transaction, which outlives the process when this returns. Answers of each whether it was
+   * new. Throws `StorageUnavailable`: then none was applied.
    */
   apply(commands: readonly Numbered[], now: number): boolean[]
+  /** Resolves when all that was applied outlives the machine, too: nobody may be told of it before. Rejects with `StorageUnavailable`. */
+  onDisk(): Promise<void>
   /** Puts some of the recent ones to where many are found quickly. To be called now and then; whether an id is known does not depend on it. */
   settle(): void
   /** The newest message of the stream that was applied here; 0 where there is none. */
@@ -48,6 +50,8 @@ const RECENT =
 export function openLedger(path: string): Ledger {
   const database = openDatabase(path, {
     version: 2,
+    // Waiting for the disk is for `onDisk`, so that the next commands are read meanwhile.
+    outlives: 'the process',
     statements: [
       'CREATE TABLE applied (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT, WITHOUT ROWID',
       RECENT,
@@ -57,6 +61,7 @@ export function openLedger(path: string): Ledger {
     ],
     upgrades: { 1: [RECENT] },
   })
+  const log = commitLog(database, path)
   const append = database.prepare('INSERT INTO recent (id, seq, applied_at) VALUES (?, ?, ?)')
   const known = database.prepare('SELECT 1 FROM applied WHERE id = ?')
   const oldest = database.prepare('SELECT number, id, seq, applied_at FROM recent ORDER BY number LIMIT ?')
@@ -93,6 +98,7 @@ export function openLedger(path: string): Ledger {
       for (const id of added) recent.add(id)
       return isNew
     },
+    onDisk: log.onDisk,
     settle() {
       if (recent.size === 0) return
       const rows = oldest.all(Math.max(SETTLED_AT_ONCE, Math.ceil(recent.size / SETTLED_PART)))
@@ -112,7 +118,10 @@ export function openLedger(path: string): Ledger {
     },
     purge: (before) => commit(database, () => void purge.run(before)),
     isWritable: writeProbe(database),
-    close: () => database.close(),
+    close() {
+      log.close()
+      database.close()
+    },
   }
 }
 

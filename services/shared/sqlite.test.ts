@@ -1,9 +1,26 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, expect, test } from 'vitest'
-import { commit, type DatabaseSchema, forgetOverwritten, openDatabase, StorageUnavailable } from './sqlite.ts'
+import {
+  commit,
+  commitLog,
+  type DatabaseSchema,
+  forgetOverwritten,
+  openDatabase,
+  StorageUnavailable,
+} from './sqlite.ts'
 import { StartFailure } from './start-failure.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'))
@@ -154,4 +171,42 @@ test('a commit is on disk when it returns, unless its schema says that it need n
 
   expect(levelOf({}, 'on-disk')).toBe(2)
   expect(levelOf({ outlives: 'the process' }, 'in-the-process')).toBe(1)
+})
+
+/** The database as its file alone has it: what a machine finds that lost the log. */
+function textsWithoutLog(path: string): string[] {
+  const copy = `${path}.copy`
+  copyFileSync(path, copy)
+  const database = new DatabaseSync(copy)
+  const rows = database.prepare('SELECT text FROM notes ORDER BY id').all()
+  database.close()
+  return rows.map(({ text }) => String(text))
+}
+
+test('a log that cannot be brought to the disk goes where a checkpoint puts it, and where that fails nothing is promised', async () => {
+  const path = pathOf('unsynced')
+  const database = openDatabase(path, { ...schema, outlives: 'the process' })
+  const note = (text: string) =>
+    commit(database, () => database.prepare('INSERT INTO notes (text) VALUES (?)').run(text))
+  const log = commitLog(database, path)
+  forgetOverwritten(database)
+  note('synced')
+  await log.onDisk()
+  expect(textsWithoutLog(path)).toEqual([])
+  log.close()
+
+  const reader = new DatabaseSync(path)
+  reader.exec('SELECT * FROM notes')
+  // The log is gone for everybody but SQLite, which has it open.
+  rmSync(`${path}-wal`)
+  note('checkpointed')
+  await log.onDisk()
+  expect(textsWithoutLog(path)).toEqual(['synced', 'checkpointed'])
+
+  reader.exec('BEGIN; SELECT * FROM notes')
+  note('promised to nobody')
+  await expect(log.onDisk()).rejects.toThrow(StorageUnavailable)
+  reader.close()
+  log.close()
+  database.close()
 })

@@ -1,6 +1,7 @@
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, fdatasync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
 import { StartFailure } from './start-failure.ts'
 
 /** What a service keeps on disk: the statements that make it, and their version. */
@@ -11,8 +12,8 @@ export interface DatabaseSchema {
   /** Statements that make the next version of one, by the version that they start from. */
   readonly upgrades?: Readonly<Record<number, readonly string[]>>
   /**
-   * What was committed outlives the process and need not outlive the machine, whose disk nobody waits for: only where nothing that was
-   * promised rests on it. Default: it outlives both.
+   * What was committed outlives the process and need not outlive the machine, whose disk no commit waits for: only where nothing that was
+   * promised rests on it, or where that waits for `onDisk`. Default: it outlives both.
    */
   readonly outlives?: 'the process'
 }
@@ -110,6 +111,55 @@ export function forgetOverwritten(database: DatabaseSync): void {
   } catch {
     // What was committed stays so: the next checkpoint takes the log's place.
   }
+}
+
+/** What was committed to a database, on its way to the disk. */
+export interface CommitLog {
+  /** Resolves when all that was committed before this call is on the disk. Rejects with `StorageUnavailable`. */
+  onDisk(): Promise<void>
+  close(): void
+}
+
+const syncData = promisify(fdatasync)
+
+/**
+ * For a database whose commits outlive the process alone: brings them to the disk as SQLite would with each commit, by a sync of the log that
+ * they were written to, but has the event loop go on meanwhile. To be closed before the database.
+ */
+export function commitLog(database: DatabaseSync, path: string): CommitLog {
+  let log: number | undefined
+  return {
+    async onDisk() {
+      try {
+        // It is there once something was committed, and stays the same file until the last connection closes.
+        log ??= openedFor(path)
+        await syncData(log)
+      } catch (failure) {
+        // What the system could not write of it once, it may not try to write again: so it goes where a checkpoint puts it.
+        onStorage(() => checkpoint(database, failure))
+      }
+    },
+    close() {
+      if (log !== undefined) closeSync(log)
+      log = undefined
+    },
+  }
+}
+
+/** A new file is on the disk once its folder is. */
+function openedFor(path: string): number {
+  const folder = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+  return openSync(`${path}-wal`, 'r')
+}
+
+function checkpoint(database: DatabaseSync, because: unknown): void {
+  const row = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+  if (row?.busy !== 0) throw because
 }
 
 function onStorage(work: () => void): void {
