@@ -13,8 +13,8 @@ const rounds = 5
 const upWithinMs = 1_200_000
 const allInWithinMs = 3_000
 /** Compiling and collecting what the start left behind is no idling. */
-const settleMs = 60_000
-const idleMs = 18_000
+const settleMs = 30_000
+const idleMs = 12_000
 
 export const bench: Bench = {
   summary: `a site with ${many} hosts, against one with ${few}`,

@@ -1,6 +1,6 @@
 // What clients of a broker do, in a process of their own: each order of the bench is one message, and so is its answer.
 import { setTimeout as wait } from 'node:timers/promises'
-import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { type BrokerLogin, type BrokerTarget, connectBroker } from '../../services/shared/nats/broker-connection.ts'
 
 /** Somebody who can log in. */
@@ -56,6 +56,18 @@ const work = {
       }
     }
     await Promise.all(Array.from({ length: MOST_AT_ONCE }, one))
+  },
+
+  /** Has the last commands come once more: a consumer of the same settings, made anew, begins with the first of them. */
+  async rewind(client: Client, host: string, count: number): Promise<void> {
+    const manager = await jetstreamManager(await connected(client), { checkAPI: false })
+    const [{ state }, { config }] = await Promise.all([
+      manager.streams.info(STREAM),
+      manager.consumers.info(STREAM, host),
+    ])
+    await manager.consumers.delete(STREAM, host)
+    const from = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: state.last_seq - count + 1 }
+    await manager.consumers.add(STREAM, { ...config, ...from })
   },
 
   /** Fetches what there is for a host and acknowledges it, and nothing else, until so many have come. */
