@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { commit, openDatabase, writeProbe } from '../../shared/sqlite.ts'
 import type { Command } from '../guards/command.ts'
@@ -33,9 +33,7 @@ export interface KeptCommand {
 }
 
 export function digestOf({ host, verb, args }: Command): string {
-  return createHash('sha256')
-    .update(JSON.stringify([host, verb, args]))
-    .digest('hex')
+  return hash('sha256', JSON.stringify([host, verb, args]), 'hex')
 }
 
 // By number: of those that come together, and of what becomes of them, rows lie side by side, and of their ids alone they do not.
