@@ -6,7 +6,7 @@ import type { Configuration } from './config.ts'
 import { type Added, follow } from './follow.ts'
 import { Judge } from './judge.ts'
 import { readLine } from './log-line.ts'
-import { shownAt } from './monitoring.ts'
+import { overAt, shownAt } from './monitoring.ts'
 
 /** Where a record comes from: a companion that is started again goes on behind it. */
 interface Source {
@@ -25,10 +25,11 @@ export async function accompany(
   // In one file, as all that was decided about the connections of this broker; in the name of whoever decided.
   const others = callout && openDecisionLog(configuration.decisionLog, { node, unit: callout.unit })
   let [file, number] = ['', 0]
-  const shown = async (cid: number) =>
-    shownAt(monitoring, cid).catch((failure) => log.warn('monitoring-failed', failureFields(failure)) as undefined)
+  const failed = (failure: unknown) => log.warn('monitoring-failed', failureFields(failure)) as undefined
+  const shown = async (cid: number) => shownAt(monitoring, cid).catch(failed)
+  const over = async (cid: number, at: number) => overAt(monitoring, cid, at).catch(failed)
   const judge = new Judge({
-    ...{ listener, shown, callout: callout && calloutOf(callout) },
+    ...{ listener, shown, over, callout: callout && calloutOf(callout) },
     record(decision, line, by) {
       if (file === last?.file && line <= last.line) return
       const own = by === 'callout' ? others : decisions

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Decision } from '../shared/decision-log.ts'
-import { Judge, type Means, type Shown } from './judge.ts'
+import { Judge, type Means, type Over, type Shown } from './judge.ts'
 import { readLine } from './log-line.ts'
 
 // What cannot be provoked at a broker alone: a callout that is asked. The lines are those of nats-server 2.15.2.
@@ -14,22 +14,23 @@ type Decided = Awaited<ReturnType<NonNullable<Means['callout']>['decided']>>
 
 function judging(decided?: Decided) {
   const records: [decision: Decision, line: number, by?: string][] = []
-  const state: { shown: Shown | undefined } = { shown: { account: auth, user: guard, thumbprint: 't' } }
+  const state: { shown: Shown | undefined; over?: Over } = { shown: { account: auth, user: guard, thumbprint: 't' } }
   const judge = new Judge({
     listener: 'nats',
     shown: async () => state.shown,
+    over: async () => state.over,
     record: (...what) => void records.push(what),
     callout: { account: 'AUTH', users: ['callout_user'], decided: async () => decided },
   })
   let number = 0
-  const hear = async (level: string, text: string, who = '') => {
+  const hear = async (level: string, text: string, who = '', cid = 7) => {
     number += 1
-    const line = readLine(`[7] 2026/11/30 02:39:23.034001 [${level}] 127.0.0.9:4 - cid:7${who} - ${text}`, number)
+    const line = readLine(`[7] 2026/11/30 02:39:23.034001 [${level}] 127.0.0.9:4 - cid:${cid}${who} - ${text}`, number)
     await judge.heard(line!)
   }
-  const begin = async (name: string, account?: string) => {
-    await hear('DBG', 'Client connection created')
-    await hear('DBG', found(name, account))
+  const begin = async (name: string, account?: string, cid?: number) => {
+    await hear('DBG', 'Client connection created', '', cid)
+    await hear('DBG', found(name, account), '', cid)
   }
   const look = async (times = 2) => {
     for (let time = 0; time < times; time += 1) await judge.look()
@@ -137,6 +138,31 @@ test.each([
     await hear('DBG', `Client connection closed: ${ended}`, ' - "v1:x" - "A/B/jwt:U"')
     expect(told()).toMatchObject([{ verdict: 'accepted' }, { guard: 'broker.session', reason }])
   }
+})
+
+test.each<[string, Over, Over | undefined, string, string | undefined]>([
+  ['is revoked, too', 'nats_user_revoked', 'nats_user_revoked', 'callout_user', 'nats_user_revoked'],
+  ['has expired, too', 'nats_jwt_expired', 'nats_jwt_expired', 'callout_user', 'nats_jwt_expired'],
+  ['is good', 'nats_user_revoked', undefined, 'callout_user', undefined],
+  ['has expired, of which nothing was written', 'nats_user_revoked', 'nats_jwt_expired', 'callout_user', undefined],
+  ['was let in by a callout', 'nats_user_revoked', 'nats_user_revoked', 'auth_guard', undefined],
+])('after words to another, who closes himself and %s is told apart', async (_, said, over, name, reason) => {
+  const { begin, hear, look, state, told } = judging()
+  const words = { nats_user_revoked: 'User Authentication Revoked', nats_jwt_expired: 'User Authentication Expired' }
+  state.shown = { account: workload, user: 'him' }
+  await begin('callout_user')
+  await begin(name, 'AUTH', 8)
+  await look()
+  await hear('DBG', words[said])
+  Object.assign(state, { over })
+  await hear('DBG', 'Client connection closed: Client Closed')
+  await hear('DBG', 'Client connection closed: Client Closed', '', 8)
+
+  const ends = told().filter(({ action }) => action === 'nats:session')
+  expect(ends.map(({ requestId, reason }) => [requestId, reason])).toEqual([
+    ['cid-7', said],
+    ...(reason === undefined ? [] : [['cid-8', reason]]),
+  ])
 })
 
 test('who is not in, hears that he took too long and is gone at once was turned away', async () => {

@@ -15,6 +15,8 @@ export interface Shown {
   readonly reason?: string | undefined
 }
 
+export type Over = Extract<Reason, 'nats_jwt_expired' | 'nats_user_revoked'>
+
 /** A program that the broker asks about logins, with the account whose users it is asked about. */
 export interface Callout {
   readonly account: string
@@ -33,6 +35,8 @@ export interface Means {
   readonly callout?: Callout | undefined
   /** What the broker shows of a connection; undefined where it knows none of that number. */
   shown(cid: number): Promise<Shown | undefined>
+  /** Why the credentials are good no longer that a connection logged in with; undefined where they are, or where nobody knows. */
+  over(cid: number, at: number): Promise<Over | undefined>
   /** `line`: number of the line from which it follows. `by`: who decided, if not the broker. */
   record(decision: Decision, line: number, by?: 'callout'): void
 }
@@ -216,11 +220,10 @@ export class Judge {
     if (connection.isRefused || connection.isUnshaken) return
     const isIn = connection.principal !== undefined
     // Of somebody who is in, what was said of his login when it was looked at again.
-    const said = connection.lastWords ?? (isIn ? connection.refusal : undefined)
-    const known =
-      said ??
-      (isIn ? this.#lastWords.unwritten(ended, accountOf(connection), line.at) : undefined) ??
-      meaning(isIn ? ENDED : TURNED_AWAY, ended)
+    const said =
+      connection.lastWords ??
+      (isIn ? (connection.refusal ?? (await this.#unwritten(connection, ended, line))) : undefined)
+    const known = said ?? meaning(isIn ? ENDED : TURNED_AWAY, ended)
     const isNobodys = known === null && connection.unknown === undefined
     if (isNobodys) return
     if (!known) this.#unmapped(connection, line, null)
@@ -228,6 +231,19 @@ export class Judge {
       const end = { layer: 'session', guard: 'broker.session', action: 'nats:session' } as const
       this.#refused(connection, line, { ...end, reason: known })
     } else this.#refused(connection, line, { ...login, error: null, reason: known })
+  }
+
+  /** Why somebody who was in was put out, where that was written of another only. */
+  async #unwritten(connection: Connection, ended: string, { cid, at }: ClientLine): Promise<Reason | undefined> {
+    const known = this.#lastWords.unwritten(ended, accountOf(connection), at)
+    // He closed it himself, and may have been told before. What he showed is not what another program let him in with.
+    const isAsked = known === undefined && meaning(ENDED, ended) === null && !this.#isDeferred(connection)
+    const mayBeTold = (['nats_jwt_expired', 'nats_user_revoked'] as const).some((reason) =>
+      this.#lastWords.mayBeUnwritten(reason, at),
+    )
+    if (!isAsked || !mayBeTold) return known
+    const over = await this.#means.over(cid, at)
+    return over !== undefined && this.#lastWords.mayBeUnwritten(over, at) ? over : undefined
   }
 
   /** Whether another program decides about this login. */

@@ -31,6 +31,11 @@ export class LastWords {
     return isOver || (isOfAccounts && !isOfUsers) ? 'nats_account_expired' : undefined
   }
 
+  /** Whether it was written of somebody so lately that it may have been left out of another. */
+  mayBeUnwritten(reason: Reason, at: number): boolean {
+    return this.#since(at).some((one) => one.reason === reason)
+  }
+
   #since(at: number) {
     return this.#recent.filter((one) => at - one.at <= unwrittenMs)
   }
