@@ -29,13 +29,19 @@ export interface Attack {
   readonly follows?: string
   /** Why nothing that is shipped can be attacked so; then there are no variants. */
   readonly notHere?: string
-  /** The scenario that shows it, where it takes more than calls at a target: `nats/some-claim`. Then there are no variants either. */
-  readonly shownBy?: string
+  /** The scenarios that show it, where it takes more than calls at a target: `nats/some-claim`. Then there are no variants either. */
+  readonly shownBy?: readonly [string, ...string[]]
 }
 
 /** Why there is nothing to try of it; undefined where there is. */
 export function whyUntried({ notHere, shownBy }: Attack): string | undefined {
-  return notHere ?? (shownBy && `it takes more than calls, and the scenario ${shownBy} shows it`)
+  if (notHere !== undefined || shownBy === undefined) return notHere
+  const shows = shownBy.length === 1 ? `scenario ${shownBy[0]} shows` : `scenarios ${inWords(shownBy)} show`
+  return `it takes more than calls, and the ${shows} it`
+}
+
+function inWords(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
 /** One way of trying an attack. */

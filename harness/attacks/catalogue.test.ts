@@ -26,9 +26,9 @@ test.each([
   expect(chosenAttacks(families, { families: [family] }).map(({ id }) => id)).toEqual(ids)
 })
 
-test.each(all.filter(({ shownBy }) => shownBy))(
-  '$id is named by the scenario that shows it',
-  async ({ id, shownBy }) => {
+test.each(all.flatMap(({ id, shownBy = [] }) => [...shownBy].map((scenario) => [id, scenario] as const)))(
+  '%s is named by %s, which shows it',
+  async (id, shownBy) => {
     const scenario = new URL(`../../scenarios/${shownBy}/README.md`, import.meta.url)
     expect(await readFile(scenario, 'utf8')).toContain(id)
   },

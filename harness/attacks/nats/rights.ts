@@ -78,7 +78,7 @@ export const rights = cases(['takes:nats-creds', 'speaks:nats'], {
   'NATS-19': {
     title: 'headers that a client sets make it nobody else',
     source: 'CVE-2026-33223; CVE-2026-33246; CVE-2026-33249',
-    shownBy: 'nats/headers-are-not-identity',
+    shownBy: ['nats/headers-are-not-identity'],
   },
   'NATS-21': {
     title: 'names of certificates are compared exactly where they stand for users',
