@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readCreds } from '../shared/nats/creds-text.ts'
 import { type Manifest, manifestSchema } from '../shared/nats/manifest.ts'
+import { boundFiles, canBoundFiles } from '../shared/testing/full-disk.ts'
 import type { Configuration } from './config.ts'
 import { copyAll } from './copy.ts'
 import { identityOf } from './identities.ts'
@@ -50,6 +51,38 @@ function manifestIn(folder: string): Manifest {
 }
 
 const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8)
+
+test('a disk that is full leaves the set before as it was, and says so', async ({ skip }) => {
+  skip(!canBoundFiles, 'no prlimit here')
+  const { configuration, orchestrator } = ground()
+  await copyAll(configuration)
+  const sizes = ['admin_user.creds', 'orchestrator_auth.creds'].map((name) => statSync(join(orchestrator, name)).size)
+  const before = readFileSync(join(orchestrator, 'manifest.json'), 'utf8')
+  // Of another time, so that all is written anew.
+  writeFileSync(join(orchestrator, 'manifest.json'), before.replace(/"issuedAt": "2/, '"issuedAt": "3'))
+  const [first = '', second = ''] = ['admin_user.creds', 'orchestrator_auth.creds'].map((name) =>
+    inodeOf(join(orchestrator, name)),
+  )
+
+  boundFiles(process.pid, Math.max(...sizes) - 1)
+  const failed = copyAll(configuration).finally(() => boundFiles(process.pid, undefined))
+
+  await expect(failed).rejects.toMatchObject({
+    code: 'handover_failed',
+    message: expect.stringMatching(
+      /orchestrator cannot be written \(.*EFBIG.*\); free some space; the set before is still whole$/,
+    ),
+  })
+  expect(readdirSync(orchestrator).sort()).toEqual(['admin_user.creds', 'manifest.json', 'orchestrator_auth.creds'])
+  expect(['admin_user.creds', 'orchestrator_auth.creds'].map((name) => inodeOf(join(orchestrator, name)))).toEqual([
+    first,
+    second,
+  ])
+  await copyAll(configuration)
+  expect(readFileSync(join(orchestrator, 'manifest.json'), 'utf8')).toBe(before)
+})
+
+const inodeOf = (path: string) => `${statSync(path).ino}`
 
 test('each receiver gets its files and a manifest that tells what they are', async () => {
   const { configuration, orchestrator, host } = ground()

@@ -8,7 +8,16 @@ import { USERS, type UserName } from '../shared/nats/roles.ts'
 import { credsPath, type SetupRecord } from '../shared/nats/setup-record.ts'
 import { type Configuration, filesOf, type Handover } from './config.ts'
 import { HandoverFailed, OutputInvalid } from './failures.ts'
-import { type Demand, ownFolder, removeUnfinished, syncFolder, writeWhole } from './files.ts'
+import {
+  type Demand,
+  isSystems,
+  ownFolder,
+  type Prepared,
+  prepare,
+  removeUnfinished,
+  syncFolder,
+  wayOut,
+} from './files.ts'
 import { identityOf } from './identities.ts'
 import { withStore } from './lock.ts'
 import { scanCreds, scanFolder } from './scan.ts'
@@ -61,15 +70,10 @@ async function copyOne(configuration: Configuration, handover: Handover, record:
     return { dir, generation, changed }
   } catch (failure) {
     const { code, message } = failure as NodeJS.ErrnoException
-    // Failures of our own have a way out already.
-    if (!(failure instanceof Error) || code === undefined || !/^E[A-Z0-9]+$/.test(code)) throw failure
-    throw new HandoverFailed(dir, `cannot be written (${message}); ${wayOut(code)}`, { cause: failure })
+    if (!isSystems(code)) throw failure
+    const way = `${wayOut(code)}; the set before is still whole`
+    throw new HandoverFailed(dir, `cannot be written (${message}); ${way}`, { cause: failure })
   }
-}
-
-function wayOut(code: string): string {
-  if (code === 'EPERM') return 'run this as a user who may give files to that owner and group'
-  return code === 'ENOSPC' ? 'free some space; the set before is still whole' : 'let this user write there'
 }
 
 async function readSource({ stateDir }: Configuration, user: UserName): Promise<Source> {
@@ -111,10 +115,20 @@ function entryOf({ name, user, path, text }: Source, record: SetupRecord): Manif
   }
 }
 
+/** All of it is written before any of it is in place: a disk that is full leaves the set before as it was. */
 async function writeSet(dir: string, sources: readonly Source[], manifest: Manifest, demand: Demand): Promise<void> {
-  for (const { name, text } of sources) await writeWhole(join(dir, name), text, demand)
+  const whole: Prepared[] = []
+  const add = async (name: string, text: string) => whole.push(await prepare(join(dir, name), text, demand))
+  try {
+    for (const { name, text } of sources) await add(name, text)
+    await add(MANIFEST_FILE, `${JSON.stringify(manifest, null, 2)}\n`)
+  } catch (failure) {
+    await Promise.all(whole.map((one) => one.drop()))
+    throw failure
+  }
+  for (const one of whole.slice(0, -1)) await one.place()
   await syncFolder(dir)
-  await writeWhole(join(dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`, demand)
+  await whole.at(-1)?.place()
   await syncFolder(dir)
 }
 

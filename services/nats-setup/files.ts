@@ -16,12 +16,32 @@ export function isUnfinished(path: string): boolean {
   return basename(path).startsWith(UNFINISHED)
 }
 
+/** A file that stands beside its place, whole. */
+export interface Prepared {
+  /** Its name is on disk once `syncFolder` was called. */
+  place(): Promise<void>
+  drop(): Promise<void>
+}
+
 /**
  * Replaces a file as a whole: whoever reads it sees what was there before, or all of this. Nobody else can read it before it has the
  * owner and the mode that it is to have, and it is on disk when this returns; its name is once `syncFolder` was called.
  */
 export async function writeWhole(path: string, content: string | Uint8Array, demand: Demand): Promise<void> {
+  await (await prepare(path, content, demand)).place()
+}
+
+/** Writes what is to stand at a path, and changes nothing there yet. */
+export async function prepare(path: string, content: string | Uint8Array, demand: Demand): Promise<Prepared> {
   const unfinished = join(dirname(path), `${UNFINISHED}${randomBytes(8).toString('hex')}`)
+  const drop = () => rm(unfinished, { force: true })
+  const failed = async (failure: unknown): Promise<never> => {
+    await drop()
+    // A disk that is full says nothing of the place.
+    const { code, message } = failure as NodeJS.ErrnoException
+    const told = message.includes(dirname(path)) ? message : `${path}: ${message}`
+    throw Object.assign(new Error(told, { cause: failure }), { code })
+  }
   try {
     const file = await open(unfinished, 'wx', 0o600)
     try {
@@ -31,11 +51,21 @@ export async function writeWhole(path: string, content: string | Uint8Array, dem
     } finally {
       await file.close()
     }
-    await rename(unfinished, path)
   } catch (failure) {
-    await rm(unfinished, { force: true })
-    throw failure
+    return failed(failure)
   }
+  return { place: () => rename(unfinished, path).catch(failed), drop }
+}
+
+/** Whether the system says so, and none of our own failures, which have a way out already. */
+export function isSystems(code: string | undefined): code is string {
+  return code !== undefined && /^E[A-Z0-9]+$/.test(code)
+}
+
+/** Out of what the system says. */
+export function wayOut(code: string): string {
+  if (code === 'EPERM') return 'run this as a user who may give files to that owner and group'
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code) ? 'free some space' : 'see that this user can write there'
 }
 
 async function own(file: FileHandle, { mode, uid, gid }: Demand): Promise<void> {

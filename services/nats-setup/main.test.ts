@@ -33,6 +33,15 @@ test('a failure is one line with its code, and exit code 1', async () => {
   expect(code).toBe(1)
 })
 
+test('what the system refuses names the place and a way out', async () => {
+  const { stderr, code } = await run(made.empty(), ['setup', '--state-dir', '/dev/null/state'])
+
+  expect(stderr).toMatch(
+    /^nats-setup: storage_unavailable: ENOTDIR: .*'\/dev\/null\/state'; see that this user can write there, and run this again\n$/,
+  )
+  expect(code).toBe(1)
+})
+
 test.each<[string, readonly string[], string, RegExp]>([
   ['is no JSON', ['revoke', '--request', '-'], '{', /request_invalid: the request is not JSON/],
   ['names nobody', ['revoke', '--request', '-'], '', /request_invalid: the request cannot be followed/],

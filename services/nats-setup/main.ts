@@ -8,6 +8,7 @@ import {
 import { createLog, failureFields } from '../shared/log.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
 import { type Configuration, loadConfig, program } from './config.ts'
+import { isSystems, wayOut } from './files.ts'
 import { addWork } from './work.ts'
 
 const EXIT_FAILED = 1
@@ -56,7 +57,10 @@ async function withConfiguration(
     if (failure instanceof CommanderError) throw failure
     if (failure instanceof StartFailure) exitOnStartFailure(program.name, failure)
     const { code = 'failed', message } = failureFields(failure)
-    process.stderr.write(`${program.name}: ${code}: ${message.replaceAll(/\s*\n\s*/g, '; ')}\n`)
+    const told = isSystems(code)
+      ? `storage_unavailable: ${message}; ${wayOut(code)}, and run this again`
+      : `${code}: ${message}`
+    process.stderr.write(`${program.name}: ${told.replaceAll(/\s*\n\s*/g, '; ')}\n`)
     process.exit(EXIT_FAILED)
   }
 }

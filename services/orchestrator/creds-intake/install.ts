@@ -1,18 +1,27 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BEING_WRITTEN } from '../../shared/nats/creds-demand.ts'
 import type { CredsSet } from '../../shared/nats/creds-set.ts'
 import { CURRENT_FILE, type Current } from '../../shared/nats/manifest.ts'
 
 /**
- * Installs a set: each file (0600) is written beside its place and renamed, `current.json` last, so that whoever reads that finds the files
- * that it names, or other bytes than it says.
+ * Installs a set (0600): all of it is written beside its place before any of it is renamed, so that a full disk leaves the set before as it
+ * was; `current.json` comes last, so that whoever reads that finds the files that it names, or other bytes than it says.
  */
 export function installSet(folder: string, { manifest, files }: CredsSet, now: () => number): void {
   removeLeftovers(folder)
-  for (const { entry, text } of files) put(folder, entry.name, text)
   const current: Current = { ...manifest, installedAt: new Date(now()).toISOString() }
-  put(folder, CURRENT_FILE, JSON.stringify(current))
+  const texts = [
+    ...files.map(({ entry, text }) => [entry.name, text] as const),
+    [CURRENT_FILE, JSON.stringify(current)] as const,
+  ]
+  try {
+    const written = texts.map(([name, text]) => [write(folder, text), join(folder, name)] as const)
+    for (const [from, to] of written) renameSync(from, to)
+  } catch (failure) {
+    removeLeftovers(folder)
+    throw failure
+  }
   syncFolder(folder)
 }
 
@@ -21,16 +30,18 @@ function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder).filter((one) => BEING_WRITTEN.test(one))) rmSync(join(folder, name))
 }
 
-function put(folder: string, name: string, text: string): void {
+/** @returns where it stands until it is renamed */
+function write(folder: string, text: string): string {
   const written = join(folder, `.tmp-${crypto.randomUUID()}`)
   const handle = openSync(written, 'wx', 0o600)
   try {
-    writeSync(handle, text)
+    // Until all of it is written: a single write may end where the disk does, and say nothing.
+    writeFileSync(handle, text)
     fsyncSync(handle)
   } finally {
     closeSync(handle)
   }
-  renameSync(written, join(folder, name))
+  return written
 }
 
 function syncFolder(folder: string): void {

@@ -23,6 +23,7 @@ import {
   type TestUser,
   testOperator,
 } from '../../shared/nats/testing/operator.ts'
+import { boundFiles, canBoundFiles } from '../../shared/testing/full-disk.ts'
 import { type IntakeClock, takeOver } from './intake.ts'
 import { optionsOf } from './run.ts'
 
@@ -209,6 +210,28 @@ test.each<[string, (manifest: string) => void]>([
     ...{ code: 78, stderr: expect.stringContaining('manifest_invalid') },
   })
   expect(() => statSync(credsDir)).toThrow()
+})
+
+test('a disk that is full leaves the set before whole, and says so', async ({ skip }) => {
+  skip(!canBoundFiles, 'no prlimit here')
+  const { handover, credsDir, options } = folders()
+  handOver(handover.folder, manifestFor(operator, users, 1), users)
+  await takeOver(options)
+  const next = [await operator.user('admin_user'), await operator.user('orchestrator_user')]
+  // The first of them still has its place.
+  next.sort((a, b) => a.creds.length - b.creds.length)
+  handOver(handover.folder, manifestFor(operator, next, 2), next)
+
+  boundFiles(process.pid, next[1]!.creds.length - 1)
+  const failure = await takeOver(options)
+    .catch((failure: unknown) => failure)
+    .finally(() => boundFiles(process.pid, undefined))
+
+  const message = `nothing can be installed in ${credsDir} (EFBIG): free some space, and start this again; what was installed before is still good`
+  expect(failure).toMatchObject({ reason: 'storage_unavailable', message })
+  expect(readdirSync(credsDir).sort()).toEqual(['admin_user.creds', 'current.json', 'orchestrator_auth.creds'])
+  expect(readCredsSet(options.installed).manifest.generation).toBe(1)
+  expect(await takeOver(options)).toMatchObject({ isNew: true, set: { manifest: { generation: 2 } } })
 })
 
 test('a set that is replaced while it is judged is judged anew', async () => {

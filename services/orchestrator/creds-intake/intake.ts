@@ -4,6 +4,7 @@ import type { CredsDemand } from '../../shared/nats/creds-demand.ts'
 import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../shared/nats/creds-set.ts'
 import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
 import { jsonOf, openPlain } from '../../shared/nats/plain-file.ts'
+import { StartFailure } from '../../shared/start-failure.ts'
 import { watchFolder } from '../../shared/watch-folder.ts'
 import { credsHandover } from '../guards/creds-handover.ts'
 import { installSet } from './install.ts'
@@ -65,10 +66,20 @@ function nothingCame({ handover: { folder }, timeoutSeconds }: IntakeOptions): v
 }
 
 function install({ installed, handover }: IntakeOptions, set: CredsSet): void {
-  mkdirSync(installed.folder, { recursive: true, mode: 0o700 })
-  judgeFolder(installed)
-  installSet(installed.folder, set, handover.now)
+  try {
+    mkdirSync(installed.folder, { recursive: true, mode: 0o700 })
+    judgeFolder(installed)
+    installSet(installed.folder, set, handover.now)
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException
+    if (!/^E[A-Z0-9]+$/.test(code)) throw cause
+    const wayOut = FULL.includes(code) ? 'free some space' : 'see that this user can write there'
+    const found = `nothing can be installed in ${installed.folder} (${code}): ${wayOut}, and start this again`
+    throw new StartFailure('storage_unavailable', `${found}; what was installed before is still good`, { cause })
+  }
 }
+
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 /** What stands as the manifest, as soon as something does; undefined when nothing came in time. */
 async function manifestOf(folder: string, deadline: number, clock: IntakeClock): Promise<string | undefined> {
@@ -84,7 +95,7 @@ async function manifestOf(folder: string, deadline: number, clock: IntakeClock):
 function seenIn(folder: string): string | undefined {
   const { file, problem } = openPlain(join(folder, MANIFEST_FILE))
   if (file !== undefined) return file.text ?? 'no plain file'
-  return problem === 'ELOOP' ? problem : undefined
+  return problem === 'ELOOP' || problem === 'EACCES' ? problem : undefined
 }
 
 /**
