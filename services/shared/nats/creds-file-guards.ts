@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Stats } from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { guard, type Refusal } from '../guard.ts'
 import { type CredsDemand, modeText, userOf } from './creds-demand.ts'
@@ -45,7 +45,11 @@ export const credsFile = guard<FileContext>(
   (context) => {
     const { demand, entry, file, problem } = context
     if (problem === 'ENOENT') return refused(context, 'file_empty', 'is not there; hand over all anew')
-    if (problem === 'EACCES') return refused(context, 'file_mode_invalid', 'cannot be read; hand it over to our group')
+    if (problem === 'EACCES') {
+      const owner = ownerOfUnreadable(context)
+      if (owner !== undefined) return refused(context, 'file_owner_invalid', `${owner}; chown it`)
+      return refused(context, 'file_mode_invalid', 'cannot be read; hand it over to our group')
+    }
     if (file === undefined || !file.stats.isFile()) {
       return refused(context, 'file_link_count', `is no plain file (${problem ?? 'of another sort'}); hand over a file`)
     }
@@ -64,6 +68,12 @@ export const credsFile = guard<FileContext>(
       : refused(context, 'digest_mismatch', 'is not the file that the manifest names; hand over all anew')
   },
 )
+
+/** What is wrong with the owner of a file that we may not open. */
+function ownerOfUnreadable({ demand, entry }: FileContext): string | undefined {
+  const stats = lstatSync(join(demand.folder, entry.name), { throwIfNoEntry: false })
+  return stats && ownerProblem(stats, demand.uid, demand.gid)
+}
 
 export const credsForm = guard<FileContext>('creds.form', ['creds_malformed'], (context) =>
   context.file?.creds === undefined

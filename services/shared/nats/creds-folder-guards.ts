@@ -29,7 +29,11 @@ export const credsFolder = guard<FolderContext>(
   (context) => {
     const { folder, uid, gid } = context.demand
     // A link may lead there, by which a whole set is replaced at once: whoever could lead it elsewhere could as well move the folder.
-    const stats = statSync(folder, { throwIfNoEntry: false })
+    const stats = statsOf(folder)
+    if (stats instanceof Error) {
+      const found = `${folder} cannot be looked at (${stats.code}); let our user pass the folders above it`
+      return refused(context, 'folder_mode_invalid', found)
+    }
     if (stats === undefined || !stats.isDirectory()) {
       return refused(context, 'folder_owner_invalid', `${folder} is no folder; have the credentials handed over there`)
     }
@@ -40,6 +44,14 @@ export const credsFolder = guard<FolderContext>(
     return refused(context, 'folder_mode_invalid', found)
   },
 )
+
+function statsOf(path: string): Stats | NodeJS.ErrnoException | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (failure) {
+    return failure as NodeJS.ErrnoException
+  }
+}
 
 /** The manifest makes a set of the files: it is written last, and what it does not name was not handed over. */
 export const credsManifest = guard<FolderContext>(
@@ -109,7 +121,7 @@ export const credsSet = guard<FolderContext>('creds.set', ['file_unexpected', 's
     return !(expected.includes(name) || isBeingWritten(place)) || speaksForOthers(textOf(place) ?? '')
   })
   if (extra === undefined) return undefined
-  const found = `${join(folder, extra)} is not meant to be here; only ${expected.join(', ')} are`
+  const found = `${join(folder, extra)} is not meant to be here, only ${expected.join(', ')}; take it away, and find out who put it there`
   return refused(context, 'file_unexpected', found)
 })
 
