@@ -87,21 +87,31 @@ test('a revoked orchestrator is put out, says so, and works again with newer cre
   expect(credentialOf(site.plan, 'nats-creds', 'creds-orchestrator').users).toHaveLength(2)
 })
 
-test('whoever was revoked stays out when the broker begins anew, with older claims of his account or with none', async ({
+test('whoever was revoked, and everybody of an account at once, is put out and stays out when the broker begins anew, with older claims or with none', async ({
   site,
   credential,
 }) => {
   const broker = site.node('nats-1')
   const login = (one: Credential) => site.call('orchestrator', 'nats-1', 'nats:connect', one)
-  const refused = (reason: string) => ({ error: 'Authorization Violation', guard: 'broker.login', reason })
-  const text = await forged(site, {})
   const [right, admin] = [credential('creds-orchestrator'), credential('creds-admin')]
-  const other = right.with('creds', await userOfFile(text), 'of another key')
-  for (const one of [right, admin, other]) expect(await login(one)).toBeAccepted()
+  const made = async (text: string) => right.with('creds', await userOfFile(text), 'of another key')
   const [work, control] = [await claimsOf(site, 'WORKLOAD'), await claimsOf(site, 'ADMIN')]
   await site.until('newer claims are of another second', () => nowSeconds() > work.issuedAt, within)
-  await ask(site, 'nats-user-revoke', { account: 'WORKLOAD', key: (await inspectCreds(text)).subject })
-  expect(await login(other)).toBeRefused(refused('nats_user_revoked'))
+
+  const kept = await site.open('orchestrator', 'nats-1', 'nats:connect', admin)
+  await demandPutOut(site, right, { account: 'WORKLOAD', key: '*' })
+  const since = nowSeconds()
+  await site.until('what is made now is newer', () => nowSeconds() > since, within)
+  const text = await forged(site, {})
+  const [other, later] = [await made(text), await made(await forged(site, {}))]
+  for (const one of [other, later]) expect(await login(one)).toBeAccepted()
+  await demandPutOut(site, other, { account: 'WORKLOAD', key: (await inspectCreds(text)).subject })
+  expect(await Promise.race([kept.session.ended, 'still there'])).toBe('still there')
+  const demandLogins = async () => {
+    for (const one of [later, admin]) expect(await login(one)).toBeAccepted()
+    for (const one of [right, other]) expect(await login(one)).toBeRefused(refused('nats_user_revoked'))
+  }
+  await demandLogins()
 
   await broker.stop('nats-server')
   const undo = await keep(site, 'nats-1', resolver)
@@ -109,20 +119,27 @@ test('whoever was revoked stays out when the broker begins anew, with older clai
   await preload(site, work, control)
   await run(site, 'nats-1', 'rm', control.path)
   const push = await startBeforePush(site)
-  for (const one of [right, admin]) expect(await login(one)).toBeAccepted()
-  expect(await login(other)).toBeRefused(refused('nats_user_revoked'))
+  await demandLogins()
   await push()
 
   await broker.stop('nats-server')
   await undo()
   await run(site, 'nats-1', 'find', places.resolver, '-type', 'f', '-delete')
   const pushAll = await startBeforePush(site)
-  for (const one of [right, admin, other]) expect(await login(one)).toBeRefused(refused('nats_account_unknown'))
+  for (const one of [right, admin, other, later]) expect(await login(one)).toBeRefused(refused('nats_account_unknown'))
   await pushAll()
-  expect(await login(other)).toBeRefused(refused('nats_user_revoked'))
-  for (const one of [right, admin]) expect(await login(one)).toBeAccepted()
-  await site.until('the orchestrator is connected again', () => isReady(site), { withinMs: 15_000 })
+  await demandLogins()
 })
+
+const refused = (reason: string) => ({ error: 'Authorization Violation', guard: 'broker.login', reason })
+
+/** Whoever is connected with it when it is revoked is put out, for that. */
+async function demandPutOut(site: ScenarioSite, credential: Credential, revocation: object): Promise<void> {
+  const { verdict, session } = await site.open('orchestrator', 'nats-1', 'nats:connect', credential)
+  expect(verdict).toBeAccepted()
+  await ask(site, 'nats-user-revoke', revocation)
+  expect(await site.ended(session, within)).toMatchObject({ reason: 'User Authentication Revoked' })
+}
 
 const resolver = `${places.state}/main-resolver.conf`
 
