@@ -14,10 +14,7 @@ import { type Outcome, root } from './check.ts'
  * Reasons that no scenario can provoke, `service/guard reason`, each with why it stays all the same. One that a scenario does
  * provoke, or that no service declares, is a mistake here.
  */
-const UNPROVOKED: Readonly<Record<string, string>> = {
-  'host-agent/broker.self account_unexpected':
-    'a callout may let users into one account only, so only a broker of another make tells so: the unit tests have one',
-}
+const UNPROVOKED: Readonly<Record<string, string>> = {}
 
 /** A guard or a reason that no scenario provokes could be missing, and nobody would know: that is a failure. */
 export async function guardsAreProvoked(sites: NonNullable<Outcome['sites']>): Promise<Outcome> {

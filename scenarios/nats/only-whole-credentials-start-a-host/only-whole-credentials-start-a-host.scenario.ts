@@ -9,7 +9,7 @@ import {
 } from 'holdfast/vitest'
 import { keep, put, putJson, run } from '../files.ts'
 import { changeRole, setupKeys } from '../store.ts'
-import { folderOf, type Manifest, places } from '../verification.ts'
+import { folderOf, type Manifest } from '../verification.ts'
 
 const test = scenario('nats-orchestrator', { own: true })
 const folder = 'units/sentinel-intake/nats-creds'
@@ -152,25 +152,37 @@ test.for(programs.flatMap((program) => brokers.map((broker) => [...program, ...b
   },
 )
 
-test('a host whose role holds more than it must applies nothing, and goes on when that is put right', async ({
+test('a host whose role holds more than it must, or who may not even ask who it is, applies nothing, and goes on when that is put right', async ({
   site,
 }) => {
   const node = site.node('host-1')
-  const setup = await site.node('nats-1').readFile(`${places.state}/setup.json`)
-  const { keys } = JSON.parse(setup) as { keys: { hostRole: string } }
+  const { hostRole } = await setupKeys(site)
   const tap = await site.tap('host-1')
+  const connects = () => tap.decisions({ unit: 'host-agent', action: 'host:connect' })
+  const change = async (...how: string[]) => {
+    await changeRole(site, hostRole, ...how)
+    // A newer set is tried at once.
+    await on(site, 'touch', current)
+  }
+  const demandRefused = async (reason: string) => {
+    const told = async () => (await connects()).find((record) => record.reason === reason)
+    const refusal = await site.until(`it refuses for ${reason}`, told, { withinMs: 10_000 })
+    expect(refusal).toMatchObject({ verdict: 'refused', layer: 'broker', guard: 'broker.self' })
+  }
   await node.stop('host-agent')
-  await changeRole(site, keys.hostRole, '--allow-pub', 'WORKLOAD.>')
+  await change('--allow-pub', 'WORKLOAD.>')
   const starting = node.start('host-agent').catch((failure: Error) => failure)
-  const refused = async () => (await tap.decisions({ unit: 'host-agent', verdict: 'refused' })).length > 0
-  await site.until('it refuses its role', refused, { withinMs: 10_000 })
-  await changeRole(site, keys.hostRole, '--rm', 'WORKLOAD.>')
+  await demandRefused('permissions_unexpected')
+  await change('--rm', 'WORKLOAD.>', '--rm', askSelf)
+  await demandRefused('account_unexpected')
+  await change('--allow-pub', askSelf)
 
   expect(await starting).toBeUndefined()
-  const records = await tap.decisions({ unit: 'host-agent', action: 'host:connect' })
-  expect(records[0]).toMatchObject({ layer: 'broker', guard: 'broker.self', reason: 'permissions_unexpected' })
-  expect(records.at(-1)).toMatchObject({ verdict: 'accepted' })
+  expect((await connects()).at(-1)).toMatchObject({ verdict: 'accepted' })
 })
+
+/** Where a user asks the broker who it is. */
+const askSelf = '$SYS.REQ.USER.INFO'
 
 async function inMode(site: ScenarioSite, mode: string) {
   await on(site, 'chmod', mode, folder)
