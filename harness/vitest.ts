@@ -17,7 +17,7 @@ export { forgedCreds } from './credentials/nats-creds/forged.ts'
 export { type InspectedJwt, inspectCreds, inspectJwt } from './credentials/nats-creds/inspect.ts'
 export { readCreds as userOfFile } from './credentials/nats-creds/user-creds.ts'
 export { credentialOf } from './credentials/of-kind.ts'
-export { verify, verifyPlanted } from './demonstrations/verification.ts'
+export { runningOn, verify, verifyPlanted } from './demonstrations/verification.ts'
 export {
   authorityFrom,
   issueLeaf,

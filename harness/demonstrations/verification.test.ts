@@ -3,13 +3,16 @@ import { expect, test } from 'vitest'
 import { renderVerification } from '../cli/verification-text.ts'
 import type { ScenarioSite } from '../site/scenario-site.ts'
 import { until } from '../site/until.ts'
-import { type Defect, type Step, verifiedRows, verify, verifyPlanted } from './verification.ts'
+import { type Defect, runningOn, type Step, verifiedRows, verify, verifyPlanted } from './verification.ts'
 
 /** What holds on a site: a name for each thing. */
 const whole = () => new Set(['first', 'second', 'third'])
 let holding = whole()
 
-const site = { until, plan: { nodes: { one: {} } } } as unknown as ScenarioSite
+/** Processes that `web` was started as, in their order. */
+let started = [1]
+const events = () => started.map((pid) => ({ event: 'unit-started', node: 'one', unit: 'web', pid }))
+const site = { until, plan: { nodes: { one: {} } }, site: { events } } as unknown as ScenarioSite
 const step = (name: string, thing: string, on: string[] = []): Step => ({
   ...{ name, on },
   check: async (checks) => {
@@ -58,6 +61,27 @@ test('a defect must turn its step red, for what it is, that one alone, and be go
   expect(await verifyPlanted(apart, both, site)).toMatchObject({
     problems: ['T1 first is red, too: first is missing'],
   })
+})
+
+test('a step is told what ran before the defect, or after it where that takes a start', async () => {
+  const status: Step = {
+    ...{ name: 'T1 status', on: [] },
+    check: async (checks, site, before) => checks.is('its process', [...runningOn(site)], [...before]),
+  }
+  const again = { what: 'again', step: status.name, found: /^its process is/ } satisfies Partial<Defect>
+  const plant = async () => {
+    started = [1, 2]
+    return async () => {}
+  }
+  const { red, problems } = await verifyPlanted([status], { ...again, plant }, site)
+
+  expect(red).toEqual({ 'T1 status': ['its process is [["one/web",2]], and must be [["one/web",1]]'] })
+  expect(problems).toEqual([])
+  const meant = await verifyPlanted([status], { ...again, restarts: true, plant }, site)
+  expect(meant.problems).toEqual(['T1 status stayed green'])
+  const [row] = await verifiedRows({ steps: [status], defects: [] }, site)
+  expect(row?.problems).toEqual(['its process is [["one/web",2]], and must be [["one/web",1]]'])
+  started = [1]
 })
 
 test('rows tell the steps as they are, then what turned each red; where one is red already, nothing is planted', async () => {

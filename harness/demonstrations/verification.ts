@@ -26,7 +26,22 @@ export interface Step {
   readonly name: string
   /** Numbers of those that it stands on: where one of them is red, it is not judged. */
   readonly on: readonly string[]
-  check(checks: Checks, site: ScenarioSite): Promise<void>
+  /** `before`: what ran already when the verification began. */
+  check(checks: Checks, site: ScenarioSite, before: Running): Promise<void>
+}
+
+/** Processes of services by `NODE/UNIT`: each start is another one. */
+export type Running = ReadonlyMap<string, number>
+
+/** The process that each service was started as last, or first. */
+export function runningOn({ site }: Pick<ScenarioSite, 'site'>, start: 'last' | 'first' = 'last'): Running {
+  const running = new Map<string, number>()
+  for (const event of site.events()) {
+    if (event.event !== 'unit-started' || event.pid === undefined) continue
+    const unit = `${event.node}/${event.unit}`
+    if (start === 'last' || !running.has(unit)) running.set(unit, event.pid)
+  }
+  return running
 }
 
 /** What turns one step red, and no other. */
@@ -38,6 +53,8 @@ export interface Defect {
   readonly found: RegExp
   /** A node without which there is nothing to plant it on, where only some variants of a topology have it. */
   readonly node?: string
+  /** It takes a start of services to plant it: what runs after that is what ran before. */
+  readonly restarts?: true
   /** Answers what puts it right again. */
   plant(site: ScenarioSite): Promise<() => Promise<unknown>>
 }
@@ -58,7 +75,11 @@ export interface Verification {
 }
 
 /** All steps, in order. A step whose ground is red says nothing of its own. */
-export async function verify(steps: readonly Step[], site: ScenarioSite): Promise<Verification> {
+export async function verify(
+  steps: readonly Step[],
+  site: ScenarioSite,
+  before: Running = runningOn(site),
+): Promise<Verification> {
   const red: Record<string, readonly string[]> = {}
   const made: Record<string, number> = {}
   const without = new Set<string>()
@@ -68,7 +89,7 @@ export async function verify(steps: readonly Step[], site: ScenarioSite): Promis
       continue
     }
     const checks = new Checks()
-    await check(checks, site).catch((failure: Error) => checks.problems.push(failure.message))
+    await check(checks, site, before).catch((failure: Error) => checks.problems.push(failure.message))
     made[name] = checks.made
     if (checks.problems.length === 0) continue
     red[name] = checks.problems
@@ -90,11 +111,12 @@ const AGAIN_WITHIN_MS = 20_000
 /** Plants a defect, verifies, and puts things right again. */
 export async function verifyPlanted(
   steps: readonly Step[],
-  { what, step, found: expected, plant }: Defect,
+  { what, step, found: expected, restarts, plant }: Defect,
   site: ScenarioSite,
 ): Promise<Planted> {
+  const before = runningOn(site)
   const undo = await plant(site)
-  const found = await verify(steps, site).finally(undo)
+  const found = await verify(steps, site, restarts ? runningOn(site) : before).finally(undo)
   const own = found.red[step]
   const others = Object.keys(found.red).filter((name) => name !== step)
   const isGreen = async () => (await verify(steps, site)).marker
@@ -134,7 +156,8 @@ export async function verifiedRows(
   site: ScenarioSite,
   tell: (row: VerifiedRow) => void = () => {},
 ): Promise<VerifiedRow[]> {
-  const { made, red, marker } = await verify(steps, site)
+  // Nobody but the start of the site has started anything yet.
+  const { made, red, marker } = await verify(steps, site, runningOn(site, 'first'))
   const healthy = steps.map(({ name, on }): VerifiedRow => {
     const found = made[name] === undefined ? [`not judged: it stands on ${on.join(' and ')}`] : (red[name] ?? [])
     return { step: name, checks: made[name] ?? 0, found, problems: found, asExpected: found.length === 0 }

@@ -57,7 +57,16 @@ async function changed(
   return undo
 }
 
-const planted: readonly [what: string, step: string, found: RegExp, plant: Defect['plant']][] = [
+/** A service is ended and started, as one that fell and that its manager started again; there is nothing to put right then. */
+async function startedAgain(site: ScenarioSite, node: string, unit: string): Promise<Undo> {
+  await site.node(node).stop(unit)
+  await site.node(node).start(unit)
+  return async () => {}
+}
+
+type Row = [what: string, step: string, found: RegExp, plant: Defect['plant'], more?: Pick<Defect, 'restarts'>]
+
+const planted: readonly Row[] = [
   [
     'the broker is stopped',
     'T1 broker status',
@@ -66,6 +75,12 @@ const planted: readonly [what: string, step: string, found: RegExp, plant: Defec
       await site.node('nats-1').stop('nats-server')
       return () => site.node('nats-1').start('nats-server')
     },
+  ],
+  [
+    'the broker was started again',
+    'T1 broker status',
+    /^process of nats-server, which was there before is \d/,
+    (site) => startedAgain(site, 'nats-1', 'nats-server'),
   ],
   [
     'the operator on disk is another one',
@@ -128,7 +143,7 @@ const planted: readonly [what: string, step: string, found: RegExp, plant: Defec
   [
     'the password file is missing',
     'T5 configuration of the orchestrator',
-    /ENOENT: no such file or directory, lstat '.*\/password'/,
+    /^password is missing$/,
     async (site) => {
       const { messaging } = JSON.parse(await site.node('orchestrator').readFile(places.configuration)) as Configuration
       return changed(site, 'orchestrator', messaging.mongo.passwordFile, (path) =>
@@ -149,6 +164,12 @@ const planted: readonly [what: string, step: string, found: RegExp, plant: Defec
         },
         /its program exited/,
       ),
+  ],
+  [
+    'the orchestrator was started again',
+    'T6 orchestrator status',
+    /^process of orchestrator, which was there before is \d/,
+    (site) => startedAgain(site, 'orchestrator', 'orchestrator'),
   ],
   [
     'one byte of a JWT is another one',
@@ -181,6 +202,7 @@ const planted: readonly [what: string, step: string, found: RegExp, plant: Defec
     'T8 success',
     /^answer to a command is 503/,
     (site) => reconfigured(site, ({ messaging }) => Object.assign(messaging.stream, { maxBytes: 1024 })),
+    { restarts: true },
   ],
 ]
 
@@ -197,7 +219,7 @@ const ofHosts: typeof planted = [
 ]
 
 export const defects: readonly Defect[] = [
-  ...planted.map(([what, step, found, plant]) => ({ what, step, found, plant })),
+  ...planted.map(([what, step, found, plant, more]) => ({ what, step, found, plant, ...more })),
   ...ofHosts.map(([what, step, found, plant]) => ({ what, step, found, plant, node: 'host-1' })),
 ]
 

@@ -24,30 +24,52 @@ export interface Entry {
   readonly sha256: string
 }
 
-/** Runs on the node: facts of a folder and of the files in it, none of whose content leaves the node. */
+/** Runs on the node: facts of a folder and of files in it, none of whose content leaves the node. A named one that is missing is left out. */
 const look = `
   const { lstatSync, readdirSync, readFileSync, statSync } = require('node:fs')
   const { createHash } = require('node:crypto')
-  const [folder, ...names] = process.argv.slice(1)
+  const [owner, folder, ...names] = process.argv.slice(1)
+  const row = owner && readFileSync('/etc/passwd', 'utf8').split('\\n').find((line) => line.startsWith(owner + ':'))
   const own = statSync(folder)
-  const all = (names.length > 0 ? names : readdirSync(folder).sort()).map((name) => {
-    const { mode, uid, size } = lstatSync(folder + '/' + name)
+  const there = (name) => lstatSync(folder + '/' + name, { throwIfNoEntry: false })
+  const all = (names.length > 0 ? names.filter(there) : readdirSync(folder).sort()).map((name) => {
+    const { mode, uid, size } = there(name)
     const sha256 = createHash('sha256').update(readFileSync(folder + '/' + name)).digest('hex')
     return { name, mode: (mode & 0o7777).toString(8), uid, size, sha256 }
   })
-  console.log(JSON.stringify({ mode: (own.mode & 0o7777).toString(8), uid: own.uid, me: process.getuid(), files: all }))`
+  const must = row ? Number(row.split(':')[2]) : process.getuid()
+  console.log(JSON.stringify({ mode: (own.mode & 0o7777).toString(8), uid: own.uid, must, files: all }))`
 
 export interface Folder {
   readonly mode: string
   readonly uid: number
-  readonly me: number
   readonly files: readonly Entry[]
+  /** What the plan says of it: whose it and its files are, and their modes, without a zero in front. */
+  readonly must: { readonly uid: number; readonly mode: string; readonly fileMode: string }
 }
 
-export async function folderOf(site: ScenarioSite, node: string, path: string, names: readonly string[] = []) {
-  const { code, stdout, stderr } = await site.node(node).exec(['node', '-e', look, path, ...names])
+export async function folderOf(
+  site: ScenarioSite,
+  node: string,
+  path: string,
+  names: readonly string[] = [],
+): Promise<Folder> {
+  const { owner = '', mode, fileMode } = planned(site, node, path)
+  const { code, stdout, stderr } = await site.node(node).exec(['node', '-e', look, owner, path, ...names])
   if (code !== 0) throw new Error(`${node}: ${path}: ${/Error: (.*)/.exec(stderr)?.[1] ?? stderr}`)
-  return JSON.parse(stdout) as Folder
+  const { must, ...found } = JSON.parse(stdout) as Omit<Folder, 'must'> & { must: number }
+  return { ...found, must: { uid: must, mode, fileMode } }
+}
+
+/** That of a unit is its user's alone; what is handed over says so itself. Where nobody is named, it is whose the node is. */
+function planned({ plan }: ScenarioSite, node: string, path: string) {
+  const units = plan.nodes[node]?.units ?? []
+  const steps = units.flatMap((unit) => unit.steps)
+  const received = steps.flatMap((step) => ('receive' in step ? [step.receive.to] : []))
+  const to = received.find((one) => one.path === `@{dir}/${path}`)
+  const owner = to?.owner ?? units.find(({ name }) => `${path}/`.startsWith(`units/${name}/`))?.user
+  const told = (mode: string) => mode.replace(/^0/, '')
+  return { owner, mode: told(to?.folderMode ?? '0700'), fileMode: told(to?.mode ?? '0600') }
 }
 
 interface ManifestFile {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
+import { basename, dirname, relative } from 'node:path'
 import { serviceMain } from '../../agent/command.ts'
 import { inspectCreds, inspectJwt } from '../../credentials/nats-creds/inspect.ts'
 import { acceptanceProblems } from '../../site/judge.ts'
 import { markJudged } from '../../site/judging.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
-import type { Checks, Step } from '../verification.ts'
-import { type Entry, type Folder, folderOf, handedOver, manifestIn, monitoring, places } from './facts.ts'
+import { type Checks, type Running, runningOn, type Step } from '../verification.ts'
+import { type Folder, folderOf, handedOver, manifestIn, monitoring, places } from './facts.ts'
 
 // The verification steps T1 to T8, each a check that fails by name.
 
@@ -25,20 +26,41 @@ export const steps: readonly Step[] = [
   { name: 'T8 success', on: ['T6'], check: success },
 ]
 
-/** A secret: there, ours, and readable by nobody else. */
-function demandSecret(checks: Checks, place: string, { mode, uid, size }: Entry, me: number): void {
-  checks.is(`mode of ${place}`, mode, '600')
-  checks.is(`owner of ${place}`, uid, me)
-  checks.holds(`${place} is empty`, size > 0)
+/** Secrets: there, of whom they must be, and readable by nobody else. */
+function demandSecrets(
+  checks: Checks,
+  { files, must }: Folder,
+  names: readonly string[],
+  placeOf = (name: string) => name,
+): void {
+  for (const name of names) {
+    const [place, file] = [placeOf(name), files.find((one) => one.name === name)]
+    checks.holds(`${place} is missing`, file !== undefined)
+    if (file === undefined) continue
+    checks.is(`mode of ${place}`, file.mode, must.fileMode)
+    checks.is(`owner of ${place}`, file.uid, must.uid)
+    checks.holds(`${place} is empty`, file.size > 0)
+  }
 }
 
-function demandFolder(checks: Checks, place: string, { mode, uid, me }: Folder): void {
-  checks.is(`mode of ${place}`, mode, '700')
-  checks.is(`owner of ${place}`, uid, me)
+function demandFolder(checks: Checks, place: string, { mode, uid, must }: Folder): void {
+  checks.is(`mode of ${place}`, mode, must.mode)
+  checks.is(`owner of ${place}`, uid, must.uid)
 }
 
-async function brokerStatus(checks: Checks, site: ScenarioSite): Promise<void> {
-  checks.is('what nats-server did last', lastOf(site, 'nats-1', 'nats-server'), 'unit-ready')
+function namesOf({ files }: Folder): string[] {
+  return files.map(({ name }) => name)
+}
+
+/** It runs, and was not started again. */
+function demandRunning(checks: Checks, site: ScenarioSite, before: Running, [node, unit]: [string, string]): void {
+  checks.is(`what ${unit} did last`, lastOf(site, node, unit), 'unit-ready')
+  const of = `${node}/${unit}`
+  checks.is(`process of ${unit}, which was there before`, runningOn(site).get(of), before.get(of))
+}
+
+async function brokerStatus(checks: Checks, site: ScenarioSite, before: Running): Promise<void> {
+  demandRunning(checks, site, before, ['nats-1', 'nats-server'])
   checks.is('/healthz', await monitoring(site, '/healthz?js-enabled-only=true'), { status: 'ok' })
   const { trusted_operators_jwt } = await monitoring<{ trusted_operators_jwt: string[] }>(site, '/varz')
   const operator = await site.node('nats-1').readFile(`${places.state}/HOLO.jwt`)
@@ -53,7 +75,7 @@ async function brokerStatus(checks: Checks, site: ScenarioSite): Promise<void> {
 async function madeCredentials(checks: Checks, site: ScenarioSite): Promise<void> {
   const state = await folderOf(site, 'nats-1', places.state, outputs)
   demandFolder(checks, 'state of nsc', state)
-  for (const file of state.files) demandSecret(checks, file.name, file, state.me)
+  demandSecrets(checks, state, outputs)
   demandFolder(checks, 'shared-creds', await folderOf(site, 'nats-1', places.shared))
 }
 
@@ -66,12 +88,8 @@ async function handOver(checks: Checks, site: ScenarioSite): Promise<void> {
   const digests = Object.fromEntries(manifest.files.map(({ name, sha256 }) => [name, sha256]))
   for (const [host, folder] of Object.entries({ 'nats-1': laid, orchestrator: arrived })) {
     demandFolder(checks, `hand-over at ${host}`, folder)
-    checks.is(
-      `files at ${host}`,
-      folder.files.map(({ name }) => name),
-      [...handedOver, 'manifest.json'].sort(),
-    )
-    for (const file of folder.files) demandSecret(checks, `${host}: ${file.name}`, file, folder.me)
+    checks.is(`files at ${host}`, namesOf(folder), [...handedOver, 'manifest.json'].sort())
+    demandSecrets(checks, folder, namesOf(folder), (name) => `${host}: ${name}`)
     for (const { name, sha256 } of folder.files) {
       if (digests[name] !== undefined) checks.is(`digest of ${name} at ${host}`, sha256, digests[name], brief)
     }
@@ -90,12 +108,8 @@ async function installedCredentials(checks: Checks, site: ScenarioSite): Promise
   const handed = await manifestIn(site, 'orchestrator', `${places.arrived}/manifest.json`)
   demandFolder(checks, 'installed credentials', installed)
   checks.is('generation', manifest.generation, handed.generation)
-  checks.is(
-    'installed files',
-    installed.files.map(({ name }) => name),
-    [...handedOver, 'current.json'].sort(),
-  )
-  for (const file of installed.files) demandSecret(checks, file.name, file, installed.me)
+  checks.is('installed files', namesOf(installed), [...handedOver, 'current.json'].sort())
+  demandSecrets(checks, installed, namesOf(installed))
   for (const { name, sha256 } of handed.files) {
     checks.is(`digest of ${name}`, installed.files.find((file) => file.name === name)?.sha256, sha256, brief)
   }
@@ -103,13 +117,12 @@ async function installedCredentials(checks: Checks, site: ScenarioSite): Promise
 
 async function configuration(checks: Checks, site: ScenarioSite): Promise<void> {
   const node = site.node('orchestrator')
-  const folder = await folderOf(site, 'orchestrator', 'units/orchestrator', ['config.json'])
-  for (const file of folder.files) demandSecret(checks, file.name, file, folder.me)
+  const demandFiles = async (folder: string, ...names: string[]) =>
+    demandSecrets(checks, await folderOf(site, 'orchestrator', folder, names), names)
+  await demandFiles(dirname(places.configuration), basename(places.configuration))
   const { messaging } = JSON.parse(await node.readFile(places.configuration)) as { messaging: { mongo: object } }
   for (const path of Object.values(messaging.mongo) as string[]) {
-    const name = path.slice(path.lastIndexOf('/') + 1)
-    const { files, me } = await folderOf(site, 'orchestrator', path.slice(0, -name.length - 1), [name])
-    for (const file of files) demandSecret(checks, name, file, me)
+    await demandFiles(dirname(relative(node.dir, path)), basename(path))
   }
   const checked = [
     'node',
@@ -128,8 +141,8 @@ interface Connection {
   readonly authorized_user?: string
 }
 
-async function orchestratorStatus(checks: Checks, site: ScenarioSite): Promise<void> {
-  checks.is('what orchestrator did last', lastOf(site, 'orchestrator', 'orchestrator'), 'unit-ready')
+async function orchestratorStatus(checks: Checks, site: ScenarioSite, before: Running): Promise<void> {
+  demandRunning(checks, site, before, ['orchestrator', 'orchestrator'])
   checks.is('/readyz', (await site.operator('orchestrator').get('/readyz')).status, 200)
   const { connections } = await monitoring<{ connections: Connection[] }>(site, '/connz?auth=1')
   const { files } = await manifestIn(site, 'orchestrator', `${places.installed}/current.json`)
