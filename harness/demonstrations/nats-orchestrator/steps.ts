@@ -124,7 +124,9 @@ async function configuration(checks: Checks, site: ScenarioSite): Promise<void> 
   for (const path of Object.values(messaging.mongo) as string[]) {
     await demandFiles(dirname(relative(node.dir, path)), basename(path))
   }
+  const user = site.plan.nodes.orchestrator?.units.find(({ name }) => name === 'orchestrator')?.user
   const checked = [
+    ...(user === undefined ? [] : ['sh', '-c', asUser, user]),
     'node',
     '--conditions=holdfast-source',
     serviceMain('orchestrator'),
@@ -135,6 +137,9 @@ async function configuration(checks: Checks, site: ScenarioSite): Promise<void> 
   const { code, stderr } = await node.exec(checked)
   checks.holds(`the configuration is refused: ${stderr}`, code === 0)
 }
+
+/** Runs what follows as somebody else, who judges files by who he is. */
+const asUser = 'exec setpriv --reuid="$0" --regid="$(id -g "$0")" --init-groups -- "$@"'
 
 interface Connection {
   readonly ip: string

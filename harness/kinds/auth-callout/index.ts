@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import { duration, name, port } from '../../topology/schema.ts'
-import { setupFile, setupFolder } from '../nats-files.ts'
+import { calloutFiles, calloutFolder, type Made, madeFor, setupFile } from '../nats-files.ts'
 import { admitted } from '../nsc-setup/roles.ts'
 import { referenceService, startOf, tlsFiles } from '../reference-service.ts'
 import { checksOf, guardsOf } from './checks.ts'
@@ -40,10 +40,13 @@ export const authCallout = defineKind({
 function plan(unit: Unit): KindPlan {
   const { auth, hosts, ports } = unit.settings
   // A plan is plain JSON: settings that were left out are left out there, too.
-  const json: unknown = JSON.parse(JSON.stringify(configuration(unit)))
+  const files = [setupFile, ...calloutFiles]
+  const made = madeFor(unit, { setup: unit.settings.setup, files, again: 'changed' })
+  const json: unknown = JSON.parse(JSON.stringify(configuration(unit, made)))
   return {
     summary: `decides about logins of ${hosts.join(', ') || 'nobody'}, validates at ${auth}`,
     files: [{ path: '@{unit}/config.json', json }],
+    steps: [...made.steps],
     service: referenceService(unit, 'auth-callout', ports.local, [
       { name: 'local', port: ports.local, protocol: 'https', clientCertificate: 'none' },
     ]),
@@ -57,7 +60,7 @@ function plan(unit: Unit): KindPlan {
   }
 }
 
-function configuration(unit: Unit) {
+function configuration(unit: Unit, { folder, isHanded }: Made) {
   const { auth, validation, introspectionCacheMs, clockSkewSeconds, recheck, loginLifetime, ...rest } = unit.settings
   const { topology, domain, node, host } = unit
   return {
@@ -65,8 +68,8 @@ function configuration(unit: Unit) {
     // The broker sees it by its address, and the auth server does.
     localAddress: '@{address}',
     listen: { local: `@{address}:${rest.ports.local}` },
-    setupFile: `${setupFolder(rest.setup)}/${setupFile}`,
-    keysDir: `${setupFolder(rest.setup)}/local-keys`,
+    setupFile: `${folder}/${setupFile}`,
+    keysDir: isHanded ? folder : `${folder}/${calloutFolder}`,
     auth: { issuer: unit.url(auth, 'public'), ca: unit.anchor(topology.nodes[auth]?.domain ?? domain) },
     validation: { mode: validation, introspectionCacheMs },
     clockSkewSeconds,

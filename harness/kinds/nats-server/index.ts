@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { PlanUnit, Probe, Service, Step } from '../../topology/plan.ts'
+import type { PlanUnit, Probe, Service, Step, Template } from '../../topology/plan.ts'
 import { name, port } from '../../topology/schema.ts'
-import { operatorFile, resolverFile, setupFile, setupFolder, setupFolderBeside } from '../nats-files.ts'
+import { type Made, madeFor, operatorFile, resolverFile, setupFile, setupFolderBeside } from '../nats-files.ts'
 import { tlsFiles } from '../reference-service.ts'
 import { guards } from './guards.ts'
 import { actionsOf, verificationOf } from './verification.ts'
@@ -62,10 +62,13 @@ export const natsServer = defineKind({
 const longestLine = 16_384
 
 function plan(unit: Unit): KindPlan {
+  const { setup, operator } = unit.settings
+  const files = [operatorFile(operator), resolverFile, setupFile]
+  const made = madeFor(unit, { setup, files })
   return {
-    summary: `broker of the operator ${unit.settings.operator}`,
-    files: [{ path: '@{unit}/server.conf', text: configurationText(unit) }],
-    steps: [fileCheck(unit)],
+    summary: `broker of the operator ${operator}`,
+    files: [{ path: '@{unit}/server.conf', text: configurationText(unit, made) }],
+    steps: [...made.steps, fileCheck(files.map((file) => `${made.folder}/${file}`))],
     service: service(unit),
     actions: actionsOf(unit.settings),
     verification: verificationOf(unit),
@@ -75,13 +78,12 @@ function plan(unit: Unit): KindPlan {
 }
 
 /** A broker that starts on half a setup would trust somebody else, or nobody. */
-function fileCheck({ settings: { setup, operator } }: Unit): Step {
-  const files = [operatorFile(operator), resolverFile, setupFile].map((file) => `${setupFolder(setup)}/${file}`)
+function fileCheck(files: readonly Template[]): Step {
   return { run: { program: { service: 'nats-companion' }, args: ['check', ...files] } }
 }
 
 /** In the broker's own form, whose values may be JSON. */
-function configurationText(unit: Unit): string {
+function configurationText(unit: Unit, { folder, isHanded }: Made): string {
   const { setup, operator, ports, jetstream } = unit.settings
   const { ca, cert, key } = tlsFiles(unit)
   const { memoryBytes, fileBytes } =
@@ -90,7 +92,7 @@ function configurationText(unit: Unit): string {
     server_name: unit.node,
     listen: `@{address}:${ports.client}`,
     http: `@{loopback}:${ports.monitoring}`,
-    operator: `${setupFolder(setup)}/${operatorFile(operator)}`,
+    operator: `${folder}/${operatorFile(operator)}`,
     tls: { cert_file: cert, key_file: key, ca_file: ca, verify: true },
     ...(jetstream !== false && {
       jetstream: {
@@ -104,7 +106,8 @@ function configurationText(unit: Unit): string {
     ...{ debug: true, logtime: true, logtime_utc: true, log_file: logFile('@{unit}') },
   }
   const lines = Object.entries(values).map(([member, value]) => `${member}: ${JSON.stringify(value)}`)
-  return [...lines, `include ${JSON.stringify(`${setupFolderBeside(setup)}/${resolverFile}`)}`, ''].join('\n')
+  const beside = isHanded ? 'setup' : setupFolderBeside(setup)
+  return [...lines, `include ${JSON.stringify(`${beside}/${resolverFile}`)}`, ''].join('\n')
 }
 
 function logFile(folder: string): string {
@@ -127,7 +130,8 @@ function readiness(monitoring: number): Probe {
 }
 
 /** Reads what the broker writes, and writes its decisions down: in the name of the broker, and where its own would be. */
-function companion({ node, unit, settings: { ports, callout } }: Unit): PlanUnit {
+function companion({ node, unit, topology, settings: { ports, callout } }: Unit): PlanUnit {
+  const { [unit]: own, [callout?.unit ?? unit]: other } = topology.nodes[node]!.units
   const folder = `@{dir}/units/${unit}`
   const json = {
     ...{ node, unit, listener: 'nats', log: logFile(folder), decisionLog: `${folder}/decisions.jsonl` },
@@ -142,6 +146,8 @@ function companion({ node, unit, settings: { ports, callout } }: Unit): PlanUnit
   return {
     name: `${unit}-companion`,
     kind: 'nats-companion',
+    // It reads what two units write: where these are of two users, it is that of the agent.
+    ...(own?.user !== other?.user && { user: undefined }),
     summary: `turns the log of ${unit} into decision records`,
     after: [`${node}/${unit}`],
     files: [{ path: '@{unit}/config.json', json }],
