@@ -85,7 +85,7 @@ async function recordsOf(conn: string, count = 1): Promise<DecisionRecord[]> {
     const own = all.slice(recordedBefore.get(conn) ?? 0).filter((record) => record.conn === conn)
     return own.length >= count && own
   }
-  return until(`${count} records of ${conn}`, read, { withinMs: 6_000, everyMs: 10 })
+  return until(`${count} records of ${conn}`, read, { withinMs: 15_000, everyMs: 10 })
 }
 
 const login = { action: 'nats:login', layer: 'broker', guard: 'broker.login', node: 'nats-1', unit: 'nats-server' }
@@ -276,6 +276,41 @@ test('who is in is put out when his JWT ends or is revoked, and comes in no more
   const again = await call(revoked)
   expect(await recordsOf(again.conn)).toMatchObject([{ ...login, reason: 'nats_user_revoked', error: violation }])
 })
+
+test('who closes first is known to have been put out by what the broker shows, where it wrote that of another', async () => {
+  const [first, second, good] = [await work.user('first'), await work.user('second'), await work.user('good')]
+  const all = [await call(first), await call(second), await call(good)]
+  for (const { conn } of all) await recordsOf(conn)
+  companion.kill('SIGKILL')
+  await once(companion, 'exit')
+  const revocations = { [first.id]: inSeconds(1), [second.id]: inSeconds(1) }
+  await broker.push(await work.jwt({ revocations, limits: { disallow_bearer: true } }))
+  for (const { session } of all.slice(0, 2)) await session!.ended
+  await all[2]!.session!.close()
+  await closedInLog(all.map(({ conn }) => conn))
+  // Which of them is gone before the broker ends it is chance: here all were, and it wrote its words of the first alone.
+  const [told, ...others] = all.map(({ conn }) => conn)
+  const closed = (conn: string) => new RegExp(`^(.* \\[DBG\\] ${conn} - .*)(Client connection closed: ).*$`, 'm')
+  const words = (conn: string) => new RegExp(`^.* ${conn} - .*User Authentication Revoked.*\n`, 'm')
+  const log = others.reduce(
+    (text, conn) => text.replace(words(conn), '').replace(closed(conn), '$1$2Client Closed'),
+    await readFile(broker.logFile, 'utf8'),
+  )
+  await writeFile(broker.logFile, log.replace(closed(told!), '$1User Authentication Revoked\n$1$2Client Closed'))
+  companion = start()
+
+  const ended = { action: 'nats:session', guard: 'broker.session', reason: 'nats_user_revoked' }
+  for (const { conn } of all.slice(0, 2)) expect((await recordsOf(conn, 2))[1]).toMatchObject(ended)
+  expect(await recordsOf(all[2]!.conn)).toMatchObject([{ verdict: 'accepted' }])
+})
+
+async function closedInLog(conns: readonly string[]): Promise<void> {
+  const isWritten = async () => {
+    const text = await readFile(broker.logFile, 'utf8')
+    return conns.every((conn) => new RegExp(`${conn} - .*Client connection closed: `).test(text))
+  }
+  await until('their ends are in the log', isWritten, { withinMs: 5_000 })
+}
 
 test('a line that nobody knows is no reason that anybody knows', async () => {
   const line = (level: string, text: string) =>
