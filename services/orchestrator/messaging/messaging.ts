@@ -106,7 +106,10 @@ export class Messaging implements Section {
     this.#commands.start()
     this.#credentials.watch(() => this.#renew())
     this.#deadline = setTimeout(() => {
-      this.#end(new Error(`${this.#problem()}: not connected to the broker within ${seconds} s (${this.#problems()})`))
+      const problem = this.#problem() ?? 'broker_unreachable'
+      const { server } = this.#node.configuration.messaging
+      const found = `${problem}: not connected to ${server} within ${seconds} s (${this.#problems()})`
+      this.#end(new Error(`${found}; ${wayOut(problem)}`))
     }, seconds * 1_000).unref()
     this.#timers.push(setInterval(() => this.#publishStatus(), STATUS_EVERY_MS).unref())
     this.#timers.push(setInterval(() => this.#credentials.lifeLeft(), LOOK_EVERY_MS).unref())
@@ -268,6 +271,9 @@ export class Messaging implements Section {
 }
 
 const WAYS_OUT: Readonly<Record<string, string>> = {
+  broker_unreachable: 'see that the broker runs, and can be reached from here',
+  login_refused:
+    'see the log of the broker: whether the claims of its accounts were pushed, and these credentials are of it',
   endpoint_plaintext: 'the broker offers no TLS: see to it that it does',
   server_untrusted: 'see that messaging.ca is the root of the broker',
   server_name_mismatch: 'see that messaging.server names the host that its certificate is for',

@@ -67,7 +67,15 @@ export const credsManifest = guard<FolderContext>(
     const problem = fileProblem(opened, context.demand)
     if (problem !== undefined) return refused(context, 'manifest_invalid', `${place} ${problem}`)
     const schema = manifestFile === MANIFEST_FILE ? manifestSchema : currentSchema
-    const read = schema.safeParse(jsonOf(opened.file?.text ?? ''))
+    const json = jsonOf(opened.file?.text ?? '')
+    if (json === undefined) {
+      return refused(
+        context,
+        'manifest_invalid',
+        `${place} is no JSON, or not all of it is there; have it written anew`,
+      )
+    }
+    const read = schema.safeParse(json)
     if (!read.success) {
       const mistakes = read.error.issues.map(({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`)
       return refused(context, 'manifest_invalid', `${place}: ${mistakes.join('; ')}; have it written anew`)
