@@ -11,6 +11,7 @@ import {
   testAuthority,
   testFolder,
 } from '../shared/testing/certificates.ts'
+import { bareEnvironment } from '../shared/testing/environment.ts'
 import type { Configuration } from './config.ts'
 import { loadConfig } from './config.ts'
 import { type Server, startServer } from './server.ts'
@@ -162,7 +163,7 @@ export function spawnServer(
   starting: (child: ChildProcess) => void = () => {},
 ): Promise<{ child: ChildProcess; stderr: () => string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...bareEnvironment, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   starting(child)
@@ -182,7 +183,7 @@ export async function runProgram(
   env: Record<string, string> = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...bareEnvironment, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 30_000,
   })

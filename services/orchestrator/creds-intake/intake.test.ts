@@ -23,6 +23,7 @@ import {
   type TestUser,
   testOperator,
 } from '../../shared/nats/testing/operator.ts'
+import { bareEnvironment } from '../../shared/testing/environment.ts'
 import { boundFiles, canBoundFiles } from '../../shared/testing/full-disk.ts'
 import { type IntakeClock, takeOver } from './intake.ts'
 import { optionsOf } from './run.ts'
@@ -257,7 +258,7 @@ function run(configuration: object): Promise<{ code: number | null; stderr: stri
   const file = join(root, `${made}.json`)
   writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 })
   const child = spawn(process.execPath, [MAIN, 'creds-intake', '--config', file], {
-    env: { PATH: '/usr/bin:/bin' },
+    env: bareEnvironment,
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: 30_000,
     killSignal: 'SIGKILL',

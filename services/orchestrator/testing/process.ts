@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bareEnvironment } from '../../shared/testing/environment.ts'
 import { until } from '../../shared/testing/service-process.ts'
 
 export { freePort, until } from '../../shared/testing/service-process.ts'
@@ -49,7 +50,7 @@ export function spawnOrchestrator(
     mode: 0o600,
   })
   const child = spawn(process.execPath, ['--import', NAMES, MAIN, '--config', file, ...(options.args ?? [])], {
-    env: { PATH: '/usr/bin:/bin', ...options.env },
+    env: { ...bareEnvironment, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stderr = ''

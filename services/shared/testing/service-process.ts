@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bareEnvironment } from './environment.ts'
 
 /** A real process of a service. */
 export interface TestService extends AsyncDisposable {
@@ -27,7 +28,7 @@ export function spawnService(service: string, folder: string, configuration: unk
   writeFileSync(configFile, JSON.stringify(configuration), { mode: 0o600 })
   const main = fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
   const process_ = spawn(process.execPath, ['--import', NAMES, main, '--config', configFile], {
-    env: { PATH: '/usr/bin:/bin' },
+    env: bareEnvironment,
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let stderr = ''
