@@ -119,7 +119,7 @@ test('an agent that is killed again and again applies each command once, in orde
   for (let applied = 0; applied < 300; applied = appliedAt(configuration).length) {
     const running = await agent('host-2', configuration)
     const target = applied + 60
-    await until(() => appliedAt(configuration).length >= target, 'some of them', 30_000)
+    await until(() => appliedAt(configuration).length >= target, 'some of them', 30_000, 20)
     running.process.kill('SIGKILL')
     await running.exited
   }

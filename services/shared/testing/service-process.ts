@@ -65,15 +65,19 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** Resolves when `condition` holds; rejects after a bounded time. */
+/**
+ * Resolves when `condition` holds; rejects after a bounded time. It is asked often at first and less often later, since asking a service
+ * takes a handshake: `longestPauseMs` for a moment that must not be missed.
+ */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
   withinMs = WITHIN_MS,
+  longestPauseMs = 50,
 ): Promise<void> {
   const deadline = performance.now() + withinMs
-  while (!(await condition())) {
+  for (let pause = 10; !(await condition()); pause = Math.min(pause * 1.5, longestPauseMs)) {
     if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }
