@@ -1,12 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { type TestAuthority, type TestIdentity, testAuthority } from '../../testing/certificates.ts'
 import { freePort, until } from '../../testing/service-process.ts'
+import { toolPaths } from '../../testing/tools.ts'
 import { type BrokerTarget, connectBroker } from '../broker-connection.ts'
 import { readCreds } from '../creds-text.ts'
 import { ACCOUNT_NAMES } from '../roles.ts'
@@ -34,12 +33,8 @@ export const BROKER_HOST = 'nats-1.somebiz.local.io'
 
 export async function testBroker(extra = ''): Promise<TestBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-nats-'))
-  const [program, operator, authority, port] = await Promise.all([
-    natsServer(),
-    testOperator(),
-    testAuthority(folder, 'ca'),
-    freePort(),
-  ])
+  const program = toolPaths('nats-server')['nats-server']
+  const [operator, authority, port] = await Promise.all([testOperator(), testAuthority(folder, 'ca'), freePort()])
   const own = await authority.issue({ sans: [BROKER_HOST] })
   const preload = await Promise.all(
     ACCOUNT_NAMES.map(async (name) => [operator.accounts[name].key.getPublicKey(), await operator.account(name)]),
@@ -101,23 +96,6 @@ ${extra}
     },
   }
   return broker
-}
-
-/** Where the harness has it: asked as anybody would, since a service knows nothing of the harness. */
-async function natsServer(): Promise<string> {
-  const cli = fileURLToPath(new URL('../../../../harness/cli/main.ts', import.meta.url))
-  const ask = async (...args: string[]): Promise<string | undefined> => {
-    const argv = ['--conditions=holdfast-source', cli, 'doctor', '--json', ...args]
-    const { stdout } = await promisify(execFile)(process.execPath, argv, { maxBuffer: 2 ** 24 }).catch(
-      (failure) => failure,
-    )
-    const { programs } = JSON.parse(String(stdout)) as { programs: { program: string; path?: string; state: string }[] }
-    const found = programs.find(({ program }) => program === 'nats-server')
-    return found?.state === 'ok' ? found.path : undefined
-  }
-  const path = (await ask()) ?? (await ask('--install'))
-  if (path === undefined) throw new Error('there is no nats-server; type: npx holdfast doctor')
-  return path
 }
 
 /** Records of a decision log. */
