@@ -11,16 +11,14 @@ export async function run(site: Sited, node: string, ...argv: string[]): Promise
   return stdout
 }
 
-/** Keeps files as they are now: content, mode and owner. Answers what puts them back. */
+/** Keeps files as they are now: content, mode and owner. Answers what puts them back. One program for all: there is much to keep, and to put back. */
 export async function keep(site: Sited, node: string, ...paths: string[]): Promise<() => Promise<void>> {
   const folder = `kept/${crypto.randomUUID()}`
-  await run(site, node, 'mkdir', '-p', '-m', '700', folder)
-  for (const [at, path] of paths.entries()) await run(site, node, 'cp', '-a', path, `${folder}/${at}`)
+  const each = (copy: string) => `at=0; for path; do ${copy} || exit; at=$((at + 1)); done`
+  await run(site, node, 'sh', '-c', `mkdir -p -m 700 "$0" && ${each('cp -a -- "$path" "$0/$at"')}`, folder, ...paths)
   return async () => {
-    for (const [at, path] of paths.entries()) {
-      // In its place, so that whoever watches the file sees it.
-      await run(site, node, 'cp', '-a', '--remove-destination', `${folder}/${at}`, path)
-    }
+    // In its place, so that whoever watches the file sees it.
+    await run(site, node, 'sh', '-c', each('cp -a --remove-destination -- "$0/$at" "$path"'), folder, ...paths)
   }
 }
 
@@ -28,7 +26,7 @@ export async function keep(site: Sited, node: string, ...paths: string[]): Promi
 export async function put(site: Sited, node: string, path: string, text: string): Promise<void> {
   const { code, stderr } = await site
     .node(node)
-    .exec(['bash', '-c', 'umask 077; mkdir -p "${0%/*}"; cat > "$0"', path], { input: text })
+    .exec(['sh', '-c', 'umask 077; mkdir -p "${0%/*}"; cat > "$0"', path], { input: text })
   if (code !== 0) throw new Error(`${node}: ${path} was not written: ${stderr}`)
 }
 

@@ -29,7 +29,9 @@ function spawnOn(node: SiteNode) {
     const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
     const child = Object.assign(new EventEmitter(), { stdin, stdout, stderr, pid: undefined })
     const ended = async () => {
-      const { code, signal, ...output } = await node.exec(['bash', '-c', command], { input: input?.toString() })
+      // Told something over a socket it takes itself for a remote login, and would begin with what stands in somebody's ~/.bashrc.
+      const bash = ['bash', '--norc', '-c', command]
+      const { code, signal, ...output } = await node.exec(bash, { input: input?.toString() })
       stdout.end(output.stdout)
       stderr.end(output.stderr)
       child.emit('exit', code, signal)

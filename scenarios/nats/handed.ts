@@ -27,7 +27,7 @@ export async function handOver(site: ScenarioSite, path: string, text: string): 
   if (key !== undefined) Object.assign(own.user, { key })
   await put(site, 'orchestrator', 'kept/other.json', JSON.stringify(json))
   const both = 'cat kept/other.creds > "$0"; cat kept/other.json > "$1"'
-  await run(site, 'orchestrator', 'bash', '-c', both, path, manifest)
+  await run(site, 'orchestrator', 'sh', '-c', both, path, manifest)
 }
 
 /** Credentials of the worker that somebody else made, with the keys of nsc. */

@@ -184,7 +184,7 @@ async function startBeforePush(site: ScenarioSite): Promise<() => Promise<void>>
   const isUp = async () => (await monitoring<{ status: string }>(site, '/healthz?js-enabled-only=true')).status === 'ok'
   await site.until('the broker is up', isUp, { withinMs: 15_000 })
   return async () => {
-    await run(site, 'nats-1', 'bash', '-c', 'echo > "$0"', gate)
+    await run(site, 'nats-1', 'sh', '-c', 'echo > "$0"', gate)
     expect(await holder).toMatchObject({ code: 0 })
     await started
     await broker.waitForUnit('nats-accounts-push')
