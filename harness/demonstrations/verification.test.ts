@@ -42,6 +42,16 @@ test('a step says nothing where what it stands on is red, however far below', as
   expect(await verify(steps, site)).toMatchObject({ red: {}, marker: 'verified by checks: T1 2, T2 2, T3 2' })
 })
 
+test('up to the first red step, nothing that comes after it is looked at', async () => {
+  const apart = [step('T1 first', 'first'), step('T2 second', 'second')]
+  holding.delete('first')
+  const found = await verify(apart, site, { upToRed: true })
+  holding = whole()
+
+  expect(found).toEqual({ made: { 'T1 first': 2 }, red: { 'T1 first': ['first is missing'] } })
+  expect(await verify(apart, site, { upToRed: true })).toMatchObject({ made: { 'T1 first': 2, 'T2 second': 2 } })
+})
+
 test('a step that cannot be made is red, for that', async () => {
   const broken: Step = { name: 'T1 first', on: [], check: () => Promise.reject(new Error('nobody there')) }
 

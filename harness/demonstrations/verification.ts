@@ -74,11 +74,11 @@ export interface Verification {
   readonly marker?: string
 }
 
-/** All steps, in order. A step whose ground is red says nothing of its own. */
+/** All steps, in order; or those up to the first that is red. A step whose ground is red says nothing of its own. */
 export async function verify(
   steps: readonly Step[],
   site: ScenarioSite,
-  before: Running = runningOn(site),
+  { before = runningOn(site), upToRed = false }: { before?: Running; upToRed?: boolean } = {},
 ): Promise<Verification> {
   const red: Record<string, readonly string[]> = {}
   const made: Record<string, number> = {}
@@ -94,6 +94,7 @@ export async function verify(
     if (checks.problems.length === 0) continue
     red[name] = checks.problems
     without.add(numberOf(name))
+    if (upToRed) break
   }
   if (without.size > 0) return { made, red }
   const counts = Object.entries(made).map(([name, count]) => `${numberOf(name)} ${count}`)
@@ -116,10 +117,11 @@ export async function verifyPlanted(
 ): Promise<Planted> {
   const before = runningOn(site)
   const undo = await plant(site)
-  const found = await verify(steps, site, restarts ? runningOn(site) : before).finally(undo)
+  const found = await verify(steps, site, { before: restarts ? runningOn(site) : before }).finally(undo)
   const own = found.red[step]
   const others = Object.keys(found.red).filter((name) => name !== step)
-  const isGreen = async () => (await verify(steps, site)).marker
+  // While something is coming up again, nobody asks what else holds.
+  const isGreen = async () => (await verify(steps, site, { upToRed: true })).marker
   const again = await site
     .until(`all is green again after: ${what}`, isGreen, { withinMs: AGAIN_WITHIN_MS })
     .then(() => [])
