@@ -6,12 +6,12 @@ import { createTlsListener, type TlsListener } from '../shared/tls-listener.ts'
 import { noTokens } from '../shared/token-policy.ts'
 import { CallRecorder } from './call-record.ts'
 import { startRenewal } from './certificate-renewal.ts'
-import { addressOf, type Configuration, doesPeering } from './config.ts'
+import { addressOf, type Configuration } from './config.ts'
 import { createLocalHandler } from './local-listener.ts'
 import { type Material, readMaterial } from './material.ts'
 import { OwnCertificates, overdueAt } from './own-certificates.ts'
 import { listenerOf, type OwnNode } from './own-node.ts'
-import { Peering } from './peering.ts'
+import type { Peering } from './peering.ts'
 import { keepBoth, removePrevious } from './previous-certificate.ts'
 import type { Section } from './section.ts'
 import { stateOperation } from './state.ts'
@@ -34,7 +34,8 @@ export function createOrchestrator(given: {
   store: Store
   decisions: DecisionLog
   log: Log
-  /** The section `messaging`, where there is one. */
+  /** The sections `peering` and `messaging`, where there are such. */
+  peering?: (node: OwnNode) => Peering
   messaging?: (node: OwnNode) => Section
 }): Orchestrator {
   const { configuration, store, decisions, log } = given
@@ -50,7 +51,7 @@ export function createOrchestrator(given: {
     log,
     localAddress: ownAddress(configuration),
   }
-  const peering = doesPeering(configuration) ? new Peering({ ...node, configuration }) : undefined
+  const peering = given.peering?.(node)
   const sections = [peering, given.messaging?.(node)].filter((section) => section !== undefined)
   const local = createLocalListener(node, sections, peering?.policy ?? noTokens(configuration.node))
   const serve = (): void => local.reload(localMaterial(node))

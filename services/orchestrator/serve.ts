@@ -3,9 +3,9 @@ import { flagsOf, loadConfiguration, redactedConfiguration, warnIgnoredSwitches 
 import { createLog, failureFields } from '../shared/log.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
 import { stopOnSignals } from '../shared/stop-signals.ts'
-import { doesMessaging, program } from './config.ts'
-import { createOrchestrator } from './orchestrator.ts'
+import { type Configuration, doesMessaging, doesPeering, program } from './config.ts'
 import type { OwnNode } from './own-node.ts'
+import type { Peering } from './peering.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import type { Section } from './section.ts'
 import { openStore, type Store } from './store.ts'
@@ -40,6 +40,13 @@ async function prepareMessaging({ configuration, decisions }: Prepared): Promise
   return (node) => new Messaging({ ...node, configuration }, ready, endUnconnected)
 }
 
+/** Likewise: a node without peers does not pay for theirs. */
+async function loadPeering(configuration: Configuration): Promise<((node: OwnNode) => Peering) | undefined> {
+  if (!doesPeering(configuration)) return undefined
+  const { Peering } = await import('./peering.ts')
+  return (node) => new Peering({ ...node, configuration })
+}
+
 /** What a broker refused, or what did not come about in time, after the start: whoever started us may try again. */
 function endUnconnected(failure: Error): never {
   if (failure instanceof StartFailure) exitOnStartFailure(program.name, failure)
@@ -48,10 +55,12 @@ function endUnconnected(failure: Error): never {
 }
 
 async function run({ configuration, material, decisions }: Prepared, messaging?: MessagingFactory): Promise<void> {
+  // What is refused before it starts, or was only to be checked, does not wait for what serves.
+  const [{ createOrchestrator }, peering] = await Promise.all([import('./orchestrator.ts'), loadPeering(configuration)])
   const log = createLog({ node: configuration.node, unit: program.name })
   warnIgnoredSwitches(log)
   const store: Store = openStore(configuration.storage.path)
-  const orchestrator = createOrchestrator({ configuration, material, store, decisions, log, messaging })
+  const orchestrator = createOrchestrator({ configuration, material, store, decisions, log, peering, messaging })
   const starting = orchestrator.start()
   // Before it says that it has started: whoever hears that may signal at once. A start that fails is told below.
   process.on('SIGHUP', () => void starting.then(() => orchestrator.reload()).catch(() => {}))
