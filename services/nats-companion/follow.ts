@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { watchFolder } from '../shared/watch-folder.ts'
@@ -59,19 +60,23 @@ class Reader {
     this.name = name
   }
 
-  /** The same one where the file is still the one that it reads. */
+  /** The same one where the file is still the one that it reads, which most often it is. */
   static async of(file: string, before: Reader | undefined): Promise<Reader | undefined> {
-    const handle = await open(file).catch((failure: NodeJS.ErrnoException) => {
-      if (failure.code !== 'ENOENT') throw failure
-    })
+    const there = before && (await stat(file).catch(absent))
+    if (there !== undefined && Reader.#isIn(there, before)) return before
+    const handle = await open(file).catch(absent)
     if (handle === undefined) return before
-    const { ino, birthtimeMs, size } = await handle.stat()
-    const name = `${ino}@${birthtimeMs}`
-    if (before !== undefined && before.name === name && size >= before.#at) {
+    const found = await handle.stat()
+    if (Reader.#isIn(found, before)) {
       await handle.close()
       return before
     }
-    return new Reader(handle, name)
+    return new Reader(handle, nameOf(found))
+  }
+
+  /** Whether that is the file which it reads, and was not emptied. */
+  static #isIn(found: Stats, reader: Reader | undefined): boolean {
+    return reader?.name === nameOf(found) && found.size >= reader.#at
   }
 
   /** Whole lines that were added; undefined at the end of what is there. */
@@ -87,6 +92,14 @@ class Reader {
   close(): Promise<void> {
     return this.#handle.close()
   }
+}
+
+function nameOf({ ino, birthtimeMs }: Stats): string {
+  return `${ino}@${birthtimeMs}`
+}
+
+function absent(failure: NodeJS.ErrnoException): undefined {
+  if (failure.code !== 'ENOENT') throw failure
 }
 
 /** Hears of changes of a file, be it there or not. */

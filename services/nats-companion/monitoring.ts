@@ -1,7 +1,11 @@
+import { Agent, get } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { readUser } from '../shared/nats/creds-text.ts'
 import type { Over, Shown } from './judge.ts'
 
 const WITHIN_MS = 2_000
+/** Each login is asked about several times. Those that wait for the next one keep no process alive. */
+const connections = new Agent({ keepAlive: true })
 
 interface Entry {
   readonly account?: string
@@ -51,7 +55,20 @@ async function entryAt(monitoring: string, cid: number): Promise<Entry | undefin
 
 async function ask<Answer>(monitoring: string, path: string): Promise<Answer> {
   const url = new URL(path, monitoring)
-  const answer = await fetch(url, { signal: AbortSignal.timeout(WITHIN_MS) })
-  if (!answer.ok) throw new Error(`${url.origin} answered ${answer.status}`)
-  return (await answer.json()) as Answer
+  const { status, body } = await asked(url)
+  if (status !== 200) throw new Error(`${url.origin} answered ${status}`)
+  return JSON.parse(body) as Answer
+}
+
+function asked(url: URL): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent: connections, signal: AbortSignal.timeout(WITHIN_MS) }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode, body }), reject)
+    })
+    request.once('error', (failure: NodeJS.ErrnoException) => {
+      // The broker was started anew since that connection was made.
+      if (request.reusedSocket && failure.code === 'ECONNRESET') resolve(asked(url))
+      else reject(failure)
+    })
+  })
 }
