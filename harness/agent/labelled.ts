@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { UnitRef } from '../topology/plan.ts'
@@ -16,7 +16,8 @@ function environmentOfLabel({ run, unit }: Label): Record<string, string> {
   return { HOLDFAST_RUN: run, ...(unit !== undefined && { HOLDFAST_UNIT: unit }) }
 }
 
-type Environments = ReadonlyMap<number, ReadonlySet<string>>
+/** By process, each variable between two NULs. */
+type Environments = ReadonlyMap<number, string>
 
 let looking: Promise<Environments> = Promise.resolve(new Map())
 let next: Promise<Environments> | undefined
@@ -33,21 +34,30 @@ function environments(): Promise<Environments> {
 
 async function look(): Promise<Environments> {
   if (process.platform === 'linux') {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-    const texts = pids.map((pid) => readFile(`/proc/${pid}/environ`, 'utf8').catch(() => ''))
-    return new Map((await Promise.all(texts)).map((text, index) => [Number(pids[index]), new Set(text.split('\0'))]))
+    // At once: to read each in a thread costs five times as much, for nothing here waits for a disk.
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+    return new Map(pids.map((pid) => [Number(pid), `\0${environmentOf(pid)}\0`]))
   }
   const listed = await run('ps', ['eww', '-ax', '-o', 'pid=,command='], { maxBuffer: 64 * 1_048_576 }).catch(() => ({
     stdout: '',
   }))
   const lines = listed.stdout.split('\n').map((line) => line.trim().split(/\s+/))
-  return new Map(lines.map(([pid, ...words]) => [Number(pid), new Set(words)]))
+  return new Map(lines.map(([pid, ...words]) => [Number(pid), `\0${words.join('\0')}\0`]))
+}
+
+/** Empty where it is not ours to read, or the process is gone. */
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 /** Processes of this user that carry a label. */
 export async function processesOf(label: Label): Promise<number[]> {
-  const marks = Object.entries(environmentOfLabel(label)).map(([name, value]) => `${name}=${value}`)
-  return [...(await environments())].filter(([, its]) => marks.every((mark) => its.has(mark))).map(([pid]) => pid)
+  const marks = Object.entries(environmentOfLabel(label)).map(([name, value]) => `\0${name}=${value}\0`)
+  return [...(await environments())].filter(([, its]) => marks.every((mark) => its.includes(mark))).map(([pid]) => pid)
 }
 
 /** A process that is gone is no failure. */
