@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import type { Count, Told } from './count-reporter.ts'
 
 export const root = join(import.meta.dirname, '..')
+/** The services as `npm test` starts them: in the clone, so that Node knows by their path what it compiled of them before. */
+export const bundled = join(root, '.holdfast', 'services')
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 
 /** One line of what `npm test` proves: a sentence, and the program that proves it. */
@@ -59,7 +61,8 @@ export async function run(check: Check): Promise<Outcome> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-check-'))
   const countFile = join(folder, 'count.json')
   try {
-    const { code, output } = await execute(check.argv, { HOLDFAST_COUNT_FILE: countFile }, check.live ?? false)
+    const forTests = { HOLDFAST_COUNT_FILE: countFile, HOLDFAST_SERVICES: bundled }
+    const { code, output } = await execute(check.argv, check.counts ? forTests : {}, check.live ?? false)
     const count = check.counts ? await readCount(countFile) : undefined
     const failed = [...(count?.failed ?? [])]
     // A vitest that died tells nothing, and one that is content tells how many tests passed.

@@ -11,6 +11,7 @@ const together: readonly Check[] = [
   { name: 'The types are sound', argv: program('tsc') },
   { name: 'Style and formatting hold', argv: program('biome', 'check', '.') },
   { name: 'Imports run one way', argv: script('checks/imports/main.ts') },
+  { name: 'Each service can be one file', argv: script('checks/bundle.ts') },
   { name: 'The programs that every topology needs are here', argv: script('checks/toolchain.ts'), live: true },
 ]
 

@@ -58,6 +58,10 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     'not set: from this process, which has the addresses of the nodes',
     '`agent`: tests call and listen through the agents of the nodes, as on backends whose addresses this machine does not have.',
   ],
+  HOLDFAST_SERVICES: [
+    'not set: their sources',
+    'Folder in which each reference node is one file, `SERVICE.js`. Set by `npm test`. Sites whose programs load something more, as with a guard taken out, run the sources all the same.',
+  ],
   HOLDFAST_END_FILE: [
     'not set',
     'A file that is there once the run is to end: tests that have not begun get no site any more. Set by `holdfast test`.',
@@ -108,6 +112,7 @@ export function settings(environment: Environment = process.env) {
     mutants: path('HOLDFAST_MUTANTS'),
     shareSites: isSet('HOLDFAST_SHARE_SITES'),
     full: isSet('HOLDFAST_FULL'),
+    services: path('HOLDFAST_SERVICES'),
     endFile: path('HOLDFAST_END_FILE'),
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, secretsOf } from '../credentials/secrets.ts'
@@ -78,7 +78,7 @@ export function argvOf(context: UnitContext, { program, args }: Command): string
 
 function executable(context: UnitContext, program: Program, place: string): readonly string[] {
   if ('script' in program) return [...nodeCommand, fill(program.script, context, place)]
-  if ('service' in program) return [...nodeCommand, serviceMain(program.service)]
+  if ('service' in program) return [...nodeCommand, serviceMain(program.service, context.settings.services)]
   if ('path' in program) {
     const path = fill(program.path, context, place)
     return path === 'node' ? nodeCommand : [path]
@@ -91,7 +91,9 @@ function executable(context: UnitContext, program: Program, place: string): read
   )
 }
 
-export function serviceMain(service: string): string {
+/** `bundled`: a folder in which each service is one file. */
+export function serviceMain(service: string, bundled?: string): string {
+  if (bundled !== undefined) return join(bundled, `${service}.js`)
   return fileURLToPath(new URL(`../../services/${service}/main.${suffix}`, import.meta.url))
 }
 

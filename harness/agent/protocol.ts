@@ -25,6 +25,8 @@ export interface RunSettings {
   libcNames: Record<string, string>
   /** Paths of the real programs, by name. */
   tools: Record<string, string>
+  /** Folder in which each reference node is one file; absent where they run from their own. */
+  services?: string | undefined
   /** Environment that every program of the run starts from. */
   environment: Record<string, string>
   /** By node: what its programs need to follow its own clock; absent where they go by the machine's. */

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { serviceMain } from '../agent/command.ts'
 import type { SiteNode } from '../backends/backend.ts'
+import { settings } from '../settings.ts'
 import { insiderAt } from '../site/insider.ts'
 import { NotInPlan, readRendered, rendered } from '../site/site-files.ts'
 import type { Insider } from '../topology/insider.ts'
@@ -30,7 +31,7 @@ export async function startElsewhere(lab: Lab) {
   if (command === undefined || !('service' in command.program)) {
     throw new NotInPlan(lab.site, `${lab.target.name} is none of the reference services`, [])
   }
-  const main = serviceMain(command.program.service)
+  const main = serviceMain(command.program.service, settings().services)
   const own = JSON.parse(await readRendered(lab.site.site, lab.target.node, said.configuration, unit.name)) as Json
   count += 1
   const folder = `${rendered(lab.site.site, node, '@{unit}', unit.name)}/attack-${process.pid}-${count}`

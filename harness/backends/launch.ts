@@ -165,6 +165,11 @@ function environment(run: string): Record<string, string> {
   return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: settings().compileCache })
 }
 
+/** What is loaded into a program from outside looks for the modules of its service. */
+function bundledServices({ env = {} }: LaunchOptions): string | undefined {
+  return Object.values(env).some(({ NODE_OPTIONS }) => NODE_OPTIONS !== undefined) ? undefined : settings().services
+}
+
 /** What the agents read at their start. */
 async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, options }: Launching): Promise<void> {
   const { run } = record
@@ -180,6 +185,7 @@ async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, opt
     hostsFile,
     libcNames: library === undefined ? {} : nssWrapperEnvironment(library, hostsFile),
     tools: pathsOf(tools),
+    services: bundledServices(options),
     environment: environment(run),
     clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
     extra: options.env ?? {},
