@@ -38,15 +38,33 @@ export function redBeforehand(report: ScenarioReport): HoldfastError {
   )
 }
 
-/** The guards that are to be taken out: all, or those that were named. @throws HoldfastError `HOLDFAST_GUARD_UNKNOWN` */
+/**
+ * The guards that are to be taken out: all of our services, or those that were named.
+ *
+ * @throws HoldfastError `HOLDFAST_GUARD_UNKNOWN`, or `HOLDFAST_NOT_SUPPORTED` where a program of somebody else would have to lose one
+ */
 export function chosenGuards({ uses }: GuardCoverage, named: readonly string[]): readonly GuardUse[] {
-  if (named.length === 0) return uses
+  const own = uses.filter(({ isForeign }) => isForeign !== true)
+  if (named.length === 0) return own
   return named.map((name) => {
     const found = uses.find((use) => nameOf(use) === name)
-    if (found !== undefined) return found
-    const message = `no service here has the guard "${name}"; "npx holdfast sabotage --list" names them all`
-    throw new HoldfastError('HOLDFAST_GUARD_UNKNOWN', message)
+    if (found !== undefined && own.includes(found)) return found
+    if (found === undefined) {
+      const message = `no service here has the guard "${name}"; "npx holdfast sabotage --list" names them all`
+      throw new HoldfastError('HOLDFAST_GUARD_UNKNOWN', message)
+    }
+    const message = `${name} is of a program that is not ours, and stays in it; name a guard of one of Holdfast's own services`
+    throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', message)
   })
+}
+
+/** `5 guards of nats-server are not of our services, and stay`; undefined where all are ours. */
+export function foreignText({ uses }: GuardCoverage): string | undefined {
+  const foreign = uses.filter(({ isForeign }) => isForeign === true)
+  const whose = [...new Set(foreign.map(({ service }) => service))].join(', ')
+  return foreign.length === 0
+    ? undefined
+    : `${plural(foreign.length, 'guard')} of ${whose}: not of our services, left in`
 }
 
 export function nameOf({ service, guard }: GuardUse): string {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
 import type { ScenarioReport, ScenarioResult } from './run-scenarios.ts'
 import { outcomesText, scoreLine } from './sabotage.ts'
-import { chosenGuards, type GuardOutcome, type RunWithout, sabotageEach } from './sabotage-run.ts'
+import { chosenGuards, foreignText, type GuardOutcome, type RunWithout, sabotageEach } from './sabotage-run.ts'
 
 const use = (guard: string, ...scenarios: string[]): GuardUse => ({ service: 's', guard, scenarios, reasons: [] })
 
@@ -78,6 +78,17 @@ test('guards are chosen by name, and a wrong name is a failure', () => {
   expect(chosenGuards(coverage, []).length).toBe(2)
   expect(chosenGuards(coverage, ['s/two'])).toEqual([use('two')])
   expect(() => chosenGuards(coverage, ['s/three'])).toThrow(expect.objectContaining({ code: 'HOLDFAST_GUARD_UNKNOWN' }))
+})
+
+test('guards of a program that is not ours are left in, and said so', () => {
+  const theirs: GuardUse = { ...use('theirs'), service: 'broker', isForeign: true }
+  const coverage = { uses: [use('one'), theirs] } as unknown as GuardCoverage
+
+  expect(chosenGuards(coverage, [])).toEqual([use('one')])
+  expect(foreignText(coverage)).toBe('1 guard of broker: not of our services, left in')
+  expect(foreignText({ ...coverage, uses: [use('one')] })).toBeUndefined()
+  const failure = expect.objectContaining({ code: 'HOLDFAST_NOT_SUPPORTED' })
+  expect(() => chosenGuards(coverage, ['broker/theirs'])).toThrow(failure)
 })
 
 let folder: string

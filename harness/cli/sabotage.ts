@@ -11,6 +11,7 @@ import { paint, plural, printJson, printPhase, printResult, seconds, table } fro
 import { runScenarios } from './run-scenarios.ts'
 import {
   chosenGuards,
+  foreignText,
   type GuardOutcome,
   nameOf,
   redBeforehand,
@@ -45,6 +46,8 @@ export async function sabotage(filters: string[], options: SabotageOptions): Pro
     if (baseline.failed > 0 || guards === undefined) throw redBeforehand(baseline)
     if (options.list) return json ? printJson(guards) : printResult(listing(guards))
     const uses = chosenGuards(guards, options.guard)
+    const foreign = foreignText(guards)
+    if (foreign !== undefined) printPhase('note', 'sabotage', foreign)
     printPhase('done', 'sabotage', `${plural(uses.length, 'guard')}, each taken out in turn`)
     const report = await sabotageEach(uses, runWithoutInChild(run), { atOnce, signal, onOutcome: tell })
     if (report.killed < report.guards) process.exitCode = exitCode.failed

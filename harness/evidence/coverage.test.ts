@@ -66,6 +66,10 @@ test('the guards of a kind that declares them count by its name; those of nobody
 
   expect(coverageText(own)).toBe('guards covered 1 of 1 (reasons 1 of 2) of gateway')
   expect(uncoveredReasons(own)).toEqual(['gateway/door.caller unknown'])
+  expect([own, coverage].map(({ uses }) => uses.map(({ isForeign }) => isForeign))).toEqual([
+    [true],
+    [undefined, undefined],
+  ])
 })
 
 test('the scenario that is about little else comes first', () => {

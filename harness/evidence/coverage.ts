@@ -22,6 +22,8 @@ export interface GuardUse {
   readonly service: string
   /** `token.binding`. */
   readonly guard: string
+  /** Declared by the kind of a program that is none of our services: it cannot be taken out. */
+  readonly isForeign?: true
   readonly scenarios: readonly string[]
   readonly reasons: readonly Provoked[]
 }
@@ -64,7 +66,8 @@ export async function guardCoverage(
     Object.entries(planned ?? (await declarationsOf(service))).map(([guard, declared]) => {
       const provoked = declared.map((name) => ({ name, by: byKey.get(`${service}/${guard} ${name}`) ?? [] }))
       const reasons = provoked.map(({ name, by }) => ({ name, scenarios: filesOf(by) }))
-      return { service, guard, scenarios: filesOf(provoked.flatMap(({ by }) => by)), reasons }
+      const scenarios = filesOf(provoked.flatMap(({ by }) => by))
+      return { service, guard, ...(planned !== undefined && { isForeign: true as const }), scenarios, reasons }
     })
   const uses = (await Promise.all([...services].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(usesOf))).flat()
   const known = new Set(uses.flatMap((use) => use.reasons.map(({ name }) => `${use.service}/${use.guard} ${name}`)))
