@@ -13,9 +13,15 @@ if (removed) {
       if (!SEAM.test(url)) return loaded
       const source = String(loaded.source)
       if (!DECLARATION.test(source)) throw new Error(`${url} declares no guard function: nothing was taken out`)
+      // Not each program of a service declares all of its guards.
+      process.stderr.write(line('guard-removal', removed))
       return { ...loaded, source: source.replace(DECLARATION, 'function declareGuard') + replacement(removed) }
     },
   })
+}
+
+function line(event, guard) {
+  return `${JSON.stringify({ level: 'warn', event, guard })}\n`
 }
 
 // Some guards read what they judge (a body, a file) and leave it in their context, so the check still runs: what is taken
@@ -24,7 +30,7 @@ function replacement(id) {
   return `
 export function guard(id, reasons, check) {
   if (id !== ${JSON.stringify(id)}) return declareGuard(id, reasons, check)
-  process.stderr.write(JSON.stringify({ level: 'warn', event: 'guard-removed', guard: id }) + '\\n')
+  process.stderr.write(${JSON.stringify(line('guard-removed', id))})
   return declareGuard(id, reasons, (context) => {
     const verdict = check(context)
     return verdict instanceof Promise ? verdict.then(() => undefined) : undefined

@@ -16,10 +16,13 @@ const plan = {
 
 function siteThatLogs(lines: Record<string, string[]>): Site {
   const node = (name: string) => ({ logs: (of: string) => lines[`${name}/${of}`] ?? [] })
-  return { plan, node } as unknown as Site
+  const events = () =>
+    Object.keys(lines).map((name) => ({ event: 'unit-started', node: name.split('/')[0], unit: name.split('/')[1] }))
+  return { plan, node, events } as unknown as Site
 }
 
-const said = '{"level":"warn","event":"guard-removed","guard":"token.binding"}'
+const said = (event: string, guard = 'token.binding') => JSON.stringify({ level: 'warn', event, guard })
+const [sought, gone] = [said('guard-removal'), said('guard-removed')]
 
 test('every unit of the service loses the guard, and no other unit', () => {
   const env = sabotageEnvironment(plan, 'orchestrator/token.binding')
@@ -46,11 +49,29 @@ test('a service that no unit runs is a failure, not a survivor', () => {
   expect(() => sabotageEnvironment(plan, 'mail-server/any')).toThrow(SabotageImpossible)
 })
 
-test('each sabotaged unit must have said that its guard is gone', async () => {
-  await proveRemoval(siteThatLogs({ 'a/main': ['started', said], 'b/main': [said] }), 'orchestrator/token.binding')
+test.each<[string, Record<string, string[]>]>([
+  ['each has it', { 'a/main': ['started', sought, gone], 'b/main': [sought, gone] }],
+  ['one is another program of the service', { 'a/main': [sought, gone], 'b/main': [sought] }],
+  ['one waits for its start', { 'a/main': [sought, gone] }],
+])('where %s, the guard is gone', async (_, lines) => {
+  await proveRemoval(siteThatLogs(lines), 'orchestrator/token.binding')
+})
 
-  const half = siteThatLogs({ 'a/main': [said], 'b/main': ['started'] })
-  await expect(proveRemoval(half, 'orchestrator/token.binding')).rejects.toThrow(GuardNotRemoved)
+// Each waits for what never comes.
+test.concurrent.each<[string, string, Record<string, string[]>]>([
+  ['one unit did not look for it', 'b/main', { 'a/main': [sought, gone], 'b/main': ['started'] }],
+  ['none had it', 'a/main, b/main', { 'a/main': [sought], 'b/main': [sought] }],
+  [
+    'another guard is gone',
+    'a/main, b/main',
+    { 'a/main': [sought, said('guard-removed', 'token')], 'b/main': [sought] },
+  ],
+  ['none was started', 'a/main, b/main', {}],
+])('where %s, nothing is proven', async (_, units, lines) => {
+  const failure = await proveRemoval(siteThatLogs(lines), 'orchestrator/token.binding').catch((cause: unknown) => cause)
+
+  expect(failure).toBeInstanceOf(GuardNotRemoved)
+  expect((failure as Error).message).toMatch(new RegExp(`^${units}: `))
 })
 
 test('services name their own guards, also those that they share', async () => {

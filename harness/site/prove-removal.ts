@@ -8,7 +8,7 @@ export class GuardNotRemoved extends HoldfastError {
   constructor(removed: GuardRef, unit: string, cause: unknown) {
     super(
       'HOLDFAST_GUARD_NOT_REMOVED',
-      `${unit}: it did not say that guard ${removed} was taken out; is there a guard of that name?`,
+      `${unit}: nothing there said that guard ${removed} was taken out; is there a guard of that name?`,
       { cause },
     )
   }
@@ -17,18 +17,28 @@ export class GuardNotRemoved extends HoldfastError {
 /** The unit says so before it is ready; what is left is the way of its log to us. */
 const saidWithinMs = 2_000
 
-/** Waits until every sabotaged unit has said that the guard is gone. @throws GuardNotRemoved */
+/**
+ * Waits until each unit of the service that was started has said that it looks for the guard, and one that it is gone: a node loads only the
+ * sections that it is configured for.
+ *
+ * @throws GuardNotRemoved
+ */
 export async function proveRemoval(site: Site, removed: GuardRef): Promise<void> {
-  const said = `"event":"guard-removed","guard":${JSON.stringify(partsOf(removed).guard)}`
-  const proven = sabotagedUnits(site.plan, removed).map(async ({ node, unit }) => {
-    const isSaid = () =>
-      site
-        .node(node)
-        .logs(unit)
-        .some((line) => line.includes(said))
-    await until(said, isSaid, { withinMs: saidWithinMs }).catch((cause: unknown) => {
-      throw new GuardNotRemoved(removed, `${node}/${unit}`, cause)
+  const { guard } = partsOf(removed)
+  const units = sabotagedUnits(site.plan, removed).map(({ node, unit }) => ({ node, unit, name: `${node}/${unit}` }))
+  const says = (event: string, { node, unit }: (typeof units)[number]) => {
+    const said = `"event":"${event}","guard":${JSON.stringify(guard)}`
+    return site
+      .node(node)
+      .logs(unit)
+      .some((line) => line.includes(said))
+  }
+  const isStarted = ({ node, unit }: (typeof units)[number]) =>
+    site.events().some((one) => one.event === 'unit-started' && one.node === node && one.unit === unit)
+  const demand = (names: string, is: () => boolean) =>
+    until(`${names} without ${guard}`, is, { withinMs: saidWithinMs }).catch((cause: unknown) => {
+      throw new GuardNotRemoved(removed, names, cause)
     })
-  })
-  await Promise.all(proven)
+  await Promise.all(units.filter(isStarted).map((one) => demand(one.name, () => says('guard-removal', one))))
+  await demand(units.map(({ name }) => name).join(', '), () => units.some((one) => says('guard-removed', one)))
 }
