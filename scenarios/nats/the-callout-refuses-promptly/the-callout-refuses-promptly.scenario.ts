@@ -229,8 +229,17 @@ test('while the auth server is down nobody new is let in; while the callout is, 
 
   await site.node('nats-1').pause('auth-callout')
   const late = await site.call(...connect, right)
+  const tap = await site.tap('nats-1')
   await site.node('nats-1').resume('auth-callout')
   expect(late).toBeRefused({ error, guard: 'broker.callout', reason: 'callout_timeout' })
+  // What it is asked meanwhile has ended when it comes to it, and makes nobody a user.
+  const verdicts = async () => {
+    const all = await tap.decisions({ unit: 'auth-callout' })
+    return all.length > 0 && all
+  }
+  expect(await site.until('it has judged that', verdicts, { withinMs: 5_000 })).toMatchObject([
+    { verdict: 'refused', guard: 'callout.request', reason: 'callout_request_invalid' },
+  ])
 })
 
 function unsigned(token: string): string {
