@@ -159,7 +159,7 @@ export async function verifiedRows(
   tell: (row: VerifiedRow) => void = () => {},
 ): Promise<VerifiedRow[]> {
   // Nobody but the start of the site has started anything yet.
-  const { made, red, marker } = await verify(steps, site, runningOn(site, 'first'))
+  const { made, red, marker } = await verify(steps, site, { before: runningOn(site, 'first') })
   const healthy = steps.map(({ name, on }): VerifiedRow => {
     const found = made[name] === undefined ? [`not judged: it stands on ${on.join(' and ')}`] : (red[name] ?? [])
     return { step: name, checks: made[name] ?? 0, found, problems: found, asExpected: found.length === 0 }
