@@ -1,4 +1,4 @@
-import { globSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { bundled, root } from './check.ts'
@@ -21,6 +21,9 @@ export async function bundleServices(folder: string): Promise<void> {
   const { output } = await bundle.generate({ format: 'esm', entryFileNames: '[name].js', keepNames: true })
   await bundle.close()
   mkdirSync(folder, { recursive: true })
+  // Units have users of their own, too: they pass by what else is there, which others cannot read.
+  chmodSync(dirname(folder), 0o711)
+  chmodSync(folder, 0o755)
   for (const file of output) {
     if (file.type !== 'chunk') throw new Error(`${file.fileName} is no module: no service finds it in a bundle`)
     // Somebody may be reading what stands there.

@@ -10,6 +10,7 @@ import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
+import { bundledServices } from './bundled.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
 import { hostsAt, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
@@ -163,11 +164,6 @@ async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): 
 
 function environment(run: string): Record<string, string> {
   return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: settings().compileCache })
-}
-
-/** What is loaded into a program from outside looks for the modules of its service. */
-function bundledServices({ env = {} }: LaunchOptions): string | undefined {
-  return Object.values(env).some(({ NODE_OPTIONS }) => NODE_OPTIONS !== undefined) ? undefined : settings().services
 }
 
 /** What the agents read at their start. */

@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, onTestFinished, test } from 'vitest'
+import { bundleServices } from './bundle.ts'
+import { root } from './check.ts'
+
+const run = promisify(execFile)
+
+test('each service is one file that says what its source says, and nothing older stays beside it', async () => {
+  await mkdir(join(root, '.holdfast'), { recursive: true })
+  const above = await mkdtemp(join(root, '.holdfast', 'bundle-'))
+  onTestFinished(() => rm(above, { recursive: true }))
+  const folder = join(above, 'services')
+  await mkdir(folder)
+  await writeFile(join(folder, 'older.js'), '')
+  await bundleServices(folder)
+
+  const files = await readdir(folder)
+  const services = (await readdir(join(root, 'services'))).filter((name) => name !== 'shared')
+  expect(files).toEqual(expect.arrayContaining([...services.map((name) => `${name}.js`), 'token-writer-thread.js']))
+  expect(files).not.toContain('older.js')
+  // For users of units, who may only pass through what is above.
+  const modes = (await Promise.all([above, folder].map((path) => stat(path)))).map(({ mode }) => mode & 0o777)
+  expect(modes).toEqual([0o711, 0o755])
+  const said = async (main: string) => (await run(process.execPath, [main, '--help'])).stdout
+  expect(await said(join(folder, 'auth-server.js'))).toBe(await said(join(root, 'services/auth-server/main.ts')))
+})
