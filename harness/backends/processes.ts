@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { settings } from '../settings.ts'
+import { triedOnce } from '../toolchain/tried.ts'
 
 const run = promisify(execFile)
 
@@ -32,7 +33,7 @@ export function findSetpriv(): string | undefined {
     .find((program) => existsSync(program) && isSetpriv(program))
 }
 
-/** Tried once: that of BusyBox has the name, and not the option. */
-function isSetpriv(program: string): boolean {
+/** That of BusyBox has the name, and not the option. */
+const isSetpriv = triedOnce('setpriv', (program) => {
   return spawnSync(program, ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore', timeout: 5_000 }).status === 0
-}
+})

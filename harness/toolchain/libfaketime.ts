@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { settings } from '../settings.ts'
+import { triedOnce } from './tried.ts'
 
 /** Where Debian, Fedora, Arch, Alpine and a build by hand put it. */
 const usualFolders = [
@@ -35,8 +36,8 @@ export function clockMissing(
   return 'libfaketime is missing (Debian: apt-get install libfaketime; or set HOLDFAST_LIBFAKETIME to the path of libfaketimeMT.so.1)'
 }
 
-/** Tried once: a program ignores a library that it cannot load, and its clock would stay where it is without a word. */
-function isWorking(library: string): boolean {
+/** A program ignores a library that it cannot load, and its clock would stay where it is without a word. */
+const isWorking = triedOnce('libfaketime', (library) => {
   const env = { PATH: settings().path.join(delimiter), LD_PRELOAD: library, FAKETIME: '2001-06-15 12:00:00' }
   return spawnSync('date', ['+%Y'], { env, timeout: 5_000, encoding: 'utf8' }).stdout?.trim() === '2001'
-}
+})

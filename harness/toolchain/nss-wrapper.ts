@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { settings } from '../settings.ts'
+import { triedOnce } from './tried.ts'
 
 /** Where Debian, Fedora, Arch, Alpine and a build by hand put it. */
 const usualFolders = [
@@ -38,8 +39,8 @@ export function nssWrapperEnvironment(library: string, hostsFile: string): Recor
   return { LD_PRELOAD: library, NSS_WRAPPER_HOSTS: hostsFile }
 }
 
-/** Tried once: a library for another libc, or of an old version, is as good as none. */
-function isWorking(library: string): boolean {
+/** A library for another libc, or of an old version, is as good as none. */
+const isWorking = triedOnce('libnss_wrapper', (library) => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-names-'))
   const hosts = join(folder, 'hosts')
   try {
@@ -54,4 +55,4 @@ function isWorking(library: string): boolean {
   } finally {
     rmSync(folder, { recursive: true })
   }
-}
+})
