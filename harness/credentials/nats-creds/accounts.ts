@@ -3,6 +3,7 @@ import type { LiveSite } from '../live-site.ts'
 import { insiderOf, keyAt } from './live.ts'
 import type { PlanNatsCreds } from './planned.ts'
 import { readCreds, type UserCreds } from './user-creds.ts'
+import './ed25519.ts'
 
 /** An account that somebody with the keys of its operator makes. */
 export interface MadeAccount {

@@ -3,6 +3,7 @@ import type { HeldFiles } from '../credential-kind.ts'
 import { type Finding, findingsAt, type Problem, secondsNeeded, timeProblems } from '../finding.ts'
 import type { PlanNatsCreds } from './planned.ts'
 import { readCreds, type UserCreds } from './user-creds.ts'
+import './ed25519.ts'
 
 /** What is wrong with the creds files that lie at their holders, without presenting them to anybody. */
 export function credsFindings(held: readonly PlanNatsCreds[], files: HeldFiles): Promise<Finding[]> {

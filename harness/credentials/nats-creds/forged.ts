@@ -2,6 +2,7 @@ import { fmtCreds, fromSeed } from '@nats-io/jwt'
 import type { LiveSite } from '../live-site.ts'
 import { ofRole } from './live.ts'
 import type { PlanNatsCreds } from './planned.ts'
+import './ed25519.ts'
 
 type Forged = Awaited<ReturnType<Parameters<typeof ofRole>[0]>>
 

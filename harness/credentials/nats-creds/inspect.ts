@@ -1,5 +1,6 @@
 import { decode, fromSeed } from '@nats-io/jwt'
 import { readCreds } from './user-creds.ts'
+import './ed25519.ts'
 
 /** What a NATS JWT says, whose signature is that of the issuer that it names. */
 export interface InspectedJwt {

@@ -20,6 +20,7 @@ import type { Presented } from '../parts.ts'
 import type { SpoiledCreds } from './checks.ts'
 import type { PlanNatsCreds } from './planned.ts'
 import { readCreds, type UserCreds } from './user-creds.ts'
+import './ed25519.ts'
 
 export interface CredsSummary {
   /** Public key of the user. */

@@ -1,5 +1,6 @@
 import { fromSeed } from '@nats-io/nkeys'
 import type { Presented } from '../../credentials/parts.ts'
+import '../../credentials/nats-creds/ed25519.ts'
 
 /** The members of a `CONNECT`. */
 export type Login = Readonly<Record<string, unknown>>

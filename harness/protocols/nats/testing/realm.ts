@@ -13,6 +13,7 @@ import {
   type UserEncodingOptions,
 } from '@nats-io/jwt'
 import type { UserCreds } from '../../../credentials/nats-creds/user-creds.ts'
+import '../../../credentials/nats-creds/ed25519.ts'
 
 // An operator with its accounts and users, made by the NATS JWT library: what a broker of operator mode believes, in tests that start
 // one of their own. Sites have theirs from nsc.
