@@ -1,5 +1,6 @@
-import { type Account, type ClaimsData, decode, type Operator, type User } from '@nats-io/jwt'
+import type { Account, ClaimsData, Operator, User } from '@nats-io/jwt'
 import { type AccountName, USERS, type UserName } from '../shared/nats/roles.ts'
+import { decodeSigned } from '../shared/nats/signed-jwt.ts'
 import { NscFailed } from './failures.ts'
 import type { Nsc } from './nsc.ts'
 
@@ -49,7 +50,7 @@ async function described<Claims>(nsc: Nsc, what: readonly string[]): Promise<Des
   const args = ['describe', ...what, '--raw']
   const jwt = (await nsc.run(args)).trim()
   try {
-    return { jwt, claims: decode(jwt) as Claims }
+    return { jwt, claims: decodeSigned(jwt) as Claims }
   } catch (cause) {
     throw new NscFailed(`nsc ${args.join(' ')}`, `printed no JWT: ${(cause as Error).message}`, { cause })
   }

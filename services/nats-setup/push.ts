@@ -1,5 +1,5 @@
-import { decode } from '@nats-io/jwt'
 import { ACCOUNT_NAMES, type AccountName } from '../shared/nats/roles.ts'
+import { decodeSigned } from '../shared/nats/signed-jwt.ts'
 import { StartFailure } from '../shared/start-failure.ts'
 import { type Asked, askBroker } from './broker.ts'
 import type { Broker, Configuration } from './config.ts'
@@ -61,7 +61,7 @@ async function claimsAt({ claimsOf }: Asked, accounts: readonly Ours[]): Promise
 function demandNotNewer(ours: readonly Ours[], found: Found): void {
   const newer = ours.flatMap(({ name, jwt }) => {
     const theirs = found.get(name)
-    return theirs !== undefined && decode(theirs).iat > decode(jwt).iat ? name : []
+    return theirs !== undefined && decodeSigned(theirs).iat > decodeSigned(jwt).iat ? name : []
   })
   if (newer.length > 0) throw new ClaimsOlder(newer)
 }
