@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { declaredGuards } from '../harness/faults/declared-guards.ts'
+import { declaredGuards, programsOf } from '../harness/faults/declared-guards.ts'
 
 // What the README of a service shows is what the service takes, and what it lists is what there is.
 
@@ -25,10 +25,12 @@ describe.each(services)('%s', (service) => {
   test('each guard and each reason is listed, here or in a README that it leads to', async () => {
     const linked = [...text.matchAll(/\]\(\.\.\/([a-z-]+)\/README\.md/g)].map(([, name = '']) => name)
     const all = [service, ...linked].map((name) => readFileSync(join(root, name, 'README.md'), 'utf8')).join('\n')
-    const declared = Object.entries(await declaredGuards(service))
-    const missing = declared.flatMap(([guard, reasons]) =>
-      [guard, ...reasons].filter((name) => !all.includes(`\`${name}\``)).map((name) => `${guard}: ${name}`),
-    )
+    const declared = await Promise.all(programsOf(service).map((program) => declaredGuards(program)))
+    const missing = declared
+      .flatMap(Object.entries<readonly string[]>)
+      .flatMap(([guard, reasons]) =>
+        [guard, ...reasons].filter((name) => !all.includes(`\`${name}\``)).map((name) => `${guard}: ${name}`),
+      )
     expect(missing).toEqual([])
   })
 })

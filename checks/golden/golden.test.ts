@@ -11,7 +11,7 @@ import { describeSite } from '../../harness/cli/describe-site.ts'
 import type { DescribableSite } from '../../harness/cli/possible-calls.ts'
 import { tokensIn } from '../../harness/credentials/bound-token/secrets.ts'
 import { leaksIn, redact } from '../../harness/credentials/secrets.ts'
-import { declaredGuards } from '../../harness/faults/declared-guards.ts'
+import { declaredGuards, programsOf } from '../../harness/faults/declared-guards.ts'
 import { compile, credentialKinds } from '../../harness/shipped.ts'
 import { families as shippedFamilies } from '../../harness/shipped-families.ts'
 import { loadTopology, shippedTopologies } from '../../harness/topology/load.ts'
@@ -36,7 +36,9 @@ const made = await Promise.all(
 )
 // They come in the order in which modules are loaded, which means nothing.
 const guards = Object.fromEntries(
-  await Promise.all(services.map(async (name) => [name, byName(await declaredGuards(name))] as const)),
+  await Promise.all(
+    services.flatMap(programsOf).map(async (name) => [name, byName(await declaredGuards(name))] as const),
+  ),
 )
 
 test.each(made)('$name', async ({ name, plan, classes, scopes }) => {

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { HoldfastError } from '../errors.ts'
-import { declaredGuards } from '../faults/declared-guards.ts'
+import { declaredGuards, programsOf } from '../faults/declared-guards.ts'
 import { knownCauses, whyUnseen } from '../faults/explained.ts'
 import { type Mutant, mutantsOf } from '../faults/mutants.ts'
 import { exitCode } from './failure.ts'
@@ -66,7 +66,8 @@ function isOf({ service, guards }: Mutant, named: readonly string[]): boolean {
 }
 
 async function mutantsOfService(service: string): Promise<Mutant[]> {
-  const guards = Object.entries(await declaredGuards(service))
+  const declared = await Promise.all(programsOf(service).map((program) => declaredGuards(program)))
+  const guards = Object.entries<readonly string[]>(Object.assign({}, ...declared))
   return mutantsOf(
     guards.map(([guard, reasons]) => {
       return { service, guard, scenarios: [], reasons: reasons.map((name) => ({ name, scenarios: [] })) }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { referenceService } from '../topology/holders.ts'
+import { referenceProgram } from '../topology/holders.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type HistoryLine, historyFile } from './history.ts'
 
@@ -124,7 +124,7 @@ function refusalsIn(file: string, record: RunText, services: Map<string, Guards 
   for (const { name: node, units } of Object.values(plan.nodes)) {
     for (const unit of units) {
       // Units whose kind declares guards count by that kind.
-      const own = referenceService(unit)
+      const own = referenceProgram(unit)
       const service = own ?? (unit.guards && unit.kind)
       if (service === undefined) continue
       serviceOf.set(`${node}/${unit.name}`, service)

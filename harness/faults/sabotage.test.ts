@@ -2,15 +2,20 @@ import { expect, test } from 'vitest'
 import type { Site } from '../backends/backend.ts'
 import { GuardNotRemoved, proveRemoval } from '../site/prove-removal.ts'
 import type { Plan } from '../topology/plan.ts'
-import { declaredGuards } from './declared-guards.ts'
+import { declaredGuards, programsOf } from './declared-guards.ts'
 import { SabotageImpossible, sabotageEnvironment } from './sabotage.ts'
 
 const unit = (name: string, service: string) => ({ name, service: { command: { program: { service }, args: [] } } })
+const intake = {
+  name: 'intake',
+  decisionLog: 'decisions.jsonl',
+  steps: [{ run: { program: { service: 'orchestrator' }, args: ['creds-intake', '--config', 'config.json'] } }],
+}
 const plan = {
   topology: 'fake',
   nodes: {
     a: { name: 'a', units: [unit('main', 'orchestrator'), unit('auth', 'auth-server'), { name: 'anchor' }] },
-    b: { name: 'b', units: [unit('main', 'orchestrator')] },
+    b: { name: 'b', units: [intake, unit('main', 'orchestrator')] },
   },
 } as unknown as Plan
 
@@ -30,6 +35,10 @@ test('every unit of the service loses the guard, and no other unit', () => {
   expect(Object.keys(env)).toEqual(['a/main', 'b/main'])
   expect(env['a/main']).toMatchObject({ HOLDFAST_REMOVED_GUARD: 'token.binding' })
   expect(env['a/main']?.NODE_OPTIONS).toMatch(/^--import file:.*guard-removal\.mjs$/)
+})
+
+test('a subcommand is a program with guards of its own', () => {
+  expect(Object.keys(sabotageEnvironment(plan, 'creds-intake/creds.form'))).toEqual(['b/intake'])
 })
 
 test('what a scenario gives a node or a unit stays in force', () => {
@@ -75,12 +84,18 @@ test.concurrent.each<[string, string, Record<string, string[]>]>([
 })
 
 test('services name their own guards, also those that they share', async () => {
-  const [orchestrator, authServer, none] = await Promise.all(
-    ['orchestrator', 'auth-server', 'no-such-service'].map((service) => declaredGuards(service)),
+  const [orchestrator, authServer, intakes, none] = await Promise.all(
+    ['orchestrator', 'auth-server', 'creds-intake', 'no-such-service'].map((program) => declaredGuards(program)),
   )
 
   expect(orchestrator).toMatchObject({ 'token.issuer': ['issuer_untrusted'], 'msg.scope': ['scope_insufficient'] })
   expect(authServer).toMatchObject({ 'keys.rotate': ['rotation_in_progress'], 'operator.caller': ['not_operator'] })
   expect(authServer).not.toHaveProperty('token.issuer')
   expect(none).toEqual({})
+  expect(orchestrator).toHaveProperty('creds.form')
+  // It waits for nothing that is handed over.
+  expect(orchestrator).not.toHaveProperty('creds.handover')
+  expect(intakes).toMatchObject({ 'creds.form': ['creds_malformed'], 'creds.handover': ['handover_timeout'] })
+  expect(intakes).not.toHaveProperty('command-form')
+  expect(programsOf('orchestrator')).toEqual(['orchestrator', 'creds-intake'])
 })

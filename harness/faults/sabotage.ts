@@ -1,8 +1,8 @@
 import { HoldfastError } from '../errors.ts'
-import { referenceService } from '../topology/holders.ts'
+import { referenceProgram } from '../topology/holders.ts'
 import type { Plan } from '../topology/plan.ts'
 
-/** A guard of a service: `orchestrator/token.binding`. */
+/** A guard of a service, or of a subcommand of one: `orchestrator/token.binding`, `creds-intake/creds.form`. */
 export type GuardRef = `${string}/${string}`
 
 /** Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`): faults come from outside. */
@@ -40,14 +40,14 @@ export function sabotageEnvironment(plan: Plan, removed: GuardRef, given: Enviro
 export function sabotagedUnits(plan: Plan, removed: GuardRef): { node: string; unit: string }[] {
   const { service } = partsOf(removed)
   const units = Object.values(plan.nodes).flatMap((node) => {
-    const own = node.units.filter((unit) => referenceService(unit) === service)
+    const own = node.units.filter((unit) => referenceProgram(unit) === service)
     return own.map((unit) => ({ node: node.name, unit: unit.name }))
   })
   if (units.length === 0) throw new SabotageImpossible(plan, removed)
   return units
 }
 
-/** Its service, and the id of the guard in there. */
+/** Its program, and the id of the guard in there. */
 export function partsOf(removed: GuardRef): { service: string; guard: string } {
   const at = removed.indexOf('/')
   return { service: removed.slice(0, at), guard: removed.slice(at + 1) }

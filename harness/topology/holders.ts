@@ -1,4 +1,4 @@
-import type { Plan, PlanAccept, PlanCredential, PlanUnit, Template } from './plan.ts'
+import type { Command, Plan, PlanAccept, PlanCredential, PlanUnit, Template } from './plan.ts'
 import type { Topology } from './schema.ts'
 
 /** The node that is meant where one holder is asked for: nearly every credential has one. */
@@ -31,10 +31,21 @@ export function issuingDomain(
 }
 
 /** Which of our reference services a unit runs: as its service, or to its end where it writes decisions down. */
-export function referenceService({ service, steps = [], decisionLog }: Ran): string | undefined {
-  const ran = decisionLog === undefined ? [] : steps.flatMap((step) => ('run' in step ? step.run.program : []))
-  const program = service?.command?.program ?? ran[0]
+export function referenceService(unit: Ran): string | undefined {
+  const program = ranBy(unit)?.program
   return program !== undefined && 'service' in program ? program.service : undefined
+}
+
+/** The same, or the subcommand of it, which is a program with guards of its own. */
+export function referenceProgram(unit: Ran): string | undefined {
+  const service = referenceService(unit)
+  const [first = '-'] = ranBy(unit)?.args ?? []
+  return service === undefined || first.startsWith('-') ? service : first
+}
+
+function ranBy({ service, steps = [], decisionLog }: Ran): Command | undefined {
+  const ran = decisionLog === undefined ? [] : steps.flatMap((step) => ('run' in step ? step.run : []))
+  return service?.command ?? ran[0]
 }
 
 type Ran = Pick<PlanUnit, 'service'> & Partial<Pick<PlanUnit, 'steps' | 'decisionLog'>>

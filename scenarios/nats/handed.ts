@@ -8,26 +8,26 @@ const manifest = `${places.arrived}/manifest.json`
 export const worker = `${places.arrived}/orchestrator_auth.creds`
 export const admin = `${places.arrived}/admin_user.creds`
 
-/** Changes the manifest; whoever follows the folder sees that. */
-export function inManifest(site: ScenarioSite, change: (json: Manifest) => unknown): Promise<void> {
-  return putJson<Manifest>(site, 'orchestrator', manifest, change)
+/** Changes the manifest, or what says which set is installed; whoever follows the folder sees that. */
+export function inManifest(site: ScenarioSite, change: (json: Manifest) => unknown, path = manifest): Promise<void> {
+  return putJson<Manifest>(site, 'orchestrator', path, change)
 }
 
 /** Writes another text into a file of the set, and has the manifest say that this is the one: both at once, for whoever looks. */
-export async function handOver(site: ScenarioSite, path: string, text: string): Promise<void> {
+export async function handOver(site: ScenarioSite, path: string, text: string, manifestPath = manifest): Promise<void> {
   await put(site, 'orchestrator', 'kept/other.creds', text)
   const [entry] = (await folderOf(site, 'orchestrator', 'kept', ['other.creds'])).files
   const key = await inspectCreds(text).then(
     ({ subject }) => subject,
     () => undefined,
   )
-  const json = await manifestIn(site, 'orchestrator', manifest)
+  const json = await manifestIn(site, 'orchestrator', manifestPath)
   const own = json.files.find((file) => path.endsWith(`/${file.name}`))!
   Object.assign(own, { sha256: entry!.sha256, size: entry!.size })
   if (key !== undefined) Object.assign(own.user, { key })
   await put(site, 'orchestrator', 'kept/other.json', JSON.stringify(json))
   const both = 'cat kept/other.creds > "$0"; cat kept/other.json > "$1"'
-  await run(site, 'orchestrator', 'sh', '-c', both, path, manifest)
+  await run(site, 'orchestrator', 'sh', '-c', both, path, manifestPath)
 }
 
 /** Credentials of the worker that somebody else made, with the keys of nsc. */
@@ -61,6 +61,11 @@ export async function demandRefused(
     await undo()
   }
   await taken(site)
+}
+
+/** Some other letter of base32. */
+export function otherLetter(letter: string): string {
+  return letter === 'A' ? 'B' : 'A'
 }
 
 /** The intake finds the set good, whether or not it is the one that is installed. */

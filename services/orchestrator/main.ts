@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { addConfigurationOptions } from '../shared/configuration.ts'
-import { addIntakeCommand, INTAKE } from './creds-intake/command.ts'
+import { addIntakeCommand, INTAKE } from './creds-intake/subcommand.ts'
 
 const EXIT_USAGE = 2
 

@@ -1,6 +1,6 @@
 import { expect, type ScenarioSite, scenario } from 'holdfast/vitest'
 import { put, run } from '../files.ts'
-import { admin, demandRefused, forged, handOver, inManifest, taken, worker } from '../handed.ts'
+import { admin, demandRefused, forged, handOver, inManifest, otherLetter, taken, worker } from '../handed.ts'
 import { setupKeys } from '../store.ts'
 import { manifestIn, places } from '../verification.ts'
 
@@ -99,7 +99,9 @@ test.for<[string, string, string, (site: ScenarioSite) => Promise<unknown>]>([
     'creds.claims',
     'operator_changed',
     (site) =>
-      inManifest(site, (manifest) => Object.assign(manifest, { operator: manifest.operator.replace(/.$/, last) })),
+      inManifest(site, (manifest) =>
+        Object.assign(manifest, { operator: manifest.operator.replace(/.$/, otherLetter) }),
+      ),
   ],
   [
     'a user that has expired',
@@ -144,11 +146,6 @@ test('all the while the orchestrator worked on with what it had', async ({ site 
   await site.until('the orchestrator is ready', isReady, { withinMs: 10_000 })
   expect(await site.decisions('orchestrator', { unit: 'orchestrator', verdict: 'refused' })).toEqual([])
 })
-
-/** Some other letter of base32. */
-function last(letter: string): string {
-  return letter === 'A' ? 'B' : 'A'
-}
 
 async function inMode(site: ScenarioSite, mode: string) {
   await on(site, 'chmod', mode, `${places.arrived}/.`)
