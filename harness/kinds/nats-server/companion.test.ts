@@ -288,13 +288,16 @@ test('who closes first is known to have been put out by what the broker shows, w
   for (const { session } of all.slice(0, 2)) await session!.ended
   await all[2]!.session!.close()
   await closedInLog(all.map(({ conn }) => conn))
-  // Which of them is gone before the broker ends it is chance: here all were, and it wrote its words of the first alone.
-  const [told, ...others] = all.map(({ conn }) => conn)
   const closed = (conn: string) => new RegExp(`^(.* \\[DBG\\] ${conn} - .*)(Client connection closed: ).*$`, 'm')
   const words = (conn: string) => new RegExp(`^.* ${conn} - .*User Authentication Revoked.*\n`, 'm')
+  const written = await readFile(broker.logFile, 'utf8')
+  // Which of them is gone before the broker ends it is chance: here all were, and it wrote its words of the first alone, whoever that is.
+  const [told, ...others] = all
+    .map(({ conn }) => conn)
+    .sort((one, other) => written.search(closed(one)) - written.search(closed(other)))
   const log = others.reduce(
     (text, conn) => text.replace(words(conn), '').replace(closed(conn), '$1$2Client Closed'),
-    await readFile(broker.logFile, 'utf8'),
+    written.replace(words(told!), ''),
   )
   await writeFile(broker.logFile, log.replace(closed(told!), '$1User Authentication Revoked\n$1$2Client Closed'))
   companion = start()
