@@ -29,11 +29,18 @@ export async function runProgram(program, args, options) {
  */
 export function endWithNpm() {
   if (process.env.npm_command === undefined) return
+  const end = () => process.kill(process.pid, 'SIGTERM')
   const starters = npmAndItsShell()
+  if (cameTooLate()) {
+    process.stderr.write(
+      'error: npm, or its shell, ended before this began; what is to outlive them: holdfast up --detach\n',
+    )
+    return end()
+  }
   const watching = setInterval(() => {
     if (npmAndItsShell() === starters) return
     clearInterval(watching)
-    process.kill(process.pid, 'SIGTERM')
+    end()
   }, 500)
   watching.unref()
 }
@@ -41,15 +48,39 @@ export function endWithNpm() {
 /** The shell that started this process and the npm that started the shell; or npm alone, as where the shell made way for this process. */
 function npmAndItsShell() {
   try {
-    const [, option] = readFileSync(`/proc/${process.ppid}/cmdline`, 'utf8').split('\0')
-    if (option !== '-c') return `${process.ppid}`
-    // The name, in brackets, may hold anything; behind it stand the state and the parent.
-    const [, parent] = readFileSync(`/proc/${process.ppid}/stat`, 'utf8').split(') ').at(-1).split(' ')
-    return `${process.ppid} ${parent}`
+    const { parent } = processOf('self')
+    return isShell(parent) ? `${parent} ${processOf(parent).parent}` : `${parent}`
   } catch {
     // Only Linux tells.
     return `${process.ppid}`
   }
+}
+
+/** Whether npm or its shell had gone before this process looked for them: whom it finds then took over what they had left. */
+function cameTooLate() {
+  try {
+    const self = processOf('self')
+    return isLeft(self) || (isShell(self.parent) && isLeft(processOf(self.parent)))
+  } catch {
+    return false
+  }
+}
+
+/** A process that leads no session is in that of whoever started it. Where its parent is in another, it has got another parent. */
+function isLeft({ pid, parent, session }) {
+  return session !== pid && processOf(parent).session !== session
+}
+
+function isShell(pid) {
+  const [, option] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  return option === '-c'
+}
+
+function processOf(name) {
+  const text = readFileSync(`/proc/${name}/stat`, 'utf8')
+  // The name of its program, in brackets, may hold anything; behind it stand the state, the parent, the group and the session.
+  const [, parent, , session] = text.split(') ').at(-1).split(' ')
+  return { pid: Number.parseInt(text, 10), parent: Number(parent), session: Number(session) }
 }
 
 /** Ends this process as that program ended. */

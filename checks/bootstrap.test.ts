@@ -195,6 +195,40 @@ test.runIf(process.platform === 'linux')(
   },
 )
 
+/** Two shells, as npm and that of npm, in a session of their own; the inner one, by its pid, starts the launcher once the file `may` is there. */
+async function npmWithAShell(inner = 'sh -c "$INNER"') {
+  await main(`console.log('started'); setTimeout(() => process.exit(7), 50)`)
+  const launch = `'${process.execPath}' '${join(clone, 'bin/holdfast.mjs')}'`
+  const INNER = `(while ! [ -e '${clone}/may' ]; do sleep 0.02; done; exec ${launch}) & echo $$; wait $!; echo "ended with $?"`
+  const env = { ...environment(), INNER, npm_command: 'exec' }
+  const npm = spawn('sh', ['-c', `${inner}; true`], { env, detached: true })
+  let said = ''
+  npm.stdout.on('data', (text) => (said += text))
+  const [shell] = await once(npm.stdout, 'data')
+  const ended = once(npm, 'close').then(() => said.replace(String(shell), ''))
+  return { npm, shell: Number(shell), ended, may: () => writeFile(join(clone, 'may'), '') }
+}
+
+const onLinux = test.runIf(process.platform === 'linux')
+
+onLinux.each(['npm', 'its shell'])('what %s had not come to start when it was ended does not begin', async (who) => {
+  const { npm, shell, ended, may } = await npmWithAShell()
+  process.kill(who === 'npm' ? npm.pid! : shell, 'SIGTERM')
+  if (who === 'npm') await once(npm, 'exit')
+  else await expect.poll(() => existsSync(`/proc/${shell}`)).toBe(false)
+  await may()
+
+  // 143 is what SIGTERM comes to.
+  expect(await ended).toBe(who === 'npm' ? 'ended with 143\n' : '')
+})
+
+onLinux.each(['sh -c "$INNER"', 'setsid --wait sh -c "$INNER"'])('what npm starts by %s begins', async (inner) => {
+  const { ended, may } = await npmWithAShell(inner)
+  await may()
+
+  expect(await ended).toBe('started\nended with 7\n')
+})
+
 test('an install that is ended takes npm with it', async () => {
   await npm('echo $$ > pid; exec sleep 600')
   const launcher = spawn(process.execPath, [join(clone, 'bootstrap.mjs'), 'holdfast'], { env: environment() })
