@@ -25,6 +25,7 @@ import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printNote, printPhase, printProgress, printToolchain, seconds } from './output.ts'
 import { fromHere, type PlainRoot, plainRoot } from './plain-root.ts'
+import { withoutItsSignals } from './without-its-signals.ts'
 
 export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'keep'> {
   filters: readonly string[]
@@ -263,16 +264,6 @@ const ownSource = new RegExp(
 const mutantRunner = fileURLToPath(
   new URL(`../vitest/mutant-runner.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
 )
-
-/** vitest would exit on Ctrl-C within a millisecond, before anything is released. Signals are for our own owner to handle. */
-async function withoutItsSignals<T>(create: () => Promise<T>): Promise<T> {
-  const before = (['SIGINT', 'SIGTERM'] as const).map((signal) => [signal, new Set(process.listeners(signal))] as const)
-  const created = await create()
-  for (const [signal, ours] of before) {
-    for (const listener of process.listeners(signal).filter((one) => !ours.has(one))) process.off(signal, listener)
-  }
-  return created
-}
 
 /** How a scenario's worker learns what the command line asked for: through the settings. */
 function environment(run: ScenarioRun, backend: string): Record<string, string> {
