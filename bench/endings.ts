@@ -27,6 +27,8 @@ const LAUNCHERS: Readonly<Record<string, readonly string[]>> = {
 interface Launched {
   readonly program: ChildProcess
   readonly folder: string
+  /** For its temporary files, and nobody else's. */
+  readonly temporary: string
   readonly record: RunRecord | undefined
   readonly isNpm: boolean
 }
@@ -199,7 +201,9 @@ async function oneCycle(ending: string, launcher: string, afterMs: number): Prom
   const { command, end } = ENDINGS[ending]!
   const [file, ...args] = [...LAUNCHERS[launcher]!, ...command]
   const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
-  const program = spawn(file!, args, { cwd: folder, env: userEnvironment(), detached: true, stdio })
+  const temporary = await mkdtemp(join(tmpdir(), 'holdfast-endings-tmp-'))
+  const env = { ...userEnvironment(), TMPDIR: temporary }
+  const program = spawn(file!, args, { cwd: folder, env, detached: true, stdio })
   const ended = once(program, 'exit')
   let said = ''
   for (const stream of [program.stdout, program.stderr]) stream.on('data', (text) => (said += text))
@@ -207,13 +211,13 @@ async function oneCycle(ending: string, launcher: string, afterMs: number): Prom
   const record = await recordIn(folder)
   if (program.exitCode !== null) throw new Error(`it did not come up:\n${said}`)
   const began = performance.now()
-  const launched = { program, folder, record, isNpm: launcher === 'npx' }
+  const launched = { program, folder, temporary, record, isNpm: launcher === 'npx' }
   await Promise.race([end(launched), wait(END_WITHIN_MS)])
   const left = await whatStays(launched, ended)
   const ms = performance.now() - began
   const hit = record === undefined ? `${ending}, before its run` : ending
   if (left.length === 0) {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    for (const path of [folder, temporary]) await rm(path, { recursive: true, force: true, maxRetries: 3 })
     return { hit, ms, stays: undefined }
   }
   signalProcess(-program.pid!, 'SIGKILL')
@@ -233,7 +237,7 @@ async function recordIn(folder: string): Promise<RunRecord | undefined> {
 }
 
 /** What is left when it has had its time: as soon as the launcher has ended, but for npm. */
-async function whatStays({ record, folder, isNpm }: Launched, ended: Promise<unknown>): Promise<string[]> {
+async function whatStays({ record, folder, temporary, isNpm }: Launched, ended: Promise<unknown>): Promise<string[]> {
   const end = performance.now() + END_WITHIN_MS
   const late = new AbortController()
   const time = wait(END_WITHIN_MS, ['the process itself'], { signal: late.signal })
@@ -243,7 +247,8 @@ async function whatStays({ record, folder, isNpm }: Launched, ended: Promise<unk
   for (;;) {
     // What its launcher had not come to yet when it was ended may have come to it since.
     const its = record ?? (await recordIn(folder))
-    const left = [...(its === undefined ? [] : await leftovers(its)), ...(await processesIn(folder))]
+    const files = (await readdir(temporary)).map((name) => `temporary ${join(temporary, name)}`)
+    const left = [...(its === undefined ? [] : await leftovers(its)), ...(await processesIn(folder)), ...files]
     if (left.length === 0 || !isNpm || performance.now() > end) return left
     await wait(50)
   }

@@ -21,6 +21,7 @@ import { clockMissing } from '../toolchain/libfaketime.ts'
 import { causesOf } from './causes.ts'
 import { againIn, fitsAny, isNamedAsTopology } from './choose-scenarios.ts'
 import { isEvidenceGone } from './evidence-gone.ts'
+import { aborted } from './interruption.ts'
 import { indexFile, writeLast } from './last-test.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printNote, printPhase, printProgress, printToolchain, seconds } from './output.ts'
@@ -121,7 +122,9 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   const env = { ...environment(run, backend), HOLDFAST_END_FILE: endFile.path }
   using givenUp = nothingGoesOn(run.signal, collector)
   const started = withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
-  const vitest = await Promise.race([started, givenUp.promise])
+  // Before it is there, nothing is at work that could be waited for.
+  const interrupted = aborted(run.signal).then(() => Promise.reject(run.signal.reason))
+  const vitest = await Promise.race([started, interrupted])
   const cancel = (): void => {
     writeFileSync(endFile.path, '')
     // Before its first file, vitest would forget it again; a second time it would kill the workers.
