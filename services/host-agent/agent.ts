@@ -95,6 +95,7 @@ class Agent implements RunningService {
   /** One after the other: two that fetch at once would tear the order. */
   #changing: Promise<void> = Promise.resolve()
   #renewal: Wait | undefined
+  #isStopping = false
   #told = ''
 
   constructor(prepared: Prepared, log: Log) {
@@ -141,6 +142,7 @@ class Agent implements RunningService {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true
     this.#renewal?.close()
     for (const each of this.#closing) each.close()
     await this.#changing
@@ -209,7 +211,7 @@ class Agent implements RunningService {
     try {
       await this.#consumption?.stop()
       this.#consumption = undefined
-      if (connection.isClosed()) return
+      if (connection.isClosed() || this.#isStopping) return
       const options = { host: configuration.node, ledger: this.#ledger, log: this.#log, now: Date.now }
       this.#consumption = await Consumption.start(connection, options)
       this.#tellInventory()

@@ -3,7 +3,14 @@ import { createServer, type Server } from 'node:net'
 import { createUser } from '@nats-io/nkeys'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { selfSignedIdentity, type TestIdentity, testAuthority } from '../testing/certificates.ts'
-import { BrokerRefused, type BrokerTarget, connectBroker, type UserInfo, userInfo } from './broker-connection.ts'
+import {
+  BrokerRefused,
+  type BrokerTarget,
+  connectBroker,
+  drained,
+  type UserInfo,
+  userInfo,
+} from './broker-connection.ts'
 import { brokerSelf, demandSelf, type ExpectedSelf } from './broker-self.ts'
 import { brokerTarget } from './broker-target.ts'
 import { readCreds } from './creds-text.ts'
@@ -173,3 +180,19 @@ test('an address must be an address SAN', () => {
 function withPublish(info: Record<string, unknown>, publish: object): UserInfo {
   return { ...info, permissions: { ...(info.permissions as object), publish } }
 }
+
+test.each(['is killed', 'says nothing more'])('a drain comes to its end where the broker %s meanwhile', async (how) => {
+  const login = { creds: readCreds(worker.creds)!, inbox: '_INBOX.orchestrator', name: 'test' }
+  const connection = await connectBroker(broker.target(identity), login)
+  connection.subscribe('_INBOX.orchestrator.x')
+  await connection.flush()
+  broker.pause()
+  const end = drained(connection, how === 'is killed' ? 60_000 : 300)
+  await new Promise((resolve) => setImmediate(resolve))
+  if (how === 'is killed') await broker.stop()
+
+  await end
+  expect(connection.isClosed()).toBe(true)
+  if (how !== 'is killed') await broker.stop()
+  await broker.start()
+})

@@ -179,3 +179,18 @@ function attempt(act: () => void): Error | undefined {
     return failure as Error
   }
 }
+
+/** A drain waits for answers of the broker: of one that says nothing, nobody waits for more than this. */
+const DRAINED_WITHIN_MS = 5_000
+
+/**
+ * Ends a connection once all that is on its way has come and gone. Resolves in any case: the client's own `drain` does not where the connection
+ * ends meanwhile, by itself or by somebody else.
+ */
+export async function drained(connection: NatsConnection, withinMs = DRAINED_WITHIN_MS): Promise<void> {
+  const late = setTimeout(() => void connection.close(), withinMs)
+  // Somebody else may be draining it.
+  connection.drain().catch(() => {})
+  await connection.closed()
+  clearTimeout(late)
+}

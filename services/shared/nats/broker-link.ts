@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { failureFields, type Log } from '../log.ts'
 import { StartFailure } from '../start-failure.ts'
-import { BrokerRefused } from './broker-connection.ts'
+import { BrokerRefused, drained } from './broker-connection.ts'
 
 export interface LinkOptions {
   /** For the log. */
@@ -212,7 +212,7 @@ export class BrokerLink {
         }
       })
     }
-    await connection.drain().catch(() => connection.close())
+    await drained(connection)
   }
 }
 

@@ -26,6 +26,8 @@ export interface TestBroker extends AsyncDisposable {
   /** Pushes an account's claims, as the host of the broker does. */
   push(account: string): Promise<void>
   stop(): Promise<void>
+  /** It answers nobody until it is stopped. */
+  pause(): void
   start(): Promise<void>
 }
 
@@ -77,6 +79,7 @@ ${extra}
   await start()
   const broker: TestBroker = {
     ...{ folder, operator, authority, port, start, stop, server: `tls://${BROKER_HOST}:${port}`, log: () => log },
+    pause: () => void process?.kill('SIGSTOP'),
     identity: (san) => authority.issue({ sans: [san] }),
     target: ({ cert, key }) => ({ server: broker.server, ca: [authority.pem], cert, key, connectTimeoutMs: 5_000 }),
     login(user, identity, inbox = '_INBOX.test') {
