@@ -2,6 +2,7 @@ import { type Consumer, type JsMsg, jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { z } from 'zod'
 import { failureFields, type Log } from '../shared/log.ts'
+import { drained } from '../shared/nats/broker-connection.ts'
 import { LinkFailure } from '../shared/nats/broker-link.ts'
 import { InOrder } from './in-order.ts'
 import type { Command, Ledger } from './ledger.ts'
@@ -51,6 +52,7 @@ export class Consumption {
   #isBusy = false
   #gathering: NodeJS.Timeout | undefined
   #idle: (() => void) | undefined
+  #stopping: Promise<void> | undefined
 
   /** Rejects where the broker has no consumer for this host yet. */
   static async start(connection: NatsConnection, options: ConsumptionOptions): Promise<Consumption> {
@@ -93,7 +95,12 @@ export class Consumption {
    * what is on its way here comes yet, and is given back as well. What went by unheard, the broker would send again only once it has waited for
    * its acknowledgement.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
     this.#isStopped = true
     clearInterval(this.#working)
     clearTimeout(this.#releasing)
@@ -104,7 +111,7 @@ export class Consumption {
       })
     }
     for (const message of [...this.#queue.splice(0), ...this.#order.waiting]) message.nak()
-    await this.#connection.drain().catch(() => this.#connection.close())
+    await drained(this.#connection)
   }
 
   #take(message: JsMsg): void {
@@ -138,7 +145,7 @@ export class Consumption {
     if (failure !== undefined) {
       this.#options.log.error('commands-not-applied', failureFields(failure))
       // The link makes a connection anew, after its back-off, and everything that is not acknowledged comes again.
-      if (!this.#isStopped) void this.stop()
+      void this.stop()
     } else if (!this.#isOver && this.#queue.length > 0) this.#gather()
   }
 
@@ -198,7 +205,8 @@ export class Consumption {
         continue
       }
       message.ack()
-      if (isNew) this.#tell(host, { id: command.id, state: 'applied', seq, at })
+      // Of one that comes again, what was told may not have gone out.
+      if (isNew || message.redelivered) this.#tell(host, { id: command.id, state: 'applied', seq, at })
     }
   }
 
