@@ -206,7 +206,12 @@ test('a log that cannot be brought to the disk goes where a checkpoint puts it, 
   reader.exec('BEGIN; SELECT * FROM notes')
   note('promised to nobody')
   await expect(log.onDisk()).rejects.toThrow(StorageUnavailable)
+  // Nor when the log could be synced again: what it did not take then is in nobody's hands.
+  writeFileSync(`${path}-wal`, '')
+  await expect(log.onDisk()).rejects.toThrow(StorageUnavailable)
   reader.close()
+  await log.onDisk()
+  expect(textsWithoutLog(path)).toEqual(['synced', 'checkpointed', 'promised to nobody'])
   log.close()
   database.close()
 })

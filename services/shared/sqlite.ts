@@ -128,15 +128,20 @@ const syncData = promisify(fdatasync)
  */
 export function commitLog(database: DatabaseSync, path: string): CommitLog {
   let log: number | undefined
+  // The system tells once that it could not write, and of nothing when it is asked again.
+  let isDoubtful = false
   return {
     async onDisk() {
       try {
+        if (isDoubtful) throw new Error('an earlier sync of the log failed')
         // It is there once something was committed, and stays the same file until the last connection closes.
         log ??= openedFor(path)
         await syncData(log)
       } catch (failure) {
         // What the system could not write of it once, it may not try to write again: so it goes where a checkpoint puts it.
+        isDoubtful = true
         onStorage(() => checkpoint(database, failure))
+        isDoubtful = false
       }
     },
     close() {
