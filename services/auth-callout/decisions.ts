@@ -107,11 +107,13 @@ export class Judge {
   async #judge(context: LoginContext, began: number): Promise<Refused | undefined> {
     const { policy, decideWithinMs } = this.#options
     const order = [...[calloutSentinel, calloutCarrier], ...tokenGuards<LoginContext>(policy.mode, [calloutIdentity])]
+    const tooLate = { guard: tokenActive.id, refusal: unavailable('auth_unavailable') }
+    const leftMs = began + decideWithinMs - performance.now()
+    // The broker has refused it already: nobody is asked about it, and nothing else is put on record.
+    if (leftMs <= 0) return tooLate
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<Refused>((resolve) => {
-      const refused = { guard: tokenActive.id, refusal: unavailable('auth_unavailable') }
-      const leftMs = began + decideWithinMs - performance.now()
-      timer = setTimeout(() => resolve(refused), Math.max(0, leftMs))
+      timer = setTimeout(() => resolve(tooLate), leftMs)
     })
     try {
       return await Promise.race([firstRefusal(order, context), late])

@@ -19,7 +19,13 @@ async function judging() {
     ...{ issuer: 'N', expiresAt: Date.now() / 1000 + 60, userKey: 'U', server: { id: 'N' } },
     ...{ client: { cid: 7, address: '127.0.0.9' }, login: { jwt, token }, certificate: undefined },
   }
-  const introspection = { ask: () => new Promise(() => {}) }
+  const asked: unknown[] = []
+  const introspection = {
+    ask(...what: unknown[]) {
+      asked.push(what)
+      return new Promise(() => {})
+    },
+  }
   const policy = { mode: 'introspection', issuer, now: Date.now, introspection } as unknown as TokenPolicy
   const sentinel = { users: new Map([[user.getPublicKey(), Infinity]]), account: account.getPublicKey() }
   const records: Decision[] = []
@@ -28,7 +34,7 @@ async function judging() {
     ...{ decideWithinMs: 60_000, userSeconds: 300, decisions: { record: (one) => void records.push(one) } },
     log: { error: () => {} },
   })
-  return { judge, request, records }
+  return { judge, request, records, asked }
 }
 
 test('a login is refused for want of time counted from when it was asked about, not from when its turn came', async () => {
@@ -40,4 +46,15 @@ test('a login is refused for want of time counted from when it was asked about, 
 
   expect(records).toMatchObject([{ guard: 'token.active', reason: 'auth_unavailable', verdict: 'refused' }])
   expect(await Promise.race([inTime, 'undecided'])).toBe('undecided')
+}, 5_000)
+
+test('of a login whose time is over when its turn comes, nobody is asked', async () => {
+  const { judge, request, records, asked } = await judging()
+  void judge.login(request, 'N')
+  await expect.poll(() => asked.length).toBe(1)
+
+  expect(await judge.login(request, 'N', performance.now() - 60_001)).toEqual({ decision: expect.any(String) })
+
+  expect(records).toMatchObject([{ guard: 'token.active', reason: 'auth_unavailable', verdict: 'refused' }])
+  expect(asked).toHaveLength(1)
 }, 5_000)
