@@ -6,8 +6,6 @@ import { watchFolder } from '../shared/watch-folder.ts'
 
 /** Should a change go unnoticed, it is found by then. */
 const LOOKS_EVERY_MS = 100
-/** For a broker that was interrupted between two lines to write the second. */
-const IMPATIENT_EVERY_MS = 20
 const CHUNK_BYTES = 65_536
 
 /** Lines that were added to a file; `file` tells the one of that name from another that took its place. */
@@ -18,7 +16,7 @@ export interface Added {
 
 /**
  * The lines of a file that somebody else goes on writing, from its beginning: those that are there, and none where `isImpatient` and
- * nothing came for a moment. A file that was replaced or emptied is read anew. It is waited for where it is not there yet.
+ * nothing came. A file that was replaced or emptied is read anew. It is waited for where it is not there yet.
  */
 export async function* follow(
   file: string,
@@ -26,7 +24,6 @@ export async function* follow(
 ): AsyncGenerator<Added> {
   using changes = changesOf(file)
   let reader: Reader | undefined
-  let isQuiet = false
   try {
     while (!signal.aborted) {
       const changed = changes.next()
@@ -42,9 +39,8 @@ export async function* follow(
         } else await next?.close()
       }
       lines ??= []
-      if (lines.length > 0 || (isQuiet && isImpatient())) yield { file: reader?.name ?? '', lines }
-      isQuiet = lines.length === 0
-      if (isQuiet) await untilLater(changed, signal, isImpatient() ? IMPATIENT_EVERY_MS : LOOKS_EVERY_MS)
+      if (lines.length > 0 || isImpatient()) yield { file: reader?.name ?? '', lines }
+      if (lines.length === 0) await untilLater(changed, signal, isImpatient() ? 10 : LOOKS_EVERY_MS)
     }
   } finally {
     await reader?.close()

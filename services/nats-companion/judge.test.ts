@@ -22,7 +22,7 @@ function judging(decided?: Decided) {
     record: (...what) => void records.push(what),
     callout: { account: 'AUTH', users: ['callout_user'], decided: async () => decided },
   })
-  let number = 0
+  let [number, now] = [0, 0]
   const hear = async (level: string, text: string, who = '', cid = 7) => {
     number += 1
     const line = readLine(`[7] 2026/11/30 02:39:23.034001 [${level}] 127.0.0.9:4 - cid:${cid}${who} - ${text}`, number)
@@ -33,7 +33,10 @@ function judging(decided?: Decided) {
     await hear('DBG', found(name, account), '', cid)
   }
   const look = async (times = 2) => {
-    for (let time = 0; time < times; time += 1) await judge.look()
+    for (let time = 0; time < times; time += 1) {
+      now += 20
+      await judge.look(now)
+    }
   }
   return { judge, state, hear, begin, look, records, told: () => records.map(([decision]) => decision) }
 }
@@ -228,4 +231,19 @@ test('a number that a broker gives anew is another connection', async () => {
   await hear('DBG', 'Signature missing')
   await hear('ERR', 'authentication error')
   expect(told()).toMatchObject([{ reason: 'nats_signature_missing' }])
+})
+
+test('whom the broker shows is not believed to be in before it had time to write what it says of him', async () => {
+  const { judge, begin, hear, told } = judging()
+  await begin('worker', 'WORKLOAD')
+  for (const now of [0, 1, 19]) await judge.look(now)
+  expect(told()).toEqual([])
+  await hear('ERR', 'authentication error')
+  await judge.look(20)
+
+  expect(told()).toMatchObject([{ verdict: 'refused', reason: 'nats_account_named' }])
+
+  await begin('worker', 'WORKLOAD', 8)
+  for (const now of [100, 120]) await judge.look(now)
+  expect(told().at(-1)).toMatchObject({ verdict: 'accepted' })
 })

@@ -57,8 +57,8 @@ interface Connection {
   readonly conn: string
   readonly began: number
   user?: User
-  /** It was shown as one that is there; what was written until then is read before that is believed. */
-  isSeen?: boolean
+  /** When it was first shown as one that is there, on the clock of the process; what was written until a while later is read before that is believed. */
+  seenAt?: number
   /** Of whoever is in. */
   principal?: Readonly<Record<string, string>>
   /** Why it will be refused, or ended. */
@@ -84,6 +84,8 @@ const login = {
   error: 'Authorization Violation',
   guard: 'broker.login',
 } as const
+/** For a broker that was interrupted between two lines to write the second: whom it shows it may refuse yet. */
+const BELIEVED_AFTER_MS = 20
 const quoted = '"((?:[^"\\\\]|\\\\.)*)"'
 const authenticated = new RegExp(
   `^Authenticated JWT: Client "(\\w+)" \\(claim-name: ${quoted}.*? by Account "(\\w+)" \\(claim-name: ${quoted}`,
@@ -131,12 +133,13 @@ export class Judge {
     return [...this.#open.values()].some(isWaiting)
   }
 
-  /** Looks whether those are in, once all that is there was heard. */
-  async look(): Promise<void> {
+  /** Looks whether those are in, once all that is there was heard. `now`: on the clock of the process. */
+  async look(now = performance.now()): Promise<void> {
     for (const [cid, connection] of this.#open) {
       if (!isWaiting(connection)) continue
-      if (connection.isSeen) await this.#enter(connection, cid)
-      else connection.isSeen = (await this.#means.shown(cid)) !== undefined
+      if (connection.seenAt === undefined) {
+        if ((await this.#means.shown(cid)) !== undefined) connection.seenAt = now
+      } else if (now - connection.seenAt >= BELIEVED_AFTER_MS) await this.#enter(connection, cid)
     }
   }
 
