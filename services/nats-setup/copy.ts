@@ -122,14 +122,14 @@ async function writeSet(dir: string, sources: readonly Source[], manifest: Manif
   try {
     for (const { name, text } of sources) await add(name, text)
     await add(MANIFEST_FILE, `${JSON.stringify(manifest, null, 2)}\n`)
+    for (const one of whole.slice(0, -1)) await one.place()
+    await syncFolder(dir)
+    await whole.at(-1)?.place()
+    await syncFolder(dir)
   } catch (failure) {
     await Promise.all(whole.map((one) => one.drop()))
     throw failure
   }
-  for (const one of whole.slice(0, -1)) await one.place()
-  await syncFolder(dir)
-  await whole.at(-1)?.place()
-  await syncFolder(dir)
 }
 
 /** Whether the folder holds this set as it should: whoever watches it need not look again then. */
