@@ -186,10 +186,14 @@ test.for(later)('while it works, it takes no set of which %s', async ([, guard, 
   const refused = async () => (await tap.decisions({ unit: 'orchestrator', guard, reason })).length > 0
   await site.until(`it refuses for ${reason}`, refused, { withinMs: 5_000 })
   expect(await tap.decisions({ guard })).toMatchObject([{ verdict: 'refused', action: 'messaging:credentials' }])
+  const isAsBefore = async () => {
+    expect(await inUse(site)).toEqual(before)
+    expect(await site.operator('orchestrator').get('/readyz')).toMatchObject({ status: 200 })
+  }
+  await isAsBefore()
   if (typeof more === 'function') await more()
   await undo()
-  expect(await inUse(site)).toEqual(before)
-  expect(await site.operator('orchestrator').get('/readyz')).toMatchObject({ status: 200 })
+  await isAsBefore()
 })
 
 /** What the orchestrator says of the credentials that it works with. */
