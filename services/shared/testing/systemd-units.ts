@@ -26,7 +26,7 @@ export function complaints(
     for (const name of units) {
       const text = planted[name] ?? readFileSync(join(folder, name), 'utf8')
       // Programs are elsewhere.
-      writeFileSync(join(copy, name), text.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'))
+      writeFileSync(join(copy, name), text.replace(/^(ExecStart(?:Pre)?)=\S+/gm, '$1=/bin/true'))
     }
     for (const name of beside) writeFileSync(join(copy, name), '[Service]\nExecStart=/bin/true\n')
     const paths = units.map((name) => join(copy, name.replace('@.', '@instance.')))
