@@ -268,8 +268,12 @@ test('a user that was revoked says so, and a newer generation is enough to come 
   await using orchestrator = await running()
   const { credsDir } = orchestrator.configuration.messaging
   const { worker } = await site.install(credsDir, 2)
-  await until(async () => (await orchestrator.state()).messaging.work.generation === 2, 'the second generation')
-  const revocations = { [worker.key.getPublicKey()]: Math.floor(Date.now() / 1000) + 1 }
+  const user = worker.key.getPublicKey()
+  // What it has taken over is told before it is used: until then nobody is in who could be put out.
+  const isIn = () =>
+    decisionsIn(orchestrator.configuration.decisionLog).some(({ principal }) => principal.user === user)
+  await until(isIn, 'it to be in with the second generation')
+  const revocations = { [user]: Math.floor(Date.now() / 1000) + 1 }
   await site.broker.push(await site.broker.operator.account('WORKLOAD', { revocations }))
 
   await until(
