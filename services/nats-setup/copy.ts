@@ -6,18 +6,10 @@ import { readCreds } from '../shared/nats/creds-text.ts'
 import { MANIFEST_FILE, type Manifest } from '../shared/nats/manifest.ts'
 import { USERS, type UserName } from '../shared/nats/roles.ts'
 import { credsPath, type SetupRecord } from '../shared/nats/setup-record.ts'
+import { isSystems } from '../shared/system-failure.ts'
 import { type Configuration, filesOf, type Handover } from './config.ts'
 import { HandoverFailed, OutputInvalid } from './failures.ts'
-import {
-  type Demand,
-  isSystems,
-  ownFolder,
-  type Prepared,
-  prepare,
-  removeUnfinished,
-  syncFolder,
-  wayOut,
-} from './files.ts'
+import { type Demand, ownFolder, type Prepared, prepare, removeUnfinished, syncFolder, wayOut } from './files.ts'
 import { identityOf } from './identities.ts'
 import { withStore } from './lock.ts'
 import { scanCreds, scanFolder } from './scan.ts'

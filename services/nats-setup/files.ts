@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { wayOutOfWrite } from '../shared/system-failure.ts'
 
 /** Who has a file, and who may read it. */
 export interface Demand {
@@ -57,15 +58,9 @@ export async function prepare(path: string, content: string | Uint8Array, demand
   return { place: () => rename(unfinished, path).catch(failed), drop }
 }
 
-/** Whether the system says so, and none of our own failures, which have a way out already. */
-export function isSystems(code: string | undefined): code is string {
-  return code !== undefined && /^E[A-Z0-9]+$/.test(code)
-}
-
 /** Out of what the system says. */
 export function wayOut(code: string): string {
-  if (code === 'EPERM') return 'run this as a user who may give files to that owner and group'
-  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code) ? 'free some space' : 'see that this user can write there'
+  return code === 'EPERM' ? 'run this as a user who may give files to that owner and group' : wayOutOfWrite(code)
 }
 
 async function own(file: FileHandle, { mode, uid, gid }: Demand): Promise<void> {

@@ -7,8 +7,9 @@ import {
 } from '../shared/configuration.ts'
 import { createLog, failureFields } from '../shared/log.ts'
 import { exitOnStartFailure, StartFailure } from '../shared/start-failure.ts'
+import { isSystems } from '../shared/system-failure.ts'
 import { type Configuration, loadConfig, program } from './config.ts'
-import { isSystems, wayOut } from './files.ts'
+import { wayOut } from './files.ts'
 import { addWork } from './work.ts'
 
 const EXIT_FAILED = 1

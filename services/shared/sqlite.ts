@@ -1,8 +1,9 @@
-import { chmodSync, closeSync, fdatasync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, fdatasync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { StartFailure } from './start-failure.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** What a service keeps on disk: the statements that make it, and their version. */
 export interface DatabaseSchema {
@@ -153,12 +154,7 @@ export function commitLog(database: DatabaseSync, path: string): CommitLog {
 
 /** A new file is on the disk once its folder is. */
 function openedFor(path: string): number {
-  const folder = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
+  syncFolder(dirname(path))
   return openSync(`${path}-wal`, 'r')
 }
 

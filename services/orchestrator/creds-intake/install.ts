@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { BEING_WRITTEN } from '../../shared/nats/creds-demand.ts'
 import type { CredsSet } from '../../shared/nats/creds-set.ts'
 import { CURRENT_FILE, type Current } from '../../shared/nats/manifest.ts'
+import { syncFolder } from '../../shared/sync-folder.ts'
 
 /**
  * Installs a set (0600): all of it is written beside its place before any of it is renamed, so that a full disk leaves the set before as it
@@ -42,13 +43,4 @@ function write(folder: string, text: string): string {
     closeSync(handle)
   }
   return written
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
 }

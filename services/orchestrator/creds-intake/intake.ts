@@ -5,6 +5,7 @@ import { CredsRefused, type CredsSet, judgeFolder, readCredsSet } from '../../sh
 import { type Current, currentSchema, MANIFEST_FILE } from '../../shared/nats/manifest.ts'
 import { jsonOf, openPlain } from '../../shared/nats/plain-file.ts'
 import { StartFailure } from '../../shared/start-failure.ts'
+import { isSystems, wayOutOfWrite } from '../../shared/system-failure.ts'
 import { watchFolder } from '../../shared/watch-folder.ts'
 import { credsHandover } from '../guards/creds-handover.ts'
 import { installSet } from './install.ts'
@@ -71,15 +72,12 @@ function install({ installed, handover }: IntakeOptions, set: CredsSet): void {
     judgeFolder(installed)
     installSet(installed.folder, set, handover.now)
   } catch (cause) {
-    const { code = '' } = cause as NodeJS.ErrnoException
-    if (!/^E[A-Z0-9]+$/.test(code)) throw cause
-    const wayOut = FULL.includes(code) ? 'free some space' : 'see that this user can write there'
-    const found = `nothing can be installed in ${installed.folder} (${code}): ${wayOut}, and start this again`
+    const { code } = cause as NodeJS.ErrnoException
+    if (!isSystems(code)) throw cause
+    const found = `nothing can be installed in ${installed.folder} (${code}): ${wayOutOfWrite(code)}, and start this again`
     throw new StartFailure('storage_unavailable', `${found}; what was installed before is still good`, { cause })
   }
 }
-
-const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 /** What stands as the manifest, as soon as something does; undefined when nothing came in time. */
 async function manifestOf(folder: string, deadline: number, clock: IntakeClock): Promise<string | undefined> {
