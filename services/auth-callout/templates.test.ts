@@ -1,16 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { credsPath, LOCAL_KEYS } from '../shared/nats/setup-record.ts'
-import { complaints, hasSystemd } from '../shared/testing/systemd-units.ts'
+import { complaints, hasSystemd, settingsIn } from '../shared/testing/systemd-units.ts'
 
 const folder = join(import.meta.dirname, 'templates')
-const read = (name: string) => readFileSync(join(folder, name), 'utf8')
-/** Every value of a setting. */
-const valuesIn = (name: string, setting: string) =>
-  [...read(name).matchAll(new RegExp(`^${setting}=(.*)$`, 'gm'))].map(([, value]) => value)
+const valuesIn = settingsIn(folder)
 
 test('each key file is handed to it', () => {
   const files = [...Object.values(LOCAL_KEYS), ...(['callout_user', 'sys_kick'] as const).map(credsPath)]

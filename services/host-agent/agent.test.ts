@@ -69,18 +69,14 @@ function timesApplied({ storage }: AgentConfiguration): number {
   return Number(row?.times ?? 0)
 }
 
-/** Has an agent change over to a new connection, once it has changed over before. */
-function connections({ tokenFile, decisionLog }: AgentConfiguration) {
+/** Has an agent change over to a new connection, and waits until it is up. */
+async function renew({ tokenFile, decisionLog }: AgentConfiguration): Promise<void> {
   const accepted = () => recordsIn(decisionLog).filter(({ verdict }) => verdict === 'accepted').length
-  return {
-    renew: async () => {
-      const before = accepted()
-      const next = `${tokenFile}.next`
-      copyFileSync(tokenFile, next)
-      renameSync(next, tokenFile)
-      await until(() => accepted() > before, 'the next connection')
-    },
-  }
+  const before = accepted()
+  const next = `${tokenFile}.next`
+  copyFileSync(tokenFile, next)
+  renameSync(next, tokenFile)
+  await until(() => accepted() > before, 'the next connection')
 }
 
 const statuses = (host: string) => told.filter(({ subject }) => subject === `WORKLOAD.${host}.status`)
@@ -137,7 +133,6 @@ test('of the commands that come while it changes over, again and again, none wai
   await site.waitsForAcknowledgement('host-1', 120_000)
   await using running = await agent('host-1', configuration)
   await until(async () => (await running.ready()) === 'ready', 'the agent')
-  const { renew } = connections(configuration)
   let isOver = false
   const given: string[] = []
   const give = async (abreast: number) => {
@@ -149,7 +144,7 @@ test('of the commands that come while it changes over, again and again, none wai
   }
   const giving = [1, 2].map(give)
 
-  for (let times = 1; times <= 20; times += 1) await renew()
+  for (let times = 1; times <= 20; times += 1) await renew(configuration)
   isOver = true
   await Promise.all(giving)
 

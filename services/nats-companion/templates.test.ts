@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { complaints, hasSystemd } from '../shared/testing/systemd-units.ts'
+import { complaints, hasSystemd, settingsIn } from '../shared/testing/systemd-units.ts'
 
 const folder = join(import.meta.dirname, 'templates')
-const broker = readFileSync(join(folder, 'nats-server.service'), 'utf8')
-/** Every value of a setting of the broker's. */
-const valuesOf = (setting: string) =>
-  [...broker.matchAll(new RegExp(`^${setting}=(.*)$`, 'gm'))].map(([, value = '']) => value)
+const valuesIn = settingsIn(folder)
+const valuesOf = (setting: string) => valuesIn('nats-server.service', setting)
 
 test('the broker starts after the setup and its hand-over, and not without them', () => {
   const setup = ['nats-auth-setup.service', 'shared-creds-copy.service']

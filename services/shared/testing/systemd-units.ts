@@ -9,6 +9,14 @@ export function unitsIn(folder: string): string[] {
   return readdirSync(folder).filter((name) => /\.(service|timer|path)$/.test(name))
 }
 
+/** Every value of a setting, by the unit of a folder. */
+export function settingsIn(folder: string): (unit: string, setting: string) => string[] {
+  return (unit, setting) => {
+    const lines = readFileSync(join(folder, unit), 'utf8').matchAll(new RegExp(`^${setting}=(.*)$`, 'gm'))
+    return [...lines].map(([, value = '']) => value)
+  }
+}
+
 /**
  * What systemd says against the units of a folder.
  *
