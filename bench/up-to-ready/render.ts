@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { WorkAhead } from '../../harness/agent/ahead.ts'
 import { argvOf, environmentOf } from '../../harness/agent/command.ts'
 import { hostsText } from '../../harness/agent/hosts-file.ts'
-import { contextOf, type NodeContext, type UnitContext } from '../../harness/agent/node-context.ts'
+import { addressesFor, contextOf, type NodeContext, type UnitContext } from '../../harness/agent/node-context.ts'
 import { fill, fillJson } from '../../harness/agent/template.ts'
 import { neededTools } from '../../harness/backends/plan-needs.ts'
 import { programEnvironment, settings } from '../../harness/settings.ts'
@@ -32,7 +32,7 @@ export async function renderBareRun(plan: Plan, folder: string, subnet: string):
 /** As agents have them, where there are no agents. */
 export async function contextsOf(plan: Plan, folder: string, subnet: string): Promise<NodeContext[]> {
   const names = Object.keys(plan.nodes)
-  const addresses = Object.fromEntries(names.map((name, index) => [name, `${subnet}${index + 1}`]))
+  const addresses = Object.fromEntries(names.map((name, index) => [name, { default: `${subnet}${index + 1}` }]))
   const dirs = Object.fromEntries(names.map((name) => [name, join(folder, 'nodes', name)]))
   const { plain, overlay } = neededTools(plan)
   const tools = [...(await ensureTools(plain)), ...(await ensureTools(overlay, { overlay: true }))]
@@ -41,14 +41,12 @@ export async function contextsOf(plan: Plan, folder: string, subnet: string): Pr
     addresses,
     dirs,
     agentSeats: false,
-    hosts: Object.fromEntries(names.map((name) => [plan.nodes[name]!.host, addresses[name]!])),
-    hostsFile: join(folder, 'hosts'),
+    hostsFiles: Object.fromEntries(names.map((name) => [name, join(folder, 'hosts')])),
     tools: Object.fromEntries(tools.map(({ name, path }) => [name, path])),
     // The same cache of compiled modules as in a real run: what is compared is the framework, not the services.
     environment: programEnvironment({ NODE_COMPILE_CACHE: settings().compileCache }),
     extra: {},
     dieWithParent: [],
-    libcNames: {},
   }
   const nobody = (): never => {
     throw new Error('a bare run has no agents')
@@ -59,9 +57,8 @@ export async function contextsOf(plan: Plan, folder: string, subnet: string): Pr
       node: plan.nodes[name]!,
       ref: name,
       dir: dirs[name]!,
-      address: addresses[name]!,
-      addresses,
-      hostsFile: run.hostsFile,
+      ...addressesFor(name, plan, run),
+      hostsFile: run.hostsFiles[name]!,
       tools: run.tools,
       settings: run,
     },

@@ -113,7 +113,8 @@ function attackCounts(scopes: readonly Scope[]) {
 function siteOf(plan: Plan): DescribableSite {
   const planned = Object.values(plan.nodes)
   const nodes = planned.map(({ name, host }, at) => {
-    return [name, { name, host, address: `127.77.0.${at + 1}`, dir: `/runs/golden/nodes/${name}` }] as const
+    const address = `127.77.0.${at + 1}`
+    return [name, { name, host, address, addresses: { default: address }, dir: `/runs/golden/nodes/${name}` }] as const
   })
   const units = planned.flatMap(({ name, units }) => units.map((unit) => `${name}/${unit.name}`))
   return {

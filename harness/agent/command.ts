@@ -113,7 +113,7 @@ export function environmentOf(
 ): Record<string, string> {
   const { settings, node, unit, unitDir, ref } = context
   const clock = settings.clocks?.[node.name]
-  const names = isNodes(program) ? {} : settings.libcNames
+  const names = isNodes(program) ? {} : (settings.libcNames?.[node.name] ?? {})
   const preloads = [clock?.LD_PRELOAD, names.LD_PRELOAD].filter((library) => library !== undefined)
   const template = { ...context, contents }
   const own = Object.entries(env).map(([name, text]) => [name, fill(text, template, `${ref}: environment ${name}`)])
@@ -124,7 +124,7 @@ export function environmentOf(
     ...names,
     ...(preloads.length > 0 && { LD_PRELOAD: preloads.join(':') }),
     HOLDFAST_RUN: settings.run,
-    HOLDFAST_HOSTS: settings.hostsFile,
+    HOLDFAST_HOSTS: settings.hostsFiles[node.name]!,
     ...(user !== undefined && { HOME: unitDir, USER: user, LOGNAME: user }),
     ...Object.fromEntries(own),
     ...settings.extra[node.name],

@@ -30,7 +30,6 @@ beforeAll(async () => {
     dir,
     node: plan.nodes.ca!,
     address: '127.0.0.1',
-    addresses: {},
   } as unknown as NodeContext
 })
 

@@ -7,7 +7,7 @@ import type { UnitRef } from '../topology/plan.ts'
 import { type FirstPause, WorkAhead } from './ahead.ts'
 import { execute } from './execute.ts'
 import { serveHandOver } from './hand-over.ts'
-import { callFromNode, type NodeContext } from './node-context.ts'
+import { addressesFor, callFromNode, type NodeContext } from './node-context.ts'
 import { signOneTimeToken } from './one-time-token.ts'
 import {
   type ExecResult,
@@ -53,9 +53,8 @@ export class NodeAgent {
       plan,
       node: plan.nodes[node]!,
       dir: settings.dirs[node] as string,
-      address: settings.addresses[node] as string,
-      addresses: settings.addresses,
-      hostsFile: settings.hostsFile,
+      ...addressesFor(node, plan, settings),
+      hostsFile: settings.hostsFiles[node]!,
       tools: settings.tools,
       ref: node,
       settings,
@@ -76,10 +75,10 @@ export class NodeAgent {
 
   /** Starts what can be started at once; the rest follows as other units become ready. */
   async start(): Promise<void> {
-    const { dir, address, settings } = this.#context
+    const { dir, settings } = this.#context
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     chmodSync(dir, sharedMode(this.#context))
-    if (settings.agentSeats) await serveSeat(join(dir, 'seat'), address)
+    if (settings.agentSeats) await serveSeat(join(dir, 'seat'))
     this.#context.emit({ event: 'agent-started', pid: process.pid })
     for (const unit of this.#units.values()) if (unit.plan.start === undefined) this.#waiting.add(unit)
     this.#startPossible()

@@ -3,6 +3,7 @@ import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { discovered } from '../tokens/metadata.ts'
+import { addressSeen, networkOf, sharedNetwork } from '../topology/networks.ts'
 import type { HttpCall, Plan, PlanNode, PlanUnit, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { inTurn } from './call-turn.ts'
@@ -39,7 +40,35 @@ export interface UnitContext extends NodeContext {
 }
 
 export function contextOf(context: NodeContext, unit: PlanUnit): UnitContext {
-  return { ...context, unit, unitDir: unitFolder(context, unit.name), ref: `${context.node.name}/${unit.name}` }
+  const { network, name } = unit
+  const address = (network === undefined ? undefined : context.addressOf?.({ network })) ?? context.address
+  return { ...context, address, unit, unitDir: unitFolder(context, name), ref: `${context.node.name}/${name}` }
+}
+
+/** The addresses that a node knows: its own, at home or where a unit of it is, and those of the plan by what names them. */
+export function addressesFor(
+  node: string,
+  { nodes }: Pick<Plan, 'nodes'>,
+  { addresses }: Pick<RunSettings, 'addresses'>,
+  unit: { network?: string | undefined } = {},
+): Required<Pick<TemplateContext, 'address' | 'addressOf'>> {
+  const addressOf: TemplateContext['addressOf'] = (named) => addressSeen(addresses, nodes, { from: node, ...named })
+  return { address: addresses[node]![networkOf(nodes[node]!, unit)]!, addressOf }
+}
+
+/** Where a host of the plan is for this node, and from which of its own addresses it calls there. Undefined for who is no node. */
+export function wayTo(
+  { plan, node, address, addressOf }: Pick<NodeContext, 'plan' | 'node' | 'address' | 'addressOf'>,
+  url: string,
+): { address: string; localAddress: string } | undefined {
+  const { hostname } = new URL(url)
+  const there = Object.values(plan.nodes).find(({ host }) => host === hostname)
+  // At home it looks where the unit at hand is.
+  if (there?.name === node.name) return { address, localAddress: address }
+  const network = there && sharedNetwork(node, there)
+  if (there === undefined || network === undefined) return undefined
+  const [far, own] = [there.name, node.name].map((to) => addressOf?.({ to, network }))
+  return far && own ? { address: far, localAddress: own } : undefined
 }
 
 export function unitFolder({ dir }: Pick<NodeContext, 'dir'>, unit: string): string {
@@ -65,11 +94,8 @@ export class UnexpectedAnswer extends HoldfastError {
 export async function callFromNode(context: NodeContext, call: HttpCall, place: string): Promise<OneAnswer> {
   const { method, url: asked, discover, tls: files, json, form } = fillJson(call, context, place)
   const tls = await readTls(files)
-  const at = (url: string) => {
-    const address = context.settings.hosts[new URL(url).hostname]
-    // Who is no node is reached from where this machine reaches it.
-    return { url, address, localAddress: address && context.address, tls, timeoutMs: 10_000 }
-  }
+  // Who is no node is reached from where this machine reaches it.
+  const at = (url: string) => ({ url, ...wayTo(context, url), tls, timeoutMs: 10_000 })
   const metadata = async (url: string) => {
     const { status, json, text } = await request({ method: 'GET', ...at(url) })
     if (status !== 200) throw new UnexpectedAnswer({ method: 'GET', url, tls: files, expect: [200] }, status, text)

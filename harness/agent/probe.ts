@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import type { Probe } from '../topology/plan.ts'
 import { readTls, request } from './https-request.ts'
-import type { UnitContext } from './node-context.ts'
+import { type UnitContext, wayTo } from './node-context.ts'
 import { fillJson } from './template.ts'
 import { plainly } from './why-not-ready.ts'
 
@@ -40,7 +40,7 @@ type HttpProbe = Extract<Probe, { http: unknown }>['http']
 
 async function probeHttp(http: HttpProbe, context: UnitContext, onAnswer: () => void): Promise<string | undefined> {
   const { url, tls, expect, ...probe } = fillJson(http, context, `${context.ref}: readiness`)
-  const address = probe.address ?? context.settings.hosts[new URL(url).hostname]
+  const address = probe.address ?? wayTo(context, url)?.address
   const read = tls && (() => readTls(tls))
   const answer = await request({ method: 'GET', url, address, tls: read, timeoutMs: ONE_PROBE_MS })
   onAnswer()

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
+import type { Addresses } from '../topology/networks.ts'
 import type { HttpCall, UnitRef } from '../topology/plan.ts'
 import type { OneTimeTokenClaims } from './one-time-token.ts'
 
@@ -12,17 +13,16 @@ import type { OneTimeTokenClaims } from './one-time-token.ts'
 export interface RunSettings {
   /** Label of the run; every process carries it as `HOLDFAST_RUN`. */
   run: string
-  /** Addresses of all nodes, by name, and of all hosts of the plan. */
-  addresses: Readonly<Record<string, string>>
+  /** Addresses of all nodes. */
+  addresses: Addresses
   /** Folder of each node, by name: its agent makes it. */
   dirs: Readonly<Record<string, string>>
   /** Whether agents serve seats for tests, each as `seat` in its folder. */
   agentSeats: boolean
-  hosts: Record<string, string>
-  /** Path of the hosts file that programs resolve names with (`hosts-file.ts`). */
-  hostsFile: string
-  /** Environment in which programs on libc read it; Node programs have another way. Empty where this machine has none. */
-  libcNames: Record<string, string>
+  /** By node: path of the hosts file that its programs resolve names with (`hosts-file.ts`). */
+  hostsFiles: Readonly<Record<string, string>>
+  /** By node: environment in which programs on libc read it; Node programs have another way. Absent where this machine has none. */
+  libcNames?: Readonly<Record<string, Record<string, string>>> | undefined
   /** Paths of the real programs, by name. */
   tools: Record<string, string>
   /** Folder in which each reference node is one file; absent where they run from their own. */

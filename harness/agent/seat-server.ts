@@ -6,12 +6,12 @@ import { HoldfastError } from '../errors.ts'
 import { failureOf } from './protocol.ts'
 
 /**
- * What a test asks for on the socket of a seat, in one line of JSON; the answer is a line, too. After `connect` and `accept`, bytes pass.
+ * What a test asks for on the socket of a seat, in one line of JSON; the answer is a line, too. `from` and the `address` to listen at are the node's own. After `connect` and `accept`, bytes pass.
  * After `listen`, each connection that comes in is told as a line `{ accept }`; the end of the asking connection ends the listening.
  */
 export type SeatRequest =
-  | { connect: { address: string; port: number } }
-  | { listen: { port: number } }
+  | { connect: { address: string; port: number; from: string } }
+  | { listen: { port: number; address: string } }
   | { accept: number }
 
 /** What every system takes of a socket's path. */
@@ -19,7 +19,7 @@ const LONGEST_PATH = 103
 const LONGEST_LINE = 4_096
 
 /** Lets tests call and listen from a node whose addresses are not theirs. Resolves once there is a seat at `path`. */
-export async function serveSeat(path: string, address: string): Promise<void> {
+export async function serveSeat(path: string): Promise<void> {
   const bytes = Buffer.byteLength(path)
   if (bytes > LONGEST_PATH) {
     throw new HoldfastError(
@@ -30,7 +30,7 @@ export async function serveSeat(path: string, address: string): Promise<void> {
   const accepted = new Map<number, Socket>()
   let count = 0
 
-  const listen = (asking: Socket, port: number) => {
+  const listen = (asking: Socket, { port, address }: { port: number; address: string }) => {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (stream) => {
       count += 1
       accepted.set(count, stream)
@@ -42,8 +42,8 @@ export async function serveSeat(path: string, address: string): Promise<void> {
     asking.once('end', () => asking.end())
     asking.resume()
   }
-  const connect = (asking: Socket, to: { address: string; port: number }) => {
-    const options = { host: to.address, port: to.port, localAddress: address, allowHalfOpen: true, noDelay: true }
+  const connect = (asking: Socket, to: { address: string; port: number; from: string }) => {
+    const options = { host: to.address, port: to.port, localAddress: to.from, allowHalfOpen: true, noDelay: true }
     const far = net.connect(options)
     const given = () => far.destroy()
     asking.once('close', given)
@@ -67,7 +67,7 @@ export async function serveSeat(path: string, address: string): Promise<void> {
     try {
       const request = (await firstLine(asking)) as SeatRequest
       if ('connect' in request) connect(asking, request.connect)
-      else if ('listen' in request) listen(asking, request.listen.port)
+      else if ('listen' in request) listen(asking, request.listen)
       else accept(asking, request.accept)
     } catch (cause) {
       refuse(asking, cause)

@@ -21,9 +21,9 @@ beforeAll(async () => {
   await writeFile(join(dir, 'ca.pem'), authority.anchorPem)
   const certificate = await issueLeaf({ authority, subject: 'auth.test', sans: ['auth.test'] })
   issuer = await listenAsIssuer({ seat: localSeat(), host: 'auth.test', certificate })
-  const settings = { hosts: { 'auth.test': '127.0.0.1' } }
+  const plan = { nodes: { auth: { name: 'auth', host: 'auth.test', units: [] } } }
   const node = { name: 'node', units: [] }
-  const context = { dir, address: '127.0.0.1', addresses: {}, node, settings } as unknown as NodeContext
+  const context = { dir, plan, node, address: '127.0.0.1', addressOf: () => '127.0.0.1' } as unknown as NodeContext
   const signal = new AbortController().signal
   work = { ...contextOf(context, oneshot('unit', [], [])), log: [], signal }
 })

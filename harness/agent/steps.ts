@@ -6,7 +6,7 @@ import { certificateKeySet } from '../pki/certificate.ts'
 import { rootsAt, systemRoots } from '../pki/given.ts'
 import type { Command, Enrol, Fetch, HttpCall, PlanFile, Step } from '../topology/plan.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
-import { expectedCall, told, type UnitContext } from './node-context.ts'
+import { expectedCall, told, type UnitContext, wayTo } from './node-context.ts'
 import { type Exit, howEnded } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { receive } from './receive.ts'
@@ -150,7 +150,7 @@ async function enrol(context: UnitContext, step: Enrol, path: StepPath): Promise
     import('./enrol.ts'),
   ])
   const ott = await context.serve(from, { kind: 'one-time-token', unit: context.ref, step: path, x5rt })
-  const resolveTo = context.settings.hosts[new URL(url).hostname]
+  const resolveTo = wayTo(context, url)?.address
   const anchorPem = await readFile(fill(step.anchor, context, place), 'utf8')
   const { certPem } = await signAtCa({ url, resolveTo, anchorPem, csrPem, ott, lifetimeSeconds })
   const dir = fill(step.dir, context, place)

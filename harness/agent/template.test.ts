@@ -1,8 +1,20 @@
 import { expect, test } from 'vitest'
+import { addressSeen } from '../topology/networks.ts'
 import { contentsIn, fill, fillJson } from './template.ts'
 
 const unknown = { code: 'HOLDFAST_TEMPLATE_UNKNOWN' }
-const names = { addresses: { 'node-b': '127.1.2.4' }, hostsFile: '/run/hosts' }
+const nodes = {
+  'node-a': { networks: ['in', 'out'] },
+  'node-b': { networks: ['far', 'out', 'in'] },
+  'node-c': { networks: ['far'] },
+}
+const addresses = {
+  'node-a': { in: '127.1.2.3', out: '127.1.2.5' },
+  'node-b': { far: '127.1.2.6', out: '127.1.2.7', in: '127.1.2.4' },
+  'node-c': { far: '127.1.2.8' },
+}
+const addressOf = (named: object) => addressSeen(addresses, nodes, { from: 'node-a', ...named })
+const names = { addressOf, hostsFile: '/run/hosts' }
 const tools = { nsc: '/tools/nsc' }
 const context = { dir: '/n', unitDir: '/n/units/web', address: '127.1.2.3', tools, ...names }
 
@@ -19,7 +31,24 @@ test('fills the six placeholders and nothing else', () => {
 })
 
 test.each([
+  ['@{address/out}', '127.1.2.5'],
+  ['@{address/in}', '127.1.2.3'],
+  ['@{address:node-b}', '127.1.2.4'],
+  ['@{address:node-b/out}', '127.1.2.7'],
+  ['@{address:node-b/far}', '127.1.2.6'],
+  ['@{address:node-a}', '127.1.2.3'],
+])('%s is the address in that network, or in the first of its own that both are in', (placeholder, address) => {
+  expect(fill(placeholder, context, 'x')).toBe(address)
+})
+
+test.each([
   '@{home}',
+  '@{address:}',
+  '@{address/}',
+  '@{address/far}',
+  '@{address/constructor}',
+  '@{address:node-b/nowhere}',
+  '@{address:node-c}',
   '@{address:node-z}',
   '@{address:constructor}',
   '@{tool:nats}',

@@ -6,10 +6,10 @@ export interface TemplateContext {
   /** Absent where no unit is at hand. */
   unitDir?: string
   address: string
-  /** Path of the hosts file of the run. Absent where no program runs. */
+  /** Path of the hosts file of the node. Absent where no program runs. */
   hostsFile?: string
-  /** Addresses of all nodes, by name. */
-  addresses: Readonly<Record<string, string>>
+  /** Addresses of the plan, as this node sees them: of a node (default: this one), in a network (default: where this node finds it). */
+  addressOf?(named: { to?: string | undefined; network?: string | undefined }): string | undefined
   /** Paths of the real programs of the run, by name. Absent where no program runs. */
   tools?: Readonly<Record<string, string>>
   /** By what stands after `content:`. Absent where no secret may stand. */
@@ -33,7 +33,7 @@ export function fill(text: string, context: TemplateContext, place: string): str
     const ofUnit = context.unitDir === undefined ? '' : ' @{unit},'
     throw new HoldfastError(
       'HOLDFAST_TEMPLATE_UNKNOWN',
-      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{loopback}, @{hosts}, @{address:NODE} with a node of the plan, or @{tool:NAME} with a program that the unit starts`,
+      `${place}: ${placeholder} is not known; use @{dir},${ofUnit} @{address}, @{loopback}, @{hosts}, @{address:NODE} with a node of the plan (in a network of its own: @{address:NODE/NETWORK}), or @{tool:NAME} with a program that the unit starts`,
     )
   })
 }
@@ -58,8 +58,9 @@ function lookUp(name: string, context: TemplateContext): string | undefined {
   if (name === 'address') return context.address
   if (name === 'loopback') return context.address.startsWith('127.') ? context.address : '127.0.0.1'
   if (name === 'hosts') return context.hostsFile
-  const [, sort = '', key = ''] = /^(content|address|tool):(.*)$/s.exec(name) ?? []
+  const [address, to, network] = /^address(?::([^/]+))?(?:\/(.+))?$/.exec(name) ?? []
+  if (address !== undefined) return context.addressOf?.({ to, network })
+  const [, sort, key = ''] = /^(content|tool):(.*)$/s.exec(name) ?? []
   if (sort === 'content') return context.contents?.get(key)
-  const values = { address: context.addresses, tool: context.tools }[sort] ?? {}
-  return Object.hasOwn(values, key) ? values[key] : undefined
+  return sort === 'tool' && Object.hasOwn(context.tools ?? {}, key) ? context.tools?.[key] : undefined
 }

@@ -16,7 +16,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }))
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'holdfast-unit-'))
   const unit = { ...oneshot('unit', [], []), user: 'nobody' }
-  const node = { dir, addresses: {}, learn() {}, node: { name: 'node', units: [unit] } } as unknown as NodeContext
+  const node = { dir, learn() {}, node: { name: 'node', units: [unit] } } as unknown as NodeContext
   context = contextOf(node, unit)
 })
 

@@ -12,17 +12,17 @@ export class SeatGone extends HoldfastError {
   }
 }
 
-/** A seat that the agent of a node serves on a socket at `path`, for nodes whose addresses this machine does not have. */
+/** A seat at an address of a node, which its agent serves on a socket at `path`: for nodes whose addresses this machine does not have. */
 export function agentSeat(path: string, address: string): Seat {
   return {
     address,
     async connect(to, signal) {
-      const connect = { address: to.address, port: to.port }
+      const connect = { address: to.address, port: to.port, from: address }
       const { stream, answer } = await ask<{ conn: string }>(path, { connect }, signal)
       return { stream, conn: answer.conn }
     },
     async listen(onConnection, wanted = 0) {
-      const { stream: asking, answer } = await ask<{ port: number }>(path, { listen: { port: wanted } })
+      const { stream: asking, answer } = await ask<{ port: number }>(path, { listen: { port: wanted, address } })
       const streams = new OpenStreams()
       const take = async (accept: number) => {
         const { stream } = await ask(path, { accept })

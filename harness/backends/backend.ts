@@ -108,7 +108,7 @@ export interface Site extends AsyncDisposable {
    * `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `clock: 'movable'`, with `HOLDFAST_CLOCK_FIXED`.
    */
   clock(node?: string): SiteClock
-  /** A TCP address for each host name of the plan, for clients that run beside the nodes. */
+  /** A TCP address for each host name of the plan, for clients that run beside the nodes: that of its node at home. */
   resolve(host: string): string | undefined
   /** Seats at so many addresses of the run that are nobody's. */
   strangers(count: number): readonly Seat[]
@@ -136,9 +136,14 @@ export interface ExecOptions {
 export interface SiteNode {
   readonly name: string
   readonly host: string
+  /** At home: in the first of its networks. */
   readonly address: string
-  /** From where a test calls and listens on the node. */
+  /** By network; where the topology declares none, that is `default`. */
+  readonly addresses: Readonly<Record<string, string>>
+  /** From where a test calls and listens on the node, at home. */
   readonly seat: Seat
+  /** The same in another of its networks. Throws `HOLDFAST_NETWORK_UNKNOWN` for one that it is not in. */
+  seatIn(network: string): Seat
   /** Absolute path of the node's directory, on the node. */
   readonly dir: string
   /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */

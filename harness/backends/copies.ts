@@ -1,18 +1,19 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { addressesFor } from '../agent/node-context.ts'
 import type { RunSettings } from '../agent/protocol.ts'
 import { fill } from '../agent/template.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Removes what a run copied to places outside of it for as long as it goes on; what another run has put there since then stays. */
 export async function removeCopies(
-  { nodes }: Plan,
+  plan: Plan,
   { dirs, addresses }: Pick<RunSettings, 'dirs' | 'addresses'>,
 ): Promise<void> {
-  for (const { name, units } of Object.values(nodes)) {
-    const [dir, address] = [dirs[name] as string, addresses[name] as string]
+  for (const { name, units } of Object.values(plan.nodes)) {
+    const dir = dirs[name] as string
     for (const unit of units) {
-      const context = { dir, unitDir: join(dir, 'units', unit.name), address, addresses }
+      const context = { dir, unitDir: join(dir, 'units', unit.name), ...addressesFor(name, plan, { addresses }, unit) }
       const place = (path: string) => fill(path, context, `${name}/${unit.name}: copy`)
       const made = unit.steps.flatMap((step) => ('copy' in step && step.copy.forRun ? [step.copy] : []))
       const copies = made.map(({ from, to }) => ({ from: place(from), to: place(to.path) }))

@@ -8,6 +8,7 @@ import { redact, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { callsFile, decisionLine, type HistoryLine, joinHistory, linesIn, linesOf } from '../evidence/history.ts'
+import { homeOf } from '../topology/networks.ts'
 import type { Plan, PlanUnit } from '../topology/plan.ts'
 import type { Run } from './run-folder.ts'
 
@@ -179,7 +180,7 @@ export async function completeEvidence(
 export function decisionLogsOf(units: readonly PlanUnit[], node: { dir: string; address: string }): string[] {
   return units.flatMap(({ name, service, decisionLog = service?.decisionLog }) => {
     if (decisionLog === undefined) return []
-    const context = { dir: node.dir, unitDir: join(node.dir, 'units', name), address: node.address, addresses: {} }
+    const context = { dir: node.dir, unitDir: join(node.dir, 'units', name), address: node.address }
     return [fill(decisionLog, context, name)]
   })
 }
@@ -190,8 +191,8 @@ export function decisionTexts(
   { dirs, addresses }: Pick<RunSettings, 'dirs' | 'addresses'>,
   read: (path: string, node: string) => Promise<string>,
 ): Promise<string[]> {
-  const texts = Object.values(nodes).flatMap(({ name, units }) => {
-    const paths = decisionLogsOf(units, { dir: dirs[name] as string, address: addresses[name] as string })
+  const texts = Object.values(nodes).flatMap(({ name, units, ...node }) => {
+    const paths = decisionLogsOf(units, { dir: dirs[name]!, address: addresses[name]![homeOf(node)]! })
     return paths.map((path) => read(path, name).catch(() => ''))
   })
   return Promise.all(texts)

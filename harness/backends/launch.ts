@@ -7,13 +7,14 @@ import { programEnvironment, settings, trustEnvironment } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../toolchain/nss-wrapper.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
+import type { Addresses } from '../topology/networks.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { bundledServices } from './bundled.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
-import { hostsAt, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
+import { hostsFileOf, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
 import { demandPrograms, hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
 import { findSetpriv, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
@@ -21,16 +22,15 @@ import { toolsForUsers } from './tools-for-users.ts'
 
 /** What a backend takes for one run. */
 export interface Grounds extends AsyncDisposable {
-  /** By node. */
-  readonly addresses: Readonly<Record<string, string>>
-  /** By node: where the other nodes find it by its name. */
-  readonly seenAt: Readonly<Record<string, string>>
+  readonly addresses: Addresses
+  /** Where the other nodes find a node by its name. */
+  readonly seenAt: Addresses
   /** Absent where nodes cannot be cut off from each other. */
   readonly network?: { cut(a: string, b: string): Promise<void>; heal(): Promise<void> }
   /** Folder of each node, as the node sees it; its agent makes it. */
   readonly dirs: Readonly<Record<string, string>>
-  /** From where a test calls and listens on a node. */
-  seat(node: string): Seat
+  /** From where a test calls and listens on a node, in one of its networks. */
+  seat(node: string, network: string): Seat
   /** Whether agents serve those seats, each as `seat` in the folder of its node. */
   readonly agentSeats: boolean
   /** Seats at so many addresses of the run that are no node's. */
@@ -72,7 +72,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const [evidence] = await Promise.all([
     EvidenceFolder.create(launching, plan),
     writeRunFiles(launching),
-    writeHosts(folder, hostsAt(plan, grounds.seenAt)),
+    writeHosts(launching),
   ])
   const held = taken.move()
   const site = new LaunchedSite(launching, evidence, () => held.disposeAsync())
@@ -171,15 +171,16 @@ async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, opt
   const { run } = record
   const { addresses, dirs, agentSeats } = grounds
   const [setpriv, library] = [findSetpriv(), findNssWrapper()]
-  const hostsFile = join(folder, 'hosts')
+  const hostsFiles = Object.entries(plan.nodes).map(([name, node]) => [name, hostsFileOf(folder, node)] as const)
+  const libcNames =
+    library === undefined ? [] : hostsFiles.map(([node, file]) => [node, nssWrapperEnvironment(library, file)] as const)
   const settings: RunSettings = {
     run,
     addresses,
     dirs,
     agentSeats,
-    hosts: hostsAt(plan, addresses),
-    hostsFile,
-    libcNames: library === undefined ? {} : nssWrapperEnvironment(library, hostsFile),
+    hostsFiles: Object.fromEntries(hostsFiles),
+    libcNames: Object.fromEntries(libcNames),
     tools: pathsOf(tools),
     services: bundledServices(options),
     environment: environment(run),

@@ -63,8 +63,8 @@ function partsOf(): NodeParts {
   const unit = { name: 'greeter', kind: 'greeter', summary: '', after: [], files: [], steps: [], service }
   return {
     plan: { name: 'door', host: 'door.test', domain: 'lab', units: [unit] },
-    address: '127.0.0.1',
-    seat: localSeat(),
+    addresses: { default: '127.0.0.1' },
+    seat: () => localSeat(),
     dir,
     ask: () => Promise.reject(new AgentGone('door')),
     readLeft: readTextFrom,

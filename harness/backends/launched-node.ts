@@ -5,6 +5,7 @@ import { HoldfastError } from '../errors.ts'
 import { type DecisionRecord, readDecision } from '../evidence/decision.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { Seat } from '../protocols/seat.ts'
+import { homeOf } from '../topology/networks.ts'
 import type { PlanNode, PlanUnit } from '../topology/plan.ts'
 import { AgentGone } from './agent-link.ts'
 import type { ExecOptions, SiteNode } from './backend.ts'
@@ -22,8 +23,9 @@ export class UnitNotReached extends HoldfastError {
 
 export interface NodeParts {
   plan: PlanNode
-  seat: Seat
-  address: string
+  /** By network. */
+  addresses: Readonly<Record<string, string>>
+  seat(network: string): Seat
   dir: string
   /** Asks the node's agent; rejects with `AgentGone` where there is none. */
   ask<Op extends Operation>(op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']>
@@ -38,6 +40,7 @@ export class LaunchedNode implements SiteNode {
   readonly name: string
   readonly host: string
   readonly address: string
+  readonly addresses: Readonly<Record<string, string>>
   readonly seat: Seat
   readonly dir: string
   readonly #parts: NodeParts
@@ -48,9 +51,19 @@ export class LaunchedNode implements SiteNode {
     this.#parts = parts
     this.name = parts.plan.name
     this.host = parts.plan.host
-    this.address = parts.address
-    this.seat = parts.seat
+    this.addresses = parts.addresses
+    this.address = this.addresses[homeOf(parts.plan)]!
+    this.seat = this.seatIn(homeOf(parts.plan))
     this.dir = parts.dir
+  }
+
+  seatIn(network: string): Seat {
+    if (Object.hasOwn(this.addresses, network)) return this.#parts.seat(network)
+    const there = Object.keys(this.addresses).join(', ')
+    throw new HoldfastError(
+      'HOLDFAST_NETWORK_UNKNOWN',
+      `node ${this.name} is not in network ${network}; it is in ${there}`,
+    )
   }
 
   exec = async (argv: readonly string[], options?: ExecOptions) => {

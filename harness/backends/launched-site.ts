@@ -11,7 +11,8 @@ import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { NodeClock } from '../faults/clock/node-clock.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
-import type { Plan, UnitRef } from '../topology/plan.ts'
+import { hostsSeen } from '../topology/networks.ts'
+import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
 import type { Backend, BackendName, Capabilities, LaunchOptions, Site, SiteClock } from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
@@ -98,7 +99,6 @@ export class LaunchedSite implements Site {
   readonly #events: SiteEvent[] = []
   /** By node, whose agent was not heard of yet. */
   readonly #silent = new Map<string, () => void>()
-  readonly #hosts: Readonly<Record<string, string>>
   /** Hosts that the nodes are led elsewhere for. */
   readonly #led = new Map<string, string>()
   readonly #failed = Promise.withResolvers<Failure>()
@@ -106,7 +106,7 @@ export class LaunchedSite implements Site {
   #disposing: Promise<void> | undefined
 
   constructor(launching: Launching, evidence: EvidenceFolder, release: () => Promise<void>) {
-    const { record, plan, backend, grounds } = launching
+    const { record, plan, backend } = launching
     this.#launching = launching
     this.#evidence = evidence
     this.#release = release
@@ -118,7 +118,6 @@ export class LaunchedSite implements Site {
     this.secrets = evidence.secrets
     this.#states = new UnitStates(plan)
     this.timings = this.#states.timings
-    this.#hosts = hostsAt(plan, grounds.addresses)
     this.nodes = new Map(Object.keys(plan.nodes).map((name) => [name, this.#makeNode(name)]))
   }
 
@@ -126,8 +125,8 @@ export class LaunchedSite implements Site {
     const { backend, grounds } = this.#launching
     return new LaunchedNode({
       plan: this.plan.nodes[name]!,
-      address: grounds.addresses[name] as string,
-      seat: grounds.seat(name),
+      addresses: grounds.addresses[name]!,
+      seat: (network) => grounds.seat(name, network),
       dir: grounds.dirs[name] as string,
       ask: (op, body) => this.#ask(name, op, body),
       tell: (event) => this.#tell(name, event),
@@ -157,15 +156,14 @@ export class LaunchedSite implements Site {
 
   events: Site['events'] = () => this.#events
   strangers: Site['strangers'] = (count) => this.#launching.grounds.strangers(count)
-  resolve: Site['resolve'] = (host) => (Object.hasOwn(this.#hosts, host) ? this.#hosts[host] : undefined)
+  resolve: Site['resolve'] = (host) => [...this.nodes.values()].find((node) => node.host === host)?.address
   oneTimeToken: Site['oneTimeToken'] = (node, request) => this.#ask(node, 'one-time-token', request)
   callFrom: Site['callFrom'] = (node, call) => this.#ask(node, 'call', { call })
 
   async lead(host: string, address?: string): Promise<void> {
     if (address === undefined) this.#led.delete(host)
     else this.#led.set(host, address)
-    const { folder, plan, grounds } = this.#launching
-    await writeHosts(folder, { ...hostsAt(plan, grounds.seenAt), ...Object.fromEntries(this.#led) })
+    await writeHosts(this.#launching, this.#led)
   }
 
   async partition(a: string, b: string): Promise<void> {
@@ -312,15 +310,23 @@ export class LaunchedSite implements Site {
   }
 }
 
-/** The hosts of a plan, where its nodes have these addresses. */
-export function hostsAt({ nodes }: Plan, addresses: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.values(nodes).map(({ name, host }) => [host, addresses[name] as string]))
+/** Where the hosts lie that a node finds. Nodes of a topology without networks have one file: they all find the same. */
+export function hostsFileOf(folder: string, { name, networks }: Pick<PlanNode, 'name' | 'networks'>): string {
+  return join(folder, networks === undefined ? 'hosts' : `hosts.${name}`)
 }
 
-/** Replaced whole: whoever reads it meanwhile reads the one or the other. Users of units must be able to. */
-export async function writeHosts(folder: string, hosts: Readonly<Record<string, string>>): Promise<void> {
-  const file = join(folder, 'hosts')
-  await writeFile(`${file}.new`, hostsText(hosts))
-  await chmod(`${file}.new`, 0o644)
-  await rename(`${file}.new`, file)
+/** Replaced whole: whoever reads one meanwhile reads the old or the new. Users of units must be able to. `led`: hosts that are elsewhere. */
+export async function writeHosts(
+  { folder, plan, grounds }: Pick<Launching, 'folder' | 'plan' | 'grounds'>,
+  led: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  const files = new Map(Object.values(plan.nodes).map((node) => [hostsFileOf(folder, node), node.name]))
+  const write = async ([file, node]: [string, string]) => {
+    const seen = Object.entries(hostsSeen(plan, grounds.seenAt, node))
+    const hosts = seen.map(([host, address]) => [host, led.get(host) ?? address])
+    await writeFile(`${file}.new`, hostsText(Object.fromEntries(hosts)))
+    await chmod(`${file}.new`, 0o644)
+    await rename(`${file}.new`, file)
+  }
+  await Promise.all([...files].map(write))
 }

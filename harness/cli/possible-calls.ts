@@ -1,11 +1,13 @@
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Site, SiteNode } from '../backends/backend.ts'
+import { hostsFileOf } from '../backends/launched-site.ts'
 import type { CredentialKind } from '../credentials/credential-kind.ts'
 import type { Places } from '../credentials/parts.ts'
 import { credentialKinds, protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
 import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
+import { networkOf } from '../topology/networks.ts'
 import { anchorPath } from '../topology/paths.ts'
 import type { PlanAccept, PlanCredential, Service, Template } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
@@ -17,7 +19,7 @@ import type { Programs } from './pasted-programs.ts'
 export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence' | 'timings'> & {
   readonly nodes: ReadonlyMap<string, DescribableNode>
 }
-export type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'dir'>
+export type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'addresses' | 'dir'>
 
 export interface PossibleCall {
   summary: string
@@ -50,7 +52,13 @@ function readinessCall(site: DescribableSite, node: DescribableNode, service: Na
     request: { path: pathname + search },
     host: hostname,
     port: Number(port || 443),
-    address: address ?? node.address,
+    address:
+      address ??
+      addressAt(
+        site,
+        node,
+        site.plan.nodes[node.name]!.units.find((unit) => unit.name === name),
+      ),
     anchor: at(tls.ca),
     certificate: tls.cert && tls.key ? { cert: at(tls.cert), key: at(tls.key) } : undefined,
   })
@@ -156,9 +164,14 @@ class CallsOf {
     const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
     const path = this.#programs[spoken]
     return protocols.get(spoken)?.paste?.({
-      ...{ request, host: node.host, port: listener.port, address: listener.address ?? node.address },
+      ...{
+        request,
+        host: node.host,
+        port: listener.port,
+        address: listener.address ?? addressAt(site, node, listener),
+      },
       anchor: fill(site, this.#caller, listener.ca ?? anchorPath(domain)),
-      ...(path !== undefined && { program: { path, hosts: hostsFileOf(node) } }),
+      ...(path !== undefined && { program: { path, hosts: hostsSeenBy(site, this.#caller) } }),
       ...Object.assign({}, ...[...this.#beside, this.#own].map((one) => placesOf(site, one, this.#caller))),
       ...changed,
     })
@@ -184,9 +197,18 @@ function kindOf({ kind }: PlanCredential): CredentialKind {
   return credentialKinds.find(({ name }) => name === kind)!
 }
 
-/** The hosts of the run, in the form of /etc/hosts: it lies beside the folder of all nodes. */
-function hostsFileOf({ dir }: DescribableNode): string {
-  return join(dirname(dirname(dir)), 'hosts')
+/** The hosts that a node finds, in the form of /etc/hosts: they lie beside the folder of all nodes. */
+function hostsSeenBy(site: DescribableSite, node: string): string {
+  return hostsFileOf(dirname(dirname(site.nodes.get(node)!.dir)), site.plan.nodes[node]!)
+}
+
+/** The address of a node where a unit or listener of it is. */
+function addressAt(
+  { plan }: DescribableSite,
+  { name, addresses }: DescribableNode,
+  at: { network?: string | undefined } = {},
+): string {
+  return addresses[networkOf(plan.nodes[name]!, at)]!
 }
 
 export function fill(site: DescribableSite, node: string, template: string, unit?: string): string {

@@ -10,8 +10,10 @@ const plan = compile(await loadTopology('shared-auth'))
 
 /** Nothing runs there: what is read is its own path. */
 function siteOf(plan: Plan): Site {
-  const node = { dir: '/run', address: '127.0.0.1', readFile: async (path: string) => JSON.stringify(path) }
-  return { plan, nodes: new Map(), node: () => node } as unknown as Site
+  const at = { dir: '/run', readFile: async (path: string) => JSON.stringify(path) }
+  const addresses = { default: '127.0.0.1' }
+  const nodes = new Map(Object.keys(plan.nodes).map((name) => [name, { ...at, name, addresses }]))
+  return { plan, nodes, node: (name: string) => nodes.get(name) } as unknown as Site
 }
 
 async function scenarioAt(plan: Plan): Promise<ScenarioSite> {

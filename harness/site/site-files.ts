@@ -1,10 +1,12 @@
 import { join } from 'node:path'
+import { addressesFor } from '../agent/node-context.ts'
 import { fill } from '../agent/template.ts'
 import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { rootsAt } from '../pki/given.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import { addressOf, localSeat } from '../protocols/seat.ts'
+import { networkOf, sharedNetwork } from '../topology/networks.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
 import type { Listener, PlanCredential, Template } from '../topology/plan.ts'
 
@@ -16,16 +18,13 @@ export class NotInPlan extends HoldfastError {
   }
 }
 
-type Addressed = { readonly nodes: ReadonlyMap<string, Pick<SiteNode, 'name' | 'address'>> }
+type Addressed = Pick<Site, 'plan'> & { readonly nodes: ReadonlyMap<string, Pick<SiteNode, 'name' | 'addresses'>> }
 
-export function rendered(
-  site: Addressed,
-  node: Pick<SiteNode, 'name' | 'dir' | 'address'>,
-  template: Template,
-  unit = '',
-): string {
-  const addresses = Object.fromEntries([...site.nodes.values()].map(({ name, address }) => [name, address]))
-  const context = { dir: node.dir, unitDir: join(node.dir, 'units', unit), address: node.address, addresses }
+export function rendered(site: Addressed, node: Pick<SiteNode, 'name' | 'dir'>, template: Template, unit = ''): string {
+  const addresses = Object.fromEntries([...site.nodes.values()].map(({ name, addresses }) => [name, addresses]))
+  const planned = site.plan.nodes[node.name]?.units.find(({ name }) => name === unit)
+  const seen = addressesFor(node.name, site.plan, { addresses }, planned)
+  const context = { dir: node.dir, unitDir: join(node.dir, 'units', unit), ...seen }
   return fill(template, context, `node ${node.name}`)
 }
 
@@ -52,27 +51,45 @@ async function readAnchor(site: Site, domain: string): Promise<string> {
   throw new NotInPlan(site, `no node holds the root of trust domain ${domain}`, Object.keys(site.plan.trustDomains))
 }
 
-/** Where `url` leads in this site, for a caller at `from`. */
-export function endpointOf(site: Site, url: string, options: { from: string; anchorPem: string }): Endpoint {
+/** Where `url` leads in this site, for a caller at `from`: where it finds the host, or in the network of `listener`. */
+export function endpointOf(
+  site: Site,
+  url: string,
+  { from, anchorPem, listener }: { from: string; anchorPem: string; listener?: Pick<Listener, 'network'> },
+): Endpoint {
   const { hostname: host, port } = new URL(url)
-  const address = site.resolve(host)
-  if (address === undefined) {
-    const hosts = Object.values(site.plan.nodes).map((node) => node.host)
-    throw new NotInPlan(site, `no node is called ${host}`, hosts)
+  const nodes = Object.values(site.plan.nodes)
+  const to = nodes.find((node) => node.host === host)
+  if (to === undefined) {
+    throw new NotInPlan(
+      site,
+      `no node is called ${host}`,
+      nodes.map((node) => node.host),
+    )
   }
-  const { seat } = site.node(options.from)
-  return { seat, address, host, port: Number(port || 443), anchorPem: options.anchorPem }
+  const caller = site.node(from)
+  const where = listener ? networkOf(to, listener) : sharedNetwork(site.plan.nodes[from] ?? {}, to)
+  const own = Object.keys(caller.addresses)
+  if (where === undefined || !own.includes(where)) {
+    throw new NotInPlan(site, `${from} shares no network with ${to.name}, where it listens`, own)
+  }
+  const address = site.node(to.name).addresses[where]!
+  return { seat: caller.seatIn(where), address, host, port: Number(port || 443), anchorPem }
 }
 
 export async function endpointAt(
   site: Site,
   from: string,
-  { host, domain, listener }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'address' | 'ca'> },
+  {
+    host,
+    domain,
+    listener,
+  }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'network' | 'address' | 'ca'> },
 ): Promise<Endpoint> {
   const { port } = listener
   const address = listener.address && (await addressOf({ address: listener.address, port }))
   const anchorPem = await (listener.ca === undefined ? anchorOf(site, domain) : rootsAt(listener.ca))
-  const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem })
+  const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem, listener })
   if (address === undefined) return endpoint
   // A service that was there before the run has no address of the run, and may be out of reach from those.
   return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }

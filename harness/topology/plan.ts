@@ -14,9 +14,11 @@ import type { ActionVerification } from './verification.ts'
  * A `Template` is text in which the agent fills, on its node and just before use:
  * - `@{dir}`           the node's own directory
  * - `@{unit}`          the directory of the unit at hand (`<dir>/units/<unit>`)
- * - `@{address}`       the node's own address
+ * - `@{address}`       the node's own address, in the network of the unit
+ * - `@{address/NETWORK}` the node's own address in another network
  * - `@{loopback}`      an address that this node alone reaches: its own one where all nodes share the loopback of one machine
- * - `@{address:NODE}`  another node's address
+ * - `@{address:NODE}`  another node's address, in the first network of this node that both are in
+ * - `@{address:NODE/NETWORK}` another node's address in that network
  * - `@{hosts}`         path of the run's hosts, in the form of /etc/hosts
  * - `@{tool:NAME}`    path of a real program that a program of the unit starts itself
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
@@ -51,6 +53,8 @@ export interface PlanNode {
   name: string
   host: string
   domain: string
+  /** Those that it is in, the first of which is its home. Absent where the topology declares none: all nodes are in one then. */
+  networks?: string[]
   /** In declaration order; the agent starts them by `after`, as parallel as that allows. */
   units: PlanUnit[]
 }
@@ -67,6 +71,8 @@ export interface PlanUnit {
    * agent writes for it belong to that user; what other units receive for it, they must hand to it by owner or group.
    */
   user?: string
+  /** The network of its node in which it listens: there is its `@{address}`. Default: the node's home. */
+  network?: string
   /** A oneshot that is not started with its node: `node.run` runs it, each time anew. No unit can wait for it. */
   start?: 'on demand'
   /** A oneshot that runs once more after each further start of a service of its node that it comes after. */
@@ -143,6 +149,8 @@ export interface Listener {
   protocol: 'https' | 'http' | 'wss' | 'tcp'
   /** Whether a client certificate is refused, asked for, or demanded at TLS. */
   clientCertificate: 'none' | 'requested' | 'required'
+  /** The network of its node in which it is. Absent: the node's home. */
+  network?: string
   /** Where it is, if not at the address of its node: it was there before the run. */
   address?: string
   /** The roots that its certificate leads to: a file of this machine, or `system` for those that it trusts. Default: that of its trust domain. */

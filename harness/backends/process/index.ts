@@ -64,9 +64,9 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
   // Also of runs that are not swept yet: their programs may still listen there.
   const others = (await findRuns()).flatMap(({ record }) => record?.subnet ?? [])
   const subnet = taken.use(await takeSubnet(new Set(others)))
-  const [addresses = {}, relayed] = addressesIn(subnet.prefix, names, partition ? 2 : 1)
+  const { lots, taken: addressesTaken } = addressesIn(subnet.prefix, plan, partition ? 2 : 1)
+  const [addresses = {}, relayed] = lots
   const dirs = Object.fromEntries(names.map((node) => [node, join(folder, 'nodes', node)]))
-  const taking = names.length * (partition ? 2 : 1)
   const network = relayed && taken.use(await relayedNetwork(plan, addresses, relayed))
   taken.defer(() => removeCopies(plan, { dirs, addresses }))
   // Once the agents have ended: what left its process group is found by the run's label alone.
@@ -77,12 +77,12 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
     seenAt: relayed ?? addresses,
     network,
     dirs,
-    seat(node) {
-      const address = addresses[node] as string
+    seat(node, network) {
+      const address = addresses[node]?.[network] as string
       return agentSeats ? agentSeat(join(dirs[node] as string, 'seat'), address) : localSeat(address)
     },
     agentSeats,
-    strangers: (count) => strangersIn(subnet.prefix, taking, count).map(localSeat),
+    strangers: (count) => strangersIn(subnet.prefix, addressesTaken, count).map(localSeat),
     recorded: { subnet: subnet.prefix },
     sharesAgents: true,
     startAgents: (agents, env) => startAgents(folder, agents, env),

@@ -11,7 +11,7 @@ import { resolveTool } from '../../toolchain/resolve.ts'
 import type { Step } from '../../topology/plan.ts'
 import { UnknownBackend } from '../backend.ts'
 import { conformance } from '../conformance.ts'
-import { oneshot, planOf, webUnit } from '../fixtures/plans.ts'
+import { idlePlan, oneshot, planOf, webUnit } from '../fixtures/plans.ts'
 import { backendOf } from '../launch.ts'
 import { sweepRuns } from '../sweep.ts'
 import { ground } from './fixtures/ground.ts'
@@ -117,16 +117,32 @@ test('a subnet is held by one run at a time', async () => {
 })
 
 test('nodes get the addresses of a subnet in their order, as many as it has', () => {
-  const many = Array.from({ length: 251 }, (_, index) => `node-${index}`)
+  const nodesOf = (count: number) => idlePlan(...Array.from({ length: count }, (_, index) => `n${index}`))
+  const inBoth = nodesOf(2)
+  inBoth.nodes.n0!.networks = ['out', 'in']
+  inBoth.nodes.n1!.networks = ['in']
 
-  expect(addressesIn('127.20.1.', ['a', 'b'])).toEqual([{ a: '127.20.1.1', b: '127.20.1.2' }])
-  expect(addressesIn('127.20.1.', ['a', 'b'], 2)[1]).toEqual({ a: '127.20.1.3', b: '127.20.1.4' })
+  expect(addressesIn('127.20.1.', nodesOf(2))).toEqual({
+    lots: [{ n0: { default: '127.20.1.1' }, n1: { default: '127.20.1.2' } }],
+    taken: 2,
+  })
+  expect(addressesIn('127.20.1.', inBoth, 2)).toEqual({
+    lots: [
+      { n0: { out: '127.20.1.1', in: '127.20.1.2' }, n1: { in: '127.20.1.3' } },
+      { n0: { out: '127.20.1.4', in: '127.20.1.5' }, n1: { in: '127.20.1.6' } },
+    ],
+    taken: 6,
+  })
   expect(strangersIn('127.20.1.', 250, 3)).toEqual(['127.20.1.251', '127.20.1.252', '127.20.1.253'])
   expect(() => strangersIn('127.20.1.', 250, 4)).toThrow(
     /4 addresses of nobody were asked for, and beside its nodes this run has 3/,
   )
-  expect(() => addressesIn('127.20.1.', many.slice(0, 126), 2)).toThrow('runs 125 nodes that can be cut off')
-  expect(() => addressesIn('127.20.1.', many)).toThrow('runs 250 nodes at most, and the plan has 251')
+  expect(() => addressesIn('127.20.1.', nodesOf(126), 2)).toThrow('runs 125 nodes that can be cut off')
+  expect(() => addressesIn('127.20.1.', nodesOf(251))).toThrow('runs 250 nodes at most, and the plan has 251')
+  const inMany = nodesOf(1)
+  inMany.nodes.n0!.networks = Array.from({ length: 251 }, (_, at) => `net-${at}`)
+  const counted = 'runs 250 nodes at most, each counted once for each of its networks, and the plan has 251'
+  expect(() => addressesIn('127.20.1.', inMany)).toThrow(counted)
 })
 
 test('an unknown backend is refused with the known ones', () => {

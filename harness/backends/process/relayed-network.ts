@@ -1,4 +1,5 @@
-import type { Plan } from '../../topology/plan.ts'
+import { type Addresses, networkOf } from '../../topology/networks.ts'
+import type { Plan, PlanNode } from '../../topology/plan.ts'
 import type { Grounds } from '../launch.ts'
 import { openRelay, type Relay } from './relay.ts'
 
@@ -9,30 +10,41 @@ import { openRelay, type Relay } from './relay.ts'
  */
 export async function relayedNetwork(
   { nodes }: Plan,
-  own: Readonly<Record<string, string>>,
-  relayed: Readonly<Record<string, string>>,
+  own: Addresses,
+  relayed: Addresses,
 ): Promise<NonNullable<Grounds['network']> & AsyncDisposable> {
   await using taken = new AsyncDisposableStack()
   const relays: { to: string; relay: Relay }[] = []
-  for (const { name: to, units } of Object.values(nodes)) {
-    const listeners = units.flatMap(({ service }) => service?.listeners ?? [])
-    const ports = new Set(listeners.filter(({ address }) => address === undefined).map(({ port }) => port))
-    for (const port of ports) {
-      const relay = await openRelay({ address: relayed[to] as string, port }, own[to] as string)
+  for (const node of Object.values(nodes)) {
+    const to = node.name
+    for (const [network, port] of placesOf(node)) {
+      const relay = await openRelay({ address: relayed[to]![network]!, port }, own[to]![network]!)
       relays.push({ to, relay: taken.use(relay) })
     }
   }
   const held = taken.move()
   return {
     async cut(a, b) {
-      for (const { to, relay } of relays) {
-        if (to === a) relay.cut(own[b] as string)
-        if (to === b) relay.cut(own[a] as string)
+      const cutOff = (to: string, from: string) => {
+        const addresses = Object.values(own[from]!)
+        for (const { relay } of relays.filter((one) => one.to === to))
+          for (const address of addresses) relay.cut(address)
       }
+      cutOff(a, b)
+      cutOff(b, a)
     },
     async heal() {
       for (const { relay } of relays) relay.heal()
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
+}
+
+/** Where a node listens: network and port, each once. */
+function placesOf(node: PlanNode): readonly (readonly [network: string, port: number])[] {
+  const listeners = node.units.flatMap(({ service }) => service?.listeners ?? [])
+  const places = listeners.flatMap((listener) =>
+    listener.address === undefined ? [[networkOf(node, listener), listener.port] as const] : [],
+  )
+  return [...new Map(places.map((place) => [place.join(' '), place])).values()]
 }

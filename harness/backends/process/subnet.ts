@@ -2,6 +2,8 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { HoldfastError } from '../../errors.ts'
+import { type Addresses, networksOf } from '../../topology/networks.ts'
+import type { Plan, PlanNode } from '../../topology/plan.ts'
 
 const LOCK_HOST = 254
 const LOCK_PORT = 47_999
@@ -15,11 +17,12 @@ export class NoSubnet extends HoldfastError {
   }
 }
 
-/** A topology has more nodes than a subnet has addresses. Code `HOLDFAST_TOO_MANY_NODES`. */
+/** A topology has more nodes than a subnet has addresses: each takes one in each of its networks. Code `HOLDFAST_TOO_MANY_NODES`. */
 export class TooManyNodes extends HoldfastError {
-  constructor(nodes: number, most: number) {
+  constructor(places: number, { nodes, most }: { nodes: number; most: number }) {
     const cuttable = most < MOST_NODES ? ' that can be cut off from each other' : ''
-    const text = `the process backend runs ${most} nodes${cuttable} at most, and the plan has ${nodes}`
+    const counted = places > nodes ? `, each counted once for each of its networks` : ''
+    const text = `the process backend runs ${most} nodes${cuttable} at most${counted}, and the plan has ${places}`
     super('HOLDFAST_TOO_MANY_NODES', text)
   }
 }
@@ -54,13 +57,21 @@ export async function takeSubnet(taken: ReadonlySet<string>): Promise<AsyncDispo
   throw new NoSubnet(attempts, last)
 }
 
-/** Addresses of nodes in a subnet, in their order; `each`: how many one node gets. */
-export function addressesIn(prefix: string, nodes: readonly string[], each = 1): Record<string, string>[] {
+/** Addresses of nodes in a subnet, in their order; `each`: how many one node gets in each of its networks. */
+export function addressesIn(
+  prefix: string,
+  { nodes }: Pick<Plan, 'nodes'>,
+  each = 1,
+): { lots: Addresses[]; taken: number } {
+  const all = Object.values(nodes)
+  const places = all.flatMap((node) => networksOf(node)).length
   const most = MOST_NODES / each
-  if (nodes.length > most) throw new TooManyNodes(nodes.length, most)
-  return Array.from({ length: each }, (_, lot) =>
-    Object.fromEntries(nodes.map((node, index) => [node, `${prefix}${lot * nodes.length + index + 1}`])),
-  )
+  if (places > most) throw new TooManyNodes(places, { nodes: all.length, most })
+  let taken = 0
+  const next = () => `${prefix}${++taken}`
+  const addressesOf = (node: PlanNode) => Object.fromEntries(networksOf(node).map((network) => [network, next()]))
+  const lots = Array.from({ length: each }, () => Object.fromEntries(all.map((node) => [node.name, addressesOf(node)])))
+  return { lots, taken }
 }
 
 /** So many addresses of a subnet beyond the first ones, which are taken. */
