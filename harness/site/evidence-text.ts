@@ -3,6 +3,7 @@ import { HoldfastError } from '../errors.ts'
 import { effectsText, receivedText } from './judge.ts'
 import { judgedAs, markJudged } from './judging.ts'
 import type { Judged } from './known-differences.ts'
+import { isBesideRefusals, type Ledger } from './ledger.ts'
 import { type About, differences, firstMismatch, ownWords, shown } from './told-failure.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -148,15 +149,62 @@ export function demandJudged(verdict: Verdict, judged: Judged, fail: (text: stri
 
 export type ToldCall = ReturnType<typeof toldCall>
 
+/** How a call stands among those of its test. */
+interface Among {
+  readonly ledger: Ledger
+  /** Number of the wait whose probe made it. */
+  readonly wait?: number | undefined
+  /** So many calls ended while it was under way. */
+  readonly meanwhile: number
+}
+
 /** One call of a test as its verdict tells it: plain JSON, so that the command line hears of it. */
-export function toldCall(call: Verdict) {
+export function toldCall(call: Verdict, { ledger, wait, meanwhile }: Among) {
   const { from, to, action, verdict, layer, status, error, reason, guard, control } = call
   return {
     ...{ from, to, action, credential: call.credential.label, verdict, layer, status, error, reason, guard },
+    /** Proven values: those that are others in each run by whose they are. */
+    principal: namedPrincipal(call, ledger),
     /** What it rests on, where that is less than a decision record: `status alone; effects not observed`. */
     ...(call.shown && { weakerProof: proofText(call) }),
     ...(control && {
       control: { credential: control.credential, element: control.element, accepted: control.accepted },
     }),
+    ...(wait !== undefined && { wait }),
+    ...(isBesideRefusals() && { beside: true as const }),
+    ...(meanwhile > 0 && { meanwhile }),
   }
+}
+
+/** What was proven: what this call presented as such, what others of its test presented by the name of that, all else as it stands. */
+function namedPrincipal(call: Verdict, ledger: Ledger): Record<string, string> {
+  const [own, owners] = [provable(call), ownersIn(ledger)]
+  const named = (value: string): string => {
+    const owner = owners.get(value)
+    if (own.includes(value)) return 'as presented'
+    return owner === undefined ? value : `that of ${owner}`
+  }
+  return Object.fromEntries(Object.entries(call.principal).map(([name, value]) => [name, named(value)]))
+}
+
+const known = new WeakMap<Ledger, { calls: number; owners: Map<string, string> }>()
+
+/** Who presented what can be proven in a test: of several the first by name, whichever came first. */
+function ownersIn(ledger: Ledger): ReadonlyMap<string, string> {
+  const { calls, owners } = known.get(ledger) ?? { calls: 0, owners: new Map<string, string>() }
+  for (const { verdict } of ledger.slice(calls)) {
+    const { label } = verdict.credential
+    for (const value of provable(verdict)) if (label < (owners.get(value) ?? '\uffff')) owners.set(value, label)
+  }
+  known.set(ledger, { calls: ledger.length, owners })
+  return owners
+}
+
+/** What a far end that believes what is presented has to name: it is made anew in each run. */
+function provable({ credential, live }: Verdict): string[] {
+  return [...live.values()].flatMap((kind) => {
+    const summary = credential[kind.part]
+    const values = summary === undefined ? [] : Object.values(kind.proves(summary))
+    return values.filter((value) => value !== undefined)
+  })
 }

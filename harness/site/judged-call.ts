@@ -7,7 +7,7 @@ import type { Credential } from './credential.ts'
 import { effectsSince } from './effects.ts'
 import { toldCall } from './evidence-text.ts'
 import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
-import { controlFrom, controlIn } from './ledger.ts'
+import { besideRefusals, controlFrom, controlIn } from './ledger.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import { watchFor } from './shown.ts'
 import { endpointAt, NotInPlan } from './site-files.ts'
@@ -38,11 +38,14 @@ export async function makeCall(
     shaken = how
   }
   const endpoint = { ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs, onSecure }
+  const ended = test.calls?.length ?? 0
   const called = await call.prepared.send(endpoint)
   by.begins(target.node, called.conn, before.mark.decided)
   const verdict = await joined(by, call, before, { ...called, shaken })
   by.ledger.push({ shape: call.shape, verdict })
-  test.calls?.push(toldCall(verdict))
+  test.calls?.push(
+    toldCall(verdict, { ledger: by.ledger, wait: by.waitAtHand(), meanwhile: test.calls.length - ended }),
+  )
   recordCall(site, new Date().toISOString(), { test: test.name, ...recorded(verdict) })
   return { verdict, session: called.session }
 }
@@ -172,7 +175,7 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
   if (recorded !== undefined || options.controlled) return recorded
   const control = async (one: Credential, how: CallOptions, element: string) => {
     const again = (test: ScenarioSite) => verdictOf(test, shape.from, shape.to, action, one, how)
-    const verdict = await again(by)
+    const verdict = await besideRefusals(() => again(by))
     const found = controlFrom(verdict, element)
     const made = ledger.find((one) => one.verdict === verdict)?.shape
     if (found.accepted) controls?.add(JSON.stringify(made), { again, process, verdict, shape: made, refusals: 1 })

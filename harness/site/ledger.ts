@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { PartName } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { acceptanceProblems } from './judge.ts'
@@ -29,6 +30,18 @@ export function controlIn(ledger: Ledger, shape: CallShape): Control | undefined
     return controlFrom(verdict, element ?? 'state')
   }
   return undefined
+}
+
+const beside = new AsyncLocalStorage<true>()
+
+/** Makes an accepted call for refusals that are held against it. */
+export function besideRefusals<T>(call: () => Promise<T>): Promise<T> {
+  return beside.run(true, call)
+}
+
+/** Whether whoever asks was called so. */
+export function isBesideRefusals(): boolean {
+  return beside.getStore() === true
 }
 
 export function controlFrom(verdict: Verdict, element: string): Control {
@@ -106,7 +119,7 @@ export class SharedControls<Site> {
     const { refusals } = control
     // First, for the call itself may be held against another one that is due, and that one against this.
     control.refusals = 0
-    control.verdict = await control.again(site)
+    control.verdict = await besideRefusals(() => control.again(site))
     const problems = acceptanceProblems(control.verdict)
     markJudged(control.verdict, { expected: 'accepted still', problems })
     if (problems.length > 0) throw new ControlLost(control.verdict, refusals, problems)

@@ -26,7 +26,7 @@ import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.
 import { pidOf, targetOf } from './targets.ts'
 import { DeniedLate, timeToDeny } from './time-to-deny.ts'
 import type { About } from './told-failure.ts'
-import { isProbing, type UntilOptions, until } from './until.ts'
+import { isProbing, type UntilOptions, until, waitAtHand } from './until.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Which test asks: where its evidence goes, and what to type to run it again. */
@@ -81,6 +81,7 @@ export class ScenarioSite implements AsyncDisposable {
   readonly shared: SharedKnowledge
   readonly #owned = new AsyncDisposableStack()
   readonly #decidedBefore = new Map<string, number>()
+  readonly #waits: object[] = []
   readonly parts: CallParts
   readonly observerOf: ReturnType<typeof observations>
   /** Accepted calls of tests before this one, where it holds its refusals against them. */
@@ -202,6 +203,13 @@ export class ScenarioSite implements AsyncDisposable {
   /** A call over `conn` begins when its target has written so many decision records. */
   begins(node: string, conn: string, decided: number): void {
     this.#decidedBefore.set(`${node} ${conn}`, decided)
+  }
+
+  /** Which of the waits of this test is at hand, beginning with 1; undefined where whoever asks was not called by a probe. */
+  waitAtHand(): number | undefined {
+    const wait = waitAtHand()
+    if (wait !== undefined && !this.#waits.includes(wait)) this.#waits.push(wait)
+    return wait && this.#waits.indexOf(wait) + 1
   }
 
   /** Answers what a node writes down from now on. */

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
@@ -35,26 +35,32 @@ export async function until<T>(
   { withinMs, everyMs = 50 }: UntilOptions,
 ): Promise<Exclude<T, undefined | null | false>> {
   const deadline = performance.now() + withinMs
+  const wait = {}
   for (let probes = 1; ; probes += 1) {
-    const last = await answerOf(probe)
+    const last = await answerOf(probe, wait)
     if (last.answer !== undefined && last.answer !== null && last.answer !== false) {
       return last.answer as Exclude<T, undefined | null | false>
     }
     if (performance.now() + everyMs > deadline) throw new NotReached(what, withinMs, probes, last)
-    await wait(everyMs)
+    await pause(everyMs)
   }
 }
 
-const probing = new AsyncLocalStorage<true>()
+const probing = new AsyncLocalStorage<object>()
 
 /** Whether whoever asks was called by a probe of {@link until}. */
 export function isProbing(): boolean {
-  return probing.getStore() === true
+  return waitAtHand() !== undefined
 }
 
-async function answerOf<T>(probe: () => T | Promise<T>): Promise<{ answer?: T; cause?: unknown }> {
+/** What stands for the wait whose probe called whoever asks, the outermost one; undefined where none did. */
+export function waitAtHand(): object | undefined {
+  return probing.getStore()
+}
+
+async function answerOf<T>(probe: () => T | Promise<T>, wait: object): Promise<{ answer?: T; cause?: unknown }> {
   try {
-    return { answer: await probing.run(true, async () => probe()) }
+    return { answer: await probing.run(waitAtHand() ?? wait, async () => probe()) }
   } catch (cause) {
     return { cause }
   }
