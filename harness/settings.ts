@@ -3,6 +3,9 @@ import { delimiter, join, resolve } from 'node:path'
 import { HoldfastError } from './errors.ts'
 import { TOOL_NAMES, TOOLS, type ToolName } from './toolchain/tools.ts'
 
+/** Where nodes run when nobody says otherwise. */
+export const standardBackend = 'process'
+
 /** Every environment variable that the harness reads, with its default and its meaning. Nothing else in it reads the environment. */
 export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: string, meaning: string]>> = {
   HOLDFAST_CACHE_DIR: [
@@ -13,7 +16,7 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     '$XDG_RUNTIME_DIR/holdfast-<uid>, or holdfast-<uid> in the folder for temporary files',
     'Folders of running sites. Holds private keys of running nodes, so it is made with mode 0700.',
   ],
-  HOLDFAST_BACKEND: ['process', 'The backend that runs a topology when the command line names none.'],
+  HOLDFAST_BACKEND: [standardBackend, 'The backend that runs a topology when the command line names none.'],
   ...Object.fromEntries(
     TOOL_NAMES.map((name) => {
       const meaning = `Path of ${name} (${TOOLS[name].summary}), used whatever its version.`
@@ -96,7 +99,7 @@ export function settings(environment: Environment = process.env) {
     compileCache: join(cacheDir, 'compile'),
     /** Whoever makes it uses mode 0700. */
     runtimeDir: path('HOLDFAST_RUNTIME_DIR') ?? join(path('XDG_RUNTIME_DIR') ?? tmpdir(), `holdfast-${userInfo().uid}`),
-    backend: variable('HOLDFAST_BACKEND') ?? 'process',
+    backend: variable('HOLDFAST_BACKEND') ?? standardBackend,
     /** Explicit paths only. */
     tools: Object.fromEntries(tools) as Readonly<Partial<Record<ToolName, string>>>,
     go: path('HOLDFAST_GO'),

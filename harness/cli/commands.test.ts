@@ -49,7 +49,11 @@ describe('a wrong command line is told on stderr, with exit code 2', () => {
     [['lits'], 'Did you mean list?'],
     [['test', '--set', 'nodes'], 'key=value'],
     [['test', '--set', 'a=1', '--set', 'a=2'], '"a" is set twice'],
-    [['test', '--backend', 'cloud'], 'Allowed choices are process'],
+    [['test', '--backend', 'cloud'], '--backend names the backend "cloud"; write one of process'],
+    [['test', '--backend', 'process,cloud'], 'code HOLDFAST_BACKEND_UNKNOWN'],
+    [['test', '--backend', 'process, process'], 'names the backend "process" twice'],
+    [['test', '--backend', 'process,process'], 'code HOLDFAST_BACKEND_TWICE'],
+    [['demo', 'a', '--backend', 'process,process'], 'Allowed choices are process'],
     [['down', '--nonsense'], "unknown option '--nonsense'"],
   ])('%j', async (argv, words) => {
     const { code, stdout, stderr } = await holdfast(...argv)

@@ -1,7 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
 import { secondsFromNow } from '../faults/clock/parse-at.ts'
 import { familyNames } from '../shipped-families.ts'
-import { backendNames } from './options.ts'
+import { backendNames, namedBackends } from './options.ts'
 import { columnsOf, hanging } from './output.ts'
 import { askedReports } from './reports.ts'
 
@@ -19,6 +19,12 @@ const json = (what = 'print the result as one JSON value') => option('--json', w
 const backend = option('--backend <name>', 'where nodes run (default: "process")').choices(backendNames)
 const topologyPlace = 'name of a topology (see npx holdfast list), or the path of a .nix, .json or .ts file'
 const topology = new Argument('<topology>', topologyPlace)
+
+/** One, or several that are held against each other. */
+const grounds = option(
+  '--backend <names>',
+  'where nodes run (default: "process"); several, as process,netns, are held against each other',
+).argParser((text: string) => namedBackends(text))
 
 /** `--set nodes=4 --set auth=shared`. */
 const set = option('--set <key=value>', 'parameter of the topology; may be repeated')
@@ -141,7 +147,7 @@ Runs of other folders are listed, and ended only by their label.`,
       'part of a scenario’s path, or a topology by its name or the path of its file; all scenarios when none is given',
     ),
     options: [
-      backend,
+      grounds,
       set,
       option('--keep', 'hold the site of a failed scenario until you end it, and say how to reach it'),
       at,

@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import type { BackendName } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Cause, causesOf } from './causes.ts'
 import { plural } from './output.ts'
@@ -11,11 +12,17 @@ export const indexFile = join(folder, 'last-test.md')
 const failedFile = join(folder, 'last-failed.json')
 
 /** What the last run in this folder was asked for, and which of its tests failed, by their whole names. */
-type LastFailed = Pick<ScenarioRun, 'filters' | 'set' | 'full'> & { readonly names: readonly string[] }
+interface LastFailed extends Pick<ScenarioRun, 'filters' | 'set' | 'full'> {
+  readonly names: readonly string[]
+  /** The grounds that it was held on, where there were several. */
+  readonly grounds?: readonly BackendName[] | undefined
+}
 
-export async function writeLast(report: ScenarioReport, { filters, set, full }: ScenarioRun): Promise<void> {
+type Asked = Omit<LastFailed, 'names'>
+
+export async function writeLast(report: ScenarioReport, { filters, set, full, grounds }: Asked): Promise<void> {
   const names = report.scenarios.filter(({ state }) => state === 'failed').map(({ name }) => name)
-  const last: LastFailed = { filters, set, full, names }
+  const last: LastFailed = { filters, set, full, names: [...new Set(names)], grounds }
   await mkdir(folder, { recursive: true })
   await writeFile(indexFile, indexText(report), { mode: 0o600 })
   await writeFile(failedFile, JSON.stringify(last), { mode: 0o600 })

@@ -14,12 +14,28 @@ export interface CommonOptions {
   keep?: boolean
 }
 
-/** The backend that the command line names, or else the setting. */
-export function chosenBackend(options: Pick<CommonOptions, 'backend'>): BackendName {
-  const name = options.backend ?? settings().backend
+/** The backend that the command line names, or else the setting. @throws HoldfastError `HOLDFAST_BACKEND_UNKNOWN` */
+export function chosenBackend({ backend }: Pick<CommonOptions, 'backend'>): BackendName {
+  return backend ?? knownBackend(settings().backend, 'HOLDFAST_BACKEND')
+}
+
+/**
+ * `process,netns`: the backends that a text names, in its order; `where`: who says so.
+ *
+ * @throws HoldfastError `HOLDFAST_BACKEND_UNKNOWN`, `HOLDFAST_BACKEND_TWICE`
+ */
+export function namedBackends(text: string, where = '--backend'): BackendName[] {
+  const names = text.split(',').map((name) => knownBackend(name.trim(), where))
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice === undefined) return names
+  const message = `${where} names the backend "${twice}" twice; a ground is held against others, so write each once`
+  throw new HoldfastError('HOLDFAST_BACKEND_TWICE', message)
+}
+
+function knownBackend(name: string, where: string): BackendName {
   const known = backendNames.find((candidate) => candidate === name)
   if (known !== undefined) return known
-  const message = `HOLDFAST_BACKEND names the backend "${name}"; write one of ${backendNames.join(', ')}`
+  const message = `${where} names the backend "${name}"; write one of ${backendNames.join(', ')}`
   throw new HoldfastError('HOLDFAST_BACKEND_UNKNOWN', message)
 }
 

@@ -1,7 +1,9 @@
 import { relative } from 'node:path'
+import { type Parity, parityText } from '../evidence/parity.ts'
 import type { ToldCall } from '../site/evidence-text.ts'
 import { type Cause, causesOf } from './causes.ts'
 import { exitCode } from './failure.ts'
+import type { GroundsReport } from './grounds.ts'
 import { indexFile } from './last-test.ts'
 import { columnsOf, hanging, paint, plural, printResult, seenWidth } from './output.ts'
 import type { ScenarioReport, ScenarioResult, Tally } from './run-scenarios.ts'
@@ -83,6 +85,31 @@ function passedText(scenarios: readonly ScenarioResult[], width: number): string
 /** Something failed, or nothing is proven, which is no success either. */
 export function judge({ passed, failed }: Tally): void {
   if (failed > 0 || passed === 0) process.exitCode = exitCode.failed
+}
+
+/** Grounds that do not see the same fail, and so do those that saw nothing together: then nothing is proven of the other ones. */
+export function judgeParity({ same, differing }: Parity): void {
+  if (differing.length > 0 || same.length === 0) process.exitCode = exitCode.failed
+}
+
+/** What came of holding grounds against each other, in one line; why a test ran on some of them only stands once for each reason. */
+export function parityLine(parity: Parity): string {
+  const { same, differing, apart } = parity
+  const isProven = differing.length === 0 && same.length > 0
+  const reasons = new Set(apart.flatMap(({ not }) => not.map(({ ground, reason }) => `${ground}: ${reason}`)))
+  const text = parity.grounds.length < 2 ? 'nothing was held against each other' : parityText(parity)
+  return hangingParts([
+    paint(isProven ? 'green' : 'red', text),
+    ...(reasons.size > 0 ? [paint('yellow', [...reasons].join('; '))] : []),
+  ])
+}
+
+/** Without what grounds saw alike, which the verdict on them counts. */
+export function withoutAlike(report: GroundsReport): GroundsReport {
+  const { parity } = report
+  const ours = ` on ${parity.grounds.join(' and ')}`
+  const isAlike = ({ scenario, state }: ScenarioResult) => state === 'passed' && scenario.endsWith(ours)
+  return parity.grounds.length < 2 ? report : { ...report, scenarios: report.scenarios.filter((one) => !isAlike(one)) }
 }
 
 /** `12 passed · 0 failed · 3 did not run (container: no Docker engine answers)`. Each reason stands once; `more` ends the line. */

@@ -5,13 +5,15 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
 import { signalProcess } from '../agent/labelled.ts'
+import type { BackendName } from '../backends/backend.ts'
 import type { Finding } from '../credentials/finding.ts'
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import { type GuardCoverage, guardCoverage } from '../evidence/coverage.ts'
+import { wholeFile } from '../evidence/parity.ts'
 import { asksForMovableClock, ownClockEnvironment } from '../faults/clock/own-clock.ts'
 import { declaredGuards } from '../faults/declared-guards.ts'
-import { settings } from '../settings.ts'
+import { settings, standardBackend } from '../settings.ts'
 import type { ToldCall } from '../site/evidence-text.ts'
 import type { KeptSite } from '../site/kept-site.ts'
 import type { MeasuredTime } from '../site/scenario-site.ts'
@@ -44,6 +46,10 @@ export interface ScenarioRun extends Pick<CommonOptions, 'backend' | 'set' | 'ke
   names?: readonly string[]
   /** Folder of mutants: every test runs once with each that it covers, and what came of it is written there. */
   mutants?: string
+  /** Settings of the scenarios besides: a ground may be one with something more to it. */
+  settings?: Readonly<Record<string, string>>
+  /** Whoever runs them on several grounds keeps for all of them together what is asked of the last run. */
+  isOneOfSeveral?: boolean
   /** Of the chosen files, only those with such a source. */
   source?: (text: string) => boolean
   signal: AbortSignal
@@ -77,7 +83,7 @@ export interface ScenarioReport extends Tally {
 
 /** One test of a scenario file. */
 export interface ScenarioResult {
-  /** Name of the scenario's folder: its claim. */
+  /** Name of the scenario's folder: its claim; of several grounds, with those on which it was tried. */
   scenario: string
   name: string
   file: string
@@ -116,7 +122,7 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
   const pattern = patternOf(run)
-  const collector = new ResultCollector(pattern, run.mutants !== undefined)
+  const collector = new ResultCollector(pattern, run.mutants !== undefined, backend)
   await using root = await plainRoot()
   await using endFile = await newEndFile()
   const env = { ...environment(run, backend), HOLDFAST_END_FILE: endFile.path }
@@ -157,7 +163,8 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
   }
   const report = await reportOf(collector, run.mutants === undefined)
   // Runs of sabotage are nobody's last one.
-  if (settings().sabotage === undefined && run.mutants === undefined) await writeLast(report, run)
+  const isLast = settings().sabotage === undefined && run.mutants === undefined && !run.isOneOfSeveral
+  if (isLast) await writeLast(report, { filters: run.filters, set: run.set, full: run.full })
   return report
 }
 
@@ -277,6 +284,7 @@ function environment(run: ScenarioRun, backend: string): Record<string, string> 
     ...(run.keep ? { HOLDFAST_KEEP: '1' } : {}),
     ...(run.full ? { HOLDFAST_FULL: '1' } : {}),
     ...(run.mutants ? { HOLDFAST_MUTANTS: run.mutants } : {}),
+    ...run.settings,
   }
 }
 
@@ -347,10 +355,12 @@ class ResultCollector implements Reporter {
   #files: readonly string[] = []
 
   readonly #isQuiet: boolean
+  readonly #backend: BackendName
 
-  constructor(pattern: RegExp | undefined, isQuiet: boolean) {
+  constructor(pattern: RegExp | undefined, isQuiet: boolean, backend: BackendName) {
     this.#pattern = pattern
     this.#isQuiet = isQuiet
+    this.#backend = backend
   }
 
   /** What a scenario prints is for whoever looks for a mistake in it; stdout is that of the command. */
@@ -406,11 +416,9 @@ class ResultCollector implements Reporter {
     this.#atWork.delete(module)
     const scenario = claimOf(module)
     const cases = this.#casesOf(module)
-    const tests = cases.map(resultOf)
+    const tests = cases.map((test) => resultOf(test, this.#backend))
     // The file itself, or what it stands on (its site), failed: its tests did not come to run.
-    const broken = module
-      .errors()
-      .map((error) => brokenResult(scenario, 'the file as a whole', error, fromHere(module.moduleId)))
+    const broken = module.errors().map((error) => this.#broken(scenario, wholeFile, error, fromHere(module.moduleId)))
     this.results.push(...broken, ...tests)
     // A file has one site: each of its tests tells the same.
     const findings = cases.map((test) => test.meta().findings).find((told) => told !== undefined) ?? []
@@ -432,7 +440,13 @@ class ResultCollector implements Reporter {
     for (const module of cutShort) this.onTestModuleEnd(module)
     const told = new Set([...ended, ...this.results.map(({ file }) => file)])
     for (const file of this.#files.filter((one) => !told.has(one))) this.results.push(unbegun(file))
-    this.results.push(...unhandled.map((error) => brokenResult('outside of any test', 'unhandled error', error, '')))
+    this.results.push(...unhandled.map((error) => this.#broken('outside of any test', 'unhandled error', error, '')))
+  }
+
+  /** Of what failed and is no test. */
+  #broken(scenario: string, name: string, error: SerializedError, file: string): ScenarioResult {
+    const failure = failureText({ scenario, name, file }, [error], { again: againIn(file), backend: this.#backend })
+    return { scenario, name, file, state: 'failed', ms: 0, failure, cause: 'error' }
   }
 }
 
@@ -440,21 +454,29 @@ function byState(results: readonly ScenarioResult[]) {
   return Object.groupBy(results, ({ state }) => state)
 }
 
-async function reportOf(collector: ResultCollector, covers: boolean): Promise<ScenarioReport> {
-  const { findings, swept } = collector
-  const results = collector.inOrder()
+/** Failures first, by cause; and how many there are of each. */
+export function tallied(results: readonly ScenarioResult[]): Tally & Pick<ScenarioReport, 'scenarios'> {
   const { failed = [], passed = [], 'did not run': didNotRun = [] } = byState(results)
   const causes = causesOf(failed)
-  const scenarios = [...failed, ...passed, ...didNotRun]
-  const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
-  const evidence = [...sites].filter(([folder]) => !isEvidenceGone(folder)).map(([folder, file]) => ({ file, folder }))
-  const unproven = results.flatMap(({ calls = [] }) => calls.filter(({ weakerProof }) => weakerProof !== undefined))
-  const weaker = Map.groupBy(unproven, ({ to, weakerProof }) => `${to} ${weakerProof}`)
   return {
     passed: passed.length,
     failed: causes.length,
     follow: failed.length - causes.length,
     didNotRun: didNotRun.map(({ scenario, name, reason = '' }) => ({ name: `${scenario}: ${name}`, reason })),
+    scenarios: [...failed, ...passed, ...didNotRun],
+  }
+}
+
+async function reportOf(collector: ResultCollector, covers: boolean): Promise<ScenarioReport> {
+  const { findings, swept } = collector
+  const results = collector.inOrder()
+  const { scenarios, ...tally } = tallied(results)
+  const sites = new Map(scenarios.flatMap(({ file, evidence }) => (evidence ? [[evidence, file] as const] : [])))
+  const evidence = [...sites].filter(([folder]) => !isEvidenceGone(folder)).map(([folder, file]) => ({ file, folder }))
+  const unproven = results.flatMap(({ calls = [] }) => calls.filter(({ weakerProof }) => weakerProof !== undefined))
+  const weaker = Map.groupBy(unproven, ({ to, weakerProof }) => `${to} ${weakerProof}`)
+  return {
+    ...tally,
     scenarios,
     evidence: runsFolder(),
     preflight: findings,
@@ -466,7 +488,7 @@ async function reportOf(collector: ResultCollector, covers: boolean): Promise<Sc
   }
 }
 
-function resultOf(test: TestCase): ScenarioResult {
+function resultOf(test: TestCase, backend: BackendName): ScenarioResult {
   const result = test.result()
   const { evidence, calls, measured, failure: told, page, again } = test.meta()
   const common = {
@@ -479,7 +501,7 @@ function resultOf(test: TestCase): ScenarioResult {
   }
   if (result.state === 'passed') return { ...common, state: 'passed' }
   if (result.state === 'failed') {
-    const failure = failureText(common, result.errors, again)
+    const failure = failureText(common, result.errors, { again, backend })
     const [at] = result.errors.flatMap(placeOf)
     return { ...common, state: 'failed', failure, told, at, page, cause: causeOf(result.errors) }
   }
@@ -487,16 +509,10 @@ function resultOf(test: TestCase): ScenarioResult {
   return { ...common, state: 'did not run', reason: reason ?? 'its file says skip' }
 }
 
-/** Of what failed and is no test. */
-function brokenResult(scenario: string, name: string, error: SerializedError, file: string): ScenarioResult {
-  const failure = failureText({ scenario, name, file }, [error], againIn(file))
-  return { scenario, name, file, state: 'failed', ms: 0, failure, cause: 'error' }
-}
-
 /** Of a file whose tests nobody knows: with `bail`, the run may end before it begins. */
 function unbegun(file: string): ScenarioResult {
   const reason = 'the run ended before it'
-  return { scenario: basename(dirname(file)), name: 'the file as a whole', file, state: 'did not run', ms: 0, reason }
+  return { scenario: basename(dirname(file)), name: wholeFile, file, state: 'did not run', ms: 0, reason }
 }
 
 /** Failures of ours that say what was expected and what came: of a wait, a cell of the matrix, an attack. */
@@ -517,7 +533,7 @@ function claimOf({ moduleId }: TestModule): string {
 function failureText(
   { scenario, name, file }: Pick<ScenarioResult, 'scenario' | 'name' | 'file'>,
   errors: readonly SerializedError[],
-  again = `npx holdfast test ${file}`,
+  { again = `npx holdfast test ${file}`, backend }: { again?: string | undefined; backend: BackendName },
 ): string {
   const lines = errors.flatMap((error) => [
     ...error.message.split('\n'),
@@ -528,7 +544,7 @@ function failureText(
     ...placeOf(error).map((place) => `at        ${place}`),
   ])
   if (file !== '' && !lines.some((line) => /holdfast (test|attack)/.test(line))) {
-    lines.push(`again     ${again}`)
+    lines.push(`again     ${again}${backend === standardBackend ? '' : ` --backend ${backend}`}`)
   }
   return [`✗ ${scenario}: ${name}`, ...lines.map((line) => `    ${line}`.trimEnd())].join('\n')
 }

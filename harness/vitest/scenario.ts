@@ -9,7 +9,7 @@ import type { Finding } from '../credentials/finding.ts'
 import { NoOther } from '../credentials/live-kind.ts'
 import { guessedBy, redact, redactJson } from '../credentials/secrets.ts'
 import { shellWord } from '../protocols/shell-word.ts'
-import { settings } from '../settings.ts'
+import { settings, standardBackend } from '../settings.ts'
 import type { Credential } from '../site/credential.ts'
 import { isRunEnded, RunEnded } from '../site/end-of-run.ts'
 import { failureSummary, type ToldCall } from '../site/evidence-text.ts'
@@ -181,7 +181,9 @@ function nameOf(task: Task, asked?: string): TestName {
   task.meta.calls ??= []
   const { measured, calls } = task.meta
   const file = asked ?? `npx holdfast test ${shellWord(relative(process.cwd(), realpathSync(task.file.filepath)))}`
-  const again = `${file} -t ${shellWord(task.fullTestName)}`
+  const { backend } = settings()
+  const where = backend === standardBackend ? '' : ` --backend ${backend}`
+  const again = `${file} -t ${shellWord(task.fullTestName)}${where}`
   return { name: `${claim}: ${task.fullTestName}`, again, measured, calls }
 }
 
