@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
-import { request } from './https-request.ts'
+import { type OneRequest, request } from './https-request.ts'
 
 /** The CA refused a request. Code `HOLDFAST_ENROL_REFUSED`. */
 export class EnrolmentRefused extends HoldfastError {
@@ -21,6 +21,8 @@ interface Ca {
   url: string
   /** Address of the host in `url`; without it the name is looked up. */
   resolveTo?: string
+  /** How it is reached, where not from here. */
+  connect?: OneRequest['connect']
   /** The root that its own certificate must chain to. */
   anchorPem: string
 }
@@ -39,13 +41,13 @@ export function renewAtCa(ca: Ca & { identity: Identity }): Promise<Certified> {
 }
 
 async function certifiedBy(
-  { url: base, resolveTo: address, anchorPem }: Ca,
+  { url: base, resolveTo: address, connect, anchorPem }: Ca,
   path: string,
   { json, as }: { json?: unknown; as?: Identity },
 ): Promise<Certified> {
   const url = `${base}${path}`
   const tls = { ca: anchorPem, cert: as?.certPem, key: as?.keyPem }
-  const answer = await request({ method: 'POST', url, address, tls, json, timeoutMs: 10_000 })
+  const answer = await request({ method: 'POST', url, address, connect, tls, json, timeoutMs: 10_000 })
   if (answer.status !== 201) throw new EnrolmentRefused(url, answer.status, reasonIn(answer.json))
   const { certChain } = JSON.parse(answer.text) as { certChain: string[] }
   return { certPem: certChain.map((certificate) => `${certificate.trimEnd()}\n`).join('') }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { rootsAt } from '../pki/given.ts'
 import { lookUp } from './loopback.ts'
@@ -13,6 +14,8 @@ export interface OneRequest {
   address?: string
   /** The client's own address. */
   localAddress?: string
+  /** Connects in another way than from here, where that address says nothing: from a seat, say. */
+  connect?: ((signal: AbortSignal) => Promise<Duplex>) | undefined
   /** What reads it is asked when there is a connection. Without `ca` of an https URL the system's roots count. */
   tls?: TlsTexts | (() => Promise<TlsTexts>)
   json?: unknown
@@ -43,7 +46,7 @@ export async function request(options: OneRequest): Promise<OneAnswer> {
   const content = body && { 'content-type': type, 'content-length': Buffer.byteLength(body) }
   const headers = { host: url.host, connection: 'close', ...content }
   const signal = AbortSignal.timeout(options.timeoutMs)
-  const transport = await connected(options, url, signal)
+  const transport = (await options.connect?.(signal)) ?? (await connected(options, url, signal))
   try {
     const { request: open } = isSecure(url) ? await import('node:https') : await import('node:http')
     const createConnection = isSecure(url) ? await secured(options, url, transport) : () => transport
@@ -78,7 +81,7 @@ function connected({ address, localAddress }: OneRequest, url: URL, signal: Abor
   })
 }
 
-async function secured({ address, tls }: OneRequest, { hostname }: URL, socket: Socket): Promise<() => TLSSocket> {
+async function secured({ address, tls }: OneRequest, { hostname }: URL, socket: Duplex): Promise<() => TLSSocket> {
   const { connect: secure } = await import('node:tls')
   const texts = typeof tls === 'function' ? await tls() : tls
   const names = { host: address ?? hostname, servername: isIP(hostname) ? '' : hostname }

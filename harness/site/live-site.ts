@@ -65,8 +65,12 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
   }
 }
 
+/** A CA as a holder of one of its certificates reaches it. */
 export async function caOf(site: Site, { url, anchor }: Enrol, holder: string) {
-  return { url, resolveTo: site.resolve(new URL(url).hostname), anchorPem: await readRendered(site, holder, anchor) }
+  const anchorPem = await readRendered(site, holder, anchor)
+  const { seat, address, port } = endpointOf(site, url, { from: holder, anchorPem })
+  const connect = async (signal: AbortSignal) => (await seat.connect({ address, port }, signal)).stream
+  return { url, connect, anchorPem }
 }
 
 /** A call over a connection of its own, from the address of a node; to what is no node, from where this machine reaches it. */

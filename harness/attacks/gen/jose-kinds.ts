@@ -2,7 +2,7 @@ import { EnrolmentRefused, signAtCa } from '../../agent/enrol.ts'
 import { enrolmentOf } from '../../credentials/certificate/planned.ts'
 import { credentialOf } from '../../credentials/of-kind.ts'
 import { newRequest } from '../../pki/request.ts'
-import { readRendered } from '../../site/site-files.ts'
+import { caOf } from '../../site/live-site.ts'
 import type { ClaimsMutation } from '../../tokens/forge.ts'
 import type { Enrol } from '../../topology/plan.ts'
 import { cases, nearly, presenting, steps, type Variant } from '../attack.ts'
@@ -108,9 +108,8 @@ async function oneTimeToken(lab: Lab): Promise<{ csrPem: string; ott: string; en
 
 async function asOneTimeToken(lab: Lab): Promise<void> {
   const { csrPem, ott, enrol } = await oneTimeToken(lab)
-  const anchorPem = await readRendered(lab.site.site, lab.target.from, enrol.anchor)
-  const { url, lifetimeSeconds } = enrol
-  const request = { url, resolveTo: lab.site.site.resolve(new URL(url).hostname), anchorPem, csrPem, lifetimeSeconds }
+  const { lifetimeSeconds } = enrol
+  const request = { ...(await caOf(lab.site.site, enrol, lab.target.from)), csrPem, lifetimeSeconds }
   const refusal = await signAtCa({ ...request, ott: await lab.good().token() }).catch((failure: unknown) => failure)
   lab.demand(refusal instanceof EnrolmentRefused, 'its CA takes an access token for a one-time token')
   lab.demand((refusal as EnrolmentRefused).status === 401, `its CA answered ${(refusal as EnrolmentRefused).status}`)
