@@ -124,7 +124,7 @@ export function environmentOf(
     ...names,
     ...(preloads.length > 0 && { LD_PRELOAD: preloads.join(':') }),
     HOLDFAST_RUN: settings.run,
-    HOLDFAST_HOSTS: settings.hostsFiles[node.name]!,
+    ...(!settings.ownHosts && { HOLDFAST_HOSTS: settings.hostsFiles[node.name]! }),
     ...(user !== undefined && { HOME: unitDir, USER: user, LOGNAME: user }),
     ...Object.fromEntries(own),
     ...settings.extra[node.name],

@@ -1,4 +1,5 @@
-// Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file (`hosts-file.ts`).
+// Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file (`hosts-file.ts`). Where
+// nodes have an /etc/hosts of their own, none is named, and nothing is changed.
 import dns from 'node:dns'
 import { readFileSync, statSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -9,7 +10,6 @@ const systemLookupPromise = dns.promises.lookup
 
 let known = { hosts: new Map(), suffixes: [] }
 let version = ''
-read()
 
 /** As with the system's own hosts file, whoever looks a name up finds what stands there now. It is only ever replaced. */
 function read() {
@@ -63,6 +63,9 @@ async function lookupPromise(hostname, options) {
   return options?.all === true ? [entry] : entry
 }
 
-dns.lookup = lookup
-dns.promises.lookup = lookupPromise
-syncBuiltinESMExports()
+if (file !== undefined) {
+  read()
+  dns.lookup = lookup
+  dns.promises.lookup = lookupPromise
+  syncBuiltinESMExports()
+}

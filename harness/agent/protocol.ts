@@ -21,6 +21,8 @@ export interface RunSettings {
   agentSeats: boolean
   /** By node: path of the hosts file that its programs resolve names with (`hosts-file.ts`). */
   hostsFiles: Readonly<Record<string, string>>
+  /** Whether those are where every program looks by itself. */
+  ownHosts?: boolean | undefined
   /** By node: environment in which programs on libc read it; Node programs have another way. Absent where this machine has none. */
   libcNames?: Readonly<Record<string, Record<string, string>>> | undefined
   /** Paths of the real programs, by name. */

@@ -17,6 +17,8 @@ export interface Capabilities {
   ownAddress?: boolean
   /** Every program finds the hosts of the plan by their names, in whatever language it is written. */
   names?: boolean
+  /** Every node has an /etc/hosts of its own, in which programs find the hosts of the plan as they find any. */
+  ownHosts?: boolean
   ownUsers?: boolean
   ownClock?: boolean
   ownKernel?: boolean
@@ -98,7 +100,8 @@ export interface Site extends AsyncDisposable {
   callFrom(node: string, call: HttpCall): Promise<{ status: number; json: unknown }>
   /**
    * Cuts two nodes off from each other, both ways: nothing passes any more, and neither is told. Without capability `partition`, it rejects
-   * with `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `partition: true`, with `HOLDFAST_NETWORK_WHOLE`.
+   * with `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `partition: true`, with `HOLDFAST_NETWORK_WHOLE`, where the backend
+   * has to lead all traffic another way for it.
    */
   partition(a: string, b: string): Promise<void>
   /** Ends all partitions: what was held back arrives. */

@@ -8,7 +8,7 @@ import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../toolchain/nss-wrapper.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Addresses } from '../topology/networks.ts'
-import type { Plan } from '../topology/plan.ts'
+import type { Plan, PlanNode } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
 import { bundledServices } from './bundled.ts'
@@ -35,6 +35,8 @@ export interface Grounds extends AsyncDisposable {
   readonly agentSeats: boolean
   /** Seats at so many addresses of the run that are no node's. */
   strangers(count: number): readonly Seat[]
+  /** Where nodes have hosts files of their own: replaces that of a node. */
+  writeHosts?(node: string, hosts: Readonly<Record<string, string>>): Promise<void>
   /** What must be on record of it, so that `sweep` finds it all. */
   readonly recorded: Partial<RunRecord>
   /** Whether agents of nodes that go by the same clock can live in one process. */
@@ -58,7 +60,7 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   refuseLacking(backend, plan, options)
   await demandPrograms(plan)
   await demandGiven(plan, Date.now() + (options.clockStartsAt ?? 0) * 1000)
-  const resolved = await resolveTools(plan, options)
+  const resolved = await resolveTools(plan, options, backend.capabilities)
   const run = await openRun(backend.name, plan, resolved, options)
   await using taken = new AsyncDisposableStack()
   taken.defer(() => removeRunFolder(run.folder))
@@ -92,8 +94,12 @@ function refuseLacking(backend: OwnOfBackend, plan: Plan, { clock, partition }: 
   }
 }
 
-async function resolveTools(plan: Plan, { clock, signal }: LaunchOptions): Promise<ResolvedTool[]> {
-  const { plain, overlay } = neededTools(plan, clock)
+async function resolveTools(
+  plan: Plan,
+  { clock, signal }: LaunchOptions,
+  { ownHosts }: Capabilities,
+): Promise<ResolvedTool[]> {
+  const { plain, overlay } = neededTools(plan, { clock, ownHosts })
   const tools: ResolvedTool[] = []
   if (overlay.length > 0) {
     const { ensureTools } = await import('../toolchain/install.ts')
@@ -167,19 +173,33 @@ function environment(run: string): Record<string, string> {
 }
 
 /** What the agents read at their start. */
-async function writeRunFiles({ record, folder, plan, grounds, tools, clocks, options }: Launching): Promise<void> {
+async function writeRunFiles({
+  backend,
+  record,
+  folder,
+  plan,
+  grounds,
+  tools,
+  clocks,
+  options,
+}: Launching): Promise<void> {
   const { run } = record
+  const { ownHosts } = backend.capabilities
   const { addresses, dirs, agentSeats } = grounds
   const [setpriv, library] = [findSetpriv(), findNssWrapper()]
-  const hostsFiles = Object.entries(plan.nodes).map(([name, node]) => [name, hostsFileOf(folder, node)] as const)
+  const hostsFile = (node: PlanNode) => (ownHosts ? '/etc/hosts' : hostsFileOf(folder, node))
+  const hostsFiles = Object.entries(plan.nodes).map(([name, node]) => [name, hostsFile(node)] as const)
   const libcNames =
-    library === undefined ? [] : hostsFiles.map(([node, file]) => [node, nssWrapperEnvironment(library, file)] as const)
+    library === undefined || ownHosts
+      ? []
+      : hostsFiles.map(([node, file]) => [node, nssWrapperEnvironment(library, file)] as const)
   const settings: RunSettings = {
     run,
     addresses,
     dirs,
     agentSeats,
     hostsFiles: Object.fromEntries(hostsFiles),
+    ownHosts,
     libcNames: Object.fromEntries(libcNames),
     tools: pathsOf(tools),
     services: bundledServices(options),

@@ -321,12 +321,15 @@ export async function writeHosts(
   led: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
   const files = new Map(Object.values(plan.nodes).map((node) => [hostsFileOf(folder, node), node.name]))
-  const write = async ([file, node]: [string, string]) => {
+  const hostsOf = (node: string) => {
     const seen = Object.entries(hostsSeen(plan, grounds.seenAt, node))
-    const hosts = seen.map(([host, address]) => [host, led.get(host) ?? address])
-    await writeFile(`${file}.new`, hostsText(Object.fromEntries(hosts)))
+    return Object.fromEntries(seen.map(([host, address]) => [host, led.get(host) ?? address]))
+  }
+  const write = async ([file, node]: [string, string]) => {
+    await writeFile(`${file}.new`, hostsText(hostsOf(node)))
     await chmod(`${file}.new`, 0o644)
     await rename(`${file}.new`, file)
   }
-  await Promise.all([...files].map(write))
+  const own = Object.keys(plan.nodes).map((node) => grounds.writeHosts?.(node, hostsOf(node)))
+  await Promise.all([...[...files].map(write), ...own])
 }

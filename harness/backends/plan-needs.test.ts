@@ -12,7 +12,9 @@ test('a tool that one command dials with takes the build that resolves the hosts
   const plan = planOf({ one: [oneshot('a', [], steps)], two: [oneshot('b', [], [run({ tool: 'nsc' })])] })
 
   expect(neededTools(plan)).toEqual({ plain: ['step'], overlay: ['nsc'] })
-  expect(neededTools(plan, 'movable')).toEqual({ plain: [], overlay: ['step', 'nsc'] })
+  expect(neededTools(plan, { clock: 'movable' })).toEqual({ plain: [], overlay: ['step', 'nsc'] })
+  expect(neededTools(plan, { ownHosts: true })).toEqual({ plain: ['step', 'nsc'], overlay: [] })
+  expect(neededTools(plan, { clock: 'movable', ownHosts: true }).plain).toEqual([])
   expect(neededTools(planOf({ one: [] }))).toEqual({ plain: [], overlay: [] })
 })
 

@@ -6,12 +6,15 @@ import { toolsOf } from '../topology/programs.ts'
 
 /**
  * Names of the real programs that a plan runs: as anybody builds them, and with the overlay of the toolchain. That takes those that
- * dial hosts of the plan; where clocks can be moved, all.
+ * dial hosts of the plan, but for nodes with hosts files of their own; where clocks can be moved, all.
  */
-export function neededTools(plan: Plan, clock?: 'movable'): { plain: ToolName[]; overlay: ToolName[] } {
+export function neededTools(
+  plan: Plan,
+  { clock, ownHosts = false }: { clock?: 'movable' | undefined; ownHosts?: boolean | undefined } = {},
+): { plain: ToolName[]; overlay: ToolName[] } {
   const tools = Object.values(plan.nodes).flatMap((node) => node.units.flatMap(toolsOf))
   const namesOf = (some: typeof tools) => new Set(some.map(({ tool }) => tool as ToolName))
-  const overlay = namesOf(tools.filter(({ dials }) => dials || clock === 'movable'))
+  const overlay = namesOf(tools.filter(({ dials }) => (dials && !ownHosts) || clock === 'movable'))
   return { plain: [...namesOf(tools)].filter((name) => !overlay.has(name)), overlay: [...overlay] }
 }
 

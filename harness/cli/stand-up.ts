@@ -1,4 +1,4 @@
-import type { LaunchOptions, Site } from '../backends/backend.ts'
+import type { Backend, LaunchOptions, Site } from '../backends/backend.ts'
 import { neededTools } from '../backends/plan-needs.ts'
 import { backend, compile } from '../shipped.ts'
 import { ensureTools } from '../toolchain/install.ts'
@@ -29,8 +29,9 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
   const domains = plural(Object.keys(plan.trustDomains).length, 'trust domain')
   printPhase('done', 'plan', `${plural(nodes.length, 'node')}, ${domains}, backend ${backendName}`)
   tellDeclared(plan)
-  await prepareTools(plan, signal)
-  const site = await backend(backendName).launch(plan, { signal, keep, onEvent })
+  const ground = backend(backendName)
+  await prepareTools(plan, ground, signal)
+  const site = await ground.launch(plan, { signal, keep, onEvent })
   // Each node with the time at which the last of its services was ready, beginning when what it waits for was ready.
   const timings = nodes.map(({ name, units }) => {
     const services = units.filter((unit) => unit.service)
@@ -41,8 +42,8 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
 }
 
 /** Builds the real programs that are missing, which takes a minute or more the first time: so with progress. */
-async function prepareTools(plan: Plan, signal: AbortSignal): Promise<void> {
-  const { plain, overlay } = neededTools(plan)
+async function prepareTools(plan: Plan, { capabilities }: Backend, signal: AbortSignal): Promise<void> {
+  const { plain, overlay } = neededTools(plan, capabilities)
   const tools = [
     ...(await ensureTools(plain, { signal, onProgress: printToolchain })),
     ...(await ensureTools(overlay, { signal, onProgress: printToolchain, overlay: true })),

@@ -1,15 +1,12 @@
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { killProcessesOf } from '../../agent/labelled.ts'
-import { signalTree } from '../../agent/process-tree.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
 import { localSeat } from '../../protocols/seat.ts'
 import { settings } from '../../settings.ts'
 import { clockMissing } from '../../toolchain/libfaketime.ts'
 import { namesMissing } from '../../toolchain/nss-wrapper.ts'
 import type { Plan } from '../../topology/plan.ts'
-import type { AgentProcess } from '../agent-link.ts'
+import { startAgentChild } from '../agent-child.ts'
 import { agentSeat } from '../agent-seat.ts'
 import type { Capabilities, LaunchOptions } from '../backend.ts'
 import { removeCopies } from '../copies.ts'
@@ -40,10 +37,6 @@ const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
   ownClock: clockMissing,
   ownUsers: usersMissing,
 }
-
-// Sources in the repository, compiled files in the package.
-const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.meta.url))
 
 /** Nodes are process trees on this machine, each with a loopback address of its own. Needs no privileges. */
 export const processBackend = backendOf({
@@ -85,28 +78,7 @@ async function take(plan: Plan, { folder, record }: Run, { partition }: LaunchOp
     strangers: (count) => strangersIn(subnet.prefix, addressesTaken, count).map(localSeat),
     recorded: { subnet: subnet.prefix },
     sharesAgents: true,
-    startAgents: (agents, env) => startAgents(folder, agents, env),
+    startAgents: (agents, env) => startAgentChild(folder, agents, env),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
-  }
-}
-
-function startAgents(folder: string, nodes: readonly string[], env: NodeJS.ProcessEnv): AgentProcess {
-  const [plan, settings] = [join(folder, 'plan.json'), join(folder, 'settings.json')]
-  const said = ['run', '--plan', plan, '--settings', settings, ...nodes]
-  const argv = ['--disable-warning=ExperimentalWarning', agentMain, ...said]
-  const child = spawn(process.execPath, argv, { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
-  const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
-    child.once('error', () => resolveEnd({ code: null, signal: null }))
-    child.once('close', (code, signal) => resolveEnd({ code, signal }))
-  })
-  return {
-    input: child.stdin,
-    output: child.stdout,
-    errors: child.stderr,
-    ended,
-    kill: () => void child.kill('SIGKILL'),
-    killUnits: (pids) => {
-      for (const pid of pids) signalTree(pid, 'SIGKILL')
-    },
   }
 }

@@ -146,8 +146,8 @@ test('nodes get the addresses of a subnet in their order, as many as it has', ()
 })
 
 test('an unknown backend is refused with the known ones', () => {
-  expect(() => backend('netns')).toThrow(UnknownBackend)
-  expect(() => backend('netns')).toThrow('there is no backend "netns"; known: process')
+  expect(() => backend('swarm')).toThrow(UnknownBackend)
+  expect(() => backend('swarm')).toThrow('there is no backend "swarm"; known: process, ')
 })
 
 test('this machine has loopback addresses', async () => {
