@@ -12,11 +12,19 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     '$XDG_CACHE_HOME/holdfast, or ~/.cache/holdfast',
     'What may be deleted at any time: built programs, compiled modules.',
   ],
+  HOLDFAST_TOOLCHAIN: [
+    'the folder `toolchain` in that of HOLDFAST_CACHE_DIR',
+    'Folder of built programs, which whoever packages Holdfast may have built before. It is only written in when programs are missing.',
+  ],
   HOLDFAST_RUNTIME_DIR: [
     '$XDG_RUNTIME_DIR/holdfast-<uid>, or holdfast-<uid> in the folder for temporary files',
     'Folders of running sites. Holds private keys of running nodes, so it is made with mode 0700.',
   ],
   HOLDFAST_BACKEND: [standardBackend, 'The backend that runs a topology when the command line names none.'],
+  HOLDFAST_MACHINES: [
+    'not set',
+    'File that names the machines of the backend `machines`: where the agent of each node is served (`holdfast serve`), and with which key.',
+  ],
   ...Object.fromEntries(
     TOOL_NAMES.map((name) => {
       const meaning = `Path of ${name} (${TOOLS[name].summary}), used whatever its version.`
@@ -97,9 +105,12 @@ export function settings(environment: Environment = process.env) {
     cacheDir,
     /** What Node has compiled of the modules of its programs. */
     compileCache: join(cacheDir, 'compile'),
+    /** Undefined: `toolchain` in `cacheDir`. */
+    toolchainDir: path('HOLDFAST_TOOLCHAIN'),
     /** Whoever makes it uses mode 0700. */
     runtimeDir: path('HOLDFAST_RUNTIME_DIR') ?? join(path('XDG_RUNTIME_DIR') ?? tmpdir(), `holdfast-${userInfo().uid}`),
     backend: variable('HOLDFAST_BACKEND') ?? standardBackend,
+    machines: path('HOLDFAST_MACHINES'),
     /** Explicit paths only. */
     tools: Object.fromEntries(tools) as Readonly<Partial<Record<ToolName, string>>>,
     go: path('HOLDFAST_GO'),

@@ -90,7 +90,7 @@ function refuse(stream: Socket, cause: unknown): void {
 }
 
 /** Both ways, each until its own end. What breaks off on one side ends the other, when all that came before has left. */
-function pass(one: Socket, other: Socket): void {
+export function pass(one: Socket, other: Socket): void {
   for (const [from, to] of [
     [one, other],
     [other, one],

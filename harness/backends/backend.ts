@@ -9,7 +9,7 @@ import type { Seat } from '../protocols/seat.ts'
 import type { HttpCall, Plan, UnitRef } from '../topology/plan.ts'
 import type { RunRecord } from './run-folder.ts'
 
-export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm'
+export type BackendName = 'process' | 'netns' | 'container' | 'swarm' | 'vm' | 'machines'
 
 /** What a backend can do beyond running nodes. Absent means no. */
 export interface Capabilities {

@@ -318,6 +318,24 @@ Examples:
   npx holdfast sweep --json`,
     load: async () => (await import('./sweep.ts')).sweep,
   },
+  serve: {
+    description: 'Let nodes run on this machine, led from another one by the backend machines, until Ctrl-C.',
+    options: [
+      option('--listen <address:port>', 'where it is led from').makeOptionMandatory(),
+      option(
+        '--key <file>',
+        'file of mode 0600 with the key of those who may lead it: 64 hexadecimal digits',
+      ).makeOptionMandatory(),
+      option('--dir <folder>', 'folder of runs, made with mode 0700').makeOptionMandatory(),
+    ],
+    help: `Whoever has the key runs programs here, as the user of this command; he and this end prove it to each other, and all that they
+say is encrypted. When he is gone, his programs end and his folders are removed. On NixOS, the module holdfast-node runs it.
+
+Examples:
+  openssl rand -hex 32 | install -m 600 /dev/stdin key
+  npx holdfast serve --listen 127.0.0.1:7780 --key key --dir runs`,
+    load: async () => (await import('./serve.ts')).serve,
+  },
 }
 
 /** On a terminal that is narrower than the text, its lines go on below. */

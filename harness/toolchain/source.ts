@@ -40,6 +40,8 @@ export function requiredGo(): string {
   return /^go (\S+)$/m.exec(source().goMod)?.[1] ?? '0'
 }
 
+type Folders = Pick<Settings, 'cacheDir'> & Partial<Pick<Settings, 'toolchainDir'>>
+
 /**
  * Folder of the programs that are built from this source, for this platform, with these flags.
  *
@@ -47,10 +49,10 @@ export function requiredGo(): string {
  * programs are built needs no Go any more. `go.mod` demands the oldest Go that may build them, each program's manifest
  * records the one that did, and `doctor --install` builds again what another Go built.
  */
-export function cacheFolder({ cacheDir }: Pick<Settings, 'cacheDir'>, overlay = false): string {
+export function cacheFolder({ cacheDir, toolchainDir }: Folders, overlay = false): string {
   const { goMod, goSum } = source()
   const hash = createHash('sha256')
   hash.update(JSON.stringify([goMod, goSum, process.platform, process.arch, BUILD_FLAGS]))
   if (overlay) hash.update(OVERLAY_RECIPE)
-  return join(cacheDir, 'toolchain', hash.digest('hex').slice(0, 24))
+  return join(toolchainDir ?? join(cacheDir, 'toolchain'), hash.digest('hex').slice(0, 24))
 }

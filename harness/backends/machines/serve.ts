@@ -1,0 +1,243 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import net, { type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { killProcessesOf } from '../../agent/labelled.ts'
+import { failureOf, type RunSettings } from '../../agent/protocol.ts'
+import { firstLine, pass } from '../../agent/seat-server.ts'
+import { readTextFrom } from '../../agent/text-file.ts'
+import { HoldfastError } from '../../errors.ts'
+import { programEnvironment, settings as readSettings, trustEnvironment } from '../../settings.ts'
+import { findNssWrapper, nssWrapperEnvironment } from '../../toolchain/nss-wrapper.ts'
+import type { Plan } from '../../topology/plan.ts'
+import { findSetpriv } from '../processes.ts'
+import { keyServer } from './key-stream.ts'
+import { type Asked, eachLine, FRAME, type Hosts, type Start } from './served.ts'
+
+// Sources in the repository, compiled files in the package.
+const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.meta.url))
+
+export interface ServeOptions {
+  address: string
+  /** 0 is any free one. */
+  port: number
+  key: Buffer
+  /** Absolute: for folders of runs, each with those of its nodes. Made with mode 0700. */
+  dir: string
+}
+
+export interface Serving extends AsyncDisposable {
+  readonly port: number
+}
+
+/** What is asked of this machine cannot be done here. Code `HOLDFAST_MACHINE_REFUSED`. */
+class Refused extends HoldfastError {
+  constructor(what: string) {
+    super('HOLDFAST_MACHINE_REFUSED', what)
+  }
+}
+
+/** Starts agents for whoever has the key, on this machine, and ends what they started when he is gone. Resolves once it listens. */
+export async function serveMachine({ address, port, key, dir }: ServeOptions): Promise<Serving> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await chmod(dir, 0o700)
+  const machine = new Machine(dir)
+  const server = keyServer(key, (stream) => void machine.answer(stream))
+  server.listen(port, address)
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await machine.end()
+    },
+  }
+}
+
+class Machine {
+  readonly #dir: string
+  /** Streams that ask, and agents that run. */
+  readonly #streams = new Set<TLSSocket>()
+  readonly #agents = new Map<string, { child: ChildProcess; gone: Promise<unknown> }>()
+
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  async answer(stream: TLSSocket): Promise<void> {
+    this.#streams.add(stream)
+    stream.once('close', () => this.#streams.delete(stream))
+    try {
+      const asked = (await firstLine(stream)) as Asked
+      const body = asked.bytes === undefined ? undefined : JSON.parse(await readBytes(stream, asked.bytes))
+      const answer = await this.#serve(stream, asked, body)
+      if (answer !== undefined) stream.end(`${JSON.stringify({ value: answer })}\n`)
+    } catch (cause) {
+      if (stream.writable) stream.end(`${JSON.stringify({ failure: failureOf(cause) })}\n`)
+    }
+  }
+
+  /** Undefined where the stream goes on. */
+  async #serve(stream: TLSSocket, asked: Asked, body: unknown): Promise<unknown> {
+    const folder = this.#folderOf(asked.run)
+    switch (asked.op) {
+      case 'agents':
+        return this.#start(stream, { ...asked, folder }, body as Start)
+      case 'seat':
+        return sit(stream, join(folder, 'nodes', nameOf(asked.node), 'seat'))
+      case 'hosts':
+        await writeHosts(folder, body as Hosts)
+        return true
+      case 'read':
+        return readTextFrom(asked.path, asked.from)
+      case 'kill':
+        return this.#kill(asked.run, asked.nodes)
+      case 'sweep':
+        return this.#sweep(asked.run, folder)
+    }
+  }
+
+  #folderOf(run: string): string {
+    return join(this.#dir, nameOf(run))
+  }
+
+  async #start(stream: TLSSocket, asked: { run: string; nodes: readonly string[]; folder: string }, start: Start) {
+    const { run, nodes, folder } = asked
+    const plan = start.plan as Plan
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const ours = settingsHere(start.settings, folder)
+    const file = (name: string) => join(folder, `${nodes[0]}.${name}`)
+    const [planFile, settingsFile] = [file('plan.json'), file('settings.json')]
+    await writeFile(planFile, JSON.stringify(plan), { mode: 0o600 })
+    await writeFile(settingsFile, JSON.stringify(ours), { mode: 0o600 })
+    const argv = ['--disable-warning=ExperimentalWarning', agentMain, 'run', '--plan', planFile]
+    const child = spawn(process.execPath, [...argv, '--settings', settingsFile, ...nodes], {
+      detached: true,
+      cwd: folder,
+      env: { ...environment(run), ...trustEnvironment() },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    const units = nodes.flatMap((node) => plan.nodes[node]!.units.map(({ name }) => `${node}/${name}` as const))
+    // What its agents left goes with them.
+    const gone = once(child, 'close')
+      .catch(() => [null, null])
+      .then(async (how) => {
+        await Promise.all(units.map((unit) => killProcessesOf({ run, unit })))
+        return how as [code: number | null, signal: string | null]
+      })
+    this.#agents.set(keyOf(run, nodes), { child, gone })
+    couple(stream, child)
+    // Files of agents that ended can be read as long as somebody leads them; without him, keys must not stay.
+    stream.once('close', () => void gone.then(() => this.#sweep(run, folder)))
+    const [code, signal] = await gone
+    this.#agents.delete(keyOf(run, nodes))
+    stream.write(`${FRAME.ended}${JSON.stringify({ code, signal })}\n`)
+    return undefined
+  }
+
+  async #kill(run: string, nodes: readonly string[]): Promise<boolean> {
+    const agents = this.#agents.get(keyOf(run, nodes))
+    agents?.child.kill('SIGKILL')
+    await agents?.gone
+    return agents !== undefined
+  }
+
+  /** Ends and removes what is left of a run. Resolves with how many processes that were. */
+  async #sweep(run: string, folder: string): Promise<number> {
+    const prefix = `${run} `
+    const ours = [...this.#agents].filter(([key]) => key.startsWith(prefix)).map(([, agents]) => agents)
+    for (const { child } of ours) child.kill('SIGKILL')
+    await Promise.all(ours.map(({ gone }) => gone))
+    const left = await killProcessesOf({ run })
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    return ours.length + left
+  }
+
+  async end(): Promise<void> {
+    for (const { child } of this.#agents.values()) child.stdin?.end()
+    await Promise.all([...this.#agents.values()].map(({ gone }) => gone))
+    for (const stream of this.#streams) stream.destroy()
+  }
+}
+
+function keyOf(run: string, nodes: readonly string[]): string {
+  return `${run} ${nodes.join(' ')}`
+}
+
+/** A name becomes part of a path: it must be no more than a name. @throws Refused */
+function nameOf(name: string): string {
+  if (/^[a-z0-9][a-z0-9-]*$/.test(name)) return name
+  throw new Refused(`${JSON.stringify(name)} is no name of a run or a node`)
+}
+
+function environment(run: string): Record<string, string> {
+  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: readSettings().compileCache })
+}
+
+/** Settings of a run, where what depends on the machine is this one's. */
+function settingsHere(told: RunSettings, folder: string): RunSettings {
+  const [setpriv, library] = [findSetpriv(), findNssWrapper()]
+  const hostsFiles = Object.fromEntries(Object.keys(told.dirs).map((node) => [node, hostsFileOf(folder, node)]))
+  const names = Object.entries(hostsFiles).map(([node, file]) => [node, nssWrapperEnvironment(library ?? '', file)])
+  return {
+    ...told,
+    hostsFiles,
+    libcNames: library === undefined ? undefined : Object.fromEntries(names),
+    environment: environment(told.run),
+    dieWithParent: setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'],
+  }
+}
+
+function hostsFileOf(folder: string, node: string): string {
+  return join(folder, 'hosts', nameOf(node))
+}
+
+/** Each is replaced whole: whoever reads it meanwhile reads the one or the other. */
+async function writeHosts(folder: string, hosts: Hosts): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await mkdir(join(folder, 'hosts'), { recursive: true })
+  for (const [node, text] of Object.entries(hosts)) {
+    const file = hostsFileOf(folder, node)
+    await writeFile(`${file}.new`, text)
+    await rename(`${file}.new`, file)
+  }
+}
+
+/** Their lines, framed, to the stream, and its lines to them. Without it, or without whoever is at its end, their input ends. */
+function couple(stream: TLSSocket, child: ChildProcess): void {
+  const { stdin, stdout, stderr } = child
+  stdin!.on('error', () => {})
+  eachLine(stdout!, (line) => stream.write(`${FRAME.output}${line}\n`))
+  eachLine(stderr!, (line) => stream.write(`${FRAME.errors}${line}\n`))
+  eachLine(stream, (line) => {
+    if (line === FRAME.inputEnds) stdin!.end()
+    else stdin!.write(`${line.slice(FRAME.input.length)}\n`)
+  })
+  stream.on('end', () => stdin!.end())
+  stream.on('close', () => stdin!.end())
+}
+
+/** Passes what follows on to the seat of a node. */
+async function sit(stream: TLSSocket, path: string): Promise<undefined> {
+  const seat = net.connect({ path, allowHalfOpen: true })
+  await once(seat, 'connect')
+  pass(stream, seat)
+}
+
+async function readBytes(stream: TLSSocket, count: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let missing = count
+  while (missing > 0) {
+    const chunk = stream.read(Math.min(missing, stream.readableLength || missing)) as Buffer | null
+    if (chunk !== null) {
+      chunks.push(chunk)
+      missing -= chunk.length
+    } else if (stream.readableEnded || stream.destroyed) throw new Error('it ended before all of it had come')
+    else await Promise.race(['readable', 'end', 'close'].map((event) => once(stream, event)))
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
