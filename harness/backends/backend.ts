@@ -149,6 +149,8 @@ export interface SiteNode {
   seatIn(network: string): Seat
   /** Absolute path of the node's directory, on the node. */
   readonly dir: string
+  /** Words to put before a command, so that a shell of this machine runs it on the node. Absent where that is no other place. */
+  readonly enter?: readonly string[] | undefined
   /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>
   /**

@@ -29,6 +29,8 @@ export interface Grounds extends AsyncDisposable {
   readonly network?: { cut(a: string, b: string): Promise<void>; heal(): Promise<void> }
   /** Folder of each node, as the node sees it; its agent makes it. */
   readonly dirs: Readonly<Record<string, string>>
+  /** What a shell of this machine puts before a command that is to run on a node. Absent where that is no other place. */
+  enter?(node: string): readonly string[]
   /** From where a test calls and listens on a node, in one of its networks. */
   seat(node: string, network: string): Seat
   /** Whether agents serve those seats, each as `seat` in the folder of its node. */

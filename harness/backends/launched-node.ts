@@ -27,6 +27,7 @@ export interface NodeParts {
   addresses: Readonly<Record<string, string>>
   seat(network: string): Seat
   dir: string
+  enter?: readonly string[] | undefined
   /** Asks the node's agent; rejects with `AgentGone` where there is none. */
   ask<Op extends Operation>(op: Op, body: Operations[Op]['request']): Promise<Operations[Op]['answer']>
   tell(event: Unplaced<SiteEvent>): void
@@ -43,6 +44,7 @@ export class LaunchedNode implements SiteNode {
   readonly addresses: Readonly<Record<string, string>>
   readonly seat: Seat
   readonly dir: string
+  readonly enter: readonly string[] | undefined
   readonly #parts: NodeParts
   readonly #decisionLogs = new Map<string, { bytes: number; records: DecisionRecord[]; read: Promise<void> }>()
   readonly #logs: { unit: string; line: string }[] = []
@@ -55,6 +57,7 @@ export class LaunchedNode implements SiteNode {
     this.address = this.addresses[homeOf(parts.plan)]!
     this.seat = this.seatIn(homeOf(parts.plan))
     this.dir = parts.dir
+    this.enter = parts.enter
   }
 
   seatIn(network: string): Seat {

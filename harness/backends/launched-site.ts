@@ -128,6 +128,7 @@ export class LaunchedSite implements Site {
       addresses: grounds.addresses[name]!,
       seat: (network) => grounds.seat(name, network),
       dir: grounds.dirs[name] as string,
+      enter: grounds.enter?.(name),
       ask: (op, body) => this.#ask(name, op, body),
       tell: (event) => this.#tell(name, event),
       readLeft: (path, from) => backend.readLeft(this, path, from),

@@ -30,6 +30,8 @@ function describeNode(site: DescribableSite, node: DescribableNode, programs: Pr
     domain: planned.domain,
     address: node.address,
     dir: node.dir,
+    /** What to put before a command so that it runs on the node; absent where that is no other place. */
+    enter: node.enter,
     units: planned.units.map(({ name, kind, summary, service, decisionLog = service?.decisionLog }) => ({
       name,
       kind,
@@ -91,5 +93,6 @@ function renderNode(node: NodeDescription): string {
     ...calls,
     ...units,
     `  directory ${node.dir}`,
+    ...(node.enter ? [`  a shell there: ${[...node.enter, 'sh'].join(' ')}`] : []),
   ].join('\n')
 }

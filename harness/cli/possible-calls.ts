@@ -19,7 +19,7 @@ import type { Programs } from './pasted-programs.ts'
 export type DescribableSite = Pick<Site, 'run' | 'plan' | 'backend' | 'evidence' | 'timings'> & {
   readonly nodes: ReadonlyMap<string, DescribableNode>
 }
-export type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'addresses' | 'dir'>
+export type DescribableNode = Pick<SiteNode, 'name' | 'host' | 'address' | 'addresses' | 'dir' | 'enter'>
 
 export interface PossibleCall {
   summary: string
@@ -61,6 +61,7 @@ function readinessCall(site: DescribableSite, node: DescribableNode, service: Na
       ),
     anchor: at(tls.ca),
     certificate: tls.cert && tls.key ? { cert: at(tls.cert), key: at(tls.key) } : undefined,
+    enter: node.enter,
   })
   return { summary: `is ${name} ready`, command, expected: 'accepted' }
 }
@@ -171,6 +172,7 @@ class CallsOf {
         address: listener.address ?? addressAt(site, node, listener),
       },
       anchor: fill(site, this.#caller, listener.ca ?? anchorPath(domain)),
+      enter: site.nodes.get(this.#caller)?.enter,
       ...(path !== undefined && { program: { path, hosts: hostsSeenBy(site, this.#caller) } }),
       ...Object.assign({}, ...[...this.#beside, this.#own].map((one) => placesOf(site, one, this.#caller))),
       ...changed,

@@ -109,6 +109,8 @@ export interface Pasted<Request> extends Places {
   readonly anchor: string
   /** The program that it starts, built so that it follows the hosts in that file. Left out: what a shell finds. */
   readonly program?: { readonly path: string; readonly hosts: string }
+  /** Words before the program, which lead to where the call is made. Left out: it is made from this machine. */
+  readonly enter?: readonly string[] | undefined
 }
 
 /** Who looks at a target. */

@@ -8,12 +8,13 @@ export function keptSite({ run, backend, evidence, nodes, timings }: Site) {
     ...{ run, backend, evidence },
     /** The process that holds it. */
     pid: process.pid,
-    nodes: [...nodes.values()].map(({ name, host, address, addresses, dir }) => ({
+    nodes: [...nodes.values()].map(({ name, host, address, addresses, dir, enter }) => ({
       name,
       host,
       address,
       addresses,
       dir,
+      enter,
     })),
     timings: [...timings],
   }

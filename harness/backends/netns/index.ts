@@ -80,6 +80,8 @@ async function take(plan: Plan, { folder, record: { run } }: Run): Promise<Groun
     dirs,
     seat: (node, network) => agentSeat(join(dirs[node]!, 'seat'), addresses[node]![network]!),
     agentSeats: true,
+    // Programs of people, too, read files as who they are.
+    enter: (node) => enteringAsUser(found, made.pids.get(node)!, ...namespaces),
     strangers: (count) => strangersIn(networks[0]!, count).map(seatOf),
     recorded: {},
     sharesAgents: false,

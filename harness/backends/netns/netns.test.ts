@@ -1,12 +1,16 @@
-import { mkdtempSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { chownSync, mkdtempSync } from 'node:fs'
 import { readdir, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { processesOf } from '../../agent/labelled.ts'
 import { settings } from '../../settings.ts'
 import { conformance } from '../conformance.ts'
 import { planOf, webUnit } from '../fixtures/plans.ts'
+import { usersMissing } from '../process/users.ts'
 import { ground } from './fixtures/ground.ts'
 import { netnsBackend } from './index.ts'
 
@@ -77,3 +81,39 @@ test('what is under way when nodes are cut off arrives soon after, on the connec
   await expect.poll(() => heard.join(''), { timeout: 10_000 }).toBe('beforemeanwhile')
   stream.destroy()
 })
+
+const rootless = fileURLToPath(new URL('./fixtures/rootless.ts', import.meta.url))
+const whyNotAsNobody = usersMissing()
+
+test.skipIf(whyNotAsNobody)(
+  `somebody who is not root has it, too, and stays who he is ${whyNotAsNobody ?? ''}`,
+  async () => {
+    const [nobody, folder] = [65_534, mkdtempSync(join(tmpdir(), 'holdfast-nobody-'))]
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    chownSync(folder, nobody, nobody)
+    const as = [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--']
+    const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--conditions=holdfast-source', rootless]
+    const env = { PATH: process.env.PATH, HOME: folder, HOLDFAST_RUNTIME_DIR: join(folder, 'runs') }
+    const { stdout } = await promisify(execFile)('setpriv', [...as, ...node, join(folder, 'evidence')], {
+      ...{ cwd: folder, env },
+    })
+    const { run, missing, found, ...seen } = JSON.parse(stdout) as Record<string, string>
+
+    // Where the machine keeps users from it, that is what it says, with what to type.
+    if (missing !== undefined)
+      return void expect(missing).toMatch(/users may not make namespaces here .*(sysctl -w|run it as root)/)
+    expect(seen).toEqual({
+      uid: nobody,
+      users: 'run it as root: a user namespace has no user but one',
+      named: 'one',
+      as: String(nobody),
+      owner: String(nobody),
+      called: true,
+      byStranger: true,
+      cut: 'TimeoutError',
+      healed: true,
+    })
+    expect(found).toMatch(/^10\.77\.0\.2 .*two\.conformance\.test/)
+    expect(await ground.leftovers(run!)).toEqual([])
+  },
+)

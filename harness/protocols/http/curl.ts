@@ -18,11 +18,11 @@ export interface CurlRequest {
 
 /** A command to paste into a POSIX shell. No secret stands in it. */
 export function curlCommand(call: Pasted<CurlRequest>): string {
-  const { host, port, certificate, request } = call
+  const { host, port, certificate, request, enter = [] } = call
   const { method = 'GET', json, upgrade } = request
   // An address of a name is a name where the service was up before: localhost, say.
   const where = isIP(call.address) ? ['--resolve', call.address] : ['--connect-to', `${call.address}:${port}`]
-  const words = ['curl', '-sS', where[0], shellWord(`${host}:${port}:${where[1]}`)]
+  const words = [...enter.map(shellWord), 'curl', '-sS', where[0], shellWord(`${host}:${port}:${where[1]}`)]
   if (call.anchor !== systemRoots) words.push('--cacert', shellWord(call.anchor))
   if (certificate) words.push('--cert', shellWord(certificate.cert), '--key', shellWord(certificate.key))
   if (method !== 'GET') words.push('--request', method)

@@ -8,9 +8,17 @@ import type { NatsRequest } from './request.ts'
  * is told by how long it took to be answered.
  */
 export function natsCommand(call: Pasted<NatsRequest>): string {
-  const { request, host, port, anchor, certificate, creds, token, program } = call
+  const { request, host, port, anchor, certificate, creds, token, program, enter = [] } = call
   // A context that somebody chose would fill in what is left out.
-  const words = [program?.path ?? 'nats', '--no-context', '--server', `tls://${host}:${port}`, '--tlsca', anchor]
+  const words = [
+    ...enter,
+    program?.path ?? 'nats',
+    '--no-context',
+    '--server',
+    `tls://${host}:${port}`,
+    '--tlsca',
+    anchor,
+  ]
   if (certificate) words.push('--tlscert', certificate.cert, '--tlskey', certificate.key)
   if (creds) words.push('--creds', creds)
   if (request.inbox) words.push('--inbox-prefix', request.inbox)

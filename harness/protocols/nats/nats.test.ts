@@ -277,6 +277,9 @@ test('the command that is pasted holds no secret', () => {
   expect(nats.paste!({ ...place, token: undefined, certificate, program, request: {} })).toBe(
     `HOLDFAST_HOSTS=/run/hosts /tools/${tls} rtt`,
   )
+  expect(nats.paste!({ ...place, certificate, enter: ['enter', '--pid', '1', '--'], request: {} })).toBe(
+    `NATS_TOKEN="$(cat /t)" enter --pid 1 -- ${tls} rtt`,
+  )
   expect(paste({ publish: 'a.b', data: "it's" })).toMatch(/ pub a\.b 'it'\\''s'$/)
   expect(paste({ ask: '$SYS.REQ.USER.INFO', inbox: '_INBOX.a' })).toMatch(
     / --inbox-prefix _INBOX.a request '\$SYS\.REQ\.USER\.INFO' ''$/,
