@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts'
+import { type AddressName, addressName } from '../topology/networks.ts'
 
 /** What the placeholders of a template stand for on this node (see `Template` in the plan). */
 export interface TemplateContext {
@@ -9,7 +10,7 @@ export interface TemplateContext {
   /** Path of the hosts file of the node. Absent where no program runs. */
   hostsFile?: string
   /** Addresses of the plan, as this node sees them: of a node (default: this one), in a network (default: where this node finds it). */
-  addressOf?(named: { to?: string | undefined; network?: string | undefined }): string | undefined
+  addressOf?(named: AddressName): string | undefined
   /** Paths of the real programs of the run, by name. Absent where no program runs. */
   tools?: Readonly<Record<string, string>>
   /** By what stands after `content:`. Absent where no secret may stand. */
@@ -58,8 +59,8 @@ function lookUp(name: string, context: TemplateContext): string | undefined {
   if (name === 'address') return context.address
   if (name === 'loopback') return context.address.startsWith('127.') ? context.address : '127.0.0.1'
   if (name === 'hosts') return context.hostsFile
-  const [address, to, network] = /^address(?::([^/]+))?(?:\/(.+))?$/.exec(name) ?? []
-  if (address !== undefined) return context.addressOf?.({ to, network })
+  const address = addressName(name)
+  if (address !== undefined) return context.addressOf?.(address)
   const [, sort, key = ''] = /^(content|tool):(.*)$/s.exec(name) ?? []
   if (sort === 'content') return context.contents?.get(key)
   return sort === 'tool' && Object.hasOwn(context.tools ?? {}, key) ? context.tools?.[key] : undefined

@@ -6,9 +6,11 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile } from '../shipped.ts'
+import { apart } from '../topology/fixtures/apart.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Topology } from '../topology/schema.ts'
 import { planText, startSteps } from './check.ts'
+import { listText } from './list.ts'
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 
@@ -51,6 +53,21 @@ test('list tells the topologies and their parameters', async () => {
     { name: 'shared-auth' },
     { name: 'transit' },
   ])
+})
+
+test('networks are told where they are declared: of each node, and what they are', () => {
+  const text = planText(compile(apart()))
+
+  expect(text).toMatch(/NODE +TRUST DOMAIN +HOST +NETWORKS, HOME FIRST\n.*\n.*\nca-a .* inside-a\n/)
+  expect(text).toMatch(/\nnode-b .* outside, inside-b\n/)
+  expect(text).toMatch(/\nNETWORK +WHAT IT IS\noutside +between the organisations\ninside-a *\ninside-b *\n/)
+})
+
+test('list tells the networks that a topology declares with its own defaults', () => {
+  const packed = { summary: 'two of them', parameters: {}, base: { networks: { fed: {}, data: {} } } }
+
+  expect(listText({ lab: packed })).toMatch(/^lab\n {2}two of them\n {2}networks: fed, data\n/)
+  expect(listText({ lab: { ...packed, base: {} } })).not.toContain('networks')
 })
 
 test('check shows a good topology, as text, plan, picture and schema', async () => {

@@ -6,6 +6,7 @@ import { offeredActions } from '../topology/actions.ts'
 import { callerOf } from '../topology/holders.ts'
 import { loadTopology } from '../topology/load.ts'
 import { TopologyInvalid } from '../topology/mistakes.ts'
+import { networksOf } from '../topology/networks.ts'
 import type { Plan, PlanUnit, UnitRef } from '../topology/plan.ts'
 import { topologyJsonSchema } from '../topology/schema-docs.ts'
 import { deriveMatrix, MatrixNotDerivable } from '../trust/matrix.ts'
@@ -68,7 +69,14 @@ export function planText(plan: Plan): string {
     plural(units.size, 'unit'),
   ]
   const parameters = Object.entries(plan.parameters).map(([name, value]) => `${name}=${value}`)
-  const domains = nodes.map(({ name, domain, host }) => [name, domain, host])
+  const networks = Object.entries(plan.networks ?? {}).map(([name, { summary = '' }]) => [name, summary])
+  const where = networks.length > 0
+  const places = nodes.map((node) => [
+    node.name,
+    node.domain,
+    node.host,
+    ...(where ? [networksOf(node).join(', ')] : []),
+  ])
   const steps = startSteps(plan).flatMap((refs, step) =>
     refs.map((ref) => {
       const { start, kind, summary } = units.get(ref)!
@@ -84,7 +92,8 @@ export function planText(plan: Plan): string {
     hanging(`${plan.topology}  ${plan.summary}`, width, 2),
     hanging(`${counts.join(', ')}${parameters.length > 0 ? `; ${parameters.join(' ')}` : ''}`, width, 2),
     '',
-    table(['node', 'trust domain', 'host'], domains),
+    table(['node', 'trust domain', 'host', ...(where ? ['networks, home first'] : [])], places),
+    ...(where ? ['', table(['network', 'what it is'], networks)] : []),
     '',
     'Units, in the order in which they can start (those of one step start together):',
     table(['step', 'unit', 'kind', 'what it does'], steps),

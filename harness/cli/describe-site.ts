@@ -29,6 +29,7 @@ function describeNode(site: DescribableSite, node: DescribableNode, programs: Pr
     host: node.host,
     domain: planned.domain,
     address: node.address,
+    ...(planned.networks && { addresses: node.addresses }),
     dir: node.dir,
     /** What to put before a command so that it runs on the node; absent where that is no other place. */
     enter: node.enter,
@@ -87,7 +88,7 @@ function renderNode(node: NodeDescription): string {
     ...(logs && decisions ? [`  ${name}: decisions ${decisions}`] : []),
   ])
   return [
-    `${paint('bold', node.name)}  ${node.host}  ${node.address}  (${node.domain})`,
+    `${paint('bold', node.name)}  ${node.host}  ${addressText(node)}  (${node.domain})`,
     ...listeners,
     ...(calls.length > 0 && isPlain ? [`  D=${folder}`] : []),
     ...calls,
@@ -95,4 +96,12 @@ function renderNode(node: NodeDescription): string {
     `  directory ${node.dir}`,
     ...(node.enter ? [`  a shell there: ${[...node.enter, 'sh'].join(' ')}`] : []),
   ].join('\n')
+}
+
+/** Where the topology declares networks, with that of each address. */
+function addressText({ address, addresses }: NodeDescription): string {
+  if (addresses === undefined) return address
+  return Object.entries(addresses)
+    .map(([network, one]) => `${one} in ${network}`)
+    .join(', ')
 }

@@ -1,26 +1,44 @@
 import { shippedTopologies } from '../topology/load.ts'
-import type { PackedTopology } from '../topology/packed.ts'
-import type { ParameterDeclaration } from '../topology/parameters.ts'
+import { type PackedTopology, unpack } from '../topology/packed.ts'
+import { type ParameterDeclaration, readParameters } from '../topology/parameters.ts'
+import type { Topology } from '../topology/schema.ts'
 import { columnsOf, hanging, printJson, printResult, table } from './output.ts'
 
 export async function list({ json }: { json?: boolean }): Promise<void> {
   const shipped = await shippedTopologies()
   if (!json) return printResult(listText(shipped))
-  printJson(Object.entries(shipped).map(([name, { summary, parameters }]) => ({ name, summary, parameters })))
+  printJson(
+    Object.entries(shipped).map(([name, packed]) => {
+      const { summary, parameters } = packed
+      const networks = declaredNetworks(name, packed)
+      return { name, summary, ...(networks.length > 0 && { networks }), parameters }
+    }),
+  )
 }
 
 /** The topologies in the order of their names, each with its parameters. */
-function listText(shipped: Readonly<Record<string, PackedTopology>>): string {
-  const blocks = Object.entries(shipped).map(([name, { summary, parameters }]) => {
+export function listText(shipped: Readonly<Record<string, PackedTopology>>): string {
+  const blocks = Object.entries(shipped).map(([name, packed]) => {
+    const { summary, parameters } = packed
     const rows = Object.entries(parameters).map(([parameter, declaration]) => [
       `  ${parameter}`,
       String(declaration.default ?? '-'),
       range(declaration),
       declaration.summary,
     ])
-    return `${name}\n${hanging(`  ${summary}`, columnsOf(process.stdout), 2)}\n\n${table(['  --set', 'default', 'values', 'what it changes'], rows)}`
+    const networks = declaredNetworks(name, packed).join(', ')
+    const about = [summary, ...(networks === '' ? [] : [`networks: ${networks}`])].map((line) =>
+      hanging(`  ${line}`, columnsOf(process.stdout), 2),
+    )
+    return `${name}\n${about.join('\n')}\n\n${table(['  --set', 'default', 'values', 'what it changes'], rows)}`
   })
   return blocks.join('\n\n')
+}
+
+/** With its own defaults. */
+function declaredNetworks(name: string, packed: PackedTopology): string[] {
+  const value = unpack(packed, readParameters(name, packed.parameters, {})) as Partial<Topology>
+  return Object.keys(value.networks ?? {})
 }
 
 function range(declaration: ParameterDeclaration): string {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { UnitContext } from '../topology/kind.ts'
 import { nearest } from '../topology/mistakes.ts'
+import { sharedNetwork } from '../topology/networks.ts'
 import type { Command, Service } from '../topology/plan.ts'
 
 // What kinds that run a program of the user's have in common.
@@ -71,7 +72,9 @@ export function startCommand(
   const named = Object.keys(env).flatMap((name) => ['-e', name])
   const read = [...new Set(files.map((name) => told[name]!))].filter((path) => path && !path.startsWith(`${told.dir}/`))
   const mounted = [...read.map((path) => `${path}:${path}:ro`), `${told.dir}:${told.dir}`]
-  const hosts = Object.entries(unit.topology.nodes).map(([node, { host }]) => `${host}:@{address:${node}}`)
+  const { nodes } = unit.topology
+  const found = Object.entries(nodes).filter(([, node]) => sharedNetwork(nodes[unit.node]!, node) !== undefined)
+  const hosts = found.map(([node, { host }]) => `${host}:@{address:${node}}`)
   // Its address is one of this machine, so it gets the network of this machine; and files lie where it is told that they do.
   const network = ['--network', 'host', ...hosts.flatMap((host) => ['--add-host', host])]
   const own = [...network, ...named, ...mounted.flatMap((place) => ['-v', place])]
@@ -89,7 +92,8 @@ export function demandPlaceholders(
   const env = Object.entries(unit.settings.env).map(([name, text]) => [`env.${name}`, [text]] as const)
   for (const [path, texts = []] of [...Object.entries(parts), ...env]) {
     for (const [whole, name = ''] of texts.flatMap((text) => [...text.matchAll(/@\{([^}]*)\}/g)])) {
-      if ([...placeholders, ...addresses].includes(name)) continue
+      // Whether a node is in a network, all units are asked.
+      if ([...placeholders, ...addresses].includes(name.replace(/^(address[^/]*)\/.+$/, '$1'))) continue
       const meant = nearest(name, [...placeholders, ...addresses])
       const known = [...Object.keys(told), 'address:NODE'].map((one) => `@{${one}}`).join(', ')
       unit.mistake(

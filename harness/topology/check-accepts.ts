@@ -1,4 +1,5 @@
-import { type Compilation, isDeclared, needAnchor, own } from './compilation.ts'
+import { demandReach } from './check-networks.ts'
+import { type Compilation, isDeclared, listenersOf, needAnchor, own } from './compilation.ts'
 import { holderOf } from './holders.ts'
 import type { Action } from './kind.ts'
 import { didYouMean } from './mistakes.ts'
@@ -26,8 +27,12 @@ export function resolveAccepts(compilation: Compilation, credentials: Credential
         resolved.set(key, claim.accept)
         const planned = credentials.get(name)
         if (found === undefined || planned === undefined) continue
+        const caller = by ?? holderOf(planned)
         checkCaller(compilation, claim, planned)
-        trustTarget(compilation, by ?? holderOf(planned), node)
+        trustTarget(compilation, caller, node)
+        const listener = listenersOf(compilation, node).find((one) => one.name === found.listener)
+        const place = [...path, by === undefined ? 'credential' : 'by']
+        demandReach(compilation, place, { from: caller, to: node, listener })
         checkClaim(compilation, claim, found, planned)
       }
     }

@@ -13,7 +13,7 @@ export interface ShapedTopology {
   readonly complete: boolean
 }
 
-const registers = ['trustDomains', 'nodes', 'credentials'] as const
+const registers = ['trustDomains', 'networks', 'nodes', 'credentials'] as const
 
 /**
  * Reports everything about a value that does not fit the schema.
@@ -32,7 +32,9 @@ export function checkShape(
   // What was taken out of a list left a hole in it.
   const rest = parsed.success ? parsed : schema.safeParse({ ...kept, accepts: kept.accepts.flat(0) })
   if (!rest.success) return undefined
-  const names = registers.map((register) => [register, new Set(Object.keys((value as Topology)[register]))] as const)
+  const names = registers.map(
+    (register) => [register, new Set(Object.keys((value as Topology)[register] ?? {}))] as const,
+  )
   return {
     topology: rest.data,
     names: Object.fromEntries(names) as unknown as ShapedTopology['names'],

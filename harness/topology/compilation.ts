@@ -58,7 +58,7 @@ export function own<Value>(record: Readonly<Record<string, Value>>, name: string
   return Object.hasOwn(record, name) ? record[name] : undefined
 }
 
-const nouns = { trustDomains: 'trust domain', nodes: 'node', credentials: 'credential' } as const
+const nouns = { trustDomains: 'trust domain', networks: 'network', nodes: 'node', credentials: 'credential' } as const
 
 /** Whether a name is declared; reports it at `path` when it is not. */
 export function isDeclared(

@@ -1,5 +1,6 @@
 import { checkUse, resolveAccepts } from './check-accepts.ts'
 import { checkMalformed, checkNames } from './check-names.ts'
+import { checkNetworks, checkReach } from './check-networks.ts'
 import { checkOrder } from './check-order.ts'
 import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
@@ -40,8 +41,9 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
     ...{ units: new Map(), unknownNodes: new Set(), drafts: new Map(), offers: [] },
     ...{ anchors: new Map(), used: new Set(), readers: new Map() },
   }
-  const { topology, complete, units, unknownNodes } = compilation
+  const { topology, names, complete, units, unknownNodes } = compilation
   checkNames(compilation)
+  checkNetworks(compilation)
   if (!complete) checkMalformed(compilation, loaded.value)
   draftUnits(compilation)
   enterOffers(compilation)
@@ -51,6 +53,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   const accepts = resolveAccepts(compilation, credentials)
   const nodes = planNodes(compilation, [...credentials.values()], planned)
   checkOrder(compilation, nodes)
+  checkReach(compilation, nodes)
   checkTools(compilation, nodes)
   // A unit whose kind or settings are wrong uses nothing yet: its credentials are no mistakes beside that.
   if (complete && unknownNodes.size === 0) checkUse(compilation, accepts, credentials)
@@ -63,6 +66,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
     summary: topology.summary,
     parameters: Object.fromEntries(given) as Plan['parameters'],
     trustDomains: planTrustDomains(compilation),
+    networks: names.networks.size > 0 ? topology.networks : undefined,
     nodes,
     credentials: Object.fromEntries(credentials),
     accepts,
@@ -97,7 +101,7 @@ function planNodes(
   planned: readonly PlannedUnit[],
 ): Record<string, PlanNode> {
   const kinds = [...compilation.credentialKinds.values()]
-  const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain }]) => {
+  const nodes = Object.entries(compilation.topology.nodes).map(([name, { host, domain, networks }]) => {
     const held = credentials.filter(({ holders }) => holders.includes(name))
     const heldOf = (kind: string) => held.filter((one) => one.kind === kind)
     const units = [
@@ -105,7 +109,7 @@ function planNodes(
       ...kinds.flatMap((kind) => kind.units(compilation, name, heldOf(kind.name))),
       ...planned.flatMap((one) => (one.unit.node === name ? declaredUnits(one) : [])),
     ]
-    return [name, { name, host, domain, units }] as const
+    return [name, { name, host, domain, networks, units }] as const
   })
   return Object.fromEntries(nodes)
 }

@@ -43,16 +43,30 @@ export function handedTo(compilation: Compilation, credential: PlanCredential, h
 /** A declared unit as its kind planned it, with the oneshots that the kind brings along. */
 export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
-  const { after: named = [], user, start } = unit.declared
+  const { after: named = [], user, network, start } = unit.declared
   const { files, steps = [], service, verification, actions, observe, proof, program, surfaces } = plan
   const { insider, machine, given, decisionLog, again } = plan
   const planned: PlanUnit = {
     ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
-    ...{ user, start, again, files, steps, service, decisionLog, verification, actions, observe, proof, program },
+    ...{
+      user,
+      network,
+      start,
+      again,
+      files,
+      steps,
+      service,
+      decisionLog,
+      verification,
+      actions,
+      observe,
+      proof,
+      program,
+    },
     ...{ guards: kind.guards, surfaces, insider, machine, given },
   }
-  return [planned, ...(plan.companions ?? []).map((companion) => ({ user, ...companion }))]
+  return [planned, ...(plan.companions ?? []).map((companion) => ({ user, network, ...companion }))]
 }
 
 /** A unit that runs its steps to their end. */

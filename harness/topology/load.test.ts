@@ -203,6 +203,39 @@ test.skipIf(withoutNix)(`Nix by itself finds what is undeclared${reason}`, async
   )
 })
 
+test.skipIf(withoutNix)(`Nix by itself finds what does not fit together about networks${reason}`, async () => {
+  const check = (name: string, networks: string, nodes: string) =>
+    file(
+      name,
+      `(import ${library}).check { name = "lab"; summary = "x"; credentials = { }; accepts = [ ];
+        trustDomains.lab.ca = "ca"; networks = ${networks};
+        nodes = builtins.mapAttrs (name: more: { host = "${'${name}'}.test.lan"; domain = "lab"; units = { }; } // more) ${nodes}; }`,
+    )
+  const good = await check(
+    'networks.nix',
+    '{ out = { }; yard.summary = "y"; }',
+    '{ ca = { networks = [ "out" "yard" ]; units.ca = { kind = "x"; network = "yard"; }; }; }',
+  )
+  const bad = await check(
+    'wrong-networks.nix',
+    '{ out.note = 1; yard = { }; attic = { }; }',
+    '{ ca = { networks = [ "out" "yerd" "yard" ]; units.ca = { kind = "x"; network = "attic"; }; }; b = { }; }',
+  )
+
+  await expect(evaluateNix('lab', good)).resolves.toMatchObject({ networks: { out: {}, yard: { summary: 'y' } } })
+  await expect(evaluateNix('lab', bad)).rejects.toThrow(
+    new RegExp(
+      [
+        'networks.attic: no node is in it',
+        'networks.out.note: unknown member',
+        'nodes.b: says nothing of its networks',
+        'nodes.ca.networks: network "yerd" is not declared',
+        'nodes.ca.units.ca.network: its node is not in network "attic"',
+      ].join('; '),
+    ),
+  )
+})
+
 const shapesOf = (packed: Packed): PackedValues[] =>
   'base' in packed ? [packed] : Object.values(packed.variants.values).flatMap(shapesOf)
 

@@ -1,9 +1,10 @@
 import { type Compilation, type DeclaredUnit, isDeclared, listenersOf, type PlannedUnit } from './compilation.ts'
 import { issuingDomain } from './holders.ts'
-import type { Offer, UnitContext } from './kind.ts'
+import type { KindPlan, Offer, UnitContext } from './kind.ts'
 import { Mistakes } from './mistakes.ts'
+import { networkOf } from './networks.ts'
 import { offerOf, unitThatIssues } from './offers.ts'
-import type { PlanCredential, UnitRef } from './plan.ts'
+import type { Listener, PlanCredential, PlanUnit, UnitRef } from './plan.ts'
 import { unitContext } from './unit-context.ts'
 
 /**
@@ -17,7 +18,9 @@ export function draftUnits(compilation: Compilation): void {
     const draft = planUnit({ ...compilation, ...apart }, unit, [])
     compilation.drafts.set(unit.ref, draft)
     for (const listener of draft.plan.service?.listeners ?? []) {
-      const clash = known.find(({ port }) => port === listener.port)
+      const { networks } = compilation.topology.nodes[unit.node]!
+      const placeOf = (one: Listener) => `${networkOf({ networks }, one)} ${one.port}`
+      const clash = known.find((one) => placeOf(one) === placeOf(listener))
       if (clash === undefined) continue
       compilation.mistakes.add(
         ['nodes', unit.node, 'units', unit.name],
@@ -63,5 +66,19 @@ export function planUnit(
   const issued = credentials.filter(({ issuer }) => issuer === unit.node)
   const said = kind.plan(unitContext(compilation, unit, { after, issued }))
   const { actions = kind.actions, observe = kind.observe, surfaces = kind.surfaces } = said
-  return { unit, plan: { ...said, actions, observe, surfaces }, after }
+  const plan = { ...said, actions, observe, surfaces }
+  return { unit, plan: unit.declared.network === undefined ? plan : placed(plan, unit.declared.network), after }
+}
+
+/** Listeners of a unit and its companions are where the unit is, unless its kind says otherwise. */
+function placed(plan: KindPlan, network: string): KindPlan {
+  const inNetwork = <Unit extends Pick<PlanUnit, 'service'>>(one: Unit): Unit => {
+    const { service } = one
+    if (service === undefined) return one
+    return {
+      ...one,
+      service: { ...service, listeners: service.listeners.map((listener) => ({ network, ...listener })) },
+    }
+  }
+  return { ...inNetwork(plan), ...(plan.companions && { companions: plan.companions.map(inNetwork) }) }
 }

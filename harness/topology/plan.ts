@@ -5,7 +5,7 @@ import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts
 import type { Insider } from './insider.ts'
 import type { Action, Observation } from './kind.ts'
 import type { WeakerProof } from './proof.ts'
-import type { TrustDomainDeclaration } from './schema.ts'
+import type { NetworkDeclaration, TrustDomainDeclaration } from './schema.ts'
 import type { ActionVerification } from './verification.ts'
 
 /**
@@ -39,6 +39,8 @@ export interface Plan {
   /** The parameters that this plan was compiled with. */
   parameters: Record<string, string | number | boolean>
   trustDomains: Record<string, PlanTrustDomain>
+  /** Absent where the topology declares none: all nodes are in one then, `default`. */
+  networks?: Record<string, NetworkDeclaration> | undefined
   nodes: Record<string, PlanNode>
   credentials: Record<string, PlanCredential>
   accepts: PlanAccept[]
@@ -54,7 +56,7 @@ export interface PlanNode {
   host: string
   domain: string
   /** Those that it is in, the first of which is its home. Absent where the topology declares none: all nodes are in one then. */
-  networks?: string[]
+  networks?: string[] | undefined
   /** In declaration order; the agent starts them by `after`, as parallel as that allows. */
   units: PlanUnit[]
 }

@@ -82,6 +82,7 @@ export const unitSchema = z.strictObject({
     .optional()
     .describe('Units that must be ready first, beyond those that follow from the credentials.'),
   user: account.optional().describe('Operating-system user that its programs run as. Takes a backend with `ownUsers`.'),
+  network: name.optional().describe('The network of its node in which it listens. Default: the first one of the node.'),
   start: z
     .literal('on demand')
     .optional()
@@ -95,8 +96,17 @@ export const unitSchema = z.strictObject({
 const node = z.strictObject({
   host: hostText.describe('Its DNS name, unique in the topology.'),
   domain: name.describe('The trust domain that it belongs to.'),
+  networks: z
+    .array(name)
+    .min(1)
+    .optional()
+    .describe(
+      'Those that it is in, where the topology declares some; the first is its home. It finds another node in the first of them that both are in.',
+    ),
   units: z.record(name, unitSchema).describe('The programs on the node.'),
 })
+
+const network = z.strictObject({ summary: z.string().min(1).optional().describe('One line for people.') })
 
 const trustDomain = z.strictObject({
   ca: name.describe('The node whose CA is the root of this domain.'),
@@ -130,6 +140,10 @@ export function topologySchema(kinds: readonly DeclaredKind[]) {
     name,
     summary: z.string().min(1).describe('One line for people.'),
     trustDomains: z.record(name, trustDomain).describe('Sets of nodes under one root of trust.'),
+    networks: z
+      .record(name, network)
+      .optional()
+      .describe('What nodes reach each other in: those that share none do not. Default: one, in which all nodes are.'),
     nodes: z.record(name, node).describe('The hosts, by name.'),
     credentials: z.record(name, credential).describe('Who issues what to whom, and how it is handed over.'),
     accepts: z.array(accept).describe('Who accepts what. Everything else must be refused.'),
@@ -149,6 +163,7 @@ type ReadonlyLists<Value> = Value extends readonly (infer Entry)[]
     ? { [Name in keyof Value]: ReadonlyLists<Value[Name]> }
     : Value
 export type TrustDomainDeclaration = z.output<typeof trustDomain>
+export type NetworkDeclaration = z.output<typeof network>
 export type NodeDeclaration = z.output<typeof node>
 export type UnitDeclaration = z.output<typeof unitSchema>
 export type { CredentialDeclaration }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { demandFound } from './check-networks.ts'
 import { type Compilation, type DeclaredUnit, isDeclared, listenersOf, needAnchor, own } from './compilation.ts'
 import type { CredentialKindName, PlanCredentialOf } from './credential-types.ts'
 import type { UnitContext } from './kind.ts'
@@ -66,13 +67,16 @@ export function unitContext(
         const message = `needs the listener "${name}" of "${target}", which has ${known}`
         mistakes.add(settingOf(target), message, 'name a node that runs the right kind of unit')
       }
+      demandFound(compilation, settingOf(target), { from: node, to: target, listener: found })
       return `${protocol}://${own(topology.nodes, target)?.host ?? target}:${found?.port ?? 1}`
     },
     issuer(target) {
       const kind = kindInRole(compilation, 'issuer')
       const found = kind && offerOf(compilation, kind.name, target)
-      if (found !== undefined) after.add(found.after ?? found.unit)
-      else if (isNamed('nodes', target)) {
+      if (found !== undefined) {
+        after.add(found.after ?? found.unit)
+        demandFound(compilation, settingOf(target), { from: node, to: target })
+      } else if (isNamed('nodes', target)) {
         const message = `"${target}" has no unit that ${kind?.issuing.does}`
         mistakes.add(settingOf(target), message, 'name a node that has')
       }

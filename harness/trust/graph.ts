@@ -20,6 +20,8 @@ export interface GraphNode {
   name: string
   host: string
   domain: string
+  /** Those that it is in, where the topology declares some. */
+  networks?: readonly string[]
   /** What runs there: the kinds of its services. */
   kinds: string[]
 }
@@ -66,9 +68,9 @@ export function trustGraph(plan: Plan, kinds: readonly CredentialKind[]): TrustG
   return {
     topology: plan.topology,
     summary: plan.summary,
-    nodes: Object.values(plan.nodes).map(({ name, host, domain, units }) => {
+    nodes: Object.values(plan.nodes).map(({ name, host, domain, networks, units }) => {
       const kinds = units.filter((unit) => unit.service !== undefined).map((unit) => unit.kind)
-      return { name, host, domain, kinds }
+      return { name, host, domain, ...(networks && { networks }), kinds }
     }),
     issuers: issuersOf(plan, kinds),
     kinds: kinds.map(({ name, arrow }) => ({ name, arrow })),

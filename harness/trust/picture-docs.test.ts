@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compile, trustGraph } from '../shipped.ts'
+import { apart } from '../topology/fixtures/apart.ts'
 import { loadTopology, shippedTopologies } from '../topology/load.ts'
 import { mermaidPicture } from './mermaid.ts'
 import { svgPicture } from './svg.ts'
@@ -54,6 +55,14 @@ test('the graph says who issues, who holds, who accepts, and whom a target belie
   expect(graph.edges).not.toContainEqual(
     expect.objectContaining({ kind: 'accepts', to: 'node-b', credential: 'node-a' }),
   )
+})
+
+test('a picture says of each node in which networks it is, where they are declared', () => {
+  const graph = trustGraph(compile(apart()))
+
+  expect(graph.nodes.find(({ name }) => name === 'node-a')).toMatchObject({ networks: ['outside', 'inside-a'] })
+  expect(svgPicture(graph)).toContain('>in outside, inside-a</text>')
+  expect(mermaidPicture(graph)).toContain('"<b>ca-b</b><br/>step-ca<br/>in inside-b"')
 })
 
 test('a picture of the largest mesh has every node, and is the same each time', async () => {

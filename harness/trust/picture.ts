@@ -31,9 +31,14 @@ export function pictureOf(graph: TrustGraph): GraphPicture {
     boxes: graph.nodes
       .filter(({ domain }) => domain === name)
       .sort((a, b) => rank(graph, a) - rank(graph, b))
-      .map((node) => ({ name: node.name, lines: [node.kinds.join(', '), ...ownCalls(graph, node)] })),
+      .map((node) => ({ name: node.name, lines: linesOf(graph, node) })),
   }))
   return { title: `${graph.topology}: ${graph.summary}`, groups, arrows: arrowsOf(graph), legend: legendOf(graph) }
+}
+
+function linesOf(graph: TrustGraph, node: GraphNode): string[] {
+  const networks = node.networks === undefined ? [] : [`in ${node.networks.join(', ')}`]
+  return [node.kinds.join(', '), ...networks, ...ownCalls(graph, node)]
 }
 
 /** Issuers first, in the order of what they issue. */

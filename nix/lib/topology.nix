@@ -7,7 +7,7 @@
 #                     `oneOf`        a list of texts; with `shape = true` it does more than fill fields
 #                     `duration`     true: a text such as `10m`; the default may be null
 #                   or none of these, with a default of true or false; `shape = true` as above
-#   value           a function of the parameters to trustDomains, nodes, credentials and accepts
+#   value           a function of the parameters to trustDomains, networks, nodes, credentials and accepts
 # A member that is null is left out.
 let
   inherit (builtins)
@@ -54,13 +54,17 @@ let
 
   unitMistakes = t: node: name: unit:
     let path = "nodes.${node}.units.${name}"; in
-    unknownMembers path [ "kind" "after" "user" "start" "settings" ] unit
+    unknownMembers path [ "kind" "after" "user" "network" "start" "settings" ] unit
+    ++ optional (unit ? network && !(elem unit.network (t.nodes.${node}.networks or [ ])))
+      "${path}.network: its node is not in network ${toJSON unit.network}"
     # Of another node, any unit may be meant: kinds and credentials bring along units of their own.
     ++ undeclared "${path}.after" "node" t.nodes
       (map (reference: head (match "([^/]*)/.*" reference)) (filter (r: match "[^/]*/.*" r != null) (unit.after or [ ])));
 
   nodeMistakes = t: name: node:
-    unknownMembers "nodes.${name}" [ "host" "domain" "units" ] node
+    unknownMembers "nodes.${name}" [ "host" "domain" "networks" "units" ] node
+    ++ undeclared "nodes.${name}.networks" "network" (t.networks or { }) (node.networks or [ ])
+    ++ optional ((t.networks or { }) != { } && !(node ? networks)) "nodes.${name}: says nothing of its networks"
     ++ optional (!(isName name)) "nodes.${name}: bad name"
     ++ undeclared "nodes.${name}.domain" "trust domain" t.trustDomains [ node.domain ]
     ++ optional (length (filter (n: t.nodes.${n}.host == node.host) (attrNames t.nodes)) > 1)
@@ -76,9 +80,15 @@ let
     undeclared "accepts" "node" t.nodes (asList a.target ++ asList (a.by or [ ]))
     ++ undeclared "accepts" "credential" t.credentials (asList a.credential);
 
+  networkMistakes = t: name: network:
+    unknownMembers "networks.${name}" [ "summary" ] network
+    ++ optional (!(isName name)) "networks.${name}: bad name"
+    ++ optional (all (n: !(elem name (t.nodes.${n}.networks or [ ]))) (attrNames t.nodes)) "networks.${name}: no node is in it";
+
   mistakesOf = t:
-    unknownMembers "topology" [ "name" "summary" "trustDomains" "nodes" "credentials" "accepts" ] t
+    unknownMembers "topology" [ "name" "summary" "trustDomains" "networks" "nodes" "credentials" "accepts" ] t
     ++ concatAttrs (name: d: undeclared "trustDomains.${name}" "node" t.nodes ([ d.ca ] ++ (if d ? issuer then [ d.issuer ] else [ ]))) t.trustDomains
+    ++ concatAttrs (networkMistakes t) (t.networks or { })
     ++ concatAttrs (nodeMistakes t) t.nodes
     ++ concatAttrs (credentialMistakes t) t.credentials
     ++ concatMap (acceptMistakes t) t.accepts;
