@@ -3,7 +3,7 @@ import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import { discovered } from '../tokens/metadata.ts'
-import { addressSeen, networkOf, sharedNetwork } from '../topology/networks.ts'
+import { addressSeen, callNetwork, listenerAt, networkOf } from '../topology/networks.ts'
 import type { HttpCall, Plan, PlanNode, PlanUnit, UnitRef } from '../topology/plan.ts'
 import type { WorkAhead } from './ahead.ts'
 import { inTurn } from './call-turn.ts'
@@ -58,17 +58,17 @@ export function addressesFor(
 
 /** Where a host of the plan is for this node, and from which of its own addresses it calls there. Undefined for who is no node. */
 export function wayTo(
-  { plan, node, address, addressOf }: Pick<NodeContext, 'plan' | 'node' | 'address' | 'addressOf'>,
+  { plan, node, unit, addressOf }: Pick<NodeContext, 'plan' | 'node' | 'unit' | 'addressOf'>,
   url: string,
 ): { address: string; localAddress: string } | undefined {
   const { hostname } = new URL(url)
   const there = Object.values(plan.nodes).find(({ host }) => host === hostname)
-  // At home it looks where the unit at hand is.
-  if (there?.name === node.name) return { address, localAddress: address }
-  const network = there && sharedNetwork(node, there)
-  if (there === undefined || network === undefined) return undefined
-  const [far, own] = [there.name, node.name].map((to) => addressOf?.({ to, network }))
-  return far && own ? { address: far, localAddress: own } : undefined
+  if (there === undefined) return undefined
+  // Another unit of its own node may have the same port in another network.
+  const own = there.name === node.name && unit !== undefined ? [unit] : []
+  const network = callNetwork(node, there, listenerAt([...own, ...there.units], url) ?? own[0])
+  const [far, near] = [there.name, node.name].map((to) => network && addressOf?.({ to, network }))
+  return far && near ? { address: far, localAddress: near } : undefined
 }
 
 export function unitFolder({ dir }: Pick<NodeContext, 'dir'>, unit: string): string {

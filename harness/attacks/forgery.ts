@@ -3,7 +3,9 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { listenAsIssuer } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf } from '../pki/authority.ts'
 import { type Identity, thumbprintS256 } from '../pki/certificate.ts'
+import type { Seat } from '../protocols/seat.ts'
 import type { Credential } from '../site/credential.ts'
+import { seatFoundBy } from '../site/site-files.ts'
 import type { Verdict } from '../site/verdict.ts'
 import { signatureOver, TokenNotReadable } from '../tokens/forge.ts'
 import type { Claims } from '../tokens/inspect.ts'
@@ -73,13 +75,18 @@ export function forgedToken(token: string, key: JWK | undefined, forgery: Forger
  * target trusts. Nobody may come for it.
  */
 export async function luring(lab: Lab, key: JWK, forgery: (url: string) => Forgery): Promise<Verdict> {
-  const { seat, host } = lab.site.node(lab.target.from)
+  const [seat, { host }] = [luringSeat(lab), lab.site.node(lab.target.from)]
   const certificate = await issueLeaf({ authority: await lab.authority('target'), subject: host, sans: [host] })
   const issuer = lab.site.own(await listenAsIssuer({ seat, host, certificate, keys: [key] }))
   const verdict = await lab.call(forged(lab, 'luring', { key, ...forgery(issuer.url) }))
   lab.demand(issuer.connections === 0, `it connected to ${issuer.url}, which only the token names`)
   lab.demand(issuer.brokenOff.length === 0, `it began a handshake with ${issuer.url}, which only the token names`)
   return verdict
+}
+
+/** At the caller's, where the target would find it. */
+export function luringSeat(lab: Lab): Seat {
+  return seatFoundBy(lab.site.site, lab.site.node(lab.target.from), lab.target.node)
 }
 
 /** A private key that nobody has seen. */

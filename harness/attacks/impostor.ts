@@ -4,7 +4,8 @@ import { listenAsPeer } from '../counterparts/peer/scripted-peer.ts'
 import { issueLeaf } from '../pki/authority.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { Pretence } from '../pki/spoiled.ts'
-import { NotInPlan } from '../site/site-files.ts'
+import type { Seat } from '../protocols/seat.ts'
+import { NotInPlan, seatFoundBy } from '../site/site-files.ts'
 import { mutateClaims } from '../tokens/forge.ts'
 import { steps, type Variant } from './attack.ts'
 import type { Lab } from './lab.ts'
@@ -43,7 +44,8 @@ export function impostor(reason: string, certificate: MakeCertificate, { at, tex
 
 async function dialledInTurn(lab: Lab, reason: string, certificate: MakeCertificate, at?: 'address'): Promise<void> {
   const { node, domain } = peerOf(lab)
-  const { host, address } = node
+  const { host } = node
+  const address = seatOf(lab).address!
   const authority = await lab.site.authority(lab.plan.trustDomains[domain]!.ca)
   const peer = { authority, subject: host, sans: [host], address }
   await using honest = await listen(lab, await issueLeaf(peer))
@@ -64,9 +66,14 @@ async function dialledInTurn(lab: Lab, reason: string, certificate: MakeCertific
   lab.demand(received === '', `it sends ${received.length} bytes to a server that is not its peer`)
 }
 
+/** Where the target finds its peer. */
+function seatOf(lab: Lab): Seat {
+  return seatFoundBy(lab.site.site, peerOf(lab).node, lab.target.node)
+}
+
 async function listen(lab: Lab, certificate: Identity) {
   const open = { type: 'open', version: 1, node: mirror, holdTimeMs: 90_000, session: randomUUID() }
-  return lab.site.own(await listenAsPeer({ seat: peerOf(lab).node.seat, certificate, open }))
+  return lab.site.own(await listenAsPeer({ seat: seatOf(lab), certificate, open }))
 }
 
 /** Makes the target dial there, in place of where it dialled before. It takes only a token for that host: an insider makes one. */

@@ -1,10 +1,11 @@
 import { basename } from 'node:path'
 import { serviceMain } from '../agent/command.ts'
-import type { SiteNode } from '../backends/backend.ts'
+import type { Seat } from '../protocols/seat.ts'
 import { settings } from '../settings.ts'
 import { insiderAt } from '../site/insider.ts'
 import { NotInPlan, readRendered, rendered } from '../site/site-files.ts'
 import type { Insider } from '../topology/insider.ts'
+import { networkOf } from '../topology/networks.ts'
 import type { Lab } from './lab.ts'
 
 /** Where a value stands in a configuration: names and indices. */
@@ -28,6 +29,7 @@ export async function startElsewhere(lab: Lab) {
   const node = lab.site.node(lab.target.node)
   const { unit, said } = insiderAt(lab.site, lab.target.node, 'start', lab.target.unit)
   const { command } = unit.service ?? {}
+  const seat = node.seatIn(networkOf(lab.plan.nodes[node.name]!, unit))
   if (command === undefined || !('service' in command.program)) {
     throw new NotInPlan(lab.site, `${lab.target.name} is none of the reference services`, [])
   }
@@ -46,14 +48,14 @@ export async function startElsewhere(lab: Lab) {
   const start = async (added: readonly string[], change?: Change) => {
     starts += 1
     const name = String(starts)
-    const { configuration, ports } = await movedTo(`${folder}/${name}`, own, said, node)
+    const { configuration, ports } = await movedTo(`${folder}/${name}`, own, said, seat)
     if (change !== undefined) put(configuration, change.member, () => change.value)
     const path = await write(`${name}.json`, JSON.stringify(configuration))
     const args = command.args.map((arg) => (arg === said.configuration ? path : arg))
     const began = performance.now()
     const ended = await node.exec(['node', main, ...args, ...added])
     const ms = performance.now() - began
-    const isListening = (await Promise.all(ports.map((port) => answers(node, port)))).includes(true)
+    const isListening = (await Promise.all(ports.map((port) => answers(seat, port)))).includes(true)
     return { ...ended, isListening, ms }
   }
   return {
@@ -88,11 +90,11 @@ export async function startElsewhere(lab: Lab) {
 }
 
 /** The same configuration with other ports, and with what the program writes in another place. */
-async function movedTo(prefix: string, own: Json, said: NonNullable<Insider['start']>, node: SiteNode) {
+async function movedTo(prefix: string, own: Json, said: NonNullable<Insider['start']>, seat: Seat) {
   const configuration = structuredClone(own)
   const ports: number[] = []
   for (const name of said.listens) {
-    const port = await freePort(node)
+    const port = await freePort(seat)
     ports.push(port)
     put(configuration, name.split('.'), (value) => String(value).replace(/:\d+$/, `:${port}`))
   }
@@ -100,14 +102,14 @@ async function movedTo(prefix: string, own: Json, said: NonNullable<Insider['sta
   return { configuration, ports }
 }
 
-async function freePort({ seat }: SiteNode): Promise<number> {
+async function freePort(seat: Seat): Promise<number> {
   await using listening = await seat.listen((stream) => stream.destroy())
   return listening.port
 }
 
-async function answers({ seat, address }: SiteNode, port: number): Promise<boolean> {
+async function answers(seat: Seat, port: number): Promise<boolean> {
   try {
-    const { stream } = await seat.connect({ address, port }, AbortSignal.timeout(1_000))
+    const { stream } = await seat.connect({ address: seat.address!, port }, AbortSignal.timeout(1_000))
     stream.destroy()
     return true
   } catch {

@@ -19,6 +19,8 @@ export interface Capabilities {
   names?: boolean
   /** Every node has an /etc/hosts of its own, in which programs find the hosts of the plan as they find any. */
   ownHosts?: boolean
+  /** Nodes that share no network cannot reach each other. Without it they do not find each other by their names, and that is all. */
+  networks?: boolean
   ownUsers?: boolean
   ownClock?: boolean
   ownKernel?: boolean
@@ -113,8 +115,8 @@ export interface Site extends AsyncDisposable {
   clock(node?: string): SiteClock
   /** A TCP address for each host name of the plan, for clients that run beside the nodes: that of its node at home. */
   resolve(host: string): string | undefined
-  /** Seats at so many addresses of the run that are nobody's. */
-  strangers(count: number): readonly Seat[]
+  /** Seats at so many addresses of a network that are nobody's. Default: in the home of the first node. */
+  strangers(count: number, network?: string): readonly Seat[]
   /**
    * Leads the nodes to another address with the next look at a host name of the plan, or, without one, to its node again.
    * Connections stay as they are, and so does `resolve`. Absent where names are not the backend's own.

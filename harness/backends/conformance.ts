@@ -10,9 +10,20 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
+import { sharedNetwork } from '../topology/networks.ts'
 import type { Plan, PlanUnit, Receive, Step } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
-import { certifiedPlan, hostOf, idlePlan, oneshot, planOf, script, tls, webUnit } from './fixtures/plans.ts'
+import {
+  certifiedPlan,
+  hostOf,
+  idlePlan,
+  networkedPlan,
+  oneshot,
+  planOf,
+  script,
+  tls,
+  webUnit,
+} from './fixtures/plans.ts'
 import { SiteNotReady } from './launched-site.ts'
 import { sweepRuns } from './sweep.ts'
 
@@ -45,6 +56,7 @@ export function conformance(ground: BackendUnderTest): void {
     keepingSecrets(launch)
     keepingHandedSecrets(launch)
     ending(launch, ground)
+    networking(launch, backend)
     if (backend.capabilities.names) findingNames(launch, backend)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch, ground)
@@ -57,6 +69,7 @@ export function conformance(ground: BackendUnderTest): void {
 export function conformanceOfSeats(ground: BackendUnderTest): void {
   conforming(ground, (launch) => {
     sitting(launch)
+    networking(launch, ground.backend)
     describe('with a CA', () => certified(launch))
     ending(launch, ground)
     if (ground.backend.capabilities.partition) cutting(launch, ground)
@@ -908,6 +921,112 @@ function ending(launch: Launch, ground: BackendUnderTest): void {
   })
 }
 
+/** One site with two networks serves all of these, but for what cuts them. */
+function networking(launch: Launch, { capabilities, whyLacking }: Backend): void {
+  describe('with two networks', () => {
+    let site: Site
+
+    beforeAll(async () => {
+      site = await launch(networkedPlan())
+    }, SLOW)
+    afterAll(() => site?.[Symbol.asyncDispose]())
+
+    const addressOf = (node: string, network: string) => site.node(node).addresses[network]!
+
+    test('gives each node an address of its own in each of its networks, and its units theirs', async () => {
+      const gate = site.node('gate')
+      const [outside, inside] = [addressOf('gate', 'outside'), addressOf('gate', 'inside')]
+      const [outer, inner] = [site.node('outer').address, site.node('inner').address]
+      const read = async (file: string) => JSON.parse(await gate.readFile(`units/back/${file}.json`))
+
+      expect(Object.keys(gate.addresses)).toEqual(['outside', 'inside'])
+      expect(site.node('outer').addresses).toEqual({ outside: outer })
+      expect(new Set([outside, inside, outer, inner]).size).toBe(4)
+      expect([gate.address, site.resolve(hostOf('gate'))]).toEqual([outside, outside])
+      expect(await read('own')).toEqual([inside, outside, inside])
+      expect(await read('others')).toEqual([outer, inner, inner])
+    })
+
+    test('leads a name to where both are, for Node programs and for others, and elsewhere only who finds it', async () => {
+      const look = (ways: string) => {
+        const [from = '', to = ''] = ways.split(' ')
+        const find = `require('node:dns').lookup('${hostOf(to)}', (cause, address) => console.log(cause?.code ?? address))`
+        return output(site.node(from), 'node', '-e', find)
+      }
+      const all = () => Promise.all(['outer gate', 'inner gate', 'gate outer', 'gate inner', 'gate gate'].map(look))
+      const [outside, inside] = [addressOf('gate', 'outside'), addressOf('gate', 'inside')]
+      const found = [outside, inside, site.node('outer').address, site.node('inner').address, outside]
+
+      expect(await all()).toEqual(found)
+      expect(await Promise.all(['outer inner', 'inner outer'].map(look))).toEqual(['ENOTFOUND', 'ENOTFOUND'])
+      if (capabilities.names) {
+        const find = async (from: string, to: string) =>
+          (await output(site.node(from), 'getent', 'ahostsv4', hostOf(to))).split(/\s/)[0]
+        const names = [find('outer', 'gate'), find('inner', 'gate'), find('outer', 'inner')]
+        expect(await Promise.all(names)).toEqual([outside, inside, ''])
+      }
+      if (site.lead === undefined) return
+      await site.lead(hostOf('outer'), '127.0.0.9')
+      expect([await look('gate outer'), await look('inner outer')]).toEqual(['127.0.0.9', 'ENOTFOUND'])
+      await site.lead(hostOf('outer'))
+      expect(await all()).toEqual(found)
+    })
+
+    test('has seats in each of its networks, and in no other', async () => {
+      const [gate, inner] = [site.node('gate'), site.node('inner')]
+      const seat = gate.seatIn('inside')
+      const { stream, conn } = await seat.connect({ address: inner.address, port: 8080 })
+      stream.destroy()
+      await using listening = await seat.listen((came) => came.end('heard'))
+      const { stream: heard } = await inner.seat.connect(listening)
+
+      expect(conn).toMatch(new RegExp(`^${addressOf('gate', 'inside')}:`))
+      expect(listening.address).toBe(addressOf('gate', 'inside'))
+      expect(String(await bytesOf(heard))).toBe('heard')
+      expect(gate.seat.address).toBe(addressOf('gate', 'outside'))
+      expect(() => inner.seatIn('outside')).toThrow('node inner is not in network outside; it is in inside')
+      expect(site.strangers(1, 'inside')[0]?.address).not.toBe(inner.address)
+    })
+
+    /** Whether a program on one node comes through to where another one listens. */
+    const reaches = async (from: string, address: string, port: number) => {
+      const call = `require('node:net').connect({ host: '${address}', port: ${port}, timeout: 2_000 })
+        .on('connect', () => process.exit(void console.log('open')))
+        .on('timeout', () => process.exit()).on('error', () => {})`
+      return (await output(site.node(from), 'node', '-e', call)) === 'open'
+    }
+    /** What listens in the other network: at the node that is in both, and at one that shares none. */
+    const across = () =>
+      Promise.all([
+        reaches('outer', addressOf('gate', 'inside'), 8081),
+        reaches('outer', site.node('inner').address, 8080),
+        reaches('inner', addressOf('gate', 'outside'), 8080),
+        reaches('inner', site.node('outer').address, 8080),
+      ])
+
+    test('lets nodes reach each other where they share a network', async () => {
+      const within = [
+        reaches('gate', site.node('inner').address, 8080),
+        reaches('gate', site.node('outer').address, 8080),
+        reaches('inner', addressOf('gate', 'inside'), 8081),
+        reaches('outer', addressOf('gate', 'outside'), 8080),
+      ]
+      expect(await Promise.all(within)).toEqual([true, true, true, true])
+    })
+
+    if (capabilities.networks) {
+      test('[networks] lets nobody reach an address of a network that it is not in', async () => {
+        expect(await across()).toEqual([false, false, false, false])
+      })
+    } else {
+      test('[not supported] networks: by an address, all reach each other, and that is told', async () => {
+        expect(await across()).toEqual([true, true, true, true])
+        expect(whyLacking?.('networks')).toEqual(expect.any(String))
+      })
+    }
+  })
+}
+
 const DAY = 86_400
 /** Says that it runs, and ends once its clock is a day ahead of where it was. Prints how long that took by the monotonic clock. */
 const watcher = `
@@ -1002,21 +1121,23 @@ function movingClocks(launch: Launch): void {
   })
 }
 
+/** What one node hears of another by its name, calling from its own address in the network of both as nodes do. */
+function heard(site: Site, ways: string, port = 8080): Promise<string> {
+  const [from = '', to = ''] = ways.split(' ')
+  const { nodes } = site.plan
+  const localAddress = site.node(from).addresses[sharedNetwork(nodes[from]!, nodes[to]!)!]
+  const options = JSON.stringify({ host: hostOf(to), port, path: '/ready', localAddress, timeout: 1_000 })
+  const ask = `require('node:http').get(${options}, ({ statusCode }) => process.exit(void console.log(statusCode)))
+    .on('timeout', () => process.exit(void console.log('nothing')))`
+  return output(site.node(from), 'node', '-e', ask)
+}
+
 function cutting(launch: Launch, { cutsAnyway }: BackendUnderTest): void {
   const nodes = { one: [webUnit('one')], two: [webUnit('two')], three: [webUnit('three')] }
 
   test('[partition] lets nothing pass between two nodes, either way, until it is healed; others are not concerned', async () => {
     await using site = await launch(planOf(nodes), { partition: true })
-    /** What one node hears of another by its name, calling from its own address as nodes do. */
-    const heard = (ways: string) => {
-      const [from = '', to = ''] = ways.split(' ')
-      const { address } = site.node(from)
-      const options = `{ host: '${hostOf(to)}', port: 8080, path: '/ready', localAddress: '${address}', timeout: 1_000 }`
-      const ask = `require('node:http').get(${options}, ({ statusCode }) => process.exit(void console.log(statusCode)))
-        .on('timeout', () => process.exit(void console.log('nothing')))`
-      return output(site.node(from), 'node', '-e', ask)
-    }
-    const all = () => Promise.all(['one two', 'two one', 'one three', 'three two'].map(heard))
+    const all = () => Promise.all(['one two', 'two one', 'one three', 'three two'].map((ways) => heard(site, ways)))
 
     expect(await all()).toEqual(['200', '200', '200', '200'])
     await site.partition('one', 'two')
@@ -1028,6 +1149,18 @@ function cutting(launch: Launch, { cutsAnyway }: BackendUnderTest): void {
     await expect(site.partition('one', 'nobody')).rejects.toMatchObject({ code: 'HOLDFAST_NODE_UNKNOWN' })
     const told = site.events().flatMap((event) => (event.event === 'cut-off' ? [`${event.node} ${event.from}`] : []))
     expect(told).toEqual(['one two', 'one three'])
+  })
+
+  test('[partition] cuts two nodes off in the network that both are in', async () => {
+    await using site = await launch(networkedPlan(), { partition: true })
+    const all = () =>
+      Promise.all([heard(site, 'inner gate', 8081), heard(site, 'outer gate'), heard(site, 'gate inner')])
+
+    expect(await all()).toEqual(['200', '200', '200'])
+    await site.partition('gate', 'inner')
+    expect(await all()).toEqual(['nothing', '200', 'nothing'])
+    await site.heal()
+    expect(await all()).toEqual(['200', '200', '200'])
   })
 
   test(`[partition] a site that was launched without it ${cutsAnyway ? 'can be cut, too' : 'stays whole'}`, async () => {

@@ -35,8 +35,8 @@ export interface Grounds extends AsyncDisposable {
   seat(node: string, network: string): Seat
   /** Whether agents serve those seats, each as `seat` in the folder of its node. */
   readonly agentSeats: boolean
-  /** Seats at so many addresses of the run that are no node's. */
-  strangers(count: number): readonly Seat[]
+  /** Seats at so many addresses of a network that are no node's. */
+  strangers(count: number, network: string): readonly Seat[]
   /** Where nodes have hosts files of their own: replaces that of a node. */
   writeHosts?(node: string, hosts: Readonly<Record<string, string>>): Promise<void>
   /** What must be on record of it, so that `sweep` finds it all. */

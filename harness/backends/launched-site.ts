@@ -11,7 +11,7 @@ import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { NodeClock } from '../faults/clock/node-clock.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
-import { hostsSeen } from '../topology/networks.ts'
+import { homeOf, hostsSeen } from '../topology/networks.ts'
 import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
 import type { Backend, BackendName, Capabilities, LaunchOptions, Site, SiteClock } from './backend.ts'
@@ -156,7 +156,8 @@ export class LaunchedSite implements Site {
   }
 
   events: Site['events'] = () => this.#events
-  strangers: Site['strangers'] = (count) => this.#launching.grounds.strangers(count)
+  strangers: Site['strangers'] = (count, network = homeOf(Object.values(this.plan.nodes)[0] ?? {})) =>
+    this.#launching.grounds.strangers(count, network)
   resolve: Site['resolve'] = (host) => [...this.nodes.values()].find((node) => node.host === host)?.address
   oneTimeToken: Site['oneTimeToken'] = (node, request) => this.#ask(node, 'one-time-token', request)
   callFrom: Site['callFrom'] = (node, call) => this.#ask(node, 'call', { call })

@@ -3,6 +3,7 @@ import type { Endpoint } from '../protocols/endpoint.ts'
 import { jsonOf } from '../protocols/http/answer.ts'
 import { exchange, type Request } from '../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../protocols/http/kept-connections.ts'
+import { callerWithin, networkOf } from '../topology/networks.ts'
 import { insiderAt, operatorOf } from './insider.ts'
 import { once } from './once.ts'
 import { endpointAt } from './site-files.ts'
@@ -88,6 +89,8 @@ export async function keptOperatorClient(site: Site, node: string, most: number)
 async function operatorEndpoint(site: Site, node: string): Promise<Endpoint> {
   const { unit, said } = insiderAt(site, node, 'operator')
   const listener = listenerOf(site, unit, node, said.listener)
-  const { node: from, identity } = await operatorOf(site, node)
-  return { ...(await endpointAt(site, from, { ...site.plan.nodes[node]!, listener })), identity }
+  const { node: holder, identity } = await operatorOf(site, node)
+  const planned = site.plan.nodes[node]!
+  const from = callerWithin(site.plan, holder, { node, network: networkOf(planned, listener) })
+  return { ...(await endpointAt(site, from, { ...planned, listener })), identity }
 }

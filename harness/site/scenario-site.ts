@@ -8,6 +8,7 @@ import { ownClockSeconds, setOwnClockSeconds } from '../faults/clock/own-clock.t
 import type { Session, SessionEnd } from '../protocols/session.ts'
 import { type Crowd, openCrowd, type Upgrading } from '../protocols/tls/crowd.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
+import { networkOf } from '../topology/networks.ts'
 import type { CallOptions, CallParts } from './call.ts'
 import type { Credential } from './credential.ts'
 import type { Picture } from './effects.ts'
@@ -258,7 +259,8 @@ export class ScenarioSite implements AsyncDisposable {
       return { path, protocol, identity: await one.identity(), token: await one.token() }
     })
     const endpoint = await endpointAt(this.site, from, target)
-    const seats = addresses === 0 ? [endpoint.seat] : this.site.strangers(addresses)
+    const network = networkOf(this.plan.nodes[to]!, target.listener)
+    const seats = addresses === 0 ? [endpoint.seat] : this.site.strangers(addresses, network)
     const identity = await credential.identity()
     return this.own(await openCrowd({ ...endpoint, seats, identity, count, upgrading: await Promise.all(asking) }))
   }

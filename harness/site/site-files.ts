@@ -5,8 +5,8 @@ import type { Site, SiteNode } from '../backends/backend.ts'
 import { HoldfastError } from '../errors.ts'
 import { rootsAt } from '../pki/given.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
-import { addressOf, localSeat } from '../protocols/seat.ts'
-import { networkOf, sharedNetwork } from '../topology/networks.ts'
+import { addressOf, localSeat, type Seat } from '../protocols/seat.ts'
+import { callNetwork, listenerAt, sharedNetwork } from '../topology/networks.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
 import type { Listener, PlanCredential, Template } from '../topology/plan.ts'
 
@@ -51,7 +51,7 @@ async function readAnchor(site: Site, domain: string): Promise<string> {
   throw new NotInPlan(site, `no node holds the root of trust domain ${domain}`, Object.keys(site.plan.trustDomains))
 }
 
-/** Where `url` leads in this site, for a caller at `from`: where it finds the host, or in the network of `listener`. */
+/** Where `url` leads in this site, for a caller at `from`: in the network of `listener`, which is by default that with the port. */
 export function endpointOf(
   site: Site,
   url: string,
@@ -68,13 +68,23 @@ export function endpointOf(
     )
   }
   const caller = site.node(from)
-  const where = listener ? networkOf(to, listener) : sharedNetwork(site.plan.nodes[from] ?? {}, to)
-  const own = Object.keys(caller.addresses)
-  if (where === undefined || !own.includes(where)) {
-    throw new NotInPlan(site, `${from} shares no network with ${to.name}, where it listens`, own)
+  const where = callNetwork(site.plan.nodes[from] ?? {}, to, listener ?? listenerAt(to.units, url))
+  if (where === undefined) {
+    throw new NotInPlan(site, `${from} is not in the network in which ${host} listens`, Object.keys(caller.addresses))
   }
   const address = site.node(to.name).addresses[where]!
   return { seat: caller.seatIn(where), address, host, port: Number(port || 443), anchorPem }
+}
+
+/** The seat of a node at which another one finds it by its name. */
+export function seatFoundBy(
+  site: Pick<Site, 'plan'>,
+  node: Pick<SiteNode, 'name' | 'addresses' | 'seatIn'>,
+  by: string,
+): Seat {
+  const network = sharedNetwork(site.plan.nodes[by] ?? {}, site.plan.nodes[node.name] ?? {})
+  if (network !== undefined) return node.seatIn(network)
+  throw new NotInPlan(site, `${by} shares no network with ${node.name}`, Object.keys(node.addresses))
 }
 
 export async function endpointAt(

@@ -4,6 +4,7 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
+import { networkOf } from '../topology/networks.ts'
 import { insiderAt } from './insider.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import { listenerOf } from './targets.ts'
@@ -24,10 +25,11 @@ export async function standInForIssuer(site: ScenarioSite, node: string, options
   const { trustDomains, nodes } = site.plan
   const ca = trustDomains[nodes[node]?.domain ?? '']?.ca ?? ''
   const { maxAgeSeconds, keys = [await site.signingKey(node)], authority = await site.authority(ca) } = options
-  const { host, seat } = site.node(node)
+  const { host } = site.node(node)
   const { unit, said } = insiderAt(site, node, 'standIn')
-  const portOf = (name: string) => listenerOf(site, unit, node, name).port
-  const [port, mtlsPort] = [portOf(said.keys), portOf(said.clients)]
+  const [keysAt, clientsAt] = [said.keys, said.clients].map((name) => listenerOf(site, unit, node, name))
+  const [port, mtlsPort] = [keysAt!.port, clientsAt!.port]
+  const seat = site.node(node).seatIn(networkOf(nodes[node]!, keysAt!))
   const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
   await site.node(node).stop(unit.name)
   const taken = new AsyncDisposableStack()

@@ -1,6 +1,7 @@
 import type { CheckedKind } from '../credentials/checks.ts'
 import type { PartName } from '../credentials/parts.ts'
 import { holderOf } from '../topology/holders.ts'
+import { callerWithin, networkOf } from '../topology/networks.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { Refusal } from '../topology/verification.ts'
 
@@ -29,10 +30,14 @@ export type ExpectedVerdict =
  */
 export type AcceptedBecause = 'accepts' | 'settled' | (string & {})
 
-/** The node that makes the call: the holder of what is presented, of the first where that is put together. */
-export function cellCaller({ presents, target }: Cell, { credentials }: Pick<Plan, 'credentials'>): string {
+/** The node that makes the call: the holder of what is presented, of the first where that is put together; somebody else where that one is out of reach. */
+export function cellCaller({ presents, target, action }: Cell, plan: Plan): string {
   const [first] = Object.values(presents)
-  return first === undefined ? target : holderOf(credentials[first.credential]!)
+  const holder = first === undefined ? target : holderOf(plan.credentials[first.credential]!)
+  const node = plan.nodes[target]!
+  const offering = node.units.find(({ actions }) => actions?.[action] !== undefined)
+  const listener = offering?.service?.listeners.find(({ name }) => name === offering.actions![action]!.listener)
+  return callerWithin(plan, holder, { node: target, network: networkOf(node, listener ?? {}) })
 }
 
 /** Why a cell must be tried last, in words; undefined where nothing ends with it. */

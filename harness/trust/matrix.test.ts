@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { credentialOf } from '../credentials/of-kind.ts'
 import { compile, credentialKinds } from '../shipped.ts'
+import { apart } from '../topology/fixtures/apart.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
-import type { Cell } from './cell.ts'
+import { type Cell, cellCaller } from './cell.ts'
 import { deriveMatrix, MatrixNotDerivable } from './matrix.ts'
 
 async function planOf(name: string, set: Record<string, string> = {}): Promise<Plan> {
@@ -236,4 +237,17 @@ describe('what cannot be derived is a mistake with its name', () => {
     expect(() => deriveMatrix(plan, credentialKinds)).toThrow(MatrixNotDerivable)
     expect(() => deriveMatrix(plan, credentialKinds)).toThrow(expected)
   })
+})
+
+test('a cell is called by the holder of what it presents, and by somebody else where that one is out of reach', () => {
+  const plan = compile(apart())
+  const presents = { certificate: { credential: 'cert-node-b', state: 'fresh' } }
+  const cell = { target: 'node-a', action: 'peering:connect', name: '', presents, fails: [] } as unknown as Cell
+  expect(cellCaller(cell, plan)).toBe('node-b')
+
+  plan.nodes['node-b']!.networks = ['inside-b']
+  expect(cellCaller(cell, plan)).toBe('auth-a')
+  const listener = plan.nodes['node-a']!.units.flatMap(({ service }) => service?.listeners ?? [])
+  for (const one of listener) one.network = 'inside-b'
+  expect(cellCaller(cell, plan)).toBe('node-b')
 })

@@ -5,7 +5,7 @@ import { chainOf, thumbprintS256 } from '../../pki/certificate.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 import { nearMissesOf } from '../../tokens/near-misses.ts'
 import { cases, leftOpen, nearly, presenting, steps, strictly, type Variant } from '../attack.ts'
-import { type Forgery, forged, forgedToken, forging, luring, newKey } from '../forgery.ts'
+import { type Forgery, forged, forgedToken, forging, luring, luringSeat, newKey } from '../forgery.ts'
 import type { Lab } from '../lab.ts'
 import { A1, A2, accepted, either, type Outcome, overlong, refused } from '../outcome.ts'
 import { soon } from './jose-sizes.ts'
@@ -175,7 +175,7 @@ function lured(expect: Outcome, header: (url: string) => Forgery['header']): Var
 }
 
 async function luringInPlain(lab: Lab) {
-  const peer = lab.site.own(await listenAsPeer({ seat: lab.site.node(lab.target.from).seat }))
+  const peer = lab.site.own(await listenAsPeer({ seat: luringSeat(lab) }))
   const jku = `http://${lab.plan.nodes[lab.target.from]!.host}:${peer.port}/jwks`
   const verdict = await lab.call(forged(lab, 'luring', { key: await newKey(), header: { jku } }))
   lab.demand(peer.connections.length === 0, `it connected to ${jku}, which only the token names`)

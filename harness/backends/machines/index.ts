@@ -20,6 +20,11 @@ import { seatsHere } from './seats-here.ts'
 type Found = MachinesFile & { file: string }
 type Read = () => Found | undefined
 
+const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
+  names: namesMissing,
+  networks: () => 'which of the machines reach each other is up to whoever has them',
+}
+
 /** Machines may be starting when a run begins. */
 const SERVED_WITHIN_MS = 60_000
 
@@ -41,7 +46,7 @@ export function machinesBackendOf(read: Read): Backend {
     name: 'machines',
     capabilities,
     unavailable: async () => (read() === undefined ? 'name the file of your machines in HOLDFAST_MACHINES' : undefined),
-    whyLacking: (capability) => (capability === 'names' ? namesMissing() : undefined),
+    whyLacking: (capability) => missing[capability]?.(),
     take: (plan, run, options) => take(demand(), plan, run, options),
     sweep: ({ run }) => sweep(read(), run),
     readLeft: ({ run }, path, from) => readLeft(demand(), { run, path, from }),

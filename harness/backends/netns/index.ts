@@ -22,6 +22,7 @@ const capabilities: Capabilities = {
   ownAddress: true,
   ownHosts: true,
   names: true,
+  networks: true,
   pause: true,
   partition: true,
   get ownClock() {
@@ -82,7 +83,7 @@ async function take(plan: Plan, { folder, record: { run } }: Run): Promise<Groun
     agentSeats: true,
     // Programs of people, too, read files as who they are.
     enter: (node) => enteringAsUser(found, made.pids.get(node)!, ...namespaces),
-    strangers: (count) => strangersIn(networks[0]!, count).map(seatOf),
+    strangers: (count, network) => strangersIn(networks.find(({ name }) => name === network)!, count).map(seatOf),
     recorded: {},
     sharesAgents: false,
     writeHosts: made.writeHosts,

@@ -34,6 +34,8 @@ const capabilities: Capabilities = {
 
 const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
   names: namesMissing,
+  networks: () =>
+    'all nodes share the loopback of this machine; use a backend that gives each node a network of its own',
   ownClock: clockMissing,
   ownUsers: usersMissing,
 }
