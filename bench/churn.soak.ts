@@ -3,21 +3,23 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { backend } from '../harness/shipped.ts'
 import { churn } from './churn.ts'
 
 // The kernel's tables of processes and sockets are read, which only Linux has in this form.
-test.runIf(process.platform === 'linux')(
-  '20 cycles of up, kill -9 of a random part and sweep leave nothing',
-  async () => {
+test.runIf(process.platform === 'linux').each(['process', 'netns'])(
+  '20 cycles of up, kill -9 of a random part and sweep leave nothing: %s',
+  async (backendName) => {
+    expect(await backend(backendName).unavailable()).toBeUndefined()
     process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-churn-runs-'))
     const seed = Date.now() % 1_000_000
     console.error(`seed ${seed}`)
 
-    const hits = await churn({ cycles: 20, seed })
+    const hits = await churn({ cycles: 20, seed, backendName })
 
     await rm(process.env.HOLDFAST_RUNTIME_DIR, { recursive: true, force: true })
 
     expect(Object.values(hits).reduce((sum, count) => sum + count)).toBe(20)
   },
-  120_000,
+  240_000,
 )

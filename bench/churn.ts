@@ -13,12 +13,15 @@ import { randomFrom } from './random.ts'
 
 const holder = fileURLToPath(new URL('../harness/backends/fixtures/hold-site.ts', import.meta.url))
 const VICTIMS = ['coordinator', 'agent', 'unit'] as const
-/** A site is killed at some moment of its start or soon after it; most are ready after half of this. */
+/** A site is killed at some moment of its start or soon after it, mostly counted from when it has a run; most are ready after half of this. */
 const LATEST_KILL_MS = 1_200
 const END_WITHIN_MS = 5_000
+const RUN_WITHIN_MS = 30_000
 
 export interface ChurnOptions {
   cycles: number
+  /** Default: process. */
+  backendName?: string
   /** The same seed makes the same choices; what they hit depends on the machine's timing. */
   seed: number
   report?: (line: string) => void
@@ -26,24 +29,36 @@ export interface ChurnOptions {
 
 /**
  * Up, SIGKILL of a random part at a random moment, sweep; after each cycle nothing may be left: no process with the run's
- * label, no socket on its subnet, no folder. Works in a runtime folder of its own. Rejects with what is left.
+ * label, no socket on its subnet, no folder, no link or mount of this machine that was not there before. Works in a runtime folder of its own. Rejects with what is left.
  */
-export async function churn({ cycles, seed, report = () => {} }: ChurnOptions): Promise<Record<string, number>> {
+export async function churn(options: ChurnOptions): Promise<Record<string, number>> {
+  const { cycles, seed, backendName = 'process', report = () => {} } = options
   const random = randomFrom(seed)
   const hits: Record<string, number> = {}
+  const before = await ofMachine()
   for (let cycle = 1; cycle <= cycles; cycle += 1) {
     const evidence = await mkdtemp(join(tmpdir(), 'holdfast-churn-'))
     const size = random() < 0.3 ? 'certified' : 'small'
     const victim = VICTIMS[Math.floor(random() * VICTIMS.length)]!
-    const hit = await oneCycle({ evidence, size, victim, afterMs: random() * LATEST_KILL_MS, random })
+    const hit = await oneCycle({ backendName, evidence, size, victim, afterMs: random() * LATEST_KILL_MS, random })
     hits[hit] = (hits[hit] ?? 0) + 1
     report(`${cycle}/${cycles} ${size}: killed ${hit}`)
     await rm(evidence, { recursive: true, force: true })
+    const more = (await ofMachine()).filter((one) => !before.includes(one))
+    if (more.length > 0) throw new Error(`after killing ${hit} this is left:\n  ${more.join('\n  ')}`)
   }
   return hits
 }
 
+/** What a run could make that is no process and no file: links and mounts. */
+async function ofMachine(): Promise<string[]> {
+  const links = (await readdir('/sys/class/net')).map((name) => `link ${name}`)
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => `mount ${line}`)
+  return [...links, ...mounts]
+}
+
 interface Cycle {
+  backendName: string
   evidence: string
   size: string
   victim: (typeof VICTIMS)[number]
@@ -51,8 +66,10 @@ interface Cycle {
   random: () => number
 }
 
-async function oneCycle({ evidence, size, victim, afterMs, random }: Cycle): Promise<string> {
-  const coordinator = spawn(process.execPath, [holder, 'process', evidence, size], { stdio: 'ignore' })
+async function oneCycle({ backendName, evidence, size, victim, afterMs, random }: Cycle): Promise<string> {
+  const coordinator = spawn(process.execPath, [holder, backendName, evidence, size], { stdio: 'ignore' })
+  // A busy machine may take longer than that to come as far as to have a run: then nothing would be tried but its absence.
+  if (random() < 0.9) await untilRun(coordinator)
   await new Promise((resolve) => setTimeout(resolve, afterMs))
   const record = await runOf(coordinator)
   const hit = record === undefined ? 'coordinator before its run' : await killPart(coordinator, record, victim, random)
@@ -63,6 +80,14 @@ async function oneCycle({ evidence, size, victim, afterMs, random }: Cycle): Pro
   const left = [...(record === undefined ? [] : await leftovers(record)), ...(await folders())]
   if (left.length > 0) throw new Error(`after killing ${hit} of ${record?.run} this is left:\n  ${left.join('\n  ')}`)
   return hit
+}
+
+async function untilRun(coordinator: ChildProcess): Promise<void> {
+  const end = performance.now() + RUN_WITHIN_MS
+  while (coordinator.exitCode === null && (await runOf(coordinator)) === undefined) {
+    if (performance.now() > end) throw new Error(`a coordinator has no run after ${RUN_WITHIN_MS} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 async function runOf(coordinator: ChildProcess): Promise<RunRecord | undefined> {
@@ -135,12 +160,17 @@ export async function addressesListening(subnet: string): Promise<{ host: string
 
 async function main(): Promise<void> {
   const { parseArgs } = await import('node:util')
-  const { values } = parseArgs({ options: { cycles: { type: 'string' }, seed: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { cycles: { type: 'string' }, seed: { type: 'string' }, backend: { type: 'string' } },
+  })
   const seed = Number(values.seed ?? Date.now() % 1_000_000)
   process.stderr.write(`seed ${seed}\n`)
   process.env.HOLDFAST_RUNTIME_DIR = await mkdtemp(join(tmpdir(), 'holdfast-churn-runs-'))
   const started = performance.now()
-  const hits = await churn({ cycles: Number(values.cycles ?? 200), seed, report: (line) => console.error(line) })
+  const hits = await churn({
+    ...{ cycles: Number(values.cycles ?? 200), seed, backendName: values.backend },
+    report: (line) => console.error(line),
+  })
   await rm(process.env.HOLDFAST_RUNTIME_DIR, { recursive: true, force: true })
   console.log(JSON.stringify({ seed, hits, left: 0, seconds: Math.round((performance.now() - started) / 1000) }))
 }

@@ -25,6 +25,8 @@ export interface Capabilities {
   ownClock?: boolean
   ownKernel?: boolean
   partition?: boolean
+  /** What passes between two nodes can be late, or lost now and then. */
+  impairment?: boolean
   pause?: boolean
   remoteHosts?: boolean
 }
@@ -106,7 +108,12 @@ export interface Site extends AsyncDisposable {
    * has to lead all traffic another way for it.
    */
   partition(a: string, b: string): Promise<void>
-  /** Ends all partitions: what was held back arrives. */
+  /**
+   * From now on, what passes between two nodes, either way, is late and lost as told, until the next word on these two, or until `heal`. Without
+   * capability `impairment`, it rejects with `HOLDFAST_NOT_SUPPORTED`; for what cannot be, with `HOLDFAST_IMPAIRMENT`.
+   */
+  impair(a: string, b: string, how: Impairment): Promise<void>
+  /** Ends all partitions and impairments: what was held back arrives. */
   heal(): Promise<void>
   /**
    * The clock of one node, or, without a name, of all nodes. Without capability `ownClock`, moving it rejects with
@@ -122,6 +129,16 @@ export interface Site extends AsyncDisposable {
    * Connections stay as they are, and so does `resolve`. Absent where names are not the backend's own.
    */
   lead?(host: string, address?: string): Promise<void>
+}
+
+/** How what passes between two nodes fares, frame by frame. */
+export interface Impairment {
+  /** So much later each way, 0 to 10 000. Default 0. */
+  readonly delayMs?: number
+  /** The share that is lost: from 0, none, to less than 1, all, which is a partition. Default 0. */
+  readonly loss?: number
+  /** Of the choice of what is lost: the same one chooses alike. A whole number from 0 to 4 294 967 295. Default 1. */
+  readonly seed?: number
 }
 
 /** Clocks of nodes. Monotonic clocks are not among them: timeouts measure what really passed. */

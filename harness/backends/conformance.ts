@@ -60,6 +60,7 @@ export function conformance(ground: BackendUnderTest): void {
     if (backend.capabilities.names) findingNames(launch, backend)
     if (backend.capabilities.ownClock) movingClocks(launch)
     if (backend.capabilities.partition) cutting(launch, ground)
+    if (backend.capabilities.impairment) impairing(launch)
     if (backend.capabilities.ownUsers) ownUsers(launch, ground)
     refusing(backend, launch)
   })
@@ -1172,6 +1173,52 @@ function cutting(launch: Launch, { cutsAnyway }: BackendUnderTest): void {
   })
 }
 
+function impairing(launch: Launch): void {
+  const nodes = { one: [webUnit('one')], two: [webUnit('two')], three: [oneshot('nothing')] }
+  /** Ms until a node has connected to another one and heard its answer: two ways there and back. */
+  const tookMs = async (site: Site, from: string, to = 'one') => {
+    const began = performance.now()
+    const { stream } = await site.node(from).seat.connect({ address: site.node(to).address, port: 8080 })
+    stream.end('GET /ready HTTP/1.1\r\nHost: one\r\nConnection: close\r\n\r\n')
+    expect(await text(stream)).toContain('200 OK')
+    return performance.now() - began
+  }
+
+  test('[impairment] what passes between two nodes is late by so much, each way; others are not concerned', async () => {
+    await using site = await launch(planOf(nodes))
+    await Promise.all([tookMs(site, 'two'), tookMs(site, 'three')])
+    await site.impair('one', 'two', { delayMs: 200 })
+
+    expect(await tookMs(site, 'two')).toBeGreaterThanOrEqual(800)
+    expect(await tookMs(site, 'one', 'two')).toBeGreaterThanOrEqual(800)
+    expect(await tookMs(site, 'three')).toBeLessThan(800)
+    await site.heal()
+    expect(await tookMs(site, 'two')).toBeLessThan(800)
+    await expect(site.impair('one', 'two', { loss: 1 })).rejects.toMatchObject({ code: 'HOLDFAST_IMPAIRMENT' })
+    await expect(site.impair('one', 'two', { delayMs: -1 })).rejects.toMatchObject({ code: 'HOLDFAST_IMPAIRMENT' })
+    const told = site.events().flatMap((event) => (event.event === 'impaired' ? [event] : []))
+    expect(told).toEqual([expect.objectContaining({ node: 'one', to: 'two', delayMs: 200, loss: 0 })])
+  })
+
+  test('[impairment] what is lost now and then is sent again, and all bytes arrive as they were', async () => {
+    await using site = await launch(planOf(nodes))
+    const bytes = randomBytes(1_000_000)
+    const came: Promise<Buffer>[] = []
+    await using listening = await site.node('two').seat.listen((stream) => {
+      came.push(bytesOf(stream))
+      stream.end()
+    })
+    await site.impair('one', 'two', { loss: 0.99 })
+    await expect(site.node('one').seat.connect(listening, AbortSignal.timeout(700))).rejects.toThrow()
+    await site.impair('one', 'two', { delayMs: 5, loss: 0.1, seed: 7 })
+    const { stream } = await site.node('one').seat.connect(listening)
+    stream.resume().end(bytes)
+    await until(() => came.length === 1)
+
+    expect(bytes.equals(await came[0]!)).toBe(true)
+  })
+}
+
 /** Says who it is, and of each path whether it can be read. */
 const whoReads = `
   const fs = require('node:fs')
@@ -1252,6 +1299,7 @@ function ownUsers(launch: Launch, ground: BackendUnderTest): void {
 function refusing(backend: Backend, launch: Launch): void {
   const operations: Partial<Record<keyof Capabilities, (site: Site) => Promise<unknown>>> = {
     partition: (site) => site.partition('one', 'two'),
+    impairment: (site) => site.impair('one', 'two', { delayMs: 1 }),
     ownClock: (site) => site.clock('one').shift(60),
     ownUsers: async () => {
       await using _ = await launch(planOf({ one: [{ ...webUnit('one'), user: 'nobody' }] }))

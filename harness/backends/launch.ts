@@ -10,7 +10,7 @@ import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Addresses } from '../topology/networks.ts'
 import type { Plan, PlanNode } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
-import type { Backend, Capabilities, LaunchOptions, Site } from './backend.ts'
+import type { Backend, Capabilities, Impairment, LaunchOptions, Site } from './backend.ts'
 import { bundledServices } from './bundled.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
@@ -26,7 +26,12 @@ export interface Grounds extends AsyncDisposable {
   /** Where the other nodes find a node by its name. */
   readonly seenAt: Addresses
   /** Absent where nodes cannot be cut off from each other. */
-  readonly network?: { cut(a: string, b: string): Promise<void>; heal(): Promise<void> }
+  readonly network?: {
+    cut(a: string, b: string): Promise<void>
+    /** Only with capability `impairment`. */
+    impair?(a: string, b: string, how: Required<Impairment>): Promise<void>
+    heal(): Promise<void>
+  }
   /** Folder of each node, as the node sees it; its agent makes it. */
   readonly dirs: Readonly<Record<string, string>>
   /** What a shell of this machine puts before a command that is to run on a node. Absent where that is no other place. */

@@ -14,7 +14,7 @@ import type { ResolvedTool } from '../toolchain/resolve.ts'
 import { homeOf, hostsSeen } from '../topology/networks.ts'
 import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
-import type { Backend, BackendName, Capabilities, LaunchOptions, Site, SiteClock } from './backend.ts'
+import type { Backend, BackendName, Capabilities, Impairment, LaunchOptions, Site, SiteClock } from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'
@@ -68,9 +68,26 @@ export class NetworkWhole extends HoldfastError {
   }
 }
 
+/** Nothing between nodes can be as it was asked for. Code `HOLDFAST_IMPAIRMENT`. */
+export class ImpossibleImpairment extends HoldfastError {
+  constructor(what: string, given: number) {
+    super('HOLDFAST_IMPAIRMENT', `${what}; given was ${given}`)
+  }
+}
+
+function demandImpairment({ delayMs, loss, seed }: Required<Impairment>): void {
+  if (!(delayMs >= 0 && delayMs <= 10_000)) throw new ImpossibleImpairment('delayMs goes from 0 to 10 000', delayMs)
+  if (!(loss >= 0 && loss < 1)) {
+    throw new ImpossibleImpairment('loss goes from 0 to less than 1; to lose all is a partition', loss)
+  }
+  if (!(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32)) {
+    throw new ImpossibleImpairment('seed is a whole number from 0 to 4 294 967 295', seed)
+  }
+}
+
 /** What a launch has come to before its agents start. */
 export interface Launching extends Run {
-  readonly backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft'>
+  readonly backend: Pick<Backend, 'name' | 'capabilities' | 'readLeft' | 'whyLacking'>
   readonly plan: Plan
   readonly options: LaunchOptions
   readonly tools: readonly ResolvedTool[]
@@ -172,6 +189,16 @@ export class LaunchedSite implements Site {
     for (const name of [a, b]) this.node(name)
     await this.#network.cut(a, b)
     this.#tell(a, { event: 'cut-off', from: b })
+  }
+
+  async impair(a: string, b: string, { delayMs = 0, loss = 0, seed = 1 }: Impairment): Promise<void> {
+    if (!this.capabilities.impairment) {
+      throw new NotSupported(this.backend, 'impairment', this.#launching.backend.whyLacking?.('impairment'))
+    }
+    for (const name of [a, b]) this.node(name)
+    demandImpairment({ delayMs, loss, seed })
+    await this.#launching.grounds.network?.impair?.(a, b, { delayMs, loss, seed })
+    this.#tell(a, { event: 'impaired', to: b, delayMs, loss })
   }
 
   async heal(): Promise<void> {

@@ -13,6 +13,8 @@ export type SiteEvent = { at: string; node: string } & (
   | { event: 'clock-moved'; bySeconds: number; offsetSeconds: number }
   /** Nothing passes between the node and that one any more. */
   | { event: 'cut-off'; from: string }
+  /** What passes between the node and that one is late, or lost in this share. */
+  | { event: 'impaired'; to: string; delayMs: number; loss: number }
   | { event: 'healed' }
   | { event: 'agent-gone'; code: number | null; signal: string | null }
 )

@@ -28,6 +28,8 @@ export interface Link {
   /** On the switch. */
   readonly port: string
   readonly address: string
+  /** Hardware address of it. */
+  readonly hardware: string
 }
 
 /** The run has more than its namespaces are laid out for. Code `HOLDFAST_TOO_MANY_LINKS`. */
@@ -61,10 +63,17 @@ export function linksIn({ nodes }: Pick<Plan, 'nodes'>, networks: readonly Netwo
       if (host > MOST_NODES) throw new TooManyLinks('nodes in a network', { most: MOST_NODES, asked: host })
       taken.set(network, host)
       const address = network.range.replace('.0.0/16', `.${host >> 8}.${host & 255}`)
-      links.push({ node: node.name, network, name: `eth${at}`, port: `port${links.length}`, address })
+      const hardware = hardwareAddressOf('link', links.length)
+      links.push({ node: node.name, network, name: `eth${at}`, port: `port${links.length}`, address, hardware })
     }
   }
   return links
+}
+
+/** A hardware address that is locally administered: of a link, or of what stands for a way between two. */
+export function hardwareAddressOf(what: 'link' | 'way', at: number): string {
+  const bytes = [2, 0, what === 'link' ? 1 : 2, at >> 16, (at >> 8) & 255, at & 255]
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':')
 }
 
 /** By node and network. */

@@ -13,7 +13,8 @@ import { hasUsers } from '../plan-needs.ts'
 import { openToUsers, usersMissing } from '../process/users.ts'
 import type { Run } from '../run-folder.ts'
 import { addressesOf, linksIn, networksIn, strangersIn } from './addresses.ts'
-import { cuttable } from './cut.ts'
+import { between } from './between.ts'
+import { detourOf } from './detour.ts'
 import { enteringAsUser, type Machine, machine } from './machine.ts'
 import { makeNamespaces } from './namespaces.ts'
 import { strangerSeats } from './strangers.ts'
@@ -25,6 +26,9 @@ const capabilities: Capabilities = {
   networks: true,
   pause: true,
   partition: true,
+  get impairment() {
+    return perlLacking() === undefined
+  },
   get ownClock() {
     return clockMissing() === undefined
   },
@@ -34,8 +38,15 @@ const capabilities: Capabilities = {
 }
 
 const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
+  impairment: perlLacking,
   ownClock: clockMissing,
   ownUsers: usersLacking,
+}
+
+function perlLacking(): string | undefined {
+  const found = machine()
+  if (typeof found === 'string') return found
+  return found.perl === undefined ? 'perl is missing (Debian: apt-get install perl-base)' : undefined
 }
 
 function usersLacking(): string | undefined {
@@ -77,7 +88,7 @@ async function take(plan: Plan, { folder, record: { run } }: Run): Promise<Groun
   return {
     addresses,
     seenAt: addresses,
-    network: cuttable(made, links),
+    network: between(made, links, detourOf(found, run, made)),
     dirs,
     seat: (node, network) => agentSeat(join(dirs[node]!, 'seat'), addresses[node]![network]!),
     agentSeats: true,

@@ -11,6 +11,8 @@ export interface Machine {
   readonly unshare: string
   readonly nsenter: string
   readonly ip: string
+  /** Absent where it is missing: then nothing between nodes is late or lost. */
+  readonly perl: string | undefined
   /** PATH, with the folders of programs for administrators, which users often have not. */
   readonly path: string
 }
@@ -47,7 +49,8 @@ export function tryMachine(
     const install = [...new Set(lacking.map((name) => packages[name]))].join(' ')
     return `${lacking.join(', ')} missing; Debian: apt-get install ${install}`
   }
-  const parts = { ...programs, path: folders.join(delimiter) }
+  const perl = folders.map((folder) => join(folder, 'perl')).find((path) => existsSync(path))
+  const parts = { ...programs, perl, path: folders.join(delimiter) }
   const whys: string[] = []
   for (const rootless of process.getuid?.() === 0 ? [false, true] : [true]) {
     const candidate = { ...parts, rootless }

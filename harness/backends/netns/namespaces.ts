@@ -26,8 +26,8 @@ export interface Namespaces extends AsyncDisposable {
   readonly pids: ReadonlyMap<string, number>
   /** Replaces the hosts file of a node. */
   writeHosts(node: string, hosts: Readonly<Record<string, string>>): Promise<void>
-  /** Runs commands of ip in the namespace of a node. */
-  ip(node: string, commands: readonly string[]): Promise<void>
+  /** Runs commands of ip in the namespace of a node, or of the switch. */
+  ip(node: string | undefined, commands: readonly string[]): Promise<void>
 }
 
 /**
@@ -113,7 +113,7 @@ export async function makeNamespaces(
     switchPid,
     pids,
     writeHosts: (node, hosts) => replaceInPlace(join(own, `${node}.hosts`), hostsFileText(hosts)),
-    ip: (node, commands) => runIp(machine, pids.get(node)!, commands),
+    ip: (node, commands) => runIp(machine, node === undefined ? switchPid : pids.get(node)!, commands),
     [Symbol.asyncDispose]: release,
   }
 }
@@ -141,8 +141,8 @@ async function writeFiles(
   const linksOf = (node: string) =>
     links
       .filter((link) => link.node === node)
-      .flatMap(({ name, port, address }) => [
-        `link add ${name} type veth peer name ${port} netns /proc/self/fd/4`,
+      .flatMap(({ name, port, address, hardware }) => [
+        `link add ${name} address ${hardware} type veth peer name ${port} netns /proc/self/fd/4`,
         `addr add ${address}/16 dev ${name}`,
         `link set ${name} up`,
       ])
