@@ -24,7 +24,8 @@ const scripts = {
   test: ['checks/run.ts'],
   unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
   scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios', '--project', 'waiting'],
-  seats: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'seats'],
+  // The parity set of the scenarios that are named, on the process backend and then on another ground.
+  parity: ['checks/parity-main.ts'],
   sabotage: ['harness/cli/main.ts', 'sabotage'],
   bench: ['bench/main.ts'],
   churn: ['bench/churn.ts'],

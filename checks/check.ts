@@ -16,6 +16,8 @@ export interface Check {
   readonly argv: readonly string[]
   /** A vitest run: each of its tests counts, instead of the check as one. */
   readonly counts?: boolean
+  /** Settings that it runs with besides. */
+  readonly env?: Readonly<Record<string, string>>
   /** What it writes is shown as it comes, on stderr; otherwise only when it fails. */
   readonly live?: boolean
 }
@@ -30,6 +32,9 @@ export interface Outcome {
   readonly telling?: boolean
   /** Where scenarios kept their evidence. */
   readonly sites?: Count['sites']
+  /** What came of each test of a scenario, and which ones were not chosen. */
+  readonly seen?: Count['seen']
+  readonly leftOut?: Count['leftOut']
   /** CPU time that each file used. */
   readonly cpu?: Count['cpu']
   readonly ms: number
@@ -62,7 +67,11 @@ export async function run(check: Check): Promise<Outcome> {
   const countFile = join(folder, 'count.json')
   try {
     const forTests = { HOLDFAST_COUNT_FILE: countFile, HOLDFAST_SERVICES: bundled }
-    const { code, output } = await execute(check.argv, check.counts ? forTests : {}, check.live ?? false)
+    const { code, output } = await execute(
+      check.argv,
+      { ...(check.counts ? forTests : {}), ...check.env },
+      check.live ?? false,
+    )
     const count = check.counts ? await readCount(countFile) : undefined
     const failed = [...(count?.failed ?? [])]
     // A vitest that died tells nothing, and one that is content tells how many tests passed.
@@ -72,8 +81,9 @@ export async function run(check: Check): Promise<Outcome> {
       failed.push({ name: check.name, reason: 'no test was counted' })
     }
     const passed = check.counts ? (count?.passed ?? 0) : failed.length === 0 ? 1 : 0
-    const { skipped = [], files = [], sites = [], cpu = [] } = count ?? {}
-    return { name: check.name, passed, failed, skipped, files, sites, cpu, ms: Date.now() - began, output }
+    const { name } = check
+    const { skipped = [], files = [], sites = [], seen = [], leftOut = [], cpu = [] } = count ?? {}
+    return { name, passed, failed, skipped, files, sites, seen, leftOut, cpu, ms: Date.now() - began, output }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node'
+import { type SeenTest, wholeFile } from '../harness/evidence/parity.ts'
 
 /** A test, and why it failed or was skipped. */
 export interface Told {
@@ -17,6 +19,10 @@ export interface Count {
   files: string[]
   /** Folders of evidence of the sites that scenarios ran on, with the scenario's file, absolute. */
   sites: { file: string; folder: string }[]
+  /** What came of each test of a scenario that was chosen for the run. */
+  seen: SeenTest[]
+  /** Tests of scenarios that were not. */
+  leftOut: { file: string; name: string }[]
   /** CPU time that each file used, with all programs that it started; absent where the machine does not say. */
   cpu: { file: string; seconds: number }[]
 }
@@ -26,13 +32,15 @@ export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const files = modules.map(({ moduleId }) => moduleId)
     const sites = modules.flatMap(sitesOf)
-    const count: Count = { passed: 0, failed: [], skipped: [], files, sites, cpu: modules.flatMap(cpuOf) }
+    const cpu = modules.flatMap(cpuOf)
+    const count: Count = { passed: 0, failed: [], skipped: [], files, sites, seen: [], leftOut: [], cpu }
     for (const module of modules) {
       // A file that broke outside of its tests fails once, beside the tests that it kept from running.
       if (module.errors().length > 0) {
         count.failed.push({ name: module.relativeModuleId, reason: reasonOf(module.errors()) })
       }
       for (const test of module.children.allTests()) add(count, test)
+      if (module.moduleId.endsWith('.scenario.ts')) addSeen(count, module)
     }
     for (const error of unhandled)
       count.failed.push({ name: 'an error outside of any test', reason: reasonOf([error]) })
@@ -62,6 +70,34 @@ function add(count: Count, test: TestCase): void {
     const reason = (result.state === 'skipped' && result.note) || 'its name says why'
     count.skipped.push({ name: nameOf(test), reason })
   }
+}
+
+/** What parity is held on: of a file that broke, too, for its tests did not run then. */
+function addSeen({ seen, leftOut }: Count, module: TestModule): void {
+  const file = module.relativeModuleId
+  const scenario = basename(dirname(file))
+  const broken = module.errors()
+  if (broken.length > 0) seen.push({ scenario, name: wholeFile, file, state: 'failed', failure: firstLine(broken) })
+  for (const test of module.children.allTests()) {
+    const { calls, evidence, page, failure: told, leftOut: isLeftOut } = test.meta()
+    const result = test.result()
+    const named = { scenario, name: test.fullName, file }
+    if (isLeftOut) leftOut.push({ file, name: test.fullName })
+    else if (result.state === 'passed') seen.push({ ...named, state: 'passed', calls, evidence })
+    else if (result.state === 'failed') {
+      const failure = told?.cause ?? firstLine(result.errors)
+      seen.push({ ...named, state: 'failed', failure, calls, evidence, page })
+    } else
+      seen.push({
+        ...named,
+        state: 'did not run',
+        reason: (result.state === 'skipped' && result.note) || 'its file broke',
+      })
+  }
+}
+
+function firstLine(errors: readonly SerializedError[]): string {
+  return reasonOf(errors).split('\n')[0] ?? ''
 }
 
 function nameOf(test: TestCase): string {

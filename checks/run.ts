@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { spentBy } from './budget.ts'
 import { type Check, type Outcome, program, root, run, script, tests } from './check.ts'
 import { guardsAreProvoked } from './guards.ts'
+import { otherGround, parityCheck, parityHolds } from './parity.ts'
 import { systems, systemsAsked } from './systems.ts'
 import { waitingFiles } from './waiting.ts'
 
@@ -15,19 +16,11 @@ const together: readonly Check[] = [
   { name: 'The programs that every topology needs are here', argv: script('checks/toolchain.ts'), live: true },
 ]
 
-/** Scenarios that have run already, some of their tests once more. */
-const repeated: Check = {
-  name: 'Claims and attacks on connections hold from seats of agents, too',
-  argv: tests('seats'),
-  counts: true,
-  live: true,
-}
-
 /**
  * Shown as they go. The unit tests wait for programs most of the time and the package check uses one core, so these two share the
  * cores; the scenarios measure times, and have them for themselves, but for others that mostly wait.
  */
-function inTurn(asked: readonly string[]): readonly (readonly Check[])[] {
+function inTurn(asked: readonly string[], repeated: readonly Check[]): readonly (readonly Check[])[] {
   const folders = asked.map((system) => `scenarios/${system}/`)
   const waits = waitingFiles().some((file) => asked.length === 0 || folders.some((folder) => file.startsWith(folder)))
   const waiting = { name: 'The scenarios that mostly wait hold', argv: tests('waiting', folders), counts: true }
@@ -39,7 +32,7 @@ function inTurn(asked: readonly string[]): readonly (readonly Check[])[] {
       { name: 'The scenarios hold', argv: tests('scenarios', folders), counts: true, live: true },
       ...(waits ? [waiting] : []),
     ],
-    asked.length === 0 ? [repeated] : [],
+    repeated,
   ]
 }
 
@@ -114,13 +107,18 @@ function systemsAskedFor(): readonly string[] {
 }
 
 const asked = systemsAskedFor()
+const ground = await otherGround()
+/** Scenarios that have run already, some of their tests once more. */
+const repeated = asked.length === 0 ? [parityCheck(ground)] : []
 const outcomes: Outcome[] = []
-for (const checks of [together, ...inTurn(asked)]) {
+for (const checks of [together, ...inTurn(asked, repeated)]) {
   outcomes.push(...(await Promise.all(checks.map(async (check) => tell(await run(check))))))
 }
 // Guards are provoked by the scenarios of all systems together.
 if (asked.length === 0) outcomes.push(tell(await guardsAreProvoked(outcomes.flatMap(({ sites = [] }) => sites))))
-const once = outcomes.filter(({ name }) => name !== repeated.name)
+const isRepeated = ({ name }: Outcome) => repeated.some((check) => check.name === name)
+const once = outcomes.filter((one) => !isRepeated(one))
+for (const there of outcomes.filter(isRepeated)) outcomes.push(tell(parityHolds(once, there, ground)))
 const ran = once.flatMap(({ files }) => files)
 outcomes.push(tell(budgetsAreKept(once.flatMap(({ cpu = [] }) => cpu))))
 outcomes.push(tell(scenarioFolders(ran, asked)))
