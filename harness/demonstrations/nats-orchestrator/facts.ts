@@ -91,12 +91,9 @@ export async function manifestIn(site: ScenarioSite, node: string, path: string)
 /** The monitoring of the broker, as it is seen on its host. */
 export async function monitoring<Answer>(site: ScenarioSite, path: string): Promise<Answer> {
   const broker = site.node('nats-1')
-  const { stdout, stderr } = await broker.exec([
-    'curl',
-    '--silent',
-    '--show-error',
-    `http://${broker.address}:8222${path}`,
-  ])
+  // Where all nodes share the loopback of one machine each has an address of its own there; elsewhere it has the usual one.
+  const loopback = broker.address.startsWith('127.') ? broker.address : '127.0.0.1'
+  const { stdout, stderr } = await broker.exec(['curl', '--silent', '--show-error', `http://${loopback}:8222${path}`])
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout) as Answer
 }
