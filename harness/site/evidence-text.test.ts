@@ -3,7 +3,9 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import { http } from '../protocols/http/index.ts'
 import { callParts } from '../shipped.ts'
 import type { ActionVerification } from '../topology/verification.ts'
+import { toldCall } from './evidence-text.ts'
 import { receivedText, refusalProblems } from './judge.ts'
+import type { Ledger } from './ledger.ts'
 import { firstMismatch, shown } from './told-failure.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -88,4 +90,27 @@ test('a token that is too long to be shown whole is not shown in part', () => {
 
   expect([line, ...rest]).toEqual(['Authorization: Bearer eyJ0eXAi…', 'X: y'])
   expect(shown('x'.repeat(5_000)).at(-1)).toBe('… (5000 characters)')
+})
+
+test('of what was proven, values of this run are told by whose they are, and all others as they stand', () => {
+  const thumbprint = (letter: string) => letter.repeat(42).concat('1')
+  const presented = (label: string, own: string) => {
+    return { label, certificate: { thumbprint: own, chain: [] } } as unknown as Verdict['credential']
+  }
+  const proven = (label: string, own: string, principal: Record<string, string>) =>
+    verdict({ credential: presented(label, own), principal })
+  const minted = thumbprint('m')
+  const first = proven('b', thumbprint('b'), { x5t: thumbprint('b'), san: 'b.test', jti: minted })
+  const second = proven('a', thumbprint('a'), {
+    x5t: thumbprint('b'),
+    jti: minted,
+    sub: 'a-client-of-many-words-in-a-row',
+  })
+  const ledger = [first, second].map((one) => ({ shape: {}, verdict: one })) as unknown as Ledger
+
+  const told = [first, second].map((one) => toldCall(one, { ledger, meanwhile: 0 }).principal)
+  expect(told).toEqual([
+    { x5t: 'as presented', san: 'b.test', jti: 'made for this call' },
+    { x5t: 'that of b', jti: 'made before', sub: 'a-client-of-many-words-in-a-row' },
+  ])
 })

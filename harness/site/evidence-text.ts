@@ -176,35 +176,55 @@ export function toldCall(call: Verdict, { ledger, wait, meanwhile }: Among) {
   }
 }
 
-/** What was proven: what this call presented as such, what others of its test presented by the name of that, all else as it stands. */
+/** A word that nobody writes: an id, a thumbprint, a key. */
+const MADE = /(?=[\w-]*[\dA-Z])[\w-]{20,}/g
+
+/**
+ * What was proven: what this call presented as such, what others of its test presented by the name of that. An id that nobody presented
+ * was made for this call, or for one before it; all else stands as it is.
+ */
 function namedPrincipal(call: Verdict, ledger: Ledger): Record<string, string> {
-  const [own, owners] = [provable(call), ownersIn(ledger)]
+  const [own, { owners, made }] = [provable(call), knownIn(ledger)]
   const named = (value: string): string => {
     const owner = owners.get(value)
     if (own.includes(value)) return 'as presented'
-    return owner === undefined ? value : `that of ${owner}`
+    if (owner !== undefined) return `that of ${owner}`
+    if (value.replace(MADE, '') !== '') return value
+    return made.get(value) === call ? 'made for this call' : 'made before'
   }
   return Object.fromEntries(Object.entries(call.principal).map(([name, value]) => [name, named(value)]))
 }
 
-const known = new WeakMap<Ledger, { calls: number; owners: Map<string, string> }>()
-
-/** Who presented what can be proven in a test: of several the first by name, whichever came first. */
-function ownersIn(ledger: Ledger): ReadonlyMap<string, string> {
-  const { calls, owners } = known.get(ledger) ?? { calls: 0, owners: new Map<string, string>() }
-  for (const { verdict } of ledger.slice(calls)) {
-    const { label } = verdict.credential
-    for (const value of provable(verdict)) if (label < (owners.get(value) ?? '\uffff')) owners.set(value, label)
-  }
-  known.set(ledger, { calls: ledger.length, owners })
-  return owners
+interface Known {
+  calls: number
+  /** Who presented what can be proven: of several the first by name, whichever came first. */
+  readonly owners: Map<string, string>
+  /** The first call of which something was proven. */
+  readonly made: Map<string, Verdict>
 }
 
-/** What a far end that believes what is presented has to name: it is made anew in each run. */
+const known = new WeakMap<Ledger, Known>()
+
+function knownIn(ledger: Ledger): Known {
+  const found = known.get(ledger) ?? { calls: 0, owners: new Map<string, string>(), made: new Map<string, Verdict>() }
+  for (const { verdict } of ledger.slice(found.calls)) {
+    const { label } = verdict.credential
+    for (const value of provable(verdict)) {
+      if (label < (found.owners.get(value) ?? '\uffff')) found.owners.set(value, label)
+    }
+    for (const value of Object.values(verdict.principal)) if (!found.made.has(value)) found.made.set(value, verdict)
+  }
+  found.calls = ledger.length
+  known.set(ledger, found)
+  return found
+}
+
+/** What a far end that believes what is presented has to name, and what else of it is an id: they are made anew in each run. */
 function provable({ credential, live }: Verdict): string[] {
-  return [...live.values()].flatMap((kind) => {
+  const { label: _, ...summaries } = credential
+  const proven = [...live.values()].flatMap((kind) => {
     const summary = credential[kind.part]
-    const values = summary === undefined ? [] : Object.values(kind.proves(summary))
-    return values.filter((value) => value !== undefined)
+    return summary === undefined ? [] : Object.values(kind.proves(summary))
   })
+  return [...proven.filter((value) => value !== undefined), ...(JSON.stringify(summaries).match(MADE) ?? [])]
 }
