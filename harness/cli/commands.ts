@@ -61,10 +61,11 @@ function listed(flags: string, description: string): Option {
 /** In the order of the help. */
 const commandLines: Readonly<Record<string, CommandLine>> = {
   list: {
-    description: 'List the topologies that come with Holdfast, and their parameters.',
-    options: [json()],
+    description: 'List the topologies that come with Holdfast, and their parameters; or the backends.',
+    options: [option('--backends', 'what nodes can have on each backend, and what of that this machine lacks'), json()],
     help: `Examples:
   npx holdfast list
+  npx holdfast list --backends
   npx holdfast up shared-auth --set nodes=5
   npx holdfast check ./lab.nix          a topology of your own is given by its path`,
     load: async () => (await import('./list.ts')).list,
@@ -165,6 +166,7 @@ Runs of other folders are listed, and ended only by their label.`,
   npx holdfast test ./lab.json                          a topology of your own: its matrix, the attacks, its scenarios
   npx holdfast test stolen --set nodes=4 --keep         those with "stolen" in their path
   npx holdfast test --at +30d                           all of them, as they will be in 30 days
+  npx holdfast test separate-auth --backend process,netns    whether both grounds see the same
   npx holdfast test --last-failed                       those that failed last, in this folder
   npx holdfast test --json > verdict.json
   npx holdfast test --reporter junit=out/holdfast.xml --reporter github        in CI
@@ -172,7 +174,11 @@ Runs of other folders are listed, and ended only by their label.`,
 Failures are told by cause, first where nobody is let in at all: then nothing else is tried there. Each cause is told once, with
 what was sent, what came, and how to run it again; .holdfast/last-test.md names the pages of all that follow from it. What
 this machine cannot run is counted apart, with the reason; it never counts as passed. Over Holdfast's own services the verdict ends
-with the guards that refused something; --json lists each with the scenarios that provoked it.`,
+with the guards that refused something; --json lists each with the scenarios that provoked it.
+
+With several backends the same runs on one after the other, each ends with its verdict, and the last line tells their parity: a test
+of which one saw another verdict, layer, status, error, reason, guard or principal is a failure by name (exit code 1), and so is one
+that is missing on one of them. What one of them cannot run is counted apart, with the reason.`,
     load: async () => (await import('./test.ts')).test,
   },
   attack: {

@@ -4,7 +4,8 @@ import { type ParameterDeclaration, readParameters } from '../topology/parameter
 import type { Topology } from '../topology/schema.ts'
 import { columnsOf, hanging, printJson, printResult, table } from './output.ts'
 
-export async function list({ json }: { json?: boolean }): Promise<void> {
+export async function list({ backends, json }: { backends?: boolean; json?: boolean }): Promise<void> {
+  if (backends) return listBackends(json)
   const shipped = await shippedTopologies()
   if (!json) return printResult(listText(shipped))
   printJson(
@@ -14,6 +15,17 @@ export async function list({ json }: { json?: boolean }): Promise<void> {
       return { name, summary, ...(networks.length > 0 && { networks }), parameters }
     }),
   )
+}
+
+/** What nodes can have on each backend, and what of that this machine lacks. */
+async function listBackends(json?: boolean): Promise<void> {
+  const [{ backends }, { backendsHere, backendsText }] = await Promise.all([
+    import('../shipped.ts'),
+    import('./backends-text.ts'),
+  ])
+  const here = await backendsHere(backends)
+  if (json) printJson(here)
+  else printResult(backendsText(here))
 }
 
 /** The topologies in the order of their names, each with its parameters. */
