@@ -89,8 +89,11 @@ function refuse(stream: Socket, cause: unknown): void {
   stream.destroySoon()
 }
 
+/** What a socket has, and a stream within a line too: it ends once all that was written to it has left. */
+export type Ending = Duplex & { destroySoon(): void }
+
 /** Both ways, each until its own end. What breaks off on one side ends the other, when all that came before has left. */
-export function pass(one: Socket, other: Socket): void {
+export function pass(one: Ending, other: Ending): void {
   for (const [from, to] of [
     [one, other],
     [other, one],

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import net, { type Socket } from 'node:net'
 import { join } from 'node:path'
-import { pass } from '../../agent/seat-server.ts'
+import { type Ending, pass } from '../../agent/seat-server.ts'
 
 /** Brings the seats of machines here: one socket for each node, and whatever is said on it is said there. */
 export async function seatsHere(
   folder: string,
   nodes: readonly string[],
-  reach: (node: string) => Promise<Socket>,
+  reach: (node: string) => Promise<Ending>,
 ): Promise<AsyncDisposable & { pathOf(node: string): string }> {
   const seats = join(folder, 'seats')
   await mkdir(seats, { mode: 0o700 })
