@@ -56,7 +56,8 @@ async function runStep(work: UnitAtWork, step: Step, path: StepPath, again: () =
 
 async function runCommand(work: UnitAtWork, command: Command, setting?: string): Promise<void> {
   const place = setting === undefined ? `${work.ref}:` : `${work.ref}: ${setting}`
-  const options = { timeout: ONE_STEP_MS, killSignal: 'SIGKILL', signal: work.signal } as const
+  const timeout = ONE_STEP_MS * (work.settings.slowness ?? 1)
+  const options = { timeout, killSignal: 'SIGKILL', signal: work.signal } as const
   const refused = (why: string, cause: ErrorOptions) => new StepFailed(`${place} ${why}`, cause)
   // Hundreds who are called by nobody may have one each.
   const done = isCalled(work) ? () => {} : await startTurn()

@@ -120,7 +120,8 @@ export class Unit {
 
   /** Without a program of ours only the probe counts. */
   async #untilReady(tree?: ProcessTree, onAnswer?: () => void): Promise<void> {
-    const { ready, readyWithinMs = 45_000 } = this.plan.service!
+    const { ready, readyWithinMs: wantedMs = 45_000 } = this.plan.service!
+    const readyWithinMs = wantedMs * (this.#work.settings.slowness ?? 1)
     const probing = new AbortController()
     const limit = setTimeout(() => probing.abort(), readyWithinMs)
     const ended = tree?.ended.then(async (exit) => {

@@ -35,6 +35,7 @@ const END_WITHIN_MS = 4_000
 export class AgentLink {
   readonly nodes: readonly string[]
   readonly #process: AgentProcess
+  readonly #endWithinMs: number
   #gone = false
   readonly #line: Line<ToAgent, FromAgent>
 
@@ -46,7 +47,9 @@ export class AgentLink {
       secret: (content: Uint8Array) => void
       ask: (ask: Ask) => Promise<unknown>
     },
+    slowness = 1,
   ) {
+    this.#endWithinMs = END_WITHIN_MS * slowness
     this.nodes = nodes
     this.#process = process
     // A write to an agent that has just died; its end is reported by `ended`.
@@ -80,7 +83,7 @@ export class AgentLink {
   /** Tells the agents to stop everything and to end, by the end of their input. Resolves when they have. */
   async end(): Promise<void> {
     this.#process.input.end()
-    const late = setTimeout(() => this.#process.kill(), END_WITHIN_MS)
+    const late = setTimeout(() => this.#process.kill(), this.#endWithinMs)
     await this.#process.ended
     clearTimeout(late)
   }

@@ -36,6 +36,8 @@ export interface Backend {
   readonly capabilities: Capabilities
   /** Why this machine cannot run the backend, or `undefined` when it can. */
   unavailable(): Promise<string | undefined>
+  /** What is to be known of it here where it can run; one line. */
+  remark?(): string | undefined
   /** Why it lacks a capability that it could have on another machine, and what to type; undefined where there is no more to say. */
   whyLacking?(capability: keyof Capabilities): string | undefined
   /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */
@@ -120,6 +122,8 @@ export interface Site extends AsyncDisposable {
    * `HOLDFAST_NOT_SUPPORTED`; on a site that was launched without `clock: 'movable'`, with `HOLDFAST_CLOCK_FIXED`.
    */
   clock(node?: string): SiteClock
+  /** A node as a machine: for what no program of it can do. */
+  machine(node: string): SiteMachine
   /** A TCP address for each host name of the plan, for clients that run beside the nodes: that of its node at home. */
   resolve(host: string): string | undefined
   /** Seats at so many addresses of a network that are nobody's. Default: in the home of the first node. */
@@ -139,6 +143,21 @@ export interface Impairment {
   readonly loss?: number
   /** Of the choice of what is lost: the same one chooses alike. A whole number from 0 to 4 294 967 295. Default 1. */
   readonly seed?: number
+}
+
+/**
+ * A node as a machine with a kernel of its own. On a backend without capability `ownKernel`, each rejects with
+ * `HOLDFAST_NOT_SUPPORTED`.
+ */
+export interface SiteMachine {
+  /** Cuts its power: nothing in it learns of that, and what it had in memory is gone. It stays off for the rest of the run. */
+  crash(): Promise<void>
+  /** Pulls its network cables, all of them, and plugs them in again: its kernel sees that, as of a real card. */
+  block(): Promise<void>
+  unblock(): Promise<void>
+  /** Stops it between two instructions, its kernel too, and lets it go on. */
+  freeze(): Promise<void>
+  thaw(): Promise<void>
 }
 
 /** Clocks of nodes. Monotonic clocks are not among them: timeouts measure what really passed. */

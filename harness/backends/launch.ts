@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
-import { NodeClock } from '../faults/clock/node-clock.ts'
+import { type MovableClock, NodeClock, OwnClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
 import { programEnvironment, settings, trustEnvironment } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
@@ -10,7 +10,7 @@ import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Addresses } from '../topology/networks.ts'
 import type { Plan, PlanNode } from '../topology/plan.ts'
 import type { AgentProcess } from './agent-link.ts'
-import type { Backend, Capabilities, Impairment, LaunchOptions, Site } from './backend.ts'
+import type { Backend, Capabilities, Impairment, LaunchOptions, Site, SiteMachine } from './backend.ts'
 import { bundledServices } from './bundled.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
@@ -40,16 +40,27 @@ export interface Grounds extends AsyncDisposable {
   seat(node: string, network: string): Seat
   /** Whether agents serve those seats, each as `seat` in the folder of its node. */
   readonly agentSeats: boolean
+  /** How many times as long as elsewhere everything may take here; absent for 1. Whatever bounds a wait for a node is so much longer. */
+  readonly slowness?: number
   /** Seats at so many addresses of a network that are no node's. */
   strangers(count: number, network: string): readonly Seat[]
   /** Where nodes have hosts files of their own: replaces that of a node. */
   writeHosts?(node: string, hosts: Readonly<Record<string, string>>): Promise<void>
+  /** Where nodes are machines: one of them. */
+  machine?(node: string): SiteMachine
+  /**
+   * Where nodes have clocks of their own: sets that of a node to so many seconds ahead of this machine's, before its agent starts or after.
+   * Absent where each program is led to see another time.
+   */
+  setClock?(node: string, seconds: number): Promise<void>
   /** What must be on record of it, so that `sweep` finds it all. */
   readonly recorded: Partial<RunRecord>
   /** Whether agents of nodes that go by the same clock can live in one process. */
   readonly sharesAgents: boolean
+  /** Whether a node takes so long to start that none waits until another one's agent is there. */
+  readonly startsAllAtOnce?: boolean
   /** Starts a process with the agents of these nodes: `main.ts` reads `plan.json` and `settings.json` in the folder of the run. */
-  startAgents(nodes: readonly string[], env: Readonly<Record<string, string>>): AgentProcess
+  startAgents(nodes: readonly string[], env: Readonly<Record<string, string>>): AgentProcess | Promise<AgentProcess>
 }
 
 /** What only a backend itself can say and do. */
@@ -75,8 +86,8 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   const { folder } = run
   const record = { ...run.record, ...grounds.recorded }
   await writeRecord(folder, record)
-  const clocks = clocksIn(folder, plan, options)
-  const tools = hasUsers(plan) ? await toolsForUsers(resolved, folder) : resolved
+  const clocks = await clocksIn(folder, plan, options, grounds)
+  const tools = hasUsers(plan) && !backend.capabilities.ownKernel ? await toolsForUsers(resolved, folder) : resolved
   const launching = { backend, plan, options, record, folder, tools, grounds, clocks }
   const [evidence] = await Promise.all([
     EvidenceFolder.create(launching, plan),
@@ -85,7 +96,10 @@ async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions)
   ])
   const held = taken.move()
   const site = new LaunchedSite(launching, evidence, () => held.disposeAsync())
-  await startAgents(site, launching)
+  await startAgents(site, launching).catch(async (cause: unknown) => {
+    await site.abandon()
+    throw cause
+  })
   return options.hold === undefined ? untilReady(site, options) : site
 }
 
@@ -104,9 +118,9 @@ function refuseLacking(backend: OwnOfBackend, plan: Plan, { clock, partition }: 
 async function resolveTools(
   plan: Plan,
   { clock, signal }: LaunchOptions,
-  { ownHosts }: Capabilities,
+  { ownHosts, ownKernel }: Capabilities,
 ): Promise<ResolvedTool[]> {
-  const { plain, overlay } = neededTools(plan, { clock, ownHosts })
+  const { plain, overlay } = neededTools(plan, { clock, ownHosts, ownKernel })
   const tools: ResolvedTool[] = []
   if (overlay.length > 0) {
     const { ensureTools } = await import('../toolchain/install.ts')
@@ -140,27 +154,35 @@ async function openRun(backend: string, plan: Plan, tools: ResolvedTool[], optio
 }
 
 /** One for each node of a run whose clocks can be moved. */
-function clocksIn(folder: string, { nodes }: Plan, { clock, clockStartsAt }: LaunchOptions): Launching['clocks'] {
+async function clocksIn(
+  folder: string,
+  { nodes }: Plan,
+  { clock, clockStartsAt = 0 }: LaunchOptions,
+  { setClock }: Pick<Grounds, 'setClock'>,
+): Promise<Launching['clocks']> {
   if (clock !== 'movable') return undefined
-  return new Map(Object.keys(nodes).map((node) => [node, new NodeClock(join(folder, 'clocks', node), clockStartsAt)]))
-}
-
-function clockEnvironment(clock: NodeClock | undefined): Record<string, string> {
-  const libfaketime = findLibfaketime()
-  return clock === undefined || libfaketime === undefined ? {} : clock.environment(libfaketime)
+  const clockOf = (node: string): MovableClock =>
+    setClock === undefined
+      ? new NodeClock(join(folder, 'clocks', node))
+      : new OwnClock((seconds) => setClock(node, seconds))
+  const clocks = new Map(Object.keys(nodes).map((node) => [node, clockOf(node)]))
+  for (const one of clocks.values()) await one.set(clockStartsAt)
+  return clocks
 }
 
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
 async function startAgents(site: LaunchedSite, { record, plan, grounds, clocks }: Launching): Promise<void> {
-  const start = (nodes: readonly string[], clock?: NodeClock) => {
-    const env = { ...environment(record.run), ...trustEnvironment(), ...clockEnvironment(clock) }
-    site.connect(nodes, grounds.startAgents(nodes, env))
+  const start = async (nodes: readonly string[], clock?: MovableClock) => {
+    const env = { ...environment(record.run), ...trustEnvironment(), ...clock?.environment(findLibfaketime()) }
+    site.connect(nodes, await grounds.startAgents(nodes, env))
   }
+  const startEach = (nodes: readonly string[]) => Promise.all(nodes.map((node) => start([node], clocks?.get(node))))
   if (grounds.sharesAgents && clocks === undefined) return start(Object.keys(plan.nodes))
-  const { first = [], later = [] } = nodesByNeed(plan)
-  for (const node of first) start([node], clocks?.get(node))
-  await site.heardFrom(first)
-  for (const node of later) start([node], clocks?.get(node))
+  const { first = [], later = [] } = grounds.startsAllAtOnce ? { first: Object.keys(plan.nodes) } : nodesByNeed(plan)
+  const heard = site.heardFrom(first)
+  await startEach(first)
+  await heard
+  await startEach(later)
 }
 
 async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): Promise<Site> {
@@ -211,9 +233,12 @@ async function writeRunFiles({
     tools: pathsOf(tools),
     services: bundledServices(options),
     environment: environment(run),
-    clocks: Object.fromEntries([...(clocks ?? [])].map(([node, clock]) => [node, clockEnvironment(clock)])),
+    clocks: Object.fromEntries(
+      [...(clocks ?? [])].map(([node, clock]) => [node, clock.environment(findLibfaketime())]),
+    ),
     extra: options.env ?? {},
     held: options.hold,
+    slowness: grounds.slowness,
     // Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind.
     dieWithParent: setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'],
   }

@@ -34,6 +34,8 @@ export interface NodeParts {
   /** Reads what a node without an agent left. */
   readLeft(path: string, from?: number): Promise<string>
   states: UnitStates
+  /** How many times as long as elsewhere things may take on the node. */
+  slowness?: number
 }
 
 /** One node of a launched site, by way of its agent. */
@@ -70,7 +72,11 @@ export class LaunchedNode implements SiteNode {
   }
 
   exec = async (argv: readonly string[], options?: ExecOptions) => {
-    const result = await this.#parts.ask('exec', { argv: [...argv], timeoutMs: 30_000, ...options })
+    const result = await this.#parts.ask('exec', {
+      argv: [...argv],
+      timeoutMs: 30_000 * (this.#parts.slowness ?? 1),
+      ...options,
+    })
     this.#parts.tell({ event: 'executed', argv, code: result.code, signal: result.signal })
     return result
   }
@@ -86,7 +92,10 @@ export class LaunchedNode implements SiteNode {
     })
   }
 
-  async waitForUnit(unit: string, { timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<void> {
+  async waitForUnit(
+    unit: string,
+    { timeoutMs = 60_000 * (this.#parts.slowness ?? 1) }: { timeoutMs?: number } = {},
+  ): Promise<void> {
     const ref = `${this.name}/${this.#planned(unit).name}` as const
     const { promise, resolve: done, reject } = Promise.withResolvers<void>()
     const fail = (message: string) => reject(new UnitNotReached(ref, message))

@@ -9,12 +9,12 @@ import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redactJson } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
-import type { NodeClock } from '../faults/clock/node-clock.ts'
+import type { MovableClock } from '../faults/clock/node-clock.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import { homeOf, hostsSeen } from '../topology/networks.ts'
 import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
-import type { Backend, BackendName, Capabilities, Impairment, LaunchOptions, Site, SiteClock } from './backend.ts'
+import type { Backend, BackendName, Capabilities, Impairment, LaunchOptions, Site, SiteClock, SiteMachine } from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'
@@ -93,7 +93,7 @@ export interface Launching extends Run {
   readonly tools: readonly ResolvedTool[]
   readonly grounds: Grounds
   /** By node; absent where the nodes go by the machine's clock. */
-  readonly clocks: ReadonlyMap<string, NodeClock> | undefined
+  readonly clocks: ReadonlyMap<string, MovableClock> | undefined
 }
 
 const EVENTS_KEPT = 100_000
@@ -146,6 +146,7 @@ export class LaunchedSite implements Site {
       seat: (network) => grounds.seat(name, network),
       dir: grounds.dirs[name] as string,
       enter: grounds.enter?.(name),
+      slowness: grounds.slowness ?? 1,
       ask: (op, body) => this.#ask(name, op, body),
       tell: (event) => this.#tell(name, event),
       readLeft: (path, from) => backend.readLeft(this, path, from),
@@ -213,6 +214,25 @@ export class LaunchedSite implements Site {
     return network
   }
 
+  machine(node: string): SiteMachine {
+    const { name } = this.node(node)
+    const act = async (did: keyof SiteMachine) => {
+      const machine = this.#launching.grounds.machine?.(name)
+      if (machine === undefined) {
+        throw new NotSupported(this.backend, 'ownKernel', this.#launching.backend.whyLacking?.('ownKernel'))
+      }
+      this.#tell(name, { event: 'machine', did })
+      await machine[did]()
+    }
+    return {
+      crash: () => act('crash'),
+      block: () => act('block'),
+      unblock: () => act('unblock'),
+      freeze: () => act('freeze'),
+      thaw: () => act('thaw'),
+    }
+  }
+
   clock(node?: string): SiteClock {
     const nodes = node === undefined ? [...this.nodes.keys()] : [this.node(node).name]
     const clockOf = (name = '') => this.#launching.clocks?.get(name)
@@ -225,7 +245,7 @@ export class LaunchedSite implements Site {
         for (const name of nodes) {
           const clock = clockOf(name)
           if (clock === undefined) throw new ClockFixed(this.run)
-          clock.set(clock.offsetSeconds + seconds)
+          await clock.set(clock.offsetSeconds + seconds)
           const { offsetSeconds } = clock
           this.#tell(name, { event: 'clock-moved', bySeconds: seconds, offsetSeconds })
         }
@@ -235,11 +255,12 @@ export class LaunchedSite implements Site {
 
   /** Adds a process of agents that the backend has just started. What it says of itself, it says for each of its nodes. */
   connect(nodes: readonly string[], process: AgentProcess): void {
-    const link = new AgentLink(nodes, process, {
-      event: (event) => this.#onEvent(event),
-      secret: (content) => this.#evidence.learn(content),
-      ask: (ask) => this.#onAsk(nodes, ask),
-    })
+    const on = {
+      event: (event: SiteEvent) => this.#onEvent(event),
+      secret: (content: Uint8Array) => this.#evidence.learn(content),
+      ask: (ask: Ask) => this.#onAsk(nodes, ask),
+    }
+    const link = new AgentLink(nodes, process, on, this.#launching.grounds.slowness)
     for (const node of nodes) this.#links.set(node, link)
     forEachLine(process.errors, (line) => {
       for (const node of nodes) this.#tell(node, { event: 'log', unit: 'agent', stream: 'stderr', line })

@@ -3,18 +3,23 @@ import type { HelperName } from '../toolchain/survey.ts'
 import type { ToolName } from '../toolchain/tools.ts'
 import type { Plan } from '../topology/plan.ts'
 import { toolsOf } from '../topology/programs.ts'
+import type { Capabilities, LaunchOptions } from './backend.ts'
 
 /**
  * Names of the real programs that a plan runs: as anybody builds them, and with the overlay of the toolchain. That takes those that
- * dial hosts of the plan, but for nodes with hosts files of their own; where clocks can be moved, all.
+ * dial hosts of the plan, but for nodes with hosts files of their own; where clocks can be moved, all, but for nodes with kernels of their own.
  */
 export function neededTools(
   plan: Plan,
-  { clock, ownHosts = false }: { clock?: 'movable' | undefined; ownHosts?: boolean | undefined } = {},
+  {
+    clock,
+    ownHosts = false,
+    ownKernel = false,
+  }: Pick<LaunchOptions, 'clock'> & Pick<Capabilities, 'ownHosts' | 'ownKernel'> = {},
 ): { plain: ToolName[]; overlay: ToolName[] } {
   const tools = Object.values(plan.nodes).flatMap((node) => node.units.flatMap(toolsOf))
   const namesOf = (some: typeof tools) => new Set(some.map(({ tool }) => tool as ToolName))
-  const overlay = namesOf(tools.filter(({ dials }) => (dials && !ownHosts) || clock === 'movable'))
+  const overlay = namesOf(tools.filter(({ dials }) => (dials && !ownHosts) || (clock === 'movable' && !ownKernel)))
   return { plain: [...namesOf(tools)].filter((name) => !overlay.has(name)), overlay: [...overlay] }
 }
 

@@ -16,6 +16,8 @@ export interface RunRecord {
   startTime: string
   /** `127.x.y.`, on backends that take addresses of this machine. */
   subnet?: string
+  /** Where nodes are machines: how those run, and why so. */
+  machines?: string
   /** Absolute. */
   evidence: string
   /** Paths of the real programs that follow the clock and the host names of the run, by name: builds of ours. Absent: none does. */

@@ -16,5 +16,7 @@ export type SiteEvent = { at: string; node: string } & (
   /** What passes between the node and that one is late, or lost in this share. */
   | { event: 'impaired'; to: string; delayMs: number; loss: number }
   | { event: 'healed' }
+  /** What became of the node as a machine. */
+  | { event: 'machine'; did: 'crash' | 'block' | 'unblock' | 'freeze' | 'thaw' }
   | { event: 'agent-gone'; code: number | null; signal: string | null }
 )

@@ -12,9 +12,14 @@ export class InvalidShift extends HoldfastError {
 
 const LONGEST_SECONDS = 20 * 366 * 86_400
 
+/** @throws {InvalidShift} */
+export function demandOffset(seconds: number): void {
+  if (!Number.isSafeInteger(seconds) || Math.abs(seconds) > LONGEST_SECONDS) throw new InvalidShift(seconds)
+}
+
 /** An offset as libfaketime reads it. @throws {InvalidShift} */
 export function faketimeOffset(seconds: number): string {
-  if (!Number.isSafeInteger(seconds) || Math.abs(seconds) > LONGEST_SECONDS) throw new InvalidShift(seconds)
+  demandOffset(seconds)
   return `${seconds < 0 ? '' : '+'}${seconds}`
 }
 

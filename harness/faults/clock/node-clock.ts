@@ -1,13 +1,46 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GO_CLOCK_VARIABLE } from '../../toolchain/overlay.ts'
-import { faketimeEnvironment, faketimeOffset } from './faketime.ts'
+import { demandOffset, faketimeEnvironment, faketimeOffset } from './faketime.ts'
+
+/** The clock of one node: so many seconds ahead of the machine that the run is on. */
+export interface MovableClock {
+  readonly offsetSeconds: number
+  /** Sets the offset; programs follow with their next look at the clock. @throws {InvalidShift} */
+  set(seconds: number): void | Promise<void>
+  /** What programs and agents need in their environment to follow it. */
+  environment(libfaketime: string | undefined): Record<string, string>
+}
+
+/** The clock of a node that has one of its own, which its backend sets. */
+export class OwnClock implements MovableClock {
+  readonly #setClock: (seconds: number) => Promise<void>
+  #seconds = 0
+
+  constructor(setClock: (seconds: number) => Promise<void>) {
+    this.#setClock = setClock
+  }
+
+  get offsetSeconds(): number {
+    return this.#seconds
+  }
+
+  async set(seconds: number): Promise<void> {
+    demandOffset(seconds)
+    await this.#setClock(seconds)
+    this.#seconds = seconds
+  }
+
+  environment(): Record<string, string> {
+    return {}
+  }
+}
 
 /**
  * The clock of one node, which its programs follow while they run: an offset from the machine's clock. It lies in two files, a
  * line for libfaketime (programs on libc), and 8 bytes for programs that were built with the overlay of Go's `time`.
  */
-export class NodeClock {
+export class NodeClock implements MovableClock {
   readonly #text: string
   readonly #bytes: string
   #seconds = 0
@@ -26,7 +59,6 @@ export class NodeClock {
     return this.#seconds
   }
 
-  /** Sets the offset; programs follow with their next look at the clock. @throws {InvalidShift} */
   set(seconds: number): void {
     const offset = faketimeOffset(seconds)
     // A reader must find the old line or the new one, never an empty file.
@@ -40,8 +72,9 @@ export class NodeClock {
     this.#seconds = seconds
   }
 
-  /** What a program needs in its environment to follow this clock. `libfaketime`: path of the library. */
-  environment(libfaketime: string): Record<string, string> {
+  /** `libfaketime`: path of the library; nothing where there is none. */
+  environment(libfaketime: string | undefined): Record<string, string> {
+    if (libfaketime === undefined) return {}
     return {
       ...faketimeEnvironment(libfaketime),
       FAKETIME_TIMESTAMP_FILE: this.#text,
