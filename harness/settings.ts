@@ -65,6 +65,20 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
     'where Debian, Fedora and Arch put it',
     'Path of libnss_wrapper.so, by which programs on libc find the hosts of a run.',
   ],
+  HOLDFAST_QEMU: ['qemu-system-x86_64 on PATH', 'Path of the QEMU that runs nodes as machines.'],
+  HOLDFAST_VM_KERNEL: [
+    'the newest in /boot; on Debian a package of the distribution, fetched into the cache and never installed',
+    'Path of the Linux that boots in machines (`vmlinuz-VERSION`).',
+  ],
+  HOLDFAST_VM_MODULES: ['/lib/modules/VERSION', 'Folder of the modules of that Linux.'],
+  HOLDFAST_VM_ACCELERATOR: [
+    'not set: `kvm` where a machine boots with it, `tcg` otherwise',
+    '`kvm` or `tcg`: how machines run, untried.',
+  ],
+  HOLDFAST_VM_CAPTURE: [
+    'not set',
+    'Any text: what passes between machines is kept beside the evidence, a `.pcap` for each network. Whoever reads it reads all that is not encrypted, secrets too.',
+  ],
   HOLDFAST_SEATS: [
     'not set: from this process, which has the addresses of the nodes',
     '`agent`: tests call and listen through the agents of the nodes, as on backends whose addresses this machine does not have.',
@@ -131,6 +145,11 @@ export function settings(environment: Environment = process.env) {
     at: Number(variable('HOLDFAST_AT') ?? 0),
     libfaketime: path('HOLDFAST_LIBFAKETIME'),
     nssWrapper: path('HOLDFAST_NSS_WRAPPER'),
+    qemu: path('HOLDFAST_QEMU'),
+    vmKernel: path('HOLDFAST_VM_KERNEL'),
+    vmModules: path('HOLDFAST_VM_MODULES'),
+    vmAccelerator: acceleratorOf(variable('HOLDFAST_VM_ACCELERATOR')),
+    vmCapture: isSet('HOLDFAST_VM_CAPTURE'),
     seats: variable('HOLDFAST_SEATS') === 'agent' ? 'agent' : 'local',
     workspace: path('GITHUB_WORKSPACE') ?? process.cwd(),
     noColor: isSet('NO_COLOR'),
@@ -141,6 +160,14 @@ export function settings(environment: Environment = process.env) {
 function guardOf(text: string | undefined): `${string}/${string}` | undefined {
   if (text !== undefined && !/^[a-z-]+\/[a-z.-]+$/.test(text)) throw new MalformedGuard(text)
   return text as `${string}/${string}` | undefined
+}
+
+function acceleratorOf(text: string | undefined): 'kvm' | 'tcg' | undefined {
+  if (text === undefined || text === 'kvm' || text === 'tcg') return text
+  throw new HoldfastError(
+    'HOLDFAST_VM_ACCELERATOR',
+    `HOLDFAST_VM_ACCELERATOR is "${text}"; write kvm or tcg, or unset it`,
+  )
 }
 
 class MalformedGuard extends HoldfastError {

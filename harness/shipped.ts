@@ -2,6 +2,7 @@ import { type Backend, UnknownBackend } from './backends/backend.ts'
 import { machinesBackend } from './backends/machines/index.ts'
 import { netnsBackend } from './backends/netns/index.ts'
 import { processBackend } from './backends/process/index.ts'
+import { vmBackend } from './backends/vm/index.ts'
 import { bearerSecret } from './credentials/bearer-secret/declared.ts'
 import { boundToken } from './credentials/bound-token/declared.ts'
 import { certificate } from './credentials/certificate/declared.ts'
@@ -72,7 +73,7 @@ export async function callParts(): Promise<CallParts> {
 }
 
 /** Every backend; the first is the default one. */
-export const backends: readonly Backend[] = [processBackend, netnsBackend, machinesBackend]
+export const backends: readonly Backend[] = [processBackend, netnsBackend, vmBackend, machinesBackend]
 
 /**
  * Checks a topology and turns it into a plan, with the kinds and protocols that come with the harness unless others are given.

@@ -14,7 +14,16 @@ import type { ResolvedTool } from '../toolchain/resolve.ts'
 import { homeOf, hostsSeen } from '../topology/networks.ts'
 import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
-import type { Backend, BackendName, Capabilities, Impairment, LaunchOptions, Site, SiteClock, SiteMachine } from './backend.ts'
+import type {
+  Backend,
+  BackendName,
+  Capabilities,
+  Impairment,
+  LaunchOptions,
+  Site,
+  SiteClock,
+  SiteMachine,
+} from './backend.ts'
 import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'

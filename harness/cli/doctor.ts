@@ -1,3 +1,4 @@
+import type { Backend } from '../backends/backend.ts'
 import { backends } from '../shipped.ts'
 import { installTools } from '../toolchain/install.ts'
 import { resolveTool } from '../toolchain/resolve.ts'
@@ -16,17 +17,14 @@ interface DoctorOptions {
 /** What this machine has, what is missing, and what to type. Fails only when something needed is missing. */
 export async function doctor(options: DoctorOptions): Promise<void> {
   if (options.install) await install(options.overlay ?? false)
-  const [programs, found] = await Promise.all([
-    survey(),
-    Promise.all(backends.map(async (one) => ({ backend: one.name, unavailable: await one.unavailable() }))),
-  ])
+  const [programs, found] = await Promise.all([survey(), Promise.all(backends.map(surveyBackend))])
   const lacking = programs.filter(({ needed, state }) => needed && state !== 'ok' && state !== 'to-build')
   if (lacking.length > 0) process.exitCode = exitCode.failed
   if (options.json) return printJson({ ok: lacking.length === 0, programs, backends: found })
-  const here = found.map(({ backend, unavailable }) => [
+  const here = found.map(({ backend, unavailable, remark }) => [
     mark(unavailable === undefined ? 'ok' : 'missing', false),
     backend,
-    unavailable ?? 'ready',
+    unavailable ?? (remark === undefined ? 'ready' : `ready: ${remark}`),
   ])
   const parts = [
     table(['', 'program', 'version', 'wanted', 'where', 'for'], programs.map(row)),
@@ -37,6 +35,15 @@ export async function doctor(options: DoctorOptions): Promise<void> {
       : `Missing and needed: ${lacking.map(({ program }) => program).join(', ')}.`,
   ]
   printResult(parts.join('\n\n'))
+}
+
+async function surveyBackend(one: Backend): Promise<{
+  backend: string
+  unavailable: string | undefined
+  remark: string | undefined
+}> {
+  const unavailable = await one.unavailable()
+  return { backend: one.name, unavailable, remark: unavailable === undefined ? one.remark?.() : undefined }
 }
 
 /** Builds what is neither given explicitly nor on PATH; what the cache holds is built again when it is not intact. */

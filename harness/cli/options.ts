@@ -5,7 +5,7 @@ import { HoldfastError } from '../errors.ts'
 import { settings } from '../settings.ts'
 
 /** The backends of this version; kept here as text, so that help does not load them. */
-export const backendNames: readonly BackendName[] = ['process', 'netns', 'machines']
+export const backendNames: readonly BackendName[] = ['process', 'netns', 'vm', 'machines']
 
 export interface CommonOptions {
   json?: boolean

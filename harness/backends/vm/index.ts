@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { hostsText } from '../../agent/hosts-file.ts'
+import { killProcessesOf } from '../../agent/labelled.ts'
+import type { Plan } from '../../topology/plan.ts'
+import { agentSeat } from '../agent-seat.ts'
+import type { Capabilities } from '../backend.ts'
+import { backendOf, type Grounds } from '../launch.ts'
+import { seatsHere } from '../machines/seats-here.ts'
+import type { Run } from '../run-folder.ts'
+import { acceleratorHere, toldOf } from './accelerator.ts'
+import { placesOf } from './addresses.ts'
+import { findKernel } from './kernel.ts'
+import { baseOfMachines, Machines } from './machines.ts'
+import { vmMissing } from './missing.ts'
+import { findQemu } from './programs.ts'
+
+/** Translated code takes so many times as long, and starts of programs up to twice that. */
+const TRANSLATED_SLOWNESS = 6
+
+const capabilities: Capabilities = {
+  ownAddress: true,
+  ownUsers: true,
+  ownClock: true,
+  ownKernel: true,
+  names: true,
+  ownHosts: true,
+  networks: true,
+  partition: true,
+  impairment: true,
+  pause: true,
+}
+
+/** Nodes are virtual machines: each has a kernel, a clock, users and files of its own. Needs QEMU, and no privileges. */
+export const vmBackend = backendOf({
+  name: 'vm',
+  capabilities,
+  unavailable: vmMissing,
+  remark: () => acceleratorHere(findQemu() as string, findKernel()),
+  take,
+  sweep: ({ run }) => killProcessesOf({ run }),
+  // What was in a machine has ended with it.
+  readLeft: (_, path) =>
+    Promise.reject(Object.assign(new Error(`ENOENT: ${path} was in a machine`), { code: 'ENOENT' })),
+})
+
+async function take(plan: Plan, run: Run): Promise<Grounds> {
+  const places = placesOf(plan)
+  await using taken = new AsyncDisposableStack()
+  const machines = taken.use(new Machines(plan, run, places, await baseOfMachines()))
+  const names = Object.keys(plan.nodes)
+  const seats = taken.use(await seatsHere(run.folder, names, (node) => machines.seat(node)))
+  const held = taken.move()
+  const { addresses } = places
+  return {
+    addresses,
+    seenAt: addresses,
+    network: {
+      cut: async (a, b) => machines.cut(a, b),
+      impair: async (a, b, how) => machines.impair(a, b, how),
+      heal: async () => machines.heal(),
+    },
+    dirs: Object.fromEntries(names.map((node) => [node, join(run.folder, 'nodes', node)])),
+    seat: (node, network) => agentSeat(seats.pathOf(node), addresses[node]![network]!),
+    agentSeats: true,
+    strangers(count, network) {
+      const { node, address } = places.strangers(network)
+      return Array.from({ length: count }, (_, at) => agentSeat(seats.pathOf(node), address(at)))
+    },
+    writeHosts: (node, hosts) => machines.writeHosts(node, hostsText(hosts)),
+    setClock: (node, seconds) => machines.setClock(node, seconds),
+    recorded: { machines: toldOf(machines.accelerator) },
+    slowness: machines.accelerator.name === 'kvm' ? 1 : TRANSLATED_SLOWNESS,
+    sharesAgents: false,
+    startsAllAtOnce: true,
+    startAgents: ([node = ''], env) => machines.start(node, env),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}

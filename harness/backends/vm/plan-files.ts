@@ -1,0 +1,70 @@
+import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
+import { extname } from 'node:path'
+import { type GuestFiles, packageOf, takeAll, takeFile } from './guest-files.ts'
+
+/** What a run needs of this machine beyond what every machine has. */
+export interface PlanFiles {
+  /** Programs, and packages of scripts: for an image that other runs share. */
+  readonly programs: GuestFiles
+  /** By path. Files that are read: keys and configurations among them, so they go to the machines of this run and nowhere else. */
+  readonly read: ReadonlyMap<string, { readonly content: Uint8Array; readonly mode: number }>
+}
+
+const LONGEST_READ = 16_777_216
+/** Places whose files no other machine has, or has of its own. */
+const elsewhere = /^\/(proc|sys|dev|run)\//
+
+/** The files of this machine that values name by their absolute paths, alone or within a text (`--config=/etc/x`, a `file:` URL). */
+export function filesNamedIn(values: readonly unknown[], has: (path: string) => boolean): PlanFiles {
+  const programs: GuestFiles = new Map()
+  const read = new Map<string, { content: Uint8Array; mode: number }>()
+  for (const path of pathsIn(values)) {
+    const status = statSync(path, { throwIfNoEntry: false })
+    if (has(path) || status === undefined || elsewhere.test(path)) continue
+    if (!status.isFile()) continue
+    if (isScript(path)) takeAll(programs, packageOf(path), (name) => name !== '.git' && name !== '.holdfast')
+    else if ((status.mode & 0o111) !== 0) takeFile(programs, path)
+    else if (status.size <= LONGEST_READ && isReadable(path)) {
+      takeFile(programs, path)
+      const real = realpathSync(path)
+      // Its links are in the image; what stands in it is not.
+      programs.delete(real)
+      read.set(real, { content: readFileSync(real), mode: status.mode & 0o777 })
+    }
+  }
+  return { programs, read }
+}
+
+function pathsIn(values: readonly unknown[]): Set<string> {
+  const found = new Set<string>()
+  const walk = (value: unknown): void => {
+    if (typeof value === 'string') {
+      for (const [, path] of value.matchAll(/(?:^|[\s=:,]|file:\/\/)(\/[^\s:,?'"\0]+)/g)) found.add(path as string)
+    } else if (value !== null && typeof value === 'object') for (const one of Object.values(value)) walk(one)
+  }
+  for (const value of values) walk(value)
+  return found
+}
+
+function isScript(path: string): boolean {
+  if (/^\.[cm]?[jt]s$/.test(extname(path))) return true
+  const file = openSync(path, 'r')
+  try {
+    const head = Buffer.alloc(64)
+    const size = readSync(file, head, 0, 64, 0)
+    return /^#!.*\bnode\b/.test(head.toString('latin1', 0, size))
+  } catch {
+    return false
+  } finally {
+    closeSync(file)
+  }
+}
+
+function isReadable(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'r'))
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,82 @@
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { settings } from '../../settings.ts'
+import type { Site } from '../backend.ts'
+import { hostOf, planOf, webUnit } from '../fixtures/plans.ts'
+import { ground } from './fixtures/ground.ts'
+import { vmBackend } from './index.ts'
+
+// What shows that machines run here at all; the whole suite takes many minutes where code is translated: npm run soak.
+
+// A folder of runs of its own: sweeping here must not see the sites of other test files.
+process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
+afterAll(() => rm(settings().runtimeDir, { recursive: true, force: true }))
+
+const missing = await vmBackend.unavailable()
+
+test.skipIf(missing === undefined)(`[not on this machine] three machines: ${missing}`, () => {})
+
+describe.skipIf(missing !== undefined)('three machines', () => {
+  let site: Site
+
+  beforeAll(async () => {
+    const names = ['one', 'two', 'three']
+    const plan = planOf(Object.fromEntries(names.map((name) => [name, [webUnit(name, { readyWithinMs: 60_000 })]])))
+    // Its first launch makes images, and tries whether KVM boots.
+    site = await vmBackend.launch(plan, { evidence: join(settings().runtimeDir, 'evidence'), clock: 'movable' })
+  }, 600_000)
+  afterAll(() => site?.[Symbol.asyncDispose]())
+
+  /** What one node hears of another by its name. A connection that nothing comes of is given up after some seconds. */
+  const heard = async (from: string, to: string) => {
+    const options = `{ host: '${hostOf(to)}', port: 8080, path: '/ready', timeout: 5_000 }`
+    const ask = `require('node:http').get(${options}, ({ statusCode }) => process.exit(void console.log(statusCode)))
+      .on('timeout', () => process.exit(void console.log('nothing')))`
+    return (await site.node(from).exec(['node', '-e', ask])).stdout.trim()
+  }
+
+  test('have kernels of their own, and find each other by name until they are cut off', async () => {
+    const boots = [...site.nodes.values()].map((node) => node.readFile('/proc/sys/kernel/random/boot_id'))
+    expect(new Set(await Promise.all(boots)).size).toBe(3)
+    expect(await heard('one', 'two')).toBe('200')
+    await site.partition('one', 'two')
+    expect(await Promise.all([heard('one', 'two'), heard('three', 'two')])).toEqual(['nothing', '200'])
+    await site.heal()
+    expect(await heard('one', 'two')).toBe('200')
+    const told = site.events().flatMap((event) => (event.event === 'cut-off' ? [`${event.node} ${event.from}`] : []))
+    expect(told).toEqual(['one two'])
+  })
+
+  test('are called from each other’s seats, and by strangers', async () => {
+    const { address } = site.node('two')
+    for (const seat of [site.node('one').seat, site.strangers(1)[0]!]) {
+      const { stream, conn } = await seat.connect({ address, port: 8080 })
+      stream.end('GET /caller HTTP/1.1\r\nHost: two\r\nConnection: close\r\n\r\n')
+      expect(await text(stream)).toContain(JSON.stringify({ caller: conn }))
+      expect(conn.startsWith(`${seat.address}:`)).toBe(true)
+    }
+  })
+
+  test('go by clocks of their own, in step with this machine’s until they are moved', async () => {
+    /** How far the clock of a node is from so many seconds ahead; 0 while that may be the time that it takes to ask. */
+    const offMs = async (node: string, ahead: number) => {
+      const before = Date.now()
+      const now = Number((await site.node(node).exec(['node', '-p', 'Date.now()'])).stdout) - ahead * 1_000
+      return Math.max(before - now, now - Date.now(), 0)
+    }
+    expect(await offMs('one', 0)).toBeLessThan(50)
+    await site.clock('one').shift(86_400)
+    expect(await offMs('one', 86_400)).toBeLessThan(50)
+    expect(await offMs('two', 0)).toBeLessThan(50)
+  })
+
+  test('leave nothing', async () => {
+    expect(ground.agents(site).size).toBe(3)
+    await site[Symbol.asyncDispose]()
+    expect(await ground.leftovers(site.run)).toEqual([])
+  })
+})
