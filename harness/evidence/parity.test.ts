@@ -76,6 +76,15 @@ test('calls that were under way at once may end in any order, and still each of 
   expect(parity.differing).toMatchObject([
     { members: ['reason'], number: 4, seen: [{ call: { credential: 'z' } }, {}] },
   ])
+  // That one ground had them under way at once is enough.
+  const after = [accepted, at('x'), at('y')]
+  const together = [accepted, at('y'), at('x', { meanwhile: 1 })]
+  expect(between([seen('crowd', after)], [seen('crowd', together)])).toMatchObject({ same: [{}], calls: 3 })
+  expect(between([seen('crowd', together)], [seen('crowd', after)])).toMatchObject({ same: [{}], calls: 3 })
+  // What two calls were answered here is not what one was answered there.
+  const twice = [at('x'), at('x', { meanwhile: 1 })]
+  const once = [at('x'), at('x', { meanwhile: 1, reason: 'other' })]
+  expect(between([seen('crowd', twice)], [seen('crowd', once)]).differing).toMatchObject([{ members: ['reason'] }])
   // The first call had ended before the others began.
   const early = [at('x'), accepted, at('y', { meanwhile: 1 }), at('z', { meanwhile: 2 })]
   expect(between([seen('crowd', one)], [seen('crowd', early)]).differing).toHaveLength(1)

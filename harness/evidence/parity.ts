@@ -191,7 +191,7 @@ function judgedCalls(calls: readonly SeenCall[] = []): Judged[] {
   for (const [at, { meanwhile = 0 }] of calls.entries()) {
     blocks.push(at)
     // Whatever was under way at once is one block.
-    for (let before = at - 1; before >= 0 && (before >= at - meanwhile || blocks[before]! > blocks[at]!); before -= 1) {
+    for (let before = at - 1; before >= Math.max(0, at - meanwhile); before -= 1) {
       blocks.fill(blocks[before]!, before, at + 1)
     }
   }
