@@ -8,6 +8,8 @@ import { plainly } from './why-not-ready.ts'
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 50
 const ONE_PROBE_MS = 2_000
+/** After a probe that took long. */
+const LONGEST_REST_MS = 1_000
 
 /**
  * Probes until the unit is ready: often at first, as most programs need tens of milliseconds, less often later.
@@ -19,9 +21,12 @@ export async function probeUntilReady(
   { signal, onAnswer }: { signal: AbortSignal; onAnswer?: () => void },
 ): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.3, LONGEST_PAUSE_MS)) {
+    const began = performance.now()
     const last = await probeOnce(probe, context, onAnswer)
     if (last === undefined) return
-    await new Promise((resolve) => setTimeout(resolve, pause))
+    // Where a probe takes long, so does all that the program does: to probe without a pause would keep it from getting ready.
+    const took = performance.now() - began
+    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(pause, took * 2), LONGEST_REST_MS)))
     if (signal.aborted) throw new Error(last)
   }
 }
@@ -42,7 +47,13 @@ async function probeHttp(http: HttpProbe, context: UnitContext, onAnswer: () => 
   const { url, tls, expect, ...probe } = fillJson(http, context, `${context.ref}: readiness`)
   const address = probe.address ?? wayTo(context, url)?.address
   const read = tls && (() => readTls(tls))
-  const answer = await request({ method: 'GET', url, address, tls: read, timeoutMs: ONE_PROBE_MS })
+  const answer = await request({
+    method: 'GET',
+    url,
+    address,
+    tls: read,
+    timeoutMs: ONE_PROBE_MS * (context.settings.slowness ?? 1),
+  })
   onAnswer()
   if (expect?.includes(answer.status) === false) {
     return `${url} answered ${answer.status} instead of ${expect.join(' or ')}: ${answer.text.slice(0, 200)}`
