@@ -40,8 +40,23 @@ export default defineConfig({
           ...node,
           name: 'unit',
           include: ['{harness,services,scenarios,checks,bench}/**/*.test.ts', '*.test.ts'],
+          exclude: ['checks/nix/**'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...node,
+          // What evaluates and builds the flake: a process of Nix takes a core, and scenarios run in its sandbox.
+          name: 'nix',
+          include: ['checks/nix/**/*.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
+          // On a machine that does much else, one evaluation has taken a minute.
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
       {

@@ -16,6 +16,9 @@ const together: readonly Check[] = [
   { name: 'The programs that every topology needs are here', argv: script('checks/toolchain.ts'), live: true },
 ]
 
+/** Beside what waits: much of it is one program that evaluates. */
+const nixSide: Check = { name: 'The Nix side holds, in its sandbox too', argv: tests('nix'), counts: true, live: true }
+
 /**
  * Shown as they go. The unit tests wait for programs most of the time and the package check uses one core, so these two share the
  * cores; the scenarios measure times, and have them for themselves, but for others that mostly wait.
@@ -32,7 +35,7 @@ function inTurn(asked: readonly string[], repeated: readonly Check[]): readonly 
       { name: 'The scenarios hold', argv: tests('scenarios', folders), counts: true, live: true },
       ...(waits ? [waiting] : []),
     ],
-    repeated,
+    asked.length === 0 ? [...repeated, nixSide] : repeated,
   ]
 }
 

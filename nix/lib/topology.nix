@@ -116,7 +116,8 @@ let
     concatMap
       (name:
         if !(hasAttr name parameters) then [ "there is no parameter ${toJSON name}; there are: ${if known == "" then "none" else known}" ]
-        else optional (!(fits parameters.${name} given.${name}))
+        else
+        optional (!(fits parameters.${name} given.${name}))
           "parameter ${name} must be ${expected parameters.${name}}, not ${toJSON given.${name}}")
       (attrNames given);
 
@@ -152,7 +153,8 @@ let
           added = removeAttrs after (attrNames before);
           grown = mapAttrs (n: b: growth "${path}.${n}" b after.${n})
             (removeAttrs before (filter (n: before.${n} == after.${n}) (attrNames before)));
-        in added // grown
+        in
+        added // grown
       else throw "${path}: a larger count takes a member away")
     else if isList before && isList after then
       (if genList (elemAt after) (length before) == before
@@ -196,8 +198,8 @@ let
 
   pack = declared: { inherit (declared) summary parameters; } // packAt declared { };
 
-  load = file: let f = import file; in
-    if builtins.isFunction f then f { inherit topology kinds each; } else f;
+  load' = f: if builtins.isFunction f then f { inherit topology kinds each; } else f;
+  load = file: load' (import file);
 
   # What the harness asks for: the value of a user's file, with parameters as JSON of texts. It is not checked here, since the
   # harness tells more about each mistake.
@@ -214,4 +216,4 @@ let
       value = failAll (declared.name or file) (parameterMistakes { } texts) (withoutNulls declared);
     };
 in
-{ inherit topology kinds kindNames each check pack load evaluate; }
+{ inherit topology kinds kindNames each check mistakesOf pack load load' evaluate; }

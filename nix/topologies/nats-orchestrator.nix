@@ -5,7 +5,8 @@ topology {
 
   parameters = {
     callout = {
-      default = true; shape = true;
+      default = true;
+      shape = true;
       summary = "Whether hosts log in by bound tokens, about which an auth callout decides, and apply their commands.";
     };
     hosts = { default = 1; min = 1; max = 200; summary = "How many hosts the orchestrator may command."; };
@@ -27,10 +28,15 @@ topology {
       onDemand = unit: unit // { start = "on demand"; };
 
       certificate = holder: {
-        kind = "certificate"; issuer = "ca"; inherit holder; lifetime = certificateLifetime; handover = "enrol";
+        kind = "certificate";
+        issuer = "ca"; inherit holder; lifetime = certificateLifetime;
+        handover = "enrol";
       };
       creds = users: {
-        kind = "nats-creds"; issuer = "nats-1"; operator = "HOLO"; holder = "orchestrator"; inherit users; handover = "copy";
+        kind = "nats-creds";
+        issuer = "nats-1";
+        operator = "HOLO";
+        holder = "orchestrator"; inherit users; handover = "copy";
       };
 
       may = credential: action: { target = "nats-1"; inherit action credential; };
@@ -79,14 +85,22 @@ topology {
       } // optional callout ({
         cert-auth = certificate "auth";
         operator-auth = certificate "auth" // { subject = host "operator.auth"; };
-      } // builtins.foldl' (all: name: all // {
-        "cert-${name}" = certificate name;
-        "creds-${name}" = creds [ "AUTH/auth_guard" ] // { holder = name; token = "${name}-token"; };
-        "${name}-token" = {
-          kind = "bound-token"; issuer = "auth"; subject = name; holder = name; audience = [ "nats-1" ];
-          scope = [ "nats:connect" ]; handover = "mint";
-        };
-      }) { } hostNames);
+      } // builtins.foldl'
+        (all: name: all // {
+          "cert-${name}" = certificate name;
+          "creds-${name}" = creds [ "AUTH/auth_guard" ] // { holder = name; token = "${name}-token"; };
+          "${name}-token" = {
+            kind = "bound-token";
+            issuer = "auth";
+            subject = name;
+            holder = name;
+            audience = [ "nats-1" ];
+            scope = [ "nats:connect" ];
+            handover = "mint";
+          };
+        })
+        { }
+        hostNames);
       accepts = [
         (may "creds-orchestrator" "nats:connect")
         (may "creds-orchestrator" commands)

@@ -42,10 +42,14 @@ topology {
       };
 
       certificate = org: holder: {
-        kind = "certificate"; issuer = "ca-${org}"; inherit holder; lifetime = certificateLifetime; handover = "enrol";
+        kind = "certificate";
+        issuer = "ca-${org}"; inherit holder; lifetime = certificateLifetime;
+        handover = "enrol";
       };
       token = {
-        kind = "bound-token"; lifetime = tokenLifetime; handover = "mint";
+        kind = "bound-token";
+        lifetime = tokenLifetime;
+        handover = "mint";
       };
 
       credentials = org: {
@@ -54,15 +58,22 @@ topology {
         "operator-${org}" = certificate org "auth-${org}" // { subject = host "operator.org-${org}"; };
         # Org-A's own token for its own node, minted by its own auth server: good at home, nowhere else.
         "node-${org}" = token // {
-          issuer = "auth-${org}"; subject = "node-${org}"; holder = "node-${org}";
-          audience = [ "node-${org}" ]; scope = [ "node:read" "node:routes" ];
+          issuer = "auth-${org}";
+          subject = "node-${org}";
+          holder = "node-${org}";
+          audience = [ "node-${org}" ];
+          scope = [ "node:read" "node:routes" ];
         };
       } // attrs (others org) (other: {
         # What this organisation presents to the other one is minted over there.
         name = "peer-${org}-to-${other}";
         value = token // {
-          issuer = "auth-${other}"; subject = "node-${org}"; holder = "node-${org}";
-          audience = [ "node-${other}" ]; scope = [ "peer:connect" "peer:announce" ]; domains = [ (routes org) ];
+          issuer = "auth-${other}";
+          subject = "node-${org}";
+          holder = "node-${org}";
+          audience = [ "node-${other}" ];
+          scope = [ "peer:connect" "peer:announce" ];
+          domains = [ (routes org) ];
         };
       });
 

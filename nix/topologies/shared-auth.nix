@@ -20,7 +20,9 @@ topology {
       operator = host "operator";
 
       certificate = holder: {
-        kind = "certificate"; issuer = "ca"; inherit holder; lifetime = certificateLifetime; handover = "enrol";
+        kind = "certificate";
+        issuer = "ca"; inherit holder; lifetime = certificateLifetime;
+        handover = "enrol";
       };
 
       accept = target: action: credential: { inherit target action credential; };
@@ -61,11 +63,15 @@ topology {
       // attrs all (letter: {
         name = "node-${letter}";
         value = {
-          kind = "bound-token"; issuer = "auth"; subject = "node-${letter}"; holder = "node-${letter}";
+          kind = "bound-token";
+          issuer = "auth";
+          subject = "node-${letter}";
+          holder = "node-${letter}";
           audience = [ "node-${letter}" "peering@somebiz" ];
           scope = [ "node:read" "node:routes" "peer:connect" "peer:announce" ];
           domains = [ (routes letter) ];
-          lifetime = tokenLifetime; handover = "mint";
+          lifetime = tokenLifetime;
+          handover = "mint";
         };
       });
 

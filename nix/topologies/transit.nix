@@ -5,7 +5,9 @@ topology {
 
   parameters = {
     auth = {
-      default = "separate"; oneOf = [ "separate" "shared" ]; shape = true;
+      default = "separate";
+      oneOf = [ "separate" "shared" ];
+      shape = true;
       summary = "Whether every node has a CA and an auth server of its own, or all share one.";
     };
     hops = { default = 3; min = 3; max = 12; summary = "How many orchestrators stand in the row."; };
@@ -36,7 +38,8 @@ topology {
       readsItself = node: [ (accept node "node:read" node) (accept node "node:routes" node) ];
 
       certificate = issuer: holder: {
-        kind = "certificate"; inherit issuer holder; lifetime = certificateLifetime; handover = "enrol";
+        kind = "certificate"; inherit issuer holder; lifetime = certificateLifetime;
+        handover = "enrol";
       };
       ofNode = { lifetime = nodeCertificateLifetime; };
       token = { kind = "bound-token"; lifetime = tokenLifetime; handover = "mint"; };
@@ -54,37 +57,48 @@ topology {
       separate =
         let
           operator = org: host "operator.org-${org}";
-          organisation = index: let org = at index; in {
-            "ca-${org}" = { host = host "ca-${org}"; domain = "org-${org}"; units.ca = kinds.step-ca { }; };
-            "auth-${org}" = {
-              host = host "auth-${org}"; domain = "org-${org}";
-              units.auth = kinds.auth-server { operators = [ (operator org) ]; };
-            };
-            "node-${org}" = {
-              host = host "node-${org}"; domain = "org-${org}";
-              units.orchestrator = orchestrator {
-                authServer = "auth-${org}"; operator = operator org; inherit index;
-                peer = other: { token = "peer-${org}-to-${at other}"; trustDomain = "org-${at other}"; };
+          organisation = index:
+            let org = at index; in {
+              "ca-${org}" = { host = host "ca-${org}"; domain = "org-${org}"; units.ca = kinds.step-ca { }; };
+              "auth-${org}" = {
+                host = host "auth-${org}";
+                domain = "org-${org}";
+                units.auth = kinds.auth-server { operators = [ (operator org) ]; };
+              };
+              "node-${org}" = {
+                host = host "node-${org}";
+                domain = "org-${org}";
+                units.orchestrator = orchestrator {
+                  authServer = "auth-${org}";
+                  operator = operator org; inherit index;
+                  peer = other: { token = "peer-${org}-to-${at other}"; trustDomain = "org-${at other}"; };
+                };
               };
             };
-          };
-          credentials = index: let org = at index; in {
-            "cert-auth-${org}" = certificate "ca-${org}" "auth-${org}";
-            "cert-node-${org}" = certificate "ca-${org}" "node-${org}" // ofNode;
-            "operator-${org}" = certificate "ca-${org}" "auth-${org}" // { subject = operator org; };
-            "node-${org}" = token // {
-              issuer = "auth-${org}"; subject = "node-${org}"; holder = "node-${org}";
-              audience = [ "node-${org}" ]; scope = [ "node:read" "node:routes" ];
-            };
-          } // attrs (neighbours index) (other: {
-            # A neighbour is also told what lies on our other side.
-            name = "peer-${org}-to-${at other}";
-            value = token // {
-              issuer = "auth-${at other}"; subject = "node-${org}"; holder = "node-${org}";
-              audience = [ "node-${at other}" ]; scope = [ "peer:connect" "peer:announce" ];
-              domains = behind other index;
-            };
-          });
+          credentials = index:
+            let org = at index; in {
+              "cert-auth-${org}" = certificate "ca-${org}" "auth-${org}";
+              "cert-node-${org}" = certificate "ca-${org}" "node-${org}" // ofNode;
+              "operator-${org}" = certificate "ca-${org}" "auth-${org}" // { subject = operator org; };
+              "node-${org}" = token // {
+                issuer = "auth-${org}";
+                subject = "node-${org}";
+                holder = "node-${org}";
+                audience = [ "node-${org}" ];
+                scope = [ "node:read" "node:routes" ];
+              };
+            } // attrs (neighbours index) (other: {
+              # A neighbour is also told what lies on our other side.
+              name = "peer-${org}-to-${at other}";
+              value = token // {
+                issuer = "auth-${at other}";
+                subject = "node-${org}";
+                holder = "node-${org}";
+                audience = [ "node-${at other}" ];
+                scope = [ "peer:connect" "peer:announce" ];
+                domains = behind other index;
+              };
+            });
           accepts = index:
             let
               self = at index;
@@ -121,7 +135,8 @@ topology {
           } // attrs indexes (index: {
             name = "node-${at index}";
             value = {
-              host = host "node-${at index}"; domain = "somebiz";
+              host = host "node-${at index}";
+              domain = "somebiz";
               units.orchestrator = orchestrator { authServer = "auth"; inherit operator index; peer = _: { }; };
             };
           });
@@ -134,7 +149,9 @@ topology {
             # One token for all neighbours: its holder vouches for the whole row, and what each neighbour takes from it is
             # in that neighbour's own record of it.
             value = token // {
-              issuer = "auth"; subject = "node-${letter}"; holder = "node-${letter}";
+              issuer = "auth";
+              subject = "node-${letter}";
+              holder = "node-${letter}";
               audience = [ "node-${letter}" "peering@somebiz" ];
               scope = [ "node:read" "node:routes" "peer:connect" "peer:announce" ];
               domains = routes 0 hops;

@@ -1,0 +1,202 @@
+import { execFile } from 'node:child_process'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { kinds } from '../../harness/shipped.ts'
+import { shippedTopologies } from '../../harness/topology/load.ts'
+import { root } from '../check.ts'
+import { allNixes, copyOfRepository, evaluated, linkPackages, nix, reasonOf, temporary } from './nix.ts'
+
+const run = promisify(execFile)
+const nixes = await allNixes()
+const [own] = nixes
+const topologies = Object.keys(await shippedTopologies())
+const families = ['topology', 'scenarios', 'netns', 'vm', 'container']
+const names = '--apply builtins.attrNames'.split(' ')
+
+describe.each(nixes)('Nix $name', (one) => {
+  const withNix = test.skipIf(one.missing !== undefined)
+  const reason = reasonOf(one.missing)
+
+  withNix(`evaluates every output of the flake, for all systems${reason}`, async () => {
+    // Before 2.13 there was no other way.
+    const all = one.name.startsWith('2.8.') ? [] : ['--all-systems']
+    await nix(one, ['flake check', '--no-build', ...all])
+  })
+
+  withNix(`evaluates all topologies within a second of the processor${reason}`, async () => {
+    const all = 'builtins.mapAttrs (_: topology: topology.instance { }) (import ./nix/lib).topologies'
+    const { stdout, stderr } = await nix(one, ['eval', '--no-flake', '--impure', '--json', '--expr', all], {
+      stats: true,
+    })
+    const [, seconds] = /"cpuTime": *([0-9.]+)/.exec(stderr) ?? []
+
+    expect(Object.keys(JSON.parse(stdout))).toEqual(topologies)
+    expect(Number(seconds)).toBeGreaterThan(0)
+    expect(Number(seconds)).toBeLessThan(1)
+  })
+})
+
+const withNix = test.skipIf(own.missing !== undefined)
+const reason = reasonOf(own.missing)
+
+withNix(
+  `every topology has a check of each family, and there is one NixOS module for each service kind${reason}`,
+  async () => {
+    const checks = (await evaluated(own, [...names, '.#checks.x86_64-linux'])) as string[]
+    const modules = (await evaluated(own, [...names, '.#nixosModules'])) as string[]
+    const shells = await evaluated(own, [...names, '.#devShells.aarch64-darwin'])
+
+    expect(checks).toEqual(
+      [...families.flatMap((family) => topologies.map((name) => `${family}-${name}`)), 'format', 'lint'].sort(),
+    )
+    expect(modules).toEqual([...kinds.keys(), 'default', 'holdfast-node'].sort())
+    expect(shells).toEqual(['default'])
+    expect(await evaluated(own, [...names, '.#packages.aarch64-darwin'])).not.toContain('image')
+  },
+)
+
+withNix(
+  `each kind's module brings its programs to hosts with a unit of that kind, and to no others${reason}`,
+  async () => {
+    const { nodes } = (await evaluated(own, ['.#checks.x86_64-linux.vm-nats-orchestrator.rendered'])) as Rendered
+    const programs = (node: string) => (nodes[node]!['services.holdfast-node.programs'] as string[]).map(named)
+    const broker = Object.keys(nodes).find((name) => kindsOn(nodes[name]!).includes('nats-server'))!
+    const ca = Object.keys(nodes).find((name) => kindsOn(nodes[name]!).includes('step-ca'))
+
+    expect(programs(broker)).toContain('hollow-nats-server')
+    expect(programs(broker)).not.toContain('hollow-step-ca')
+    if (ca !== undefined) expect(programs(ca)).toEqual(['hollow-step-ca', 'hollow-step-cli'])
+  },
+)
+
+type Options = Record<string, unknown>
+interface Rendered {
+  nodes: Record<string, Options>
+}
+
+function kindsOn(options: Options): string[] {
+  return (options['services.holdfast-node.kinds'] as string[] | undefined) ?? []
+}
+
+const named = (path: string) => path.replace(/^\/nix\/store\/[^-]+-/, '')
+
+withNix(`every machine of a test has what its topology says: rendered as it is checked in${reason}`, async () => {
+  const apply =
+    'cs: builtins.mapAttrs (_: c: c.rendered) (builtins.removeAttrs cs (builtins.filter (n: !(cs.${n} ? rendered)) (builtins.attrNames cs)))'
+  const rendered = (await evaluated(own, ['--apply', apply, '.#checks.x86_64-linux'])) as Record<string, object>
+  const script = await readFile(join(root, 'nix', 'lib', 'test-script.py'), 'utf8')
+
+  expect(Object.keys(rendered)).toEqual([
+    ...['container', 'vm'].flatMap((family) => topologies.map((name) => `${family}-${name}`)),
+  ])
+  for (const [name, value] of Object.entries(rendered)) {
+    const { testScript, ...test } = value as { testScript: string }
+    // The same for all of them, and far from what one environment variable can hold.
+    expect(testScript).toBe(script)
+    const text = JSON.stringify(test, null, 2).replaceAll(/\/nix\/store\/[0-9a-z]{32}-/g, '/nix/store/…-')
+    await expect(`${text}\n`).toMatchFileSnapshot(join(root, 'nix', 'shim', 'golden', `${name}.json`))
+  }
+  expect(script.length).toBeLessThan(16_384)
+})
+
+withNix(
+  `a topology that is added as one file is in every check, in the list, and can be compiled${reason}`,
+  async () => {
+    await using folder = await temporary()
+    await copyOfRepository(folder.path, [
+      'flake.nix',
+      'flake.lock',
+      'nix',
+      'harness',
+      'scenarios',
+      'package.json',
+      'package-lock.json',
+      'fixtures',
+      'services',
+      'bin',
+      'bootstrap.mjs',
+    ])
+    await linkPackages(folder.path)
+    const text = await readFile(join(root, 'nix', 'topologies', 'transit.nix'), 'utf8')
+    await writeFile(
+      join(folder.path, 'nix', 'topologies', 'added.nix'),
+      text.replace('name = "transit"', 'name = "added"'),
+    )
+    const git = (...argv: string[]) => run('git', argv, { cwd: folder.path })
+    // Files that git does not know are no part of a flake.
+    await git('init', '--quiet')
+    await git(
+      'add',
+      '--all',
+      '--force',
+      '--',
+      'flake.nix',
+      'flake.lock',
+      'nix',
+      'package.json',
+      'package-lock.json',
+      'scenarios',
+    )
+    const node = (file: string, ...argv: string[]) =>
+      run(
+        process.execPath,
+        ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning', join(folder.path, file), ...argv],
+        { cwd: folder.path },
+      )
+
+    const checks = (await evaluated(own, [...names, '.#checks.aarch64-linux'], { cwd: folder.path })) as string[]
+    expect(checks.filter((name) => name.endsWith('-added'))).toEqual(families.map((family) => `${family}-added`).sort())
+    await node('harness/topology/generate-shipped.ts')
+    expect((await node('harness/cli/main.ts', 'list')).stdout).toContain('\nadded\n'.trimStart())
+    expect((await node('harness/cli/main.ts', 'check', 'added')).stdout).not.toBe('')
+  },
+)
+
+withNix(`the example flake of the guide evaluates against this one${reason}`, async () => {
+  await using folder = await temporary()
+  const example = join(root, 'docs', 'guides', 'examples', 'own-flake')
+  for (const file of await readdir(example))
+    await writeFile(join(folder.path, file), await readFile(join(example, file)))
+  const over = [
+    '--override-input',
+    'holdfast',
+    `git+file://${root}`,
+    '--override-input',
+    'holdfast/nixpkgs',
+    `path:${join(root, 'nix', 'shim')}`,
+  ]
+  const checks = (await evaluated(own, [...over, ...names, `path:${folder.path}#checks.x86_64-linux`], {
+    cwd: folder.path,
+  })) as string[]
+  const test = (await evaluated(own, [...over, `path:${folder.path}#checks.x86_64-linux.lab-vm.rendered`], {
+    cwd: folder.path,
+  })) as Rendered
+
+  expect(checks).toEqual(['lab', 'lab-vm'])
+  expect(Object.keys(test.nodes)).toContain('runner')
+})
+
+test('every Nix file has spaces, no blanks at the ends of lines, and a last line that ends', async () => {
+  const { stdout } = await run('git', ['ls-files', '-z', '--', '*.nix'], { cwd: root })
+  for (const file of stdout.split('\0').filter(Boolean)) {
+    const text = await readFile(join(root, file), 'utf8')
+    expect(text, file).not.toMatch(/\t| $/m)
+    expect(text, file).toMatch(/[^\n]\n$/)
+  }
+})
+
+/** Programs of Rust that Debian does not have. */
+for (const [program, argv] of Object.entries({
+  'nixpkgs-fmt': ['--check', 'flake.nix', 'nix'],
+  deadnix: ['--fail', '--no-lambda-pattern-names', 'flake.nix', 'nix'],
+})) {
+  const missing = await run(program, ['--version']).then(
+    () => undefined,
+    () => `no ${program} on PATH; type: cargo install ${program}`,
+  )
+  test.skipIf(missing !== undefined)(`${program} has nothing to say of the Nix files${reasonOf(missing)}`, async () => {
+    await expect(run(program, argv, { cwd: root })).resolves.toBeDefined()
+  })
+}

@@ -1,0 +1,2 @@
+# `nix fmt`.
+{ pkgs, ... }: pkgs.nixpkgs-fmt
