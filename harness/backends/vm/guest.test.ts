@@ -108,6 +108,7 @@ test('a machine is told all that it speaks to by open descriptors, and nothing o
   expect(pairs).toEqual(
     expect.arrayContaining([
       '-M q35',
+      expect.stringMatching(/^-append console=ttyS0 .* clocksource=hpet nolapic_timer no_timer_check$/),
       '-accel tcg,thread=multi',
       '-m 400',
       '-rtc base=2030-01-02T03:04:05,clock=host',

@@ -21,9 +21,9 @@ export const DESCRIPTORS = { qmp: 3, line: 4, errors: 5, cards: 6 } as const
 const quick = 'mitigations=off nokaslr cryptomgr.notests audit=0 random.trust_cpu=on'
 /**
  * A translated processor counts as its host does, and a kernel measures how fast that is at its start: on a busy host it was wrong by a factor
- * of 30. This clock, and alarms by it, need no measuring.
+ * of 30. This clock, and alarms by it, need no measuring. Nor may the kernel wait for ten ticks of its timer, and give up where they come late.
  */
-const steady = 'clocksource=hpet nolapic_timer'
+const steady = 'clocksource=hpet nolapic_timer no_timer_check'
 
 /**
  * Arguments of QEMU for one machine. Whatever it speaks to comes as open file descriptors: no socket of it has a place in any folder, so
