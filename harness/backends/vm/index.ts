@@ -66,6 +66,7 @@ async function take(plan: Plan, run: Run): Promise<Grounds> {
       const { node, address } = places.strangers(network)
       return Array.from({ length: count }, (_, at) => agentSeat(seats.pathOf(node), address(at)))
     },
+    machine: (node) => machines.machine(node),
     writeHosts: (node, hosts) => machines.writeHosts(node, hostsText(hosts)),
     setClock: (node, seconds) => machines.setClock(node, seconds),
     recorded: { machines: toldOf(machines.accelerator) },
