@@ -68,26 +68,32 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
 /** A CA as a holder of one of its certificates reaches it. */
 export async function caOf(site: Site, { url, anchor }: Enrol, holder: string) {
   const anchorPem = await readRendered(site, holder, anchor)
-  const { seat, address, port } = endpointOf(site, url, { from: holder, anchorPem })
+  const { seat, address, port } = reachedFrom(site, url, { from: holder, anchorPem })
   const connect = async (signal: AbortSignal) => (await seat.connect({ address, port }, signal)).stream
   return { url, connect, anchorPem }
 }
 
-/** A call over a connection of its own, from the address of a node; to what is no node, from where this machine reaches it. */
+/** Where `url` leads for a caller at `from`: to what is no node, from where this machine reaches it. */
+function reachedFrom(site: Site, url: string, caller: { from: string; anchorPem: string }): Endpoint {
+  const { hostname, port } = new URL(url)
+  if (site.resolve(hostname) !== undefined) return endpointOf(site, url, caller)
+  const { anchorPem } = caller
+  return { seat: localSeat(), address: hostname, host: hostname, port: Number(port || 443), anchorPem }
+}
+
+/** A call over a connection of its own, from the address of a node. */
 async function called(
   site: Site,
   { from, identity }: { from: string; identity?: Identity },
   { method, url: asked, discover, tls, json, form }: HttpCall,
 ) {
   const anchorPem = await (tls.ca === systemRoots ? rootsAt(tls.ca) : readRendered(site, from, tls.ca))
-  const at = (url: string): Endpoint => {
-    const { hostname, port } = new URL(url)
-    if (site.resolve(hostname) !== undefined) return endpointOf(site, url, { from, anchorPem })
-    return { seat: localSeat(), address: hostname, host: hostname, port: Number(port || 443), anchorPem }
-  }
   const one = async (url: string, request: Omit<Request, 'path'>) => {
     const { pathname, search } = new URL(url)
-    const { status, failure, body } = await exchange({ ...at(url), identity }, { ...request, path: pathname + search })
+    const { status, failure, body } = await exchange(
+      { ...reachedFrom(site, url, { from, anchorPem }), identity },
+      { ...request, path: pathname + search },
+    )
     return { status, text: failure ? `${failure.code} ${failure.message}` : body }
   }
   const metadata = async (url: string) => {
