@@ -68,10 +68,12 @@ describe.skipIf(missing !== undefined)('three machines', () => {
       const now = Number((await site.node(node).exec(['node', '-p', 'Date.now()'])).stdout) - ahead * 1_000
       return Math.max(before - now, now - Date.now(), 0)
     }
-    expect(await offMs('one', 0)).toBeLessThan(50)
+    // A second is what times in credentials count by; a busy host lets no machine come closer than that with certainty.
+    const within = 500
+    expect(await offMs('one', 0)).toBeLessThan(within)
     await site.clock('one').shift(86_400)
-    expect(await offMs('one', 86_400)).toBeLessThan(50)
-    expect(await offMs('two', 0)).toBeLessThan(50)
+    expect(await offMs('one', 86_400)).toBeLessThan(within)
+    expect(await offMs('two', 0)).toBeLessThan(within)
   })
 
   test('leave nothing', async () => {
