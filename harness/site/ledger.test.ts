@@ -75,6 +75,24 @@ test('another process cannot speak for the refusals of the one before', () => {
   expect(() => add(2)).toThrow(expect.objectContaining({ code: 'HOLDFAST_CONTROL_LOST' }))
 })
 
+test('before a process ends, what its refusals were held against is made once more, and counted at the end', async () => {
+  const { target, shared, add } = controls()
+  add()
+  await shared.closeOf(2, undefined)
+  expect(target.calls).toBe(0)
+  await shared.closeOf(1, undefined)
+  expect(target.calls).toBe(1)
+
+  add(2)
+  expect(await shared.close(undefined)).toBe(2)
+  expect(target.calls).toBe(2)
+  expect(await shared.close(undefined)).toBe(0)
+
+  add()
+  target.accepts = false
+  await expect(shared.closeOf(1, undefined)).rejects.toMatchObject({ code: 'HOLDFAST_CONTROL_LOST' })
+})
+
 test('two that are due, each the control of the other, are made once each', async () => {
   const shared = new SharedControls<undefined>()
   const made: string[] = []

@@ -78,6 +78,8 @@ interface SharedControl<Site> {
  */
 export class SharedControls<Site> {
   readonly #controls = new Map<string, SharedControl<Site>>()
+  /** Made once more before the end of all, since a process was about to end. */
+  #closedBefore = 0
 
   /** The newest one that differs from `shape` in one element, for one refusal more. */
   async controlOf(shape: CallShape, process: number | undefined, site: Site): Promise<Control | undefined> {
@@ -107,10 +109,23 @@ export class SharedControls<Site> {
     throw new ControlLost(replaced.verdict, replaced.refusals, ['another process is in its place'])
   }
 
-  /** Makes each of them once more: whoever refused still lets in whom it should. Answers how many there were. @throws ControlLost */
+  /** Makes each of them once more: whoever refused still lets in whom it should. Answers how many there were in all. @throws ControlLost */
   async close(site: Site): Promise<number> {
-    const open = [...this.#controls.values()].filter(({ refusals }) => refusals > 0)
-    this.#controls.clear()
+    const all = this.#closedBefore + (await this.#closeAll([...this.#controls.keys()], site))
+    this.#closedBefore = 0
+    return all
+  }
+
+  /** The same of those that a process accepted, for one that is about to end: the next in its place cannot speak for it. @throws ControlLost */
+  async closeOf(process: number, site: Site): Promise<void> {
+    const its = [...this.#controls].filter(([, control]) => control.process === process).map(([name]) => name)
+    this.#closedBefore += await this.#closeAll(its, site)
+  }
+
+  async #closeAll(names: readonly string[], site: Site): Promise<number> {
+    const all = names.map((name) => this.#controls.get(name)!)
+    for (const name of names) this.#controls.delete(name)
+    const open = all.filter(({ refusals }) => refusals > 0)
     for (const control of open) await this.#close(control, site)
     return open.length
   }

@@ -311,6 +311,12 @@ export class ScenarioSite implements AsyncDisposable {
     return this.controls
   }
 
+  /** To be said before a unit is ended: what refusals of its process were held against is looked at while that is there. */
+  async beforeEndOf(node: string, unit: string): Promise<void> {
+    const process = pidOf(this.site, node, unit)
+    if (process !== undefined) await this.shared.controls.closeOf(process, this)
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#owned.disposeAsync()
   }

@@ -129,6 +129,7 @@ function issuerOf(lab: Lab) {
 async function away<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
   const { node, unit } = issuerOf(lab)
   lab.judge(await lab.call(), accepted())
+  await lab.site.beforeEndOf(node.name, unit)
   await node.stop(unit)
   try {
     return await work()
@@ -148,6 +149,7 @@ function whileAway(lab: Lab): Promise<Verdict> {
 async function whileAwayFromTheStart(lab: Lab): Promise<Verdict> {
   const node = lab.site.node(lab.target.node)
   let started: Promise<void> | undefined
+  await lab.site.beforeEndOf(node.name, lab.target.unit)
   try {
     return await away(lab, async () => {
       await node.stop(lab.target.unit)
@@ -190,6 +192,7 @@ async function callRevoked(lab: Lab, between?: (lab: Lab) => Promise<void>): Pro
 
 async function killIssuer(lab: Lab): Promise<void> {
   const { node, unit } = issuerOf(lab)
+  await lab.site.beforeEndOf(node.name, unit)
   await node.kill(unit)
   await node.start(unit)
 }
