@@ -47,6 +47,11 @@ export function newLabel(topology: string): string {
   return `${name}-${randomBytes(3).toString('hex')}`
 }
 
+/** Whether a name has the form of a label. */
+export function isLabel(name: string): boolean {
+  return /-[0-9a-f]{6}$/.test(name)
+}
+
 /** Makes the folder of a run (0700). It appears under its name only with its `run.json` in it. */
 export async function createRunFolder(record: RunRecord): Promise<string> {
   const runtimeDir = await runtimeFolder()
@@ -80,7 +85,7 @@ export async function runtimeFolder(): Promise<string> {
   } catch (cause) {
     throw unusable(runtimeDir, cause as NodeJS.ErrnoException)
   }
-  await demandOwnFolder(runtimeDir)
+  await demandOwnFolder(runtimeDir, (what) => new RuntimeFolderNotOurs(runtimeDir, what))
   return runtimeDir
 }
 
@@ -89,13 +94,12 @@ function unusable(folder: string, { code, message }: NodeJS.ErrnoException): Run
   return new RuntimeFolderNotOurs(folder, `cannot be used (${code ?? message})`)
 }
 
-/** It may lie where everybody can make folders: whoever came first must not own the keys of our nodes. */
-async function demandOwnFolder(folder: string): Promise<void> {
+/** It may lie where everybody can make folders: whoever came first must not own the keys of our nodes. Throws what `failure` makes of it. */
+export async function demandOwnFolder(folder: string, failure: (what: string) => HoldfastError): Promise<void> {
   // Resolved, for a link with a slash behind it is followed.
   const status = await lstat(resolve(folder))
   const { uid, mode } = status
-  const notOurs = (what: string) =>
-    new RuntimeFolderNotOurs(folder, `${what}, so others could put their own files in the place of keys`)
+  const notOurs = (what: string) => failure(`${what}, so others could put their own files in the place of keys`)
   if (!status.isDirectory()) throw notOurs('is a link or no folder')
   if (uid !== process.getuid?.()) throw notOurs(`belongs to user ${uid}`)
   if ((mode & 0o022) !== 0) throw notOurs('can be written by others')
@@ -126,7 +130,7 @@ async function look(folder: string, name: string): Promise<FoundRun | undefined>
   const record: RunRecord | undefined = await text.then(JSON.parse).catch(() => undefined)
   if (record !== undefined) return { folder, record, alive: (await startTime(record.pid)) === record.startTime }
   // Only what carries our mark, or has the form of a label, is ours to judge.
-  if (!name.startsWith(MARK) && !/-[0-9a-f]{6}$/.test(name)) return undefined
+  if (!name.startsWith(MARK) && !isLabel(name)) return undefined
   // A time ahead is of a clock that was set back: nobody knows how old it is.
   const isNew = Math.abs(Date.now() - status.mtimeMs) < MAKING_MS
   return { folder, alive: isNew && !(await isMakerGone(name)) }

@@ -8,7 +8,6 @@ import { namesMissing } from '../../toolchain/nss-wrapper.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { agentSeat } from '../agent-seat.ts'
 import type { Backend, Capabilities, LaunchOptions } from '../backend.ts'
-import { removeCopies } from '../copies.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import type { Run } from '../run-folder.ts'
 import { Faults } from './faults.ts'
@@ -74,9 +73,13 @@ async function take(file: Found, plan: Plan, { folder, record }: Run, { signal }
   const addresses = Object.fromEntries(names.map((node) => [node, machines[node]!.addresses]))
   const dirs = Object.fromEntries(names.map((node) => [node, join(machines[node]!.dir, run, 'nodes', node)]))
   await using taken = new AsyncDisposableStack()
+  // What machines keep of a run goes with these, unless it was swept before.
+  const led: ReturnType<typeof startAgents>[] = []
+  taken.defer(() => {
+    for (const { letGo } of led) letGo()
+  })
   taken.defer(() => sweepAll(names.map(reachOf), run).then(() => {}))
   const seats = taken.use(await seatsHere(folder, names, (node) => reach(reachOf(node), { op: 'seat', run, node })))
-  taken.defer(() => removeCopies(plan, { dirs, addresses }))
   const held = taken.move()
   return {
     addresses,
@@ -90,7 +93,9 @@ async function take(file: Found, plan: Plan, { folder, record }: Run, { signal }
     sharesAgents: false,
     startAgents(nodes) {
       const settings = JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8')) as RunSettings
-      return startAgents(reachOf(nodes[0]!), { run, nodes }, { plan, settings })
+      const started = startAgents(reachOf(nodes[0]!), { run, nodes }, { plan, settings })
+      led.push(started)
+      return started
     },
     writeHosts: async (node, hosts) =>
       void (await ask(reachOf(node), { op: 'hosts', run }, { [node]: hostsText(hosts) })),

@@ -29,20 +29,32 @@ const suite = {
   maxVersion: 'TLSv1.2',
 } as const
 
+/** To prove that one has the key. Whatever stands before a machine may take a connection, and say nothing on it. */
+const PROVEN_WITHIN_MS = 10_000
+/** A machine that lost its power says no word: then the system asks, and ends the connection some seconds later. */
+const ASKED_AFTER_MS = 10_000
+
 /** Listens for those who have the key. */
 export function keyServer(key: Buffer, onStream: (stream: TLSSocket) => void): tls.Server {
   const pskCallback = (_: TLSSocket, who: string) => (who === identity ? key : null)
-  const server = tls.createServer({ ...suite, pskCallback, allowHalfOpen: true }, (stream) => {
+  const bounds = { handshakeTimeout: PROVEN_WITHIN_MS, keepAlive: true, keepAliveInitialDelay: ASKED_AFTER_MS }
+  const server = tls.createServer({ ...suite, ...bounds, pskCallback, allowHalfOpen: true }, (stream) => {
     stream.on('error', () => {})
     onStream(stream)
   })
-  // Somebody without the key ends no server.
-  server.on('tlsClientError', () => {})
+  // Somebody without the key keeps no connection, and ends no server: neither by what he says, nor by so many that none more can be accepted.
+  server.on('tlsClientError', (_, stream) => stream.destroy())
+  server.on('error', () => {})
   return server
 }
 
-/** Calls one who has the key, too. Rejects with the error of the system, or of TLS. */
-export async function callWithKey(key: Buffer, to: { address: string; port: number }): Promise<TLSSocket> {
+/** Calls one who has the key, too. Rejects with the error of the system, or of TLS, and when that takes too long or `signal` says so. */
+export async function callWithKey(
+  key: Buffer,
+  to: { address: string; port: number },
+  { withinMs = PROVEN_WITHIN_MS, signal }: { withinMs?: number | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<TLSSocket> {
+  const late = AbortSignal.timeout(withinMs)
   const stream = tls.connect({
     ...suite,
     host: to.address,
@@ -53,12 +65,15 @@ export async function callWithKey(key: Buffer, to: { address: string; port: numb
     checkServerIdentity: () => undefined,
   } as tls.ConnectionOptions)
   try {
-    await once(stream, 'secureConnect')
+    await once(stream, 'secureConnect', { signal: signal === undefined ? late : AbortSignal.any([late, signal]) })
   } catch (cause) {
     stream.destroy()
+    signal?.throwIfAborted()
+    if (late.aborted) throw new Error(`nobody there proved within ${withinMs / 1000} s that he has the key`)
     throw cause
   }
   stream.setNoDelay(true)
+  stream.setKeepAlive(true, ASKED_AFTER_MS)
   stream.on('error', () => {})
   return stream
 }

@@ -49,14 +49,18 @@ export async function ask<Answer>(to: Reach, asked: Asked, body?: unknown): Prom
   throw Object.assign(new HoldfastError(failure.code, `${to.node}: ${failure.message}`), { code: failure.code })
 }
 
+/** What forwards to a machine that is still starting may take a call for it, and lose it. */
+const ONE_CALL_MS = 2_000
+
 /** Resolves when all of them answer: machines may still be starting. @throws MachineSilent with the last of what came instead. */
 export async function untilServed(machines: readonly Reach[], withinMs: number, signal?: AbortSignal): Promise<void> {
   const end = performance.now() + withinMs
   const until = async (machine: Reach) => {
     for (;;) {
       try {
-        return (await callWithKey(machine.key, machine.machine)).destroy()
+        return (await callWithKey(machine.key, machine.machine, { withinMs: ONE_CALL_MS, signal })).destroy()
       } catch (cause) {
+        signal?.throwIfAborted()
         if (performance.now() > end) throw new MachineSilent(machine, withinMs, cause)
         await wait(100, undefined, { signal })
       }
@@ -65,12 +69,12 @@ export async function untilServed(machines: readonly Reach[], withinMs: number, 
   await Promise.all(machines.map(until))
 }
 
-/** Starts the agents of nodes on their machine. */
+/** Starts the agents of nodes on their machine. `letGo`: nobody leads them any more, nor will read what they left. */
 export function startAgents(
   to: Reach,
   { run, nodes }: { run: string; nodes: readonly string[] },
   start: Start,
-): AgentProcess {
+): AgentProcess & { letGo(): void } {
   const output = new PassThrough()
   const errors = new PassThrough()
   const ended = Promise.withResolvers<{ code: number | null; signal: string | null }>()
@@ -103,6 +107,11 @@ export function startAgents(
     kill: () => void ask(to, { op: 'kill', run, nodes }).catch(() => {}),
     // The machine ends what its agents leave.
     killUnits: () => {},
+    letGo: () =>
+      void stream.then(
+        (connected) => connected.destroy(),
+        () => {},
+      ),
   }
 }
 

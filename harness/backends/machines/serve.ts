@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { killProcessesOf } from '../../agent/labelled.ts'
+import { killProcessesOf, processesOf } from '../../agent/labelled.ts'
 import { failureOf, type RunSettings } from '../../agent/protocol.ts'
 import { firstLine, pass } from '../../agent/seat-server.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
@@ -13,7 +13,9 @@ import { HoldfastError } from '../../errors.ts'
 import { programEnvironment, settings as readSettings, trustEnvironment } from '../../settings.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../../toolchain/nss-wrapper.ts'
 import type { Plan } from '../../topology/plan.ts'
+import { removeCopies } from '../copies.ts'
 import { findSetpriv } from '../processes.ts'
+import { demandOwnFolder, isLabel } from '../run-folder.ts'
 import { keyServer } from './key-stream.ts'
 import { type Asked, eachLine, FRAME, type Hosts, type Start } from './served.ts'
 
@@ -21,17 +23,28 @@ import { type Asked, eachLine, FRAME, type Hosts, type Start } from './served.ts
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.meta.url))
 
+/** Files of agents, after the name of the first of their nodes. */
+const PLAN = '.plan.json'
+const SETTINGS = '.settings.json'
+
 export interface ServeOptions {
   address: string
   /** 0 is any free one. */
   port: number
   key: Buffer
-  /** Absolute: for folders of runs, each with those of its nodes. Made with mode 0700. */
+  /** Absolute: for folders of runs (0700), each with those of its nodes. Made with mode 0700 where it is not there. */
   dir: string
 }
 
 export interface Serving extends AsyncDisposable {
   readonly port: number
+}
+
+/** The folder of runs cannot be trusted with keys. Code `HOLDFAST_SERVED_FOLDER`. */
+class FolderNotOurs extends HoldfastError {
+  constructor(dir: string, what: string) {
+    super('HOLDFAST_SERVED_FOLDER', `${dir} ${what}; name a folder of yours with --dir`)
+  }
 }
 
 /** What is asked of this machine cannot be done here. Code `HOLDFAST_MACHINE_REFUSED`. */
@@ -44,11 +57,13 @@ class Refused extends HoldfastError {
 /** Starts agents for whoever has the key, on this machine, and ends what they started when he is gone. Resolves once it listens. */
 export async function serveMachine({ address, port, key, dir }: ServeOptions): Promise<Serving> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  await chmod(dir, 0o700)
+  await demandOwnFolder(dir, (what) => new FolderNotOurs(dir, what))
   const machine = new Machine(dir)
+  const left = await machine.runsThere()
   const server = keyServer(key, (stream) => void machine.answer(stream))
   server.listen(port, address)
   await once(server, 'listening')
+  await machine.removeDead(left)
   return {
     port: (server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
@@ -63,6 +78,8 @@ class Machine {
   /** Streams that ask, and agents that run. */
   readonly #streams = new Set<TLSSocket>()
   readonly #agents = new Map<string, { child: ChildProcess; gone: Promise<unknown> }>()
+  /** Runs of which something may be here. */
+  readonly #led = new Set<string>()
 
   constructor(dir: string) {
     this.#dir = dir
@@ -90,14 +107,17 @@ class Machine {
       case 'seat':
         return sit(stream, join(folder, 'nodes', nameOf(asked.node), 'seat'))
       case 'hosts':
+        this.#led.add(asked.run)
         await writeHosts(folder, body as Hosts)
         return true
       case 'read':
-        return readTextFrom(asked.path, asked.from)
+        return readTextFrom(await pathWithin(folder, asked.path), asked.from)
       case 'kill':
         return this.#kill(asked.run, asked.nodes)
       case 'sweep':
         return this.#sweep(asked.run, folder)
+      default:
+        throw new Refused(`${JSON.stringify((asked as { op: unknown }).op)} is nothing that is done here`)
     }
   }
 
@@ -108,10 +128,12 @@ class Machine {
   async #start(stream: TLSSocket, asked: { run: string; nodes: readonly string[]; folder: string }, start: Start) {
     const { run, nodes, folder } = asked
     const plan = start.plan as Plan
+    for (const node of nodes) nameOf(node)
+    this.#led.add(run)
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const ours = settingsHere(start.settings, folder)
-    const file = (name: string) => join(folder, `${nodes[0]}.${name}`)
-    const [planFile, settingsFile] = [file('plan.json'), file('settings.json')]
+    const file = (ending: string) => join(folder, `${nodes[0]}${ending}`)
+    const [planFile, settingsFile] = [file(PLAN), file(SETTINGS)]
     await writeFile(planFile, JSON.stringify(plan), { mode: 0o600 })
     await writeFile(settingsFile, JSON.stringify(ours), { mode: 0o600 })
     const argv = ['--disable-warning=ExperimentalWarning', agentMain, 'run', '--plan', planFile]
@@ -132,10 +154,16 @@ class Machine {
     this.#agents.set(keyOf(run, nodes), { child, gone })
     couple(stream, child)
     // Files of agents that ended can be read as long as somebody leads them; without him, keys must not stay.
-    stream.once('close', () => void gone.then(() => this.#sweep(run, folder)))
+    untilClosed(stream)
+      .then(() => gone)
+      .then(() => this.#sweep(run, folder))
+      .catch(() => {})
     const [code, signal] = await gone
     this.#agents.delete(keyOf(run, nodes))
     stream.write(`${FRAME.ended}${JSON.stringify({ code, signal })}\n`)
+    // Whoever led them hangs up when he has read what they left, or is gone.
+    if (stream.readableEnded) stream.end()
+    else stream.once('end', () => stream.end())
     return undefined
   }
 
@@ -153,6 +181,8 @@ class Machine {
     for (const { child } of ours) child.kill('SIGKILL')
     await Promise.all(ours.map(({ gone }) => gone))
     const left = await killProcessesOf({ run })
+    await removeCopiesOf(folder)
+    this.#led.delete(run)
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
     return ours.length + left
   }
@@ -161,6 +191,20 @@ class Machine {
     for (const { child } of this.#agents.values()) child.stdin?.end()
     await Promise.all([...this.#agents.values()].map(({ gone }) => gone))
     for (const stream of this.#streams) stream.destroy()
+    // Nobody can lead what is left, nor ask for it.
+    await Promise.all([...this.#led].map((run) => this.#sweep(run, this.#folderOf(run))))
+  }
+
+  async runsThere(): Promise<string[]> {
+    const entries = await readdir(this.#dir, { withFileTypes: true })
+    return entries.filter((entry) => entry.isDirectory() && isLabel(entry.name)).map(({ name }) => name)
+  }
+
+  /** Removes what a server that was killed left. What has processes is led through another one, or about to end. */
+  async removeDead(runs: readonly string[]): Promise<void> {
+    for (const run of runs) {
+      if ((await processesOf({ run })).length === 0) await this.#sweep(run, this.#folderOf(run))
+    }
   }
 }
 
@@ -172,6 +216,30 @@ function keyOf(run: string, nodes: readonly string[]): string {
 function nameOf(name: string): string {
   if (/^[a-z0-9][a-z0-9-]*$/.test(name)) return name
   throw new Refused(`${JSON.stringify(name)} is no name of a run or a node`)
+}
+
+/** A path that leads, links and all, to a file in a folder. @throws Refused */
+async function pathWithin(folder: string, path: string): Promise<string> {
+  const [real, within] = await Promise.all([realpath(path), realpath(folder)])
+  if (real.startsWith(`${within}/`)) return real
+  throw new Refused(`${path} is not in the folder of its run`)
+}
+
+/** What agents of a run copied out of its folder for as long as it goes on. */
+async function removeCopiesOf(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [] as string[])
+  const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown
+  for (const plan of names.filter((name) => name.endsWith(PLAN))) {
+    const settings = plan.slice(0, -PLAN.length) + SETTINGS
+    // One that was being written when all ended was nobody's yet.
+    const [of, told] = await Promise.all([json(plan), json(settings)]).catch(() => [])
+    if (of !== undefined) await removeCopies(of as Plan, told as RunSettings)
+  }
+}
+
+/** At once where it is closed already. */
+async function untilClosed(stream: TLSSocket): Promise<void> {
+  if (!stream.closed) await once(stream, 'close')
 }
 
 function environment(run: string): Record<string, string> {
@@ -218,7 +286,9 @@ function couple(stream: TLSSocket, child: ChildProcess): void {
     else stdin!.write(`${line.slice(FRAME.input.length)}\n`)
   })
   stream.on('end', () => stdin!.end())
-  stream.on('close', () => stdin!.end())
+  // It may have been over before.
+  if (stream.readableEnded) stdin!.end()
+  void untilClosed(stream).then(() => stdin!.end())
 }
 
 /** Passes what follows on to the seat of a node. */
