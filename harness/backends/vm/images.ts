@@ -105,6 +105,8 @@ async function build(folder: string, path: string, files: GuestFiles): Promise<v
     const size = Math.ceil((bytes * 1.06 + files.size * 4_608 + SLACK_BYTES) / 4_096)
     const features = ['-t', 'ext4', '-O', '^has_journal', '-b', '4096', '-m', '0', '-N', String(files.size * 2 + 1_000)]
     await run('mke2fs', ['-q', '-F', ...features, '-d', root, image, String(size)], { env: toolEnvironment() })
+    // What its owner alone can read here, is in it for all users of a guest.
+    await chmod(image, 0o600)
     await rename(image, path)
   } catch (cause) {
     throw new ImageFailed(cause)
