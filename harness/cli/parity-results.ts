@@ -19,18 +19,27 @@ interface Held {
 
 /** Each test that was held on several grounds as a result of its own: it fails where they do not see it alike. */
 export async function parityResults(parity: Parity, held: Held): Promise<ScenarioResult[]> {
-  const claimed = (claim: string) => `${claim} on ${parity.grounds.join(' and ')}`
+  const claimed = (claim: string, on: readonly string[]) => `${claim} on ${on.join(' and ')}`
   await rm(pages, { recursive: true, force: true })
   const differing = await Promise.all(
     parity.differing.map(async (difference): Promise<ScenarioResult> => {
       const { scenario, name, file } = difference
       const page = await writePage(difference, held.runs)
       const told = toldDifference(difference, held, page)
-      return { scenario: claimed(scenario), name, file, state: 'failed', ms: 0, cause: 'assertion', told, page }
+      return {
+        scenario: claimed(scenario, parity.grounds),
+        name,
+        file,
+        state: 'failed',
+        ms: 0,
+        cause: 'assertion',
+        told,
+        page,
+      }
     }),
   )
-  const same = parity.same.map(({ scenario, name, file }): ScenarioResult => {
-    return { scenario: claimed(scenario), name, file, state: 'passed', ms: 0 }
+  const same = parity.same.map(({ scenario, name, file, on }): ScenarioResult => {
+    return { scenario: claimed(scenario, on), name, file, state: 'passed', ms: 0 }
   })
   return [...differing, ...same]
 }

@@ -107,8 +107,9 @@ export function parityLine(parity: Parity): string {
 /** Without what grounds saw alike, which the verdict on them counts. */
 export function withoutAlike(report: GroundsReport): GroundsReport {
   const { parity } = report
-  const ours = ` on ${parity.grounds.join(' and ')}`
-  const isAlike = ({ scenario, state }: ScenarioResult) => state === 'passed' && scenario.endsWith(ours)
+  const ours = new Set(parity.same.map(({ on }) => ` on ${on.join(' and ')}`))
+  const isAlike = ({ scenario, state }: ScenarioResult) =>
+    state === 'passed' && [...ours].some((one) => scenario.endsWith(one))
   return parity.grounds.length < 2 ? report : { ...report, scenarios: report.scenarios.filter((one) => !isAlike(one)) }
 }
 

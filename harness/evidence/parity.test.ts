@@ -28,7 +28,7 @@ test('runs that differ in nothing but ids and times are the same', () => {
   const others = tests.map((one) => ({ ...one, evidence: 'elsewhere', ms: 7 }))
 
   const parity = between(tests, others)
-  const same = tests.map(({ scenario, name, file }) => ({ scenario, name, file }))
+  const same = tests.map(({ scenario, name, file }) => ({ scenario, name, file, on: ['here', 'there'] }))
   expect(parity).toEqual({ grounds: ['here', 'there'], same, calls: 3, differing: [], apart: [] })
   expect(parityText(parity)).toBe('2 cells and claims the same on here and there, in 3 calls · 0 differ')
 })
@@ -135,6 +135,23 @@ test('a cell that is missing on one ground is found; one that could not run ther
   ])
   const neither = seen('x', [], { state: 'did not run', reason: 'lacks partition' })
   expect(between([neither], [neither])).toMatchObject({ same: [], differing: [], apart: [] })
+})
+
+test('what ran on some of several grounds is not told as the same on all of them', () => {
+  const left = seen('y', [], { state: 'did not run', reason: 'lacks ownClock' })
+  const all = [seen('x', [call()]), seen('y', [call()])]
+  const parity = parityOf([
+    { ground: 'here', tests: all },
+    { ground: 'there', tests: all },
+    { ground: 'beyond', tests: [seen('x', [call()]), left] },
+  ])
+  expect(parity.same.map(({ name, on }) => [name, on])).toEqual([
+    ['x', ['here', 'there', 'beyond']],
+    ['y', ['here', 'there']],
+  ])
+  expect(parityText(parity)).toBe(
+    '1 cell or claim the same on here and there and beyond, 1 on here and there alone, in 2 calls · 0 differ · 1 ran on here and there only',
+  )
 })
 
 test('each further ground is held against the first', () => {

@@ -82,11 +82,16 @@ export interface RanApart extends NamedTest {
   readonly not: readonly { readonly ground: string; readonly reason: string }[]
 }
 
+/** A test that these grounds see alike; of others, it says nothing. */
+export interface SeenAlike extends NamedTest {
+  readonly on: readonly string[]
+}
+
 /** What came of holding the same tests on several grounds against each other. */
 export interface Parity {
   readonly grounds: readonly string[]
   /** Tests that all grounds on which they ran, two at least, see alike; and how many calls those made. */
-  readonly same: readonly NamedTest[]
+  readonly same: readonly SeenAlike[]
   readonly calls: number
   readonly differing: readonly Difference[]
   /** Told apart: they prove nothing about the others. */
@@ -100,7 +105,7 @@ export interface Parity {
 export function parityOf(runs: readonly SeenOn[]): Parity {
   const places = runs.map(({ ground, tests }) => ({ ground, byKey: byKey(tests), whole: wholeFiles(tests) }))
   const keys = new Set(places.flatMap(({ byKey }) => [...byKey.keys()]))
-  const [same, differing, apart]: [NamedTest[], Difference[], RanApart[]] = [[], [], []]
+  const [same, differing, apart]: [SeenAlike[], Difference[], RanApart[]] = [[], [], []]
   let calls = 0
   for (const key of keys) {
     const found = places.map((place) => ({ ...place, test: byKeyOf(place, key) }))
@@ -113,9 +118,10 @@ export function parityOf(runs: readonly SeenOn[]): Parity {
     const vanished = gone.filter(({ reason }) => reason === undefined).map(({ ground }) => vanishedOn(ground, first))
     const not = gone.flatMap(({ ground, reason }) => (reason === undefined ? [] : [{ ground, reason }]))
     differing.push(...unlike, ...vanished)
-    if (not.length > 0) apart.push({ ...named, on: ran.map(({ ground }) => ground), not })
+    const on = ran.map(({ ground }) => ground)
+    if (not.length > 0) apart.push({ ...named, on, not })
     if (others.length === 0 || unlike.length + vanished.length > 0) continue
-    same.push(named)
+    same.push({ ...named, on })
     calls += judgedCalls(first.test!.calls).length
   }
   return { grounds: runs.map(({ ground }) => ground), same, calls, differing, apart }
@@ -305,8 +311,17 @@ export function parityText({ grounds, same, calls, differing, apart }: Parity): 
   const some = names.slice(0, 3).join('; ')
   const rest = names.length > 3 ? `; and ${names.length - 3} more` : ''
   const differ = names.length === 0 ? '0 differ' : `${names.length} ${names.length === 1 ? 'differs' : 'differ'}: `
+  const everywhere = same.filter(({ on }) => on.length === grounds.length).length
+  const elsewhere = Map.groupBy(
+    same.filter(({ on }) => on.length < grounds.length),
+    ({ on }) => on.join(' and '),
+  )
   return [
-    `${same.length} ${same.length === 1 ? 'cell or claim' : 'cells and claims'} the same on ${grounds.join(' and ')}, in ${calls} ${calls === 1 ? 'call' : 'calls'}`,
+    [
+      `${everywhere} ${everywhere === 1 ? 'cell or claim' : 'cells and claims'} the same on ${grounds.join(' and ')}`,
+      ...[...elsewhere].map(([on, tests]) => `${tests.length} on ${on} alone`),
+      `in ${calls} ${calls === 1 ? 'call' : 'calls'}`,
+    ].join(', '),
     differ + some + rest,
     ...[...Map.groupBy(apart, ({ on }) => on.join(' and '))].map(([on, tests]) => `${tests.length} ran on ${on} only`),
   ].join(' · ')
