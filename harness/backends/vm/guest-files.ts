@@ -179,10 +179,10 @@ function nextLink(path: string): { at: string; link: string; leads: string } {
   return { at, link, leads: join(link.startsWith('/') ? link : join(dirname(at), link), ...rest) }
 }
 
-/** The folder of the package that a script belongs to; its own folder where it belongs to none. */
-export function packageOf(script: string): string {
+/** The folder of the package that a script belongs to, if it belongs to one. */
+export function packageOf(script: string): string | undefined {
   for (let folder = dirname(script); folder !== dirname(folder); folder = dirname(folder)) {
     if (basename(dirname(folder)) === 'node_modules' || exists(join(folder, 'package.json'))) return folder
   }
-  return dirname(script)
+  return undefined
 }

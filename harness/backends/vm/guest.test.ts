@@ -210,6 +210,7 @@ test('a run takes what its plan names: programs and packages of scripts to an im
   const [script, library] = [put('app/main.mjs', ''), put('app/lib/x.mjs', '')]
   put('app/package.json', '{}')
   put('app/.git/config', '')
+  const env = put('app/.env', 'SECRET=1', 0o600)
   const [program, key] = [put('tool', 'binary', 0o755), put('key.pem', 'KEY', 0o600)]
   const plan = {
     units: [{ script }, { args: [`--key=${key}`, '/nowhere/x', '/', '/proc/self/status'] }, { path: program }],
@@ -217,9 +218,28 @@ test('a run takes what its plan names: programs and packages of scripts to an im
   const { programs, read } = filesNamedIn([plan, { NODE_OPTIONS: `--import=file://${library}` }], () => false)
 
   expect([...programs.keys()].sort()).toEqual([script, library, join(folder, 'app/package.json'), program].sort())
-  expect([...read]).toEqual([[key, { content: Buffer.from('KEY'), mode: 0o600 }]])
+  expect(Object.fromEntries(read)).toEqual({
+    [key]: { content: Buffer.from('KEY'), mode: 0o600 },
+    [env]: { content: Buffer.from('SECRET=1'), mode: 0o600 },
+  })
   expect(filesNamedIn([plan], () => true)).toEqual({ programs: new Map(), read: new Map() })
   expect(packageOf(library)).toBe(join(folder, 'app'))
+})
+
+test('a script of no package comes with the scripts and data beside it, and with nothing else of its folder', () => {
+  const folder = scratch()
+  mkdirSync(join(folder, '.ssh'))
+  mkdirSync(join(folder, 'papers'))
+  const put = (name: string) => {
+    writeFileSync(join(folder, name), '', { mode: 0o644 })
+    return join(folder, name)
+  }
+  const [script, beside, data] = [put('x.mjs'), put('y.mjs'), put('z.json')]
+  for (const name of ['.ssh/id', 'papers/private.json', '.hidden.json', 'notes.txt']) put(name)
+  const { programs, read } = filesNamedIn([{ script }], () => false)
+
+  expect([...programs.keys()].sort()).toEqual([script, beside, data])
+  expect(read.size).toBe(0)
 })
 
 test('an image is made once for the same content, anew for another, and taken away when nobody has used it for long', async ({

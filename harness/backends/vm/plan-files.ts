@@ -1,5 +1,5 @@
-import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
-import { extname } from 'node:path'
+import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
+import { dirname, extname, join } from 'node:path'
 import { type GuestFiles, packageOf, takeAll, takeFile } from './guest-files.ts'
 
 /** What a run needs of this machine beyond what every machine has. */
@@ -18,21 +18,39 @@ const elsewhere = /^\/(proc|sys|dev|run)\//
 export function filesNamedIn(values: readonly unknown[], has: (path: string) => boolean): PlanFiles {
   const programs: GuestFiles = new Map()
   const read = new Map<string, { content: Uint8Array; mode: number }>()
+  /** Its links are in the image; what stands in it is not. */
+  const keepApart = (path: string) => {
+    const { mode, size } = statSync(path)
+    programs.delete(path)
+    if (size <= LONGEST_READ && isReadable(path)) read.set(path, { content: readFileSync(path), mode: mode & 0o777 })
+  }
   for (const path of pathsIn(values)) {
     const status = statSync(path, { throwIfNoEntry: false })
     if (has(path) || status === undefined || elsewhere.test(path)) continue
     if (!status.isFile()) continue
-    if (isScript(path)) takeAll(programs, packageOf(path), (name) => name !== '.git' && name !== '.holdfast')
-    else if ((status.mode & 0o111) !== 0) takeFile(programs, path)
-    else if (status.size <= LONGEST_READ && isReadable(path)) {
+    if (isScript(path)) takeProgram(programs, path)
+    else {
       takeFile(programs, path)
-      const real = realpathSync(path)
-      // Its links are in the image; what stands in it is not.
-      programs.delete(real)
-      read.set(real, { content: readFileSync(real), mode: status.mode & 0o777 })
+      if ((status.mode & 0o111) === 0) keepApart(realpathSync(path))
     }
   }
+  // A package may hold what nobody but its owner reads.
+  for (const [path, entry] of programs) if ('file' in entry && (statSync(path).mode & 0o115) === 0) keepApart(path)
   return { programs, read }
+}
+
+/** A script with its package; one that belongs to none, with the scripts and data beside it: its folder may be anybody's home. */
+function takeProgram(programs: GuestFiles, script: string): void {
+  takeFile(programs, script)
+  const owner = packageOf(script)
+  if (owner !== undefined) {
+    takeAll(programs, owner, (name) => name !== '.git' && name !== '.holdfast')
+    return
+  }
+  const folder = dirname(realpathSync(script))
+  for (const { name } of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile())) {
+    if (/^[^.].*\.(?:[cm]?[jt]s|json|wasm|node)$/.test(name)) takeFile(programs, join(folder, name))
+  }
 }
 
 function pathsIn(values: readonly unknown[]): Set<string> {
