@@ -10,6 +10,8 @@ import { Multiplexer } from './multiplexer.ts'
  */
 export type GuestRequest = 'clock' | 'hosts'
 
+const WITHIN_MS = 60_000
+
 /** What a machine is answered, or tells. */
 export interface LineAnswers {
   /** What time it is there, in ms since 1970. */
@@ -37,11 +39,16 @@ export class MachineLine {
     return this.#line.open('agent')
   }
 
-  /** Resolves when it is done. */
+  /** Resolves when it is done. A machine that is frozen never answers. */
   async ask(request: GuestRequest, content = ''): Promise<void> {
     const stream = this.#line.open(request)
+    const silent = new HoldfastError(
+      'HOLDFAST_MACHINE_SILENT',
+      `a machine did not answer "${request}" within ${WITHIN_MS / 1_000} s; is it frozen?`,
+    )
+    const late = setTimeout(() => stream.destroy(silent), WITHIN_MS)
     stream.end(content)
-    const failure = await text(stream)
+    const failure = await text(stream).finally(() => clearTimeout(late))
     if (failure !== '') throw new HoldfastError('HOLDFAST_AGENT_FAILED', failure)
   }
 
