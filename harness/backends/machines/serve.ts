@@ -237,9 +237,12 @@ async function removeCopiesOf(folder: string): Promise<void> {
   }
 }
 
-/** At once where it is closed already. */
-async function untilClosed(stream: TLSSocket): Promise<void> {
-  if (!stream.closed) await once(stream, 'close')
+/** At once where it is closed already, and however it closes: an error on the way there is none of who waits for it. */
+function untilClosed(stream: TLSSocket): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve()
+    else stream.once('close', () => resolve())
+  })
 }
 
 function environment(run: string): Record<string, string> {
