@@ -53,8 +53,8 @@ let
     systemd.services.holdfast-scenarios = {
       description = "Scenarios of ${value.name}";
       environment = { HOLDFAST_MACHINES = "/etc/holdfast/machines.json"; HOLDFAST_RUNTIME_DIR = "/run/holdfast-runs"; };
-      # However it ends, the driver waits to be told.
-      postStop = "printf '{\"id\":\"ended\",\"op\":\"ended\",\"result\":\"%s\"}\\n' \"$SERVICE_RESULT\" > /run/holdfast/faults/ended.request";
+      # However it ends, the driver waits to be told; it takes whatever file is there, so this one appears whole.
+      postStop = "printf '{\"id\":\"ended\",\"op\":\"ended\",\"result\":\"%s\"}\\n' \"$SERVICE_RESULT\" > /run/holdfast/faults/ended.new && mv /run/holdfast/faults/ended.new /run/holdfast/faults/ended.request";
       script = ''
         cd "$(mktemp -d)"
         ${library.scenarioCommand { inherit holdfast topology parameters folder shipped; backend = "machines"; }}
