@@ -104,6 +104,8 @@ test('of a wait what ended it counts, however often it looked; of a positive con
   expect(between([seen('x', [control, held])], [seen('x', [call()])]).differing).toMatchObject([
     { members: ['control'] },
   ])
+  const letIn = { ...accepted, control: { accepted: true } }
+  expect(between([seen('x', [letIn])], [seen('x', [accepted])])).toMatchObject({ same: [{}], differing: [] })
 })
 
 test('a test that fails on one ground only, or fails otherwise there, is found', () => {

@@ -218,8 +218,10 @@ function calledWhat({ from, to, action, credential }: SeenCall): string[] {
 /** What two calls have in common where a target judges them alike. */
 function outcomeOf(call: SeenCall): Record<string, unknown> {
   const { verdict, layer, status, error, reason, guard, principal = {}, weakerProof, control } = call
-  // What a refusal is held against depends on the calls before it; that there is something, and that it is accepted, does not.
-  return { verdict, layer, status, error, reason, guard, principal, weakerProof, control: control?.accepted }
+  // What a refusal is held against depends on the calls before it; that there is something, and that it is accepted, does not. What is
+  // accepted needs nothing beside it: whether it was held against something is by chance.
+  const held = verdict === 'refused' ? control?.accepted : undefined
+  return { verdict, layer, status, error, reason, guard, principal, weakerProof, control: held }
 }
 
 interface CallDifference {
