@@ -24,6 +24,7 @@ const scripts = {
   test: ['checks/run.ts'],
   unit: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
   nix: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'nix'],
+  vm: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'vm'],
   scenarios: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'scenarios', '--project', 'waiting'],
   // The parity set of the scenarios that are named, on the process backend and then on another ground.
   parity: ['checks/parity-main.ts'],

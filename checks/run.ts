@@ -16,8 +16,11 @@ const together: readonly Check[] = [
   { name: 'The programs that every topology needs are here', argv: script('checks/toolchain.ts'), live: true },
 ]
 
-/** Beside what waits: much of it is one program that evaluates. */
-const nixSide: Check = { name: 'The Nix side holds, in its sandbox too', argv: tests('nix'), counts: true, live: true }
+/** Last, and side by side: neither measures times, and one program that evaluates leaves a core to machines. */
+const elsewhere: readonly Check[] = [
+  { name: 'The Nix side holds, in its sandbox too', argv: tests('nix'), counts: true, live: true },
+  { name: 'Nodes can be virtual machines', argv: tests('vm'), counts: true, live: true },
+]
 
 /**
  * Shown as they go. The unit tests wait for programs most of the time and the package check uses one core, so these two share the
@@ -35,7 +38,8 @@ function inTurn(asked: readonly string[], repeated: readonly Check[]): readonly 
       { name: 'The scenarios hold', argv: tests('scenarios', folders), counts: true, live: true },
       ...(waits ? [waiting] : []),
     ],
-    asked.length === 0 ? [...repeated, nixSide] : repeated,
+    repeated,
+    asked.length === 0 ? elsewhere : [],
   ]
 }
 
