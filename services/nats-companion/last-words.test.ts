@@ -10,7 +10,8 @@ test.each<[string, readonly Said[], string, string | undefined]>([
   ['his account ended, and he was gone first', [[accountOver, 'his', 9_000]], 'Client Closed', 'nats_account_expired'],
   ['another account ended, and his', [[accountOver, 'other', 9_000]], 'Authentication Expired', 'nats_account_expired'],
   ['another account ended, and he left', [[accountOver, 'other', 9_000]], 'Client Closed', undefined],
-  ['his account ended long before', [[accountOver, 'his', 7_999]], 'Client Closed', undefined],
+  ['his account ended some seconds before', [[accountOver, 'his', 5_000]], 'Client Closed', 'nats_account_expired'],
+  ['his account ended long before', [[accountOver, 'his', 4_999]], 'Client Closed', undefined],
   [
     'another user ended, and another account',
     [

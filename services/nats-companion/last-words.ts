@@ -1,7 +1,10 @@
 import { ENDED, LAST_WORDS, meaning, type Reason } from './table.ts'
 
-/** The broker writes the same words once a second at most, whomever it tells them, and looks once a second which of them are old. */
-const unwrittenMs = 2_000
+/**
+ * The broker writes the same words once a second at most, whomever it tells them, and looks once a second which of them are old; on a busy
+ * machine the end of a connection is written some seconds after its words.
+ */
+const unwrittenMs = 5_000
 
 /** Why the broker says that it ends connections: it tells everybody, and writes down what it told the first of them. */
 export class LastWords {

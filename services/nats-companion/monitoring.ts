@@ -3,7 +3,8 @@ import { text } from 'node:stream/consumers'
 import { readUser } from '../shared/nats/creds-text.ts'
 import type { Over, Shown } from './judge.ts'
 
-const WITHIN_MS = 2_000
+/** On a busy machine an answer takes long, and what is not known of an end is not written down. */
+const WITHIN_MS = 10_000
 /** Each login is asked about several times. Those that wait for the next one keep no process alive. */
 const connections = new Agent({ keepAlive: true })
 
