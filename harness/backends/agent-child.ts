@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { signalTree } from '../agent/process-tree.ts'
+import { programEnvironment, settings } from '../settings.ts'
 import type { AgentProcess } from './agent-link.ts'
 
 // Sources in the repository, compiled files in the package.
@@ -13,6 +14,11 @@ export function agentProgram(name: 'main' | 'seat-main'): string[] {
   return [process.execPath, '--disable-warning=ExperimentalWarning', path]
 }
 
+/** Environment of the agents of a run, from which its programs start, too. */
+export function agentEnvironment(run: string): Record<string, string> {
+  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: settings().compileCache })
+}
+
 /** Starts the agents of nodes as a child of this process, in the folder of their run. `before`: what leads to where they live. */
 export function startAgentChild(
   folder: string,
@@ -20,9 +26,8 @@ export function startAgentChild(
   env: NodeJS.ProcessEnv,
   before: readonly string[] = [],
 ): AgentProcess {
-  const [plan, settings] = [join(folder, 'plan.json'), join(folder, 'settings.json')]
-  const said = ['run', '--plan', plan, '--settings', settings, ...nodes]
-  const [program = '', ...argv] = [...before, ...agentProgram('main'), ...said]
+  const files = ['--plan', join(folder, 'plan.json'), '--settings', join(folder, 'settings.json')]
+  const [program = '', ...argv] = [...before, ...agentProgram('main'), 'run', ...files, ...nodes]
   const child = spawn(program, argv, { detached: true, cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolveEnd) => {
     child.once('error', () => resolveEnd({ code: null, signal: null }))

@@ -3,12 +3,13 @@ import { join, resolve } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
 import { type MovableClock, NodeClock, OwnClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
-import { programEnvironment, settings, trustEnvironment } from '../settings.ts'
+import { trustEnvironment } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../toolchain/nss-wrapper.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Addresses } from '../topology/networks.ts'
 import type { Plan, PlanNode } from '../topology/plan.ts'
+import { agentEnvironment } from './agent-child.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, Impairment, LaunchOptions, Site, SiteMachine } from './backend.ts'
 import { bundledServices } from './bundled.ts'
@@ -16,7 +17,7 @@ import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
 import { hostsFileOf, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
 import { demandPrograms, hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
-import { findSetpriv, startTime } from './processes.ts'
+import { dieWithParent, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
 import { toolsForUsers } from './tools-for-users.ts'
 
@@ -173,7 +174,7 @@ async function clocksIn(
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
 async function startAgents(site: LaunchedSite, { record, plan, grounds, clocks }: Launching): Promise<void> {
   const start = async (nodes: readonly string[], clock?: MovableClock) => {
-    const env = { ...environment(record.run), ...trustEnvironment(), ...clock?.environment(findLibfaketime()) }
+    const env = { ...agentEnvironment(record.run), ...trustEnvironment(), ...clock?.environment(findLibfaketime()) }
     site.connect(nodes, await grounds.startAgents(nodes, env))
   }
   const startEach = (nodes: readonly string[]) => Promise.all(nodes.map((node) => start([node], clocks?.get(node))))
@@ -197,10 +198,6 @@ async function untilReady(site: LaunchedSite, { signal, keep }: LaunchOptions): 
   }
 }
 
-function environment(run: string): Record<string, string> {
-  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: settings().compileCache })
-}
-
 /** What the agents read at their start. */
 async function writeRunFiles({
   backend,
@@ -215,7 +212,7 @@ async function writeRunFiles({
   const { run } = record
   const { ownHosts } = backend.capabilities
   const { addresses, dirs, agentSeats } = grounds
-  const [setpriv, library] = [findSetpriv(), findNssWrapper()]
+  const library = findNssWrapper()
   const hostsFile = (node: PlanNode) => (ownHosts ? '/etc/hosts' : hostsFileOf(folder, node))
   const hostsFiles = Object.entries(plan.nodes).map(([name, node]) => [name, hostsFile(node)] as const)
   const libcNames =
@@ -232,7 +229,7 @@ async function writeRunFiles({
     libcNames: Object.fromEntries(libcNames),
     tools: pathsOf(tools),
     services: bundledServices(options),
-    environment: environment(run),
+    environment: agentEnvironment(run),
     clocks: Object.fromEntries(
       [...(clocks ?? [])].map(([node, clock]) => [node, clock.environment(findLibfaketime())]),
     ),
@@ -240,7 +237,7 @@ async function writeRunFiles({
     held: options.hold,
     slowness: grounds.slowness,
     // Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind.
-    dieWithParent: setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'],
+    dieWithParent: dieWithParent(),
   }
   const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
   await Promise.all([write('plan.json', plan), write('settings.json', settings)])

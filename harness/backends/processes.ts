@@ -33,6 +33,12 @@ export function findSetpriv(): string | undefined {
     .find((program) => existsSync(program) && isSetpriv(program))
 }
 
+/** Program and arguments to put before a command so that it dies with its parent; none where the system has nothing for that. */
+export function dieWithParent(): string[] {
+  const setpriv = findSetpriv()
+  return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
+}
+
 /** That of BusyBox has the name, and not the option. */
 const isSetpriv = triedOnce('setpriv', (program) => {
   return spawnSync(program, ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore', timeout: 5_000 }).status === 0

@@ -4,24 +4,20 @@ import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:
 import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { fileURLToPath } from 'node:url'
 import { killProcessesOf, processesOf } from '../../agent/labelled.ts'
 import { failureOf, type RunSettings } from '../../agent/protocol.ts'
 import { firstLine, pass } from '../../agent/seat-server.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
 import { HoldfastError } from '../../errors.ts'
-import { programEnvironment, settings as readSettings, trustEnvironment } from '../../settings.ts'
+import { trustEnvironment } from '../../settings.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../../toolchain/nss-wrapper.ts'
 import type { Plan } from '../../topology/plan.ts'
+import { agentEnvironment, agentProgram } from '../agent-child.ts'
 import { removeCopies } from '../copies.ts'
-import { findSetpriv } from '../processes.ts'
+import { dieWithParent } from '../processes.ts'
 import { demandOwnFolder, isLabel } from '../run-folder.ts'
 import { keyServer } from './key-stream.ts'
 import { type Asked, eachLine, FRAME, type Hosts, type Start } from './served.ts'
-
-// Sources in the repository, compiled files in the package.
-const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const agentMain = fileURLToPath(new URL(`../../agent/main.${suffix}`, import.meta.url))
 
 /** Files of agents, after the name of the first of their nodes. */
 const PLAN = '.plan.json'
@@ -136,11 +132,11 @@ class Machine {
     const [planFile, settingsFile] = [file(PLAN), file(SETTINGS)]
     await writeFile(planFile, JSON.stringify(plan), { mode: 0o600 })
     await writeFile(settingsFile, JSON.stringify(ours), { mode: 0o600 })
-    const argv = ['--disable-warning=ExperimentalWarning', agentMain, 'run', '--plan', planFile]
-    const child = spawn(process.execPath, [...argv, '--settings', settingsFile, ...nodes], {
+    const [program = '', ...argv] = agentProgram('main')
+    const child = spawn(program, [...argv, 'run', '--plan', planFile, '--settings', settingsFile, ...nodes], {
       detached: true,
       cwd: folder,
-      env: { ...environment(run), ...trustEnvironment() },
+      env: { ...agentEnvironment(run), ...trustEnvironment() },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     const units = nodes.flatMap((node) => plan.nodes[node]!.units.map(({ name }) => `${node}/${name}` as const))
@@ -245,21 +241,17 @@ function untilClosed(stream: TLSSocket): Promise<void> {
   })
 }
 
-function environment(run: string): Record<string, string> {
-  return programEnvironment({ HOLDFAST_RUN: run, NODE_COMPILE_CACHE: readSettings().compileCache })
-}
-
 /** Settings of a run, where what depends on the machine is this one's. */
 function settingsHere(told: RunSettings, folder: string): RunSettings {
-  const [setpriv, library] = [findSetpriv(), findNssWrapper()]
+  const library = findNssWrapper()
   const hostsFiles = Object.fromEntries(Object.keys(told.dirs).map((node) => [node, hostsFileOf(folder, node)]))
   const names = Object.entries(hostsFiles).map(([node, file]) => [node, nssWrapperEnvironment(library ?? '', file)])
   return {
     ...told,
     hostsFiles,
     libcNames: library === undefined ? undefined : Object.fromEntries(names),
-    environment: environment(told.run),
-    dieWithParent: setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--'],
+    environment: agentEnvironment(told.run),
+    dieWithParent: dieWithParent(),
   }
 }
 

@@ -32,6 +32,14 @@ export interface Link {
   readonly hardware: string
 }
 
+/** One way between two nodes in a network that both are in. */
+export type Way = readonly [from: Link, to: Link]
+
+/** What tells a way from all others of its run. */
+export function wayKey([from, to]: Way): string {
+  return `${from.port} ${to.port}`
+}
+
 /** The run has more than its namespaces are laid out for. Code `HOLDFAST_TOO_MANY_LINKS`. */
 export class TooManyLinks extends HoldfastError {
   constructor(what: string, { most, asked }: { most: number; asked: number }) {

@@ -1,14 +1,11 @@
 import type { Impairment } from '../backend.ts'
 import type { Grounds } from '../launch.ts'
-import type { Link } from './addresses.ts'
+import { type Link, type Way, wayKey } from './addresses.ts'
 import type { Detour } from './detour.ts'
 import type { Namespaces } from './namespaces.ts'
 
 /** A hardware address of nobody (locally administered): a switch hands on what is for it, and no interface takes it. */
 const NOBODY = '02:00:00:00:00:01'
-
-/** One way between two nodes in a network that both are in. */
-type Way = readonly [from: Link, to: Link]
 
 /**
  * What lies between nodes. Cuts are real: each node takes the other to be where nobody is, for good, so that what it sends is lost on the
@@ -30,8 +27,8 @@ export function between(
   const both = (a: string, b: string) => [...waysOf(a, b), ...waysOf(b, a)]
   const lead = async (some: readonly { way: Way; to: string | undefined }[]) => {
     for (const { way, to } of some) {
-      if (to === undefined) led.delete(keyOf(way))
-      else led.set(keyOf(way), { way, to })
+      if (to === undefined) led.delete(wayKey(way))
+      else led.set(wayKey(way), { way, to })
     }
     const byNode = Map.groupBy(some, ({ way: [from] }) => from.node)
     await Promise.all(
@@ -51,17 +48,13 @@ export function between(
       // A cut lasts until its end.
       const open = ways
         .map((way, at) => ({ way, to: addresses[at] }))
-        .filter(({ way }) => led.get(keyOf(way))?.to !== NOBODY)
+        .filter(({ way }) => led.get(wayKey(way))?.to !== NOBODY)
       await lead(open)
     },
     async heal() {
       await lead([...led.values()].map(({ way }) => ({ way, to: undefined })))
     },
   }
-}
-
-function keyOf([from, to]: Way): string {
-  return `${from.port} ${to.port}`
 }
 
 /** Where a node finds another one from now on; without an address it asks for it, as ever. */

@@ -4,14 +4,14 @@ import { createInterface } from 'node:readline'
 import { HoldfastError } from '../../errors.ts'
 import { programEnvironment } from '../../settings.ts'
 import type { Impairment } from '../backend.ts'
-import { hardwareAddressOf, type Link, type Network } from './addresses.ts'
+import { hardwareAddressOf, type Network, type Way, wayKey } from './addresses.ts'
 import { entering, type Machine } from './machine.ts'
 import type { Namespaces } from './namespaces.ts'
 
 /** Leads frames on a way of their own, on which they are late, or lost. */
 export interface Detour {
   /** The hardware addresses that the frames of these ways must be sent to, in the same order. */
-  impair(ways: readonly (readonly [from: Link, to: Link])[], how: Required<Impairment>): Promise<string[]>
+  impair(ways: readonly Way[], how: Required<Impairment>): Promise<string[]>
 }
 
 /**
@@ -80,10 +80,9 @@ export function detourOf(
     return known
   }
   /** The address that stands for the way from one to another. */
-  const standIn = ([from, to]: readonly [Link, Link]): string => {
-    const way = `${from.port} ${to.port}`
-    const known = addresses.get(way) ?? hardwareAddressOf('way', addresses.size)
-    addresses.set(way, known)
+  const standIn = (way: Way): string => {
+    const known = addresses.get(wayKey(way)) ?? hardwareAddressOf('way', addresses.size)
+    addresses.set(wayKey(way), known)
     return known
   }
   return {

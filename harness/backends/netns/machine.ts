@@ -42,15 +42,14 @@ export function tryMachine(
   folders: readonly string[] = [...new Set([...settings().path, ...forAdministrators])],
 ): Machine | string {
   if (process.platform !== 'linux') return 'it takes network namespaces, which only Linux has; use the backend process'
-  const find = (name: ProgramName) => folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? ''
-  const programs = { unshare: find('unshare'), nsenter: find('nsenter'), ip: find('ip') }
+  const find = (name: string) => folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+  const programs = { unshare: find('unshare') ?? '', nsenter: find('nsenter') ?? '', ip: find('ip') ?? '' }
   const lacking = (Object.keys(packages) as ProgramName[]).filter((name) => programs[name] === '')
   if (lacking.length > 0) {
     const install = [...new Set(lacking.map((name) => packages[name]))].join(' ')
     return `${lacking.join(', ')} missing; Debian: apt-get install ${install}`
   }
-  const perl = folders.map((folder) => join(folder, 'perl')).find((path) => existsSync(path))
-  const parts = { ...programs, perl, path: folders.join(delimiter) }
+  const parts = { ...programs, perl: find('perl'), path: folders.join(delimiter) }
   const whys: string[] = []
   for (const rootless of process.getuid?.() === 0 ? [false, true] : [true]) {
     const candidate = { ...parts, rootless }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { type Duplex, PassThrough, type Readable } from 'node:stream'
 import { programEnvironment } from '../../settings.ts'
 import type { AgentProcess } from '../agent-link.ts'
-import { findSetpriv } from '../processes.ts'
+import { dieWithParent } from '../processes.ts'
 import { type LineAnswers, MachineLine } from './machine-line.ts'
 import { DESCRIPTORS, type MachineParts, qemuArguments } from './qemu.ts'
 import { Monitor } from './qmp.ts'
@@ -22,9 +22,7 @@ export class Machine {
    * @param label what its process carries in its environment, by which it is found
    */
   constructor(qemu: string, parts: MachineParts, label: Readonly<Record<string, string>>, answers: LineAnswers) {
-    const setpriv = findSetpriv()
-    const command = [...(setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']), qemu]
-    const argv = [...command, ...qemuArguments(parts)]
+    const argv = [...dieWithParent(), qemu, ...qemuArguments(parts)]
     const stdio = [
       'ignore',
       'pipe',
