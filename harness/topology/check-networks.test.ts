@@ -1,17 +1,12 @@
 import { expect, test } from 'vitest'
 import { compile } from '../shipped.ts'
 import { apart } from './fixtures/apart.ts'
-import { type Mistake, TopologyInvalid } from './mistakes.ts'
+import { mistakesIn } from './fixtures/mistakes-in.ts'
+import type { Mistake } from './mistakes.ts'
 import type { Topology } from './schema.ts'
 
 function mistakesOf(topology: Topology): readonly Mistake[] {
-  try {
-    compile(topology)
-  } catch (failure) {
-    if (failure instanceof TopologyInvalid) return failure.mistakes
-    throw failure
-  }
-  return []
+  return mistakesIn(() => compile(topology))
 }
 
 const unit = (t: Topology, ref: string) => {

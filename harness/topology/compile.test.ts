@@ -3,10 +3,10 @@ import type { BoundTokenDeclaration } from '../credentials/bound-token/planned.t
 import type { CertificateDeclaration } from '../credentials/certificate/planned.ts'
 import { credentialOf } from '../credentials/of-kind.ts'
 import { compile } from '../shipped.ts'
-
+import { mistakesIn } from './fixtures/mistakes-in.ts'
 import { callerOf } from './holders.ts'
 import { loadTopology } from './load.ts'
-import { type Mistake, TopologyInvalid } from './mistakes.ts'
+import type { Mistake } from './mistakes.ts'
 import type { Plan } from './plan.ts'
 import type { Topology } from './schema.ts'
 
@@ -18,13 +18,7 @@ async function separateAuth(change: (topology: Topology) => void = () => {}): Pr
 
 async function mistakesOf(change: (topology: Topology) => void): Promise<readonly Mistake[]> {
   const topology = await separateAuth(change)
-  try {
-    compile(topology)
-  } catch (failure) {
-    if (failure instanceof TopologyInvalid) return failure.mistakes
-    throw failure
-  }
-  return []
+  return mistakesIn(() => compile(topology))
 }
 
 const certificate = (topology: Topology, name: string) => topology.credentials[name] as CertificateDeclaration

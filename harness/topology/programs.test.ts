@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { compile, kinds } from '../shipped.ts'
+import { mistakesIn } from './fixtures/mistakes-in.ts'
 import { defineKind } from './kind.ts'
-import { type Mistake, TopologyInvalid } from './mistakes.ts'
 import type { ToolProgram } from './plan.ts'
 import { toolsOf } from './programs.ts'
 
@@ -26,16 +26,6 @@ function planned(starts: readonly ToolProgram[]) {
   return compile(topology, { kinds: new Map([...kinds, ['maker', maker]]) })
 }
 
-function mistakesOf(run: () => unknown): readonly Mistake[] {
-  try {
-    run()
-  } catch (failure) {
-    if (failure instanceof TopologyInvalid) return failure.mistakes
-    throw failure
-  }
-  return []
-}
-
 test('a program that a service starts is one of its unit', () => {
   const plan = planned([{ tool: 'nsc', dials: true }, { tool: 'nats' }])
 
@@ -43,7 +33,7 @@ test('a program that a service starts is one of its unit', () => {
 })
 
 test('the path of a program that nothing of the unit starts is a mistake', () => {
-  expect(mistakesOf(() => planned([{ tool: 'nats' }]))).toMatchInlineSnapshot(`
+  expect(mistakesIn(() => planned([{ tool: 'nats' }]))).toMatchInlineSnapshot(`
     [
       {
         "message": "names @{tool:nsc}, and none of its programs starts nsc",

@@ -3,7 +3,7 @@ import { boundToken } from '../../credentials/bound-token/declared.ts'
 import { certificate } from '../../credentials/certificate/declared.ts'
 import { natsCreds } from '../../credentials/nats-creds/declared.ts'
 import { compile } from '../../shipped.ts'
-import { TopologyInvalid } from '../../topology/mistakes.ts'
+import { mistakesIn } from '../../topology/fixtures/mistakes-in.ts'
 import type { TopologyDeclaration } from '../../topology/schema.ts'
 import { authCallout } from '../auth-callout/index.ts'
 import { authServer } from '../auth-server/index.ts'
@@ -80,13 +80,9 @@ function unitOf(name: 'auth-callout' | 'host-agent', changes?: Changes) {
 }
 
 function mistakesOf(changes: Changes): string {
-  try {
-    planOf(changes)
-  } catch (failure) {
-    if (failure instanceof TopologyInvalid) return failure.mistakes.map(({ message }) => message).join('\n')
-    throw failure
-  }
-  return ''
+  return mistakesIn(() => planOf(changes))
+    .map(({ message }) => message)
+    .join('\n')
 }
 
 test('a callout has the keys of the setup beside it, and lets in the hosts that are declared', () => {

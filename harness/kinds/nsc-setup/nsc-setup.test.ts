@@ -7,8 +7,9 @@ import type { Site } from '../../backends/backend.ts'
 import { processBackend } from '../../backends/process/index.ts'
 import { compile, kinds } from '../../shipped.ts'
 import { until } from '../../site/until.ts'
+import { mistakesIn } from '../../topology/fixtures/mistakes-in.ts'
 import { defineKind } from '../../topology/kind.ts'
-import { type Mistake, TopologyInvalid } from '../../topology/mistakes.ts'
+import type { Mistake } from '../../topology/mistakes.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { resolverFile, setupFolderBeside } from '../nats-files.ts'
 import { tlsFiles } from '../reference-service.ts'
@@ -162,14 +163,8 @@ test('no seed stands in what was written down of it', async () => {
   expect(await found(evidence)).toEqual([''])
 })
 
-function mistakesOf(...parts: Parameters<typeof topology>): Mistake[] {
-  try {
-    compiled(...parts)
-    return []
-  } catch (failure) {
-    if (failure instanceof TopologyInvalid) return [...failure.mistakes]
-    throw failure
-  }
+function mistakesOf(...parts: Parameters<typeof topology>): readonly Mistake[] {
+  return mistakesIn(() => compiled(...parts))
 }
 
 test.each<[string, Parameters<typeof topology>[0], string, RegExp]>([

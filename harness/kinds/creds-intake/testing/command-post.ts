@@ -2,7 +2,7 @@ import { boundToken } from '../../../credentials/bound-token/declared.ts'
 import { certificate } from '../../../credentials/certificate/declared.ts'
 import { natsCreds } from '../../../credentials/nats-creds/declared.ts'
 import { compile } from '../../../shipped.ts'
-import { TopologyInvalid } from '../../../topology/mistakes.ts'
+import { mistakesIn } from '../../../topology/fixtures/mistakes-in.ts'
 import type { Plan, PlanUnit } from '../../../topology/plan.ts'
 import type { TopologyDeclaration } from '../../../topology/schema.ts'
 import { orchestrator } from '../../orchestrator/index.ts'
@@ -69,11 +69,5 @@ export function unitOf(name: string, changes?: Changes): PlanUnit & { json: Reco
 }
 
 export function mistakesOf(changes: Changes): string[] {
-  try {
-    planOf(changes)
-  } catch (failure) {
-    if (failure instanceof TopologyInvalid) return failure.mistakes.map(({ message }) => message)
-    throw failure
-  }
-  return []
+  return mistakesIn(() => planOf(changes)).map(({ message }) => message)
 }
