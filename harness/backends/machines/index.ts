@@ -10,11 +10,11 @@ import { agentSeat } from '../agent-seat.ts'
 import type { Backend, Capabilities, LaunchOptions } from '../backend.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import type { Run } from '../run-folder.ts'
+import { seatsHere } from '../seats-here.ts'
 import { Faults } from './faults.ts'
 import { readKey } from './key-stream.ts'
 import { ask, type Reach, reach, startAgents, untilServed } from './led-agents.ts'
 import { type MachinesFile, MachinesUnusable, machinesOf, readMachines } from './machines-file.ts'
-import { seatsHere } from './seats-here.ts'
 
 type Found = MachinesFile & { file: string }
 type Read = () => Found | undefined

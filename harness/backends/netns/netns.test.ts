@@ -10,7 +10,7 @@ import { processesOf } from '../../agent/labelled.ts'
 import { settings } from '../../settings.ts'
 import { conformance } from '../conformance.ts'
 import { planOf, webUnit } from '../fixtures/plans.ts'
-import { usersMissing } from '../process/users.ts'
+import { usersMissing } from '../users.ts'
 import { ground } from './fixtures/ground.ts'
 import { netnsBackend } from './index.ts'
 

@@ -13,9 +13,9 @@ import { removeCopies } from '../copies.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import { hasUsers } from '../plan-needs.ts'
 import { findRuns, type Run } from '../run-folder.ts'
+import { openToUsers, usersMissing } from '../users.ts'
 import { relayedNetwork } from './relayed-network.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
-import { openToUsers, usersMissing } from './users.ts'
 
 const capabilities: Capabilities = {
   ownAddress: true,

@@ -14,10 +14,10 @@ import { conformance } from '../conformance.ts'
 import { idlePlan, oneshot, planOf, webUnit } from '../fixtures/plans.ts'
 import { backendOf } from '../launch.ts'
 import { sweepRuns } from '../sweep.ts'
+import { usersMissing } from '../users.ts'
 import { ground } from './fixtures/ground.ts'
 import { processBackend } from './index.ts'
 import { addressesIn, loopbackMissing, strangersIn, takeSubnet } from './subnet.ts'
-import { usersMissing } from './users.ts'
 
 // A folder of runs of its own: sweeping here must not see the sites of other test files.
 process.env.HOLDFAST_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'holdfast-runs-'))
@@ -172,7 +172,7 @@ test('units have users of their own only where they can: otherwise a plan with o
 })
 
 test.runIf(process.getuid?.() === 0)('somebody who is not root has no users to give, and is told so', () => {
-  const users = new URL('./users.ts', import.meta.url).href
+  const users = new URL('../users.ts', import.meta.url).href
   const script = `import(${JSON.stringify(users)}).then(({ usersMissing }) => console.log(usersMissing()))`
   const node = [process.execPath, '--conditions=holdfast-source', '-e', script]
   const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', ...node]

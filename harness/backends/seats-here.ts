@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import net, { type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type Ending, pass } from '../../agent/seat-server.ts'
+import { type Ending, pass } from '../agent/seat-server.ts'
 
 /** Brings the seats of machines here: one socket for each node, and whatever is said on it is said there. */
 export async function seatsHere(

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { HoldfastError } from '../../errors.ts'
-import { settings } from '../../settings.ts'
-import { findSetpriv } from '../processes.ts'
+import { HoldfastError } from '../errors.ts'
+import { settings } from '../settings.ts'
+import { findSetpriv } from './processes.ts'
 
 /** A user of a unit cannot come to where the runs are. Code `HOLDFAST_RUNTIME_DIR_CLOSED`. */
 export class RuntimeFolderClosed extends HoldfastError {
@@ -17,7 +17,7 @@ export class RuntimeFolderClosed extends HoldfastError {
 }
 
 const nobody = '65534'
-const preload = new URL('../../agent/hosts-preload.mjs', import.meta.url)
+const preload = new URL('../agent/hosts-preload.mjs', import.meta.url)
 let tried: { missing: string | undefined } | undefined
 
 /** Why units cannot run as users of their own here, and what to type; undefined when they can. Tried once. */
