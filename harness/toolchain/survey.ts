@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { settings as readSettings, type Settings } from '../settings.ts'
+import { administratorFolders } from './administrators.ts'
 import { ask, findAll, findGo } from './installed.ts'
 import { clockMissing, findLibfaketime } from './libfaketime.ts'
 import { findNssWrapper, namesMissing } from './nss-wrapper.ts'
@@ -169,11 +170,8 @@ export async function lackingPrograms(
   return lacking.map(({ program, state, advice }) => `${program} is ${whyNot(state)}: ${advice}`).join('; ')
 }
 
-/** Where Debian keeps what administrators start: not on everybody's PATH. */
-const systemFolders = ['/usr/sbin', '/usr/local/sbin']
-
 async function surveyGateways({ path }: Settings): Promise<Surveyed[]> {
-  const found = await Promise.all(gateways.map((helper) => surveyHelper(helper, [...path, ...systemFolders])))
+  const found = await Promise.all(gateways.map((helper) => surveyHelper(helper, [...path, ...administratorFolders])))
   const beside = modules.map(({ file, advice, ...module }) =>
     surveyFile({ ...module, needed: false }, existsSync(file) ? file : undefined, advice),
   )

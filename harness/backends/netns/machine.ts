@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { settings } from '../../settings.ts'
+import { administratorFolders } from '../../toolchain/administrators.ts'
 
 /** What of this machine makes namespaces. */
 export interface Machine {
@@ -20,8 +21,6 @@ export interface Machine {
 const packages = { unshare: 'util-linux', nsenter: 'util-linux', ip: 'iproute2' } as const
 type ProgramName = keyof typeof packages
 
-const forAdministrators = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/run/current-system/sw/bin']
-
 /** All that a run needs, once: a bridge, a link, a mount. */
 const trial = `
   "$0" link add bridge0 type bridge
@@ -39,7 +38,7 @@ export function machine(): Machine | string {
 
 /** The same anew. `folders`: where its programs are looked for. */
 export function tryMachine(
-  folders: readonly string[] = [...new Set([...settings().path, ...forAdministrators])],
+  folders: readonly string[] = [...new Set([...settings().path, ...administratorFolders])],
 ): Machine | string {
   if (process.platform !== 'linux') return 'it takes network namespaces, which only Linux has; use the backend process'
   const find = (name: string) => folders.map((folder) => join(folder, name)).find((path) => existsSync(path))

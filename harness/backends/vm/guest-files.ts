@@ -14,6 +14,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { administratorFolders } from '../../toolchain/administrators.ts'
 
 const run = promisify(execFile)
 
@@ -32,9 +33,6 @@ const programs = `
   curl openssl nginx haproxy apache2 psql postgres nats`
   .trim()
   .split(/\s+/)
-
-/** Where administrators' programs lie, who are not on everybody's PATH. */
-const systemFolders = ['/usr/sbin', '/usr/local/sbin', '/sbin']
 
 /** Folders and files of a system that programs read: taken where they are there. */
 const systemFiles = [
@@ -64,7 +62,7 @@ const ownFolders = ['bin', 'dist', 'harness', 'services', 'fixtures', 'nix']
 /** The system of a guest: programs of this machine, and Node. `path`: folders of PATH. Libraries come with `withLibraries`. */
 export function systemOf(path: readonly string[]): GuestFiles {
   const files: GuestFiles = new Map()
-  for (const name of programs) [...path, ...systemFolders].some((folder) => takeFile(files, join(folder, name)))
+  for (const name of programs) [...path, ...administratorFolders].some((folder) => takeFile(files, join(folder, name)))
   for (const file of systemFiles) takeAll(files, file)
   // What compiles queries while they run brings a whole compiler with it.
   for (const folder of programFolders) takeAll(files, folder, (name) => !/^(llvmjit.*|bitcode)$/.test(name))

@@ -139,7 +139,7 @@ test('a machine finds its files, its hosts and its agent, and no text of them is
     '$b ip route add local 10.20.6.0/23 dev lo\n',
     "export A='it'\\''s $(id)'\n",
     "$b hostname 'o'\\''ne.test'\n",
-    "'/usr/bin/node' '/x/guest.ts' 3<",
+    '/usr/bin/node /x/guest.ts 3<',
     '127.0.0.1 localhost\n10.20.4.1 one.test\n',
     'hosts: files\n',
   ]) {

@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs'
-import { rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, lstat, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -22,3 +22,32 @@ test.skipIf(missing)(`an image is read by nobody but its owner, whose own files 
 
   expect((await stat(image)).mode & 0o777).toBe(0o600)
 })
+
+test.skipIf(missing)(
+  `an image that others could read is kept from them, and one that they could write is made anew ${missing}`,
+  async () => {
+    const file = join(folder, 'file')
+    await writeFile(file, 'content')
+    const files = new Map([[file, { file }]])
+    const image = await imageOf(files)
+    const changed = async () => {
+      const { mode, ino } = await stat(image)
+      return { mode: mode & 0o777, ino }
+    }
+    const first = await changed()
+
+    await chmod(image, 0o644)
+    expect(await imageOf(files)).toBe(image)
+    expect(await changed()).toEqual(first)
+    await chmod(image, 0o620)
+    expect(await imageOf(files)).toBe(image)
+    expect(await changed()).toMatchObject({
+      mode: 0o600,
+      ino: expect.not.toSatisfy((ino: number) => ino === first.ino),
+    })
+    await rm(image)
+    await symlink(file, image)
+    expect(await imageOf(files)).toBe(image)
+    expect((await lstat(image)).isFile()).toBe(true)
+  },
+)

@@ -5,6 +5,7 @@ import {
   chmod,
   copyFile,
   link,
+  lstat,
   mkdir,
   mkdtemp,
   readdir,
@@ -21,6 +22,7 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
+import { administratorFolders } from '../../toolchain/administrators.ts'
 import { lockFolder } from '../../toolchain/lock.ts'
 import { type GuestFiles, librariesOf } from './guest-files.ts'
 
@@ -68,6 +70,7 @@ async function knownImage(folder: string, state: string): Promise<string | undef
   const { image, libraries } = JSON.parse(text) as Known
   for (const [path, then] of Object.entries(libraries)) if (stampOf(path) !== then) return undefined
   const path = join(folder, image)
+  if (!(await isOursAlone(path))) return undefined
   const now = new Date()
   // Used now, for whoever clears away what is not.
   return utimes(path, now, now).then(
@@ -76,12 +79,25 @@ async function knownImage(folder: string, state: string): Promise<string | undef
   )
 }
 
+/**
+ * Whether there is an image that nobody else can have changed; then it is kept from others from now on, as it was not always. One that others
+ * may write is removed, and made anew.
+ */
+async function isOursAlone(path: string): Promise<boolean> {
+  const status = await lstat(path).catch(() => undefined)
+  if (status === undefined) return false
+  const isOurs = status.isFile() && status.uid === process.getuid?.() && (status.mode & 0o022) === 0
+  if (!isOurs) await rm(path, { force: true })
+  else if ((status.mode & 0o077) !== 0) await chmod(path, 0o600)
+  return isOurs
+}
+
 async function makeImage(folder: string, state: string, files: GuestFiles): Promise<string> {
   const libraries = await librariesOf(files)
   const all: GuestFiles = new Map([...files, ...libraries])
   const name = `${(await contentOf(all)).slice(0, 24)}.ext4`
   const path = join(folder, name)
-  if ((await stat(path).catch(() => undefined)) === undefined) await build(folder, path, all)
+  if (!(await isOursAlone(path))) await build(folder, path, all)
   const stamps = [...libraries].flatMap(([at, entry]) => ('file' in entry ? [[at, stampOf(at)] as const] : []))
   const known: Known = { image: name, libraries: Object.fromEntries(stamps) }
   await mkdir(join(folder, 'known'), { recursive: true })
@@ -116,7 +132,7 @@ async function build(folder: string, path: string, files: GuestFiles): Promise<v
 }
 
 function toolEnvironment(): Record<string, string> {
-  return { PATH: [...settings().path, '/usr/sbin', '/sbin'].join(':') }
+  return { PATH: [...settings().path, ...administratorFolders].join(':') }
 }
 
 /** A folder that looks as the root of a guest will. How many bytes are in it. */

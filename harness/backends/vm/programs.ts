@@ -1,12 +1,11 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settings as readSettings, type Settings } from '../../settings.ts'
-
-const systemFolders = ['/usr/sbin', '/usr/local/sbin', '/sbin']
+import { administratorFolders } from '../../toolchain/administrators.ts'
 
 /** Path of a program of this machine, those of administrators too. */
 export function findProgram(name: string, { path }: Pick<Settings, 'path'> = readSettings()): string | undefined {
-  return [...path, ...systemFolders].map((folder) => join(folder, name)).find((place) => canRun(place))
+  return [...path, ...administratorFolders].map((folder) => join(folder, name)).find((place) => canRun(place))
 }
 
 /** The emulator for guests of this machine's own kind. */

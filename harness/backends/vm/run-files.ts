@@ -1,3 +1,4 @@
+import { shellWord } from '../../protocols/shell-word.ts'
 import { type ArchiveEntry, archive, fileMode, folderMode, foldersAbove } from './cpio.ts'
 import { RUN_FOLDER } from './initramfs.ts'
 
@@ -60,7 +61,7 @@ $b mkdir -p /dev/pts /dev/shm
 $b mount -t devpts devpts /dev/pts
 $b mount -t tmpfs shm /dev/shm
 $b ln -s /proc/self/fd /dev/fd
-$b hostname ${quoted(host)}
+$b hostname ${shellWord(host)}
 $b ip link set lo up
 ${addresses.join('\n')}
 ${strangers.map((range) => `$b ip route add local ${range} dev lo`).join('\n')}
@@ -73,18 +74,14 @@ sent=$!
 $b cat < ${RUN_FOLDER}/err >&6 &
 told=$!
 ${Object.entries(env)
-  .map(([name, value]) => `export ${name}=${quoted(value)}`)
+  .map(([name, value]) => `export ${name}=${shellWord(value)}`)
   .join('\n')}
 cd /
-${agent.map(quoted).join(' ')} 3< ${RUN_FOLDER}/in 4> ${RUN_FOLDER}/out > ${RUN_FOLDER}/err 2>&1 < /dev/null &
+${agent.map(shellWord).join(' ')} 3< ${RUN_FOLDER}/in 4> ${RUN_FOLDER}/out > ${RUN_FOLDER}/err 2>&1 < /dev/null &
 wait $!
 code=$?
 [ $code = 0 ] || echo "the agent of this machine ended with $code" >&6
 wait $sent $told
 $b poweroff -f
 `
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }
