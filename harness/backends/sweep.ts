@@ -47,7 +47,8 @@ async function saveHistory(folder: string, record: RunRecord, ground: Backend): 
   const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown
   try {
     const [plan, run] = [(await json('plan.json')) as Plan, (await json('settings.json')) as RunSettings]
-    await removeCopies(plan, run)
+    // What a node with files of its own copied ended with it, or is for whoever serves it: at that place here lies something else.
+    if (!ground.capabilities.ownKernel && !ground.capabilities.remoteHosts) await removeCopies(plan, run)
     const logs = await decisionTexts(plan, run, (path) => ground.readLeft(record, path))
     await completeEvidence(record.evidence, logs, await knownIn(folder))
   } catch (cause) {
