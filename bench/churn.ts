@@ -15,6 +15,8 @@ const holder = fileURLToPath(new URL('../harness/backends/fixtures/hold-site.ts'
 const VICTIMS = ['coordinator', 'agent', 'unit'] as const
 /** A site is killed at some moment of its start or soon after it, mostly counted from when it has a run; most are ready after half of this. */
 const LATEST_KILL_MS = 1_200
+/** Machines whose code is translated take long to start, and little of that differs: most are killed early in it. */
+const LATEST_KILL_OF_MACHINES_MS = 14_000
 const END_WITHIN_MS = 5_000
 const RUN_WITHIN_MS = 30_000
 
@@ -40,7 +42,14 @@ export async function churn(options: ChurnOptions): Promise<Record<string, numbe
     const evidence = await mkdtemp(join(tmpdir(), 'holdfast-churn-'))
     const size = random() < 0.3 ? 'certified' : 'small'
     const victim = VICTIMS[Math.floor(random() * VICTIMS.length)]!
-    const hit = await oneCycle({ backendName, evidence, size, victim, afterMs: random() * LATEST_KILL_MS, random })
+    const hit = await oneCycle({
+      backendName,
+      evidence,
+      size,
+      victim,
+      afterMs: momentOf(backendName, random()),
+      random,
+    })
     hits[hit] = (hits[hit] ?? 0) + 1
     report(`${cycle}/${cycles} ${size}: killed ${hit}`)
     await rm(evidence, { recursive: true, force: true })
@@ -50,11 +59,17 @@ export async function churn(options: ChurnOptions): Promise<Record<string, numbe
   return hits
 }
 
-/** What a run could make that is no process and no file: links and mounts. */
+function momentOf(backendName: string, part: number): number {
+  return backendName === 'vm' ? part ** 2 * LATEST_KILL_OF_MACHINES_MS : part * LATEST_KILL_MS
+}
+
+/** What a run could make that is no process and no file of its own: links, mounts, and images in the making. */
 async function ofMachine(): Promise<string[]> {
   const links = (await readdir('/sys/class/net')).map((name) => `link ${name}`)
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => `mount ${line}`)
-  return [...links, ...mounts]
+  const images = await readdir(join(settings().cacheDir, 'vm')).catch(() => [])
+  const unfinished = images.filter((name) => name.startsWith('making-')).map((name) => `image ${name}`)
+  return [...links, ...mounts, ...unfinished]
 }
 
 interface Cycle {
@@ -121,7 +136,8 @@ async function killPart(
 
 async function partOf(pid: number): Promise<'agent' | 'unit'> {
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  return /agent\/main\.[tj]s/.test(command) ? 'agent' : 'unit'
+  // What runs in a machine is not seen; the machine is as good as its agent.
+  return /agent\/main\.[tj]s|^[^\0]*qemu/.test(command) ? 'agent' : 'unit'
 }
 
 /** With the coordinator gone, agents stop their programs by themselves; only what lost its agent too is for sweep. */

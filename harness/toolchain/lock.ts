@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -30,6 +31,16 @@ export async function lockFolder(
     throw failure
   }
   return { [Symbol.dispose]: () => database.close() }
+}
+
+/** The same without waiting: undefined where another process works there, or there is no such folder. */
+export async function tryLockFolder(folder: string): Promise<Disposable | undefined> {
+  if (!existsSync(folder)) return undefined
+  const { DatabaseSync } = await import('node:sqlite')
+  const database = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 })
+  if (tryLock(database)) return { [Symbol.dispose]: () => database.close() }
+  database.close()
+  return undefined
 }
 
 function tryLock(database: import('node:sqlite').DatabaseSync): boolean {

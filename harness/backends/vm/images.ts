@@ -23,7 +23,7 @@ import { promisify } from 'node:util'
 import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
 import { administratorFolders } from '../../toolchain/administrators.ts'
-import { lockFolder } from '../../toolchain/lock.ts'
+import { lockFolder, tryLockFolder } from '../../toolchain/lock.ts'
 import { type GuestFiles, librariesOf } from './guest-files.ts'
 
 const run = promisify(execFile)
@@ -108,11 +108,23 @@ async function makeImage(folder: string, state: string, files: GuestFiles): Prom
   return path
 }
 
-/** Made aside and moved: an image under its name is whole. Whoever died while making one left a folder that the next one removes. */
-async function build(folder: string, path: string, files: GuestFiles): Promise<void> {
+/** Removes what somebody left who died while making an image, unless another one is being made now. */
+export async function removeUnfinished(): Promise<void> {
+  const folder = folderOfImages()
+  using lock = await tryLockFolder(folder)
+  if (lock !== undefined) await removeUnfinishedIn(folder)
+}
+
+/** Only where nobody else makes any. */
+async function removeUnfinishedIn(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith('making-')) await rm(join(folder, name), { recursive: true, force: true })
   }
+}
+
+/** Made aside and moved: an image under its name is whole. */
+async function build(folder: string, path: string, files: GuestFiles): Promise<void> {
+  await removeUnfinishedIn(folder)
   const making = await mkdtemp(join(folder, 'making-'))
   try {
     const [root, image] = [join(making, 'root'), join(making, 'image')]
