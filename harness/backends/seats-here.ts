@@ -4,13 +4,18 @@ import net, { type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Ending, pass } from '../agent/seat-server.ts'
 
-/** Brings the seats of machines here: one socket for each node, and whatever is said on it is said there. */
+/**
+ * Brings the seats of machines here: one socket for each node, and whatever is said on it is said there.
+ *
+ * @param name of the folder of the sockets, in that of the run
+ */
 export async function seatsHere(
   folder: string,
   nodes: readonly string[],
   reach: (node: string) => Promise<Ending>,
+  name = 'seats',
 ): Promise<AsyncDisposable & { pathOf(node: string): string }> {
-  const seats = join(folder, 'seats')
+  const seats = join(folder, name)
   await mkdir(seats, { mode: 0o700 })
   const pathOf = (node: string) => join(seats, node)
   const streams = new Set<Socket>()

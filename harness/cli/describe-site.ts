@@ -75,13 +75,14 @@ const certificateText: Readonly<Record<string, string>> = {
 
 function renderNode(node: NodeDescription): string {
   const folder = dirname(node.dir)
-  const isPlain = /^[\w@%+=:,./-]+$/.test(folder)
+  // Where a command is run by another shell, that one knows no variable of this one.
+  const isShort = node.enter === undefined && /^[\w@%+=:,./-]+$/.test(folder)
   const listeners = node.listeners.map(({ protocol, port, name, unit, clientCertificate }) => {
     return `  ${protocol}://${node.host}:${port}  ${name} of ${unit}, ${certificateText[clientCertificate]}`
   })
   const calls = node.calls.flatMap(({ summary, command }) => [
     `  ${paint('dim', `# ${summary}`)}`,
-    `  ${isPlain ? command.replaceAll(`${folder}/`, '$D/') : command}`,
+    `  ${isShort ? command.replaceAll(`${folder}/`, '$D/') : command}`,
   ])
   const units = node.units.flatMap(({ name, ms = 0, logs, decisions }) => [
     ...(logs ? [`  ${name}: ready after ${seconds(ms)}, logs ${logs}`] : []),
@@ -90,7 +91,7 @@ function renderNode(node: NodeDescription): string {
   return [
     `${paint('bold', node.name)}  ${node.host}  ${addressText(node)}  (${node.domain})`,
     ...listeners,
-    ...(calls.length > 0 && isPlain ? [`  D=${folder}`] : []),
+    ...(calls.length > 0 && isShort ? [`  D=${folder}`] : []),
     ...calls,
     ...units,
     `  directory ${node.dir}`,

@@ -3,7 +3,7 @@ import type { Site, SiteNode } from '../backends/backend.ts'
 import { hostsFileOf } from '../backends/launched-site.ts'
 import type { CredentialKind } from '../credentials/credential-kind.ts'
 import type { Places } from '../credentials/parts.ts'
-import { credentialKinds, protocols } from '../shipped.ts'
+import { backend, credentialKinds, protocols } from '../shipped.ts'
 import { rendered } from '../site/site-files.ts'
 import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
@@ -199,8 +199,9 @@ function kindOf({ kind }: PlanCredential): CredentialKind {
   return credentialKinds.find(({ name }) => name === kind)!
 }
 
-/** The hosts that a node finds, in the form of /etc/hosts: they lie beside the folder of all nodes. */
+/** The hosts that a node finds, in the form of /etc/hosts: where it has none of its own, they lie beside the folder of all nodes. */
 function hostsSeenBy(site: DescribableSite, node: string): string {
+  if (backend(site.backend).capabilities.ownHosts) return '/etc/hosts'
   return hostsFileOf(dirname(dirname(site.nodes.get(node)!.dir)), site.plan.nodes[node]!)
 }
 

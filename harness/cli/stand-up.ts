@@ -6,12 +6,15 @@ import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type CommonOptions, chosenBackend } from './options.ts'
 import { plural, printPhase, printToolchain, seconds } from './output.ts'
+import type { Programs } from './pasted-programs.ts'
 import { tellDeclared } from './preflight.ts'
 
 interface StandUpOptions extends Pick<CommonOptions, 'backend' | 'set'>, Pick<LaunchOptions, 'keep' | 'onEvent'> {
   signal: AbortSignal
   /** Looks at the plan before anything starts; throws where it will not do. */
   onPlan?: (plan: Plan) => void
+  /** Finds programs that are to be on nodes, for whoever enters one. */
+  findPrograms?: (plan: Plan) => Promise<Programs>
 }
 
 /**
@@ -21,7 +24,7 @@ interface StandUpOptions extends Pick<CommonOptions, 'backend' | 'set'>, Pick<La
  * @throws HoldfastError when the topology is wrong, the backend cannot run here, a program is missing, or a unit fails.
  */
 export async function standUp(topology: string, options: StandUpOptions): Promise<Site> {
-  const { set, signal, keep, onPlan, onEvent } = options
+  const { set, signal, keep, onPlan, onEvent, findPrograms } = options
   const backendName = chosenBackend(options)
   const plan = compile(await loadTopology(topology, { set }))
   onPlan?.(plan)
@@ -31,7 +34,8 @@ export async function standUp(topology: string, options: StandUpOptions): Promis
   tellDeclared(plan)
   const ground = backend(backendName)
   await prepareTools(plan, ground, signal)
-  const site = await ground.launch(plan, { signal, keep, onEvent })
+  const programs = Object.values((await findPrograms?.(plan)) ?? {})
+  const site = await ground.launch(plan, { signal, keep, onEvent, programs })
   // Each node with the time at which the last of its services was ready, beginning when what it waits for was ready.
   const timings = nodes.map(({ name, units }) => {
     const services = units.filter((unit) => unit.service)

@@ -1,13 +1,14 @@
 import type { Site } from '../backends/backend.ts'
 import { describeFailure, HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
+import type { Plan } from '../topology/plan.ts'
 import { describeSite, renderSite } from './describe-site.ts'
 import { reportReady, type UpOptions } from './detach.ts'
 import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
 import { aborted, Interrupted, interruptible } from './interruption.ts'
 import { printJson, printNote, printPhase, printResult } from './output.ts'
-import { withPrograms } from './pasted-programs.ts'
+import { type Programs, withPrograms } from './pasted-programs.ts'
 import { tellFiles } from './preflight.ts'
 import { isEndedByDown } from './runs.ts'
 import { standUp } from './stand-up.ts'
@@ -18,13 +19,16 @@ export async function up(topology: string, options: UpOptions): Promise<void> {
   const held = interruptible(async (signal) => {
     let tell: (event: SiteEvent) => void = () => {}
     let isWhole = true
-    await using site = await standUp(topology, { ...options, signal, onEvent: (event) => tell(event) }).catch(
-      (failure) => {
-        isWhole = false
-        return keptSite(failure)
-      },
-    )
-    const programs = await withPrograms(site.plan, { signal, onProgress: printNote })
+    let programs: Programs = {}
+    const findPrograms = async (plan: Plan) => {
+      programs = await withPrograms(plan, { signal, onProgress: printNote })
+      return programs
+    }
+    const onEvent = (event: SiteEvent) => tell(event)
+    await using site = await standUp(topology, { ...options, signal, onEvent, findPrograms }).catch((failure) => {
+      isWhole = false
+      return keptSite(failure)
+    })
     const description = describeSite(site, process.pid, programs)
     evidence = site.evidence
     if (options.background) reportReady(description)

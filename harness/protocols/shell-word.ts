@@ -2,3 +2,8 @@
 export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
+
+/** A command line that a shell runs elsewhere, where `enter` leads: what it reads of files, it reads there. */
+export function enteringShell(enter: readonly string[], command: string): string {
+  return enter.length === 0 ? command : [...enter, 'sh', '-c', command].map(shellWord).join(' ')
+}

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { textParts } from '../../credentials/parts.ts'
 import { systemRoots } from '../../pki/given.ts'
 import type { Pasted } from '../protocol.ts'
-import { shellWord } from '../shell-word.ts'
+import { enteringShell, shellWord } from '../shell-word.ts'
 import type { HeaderLines } from './exchange.ts'
 import { type Carry, linesOf } from './prepared.ts'
 
@@ -22,7 +22,7 @@ export function curlCommand(call: Pasted<CurlRequest>): string {
   const { method = 'GET', json, upgrade } = request
   // An address of a name is a name where the service was up before: localhost, say.
   const where = isIP(call.address) ? ['--resolve', call.address] : ['--connect-to', `${call.address}:${port}`]
-  const words = [...enter.map(shellWord), 'curl', '-sS', where[0], shellWord(`${host}:${port}:${where[1]}`)]
+  const words = ['curl', '-sS', where[0], shellWord(`${host}:${port}:${where[1]}`)]
   if (call.anchor !== systemRoots) words.push('--cacert', shellWord(call.anchor))
   if (certificate) words.push('--cert', shellWord(certificate.cert), '--key', shellWord(certificate.key))
   if (method !== 'GET') words.push('--request', method)
@@ -40,5 +40,5 @@ export function curlCommand(call: Pasted<CurlRequest>): string {
   }
   // The status is half of the answer here; curl shows it only when asked to.
   words.push('--write-out', shellWord('\\n%{http_code}\\n'), shellWord(`https://${host}:${port}${request.path}`))
-  return words.join(' ')
+  return enteringShell(enter, words.join(' '))
 }

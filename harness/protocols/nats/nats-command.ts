@@ -1,6 +1,6 @@
 import { HOSTS_VARIABLE } from '../../toolchain/overlay.ts'
 import type { Pasted } from '../protocol.ts'
-import { shellWord } from '../shell-word.ts'
+import { enteringShell, shellWord } from '../shell-word.ts'
 import type { NatsRequest } from './request.ts'
 
 /**
@@ -10,15 +10,7 @@ import type { NatsRequest } from './request.ts'
 export function natsCommand(call: Pasted<NatsRequest>): string {
   const { request, host, port, anchor, certificate, creds, token, program, enter = [] } = call
   // A context that somebody chose would fill in what is left out.
-  const words = [
-    ...enter,
-    program?.path ?? 'nats',
-    '--no-context',
-    '--server',
-    `tls://${host}:${port}`,
-    '--tlsca',
-    anchor,
-  ]
+  const words = [program?.path ?? 'nats', '--no-context', '--server', `tls://${host}:${port}`, '--tlsca', anchor]
   if (certificate) words.push('--tlscert', certificate.cert, '--tlskey', certificate.key)
   if (creds) words.push('--creds', creds)
   if (request.inbox) words.push('--inbox-prefix', request.inbox)
@@ -28,7 +20,7 @@ export function natsCommand(call: Pasted<NatsRequest>): string {
     ...(program === undefined ? [] : [`${HOSTS_VARIABLE}=${shellWord(program.hosts)}`]),
     ...(token === undefined ? [] : [`NATS_TOKEN="$(cat ${shellWord(token)})"`]),
   ]
-  return [...environment, ...[...words, ...doing(request)].map(shellWord)].join(' ')
+  return enteringShell(enter, [...environment, ...[...words, ...doing(request)].map(shellWord)].join(' '))
 }
 
 function doing({ publish, subscribe, ask, queue, reply, data = '' }: NatsRequest): string[] {

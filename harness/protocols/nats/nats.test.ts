@@ -278,7 +278,7 @@ test('the command that is pasted holds no secret', () => {
     `HOLDFAST_HOSTS=/run/hosts /tools/${tls} rtt`,
   )
   expect(nats.paste!({ ...place, certificate, enter: ['enter', '--pid', '1', '--'], request: {} })).toBe(
-    `NATS_TOKEN="$(cat /t)" enter --pid 1 -- ${tls} rtt`,
+    `enter --pid 1 -- sh -c 'NATS_TOKEN="$(cat /t)" ${tls} rtt'`,
   )
   expect(paste({ publish: 'a.b', data: "it's" })).toMatch(/ pub a\.b 'it'\\''s'$/)
   expect(paste({ ask: '$SYS.REQ.USER.INFO', inbox: '_INBOX.a' })).toMatch(
