@@ -1,10 +1,12 @@
+import { parseArgs } from 'node:util'
 import { standardBackend } from '../harness/settings.ts'
 import { run, script } from './check.ts'
 import { otherGround, parityCheck, parityHolds } from './parity.ts'
 
-// `npm run parity -- stolen`: the parity set of scenarios with that in their path, on both grounds, one after the other.
-const filters = process.argv.slice(2)
-const ground = await otherGround()
+// `npm run parity -- stolen`: the parity set of scenarios with that in their path, on both grounds, one after the other. With
+// `--on vm`, the other ground is that backend.
+const { values, positionals: filters } = parseArgs({ options: { on: { type: 'string' } }, allowPositionals: true })
+const ground = await otherGround(values.on)
 // Scenarios of a check start the services so.
 await run({ name: 'Each service can be one file', argv: script('checks/bundle.ts') })
 const here = await run(parityCheck({ name: standardBackend, env: { HOLDFAST_BACKEND: standardBackend } }, filters))

@@ -13,9 +13,8 @@ export interface OtherGround {
   readonly skipped: Outcome['skipped']
 }
 
-/** The backend whose nodes have a network of their own; where this machine cannot run it, seats of agents, as all such backends have. */
-export async function otherGround(): Promise<OtherGround> {
-  const wanted = 'netns'
+/** The backend whose nodes have a network of their own, or another one; where this machine cannot run it, seats of agents, as all such backends have. */
+export async function otherGround(wanted = 'netns'): Promise<OtherGround> {
   const found = backends.find(({ name }) => name === wanted)
   const lacking = found === undefined ? 'this version has none' : await found.unavailable()
   if (lacking === undefined) return { name: wanted, env: { HOLDFAST_BACKEND: wanted }, skipped: [] }

@@ -20,7 +20,7 @@ export async function decisionsOf(
   node: string,
   conn: string,
   { decided }: Mark,
-  { withinMs = recordWithinMs, atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
+  { withinMs = recordWithinMs * (site.slowness ?? 1), atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
 ) {
   const began = performance.now()
   let decisions: DecisionRecord[] = []

@@ -99,6 +99,11 @@ export class ScenarioSite implements AsyncDisposable {
     this.credentials = new FreshCredentials(site, parts.live)
   }
 
+  /** What is so bounded elsewhere, on nodes that are so slow. */
+  #bound(ms: number): number {
+    return ms * (this.site.slowness ?? 1)
+  }
+
   get plan() {
     return this.site.plan
   }
@@ -146,7 +151,8 @@ export class ScenarioSite implements AsyncDisposable {
   }
 
   /** Waits for an answer that is neither undefined, null nor false, within a bound; never a fixed time. */
-  readonly until = until
+  readonly until = <T>(what: string, probe: () => T | Promise<T>, options: UntilOptions) =>
+    until(what, probe, { ...options, withinMs: this.#bound(options.withinMs) })
 
   /**
    * Calls until it is refused, and answers that verdict. The bound, in ms from now, is for the beginning of a call that is still
@@ -154,7 +160,8 @@ export class ScenarioSite implements AsyncDisposable {
    *
    * @throws DeniedLate, NotReached when it is never refused
    */
-  async denied(what: string, call: () => Promise<Verdict>, { withinMs }: { withinMs: number }): Promise<Verdict> {
+  async denied(what: string, call: () => Promise<Verdict>, options: { withinMs: number }): Promise<Verdict> {
+    const withinMs = this.#bound(options.withinMs)
     const { verdict, afterMs } = await timeToDeny(what, call, withinMs)
     this.measured(`${what} is refused`, afterMs, withinMs)
     if (afterMs > withinMs) throw new DeniedLate(what, afterMs, withinMs)
@@ -167,7 +174,7 @@ export class ScenarioSite implements AsyncDisposable {
     void ended.then((how) => {
       end = how
     })
-    return until('the session ends', () => end, options)
+    return this.until('the session ends', () => end, options)
   }
 
   /** Writes a measured time down beside its bound, for the verdict and the evidence, and answers it to be expected. */

@@ -83,12 +83,17 @@ export async function skipNotOurs(skip: TestContext['skip'], tried: Promise<void
   })
 }
 
+/** On other grounds than the standard one all may be some times as slow (`Site.slowness`), which is not known before a site is there. */
+function longestMs(backend: string): number {
+  return backend === standardBackend ? 180_000 : 1_200_000
+}
+
 /** The same over parts of the caller's own: another backend, other kinds. */
 export function scenarioOn(options: ScenarioOptions, parts: () => Promise<GroundParts>): TestAPI<ScenarioFixtures> {
   const file = basename(scenarioFolder())
   // The first test of a file waits until its site is up, which says by itself what does not come up; vitest would end a test after 5 s.
   // Whoever tries mutants wants no answer that comes so late.
-  if (settings().mutants === undefined) vi.setConfig({ testTimeout: 180_000 })
+  if (settings().mutants === undefined) vi.setConfig({ testTimeout: longestMs(options.backend ?? settings().backend) })
   return (
     test
       // vitest ends such a fixture with the worker: then nobody comes any more who would take over a site.
