@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { KnownSecrets } from '../credentials/known-secrets.ts'
 import { redact, redactJson, secretsOf } from '../credentials/secrets.ts'
@@ -44,11 +44,13 @@ export class NodeAgent {
   readonly #waiting = new Set<Unit>()
   /** What waits for its release, too. */
   readonly #held: Set<UnitRef>
+  readonly #before: ReadonlySet<UnitRef>
   readonly #handlers: Handlers
 
   constructor(node: string, { plan, settings, secrets, say, serve, pause }: SharedByAgents) {
     this.#secrets = secrets
     this.#held = new Set(settings.held)
+    this.#before = new Set(settings.before)
     this.#context = {
       plan,
       node: plan.nodes[node]!,
@@ -78,9 +80,15 @@ export class NodeAgent {
     const { dir, settings } = this.#context
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     chmodSync(dir, sharedMode(this.#context))
-    if (settings.agentSeats) await serveSeat(join(dir, 'seat'))
+    if (settings.agentSeats) {
+      // One is left where power was lost.
+      rmSync(join(dir, 'seat'), { force: true })
+      await serveSeat(join(dir, 'seat'))
+    }
     this.#context.emit({ event: 'agent-started', pid: process.pid })
-    for (const unit of this.#units.values()) if (unit.plan.start === undefined) this.#waiting.add(unit)
+    for (const unit of this.#units.values()) {
+      if (unit.plan.start === undefined && !this.#before.has(unit.ref)) this.#waiting.add(unit)
+    }
     this.#startPossible()
   }
 
@@ -115,6 +123,8 @@ export class NodeAgent {
       this.#waiting.delete(unit)
       return
     }
+    // What its steps have kept up to date is so again once they have run.
+    if (this.#before.has(unit.ref) && unit.plan.service === undefined) return unit.run()
     await unit.start()
     for (const next of this.#units.values()) {
       // The service is up, and yet not all is there that its start brings: whoever asked for it must not go on as if it were.

@@ -37,6 +37,8 @@ export interface RunSettings {
   extra: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Units that wait until they are released, however ready all is that they come after. */
   held?: readonly UnitRef[] | undefined
+  /** Units of a node that were done or started before its machine lost its power: their files are there, and they start when they are told to. */
+  before?: readonly UnitRef[] | undefined
   /** How many times as long as elsewhere programs may take on these nodes; absent for 1. */
   slowness?: number | undefined
   /** Program and arguments to put before a command so that it dies with its agent; empty where the system has none. */

@@ -67,6 +67,10 @@ export class AgentLink {
     })
   }
 
+  get isGone(): boolean {
+    return this.#gone
+  }
+
   request<Op extends Operation>(
     node: string,
     op: Op,

@@ -72,6 +72,8 @@ export interface LaunchOptions {
    * started: how far the units are is seen by `waitForUnit`.
    */
   hold?: readonly UnitRef[]
+  /** Paths of programs that whoever enters a node starts there, beyond what the plan names. */
+  programs?: readonly string[]
   signal?: AbortSignal
   /** Called for every event of every node, in the order in which they came. */
   onEvent?: (event: SiteEvent) => void
@@ -86,6 +88,8 @@ export interface Site extends AsyncDisposable {
   readonly plan: Plan
   readonly backend: BackendName
   readonly capabilities: Capabilities
+  /** How many times as long as elsewhere things may take on its nodes; absent for 1. Bounds of waits are so much longer. */
+  readonly slowness?: number | undefined
   /** Folder of the evidence that this run keeps. */
   readonly evidence: string
   /** What must not stand in it: what nodes were handed or made, and what tests make, who add it. */
@@ -150,8 +154,16 @@ export interface Impairment {
  * `HOLDFAST_NOT_SUPPORTED`.
  */
 export interface SiteMachine {
-  /** Cuts its power: nothing in it learns of that, and what it had in memory is gone. It stays off for the rest of the run. */
+  /**
+   * Cuts its power: nothing in it learns of that, and what it had in memory is gone. Of the folder of its node, which is on its disk, that is
+   * there later which a program has synced, or which was written a while before; nothing is of what was written elsewhere.
+   */
   crash(): Promise<void>
+  /**
+   * Gives a machine without power its power again: it boots anew, with what its disk has kept, and starts its services as they were. Resolves
+   * when those are ready. One that runs rejects with `HOLDFAST_MACHINE_STATE`.
+   */
+  start(): Promise<void>
   /** Pulls its network cables, all of them, and plugs them in again: its kernel sees that, as of a real card. */
   block(): Promise<void>
   unblock(): Promise<void>

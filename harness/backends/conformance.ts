@@ -243,11 +243,13 @@ function failing(launch: Launch, ground: BackendUnderTest): void {
 
   test('ends its programs at once where a launch is aborted, however long they may take to stop', async () => {
     const abort = new AbortController()
+    let began = 0
     const onEvent = (event: SiteEvent) => {
-      if (event.event === 'log' && event.line.startsWith('listening')) abort.abort(new Error('enough'))
+      if (event.event !== 'log' || !event.line.startsWith('listening')) return
+      began = performance.now()
+      abort.abort(new Error('enough'))
     }
     const plan = slow({ args: ['--slow', '60000', '--stubborn'], stopWithinMs: 60_000 })
-    const began = performance.now()
 
     await expect(launch(plan, { signal: abort.signal, onEvent })).rejects.toThrow('enough')
     expect(performance.now() - began).toBeLessThan(10_000)
@@ -582,7 +584,8 @@ function handingOver(launch: Launch): void {
   })
 
   test('takes a TLS service as ready only with the chain, the host name and the life that the plan demands', async () => {
-    const tooShort = certifiedPlan({ lifetimeSeconds: 30, readyWithinMs: 5_000 })
+    // Alive for as long as a slow node may take to get ready.
+    const tooShort = certifiedPlan({ lifetimeSeconds: 50, readyWithinMs: 5_000 })
     const otherName = certifiedPlan({ readyWithinMs: 5_000 })
     const probe = otherName.nodes.server!.units.at(-1)!.service!.ready as { http: { url: string } }
     probe.http.url = `https://${hostOf('client')}:8443/ready`
@@ -1338,8 +1341,41 @@ function ownKernels(launch: Launch, ground: BackendUnderTest): void {
     )
     await expect(site.node('one').exec(['true'])).rejects.toMatchObject({ code: 'HOLDFAST_AGENT_GONE' })
     await expect(site.node('one').readFile('units/web')).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(site.node('one').waitForUnit('web')).rejects.toThrow('one/web is not ready: its agent is gone')
     await site[Symbol.asyncDispose]()
     expect(await ground.leftovers(site.run)).toEqual([])
+  })
+
+  test('[ownKernel] a machine that gets its power back boots anew with what its disk has kept, and its services are up again', async () => {
+    const write = "fs.mkdirSync('kept'); fs.writeFileSync('kept/file', 'of before', { flush: true })"
+    const once = oneshot(
+      'once',
+      [],
+      [script("console.log('made')"), script(write.replaceAll('fs.', "require('node:fs')."), [], { cwd: '@{dir}' })],
+    )
+    const spill = planOf({ one: [once, webUnit('one', { after: ['one/once'] })], two: [webUnit('two')] })
+    await using site = await launch(spill)
+    const [one, machine] = [site.node('one'), site.machine('one')]
+    const boot = () => one.readFile('/proc/sys/kernel/random/boot_id')
+    const first = await boot()
+    await output(one, 'touch', '/tmp/in-memory')
+    await expect(machine.start()).rejects.toMatchObject({ code: 'HOLDFAST_MACHINE_STATE' })
+    await output(one, 'sync')
+    await machine.crash()
+    await machine.start()
+
+    expect(await boot()).not.toBe(first)
+    expect(await one.readFile('kept/file')).toBe('of before')
+    await expect(one.readFile('/tmp/in-memory')).rejects.toMatchObject({ code: 'ENOENT' })
+    await one.waitForUnit('web')
+    expect(await heard(site, 'two', 'one')).toBe('200')
+    // What was done is not done again.
+    expect(one.logs('once')).toEqual(['made'])
+    await one.stop('web')
+    await one.start('web')
+    expect(await opens(one, site.node('two').seat)).toBe(true)
+    const told = site.events().flatMap((event) => (event.event === 'machine' ? [`${event.node} ${event.did}`] : []))
+    expect(told).toEqual(['one crash', 'one start'])
   })
 }
 
@@ -1422,9 +1458,10 @@ async function modesOf(node: SiteNode, ...paths: string[]): Promise<string[]> {
   return (await output(node, 'node', '-e', script, ...paths)).split('\n')
 }
 
-/** Whether the fixture program takes connections, from the node itself or another seat. */
+/** Whether the fixture program takes connections, from the node itself or another seat. A machine that is gone refuses none: it says nothing. */
 function opens({ address, seat: own }: SiteNode, seat = own): Promise<boolean> {
-  return succeeds(seat.connect({ address, port: 8080 }).then(({ stream }) => stream.destroy()))
+  const within = AbortSignal.timeout(5_000)
+  return succeeds(seat.connect({ address, port: 8080 }, within).then(({ stream }) => stream.destroy()))
 }
 
 function succeeds(promise: Promise<unknown>): Promise<boolean> {

@@ -3,12 +3,11 @@ import { join, resolve } from 'node:path'
 import type { RunSettings } from '../agent/protocol.ts'
 import { type MovableClock, NodeClock, OwnClock } from '../faults/clock/node-clock.ts'
 import type { Seat } from '../protocols/seat.ts'
-import { trustEnvironment } from '../settings.ts'
 import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import { findNssWrapper, nssWrapperEnvironment } from '../toolchain/nss-wrapper.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import type { Addresses } from '../topology/networks.ts'
-import type { Plan, PlanNode } from '../topology/plan.ts'
+import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
 import { agentEnvironment } from './agent-child.ts'
 import type { AgentProcess } from './agent-link.ts'
 import type { Backend, Capabilities, Impairment, LaunchOptions, Site, SiteMachine } from './backend.ts'
@@ -48,7 +47,7 @@ export interface Grounds extends AsyncDisposable {
   /** Where nodes have hosts files of their own: replaces that of a node. */
   writeHosts?(node: string, hosts: Readonly<Record<string, string>>): Promise<void>
   /** Where nodes are machines: one of them. */
-  machine?(node: string): SiteMachine
+  machine?(node: string): Omit<SiteMachine, 'start'>
   /**
    * Where nodes have clocks of their own: sets that of a node to so many seconds ahead of this machine's, before its agent starts or after.
    * Absent where each program is led to see another time.
@@ -60,8 +59,15 @@ export interface Grounds extends AsyncDisposable {
   readonly sharesAgents: boolean
   /** Whether a node takes so long to start that none waits until another one's agent is there. */
   readonly startsAllAtOnce?: boolean
-  /** Starts a process with the agents of these nodes: `main.ts` reads `plan.json` and `settings.json` in the folder of the run. */
-  startAgents(nodes: readonly string[], env: Readonly<Record<string, string>>): AgentProcess | Promise<AgentProcess>
+  /**
+   * Starts a process with the agents of these nodes: `main.ts` reads `plan.json` and `settings.json` in the folder of the run. `before`: units that
+   * were there before a machine lost its power (`RunSettings`).
+   */
+  startAgents(
+    nodes: readonly string[],
+    env: Readonly<Record<string, string>>,
+    before?: readonly UnitRef[],
+  ): AgentProcess | Promise<AgentProcess>
 }
 
 /** What only a backend itself can say and do. */
@@ -172,13 +178,9 @@ async function clocksIn(
 }
 
 /** All in one process where that can be: each takes more memory and time to start than most of what it starts. */
-async function startAgents(site: LaunchedSite, { record, plan, grounds, clocks }: Launching): Promise<void> {
-  const start = async (nodes: readonly string[], clock?: MovableClock) => {
-    const env = { ...agentEnvironment(record.run), ...trustEnvironment(), ...clock?.environment(findLibfaketime()) }
-    site.connect(nodes, await grounds.startAgents(nodes, env))
-  }
-  const startEach = (nodes: readonly string[]) => Promise.all(nodes.map((node) => start([node], clocks?.get(node))))
-  if (grounds.sharesAgents && clocks === undefined) return start(Object.keys(plan.nodes))
+async function startAgents(site: LaunchedSite, { plan, grounds, clocks }: Launching): Promise<void> {
+  const startEach = (nodes: readonly string[]) => Promise.all(nodes.map((node) => site.startAgents([node])))
+  if (grounds.sharesAgents && clocks === undefined) return site.startAgents(Object.keys(plan.nodes))
   const { first = [], later = [] } = grounds.startsAllAtOnce ? { first: Object.keys(plan.nodes) } : nodesByNeed(plan)
   const heard = site.heardFrom(first)
   await startEach(first)

@@ -165,6 +165,11 @@ export class LaunchedNode implements SiteNode {
     return log.records
   }
 
+  /** What a log had that its machine did not keep is not there any more, and it goes on from elsewhere. */
+  forgetDecisions(): void {
+    this.#decisionLogs.clear()
+  }
+
   #planned(unit: string): PlanUnit {
     const { units } = this.#parts.plan
     const found = units.find(({ name }) => name === unit)

@@ -10,9 +10,12 @@ import { redactJson } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { SiteEvent } from '../evidence/event.ts'
 import type { MovableClock } from '../faults/clock/node-clock.ts'
+import { trustEnvironment } from '../settings.ts'
+import { findLibfaketime } from '../toolchain/libfaketime.ts'
 import type { ResolvedTool } from '../toolchain/resolve.ts'
 import { homeOf, hostsSeen } from '../topology/networks.ts'
 import type { Plan, PlanNode, UnitRef } from '../topology/plan.ts'
+import { agentEnvironment } from './agent-child.ts'
 import { AgentGone, AgentLink, type AgentProcess, type Ask } from './agent-link.ts'
 import type {
   Backend,
@@ -28,7 +31,7 @@ import { decisionTexts, type EvidenceFolder } from './evidence-folder.ts'
 import type { Grounds } from './launch.ts'
 import { LaunchedNode } from './launched-node.ts'
 import type { Run } from './run-folder.ts'
-import { stopInReverse } from './stop-order.ts'
+import { startOrder, stopInReverse } from './stop-order.ts'
 import { UnitStates } from './unit-states.ts'
 
 /** What keeps a site from getting ready: a unit that failed, or an agent that ended. */
@@ -77,6 +80,13 @@ export class NetworkWhole extends HoldfastError {
   }
 }
 
+/** A machine was to be given its power again, and has not lost it. Code `HOLDFAST_MACHINE_STATE`. */
+export class MachineRuns extends HoldfastError {
+  constructor(node: string) {
+    super('HOLDFAST_MACHINE_STATE', `the machine of node ${node} runs; crash it before it is started`)
+  }
+}
+
 /** Nothing between nodes can be as it was asked for. Code `HOLDFAST_IMPAIRMENT`. */
 export class ImpossibleImpairment extends HoldfastError {
   constructor(what: string, given: number) {
@@ -113,6 +123,7 @@ export class LaunchedSite implements Site {
   readonly plan: Plan
   readonly backend: BackendName
   readonly capabilities: Capabilities
+  readonly slowness: number | undefined
   readonly evidence: string
   readonly secrets: KnownSecrets
   readonly nodes: ReadonlyMap<string, LaunchedNode>
@@ -140,6 +151,7 @@ export class LaunchedSite implements Site {
     this.plan = plan
     this.backend = backend.name
     this.capabilities = backend.capabilities
+    this.slowness = launching.grounds.slowness
     this.evidence = evidence.path
     this.secrets = evidence.secrets
     this.#states = new UnitStates(plan)
@@ -230,11 +242,13 @@ export class LaunchedSite implements Site {
       if (machine === undefined) {
         throw new NotSupported(this.backend, 'ownKernel', this.#launching.backend.whyLacking?.('ownKernel'))
       }
+      if (did === 'start') this.#demandOff(name)
       this.#tell(name, { event: 'machine', did })
-      await machine[did]()
+      await (did === 'start' ? this.#restart(name) : machine[did]())
     }
     return {
       crash: () => act('crash'),
+      start: () => act('start'),
       block: () => act('block'),
       unblock: () => act('unblock'),
       freeze: () => act('freeze'),
@@ -259,6 +273,32 @@ export class LaunchedSite implements Site {
           this.#tell(name, { event: 'clock-moved', bySeconds: seconds, offsetSeconds })
         }
       },
+    }
+  }
+
+  /** Starts a process of agents; several live in one only where they go by the same clock. */
+  async startAgents(nodes: readonly string[], before?: readonly UnitRef[]): Promise<void> {
+    const { record, grounds, clocks } = this.#launching
+    const clock = nodes.length === 1 ? clocks?.get(nodes[0]!)?.environment(findLibfaketime()) : {}
+    const env = { ...agentEnvironment(record.run), ...trustEnvironment(), ...clock }
+    this.connect(nodes, await grounds.startAgents(nodes, env, before))
+  }
+
+  #demandOff(node: string): void {
+    if (this.#links.get(node)?.isGone !== true) {
+      throw new MachineRuns(node)
+    }
+  }
+
+  /** A machine without power starts anew; what had come up on it before does so again. */
+  async #restart(node: string): Promise<void> {
+    const before = this.#states.everReady(node)
+    const heard = this.heardFrom([node])
+    await this.startAgents([node], before)
+    await heard
+    this.node(node).forgetDecisions()
+    for (const ref of startOrder(this.plan, node).filter((one) => before.includes(one))) {
+      await this.#ask(node, 'start', { unit: ref.slice(node.length + 1) })
     }
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { oneshot, planOf, webUnit } from './fixtures/plans.ts'
-import { stopInReverse } from './stop-order.ts'
+import { startOrder, stopInReverse } from './stop-order.ts'
 
 const plan = planOf({
   ca: [webUnit('ca')],
@@ -28,4 +28,21 @@ test('a failure does not keep the others from being stopped', async () => {
 
   expect(failures.map(({ message }) => message)).toEqual(['could not stop two/web'])
   expect(stopped).toEqual(expect.arrayContaining(['ca/web', 'one/web', 'two/free']))
+})
+
+test('what a node starts again comes after what it waits for: services, and what is kept up to date, and nothing that was done', () => {
+  const receive = (more: object) => [
+    { receive: { from: 'two', source: { file: '@{dir}/x' }, to: { path: '@{dir}/x', mode: '0600' }, ...more } },
+  ]
+  const plan = planOf({
+    one: [
+      webUnit('one', { after: ['one/kept', 'one/below', 'two/web'] }),
+      { ...oneshot('kept', ['one/once'], receive({ again: 'changed' })) },
+      oneshot('once', [], receive({})),
+      webUnit('one', { name: 'below', port: 8081 }),
+    ],
+    two: [webUnit('two')],
+  })
+
+  expect(startOrder(plan, 'one')).toEqual(['one/kept', 'one/below', 'one/web'])
 })

@@ -1,4 +1,4 @@
-import type { Plan, UnitRef } from '../topology/plan.ts'
+import type { Plan, PlanUnit, Step, UnitRef } from '../topology/plan.ts'
 
 /**
  * Stops the services of a plan in reverse order: a unit only after everything that waits for it has stopped, and what is
@@ -21,4 +21,32 @@ export async function stopInReverse(plan: Plan, stop: (ref: UnitRef) => Promise<
   })
   await Promise.all(stops)
   return failures
+}
+
+/** What a node starts when its machine has power again, each after what it waits for: services, and what keeps files up to date. */
+export function startOrder({ nodes }: Plan, node: string): UnitRef[] {
+  const units = new Map(nodes[node]!.units.map((unit) => [`${node}/${unit.name}` as UnitRef, unit]))
+  const order = new Set<UnitRef>()
+  const add = (ref: UnitRef, unit: PlanUnit) => {
+    if (order.has(ref)) return
+    for (const before of unit.after) {
+      const own = units.get(before)
+      if (own !== undefined) add(before, own)
+    }
+    order.add(ref)
+  }
+  for (const [ref, unit] of units) add(ref, unit)
+  return [...order].filter((ref) => {
+    const { service, steps } = units.get(ref)!
+    return service === undefined ? steps.some(goesOn) : service.command !== undefined
+  })
+}
+
+/** Whether something is done for as long as the agent lives, after the unit is done. */
+function goesOn(step: Step): boolean {
+  if ('parallel' in step) return step.parallel.flat().some(goesOn)
+  if ('follow' in step) return true
+  if (!('receive' in step)) return false
+  const { again, source } = step.receive
+  return again !== undefined || ('mint' in source && source.renew !== undefined)
 }

@@ -35,6 +35,7 @@ export class UnitStates {
   }
 
   apply(event: SiteEvent): void {
+    if (event.event === 'agent-gone') this.#gone(event.node)
     if (!('unit' in event)) return
     const ref = `${event.node}/${event.unit}`
     const state = this.#states.get(ref)
@@ -60,12 +61,26 @@ export class UnitStates {
     state.message = `it ended (${event.signal ?? `code ${event.code}`})`
   }
 
+  /** What ran on a node ended with its agent; what is done stays done. */
+  #gone(node: string): void {
+    for (const [ref, state] of this.#states) {
+      if (!ref.startsWith(`${node}/`) || state.pid === undefined) continue
+      Object.assign(state, { phase: 'ended', pid: undefined, message: 'its agent is gone' })
+      for (const listener of state.listeners) listener(state)
+    }
+  }
+
   /** Calls `listener` at once and at every change of the unit, until the returned function is called. */
   watch(ref: UnitRef, listener: (state: UnitState) => void): () => void {
     const state = this.#states.get(ref)!
     state.listeners.add(listener)
     listener(state)
     return () => state.listeners.delete(listener)
+  }
+
+  /** What of a node has been ready. */
+  everReady(node: string): UnitRef[] {
+    return [...this.timings.keys()].filter((ref) => ref.startsWith(`${node}/`))
   }
 
   readyRefs(): UnitRef[] {

@@ -17,6 +17,6 @@ export type SiteEvent = { at: string; node: string } & (
   | { event: 'impaired'; to: string; delayMs: number; loss: number }
   | { event: 'healed' }
   /** What became of the node as a machine. */
-  | { event: 'machine'; did: 'crash' | 'block' | 'unblock' | 'freeze' | 'thaw' }
+  | { event: 'machine'; did: 'crash' | 'start' | 'block' | 'unblock' | 'freeze' | 'thaw' }
   | { event: 'agent-gone'; code: number | null; signal: string | null }
 )

@@ -99,6 +99,7 @@ test('a machine is told all that it speaks to by open descriptors, and nothing o
     kernel: '/boot/vmlinuz',
     initramfs: '/cache/initramfs',
     drives: ['/run/a,b/drive', '/cache/image.ext4'],
+    disk: '/run/a,b/disk',
     cards: ['52:54:00:00:00:00', '52:54:00:01:00:00'],
     clock: '2030-01-02T03:04:05',
     name: 'holdfast-x',
@@ -113,6 +114,7 @@ test('a machine is told all that it speaks to by open descriptors, and nothing o
       '-m 400',
       '-rtc base=2030-01-02T03:04:05,clock=host',
       '-drive id=d0,if=none,file=/run/a,,b/drive,format=raw,readonly=on,file.locking=off',
+      '-drive id=disk,if=none,file=/run/a,,b/disk,format=raw,file.locking=off',
       '-netdev stream,id=n1,server=off,addr.type=fd,addr.str=7',
       '-device virtio-net-pci,netdev=n1,id=card1,romfile=,mac=52:54:00:01:00:00',
       '-chardev socket,id=line,fd=4',
@@ -123,7 +125,7 @@ test('a machine is told all that it speaks to by open descriptors, and nothing o
 
 test('a machine finds its files, its hosts and its agent, and no text of them is taken for a command', () => {
   const bytes = runFiles({
-    node: 'one',
+    dir: '/runs/x/nodes/one',
     host: "o'ne.test",
     cards: [{ address: '10.20.4.1', prefix: 22 }],
     strangers: ['10.20.6.0/23'],
@@ -135,6 +137,7 @@ test('a machine finds its files, its hosts and its agent, and no text of them is
 
   expect(bytes.length % 512).toBe(0)
   for (const part of [
+    '$b mount -t ext4 -o nodelalloc,commit=1 /dev/vdb /runs/x/nodes/one ',
     '$b ip address add 10.20.4.1/22 dev eth0\n',
     '$b ip route add local 10.20.6.0/23 dev lo\n',
     "export A='it'\\''s $(id)'\n",

@@ -11,6 +11,7 @@ import { runAgents } from '../../agent/agents.ts'
 import type { RunSettings } from '../../agent/protocol.ts'
 import { type Ending, pass } from '../../agent/seat-server.ts'
 import type { Plan } from '../../topology/plan.ts'
+import { serveEntry } from './entry.ts'
 import type { GuestRequest } from './machine-line.ts'
 import { Multiplexer } from './multiplexer.ts'
 
@@ -39,6 +40,7 @@ function main(): void {
   }
   const line = new Multiplexer('guest', input, output, (name, stream) => {
     if (name === 'seat') pass(stream as Ending, net.connect({ path: seat, allowHalfOpen: true }))
+    else if (name === 'entry') serveEntry(stream, settings.dirs[node] as string)
     else if (name === 'agent') void start(stream)
     else void answer(stream, requests[name as GuestRequest])
   })

@@ -1,18 +1,24 @@
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { hostsText } from '../../agent/hosts-file.ts'
 import { killProcessesOf } from '../../agent/labelled.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { agentSeat } from '../agent-seat.ts'
-import type { Capabilities } from '../backend.ts'
+import type { Capabilities, LaunchOptions } from '../backend.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import type { Run } from '../run-folder.ts'
 import { seatsHere } from '../seats-here.ts'
 import { acceleratorHere, toldOf } from './accelerator.ts'
 import { placesOf } from './addresses.ts'
+import { removeUnfinished } from './images.ts'
 import { findKernel } from './kernel.ts'
 import { baseOfMachines, Machines } from './machines.ts'
 import { vmMissing } from './missing.ts'
 import { findQemu } from './programs.ts'
+
+// Sources in the repository, compiled files in the package.
+const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const enterMain = fileURLToPath(new URL(`./enter.${suffix}`, import.meta.url))
 
 /** Translated code takes so many times as long, and starts of programs up to twice that. */
 const TRANSLATED_SLOWNESS = 6
@@ -37,18 +43,23 @@ export const vmBackend = backendOf({
   unavailable: vmMissing,
   remark: () => acceleratorHere(findQemu() as string, findKernel()),
   take,
-  sweep: ({ run }) => killProcessesOf({ run }),
+  async sweep({ run }) {
+    const killed = await killProcessesOf({ run })
+    await removeUnfinished()
+    return killed
+  },
   // What was in a machine has ended with it.
   readLeft: (_, path) =>
     Promise.reject(Object.assign(new Error(`ENOENT: ${path} was in a machine`), { code: 'ENOENT' })),
 })
 
-async function take(plan: Plan, run: Run): Promise<Grounds> {
+async function take(plan: Plan, run: Run, { programs }: LaunchOptions): Promise<Grounds> {
   const places = placesOf(plan)
   await using taken = new AsyncDisposableStack()
-  const machines = taken.use(new Machines(plan, run, places, await baseOfMachines()))
+  const machines = taken.use(new Machines({ plan, run, places, programs }, await baseOfMachines()))
   const names = Object.keys(plan.nodes)
   const seats = taken.use(await seatsHere(run.folder, names, (node) => machines.seat(node)))
+  const entries = taken.use(await seatsHere(run.folder, names, (node) => machines.entry(node), 'entries'))
   const held = taken.move()
   const { addresses } = places
   return {
@@ -62,6 +73,7 @@ async function take(plan: Plan, run: Run): Promise<Grounds> {
     dirs: Object.fromEntries(names.map((node) => [node, join(run.folder, 'nodes', node)])),
     seat: (node, network) => agentSeat(seats.pathOf(node), addresses[node]![network]!),
     agentSeats: true,
+    enter: (node) => [process.execPath, '--disable-warning=ExperimentalWarning', enterMain, entries.pathOf(node)],
     strangers(count, network) {
       const { node, address } = places.strangers(network)
       return Array.from({ length: count }, (_, at) => agentSeat(seats.pathOf(node), address(at)))
@@ -73,7 +85,7 @@ async function take(plan: Plan, run: Run): Promise<Grounds> {
     slowness: machines.accelerator.name === 'kvm' ? 1 : TRANSLATED_SLOWNESS,
     sharesAgents: false,
     startsAllAtOnce: true,
-    startAgents: ([node = ''], env) => machines.start(node, env),
+    startAgents: ([node = ''], env, before) => machines.start(node, env, before),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }

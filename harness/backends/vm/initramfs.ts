@@ -12,7 +12,7 @@ const busybox = '/bin/busybox'
 
 /**
  * The first root of a guest: modules of its kernel, and a script that lays the images over each other, with memory on top for all that is
- * written, and unpacks what is of the run (the first drive).
+ * written, and unpacks what is of the run (the first drive). The second is its disk, which that mounts.
  */
 export function initramfs(program: Buffer, modules: readonly KernelModule[]): Buffer {
   const files: ArchiveEntry[] = [
@@ -46,7 +46,7 @@ done
 $b mount -t tmpfs -o size=80% memory /memory
 $b mkdir /memory/upper /memory/work
 layers=
-for drive in b c d e; do
+for drive in c d e f; do
   [ -b /dev/vd$drive ] || continue
   $b mkdir /layers/$drive
   $b mount -t ext4 -o ro /dev/vd$drive /layers/$drive || fail "image $drive"

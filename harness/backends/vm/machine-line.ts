@@ -52,6 +52,11 @@ export class MachineLine {
     if (failure !== '') throw new HoldfastError('HOLDFAST_AGENT_FAILED', failure)
   }
 
+  /** A stream on which a program is run there: `entry.ts`. */
+  entry(): Ending {
+    return this.#line.open('entry')
+  }
+
   /** A stream to the seat of the machine's agent. */
   seat(): Ending {
     return this.#line.open('seat')

@@ -6,12 +6,13 @@ import type { Ending } from '../../agent/seat-server.ts'
 import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
 import { networksOf } from '../../topology/networks.ts'
-import type { Plan } from '../../topology/plan.ts'
+import type { Plan, UnitRef } from '../../topology/plan.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import type { Impairment, SiteMachine } from '../backend.ts'
 import type { Run } from '../run-folder.ts'
 import { type Accelerator, chooseAccelerator } from './accelerator.ts'
 import { type Places, PREFIX } from './addresses.ts'
+import { makeDisk } from './disk.ts'
 import { EthernetSwitch } from './ethernet-switch.ts'
 import { type GuestFiles, holdfastFiles, systemOf, takeAll } from './guest-files.ts'
 import { imageOf } from './images.ts'
@@ -41,9 +42,19 @@ interface Base {
   readonly tag: KnownTag
 }
 
+/** What is to be on machines. */
+interface PartsOfRun {
+  readonly plan: Plan
+  readonly run: Run
+  readonly places: Places
+  /** Programs beyond those of the plan. */
+  readonly programs?: readonly string[] | undefined
+}
+
 /** The machines of one run, and the networks between them. */
 export class Machines implements AsyncDisposable {
   readonly #plan: Plan
+  readonly #programs: readonly string[]
   readonly #run: Run
   readonly #places: Places
   readonly #base: Base
@@ -55,8 +66,9 @@ export class Machines implements AsyncDisposable {
   readonly #hosts = new Map<string, string>()
   #extra: Promise<Extra> | undefined
 
-  constructor(plan: Plan, run: Run, places: Places, base: Base) {
+  constructor({ plan, run, places, programs = [] }: PartsOfRun, base: Base) {
     this.#plan = plan
+    this.#programs = programs
     this.#run = run
     this.#places = places
     this.#base = base
@@ -72,19 +84,25 @@ export class Machines implements AsyncDisposable {
     return this.#started(node).line.seat()
   }
 
+  /** A stream on which a program is run on a node. */
+  async entry(node: string): Promise<Ending> {
+    return this.#started(node).line.entry()
+  }
+
   #started(node: string): Machine {
     const machine = this.#machines.get(node)
     if (machine !== undefined) return machine
     throw new HoldfastError('HOLDFAST_AGENT_GONE', `the machine of node ${node} is not there yet`)
   }
 
-  /** Starts the machine of a node. */
-  async start(node: string, env: Readonly<Record<string, string>>): Promise<AgentProcess> {
+  /** Starts the machine of a node; with `before`, one that has lost its power. */
+  async start(node: string, env: Readonly<Record<string, string>>, before?: readonly UnitRef[]): Promise<AgentProcess> {
     const { folder, record } = this.#run
-    const drive = join(folder, `drive-${node}`)
+    const [drive, disk] = [join(folder, `drive-${node}`), join(folder, `disk-${node}`)]
     this.#extra ??= this.#findExtra()
     const { settings, images, read } = await this.#extra
-    await writeFile(drive, this.#runFiles(node, env, settings, read), { mode: 0o600 })
+    await writeFile(drive, this.#runFiles(node, env, { ...settings, before }, read), { mode: 0o600 })
+    if (before === undefined) await makeDisk(disk)
     const index = Object.keys(this.#plan.nodes).indexOf(node)
     const networks = networksOf(this.#plan.nodes[node]!)
     const parts = {
@@ -93,6 +111,7 @@ export class Machines implements AsyncDisposable {
       kernel: this.#base.kernel.image,
       initramfs: this.#base.initramfs,
       drives: [drive, ...this.#base.images, ...images],
+      disk,
       cards: networks.map((_, card) => macOf(index, card)),
       clock: new Date(this.now(node)).toISOString().slice(0, 19),
       name: `holdfast-${record.run}-${node}`,
@@ -140,7 +159,7 @@ export class Machines implements AsyncDisposable {
     await this.#machines.get(node)?.line.ask('hosts', hostsOnMachine(text))
   }
 
-  machine(node: string): SiteMachine {
+  machine(node: string): Omit<SiteMachine, 'start'> {
     const machine = this.#started(node)
     const link = async (up: boolean) => {
       for (const index of machine.cards.keys()) await machine.monitor.tell('set_link', { name: `card${index}`, up })
@@ -168,7 +187,7 @@ export class Machines implements AsyncDisposable {
     const settings = JSON.parse(await readFile(join(this.#run.folder, 'settings.json'), 'utf8')) as RunSettings
     const { tools, services, extra } = settings
     const has = (path: string) => path.startsWith(this.#run.folder) || this.#base.files.some((files) => files.has(path))
-    const named = [this.#plan, extra, Object.values(tools)]
+    const named = [this.#plan, extra, Object.values(tools), this.#programs]
     const { programs, read } = filesNamedIn(named, has)
     if (services !== undefined) takeAll(programs, services)
     const images = programs.size === 0 ? [] : [await imageOf(programs)]
@@ -184,7 +203,7 @@ export class Machines implements AsyncDisposable {
     const text = (json: unknown) => ({ content: Buffer.from(JSON.stringify(json)), mode: 0o600 })
     const { folder } = this.#run
     return runFiles({
-      node,
+      dir: settings.dirs[node]!,
       host: plan.nodes[node]!.host,
       cards: networks.map((network) => ({ address: addresses[node]![network]!, prefix: PREFIX })),
       strangers: networks.map(strangers).flatMap((of) => (of.node === node ? [of.range] : [])),

@@ -4,8 +4,10 @@ export interface MachineParts {
   readonly memoryMiB: number
   readonly kernel: string
   readonly initramfs: string
-  /** The first has the files of the run; the others are images, laid over each other in this order. */
+  /** The first has the files of the run; the others, after its disk, are images, laid over each other in this order. */
   readonly drives: readonly string[]
+  /** What is written there stays when it loses its power. */
+  readonly disk: string
   /** A hardware address for each card. */
   readonly cards: readonly string[]
   /** ISO 8601 without its zone, which is UTC: where its clock begins. */
@@ -29,7 +31,7 @@ const steady = 'clocksource=hpet nolapic_timer no_timer_check'
  * Arguments of QEMU for one machine. Whatever it speaks to comes as open file descriptors: no socket of it has a place in any folder, so
  * none is left.
  */
-export function qemuArguments({ accelerator, memoryMiB, drives, cards, ...parts }: MachineParts): string[] {
+export function qemuArguments({ accelerator, memoryMiB, drives, disk, cards, ...parts }: MachineParts): string[] {
   const { qmp, line, errors } = DESCRIPTORS
   const own = ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-name', parts.name]
   // The machine type `microvm` lost frames with three machines. With several threads, TCG is one for each processor.
@@ -44,12 +46,8 @@ export function qemuArguments({ accelerator, memoryMiB, drives, cards, ...parts 
     '-append',
     `console=ttyS0 quiet panic=-1 ${quick}${accelerator === 'tcg' ? ` ${steady}` : ''}`,
   ]
-  const disks = drives.flatMap((file, index) => [
-    '-drive',
-    `id=d${index},if=none,file=${escaped(file)},format=raw,readonly=on,file.locking=off`,
-    '-device',
-    `virtio-blk-pci,drive=d${index}`,
-  ])
+  const [first = '', ...images] = drives.map((file, index) => drive(`d${index}`, file, ',readonly=on'))
+  const disks = [first, drive('disk', disk), ...images].flat()
   const network = cards.flatMap((mac, index) => [
     '-netdev',
     `stream,id=n${index},server=off,addr.type=fd,addr.str=${DESCRIPTORS.cards + index}`,
@@ -78,6 +76,11 @@ export function qemuArguments({ accelerator, memoryMiB, drives, cards, ...parts 
     ...console,
     ...random,
   ]
+}
+
+function drive(id: string, file: string, more = ''): string[] {
+  const options = `id=${id},if=none,file=${escaped(file)},format=raw${more},file.locking=off`
+  return ['-drive', options, '-device', `virtio-blk-pci,drive=${id}`]
 }
 
 /** In lists of options a comma is written twice. */

@@ -1,10 +1,12 @@
 import { shellWord } from '../../protocols/shell-word.ts'
 import { type ArchiveEntry, archive, fileMode, folderMode, foldersAbove } from './cpio.ts'
+import { DISK_OPTIONS } from './disk.ts'
 import { RUN_FOLDER } from './initramfs.ts'
 
 /** What one machine is told of its run. */
 export interface MachineFiles {
-  readonly node: string
+  /** Folder of its node, which is on its disk. */
+  readonly dir: string
   readonly host: string
   /** Its cards, in order: address, and how many bits of it are the network's. */
   readonly cards: readonly { readonly address: string; readonly prefix: number }[]
@@ -51,7 +53,7 @@ export function runFiles(machine: MachineFiles): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(512 - (bytes.length % 512))])
 }
 
-function startScript({ host, cards, strangers, env, agent }: MachineFiles): string {
+function startScript({ dir, host, cards, strangers, env, agent }: MachineFiles): string {
   const addresses = cards.flatMap(({ address, prefix }, index) => [
     `$b ip address add ${address}/${prefix} dev eth${index}`,
     `$b ip link set eth${index} up`,
@@ -67,6 +69,9 @@ ${addresses.join('\n')}
 ${strangers.map((range) => `$b ip route add local ${range} dev lo`).join('\n')}
 port() { for entry in /sys/class/virtio-ports/*; do [ "$($b cat $entry/name)" = "$1" ] && echo "/dev/\${entry##*/}"; done; }
 exec 5<> "$(port line)" 6<> "$(port errors)"
+$b mkdir -p ${shellWord(dir)}
+$b mount -t ext4 -o ${DISK_OPTIONS} /dev/vdb ${shellWord(dir)} || echo 'its disk cannot be used' >&6
+$b rmdir ${shellWord(dir)}/lost+found
 $b mkfifo -m 600 ${RUN_FOLDER}/in ${RUN_FOLDER}/out ${RUN_FOLDER}/err
 $b cat <&5 > ${RUN_FOLDER}/in &
 $b cat < ${RUN_FOLDER}/out >&5 &
