@@ -33,10 +33,12 @@ export interface Callout {
 export interface Means {
   readonly listener: string
   readonly callout?: Callout | undefined
-  /** What the broker shows of a connection; undefined where it knows none of that number. */
-  shown(cid: number): Promise<Shown | undefined>
+  /** What the broker shows of a connection, which ended then by its log, if it did; undefined where it knows none of that number. */
+  shown(cid: number, endedAt?: number): Promise<Shown | undefined>
   /** Why the credentials are good no longer that a connection logged in with; undefined where they are, or where nobody knows. */
   over(cid: number, at: number): Promise<Over | undefined>
+  /** Whether all that follows from a line as it is heard is written down already. */
+  isHeardBefore?(line: number): boolean
   /** `line`: number of the line from which it follows. `by`: who decided, if not the broker. */
   record(decision: Decision, line: number, by?: 'callout'): void
 }
@@ -118,7 +120,7 @@ export class Judge {
     const [, ended] = /^Client connection closed: (.*?)(?: - .*)?$/.exec(text) ?? []
     if (ended !== undefined) {
       this.#open.delete(cid)
-      await this.#closed(connection, ended, line)
+      if (!this.#means.isHeardBefore?.(line.number)) await this.#closed(connection, ended, line)
       return
     }
     connection.lastWords ??= this.#lastWords.heard(text, accountOf(connection), line.at)
@@ -185,10 +187,10 @@ export class Judge {
   }
 
   /** Writes down that somebody is in, if the broker shows that he is. */
-  async #enter(connection: Connection, cid: number): Promise<void> {
+  async #enter(connection: Connection, cid: number, endedAt?: number): Promise<void> {
     const { user, conn, began } = connection
     if (user === undefined || connection.principal !== undefined) return
-    const shown = await this.#means.shown(cid)
+    const shown = await this.#means.shown(cid, endedAt)
     if (shown === undefined || shown.reason === 'Authentication Failure') return
     const isDeferred = this.#isDeferred(connection)
     if (isDeferred && (shown.account ?? user.account) === user.account) return
@@ -219,7 +221,7 @@ export class Judge {
 
   async #closed(connection: Connection, ended: string, line: ClientLine): Promise<void> {
     const isTurnedAway = meaning(ENDED, ended) === undefined && meaning(TURNED_AWAY, ended) !== undefined
-    if (isWaiting(connection) && !isTurnedAway) await this.#enter(connection, line.cid)
+    if (isWaiting(connection) && !isTurnedAway) await this.#enter(connection, line.cid, line.at)
     if (connection.isRefused || connection.isUnshaken) return
     const isIn = connection.principal !== undefined
     // Of somebody who is in, what was said of his login when it was looked at again.

@@ -1,5 +1,6 @@
 import { Agent, get } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { readUser } from '../shared/nats/creds-text.ts'
 import type { Over, Shown } from './judge.ts'
 
@@ -16,9 +17,12 @@ interface Entry {
   readonly tls_peer_certs?: readonly { readonly cert_sha256: string }[]
 }
 
-/** Asks a broker about one of its connections, at its monitoring port, which is for this host alone. */
-export async function shownAt(monitoring: string, cid: number): Promise<Shown | undefined> {
-  const entry = await entryAt(monitoring, cid)
+/**
+ * Asks a broker about one of its connections, at its monitoring port, which is for this host alone. `endedAt`: when it ended by the log of
+ * the broker, epoch ms.
+ */
+export async function shownAt(monitoring: string, cid: number, endedAt?: number): Promise<Shown | undefined> {
+  const entry = await entryAt(monitoring, cid, endedAt)
   if (entry === undefined) return undefined
   const [leaf] = entry.tls_peer_certs ?? []
   return {
@@ -32,7 +36,7 @@ export async function shownAt(monitoring: string, cid: number): Promise<Shown | 
 
 /** Why the user that a connection logged in as was good no longer at a time, by what the broker knows now of his account. */
 export async function overAt(monitoring: string, cid: number, at: number): Promise<Over | undefined> {
-  const { jwt = '', account = '' } = (await entryAt(monitoring, cid)) ?? {}
+  const { jwt = '', account = '' } = (await entryAt(monitoring, cid, at)) ?? {}
   const user = readUser(jwt)
   if (user === undefined) return undefined
   if (user.exp !== undefined && user.exp * 1_000 <= at) return 'nats_jwt_expired'
@@ -48,10 +52,20 @@ interface Account {
   readonly account_detail?: { readonly revoked_user?: Readonly<Record<string, string>> }
 }
 
-async function entryAt(monitoring: string, cid: number): Promise<Entry | undefined> {
+/**
+ * The broker writes that a connection is closed, takes it from those that are open, and has another thread put it among those that are closed: in
+ * between it shows none, on a busy machine for some time.
+ */
+const BETWEEN_WITHIN_MS = 5_000
+const BETWEEN_EVERY_MS = 10
+
+async function entryAt(monitoring: string, cid: number, endedAt = 0): Promise<Entry | undefined> {
   const path = `/connz?auth=1&state=all&cid=${cid}`
-  const { connections = [] } = await ask<{ connections?: Entry[] }>(monitoring, path)
-  return connections[0]
+  for (;;) {
+    const { connections = [] } = await ask<{ connections?: Entry[] }>(monitoring, path)
+    if (connections[0] !== undefined || Date.now() - endedAt > BETWEEN_WITHIN_MS) return connections[0]
+    await setTimeout(BETWEEN_EVERY_MS)
+  }
 }
 
 async function ask<Answer>(monitoring: string, path: string): Promise<Answer> {

@@ -85,7 +85,25 @@ async function recordsOf(conn: string, count = 1): Promise<DecisionRecord[]> {
     const own = all.slice(recordedBefore.get(conn) ?? 0).filter((record) => record.conn === conn)
     return own.length >= count && own
   }
-  return until(`${count} records of ${conn}`, read, { withinMs: 15_000, everyMs: 10 })
+  return until(`${count} records of ${conn}`, read, { withinMs: 15_000, everyMs: 10 }).catch(async (cause: Error) => {
+    throw new Error(`${cause.message}\n${await writtenOf(conn)}`, { cause })
+  })
+}
+
+/** What broker and companion wrote of a connection, and when the companion wrote last. */
+async function writtenOf(conn: string): Promise<string> {
+  const log = (await readFile(broker.logFile, 'utf8')).split('\n')
+  const records = await recordLines()
+  const own = (lines: readonly string[]) =>
+    lines.filter((line) => line.includes(conn) || / Authentication (Exp|Rev)/.test(line))
+  return [
+    'broker:',
+    ...own(log),
+    `companion (${companion.exitCode ?? companion.signalCode ?? 'runs'}):`,
+    ...own(records),
+    'last:',
+    records.at(-1),
+  ].join('\n')
 }
 
 const login = { action: 'nats:login', layer: 'broker', guard: 'broker.login', node: 'nats-1', unit: 'nats-server' }
@@ -279,6 +297,8 @@ test('who is in is put out when his JWT ends or is revoked, and comes in no more
 
 test('who closes first is known to have been put out by what the broker shows, where it wrote that of another', async () => {
   const [first, second, good] = [await work.user('first'), await work.user('second'), await work.user('good')]
+  // The kernel gives ports again.
+  const from = (await readFile(broker.logFile, 'utf8')).length
   const all = [await call(first), await call(second), await call(good)]
   for (const { conn } of all) await recordsOf(conn)
   companion.kill('SIGKILL')
@@ -287,12 +307,16 @@ test('who closes first is known to have been put out by what the broker shows, w
   await broker.push(await work.jwt({ revocations, limits: { disallow_bearer: true } }))
   for (const { session } of all.slice(0, 2)) await session!.ended
   // They know of their end before it is in the log, and who goes by himself is to be the last there.
-  await closedInLog(all.slice(0, 2).map(({ conn }) => conn))
+  await closedInLog(
+    all.slice(0, 2).map(({ conn }) => conn),
+    from,
+  )
   await all[2]!.session!.close()
-  await closedInLog([all[2]!.conn])
+  await closedInLog([all[2]!.conn], from)
   const closed = (conn: string) => new RegExp(`^(.* \\[DBG\\] ${conn} - .*)(Client connection closed: ).*$`, 'm')
   const words = (conn: string) => new RegExp(`^.* ${conn} - .*User Authentication Revoked.*\n`, 'm')
-  const written = await readFile(broker.logFile, 'utf8')
+  const whole = await readFile(broker.logFile, 'utf8')
+  const written = whole.slice(from)
   // Which of them is gone before the broker ends it is chance: here all were, and it wrote its words of the first alone, whoever that is.
   const [told, ...others] = all
     .map(({ conn }) => conn)
@@ -301,7 +325,8 @@ test('who closes first is known to have been put out by what the broker shows, w
     (text, conn) => text.replace(words(conn), '').replace(closed(conn), '$1$2Client Closed'),
     written.replace(words(told!), ''),
   )
-  await writeFile(broker.logFile, log.replace(closed(told!), '$1User Authentication Revoked\n$1$2Client Closed'))
+  const own = log.replace(closed(told!), '$1User Authentication Revoked\n$1$2Client Closed')
+  await writeFile(broker.logFile, whole.slice(0, from) + own)
   companion = start()
 
   const ended = { action: 'nats:session', guard: 'broker.session', reason: 'nats_user_revoked' }
@@ -309,9 +334,10 @@ test('who closes first is known to have been put out by what the broker shows, w
   expect(await recordsOf(all[2]!.conn)).toMatchObject([{ verdict: 'accepted' }])
 })
 
-async function closedInLog(conns: readonly string[]): Promise<void> {
+/** `from`: where in the log they began, or before. */
+async function closedInLog(conns: readonly string[], from: number): Promise<void> {
   const isWritten = async () => {
-    const text = await readFile(broker.logFile, 'utf8')
+    const text = (await readFile(broker.logFile, 'utf8')).slice(from)
     return conns.every((conn) => new RegExp(`${conn} - .*Client connection closed: `).test(text))
   }
   await until('their ends are in the log', isWritten, { withinMs: 5_000 })
