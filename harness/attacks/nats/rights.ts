@@ -9,6 +9,8 @@ import { another, issued } from './spoiling.ts'
 
 const endsWithinMs = 5_000
 const expiresInSeconds = 3
+/** The broker counts what is left in whole seconds, and so is late by up to one of its own; then the end has to be seen. */
+const lateAtMost = 1_500
 
 /** A subject that no role holds. */
 const outside = 'holdfast.attack.outside'
@@ -103,8 +105,12 @@ async function expireUnderSession(lab: Lab): Promise<void> {
   const exp = Math.floor(Date.now() / 1000) + expiresInSeconds
   const session = await opened(lab, another(lab, { exp }))
   await endsFor(lab, session, 'User Authentication Expired', (expiresInSeconds + 1) * 1000)
-  const lateMs = lab.site.measured('put out after the end of the JWT', (await session.ended).at - exp * 1000, 1_000)
-  lab.demand(lateMs <= 1_000, `who had expired was in for ${lateMs} ms more`)
+  const lateMs = lab.site.measured(
+    'put out after the end of the JWT',
+    (await session.ended).at - exp * 1000,
+    lateAtMost,
+  )
+  lab.demand(lateMs <= lateAtMost, `who had expired was in for ${lateMs} ms more`)
 }
 
 async function revokeUnderSession(lab: Lab): Promise<void> {
