@@ -709,15 +709,19 @@ function runningOnDemand(launch: Launch): void {
   })
 }
 
-/** Makes generation N of a set of files as a volume of secrets lays it: links through `..data`, which is swapped. */
+/** Makes generation N of a set of files as a volume of secrets lays it: links through `..data`, which is swapped. A new set comes whole. */
 const makeSet = `
   const [fs, n] = [require('node:fs'), process.argv[1]]
-  fs.mkdirSync('set/..' + n, { recursive: true })
-  fs.writeFileSync('set/..' + n + '/one', 'generation ' + n)
-  fs.writeFileSync('set/..' + n + '/two.bin', Buffer.from([0, 255, 128, Number(n)]))
-  fs.symlinkSync('..' + n, 'set/..new')
-  fs.renameSync('set/..new', 'set/..data')
-  for (const name of ['one', 'two.bin']) if (!fs.existsSync('set/' + name)) fs.symlinkSync('..data/' + name, 'set/' + name)`
+  const set = fs.existsSync('set') ? 'set' : 'set-that-is-made'
+  fs.mkdirSync(set + '/..' + n, { recursive: true })
+  fs.writeFileSync(set + '/..' + n + '/one', 'generation ' + n)
+  fs.writeFileSync(set + '/..' + n + '/two.bin', Buffer.from([0, 255, 128, Number(n)]))
+  fs.symlinkSync('..' + n, set + '/..new')
+  fs.renameSync(set + '/..new', set + '/..data')
+  if (set !== 'set') {
+    for (const name of ['one', 'two.bin']) fs.symlinkSync('..data/' + name, set + '/' + name)
+    fs.renameSync(set, 'set')
+  }`
 /** Reads the set over and over until it is of generation N; ends well if it never saw one that was missing, or was of two generations. */
 const readSet = `
   const [fs, n] = [require('node:fs'), Number(process.argv[1])]
