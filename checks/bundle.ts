@@ -1,7 +1,8 @@
 import { chmodSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { rolldown } from 'rolldown'
-import { bundled, root } from './check.ts'
+import { pathToFileURL } from 'node:url'
+import { type Plugin, rolldown } from 'rolldown'
+import { bundled, bundledAgent, root } from './check.ts'
 
 /**
  * Writes each service with all that it imports into a few files: `SERVICE.js`. Hundreds of files to find and to load are half of what a
@@ -11,9 +12,27 @@ export async function bundleServices(folder: string): Promise<void> {
   const mains = globSync('services/*/main.ts', { cwd: root }).map((file) => [basename(dirname(file)), file])
   // A thread is started from a file that stands beside that of its service.
   const threads = globSync('services/**/*-thread.ts', { cwd: root }).map((file) => [basename(file, '.ts'), file])
+  await bundle(folder, Object.fromEntries([...mains, ...threads]))
+}
+
+/** Writes the agent of nodes likewise, as `main.js`: on most grounds each node has one, and with what it enrols by it is 200 files. */
+export async function bundleAgent(folder: string): Promise<void> {
+  await bundle(folder, { main: 'harness/agent/main.ts' }, [whereItWas])
+}
+
+/** What stands beside a file, and is loaded into programs or started, is found from the bundle, too. */
+const whereItWas: Plugin = {
+  name: 'where it was',
+  transform: (code, id) =>
+    code.includes('import.meta.url')
+      ? code.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href))
+      : undefined,
+}
+
+async function bundle(folder: string, input: Record<string, string>, plugins: Plugin[] = []): Promise<void> {
   const bundle = await rolldown({
     cwd: root,
-    input: Object.fromEntries([...mains, ...threads]),
+    ...{ input, plugins },
     platform: 'node',
     external: /^node:/,
     logLevel: 'silent',
@@ -25,7 +44,7 @@ export async function bundleServices(folder: string): Promise<void> {
   chmodSync(dirname(folder), 0o711)
   chmodSync(folder, 0o755)
   for (const file of output) {
-    if (file.type !== 'chunk') throw new Error(`${file.fileName} is no module: no service finds it in a bundle`)
+    if (file.type !== 'chunk') throw new Error(`${file.fileName} is no module: nobody finds it in a bundle`)
     // Somebody may be reading what stands there.
     writeFileSync(join(folder, `${file.fileName}.new`), file.code)
     renameSync(join(folder, `${file.fileName}.new`), join(folder, file.fileName))
@@ -34,4 +53,7 @@ export async function bundleServices(folder: string): Promise<void> {
   for (const file of readdirSync(folder)) if (!written.has(file)) rmSync(join(folder, file))
 }
 
-if (import.meta.main) await bundleServices(bundled)
+if (import.meta.main) {
+  await bundleServices(bundled)
+  await bundleAgent(dirname(bundledAgent))
+}

@@ -7,6 +7,8 @@ import type { Count, Told } from './count-reporter.ts'
 export const root = join(import.meta.dirname, '..')
 /** The services as `npm test` starts them: in the clone, so that Node knows by their path what it compiled of them before. */
 export const bundled = join(root, '.holdfast', 'services')
+/** The agent of nodes likewise. */
+export const bundledAgent = join(root, '.holdfast', 'agent', 'main.js')
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 
 /** One line of what `npm test` proves: a sentence, and the program that proves it. */
@@ -66,7 +68,7 @@ export async function run(check: Check): Promise<Outcome> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-check-'))
   const countFile = join(folder, 'count.json')
   try {
-    const forTests = { HOLDFAST_COUNT_FILE: countFile, HOLDFAST_SERVICES: bundled }
+    const forTests = { HOLDFAST_COUNT_FILE: countFile, HOLDFAST_SERVICES: bundled, HOLDFAST_AGENT: bundledAgent }
     const { code, output } = await execute(
       check.argv,
       { ...(check.counts ? forTests : {}), ...check.env },

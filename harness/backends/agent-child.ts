@@ -10,8 +10,9 @@ const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 
 /** Program and arguments by which this Node runs a program of the folder of agents, without the ending of its name. */
 export function agentProgram(name: 'main' | 'seat-main'): string[] {
-  const path = fileURLToPath(new URL(`../agent/${name}.${suffix}`, import.meta.url))
-  return [process.execPath, '--disable-warning=ExperimentalWarning', path]
+  const source = fileURLToPath(new URL(`../agent/${name}.${suffix}`, import.meta.url))
+  const path = name === 'main' ? settings().agent : undefined
+  return [process.execPath, '--disable-warning=ExperimentalWarning', path ?? source]
 }
 
 /** Environment of the agents of a run, from which its programs start, too. */
