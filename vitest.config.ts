@@ -23,14 +23,15 @@ const scenarios = {
   hookTimeout: 300_000,
 }
 const waiting = waitingFiles()
+const cores = availableParallelism()
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['holdfast-source', 'node'] } },
   test: {
-    // One less than there are cores is vitest's own choice. Tests wait for their nodes half of the time, so on two cores three of
-    // them are what keeps both at work.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    // One less than there are cores is vitest's own choice. Tests wait for their nodes, each project for its own share of the time: these
+    // are what keeps both at work where there are two. `checks/count-reporter.ts` tells the CPU time of each file.
+    maxWorkers: Math.max(3, cores - 1),
     teardownTimeout: 30_000,
     sequence: { sequencer: LongestFirst },
     projects: [
@@ -41,6 +42,9 @@ export default defineConfig({
           name: 'unit',
           include: ['{harness,services,scenarios,checks,bench}/**/*.test.ts', '*.test.ts'],
           exclude: ['checks/nix/**', 'harness/backends/vm/vm.test.ts'],
+          // They compute for a quarter of their time; beside them runs a check that uses a core for a third of it.
+          maxWorkers: cores + 4,
+          sequence: { groupOrder: 5 },
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },
@@ -78,6 +82,7 @@ export default defineConfig({
           // What costs minutes and is none of the claims: npm run soak.
           name: 'soak',
           include: ['{harness,bench,scenarios,checks}/**/*.soak.ts'],
+          sequence: { groupOrder: 6 },
           // As for scenarios; a stack that is built the first time fetches its packages.
           testTimeout: 180_000,
           hookTimeout: 300_000,
@@ -115,8 +120,8 @@ export default defineConfig({
           // machine is, where each of them goes through an agent.
           exclude: ['scenarios/controls/**', 'scenarios/peering/idle-sockets-keep-nobody-waiting/**'],
           runner: 'checks/parity-set.ts',
-          // Of each file that waits it is the longest wait that is left.
-          maxWorkers: 4,
+          // Sites on another ground, each for a few calls, and of each file that waits its longest wait: a quarter is computing.
+          maxWorkers: cores + 4,
           sequence: { groupOrder: 2 },
         },
       },
