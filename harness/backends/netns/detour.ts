@@ -70,12 +70,12 @@ interface Relay {
 export function detourOf(
   machine: Machine,
   run: string,
-  { switchPid, ip }: Pick<Namespaces, 'switchPid' | 'ip'>,
+  { switchHolder, ip }: Pick<Namespaces, 'switchHolder' | 'ip'>,
 ): Detour {
   const relays = new Map<Network, Promise<Relay>>()
   const addresses = new Map<string, string>()
   const relayIn = (network: Network): Promise<Relay> => {
-    const known = relays.get(network) ?? startRelay(machine, run, { switchPid, ip, network })
+    const known = relays.get(network) ?? startRelay(machine, run, { switchHolder, ip, network })
     relays.set(network, known)
     return known
   }
@@ -102,7 +102,7 @@ export function detourOf(
 async function startRelay(
   machine: Machine,
   run: string,
-  { switchPid, ip, network }: Pick<Namespaces, 'switchPid' | 'ip'> & { network: Network },
+  { switchHolder, ip, network }: Pick<Namespaces, 'switchHolder' | 'ip'> & { network: Network },
 ): Promise<Relay> {
   const [port, end] = [`detour-${network.bridge}`, `relay-${network.bridge}`]
   await ip(undefined, [
@@ -110,7 +110,13 @@ async function startRelay(
     `link set ${port} master ${network.bridge} up`,
     `link set ${end} up`,
   ])
-  const [program = '', ...argv] = [...entering(machine, switchPid, '--net'), machine.perl ?? 'perl', '-e', relay, end]
+  const [program = '', ...argv] = [
+    ...entering(machine, switchHolder, '--net'),
+    machine.perl ?? 'perl',
+    '-e',
+    relay,
+    end,
+  ]
   const env = programEnvironment({ HOLDFAST_RUN: run })
   const child = spawn(program, argv, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''

@@ -55,7 +55,7 @@ function usersLacking(): string | undefined {
   return found.rootless ? 'run it as root: a user namespace has no user but one' : usersMissing()
 }
 
-const namespaces = ['--net', '--mount', '--uts']
+const namespaces = ['--net', '--mount', '--uts'] as const
 
 /** Nodes are process trees in network, mount and host-name namespaces of their own, between which this machine is the switch. */
 export const netnsBackend = backendOf({
@@ -83,7 +83,7 @@ async function take(plan: Plan, { folder, record: { run } }: Run): Promise<Groun
   const made = taken.use(await makeNamespaces(found, { run, folder, networks, links }))
   taken.defer(() => removeCopies(plan, { dirs, addresses }))
   taken.defer(async () => void (await killProcessesOf({ run })))
-  const seatOf = strangerSeats(found, { run, folder, switchPid: made.switchPid })
+  const seatOf = strangerSeats(found, { run, folder, switchHolder: made.switchHolder })
   const held = taken.move()
   return {
     addresses,
@@ -93,14 +93,14 @@ async function take(plan: Plan, { folder, record: { run } }: Run): Promise<Groun
     seat: (node, network) => agentSeat(join(dirs[node]!, 'seat'), addresses[node]![network]!),
     agentSeats: true,
     // Programs of people, too, read files as who they are.
-    enter: (node) => enteringAsUser(found, made.pids.get(node)!, ...namespaces),
+    enter: (node) => enteringAsUser(found, made.holderOf(node), ...namespaces),
     strangers: (count, network) => strangersIn(networks.find(({ name }) => name === network)!, count).map(seatOf),
     recorded: {},
     sharesAgents: false,
     writeHosts: made.writeHosts,
     startAgents: (agents, env) => {
-      const pid = made.pids.get(agents[0]!)!
-      return startAgentChild(folder, agents, env, enteringAsUser(found, pid, ...namespaces))
+      const holder = made.holderOf(agents[0]!)
+      return startAgentChild(folder, agents, env, enteringAsUser(found, holder, ...namespaces))
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }

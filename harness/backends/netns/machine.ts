@@ -64,14 +64,18 @@ export function unsharing({ unshare, rootless }: Machine, ...kinds: readonly str
   return [unshare, ...(rootless ? ['--user', '--map-root-user'] : []), ...kinds, '--']
 }
 
-/** Program and arguments that enter the namespaces of a process, as the root of them. */
-export function entering({ nsenter, rootless }: Machine, pid: number, ...kinds: readonly string[]): string[] {
-  const user = rootless ? ['--user', '--preserve-credentials'] : []
-  return [nsenter, '--target', String(pid), ...user, ...kinds, '--']
+const fileOf = { '--user': 'user', '--net': 'net', '--mount': 'mnt', '--uts': 'uts' } as const
+export type NamespaceKind = keyof typeof fileOf
+
+/** Program and arguments that enter the namespaces of a process, as the root of them. `holder`: its folder in /proc. */
+export function entering({ nsenter, rootless }: Machine, holder: string, ...kinds: readonly NamespaceKind[]): string[] {
+  const entered: readonly NamespaceKind[] = rootless ? ['--user', ...kinds] : kinds
+  const files = entered.map((kind) => `${kind}=${holder}/ns/${fileOf[kind]}`)
+  return [nsenter, ...(rootless ? ['--preserve-credentials'] : []), ...files, '--']
 }
 
 /** The same, and then as who this process is, so that programs are no root because they are in a namespace. */
-export function enteringAsUser(machine: Machine, pid: number, ...kinds: readonly string[]): string[] {
+export function enteringAsUser(machine: Machine, holder: string, ...kinds: readonly NamespaceKind[]): string[] {
   const back = [
     machine.unshare,
     '--user',
@@ -79,7 +83,7 @@ export function enteringAsUser(machine: Machine, pid: number, ...kinds: readonly
     `--map-group=${process.getgid?.()}`,
     '--',
   ]
-  return [...entering(machine, pid, ...kinds), ...(machine.rootless ? back : [])]
+  return [...entering(machine, holder, ...kinds), ...(machine.rootless ? back : [])]
 }
 
 function whyNot(machine: Machine): string | undefined {

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { hostsText } from '../../agent/hosts-file.ts'
+import { killProcessesOf } from '../../agent/labelled.ts'
 import { HoldfastError } from '../../errors.ts'
 import type { Link, Network } from './addresses.ts'
+import { Holders } from './holders.ts'
 import { entering, type Machine, unsharing } from './machine.ts'
 
 /** The namespaces of a run could not be made. Code `HOLDFAST_NETNS_FAILED`. */
@@ -20,10 +22,10 @@ export class NamespacesFailed extends HoldfastError {
 
 /** Namespaces of a run. None has a name or a file: they live as long as the processes in them, which end with the coordinator. */
 export interface Namespaces extends AsyncDisposable {
-  /** Of a process in the namespace of the run's switch, whose ports lead to the nodes. */
-  readonly switchPid: number
-  /** By node: of a process in its namespaces. */
-  readonly pids: ReadonlyMap<string, number>
+  /** What holds the namespace of the run's switch, whose ports lead to the nodes: see `Holders`. */
+  readonly switchHolder: string
+  /** What holds those of a node. */
+  holderOf(node: string): string
   /** Replaces the hosts file of a node. */
   writeHosts(node: string, hosts: Readonly<Record<string, string>>): Promise<void>
   /** Runs commands of ip in the namespace of a node, or of the switch. */
@@ -71,7 +73,7 @@ exec cat <&3 >/dev/null 2>&1
 
 const WITHIN_MS = 20_000
 
-/** @throws NamespacesFailed */
+/** @throws NamespacesFailed after which no process of it is left */
 export async function makeNamespaces(
   machine: Machine,
   {
@@ -79,7 +81,8 @@ export async function makeNamespaces(
     folder,
     networks,
     links,
-  }: { run: string; folder: string; networks: readonly Network[]; links: readonly Link[] },
+    withinMs = WITHIN_MS,
+  }: { run: string; folder: string; networks: readonly Network[]; links: readonly Link[]; withinMs?: number },
 ): Promise<Namespaces> {
   const nodes = [...new Set(links.map(({ node }) => node))]
   const own = join(folder, 'netns')
@@ -96,26 +99,46 @@ export async function makeNamespaces(
     child.once('error', resolve)
     child.once('exit', () => resolve(undefined))
   })
-  const release = async () => {
+  await using taken = new AsyncDisposableStack()
+  taken.defer(async () => {
     life.destroy()
     await ended
-  }
-  const late = setTimeout(() => child.kill('SIGKILL') && life.destroy(), WITHIN_MS)
-  const [said, failed] = await Promise.all([text(output), text(errors)])
-  clearTimeout(late)
+  })
+  const { said, failed, isLate } = await heard([output, errors], { run, withinMs })
   const pids = new Map(said.split('\n').map((line) => [line.slice(line.indexOf(' ') + 1), Number.parseInt(line, 10)]))
-  const switchPid = Number.parseInt(said, 10)
-  if (failed !== '' || !nodes.every((node) => pids.has(node))) {
-    await release()
-    throw new NamespacesFailed(run, failed || ((await ended)?.message ?? `nothing more within ${WITHIN_MS / 1000} s`))
+  if (failed !== '' || isLate || !nodes.every((node) => pids.has(node))) {
+    // One that failed leaves others that wait for it.
+    await killProcessesOf({ run })
+    const late = isLate ? `nothing more within ${withinMs / 1000} s` : ''
+    throw new NamespacesFailed(run, [late, failed].filter(Boolean).join('\n') || ((await ended)?.message ?? 'it ended'))
   }
+  const holders = taken.use(
+    new Holders(run, [['', Number.parseInt(said, 10)], ...nodes.map((node) => [node, pids.get(node)!] as const)]),
+  )
+  const held = taken.move()
   return {
-    switchPid,
-    pids,
+    switchHolder: holders.at(''),
+    holderOf: (node) => holders.at(node),
     writeHosts: (node, hosts) => replaceInPlace(join(own, `${node}.hosts`), hostsFileText(hosts)),
-    ip: (node, commands) => runIp(machine, node === undefined ? switchPid : pids.get(node)!, commands),
-    [Symbol.asyncDispose]: release,
+    ip: (node = '', commands) => runIp(machine, holders.at(node), commands),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
+}
+
+/** What processes of a run say until the last of them has no more to say. Those that go on for longer are ended. */
+async function heard(
+  streams: readonly [output: Readable, errors: Readable],
+  { run, withinMs }: { run: string; withinMs: number },
+): Promise<{ said: string; failed: string; isLate: boolean }> {
+  let isLate = false
+  const late = setTimeout(() => {
+    isLate = true
+    // Who does not even end then has no more to say.
+    killProcessesOf({ run }).catch(() => streams.forEach((stream) => void stream.destroy()))
+  }, withinMs)
+  const [said = '', failed = ''] = await Promise.all(streams.map((stream) => text(stream).catch(() => '')))
+  clearTimeout(late)
+  return { said, failed, isLate }
 }
 
 /** What the script reads: what stands in the place of the machine's own files, and commands for ip. */
@@ -181,8 +204,8 @@ async function replaceInPlace(path: string, text: string): Promise<void> {
   await file.truncate(Buffer.byteLength(text))
 }
 
-async function runIp(machine: Machine, pid: number, commands: readonly string[]): Promise<void> {
-  const [program = '', ...argv] = entering(machine, pid, '--net')
+async function runIp(machine: Machine, holder: string, commands: readonly string[]): Promise<void> {
+  const [program = '', ...argv] = entering(machine, holder, '--net')
   const child = spawn(program, [...argv, machine.ip, '-force', '-batch', '-'], { stdio: ['pipe', 'ignore', 'pipe'] })
   child.stdin.on('error', () => {})
   child.stdin.end(commands.map((command) => `${command}\n`).join(''))

@@ -13,12 +13,16 @@ import { enteringAsUser, type Machine } from './machine.ts'
  */
 export function strangerSeats(
   machine: Machine,
-  { run, folder, switchPid }: { run: string; folder: string; switchPid: number },
+  { run, folder, switchHolder }: { run: string; folder: string; switchHolder: string },
 ): (address: string) => Seat {
   const path = join(folder, 'strangers')
   let served: Promise<unknown> | undefined
   const serve = async () => {
-    const [program = '', ...argv] = [...enteringAsUser(machine, switchPid, '--net'), ...agentProgram('seat-main'), path]
+    const [program = '', ...argv] = [
+      ...enteringAsUser(machine, switchHolder, '--net'),
+      ...agentProgram('seat-main'),
+      path,
+    ]
     const env = programEnvironment({ HOLDFAST_RUN: run })
     const child = spawn(program, argv, { detached: true, env, stdio: ['pipe', 'pipe', 'inherit'] })
     const failed = once(child, 'exit').then(() => Promise.reject(new Error(`the process of ${path} ended`)))
