@@ -5,6 +5,7 @@ import { redact, secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Command, Program } from '../topology/plan.ts'
 import type { NodeContext, UnitContext } from './node-context.ts'
+import type { RunSettings } from './protocol.ts'
 import { contentsIn, fill } from './template.ts'
 import { readDeclared } from './unit-files.ts'
 
@@ -12,8 +13,15 @@ import { readDeclared } from './unit-files.ts'
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const preload = new URL('./hosts-preload.mjs', import.meta.url).href
 
-/** What to put before a script so that Node runs it on a node: quiet, and with the plan's host names. */
-export const nodeCommand = [process.execPath, '--disable-warning=ExperimentalWarning', '--import', preload] as const
+const quietNode = [process.execPath, '--disable-warning=ExperimentalWarning'] as const
+
+/** What to put before a script so that Node runs it: quiet, and with the host names of the file that `HOLDFAST_HOSTS` names. */
+export const nodeCommand = [...quietNode, '--import', preload] as const
+
+/** The same on a node, with the plan's host names: where it has hosts of its own, Node finds them as any program does. */
+export function nodeCommandOn({ ownHosts }: Pick<RunSettings, 'ownHosts'>): readonly string[] {
+  return ownHosts ? quietNode : nodeCommand
+}
 
 /** A command with everything filled in, ready to be executed. */
 export async function commandOf(
@@ -24,13 +32,13 @@ export async function commandOf(
   return {
     argv: argvOf(context, command),
     cwd: fill(command.cwd ?? '@{unit}', context, `${context.ref}: working folder`),
-    env: { ...environmentBelow(command), ...environmentOf(context, command, contents) },
+    env: { ...environmentBelow(command, context.settings), ...environmentOf(context, command, contents) },
   }
 }
 
 /** A start script of somebody's may lead to Node, which finds the plan's host names all the same. */
-function environmentBelow({ program }: Command): Record<string, string> {
-  return 'path' in program ? { NODE_OPTIONS: `--import=${preload}` } : {}
+function environmentBelow({ program }: Command, { ownHosts }: RunSettings): Record<string, string> {
+  return 'path' in program && !ownHosts ? { NODE_OPTIONS: `--import=${preload}` } : {}
 }
 
 type Contents = ReadonlyMap<string, string>
@@ -77,11 +85,12 @@ export function argvOf(context: UnitContext, { program, args }: Command): string
 }
 
 function executable(context: UnitContext, program: Program, place: string): readonly string[] {
-  if ('script' in program) return [...nodeCommand, fill(program.script, context, place)]
-  if ('service' in program) return [...nodeCommand, serviceMain(program.service, context.settings.services)]
+  if ('script' in program) return [...nodeCommandOn(context.settings), fill(program.script, context, place)]
+  if ('service' in program)
+    return [...nodeCommandOn(context.settings), serviceMain(program.service, context.settings.services)]
   if ('path' in program) {
     const path = fill(program.path, context, place)
-    return path === 'node' ? nodeCommand : [path]
+    return path === 'node' ? nodeCommandOn(context.settings) : [path]
   }
   const tool = context.settings.tools[program.tool]
   if (tool !== undefined) return [tool]

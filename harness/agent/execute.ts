@@ -1,5 +1,5 @@
 import type { Command } from '../topology/plan.ts'
-import { commandOf, environmentOf, nodeCommand } from './command.ts'
+import { commandOf, environmentOf, nodeCommandOn } from './command.ts'
 import type { NodeContext, UnitContext } from './node-context.ts'
 import { forEachLine, type ProcessTree, startTree, type TreeOptions } from './process-tree.ts'
 import type { ExecResult, Operations } from './protocol.ts'
@@ -30,7 +30,7 @@ export async function execute(
   { argv, env, input, timeoutMs }: Operations['exec']['request'],
 ): Promise<ExecResult> {
   const [name = '', ...args] = argv
-  const program = name === 'node' ? nodeCommand : [context.settings.tools[name] ?? name]
+  const program = name === 'node' ? nodeCommandOn(context.settings) : [context.settings.tools[name] ?? name]
   const tree = await startTree(context.settings.dieWithParent, [...program, ...args], {
     cwd: context.dir,
     env: { ...environmentOf(context), ...env },

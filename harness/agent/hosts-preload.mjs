@@ -1,5 +1,5 @@
 // Loaded into Node programs from outside (`--import`): host names of the run's plan resolve from its hosts file (`hosts-file.ts`). Where
-// nodes have an /etc/hosts of their own, none is named, and nothing is changed.
+// none is named, nothing is changed.
 import dns from 'node:dns'
 import { readFileSync, statSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'

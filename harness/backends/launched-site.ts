@@ -414,12 +414,16 @@ export function hostsFileOf(folder: string, { name, networks }: Pick<PlanNode, '
   return join(folder, networks === undefined ? 'hosts' : `hosts.${name}`)
 }
 
-/** Replaced whole: whoever reads one meanwhile reads the old or the new. Users of units must be able to. `led`: hosts that are elsewhere. */
+/**
+ * Replaced whole: whoever reads one meanwhile reads the old or the new. Users of units must be able to. Where nodes have an /etc/hosts of
+ * their own, that alone is written. `led`: hosts that are elsewhere.
+ */
 export async function writeHosts(
-  { folder, plan, grounds }: Pick<Launching, 'folder' | 'plan' | 'grounds'>,
+  { backend, folder, plan, grounds }: Pick<Launching, 'backend' | 'folder' | 'plan' | 'grounds'>,
   led: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
-  const files = new Map(Object.values(plan.nodes).map((node) => [hostsFileOf(folder, node), node.name]))
+  const nodes = backend.capabilities.ownHosts ? [] : Object.values(plan.nodes)
+  const files = new Map(nodes.map((node) => [hostsFileOf(folder, node), node.name]))
   const hostsOf = (node: string) => {
     const seen = Object.entries(hostsSeen(plan, grounds.seenAt, node))
     return Object.fromEntries(seen.map(([host, address]) => [host, led.get(host) ?? address]))

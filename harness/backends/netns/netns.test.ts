@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { chownSync, mkdtempSync } from 'node:fs'
-import { readdir, readlink, rm } from 'node:fs/promises'
+import { readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
@@ -43,6 +43,18 @@ test('a node has a name, a network and a loopback of its own, and asks nobody ou
   expect(await said('one', 'node', '-e', look)).toBe('ENOTFOUND ECONNREFUSED')
   const cross = `require('node:net').connect(8080, '127.0.0.1').on('error', ({ code }) => console.log(code))`
   expect(await said('one', 'node', '-e', cross)).toBe('ECONNREFUSED')
+})
+
+test('names are in the hosts file of each node, and nowhere else', async () => {
+  await using site = await netnsBackend.launch(planOf({ one: [webUnit('one')] }), { evidence: evidence() })
+  const { dir, host, address } = site.node('one')
+  const pids = await processesOf({ run: site.run, unit: 'one/web' })
+  const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')))
+
+  expect(await site.node('one').readFile('/etc/hosts')).toContain(`${address} ${host}\n`)
+  expect(await readdir(dirname(dirname(dir)))).not.toContain('hosts')
+  expect(commands.join()).toContain('/web.ts')
+  expect(commands.join()).not.toContain('preload')
 })
 
 test('no namespace is left when a site is released', async () => {
