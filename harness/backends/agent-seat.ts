@@ -48,18 +48,20 @@ type Answered<Answer> = { stream: Socket; answer: Answer }
 
 async function ask<Answer>(path: string, request: SeatRequest, signal?: AbortSignal): Promise<Answered<Answer>> {
   const stream = net.connect({ path })
-  await untilConnected(stream, signal).catch((cause: unknown) => {
-    throw signal?.aborted ? cause : new SeatGone(path, cause)
-  })
   using _ = signal && addAbortListener(signal, () => stream.destroy())
-  try {
-    stream.write(`${JSON.stringify(request)}\n`)
-    const answer = (await firstLine(stream)) as Answer & { failure?: Failure }
-    if (answer.failure === undefined) return { stream, answer }
-    throw Object.assign(new Error(answer.failure.message), { code: answer.failure.code })
-  } catch (cause) {
+  const answer = await answered<Answer & { failure?: Failure }>(stream, request, signal).catch((cause: unknown) => {
     stream.destroy()
     signal?.throwIfAborted()
-    throw cause
-  }
+    // A seat that ends is no word of whoever was called from it.
+    throw new SeatGone(path, cause)
+  })
+  if (answer.failure === undefined) return { stream, answer }
+  stream.destroy()
+  throw Object.assign(new Error(answer.failure.message), { code: answer.failure.code })
+}
+
+async function answered<Answer>(stream: Socket, request: SeatRequest, signal?: AbortSignal): Promise<Answer> {
+  await untilConnected(stream, signal)
+  stream.write(`${JSON.stringify(request)}\n`)
+  return (await firstLine(stream)) as Answer
 }

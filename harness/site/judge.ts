@@ -71,6 +71,8 @@ export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): st
   const { withinMs = boundMs } = expected
   return [
     ...(promised ? ['the caller got what the action promises'] : []),
+    // Nobody there can have refused anything: what lies between, or the ground, kept them apart.
+    ...(verdict.conn === '' ? [`no connection came about: ${noAnswerText(verdict)}`] : []),
     ...protocol.problems(answer, expected),
     ...(ms > withinMs ? [`it took ${Math.round(ms)} ms, the bound is ${withinMs} ms`] : []),
     ...recordProblems(verdict, expected),

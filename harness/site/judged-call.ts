@@ -145,10 +145,13 @@ function secretTexts(presented: Presented, live: LiveKinds): string[] {
   return texts.filter((text): text is string => typeof text === 'string' && text !== '')
 }
 
-/** Whoever finished the handshake and then said nothing, until we hung up, did not refuse anybody in TLS. */
-function isEndedInTls(protocol: AnyProtocol, { answer, shaken }: AnyCalled & { shaken?: Shaken }): boolean {
+/**
+ * Whoever finished the handshake and then said nothing, until we hung up, did not refuse anybody in TLS; nor did somebody to whom no
+ * connection came about.
+ */
+function isEndedInTls(protocol: AnyProtocol, { answer, shaken, conn }: AnyCalled & { shaken?: Shaken }): boolean {
   const isSilent = shaken !== undefined && answer.failure?.code === 'ETIMEDOUT'
-  return protocol.text(answer) === undefined && !isSilent
+  return protocol.text(answer) === undefined && !isSilent && conn !== ''
 }
 
 /** An accepted call may change its target. */
