@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { HoldfastError } from '../../errors.ts'
 import { programEnvironment } from '../../settings.ts'
+import { triedOnce } from '../../toolchain/tried.ts'
 import type { Impairment } from '../backend.ts'
 import { hardwareAddressOf, type Network, type Way, wayKey } from './addresses.ts'
 import { entering, type Machine } from './machine.ts'
@@ -61,6 +62,18 @@ while (1) {
   }
   syswrite($frames, (shift @held)->[1]) while @held && $held[0][0] <= time;
 }`
+
+/** Why no relay runs here, and what to type: all Perls are called so, and many have but some of its modules. Tried once. */
+export function relayMissing({ perl }: Pick<Machine, 'perl'>): string | undefined {
+  const install = 'Debian: apt-get install perl'
+  if (perl === undefined) return `perl is missing; ${install}`
+  if (compiles(perl)) return undefined
+  return `${perl} cannot load Socket, IO::Select, POSIX and Time::HiRes; ${install}`
+}
+
+const compiles = triedOnce('relay', (perl) => {
+  return spawnSync(perl, ['-c', '-e', relay], { stdio: 'ignore', timeout: 5_000 }).status === 0
+})
 
 interface Relay {
   tell(lines: readonly string[]): Promise<void>

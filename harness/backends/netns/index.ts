@@ -14,7 +14,7 @@ import type { Run } from '../run-folder.ts'
 import { openToUsers, usersMissing } from '../users.ts'
 import { addressesOf, linksIn, networksIn, strangersIn } from './addresses.ts'
 import { between } from './between.ts'
-import { detourOf } from './detour.ts'
+import { detourOf, relayMissing } from './detour.ts'
 import { enteringAsUser, type Machine, machine } from './machine.ts'
 import { makeNamespaces } from './namespaces.ts'
 import { strangerSeats } from './strangers.ts'
@@ -45,8 +45,7 @@ const missing: Partial<Record<keyof Capabilities, () => string | undefined>> = {
 
 function perlLacking(): string | undefined {
   const found = machine()
-  if (typeof found === 'string') return found
-  return found.perl === undefined ? 'perl is missing (Debian: apt-get install perl-base)' : undefined
+  return typeof found === 'string' ? found : relayMissing(found)
 }
 
 function usersLacking(): string | undefined {

@@ -1,4 +1,4 @@
-import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,6 +33,25 @@ test('a system that refuses namespaces is told in its own words, with the way ou
   expect(machineWith(refused)).toMatch(
     /^(this root|users) may not make namespaces.*\(unshare: unshare failed: Operation not permitted\)/,
   )
+})
+
+test('an unshare that leads nobody back to who he is makes no nodes, where it takes a user namespace', () => {
+  const { unshare, nsenter, ip } = tryMachine() as Machine
+  const real = { nsenter: `exec ${nsenter} "$@"`, ip: `exec ${ip} "$@"` }
+  // Of root, too: it refuses what takes no user namespace.
+  const asUsers = `[ "$1" = --user ] || { echo "unshare: not permitted" >&2; exit 1; }`
+  const old = `case "$*" in *--map-user=*) echo "unshare: unrecognized option '--map-user'" >&2; exit 1;; esac`
+  const machineOf = (...lines: string[]) => {
+    rmSync(folder, { recursive: true })
+    mkdirSync(folder)
+    return machineWith({ ...real, unshare: [...lines, `exec ${unshare} "$@"`].join('\n') })
+  }
+  const control = machineOf(asUsers)
+  // Where users may make none here, there is nothing to lead back from.
+  if (typeof control === 'string') return void expect(control).toContain('may not make namespaces')
+
+  expect(control.rootless).toBe(true)
+  expect(machineOf(asUsers, old)).toMatch(/unshare: (not permitted|unrecognized option '--map-user')\)/)
 })
 
 test('a kernel without bridges is told so', () => {

@@ -76,14 +76,11 @@ export function entering({ nsenter, rootless }: Machine, holder: string, ...kind
 
 /** The same, and then as who this process is, so that programs are no root because they are in a namespace. */
 export function enteringAsUser(machine: Machine, holder: string, ...kinds: readonly NamespaceKind[]): string[] {
-  const back = [
-    machine.unshare,
-    '--user',
-    `--map-user=${process.getuid?.()}`,
-    `--map-group=${process.getgid?.()}`,
-    '--',
-  ]
-  return [...entering(machine, holder, ...kinds), ...(machine.rootless ? back : [])]
+  return [...entering(machine, holder, ...kinds), ...(machine.rootless ? backToUser(machine) : [])]
+}
+
+function backToUser({ unshare }: Machine): string[] {
+  return [unshare, '--user', `--map-user=${process.getuid?.()}`, `--map-group=${process.getgid?.()}`, '--']
 }
 
 function whyNot(machine: Machine): string | undefined {
@@ -94,8 +91,11 @@ function whyNot(machine: Machine): string | undefined {
   const made = run('true')
   if (made.status !== 0) return whyNoNamespace(machine, firstLine(made))
   const linked = run('sh', '-euc', trial, machine.ip)
-  if (linked.status === 0) return undefined
-  return `no bridge, link or mount in a namespace of this machine (${firstLine(linked)}); load the modules: modprobe bridge veth`
+  if (linked.status !== 0)
+    return `no bridge, link or mount in a namespace of this machine (${firstLine(linked)}); load the modules: modprobe bridge veth`
+  const returned = machine.rootless ? run(...backToUser(machine), 'true') : linked
+  if (returned.status === 0) return undefined
+  return `${machine.unshare} leads nobody back to who he is (${firstLine(returned)}); install util-linux 2.34 or newer, or run it as root`
 }
 
 function firstLine({ stderr, error }: { stderr: string; error?: Error }): string {
