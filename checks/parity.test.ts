@@ -1,6 +1,8 @@
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { SeenCall, SeenTest } from '../harness/evidence/parity.ts'
+import { shippedTopologies } from '../harness/topology/load.ts'
 import { type Outcome, root } from './check.ts'
 import { otherGround, parityCheck, parityHolds } from './parity.ts'
 
@@ -16,6 +18,16 @@ const outcome = (parts: Partial<Outcome>): Outcome => {
   return { name: 'x', passed: 1, failed: [], skipped: [], files: [join(root, claim)], ms: 1, output: '', ...parts }
 }
 const ground = { name: 'there', env: {}, skipped: [] }
+
+test('the set has the matrix of every topology that is shipped', async () => {
+  const files = (await readdir(join(root, 'scenarios'), { recursive: true })).filter(
+    (file) => file.endsWith('.scenario.ts') && !file.startsWith('controls/'),
+  )
+  const texts = await Promise.all(files.map((file) => readFile(join(root, 'scenarios', file), 'utf8')))
+  const isHeld = (name: string) => texts.some((text) => text.includes(`await matrix('${name}'`))
+
+  expect(Object.keys(await shippedTopologies()).filter((name) => !isHeld(name))).toEqual([])
+})
 
 test('what the scenarios saw is held against the other ground, as far as it was chosen to run there', () => {
   const elsewhere = seen('of other gateways', { file: 'scenarios/controls/own/own.scenario.ts' })
