@@ -172,8 +172,9 @@ async function effectsOf(
 
 async function controlOf(by: ScenarioSite, call: Called): Promise<Control | undefined> {
   const { shape, action, credential, options } = call
-  const { site, ledger, controls } = by
-  const process = processOf(site, shape.to, action)
+  const { ledger, controls } = by
+  const processNow = (test: ScenarioSite) => processOf(test.site, shape.to, action)
+  const process = processNow(by)
   const recorded = controlIn(ledger, shape) ?? (await controls?.controlOf(shape, process, by))
   if (recorded !== undefined || options.controlled) return recorded
   const control = async (one: Credential, how: CallOptions, element: string) => {
@@ -181,7 +182,8 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
     const verdict = await besideRefusals(() => again(by))
     const found = controlFrom(verdict, element)
     const made = ledger.find((one) => one.verdict === verdict)?.shape
-    if (found.accepted) controls?.add(JSON.stringify(made), { again, process, verdict, shape: made, refusals: 1 })
+    if (found.accepted)
+      controls?.add(JSON.stringify(made), { again, process, processNow, verdict, shape: made, refusals: 1 })
     return found
   }
   const { plain } = call.prepared

@@ -15,14 +15,16 @@ const verdict = (is: 'accepted' | 'refused') =>
   }) as unknown as Verdict
 
 function controls() {
-  const target = { accepts: true, calls: 0 }
+  const target = { accepts: true, calls: 0, process: 1, onCall: () => {} }
+  const processNow = () => target.process
   const shared = new SharedControls<undefined>()
   const again = async () => {
     target.calls += 1
+    target.onCall()
     return verdict(target.accepts ? 'accepted' : 'refused')
   }
   const add = (process = 1) =>
-    shared.add('right', { shape: shape(), again, process, verdict: verdict('accepted'), refusals: 1 })
+    shared.add('right', { shape: shape(), again, process, processNow, verdict: verdict('accepted'), refusals: 1 })
   const refuse = (changed: Partial<CallShape> = { parts: { token: 'forged' } }, process = 1) =>
     shared.controlOf(shape(changed), process, undefined)
   return { target, shared, add, refuse }
@@ -75,6 +77,27 @@ test('another process cannot speak for the refusals of the one before', () => {
   expect(() => add(2)).toThrow(expect.objectContaining({ code: 'HOLDFAST_CONTROL_LOST' }))
 })
 
+test('nor can it at the end, or after ten of them, whatever it accepts', async () => {
+  const lost = {
+    code: 'HOLDFAST_CONTROL_LOST',
+    message: expect.stringMatching(/before \d+ refusals.*: another process is in its place;/),
+  }
+  const { target, shared, add, refuse } = controls()
+  add()
+  target.process = 2
+  await expect(shared.close(undefined)).rejects.toMatchObject(lost)
+  expect(target.calls).toBe(0)
+
+  target.process = 1
+  add()
+  for (let more = 2; more <= 10; more += 1) await refuse()
+  // It is replaced while the call is made.
+  target.onCall = () => {
+    target.process = 2
+  }
+  await expect(refuse()).rejects.toMatchObject(lost)
+})
+
 test('before a process ends, what its refusals were held against is made once more, and counted at the end', async () => {
   const { target, shared, add } = controls()
   add()
@@ -84,10 +107,12 @@ test('before a process ends, what its refusals were held against is made once mo
   expect(target.calls).toBe(1)
 
   add(2)
+  target.process = 2
   expect(await shared.close(undefined)).toBe(2)
   expect(target.calls).toBe(2)
   expect(await shared.close(undefined)).toBe(0)
 
+  target.process = 1
   add()
   target.accepts = false
   await expect(shared.closeOf(1, undefined)).rejects.toMatchObject({ code: 'HOLDFAST_CONTROL_LOST' })
@@ -103,7 +128,14 @@ test('two that are due, each the control of the other, are made once each', asyn
       await shared.controlOf(one, 1, undefined)
       return verdict('accepted')
     }
-    shared.add(token, { shape: one, again, process: 1, verdict: verdict('accepted'), refusals: 10 })
+    shared.add(token, {
+      shape: one,
+      again,
+      process: 1,
+      processNow: () => 1,
+      verdict: verdict('accepted'),
+      refusals: 10,
+    })
   }
   await shared.controlOf(shape({ parts: { token: 'forged' } }), 1, undefined)
   expect(made).toEqual(['two', 'one'])

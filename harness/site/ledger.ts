@@ -49,6 +49,8 @@ export function controlFrom(verdict: Verdict, element: string): Control {
   return { accepted: problems.length === 0, element, credential: verdict.credential.label, problems, call: verdict }
 }
 
+const replacedText = 'another process is in its place'
+
 /** How many refusals are held against one accepted call before it is made again. */
 const refusalsAtMost = 10
 
@@ -67,7 +69,10 @@ interface SharedControl<Site> {
   /** Absent where whoever shares it asks by name. */
   readonly shape?: CallShape
   readonly again: (site: Site) => Promise<Verdict>
+  /** That accepted it. */
   readonly process: number | undefined
+  /** That is in its place now. */
+  readonly processNow: (site: Site) => number | undefined
   verdict: Verdict
   refusals: number
 }
@@ -106,7 +111,7 @@ export class SharedControls<Site> {
     const replaced = this.#controls.get(name)
     this.#controls.set(name, control)
     if (replaced === undefined || replaced.refusals === 0 || replaced.process === control.process) return
-    throw new ControlLost(replaced.verdict, replaced.refusals, ['another process is in its place'])
+    throw new ControlLost(replaced.verdict, replaced.refusals, [replacedText])
   }
 
   /** Makes each of them once more: whoever refused still lets in whom it should. Answers how many there were in all. @throws ControlLost */
@@ -134,8 +139,12 @@ export class SharedControls<Site> {
     const { refusals } = control
     // First, for the call itself may be held against another one that is due, and that one against this.
     control.refusals = 0
+    const before = control.verdict
+    const isReplaced = () => control.processNow(site) !== control.process
+    // What another process does says nothing of the one that refused.
+    if (isReplaced()) throw new ControlLost(before, refusals, [replacedText])
     control.verdict = await besideRefusals(() => control.again(site))
-    const problems = acceptanceProblems(control.verdict)
+    const problems = [...acceptanceProblems(control.verdict), ...(isReplaced() ? [replacedText] : [])]
     markJudged(control.verdict, { expected: 'accepted still', problems })
     if (problems.length > 0) throw new ControlLost(control.verdict, refusals, problems)
   }

@@ -179,7 +179,8 @@ async function tryLast(on: Tried, one: TriedClass, all: readonly TriedClass[]): 
 async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<ScenarioSite>): Promise<void> {
   const { control } = one
   const again = (site: ScenarioSite) => call({ ...on, site }, control)
-  const process = processOf(on.site.site, control.target, control.action)
+  const processNow = ({ site }: ScenarioSite) => processOf(site, control.target, control.action)
+  const process = processNow(on.site)
   const place = `${placeOf(one)} ${control.name}`
   const isOwn = isControl(one)
   let accepted = isOwn ? undefined : await shared?.take(place, process, on.site)
@@ -187,7 +188,7 @@ async function tryCell(on: Tried, one: TriedClass, shared?: SharedControls<Scena
     const verdict = await again(on.site)
     accepted = verdict
     demand(verdict, { expected: 'accepted, as positive control', problems: acceptanceProblems(verdict) })
-    shared?.add(place, { again, process, verdict, refusals: isOwn ? 0 : 1 })
+    shared?.add(place, { again, process, processNow, verdict, refusals: isOwn ? 0 : 1 })
   }
   if (!isOwn) await judgeCell(on, one, accepted)
 }
