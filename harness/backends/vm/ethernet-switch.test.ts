@@ -11,9 +11,10 @@ import { PacketCapture } from './packet-capture.ts'
 const EVERYBODY = 'ffffffffffff'
 const macOf = (node: string) => `525400${Buffer.from(node.padEnd(3, '.')).toString('hex')}`
 
-/** An Ethernet frame (IPv4 by its type). */
-function frame(to: string, from: string, text: string): Buffer {
-  return Buffer.concat([Buffer.from(`${to}${from}0800`, 'hex'), Buffer.from(text)])
+const [IPV4, ARP] = ['0800', '0806']
+
+function frame(to: string, from: string, text: string, type = IPV4): Buffer {
+  return Buffer.concat([Buffer.from(`${to}${from}${type}`, 'hex'), Buffer.from(text)])
 }
 
 function framed(bytes: Buffer): Buffer {
@@ -35,7 +36,7 @@ function plug(net: EthernetSwitch, node: string) {
       rest = rest.subarray(4 + rest.readUInt32BE())
     }
   })
-  const send = (to: string, text: string) => void card.write(framed(frame(to, macOf(node), text)))
+  const send = (to: string, text: string, type?: string) => void card.write(framed(frame(to, macOf(node), text, type)))
   return { card: card as Duplex, heard, send }
 }
 
@@ -124,6 +125,20 @@ test('loses about the share that it is told to, and the same frames with the sam
   expect(heard.length).toBeLessThan(340)
   expect(await heardWith(7)).toEqual(heard)
   expect(await heardWith(8)).not.toEqual(heard)
+})
+
+test('loses nothing by which machines find each other’s hardware addresses, but where they are cut off', async () => {
+  const net = new EthernetSwitch()
+  const [a, b] = [plug(net, 'a'), plug(net, 'b')]
+  net.impair('a', 'b', { delayMs: 0, loss: 0.999999, seed: 1 })
+  a.send(EVERYBODY, 'who is b', ARP)
+  a.send(EVERYBODY, 'lost')
+  await settled()
+  net.cut('a', 'b')
+  a.send(EVERYBODY, 'who is b now', ARP)
+  await settled()
+
+  expect(b.heard).toEqual(['who is b'])
 })
 
 test.each([0, 13, 65_551, 0xffffffff])(

@@ -94,7 +94,8 @@ export class EthernetSwitch {
     const between = pair(from.node, node)
     if (this.#cut.has(between)) return
     const impaired = this.#impaired.get(between)
-    if (impaired?.isLost()) return
+    // Who asks for a hardware address gives up after three frames, and every program hears that there is no such host.
+    if (!isArp(framed) && impaired?.isLost()) return
     const delayMs = impaired?.delayMs ?? 0
     const write = () => {
       if (stream.writable && stream.writableLength < MOST_HELD) stream.write(framed)
@@ -125,6 +126,11 @@ function randomFrom(seed: number): () => number {
 
 function pair(a: string, b: string): string {
   return [a, b].sort().join('\0')
+}
+
+/** Whether a frame asks or tells which hardware address somebody has. */
+function isArp(framed: Buffer): boolean {
+  return framed.readUInt16BE(HEAD + 12) === 0x0806
 }
 
 /** Of the first byte of a hardware address: whether it is that of several, or of all. */
