@@ -18,15 +18,19 @@ export type SeatRequest =
 const LONGEST_PATH = 103
 const LONGEST_LINE = 4_096
 
+/** There can be no socket at a path: the system takes short ones only. Code `HOLDFAST_SEAT_PATH`. */
+export function demandSeatPath(path: string): void {
+  const bytes = Buffer.byteLength(path)
+  if (bytes <= LONGEST_PATH) return
+  throw new HoldfastError(
+    'HOLDFAST_SEAT_PATH',
+    `the seat ${path} has a path of ${bytes} bytes, and a socket takes ${LONGEST_PATH}; set HOLDFAST_RUNTIME_DIR to a shorter one`,
+  )
+}
+
 /** Lets tests call and listen from a node whose addresses are not theirs. Resolves once there is a seat at `path`. */
 export async function serveSeat(path: string): Promise<void> {
-  const bytes = Buffer.byteLength(path)
-  if (bytes > LONGEST_PATH) {
-    throw new HoldfastError(
-      'HOLDFAST_SEAT_PATH',
-      `the seat ${path} has a path of ${bytes} bytes, and a socket takes ${LONGEST_PATH}; set HOLDFAST_RUNTIME_DIR to a shorter one`,
-    )
-  }
+  demandSeatPath(path)
   const accepted = new Map<number, Socket>()
   let count = 0
 
@@ -110,7 +114,7 @@ export async function firstLine(stream: Duplex): Promise<unknown> {
   for (;;) {
     const chunk = stream.read() as Buffer | null
     if (chunk === null) {
-      await untilMore(stream)
+      await untilMore(stream, 'it ended before its first line')
       continue
     }
     const end = chunk.indexOf('\n')
@@ -122,9 +126,10 @@ export async function firstLine(stream: Duplex): Promise<unknown> {
   }
 }
 
-function untilMore(stream: Duplex): Promise<void> {
+/** Resolves when there is more to read; rejects with a message of the caller where the stream has ended, or ends before. */
+export function untilMore(stream: Duplex, message: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const over = () => done(() => reject(new Error('it ended before its first line')))
+    const over = () => done(() => reject(new Error(message)))
     const more = () => done(resolve)
     const done = (settle: () => void) => {
       stream.off('readable', more)

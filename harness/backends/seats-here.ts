@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import net, { type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type Ending, pass } from '../agent/seat-server.ts'
+import { demandSeatPath, type Ending, pass } from '../agent/seat-server.ts'
 
 /**
  * Brings the seats of machines here: one socket for each node, and whatever is said on it is said there.
  *
  * @param name of the folder of the sockets, in that of the run
+ * @throws HoldfastError `HOLDFAST_SEAT_PATH`
  */
 export async function seatsHere(
   folder: string,
@@ -16,8 +17,9 @@ export async function seatsHere(
   name = 'seats',
 ): Promise<AsyncDisposable & { pathOf(node: string): string }> {
   const seats = join(folder, name)
-  await mkdir(seats, { mode: 0o700 })
   const pathOf = (node: string) => join(seats, node)
+  for (const node of nodes) demandSeatPath(pathOf(node))
+  await mkdir(seats, { mode: 0o700 })
   const streams = new Set<Socket>()
   const servers = nodes.map((node) => {
     const bring = async (here: Socket) => {
