@@ -40,6 +40,10 @@ export interface Backend {
   remark?(): string | undefined
   /** Why it lacks a capability that it could have on another machine, and what to type; undefined where there is no more to say. */
   whyLacking?(capability: keyof Capabilities): string | undefined
+  /** Its nodes stand already, so that one site at a time can have them: whoever has several launches one after the other. */
+  readonly servesOneSite?: boolean
+  /** Why it cannot run this plan with what it was given, which others it can; undefined when it can. */
+  unfit?(plan: Plan): string | undefined
   /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */
   launch(plan: Plan, options: LaunchOptions): Promise<Site>
   /** Ends what still runs of a run whose coordinator died. Resolves with how many processes that were. */

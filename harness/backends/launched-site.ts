@@ -214,9 +214,7 @@ export class LaunchedSite implements Site {
   }
 
   async impair(a: string, b: string, { delayMs = 0, loss = 0, seed = 1 }: Impairment): Promise<void> {
-    if (!this.capabilities.impairment) {
-      throw new NotSupported(this.backend, 'impairment', this.#launching.backend.whyLacking?.('impairment'))
-    }
+    if (!this.capabilities.impairment) throw this.#lacks('impairment')
     for (const name of [a, b]) this.node(name)
     demandImpairment({ delayMs, loss, seed })
     await this.#launching.grounds.network?.impair?.(a, b, { delayMs, loss, seed })
@@ -228,8 +226,12 @@ export class LaunchedSite implements Site {
     for (const node of this.nodes.keys()) this.#tell(node, { event: 'healed' })
   }
 
+  #lacks(capability: keyof Capabilities): NotSupported {
+    return new NotSupported(this.backend, capability, this.#launching.backend.whyLacking?.(capability))
+  }
+
   get #network(): NonNullable<Grounds['network']> {
-    if (!this.capabilities.partition) throw new NotSupported(this.backend, 'partition')
+    if (!this.capabilities.partition) throw this.#lacks('partition')
     const { network } = this.#launching.grounds
     if (network === undefined) throw new NetworkWhole(this.run)
     return network
@@ -239,9 +241,7 @@ export class LaunchedSite implements Site {
     const { name } = this.node(node)
     const act = async (did: keyof SiteMachine) => {
       const machine = this.#launching.grounds.machine?.(name)
-      if (machine === undefined) {
-        throw new NotSupported(this.backend, 'ownKernel', this.#launching.backend.whyLacking?.('ownKernel'))
-      }
+      if (machine === undefined) throw this.#lacks('ownKernel')
       if (did === 'start') this.#demandOff(name)
       this.#tell(name, { event: 'machine', did })
       await (did === 'start' ? this.#restart(name) : machine[did]())
@@ -264,7 +264,7 @@ export class LaunchedSite implements Site {
         return clockOf(nodes[0])?.offsetSeconds ?? 0
       },
       shift: async (seconds) => {
-        if (!this.capabilities.ownClock) throw new NotSupported(this.backend, 'ownClock')
+        if (!this.capabilities.ownClock) throw this.#lacks('ownClock')
         for (const name of nodes) {
           const clock = clockOf(name)
           if (clock === undefined) throw new ClockFixed(this.run)

@@ -20,14 +20,31 @@ export interface SweepResult {
   swept: Swept[]
   /** Labels of runs that live, and were left alone. */
   alive: string[]
+  /** Runs of which something may be left where nobody could look, and why. Their folders stay, so that they can be swept again. */
+  left: { run: string; reason: string }[]
 }
 
-/** Removes what crashed runs left: processes that carry the run's label, and its folder. Its evidence is completed and kept. */
+/**
+ * Removes what crashed runs left: processes that carry the run's label, and its folder. Its evidence is completed and kept. What cannot
+ * be swept keeps no other run from it.
+ */
 export async function sweepRuns(backendOf: (name: string) => Backend): Promise<SweepResult> {
   const runs = await findRuns()
   const dead = runs.filter((run) => !run.alive)
   const alive = runs.flatMap((run) => (run.alive && run.record !== undefined ? [run.record.run] : []))
-  return { swept: await Promise.all(dead.map((run) => sweepRun(run, backendOf))), alive }
+  const result: SweepResult = { swept: [], alive, left: [] }
+  const sweeping = await Promise.allSettled(dead.map((run) => sweepRun(run, backendOf)))
+  for (const [index, one] of sweeping.entries()) {
+    if (one.status === 'fulfilled') result.swept.push(one.value)
+    else result.left.push({ run: dead[index]!.record?.run ?? dead[index]!.folder, reason: reasonOf(one.reason) })
+  }
+  return result
+}
+
+/** Of several machines, each says its own. */
+function reasonOf(failure: Error): string {
+  if (!(failure instanceof AggregateError)) return failure.message
+  return [failure.message, ...failure.errors.map(reasonOf)].join('; ')
 }
 
 async function sweepRun({ folder, record }: FoundRun, backendOf: (name: string) => Backend): Promise<Swept> {

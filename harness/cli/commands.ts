@@ -317,7 +317,8 @@ nothing is written at all.`,
       'Remove what crashed runs left: processes and folders that carry the label of a run. Live runs are left alone.',
     options: [json()],
     help: `A run is alive as long as the process that stood it up. Its evidence is kept, and completed with the decision records
-that its nodes had written.
+that its nodes had written. What cannot be looked for, as on machines that nobody names, is told with the reason (exit code 1), and can be
+swept later.
 
 Examples:
   npx holdfast sweep
@@ -335,7 +336,8 @@ Examples:
       option('--dir <folder>', 'folder of runs, made with mode 0700').makeOptionMandatory(),
     ],
     help: `Whoever has the key runs programs here, as the user of this command; he and this end prove it to each other, and all that they
-say is encrypted. When he is gone, his programs end and his folders are removed. On NixOS, the module holdfast-node runs it.
+say is encrypted. One run at a time has the lead: a second one is refused with the name of the first. When he who leads is gone, or
+silent for 30 s, his programs end and his folders are removed. On NixOS, the module holdfast-node runs it.
 
 Examples:
   openssl rand -hex 32 | install -m 600 /dev/stdin key

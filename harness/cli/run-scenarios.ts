@@ -122,12 +122,14 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
   const pattern = patternOf(run)
+  const oneByOne =
+    backend !== standardBackend && (await import('../shipped.ts')).backend(backend).servesOneSite === true
   const collector = new ResultCollector(pattern, run.mutants !== undefined, backend)
   await using root = await plainRoot()
   await using endFile = await newEndFile()
   const env = { ...environment(run, backend), HOLDFAST_END_FILE: endFile.path }
   using givenUp = nothingGoesOn(run.signal, collector)
-  const started = withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root }))
+  const started = withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root, oneByOne }))
   // Before it is there, nothing is at work that could be waited for.
   const interrupted = aborted(run.signal).then(() => Promise.reject(run.signal.reason))
   const vitest = await Promise.race([started, interrupted])
@@ -201,7 +203,9 @@ function patternOf({ name, names }: ScenarioRun): RegExp | undefined {
 
 /** Evidence of the runs below this folder that were left by workers which are gone. */
 async function sweptHere(): Promise<string[]> {
-  const { swept } = await (await import('./sweep.ts')).sweepAll()
+  const { sweepAll, tellLeft } = await import('./sweep.ts')
+  const { swept, left } = await sweepAll()
+  tellLeft(left)
   const here = join(runsFolder(), '/')
   return swept.flatMap(({ evidence }) => (evidence?.startsWith(here) ? [evidence] : []))
 }
@@ -221,9 +225,11 @@ interface Started {
   collector: ResultCollector
   pattern: RegExp | undefined
   root: PlainRoot
+  /** Files run one after the other: the backend serves one site at a time. */
+  oneByOne: boolean
 }
 
-async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }: Started): Promise<Vitest> {
+async function startedVitest(run: ScenarioRun, { env, collector, pattern, root, oneByOne }: Started): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
   const isSource = import.meta.url.endsWith('.ts')
@@ -251,6 +257,7 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root }
       ...(run.bail ? { bail: 1 } : {}),
       ...(pattern && { testNamePattern: pattern }),
       ...(run.mutants ? { runner: mutantRunner, testTimeout: 30_000, maxWorkers: 2 } : {}),
+      ...(oneByOne && { fileParallelism: false }),
       ...(isSource ? { server: { deps: { external: [ownSource] } } } : {}),
       reporters: [collector],
     },

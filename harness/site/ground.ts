@@ -60,6 +60,9 @@ export interface GroundParts extends CallParts {
   preflight?(site: Site): Promise<readonly Finding[]>
 }
 
+/** Who has the nodes of a backend that serves one site at a time. */
+let holder: Ground | undefined
+
 /**
  * The one site of a scenario file: launched when the first test needs it, or taken over from the file before, and released by one
  * owner, whatever the tests do.
@@ -102,6 +105,7 @@ export class Ground implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const site = await this.#launched()
+    if (holder === this) holder = undefined
     if (site === undefined) return
     if (this.#kept) await untilEnded()
     try {
@@ -118,6 +122,13 @@ export class Ground implements AsyncDisposable {
     this.#site = undefined
     this.shared = new SharedKnowledge()
     await site?.[Symbol.asyncDispose]()
+  }
+
+  /** Another scenario of the file needs the nodes. A test of this one that comes later gets a new site. */
+  async #giveUp(): Promise<void> {
+    const site = await this.#launched()
+    if (site !== undefined) await writeHistory(site)
+    await this.#renew()
   }
 
   /** The site, or what of it came up before a launch failed that was told to keep it. */
@@ -144,15 +155,30 @@ export class Ground implements AsyncDisposable {
       return [`backend ${backend.name} lacks ${lacking.join(', ')}`, ...whys].join(': ')
     }
     if (isMoved && !ownClockIsMovable()) return 'the clock of this process cannot be moved; run it by: holdfast test'
-    const reason = await backend.unavailable()
+    const reason = (await backend.unavailable()) ?? (await this.#unfit())
     if (reason !== undefined) return `${backend.name}: ${reason}`
     if (own !== undefined || programs.length === 0) return own
     const { lackingPrograms } = await import('../toolchain/survey.ts')
     return lackingPrograms(programs)
   }
 
+  /** What is wrong with the topology itself is told by its launch. */
+  async #unfit(): Promise<string | undefined> {
+    const { backend, plan } = await this.parts()
+    if (backend.unfit === undefined) return undefined
+    const known = await plan().catch(() => undefined)
+    return known && backend.unfit(known)
+  }
+
   async #launch(): Promise<Site> {
     const { backend, protocols, plan, keep, shared, sabotage, mutants, at } = await this.parts()
+    if (backend.servesOneSite) {
+      // Another scenario of this file may have the nodes.
+      const before = holder
+      holder = this
+      if (before !== undefined && before !== this) await before.#giveUp()
+      return this.#launchOwn()
+    }
     const { own, clock, env, hold } = this.#options
     const isOrdinary = !own && !keep && !at && [clock, env, hold].every((option) => option === undefined)
     if (!shared || !isOrdinary || sabotage !== undefined || mutants !== undefined) return this.#launchOwn()

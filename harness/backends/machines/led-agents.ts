@@ -3,9 +3,11 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import type { Failure } from '../../agent/protocol.ts'
+import { firstLine } from '../../agent/seat-server.ts'
 import { HoldfastError } from '../../errors.ts'
 import type { AgentProcess } from '../agent-link.ts'
 import { callWithKey } from './key-stream.ts'
+import { type Bounds, keepAlive } from './lead.ts'
 import type { Machine } from './machines-file.ts'
 import { type Asked, eachLine, FRAME, type Start } from './served.ts'
 
@@ -44,9 +46,13 @@ export async function ask<Answer>(to: Reach, asked: Asked, body?: unknown): Prom
   stream.end()
   const said = await text(stream)
   if (said === '') throw new MachineSilent(to, 0, new Error('it ended before it had answered'))
-  const { value, failure } = JSON.parse(said) as { value: Answer; failure?: Failure }
+  return answered(to, JSON.parse(said))
+}
+
+function answered<Answer>({ node }: Reach, answer: unknown): Answer {
+  const { value, failure } = answer as { value: Answer; failure?: Failure }
   if (failure === undefined) return value
-  throw Object.assign(new HoldfastError(failure.code, `${to.node}: ${failure.message}`), { code: failure.code })
+  throw Object.assign(new HoldfastError(failure.code, `${node}: ${failure.message}`), { code: failure.code })
 }
 
 /** What forwards to a machine that is still starting may take a call for it, and lose it. */
@@ -69,12 +75,31 @@ export async function untilServed(machines: readonly Reach[], withinMs: number, 
   await Promise.all(machines.map(until))
 }
 
-/** Starts the agents of nodes on their machine. `letGo`: nobody leads them any more, nor will read what they left. */
+/**
+ * Takes the lead of a run on a machine: until the stream is closed, nobody else has it. It is closed when the machine is gone, too. Rejects with
+ * the failure of the machine, under its code: another run may have the lead.
+ */
+export async function takeLead(to: Reach, run: string, bounds?: Bounds): Promise<TLSSocket> {
+  const stream = await reach(to, { op: 'lead', run })
+  try {
+    answered(to, await firstLine(stream))
+  } catch (cause) {
+    stream.destroy()
+    throw cause
+  }
+  keepAlive(stream, bounds)
+  return stream
+}
+
+/**
+ * Starts the agents of nodes on their machine. `letGo`: nobody leads them any more, nor will read what they left. `lost`: their machine has no
+ * power any more, and nothing more comes of it.
+ */
 export function startAgents(
   to: Reach,
   { run, nodes }: { run: string; nodes: readonly string[] },
   start: Start,
-): AgentProcess & { letGo(): void } {
+): AgentProcess & { letGo(): void; lost(): void } {
   const output = new PassThrough()
   const errors = new PassThrough()
   const ended = Promise.withResolvers<{ code: number | null; signal: string | null }>()
@@ -84,7 +109,7 @@ export function startAgents(
     errors.end()
     ended.resolve(how)
   }
-  const lost = (cause: Error) => {
+  const unreachable = (cause: Error) => {
     errors.write(`the machine of ${nodes.join(', ')} cannot be reached: ${cause.message}\n`)
     over({ code: null, signal: null })
   }
@@ -93,12 +118,17 @@ export function startAgents(
     if (frame === FRAME.output) output.write(`${said}\n`)
     else if (frame === FRAME.errors) errors.write(`${said}\n`)
     else if (frame === FRAME.ended) over(JSON.parse(said))
-    else lost(new Error((JSON.parse(line) as { failure: Failure }).failure.message))
+    else unreachable(new Error((JSON.parse(line) as { failure: Failure }).failure.message))
   }
+  const letGo = () =>
+    void stream.then(
+      (connected) => connected.destroy(),
+      () => {},
+    )
   stream.then((connected) => {
     eachLine(connected, hear)
     connected.once('close', () => over({ code: null, signal: null }))
-  }, lost)
+  }, unreachable)
   return {
     input: framed(stream),
     output,
@@ -107,11 +137,11 @@ export function startAgents(
     kill: () => void ask(to, { op: 'kill', run, nodes }).catch(() => {}),
     // The machine ends what its agents leave.
     killUnits: () => {},
-    letGo: () =>
-      void stream.then(
-        (connected) => connected.destroy(),
-        () => {},
-      ),
+    letGo,
+    lost: () => {
+      over({ code: null, signal: 'SIGKILL' })
+      letGo()
+    },
   }
 }
 

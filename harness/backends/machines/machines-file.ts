@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
 import { homeOf, networksOf } from '../../topology/networks.ts'
-import type { Plan } from '../../topology/plan.ts'
+import type { Plan, PlanNode } from '../../topology/plan.ts'
 
 const address = z.string().min(1)
 
@@ -23,10 +23,19 @@ const machinesFile = z.strictObject({
   keyFile: z.string(),
   /** By node. */
   machines: z.record(z.string(), machine),
-  /** Addresses of the coordinator's machine that are no node's: tests call from them as strangers. */
-  strangers: z.array(address).default([]),
-  /** Folder in which whoever has the machines looks for requests (`faults.ts`), does what they say, and leaves answers. */
-  faults: z.string().optional(),
+  /** Whether machines of nodes that share no network cannot reach each other. */
+  networks: z.boolean().default(false),
+  /** Addresses of the coordinator's machine that are no node's, by network: tests call from them as strangers. */
+  strangers: z.record(z.string(), z.array(address)).default({}),
+  /** What whoever has the machines does with them. */
+  faults: z
+    .strictObject({
+      /** Where he looks for requests (`faults.ts`), and leaves answers. */
+      folder: z.string().startsWith('/'),
+      /** Whether each machine has a kernel and a clock of its own. Without it he cuts machines off from each other, and no more. */
+      ownKernel: z.boolean().default(false),
+    })
+    .optional(),
 })
 
 export type Machine = z.output<typeof machine>
@@ -54,19 +63,36 @@ export function readMachines(file = settings().machines): (MachinesFile & { file
   return { ...parsed.data, keyFile, file }
 }
 
-/** By node of the plan, its machine and its address in each network. @throws MachinesUnusable */
-export function machinesOf({ nodes }: Plan, { file, machines }: MachinesFile & { file: string }) {
+/** What such a file holds. Rejects what it cannot hold. */
+export function parseMachines(value: unknown): MachinesFile {
+  return machinesFile.parse(value)
+}
+
+/** What a plan asks for that the machines do not have; undefined where they have it all. */
+export function lackingFor({ nodes }: Plan, { machines }: MachinesFile): string | undefined {
   const lacking = Object.keys(nodes).filter((node) => !Object.hasOwn(machines, node))
-  if (lacking.length > 0) throw new MachinesUnusable(file, `has no machine for ${lacking.join(', ')}`)
+  if (lacking.length > 0) return `has no machine for ${lacking.join(', ')}`
+  const outside = Object.values(nodes).flatMap((node) => {
+    const addresses = addressesOf(node, machines[node.name]!)
+    return networksOf(node).flatMap((network) =>
+      addresses[network] === undefined ? [`${node.name} no address in ${network}`] : [],
+    )
+  })
+  return outside.length > 0 ? `gives ${outside.join(', ')}` : undefined
+}
+
+/** By node of the plan, its machine and its address in each network. @throws MachinesUnusable */
+export function machinesOf(plan: Plan, found: MachinesFile & { file: string }) {
+  const lacking = lackingFor(plan, found)
+  if (lacking !== undefined) throw new MachinesUnusable(found.file, lacking)
   return Object.fromEntries(
-    Object.values(nodes).map((node) => {
-      const machine = machines[node.name]!
-      const { addresses = { [homeOf(node)]: machine.address } } = machine
-      const outside = networksOf(node).filter((network) => addresses[network] === undefined)
-      if (outside.length > 0) {
-        throw new MachinesUnusable(file, `gives ${node.name} no address in ${outside.join(', ')}`)
-      }
-      return [node.name, { ...machine, addresses }]
+    Object.values(plan.nodes).map((node) => {
+      const machine = found.machines[node.name]!
+      return [node.name, { ...machine, addresses: addressesOf(node, machine) }]
     }),
   )
+}
+
+function addressesOf(node: PlanNode, { address, addresses = { [homeOf(node)]: address } }: Machine) {
+  return addresses
 }

@@ -12,7 +12,7 @@ import { Faults } from './faults.ts'
 import { machinesHere } from './fixtures/ground.ts'
 import { machinesBackendOf } from './index.ts'
 import { callWithKey, readKey } from './key-stream.ts'
-import { ask, startAgents, untilServed } from './led-agents.ts'
+import { ask, startAgents, takeLead, untilServed } from './led-agents.ts'
 import { machinesOf, readMachines } from './machines-file.ts'
 import { serveMachine } from './serve.ts'
 
@@ -121,6 +121,7 @@ test('who led agents and is gone, leaves nothing either, though they had ended b
   const to = { node: 'one', key: await readKey(keyFile), machine: machines.one! }
   const run = 'lab-000003'
   const start = { plan: planOf({ one: [] }), settings: { run, dirs: {} } as never }
+  const lead = await takeLead(to, run)
   // Without a folder for its node, the agent ends at once.
   const agents = startAgents(to, { run, nodes: ['one'] }, start)
   agents.output.resume()
@@ -128,6 +129,7 @@ test('who led agents and is gone, leaves nothing either, though they had ended b
   expect((await agents.ended).code).toBeGreaterThan(0)
   expect(await readdir(dir)).toEqual([run])
   agents.letGo()
+  lead.destroy()
 
   await expect.poll(() => readdir(dir)).toEqual([])
 })

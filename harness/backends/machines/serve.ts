@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { killProcessesOf, processesOf } from '../../agent/labelled.ts'
 import { failureOf, type RunSettings } from '../../agent/protocol.ts'
-import { firstLine, pass } from '../../agent/seat-server.ts'
+import { firstLine, pass, untilMore } from '../../agent/seat-server.ts'
 import { readTextFrom } from '../../agent/text-file.ts'
 import { HoldfastError } from '../../errors.ts'
 import { trustEnvironment } from '../../settings.ts'
@@ -17,6 +17,7 @@ import { removeCopies } from '../copies.ts'
 import { dieWithParent } from '../processes.ts'
 import { demandOwnFolder, isLabel } from '../run-folder.ts'
 import { keyServer } from './key-stream.ts'
+import { type Bounds, keepAlive, Lead } from './lead.ts'
 import { type Asked, eachLine, FRAME, type Hosts, type Start } from './served.ts'
 
 /** Files of agents, after the name of the first of their nodes. */
@@ -30,6 +31,8 @@ export interface ServeOptions {
   key: Buffer
   /** Absolute: for folders of runs (0700), each with those of its nodes. Made with mode 0700 where it is not there. */
   dir: string
+  /** When whoever leads is told of this end, and counts as gone. Default: as `served.ts` says. */
+  bounds?: Bounds | undefined
 }
 
 export interface Serving extends AsyncDisposable {
@@ -51,10 +54,10 @@ class Refused extends HoldfastError {
 }
 
 /** Starts agents for whoever has the key, on this machine, and ends what they started when he is gone. Resolves once it listens. */
-export async function serveMachine({ address, port, key, dir }: ServeOptions): Promise<Serving> {
+export async function serveMachine({ address, port, key, dir, bounds }: ServeOptions): Promise<Serving> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await demandOwnFolder(dir, (what) => new FolderNotOurs(dir, what))
-  const machine = new Machine(dir)
+  const machine = new Machine(dir, bounds)
   const left = await machine.runsThere()
   const server = keyServer(key, (stream) => void machine.answer(stream))
   server.listen(port, address)
@@ -71,14 +74,17 @@ export async function serveMachine({ address, port, key, dir }: ServeOptions): P
 
 class Machine {
   readonly #dir: string
+  readonly #bounds: ServeOptions['bounds']
+  readonly #lead = new Lead((run) => this.#sweep(run, this.#folderOf(run)))
   /** Streams that ask, and agents that run. */
   readonly #streams = new Set<TLSSocket>()
   readonly #agents = new Map<string, { child: ChildProcess; gone: Promise<unknown> }>()
   /** Runs of which something may be here. */
   readonly #led = new Set<string>()
 
-  constructor(dir: string) {
+  constructor(dir: string, bounds: ServeOptions['bounds']) {
     this.#dir = dir
+    this.#bounds = bounds
   }
 
   async answer(stream: TLSSocket): Promise<void> {
@@ -97,7 +103,10 @@ class Machine {
   /** Undefined where the stream goes on. */
   async #serve(stream: TLSSocket, asked: Asked, body: unknown): Promise<unknown> {
     const folder = this.#folderOf(asked.run)
+    if (asked.op === 'agents' || asked.op === 'seat' || asked.op === 'hosts') this.#lead.demand(asked.run)
     switch (asked.op) {
+      case 'lead':
+        return this.#beLed(stream, asked.run)
       case 'agents':
         return this.#start(stream, { ...asked, folder }, body as Start)
       case 'seat':
@@ -115,6 +124,13 @@ class Machine {
       default:
         throw new Refused(`${JSON.stringify((asked as { op: unknown }).op)} is nothing that is done here`)
     }
+  }
+
+  async #beLed(stream: TLSSocket, run: string): Promise<undefined> {
+    await this.#lead.give(run, stream)
+    stream.write(`${JSON.stringify({ value: true })}\n`)
+    stream.once('end', () => stream.destroy())
+    keepAlive(stream, this.#bounds)
   }
 
   #folderOf(run: string): string {
@@ -180,6 +196,7 @@ class Machine {
     await removeCopiesOf(folder)
     this.#led.delete(run)
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    this.#lead.ended(run)
     return ours.length + left
   }
 
@@ -301,8 +318,7 @@ async function readBytes(stream: TLSSocket, count: number): Promise<string> {
     if (chunk !== null) {
       chunks.push(chunk)
       missing -= chunk.length
-    } else if (stream.readableEnded || stream.destroyed) throw new Error('it ended before all of it had come')
-    else await Promise.race(['readable', 'end', 'close'].map((event) => once(stream, event)))
+    } else await untilMore(stream, 'it ended before all of it had come')
   }
   return Buffer.concat(chunks).toString('utf8')
 }

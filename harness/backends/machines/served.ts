@@ -5,6 +5,7 @@ import type { RunSettings } from '../../agent/protocol.ts'
  * JSON, where something takes more than a line.
  */
 export type Asked = (
+  | { op: 'lead'; run: string }
   | { op: 'agents'; run: string; nodes: readonly string[] }
   | { op: 'seat'; run: string; node: string }
   | { op: 'hosts'; run: string }
@@ -12,6 +13,14 @@ export type Asked = (
   | { op: 'kill'; run: string; nodes: readonly string[] }
   | { op: 'sweep'; run: string }
 ) & { bytes?: number }
+
+/**
+ * Whoever leads a run asks for the lead first, and has it for as long as that stream is open: until then nobody else does, and without it
+ * there are no agents, hosts or seats. After the answer each end says a line every so often, for a host that lost its power ends no stream.
+ */
+export const BEAT_MS = 5_000
+/** So long after the last line of the other end it counts as gone: as long as a busy machine may be silent. */
+export const SILENT_MS = 30_000
 
 /** By node: the text of its hosts file. */
 export type Hosts = Readonly<Record<string, string>>
