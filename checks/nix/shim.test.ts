@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { machinesOf, parseMachines } from '../../harness/backends/machines/machines-file.ts'
+import type { Plan } from '../../harness/topology/plan.ts'
 import { root } from '../check.ts'
 import { allNixes, evaluated, reasonOf, shimWith, temporary } from './nix.ts'
 
@@ -30,6 +32,57 @@ withNix(`an option that is not on the list, or of another type, is refused by it
   }
   // What is not so, is not looked at.
   await expect(render('{ lib, ... }: { config = lib.mkIf false { services.other = 1; }; }')).resolves.toBeDefined()
+})
+
+/** Three hosts in two networks, of which the gateway is in both. */
+const twoNetworks = `{
+  name = "lab"; summary = "Two networks."; trustDomains = { }; credentials = { }; accepts = [ ];
+  networks = { outside = { }; inside = { }; };
+  nodes = {
+    auth = { host = "auth.test"; networks = [ "inside" ]; units = { }; };
+    gateway = { host = "gateway.test"; networks = [ "outside" "inside" ]; units = { }; };
+    client = { host = "client.test"; networks = [ "outside" ]; units = { }; };
+  };
+}`
+
+withNix(`a topology with several networks becomes a test with a virtual LAN for each${reason}`, async () => {
+  const render = async (ground: string) => {
+    const apply = `l: let pkgs = import ${root}/nix/shim/packages.nix "x86_64-linux"; in (l.toNixosTest { inherit pkgs; holdfast = pkgs.openssl; topology = ${twoNetworks}; ground = "${ground}"; }).rendered.${ground}`
+    return (await evaluated(own, ['--impure', '--apply', apply, '.#lib'])) as Record<string, Record<string, unknown>>
+  }
+  const machines = await render('nodes')
+  const vlans = Object.entries(machines).map(([name, options]) => [name, options['virtualisation.vlans']])
+  // Named `inside` and `outside`: the first has number 1. Machines are numbered by their names.
+  expect(Object.fromEntries(vlans)).toEqual({ auth: [1], client: [2], gateway: [2, 1], runner: [1, 2] })
+  const hosts = Object.entries(machines).map(([name, options]) => [name, options['networking.hosts']])
+  const [auth, client, inside, outside] = ['192.168.1.1', '192.168.2.2', '192.168.1.3', '192.168.2.3']
+  expect(Object.fromEntries(hosts)).toEqual({
+    auth: { [auth]: ['auth.test'], [inside]: ['gateway.test'] },
+    client: { [client]: ['client.test'], [outside]: ['gateway.test'] },
+    gateway: { [auth]: ['auth.test'], [client]: ['client.test'], [outside]: ['gateway.test'] },
+    runner: { [auth]: ['auth.test'], [client]: ['client.test'], [outside]: ['gateway.test'] },
+  })
+  expect(machines.gateway).toMatchObject({ 'services.holdfast-node.address': outside })
+
+  // As the backend reads it.
+  const file = JSON.parse(machines.runner!['environment.etc.holdfast/machines.json.text'] as string)
+  const found = { ...parseMachines(file), file: 'machines.json' }
+  const plan = { nodes: { gateway: { name: 'gateway', networks: ['outside', 'inside'] } } } as unknown as Plan
+  expect(machinesOf(plan, found)).toMatchObject({ gateway: { address: outside, addresses: { outside, inside } } })
+  expect(found).toMatchObject({ networks: true, faults: { folder: '/run/holdfast/faults', ownKernel: true } })
+  const cards = machines.runner as Record<string, { address: string }[]>
+  for (const [network, card] of [
+    ['inside', 'eth1'],
+    ['outside', 'eth2'],
+  ] as const) {
+    const addresses = cards[`networking.interfaces.${card}.ipv4.addresses`]!.map(({ address }) => address)
+    expect(found.strangers[network]).toEqual(addresses)
+  }
+  expect(found.strangers.outside![0]).toBe('192.168.2.200')
+
+  const containers = await render('containers')
+  expect(containers.gateway).toMatchObject({ 'virtualisation.vlans': [2, 1] })
+  expect(containers.runner!['environment.etc.holdfast/machines.json.text']).toContain('"ownKernel":false')
 })
 
 withNix(`every option on the list is used: what nothing sets any more is off it${reason}`, async () => {

@@ -65,7 +65,8 @@ let
   put = path: value: if path == [ ] then value else { ${head path} = put (tail path) value; };
   join = a: b: if isAttrs a && isAttrs b && !(isPackage a) then a // builtins.mapAttrs (name: v: if hasAttr name a then join a.${name} v else v) b else b;
 in
-# `arguments`: what modules get beside config and lib. Resolves to every option with a value, by its path.
+# `arguments`: what modules get beside config and lib. `values`: every option with a value, by its path. `definitions`: of one path, which
+# can be asked for while values of other machines still depend on it.
 arguments: modules:
 let
   all = concatMap (collect (arguments // { inherit lib config; })) modules;
@@ -88,4 +89,7 @@ let
     };
   hasValue = one: definitions one.path != [ ] || one.option ? default;
 in
-listToAttrs (map otherValue others ++ map (one: { name = show one.path; value = valueOf one; }) (filter hasValue options))
+{
+  inherit definitions;
+  values = listToAttrs (map otherValue others ++ map (one: { name = show one.path; value = valueOf one; }) (filter hasValue options));
+}

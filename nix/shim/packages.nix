@@ -41,23 +41,40 @@ let
     in
     made // { inherit pname version; };
 
-  runCommand = name: environment: script: build name (plain environment // { PATH = pathOf (environment.nativeBuildInputs or [ ]); }) script;
+  # What `settings.json` narrows a check to, which tells it.
+  narrowed = name: if settings.narrowed ? ${name} then { only = settings.narrowed.${name}; } else { };
+  runCommand = name: environment: script:
+    build name (plain environment // narrowed name // { PATH = pathOf (environment.nativeBuildInputs or [ ]); }) script;
 
   # A test of several machines, as the options that it gives each of them.
-  runNixOSTest = { name, testScript, nodes ? { }, containers ? { }, skipTypeCheck ? false, skipLint ? false }@test:
+  runNixOSTest = { name, testScript, nodes ? { }, containers ? { }, globalTimeout ? 3600, skipTypeCheck ? false, skipLint ? false }@test:
     let
       machines = nodes // containers;
       names = attrNames machines;
       # As the framework numbers them.
       numberOf = name: builtins.length (filter (other: builtins.lessThan other name) names) + 1;
-      seen = mapAttrs (machine: _: { networking = { hostName = machine; primaryIPAddress = "192.168.1.${toString (numberOf machine)}"; }; }) machines;
+      addressIn = machine: vlan: "192.168.${toString vlan}.${toString (numberOf machine)}";
+      seen = mapAttrs
+        (machine: module:
+          let vlans = concatMap (list: list) ((evaluate machine module).definitions [ "virtualisation" "vlans" ]); in {
+            networking = {
+              hostName = machine;
+              primaryIPAddress = addressIn machine (builtins.head vlans);
+              interfaces = listToAttrs (builtins.genList
+                (i: { name = "eth${toString (i + 1)}"; value.ipv4.addresses = [{ address = addressIn machine (builtins.elemAt vlans i); prefixLength = 24; }]; })
+                (builtins.length vlans));
+            };
+          })
+        machines;
       isContainer = machine: containers ? ${machine};
-      allowedFor = machine: if isContainer machine then removeAttrs allowed (filter (option: builtins.match "virtualisation\\..*" option != null) (attrNames allowed)) else allowed;
-      evaluate = machine: import ./modules.nix { inherit lib; allowed = allowedFor machine; known = seen.${machine}; };
+      allowedFor = machine: if isContainer machine then removeAttrs allowed (filter (option: option != "virtualisation.vlans" && builtins.match "virtualisation\\..*" option != null) (attrNames allowed)) else allowed;
+      evaluate = machine: module:
+        import ./modules.nix { inherit lib; allowed = allowedFor machine; known = seen.${machine}; } { inherit pkgs; name = machine; nodes = seen; } [ module ];
+      valuesOf = machine: module: (evaluate machine module).values;
       rendered = {
-        inherit name testScript;
-        nodes = mapAttrs (machine: module: evaluate machine { inherit pkgs; name = machine; nodes = seen; } [ module ]) nodes;
-        containers = mapAttrs (machine: module: evaluate machine { inherit pkgs; name = machine; nodes = seen; } [ module ]) containers;
+        inherit name testScript globalTimeout;
+        nodes = mapAttrs valuesOf nodes;
+        containers = mapAttrs valuesOf containers;
       };
     in
     build "vm-test-run-${name}" { PATH = ""; spec = toJSON rendered; passAsFile = [ "spec" ]; } "cp $specPath $out" // { inherit rendered; };
