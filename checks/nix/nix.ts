@@ -128,6 +128,8 @@ export interface ShimSettings {
   salt: string
   prebuilt: boolean
   rendered: readonly string[]
+  /** By name of a check, the part of a path that it is narrowed to; it says so itself. */
+  narrowed: Readonly<Record<string, string>>
 }
 
 /** A copy of the shim with settings of its own. */
