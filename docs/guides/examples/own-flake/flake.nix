@@ -1,5 +1,6 @@
 {
-  inputs.holdfast.url = "github:holdfast/holdfast";
+  # This example lies in the tree of Holdfast. Elsewhere: where your copy of it is, such as "git+file:///home/you/holdfast".
+  inputs.holdfast.url = "path:../../../..";
   inputs.nixpkgs.follows = "holdfast/nixpkgs";
 
   outputs = { self, nixpkgs, holdfast }:
