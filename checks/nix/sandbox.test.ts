@@ -44,6 +44,8 @@ withSandbox(
       expect(stderr).toMatch(new RegExp(`building '/nix/store/[0-9a-z]+-${name}.drv'`))
       expect(stderr).toContain(`${name}> narrowed to ${claim}: no other scenario of `)
       expect(stderr).toContain(`${name}> ✓ ${claim}`)
+      // The verdict is a part of the log.
+      expect(stderr).toMatch(new RegExp(`${name}> \\d+ passed · 0 failed`))
     }
     process.stderr.write(`nix flake check in the sandbox: ${seconds.toFixed(1)} s\n`)
   },

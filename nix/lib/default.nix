@@ -16,7 +16,9 @@ library // scenarios // {
     let name = (scenarios.valueOf given.topology (given.parameters or { })).name; in
     pkgs.runCommand "holdfast-${if backend == "process" then "scenarios" else backend}-${name}" { } ''
       export HOLDFAST_RUNTIME_DIR=$PWD/run
-      ${scenarios.scenarioCommand (removeAttrs given [ "pkgs" ])} > "$NIX_BUILD_TOP/verdict" || { cat "$NIX_BUILD_TOP/verdict"; exit 1; }
+      ${scenarios.scenarioCommand (removeAttrs given [ "pkgs" ])} > "$NIX_BUILD_TOP/verdict" || failed=1
+      cat "$NIX_BUILD_TOP/verdict"
+      [ -z "''${failed:-}" ]
       cp "$NIX_BUILD_TOP/verdict" $out
     '';
 }
