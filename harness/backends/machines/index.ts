@@ -24,6 +24,16 @@ class MachinesUnnamed extends HoldfastError {
   }
 }
 
+/** A machine was to go on with a run that it has nothing of any more. Code `HOLDFAST_MACHINE_EMPTY`. */
+class PowerLost extends HoldfastError {
+  constructor(node: string) {
+    super(
+      'HOLDFAST_MACHINE_EMPTY',
+      `the machine of ${node} keeps nothing of a run without power, no keys above all, and has its power again when the run has ended; launch it anew, or use backend vm`,
+    )
+  }
+}
+
 type Found = MachinesFile & { file: string }
 type Read = () => Found | undefined
 
@@ -138,7 +148,8 @@ async function take(
     strangers: (count, network) => strangersOf(file, count, network),
     recorded: {},
     sharesAgents: false,
-    startAgents(nodes) {
+    startAgents(nodes, _, before) {
+      if (before !== undefined) throw new PowerLost(nodes[0]!)
       const settings = JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8')) as RunSettings
       const started = startAgents(reachOf(nodes[0]!), { run, nodes }, { plan, settings })
       led.set(nodes[0]!, started)
@@ -156,7 +167,7 @@ async function allOf(all: readonly Promise<unknown>[]): Promise<void> {
 }
 
 /** `lost`: tells that its agent is gone, which nobody else would say of a machine without power. */
-function machineOf(faults: Undoing, node: string, lost: () => void): SiteMachine {
+function machineOf(faults: Undoing, node: string, lost: () => void): Omit<SiteMachine, 'start'> {
   const act = (op: 'block' | 'unblock' | 'freeze' | 'thaw') => () => faults.ask({ op, node })
   return {
     crash: async () => {

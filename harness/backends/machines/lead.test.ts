@@ -164,6 +164,10 @@ test('what a run did to machines is asked of whoever has them, and undone when i
   await site.machine('one').crash()
   expect(site.events()).toContainEqual(expect.objectContaining({ event: 'agent-gone', node: 'one', signal: 'SIGKILL' }))
   await expect(site.node('one').exec(['true'])).rejects.toMatchObject({ code: 'HOLDFAST_AGENT_GONE' })
+  await expect(site.machine('one').start()).rejects.toMatchObject({
+    code: 'HOLDFAST_MACHINE_EMPTY',
+    message: expect.stringContaining('the machine of one keeps nothing of a run without power'),
+  })
   await expect(site.machine('three').freeze()).rejects.toMatchObject({
     code: 'HOLDFAST_FAULT_UNSERVED',
     message: expect.stringContaining('{"op":"freeze","node":"three"}: no such machine'),
