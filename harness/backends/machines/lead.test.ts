@@ -3,14 +3,14 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Duplex } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { idlePlan, planOf, webUnit } from '../fixtures/plans.ts'
 import { driverIn } from './fixtures/driver.ts'
 import { type MachinesHere, machinesHere } from './fixtures/ground.ts'
 import { machinesBackendOf } from './index.ts'
 import { readKey } from './key-stream.ts'
-import { type Bounds, keepAlive } from './lead.ts'
+import { type Bounds, keepAlive, Lead } from './lead.ts'
 import { ask, takeLead } from './led-agents.ts'
 import { readMachines } from './machines-file.ts'
 
@@ -129,6 +129,24 @@ test('who is silent for too long is hung up on, and who says something now and t
   await once(quiet, 'close')
   expect(heard.destroyed).toBe(false)
   heard.destroy()
+})
+
+test('who comes while all of one who has gone is removed waits for that, and is not refused', async () => {
+  const removing = Promise.withResolvers<void>()
+  const lead = new Lead(() => removing.promise)
+  const [gone, next] = [new PassThrough(), new PassThrough()]
+  await lead.give('lab-000007', gone)
+  gone.destroy()
+  await once(gone, 'close')
+
+  const told: string[] = []
+  const given = lead.give('lab-000008', next).then(() => told.push('given'))
+  expect(() => lead.demand('lab-000008')).toThrow(expect.objectContaining({ code: 'HOLDFAST_MACHINE_LED' }))
+  told.push('removed')
+  removing.resolve()
+  await given
+  expect(told).toEqual(['removed', 'given'])
+  lead.demand('lab-000008')
 })
 
 /** Machines that somebody does everything with that is asked for. */
