@@ -122,11 +122,13 @@ class CallsOf {
   spoiled(): Call[] {
     const { verification } = targetOf(this.#site, this.#node.name, this.#action)
     const other = verification && otherHolder(this.#site, this.#beside[0], verification)
-    const stolen = other && placesOf(this.#site, other)
+    // Where nodes have files of their own, nobody has his own certificate and the token of another one in one place.
+    const { ownKernel, remoteHosts } = backend(this.#site.backend).capabilities
+    const stolen = other && !ownKernel && !remoteHosts ? placesOf(this.#site, other) : undefined
     const name = this.#action
     return [
       this.#refused(`${name} without the token`, this.#command({ [this.#kind.part]: undefined })),
-      ...(stolen ? [this.#refused(`${name} with the token stolen, over ${other.name}`, this.#command(stolen))] : []),
+      ...(stolen ? [this.#refused(`${name} with the token stolen, over ${other!.name}`, this.#command(stolen))] : []),
     ]
   }
 
