@@ -1212,10 +1212,12 @@ function impairing(launch: Launch): void {
   test('[impairment] what is lost now and then is sent again, and all bytes arrive as they were', async () => {
     await using site = await launch(planOf(nodes))
     const bytes = randomBytes(1_000_000)
-    const came: Promise<Buffer>[] = []
-    await using listening = await site.node('two').seat.listen((stream) => {
-      came.push(bytesOf(stream))
+    const came: Buffer[] = []
+    await using listening = await site.node('two').seat.listen(async (stream) => {
       stream.end()
+      const whole = await bytesOf(stream)
+      // Of a connection that was given up, a busy machine may still send what asks for it, once it can pass.
+      if (whole.length > 0) came.push(whole)
     })
     await site.impair('one', 'two', { loss: 0.99 })
     await expect(site.node('one').seat.connect(listening, AbortSignal.timeout(700))).rejects.toThrow()
@@ -1224,7 +1226,7 @@ function impairing(launch: Launch): void {
     stream.resume().end(bytes)
     await until(() => came.length === 1)
 
-    expect(bytes.equals(await came[0]!)).toBe(true)
+    expect(bytes.equals(came[0]!)).toBe(true)
   })
 }
 
