@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
+import type { Backend } from '../harness/backends/backend.ts'
 import { type Difference, type Parity, parityOf, parityText, seenText } from '../harness/evidence/parity.ts'
 import { standardBackend } from '../harness/settings.ts'
 import { backends } from '../harness/shipped.ts'
@@ -17,9 +19,15 @@ export interface OtherGround {
 export async function otherGround(wanted = 'netns'): Promise<OtherGround> {
   const found = backends.find(({ name }) => name === wanted)
   const lacking = found === undefined ? 'this version has none' : await found.unavailable()
-  if (lacking === undefined) return { name: wanted, env: { HOLDFAST_BACKEND: wanted }, skipped: [] }
+  if (lacking === undefined) return { name: wanted, env: { HOLDFAST_BACKEND: wanted, ...workers(found) }, skipped: [] }
   const name = `Every cell and claim of the parity set is the same on ${standardBackend} and ${wanted}`
   return { name: 'seats of agents', env: { HOLDFAST_SEATS: 'agent' }, skipped: [{ name, reason: lacking }] }
+}
+
+/** No more files side by side than this machine bears sites of a backend. */
+function workers(backend: Backend | undefined): OtherGround['env'] {
+  const most = backend?.sitesAtOnce?.()
+  return most === undefined ? {} : { VITEST_MAX_WORKERS: String(Math.min(most, availableParallelism())) }
 }
 
 /** Runs the parity set, or what of it is in these folders, on a ground. */

@@ -42,6 +42,8 @@ export interface Backend {
   whyLacking?(capability: keyof Capabilities): string | undefined
   /** Its nodes stand already, so that one site at a time can have them: whoever has several launches one after the other. */
   readonly servesOneSite?: boolean
+  /** How many sites of it this machine bears at once; absent where that is no matter. Who runs files of scenarios side by side asks. */
+  sitesAtOnce?(): number
   /** Why it cannot run this plan with what it was given, which others it can; undefined when it can. */
   unfit?(plan: Plan): string | undefined
   /** Starts every node and resolves when all units are ready; on failure releases everything and rejects. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification, Vitest } from 'vitest/node'
@@ -122,14 +122,14 @@ export async function runScenarios(run: ScenarioRun): Promise<ScenarioReport> {
     throw new HoldfastError('HOLDFAST_NOT_SUPPORTED', `--at needs clocks that can be moved: ${missing}`)
   }
   const pattern = patternOf(run)
-  const oneByOne =
-    backend !== standardBackend && (await import('../shipped.ts')).backend(backend).servesOneSite === true
+  const sitesAtOnce =
+    backend === standardBackend ? undefined : (await import('../shipped.ts')).backend(backend).sitesAtOnce?.()
   const collector = new ResultCollector(pattern, run.mutants !== undefined, backend)
   await using root = await plainRoot()
   await using endFile = await newEndFile()
   const env = { ...environment(run, backend), HOLDFAST_END_FILE: endFile.path }
   using givenUp = nothingGoesOn(run.signal, collector)
-  const started = withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root, oneByOne }))
+  const started = withoutItsSignals(() => startedVitest(run, { env, collector, pattern, root, sitesAtOnce }))
   // Before it is there, nothing is at work that could be waited for.
   const interrupted = aborted(run.signal).then(() => Promise.reject(run.signal.reason))
   const vitest = await Promise.race([started, interrupted])
@@ -225,11 +225,14 @@ interface Started {
   collector: ResultCollector
   pattern: RegExp | undefined
   root: PlainRoot
-  /** Files run one after the other: the backend serves one site at a time. */
-  oneByOne: boolean
+  /** So many files run side by side at most; as many as there are cores less one, if that is fewer. */
+  sitesAtOnce: number | undefined
 }
 
-async function startedVitest(run: ScenarioRun, { env, collector, pattern, root, oneByOne }: Started): Promise<Vitest> {
+async function startedVitest(
+  run: ScenarioRun,
+  { env, collector, pattern, root, sitesAtOnce }: Started,
+): Promise<Vitest> {
   const { createVitest } = await import('vitest/node')
   // A scenario imports `holdfast/vitest`; in the repository this condition leads that name to the sources.
   const isSource = import.meta.url.endsWith('.ts')
@@ -257,7 +260,7 @@ async function startedVitest(run: ScenarioRun, { env, collector, pattern, root, 
       ...(run.bail ? { bail: 1 } : {}),
       ...(pattern && { testNamePattern: pattern }),
       ...(run.mutants ? { runner: mutantRunner, testTimeout: 30_000, maxWorkers: 2 } : {}),
-      ...(oneByOne && { fileParallelism: false }),
+      ...(sitesAtOnce !== undefined && { maxWorkers: Math.min(sitesAtOnce, Math.max(1, availableParallelism() - 1)) }),
       ...(isSource ? { server: { deps: { external: [ownSource] } } } : {}),
       reporters: [collector],
     },

@@ -81,6 +81,7 @@ export function machinesBackendOf(read: Read, bounds?: Bounds): Backend {
     unavailable: async () => (read() === undefined ? 'name the file of your machines in HOLDFAST_MACHINES' : undefined),
     whyLacking: (capability) => missing[capability]?.(),
     servesOneSite: true,
+    sitesAtOnce: () => 1,
     unfit: (plan) => {
       const file = demand()
       const lacking = lackingFor(plan, file)

@@ -1,3 +1,4 @@
+import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hostsText } from '../../agent/hosts-file.ts'
@@ -23,6 +24,9 @@ const enterMain = fileURLToPath(new URL(`./enter.${suffix}`, import.meta.url))
 /** Translated code takes so many times as long, and starts of programs up to twice that. */
 const TRANSLATED_SLOWNESS = 6
 
+/** Bytes: six machines, as they were seen with an orchestrator or a CA in each. */
+const MEMORY_OF_SITE = 6 * 768 * 1024 ** 2
+
 const capabilities: Capabilities = {
   ownAddress: true,
   ownUsers: true,
@@ -42,6 +46,7 @@ export const vmBackend = backendOf({
   capabilities,
   unavailable: vmMissing,
   remark: () => acceleratorHere(findQemu() as string, findKernel()),
+  sitesAtOnce: () => Math.max(1, Math.floor(freemem() / MEMORY_OF_SITE)),
   take,
   async sweep({ run }) {
     const killed = await killProcessesOf({ run })
