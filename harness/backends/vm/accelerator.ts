@@ -4,7 +4,8 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { settings as readSettings } from '../../settings.ts'
+import { programEnvironment, settings as readSettings } from '../../settings.ts'
+import { dieWithParent } from '../processes.ts'
 import { PROBED } from './initramfs.ts'
 import { fingerprintOf, type Kernel } from './kernel.ts'
 
@@ -36,12 +37,13 @@ export function kvmMissing(): string | undefined {
 
 /**
  * KVM where it really boots a machine, TCG otherwise: a /dev/kvm that opens proves nothing. Tried once by whoever asks first; the answer is
- * remembered for this machine, its kernel, and that of its guests.
+ * remembered for this machine, its kernel, and that of its guests. `label`: of the run for which it is tried.
  */
 export async function chooseAccelerator(
   qemu: string,
   kernel: Kernel,
   initramfs: string,
+  label: string,
   { vmAccelerator, cacheDir } = readSettings(),
 ): Promise<Accelerator> {
   if (vmAccelerator !== undefined) return { name: vmAccelerator, reason: 'HOLDFAST_VM_ACCELERATOR says so' }
@@ -50,7 +52,7 @@ export async function chooseAccelerator(
   const file = fileOf(cacheDir, qemu, kernel)
   const known = rememberedNow(file)
   if (known !== undefined) return known
-  const found = await tryKvm(qemu, kernel, initramfs)
+  const found = await tryKvm(qemu, kernel, initramfs, label)
   await mkdir(dirname(file), { recursive: true })
   await writeFile(`${file}.${process.pid}`, JSON.stringify(found))
   await rename(`${file}.${process.pid}`, file)
@@ -84,12 +86,15 @@ function rememberedNow(file: string): Accelerator | undefined {
   return age > BELIEVED_MS ? undefined : (JSON.parse(readFileSync(file, 'utf8')) as Accelerator)
 }
 
-async function tryKvm(qemu: string, { image }: Kernel, initramfs: string): Promise<Accelerator> {
+/** The limit of time is this process's: a machine that hangs must not outlive it, and is found by its label. */
+export async function tryKvm(qemu: string, { image }: Kernel, initramfs: string, label: string): Promise<Accelerator> {
   const machine = ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-m', '192']
   const boot = ['-kernel', image, '-initrd', initramfs, '-append', `console=ttyS0 quiet panic=-1 ${PROBED}`]
-  const argv = [...machine, '-accel', 'kvm', '-cpu', 'host', ...boot, '-serial', 'stdio']
+  const whole = [...machine, '-accel', 'kvm', '-cpu', 'host', ...boot, '-serial', 'stdio']
+  const [program = '', ...argv] = [...dieWithParent(), qemu, ...whole]
+  const env = programEnvironment({ HOLDFAST_RUN: label })
   try {
-    const { stdout } = await run(qemu, argv, { timeout: BOOT_WITHIN_MS, killSignal: 'SIGKILL' })
+    const { stdout } = await run(program, argv, { timeout: BOOT_WITHIN_MS, killSignal: 'SIGKILL', env })
     if (stdout.includes(PROBED)) return { name: 'kvm', reason: 'it boots a machine here' }
     return { name: 'tcg', reason: 'KVM ended a machine before it had booted' }
   } catch (cause) {

@@ -61,7 +61,7 @@ export const vmBackend = backendOf({
 async function take(plan: Plan, run: Run, { programs }: LaunchOptions): Promise<Grounds> {
   const places = placesOf(plan)
   await using taken = new AsyncDisposableStack()
-  const machines = taken.use(new Machines({ plan, run, places, programs }, await baseOfMachines()))
+  const machines = taken.use(new Machines({ plan, run, places, programs }, await baseOfMachines(run.record.run)))
   const names = Object.keys(plan.nodes)
   const seats = taken.use(await seatsHere(run.folder, names, (node) => machines.seat(node)))
   const entries = taken.use(await seatsHere(run.folder, names, (node) => machines.entry(node), 'entries'))

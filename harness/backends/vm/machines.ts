@@ -225,15 +225,15 @@ interface Extra {
   readonly read: ReadonlyMap<string, { readonly content: Uint8Array; readonly mode: number }>
 }
 
-/** Everything that machines start from, made where it is not there yet. */
-export async function baseOfMachines(): Promise<Base> {
+/** Everything that machines start from, made where it is not there yet; `label`: of the run that is the first to need it. */
+export async function baseOfMachines(label: string): Promise<Base> {
   const [qemu, busybox] = [findQemu() as string, findBusybox() as string]
   const kernel = await ensureKernel()
   const initramfs = await ensureInitramfs(kernel, busybox)
   const files = [systemOf(settings().path), holdfastFiles()]
   const images: string[] = []
   for (const some of files) images.push(await imageOf(some))
-  const accelerator = await chooseAccelerator(qemu, kernel, initramfs)
+  const accelerator = await chooseAccelerator(qemu, kernel, initramfs, label)
   const warm = await warmCode(files[1]!, nameOfImage(images[1]!))
   const tag = new KnownTag(fingerprintOf(kernel, qemu, accelerator.name, process.version))
   return { qemu, kernel, initramfs, accelerator, files, images, warm, tag }
