@@ -38,6 +38,8 @@ const scripts = {
   // The tests that compare documents with what they describe; with --update they write the generated ones anew.
   docs: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'checks/docs', 'docs.test'],
   topologies: ['harness/topology/generate-shipped.ts'],
+  // Hashes that Nix holds the packages of package-lock.json against.
+  'nix-modules': ['checks/nix/node-modules-main.ts'],
 }
 
 function fail(message) {

@@ -39,7 +39,7 @@ let
         if isPrebuilt then build "${pname}-${version}" { PATH = ""; } prebuilt.${pname}
         else build "${pname}-${version}" environment (concatStringsSep "\n" [ unpack buildPhase installPhase ]);
     in
-    made // { inherit pname version; };
+    made // { inherit pname version buildPhase installPhase; };
 
   # What `settings.json` narrows a check to, which tells it.
   narrowed = name: if settings.narrowed ? ${name} then { only = settings.narrowed.${name}; } else { };
