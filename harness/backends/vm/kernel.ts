@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,7 +8,7 @@ import { settings as readSettings, type Settings } from '../../settings.ts'
 import { lockFolder } from '../../toolchain/lock.ts'
 import { initramfs } from './initramfs.ts'
 import { KernelUnfit, neededModules } from './kernel-modules.ts'
-import { findProgram } from './programs.ts'
+import { findProgram, isFileFor } from './programs.ts'
 
 const run = promisify(execFile)
 
@@ -21,10 +21,10 @@ export interface Kernel {
 /** Of Debian: small, and with all that a machine without hardware needs. */
 const PACKAGE = 'linux-image-cloud-amd64'
 
-/** The kernel of this machine's guests, where it is there already. */
+/** The kernel of this machine's guests, where it is there already; one that was named, and is not there, is not replaced. */
 export function findKernel(settings: Settings = readSettings()): Kernel | undefined {
-  const { vmKernel } = settings
-  if (vmKernel !== undefined) return { image: vmKernel, modules: settings.vmModules ?? modulesOf(vmKernel) }
+  const named = namedKernel(settings)
+  if (named !== undefined) return namedMissing(named, settings) === undefined ? named : undefined
   return kernelsIn('/', (version) => `/lib/modules/${version}`).at(-1) ?? fetchedKernel(settings)
 }
 
@@ -39,19 +39,30 @@ function kernelsIn(root: string, modules: (version: string) => string): Kernel[]
   const names = existsSync(boot) ? readdirSync(boot).sort((a, b) => a.localeCompare(b, 'en', { numeric: true })) : []
   return names.flatMap((name) => {
     const [, version] = /^vmlinuz-(.+)$/.exec(name) ?? []
-    if (version === undefined || !isReadable(join(boot, name)) || !existsSync(join(modules(version), 'kernel')))
-      return []
+    if (version === undefined || !isReadable(join(boot, name)) || !hasModules(modules(version))) return []
     return [{ image: join(boot, name), modules: modules(version) }]
   })
 }
 
 function isReadable(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK)
-    return true
-  } catch {
-    return false
-  }
+  return isFileFor(constants.R_OK, path)
+}
+
+function hasModules(folder: string): boolean {
+  return existsSync(join(folder, 'kernel'))
+}
+
+function namedKernel({ vmKernel, vmModules }: Settings): Kernel | undefined {
+  return vmKernel === undefined ? undefined : { image: vmKernel, modules: vmModules ?? modulesOf(vmKernel) }
+}
+
+/** Why a kernel that somebody named boots no guest, by the variable that is to be set right. */
+function namedMissing({ image, modules }: Kernel, { vmModules }: Settings): string | undefined {
+  if (!isReadable(image))
+    return `HOLDFAST_VM_KERNEL is ${image}, which is no file that this user may read: unset HOLDFAST_VM_KERNEL, or set it to the path of a kernel (vmlinuz-VERSION)`
+  if (hasModules(modules)) return undefined
+  const where = vmModules === undefined ? `not set, and ${modules}` : `${modules}, which`
+  return `HOLDFAST_VM_MODULES is ${where} has no folder "kernel": set HOLDFAST_VM_MODULES to the folder of the modules of ${image}`
 }
 
 /** Where modules of a kernel lie that somebody named: beside the system's own. */
@@ -62,6 +73,8 @@ function modulesOf(image: string): string {
 
 /** Why there is no kernel for guests, and what to type; undefined where there is one, or where one can be fetched. */
 export function kernelMissing(settings: Settings = readSettings()): string | undefined {
+  const named = namedKernel(settings)
+  if (named !== undefined) return namedMissing(named, settings)
   if (findKernel(settings) !== undefined || canFetch(settings)) return undefined
   return `there is no kernel for guests: /boot has none that this user may read, with its modules; set HOLDFAST_VM_KERNEL and HOLDFAST_VM_MODULES, or on Debian: apt-get install ${PACKAGE}`
 }
