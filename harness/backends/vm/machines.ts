@@ -19,7 +19,7 @@ import { imageOf } from './images.ts'
 import { ensureInitramfs, ensureKernel, fingerprintOf, type Kernel } from './kernel.ts'
 import { Machine } from './machine.ts'
 import { PacketCapture } from './packet-capture.ts'
-import { filesNamedIn } from './plan-files.ts'
+import { filesOfNodes, type PlanFiles } from './plan-files.ts'
 import { findBusybox, findQemu } from './programs.ts'
 import { hostsOnMachine, runFiles } from './run-files.ts'
 import { KnownTag, nameOfImage, warmCode, warmFiles } from './warm-code.ts'
@@ -100,8 +100,9 @@ export class Machines implements AsyncDisposable {
     const { folder, record } = this.#run
     const [drive, disk] = [join(folder, `drive-${node}`), join(folder, `disk-${node}`)]
     this.#extra ??= this.#findExtra()
-    const { settings, images, read } = await this.#extra
-    await writeFile(drive, this.#runFiles(node, env, { ...settings, before }, read), { mode: 0o600 })
+    const { settings, images, read, warm } = await this.#extra
+    const files = new Map([...read.get(node)!, ...warm])
+    await writeFile(drive, this.#runFiles(node, env, { ...settings, before }, files), { mode: 0o600 })
     if (before === undefined) await makeDisk(disk)
     const index = Object.keys(this.#plan.nodes).indexOf(node)
     const networks = networksOf(this.#plan.nodes[node]!)
@@ -187,16 +188,16 @@ export class Machines implements AsyncDisposable {
     const settings = JSON.parse(await readFile(join(this.#run.folder, 'settings.json'), 'utf8')) as RunSettings
     const { tools, services, extra } = settings
     const has = (path: string) => path.startsWith(this.#run.folder) || this.#base.files.some((files) => files.has(path))
-    const named = [this.#plan, extra, Object.values(tools), this.#programs]
-    const { programs, read } = filesNamedIn(named, has)
+    const named = { plan: this.#plan, extra, all: [Object.values(tools), this.#programs] }
+    const { programs, read } = filesOfNodes(named, has)
     if (services !== undefined) takeAll(programs, services)
     const images = programs.size === 0 ? [] : [await imageOf(programs)]
     const tag = await this.#base.tag.read()
     const warm = tag === undefined ? [] : await warmFiles(this.#base.warm, tag)
-    return { settings, images, read: new Map([...read, ...warm]) }
+    return { settings, images, read, warm: new Map(warm) }
   }
 
-  #runFiles(node: string, env: Readonly<Record<string, string>>, settings: RunSettings, read: Extra['read']): Buffer {
+  #runFiles(node: string, env: Readonly<Record<string, string>>, settings: RunSettings, given: ReadFiles): Buffer {
     const { addresses, strangers } = this.#places
     const plan = this.#plan
     const networks = networksOf(plan.nodes[node]!)
@@ -211,7 +212,7 @@ export class Machines implements AsyncDisposable {
       agent: [process.execPath, '--disable-warning=ExperimentalWarning', guestMain, folder, node],
       hosts: this.#hosts.get(node) ?? '',
       files: new Map([
-        ...read,
+        ...given,
         [join(folder, 'plan.json'), text(plan)],
         [join(folder, 'settings.json'), text(settings)],
       ]),
@@ -219,10 +220,15 @@ export class Machines implements AsyncDisposable {
   }
 }
 
+type ReadFiles = PlanFiles['read']
+
 interface Extra {
   readonly settings: RunSettings
   readonly images: readonly string[]
-  readonly read: ReadonlyMap<string, { readonly content: Uint8Array; readonly mode: number }>
+  /** By node: what only its own machine gets. */
+  readonly read: ReadonlyMap<string, ReadFiles>
+  /** What every machine gets of the compiled code. */
+  readonly warm: ReadFiles
 }
 
 /** Everything that machines start from, made where it is not there yet; `label`: of the run that is the first to need it. */

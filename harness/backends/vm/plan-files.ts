@@ -1,5 +1,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'
+import type { RunSettings } from '../../agent/protocol.ts'
+import type { Plan, PlanNode, Step } from '../../topology/plan.ts'
 import { type GuestFiles, packageOf, takeAll, takeFile } from './guest-files.ts'
 
 /** What a run needs of this machine beyond what every machine has. */
@@ -10,9 +12,59 @@ export interface PlanFiles {
   readonly read: ReadonlyMap<string, { readonly content: Uint8Array; readonly mode: number }>
 }
 
+/** The same for the nodes of a run. */
+interface FilesOfNodes {
+  /** Of all nodes: they share their images. */
+  readonly programs: GuestFiles
+  /** By node, and then by path. */
+  readonly read: ReadonlyMap<string, PlanFiles['read']>
+}
+
+interface NamedBy {
+  readonly plan: Pick<Plan, 'nodes'>
+  readonly extra: RunSettings['extra']
+  /** What every node is told. */
+  readonly all: readonly unknown[]
+}
+
 const LONGEST_READ = 16_777_216
 /** Places whose files no other machine has, or has of its own. */
 const elsewhere = /^\/(proc|sys|dev|run)\//
+
+/** The files that are read on each node, and those that every node is told of: nobody's key lies on the machine of another. */
+export function filesOfNodes({ plan, extra, all }: NamedBy, has: (path: string) => boolean): FilesOfNodes {
+  const programs: GuestFiles = new Map()
+  const read = new Map<string, PlanFiles['read']>()
+  const named = Map.groupBy(Object.values(plan.nodes).flatMap(namedBy), ([node]) => node)
+  for (const node of Object.keys(plan.nodes)) {
+    const own = Object.entries(extra).filter(([at]) => at === node || at.startsWith(`${node}/`))
+    const files = filesNamedIn([named.get(node), own, all], has)
+    for (const [path, entry] of files.programs) programs.set(path, entry)
+    read.set(node, files.read)
+  }
+  return { programs, read }
+}
+
+/** What units of a node name, each with the node on which it is read: what is handed over to them, its source reads. */
+function namedBy({ name, units }: PlanNode): (readonly [node: string, named: unknown])[] {
+  const ofStep = (step: Step): (readonly [string, unknown])[] => {
+    if ('parallel' in step) return step.parallel.flat().flatMap(ofStep)
+    if ('enrol' in step) {
+      const { provisioner, ...own } = step.enrol
+      return [
+        [name, own],
+        [own.ca, provisioner],
+      ]
+    }
+    if (!('receive' in step)) return [[name, step]]
+    const { from, source, ...own } = step.receive
+    return [
+      [name, own],
+      [from, source],
+    ]
+  }
+  return units.flatMap(({ steps, ...own }) => [[name, own] as const, ...steps.flatMap(ofStep)])
+}
 
 /** The files of this machine that values name by their absolute paths, alone or within a text (`--config=/etc/x`, a `file:` URL). */
 export function filesNamedIn(values: readonly unknown[], has: (path: string) => boolean): PlanFiles {
