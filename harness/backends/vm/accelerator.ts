@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { programEnvironment, settings as readSettings } from '../../settings.ts'
+import { lockFolder } from '../../toolchain/lock.ts'
 import { dieWithParent } from '../processes.ts'
 import { PROBED } from './initramfs.ts'
 import { fingerprintOf, type Kernel } from './kernel.ts'
+import { folderOfMachines, writeWhole } from './set-aside.ts'
 
 const run = promisify(execFile)
 
@@ -53,9 +54,9 @@ export async function chooseAccelerator(
   const known = rememberedNow(file)
   if (known !== undefined) return known
   const found = await tryKvm(qemu, kernel, initramfs, label)
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(`${file}.${process.pid}`, JSON.stringify(found))
-  await rename(`${file}.${process.pid}`, file)
+  const folder = folderOfMachines({ cacheDir })
+  using _ = await lockFolder(folder)
+  await writeWhole(folder, file, JSON.stringify(found))
   return found
 }
 
@@ -78,7 +79,7 @@ export function toldOf({ name, reason }: Accelerator): string {
 /** It is of one kernel of this machine, one of its guests, and one QEMU. */
 function fileOf(cacheDir: string, qemu: string, kernel: Kernel): string {
   const fingerprint = fingerprintOf(kernel, release(), qemu, String(statSync(qemu).mtimeMs))
-  return join(cacheDir, 'vm', 'accelerators', fingerprint)
+  return join(folderOfMachines({ cacheDir }), 'accelerators', fingerprint)
 }
 
 function rememberedNow(file: string): Accelerator | undefined {

@@ -1,10 +1,9 @@
-import { existsSync, mkdtempSync } from 'node:fs'
-import { chmod, lstat, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdtempSync } from 'node:fs'
+import { chmod, lstat, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { lockFolder } from '../../toolchain/lock.ts'
-import { imageOf, removeUnfinished } from './images.ts'
+import { imageOf } from './images.ts'
 import { findProgram } from './programs.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-images-'))
@@ -52,16 +51,3 @@ test.skipIf(missing)(
     expect((await lstat(image)).isFile()).toBe(true)
   },
 )
-
-test('what is left of an image in the making is swept, unless one is being made', async () => {
-  const cache = join(folder, 'cache/vm')
-  const left = join(cache, 'making-abcdef')
-  await mkdir(join(left, 'root'), { recursive: true })
-  {
-    using _ = await lockFolder(cache)
-    await removeUnfinished()
-    expect(existsSync(left)).toBe(true)
-  }
-  await removeUnfinished()
-  expect(existsSync(left)).toBe(false)
-})

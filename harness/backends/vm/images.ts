@@ -7,7 +7,6 @@ import {
   link,
   lstat,
   mkdir,
-  mkdtemp,
   readdir,
   readFile,
   rename,
@@ -15,7 +14,6 @@ import {
   stat,
   symlink,
   utimes,
-  writeFile,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -23,8 +21,9 @@ import { promisify } from 'node:util'
 import { HoldfastError } from '../../errors.ts'
 import { settings } from '../../settings.ts'
 import { administratorFolders } from '../../toolchain/administrators.ts'
-import { lockFolder, tryLockFolder } from '../../toolchain/lock.ts'
+import { lockFolder } from '../../toolchain/lock.ts'
 import { type GuestFiles, librariesOf } from './guest-files.ts'
+import { folderAside, folderOfMachines, removeUnfinishedIn, writeWhole } from './set-aside.ts'
 
 const run = promisify(execFile)
 
@@ -47,16 +46,12 @@ interface Known {
   libraries: Record<string, string>
 }
 
-function folderOfImages(): string {
-  return join(settings().cacheDir, 'vm')
-}
-
 /**
  * A file system with these files and the libraries that they need, read-only: path of its image. It is called by what is in it, made once,
  * and shared by all machines and runs; one that nobody has used for two weeks is removed.
  */
 export async function imageOf(files: GuestFiles): Promise<string> {
-  const folder = folderOfImages()
+  const folder = folderOfMachines()
   const state = stateOf(files)
   const known = await knownImage(folder, state)
   if (known !== undefined) return known
@@ -100,32 +95,15 @@ async function makeImage(folder: string, state: string, files: GuestFiles): Prom
   if (!(await isOursAlone(path))) await build(folder, path, all)
   const stamps = [...libraries].flatMap(([at, entry]) => ('file' in entry ? [[at, stampOf(at)] as const] : []))
   const known: Known = { image: name, libraries: Object.fromEntries(stamps) }
-  await mkdir(join(folder, 'known'), { recursive: true })
-  const note = join(folder, 'known', state)
-  await writeFile(`${note}.new`, JSON.stringify(known))
-  await rename(`${note}.new`, note)
+  await writeWhole(folder, join(folder, 'known', state), JSON.stringify(known))
   await clearAway(folder)
   return path
-}
-
-/** Removes what somebody left who died while making an image, unless another one is being made now. */
-export async function removeUnfinished(): Promise<void> {
-  const folder = folderOfImages()
-  using lock = await tryLockFolder(folder)
-  if (lock !== undefined) await removeUnfinishedIn(folder)
-}
-
-/** Only where nobody else makes any. */
-async function removeUnfinishedIn(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (name.startsWith('making-')) await rm(join(folder, name), { recursive: true, force: true })
-  }
 }
 
 /** Made aside and moved: an image under its name is whole. */
 async function build(folder: string, path: string, files: GuestFiles): Promise<void> {
   await removeUnfinishedIn(folder)
-  const making = await mkdtemp(join(folder, 'making-'))
+  const making = await folderAside(folder)
   try {
     const [root, image] = [join(making, 'root'), join(making, 'image')]
     const bytes = await stage(root, files)

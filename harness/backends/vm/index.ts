@@ -11,11 +11,11 @@ import type { Run } from '../run-folder.ts'
 import { seatsHere } from '../seats-here.ts'
 import { acceleratorHere, toldOf } from './accelerator.ts'
 import { placesOf } from './addresses.ts'
-import { removeUnfinished } from './images.ts'
 import { findKernel } from './kernel.ts'
 import { baseOfMachines, Machines } from './machines.ts'
 import { vmMissing } from './missing.ts'
 import { findQemu } from './programs.ts'
+import { removeUnfinished } from './set-aside.ts'
 
 // Sources in the repository, compiled files in the package.
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'

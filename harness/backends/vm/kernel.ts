@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { constants, existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { settings as readSettings, type Settings } from '../../settings.ts'
@@ -9,6 +9,7 @@ import { lockFolder } from '../../toolchain/lock.ts'
 import { initramfs } from './initramfs.ts'
 import { KernelUnfit, neededModules } from './kernel-modules.ts'
 import { findProgram, isFileFor } from './programs.ts'
+import { folderAside, folderOfMachines, writeWhole } from './set-aside.ts'
 
 const run = promisify(execFile)
 
@@ -29,7 +30,7 @@ export function findKernel(settings: Settings = readSettings()): Kernel | undefi
 }
 
 function fetchedKernel({ cacheDir }: Settings): Kernel | undefined {
-  const folder = join(cacheDir, 'vm', 'kernel')
+  const folder = join(folderOfMachines({ cacheDir }), 'kernel')
   return kernelsIn(folder, (version) => join(folder, 'lib/modules', version)).at(-1)
 }
 
@@ -94,11 +95,11 @@ export async function ensureKernel(settings: Settings = readSettings()): Promise
 async function fetchKernel(settings: Settings): Promise<Kernel> {
   const missing = kernelMissing(settings)
   if (missing !== undefined) throw new KernelUnfit(missing)
-  const folder = join(settings.cacheDir, 'vm')
+  const folder = folderOfMachines(settings)
   using _ = await lockFolder(folder)
   const meanwhile = findKernel(settings)
   if (meanwhile !== undefined) return meanwhile
-  const making = await mkdtemp(join(folder, 'kernel-'))
+  const making = await folderAside(folder)
   try {
     // What its name stands for now.
     const { stdout } = await run('apt-cache', ['depends', PACKAGE])
@@ -118,15 +119,13 @@ async function fetchKernel(settings: Settings): Promise<Kernel> {
 
 /** Path of the first root of guests with that kernel; made once. */
 export async function ensureInitramfs({ image, modules }: Kernel, busybox: string): Promise<string> {
-  const folder = join(readSettings().cacheDir, 'vm')
+  const folder = folderOfMachines()
   const content = initramfs(await readFile(busybox), await neededModules(modules))
   const hash = createHash('sha256').update(image).update(content).digest('hex').slice(0, 24)
   const path = join(folder, `${hash}.initramfs`)
   if (existsSync(path)) return path
-  await mkdir(folder, { recursive: true })
-  const aside = `${path}.${process.pid}`
-  await writeFile(aside, content)
-  await rename(aside, path)
+  using _ = await lockFolder(folder)
+  await writeWhole(folder, path, content)
   return path
 }
 

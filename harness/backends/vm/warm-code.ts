@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { programEnvironment, settings } from '../../settings.ts'
+import { lockFolder } from '../../toolchain/lock.ts'
 import type { GuestFiles } from './guest-files.ts'
+import { folderAside, folderOfMachines, writeWhole } from './set-aside.ts'
 
 const run = promisify(execFile)
 
@@ -26,11 +28,13 @@ const loadAll = `
  * @param name what tells that state from others
  */
 export async function warmCode(files: GuestFiles, name: string): Promise<string> {
-  const folder = join(settings().cacheDir, 'vm', 'warm')
-  const kept = join(folder, name)
+  const folder = folderOfMachines()
+  const kept = join(folder, 'warm', name)
   if (existsSync(kept)) return kept
-  await mkdir(folder, { recursive: true })
-  const making = await mkdtemp(join(folder, 'making-'))
+  using _ = await lockFolder(folder)
+  if (existsSync(kept)) return kept
+  await mkdir(dirname(kept), { recursive: true })
+  const making = await folderAside(folder)
   const modules = [...files.keys()].filter((path) => defining.test(path) && !running.test(path))
   const env = programEnvironment({
     NODE_COMPILE_CACHE: making,
@@ -59,7 +63,7 @@ export class KnownTag {
   readonly #file: string
 
   constructor(machine: string) {
-    this.#file = join(settings().cacheDir, 'vm', 'tags', machine)
+    this.#file = join(folderOfMachines(), 'tags', machine)
   }
 
   async read(): Promise<string | undefined> {
@@ -69,10 +73,9 @@ export class KnownTag {
 
   async write(tag: string): Promise<void> {
     if ((await this.read()) === tag) return
-    await mkdir(join(this.#file, '..'), { recursive: true })
-    const aside = `${this.#file}.${process.pid}`
-    await writeFile(aside, tag)
-    await rename(aside, this.#file)
+    const folder = folderOfMachines()
+    using _ = await lockFolder(folder)
+    await writeWhole(folder, this.#file, tag)
   }
 }
 
