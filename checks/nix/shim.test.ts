@@ -34,6 +34,28 @@ withNix(`an option that is not on the list, or of another type, is refused by it
   await expect(render('{ lib, ... }: { config = lib.mkIf false { services.other = 1; }; }')).resolves.toBeDefined()
 })
 
+withNix(
+  `a topology with more nodes than a test has addresses for is refused where it is evaluated${reason}`,
+  async () => {
+    const named = (nodes: number) => {
+      const topology = `{
+      name = "crowd"; summary = "Many."; trustDomains = { }; credentials = { }; accepts = [ ];
+      nodes = builtins.listToAttrs (builtins.genList (i: { name = "n\${toString i}"; value = { host = "n\${toString i}.test"; units = { }; }; }) ${nodes});
+    }`
+      const apply = `l: let pkgs = import ${root}/nix/shim/packages.nix "x86_64-linux"; in (l.toNixosTest { inherit pkgs; holdfast = pkgs.openssl; topology = ${topology}; }).rendered.name`
+      return evaluated(own, ['--impure', '--apply', apply, '.#lib'])
+    }
+
+    // With the runner the last of them has 199, and strangers begin at 200.
+    await expect(named(198)).resolves.toBe('holdfast-vm-crowd')
+    await expect(named(199)).rejects.toMatchObject({
+      stderr: expect.stringContaining(
+        'crowd has 199 nodes, and a NixOS test has addresses for 198: give it fewer, or run it with toCheck',
+      ),
+    })
+  },
+)
+
 /** Three hosts in two networks, of which the gateway is in both. */
 const twoNetworks = `{
   name = "lab"; summary = "Two networks."; trustDomains = { }; credentials = { }; accepts = [ ];

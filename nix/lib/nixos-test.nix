@@ -28,7 +28,11 @@ let
   homeOf = nodes: name: addressIn nodes name (builtins.head (networksOf name));
   addressesOf = nodes: name: listToAttrs (map (network: { name = network; value = addressIn nodes name network; }) (networksOf name));
   # Beside those of the machines, which are numbered from 1: the runner has them, and they are nobody's.
-  strangersIn = network: map (last: "192.168.${toString (vlanOf network)}.${toString last}") (builtins.genList (i: 200 + i) 50);
+  firstStranger = 200;
+  strangersIn = network: map (last: "192.168.${toString (vlanOf network)}.${toString last}") (builtins.genList (i: firstStranger + i) 50);
+  # The runner is one of the machines.
+  mostNodes = firstStranger - 2;
+  count = builtins.length (attrNames value.nodes);
 
   # Whom a machine finds by their names, and where: in the first of its networks that both are in. The runner is in all of them.
   hostsOf = nodes: name:
@@ -88,6 +92,7 @@ let
     };
   };
 in
+if count > mostNodes then throw "${value.name} has ${toString count} nodes, and a NixOS test has addresses for ${toString mostNodes}: give it fewer, or run it with toCheck" else
 pkgs.testers.runNixOSTest {
   name = "holdfast-${if isVirtual then "vm" else "container"}-${value.name}";
   ${ground} = mapAttrs node value.nodes // { inherit runner; };
