@@ -3,6 +3,10 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { netnsBackend } from '../../harness/backends/netns/index.ts'
+import { processBackend } from '../../harness/backends/process/index.ts'
+import type { SiteDescription } from '../../harness/cli/describe-site.ts'
+import { userEnvironment } from '../../harness/settings.ts'
 import { kinds } from '../../harness/shipped.ts'
 import { shippedTopologies } from '../../harness/topology/load.ts'
 import { root } from '../check.ts'
@@ -101,8 +105,15 @@ withNix(`every machine of a test has what its topology says: rendered as it is c
   expect(script.length).toBeLessThan(16_384)
 })
 
+/** Those that take seconds; on the others the same launch takes minutes, or machines of somebody's. */
+const grounds = await Promise.all(
+  [processBackend, netnsBackend].map(async ({ name, unavailable }) => ({ name, missing: await unavailable() })),
+)
+const here = grounds.filter(({ missing }) => missing === undefined)
+const told = grounds.map(({ name, missing }) => name + (missing === undefined ? '' : reasonOf(missing))).join(' and ')
+
 withNix(
-  `a topology that is added as one file is in every check, in the list, and can be compiled${reason}`,
+  `a topology that is added as one file is in every check, in the list, and is launched on ${told}${reason}`,
   async () => {
     await using folder = await temporary()
     await copyOfRepository(folder.path, [
@@ -119,10 +130,10 @@ withNix(
       'bootstrap.mjs',
     ])
     await linkPackages(folder.path)
-    const text = await readFile(join(root, 'nix', 'topologies', 'transit.nix'), 'utf8')
+    const text = await readFile(join(root, 'nix', 'topologies', 'shared-auth.nix'), 'utf8')
     await writeFile(
       join(folder.path, 'nix', 'topologies', 'added.nix'),
-      text.replace('name = "transit"', 'name = "added"'),
+      text.replace('name = "shared-auth"', 'name = "added"'),
     )
     const git = (...argv: string[]) => run('git', argv, { cwd: folder.path })
     // Files that git does not know are no part of a flake.
@@ -143,14 +154,24 @@ withNix(
       run(
         process.execPath,
         ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning', join(folder.path, file), ...argv],
-        { cwd: folder.path },
+        { cwd: folder.path, env: userEnvironment({ HOLDFAST_RUNTIME_DIR: join(folder.path, 'runs') }) },
       )
+    const holdfast = async (...argv: string[]) => (await node('harness/cli/main.ts', ...argv)).stdout
 
     const checks = (await evaluated(own, [...names, '.#checks.aarch64-linux'], { cwd: folder.path })) as string[]
     expect(checks.filter((name) => name.endsWith('-added'))).toEqual(families.map((family) => `${family}-added`).sort())
     await node('harness/topology/generate-shipped.ts')
-    expect((await node('harness/cli/main.ts', 'list')).stdout).toContain('\nadded\n'.trimStart())
-    expect((await node('harness/cli/main.ts', 'check', 'added')).stdout).not.toBe('')
+    const listed = JSON.parse(await holdfast('list', '--json')) as { name: string }[]
+    expect(listed.map(({ name }) => name)).toEqual([...topologies, 'added'].sort())
+    for (const { name } of here) {
+      const site = JSON.parse(await holdfast('up', 'added', '--backend', name, '--detach', '--json')) as SiteDescription
+      try {
+        expect(site).toMatchObject({ topology: 'added', backend: name })
+        expect(site.nodes.map((one) => one.name).sort()).toEqual(['auth', 'ca', 'node-a', 'node-b'])
+      } finally {
+        expect(JSON.parse(await holdfast('down', site.run, '--json'))).toEqual({ ended: [site.run] })
+      }
+    }
   },
 )
 
