@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs'
-import { chmod, lstat, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, open, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -30,6 +30,8 @@ test.skipIf(missing)(
     await writeFile(file, 'content')
     const files = new Map([[file, { file }]])
     const image = await imageOf(files)
+    // Held open, its number is given to no other.
+    await using _held = await open(image)
     const changed = async () => {
       const { mode, ino } = await stat(image)
       return { mode: mode & 0o777, ino }
