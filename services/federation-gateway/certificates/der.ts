@@ -1,0 +1,45 @@
+/** One DER element: its identifier octet and its content. */
+export interface Element {
+  readonly tag: number
+  readonly content: Uint8Array
+}
+
+/** Identifier octets (ITU-T X.690 section 8.1.2) that are met here. */
+export const TAG = { integer: 0x02, octets: 0x04, utf8: 0x0c, sequence: 0x30 } as const
+
+/**
+ * Splits bytes into DER elements (ITU-T X.690 section 10.1): short identifiers, definite lengths in their shortest form, and no byte that
+ * belongs to none. Undefined for anything else. What it reads comes from a certificate that a stranger made.
+ */
+export function elementsOf(bytes: Uint8Array): Element[] | undefined {
+  const elements: Element[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const header = headerAt(bytes, at)
+    if (header === undefined || header.end > bytes.length) return undefined
+    elements.push({ tag: bytes[at]!, content: bytes.subarray(header.begin, header.end) })
+    at = header.end
+  }
+  return elements
+}
+
+/** The one element that the bytes are. */
+export function onlyElement(bytes: Uint8Array): Element | undefined {
+  const elements = elementsOf(bytes)
+  return elements?.length === 1 ? elements[0] : undefined
+}
+
+/** Lengths of more than two octets are those of megabytes. */
+const LONGEST_LENGTH = 3
+
+function headerAt(bytes: Uint8Array, at: number): { begin: number; end: number } | undefined {
+  const [tag, first] = [bytes[at]!, bytes[at + 1]]
+  // 0x1f: the number of the tag follows in octets of its own. 0x80: the length is indefinite.
+  if ((tag & 0x1f) === 0x1f || first === undefined || first === 0x80) return undefined
+  if (first < 0x80) return { begin: at + 2, end: at + 2 + first }
+  const octets = first & 0x7f
+  const begin = at + 2 + octets
+  if (octets > LONGEST_LENGTH || begin > bytes.length) return undefined
+  const length = bytes.subarray(at + 2, begin).reduce((sum, octet) => sum * 256 + octet, 0)
+  const isShortest = length >= 0x80 && bytes[at + 2] !== 0
+  return isShortest ? { begin, end: begin + length } : undefined
+}

@@ -1,0 +1,49 @@
+import { guard } from '../../shared/guard.ts'
+
+/** A handshake on the federation listener that ended in nothing, as Node tells it in `tlsClientError`. */
+export interface HandshakeFailure {
+  /** `code` of the failure itself. */
+  readonly code?: string
+  /** `authorizationError` of the socket: OpenSSL's verdict on the certificate. By then Node no longer shows the certificate. */
+  readonly authorizationError?: string | Error | null
+}
+
+const OF_CHAIN: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'cert_expired',
+  CERT_NOT_YET_VALID: 'cert_not_yet_valid',
+  INVALID_PURPOSE: 'cert_eku_invalid',
+}
+const OF_CRL: Readonly<Record<string, string>> = {
+  CERT_REVOKED: 'cert_revoked',
+  CRL_HAS_EXPIRED: 'crl_stale',
+  UNABLE_TO_GET_CRL: 'crl_missing',
+  CRL_SIGNATURE_FAILURE: 'crl_untrusted',
+}
+const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
+
+/** RFC 5280 section 6.1. Every verdict that is neither named here nor about a list of revoked certificates means that no path leads to the anchor. */
+export const tlsChain = guard<HandshakeFailure>(
+  'tls.chain',
+  ['cert_missing', 'cert_untrusted', 'cert_expired', 'cert_not_yet_valid', 'cert_eku_invalid'],
+  (failure) => {
+    if (failure.code === NO_CERTIFICATE) return { reason: 'cert_missing', status: null }
+    const verdict = verdictOf(failure)
+    if (verdict === undefined || Object.hasOwn(OF_CRL, verdict)) return undefined
+    return { reason: named(OF_CHAIN, verdict) ?? 'cert_untrusted', status: null }
+  },
+)
+
+/** RFC 5280 section 6.3. */
+export const tlsCrl = guard<HandshakeFailure>('tls.crl', Object.values(OF_CRL), (failure) => {
+  const reason = named(OF_CRL, verdictOf(failure) ?? '')
+  return reason === undefined ? undefined : { reason, status: null }
+})
+
+function verdictOf({ authorizationError: verdict }: HandshakeFailure): string | undefined {
+  if (verdict === undefined || verdict === null || verdict === '') return undefined
+  return typeof verdict === 'string' ? verdict : String((verdict as NodeJS.ErrnoException).code ?? verdict.message)
+}
+
+function named(reasons: Readonly<Record<string, string>>, verdict: string): string | undefined {
+  return Object.hasOwn(reasons, verdict) ? reasons[verdict] : undefined
+}
