@@ -1,7 +1,7 @@
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { HoldfastError } from './errors.ts'
-import { TOOL_NAMES, TOOLS, type ToolName } from './toolchain/tools.ts'
+import { isBuilt, TOOL_NAMES, TOOLS, type ToolName } from './toolchain/tools.ts'
 
 /** Where nodes run when nobody says otherwise. */
 export const standardBackend = 'process'
@@ -28,7 +28,8 @@ export const SETTING_VARIABLES: Readonly<Record<string, readonly [standard: stri
   ...Object.fromEntries(
     TOOL_NAMES.map((name) => {
       const meaning = `Path of ${name} (${TOOLS[name].summary}), used whatever its version.`
-      return [TOOLS[name].variable, ['not set: PATH, then the cache', meaning]] as const
+      const standard = isBuilt(name) ? 'not set: PATH, then the cache' : 'not set: the package of npm, then PATH'
+      return [TOOLS[name].variable, [standard, meaning]] as const
     }),
   ),
   HOLDFAST_GO: ['go on PATH', 'Path of the Go that builds missing programs.'],

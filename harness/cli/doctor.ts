@@ -3,7 +3,7 @@ import { backends } from '../shipped.ts'
 import { installTools } from '../toolchain/install.ts'
 import { resolveTool } from '../toolchain/resolve.ts'
 import { type Surveyed, survey } from '../toolchain/survey.ts'
-import { TOOL_NAMES } from '../toolchain/tools.ts'
+import { BUILT_TOOL_NAMES } from '../toolchain/tools.ts'
 import { exitCode } from './failure.ts'
 import { interruptible } from './interruption.ts'
 import { paint, plural, printJson, printPhase, printResult, printToolchain, seconds, table } from './output.ts'
@@ -48,14 +48,14 @@ async function surveyBackend(one: Backend): Promise<{
 
 /** Builds what is neither given explicitly nor on PATH; what the cache holds is built again when it is not intact. */
 async function install(alsoOverlay: boolean): Promise<void> {
-  const tools = await Promise.all(TOOL_NAMES.map((name) => resolveTool(name).catch(() => undefined)))
-  const wanted = TOOL_NAMES.filter((_, at) => (tools[at]?.source ?? 'cache') === 'cache')
+  const tools = await Promise.all(BUILT_TOOL_NAMES.map((name) => resolveTool(name).catch(() => undefined)))
+  const wanted = BUILT_TOOL_NAMES.filter((_, at) => (tools[at]?.source ?? 'cache') === 'cache')
   const began = performance.now()
   await interruptible(async (signal) => {
     await installTools(wanted, { signal, onProgress: printToolchain })
-    if (alsoOverlay) await installTools(TOOL_NAMES, { signal, onProgress: printToolchain, overlay: true })
+    if (alsoOverlay) await installTools(BUILT_TOOL_NAMES, { signal, onProgress: printToolchain, overlay: true })
   })
-  const count = wanted.length + (alsoOverlay ? TOOL_NAMES.length : 0)
+  const count = wanted.length + (alsoOverlay ? BUILT_TOOL_NAMES.length : 0)
   printPhase('done', 'toolchain', `${plural(count, 'program')} in ${seconds(performance.now() - began)}`)
 }
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { ToolName } from './tools.ts'
+import type { BuiltToolName } from './tools.ts'
 
 /** What tells one state of a file from another without reading it. */
 interface FileStamp {
@@ -30,7 +30,7 @@ interface Manifest extends FileStamp {
  * The built program of that name, or undefined when there is none or when it is not the file that was built.
  * A file with the size and time of the manifest is believed; with another time it is read whole; `verify` always reads it.
  */
-export async function cachedTool(name: ToolName, folder: string, { verify = false }: { verify?: boolean } = {}) {
+export async function cachedTool(name: BuiltToolName, folder: string, { verify = false }: { verify?: boolean } = {}) {
   const path = join(folder, name)
   const manifest: Manifest | undefined = await readFile(`${path}.json`, 'utf8')
     .then(JSON.parse)
@@ -46,7 +46,12 @@ export async function cachedTool(name: ToolName, folder: string, { verify = fals
  * Moves a finished program into the cache. The manifest is written before anything moves, so a full disk leaves nothing, and it
  * moves last, so a crash in between leaves nothing that is believed.
  */
-export async function keep(name: ToolName, built: string, folder: string, facts: Pick<Manifest, 'version' | 'go'>) {
+export async function keep(
+  name: BuiltToolName,
+  built: string,
+  folder: string,
+  facts: Pick<Manifest, 'version' | 'go'>,
+) {
   const path = join(folder, name)
   const manifest: Manifest = { ...facts, ...(await stampOf(built)), sha256: await sha256Of(built) }
   await writeFile(`${built}.json`, `${JSON.stringify(manifest, null, 2)}\n`, { flush: true })

@@ -10,7 +10,7 @@ import { lockFolder } from './lock.ts'
 import { writeOverlay } from './overlay.ts'
 import { type ResolvedTool, type ResolveOptions, resolveTool, ToolMissing } from './resolve.ts'
 import { BUILD_FLAGS, cacheFolder, pinnedVersion, requiredGo, source } from './source.ts'
-import { TOOLS, type ToolName } from './tools.ts'
+import { type BuiltToolName, isBuilt, TOOLS, type ToolName } from './tools.ts'
 
 const tellEveryMs = 5_000
 
@@ -20,7 +20,7 @@ interface InstallOptions extends ResolveOptions {
   signal?: AbortSignal
 }
 
-function goMissing(names: readonly ToolName[], overlay: boolean): HoldfastError {
+function goMissing(names: readonly BuiltToolName[], overlay: boolean): HoldfastError {
   const variables = names.map((name) => TOOLS[name].variable).join(', ')
   const packages = names.map((name) => `nixpkgs#${TOOLS[name].nixPackage}`).join(' ')
   return new HoldfastError(
@@ -30,7 +30,7 @@ function goMissing(names: readonly ToolName[], overlay: boolean): HoldfastError 
   )
 }
 
-function buildFailed(names: readonly ToolName[], reason: string, log: readonly string[], options?: ErrorOptions) {
+function buildFailed(names: readonly BuiltToolName[], reason: string, log: readonly string[], options?: ErrorOptions) {
   const said = log.map((line) => `\n    ${line}`).join('')
   const message = `${names.join(', ')} could not be built: ${reason}${wayOut(log)}${said}`
   return new HoldfastError('HOLDFAST_TOOL_BUILD_FAILED', message, options)
@@ -53,10 +53,10 @@ function wayOut(log: readonly string[]): string {
  * @throws HoldfastError `HOLDFAST_TOOL_BUILD_FAILED` or `HOLDFAST_GO_MISSING`: what is missing cannot be built here.
  */
 export async function ensureTools(names: readonly ToolName[], options: InstallOptions = {}): Promise<ResolvedTool[]> {
-  const missing: ToolName[] = []
+  const missing: BuiltToolName[] = []
   const resolved = [...new Set(names)].map(async (name) => {
     return resolveTool(name, options).catch((failure) => {
-      if (!(failure instanceof ToolMissing)) throw failure
+      if (!(failure instanceof ToolMissing && isBuilt(name))) throw failure
       missing.push(name)
       return []
     })
@@ -69,7 +69,10 @@ export async function ensureTools(names: readonly ToolName[], options: InstallOp
  * Builds programs into the cache; those that are there, intact and built by this Go are left alone. Two runs at once do the work once:
  * the second waits. A program is built aside and moved into place whole, so nothing that fails leaves half a cache.
  */
-export async function installTools(names: readonly ToolName[], options: InstallOptions = {}): Promise<ResolvedTool[]> {
+export async function installTools(
+  names: readonly BuiltToolName[],
+  options: InstallOptions = {},
+): Promise<ResolvedTool[]> {
   if (names.length === 0) return []
   const { settings = readSettings(), onProgress = () => undefined, signal, overlay = false } = options
   const go = await findGo(settings)
@@ -104,7 +107,12 @@ export async function installTools(names: readonly ToolName[], options: InstallO
 
 const building = 'building-'
 
-async function lock(folder: string, names: readonly ToolName[], tell: (line: string) => void, signal?: AbortSignal) {
+async function lock(
+  folder: string,
+  names: readonly BuiltToolName[],
+  tell: (line: string) => void,
+  signal?: AbortSignal,
+) {
   try {
     const onWait = (pid?: string) =>
       tell(`another run builds programs already${pid === undefined ? '' : ` (process ${pid})`}: waiting for it`)
@@ -123,7 +131,7 @@ async function removeLeftovers(folder: string): Promise<void> {
 }
 
 /** Asked inside the work folder: an older Go fetches the one that `go.mod` demands there, or says that it may not. */
-async function goVersion(go: string, work: string, names: readonly ToolName[]): Promise<string> {
+async function goVersion(go: string, work: string, names: readonly BuiltToolName[]): Promise<string> {
   const { code, stdout, stderr } = await ask(go, ['env', 'GOVERSION'], { cwd: work, timeoutMs: 300_000 })
   if (code !== 0) throw buildFailed(names, `${go} does not work`, lastLines(stderr))
   return stdout.trim()
@@ -138,7 +146,7 @@ interface Build extends Required<Pick<InstallOptions, 'onProgress' | 'overlay'>>
   /** Of Go. */
   version: string
   work: string
-  names: readonly ToolName[]
+  names: readonly BuiltToolName[]
 }
 
 async function build(plan: Build): Promise<void> {

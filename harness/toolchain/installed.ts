@@ -5,7 +5,7 @@ import { access, mkdir, readFile, realpath, rename, rm, stat, writeFile } from '
 import { dirname, join } from 'node:path'
 import { type Settings, userEnvironment } from '../settings.ts'
 import { stampOf } from './cache.ts'
-import { TOOLS, type ToolName } from './tools.ts'
+import { type BuiltToolName, isBuilt, TOOLS, type ToolName } from './tools.ts'
 import { versionBeside } from './version.ts'
 
 export async function isExecutable(path: string): Promise<boolean> {
@@ -74,7 +74,8 @@ async function kept(memory: string): Promise<string | undefined> {
 }
 
 async function askedVersion(name: ToolName, path: string, settings: Settings, memory: string) {
-  const version = (await statedVersion(name, path)) ?? (await recordedVersion(name, path, settings))
+  const version =
+    (await statedVersion(name, path)) ?? (isBuilt(name) ? await recordedVersion(name, path, settings) : undefined)
   // A cache that cannot be written costs time, nothing else.
   await writeWhole(memory, version ?? '').catch(() => undefined)
   return version
@@ -87,7 +88,7 @@ async function statedVersion(name: ToolName, path: string): Promise<string | und
 }
 
 /** What Go wrote into the program: a build by `go build` or `go install` states no version of its own. */
-async function recordedVersion(name: ToolName, path: string, settings: Settings): Promise<string | undefined> {
+async function recordedVersion(name: BuiltToolName, path: string, settings: Settings): Promise<string | undefined> {
   const go = await findGo(settings)
   if (go === undefined) return undefined
   const { stdout } = await ask(go, ['version', '-m', path])

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import { OVERLAY_RECIPE } from './overlay.ts'
-import { TOOLS, type ToolName } from './tools.ts'
+import { type BuiltToolName, isBuilt, TOOLS, type ToolName } from './tools.ts'
 import { versionBeside } from './version.ts'
 
 /** How programs are built: no paths of this machine inside, no symbols, no C compiler needed. */
@@ -27,8 +27,13 @@ function broken(what: string, options?: ErrorOptions): HoldfastError {
   return new HoldfastError('HOLDFAST_TOOLCHAIN_SOURCE_BROKEN', `${what}; install Holdfast again`, options)
 }
 
+/** The version that one must have, or a newer one. */
+export function oldestVersion(name: ToolName): string {
+  return isBuilt(name) ? pinnedVersion(name) : TOOLS[name].oldest
+}
+
 /** The version that `go.mod` pins, without its `v`. */
-export function pinnedVersion(name: ToolName): string {
+export function pinnedVersion(name: BuiltToolName): string {
   const { module } = TOOLS[name]
   const version = versionBeside(module, source().goMod)
   if (version !== undefined) return version

@@ -30,7 +30,7 @@ async function findings(): Promise<Map<string, Surveyed>> {
 test('on a machine with nothing, each program says what to type', async () => {
   const found = await findings()
   expect([...found.keys()]).toEqual([
-    ...['node', 'step-ca', 'step', 'nats-server', 'nsc', 'nats'],
+    ...['node', 'step-ca', 'step', 'nats-server', 'nsc', 'nats', 'postgres'],
     ...['go', 'libfaketime', 'libnss_wrapper', 'nix', 'docker', 'qemu', 'git', 'openssl'],
     ...['haproxy', 'apache2', 'nginx', 'mod_oauth2', 'nginx-njs'],
   ])
@@ -40,6 +40,8 @@ test('on a machine with nothing, each program says what to type', async () => {
     needed: true,
     advice: 'install Go, then npx holdfast doctor --install; or nix shell nixpkgs#step-ca, or set HOLDFAST_STEP_CA',
   })
+  // It was installed with Holdfast.
+  expect(found.get('postgres')).toMatchObject({ state: 'ok', needed: false, wanted: '15.0', source: 'package' })
   const clocks = found.get('libfaketime')
   expect(clocks).toMatchObject({ state: 'missing', needed: false })
   if (process.platform === 'linux') expect(clocks?.advice).toContain('HOLDFAST_LIBFAKETIME names')

@@ -4,9 +4,9 @@ import { administratorFolders } from './administrators.ts'
 import { ask, findAll, findGo } from './installed.ts'
 import { clockMissing, findLibfaketime } from './libfaketime.ts'
 import { findNssWrapper, namesMissing } from './nss-wrapper.ts'
-import { type ResolvedTool, resolveTool, ToolMissing, ToolUnusable } from './resolve.ts'
-import { pinnedVersion, requiredGo } from './source.ts'
-import { TOOL_NAMES, TOOLS, type ToolName } from './tools.ts'
+import { type ResolvedTool, resolveTool, ToolMissing, ToolUnusable, thirdWay } from './resolve.ts'
+import { oldestVersion, requiredGo } from './source.ts'
+import { isBuilt, TOOL_NAMES, TOOLS, type ToolName } from './tools.ts'
 import { isAcceptable, minorRelease } from './version.ts'
 
 /** What this machine has of one program. */
@@ -135,7 +135,7 @@ export async function survey(settings: Settings = readSettings()): Promise<Surve
     Promise.all(helpers.map((helper) => surveyHelper(helper, settings.path))),
     surveyGateways(settings),
   ])
-  const toolsAreThere = tools.every(({ state }) => state === 'ok')
+  const toolsAreThere = tools.every(({ state, program }) => state === 'ok' || !isBuilt(program as ToolName))
   const names = {
     program: 'libnss_wrapper',
     purpose: 'lets programs on libc find the hosts of a run',
@@ -207,7 +207,7 @@ async function surveyGo(settings: Settings): Promise<Surveyed> {
 
 async function surveyTool(name: ToolName, settings: Settings, canBuild: boolean): Promise<Surveyed> {
   const { summary: purpose, variable, nixPackage } = TOOLS[name]
-  const wanted = minorRelease(pinnedVersion(name))
+  const wanted = minorRelease(oldestVersion(name))
   const sought = { program: name, purpose, needed: neededTools.includes(name), wanted }
   try {
     const { path, version, source } = await resolveTool(name, { settings, verify: true })
@@ -218,6 +218,10 @@ async function surveyTool(name: ToolName, settings: Settings, canBuild: boolean)
     if (failure instanceof ToolUnusable) return { ...sought, state: 'unacceptable', problem: failure.message }
     if (!(failure instanceof ToolMissing)) throw failure
     const [rejected] = failure.rejected
+    if (!isBuilt(name)) {
+      const advice = `${thirdWay(name)}; or nix shell nixpkgs#${nixPackage}, or set ${variable}`
+      return { ...sought, ...rejected, state: rejected === undefined ? 'missing' : 'unacceptable', advice }
+    }
     const build = 'npx holdfast doctor --install'
     return {
       ...sought,

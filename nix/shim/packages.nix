@@ -90,6 +90,7 @@ let
     step-cli = hollow "step-cli";
     nats-server = hollow "nats-server";
     nsc = hollow "nsc";
+    postgresql_17 = hollow "postgresql_17";
     stdenvNoCC = { inherit mkDerivation; };
     # What `settings.json` names is evaluated to its derivation and written down; all else is run.
     runCommand = name: environment: script:
