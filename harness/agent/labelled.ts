@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { UnitRef } from '../topology/plan.ts'
@@ -48,10 +48,22 @@ async function look(): Promise<Environments> {
 /** Empty where it is not ours to read, or the process is gone. */
 function environmentOf(pid: string): string {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8')
+    const text = readFileSync(`/proc/${pid}/environ`, 'utf8')
+    return text === '' || text.includes('=') ? text : variables(labelByFolder(readlinkSync(`/proc/${pid}/cwd`)))
   } catch {
     return ''
   }
+}
+
+/** Some programs write their titles over their environment (PostgreSQL, sshd); where they work tells them, in the folder of a unit. */
+function labelByFolder(folder: string): Label | undefined {
+  const [, run, node, unit] = /\/([^/]+)\/nodes\/([^/]+)\/units\/([^/]+)(?:\/|$)/.exec(folder) ?? []
+  return run === undefined ? undefined : { run, unit: `${node}/${unit}` }
+}
+
+function variables(label: Label | undefined): string {
+  const all = Object.entries(label === undefined ? {} : environmentOfLabel(label))
+  return all.map(([name, value]) => `${name}=${value}`).join('\0')
 }
 
 /** Processes of this user that carry a label. */

@@ -35,7 +35,7 @@ export async function probeUntilReady(
 async function probeOnce(probe: Probe, context: UnitContext, onAnswer = () => {}): Promise<string | undefined> {
   try {
     if ('http' in probe) return await probeHttp(probe.http, context, onAnswer)
-    return await probeTcp(context.address, probe.tcp.port)
+    return await probeTcp(probe.tcp, context)
   } catch (cause) {
     return describe(cause)
   }
@@ -68,17 +68,49 @@ function lifeLeft(minimum: number | undefined, validTo: string | undefined, url:
   return `the certificate of ${url} is valid for ${left} s more, and ${minimum} s are demanded`
 }
 
-function probeTcp(address: string, port: number): Promise<string | undefined> {
+type TcpProbe = Extract<Probe, { tcp: unknown }>['tcp']
+
+/** What a program answers to a greeting is read up to here. */
+const LONGEST_ANSWER = 4_096
+
+function probeTcp(tcp: TcpProbe, context: UnitContext): Promise<string | undefined> {
+  const { port, greeting, answer = '' } = tcp
+  const { address = context.address } = fillJson(tcp, context, `${context.ref}: readiness`)
+  const place = `${address}:${port}`
+  const timeout = ONE_PROBE_MS * (context.settings.slowness ?? 1)
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port, timeout: ONE_PROBE_MS })
-    const done = (answer?: string) => {
+    const socket = connect({ host: address, port })
+    let heard = ''
+    const late = setTimeout(() => done('did not answer', ` within ${timeout} ms`), timeout)
+    function done(what?: string, when = '') {
+      clearTimeout(late)
       socket.destroy()
-      resolve(answer)
+      if (what === undefined) resolve(undefined)
+      else
+        resolve(
+          heard === '' ? `${place} ${what}${when}` : `${place} did not answer as it must${when}: ${readable(heard)}`,
+        )
     }
-    socket.once('connect', () => done())
-    socket.once('timeout', () => done(`${address}:${port} did not answer within ${ONE_PROBE_MS} ms`))
-    socket.once('error', reject)
+    socket.once('connect', () => (greeting === undefined ? done() : socket.write(Buffer.from(greeting, 'base64'))))
+    socket.on('data', (chunk) => {
+      heard += chunk.toString('latin1')
+      if (greeting !== undefined && new RegExp(answer, 's').test(heard)) done()
+      else if (heard.length > LONGEST_ANSWER) done('')
+    })
+    socket.once('end', () => done('ended without an answer'))
+    socket.once('error', (cause) => {
+      clearTimeout(late)
+      reject(cause)
+    })
   })
+}
+
+/** Bytes that are mostly text, for people. */
+function readable(bytes: string): string {
+  return bytes
+    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 200)
 }
 
 function describe(cause: unknown): string {

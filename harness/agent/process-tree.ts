@@ -87,10 +87,10 @@ export function signalTree(leader: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** SIGTERM to the main process, SIGKILL to the group after `withinMs`. A paused group is woken, or it could not obey. */
-export async function stopTree(tree: ProcessTree, withinMs: number): Promise<Exit> {
+/** A signal to the main process, SIGKILL to the group after `withinMs`. A paused group is woken, or it could not obey. */
+export async function stopTree(tree: ProcessTree, withinMs: number, signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
   if (tree.running()) {
-    tree.child.kill('SIGTERM')
+    tree.child.kill(signal)
     signalTree(tree.pid, 'SIGCONT')
   }
   const timer = setTimeout(() => signalTree(tree.pid, 'SIGKILL'), withinMs)

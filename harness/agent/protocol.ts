@@ -43,6 +43,8 @@ export interface RunSettings {
   slowness?: number | undefined
   /** Program and arguments to put before a command so that it dies with its agent; empty where the system has none. */
   dieWithParent: string[]
+  /** The same for shared memory of System V in a namespace of its own (`PlanUnit.ownIpc`). Absent: the system has none. */
+  ownIpc?: string[] | undefined
 }
 
 /** Position of a step in its unit: index, and for a step inside `parallel` also lane and index there. */

@@ -14,10 +14,12 @@ import {
 
 /** What to put before the programs of a unit: they die with the agent, and run as its user with the groups of that. */
 export async function wrapperOf({ settings, unit }: UnitContext): Promise<readonly string[]> {
+  // First: whoever gets other rights forgets with whom he was to die.
+  const apart = unit.ownIpc ? (settings.ownIpc ?? []) : []
   const { dieWithParent } = settings
-  if (unit.user === undefined) return dieWithParent
+  if (unit.user === undefined) return [...apart, ...dieWithParent]
   const { uid, gid } = await idsOfUser(unit.user)
-  return [...dieWithParent.slice(0, -1), `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '--']
+  return [...apart, ...dieWithParent.slice(0, -1), `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '--']
 }
 
 /** Folders that units share can be passed by everybody and read by nobody else, once some unit has a user of its own. */

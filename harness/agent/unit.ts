@@ -22,6 +22,7 @@ export class Unit {
   readonly #work: UnitAtWork
   readonly ref: UnitRef
   #tree: ProcessTree | undefined
+  #isPaused = false
   readonly #end = new AbortController()
   /** The last run that was asked for. */
   #asked: Promise<unknown> = Promise.resolve()
@@ -164,7 +165,14 @@ export class Unit {
 
   async stop(): Promise<void> {
     const tree = this.#live()
-    if (tree !== undefined) await stopTree(tree, this.plan.service?.stopWithinMs ?? 5_000)
+    if (tree !== undefined) await this.#stopTree(tree, this.plan.service?.stopWithinMs ?? 5_000)
+  }
+
+  async #stopTree(tree: ProcessTree, withinMs: number): Promise<void> {
+    const stopping = stopTree(tree, withinMs, this.plan.service?.stopSignal)
+    // What left its process group, too: the program may wait for it.
+    if (this.#isPaused) await this.resume()
+    await stopping
   }
 
   async kill(): Promise<void> {
@@ -175,10 +183,12 @@ export class Unit {
   }
 
   pause(): Promise<void> {
+    this.#isPaused = true
     return this.#signalAll('SIGSTOP')
   }
 
   resume(): Promise<void> {
+    this.#isPaused = false
     return this.#signalAll('SIGCONT')
   }
 
@@ -199,7 +209,7 @@ export class Unit {
   /** For the end of the agent: no step goes on, and the program has `withinMs` to stop. */
   async end(withinMs: number): Promise<void> {
     this.#end.abort()
-    if (this.#tree?.running()) await stopTree(this.#tree, withinMs)
+    if (this.#tree?.running()) await this.#stopTree(this.#tree, withinMs)
   }
 
   #notReady(what: string, options?: ErrorOptions): HoldfastError {

@@ -15,8 +15,8 @@ import { bundledServices } from './bundled.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { demandGiven } from './given-files.ts'
 import { hostsFileOf, LaunchedSite, type Launching, NotSupported, SiteNotReady, writeHosts } from './launched-site.ts'
-import { demandPrograms, hasUsers, neededTools, nodesByNeed } from './plan-needs.ts'
-import { dieWithParent, startTime } from './processes.ts'
+import { demandPrograms, hasOwnIpc, hasUsers, neededTools, nodesByNeed, withUsers } from './plan-needs.ts'
+import { dieWithParent, ownIpc, startTime } from './processes.ts'
 import { createRunFolder, newLabel, type Run, type RunRecord, removeRunFolder, writeRecord } from './run-folder.ts'
 import { toolsForUsers } from './tools-for-users.ts'
 
@@ -80,8 +80,11 @@ export function backendOf(own: OwnOfBackend): Backend {
   return { ...own, launch: (plan, options) => launch(own, plan, options) }
 }
 
-async function launch(backend: OwnOfBackend, plan: Plan, options: LaunchOptions): Promise<Site> {
+async function launch(backend: OwnOfBackend, given: Plan, options: LaunchOptions): Promise<Site> {
   options.signal?.throwIfAborted()
+  const { ownUsers, remoteHosts } = backend.capabilities
+  // A root whose backend lacks users is told so. Agents elsewhere are root or not, whoever leads them.
+  const plan = ownUsers || (process.getuid?.() === 0 && !remoteHosts) ? withUsers(given) : given
   refuseLacking(backend, plan, options)
   await demandPrograms(plan)
   await demandGiven(plan, Date.now() + (options.clockStartsAt ?? 0) * 1000)
@@ -240,6 +243,7 @@ async function writeRunFiles({
     slowness: grounds.slowness,
     // Linux tells a process that its parent died, when it was started so; then a killed agent leaves nothing behind.
     dieWithParent: dieWithParent(),
+    ownIpc: hasOwnIpc(plan) && !backend.capabilities.ownKernel ? ownIpc() : undefined,
   }
   const write = (name: string, json: unknown) => writeFile(join(folder, name), JSON.stringify(json), { mode: 0o600 })
   await Promise.all([write('plan.json', plan), write('settings.json', settings)])

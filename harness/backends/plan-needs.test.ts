@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import type { Program } from '../topology/plan.ts'
 import { oneshot, planOf } from './fixtures/plans.ts'
-import { demandPrograms, neededTools } from './plan-needs.ts'
+import { demandPrograms, hasOwnIpc, hasUsers, neededTools, withUsers } from './plan-needs.ts'
 
 test('a tool that one command dials with takes the build that resolves the hosts of the plan; a moving clock takes it for all', () => {
   const run = (program: Program) => ({ run: { program, args: [] } })
@@ -45,4 +45,27 @@ test('a program of the machine that a unit runs is demanded by name, before anyt
     vi.unstubAllEnvs()
     await rm(folder, { recursive: true })
   }
+})
+
+test('a program that comes in a package follows clocks and names without a build of ours', () => {
+  const run = { run: { program: { tool: 'postgres', dials: true } as const, args: [] } }
+  const plan = planOf({ one: [oneshot('a', [], [run])] })
+
+  expect(neededTools(plan, { clock: 'movable' })).toEqual({ plain: ['postgres'], overlay: [] })
+})
+
+test('under root, units whose programs refuse that have another user; those that have one keep it', () => {
+  const held = { ...oneshot('held'), userUnderRoot: 'nobody' }
+  const plan = planOf({ one: [held, { ...held, name: 'own', user: 'database' }, oneshot('other')] })
+  const usersIn = ({ nodes }: typeof plan) => nodes.one!.units.map(({ user }) => user)
+
+  expect(usersIn(withUsers(plan))).toEqual(['nobody', 'database', undefined])
+  expect(usersIn(plan)).toEqual([undefined, 'database', undefined])
+  const plain = planOf({ one: [oneshot('other')] })
+  expect([withUsers(plain), hasUsers(plain), hasUsers(withUsers(planOf({ one: [held] })))]).toEqual([
+    plain,
+    false,
+    true,
+  ])
+  expect([hasOwnIpc(plain), hasOwnIpc(planOf({ one: [{ ...oneshot('a'), ownIpc: true }] }))]).toEqual([false, true])
 })

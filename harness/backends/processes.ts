@@ -39,6 +39,28 @@ export function dieWithParent(): string[] {
   return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
 }
 
+/**
+ * Program and arguments to put before a command so that its shared memory of System V, which nothing but a namespace ends with its processes,
+ * is gone with it; undefined where this user can have none.
+ */
+export function ownIpc(): string[] | undefined {
+  if (process.platform !== 'linux') return undefined
+  return settings()
+    .path.map((folder) => join(folder, 'unshare'))
+    .filter((program) => existsSync(program) && canUnshareIpc(program))
+    .map((program) => unsharingIpc(program))[0]
+}
+
+function unsharingIpc(program: string): string[] {
+  const asItself = [`--map-user=${process.getuid?.()}`, `--map-group=${process.getgid?.()}`]
+  return [program, ...(process.getuid?.() === 0 ? [] : ['--user', ...asItself]), '--ipc', '--']
+}
+
+const canUnshareIpc = triedOnce('unshare --ipc', (path) => {
+  const [program = '', ...argv] = unsharingIpc(path)
+  return spawnSync(program, [...argv, 'true'], { stdio: 'ignore', timeout: 5_000 }).status === 0
+})
+
 /** That of BusyBox has the name, and not the option. */
 const isSetpriv = triedOnce('setpriv', (program) => {
   return spawnSync(program, ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore', timeout: 5_000 }).status === 0

@@ -45,12 +45,14 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
   const { after: named = [], user, network, start } = unit.declared
   const { files, steps = [], service, verification, actions, observe, proof, program, surfaces } = plan
-  const { insider, machine, given, decisionLog, again } = plan
+  const { insider, machine, given, decisionLog, again, userUnderRoot, ownIpc } = plan
   const planned: PlanUnit = {
     ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
     ...{
       user,
+      userUnderRoot,
+      ownIpc,
       network,
       start,
       again,

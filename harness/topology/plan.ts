@@ -73,6 +73,10 @@ export interface PlanUnit {
    * agent writes for it belong to that user; what other units receive for it, they must hand to it by owner or group.
    */
   user?: string
+  /** The same where the agent is root and `user` is absent: its programs refuse to be root. */
+  userUnderRoot?: string
+  /** Its programs leave shared memory of System V behind when they are killed: they get that in a namespace of their own, where the machine has these. */
+  ownIpc?: true
   /** The network of its node in which it listens: there is its `@{address}`. Default: the node's home. */
   network?: string
   /** A oneshot that is not started with its node: `node.run` runs it, each time anew. No unit can wait for it. */
@@ -140,7 +144,9 @@ export interface Service {
   logFile?: Template
   /** How long the unit may take to be ready, in ms. Default 45 000: on a starved machine a program is slow, and one that ended is told at once. */
   readyWithinMs?: number
-  /** How long it may take to stop after SIGTERM before it is killed, in ms. Default 5 000. */
+  /** What stops it. Default SIGTERM. */
+  stopSignal?: 'SIGINT' | 'SIGQUIT'
+  /** How long it may take to stop after that before it is killed, in ms. Default 5 000. */
   stopWithinMs?: number
 }
 
@@ -193,8 +199,11 @@ export type Program =
 export type Probe =
   /** An HTTPS request that must answer one of `expect`; without that, anything. With `tls`, the chain and the host name are verified against `tls.ca`. */
   | { http: { url: string; tls?: TlsFiles; address?: string; expect?: number[]; minimumValiditySeconds?: number } }
-  /** A TCP connection that must open. */
-  | { tcp: { port: number } }
+  /**
+   * A TCP connection that must open; `address`: elsewhere than at that of the unit. With `greeting`, these bytes (base64) are sent, and what
+   * comes back must match `answer`, a regular expression over bytes read as Latin-1.
+   */
+  | { tcp: { port: number; address?: string; greeting?: string; answer?: string } }
 
 /** Paths to PEM files on the node; `ca`: or `system`, for the roots that this machine trusts. */
 export interface TlsFiles {

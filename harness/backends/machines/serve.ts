@@ -14,7 +14,7 @@ import { findNssWrapper, nssWrapperEnvironment } from '../../toolchain/nss-wrapp
 import type { Plan } from '../../topology/plan.ts'
 import { agentEnvironment, agentProgram } from '../agent-child.ts'
 import { removeCopies } from '../copies.ts'
-import { dieWithParent } from '../processes.ts'
+import { dieWithParent, ownIpc } from '../processes.ts'
 import { demandOwnFolder, isLabel } from '../run-folder.ts'
 import { keyServer } from './key-stream.ts'
 import { type Bounds, keepAlive, Lead } from './lead.ts'
@@ -269,6 +269,7 @@ function settingsHere(told: RunSettings, folder: string): RunSettings {
     libcNames: library === undefined ? undefined : Object.fromEntries(names),
     environment: agentEnvironment(told.run),
     dieWithParent: dieWithParent(),
+    ownIpc: ownIpc(),
   }
 }
 
