@@ -23,7 +23,15 @@ import { matrixText } from './matrix-text.ts'
 import { secretTexts } from './secret-texts.ts'
 import { variants } from './variants.ts'
 
-const services = ['auth-callout', 'auth-server', 'host-agent', 'nats-companion', 'nats-setup', 'orchestrator']
+const services = [
+  'auth-callout',
+  'auth-server',
+  'host-agent',
+  'nats-companion',
+  'nats-setup',
+  'orchestrator',
+  'postgres-setup',
+]
 const ofVariant = ['attacks.txt', 'matrix.txt', 'plan.json', 'up.json']
 const ofAll = ['counts.json', 'guards.json', 'redacted.json']
 
