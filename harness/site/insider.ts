@@ -33,6 +33,7 @@ const things: Readonly<Record<keyof Insider, string>> = {
   believes: 'inside',
   foreign: 'inside',
   start: 'start',
+  stores: 'database',
 }
 
 /** The unit of a node, or the one of that name, whose kind says this of an insider, and what it says. @throws NotInPlan where none does */

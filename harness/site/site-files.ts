@@ -94,11 +94,19 @@ export async function endpointAt(
     host,
     domain,
     listener,
-  }: { host: string; domain: string; listener: Pick<Listener, 'port' | 'network' | 'address' | 'ca'> },
+    tls = true,
+  }: {
+    host: string
+    domain: string
+    listener: Pick<Listener, 'port' | 'network' | 'address' | 'ca'>
+    /** Without it, no root is looked for. */
+    tls?: boolean
+  },
 ): Promise<Endpoint> {
   const { port } = listener
   const address = listener.address && (await addressOf({ address: listener.address, port }))
-  const anchorPem = await (listener.ca === undefined ? anchorOf(site, domain) : rootsAt(listener.ca))
+  const root = () => (listener.ca === undefined ? anchorOf(site, domain) : rootsAt(listener.ca))
+  const anchorPem = tls ? await root() : ''
   const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem, listener })
   if (address === undefined) return endpoint
   // A service that was there before the run has no address of the run, and may be out of reach from those.

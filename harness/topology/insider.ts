@@ -16,6 +16,21 @@ export interface Insider {
    * half, where the issuer does not publish it, for those who are told which keys to believe.
    */
   mints?: { signingKey: Template; asked?: string; beside?: Template }
+  /**
+   * A database, whose unit and listener are named, with the role that owns it. `password`: file on its node, in templates of that. `host`: where
+   * it is, if not at its node. `tls`: whether nobody comes in without. `ca`: the roots that its certificate leads to, a file of this machine or
+   * `system`; default: that of the trust domain.
+   */
+  stores?: {
+    unit: string
+    listener: string
+    host?: string
+    database: string
+    owner: string
+    password: Template
+    tls: boolean
+    ca?: string | undefined
+  }
   /** Somebody else's: what is not said of it is not ours, and a test that needs it did not run. */
   foreign?: true
   /** The issuer whose key set it is told: from `file`, to which a key can be added, or by the issuer itself. */
