@@ -22,6 +22,7 @@ import { nscRotate } from './kinds/nsc-rotate/index.ts'
 import { nscSetup } from './kinds/nsc-setup/index.ts'
 import { oauthIssuer } from './kinds/oauth-issuer/index.ts'
 import { orchestrator } from './kinds/orchestrator/index.ts'
+import { postgres } from './kinds/postgres/index.ts'
 import { stepCa } from './kinds/step-ca/index.ts'
 import { http } from './protocols/http/index.ts'
 import { nats } from './protocols/nats/index.ts'
@@ -54,6 +55,7 @@ const serviceKinds = [
   credsIntake,
   authCallout,
   hostAgent,
+  postgres,
 ]
 
 /** Every service kind, by name. */
