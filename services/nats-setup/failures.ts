@@ -1,13 +1,4 @@
-/** What this program could not do: the message names the thing, the place and the way out, and holds nothing secret. */
-export class SetupError extends Error {
-  readonly code: string
-
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = new.target.name
-    this.code = code
-  }
-}
+import { SetupError } from '../shared/setup-error.ts'
 
 /** nsc did not do what it was asked. */
 export class NscFailed extends SetupError {

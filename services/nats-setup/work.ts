@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
+import type { RunCommand } from '../shared/commands-main.ts'
 import type { Configuration } from './config.ts'
 import type { RequestOptions } from './request.ts'
 
 type Work = (configuration: Configuration, options: RequestOptions) => Promise<unknown>
-type Run = (self: Command, work: (configuration: Configuration) => Promise<unknown>) => Promise<void>
+type Run = RunCommand<Configuration>
 
 /** Adds one command for each thing that can be done. Each loads what it needs when it is named. */
 export function addWork(root: Command, run: Run): void {
