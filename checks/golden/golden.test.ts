@@ -26,6 +26,7 @@ import { variants } from './variants.ts'
 const services = [
   'auth-callout',
   'auth-server',
+  'ca-setup',
   'host-agent',
   'nats-companion',
   'nats-setup',
