@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 /** One answer of a scripted issuer. */
 export type IssuerAnswer =
-  /** `body` is sent as it is if it is a text, else as JSON. Default: 200 `application/json`. */
+  /** `body` is sent as it is if it is a text or bytes, else as JSON. Default: 200 `application/json`. */
   | {
       readonly status?: number
       readonly type?: string
@@ -41,7 +41,7 @@ export function sendAnswer(response: ServerResponse, answer: IssuerAnswer, hones
   if (answer === 'drip') return void drip(response, JSON.stringify(honest)).catch(() => {})
   const { status = 200, type = 'application/json', headers, body = '' } = answer
   response.writeHead(status, { 'content-type': type, ...headers })
-  response.end(typeof body === 'string' ? body : JSON.stringify(body))
+  response.end(typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body))
 }
 
 async function drip(response: ServerResponse, text: string): Promise<void> {
