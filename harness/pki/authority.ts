@@ -3,6 +3,7 @@ import 'reflect-metadata'
 import { createPrivateKey, generateKeyPairSync, KeyObject, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { chainOf, type Identity } from './certificate.ts'
+import type { RawExtension } from './step-extensions.ts'
 
 /** Something that can sign certificates. `anchorPem` is what a verifier would have to trust. */
 export interface SigningAuthority {
@@ -34,8 +35,10 @@ export interface LeafOptions {
   eku?: readonly (keyof typeof usageOids)[]
   /** Default: P-256. No listener of today takes any of the others. */
   key?: keyof typeof curves | 'RSA-1024'
+  /** It says of itself that it may sign others. */
+  isAuthority?: boolean
   /** Further extensions, as they shall stand in the certificate. */
-  extensions?: readonly { oid: string; critical: boolean; der: Uint8Array }[]
+  extensions?: readonly RawExtension[]
 }
 
 export type Leaf = Identity & { readonly authority: SigningAuthority }
@@ -89,18 +92,24 @@ function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject) {
 
 /** A leaf with a key of its own, followed by what its authority sends along. */
 export async function issueLeaf(options: LeafOptions): Promise<Leaf> {
-  const { authority, subject } = options
   const { publicKey, privateKey } = newKeyPair(options.key ?? 'P-256')
-  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const certPem = await certify(options, publicKey.export({ type: 'spki', format: 'der' }))
+  return { certPem, keyPem: privatePem(privateKey), authority: options.authority }
+}
+
+/** A leaf for a public key (its SPKI) that somebody else has the private one of, followed by what its authority sends along. */
+export async function certify(options: Omit<LeafOptions, 'key'>, spki: Uint8Array): Promise<string> {
+  const { authority, subject } = options
+  const publicKey = new Uint8Array(spki)
   const certificate = await x509.X509CertificateGenerator.create({
     subject: typeof subject === 'string' ? [{ CN: [subject] }] : (subject as x509.JsonName),
     issuer: authority.certificate.subjectName,
     ...signedFor(10, options),
-    publicKey: spki,
+    publicKey,
     signingKey: authority.key,
-    extensions: await leafExtensions(options, new x509.PublicKey(spki)),
+    extensions: await leafExtensions(options, new x509.PublicKey(publicKey)),
   })
-  return { certPem: pemOf(certificate) + authority.intermediatesPem, keyPem: privatePem(privateKey), authority }
+  return pemOf(certificate) + authority.intermediatesPem
 }
 
 /**
@@ -171,10 +180,10 @@ async function authorityExtensions(publicKey: x509.PublicKeyType, pathLength?: n
   ]
 }
 
-async function leafExtensions(options: LeafOptions, publicKey: x509.PublicKey): Promise<x509.Extension[]> {
+async function leafExtensions(options: Omit<LeafOptions, 'key'>, publicKey: x509.PublicKey): Promise<x509.Extension[]> {
   const eku = options.eku ?? ['serverAuth', 'clientAuth']
   return [
-    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.BasicConstraintsExtension(options.isAuthority ?? false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
     await x509.SubjectKeyIdentifierExtension.create(publicKey),
     await x509.AuthorityKeyIdentifierExtension.create(options.authority.certificate.publicKey),

@@ -1,3 +1,5 @@
+import type { Site } from '../backends/backend.ts'
+import { listenAsCa } from '../counterparts/ca/scripted-ca.ts'
 import {
   listenAsIssuer,
   type ScriptedIssuer,
@@ -5,7 +7,7 @@ import {
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
 import { networkOf } from '../topology/networks.ts'
-import { insiderAt } from './insider.ts'
+import { authorityOf, insiderAt } from './insider.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import { listenerOf } from './targets.ts'
 
@@ -38,6 +40,25 @@ export async function standInForIssuer(site: ScenarioSite, node: string, options
   /** Ends it and starts the auth server again. */
   const restore = () => taken.disposeAsync()
   return { issuer, restore, [Symbol.asyncDispose]: restore }
+}
+
+/**
+ * Stops the CA of a node, and listens in its place: same address, port and name, a certificate that the CA would have, and its key. `restore`
+ * ends it and starts the CA again.
+ */
+export async function standInForCa(site: Site, node: string) {
+  const { unit } = insiderAt(site, node, 'signs')
+  const authority = await authorityOf(site, node, 'issuing')
+  const { host } = site.node(node)
+  const [listener] = unit.service!.listeners
+  const seat = site.node(node).seatIn(networkOf(site.plan.nodes[node]!, listener!))
+  const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
+  await site.node(node).stop(unit.name)
+  const taken = new AsyncDisposableStack()
+  taken.defer(() => site.node(node).start(unit.name))
+  const ca = taken.use(await listenAsCa({ seat, host, port: listener!.port, certificate, authority }))
+  const restore = () => taken.disposeAsync()
+  return { ca, restore, [Symbol.asyncDispose]: restore }
 }
 
 /**
