@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
+import { decodeJwt, decodeProtectedHeader, exportJWK, FlattenedEncrypt, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { certifiedPlan, hostOf, oneshot } from '../backends/fixtures/plans.ts'
 import { serveHandOver } from './hand-over.ts'
@@ -10,6 +10,17 @@ import type { HandedFiles } from './protocol.ts'
 
 const plan = certifiedPlan()
 const share = { from: 'ca', source: { file: '@{dir}/public.txt' }, to: { path: '@{dir}/x', mode: '0600' } }
+const provisioner = { name: 'mosaic-fed', keyFile: '@{dir}/encrypted.json', passwordFile: '@{dir}/password' }
+const ofProvisioner = (keyFile: string) => ({
+  ...{ from: 'ca', source: { provisioner: { ...provisioner, keyFile } }, to: { path: '@{dir}/y', mode: '0600' } },
+})
+plan.nodes.server!.units.push(
+  oneshot(
+    'key',
+    [],
+    ['encrypted', 'provisioner', 'public'].map((file) => ({ receive: ofProvisioner(`@{dir}/${file}.json`) })),
+  ),
+)
 plan.nodes.server!.units.push(oneshot('lanes', [], [{ parallel: [[], [{ receive: share }]] }]))
 
 let context: NodeContext
@@ -21,6 +32,12 @@ beforeAll(async () => {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const jwk = { ...(await exportJWK(privateKey)), kid: 'k1', alg: 'ES256' }
   await writeFile(join(dir, 'provisioner.json'), JSON.stringify(jwk))
+  await writeFile(join(dir, 'public.json'), JSON.stringify({ ...jwk, d: undefined }))
+  const encrypted = await new FlattenedEncrypt(new TextEncoder().encode(JSON.stringify(jwk)))
+    .setProtectedHeader({ alg: 'PBES2-HS256+A128KW', enc: 'A256GCM' })
+    .encrypt(new TextEncoder().encode('of the provisioner'))
+  await writeFile(join(dir, 'encrypted.json'), JSON.stringify(encrypted))
+  await writeFile(join(dir, 'password'), 'of the provisioner\n')
   const enrol = plan.nodes.server!.units.find(({ name }) => name === 'cert')!.steps[0]! as {
     enrol: { provisioner: { keyFile: string } }
   }
@@ -80,4 +97,21 @@ test('a one-time token says what the plan declares, is bound to the request, and
   expect(claims.exp! - claims.iat!).toBe(300)
   expect(claims.jti).toMatch(/^[0-9a-f]{32}$/)
   expect(decodeJwt(other as string).jti).not.toBe(claims.jti)
+})
+
+test('the key of a provisioner is handed over as it signs, whether it lies encrypted or not', async () => {
+  const served = await Promise.all(
+    [0, 1].map((index) => serveHandOver(context, { kind: 'receive', unit: 'server/key', step: [index] })),
+  )
+
+  expect(served[0]).toBe(served[1])
+  expect(JSON.parse(served[0] as string)).toMatchObject({ kid: 'k1', d: expect.any(String) })
+})
+
+test('a public key is handed over to nobody as one that signs, and another password opens none', async () => {
+  const refused = serveHandOver(context, { kind: 'receive', unit: 'server/key', step: [2] })
+  await expect(refused).rejects.toMatchObject({ code: 'HOLDFAST_PROVISIONER' })
+  await writeFile(join(context.dir, 'password'), 'of somebody else')
+  const closed = serveHandOver(context, { kind: 'receive', unit: 'server/key', step: [0] })
+  await expect(closed).rejects.toMatchObject({ code: 'HOLDFAST_PROVISIONER' })
 })

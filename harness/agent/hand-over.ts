@@ -1,13 +1,14 @@
 import { HoldfastError } from '../errors.ts'
-import type { Receive, Step } from '../topology/plan.ts'
+import type { Enrol, Receive, Step } from '../topology/plan.ts'
 import { changed } from './changes.ts'
 import { type FileSource, readFiles, stateOfFiles } from './handed-files.ts'
 import { expectedCall, type NodeContext } from './node-context.ts'
-import { signOneTimeToken } from './one-time-token.ts'
+import { keyOf, signOneTimeToken } from './one-time-token.ts'
 import type { HandedFiles, HandedOver, HandOver, StepPath } from './protocol.ts'
 import { fillJson } from './template.ts'
 
 type Receiving = Extract<HandOver, { kind: 'receive' }>
+type Provisioner = Enrol['provisioner']
 type Minting = Extract<Receive['source'], { mint: unknown }>
 
 /** Serves the hand-overs that the plan declares with this node as their source, and nothing else. */
@@ -22,6 +23,7 @@ export async function serveHandOver(context: NodeContext, asked: HandOver): Prom
   }
   if (asked.kind === 'receive' && step !== undefined && 'receive' in step && step.receive.from === self) {
     const { source } = step.receive
+    if ('provisioner' in source) return privateKey(context, source.provisioner, asked)
     return 'mint' in source ? mint(context, source, asked) : files(context, source, asked)
   }
   throw new HoldfastError(
@@ -49,6 +51,11 @@ async function mint(context: NodeContext, source: Minting, asked: Receiving): Pr
   const text = (json as Record<string, unknown> | undefined)?.[source.member]
   if (typeof text === 'string') return text
   throw new HoldfastError('HOLDFAST_MINT_MEMBER', `${place}: ${source.mint.url} answered no text "${source.member}"`)
+}
+
+async function privateKey(context: NodeContext, provisioner: Provisioner, { unit }: Receiving): Promise<string> {
+  const filled = fillJson(provisioner, context, `${context.node.name}: provisioner of ${unit}`)
+  return `${JSON.stringify(await keyOf(filled))}\n`
 }
 
 async function files(context: NodeContext, source: FileSource, { unit, seen }: Receiving): Promise<HandedFiles> {

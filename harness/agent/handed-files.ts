@@ -19,7 +19,7 @@ export class BadFiles extends HoldfastError {
 }
 
 /** Paths that are handed over under their last name, or all files of a folder but those that begin with a dot. */
-export type FileSource = Exclude<Receive['source'], { mint: unknown }>
+export type FileSource = Exclude<Receive['source'], { mint: unknown } | { provisioner: unknown }>
 
 /** A file of a source; `path`: where the plan names it or its folder, `real`: where it lies, without links. */
 interface Found {

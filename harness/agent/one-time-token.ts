@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import type { JWK } from 'jose'
 import { passwordIn } from '../pki/given.ts'
 import { provisionerKey } from '../tokens/provisioner-key.ts'
 import type { Enrol } from '../topology/plan.ts'
@@ -13,10 +14,8 @@ export type OneTimeTokenClaims = Pick<Enrol, 'url' | 'provisioner' | 'subject' |
  */
 export async function signOneTimeToken(claims: OneTimeTokenClaims): Promise<string> {
   const { importJWK, SignJWT } = await import('jose')
-  const { name, keyFile: place, passwordFile } = claims.provisioner
-  const read = (file: string) => readFile(file, 'utf8')
-  const password = passwordFile && passwordIn(await read(passwordFile))
-  const jwk = await provisionerKey({ name, place, password, text: await read(place) })
+  const { name } = claims.provisioner
+  const jwk = await keyOf(claims.provisioner)
   const key = await importJWK(jwk)
   return new SignJWT({ sans: claims.sans, cnf: { 'x5rt#S256': claims.x5rt } })
     .setProtectedHeader({ alg: jwk.alg ?? 'ES256', kid: jwk.kid, typ: 'JWT' })
@@ -28,4 +27,11 @@ export async function signOneTimeToken(claims: OneTimeTokenClaims): Promise<stri
     .setNotBefore('0s')
     .setExpirationTime('5m')
     .sign(key)
+}
+
+/** The private JWK of a provisioner, as it lies on this node. @throws ProvisionerRefused */
+export async function keyOf({ name, keyFile: place, passwordFile }: Enrol['provisioner']): Promise<JWK> {
+  const read = (file: string) => readFile(file, 'utf8')
+  const password = passwordFile && passwordIn(await read(passwordFile))
+  return provisionerKey({ name, place, password, text: await read(place) })
 }

@@ -35,6 +35,8 @@ export interface HeldFiles {
   readonly plan: Plan
   /** The text of a file on a node. Rejects when it is not there. */
   read(node: string, path: Template): Promise<string>
+  /** The permissions of a file on a node. Rejects when it is not there. */
+  modeOf(node: string, path: Template): Promise<number>
   /** The root of a trust domain, as a node that trusts it has it. */
   anchor(domain: string): Promise<string>
   /** The JSON that `call` of a node is answered with. Rejects where that is none that it expects. */

@@ -1,7 +1,9 @@
+import type { JWK } from 'jose'
 import type { Identity } from '../pki/certificate.ts'
 import type { SecretSummary } from './bearer-secret/live.ts'
 import type { TokenSummary } from './bound-token/judged.ts'
 import type { CertificateSummary } from './certificate/live.ts'
+import type { JwkSummary } from './jwk/live.ts'
 import type { CredsSummary } from './nats-creds/live.ts'
 import type { UserCreds } from './nats-creds/user-creds.ts'
 
@@ -14,6 +16,7 @@ export interface Presented {
   readonly token?: string
   readonly secret?: string
   readonly creds?: UserCreds
+  readonly jwk?: JWK
 }
 
 /** Where each lies on a machine. */
@@ -22,6 +25,7 @@ export interface Places {
   readonly token?: string
   readonly secret?: string
   readonly creds?: string
+  readonly jwk?: string
 }
 
 /** What may be shown of each: never a secret. */
@@ -30,6 +34,7 @@ export interface Summaries {
   readonly token?: TokenSummary
   readonly secret?: SecretSummary
   readonly creds?: CredsSummary
+  readonly jwk?: JwkSummary
 }
 
 /** Where the lists below name all there are, and an error that names those that are missing where they do not. */

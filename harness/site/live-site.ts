@@ -15,7 +15,7 @@ import { discovered } from '../tokens/metadata.ts'
 import type { Enrol, HttpCall } from '../topology/plan.ts'
 import { declaredFindings, fileFindings } from '../trust/preflight/preflight.ts'
 import { authorityOf, endTokens, signingKeyOf } from './insider.ts'
-import { anchorOf, endpointOf, readRendered } from './site-files.ts'
+import { anchorOf, endpointOf, modeOf, readRendered } from './site-files.ts'
 
 /** A node did not show what it should publish. Code `HOLDFAST_NOT_PUBLISHED`. */
 class NotPublished extends HoldfastError {
@@ -29,6 +29,7 @@ export function siteFiles(site: Site): HeldFiles {
     plan: site.plan,
     now: Date.now(),
     read: (node, path) => readRendered(site, node, path),
+    modeOf: (node, path) => modeOf(site, node, path),
     anchor: (domain) => anchorOf(site, domain),
     async published(node, call) {
       const { status, text } = await called(site, { from: node }, call)

@@ -34,6 +34,15 @@ export async function readRendered(site: Site, node: string, template: Template,
   return at.readFile(rendered(site, at, template, unit))
 }
 
+/** Permissions of what lies there. */
+export async function modeOf(site: Site, node: string, template: Template): Promise<number> {
+  const at = site.node(node)
+  const path = rendered(site, at, template)
+  const { code, stdout, stderr } = await at.exec(['stat', '-L', '-c', '%a', '--', path])
+  if (code === 0) return Number.parseInt(stdout, 8)
+  throw new HoldfastError('HOLDFAST_FILE_UNSEEN', `${node}: ${path} cannot be looked at: ${stderr.trim()}`)
+}
+
 const anchors = new WeakMap<Site, Map<string, Promise<string>>>()
 
 /** The root certificate of a trust domain, PEM, as it was handed over to some node; read once. */

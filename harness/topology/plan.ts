@@ -247,7 +247,8 @@ export type Step =
  * Hand-over `copy` and `mint`: the receiver asks the source node's agent, which serves only what the plan declares.
  * `file`: a file of the source node. `mint`: the source node makes `call` and answers the text at `member` of its JSON answer.
  * `files`, and `folder` (all files in it but those that begin with a dot): a set, which replaces the set before in one step. Its
- * `path` is a folder at the receiver, and has the owner, the group and `folderMode` (default 0700).
+ * `path` is a folder at the receiver, and has the owner, the group and `folderMode` (default 0700). `provisioner`: the private JWK that
+ * signs its one-time tokens, which the source node decrypts where it is encrypted.
  */
 export interface Receive {
   from: string
@@ -256,6 +257,7 @@ export interface Receive {
     | { files: Template[] }
     | { folder: Template }
     | { mint: HttpCall; member: string; renew?: MintRenewal }
+    | { provisioner: Enrol['provisioner'] }
   /** Files are handed over again whenever they are others at their source; `run` steps that follow in the unit then run again. */
   again?: 'changed'
   to: { path: Template; mode: string; owner?: string; group?: string; folderMode?: string }

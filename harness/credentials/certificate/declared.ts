@@ -14,6 +14,7 @@ import {
   certificateSchema,
   defaultCertificate,
   type PlanCertificate,
+  type Provisioner,
 } from './planned.ts'
 
 /** X.509 certificates with their keys. */
@@ -47,7 +48,7 @@ function resolveCertificate(compilation: Compilation, declared: Declaration): Pl
   const holderHost = own(compilation.topology.nodes, holder)?.host
   const subject = declaration.subject ?? holderHost
   const lifetimeSeconds = durationSeconds(declaration.lifetime)
-  if (authority !== undefined && !given) checkLifetime(authority, lifetimeSeconds, declared)
+  if (authority !== undefined && !given) checkLifetime({ ...authority, ...provisioner }, lifetimeSeconds, declared)
   if (subject === undefined) return undefined
   const sans = declaration.sans ?? [subject]
   checkSans(declared, { subject, sans, holderHost })
@@ -56,13 +57,14 @@ function resolveCertificate(compilation: Compilation, declared: Declaration): Pl
   const [url, anchor, dir] = [authority.url, anchorPath(authority.domain), files[holder]!]
   const holders = [holder]
   const enrol = provisioner && {
-    ...{ credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir, provisioner },
+    ...{ credential: name, ca: issuer, url, anchor, subject, sans, lifetimeSeconds, dir },
+    provisioner: keyOf(provisioner),
   }
   const isKept = given !== undefined || compilation.offers.some(({ registered }) => registered?.includes(name))
   const kept = isKept && { kept: true as const }
   return {
     ...{ name, kind: 'certificate', issuer, holders, subject, handover: 'enrol', lifetimeSeconds, sans, files },
-    ...{ enrol, ...kept },
+    ...{ enrol, ...kept, ...(provisioner?.usages && { usages: provisioner.usages }) },
   }
 }
 
@@ -80,7 +82,7 @@ function provisionerOf(
   { provisioners }: Authority,
   named: string | undefined,
   { declaration, mistake }: Declaration,
-): Enrol['provisioner'] | undefined {
+): (Provisioner & { name: string }) | undefined {
   const names = Object.keys(provisioners)
   const [issuer] = declaration.issuer.split('/')
   const name = named ?? names[0]
@@ -95,8 +97,13 @@ function provisionerOf(
   return undefined
 }
 
+/** What the CA's agent must know of a provisioner. */
+function keyOf({ name, keyFile, passwordFile }: Provisioner & { name: string }): Enrol['provisioner'] {
+  return passwordFile === undefined ? { name, keyFile } : { name, keyFile, passwordFile }
+}
+
 function checkLifetime(
-  { minimumLifetime, maximumLifetime }: Authority,
+  { minimumLifetime, maximumLifetime }: Pick<Authority, 'minimumLifetime' | 'maximumLifetime'>,
   seconds: number,
   { mistake }: Declaration,
 ): void {

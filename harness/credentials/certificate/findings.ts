@@ -3,13 +3,13 @@ import { chainOf } from '../../pki/certificate.ts'
 import { issuingDomain } from '../../topology/holders.ts'
 import type { HeldFiles } from '../credential-kind.ts'
 import { type Finding, findingsAt, type Problem, secondsNeeded, timeProblems } from '../finding.ts'
-import type { PlanCertificate } from './planned.ts'
+import type { PlanCertificate, Usage } from './planned.ts'
 
-const OIDS = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' }
+const OIDS: Readonly<Record<Usage, string>> = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' }
 
 /** What is wrong with the certificates that lie at their holders, without any handshake. */
 export function certificateFindings(held: readonly PlanCertificate[], files: HeldFiles): Promise<Finding[]> {
-  return findingsAt(held, async ({ sans, lifetimeSeconds, issuer }, holder, folder) => {
+  return findingsAt(held, async ({ sans, lifetimeSeconds, issuer, usages }, holder, folder) => {
     const [certPem, keyPem, anchorPem] = await Promise.all([
       files.read(holder, `${folder}/cert.pem`),
       files.read(holder, `${folder}/key.pem`),
@@ -26,7 +26,7 @@ export function certificateFindings(held: readonly PlanCertificate[], files: Hel
       ...keyProblems(keyPem, leaf),
       ...hostProblems(sans, leaf),
       ...chainProblems(anchorPem, chain),
-      ...usageProblems(leaf),
+      ...usageProblems(leaf, usages),
       ...timeProblems(lives, files.now, 'renew it, or give it a longer lifetime'),
     ]
   })
@@ -59,9 +59,9 @@ function chainProblems(anchorPem: string, chain: readonly X509Certificate[]): Pr
   return [['chain-complete', message, 'append the intermediates, or hand over the right root']]
 }
 
-function usageProblems(leaf: X509Certificate): Problem[] {
-  const missing = Object.entries(OIDS).filter(([, oid]) => !leaf.keyUsage?.includes(oid))
-  return missing.map(([usage]) => ['key-usage', `is not for ${usage}`, `issue it with the extended key usage ${usage}`])
+function usageProblems(leaf: X509Certificate, usages: readonly Usage[] = ['serverAuth', 'clientAuth']): Problem[] {
+  const missing = usages.filter((usage) => !leaf.keyUsage?.includes(OIDS[usage]))
+  return missing.map((usage) => ['key-usage', `is not for ${usage}`, `issue it with the extended key usage ${usage}`])
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {

@@ -29,6 +29,8 @@ export interface PlanCertificate extends CredentialBase {
   subject: string
   /** DNS SANs. */
   sans: string[]
+  /** What it is for, where that is not both ends of TLS. */
+  usages?: readonly Usage[]
   /** How to make one more like it. Absent: it is one that the user has, and nobody signs another. */
   enrol?: Enrol
 }
@@ -39,13 +41,23 @@ export function enrolmentOf({ issuer, enrol }: PlanCertificate): Enrol {
   return enrol
 }
 
+export type Usage = 'serverAuth' | 'clientAuth'
+
+/** A key that signs one-time tokens for certificates, and what those may be; where it says nothing, the CA does. */
+export interface Provisioner extends Omit<Enrol['provisioner'], 'name'> {
+  /** In seconds. */
+  minimumLifetime?: number
+  maximumLifetime?: number
+  usages?: readonly Usage[] | undefined
+}
+
 /** A CA, as one must know it to have certificates signed. */
 export interface Authority extends Offer {
   url: string
   /** The root certificate, on the CA's node. Absent: what it signs leads to the root of its trust domain. */
   root?: Template
   /** Keys that sign one-time tokens, by the name of their provisioner; the first is the one that is meant where none is named. */
-  provisioners: Readonly<Record<string, Omit<Enrol['provisioner'], 'name'>>>
+  provisioners: Readonly<Record<string, Provisioner>>
   /** Certificates that the user has, by the name of the credential: their files are handed over. */
   given?: Readonly<Record<string, { readonly cert: GivenFile; readonly key: GivenFile }>> | undefined
   /** In seconds. */

@@ -1,81 +1,22 @@
-import { z } from 'zod'
 import type { Authority } from '../../credentials/certificate/planned.ts'
-import { durationPattern, durationSeconds } from '../../topology/duration.ts'
+import type { ProvisionerKeys } from '../../credentials/jwk/planned.ts'
+import { durationSeconds } from '../../topology/duration.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import { nearest } from '../../topology/mistakes.ts'
 import type { Given, Step } from '../../topology/plan.ts'
-import { name, port, text } from '../../topology/schema.ts'
 import { givenFile } from '../given-file.ts'
 import { stepCommand } from '../step-command.ts'
+import {
+  crlOf,
+  demandProvisioners,
+  initSteps,
+  keysOf,
+  madeSigners,
+  provisionersOf,
+  templatesOf,
+} from './provisioners.ts'
+import { goDuration, type Settings, settings } from './settings.ts'
 
-const file = z.string().min(1)
-const duration = text(durationPattern, 'must be a duration such as 10s, 10m or 24h')
-
-const settings = z
-  .strictObject({
-    minimumLifetime: duration.default('10s').describe('Shortest life of a certificate.'),
-    maximumLifetime: duration.default('24h').describe('Longest life of a certificate.'),
-    defaultLifetime: duration.default('10m').describe('Life of a certificate whose request names none.'),
-    port: port.default(9000).describe('Port of its API.'),
-    root: z
-      .strictObject({ cert: file, key: file.optional(), password: file.optional() })
-      .optional()
-      .describe(
-        'Your own root: files of PEM. With `key`, an intermediate is signed for each run. Default: one that is made anew for each run.',
-      ),
-    intermediate: z
-      .strictObject({ cert: file, key: file, password: file.optional() })
-      .optional()
-      .describe(
-        'Your own intermediate, which signs: `cert` holds it, then those between it and `root`. `password`: file with that of the key.',
-      ),
-    certificates: z
-      .record(name, z.strictObject({ cert: file, key: file }))
-      .default({})
-      .describe(
-        'Certificates that you have, by the name of their credential: files of PEM, `cert` with its chain, `key` not encrypted. Nobody signs another like one of these. With all of them here, `root` needs no key.',
-      ),
-    url: z
-      .url({ protocol: /^https$/, error: 'must be an https URL' })
-      .optional()
-      .describe('A step-ca that is up already, below `root`. It is asked for certificates, and its key is not ours.'),
-    provisioner: z
-      .strictObject({ name: z.string().min(1), key: file.optional(), password: file.optional() })
-      .refine(({ key, password }) => key !== undefined || password !== undefined, 'must have a key or a password')
-      .optional()
-      .describe(
-        'With `url`: its JWK provisioner. `key`: file with its private JWK, encrypted or not; default: the CA is asked for it. `password`: file with that of the key.',
-      ),
-  })
-  .refine(
-    (all) =>
-      all.url !== undefined ||
-      all.root?.key !== undefined ||
-      !all.root === !all.intermediate ||
-      Object.keys(all.certificates).length > 0,
-    {
-      path: ['root'],
-      error:
-        'must have its key, or an intermediate with one, or certificates that it signed: { "cert": "root.pem", "key": "root.key" }',
-    },
-  )
-  .refine(({ root, certificates }) => root !== undefined || Object.keys(certificates).length === 0, {
-    path: ['certificates'],
-    error: 'goes with root, which signed them: { "cert": "root.pem" }',
-  })
-  .refine(({ url, provisioner }) => (url === undefined) === (provisioner === undefined), {
-    path: ['provisioner'],
-    error: 'goes with url, and url with provisioner: { "name": "…", "password": "FILE" }',
-  })
-  .refine(({ url, root, intermediate }) => url === undefined || (root && !root.key && !intermediate), {
-    path: ['url'],
-    error: 'goes with root, { "cert": "root.pem" }: who is up has the keys and the intermediate',
-  })
-  .describe(
-    'A step-ca with one JWK provisioner of its own: with a root and an intermediate of its own or with yours; or one that is up at a URL.',
-  )
-
-type Settings = z.infer<typeof settings>
 type Unit = UnitContext<Settings>
 type Pair = { cert: string; key?: string | undefined; password?: string | undefined }
 
@@ -89,10 +30,10 @@ function isGiven({ root, intermediate, url }: Settings): boolean {
 /** A real step-ca. Root, intermediate and provisioner key are made anew for each run, unless the user has his own. */
 export const stepCa = defineKind({
   name: 'step-ca',
-  summary: 'certificate authority (smallstep step-ca) with one JWK provisioner',
+  summary: 'certificate authority (smallstep step-ca) with JWK provisioners',
   settings,
   plan,
-  offers: { certificate: authority },
+  offers: { certificate: authority, jwk: provisionerKeys },
 })
 
 function plan(unit: Unit): KindPlan {
@@ -102,6 +43,7 @@ function plan(unit: Unit): KindPlan {
     const range = `${minimumLifetime} and ${maximumLifetime}`
     unit.mistake('settings.defaultLifetime', `is ${defaultLifetime} and must lie between ${range}`)
   }
+  demandProvisioners(unit)
   for (const one of Object.keys(unit.settings.certificates)) {
     if (Object.hasOwn(unit.topology.credentials, one)) continue
     const meant = nearest(one, Object.keys(unit.topology.credentials))
@@ -120,10 +62,14 @@ function plan(unit: Unit): KindPlan {
 function started(unit: Unit): KindPlan {
   const { root, issuing } = signersOf(unit)
   const password = issuing.password === undefined ? [] : ['--password-file', issuing.password]
+  const made: Step[] =
+    unit.settings.provisioners === undefined
+      ? [{ parallel: [certificates(unit), [provisionerKey]] }]
+      : initSteps(unit.domain, Object.keys(unit.settings.provisioners))
   return {
     summary: `certificate authority of ${unit.domain}, at ${address(unit)}`,
-    files: [],
-    steps: [{ parallel: [certificates(unit), [provisionerKey]] }, { write: configuration(unit) }],
+    files: templatesOf(unit, address(unit)),
+    steps: [...made, { write: configuration(unit) }],
     service: {
       command: {
         program: { tool: 'step-ca' },
@@ -159,7 +105,8 @@ function signersOf({ settings, resolve }: Unit) {
     key: (key && resolve(key)) as Key,
     password: password && resolve(password),
   })
-  const { root, intermediate } = settings
+  const { root, intermediate, provisioners } = settings
+  if (provisioners !== undefined) return madeSigners
   return {
     root: root === undefined ? made('root') : own({ key: undefined, ...root }),
     issuing: intermediate === undefined ? made('ca') : own(intermediate),
@@ -189,23 +136,38 @@ function given(unit: Unit): Given | undefined {
 }
 
 function authority(unit: Unit): Authority {
-  const folder = `@{dir}/units/${unit.unit}`
-  const { root, url, provisioner } = unit.settings
-  const at = (path: string | undefined) => (path === undefined ? undefined : unit.resolve(path))
-  const passwordFile = at(provisioner?.password)
+  const { root, url, provisioners, minimumLifetime, maximumLifetime } = unit.settings
+  const made = folderOf(unit) + (provisioners === undefined ? '/root.crt' : '/authority/root.crt')
   return {
-    root: at(root?.cert) ?? `${folder}/root.crt`,
+    root: root === undefined ? made : unit.resolve(root.cert),
     url: url === undefined ? address(unit) : withoutEnd(url),
     by: 'holder',
     given: givenIdentities(unit),
-    provisioners: isGiven(unit.settings)
-      ? {}
-      : provisioner === undefined
-        ? { [PROVISIONER]: { keyFile: `${folder}/provisioner.json` } }
-        : { [provisioner.name]: { keyFile: at(provisioner.key) ?? `${folder}/provisioners.json`, passwordFile } },
-    minimumLifetime: durationSeconds(unit.settings.minimumLifetime),
-    maximumLifetime: durationSeconds(unit.settings.maximumLifetime),
+    provisioners: keys(unit),
+    minimumLifetime: durationSeconds(minimumLifetime),
+    maximumLifetime: durationSeconds(maximumLifetime),
   }
+}
+
+function provisionerKeys(unit: Unit): ProvisionerKeys {
+  return { keys: keys(unit) }
+}
+
+/** What signs one-time tokens, by the name of the provisioner, and what that is allowed to. */
+function keys(unit: Unit): Authority['provisioners'] {
+  const { provisioner, provisioners } = unit.settings
+  const folder = folderOf(unit)
+  if (isGiven(unit.settings)) return {}
+  if (provisioners !== undefined) return keysOf(unit.settings, provisioners, folder)
+  if (provisioner === undefined) return { [PROVISIONER]: { keyFile: `${folder}/provisioner.json` } }
+  const at = (path: string | undefined) => (path === undefined ? undefined : unit.resolve(path))
+  const passwordFile = at(provisioner.password)
+  return { [provisioner.name]: { keyFile: at(provisioner.key) ?? `${folder}/provisioners.json`, passwordFile } }
+}
+
+/** Of the unit, for whoever reads it elsewhere on the node. */
+function folderOf({ unit }: Unit): string {
+  return `@{dir}/units/${unit}`
 }
 
 function givenIdentities(unit: Unit): Authority['given'] {
@@ -265,22 +227,21 @@ function configuration(unit: Unit) {
     // Without a database the CA forgets which one-time tokens were used.
     db: { type: 'badgerv2', dataSource: '@{unit}/db' },
     authority: {
-      // One clock for all nodes of a run: certificates live exactly as long as they were asked for.
-      backdate: '0s',
+      // By default one clock for all nodes of a run: certificates live exactly as long as they were asked for.
+      backdate: settings.backdate === undefined ? '0s' : goDuration(settings.backdate),
       claims: {
         minTLSCertDuration: goDuration(settings.minimumLifetime),
         maxTLSCertDuration: goDuration(settings.maximumLifetime),
         defaultTLSCertDuration: goDuration(settings.defaultLifetime),
       },
-      provisioners: [{ type: 'JWK', name: PROVISIONER, key: '@{json:provisioner.pub.json}' }],
+      provisioners:
+        settings.provisioners === undefined
+          ? [{ type: 'JWK', name: PROVISIONER, key: '@{json:provisioner.pub.json}' }]
+          : provisionersOf(settings.provisioners),
     },
+    ...crlOf(settings, address(unit)),
     tls: { minVersion: 1.2, maxVersion: 1.3, renegotiation: false },
     commonName: `${domain} CA`,
   }
   return { path: '@{unit}/ca.json', json }
-}
-
-/** Go knows no days. */
-function goDuration(text: string): string {
-  return `${durationSeconds(text)}s`
 }

@@ -33,6 +33,7 @@ function lying(files: Readonly<Record<string, string>>): HeldFiles {
     plan: { trustDomains: {}, nodes: {}, credentials: { 'cert-b': certB } } as unknown as Plan,
     now: Date.now(),
     read: async (_, path) => files[path]!,
+    modeOf: async () => 0o600,
     anchor: async () => authority.anchorPem,
     published: async () => ({ keys: [{ kid: 'one' }] }),
   }
@@ -189,6 +190,7 @@ describe('a plan', async () => {
       plan,
       now: Date.now(),
       read: (node) => Promise.reject(new Error(`nothing on ${node}`)),
+      modeOf: async () => 0o600,
       anchor: async () => authority.anchorPem,
       published: () => Promise.reject(new Error('down')),
     }
