@@ -1,11 +1,23 @@
-/** One DER element: its identifier octet and its content. */
+/** One DER element: its identifier octet, its content, and all of its bytes. */
 export interface Element {
   readonly tag: number
   readonly content: Uint8Array
+  readonly whole: Uint8Array
 }
 
 /** Identifier octets (ITU-T X.690 section 8.1.2) that are met here. */
-export const TAG = { integer: 0x02, octets: 0x04, utf8: 0x0c, sequence: 0x30 } as const
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bits: 0x03,
+  octets: 0x04,
+  utf8: 0x0c,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  /** The first of the explicit ones of a structure. */
+  context0: 0xa0,
+} as const
 
 /**
  * Splits bytes into DER elements (ITU-T X.690 section 10.1): short identifiers, definite lengths in their shortest form, and no byte that
@@ -16,8 +28,9 @@ export function elementsOf(bytes: Uint8Array): Element[] | undefined {
   for (let at = 0; at < bytes.length; ) {
     const header = headerAt(bytes, at)
     if (header === undefined || header.end > bytes.length) return undefined
-    elements.push({ tag: bytes[at]!, content: bytes.subarray(header.begin, header.end) })
-    at = header.end
+    const { begin, end } = header
+    elements.push({ tag: bytes[at]!, content: bytes.subarray(begin, end), whole: bytes.subarray(at, end) })
+    at = end
   }
   return elements
 }
@@ -28,18 +41,16 @@ export function onlyElement(bytes: Uint8Array): Element | undefined {
   return elements?.length === 1 ? elements[0] : undefined
 }
 
-/** Lengths of more than two octets are those of megabytes. */
-const LONGEST_LENGTH = 3
-
 function headerAt(bytes: Uint8Array, at: number): { begin: number; end: number } | undefined {
   const [tag, first] = [bytes[at]!, bytes[at + 1]]
-  // 0x1f: the number of the tag follows in octets of its own. 0x80: the length is indefinite.
-  if ((tag & 0x1f) === 0x1f || first === undefined || first === 0x80) return undefined
+  // 0x1f: the number of the tag follows in octets of its own.
+  if ((tag & 0x1f) === 0x1f || first === undefined) return undefined
   if (first < 0x80) return { begin: at + 2, end: at + 2 + first }
   const octets = first & 0x7f
   const begin = at + 2 + octets
-  if (octets > LONGEST_LENGTH || begin > bytes.length) return undefined
+  if (begin > bytes.length) return undefined
   const length = bytes.subarray(at + 2, begin).reduce((sum, octet) => sum * 256 + octet, 0)
+  // An indefinite length (0x80) says none, and so is not the shortest form of any.
   const isShortest = length >= 0x80 && bytes[at + 2] !== 0
   return isShortest ? { begin, end: begin + length } : undefined
 }
