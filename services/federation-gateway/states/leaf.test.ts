@@ -1,5 +1,15 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { grantCertificate, LEAF_STATUSES, leafAfter, type PresentedLeaf, type RegisteredLeaf } from './leaf.ts'
+import {
+  changesOfLeaves,
+  grantCertificate,
+  LEAF_STATUSES,
+  type LeafStatus,
+  type LeavesEvent,
+  leafAfter,
+  type PresentedLeaf,
+  type RegisteredLeaf,
+} from './leaf.ts'
 
 const now = Date.parse('2026-01-31T09:00:00Z')
 const registered: RegisteredLeaf = { grantId: 'g', x5t: 'x', status: 'active', supersededAt: null }
@@ -46,4 +56,48 @@ test('grant.certificate: a superseded one within its overlap, and not after', ()
   expect(judged(supersededAt(59_999))).toBeUndefined()
   expect(judged(supersededAt(60_000))).toEqual(forbidden('cert_superseded'))
   expect(judged({ status: 'superseded', supersededAt: null })).toEqual(forbidden('cert_superseded'))
+})
+
+test('a renewal, step by step', () => {
+  const leaves = new Map<string, LeafStatus>()
+  const after = (event: LeavesEvent) => {
+    for (const [serial, status] of changesOfLeaves(leaves, event)) leaves.set(serial, status)
+    return [...leaves].map(([serial, status]) => `${serial} ${status}`).join(', ')
+  }
+  expect(after({ issued: '1' })).toBe('1 issued')
+  expect(after({ accepted: '1' })).toBe('1 active')
+  expect(after({ issued: '2' })).toBe('1 active, 2 issued')
+  expect(after({ accepted: '1' })).toBe('1 active, 2 issued')
+  expect(after({ issued: '3' })).toBe('1 active, 2 abandoned, 3 issued')
+  expect(after({ accepted: '2' })).toBe('1 active, 2 abandoned, 3 issued')
+  expect(after({ accepted: '3' })).toBe('1 superseded, 2 abandoned, 3 active')
+  expect(after({ accepted: '1' })).toBe('1 superseded, 2 abandoned, 3 active')
+  expect(after({ accepted: '9' })).toBe('1 superseded, 2 abandoned, 3 active')
+  expect(after('revoke')).toBe('1 revoked, 2 revoked, 3 revoked')
+  expect(after({ accepted: '3' })).toBe('1 revoked, 2 revoked, 3 revoked')
+  expect(changesOfLeaves(leaves, 'revoke').size).toBe(0)
+})
+
+test('whatever happens, at most one is issued and one active, and nobody comes back from where he was', () => {
+  const serial = fc.integer({ min: 1, max: 4 }).map(String)
+  const events = fc.array(fc.oneof(fc.constant('new' as const), serial, fc.constant('revoke' as const)), {
+    maxLength: 30,
+  })
+  fc.assert(
+    fc.property(events, (all) => {
+      const leaves = new Map<string, LeafStatus>()
+      for (const what of all) {
+        const event =
+          what === 'new' ? { issued: String(leaves.size + 1) } : what === 'revoke' ? what : { accepted: what }
+        for (const [serial, status] of changesOfLeaves(leaves, event)) {
+          expect(['revoked', ...(status === 'revoked' ? [] : ['abandoned', 'superseded'])]).not.toContain(
+            leaves.get(serial),
+          )
+          leaves.set(serial, status)
+        }
+        const count = (status: LeafStatus) => [...leaves.values()].filter((each) => each === status).length
+        expect([count('issued') <= 1, count('active') <= 1]).toEqual([true, true])
+      }
+    }),
+  )
 })

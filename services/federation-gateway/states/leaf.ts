@@ -1,4 +1,5 @@
 import { guard } from '../../shared/guard.ts'
+import type { Serial } from '../serial.ts'
 import { refused } from '../wire/errors.ts'
 
 /** A certificate that was issued for a grant, as the lending gateway knows it. */
@@ -23,6 +24,35 @@ const AFTER: Readonly<Record<LeafStatus, Readonly<Partial<Record<LeafEvent, Leaf
 /** The status after an event; undefined where it is not allowed. */
 export function leafAfter(status: LeafStatus, event: LeafEvent): LeafStatus | undefined {
   return AFTER[status][event]
+}
+
+/** Something that happens to one of the certificates of a grant, or to all of them. */
+export type LeavesEvent = { readonly issued: Serial } | { readonly accepted: Serial } | 'revoke'
+
+/**
+ * The certificates of one grant after an event: those whose status changes, each with its new one. A new certificate replaces one that
+ * was never used, and one that is used for the first time supersedes the one before it: so at most one is issued, and at most one active.
+ */
+export function changesOfLeaves(
+  leaves: ReadonlyMap<Serial, LeafStatus>,
+  event: LeavesEvent,
+): ReadonlyMap<Serial, LeafStatus> {
+  const changes = new Map<Serial, LeafStatus>()
+  const apply = (what: LeafEvent, to: (serial: Serial, status: LeafStatus) => boolean): void => {
+    for (const [serial, status] of leaves) {
+      const after = to(serial, status) ? leafAfter(status, what) : undefined
+      if (after !== undefined && after !== status) changes.set(serial, after)
+    }
+  }
+  if (event === 'revoke') apply('revoke', () => true)
+  else if ('issued' in event) {
+    apply('replaced', (_, status) => status === 'issued')
+    changes.set(event.issued, 'issued')
+  } else if (leaves.get(event.accepted) === 'issued') {
+    apply('successor-accepted', (_, status) => status === 'active')
+    changes.set(event.accepted, 'active')
+  }
+  return changes
 }
 
 /** What is registered under a certificate that a caller has proven. */
