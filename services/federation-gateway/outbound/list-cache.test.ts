@@ -110,6 +110,11 @@ test('the cache never holds more than its bytes, counted as UTF-8; the oldest go
     cache.keep({ ...query, cursor: String(page) }, 1, '€'.repeat(100))
     expect(cache.bytes).toBeLessThanOrEqual(2000)
   }
+  const held = Array.from({ length: 50 }, (_, page) => cache.epochOf({ ...query, cursor: String(page) })).filter(
+    Boolean,
+  )
+  // Each has 300 bytes in 100 characters, and its key.
+  expect([held.length > 1, held.length < 7]).toEqual([true, true])
   expect(cache.epochOf({ ...query, cursor: '0' })).toBeUndefined()
   expect(cache.epochOf({ ...query, cursor: '49' })).toBe(1)
   cache.keep({ ...query, cursor: 'large' }, 1, 'x'.repeat(3000))
