@@ -42,13 +42,13 @@ export async function spkiOf({ publicKey }: Keys): Promise<Buffer> {
   return Buffer.from(await crypto.subtle.exportKey('spki', publicKey))
 }
 
-/** One DER element of up to 65535 octets. */
+/** One DER element of up to 16 MiB. */
 export function tlv(tag: number, ...content: Uint8Array[]): Buffer {
   const bytes = Buffer.concat(content)
   const { length } = bytes
-  if (length > 0xffff) throw new RangeError('too long for a test')
-  const octets = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
-  return Buffer.concat([Buffer.from([tag, ...octets]), bytes])
+  const octets = [length >> 16, (length >> 8) & 0xff, length & 0xff]
+  const shortest = octets.slice(octets.findIndex((octet, at) => octet !== 0 || at === 2))
+  return Buffer.concat([Buffer.from(length < 0x80 ? [tag, length] : [tag, 0x80 | shortest.length, ...shortest]), bytes])
 }
 
 export function uuidExtension(oid: string, uuid: string): x509.Extension {
