@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import { FolderOpen } from './failures.ts'
 
+/** Behind it stands the process that is making it. */
 const UNFINISHED = '.making-'
 
 /** Makes a folder for this user alone, or sees that the one that is there is such a one. @throws FolderOpen */
@@ -12,11 +13,25 @@ export async function ownFolder(path: string): Promise<void> {
   if ((mode & 0o077) !== 0 || !isOurs) throw new FolderOpen(path)
 }
 
-/** What a run left that was stopped: nobody has used it. */
+/** What a run left that was stopped: nobody has used it. What somebody is making just now stays. */
 export async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (name.startsWith(UNFINISHED)) await rm(join(folder, name), { recursive: true, force: true })
+    const [, maker] = /^\.making-(\d+)-/.exec(name) ?? []
+    if (maker !== undefined && !isRunning(Number(maker))) await rm(join(folder, name), { recursive: true, force: true })
   }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
+/** Beside what it becomes. */
+function newFolderFor(path: string): Promise<string> {
+  return mkdtemp(join(dirname(path), `${UNFINISHED}${process.pid}-`))
 }
 
 /**
@@ -27,7 +42,7 @@ export async function removeUnfinished(folder: string): Promise<void> {
  */
 export async function makeOnce(path: string, make: (folder: string) => Promise<void>): Promise<boolean> {
   if (await isThere(path)) return false
-  const folder = await mkdtemp(join(dirname(path), UNFINISHED))
+  const folder = await newFolderFor(path)
   try {
     await make(folder)
     for (const name of await readdir(folder)) await sync(join(folder, name))
@@ -44,7 +59,7 @@ export async function makeOnce(path: string, make: (folder: string) => Promise<v
 
 /** Replaces a file as a whole. */
 export async function replace(path: string, text: string): Promise<void> {
-  const folder = await mkdtemp(join(dirname(path), UNFINISHED))
+  const folder = await newFolderFor(path)
   try {
     await using file = await open(join(folder, 'file'), 'wx', 0o600)
     await file.writeFile(text)
