@@ -137,3 +137,30 @@ test('variables that look like a switch change nothing and are named in the log'
     ]),
   )
 })
+
+describe('what a program says of its keys', () => {
+  const named: Program<z.infer<typeof schema>> = {
+    ...program,
+    variables: { node: 'NODE_NAME' },
+    secrets: ['node'],
+    isBlankAbsent: true,
+  }
+
+  test('a variable may have a name of its own, which is then the only one', () => {
+    expect(loadConfiguration(named, { environment: { NODE_NAME: 'x' } }).node).toBe('x')
+    expect(() => loadConfiguration(named, { environment: { NODE_NAME: 'x', SAMPLE_NODE: 'y' } })).toThrow(/SAMPLE_NODE/)
+  })
+
+  test('a blank variable is absent where the program says so, and else a value', () => {
+    const file = fileWith({ node: 'from-file' })
+    expect(loadConfiguration(named, { file, environment: { NODE_NAME: ' ' } }).node).toBe('from-file')
+    expect(loadConfiguration(program, { file, environment: { SAMPLE_NODE: ' ' } }).node).toBe(' ')
+  })
+
+  test('a secret has no flag', () => {
+    const flagsIn = (of: Program<unknown>) => addConfigurationOptions(new Command(), of).options.map(({ long }) => long)
+    expect(flagsIn(program)).toContain('--node')
+    expect(flagsIn(named)).not.toContain('--node')
+    expect(flagsIn(named)).toContain('--listen-public')
+  })
+})

@@ -14,8 +14,12 @@ export interface Program<Configuration> {
   /** `AUTH_SERVER`: the variable of key `listen.public` is `AUTH_SERVER_LISTEN_PUBLIC`. */
   readonly environmentPrefix: string
   readonly schema: z.ZodType<Configuration>
-  /** Keys (`peers`, `storage.path`) whose values are never printed, at any depth below them too. */
+  /** Keys (`peers`, `storage.path`) whose values are never printed, at any depth below them too. They have no flag: others see those. */
   readonly secrets?: readonly string[]
+  /** Keys whose variable has a name of its own, which others know it by. */
+  readonly variables?: Readonly<Record<string, string>>
+  /** Whether a variable of spaces alone counts as one that is not set. */
+  readonly isBlankAbsent?: boolean
 }
 
 export interface ConfigurationSources {
@@ -52,7 +56,9 @@ function readKeys(program: Program<unknown>): ConfigurationKey[] {
   return leavesOf(program.schema, []).map(({ path, description, isText }) => ({
     key: path.join('.'),
     flag: `--${path.map(kebab).join('-')}`,
-    variable: `${program.environmentPrefix}_${path.map((part) => kebab(part).replaceAll('-', '_').toUpperCase()).join('_')}`,
+    variable:
+      program.variables?.[path.join('.')] ??
+      `${program.environmentPrefix}_${path.map((part) => kebab(part).replaceAll('-', '_').toUpperCase()).join('_')}`,
     description,
     isText,
   }))
@@ -61,17 +67,22 @@ function readKeys(program: Program<unknown>): ConfigurationKey[] {
 /** Adds `--config FILE` and one flag for each key; read them back with `flagsOf`. */
 export function addConfigurationOptions(command: Command, program: Program<unknown>): Command {
   command.option('--config <file>', 'JSON file with the configuration')
-  for (const { flag, variable, description } of configurationKeys(program)) {
+  for (const { flag, variable, description } of flaggedKeys(program)) {
     command.option(`${flag} <value>`, `${description}${description === '' ? '' : ' '}(${variable})`)
   }
   return command
+}
+
+/** What stands on a command line can be read by every user of the machine. */
+function flaggedKeys(program: Program<unknown>): ConfigurationKey[] {
+  return configurationKeys(program).filter(({ key }) => !program.secrets?.includes(key))
 }
 
 /** The flags that were given, by key. */
 export function flagsOf(command: Command, program: Program<unknown>): Record<string, string> {
   const given = command.opts<Record<string, string>>()
   const flags: Record<string, string> = {}
-  for (const { key, flag } of configurationKeys(program)) {
+  for (const { key, flag } of flaggedKeys(program)) {
     const value = given[flag.slice(2).replaceAll(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())]
     if (value !== undefined) flags[key] = value
   }
@@ -89,7 +100,8 @@ export function loadConfiguration<Configuration>(
   refuseUnknownVariables(program, keys, environment)
   for (const key of keys) {
     const text = environment[key.variable]
-    if (text !== undefined) setKey(merged, key, text, key.variable)
+    const isBlank = program.isBlankAbsent && text?.trim() === ''
+    if (text !== undefined && !isBlank) setKey(merged, key, text, key.variable)
   }
   for (const key of keys) {
     const text = sources.flags?.[key.key]
