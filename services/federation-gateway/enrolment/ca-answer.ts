@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
+import { isJson, jsonOf } from '../calls/json.ts'
 import { LONGEST_CHAIN } from '../certificates/chain.ts'
 import { derInPem, pemOf } from '../certificates/pem.ts'
 
@@ -61,7 +62,7 @@ export function readSignAnswer({ status, contentType, body }: CaAnswer): X509Cer
   // 200 is not what step-ca says: somebody else has answered.
   if (status !== CREATED) throw bad(`${status}`)
   if (body.length > LARGEST_ANSWER) throw bad(`more than ${LARGEST_ANSWER} bytes`)
-  if (!/^application\/json\s*(;|$)/i.test(contentType ?? '')) throw bad('what is no JSON')
+  if (!isJson({ headers: { 'content-type': contentType } })) throw bad('what is no JSON')
   const read = signAnswer.safeParse(jsonOf(body))
   const chain = read.success ? read.data.map(certificateOf) : [undefined]
   if (chain.includes(undefined)) throw bad('what holds no certificate that can be read')
@@ -71,14 +72,6 @@ export function readSignAnswer({ status, contentType, body }: CaAnswer): X509Cer
 /** Leaf first, each one with its line end, so that it can be read as a chain. */
 export function chainPem(chain: readonly X509Certificate[]): string {
   return chain.map(({ raw }) => pemOf(raw, 'CERTIFICATE')).join('')
-}
-
-function jsonOf(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
-  } catch {
-    return undefined
-  }
 }
 
 function certificateOf(text: string): X509Certificate | undefined {

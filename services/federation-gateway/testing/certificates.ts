@@ -130,6 +130,8 @@ async function makeCa(name: string, above: TestCa | undefined, changes: CaChange
     extensions: [
       new x509.BasicConstraintsExtension(changes.isCa ?? true, changes.pathLength, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      // step-ca names its lists by it.
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   })
   const ca: TestCa = {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 const SCRIPT = fileURLToPath(new URL('../../../checks/tool-paths.ts', import.meta.url))
 
 /** Paths of real programs, by name. They come from the toolchain, which builds what is missing. */
-export function toolPaths<Name extends 'nsc' | 'nats-server' | 'postgres' | 'step'>(
+export function toolPaths<Name extends 'nsc' | 'nats-server' | 'postgres' | 'step' | 'step-ca'>(
   ...names: Name[]
 ): Readonly<Record<Name, string>> {
   const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning']
