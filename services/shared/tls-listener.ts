@@ -31,9 +31,9 @@ export interface TlsListenerOptions {
   material: TlsMaterial
   /**
    * Judges each connection before any byte of HTTP is read. A refusal is recorded with layer `tls` and ends the connection.
-   * A listener with `required` must have one.
+   * Of several the first that objects. A listener with `required` must have one.
    */
-  gate?: Guard<TlsConnection>
+  gate?: Guard<TlsConnection> | readonly Guard<TlsConnection>[]
   /** `action` of the listener's own decision records: those of the gate, and of what cannot be read. */
   action: string
   target: string
@@ -48,6 +48,17 @@ export interface TlsListenerOptions {
   handshakeRecordsPerMinute?: number
   /** Default 16 KiB. */
   maxHeaderBytes?: number
+  /** For how long a connection stays that asks for nothing. Default: what Node takes. */
+  keepAliveMs?: number
+  /** TLS 1.3 and HTTP/1.1 alone. Default: 1.2, too, and no word of what is spoken over it. */
+  isLatestOnly?: boolean
+  /**
+   * Whether the gate reads from the socket what the handshake proved, rather than from `certificate`, which there is none of then. What
+   * changes while a connection lives is for the handler to judge.
+   */
+  gateReadsSocket?: boolean
+  /** Judges handshakes that failed. Default: `tls.handshake`. */
+  handshake?: Guard<Unreadable>
 }
 
 export interface TlsListener {
@@ -74,7 +85,9 @@ export function createTlsListener(given: TlsListenerOptions): TlsListener {
   let material = options.material
   const connections = new WeakMap<Duplex, { connection: TlsConnection; material: TlsMaterial }>()
   const server = createServer({
-    ...secureContextOf(material),
+    ...secureContextOf(material, options),
+    ...(options.isLatestOnly && { ALPNProtocols: ['http/1.1'] }),
+    ...(options.keepAliveMs !== undefined && { keepAliveTimeout: options.keepAliveMs }),
     requestCert: options.clientCertificate !== 'none',
     // The gate judges instead of OpenSSL's yes or no, so that every refusal has its reason on record.
     rejectUnauthorized: false,
@@ -171,7 +184,7 @@ export function createTlsListener(given: TlsListenerOptions): TlsListener {
       }),
     reload(next) {
       material = next
-      server.setSecureContext(secureContextOf(next))
+      server.setSecureContext(secureContextOf(next, options))
     },
     close: (graceMs) =>
       new Promise((resolve) => {
@@ -188,12 +201,14 @@ export function createTlsListener(given: TlsListenerOptions): TlsListener {
   }
 }
 
-function secureContextOf(material: TlsMaterial) {
+function secureContextOf(material: TlsMaterial, { isLatestOnly = false }: TlsListenerOptions) {
   return {
     cert: material.certificate,
     key: material.key,
     ca: [...material.trusted],
-    minVersion: 'TLSv1.2' as const,
+    // OpenSSL demands a list for each certificate of a chain once it has one at all.
+    ...(material.crls !== undefined && { crl: [...material.crls] }),
+    minVersion: isLatestOnly ? ('TLSv1.3' as const) : ('TLSv1.2' as const),
     // A resumed session would skip the handshake that proves the certificate against today's anchors.
     // Part of the context, because `setSecureContext` drops every option that it is not given again.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
@@ -201,7 +216,8 @@ function secureContextOf(material: TlsMaterial) {
 }
 
 function connectionOf(socket: TLSSocket, options: TlsListenerOptions, material: TlsMaterial): TlsConnection {
-  const certificate = options.clientCertificate === 'none' ? undefined : peerCertificateOf(socket, material)
+  const isRead = options.clientCertificate !== 'none' && !options.gateReadsSocket
+  const certificate = isRead ? peerCertificateOf(socket, material) : undefined
   return { conn: `${socket.remoteAddress}:${socket.remotePort}`, listener: options.name, certificate, socket }
 }
 
@@ -218,13 +234,13 @@ function asOfNow(connection: TlsConnection, provenAgainst: TlsMaterial, material
 async function judge(connection: TlsConnection, options: Deciding): Promise<boolean> {
   if (options.gate === undefined) return true
   const started = performance.now()
-  const refusal = await options.gate.check(connection)
-  if (refusal === undefined) return true
+  const found = await firstRefusal([options.gate].flat(), connection)
+  if (found === undefined) return true
   record(options, connection, {
     layer: 'tls',
     status: null,
-    guard: options.gate.id,
-    reason: refusal.reason,
+    guard: found.guard,
+    reason: found.refusal.reason,
     ms: performance.now() - started,
   })
   return false
@@ -262,7 +278,8 @@ async function refuseUnreadable(
   // A caller that has gone is refused nothing.
   if (socket.remotePort === undefined || (connection !== undefined && !socket.writable)) return false
   const isHandshake = connection === undefined && context.failure !== undefined
-  const found = await (isHandshake ? firstRefusal([tlsHandshake], context) : firstRefusal([httpForm], context))
+  const handshake = options.handshake ?? tlsHandshake
+  const found = await (isHandshake ? firstRefusal([handshake], context) : firstRefusal([httpForm], context))
   if (found === undefined || refusedOnce.has(socket)) return found !== undefined
   refusedOnce.add(socket)
   const { guard, refusal } = found

@@ -12,6 +12,8 @@ export interface TlsMaterial {
   readonly anchors: ReadonlyMap<string, readonly X509Certificate[]>
   /** All roots, as PEM. */
   readonly trusted: readonly string[]
+  /** Lists of revoked certificates, as PEM: of the issuer of each certificate in a chain. Undefined: nobody looks for one. */
+  readonly crls?: readonly string[]
 }
 
 export interface TlsPaths {

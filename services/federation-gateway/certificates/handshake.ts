@@ -1,10 +1,10 @@
 import { guard } from '../../shared/guard.ts'
 
-/** A handshake on the federation listener that ended in nothing, as Node tells it in `tlsClientError`. */
+/** A handshake on the federation listener that ends in nothing, as Node tells it. */
 export interface HandshakeFailure {
   /** `code` of the failure itself. */
   readonly code?: string
-  /** `authorizationError` of the socket: OpenSSL's verdict on the certificate. By then Node no longer shows the certificate. */
+  /** `authorizationError` of the socket: OpenSSL's verdict on the certificate. */
   readonly authorizationError?: string | Error | null
 }
 
@@ -19,7 +19,8 @@ const OF_CRL: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_CRL: 'crl_missing',
   CRL_SIGNATURE_FAILURE: 'crl_untrusted',
 }
-const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
+/** What Node says where it demands one and there is none. */
+export const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
 
 /** RFC 5280 section 6.1. Every verdict that is neither named here nor about a list of revoked certificates means that no path leads to the anchor. */
 export const tlsChain = guard<HandshakeFailure>(

@@ -1,0 +1,406 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { DecisionLog } from '../../shared/decision-log.ts'
+import { type Guard, guard } from '../../shared/guard.ts'
+import type { Log } from '../../shared/log.ts'
+import { createTlsListener, type TlsConnection, type TlsListener, type TlsMaterial } from '../../shared/tls-listener.ts'
+import type { CrlsInUse } from '../certificates/crl-keeper.ts'
+import {
+  CERTIFICATE_GUARDS,
+  type CertificateContext,
+  type CertificateIdentity,
+  type CertificatePolicy,
+  certLive,
+  identityIn,
+  type ProvenConnection,
+} from '../certificates/guards.ts'
+import { capabilitiesOf, etagOf, isUnchanged } from '../scope/capabilities.ts'
+import type { Scope } from '../scope/document.ts'
+import { isResource } from '../scope/resources.ts'
+import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
+import type { RegisteredLeaf } from '../states/leaf.ts'
+import type { Position } from '../wire/cursor.ts'
+import { refused } from '../wire/errors.ts'
+import { queryHash } from '../wire/query-hash.ts'
+import {
+  type CsrRequest,
+  csrRequest,
+  getRequest,
+  type ListRequest,
+  listRequest,
+  type SearchRequest,
+  searchRequest,
+  type Verb,
+} from '../wire/requests.ts'
+import { type Accepted, type Ended, Exchange, type Frame, Refused, serve } from './exchange.ts'
+import { httpAuthority, httpBody, httpDeadline } from './guards.ts'
+import { type ConnectionLimits, OpenConnections } from './open-connections.ts'
+import { RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
+import type { Records } from './records.ts'
+import { httpRoute, type Routing } from './routes.ts'
+import { tlsGate, tlsProtocol } from './tls-gate.ts'
+
+/** A grant as it stands at this request. */
+export interface LentGrant extends GrantFacts {
+  readonly peerId: string
+  readonly scope: Scope
+  readonly epoch: number
+  /** Requests in 60 s. */
+  readonly rateLimit: number
+}
+
+/** The database is down, or slow. Storage throws it; it is 503 on every verb. */
+export class StoreUnavailable extends Error {
+  constructor(options?: ErrorOptions) {
+    super('the database does not answer', options)
+    this.name = 'StoreUnavailable'
+  }
+}
+
+/** What this listener asks storage for. @throws StoreUnavailable */
+export interface AdmissionStore {
+  /** By the grant and the serial number that a certificate names; read for each request, and never kept. */
+  admission(
+    presented: CertificateIdentity,
+  ): Promise<{ readonly grant: LentGrant | undefined; readonly registered: RegisteredLeaf | undefined }>
+  /** The first request with a certificate was let in: it is active, and the one before it superseded. */
+  accepted(presented: CertificateIdentity): Promise<void>
+}
+
+/** A request that was let in. */
+export interface AdmittedCall {
+  readonly requestId: string
+  readonly identity: CertificateIdentity
+  readonly grant: LentGrant
+  readonly queryHash: string
+  /** `traceparent` of the caller (W3C Trace Context), which has proven who it is by now. */
+  readonly traceparent: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** What the verbs come to. Each may throw `Refused` and `StoreUnavailable`. */
+export interface Verbs {
+  list(call: AdmittedCall, resource: string, request: ListRequest, from: Position | undefined): Promise<Accepted>
+  get(call: AdmittedCall, resource: string, id: string): Promise<Accepted>
+  search(call: AdmittedCall, request: SearchRequest): Promise<Accepted>
+  renew(call: AdmittedCall, request: CsrRequest): Promise<Accepted>
+  /** Reads a cursor; undefined for one that is not of this query under this grant. */
+  cursor(text: string, binding: { readonly queryHash: string; readonly grantId: string }): Position | undefined
+}
+
+/** For the audit log: one for each request that came this far, whatever became of it. */
+export interface FederationEntry extends Ended {
+  readonly requestId: string
+  readonly verb: Verb | null
+  readonly resource: string | null
+  readonly queryHash: string | null
+  readonly principal: Readonly<Record<string, string>>
+}
+
+export interface FederationListenerOptions {
+  readonly host: string
+  readonly port: number
+  /** By which callers may address it, lower case. */
+  readonly names: readonly string[]
+  readonly node: string
+  /** Certificate, key and anchors; lists of revoked certificates come later. */
+  readonly material: TlsMaterial
+  readonly policy: CertificatePolicy
+  readonly overlapSeconds: number
+  readonly records: Records
+  readonly log: Log
+  readonly store: AdmissionStore
+  readonly verbs: Verbs
+  onEnded?(entry: FederationEntry): void
+  readonly limits?: Partial<FederationLimits>
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+export interface FederationLimits extends ConnectionLimits {
+  readonly perLeaf: number
+  readonly largestBody: number
+  readonly deadlineMs: number
+  readonly storeMs: number
+  readonly handshakeRecordsPerMinute: number
+}
+
+const LIMITS: FederationLimits = {
+  most: 1_000,
+  mostPerCertificate: 32,
+  perLeaf: 6_000,
+  largestBody: 16 * 1024,
+  deadlineMs: 10_000,
+  storeMs: 2_000,
+  handshakeRecordsPerMinute: 600,
+}
+const KEEP_ALIVE_MS = 60_000
+const STORE_RETRY_SECONDS = 5
+
+export interface FederationListener {
+  /** Opens the listener with the first lists; later ones are for new handshakes, and end connections of whom they name. */
+  useLists(crls: CrlsInUse): Promise<void>
+  /** New handshakes use the new certificate and anchors. */
+  reload(material: TlsMaterial): void
+  readonly isOpen: boolean
+  /** Undefined until it is open. */
+  readonly port: number | undefined
+  close(graceMs: number): Promise<void>
+}
+
+/** What the database says of a request, on its way; `found` is set when it did. */
+interface Lookup {
+  readonly look: () => ReturnType<AdmissionStore['admission']>
+  readonly withinMs: number
+  found?: Awaited<ReturnType<AdmissionStore['admission']>>
+}
+
+const unavailable = () => refused('dependency_unavailable', 'database_unavailable', STORE_RETRY_SECONDS)
+
+/** Nothing that was known before counts: a database that says nothing in time is no answer. */
+export const storeAvailable = guard<Lookup>('store.available', ['database_unavailable'], async (lookup) => {
+  const late = Symbol()
+  let timer: NodeJS.Timeout | undefined
+  const waiting = new Promise<typeof late>((resolve) => {
+    timer = setTimeout(resolve, lookup.withinMs, late)
+  })
+  try {
+    const found = await Promise.race([lookup.look(), waiting])
+    if (found === late) return unavailable()
+    lookup.found = found
+    return undefined
+  } catch (failure) {
+    if (failure instanceof StoreUnavailable) return unavailable()
+    throw failure
+  } finally {
+    clearTimeout(timer)
+  }
+})
+
+interface FederationRoute {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly verb: Verb
+}
+
+const BASE = '/api/federation/v1'
+const ROUTES: readonly FederationRoute[] = [
+  { method: 'POST', path: `${BASE}/list/:resource`, verb: 'list' },
+  { method: 'POST', path: `${BASE}/get/:resource/:id`, verb: 'get' },
+  { method: 'POST', path: `${BASE}/search`, verb: 'search' },
+  { method: 'GET', path: `${BASE}/capabilities`, verb: 'capabilities' },
+  { method: 'POST', path: `${BASE}/renew`, verb: 'renew' },
+]
+
+/** The listener of peers: mutual TLS, and the verbs of federation alone. It is closed until it knows who is revoked. */
+export function createFederationListener(options: FederationListenerOptions): FederationListener {
+  const limits = { ...LIMITS, ...options.limits }
+  const open = new OpenConnections(limits, options.now)
+  const requests = new Requests(options, limits, open)
+  let material = options.material
+  let listener: TlsListener | undefined
+  let opening: Promise<void> | undefined
+  const openWith = (given: TlsMaterial): Promise<void> => {
+    listener = createTlsListener({
+      ...{ name: 'federation', host: options.host, port: options.port, material: given },
+      ...{ clientCertificate: 'required', gateReadsSocket: true, isLatestOnly: true, keepAliveMs: KEEP_ALIVE_MS },
+      ...{ gate: tlsGate(open), handshake: tlsProtocol, action: 'federation:connect', target: options.node },
+      decisions: options.records satisfies DecisionLog,
+      handshakeRecordsPerMinute: limits.handshakeRecordsPerMinute,
+      onRequest: (request, response, connection) => requests.serve(request, response, connection),
+    })
+    return listener.listen()
+  }
+  return {
+    async useLists({ pems, serials }) {
+      material = { ...material, crls: pems }
+      if (listener === undefined) opening = openWith(material)
+      else listener.reload(material)
+      open.endRevoked(serials)
+      await opening
+    },
+    reload(next) {
+      material = material.crls === undefined ? next : { ...next, crls: material.crls }
+      listener?.reload(material)
+    },
+    get isOpen() {
+      return listener?.server.listening === true
+    },
+    get port() {
+      const address = listener?.server.address()
+      return typeof address === 'object' ? address?.port : undefined
+    },
+    async close(graceMs) {
+      await opening?.catch(() => {})
+      await listener?.close(graceMs)
+      open.close()
+    },
+  }
+}
+
+class Requests {
+  readonly #options: FederationListenerOptions
+  readonly #limits: FederationLimits
+  readonly #open: OpenConnections
+  readonly #frame: Frame
+  readonly #perLeaf = new RateLimit()
+  readonly #perGrant = new RateLimit()
+  readonly #certificates = new WeakMap<TLSSocket, CertificateContext>()
+  readonly #now: () => number
+
+  constructor(options: FederationListenerOptions, limits: FederationLimits, open: OpenConnections) {
+    const { records, log, now = Date.now } = options
+    this.#options = options
+    this.#limits = limits
+    this.#open = open
+    this.#now = now
+    this.#frame = { listener: 'federation', records, log, deadlineMs: limits.deadlineMs, deadline: httpDeadline }
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): void {
+    const exchange = new Exchange(this.#frame, request, response, connection)
+    exchange.target = this.#options.node
+    const entry: { verb: Verb | null; resource: string | null; queryHash: string | null } = {
+      ...{ verb: null, resource: null, queryHash: null },
+    }
+    const over = this.#open.begin(connection.socket)
+    exchange.onEnded((ended) => {
+      over()
+      this.#options.onEnded?.({ ...entry, ...ended, requestId: exchange.requestId, principal: exchange.principal })
+    })
+    serve(exchange, this.#frame, async () => {
+      const identity = await this.#identify(exchange)
+      const grant = await this.#admit(exchange, identity)
+      exchange.accept(await this.#answer(exchange, identity, grant, entry))
+    }).catch(() => response.destroy())
+  }
+
+  /** Whose request it is, by the certificate of its connection and by nothing else. */
+  async #identify(exchange: Exchange): Promise<CertificateIdentity> {
+    const { request, connection, principal } = exchange
+    await exchange.pass([httpAuthority], { request, names: this.#options.names })
+    const context = this.#contextOf(connection.socket)
+    const { leaf } = context
+    if (leaf) principal.x5t = leaf.x5t
+    try {
+      await exchange.pass(CERTIFICATE_GUARDS as readonly Guard<CertificateContext>[], context)
+    } catch (failure) {
+      exchange.isLast = failure instanceof Refused && failure.guard === certLive.id
+      throw failure
+    }
+    const identity = identityIn(context)
+    if (identity === undefined) throw new Error('a certificate that passed its guards names nobody')
+    const { x5t, serial, commonName: cn, grantId, subjectUserId } = identity
+    Object.assign(principal, { x5t, serial, cn, grantId, subjectUserId })
+    const counted = { limit: this.#perLeaf, key: x5t, most: this.#limits.perLeaf }
+    await exchange.pass([rateLeaf], counted)
+    return identity
+  }
+
+  /** Whether the database lets them in, at this request. */
+  async #admit(exchange: Exchange, presented: CertificateIdentity): Promise<LentGrant> {
+    const { store, overlapSeconds } = this.#options
+    const lookup: Lookup = { look: () => store.admission(presented), withinMs: this.#limits.storeMs }
+    await exchange.pass([storeAvailable], lookup)
+    const { grant, registered } = lookup.found ?? { grant: undefined, registered: undefined }
+    await exchange.pass(ADMISSION_GUARDS, { presented, grant, registered, overlapSeconds, now: this.#now() })
+    if (grant === undefined) throw new Error('a grant that nobody knows passed its guards')
+    exchange.principal.peerId = grant.peerId
+    await exchange.pass([rateGrant], { limit: this.#perGrant, key: grant.id, most: grant.rateLimit })
+    if (registered?.status === 'issued') await this.#ask(() => store.accepted(presented))
+    return grant
+  }
+
+  async #answer(
+    exchange: Exchange,
+    identity: CertificateIdentity,
+    grant: LentGrant,
+    entry: { verb: Verb | null; resource: string | null; queryHash: string | null },
+  ): Promise<Accepted> {
+    const { request, path, requestId, signal } = exchange
+    const routing: Routing<FederationRoute> = { routes: ROUTES, method: request.method, path }
+    await exchange.pass([httpRoute as Guard<Routing<FederationRoute>>], routing)
+    const { route, parameters } = routing.found!
+    const { verb } = route
+    const { resource = '', id = '' } = parameters
+    entry.verb = verb
+    entry.resource = isResource(resource) ? resource : null
+    // What a caller writes there that is no name of ours stays out of the record.
+    exchange.action = `federation:${verb}${isResource(resource) ? `/${resource}` : ''}`
+    const traceparent = request.headers.traceparent as string | undefined
+    exchange.traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? '')?.[1]
+    const callOf = (hash: string): AdmittedCall => {
+      entry.queryHash = hash
+      return { requestId, identity, grant, queryHash: hash, traceparent, signal }
+    }
+    const carried = { request, largest: this.#limits.largestBody }
+    const { verbs } = this.#options
+    const read = async <Value>(more: Omit<Parameters<typeof httpBody.check>[0], 'request' | 'largest'>) => {
+      const given = { ...carried, ...more }
+      await exchange.pass([httpBody], given)
+      return { value: given.value as Value, position: given.position }
+    }
+    switch (verb) {
+      case 'list': {
+        let hash = ''
+        const cursor = ({ cursor, filter, limit }: ListRequest): Position | null | undefined => {
+          hash = queryHash({ verb, resource, ...(filter && { filter }), limit })
+          return cursor === undefined
+            ? undefined
+            : (verbs.cursor(cursor, { queryHash: hash, grantId: grant.id }) ?? null)
+        }
+        const { value, position } = await read<ListRequest>({ schema: listRequest(resource), cursor })
+        return this.#ask(() => verbs.list(callOf(hash), resource, value, position))
+      }
+      case 'get':
+        await read({ schema: getRequest, mayBeAbsent: true, id })
+        return this.#ask(() => verbs.get(callOf(queryHash({ verb, resource, id })), resource, id))
+      case 'search': {
+        const { value } = await read<SearchRequest>({ schema: searchRequest })
+        const { q, resources, limit } = value
+        const hash = queryHash({ verb, ...(resources && { resource: resources }), q, limit })
+        return this.#ask(() => verbs.search(callOf(hash), value))
+      }
+      case 'capabilities':
+        callOf(queryHash({ verb }))
+        return capabilities(grant, request.headers['if-none-match'])
+      case 'renew': {
+        const { value } = await read<CsrRequest>({ schema: csrRequest })
+        return this.#ask(() => verbs.renew(callOf(queryHash({ verb })), value))
+      }
+    }
+  }
+
+  /** A database that is lost on the way is 503 as one that was from the beginning. */
+  async #ask<Value>(act: () => Promise<Value>): Promise<Value> {
+    try {
+      return await act()
+    } catch (failure) {
+      if (failure instanceof StoreUnavailable) throw new Refused(storeAvailable.id, unavailable())
+      throw failure
+    }
+  }
+
+  /** The certificate of a connection is read once, however many requests come over it. */
+  #contextOf(socket: TLSSocket): CertificateContext {
+    const known = this.#certificates.get(socket)
+    if (known !== undefined) return known
+    const certificate = socket.getPeerX509Certificate()
+    const connection: ProvenConnection = {
+      get authorized() {
+        return socket.authorized
+      },
+      isSessionReused: () => socket.isSessionReused(),
+      getPeerX509Certificate: () => certificate,
+    }
+    const context = { connection, policy: this.#options.policy, now: this.#now }
+    this.#certificates.set(socket, context)
+    return context
+  }
+}
+
+function capabilities({ scope, expiresAt, epoch }: LentGrant, ifNoneMatch: string | undefined): Accepted {
+  const headers = { etag: etagOf(epoch) }
+  if (isUnchanged(ifNoneMatch, epoch)) return { status: 304, headers }
+  return { status: 200, headers, body: capabilitiesOf(scope, expiresAt) }
+}

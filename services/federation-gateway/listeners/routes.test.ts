@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { httpRoute, type Routed, type Routing } from './routes.ts'
+
+const routes: Routed[] = [
+  { method: 'POST', path: '/v1/list/:resource' },
+  { method: 'GET', path: '/v1/things' },
+  { method: 'DELETE', path: '/v1/things' },
+]
+const routed = (method: string, path: string) => {
+  const routing: Routing<Routed> = { routes, method, path }
+  return { verdict: httpRoute.check(routing), found: routing.found }
+}
+
+test('a route is found by method and path, with what stands in the path as it came', () => {
+  expect(routed('POST', '/v1/list/tasks%00')).toMatchObject({
+    verdict: undefined,
+    found: { route: routes[0], parameters: { resource: 'tasks%00' } },
+  })
+  expect(routed('HEAD', '/v1/things').found?.route).toBe(routes[1])
+})
+
+test.each([
+  '/',
+  '/v1',
+  '/v1/list',
+  '/v1/list/',
+  '/v1/list/a/b',
+  '/V1/list/a',
+  '//v1/list/a',
+  '/v1/list/a/',
+  '/v1/:resource',
+])('%s is none', (path) => {
+  expect(routed('POST', path).verdict).toEqual({ reason: 'route_unknown', status: 404, error: 'not_found' })
+})
+
+test('another method is told which there are', () => {
+  expect(routed('POST', '/v1/things').verdict).toEqual({
+    reason: 'method_unknown',
+    status: 405,
+    error: 'method_not_allowed',
+    allow: ['GET', 'DELETE'],
+  })
+})

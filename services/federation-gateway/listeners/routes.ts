@@ -1,0 +1,44 @@
+import { guard } from '../../shared/guard.ts'
+import { methodOf } from '../../shared/http-method.ts'
+import { refused } from '../wire/errors.ts'
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+
+/** `path`: `/get/:resource/:id`. Segments are taken as they came: what is encoded otherwise is another name. */
+export interface Routed {
+  readonly method: Method
+  readonly path: string
+}
+
+/** A request that is on its way to a route. `found` is set when there is one. */
+export interface Routing<Route extends Routed> {
+  readonly routes: readonly Route[]
+  readonly method: string | undefined
+  readonly path: string
+  found?: { readonly route: Route; readonly parameters: Readonly<Record<string, string>> }
+}
+
+export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 'method_unknown'], (routing) => {
+  const here = routing.routes.flatMap((route) => {
+    const parameters = parametersOf(route.path, routing.path)
+    return parameters === undefined ? [] : [{ route, parameters }]
+  })
+  if (here.length === 0) return refused('not_found', 'route_unknown')
+  const method = methodOf({ method: routing.method })
+  const found = here.find(({ route }) => route.method === method)
+  if (found !== undefined) routing.found = found
+  const allow = [...new Set(here.map(({ route }) => route.method))]
+  return found === undefined ? { ...refused('method_not_allowed', 'method_unknown'), allow } : undefined
+})
+
+function parametersOf(pattern: string, path: string): Record<string, string> | undefined {
+  const [wanted, given] = [pattern.split('/'), path.split('/')]
+  if (wanted.length !== given.length) return undefined
+  const parameters: Record<string, string> = {}
+  for (const [at, part] of wanted.entries()) {
+    const value = given[at]!
+    if (part.startsWith(':') && value !== '') parameters[part.slice(1)] = value
+    else if (part !== value) return undefined
+  }
+  return parameters
+}
