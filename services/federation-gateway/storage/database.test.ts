@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { Database, undo } from './database.ts'
+import { sql } from './statement.ts'
+import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
+import { StoreUnavailable, storeAvailable } from './unavailable.ts'
+
+let cluster: Cluster
+let database: TestDatabase
+beforeAll(async () => {
+  cluster = await startCluster()
+  database = await cluster.database()
+  await database.owner.query(sql`CREATE TABLE things (id int PRIMARY KEY)`)
+}, 120_000)
+afterAll(async () => {
+  await database[Symbol.asyncDispose]()
+  await cluster[Symbol.asyncDispose]()
+})
+
+const failureOf = (work: Promise<unknown>) =>
+  work.then(
+    () => undefined,
+    (failure: unknown) => failure,
+  )
+const things = async () =>
+  (await database.owner.query<{ id: number }>(sql`SELECT id FROM things ORDER BY id`)).map(({ id }) => id)
+const refusal = { reason: 'database_unavailable', status: 503, error: 'dependency_unavailable', retryAfter: 5 }
+
+test('values are parameters, and whole numbers of 64 bits are numbers', async () => {
+  const text = `'; DROP TABLE things; --`
+  const rows = await database.owner.query(sql`SELECT ${text}::text AS text, ${2 ** 40}::bigint AS number`)
+  expect(rows).toEqual([{ text, number: 2 ** 40 }])
+})
+
+test('sessions of the gateway begin as gateway_app, and RESET leads to nothing more', async () => {
+  await database.app.transaction(async (session) => {
+    await session.query(sql`RESET ROLE`)
+    expect(await session.query(sql`SELECT current_user::text AS role`)).toEqual([{ role: 'gateway_app' }])
+  })
+})
+
+describe('a transaction', () => {
+  test('is done as a whole', async () => {
+    await database.owner.transaction(async (session) => {
+      await session.query(sql`INSERT INTO things VALUES (1)`)
+      await session.query(sql`INSERT INTO things VALUES (2)`)
+    })
+    expect(await things()).toEqual([1, 2])
+  })
+
+  test('that fails, or is undone, leaves nothing', async () => {
+    const failure = new TypeError('ours')
+    const failing = database.owner.transaction(async (session) => {
+      await session.query(sql`INSERT INTO things VALUES (3)`)
+      throw failure
+    })
+    expect(await failureOf(failing)).toBe(failure)
+    const undone = database.owner.transaction(async (session) => {
+      await session.query(sql`INSERT INTO things VALUES (3)`)
+      return undo('undone')
+    })
+    expect(await undone).toBe('undone')
+    expect(await things()).toEqual([1, 2])
+  })
+
+  test('that fails in the database can be followed by another one', async () => {
+    const failure = await failureOf(database.owner.transaction((session) => session.query(sql`SELECT 1 / 0`)))
+    expect(failure).toMatchObject({ code: '22012' })
+    expect(failure).not.toBeInstanceOf(StoreUnavailable)
+    expect(await things()).toEqual([1, 2])
+  })
+})
+
+describe('store.available', () => {
+  test('passes an answer, and a failure that is the statement’s', async () => {
+    expect(storeAvailable.check({})).toBeUndefined()
+    const failure = await failureOf(database.app.query(sql`SELECT 1 / 0`))
+    expect(storeAvailable.check({ failure })).toBeUndefined()
+  })
+
+  test('refuses where nobody listens, without a word of the login', async () => {
+    await using nobody = new Database({ url: 'postgres://keeper:secret@127.0.0.1:1/gateway', withinMs: 500 })
+    const failure = await failureOf(nobody.query(sql`SELECT 1`))
+    expect(storeAvailable.check({ failure })).toEqual(refusal)
+    expect((failure as Error).message).toMatch(/^the database gateway at 127\.0\.0\.1:1 does not answer \(ECONNREF/)
+    expect(JSON.stringify(failure) + String((failure as Error).cause)).not.toContain('secret')
+  })
+
+  test('refuses a login that is not taken', async () => {
+    await using other = new Database({ url: database.url.replace('keeper', 'stranger'), withinMs: 5_000 })
+    expect(storeAvailable.check({ failure: await failureOf(other.query(sql`SELECT 1`)) })).toEqual(refusal)
+  })
+
+  test('refuses when all sessions are taken, and no later than its time', async () => {
+    const small = database.open({ withinMs: 300, sessions: 1 })
+    const began = performance.now()
+    const failures: unknown[] = []
+    await failureOf(small.transaction(async () => void failures.push(await failureOf(small.query(sql`SELECT 1`)))))
+    const [failure] = failures
+    expect(storeAvailable.check({ failure })).toEqual(refusal)
+    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(await small.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
+  })
+
+  test('refuses a statement that waits for a lock, and the server stops waiting, too', async () => {
+    const short = database.open({ withinMs: 300 })
+    await database.owner.transaction(async (session) => {
+      await session.query(sql`LOCK TABLE things`)
+      const failure = await failureOf(short.query(sql`INSERT INTO things VALUES (9)`))
+      expect(storeAvailable.check({ failure })).toEqual(refusal)
+      await vi.waitFor(async () => {
+        expect(await database.owner.query(sql`SELECT FROM pg_locks WHERE NOT granted`)).toEqual([])
+      })
+    })
+    expect(await things()).toEqual([1, 2])
+  })
+
+  test('refuses while the server hangs, and is there again when it goes on', async () => {
+    const short = database.open({ withinMs: 500 })
+    await short.query(sql`SELECT 1`)
+    const [{ pid }] = (await short.query<{ pid: number }>(sql`SELECT pg_backend_pid() AS pid`)) as [{ pid: number }]
+    process.kill(pid, 'SIGSTOP')
+    const began = performance.now()
+    try {
+      expect(storeAvailable.check({ failure: await failureOf(short.query(sql`SELECT 1`)) })).toEqual(refusal)
+      expect(performance.now() - began).toBeLessThan(2_000)
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    expect(await short.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
+  })
+
+  test('refuses while the server is down, in the middle of a transaction too, and needs no restart', async () => {
+    const app = database.open({ role: 'gateway_app', withinMs: 5_000 })
+    await app.query(sql`SELECT 1`)
+    const torn = app.transaction(async (session) => {
+      await session.query(sql`SELECT 1`)
+      await cluster.kill()
+      await session.query(sql`SELECT 1`)
+    })
+    expect(storeAvailable.check({ failure: await failureOf(torn) })).toEqual(refusal)
+    expect(storeAvailable.check({ failure: await failureOf(app.query(sql`SELECT 1`)) })).toEqual(refusal)
+    await cluster.start()
+    expect(await app.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
+  })
+})

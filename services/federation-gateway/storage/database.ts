@@ -1,0 +1,136 @@
+import pg from 'pg'
+import type { Statement } from './statement.ts'
+import { isUnavailable, StoreUnavailable, stateOf } from './unavailable.ts'
+
+/** What statements are said to: the pool, or one transaction. */
+export interface Session {
+  /** @throws StoreUnavailable */
+  query<Row extends object>(statement: Statement): Promise<Row[]>
+}
+
+export interface DatabaseOptions {
+  /** `postgres://USER[:PASSWORD]@HOST:PORT/DATABASE[?sslmode=verify-full]` */
+  readonly url: string
+  /** Instead of one in the URL. */
+  readonly password?: string
+  /** The role that sessions begin as. Default: that of the login, which is to own everything. */
+  readonly role?: 'gateway_app' | 'gateway_archiver'
+  /** For a statement or a transaction, waiting for a session included. Default 2000; 0: without an end, for migrations. */
+  readonly withinMs?: number
+  readonly sessions?: number
+}
+
+const SESSIONS = 20
+const WITHIN_MS = 2_000
+const IDLE_MS = 30_000
+
+/** Whole numbers of 64 bits as numbers: none here comes near to what a number cannot hold. */
+const types = new pg.TypeOverrides()
+types.setTypeParser(pg.types.builtins.INT8, Number)
+
+/** A pool of sessions at one database. It keeps no answers. */
+export class Database implements Session, AsyncDisposable {
+  readonly #pool: pg.Pool
+  readonly #withinMs: number
+  readonly place: string
+
+  constructor({ url, password, role, withinMs = WITHIN_MS, sessions = SESSIONS }: DatabaseOptions) {
+    const target = new URL(url)
+    if (password !== undefined) target.password = encodeURIComponent(password)
+    this.place = `${target.pathname.slice(1)} at ${target.host}`
+    this.#withinMs = withinMs
+    this.#pool = new pg.Pool({
+      connectionString: target.href,
+      application_name: 'federation-gateway',
+      max: sessions,
+      connectionTimeoutMillis: withinMs === 0 ? WITHIN_MS : withinMs,
+      idleTimeoutMillis: IDLE_MS,
+      // The server gives up, too: a statement that nobody waits for any more would keep its locks.
+      ...(withinMs > 0 && { statement_timeout: withinMs, idle_in_transaction_session_timeout: 2 * withinMs }),
+      ...(role !== undefined && { options: `-c role=${role}` }),
+      types,
+    })
+    // A session that the server ends is replaced by the next one. Whoever used it is told by what it asked for.
+    this.#pool.on('error', () => {})
+    this.#pool.on('connect', (client) => void client.on('error', () => {}))
+  }
+
+  /** Sessions that are open, and callers that wait for one. */
+  get load(): { open: number; idle: number; waiting: number } {
+    const { totalCount: open, idleCount: idle, waitingCount: waiting } = this.#pool
+    return { open, idle, waiting }
+  }
+
+  query<Row extends object>(statement: Statement): Promise<Row[]> {
+    return this.#within((say) => say(statement)) as Promise<Row[]>
+  }
+
+  /** What is done in `work` is done as a whole, or not at all: a failure, or `undo`, takes everything back. */
+  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.#within(async (say) => {
+      await say({ text: 'BEGIN', values: [] })
+      try {
+        const result = await work({ query: say as Session['query'] })
+        await say({ text: 'COMMIT', values: [] })
+        return result
+      } catch (failure) {
+        await say({ text: 'ROLLBACK', values: [] })
+        if (failure instanceof Undone) return failure.result as Result
+        throw failure
+      }
+    })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#pool.end()
+  }
+
+  async #within<Result>(work: (say: Say) => Promise<Result>): Promise<Result> {
+    const end = performance.now() + this.#withinMs
+    const client = await this.#pool.connect().catch((cause: unknown) => {
+      throw this.#told(cause)
+    })
+    let broken = false
+    const say: Say = async ({ text, values }) => {
+      const left = this.#withinMs === 0 ? undefined : Math.max(1, Math.ceil(end - performance.now()))
+      try {
+        const query = { text, values: [...values], ...(left !== undefined && { query_timeout: left }) }
+        return (await client.query<object>(query)).rows
+      } catch (cause) {
+        // Without an answer of the server nobody knows what this session would answer next.
+        broken ||= stateOf(cause) === undefined
+        throw this.#told(cause)
+      }
+    }
+    try {
+      return await work(say)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  #told(cause: unknown): unknown {
+    return isUnavailable(cause) ? new StoreUnavailable(this.place, cause) : cause
+  }
+}
+
+type Say = (statement: Statement) => Promise<object[]>
+
+class Undone extends Error {
+  readonly result: unknown
+
+  constructor(result: unknown) {
+    super('the transaction was taken back')
+    this.result = result
+  }
+}
+
+/** Ends the transaction without anything done; the result is that of `transaction`. */
+export function undo(result: unknown): never {
+  throw new Undone(result)
+}
+
+/** The one row, or none. */
+export async function one<Row extends object>(session: Session, statement: Statement): Promise<Row | undefined> {
+  return (await session.query<Row>(statement))[0]
+}
