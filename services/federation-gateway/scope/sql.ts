@@ -51,13 +51,12 @@ export function searchStatement(searched: readonly Rows[], q: string, limit: num
   const query = `websearch_to_tsquery('simple', ${values.add(q, 'text')})`
   const parts = searched.map((rows) => {
     const table = TABLES[rows.resource]
-    const vector = `to_tsvector('simple', ${table.words})`
     const conditions = [
       ...bounds(table, rows, values),
       conditionOf(rows.predicate, table, values),
-      `${vector} @@ ${query}`,
+      `r.search @@ ${query}`,
     ]
-    return `SELECT '${rows.resource}' AS resource, r.id, ${table.title} AS title, ts_rank_cd(${vector}, ${query}) AS score, r.created_at FROM ${table.name} r WHERE ${conditions.join(' AND ')}`
+    return `SELECT '${rows.resource}' AS resource, r.id, ${table.title} AS title, ts_rank_cd(r.search, ${query}) AS score, r.created_at FROM ${table.name} r WHERE ${conditions.join(' AND ')}`
   })
   const text = `SELECT h.resource, h.id, h.title, h.score FROM (${parts.join(' UNION ALL ')}) h ORDER BY h.score DESC, h.created_at DESC, h.id DESC, h.resource LIMIT ${values.add(limit + 1, 'bigint')}`
   return { text, values: values.all }

@@ -13,8 +13,7 @@ export interface Table {
   readonly members: Readonly<Record<string, string>>
   /** Rows that are there for nobody. */
   readonly present?: string
-  /** What a search looks through, and what it shows of a hit. */
-  readonly words: string
+  /** What a search shows of a hit. It looks through the column `search`, which holds the words of a row. */
   readonly title: string
 }
 
@@ -28,7 +27,6 @@ const createdAt = { sql: 'r.created_at', type: 'timestamptz' } as const
 const owned = { id: 'r.id', ownerId: 'r.owner_id', teamId: 'r.team_id' }
 const texts = { title: 'r.title', body: 'r.body' }
 const times = { createdAt: instant('created_at'), updatedAt: instant('updated_at') }
-const titled = { words: `coalesce(r.title, '') || ' ' || coalesce(r.body, '')`, title: 'r.title' }
 /** A memory has no title: its beginning stands for one. */
 const MEMORY_TITLE = 'left(r.text, 80)'
 
@@ -37,26 +35,24 @@ export const TABLES: Readonly<Record<Resource, Table>> = {
     name: 'tasks',
     columns: { id, ownerId, teamId, status: { sql: 'r.status', type: 'text' }, createdAt },
     members: { ...owned, ...texts, status: 'r.status', ...times },
-    ...titled,
+    title: 'r.title',
   },
   notes: {
     name: 'notes',
     columns: { id, ownerId, teamId, createdAt },
     members: { ...owned, ...texts, ...times },
-    ...titled,
+    title: 'r.title',
   },
   memory: {
     name: 'memory',
     columns: { id, ownerId, createdAt },
     members: { id: 'r.id', text: 'r.text', createdAt: times.createdAt },
-    words: 'r.text',
     title: MEMORY_TITLE,
   },
   credentials: {
     name: 'credentials',
     columns: { id, ownerId, teamId, createdAt },
     members: { ...owned, name: 'r.name', kind: 'r.kind', createdAt: times.createdAt },
-    words: 'r.name',
     title: 'r.name',
   },
   teams: {
@@ -68,7 +64,6 @@ export const TABLES: Readonly<Record<Resource, Table>> = {
       role: '(SELECT m.role FROM team_members m WHERE m.team_id = r.id AND m.user_id = $user)',
       createdAt: times.createdAt,
     },
-    words: 'r.name',
     title: 'r.name',
   },
   users: {
@@ -76,7 +71,6 @@ export const TABLES: Readonly<Record<Resource, Table>> = {
     columns: { id, createdAt },
     members: { id: 'r.id', displayName: 'r.display_name', createdAt: times.createdAt },
     present: 'r.deleted_at IS NULL',
-    words: 'r.display_name',
     title: 'r.display_name',
   },
 }
