@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { makeToken } from '../enrolment/token.ts'
+import { findBearer, setBootstrapToken, storeAdminToken, storeUserToken, withdrawToken } from './bearer-tokens.ts'
+import { sql } from './statement.ts'
+import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
+import { makeTenant, type TestTenant } from './testing/tenant.ts'
+import { createUser, deleteUser, listUsers } from './users.ts'
+
+let cluster: Cluster
+let database: TestDatabase
+let tenant: TestTenant
+beforeAll(async () => {
+  cluster = await startCluster()
+}, 120_000)
+beforeEach(async () => {
+  database = await cluster.database()
+  tenant = await makeTenant(database.owner)
+  return () => database[Symbol.asyncDispose]()
+})
+afterAll(() => cluster[Symbol.asyncDispose]())
+
+const hash = () => makeToken().sha256
+const find = (sha256: string) => findBearer(database.app, sha256)
+
+test('a token says what it is for, and whose it is', async () => {
+  const { tenantId, alice } = tenant
+  const [operator, admin, user] = [hash(), hash(), hash()]
+  const expiresAt = new Date('2026-01-31T09:00:00Z')
+  await storeAdminToken(database.app, { name: 'ops', sha256: operator, expiresAt })
+  await storeAdminToken(database.app, { tenantId, name: 'admin', sha256: admin, expiresAt: null })
+  await storeUserToken(database.app, { tenantId, userId: alice, sha256: user, expiresAt: null })
+  expect(await find(operator)).toMatchObject({ kind: 'operator', tenantId: null, expiresAt, withdrawnAt: null })
+  expect(await find(admin)).toMatchObject({ kind: 'tenant', tenantId, expiresAt: null })
+  expect(await find(user)).toMatchObject({ kind: 'user', tenantId, userId: alice })
+  expect(await find(hash())).toBeUndefined()
+  // What is stored is no token.
+  await expect(storeAdminToken(database.app, { name: 'x', sha256: 'token', expiresAt: null })).rejects.toThrow(/check/)
+})
+
+test('a token is withdrawn by its own tenant alone', async () => {
+  const { tenantId, alice } = tenant
+  const other = await makeTenant(database.owner)
+  const sha256 = hash()
+  const id = (await storeUserToken(database.app, { tenantId, userId: alice, sha256, expiresAt: null }))!
+  for (const stranger of [{ tenantId: other.tenantId }, {}]) {
+    expect(await withdrawToken(database.app, { ...stranger, id })).toBe(false)
+  }
+  expect(await find(sha256)).toMatchObject({ withdrawnAt: null })
+  expect(await withdrawToken(database.app, { tenantId, id })).toBe(true)
+  const { withdrawnAt } = (await find(sha256))!
+  expect(withdrawnAt).toBeInstanceOf(Date)
+  expect(await withdrawToken(database.app, { tenantId, id })).toBe(true)
+  expect(await find(sha256)).toMatchObject({ withdrawnAt })
+
+  const operator = await storeAdminToken(database.app, { name: 'ops', sha256: hash(), expiresAt: null })
+  expect(await withdrawToken(database.app, { tenantId, id: operator })).toBe(false)
+  expect(await withdrawToken(database.app, { id: operator })).toBe(true)
+})
+
+test('the operator token of the configuration counts as long as it stands there', async () => {
+  const [first, second] = [hash(), hash()]
+  await setBootstrapToken(database.app, first)
+  await setBootstrapToken(database.app, first)
+  expect(await find(first)).toMatchObject({ kind: 'operator', withdrawnAt: null })
+  await setBootstrapToken(database.app, second)
+  expect(await find(first)).toMatchObject({ withdrawnAt: expect.any(Date) })
+  expect(await find(second)).toMatchObject({ withdrawnAt: null })
+  await setBootstrapToken(database.app, first)
+  expect(await find(first)).toMatchObject({ withdrawnAt: null })
+  await setBootstrapToken(database.app, undefined)
+  expect(await find(first)).toMatchObject({ withdrawnAt: expect.any(Date) })
+})
+
+test('users are of one name in a tenant; with one that is deleted go its tokens, and its name is free', async () => {
+  const { tenantId } = tenant
+  const carol = { tenantId, name: 'carol', displayName: 'Carol' }
+  const made = (await createUser(database.app, carol))!
+  expect(await createUser(database.app, carol)).toBeUndefined()
+  const sha256 = hash()
+  await storeUserToken(database.app, { tenantId, userId: made.id, sha256, expiresAt: null })
+  const other = await makeTenant(database.owner)
+  expect(
+    await storeUserToken(database.app, { ...other, userId: made.id, sha256: hash(), expiresAt: null }),
+  ).toBeUndefined()
+  expect((await listUsers(database.app, tenant)).map(({ name }) => name)).toEqual(['alice', 'bob', 'carol'])
+  expect(await deleteUser(database.app, { tenantId: other.tenantId, id: made.id })).toBeUndefined()
+  expect(await deleteUser(database.app, { tenantId, id: made.id })).toEqual({ peers: [] })
+  expect(await find(sha256)).toMatchObject({ withdrawnAt: expect.any(Date) })
+  expect(
+    await storeUserToken(database.app, { tenantId, userId: made.id, sha256: hash(), expiresAt: null }),
+  ).toBeUndefined()
+  expect((await listUsers(database.app, tenant)).map(({ name }) => name)).toEqual(['alice', 'bob'])
+  expect(await createUser(database.app, carol)).toBeDefined()
+  const [{ rows }] = (await database.app.query(sql`SELECT count(*) AS rows FROM users`)) as [{ rows: number }]
+  expect(rows).toBe(6)
+})

@@ -1,0 +1,88 @@
+import type { LeafStatus } from '../states/leaf.ts'
+import { type Database, one, type Session } from './database.ts'
+import { sql } from './statement.ts'
+
+/** A certificate that was issued and has passed its check, as it is registered. */
+export interface IssuedLeaf {
+  readonly serial: string
+  readonly x5t: string
+  /** SHA-256 of its public key (SubjectPublicKeyInfo), and of the request it came by. */
+  readonly spkiSha256: string
+  readonly csrSha256: string
+  readonly certPem: string
+  readonly chainPem: string
+  readonly notAfter: Date
+}
+
+export interface GrantOfPeer {
+  readonly tenantId: string
+  readonly grantId: string
+  readonly peerId: string
+}
+
+export async function insertLeaf(session: Session, of: GrantOfPeer, leaf: IssuedLeaf): Promise<void> {
+  await session.query(sql`
+    INSERT INTO federation_certificates
+      (serial, tenant_id, grant_id, peer_id, x5t, spki_sha256, csr_sha256, cert_pem, chain_pem, not_after)
+    VALUES (${leaf.serial}, ${of.tenantId}::uuid, ${of.grantId}::uuid, ${of.peerId}::uuid, ${leaf.x5t},
+      ${leaf.spkiSha256}, ${leaf.csrSha256}, ${leaf.certPem}, ${leaf.chainPem}, ${leaf.notAfter}::timestamptz)`)
+}
+
+/** Rules that a leaf breaks whose key or serial number another one has, of whatever tenant. */
+const OF_A_LEAF = /^federation_certificates_(?:pkey|x5t_key|spki_sha256_key)$/
+
+export function isKnownLeaf(constraint: string | undefined): boolean {
+  return constraint !== undefined && OF_A_LEAF.test(constraint)
+}
+
+/** Whether a key is in an earlier certificate, of anybody. */
+export async function wasKeyUsed(session: Session, spkiSha256: string): Promise<boolean> {
+  const found = await session.query(sql`SELECT FROM federation_certificates WHERE spki_sha256 = ${spkiSha256} LIMIT 1`)
+  return found.length > 0
+}
+
+/**
+ * The first request with an issued certificate was let in: it takes the place of the active one, which is superseded. Answers what it is
+ * now; undefined where there is none, or its grant is not active any more.
+ */
+export function acceptLeaf(
+  database: Database,
+  { tenantId, grantId, serial }: { tenantId: string; grantId: string; serial: string },
+): Promise<LeafStatus | undefined> {
+  return database.transaction(async (session) => {
+    const grant = await session.query(sql`
+      SELECT FROM federation_grants WHERE tenant_id = ${tenantId}::uuid AND id = ${grantId}::uuid AND status = 'active'
+        AND (expires_at IS NULL OR expires_at > now()) FOR NO KEY UPDATE`)
+    if (grant.length === 0) return undefined
+    const leaf = await one<{ status: LeafStatus }>(
+      session,
+      sql`SELECT status FROM federation_certificates
+        WHERE tenant_id = ${tenantId}::uuid AND grant_id = ${grantId}::uuid AND serial = ${serial} FOR NO KEY UPDATE`,
+    )
+    if (leaf?.status !== 'issued') return leaf?.status
+    await session.query(sql`
+      UPDATE federation_certificates SET status = 'superseded', superseded_at = now()
+      WHERE tenant_id = ${tenantId}::uuid AND grant_id = ${grantId}::uuid AND status = 'active'`)
+    await session.query(sql`
+      UPDATE federation_certificates SET status = 'active', activated_at = now()
+      WHERE tenant_id = ${tenantId}::uuid AND grant_id = ${grantId}::uuid AND serial = ${serial}`)
+    return 'active'
+  })
+}
+
+export interface ListedLeaf {
+  readonly serial: string
+  readonly x5t: string
+  readonly status: LeafStatus
+  readonly notAfter: Date
+}
+
+/** Newest first, for administrators. */
+export function listLeaves(
+  session: Session,
+  { tenantId, grantId }: { tenantId: string; grantId: string },
+): Promise<ListedLeaf[]> {
+  return session.query(sql`
+    SELECT serial, x5t, status, not_after AS "notAfter" FROM federation_certificates
+    WHERE tenant_id = ${tenantId}::uuid AND grant_id = ${grantId}::uuid ORDER BY issued_at DESC, serial`)
+}
