@@ -2,6 +2,7 @@ import { Agent } from 'node:https'
 import { connect as tcpConnect } from 'node:net'
 import { type ConnectionOptions, connect } from 'node:tls'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { StoreUnavailable } from '../storage/unavailable.ts'
 import {
   GRANT,
   namesExtension,
@@ -29,7 +30,6 @@ import {
 import { type Held, hold, liveRoot } from '../testing/live.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
-import { StoreUnavailable } from './federation-listener.ts'
 
 const V1 = '/api/federation/v1'
 let site: Site
@@ -391,7 +391,7 @@ describe('a request is refused', () => {
     'while the database is away': {
       before: () => {
         lending.store.admission = async () => {
-          throw new StoreUnavailable()
+          throw new StoreUnavailable('gateway at db-b', undefined)
         }
       },
       ...of503,
@@ -508,7 +508,7 @@ describe('a request is refused', () => {
     'when the database goes away in between': {
       before: () => {
         lending.verbs.list = async () => {
-          throw new StoreUnavailable()
+          throw new StoreUnavailable('gateway at db-b', undefined)
         }
       },
       ...of503,

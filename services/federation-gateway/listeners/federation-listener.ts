@@ -19,6 +19,7 @@ import type { Scope } from '../scope/document.ts'
 import { isResource } from '../scope/resources.ts'
 import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
+import { StoreUnavailable } from '../storage/unavailable.ts'
 import type { Position } from '../wire/cursor.ts'
 import { refused } from '../wire/errors.ts'
 import { queryHash } from '../wire/query-hash.ts'
@@ -47,14 +48,6 @@ export interface LentGrant extends GrantFacts {
   readonly epoch: number
   /** Requests in 60 s. */
   readonly rateLimit: number
-}
-
-/** The database is down, or slow. Storage throws it; it is 503 on every verb. */
-export class StoreUnavailable extends Error {
-  constructor(options?: ErrorOptions) {
-    super('the database does not answer', options)
-    this.name = 'StoreUnavailable'
-  }
 }
 
 /** What this listener asks storage for. @throws StoreUnavailable */

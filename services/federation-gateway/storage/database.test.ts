@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Database, undo } from './database.ts'
 import { sql } from './statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
-import { StoreUnavailable, storeAvailable } from './unavailable.ts'
+import { StoreUnavailable } from './unavailable.ts'
 
 let cluster: Cluster
 let database: TestDatabase
@@ -23,7 +23,6 @@ const failureOf = (work: Promise<unknown>) =>
   )
 const things = async () =>
   (await database.owner.query<{ id: number }>(sql`SELECT id FROM things ORDER BY id`)).map(({ id }) => id)
-const refusal = { reason: 'database_unavailable', status: 503, error: 'dependency_unavailable', retryAfter: 5 }
 
 test('values are parameters, and whole numbers of 64 bits are numbers', async () => {
   const text = `'; DROP TABLE things; --`
@@ -70,43 +69,42 @@ describe('a transaction', () => {
   })
 })
 
-describe('store.available', () => {
-  test('passes an answer, and a failure that is the statement’s', async () => {
-    expect(storeAvailable.check({})).toBeUndefined()
-    const failure = await failureOf(database.app.query(sql`SELECT 1 / 0`))
-    expect(storeAvailable.check({ failure })).toBeUndefined()
+describe('a database that cannot be asked', () => {
+  test('is another thing than a statement that fails', async () => {
+    expect(await failureOf(database.app.query(sql`SELECT 1`))).toBeUndefined()
+    expect(await failureOf(database.app.query(sql`SELECT 1 / 0`))).not.toBeInstanceOf(StoreUnavailable)
   })
 
-  test('refuses where nobody listens, without a word of the login', async () => {
+  test('is one where nobody listens, without a word of the login', async () => {
     await using nobody = new Database({ url: 'postgres://keeper:secret@127.0.0.1:1/gateway', withinMs: 500 })
     const failure = await failureOf(nobody.query(sql`SELECT 1`))
-    expect(storeAvailable.check({ failure })).toEqual(refusal)
+    expect(failure).toBeInstanceOf(StoreUnavailable)
     expect((failure as Error).message).toMatch(/^the database gateway at 127\.0\.0\.1:1 does not answer \(ECONNREF/)
     expect(JSON.stringify(failure) + String((failure as Error).cause)).not.toContain('secret')
   })
 
-  test('refuses a login that is not taken', async () => {
+  test('is one that does not take the login', async () => {
     await using other = new Database({ url: database.url.replace('keeper', 'stranger'), withinMs: 5_000 })
-    expect(storeAvailable.check({ failure: await failureOf(other.query(sql`SELECT 1`)) })).toEqual(refusal)
+    expect(await failureOf(other.query(sql`SELECT 1`))).toBeInstanceOf(StoreUnavailable)
   })
 
-  test('refuses when all sessions are taken, and no later than its time', async () => {
+  test('is one when all sessions are taken, and no later than its time', async () => {
     const small = database.open({ withinMs: 300, sessions: 1 })
     const began = performance.now()
     const failures: unknown[] = []
     await failureOf(small.transaction(async () => void failures.push(await failureOf(small.query(sql`SELECT 1`)))))
     const [failure] = failures
-    expect(storeAvailable.check({ failure })).toEqual(refusal)
+    expect(failure).toBeInstanceOf(StoreUnavailable)
     expect(performance.now() - began).toBeLessThan(2_000)
     expect(await small.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
-  test('refuses a statement that waits for a lock, and the server stops waiting, too', async () => {
+  test('is one whose statement waits for a lock, and the server stops waiting, too', async () => {
     const short = database.open({ withinMs: 300 })
     await database.owner.transaction(async (session) => {
       await session.query(sql`LOCK TABLE things`)
       const failure = await failureOf(short.query(sql`INSERT INTO things VALUES (9)`))
-      expect(storeAvailable.check({ failure })).toEqual(refusal)
+      expect(failure).toBeInstanceOf(StoreUnavailable)
       await vi.waitFor(async () => {
         expect(await database.owner.query(sql`SELECT FROM pg_locks WHERE NOT granted`)).toEqual([])
       })
@@ -114,14 +112,14 @@ describe('store.available', () => {
     expect(await things()).toEqual([1, 2])
   })
 
-  test('refuses while the server hangs, and is there again when it goes on', async () => {
+  test('is one while the server hangs, and is there again when it goes on', async () => {
     const short = database.open({ withinMs: 500 })
     await short.query(sql`SELECT 1`)
     const [{ pid }] = (await short.query<{ pid: number }>(sql`SELECT pg_backend_pid() AS pid`)) as [{ pid: number }]
     process.kill(pid, 'SIGSTOP')
     const began = performance.now()
     try {
-      expect(storeAvailable.check({ failure: await failureOf(short.query(sql`SELECT 1`)) })).toEqual(refusal)
+      expect(await failureOf(short.query(sql`SELECT 1`))).toBeInstanceOf(StoreUnavailable)
       expect(performance.now() - began).toBeLessThan(2_000)
     } finally {
       process.kill(pid, 'SIGCONT')
@@ -129,7 +127,7 @@ describe('store.available', () => {
     expect(await short.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
-  test('refuses while the server is down, in the middle of a transaction too, and needs no restart', async () => {
+  test('is one while the server is down, in the middle of a transaction too, and needs no restart', async () => {
     const app = database.open({ role: 'gateway_app', withinMs: 5_000 })
     await app.query(sql`SELECT 1`)
     const torn = app.transaction(async (session) => {
@@ -137,8 +135,8 @@ describe('store.available', () => {
       await cluster.kill()
       await session.query(sql`SELECT 1`)
     })
-    expect(storeAvailable.check({ failure: await failureOf(torn) })).toEqual(refusal)
-    expect(storeAvailable.check({ failure: await failureOf(app.query(sql`SELECT 1`)) })).toEqual(refusal)
+    expect(await failureOf(torn)).toBeInstanceOf(StoreUnavailable)
+    expect(await failureOf(app.query(sql`SELECT 1`))).toBeInstanceOf(StoreUnavailable)
     await cluster.start()
     expect(await app.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
+import type { AdmissionStore } from '../listeners/federation-listener.ts'
 import { readScope } from '../scope/document.ts'
 import { GRANT_STATUSES, type GrantEvent, grantAfter } from '../states/grant.ts'
 import { type Activation, activate, giveUp } from './activation.ts'
+import { findAdmission } from './admission.ts'
 import { readAudit } from './audit/rows.ts'
 import { acceptLeaf, listLeaves, wasKeyUsed } from './certificates.ts'
 import { claimToken, findToken, storeToken } from './enrolment-tokens.ts'
@@ -10,7 +12,6 @@ import { createGrant, editScope, expireGrants, getGrant, listGrants, revokeGrant
 import { getInboundPeer, registerPeer, revokeInboundPeer } from './inbound-peers.ts'
 import { failAbandoned } from './issuance.ts'
 import { whoseIs } from './ownership.ts'
-import { provenGrant } from './proven.ts'
 import { openRenewal, registerRenewal } from './renewal.ts'
 import { noteEffective, noteFailed, noteRevoked, outboxState, takeDue } from './revocation-outbox.ts'
 import { sql } from './statement.ts'
@@ -284,19 +285,25 @@ describe('an activation', () => {
     expect(await readAudit(database.app, { limit: 10 })).toMatchObject([{ requestId: audit.requestId }])
     expect(await wasKeyUsed(database.app, leaf.spkiSha256)).toBe(true)
     expect(await outbox()).toEqual([])
-    const proven = await provenGrant(database.app, { grantId: grant.grantId, serial: leaf.serial })
-    expect(proven).toMatchObject({
-      ...{ tenantId: grant.tenantId, status: 'active', epoch: 2, peer: { direction: 'inbound', state: 'active' } },
-      leaf: { grantId: grant.grantId, x5t: leaf.x5t, status: 'issued', supersededAt: null },
-      subject: {
-        tenantId: grant.tenantId,
-        isDisabled: false,
-        rights: { teams: [{ id: tenant.team, role: 'maintainer' }] },
-      },
+    // As the federation listener asks for it.
+    const store: Pick<AdmissionStore, 'admission'> = {
+      admission: (presented) => findAdmission(database.app, presented),
+    }
+    const { x5t, serial } = leaf
+    const named = { x5t, serial, commonName: 'peer.test', grantId: grant.grantId, subjectUserId: tenant.alice }
+    const found = await store.admission(named)
+    const rights = { tenantId: grant.tenantId, userId: tenant.alice, deniedResources: [], sharePersonal: true }
+    expect(found.registered).toEqual({ grantId: grant.grantId, x5t: leaf.x5t, status: 'issued', supersededAt: null })
+    expect(found.grant).toMatchObject({
+      ...{ tenantId: grant.tenantId, status: 'active', epoch: 2, rateLimit: 60, scope: SCOPE },
+      peer: { direction: 'inbound', status: 'active' },
+      subject: { tenantId: grant.tenantId, disabledAt: null, deletedAt: null },
+      rights: { ...rights, teams: [{ id: tenant.team, role: 'maintainer' }] },
     })
-    const other = await provenGrant(database.app, { grantId: grant.grantId, serial: 'abc' })
-    expect(other).toMatchObject({ status: 'active', leaf: undefined })
-    expect(await provenGrant(database.app, { grantId: crypto.randomUUID(), serial: leaf.serial })).toBeUndefined()
+    const other = await findAdmission(database.app, { grantId: grant.grantId, serial: 'abc' })
+    expect(other).toMatchObject({ grant: { status: 'active' }, registered: undefined })
+    const unknown = await findAdmission(database.app, { grantId: crypto.randomUUID(), serial: leaf.serial })
+    expect(unknown).toEqual({ grant: undefined, registered: undefined })
   })
 
   test('of one grant succeeds once, and what the others were issued is revoked', async () => {
@@ -394,8 +401,8 @@ describe('certificates of a grant', () => {
     await many((at) => accept(grant, at % 2 === 0 ? second.serial : first.serial))
     expect(await statuses(grant)).toEqual(['active', 'superseded'])
     expect(await accept(grant, first.serial)).toBe('superseded')
-    const proven = await provenGrant(database.app, { grantId: grant.grantId, serial: first.serial })
-    expect(proven?.leaf).toMatchObject({ status: 'superseded', supersededAt: expect.any(Date) })
+    const found = await findAdmission(database.app, { grantId: grant.grantId, serial: first.serial })
+    expect(found.registered).toMatchObject({ status: 'superseded', supersededAt: expect.any(Date) })
     expect(await accept(grant, 'abc')).toBeUndefined()
   })
 

@@ -1,6 +1,3 @@
-import { guard } from '../../shared/guard.ts'
-import { refused } from '../wire/errors.ts'
-
 /** The database cannot be asked at the moment. What was asked last may have been done all the same. */
 export class StoreUnavailable extends Error {
   readonly code = 'database_unavailable'
@@ -12,19 +9,6 @@ export class StoreUnavailable extends Error {
     this.name = 'StoreUnavailable'
   }
 }
-
-const RETRY_AFTER_SECONDS = 5
-
-/** What came of asking the database. Nothing is kept in memory that could be taken instead. */
-export interface StoreAnswer {
-  readonly failure?: unknown
-}
-
-export const storeAvailable = guard<StoreAnswer>('store.available', ['database_unavailable'], ({ failure }) =>
-  failure instanceof StoreUnavailable
-    ? refused('dependency_unavailable', 'database_unavailable', RETRY_AFTER_SECONDS)
-    : undefined,
-)
 
 /**
  * Classes of SQLSTATE that say something of the server, and nothing of the statement: connection, login, read-only copy, transactions that

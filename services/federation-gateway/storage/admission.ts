@@ -1,36 +1,35 @@
 import type { Scope } from '../scope/document.ts'
 import type { Rights } from '../scope/predicate.ts'
+import type { GrantFacts } from '../states/admission.ts'
 import type { GrantStatus } from '../states/grant.ts'
 import type { LeafStatus, RegisteredLeaf } from '../states/leaf.ts'
-import type { InboundPeerStatus, OutboundPeerStatus } from '../states/peers.ts'
+import type { InboundPeerStatus } from '../states/peers.ts'
 import { one, type Session } from './database.ts'
 import { type RightsRow, rightsOf } from './rights.ts'
 import { sql } from './statement.ts'
 
-/** What the database says of a grant that a certificate names, read anew for each request. */
-export interface ProvenGrant {
-  readonly grantId: string
-  readonly tenantId: string
+/** A grant as the database knows it at this request, with what its subject may do natively. */
+export interface FoundGrant extends GrantFacts {
   readonly peerId: string
-  readonly subjectUserId: string
   readonly scope: Scope
-  readonly status: GrantStatus
   readonly epoch: number
   readonly rateLimit: number
-  readonly expiresAt: Date | null
-  /** Undefined: a row that no foreign key would have let be. */
-  readonly peer: { direction: string; commonName: string; state: InboundPeerStatus | OutboundPeerStatus } | undefined
+  /** Undefined where there is no such user. */
+  readonly rights: Rights | undefined
+}
+
+export interface FoundAdmission {
+  readonly grant: FoundGrant | undefined
   /** The certificate with this serial number, whatever grant it is of. */
-  readonly leaf: RegisteredLeaf | undefined
-  readonly subject: { tenantId: string; isDisabled: boolean; isDeleted: boolean; rights: Rights } | undefined
+  readonly registered: RegisteredLeaf | undefined
 }
 
 /** All that the guards of a request look at, in one statement: it is on the way of every answer. */
-export async function provenGrant(
+export async function findAdmission(
   session: Session,
-  { grantId, serial }: { grantId: string; serial: string },
-): Promise<ProvenGrant | undefined> {
-  const row = await one<ProvenRow>(
+  { grantId, serial }: { readonly grantId: string; readonly serial: string },
+): Promise<FoundAdmission> {
+  const row = await one<FoundRow>(
     session,
     sql`
       SELECT g.id, g.tenant_id, g.peer_id, g.subject_user_id, g.scope, g.status, g.epoch, g.rate_limit, g.expires_at,
@@ -40,15 +39,16 @@ export async function provenGrant(
           SELECT coalesce(json_agg(json_build_object('id', m.team_id, 'role', m.role) ORDER BY m.team_id), '[]')
           FROM team_members m WHERE m.tenant_id = g.tenant_id AND m.user_id = u.id) AS teams
       FROM federation_grants g
-        LEFT JOIN federation_peers p ON p.tenant_id = g.tenant_id AND p.id = g.peer_id
+        JOIN federation_peers p ON p.tenant_id = g.tenant_id AND p.id = g.peer_id
         LEFT JOIN users u ON u.id = g.subject_user_id
         LEFT JOIN federation_certificates c ON c.serial = ${serial}
       WHERE g.id = ${grantId}::uuid`,
   )
-  return row === undefined ? undefined : provenOf(row)
+  if (row === undefined) return { grant: undefined, registered: undefined }
+  return { grant: grantIn(row), registered: leafIn(row) }
 }
 
-interface ProvenRow extends RightsRow {
+interface FoundRow extends RightsRow {
   readonly id: string
   readonly tenant_id: string
   readonly peer_id: string
@@ -58,9 +58,9 @@ interface ProvenRow extends RightsRow {
   readonly epoch: number
   readonly rate_limit: number
   readonly expires_at: Date | null
-  readonly direction: string | null
+  readonly direction: 'inbound' | 'outbound'
   readonly common_name: string
-  readonly state: InboundPeerStatus | OutboundPeerStatus
+  readonly state: InboundPeerStatus
   readonly leaf_grant_id: string | null
   readonly x5t: string
   readonly leaf_status: LeafStatus
@@ -70,25 +70,21 @@ interface ProvenRow extends RightsRow {
   readonly deleted_at: Date | null
 }
 
-function provenOf(row: ProvenRow): ProvenGrant {
-  const { tenant_id: tenantId, subject_user_id: subjectUserId } = row
+function grantIn(row: FoundRow): FoundGrant {
+  const { tenant_id: tenantId, subject_user_id: userId, subject_tenant_id: subjectTenantId } = row
   return {
-    ...{ grantId: row.id, tenantId, peerId: row.peer_id, subjectUserId, scope: row.scope, status: row.status },
+    ...{ id: row.id, tenantId, peerId: row.peer_id, subjectUserId: userId, scope: row.scope, status: row.status },
     ...{ epoch: row.epoch, rateLimit: row.rate_limit, expiresAt: row.expires_at },
-    peer:
-      row.direction === null ? undefined : { direction: row.direction, commonName: row.common_name, state: row.state },
-    leaf:
-      row.leaf_grant_id === null
-        ? undefined
-        : { grantId: row.leaf_grant_id, x5t: row.x5t, status: row.leaf_status, supersededAt: row.superseded_at },
+    peer: { direction: row.direction, commonName: row.common_name, status: row.state },
     subject:
-      row.subject_tenant_id === null
+      subjectTenantId === null
         ? undefined
-        : {
-            tenantId: row.subject_tenant_id,
-            isDisabled: row.disabled_at !== null,
-            isDeleted: row.deleted_at !== null,
-            rights: rightsOf(row, { tenantId, userId: subjectUserId }),
-          },
+        : { tenantId: subjectTenantId, disabledAt: row.disabled_at, deletedAt: row.deleted_at },
+    rights: subjectTenantId === null ? undefined : rightsOf(row, { tenantId, userId }),
   }
+}
+
+function leafIn(row: FoundRow): RegisteredLeaf | undefined {
+  if (row.leaf_grant_id === null) return undefined
+  return { grantId: row.leaf_grant_id, x5t: row.x5t, status: row.leaf_status, supersededAt: row.superseded_at }
 }
