@@ -15,17 +15,17 @@ export async function nativeUser(
   session: Session,
   { tenantId, userId }: { tenantId: string; userId: string },
 ): Promise<NativeUser | undefined> {
-  const row = await one<RightsRow & { name: string; disabled: boolean; deleted: boolean }>(
+  const row = await one<RightsRow & { name: string; isDisabled: boolean; isDeleted: boolean }>(
     session,
     sql`
-      SELECT u.name, u.disabled_at IS NOT NULL AS disabled, u.deleted_at IS NOT NULL AS deleted,
+      SELECT u.name, u.disabled_at IS NOT NULL AS "isDisabled", u.deleted_at IS NOT NULL AS "isDeleted",
         u.denied_resources, u.share_personal, (
           SELECT coalesce(json_agg(json_build_object('id', m.team_id, 'role', m.role) ORDER BY m.team_id), '[]')
           FROM team_members m WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id) AS teams
       FROM users u WHERE u.tenant_id = ${tenantId}::uuid AND u.id = ${userId}::uuid`,
   )
   if (row === undefined) return undefined
-  const { name, disabled: isDisabled, deleted: isDeleted } = row
+  const { name, isDisabled, isDeleted } = row
   return { rights: rightsOf(row, { tenantId, userId }), name, isDisabled, isDeleted }
 }
 
