@@ -250,6 +250,20 @@ describe('an answer is none', () => {
       (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(secret),
     ],
     [
+      'that says that it is a page',
+      'peer_answer_invalid',
+      'out.answer',
+      503,
+      (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(JSON.stringify(listed([]))),
+    ],
+    [
+      'that nothing has changed',
+      'peer_answer_invalid',
+      'out.answer',
+      503,
+      (_, response) => response.writeHead(304).end(),
+    ],
+    [
       'that is no JSON',
       'peer_answer_invalid',
       'out.answer',
