@@ -43,7 +43,10 @@ export async function migrate(database: Database, migrations: readonly Migration
       done.push(migration.name)
     })
   }
-  await database.query(sql`GRANT SELECT ON migrations TO gateway_app`)
+  await database.transaction(async (session) => {
+    await lock(session)
+    await session.query(sql`GRANT SELECT ON migrations TO gateway_app`)
+  })
   return done
 }
 
