@@ -101,7 +101,7 @@ function takePackages(files: GuestFiles, root: string, seen = new Set<string>())
     const place = places.find((folder) => exists(join(folder, 'package.json')))
     if (place === undefined || seen.has(place)) continue
     seen.add(place)
-    takeAll(files, place, (file) => file !== 'node_modules' && !/\.(map|[cm]?ts|md)$/.test(file))
+    takeAll(files, place, (file) => file !== 'node_modules' && !/\.(map|[cm]?ts|md|test\.js)$/.test(file))
     takePackages(files, place, seen)
   }
 }
