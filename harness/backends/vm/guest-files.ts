@@ -121,7 +121,8 @@ export async function librariesOf(files: GuestFiles): Promise<GuestFiles> {
     stdout: cause.stdout ?? '',
   }))
   const libraries = [...stdout.matchAll(/(?:=>\s*|^\s+)(\/\S+) \(0x/gm)].map(([, path]) => path as string)
-  for (const library of new Set(libraries)) takeFile(found, library)
+  // One that is found from where its user lies is told so: bin/../lib/it.
+  for (const library of new Set(libraries)) takeFile(found, join(library))
   return found
 }
 
