@@ -43,7 +43,7 @@ export default defineConfig({
           include: ['{harness,services,scenarios,checks,bench}/**/*.test.ts', '*.test.ts'],
           exclude: ['checks/nix/**', 'harness/backends/vm/vm.test.ts'],
           // They compute for a quarter of their time; beside them runs a check that uses a core for a third of it.
-          maxWorkers: cores + 4,
+          maxWorkers: cores + 3,
           sequence: { groupOrder: 5 },
           testTimeout: 120_000,
           hookTimeout: 180_000,
@@ -121,7 +121,7 @@ export default defineConfig({
           exclude: ['scenarios/controls/**', 'scenarios/peering/idle-sockets-keep-nobody-waiting/**'],
           runner: 'checks/parity-set.ts',
           // Sites on another ground, each for a few calls, and of each file that waits its longest wait: a quarter is computing.
-          maxWorkers: cores + 4,
+          maxWorkers: cores + 2,
           sequence: { groupOrder: 2 },
         },
       },
