@@ -1,23 +1,18 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
 import { findBearer, setBootstrapToken, storeAdminToken, storeUserToken, withdrawToken } from './bearer-tokens.ts'
 import { sql } from './statement.ts'
-import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
+import type { TestDatabase } from './testing/cluster.ts'
+import { databaseForEach } from './testing/for-each.ts'
 import { makeTenant, type TestTenant } from './testing/tenant.ts'
 import { createUser, deleteUser, listUsers } from './users.ts'
 
-let cluster: Cluster
 let database: TestDatabase
 let tenant: TestTenant
-beforeAll(async () => {
-  cluster = await startCluster()
-}, 120_000)
-beforeEach(async () => {
-  database = await cluster.database()
-  tenant = await makeTenant(database.owner)
-  return () => database[Symbol.asyncDispose]()
+databaseForEach(async (mine) => {
+  database = mine
+  tenant = await makeTenant(mine.owner)
 })
-afterAll(() => cluster[Symbol.asyncDispose]())
 
 const hash = () => makeToken().sha256
 const find = (sha256: string) => findBearer(database.app, sha256)

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
 import type { AdmissionStore } from '../listeners/federation-listener.ts'
 import { readScope } from '../scope/document.ts'
@@ -15,7 +15,8 @@ import { whoseIs } from './ownership.ts'
 import { openRenewal, registerRenewal } from './renewal.ts'
 import { noteEffective, noteFailed, noteRevoked, outboxState, takeDue } from './revocation-outbox.ts'
 import { sql } from './statement.ts'
-import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
+import type { TestDatabase } from './testing/cluster.ts'
+import { databaseForEach, MANY, many } from './testing/for-each.ts'
 import {
   makeAuditRow,
   makeGrant,
@@ -27,22 +28,13 @@ import {
 } from './testing/tenant.ts'
 import { changeRights, deleteUser } from './users.ts'
 
-let cluster: Cluster
 let database: TestDatabase
 let tenant: TestTenant
-beforeAll(async () => {
-  cluster = await startCluster()
-}, 120_000)
-beforeEach(async () => {
-  database = await cluster.database()
-  tenant = await makeTenant(database.owner)
-  return () => database[Symbol.asyncDispose]()
+databaseForEach(async (mine) => {
+  database = mine
+  tenant = await makeTenant(mine.owner)
 })
-afterAll(() => cluster[Symbol.asyncDispose]())
 
-const MANY = 12
-const many = <Result>(work: (at: number) => Promise<Result>) =>
-  Promise.all(Array.from({ length: MANY }, (_, at) => work(at)))
 const grantOf = ({ tenantId, grantId: id }: TestGrant) => getGrant(database.app, { tenantId, id })
 const outbox = async () =>
   (

@@ -1,19 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { type ImportProgress, importSeed } from './import.ts'
 import { type Seed, type SeedFile, seedSchema } from './seed.ts'
 import { sql } from './statement.ts'
-import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
+import type { TestDatabase } from './testing/cluster.ts'
+import { databaseForEach } from './testing/for-each.ts'
 
-let cluster: Cluster
 let database: TestDatabase
-beforeAll(async () => {
-  cluster = await startCluster()
-}, 120_000)
-beforeEach(async () => {
-  database = await cluster.database()
-  return () => database[Symbol.asyncDispose]()
+databaseForEach((mine) => {
+  database = mine
 })
-afterAll(() => cluster[Symbol.asyncDispose]())
 
 const uuid = () => crypto.randomUUID() as string
 const counts = async () => {

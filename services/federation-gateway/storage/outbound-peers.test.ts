@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Keyring } from '../sealing/keyring.ts'
 import {
   addOutboundPeer,
@@ -13,25 +13,18 @@ import {
 import { dropKey, keysByKid, promotePending, readKey, resealKeys, storePendingKey } from './peer-keys.ts'
 import { changeRootPin, databaseSalt, recordedRootPin, rootPin } from './settings.ts'
 import { sql } from './statement.ts'
-import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
+import type { TestDatabase } from './testing/cluster.ts'
+import { databaseForEach, many } from './testing/for-each.ts'
 import { makeTenant, type TestTenant } from './testing/tenant.ts'
 import { deleteUser } from './users.ts'
 
-let cluster: Cluster
 let database: TestDatabase
 let tenant: TestTenant
-beforeAll(async () => {
-  cluster = await startCluster()
-}, 120_000)
-beforeEach(async () => {
-  database = await cluster.database()
-  tenant = await makeTenant(database.owner)
-  return () => database[Symbol.asyncDispose]()
+databaseForEach(async (mine) => {
+  database = mine
+  tenant = await makeTenant(mine.owner)
 })
-afterAll(() => cluster[Symbol.asyncDispose]())
 
-const many = <Result>(work: (at: number) => Promise<Result>) =>
-  Promise.all(Array.from({ length: 12 }, (_, at) => work(at)))
 const add = (commonName = 'b.test', ownerUserId = tenant.alice) =>
   addOutboundPeer(database.app, {
     ...{ tenantId: tenant.tenantId, ownerUserId, commonName, caPem: null },
