@@ -17,9 +17,9 @@ export interface Nix {
   readonly missing?: string
 }
 
-/** The machine's own Nix, then the current ones: all that there are, and those that are not with the reason. */
-export async function allNixes(): Promise<readonly [Nix, ...Nix[]]> {
-  const own = await versionOf('nix').then(
+/** The machine's own Nix; where there is none, with the reason. */
+export function ownNix(): Promise<Nix> {
+  return versionOf('nix').then(
     (name): Nix => ({ name, program: 'nix' }),
     (): Nix => ({
       name: 'of this machine',
@@ -27,6 +27,11 @@ export async function allNixes(): Promise<readonly [Nix, ...Nix[]]> {
       missing: 'no nix on PATH; Debian: apt-get install nix-bin',
     }),
   )
+}
+
+/** The machine's own Nix, then the current ones: all that there are, and those that are not with the reason. */
+export async function allNixes(): Promise<readonly [Nix, ...Nix[]]> {
+  const own = await ownNix()
   const others = suites.map(async (suite): Promise<Nix> => {
     try {
       const program = await unpackedNix(suite)

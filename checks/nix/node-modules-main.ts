@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { userEnvironment } from '../../harness/settings.ts'
 import { root } from '../check.ts'
-import { allNixes, evaluated, type Nix, shimWith, temporary } from './nix.ts'
+import { evaluated, type Nix, ownNix, shimWith, temporary } from './nix.ts'
 
 // `npm run nix-modules`: what the packages of package-lock.json hash to, for every system, in nix/packages/node-modules.json. A derivation of
 // another system cannot be built here, but its phases can be run: npm fetches the packages of any platform.
@@ -28,7 +28,7 @@ async function hashFor(one: Nix, system: string): Promise<string> {
   return stdout.trim()
 }
 
-const [own] = await allNixes()
+const own = await ownNix()
 if (own.missing !== undefined) throw new Error(own.missing)
 const systems = Object.keys((await import(file, { with: { type: 'json' } })).default as object)
 const hashes: [string, string][] = []

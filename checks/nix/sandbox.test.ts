@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { shippedTopologies } from '../../harness/topology/load.ts'
 import { root } from '../check.ts'
-import { allNixes, copyOfRepository, nix, reasonOf, sandboxOptions, shimWith, temporary } from './nix.ts'
+import { copyOfRepository, nix, ownNix, reasonOf, sandboxOptions, shimWith, temporary } from './nix.ts'
 
-const [own] = await allNixes()
+const own = await ownNix()
 const missing = own.missing ?? (process.platform === 'linux' ? undefined : 'the sandbox of Nix takes Linux')
 const withSandbox = test.skipIf(missing !== undefined)
 const reason = reasonOf(missing)
