@@ -3,6 +3,7 @@ import { firstRefusal, type Guard, type Refusal } from '../../shared/guard.ts'
 import { allowed } from '../../shared/http-method.ts'
 import { failureFields, type Log } from '../../shared/log.ts'
 import type { TlsConnection } from '../../shared/tls-listener.ts'
+import type { AuditedDecision, AuditMembers } from '../storage/audit/decision.ts'
 import { type ErrorCode, errorAnswer, type Issue, type Listener } from '../wire/errors.ts'
 import { logWritable, type Records } from './records.ts'
 
@@ -72,6 +73,8 @@ export class Exchange {
   target = ''
   /** Of the caller's trace, once it may be believed. */
   traceId: string | undefined
+  /** For a request that has a row in the audit: what its record says for it. */
+  audit: AuditMembers | undefined
   /** The connection ends with the answer. */
   isLast = false
   readonly #frame: Frame
@@ -109,7 +112,8 @@ export class Exchange {
   /** The record comes first: whoever holds an answer can read it. Nothing happens where there was an answer before. */
   accept({ status, body, headers = {}, rowsOut = 0, note }: Accepted): void {
     if (this.#outcome !== undefined) return
-    this.#record({ verdict: 'accepted', status, error: null, guard: note?.guard ?? null, reason: note?.reason ?? null })
+    const met = { guard: note?.guard ?? null, reason: note?.reason ?? null }
+    this.#record({ verdict: 'accepted', status, error: null, ...met, ...(this.audit && { rowsOut }) })
     this.#outcome = { verdict: 'accepted', status, reason: note?.reason ?? null, rowsOut }
     this.#send(status, body, headers)
   }
@@ -153,15 +157,18 @@ export class Exchange {
     error: string | null
     guard: string | null
     reason: string | null
+    rowsOut?: number
   }): void {
     const { conn, listener } = this.connection
-    this.#frame.records.record({
+    const decision: Omit<AuditedDecision, 'audit'> & { audit?: AuditMembers } = {
       ...{ conn, listener, requestId: this.requestId, action: this.action, layer: 'http', target: this.target },
       ...(this.traceId !== undefined && { traceId: this.traceId }),
       principal: this.principal,
       ms: this.#ms(),
       ...outcome,
-    })
+      ...(this.audit && { audit: this.audit }),
+    }
+    this.#frame.records.record(decision)
   }
 
   #send(status: number, body: unknown, headers: Readonly<Record<string, string>>): void {

@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { Decision } from '../../shared/decision-log.ts'
 import type { TlsListener } from '../../shared/tls-listener.ts'
 import { type Answer, ask, makeSite, type Site } from '../testing/federation.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
-import { createPublicListener, type PublicRoute } from './public-listener.ts'
+import { createPublicListener, type PublicEntry, type PublicRoute } from './public-listener.ts'
 import { Records } from './records.ts'
 
 let site: Site
@@ -15,6 +15,7 @@ let isFull: boolean
 let problem: string | undefined
 let list: Buffer | undefined
 let routes: PublicRoute[]
+let entries: PublicEntry[]
 
 beforeAll(async () => {
   site = await makeSite()
@@ -25,6 +26,7 @@ beforeEach(async () => {
   problem = undefined
   list = Buffer.from([0x30, 0xff])
   routes = []
+  entries = []
   const nothing = () => {}
   const records = new Records(
     {
@@ -39,6 +41,7 @@ beforeEach(async () => {
   listener = createPublicListener({
     ...{ host: '127.0.0.1', port: 0, names: ['localhost'], node: 'gateway-b', material: site.material, records },
     ...{ log: { info: nothing, warn: nothing, error: nothing }, notReady: () => problem, list: () => list },
+    onEnded: (entry) => void entries.push(entry),
     routes: [
       {
         method: 'POST',
@@ -113,6 +116,31 @@ test('a route that it is given has its parameters, its action on record, and tex
     ['thing:write', 'public', 401],
     ['thing:write', 'public', 401],
     ['thing:write', 'public', 400],
+  ])
+})
+
+test('each request is told once it has ended, and one that has a row in the audit says so in its record, too', async () => {
+  const audit = { direction: 'inbound', verb: 'enrol' } as const
+  routes = [
+    {
+      ...{ method: 'POST', path: '', action: '' },
+      handle(exchange) {
+        exchange.principal.peerId = 'peer'
+        exchange.audit = audit
+        return { status: 200, body: {}, rowsOut: 3 }
+      },
+    },
+  ]
+  await call('/things/7', 'POST')
+  await call('/nowhere')
+  const [{ requestId }, unaudited] = decisions as [Decision, Decision]
+  expect(decisions[0]).toMatchObject({ audit, rowsOut: 3 })
+  expect(unaudited).not.toHaveProperty('audit')
+  expect(unaudited).not.toHaveProperty('rowsOut')
+  await vi.waitFor(() => expect(entries).toHaveLength(2))
+  expect(entries).toMatchObject([
+    { requestId, audit, status: 200, rowsOut: 3, bytesOut: 2, isAborted: false, principal: { peerId: 'peer' } },
+    { requestId: unaudited.requestId, audit: undefined, status: 404, reason: 'route_unknown', verdict: 'refused' },
   ])
 })
 

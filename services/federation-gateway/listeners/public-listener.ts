@@ -1,7 +1,8 @@
 import type { Guard } from '../../shared/guard.ts'
 import type { Log } from '../../shared/log.ts'
 import { createTlsListener, type TlsListener, type TlsMaterial } from '../../shared/tls-listener.ts'
-import { type Accepted, Exchange, type Frame, serve } from './exchange.ts'
+import type { AuditMembers } from '../storage/audit/decision.ts'
+import { type Accepted, type Ended, Exchange, type Frame, serve } from './exchange.ts'
 import { httpAuthority, httpDeadline } from './guards.ts'
 import type { Records } from './records.ts'
 import { httpRoute, type Routed, type Routing } from './routes.ts'
@@ -11,6 +12,14 @@ export interface PublicRoute extends Routed {
   readonly action: string
   /** May throw `Refused`. */
   handle(exchange: Exchange, parameters: Readonly<Record<string, string>>): Accepted | Promise<Accepted>
+}
+
+/** One for each request, whatever became of it. Those that have a row in the audit log carry what their records say for it. */
+export interface PublicEntry extends Ended {
+  readonly requestId: string
+  readonly traceId: string | undefined
+  readonly principal: Readonly<Record<string, string>>
+  readonly audit: AuditMembers | undefined
 }
 
 export interface PublicListenerOptions {
@@ -27,6 +36,7 @@ export interface PublicListenerOptions {
   notReady(): string | undefined | Promise<string | undefined>
   /** DER of the list of revoked certificates in use, for askers that do not reach the CA. */
   list(): Buffer | undefined
+  onEnded?(entry: PublicEntry): void
   readonly deadlineMs?: number
 }
 
@@ -46,6 +56,10 @@ export function createPublicListener(options: PublicListenerOptions): TlsListene
     onRequest(request, response, connection) {
       const exchange = new Exchange(frame, request, response, connection)
       exchange.target = options.node
+      exchange.onEnded((ended) => {
+        const { requestId, traceId, principal, audit } = exchange
+        options.onEnded?.({ ...ended, requestId, traceId, principal, audit })
+      })
       serve(exchange, frame, async () => {
         await exchange.pass([httpAuthority], { request, names: options.names })
         const routing: Routing<PublicRoute> = { routes, method: request.method, path: exchange.path }
