@@ -189,7 +189,7 @@ function starting(launch: Launch): void {
         // Their addresses may be the same where each has a network of its own.
         const { stream } = await site.node('two').seat.connect({ address: site.node('one').address, port: 8080 })
         stream.end('GET /ready HTTP/1.1\r\nHost: one\r\nConnection: close\r\n\r\n')
-        expect(await text(stream)).toContain(JSON.stringify({ pid: Number(pidIn(site.node('one'), 'web')) }))
+        expect(await text(stream)).toContain(JSON.stringify({ pid: Number(await pidIn(site.node('one'), 'web')) }))
       }
       expect(new Set(sites.map((site) => site.run)).size).toBe(4)
     } finally {
@@ -289,8 +289,8 @@ function operating(launch: Launch): void {
     await using site = await launch(plan)
     const node = site.node('one')
 
+    await until(() => node.logs().length === 2)
     expect(node.logs('web')).toEqual([expect.stringMatching(/^listening, pid \d+$/)])
-    expect(node.logs()).toHaveLength(2)
     expect(await node.decisions('web')).toEqual([expect.objectContaining({ action: 'start', seq: 1 })])
     expect(await node.decisions('other')).toEqual([])
     await expect(node.decisions('nothing')).rejects.toThrow(/its units are web, other/)
@@ -301,7 +301,7 @@ function operating(launch: Launch): void {
     const env = { one: { NODE_OPTIONS: '--title=both' }, 'one/other': { NODE_OPTIONS: '--title=single' } }
     await using site = await launch(planOf({ one: units }), { env })
     const node = site.node('one')
-    const optionsOf = (unit: string) => output(node, 'ps', 'eww', '-o', 'command=', '-p', pidIn(node, unit))
+    const optionsOf = async (unit: string) => output(node, 'ps', 'eww', '-o', 'command=', '-p', await pidIn(node, unit))
 
     expect(await optionsOf('web')).toMatch(/--title=both|^both/)
     expect(await optionsOf('other')).toMatch(/--title=single|^single/)
@@ -1279,7 +1279,7 @@ function ownUsers(launch: Launch, ground: BackendUnderTest): void {
     expect(JSON.parse(stranger)).toMatchObject({ read: ['EACCES', 'EACCES'] })
     expect(await own('-L', 'credentials/set', 'credentials/set/file')).toBe('nobody 500\nnobody 400')
     expect(groups).toBe(await say('id', '-G', 'nobody'))
-    expect(await say('ps', '-o', 'user=', '-p', pidIn(node, 'web'))).toBe('nobody')
+    expect(await say('ps', '-o', 'user=', '-p', await pidIn(node, 'web'))).toBe('nobody')
     const written = ['units/web', 'units/web/own', 'units/web/own/config.json']
     expect(await own(...written)).toBe('nobody 700\nnobody 700\nnobody 600')
     expect(await own('.', 'credentials', 'units/received')).toBe('root 711\nroot 711\nroot 700')
@@ -1455,8 +1455,9 @@ async function output(node: SiteNode, ...argv: string[]): Promise<string> {
 }
 
 /** The process of the fixture program, as it says itself. */
-function pidIn(node: SiteNode, unit: string): string {
-  return /pid (\d+)/.exec(node.logs(unit).join())?.[1] as string
+/** It listens, and with that is ready, before it says so. */
+function pidIn(node: SiteNode, unit: string): Promise<string> {
+  return until(() => /pid (\d+)/.exec(node.logs(unit).join())?.[1])
 }
 
 async function modesOf(node: SiteNode, ...paths: string[]): Promise<string[]> {
