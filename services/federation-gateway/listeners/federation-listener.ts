@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { DecisionLog } from '../../shared/decision-log.ts'
-import { type Guard, guard } from '../../shared/guard.ts'
+import type { Guard } from '../../shared/guard.ts'
 import type { Log } from '../../shared/log.ts'
 import { createTlsListener, type TlsConnection, type TlsListener, type TlsMaterial } from '../../shared/tls-listener.ts'
 import type { CrlsInUse } from '../certificates/crl-keeper.ts'
@@ -19,9 +19,7 @@ import type { Scope } from '../scope/document.ts'
 import { isResource } from '../scope/resources.ts'
 import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
-import { StoreUnavailable } from '../storage/unavailable.ts'
 import type { Position } from '../wire/cursor.ts'
-import { refused } from '../wire/errors.ts'
 import { queryHash } from '../wire/query-hash.ts'
 import {
   type CsrRequest,
@@ -39,6 +37,7 @@ import { type ConnectionLimits, OpenConnections } from './open-connections.ts'
 import { RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
 import type { Records } from './records.ts'
 import { httpRoute, type Routing } from './routes.ts'
+import { askStore, type Lookup, storeAvailable } from './store-available.ts'
 import { tlsGate, tlsProtocol } from './tls-gate.ts'
 
 /** A grant as it stands at this request. */
@@ -128,7 +127,6 @@ const LIMITS: FederationLimits = {
   handshakeRecordsPerMinute: 600,
 }
 const KEEP_ALIVE_MS = 60_000
-const STORE_RETRY_SECONDS = 5
 
 export interface FederationListener {
   /** Opens the listener with the first lists; later ones are for new handshakes, and end connections of whom they name. */
@@ -140,35 +138,6 @@ export interface FederationListener {
   readonly port: number | undefined
   close(graceMs: number): Promise<void>
 }
-
-/** What the database says of a request, on its way; `found` is set when it did. */
-interface Lookup {
-  readonly look: () => ReturnType<AdmissionStore['admission']>
-  readonly withinMs: number
-  found?: Awaited<ReturnType<AdmissionStore['admission']>>
-}
-
-const unavailable = () => refused('dependency_unavailable', 'database_unavailable', STORE_RETRY_SECONDS)
-
-/** Nothing that was known before counts: a database that says nothing in time is no answer. */
-export const storeAvailable = guard<Lookup>('store.available', ['database_unavailable'], async (lookup) => {
-  const late = Symbol()
-  let timer: NodeJS.Timeout | undefined
-  const waiting = new Promise<typeof late>((resolve) => {
-    timer = setTimeout(resolve, lookup.withinMs, late)
-  })
-  try {
-    const found = await Promise.race([lookup.look(), waiting])
-    if (found === late) return unavailable()
-    lookup.found = found
-    return undefined
-  } catch (failure) {
-    if (failure instanceof StoreUnavailable) return unavailable()
-    throw failure
-  } finally {
-    clearTimeout(timer)
-  }
-})
 
 interface FederationRoute {
   readonly method: 'GET' | 'POST'
@@ -293,14 +262,17 @@ class Requests {
   /** Whether the database lets them in, at this request. */
   async #admit(exchange: Exchange, presented: CertificateIdentity): Promise<LentGrant> {
     const { store, overlapSeconds } = this.#options
-    const lookup: Lookup = { look: () => store.admission(presented), withinMs: this.#limits.storeMs }
+    const lookup: Lookup<Awaited<ReturnType<AdmissionStore['admission']>>> = {
+      look: () => store.admission(presented),
+      withinMs: this.#limits.storeMs,
+    }
     await exchange.pass([storeAvailable], lookup)
     const { grant, registered } = lookup.found ?? { grant: undefined, registered: undefined }
     await exchange.pass(ADMISSION_GUARDS, { presented, grant, registered, overlapSeconds, now: this.#now() })
     if (grant === undefined) throw new Error('a grant that nobody knows passed its guards')
     exchange.principal.peerId = grant.peerId
     await exchange.pass([rateGrant], { limit: this.#perGrant, key: grant.id, most: grant.rateLimit })
-    if (registered?.status === 'issued') await this.#ask(() => store.accepted(presented))
+    if (registered?.status === 'issued') await askStore(() => store.accepted(presented))
     return grant
   }
 
@@ -343,34 +315,24 @@ class Requests {
             : (verbs.cursor(cursor, { queryHash: hash, grantId: grant.id }) ?? null)
         }
         const { value, position } = await read<ListRequest>({ schema: listRequest(resource), cursor })
-        return this.#ask(() => verbs.list(callOf(hash), resource, value, position))
+        return askStore(() => verbs.list(callOf(hash), resource, value, position))
       }
       case 'get':
         await read({ schema: getRequest, mayBeAbsent: true, id })
-        return this.#ask(() => verbs.get(callOf(queryHash({ verb, resource, id })), resource, id))
+        return askStore(() => verbs.get(callOf(queryHash({ verb, resource, id })), resource, id))
       case 'search': {
         const { value } = await read<SearchRequest>({ schema: searchRequest })
         const { q, resources, limit } = value
         const hash = queryHash({ verb, ...(resources && { resource: resources }), q, limit })
-        return this.#ask(() => verbs.search(callOf(hash), value))
+        return askStore(() => verbs.search(callOf(hash), value))
       }
       case 'capabilities':
         callOf(queryHash({ verb }))
         return capabilities(grant, request.headers['if-none-match'])
       case 'renew': {
         const { value } = await read<CsrRequest>({ schema: csrRequest })
-        return this.#ask(() => verbs.renew(callOf(queryHash({ verb })), value))
+        return askStore(() => verbs.renew(callOf(queryHash({ verb })), value))
       }
-    }
-  }
-
-  /** A database that is lost on the way is 503 as one that was from the beginning. */
-  async #ask<Value>(act: () => Promise<Value>): Promise<Value> {
-    try {
-      return await act()
-    } catch (failure) {
-      if (failure instanceof StoreUnavailable) throw new Refused(storeAvailable.id, unavailable())
-      throw failure
     }
   }
 

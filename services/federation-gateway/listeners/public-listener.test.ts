@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { Decision } from '../../shared/decision-log.ts'
 import type { TlsListener } from '../../shared/tls-listener.ts'
+import { StoreUnavailable } from '../storage/unavailable.ts'
 import { type Answer, ask, makeSite, type Site } from '../testing/federation.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
@@ -153,6 +154,24 @@ test.each<
 ])('%s is refused', async (_, path, method, headers, status, reason) => {
   expect((await call(path, method, headers)).status).toBe(status)
   expect(decisions).toMatchObject([{ verdict: 'refused', status, reason }])
+})
+
+test('a route whose database cannot be asked is answered as one of the other listener, and recovers by itself', async () => {
+  let isLost = true
+  routes = [
+    {
+      ...{ method: 'POST', path: '', action: '' },
+      async handle() {
+        if (isLost) throw new StoreUnavailable('gateway at localhost', new Error('timeout'))
+        return { status: 200, body: {} }
+      },
+    },
+  ]
+  const { status, headers, text } = await call('/things/7', 'POST')
+  expect([status, headers['retry-after'], JSON.parse(text).error.code]).toEqual([503, '5', 'dependency_unavailable'])
+  expect(decisions).toMatchObject([{ guard: 'store.available', reason: 'database_unavailable' }])
+  isLost = false
+  expect((await call('/things/7', 'POST')).status).toBe(200)
 })
 
 test('without a record there is no answer but that', async () => {

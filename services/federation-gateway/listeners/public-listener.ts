@@ -6,11 +6,12 @@ import { type Accepted, type Ended, Exchange, type Frame, serve } from './exchan
 import { httpAuthority, httpDeadline } from './guards.ts'
 import type { Records } from './records.ts'
 import { httpRoute, type Routed, type Routing } from './routes.ts'
+import { askStore } from './store-available.ts'
 
 /** A route of the public listener. What it demands of its callers is its own: each begins with guards of its own. */
 export interface PublicRoute extends Routed {
   readonly action: string
-  /** May throw `Refused`. */
+  /** May throw `Refused` and `StoreUnavailable`. */
   handle(exchange: Exchange, parameters: Readonly<Record<string, string>>): Accepted | Promise<Accepted>
 }
 
@@ -66,7 +67,7 @@ export function createPublicListener(options: PublicListenerOptions): TlsListene
         await exchange.pass([httpRoute as Guard<Routing<PublicRoute>>], routing)
         const { route, parameters } = routing.found!
         exchange.action = route.action
-        exchange.accept(await route.handle(exchange, parameters))
+        exchange.accept(await askStore(() => route.handle(exchange, parameters)))
       }).catch(() => response.destroy())
     },
   })
