@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { callParts, credentialKinds } from '../shipped.ts'
+import { kindsTaken, type LiveKinds } from './live-kind.ts'
 
 const { live } = await callParts()
 
@@ -14,3 +15,22 @@ test.each(credentialKinds.map((kind) => [kind.name, kind] as const))(
     expect(Object.keys(forGood)).toEqual(ending.map(([state]) => state))
   },
 )
+
+describe('of kinds that are presented as the same part', () => {
+  const kinds = new Map([
+    ['pass', { part: 'certificate' }],
+    ['badge', { part: 'certificate' }],
+    ['ticket', { part: 'token' }],
+  ]) as unknown as LiveKinds
+  const taken = (...takes: string[][]) => [...kindsTaken(kinds, { takes }).keys()]
+
+  test.each([
+    ['the one that an action takes', [['badge', 'ticket']], ['badge', 'ticket']],
+    ['the first that it takes, of several', [['badge'], ['pass']], ['badge', 'ticket']],
+    ['the first of all where it takes none of them', [['ticket']], ['pass', 'ticket']],
+  ])('%s is what a call is read by', (_, takes, expected) => expect(taken(...takes)).toEqual(expected))
+
+  test('the first of all counts where a target says nothing of how it judges', () => {
+    expect([...kindsTaken(kinds).keys()]).toEqual(['pass', 'ticket'])
+  })
+})

@@ -67,6 +67,18 @@ export async function liveKindsOf(kinds: readonly CredentialKind[]): Promise<Liv
   return new Map(await Promise.all(kinds.map(async ({ name, live }) => [name, await live()] as const)))
 }
 
+/**
+ * Those of them by which what is presented at a target is read: of several that are presented as the same part, the one that its action
+ * takes, by what it says of how it judges; elsewhere the first.
+ */
+export function kindsTaken(live: LiveKinds, verification?: Pick<ActionVerification, 'takes'>): LiveKinds {
+  const named = verification?.takes.flat() ?? []
+  const rank = (name: string) => (named.includes(name) ? named.indexOf(name) : named.length)
+  const inOrder = [...live].toSorted(([one], [other]) => rank(one) - rank(other))
+  const taken = new Map(inOrder.toReversed().map(([name, { part }]) => [part, name]))
+  return new Map([...live].filter(([name, { part }]) => taken.get(part) === name))
+}
+
 /** A call that was made, as far as a kind must know it to judge what is told of its part. */
 export interface JudgedCall {
   readonly to: string

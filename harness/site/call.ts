@@ -1,4 +1,4 @@
-import type { LiveKinds } from '../credentials/live-kind.ts'
+import { kindsTaken, type LiveKinds } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { HoldfastError } from '../errors.ts'
 import { thumbprintS256 } from '../pki/certificate.ts'
@@ -51,9 +51,10 @@ export function spokenIn(spoken: Spoken, protocols: Protocols): { protocol: AnyP
 /** A call that is thought out, and not made yet. */
 export async function shaped(
   call: { from: string; target: Target; action: string; credential: Credential; options: CallOptions },
-  { protocols, live }: CallParts,
+  { protocols, live: all }: CallParts,
 ) {
   const { from, target, action, credential, options } = call
+  const live = kindsTaken(all, target.verification)
   const { protocol, said } = spokenIn(target.action.request, protocols)
   const able: readonly string[] = [...protocol.options, ...ofEveryCall]
   const given = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : name))
@@ -75,7 +76,7 @@ export async function shaped(
     listener: target.listener.name,
     elements: prepared.elements,
   }
-  return { ...call, protocol, presented, summary, prepared, shape }
+  return { ...call, protocol, live, presented, summary, prepared, shape }
 }
 
 /** Who comes past the proxy of a target is heard only if he does what that would. */

@@ -27,7 +27,7 @@ export class CellCredentials {
   of({ name, presents }: Cell): Credential {
     return new Credential(name, async () => {
       let all: Presented = {}
-      for (const { part } of this.#live.values()) {
+      for (const part of new Set([...this.#live.values()].map((kind) => kind.part))) {
         const shown = presents[part]
         if (shown !== undefined) all = { ...all, ...(await this.#made(shown, all)) }
       }

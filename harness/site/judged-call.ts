@@ -62,13 +62,13 @@ export async function verdictOf(...call: Parameters<typeof makeCall>): Promise<V
  * the target, too.
  */
 async function lookedAt(by: ScenarioSite, call: Called) {
-  const { site, credentials, parts } = by
+  const { site, credentials } = by
   const { node, verification, proof } = call.target
   const control = await controlOf(by, call)
   const observe = by.observerOf(call.target, call.action)
   const picture = typeof observe === 'string' ? {} : await observe().catch((failure: Error) => failure)
   const isCounted = verification?.guards !== undefined && !verification.asksAgain
-  const watches = [...parts.live.values()].map((kind) =>
+  const watches = [...call.live.values()].map((kind) =>
     isCounted ? kind.watch?.(node, verification, credentials.at) : undefined,
   )
   const issuer = (await Promise.all(watches)).find((one) => one !== undefined)
@@ -111,19 +111,19 @@ async function joined(
   called: AnyCalled & { shaken?: Shaken },
 ): Promise<Verdict> {
   const { decision, shown, ...farEnd } = await heard(by, call, before, called)
-  const { site, test, parts } = by
-  const { protocol, target, action, presented, summary, shape } = call
+  const { site, test } = by
+  const { protocol, live, target, action, presented, summary, shape } = call
   const { node, verification, proof } = target
   const { answer, promised, letInBy, conn, ms, sent, came, shaken } = called
-  const tokens = secretTexts(presented, parts.live)
+  const tokens = secretTexts(presented, live)
   const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
   const verdict = promised && said === 'accepted' ? 'accepted' : 'refused'
   const asked = await before.issuer?.(summary)
   return {
     ...answer,
-    ...{ answer, protocol, live: parts.live, from: shape.from, to: node, action, credential: summary, verification },
+    ...{ answer, protocol, live, from: shape.from, to: node, action, credential: summary, verification },
     accepts: acceptedAt(site.plan, node, action),
-    judged: judgedParts(call, call.prepared.carried, parts.live),
+    judged: judgedParts(call, call.prepared.carried, live),
     proof: proof?.proof ?? 'decision record',
     ...{ verdict, shown, promised, letInBy, asked, conn, ms, decision, ...farEnd, control: before.control },
     ...{ sent, came, shaken, log: () => site.node(node).logs().slice(before.mark.logged) },
