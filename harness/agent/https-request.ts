@@ -20,6 +20,7 @@ export interface OneRequest {
   tls?: TlsTexts | (() => Promise<TlsTexts>)
   json?: unknown
   form?: Readonly<Record<string, string>>
+  bearer?: string | undefined
   timeoutMs: number
 }
 
@@ -44,7 +45,8 @@ export async function request(options: OneRequest): Promise<OneAnswer> {
   const url = new URL(options.url)
   const { type, body } = bodyOf(options)
   const content = body && { 'content-type': type, 'content-length': Buffer.byteLength(body) }
-  const headers = { host: url.host, connection: 'close', ...content }
+  const authorization = options.bearer !== undefined && { authorization: `Bearer ${options.bearer}` }
+  const headers = { host: url.host, connection: 'close', ...authorization, ...content }
   const signal = AbortSignal.timeout(options.timeoutMs)
   const transport = (await options.connect?.(signal)) ?? (await connected(options, url, signal))
   try {

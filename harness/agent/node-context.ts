@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { redact } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
@@ -92,8 +93,8 @@ export class UnexpectedAnswer extends HoldfastError {
 
 /** Makes a call of the plan from this node: its own address, its own files. Any status resolves. */
 export async function callFromNode(context: NodeContext, call: HttpCall, place: string): Promise<OneAnswer> {
-  const { method, url: asked, discover, tls: files, json, form } = fillJson(call, context, place)
-  const tls = await readTls(files)
+  const { method, url: asked, discover, tls: files, bearer: file, json, form } = fillJson(call, context, place)
+  const [tls, bearer] = await Promise.all([readTls(files), file && readBearer(file)])
   // Who is no node is reached from where this machine reaches it.
   const at = (url: string) => ({ url, ...wayTo(context, url), tls, timeoutMs: 10_000 })
   const metadata = async (url: string) => {
@@ -102,7 +103,11 @@ export async function callFromNode(context: NodeContext, call: HttpCall, place: 
     return json
   }
   const url = discover === undefined ? asked : await discovered(asked, discover, metadata)
-  return inTurn(() => request({ method, ...at(url), json, form }))
+  return inTurn(() => request({ method, ...at(url), json, form, bearer }))
+}
+
+async function readBearer(file: string): Promise<string> {
+  return (await readFile(file, 'utf8')).trim()
 }
 
 /** The same, and any status that the plan does not expect rejects. */

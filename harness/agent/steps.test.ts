@@ -63,6 +63,15 @@ test.each([
   expect(issuer.requests).toHaveLength(1)
 })
 
+test('a token that lies in a file goes along as a bearer’s, and no other call has one', async () => {
+  await writeFile(join(dir, 'operator-token'), 'a-token-of-somebody\n')
+  const call: HttpCall = { method: 'GET', url: `${issuer.url}/jwks`, tls: { ca: '@{dir}/ca.pem' }, expect: [200] }
+  await runSteps(work, [{ call: { ...call, bearer: '@{dir}/operator-token' } }, { call }])
+
+  const carried = issuer.requests.map(({ headers }) => headers.authorization)
+  expect(carried).toEqual(['Bearer a-token-of-somebody', undefined])
+})
+
 test('an answer that nobody expected is told without the token in it', () => {
   const call: HttpCall = { method: 'POST', url: 'https://auth.test/tokens', tls: { ca: '' }, expect: [201] }
   const token = `eyJhbGciOiJFUzI1NiJ9.${'p'.repeat(40)}.${'s'.repeat(40)}`

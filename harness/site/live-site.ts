@@ -9,7 +9,7 @@ import type { Identity } from '../pki/certificate.ts'
 import { rootsAt, systemRoots } from '../pki/given.ts'
 import { newRequest } from '../pki/request.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
-import { exchange, type Request } from '../protocols/http/exchange.ts'
+import { exchange, type HeaderLines, type Request } from '../protocols/http/exchange.ts'
 import { localSeat } from '../protocols/seat.ts'
 import { discovered } from '../tokens/metadata.ts'
 import type { Enrol, HttpCall } from '../topology/plan.ts'
@@ -86,8 +86,9 @@ function reachedFrom(site: Site, url: string, caller: { from: string; anchorPem:
 async function called(
   site: Site,
   { from, identity }: { from: string; identity?: Identity },
-  { method, url: asked, discover, tls, json, form }: HttpCall,
+  { method, url: asked, discover, tls, bearer: file, json, form }: HttpCall,
 ) {
+  const bearer = file && (await readRendered(site, from, file)).trim()
   const anchorPem = await (tls.ca === systemRoots ? rootsAt(tls.ca) : readRendered(site, from, tls.ca))
   const one = async (url: string, request: Omit<Request, 'path'>) => {
     const { pathname, search } = new URL(url)
@@ -103,7 +104,10 @@ async function called(
     return JSON.parse(text)
   }
   const { type, body } = bodyOf({ json, form })
-  const headers = body === undefined ? [] : [['Content-Type', type] as const]
+  const headers: HeaderLines = [
+    ...(bearer === undefined ? [] : [['Authorization', `Bearer ${bearer}`] as const]),
+    ...(body === undefined ? [] : [['Content-Type', type] as const]),
+  ]
   const url = discover === undefined ? asked : await discovered(asked, discover, metadata)
   return one(url, { method, headers, body })
 }

@@ -218,6 +218,8 @@ export interface HttpCall {
   /** `url` is that of an issuer, whose metadata names in this member where to call: `token_endpoint` (RFC 8414 section 2). */
   discover?: string
   tls: TlsFiles
+  /** File of whoever calls with the token that goes along as a bearer's (RFC 6750 section 2.1). */
+  bearer?: Template
   /** Its strings are templates. */
   json?: unknown
   /** In place of JSON: parameters of a form, as OAuth has them. */
