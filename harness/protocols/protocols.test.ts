@@ -84,6 +84,17 @@ test('an answer reads as the text that stands for its expectation', () => {
   expect(http.wanted({})).toBeUndefined()
 })
 
+test.each([
+  ['{"error":"invalid_client"}', 'invalid_client'],
+  ['{"error":{"code":"forbidden","message":"No."}}', 'forbidden'],
+  ['{"error":{"message":"No."}}', null],
+  ['{"error":null}', null],
+  ['no JSON', null],
+])('an error code is read from a body, be it by itself or beside a message: %s', (body, error) => {
+  const answer = { conn: 'c', ms: 1, status: 403, body, headers: [] }
+  expect(calledBy(answer, () => false).answer.error).toBe(error)
+})
+
 test('a target is seen as JSON under each path, and not at all when one of them is refused', async () => {
   const { observation } = http
   const answers: Record<string, number> = { '/a': 200, '/b': 403 }

@@ -58,8 +58,14 @@ function errorOf(status: number | null, challenges: readonly Challenge[], json: 
   if (status === null || status < 400) return null
   const [bearer] = bearersIn(challenges)
   if (bearer !== undefined) return bearer.params.error ?? null
-  const error = typeof json === 'object' && json !== null ? (json as Record<string, unknown>).error : undefined
-  return typeof error === 'string' ? error : null
+  // OAuth has the code itself there (RFC 6749 section 5.2), others put it beside what they say to people.
+  const error = memberOf(json, 'error')
+  const code = memberOf(error, 'code') ?? error
+  return typeof code === 'string' ? code : null
+}
+
+function memberOf(json: unknown, name: string): unknown {
+  return typeof json === 'object' && json !== null ? (json as Record<string, unknown>)[name] : undefined
 }
 
 export function jsonOf(body: string): unknown {
