@@ -20,7 +20,7 @@ const KNOWN = [
   /rejectUnauthorized: true/, // says the default aloud, so that no variable of the environment changes it
   /insecure algorithm|Message tracing disabled because of/, // words in which a broker says what it refuses, or leaves out
   /'(peer_)?disabled'/, // a peer that an operator switched off is refused
-  /\b(disabledAt|disabled_at|isDisabled)\b|'subject_disabled'/, // and so is one for a user whom an administrator has put out of use
+  /\b(disabledAt|disabled_at|isDisabled)\b|'(subject|user)_disabled'/, // and so is one for, or by, a user whom an administrator has put out of use
   /FOR UPDATE SKIP LOCKED/, // rows that somebody else is at are left to him
 ]
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { guard } from '../../shared/guard.ts'
 import { isUuid } from '../ids.ts'
 import { type Issue, refused } from '../wire/errors.ts'
+import { issuesOf } from '../wire/issues.ts'
 import { MOST_ROWS } from '../wire/requests.ts'
 import { RESOURCES, type Resource, SENSITIVE } from './resources.ts'
 
@@ -63,7 +64,7 @@ const document = z
 /** Reads a scope document: all that is wrong with it, one path for each, or its canonical form. */
 export function readScope(value: unknown): ScopeReading {
   const read = document.safeParse(value)
-  if (!read.success) return { issues: read.error.issues.flatMap(issuesOf) }
+  if (!read.success) return { issues: issuesOf(read.error) }
   const { resources, excluded_resources: excluded = [], max_rows_per_query, filters = {} } = read.data
   const both = resources.filter((name) => excluded.includes(name))
   return {
@@ -125,12 +126,6 @@ async function foreignTeams(scope: Scope, teamsOfTenant: OfferedScope['teamsOfTe
       .filter((team) => !known.has(team))
       .map((team) => ({ path: `filters.${name}.include_teams`, message: `no team ${team} in this tenant` })),
   )
-}
-
-function issuesOf(issue: z.core.$ZodIssue): Issue[] {
-  const at = (...more: PropertyKey[]) => [...issue.path, ...more].map(String).join('.')
-  if (issue.code !== 'unrecognized_keys') return [{ path: at(), message: issue.message }]
-  return issue.keys.map((key) => ({ path: at(key), message: 'is not known' }))
 }
 
 function inOrder(names: readonly Resource[]): Resource[] {
