@@ -59,7 +59,7 @@ export function isFederationUrl(text: string, host: string): boolean {
 }
 
 /** All three pins, or no fragment at all: half of an invitation is a mistake, and nobody should go on without noticing. */
-function readPins(hash: string): Pins | undefined {
+export function readPins(hash: string): Pins | undefined {
   if (hash === '' || hash === '#') return undefined
   const members = new URLSearchParams(hash.slice(1))
   const names = [...members.keys()]
