@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { certificateKeySet } from '../pki/certificate.ts'
 import { rootsAt, systemRoots } from '../pki/given.ts'
@@ -11,7 +11,7 @@ import { type Exit, howEnded } from './process-tree.ts'
 import type { StepPath } from './protocol.ts'
 import { receive } from './receive.ts'
 import { isCalled, startTurn } from './start-turn.ts'
-import { fill, fillJson } from './template.ts'
+import { contentsIn, fill, fillJson } from './template.ts'
 import { readDeclared, writeFor } from './unit-files.ts'
 
 const ONE_STEP_MS = 60_000
@@ -82,8 +82,25 @@ export async function renderFile(context: UnitContext, planned: PlanFile): Promi
     included.set(name, content.startsWith('-----BEGIN') ? certificateKeySet(content) : JSON.parse(content))
   }
   const filled = fillJson(json, context, file, (name) => included.get(name))
-  const content = text === undefined ? `${JSON.stringify(filled, null, 2)}\n` : fill(text, context, file)
+  const content =
+    text === undefined ? `${JSON.stringify(filled, null, 2)}\n` : await filledText(context, text, file, mode)
   await writeFor(context, file, content, { mode })
+}
+
+/** What it takes from other files may be secret, and whoever brought it here has told so. */
+async function filledText(context: UnitContext, text: string, file: string, mode: string): Promise<string> {
+  const contents = new Map<string, string>()
+  for (const name of new Set(contentsIn(text))) {
+    if ((Number.parseInt(mode, 8) & 0o077) !== 0) {
+      throw new HoldfastError(
+        'HOLDFAST_CONTENT_OPEN',
+        `${file}: the content of ${name} would be read by others, since the file has mode ${mode}; leave that out`,
+      )
+    }
+    const path = resolve(context.unitDir, fill(name, context, file))
+    contents.set(name, (await readDeclared(context, path)).toString().replace(/\r?\n$/, ''))
+  }
+  return fill(text, { ...context, contents }, file)
 }
 
 /** A file of the user's, with what its placeholders stand for. */

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -70,4 +70,20 @@ test.runIf(isRoot)('what a user linked to from the folder of its unit is read fo
     await symlink(folder, set)
     for (const read of readers) await expect(read()).rejects.toMatchObject({ code: 'HOLDFAST_FILE_FOREIGN' })
   }
+})
+
+test('a text takes in what other files hold, where nobody else can read it', async () => {
+  const own = { ...context, unit: { ...context.unit, user: undefined } }
+  await writeFor(own, join(dir, 'root.pem'), 'root\n', { mode: '0600' })
+  await writeFor(own, join(own.unitDir, 'password'), 'a b/c', { mode: '0600' })
+  const path = join(own.unitDir, 'both')
+  const text = '@{content:@{dir}/root.pem} @{content:password}\n'
+
+  await renderFile(own, { path, text })
+  expect([await readFile(path, 'utf8'), (await stat(path)).mode & 0o777]).toEqual(['root a b/c\n', 0o600])
+  await expect(renderFile(own, { path, text, mode: '0640' })).rejects.toMatchObject({
+    code: 'HOLDFAST_CONTENT_OPEN',
+    message: `${path}: the content of @{dir}/root.pem would be read by others, since the file has mode 0640; leave that out`,
+  })
+  await expect(renderFile(own, { path, text: '@{content:none}' })).rejects.toMatchObject({ code: 'ENOENT' })
 })

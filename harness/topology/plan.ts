@@ -22,8 +22,8 @@ import type { ActionVerification } from './verification.ts'
  * - `@{hosts}`         path of the run's hosts, in the form of /etc/hosts
  * - `@{tool:NAME}`    path of a real program that a program of the unit starts itself
  * - `@{content:FILE}`  the content of a file of the unit, or at a template such as `@{dir}/x`, without the end of its last line: a
- *   secret of 16 characters at least, without blanks, in the environment of a command only, as everybody sees arguments; it is written
- *   down nowhere
+ *   secret of 16 characters at least, without blanks, in the environment of a command, as everybody sees arguments, and it is written
+ *   down nowhere; or any text, in the `text` of a file that nobody else can read
  * Nothing else is replaced. Names resolve on the node, so URLs hold host names, and only `listen` settings hold addresses.
  */
 export type Template = string
