@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -274,6 +275,21 @@ test.each<[string, Record<string, unknown>, RegExp]>([
 ])('%s is a mistake of the topology', (_, settings, message) => {
   const told = mistakesIn(() => planOf(settings)).map(({ path, message }) => `${path} ${message}`)
   expect(told.join('\n')).toMatch(message)
+})
+
+test('a template can stand in the topology itself, and is that of its file', () => {
+  const text = readFileSync(provisioners['mosaic-fed'].template, 'utf8')
+  const withText = (text: string) => ({ provisioners: { ...provisioners, 'mosaic-fed': { template: { text } } } })
+  const templateOf = (plan: ReturnType<typeof planOf>) =>
+    plan.nodes.ca!.units.flatMap(({ files }) => files.filter(({ path }) => path.endsWith('mosaic-fed.tpl')))
+
+  expect(templateOf(planOf(withText(text)))).toEqual([
+    { path: '@{unit}/templates/mosaic-fed.tpl', text: text.replace('@{crl_url}', `${caUrl}/1.0/crl`) },
+  ])
+  const told = mistakesIn(() => planOf(withText('{"x": "@{crl}"}'))).map(({ path, message }) => `${path} ${message}`)
+  expect(told.join('\n')).toContain(
+    'provisioners.mosaic-fed.template.text @{crl} stands for nothing; there is @{crl_url}',
+  )
 })
 
 test('a certificate asks its provisioner for no longer life than that signs', () => {

@@ -78,8 +78,21 @@ export function templatesOf(unit: Unit, url: string): PlanFile[] {
   const values: Record<string, string> = crlUrl === undefined ? {} : { crl_url: crlUrl }
   return Object.entries(provisioners).map(([name, { template, usages = ['serverAuth', 'clientAuth'] }]) => {
     const path = templateOf(name)
-    if (template !== undefined) return { path, from: { path: unit.resolve(template), values } }
-    return { path, text: templateFor(usages, crlUrl) }
+    if (template === undefined) return { path, text: templateFor(usages, crlUrl) }
+    if (typeof template === 'string') return { path, from: { path: unit.resolve(template), values } }
+    return { path, text: filledIn(unit, name, template.text, values) }
+  })
+}
+
+function filledIn(unit: Unit, name: string, text: string, values: Record<string, string>): string {
+  return text.replaceAll(/@\{([^}]*)\}/g, (whole, placeholder: string) => {
+    const value = values[placeholder]
+    const known = Object.keys(values).map((one) => `@{${one}}`)
+    if (value === undefined) {
+      const there = known.length === 0 ? 'without a CRL there is nothing to name' : `there is ${known.join(', ')}`
+      unit.mistake(`settings.provisioners.${name}.template.text`, `${whole} stands for nothing; ${there}`)
+    }
+    return value ?? ''
   })
 }
 

@@ -22,10 +22,11 @@ const claims = z
 const provisioner = z
   .strictObject({
     type: z.literal('JWK').default('JWK').describe('How it knows who may have a certificate: by a key.'),
-    template: file
+    template: z
+      .union([file, z.strictObject({ text: z.string().min(1) })])
       .optional()
       .describe(
-        'File with a template of certificates, in the words of step-ca. In it `@{crl_url}` stands for the URL of the CRL.',
+        'File with a template of certificates, in the words of step-ca, or `{ text }`: the template itself. In it `@{crl_url}` stands for the URL of the CRL.',
       ),
     usages: z
       .array(z.enum(['serverAuth', 'clientAuth']))
