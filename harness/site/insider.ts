@@ -34,6 +34,7 @@ const things: Readonly<Record<keyof Insider, string>> = {
   foreign: 'inside',
   start: 'start',
   stores: 'database',
+  revokes: 'list of revoked certificates',
 }
 
 /** The unit of a node, or the one of that name, whose kind says this of an insider, and what it says. @throws NotInPlan where none does */

@@ -31,6 +31,11 @@ export interface Insider {
     tls: boolean
     ca?: string | undefined
   }
+  /**
+   * A CA that revokes, whose unit is named. What whoever judges its certificates needs beside its root, as files on its node, in templates of
+   * that: the certificate that it signs with, and the CRL of its root.
+   */
+  revokes?: { unit: string; listener: string; issuing: Template; rootCrl: Template }
   /** Somebody else's: what is not said of it is not ours, and a test that needs it did not run. */
   foreign?: true
   /** The issuer whose key set it is told: from `file`, to which a key can be added, or by the issuer itself. */

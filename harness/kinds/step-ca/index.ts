@@ -1,6 +1,7 @@
 import type { Authority } from '../../credentials/certificate/planned.ts'
 import type { ProvisionerKeys } from '../../credentials/jwk/planned.ts'
 import { durationSeconds } from '../../topology/duration.ts'
+import type { Insider } from '../../topology/insider.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import { nearest } from '../../topology/mistakes.ts'
 import type { Given, Step } from '../../topology/plan.ts'
@@ -21,6 +22,7 @@ type Unit = UnitContext<Settings>
 type Pair = { cert: string; key?: string | undefined; password?: string | undefined }
 
 const PROVISIONER = 'holdfast'
+const LISTENER = 'ca'
 
 /** Whether it signs nothing here: what it signed before is all that there is. */
 function isGiven({ root, intermediate, url }: Settings): boolean {
@@ -77,11 +79,18 @@ function started(unit: Unit): KindPlan {
         env: { STEPPATH: '@{unit}/step' },
       },
       ready: { http: { url: `${address(unit)}/health`, tls: { ca: root.cert }, expect: [200] } },
-      listeners: [{ name: 'ca', port: unit.settings.port, protocol: 'https', clientCertificate: 'requested' }],
+      listeners: [{ name: LISTENER, port: unit.settings.port, protocol: 'https', clientCertificate: 'requested' }],
     },
-    insider: { signs: { issuing, root } },
+    insider: { signs: { issuing, root }, ...revocationOf(unit) },
     given: given(unit),
   }
+}
+
+function revocationOf(unit: Unit): Pick<Insider, 'revokes'> {
+  if (!unit.settings.crl?.enabled) return {}
+  const authority = `${folderOf(unit)}/authority`
+  const files = { issuing: `${authority}/ca.crt`, rootCrl: `${authority}/root.crl` }
+  return { revokes: { unit: unit.unit, listener: LISTENER, ...files } }
 }
 
 /** It is only asked: what it tells of its provisioners is read, and with that it is there, and below the root. */
