@@ -15,6 +15,7 @@ import { declaredGuards, programsOf } from '../../harness/faults/declared-guards
 import { compile, credentialKinds } from '../../harness/shipped.ts'
 import { families as shippedFamilies } from '../../harness/shipped-families.ts'
 import { loadTopology, shippedTopologies } from '../../harness/topology/load.ts'
+import { networksOf } from '../../harness/topology/networks.ts'
 import type { Plan } from '../../harness/topology/plan.ts'
 import { deriveMatrix } from '../../harness/trust/matrix.ts'
 import { attacksText } from './attacks-text.ts'
@@ -122,9 +123,11 @@ function attackCounts(scopes: readonly Scope[]) {
 /** A site as it would be described once it is up, in places that no machine has. */
 function siteOf(plan: Plan): DescribableSite {
   const planned = Object.values(plan.nodes)
-  const nodes = planned.map(({ name, host }, at) => {
+  const nodes = planned.map((node, at) => {
+    const { name, host } = node
     const address = `127.77.0.${at + 1}`
-    return [name, { name, host, address, addresses: { default: address }, dir: `/runs/golden/nodes/${name}` }] as const
+    const addresses = Object.fromEntries(networksOf(node).map((network) => [network, address]))
+    return [name, { name, host, address, addresses, dir: `/runs/golden/nodes/${name}` }] as const
   })
   const units = planned.flatMap(({ name, units }) => units.map((unit) => `${name}/${unit.name}`))
   return {
