@@ -15,6 +15,7 @@ import { authServer } from './kinds/auth-server/index.ts'
 import { credsCopy } from './kinds/creds-copy/index.ts'
 import { credsIntake } from './kinds/creds-intake/index.ts'
 import { exec } from './kinds/exec/index.ts'
+import { federationGateway } from './kinds/federation-gateway/index.ts'
 import { hostAgent } from './kinds/host-agent/index.ts'
 import { natsServer } from './kinds/nats-server/index.ts'
 import { nscPush } from './kinds/nsc-push/index.ts'
@@ -57,6 +58,7 @@ const serviceKinds = [
   authCallout,
   hostAgent,
   postgres,
+  federationGateway,
 ]
 
 /** Every service kind, by name. */
