@@ -7,6 +7,12 @@ interface Variant {
 
 /** The defaults, and every parameter away from its default at least once, in topologies that are as small as that allows. */
 export const variants: readonly Variant[] = [
+  { name: 'federation', topology: 'federation', set: {} },
+  {
+    name: 'federation-own-cas',
+    topology: 'federation',
+    set: { askers: '2', caPerGateway: 'true', leafSeconds: '45', certificateLifetime: '24h' },
+  },
   { name: 'nats-orchestrator', topology: 'nats-orchestrator', set: {} },
   { name: 'nats-orchestrator-plain', topology: 'nats-orchestrator', set: { callout: 'false' } },
   {

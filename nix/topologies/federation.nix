@@ -1,0 +1,103 @@
+{ topology, kinds, each }:
+topology {
+  name = "federation";
+  summary = "Gateways with a database each and a step-ca; B lends scoped rows to A over mutual TLS.";
+
+  parameters = {
+    askers = { default = 1; min = 1; max = 16; summary = "How many gateways ask B: A, then C, D and so on."; };
+    caPerGateway = { default = false; shape = true; summary = "Whether each gateway has a CA of its own, under a root of its own."; };
+    leafSeconds = { default = 300; min = 30; max = 900; fills = true; summary = "Life in seconds of the certificates with which gateways ask."; };
+    certificateLifetime = { default = "48h"; duration = true; summary = "Lifetime of every server certificate."; };
+  };
+
+  value = { askers, caPerGateway, leafSeconds, certificateLifetime }:
+    let
+      all = each (askers + 1);
+      host = name: "${name}.somebiz.local.io";
+      attrs = list: f: builtins.listToAttrs (map f list);
+      merge = builtins.foldl' (a: b: a // b) { };
+      read = file: builtins.fromJSON (builtins.readFile file);
+
+      domainOf = letter: if caPerGateway then "org-${letter}" else "somebiz";
+      caOf = letter: if caPerGateway then "ca-${letter}" else "ca";
+      keyOf = letter: if caPerGateway then "fed-provisioner-${letter}" else "fed-provisioner";
+
+      # Names in certificates of peers come from the one-time token, never from their CSR: that is what the template is for.
+      ca = letter: {
+        name = caOf letter;
+        value = {
+          host = host (caOf letter);
+          domain = domainOf letter;
+          networks = [ "fed" ];
+          units.ca = kinds.step-ca {
+            maximumLifetime = "72h";
+            # For verifiers whose clocks are behind.
+            backdate = "60s";
+            provisioners = {
+              mosaic-fed = {
+                type = "JWK";
+                template.text = builtins.readFile ./federation/federation.tpl;
+                claims = {
+                  minTLSCertDuration = "30s";
+                  defaultTLSCertDuration = "5m";
+                  maxTLSCertDuration = "15m";
+                  disableRenewal = true;
+                };
+              };
+              # The certificate of a gateway never serves as that of a peer.
+              gateway-server = { type = "JWK"; usages = [ "serverAuth" ]; };
+            };
+            crl = { enabled = true; generateOnRevoke = true; cacheDuration = "1h"; renewPeriod = "20m"; };
+          };
+        };
+      };
+
+      gateway = letter: {
+        "db-${letter}" = {
+          host = host "db-${letter}";
+          domain = domainOf letter;
+          networks = [ "data-${letter}" ];
+          units.db = kinds.postgres { database = "gateway"; };
+        };
+        "gateway-${letter}" = {
+          host = host "gateway-${letter}";
+          domain = domainOf letter;
+          networks = [ "fed" "data-${letter}" ];
+          units.gateway = kinds.federation-gateway {
+            tier = "federated";
+            database = "db-${letter}";
+            ca = caOf letter;
+            provisioner = keyOf letter;
+            inherit leafSeconds;
+            import = read (if letter == "b" then ./federation/seed-b.json else ./federation/seed-a.json);
+          };
+        };
+      };
+
+      key = issuer: holders: {
+        kind = "jwk";
+        issuer = "${issuer}/mosaic-fed"; inherit holders;
+        handover = "copy";
+      };
+      certificate = letter: {
+        name = "gateway-${letter}-tls";
+        value = {
+          kind = "certificate";
+          issuer = "${caOf letter}/gateway-server";
+          holder = "gateway-${letter}";
+          lifetime = certificateLifetime;
+          handover = "enrol";
+        };
+      };
+    in
+    {
+      trustDomains = attrs (if caPerGateway then all else [ "a" ]) (letter: { name = domainOf letter; value.ca = caOf letter; });
+      networks = { fed = { }; } // attrs all (letter: { name = "data-${letter}"; value = { }; });
+      nodes = attrs (if caPerGateway then all else [ "a" ]) ca // merge (map gateway all);
+      credentials = attrs all certificate
+        // (if caPerGateway
+      then attrs all (letter: { name = keyOf letter; value = key (caOf letter) [ "gateway-${letter}" ]; })
+      else { fed-provisioner = key "ca" (map (letter: "gateway-${letter}") all); });
+      accepts = [ ];
+    };
+}
