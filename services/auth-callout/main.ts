@@ -5,6 +5,7 @@ import { program } from './config.ts'
 await serviceMain({
   program,
   description: 'Decides for a broker which hosts may log in, by certificate-bound tokens.',
+  who: ({ node, unit }) => ({ node, unit }),
   prepare,
   start: startCallout,
 })

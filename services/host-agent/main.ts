@@ -5,6 +5,7 @@ import { program } from './config.ts'
 await serviceMain({
   program,
   description: 'Logs in at a broker with a certificate-bound token, and applies the commands for its host.',
+  who: ({ node, unit }) => ({ node, unit }),
   prepare,
   start: startAgent,
 })

@@ -21,6 +21,10 @@ export interface RunningService {
 export interface ServiceMain<Configuration, Prepared> {
   readonly program: Program<Configuration>
   readonly description: string
+  /** Whose the log is. */
+  who(configuration: Configuration): { node: string; unit: string }
+  /** The longest that an end may take. Default: what a service without long calls takes. */
+  readonly longestStopMs?: number
   /** Judges everything that can be judged before a socket is opened. Throws `StartFailure`. */
   prepare(configuration: Configuration): Prepared | Promise<Prepared>
   /** @param load reads the configuration anew, from the same sources; throws `StartFailure` */
@@ -32,9 +36,7 @@ const EXIT_USAGE = 2
 const ADDRESS_MISTAKES = ['EADDRNOTAVAIL', 'ENOTFOUND', 'EACCES', 'EINVAL', 'EADDRINUSE']
 
 /** What stands in the `main.ts` of a service: its command line, its configuration, its signals, and how it ends. */
-export async function serviceMain<Configuration extends { node: string; unit: string }, Prepared>(
-  main: ServiceMain<Configuration, Prepared>,
-): Promise<void> {
+export async function serviceMain<Configuration, Prepared>(main: ServiceMain<Configuration, Prepared>): Promise<void> {
   const { program } = main
   const command = new Command(program.name)
     .description(main.description)
@@ -45,6 +47,15 @@ export async function serviceMain<Configuration extends { node: string; unit: st
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
   addConfigurationOptions(command, program)
   command.parse()
+  await runService(main, command)
+}
+
+/** The same for a program of several commands, one of which is the service: `command` has the flags, and was parsed. */
+export async function runService<Configuration, Prepared>(
+  main: ServiceMain<Configuration, Prepared>,
+  command: Command,
+): Promise<void> {
+  const { program } = main
   const {
     config: file,
     checkConfig,
@@ -56,12 +67,12 @@ export async function serviceMain<Configuration extends { node: string; unit: st
     if (printConfig) return print(JSON.stringify(redactedConfiguration(program, configuration), null, 2))
     const prepared = await main.prepare(configuration)
     if (checkConfig) return print('the configuration is good')
-    const log = createLog({ node: configuration.node, unit: configuration.unit })
+    const log = createLog(main.who(configuration))
     warnIgnoredSwitches(log)
     const starting = main.start(prepared, log, load)
     // Before it says that it has started: whoever hears that may signal at once. A start that fails is told below.
     process.on('SIGHUP', () => void starting.then((service) => service.reload()).catch(() => {}))
-    stopOnSignals(async () => (await starting).stop())
+    stopOnSignals(async () => (await starting).stop(), main.longestStopMs)
     await starting
     log.info('started', {})
   } catch (failure) {

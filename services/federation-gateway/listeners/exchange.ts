@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Decision } from '../../shared/decision-log.ts'
 import { firstRefusal, type Guard, type Refusal } from '../../shared/guard.ts'
 import { allowed } from '../../shared/http-method.ts'
 import { failureFields, type Log } from '../../shared/log.ts'
 import type { TlsConnection } from '../../shared/tls-listener.ts'
-import type { AuditedDecision, AuditMembers } from '../storage/audit/decision.ts'
+import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
+import type { AuditEntry, AuditWriter } from '../storage/audit/writer.ts'
 import { type ErrorCode, errorAnswer, type Issue, type Listener } from '../wire/errors.ts'
 import { logWritable, type Records } from './records.ts'
 
@@ -50,6 +52,8 @@ export interface Frame {
   readonly listener: Listener
   readonly records: Records
   readonly log: Log
+  /** Takes the rows of requests that have one in the audit. */
+  readonly auditor?: Pick<AuditWriter, 'open'> | undefined
   /** Within so many ms there is an answer. */
   readonly deadlineMs: number
   /** Refuses a request that is answered by no other deadline. */
@@ -57,6 +61,7 @@ export interface Frame {
 }
 
 const NOT_MODIFIED = 304
+const UNDECIDED = { verdict: 'refused', status: null, error: null, guard: null, reason: null } as const
 const INTERNAL: Refusal = { reason: 'internal', status: 500, error: 'internal' }
 
 /** One request and its one decision. */
@@ -83,6 +88,10 @@ export class Exchange {
   #bytes = 0
   #ended: ((ended: Ended) => void) | undefined
   #outcome: Omit<Ended, 'bytesOut' | 'ms' | 'isAborted'> | undefined
+  #row: { readonly entry: AuditEntry | undefined; readonly decision: AuditedDecision; readonly at: string } | undefined
+  #isClosed = false
+  #isHandled = false
+  #isTold = false
 
   constructor(frame: Frame, request: IncomingMessage, response: ServerResponse, connection: TlsConnection) {
     this.#frame = frame
@@ -90,7 +99,11 @@ export class Exchange {
     this.response = response
     this.connection = connection
     this.path = URL.parse(request.url ?? '/', 'https://host')?.pathname ?? '/'
-    response.once('close', () => this.#close())
+    response.once('close', () => {
+      this.#gone.abort()
+      this.#isClosed = true
+      this.#tell()
+    })
   }
 
   /** Aborted with the request: its caller has gone, or its time is over. */
@@ -151,6 +164,12 @@ export class Exchange {
     this.#gone.abort()
   }
 
+  /** Nobody works on it any more. */
+  handled(): void {
+    this.#isHandled = true
+    this.#tell()
+  }
+
   #record(outcome: {
     verdict: 'accepted' | 'refused'
     status: number
@@ -159,16 +178,28 @@ export class Exchange {
     reason: string | null
     rowsOut?: number
   }): void {
+    const { audit } = this
+    const decision = { ...this.#about(), ms: this.#ms(), ...outcome, ...(audit && { audit }) }
+    if (audit !== undefined) this.#openRow({ ...decision, audit })
+    this.#frame.records.record(decision)
+  }
+
+  /** Before the record: of what came after that place, the audit finds what is missing in the log. */
+  #openRow(decision: AuditedDecision): void {
+    const entry = this.#row?.entry ?? this.#frame.auditor?.open(this.requestId)
+    this.#row = { entry, decision, at: new Date().toISOString() }
+  }
+
+  #about(): Pick<
+    Decision,
+    'conn' | 'listener' | 'requestId' | 'traceId' | 'action' | 'layer' | 'target' | 'principal'
+  > {
     const { conn, listener } = this.connection
-    const decision: Omit<AuditedDecision, 'audit'> & { audit?: AuditMembers } = {
+    return {
       ...{ conn, listener, requestId: this.requestId, action: this.action, layer: 'http', target: this.target },
       ...(this.traceId !== undefined && { traceId: this.traceId }),
       principal: this.principal,
-      ms: this.#ms(),
-      ...outcome,
-      ...(this.audit && { audit: this.audit }),
     }
-    this.#frame.records.record(decision)
   }
 
   #send(status: number, body: unknown, headers: Readonly<Record<string, string>>): void {
@@ -187,17 +218,26 @@ export class Exchange {
     this.response.end(bytes)
   }
 
-  #close(): void {
-    this.#gone.abort()
+  /** Once the caller has gone, and it is known what came of it: what is done for nobody may still come to something. */
+  #tell(): void {
+    if (this.#isTold || !this.#isClosed || (this.#outcome === undefined && !this.#isHandled)) return
+    this.#isTold = true
     const { writableFinished } = this.response
     // A caller that has gone before anything was decided has been refused nothing.
     const outcome = this.#outcome ?? { verdict: 'refused' as const, status: 0, reason: null, rowsOut: 0 }
-    this.#ended?.({
-      ...outcome,
-      bytesOut: writableFinished ? this.#bytes : 0,
-      ms: this.#ms(),
-      isAborted: !writableFinished,
-    })
+    const bytesOut = writableFinished ? this.#bytes : 0
+    const ended: Ended = { ...outcome, bytesOut, ms: this.#ms(), isAborted: !writableFinished }
+    this.#settleRow(ended)
+    this.#ended?.(ended)
+  }
+
+  #settleRow({ verdict, status, reason, bytesOut, ms, isAborted }: Ended): void {
+    const { audit } = this
+    if (audit === undefined) return
+    if (this.#row === undefined) this.#openRow({ ...this.#about(), ...UNDECIDED, ms, audit })
+    const { entry, decision, at } = this.#row!
+    const shown = { ...decision, verdict, reason, status: status === 0 ? null : status }
+    entry?.settle(auditRowOf(shown, at, { bytesOut, latencyMs: ms, isAborted }))
   }
 
   #ms(): number {
@@ -228,6 +268,8 @@ export async function serve(
     if (exchange.signal.aborted && !(failure instanceof Refused)) return
     if (failure instanceof Refused) exchange.refuse(failure)
     else refuseFailure(exchange, frame, failure)
+  } finally {
+    exchange.handled()
   }
 }
 

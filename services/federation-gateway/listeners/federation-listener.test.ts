@@ -97,7 +97,13 @@ test('whoever is proven, registered and granted is answered, and it is on record
     },
   ])
   expect(lending.entries).toMatchObject([
-    { verb: 'list', resource: 'tasks', rowsOut: 2, bytesOut: Buffer.byteLength(text), isAborted: false, ...same },
+    {
+      audit: { verb: 'list', resource: 'tasks' },
+      rowsOut: 2,
+      bytesOut: Buffer.byteLength(text),
+      isAborted: false,
+      ...same,
+    },
   ])
 })
 
@@ -674,7 +680,7 @@ test('a leaf has so many before any work for the database', async () => {
 
 test('the first use of a certificate is told to the database once it was let in, and no other', async () => {
   const told: string[] = []
-  lending.store.accepted = async ({ x5t }) => void told.push(x5t)
+  lending.store.accepted = async ({ x5t }) => told.push(x5t) > 0
   await list()
   expect(told).toEqual([])
   lending.registered = { ...lending.registered, status: 'issued' }
@@ -764,7 +770,7 @@ test('a caller who goes away has an entry all the same', async () => {
   await expect.poll(() => isAsked).toBe(true)
   agent.destroy()
   await pending
-  await expect.poll(() => lending.entries).toMatchObject([{ isAborted: true, verb: 'list', bytesOut: 0 }])
+  await expect.poll(() => lending.entries).toMatchObject([{ isAborted: true, audit: { verb: 'list' }, bytesOut: 0 }])
   expect(lending.log.events).toEqual([])
 })
 

@@ -16,9 +16,11 @@ import {
 } from '../certificates/guards.ts'
 import { capabilitiesOf, etagOf, isUnchanged } from '../scope/capabilities.ts'
 import type { Scope } from '../scope/document.ts'
+import type { Rights } from '../scope/predicate.ts'
 import { isResource } from '../scope/resources.ts'
 import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
+import type { AuditMembers } from '../storage/audit/decision.ts'
 import type { Position } from '../wire/cursor.ts'
 import { queryHash } from '../wire/query-hash.ts'
 import {
@@ -36,7 +38,7 @@ import { httpAuthority, httpBody, httpDeadline } from './guards.ts'
 import { type ConnectionLimits, OpenConnections } from './open-connections.ts'
 import { RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
 import type { Records } from './records.ts'
-import { httpRoute, type Routing } from './routes.ts'
+import { httpRoute, parametersOf, type Routing } from './routes.ts'
 import { askStore, type Lookup, storeAvailable } from './store-available.ts'
 import { tlsGate, tlsProtocol } from './tls-gate.ts'
 
@@ -47,6 +49,8 @@ export interface LentGrant extends GrantFacts {
   readonly epoch: number
   /** Requests in 60 s. */
   readonly rateLimit: number
+  /** What its subject may do natively; undefined where there is no such user. */
+  readonly rights: Rights | undefined
 }
 
 /** What this listener asks storage for. @throws StoreUnavailable */
@@ -55,8 +59,11 @@ export interface AdmissionStore {
   admission(
     presented: CertificateIdentity,
   ): Promise<{ readonly grant: LentGrant | undefined; readonly registered: RegisteredLeaf | undefined }>
-  /** The first request with a certificate was let in: it is active, and the one before it superseded. */
-  accepted(presented: CertificateIdentity): Promise<void>
+  /**
+   * The first request with a certificate was let in: it is active, and the one before it superseded. False: it is not, since the grant or the
+   * certificate has come to another state meanwhile.
+   */
+  accepted(presented: CertificateIdentity, grant: LentGrant): Promise<boolean>
 }
 
 /** A request that was let in. */
@@ -80,12 +87,10 @@ export interface Verbs {
   cursor(text: string, binding: { readonly queryHash: string; readonly grantId: string }): Position | undefined
 }
 
-/** For the audit log: one for each request that came this far, whatever became of it. */
+/** One for each request, whatever became of it. */
 export interface FederationEntry extends Ended {
   readonly requestId: string
-  readonly verb: Verb | null
-  readonly resource: string | null
-  readonly queryHash: string | null
+  readonly audit: AuditMembers
   readonly principal: Readonly<Record<string, string>>
 }
 
@@ -103,6 +108,7 @@ export interface FederationListenerOptions {
   readonly log: Log
   readonly store: AdmissionStore
   readonly verbs: Verbs
+  readonly auditor?: Frame['auditor']
   onEnded?(entry: FederationEntry): void
   readonly limits?: Partial<FederationLimits>
   /** Milliseconds since 1970. */
@@ -146,6 +152,7 @@ interface FederationRoute {
 }
 
 const BASE = '/api/federation/v1'
+const UNKNOWN = 'unknown'
 const ROUTES: readonly FederationRoute[] = [
   { method: 'POST', path: `${BASE}/list/:resource`, verb: 'list' },
   { method: 'POST', path: `${BASE}/get/:resource/:id`, verb: 'get' },
@@ -153,6 +160,17 @@ const ROUTES: readonly FederationRoute[] = [
   { method: 'GET', path: `${BASE}/capabilities`, verb: 'capabilities' },
   { method: 'POST', path: `${BASE}/renew`, verb: 'renew' },
 ]
+
+/** What a request is about for the audit, from its first byte on: also where it is refused before anybody looks at its path. */
+function askedFor(path: string): AuditMembers {
+  for (const route of ROUTES) {
+    const parameters = parametersOf(route.path, path)
+    if (parameters === undefined) continue
+    const { resource = '' } = parameters
+    return { direction: 'inbound', verb: route.verb, ...(isResource(resource) && { resource }) }
+  }
+  return { direction: 'inbound', verb: UNKNOWN }
+}
 
 /** The listener of peers: mutual TLS, and the verbs of federation alone. It is closed until it knows who is revoked. */
 export function createFederationListener(options: FederationListenerOptions): FederationListener {
@@ -211,29 +229,35 @@ class Requests {
   readonly #now: () => number
 
   constructor(options: FederationListenerOptions, limits: FederationLimits, open: OpenConnections) {
-    const { records, log, now = Date.now } = options
+    const { records, log, auditor, now = Date.now } = options
     this.#options = options
     this.#limits = limits
     this.#open = open
     this.#now = now
-    this.#frame = { listener: 'federation', records, log, deadlineMs: limits.deadlineMs, deadline: httpDeadline }
+    this.#frame = {
+      listener: 'federation',
+      records,
+      log,
+      auditor,
+      deadlineMs: limits.deadlineMs,
+      deadline: httpDeadline,
+    }
   }
 
   serve(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): void {
     const exchange = new Exchange(this.#frame, request, response, connection)
     exchange.target = this.#options.node
-    const entry: { verb: Verb | null; resource: string | null; queryHash: string | null } = {
-      ...{ verb: null, resource: null, queryHash: null },
-    }
+    exchange.audit = askedFor(exchange.path)
     const over = this.#open.begin(connection.socket)
     exchange.onEnded((ended) => {
       over()
-      this.#options.onEnded?.({ ...entry, ...ended, requestId: exchange.requestId, principal: exchange.principal })
+      const { requestId, principal, audit } = exchange
+      this.#options.onEnded?.({ ...ended, requestId, principal, audit: audit! })
     })
     serve(exchange, this.#frame, async () => {
       const identity = await this.#identify(exchange)
       const grant = await this.#admit(exchange, identity)
-      exchange.accept(await this.#answer(exchange, identity, grant, entry))
+      exchange.accept(await this.#answer(exchange, identity, grant))
     }).catch(() => response.destroy())
   }
 
@@ -261,6 +285,17 @@ class Requests {
 
   /** Whether the database lets them in, at this request. */
   async #admit(exchange: Exchange, presented: CertificateIdentity): Promise<LentGrant> {
+    const { grant, registered } = await this.#look(exchange, presented)
+    exchange.principal.peerId = grant.peerId
+    exchange.audit = { ...exchange.audit!, tenantId: grant.tenantId }
+    await exchange.pass([rateGrant], { limit: this.#perGrant, key: grant.id, most: grant.rateLimit })
+    const { store } = this.#options
+    if (registered?.status !== 'issued' || (await askStore(() => store.accepted(presented, grant)))) return grant
+    // Something came in between: what it was is for the same guards to say.
+    return (await this.#look(exchange, presented)).grant
+  }
+
+  async #look(exchange: Exchange, presented: CertificateIdentity) {
     const { store, overlapSeconds } = this.#options
     const lookup: Lookup<Awaited<ReturnType<AdmissionStore['admission']>>> = {
       look: () => store.admission(presented),
@@ -270,32 +305,22 @@ class Requests {
     const { grant, registered } = lookup.found ?? { grant: undefined, registered: undefined }
     await exchange.pass(ADMISSION_GUARDS, { presented, grant, registered, overlapSeconds, now: this.#now() })
     if (grant === undefined) throw new Error('a grant that nobody knows passed its guards')
-    exchange.principal.peerId = grant.peerId
-    await exchange.pass([rateGrant], { limit: this.#perGrant, key: grant.id, most: grant.rateLimit })
-    if (registered?.status === 'issued') await askStore(() => store.accepted(presented))
-    return grant
+    return { grant, registered }
   }
 
-  async #answer(
-    exchange: Exchange,
-    identity: CertificateIdentity,
-    grant: LentGrant,
-    entry: { verb: Verb | null; resource: string | null; queryHash: string | null },
-  ): Promise<Accepted> {
+  async #answer(exchange: Exchange, identity: CertificateIdentity, grant: LentGrant): Promise<Accepted> {
     const { request, path, requestId, signal } = exchange
     const routing: Routing<FederationRoute> = { routes: ROUTES, method: request.method, path }
     await exchange.pass([httpRoute as Guard<Routing<FederationRoute>>], routing)
     const { route, parameters } = routing.found!
     const { verb } = route
     const { resource = '', id = '' } = parameters
-    entry.verb = verb
-    entry.resource = isResource(resource) ? resource : null
     // What a caller writes there that is no name of ours stays out of the record.
     exchange.action = `federation:${verb}${isResource(resource) ? `/${resource}` : ''}`
     const traceparent = request.headers.traceparent as string | undefined
     exchange.traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? '')?.[1]
     const callOf = (hash: string): AdmittedCall => {
-      entry.queryHash = hash
+      exchange.audit = { ...exchange.audit!, queryHash: hash }
       return { requestId, identity, grant, queryHash: hash, traceparent, signal }
     }
     const carried = { request, largest: this.#limits.largestBody }

@@ -37,6 +37,7 @@ export interface PublicListenerOptions {
   notReady(): string | undefined | Promise<string | undefined>
   /** DER of the list of revoked certificates in use, for askers that do not reach the CA. */
   list(): Buffer | undefined
+  readonly auditor?: Frame['auditor']
   onEnded?(entry: PublicEntry): void
   readonly deadlineMs?: number
 }
@@ -48,7 +49,8 @@ const LIST_PATH = '/api/federation/crl'
 /** The listener that asks for no certificate: health, the list of revoked certificates, and the routes that it is given. */
 export function createPublicListener(options: PublicListenerOptions): TlsListener {
   const { records, log, deadlineMs = DEADLINE_MS } = options
-  const frame: Frame = { listener: 'public', records, log, deadlineMs, deadline: httpDeadline }
+  const { auditor } = options
+  const frame: Frame = { listener: 'public', records, log, auditor, deadlineMs, deadline: httpDeadline }
   const routes = [...ownRoutes(options), ...options.routes]
   return createTlsListener({
     ...{ name: 'public', host: options.host, port: options.port, clientCertificate: 'none' },

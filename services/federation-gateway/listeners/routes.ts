@@ -31,7 +31,8 @@ export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 
   return found === undefined ? { ...refused('method_not_allowed', 'method_unknown'), allow } : undefined
 })
 
-function parametersOf(pattern: string, path: string): Record<string, string> | undefined {
+/** What a path has for the parameters of a pattern; undefined where it is not one of it. */
+export function parametersOf(pattern: string, path: string): Record<string, string> | undefined {
   const [wanted, given] = [pattern.split('/'), path.split('/')]
   if (wanted.length !== given.length) return undefined
   const parameters: Record<string, string> = {}

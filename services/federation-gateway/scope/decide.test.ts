@@ -8,7 +8,10 @@ const scope = readScope({ resources: ['tasks', 'notes', 'users'], excluded_resou
   .scope as Scope
 const asked = (resource: string, change: Partial<Rights> = {}) =>
   decide(scope, { ...rights, ...change }, { resource, limit: 50 })
-const refusal = (guard: string, reason: string, status: number) => ({ allowed: false, guard, reason, status })
+const refusal = (guard: string, reason: string, status: number) => ({
+  ...{ allowed: false, guard, reason, status },
+  error: status === 404 ? 'not_found' : 'scope_violation',
+})
 
 describe('a request', () => {
   test('for a granted resource is allowed', () => {

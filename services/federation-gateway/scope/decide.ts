@@ -1,5 +1,5 @@
 import { type Guard, guard } from '../../shared/guard.ts'
-import { refused } from '../wire/errors.ts'
+import { type ErrorCode, refused } from '../wire/errors.ts'
 import type { ListFilter } from '../wire/requests.ts'
 import type { Scope } from './document.ts'
 import { askedRows, lentRows, nativeRows, type Predicate, type Rights } from './predicate.ts'
@@ -30,7 +30,13 @@ export type Decision =
       readonly native: Predicate
       readonly limit: number
     }
-  | { readonly allowed: false; readonly guard: string; readonly reason: string; readonly status: number }
+  | {
+      readonly allowed: false
+      readonly guard: string
+      readonly reason: string
+      readonly status: number
+      readonly error: ErrorCode
+    }
 
 export const scopeResource = guard<Asked>('scope.resource', ['resource_unknown'], ({ request }) =>
   isResource(request.resource) ? undefined : refused('not_found', 'resource_unknown'),
@@ -58,7 +64,9 @@ export function decide(scope: Scope, rights: Rights, request: ScopedRequest): De
   for (const { id, check } of ORDER) {
     // None of these waits for anything.
     const refusal = check({ scope, rights, request }) as ReturnType<typeof refused> | undefined
-    if (refusal !== undefined) return { allowed: false, guard: id, reason: refusal.reason, status: refusal.status }
+    if (refusal === undefined) continue
+    const { reason, status, error } = refusal
+    return { allowed: false, guard: id, reason, status, error: error as ErrorCode }
   }
   const resource = request.resource as Resource
   const native = nativeRows(resource, rights)

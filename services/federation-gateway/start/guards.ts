@@ -18,6 +18,8 @@ export interface Start {
   ca?: PinnedCa
   provisionerKey?: ProvisionerKey
   material?: TlsMaterial
+  /** SHA-256 of the root that the database knows; undefined until it was asked, or where it knows none. */
+  recordedPin?: string | undefined
   failure?: StartFailure
 }
 
@@ -106,6 +108,12 @@ export const startCa = step('start.ca', ['ca_url', 'ca_root', 'ca_root_pin'], (s
     throw new StartFailure(
       'ca_root_pin',
       `${rootCertPath} is another root than the pinned one (its SHA-256 is ${fingerprint}); put back the right file, or pin this one`,
+    )
+  }
+  if (start.recordedPin !== undefined && start.recordedPin !== fingerprint) {
+    throw new StartFailure(
+      'ca_root_pin',
+      `${rootCertPath} is another root than the one that the database knows (its SHA-256 is ${fingerprint}); put back the right file, or run gateway ca repin`,
     )
   }
   start.ca = { url: parsed.origin, root, fingerprint }

@@ -104,6 +104,8 @@ export interface CrlChanges {
   number?: number | undefined
   /** Undefined: no distribution point. */
   point?: Partial<asn1.IssuingDistributionPoint> | undefined
+  /** Where it says that it is. */
+  at?: string
   thisUpdate?: Date
   nextUpdate?: Date | undefined
   signedBy?: Keys
@@ -183,7 +185,7 @@ async function makeCrl(ca: TestCa, changes: CrlChanges = {}): Promise<Buffer> {
     )
   }
   if (given.point !== undefined) {
-    const fullName = [new asn1.GeneralName({ uniformResourceIdentifier: POINT })]
+    const fullName = [new asn1.GeneralName({ uniformResourceIdentifier: changes.at ?? POINT })]
     const distributionPoint = new asn1.DistributionPointName({ fullName })
     const point = new asn1.IssuingDistributionPoint({ distributionPoint, ...given.point })
     extensions.push(new x509.Extension(asn1.id_ce_issuingDistributionPoint, true, AsnConvert.serialize(point)))

@@ -70,6 +70,7 @@ export function lentGrant(changes: Partial<LentGrant> = {}): LentGrant {
     subject: { tenantId: TENANT, disabledAt: null, deletedAt: null },
     scope: { resources: ['tasks'], excluded_resources: [], max_rows_per_query: 100, filters: {} },
     ...{ epoch: 7, rateLimit: 60 },
+    rights: { tenantId: TENANT, userId: SUBJECT, teams: [], deniedResources: [], sharePersonal: true },
     ...changes,
   }
 }
@@ -105,7 +106,7 @@ export async function lend(site: Site, changes: Partial<FederationListenerOption
   )
   const registered: RegisteredLeaf = { grantId: GRANT, x5t: x5tOf(site.client), status: 'active', supersededAt: null }
   const said = { registered, grant: lentGrant() as LentGrant | undefined }
-  const store: Lending['store'] = { admission: async () => ({ ...said }), accepted: async () => {} }
+  const store: Lending['store'] = { admission: async () => ({ ...said }), accepted: async () => true }
   const verbs: Lending['verbs'] = {
     list: async () => ({ status: 200, body: { items: [] }, rowsOut: 0 }),
     get: async () => ({ status: 200, body: { item: {} }, rowsOut: 1 }),
@@ -117,7 +118,7 @@ export async function lend(site: Site, changes: Partial<FederationListenerOption
     ...{ host: '127.0.0.1', port: 0, names: ['localhost'], node: 'gateway-b', material: site.material },
     policy: { provisioner: { name: PROVISIONER.name, kids: new Set([PROVISIONER.kid]) }, oids: OIDS },
     ...{ overlapSeconds: 60, records, log: { info: say, warn: say, error: say } },
-    store: { admission: (presented) => store.admission(presented), accepted: (presented) => store.accepted(presented) },
+    store: { admission: (presented) => store.admission(presented), accepted: (...given) => store.accepted(...given) },
     verbs: {
       list: (...given) => verbs.list(...given),
       get: (...given) => verbs.get(...given),

@@ -40,11 +40,15 @@ export async function keyPem({ privateKey }: Keys): Promise<string> {
   return `${x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', privateKey), 'PRIVATE KEY')}\n`
 }
 
-/** `below`: the CAs between the issuer's root and the leaf, the lowest first. */
-export async function hold(issuer: TestCa, changes: LeafChanges = {}, below: readonly TestCa[] = []): Promise<Held> {
+/** `below`: the CAs between the issuer's root and the leaf, the lowest first. `point`: where it says that the list is. */
+export async function hold(
+  issuer: TestCa,
+  { point: at = POINT, ...changes }: LeafChanges & { point?: string } = {},
+  below: readonly TestCa[] = [],
+): Promise<Held> {
   const keys = changes.keys ?? (await makeKeys())
   // OpenSSL applies a list with a distribution point to certificates that name it.
-  const point = new x509.CRLDistributionPointsExtension([POINT])
+  const point = new x509.CRLDistributionPointsExtension([at])
   const [notBefore, notAfter] = [new Date(Date.now() - MINUTE), new Date(Date.now() + 5 * MINUTE)]
   const certificate = await issuer.issue({
     notBefore,

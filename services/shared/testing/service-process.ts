@@ -8,6 +8,7 @@ import { bareEnvironment } from './environment.ts'
 /** A real process of a service. */
 export interface TestService extends AsyncDisposable {
   readonly process: ChildProcess
+  readonly stdout: () => string
   readonly stderr: () => string
   readonly exited: Promise<number | null>
   /** Its configuration, to be changed before a signal. */
@@ -21,23 +22,31 @@ const START_WITHIN_MS = 40_000
 
 let written = 0
 
-/** Starts a service by its folder name and does not wait. */
-export function spawnService(service: string, folder: string, configuration: unknown): TestService {
+/** Starts a service by its folder name and does not wait. `command`: of a program that has several. */
+export function spawnService(
+  service: string,
+  folder: string,
+  configuration: unknown,
+  command: string[] = [],
+): TestService {
   written += 1
   const configFile = join(folder, `${service}-${written}.json`)
   writeFileSync(configFile, JSON.stringify(configuration), { mode: 0o600 })
   const main = fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
-  const process_ = spawn(process.execPath, ['--import', NAMES, main, '--config', configFile], {
+  const process_ = spawn(process.execPath, ['--import', NAMES, main, ...command, '--config', configFile], {
     env: bareEnvironment,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let stderr = ''
+  let [stdout, stderr] = ['', '']
+  process_.stdout.on('data', (chunk) => {
+    stdout += String(chunk)
+  })
   process_.stderr.on('data', (chunk) => {
     stderr += String(chunk)
   })
   const exited = new Promise<number | null>((resolve) => process_.once('close', (code) => resolve(code)))
   return {
-    ...{ process: process_, stderr: () => stderr, exited, configFile },
+    ...{ process: process_, stdout: () => stdout, stderr: () => stderr, exited, configFile },
     async [Symbol.asyncDispose]() {
       process_.kill('SIGTERM')
       const timer = setTimeout(() => process_.kill('SIGKILL'), WITHIN_MS)
@@ -48,8 +57,13 @@ export function spawnService(service: string, folder: string, configuration: unk
 }
 
 /** Waits until it says that it has started. */
-export async function startService(service: string, folder: string, configuration: unknown): Promise<TestService> {
-  const started = spawnService(service, folder, configuration)
+export async function startService(
+  service: string,
+  folder: string,
+  configuration: unknown,
+  command: string[] = [],
+): Promise<TestService> {
+  const started = spawnService(service, folder, configuration, command)
   const ended = started.exited.then((code) => {
     throw new Error(`${service} ended with ${code}: ${started.stderr()}`)
   })

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import { failureFields, type Log } from '../shared/log.ts'
+import { nodeName } from './config.ts'
+import { Cursors } from './lending/cursors.ts'
+import { Records } from './listeners/records.ts'
+import { Keyring } from './sealing/keyring.ts'
+import { type Prepared, recordPin } from './start/prepare.ts'
+import { AuditWriter } from './storage/audit/writer.ts'
+import { setBootstrapToken } from './storage/bearer-tokens.ts'
+import { Database } from './storage/database.ts'
+import { databaseSalt } from './storage/settings.ts'
+
+/** What everything in a gateway stands on, in every tier. */
+export interface Core {
+  /** Sessions as `gateway_app`. */
+  readonly database: Database
+  readonly records: Records
+  readonly audit: AuditWriter
+  readonly cursors: Cursors
+  /** Undefined without a secret that seals: then there are no peers to be called. */
+  readonly keyring: Keyring | undefined
+  readonly log: Log
+}
+
+export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
+  const { configuration, databaseUrl, secrets, decisions } = prepared
+  const database = new Database({ url: databaseUrl, role: 'gateway_app' })
+  await recordPin(database, prepared)
+  const { operatorToken, sealing } = secrets
+  await setBootstrapToken(database, operatorToken && createHash('sha256').update(operatorToken).digest('hex'))
+  const salt = await databaseSalt(database)
+  const audit = await AuditWriter.start({
+    session: database,
+    decisionLog: configuration.decisionLog,
+    name: `${nodeName(configuration)}/${configuration.unit}`,
+    capacity: configuration.audit.queue,
+    onRejected: (requestId, failure) => log.error('audit-row-rejected', { requestId, ...failureFields(failure) }),
+  })
+  return {
+    ...{ database, audit, log },
+    records: new Records(decisions, log),
+    cursors: new Cursors(sealing, salt),
+    keyring: sealing && new Keyring({ ...sealing, salt }),
+  }
+}
+
+/** Once nobody asks for anything any more. */
+export async function closeCore({ audit, records, database }: Core): Promise<void> {
+  await audit.close()
+  records.close()
+  await database[Symbol.asyncDispose]()
+}

@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { readAudit } from './storage/audit/rows.ts'
+import { findBearer } from './storage/bearer-tokens.ts'
+import { sql } from './storage/statement.ts'
+import { type Cluster, startCluster, type TestDatabase } from './storage/testing/cluster.ts'
+import { makeGrant, makeTenant, type TestGrant, type TestTenant } from './storage/testing/tenant.ts'
+import {
+  enrolledPeer,
+  type GatewaySite,
+  gatewaySite,
+  NAME,
+  type PeerLeaf,
+  type RunningGateway,
+  runGateway,
+  startGateway,
+} from './testing/gateway.ts'
+
+// The real program, over a real PostgreSQL.
+
+let cluster: Cluster
+beforeAll(async () => {
+  cluster = await startCluster()
+}, 120_000)
+afterAll(() => cluster[Symbol.asyncDispose]())
+
+const V1 = '/api/federation/v1'
+
+describe('a gateway that lends', () => {
+  let database: TestDatabase
+  let site: GatewaySite
+  let tenant: TestTenant
+  let grant: TestGrant
+  let peer: PeerLeaf
+  let gateway: RunningGateway
+  const tasks = ['first', 'second', 'third'].map((title) => ({ id: crypto.randomUUID(), title }))
+  const secretRow = crypto.randomUUID()
+
+  beforeAll(async () => {
+    database = await cluster.database()
+    site = await gatewaySite(database)
+    tenant = await makeTenant(database.owner)
+    for (const [at, { id, title }] of tasks.entries()) {
+      await database.owner.query(sql`INSERT INTO tasks (id, tenant_id, owner_id, title, created_at)
+        VALUES (${id}::uuid, ${tenant.tenantId}::uuid, ${tenant.alice}::uuid, ${title}, now() + make_interval(secs => ${at}))`)
+    }
+    await database.owner.query(sql`INSERT INTO tasks (id, tenant_id, owner_id, title)
+      VALUES (${secretRow}::uuid, ${tenant.tenantId}::uuid, ${tenant.bob}::uuid, 'first of bob')`)
+    grant = await makeGrant(database.app, tenant)
+    peer = await enrolledPeer(site, grant, tenant.alice)
+    gateway = await startGateway(site, {
+      admin: { operatorTokenFile: site.put('operator', 'o'.repeat(32)) },
+    })
+  }, 60_000)
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]()
+    await site[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+  const ask = async (path: string, body?: object, method = 'POST') => {
+    const answer = await gateway.federation(`${V1}${path}`, { as: peer, body, method })
+    return { ...answer, json: answer.text && JSON.parse(answer.text) }
+  }
+  const auditOf = async (verb: string) =>
+    (await readAudit(database.app, { limit: 100 })).filter((row) => row.verb === verb)
+
+  test('is ready, mirrors the list of revoked certificates, and knows its operator', async () => {
+    expect((await gateway.public('/readyz', { method: 'GET' })).status).toBe(200)
+    expect((await gateway.public('/api/federation/crl', { method: 'GET' })).headers['content-type']).toBe(
+      'application/pkix-crl',
+    )
+    const sha256 = createHash('sha256').update('o'.repeat(32)).digest('hex')
+    expect(await findBearer(database.app, sha256)).toMatchObject({ kind: 'operator', withdrawnAt: null })
+  })
+
+  test("lists its subject's rows page by page, newest first, and each says where it comes from", async () => {
+    const first = await ask('/list/tasks', { limit: 2 })
+    expect([first.status, first.json]).toEqual([
+      200,
+      {
+        items: [
+          expect.objectContaining({ id: tasks[2]!.id, title: 'third', _source: NAME }),
+          expect.objectContaining({ id: tasks[1]!.id }),
+        ],
+        ...{ nextCursor: expect.any(String), _truncated: true, _partial: false },
+      },
+    ])
+    const cursor = first.json.nextCursor
+    const second = await ask('/list/tasks', { limit: 2, cursor })
+    expect(second.json).toMatchObject({ items: [{ id: tasks[0]!.id }], nextCursor: null, _truncated: false })
+    expect((await ask('/list/notes', { limit: 2, cursor })).status).toBe(400)
+    expect(site.decisions().slice(-3)).toMatchObject([
+      { verdict: 'accepted', guard: 'scope.cap', reason: 'row_cap', rowsOut: 2 },
+      { verdict: 'accepted', guard: null, reason: null, rowsOut: 1 },
+      { verdict: 'refused', guard: 'http.body', reason: 'cursor_invalid' },
+    ])
+  })
+
+  test('gets a row that is lent, and answers every other id alike', async () => {
+    const got = await ask(`/get/tasks/${tasks[0]!.id}`)
+    expect([got.status, got.json]).toEqual([200, { item: expect.objectContaining({ title: 'first', _source: NAME }) }])
+    const others = [await ask(`/get/tasks/${secretRow}`), await ask(`/get/tasks/${crypto.randomUUID()}`)]
+    expect(others.map(({ status }) => status)).toEqual([404, 404])
+    expect(site.decisions().slice(-2)).toMatchObject([{ reason: 'row_not_visible' }, { reason: 'row_absent' }])
+  })
+
+  test('finds what it lends, and nothing else', async () => {
+    const found = await ask('/search', { q: 'first' })
+    expect([found.status, found.json]).toEqual([
+      200,
+      {
+        items: [{ resource: 'tasks', id: tasks[0]!.id, title: 'first', score: expect.any(Number), _source: NAME }],
+        ...{ _truncated: false, _partial: false },
+      },
+    ])
+    expect((await ask('/search', { q: 'first', resources: ['tasks', 'memory'] })).status).toBe(403)
+    expect((await ask('/list/memory', {})).json.error.code).toBe('scope_violation')
+    expect((await ask('/capabilities', undefined, 'GET')).json).toMatchObject({ resources: ['tasks', 'notes'] })
+  })
+
+  test('has one row in its audit for each request, within a second', async () => {
+    const before = (await auditOf('list')).length
+    await ask('/list/tasks', {})
+    await gateway.federation(`${V1}/list/tasks`, { as: peer, body: {}, headers: { host: 'elsewhere' } })
+    await vi.waitFor(async () => expect(await auditOf('list')).toHaveLength(before + 2), { timeout: 1_000 })
+    const of = { direction: 'inbound', resource: 'tasks', tenantId: tenant.tenantId }
+    const known = { grantId: grant.grantId, peerId: grant.peerId, subjectUserId: tenant.alice, certSerial: peer.serial }
+    expect((await auditOf('list')).slice(0, 2)).toMatchObject([
+      { verb: 'list', resource: 'tasks', outcome: 'denied', status: 421, reason: 'authority_mismatch', grantId: null },
+      { ...of, ...known, outcome: 'allowed', status: 200, rowsOut: 3, queryHash: expect.any(String) },
+    ])
+  })
+
+  test('has promoted the certificate with its first use', async () => {
+    const [leaf] = await database.app.query<{ status: string }>(
+      sql`SELECT status FROM federation_certificates WHERE serial = ${peer.serial}`,
+    )
+    expect(leaf).toEqual({ status: 'active' })
+  })
+})
+
+describe('its commands', () => {
+  let database: TestDatabase
+  let site: GatewaySite
+  beforeEach(async () => {
+    database = await cluster.database({ empty: true })
+    site = await gatewaySite(database)
+    return async () => {
+      await site[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    }
+  })
+
+  test('migrate and import an empty database, and a gateway starts on no other', async () => {
+    expect(await runGateway(site, ['start'])).toMatchObject({
+      code: 78,
+      stderr: expect.stringMatching(/^gateway: store_unusable: [^\n]*run gateway migrate[^\n]*\n$/),
+    })
+    expect(site.decisions()).toMatchObject([{ guard: 'start.store', reason: 'store_unusable', layer: 'start-up' }])
+    const migrated = await runGateway(site, ['migrate'])
+    expect([migrated.code, JSON.parse(migrated.stdout).done.length]).toEqual([0, 6])
+    expect(JSON.parse((await runGateway(site, ['migrate'])).stdout)).toEqual({ done: [] })
+    const [id, user] = [crypto.randomUUID(), crypto.randomUUID()]
+    const tenants = [{ id, name: 'acme', users: [{ id: user, name: 'alice', displayName: 'Alice' }] }]
+    const seed = site.put('seed.json', JSON.stringify({ tenants }))
+    expect(JSON.parse((await runGateway(site, ['import', seed])).stdout)).toEqual({ stored: 2 })
+    expect(JSON.parse((await runGateway(site, ['import', seed])).stdout)).toEqual({ stored: 0 })
+    const broken = site.put('broken.json', JSON.stringify({ tenants: [{ ...tenants[0], rows: 'marker' }] }))
+    const refused = await runGateway(site, ['import', broken])
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/seed_unusable: .*tenants\.0/)])
+  })
+
+  test('a database knows one root, and a start with another is refused', async () => {
+    expect((await runGateway(site, ['migrate'])).code).toBe(0)
+    await using first = await startGateway(site)
+    await first[Symbol.asyncDispose]()
+    expect(await first.exited).toBe(0)
+    await using other = await gatewaySite(database)
+    expect(await runGateway(other, ['start'])).toMatchObject({
+      code: 78,
+      stderr: expect.stringMatching(/ca_root_pin: .*run gateway ca repin/),
+    })
+    expect(other.decisions()).toMatchObject([{ guard: 'start.ca', reason: 'ca_root_pin' }])
+  })
+})

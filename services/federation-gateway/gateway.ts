@@ -1,0 +1,78 @@
+import type { Log } from '../shared/log.ts'
+import type { RunningService } from '../shared/service-main.ts'
+import type { TlsListener } from '../shared/tls-listener.ts'
+import { addressOf } from './addresses.ts'
+import { derInPem } from './certificates/pem.ts'
+import { nodeName } from './config.ts'
+import { type Core, closeCore, openCore } from './core.ts'
+import { createCa, createFederating, type Federating, type FederatingOptions } from './federating.ts'
+import { lendingVerbs } from './lending/verbs.ts'
+import { readinessOf } from './lifecycle/readiness.ts'
+import { createPublicListener, type PublicRoute } from './listeners/public-listener.ts'
+import type { Prepared } from './start/prepare.ts'
+
+/** Requests in flight have so long to end. */
+const GRACE_MS = 10_000
+
+/** Puts a gateway together of what was prepared, and starts it. */
+export async function startGateway(prepared: Prepared, log: Log): Promise<RunningService> {
+  const core = await openCore(prepared, log)
+  const federating = isFederated(prepared) ? federate(prepared, core) : undefined
+  const listener = publicListener(prepared, core, federating)
+  await listener.listen()
+  await federating?.start()
+  return {
+    reload() {},
+    async stop() {
+      await Promise.all([listener.close(GRACE_MS), federating?.stop(GRACE_MS)])
+      await closeCore(core)
+    },
+  }
+}
+
+function isFederated(prepared: Prepared): prepared is FederatingOptions['prepared'] {
+  return prepared.federation !== undefined
+}
+
+function federate(prepared: FederatingOptions['prepared'], core: Core): Federating {
+  const { publicName: source } = prepared.configuration
+  const ca = createCa(prepared)
+  return createFederating({
+    ...{ prepared, core, ca },
+    verbs: {
+      ...lendingVerbs({ session: core.database, source, cursors: core.cursors }),
+      // `renewing({ … })` of enrolment/renew.ts.
+      renew: async () => {
+        throw new Error('renewals are not made yet')
+      },
+    },
+    onLists() {},
+    onClosed(failure) {
+      throw failure
+    },
+  })
+}
+
+function publicListener(prepared: Prepared, core: Core, federating: Federating | undefined): TlsListener {
+  const { configuration, material } = prepared
+  const { publicName, listeners } = configuration
+  const { records, log, audit: auditor } = core
+  return createPublicListener({
+    ...addressOf(listeners.public),
+    ...{ names: [publicName], node: nodeName(configuration), material, records, log, auditor },
+    routes: routes(prepared, core),
+    notReady: readinessOf(core, federating),
+    list: () => {
+      const inUse = federating?.keeper.current
+      return inUse && derInPem(inUse.issuing.pem, 'X509 CRL')
+    },
+  })
+}
+
+/**
+ * The routes of the public listener beside its own, each part with what it needs of `core` and of `prepared`:
+ * `...enrolmentRoutes({ … })` (federated), `...adminRoutes({ … })`, `...queryRoutes({ … })`, whose peers are of `createOutboundPeers({ … })`.
+ */
+function routes(_prepared: Prepared, _core: Core): PublicRoute[] {
+  return []
+}
