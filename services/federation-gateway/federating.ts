@@ -35,7 +35,7 @@ export function createCa({ configuration, federation }: FederatingOptions['prepa
   const { ca, provisionerKey: key } = federation
   const { provisionerName: provisioner } = configuration.stepCa
   const signer = { caUrl: ca.url, provisioner, key, rootFingerprint: ca.fingerprint }
-  return createCaClient({ signer, rootPem: String(ca.root), leafSeconds: configuration.leaf.seconds })
+  return createCaClient({ signer, rootPem: String(ca.root) })
 }
 
 export function createFederating(options: FederatingOptions): Federating {

@@ -33,12 +33,13 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one[Symbol.asyncDispose]()
 })
 
-const WAIT = { connectMs: 400, deadlineMs: 400 }
+/** For what is never answered: nobody's time otherwise. */
+const SHORT = { connectMs: 400, deadlineMs: 400 }
 const to = { commonName: PEER, grantId: GRANT, subjectUserId: SUBJECT, x5rt: 'x'.repeat(43) }
 
-function clientOf(caUrl: string, more: { deadlineMs?: number; now?: () => number } = {}): CaClient {
+function clientOf(caUrl: string, more: { connectMs?: number; deadlineMs?: number } = {}): CaClient {
   const signer = { caUrl, provisioner: 'mosaic-fed', key, rootFingerprint: 'f'.repeat(64) }
-  const client = createCaClient({ signer, rootPem: String(root.certificate), leafSeconds: 300, ...WAIT, ...more })
+  const client = createCaClient({ signer, rootPem: String(root.certificate), ...more })
   clients.push(client)
   return client
 }
@@ -58,10 +59,12 @@ const failureOf = (promise: Promise<unknown>) =>
 
 test('what is asked for is asked once, with a token that is for it, and what is signed comes back', async () => {
   const { server, client } = await ca(signed)
-  expect(String(await client.sign(csr, to))).toBe(String(held.certificate))
+  expect(String(await client.sign(csr, to, 300))).toBe(String(held.certificate))
   expect(server.heard.map(({ method, url }) => `${method} ${url}`)).toEqual(['POST /1.0/sign'])
   const { ott, ...asked } = JSON.parse(server.heard[0]!.body)
   expect(asked).toEqual({ csr, notAfter: '300s' })
+  await client.sign(csr, to, 31)
+  expect(JSON.parse(server.heard[1]!.body).notAfter).toBe('31s')
   expect(decodeJwt(ott)).toMatchObject({ aud: `${server.url}/1.0/sign`, sub: PEER, mosaic_grant_id: GRANT })
 })
 
@@ -102,13 +105,21 @@ test.each<[what: string, code: string, answer: Answer]>([
     'CA_BAD_ANSWER',
     (_, response) => response.writeHead(201, { 'content-type': 'application/json' }).end('{"crt"'),
   ],
-  ['gzip', 'CA_BAD_ANSWER', (_, response) => response.writeHead(201, { 'content-encoding': 'gzip' }).end('x')],
+  [
+    'what is good but said to be packed',
+    'CA_BAD_ANSWER',
+    (_, response) => {
+      response.setHeader('content-encoding', 'gzip')
+      json(response, 201, { crt: String(held.certificate) })
+    },
+  ],
   ['200', 'CA_BAD_ANSWER', (_, response) => json(response, 200, { crt: String(held.certificate) })],
   ['403', 'CA_REFUSED', (_, response) => json(response, 403, { message: 'the token eyJ is wrong' })],
   ['500', 'CA_REFUSED', (_, response) => json(response, 500, {})],
 ])('a CA that answers with %s is %s, asked once, and never quoted', async (_, code, answer) => {
-  const { server, client } = await ca(answer)
-  const failure = await client.sign(csr, to).catch((caught: CaError) => caught)
+  const { server } = await ca(answer)
+  const client = clientOf(server.url, code === 'CA_TIMEOUT' ? SHORT : {})
+  const failure = await client.sign(csr, to, 300).catch((caught: CaError) => caught)
   expect(failure).toBeInstanceOf(CaError)
   const { ott } = JSON.parse(server.heard[0]!.body)
   expect(failure).toMatchObject({ code, remedy: expect.stringMatching(/^see /) })
@@ -116,6 +127,28 @@ test.each<[what: string, code: string, answer: Answer]>([
   expect((failure as CaError).cause).toBeUndefined()
   expect(server.heard.map(({ url }) => url)).toEqual(['/1.0/sign'])
 })
+
+test.each(['at once', 'in parts'])(
+  'an answer as long as is allowed is taken, and not one byte more, when it comes %s',
+  async (how) => {
+    const largest = 256 * 1024
+    const answersWith = async (length: number) => {
+      const { client } = await ca(({ url }, response) => {
+        const answer = url === '/health' ? { status: 'ok', x: '' } : { crt: String(held.certificate), x: '' }
+        const text = JSON.stringify(answer)
+        const long = text.replace('""', `"${'x'.repeat(length - text.length)}"`)
+        expect(long).toHaveLength(length)
+        const size: Record<string, string> = how === 'at once' ? { 'content-length': String(length) } : {}
+        response.writeHead(url === '/health' ? 200 : 201, { 'content-type': 'application/json', ...size })
+        response.write(long.slice(0, 100))
+        response.end(long.slice(100))
+      })
+      return [await failureOf(client.sign(csr, to, 300)), await client.isReady()]
+    }
+    expect(await answersWith(largest)).toEqual(['no failure', true])
+    expect(await answersWith(largest + 1)).toEqual(['CA_BAD_ANSWER', false])
+  },
+)
 
 /** Sockets that anybody in this process opens to a port. */
 async function connectionsTo(port: number, act: () => Promise<unknown>): Promise<number> {
@@ -137,18 +170,18 @@ async function unusedPort(): Promise<number> {
 
 test('a CA that is not there is tried three times, and one that was reached only once', async () => {
   const port = await unusedPort()
-  const away = clientOf(`https://localhost:${port}`, { deadlineMs: 2_000 })
-  expect(await connectionsTo(port, () => failureOf(away.sign(csr, to)))).toBe(3)
-  expect(await failureOf(away.sign(csr, to))).toBe('CA_UNREACHABLE')
+  const away = clientOf(`https://localhost:${port}`)
+  expect(await connectionsTo(port, () => failureOf(away.sign(csr, to, 300)))).toBe(3)
+  expect(await failureOf(away.sign(csr, to, 300))).toBe('CA_UNREACHABLE')
   expect(await away.isReady()).toBe(false)
 
   const { server, client } = await ca((request) => request.socket.destroy())
-  expect(await connectionsTo(server.port, () => failureOf(client.sign(csr, to)))).toBe(1)
+  expect(await connectionsTo(server.port, () => failureOf(client.sign(csr, to, 300)))).toBe(1)
 })
 
 test('one that is up again by then has signed', async () => {
   const port = await unusedPort()
-  const signing = clientOf(`https://localhost:${port}`, { deadlineMs: 2_000 }).sign(csr, to)
+  const signing = clientOf(`https://localhost:${port}`).sign(csr, to, 300)
   await new Promise<void>((resolve) => {
     const look = () =>
       void connect(port, '127.0.0.1')
@@ -168,7 +201,7 @@ test('a deadline is for all of it', async () => {
   // A connection that comes to no handshake is one: whoever holds it might have got a token over it.
   expect(
     await connectionsTo(port, async () => {
-      expect(await failureOf(clientOf(`https://localhost:${port}`).sign(csr, to))).toBe('CA_UNREACHABLE')
+      expect(await failureOf(clientOf(`https://localhost:${port}`, SHORT).sign(csr, to, 300))).toBe('CA_UNREACHABLE')
     }),
   ).toBe(1)
   expect(performance.now() - started).toBeLessThan(2_000)
@@ -182,7 +215,7 @@ test.each<[who: string, tls: () => Promise<Held>]>([
   ['that has ended', () => holdServer(root, ['localhost'], { notAfter: new Date(Date.now() - 1_000) })],
 ])('a server %s gets no token, nor anything else', async (_, tls) => {
   const { server, client } = await ca(signed, await tls())
-  expect(await failureOf(client.sign(csr, to))).toBe('CA_UNREACHABLE')
+  expect(await failureOf(client.sign(csr, to, 300))).toBe('CA_UNREACHABLE')
   expect(await failureOf(client.revoke('ab', 'why'))).toBe('CA_UNREACHABLE')
   expect(await client.isReady()).toBe(false)
   expect(server.heard).toEqual([])
@@ -192,7 +225,7 @@ test('no variable of the environment makes it trust another root', async () => {
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   try {
     const { server, client } = await ca(signed, await holdServer(other, ['localhost']))
-    expect(await failureOf(client.sign(csr, to))).toBe('CA_UNREACHABLE')
+    expect(await failureOf(client.sign(csr, to, 300))).toBe('CA_UNREACHABLE')
     expect(server.heard).toEqual([])
   } finally {
     delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
@@ -200,7 +233,7 @@ test('no variable of the environment makes it trust another root', async () => {
 })
 
 test('a CA by plain http is not called', async () => {
-  await expect(clientOf('http://localhost:1').sign(csr, to)).rejects.toThrow(/https/)
+  await expect(clientOf('http://localhost:1').sign(csr, to, 300)).rejects.toThrow(/https/)
 })
 
 test('a token that is refused is replaced once, by one of a later second', async () => {
@@ -209,8 +242,7 @@ test('a token that is refused is replaced once, by one of a later second', async
     if (refusals-- > 0) json(response, 401, { message: 'issued before the CA was started' })
     else signed(request, response, body)
   })
-  const patient = clientOf(server.url, { deadlineMs: 3_000 })
-  expect(String(await patient.sign(csr, to))).toBe(String(held.certificate))
+  expect(String(await client.sign(csr, to, 300))).toBe(String(held.certificate))
   const tokens = server.heard.map(({ body }) => decodeJwt(JSON.parse(body).ott))
   expect(tokens).toHaveLength(2)
   expect(tokens[1]!.iat).toBeGreaterThan(tokens[0]!.iat!)
@@ -218,9 +250,8 @@ test('a token that is refused is replaced once, by one of a later second', async
 
   refusals = 9
   server.heard.length = 0
-  expect(await failureOf(clientOf(server.url, { deadlineMs: 3_000 }).sign(csr, to))).toBe('CA_REFUSED')
+  expect(await failureOf(client.sign(csr, to, 300))).toBe('CA_REFUSED')
   expect(server.heard).toHaveLength(2)
-  client.close()
 })
 
 test('health of the last five seconds counts, trouble does not, and those who ask together ask once', async () => {
@@ -247,6 +278,9 @@ test('a revocation names the serial number as a decimal; one that was there befo
   await client.revoke('ff', 'again')
   for (const [wrong, code] of [
     [[400, { message: 'bad request' }], 'CA_REFUSED'],
+    [[409, { message: 'already revoked' }], 'CA_REFUSED'],
+    [[500, { message: 'already revoked' }], 'CA_REFUSED'],
+    [[200, { message: 'already revoked' }], 'CA_BAD_ANSWER'],
     [[501, {}], 'CA_REFUSED'],
     [[200, {}], 'CA_BAD_ANSWER'],
     [[302, { status: 'ok' }], 'CA_BAD_ANSWER'],

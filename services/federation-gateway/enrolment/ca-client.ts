@@ -11,8 +11,8 @@ import { revokingToken, type Signer, signingToken, type ToSign } from './one-tim
 export interface CaClient {
   /** Whether it has said in the last 5 s that it is well; asks it where nobody has. Never throws. */
   isReady(): Promise<boolean>
-  /** The chain that it issues for a CSR, leaf first, and unjudged. @throws CaError */
-  sign(csrPem: string, to: ToSign): Promise<X509Certificate[]>
+  /** The chain that it issues for a CSR, leaf first, and unjudged. `seconds`: how long it is to be good from now. @throws CaError */
+  sign(csrPem: string, to: ToSign, seconds: number): Promise<X509Certificate[]>
   /** Passive: it says so in its list. One that was revoked before is revoked. @throws CaError */
   revoke(serial: Serial, reason: string): Promise<void>
   /** A list of revoked certificates, unjudged. @throws CaError */
@@ -24,7 +24,6 @@ export interface CaClientOptions {
   readonly signer: Signer
   /** PEM of the pinned root: the only anchor. */
   readonly rootPem: string
-  readonly leafSeconds: number
   /** Milliseconds since 1970. */
   readonly now?: () => number
   readonly connectMs?: number
@@ -45,7 +44,7 @@ const health = z.object({ status: z.literal('ok') })
 const alreadyRevoked = z.object({ message: z.string().regex(/already revoked/i) })
 
 export function createCaClient(options: CaClientOptions): CaClient {
-  const { signer, rootPem, leafSeconds, now = Date.now } = options
+  const { signer, rootPem, now = Date.now } = options
   const agent = createCallAgent({ ca: [rootPem], minVersion: 'TLSv1.2', maxSockets: 8, keepAlive: false })
   const { connectMs = CONNECT_MS, deadlineMs = DEADLINE_MS } = options
   const ask = (about: Pick<Call, 'method' | 'url' | 'body' | 'largest'>, until = performance.now() + deadlineMs) =>
@@ -93,8 +92,8 @@ export function createCaClient(options: CaClientOptions): CaClient {
       asking ??= askHealth()
       return asking
     },
-    async sign(csrPem, to) {
-      const body = { csr: csrPem, notAfter: `${leafSeconds}s` }
+    async sign(csrPem, to, seconds) {
+      const body = { csr: csrPem, notAfter: `${seconds}s` }
       const answer = await askWithToken('/1.0/sign', (at) => signingToken(signer, to, at), body)
       return readSignAnswer({ ...answer, contentType: answer.headers['content-type'] })
     },

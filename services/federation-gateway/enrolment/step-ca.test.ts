@@ -59,7 +59,7 @@ async function stop(): Promise<void> {
 function newClient(changes: { rootPem?: string; now?: () => number } = {}): CaClient {
   const rootFingerprint = createHash('sha256').update(root.certificate.raw).digest('hex')
   const signer = { caUrl: url, provisioner: 'mosaic-fed', key, rootFingerprint }
-  return createCaClient({ signer, rootPem: String(root.certificate), leafSeconds: 300, ...changes })
+  return createCaClient({ signer, rootPem: String(root.certificate), ...changes })
 }
 
 beforeAll(async () => {
@@ -116,7 +116,7 @@ afterAll(async () => {
 async function ask(by: CaClient = client, to: { grantId?: string; x5rt?: string } = {}) {
   const csr = await makeCsr()
   const x5rt = createHash('sha256').update(derInPem(csr, 'CERTIFICATE REQUEST')!).digest('base64url')
-  return by.sign(csr, { commonName: PEER, grantId: GRANT, subjectUserId: SUBJECT, x5rt, ...to })
+  return by.sign(csr, { commonName: PEER, grantId: GRANT, subjectUserId: SUBJECT, x5rt, ...to }, 300)
 }
 
 const list = async () =>
