@@ -21,6 +21,9 @@ const KNOWN = [
   /insecure algorithm|Message tracing disabled because of/, // words in which a broker says what it refuses, or leaves out
   /'(peer_)?disabled'/, // a peer that an operator switched off is refused
   /\b(disabledAt|disabled_at|isDisabled)\b|'(subject|user)_disabled'/, // and so is one for, or by, a user whom an administrator has put out of use
+  /'skip'/, // what a doctor says of a check that it could not make, or that does not concern a gateway
+  /\bdisableRenewal\b/, // keeps a CA from renewing certificates past us
+  /rolbypassrls|NOBYPASSRLS/, // a role that may do so is found, and refused
   /FOR UPDATE SKIP LOCKED/, // rows that somebody else is at are left to him
 ]
 

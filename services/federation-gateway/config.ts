@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Program } from '../shared/configuration.ts'
 import { isCommonName } from './ids.ts'
+import { TIERS } from './tiers.ts'
 
 const file = z.string().min(1, 'must name a file')
 const oid = z.string().regex(/^[0-2](\.(0|[1-9][0-9]*)){2,}$/, 'must be an OID such as 1.3.6.1.4.1.99999.1')
@@ -23,8 +24,6 @@ const bareUrl = (schemes: RegExp, what: string) =>
 const httpsOrigin = bareUrl(/^https:$/, 'must be https://HOST or https://HOST:PORT, with nothing behind it')
 
 const MIB = 1024 * 1024
-
-export const TIERS = ['local', 'standalone', 'federated'] as const
 
 const schema = z.strictObject({
   tier: z
@@ -184,21 +183,31 @@ const NEEDED_BY_FEDERATION = [
 
 type Given = z.output<typeof schema>
 
-export const configurationSchema = schema.superRefine((all, context) => {
+/** By its form alone: whether it has what its tier needs is not asked. */
+const formSchema = schema.superRefine((all, context) => {
   const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: path.split('.'), message })
-  const hasDatabase = all.databaseUrl !== undefined || all.databaseUrlFile !== undefined
-  if (all.tier === 'standalone' && !hasDatabase)
-    issue('databaseUrl', 'is missing, and tier standalone has no PostgreSQL of its own')
-  if (all.tier === 'local' && hasDatabase)
-    issue('databaseUrl', 'is not used in tier local; choose standalone or federated')
-  if (all.tier === 'federated') {
-    for (const [key, read] of NEEDED_BY_FEDERATION) {
-      if (read(all) === undefined) issue(key, 'is missing, and tier federated needs it')
-    }
-  }
   if (all.leaf.seconds > all.leaf.capSeconds)
     issue('leaf.seconds', `must be at most leaf.capSeconds, ${all.leaf.capSeconds}`)
   if (all.oids.grant === all.oids.subject) issue('oids.subject', 'must be another OID than that of the grant')
+})
+
+/** What a tier lacks, or has and does not use. */
+export function tierMistakes(all: Given): { key: string; message: string }[] {
+  const hasDatabase = all.databaseUrl !== undefined || all.databaseUrlFile !== undefined
+  const missing = all.tier === 'federated' ? NEEDED_BY_FEDERATION.filter(([, read]) => read(all) === undefined) : []
+  return [
+    ...(all.tier === 'standalone' && !hasDatabase
+      ? [{ key: 'databaseUrl', message: 'is missing, and tier standalone has no PostgreSQL of its own' }]
+      : []),
+    ...(all.tier === 'local' && hasDatabase
+      ? [{ key: 'databaseUrl', message: 'is not used in tier local; choose standalone or federated' }]
+      : []),
+    ...missing.map(([key]) => ({ key, message: 'is missing, and tier federated needs it' })),
+  ]
+}
+
+export const configurationSchema = formSchema.superRefine((all, context) => {
+  for (const { key, message } of tierMistakes(all)) context.addIssue({ code: 'custom', path: key.split('.'), message })
 })
 
 export type Configuration = Given
@@ -225,6 +234,12 @@ export const program: Program<Configuration> = {
     'stepCa.provisionerKeyFile': 'STEP_CA_PROVISIONER_KEY_FILE',
     otlpEndpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
   },
+}
+
+/** The same without what its tier needs: the doctor tells of both, each by itself. */
+export const formProgram: Program<Configuration> = {
+  ...program,
+  schema: formSchema as unknown as z.ZodType<Configuration>,
 }
 
 /** As it is published: what a `gateway.json` may hold. */

@@ -66,7 +66,7 @@ function namedBySan(host: string, certificate: PeerCertificate): Error | undefin
 
 export interface Call {
   readonly agent: Agent
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Must be https. */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>

@@ -15,7 +15,7 @@ export const startStore = guard<FoundStore>('start.store', ['store_unusable'], (
   mistake === undefined ? undefined : { reason: 'store_unusable', status: null },
 )
 
-const OLDEST_VERSION = 150_000
+export const OLDEST_VERSION = 150_000
 const WITHIN_MS = 30_000
 const AGAIN_MS = 250
 
@@ -64,7 +64,7 @@ async function mistakeOf(database: Parameters<typeof findStore>[0]): Promise<str
 }
 
 /** What this role could do to rows of the audit that are there: by a right, as an owner, or because nothing stops it. */
-const mayChange = sql`
+export const mayChange = sql`
   SELECT current_user AS role, coalesce(array_agg(what ORDER BY what), '{}') AS may FROM (
     SELECT right_name || ' ' || c.relname AS what
       FROM pg_class c, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) right_name

@@ -219,6 +219,6 @@ export class AuditWriter implements AsyncDisposable {
   }
 }
 
-function positionKey(name: string): string {
+export function positionKey(name: string): string {
   return `audit-position-${name}`
 }

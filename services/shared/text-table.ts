@@ -1,0 +1,15 @@
+/**
+ * Rows below a header, in columns as wide as their widest cell. What stands in a cell may have come from elsewhere: characters that
+ * a terminal would take for commands (C0, C1, DEL) are shown as `?`.
+ */
+export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header.map((cell) => cell.toUpperCase()), ...rows.map((row) => row.map(plainText))]
+  const widths = header.map((_, column) => Math.max(...all.map((row) => [...(row[column] ?? '')].length)))
+  const padded = (cell: string, column: number) => cell + ' '.repeat(widths[column]! - [...cell].length)
+  return all.map((row) => row.map(padded).join('  ').trimEnd()).join('\n')
+}
+
+/** One line without anything that a terminal would take for a command. */
+export function plainText(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '?')
+}
