@@ -7,6 +7,7 @@ import { bearerSecret } from './credentials/bearer-secret/declared.ts'
 import { boundToken } from './credentials/bound-token/declared.ts'
 import { certificate } from './credentials/certificate/declared.ts'
 import type { CredentialKind } from './credentials/credential-kind.ts'
+import { federationGrant } from './credentials/federation-grant/declared.ts'
 import { jwk } from './credentials/jwk/declared.ts'
 import { liveKindsOf } from './credentials/live-kind.ts'
 import { natsCreds } from './credentials/nats-creds/declared.ts'
@@ -65,7 +66,14 @@ const serviceKinds = [
 export const kinds: Kinds = new Map(serviceKinds.map((kind) => [kind.name, kind]))
 
 /** Every credential kind. Units by which a node comes to its credentials stand in this order. */
-export const credentialKinds: readonly CredentialKind[] = [certificate, boundToken, bearerSecret, natsCreds, jwk]
+export const credentialKinds: readonly CredentialKind[] = [
+  certificate,
+  boundToken,
+  bearerSecret,
+  natsCreds,
+  jwk,
+  federationGrant,
+]
 
 const allProtocols: readonly AnyProtocol[] = [http, websocket, tls, nats]
 

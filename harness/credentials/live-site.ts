@@ -13,6 +13,8 @@ export interface LiveSite extends HeldFiles {
   fresh(name: string): Promise<Presented>
   /** What lies at the holder of one. */
   held(name: string): Promise<Presented>
+  /** What somebody was told in confidence: no log and no evidence may hold it. */
+  learn(secret: string): void
   /** An enrolment of the plan, done by the test itself. */
   enrol(enrol: Enrol, holder: string): Promise<Identity>
   /** Runs a unit of a node that is started on demand. */

@@ -4,6 +4,7 @@ import type { Site } from '../backends/backend.ts'
 import type { CredentialKind, HeldFiles } from '../credentials/credential-kind.ts'
 import type { Finding } from '../credentials/finding.ts'
 import type { LiveSite } from '../credentials/live-site.ts'
+import { secretsOf } from '../credentials/secrets.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { rootsAt, systemRoots } from '../pki/given.ts'
@@ -50,6 +51,7 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
     ...siteFiles(site),
     ...own,
     node: (name) => site.node(name),
+    learn: (secret) => site.secrets.add(secretsOf(secret)),
     async enrol(enrol, holder) {
       const { ca, url, provisioner, subject, sans, lifetimeSeconds } = enrol
       const { keyPem, csrPem, x5rt } = await newRequest(enrol)

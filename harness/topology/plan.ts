@@ -213,7 +213,7 @@ export interface TlsFiles {
 }
 
 export interface HttpCall {
-  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
   url: string
   /** `url` is that of an issuer, whose metadata names in this member where to call: `token_endpoint` (RFC 8414 section 2). */
   discover?: string

@@ -1,0 +1,162 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { HoldfastError } from '../../errors.ts'
+import type { Identity } from '../../pki/certificate.ts'
+import { newRequest } from '../../pki/request.ts'
+import type { HttpCall } from '../../topology/plan.ts'
+import { NotIssued } from '../live-kind.ts'
+import type { LiveSite } from '../live-site.ts'
+import type { PlanFederationGrant } from './planned.ts'
+
+// What the operator of a lender and one of its peers do, each from its own node, by the interfaces that everybody has.
+
+/** Enough for whatever a test tries: who calls too often is another test's. */
+const RATE_LIMIT = 6_000
+
+/** What an operator sees of a grant. */
+export interface Grant {
+  readonly id: string
+  readonly status: 'pending' | 'active' | 'revoked' | 'expired'
+  readonly certificateRevocation: 'none' | 'queued' | 'effective'
+}
+
+export interface Invitation {
+  readonly token: string
+  /** Where it is redeemed. */
+  readonly enrollmentUrl: string
+}
+
+/** What was waited for did not come in time. Code `HOLDFAST_LENDER_LATE`. */
+class LenderLate extends HoldfastError {
+  constructor(lender: string, what: string, withinMs: number, last: unknown) {
+    const answer = JSON.stringify(last)?.slice(0, 300)
+    super('HOLDFAST_LENDER_LATE', `${lender}: not within ${withinMs} ms ${what}; the last answer was ${answer}`)
+  }
+}
+
+/** The operator of a lender, at its node. */
+export class Operator {
+  readonly #site: LiveSite
+  readonly #planned: PlanFederationGrant
+
+  constructor(site: LiveSite, planned: PlanFederationGrant) {
+    this.#site = site
+    this.#planned = planned
+  }
+
+  /** A peer that may be given grants. */
+  async register(commonName: string): Promise<{ id: string }> {
+    const { tenant } = this.#planned.user
+    return this.#ask('register a peer', 'POST', '/federation/peers', { commonName, tenantId: tenant })
+  }
+
+  /** Grants what the plan says; with something changed. */
+  async grant(peerId: string, changed: { subjectUserId?: string; expiresAt?: string } = {}): Promise<Grant> {
+    const { document: scope, user } = this.#planned
+    const asked = { peerId, subjectUserId: user.id, scope, rateLimit: RATE_LIMIT, allowSensitive: true, ...changed }
+    return this.#ask('grant it', 'POST', '/federation/grants', asked)
+  }
+
+  async invite(grantId: string, asked: { ttlSeconds?: number; purpose?: string } = {}): Promise<Invitation> {
+    const path = `/federation/grants/${grantId}/tokens`
+    const invitation = await this.#ask<Invitation>('invite its peer', 'POST', path, asked)
+    this.#site.learn(invitation.token)
+    return invitation
+  }
+
+  async revoke(grantId: string): Promise<Grant> {
+    return this.#ask('revoke it', 'PATCH', `/federation/grants/${grantId}/revoke`, {})
+  }
+
+  /** Waits for what becomes of a grant by itself. */
+  async until(grantId: string, what: string, is: (grant: Grant) => boolean, withinMs = 20_000): Promise<void> {
+    const look = () => this.#ask<Grant>('look at it', 'GET', `/federation/grants/${grantId}`)
+    await awaited(this.#planned.issuer, what, look, is, withinMs)
+  }
+
+  /** A user of the tenant whom nothing else depends on. */
+  async newUser(name: string): Promise<{ id: string }> {
+    const asked = { tenantId: this.#planned.user.tenant, name, displayName: name }
+    return this.#ask('make a user', 'POST', '/users', asked)
+  }
+
+  async disable(userId: string): Promise<void> {
+    await this.#ask('disable a user', 'POST', `/users/${userId}/disable`, {})
+  }
+
+  async #ask<Answer>(step: string, method: HttpCall['method'], path: string, json?: unknown): Promise<Answer> {
+    const { name, issuer, lender } = this.#planned
+    const { url, anchor, operatorToken: bearer } = lender
+    const call = { method, url: `${url}/api/admin${path}`, tls: { ca: anchor }, bearer, expect: [200, 201] }
+    const answer = await this.#site.callFrom(issuer, { ...call, ...(json !== undefined && { json }) })
+    if (!call.expect.includes(answer.status))
+      throw new NotIssued(name, step, answer.status, JSON.stringify(answer.json))
+    return answer.json as Answer
+  }
+}
+
+/** Has a fresh key certified for an invitation, from the node of a peer. */
+export async function redeem(
+  { name, lender }: Pick<PlanFederationGrant, 'name' | 'lender'>,
+  site: LiveSite,
+  { holder, commonName, invitation }: { holder: string; commonName: string; invitation: Invitation },
+): Promise<Identity> {
+  const { keyPem, csrPem } = await newRequest({ subject: commonName, sans: [commonName] })
+  const call: HttpCall = {
+    ...{ method: 'POST', url: invitation.enrollmentUrl, tls: { ca: lender.anchor }, json: { csrPem }, expect: [200] },
+  }
+  const { status, json } = await site.callFrom(holder, call)
+  return { certPem: chainIn(name, 'redeem the invitation', status, json), keyPem }
+}
+
+/** Has a key certified in the place of the one that is presented. */
+export async function renew(
+  planned: PlanFederationGrant,
+  site: LiveSite,
+  { holder, commonName, identity }: { holder: string; commonName: string; identity: Identity },
+): Promise<Identity> {
+  const { keyPem, csrPem } = await newRequest({ subject: commonName, sans: [commonName] })
+  const { status, text } = await site.callWith(identity, holder, verb(planned, 'POST', 'renew', { csrPem }))
+  const json = status === 200 ? JSON.parse(text) : text
+  return { certPem: chainIn(planned.name, 'renew it', status, json), keyPem }
+}
+
+/** Whether a certificate is let in: by what asks for no row. */
+export async function isLetIn(
+  planned: PlanFederationGrant,
+  site: LiveSite,
+  { holder, identity }: { holder: string; identity: Identity },
+): Promise<boolean> {
+  const { status } = await site.callWith(identity, holder, verb(planned, 'GET', 'capabilities'))
+  return status === 200
+}
+
+/** Asks again until the answer is what is waited for. */
+export async function awaited<Answer>(
+  lender: string,
+  what: string,
+  ask: () => Promise<Answer>,
+  is: (answer: Answer) => boolean,
+  withinMs: number,
+): Promise<void> {
+  const end = performance.now() + withinMs
+  for (;;) {
+    const answer = await ask()
+    if (is(answer)) return
+    if (performance.now() > end) throw new LenderLate(lender, what, withinMs, answer)
+    await pause(100)
+  }
+}
+
+function verb({ lender }: PlanFederationGrant, method: 'GET' | 'POST', name: string, json?: unknown): HttpCall {
+  const url = `${lender.lends}/api/federation/v1/${name}`
+  return { method, url, tls: { ca: lender.anchor }, ...(json !== undefined && { json }), expect: [200] }
+}
+
+function chainIn(name: string, step: string, status: number | null, json: unknown): string {
+  const { certPem, certChainPem } = (json ?? {}) as Readonly<Record<string, unknown>>
+  if (status !== 200 || typeof certPem !== 'string' || typeof certChainPem !== 'string') {
+    throw new NotIssued(name, step, status, JSON.stringify(json))
+  }
+  const whole = certChainPem.includes(certPem.trim()) ? certChainPem : `${certPem.trimEnd()}\n${certChainPem}`
+  return `${whole.trimEnd()}\n`
+}
