@@ -18,6 +18,35 @@ topology {
       merge = builtins.foldl' (a: b: a // b) { };
       read = file: builtins.fromJSON (builtins.readFile file);
 
+      seed-b = read ./federation/seed-b.json;
+      acme = builtins.head seed-b.tenants;
+      team = n: (builtins.elemAt acme.teams n).id;
+      t1 = team 0;
+      t2 = team 1;
+      # The first row of a resource for which that holds.
+      row = resource: is: (builtins.head (builtins.filter is acme.${resource})).id;
+      isOf = user: one: (one.owner or null) == (builtins.head (builtins.filter ({ name, ... }: name == user) acme.users)).id && !(one ? team);
+      isIn = id: one: (one.team or null) == id;
+
+      resources = [ "tasks" "notes" "memory" "credentials" "teams" "users" ];
+      scopes = {
+        scope-a = { resources = [ "tasks" "notes" ]; };
+        scope-b = {
+          resources = [ "tasks" ];
+          filters.tasks = { include_teams = [ t1 ]; include_personal = false; };
+        };
+        scope-c = { resources = [ "tasks" "credentials" ]; excluded_resources = [ "credentials" ]; };
+        scope-all = { inherit resources; };
+      };
+      rows = {
+        tasks = { of-alice = row "tasks" (isOf "alice"); of-t1 = row "tasks" (isIn t1); };
+        notes.of-t2 = row "notes" (isIn t2);
+        memory.of-alice = row "memory" (isOf "alice");
+        credentials.of-t2 = row "credentials" (isIn t2);
+        teams = { inherit t1; };
+        users.bob = row "users" ({ name, ... }: name == "bob");
+      };
+
       domainOf = letter: if caPerGateway then "org-${letter}" else "somebiz";
       caOf = letter: if caPerGateway then "ca-${letter}" else "ca";
       keyOf = letter: if caPerGateway then "fed-provisioner-${letter}" else "fed-provisioner";
@@ -63,14 +92,14 @@ topology {
           host = host "gateway-${letter}";
           domain = domainOf letter;
           networks = [ "fed" "data-${letter}" ];
-          units.gateway = kinds.federation-gateway {
+          units.gateway = kinds.federation-gateway ({
             tier = "federated";
             database = "db-${letter}";
             ca = caOf letter;
             provisioner = keyOf letter;
             inherit leafSeconds;
-            import = read (if letter == "b" then ./federation/seed-b.json else ./federation/seed-a.json);
-          };
+            import = if letter == "b" then seed-b else read ./federation/seed-a.json;
+          } // (if letter == "b" then { inherit scopes rows; } else { }));
         };
       };
 
@@ -89,15 +118,42 @@ topology {
           handover = "enrol";
         };
       };
+
+      # To all of them B lends as alice; from erin notes were taken away, whatever her scope says.
+      grant = subject: scope: {
+        kind = "federation-grant";
+        issuer = "gateway-b";
+        inherit subject scope;
+        holder = "gateway-a";
+        handover = "mint";
+      };
+      grants = builtins.mapAttrs (scope: _: grant "alice" scope) scopes // { scope-erin = grant "erin" "scope-a"; };
+      # What is lent of each resource as a whole, and of single rows.
+      lent = {
+        tasks = builtins.attrNames grants;
+        notes = [ "scope-a" "scope-all" ];
+      };
+      ofRows = {
+        "tasks/of-alice" = [ "scope-a" "scope-c" "scope-all" ];
+        "tasks/of-t1" = [ "scope-a" "scope-b" "scope-c" "scope-all" ];
+        "notes/of-t2" = lent.notes;
+      };
+      everythingAlone = [ "scope-all" ];
+      accept = action: credential: { target = "gateway-b"; action = "federation:${action}"; inherit credential; };
+      rowNames = builtins.concatMap (resource: map (name: "${resource}/${name}") (builtins.attrNames rows.${resource})) (builtins.attrNames rows);
     in
     {
       trustDomains = attrs (if caPerGateway then all else [ "a" ]) (letter: { name = domainOf letter; value.ca = caOf letter; });
       networks = { fed = { }; } // attrs all (letter: { name = "data-${letter}"; value = { }; });
       nodes = attrs (if caPerGateway then all else [ "a" ]) ca // merge (map gateway all);
-      credentials = attrs all certificate
+      credentials = attrs all certificate // grants
         // (if caPerGateway
       then attrs all (letter: { name = keyOf letter; value = key (caOf letter) [ "gateway-${letter}" ]; })
       else { fed-provisioner = key "ca" (map (letter: "gateway-${letter}") all); });
-      accepts = [ ];
+      accepts = [ (accept "capabilities" (builtins.attrNames grants)) ]
+        ++ builtins.concatMap
+        (resource: map (verb: accept "${verb}/${resource}" (lent.${resource} or everythingAlone)) [ "list" "search" ])
+        resources
+        ++ map (name: accept "get/${name}" (ofRows.${name} or everythingAlone)) rowNames;
     };
 }

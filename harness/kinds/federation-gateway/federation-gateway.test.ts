@@ -18,6 +18,14 @@ const told =
   (settings: object): Change =>
   (topology) =>
     void Object.assign(settingsOf(topology), settings)
+/** Of a lender whose rows are others, the grants would have to be others, too. */
+function lendNothing(topology: Topology): void {
+  const isGrant = ({ kind }: Topology['credentials'][string]) => kind === 'federation-grant'
+  for (const [name, one] of Object.entries(topology.credentials)) if (isGrant(one)) delete topology.credentials[name]
+  topology.accepts = []
+  Object.assign(settingsOf(topology), { scopes: {}, rows: {} })
+}
+
 const planOf = async (...given: Parameters<typeof declared>): Promise<Plan> => compile(await declared(...given))
 const settingsOf = ({ nodes }: Topology, node = 'gateway-b') => nodes[node]!.units.gateway!.settings
 const gatewayIn = (plan: Plan, node = 'gateway-b') => plan.nodes[node]!.units.find(({ name }) => name === 'gateway')!
@@ -51,12 +59,22 @@ test('it migrates its database, imports what it is given, and serves', async () 
 })
 
 test('without anything to import it imports nothing', async () => {
-  const gateway = gatewayIn(await planOf((topology) => void delete settingsOf(topology).import))
+  const gateway = gatewayIn(
+    await planOf((topology) => {
+      lendNothing(topology)
+      delete settingsOf(topology).import
+    }),
+  )
   expect(programsIn(gateway).map(([command]) => command)).toEqual(['migrate'])
 })
 
 test('what it imports can be a file of the user’s', async () => {
-  const { files } = gatewayIn(await planOf(told({ import: '/home/me/seed.json' })))
+  const { files } = gatewayIn(
+    await planOf((topology) => {
+      lendNothing(topology)
+      told({ import: '/home/me/seed.json' })(topology)
+    }),
+  )
   expect(files).toContainEqual({ path: '@{unit}/seed.json', from: { path: '/home/me/seed.json', values: {} } })
 })
 
@@ -88,6 +106,7 @@ test('it is told of CA, database and secrets by files, none of which stands in t
 
 test('a database that demands TLS is verified by its root', async () => {
   const plan = await planOf((topology) => {
+    lendNothing(topology)
     topology.nodes['db-b']!.networks = ['data-b', 'fed']
     topology.nodes['gateway-b']!.networks = ['data-b', 'fed']
     topology.nodes['db-b']!.units.db!.settings.certificate = 'db-b-tls'
@@ -119,6 +138,7 @@ test('what a topology says of it is what its program is told', async () => {
 
 test('one that keeps to itself has no CA, and no listener for peers', async () => {
   const plan = await planOf((topology) => {
+    lendNothing(topology)
     for (const node of ['gateway-a', 'gateway-b']) {
       const { database } = settingsOf(topology, node)
       topology.nodes[node]!.units.gateway!.settings = { tier: 'standalone', database }

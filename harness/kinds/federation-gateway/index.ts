@@ -1,9 +1,12 @@
+import type { Row } from '../../credentials/federation-grant/lent.ts'
+import { defaultOids, type GrantIssuer } from '../../credentials/federation-grant/planned.ts'
 import { systemRoots } from '../../pki/given.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
 import type { Command, Listener, PlanFile, Step } from '../../topology/plan.ts'
 import { databaseFor, type UsedDatabase } from '../database-files.ts'
 import { startOf } from '../reference-service.ts'
-import { actions } from './actions.ts'
+import { type Lending, lendingActions, lendingVerification } from './lending.ts'
+import { rowsIn, subjectsIn } from './lent.ts'
 import { type PeerCa, peerCaOf } from './peer-ca.ts'
 import { type Settings, settings } from './settings.ts'
 
@@ -22,7 +25,7 @@ export const federationGateway = defineKind({
   summary: 'gateway that lends scoped rows of its database to certified peers, and asks theirs',
   settings,
   plan,
-  actions,
+  offers: { 'federation-grant': grantIssuer },
 })
 
 function plan(unit: Unit): KindPlan {
@@ -32,6 +35,7 @@ function plan(unit: Unit): KindPlan {
   const tls = tlsOf(unit)
   const json: unknown = JSON.parse(JSON.stringify(configuration(unit, tls, peers)))
   const seed = seedOf(unit)
+  const lending = tier === 'federated' ? lendingOf(unit) : undefined
   return {
     summary: `${tier} gateway ${unit.node} over the database of ${databaseNode}`,
     files: [{ path: configurationFile, json }, ...seed],
@@ -55,6 +59,9 @@ function plan(unit: Unit): KindPlan {
       // What it is answering may take as long as that.
       stopWithinMs: 15_000,
     },
+    ...(lending && { actions: lendingActions(lending) }),
+    // Of one that the topology has lend nothing there is nothing to derive.
+    ...(lending && unit.issued('federation-grant').length > 0 && { verification: lendingVerification(lending) }),
     surfaces: ['start'],
     insider: {
       start: {
@@ -63,6 +70,26 @@ function plan(unit: Unit): KindPlan {
         writes: ['decisionLog'],
       },
     },
+  }
+}
+
+function lendingOf(unit: Unit): Lending {
+  const { topology, domain, settings } = unit
+  const rows: Record<string, Record<string, Row>> = {}
+  for (const { resource, name, row } of rowsIn(settings)) {
+    if (row === undefined) unit.mistake(`settings.rows.${resource}.${name}`, 'is no row among what it imports')
+    else rows[resource] = { ...rows[resource], [name]: row }
+  }
+  return { listener: 'federation', anchors: [topology.nodes[settings.ca ?? '']?.domain ?? domain], rows }
+}
+
+function grantIssuer({ host, unit, settings }: Unit): GrantIssuer {
+  const { ports, ca: signer = '', oids, scopes, leafSeconds = 300, overlapSeconds = 60 } = settings
+  return {
+    ...{ url: `https://${host}:${ports.public}`, lends: `https://${host}:${ports.federation}` },
+    operatorToken: secretFiles.operator.replace('@{unit}', `@{dir}/units/${unit}`),
+    ...{ signer, oids: { ...defaultOids, ...oids }, overlapSeconds, lifetimeSeconds: leafSeconds },
+    ...{ subjects: subjectsIn(settings), scopes },
   }
 }
 

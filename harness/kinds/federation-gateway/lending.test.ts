@@ -5,7 +5,7 @@ import { compile, credentialKinds, kinds } from '../../shipped.ts'
 import { defineKind } from '../../topology/kind.ts'
 import type { TopologyDeclaration } from '../../topology/schema.ts'
 import { cellText } from '../../trust/cell.ts'
-import { type CellClass, deriveMatrix } from '../../trust/matrix.ts'
+import { deriveMatrix } from '../../trust/matrix.ts'
 import { lendingActions, lendingVerification } from './lending.ts'
 
 const tenant = 'acme'

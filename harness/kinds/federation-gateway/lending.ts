@@ -1,11 +1,11 @@
 import type { Row } from '../../credentials/federation-grant/lent.ts'
 import type { Action } from '../../topology/kind.ts'
 import type { ActionVerification, PlannedCheck, Refusal } from '../../topology/verification.ts'
+import { resources } from './resources.ts'
 
 // What peers can ask a gateway at the listener at which it lends, and how it judges them: guard and reason of each check, in its order.
 
 const base = '/api/federation/v1'
-const resources = ['tasks', 'notes', 'memory', 'credentials', 'teams', 'users']
 
 export interface Lending {
   /** The listener at which it lends. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { hostText, name, port } from '../../topology/schema.ts'
+import { resources } from './resources.ts'
 
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 const perMinute = z.int().min(1)
@@ -28,6 +29,29 @@ export const settings = z
       .describe(
         'What is imported before its first start: a file of JSON, or what such a file holds. Default: nothing.',
       ),
+    scopes: z
+      .record(
+        name,
+        z.looseObject({
+          resources: z.array(z.string()),
+          excluded_resources: z.array(z.string()).optional(),
+          filters: z
+            .record(
+              z.string(),
+              z.looseObject({
+                include_teams: z.array(z.string()).optional(),
+                include_personal: z.boolean().optional(),
+              }),
+            )
+            .optional(),
+        }),
+      )
+      .default({})
+      .describe('Scope documents, as grants of the topology name them.'),
+    rows: z
+      .partialRecord(z.enum(resources), z.record(name, z.string()))
+      .default({})
+      .describe('Ids of rows among what it imports that peers ask for one by one, by resource and a name for each.'),
     publicName: hostText.optional().describe('Its common name, as others call it. Default: the host of its node.'),
     leafSeconds: seconds(30, 86_400).optional().describe('Life of a certificate of a peer. Default 300.'),
     leafCapSeconds: seconds(30, 86_400).optional().describe('Longest one that is given out. Default 900.'),
