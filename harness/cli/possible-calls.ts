@@ -166,6 +166,10 @@ class CallsOf {
     const { action, listener, domain } = targetOf(site, node.name, name)
     const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
     const path = this.#programs[spoken]
+    const all = [...this.#beside, this.#own]
+    const places = all.map((one) => placesOf(site, one, this.#caller))
+    // What its holder keeps to itself can be presented by nobody else.
+    if (all.some((one, at) => places[at]?.[kindOf(one).part] === undefined)) return undefined
     return protocols.get(spoken)?.paste?.({
       ...{
         request,
@@ -176,7 +180,7 @@ class CallsOf {
       anchor: fill(site, this.#caller, listener.ca ?? anchorPath(domain)),
       enter: site.nodes.get(this.#caller)?.enter,
       ...(path !== undefined && { program: { path, hosts: hostsSeenBy(site, this.#caller) } }),
-      ...Object.assign({}, ...[...this.#beside, this.#own].map((one) => placesOf(site, one, this.#caller))),
+      ...Object.assign({}, ...places),
       ...changed,
     })
   }
