@@ -6,6 +6,7 @@ import { nodeName } from './config.ts'
 import type { Core } from './core.ts'
 import { type CaClient, createCaClient } from './enrolment/ca-client.ts'
 import { admissionStore } from './lending/admission-store.ts'
+import { type Revocations, startRevocations } from './lifecycle/revocations.ts'
 import { createFederationListener, type FederationListener, type Verbs } from './listeners/federation-listener.ts'
 import { issuingCas, type PinnedCa } from './start/guards.ts'
 import type { Prepared } from './start/prepare.ts'
@@ -15,9 +16,7 @@ export interface FederatingOptions {
   readonly core: Core
   readonly ca: CaClient
   readonly verbs: Verbs
-  /** Lists have come into use: for new handshakes, and for the connections that are open. */
-  onLists(crls: CrlsInUse): void
-  /** The address of peers cannot be taken, which is known only once there are lists. */
+  /** After the start: the address of peers cannot be taken, which is tried only once there are lists. */
   onClosed(failure: Error): void
 }
 
@@ -25,7 +24,9 @@ export interface FederatingOptions {
 export interface Federating {
   readonly listener: FederationListener
   readonly keeper: CrlKeeper
-  /** Resolves once the CA was asked for its list, whatever came of it. */
+  /** Somebody has revoked something: the CA is told now, and not within a second. */
+  wakeRevocations(): void
+  /** Resolves once the CA was asked for its list, whatever came of it; rejects where peers cannot be listened for. */
   start(): Promise<void>
   reload(material: TlsMaterial): void
   stop(graceMs: number): Promise<void>
@@ -58,31 +59,31 @@ export function createFederating(options: FederatingOptions): Federating {
       issuers: async () => issuersNow(federation.ca, material),
     },
     ...{ root: federation.ca.root, distributionPoint, refreshMs: crl.refreshSeconds * 1_000, log: core.log },
-    onLoaded: (crls) => void use(crls),
+    onLoaded: (crls) => use(crls),
   })
   let opening: Promise<void> = Promise.resolve()
-  const use = async (crls: CrlsInUse): Promise<void> => {
-    opening = listener.useLists(crls)
-    try {
-      await opening
-      options.onLists(crls)
-    } catch (failure) {
-      options.onClosed(failure as Error)
-    }
+  let revocations: Revocations | undefined
+  const use = (crls: CrlsInUse): void => {
+    opening = listener.useLists(crls).then(() => revocations?.inForce(crls))
+    opening.catch((failure: Error) => revocations && options.onClosed(failure))
   }
   return {
     ...{ listener, keeper },
+    wakeRevocations: () => revocations?.wake(),
     async start() {
       await keeper.start()
       await opening
+      revocations = startRevocations({ session: core.database, ca: client, keeper, log: core.log })
+      if (keeper.current !== undefined) revocations.inForce(keeper.current)
     },
     reload(next) {
       material = next
       listener.reload(next)
     },
-    stop(graceMs) {
+    async stop(graceMs) {
       keeper.stop()
-      return listener.close(graceMs)
+      await Promise.all([listener.close(graceMs), revocations?.stop()])
+      client.close()
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Log } from '../shared/log.ts'
+import { failureFields, type Log } from '../shared/log.ts'
 import type { RunningService } from '../shared/service-main.ts'
 import type { TlsListener } from '../shared/tls-listener.ts'
 import { addressOf } from './addresses.ts'
@@ -8,11 +8,14 @@ import { type Core, closeCore, openCore } from './core.ts'
 import { createCa, createFederating, type Federating, type FederatingOptions } from './federating.ts'
 import { lendingVerbs } from './lending/verbs.ts'
 import { readinessOf } from './lifecycle/readiness.ts'
+import { watchServerCertificate } from './lifecycle/server-certificate.ts'
+import { startSweeps } from './lifecycle/sweeps.ts'
 import { createPublicListener, type PublicRoute } from './listeners/public-listener.ts'
 import type { Prepared } from './start/prepare.ts'
 
 /** Requests in flight have so long to end. */
 const GRACE_MS = 10_000
+const EXIT_FAILED = 1
 
 /** Puts a gateway together of what was prepared, and starts it. */
 export async function startGateway(prepared: Prepared, log: Log): Promise<RunningService> {
@@ -21,10 +24,18 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
   const listener = publicListener(prepared, core, federating)
   await listener.listen()
   await federating?.start()
+  const { configuration, databaseUrl } = prepared
+  const { archiveAfterDays } = configuration.audit
+  const sweeps = startSweeps({ database: core.database, databaseUrl, archiveAfterDays, log })
+  const certificate = watchServerCertificate(configuration, log, (material) => {
+    listener.reload(material)
+    federating?.reload(material)
+  })
   return {
-    reload() {},
+    reload: () => void certificate.read(),
     async stop() {
-      await Promise.all([listener.close(GRACE_MS), federating?.stop(GRACE_MS)])
+      certificate.close()
+      await Promise.all([listener.close(GRACE_MS), federating?.stop(GRACE_MS), sweeps.stop()])
       await closeCore(core)
     },
   }
@@ -46,9 +57,10 @@ function federate(prepared: FederatingOptions['prepared'], core: Core): Federati
         throw new Error('renewals are not made yet')
       },
     },
-    onLists() {},
     onClosed(failure) {
-      throw failure
+      core.log.error('federation-not-open', failureFields(failure))
+      // Whoever started us may try again.
+      process.exit(EXIT_FAILED)
     },
   })
 }

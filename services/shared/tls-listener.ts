@@ -72,6 +72,7 @@ export interface TlsListener {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 5_000
+const LOOK_FOR_IDLE_MS = 50
 
 /** What decides on a connection: the options of its listener, and where that records handshakes. */
 type Deciding = TlsListenerOptions & { readonly handshakeRecords: HandshakeRecords }
@@ -189,8 +190,11 @@ export function createTlsListener(given: TlsListenerOptions): TlsListener {
     close: (graceMs) =>
       new Promise((resolve) => {
         const force = setTimeout(() => server.closeAllConnections(), graceMs)
+        // Node would keep those that are busy now for as long as any other, once they are not.
+        const idle = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE_MS)
         server.close(() => {
           clearTimeout(force)
+          clearInterval(idle)
           handshakeRecords.close()
           resolve()
         })

@@ -52,6 +52,13 @@ export async function noteEffective(session: Session, serials: readonly string[]
     WHERE serial = ANY(${serials}::text[]) AND state <> 'effective'`)
 }
 
+/** The CA has heard of them, and they have ended meanwhile: its list need not name them any more (RFC 5280 section 3.3). */
+export async function noteOver(session: Session): Promise<void> {
+  await session.query(sql`
+    UPDATE federation_revocation_outbox o SET state = 'effective', effective_at = now()
+    FROM federation_certificates c WHERE o.state = 'revoked' AND c.serial = o.serial AND c.not_after <= now()`)
+}
+
 export interface SerialPlace {
   readonly tenantId: string
   readonly serial: string
