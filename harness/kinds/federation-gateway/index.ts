@@ -57,7 +57,7 @@ function plan(unit: Unit): KindPlan {
       decisionLog: '@{unit}/decisions.jsonl',
       listeners: listenersOf(unit),
       // What it is answering may take as long as that.
-      stopWithinMs: 15_000,
+      stopWithinMs: 20_000,
     },
     ...(lending && { actions: lendingActions(lending) }),
     // Of one that the topology has lend nothing there is nothing to derive.
