@@ -35,6 +35,12 @@ export const rules: readonly Rule[] = [
     packages: ['holdfast/vitest', 'holdfast/demonstrations/', 'holdfast', 'zod', 'node:'],
     because: 'a scenario needs the package alone, so that it runs unchanged in a project of its own',
   },
+  {
+    folder: 'harness/demonstrations/federation/',
+    may: ['harness/', 'services/federation-gateway/wire/'],
+    because:
+      'it knows its service by the wire alone, whose schemas are pure: one spelling serves both ends and whoever tests them',
+  },
   ...layers.map((layer, at) => ({
     folder: `harness/${layer}/`,
     may: [

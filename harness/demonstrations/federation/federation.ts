@@ -1,0 +1,241 @@
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { type EnrolmentAnswer, enrolmentAnswer } from '../../../services/federation-gateway/wire/answers.ts'
+import type { DecisionRecord } from '../../evidence/decision.ts'
+import type { Identity } from '../../pki/certificate.ts'
+import { type Database, openDatabase } from '../../site/database.ts'
+import { once } from '../../site/once.ts'
+import type { ScenarioSite } from '../../site/scenario-site.ts'
+import { Admin, type GrantChoices, type InvitationChoices } from './admin.ts'
+import { type Looked, lookThrough } from './disk.ts'
+import { Peer } from './peer.ts'
+import { databaseNode, endpointTo, gatewayNode, type Letter, places } from './places.ts'
+import { type Reply, send } from './reply.ts'
+import { type CertificateRequest, identityFrom, requestFor } from './requests.ts'
+import { type ScopeDocument, type ScopeName, scopeDocument } from './scopes.ts'
+import { Seed } from './seed.ts'
+import { AskingUser } from './user.ts'
+
+/** Who is to have a grant of what. */
+export interface EnrolOptions extends Omit<Partial<GrantChoices>, 'scope'> {
+  /** One of the topology's scopes, or a document. Default: `scope-a`. */
+  readonly scope?: ScopeName | ScopeDocument
+  /** A user of the lender. Default: `alice`. */
+  readonly subject?: string
+  /** Default: a name that nobody had before. */
+  readonly commonName?: string
+  /** Default: one for that name, with a key of its own. */
+  readonly request?: CertificateRequest
+  readonly invitation?: InvitationChoices
+}
+
+/** What an enrolment was begun with: a grant that waits for a certificate. */
+export interface Invited {
+  readonly commonName: string
+  readonly peerId: string
+  readonly grantId: string
+  readonly subjectUserId: string
+  readonly scope: ScopeDocument
+  readonly token: string
+  readonly enrollmentUrl: string
+  readonly request: CertificateRequest
+}
+
+/** A row of the audit, as the database has it. */
+export type AuditedRow = Readonly<Record<string, unknown>> & {
+  readonly request_id: string
+  readonly outcome: string
+  readonly reason: string | null
+  readonly status: number | null
+}
+
+/** A peer that was enrolled by the test itself, which has its key. */
+export class EnrolledPeer extends Peer {
+  readonly grant: Invited
+  readonly answer: EnrolmentAnswer
+
+  constructor(
+    endpoint: ConstructorParameters<typeof Peer>[0],
+    identity: Identity,
+    grant: Invited,
+    answer: EnrolmentAnswer,
+  ) {
+    super(endpoint, identity)
+    this.grant = grant
+    this.answer = answer
+  }
+}
+
+const anything = z.unknown()
+const lender: Letter = 'b'
+const asker: Letter = 'a'
+const auditedWithinMs = 5_000
+
+/**
+ * The gateways of a site as one test sees them. All that it makes there goes through their APIs, under names that are its own; what must be
+ * closed is closed with the test.
+ */
+export class Federation {
+  readonly site: ScenarioSite
+  readonly #seeds = new Map<Letter, Seed>()
+  readonly #operators = new Map<Letter, () => Promise<Admin>>()
+  readonly #admins = new Map<string, () => Promise<Admin>>()
+  readonly #databases = new Map<Letter, () => Promise<Database>>()
+  readonly #lending = new Map<Letter, () => Promise<void>>()
+
+  constructor(site: ScenarioSite) {
+    this.site = site
+  }
+
+  /** What lies in the database of a gateway from the start on. */
+  seed(letter: Letter): Seed {
+    return kept(this.#seeds, letter, () => new Seed(this.site.plan, gatewayNode(letter)))
+  }
+
+  /** A name that no peer of this site has had. */
+  newName(): string {
+    return `peer-${randomBytes(6).toString('hex')}.test.example`
+  }
+
+  /** Somebody who administers all tenants, with the token that the gateway began with. */
+  asOperator(letter: Letter): Promise<Admin> {
+    const make = async () => {
+      const token = (await this.site.node(gatewayNode(letter)).readFile(places.operatorToken)).trim()
+      return new Admin(await this.endpoint(letter, 'public', letter), token)
+    }
+    return kept(this.#operators, letter, () => once(make))()
+  }
+
+  /** Somebody who administers one tenant; the first one of the seed, if none is named. */
+  asAdmin(letter: Letter, tenant = this.seed(letter).tenants[0]!.name): Promise<Admin> {
+    const make = async () => {
+      const operator = await this.asOperator(letter)
+      const token = await operator.tenantToken(
+        this.seed(letter).tenant(tenant).id,
+        `test ${randomBytes(6).toString('hex')}`,
+      )
+      return new Admin(operator.endpoint, token)
+    }
+    return kept(this.#admins, `${letter} ${tenant}`, () => once(make))()
+  }
+
+  /** A user of a gateway, who asks there. */
+  async asUser(letter: Letter, name: string): Promise<AskingUser> {
+    const { id, tenant } = this.seed(letter).user(name)
+    const admin = await this.asAdmin(letter, tenant.name)
+    return new AskingUser(admin.endpoint, await admin.userToken(id))
+  }
+
+  /** Whoever holds a certificate for a grant of this scope: made for this test by the way that peers go. */
+  asPeer(scope: ScopeName, options: Omit<EnrolOptions, 'scope'> = {}): Promise<EnrolledPeer> {
+    return this.enrol({ scope, ...options })
+  }
+
+  /** A grant with its token, for somebody who has no certificate yet. */
+  async invite({
+    scope = 'scope-a',
+    subject = 'alice',
+    commonName = this.newName(),
+    ...options
+  }: EnrolOptions = {}): Promise<Invited> {
+    const seed = this.seed(lender)
+    const user = seed.user(subject)
+    const { request = await requestFor(commonName), invitation, ...choices } = options
+    const document = typeof scope === 'string' ? scopeDocument(scope, seed) : scope
+    const admin = await this.asAdmin(lender, user.tenant.name)
+    const { id: peerId } = await admin.registerPeer(commonName)
+    const { id: grantId } = await admin.createGrant({ peerId, userId: user.id }, { scope: document, ...choices })
+    const { token, enrollmentUrl } = await admin.invite(grantId, invitation)
+    return { commonName, peerId, grantId, subjectUserId: user.id, scope: document, token, enrollmentUrl, request }
+  }
+
+  /** Has a token redeemed, as a gateway that asks would; `csrPem`: in place of the request that is its own. */
+  async redeem(
+    { token, request }: Pick<Invited, 'token' | 'request'>,
+    csrPem = request.csrPem,
+  ): Promise<Reply<EnrolmentAnswer>> {
+    const path = `/api/federation/enrollment/${token}`
+    return send(
+      await this.endpoint(lender, 'public', asker),
+      { method: 'POST', path, json: { csrPem } },
+      enrolmentAnswer,
+    )
+  }
+
+  async enrol(options: EnrolOptions = {}): Promise<EnrolledPeer> {
+    const invited = await this.invite(options)
+    const answer = (await this.redeem(invited)).value
+    const identity = identityFrom(answer, invited.request.keyPem)
+    return new EnrolledPeer(await this.#peersEndpoint(lender), identity, invited, answer)
+  }
+
+  /** Mutual TLS with whatever a test has made, towards a gateway that lends. */
+  async connect({ certificate, key }: { certificate: string; key: string }, letter: Letter = lender): Promise<Peer> {
+    return new Peer(await this.#peersEndpoint(letter), { certPem: certificate, keyPem: key })
+  }
+
+  /** One session at the database of a gateway, as its owner. */
+  database(letter: Letter): Promise<Database> {
+    const open = async () => this.site.own(await openDatabase(this.site.site, databaseNode(letter)))
+    return kept(this.#databases, letter, () => once(open))()
+  }
+
+  /** All that lies on the disks of a gateway and of its database. */
+  disk(letter: Letter) {
+    const nodes = [gatewayNode(letter), databaseNode(letter)]
+    return { find: (...needles: string[]): Promise<Looked> => lookThrough(this.site, nodes, needles) }
+  }
+
+  /** The audit of a gateway, oldest first, the archive included. */
+  async audit(letter: Letter): Promise<AuditedRow[]> {
+    return (await this.database(letter)).query<AuditedRow>('SELECT * FROM federation_audit_all ORDER BY at, id')
+  }
+
+  /** Decision records about a call, once there are any. */
+  async decided({ conn }: Pick<Reply<unknown>, 'conn'>, letter: Letter = lender): Promise<readonly DecisionRecord[]> {
+    const look = async () => {
+      const found = await this.site.decisions(gatewayNode(letter), { conn })
+      return found.length > 0 && found
+    }
+    return this.site.until(`gateway ${letter} to write down what it decided about ${conn}`, look, { withinMs: 5_000 })
+  }
+
+  /** Why a call was refused, as its gateway wrote it down; null where it was not. */
+  async reason(reply: Pick<Reply<unknown>, 'conn'>, letter: Letter = lender): Promise<string | null> {
+    return (await this.decided(reply, letter)).at(-1)!.reason
+  }
+
+  /** The one row of the audit about a call, once it is there. */
+  async audited(reply: Pick<Reply<unknown>, 'conn'>, letter: Letter = lender): Promise<AuditedRow> {
+    const { requestId } = (await this.decided(reply, letter)).at(-1)!
+    const look = async () => {
+      const rows = await (await this.database(letter)).query<AuditedRow>(
+        'SELECT * FROM federation_audit_all WHERE request_id = $1',
+        [requestId],
+      )
+      return rows[0]
+    }
+    return this.site.until(`gateway ${letter} to audit ${requestId}`, look, { withinMs: auditedWithinMs })
+  }
+
+  endpoint(letter: Letter, listener: 'public' | 'federation', from: Letter) {
+    return endpointTo(this.site, letter, { listener, from })
+  }
+
+  /** It lends once it knows whom its CA has revoked. */
+  async #peersEndpoint(letter: Letter) {
+    const ready = async () => {
+      const open = await this.endpoint(letter, 'public', asker)
+      const isReady = async () => (await send(open, { method: 'GET', path: '/readyz' }, anything)).status === 200
+      await this.site.until(`gateway ${letter} to be ready`, isReady, { withinMs: 20_000 })
+    }
+    await kept(this.#lending, letter, () => once(ready))()
+    return this.endpoint(letter, 'federation', asker)
+  }
+}
+
+function kept<Key, Value>(all: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const value = all.get(key) ?? make()
+  all.set(key, value)
+  return value
+}

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import {
+  type CapabilitiesAnswer,
+  capabilitiesAnswer,
+  type GetAnswer,
+  getAnswer,
+  type ListAnswer,
+  listAnswer,
+  type RenewAnswer,
+  renewAnswer,
+  type SearchAnswer,
+  searchAnswer,
+} from '../../../services/federation-gateway/wire/answers.ts'
+import type { ListFilter } from '../../../services/federation-gateway/wire/requests.ts'
+import type { Identity } from '../../pki/certificate.ts'
+import type { Endpoint } from '../../protocols/endpoint.ts'
+import type { HeaderLines } from '../../protocols/http/exchange.ts'
+import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
+import { type Reply, type Sent, send } from './reply.ts'
+
+export const federationPath = '/api/federation/v1'
+
+export interface ListBody {
+  readonly limit?: number
+  readonly cursor?: string
+  readonly filter?: ListFilter
+}
+
+export type Resource = Parameters<typeof listAnswer>[0]
+/** Lines beside those of every call: identity is never read from one. */
+interface More {
+  readonly headers?: HeaderLines
+}
+
+/** Calls over mutual TLS as whoever holds a certificate, each over a connection of its own. */
+export class Peer {
+  readonly identity: Identity
+  readonly endpoint: Endpoint
+
+  constructor(endpoint: Endpoint, identity: Identity) {
+    this.identity = identity
+    this.endpoint = { ...endpoint, identity }
+  }
+
+  list<Name extends Resource>(resource: Name, json: ListBody = {}, more: More = {}): Promise<Reply<ListAnswer<Name>>> {
+    return this.#post(`/list/${resource}`, json, listAnswer(resource), more)
+  }
+
+  /** Every row, page by page. */
+  async all<Name extends Resource>(resource: Name, json: ListBody = {}): Promise<ListAnswer<Name>['items']> {
+    const items: ListAnswer<Name>['items'] = []
+    let cursor: string | null = json.cursor ?? null
+    do {
+      const page = (await this.list(resource, { ...json, ...(cursor !== null && { cursor }) })).value
+      items.push(...page.items)
+      cursor = page.nextCursor
+    } while (cursor !== null)
+    return items
+  }
+
+  get<Name extends Resource>(resource: Name, id: string, more: More = {}): Promise<Reply<GetAnswer<Name>>> {
+    return this.#post(`/get/${resource}/${id}`, {}, getAnswer(resource), more)
+  }
+
+  search(
+    q: string,
+    json: { resources?: readonly string[]; limit?: number } = {},
+    more: More = {},
+  ): Promise<Reply<SearchAnswer>> {
+    return this.#post('/search', { q, ...json }, searchAnswer, more)
+  }
+
+  capabilities({ headers = [] }: More = {}): Promise<Reply<CapabilitiesAnswer>> {
+    return send(this.endpoint, { method: 'GET', path: `${federationPath}/capabilities`, headers }, capabilitiesAnswer)
+  }
+
+  renew(csrPem: string): Promise<Reply<RenewAnswer>> {
+    return this.#post('/renew', { csrPem }, renewAnswer)
+  }
+
+  /** Whatever a test wants to send. */
+  call(sent: Sent): Promise<Reply<unknown>> {
+    return send(this.endpoint, sent, z.unknown())
+  }
+
+  /** Connections that are kept, up to so many; closed by whoever asked for them. */
+  kept(most = 1): KeptConnections {
+    return keptConnections(this.endpoint, most)
+  }
+
+  #post<Value>(
+    path: string,
+    json: unknown,
+    schema: z.ZodType<Value>,
+    { headers = [] }: More = {},
+  ): Promise<Reply<Value>> {
+    return send(this.endpoint, { method: 'POST', path: `${federationPath}${path}`, json, headers }, schema)
+  }
+}
