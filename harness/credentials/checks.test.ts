@@ -42,8 +42,24 @@ const userIn = (state: string): Facts => ({ creds: fact(worker, state) })
 const userOf = (planned: object, state?: string): Facts => ({ creds: fact({ ...worker, ...planned }, state) })
 const ofNobody = (state: string) => over(fact(own, state))
 
+const scope = { resources: ['tasks', 'notes'], filters: { tasks: { include_teams: ['t1'], include_personal: false } } }
+const user = { id: 'alice', tenant: 'acme', teams: { t1: 'member', t2: 'maintainer' } } as const
+const grant = { kind: 'federation-grant', name: 'scope', document: scope, user } as const
+const lent = { certificate: fact(grant) }
+const grantIn = (state: string): Facts => ({ certificate: fact(grant, state) })
+const grantOf = (planned: object): Facts => ({ certificate: fact({ ...grant, ...planned }) })
+/** Passed by all but one state. */
+const failedBy = (name: string, state: string, ...others: Facts[]): Row => [
+  `federation-grant/${name}`,
+  {},
+  [{}, lent, both, grantIn(state === 'unregistered' ? 'superseded' : 'unregistered')],
+  [grantIn(state), ...others],
+]
+
+type Row = readonly [check: string, args: Record<string, unknown>, passing: Facts[], failing: Facts[]]
+
 /** A check, what it compares with, what passes it, and what does not: each for another reason. */
-const table: readonly [check: string, args: Record<string, unknown>, passing: Facts[], failing: Facts[]][] = [
+const table: readonly Row[] = [
   ['certificate/presented', {}, [both, { certificate }, ofNobody('expired')], [{}, { token }]],
   [
     'certificate/trusted',
@@ -190,6 +206,69 @@ const table: readonly [check: string, args: Record<string, unknown>, passing: Fa
     { publish: 'work.a.cmd', role: { publish: ['work.{{tag(host)}}.cmd'], subscribe: [] } },
     [{ creds }, {}, using({ subject: 'a' })],
     [using({ subject: 'b' })],
+  ],
+  ['federation-grant/presented', {}, [lent, both, grantIn('expired')], [{}, { token }]],
+  [
+    'federation-grant/trusted',
+    { anchors: ['org-x', 'org-a'] },
+    [lent, both, {}, grantIn('expired')],
+    [grantIn('of an unknown CA'), ofNobody('of an unknown CA'), { certificate: fact(grant, 'fresh', 'org-b') }],
+  ],
+  failedBy('not-expired', 'expired', ofNobody('expired')),
+  failedBy('begun', 'not yet valid'),
+  [
+    'federation-grant/for-clients',
+    {},
+    [lent, both, {}, over(fact({ ...own, usages: ['serverAuth', 'clientAuth'] })), grantIn('for clients and servers')],
+    [grantIn('for servers'), over(fact({ ...own, usages: ['serverAuth'] }))],
+  ],
+  failedBy('not-revoked', 'revoked'),
+  ['federation-grant/profile', {}, [lent, {}, grantIn('expired')], [both, grantIn('for clients and servers')]],
+  failedBy('provisioner', 'of another provisioner'),
+  failedBy('names-a-grant', 'naming no grant'),
+  failedBy('names-one-grant', 'naming two grants'),
+  failedBy('names-a-grant-rightly', 'naming a garbled grant'),
+  failedBy('names-a-user', 'naming no user'),
+  failedBy('names-one-user', 'naming two users'),
+  failedBy('names-a-user-rightly', 'naming a garbled user'),
+  failedBy('known', 'of a grant that nobody gave'),
+  failedBy('activated', 'of a pending grant'),
+  failedBy('alive', 'of a revoked grant', grantIn('revoked')),
+  failedBy('current', 'of an expired grant'),
+  failedBy('user', 'of another user'),
+  failedBy('peer', 'under another name'),
+  failedBy('registered', 'unregistered', grantIn('expired'), grantIn('of a pending grant')),
+  failedBy('not-superseded', 'superseded'),
+  failedBy('enabled', 'of a disabled user'),
+  [
+    'federation-grant/not-excluded',
+    { resource: 'notes' },
+    [lent, both, {}, grantOf({ document: { ...scope, excluded_resources: ['tasks'] } })],
+    [grantOf({ document: { ...scope, excluded_resources: ['notes'] } })],
+  ],
+  [
+    'federation-grant/granted',
+    { resource: 'notes' },
+    [lent, both, {}],
+    [grantOf({ document: { resources: ['tasks'], excluded_resources: ['notes'] } })],
+  ],
+  [
+    'federation-grant/permitted',
+    { resource: 'notes' },
+    [lent, both, {}, grantOf({ user: { ...user, denied: ['tasks'] } })],
+    [grantOf({ user: { ...user, denied: ['notes'] } })],
+  ],
+  [
+    'federation-grant/seen',
+    { resource: 'tasks', row: { id: 'r', owner: 'bob', team: 't2' } },
+    [lent, both, {}],
+    [grantOf({ user: { ...user, teams: { t1: 'maintainer' } } })],
+  ],
+  [
+    'federation-grant/lent',
+    { resource: 'tasks', row: { id: 'r', owner: 'bob', team: 't1' } },
+    [lent, both, {}, grantOf({ document: { resources: ['tasks'] } })],
+    [grantOf({ document: { ...scope, filters: { tasks: { include_teams: [] } } } })],
   ],
 ]
 
