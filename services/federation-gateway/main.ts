@@ -1,5 +1,6 @@
 import { commandsMain } from '../shared/commands-main.ts'
 import { wayOutOfWrite } from '../shared/system-failure.ts'
+import { addKeepingCommands } from './commands/keeping.ts'
 import { program } from './config.ts'
 
 /** Keys and rows lie in its files: nobody else is to read any of them, not even for a moment. */
@@ -25,6 +26,7 @@ await commandsMain({
       .action((file: string, _, self) =>
         run(self, async (given) => (await import('./commands/import.ts')).runImport(given, file)),
       )
+    addKeepingCommands(root, run)
   },
   wayOut: wayOutOfWrite,
 })

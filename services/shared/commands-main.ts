@@ -8,6 +8,7 @@ import {
   warnIgnoredSwitches,
 } from './configuration.ts'
 import { createLog, failureFields } from './log.ts'
+import { SetupError } from './setup-error.ts'
 import { exitOnStartFailure, StartFailure } from './start-failure.ts'
 import { isSystems } from './system-failure.ts'
 
@@ -78,7 +79,7 @@ function exitOnFailure(
     ? `storage_unavailable: ${message}; ${wayOut(code)}, and run this again`
     : `${code}: ${message}`
   process.stderr.write(`${program.name}: ${told.replaceAll(/\s*\n\s*/g, '; ')}\n`)
-  process.exit(EXIT_FAILED)
+  process.exit(failure instanceof SetupError ? failure.exitCode : EXIT_FAILED)
 }
 
 function print(text: string): void {

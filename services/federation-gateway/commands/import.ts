@@ -1,14 +1,20 @@
 import { readFile } from 'node:fs/promises'
 import { SetupError } from '../../shared/setup-error.ts'
 import type { Configuration } from '../config.ts'
-import { importSeed } from '../storage/import.ts'
+import { countOf, importSeed } from '../storage/import.ts'
 import { type Seed, seedSchema } from '../storage/seed.ts'
+import { longJob } from './long-job.ts'
 import { asOwner } from './owner.ts'
 
 /** Answers how many rows are new. */
 export async function runImport(configuration: Configuration, file: string): Promise<{ readonly stored: number }> {
   const seed = await readSeed(file)
-  return asOwner(configuration, (database) => importSeed(database, seed))
+  const total = countOf(seed)
+  return asOwner(configuration, (database) =>
+    longJob({ name: 'import', unit: 'rows', total }, (done) =>
+      importSeed(database, seed, (progress) => done(progress.done)),
+    ),
+  )
 }
 
 /** Its rows may be anything but for others to read: what is wrong is told by place alone. */

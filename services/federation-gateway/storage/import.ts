@@ -22,7 +22,7 @@ export async function importSeed(
 ): Promise<{ readonly stored: number }> {
   const key = `import-${createHash('sha256').update(JSON.stringify(seed)).digest('hex')}`
   const portions = seed.tenants.flatMap(portionsOf)
-  const total = portions.reduce((sum, { size }) => sum + size, 0)
+  const total = sizeOf(portions)
   let [done, stored] = [0, 0]
   for (const [at, { size, store }] of portions.entries()) {
     stored += await database.transaction(async (session) => {
@@ -38,6 +38,15 @@ export async function importSeed(
     onProgress({ done, total })
   }
   return { stored }
+}
+
+/** Rows that a seed holds. */
+export function countOf(seed: Seed): number {
+  return sizeOf(seed.tenants.flatMap(portionsOf))
+}
+
+function sizeOf(portions: readonly Portion[]): number {
+  return portions.reduce((sum, { size }) => sum + size, 0)
 }
 
 interface Portion {

@@ -1,4 +1,4 @@
-import type { Database } from '../database.ts'
+import type { Database, Session } from '../database.ts'
 import { sql } from '../statement.ts'
 
 const AT_ONCE = 1_000
@@ -23,6 +23,14 @@ export async function archiveAudit(
     if (batch > 0) onBatch(moved)
     if (batch < AT_ONCE) return moved
   }
+}
+
+/** How many there are to be moved. */
+export async function countOld(session: Session, before: Date): Promise<number> {
+  const [old] = await session.query<{ rows: number }>(
+    sql`SELECT count(*) AS rows FROM federation_audit_log WHERE at < ${before}::timestamptz`,
+  )
+  return old!.rows
 }
 
 function moveSome(database: Database, before: Date): Promise<number | undefined> {
