@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type ConfigurationSources, loadConfiguration, type Program } from '../shared/configuration.ts'
+import type { Program } from '../shared/configuration.ts'
 
 const path = z.string().startsWith('/', 'must be an absolute path')
 const identifier = z
@@ -24,9 +24,4 @@ export const program: Program<Configuration> = {
   name: 'postgres-setup',
   environmentPrefix: 'POSTGRES_SETUP',
   schema: configurationSchema as unknown as z.ZodType<Configuration>,
-}
-
-/** Throws `StartFailure` that names every wrong key. */
-export function loadConfig(sources: ConfigurationSources): Configuration {
-  return loadConfiguration(program, sources)
 }

@@ -16,8 +16,10 @@ import { isSystems } from './system-failure.ts'
 export interface CommandsMain<Configuration> {
   readonly program: Program<Configuration>
   readonly description: string
-  /** Adds its commands. Each loads what it needs when it is named. */
+  /** Adds its commands. Each loads what it needs when it is named; what it throws ends the program. */
   add(root: Command, run: RunCommand<Configuration>): void
+  /** What is done where no command is named. Default: help is shown, which is a mistake. */
+  byDefault?(configuration: Configuration): Promise<unknown>
   /** Out of what the system says. */
   wayOut(code: string): string
 }
@@ -45,27 +47,22 @@ export async function commandsMain<Configuration>(main: CommandsMain<Configurati
     .option('--check-config', 'check the configuration, then exit')
     .option('--print-config', 'print the configuration as it is understood, then exit')
     .exitOverride()
-    .action((_, self: Command) => run(self, async () => self.help({ error: true })))
+    .action((_, self: Command) => run(self, main.byDefault ?? (async () => self.help({ error: true }))))
   addConfigurationOptions(command, program)
   const run: RunCommand<Configuration> = async (self, work) => {
     const { config: file, checkConfig, printConfig } = command.opts<Options>()
-    try {
-      const configuration = loadConfiguration(program, { file, flags: flagsOf(command, program) })
-      if (printConfig) return print(JSON.stringify(redactedConfiguration(program, configuration), null, 2))
-      if (checkConfig) return print('the configuration is good')
-      warnIgnoredSwitches(createLog({ node: program.name, unit: self.name() }))
-      print(JSON.stringify(await work(configuration)))
-    } catch (failure) {
-      if (failure instanceof CommanderError) throw failure
-      if (failure instanceof StartFailure) exitOnStartFailure(program.name, failure)
-      exitOnFailure(main, failure)
-    }
+    const configuration = loadConfiguration(program, { file, flags: flagsOf(command, program) })
+    if (printConfig) return print(JSON.stringify(redactedConfiguration(program, configuration), null, 2))
+    if (checkConfig) return print('the configuration is good')
+    warnIgnoredSwitches(createLog({ node: program.name, unit: self.name() }))
+    print(JSON.stringify(await work(configuration)))
   }
   main.add(command, run)
   try {
     await command.parseAsync()
   } catch (failure) {
-    if (!(failure instanceof CommanderError)) throw failure
+    if (failure instanceof StartFailure) exitOnStartFailure(program.name, failure)
+    if (!(failure instanceof CommanderError)) exitOnFailure(main, failure)
     process.exitCode = failure.exitCode === 0 ? 0 : EXIT_USAGE
   }
 }
