@@ -6,6 +6,7 @@ import type { Identity } from '../../pki/certificate.ts'
 import { type Database, openDatabase } from '../../site/database.ts'
 import { once } from '../../site/once.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
+import { standInForCa } from '../../site/stand-in.ts'
 import { Admin, type GrantChoices, type InvitationChoices } from './admin.ts'
 import { type Looked, lookThrough } from './disk.ts'
 import { Peer } from './peer.ts'
@@ -216,6 +217,15 @@ export class Federation {
       return rows[0]
     }
     return this.site.until(`gateway ${letter} to audit ${requestId}`, look, { withinMs: auditedWithinMs })
+  }
+
+  /**
+   * A CA under the test's control in the place of the one that a gateway has its peers certified by: with its name, address and key. Honest
+   * until it is told otherwise; given back by `restore`, or when the test ends.
+   */
+  async hostileCa(letter: Letter = lender): Promise<Awaited<ReturnType<typeof standInForCa>>> {
+    const { domain } = this.site.plan.nodes[gatewayNode(letter)]!
+    return this.site.own(await standInForCa(this.site.site, this.site.plan.trustDomains[domain]!.ca))
   }
 
   endpoint(letter: Letter, listener: 'public' | 'federation', from: Letter) {
