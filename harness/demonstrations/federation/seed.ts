@@ -9,6 +9,7 @@ interface User {
   readonly name: string
   readonly displayName: string
   readonly sharePersonal?: boolean
+  readonly deniedResources?: readonly string[]
 }
 
 interface Team {
@@ -78,7 +79,8 @@ export class Seed {
 
   /** Ids of the rows that a user sees at home, sorted. `filter`: as a grant narrows them. */
   visible(userName: string, resource: SeededResource, filter: RowFilter = {}): string[] {
-    const { id, tenant } = this.user(userName)
+    const { id, tenant, deniedResources = [] } = this.user(userName)
+    if (deniedResources.includes(resource)) return []
     const roles = new Map(
       tenant.teams.flatMap((team) =>
         team.members.flatMap(({ user, role }) => (user === id ? [[team.id, role] as const] : [])),
