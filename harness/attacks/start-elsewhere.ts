@@ -80,7 +80,7 @@ export async function startElsewhere(lab: Lab) {
       demand(lines.length === 1 && stdout === '', `it writes ${lines.length} lines, not one: ${stderr}`)
       for (const text of says) demand(stderr.includes(text), `it does not say ${text}, but: ${stderr}`)
       demand(!isListening, 'it opens a socket')
-      demand(ms < 5_000, `it takes ${Math.round(ms)} ms to refuse`)
+      demand(ms < lab.site.bound(5_000), `it takes ${Math.round(ms)} ms to refuse`)
       return stderr
     },
     async [Symbol.asyncDispose]() {

@@ -3,6 +3,16 @@ import type { Identity } from '../pki/certificate.ts'
 import type { Seat } from './seat.ts'
 import type { Handshake } from './tls/handshake.ts'
 
+/** For connecting, and for answering, where an endpoint says nothing else. */
+const defaultTimeoutMs = 30_000
+
+/** How long the far end is waited for, or the time for something that takes `ms` elsewhere. */
+export function patience({ timeoutMs = defaultTimeoutMs, slowness = 1 }: Waited, ms = timeoutMs): number {
+  return ms * slowness
+}
+
+type Waited = Pick<Endpoint, 'timeoutMs' | 'slowness'>
+
 /** Where a call goes and as whom; each call opens a connection of its own, so that the far end can be asked about it. */
 export interface Endpoint {
   /** Where it is called from. */
@@ -17,7 +27,10 @@ export interface Endpoint {
   identity?: Identity
   /** What the handshake does otherwise. */
   handshake?: Handshake
+  /** For each step. Default 30 000. */
   timeoutMs?: number
+  /** How many times as long as elsewhere all may take there; absent for 1. */
+  slowness?: number
   /** Hears of a handshake that our end has finished. */
   onSecure?: (shaken: Shaken) => void
 }

@@ -18,7 +18,7 @@ export interface CallOptions extends Options {
   first?: Credential
   /** Whoever makes the call has its positive control already: none is made. */
   controlled?: true
-  /** How long the far end's record is waited for. Default 6 000. */
+  /** How long the far end's record is waited for. Default 6 000, times the slowness of the site. */
   waitMs?: number
   timeoutMs?: number
 }

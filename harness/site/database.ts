@@ -4,6 +4,7 @@ import type { Site } from '../backends/backend.ts'
 import type { Endpoint } from '../protocols/endpoint.ts'
 import type { Insider } from '../topology/insider.ts'
 import type { Listener } from '../topology/plan.ts'
+import { boundOn } from './bound.ts'
 import { endpointAt, NotInPlan, readRendered } from './site-files.ts'
 
 export interface DatabaseOptions {
@@ -32,7 +33,8 @@ export interface Database extends AsyncDisposable {
 /** Opens a session from the seat of a node, so that it goes the way that calls of that node go. */
 export async function openDatabase(site: Site, node: string, options: DatabaseOptions = {}): Promise<Database> {
   const { stores, listener } = storesOf(site, node)
-  const { from = node, user = stores.owner, database = stores.database, timeoutMs = 10_000 } = options
+  const { from = node, user = stores.owner, database = stores.database, timeoutMs: askedMs = 10_000 } = options
+  const timeoutMs = boundOn(site, askedMs)
   const { host: ownHost, domain } = site.plan.nodes[node]!
   const place = { host: ownHost, domain, listener, tls: stores.tls }
   const password = options.password ?? (await readRendered(site, node, stores.password, stores.unit))

@@ -8,7 +8,7 @@ export type Picture = Readonly<Record<string, unknown>>
 export type Observer = () => Promise<Picture>
 
 /** How long other sessions of a target may move before a difference counts as an effect: longer than one reconnect. */
-const settlesWithinMs = 5_000
+export const settlesWithinMs = 5_000
 
 /**
  * Whether a call changed its target. Other nodes go on living while a test calls, a neighbour dials again, say; so a difference

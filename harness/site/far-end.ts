@@ -1,6 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import { leaksIn, redact } from '../credentials/secrets.ts'
 import { DecisionMalformed, type DecisionRecord } from '../evidence/decision.ts'
+import { boundOn } from './bound.ts'
 import { until } from './until.ts'
 
 /** How long a record is waited for by default: a service writes it before it answers, so what is left is reading it. */
@@ -20,7 +21,7 @@ export async function decisionsOf(
   node: string,
   conn: string,
   { decided }: Mark,
-  { withinMs = recordWithinMs * (site.slowness ?? 1), atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
+  { withinMs = recordWithinMs, atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
 ) {
   const began = performance.now()
   let decisions: DecisionRecord[] = []
@@ -28,9 +29,11 @@ export async function decisionsOf(
     decisions = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
     return decisions.length >= atLeast
   }
-  await until(`a record of ${conn}`, probe, { withinMs, everyMs: 10 }).catch(({ cause }: Error) => {
-    if (cause instanceof DecisionMalformed) throw cause
-  })
+  await until(`a record of ${conn}`, probe, { withinMs: boundOn(site, withinMs), everyMs: 10 }).catch(
+    ({ cause }: Error) => {
+      if (cause instanceof DecisionMalformed) throw cause
+    },
+  )
   return { decisions, waitedMs: performance.now() - began }
 }
 

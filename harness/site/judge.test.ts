@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { http } from '../protocols/http/index.ts'
-import { refusalProblems } from './judge.ts'
+import { expectedText, refusalProblems } from './judge.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What came of a call to a target that shows less than decision records, and so nothing of a refusal in TLS. */
@@ -21,4 +21,16 @@ const expected = { layer: 'tls', reason: 'cert_missing', proof: 'status alone' }
 test('who never had a connection was refused by nobody, however little a refusal shows', () => {
   expect(refusalProblems(seen('127.0.0.9:4', 'ECONNRESET'), expected)).toEqual([])
   expect(refusalProblems(seen('', 'ETIMEDOUT'), expected)).toEqual(['no connection came about: no answer within 0 s'])
+})
+
+test('a refusal that comes late is none, by a bound that is as much longer as its site is slow', () => {
+  const after = (ms: number, slowness?: number) => ({ ...seen('127.0.0.9:4', 'ECONNRESET'), ms, slowness })
+  const late = (verdict: Verdict, withinMs?: number) => refusalProblems(verdict, { ...expected, withinMs })
+
+  expect(late(after(5_000))).toEqual([])
+  expect(late(after(5_001))).toEqual(['it took 5001 ms, the bound is 5000 ms'])
+  expect(late(after(300), 200)).toEqual(['it took 300 ms, the bound is 200 ms'])
+  expect(late(after(1_200, 6), 200)).toEqual([])
+  expect(late(after(1_201, 6), 200)).toEqual(['it took 1201 ms, the bound is 1200 ms'])
+  expect(expectedText(expected, after(1, 6))).toContain('within 30000 ms')
 })

@@ -2,6 +2,7 @@ import type { DecisionRecord } from '../evidence/decision.ts'
 import type { AnyProtocol, Expected } from '../protocols/spoken.ts'
 import type { Proof } from '../topology/proof.ts'
 import type { Refusal } from '../topology/verification.ts'
+import { boundOn } from './bound.ts'
 import type { Shown } from './shown.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -18,7 +19,7 @@ export interface ExpectedRefusal extends Expected {
   proof?: Proof
   /** A server may refuse it before its program sees it, so that no line of a log and no header tells the reason. */
   mayBeUnseen?: boolean
-  /** How soon the refusal must be there, in ms from the first byte of the call. Default 5 000. */
+  /** How soon the refusal must be there, in ms from the first byte of the call, times the slowness of the site. Default 5 000. */
   withinMs?: number
 }
 
@@ -68,7 +69,7 @@ function unprovenProblems({ credential, judged, live }: Verdict, { principal }: 
 /** What speaks against "refused as expected", beginning with what the caller got; empty when nothing does. */
 export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   const { promised, protocol, answer, ms } = verdict
-  const { withinMs = boundMs } = expected
+  const withinMs = boundOf(verdict, expected)
   return [
     ...(promised ? ['the caller got what the action promises'] : []),
     // Nobody there can have refused anything: what lies between, or the ground, kept them apart.
@@ -82,10 +83,15 @@ export function refusalProblems(verdict: Verdict, expected: ExpectedRefusal): st
 }
 
 /** `refused 401 invalid_token, reason cnf_x5t_mismatch, within 5000 ms`. */
-export function expectedText(expected: ExpectedRefusal, protocol: AnyProtocol): string {
-  const { reason, withinMs = boundMs } = expected
+export function expectedText(expected: ExpectedRefusal, verdict: Pick<Verdict, 'protocol' | 'slowness'>): string {
+  const { reason } = expected
+  const { protocol } = verdict
   const answer = protocol.wanted(expected) ?? (layerOf(expected, protocol) === 'tls' ? 'at TLS' : '')
-  return `refused ${answer}, reason ${reason}, within ${withinMs} ms`
+  return `refused ${answer}, reason ${reason}, within ${boundOf(verdict, expected)} ms`
+}
+
+function boundOf(verdict: Pick<Verdict, 'slowness'>, { withinMs = boundMs }: ExpectedRefusal): number {
+  return boundOn(verdict, withinMs)
 }
 
 /** `accepted 200`, `refused 401 invalid_token, reason issuer_untrusted`, `answered 200, not believed: b recorded nothing`. */

@@ -2,9 +2,10 @@ import type { LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { recordCall } from '../evidence/history.ts'
 import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
+import { boundOn } from './bound.ts'
 import { type CallOptions, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
-import { effectsSince } from './effects.ts'
+import { effectsSince, settlesWithinMs } from './effects.ts'
 import { toldCall } from './evidence-text.ts'
 import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
 import { besideRefusals, controlFrom, controlIn } from './ledger.ts'
@@ -126,6 +127,7 @@ async function joined(
     judged: judgedParts(call, call.prepared.carried, live),
     proof: proof?.proof ?? 'decision record',
     ...{ verdict, shown, promised, letInBy, asked, conn, ms, decision, ...farEnd, control: before.control },
+    slowness: site.slowness,
     ...{ sent, came, shaken, log: () => site.node(node).logs().slice(before.mark.logged) },
     layer: decision?.layer ?? (isEndedInTls(protocol, called) ? 'tls' : protocol.layer),
     reason: decision?.reason ?? shown?.reason ?? null,
@@ -156,7 +158,7 @@ function isEndedInTls(protocol: AnyProtocol, { answer, shaken, conn }: AnyCalled
 
 /** An accepted call may change its target. */
 async function effectsOf(
-  { shared: { pictures, patience } }: ScenarioSite,
+  { site, shared: { pictures, patience } }: ScenarioSite,
   { node, unit }: Target,
   { observe, picture }: Before,
   verdict: Verdict['verdict'],
@@ -167,7 +169,7 @@ async function effectsOf(
   const key = `${node}/${unit}`
   const first = pictures.get(key) ?? (picture instanceof Error ? {} : picture)
   pictures.set(key, first)
-  return effectsSince(observe, picture, first, patience?.settleMs)
+  return effectsSince(observe, picture, first, boundOn(site, patience?.settleMs ?? settlesWithinMs))
 }
 
 async function controlOf(by: ScenarioSite, call: Called): Promise<Control | undefined> {

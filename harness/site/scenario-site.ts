@@ -9,6 +9,7 @@ import type { Session, SessionEnd } from '../protocols/session.ts'
 import { type Crowd, openCrowd, type Upgrading } from '../protocols/tls/crowd.ts'
 import { holderOf, placeOf } from '../topology/holders.ts'
 import { networkOf } from '../topology/networks.ts'
+import { boundOn } from './bound.ts'
 import type { CallOptions, CallParts } from './call.ts'
 import type { Credential } from './credential.ts'
 import type { Picture } from './effects.ts'
@@ -25,7 +26,7 @@ import { type TestedNode, withShell } from './shell.ts'
 import { endpointAt, NotInPlan, plannedCredential, rendered } from './site-files.ts'
 import { type StandIn, type StandInOptions, standInForIssuer } from './stand-in.ts'
 import { pidOf, targetOf } from './targets.ts'
-import { DeniedLate, timeToDeny } from './time-to-deny.ts'
+import { DeniedLate, patienceMs, timeToDeny } from './time-to-deny.ts'
 import type { About } from './told-failure.ts'
 import { isProbing, type UntilOptions, until, waitAtHand } from './until.ts'
 import type { Verdict } from './verdict.ts'
@@ -99,9 +100,12 @@ export class ScenarioSite implements AsyncDisposable {
     this.credentials = new FreshCredentials(site, parts.live)
   }
 
-  /** What is so bounded elsewhere, on nodes that are so slow. */
-  #bound(ms: number): number {
-    return ms * (this.site.slowness ?? 1)
+  /**
+   * A bound, or a lifetime, of any unit, as it is on these nodes: where the site is so many times as slow (`Site.slowness`), so many times as long. For what a
+   * test measures or lets live itself; those that it hands over (`until`, `denied`, `ended`, `withinMs` of a refusal) are stretched there.
+   */
+  bound(ms: number): number {
+    return boundOn(this.site, ms)
   }
 
   get plan() {
@@ -152,7 +156,7 @@ export class ScenarioSite implements AsyncDisposable {
 
   /** Waits for an answer that is neither undefined, null nor false, within a bound; never a fixed time. */
   readonly until = <T>(what: string, probe: () => T | Promise<T>, options: UntilOptions) =>
-    until(what, probe, { ...options, withinMs: this.#bound(options.withinMs) })
+    until(what, probe, { ...options, withinMs: this.bound(options.withinMs) })
 
   /**
    * Calls until it is refused, and answers that verdict. The bound, in ms from now, is for the beginning of a call that is still
@@ -161,8 +165,8 @@ export class ScenarioSite implements AsyncDisposable {
    * @throws DeniedLate, NotReached when it is never refused
    */
   async denied(what: string, call: () => Promise<Verdict>, options: { withinMs: number }): Promise<Verdict> {
-    const withinMs = this.#bound(options.withinMs)
-    const { verdict, afterMs } = await timeToDeny(what, call, withinMs)
+    const withinMs = this.bound(options.withinMs)
+    const { verdict, afterMs } = await timeToDeny(what, call, withinMs, this.bound(patienceMs))
     this.measured(`${what} is refused`, afterMs, withinMs)
     if (afterMs > withinMs) throw new DeniedLate(what, afterMs, withinMs)
     return verdict

@@ -82,7 +82,8 @@ export function endpointOf(
     throw new NotInPlan(site, `${from} is not in the network in which ${host} listens`, Object.keys(caller.addresses))
   }
   const address = site.node(to.name).addresses[where]!
-  return { seat: caller.seatIn(where), address, host, port: Number(port || 443), anchorPem }
+  const { slowness } = site
+  return { seat: caller.seatIn(where), address, host, port: Number(port || 443), anchorPem, slowness }
 }
 
 /** The seat of a node at which another one finds it by its name. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Site } from '../backends/backend.ts'
 import type { Protocols } from '../protocols/spoken.ts'
+import { boundOn } from './bound.ts'
 import { firstDifference } from './effects.ts'
 import { pictureSeen } from './observation.ts'
 import { operatorWatcher } from './operator-client.ts'
@@ -27,7 +28,7 @@ export async function lookAtRest(site: Site, protocols: Protocols, withinMs: num
     look = await lookAt(site, protocols)
     return isDeepStrictEqual(before, look) && look
   }
-  return until('the site has come to rest', rests, { withinMs, everyMs })
+  return until('the site has come to rest', rests, { withinMs: boundOn(site, withinMs), everyMs })
 }
 
 /** How a site differs from an earlier look, once it had the time to become the same again; undefined when it is the same. */
@@ -44,7 +45,7 @@ export async function differenceSince(
     return difference === undefined
   }
   try {
-    await until('the site is as it was', isSame, { withinMs, everyMs })
+    await until('the site is as it was', isSame, { withinMs: boundOn(site, withinMs), everyMs })
     return undefined
   } catch (failure) {
     const { message, cause } = failure as Error

@@ -10,13 +10,15 @@ export class DeniedLate extends HoldfastError {
   }
 }
 
-const patienceMs = 10_000
+/** How much longer it is tried than it may take, to say how late it comes. */
+export const patienceMs = 10_000
 
 /** Calls until it is refused. `afterMs` is when the last call began that was accepted, in ms from now; 0 where none was. */
 export async function timeToDeny(
   what: string,
   call: () => Promise<Verdict>,
   withinMs: number,
+  moreMs = patienceMs,
 ): Promise<{ verdict: Verdict; afterMs: number }> {
   const from = performance.now()
   let afterMs = 0
@@ -27,6 +29,6 @@ export async function timeToDeny(
     afterMs = began
     return undefined
   }
-  const verdict = await until(`${what} is refused`, probe, { withinMs: withinMs + patienceMs })
+  const verdict = await until(`${what} is refused`, probe, { withinMs: withinMs + moreMs })
   return { verdict, afterMs }
 }

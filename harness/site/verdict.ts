@@ -46,6 +46,8 @@ interface JoinedCall extends JudgedCall {
   readonly conn: string
   /** From the first byte to the answer. */
   readonly ms: number
+  /** How many times as long as elsewhere that may take, where nodes are so slow. */
+  readonly slowness?: number | undefined
   readonly waitedMs: number
   /** The call that differs in one element only and was accepted, or why there is none. */
   readonly control?: Control

@@ -49,10 +49,10 @@ expect.extend({
     demandVerdict('toBeRefused({ … })', received, this.isNot)
     const problems = refusalProblems(received, expected)
     const pass = problems.length === 0
-    markJudged(received, { expected: expectedText(expected, received.protocol), problems, reason: expected.reason })
+    markJudged(received, { expected: expectedText(expected, received), problems, reason: expected.reason })
     // Whoever got in is told first; a missing control matters only once the refusal itself is right.
     if (pass && !received.control?.accepted) throw new NoPositiveControl(received)
-    return { pass, message: () => failureText(expectedText(expected, received.protocol), received, problems) }
+    return { pass, message: () => failureText(expectedText(expected, received), received, problems) }
   },
 })
 

@@ -200,7 +200,7 @@ async function judgeCell(on: Tried, { representative, known }: TriedClass, besid
   const judged: Judged[] = refusals.map((refusal) => {
     return {
       ...(verdict.promised && { fault }),
-      ...{ expected: expectedText(refusal, verdict.protocol), problems: refusalProblems(verdict, refusal) },
+      ...{ expected: expectedText(refusal, verdict), problems: refusalProblems(verdict, refusal) },
       reason: refusal.reason,
     }
   })

@@ -140,13 +140,14 @@ function flooded(lab: Lab, token: () => string, how?: 'cold'): Promise<void> {
     lab.demand(other === undefined, `it answered ${other?.status || 'nothing, and ended the connection'}`)
     if (how === 'cold') return
     const delayed = p99(times)
-    const isLate = delayed > alone * slower + floorMs
+    const floor = lab.site.bound(floorMs)
+    const isLate = delayed > alone * slower + floor
     // Of a machine that has become slow since, as many accepted calls tell, where they are not too many for the target.
     const accepted = () => orUnanswered(attacker.send(requestWith(lab, good)))
     const besideAccepted = isLate ? p99((await beside(goodCall, accepted)).times) : alone
     const usual = Number.isFinite(besideAccepted) ? besideAccepted : alone
-    const bound = Math.round(usual * slower + floorMs)
-    lab.site.measured('1000 refusals took', ms, 30_000)
+    const bound = Math.round(usual * slower + floor)
+    lab.site.measured('1000 refusals took', ms, lab.site.bound(30_000))
     lab.site.measured('p99 of a good caller meanwhile', delayed, bound)
     const otherwise = usual === alone ? 'alone' : 'beside as many accepted calls'
     lab.demand(delayed <= bound, `a good caller waited ${Math.round(delayed)} ms, ${otherwise} ${Math.round(usual)} ms`)

@@ -52,10 +52,11 @@ function costing(expect: Outcome, token: (good: string) => string): Variant {
 
 /** A refusal that must not cost the target anything worth speaking of. */
 export function demandSoon(
-  lab: Pick<Lab, 'demand'>,
+  lab: Pick<Lab, 'demand' | 'site'>,
   { decision, ms: outside }: Pick<Verdict, 'decision' | 'ms'>,
 ): void {
-  const [ms, most] = decision === undefined ? [outside, mostMsOutside] : [decision.ms, mostMs]
+  const [ms, bound] = decision === undefined ? [outside, mostMsOutside] : [decision.ms, mostMs]
+  const most = lab.site.bound(bound)
   lab.demand(ms <= most, `it took ${Math.round(ms)} ms to say no, and may take ${most} ms`)
 }
 

@@ -19,6 +19,8 @@ export interface Accelerator {
   readonly reason: string
 }
 
+/** Translated code takes so many times as long, and starts of programs up to twice that. */
+const TRANSLATED_SLOWNESS = 6
 /** A machine that boots does so well within; one that hangs at its first instruction never does. */
 const BOOT_WITHIN_MS = 15_000
 /** What did not work may have been put right since. */
@@ -65,15 +67,21 @@ export function acceleratorHere(qemu: string, kernel: Kernel | undefined, settin
   const { vmAccelerator, cacheDir } = settings
   if (vmAccelerator !== undefined) return `${vmAccelerator}, as HOLDFAST_VM_ACCELERATOR says`
   const missing = kvmMissing()
-  if (missing !== undefined) return `code is translated (TCG): ${missing}`
+  if (missing !== undefined) return toldOf({ name: 'tcg', reason: missing })
   const known = kernel && rememberedNow(fileOf(cacheDir, qemu, kernel))
   if (known === undefined) return 'whether KVM boots a machine is tried with the first'
   return toldOf(known)
 }
 
-/** One line for people. */
+/** One line for people. What is longer there is part of it: nobody is to think that a bound held which did not. */
 export function toldOf({ name, reason }: Accelerator): string {
-  return name === 'kvm' ? `by the processor (KVM): ${reason}` : `code is translated (TCG): ${reason}`
+  if (name === 'kvm') return `by the processor (KVM): ${reason}`
+  return `code is translated (TCG), and each bound of a test is ${TRANSLATED_SLOWNESS} times as long: ${reason}`
+}
+
+/** How many times as long as elsewhere all may take on such machines. */
+export function slownessOf({ name }: Accelerator): number {
+  return name === 'kvm' ? 1 : TRANSLATED_SLOWNESS
 }
 
 /** It is of one kernel of this machine, one of its guests, and one QEMU. */

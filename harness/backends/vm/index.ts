@@ -9,7 +9,7 @@ import type { Capabilities, LaunchOptions } from '../backend.ts'
 import { backendOf, type Grounds } from '../launch.ts'
 import type { Run } from '../run-folder.ts'
 import { seatsHere } from '../seats-here.ts'
-import { acceleratorHere, toldOf } from './accelerator.ts'
+import { acceleratorHere, slownessOf, toldOf } from './accelerator.ts'
 import { placesOf } from './addresses.ts'
 import { findKernel } from './kernel.ts'
 import { baseOfMachines, Machines } from './machines.ts'
@@ -20,9 +20,6 @@ import { removeUnfinished } from './set-aside.ts'
 // Sources in the repository, compiled files in the package.
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const enterMain = fileURLToPath(new URL(`./enter.${suffix}`, import.meta.url))
-
-/** Translated code takes so many times as long, and starts of programs up to twice that. */
-const TRANSLATED_SLOWNESS = 6
 
 /** Bytes: six machines, as they were seen with an orchestrator or a CA in each. */
 const MEMORY_OF_SITE = 6 * 768 * 1024 ** 2
@@ -87,7 +84,7 @@ async function take(plan: Plan, run: Run, { programs }: LaunchOptions): Promise<
     writeHosts: (node, hosts) => machines.writeHosts(node, hostsText(hosts)),
     setClock: (node, seconds) => machines.setClock(node, seconds),
     recorded: { machines: toldOf(machines.accelerator) },
-    slowness: machines.accelerator.name === 'kvm' ? 1 : TRANSLATED_SLOWNESS,
+    slowness: slownessOf(machines.accelerator),
     sharesAgents: false,
     startsAllAtOnce: true,
     startAgents: ([node = ''], env, before) => machines.start(node, env, before),

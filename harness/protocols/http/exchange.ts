@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import type { Endpoint } from '../endpoint.ts'
-import { connect, defaultTimeoutMs, type Failure, tried } from '../tls/connect.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
+import { connect, type Failure, tried } from '../tls/connect.ts'
 
 /** Header lines exactly as they are sent, in order; a name may stand twice. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[]
@@ -31,7 +31,7 @@ const bodyLimit = 1_048_576
 
 /** One HTTP/1.1 request on a connection of its own, with header lines as given: nothing is added but `Host` and the body's length. */
 export function exchange(endpoint: Endpoint, request: Request): Promise<Answer> {
-  const timeoutMs = endpoint.timeoutMs ?? defaultTimeoutMs
+  const timeoutMs = patience(endpoint)
   return tried({ ...noAnswer }, async (answer) => {
     const { socket, conn } = await connect(endpoint)
     answer.conn = conn

@@ -1,5 +1,5 @@
 import https from 'node:https'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
 import { beginHandshake } from '../tls/handshake.ts'
 import { asked, bodyOf, type Request, rawLines } from './exchange.ts'
 
@@ -19,7 +19,8 @@ export function keptConnections(endpoint: Endpoint, most: number) {
     )
     return undefined
   }
-  const { address: host, port, timeoutMs = 10_000 } = endpoint
+  const { address: host, port } = endpoint
+  const timeoutMs = patience(endpoint, endpoint.timeoutMs ?? 10_000)
   async function send(request: Request) {
     const began = performance.now()
     const headers = [...request.headers, ['Connection', 'keep-alive'] as const]

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import type { Endpoint } from '../endpoint.ts'
-import { connect, connectPlain, defaultTimeoutMs, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
+import { connect, connectPlain, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
 import { writeApart } from '../tls/handshake.ts'
 import { type Answer, noAnswer } from './exchange.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
@@ -30,7 +30,7 @@ const mostBytes = 262_144
 
 /** Sends bytes as they are given over a connection of its own, and reads whatever comes back: nothing, one answer, several. */
 export async function rawExchange(endpoint: Endpoint, request: RawRequest): Promise<RawExchange> {
-  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+  const signal = AbortSignal.timeout(patience(endpoint))
   const seen: Heard = { conn: '', bytes: Buffer.alloc(0), isClosed: true }
   const { bytes, failure, ...heard } = await tried(seen, async (heard) => {
     let socket: Duplex

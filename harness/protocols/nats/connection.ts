@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { Kind, MsgImpl, Parser, type ParserEvent } from '@nats-io/nats-core/internal'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
 import type { Frame } from '../session.ts'
-import { connectPlain, defaultTimeoutMs, secure, timedOut } from '../tls/connect.ts'
+import { connectPlain, secure, timedOut } from '../tls/connect.ts'
 
 /** What a server says of itself before anything else, as far as it is looked at. */
 export interface ServerInfo {
@@ -128,7 +128,7 @@ function frameOf({ subject, reply, headers, data }: MsgImpl): Frame {
  * said before that is believed no further than its nonce. `isPlain`: no handshake follows.
  */
 export async function open(endpoint: Endpoint, { isPlain = false } = {}): Promise<Connection> {
-  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+  const signal = AbortSignal.timeout(patience(endpoint))
   const connected = await connectPlain(endpoint, signal)
   const { conn, stream } = connected
   const info = await greeting(stream, signal).catch((failure) => {

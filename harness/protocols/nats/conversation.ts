@@ -1,7 +1,6 @@
 import type { Presented } from '../../credentials/parts.ts'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
 import type { Frame, Session } from '../session.ts'
-import { defaultTimeoutMs } from '../tls/connect.ts'
 import { type Connection, open } from './connection.ts'
 import type { NatsOptions, Seen } from './index.ts'
 import { loginLine, loginOf } from './login.ts'
@@ -24,13 +23,13 @@ export async function converse(
   seen: Seen,
 ): Promise<void> {
   const connection = await open(to, options.raw)
-  const signal = AbortSignal.timeout(to.timeoutMs ?? defaultTimeoutMs)
+  const signal = AbortSignal.timeout(patience(to))
   seen.conn = connection.conn
   try {
     await said(connection, loginLine(loginOf(presented, connection.info.nonce, options.connect)), options, signal)
     seen.isIn = connection.isOpen && connection.errors.length === 0
     if (seen.isIn) await acted(connection, request, options, signal)
-    if (!seen.isIn && connection.errors.length > 0) await settled(connection)
+    if (!seen.isIn && connection.errors.length > 0) await settled(connection, patience(to, endsWithinMs))
     seen.body = answerOf(connection.frames, request)
     if (seen.isIn && connection.isOpen) seen.session = sessionOf(connection)
   } finally {
@@ -93,8 +92,8 @@ function isSaid(part: string | number | undefined): boolean {
 }
 
 /** A login that was refused ends with its connection; who keeps it open is seen by that. */
-async function settled(connection: Connection): Promise<void> {
-  await connection.until(() => false, AbortSignal.timeout(endsWithinMs)).catch(() => {})
+async function settled(connection: Connection, withinMs: number): Promise<void> {
+  await connection.until(() => false, AbortSignal.timeout(withinMs)).catch(() => {})
 }
 
 function answerOf([first]: readonly Frame[], { ask }: NatsRequest): string {

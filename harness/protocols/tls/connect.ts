@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../../errors.ts'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
 import type { Connected } from '../seat.ts'
 import { beginHandshake } from './handshake.ts'
 
@@ -25,15 +25,12 @@ export class TargetUnreachable extends HoldfastError {
   }
 }
 
-/** For connecting, and for answering, where an endpoint says nothing else. */
-export const defaultTimeoutMs = 30_000
-
 /**
  * Opens one TLS connection and verifies the server. In TLS 1.3 this resolves before the server has judged our certificate:
  * only an answer proves acceptance.
  */
 export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; conn: string }> {
-  const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+  const signal = AbortSignal.timeout(patience(endpoint))
   const connected = await connectPlain(endpoint, signal)
   return { socket: await secure(endpoint, connected, signal), conn: connected.conn }
 }

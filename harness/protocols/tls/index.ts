@@ -1,10 +1,11 @@
 // #region request
 import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
+import { type Endpoint, patience } from '../endpoint.ts'
 import type { AnswerBase, Call, Called, Pasted, Prepared, Protocol } from '../protocol.ts'
 import { shellWord } from '../shell-word.ts'
 import { wireElement } from '../wire-element.ts'
-import { connect, defaultTimeoutMs, describe, type Failure, tried } from './connect.ts'
+import { connect, describe, type Failure, tried } from './connect.ts'
 import type { Handshake } from './handshake.ts'
 
 const request = z.strictObject({
@@ -71,7 +72,7 @@ function prepare(call: Call<TlsRequest, TlsOptions>): Prepared<TlsAnswer, TlsOpt
       const { conn, ms, ...seen } = await tried<Seen>({ conn: '', version: null, body: '' }, async (seen) => {
         const { socket, conn } = await connect(endpoint)
         Object.assign(seen, { conn, version: socket.getProtocol() })
-        Object.assign(seen, await heard(socket, declared.expect, endpoint.timeoutMs).finally(() => socket.destroy()))
+        Object.assign(seen, await heard(socket, declared.expect, endpoint).finally(() => socket.destroy()))
       })
       const { failure } = seen
       const answer = { status: null, error: failure ? alertOf(failure) : null, ...seen }
@@ -103,16 +104,17 @@ const silentForMs = 1_000
 function heard(
   socket: TLSSocket,
   expect: TlsRequest['expect'],
-  timeoutMs = defaultTimeoutMs,
+  endpoint: Endpoint,
 ): Promise<Pick<TlsAnswer, 'body' | 'failure'>> {
   return new Promise((resolve) => {
     const isSilent = expect === 'silence'
+    const timeoutMs = isSilent ? patience(endpoint, silentForMs) : patience(endpoint)
     const over = (failure?: Failure, body = '') => {
       clearTimeout(timer)
       resolve({ body, failure })
     }
     const late = { code: 'timeout', message: `no ${expect} came in ${timeoutMs} ms` }
-    const timer = setTimeout(() => over(isSilent ? undefined : late), isSilent ? silentForMs : timeoutMs)
+    const timer = setTimeout(() => over(isSilent ? undefined : late), timeoutMs)
     if (expect === 'ticket' && socket.getProtocol() !== 'TLSv1.3') over()
     if (expect === 'ticket') socket.once('session', () => over())
     socket.on('data', (chunk: Buffer) => {

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { WebSocket } from 'ws'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, patience } from '../endpoint.ts'
 import { jsonOf } from '../http/answer.ts'
 import { type Answer, bodyOf, type HeaderLines, noAnswer, pairs } from '../http/exchange.ts'
 import type { Frame, Session, SessionEnd } from '../session.ts'
-import { connect, defaultTimeoutMs, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
+import { connect, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
 
 export interface Upgrade {
   path: string
@@ -34,7 +34,7 @@ const closeTimeoutMs = 1_000
 
 export function upgrade(endpoint: Endpoint, request: Upgrade): Promise<UpgradeAnswer> {
   return tried({ ...noAnswer }, async (seen: Omit<UpgradeAnswer, 'ms'>) => {
-    const signal = AbortSignal.timeout(endpoint.timeoutMs ?? defaultTimeoutMs)
+    const signal = AbortSignal.timeout(patience(endpoint))
     const { socket, conn } = await connect(endpoint)
     seen.conn = conn
     const client = openOn(socket, endpoint, request)

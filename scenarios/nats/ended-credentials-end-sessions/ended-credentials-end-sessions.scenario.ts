@@ -30,7 +30,7 @@ async function isReady(site: ScenarioSite): Promise<boolean> {
 
 test('a user is put out when it expires', async ({ site, credential }) => {
   // Long enough to be made and used on a busy machine.
-  const exp = nowSeconds() + 6
+  const exp = nowSeconds() + site.bound(6)
   const creds = await userOfFile(await forged(site, { times: { exp } }))
   const brief = credential('creds-orchestrator').with('creds', creds, 'that end soon')
   const { session } = await site.open('orchestrator', 'nats-1', 'nats:connect', brief)

@@ -6,13 +6,9 @@ const asking = (['both', 'introspection'] as const).map(
 )
 const byKeys = scenario('separate-auth', { own: true, set: { validation: 'jwks' } })
 const unavailable = { status: 503, error: 'temporarily_unavailable', reason: 'auth_unavailable', guard: 'token.active' }
-const limitMs = 60_000
 
 describe.for(asking)('mode %s', ([mode, test]) => {
-  test('new calls are refused in time, live sessions end, all comes back by itself', { timeout: limitMs }, async ({
-    site,
-    credential,
-  }) => {
+  test('new calls are refused in time, live sessions end, all comes back by itself', async ({ site, credential }) => {
     const right = credential('peer-b-to-a')
     const { verdict, session } = await live(site, right)
     expect(verdict).toBeAccepted()
@@ -26,12 +22,13 @@ describe.for(asking)('mode %s', ([mode, test]) => {
     }
     const refused = await site.until('the token is refused', refusal, { withinMs: 5_000 })
     expect(refused).toBeRefused(unavailable)
-    expect(site.measured('without auth server a call is refused', refused.ms, 2_500)).toBeLessThan(2_500)
+    const [callMs, sessionMs] = [site.bound(2_500), site.bound(30_000)]
+    expect(site.measured('without auth server a call is refused', refused.ms, callMs)).toBeLessThan(callMs)
     if (mode === 'introspection') await notReady(site, 'auth_unavailable')
 
     expect(await site.ended(session, { withinMs: 40_000 })).toMatchObject({ code: 4503 })
     const tookMs = performance.now() - stoppedAt
-    expect(site.measured('a live session ends without auth server', tookMs, 30_000)).toBeLessThan(30_000)
+    expect(site.measured('a live session ends without auth server', tookMs, sessionMs)).toBeLessThan(sessionMs)
     const ends = await site.decisions('node-a', { conn: verdict.conn, layer: 'session' })
     expect(ends).toMatchObject([{ guard: 'live.recheck', reason: 'auth_unavailable' }])
 
@@ -40,30 +37,26 @@ describe.for(asking)('mode %s', ([mode, test]) => {
   })
 })
 
-byKeys(
-  'known keys serve on; a node that knows none admits nobody',
-  { timeout: limitMs },
-  async ({ site, credential }) => {
-    const right = credential('peer-b-to-a')
-    expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeAccepted()
-    await site.node('auth-a').stop('auth')
-    expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeAccepted()
+byKeys('known keys serve on; a node that knows none admits nobody', async ({ site, credential }) => {
+  const right = credential('peer-b-to-a')
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeAccepted()
+  await site.node('auth-a').stop('auth')
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right)).toBeAccepted()
 
-    await site.node('node-a').stop('orchestrator')
-    const started = site.node('node-a').start('orchestrator')
-    await notReady(site, 'auth_unavailable')
-    expect(await site.call('node-b', 'node-a', 'peering:connect', right, { waitMs: 3_000 })).toBeRefused({
-      status: 503,
-      error: 'temporarily_unavailable',
-      reason: 'jwks_unavailable',
-      guard: 'token.signature',
-    })
+  await site.node('node-a').stop('orchestrator')
+  const started = site.node('node-a').start('orchestrator')
+  await notReady(site, 'auth_unavailable')
+  expect(await site.call('node-b', 'node-a', 'peering:connect', right, { waitMs: 3_000 })).toBeRefused({
+    status: 503,
+    error: 'temporarily_unavailable',
+    reason: 'jwks_unavailable',
+    guard: 'token.signature',
+  })
 
-    await site.node('auth-a').start('auth')
-    await started
-    await accepted(site, right)
-  },
-)
+  await site.node('auth-a').start('auth')
+  await started
+  await accepted(site, right)
+})
 
 /** A session of the test's own; B itself stops dialling, so that nothing replaces it. */
 async function live(site: ScenarioSite, credential: Credential) {
