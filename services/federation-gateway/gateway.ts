@@ -5,11 +5,13 @@ import { addressOf } from './addresses.ts'
 import { derInPem } from './certificates/pem.ts'
 import { nodeName } from './config.ts'
 import { type Core, closeCore, openCore } from './core.ts'
+import { createEnrolling } from './enrolling.ts'
 import { createCa, createFederating, type Federating, type FederatingOptions } from './federating.ts'
 import { lendingVerbs } from './lending/verbs.ts'
 import { readinessOf } from './lifecycle/readiness.ts'
 import { watchServerCertificate } from './lifecycle/server-certificate.ts'
 import { startSweeps } from './lifecycle/sweeps.ts'
+import type { Verbs } from './listeners/federation-listener.ts'
 import { createPublicListener, type PublicRoute } from './listeners/public-listener.ts'
 import type { Prepared } from './start/prepare.ts'
 
@@ -20,8 +22,10 @@ const EXIT_FAILED = 1
 /** Puts a gateway together of what was prepared, and starts it. */
 export async function startGateway(prepared: Prepared, log: Log): Promise<RunningService> {
   const core = await openCore(prepared, log)
-  const federating = isFederated(prepared) ? federate(prepared, core) : undefined
-  const listener = publicListener(prepared, core, federating)
+  const federation = isFederated(prepared) ? { prepared, core, ca: createCa(prepared) } : undefined
+  const enrolling = federation && createEnrolling(federation)
+  const federating = federation && federate(federation, { renew: enrolling!.renew })
+  const listener = publicListener(prepared, core, { federating, routes: [...(enrolling?.routes ?? [])] })
   await listener.listen()
   await federating?.start()
   const { configuration, databaseUrl } = prepared
@@ -45,18 +49,14 @@ function isFederated(prepared: Prepared): prepared is FederatingOptions['prepare
   return prepared.federation !== undefined
 }
 
-function federate(prepared: FederatingOptions['prepared'], core: Core): Federating {
+type Federation = Pick<FederatingOptions, 'prepared' | 'core' | 'ca'>
+
+function federate(federation: Federation, { renew }: Pick<Verbs, 'renew'>): Federating {
+  const { prepared, core } = federation
   const { publicName: source } = prepared.configuration
-  const ca = createCa(prepared)
   return createFederating({
-    ...{ prepared, core, ca },
-    verbs: {
-      ...lendingVerbs({ session: core.database, source, cursors: core.cursors }),
-      // `renewing({ … })` of enrolment/renew.ts.
-      renew: async () => {
-        throw new Error('renewals are not made yet')
-      },
-    },
+    ...federation,
+    verbs: { ...lendingVerbs({ session: core.database, source, cursors: core.cursors }), renew },
     onClosed(failure) {
       core.log.error('federation-not-open', failureFields(failure))
       // Whoever started us may try again.
@@ -65,26 +65,23 @@ function federate(prepared: FederatingOptions['prepared'], core: Core): Federati
   })
 }
 
-function publicListener(prepared: Prepared, core: Core, federating: Federating | undefined): TlsListener {
+/** `routes`: those beside the listener's own, each part with what it needs of `core` and of `prepared`. */
+function publicListener(
+  prepared: Prepared,
+  core: Core,
+  { federating, routes }: { federating: Federating | undefined; routes: readonly PublicRoute[] },
+): TlsListener {
   const { configuration, material } = prepared
   const { publicName, listeners } = configuration
   const { records, log, audit: auditor } = core
   return createPublicListener({
     ...addressOf(listeners.public),
     ...{ names: [publicName], node: nodeName(configuration), material, records, log, auditor },
-    routes: routes(prepared, core),
+    routes,
     notReady: readinessOf(core, federating),
     list: () => {
       const inUse = federating?.keeper.current
       return inUse && derInPem(inUse.issuing.pem, 'X509 CRL')
     },
   })
-}
-
-/**
- * The routes of the public listener beside its own, each part with what it needs of `core` and of `prepared`:
- * `...enrolmentRoutes({ … })` (federated), `...adminRoutes({ … })`, `...queryRoutes({ … })`, whose peers are of `createOutboundPeers({ … })`.
- */
-function routes(_prepared: Prepared, _core: Core): PublicRoute[] {
-  return []
 }

@@ -86,11 +86,17 @@ const REASON_OF: Readonly<Record<LeafProblem, string>> = {
   validity: 'issued_validity',
 }
 
-/** A serial number that was there before is no profile of a new certificate (RFC 5280 section 4.1.2.2). */
-export const enrCaLeaf = guard<IssuedLeaf>('enr.ca-leaf', [...new Set(Object.values(REASON_OF))], async (issued) => {
-  const { chain, asked, trust, isSerialKnown } = issued
+/**
+ * Why a certificate that was just issued is not taken. A serial number that was there before is no profile of a new one (RFC 5280 section
+ * 4.1.2.2).
+ */
+export async function reasonAgainst({ chain, asked, trust, isSerialKnown }: IssuedLeaf): Promise<string | undefined> {
   const problem = issuedLeafProblem(chain, asked, trust)
-  if (problem !== undefined) return refused('dependency_unavailable', REASON_OF[problem])
-  const isOld = await isSerialKnown(readLeaf(chain[0]!)!.serial)
-  return isOld ? refused('dependency_unavailable', REASON_OF.profile) : undefined
+  if (problem !== undefined) return REASON_OF[problem]
+  return (await isSerialKnown(readLeaf(chain[0]!)!.serial)) ? REASON_OF.profile : undefined
+}
+
+export const enrCaLeaf = guard<IssuedLeaf>('enr.ca-leaf', [...new Set(Object.values(REASON_OF))], async (issued) => {
+  const reason = await reasonAgainst(issued)
+  return reason === undefined ? undefined : refused('dependency_unavailable', reason)
 })

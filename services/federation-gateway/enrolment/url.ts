@@ -27,25 +27,26 @@ export class EnrolmentUrlRefused extends Error {
   }
 }
 
-const PATH = '/api/federation/enrollment/'
+/** The token follows. */
+export const ENROLMENT_PATH = '/api/federation/enrollment/'
 const PIN_NAMES = ['ca', 'grant', 'subject'] as const
 
 /** `base`: the public URL of this gateway. */
 export function writeEnrolmentUrl(base: string, token: string, { ca, grant, subject }: Pins): string {
-  return `${new URL(`${PATH}${token}`, base)}#ca=sha256:${ca}&grant=${grant}&subject=${subject}`
+  return `${new URL(`${ENROLMENT_PATH}${token}`, base)}#ca=sha256:${ca}&grant=${grant}&subject=${subject}`
 }
 
 /** Reads an enrolment URL before anything is sent there. @throws EnrolmentUrlRefused */
 export function readEnrolmentUrl(text: string): EnrolmentUrl {
   const url = URL.parse(text)
   if (url === null) throw new EnrolmentUrlRefused('it is no URL')
-  const token = url.pathname.startsWith(PATH) ? url.pathname.slice(PATH.length) : ''
+  const token = url.pathname.startsWith(ENROLMENT_PATH) ? url.pathname.slice(ENROLMENT_PATH.length) : ''
   if (url.protocol !== 'https:') throw new EnrolmentUrlRefused('it is not https')
   if (url.username !== '' || url.password !== '') throw new EnrolmentUrlRefused('it has user information')
   // A server proves a name by a SAN dNSName: no address has one.
   if (!isCommonName(url.hostname)) throw new EnrolmentUrlRefused('its host is no DNS name')
   if (lookupOf(token) === undefined || url.search !== '') {
-    throw new EnrolmentUrlRefused(`its path is not ${PATH}TOKEN, with a token of 64 lower-case hex digits`)
+    throw new EnrolmentUrlRefused(`its path is not ${ENROLMENT_PATH}TOKEN, with a token of 64 lower-case hex digits`)
   }
   const pins = readPins(url.hash)
   return { url: `${url.origin}${url.pathname}`, host: url.hostname, token, pins }

@@ -5,6 +5,7 @@ import { allowed } from '../../shared/http-method.ts'
 import { failureFields, type Log } from '../../shared/log.ts'
 import type { TlsConnection } from '../../shared/tls-listener.ts'
 import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
+import type { AuditRow } from '../storage/audit/rows.ts'
 import type { AuditEntry, AuditWriter } from '../storage/audit/writer.ts'
 import { type ErrorCode, errorAnswer, type Issue, type Listener } from '../wire/errors.ts'
 import { logWritable, type Records } from './records.ts'
@@ -23,6 +24,16 @@ export class Refused extends Error {
     this.refusal = refusal
     this.details = details
   }
+}
+
+/** Runs guards in order; `help` says what a caller can mend, where it is to be told. @throws Refused */
+export async function demand<Context>(
+  order: readonly Guard<Context>[],
+  context: Context,
+  help?: (reason: string) => readonly Issue[] | undefined,
+): Promise<void> {
+  const found = await firstRefusal(order, context)
+  if (found !== undefined) throw new Refused(found.guard, found.refusal, help?.(found.refusal.reason))
 }
 
 /** What came of a request that was let in. */
@@ -117,9 +128,8 @@ export class Exchange {
   }
 
   /** Runs guards in order. @throws Refused */
-  async pass<Context>(order: readonly Guard<Context>[], context: Context): Promise<void> {
-    const found = await firstRefusal(order, context)
-    if (found !== undefined) throw new Refused(found.guard, found.refusal)
+  pass<Context>(order: readonly Guard<Context>[], context: Context): Promise<void> {
+    return demand(order, context)
   }
 
   /** The record comes first: whoever holds an answer can read it. Nothing happens where there was an answer before. */
@@ -157,6 +167,14 @@ export class Exchange {
       return
     }
     this.#send(status, body, { ...headers, ...(refusal.allow && { allow: allowed(refusal.allow) }) })
+  }
+
+  /** The row in the audit of this request once it is accepted, for whoever stores it together with what it tells of. */
+  acceptedRow(audit: AuditMembers, accepted: Pick<Accepted, 'status' | 'body'>): AuditRow {
+    const [ms, bytesOut] = [this.#ms(), Buffer.byteLength(JSON.stringify(accepted.body))]
+    const outcome = { verdict: 'accepted', status: accepted.status, error: null, guard: null, reason: null } as const
+    const decision = { ...this.#about(), ms, ...outcome, audit, rowsOut: 0 }
+    return auditRowOf(decision, new Date().toISOString(), { bytesOut, latencyMs: ms })
   }
 
   /** Its time is over. */

@@ -48,6 +48,9 @@ beforeEach(async () => {
         method: 'POST',
         path: '/things/:id',
         action: 'thing:write',
+        get audit() {
+          return routes[0]?.audit
+        },
         handle: (exchange, parameters) => routes[0]!.handle(exchange, parameters),
       },
     ],
@@ -124,24 +127,25 @@ test('each request is told once it has ended, and one that has a row in the audi
   const audit = { direction: 'inbound', verb: 'enrol' } as const
   routes = [
     {
-      ...{ method: 'POST', path: '', action: '' },
+      ...{ method: 'POST', path: '', action: '', audit },
       handle(exchange) {
         exchange.principal.peerId = 'peer'
-        exchange.audit = audit
         return { status: 200, body: {}, rowsOut: 3 }
       },
     },
   ]
   await call('/things/7', 'POST')
   await call('/nowhere')
+  await call('/things/7', 'DELETE')
   const [{ requestId }, unaudited] = decisions as [Decision, Decision]
   expect(decisions[0]).toMatchObject({ audit, rowsOut: 3 })
   expect(unaudited).not.toHaveProperty('audit')
   expect(unaudited).not.toHaveProperty('rowsOut')
-  await vi.waitFor(() => expect(entries).toHaveLength(2))
+  await vi.waitFor(() => expect(entries).toHaveLength(3))
   expect(entries).toMatchObject([
     { requestId, audit, status: 200, rowsOut: 3, bytesOut: 2, isAborted: false, principal: { peerId: 'peer' } },
     { requestId: unaudited.requestId, audit: undefined, status: 404, reason: 'route_unknown', verdict: 'refused' },
+    { audit, status: 405, reason: 'method_unknown' },
   ])
 })
 

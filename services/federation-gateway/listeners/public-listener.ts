@@ -5,12 +5,14 @@ import type { AuditMembers } from '../storage/audit/decision.ts'
 import { type Accepted, type Ended, Exchange, type Frame, serve } from './exchange.ts'
 import { httpAuthority, httpDeadline } from './guards.ts'
 import type { Records } from './records.ts'
-import { httpRoute, type Routed, type Routing } from './routes.ts'
+import { httpRoute, type Routed, type Routing, routesAt } from './routes.ts'
 import { askStore } from './store-available.ts'
 
 /** A route of the public listener. What it demands of its callers is its own: each begins with guards of its own. */
 export interface PublicRoute extends Routed {
   readonly action: string
+  /** For a route each of whose requests has a row in the audit, also where it is refused before anybody is asked. */
+  readonly audit?: AuditMembers
   /** May throw `Refused` and `StoreUnavailable`. */
   handle(exchange: Exchange, parameters: Readonly<Record<string, string>>): Accepted | Promise<Accepted>
 }
@@ -59,6 +61,7 @@ export function createPublicListener(options: PublicListenerOptions): TlsListene
     onRequest(request, response, connection) {
       const exchange = new Exchange(frame, request, response, connection)
       exchange.target = options.node
+      exchange.audit = routesAt(routes, exchange.path)[0]?.route.audit
       exchange.onEnded((ended) => {
         const { requestId, traceId, principal, audit } = exchange
         options.onEnded?.({ ...ended, requestId, traceId, principal, audit })

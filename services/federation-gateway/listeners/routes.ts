@@ -19,10 +19,7 @@ export interface Routing<Route extends Routed> {
 }
 
 export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 'method_unknown'], (routing) => {
-  const here = routing.routes.flatMap((route) => {
-    const parameters = parametersOf(route.path, routing.path)
-    return parameters === undefined ? [] : [{ route, parameters }]
-  })
+  const here = routesAt(routing.routes, routing.path)
   if (here.length === 0) return refused('not_found', 'route_unknown')
   const method = methodOf({ method: routing.method })
   const found = here.find(({ route }) => route.method === method)
@@ -30,6 +27,17 @@ export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 
   const allow = [...new Set(here.map(({ route }) => route.method))]
   return found === undefined ? { ...refused('method_not_allowed', 'method_unknown'), allow } : undefined
 })
+
+/** Those of a path, by whatever method. */
+export function routesAt<Route extends Routed>(
+  routes: readonly Route[],
+  path: string,
+): { readonly route: Route; readonly parameters: Readonly<Record<string, string>> }[] {
+  return routes.flatMap((route) => {
+    const parameters = parametersOf(route.path, path)
+    return parameters === undefined ? [] : [{ route, parameters }]
+  })
+}
 
 /** What a path has for the parameters of a pattern; undefined where it is not one of it. */
 export function parametersOf(pattern: string, path: string): Record<string, string> | undefined {

@@ -6,8 +6,9 @@ import { sql } from './statement.ts'
 export interface IssuedLeaf {
   readonly serial: string
   readonly x5t: string
-  /** SHA-256 of its public key (SubjectPublicKeyInfo), and of the request it came by. */
+  /** RFC 7638 thumbprint of its public key. */
   readonly spkiSha256: string
+  /** SHA-256 of the request it came by. */
   readonly csrSha256: string
   readonly certPem: string
   readonly chainPem: string
@@ -38,6 +39,27 @@ export function isKnownLeaf(constraint: string | undefined): boolean {
 /** Whether a key is in an earlier certificate, of anybody. */
 export async function wasKeyUsed(session: Session, spkiSha256: string): Promise<boolean> {
   const found = await session.query(sql`SELECT FROM federation_certificates WHERE spki_sha256 = ${spkiSha256} LIMIT 1`)
+  return found.length > 0
+}
+
+/** The same, but for a certificate of this grant that can be used and that came by this very request: it is asked for once more. */
+export async function wasKeyUsedOtherwise(
+  session: Session,
+  spkiSha256: string,
+  { grantId, csrSha256 }: { grantId: string; csrSha256: string },
+): Promise<boolean> {
+  const found = await session.query(sql`
+    SELECT FROM federation_certificates
+    WHERE spki_sha256 = ${spkiSha256} AND NOT (grant_id = ${grantId}::uuid AND csr_sha256 = ${csrSha256}
+      AND status IN ('issued', 'active') AND not_after > now()) LIMIT 1`)
+  return found.length > 0
+}
+
+/** Whether a serial number is that of a certificate that is registered, or that the CA was or is to be asked to revoke. */
+export async function isSerialKnown(session: Session, serial: string): Promise<boolean> {
+  const found = await session.query(sql`
+    SELECT FROM federation_certificates WHERE serial = ${serial}
+    UNION ALL SELECT FROM federation_revocation_outbox WHERE serial = ${serial} LIMIT 1`)
   return found.length > 0
 }
 
