@@ -48,6 +48,7 @@ test('list tells the topologies and their parameters', async () => {
   expect(human).toMatchObject({ code: 0, stderr: '' })
   expect(human.stdout).toMatch(/\nseparate-auth\n[\s\S]*orgs +2 +2 to 12[\s\S]*\nshared-auth\n/)
   expect(JSON.parse(json.stdout)).toMatchObject([
+    { name: 'federation' },
     { name: 'nats-orchestrator' },
     { name: 'separate-auth', parameters: { orgs: { default: 2, min: 2, max: 12 } } },
     { name: 'shared-auth' },
