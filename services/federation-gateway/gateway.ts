@@ -41,6 +41,7 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
       certificate.close()
       await Promise.all([listener.close(GRACE_MS), federating?.stop(GRACE_MS), sweeps.stop()])
       await closeCore(core)
+      await prepared.embedded?.stop()
     },
   }
 }

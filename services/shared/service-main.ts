@@ -27,6 +27,8 @@ export interface ServiceMain<Configuration, Prepared> {
   readonly longestStopMs?: number
   /** Judges everything that can be judged before a socket is opened. Throws `StartFailure`. */
   prepare(configuration: Configuration): Prepared | Promise<Prepared>
+  /** Lets go of what was prepared, and is not to be started: a configuration was only to be checked. */
+  discard?(prepared: Prepared): Promise<void>
   /** @param load reads the configuration anew, from the same sources; throws `StartFailure` */
   start(prepared: Prepared, log: Log, load: () => Configuration): Promise<RunningService>
 }
@@ -66,7 +68,10 @@ export async function runService<Configuration, Prepared>(
     const configuration = load()
     if (printConfig) return print(JSON.stringify(redactedConfiguration(program, configuration), null, 2))
     const prepared = await main.prepare(configuration)
-    if (checkConfig) return print('the configuration is good')
+    if (checkConfig) {
+      await main.discard?.(prepared)
+      return print('the configuration is good')
+    }
     const log = createLog(main.who(configuration))
     warnIgnoredSwitches(log)
     const starting = main.start(prepared, log, load)

@@ -1,7 +1,7 @@
-import { SetupError } from '../../shared/setup-error.ts'
 import type { Configuration } from '../config.ts'
 import { secretText } from '../start/secret-text.ts'
 import { Database, type DatabaseOptions } from '../storage/database.ts'
+import { startEmbedded } from '../storage/embedded.ts'
 
 /** Does something with the database as its owner, without an end to how long that may take. */
 export function asOwner<Result>(
@@ -17,9 +17,15 @@ export async function asRole<Result>(
   role: DatabaseOptions['role'],
   work: (database: Database) => Promise<Result>,
 ): Promise<Result> {
-  const { databaseUrl: value, databaseUrlFile: file } = configuration
-  const url = secretText({ key: 'databaseUrl', value, file })
-  if (url === undefined) throw new SetupError('database_missing', 'databaseUrl is missing; name a PostgreSQL')
-  await using database = new Database({ url, withinMs: 0, sessions: 2, ...(role !== undefined && { role }) })
-  return await work(database)
+  const { databaseUrl: value, databaseUrlFile: file, dataDir, postgres } = configuration
+  const named = secretText({ key: 'databaseUrl', value, file })
+  const embedded = named === undefined ? await startEmbedded({ dataDir, program: postgres }) : undefined
+  try {
+    const url = named ?? embedded!.url
+    await using database = new Database({ url, withinMs: 0, sessions: 2, ...(role !== undefined && { role }) })
+    return await work(database)
+  } finally {
+    // One that runs already is a gateway's.
+    if (embedded?.wasThere === false) await embedded.stop()
+  }
 }

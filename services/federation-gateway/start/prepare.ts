@@ -5,6 +5,7 @@ import type { TlsMaterial } from '../../shared/tls-listener.ts'
 import { type Configuration, nodeName } from '../config.ts'
 import type { ProvisionerKey } from '../enrolment/provisioner-key.ts'
 import { Database } from '../storage/database.ts'
+import { EmbeddedFailed, type EmbeddedServer, startEmbedded } from '../storage/embedded.ts'
 import { recordedRootPin, rootPin } from '../storage/settings.ts'
 import { findStore, startStore } from '../storage/start-check.ts'
 import { type PinnedCa, type Secrets, START_GUARDS, type Start, startCa, startTls } from './guards.ts'
@@ -14,6 +15,8 @@ export interface Prepared {
   readonly configuration: Configuration
   readonly decisions: DecisionLog
   readonly databaseUrl: string
+  /** The PostgreSQL of its own, where no other is named. */
+  readonly embedded: EmbeddedServer | undefined
   readonly secrets: Secrets
   readonly material: TlsMaterial
   /** Undefined where there is no federation. */
@@ -25,21 +28,39 @@ export async function prepare(configuration: Configuration): Promise<Prepared> {
   const { node, unit } = { node: nodeName(configuration), unit: configuration.unit }
   const decisions = openLogAtStart(configuration.decisionLog, { node, unit })
   const start: Start = { configuration, now: Date.now() }
+  let embedded: EmbeddedServer | undefined
   try {
     await pass(START_GUARDS, start)
     const { secrets, material, ca, provisionerKey } = start
-    const { databaseUrl } = secrets!
-    if (databaseUrl === undefined) throw new StartFailure('config_invalid', 'databaseUrl is missing; name a PostgreSQL')
+    if (secrets!.databaseUrl === undefined) embedded = await ownStore(configuration)
+    const databaseUrl = secrets!.databaseUrl ?? embedded!.url
     await judgeStore(start, databaseUrl)
     const isFederated = configuration.tier === 'federated'
     const federation = isFederated ? { ca: ca!, provisionerKey: provisionerKey! } : undefined
-    return { configuration, decisions, databaseUrl, secrets: secrets!, material: material!, federation }
+    return { configuration, decisions, databaseUrl, embedded, secrets: secrets!, material: material!, federation }
   } catch (failure) {
     if (failure instanceof RefusedStart)
       decisions.record(refusedStart({ guard: failure.guard, reason: failure.reason, target: node }))
-    decisions.close()
+    await discard({ decisions, embedded })
     throw failure
   }
+}
+
+/** What a start that comes to nothing leaves. */
+export async function discard({ decisions, embedded }: Pick<Prepared, 'decisions' | 'embedded'>): Promise<void> {
+  decisions.close()
+  if (embedded?.wasThere === false) await embedded.stop()
+}
+
+async function ownStore({ dataDir, postgres }: Configuration): Promise<EmbeddedServer> {
+  const started = await startEmbedded({ dataDir, program: postgres }).catch((failure: unknown) => {
+    if (failure instanceof EmbeddedFailed) return failure
+    throw failure
+  })
+  if (!(started instanceof EmbeddedFailed)) return started
+  const mistake = started.message
+  await pass([startStore], { mistake }, () => new StartFailure('store_unusable', mistake))
+  throw started
 }
 
 /** A connection of its own: whoever only checks a configuration leaves none behind. */

@@ -146,7 +146,7 @@ export async function startGateway(site: GatewaySite, changes: object = {}): Pro
 
 /** Runs a command to its end. */
 export async function runGateway(
-  { folder, configuration }: GatewaySite,
+  { folder, configuration }: Pick<GatewaySite, 'folder' | 'configuration'>,
   command: string[],
   changes: object = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {

@@ -22,20 +22,20 @@ const START_WITHIN_MS = 40_000
 
 let written = 0
 
-/** Starts a service by its folder name and does not wait. `command`: of a program that has several. */
+/** Starts a service by its folder name and does not wait. `command`: of a program that has several; `as`: another user. */
 export function spawnService(
   service: string,
   folder: string,
   configuration: unknown,
   command: string[] = [],
+  as: { uid?: number; gid?: number } = {},
 ): TestService {
   written += 1
   const configFile = join(folder, `${service}-${written}.json`)
   writeFileSync(configFile, JSON.stringify(configuration), { mode: 0o600 })
   const main = fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
   const process_ = spawn(process.execPath, ['--import', NAMES, main, ...command, '--config', configFile], {
-    env: bareEnvironment,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    ...{ env: bareEnvironment, stdio: ['ignore', 'pipe', 'pipe'], ...as },
   })
   let [stdout, stderr] = ['', '']
   process_.stdout.on('data', (chunk) => {
@@ -62,8 +62,9 @@ export async function startService(
   folder: string,
   configuration: unknown,
   command: string[] = [],
+  as: { uid?: number; gid?: number } = {},
 ): Promise<TestService> {
-  const started = spawnService(service, folder, configuration, command)
+  const started = spawnService(service, folder, configuration, command, as)
   const ended = started.exited.then((code) => {
     throw new Error(`${service} ended with ${code}: ${started.stderr()}`)
   })
