@@ -13,6 +13,12 @@ export interface Asked {
 }
 
 const CONNECT_WITHIN_MS = 5_000
+/**
+ * A broker ends a handshake that takes 2 s. The first one of a process may, where the machine starves: a client that has begun with nothing
+ * compiled. Who was cut off so has been refused nothing, and what is to be revoked now is not to wait for somebody who reads logs.
+ */
+const ATTEMPTS = 3
+const CUT_OFF = ['EPIPE', 'ECONNRESET']
 
 /** Connects as sys, over TLS in both directions, asks, and leaves. @throws BrokerUnreachable */
 export async function askBroker<Result>(
@@ -28,7 +34,17 @@ export async function askBroker<Result>(
   }
 }
 
-async function connected({ stateDir }: Configuration, broker: Broker): Promise<NatsConnection> {
+async function connected(configuration: Configuration, broker: Broker): Promise<NatsConnection> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await connectedOnce(configuration, broker)
+    } catch (failure) {
+      if (attempt === ATTEMPTS || !isCutOff(failure)) throw failure
+    }
+  }
+}
+
+async function connectedOnce({ stateDir }: Configuration, broker: Broker): Promise<NatsConnection> {
   const { url, ca, cert, key } = broker
   const creds = await readFile(join(stateDir, credsPath('sys')))
   try {
@@ -59,6 +75,14 @@ async function claimsOf(
   } catch (cause) {
     throw new BrokerUnreachable(url, `${whyNot(cause)}, about the claims of ${account}`, { cause })
   }
+}
+
+/** Whether the far end let go amid the handshake, and said nothing. */
+function isCutOff(failure: unknown): boolean {
+  for (let cause = failure; cause instanceof Error; cause = cause.cause) {
+    if (CUT_OFF.includes((cause as NodeJS.ErrnoException).code ?? '')) return true
+  }
+  return false
 }
 
 /** A client wraps what the socket said. */

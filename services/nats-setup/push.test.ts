@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createUser, encodeUser } from '@nats-io/jwt'
 import { jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
@@ -193,4 +195,48 @@ test.each<[string, () => Promise<object>, RegExp]>([
     code: 'broker_unreachable',
     message: expect.stringMatching(message),
   })
+})
+
+/** Stands before the broker, and resets the first connections amid their handshakes. */
+async function cuttingOff(count: number) {
+  const { port } = new URL(broker.url)
+  let came = 0
+  const server = createServer((client) => {
+    came += 1
+    const isCut = came <= count
+    const far = connect(Number(port), 'localhost')
+    far.pipe(client)
+    // The first that a client says is of its handshake.
+    client.once('data', (bytes) => {
+      if (isCut) client.resetAndDestroy()
+      else {
+        far.write(bytes)
+        client.pipe(far)
+      }
+    })
+    for (const [one, other] of [
+      [client, far],
+      [far, client],
+    ] as const) {
+      one.on('error', () => {}).on('close', () => other.destroy())
+    }
+  })
+  await once(server.listen(0, 'localhost'), 'listening')
+  const url = `tls://localhost:${(server.address() as AddressInfo).port}`
+  const configuration = { ...broker.configuration, broker: { ...broker.configuration.broker, url } }
+  return {
+    configuration: configuration as typeof broker.configuration,
+    came: () => came,
+    [Symbol.dispose]: () => void server.close(),
+  }
+}
+
+test('who is cut off in the handshake, as on a machine that starves, tries again, and not for ever', async () => {
+  using twice = await cuttingOff(2)
+  expect(await pushAll(twice.configuration)).toMatchObject({ there: ['SYS', 'ADMIN', 'AUTH', 'WORKLOAD'] })
+  expect(twice.came()).toBe(3)
+
+  using always = await cuttingOff(Number.POSITIVE_INFINITY)
+  await expect(pushAll(always.configuration)).rejects.toMatchObject({ code: 'broker_unreachable' })
+  expect(always.came()).toBe(3)
 })
