@@ -112,10 +112,14 @@ async function claim(
 ): Promise<string> {
   const claimed = await claimToken(database, { sha256, requestId: exchange.requestId, csrSha256: csr.x5rt })
   if (claimed.issuanceId !== undefined) return claimed.issuanceId
-  if (claimed.why === 'busy') await exchange.pass([enrActivate], { outcome: 'busy' })
-  // Its time may have been over, too; then the database has seen that before this clock did.
-  const [token, moment] = [{ ...found.token, usedAt: new Date(now()) }, now()]
-  await exchange.pass([enrTokenUnused], { ...found, token, now: moment })
+  if (claimed.why === 'used') {
+    // Its time may have been over, too; then the database has seen that before this clock did.
+    await exchange.pass([enrTokenUnused], { ...found, token: { ...found.token, usedAt: new Date(now()) }, now: now() })
+  } else if (claimed.why === 'moved') {
+    // What came in between is said by the guards that say it of a request that comes later.
+    await exchange.pass(TOKEN_GUARDS, { ...NOTHING, ...(await findToken(database, sha256)), now: now() })
+  }
+  await exchange.pass([enrActivate], { outcome: 'busy' })
   throw new Error('a token that nobody has claimed passed its guards')
 }
 

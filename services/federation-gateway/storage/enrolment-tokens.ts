@@ -83,8 +83,11 @@ interface FoundRow {
 
 export type Claimed =
   | { readonly issuanceId: string }
-  /** `used`: somebody was quicker, or its time is over. `busy`: a certificate for this grant is on its way, and the token is not burnt. */
-  | { readonly issuanceId: undefined; readonly why: 'used' | 'busy' }
+  /**
+   * `used`: somebody was quicker, or its time is over. The others do not burn the token. `busy`: a certificate for this grant is on its way.
+   * `moved`: the grant is no longer one that the token is for.
+   */
+  | { readonly issuanceId: undefined; readonly why: 'used' | 'busy' | 'moved' }
 
 /**
  * The one claim of a token. It is used from the commit on, whatever comes of it; in the same moment the journal knows that a certificate
@@ -109,7 +112,13 @@ export async function claimToken(
         INSERT INTO federation_issuance (id, tenant_id, grant_id, token_id, request_id, purpose, csr_sha256)
         VALUES (${issuanceId}::uuid, ${tenant_id}::uuid, ${grant_id}::uuid, ${tokenId}::uuid, ${requestId}, ${purpose},
           ${csrSha256})`)
-      return { issuanceId }
+      // After the insert: whoever activates the grant has the one open place in the journal, which is ours from here on. Before it, the
+      // last one might still be about to.
+      const isFor = await session.query(sql`
+        SELECT FROM federation_grants
+        WHERE tenant_id = ${tenant_id}::uuid AND id = ${grant_id}::uuid
+          AND status::text = ${purpose === 'enrolment' ? 'pending' : 'active'} AND (expires_at IS NULL OR expires_at > now())`)
+      return isFor.length > 0 ? { issuanceId } : undo({ issuanceId: undefined, why: 'moved' } satisfies Claimed)
     })
   } catch (failure) {
     if (brokenUniqueness(failure) === 'federation_issuance_open') return { issuanceId: undefined, why: 'busy' }

@@ -239,6 +239,20 @@ describe('an enrolment token', () => {
     expect(found.filter((one) => one!.token.usedAt !== null)).toHaveLength(1)
   })
 
+  test('of a grant that is no longer what the token is for is not claimed, and not burnt', async () => {
+    const [grant, ended] = [await makeGrant(database.app, tenant), await makeGrant(database.app, tenant)]
+    const [late, early, over] = [await token(grant), await token(grant, 're-enrolment'), await token(ended)]
+    const moved = { issuanceId: undefined, why: 'moved' }
+    expect(await claim(early)).toEqual(moved)
+    await enrolled(grant)
+    expect(await claim(late)).toEqual(moved)
+    await revokeGrant(database.app, { tenantId: ended.tenantId, id: ended.grantId, reason: 'r' })
+    expect(await claim(over)).toEqual(moved)
+    const found = await Promise.all([late, early, over].map((sha256) => findToken(database.app, sha256)))
+    expect(found.map((one) => one!.token.usedAt)).toEqual([null, null, null])
+    expect(await claim(early)).toEqual({ issuanceId: expect.any(String) })
+  })
+
   test('whose time is over is not claimed', async () => {
     const sha256 = await token(await makeGrant(database.app, tenant), 'enrolment', 900)
     await database.owner.query(sql`UPDATE federation_enrollment_tokens SET expires_at = now()`)
