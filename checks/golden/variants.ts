@@ -11,7 +11,7 @@ export const variants: readonly Variant[] = [
   {
     name: 'federation-own-cas',
     topology: 'federation',
-    set: { askers: '2', caPerGateway: 'true', leafSeconds: '45', certificateLifetime: '24h' },
+    set: { askers: '2', caPerGateway: 'true', leafSeconds: '45', overlapSeconds: '5', certificateLifetime: '24h' },
   },
   { name: 'nats-orchestrator', topology: 'nats-orchestrator', set: {} },
   { name: 'nats-orchestrator-plain', topology: 'nats-orchestrator', set: { callout: 'false' } },

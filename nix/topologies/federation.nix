@@ -7,10 +7,11 @@ topology {
     askers = { default = 1; min = 1; max = 16; summary = "How many gateways ask B: A, then C, D and so on."; };
     caPerGateway = { default = false; shape = true; summary = "Whether each gateway has a CA of its own, under a root of its own."; };
     leafSeconds = { default = 300; min = 30; max = 900; fills = true; summary = "Life in seconds of the certificates with which gateways ask."; };
+    overlapSeconds = { default = 60; min = 0; max = 600; fills = true; summary = "For how many seconds such a certificate is good once its successor was used."; };
     certificateLifetime = { default = "48h"; duration = true; summary = "Lifetime of every server certificate."; };
   };
 
-  value = { askers, caPerGateway, leafSeconds, certificateLifetime }:
+  value = { askers, caPerGateway, leafSeconds, overlapSeconds, certificateLifetime }:
     let
       all = each (askers + 1);
       host = name: "${name}.somebiz.local.io";
@@ -97,7 +98,7 @@ topology {
             database = "db-${letter}";
             ca = caOf letter;
             provisioner = keyOf letter;
-            inherit leafSeconds;
+            inherit leafSeconds overlapSeconds;
             import = if letter == "b" then seed-b else read ./federation/seed-a.json;
           } // (if letter == "b" then { inherit scopes rows; } else { }));
         };

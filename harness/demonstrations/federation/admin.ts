@@ -24,7 +24,7 @@ export interface Invitation {
 export interface GrantChoices {
   readonly scope: ScopeDocument
   readonly expiresAt?: string
-  /** Requests in 60 s. Default: that of the gateway. */
+  /** Requests in 60 s. Default: 6 000, as many as can be allowed. */
   readonly rateLimit?: number
   readonly allowSensitive?: boolean
 }
