@@ -57,6 +57,23 @@ export const rules: readonly Rule[] = [
     may: ['harness/'],
     because: 'the harness knows services by the wire, the plan and the decision log only',
   },
+  {
+    folder: 'services/federation-cli/',
+    may: [
+      ...['services/federation-cli/', 'services/shared/'],
+      ...['calls/', 'wire/', 'ids.ts', 'enrolment/url.ts', 'certificates/pem.ts', 'start/secret-text.ts'].map(
+        (part) => `services/federation-gateway/${part}`,
+      ),
+    ],
+    exceptTests: true,
+    because: "it is a client of the gateway: it knows the gateway's wire, and nothing of its storage",
+  },
+  {
+    // What its tests put together.
+    folder: 'services/federation-cli/',
+    may: ['services/federation-cli/', 'services/shared/', 'services/federation-gateway/'],
+    because: 'it is a client of the gateway, and of no other service',
+  },
   ...['shared', '*'].map((service) => ({
     folder: `services/${service}/`,
     may: [`services/${service}/`, 'services/shared/'],

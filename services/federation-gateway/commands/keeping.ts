@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { RunCommand } from '../../shared/commands-main.ts'
 import type { Configuration } from '../config.ts'
+import { momentOf } from '../wire/instant.ts'
 
 /** Commands that look after a gateway; each loads what it needs once it is named. */
 export function addKeepingCommands(root: Command, run: RunCommand<Configuration>): void {
@@ -55,11 +56,7 @@ function command(parent: Command, name: string, description: string, example: st
 }
 
 function moment(text: string): Date {
-  // `2026-01-31` begins at midnight UTC. JavaScript takes the 31st of February for a day in March.
-  const isForm = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
-  const [day = ''] = text.split('T')
-  const at = new Date(text)
-  const isDay = isForm && !Number.isNaN(at.getTime()) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
-  if (!isDay) throw new InvalidArgumentError('must be a day such as 2026-01-31, or a moment (RFC 3339)')
-  return at
+  const at = momentOf(text)
+  if (at === undefined) throw new InvalidArgumentError('must be a day such as 2026-01-31, or a moment (RFC 3339)')
+  return new Date(at)
 }

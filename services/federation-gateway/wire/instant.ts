@@ -28,6 +28,11 @@ export function instantOf(text: string): Instant | undefined {
   return CANONICAL.test(instant) && !instant.startsWith('0000') ? instant : undefined
 }
 
+/** What people type: also a day alone, which begins at midnight UTC. */
+export function momentOf(text: string): Instant | undefined {
+  return instantOf(text) ?? instantOf(`${text}T00:00:00Z`)
+}
+
 export function isInstant(text: string): boolean {
   return instantOf(text) === text
 }

@@ -1,0 +1,35 @@
+import { isUuid } from '../federation-gateway/ids.ts'
+import { CommandFailed } from './failure.ts'
+import { allOf, type Gateway } from './gateway.ts'
+
+// People say names where the gateway takes ids.
+
+/** Id of an inbound peer that can be given something. @throws CommandFailed */
+export async function inboundPeerId(gateway: Gateway, said: string): Promise<string> {
+  if (isUuid(said)) return said
+  const peers = await allOf(gateway, 'peer:list')
+  const named = peers.filter((peer) => peer.direction === 'inbound' && peer.commonName === said)
+  const live = named.filter(({ state }) => state !== 'revoked')
+  return onlyOne(live.length === 0 ? named : live, `inbound peer ${said}`, 'federation peer list')
+}
+
+/** @throws CommandFailed */
+export async function userId(gateway: Gateway, said: string): Promise<string> {
+  if (isUuid(said)) return said
+  const { items } = await gateway.ask('user:list')
+  return onlyOne(
+    items.filter(({ name }) => name === said),
+    `user ${said}`,
+    'GET /api/admin/users',
+  )
+}
+
+function onlyOne(found: readonly { readonly id: string }[], what: string, list: string): string {
+  const [first, ...more] = found
+  if (first === undefined) throw new CommandFailed('not_found', `there is no ${what}; see ${list}`)
+  if (more.length === 0) return first.id
+  throw new CommandFailed(
+    'ambiguous',
+    `there are ${found.length} of ${what}: ${found.map(({ id }) => id).join(', ')}; say which, by its id`,
+  )
+}
