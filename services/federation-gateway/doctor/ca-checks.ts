@@ -124,7 +124,11 @@ export async function caProvisioner(examined: Examined): Promise<Finding> {
     const remedy = 'give the key of this provisioner, or tell the CA of this one'
     return fail(`the provisioner ${name} of the CA has another key than ${kid}`, remedy)
   }
-  if (found.claims?.disableRenewal === true) return ok(`the CA has ${name} with key ${kid}`)
+  const issued = examined.deps.isDeep === true ? await (await import('./probe.ts')).issueProbe(start!) : undefined
+  if (issued?.status === 'fail') return issued
+  if (found.claims?.disableRenewal === true) {
+    return ok(`the CA has ${name} with key ${kid}${issued === undefined ? '' : `; ${issued.detail}`}`)
+  }
   const remedy = 'set disableRenewal in the claims of the provisioner'
   return warn(`the CA renews certificates of ${name} by itself, without a look at their grants`, remedy)
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Keyring, SealFailure } from '../sealing/keyring.ts'
 import { one } from '../storage/database.ts'
+import { embeddedUrl } from '../storage/embedded.ts'
 import { MigrationMismatch, migrationsOf, missingOf } from '../storage/migrate.ts'
 import { setting } from '../storage/settings.ts'
 import { mayChange, OLDEST_VERSION } from '../storage/start-check.ts'
@@ -10,9 +11,11 @@ import type { Examined } from './examined.ts'
 import { type Finding, fail, failAs, notMade, ok, warn } from './finding.ts'
 
 export async function connect(examined: Examined): Promise<Finding> {
-  const { databaseUrl } = examined
-  if (databaseUrl === undefined)
-    return notMade('the PostgreSQL in dataDir runs with the gateway alone; ask federation doctor')
+  const { dataDir } = examined.configuration!
+  // One of its own is not started: it may be that somebody has stopped it.
+  const databaseUrl = examined.start!.secrets!.databaseUrl ?? (await embeddedUrl(dataDir))
+  if (databaseUrl === undefined) return notMade(`the PostgreSQL in ${dataDir} does not run: it does with the gateway`)
+  examined.databaseUrl = databaseUrl
   const target = URL.parse(databaseUrl)
   if (target === null || !/^postgres(ql)?:$/.test(target.protocol)) {
     return fail('databaseUrl is no URL of a PostgreSQL', 'give postgres://USER:PASSWORD@HOST:PORT/DATABASE')

@@ -16,8 +16,9 @@ import { sql } from '../storage/statement.ts'
 import type { TestDatabase } from '../storage/testing/cluster.ts'
 import { databaseForEach } from '../storage/testing/for-each.ts'
 import { makeTenant } from '../storage/testing/tenant.ts'
-import type { TestCa } from '../testing/certificates.ts'
+import { type LeafChanges, makeKeys, OIDS, type TestCa, uuidExtension } from '../testing/certificates.ts'
 import { type Answer, holdServer, json, type LiveServer, liveRoot, liveServer, liveSub } from '../testing/live.ts'
+import { draftOf } from '../testing/signing-ca.ts'
 import { CHECK_IDS, type Check, type CheckId, doctorReportSchema } from '../wire/doctor.ts'
 import { doctor } from './doctor.ts'
 import type { DoctorDeps } from './examined.ts'
@@ -166,14 +167,6 @@ test.each(['local', 'standalone'])('in tier %s nothing of federation is looked a
   expect(find('ca.https')).toMatchObject({ status: 'skip', detail: `tier ${tier} has no federation` })
   expect(find('secret.strength').status).toBe('skip')
   expect(find('postgres.connect').status).toBe(tier === 'local' ? 'skip' : 'ok')
-})
-
-test('the PostgreSQL of a gateway that runs is looked at from within', async () => {
-  const { find } = await examine(
-    { tier: 'local', databaseUrl: undefined, sealing: undefined, stepCa: undefined, crl: undefined },
-    { ownDatabaseUrl: database.url },
-  )
-  expect([find('postgres.connect').status, find('postgres.append-only').status]).toEqual(['ok', 'ok'])
 })
 
 const fingerprint = () => root.certificate.fingerprint256.replaceAll(':', '').toLowerCase()
@@ -395,6 +388,65 @@ test('a CA that renews by itself, and a certificate that ends soon, are warned o
   expect(report.ok).toBe(true)
   expect(by('warn').map(({ id }) => id)).toEqual(['tls.server-certificate', 'ca.provisioner'])
 })
+
+test('a deep look has a certificate issued, judged and revoked', async () => {
+  const signed: string[] = []
+  const sign = (change: LeafChanges): Answer => {
+    return async (_, response, body) => {
+      const { claims: _claims, ...draft } = await draftOf(JSON.parse(body))
+      const extensions = { ...draft.extensions, ...change.extensions }
+      const leaf = await issuing.issue({ ...draft, ...change, extensions })
+      signed.push(leaf.serialNumber)
+      json(response, 201, { certChain: [String(leaf), String(issuing.certificate)] })
+    }
+  }
+  const revoked: string[] = []
+  answers['/1.0/revoke'] = (_, response, body) => {
+    revoked.push(BigInt(JSON.parse(body).serial).toString(16).toUpperCase())
+    json(response, 200, { status: 'ok' })
+  }
+  answers['/1.0/sign'] = sign({})
+  expect((await examine()).find('ca.provisioner').status).toBe('ok')
+  expect(signed).toEqual([])
+  const { find, report } = await examine({}, { isDeep: true })
+  expect([report.ok, find('ca.provisioner').detail]).toEqual([
+    true,
+    expect.stringContaining('has both extensions, and was revoked'),
+  ])
+  expect(revoked.map(numberOf)).toEqual(signed.map(numberOf))
+
+  const defects: [LeafChanges, RegExp, RegExp][] = [
+    [{ extensions: { grant: undefined } }, /does not name grant and subject/, /templateFile/],
+    [
+      { extensions: { subject: uuidExtension(OIDS.subject, crypto.randomUUID()) } },
+      /does not name grant and subject/,
+      /templateFile/,
+    ],
+    [{ extensions: { purpose: undefined } }, /is not one for clients alone/, /templateFile/],
+    [{ subject: 'CN=other.example' }, /has other names/, /templateFile/],
+    [{ keys: await makeKeys() }, /is for another key/, /stands between/],
+    [{ notAfter: new Date(Date.now() + HOUR) }, /for longer than was asked for/, /claims of the provisioner/],
+  ]
+  for (const [change, detail, remedy] of defects) {
+    answers['/1.0/sign'] = sign(change)
+    const found = await examine({}, { isDeep: true })
+    expect(found.failed).toEqual(['ca.provisioner'])
+    expect(found.find('ca.provisioner')).toMatchObject({
+      detail: expect.stringMatching(detail),
+      remedy: expect.stringMatching(remedy),
+    })
+  }
+  expect(revoked).toHaveLength(1 + defects.length)
+
+  answers['/1.0/sign'] = (_, response) => json(response, 403, {})
+  const refused = await examine({}, { isDeep: true })
+  expect(refused.find('ca.provisioner')).toMatchObject({
+    status: 'fail',
+    remedy: expect.stringContaining('see the log of the CA'),
+  })
+})
+
+const numberOf = (hex: string) => BigInt(`0x${hex}`)
 
 test('a key that does not open is named by its peer, and one of a previous secret is for rotation', async () => {
   const { peerId } = await sealed()

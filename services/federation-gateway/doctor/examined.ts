@@ -11,8 +11,6 @@ import { type Finding, failAs } from './finding.ts'
 export interface DoctorDeps {
   /** The configuration by its form alone. May throw `StartFailure`. */
   load(): Configuration
-  /** Of the PostgreSQL that a gateway has itself, where it runs. */
-  readonly ownDatabaseUrl?: string
   /** Of the gateway that is looked at from within. Absent: its decision log and its database are compared. */
   readonly auditState?: () => AuditState
   /** Whether a certificate is issued to see what the CA puts into it. */
@@ -53,10 +51,8 @@ export class Examined implements AsyncDisposable {
     return this.configuration?.tier === 'federated'
   }
 
-  /** Undefined: a PostgreSQL of its own that does not run. */
-  get databaseUrl(): string | undefined {
-    return this.start?.secrets?.databaseUrl ?? this.deps.ownDatabaseUrl
-  }
+  /** Undefined: there is none to be asked. */
+  databaseUrl: string | undefined
 
   #login: Database | undefined
   #app: Database | undefined

@@ -16,6 +16,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { freePort, spawnService, startService, until } from '../../shared/testing/service-process.ts'
 import { ask } from '../testing/federation.ts'
 import { holdServer, liveRoot } from '../testing/live.ts'
+import type { DoctorReport } from '../wire/doctor.ts'
 
 // The real program in tier local: a PostgreSQL of its own, and no federation.
 
@@ -91,13 +92,22 @@ test('it makes a PostgreSQL of its own, serves by it, and takes it along when it
   // A command beside it uses the same one, and leaves it running.
   expect(await run(['migrate'])).toMatchObject({ code: 0, stdout: '{"done":[]}\n' })
   expect(await ready()).toBe(200)
+  expect(await connection()).toMatchObject({ status: 'ok', detail: expect.stringContaining('127.0.0.1') })
   const password = readFileSync(join(folder, 'data/postgres-password'), 'utf8')
   const args = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
   for (const told of [args, gateway.stderr(), migrated.stdout, migrated.stderr]) expect(told).not.toContain(password)
   gateway.process.kill('SIGTERM')
   expect(await gateway.exited).toBe(0)
   expect(servers()).toEqual([])
+  // A doctor starts nothing.
+  expect(await connection()).toMatchObject({ status: 'skip', detail: expect.stringContaining('does not run') })
+  expect(servers()).toEqual([])
 })
+
+async function connection() {
+  const { stdout } = await run(['doctor', '--json'])
+  return (JSON.parse(stdout) as DoctorReport).checks.find(({ id }) => id === 'postgres.connect')
+}
 
 test('one that a killed gateway has left is found again', async () => {
   await run(['migrate'])

@@ -63,7 +63,8 @@ export async function signingCa(): Promise<SigningCa> {
   return Object.assign(ca, { server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() })
 }
 
-async function draftOf({ csr, ott, notAfter }: { csr: string; ott: string; notAfter: string }): Promise<Draft> {
+/** What an honest CA would sign for the body of `POST /1.0/sign`. */
+export async function draftOf({ csr, ott, notAfter }: { csr: string; ott: string; notAfter: string }): Promise<Draft> {
   const said = decodeJwt<{ mosaic_grant_id: string; mosaic_subject_user_id: string }>(ott)
   const claims = { grant: said.mosaic_grant_id, subject: said.mosaic_subject_user_id, name: said.sub! }
   const publicKey = await new x509.Pkcs10CertificateRequest(csr).publicKey.export()
