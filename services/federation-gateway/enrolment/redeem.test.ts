@@ -65,7 +65,14 @@ afterAll(async () => {
   await cluster[Symbol.asyncDispose]()
 })
 beforeEach(async () => {
-  Object.assign(ca, { defect: undefined, signsWith: undefined, answer: undefined, onSign: undefined, isWell: true })
+  Object.assign(ca, {
+    defect: undefined,
+    signsWith: undefined,
+    answer: undefined,
+    onSign: undefined,
+    onHealth: undefined,
+    isWell: true,
+  })
   ca.issued.length = 0
   ca.server.heard.length = 0
   tenant = await makeTenant(database.owner)
@@ -264,6 +271,13 @@ describe('enr.grant', () => {
     expect(ca.server.heard).toEqual([])
     const { token, csrPem, grant } = await invited()
     await succeeds(token, csrPem, grant)
+  })
+
+  test('one that ended with its peer has ended: that is what is said of it', async () => {
+    const { grant, token, csrPem } = await invited()
+    await revokeInboundPeer(database.app, { tenantId: grant.tenantId, id: grant.peerId, reason: 'r' })
+    expect((await desk.redeem(token, { csrPem })).status).toBe(410)
+    expect(last()).toMatchObject({ guard: 'enr.grant', reason: 'token_grant_ended' })
   })
 
   test('an active one takes a token to begin anew, and no first one; a pending one the other way round', async () => {
@@ -660,10 +674,7 @@ describe('enr.activate', () => {
     const keys = await makeKeys()
     const both = [await invited(), await invited()]
     let waiting = 0
-    let go = () => {}
-    const together = new Promise<void>((resolve) => {
-      go = resolve
-    })
+    const { promise: together, resolve: go } = Promise.withResolvers<void>()
     ca.onSign = () => {
       if (++waiting === 2) go()
       return together
@@ -720,14 +731,31 @@ describe('what nobody would learn of', () => {
     await expectBurnt(grant, token, csrPem, 'enrolment_broken_off', [serialFromHex(ca.issued[0]!.serialNumber)!])
   })
 
+  test('nor is a token spent for one whose time was over before it was its turn', async () => {
+    more.push(desk)
+    desk = await open({ issuer: issuerAt({ url: ca.server.url, root: ca.root }, key), deadlineMs: 300 })
+    const { grant, token, csrPem } = await invited()
+    const { promise: isTold, resolve: told } = Promise.withResolvers<void>()
+    ca.onHealth = () => isTold
+    expect((await desk.redeem(token, { csrPem })).status).toBe(503)
+    expect(last()).toMatchObject({ guard: 'http.deadline' })
+    const entries = desk.decisions.length
+    told()
+    // Once the CA is known to be well, whoever comes next is served; the one before it has ended by then.
+    await desk.redeem(makeToken().token, { csrPem })
+    expect(desk.decisions.length).toBe(entries + 1)
+    expect(await leftBy(database.app, grant)).toEqual(UNTOUCHED)
+    await desk[Symbol.asyncDispose]()
+    ca.onHealth = undefined
+    desk = await open()
+    await succeeds(token, csrPem, grant)
+  })
+
   test('nor one that was told that its time is over', async () => {
     more.push(desk)
     desk = await open({ deadlineMs: 300 })
     const { grant, token, csrPem } = await invited()
-    let told = () => {}
-    const isTold = new Promise<void>((resolve) => {
-      told = resolve
-    })
+    const { promise: isTold, resolve: told } = Promise.withResolvers<void>()
     ca.onSign = () => isTold
     expect((await desk.redeem(token, { csrPem })).status).toBe(503)
     told()

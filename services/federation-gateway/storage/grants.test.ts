@@ -99,6 +99,11 @@ describe('a grant', () => {
     await expect(put('subject_user_id', other.alice)).rejects.toThrow(/foreign key/)
     await expect(put('tenant_id', other.tenantId)).rejects.toThrow(/foreign key/)
     await expect(put('subject_user_id', tenant.bob)).resolves.toEqual([])
+    // Nor can its subject go: bob is in no team that would hold him, too.
+    const ofGrant = /foreign key .*"federation_grants"/
+    const move = sql`UPDATE users SET tenant_id = ${other.tenantId}::uuid, name = 'moved' WHERE id = ${tenant.bob}::uuid`
+    await expect(database.owner.query(move)).rejects.toThrow(ofGrant)
+    await expect(database.owner.query(sql`DELETE FROM users WHERE id = ${tenant.bob}::uuid`)).rejects.toThrow(ofGrant)
   })
 
   test('lists are in pages, newest first, by peer and by the status of the moment', async () => {

@@ -28,6 +28,8 @@ export interface SigningCa extends AsyncDisposable {
   answer: Answer | undefined
   /** Is told of each request to sign before it is answered. */
   onSign: (() => unknown) | undefined
+  /** Is told of each question for its health before it is answered. */
+  onHealth: (() => unknown) | undefined
   isWell: boolean
 }
 
@@ -45,7 +47,7 @@ export async function signingCa(): Promise<SigningCa> {
   const held = await holdServer(root, ['localhost'])
   const ca: Omit<SigningCa, 'server' | typeof Symbol.asyncDispose> = {
     ...{ root, issuing, issued: [], isWell: true },
-    ...{ defect: undefined, signsWith: undefined, answer: undefined, onSign: undefined },
+    ...{ defect: undefined, signsWith: undefined, answer: undefined, onSign: undefined, onHealth: undefined },
   }
   const sign: Answer = async (_, response, body) => {
     const draft = await draftOf(JSON.parse(body))
@@ -55,7 +57,10 @@ export async function signingCa(): Promise<SigningCa> {
     json(response, 201, { certChain: [String(certificate), String(issuing.certificate)] })
   }
   const server = await liveServer({ cert: held.cert, key: held.key }, async (request, response, body) => {
-    if (request.url === '/health') return json(response, 200, { status: ca.isWell ? 'ok' : 'starting' })
+    if (request.url === '/health') {
+      await ca.onHealth?.()
+      return json(response, 200, { status: ca.isWell ? 'ok' : 'starting' })
+    }
     if (request.url !== '/1.0/sign') return json(response, 404, {})
     await ca.onSign?.()
     return (ca.answer ?? sign)(request, response, body)
