@@ -1,23 +1,25 @@
+import type { z } from 'zod'
+import {
+  ADMIN_ROUTES,
+  type AdminAction,
+  type AdminAnswer,
+  type AdminBody,
+  type AdminQuery,
+  adminPath,
+  type GrantAnswer,
+  type Invitation,
+} from '../../../services/federation-gateway/wire/admin.ts'
 import { BearerClient } from './bearer-client.ts'
+import type { Reply } from './reply.ts'
 import type { ScopeDocument } from './scopes.ts'
 
-const base = '/api/admin/federation'
+export type { GrantAnswer, Invitation }
 
-/** A grant, as far as tests look at it. */
-export interface AdministeredGrant {
-  readonly id: string
-  readonly peerId: string
-  readonly subjectUserId: string
-  readonly scope: ScopeDocument
-  readonly status: 'pending' | 'active' | 'revoked' | 'expired'
-  readonly epoch: number
-  readonly certificateRevocation: 'none' | 'queued' | 'effective'
-}
-
-export interface Invitation {
-  readonly token: string
-  readonly enrollmentUrl: string
-  readonly expiresAt: string
+export interface Asked<Action extends AdminAction> {
+  /** What the path has `:id` and the like for. */
+  readonly parameters?: Readonly<Record<string, string>>
+  readonly query?: AdminQuery<Action>
+  readonly body?: AdminBody<Action>
 }
 
 /** What a new grant may be made of, beside its parties. */
@@ -29,48 +31,35 @@ export interface GrantChoices {
   readonly allowSensitive?: boolean
 }
 
-export interface InvitationChoices {
-  readonly ttlSeconds?: number
-  readonly purpose?: 'enrolment' | 're-enrolment'
-}
-
-/** The administration of a gateway, as an operator or as the administrator of a tenant. Bodies of its own by `get`, `post` and so on. */
+/** The administration of a gateway, as an operator or as the administrator of a tenant. */
 export class Admin extends BearerClient {
-  /** For whom a certificate may be signed. */
-  async registerPeer(commonName: string): Promise<{ id: string; commonName: string; state: string }> {
-    return (await this.call<never>('POST', `${base}/peers`, { commonName })).value
+  /** Asks, and takes whatever comes. Bodies that no schema allows: by `call`. */
+  try<Action extends AdminAction>(action: Action, asked: Asked<Action> = {}): Promise<Reply<AdminAnswer<Action>>> {
+    const { method, answer } = ADMIN_ROUTES[action]
+    const path = adminPath(action, asked.parameters, asked.query)
+    return this.call(method, path, asked.body, { schema: answer as z.ZodType as z.ZodType<AdminAnswer<Action>> })
   }
 
-  async createGrant(parties: { peerId: string; userId: string }, choices: GrantChoices): Promise<AdministeredGrant> {
-    return (await this.call<never>('POST', `${base}/grants`, { ...parties, ...choices })).value
+  /** Asks, and answers what a good answer holds. @throws ReplyUnexpected */
+  async ask<Action extends AdminAction>(action: Action, asked: Asked<Action> = {}): Promise<AdminAnswer<Action>> {
+    return (await this.try(action, asked)).value
   }
 
-  async grant(id: string): Promise<AdministeredGrant> {
-    return (await this.call<never>('GET', `${base}/grants/${id}`)).value
+  grant(id: string): Promise<GrantAnswer> {
+    return this.ask('grant:show', { parameters: { id } })
   }
 
-  /** The token is told this once. */
-  async invite(grantId: string, choices: InvitationChoices = {}): Promise<Invitation> {
-    return (await this.call<never>('POST', `${base}/grants/${grantId}/tokens`, choices)).value
+  /** For the peer of a grant: the token is told this once. */
+  invite(grantId: string, body: AdminBody<'grant:token'> = {}): Promise<Invitation> {
+    return this.ask('grant:token', { parameters: { id: grantId }, body })
   }
 
-  async changeScope(grantId: string, scope: ScopeDocument): Promise<AdministeredGrant> {
-    return (await this.call<never>('PATCH', `${base}/grants/${grantId}/scope`, { scope })).value
+  changeScope(grantId: string, scope: ScopeDocument): Promise<GrantAnswer> {
+    return this.ask('grant:scope', { parameters: { id: grantId }, body: { scope } })
   }
 
-  async revoke(grantId: string, reason = 'a test asked for it'): Promise<AdministeredGrant> {
-    return (await this.call<never>('PATCH', `${base}/grants/${grantId}/revoke`, { reason })).value
-  }
-
-  /** For a user, who asks with it. */
-  async userToken(userId: string): Promise<string> {
-    const { token } = (await this.call<{ token: string }>('POST', `/api/admin/users/${userId}/tokens`, {})).value
-    return token
-  }
-
-  /** For whoever administers one tenant. Operators alone make these. */
-  async tenantToken(tenantId: string, name: string): Promise<string> {
-    const { token } = (await this.call<{ token: string }>('POST', '/api/admin/tokens', { tenantId, name })).value
-    return token
+  revoke(grantId: string, reason?: string): Promise<GrantAnswer> {
+    const body = reason === undefined ? {} : { reason }
+    return this.ask('grant:revoke', { parameters: { id: grantId }, body })
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import type { AdminBody } from '../../../services/federation-gateway/wire/admin.ts'
 import { type EnrolmentAnswer, enrolmentAnswer } from '../../../services/federation-gateway/wire/answers.ts'
 import type { DecisionRecord } from '../../evidence/decision.ts'
 import type { Identity } from '../../pki/certificate.ts'
@@ -7,7 +8,7 @@ import { type Database, openDatabase } from '../../site/database.ts'
 import { once } from '../../site/once.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
 import { standInForCa } from '../../site/stand-in.ts'
-import { Admin, type GrantChoices, type InvitationChoices } from './admin.ts'
+import { Admin, type GrantChoices } from './admin.ts'
 import { type Looked, lookThrough } from './disk.ts'
 import { Peer } from './peer.ts'
 import { databaseNode, endpointTo, gatewayNode, type Letter, places } from './places.ts'
@@ -27,7 +28,7 @@ export interface EnrolOptions extends Omit<Partial<GrantChoices>, 'scope'> {
   readonly commonName?: string
   /** Default: one for that name, with a key of its own. */
   readonly request?: CertificateRequest
-  readonly invitation?: InvitationChoices
+  readonly invitation?: AdminBody<'grant:token'>
 }
 
 /** What an enrolment was begun with: a grant that waits for a certificate. */
@@ -113,10 +114,8 @@ export class Federation {
   asAdmin(letter: Letter, tenant = this.seed(letter).tenants[0]!.name): Promise<Admin> {
     const make = async () => {
       const operator = await this.asOperator(letter)
-      const token = await operator.tenantToken(
-        this.seed(letter).tenant(tenant).id,
-        `test ${randomBytes(6).toString('hex')}`,
-      )
+      const body = { tenantId: this.seed(letter).tenant(tenant).id, name: `test ${randomBytes(6).toString('hex')}` }
+      const { token } = await operator.ask('admin:token', { body })
       return new Admin(operator.endpoint, token)
     }
     return kept(this.#admins, `${letter} ${tenant}`, () => once(make))()
@@ -126,7 +125,8 @@ export class Federation {
   async asUser(letter: Letter, name: string): Promise<AskingUser> {
     const { id, tenant } = this.seed(letter).user(name)
     const admin = await this.asAdmin(letter, tenant.name)
-    return new AskingUser(admin.endpoint, await admin.userToken(id))
+    const { token } = await admin.ask('user:token', { parameters: { id } })
+    return new AskingUser(admin.endpoint, token)
   }
 
   /** Whoever holds a certificate for a grant of this scope: made for this test by the way that peers go. */
@@ -146,11 +146,9 @@ export class Federation {
     const { request = await requestFor(commonName), invitation, ...choices } = options
     const document = typeof scope === 'string' ? scopeDocument(scope, this.site.plan) : scope
     const admin = await this.asAdmin(lender, user.tenant.name)
-    const { id: peerId } = await admin.registerPeer(commonName)
-    const { id: grantId } = await admin.createGrant(
-      { peerId, userId: user.id },
-      { scope: document, rateLimit: unlimited, ...choices },
-    )
+    const { id: peerId } = await admin.ask('peer:register', { body: { commonName } })
+    const body = { peerId, subjectUserId: user.id, scope: document, rateLimit: unlimited, ...choices }
+    const { id: grantId } = await admin.ask('grant:create', { body })
     const { token, enrollmentUrl } = await admin.invite(grantId, invitation)
     return { commonName, peerId, grantId, subjectUserId: user.id, scope: document, token, enrollmentUrl, request }
   }

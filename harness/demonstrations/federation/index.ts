@@ -1,4 +1,4 @@
-export { Admin, type AdministeredGrant, type Invitation } from './admin.ts'
+export { Admin, type GrantAnswer, type GrantChoices, type Invitation } from './admin.ts'
 export type { Found, Looked } from './disk.ts'
 export { type AuditedRow, EnrolledPeer, type EnrolOptions, Federation, type Invited } from './federation.ts'
 export { federationPath, Peer } from './peer.ts'
