@@ -28,6 +28,7 @@ const services = [
   'auth-callout',
   'auth-server',
   'ca-setup',
+  'federation-cli',
   'federation-gateway',
   'host-agent',
   'nats-companion',

@@ -99,6 +99,30 @@ describe('grants', () => {
     expect(asked().map(({ action }) => action)).not.toContain('grant:create')
   })
 
+  test('are found by peer and user, the live one of them', async () => {
+    const items = [
+      aSummary({ id: PEER_ID, status: 'revoked' }),
+      aSummary(),
+      aSummary({ id: USER_ID, subjectUserId: PEER_ID }),
+    ]
+    site.answers = {
+      'peer:list': () => ({ items: [aPeer()], nextCursor: null }),
+      'user:list': () => ({ items: [alice] }),
+      'grant:list': () => ({ items, nextCursor: null }),
+      'grant:show': () => aGrant(),
+    }
+    const show = () => site.run(['grant', 'show', 'gateway-a.example/alice'])
+
+    expect(await show()).toMatchObject({ code: 0, stderr: '' })
+    expect(site.heard.at(-1)?.url).toBe(`/api/admin/federation/grants/${GRANT_ID}`)
+    items.push(aSummary({ id: PEER_ID, status: 'pending' }))
+    expect((await show()).stderr).toContain(
+      `there are 2 of grant gateway-a.example/alice: ${GRANT_ID}, ${PEER_ID}; say which, by its id`,
+    )
+    items.length = 0
+    expect((await show()).stderr).toContain('there is no grant gateway-a.example/alice; see federation grant list')
+  })
+
   test('all that is wrong with a scope is told, each with its place', async () => {
     const details = [
       { path: 'resources.0', message: 'must be one of tasks' },

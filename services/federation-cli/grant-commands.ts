@@ -6,7 +6,7 @@ import { readJsonFile } from './config.ts'
 import { allOf, type Gateway } from './gateway.ts'
 import { writeInvitation } from './invitation.ts'
 import { certificatesText } from './peer-commands.ts'
-import { inboundPeerId, userId } from './resolve.ts'
+import { grantId, inboundPeerId, userId } from './resolve.ts'
 import { revokeGrant } from './revoke-grant.ts'
 import { addCommand, note, type Run, type Shown } from './run.ts'
 
@@ -26,18 +26,20 @@ export function addGrantCommands(root: Command, run: Run): void {
       }),
     )
   addCommand(grant, 'show', 'one grant: what it comes to, and its certificates', `grant show ${ID}`)
-    .argument('<id>')
+    .argument('<id>', 'of the grant, or PEER/USER')
     .action((id: string, _, self: Command) =>
-      run(self, async (gateway) => shownGrant(await gateway.ask('grant:show', { parameters: { id } }))),
+      run(self, async (gateway) => {
+        return shownGrant(await gateway.ask('grant:show', { parameters: { id: await grantId(gateway, id) } }))
+      }),
     )
   addCommand(grant, 'scope', 'put another scope in place of the one it has', `grant scope ${ID} --scope ./scope-b.json`)
-    .argument('<id>')
+    .argument('<id>', 'of the grant, or PEER/USER')
     .requiredOption('--scope <file>', 'JSON file with the scope document')
     .option('--allow-sensitive', 'lend resources that nobody should lend unawares')
     .action((id: string, { scope, allowSensitive }: ScopeOptions, self: Command) =>
       run(self, async (gateway) => {
         const body = { scope: readJsonFile(scope, 'scope'), allowSensitive }
-        return shownGrant(await gateway.ask('grant:scope', { parameters: { id }, body }))
+        return shownGrant(await gateway.ask('grant:scope', { parameters: { id: await grantId(gateway, id) }, body }))
       }),
     )
   addCommand(
@@ -46,12 +48,12 @@ export function addGrantCommands(root: Command, run: Run): void {
     'end a grant for ever; waits until its certificates are refused at TLS, too',
     `grant revoke ${ID} --reason "left us"`,
   )
-    .argument('<id>')
+    .argument('<id>', 'of the grant, or PEER/USER')
     .option('--reason <text>', 'for the record')
     .option('--no-wait', 'do not wait: requests are refused from the answer on')
     .action((id: string, given: { reason?: string; wait: boolean }, self: Command) =>
       run(self, async (gateway) => {
-        const { grant: revoked, pending } = await revokeGrant(gateway, { id, ...given })
+        const { grant: revoked, pending } = await revokeGrant(gateway, { ...given, id: await grantId(gateway, id) })
         if (pending !== undefined) note(pending)
         return { ...shownGrant(revoked), exitCode: pending === undefined ? 0 : 1 }
       }),
@@ -111,14 +113,15 @@ function addToken(grant: Command, run: Run): void {
     'make an enrolment token: whoever has it can call as the peer, once, so hand it over with care',
     `grant token ${ID} --out ./invitation.json`,
   )
-    .argument('<id>')
+    .argument('<id>', 'of the grant, or PEER/USER')
     .option('--ttl <seconds>', 'for how long it is good, 1 to 900; default 900', wholeNumber(1, 900))
     .option('--re-enrol', 'for a grant that is active: its certificates are revoked by the enrolment')
     .option('--out <file>', 'write an invitation (0600) instead of showing it: with the URL, and the root of our CA')
     .action((id: string, given: TokenOptions, self: Command) => run(self, (gateway) => makeToken(gateway, id, given)))
 }
 
-async function makeToken(gateway: Gateway, id: string, { ttl, reEnrol, out }: TokenOptions): Promise<Shown> {
+async function makeToken(gateway: Gateway, said: string, { ttl, reEnrol, out }: TokenOptions): Promise<Shown> {
+  const id = await grantId(gateway, said)
   const body = { ttlSeconds: ttl, ...(reEnrol === true && { purpose: 're-enrolment' as const }) }
   const ask = () => gateway.ask('grant:token', { parameters: { id }, body })
   if (out !== undefined) {

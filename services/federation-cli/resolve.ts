@@ -24,6 +24,17 @@ export async function userId(gateway: Gateway, said: string): Promise<string> {
   )
 }
 
+/** A grant by its id, or as `PEER/USER`: a peer has one live grant for a user. @throws CommandFailed */
+export async function grantId(gateway: Gateway, said: string): Promise<string> {
+  const [peerSaid = '', userSaid] = said.split('/')
+  if (userSaid === undefined) return said
+  const [peer, user] = [await inboundPeerId(gateway, peerSaid), await userId(gateway, userSaid)]
+  const all = await allOf(gateway, 'grant:list', { peer })
+  const named = all.filter(({ subjectUserId }) => subjectUserId === user)
+  const live = named.filter(({ status }) => status === 'pending' || status === 'active')
+  return onlyOne(live.length === 0 ? named : live, `grant ${said}`, 'federation grant list')
+}
+
 function onlyOne(found: readonly { readonly id: string }[], what: string, list: string): string {
   const [first, ...more] = found
   if (first === undefined) throw new CommandFailed('not_found', `there is no ${what}; see ${list}`)
