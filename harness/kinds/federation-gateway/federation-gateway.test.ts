@@ -23,7 +23,8 @@ function lendNothing(topology: Topology): void {
   const isGrant = ({ kind }: Topology['credentials'][string]) => kind === 'federation-grant'
   for (const [name, one] of Object.entries(topology.credentials)) if (isGrant(one)) delete topology.credentials[name]
   topology.accepts = []
-  Object.assign(settingsOf(topology), { scopes: {}, rows: {} })
+  Object.assign(settingsOf(topology), { scopes: {}, rows: {}, invites: [] })
+  Object.assign(settingsOf(topology, 'gateway-a'), { federates: {} })
 }
 
 const planOf = async (...given: Parameters<typeof declared>): Promise<Plan> => compile(await declared(...given))
@@ -47,9 +48,9 @@ test('it migrates its database, imports what it is given, and serves', async () 
   const gateway = gatewayIn(await planOf())
 
   expect([...programsIn(gateway), gateway.service?.command?.args]).toEqual([
-    ['migrate', '--config', '@{unit}/gateway.json'],
-    ['import', '@{unit}/seed.json', '--config', '@{unit}/gateway.json'],
-    ['start', '--config', '@{unit}/gateway.json'],
+    ['--config', '@{unit}/gateway.json', 'migrate'],
+    ['--config', '@{unit}/gateway.json', 'import', '@{unit}/seed.json'],
+    ['--config', '@{unit}/gateway.json', 'start'],
   ])
   expect(gateway.after).toEqual(expect.arrayContaining(['db-b/db', 'ca/ca', 'gateway-b/gateway-b-tls']))
   expect(gateway.service?.listeners).toEqual([
@@ -65,7 +66,7 @@ test('without anything to import it imports nothing', async () => {
       delete settingsOf(topology).import
     }),
   )
-  expect(programsIn(gateway).map(([command]) => command)).toEqual(['migrate'])
+  expect(programsIn(gateway).map((args) => args.at(-1))).toEqual(['migrate'])
 })
 
 test('what it imports can be a file of the user’s', async () => {
@@ -189,4 +190,70 @@ test('the key of another CA is a mistake of the topology', async () => {
 
   const found = mistakesIn(() => compile(topology)).map(({ message }) => message)
   expect(found).toContain('"fed-provisioner-x" is a key for "ca-a", not for "ca-b"')
+})
+
+const companion = (plan: Plan, node: string, name: string) => plan.nodes[node]!.units.find((unit) => unit.name === name)
+/** What it has the program say, without as whom. */
+const commandsOf = (unit: PlanUnit) => programsIn(unit).map((args) => args.slice(8))
+
+test('a lender invites for its grants, and whoever was invited takes that up, both as administrators do', async () => {
+  const plan = await planOf((topology) => {
+    Object.assign(settingsOf(topology), { invites: ['scope-a'] })
+    Object.assign(settingsOf(topology, 'gateway-a'), { federates: { 'scope-a': 'alice' } })
+  })
+  const [invites, federates] = [companion(plan, 'gateway-b', 'invite')!, companion(plan, 'gateway-a', 'federate')!]
+  const peer = 'gateway-a.somebiz.local.io'
+
+  expect(invites.files).toEqual([{ path: '@{unit}/scope-a.json', json: { resources: ['tasks', 'notes'] } }])
+  expect(commandsOf(invites)).toEqual([
+    ['peer', 'register', peer],
+    ['grant', 'create', '--user', 'alice', '--peer', peer, '--scope', '@{unit}/scope-a.json', '--allow-sensitive'],
+    ['grant', 'token', `${peer}/alice`, '--out', '@{unit}/scope-a.invitation'],
+  ])
+  expect(programsIn(invites)[0]!.slice(0, 8)).toEqual([
+    ...['--url', 'https://gateway-b.somebiz.local.io:8443'],
+    ...['--admin-token-file', '@{dir}/units/gateway/operator-token'],
+    ...['--gateway-ca', '@{dir}/anchors/somebiz.pem'],
+    ...['--tenant', expect.stringMatching(/^[0-9a-f-]{36}$/)],
+  ])
+  expect([invites.after, federates.after]).toEqual([['gateway-b/gateway'], ['gateway-a/gateway', 'gateway-b/invite']])
+  expect(federates.steps[0]).toEqual({
+    receive: {
+      ...{ from: 'gateway-b', source: { file: '@{dir}/units/invite/scope-a.invitation' } },
+      to: { path: '@{unit}/scope-a.invitation', mode: '0600' },
+    },
+  })
+  expect(commandsOf(federates)).toEqual([
+    ['peer', 'add', '--invitation', '@{unit}/scope-a.invitation', '--for', 'alice'],
+  ])
+})
+
+test('of one that invites nobody, and takes up nothing, there is neither', async () => {
+  const plan = await planOf((topology) => {
+    delete settingsOf(topology).invites
+    delete settingsOf(topology, 'gateway-a').federates
+  })
+  for (const node of ['gateway-a', 'gateway-b']) {
+    expect(plan.nodes[node]!.units.map(({ name }) => name)).not.toContain(node === 'gateway-a' ? 'federate' : 'invite')
+  }
+})
+
+test.each<[string, Change, string]>([
+  [
+    'a grant that is none of its own',
+    told({ invites: ['fed-provisioner'] }),
+    '"fed-provisioner" is no grant of "gateway-b"',
+  ],
+  [
+    'a grant that somebody else holds',
+    (topology) => void Object.assign(settingsOf(topology, 'gateway-a'), { federates: { 'gateway-a-tls': 'alice' } }),
+    '"gateway-a-tls" is no grant that "gateway-a" holds',
+  ],
+  [
+    'a user whom it does not have',
+    (topology) => void Object.assign(settingsOf(topology, 'gateway-a'), { federates: { 'scope-a': 'dave' } }),
+    '"dave" is no user among what it imports; there is alice, bob, carol',
+  ],
+])('%s is a mistake of the topology', async (_, change, message) => {
+  expect(await mistakesOf(change)).toContain(message)
 })

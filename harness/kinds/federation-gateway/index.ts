@@ -2,9 +2,10 @@ import type { Row } from '../../credentials/federation-grant/lent.ts'
 import { defaultOids, type GrantIssuer } from '../../credentials/federation-grant/planned.ts'
 import { systemRoots } from '../../pki/given.ts'
 import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind.ts'
-import type { Command, Listener, PlanFile, Step } from '../../topology/plan.ts'
+import type { Command, Listener, PlanFile, Step, Template } from '../../topology/plan.ts'
 import { databaseFor, type UsedDatabase } from '../database-files.ts'
 import { startOf } from '../reference-service.ts'
+import { federating, inviting } from './federate.ts'
 import { type Lending, lendingActions, lendingVerification } from './lending.ts'
 import { rowsIn, subjectsIn } from './lent.ts'
 import { type PeerCa, peerCaOf } from './peer-ca.ts'
@@ -36,6 +37,7 @@ function plan(unit: Unit): KindPlan {
   const json: unknown = JSON.parse(JSON.stringify(configuration(unit, tls, peers)))
   const seed = seedOf(unit)
   const lending = tier === 'federated' ? lendingOf(unit) : undefined
+  const administering = { unit, operatorToken: operatorTokenOf(unit), ca: tls.ca }
   return {
     summary: `${tier} gateway ${unit.node} over the database of ${databaseNode}`,
     files: [{ path: configurationFile, json }, ...seed],
@@ -62,6 +64,7 @@ function plan(unit: Unit): KindPlan {
     ...(lending && { actions: lendingActions(lending) }),
     // Of one that the topology has lend nothing there is nothing to derive.
     ...(lending && unit.issued('federation-grant').length > 0 && { verification: lendingVerification(lending) }),
+    companions: [...inviting(administering), ...federating(administering)],
     surfaces: ['start'],
     insider: {
       start: {
@@ -87,10 +90,15 @@ function grantIssuer({ host, unit, settings }: Unit): GrantIssuer {
   const { ports, ca: signer = '', oids, scopes, leafSeconds = 300, overlapSeconds = 60 } = settings
   return {
     ...{ url: `https://${host}:${ports.public}`, lends: `https://${host}:${ports.federation}` },
-    operatorToken: secretFiles.operator.replace('@{unit}', `@{dir}/units/${unit}`),
+    operatorToken: operatorTokenOf({ unit }),
     ...{ signer, oids: { ...defaultOids, ...oids }, overlapSeconds, lifetimeSeconds: leafSeconds },
     ...{ subjects: subjectsIn(settings), scopes },
   }
+}
+
+/** For other units of its node. */
+function operatorTokenOf({ unit }: Pick<Unit, 'unit'>): Template {
+  return secretFiles.operator.replace('@{unit}', `@{dir}/units/${unit}`)
 }
 
 function listenersOf({ settings: { tier, ports } }: Unit): Listener[] {
@@ -105,7 +113,7 @@ function listenersOf({ settings: { tier, ports } }: Unit): Listener[] {
 }
 
 function gateway(...words: string[]): Command {
-  return { program: { service: 'federation-gateway' }, args: [...words, '--config', configurationFile] }
+  return { program: { service: 'federation-gateway' }, args: ['--config', configurationFile, ...words] }
 }
 
 /** Made anew for each run. */

@@ -52,6 +52,16 @@ export const settings = z
       .partialRecord(z.enum(resources), z.record(name, z.string()))
       .default({})
       .describe('Ids of rows among what it imports that peers ask for one by one, by resource and a name for each.'),
+    invites: z
+      .array(name)
+      .default([])
+      .describe('Grants that it issues, for each of which it writes an invitation for the gateway that holds it.'),
+    federates: z
+      .record(name, z.string().min(1))
+      .default({})
+      .describe(
+        'Invitations that it takes up: the grant, and its own user for whom it is. That lender invites for it.',
+      ),
     publicName: hostText.optional().describe('Its common name, as others call it. Default: the host of its node.'),
     leafSeconds: seconds(30, 86_400).optional().describe('Life of a certificate of a peer. Default 300.'),
     leafCapSeconds: seconds(30, 86_400).optional().describe('Longest one that is given out. Default 900.'),
