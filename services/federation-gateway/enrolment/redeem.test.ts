@@ -4,8 +4,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { derInPem, pemOf } from '../certificates/pem.ts'
 import { serialFromHex } from '../serial.ts'
 import { readAudit } from '../storage/audit/rows.ts'
+import { Database } from '../storage/database.ts'
+import { findToken } from '../storage/enrolment-tokens.ts'
 import { revokeGrant } from '../storage/grants.ts'
 import { revokeInboundPeer } from '../storage/inbound-peers.ts'
+import { failAbandoned } from '../storage/issuance.ts'
 import { sql } from '../storage/statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from '../storage/testing/cluster.ts'
 import { makeGrant, makeTenant, type TestGrant, type TestTenant } from '../storage/testing/tenant.ts'
@@ -166,6 +169,60 @@ describe('enr.rate', () => {
   })
 })
 
+describe('store.available', () => {
+  test('without a database nobody is asked, and nothing is known from before', async () => {
+    more.push(desk)
+    await using away = new Database({ url: 'postgres://nobody@127.0.0.1:1/none', withinMs: 500 })
+    desk = await open({ changes: { database: away } })
+    const { grant, token, csrPem } = await invited()
+    const { status, headers } = await desk.redeem(token, { csrPem })
+    expect([status, headers['retry-after']]).toEqual([503, '5'])
+    expect(last()).toMatchObject({ guard: 'store.available', reason: 'database_unavailable' })
+    expect(ca.server.heard).toEqual([])
+    await desk[Symbol.asyncDispose]()
+    desk = await open()
+    await succeeds(token, csrPem, grant)
+  })
+
+  test('one that is lost while the CA signs leaves the token spent, and a line in the log for what was issued', async () => {
+    more.push(desk)
+    const lost = database.open({ role: 'gateway_app', withinMs: 400 })
+    desk = await open({ changes: { database: lost } })
+    const { grant, token, csrPem } = await invited()
+    const { promise: isOver, resolve: over } = Promise.withResolvers<void>()
+    let holding: Promise<unknown> = Promise.resolve()
+    ca.onSign = async () => {
+      const { promise: isHeld, resolve: held } = Promise.withResolvers<void>()
+      holding = database.owner.transaction(async (session) => {
+        await session.query(sql`LOCK TABLE federation_issuance IN ACCESS EXCLUSIVE MODE`)
+        held()
+        await isOver
+      })
+      await isHeld
+    }
+    expect((await desk.redeem(token, { csrPem })).status).toBe(503)
+    expect(last()).toMatchObject({ guard: 'store.available' })
+    const serial = serialFromHex(ca.issued[0]!.serialNumber)
+    expect(desk.log).toMatchObject([['issuance-left-open', { grantId: grant.grantId, serial }]])
+    over()
+    await holding
+    expect(await leftBy(database.app, grant)).toMatchObject({
+      status: 'pending',
+      leaves: [],
+      issuances: ['open'],
+      used: 1,
+    })
+    // Whoever sweeps closes it, and the next token is as good as any.
+    const next = await tokenOf(database.app, grant)
+    await desk[Symbol.asyncDispose]()
+    desk = await open()
+    ca.onSign = undefined
+    expect((await desk.redeem(next, { csrPem })).status).toBe(409)
+    await failAbandoned(database.app, { olderThanSeconds: 0, reason: 'abandoned' })
+    await succeeds(next, csrPem, grant)
+  })
+})
+
 describe('enr.body', () => {
   test.each<[what: string, reason: string, status: number, body: unknown, headers?: Record<string, string>]>([
     ['no JSON', 'enrolment_body', 400, '{"csrPem"'],
@@ -272,6 +329,42 @@ describe('enr.grant', () => {
     const { token, csrPem, grant } = await invited()
     await succeeds(token, csrPem, grant)
   })
+
+  test.each<[what: string, reason: string, status: number, come: (grant: TestGrant) => Promise<unknown>]>([
+    [
+      'is revoked',
+      'token_grant_ended',
+      410,
+      ({ tenantId, grantId: id }) => revokeGrant(database.app, { tenantId, id, reason: 'r' }),
+    ],
+    [
+      'is enrolled by another token',
+      'grant_already_active',
+      409,
+      async (grant) => {
+        const csrPem = await csrOf(database.app, grant)
+        await using other = await open()
+        expect((await other.redeem(await tokenOf(database.app, grant), { csrPem })).status).toBe(200)
+      },
+    ],
+  ])(
+    'one that %s between its guard and the claim is %s, and no certificate is asked for',
+    async (_, reason, status, come) => {
+      more.push(desk)
+      await issuer.ca.isReady()
+      desk = await open({ issuer: issuerAt({ url: ca.server.url, root: ca.root }, key) })
+      const { grant, token, csrPem } = await invited()
+      ca.onHealth = async () => {
+        ca.onHealth = undefined
+        await come(grant)
+        ca.issued.length = 0
+      }
+      expect((await desk.redeem(token, { csrPem })).status).toBe(status)
+      expect(last()).toMatchObject({ guard: 'enr.grant', reason })
+      expect(ca.issued).toEqual([])
+      expect((await findToken(database.app, lookupOf(token)!))!.token.usedAt).toBeNull()
+    },
+  )
 
   test('one that ended with its peer has ended: that is what is said of it', async () => {
     const { grant, token, csrPem } = await invited()
