@@ -4,11 +4,12 @@ import { PEER_ID, ROW_ID, TENANT } from '../testing/federation.ts'
 import { Lender } from './lender.ts'
 import { ListCache } from './list-cache.ts'
 import { OfflineEpisodes } from './offline.ts'
-import { FederationClientError } from './peer-client.ts'
+import { type Asked, FederationClientError } from './peer-client.ts'
 
 let now: number
 let sent: string[]
 let events: string[]
+let met: unknown[]
 let epoch: number
 let failure: FederationClientError | undefined
 let isListed: boolean
@@ -29,6 +30,7 @@ beforeEach(() => {
   now = 1
   sent = []
   events = []
+  met = []
   epoch = 7
   failure = undefined
   isListed = false
@@ -49,18 +51,16 @@ beforeEach(() => {
       log: { info: say, warn: say },
     },
     client: {
-      list: (() =>
-        answer('list', {
-          items: [row()],
-          nextCursor: null,
-          _truncated: false,
-          _partial: false,
-          isCut: false,
-        })) as never,
+      list: ((_: string, __: object, asked: Asked) => {
+        met.push(asked.met)
+        const flags = { _truncated: false, _partial: false, isCut: false }
+        return answer('list', { items: [row()], nextCursor: null, ...flags })
+      }) as never,
       get: (() => answer('get', { item: row(), isCut: false })) as never,
       search: () => answer('search', { items: [], _truncated: false, _partial: false, isCut: false }),
       standing: (known) =>
         answer(`standing ${known}`, known === epoch ? { epoch } : { epoch, capabilities: undefined as never }),
+      renew: () => answer('renew', { certPem: 'c', certChainPem: 'c', serial: 'ab', notAfter: '' }),
     },
     isRevoked: async () => isListed,
     onRevoked: async () => {
@@ -101,6 +101,7 @@ test('what was kept at another epoch is asked for again', async () => {
   const next = await list()
   expect([next.isCached, next.items[0]]).toMatchObject([false, { text: 'at 8' }])
   expect(sent.slice(2)).toEqual(['standing 7', 'list'])
+  expect(met).toEqual([undefined, { guard: 'out.cache', reason: 'cache_unconfirmed' }])
   expect(await list()).toMatchObject({ isCached: true, items: [{ text: 'at 8' }] })
 })
 

@@ -1,14 +1,15 @@
 import type { Log } from '../../shared/log.ts'
 import type { Resource } from '../scope/resources.ts'
-import type { GetAnswer, ListAnswer, SearchAnswer } from '../wire/answers.ts'
+import type { GetAnswer, ListAnswer, RenewAnswer, SearchAnswer } from '../wire/answers.ts'
 import { queryHash } from '../wire/query-hash.ts'
 import type { SearchRequest } from '../wire/requests.ts'
-import type { CachedQuery, ListCache } from './list-cache.ts'
+import { type CachedQuery, type ListCache, outCache } from './list-cache.ts'
 import type { OfflineEpisodes, OfflineEvent } from './offline.ts'
 import {
   type Asked,
   FederationClientError,
   type ListOf,
+  type Met,
   type PeerClient,
   type Standing,
   type Taken,
@@ -18,7 +19,7 @@ export interface LenderOptions {
   readonly peerId: string
   readonly ownerId: string
   readonly grantId: string
-  readonly client: Pick<PeerClient, 'list' | 'get' | 'search' | 'standing'>
+  readonly client: Pick<PeerClient, 'list' | 'get' | 'search' | 'standing' | 'renew'>
   readonly cache: ListCache
   readonly episodes: OfflineEpisodes
   readonly log: Pick<Log, 'info' | 'warn'>
@@ -48,13 +49,16 @@ export class Lender {
     const key: CachedQuery = { peerId, ownerId, grantId, resource, queryHash: hash, cursor }
     const held = cache.epochOf(key)
     // In this order: an answer is kept under an epoch that is not later than its own, and so never served for a later one.
+    let met: Met | undefined
     if (held !== undefined || this.#epoch === undefined) {
-      const { epoch } = await this.standing(held, asked)
+      const { epoch } = await this.#contact((client) => client.standing(held, asked))
       const text = cache.take(key, { grantId, epoch })
+      this.#learnEpoch(epoch)
       if (text !== undefined) return { ...(JSON.parse(text) as Taken<ListAnswer<Of>>), isCached: true }
+      if (held !== undefined && held !== epoch) met = { guard: outCache.id, reason: 'cache_unconfirmed' }
     }
     const epoch = this.#epoch
-    const listed = await this.#contact((client) => client.list(resource, query, asked))
+    const listed = await this.#contact((client) => client.list(resource, query, { ...asked, ...(met && { met }) }))
     if (epoch !== undefined) cache.keep(key, epoch, JSON.stringify(listed))
     return { ...listed, isCached: false }
   }
@@ -70,15 +74,24 @@ export class Lender {
   /** What the peer lends, at which epoch. */
   async standing(known: number | undefined, asked: Asked = {}): Promise<Standing> {
     const standing = await this.#contact((client) => client.standing(known, asked))
-    if (this.#epoch !== undefined && this.#epoch !== standing.epoch) this.#options.cache.flush(this.#options.peerId)
-    this.#epoch = standing.epoch
+    this.#learnEpoch(standing.epoch)
     return standing
+  }
+
+  /** What the peer answers to a request for our next certificate, unjudged. */
+  renew(csrPem: string, asked: Asked = {}): Promise<RenewAnswer> {
+    return this.#contact((client) => client.renew(csrPem, asked))
   }
 
   /** The peer is removed, or revoked: nothing of it stays. */
   forget(): void {
     this.#epoch = undefined
     this.#options.cache.flush(this.#options.peerId)
+  }
+
+  #learnEpoch(epoch: number): void {
+    if (this.#epoch !== undefined && this.#epoch !== epoch) this.#options.cache.flush(this.#options.peerId)
+    this.#epoch = epoch
   }
 
   async #contact<Answer>(ask: (client: LenderOptions['client']) => Promise<Answer>): Promise<Answer> {

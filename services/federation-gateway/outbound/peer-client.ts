@@ -44,11 +44,17 @@ export class FederationClientError extends Error {
   readonly isReset: boolean
   /** What the peer answered with, where it answered. */
   readonly peerStatus: number | undefined
+  readonly #isOfOthers: boolean
 
+  /** `isOfOthers`: that the peer fails at this says nothing of the peer. */
   constructor(
     guard: string,
     refusal: Refusal,
-    { isReset = false, peerStatus }: { isReset?: boolean; peerStatus?: number } = {},
+    {
+      isReset = false,
+      peerStatus,
+      isOfOthers = false,
+    }: { isReset?: boolean; peerStatus?: number; isOfOthers?: boolean } = {},
   ) {
     super(`the peer gave no answer that could be used: ${refusal.reason}`)
     this.name = 'FederationClientError'
@@ -57,11 +63,13 @@ export class FederationClientError extends Error {
     this.refusal = refusal
     this.isReset = isReset
     this.peerStatus = peerStatus
+    this.#isOfOthers = isOfOthers
   }
 
   /** A peer that refuses is well. */
   get isPeerWell(): boolean {
-    return this.peerStatus !== undefined && this.peerStatus >= 400 && this.peerStatus < 500
+    const { peerStatus = 0 } = this
+    return peerStatus >= 400 && (peerStatus < 500 || this.#isOfOthers)
   }
 }
 
@@ -82,13 +90,23 @@ export interface PeerClientOptions {
   readonly connectMs?: number
 }
 
+/** By what guard, and for what. */
+export interface Met {
+  readonly guard: string
+  readonly reason: string
+}
+
 export interface Asked {
   readonly signal?: AbortSignal
   readonly traceparent?: string
+  /** Nobody waits for longer, whatever the deadline of one call: by `performance.now()`. */
+  readonly until?: number
+  /** For the record: what kept an answer from being given without this call. */
+  readonly met?: Met
 }
 
 /** Rows and what was done to them: `isCut` where there were more than were asked for, or where the peer gave itself another name. */
-export type Taken<Answer> = Answer & { readonly isCut: boolean }
+export type Taken<Answer> = Answer & { readonly isCut: boolean; readonly met?: Met }
 
 export interface ListOf {
   readonly limit: number
@@ -115,6 +133,8 @@ interface Question<Value> {
   readonly schema: z.ZodType<Value>
   /** What else makes an answer one. */
   readonly isGood?: (answer: CallAnswer) => boolean
+  /** The peer asks others for the answer: it takes longer, and a peer that has none may be well all the same. */
+  readonly isOfOthers?: boolean
 }
 
 /** One peer, over connections of its own. */
@@ -153,8 +173,8 @@ export class PeerClient {
 
   async get<Of extends Resource>(resource: Of, id: string, asked: Asked = {}): Promise<Taken<GetAnswer<Of>>> {
     const { value } = await this.#ask({ path: `/get/${resource}/${id}`, body: {}, schema: getAnswer(resource) }, asked)
-    const { items, isCut } = this.#take([value.item], 1)
-    return { item: items[0]!, isCut }
+    const { items, ...more } = this.#take([value.item], 1)
+    return { item: items[0]!, ...more }
   }
 
   async search(request: SearchRequest, asked: Asked = {}): Promise<Taken<SearchAnswer>> {
@@ -176,13 +196,15 @@ export class PeerClient {
   }
 
   async renew(csrPem: string, asked: Asked = {}): Promise<RenewAnswer> {
-    return (await this.#ask({ path: '/renew', body: { csrPem }, schema: renewAnswer }, asked)).value
+    const what = { path: '/renew', body: { csrPem }, schema: renewAnswer, isOfOthers: true }
+    return (await this.#ask(what, asked)).value
   }
 
-  #take<Row extends { _source: string }>(items: readonly Row[], most: number): { items: Row[]; isCut: boolean } {
+  #take<Row extends { _source: string }>(items: readonly Row[], most: number): Taken<{ items: Row[] }> {
     const rows: Rows<Row> = { items, most, commonName: this.#access.commonName }
-    const isCut = outRows.check(rows as Rows<{ _source: string }>) !== undefined
-    return { items: rows.cut ?? [...items], isCut }
+    const found = outRows.check(rows as Rows<{ _source: string }>) as Refusal | undefined
+    const met = found && { met: { guard: outRows.id, reason: found.reason } }
+    return { items: rows.cut ?? [...items], isCut: met !== undefined, ...met }
   }
 
   /** @throws FederationClientError */
@@ -204,10 +226,11 @@ export class PeerClient {
   }
 
   async #send<Value>(
-    { path, body, headers = {}, schema, isGood = () => true }: Question<Value>,
-    { signal, traceparent }: Asked,
+    { path, body, headers = {}, schema, isGood = () => true, isOfOthers = false }: Question<Value>,
+    { signal, traceparent, until = Number.POSITIVE_INFINITY }: Asked,
   ): Promise<{ value: Value; answer: CallAnswer }> {
-    const { connectMs = CONNECT_MS, deadlineMs = DEADLINE_MS } = this.#options
+    const { connectMs = CONNECT_MS, deadlineMs: perCall = DEADLINE_MS } = this.#options
+    const deadlineMs = Math.max(1, Math.min(isOfOthers ? 2 * perCall : perCall, until - performance.now()))
     const answer = await call({
       ...{ agent: this.#agent, url: `${this.#access.federationUrl}${BASE}${path}`, connectMs, deadlineMs },
       ...{ method: body === undefined ? 'GET' : 'POST', largest: LARGEST_ANSWER },
@@ -226,7 +249,9 @@ export class PeerClient {
     const found =
       (await firstRefusal([outAnswer], answered)) ?? (await firstRefusal([outStatus], { answer: answer as CallAnswer }))
     const { status } = answer as CallAnswer
-    if (found !== undefined) throw new FederationClientError(found.guard, found.refusal, { peerStatus: status })
+    if (found !== undefined) {
+      throw new FederationClientError(found.guard, found.refusal, { peerStatus: status, isOfOthers })
+    }
     // Nobody who did not ask is told that nothing has changed.
     const isAsked = status !== NOT_MODIFIED || headers['if-none-match'] !== undefined
     if (!isAsked || !isGood(answer as CallAnswer)) {

@@ -38,7 +38,10 @@ export type Decision =
       readonly error: ErrorCode
     }
 
-export const scopeResource = guard<Asked>('scope.resource', ['resource_unknown'], ({ request }) =>
+/** What of it a query of our own needs, too: no grant narrows it. */
+type AskedNatively = Pick<Asked, 'rights' | 'request'>
+
+export const scopeResource = guard<Pick<Asked, 'request'>>('scope.resource', ['resource_unknown'], ({ request }) =>
   isResource(request.resource) ? undefined : refused('not_found', 'resource_unknown'),
 )
 
@@ -52,22 +55,45 @@ export const scopeGranted = guard<Asked>('scope.granted', ['resource_not_granted
   among(scope.resources, request.resource) ? undefined : refused('scope_violation', 'resource_not_granted'),
 )
 
-export const rbacResource = guard<Asked>('rbac.resource', ['rbac_denied'], ({ rights, request }) =>
+export const rbacResource = guard<AskedNatively>('rbac.resource', ['rbac_denied'], ({ rights, request }) =>
   among(rights.deniedResources, request.resource) ? refused('scope_violation', 'rbac_denied') : undefined,
 )
 
 /** The order of the pipeline: known, not excluded, granted, natively allowed. Rows and their cap follow in the predicate and the limit. */
 const ORDER: readonly Guard<Asked>[] = [scopeResource, scopeExcluded, scopeGranted, rbacResource]
 
-/** Decides about one resource of a request. What a grant lends is never more than what its subject sees natively. */
-export function decide(scope: Scope, rights: Rights, request: ScopedRequest): Decision {
-  for (const { id, check } of ORDER) {
+const NATIVE_ORDER: readonly Guard<AskedNatively>[] = [scopeResource, rbacResource]
+
+function refusalIn<Context>(order: readonly Guard<Context>[], context: Context): Decision | undefined {
+  for (const { id, check } of order) {
     // None of these waits for anything.
-    const refusal = check({ scope, rights, request }) as ReturnType<typeof refused> | undefined
+    const refusal = check(context) as ReturnType<typeof refused> | undefined
     if (refusal === undefined) continue
     const { reason, status, error } = refusal
     return { allowed: false, guard: id, reason, status, error: error as ErrorCode }
   }
+  return undefined
+}
+
+/** Decides about one resource of a user's own query: all that it sees natively, and nothing else. */
+export function decideNatively(rights: Rights, request: ScopedRequest): Decision {
+  const refused = refusalIn(NATIVE_ORDER, { rights, request })
+  if (refused !== undefined) return refused
+  const resource = request.resource as Resource
+  const native = nativeRows(resource, rights)
+  return {
+    allowed: true,
+    resource,
+    native,
+    predicate: { all: [native, askedRows(request.filter)] },
+    limit: request.limit,
+  }
+}
+
+/** Decides about one resource of a request. What a grant lends is never more than what its subject sees natively. */
+export function decide(scope: Scope, rights: Rights, request: ScopedRequest): Decision {
+  const refused = refusalIn(ORDER, { scope, rights, request })
+  if (refused !== undefined) return refused
   const resource = request.resource as Resource
   const native = nativeRows(resource, rights)
   const lent = lentRows(resource, rights, scope.filters[resource])

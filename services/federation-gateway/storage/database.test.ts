@@ -69,6 +69,44 @@ describe('a transaction', () => {
   })
 })
 
+describe('work that nobody does at the same time', () => {
+  const other = () => database.open({ role: 'gateway_app', withinMs: 5_000 })
+
+  test('is done by one of those who would do it, in whatever process, and by the next one after that', async () => {
+    let go = () => {}
+    const going = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const first = database.app.exclusively('work', async () => {
+      await going
+      return 1
+    })
+    await vi.waitFor(async () => {
+      expect(await other().exclusively('work', async () => 2)).toBeUndefined()
+    })
+    expect(await other().exclusively('other work', async () => 2)).toEqual({ result: 2 })
+    go()
+    expect(await first).toEqual({ result: 1 })
+    expect(await other().exclusively('work', async () => 2)).toEqual({ result: 2 })
+  })
+
+  test('fails as it fails, and is then another’s', async () => {
+    const failure = new Error('of the work')
+    expect(await failureOf(database.app.exclusively('work', () => Promise.reject(failure)))).toBe(failure)
+    expect(await other().exclusively('work', async () => 2)).toEqual({ result: 2 })
+  })
+
+  test('is another’s once the session of who did it is lost', async () => {
+    const lost = database.app.exclusively('work', async () => {
+      await cluster.superuser.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted",
+      )
+    })
+    expect(await failureOf(lost)).toBeInstanceOf(StoreUnavailable)
+    expect(await other().exclusively('work', async () => 2)).toEqual({ result: 2 })
+  })
+})
+
 describe('a database that cannot be asked', () => {
   test('is another thing than a statement that fails', async () => {
     expect(await failureOf(database.app.query(sql`SELECT 1`))).toBeUndefined()

@@ -81,6 +81,36 @@ export class Database implements Session, AsyncDisposable {
     })
   }
 
+  /**
+   * Does work that nobody does at the same time, in no process, and answers nothing where somebody does. It holds a session and no
+   * transaction, so it may take its time. A session that is lost lets the next one in: the work must bear that.
+   */
+  async exclusively<Result>(name: string, work: () => Promise<Result>): Promise<{ result: Result } | undefined> {
+    const client = await this.#pool.connect().catch((cause: unknown) => {
+      throw this.#told(cause)
+    })
+    const ask = async (text: string): Promise<unknown> => {
+      try {
+        const query = { text, values: [name], ...(this.#withinMs > 0 && { query_timeout: this.#withinMs }) }
+        return (await client.query<{ done: unknown }>(query)).rows[0]?.done
+      } catch (cause) {
+        throw this.#told(cause)
+      }
+    }
+    // A session that ends gives up what it holds.
+    let isClean = false
+    try {
+      isClean = (await ask('SELECT NOT pg_try_advisory_lock(hashtextextended($1, 0)) AS done')) === true
+      if (isClean) return undefined
+      const result = await work()
+      await ask('SELECT pg_advisory_unlock(hashtextextended($1, 0)) AS done')
+      isClean = true
+      return { result }
+    } finally {
+      client.release(!isClean)
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pool.end()
   }

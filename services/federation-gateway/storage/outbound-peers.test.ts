@@ -3,11 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { Keyring } from '../sealing/keyring.ts'
 import {
   addOutboundPeer,
+  callablePeers,
   getOutboundPeer,
   moveLocked,
   moveOutboundPeer,
   noteContact,
   outboundPeersOf,
+  peersToAsk,
   removeOutboundPeer,
 } from './outbound-peers.ts'
 import { dropKey, keysByKid, promotePending, readKey, resealKeys, storePendingKey } from './peer-keys.ts'
@@ -32,6 +34,13 @@ const add = (commonName = 'b.test', ownerUserId = tenant.alice) =>
   })
 const move = (id: string, event: Parameters<typeof moveOutboundPeer>[1]['event'], more: object = {}) =>
   moveOutboundPeer(database.app, { tenantId: tenant.tenantId, id, event, ...more })
+
+const certificate = (serial: string) => ({
+  certPem: 'c',
+  chainPem: 'h',
+  serial,
+  notAfter: new Date(Date.now() + 1000),
+})
 
 describe('an outbound peer', () => {
   test('is its owner’s alone, one of a name at a time', async () => {
@@ -84,6 +93,29 @@ describe('an outbound peer', () => {
     expect(await move(first.id, 'enrol')).toEqual({ state: 'active', changed: true })
   })
 
+  test('is to be asked under its name once, by its owner, with the key that is the current one', async () => {
+    const first = (await add())!
+    await move(first.id, 'enrol')
+    await move(first.id, 'leaf-ended')
+    const second = (await add())!
+    const { tenantId, alice, bob } = tenant
+    const toAsk = (ownerUserId: string, more = {}) => peersToAsk(database.app, { tenantId, ownerUserId, ...more })
+    expect(await toAsk(alice)).toMatchObject([{ id: second.id, state: 'pending', currentKeyId: null, tenantId }])
+    const key = { id: crypto.randomUUID(), sealedKey: 's', csrPem: 'c' }
+    await storePendingKey(database.app, { tenantId, peerId: second.id }, key)
+    await database.app.transaction(async (session) => {
+      await moveLocked(session, { tenantId, id: second.id, event: 'enrol' })
+      await promotePending(session, { tenantId, peerId: second.id }, certificate('1'))
+    })
+    await add('c.test')
+    expect(await toAsk(alice, { commonName: 'b.test' })).toMatchObject([{ state: 'active', currentKeyId: key.id }])
+    expect((await toAsk(alice)).map(({ commonName }) => commonName)).toEqual(['b.test', 'c.test'])
+    expect(await toAsk(bob)).toEqual([])
+    expect(await peersToAsk(database.app, { tenantId: crypto.randomUUID(), ownerUserId: alice })).toEqual([])
+    expect((await callablePeers(database.app)).map(({ id }) => id)).toEqual([second.id])
+    expect(await callablePeers(database.app, { id: first.id })).toMatchObject([{ state: 'expired' }])
+  })
+
   test('goes with its keys when it is removed, or its owner deleted', async () => {
     const { tenantId, alice } = tenant
     const [first, second] = [(await add())!, (await add('c.test'))!]
@@ -102,13 +134,6 @@ describe('an outbound peer', () => {
 })
 
 describe('keys of a peer', () => {
-  const certificate = (serial: string) => ({
-    certPem: 'c',
-    chainPem: 'h',
-    serial,
-    notAfter: new Date(Date.now() + 1000),
-  })
-
   test('take turns: pending, current, previous', async () => {
     const place = { tenantId: tenant.tenantId, peerId: (await add())!.id }
     const key = (name: string) => ({ id: crypto.randomUUID(), sealedKey: name, csrPem: name })

@@ -74,6 +74,40 @@ export function outboundPeersOf(
   })
 }
 
+/** A peer with what is needed to call it. */
+export interface CallablePeer extends OutboundPeer {
+  readonly tenantId: string
+  /** Which key is the current one: another process may have renewed it. */
+  readonly currentKeyId: string | null
+}
+
+const TO_CALL = `${MEMBERS}, tenant_id AS "tenantId", (
+  SELECT c.id FROM federation_peer_credentials c WHERE c.peer_id = federation_peers.id AND c.slot = 'current')
+  AS "currentKeyId"`
+
+/** Of one owner, by name, each name once: the one that can be called, else the newest. */
+export function peersToAsk(
+  session: Session,
+  { tenantId, ownerUserId, commonName }: { tenantId: string; ownerUserId: string; commonName?: string },
+): Promise<CallablePeer[]> {
+  return session.query({
+    text: `SELECT DISTINCT ON (common_name) ${TO_CALL} FROM federation_peers
+      WHERE tenant_id = $1::uuid AND direction = 'outbound' AND owner_user_id = $2::uuid
+        AND ($3::text IS NULL OR common_name = $3)
+      ORDER BY common_name, state NOT IN ('pending', 'active', 'degraded'), created_at DESC, id DESC`,
+    values: [tenantId, ownerUserId, commonName ?? null],
+  })
+}
+
+/** Over all tenants: those that can be called; or the one of this id, whatever its state. */
+export function callablePeers(session: Session, { id }: { id?: string } = {}): Promise<CallablePeer[]> {
+  return session.query({
+    text: `SELECT ${TO_CALL} FROM federation_peers
+      WHERE direction = 'outbound' AND CASE WHEN $1::uuid IS NULL THEN state IN ('active', 'degraded') ELSE id = $1 END`,
+    values: [id ?? null],
+  })
+}
+
 /** What a certificate of an enrolment tells of the lender. */
 export interface EnrolledAt {
   readonly federationUrl: string

@@ -1,0 +1,201 @@
+import { type DecisionLog, recordUnanswered } from '../../shared/decision-log.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Resource } from '../scope/resources.ts'
+import { type AuditedDecision, auditRowOf } from '../storage/audit/decision.ts'
+import type { AuditWriter } from '../storage/audit/writer.ts'
+import { queryHash } from '../wire/query-hash.ts'
+import type { Verb } from '../wire/requests.ts'
+import { type Asked, FederationClientError, type Met, type PeerClient } from './peer-client.ts'
+
+/** By whom and with what a peer is called. */
+export interface Caller {
+  readonly peerId: string
+  readonly tenantId: string
+  readonly ownerId: string
+  readonly commonName: string
+  readonly grantId: string
+  readonly subjectUserId: string
+  /** Of the certificate in use. */
+  serial(): string
+}
+
+export interface CallRecordsOptions {
+  readonly decisions: Pick<DecisionLog, 'record'>
+  readonly audit: Pick<AuditWriter, 'open'>
+  readonly log: Pick<Log, 'error'>
+  /** Told of each call that had an answer, or might have had one. `failure`: its reason. */
+  onContact(caller: Caller, failure?: string): void
+}
+
+interface Described {
+  readonly verb: Verb
+  readonly resource?: Resource
+  readonly queryHash: string
+}
+
+type Recorded = Pick<PeerClient, 'list' | 'get' | 'search' | 'standing' | 'renew'>
+
+/** Puts every call to a peer on record: one decision, and one row of the audit, whatever comes of it. Neither holds what was asked or answered. */
+export class CallRecords {
+  readonly #options: CallRecordsOptions
+
+  constructor(options: CallRecordsOptions) {
+    this.#options = options
+  }
+
+  of(caller: Caller, client: Recorded): Recorded {
+    const hashOf = (verb: Verb, query: Omit<Parameters<typeof queryHash>[0], 'verb'> = {}) =>
+      queryHash({ verb, ...query })
+    return {
+      list: (resource, query, asked = {}) => {
+        const { limit, filter } = query
+        const hash = hashOf('list', { resource, limit, ...(filter && { filter }) })
+        const what: Described = { verb: 'list', resource, queryHash: hash }
+        return this.#around(
+          caller,
+          what,
+          asked,
+          () => client.list(resource, query, asked),
+          ({ items }) => items.length,
+        )
+      },
+      get: (resource, id, asked = {}) => {
+        const what: Described = { verb: 'get', resource, queryHash: hashOf('get', { resource, id }) }
+        return this.#around(
+          caller,
+          what,
+          asked,
+          () => client.get(resource, id, asked),
+          () => 1,
+        )
+      },
+      search: (request, asked = {}) => {
+        const { q, resources, limit } = request
+        const hash = hashOf('search', { ...(resources && { resource: resources }), q, limit })
+        const what: Described = { verb: 'search', queryHash: hash }
+        return this.#around(
+          caller,
+          what,
+          asked,
+          () => client.search(request, asked),
+          ({ items }) => items.length,
+        )
+      },
+      standing: (known, asked = {}) => {
+        const what: Described = { verb: 'capabilities', queryHash: hashOf('capabilities') }
+        return this.#around(
+          caller,
+          what,
+          asked,
+          () => client.standing(known, asked),
+          () => 0,
+        )
+      },
+      renew: (csrPem, asked = {}) => {
+        const what: Described = { verb: 'renew', queryHash: hashOf('renew') }
+        return this.#around(
+          caller,
+          what,
+          asked,
+          () => client.renew(csrPem, asked),
+          () => 0,
+        )
+      },
+    }
+  }
+
+  async #around<Answer extends { readonly met?: Met } | object>(
+    caller: Caller,
+    what: Described,
+    asked: Asked,
+    act: () => Promise<Answer>,
+    rowsIn: (answer: Answer) => number,
+  ): Promise<Answer> {
+    const call = this.#begin(caller, what, asked)
+    try {
+      const answer = await act()
+      const met = 'met' in answer ? answer.met : asked.met
+      call.end({ verdict: 'accepted', status: 200, error: null, ...metOf(met), rowsOut: rowsIn(answer) })
+      this.#options.onContact(caller)
+      return answer
+    } catch (failure) {
+      call.end(refusalOf(failure))
+      this.#tell(caller, failure)
+      throw failure
+    }
+  }
+
+  #begin(caller: Caller, { verb, resource, queryHash: hash }: Described, { traceparent }: Asked) {
+    const { decisions, audit, log } = this.#options
+    const requestId = crypto.randomUUID()
+    const started = performance.now()
+    const entry = audit.open(requestId)
+    const traceId = traceIdOf(traceparent)
+    const { peerId, tenantId, ownerId: userId, commonName: cn, grantId, subjectUserId } = caller
+    return {
+      end: ({ isAborted = false, ...outcome }: Outcome): void => {
+        const at = new Date().toISOString()
+        const decision: AuditedDecision = {
+          ...{
+            conn: '',
+            listener: 'outbound',
+            requestId,
+            layer: outcome.reason === 'peer_tls_untrusted' ? 'tls' : 'http',
+          },
+          ...(traceId !== undefined && { traceId }),
+          action: `federation:${verb}${resource === undefined ? '' : `/${resource}`}`,
+          target: cn,
+          principal: { cn, peerId, userId, grantId, subjectUserId, serial: caller.serial() },
+          ms: Math.round((performance.now() - started) * 1000) / 1000,
+          ...outcome,
+          audit: {
+            ...{ direction: 'outbound', verb, queryHash: hash, tenantId },
+            ...(resource !== undefined && { resource }),
+            ...(isAborted && { outcome: 'aborted' }),
+          },
+        }
+        let isRecorded = true
+        const noted: typeof decisions = {
+          record(told) {
+            isRecorded = false
+            decisions.record(told)
+            isRecorded = true
+          },
+        }
+        recordUnanswered(noted, log, decision)
+        if (isRecorded) entry.settle(auditRowOf(decision, at))
+        else entry.cancel()
+      },
+    }
+  }
+
+  #tell(caller: Caller, failure: unknown): void {
+    if (!(failure instanceof FederationClientError)) return
+    // Nothing was sent, or nobody waited.
+    if (failure.code === 'circuit_open' || failure.code === 'call_abandoned') return
+    this.#options.onContact(caller, failure.code)
+  }
+}
+
+interface Outcome extends Pick<AuditedDecision, 'verdict' | 'status' | 'error' | 'guard' | 'reason' | 'rowsOut'> {
+  readonly isAborted?: boolean
+}
+
+function metOf(met: Met | undefined): Met | { guard: null; reason: null } {
+  return met ?? { guard: null, reason: null }
+}
+
+function refusalOf(failure: unknown): Outcome {
+  const refused = { verdict: 'refused', rowsOut: 0 } as const
+  if (!(failure instanceof FederationClientError)) {
+    return { ...refused, status: 500, error: 'internal', guard: null, reason: 'internal' }
+  }
+  const { guard, refusal, code } = failure
+  const { status, error = null, reason } = refusal
+  return { ...refused, status, error, guard, reason, isAborted: code === 'call_abandoned' }
+}
+
+/** W3C Trace Context. */
+export function traceIdOf(traceparent: string | undefined): string | undefined {
+  return /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? '')?.[1]
+}
