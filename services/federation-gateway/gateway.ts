@@ -2,6 +2,7 @@ import { failureFields, type Log } from '../shared/log.ts'
 import type { RunningService } from '../shared/service-main.ts'
 import type { TlsListener } from '../shared/tls-listener.ts'
 import { addressOf } from './addresses.ts'
+import { asking, createPeers } from './asking.ts'
 import { derInPem } from './certificates/pem.ts'
 import { nodeName } from './config.ts'
 import { type Core, closeCore, openCore } from './core.ts'
@@ -11,8 +12,10 @@ import { lendingVerbs } from './lending/verbs.ts'
 import { readinessOf } from './lifecycle/readiness.ts'
 import { watchServerCertificate } from './lifecycle/server-certificate.ts'
 import { startSweeps } from './lifecycle/sweeps.ts'
+import type { BearerDeps } from './listeners/bearer.ts'
 import type { Verbs } from './listeners/federation-listener.ts'
 import { createPublicListener, type PublicRoute } from './listeners/public-listener.ts'
+import { RateLimit } from './listeners/rate-limits.ts'
 import type { Prepared } from './start/prepare.ts'
 
 /** Requests in flight have so long to end. */
@@ -25,7 +28,13 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
   const federation = isFederated(prepared) ? { prepared, core, ca: createCa(prepared) } : undefined
   const enrolling = federation && createEnrolling(federation)
   const federating = federation && federate(federation, { renew: enrolling!.renew })
-  const listener = publicListener(prepared, core, { federating, routes: [...(enrolling?.routes ?? [])] })
+  const peers = federation && createPeers(federation.prepared, core)
+  const routes = [
+    ...(enrolling?.routes ?? []),
+    ...asking(prepared, core, { bearers: bearersOf(prepared, core), peers }),
+  ]
+  const listener = publicListener(prepared, core, { federating, routes })
+  await peers?.start()
   await listener.listen()
   await federating?.start()
   const { configuration, databaseUrl } = prepared
@@ -40,6 +49,7 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
     async stop() {
       certificate.close()
       await Promise.all([listener.close(GRACE_MS), federating?.stop(GRACE_MS), sweeps.stop()])
+      await peers?.close()
       await closeCore(core)
       await prepared.embedded?.stop()
     },
@@ -48,6 +58,12 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
 
 function isFederated(prepared: Prepared): prepared is FederatingOptions['prepared'] {
   return prepared.federation !== undefined
+}
+
+/** By which administrators and users are known. One for all routes: failures of an address count together. */
+function bearersOf({ configuration }: Prepared, { database }: Core): BearerDeps {
+  const mostFailures = configuration.rateLimit.authenticationsPerAddress
+  return { session: database, failures: new RateLimit(), mostFailures, now: Date.now }
 }
 
 type Federation = Pick<FederatingOptions, 'prepared' | 'core' | 'ca'>

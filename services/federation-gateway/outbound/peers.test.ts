@@ -121,22 +121,20 @@ describe('a peer', () => {
     const id = await enrolled()
     const all = await begin()
     expect(await list(all, id)).toMatchObject({ items: [{ ...task, _source: `federated:${NAME}` }], isCached: false })
-    expect(all.status(id)).toMatchObject({ circuit: 'closed', certificate: { serial: (await keyOf(id))!.serial } })
+    expect(all.health(id)).toMatchObject({ circuit: 'closed', certificate: { serial: (await keyOf(id))!.serial } })
   })
 
   test('that is enrolled later is one of them, and one that is removed is none', async () => {
     lists()
     const all = await begin()
     const id = await enrolled()
-    expect(all.status(id)).toBeUndefined()
+    expect(all.health(id)).toBeUndefined()
     await all.enrolled(id)
-    expect(all.status(id)).toBeDefined()
+    expect(all.health(id)).toBeDefined()
     expect((await list(all, id)).items).toHaveLength(1)
     all.removed(id)
-    expect(all.status(id)).toBeUndefined()
-    expect(await all.renew(crypto.randomUUID())).toEqual({
-      ...{ renewed: false, why: 'peer_not_renewable', reason: 'peer_ended' },
-    })
+    expect(all.health(id)).toBeUndefined()
+    expect(await all.renew(crypto.randomUUID())).toEqual({ failure: 'peer_ended' })
   })
 
   test('that another process has enrolled, renewed or removed is seen so', async () => {
@@ -146,12 +144,12 @@ describe('a peer', () => {
     expect((await list(all, id)).items).toHaveLength(1)
     renews()
     const other = await begin()
-    expect(await other.renew(id)).toEqual({ renewed: true })
+    expect(await other.renew(id)).toEqual({})
     expect((await list(all, id)).items).toHaveLength(1)
-    expect(all.status(id)?.certificate.serial).toBe((await keyOf(id))!.serial)
+    expect(all.health(id)?.certificate.serial).toBe((await keyOf(id))!.serial)
     await database.app.query(sql`DELETE FROM federation_peers WHERE id = ${id}::uuid`)
     asking.deps.clock.advance(30_000)
-    await vi.waitFor(() => expect([all.status(id), other.status(id)]).toEqual([undefined, undefined]))
+    await vi.waitFor(() => expect([all.health(id), other.health(id)]).toEqual([undefined, undefined]))
   })
 
   test('whose key does not open is broken, and disturbs no other', async () => {
@@ -187,8 +185,8 @@ describe('a peer', () => {
     asking.deps.clock.advance(300_000)
     await vi.waitFor(async () => expect(await stateOf(id)).toEqual(['expired', 'certificate_ended']))
     expect(await problemOf(all, id)).toBe('peer_expired')
-    expect(all.status(id)).toBeUndefined()
-    expect(await all.renew(id)).toMatchObject({ why: 'peer_not_renewable' })
+    expect(all.health(id)).toBeUndefined()
+    expect(await all.renew(id)).toEqual({ failure: 'peer_ended' })
   })
 
   test('that was never enrolled is pending', async () => {
@@ -258,7 +256,7 @@ describe('a certificate is renewed', () => {
     const all = await begin()
     const before = (await keyOf(id))!
     const csrs = renews()
-    expect(Date.parse(all.status(id)!.renewal.dueAt) - Date.now()).toBeGreaterThan(195_000)
+    expect(Date.parse(all.health(id)!.renewal.nextAt) - Date.now()).toBeGreaterThan(195_000)
     asking.deps.clock.advance(199_000)
     expect(csrs).toEqual([])
     asking.deps.clock.advance(2_000)
@@ -283,7 +281,7 @@ describe('a certificate is renewed', () => {
       results
         .slice(0, 2)
         .concat(await two.renew(id))
-        .filter(({ renewed }) => renewed).length,
+        .filter(({ failure }) => failure === undefined).length,
     ).toBeGreaterThan(1)
     expect(new Set(csrs).size).toBe(csrs.length)
     expect((await keyOf(id))!.csrPem).toBe(csrs.at(-1))
@@ -305,22 +303,25 @@ describe('a certificate is renewed', () => {
       [2, 10_000],
       [3, 20_000],
     ] as const) {
-      await vi.waitFor(() => expect(all.status(id)?.renewal.failures).toBe(failures))
-      await vi.waitFor(() => expect(Date.parse(all.status(id)!.renewal.dueAt) - clock.now()).toBe(pauseMs))
+      await vi.waitFor(() => expect(all.health(id)?.renewal.failures).toBe(failures))
+      await vi.waitFor(() => expect(Date.parse(all.health(id)!.renewal.nextAt) - clock.now()).toBe(pauseMs))
       clock.advance(pauseMs - 1)
       expect(csrs).toHaveLength(failures)
       if (failures < 3) clock.advance(1)
     }
     expect(new Set(csrs).size).toBe(1)
     expect(await stateOf(id)).toEqual(['degraded', 'peer_answered_error'])
-    expect(all.status(id)?.renewal.alert).toMatchObject({ code: 'renewal_failing', reason: 'peer_answered_error' })
+    expect(all.health(id)).toMatchObject({
+      ...{ renewal: { failures: 3, lastFailure: 'peer_answered_error' } },
+      alerts: [expect.stringMatching(/^renewals fail since .* \(peer_answered_error\)/)],
+    })
     expect((await list(all, id)).items).toHaveLength(1)
     const good = renews()
     clock.advance(1)
     await vi.waitFor(async () => expect(await stateOf(id)).toEqual(['active', null]))
     expect(good).toEqual([csrs[0]])
     await vi.waitFor(() => expect(events()).toEqual(['peer.degraded', 'peer.renewed', 'peer.recovered']))
-    expect(all.status(id)?.renewal).toMatchObject({ failures: 0, alert: undefined })
+    expect(all.health(id)).toMatchObject({ renewal: { failures: 0, lastFailure: null }, alerts: [] })
   })
 
   test.each<[what: string, reason: string, changes: () => object | Promise<object>]>([
@@ -333,12 +334,12 @@ describe('a certificate is renewed', () => {
     const before = (await keyOf(id))!
     const known = lending.registered
     renews(await changes())
-    expect(await all.renew(id)).toEqual({ renewed: false, why: 'renewal_failed', reason })
+    expect(await all.renew(id)).toEqual({ failure: reason })
     lending.registered = known
     expect((await keyOf(id))!.id).toBe(before.id)
     expect(await keyOf(id, 'pending')).toBeUndefined()
     renews()
-    expect(await all.renew(id)).toEqual({ renewed: true })
+    expect(await all.renew(id)).toEqual({})
   })
 
   test('with another request where the lender refuses the first for what it is, and not for anything else', async () => {
@@ -373,7 +374,7 @@ describe('a certificate is renewed', () => {
     await first.close()
     expect(await keyOf(id, 'pending')).toMatchObject({ csrPem: csrs[0] })
     const again = renews()
-    expect(await (await begin()).renew(id)).toEqual({ renewed: true })
+    expect(await (await begin()).renew(id)).toEqual({})
     expect(again).toEqual(csrs)
     expect(await stateOf(id)).toEqual(['active', null])
   })
@@ -388,7 +389,7 @@ describe('a certificate is renewed', () => {
       await moveOutboundPeer(database.app, { tenantId, id, event: 'listed', reason: 'certificate_revoked' })
       return renew(...given)
     }
-    expect(await all.renew(id)).toMatchObject({ renewed: false, reason: 'peer_ended' })
+    expect(await all.renew(id)).toEqual({ failure: 'peer_ended' })
     expect(csrs).toHaveLength(1)
     expect(await stateOf(id)).toEqual(['revoked', 'certificate_revoked'])
   })
@@ -401,7 +402,7 @@ describe('each call', () => {
     const all = await begin()
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
     await (await lenderOf(all, id)).list('tasks', { limit: 5 }, { traceparent })
-    const { serial } = all.status(id)!.certificate
+    const { serial } = all.health(id)!.certificate
     const ids = { grantId: GRANT, subjectUserId: SUBJECT, peerId: id }
     expect(asking.decisions).toMatchObject([
       { listener: 'outbound', action: 'federation:capabilities', verdict: 'accepted', target: NAME },
@@ -470,7 +471,7 @@ describe('each call', () => {
     expect(asking.rows[0]).toMatchObject({ outcome: 'aborted', status: null })
     expect(asking.rows).toHaveLength(7)
     expect(asking.decisions.at(-1)).toMatchObject({ guard: 'out.circuit', reason: 'circuit_open' })
-    expect(all.status(id)?.circuit).toBe('open')
+    expect(all.health(id)?.circuit).toBe('open')
   })
 
   test('whose rows were cut says so', async () => {
@@ -527,6 +528,6 @@ test('no key is in memory but in connections, and none in the log', async () => 
   renews()
   await all.renew(id)
   const lender = await lenderOf(all, id)
-  const shown = JSON.stringify([Object.entries(lender), all.status(id), asking.events, asking.decisions, asking.rows])
+  const shown = JSON.stringify([Object.entries(lender), all.health(id), asking.events, asking.decisions, asking.rows])
   expect(shown).not.toContain('PRIVATE KEY')
 })

@@ -17,7 +17,7 @@ import { type CacheLimits, ListCache } from './list-cache.ts'
 import { OfflineEpisodes, type OfflineNotice } from './offline.ts'
 import type { PeerTrust } from './peer-certificate.ts'
 import { peerRoot } from './peer-enrolment.ts'
-import { type RenewalStatus, Renewals } from './renewals.ts'
+import { Renewals } from './renewals.ts'
 
 export interface OutboundPeersDeps {
   readonly database: Database
@@ -44,27 +44,34 @@ export interface OutboundPeersDeps {
 export type PeerProblem = 'peer_pending' | 'peer_expired' | 'peer_broken' | 'peer_revoked'
 
 /** What is known of a peer here and not in the database. */
-export interface ConnectionStatus {
+export interface PeerHealth {
   readonly circuit: BreakerState
+  /** Calls go out with it. */
   readonly certificate: OwnLeaf
-  readonly renewal: RenewalStatus
+  readonly renewal: {
+    /** When the next one is due. RFC 3339. */
+    readonly nextAt: string
+    /** In a row. */
+    readonly failures: number
+    /** Reason of the last one, while it counts. */
+    readonly lastFailure: string | null
+  }
+  /** What somebody should look at, one line each. */
+  readonly alerts: readonly string[]
 }
-
-export type RenewedOnDemand =
-  | { readonly renewed: true }
-  | { readonly renewed: false; readonly why: 'peer_not_renewable' | 'renewal_failed'; readonly reason: string }
 
 /** All peers that this gateway calls. */
 export interface OutboundPeers {
   /** Opens the keys of those that can be called, and keeps their certificates fresh from now on. */
   start(): Promise<void>
-  /** A peer was enrolled: it is one of them. */
+  /** A peer was enrolled: it is one of them. Never rejects: what fails is done again when the peer is asked. */
   enrolled(peerId: string): Promise<void>
   /** A peer was removed: nothing of it stays in memory, and no connection to it. */
   removed(peerId: string): void
-  renew(peerId: string): Promise<RenewedOnDemand>
+  /** Now. `failure`: why it came to nothing, `peer_ended` for one that is not called. */
+  renew(peerId: string): Promise<{ readonly failure?: string }>
   /** Undefined for one that is not called. */
-  status(peerId: string): ConnectionStatus | undefined
+  health(peerId: string): PeerHealth | undefined
   /** @param peer as the database has it at this request */
   lenderOf(peer: CallablePeer): Promise<Lender | PeerProblem>
   /** What a session is to be told of a peer that is away: once. */
@@ -120,8 +127,11 @@ class Peers implements OutboundPeers {
   }
 
   async enrolled(peerId: string): Promise<void> {
-    const [peer] = await callablePeers(this.#deps.database, { id: peerId })
-    if (peer !== undefined && isUsable(peer.state)) await this.#connect(peer)
+    try {
+      await this.#usable(peerId)
+    } catch (failure) {
+      this.#deps.log.warn('peers-not-read', { peerId, ...failureFields(failure) })
+    }
   }
 
   removed(peerId: string): void {
@@ -131,20 +141,29 @@ class Peers implements OutboundPeers {
     this.#contacts.forget(peerId)
   }
 
-  async renew(peerId: string): Promise<RenewedOnDemand> {
-    const [peer] = await callablePeers(this.#deps.database, { id: peerId })
-    const connected = peer !== undefined && isUsable(peer.state) ? await this.#connect(peer) : 'peer_ended'
-    if (typeof connected === 'string') return { renewed: false, why: 'peer_not_renewable', reason: connected }
+  async renew(peerId: string): Promise<{ readonly failure?: string }> {
+    const connected = await this.#usable(peerId)
+    if (typeof connected === 'string') return { failure: connected }
     const renewal = await this.#renewals.renew(peerId)
-    if (renewal?.renewed === true) return { renewed: true }
-    return { renewed: false, why: 'renewal_failed', reason: renewal?.reason ?? 'peer_ended' }
+    if (renewal?.renewed === true) return {}
+    return { failure: renewal?.reason ?? 'peer_ended' }
   }
 
-  status(peerId: string): ConnectionStatus | undefined {
+  health(peerId: string): PeerHealth | undefined {
     const connected = this.#connected.get(peerId)
     const renewal = this.#renewals.status(peerId)
     if (connected === undefined || renewal === undefined) return undefined
-    return { circuit: connected.breaker.state, certificate: connected.leaf, renewal }
+    const { alert, dueAt: nextAt, failures } = renewal
+    const { leaf: certificate, breaker } = connected
+    const until = certificate.notAfter.toISOString()
+    return {
+      ...{ circuit: breaker.state, certificate },
+      renewal: { nextAt, failures, lastFailure: alert?.reason ?? null },
+      alerts:
+        alert === undefined
+          ? []
+          : [`renewals fail since ${alert.since} (${alert.reason}); it can be called until ${until}`],
+    }
   }
 
   async lenderOf(peer: CallablePeer): Promise<Lender | PeerProblem> {
@@ -166,6 +185,12 @@ class Peers implements OutboundPeers {
     await this.#renewals.close()
     for (const peerId of [...this.#connected.keys()]) this.#drop(peerId)
     await this.#contacts.settled()
+  }
+
+  /** The one of this id, connected; `peer_ended` for one that is not called. */
+  async #usable(peerId: string): Promise<ConnectedPeer | PeerProblem | 'peer_ended'> {
+    const [peer] = await callablePeers(this.#deps.database, { id: peerId })
+    return peer !== undefined && isUsable(peer.state) ? this.#connect(peer) : 'peer_ended'
   }
 
   /** Looks which peers there are, now and again and again. */

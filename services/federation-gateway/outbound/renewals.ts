@@ -18,9 +18,8 @@ export interface RenewalsDeps extends Omit<RenewalDeps, 'now' | 'signal'> {
   onEnded(peerId: string): void
 }
 
-/** Renewals have failed since then, and one more time for each of these. */
+/** Renewals fail since then. */
 export interface RenewalAlert {
-  readonly code: 'renewal_failing'
   readonly since: string
   readonly reason: string
 }
@@ -164,7 +163,6 @@ export class Renewals {
     const { peerId, tenantId } = watched.peer.caller
     const isFirst = watched.alert === undefined
     watched.alert = {
-      code: 'renewal_failing',
       since: watched.alert?.since ?? new Date(clock.now()).toISOString(),
       reason,
     }
