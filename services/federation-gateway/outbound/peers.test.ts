@@ -42,6 +42,8 @@ afterEach(async () => {
 })
 
 const NAME = 'b.example'
+/** A machine may be busy with others. */
+const until = (holds: () => unknown) => vi.waitFor(holds, { timeout: 20_000, interval: 20 })
 const begin = async (given = asking): Promise<OutboundPeers> => {
   const begun = createOutboundPeers(given.deps)
   peers.push(begun)
@@ -149,7 +151,7 @@ describe('a peer', () => {
     expect(all.health(id)?.certificate.serial).toBe((await keyOf(id))!.serial)
     await database.app.query(sql`DELETE FROM federation_peers WHERE id = ${id}::uuid`)
     asking.deps.clock.advance(30_000)
-    await vi.waitFor(() => expect([all.health(id), other.health(id)]).toEqual([undefined, undefined]))
+    await until(() => expect([all.health(id), other.health(id)]).toEqual([undefined, undefined]))
   })
 
   test('whose key does not open is broken, and disturbs no other', async () => {
@@ -183,7 +185,7 @@ describe('a peer', () => {
       throw new Refused('renew.ca', refused('dependency_unavailable', 'renew_ca_unavailable'))
     }
     asking.deps.clock.advance(300_000)
-    await vi.waitFor(async () => expect(await stateOf(id)).toEqual(['expired', 'certificate_ended']))
+    await until(async () => expect(await stateOf(id)).toEqual(['expired', 'certificate_ended']))
     expect(await problemOf(all, id)).toBe('peer_expired')
     expect(all.health(id)).toBeUndefined()
     expect(await all.renew(id)).toEqual({ failure: 'peer_ended' })
@@ -260,7 +262,7 @@ describe('a certificate is renewed', () => {
     asking.deps.clock.advance(199_000)
     expect(csrs).toEqual([])
     asking.deps.clock.advance(2_000)
-    await vi.waitFor(() => expect(events()).toEqual(['peer.renewed']))
+    await until(() => expect(events()).toEqual(['peer.renewed']))
     const after = (await keyOf(id))!
     expect(csrs).toEqual([after.csrPem])
     expect(after.id).not.toBe(before.id)
@@ -269,7 +271,7 @@ describe('a certificate is renewed', () => {
     expect((await list(all, id)).items).toHaveLength(1)
     expect(lending.entries.at(-1)?.principal.serial).toBe(after.serial)
     asking.deps.clock.advance(30_000)
-    await vi.waitFor(async () => expect(await keyOf(id, 'previous')).toBeUndefined())
+    await until(async () => expect(await keyOf(id, 'previous')).toBeUndefined())
   })
 
   test('on demand, once for all who ask together, over all processes', async () => {
@@ -303,8 +305,8 @@ describe('a certificate is renewed', () => {
       [2, 10_000],
       [3, 20_000],
     ] as const) {
-      await vi.waitFor(() => expect(all.health(id)?.renewal.failures).toBe(failures))
-      await vi.waitFor(() => expect(Date.parse(all.health(id)!.renewal.nextAt) - clock.now()).toBe(pauseMs))
+      await until(() => expect(all.health(id)?.renewal.failures).toBe(failures))
+      await until(() => expect(Date.parse(all.health(id)!.renewal.nextAt) - clock.now()).toBe(pauseMs))
       clock.advance(pauseMs - 1)
       expect(csrs).toHaveLength(failures)
       if (failures < 3) clock.advance(1)
@@ -318,9 +320,9 @@ describe('a certificate is renewed', () => {
     expect((await list(all, id)).items).toHaveLength(1)
     const good = renews()
     clock.advance(1)
-    await vi.waitFor(async () => expect(await stateOf(id)).toEqual(['active', null]))
+    await until(async () => expect(await stateOf(id)).toEqual(['active', null]))
     expect(good).toEqual([csrs[0]])
-    await vi.waitFor(() => expect(events()).toEqual(['peer.degraded', 'peer.renewed', 'peer.recovered']))
+    await until(() => expect(events()).toEqual(['peer.degraded', 'peer.renewed', 'peer.recovered']))
     expect(all.health(id)).toMatchObject({ renewal: { failures: 0, lastFailure: null }, alerts: [] })
   })
 
@@ -370,7 +372,7 @@ describe('a certificate is renewed', () => {
       return new Promise(() => {})
     }
     void first.renew(id)
-    await vi.waitFor(() => expect(csrs).toHaveLength(1))
+    await until(() => expect(csrs).toHaveLength(1))
     await first.close()
     expect(await keyOf(id, 'pending')).toMatchObject({ csrPem: csrs[0] })
     const again = renews()
@@ -514,11 +516,11 @@ describe('each call', () => {
     const id = await enrolled()
     const all = await begin()
     await list(all, id)
-    await vi.waitFor(async () => expect((await rowOf(id)).lastSuccessAt).not.toBeNull())
+    await until(async () => expect((await rowOf(id)).lastSuccessAt).not.toBeNull())
     expect((await rowOf(id)).lastFailureAt).toBeNull()
     await lending.listener.close(0)
     await expect(list(all, id)).rejects.toThrow()
-    await vi.waitFor(async () => expect((await rowOf(id)).lastFailureReason).toBe('peer_unreachable'))
+    await until(async () => expect((await rowOf(id)).lastFailureReason).toBe('peer_unreachable'))
   })
 })
 

@@ -38,7 +38,7 @@ export function makeAsking(database: Database, changes: Partial<OutboundPeersDep
     audit: { open: () => ({ settle: (row: AuditRow) => void rows.push(row), cancel() {} }) },
     log: { info: say, warn: say, error: say },
     settings: {
-      deadlineMs: 1_000,
+      deadlineMs: 10_000,
       cache: { seconds: 30, bytes: 1_000_000 },
       breaker: { failures: 5, coolDownSeconds: 30 },
     },
