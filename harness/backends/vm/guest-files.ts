@@ -26,7 +26,7 @@ export type GuestFiles = Map<string, { readonly link: string } | { readonly file
 
 /** Programs that units, tests and people look for on a node. What this machine has not, its guests have not. */
 const programs = `
-  bash sh env cat ls cp mv rm mkdir rmdir ln chmod chown chgrp touch stat id date sleep kill ps pgrep pkill getent hostname
+  bash sh env cat ls cp mv rm mkdir rmdir mkfifo ln chmod chown chgrp touch truncate stat id date sleep kill ps pgrep pkill getent hostname
   head tail grep sed awk mawk gawk tr cut sort uniq wc tee test true false echo printf dd od base64 sha256sum find xargs uname
   whoami readlink realpath dirname basename mktemp df du mount umount ip ss seq timeout nohup setsid setpriv stdbuf sync expr
   diff cmp tar gzip nproc nice which tty stty logger install sudo su
