@@ -45,8 +45,7 @@ export class Operator {
 
   /** A peer that may be given grants. */
   async register(commonName: string): Promise<{ id: string }> {
-    const { tenant } = this.#planned.user
-    return this.#ask('register a peer', 'POST', '/federation/peers', { commonName, tenantId: tenant })
+    return this.#ask('register a peer', 'POST', '/federation/peers', { commonName })
   }
 
   /** Grants what the plan says; with something changed. */
@@ -73,20 +72,29 @@ export class Operator {
     await awaited(this.#planned.issuer, what, look, is, withinMs)
   }
 
+  /** Waits until it lends at all: before that it does not listen, as it does not know yet who is revoked. */
+  async untilLending(): Promise<void> {
+    const { issuer, lender } = this.#planned
+    const call: HttpCall = { method: 'GET', url: `${lender.url}/readyz`, tls: { ca: lender.anchor }, expect: [200] }
+    const ask = () => this.#site.callFrom(issuer, call)
+    await awaited(issuer, 'did it lend', ask, ({ status }) => status === 200, 30_000)
+  }
+
   /** A user of the tenant whom nothing else depends on. */
   async newUser(name: string): Promise<{ id: string }> {
-    const asked = { tenantId: this.#planned.user.tenant, name, displayName: name }
-    return this.#ask('make a user', 'POST', '/users', asked)
+    return this.#ask('make a user', 'POST', '/users', { name })
   }
 
   async disable(userId: string): Promise<void> {
-    await this.#ask('disable a user', 'POST', `/users/${userId}/disable`, {})
+    await this.#ask('disable a user', 'PATCH', `/users/${userId}`, { isDisabled: true })
   }
 
   async #ask<Answer>(step: string, method: HttpCall['method'], path: string, json?: unknown): Promise<Answer> {
-    const { name, issuer, lender } = this.#planned
-    const { url, anchor, operatorToken: bearer } = lender
-    const call = { method, url: `${url}/api/admin${path}`, tls: { ca: anchor }, bearer, expect: [200, 201] }
+    const { name, issuer, lender, user } = this.#planned
+    const { anchor, operatorToken: bearer } = lender
+    // An operator is for all tenants, and says which one is meant.
+    const url = `${lender.url}/api/admin${path}?tenant=${user.tenant}`
+    const call = { method, url, tls: { ca: anchor }, bearer, expect: [200, 201] }
     const answer = await this.#site.callFrom(issuer, { ...call, ...(json !== undefined && { json }) })
     if (!call.expect.includes(answer.status))
       throw new NotIssued(name, step, answer.status, JSON.stringify(answer.json))

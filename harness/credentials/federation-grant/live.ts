@@ -43,6 +43,7 @@ interface Given {
 /** Enrols a peer of its own for a grant of its own: what one test does to them is nothing to another. */
 async function given(planned: Planned, site: LiveSite, userId = planned.user.id): Promise<Given> {
   const operator = new Operator(site, planned)
+  await kept('lending', planned, site, () => operator.untilLending())
   const holder = planned.holders[0]!
   const commonName = `peer-${randomUUID().slice(0, 8)}.${site.node(holder).host}`
   const { id: peerId } = await operator.register(commonName)
