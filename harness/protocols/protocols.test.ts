@@ -39,6 +39,29 @@ test('each part that is a text travels so, in the order of the parts, and anothe
   expect(http.request.safeParse({ ...request, carry: { sceret: 'bearer' } }).success).toBe(false)
 })
 
+test('a text of what is presented stands where the request has a place for it, in its path or its JSON', () => {
+  const declared = {
+    ...{ method: 'POST', path: '/redeem/{invitation.token}', expect: [200] },
+    json: { csrPem: '{invitation.csrPem}', kept: ['{other}'] },
+  }
+  const invitation = { token: 't', csrPem: 'c', keyPem: 'k' }
+  const prepared = (presented: object, options = {}) => http.prepare({ request: declared, presented, options })
+  const { elements, carried } = prepared({ invitation })
+  expect([elements.path, elements.body, carried]).toEqual([
+    '/redeem/t',
+    '{"csrPem":"c","kept":["{other}"]}',
+    ['invitation'],
+  ])
+  const nothing = prepared({})
+  expect([nothing.elements.path, nothing.elements.body, nothing.carried]).toEqual([
+    '/redeem/',
+    '{"csrPem":"","kept":["{other}"]}',
+    [],
+  ])
+  expect(prepared({ invitation }, { path: '/elsewhere' }).carried).toEqual(['invitation'])
+  expect(prepared({ invitation }, { path: '/elsewhere', json: {} }).carried).toEqual([])
+})
+
 test('header lines take the place of what carries the token, and without a token nothing is carried', () => {
   const replaced = http.prepare({ request, presented: { token }, options: { headers: [['Authorization', 'Basic x']] } })
   expect(replaced.carried).toEqual([])

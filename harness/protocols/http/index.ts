@@ -4,6 +4,7 @@ import { calledBy, type HttpAnswer } from './answer.ts'
 import { curlCommand } from './curl.ts'
 import { type Answer, exchange, type Request } from './exchange.ts'
 import { answeringInHttp, type HttpExpected } from './expected.ts'
+import { placed, placesIn } from './placed.ts'
 import { carry, type HttpOptions, linesOf, preparedInHttp } from './prepared.ts'
 import { sendAfter } from './raw-call.ts'
 
@@ -44,18 +45,24 @@ export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> 
 }
 
 function prepare(call: Call<HttpRequest, HttpOptions>): Prepared<HttpAnswer, HttpOptions> {
-  const { request: declared, before, options } = call
+  const { presented, before, options } = call
+  const declared = placed(call.request, presented)
   const content = contentOf({ ...declared, ...options })
   const isPromised = ({ status, failure }: Pick<Answer, 'status' | 'failure'>) =>
     status !== null && !failure && declared.expect.includes(status)
-  return preparedInHttp(call, {
-    ...{ method: options.method ?? declared.method, ...content, isPromised },
-    async send(endpoint, request) {
-      if (before === undefined) return calledBy(await exchange(endpoint, request), isPromised)
-      const first = { ...request, headers: [...content.headers, ...linesOf(before, declared.carry)] }
-      return sendAfter(endpoint, first, request, isPromised)
+  const prepared = preparedInHttp(
+    { ...call, request: declared },
+    {
+      ...{ method: options.method ?? declared.method, ...content, isPromised },
+      async send(endpoint, request) {
+        if (before === undefined) return calledBy(await exchange(endpoint, request), isPromised)
+        const first = { ...request, headers: [...content.headers, ...linesOf(before, declared.carry)] }
+        return sendAfter(endpoint, first, request, isPromised)
+      },
     },
-  })
+  )
+  const { path, json } = { ...call.request, ...options }
+  return { ...prepared, carried: [...prepared.carried, ...placesIn({ path, json }, presented)] }
 }
 
 function contentOf({ body, form, json }: HttpOptions): Pick<Request, 'headers' | 'body'> {
