@@ -13,6 +13,8 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   readonly part: PartName
   /** TLS carries its part, whatever is spoken over the connection. */
   readonly inHandshake?: true
+  /** It is good for one call: whoever makes another needs another one. */
+  readonly isGoodForOne?: true
   /** One more like it, by the hand-over that nodes use; beside what the test has of its companions, or what it is to fit instead. */
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
   /** What lies at a holder. */

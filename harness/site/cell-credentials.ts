@@ -68,7 +68,8 @@ export class CellCredentials {
     const kept = this.#kept.get(keyOf(shown))
     if (kept !== undefined) return kept
     const { planned, kind } = this.#fresh.of(credential)
-    const { [kind.part]: own } = await this.#fresh.named(credential).presented()
+    const made = kind.isGoodForOne ? this.#fresh.anew(credential) : this.#fresh.named(credential)
+    const { [kind.part]: own } = await made.presented()
     if (state === 'fresh') return { [kind.part]: own }
     return kind.spoil[state]!({ ...beside, [kind.part]: own }, planned, this.#fresh.at)
   }
