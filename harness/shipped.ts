@@ -7,6 +7,7 @@ import { bearerSecret } from './credentials/bearer-secret/declared.ts'
 import { boundToken } from './credentials/bound-token/declared.ts'
 import { certificate } from './credentials/certificate/declared.ts'
 import type { CredentialKind } from './credentials/credential-kind.ts'
+import { enrolmentToken } from './credentials/enrolment-token/declared.ts'
 import { federationGrant } from './credentials/federation-grant/declared.ts'
 import { jwk } from './credentials/jwk/declared.ts'
 import { liveKindsOf } from './credentials/live-kind.ts'
@@ -73,6 +74,7 @@ export const credentialKinds: readonly CredentialKind[] = [
   natsCreds,
   jwk,
   federationGrant,
+  enrolmentToken,
 ]
 
 const allProtocols: readonly AnyProtocol[] = [http, websocket, tls, nats]

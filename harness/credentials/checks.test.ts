@@ -56,6 +56,16 @@ const failedBy = (name: string, state: string, ...others: Facts[]): Row => [
   [grantIn(state), ...others],
 ]
 
+const invited = { kind: 'enrolment-token', name: 'invitation' } as const
+const invitation = { invitation: fact(invited) }
+/** Passed by all but some states. */
+const refusing = (name: string, ...states: string[]): Row => [
+  `enrolment-token/${name}`,
+  {},
+  [{}, invitation, { invitation: fact(invited, name === 'unused' ? 'expired' : 'used') }],
+  states.map((state) => ({ invitation: fact(invited, state) })),
+]
+
 type Row = readonly [check: string, args: Record<string, unknown>, passing: Facts[], failing: Facts[]]
 
 /** A check, what it compares with, what passes it, and what does not: each for another reason. */
@@ -270,6 +280,18 @@ const table: readonly Row[] = [
     [lent, both, {}, grantOf({ document: { resources: ['tasks'] } })],
     [grantOf({ document: { ...scope, filters: { tasks: { include_teams: [] } } } })],
   ],
+  ['enrolment-token/presented', {}, [invitation, { invitation: fact(invited, 'used') }], [{}, both]],
+  refusing('known', 'unknown', 'in upper case', 'cut short'),
+  refusing('unused', 'used'),
+  refusing('not-expired', 'expired'),
+  refusing('grant-alive', 'of a revoked grant'),
+  refusing('grant-pending', 'of an active grant'),
+  refusing('readable', 'with a garbled request'),
+  refusing('strong-key', 'with a weak key'),
+  refusing('strong-digest', 'with a weak digest'),
+  refusing('signed', 'with a request of another key'),
+  refusing('named', 'for another name'),
+  refusing('new-key', 'with a key of before'),
 ]
 
 const checks = new Map<string, Check>(

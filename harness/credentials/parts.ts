@@ -3,6 +3,7 @@ import type { Identity } from '../pki/certificate.ts'
 import type { SecretSummary } from './bearer-secret/live.ts'
 import type { TokenSummary } from './bound-token/judged.ts'
 import type { CertificateSummary } from './certificate/live.ts'
+import type { Invitation, InvitationSummary } from './enrolment-token/live.ts'
 import type { JwkSummary } from './jwk/live.ts'
 import type { CredsSummary } from './nats-creds/live.ts'
 import type { UserCreds } from './nats-creds/user-creds.ts'
@@ -17,6 +18,7 @@ export interface Presented {
   readonly secret?: string
   readonly creds?: UserCreds
   readonly jwk?: JWK
+  readonly invitation?: Invitation
 }
 
 /** Where each lies on a machine. */
@@ -26,6 +28,7 @@ export interface Places {
   readonly secret?: string
   readonly creds?: string
   readonly jwk?: string
+  readonly invitation?: string
 }
 
 /** What may be shown of each: never a secret. */
@@ -35,6 +38,7 @@ export interface Summaries {
   readonly secret?: SecretSummary
   readonly creds?: CredsSummary
   readonly jwk?: JwkSummary
+  readonly invitation?: InvitationSummary
 }
 
 /** Where the lists below name all there are, and an error that names those that are missing where they do not. */

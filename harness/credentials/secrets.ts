@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { bearerSecrets } from './bearer-secret/secrets.ts'
 import { tokenSecrets } from './bound-token/secrets.ts'
 import { certificateSecrets } from './certificate/secrets.ts'
+import { invitationSecrets } from './enrolment-token/secrets.ts'
 import { KnownSecrets, removalsIn } from './known-secrets.ts'
 import { natsSecrets } from './nats-creds/secrets.ts'
 
@@ -18,7 +19,7 @@ export interface SecretShape {
 }
 
 // A line per credential kind. They are listed here, not in shipped.ts, since whatever writes a text must know them, down to the agent.
-const shapes: readonly SecretShape[] = [certificateSecrets, tokenSecrets, bearerSecrets, natsSecrets]
+const shapes: readonly SecretShape[] = [certificateSecrets, tokenSecrets, bearerSecrets, natsSecrets, invitationSecrets]
 
 /** Text without secrets: those of any kind's shape, then the values that are known. */
 export function redact(text: string, known?: KnownSecrets): string {

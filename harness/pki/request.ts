@@ -11,18 +11,30 @@ export interface NewRequest {
 const label = 'CERTIFICATE REQUEST'
 /** RFC 2985 section 5.4.2: the extensions that a request asks for. */
 const extensionRequest = '1.2.840.113549.1.9.14'
-/** RFC 5758 section 3.2. */
-const ecdsaWithSha256 = '1.2.840.10045.4.3.2'
+/** RFC 5758 section 3.2, and RFC 3279 section 2.2.3. */
+const signatures = { sha256: '1.2.840.10045.4.3.2', sha1: '1.2.840.10045.4.1' }
+
+/** What a request that should be refused has otherwise. */
+export interface RequestFaults {
+  /** As OpenSSL calls it. */
+  readonly curve?: string
+  readonly digest?: keyof typeof signatures
+  /** False: the signature is over something else. */
+  readonly isSigned?: boolean
+}
 
 /**
  * Makes a P-256 key and a certificate request for it, with `subject` as common name and `sans` as DNS names. RFC 2986 section 4, by its
  * schemas: an agent makes nothing else, and all of the x509 package takes twice as long to load.
  */
-export async function newRequest(named: { subject: string; sans: readonly string[] }): Promise<NewRequest> {
+export async function newRequest(
+  named: { subject: string; sans: readonly string[] },
+  { curve = 'P-256', digest = 'sha256', isSigned = true }: RequestFaults = {},
+): Promise<NewRequest> {
   const { AsnConvert, OctetString } = await import('@peculiar/asn1-schema')
   const csr = await import('@peculiar/asn1-csr')
   const x509 = await import('@peculiar/asn1-x509')
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curve })
   const value = new x509.AttributeValue({ utf8String: named.subject })
   const commonName = new x509.AttributeTypeAndValue({ type: '2.5.4.3', value })
   const names = new x509.SubjectAlternativeName(named.sans.map((dNSName) => new x509.GeneralName({ dNSName })))
@@ -35,10 +47,11 @@ export async function newRequest(named: { subject: string; sans: readonly string
       new x509.Attribute({ type: extensionRequest, values: [AsnConvert.serialize(extensions)] }),
     ]),
   })
-  const signature = sign('sha256', Buffer.from(AsnConvert.serialize(info)), privateKey)
+  const signed = isSigned ? Buffer.from(AsnConvert.serialize(info)) : Buffer.from('something else')
+  const signature = sign(digest, signed, privateKey)
   const request = new csr.CertificationRequest({
     certificationRequestInfo: info,
-    signatureAlgorithm: new x509.AlgorithmIdentifier({ algorithm: ecdsaWithSha256 }),
+    signatureAlgorithm: new x509.AlgorithmIdentifier({ algorithm: signatures[digest] }),
     signature: new Uint8Array(signature).buffer,
   })
   const der = Buffer.from(AsnConvert.serialize(request))

@@ -129,6 +129,7 @@ topology {
         handover = "mint";
       };
       grants = builtins.mapAttrs (scope: _: grant "alice" scope) scopes // { scope-erin = grant "erin" "scope-a"; };
+      invitation = grant "alice" "scope-a" // { kind = "enrolment-token"; };
       # What is lent of each resource as a whole, and of single rows.
       lent = {
         tasks = builtins.attrNames grants;
@@ -147,11 +148,14 @@ topology {
       trustDomains = attrs (if caPerGateway then all else [ "a" ]) (letter: { name = domainOf letter; value.ca = caOf letter; });
       networks = { fed = { }; } // attrs all (letter: { name = "data-${letter}"; value = { }; });
       nodes = attrs (if caPerGateway then all else [ "a" ]) ca // merge (map gateway all);
-      credentials = attrs all certificate // grants
+      credentials = attrs all certificate // grants // { inherit invitation; }
         // (if caPerGateway
       then attrs all (letter: { name = keyOf letter; value = key (caOf letter) [ "gateway-${letter}" ]; })
       else { fed-provisioner = key "ca" (map (letter: "gateway-${letter}") all); });
-      accepts = [ (accept "capabilities" (builtins.attrNames grants)) ]
+      accepts = [
+        (accept "capabilities" (builtins.attrNames grants))
+        { target = "gateway-b"; action = "enrolment:redeem"; credential = "invitation"; }
+      ]
         ++ builtins.concatMap
         (resource: map (verb: accept "${verb}/${resource}" (lent.${resource} or everythingAlone)) [ "list" "search" ])
         resources

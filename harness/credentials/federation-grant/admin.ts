@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { HoldfastError } from '../../errors.ts'
 import type { Identity } from '../../pki/certificate.ts'
@@ -21,8 +22,6 @@ export interface Grant {
 
 export interface Invitation {
   readonly token: string
-  /** Where it is redeemed. */
-  readonly enrollmentUrl: string
 }
 
 /** What was waited for did not come in time. Code `HOLDFAST_LENDER_LATE`. */
@@ -33,14 +32,41 @@ class LenderLate extends HoldfastError {
   }
 }
 
+/** What is granted, to whom and by whom. */
+export type Order = Pick<PlanFederationGrant, 'name' | 'issuer' | 'holders' | 'user' | 'document' | 'lender'>
+
+/** A peer and a grant that nobody had before, and the invitation to it. */
+export interface Begun {
+  readonly commonName: string
+  readonly peerId: string
+  readonly grantId: string
+  readonly invitation: Invitation
+}
+
 /** The operator of a lender, at its node. */
 export class Operator {
   readonly #site: LiveSite
-  readonly #planned: PlanFederationGrant
+  readonly #planned: Order
 
-  constructor(site: LiveSite, planned: PlanFederationGrant) {
+  constructor(site: LiveSite, planned: Order) {
     this.#site = site
     this.#planned = planned
+  }
+
+  /** What is done to it by one test is nothing to another. */
+  async begin({
+    userId = this.#planned.user.id,
+    ttlSeconds,
+  }: {
+    userId?: string
+    ttlSeconds?: number
+  } = {}): Promise<Begun> {
+    const { host } = this.#site.node(this.#planned.holders[0]!)
+    const commonName = `peer-${randomUUID().slice(0, 8)}.${host}`
+    const { id: peerId } = await this.register(commonName)
+    const { id: grantId } = await this.grant(peerId, { subjectUserId: userId })
+    const invitation = await this.invite(grantId, ttlSeconds === undefined ? {} : { ttlSeconds })
+    return { commonName, peerId, grantId, invitation }
   }
 
   /** A peer that may be given grants. */
@@ -55,7 +81,7 @@ export class Operator {
     return this.#ask('grant it', 'POST', '/federation/grants', asked)
   }
 
-  async invite(grantId: string, asked: { ttlSeconds?: number; purpose?: string } = {}): Promise<Invitation> {
+  async invite(grantId: string, asked: { ttlSeconds?: number } = {}): Promise<Invitation> {
     const path = `/federation/grants/${grantId}/tokens`
     const invitation = await this.#ask<Invitation>('invite its peer', 'POST', path, asked)
     this.#site.learn(invitation.token)
@@ -102,18 +128,22 @@ export class Operator {
   }
 }
 
-/** Has a fresh key certified for an invitation, from the node of a peer. */
-export async function redeem(
-  { name, lender }: Pick<PlanFederationGrant, 'name' | 'lender'>,
-  site: LiveSite,
-  { holder, commonName, invitation }: { holder: string; commonName: string; invitation: Invitation },
-): Promise<Identity> {
+/** Has a fresh key certified for an invitation. */
+export async function redeem(order: Order, site: LiveSite, { commonName, invitation }: Begun): Promise<Identity> {
   const { keyPem, csrPem } = await newRequest({ subject: commonName, sans: [commonName] })
-  const call: HttpCall = {
-    ...{ method: 'POST', url: invitation.enrollmentUrl, tls: { ca: lender.anchor }, json: { csrPem }, expect: [200] },
-  }
-  const { status, json } = await site.callFrom(holder, call)
-  return { certPem: chainIn(name, 'redeem the invitation', status, json), keyPem }
+  const { status, json } = await sendRequest(order, site, { token: invitation.token, csrPem })
+  return { certPem: chainIn(order.name, 'redeem the invitation', status, json), keyPem }
+}
+
+/** What a lender says to whoever redeems a token, from the node of a peer. */
+export function sendRequest(
+  { lender, holders }: Order,
+  site: LiveSite,
+  { token, csrPem }: { token: string; csrPem: string },
+): Promise<{ status: number; json: unknown }> {
+  const url = `${lender.url}/api/federation/enrollment/${token}`
+  const call: HttpCall = { method: 'POST', url, tls: { ca: lender.anchor }, json: { csrPem }, expect: [200] }
+  return site.callFrom(holders[0]!, call)
 }
 
 /** Has a key certified in the place of the one that is presented. */

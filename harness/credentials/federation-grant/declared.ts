@@ -27,10 +27,27 @@ export const federationGrant: CredentialKind<FederationGrantDeclaration, PlanFed
 
 function resolveGrant(
   compilation: Compilation,
-  { name, declaration, holder, files, path, mistake }: Declared<FederationGrantDeclaration>,
+  declared: Declared<FederationGrantDeclaration>,
 ): PlanFederationGrant | undefined {
+  const lent = lentBy(compilation, 'federation-grant', declared)
+  if (lent === undefined) return undefined
+  const { name, declaration, holder, files } = declared
+  const { issuer } = declaration
+  const { order, lifetimeSeconds } = lent
+  return {
+    ...{ name, kind: 'federation-grant', issuer, holders: [holder], handover: 'mint', lifetimeSeconds, files },
+    ...order,
+  }
+}
+
+/** What a gateway lends by a grant, and how it is asked for one. */
+export function lentBy(
+  compilation: Compilation,
+  kind: 'federation-grant' | 'enrolment-token',
+  { declaration, holder, path, mistake }: Declared<Pick<FederationGrantDeclaration, 'issuer' | 'subject' | 'scope'>>,
+) {
   const { issuer, subject, scope } = declaration
-  const offer = issuerOf(compilation, 'federation-grant', issuer, path)
+  const offer = issuerOf(compilation, kind, issuer, path)
   const domain = own(compilation.topology.nodes, issuer)?.domain
   if (offer === undefined || domain === undefined) return undefined
   const found = <One>(member: 'subject' | 'scope', all: Readonly<Record<string, One>>, wanted: string) => {
@@ -46,11 +63,8 @@ function resolveGrant(
   if (user === undefined || document === undefined) return undefined
   for (const node of [issuer, holder]) needAnchor(compilation, node, domain)
   const { url, lends, operatorToken, signer, oids, overlapSeconds, lifetimeSeconds } = offer
-  return {
-    ...{ name, kind: 'federation-grant', issuer, holders: [holder], handover: 'mint', lifetimeSeconds },
-    ...{ subject, user, scope, document, files },
-    lender: { url, anchor: anchorPath(domain), lends, operatorToken, signer, oids, overlapSeconds },
-  }
+  const lender = { url, anchor: anchorPath(domain), lends, operatorToken, signer, oids, overlapSeconds }
+  return { order: { subject, user, scope, document, lender }, lifetimeSeconds }
 }
 
 /** A gateway lends what it granted itself. */

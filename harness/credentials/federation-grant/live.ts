@@ -7,7 +7,7 @@ import { type CertificateSummary, liveCertificate } from '../certificate/live.ts
 import { type JudgedCall, type LiveKind, type MadeRecord, NotIssued, type Spoiling } from '../live-kind.ts'
 import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
-import { awaited, type Grant, isLetIn, Operator, redeem, renew } from './admin.ts'
+import { awaited, type Begun, type Grant, isLetIn, Operator, redeem, renew } from './admin.ts'
 import type { SpoiledGrant } from './checks.ts'
 import { type Forgery, forgedAfter, namedIn, nameIn, naming } from './leaf.ts'
 import { defaultOids, type PlanFederationGrant } from './planned.ts'
@@ -33,24 +33,16 @@ class KeySealed extends HoldfastError {
 }
 
 /** A grant that was given for a test, with the certificate by which it was taken up. */
-interface Given {
+interface Given extends Begun {
   readonly identity: Identity
-  readonly commonName: string
-  readonly peerId: string
-  readonly grantId: string
 }
 
-/** Enrols a peer of its own for a grant of its own: what one test does to them is nothing to another. */
-async function given(planned: Planned, site: LiveSite, userId = planned.user.id): Promise<Given> {
+/** Enrols a peer of its own for a grant of its own. */
+async function given(planned: Planned, site: LiveSite, userId?: string): Promise<Given> {
   const operator = new Operator(site, planned)
   await kept('lending', planned, site, () => operator.untilLending())
-  const holder = planned.holders[0]!
-  const commonName = `peer-${randomUUID().slice(0, 8)}.${site.node(holder).host}`
-  const { id: peerId } = await operator.register(commonName)
-  const { id: grantId } = await operator.grant(peerId, { subjectUserId: userId })
-  const invitation = await operator.invite(grantId)
-  const identity = await redeem(planned, site, { holder, commonName, invitation })
-  return { identity, commonName, peerId, grantId }
+  const begun = await operator.begin(userId === undefined ? {} : { userId })
+  return { ...begun, identity: await redeem(planned, site, begun) }
 }
 
 const hoursFromNow = (hours: number) => new Date(Date.now() + hours * 3_600_000)

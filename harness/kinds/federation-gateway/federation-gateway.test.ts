@@ -20,7 +20,8 @@ const told =
     void Object.assign(settingsOf(topology), settings)
 /** Of a lender whose rows are others, the grants would have to be others, too. */
 function lendNothing(topology: Topology): void {
-  const isGrant = ({ kind }: Topology['credentials'][string]) => kind === 'federation-grant'
+  const isGrant = ({ kind }: Topology['credentials'][string]) =>
+    kind === 'federation-grant' || kind === 'enrolment-token'
   for (const [name, one] of Object.entries(topology.credentials)) if (isGrant(one)) delete topology.credentials[name]
   topology.accepts = []
   Object.assign(settingsOf(topology), { scopes: {}, rows: {}, invites: [] })

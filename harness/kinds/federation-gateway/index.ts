@@ -5,6 +5,7 @@ import { defineKind, type KindPlan, type UnitContext } from '../../topology/kind
 import type { Command, Listener, PlanFile, Step, Template } from '../../topology/plan.ts'
 import { databaseFor, type UsedDatabase } from '../database-files.ts'
 import { startOf } from '../reference-service.ts'
+import { enrolmentActions, enrolmentVerification } from './enrolment.ts'
 import { federating, inviting } from './federate.ts'
 import { type Lending, lendingActions, lendingVerification } from './lending.ts'
 import { rowsIn, subjectsIn } from './lent.ts'
@@ -26,7 +27,7 @@ export const federationGateway = defineKind({
   summary: 'gateway that lends scoped rows of its database to certified peers, and asks theirs',
   settings,
   plan,
-  offers: { 'federation-grant': grantIssuer },
+  offers: { 'federation-grant': grantIssuer, 'enrolment-token': grantIssuer },
 })
 
 function plan(unit: Unit): KindPlan {
@@ -61,9 +62,8 @@ function plan(unit: Unit): KindPlan {
       // What it is answering may take as long as that.
       stopWithinMs: 20_000,
     },
-    ...(lending && { actions: lendingActions(lending) }),
-    // Of one that the topology has lend nothing there is nothing to derive.
-    ...(lending && unit.issued('federation-grant').length > 0 && { verification: lendingVerification(lending) }),
+    ...(lending && { actions: { ...lendingActions(lending), ...enrolmentActions } }),
+    ...(lending && { verification: verificationOf(unit, lending) }),
     companions: [...inviting(administering), ...federating(administering)],
     surfaces: ['start'],
     insider: {
@@ -84,6 +84,15 @@ function lendingOf(unit: Unit): Lending {
     else rows[resource] = { ...rows[resource], [name]: row }
   }
   return { listener: 'federation', anchors: [topology.nodes[settings.ca ?? '']?.domain ?? domain], rows }
+}
+
+/** Of one that the topology has lend nothing, or invite nobody, there is nothing to derive. */
+function verificationOf(unit: Unit, lending: Lending): KindPlan['verification'] {
+  const all = {
+    ...(unit.issued('federation-grant').length > 0 && lendingVerification(lending)),
+    ...(unit.issued('enrolment-token').length > 0 && enrolmentVerification),
+  }
+  return Object.keys(all).length > 0 ? all : undefined
 }
 
 function grantIssuer({ host, unit, settings }: Unit): GrantIssuer {
