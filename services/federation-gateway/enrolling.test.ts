@@ -18,22 +18,18 @@ let site: GatewaySite
 let tenant: TestTenant
 let gateway: RunningGateway
 
+/** Given back in the other order, also where one of them fails. */
+const owned = new AsyncDisposableStack()
 beforeAll(async () => {
-  cluster = await startCluster()
-  database = await cluster.database()
+  cluster = owned.use(await startCluster())
+  database = owned.use(await cluster.database())
   tenant = await makeTenant(database.owner)
-  ca = await stepCa()
-  const fake = await gatewaySite(database)
+  ca = owned.use(await stepCa())
+  const fake = owned.use(await gatewaySite(database))
   site = { ...fake, ca: { ...fake.ca, root: ca.root, issuing: ca.issuing } }
-  gateway = await startGateway(site, await besides(site))
+  gateway = owned.use(await startGateway(site, await besides(site)))
 }, 120_000)
-afterAll(async () => {
-  await gateway[Symbol.asyncDispose]()
-  await site[Symbol.asyncDispose]()
-  await ca[Symbol.asyncDispose]()
-  await database[Symbol.asyncDispose]()
-  await cluster[Symbol.asyncDispose]()
-})
+afterAll(() => owned.disposeAsync())
 
 /** What of its configuration is about the CA. */
 async function besides({ put }: GatewaySite): Promise<object> {

@@ -40,20 +40,17 @@ let issuer: Issuer
 let desk: EnrolmentDesk
 let log: [string, object][]
 
+/** Given back in the other order, also where one of them fails. */
+const owned = new AsyncDisposableStack()
 beforeAll(async () => {
-  cluster = await startCluster()
-  database = await cluster.database()
-  ca = await signingCa()
+  cluster = owned.use(await startCluster())
+  database = owned.use(await cluster.database())
+  ca = owned.use(await signingCa())
   key = await makeProvisionerKey()
   issuer = issuerAt({ url: ca.server.url, root: ca.root }, key)
-  desk = await openDesk({ site: await makeSite(), database: database.app, issuer })
+  desk = owned.use(await openDesk({ site: await makeSite(), database: database.app, issuer }))
 }, 120_000)
-afterAll(async () => {
-  await desk[Symbol.asyncDispose]()
-  await ca[Symbol.asyncDispose]()
-  await database[Symbol.asyncDispose]()
-  await cluster[Symbol.asyncDispose]()
-})
+afterAll(() => owned.disposeAsync())
 beforeEach(async () => {
   reset()
   log = []

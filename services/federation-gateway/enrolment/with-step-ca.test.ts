@@ -29,18 +29,16 @@ let issuer: Issuer
 let tenant: TestTenant
 let desk: EnrolmentDesk
 
+/** Given back in the other order, also where one of them fails. */
+const owned = new AsyncDisposableStack()
 beforeAll(async () => {
-  cluster = await startCluster()
-  database = await cluster.database()
+  cluster = owned.use(await startCluster())
+  database = owned.use(await cluster.database())
   site = await makeSite()
-  ca = await stepCa()
+  ca = owned.use(await stepCa())
   issuer = issuerAt(ca, ca.key)
 }, 120_000)
-afterAll(async () => {
-  await ca[Symbol.asyncDispose]()
-  await database[Symbol.asyncDispose]()
-  await cluster[Symbol.asyncDispose]()
-})
+afterAll(() => owned.disposeAsync())
 beforeEach(async () => {
   tenant = await makeTenant(database.owner)
   desk = await open(issuer)
