@@ -27,6 +27,19 @@ test('a reason that nothing provoked is a mistake, unless it is excepted by name
   })
 })
 
+test('a guard that refused nothing is a mistake, unless each of its reasons is excepted', () => {
+  const silent = { service: 'gate', guard: 'g.two', scenarios: [], reasons: [provoked('third'), provoked('fourth')] }
+  const more = { ...coverage, uses: [...coverage.uses, silent] }
+  const first = { 'gate/g.one second': 'x', 'gate/g.two third': 'x' }
+  expect(judge(more, first).mistakes).toEqual([
+    'gate/g.two refused nothing in any scenario',
+    'not provoked: gate/g.two fourth',
+  ])
+  expect(judge(more, { ...first, 'gate/g.two fourth': 'x' }).mistakes).toEqual([])
+  const without = { ...coverage, uses: [...coverage.uses, { ...silent, reasons: [] }] }
+  expect(judge(without, { 'gate/g.one second': 'x' }).mistakes).toEqual(['gate/g.two refused nothing in any scenario'])
+})
+
 test('an exception that is none, a refusal that is not declared and a service without guards are mistakes', () => {
   const needless = { 'gate/g.one first': 'x', 'gate/g.one second': 'x' }
   expect(judge(coverage, needless).mistakes).toEqual(['excepted, but provoked or not declared: gate/g.one first'])

@@ -12,7 +12,7 @@ import { type Outcome, root } from './check.ts'
 
 /**
  * Reasons that no scenario can provoke, `service/guard reason`, each with why it stays all the same. One that a scenario does
- * provoke, or that no service declares, is a mistake here.
+ * provoke, or that no service declares, is a mistake here. A guard may refuse nothing where each of its reasons is excepted.
  */
 const UNPROVOKED: Readonly<Record<string, string>> = {
   'creds-intake/creds.manifest manifest_missing':
@@ -52,10 +52,16 @@ export function judge(
   }
   const missing = uncoveredReasons(coverage)
   const known = (reason: string): boolean => Object.hasOwn(exceptions, reason)
+  const isExcepted = (guard: string): boolean => {
+    const reasons = missing.filter((reason) => reason.startsWith(`${guard} `))
+    return reasons.length > 0 && reasons.every(known)
+  }
   return {
     mistakes: [
       ...(coverage.guards.declared === 0 ? ['no service declares a guard'] : []),
-      ...uncoveredGuards(coverage).map((guard) => `${guard} refused nothing in any scenario`),
+      ...uncoveredGuards(coverage)
+        .filter((guard) => !isExcepted(guard))
+        .map((guard) => `${guard} refused nothing in any scenario`),
       ...missing.filter((reason) => !known(reason)).map((reason) => `not provoked: ${reason}`),
       ...coverage.undeclared.map((refusal) => `${refusal} is a refusal that its service does not declare`),
       ...Object.keys(exceptions)
