@@ -72,6 +72,11 @@ const schema = z.strictObject({
         .max(64)
         .default('mosaic-fed')
         .describe('JWK provisioner for certificates of peers'),
+      provisionerKids: z
+        .array(z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be an RFC 7638 thumbprint'))
+        .max(4)
+        .default([])
+        .describe('kids of its other keys, whose certificates are taken while one is changed for another'),
       provisionerKeyJson: z.string().optional().describe('its private JWK'),
       provisionerKeyFile: file.optional().describe('file (0600) with it'),
     })

@@ -6,6 +6,8 @@ import { nodeName } from './config.ts'
 import type { Core } from './core.ts'
 import { type CaClient, createCaClient } from './enrolment/ca-client.ts'
 import { admissionStore } from './lending/admission-store.ts'
+import { watchLists } from './lifecycle/list-alarm.ts'
+import type { Repeated } from './lifecycle/repeat.ts'
 import { type Revocations, startRevocations } from './lifecycle/revocations.ts'
 import { createFederationListener, type FederationListener, type Verbs } from './listeners/federation-listener.ts'
 import { issuingCas, type PinnedCa } from './start/guards.ts'
@@ -47,7 +49,13 @@ export function createFederating(options: FederatingOptions): Federating {
   const listener = createFederationListener({
     ...addressOf(configuration.listeners.federation),
     ...{ names: [publicName], node: nodeName(configuration), material },
-    policy: { provisioner: { name: stepCa.provisionerName, kids: new Set([federation.provisionerKey.kid]) }, oids },
+    policy: {
+      provisioner: {
+        name: stepCa.provisionerName,
+        kids: new Set([federation.provisionerKey.kid, ...stepCa.provisionerKids]),
+      },
+      oids,
+    },
     ...{ overlapSeconds: renewal.overlapSeconds, records: core.records, log: core.log, auditor: core.audit },
     ...{ store: admissionStore(core.database), verbs, limits: { perLeaf: rateLimit.perLeaf } },
   })
@@ -63,6 +71,7 @@ export function createFederating(options: FederatingOptions): Federating {
   })
   let opening: Promise<void> = Promise.resolve()
   let revocations: Revocations | undefined
+  let alarm: Repeated | undefined
   const use = (crls: CrlsInUse): void => {
     opening = listener.useLists(crls).then(() => revocations?.inForce(crls))
     opening.catch((failure: Error) => revocations && options.onClosed(failure))
@@ -73,6 +82,7 @@ export function createFederating(options: FederatingOptions): Federating {
     async start() {
       await keeper.start()
       await opening
+      alarm = watchLists(keeper, core.log)
       revocations = startRevocations({ session: core.database, ca: client, keeper, log: core.log })
       if (keeper.current !== undefined) revocations.inForce(keeper.current)
     },
@@ -82,7 +92,7 @@ export function createFederating(options: FederatingOptions): Federating {
     },
     async stop(graceMs) {
       keeper.stop()
-      await Promise.all([listener.close(graceMs), revocations?.stop()])
+      await Promise.all([listener.close(graceMs), revocations?.stop(), alarm?.stop()])
       client.close()
     },
   }

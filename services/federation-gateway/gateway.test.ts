@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type AuditRow, readAudit } from './storage/audit/rows.ts'
 import { findBearer } from './storage/bearer-tokens.ts'
@@ -177,6 +178,20 @@ describe('its commands', () => {
     const broken = site.put('broken.json', JSON.stringify({ tenants: [{ ...tenants[0], rows: 'marker' }] }))
     const refused = await runGateway(site, ['import', broken])
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/seed_unusable: .*tenants\.0/)])
+  })
+
+  test('an address that is taken is told as a mistake in the configuration, of either listener', async () => {
+    expect((await runGateway(site, ['migrate'])).code).toBe(0)
+    for (const port of Object.values(site.ports)) {
+      const taken = createServer()
+      await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve))
+      const refused = await runGateway(site, ['start'])
+      taken.close()
+      expect([refused.code, refused.stderr]).toEqual([
+        78,
+        expect.stringMatching(`gateway: config_invalid: .*EADDRINUSE.*${port}; choose an address that is free`),
+      ])
+    }
   })
 
   test('a database knows one root, and a start with another is refused', async () => {

@@ -1,7 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { connect } from 'node:tls'
+import { calculateJwkThumbprint } from 'jose'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { readAudit } from '../storage/audit/rows.ts'
 import { getGrant, revokeGrant } from '../storage/grants.ts'
@@ -113,16 +115,34 @@ test('without a list peers find nobody, and with one they are let in by itself',
 
 test('a list that ends takes readiness and new handshakes with it, until there is a better one', async () => {
   const peer = await aPeer()
-  site.ca.listEndsAt = new Date(Date.now() + 4_000)
   await using gateway = await startGateway(site, { crl: { ...(site.configuration.crl as object), refreshSeconds: 1 } })
   expect([await readiness(gateway), await fresh(gateway, peer)]).toEqual([[200, undefined], 200])
+  const fetched = () => site.ca.server.heard.filter(({ url }) => url === '/1.0/crl').length
+  site.ca.listEndsAt = new Date(Date.now() + 4_000)
+  const before = fetched()
+  await vi.waitFor(() => expect(fetched()).toBeGreaterThan(before), WITHIN)
   site.ca.isDown = true
   await vi.waitFor(async () => expect(await readiness(gateway)).toEqual([503, 'crl_stale']), { timeout: 8_000 })
+  await vi.waitFor(() => expect(gateway.stderr()).toMatch(/"crl-unusable","reason":"crl_stale"/), WITHIN)
   expect(await fresh(gateway, peer)).toBe('ECONNRESET')
   site.ca.listEndsAt = new Date(Date.now() + 600_000)
   site.ca.isDown = false
   await vi.waitFor(async () => expect(await readiness(gateway)).toEqual([200, undefined]), WITHIN)
   expect(await fresh(gateway, peer)).toBe(200)
+})
+
+test('while the key of its provisioner is changed, certificates by the other one are taken where it is named', async () => {
+  const peer = await aPeer()
+  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const jwk = JSON.stringify({ ...key, kid: await calculateJwkThumbprint(key) })
+  const stepCa = { ...(site.configuration.stepCa as object), provisionerKeyFile: site.put('next.json', jwk) }
+  {
+    await using changing = await startGateway(site, { stepCa: { ...stepCa, provisionerKids: [site.kid] } })
+    expect(await list(changing, peer)).toBe(200)
+  }
+  await using changed = await startGateway(site, { stepCa })
+  expect(await list(changed, peer)).toBe(401)
+  expect(site.decisions().at(-1)).toMatchObject({ guard: 'cert.provisioner', reason: 'cert_provisioner' })
 })
 
 test('time alone ends grants, and closes what a process that is gone had begun', async () => {
