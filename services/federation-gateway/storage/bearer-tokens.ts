@@ -72,6 +72,22 @@ export async function storeUserToken(
   return stored?.id
 }
 
+/** An administrator's token, of whatever tenant. Undefined: there is none. */
+export function findAdminToken(session: Session, id: string): Promise<{ tenantId: string | null } | undefined> {
+  return one(session, sql`SELECT tenant_id AS "tenantId" FROM admin_tokens WHERE id = ${id}::uuid`)
+}
+
+/** False: this user has no such token. */
+export async function withdrawUserToken(
+  session: Session,
+  { tenantId, userId, id }: { tenantId: string; userId: string; id: string },
+): Promise<boolean> {
+  const withdrawn = await session.query(sql`
+    UPDATE user_tokens SET withdrawn_at = coalesce(withdrawn_at, now())
+    WHERE id = ${id}::uuid AND tenant_id = ${tenantId}::uuid AND user_id = ${userId}::uuid RETURNING id`)
+  return withdrawn.length > 0
+}
+
 /** Of this tenant, or of an operator where none is named. */
 export async function withdrawToken(
   session: Session,

@@ -29,9 +29,9 @@ const MEMBERS = `
   CASE WHEN g.status IN ('pending', 'active') AND g.expires_at <= now() THEN 'expired' ELSE g.status END AS status,
   g.expires_at AS "expiresAt", to_char(g.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "createdAt",
   g.activated_at AS "activatedAt", g.ended_at AS "endedAt", g.end_reason AS "endReason",
-  CASE WHEN g.status <> 'revoked' THEN 'none' ELSE coalesce((
-    SELECT CASE WHEN bool_and(o.state = 'effective') THEN 'effective' ELSE 'queued' END
-    FROM federation_revocation_outbox o WHERE o.tenant_id = g.tenant_id AND o.grant_id = g.id), 'none')
+  CASE WHEN g.status <> 'revoked' THEN 'none' ELSE (
+    SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_and(o.state = 'effective') THEN 'effective' ELSE 'queued' END
+    FROM federation_revocation_outbox o WHERE o.tenant_id = g.tenant_id AND o.grant_id = g.id)
   END AS "certificateRevocation"`
 
 export interface NewGrant {
@@ -148,4 +148,40 @@ export function expireGrants(session: Session): Promise<GrantPlace[]> {
       SELECT id FROM federation_grants WHERE status IN ('pending', 'active') AND expires_at <= now()
       ORDER BY id LIMIT ${SWEPT_AT_ONCE} FOR UPDATE SKIP LOCKED)
     RETURNING tenant_id AS "tenantId", id`)
+}
+
+/** How many there are of each status, by this moment. */
+export async function countGrants(
+  session: Session,
+  { tenantId }: { tenantId: string },
+): Promise<Record<GrantStatus, number>> {
+  const rows = await session.query<{ status: GrantStatus; grants: number }>(sql`
+    SELECT CASE WHEN status IN ('pending', 'active') AND expires_at <= now() THEN 'expired' ELSE status END AS status,
+      count(*) AS grants
+    FROM federation_grants WHERE tenant_id = ${tenantId}::uuid GROUP BY 1`)
+  const counts = { pending: 0, active: 0, revoked: 0, expired: 0 }
+  return Object.assign(counts, Object.fromEntries(rows.map(({ status, grants }) => [status, grants])))
+}
+
+/** A grant whose last token was used, and no certificate came of it. */
+export interface Unfinished {
+  readonly grantId: string
+  readonly at: Date
+  readonly reason: string
+}
+
+const MOST_UNFINISHED = 100
+
+/** Pending grants that wait for a new token, the newest first. */
+export function unfinishedGrants(session: Session, { tenantId }: { tenantId: string }): Promise<Unfinished[]> {
+  return session.query(sql`
+    SELECT g.id AS "grantId", i.ended_at AS at, coalesce(i.reason, 'unknown') AS reason
+    FROM federation_grants g CROSS JOIN LATERAL (
+      SELECT state, ended_at, reason FROM federation_issuance
+      WHERE tenant_id = g.tenant_id AND grant_id = g.id ORDER BY started_at DESC LIMIT 1) i
+    WHERE g.tenant_id = ${tenantId}::uuid AND g.status = 'pending' AND (g.expires_at IS NULL OR g.expires_at > now())
+      AND i.state = 'failed' AND NOT EXISTS (
+        SELECT FROM federation_enrollment_tokens t
+        WHERE t.tenant_id = g.tenant_id AND t.grant_id = g.id AND t.used_at IS NULL AND t.expires_at > now())
+    ORDER BY i.ended_at DESC, g.id LIMIT ${MOST_UNFINISHED}::int`)
 }

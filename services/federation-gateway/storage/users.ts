@@ -1,5 +1,5 @@
 import type { Resource } from '../scope/resources.ts'
-import { type Database, type Session, undo } from './database.ts'
+import { type Database, one, type Session, undo } from './database.ts'
 import { lockLiveGrants, revokeLocked } from './revocation.ts'
 import { sql } from './statement.ts'
 import { brokenUniqueness } from './unavailable.ts'
@@ -14,7 +14,13 @@ export interface User {
   readonly name: string
   readonly displayName: string
   readonly isDisabled: boolean
+  readonly sharePersonal: boolean
+  readonly deniedResources: readonly Resource[]
 }
+
+const MEMBERS = `
+  id, name, display_name AS "displayName", disabled_at IS NOT NULL AS "isDisabled", share_personal AS "sharePersonal",
+  denied_resources AS "deniedResources"`
 
 /** Undefined: the tenant has one of this name. */
 export async function createUser(
@@ -30,13 +36,21 @@ export async function createUser(
     if (brokenUniqueness(failure) === 'users_name') return undefined
     throw failure
   }
-  return { id, name, displayName, isDisabled: false }
+  return { id, name, displayName, isDisabled: false, sharePersonal: true, deniedResources: [] }
 }
 
 export function listUsers(session: Session, { tenantId }: { tenantId: string }): Promise<User[]> {
-  return session.query(sql`
-    SELECT id, name, display_name AS "displayName", disabled_at IS NOT NULL AS "isDisabled" FROM users
-    WHERE tenant_id = ${tenantId}::uuid AND deleted_at IS NULL ORDER BY name`)
+  return session.query({
+    text: `SELECT ${MEMBERS} FROM users WHERE tenant_id = $1::uuid AND deleted_at IS NULL ORDER BY name`,
+    values: [tenantId],
+  })
+}
+
+export function getUser(session: Session, { tenantId, id }: UserPlace): Promise<User | undefined> {
+  return one(session, {
+    text: `SELECT ${MEMBERS} FROM users WHERE tenant_id = $1::uuid AND id = $2::uuid AND deleted_at IS NULL`,
+    values: [tenantId, id],
+  })
 }
 
 /** What of a user's own rights can be changed. The database adds one to the epoch of each grant that this touches. */
