@@ -78,6 +78,8 @@ export function readPins(hash: string): Pins | undefined {
 
 export interface OfferedUrl {
   readonly enrolmentUrl: string
+  /** What else makes it no place to send a request to, in words; undefined where nothing does. */
+  readonly objection?: (url: EnrolmentUrl) => string | undefined
   /** Set when the URL is good. */
   read?: EnrolmentUrl
   /** Set when it is not: for the administrator who gave it. */
@@ -86,7 +88,10 @@ export interface OfferedUrl {
 
 export const admUrl = guard<OfferedUrl>('adm.url', ['enrolment_url'], (offered) => {
   try {
-    offered.read = readEnrolmentUrl(offered.enrolmentUrl)
+    const read = readEnrolmentUrl(offered.enrolmentUrl)
+    const objection = offered.objection?.(read)
+    if (objection !== undefined) throw new EnrolmentUrlRefused(objection)
+    offered.read = read
     return undefined
   } catch (failure) {
     if (!(failure instanceof EnrolmentUrlRefused)) throw failure

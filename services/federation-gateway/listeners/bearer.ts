@@ -212,6 +212,16 @@ export function passQuery<Value>(
       return [name, all.length === 1 ? all[0] : all]
     }),
   )
+  return passGiven(exchange, given, schema, { isDetailed })
+}
+
+/** What was read already, by what else it must be. @throws Refused */
+export function passGiven<Value>(
+  exchange: Exchange,
+  given: unknown,
+  schema: z.ZodType<Value>,
+  { isDetailed = false }: { isDetailed?: boolean } = {},
+): Promise<Value> {
   return passSent(exchange, { given, largest: 0, schema }, isDetailed)
 }
 

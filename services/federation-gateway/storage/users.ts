@@ -14,13 +14,9 @@ export interface User {
   readonly name: string
   readonly displayName: string
   readonly isDisabled: boolean
-  readonly sharePersonal: boolean
-  readonly deniedResources: readonly Resource[]
 }
 
-const MEMBERS = `
-  id, name, display_name AS "displayName", disabled_at IS NOT NULL AS "isDisabled", share_personal AS "sharePersonal",
-  denied_resources AS "deniedResources"`
+const MEMBERS = `id, name, display_name AS "displayName", disabled_at IS NOT NULL AS "isDisabled"`
 
 /** Undefined: the tenant has one of this name. */
 export async function createUser(
@@ -36,7 +32,7 @@ export async function createUser(
     if (brokenUniqueness(failure) === 'users_name') return undefined
     throw failure
   }
-  return { id, name, displayName, isDisabled: false, sharePersonal: true, deniedResources: [] }
+  return { id, name, displayName, isDisabled: false }
 }
 
 export function listUsers(session: Session, { tenantId }: { tenantId: string }): Promise<User[]> {

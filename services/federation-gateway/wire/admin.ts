@@ -65,6 +65,20 @@ export function listCursor({ at, id }: { at: string; id: string }): string {
   return `${at}_${id}`
 }
 
+/** For an operator who has named neither a tenant nor anything that is of one. */
+export const tenantMissing = z.looseObject({
+  tenant: z.string({ error: 'there is not just one: name it by its id or its name' }),
+})
+
+/** For whoever goes on with a peer, and names another owner of it. */
+export const ownerIs = (id: string) =>
+  z.looseObject({ ownerUserId: z.literal(id, { error: 'is not the owner of this peer' }).optional() })
+
+/** For whoever has named no owner of a peer where there is not just one user. */
+export const ownerMissing = z.looseObject({
+  ownerUserId: z.string({ error: 'there is not just one user: name who may ask by this peer' }),
+})
+
 const tenantQuery = z.strictObject(tenant)
 const pageQuery = z.strictObject({ ...tenant, ...page })
 const grantsQuery = z.strictObject({
@@ -119,7 +133,11 @@ export type PeerAnswer = z.infer<typeof peer>
 
 const registerPeer = z.strictObject({ commonName })
 
-/** `peerId`: goes on with a peer that is there, whose certificate is lost, has ended, or never came. */
+/**
+ * `peerId`: goes on with one that is pending: its request was not sent, or the answer never came. It has its owner and its root already:
+ * who names them all the same names those. Else `ownerUserId` may be left out where the tenant has one user, and `caPem` where the lender
+ * has our own CA.
+ */
 const keypair = z.strictObject({
   enrollmentUrl: z.string().min(1).max(LONGEST_URL),
   ownerUserId: uuid.optional(),
@@ -233,7 +251,7 @@ const status = z.strictObject({
     ...{ queued: z.int(), stored: z.int(), dropped: z.int(), refilled: z.int(), rejected: z.int() },
     ...{ isBehind: z.boolean(), failingSince: time.nullable() },
   }),
-  /** Of the list of revoked certificates in use. */
+  /** Of the list of revoked certificates in use, and why nobody can be let in by it. */
   crl: z.strictObject({ ageSeconds: z.number(), nextUpdate: time, failure: z.string().nullable() }).nullable(),
   alerts: z.array(z.string()),
 })
