@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { GRANT } from '../testing/certificates.ts'
 import { PEER_ID, ROW_ID, TENANT } from '../testing/federation.ts'
 import { Lender } from './lender.ts'
@@ -13,6 +13,7 @@ let met: unknown[]
 let epoch: number
 let failure: FederationClientError | undefined
 let isListed: boolean
+let looking: Promise<void>
 let revoked: number
 let cache: ListCache
 let lender: Lender
@@ -34,6 +35,7 @@ beforeEach(() => {
   epoch = 7
   failure = undefined
   isListed = false
+  looking = Promise.resolve()
   revoked = 0
   cache = new ListCache({ seconds: 30, bytes: 1_000_000 }, () => now)
   const answer = <Value>(what: string, value: Value): Promise<Value> => {
@@ -62,7 +64,7 @@ beforeEach(() => {
         answer(`standing ${known}`, known === epoch ? { epoch } : { epoch, capabilities: undefined as never }),
       renew: () => answer('renew', { certPem: 'c', certChainPem: 'c', serial: 'ab', notAfter: '' }),
     },
-    isRevoked: async () => isListed,
+    isRevoked: () => looking.then(() => isListed),
     onRevoked: async () => {
       revoked += 1
     },
@@ -160,6 +162,19 @@ test('it is revoked by a signed list alone, and only what looks like being turne
   isListed = false
   await expect(list()).rejects.toThrow()
   expect(revoked).toBe(1)
+})
+
+test('nobody waits for longer than it may to hear whether it is revoked, and it is revoked all the same', async () => {
+  let found = () => {}
+  looking = new Promise((resolve) => {
+    found = resolve
+  })
+  isListed = true
+  failure = error('peer_unreachable', { isReset: true })
+  await expect(lender.list('memory', { limit: 5 }, { until: performance.now() + 20 })).rejects.toBe(failure)
+  expect(revoked).toBe(0)
+  found()
+  await vi.waitFor(() => expect(revoked).toBe(1))
 })
 
 test('one that is removed is forgotten', async () => {

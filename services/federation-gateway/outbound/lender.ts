@@ -51,36 +51,38 @@ export class Lender {
     // In this order: an answer is kept under an epoch that is not later than its own, and so never served for a later one.
     let met: Met | undefined
     if (held !== undefined || this.#epoch === undefined) {
-      const { epoch } = await this.#contact((client) => client.standing(held, asked))
+      const { epoch } = await this.#contact(asked, (client) => client.standing(held, asked))
       const text = cache.take(key, { grantId, epoch })
       this.#learnEpoch(epoch)
       if (text !== undefined) return { ...(JSON.parse(text) as Taken<ListAnswer<Of>>), isCached: true }
       if (held !== undefined && held !== epoch) met = { guard: outCache.id, reason: 'cache_unconfirmed' }
     }
     const epoch = this.#epoch
-    const listed = await this.#contact((client) => client.list(resource, query, { ...asked, ...(met && { met }) }))
+    const listed = await this.#contact(asked, (client) =>
+      client.list(resource, query, { ...asked, ...(met && { met }) }),
+    )
     if (epoch !== undefined) cache.keep(key, epoch, JSON.stringify(listed))
     return { ...listed, isCached: false }
   }
 
   get<Of extends Resource>(resource: Of, id: string, asked: Asked = {}): Promise<Taken<GetAnswer<Of>>> {
-    return this.#contact((client) => client.get(resource, id, asked))
+    return this.#contact(asked, (client) => client.get(resource, id, asked))
   }
 
   search(request: SearchRequest, asked: Asked = {}): Promise<Taken<SearchAnswer>> {
-    return this.#contact((client) => client.search(request, asked))
+    return this.#contact(asked, (client) => client.search(request, asked))
   }
 
   /** What the peer lends, at which epoch. */
   async standing(known: number | undefined, asked: Asked = {}): Promise<Standing> {
-    const standing = await this.#contact((client) => client.standing(known, asked))
+    const standing = await this.#contact(asked, (client) => client.standing(known, asked))
     this.#learnEpoch(standing.epoch)
     return standing
   }
 
   /** What the peer answers to a request for our next certificate, unjudged. */
   renew(csrPem: string, asked: Asked = {}): Promise<RenewAnswer> {
-    return this.#contact((client) => client.renew(csrPem, asked))
+    return this.#contact(asked, (client) => client.renew(csrPem, asked))
   }
 
   /** The peer is removed, or revoked: nothing of it stays. */
@@ -94,19 +96,19 @@ export class Lender {
     this.#epoch = epoch
   }
 
-  async #contact<Answer>(ask: (client: LenderOptions['client']) => Promise<Answer>): Promise<Answer> {
+  async #contact<Answer>({ until }: Asked, ask: (client: LenderOptions['client']) => Promise<Answer>): Promise<Answer> {
     const { client, episodes, peerId } = this.#options
     try {
       const answer = await ask(client)
       this.#tell(episodes.reached(peerId))
       return answer
     } catch (failure) {
-      if (failure instanceof FederationClientError) await this.#learn(failure)
+      if (failure instanceof FederationClientError) await this.#learn(failure, until)
       throw failure
     }
   }
 
-  async #learn(failure: FederationClientError): Promise<void> {
+  async #learn(failure: FederationClientError, until: number | undefined): Promise<void> {
     const { episodes, peerId } = this.#options
     // Nothing was sent, or nobody waited: it says nothing of the peer.
     if (failure.code === 'circuit_open' || failure.code === 'call_abandoned') return
@@ -117,7 +119,7 @@ export class Lender {
     }
     this.#tell(episodes.failed(peerId))
     if (failure.isReset || failure.code === 'peer_tls_untrusted') this.forget()
-    if (failure.isReset) await this.#lookForRevocation()
+    if (failure.isReset) await waitAtMost(this.#lookForRevocation(), until)
   }
 
   /** Once for all calls that were reset together. */
@@ -136,5 +138,20 @@ export class Lender {
     const { event, ...fields } = told
     if (event === 'peer.offline') this.#options.log.warn(event, fields)
     else this.#options.log.info(event, fields)
+  }
+}
+
+/** Waits for it until a time by `performance.now()`; it goes on after that, and whatever becomes of it is nobody's. */
+async function waitAtMost(work: Promise<void>, until: number | undefined): Promise<void> {
+  if (until === undefined) return work
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, until - performance.now()))
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+    work.catch(() => {})
   }
 }

@@ -394,6 +394,7 @@ describe('a certificate is renewed', () => {
     expect(await all.renew(id)).toEqual({ failure: 'peer_ended' })
     expect(csrs).toHaveLength(1)
     expect(await stateOf(id)).toEqual(['revoked', 'certificate_revoked'])
+    expect(events()).toEqual([])
   })
 })
 

@@ -125,13 +125,14 @@ export class Renewals {
       log.error('peer.renewal-failed', { peerId, ...failureFields(failure) })
       return { renewed: false, reason: 'internal' }
     })
-    if (isEnded()) return renewal
+    // A request that found the new key in the database has taken it up by now, and watches anew.
     if (renewal.renewed) this.#take(watched, renewal.key)
-    else await this.#failed(watched, renewal.reason)
+    else if (!isEnded()) await this.#failed(watched, renewal.reason)
     return renewal
   }
 
   #take({ peer, alert }: Watched, key: StoredKey): void {
+    if (this.#closing.signal.aborted) return
     const { onRenewed, log, clock, database } = this.#deps
     const { peerId, tenantId } = peer.caller
     onRenewed(peerId, key)
@@ -147,8 +148,8 @@ export class Renewals {
 
   async #failed(watched: Watched, reason: string): Promise<void> {
     const { clock } = this.#deps
-    // Whoever is at it tells of it.
-    if (reason !== 'renewal_busy') {
+    // Whoever is at it tells of it; and one that has ended is no longer watched once somebody has looked.
+    if (reason !== 'renewal_busy' && reason !== 'peer_ended') {
       watched.failures += 1
       await this.#degrade(watched, reason)
     }
