@@ -130,7 +130,7 @@ async function begin(
   if (isPinned && (caPem === undefined || fingerprintOf(root) === fingerprintOf(caPem))) return begun
   throw new CommandFailed(
     'enrolment_ca',
-    `our gateway would go by another root than the invitation pins; ${onceMore(begun, '--ca FILE')}`,
+    `our gateway would go by another root than the invitation; ${onceMore(begun, '--ca FILE')}`,
   )
 }
 

@@ -20,8 +20,9 @@ import { type LeafChanges, makeKeys, OIDS, type TestCa, uuidExtension } from '..
 import { type Answer, holdServer, json, type LiveServer, liveRoot, liveServer, liveSub } from '../testing/live.ts'
 import { draftOf } from '../testing/signing-ca.ts'
 import { CHECK_IDS, type Check, type CheckId, doctorReportSchema } from '../wire/doctor.ts'
+import { vector, version } from './database-checks.ts'
 import { doctor } from './doctor.ts'
-import type { DoctorDeps } from './examined.ts'
+import type { DoctorDeps, Examined } from './examined.ts'
 
 const SECRET = 'bbbbZk3mQ9xW1rT7yU2pL5sD8fG4hJ6cV0nA'
 const NAME = 'gateway-b.example'
@@ -245,6 +246,13 @@ test.each<
     /put the certificates between behind it/,
   ],
   [
+    'a certificate that has not begun',
+    'tls.server-certificate',
+    async () => serverFiles(await holdServer(root, [NAME], { notBefore: new Date(Date.now() + 60_000) })),
+    /begins /,
+    /see the clocks/,
+  ],
+  [
     'a chain in the wrong order',
     'tls.server-certificate',
     async () => {
@@ -320,19 +328,6 @@ test.each<
     /./,
   ],
   [
-    'a CA whose clock is ahead',
-    'ca.clock',
-    () => {
-      answers['/health'] = (_, response) => {
-        response.setHeader('date', new Date(Date.now() + 65_000).toUTCString())
-        json(response, 200, { status: 'ok' })
-      }
-      return {}
-    },
-    /6[3-5] s ahead: certificates are refused/,
-    /NTP/,
-  ],
-  [
     'a list of another issuer',
     'ca.crl',
     async () => {
@@ -379,6 +374,38 @@ test('a CA of another root is found at the handshake', async () => {
   expect(failed).toEqual(['ca.https'])
   expect(find('ca.https').remedy).toContain('put the root of this CA')
   expect(find('ca.health')).toMatchObject({ status: 'skip', detail: 'see ca.https' })
+})
+
+test.each<[aheadSeconds: number, Check['status'], RegExp]>([
+  [0, 'ok', /is right/],
+  [20, 'ok', /(19|20) s ahead/],
+  [45, 'warn', /4[45] s ahead/],
+  [-45, 'warn', /4[45] s behind/],
+  [65, 'fail', /6[45] s ahead: certificates are refused as not yet valid, or as expired/],
+  [-65, 'fail', /6[45] s behind: certificates are refused/],
+])('a CA whose clock is %i s ahead: ca.clock says %s', async (seconds, status, detail) => {
+  answers['/health'] = (_, response) => {
+    response.setHeader('date', new Date(Date.now() + seconds * 1_000).toUTCString())
+    json(response, 200, { status: 'ok' })
+  }
+  const { find, report } = await examine()
+  expect(report.ok).toBe(status !== 'fail')
+  expect(find('ca.clock')).toMatchObject({ status, detail: expect.stringMatching(detail) })
+  if (status !== 'ok') expect(find('ca.clock').remedy).toContain('NTP')
+})
+
+/** Servers that there are none of here. */
+const serverWith = (row: object): Examined => ({ login: { query: async () => [row] } }) as never
+
+test('a PostgreSQL older than 15 fails', async () => {
+  expect(await version(serverWith({ number: 150_000, name: '15.0' }))).toMatchObject({ status: 'ok' })
+  expect(await version(serverWith({ number: 149_999, name: '14.99' }))).toEqual({
+    ...{ status: 'fail', detail: 'PostgreSQL 14.99 is too old', remedy: 'name one of version 15 or newer' },
+  })
+})
+
+test('an extension that is there is told by its version', async () => {
+  expect(await vector(serverWith({ version: '0.8.0' }))).toEqual({ status: 'ok', detail: 'vector 0.8.0' })
 })
 
 test('a CA that renews by itself, and a certificate that ends soon, are warned of', async () => {
@@ -522,6 +549,10 @@ test('from outside, the audit lags by what the decision log has and the database
   const position = { head: await headOfLog(good.decisionLog), offset: old.length }
   await setSetting(database.app, 'audit-position-gateway-b/gateway', position)
   expect(await lag(old)).toMatchObject({ status: 'ok', detail: 'every decision is in the audit' })
+  // Under the same path, and of the same length, there is another one.
+  const other = line(at(121_000))
+  expect(other).toHaveLength(old.length)
+  expect(await lag(other)).toMatchObject({ status: 'fail' })
   rmSync(good.decisionLog)
 })
 
