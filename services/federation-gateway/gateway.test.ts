@@ -141,6 +141,44 @@ describe('a gateway that lends', () => {
     ])
   })
 
+  test('is administered by its operator: a grant that is revoked is refused at once, and the CA is told', async () => {
+    const asked = async (method: string, path: string, body?: object) => {
+      const headers = { authorization: `Bearer ${'o'.repeat(32)}` }
+      const answer = await gateway.public(`/api/admin/federation${path}`, { method, headers, body })
+      return { status: answer.status, json: JSON.parse(answer.text) }
+    }
+    const other = await makeGrant(database.app, tenant)
+    const token = await asked('POST', `/grants/${other.grantId}/tokens`)
+    expect([token.status, token.json.enrollmentUrl]).toEqual([
+      201,
+      expect.stringMatching(`^https://${NAME}:${site.ports.public}/api/federation/enrollment/[0-9a-f]{64}#ca=sha256:`),
+    ])
+    const status = await asked('GET', '/status')
+    expect(status.json).toMatchObject({ tier: 'federated', publicName: NAME, crl: { failure: null }, alerts: [] })
+    expect((await asked('GET', '/doctor')).json).toMatchObject({ tier: 'federated', checks: expect.any(Array) })
+    expect((await asked('GET', '/audit')).json.items.length).toBeGreaterThan(0)
+    const peerOfIts = await enrolledPeer(site, other, tenant.alice)
+    const list = () => gateway.federation(`${V1}/list/tasks`, { as: peerOfIts, body: {} })
+    expect((await list()).status).toBe(200)
+    const revoked = await asked('PATCH', `/grants/${other.grantId}/revoke`)
+    expect(revoked.json).toMatchObject({ status: 'revoked', certificateRevocation: 'queued' })
+    // By its grant, or by its certificate once the list is in force.
+    expect(
+      await list().then(
+        ({ status: refused }) => refused,
+        () => 403,
+      ),
+    ).toBe(403)
+    await vi.waitFor(
+      async () => {
+        const { json } = await asked('GET', `/grants/${other.grantId}`)
+        expect(json.certificateRevocation).toBe('effective')
+      },
+      { timeout: 5_000 },
+    )
+    expect(site.ca.revoked).toContain(peerOfIts.serial)
+  })
+
   test('has promoted the certificate with its first use', async () => {
     const [leaf] = await database.app.query<{ status: string }>(
       sql`SELECT status FROM federation_certificates WHERE serial = ${peer.serial}`,

@@ -2,6 +2,7 @@ import { failureFields, type Log } from '../shared/log.ts'
 import type { RunningService } from '../shared/service-main.ts'
 import type { TlsListener } from '../shared/tls-listener.ts'
 import { addressOf } from './addresses.ts'
+import { administering } from './administering.ts'
 import { asking, createPeers } from './asking.ts'
 import { derInPem } from './certificates/pem.ts'
 import { nodeName } from './config.ts'
@@ -29,9 +30,12 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
   const enrolling = federation && createEnrolling(federation)
   const federating = federation && federate(federation, { renew: enrolling!.renew })
   const peers = federation && createPeers(federation.prepared, core)
+  const bearers = bearersOf(prepared, core)
+  const administered = federation && { prepared: federation.prepared, federating: federating!, peers: peers! }
   const routes = [
     ...(enrolling?.routes ?? []),
-    ...asking(prepared, core, { bearers: bearersOf(prepared, core), peers }),
+    ...administering(core, bearers, administered),
+    ...asking(prepared, core, { bearers, peers }),
   ]
   const listener = publicListener(prepared, core, { federating, routes })
   await peers?.start()

@@ -1,29 +1,23 @@
 import type { BearerDeps } from '../listeners/bearer.ts'
 import type { PeerEnrolmentDeps } from '../outbound/peer-enrolment.ts'
+import type { OutboundPeers } from '../outbound/peers.ts'
 import type { AuditState } from '../storage/audit/writer.ts'
 import type { Database } from '../storage/database.ts'
 import type { DoctorReport } from '../wire/doctor.ts'
-import type { OutboundPeers } from './outbound-peers.ts'
 
 /** What the routes for administrators need in every tier. */
 export interface AdminDeps {
   readonly database: Database
-  readonly bearer: Omit<BearerDeps, 'session'>
+  readonly bearer: BearerDeps
   /** Undefined where there is no federation: then there are no routes for it. */
   readonly federation: FederationDeps | undefined
-  /** A user is gone, and these peers with it: nobody calls them any more. */
-  readonly outbound: Pick<OutboundPeers, 'removed'>
-  /** There is something that the CA is to be told: grants of a user were revoked with it. */
-  readonly revocations: Revocations
-}
-
-export interface Revocations {
-  /** What is in the outbox is sent now. */
-  wake(): void
 }
 
 export interface FederationDeps {
-  readonly outbound: OutboundPeers
+  /** The peers that are called. */
+  readonly outbound: Pick<OutboundPeers, 'enrolled' | 'removed' | 'renew' | 'health'>
+  /** There is something new that the CA is to be told. */
+  wakeRevocations(): void
   readonly enrolment: Omit<PeerEnrolmentDeps, 'database' | 'now'>
   /** Base of enrolment URLs. */
   readonly publicUrl: string

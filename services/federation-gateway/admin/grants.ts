@@ -12,15 +12,14 @@ import { getPeer } from '../storage/peers.ts'
 import { nativeUser, teamsOfTenant } from '../storage/rights.ts'
 import { DEFAULT_LISTED } from '../wire/admin.ts'
 import { type AdminCall, adminRoute, tenantFor } from './call.ts'
-import type { AdminDeps, FederationDeps } from './deps.ts'
+import type { FederationDeps } from './deps.ts'
 import { admExpiry, admGrantParties, admTokenPeer } from './guards.ts'
 import { pageOf } from './peers.ts'
 import { grantSummary, grantView } from './views.ts'
 
-export interface GrantsDeps extends Pick<FederationDeps, 'publicUrl' | 'ca' | 'rateLimit'> {
+export interface GrantsDeps extends Pick<FederationDeps, 'publicUrl' | 'ca' | 'rateLimit' | 'wakeRevocations'> {
   readonly database: Database
   readonly bearer: BearerDeps
-  readonly revocations: AdminDeps['revocations']
 }
 
 const REVOKED = 'revoked_by_administrator'
@@ -56,7 +55,7 @@ export function grantRoutes(deps: GrantsDeps): PublicRoute[] {
       await passTransition(call.exchange, bearer, grant, 'revoke')
       const reason = call.body.reason ?? REVOKED
       const revoked = await revokeGrant(database, { tenantId, id: grant.id, reason })
-      deps.revocations.wake()
+      deps.wakeRevocations()
       return grantView(database, tenantId, revoked.grant ?? (await ended(deps, call, 'revoke')))
     }),
     adminRoute(bearer, 'grant:token', (call) => invite(deps, call)),

@@ -12,14 +12,13 @@ import { listUsers } from '../storage/users.ts'
 import { DEFAULT_LISTED, listCursor, ownerIs, ownerMissing, type PeerAnswer } from '../wire/admin.ts'
 import { refused } from '../wire/errors.ts'
 import { type AdminCall, adminRoute, tenantFor } from './call.ts'
-import type { AdminDeps, FederationDeps } from './deps.ts'
+import type { FederationDeps } from './deps.ts'
 import { admPeerRenew, admPeerUnique } from './guards.ts'
 import { peerView } from './views.ts'
 
 export interface PeersDeps extends FederationDeps {
   readonly database: Database
   readonly bearer: BearerDeps
-  readonly revocations: AdminDeps['revocations']
 }
 
 const REMOVED = 'peer_removed'
@@ -85,10 +84,10 @@ export function pageOf<Item extends { id: string; createdAt: string }>(found: It
 }
 
 /** Who calls us is revoked with all its grants; whom we call is gone with its keys, and its connections with it. */
-async function remove({ database, outbound, revocations }: PeersDeps, { tenantId, id }: Place) {
+async function remove({ database, outbound, wakeRevocations }: PeersDeps, { tenantId, id }: Place) {
   const revoked = await revokeInboundPeer(database, { tenantId, id, reason: REMOVED })
   if (revoked !== undefined) {
-    revocations.wake()
+    wakeRevocations()
     return { id, direction: 'inbound', state: 'revoked' } as const
   }
   await removeOutboundPeer(database, { tenantId, id })
@@ -171,5 +170,5 @@ async function takeCertificate(deps: PeersDeps, call: AdminCall<'peer:cert'>, { 
   await call.exchange.pass([admPeerCert], offered)
   // Of two that bring it at once, one is the first.
   if (!(await completePeer({ database }, { ...offered, tenantId }))) throw new Refused(admPeerCert.id, NO_STATE_FOR_IT)
-  outbound.enrolled(id)
+  await outbound.enrolled(id)
 }

@@ -7,10 +7,9 @@ import { adminTokenRoutes, userRoutes } from './users.ts'
 
 /** Everything below `/api/admin`. Without federation there are users and tokens alone. */
 export function adminRoutes(deps: AdminDeps): PublicRoute[] {
-  const { database, federation } = deps
-  const common = { ...deps, bearer: { ...deps.bearer, session: database } }
-  const everywhere = [...userRoutes(common), ...adminTokenRoutes(common)]
+  const { database, bearer, federation } = deps
+  const everywhere = [...userRoutes(deps), ...adminTokenRoutes(deps)]
   if (federation === undefined) return everywhere
-  const more = { ...common, ...federation, publicName: federation.enrolment.publicName }
+  const more = { ...federation, database, bearer, publicName: federation.enrolment.publicName }
   return [...peerRoutes(more), ...grantRoutes(more), ...stateRoutes(more), ...everywhere]
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
+import type { PeerHealth } from '../outbound/peers.ts'
 import { giveUp } from '../storage/activation.ts'
 import { insertAudit } from '../storage/audit/rows.ts'
 import { claimToken, storeToken } from '../storage/enrolment-tokens.ts'
@@ -45,8 +46,9 @@ test('the status tells of each peer, of grants by status, and of what somebody s
   admin.now = () => now
   admin.state.crl = () => ({ thisUpdate: new Date(now - 90_000), nextUpdate: new Date(now + 60_000) })
   admin.state.crlProblem = () => 'crl_stale'
-  const renewal = { nextAt: null, failures: 2, lastFailure: 'peer_unreachable' }
-  admin.health.set(peer.id, { circuit: 'open', renewal, alerts: ['its renewal fails'] })
+  const renewal = { nextAt: new Date(now + 5_000).toISOString(), failures: 2, lastFailure: 'peer_unreachable' }
+  const certificate = { serial: '1', notAfter: new Date(now + 60_000) } as unknown as PeerHealth['certificate']
+  admin.health.set(peer.id, { circuit: 'open', certificate, renewal, alerts: ['its renewal fails'] })
   const status = await acme.ok('status:read')
   expect(status).toMatchObject({
     ...{ tier: 'federated', grants: { pending: 1, active: 0, revoked: 0, expired: 0 }, crl: { ageSeconds: 90 } },

@@ -1,6 +1,6 @@
 import { makeToken } from '../enrolment/token.ts'
 import { isUuid } from '../ids.ts'
-import { apiTenant, type BearerDeps } from '../listeners/bearer.ts'
+import { apiTenant } from '../listeners/bearer.ts'
 import type { Exchange } from '../listeners/exchange.ts'
 import type { PublicRoute } from '../listeners/public-listener.ts'
 import {
@@ -10,7 +10,6 @@ import {
   withdrawToken,
   withdrawUserToken,
 } from '../storage/bearer-tokens.ts'
-import type { Database } from '../storage/database.ts'
 import { changeRights, createUser, deleteUser, getUser, listUsers } from '../storage/users.ts'
 import type { UserAnswer } from '../wire/admin.ts'
 import { type AdminCall, adminRoute, tenantFor } from './call.ts'
@@ -18,12 +17,7 @@ import type { AdminDeps } from './deps.ts'
 import { admUserUnique } from './guards.ts'
 import { timeOf, userView } from './views.ts'
 
-export interface UsersDeps extends Pick<AdminDeps, 'outbound' | 'revocations'> {
-  readonly database: Database
-  readonly bearer: BearerDeps
-}
-
-export function userRoutes(deps: UsersDeps): PublicRoute[] {
+export function userRoutes(deps: AdminDeps): PublicRoute[] {
   const { database, bearer } = deps
   return [
     adminRoute(bearer, 'user:create', async (call) => {
@@ -56,7 +50,7 @@ export function userRoutes(deps: UsersDeps): PublicRoute[] {
 }
 
 /** Only for operators: whoever may make tokens for administrators may do everything. */
-export function adminTokenRoutes({ database, bearer }: UsersDeps): PublicRoute[] {
+export function adminTokenRoutes({ database, bearer }: AdminDeps): PublicRoute[] {
   const operators = { isOperatorOnly: true }
   return [
     adminRoute(
@@ -95,7 +89,7 @@ export function adminTokenRoutes({ database, bearer }: UsersDeps): PublicRoute[]
 
 /** @throws Refused */
 async function userOf(
-  { bearer }: UsersDeps,
+  { bearer }: AdminDeps,
   call: AdminCall<'user:change' | 'user:delete' | 'user:token' | 'user:withdraw'>,
 ): Promise<{ tenantId: string; id: string }> {
   const { id = '' } = call.parameters
@@ -109,7 +103,7 @@ async function there(exchange: Exchange, id: string | undefined): Promise<string
   return id!
 }
 
-async function change(deps: UsersDeps, call: AdminCall<'user:change'>): Promise<UserAnswer> {
+async function change(deps: AdminDeps, call: AdminCall<'user:change'>): Promise<UserAnswer> {
   const { database } = deps
   const place = await userOf(deps, call)
   const { isDisabled, sharePersonal, deniedResources } = call.body
@@ -124,12 +118,12 @@ async function change(deps: UsersDeps, call: AdminCall<'user:change'>): Promise<
 }
 
 /** With its grants, its tokens, and the peers that were called for it. */
-async function remove({ outbound, revocations, ...deps }: UsersDeps, call: AdminCall<'user:delete'>) {
-  const place = await userOf({ outbound, revocations, ...deps }, call)
+async function remove(deps: AdminDeps, call: AdminCall<'user:delete'>) {
+  const place = await userOf(deps, call)
   const deleted = await deleteUser(deps.database, place)
   await there(call.exchange, deleted && place.id)
-  revocations.wake()
-  for (const peerId of deleted!.peers) outbound.removed(peerId)
+  deps.federation?.wakeRevocations()
+  for (const peerId of deleted!.peers) deps.federation?.outbound.removed(peerId)
   return { id: place.id, removedPeers: [...deleted!.peers] }
 }
 

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FederationDeps } from '../admin/deps.ts'
-import type { OutboundPeers, PeerHealth } from '../admin/outbound-peers.ts'
 import { adminRoutes } from '../admin/routes.ts'
 import { makeToken } from '../enrolment/token.ts'
 import { RateLimit } from '../listeners/rate-limits.ts'
+import type { PeerHealth } from '../outbound/peers.ts'
 import { Keyring } from '../sealing/keyring.ts'
 import { storeAdminToken } from '../storage/bearer-tokens.ts'
 import type { Database } from '../storage/database.ts'
@@ -57,8 +57,10 @@ export async function openAdmin(database: Database, site: Site): Promise<AdminSi
   const health: AdminSite['health'] = new Map()
   const { certificate } = site.root
   const keyring = new Keyring({ secret: 'secret of these tests, long enough', salt: randomBytes(32) })
-  const outbound: OutboundPeers = {
-    enrolled: (id) => void asked.push(`enrolled ${id}`),
+  const outbound: FederationDeps['outbound'] = {
+    async enrolled(id) {
+      asked.push(`enrolled ${id}`)
+    },
     removed: (id) => void asked.push(`removed ${id}`),
     async renew(id) {
       asked.push(`renew ${id}`)
@@ -76,10 +78,9 @@ export async function openAdmin(database: Database, site: Site): Promise<AdminSi
   const said = { failure: undefined as string | undefined, now: Date.now as () => number }
   const routes = adminRoutes({
     database,
-    bearer: { failures: new RateLimit(), mostFailures: 20, now: () => said.now() },
-    outbound,
-    revocations: { wake: () => void asked.push('wake') },
+    bearer: { session: database, failures: new RateLimit(), mostFailures: 20, now: () => said.now() },
     federation: {
+      wakeRevocations: () => void asked.push('wake'),
       ...{ outbound, publicUrl: PUBLIC_URL, rateLimit: 60, state },
       enrolment: { keyring, publicName: PEER, ownRootPem: String(certificate), oids: OIDS },
       ca: { fingerprint: createHash('sha256').update(certificate.raw).digest('hex'), rootPem: String(certificate) },
