@@ -143,6 +143,12 @@ test('a certificate does not outlive its grant', async () => {
   expect(Number.parseInt(notAfter, 10)).toBeLessThanOrEqual(100)
 })
 
+test('nor is it asked for longer because its grant has much time left', async () => {
+  const { token, csrPem } = await invited({ expiresAt: new Date(Date.now() + 86_400_000) })
+  expect((await desk.redeem(token, { csrPem })).status).toBe(200)
+  expect(JSON.parse(ca.server.heard.at(-1)!.body).notAfter).toBe('300s')
+})
+
 describe('enr.rate', () => {
   test('counts all that an address sends, before anything else is looked at, and then all addresses', async () => {
     more.push(desk)

@@ -168,6 +168,15 @@ describe('renew.csr', () => {
     await succeeds(other)
   })
 
+  test('refuses the request of another grant of the same peer, also while its certificate is new', async () => {
+    const peer = await enrolledPeer()
+    const other = await enrolledPeer({ peerId: peer.grant.peerId })
+    await succeeds(peer)
+    expect(await refusalOf(renew(other, peer.csrPem))).toEqual(rejected)
+    expect(ca.issued).toHaveLength(1)
+    await succeeds(other)
+  })
+
   test('refuses a request whose certificate was abandoned for a later one', async () => {
     const peer = await enrolledPeer()
     await succeeds(peer)
