@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { program } from './config.ts'
+import { discard, prepare, recordPin } from './start/prepare.ts'
 import { type AuditRow, readAudit } from './storage/audit/rows.ts'
 import { findBearer } from './storage/bearer-tokens.ts'
 import { sql } from './storage/statement.ts'
@@ -243,5 +245,18 @@ describe('its commands', () => {
       stderr: expect.stringMatching(/ca_root_pin: .*run gateway ca repin/),
     })
     expect(other.decisions()).toMatchObject([{ guard: 'start.ca', reason: 'ca_root_pin' }])
+  })
+
+  test('of two that are prepared before either has started, the first says which root counts', async () => {
+    expect((await runGateway(site, ['migrate'])).code).toBe(0)
+    await using other = await gatewaySite(database)
+    const [one, two] = [
+      await prepare(program.schema.parse(site.configuration)),
+      await prepare(program.schema.parse(other.configuration)),
+    ]
+    await recordPin(database.app, one)
+    await recordPin(database.app, one)
+    await expect(recordPin(database.app, two)).rejects.toMatchObject({ reason: 'ca_root_pin' })
+    await Promise.all([discard(one), discard(two)])
   })
 })

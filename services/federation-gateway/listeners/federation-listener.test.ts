@@ -692,6 +692,25 @@ test('the first use of a certificate is told to the database once it was let in,
   expect(told).toEqual([x5tOf(site.client)])
 })
 
+test('a grant that ends as a certificate is used for the first time lets nobody in any more', async () => {
+  lending.registered = { ...lending.registered, status: 'issued' }
+  lending.store.accepted = async () => {
+    lending.grant = lentGrant({ status: 'revoked' })
+    return false
+  }
+  expect((await list()).status).toBe(403)
+  expect(reasons()).toEqual(['http grant.status grant_revoked'])
+})
+
+test('a certificate that another request has made active meanwhile is as good', async () => {
+  lending.registered = { ...lending.registered, status: 'issued' }
+  lending.store.accepted = async () => {
+    lending.registered = { ...lending.registered, status: 'active' }
+    return false
+  }
+  expect((await list()).status).toBe(200)
+})
+
 test('a cursor is read for its query and its grant', async () => {
   const asked: unknown[] = []
   const position = { createdAt: '2026-01-31T09:00:00.000001Z', id: ROW_ID }
@@ -772,6 +791,39 @@ test('a caller who goes away has an entry all the same', async () => {
   await pending
   await expect.poll(() => lending.entries).toMatchObject([{ isAborted: true, audit: { verb: 'list' }, bytesOut: 0 }])
   expect(lending.log.events).toEqual([])
+  expect(lending.rows).toMatchObject([{ outcome: 'aborted', status: null, verb: 'list', grantId: GRANT, bytesOut: 0 }])
+})
+
+test('what comes of a request once its caller has gone is in its one row', async () => {
+  let [finish, isGone]: [(() => void) | undefined, boolean] = [undefined, false]
+  lending.verbs.renew = ({ signal }) =>
+    new Promise((resolve) => {
+      finish = () => resolve({ status: 200, body: {} })
+      signal.addEventListener('abort', () => {
+        isGone = true
+      })
+    })
+  const agent = kept()
+  const pending = call(`${V1}/renew`, { body: { csrPem: 'c' }, agent }).catch(() => {})
+  await expect.poll(() => finish).toBeDefined()
+  agent.destroy()
+  await pending
+  await expect.poll(() => isGone).toBe(true)
+  expect(lending.rows).toEqual([])
+  finish!()
+  await expect.poll(() => lending.rows).toMatchObject([{ outcome: 'aborted', status: 200, verb: 'renew' }])
+  expect([lending.entries.length, lending.decisions.length]).toEqual([1, 1])
+})
+
+test('a request that is refused before anybody looks at its path has a row that says what it was for', async () => {
+  await list({ headers: { host: 'elsewhere' } })
+  await call('/nowhere', { headers: { host: 'elsewhere' } })
+  await expect
+    .poll(() => lending.rows.map(({ verb, resource, status }) => [verb, resource, status]))
+    .toEqual([
+      ['list', 'tasks', 421],
+      ['unknown', null, 421],
+    ])
 })
 
 test('a trace is joined once its caller is proven', async () => {

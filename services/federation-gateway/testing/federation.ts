@@ -15,6 +15,7 @@ import type {
 import { createFederationListener } from '../listeners/federation-listener.ts'
 import { Records } from '../listeners/records.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
+import type { AuditRow } from '../storage/audit/rows.ts'
 import { GRANT, OIDS, PEER, POINT, PROVISIONER, SUBJECT, type TestCa } from './certificates.ts'
 import { type Held, hold, holdServer, liveRoot, liveSub } from './live.ts'
 
@@ -80,6 +81,8 @@ export interface Lending extends AsyncDisposable {
   readonly port: number
   readonly decisions: Decision[]
   readonly entries: FederationEntry[]
+  /** As the audit gets them. */
+  readonly rows: AuditRow[]
   readonly store: { -readonly [Name in keyof AdmissionStore]: AdmissionStore[Name] }
   readonly verbs: { -readonly [Name in keyof Verbs]: Verbs[Name] }
   readonly log: { events: string[]; isFull: boolean }
@@ -92,6 +95,7 @@ export interface Lending extends AsyncDisposable {
 export async function lend(site: Site, changes: Partial<FederationListenerOptions> = {}): Promise<Lending> {
   const decisions: Decision[] = []
   const entries: FederationEntry[] = []
+  const rows: AuditRow[] = []
   const log: Lending['log'] = { events: [], isFull: false }
   const say = (event: string) => void log.events.push(event)
   const records = new Records(
@@ -127,6 +131,7 @@ export async function lend(site: Site, changes: Partial<FederationListenerOption
       cursor: (...given) => verbs.cursor(...given),
     },
     onEnded: (entry) => void entries.push(entry),
+    auditor: { open: () => ({ settle: (row) => void rows.push(row), cancel() {} }) },
     ...changes,
   })
   await listener.useLists(await listsOf(site))
@@ -136,6 +141,7 @@ export async function lend(site: Site, changes: Partial<FederationListenerOption
       port: listener.port!,
       decisions,
       entries,
+      rows,
       store,
       verbs,
       log,
