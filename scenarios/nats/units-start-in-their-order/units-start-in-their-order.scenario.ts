@@ -148,7 +148,8 @@ async function demandWaiting(site: ScenarioSite, reason: string): Promise<() => 
     const { status, json } = await site.operator('orchestrator').get('/readyz')
     return status === 503 && (json as { reason: string }).reason === reason
   }
-  await site.until(`the orchestrator waits, for ${reason}`, isWaiting, { withinMs: 10_000 })
+  // Nobody waits until it is ready, which it is not: its program may just be starting.
+  await site.until(`the orchestrator waits, for ${reason}`, isWaiting, { withinMs: 30_000 })
   const starts = startsOf(site, 'orchestrator/orchestrator')
   return () => expect(startsOf(site, 'orchestrator/orchestrator')).toBe(starts)
 }
