@@ -247,6 +247,15 @@ describe('enr.body', () => {
     expect((await desk.audit()).map(({ reason }) => reason)).toEqual([reason, null])
   })
 
+  test('a body of 16 KiB is taken, and not one byte more', async () => {
+    const { grant, token, csrPem } = await invited()
+    const body = JSON.stringify({ csrPem })
+    const padded = (length: number) => `${body}${' '.repeat(length - body.length)}`
+    expect((await desk.redeem(token, padded(16 * 1024 + 1))).status).toBe(413)
+    expect((await desk.redeem(token, padded(16 * 1024))).status).toBe(200)
+    expect(await leftBy(database.app, grant)).toMatchObject({ status: 'active' })
+  })
+
   test('what is wrong with which member is told', async () => {
     const { token } = await invited()
     const { json: told } = await desk.redeem(token, { csrPem: 7 })
