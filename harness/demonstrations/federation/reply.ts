@@ -71,6 +71,8 @@ export async function send<Value>(
   schema: z.ZodType<Value>,
 ): Promise<Reply<Value>> {
   const type: HeaderLines = json === undefined ? [] : [['Content-Type', 'application/json']]
-  const request = { method, path, headers: [...type, ...headers], ...(body !== undefined && { body }) }
+  // RFC 9110 section 8.6: a method that could have content says that there is none; Node would send it in chunks.
+  const length: HeaderLines = body === undefined && method !== 'GET' ? [['Content-Length', '0']] : []
+  const request = { method, path, headers: [...type, ...length, ...headers], ...(body !== undefined && { body }) }
   return new Reply(`${method} ${path} at ${endpoint.host}`, await exchange(endpoint, request), schema)
 }
