@@ -100,7 +100,9 @@ topology {
             provisioner = keyOf letter;
             inherit leafSeconds overlapSeconds;
             import = if letter == "b" then seed-b else read ./federation/seed-a.json;
-          } // (if letter == "b" then { inherit scopes rows; } else { }));
+          }
+          // (if letter == "b" then { inherit scopes rows; invites = [ "scope-a" ]; } else { })
+          // (if letter == "a" then { federates.scope-a = "alice"; } else { }));
         };
       };
 

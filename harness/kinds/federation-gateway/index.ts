@@ -19,7 +19,10 @@ const seedFile = '@{unit}/seed.json'
 const secretFiles = { sealing: '@{unit}/sealing-secret', operator: '@{unit}/operator-token' }
 const databaseUrlFile = '@{unit}/database/url'
 /** As many as it can be told. */
-const unlimited = { enrolmentsPerAddress: 10_000, enrolments: 100_000, authenticationsPerAddress: 10_000 }
+const unlimited = {
+  perGrant: 6_000,
+  ...{ enrolmentsPerAddress: 10_000, enrolments: 100_000, authenticationsPerAddress: 10_000 },
+}
 
 /** The reference gateway under `services/federation-gateway`. */
 export const federationGateway = defineKind({

@@ -87,7 +87,7 @@ export const settings = z
       .partial()
       .prefault({})
       .describe(
-        'Calls a minute. Default here: as many enrolments and failed tokens as it can be told, since whoever tests refusals is refused often, from one address.',
+        'Calls a minute. Default here: of a grant, and of enrolments and failed tokens, as many as it can be told, since whoever tests refusals is refused often, from one address.',
       ),
     ports: z
       .strictObject({ public: port.default(8443), federation: port.default(8444) })
