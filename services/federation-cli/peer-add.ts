@@ -115,13 +115,16 @@ async function begin(
   { for: user, resume }: PeerToAdd,
   { given, url, caPem }: Invited,
 ): Promise<Begun> {
-  const begun = await gateway.ask('peer:keypair', {
-    body: {
-      enrollmentUrl: given,
-      ...(user !== undefined && { ownerUserId: await userId(gateway, user) }),
-      ...(caPem !== undefined && { caPem }),
-      ...(resume !== undefined && { peerId: resume }),
-    },
+  const body = {
+    enrollmentUrl: given,
+    ...(user !== undefined && { ownerUserId: await userId(gateway, user) }),
+    ...(caPem !== undefined && { caPem }),
+    ...(resume !== undefined && { peerId: resume }),
+  }
+  const begun = await gateway.ask('peer:keypair', { body }).catch((failure: unknown) => {
+    if (!(failure instanceof CommandFailed) || failure.code !== 'conflict') throw failure
+    const hint = `has that user a peer at ${url.host} already? See federation peer list: remove it, or go on with --resume ID`
+    throw new CommandFailed(failure.code, `${failure.message}; ${hint}`, failure.exitCode)
   })
   // Our own gateway has looked at it, too. This is where the request would leave.
   const [root, ...more] = rootsIn(begun.caPem) ?? []

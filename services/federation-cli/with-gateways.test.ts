@@ -180,3 +180,50 @@ test('a scope that is none is refused with each mistake, and a peer that is ther
   const twice = await b.federation('peer', 'register', a.name)
   expect(twice).toMatchObject({ code: 1, stderr: expect.stringContaining('409 conflict') })
 })
+
+test('without its CA a revoke ends with 1 after 10 s, refused already; and an invitation stays good for when the CA is back', async () => {
+  const { grantId, peerId } = await lend('alice')
+  const scope = b.put('scope.json', JSON.stringify({ resources: ['tasks'] }))
+  await done(b.federation('peer', 'register', 'gateway-c.example', '--json'))
+  const parties = ['--user', 'bob', '--peer', 'gateway-c.example', '--scope', scope]
+  const other = await done(b.federation('grant', 'create', ...parties, '--json'))
+  await ca.stop()
+  const started = performance.now()
+
+  const revoked = await b.federation('grant', 'revoke', grantId, '--json')
+  const tookMs = performance.now() - started
+  expect([revoked.code, JSON.parse(revoked.stdout)]).toMatchObject([
+    1,
+    { status: 'revoked', certificateRevocation: 'queued' },
+  ])
+  expect(revoked.stderr).toMatch(/every request is refused already; its certificates are not in the list .* after 10 s/)
+  expect(tookMs).toBeGreaterThan(10_000)
+  expect(tookMs).toBeLessThan(20_000)
+  // Of a grant that never had a certificate the CA need not hear.
+  expect(await done(b.federation('grant', 'revoke', other.id, '--json'))).toMatchObject({
+    certificateRevocation: 'none',
+  })
+
+  const grant = await done(
+    b.federation('grant', 'create', '--user', 'alice', '--peer', a.name, '--scope', scope, '--json'),
+  )
+  const invitation = join(b.folder, 'without-ca.json')
+  await done(b.federation('grant', 'token', grant.id, '--out', invitation, '--json'))
+  const add = ['peer', 'add', '--invitation', invitation]
+  const twice = await a.federation(...add, '--for', 'alice')
+  expect(twice).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/409 conflict.*has that user a peer at gateway-b\..* already/),
+  })
+  await done(a.federation('peer', 'remove', peerId, '--json'))
+  const refused = await a.federation(...add, '--for', 'alice')
+  expect(refused).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/503 dependency_unavailable.*and the same URL or invitation/),
+  })
+  const [, begun = ''] = /--resume ([0-9a-f-]{36})/.exec(refused.stderr) ?? []
+  const doctor = await b.federation('doctor')
+  expect(doctor).toMatchObject({ code: 1, stdout: expect.stringMatching(/^fail +ca\.https .*see that the CA runs/m) })
+  await ca.start()
+  expect(await done(a.federation(...add, '--resume', begun, '--json'))).toMatchObject({ id: begun, state: 'active' })
+})
