@@ -543,6 +543,8 @@ describe('a request is refused', () => {
       expect(lending.decisions).toMatchObject([
         { verdict: 'refused', layer: 'http', status, error: code, guard, reason, requestId },
       ])
+      // Of whoever reached another host than this one nothing was looked at; of all others the certificate is on record.
+      expect(lending.decisions[0]?.principal.x5t).toBe(status === 421 ? undefined : x5tOf(as))
       await expect
         .poll(() => lending.entries)
         .toMatchObject([{ verdict: 'refused', status, reason, rowsOut: 0, requestId }])

@@ -11,7 +11,9 @@ import {
   type CertificateIdentity,
   type CertificatePolicy,
   certLive,
+  certProven,
   identityIn,
+  leafIn,
   type ProvenConnection,
 } from '../certificates/guards.ts'
 import { capabilitiesOf, etagOf, isUnchanged } from '../scope/capabilities.ts'
@@ -266,12 +268,14 @@ class Requests {
     const { request, connection, principal } = exchange
     await exchange.pass([httpAuthority], { request, names: this.#options.names })
     const context = this.#contextOf(connection.socket)
-    const { leaf } = context
-    if (leaf) principal.x5t = leaf.x5t
     try {
       await exchange.pass(CERTIFICATE_GUARDS as readonly Guard<CertificateContext>[], context)
     } catch (failure) {
-      exchange.isLast = failure instanceof Refused && failure.guard === certLive.id
+      const by = failure instanceof Refused ? failure.guard : undefined
+      exchange.isLast = by === certLive.id
+      // Whatever is wrong with what stands in it: it was proven, and is named.
+      const leaf = by === undefined || by === certProven.id ? undefined : leafIn(context)
+      if (leaf) principal.x5t = leaf.x5t
       throw failure
     }
     const identity = identityIn(context)
