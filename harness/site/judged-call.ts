@@ -212,7 +212,8 @@ export function judgedParts(
     return presented[part] !== undefined && (inHandshake || carried.includes(part))
   })
   const enough = there.find((kind) => verification && kind.suffices?.(presented, verification))
-  return (enough === undefined ? there : [enough]).map(({ part }) => part)
+  // Two kinds may be presented as the same part.
+  return [...new Set((enough === undefined ? there : [enough]).map(({ part }) => part))]
 }
 
 /** What is kept of a verdict: no functions, nothing that stands in the plan, nothing twice. */

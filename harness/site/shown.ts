@@ -1,6 +1,7 @@
 import type { Site } from '../backends/backend.ts'
 import type { AnyCalled } from '../protocols/spoken.ts'
 import type { WeakerProof } from '../topology/proof.ts'
+import { boundOn } from './bound.ts'
 import { until } from './until.ts'
 
 /** What a far end without decision records showed of one call, beyond the status. */
@@ -33,7 +34,8 @@ export async function watchFor(proof: WeakerProof, site: Site, node: string) {
   // The last of a file's lines is the one that is not there yet.
   const before = (await all()).length - (file === undefined ? 0 : 1)
   const lines = async () => (await all()).slice(before)
-  const shown = async (called: Called, withinMs = lineWithinMs): Promise<Shown> => {
+  const shown = async (called: Called, waitMs = lineWithinMs): Promise<Shown> => {
+    const withinMs = boundOn(site, waitMs)
     const comparable = Object.keys(proof.reasons ?? {})
     const nothing = { said: undefined, reason: null, comparable, answers: proof.answers }
     // Most programs write nothing of a connection that ended at TLS.
