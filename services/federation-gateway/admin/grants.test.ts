@@ -245,8 +245,19 @@ describe('a revocation', () => {
     const grant = await create({ expiresAt: new Date(Date.now() + 60_000).toISOString() })
     admin.now = () => Date.now() + 120_000
     expect((await acme.refused('grant:revoke', at(grant))).why).toBe('409 adm.transition grant_transition')
+    expect((await acme.refused('grant:token', at(grant))).why).toBe('409 adm.transition grant_transition')
     admin.now = Date.now
     await acme.ok('grant:revoke', at(grant))
+  })
+
+  test('of one whose time is over for the database alone is refused as well', async () => {
+    const grant = await create()
+    await database.owner.query(sql`UPDATE federation_grants SET expires_at = now() WHERE id = ${grant.id}::uuid`)
+    admin.now = () => 0
+    const refused = '409 adm.transition grant_transition'
+    expect((await acme.refused('grant:scope', { ...at(grant), body: { scope: SCOPE } })).why).toBe(refused)
+    expect((await acme.refused('grant:revoke', at(grant))).why).toBe(refused)
+    expect((await acme.ok('grant:show', at(grant))).status).toBe('expired')
   })
 
   test('many at once are one', async () => {

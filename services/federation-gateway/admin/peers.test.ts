@@ -296,9 +296,11 @@ describe('adm.peer-renew', () => {
   test('one that calls us, and one that cannot be called, are not', async () => {
     const id = await add()
     const inbound = await acme.ok('peer:register', body('gateway-a.example'))
+    const calling = await acme.ok('peer:register', body('gateway-c.example'))
+    await database.owner.query(sql`UPDATE federation_peers SET state = 'active' WHERE id = ${calling.id}::uuid`)
     const pending = await begin({ ownerUserId: tenant.bob })
     admin.asked.length = 0
-    for (const peer of [inbound.id, pending.peerId]) {
+    for (const peer of [inbound.id, calling.id, pending.peerId]) {
       expect(await acme.refused('peer:renew', at(peer))).toMatchObject({
         ...{ why: '409 adm.peer-renew peer_not_renewable', code: 'conflict' },
       })

@@ -31,7 +31,7 @@ export function stateRoutes(deps: StateDeps): PublicRoute[] {
 async function status(deps: StateDeps, tenantId: string): Promise<StatusAnswer> {
   const { database, state, publicName, bearer } = deps
   const [peers, grants, unfinished, revocations] = await Promise.all([
-    listPeers(database, { tenantId, limit: MOST_PEERS }),
+    listPeers(database, { tenantId, limit: MOST_PEERS + 1 }),
     countGrants(database, { tenantId }),
     unfinishedGrants(database, { tenantId }),
     outboxState(database),
@@ -40,13 +40,14 @@ async function status(deps: StateDeps, tenantId: string): Promise<StatusAnswer> 
   const problem = state.crlProblem() ?? null
   const answer = {
     ...{ tier: state.tier, publicName, grants },
-    peers: peers.map((peer) => peerStatus(deps, peer)),
+    peers: peers.slice(0, MOST_PEERS).map((peer) => peerStatus(deps, peer)),
     unfinished: unfinished.map(({ grantId, at, reason }) => ({ grantId, at: at.toISOString(), reason })),
     revocations: { ...revocations, oldest: timeOf(revocations.oldest) },
     audit: { ...written, failingSince: timeOf(failingSince ?? null) },
     crl: crlStatus(state, bearer.now()),
   }
-  return { ...answer, alerts: alertsOf(answer, problem) }
+  const cut = peers.length > MOST_PEERS ? [`only the newest ${MOST_PEERS} peers are shown: list the others`] : []
+  return { ...answer, alerts: [...alertsOf(answer, problem), ...cut] }
 }
 
 /** Null where there has been none. */

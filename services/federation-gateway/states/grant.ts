@@ -52,11 +52,14 @@ export interface WantedTransition {
   readonly now: number
 }
 
+/** Also what is answered where a grant has moved on since it was looked at. */
+export const GRANT_TRANSITION = refused('conflict', 'grant_transition')
+
 export const admTransition = guard<WantedTransition>(
   'adm.transition',
   ['grant_transition'],
   ({ grant, event, now }) => {
     const after = grantAfter({ status: statusAt(grant, now), epoch: grant.epoch }, event)
-    return after === undefined ? refused('conflict', 'grant_transition') : undefined
+    return after === undefined ? GRANT_TRANSITION : undefined
   },
 )
