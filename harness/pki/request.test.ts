@@ -24,6 +24,33 @@ test('every request has a key of its own', async () => {
   expect(one!.keyPem).not.toBe(other!.keyPem)
 })
 
+test.for([
+  [{ key: 'RSA-1024' }, 'rsa', { modulusLength: 1024, publicExponent: 65537n }],
+  [{ key: 'Ed25519' }, 'ed25519', {}],
+  [{ curve: 'P-384' }, 'ec', { namedCurve: 'secp384r1' }],
+] as const)('a request may be for another key: %j', async ([odd, type, details]) => {
+  const { csrPem, keyPem } = await newRequest({ subject: 'a.test', sans: ['a.test'] }, odd)
+  const key = createPrivateKey(keyPem)
+
+  expect([key.asymmetricKeyType, key.asymmetricKeyDetails]).toEqual([type, details])
+  expect(await new Pkcs10CertificateRequest(csrPem).verify()).toBe(true)
+})
+
+test('a request may ask for more than a name, and for no other name', async () => {
+  const extension = { oid: '1.2.3.4', critical: true, der: new Uint8Array([5, 0]) }
+  const odd = {
+    attributes: [['2.5.4.10', 'an organisation']],
+    uris: ['https://a.test'],
+    extensions: [extension],
+  } as const
+  const csr = new Pkcs10CertificateRequest((await newRequest({ subject: 'a.test', sans: [] }, odd)).csrPem)
+
+  expect([csr.subject, namesOf(csr)]).toEqual(['CN=a.test, O=an organisation', ['https://a.test']])
+  expect(csr.getExtension('1.2.3.4')).toMatchObject({ critical: true })
+  const bare = new Pkcs10CertificateRequest((await newRequest({ subject: 'a.test', sans: [] })).csrPem)
+  expect(bare.getExtension('2.5.29.17')).toBeNull()
+})
+
 function namesOf(csr: Pkcs10CertificateRequest): string[] {
   const extension = csr.getExtension('2.5.29.17')
   if (extension === null || extension === undefined) return []

@@ -4,7 +4,7 @@ export { type AuditedRow, EnrolledPeer, type EnrolOptions, Federation, type Invi
 export { federationPath, Peer } from './peer.ts'
 export { databaseNode, gatewayNode, places } from './places.ts'
 export { Reply, ReplyUnexpected } from './reply.ts'
-export { type CertificateRequest, identityFrom, requestFor } from './requests.ts'
+export { type CertificateRequest, identityFrom, type OddRequest, requestFor } from './requests.ts'
 export { type ScopeDocument, type ScopeName, scopeDocument } from './scopes.ts'
 export { Seed } from './seed.ts'
 export { AskingUser, type Source } from './user.ts'

@@ -1,6 +1,6 @@
 import type { EnrolmentAnswer } from '../../../services/federation-gateway/wire/answers.ts'
 import { chainOf, type Identity } from '../../pki/certificate.ts'
-import { newRequest } from '../../pki/request.ts'
+import { newRequest, type RequestFaults } from '../../pki/request.ts'
 
 /** A request for a certificate, with its key. */
 export interface CertificateRequest {
@@ -8,9 +8,15 @@ export interface CertificateRequest {
   readonly keyPem: string
 }
 
-/** For this name alone, as common name and as DNS name. */
-export function requestFor(commonName: string): Promise<CertificateRequest> {
-  return newRequest({ subject: commonName, sans: [commonName] })
+/** What a request that should be refused has otherwise. */
+export interface OddRequest extends RequestFaults {
+  /** Default: the common name alone. */
+  readonly sans?: readonly string[]
+}
+
+/** For this name alone, as common name and as DNS name, or with something odd about it. */
+export function requestFor(commonName: string, { sans = [commonName], ...faults }: OddRequest = {}) {
+  return newRequest({ subject: commonName, sans }, faults) satisfies Promise<CertificateRequest>
 }
 
 /** What is presented with an answer to it: the leaf, then what it leads to. */
