@@ -8,6 +8,7 @@ export {
   type Invited,
   identityFrom,
   type Looked,
+  type OddRequest,
   Peer,
   places,
   type Reply,

@@ -1,0 +1,68 @@
+import { expect } from 'holdfast/vitest'
+import type { Federation, Invited, Reply } from './federation.ts'
+
+/** How a gateway refuses: what its caller is told, and what it writes down for itself. */
+export interface Refusal {
+  readonly status: number
+  readonly error: string
+  readonly guard: string
+  readonly reason: string
+}
+
+/** Nobody waits for a refusal: the time of one request, as a client of federation has it. */
+const boundMs = 10_000
+
+/** The lender refuses for this reason, in time, and says the reason to nobody but its log; which the audit has as well, where there is a row. */
+export async function expectRefused(
+  federation: Federation,
+  reply: Reply<unknown>,
+  { status, error, guard, reason }: Refusal,
+  { audited = false, secrets = [] }: { audited?: boolean; secrets?: readonly string[] } = {},
+): Promise<void> {
+  expect({ status: reply.status, error: reply.error?.code }).toEqual({ status, error })
+  expect(reply.ms).toBeLessThan(federation.site.bound(boundMs))
+  const decided = (await federation.decided(reply)).filter(({ requestId }) => requestId === reply.error!.requestId)
+  expect(decided).toMatchObject([{ verdict: 'refused', layer: 'http', status, error, guard, reason }])
+  const row = audited ? await federation.audited(reply) : undefined
+  if (row) expect(row).toMatchObject({ outcome: status < 500 ? 'denied' : 'error', status, reason, cert_serial: null })
+  expect(reply.body).not.toContain(reason)
+  const told = `${JSON.stringify([decided, row])}${reply.body}${federation.site.node('gateway-b').logs().join('\n')}`
+  expect(secrets.filter((secret) => told.includes(secret))).toEqual([])
+}
+
+/** Of an enrolment: with its row in the audit, and without the token anywhere. */
+export function expectNotEnrolled(
+  federation: Federation,
+  reply: Reply<unknown>,
+  refusal: Refusal,
+  { token }: Pick<Invited, 'token'>,
+): Promise<void> {
+  return expectRefused(federation, reply, refusal, { audited: true, secrets: [token] })
+}
+
+/** All that a lender has stored about a grant: the same texts before and after what must change nothing. */
+export async function storedOf(federation: Federation, { grantId, peerId }: Pick<Invited, 'grantId' | 'peerId'>) {
+  const database = await federation.database('b')
+  const of = async (table: string, column: string, id: string) =>
+    (await database.query(`SELECT to_jsonb(t)::text AS row FROM ${table} t WHERE ${column} = $1 ORDER BY 1`, [id])).map(
+      ({ row }) => String(row),
+    )
+  return {
+    grant: await of('federation_grants', 'id', grantId),
+    peer: await of('federation_peers', 'id', peerId),
+    tokens: await of('federation_enrollment_tokens', 'grant_id', grantId),
+    issuance: await of('federation_issuance', 'grant_id', grantId),
+    certificates: await of('federation_certificates', 'grant_id', grantId),
+    revocations: await of('federation_revocation_outbox', 'grant_id', grantId),
+  }
+}
+
+/** What a CA wrote down of each call to sign, but of those for somebody else: `serial` where it did. */
+export function signedFor({ site }: Federation, { commonName }: Pick<Invited, 'commonName'>) {
+  const calls = site
+    .node('ca')
+    .logs()
+    .filter((line) => line.includes('"/1.0/sign"'))
+    .map((line) => JSON.parse(line) as { status: number; subject?: string; serial?: string })
+  return calls.filter(({ status, subject }) => (status === 201 ? subject === commonName : true))
+}
