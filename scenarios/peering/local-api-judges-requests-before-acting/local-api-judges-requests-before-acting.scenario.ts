@@ -7,7 +7,7 @@ const hold = `
 const { DatabaseSync } = require('node:sqlite')
 const database = new DatabaseSync(process.argv[1])
 database.exec('PRAGMA busy_timeout = 2000; BEGIN IMMEDIATE')
-setTimeout(() => database.exec('ROLLBACK'), 2500)`
+setTimeout(() => database.exec('ROLLBACK'), Number(process.argv[2]))`
 
 interface Refused {
   readonly status: number
@@ -98,7 +98,7 @@ test('while nothing can be kept, nothing is written', async ({ site, credential 
   expect(await site.call('node-a', 'node-a', 'node:routes', own)).toBeAccepted()
 
   const database = 'units/orchestrator/state/orchestrator.db'
-  const holding = site.node('node-a').exec([process.execPath, '-e', hold, database])
+  const holding = site.node('node-a').exec([process.execPath, '-e', hold, database, `${site.bound(2_500)}`])
   const kept = async () => {
     const verdict = await site.call('node-a', 'node-a', 'node:routes', own)
     return verdict.verdict === 'refused' && verdict
