@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { lookupOf } from '../enrolment/token.ts'
 import { readEnrolmentUrl } from '../enrolment/url.ts'
 import { activate } from '../storage/activation.ts'
@@ -258,6 +258,25 @@ describe('a revocation', () => {
     expect((await acme.refused('grant:scope', { ...at(grant), body: { scope: SCOPE } })).why).toBe(refused)
     expect((await acme.refused('grant:revoke', at(grant))).why).toBe(refused)
     expect((await acme.ok('grant:show', at(grant))).status).toBe('expired')
+  })
+
+  test('that comes in between is not missed by whoever changes the scope', async () => {
+    const grant = await create()
+    const asked = await database.owner.transaction(async (session) => {
+      await session.query(sql`
+        UPDATE federation_grants SET status = 'revoked', ended_at = now() WHERE id = ${grant.id}::uuid`)
+      const request = acme.refused('grant:scope', { ...at(grant), body: { scope: { resources: ['memory'] } } })
+      await vi.waitFor(
+        async () => {
+          const waiting = sql`SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+          expect(await database.owner.query(waiting)).toHaveLength(1)
+        },
+        { timeout: 5_000 },
+      )
+      return { request }
+    })
+    expect((await asked.request).why).toBe('409 adm.transition grant_transition')
+    expect((await acme.ok('grant:show', at(grant))).scope.resources).toEqual(['tasks', 'notes'])
   })
 
   test('many at once are one', async () => {
