@@ -27,7 +27,7 @@ import {
   type Site,
   x5tOf,
 } from '../testing/federation.ts'
-import { type Held, hold, liveRoot } from '../testing/live.ts'
+import { type Held, hold, keyPem, liveRoot } from '../testing/live.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
 
@@ -180,6 +180,15 @@ describe('a handshake ends before any byte of HTTP', () => {
   test.each<[what: string, who: () => Promise<Partial<Held>>, guard: string, reason: string]>([
     ['without a certificate', async () => ({}), 'tls.chain', 'cert_missing'],
     ['of another root', async () => hold(await liveRoot('root')), 'tls.chain', 'cert_untrusted'],
+    [
+      'of one that vouches for itself',
+      async () => {
+        const { keys, certificate } = await liveRoot('itself')
+        return { cert: String(certificate), key: await keyPem(keys) }
+      },
+      'tls.chain',
+      'cert_untrusted',
+    ],
     ['without the intermediate', () => hold(site.intermediate), 'tls.chain', 'cert_untrusted'],
     [
       'of a certificate that has ended',

@@ -23,8 +23,11 @@ function ofHandshake({ id, reasons, check }: Guard<HandshakeFailure>): Guard<Tls
 }
 
 function verdictOn(socket: TLSSocket): HandshakeFailure {
-  if (socket.getPeerX509Certificate() === undefined) return { code: NO_CERTIFICATE }
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return { code: NO_CERTIFICATE }
   if (socket.authorized) return {}
+  // OpenSSL goes on to lists, and says last that there is none: there cannot be one about whoever vouches for himself.
+  if (certificate.subject === certificate.issuer) return { authorizationError: 'DEPTH_ZERO_SELF_SIGNED_CERT' }
   const { authorizationError } = socket
   // Not let in, and nobody has said why: whatever it is, no path leads to the anchor.
   return { authorizationError: authorizationError || 'UNSPECIFIED' }
