@@ -20,6 +20,7 @@ export { credentialOf } from './credentials/of-kind.ts'
 export { runningOn, verify, verifyPlanted } from './demonstrations/verification.ts'
 export {
   authorityFrom,
+  authorityOfLeaf,
   issueLeaf,
   issueSelfSigned,
   type LeafOptions,

@@ -2,19 +2,27 @@ import { Federation } from 'holdfast/demonstrations/federation'
 import type { ScenarioFixtures } from 'holdfast/vitest'
 
 export {
+  type Caller,
   type EnrolledPeer,
   type EnrolOptions,
   type Federation,
+  federationPath,
   type Invited,
   identityFrom,
   type Looked,
+  naming,
   type OddRequest,
   Peer,
   places,
+  pretendingToHold,
+  provisionerExtension,
+  provisionerOid,
+  type RawExtension,
   type Reply,
   requestFor,
   type ScopeDocument,
   Seed,
+  type SignedForgery,
   scopeDocument,
 } from 'holdfast/demonstrations/federation'
 

@@ -31,7 +31,7 @@ export function naming(oid: string, uuid: string): RawExtension {
 }
 
 /** How a forged certificate differs from the one that it is made after. */
-export interface Forgery extends Pick<LeafOptions, 'notBefore' | 'notAfter' | 'eku'> {
+export interface Forgery extends Pick<LeafOptions, 'notBefore' | 'notAfter' | 'eku' | 'isAuthority'> {
   name?: string
   added?: (genuine: readonly RawExtension[]) => readonly RawExtension[]
 }

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { AdminBody } from '../../../services/federation-gateway/wire/admin.ts'
 import { type EnrolmentAnswer, enrolmentAnswer } from '../../../services/federation-gateway/wire/answers.ts'
+import { type Forgery, forgedAfter } from '../../credentials/federation-grant/leaf.ts'
 import type { DecisionRecord } from '../../evidence/decision.ts'
+import type { SigningAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { type Database, openDatabase } from '../../site/database.ts'
 import { once } from '../../site/once.ts'
@@ -10,7 +12,7 @@ import type { ScenarioSite } from '../../site/scenario-site.ts'
 import { standInForCa } from '../../site/stand-in.ts'
 import { Admin, type GrantChoices } from './admin.ts'
 import { type Looked, lookThrough } from './disk.ts'
-import { Peer } from './peer.ts'
+import { Caller, Peer } from './peer.ts'
 import { databaseNode, endpointTo, gatewayNode, type Letter, places } from './places.ts'
 import { type Reply, send } from './reply.ts'
 import { type CertificateRequest, identityFrom, requestFor } from './requests.ts'
@@ -68,12 +70,20 @@ export class EnrolledPeer extends Peer {
   }
 }
 
+/** How a certificate differs from the one that it is made after. */
+export type SignedForgery = Forgery & { readonly authority?: SigningAuthority }
+
 const anything = z.unknown()
 const lender: Letter = 'b'
 const asker: Letter = 'a'
 /** Whoever tests refusals is refused often. */
 const unlimited = 6_000
 const auditedWithinMs = 5_000
+/** Sooner than that no port is used again. */
+const clocksApartMs = 500
+
+/** What a call is found by in the records of a gateway. */
+type Sought = Pick<Reply<unknown>, 'conn' | 'began'>
 
 /**
  * The gateways of a site as one test sees them. All that it makes there goes through their APIs, under names that are its own; what must be
@@ -178,6 +188,20 @@ export class Federation {
     return new Peer(await this.#peersEndpoint(letter), { certPem: certificate, keyPem: key })
   }
 
+  /** Somebody who has no certificate at all. */
+  async connectAnonymously(letter: Letter = lender): Promise<Caller> {
+    return new Caller(await this.#peersEndpoint(letter))
+  }
+
+  /**
+   * Whoever presents what a peer presents but for the forgery, with a key and a serial number that are new. `authority`: who signs it;
+   * the CA of the lender, if nobody else does.
+   */
+  async forge({ identity }: Pick<Peer, 'identity'>, { authority, ...how }: SignedForgery = {}): Promise<Peer> {
+    const signer = authority ?? (await this.site.authority(this.#ca(lender)))
+    return new Peer(await this.#peersEndpoint(lender), await forgedAfter(identity.certPem, signer, how))
+  }
+
   /** One session at the database of a gateway, as its owner. */
   database(letter: Letter): Promise<Database> {
     const open = async () => this.site.own(await openDatabase(this.site.site, databaseNode(letter)))
@@ -195,22 +219,24 @@ export class Federation {
     return (await this.database(letter)).query<AuditedRow>('SELECT * FROM federation_audit_all ORDER BY at, id')
   }
 
-  /** Decision records about a call, once there are any. */
-  async decided({ conn }: Pick<Reply<unknown>, 'conn'>, letter: Letter = lender): Promise<readonly DecisionRecord[]> {
+  /** Decision records about a call, once there are any. Address and port of its connection may have been another one's before. */
+  async decided({ conn, began }: Sought, letter: Letter = lender): Promise<readonly DecisionRecord[]> {
+    const since = began + 1_000 * this.site.clock(gatewayNode(letter)).offsetSeconds - clocksApartMs
     const look = async () => {
-      const found = await this.site.decisions(gatewayNode(letter), { conn })
+      const all = await this.site.decisions(gatewayNode(letter), { conn })
+      const found = all.filter(({ ts }) => Date.parse(ts) >= since)
       return found.length > 0 && found
     }
     return this.site.until(`gateway ${letter} to write down what it decided about ${conn}`, look, { withinMs: 5_000 })
   }
 
   /** Why a call was refused, as its gateway wrote it down; null where it was not. */
-  async reason(reply: Pick<Reply<unknown>, 'conn'>, letter: Letter = lender): Promise<string | null> {
+  async reason(reply: Sought, letter: Letter = lender): Promise<string | null> {
     return (await this.decided(reply, letter)).at(-1)!.reason
   }
 
   /** The one row of the audit about a call, once it is there. */
-  async audited(reply: Pick<Reply<unknown>, 'conn'>, letter: Letter = lender): Promise<AuditedRow> {
+  async audited(reply: Sought, letter: Letter = lender): Promise<AuditedRow> {
     const { requestId } = (await this.decided(reply, letter)).at(-1)!
     const look = async () => {
       const rows = await (await this.database(letter)).query<AuditedRow>(
@@ -227,12 +253,15 @@ export class Federation {
    * until it is told otherwise; given back by `restore`, or when the test ends.
    */
   async hostileCa(letter: Letter = lender): Promise<Awaited<ReturnType<typeof standInForCa>>> {
-    const { domain } = this.site.plan.nodes[gatewayNode(letter)]!
-    return this.site.own(await standInForCa(this.site.site, this.site.plan.trustDomains[domain]!.ca))
+    return this.site.own(await standInForCa(this.site.site, this.#ca(letter)))
   }
 
   endpoint(letter: Letter, listener: 'public' | 'federation', from: Letter) {
     return endpointTo(this.site, letter, { listener, from })
+  }
+
+  #ca(letter: Letter): string {
+    return this.site.plan.trustDomains[this.site.plan.nodes[gatewayNode(letter)]!.domain]!.ca
   }
 
   /** It lends once it knows whom its CA has revoked. */

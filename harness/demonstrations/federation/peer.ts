@@ -32,14 +32,12 @@ interface More {
   readonly headers?: HeaderLines
 }
 
-/** Calls over mutual TLS as whoever holds a certificate, each over a connection of its own. */
-export class Peer {
-  readonly identity: Identity
+/** Calls the listener of peers, each time over a connection of its own. */
+export class Caller {
   readonly endpoint: Endpoint
 
-  constructor(endpoint: Endpoint, identity: Identity) {
-    this.identity = identity
-    this.endpoint = { ...endpoint, identity }
+  constructor(endpoint: Endpoint) {
+    this.endpoint = endpoint
   }
 
   list<Name extends Resource>(resource: Name, json: ListBody = {}, more: More = {}): Promise<Reply<ListAnswer<Name>>> {
@@ -95,5 +93,15 @@ export class Peer {
     { headers = [] }: More = {},
   ): Promise<Reply<Value>> {
     return send(this.endpoint, { method: 'POST', path: `${federationPath}${path}`, json, headers }, schema)
+  }
+}
+
+/** Over mutual TLS, as whoever holds a certificate. */
+export class Peer extends Caller {
+  readonly identity: Identity
+
+  constructor(endpoint: Endpoint, identity: Identity) {
+    super({ ...endpoint, identity })
+    this.identity = identity
   }
 }

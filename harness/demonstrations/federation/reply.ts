@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { HoldfastError } from '../../errors.ts'
+import { ownClockSeconds } from '../../faults/clock/own-clock.ts'
 import type { Endpoint } from '../../protocols/endpoint.ts'
 import { jsonOf } from '../../protocols/http/answer.ts'
 import { type Answer, exchange, type HeaderLines, headerValues } from '../../protocols/http/exchange.ts'
@@ -30,6 +31,8 @@ export class Reply<Value> implements Pick<Answer, 'status' | 'headers' | 'body' 
   readonly conn: string
   readonly failure: Answer['failure']
   readonly ms: number
+  /** By the clock of the machine, in ms since 1970. */
+  readonly began: number
   /** Node and call, for people. */
   readonly from: string
   readonly #schema: z.ZodType<Value>
@@ -38,6 +41,7 @@ export class Reply<Value> implements Pick<Answer, 'status' | 'headers' | 'body' 
     Object.assign(this, { failure })
     ;[this.from, this.status, this.headers, this.body, this.conn, this.ms] = [from, status, headers, body, conn, ms]
     this.#schema = schema
+    this.began = Date.now() - 1_000 * ownClockSeconds() - ms
   }
 
   get json(): unknown {
