@@ -1,5 +1,5 @@
 import type { Command } from '../topology/plan.ts'
-import { commandOf, environmentOf, nodeCommandOn } from './command.ts'
+import { commandOf, environmentOf, nodeCommandOn, serviceMain } from './command.ts'
 import type { NodeContext, UnitContext } from './node-context.ts'
 import { forEachLine, type ProcessTree, startTree, type TreeOptions } from './process-tree.ts'
 import type { ExecResult, Operations } from './protocol.ts'
@@ -23,15 +23,14 @@ export interface UnitAtWork extends UnitContext {
 
 /**
  * Runs a program in the node's folder and gathers its output, of which 8 MiB each are kept. The first of `argv` is a path, a program
- * on PATH, one of the run's tools, or `node`.
+ * on PATH, one of the run's tools, `node`, or, as `service:NAME`, one of the services.
  */
 export async function execute(
   context: NodeContext,
   { argv, env, input, timeoutMs }: Operations['exec']['request'],
 ): Promise<ExecResult> {
   const [name = '', ...args] = argv
-  const program = name === 'node' ? nodeCommandOn(context.settings) : [context.settings.tools[name] ?? name]
-  const tree = await startTree(context.settings.dieWithParent, [...program, ...args], {
+  const tree = await startTree(context.settings.dieWithParent, [...programOf(context, name), ...args], {
     cwd: context.dir,
     env: { ...environmentOf(context), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -41,6 +40,12 @@ export async function execute(
   const output = { stdout: '', stderr: '' }
   converse(tree, output, input)
   return { ...(await tree.ended), ...output }
+}
+
+function programOf({ settings }: NodeContext, name: string): readonly string[] {
+  const [, service] = /^service:([a-z][a-z-]*)$/.exec(name) ?? []
+  if (service !== undefined) return [...nodeCommandOn(settings), serviceMain(service, settings.services)]
+  return name === 'node' ? nodeCommandOn(settings) : [settings.tools[name] ?? name]
 }
 
 /** Starts a program of a unit. `refused` says what it means that it cannot be executed. */

@@ -207,7 +207,7 @@ export interface SiteNode {
   readonly dir: string
   /** Words to put before a command, so that a shell of this machine runs it on the node. Absent where that is no other place. */
   readonly enter?: readonly string[] | undefined
-  /** Runs a program on the node; never through a shell. Bounded by `timeoutMs` (default 30 000). */
+  /** Runs a program on the node, or one of the services as `service:NAME`; never through a shell. Bounded by `timeoutMs` (default 30 000). */
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>
   /**
    * Runs a oneshot that is started on demand, after the runs of it that were asked for before. Its programs get `input` on their

@@ -2,6 +2,7 @@ import { Federation } from 'holdfast/demonstrations/federation'
 import type { ScenarioFixtures } from 'holdfast/vitest'
 
 export {
+  AskingUser,
   type Caller,
   type EnrolledPeer,
   type EnrolOptions,
@@ -21,8 +22,10 @@ export {
   type Reply,
   requestFor,
   type ScopeDocument,
+  type ScopeName,
   Seed,
   type SignedForgery,
+  type Source,
   scopeDocument,
 } from 'holdfast/demonstrations/federation'
 

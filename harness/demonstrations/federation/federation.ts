@@ -167,10 +167,12 @@ export class Federation {
   async redeem(
     { token, request }: Pick<Invited, 'token' | 'request'>,
     csrPem = request.csrPem,
+    letter: Letter = lender,
   ): Promise<Reply<EnrolmentAnswer>> {
     const path = `/api/federation/enrollment/${token}`
+    const from = letter === asker ? lender : asker
     return send(
-      await this.endpoint(lender, 'public', asker),
+      await this.endpoint(letter, 'public', from),
       { method: 'POST', path, json: { csrPem } },
       enrolmentAnswer,
     )
@@ -267,12 +269,12 @@ export class Federation {
   /** It lends once it knows whom its CA has revoked. */
   async #peersEndpoint(letter: Letter) {
     const ready = async () => {
-      const open = await this.endpoint(letter, 'public', asker)
+      const open = await this.endpoint(letter, 'public', letter)
       const isReady = async () => (await send(open, { method: 'GET', path: '/readyz' }, anything)).status === 200
       await this.site.until(`gateway ${letter} to be ready`, isReady, { withinMs: 20_000 })
     }
     await kept(this.#lending, letter, () => once(ready))()
-    return this.endpoint(letter, 'federation', asker)
+    return this.endpoint(letter, 'federation', letter === asker ? lender : asker)
   }
 }
 
