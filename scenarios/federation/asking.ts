@@ -81,7 +81,7 @@ export async function lend(federation: Federation, options: LendOptions = {}): P
     body: { certPem, certChainPem, grantId, subjectUserId, federationUrl },
   })
   // It lends once it knows whom its CA has revoked.
-  await federation.connect({ certificate: '', key: '' }, lender)
+  await federation.connectAnonymously(lender)
   return {
     user,
     userId,

@@ -1,0 +1,83 @@
+import { expect, putFile, scenario } from 'holdfast/vitest'
+import { bring, commandLine, done, inboundPeer, newUser } from '../asking.ts'
+import { type Federation, federation, type Reply } from '../federation.ts'
+
+const test = scenario('federation').extend('federation', federation)
+
+interface Listed {
+  readonly id: string
+  readonly direction?: string
+  readonly state?: string
+  readonly status?: string
+  readonly remoteGrantId?: string | null
+  readonly certificates?: readonly { readonly state: string; readonly serial: string }[]
+}
+
+/** What a list of the program says of one thing. */
+async function listed(federation: Federation, letter: string, list: 'peer' | 'grant', id: string) {
+  const all = await done<Record<string, Listed[]>>(commandLine(federation, letter, list, 'list', '--json'))
+  return Object.values(all)
+    .flat()
+    .find((one) => one.id === id)
+}
+
+/** Ids of the rows in an answer, sorted. */
+const idsOf = ({ value }: Reply<{ items: readonly { id: string }[] }>) => value.items.map(({ id }) => id).sort()
+
+test.for([
+  ['a', 'b', 'bob'],
+  ['b', 'a', 'alice'],
+] as const)(
+  '%s asks %s, from an invitation to the end of the grant',
+  async ([asker, lender, subject], { federation }) => {
+    const there = (...words: string[]) => commandLine(federation, lender, ...words, '--json')
+    const here = (...words: string[]) => commandLine(federation, asker, ...words, '--json')
+    const { id: userId, name, user } = await newUser(federation, asker)
+    const inbound = await inboundPeer(federation, lender, asker)
+    const [scope, invitation] = [`given/${name}.json`, `given/${name}.invitation`]
+    await putFile(federation.site, `gateway-${lender}`, scope, JSON.stringify({ resources: ['tasks'] }))
+
+    const parties = ['--user', subject, '--peer', inbound, '--scope', scope]
+    const { id: grant } = await done<Listed>(there('grant', 'create', ...parties))
+    expect(await listed(federation, lender, 'grant', grant)).toMatchObject({ status: 'pending', peerId: inbound })
+    await done(there('grant', 'token', grant, '--out', invitation))
+    await bring(federation, lender, asker, invitation)
+
+    const peer = await done<Listed>(here('peer', 'add', '--invitation', invitation, '--for', name))
+    expect(peer).toMatchObject({ direction: 'outbound', state: 'active', ownerUserId: userId, remoteGrantId: grant })
+    expect(await listed(federation, asker, 'peer', peer.id)).toEqual(peer)
+    expect(await listed(federation, lender, 'peer', inbound)).toMatchObject({ direction: 'inbound', state: 'active' })
+    expect(await listed(federation, lender, 'grant', grant)).toMatchObject({ status: 'active' })
+    const { certificates = [] } = await done<Listed>(there('grant', 'show', grant))
+    expect(certificates).toMatchObject([{ state: 'issued', serial: peer.certificates![0]!.serial }])
+
+    const source = `federated:${federation.site.plan.nodes[`gateway-${lender}`]!.host}` as const
+    const lent = federation.seed(lender).visible(subject, 'tasks')
+    expect(lent.length).toBeGreaterThan(0)
+    expect(idsOf(await user.list('tasks', { source }))).toEqual(lent)
+    expect((await done<Listed>(there('grant', 'show', grant))).certificates).toMatchObject([{ state: 'active' }])
+
+    // An invitation is used once, and says so; the peer stays as it is.
+    const again = await here('peer', 'add', '--invitation', invitation, '--for', name)
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('conflict') })
+    expect(await listed(federation, asker, 'peer', peer.id)).toMatchObject({ state: 'active' })
+
+    expect(await done(there('grant', 'revoke', grant))).toMatchObject({ certificateRevocation: 'effective' })
+    expect(await listed(federation, lender, 'grant', grant)).toMatchObject({ status: 'revoked' })
+    expect((await user.list('tasks', { source })).body).not.toContain(lent[0])
+    await done(here('peer', 'remove', peer.id))
+    expect(await listed(federation, asker, 'peer', peer.id)).toBeUndefined()
+    expect((await user.list('tasks', { source })).status).toBe(404)
+  },
+)
+
+test('peers and grants are shown without a key of either', async ({ federation }) => {
+  for (const letter of ['a', 'b']) {
+    const lists = [
+      await commandLine(federation, letter, 'peer', 'list'),
+      await commandLine(federation, letter, 'grant', 'list'),
+    ]
+    expect(lists.map(({ code }) => code)).toEqual([0, 0])
+    expect(lists.map(({ stdout }) => stdout).join('')).not.toMatch(/PRIVATE|BEGIN|fgk1/)
+  }
+})
