@@ -1,0 +1,96 @@
+import { expect, scenario } from 'holdfast/vitest'
+import { type EnrolledPeer, type Federation, federation } from '../federation.ts'
+
+const test = scenario('federation', { own: true }).extend('federation', federation)
+
+/** From the answer to a revoke until the CA's list is in force, while the CA is up. */
+const effectiveMs = 5_000
+const asked = { method: 'GET', path: '/api/federation/v1/capabilities', headers: [] }
+
+async function isEffective(federation: Federation, { grant }: Pick<EnrolledPeer, 'grant'>): Promise<void> {
+  const admin = await federation.asAdmin('b')
+  const look = async () => (await admin.grant(grant.grantId)).certificateRevocation === 'effective'
+  await federation.site.until('its certificate to be in the list in force', look, { withinMs: 20_000 })
+}
+
+/** Nobody gets as far as HTTP with it, and the lender says why. */
+async function expectNoHandshake(federation: Federation, peer: EnrolledPeer): Promise<void> {
+  const reply = await peer.capabilities()
+  expect(reply.status).toBeNull()
+  expect(await federation.decided(reply)).toMatchObject([
+    { verdict: 'refused', layer: 'tls', guard: 'tls.crl', reason: 'cert_revoked', status: null },
+  ])
+}
+
+test('FED-26: the next request over a kept connection is refused while the CA is away, and once it is back there is no handshake', async ({
+  federation,
+  site,
+}) => {
+  const [peer, other] = [await federation.asPeer('scope-a'), await federation.asPeer('scope-a', { subject: 'bob' })]
+  const admin = await federation.asAdmin('b')
+  using kept = peer.kept()
+  expect((await kept.send(asked)).status).toBe(200)
+
+  await site.node('ca').pause()
+  // Whatever becomes of this test: others need it.
+  site.own({ [Symbol.asyncDispose]: () => site.node('ca').resume() })
+  const revoked = await admin.revoke(peer.grant.grantId, 'left the project')
+  expect(revoked).toMatchObject({ status: 'revoked', certificateRevocation: 'queued' })
+  const refused = await kept.send(asked)
+  expect([refused.status, JSON.parse(refused.body).error.code, kept.opened()]).toEqual([403, 'forbidden', 1])
+  // Also over a new connection: the certificate is as good as before at TLS, and worth nothing.
+  const anew = await peer.list('tasks')
+  expect([anew.status, await federation.reason(anew)]).toEqual([403, 'grant_revoked'])
+  expect(await federation.audited(anew)).toMatchObject({ outcome: 'denied', reason: 'grant_revoked', rows_out: null })
+  expect((await other.list('tasks')).status).toBe(200)
+  expect((await admin.grant(peer.grant.grantId)).certificateRevocation).toBe('queued')
+
+  await site.node('ca').resume()
+  await isEffective(federation, peer)
+  await expectNoHandshake(federation, peer)
+  // Its connection was closed: what is sent needs a new one, and there is none.
+  await expect(kept.send(asked)).rejects.toThrow()
+  expect((await other.list('tasks')).status).toBe(200)
+})
+
+test('FED-40: while the CA is up the handshake is refused within seconds, and an idle connection is closed', async ({
+  federation,
+  site,
+}) => {
+  const peer = await federation.asPeer('scope-a')
+  const admin = await federation.asAdmin('b')
+  using kept = peer.kept()
+  expect((await kept.send(asked)).status).toBe(200)
+
+  await admin.revoke(peer.grant.grantId)
+  const before = performance.now()
+  await isEffective(federation, peer)
+  const tookMs = site.measured('a revocation is in force', performance.now() - before, site.bound(effectiveMs))
+  expect(tookMs).toBeLessThan(site.bound(effectiveMs))
+  await expectNoHandshake(federation, peer)
+  await expect(kept.send(asked)).rejects.toThrow()
+})
+
+test('TLS-19: the gateway whose certificate it was learns of it by the list, and by no error of the network', async ({
+  federation,
+  site,
+}) => {
+  const [lender, asker] = [await federation.asAdmin('b'), await federation.asAdmin('a')]
+  const alice = await federation.asUser('a', 'alice')
+  const source = 'federated:gateway-b.somebiz.local.io'
+  const [outbound] = (await asker.ask('peer:list')).items
+  const grantId = outbound!.remoteGrantId!
+  expect((await alice.list('tasks', { source })).value.items.length).toBeGreaterThan(0)
+
+  await lender.revoke(grantId)
+  const refused = await alice.list('tasks', { source })
+  expect([refused.status, refused.error?.code]).toEqual([403, 'forbidden'])
+  const stateOf = async () => (await asker.ask('peer:show', { parameters: { id: outbound!.id } })).state
+  const isKnown = async () => {
+    await alice.list('tasks', { source })
+    return (await stateOf()) === 'revoked'
+  }
+  await site.until('A to know that it is revoked', isKnown, { withinMs: 20_000, everyMs: 250 })
+  const after = await alice.list('tasks', { source })
+  expect([after.status, await federation.reason(after, 'a')]).toEqual([403, 'peer_revoked'])
+})
