@@ -2,6 +2,7 @@ import { Federation } from 'holdfast/demonstrations/federation'
 import type { ScenarioFixtures } from 'holdfast/vitest'
 
 export {
+  Admin,
   AskingUser,
   type Caller,
   type EnrolledPeer,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Endpoint } from '../../protocols/endpoint.ts'
 import type { HeaderLines } from '../../protocols/http/exchange.ts'
-import { type Reply, send } from './reply.ts'
+import { type Reply, type Sent, send } from './reply.ts'
 
 /** Calls with a bearer token, each over a connection of its own. */
 export class BearerClient {
@@ -21,6 +21,11 @@ export class BearerClient {
   ): Promise<Reply<Value>> {
     const bearer = [['Authorization', `Bearer ${this.token}`] as const, ...headers]
     return send(this.endpoint, { method, path, json, headers: bearer }, schema)
+  }
+
+  /** Whatever a test wants to send, and no token beside it. */
+  bare(sent: Sent): Promise<Reply<unknown>> {
+    return send(this.endpoint, sent, z.unknown())
   }
 
   get(path: string): Promise<Reply<unknown>> {
