@@ -9,6 +9,7 @@ import type { AuditRow } from '../storage/audit/rows.ts'
 import type { AuditEntry, AuditWriter } from '../storage/audit/writer.ts'
 import { type ErrorCode, errorAnswer, type Issue, type Listener } from '../wire/errors.ts'
 import { logWritable, type Records } from './records.ts'
+import { pathIn } from './routes.ts'
 
 /** Ends a request that must not go on. The caller gets the text of the status, the decision log the reason. */
 export class Refused extends Error {
@@ -109,7 +110,7 @@ export class Exchange {
     this.request = request
     this.response = response
     this.connection = connection
-    this.path = URL.parse(request.url ?? '/', 'https://host')?.pathname ?? '/'
+    this.path = pathIn(request.url)
     response.once('close', () => {
       this.#gone.abort()
       this.#isClosed = true

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { httpRoute, type Routed, type Routing } from './routes.ts'
+import { httpRoute, pathIn, type Routed, type Routing } from './routes.ts'
 
 const routes: Routed[] = [
   { method: 'POST', path: '/v1/list/:resource' },
@@ -40,4 +40,18 @@ test('another method is told which there are', () => {
     error: 'method_not_allowed',
     allow: ['GET', 'DELETE'],
   })
+})
+
+test.each([
+  ['/v1/things?x=/y', '/v1/things'],
+  ['/v1/things#x', '/v1/things'],
+  ['https://b.example:8443/v1/things?x', '/v1/things'],
+  ['https://b.example', '/'],
+  [undefined, '/'],
+  ['/v1/a/../things', '/v1/a/../things'],
+  ['/v1/%2e%2e/things', '/v1/%2e%2e/things'],
+  ['//b.example/v1/things', '//b.example/v1/things'],
+  ['/v1\\things', '/v1\\things'],
+])('the path of %s is %s, as it came', (target, path) => {
+  expect(pathIn(target)).toBe(path)
 })

@@ -18,6 +18,14 @@ export interface Routing<Route extends Routed> {
   found?: { readonly route: Route; readonly parameters: Readonly<Record<string, string>> }
 }
 
+/**
+ * The path of a request target, letter by letter: a path with dot segments or slashes that could be left out is another one, as whatever
+ * stands before this gateway may have judged it. Whose an absolute form is (RFC 9112 section 3.2.2) is for `http.authority`.
+ */
+export function pathIn(target = '/'): string {
+  return /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(target)?.[1] || '/'
+}
+
 export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 'method_unknown'], (routing) => {
   const here = routesAt(routing.routes, routing.path)
   if (here.length === 0) return refused('not_found', 'route_unknown')
