@@ -1,0 +1,51 @@
+import { expect, scenario } from 'holdfast/vitest'
+import { federation, naming, type RawExtension, type SignedForgery } from '../federation.ts'
+import { expectRefused, forbidden, likeness, oids, rewritten, stateOf } from '../lending.ts'
+
+const test = scenario('federation').extend('federation', federation)
+
+test('user, grant and name are those of one grant, or nothing is lent (FED-23)', async ({ federation }) => {
+  const alice = await federation.asPeer('scope-a')
+  const bob = await federation.asPeer('scope-a', { subject: 'bob' })
+  const dave = await federation.asPeer('scope-a', { subject: 'dave' })
+  const again = await federation.asPeer('scope-all', { allowSensitive: true })
+  const ended = await federation.asPeer('scope-a', { subject: 'bob' })
+  await (await federation.asAdmin('b')).revoke(ended.grant.grantId)
+  const grants = [alice, bob, dave, again].map(({ grant }) => grant.grantId)
+  const before = [(await alice.list('tasks')).value, (await bob.list('tasks')).value]
+  const state = await stateOf(federation, grants)
+
+  const grant = (of: typeof alice) => naming(oids.grant, of.grant.grantId)
+  const user = (of: typeof alice) => naming(oids.subject, of.grant.subjectUserId)
+  const of = (...said: RawExtension[]): SignedForgery => ({ added: rewritten(...said) })
+  const subject = forbidden('grant.subject', 'subject_mismatch')
+  const name = forbidden('grant.peer', 'peer_name_mismatch')
+  const cases: [string, SignedForgery, typeof subject][] = [
+    ['the grant of alice for bob', of(user(bob)), subject],
+    ['the grant of alice for a user of another tenant', of(user(dave)), subject],
+    ['the grant of bob for alice', of(grant(bob)), subject],
+    ['the grant of another tenant for alice', of(grant(dave)), subject],
+    ['grant and user of bob under the own name', of(grant(bob), user(bob)), name],
+    ['grant and user of another tenant under the own name', of(grant(dave), user(dave)), name],
+    ['a wider grant of the same user under the own name', of(grant(again)), name],
+    ['the own grant under the name of another peer', { name: bob.grant.commonName }, name],
+    ['a name that ends like the own one', { name: `x.${alice.grant.commonName}` }, name],
+    ['a name that begins like the own one', { name: `${alice.grant.commonName}.x` }, name],
+    ['a revoked grant of bob for alice', of(grant(ended)), forbidden('grant.status', 'grant_revoked')],
+    [
+      'all of a wider grant',
+      { ...of(grant(again)), name: again.grant.commonName },
+      forbidden('grant.certificate', 'cert_unregistered'),
+    ],
+  ]
+  const answers: unknown[] = []
+  for (const [what, forgery, refusal] of cases) {
+    const reply = await (await federation.forge(alice, forgery)).list('tasks')
+    await expectRefused(federation, reply, refusal, what)
+    answers.push(likeness(reply))
+  }
+
+  expect(new Set(answers.map((one) => JSON.stringify(one))).size).toBe(1)
+  expect(await stateOf(federation, grants)).toEqual(state)
+  expect([(await alice.list('tasks')).value, (await bob.list('tasks')).value]).toEqual(before)
+})
