@@ -4,7 +4,8 @@ import type { ScenarioFixtures } from 'holdfast/vitest'
 export {
   Admin,
   AskingUser,
-  type Caller,
+  Caller,
+  type CertificateRequest,
   type EnrolledPeer,
   type EnrolOptions,
   type Federation,

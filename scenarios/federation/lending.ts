@@ -12,7 +12,12 @@ export interface Refusal {
   readonly reason: string
 }
 
-const refusal = (status: number, code: string) => (guard: string, reason: string) => ({ status, code, guard, reason })
+export const refusal = (status: number, code: string) => (guard: string, reason: string) => ({
+  status,
+  code,
+  guard,
+  reason,
+})
 
 export const atTls = (reason: string, guard = 'tls.chain'): Refusal => ({ status: null, guard, reason })
 export const unauthorized = refusal(401, 'unauthorized')

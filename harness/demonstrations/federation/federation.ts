@@ -13,7 +13,7 @@ import { standInForCa } from '../../site/stand-in.ts'
 import { Admin, type GrantChoices } from './admin.ts'
 import { type Looked, lookThrough } from './disk.ts'
 import { Caller, Peer } from './peer.ts'
-import { databaseNode, endpointTo, gatewayNode, type Letter, places } from './places.ts'
+import { databaseNode, endpointOfCa, endpointTo, gatewayNode, type Letter, places } from './places.ts'
 import { type Reply, send } from './reply.ts'
 import { type CertificateRequest, identityFrom, requestFor } from './requests.ts'
 import { type ScopeDocument, type ScopeName, scopeDocument } from './scopes.ts'
@@ -202,6 +202,12 @@ export class Federation {
   async forge({ identity }: Pick<Peer, 'identity'>, { authority, ...how }: SignedForgery = {}): Promise<Peer> {
     const signer = authority ?? (await this.site.authority(this.#ca(lender)))
     return new Peer(await this.#peersEndpoint(lender), await forgedAfter(identity.certPem, signer, how))
+  }
+
+  /** Somebody who calls the CA of the lender from the node of the gateway that asks; with a certificate, where one is given. */
+  async atCa(identity?: Identity): Promise<Caller> {
+    const endpoint = await endpointOfCa(this.site, this.#ca(lender), { from: asker })
+    return new Caller({ ...endpoint, ...(identity !== undefined && { identity }) })
   }
 
   /** One session at the database of a gateway, as its owner. */

@@ -14,9 +14,10 @@ import {
 import type { ListFilter } from '../../../services/federation-gateway/wire/requests.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import type { Endpoint } from '../../protocols/endpoint.ts'
-import type { HeaderLines } from '../../protocols/http/exchange.ts'
+import { type HeaderLines, requestText } from '../../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
-import { type Reply, type Sent, send } from './reply.ts'
+import { rawExchange } from '../../protocols/http/raw-exchange.ts'
+import { Reply, type Sent, send } from './reply.ts'
 
 export const federationPath = '/api/federation/v1'
 
@@ -79,6 +80,14 @@ export class Caller {
   /** Whatever a test wants to send. */
   call(sent: Sent): Promise<Reply<unknown>> {
     return send(this.endpoint, sent, z.unknown())
+  }
+
+  /** The same in the clear, without any TLS. */
+  async plain(sent: Omit<Sent, 'json'>): Promise<Reply<unknown>> {
+    const { method, path, body, headers = [] } = sent
+    const text = requestText(this.endpoint, { method, path, headers, ...(body !== undefined && { body }) })
+    const answer = await rawExchange(this.endpoint, { steps: [[text]], isPlain: true })
+    return new Reply(`${method} ${path} at ${this.endpoint.host}, in the clear`, answer, z.unknown())
   }
 
   /** Connections that are kept, up to so many; closed by whoever asked for them. */

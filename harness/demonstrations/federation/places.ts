@@ -37,3 +37,14 @@ export async function endpointTo(
   const { host, domain } = site.plan.nodes[node]!
   return endpointAt(site, gatewayNode(from), { host, domain, listener })
 }
+
+/** Where a CA is, for whoever calls it from the node of a gateway. */
+export async function endpointOfCa(
+  { site }: Pick<ScenarioSite, 'site'>,
+  node: string,
+  { from }: { from: Letter },
+): Promise<Endpoint> {
+  const { host, domain, units } = site.plan.nodes[node]!
+  const [listener] = units.flatMap(({ service }) => service?.listeners ?? [])
+  return endpointAt(site, gatewayNode(from), { host, domain, listener: listener! })
+}
