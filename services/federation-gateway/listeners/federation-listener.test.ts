@@ -27,7 +27,7 @@ import {
   type Site,
   x5tOf,
 } from '../testing/federation.ts'
-import { type Held, hold, keyPem, liveRoot } from '../testing/live.ts'
+import { type Held, hold, keyPem, liveRoot, liveSub } from '../testing/live.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
 
@@ -185,6 +185,15 @@ describe('a handshake ends before any byte of HTTP', () => {
       async () => {
         const { keys, certificate } = await liveRoot('itself')
         return { cert: String(certificate), key: await keyPem(keys) }
+      },
+      'tls.chain',
+      'cert_untrusted',
+    ],
+    [
+      'of another root, with its intermediate, of which there is no list',
+      async () => {
+        const other = await liveSub(await liveRoot('another root'), 'another intermediate')
+        return hold(other, {}, [other])
       },
       'tls.chain',
       'cert_untrusted',

@@ -186,7 +186,12 @@ export function createFederationListener(options: FederationListenerOptions): Fe
     listener = createTlsListener({
       ...{ name: 'federation', host: options.host, port: options.port, material: given },
       ...{ clientCertificate: 'required', gateReadsSocket: true, isLatestOnly: true, keepAliveMs: KEEP_ALIVE_MS },
-      ...{ gate: tlsGate(open), handshake: tlsProtocol, action: 'federation:connect', target: options.node },
+      ...{
+        gate: tlsGate(open, () => [...material.anchors.values()].flat()),
+        handshake: tlsProtocol,
+        action: 'federation:connect',
+        target: options.node,
+      },
       decisions: options.records satisfies DecisionLog,
       handshakeRecordsPerMinute: limits.handshakeRecordsPerMinute,
       onRequest: (request, response, connection) => requests.serve(request, response, connection),

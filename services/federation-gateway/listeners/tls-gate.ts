@@ -1,7 +1,9 @@
+import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { type Guard, guard } from '../../shared/guard.ts'
 import type { TlsConnection } from '../../shared/tls-listener.ts'
 import type { Unreadable } from '../../shared/unreadable.ts'
+import { LONGEST_CHAIN } from '../certificates/chain.ts'
 import { type HandshakeFailure, NO_CERTIFICATE, tlsChain, tlsCrl } from '../certificates/handshake.ts'
 import type { OpenConnections } from './open-connections.ts'
 
@@ -17,20 +19,50 @@ export const tlsProtocol = guard<Unreadable>('tls.protocol', ['tls_protocol', 't
   return { reason: PLAINTEXT.has(code) ? 'tls_plaintext' : 'tls_protocol', status: null }
 })
 
-/** A guard of failed handshakes, asked of one that OpenSSL has judged: Node leaves the verdict on the socket. */
-function ofHandshake({ id, reasons, check }: Guard<HandshakeFailure>): Guard<TlsConnection> {
-  return { id, reasons, check: ({ socket }) => check(verdictOn(socket)) }
+type Anchors = () => readonly X509Certificate[]
+
+/** A guard of failed handshakes, asked of one that OpenSSL has judged. */
+function ofHandshake({ id, reasons, check }: Guard<HandshakeFailure>, verdicts: Verdicts): Guard<TlsConnection> {
+  return { id, reasons, check: ({ socket }) => check(verdicts.of(socket)) }
 }
 
-function verdictOn(socket: TLSSocket): HandshakeFailure {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) return { code: NO_CERTIFICATE }
+/** What Node left on each socket: read once, as it hands out once only what else was sent of a chain. */
+class Verdicts {
+  readonly #anchors: Anchors
+  readonly #known = new WeakMap<TLSSocket, HandshakeFailure>()
+
+  constructor(anchors: Anchors) {
+    this.#anchors = anchors
+  }
+
+  of(socket: TLSSocket): HandshakeFailure {
+    const verdict = this.#known.get(socket) ?? verdictOn(socket, this.#anchors())
+    this.#known.set(socket, verdict)
+    return verdict
+  }
+}
+
+/** Of all that OpenSSL finds wrong Node tells the last. That no path leads to an anchor comes first, and is the verdict then. */
+function verdictOn(socket: TLSSocket, anchors: readonly X509Certificate[]): HandshakeFailure {
+  const leaf = socket.getPeerX509Certificate()
+  if (leaf === undefined) return { code: NO_CERTIFICATE }
   if (socket.authorized) return {}
-  // OpenSSL goes on to lists, and says last that there is none: there cannot be one about whoever vouches for himself.
-  if (certificate.subject === certificate.issuer) return { authorizationError: 'DEPTH_ZERO_SELF_SIGNED_CERT' }
   const { authorizationError } = socket
   // Not let in, and nobody has said why: whatever it is, no path leads to the anchor.
-  return { authorizationError: authorizationError || 'UNSPECIFIED' }
+  return { authorizationError: (isBelow(leaf, anchors) && authorizationError) || 'UNSPECIFIED' }
+}
+
+/** Whether one of these signed the certificate, or one of those that were sent with it. */
+function isBelow(leaf: X509Certificate, anchors: readonly X509Certificate[]): boolean {
+  const isBy = (one: X509Certificate, issuer: X509Certificate) =>
+    one.checkIssued(issuer) && one.verify(issuer.publicKey)
+  for (let [at, depth] = [leaf, 0]; depth < LONGEST_CHAIN; depth += 1) {
+    if (anchors.some((anchor) => isBy(at, anchor))) return true
+    const { issuerCertificate: issuer } = at
+    if (issuer === undefined || !isBy(at, issuer)) return false
+    at = issuer
+  }
+  return false
 }
 
 export const tlsConnections = guard<{ readonly connection: TlsConnection; readonly open: OpenConnections }>(
@@ -44,8 +76,9 @@ export const tlsConnections = guard<{ readonly connection: TlsConnection; readon
 )
 
 /** What stands between a handshake and the first byte of HTTP, in the order of evaluation. */
-export function tlsGate(open: OpenConnections): readonly Guard<TlsConnection>[] {
+export function tlsGate(open: OpenConnections, anchors: Anchors): readonly Guard<TlsConnection>[] {
   const { id, reasons, check } = tlsConnections
   const places: Guard<TlsConnection> = { id, reasons, check: (connection) => check({ connection, open }) }
-  return [ofHandshake(tlsChain), ofHandshake(tlsCrl), places]
+  const verdicts = new Verdicts(anchors)
+  return [ofHandshake(tlsChain, verdicts), ofHandshake(tlsCrl, verdicts), places]
 }
