@@ -1,3 +1,3 @@
 import { matrix } from 'holdfast/vitest'
 
-await matrix('federation', { set: { overlapSeconds: 2 } })
+await matrix('federation', { set: { caPerGateway: 'true', overlapSeconds: 2 } })
