@@ -8,6 +8,7 @@ import { databaseForEach } from '../storage/testing/for-each.ts'
 import { makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
 import { type Asking, certify, type EnrolledPeer, enrol, makeAsking } from '../testing/asking.ts'
 import { GRANT, makeKeys, OIDS, POINT, SUBJECT, uuidExtension } from '../testing/certificates.ts'
+import { ManualClock } from '../testing/clock.ts'
 import { type Lending, lend, makeSite, PEER_ID, ROW_ID, type Site } from '../testing/federation.ts'
 import { json, type LiveServer, liveServer } from '../testing/live.ts'
 import { refused } from '../wire/errors.ts'
@@ -287,6 +288,22 @@ describe('a certificate is renewed', () => {
     ).toBeGreaterThan(1)
     expect(new Set(csrs).size).toBe(csrs.length)
     expect((await keyOf(id))!.csrPem).toBe(csrs.at(-1))
+  })
+
+  test('by one process, and taken up by another one whose time for it comes', async () => {
+    lists()
+    const id = await enrolled()
+    const all = await begin()
+    const csrs = renews()
+    const other = await begin({ ...asking, deps: { ...asking.deps, clock: new ManualClock() } })
+    expect(await other.renew(id)).toEqual({})
+    const { serial } = (await keyOf(id))!
+    expect(all.health(id)?.certificate.serial).not.toBe(serial)
+    asking.deps.clock.advance(201_000)
+    await until(() => expect(all.health(id)?.certificate.serial).toBe(serial))
+    await until(() => expect(events()).toEqual(['peer.renewed', 'peer.renewed']))
+    expect(csrs).toHaveLength(1)
+    expect((await list(all, id)).items).toHaveLength(1)
   })
 
   test('by the same request again, sooner first and then later, until it succeeds: degraded, with one alert', async () => {

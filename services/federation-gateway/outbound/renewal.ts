@@ -40,11 +40,13 @@ const UNPROCESSABLE = 422
 /**
  * Renews the certificate of one peer over the one that it has: a new key, stored before its request is sent, so that after any crash the
  * same request goes out again, and the lender answers it with the same certificate. Never rejects for what a peer or the database did.
+ *
+ * @param keyId the key whose certificate is to be followed by another one
  */
-export async function renewPeer(deps: RenewalDeps, peer: ConnectedPeer): Promise<Renewal> {
+export async function renewPeer(deps: RenewalDeps, peer: ConnectedPeer, keyId: string): Promise<Renewal> {
   try {
     const { peerId } = peer.caller
-    const done = await deps.database.exclusively(`peer-renewal/${peerId}`, () => renewAlone(deps, peer))
+    const done = await deps.database.exclusively(`peer-renewal/${peerId}`, () => renewAlone(deps, peer, keyId))
     return done?.result ?? { renewed: false, reason: 'renewal_busy' }
   } catch (failure) {
     if (failure instanceof FederationClientError || failure instanceof StoreUnavailable) {
@@ -54,13 +56,13 @@ export async function renewPeer(deps: RenewalDeps, peer: ConnectedPeer): Promise
   }
 }
 
-async function renewAlone(deps: RenewalDeps, peer: ConnectedPeer): Promise<Renewal> {
+async function renewAlone(deps: RenewalDeps, peer: ConnectedPeer, keyId: string): Promise<Renewal> {
   const { tenantId, peerId } = peer.caller
   const place = { tenantId, peerId }
   const current = await readKey(deps.database, { ...place, slot: 'current' })
   if (current === undefined) return { renewed: false, reason: 'peer_ended' }
   // Another process has done it.
-  if (current.id !== peer.leaf.keyId) return { renewed: true, key: current, isRecovered: false }
+  if (current.id !== keyId) return { renewed: true, key: current, isRecovered: false }
   const pending = await pendingKey(deps, place)
   const answer = await ask(deps, peer, pending)
   const judged = judge(deps, peer, pending, answer)

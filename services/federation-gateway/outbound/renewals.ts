@@ -33,6 +33,7 @@ export interface RenewalStatus {
 
 interface Watched {
   readonly peer: ConnectedPeer
+  readonly keyId: string
   dueAt: number
   failures: number
   alert: RenewalAlert | undefined
@@ -64,7 +65,7 @@ export class Renewals {
     this.forget(peerId)
     const { clock, random } = this.#deps
     const watched: Watched = {
-      ...{ peer, failures: 0, alert: undefined, due: undefined, running: undefined },
+      ...{ peer, keyId: peer.leaf.keyId, failures: 0, alert: undefined, due: undefined, running: undefined },
       dueAt: renewalDue(peer.leaf, random()),
       end: clock.at(peer.leaf.notAfter.getTime(), () => this.#deps.onEnded(peerId)),
     }
@@ -121,7 +122,7 @@ export class Renewals {
     const isEnded = () => this.#closing.signal.aborted || this.#watched.get(peerId) !== watched
     if (isEnded()) return { renewed: false, reason: 'peer_ended' }
     const deps = { ...this.#deps, now: clock.now, signal: this.#closing.signal }
-    const renewal = await renewPeer(deps, watched.peer).catch((failure: unknown): Renewal => {
+    const renewal = await renewPeer(deps, watched.peer, watched.keyId).catch((failure: unknown): Renewal => {
       log.error('peer.renewal-failed', { peerId, ...failureFields(failure) })
       return { renewed: false, reason: 'internal' }
     })
