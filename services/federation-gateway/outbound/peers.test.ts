@@ -7,10 +7,10 @@ import type { TestDatabase } from '../storage/testing/cluster.ts'
 import { databaseForEach } from '../storage/testing/for-each.ts'
 import { makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
 import { type Asking, certify, type EnrolledPeer, enrol, makeAsking } from '../testing/asking.ts'
-import { GRANT, makeKeys, OIDS, POINT, SUBJECT, uuidExtension } from '../testing/certificates.ts'
+import { GRANT, makeKeys, OIDS, SUBJECT, uuidExtension } from '../testing/certificates.ts'
 import { ManualClock } from '../testing/clock.ts'
 import { type Lending, lend, makeSite, PEER_ID, ROW_ID, type Site } from '../testing/federation.ts'
-import { json, type LiveServer, liveServer } from '../testing/live.ts'
+import { type LiveServer, liveServer } from '../testing/live.ts'
 import { refused } from '../wire/errors.ts'
 import { Lender } from './lender.ts'
 import { createOutboundPeers, type OutboundPeers, type PeerProblem } from './peers.ts'
@@ -239,16 +239,29 @@ describe('it is revoked', () => {
     expect(events()).toContain('peer.revoked')
   })
 
-  test('not where the mirror is of another root', async () => {
+  test('not by a mirror of another root, whatever its list says', async () => {
     const id = await enrolled()
-    const { cert, key } = (await makeSite()).server
-    const strange = await liveServer({ cert, key }, (_, response) => json(response, 200, {}))
-    servers.push(strange)
-    await database.app.query(sql`UPDATE federation_peers SET enrollment_url = ${`${strange.url}/`}`)
-    await lending.listener.close(0)
-    await expect(list(await begin(), id)).rejects.toMatchObject({ code: 'peer_unreachable' })
+    const listsUs = async (tls: { cert: string; key: string }) => {
+      const { serial } = (await keyOf(id))!
+      const times = { thisUpdate: new Date(Date.now() - 60_000), nextUpdate: new Date(Date.now() + 600_000) }
+      const one = await liveServer({ cert: tls.cert, key: tls.key }, async (_, response) => {
+        response.writeHead(200).end(await site.intermediate.crl({ ...times, serials: [serial!] }))
+      })
+      servers.push(one)
+      await database.app.query(sql`UPDATE federation_peers SET enrollment_url = ${`${one.url}/`}`)
+    }
+    const reset = await liveServer(
+      { ...site.server, requestCert: true, ca: String(site.root.certificate) },
+      (request) => void request.socket.destroy(),
+    )
+    servers.push(reset)
+    await database.app.query(sql`UPDATE federation_peers SET federation_url = ${reset.url}`)
+    await listsUs((await makeSite()).server)
+    await expect(list(await begin(), id)).rejects.toMatchObject({ code: 'peer_unreachable', isReset: true })
     expect(await stateOf(id)).toEqual(['active', null])
-    expect(POINT).toContain('ca.example')
+    await listsUs(site.server)
+    await expect(list(await begin(), id)).rejects.toMatchObject({ code: 'peer_unreachable', isReset: true })
+    expect(await stateOf(id)).toEqual(['revoked', 'certificate_revoked'])
   })
 })
 
