@@ -4,6 +4,7 @@ import type { ScenarioFixtures } from 'holdfast/vitest'
 export {
   Admin,
   AskingUser,
+  type AuditedRow,
   Caller,
   type CertificateRequest,
   type EnrolledPeer,
