@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { KeptSite } from '../site/kept-site.ts'
 import type { Plan } from '../topology/plan.ts'
 import { paint, seconds } from './output.ts'
+import type { PastedCredentials } from './pasted-credentials.ts'
 import { type Programs, programsOf } from './pasted-programs.ts'
 import { type DescribableNode, type DescribableSite, fill, possibleCalls } from './possible-calls.ts'
 
@@ -10,18 +11,23 @@ export type SiteDescription = ReturnType<typeof describeSite>
 type NodeDescription = ReturnType<typeof describeNode>
 
 /** What `up` tells about a site that is ready: this is also its JSON. `pid` is the process that holds the site; it ends with it. */
-export function describeSite(site: DescribableSite, pid = process.pid, programs: Programs = {}) {
+export function describeSite(
+  site: DescribableSite,
+  pid = process.pid,
+  programs: Programs = {},
+  pasted: PastedCredentials = new Map(),
+) {
   return {
     run: site.run,
     topology: site.plan.topology,
     backend: site.backend,
     pid,
     evidence: site.evidence,
-    nodes: [...site.nodes.values()].map((node) => describeNode(site, node, programs)),
+    nodes: [...site.nodes.values()].map((node) => describeNode(site, node, programs, pasted)),
   }
 }
 
-function describeNode(site: DescribableSite, node: DescribableNode, programs: Programs) {
+function describeNode(site: DescribableSite, node: DescribableNode, programs: Programs, pasted: PastedCredentials) {
   const planned = site.plan.nodes[node.name]!
   const services = planned.units.flatMap(({ name, service }) => (service === undefined ? [] : [{ name, ...service }]))
   return {
@@ -44,7 +50,7 @@ function describeNode(site: DescribableSite, node: DescribableNode, programs: Pr
     })),
     listeners: services.flatMap(({ name, listeners }) => listeners.map((listener) => ({ unit: name, ...listener }))),
     /** Commands to paste into a shell, and what comes then; none where a protocol has no command line. */
-    calls: possibleCalls(site, node, services, programs),
+    calls: possibleCalls(site, node, services, { programs, pasted }),
   }
 }
 

@@ -11,6 +11,7 @@ import { networkOf } from '../topology/networks.ts'
 import { anchorPath } from '../topology/paths.ts'
 import type { PlanAccept, PlanCredential, Service, Template } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
+import type { PastedCredentials } from './pasted-credentials.ts'
 import type { Programs } from './pasted-programs.ts'
 
 // The calls that whoever stood a site up can make himself: as commands to paste, with what comes then.
@@ -30,15 +31,21 @@ export interface PossibleCall {
 type Call = Omit<PossibleCall, 'command'> & { command: string | undefined }
 type NamedService = Service & { name: string }
 
+/** What lies on nodes beside what the plan has there: programs by protocol, and credentials that were made to be called with. */
+interface Pasted {
+  readonly programs: Programs
+  readonly pasted: PastedCredentials
+}
+
 /** At one node; none where a protocol has no command line. */
 export function possibleCalls(
   site: DescribableSite,
   node: DescribableNode,
   services: readonly NamedService[],
-  programs: Programs,
+  pasted: Pasted,
 ): PossibleCall[] {
   const ready = services.map((service) => readinessCall(site, node, service))
-  const calls = [...ready, ...credentialCalls(site, node, programs)]
+  const calls = [...ready, ...credentialCalls(site, node, pasted), ...pastedCalls(site, node, pasted)]
   return calls.flatMap((call) => (call?.command === undefined ? [] : [{ ...call, command: call.command }]))
 }
 
@@ -70,10 +77,10 @@ function readinessCall(site: DescribableSite, node: DescribableNode, service: Na
  * One command for each credential that the topology says is accepted here, made as its holder would. Below them, what is refused: with the
  * first that is bound, the same without it, and over somebody else's certificate; with each that is good by itself, something else.
  */
-function credentialCalls(site: DescribableSite, node: DescribableNode, programs: Programs): Call[] {
+function credentialCalls(site: DescribableSite, node: DescribableNode, pasted: Pasted): Call[] {
   const makers = site.plan.accepts
-    .filter(({ target }) => target === node.name)
-    .map((accept) => new CallsOf(site, node, programs, accept))
+    .filter(({ target, credential }) => target === node.name && !pasted.pasted.has(credential))
+    .map((accept) => new CallsOf(site, node, pasted, accept))
   const bound = makers.find(({ isBound }) => isBound)
   const others = makers.filter(({ isGoodAlone, name }, at) => {
     return isGoodAlone && makers.findIndex((one) => one.name === name) === at
@@ -81,22 +88,39 @@ function credentialCalls(site: DescribableSite, node: DescribableNode, programs:
   return [...makers.map((one) => one.accepted()), ...(bound?.spoiled() ?? []), ...others.map((one) => one.refused())]
 }
 
+/**
+ * The same with what was made to be called with, credential by credential. Each may be good for as many actions as its target has rows: of
+ * those that differ in what follows the slash one is enough.
+ */
+function pastedCalls(site: DescribableSite, node: DescribableNode, pasted: Pasted): Call[] {
+  return [...pasted.pasted.keys()].flatMap((name) => {
+    const own = site.plan.accepts.filter(({ target, credential }) => target === node.name && credential === name)
+    const firsts = own.filter(({ action }, at) => at === own.findIndex((one) => verbOf(one) === verbOf({ action })))
+    const makers = firsts.map((accept) => new CallsOf(site, node, pasted, accept))
+    return [...makers.map((one) => one.accepted()), ...makers.slice(0, 1).map((one) => one.refused())]
+  })
+}
+
+function verbOf({ action }: Pick<PlanAccept, 'action'>): string {
+  return action.split('/')[0]!
+}
+
 /** The calls that can be made with what one `accepts` names. */
 class CallsOf {
   readonly name: string
   readonly #site: DescribableSite
   readonly #node: DescribableNode
-  readonly #programs: Programs
+  readonly #pasted: Pasted
   readonly #action: string
   readonly #caller: string
   readonly #own: PlanCredential
   readonly #kind: CredentialKind
   readonly #beside: readonly PlanCredential[]
 
-  constructor(site: DescribableSite, node: DescribableNode, programs: Programs, accept: PlanAccept) {
+  constructor(site: DescribableSite, node: DescribableNode, pasted: Pasted, accept: PlanAccept) {
     this.#site = site
     this.#node = node
-    this.#programs = programs
+    this.#pasted = pasted
     this.#action = accept.action
     this.#caller = callerOf(site.plan, accept)
     this.name = accept.credential
@@ -165,9 +189,9 @@ class CallsOf {
     const [site, node] = [this.#site, this.#node]
     const { action, listener, domain } = targetOf(site, node.name, name)
     const [[spoken, request] = ['', undefined]] = Object.entries(action.request)
-    const path = this.#programs[spoken]
+    const path = this.#pasted.programs[spoken]
     const all = [...this.#beside, this.#own]
-    const places = all.map((one) => placesOf(site, one, this.#caller))
+    const places = all.map((one) => this.#pasted.pasted.get(one.name) ?? placesOf(site, one, this.#caller))
     // What its holder keeps to itself can be presented by nobody else.
     if (all.some((one, at) => places[at]?.[kindOf(one).part] === undefined)) return undefined
     return protocols.get(spoken)?.paste?.({

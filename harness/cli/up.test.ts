@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -24,6 +24,8 @@ function holdfast(...argv: string[]): Promise<{ stdout: string; stderr: string }
 
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'holdfast-up-'))
+  // Databases run as users of their own, who must get to their folders.
+  await chmod(cwd, 0o711)
   site = JSON.parse((await holdfast('up', 'separate-auth', '--detach', '--json')).stdout) as SiteDescription
 }, 300_000)
 
@@ -120,6 +122,32 @@ test('the commands of a broker start a client that finds its host, and what they
       'refused: nats:publish/WORKLOAD.host-1.cmd.x as host-1, with creds-host-1',
     ]),
   )
+}, 300_000)
+
+test('what lies in no file is made to be called with: each scope lists, gets and searches, and is refused the rest', async () => {
+  const federation = JSON.parse((await holdfast('up', 'federation', '--detach', '--json')).stdout) as SiteDescription
+  onTestFinished(async () => void (await holdfast('down', federation.run)))
+  const { calls } = federation.nodes.find(({ name }) => name === 'gateway-b')!
+  const answers = await Promise.all(
+    calls.map(async ({ summary, command, expected }) => {
+      // Without a certificate there is no answer at all: 000.
+      const { status } = await pasted(`${command} || true`)
+      return { summary, status, right: (expected === 'accepted' ? /^200$/ : /^(403|000)$/).test(status) }
+    }),
+  )
+
+  expect(answers.filter(({ right }) => !right)).toEqual([])
+  const verbs = ['capabilities', 'list/tasks', 'search/tasks']
+  const scopes = ['scope-a', 'scope-b', 'scope-c', 'scope-all']
+  expect(answers.map(({ summary }) => summary)).toEqual(
+    expect.arrayContaining([
+      ...scopes.flatMap((scope) => verbs.map((verb) => `federation:${verb} as gateway-a, with ${scope}`)),
+      'federation:get/tasks/of-t1 as gateway-a, with scope-b',
+      'refused: federation:list/notes as gateway-a, with scope-b',
+      'refused: federation:capabilities as gateway-a, without scope-all',
+    ]),
+  )
+  expect(JSON.stringify(federation)).not.toContain('PRIVATE KEY')
 }, 300_000)
 
 test('no secret stands in what is printed', async () => {

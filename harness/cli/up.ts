@@ -8,6 +8,7 @@ import { isEvidenceGone } from './evidence-gone.ts'
 import { exitCode } from './failure.ts'
 import { aborted, Interrupted, interruptible } from './interruption.ts'
 import { printJson, printNote, printPhase, printResult } from './output.ts'
+import type { CredentialsToPaste } from './pasted-credentials.ts'
 import { type Programs, withPrograms } from './pasted-programs.ts'
 import { tellFiles } from './preflight.ts'
 import { isEndedByDown } from './runs.ts'
@@ -29,14 +30,15 @@ export async function up(topology: string, options: UpOptions): Promise<void> {
       isWhole = false
       return keptSite(failure)
     })
-    const description = describeSite(site, process.pid, programs)
+    const toPaste = isWhole ? await credentialsToPaste(site) : undefined
+    const description = describeSite(site, process.pid, programs, toPaste?.places)
     evidence = site.evidence
     if (options.background) reportReady(description)
     else if (options.json) printJson(description)
     else printResult(renderSite(description))
     if (isWhole) await tellFiles(site)
     tell = tellUnexpected
-    await aborted(signal)
+    await Promise.all([aborted(signal), toPaste?.keep(signal, tellStale)])
     tell = () => {}
     isDown = isEndedByDown(site.run)
     if (!options.background) printNote('releasing …')
@@ -55,6 +57,24 @@ function keptSite(failure: unknown): Site {
   printPhase('failed', 'kept', describeFailure(failure))
   process.exitCode = exitCode.failed
   return kept
+}
+
+/** Made once for whoever calls by hand, where a topology accepts what lies in no file; without them there are fewer calls to paste. */
+async function credentialsToPaste(site: Site): Promise<CredentialsToPaste | undefined> {
+  try {
+    const { CredentialsToPaste } = await import('./pasted-credentials.ts')
+    const made = await CredentialsToPaste.make(site)
+    if (made.names.length === 0) return undefined
+    printPhase('done', 'to paste', `${made.names.join(', ')}: a certificate each, made anew before it ends`)
+    return made
+  } catch (failure) {
+    printPhase('note', 'to paste', `no certificates to call with: ${describeFailure(failure)}`)
+    return undefined
+  }
+}
+
+function tellStale(name: string, failure: Error): void {
+  printPhase('note', 'to paste', `${name} was not made anew, which is tried again: ${describeFailure(failure)}`)
 }
 
 /** After it was ready, nothing should end by itself. */

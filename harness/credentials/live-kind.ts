@@ -17,6 +17,11 @@ export interface LiveKind<Planned extends PlanCredential = PlanCredential, Summa
   readonly isGoodForOne?: true
   /** One more like it, by the hand-over that nodes use; beside what the test has of its companions, or what it is to fit instead. */
   fresh(planned: Planned, site: LiveSite, holder: string, beside?: Presented): Promise<Presented>
+  /**
+   * Another one in the place of one that will end. Where a kind has this, its part is a certificate that lies in no file of its holder:
+   * who calls by hand gets one of his own, for as long as he needs it.
+   */
+  renewed?(before: Presented, planned: Planned, site: LiveSite, holder: string): Promise<Presented>
   /** What lies at a holder. */
   held(planned: Planned, site: LiveSite, holder: string): Promise<Presented>
   /** The same as an insider makes it who has a key beside that of its issuer: from this one others are forged. Answers its part. */

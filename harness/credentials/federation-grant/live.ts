@@ -207,6 +207,10 @@ export const liveFederationGrant: LiveKind<Planned, GrantSummary> = {
   part: 'certificate',
   inHandshake: true,
   fresh: async (planned, site) => ({ certificate: (await given(planned, site)).identity }),
+  renewed: async ({ certificate: identity }, planned, site, holder) => {
+    const commonName = nameIn(identity!.certPem)
+    return { certificate: await renew(planned, site, { holder, commonName, identity: identity! }) }
+  },
   held: async ({ name, holders }) => Promise.reject(new KeySealed(name, holders[0]!)),
   spoil,
   summary,
