@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import type { DemonstratedRow } from '../demonstrations/demonstration.ts'
+import type { VerifiedRow } from '../demonstrations/verification.ts'
 import { afterFailure, recordsOf } from './demo.ts'
 
 test('after a failure the next step is the record of the call that failed', () => {
@@ -53,6 +54,29 @@ test.each([
   },
   300_000,
 )
+
+test('demo federation shows calls at the lender, and what is left of them at the asker', async () => {
+  const cwd = await mkdtemp(join(tmpdir(), 'holdfast-start-'))
+  try {
+    const main = join(import.meta.dirname, 'main.ts')
+    const { stdout } = await promisify(execFile)(process.execPath, [main, 'demo', 'federation', '--json'], { cwd })
+    const { calls, steps, ...verdict } = JSON.parse(stdout) as Shown & { steps: VerifiedRow[] }
+
+    expect(verdict).toMatchObject({ passed: 11, failed: 0, didNotRun: [] })
+    const refused = calls.filter(({ expected }) => expected !== 'accepted')
+    expect(refused.map(({ received }) => received.reason)).toEqual([
+      ...['resource_excluded', 'cert_untrusted', 'cert_revoked'],
+      ...['grant_unknown', 'subject_mismatch', 'cert_unregistered'],
+    ])
+    expect(refused.filter(({ control }) => control?.accepted !== true)).toEqual([])
+    expect(steps).toMatchObject([
+      { step: 'F1 within scope', told: expect.stringMatching(/^of 13 tasks at B, A is lent the 6 /) },
+      { step: 'F2 nothing kept', told: expect.stringMatching(/gets 6\. Of \d+ marks /) },
+    ])
+  } finally {
+    await rm(cwd, { recursive: true, force: true })
+  }
+}, 300_000)
 
 test('a topology that accepts nothing is told before anything starts', async () => {
   const cwd = await mkdtemp(join(tmpdir(), 'holdfast-mute-'))

@@ -59,11 +59,21 @@ async function demonstrated(topology: string, { backend, set }: CommonOptions, s
   await tellFiles(launched)
   const { shownSite } = await loading
   await using site = await shownSite(launched, `npx holdfast demo ${topology}`)
-  const demonstration = declared.demonstration!
-  const shown = await ('calls' in demonstration
-    ? called(demonstration.calls, site)
-    : verified(demonstration.verifiable, site))
-  return { shown, evidence: relative('', launched.evidence) }
+  const { calls, verifiable } = declared.demonstration!
+  const parts = [
+    ...(calls ? [await called(calls, site)] : []),
+    ...(verifiable ? [await verified(verifiable, site)] : []),
+  ]
+  return { shown: together(parts), evidence: relative('', launched.evidence) }
+}
+
+function together(parts: readonly Shown[]): Shown {
+  return {
+    rows: parts.flatMap(({ rows }) => rows),
+    json: Object.assign({}, ...parts.map(({ json }) => json)),
+    text: () => parts.map((one) => one.text()).join('\n\n'),
+    look: () => parts.flatMap((one) => one.look()),
+  }
 }
 
 async function called(declared: readonly Demonstrated[], site: ScenarioSite): Promise<Shown> {

@@ -61,14 +61,15 @@ function markOf({ asExpected }: VerifiedRow): string {
 }
 
 /** What a step found, or what speaks against it. */
-function texts({ planted, asExpected, found, problems }: VerifiedRow): readonly string[] {
+function texts({ planted, told, asExpected, found, problems }: VerifiedRow): readonly string[] {
   if (!asExpected) return problems
-  return planted === undefined ? [] : found
+  if (planted !== undefined) return found
+  return told === undefined ? [] : [told]
 }
 
 function resultOf(row: VerifiedRow): string[] {
   const lines = texts(row).flatMap((text) => wrapped(text, textWidth))
-  if (row.asExpected) return row.planted === undefined ? [paint('green', 'holds')] : lines
+  if (row.asExpected) return row.planted === undefined ? [paint('green', 'holds'), ...lines] : lines
   return lines.map((line) => paint('red', line))
 }
 

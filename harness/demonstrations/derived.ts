@@ -6,6 +6,7 @@ import type { Plan } from '../topology/plan.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
 import type { Credentials, Demonstrated } from './demonstration.ts'
+import { federationDemonstration } from './federation/demonstration.ts'
 import { natsOrchestrator } from './nats-orchestrator/index.ts'
 import { separateAuth } from './separate-auth.ts'
 import type { Verifiable } from './verification.ts'
@@ -20,12 +21,15 @@ export class NothingToShow extends HoldfastError {
   }
 }
 
-/** Calls, or a verification of the site step by step. */
-export type Demonstration = { readonly calls: readonly Demonstrated[] } | { readonly verifiable: Verifiable }
+/** Calls, a verification of the site step by step, or first those and then this. */
+export type Demonstration =
+  | { readonly calls: readonly Demonstrated[]; readonly verifiable?: Verifiable }
+  | { readonly calls?: undefined; readonly verifiable: Verifiable }
 
 /** Those that were written by hand, by the name of a shipped topology. */
 const written: ReadonlyMap<string, Demonstration> = new Map<string, Demonstration>([
   ['separate-auth', { calls: separateAuth }],
+  ['federation', federationDemonstration],
   ['nats-orchestrator', { verifiable: natsOrchestrator }],
 ])
 

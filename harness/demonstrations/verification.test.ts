@@ -48,8 +48,32 @@ test('up to the first red step, nothing that comes after it is looked at', async
   const found = await verify(apart, site, { upToRed: true })
   holding = whole()
 
-  expect(found).toEqual({ made: { 'T1 first': 2 }, red: { 'T1 first': ['first is missing'] } })
+  expect(found).toEqual({ told: {}, made: { 'T1 first': 2 }, red: { 'T1 first': ['first is missing'] } })
   expect(await verify(apart, site, { upToRed: true })).toMatchObject({ made: { 'T1 first': 2, 'T2 second': 2 } })
+})
+
+test('what a step saw is told where it holds, and not where it is red', async () => {
+  const told: Step = {
+    name: 'T1 told',
+    on: [],
+    check: async (checks) => {
+      checks.holds('first is missing', holding.has('first'))
+      checks.tell('one thing', 'is there')
+    },
+  }
+  const shown = async () => {
+    const rows = await verifiedRows({ steps: [told], defects: [] }, site)
+    return { rows, text: stripVTControlCharacters(renderVerification(rows, 200)) }
+  }
+  const { rows, text } = await shown()
+  holding.delete('first')
+  const red = await shown()
+  holding = whole()
+
+  expect(rows).toMatchObject([{ asExpected: true, told: 'one thing is there' }])
+  expect(text).toMatch(/T1 told +1 +holds\n +one thing is there$/)
+  expect(red.rows[0]).not.toHaveProperty('told')
+  expect(red.text).toMatch(/first is missing$/)
 })
 
 test('a step that cannot be made is red, for that', async () => {

@@ -5,7 +5,13 @@ import type { ScenarioSite } from '../site/scenario-site.ts'
 /** Gathers what does not hold. */
 export class Checks {
   readonly problems: string[] = []
+  /** For people: what was seen where all holds. */
+  readonly told: string[] = []
   made = 0
+
+  tell(...lines: readonly string[]): void {
+    this.told.push(...lines)
+  }
 
   /** `shown`: what of both is told, where that is less. */
   is<T>(what: string, found: T, expected: T, shown: (one: T) => unknown = (one) => one): void {
@@ -66,6 +72,8 @@ export interface Verifiable {
 }
 
 export interface Verification {
+  /** What each step that is green tells of what it saw, where it does. */
+  readonly told: Readonly<Record<string, readonly string[]>>
   /** Of each step that was judged: how many checks were made. */
   readonly made: Readonly<Record<string, number>>
   /** Steps that are red, by name, each with what does not hold. */
@@ -82,6 +90,7 @@ export async function verify(
 ): Promise<Verification> {
   const red: Record<string, readonly string[]> = {}
   const made: Record<string, number> = {}
+  const told: Record<string, readonly string[]> = {}
   const without = new Set<string>()
   for (const { name, on, check } of steps) {
     if (on.some((ground) => without.has(ground))) {
@@ -91,14 +100,17 @@ export async function verify(
     const checks = new Checks()
     await check(checks, site, before).catch((failure: Error) => checks.problems.push(failure.message))
     made[name] = checks.made
-    if (checks.problems.length === 0) continue
+    if (checks.problems.length === 0) {
+      told[name] = checks.told
+      continue
+    }
     red[name] = checks.problems
     without.add(numberOf(name))
     if (upToRed) break
   }
-  if (without.size > 0) return { made, red }
+  if (without.size > 0) return { told, made, red }
   const counts = Object.entries(made).map(([name, count]) => `${numberOf(name)} ${count}`)
-  return { made, red, marker: `verified by checks: ${counts.join(', ')}` }
+  return { told, made, red, marker: `verified by checks: ${counts.join(', ')}` }
 }
 
 export interface Planted extends Verification {
@@ -146,6 +158,8 @@ export interface VerifiedRow {
   readonly planted?: string
   /** How many checks its step made. */
   readonly checks: number
+  /** What its step saw, where it holds and there is something to tell. */
+  readonly told?: string
   /** What its step found. */
   readonly found: readonly string[]
   readonly asExpected: boolean
@@ -159,10 +173,12 @@ export async function verifiedRows(
   tell: (row: VerifiedRow) => void = () => {},
 ): Promise<VerifiedRow[]> {
   // Nobody but the start of the site has started anything yet.
-  const { made, red, marker } = await verify(steps, site, { before: runningOn(site, 'first') })
+  const { told, made, red, marker } = await verify(steps, site, { before: runningOn(site, 'first') })
   const healthy = steps.map(({ name, on }): VerifiedRow => {
     const found = made[name] === undefined ? [`not judged: it stands on ${on.join(' and ')}`] : (red[name] ?? [])
-    return { step: name, checks: made[name] ?? 0, found, problems: found, asExpected: found.length === 0 }
+    const seen = told[name]?.join(' ')
+    const row = { step: name, checks: made[name] ?? 0, found, problems: found, asExpected: found.length === 0 }
+    return { ...row, ...(seen && { told: seen }) }
   })
   healthy.forEach(tell)
   if (marker === undefined) return healthy
