@@ -1,5 +1,5 @@
 import { Agent } from 'node:https'
-import { connect as tcpConnect } from 'node:net'
+import { type AddressInfo, createServer, connect as tcpConnect } from 'node:net'
 import { type ConnectionOptions, connect } from 'node:tls'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../storage/unavailable.ts'
@@ -173,6 +173,30 @@ function shake(options: ConnectionOptions): Promise<string> {
   })
 }
 
+/** A way to the listener that keeps back whatever a caller says after its first words. */
+async function behindGate(
+  to: number,
+): Promise<{ readonly port: number; readonly hasBegun: Promise<void>; letGo(): void }> {
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const server = createServer((caller) => {
+    server.close()
+    const listener = tcpConnect(to, '127.0.0.1')
+    caller.once('data', (first) => {
+      listener.write(first)
+      caller.pause()
+      void gate.promise.then(() => caller.pipe(listener))
+    })
+    listener.once('data', () => begun.resolve())
+    listener.pipe(caller)
+    for (const socket of [caller, listener]) socket.on('error', () => {})
+    caller.on('close', () => listener.destroy())
+    listener.on('close', () => caller.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { port, hasBegun: begun.promise, letGo: gate.resolve }
+}
+
 describe('a handshake ends before any byte of HTTP', () => {
   const day = 86_400_000
   const below = () => [site.intermediate]
@@ -277,6 +301,19 @@ describe('a handshake ends before any byte of HTTP', () => {
     await lending.listener.useLists(await listsOf(site, [other.certificate.serialNumber]))
     lending.decisions.length = 0
     expect(await shake(other)).toBe('')
+    expect(reasons()).toEqual(['tls tls.crl cert_revoked'])
+    expect(await shake(site.client)).toMatch(/^HTTP\/1\.1 200/)
+  })
+
+  test('of one that is revoked while the handshake is under way', async () => {
+    const other = await hold(site.intermediate, {}, below())
+    // By the lists from before: it was begun while they were in force, and ends when they are not.
+    const late = await behindGate(lending.port)
+    const heard = shake({ ...other, port: late.port })
+    await late.hasBegun
+    await lending.listener.useLists(await listsOf(site, [other.certificate.serialNumber]))
+    late.letGo()
+    expect(await heard).toBe('')
     expect(reasons()).toEqual(['tls tls.crl cert_revoked'])
     expect(await shake(site.client)).toMatch(/^HTTP\/1\.1 200/)
   })

@@ -28,6 +28,7 @@ export class OpenConnections {
   readonly #perCertificate = new Map<string, number>()
   readonly #now: () => number
   readonly #looking: NodeJS.Timeout
+  #revoked: ReadonlySet<Serial> = new Set()
 
   /** `now`: milliseconds since 1970. */
   constructor(limits: ConnectionLimits, now: () => number = Date.now) {
@@ -39,6 +40,12 @@ export class OpenConnections {
 
   get size(): number {
     return this.#open.size
+  }
+
+  /** A handshake that began before the lists in use goes by those that it found. */
+  isRevoked({ serialNumber }: X509Certificate): boolean {
+    const serial = serialFromHex(serialNumber)
+    return serial !== undefined && this.#revoked.has(serial)
   }
 
   /** Keeps a connection, if there is a place for it. */
@@ -65,8 +72,9 @@ export class OpenConnections {
     }
   }
 
-  /** Ends those of revoked certificates: at once, and a busy one after its answer. */
+  /** Ends those of revoked certificates: at once, and a busy one after its answer. From now on none comes in with one of them. */
   endRevoked(serials: ReadonlySet<Serial>): void {
+    this.#revoked = serials
     for (const open of this.#open.values()) if (open.serial !== undefined && serials.has(open.serial)) this.#end(open)
   }
 

@@ -29,24 +29,27 @@ function ofHandshake({ id, reasons, check }: Guard<HandshakeFailure>, verdicts: 
 /** What Node left on each socket: read once, as it hands out once only what else was sent of a chain. */
 class Verdicts {
   readonly #anchors: Anchors
+  readonly #open: OpenConnections
   readonly #known = new WeakMap<TLSSocket, HandshakeFailure>()
 
-  constructor(anchors: Anchors) {
+  constructor(anchors: Anchors, open: OpenConnections) {
     this.#anchors = anchors
+    this.#open = open
   }
 
   of(socket: TLSSocket): HandshakeFailure {
-    const verdict = this.#known.get(socket) ?? verdictOn(socket, this.#anchors())
+    const verdict = this.#known.get(socket) ?? verdictOn(socket, this.#anchors(), this.#open)
     this.#known.set(socket, verdict)
     return verdict
   }
 }
 
 /** Of all that OpenSSL finds wrong Node tells the last. That no path leads to an anchor comes first, and is the verdict then. */
-function verdictOn(socket: TLSSocket, anchors: readonly X509Certificate[]): HandshakeFailure {
+function verdictOn(socket: TLSSocket, anchors: readonly X509Certificate[], open: OpenConnections): HandshakeFailure {
   const leaf = socket.getPeerX509Certificate()
   if (leaf === undefined) return { code: NO_CERTIFICATE }
-  if (socket.authorized) return {}
+  // OpenSSL has looked at the lists of when the connection began.
+  if (socket.authorized) return open.isRevoked(leaf) ? { authorizationError: 'CERT_REVOKED' } : {}
   const { authorizationError } = socket
   // Not let in, and nobody has said why: whatever it is, no path leads to the anchor.
   return { authorizationError: (isBelow(leaf, anchors) && authorizationError) || 'UNSPECIFIED' }
@@ -79,6 +82,6 @@ export const tlsConnections = guard<{ readonly connection: TlsConnection; readon
 export function tlsGate(open: OpenConnections, anchors: Anchors): readonly Guard<TlsConnection>[] {
   const { id, reasons, check } = tlsConnections
   const places: Guard<TlsConnection> = { id, reasons, check: (connection) => check({ connection, open }) }
-  const verdicts = new Verdicts(anchors)
+  const verdicts = new Verdicts(anchors, open)
   return [ofHandshake(tlsChain, verdicts), ofHandshake(tlsCrl, verdicts), places]
 }
