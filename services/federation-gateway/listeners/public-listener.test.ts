@@ -1,3 +1,4 @@
+import { Agent, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { Decision } from '../../shared/decision-log.ts'
@@ -43,6 +44,7 @@ beforeEach(async () => {
     ...{ host: '127.0.0.1', port: 0, names: ['localhost'], node: 'gateway-b', material: site.material, records },
     ...{ log: { info: nothing, warn: nothing, error: nothing }, notReady: () => problem, list: () => list },
     onEnded: (entry) => void entries.push(entry),
+    mostConnections: 2,
     routes: [
       {
         method: 'POST',
@@ -187,4 +189,24 @@ test('without a record there is no answer but that', async () => {
     expect([status, JSON.parse(text).error.code, headers['retry-after']]).toEqual([503, 'dependency_unavailable', '5'])
   }
   expect(worked).toBe(1)
+})
+
+test('there are so many connections, and one that is refused for it is on record', async () => {
+  const { port } = listener.server.address() as AddressInfo
+  const agents = [1, 2].map(() => new Agent({ keepAlive: true, maxSockets: 1, ca: String(site.root.certificate) }))
+  const ask = (agent: Agent) =>
+    new Promise((resolve, reject) => {
+      const asked = request({ agent, host: 'localhost', port, path: '/healthz' }, (response) => {
+        response.resume().on('end', () => resolve(response.statusCode))
+      })
+      asked.on('error', reject).end()
+    })
+  expect([await ask(agents[0]!), await ask(agents[1]!)]).toEqual([200, 200])
+  decisions.length = 0
+  await expect(call('/healthz')).rejects.toThrow()
+  expect(decisions).toMatchObject([{ layer: 'tls', guard: 'tls.connections', reason: 'connection_limit' }])
+  expect(await ask(agents[0]!)).toBe(200)
+  agents[1]!.destroy()
+  await expect.poll(async () => (await call('/healthz').catch(() => ({ status: 0 }))).status).toBe(200)
+  agents[0]!.destroy()
 })

@@ -7,6 +7,7 @@ import { httpAuthority, httpDeadline } from './guards.ts'
 import type { Records } from './records.ts'
 import { httpRoute, type Routed, type Routing, routesAt } from './routes.ts'
 import { askStore } from './store-available.ts'
+import { tlsPlaces } from './tls-gate.ts'
 
 /** A route of the public listener. What it demands of its callers is its own: each begins with guards of its own. */
 export interface PublicRoute extends Routed {
@@ -42,22 +43,25 @@ export interface PublicListenerOptions {
   readonly auditor?: Frame['auditor']
   onEnded?(entry: PublicEntry): void
   readonly deadlineMs?: number
+  /** Connections at once. */
+  readonly mostConnections?: number
 }
 
 const DEADLINE_MS = 10_000
+const MOST_CONNECTIONS = 1_000
 const KEEP_ALIVE_MS = 60_000
 const LIST_PATH = '/api/federation/crl'
 
 /** The listener that asks for no certificate: health, the list of revoked certificates, and the routes that it is given. */
 export function createPublicListener(options: PublicListenerOptions): TlsListener {
-  const { records, log, deadlineMs = DEADLINE_MS } = options
+  const { records, log, deadlineMs = DEADLINE_MS, mostConnections = MOST_CONNECTIONS } = options
   const { auditor } = options
   const frame: Frame = { listener: 'public', records, log, auditor, deadlineMs, deadline: httpDeadline }
   const routes = [...ownRoutes(options), ...options.routes]
   return createTlsListener({
     ...{ name: 'public', host: options.host, port: options.port, clientCertificate: 'none' },
     ...{ material: options.material, decisions: records, action: 'public:connect', target: options.node },
-    keepAliveMs: KEEP_ALIVE_MS,
+    ...{ keepAliveMs: KEEP_ALIVE_MS, gate: tlsPlaces(mostConnections) },
     onRequest(request, response, connection) {
       const exchange = new Exchange(frame, request, response, connection)
       exchange.target = options.node

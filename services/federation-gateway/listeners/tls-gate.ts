@@ -78,6 +78,21 @@ export const tlsConnections = guard<{ readonly connection: TlsConnection; readon
   },
 )
 
+/** The same where nobody shows a certificate: so many connections, whoever's they are. */
+export function tlsPlaces(most: number): Guard<TlsConnection> {
+  const open = new Set<TLSSocket>()
+  return {
+    id: tlsConnections.id,
+    reasons: tlsConnections.reasons,
+    check({ socket }) {
+      if (open.size >= most) return { reason: 'connection_limit', status: null }
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+      return undefined
+    },
+  }
+}
+
 /** What stands between a handshake and the first byte of HTTP, in the order of evaluation. */
 export function tlsGate(open: OpenConnections, anchors: Anchors): readonly Guard<TlsConnection>[] {
   const { id, reasons, check } = tlsConnections
