@@ -25,6 +25,7 @@ import {
   PEER_ID,
   ROW_ID,
   type Site,
+  TENANT,
   x5tOf,
 } from '../testing/federation.ts'
 import { type Held, hold, keyPem, liveRoot, liveSub } from '../testing/live.ts'
@@ -880,6 +881,19 @@ test('a request that is refused before anybody looks at its path has a row that 
     .toEqual([
       ['list', 'tasks', 421],
       ['unknown', null, 421],
+    ])
+})
+
+test('whom a grant refuses has a row that its tenant finds', async () => {
+  lending.grant = lentGrant({ status: 'revoked' })
+  expect((await list()).status).toBe(403)
+  lending.grant = undefined
+  expect((await list()).status).toBe(403)
+  await expect
+    .poll(() => lending.rows.map(({ reason, tenantId, grantId }) => [reason, tenantId, grantId]))
+    .toEqual([
+      ['grant_revoked', TENANT, GRANT],
+      ['grant_unknown', null, GRANT],
     ])
 })
 

@@ -296,7 +296,6 @@ class Requests {
   async #admit(exchange: Exchange, presented: CertificateIdentity): Promise<LentGrant> {
     const { grant, registered } = await this.#look(exchange, presented)
     exchange.principal.peerId = grant.peerId
-    exchange.audit = { ...exchange.audit!, tenantId: grant.tenantId }
     await exchange.pass([rateGrant], { limit: this.#perGrant, key: grant.id, most: grant.rateLimit })
     const { store } = this.#options
     if (registered?.status !== 'issued' || (await askStore(() => store.accepted(presented, grant)))) return grant
@@ -312,6 +311,8 @@ class Requests {
     }
     await exchange.pass([storeAvailable], lookup)
     const { grant, registered } = lookup.found ?? { grant: undefined, registered: undefined }
+    // Whose grant was asked for is known, and who it belongs to is to find what came of that.
+    if (grant !== undefined) exchange.audit = { ...exchange.audit!, tenantId: grant.tenantId }
     await exchange.pass(ADMISSION_GUARDS, { presented, grant, registered, overlapSeconds, now: this.#now() })
     if (grant === undefined) throw new Error('a grant that nobody knows passed its guards')
     return { grant, registered }
