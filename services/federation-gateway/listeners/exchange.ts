@@ -253,7 +253,13 @@ export class Exchange {
   #settleRow({ verdict, status, reason, bytesOut, ms, isAborted }: Ended): void {
     const { audit } = this
     if (audit === undefined) return
-    if (this.#row === undefined) this.#openRow({ ...this.#about(), ...UNDECIDED, ms, audit })
+    try {
+      if (this.#row === undefined) this.#openRow({ ...this.#about(), ...UNDECIDED, ms, audit })
+    } catch (failure) {
+      // Nobody waits here for what could be thrown, and nothing was answered but that it cannot be put on record.
+      this.#frame.log.error('audit-row-missing', { requestId: this.requestId, ...failureFields(failure) })
+      return
+    }
     const { entry, decision, at } = this.#row!
     const shown = { ...decision, verdict, reason, status: status === 0 ? null : status }
     entry?.settle(auditRowOf(shown, at, { bytesOut, latencyMs: ms, isAborted }))

@@ -897,6 +897,26 @@ test('whom a grant refuses has a row that its tenant finds', async () => {
     ])
 })
 
+test('an audit that cannot find its log refuses, and ends nothing', async () => {
+  await lending[Symbol.asyncDispose]()
+  let isThere = false
+  lending = await lend(site, {
+    auditor: {
+      open() {
+        if (!isThere) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+        return { settle: (row) => void lending.rows.push(row), cancel() {} }
+      },
+    },
+  })
+  const { status, headers } = await list()
+  expect([status, headers['retry-after']]).toEqual([503, '5'])
+  await expect.poll(() => lending.entries).toMatchObject([{ status: 503 }])
+  expect(lending.log.events).toContain('audit-row-missing')
+  isThere = true
+  expect((await list()).status).toBe(200)
+  await expect.poll(() => lending.rows).toMatchObject([{ status: 200 }])
+})
+
 test('a trace is joined once its caller is proven', async () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
   let heard: string | undefined
