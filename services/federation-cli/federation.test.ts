@@ -138,6 +138,22 @@ describe('grants', () => {
     })
   })
 
+  test('what a gateway says is no command for a terminal, wherever it stands', async () => {
+    const [clear, line] = ['\u001b[2J', '\nfederation: done']
+    site.answers = {
+      'grant:show': () => aGrant({ effectiveScope: `alice${clear}${line}`, warnings: [`tasks${clear}${line}`] }),
+      'grant:revoke': () => ({ refuse: 409, error: errorBody(`conflict${clear}${line}`) }),
+    }
+    const shown = await site.run(['grant', 'show', GRANT_ID])
+    expect(shown.stdout).toContain('alice?[2J?federation: done\n! tasks?[2J?federation: done')
+    const { code, stderr } = await site.run(['grant', 'revoke', GRANT_ID])
+    expect([code, stderr.trimEnd()]).toEqual([
+      1,
+      expect.stringMatching(/^federation: conflict\?\[2J\?federation: done: /),
+    ])
+    expect(`${shown.stdout}${stderr}`).not.toContain('\u001b')
+  })
+
   test('lists of them are narrowed by name and status', async () => {
     site.answers = {
       'peer:list': () => ({ items: [aPeer()], nextCursor: null }),

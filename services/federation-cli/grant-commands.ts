@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { GrantAnswer, GrantSummary } from '../federation-gateway/wire/admin.ts'
 import { momentOf } from '../federation-gateway/wire/instant.ts'
-import { inColumns, textTable } from '../shared/text-table.ts'
+import { inColumns, plainText, textTable } from '../shared/text-table.ts'
 import { readJsonFile } from './config.ts'
 import { allOf, type Gateway } from './gateway.ts'
 import { writeInvitation } from './invitation.ts'
@@ -143,7 +143,7 @@ export function shownGrant(grant: GrantAnswer): Shown {
   const rows = Object.entries(members).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]]))
   const parts = [
     inColumns(rows),
-    [effectiveScope, ...warnings.map((warning) => `! ${warning}`)].join('\n'),
+    [effectiveScope, ...warnings.map((warning) => `! ${warning}`)].map(plainText).join('\n'),
     ...(certificates.length === 0 ? [] : [certificatesText(certificates)]),
   ]
   return { json: grant, text: parts.join('\n\n') }

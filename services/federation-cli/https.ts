@@ -134,5 +134,5 @@ function refusalOf(
     ...later,
     ...(hint === undefined ? [] : [hint]),
   ]
-  return new CommandFailed(code, plainText(text.join('; ')))
+  return new CommandFailed(plainText(code), plainText(text.join('; ')))
 }
