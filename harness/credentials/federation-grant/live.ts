@@ -121,7 +121,7 @@ const known = {
     await demandLetIn(planned, site, identity)
     const [holder = ''] = planned.holders
     await demandLetIn(planned, site, await renew(planned, site, { holder, commonName, identity }))
-    const withinMs = (planned.lender.overlapSeconds + 5) * 1_000
+    const withinMs = (planned.lender.overlapSeconds + 3) * 1_000
     const ask = () => isLetIn(planned, site, { holder, identity })
     await awaited(planned.issuer, 'was a certificate superseded', ask, (isIn) => !isIn, withinMs)
     return { certificate: identity }
