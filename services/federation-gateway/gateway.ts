@@ -44,7 +44,7 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
   const { configuration, databaseUrl } = prepared
   const { archiveAfterDays } = configuration.audit
   const sweeps = startSweeps({ database: core.database, databaseUrl, archiveAfterDays, log })
-  const certificate = watchServerCertificate(configuration, log, (material) => {
+  const certificate = watchServerCertificate(prepared, log, (material) => {
     listener.reload(material)
     federating?.reload(material)
   })

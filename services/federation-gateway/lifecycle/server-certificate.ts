@@ -1,22 +1,21 @@
 import { failureFields, type Log } from '../../shared/log.ts'
 import type { TlsMaterial } from '../../shared/tls-listener.ts'
 import { watchFile } from '../../shared/watch-file.ts'
-import type { Configuration } from '../config.ts'
-import { readMaterial } from '../start/prepare.ts'
+import { type Prepared, readMaterial } from '../start/prepare.ts'
 
 /**
  * Hands on the certificate of both listeners and the CAs of clients whenever one of their files changes. What a start would refuse changes
  * nothing: of a pair that comes one after the other, the second brings both.
  */
 export function watchServerCertificate(
-  configuration: Configuration,
+  { configuration, federation }: Pick<Prepared, 'configuration' | 'federation'>,
   log: Pick<Log, 'info' | 'warn'>,
   onNew: (material: TlsMaterial) => void,
 ): { readonly read: () => Promise<void>; close(): void } {
   const { tls, clientCa, stepCa } = configuration
   const read = async (): Promise<void> => {
     try {
-      const material = await readMaterial(configuration)
+      const material = await readMaterial(configuration, federation?.ca.fingerprint)
       onNew(material)
       log.info('server-certificate-loaded', { notAfter: material.leaf.validToDate.toISOString() })
     } catch (failure) {

@@ -9,6 +9,7 @@ import { type Configuration, program } from '../config.ts'
 import type { TestCa } from '../testing/certificates.ts'
 import { hold, holdServer, liveRoot, liveSub } from '../testing/live.ts'
 import { issuingCas, START_GUARDS, type Start } from './guards.ts'
+import { readMaterial } from './prepare.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gateway-start-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -84,6 +85,18 @@ test('a start that nothing is wrong with has all that it needs', async () => {
 test('without a file of CAs for clients the root is the only one', async () => {
   const { start } = await started({ clientCa: undefined })
   expect(start.material?.trusted).toEqual([String(root.certificate)])
+})
+
+test('a root that is put in the place of the pinned one lets in nobody, however long the gateway runs', async () => {
+  const rootCertPath = put(String(root.certificate))
+  const stepCa = { ...good.stepCa, rootCertPath, rootFingerprint: undefined }
+  const configuration = program.schema.parse({ ...good, clientCa: undefined, stepCa }) as Configuration
+  const pin = fingerprint.replaceAll(':', '').toLowerCase()
+  expect((await readMaterial(configuration, pin)).trusted).toEqual([String(root.certificate)])
+  writeFileSync(rootCertPath, String((await liveRoot('other')).certificate))
+  await expect(readMaterial(configuration, pin)).rejects.toMatchObject({ guard: 'start.ca', reason: 'ca_root_pin' })
+  writeFileSync(rootCertPath, String(root.certificate))
+  expect((await readMaterial(configuration, pin)).trusted).toHaveLength(1)
 })
 
 test('up to three secrets that sealed before are taken, also weak ones', async () => {

@@ -144,6 +144,7 @@ export const startProvisioner = step('start.provisioner', ['provisioner_key'], a
 
 export const startTls = step('start.tls', ['server_tls', 'client_ca'], (start) => {
   const { tls, clientCa, stepCa, publicName } = start.configuration
+  const { ca } = start
   const material = asReason('server_tls', () => readTlsMaterial({ ...tls, anchors: {} }))
   const { leaf } = material
   if (leaf.checkHost(publicName, { subject: 'never' }) === undefined) {
@@ -156,7 +157,9 @@ export const startTls = step('start.tls', ['server_tls', 'client_ca'], (start) =
     throw new StartFailure('server_tls', `${tls.cert} ended ${leaf.validToDate.toISOString()}; get a new one`)
   }
   const path = clientCa ?? stepCa.rootCertPath
-  const anchors = path === undefined ? [] : asReason('client_ca', () => readAnchors(path))
+  const read = () => (path === undefined ? [] : asReason('client_ca', () => readAnchors(path)))
+  // The root that was judged, and not what its file holds by now.
+  const anchors = clientCa === undefined && ca !== undefined ? [ca.root] : read()
   start.material = { ...material, anchors: new Map([['peers', anchors]]), trusted: anchors.map(String) }
 })
 

@@ -83,10 +83,10 @@ function judgePin(start: Start, recordedPin: string | undefined): Promise<void> 
   return pass([startCa], start)
 }
 
-/** The certificate of both listeners and the CAs of clients, as their files are now. @throws StartFailure */
-export async function readMaterial(configuration: Configuration): Promise<TlsMaterial> {
-  const start: Start = { configuration, now: Date.now() }
-  await pass([startTls], start)
+/** The certificate of both listeners and the CAs of clients, as their files are now. `pin`: the root that counts. @throws StartFailure */
+export async function readMaterial(configuration: Configuration, pin: string | undefined): Promise<TlsMaterial> {
+  const start: Start = { configuration, now: Date.now(), recordedPin: pin }
+  await pass(pin === undefined ? [startTls] : [startCa, startTls], start)
   return start.material!
 }
 
