@@ -16,8 +16,11 @@ export interface Sourced<Request> {
 
 const source = z.string().min(1).max(LONGEST_SOURCE).default(LOCAL)
 
+/** The one member that a loose object neither knows nor hands on: nobody after it could refuse it. */
+const ofItsOwn = z.custom((given) => !Object.hasOwn(Object(given), '__proto__'), 'has a member __proto__')
+
 function sourced<Request>(schema: z.ZodType<Request>): z.ZodType<Sourced<Request>> {
-  return z.looseObject({ source }).transform(({ source: asked, ...rest }, context) => {
+  return ofItsOwn.pipe(z.looseObject({ source })).transform(({ source: asked, ...rest }, context) => {
     const read = schema.safeParse(rest)
     if (read.success) return { source: asked, request: read.data }
     for (const { message, path } of read.error.issues) context.addIssue({ code: 'custom', message, path: [...path] })
