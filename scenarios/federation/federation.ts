@@ -30,6 +30,7 @@ export {
   type SignedForgery,
   type Source,
   scopeDocument,
+  type Tenant,
 } from 'holdfast/demonstrations/federation'
 
 /** `scenario('federation').extend('federation', federation)`: the gateways of the site, as this test sees them. */

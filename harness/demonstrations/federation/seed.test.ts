@@ -67,6 +67,13 @@ test('what a user sees are personal rows, and those of teams; credentials of a t
   expect(titles('alice', 'tasks', filters!.tasks)).toEqual(['plan T1 1', 'plan T1 2'])
 })
 
+test('a tenant that a test has brought in is there for this test alone', () => {
+  const [brought, other] = [new Seed(plan, 'gateway-a'), new Seed(plan, 'gateway-a')]
+  brought.add({ ...lender.tenant('globex'), name: 'brought' })
+  expect(brought.user('dave').tenant.name).toBe('brought')
+  expect(() => other.user('dave')).toThrow('user "dave" is not there')
+})
+
 test('whom or what it does not hold, it says by name', () => {
   expect(() => lender.user('mallory')).toThrow('user "mallory" is not there; there is alice, bob, carol, ')
   expect(() => lender.team('T9')).toThrow(/team "T9"/)

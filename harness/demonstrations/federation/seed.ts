@@ -27,7 +27,7 @@ interface Row {
 /** Of those that can be lent, what has rows of its own. */
 export type SeededResource = 'tasks' | 'notes' | 'memory' | 'credentials'
 
-type Tenant = {
+export type Tenant = {
   readonly id: string
   readonly name: string
   readonly users: readonly User[]
@@ -50,13 +50,22 @@ class NotSeeded extends HoldfastError {
 }
 
 export class Seed {
-  readonly tenants: readonly Tenant[]
+  readonly #tenants: Tenant[]
 
   /** That of a node, out of the plan. */
   constructor({ nodes }: Pick<Plan, 'nodes'>, node: string) {
     const files = nodes[node]?.units.flatMap((unit) => unit.files) ?? []
     const seed = files.find(({ path, json }) => path.endsWith('/seed.json') && json !== undefined)?.json
-    this.tenants = (seed as { tenants?: Tenant[] } | undefined)?.tenants ?? []
+    this.#tenants = [...((seed as { tenants?: Tenant[] } | undefined)?.tenants ?? [])]
+  }
+
+  get tenants(): readonly Tenant[] {
+    return this.#tenants
+  }
+
+  /** A tenant that a test has brought in. */
+  add(tenant: Tenant): void {
+    this.#tenants.push(tenant)
   }
 
   tenant(name: string): Tenant {
