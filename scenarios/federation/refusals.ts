@@ -57,12 +57,8 @@ export async function storedOf(federation: Federation, { grantId, peerId }: Pick
   }
 }
 
-/** What a CA wrote down of each call to sign, but of those for somebody else: `serial` where it did. */
-export function signedFor({ site }: Federation, { commonName }: Pick<Invited, 'commonName'>) {
-  const calls = site
-    .node('ca')
-    .logs()
-    .filter((line) => line.includes('"/1.0/sign"'))
-    .map((line) => JSON.parse(line) as { status: number; subject?: string; serial?: string })
+/** What the CA has written down until now of calls to sign, but of those for somebody else. */
+export async function signedFor(federation: Federation, { commonName }: Pick<Invited, 'commonName'>) {
+  const calls = (await federation.certifier().calls()).filter(({ path }) => path === '/1.0/sign')
   return calls.filter(({ status, subject }) => (status === 201 ? subject === commonName : true))
 }

@@ -11,6 +11,7 @@ import { once } from '../../site/once.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
 import { standInForCa } from '../../site/stand-in.ts'
 import { Admin, type GrantChoices } from './admin.ts'
+import { Certifier } from './certifier.ts'
 import { type Looked, lookThrough } from './disk.ts'
 import { Caller, Peer } from './peer.ts'
 import { databaseNode, endpointOfCa, endpointTo, gatewayNode, type Letter, places } from './places.ts'
@@ -262,6 +263,11 @@ export class Federation {
    */
   async hostileCa(letter: Letter = lender): Promise<Awaited<ReturnType<typeof standInForCa>>> {
     return this.site.own(await standInForCa(this.site.site, this.#ca(letter)))
+  }
+
+  /** The CA of a gateway itself, as whoever has the key of that gateway for it. */
+  certifier(letter: Letter = lender): Certifier {
+    return new Certifier(this.site, this.#ca(letter), gatewayNode(letter))
   }
 
   endpoint(letter: Letter, listener: 'public' | 'federation', from: Letter) {

@@ -2,6 +2,7 @@ export { naming } from '../../credentials/federation-grant/leaf.ts'
 export { pretendingToHold } from '../../pki/resigned.ts'
 export { provisionerExtension, provisionerOid, type RawExtension } from '../../pki/step-extensions.ts'
 export { Admin, type GrantAnswer, type GrantChoices, type Invitation } from './admin.ts'
+export type { Certifier, OddToken, TokenFor } from './certifier.ts'
 export type { Found, Looked } from './disk.ts'
 export {
   type AuditedRow,

@@ -68,7 +68,7 @@ test.for(names)('FED-11: a request that names %s is refused', async ([, of], { f
   const mismatch = { status: 422, error: 'invalid_csr', guard: 'enr.csr-name', reason: 'csr_name_mismatch' }
   await expectNotEnrolled(federation, await federation.redeem(invited, csrPem), mismatch, invited)
   expect(await storedOf(federation, invited)).toEqual(before)
-  expect(signedFor(federation, invited)).toEqual([])
+  expect(await signedFor(federation, invited)).toEqual([])
   expect((await federation.redeem(invited)).status).toBe(200)
 })
 

@@ -15,7 +15,7 @@ async function expectJudged(federation: Federation, invited: Invited, sent: unkn
   await expectNotEnrolled(federation, reply, refusal, invited)
   if (refusal.status === 422) expect(reply.error!.details).toMatchObject([{ path: 'csrPem' }])
   expect(await storedOf(federation, invited)).toEqual(before)
-  expect(signedFor(federation, invited)).toEqual([])
+  expect(await signedFor(federation, invited)).toEqual([])
   expect((await federation.redeem(invited)).status).toBe(200)
 }
 
