@@ -56,7 +56,7 @@ test.for(stages)('FED-27: a grant that %s comes back by no call', async ([, make
 
   await admin.revoke(grantId)
   const before = await lastingOf(federation, invited)
-  const signed = signedFor(federation, invited).length
+  const signed = (await signedFor(federation, invited)).length
   for (const [method, path, body] of calls) {
     await expectRefused(federation, await admin.call(method, path, body), transition)
   }
@@ -67,7 +67,7 @@ test.for(stages)('FED-27: a grant that %s comes back by no call', async ([, make
   // Nor by what was made before.
   await expectNotEnrolled(federation, await federation.redeem(kept), ended, kept)
   expect(await lastingOf(federation, invited)).toEqual(before)
-  expect(signedFor(federation, invited)).toHaveLength(signed)
+  expect(await signedFor(federation, invited)).toHaveLength(signed)
 })
 
 test('FED-27: a certificate of a grant that was revoked neither reads nor renews', async ({ federation }) => {
