@@ -276,7 +276,12 @@ export async function serve(
   frame: Frame,
   handle: (exchange: Exchange) => Promise<void>,
 ): Promise<void> {
-  const timer = setTimeout(() => {
+  let isOver = false
+  const timer = setInterval(() => {
+    // Whoever takes no answer in as much time again would have it held, and its connection, for as long as it likes.
+    if (isOver) exchange.response.destroy()
+    isOver = true
+    if (exchange.response.writableEnded) return
     firstRefusal([frame.deadline], { isOver: true }).then(
       (found) => {
         if (found !== undefined) exchange.refuse(found)
@@ -285,7 +290,7 @@ export async function serve(
       () => exchange.response.destroy(),
     )
   }, frame.deadlineMs).unref()
-  exchange.response.once('close', () => clearTimeout(timer))
+  exchange.response.once('close', () => clearInterval(timer))
   try {
     await exchange.pass([logWritable], { records: frame.records })
     await handle(exchange)

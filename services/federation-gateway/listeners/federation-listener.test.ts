@@ -802,6 +802,25 @@ test('what takes too long is ended, and no answer comes after', async () => {
   expect(reasons()).toEqual(['http http.deadline deadline_exceeded'])
 })
 
+test('an answer that nobody takes is held no longer than another request may take', async () => {
+  await lending[Symbol.asyncDispose]()
+  lending = await lend(site, { limits: { deadlineMs: 300 } })
+  lending.verbs.list = async () => ({ status: 200, body: { text: 'x'.repeat(32 << 20) }, rowsOut: 1 })
+  const socket = connect({
+    ...{ ...site.client, port: lending.port, host: '127.0.0.1', servername: 'localhost' },
+    ca: String(site.root.certificate),
+  })
+  socket.on('error', () => {})
+  const head = `POST ${V1}/list/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`
+  socket.on('secureConnect', () => socket.pause().write(`${head}content-length: 2\r\n\r\n{}`))
+  await expect.poll(() => lending.entries, { timeout: 5_000 }).toMatchObject([{ status: 200, isAborted: true }])
+  expect(lending.rows).toMatchObject([{ outcome: 'aborted', status: 200, bytesOut: 0 }])
+  socket.destroy()
+  lending.verbs.list = async () => ({ status: 200, body: {} })
+  expect((await list()).status).toBe(200)
+  await expect.poll(() => lending.entries.at(-1)).toMatchObject({ status: 200, isAborted: false })
+})
+
 test('a failure is internal, and says nothing of itself', async () => {
   lending.verbs.list = async () => {
     throw new Error('secret words')
