@@ -78,6 +78,14 @@ test('a grant whose token was used for nothing waits for a new one', async () =>
   expect((await acme.ok('status:read')).unfinished).toEqual([])
 })
 
+test('what the CA has still to hear is told to whose certificate it is, and to no other tenant', async () => {
+  const grant = await makeGrant(database.app, tenant)
+  await giveUp(database.app, { ...grant, issuanceId: crypto.randomUUID(), serial: 'ab', reason: 'issued_chain' })
+  expect((await acme.ok('status:read')).revocations).toMatchObject({ queued: 1, oldest: expect.any(String) })
+  const globex = admin.as(await admin.tokenOf(other.tenantId))
+  expect((await globex.ok('status:read')).revocations).toEqual({ queued: 0, oldest: null, lastFailure: null })
+})
+
 test('the audit is read page by page, each tenant its own, and operators all', async () => {
   const grant = await makeGrant(database.app, tenant)
   const { tenantId } = tenant

@@ -34,7 +34,7 @@ async function status(deps: StateDeps, tenantId: string): Promise<StatusAnswer> 
     listPeers(database, { tenantId, limit: MOST_PEERS + 1 }),
     countGrants(database, { tenantId }),
     unfinishedGrants(database, { tenantId }),
-    outboxState(database),
+    outboxState(database, { tenantId }),
   ])
   const { failingSince, ...written } = state.audit()
   const problem = state.crlProblem() ?? null

@@ -502,10 +502,10 @@ describe('a revocation', () => {
       pauses.push(pause)
     }
     expect(pauses).toEqual([1, 2, 4, 8, 16, 32, 60, 60])
-    expect(await outboxState(database.app)).toMatchObject({ queued: 1, lastFailure: 'ca_unreachable' })
+    expect(await outboxState(database.app, tenant)).toMatchObject({ queued: 1, lastFailure: 'ca_unreachable' })
     await noteRevoked(database.app, place)
     expect(await grantOf(grant)).toMatchObject({ certificateRevocation: 'queued' })
-    expect(await outboxState(database.app)).toEqual({ queued: 0, oldest: null, lastFailure: null })
+    expect(await outboxState(database.app, tenant)).toEqual({ queued: 0, oldest: null, lastFailure: null })
     await noteEffective(database.app, [leaf.serial, 'abc'])
     expect(await grantOf(grant)).toMatchObject({ certificateRevocation: 'effective' })
   })

@@ -64,13 +64,14 @@ export interface SerialPlace {
   readonly serial: string
 }
 
-/** For status: how many wait, since when, and what stood in the way the last time. */
+/** For status, of one tenant: how many wait, since when, and what stood in the way the last time. */
 export async function outboxState(
   session: Session,
+  { tenantId }: { tenantId: string },
 ): Promise<{ queued: number; oldest: Date | null; lastFailure: string | null }> {
   const [row] = await session.query<{ queued: number; oldest: Date | null; lastFailure: string | null }>(sql`
     SELECT count(*) AS queued, min(created_at) AS oldest,
       (array_agg(last_failure ORDER BY next_at) FILTER (WHERE last_failure IS NOT NULL))[1] AS "lastFailure"
-    FROM federation_revocation_outbox WHERE state = 'queued'`)
+    FROM federation_revocation_outbox WHERE tenant_id = ${tenantId}::uuid AND state = 'queued'`)
   return row!
 }
