@@ -6,6 +6,8 @@ import {
   type ScriptedIssuerOptions,
 } from '../counterparts/issuer/scripted-issuer.ts'
 import { issueLeaf, type SigningAuthority } from '../pki/authority.ts'
+import type { Identity } from '../pki/certificate.ts'
+import type { Seat } from '../protocols/seat.ts'
 import { networkOf } from '../topology/networks.ts'
 import { authorityOf, insiderAt } from './insider.ts'
 import type { ScenarioSite } from './scenario-site.ts'
@@ -59,6 +61,42 @@ export async function standInForCa(site: Site, node: string) {
   const ca = taken.use(await listenAsCa({ seat, host, port: listener!.port, certificate, authority }))
   const restore = () => taken.disposeAsync()
   return { ca, restore, [Symbol.asyncDispose]: restore }
+}
+
+/** Who a server claims to be: signed by the CA of its domain for its name, unless it is told otherwise. */
+export interface ServerClaim {
+  readonly authority?: SigningAuthority
+  readonly subject?: string
+  readonly sans?: readonly string[]
+}
+
+/**
+ * Stops a unit, and listens at one of its listeners in its place: same address, port and name, and a certificate that its CA would sign.
+ * `restore` ends it and starts the unit again; `certified` makes other certificates to present.
+ */
+export async function standInForUnit<Server extends AsyncDisposable>(
+  site: Site,
+  place: { node: string; unit: string; listener: string },
+  listen: (where: { seat: Seat; host: string; port: number; certificate: Identity }) => Promise<Server>,
+) {
+  const { node, unit: name } = place
+  const planned = site.plan.nodes[node]!
+  const unit = planned.units.find((one) => one.name === name)!
+  const listener = listenerOf(site, unit, node, place.listener)
+  const { host } = site.node(node)
+  const certified = async (claim: ServerClaim = {}): Promise<Identity> => {
+    const { ca } = site.plan.trustDomains[planned.domain]!
+    const { authority = await authorityOf(site, ca, 'issuing'), subject = host, sans = [host] } = claim
+    return issueLeaf({ authority, subject, sans })
+  }
+  const where = { seat: site.node(node).seatIn(networkOf(planned, listener)), host, port: listener.port }
+  const certificate = await certified()
+  await site.node(node).stop(name)
+  const taken = new AsyncDisposableStack()
+  taken.defer(() => site.node(node).start(name))
+  const server = taken.use(await listen({ ...where, certificate }))
+  const restore = () => taken.disposeAsync()
+  return { server, certified, restore, [Symbol.asyncDispose]: restore }
 }
 
 /**

@@ -15,6 +15,7 @@ export {
   type Invited,
   identityFrom,
   type Looked,
+  type Needle,
   naming,
   type OddRequest,
   type OddToken,

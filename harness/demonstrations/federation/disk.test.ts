@@ -53,6 +53,14 @@ test.each<[string, string, string | Buffer]>([
   expect(new Set(found.map(({ needle }) => needle))).toEqual(new Set([marker]))
 })
 
+test('finds bytes that are no text', async () => {
+  const bytes = Buffer.from([0xff, 0x00, 0xfe, 0x80, 0xc0, 0x01, 0xe9, 0xaa])
+  await writeFile(join(dir, 'raw'), Buffer.concat([Buffer.from('head'), bytes]))
+  await writeFile(join(dir, 'base64'), Buffer.concat([Buffer.from('x'), bytes, Buffer.from('y')]).toString('base64'))
+  const { found } = await lookThrough(site(), ['one'], [{ name: 'a key', bytes }])
+  expect(found.map(({ form, needle }) => `${form} ${needle}`).sort()).toEqual(['base64 a key', 'raw a key'])
+})
+
 test('finds nothing that is not there, and says how much it looked at', async () => {
   await writeFile(join(dir, 'file'), gzipSync(marker.slice(1)))
   await writeFile(join(dir, 'other'), `${marker.slice(0, -1)} ${Buffer.from(marker).toString('hex').slice(2)}`)

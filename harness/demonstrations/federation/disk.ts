@@ -9,6 +9,9 @@ export interface Found {
   readonly needle: string
 }
 
+/** A text, or bytes with a name for whoever reads of them. */
+export type Needle = string | { readonly name: string; readonly bytes: Uint8Array }
+
 /** What was looked through. */
 export interface Looked {
   readonly found: readonly Found[]
@@ -29,8 +32,8 @@ const look = `
     const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replace(/=+$/, '')
     return whole.slice(shift === 0 ? 0 : shift + 1, shift + bytes.length % 3 === 0 ? undefined : -1)
   }
-  const formsOf = (text) => {
-    const bytes = Buffer.from(text)
+  const formsOf = ({ needle: text, hex }) => {
+    const bytes = Buffer.from(hex, 'hex')
     const escaped = [...text].map((one) => '\\\\u' + one.charCodeAt(0).toString(16).padStart(4, '0')).join('')
     const percent = [...bytes].map((one) => '%' + one.toString(16).padStart(2, '0')).join('')
     const base64 = [0, 1, 2].map((shift) => inner(bytes, shift))
@@ -45,8 +48,9 @@ const look = `
   // By their first four bytes: most places of a file are passed over at once.
   const heads = new Uint8Array(1 << 16)
   const wanted = new Map()
-  for (const needle of needles) {
-    for (const [form, bytes] of formsOf(needle)) {
+  for (const one of needles) {
+    const { needle } = one
+    for (const [form, bytes] of formsOf(one)) {
       const head = bytes.readUInt32BE(0)
       heads[(head ^ (head >>> 16)) & 0xffff] = 1
       wanted.set(head, [...(wanted.get(head) ?? []), { needle, form, bytes }])
@@ -115,13 +119,17 @@ class DiskUnseen extends HoldfastError {
 export async function lookThrough(
   site: ScenarioSite,
   nodes: readonly string[],
-  needles: readonly string[],
+  needles: readonly Needle[],
 ): Promise<Looked> {
+  const sought = needles.map((one) => {
+    const bytes = typeof one === 'string' ? Buffer.from(one) : Buffer.from(one.bytes)
+    return { needle: typeof one === 'string' ? one : one.name, hex: bytes.toString('hex') }
+  })
   const looked = await Promise.all(
     nodes.map(async (name) => {
       const node = site.node(name)
       const { code, stdout, stderr } = await node.exec(['node', '-e', look, node.dir], {
-        input: JSON.stringify(needles),
+        input: JSON.stringify(sought),
       })
       if (code !== 0) throw new DiskUnseen(name, stderr)
       const { found, ...counts } = JSON.parse(stdout) as Looked

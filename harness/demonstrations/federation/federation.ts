@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { AdminBody } from '../../../services/federation-gateway/wire/admin.ts'
 import { type EnrolmentAnswer, enrolmentAnswer } from '../../../services/federation-gateway/wire/answers.ts'
+import { listenAsLender, type ScriptedLenderOptions } from '../../counterparts/lender/scripted-lender.ts'
 import { type Forgery, forgedAfter } from '../../credentials/federation-grant/leaf.ts'
 import type { DecisionRecord } from '../../evidence/decision.ts'
 import type { SigningAuthority } from '../../pki/authority.ts'
@@ -9,12 +10,12 @@ import type { Identity } from '../../pki/certificate.ts'
 import { type Database, openDatabase } from '../../site/database.ts'
 import { once } from '../../site/once.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
-import { standInForCa } from '../../site/stand-in.ts'
+import { standInForCa, standInForUnit } from '../../site/stand-in.ts'
 import { Admin, type GrantChoices } from './admin.ts'
 import { Certifier } from './certifier.ts'
-import { type Looked, lookThrough } from './disk.ts'
+import { type Looked, lookThrough, type Needle } from './disk.ts'
 import { Caller, Peer } from './peer.ts'
-import { databaseNode, endpointOfCa, endpointTo, gatewayNode, type Letter, places } from './places.ts'
+import { databaseNode, endpointOfCa, endpointTo, gatewayNode, type Letter, places, unitName } from './places.ts'
 import { type Reply, send } from './reply.ts'
 import { type CertificateRequest, identityFrom, requestFor } from './requests.ts'
 import { type ScopeDocument, type ScopeName, scopeDocument } from './scopes.ts'
@@ -220,7 +221,7 @@ export class Federation {
   /** All that lies on the disks of a gateway and of its database. */
   disk(letter: Letter) {
     const nodes = [gatewayNode(letter), databaseNode(letter)]
-    return { find: (...needles: string[]): Promise<Looked> => lookThrough(this.site, nodes, needles) }
+    return { find: (...needles: Needle[]): Promise<Looked> => lookThrough(this.site, nodes, needles) }
   }
 
   /** The audit of a gateway, oldest first, the archive included. */
@@ -268,6 +269,16 @@ export class Federation {
   /** The CA of a gateway itself, as whoever has the key of that gateway for it. */
   certifier(letter: Letter = lender): Certifier {
     return new Certifier(this.site, this.#ca(letter), gatewayNode(letter))
+  }
+
+  /**
+   * A lender under the test's control in the place of one that gateways ask: with its name and address, and a certificate of its CA. Honest
+   * until it is told otherwise; given back by `restore`, or when the test ends.
+   */
+  async hostileLender(rows: ScriptedLenderOptions['rows'], letter: Letter = lender) {
+    const place = { node: gatewayNode(letter), unit: unitName, listener: 'federation' }
+    const listen = (where: Omit<ScriptedLenderOptions, 'rows'>) => listenAsLender({ ...where, rows })
+    return this.site.own(await standInForUnit(this.site.site, place, listen))
   }
 
   endpoint(letter: Letter, listener: 'public' | 'federation', from: Letter) {

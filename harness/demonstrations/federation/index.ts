@@ -3,7 +3,7 @@ export { pretendingToHold } from '../../pki/resigned.ts'
 export { provisionerExtension, provisionerOid, type RawExtension } from '../../pki/step-extensions.ts'
 export { Admin, type GrantAnswer, type GrantChoices, type Invitation } from './admin.ts'
 export type { Certifier, OddToken, TokenFor } from './certifier.ts'
-export type { Found, Looked } from './disk.ts'
+export type { Found, Looked, Needle } from './disk.ts'
 export {
   type AuditedRow,
   EnrolledPeer,
