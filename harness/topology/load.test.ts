@@ -77,7 +77,7 @@ test.each([
 test('an unknown name is an error that lists the shipped ones', async () => {
   await expect(loadTopology('separate')).rejects.toMatchObject({
     code: 'HOLDFAST_TOPOLOGY_UNKNOWN',
-    message: expect.stringContaining('shipped ones are nats-orchestrator, separate-auth, shared-auth'),
+    message: expect.stringContaining('shipped ones are federation, nats-orchestrator, separate-auth, shared-auth'),
   })
 })
 
