@@ -65,9 +65,10 @@ export function createCaClient(options: CaClientOptions): CaClient {
     const answer = await send(minted)
     if (answer.status !== UNAUTHORIZED) return answer
     // Tokens count whole seconds: one of the same second would be as old.
-    const msToNext = 1_000 - (minted % 1_000)
-    await pause(Math.max(0, minted + msToNext - now()))
-    return send(now())
+    const next = minted + 1_000 - (minted % 1_000)
+    await pause(Math.max(0, next - now()))
+    // A timer may end a moment before its time.
+    return send(Math.max(next, now()))
   }
 
   let lastHealthy = Number.NEGATIVE_INFINITY
