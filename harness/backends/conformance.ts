@@ -651,13 +651,14 @@ function keepingSecrets(launch: Launch): void {
     expect(told).not.toContain(JSON.stringify(text).slice(1, -1))
   })
 
-  test('[not supported] a content that is too short to be kept out of what is written down, or that stands in a file or an argument', async () => {
+  test('[not supported] a content that is too short to be kept out of what is written down, or that stands in a file that others read or in an argument', async () => {
     const bad = (steps: Step[], text = '') =>
-      launch(planOf({ one: [oneshot('bad', [], steps, [{ path: '@{unit}/file', text }])] }))
+      launch(planOf({ one: [oneshot('bad', [], steps, [{ path: '@{unit}/file', text, mode: '0644' }])] }))
 
     const short = /credentials\/made is not one line of 16 characters or more without blanks/
     await expect(bad([...made('short'), say()])).rejects.toThrow(short)
-    await expect(bad([], '@{content:secret}')).rejects.toThrow(/@\{content:secret\} is not known/)
+    const open = /the content of secret would be read by others, since the file has mode 0644; leave that out/
+    await expect(bad([], '@{content:secret}')).rejects.toThrow(open)
     const shown = /one\/bad: command: the argument --key=@\{content:own\} would show a secret .*; give it in env/
     await expect(bad([...made(), script('0', ['--key=@{content:own}'])])).rejects.toThrow(shown)
   })
