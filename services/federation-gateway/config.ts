@@ -165,6 +165,12 @@ const schema = z.strictObject({
         .max(10_000)
         .default(20)
         .describe('failed bearer tokens in 60 s of one address'),
+      handshakeRecords: z
+        .int()
+        .min(10)
+        .max(100_000)
+        .default(600)
+        .describe('refused handshakes on record in each minute, for each listener'),
     })
     .prefault({}),
   audit: z

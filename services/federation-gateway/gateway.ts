@@ -98,7 +98,7 @@ function publicListener(
   return createPublicListener({
     ...addressOf(listeners.public),
     ...{ names: [publicName], node: nodeName(configuration), material, records, log, auditor },
-    routes,
+    ...{ routes, handshakeRecordsPerMinute: configuration.rateLimit.handshakeRecords },
     notReady: readinessOf(core, federating),
     list: () => {
       const inUse = federating?.keeper.current

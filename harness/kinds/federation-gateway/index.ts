@@ -22,6 +22,7 @@ const databaseUrlFile = '@{unit}/database/url'
 const unlimited = {
   perGrant: 6_000,
   ...{ enrolmentsPerAddress: 10_000, enrolments: 100_000, authenticationsPerAddress: 10_000 },
+  handshakeRecords: 100_000,
 }
 
 /** The reference gateway under `services/federation-gateway`. */

@@ -45,6 +45,7 @@ export interface PublicListenerOptions {
   readonly deadlineMs?: number
   /** Connections at once. */
   readonly mostConnections?: number
+  readonly handshakeRecordsPerMinute?: number
 }
 
 const DEADLINE_MS = 10_000
@@ -55,13 +56,14 @@ const LIST_PATH = '/api/federation/crl'
 /** The listener that asks for no certificate: health, the list of revoked certificates, and the routes that it is given. */
 export function createPublicListener(options: PublicListenerOptions): TlsListener {
   const { records, log, deadlineMs = DEADLINE_MS, mostConnections = MOST_CONNECTIONS } = options
-  const { auditor } = options
+  const { auditor, handshakeRecordsPerMinute } = options
   const frame: Frame = { listener: 'public', records, log, auditor, deadlineMs, deadline: httpDeadline }
   const routes = [...ownRoutes(options), ...options.routes]
   return createTlsListener({
     ...{ name: 'public', host: options.host, port: options.port, clientCertificate: 'none' },
     ...{ material: options.material, decisions: records, action: 'public:connect', target: options.node },
     ...{ keepAliveMs: KEEP_ALIVE_MS, gate: tlsPlaces(mostConnections) },
+    ...(handshakeRecordsPerMinute !== undefined && { handshakeRecordsPerMinute }),
     onRequest(request, response, connection) {
       const exchange = new Exchange(frame, request, response, connection)
       exchange.target = options.node
