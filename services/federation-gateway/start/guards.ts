@@ -1,5 +1,5 @@
 import { createHash, type X509Certificate } from 'node:crypto'
-import { guard, type Refusal } from '../../shared/guard.ts'
+import { type Guard, guard } from '../../shared/guard.ts'
 import { StartFailure } from '../../shared/start-failure.ts'
 import { readAnchors, readTlsMaterial, type TlsMaterial } from '../../shared/tls-material.ts'
 import { leadsTo } from '../certificates/chain.ts'
@@ -40,9 +40,9 @@ export interface PinnedCa {
 
 const LEAST_TOKEN_BYTES = 32
 
-/** Answers what a step of the start finds wrong, under one of the reasons of its guard. */
-function step(id: string, reasons: readonly string[], take: (start: Start) => void | Promise<void>) {
-  return guard<Start>(id, reasons, async (start): Promise<Refusal | undefined> => {
+/** Answers what a step of the start finds wrong, as the reason that it gives. */
+function step(take: (start: Start) => void | Promise<void>): Guard<Start>['check'] {
+  return async (start) => {
     try {
       await take(start)
       return undefined
@@ -51,73 +51,86 @@ function step(id: string, reasons: readonly string[], take: (start: Start) => vo
       start.failure = failure
       return { reason: failure.reason, status: null }
     }
-  })
+  }
 }
 
-export const startConfig = step('start.config', ['config_invalid'], (start) => {
-  const { databaseUrl, databaseUrlFile, sealing, stepCa, admin } = start.configuration
-  const read = (key: string, value: string | undefined, file: string | undefined) =>
-    secretText({ key, value, file } satisfies SecretSetting)
-  const secret = read('sealing.secret', sealing.secret, sealing.secretFile)
-  const previous = read('sealing.previous', sealing.previous, sealing.previousFile)?.split(/\s+/).filter(Boolean) ?? []
-  if (previous.length > MOST_PREVIOUS) {
-    throw new StartFailure(
-      'config_invalid',
-      `sealing.previous has ${previous.length} secrets; rotate the keys (gateway keys rotate) and keep at most ${MOST_PREVIOUS}`,
-    )
-  }
-  const operatorToken = read('admin.operatorToken', undefined, admin.operatorTokenFile)
-  if (operatorToken !== undefined && Buffer.byteLength(operatorToken) < LEAST_TOKEN_BYTES) {
-    throw new StartFailure(
-      'config_invalid',
-      `${admin.operatorTokenFile} holds a token of less than ${LEAST_TOKEN_BYTES} bytes; make a longer one`,
-    )
-  }
-  start.secrets = {
-    databaseUrl: read('databaseUrl', databaseUrl, databaseUrlFile),
-    sealing: secret === undefined ? undefined : { secret, previous },
-    provisionerKey: read('stepCa.provisionerKeyJson', stepCa.provisionerKeyJson, stepCa.provisionerKeyFile),
-    operatorToken,
-  }
-})
+export const startConfig = guard<Start>(
+  'start.config',
+  ['config_invalid'],
+  step((start) => {
+    const { databaseUrl, databaseUrlFile, sealing, stepCa, admin } = start.configuration
+    const read = (key: string, value: string | undefined, file: string | undefined) =>
+      secretText({ key, value, file } satisfies SecretSetting)
+    const secret = read('sealing.secret', sealing.secret, sealing.secretFile)
+    const previous =
+      read('sealing.previous', sealing.previous, sealing.previousFile)?.split(/\s+/).filter(Boolean) ?? []
+    if (previous.length > MOST_PREVIOUS) {
+      throw new StartFailure(
+        'config_invalid',
+        `sealing.previous has ${previous.length} secrets; rotate the keys (gateway keys rotate) and keep at most ${MOST_PREVIOUS}`,
+      )
+    }
+    const operatorToken = read('admin.operatorToken', undefined, admin.operatorTokenFile)
+    if (operatorToken !== undefined && Buffer.byteLength(operatorToken) < LEAST_TOKEN_BYTES) {
+      throw new StartFailure(
+        'config_invalid',
+        `${admin.operatorTokenFile} holds a token of less than ${LEAST_TOKEN_BYTES} bytes; make a longer one`,
+      )
+    }
+    start.secrets = {
+      databaseUrl: read('databaseUrl', databaseUrl, databaseUrlFile),
+      sealing: secret === undefined ? undefined : { secret, previous },
+      provisionerKey: read('stepCa.provisionerKeyJson', stepCa.provisionerKeyJson, stepCa.provisionerKeyFile),
+      operatorToken,
+    }
+  }),
+)
 
 /** Old ones only open: a weak one is the reason for which it is old. */
-export const startSecret = step('start.secret', ['secret_weak'], ({ secrets }) => {
-  const weakness = secrets?.sealing && weaknessOf(secrets.sealing.secret)
-  if (weakness === undefined) return
-  throw new StartFailure(
-    'secret_weak',
-    `sealing.secret (BETTER_AUTH_SECRET) ${weakness}; make one: openssl rand -base64 32`,
-  )
-})
+export const startSecret = guard<Start>(
+  'start.secret',
+  ['secret_weak'],
+  step(({ secrets }) => {
+    const weakness = secrets?.sealing && weaknessOf(secrets.sealing.secret)
+    if (weakness === undefined) return
+    throw new StartFailure(
+      'secret_weak',
+      `sealing.secret (BETTER_AUTH_SECRET) ${weakness}; make one: openssl rand -base64 32`,
+    )
+  }),
+)
 
-export const startCa = step('start.ca', ['ca_url', 'ca_root', 'ca_root_pin'], (start) => {
-  const { url, rootCertPath, rootFingerprint } = start.configuration.stepCa
-  if (url === undefined || rootCertPath === undefined) return
-  const parsed = URL.parse(url)
-  const isBare = parsed?.pathname === '/' && parsed.search === '' && parsed.hash === '' && parsed.username === ''
-  if (parsed?.protocol !== 'https:' || !isBare || parsed.password !== '') {
-    throw new StartFailure(
-      'ca_url',
-      'stepCa.url (STEP_CA_URL) is not https://HOST:PORT; nothing is asked of a CA by any other way',
-    )
-  }
-  const root = readRoot(rootCertPath)
-  const fingerprint = createHash('sha256').update(root.raw).digest('hex')
-  if (rootFingerprint !== undefined && rootFingerprint !== fingerprint) {
-    throw new StartFailure(
-      'ca_root_pin',
-      `${rootCertPath} is another root than the pinned one (its SHA-256 is ${fingerprint}); put back the right file, or pin this one`,
-    )
-  }
-  if (start.recordedPin !== undefined && start.recordedPin !== fingerprint) {
-    throw new StartFailure(
-      'ca_root_pin',
-      `${rootCertPath} is another root than the one that the database knows (its SHA-256 is ${fingerprint}); put back the right file, or run gateway ca repin`,
-    )
-  }
-  start.ca = { url: parsed.origin, root, fingerprint }
-})
+export const startCa = guard<Start>(
+  'start.ca',
+  ['ca_url', 'ca_root', 'ca_root_pin'],
+  step((start) => {
+    const { url, rootCertPath, rootFingerprint } = start.configuration.stepCa
+    if (url === undefined || rootCertPath === undefined) return
+    const parsed = URL.parse(url)
+    const isBare = parsed?.pathname === '/' && parsed.search === '' && parsed.hash === '' && parsed.username === ''
+    if (parsed?.protocol !== 'https:' || !isBare || parsed.password !== '') {
+      throw new StartFailure(
+        'ca_url',
+        'stepCa.url (STEP_CA_URL) is not https://HOST:PORT; nothing is asked of a CA by any other way',
+      )
+    }
+    const root = readRoot(rootCertPath)
+    const fingerprint = createHash('sha256').update(root.raw).digest('hex')
+    if (rootFingerprint !== undefined && rootFingerprint !== fingerprint) {
+      throw new StartFailure(
+        'ca_root_pin',
+        `${rootCertPath} is another root than the pinned one (its SHA-256 is ${fingerprint}); put back the right file, or pin this one`,
+      )
+    }
+    if (start.recordedPin !== undefined && start.recordedPin !== fingerprint) {
+      throw new StartFailure(
+        'ca_root_pin',
+        `${rootCertPath} is another root than the one that the database knows (its SHA-256 is ${fingerprint}); put back the right file, or run gateway ca repin`,
+      )
+    }
+    start.ca = { url: parsed.origin, root, fingerprint }
+  }),
+)
 
 function readRoot(path: string): X509Certificate {
   const roots = asReason('ca_root', () => readAnchors(path))
@@ -128,40 +141,48 @@ function readRoot(path: string): X509Certificate {
   throw new StartFailure('ca_root', `${path} holds a CA that another one signed; give the root itself`)
 }
 
-export const startProvisioner = step('start.provisioner', ['provisioner_key'], async (start) => {
-  const text = start.secrets?.provisionerKey
-  if (text === undefined) return
-  try {
-    start.provisionerKey = await readProvisionerKey(text)
-  } catch (failure) {
-    if (!(failure instanceof ProvisionerKeyRefused)) throw failure
-    throw new StartFailure(
-      'provisioner_key',
-      `the key of provisioner ${start.configuration.stepCa.provisionerName} is refused: ${failure.message}`,
-    )
-  }
-})
+export const startProvisioner = guard<Start>(
+  'start.provisioner',
+  ['provisioner_key'],
+  step(async (start) => {
+    const text = start.secrets?.provisionerKey
+    if (text === undefined) return
+    try {
+      start.provisionerKey = await readProvisionerKey(text)
+    } catch (failure) {
+      if (!(failure instanceof ProvisionerKeyRefused)) throw failure
+      throw new StartFailure(
+        'provisioner_key',
+        `the key of provisioner ${start.configuration.stepCa.provisionerName} is refused: ${failure.message}`,
+      )
+    }
+  }),
+)
 
-export const startTls = step('start.tls', ['server_tls', 'client_ca'], (start) => {
-  const { tls, clientCa, stepCa, publicName } = start.configuration
-  const { ca } = start
-  const material = asReason('server_tls', () => readTlsMaterial({ ...tls, anchors: {} }))
-  const { leaf } = material
-  if (leaf.checkHost(publicName, { subject: 'never' }) === undefined) {
-    throw new StartFailure(
-      'server_tls',
-      `${tls.cert} has no DNS SAN for ${publicName}, the publicName of ${nodeName(start.configuration)}; get one that has`,
-    )
-  }
-  if (leaf.validToDate.getTime() <= start.now) {
-    throw new StartFailure('server_tls', `${tls.cert} ended ${leaf.validToDate.toISOString()}; get a new one`)
-  }
-  const path = clientCa ?? stepCa.rootCertPath
-  const read = () => (path === undefined ? [] : asReason('client_ca', () => readAnchors(path)))
-  // The root that was judged, and not what its file holds by now.
-  const anchors = clientCa === undefined && ca !== undefined ? [ca.root] : read()
-  start.material = { ...material, anchors: new Map([['peers', anchors]]), trusted: anchors.map(String) }
-})
+export const startTls = guard<Start>(
+  'start.tls',
+  ['server_tls', 'client_ca'],
+  step((start) => {
+    const { tls, clientCa, stepCa, publicName } = start.configuration
+    const { ca } = start
+    const material = asReason('server_tls', () => readTlsMaterial({ ...tls, anchors: {} }))
+    const { leaf } = material
+    if (leaf.checkHost(publicName, { subject: 'never' }) === undefined) {
+      throw new StartFailure(
+        'server_tls',
+        `${tls.cert} has no DNS SAN for ${publicName}, the publicName of ${nodeName(start.configuration)}; get one that has`,
+      )
+    }
+    if (leaf.validToDate.getTime() <= start.now) {
+      throw new StartFailure('server_tls', `${tls.cert} ended ${leaf.validToDate.toISOString()}; get a new one`)
+    }
+    const path = clientCa ?? stepCa.rootCertPath
+    const read = () => (path === undefined ? [] : asReason('client_ca', () => readAnchors(path)))
+    // The root that was judged, and not what its file holds by now.
+    const anchors = clientCa === undefined && ca !== undefined ? [ca.root] : read()
+    start.material = { ...material, anchors: new Map([['peers', anchors]]), trusted: anchors.map(String) }
+  }),
+)
 
 function asReason<Value>(reason: string, read: () => Value): Value {
   try {
