@@ -9,15 +9,7 @@ import {
 import { historyFile } from '../harness/evidence/history.ts'
 import { declaredGuards } from '../harness/faults/declared-guards.ts'
 import { type Outcome, root } from './check.ts'
-
-/**
- * Reasons that no scenario can provoke, `service/guard reason`, each with why it stays all the same. One that a scenario does
- * provoke, or that no service declares, is a mistake here. A guard may refuse nothing where each of its reasons is excepted.
- */
-const UNPROVOKED: Readonly<Record<string, string>> = {
-  'creds-intake/creds.manifest manifest_missing':
-    'the intake waits until there is one, and says handover_timeout where none comes',
-}
+import { UNPROVOKED } from './unprovoked.ts'
 
 /** A guard or a reason that no scenario provokes could be missing, and nobody would know: that is a failure. */
 export async function guardsAreProvoked(sites: NonNullable<Outcome['sites']>): Promise<Outcome> {
