@@ -140,8 +140,13 @@ test('of a request whose caller goes away there is a row, too, that says so', as
   const request = kept
     .send({ method: 'POST', path: `${federationPath}/list/tasks`, headers, body: '{' })
     .catch(() => {})
-  const heard = async () => (await federation.site.decisions('gateway-b')).filter(({ conn }) => conn !== '').length
-  await heard()
+  // Its certificate is in use from the moment that the grant has let the request in, which waits for its body by then.
+  const isIn = async () => {
+    const text = 'SELECT status FROM federation_certificates WHERE serial = $1'
+    const [leaf] = await (await federation.database('b')).query<{ status: string }>(text, [peer.answer.serial])
+    return leaf?.status === 'active'
+  }
+  await federation.site.until('the request to be let in', isIn, { withinMs: 10_000 })
   kept[Symbol.dispose]()
   await request
   const mine = async () => {
