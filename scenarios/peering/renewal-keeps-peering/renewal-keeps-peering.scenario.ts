@@ -96,6 +96,9 @@ describe.for(variants)('auth servers: %s', ([auth, test]) => {
   test('without the CA: unready in time, and the session ends with the certificate', { timeout: 60_000 }, async ({
     site,
   }) => {
+    const isIn = async () =>
+      (await stateOf(site, 'node-b')).peers.find(({ name }) => name === 'node-c')?.inbound.state === 'connected'
+    await site.until('C is in at B', isIn, { withinMs: 10_000 })
     try {
       await site.node(auth === 'shared' ? 'ca' : 'ca-c').stop('ca')
       // Where one CA is for both, that of B may end first: then it is C that leaves.
