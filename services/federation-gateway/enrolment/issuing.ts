@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { failureFields, type Log } from '../../shared/log.ts'
 import { readLeaf } from '../certificates/leaf.ts'
 import { pemOf } from '../certificates/pem.ts'
+import { Refused } from '../listeners/exchange.ts'
 import { type Serial, serialFromHex } from '../serial.ts'
 import { giveUp } from '../storage/activation.ts'
 import { isSerialKnown, type IssuedLeaf as RegisteredLeaf } from '../storage/certificates.ts'
@@ -43,7 +44,7 @@ export interface Asked {
   readonly failure?: CaError
 }
 
-export async function askCa({ ca, leafSeconds }: Issuer, wanted: Wanted): Promise<Asked> {
+async function askCa({ ca, leafSeconds }: Issuer, wanted: Wanted): Promise<Asked> {
   const { csr, commonName, grantId, subjectUserId, grantExpiresAt, now } = wanted
   const left = grantExpiresAt === null ? leafSeconds : Math.floor((grantExpiresAt.getTime() - now) / 1_000)
   const seconds = Math.max(1, Math.min(leafSeconds, left))
@@ -71,6 +72,36 @@ export function issuedBy(
   }
 }
 
+/** Where a certificate is asked for, and what is on record of it. */
+interface Issuing {
+  readonly database: Database
+  readonly issuer: Issuer
+  readonly log: Log
+}
+
+/**
+ * Asks the CA, and has something made of its answer. Whatever keeps it from that, what was issued is revoked.
+ *
+ * @param brokenOff the reason that stays of it where none of ours was given
+ */
+export async function issuing<Made>(
+  { database, issuer, log }: Issuing,
+  { place, wanted, brokenOff }: { readonly place: OnItsWay; readonly wanted: Wanted; readonly brokenOff: string },
+  make: (asked: Asked) => Promise<Made>,
+): Promise<Made> {
+  let serial: Serial | undefined
+  try {
+    const asked = await askCa(issuer, wanted)
+    serial = serialIn(asked)
+    if (asked.failure !== undefined) noteUnsigned(log, place, asked.failure)
+    return await make(asked)
+  } catch (failure) {
+    const reason = failure instanceof Refused ? failure.refusal.reason : brokenOff
+    await leave(database, log, { ...place, reason, ...(serial !== undefined && { serial }) })
+    throw failure
+  }
+}
+
 /** As it is registered, once it was judged. */
 export function registrationOf({ csr }: Wanted, { chain }: Asked): RegisteredLeaf {
   const leaf = chain[0] && readLeaf(chain[0])
@@ -82,7 +113,7 @@ export function registrationOf({ csr }: Wanted, { chain }: Asked): RegisteredLea
 }
 
 /** By which it is to be revoked, whatever else is wrong with it. */
-export function serialIn({ chain }: Pick<Asked, 'chain'>): Serial | undefined {
+function serialIn({ chain }: Asked): Serial | undefined {
   return chain[0] && serialFromHex(chain[0].serialNumber)
 }
 
@@ -95,7 +126,7 @@ export interface OnItsWay {
 }
 
 /** The reason that the caller's request has on record says less than what the CA has done; the way out is for whoever runs the gateway. */
-export function noteUnsigned(log: Log, { requestId, grantId }: OnItsWay, failure: CaError): void {
+function noteUnsigned(log: Log, { requestId, grantId }: OnItsWay, failure: CaError): void {
   log.warn('certificate-not-signed', { requestId, grantId, ...failureFields(failure) })
 }
 
@@ -103,7 +134,7 @@ export function noteUnsigned(log: Log, { requestId, grantId }: OnItsWay, failure
  * Nothing comes of it: another one may begin for the grant, and what was issued is revoked unless it is registered. Where the database is
  * away, the journal tells later that something was on its way; nobody accepts a certificate that is not registered.
  */
-export async function leave(
+async function leave(
   database: Database,
   log: Log,
   { requestId, ...given }: OnItsWay & { readonly reason: string; readonly serial?: Serial },

@@ -1,9 +1,8 @@
 import type { Guard } from '../../shared/guard.ts'
 import type { Log } from '../../shared/log.ts'
-import { type Accepted, demand, type Exchange, Refused } from '../listeners/exchange.ts'
+import { type Accepted, demand, type Exchange } from '../listeners/exchange.ts'
 import type { PublicRoute } from '../listeners/public-listener.ts'
 import { type EnrolmentLimits, enrRate, RateLimit } from '../listeners/rate-limits.ts'
-import type { Serial } from '../serial.ts'
 import {
   type EnrolmentAttempt,
   enrGrant,
@@ -20,7 +19,7 @@ import type { EnrolmentAnswer } from '../wire/answers.ts'
 import { type Csr, type CsrAttempt, csrIn, enrCsr, enrCsrFresh, enrCsrName } from './csr.ts'
 import { type EnrolmentBody, enrActivate, enrBody, enrCaReady, enrCaSign } from './guards.ts'
 import { enrCaLeaf } from './issued-leaf.ts'
-import { askCa, type Issuer, issuedBy, leave, noteUnsigned, registrationOf, serialIn, type Wanted } from './issuing.ts'
+import { type Issuer, issuedBy, issuing, registrationOf, type Wanted } from './issuing.ts'
 import { lookupOf } from './token.ts'
 import { ENROLMENT_PATH } from './url.ts'
 
@@ -125,9 +124,9 @@ async function claim(
 
 type Claimed = Judged & { readonly issuanceId: string }
 
-/** Has the certificate issued, and activates the grant by it. Whatever keeps it from that, what was issued is revoked. */
+/** Has the certificate issued, and activates the grant by it. */
 async function issue(redeeming: Redeeming, exchange: Exchange, claimed: Claimed): Promise<Accepted> {
-  const { database, issuer, log, now = Date.now } = redeeming
+  const { database, issuer, now = Date.now } = redeeming
   const { csr, found } = claimed
   const { grant, peer, tenantId } = found
   const place = { requestId: exchange.requestId, tenantId, grantId: grant.id, issuanceId: claimed.issuanceId }
@@ -135,11 +134,7 @@ async function issue(redeeming: Redeeming, exchange: Exchange, claimed: Claimed)
     ...{ csr, commonName: peer.commonName, grantId: grant.id, subjectUserId: grant.subjectUserId },
     ...{ grantExpiresAt: grant.expiresAt, now: now() },
   }
-  let serial: Serial | undefined
-  try {
-    const asked = await askCa(issuer, wanted)
-    serial = serialIn(asked)
-    if (asked.failure !== undefined) noteUnsigned(log, place, asked.failure)
+  return issuing(redeeming, { place, wanted, brokenOff: 'enrolment_broken_off' }, async (asked) => {
     await exchange.pass([enrCaSign], asked)
     await exchange.pass([enrCaLeaf], issuedBy(issuer, wanted, asked, { session: database, now: now() }))
     demandCaller(exchange)
@@ -157,11 +152,7 @@ async function issue(redeeming: Redeeming, exchange: Exchange, claimed: Claimed)
     })
     await exchange.pass([enrActivate], { outcome })
     return accepted
-  } catch (failure) {
-    const reason = failure instanceof Refused ? failure.refusal.reason : 'enrolment_broken_off'
-    await leave(database, log, { ...place, reason, ...(serial !== undefined && { serial }) })
-    throw failure
-  }
+  })
 }
 
 /** For a caller that has gone, or that was told already that its time is over, nothing is begun that it would not learn of. */

@@ -1,7 +1,6 @@
 import type { Log } from '../../shared/log.ts'
-import { type Accepted, demand, Refused } from '../listeners/exchange.ts'
+import { type Accepted, demand } from '../listeners/exchange.ts'
 import type { AdmissionStore, AdmittedCall, Verbs } from '../listeners/federation-listener.ts'
-import type { Serial } from '../serial.ts'
 import { ADMISSION_GUARDS } from '../states/admission.ts'
 import { wasKeyUsedOtherwise } from '../storage/certificates.ts'
 import type { Database } from '../storage/database.ts'
@@ -9,7 +8,7 @@ import { openRenewal, registerRenewal, type SameAgain } from '../storage/renewal
 import type { RenewAnswer } from '../wire/answers.ts'
 import { type Csr, type CsrAttempt, csrIn, readCsr, renewCsr } from './csr.ts'
 import { renewCa, renewSingle } from './guards.ts'
-import { askCa, type Issuer, issuedBy, leave, noteUnsigned, registrationOf, serialIn, type Wanted } from './issuing.ts'
+import { type Issuer, issuedBy, issuing, registrationOf, type Wanted } from './issuing.ts'
 
 export interface Renewing {
   readonly database: Database
@@ -59,29 +58,21 @@ async function issue(
   call: AdmittedCall,
   { csr, issuanceId }: { readonly csr: Csr; readonly issuanceId: string },
 ): Promise<Accepted> {
-  const { database, issuer, log, now = Date.now } = options
+  const { database, issuer, now = Date.now } = options
   const { identity, grant, requestId } = call
   const place = { ...placeOf(call), requestId, issuanceId }
   const wanted: Wanted = {
     ...{ csr, commonName: identity.commonName, grantId: grant.id, subjectUserId: grant.subjectUserId },
     ...{ grantExpiresAt: grant.expiresAt, now: now() },
   }
-  let serial: Serial | undefined
-  try {
-    const asked = await askCa(issuer, wanted)
-    serial = serialIn(asked)
-    if (asked.failure !== undefined) noteUnsigned(log, place, asked.failure)
+  return issuing(options, { place, wanted, brokenOff: 'renewal_broken_off' }, async (asked) => {
     const issued = issuedBy(issuer, wanted, asked, { session: database, now: now() })
     await demand([renewCa], { ...(asked.failure && { failure: asked.failure }), issued })
     const leaf = registrationOf(wanted, asked)
     const outcome = await registerRenewal(database, { ...place, leaf })
     if (outcome !== 'issued') await refuseLost(options, call, { outcome, csr })
     return answerWith(leaf)
-  } catch (failure) {
-    const reason = failure instanceof Refused ? failure.refusal.reason : 'renewal_broken_off'
-    await leave(database, log, { ...place, reason, ...(serial !== undefined && { serial }) })
-    throw failure
-  }
+  })
 }
 
 /** What came in between is said by the guards that say it of a request that comes later. @throws Refused */
