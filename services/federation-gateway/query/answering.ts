@@ -71,15 +71,10 @@ export class Answering {
     peer: CallablePeer,
     ask: (lender: Lender, asked: Asked) => Promise<Given<Item>>,
   ): Promise<Part<Item>> {
-    const source = sourceOf(peer.commonName)
-    try {
-      return partOf(source, await this.one(peer, ask))
-    } catch (failure) {
-      const refusal = refusalOf(failure)
-      if (refusal === undefined) throw failure
+    return this.#part(peer, ask, (refusal) => {
       if (stateOf(refusal) === 'refused' || refusal.guard === qryPeer.id) throw refusal
-      return missing(source, 'offline', refusal)
-    }
+      return 'offline'
+    })
   }
 
   /** Of a peer among others: whatever it does, the others are answered. */
@@ -87,13 +82,22 @@ export class Answering {
     peer: CallablePeer,
     ask: (lender: Lender, asked: Asked) => Promise<Given<Item>>,
   ): Promise<Part<Item>> {
+    return this.#part(peer, ask, (refusal) => (refusal.guard === qryPeer.id ? 'skipped' : stateOf(refusal)))
+  }
+
+  /** `without`: how its source stands where a refusal leaves it without rows; throws where that is no answer. */
+  async #part<Item>(
+    peer: CallablePeer,
+    ask: (lender: Lender, asked: Asked) => Promise<Given<Item>>,
+    without: (refusal: Refused) => Exclude<SourceReport['state'], 'ok'>,
+  ): Promise<Part<Item>> {
     const source = sourceOf(peer.commonName)
     try {
       return partOf(source, await this.one(peer, ask))
     } catch (failure) {
       const refusal = refusalOf(failure)
       if (refusal === undefined) throw failure
-      return missing(source, refusal.guard === qryPeer.id ? 'skipped' : stateOf(refusal), refusal)
+      return missing(source, without(refusal), refusal)
     }
   }
 
