@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { lookupOf } from '../enrolment/token.ts'
 import { readEnrolmentUrl } from '../enrolment/url.ts'
 import { activate } from '../storage/activation.ts'
@@ -7,34 +7,16 @@ import { claimToken, findToken } from '../storage/enrolment-tokens.ts'
 import { revokeInboundPeer } from '../storage/inbound-peers.ts'
 import { noteEffective } from '../storage/revocation-outbox.ts'
 import { sql } from '../storage/statement.ts'
-import type { TestDatabase } from '../storage/testing/cluster.ts'
-import { databaseForEach, many } from '../storage/testing/for-each.ts'
-import { makeAuditRow, makeLeaf, makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
+import { many } from '../storage/testing/for-each.ts'
+import { makeAuditRow, makeLeaf } from '../storage/testing/tenant.ts'
 import { changeRights } from '../storage/users.ts'
-import { type AdminSite, type Caller, openAdmin, PUBLIC_URL } from '../testing/admin.ts'
-import { makeSite, type Site } from '../testing/federation.ts'
+import { type AdminTest, adminForEach, PUBLIC_URL } from '../testing/admin.ts'
 import type { GrantAnswer } from '../wire/admin.ts'
 
-let site: Site
-let database: TestDatabase
-let tenant: TestTenant
-let other: TestTenant
-let admin: AdminSite
-let acme: Caller
-
-beforeAll(async () => {
-  site = await makeSite()
+let { site, database, tenant, other, admin, acme } = {} as AdminTest
+adminForEach((mine) => {
+  ;({ site, database, tenant, other, admin, acme } = mine)
 })
-databaseForEach(async (mine) => {
-  database = mine
-  tenant = await makeTenant(mine.owner)
-  other = await makeTenant(mine.owner)
-})
-beforeEach(async () => {
-  admin = await openAdmin(database.app, site)
-  acme = admin.as(await admin.tokenOf(tenant.tenantId))
-})
-afterEach(() => admin[Symbol.asyncDispose]())
 
 const SCOPE = { resources: ['tasks', 'notes'] }
 const register = async (commonName = 'gateway-a.example', by = acme) =>

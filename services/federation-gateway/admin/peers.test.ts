@@ -1,40 +1,19 @@
 import { createHash, type X509Certificate } from 'node:crypto'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { isForName, readCsr } from '../enrolment/csr.ts'
 import { writeEnrolmentUrl } from '../enrolment/url.ts'
 import { moveOutboundPeer } from '../storage/outbound-peers.ts'
 import { sql } from '../storage/statement.ts'
-import type { TestDatabase } from '../storage/testing/cluster.ts'
-import { databaseForEach, many } from '../storage/testing/for-each.ts'
-import { makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
+import { many } from '../storage/testing/for-each.ts'
 import { deleteUser } from '../storage/users.ts'
-import { type AdminSite, type Caller, openAdmin } from '../testing/admin.ts'
+import { type AdminTest, adminForEach } from '../testing/admin.ts'
 import { GRANT, type Keys, type LeafChanges, OIDS, PEER, SUBJECT, uuidExtension } from '../testing/certificates.ts'
-import { makeSite, type Site } from '../testing/federation.ts'
 import { liveRoot } from '../testing/live.ts'
 
-let site: Site
-let database: TestDatabase
-let tenant: TestTenant
-let other: TestTenant
-let admin: AdminSite
-let acme: Caller
-let globex: Caller
-
-beforeAll(async () => {
-  site = await makeSite()
+let { site, database, tenant, other, admin, acme, globex } = {} as AdminTest
+adminForEach((mine) => {
+  ;({ site, database, tenant, other, admin, acme, globex } = mine)
 })
-databaseForEach(async (mine) => {
-  database = mine
-  tenant = await makeTenant(mine.owner)
-  other = await makeTenant(mine.owner)
-})
-beforeEach(async () => {
-  admin = await openAdmin(database.app, site)
-  acme = admin.as(await admin.tokenOf(tenant.tenantId))
-  globex = admin.as(await admin.tokenOf(other.tenantId))
-})
-afterEach(() => admin[Symbol.asyncDispose]())
 
 const at = (id: string) => ({ at: { id } })
 const body = (commonName: string) => ({ body: { commonName } })

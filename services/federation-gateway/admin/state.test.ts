@@ -1,38 +1,17 @@
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
 import type { PeerHealth } from '../outbound/peers.ts'
 import { giveUp } from '../storage/activation.ts'
 import { insertAudit } from '../storage/audit/rows.ts'
 import { claimToken, storeToken } from '../storage/enrolment-tokens.ts'
 import { addOutboundPeer } from '../storage/outbound-peers.ts'
-import type { TestDatabase } from '../storage/testing/cluster.ts'
-import { databaseForEach } from '../storage/testing/for-each.ts'
-import { makeAuditRow, makeGrant, makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
-import { type AdminSite, type Caller, openAdmin } from '../testing/admin.ts'
-import { makeSite, type Site } from '../testing/federation.ts'
+import { makeAuditRow, makeGrant } from '../storage/testing/tenant.ts'
+import { type AdminTest, adminForEach, type Caller } from '../testing/admin.ts'
 
-let site: Site
-let database: TestDatabase
-let tenant: TestTenant
-let other: TestTenant
-let admin: AdminSite
-let acme: Caller
-let operator: Caller
-
-beforeAll(async () => {
-  site = await makeSite()
+let { database, tenant, other, admin, acme, operator } = {} as AdminTest
+adminForEach((mine) => {
+  ;({ database, tenant, other, admin, acme, operator } = mine)
 })
-databaseForEach(async (mine) => {
-  database = mine
-  tenant = await makeTenant(mine.owner)
-  other = await makeTenant(mine.owner)
-})
-beforeEach(async () => {
-  admin = await openAdmin(database.app, site)
-  acme = admin.as(await admin.tokenOf(tenant.tenantId))
-  operator = admin.as(await admin.tokenOf())
-})
-afterEach(() => admin[Symbol.asyncDispose]())
 
 test('the status tells of each peer, of grants by status, and of what somebody should look at', async () => {
   const { tenantId, alice } = tenant

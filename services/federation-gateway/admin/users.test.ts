@@ -1,39 +1,16 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { hashOfBearer } from '../listeners/bearer.ts'
 import { findBearer } from '../storage/bearer-tokens.ts'
 import { addOutboundPeer } from '../storage/outbound-peers.ts'
 import { nativeUser } from '../storage/rights.ts'
 import { sql } from '../storage/statement.ts'
-import type { TestDatabase } from '../storage/testing/cluster.ts'
-import { databaseForEach } from '../storage/testing/for-each.ts'
-import { makeGrant, makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
-import { type AdminSite, type Caller, openAdmin } from '../testing/admin.ts'
-import { makeSite, type Site } from '../testing/federation.ts'
+import { makeGrant } from '../storage/testing/tenant.ts'
+import { type AdminTest, adminForEach } from '../testing/admin.ts'
 
-let site: Site
-let database: TestDatabase
-let tenant: TestTenant
-let other: TestTenant
-let admin: AdminSite
-let acme: Caller
-let globex: Caller
-let operator: Caller
-
-beforeAll(async () => {
-  site = await makeSite()
+let { database, tenant, admin, acme, globex, operator } = {} as AdminTest
+adminForEach((mine) => {
+  ;({ database, tenant, admin, acme, globex, operator } = mine)
 })
-databaseForEach(async (mine) => {
-  database = mine
-  tenant = await makeTenant(mine.owner)
-  other = await makeTenant(mine.owner)
-})
-beforeEach(async () => {
-  admin = await openAdmin(database.app, site)
-  acme = admin.as(await admin.tokenOf(tenant.tenantId))
-  globex = admin.as(await admin.tokenOf(other.tenantId))
-  operator = admin.as(await admin.tokenOf())
-})
-afterEach(() => admin[Symbol.asyncDispose]())
 
 const at = (id: string, more: object = {}) => ({ at: { id, ...more } })
 const bearerOf = (token: string) => findBearer(database.app, hashOfBearer(token))

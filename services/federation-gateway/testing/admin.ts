@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { beforeAll, beforeEach } from 'vitest'
 import type { FederationDeps } from '../admin/deps.ts'
 import { adminRoutes } from '../admin/routes.ts'
 import { makeToken } from '../enrolment/token.ts'
@@ -7,9 +8,12 @@ import type { PeerHealth } from '../outbound/peers.ts'
 import { Keyring } from '../sealing/keyring.ts'
 import { storeAdminToken } from '../storage/bearer-tokens.ts'
 import type { Database } from '../storage/database.ts'
+import type { TestDatabase } from '../storage/testing/cluster.ts'
+import { databaseForEach } from '../storage/testing/for-each.ts'
+import { makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
 import { ADMIN_ROUTES, type AdminAction, type AdminAnswer, type AdminBody, adminPath } from '../wire/admin.ts'
 import { OIDS, PEER } from './certificates.ts'
-import type { Site } from './federation.ts'
+import { makeSite, type Site } from './federation.ts'
 import { lastRefusal, openPublic, type PublicSite } from './public.ts'
 
 // The routes for administrators over a real connection and a real database, with everything else as a test says.
@@ -116,5 +120,39 @@ export async function openAdmin(database: Database, site: Site): Promise<AdminSi
       return token
     },
     [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+  })
+}
+
+/** What each test of these routes stands on. */
+export interface AdminTest {
+  readonly site: Site
+  readonly database: TestDatabase
+  readonly tenant: TestTenant
+  readonly other: TestTenant
+  readonly admin: AdminSite
+  /** Administrators of `tenant` and of `other`, and one of all. */
+  readonly acme: Caller
+  readonly globex: Caller
+  readonly operator: Caller
+}
+
+/** Hands each test the routes over a database of its own with two tenants, which are gone with it. */
+export function adminForEach(begin: (mine: AdminTest) => void): void {
+  let site: Site
+  let database: TestDatabase
+  beforeAll(async () => {
+    site = await makeSite()
+  })
+  databaseForEach((mine) => {
+    database = mine
+  })
+  beforeEach(async () => {
+    const tenant = await makeTenant(database.owner)
+    const other = await makeTenant(database.owner)
+    const admin = await openAdmin(database.app, site)
+    const as = async (tenantId?: string) => admin.as(await admin.tokenOf(tenantId))
+    const [acme, globex, operator] = [await as(tenant.tenantId), await as(other.tenantId), await as()]
+    begin({ site, database, tenant, other, admin, acme, globex, operator })
+    return () => admin[Symbol.asyncDispose]()
   })
 }
