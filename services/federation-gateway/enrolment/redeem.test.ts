@@ -36,7 +36,7 @@ import {
 } from '../testing/enrolment.ts'
 import { makeSite, type Site } from '../testing/federation.ts'
 import { holdServer, json, liveRoot, liveServer } from '../testing/live.ts'
-import { type Draft, type SigningCa, signingCa } from '../testing/signing-ca.ts'
+import { type Draft, type SigningCa, signingCa, together } from '../testing/signing-ca.ts'
 import { enrolmentAnswer } from '../wire/answers.ts'
 import type { Issuer } from './issuing.ts'
 import type { ProvisionerKey } from './provisioner-key.ts'
@@ -779,12 +779,7 @@ describe('enr.activate', () => {
   test('a key that two grants are enrolled with at once is in one certificate', async () => {
     const keys = await makeKeys()
     const both = [await invited(), await invited()]
-    let waiting = 0
-    const { promise: together, resolve: go } = Promise.withResolvers<void>()
-    ca.onSign = () => {
-      if (++waiting === 2) go()
-      return together
-    }
+    ca.onSign = together(2)
     const answers = await Promise.all(
       both.map(async ({ grant, token }) => desk.redeem(token, { csrPem: await csrOf(database.app, grant, { keys }) })),
     )

@@ -23,7 +23,7 @@ import {
 } from '../testing/enrolment.ts'
 import { makeSite } from '../testing/federation.ts'
 import { json } from '../testing/live.ts'
-import { type SigningCa, signingCa } from '../testing/signing-ca.ts'
+import { type SigningCa, signingCa, together } from '../testing/signing-ca.ts'
 import { renewAnswer } from '../wire/answers.ts'
 import type { Issuer } from './issuing.ts'
 import type { ProvisionerKey } from './provisioner-key.ts'
@@ -190,12 +190,7 @@ describe('renew.csr', () => {
   test('of two grants that are renewed with one key at once takes one', async () => {
     const keys = await makeKeys()
     const peers = [await enrolledPeer(), await enrolledPeer()]
-    let waiting = 0
-    const { promise: together, resolve: go } = Promise.withResolvers<void>()
-    ca.onSign = () => {
-      if (++waiting === 2) go()
-      return together
-    }
+    ca.onSign = together(2)
     const outcomes = await Promise.all(
       peers.map(async (peer) => refusalOf(renew(peer, await csrOf(database.app, peer.grant, { keys })))),
     )

@@ -68,6 +68,16 @@ export async function signingCa(): Promise<SigningCa> {
   return Object.assign(ca, { server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() })
 }
 
+/** For `onSign`: each signature waits until so many are asked for. */
+export function together(most: number): () => Promise<void> {
+  let waiting = 0
+  const { promise: all, resolve: go } = Promise.withResolvers<void>()
+  return () => {
+    if (++waiting === most) go()
+    return all
+  }
+}
+
 /** What an honest CA would sign for the body of `POST /1.0/sign`. */
 export async function draftOf({ csr, ott, notAfter }: { csr: string; ott: string; notAfter: string }): Promise<Draft> {
   const said = decodeJwt<{ mosaic_grant_id: string; mosaic_subject_user_id: string }>(ott)
