@@ -1,3 +1,4 @@
+import type { CredentialKindName } from '../topology/credential-types.ts'
 import type { UnitContext } from '../topology/kind.ts'
 import type { PlannedCheck, Refusal } from '../topology/verification.ts'
 
@@ -34,12 +35,25 @@ const words = {
 type TokenCheck = keyof typeof words
 type Args = PlannedCheck['args']
 
+/** What makes checks of one credential kind: by their name there, with guard and reason, and what the caller gets. */
+export function checkOf(kind: CredentialKindName) {
+  return (
+    name: string,
+    guard: string,
+    reason: string,
+    answer: Omit<Refusal, 'guard' | 'reason'>,
+    args?: Args,
+  ): PlannedCheck => ({ check: `${kind}/${name}`, ...(args && { args }), guard, reason, ...answer })
+}
+
+const tokenCheckOf = checkOf('bound-token')
+
 /** What the caller gets. `layer`: where that is not HTTP. */
 export type RefusedAnswer = Pick<Refusal, 'status' | 'error'> & Partial<Pick<Refusal, 'layer'>>
 
 export function tokenCheck(name: TokenCheck, answer: RefusedAnswer, args?: Args): PlannedCheck {
   const [guard, reason] = words[name]
-  return { check: `bound-token/${name}`, ...(args && { args }), guard, reason, layer: 'http', ...answer }
+  return tokenCheckOf(name, guard, reason, { layer: 'http', ...answer }, args)
 }
 
 /** What everybody checks who takes bound tokens, in the order of RFC 9068 section 4 and RFC 8705 section 3. `proof`: what shows that the issuer made it. */

@@ -1,5 +1,6 @@
 import type { Action } from '../../topology/kind.ts'
-import type { ActionVerification, PlannedCheck, Refusal } from '../../topology/verification.ts'
+import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
+import { checkOf } from '../checks.ts'
 
 // How a peer has its key certified: by the token of an invitation, at the listener that asks for no certificate.
 
@@ -19,12 +20,12 @@ export const enrolmentActions: Readonly<Record<string, Action>> = {
   },
 }
 
-type Answer = Pick<Refusal, 'status' | 'error'>
+const absent = { layer: 'http', status: 404, error: 'not_found' } as const
+const gone = { layer: 'http', status: 410, error: 'gone' } as const
+const conflict = { layer: 'http', status: 409, error: 'conflict' } as const
+const invalid = { layer: 'http', status: 422, error: 'invalid_csr' } as const
 
-const absent: Answer = { status: 404, error: 'not_found' }
-const gone: Answer = { status: 410, error: 'gone' }
-const conflict: Answer = { status: 409, error: 'conflict' }
-const invalid: Answer = { status: 422, error: 'invalid_csr' }
+const check = checkOf('enrolment-token')
 
 /** The token first, and of the request only what whoever has a token may learn. */
 const checks: readonly PlannedCheck[] = [
@@ -42,10 +43,6 @@ const checks: readonly PlannedCheck[] = [
   check('named', 'enr.csr-name', 'csr_name_mismatch', invalid),
   check('new-key', 'enr.csr-fresh', 'csr_key_reused', invalid),
 ]
-
-function check(name: string, guard: string, reason: string, answer: Answer): PlannedCheck {
-  return { check: `enrolment-token/${name}`, guard, reason, layer: 'http', ...answer }
-}
 
 export const enrolmentVerification: Readonly<Record<string, ActionVerification>> = {
   'enrolment:redeem': { takes: [['enrolment-token']], checks },

@@ -1,5 +1,6 @@
 import type { PlanFederationGrant } from '../../credentials/federation-grant/planned.ts'
 import type { PlanFile, PlanUnit, Step, Template } from '../../topology/plan.ts'
+import { holdersOf } from '../../topology/schema.ts'
 import type { Unit } from './index.ts'
 import { subjectsIn } from './lent.ts'
 
@@ -76,7 +77,7 @@ export function federating(as: Administering): PlanUnit[] {
   const users = subjectsIn(unit.settings)
   const lanes = all.map(([name, user]) => {
     const declared = unit.topology.credentials[name]
-    if (declared?.kind !== 'federation-grant' || ![declared.holder, declared.holders].flat().includes(unit.node))
+    if (declared?.kind !== 'federation-grant' || !holdersOf(declared).includes(unit.node))
       unit.mistake(
         `settings.federates.${name}`,
         `"${name}" is no grant that "${unit.node}" holds; name one that it does`,

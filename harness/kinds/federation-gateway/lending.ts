@@ -1,6 +1,7 @@
 import type { Row } from '../../credentials/federation-grant/lent.ts'
 import type { Action } from '../../topology/kind.ts'
-import type { ActionVerification, PlannedCheck, Refusal } from '../../topology/verification.ts'
+import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
+import { checkOf } from '../checks.ts'
 import { resources } from './resources.ts'
 
 // What peers can ask a gateway at the listener at which it lends, and how it judges them: guard and reason of each check, in its order.
@@ -36,29 +37,22 @@ export function lendingActions({ listener, rows }: Lending): Readonly<Record<str
 
 /** How it judges the callers of each. */
 export function lendingVerification(lending: Lending): Readonly<Record<string, ActionVerification>> {
-  const judging = (action: string, checks: readonly PlannedCheck[] = []) => [
-    `federation:${action}`,
-    {
-      takes: [['federation-grant'], ['certificate']],
-      checks: [...certificateChecks(lending.anchors), ...grantChecks, ...checks],
-      guards: [...guards],
-      recordedAs: [`federation:${action.replace(/^search.*/, 'search').replace(/^(get\/\w+).*/, '$1')}`],
-    } satisfies ActionVerification,
-  ]
+  const judging = (recorded: string, checks: readonly PlannedCheck[] = []): ActionVerification => ({
+    takes: [['federation-grant'], ['certificate']],
+    checks: [...certificateChecks(lending.anchors), ...grantChecks, ...checks],
+    guards: [...guards],
+    recordedAs: [`federation:${recorded}`],
+  })
+  const ofResources = resources.flatMap((one) => [
+    [`federation:list/${one}`, judging(`list/${one}`, resourceChecks(one))] as const,
+    [`federation:search/${one}`, judging('search', resourceChecks(one))] as const,
+  ])
   return {
-    ...Object.fromEntries([judging('capabilities')]),
-    ...Object.fromEntries(
-      resources.flatMap((one) =>
-        [`list/${one}`, `search/${one}`].map((action) => judging(action, resourceChecks(one))),
-      ),
+    'federation:capabilities': judging('capabilities'),
+    ...Object.fromEntries(ofResources),
+    ...ofRows(lending.rows, (resource, row) =>
+      judging(`get/${resource}`, [...resourceChecks(resource), ...rowChecks(resource, row)]),
     ),
-    ...ofRows(lending.rows, (resource, row, name) => {
-      const [, verification] = judging(`get/${resource}/${name}`, [
-        ...resourceChecks(resource),
-        ...rowChecks(resource, row),
-      ])
-      return verification as ActionVerification
-    }),
   }
 }
 
@@ -86,11 +80,7 @@ const forbidden = { layer: 'http', status: 403, error: 'forbidden' } as const
 const violation = { layer: 'http', status: 403, error: 'scope_violation' } as const
 const absent = { layer: 'http', status: 404, error: 'not_found' } as const
 
-type Answer = Omit<Refusal, 'guard' | 'reason'>
-
-function check(name: string, guard: string, reason: string, answer: Answer, args?: PlannedCheck['args']): PlannedCheck {
-  return { check: `federation-grant/${name}`, ...(args && { args }), guard, reason, ...answer }
-}
+const check = checkOf('federation-grant')
 
 /** What is told by the certificate alone. */
 function certificateChecks(anchors: readonly string[]): PlannedCheck[] {
