@@ -79,6 +79,6 @@ export function unspoiled(who: Pretence): Promise<Identity> {
   return issueLeaf(who)
 }
 
-function hoursFromNow(hours: number): Date {
+export function hoursFromNow(hours: number): Date {
   return new Date(Date.now() + hours * 3_600_000)
 }

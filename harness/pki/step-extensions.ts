@@ -30,6 +30,12 @@ export function provisionerExtension({ name, kid }: { name: string; kid: string 
   return { oid: provisionerOid, critical: false, der: new Uint8Array(AsnConvert.serialize(value)) }
 }
 
+/** A text as templates write it, of less than 128 bytes. `tag`: by default that of a UTF8String. */
+export function textExtension(oid: string, text: string, tag = 0x0c): RawExtension {
+  const bytes = Buffer.from(text)
+  return { oid, critical: false, der: new Uint8Array([tag, bytes.length, ...bytes]) }
+}
+
 /** Where the CRL is. */
 export function crlPoint(url: string): RawExtension {
   const fullName = [new asn1.GeneralName({ uniformResourceIdentifier: url })]

@@ -1,7 +1,14 @@
 import { X509Certificate } from 'node:crypto'
 import { certify, type LeafOptions, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { chainOf } from '../../pki/certificate.ts'
-import { crlPoint, provisionerExtension, provisionerOid, type RawExtension } from '../../pki/step-extensions.ts'
+import { hoursFromNow } from '../../pki/spoiled.ts'
+import {
+  crlPoint,
+  provisionerExtension,
+  provisionerOid,
+  type RawExtension,
+  textExtension,
+} from '../../pki/step-extensions.ts'
 import { inspectToken } from '../../tokens/inspect.ts'
 
 /** What a CA is asked to sign, as far as it believes the token without any look at its signature. */
@@ -34,7 +41,6 @@ export const federationClaims: ExtensionClaims = {
 
 const backdateMs = 60_000
 const defaultSeconds = 300
-const hourMs = 3_600_000
 const other = '99999999-9999-4999-8999-999999999999'
 
 /** What an honest step-ca would sign: names and extensions of the token, the key of the CSR. Undefined for what is no request. */
@@ -48,7 +54,7 @@ export async function draftOf(
   const { sub = '', sans, iss = '', ...said } = token.claims as Record<string, unknown> & { sub?: string; iss?: string }
   const names = Object.entries(claims).flatMap(([oid, claim]) => {
     const value = said[claim]
-    return typeof value === 'string' ? [utf8Extension(oid, value)] : []
+    return typeof value === 'string' ? [textExtension(oid, value)] : []
   })
   const kid = String((token.header as { kid?: unknown }).kid ?? '')
   const now = Date.now()
@@ -77,27 +83,21 @@ function secondsIn(duration = ''): number {
   return amount === undefined ? defaultSeconds : Number(amount) * factor
 }
 
-/** DER of a UTF8String, of less than 128 bytes. */
-export function utf8Extension(oid: string, text: string, tag = 0x0c): RawExtension {
-  const bytes = Buffer.from(text)
-  return { oid, critical: false, der: new Uint8Array([tag, bytes.length, ...bytes]) }
-}
-
 /** What a hostile CA signs in place of that, by what is wrong with it and with nothing else. */
 export const defects = {
   'no extension of the token': (draft) => without(draft, grantOid, subjectOid),
   'no grant': (draft) => without(draft, grantOid),
   'no subject': (draft) => without(draft, subjectOid),
-  'another grant': (draft) => replaced(draft, utf8Extension(grantOid, other)),
-  'another subject': (draft) => replaced(draft, utf8Extension(subjectOid, other)),
+  'another grant': (draft) => replaced(draft, textExtension(grantOid, other)),
+  'another subject': (draft) => replaced(draft, textExtension(subjectOid, other)),
   'grant and subject swapped': (draft) => {
     const [grant, subject] = [grantOid, subjectOid].map((oid) => draft.extensions.find((one) => one.oid === oid)!)
     const swapped = replaced(draft, { ...grant!, der: subject!.der })
     return replaced(swapped, { ...subject!, der: grant!.der })
   },
   'a grant that is a PrintableString': (draft) =>
-    replaced(draft, utf8Extension(grantOid, textOf(draft, grantOid), 0x13)),
-  'a grant in capitals': (draft) => replaced(draft, utf8Extension(grantOid, textOf(draft, grantOid).toUpperCase())),
+    replaced(draft, textExtension(grantOid, textOf(draft, grantOid), 0x13)),
+  'a grant in capitals': (draft) => replaced(draft, textExtension(grantOid, textOf(draft, grantOid).toUpperCase())),
   'bytes behind the grant': (draft) => {
     const der = new Uint8Array([...draft.extensions.find(({ oid }) => oid === grantOid)!.der, 0])
     return replaced(draft, { oid: grantOid, critical: false, der })
@@ -133,10 +133,6 @@ function textOf({ extensions }: Draft, oid: string): string {
 async function keyOfAnother(): Promise<Uint8Array> {
   const { certificate } = await rogueAuthority()
   return new Uint8Array(certificate.publicKey.rawData)
-}
-
-function hoursFromNow(hours: number): Date {
-  return new Date(Date.now() + hours * hourMs)
 }
 
 /** In the form in which step-ca answers; `serial` as certificates have it, in hexadecimal. */

@@ -3,13 +3,12 @@ import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate } from '@peculiar/asn1-x509'
 import { issueLeaf, type LeafOptions, type SigningAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
-import type { RawExtension } from '../../pki/step-extensions.ts'
+import { type RawExtension, textExtension } from '../../pki/step-extensions.ts'
 
 // The certificate of a grant: what its CA writes into it, and the same from somebody who has the key of that CA.
 
 /** Extensions that every certificate has are made anew with it; all else is what the template of the CA adds. */
 const ofEveryLeaf = /^2\.5\.29\.(14|15|17|19|35|37)$/
-const utf8String = 0x0c
 
 /** What the CA adds to a certificate: where its list is, who had it signed, the grant, the user. */
 export function addedIn(certPem: string): RawExtension[] {
@@ -26,8 +25,7 @@ export function namedIn(certPem: string, oid: string): string | undefined {
 }
 
 export function naming(oid: string, uuid: string): RawExtension {
-  const text = Buffer.from(uuid)
-  return { oid, critical: false, der: Buffer.concat([Buffer.from([utf8String, text.length]), text]) }
+  return textExtension(oid, uuid)
 }
 
 /** How a forged certificate differs from the one that it is made after. */

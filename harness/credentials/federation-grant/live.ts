@@ -2,6 +2,7 @@ import { randomUUID, X509Certificate } from 'node:crypto'
 import { HoldfastError } from '../../errors.ts'
 import { rogueAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
+import { hoursFromNow } from '../../pki/spoiled.ts'
 import { provisionerExtension, provisionerOid, type RawExtension } from '../../pki/step-extensions.ts'
 import { type CertificateSummary, liveCertificate } from '../certificate/live.ts'
 import { type JudgedCall, type LiveKind, type MadeRecord, NotIssued, type Spoiling } from '../live-kind.ts'
@@ -45,7 +46,6 @@ async function given(planned: Planned, site: LiveSite, userId?: string): Promise
   return { ...begun, identity: await redeem(planned, site, begun) }
 }
 
-const hoursFromNow = (hours: number) => new Date(Date.now() + hours * 3_600_000)
 const without = (oid: string) => (all: readonly RawExtension[]) => all.filter((one) => one.oid !== oid)
 
 /** The list of extensions with another one in the place of those of an OID. */
@@ -193,14 +193,22 @@ function summary({ certificate }: Presented): GrantSummary | undefined {
   return { ...chain, serial, name: nameIn(certificate.certPem), grantId, subjectUserId }
 }
 
-/** Who names a certificate can only name the one that it was shown, and who judges one names it. */
-function refusalProblems({ credential, verification, to }: JudgedCall, { guard, principal }: MadeRecord): string[] {
-  const [proven, presented] = [principal.x5t, credential.certificate?.thumbprint]
-  if (proven !== undefined && proven !== presented)
-    return [`${to} proved ${proven}, presented was ${presented ?? 'none'}`]
+/** Who names a certificate can only name the one that it was shown. */
+function misnamed({ credential, to }: JudgedCall, { x5t: proven }: MadeRecord['principal']): string | undefined {
+  const presented = credential.certificate?.thumbprint
+  if (proven === undefined || proven === presented) return undefined
+  return `${to} proved ${proven}, presented was ${presented ?? 'none'}`
+}
+
+/** Who judges a certificate names it, too. */
+function refusalProblems(call: JudgedCall, { guard, principal }: MadeRecord): string[] {
+  const wrong = misnamed(call, principal)
+  if (wrong !== undefined) return [wrong]
+  const { credential, verification } = call
   const judging = verification?.checks.filter((check) => !check.settles && check.layer === 'http') ?? []
   const isJudged = judging.some((check) => !check.settles && check.guard === guard)
-  return isJudged && proven === undefined ? [`the record names nobody as proven, presented was ${presented}`] : []
+  if (!isJudged || principal.x5t !== undefined) return []
+  return [`the record names nobody as proven, presented was ${credential.certificate?.thumbprint}`]
 }
 
 export const liveFederationGrant: LiveKind<Planned, GrantSummary> = {
@@ -228,12 +236,7 @@ export const liveFederationGrant: LiveKind<Planned, GrantSummary> = {
     'grant in the certificate': shown.grantId,
     'user in the certificate': shown.subjectUserId,
   }),
-  mismatch: ({ credential, principal, to }) => {
-    const [proven, presented] = [principal.x5t, credential.certificate?.thumbprint]
-    return proven === undefined || proven === presented
-      ? undefined
-      : `${to} proved ${proven}, presented was ${presented}`
-  },
+  mismatch: (call) => misnamed(call, call.principal),
   refusalProblems,
   hints: ({ thumbprint, grantId, subjectUserId }) => ({ thumbprint, grant: grantId, user: subjectUserId }),
 }
