@@ -90,7 +90,9 @@ async function create(deps: GrantsDeps, call: AdminCall<'grant:create'>) {
   await passParties()
   const scope = await passScope(exchange, database, { tenantId, ...body })
   const expiresAt = body.expiresAt === undefined ? null : new Date(body.expiresAt)
-  await passExpiry(exchange, expiresAt, bearer.now())
+  await exchange.pass([admExpiry], { expiresAt: expiresAt?.getTime(), now: bearer.now() }, () => [
+    { path: 'expiresAt', message: 'must be in the future' },
+  ])
   const made = await createGrant(database, { tenantId, peerId, subjectUserId, scope, rateLimit, expiresAt })
   // Somebody has ended one of the two in between: who that was is for the guard to say.
   if (made === undefined) await passParties()
@@ -107,23 +109,9 @@ async function passScope(
     ...{ document: scope, allowSensitive },
     teamsOfTenant: (ids) => teamsOfTenant(database, { tenantId, ids }),
   }
-  try {
-    await exchange.pass([admScope], offered)
-  } catch (failure) {
-    if (!(failure instanceof Refused)) throw failure
-    throw new Refused(failure.guard, failure.refusal, offered.issues)
-  }
+  await exchange.pass([admScope], offered, () => offered.issues)
   if (offered.reading?.scope === undefined) throw new Error('a scope that was not read passed its guard')
   return offered.reading.scope
-}
-
-async function passExpiry(exchange: Exchange, expiresAt: Date | null, now: number): Promise<void> {
-  try {
-    await exchange.pass([admExpiry], { expiresAt: expiresAt?.getTime(), now })
-  } catch (failure) {
-    if (!(failure instanceof Refused)) throw failure
-    throw new Refused(failure.guard, failure.refusal, [{ path: 'expiresAt', message: 'must be in the future' }])
-  }
 }
 
 function passTransition(exchange: Exchange, { now }: BearerDeps, grant: Grant, event: GrantEvent): Promise<void> {

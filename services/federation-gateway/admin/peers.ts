@@ -150,12 +150,9 @@ async function passUrl(
   objection: NonNullable<OfferedUrl['objection']>,
 ): Promise<EnrolmentUrl> {
   const offered: OfferedUrl = { enrolmentUrl: body.enrollmentUrl, objection }
-  try {
-    await exchange.pass([admUrl], offered)
-  } catch (failure) {
-    if (!(failure instanceof Refused) || offered.message === undefined) throw failure
-    throw new Refused(failure.guard, failure.refusal, [{ path: 'enrollmentUrl', message: offered.message }])
-  }
+  await exchange.pass([admUrl], offered, () => {
+    return offered.message === undefined ? undefined : [{ path: 'enrollmentUrl', message: offered.message }]
+  })
   if (offered.read === undefined) throw new Error('an enrolment URL that was not read passed its guard')
   return offered.read
 }

@@ -226,12 +226,7 @@ export function passGiven<Value>(
 }
 
 async function passSent<Value>(exchange: Exchange, sent: Sent, isDetailed: boolean): Promise<Value> {
-  try {
-    await exchange.pass([apiBody], sent)
-  } catch (failure) {
-    if (failure instanceof Refused && isDetailed) throw new Refused(failure.guard, failure.refusal, sent.issues)
-    throw failure
-  }
+  await exchange.pass([apiBody], sent, () => (isDetailed ? sent.issues : undefined))
   return sent.value as Value
 }
 

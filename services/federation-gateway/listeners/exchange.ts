@@ -128,9 +128,9 @@ export class Exchange {
     this.#ended = listener
   }
 
-  /** Runs guards in order. @throws Refused */
-  pass<Context>(order: readonly Guard<Context>[], context: Context): Promise<void> {
-    return demand(order, context)
+  /** Runs guards in order; `help` as of `demand`. @throws Refused */
+  pass<Context>(...given: Parameters<typeof demand<Context>>): Promise<void> {
+    return demand(...given)
   }
 
   /** The record comes first: whoever holds an answer can read it. Nothing happens where there was an answer before. */
