@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { failureFields, type Log } from '../shared/log.ts'
 import { nodeName } from './config.ts'
 import { Cursors } from './lending/cursors.ts'
+import { hashOfBearer } from './listeners/bearer.ts'
 import { Records } from './listeners/records.ts'
 import { Keyring } from './sealing/keyring.ts'
 import { type Prepared, recordPin } from './start/prepare.ts'
@@ -27,7 +27,7 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
   const database = new Database({ url: databaseUrl, role: 'gateway_app' })
   await recordPin(database, prepared)
   const { operatorToken, sealing } = secrets
-  await setBootstrapToken(database, operatorToken && createHash('sha256').update(operatorToken).digest('hex'))
+  await setBootstrapToken(database, operatorToken && hashOfBearer(operatorToken))
   const salt = await databaseSalt(database)
   const audit = await AuditWriter.start({
     session: database,

@@ -1,6 +1,7 @@
-import { createHash, type KeyObject, type X509Certificate } from 'node:crypto'
+import type { KeyObject, X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
+import { thumbprint } from '../../shared/peer-certificate.ts'
 import { type Serial, serialFromBytes } from '../serial.ts'
 import type { Extension } from './extension-values.ts'
 import { isStrongKey } from './keys.ts'
@@ -55,7 +56,7 @@ function leafOf(x509: X509Certificate): Leaf | undefined {
   const { publicKey } = x509
   return {
     x509,
-    x5t: createHash('sha256').update(x509.raw).digest('base64url'),
+    x5t: thumbprint(x509),
     serial,
     publicKey,
     hasStrongKey: isStrongKey(publicKey),

@@ -1,4 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
+import { thumbprint } from '../../shared/peer-certificate.ts'
 import type { LeafStatus } from '../states/leaf.ts'
 import type { OutboundPeerStatus } from '../states/peers.ts'
 import type { Instant } from '../wire/instant.ts'
@@ -62,14 +63,10 @@ function peerOf({ given, held, ...row }: Row): Peer {
     ...given.map((one) => ({ ...one, notAfter: new Date(one.notAfter) })),
     ...held.map(({ certPem, notAfter, ...one }) => ({
       ...one,
-      ...{ x5t: x5tOf(certPem), notAfter: new Date(notAfter), grantId: null },
+      ...{ x5t: thumbprint(new X509Certificate(certPem)), notAfter: new Date(notAfter), grantId: null },
     })),
   ]
   return { ...row, certificates }
-}
-
-function x5tOf(certPem: string): string {
-  return createHash('sha256').update(new X509Certificate(certPem).raw).digest('base64url')
 }
 
 export async function getPeer(session: Session, { tenantId, id }: PeerPlace): Promise<Peer | undefined> {
