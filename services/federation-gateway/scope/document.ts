@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { guard } from '../../shared/guard.ts'
-import { isUuid } from '../ids.ts'
 import { type Issue, refused } from '../wire/errors.ts'
 import { issuesOf } from '../wire/issues.ts'
-import { MOST_ROWS } from '../wire/requests.ts'
+import { MOST_ROWS, uuid } from '../wire/requests.ts'
 import { RESOURCES, type Resource, SENSITIVE } from './resources.ts'
 
 /** How far a grant narrows the rows of one resource. It never widens what the subject may see. */
@@ -30,7 +29,6 @@ const DEFAULT_ROWS = 100
 const MOST_TEAMS = 1000
 
 const resource = z.enum(RESOURCES, { error: `must be one of ${RESOURCES.join(', ')}` })
-const uuid = z.string().refine(isUuid, { message: 'must be a lower-case UUID' })
 
 /** The length is judged before the members, so that a list of ten thousand is one issue. */
 function different<Member extends string>(member: z.ZodType<Member>, least: number, most: number) {

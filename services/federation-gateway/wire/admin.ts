@@ -8,12 +8,11 @@ import { LEAF_STATUSES } from '../states/leaf.ts'
 import { OUTBOUND_STATUSES } from '../states/peers.ts'
 import { doctorReportSchema } from './doctor.ts'
 import { isInstant } from './instant.ts'
-import { instant } from './requests.ts'
+import { instant, uuid } from './requests.ts'
 
 // What administrators send, and what they are answered: one source for the routes, the command line and whoever else calls. An unknown
 // member is refused on both sides.
 
-const uuid = z.string().refine(isUuid, { message: 'must be a lower-case UUID' })
 const commonName = z.string().refine(isCommonName, {
   message: 'must be a DNS name in lower case, with two labels or more, of at most 64 characters',
 })

@@ -1,13 +1,11 @@
 import { z } from 'zod'
-import { isUuid } from '../ids.ts'
 import { RESOURCES, type Resource, ROLES, TASK_STATUSES } from '../scope/resources.ts'
 import { isInstant } from './instant.ts'
-import { MOST_ROWS, VERBS } from './requests.ts'
+import { MOST_ROWS, uuid, VERBS } from './requests.ts'
 
 // What the federation listener and enrolment answer with: the lender writes it, the asker demands it. An unknown member makes an
 // answer invalid, so that nothing is handed on which nobody has looked at.
 
-const uuid = z.string().refine(isUuid, { message: 'must be a lower-case UUID' })
 const instant = z.string().refine(isInstant, { message: 'must be a time of microseconds in UTC' })
 const resource = z.enum(RESOURCES)
 const team = uuid.nullable()
