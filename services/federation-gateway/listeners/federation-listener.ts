@@ -40,7 +40,7 @@ import { httpAuthority, httpBody, httpDeadline } from './guards.ts'
 import { type ConnectionLimits, OpenConnections } from './open-connections.ts'
 import { RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
 import type { Records } from './records.ts'
-import { httpRoute, parametersOf, type Routing } from './routes.ts'
+import { httpRoute, type Routing, routesAt } from './routes.ts'
 import { askStore, type Lookup, storeAvailable } from './store-available.ts'
 import { tlsGate, tlsProtocol } from './tls-gate.ts'
 
@@ -165,13 +165,9 @@ const ROUTES: readonly FederationRoute[] = [
 
 /** What a request is about for the audit, from its first byte on: also where it is refused before anybody looks at its path. */
 function askedFor(path: string): AuditMembers {
-  for (const route of ROUTES) {
-    const parameters = parametersOf(route.path, path)
-    if (parameters === undefined) continue
-    const { resource = '' } = parameters
-    return { direction: 'inbound', verb: route.verb, ...(isResource(resource) && { resource }) }
-  }
-  return { direction: 'inbound', verb: UNKNOWN }
+  const [found] = routesAt(ROUTES, path)
+  const { resource = '' } = found?.parameters ?? {}
+  return { direction: 'inbound', verb: found?.route.verb ?? UNKNOWN, ...(isResource(resource) && { resource }) }
 }
 
 /** The listener of peers: mutual TLS, and the verbs of federation alone. It is closed until it knows who is revoked. */

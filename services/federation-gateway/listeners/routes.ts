@@ -48,7 +48,7 @@ export function routesAt<Route extends Routed>(
 }
 
 /** What a path has for the parameters of a pattern; undefined where it is not one of it. */
-export function parametersOf(pattern: string, path: string): Record<string, string> | undefined {
+function parametersOf(pattern: string, path: string): Record<string, string> | undefined {
   const [wanted, given] = [pattern.split('/'), path.split('/')]
   if (wanted.length !== given.length) return undefined
   const parameters: Record<string, string> = {}
