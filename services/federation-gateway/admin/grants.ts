@@ -14,8 +14,7 @@ import { DEFAULT_LISTED } from '../wire/admin.ts'
 import { type AdminCall, adminRoute, tenantFor } from './call.ts'
 import type { FederationDeps } from './deps.ts'
 import { admExpiry, admGrantParties, admTokenPeer } from './guards.ts'
-import { pageOf } from './peers.ts'
-import { grantSummary, grantView } from './views.ts'
+import { grantSummary, grantView, pageOf } from './views.ts'
 
 export interface GrantsDeps extends Pick<FederationDeps, 'publicUrl' | 'ca' | 'rateLimit' | 'wakeRevocations'> {
   readonly database: Database
@@ -37,7 +36,7 @@ export function grantRoutes(deps: GrantsDeps): PublicRoute[] {
         ...(peer !== undefined && { peerId: peer }),
         ...(status !== undefined && { status }),
       })
-      return pageOf(found.map(grantSummary), limit)
+      return pageOf(found.map(grantSummary), limit, ({ createdAt }) => createdAt)
     }),
     adminRoute(bearer, 'grant:show', async (call) => {
       const { tenantId, grant } = await grantOf(deps, call)

@@ -4,17 +4,17 @@ import { Refused } from '../listeners/exchange.ts'
 import type { PublicRoute } from '../listeners/public-listener.ts'
 import { admPeerCert, beginPeer, completePeer, type OfferedEnrolment, peerRoot } from '../outbound/peer-enrolment.ts'
 import type { Database } from '../storage/database.ts'
-import { registerPeer, revokeInboundPeer } from '../storage/inbound-peers.ts'
+import { type PeerPlace, registerPeer, revokeInboundPeer } from '../storage/inbound-peers.ts'
 import { getOutboundPeer, removeOutboundPeer } from '../storage/outbound-peers.ts'
 import { readKey } from '../storage/peer-keys.ts'
 import { getPeer, listPeers } from '../storage/peers.ts'
 import { listUsers } from '../storage/users.ts'
-import { DEFAULT_LISTED, listCursor, ownerIs, ownerMissing, type PeerAnswer } from '../wire/admin.ts'
+import { DEFAULT_LISTED, ownerIs, ownerMissing, type PeerAnswer } from '../wire/admin.ts'
 import { refused } from '../wire/errors.ts'
 import { type AdminCall, adminRoute, tenantFor } from './call.ts'
 import type { FederationDeps } from './deps.ts'
 import { admPeerRenew, admPeerUnique } from './guards.ts'
-import { peerView } from './views.ts'
+import { pageOf, peerView } from './views.ts'
 
 export interface PeersDeps extends FederationDeps {
   readonly database: Database
@@ -41,7 +41,7 @@ export function peerRoutes(deps: PeersDeps): PublicRoute[] {
       const { limit = DEFAULT_LISTED, cursor } = call.query
       const below = cursor && { createdAt: cursor.at, id: cursor.id }
       const found = await listPeers(database, { tenantId, limit: limit + 1, ...(below && { below }) })
-      return pageOf(found.map(peerView), limit)
+      return pageOf(found.map(peerView), limit, ({ createdAt }) => createdAt)
     }),
     adminRoute(bearer, 'peer:show', async (call) => {
       const { id = '' } = call.parameters
@@ -70,21 +70,8 @@ export function peerRoutes(deps: PeersDeps): PublicRoute[] {
 
 type TenantCall = Pick<AdminCall, 'exchange' | 'admin'> & { readonly query: { tenant?: string | undefined } }
 
-interface Place {
-  readonly tenantId: string
-  readonly id: string
-}
-
-/** One more than fit on a page were looked for. */
-export function pageOf<Item extends { id: string; createdAt: string }>(found: Item[], limit: number) {
-  const items = found.slice(0, limit)
-  const last = items.at(-1)
-  const isMore = found.length > limit && last !== undefined
-  return { items, nextCursor: isMore ? listCursor({ at: last.createdAt, id: last.id }) : null }
-}
-
 /** Who calls us is revoked with all its grants; whom we call is gone with its keys, and its connections with it. */
-async function remove({ database, outbound, wakeRevocations }: PeersDeps, { tenantId, id }: Place) {
+async function remove({ database, outbound, wakeRevocations }: PeersDeps, { tenantId, id }: PeerPlace) {
   const revoked = await revokeInboundPeer(database, { tenantId, id, reason: REMOVED })
   if (revoked !== undefined) {
     wakeRevocations()
@@ -132,7 +119,7 @@ async function makeKeypair(deps: PeersDeps, call: AdminCall<'peer:keypair'>) {
 const NO_STATE_FOR_IT = refused('conflict', 'peer_state')
 
 /** One whose request waits for its answer. @throws Refused */
-async function waitingPeer(database: Database, { tenantId, id }: Place) {
+async function waitingPeer(database: Database, { tenantId, id }: PeerPlace) {
   const peer = await getOutboundPeer(database, { tenantId, id })
   const pending = await readKey(database, { tenantId, peerId: id, slot: 'pending' })
   if (peer?.state !== 'pending' || pending === undefined) throw new Refused(admPeerCert.id, NO_STATE_FOR_IT)
@@ -158,7 +145,11 @@ async function passUrl(
 }
 
 /** The last step: what the lender has answered becomes a peer that is called. */
-async function takeCertificate(deps: PeersDeps, call: AdminCall<'peer:cert'>, { tenantId, id }: Place): Promise<void> {
+async function takeCertificate(
+  deps: PeersDeps,
+  call: AdminCall<'peer:cert'>,
+  { tenantId, id }: PeerPlace,
+): Promise<void> {
   const { database, bearer, enrolment, outbound } = deps
   const peer = await getOutboundPeer(database, { tenantId, id })
   if (peer === undefined) throw new Refused(admPeerCert.id, NO_STATE_FOR_IT)

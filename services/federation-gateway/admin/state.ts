@@ -1,14 +1,14 @@
 import type { BearerDeps } from '../listeners/bearer.ts'
 import type { PublicRoute } from '../listeners/public-listener.ts'
-import { type AuditEntry, readAudit } from '../storage/audit/rows.ts'
+import { readAudit } from '../storage/audit/rows.ts'
 import type { Database } from '../storage/database.ts'
 import { countGrants, unfinishedGrants } from '../storage/grants.ts'
 import { listPeers, type Peer } from '../storage/peers.ts'
 import { outboxState } from '../storage/revocation-outbox.ts'
-import { DEFAULT_LISTED, listCursor, type StatusAnswer } from '../wire/admin.ts'
+import { DEFAULT_LISTED, type StatusAnswer } from '../wire/admin.ts'
 import { type AdminCall, adminRoute, tenantFor } from './call.ts'
 import type { FederationDeps, GatewayState } from './deps.ts'
-import { timeOf } from './views.ts'
+import { pageOf, timeOf } from './views.ts'
 
 export interface StateDeps extends Pick<FederationDeps, 'outbound' | 'state' | 'doctor'> {
   readonly publicName: string
@@ -104,7 +104,5 @@ async function audit({ database, bearer }: StateDeps, call: AdminCall<'audit:rea
     ...{ ...(grant !== undefined && { grantId: grant }), ...(peer !== undefined && { peerId: peer }) },
     ...{ ...(since !== undefined && { since }), ...(cursor && { below: cursor }) },
   })
-  const items: AuditEntry[] = found.slice(0, limit)
-  const last = items.at(-1)
-  return { items, nextCursor: found.length > limit && last !== undefined ? listCursor(last) : null }
+  return pageOf(found, limit, ({ at }) => at)
 }

@@ -6,11 +6,26 @@ import type { Grant } from '../storage/grants.ts'
 import type { Peer, PeerCertificate } from '../storage/peers.ts'
 import { nativeUser, teamNames } from '../storage/rights.ts'
 import type { User } from '../storage/users.ts'
-import type { GrantAnswer, GrantSummary, ListedCertificate, PeerAnswer, UserAnswer } from '../wire/admin.ts'
+import {
+  type GrantAnswer,
+  type GrantSummary,
+  type ListedCertificate,
+  listCursor,
+  type PeerAnswer,
+  type UserAnswer,
+} from '../wire/admin.ts'
 
 // What the database says, as administrators are told it: member by member, so that nothing comes along that nobody has looked at.
 
 export const timeOf = (date: Date | null): string | null => date?.toISOString() ?? null
+
+/** One more than fit on a page were looked for. `at`: by which they are in order. */
+export function pageOf<Item extends { id: string }>(found: Item[], limit: number, at: (item: Item) => string) {
+  const items = found.slice(0, limit)
+  const last = items.at(-1)
+  const isMore = found.length > limit && last !== undefined
+  return { items, nextCursor: isMore ? listCursor({ at: at(last), id: last.id }) : null }
+}
 
 function certificateOf({ x5t, serial, state, notAfter, grantId }: PeerCertificate): ListedCertificate {
   const listed = { 'x5t#S256': x5t, serial, state, notAfter: notAfter.toISOString() }
