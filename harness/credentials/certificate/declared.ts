@@ -5,7 +5,7 @@ import { durationSeconds, durationText } from '../../topology/duration.ts'
 import { oneshot, readerOf } from '../../topology/implicit-units.ts'
 import { issuerOf, offerOf } from '../../topology/offers.ts'
 import { anchorPath, anchorUnit } from '../../topology/paths.ts'
-import type { Enrol, PlanAccept, PlanUnit } from '../../topology/plan.ts'
+import type { PlanAccept, PlanUnit } from '../../topology/plan.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { certificateChecks, operatorsIn } from './checks.ts'
 import {
@@ -14,8 +14,8 @@ import {
   certificateSchema,
   defaultCertificate,
   type PlanCertificate,
-  type Provisioner,
 } from './planned.ts'
+import { keyOf, provisionerOf } from './provisioner.ts'
 
 /** X.509 certificates with their keys. */
 export const certificate: CredentialKind<CertificateDeclaration, PlanCertificate> = {
@@ -41,10 +41,10 @@ type Declaration = Declared<CertificateDeclaration>
 /** What a topology says of a certificate, with everything filled in. */
 function resolveCertificate(compilation: Compilation, declared: Declaration): PlanCertificate | undefined {
   const { name, declaration, holder, files } = declared
-  const [issuer = '', provisionerName] = declaration.issuer.split('/')
+  const [issuer = ''] = declaration.issuer.split('/')
   const authority = authorityOf(compilation, issuer, declared)
   const given = own(authority?.given ?? {}, name)
-  const provisioner = given || !authority ? undefined : provisionerOf(authority, provisionerName, declared)
+  const provisioner = given || !authority ? undefined : provisionerOf(authority.provisioners, declared, noKey(issuer))
   const holderHost = own(compilation.topology.nodes, holder)?.host
   const subject = declaration.subject ?? holderHost
   const lifetimeSeconds = durationSeconds(declaration.lifetime)
@@ -78,28 +78,9 @@ function authorityOf(compilation: Compilation, node: string, { path, mistake }: 
   return undefined
 }
 
-function provisionerOf(
-  { provisioners }: Authority,
-  named: string | undefined,
-  { declaration, mistake }: Declaration,
-): (Provisioner & { name: string }) | undefined {
-  const names = Object.keys(provisioners)
-  const [issuer] = declaration.issuer.split('/')
-  const name = named ?? names[0]
-  if (name === undefined) {
-    const wayOut = 'name its files among the certificates of that, or give it a key'
-    mistake(['issuer'], `"${issuer}" has no key to sign it with`, wayOut)
-    return undefined
-  }
-  const found = own(provisioners, name)
-  if (found !== undefined) return { name, ...found }
-  mistake(['issuer'], `"${issuer}" has no provisioner "${name}"`, `it has ${names.join(', ')}`)
-  return undefined
-}
-
-/** What the CA's agent must know of a provisioner. */
-function keyOf({ name, keyFile, passwordFile }: Provisioner & { name: string }): Enrol['provisioner'] {
-  return passwordFile === undefined ? { name, keyFile } : { name, keyFile, passwordFile }
+function noKey(issuer: string) {
+  const wayOut = 'name its files among the certificates of that, or give it a key'
+  return [`"${issuer}" has no key to sign it with`, wayOut] as const
 }
 
 function checkLifetime(

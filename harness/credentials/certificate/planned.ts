@@ -44,7 +44,7 @@ export function enrolmentOf({ issuer, enrol }: PlanCertificate): Enrol {
 export type Usage = 'serverAuth' | 'clientAuth'
 
 /** A key that signs one-time tokens for certificates, and what those may be; where it says nothing, the CA does. */
-export interface Provisioner extends Omit<Enrol['provisioner'], 'name'> {
+interface Provisioner extends Omit<Enrol['provisioner'], 'name'> {
   /** In seconds. */
   minimumLifetime?: number
   maximumLifetime?: number

@@ -1,9 +1,10 @@
-import { type Compilation, own } from '../../topology/compilation.ts'
+import type { Compilation } from '../../topology/compilation.ts'
 import type { Declared } from '../../topology/credential-kind.ts'
 import { handedTo, oneshot } from '../../topology/implicit-units.ts'
 import { issuerOf, offerOf } from '../../topology/offers.ts'
 import type { PlanUnit } from '../../topology/plan.ts'
 import { handoverOf, holdersOf } from '../../topology/schema.ts'
+import { keyOf, provisionerOf } from '../certificate/provisioner.ts'
 import type { Checked } from '../checks.ts'
 import type { CredentialKind } from '../credential-kind.ts'
 import { type JwkDeclaration, jwkSchema, type PlanJwk } from './planned.ts'
@@ -39,26 +40,16 @@ export const jwk: CredentialKind<JwkDeclaration, PlanJwk> = {
 }
 
 function resolveJwk(compilation: Compilation, declared: Declared<JwkDeclaration>): PlanJwk | undefined {
-  const { name, declaration, files, path, mistake } = declared
-  const [issuer = '', wanted] = declaration.issuer.split('/')
+  const { name, declaration, files, path } = declared
+  const [issuer = ''] = declaration.issuer.split('/')
   demandPrivate(declared)
   const offer = issuerOf(compilation, 'jwk', issuer, path)
   if (offer === undefined) return undefined
-  const names = Object.keys(offer.keys)
-  const provisioner = wanted ?? names[0]
-  const found = provisioner === undefined ? undefined : own(offer.keys, provisioner)
-  if (provisioner === undefined || found === undefined) {
-    const [message, wayOut] =
-      names.length === 0
-        ? [`"${issuer}" has no provisioner: it signs nothing`, 'name a node whose CA does']
-        : [`"${issuer}" has no provisioner "${provisioner}"`, `it has ${names.join(', ')}`]
-    mistake(['issuer'], message, wayOut)
-    return undefined
-  }
-  const { keyFile, passwordFile } = found
-  const key = passwordFile === undefined ? { keyFile } : { keyFile, passwordFile }
+  const none = [`"${issuer}" has no provisioner: it signs nothing`, 'name a node whose CA does'] as const
+  const provisioner = provisionerOf(offer.keys, declared, none)
+  if (provisioner === undefined) return undefined
   const holders = [...holdersOf(declaration)]
-  return { name, kind: 'jwk', issuer, holders, handover: 'copy', provisioner: { name: provisioner, ...key }, files }
+  return { name, kind: 'jwk', issuer, holders, handover: 'copy', provisioner: keyOf(provisioner), files }
 }
 
 /** Whoever reads it has certificates signed as any of its holders. */
