@@ -49,8 +49,7 @@ async function contentsOf(context: UnitContext, { env = {} }: Command): Promise<
   const place = `${context.ref}: content of a file`
   const contents = new Map<string, string>()
   for (const file of files) {
-    const path = resolve(context.unitDir, fill(file, context, place))
-    const content = (await readDeclared(context, path)).toString().replace(/\r?\n$/, '')
+    const { path, content } = await contentOf(context, file, place)
     if (!canBeKnown(content)) {
       throw new HoldfastError(
         'HOLDFAST_CONTENT_UNKNOWABLE',
@@ -61,6 +60,12 @@ async function contentsOf(context: UnitContext, { env = {} }: Command): Promise<
     contents.set(file, content)
   }
   return contents
+}
+
+/** What `@{content:FILE}` stands for, and where it was read. */
+export async function contentOf(context: UnitContext, file: string, place: string) {
+  const path = resolve(context.unitDir, fill(file, context, place))
+  return { path, content: (await readDeclared(context, path)).toString().replace(/\r?\n$/, '') }
 }
 
 /** Whether all of it is taken out of a text in which it stands. */
@@ -86,8 +91,7 @@ export function argvOf(context: UnitContext, { program, args }: Command): string
 
 function executable(context: UnitContext, program: Program, place: string): readonly string[] {
   if ('script' in program) return [...nodeCommandOn(context.settings), fill(program.script, context, place)]
-  if ('service' in program)
-    return [...nodeCommandOn(context.settings), serviceMain(program.service, context.settings.services)]
+  if ('service' in program) return serviceCommandOn(context.settings, program.service)
   if ('path' in program) {
     const path = fill(program.path, context, place)
     return path === 'node' ? nodeCommandOn(context.settings) : [path]
@@ -98,6 +102,11 @@ function executable(context: UnitContext, program: Program, place: string): read
     'HOLDFAST_PROGRAM_UNKNOWN',
     `${place}: the program ${program.tool} was not resolved; see "npx holdfast doctor"`,
   )
+}
+
+/** Program and arguments of a service on a node. */
+export function serviceCommandOn(settings: Pick<RunSettings, 'ownHosts' | 'services'>, service: string) {
+  return [...nodeCommandOn(settings), serviceMain(service, settings.services)]
 }
 
 /** `bundled`: a folder in which each service is one file. */

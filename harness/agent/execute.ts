@@ -1,5 +1,5 @@
 import type { Command } from '../topology/plan.ts'
-import { commandOf, environmentOf, nodeCommandOn, serviceMain } from './command.ts'
+import { commandOf, environmentOf, nodeCommandOn, serviceCommandOn } from './command.ts'
 import type { NodeContext, UnitContext } from './node-context.ts'
 import { forEachLine, type ProcessTree, startTree, type TreeOptions } from './process-tree.ts'
 import type { ExecResult, Operations } from './protocol.ts'
@@ -44,7 +44,7 @@ export async function execute(
 
 function programOf({ settings }: NodeContext, name: string): readonly string[] {
   const [, service] = /^service:([a-z][a-z-]*)$/.exec(name) ?? []
-  if (service !== undefined) return [...nodeCommandOn(settings), serviceMain(service, settings.services)]
+  if (service !== undefined) return serviceCommandOn(settings, service)
   return name === 'node' ? nodeCommandOn(settings) : [settings.tools[name] ?? name]
 }
 

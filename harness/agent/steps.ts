@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { HoldfastError } from '../errors.ts'
 import { certificateKeySet } from '../pki/certificate.ts'
 import { rootsAt, systemRoots } from '../pki/given.ts'
 import type { Command, Enrol, Fetch, HttpCall, PlanFile, Step } from '../topology/plan.ts'
+import { contentOf } from './command.ts'
 import { startProgram, type UnitAtWork } from './execute.ts'
 import { expectedCall, told, type UnitContext, wayTo } from './node-context.ts'
 import { type Exit, howEnded } from './process-tree.ts'
@@ -97,8 +98,7 @@ async function filledText(context: UnitContext, text: string, file: string, mode
         `${file}: the content of ${name} would be read by others, since the file has mode ${mode}; leave that out`,
       )
     }
-    const path = resolve(context.unitDir, fill(name, context, file))
-    contents.set(name, (await readDeclared(context, path)).toString().replace(/\r?\n$/, ''))
+    contents.set(name, (await contentOf(context, name, file)).content)
   }
   return fill(text, { ...context, contents }, file)
 }
