@@ -18,7 +18,7 @@ export interface Table {
 }
 
 /** PostgreSQL's microseconds, in the form of wire/instant.ts. */
-const instant = (column: string) => `to_char(r.${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+export const instantIn = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
 const id = { sql: 'r.id', type: 'uuid' } as const
 const ownerId = { sql: 'r.owner_id', type: 'uuid' } as const
@@ -26,7 +26,7 @@ const teamId = { sql: 'r.team_id', type: 'uuid' } as const
 const createdAt = { sql: 'r.created_at', type: 'timestamptz' } as const
 const owned = { id: 'r.id', ownerId: 'r.owner_id', teamId: 'r.team_id' }
 const texts = { title: 'r.title', body: 'r.body' }
-const times = { createdAt: instant('created_at'), updatedAt: instant('updated_at') }
+const times = { createdAt: instantIn('r.created_at'), updatedAt: instantIn('r.updated_at') }
 /** A memory has no title: its beginning stands for one. */
 const MEMORY_TITLE = 'left(r.text, 80)'
 

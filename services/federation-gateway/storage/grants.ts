@@ -1,4 +1,5 @@
 import type { Scope } from '../scope/document.ts'
+import { instantIn } from '../scope/tables.ts'
 import { type GrantStatus, grantAfter, statusAt } from '../states/grant.ts'
 import type { Instant } from '../wire/instant.ts'
 import { type Database, one, type Session } from './database.ts'
@@ -27,7 +28,7 @@ export interface Grant {
 const MEMBERS = `
   g.id, g.peer_id AS "peerId", g.subject_user_id AS "subjectUserId", g.scope, g.epoch, g.rate_limit AS "rateLimit",
   CASE WHEN g.status IN ('pending', 'active') AND g.expires_at <= now() THEN 'expired' ELSE g.status END AS status,
-  g.expires_at AS "expiresAt", to_char(g.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "createdAt",
+  g.expires_at AS "expiresAt", ${instantIn('g.created_at')} AS "createdAt",
   g.activated_at AS "activatedAt", g.ended_at AS "endedAt", g.end_reason AS "endReason",
   CASE WHEN g.status <> 'revoked' THEN 'none' ELSE (
     SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_and(o.state = 'effective') THEN 'effective' ELSE 'queued' END

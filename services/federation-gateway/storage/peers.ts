@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { thumbprint } from '../../shared/peer-certificate.ts'
+import { instantIn } from '../scope/tables.ts'
 import type { LeafStatus } from '../states/leaf.ts'
 import type { OutboundPeerStatus } from '../states/peers.ts'
 import type { Instant } from '../wire/instant.ts'
@@ -38,7 +39,7 @@ export interface Peer {
 
 const MEMBERS = `
   p.id, p.direction, p.common_name AS "commonName", p.state, p.state_reason AS "stateReason",
-  to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "createdAt",
+  ${instantIn('p.created_at')} AS "createdAt",
   p.owner_user_id AS "ownerUserId", p.federation_url AS "federationUrl", p.remote_grant_id AS "remoteGrantId",
   p.remote_subject_user_id AS "remoteSubjectUserId", p.last_success_at AS "lastSuccessAt",
   p.last_failure_at AS "lastFailureAt", p.last_failure_reason AS "lastFailureReason",
