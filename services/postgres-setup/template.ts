@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeOwnFolder } from '../shared/own-folder.ts'
 import { StartFailure } from '../shared/start-failure.ts'
 import { initialise, type Server, say } from './server.ts'
 
@@ -71,10 +72,7 @@ async function nameOf({ postgres, version }: Server): Promise<string> {
 
 /** It may lie where everybody can make folders: whoever came first must not own what databases begin with. */
 async function ownFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const status = await lstat(folder)
-  const isOurs = status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0
-  if (isOurs) return
+  if (await makeOwnFolder(folder)) return
   const wayOut = 'remove it, or name another (templates)'
   throw new StartFailure('templates_foreign', `${folder} is not a folder of this user alone; ${wayOut}`)
 }

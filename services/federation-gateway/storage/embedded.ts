@@ -1,12 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { access, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { makeOwnFolder } from '../../shared/own-folder.ts'
 import { Database } from './database.ts'
 import { sql } from './statement.ts'
 import { StoreUnavailable } from './unavailable.ts'
@@ -85,10 +86,7 @@ async function running(cluster: string, password: string): Promise<{ pid: number
 const PASSWORD = 'postgres-password'
 
 async function ownFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const status = await lstat(folder)
-  const isOurs = status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0
-  if (isOurs) return
+  if (await makeOwnFolder(folder)) return
   throw new EmbeddedFailed(`dataDir ${folder} is not a folder of this user alone; make it 0700, or name another`)
 }
 
