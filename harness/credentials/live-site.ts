@@ -15,6 +15,8 @@ export interface LiveSite extends HeldFiles {
   held(name: string): Promise<Presented>
   /** What somebody was told in confidence: no log and no evidence may hold it. */
   learn(secret: string): void
+  /** A bound in ms, as it is on these nodes: where they are so many times as slow, so many times as long. */
+  bound(ms: number): number
   /** An enrolment of the plan, done by the test itself. */
   enrol(enrol: Enrol, holder: string): Promise<Identity>
   /** Runs a unit of a node that is started on demand. */

@@ -15,6 +15,7 @@ import { localSeat } from '../protocols/seat.ts'
 import { discovered } from '../tokens/metadata.ts'
 import type { Enrol, HttpCall } from '../topology/plan.ts'
 import { declaredFindings, fileFindings } from '../trust/preflight/preflight.ts'
+import { boundOn } from './bound.ts'
 import { authorityOf, endTokens, signingKeyOf } from './insider.ts'
 import { anchorOf, endpointOf, modeOf, readRendered } from './site-files.ts'
 
@@ -51,6 +52,7 @@ export function liveSite(site: Site, own: Pick<LiveSite, 'fresh' | 'held'>): Liv
     ...siteFiles(site),
     ...own,
     node: (name) => site.node(name),
+    bound: (ms) => boundOn(site, ms),
     learn: (secret) => site.secrets.add(secretsOf(secret)),
     async enrol(enrol, holder) {
       const { ca, url, provisioner, subject, sans, lifetimeSeconds } = enrol

@@ -32,6 +32,7 @@ const answers: Record<string, () => object> = {
 
 const site = {
   node: () => ({ host: 'a.test' }),
+  bound: (ms: number) => ms,
   learn: () => {},
   async callFrom(_: string, { method, url, json = {} }: HttpCall) {
     const path = new URL(url).pathname.replaceAll(/[0-9a-f]{64}|[0-9a-f-]{36}/g, ':id')

@@ -88,7 +88,8 @@ const spoil: Readonly<Record<SpoiledInvitation, Spoiling<Planned>>> = {
     const invitation = await invited(planned, site, 1)
     // A token that is fresh is not used up by a request that cannot be read.
     const ask = () => sendRequest(planned, site, { ...invitation, csrPem: 'none' })
-    await awaited(planned.issuer, 'had a token expired', ask, ({ status }) => status === 410, 10_000)
+    const is = ({ status }: { status: number }) => status === 410
+    await awaited(site, planned.issuer, { what: 'had a token expired', ask, is, withinMs: 10_000 })
     return { invitation }
   },
   unknown: tokenOf(() => randomBytes(32).toString('hex')),

@@ -95,7 +95,7 @@ export class Operator {
   /** Waits for what becomes of a grant by itself. */
   async until(grantId: string, what: string, is: (grant: Grant) => boolean, withinMs = 20_000): Promise<void> {
     const look = () => this.#ask<Grant>('look at it', 'GET', `/federation/grants/${grantId}`)
-    await awaited(this.#planned.issuer, what, look, is, withinMs)
+    await awaited(this.#site, this.#planned.issuer, { what, ask: look, is, withinMs })
   }
 
   /** Waits until it lends at all: before that it does not listen, as it does not know yet who is revoked. */
@@ -103,7 +103,8 @@ export class Operator {
     const { issuer, lender } = this.#planned
     const call: HttpCall = { method: 'GET', url: `${lender.url}/readyz`, tls: { ca: lender.anchor }, expect: [200] }
     const ask = () => this.#site.callFrom(issuer, call)
-    await awaited(issuer, 'did it lend', ask, ({ status }) => status === 200, 30_000)
+    const is = ({ status }: { status: number }) => status === 200
+    await awaited(this.#site, issuer, { what: 'did it lend', ask, is, withinMs: 30_000 })
   }
 
   /** A user of the tenant whom nothing else depends on. */
@@ -168,14 +169,21 @@ export async function isLetIn(
   return status === 200
 }
 
-/** Asks again until the answer is what is waited for. */
+interface Awaiting<Answer> {
+  readonly what: string
+  ask(): Promise<Answer>
+  is(answer: Answer): boolean
+  /** As it is elsewhere: on slow nodes longer. */
+  readonly withinMs: number
+}
+
+/** Asks again until the answer is what is waited for. @throws LenderLate */
 export async function awaited<Answer>(
+  site: Pick<LiveSite, 'bound'>,
   lender: string,
-  what: string,
-  ask: () => Promise<Answer>,
-  is: (answer: Answer) => boolean,
-  withinMs: number,
+  { what, ask, is, withinMs: elsewhereMs }: Awaiting<Answer>,
 ): Promise<void> {
+  const withinMs = site.bound(elsewhereMs)
   const end = performance.now() + withinMs
   for (;;) {
     const answer = await ask()

@@ -35,6 +35,7 @@ class Lender {
   readonly #authority: SigningAuthority
   readonly #node = { host: 'a.test' }
   readyAfter = 1
+  slowness = 1
   refuses: string | undefined
 
   constructor(authority: SigningAuthority) {
@@ -44,6 +45,7 @@ class Lender {
   get site(): LiveSite {
     return {
       node: () => this.#node,
+      bound: (ms: number) => ms * this.slowness,
       learn: (secret: string) => this.learned.push(secret),
       authority: async () => this.#authority,
       callFrom: async (node: string, call: HttpCall) => this.#answer(node, call),
@@ -177,6 +179,15 @@ test('what a lender refuses to give is told with the step that it refused', asyn
   await expect(live.fresh(planned, lender.site, 'gateway-a')).rejects.toMatchObject({
     code: 'HOLDFAST_NOT_ISSUED',
     message: 'credential scope-a: to grant it was answered with 409: {"error":{"code":"conflict"}}',
+  })
+})
+
+test('a lender that is late is told with its last answer, after as long as it may take on its nodes', async () => {
+  const late = new Lender(authority)
+  Object.assign(late, { readyAfter: Number.POSITIVE_INFINITY, slowness: 0.001 })
+  await expect(live.fresh(planned, late.site, 'gateway-a')).rejects.toMatchObject({
+    code: 'HOLDFAST_LENDER_LATE',
+    message: 'gateway-b: not within 30 ms did it lend; the last answer was {"status":503,"json":{}}',
   })
 })
 

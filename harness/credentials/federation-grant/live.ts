@@ -123,7 +123,7 @@ const known = {
     await demandLetIn(planned, site, await renew(planned, site, { holder, commonName, identity }))
     const withinMs = (planned.lender.overlapSeconds + 3) * 1_000
     const ask = () => isLetIn(planned, site, { holder, identity })
-    await awaited(planned.issuer, 'was a certificate superseded', ask, (isIn) => !isIn, withinMs)
+    await awaited(site, planned.issuer, { what: 'was a certificate superseded', ask, is: (isIn) => !isIn, withinMs })
     return { certificate: identity }
   },
   'of a disabled user': async (_, planned, site) => {
