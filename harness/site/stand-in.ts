@@ -51,15 +51,9 @@ export async function standInForIssuer(site: ScenarioSite, node: string, options
 export async function standInForCa(site: Site, node: string) {
   const { unit } = insiderAt(site, node, 'signs')
   const authority = await authorityOf(site, node, 'issuing')
-  const { host } = site.node(node)
   const [listener] = unit.service!.listeners
-  const seat = site.node(node).seatIn(networkOf(site.plan.nodes[node]!, listener!))
-  const certificate = await issueLeaf({ authority, subject: host, sans: [host] })
-  await site.node(node).stop(unit.name)
-  const taken = new AsyncDisposableStack()
-  taken.defer(() => site.node(node).start(unit.name))
-  const ca = taken.use(await listenAsCa({ seat, host, port: listener!.port, certificate, authority }))
-  const restore = () => taken.disposeAsync()
+  const place = { node, unit: unit.name, listener: listener!.name }
+  const { server: ca, restore } = await standInForUnit(site, place, (where) => listenAsCa({ ...where, authority }))
   return { ca, restore, [Symbol.asyncDispose]: restore }
 }
 
