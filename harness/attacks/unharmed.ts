@@ -1,5 +1,5 @@
 import { leaksIn } from '../credentials/secrets.ts'
-import { effectsSince, settlesWithinMs } from '../site/effects.ts'
+import { effectsSince } from '../site/effects.ts'
 import { leaksSince, type Mark, markOf } from '../site/far-end.ts'
 import { hintsIn } from '../site/judge.ts'
 import { markJudged } from '../site/judging.ts'
@@ -12,8 +12,7 @@ export async function unharmed<T>(lab: Lab, work: () => Promise<T>): Promise<T> 
   const observe = lab.site.observerOf(targetOf(lab.site.site, node, action), action)
   const before = typeof observe === 'string' ? {} : await observe()
   const result = await work()
-  const settleMs = lab.site.bound(lab.site.shared.patience?.settleMs ?? settlesWithinMs)
-  const { difference, failure } = await effectsSince(observe, before, before, settleMs)
+  const { difference, failure } = await effectsSince(observe, before, before, lab.site.settleMs)
   lab.demand(difference === undefined, `it changed: ${difference}`)
   lab.demand(failure === undefined, `whether it changed could not be observed: ${failure}`)
   return result

@@ -2,10 +2,9 @@ import type { LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { recordCall } from '../evidence/history.ts'
 import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
-import { boundOn } from './bound.ts'
 import { type CallOptions, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
-import { effectsSince, settlesWithinMs } from './effects.ts'
+import { effectsSince } from './effects.ts'
 import { toldCall } from './evidence-text.ts'
 import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
 import { besideRefusals, controlFrom, controlIn } from './ledger.ts'
@@ -158,7 +157,7 @@ function isEndedInTls(protocol: AnyProtocol, { answer, shaken, conn }: AnyCalled
 
 /** An accepted call may change its target. */
 async function effectsOf(
-  { site, shared: { pictures, patience } }: ScenarioSite,
+  { shared: { pictures }, settleMs }: ScenarioSite,
   { node, unit }: Target,
   { observe, picture }: Before,
   verdict: Verdict['verdict'],
@@ -169,7 +168,7 @@ async function effectsOf(
   const key = `${node}/${unit}`
   const first = pictures.get(key) ?? (picture instanceof Error ? {} : picture)
   pictures.set(key, first)
-  return effectsSince(observe, picture, first, boundOn(site, patience?.settleMs ?? settlesWithinMs))
+  return effectsSince(observe, picture, first, settleMs)
 }
 
 async function controlOf(by: ScenarioSite, call: Called): Promise<Control | undefined> {

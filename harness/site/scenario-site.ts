@@ -12,7 +12,7 @@ import { networkOf } from '../topology/networks.ts'
 import { boundOn } from './bound.ts'
 import type { CallOptions, CallParts } from './call.ts'
 import type { Credential } from './credential.ts'
-import type { Picture } from './effects.ts'
+import { type Picture, settlesWithinMs } from './effects.ts'
 import type { ToldCall } from './evidence-text.ts'
 import { markOf } from './far-end.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
@@ -106,6 +106,11 @@ export class ScenarioSite implements AsyncDisposable {
    */
   bound(ms: number): number {
     return boundOn(this.site, ms)
+  }
+
+  /** How long a target that may have changed is waited for to be as it was. */
+  get settleMs(): number {
+    return this.bound(this.shared.patience?.settleMs ?? settlesWithinMs)
   }
 
   get plan() {
