@@ -62,11 +62,7 @@ export async function expectRefused(federation: Federation, reply: Reply<unknown
 
 /** Markers of the lender's rows that an answer holds. */
 export function leaked(federation: Federation, { body, headers }: Reply<unknown>): string[] {
-  const text = body + JSON.stringify(headers)
-  return federation
-    .seed('b')
-    .markers()
-    .filter((marker) => text.includes(marker))
+  return federation.seed('b').markersIn(body + JSON.stringify(headers))
 }
 
 /** All that the lender keeps of grants: what refusals must leave as it is. */

@@ -112,6 +112,17 @@ export class Seed {
     return [...new Set(JSON.stringify(this.tenants).match(/mark[0-9a-f]{20}/g))]
   }
 
+  /** Those that a text holds. */
+  markersIn(text: string): string[] {
+    return this.markers().filter((marker) => text.includes(marker))
+  }
+
+  /** Those of other rows than these ids name. */
+  markersBut(ids: readonly string[]): string[] {
+    const named = new Set(this.markersOf(ids))
+    return this.markers().filter((marker) => !named.has(marker))
+  }
+
   /** Those of the rows that these ids name. */
   markersOf(ids: readonly string[]): string[] {
     const rows = this.tenants.flatMap((tenant) =>

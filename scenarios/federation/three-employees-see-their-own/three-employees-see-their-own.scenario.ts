@@ -15,9 +15,7 @@ async function employee(federation: Federation, subject: string) {
   const filter = seed.user(subject).sharePersonal === false ? { include_personal: false } : {}
   const [tasks, notes] = [seed.visible(subject, 'tasks', filter), seed.visible(subject, 'notes', filter)]
   const own = [...tasks, ...notes]
-  const mine = new Set(seed.markersOf(own))
-  const foreign = seed.markers().filter((marker) => !mine.has(marker))
-  return { subject, tasks, own: new Set(own), foreign, ...(await lend(federation, { subject })) }
+  return { subject, tasks, own: new Set(own), foreign: seed.markersBut(own), ...(await lend(federation, { subject })) }
 }
 
 test('thousands of calls of three users, interleaved: each sees what is lent to its own subject', async ({
