@@ -30,6 +30,12 @@ async function during<Result>({ site }: Federation, { node, begin, end }: Outage
   }
 }
 
+function untilBack({ site }: Federation, what: string, ask: () => Promise<Reply<unknown>>): Promise<boolean> {
+  return site.until(what, async () => (await ask()).status === 200, { withinMs: backMs, everyMs: 250 })
+}
+
+const unavailable = (guard: string, reason: string) => ({ status: 503, error: 'dependency_unavailable', guard, reason })
+
 /** Every verb, and all else that a lender is asked. */
 async function askAll(
   federation: Federation,
@@ -69,8 +75,7 @@ test.for(ways)(
       ])
     }
 
-    const isBack = async () => (await peer.list('tasks')).status === 200
-    await site.until('it to lend again', isBack, { withinMs: backMs, everyMs: 250 })
+    await untilBack(federation, 'it to lend again', () => peer.list('tasks'))
     const [, listed] = replies[0]!
     expect(await federation.audited(listed)).toMatchObject({
       outcome: 'error',
@@ -97,16 +102,10 @@ test.for(ways)(
     for (const reply of replies) {
       expect([reply.status, reply.error?.code]).toEqual([503, 'dependency_unavailable'])
       expect(reply.ms).toBeLessThan(site.bound(refusedMs))
-      expect(
-        federation
-          .seed('b')
-          .markers()
-          .filter((marker) => reply.body.includes(marker)),
-      ).toEqual([])
+      expect(federation.seed('b').markersIn(reply.body)).toEqual([])
       expect(await federation.reason(reply, 'a')).toBe('database_unavailable')
     }
-    const isBack = async () => (await alice.list('tasks', { source })).status === 200
-    await site.until('it to answer again', isBack, { withinMs: backMs, everyMs: 250 })
+    await untilBack(federation, 'it to answer again', () => alice.list('tasks', { source }))
     expect((await alice.list('tasks', { source })).value.items.length).toBeGreaterThan(0)
   },
 )
@@ -121,30 +120,19 @@ test.for(ways)(
 
     await during(federation, { node: 'ca', begin, end }, async () => {
       const spent = await federation.redeem(unknown)
-      await expectNotEnrolled(
-        federation,
-        spent,
-        { status: 503, error: 'dependency_unavailable', guard: 'enr.ca-sign', reason: 'ca_timeout' },
-        unknown,
-      )
+      await expectNotEnrolled(federation, spent, unavailable('enr.ca-sign', 'ca_timeout'), unknown)
       const isKnown = async () => {
         const other = await federation.invite({ subject: 'carol' })
         return (await federation.reason(await federation.redeem(other))) === 'ca_unreachable'
       }
       await federation.site.until('the lender to know that the CA is away', isKnown, { withinMs: backMs })
       const refused = await federation.redeem(known)
-      await expectNotEnrolled(
-        federation,
-        refused,
-        { status: 503, error: 'dependency_unavailable', guard: 'enr.ca-ready', reason: 'ca_unreachable' },
-        known,
-      )
+      await expectNotEnrolled(federation, refused, unavailable('enr.ca-ready', 'ca_unreachable'), known)
       expect((await peer.list('tasks')).status).toBe(200)
     })
 
     expect(await storedOf(federation, known)).toEqual(before)
-    const isBack = async () => (await federation.redeem(known)).status === 200
-    await federation.site.until('it to enrol again', isBack, { withinMs: backMs, everyMs: 250 })
+    await untilBack(federation, 'it to enrol again', () => federation.redeem(known))
     expect((await federation.redeem(unknown)).status).toBe(410)
     const admin = await federation.asAdmin('b')
     expect((await admin.grant(unknown.grantId)).status).toBe('pending')
