@@ -11,7 +11,7 @@ import { type Database, openDatabase } from '../../site/database.ts'
 import { once } from '../../site/once.ts'
 import type { ScenarioSite } from '../../site/scenario-site.ts'
 import { standInForCa, standInForUnit } from '../../site/stand-in.ts'
-import { Admin, type GrantChoices } from './admin.ts'
+import { Admin, type GrantAnswer, type GrantChoices } from './admin.ts'
 import { Certifier } from './certifier.ts'
 import { type Looked, lookThrough, type Needle } from './disk.ts'
 import { Caller, Peer } from './peer.ts'
@@ -256,6 +256,16 @@ export class Federation {
       return rows[0]
     }
     return this.site.until(`gateway ${letter} to audit ${requestId}`, look, { withinMs: auditedWithinMs })
+  }
+
+  /** A grant that was revoked, once the list in force names its certificate. */
+  async revoked(grantId: string, { withinMs }: { withinMs: number }, letter: Letter = lender): Promise<GrantAnswer> {
+    const admin = await this.asAdmin(letter)
+    const look = async () => {
+      const grant = await admin.grant(grantId)
+      return grant.certificateRevocation === 'effective' && grant
+    }
+    return this.site.until(`the list in force to name the certificate of grant ${grantId}`, look, { withinMs })
   }
 
   /**

@@ -17,12 +17,6 @@ async function readyz(federation: Federation): Promise<{ status: number | null; 
   return { status, body }
 }
 
-async function isEffective(federation: Federation, { grant }: EnrolledPeer): Promise<void> {
-  const admin = await federation.asAdmin('b')
-  const look = async () => (await admin.grant(grant.grantId)).certificateRevocation === 'effective'
-  await federation.site.until('a list that names it to be in force', look, { withinMs })
-}
-
 /** Revokes, which makes the lender look for a new list at once, and answers what it says of the one that it finds. */
 async function refusedList(federation: Federation, { grant }: EnrolledPeer): Promise<string> {
   const { site } = federation
@@ -85,7 +79,7 @@ test.for(bad)(
 
     ca.spoilCrl()
     ca.script('crl')
-    await isEffective(federation, gone)
+    await federation.revoked(gone.grant.grantId, { withinMs })
     const refused = await gone.list('tasks')
     expect([refused.status, await federation.reason(refused)]).toEqual([null, 'cert_revoked'])
     expect((await peer.list('tasks')).status).toBe(200)
@@ -106,7 +100,7 @@ test('TLS-20: once the last good list has ended nobody is let in, until there is
   // Long enough to be loaded, short enough to be waited for.
   ca.spoilCrl({ nextUpdate: new Date(Date.now() + site.bound(6_000)) })
   await admin.revoke(first.grant.grantId)
-  await isEffective(federation, first)
+  await federation.revoked(first.grant.grantId, { withinMs })
   expect((await peer.list('tasks')).status).toBe(200)
 
   ca.script('crl', { status: 404 })

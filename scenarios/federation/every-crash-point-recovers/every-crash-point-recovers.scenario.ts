@@ -146,7 +146,7 @@ test.for(['a', 'b'])(
   },
 )
 
-test('the lender, after a revocation was answered: it stands, and the CA hears of it', async ({ federation, site }) => {
+test('the lender, after a revocation was answered: it stands, and the CA hears of it', async ({ federation }) => {
   const peer: EnrolledPeer = await federation.asPeer('scope-a')
   const admin = await federation.asAdmin('b')
   await withSilentCa(federation, async () => {
@@ -156,8 +156,7 @@ test('the lender, after a revocation was answered: it stands, and the CA hears o
   await start(federation, 'b')
 
   expect((await peer.list('tasks')).status).not.toBe(200)
-  const isEffective = async () => (await admin.grant(peer.grant.grantId)).certificateRevocation === 'effective'
-  await site.until('the CA to have heard', isEffective, { withinMs: readyMs })
+  await federation.revoked(peer.grant.grantId, { withinMs: readyMs })
   const refused = await peer.list('tasks')
   expect([refused.status, await federation.reason(refused)]).toEqual([null, 'cert_revoked'])
 })

@@ -7,12 +7,6 @@ const test = scenario('federation', { own: true }).extend('federation', federati
 const effectiveMs = 5_000
 const asked = { method: 'GET', path: '/api/federation/v1/capabilities', headers: [] }
 
-async function isEffective(federation: Federation, { grant }: Pick<EnrolledPeer, 'grant'>): Promise<void> {
-  const admin = await federation.asAdmin('b')
-  const look = async () => (await admin.grant(grant.grantId)).certificateRevocation === 'effective'
-  await federation.site.until('its certificate to be in the list in force', look, { withinMs: 20_000 })
-}
-
 /** Nobody gets as far as HTTP with it, and the lender says why. */
 async function expectNoHandshake(federation: Federation, peer: EnrolledPeer): Promise<void> {
   const reply = await peer.capabilities()
@@ -46,7 +40,7 @@ test('FED-26: the next request over a kept connection is refused while the CA is
   expect((await admin.grant(peer.grant.grantId)).certificateRevocation).toBe('queued')
 
   await site.node('ca').resume()
-  await isEffective(federation, peer)
+  await federation.revoked(peer.grant.grantId, { withinMs: 20_000 })
   await expectNoHandshake(federation, peer)
   // Its connection was closed: what is sent needs a new one, and there is none.
   await expect(kept.send(asked)).rejects.toThrow()
@@ -64,7 +58,7 @@ test('FED-40: while the CA is up the handshake is refused within seconds, and an
 
   await admin.revoke(peer.grant.grantId)
   const before = performance.now()
-  await isEffective(federation, peer)
+  await federation.revoked(peer.grant.grantId, { withinMs: 20_000 })
   const tookMs = site.measured('a revocation is in force', performance.now() - before, site.bound(effectiveMs))
   expect(tookMs).toBeLessThan(site.bound(effectiveMs))
   await expectNoHandshake(federation, peer)

@@ -40,8 +40,7 @@ test('unknown, pending, revoked and expired answer alike, and are told apart in 
   ]
   await admin.revoke(revoked.grant.grantId)
   const grants = [peer, { grant: pending }, revoked].map(({ grant }) => grant.grantId)
-  const settled = async () => (await admin.grant(revoked.grant.grantId)).certificateRevocation === 'effective'
-  await federation.site.until('the list to name the certificate of the revoked grant', settled, { withinMs: 15_000 })
+  await federation.revoked(revoked.grant.grantId, { withinMs: 15_000 })
   const state = await stateOf(federation, grants)
 
   const isOver = async () => (await federation.reason(await late.list('tasks'))) === 'grant_expired'
@@ -85,14 +84,7 @@ test('a grant that was revoked lets in nobody, whatever certificate of it is pre
       () => 403,
     ),
   ).toBe(403)
-  const { certificateRevocation, status } = await federation.site.until(
-    'the certificate to be on the list',
-    async () => {
-      const grant = await admin.grant(peer.grant.grantId)
-      return grant.certificateRevocation === 'effective' && grant
-    },
-    { withinMs: 15_000 },
-  )
+  const { certificateRevocation, status } = await federation.revoked(peer.grant.grantId, { withinMs: 15_000 })
   expect([status, certificateRevocation]).toEqual(['revoked', 'effective'])
   await expectRefused(federation, await peer.list('tasks'), { status: null, guard: 'tls.crl', reason: 'cert_revoked' })
 })
