@@ -3,6 +3,7 @@ import { putFile } from 'holdfast/vitest'
 import {
   AskingUser,
   type Federation,
+  type Invited,
   places,
   type ScopeDocument,
   type ScopeName,
@@ -59,10 +60,10 @@ export async function inboundPeer(federation: Federation, lender = 'b', asker = 
   return known?.id ?? (await there.ask('peer:register', { body: { commonName } })).id
 }
 
-/** A grant for a user of the lender, and a user of the asker who asks by it: by the calls that `peer add` makes. */
+/** A grant for a user of the lender, and a user of the asker who asks by it: by the calls that the program makes. */
 export async function lend(federation: Federation, options: LendOptions = {}): Promise<Asking> {
   const { scope = 'scope-a', subject = 'alice', rateLimit = 6_000, lender = 'b', asker = 'a' } = options
-  const [there, here] = [await federation.asAdmin(lender), await federation.asAdmin(asker)]
+  const there = await federation.asAdmin(lender)
   const inboundPeerId = await inboundPeer(federation, lender, asker)
   const document = typeof scope === 'string' ? scopeDocument(scope, federation.site.plan) : scope
   const parties = { peerId: inboundPeerId, subjectUserId: federation.seed(lender).user(subject).id }
@@ -72,24 +73,38 @@ export async function lend(federation: Federation, options: LendOptions = {}): P
   const { id: userId, user } = options.as
     ? { id: options.as.userId, user: options.as.user }
     : await newUser(federation, asker)
-  const begun = await here.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId: userId } })
-  const answer = (await federation.redeem({ token, request: { csrPem: begun.csrPem, keyPem: '' } }, undefined, lender))
-    .value
-  const { certPem, certChainPem, subjectUserId, federationUrl } = answer
-  await here.ask('peer:cert', {
-    parameters: { id: begun.peerId },
-    body: { certPem, certChainPem, grantId, subjectUserId, federationUrl },
-  })
+  const peer = await federate(federation, { grantId, enrollmentUrl, token, ownerUserId: userId }, { lender, asker })
   // It lends once it knows whom its CA has revoked.
   await federation.connectAnonymously(lender)
   return {
     user,
     userId,
     source: `federated:${hostOf(federation, lender)}`,
-    peerId: begun.peerId,
+    peerId: peer.id,
     inboundPeerId,
     grantId,
   }
+}
+
+/** Who is to ask by a grant, and what he was invited with. */
+interface Invitee extends Pick<Invited, 'grantId' | 'enrollmentUrl' | 'token'> {
+  readonly ownerUserId: string
+  readonly caPem?: string
+}
+
+/** Has the asker certified for a grant, by the calls that `peer add` makes, and answers the peer that its owner has there. */
+export async function federate(
+  federation: Federation,
+  { grantId, enrollmentUrl, token, ownerUserId, caPem }: Invitee,
+  { lender = 'b', asker = 'a' }: Pick<LendOptions, 'lender' | 'asker'> = {},
+) {
+  const here = await federation.asAdmin(asker)
+  const invitation = { enrollmentUrl, ownerUserId, ...(caPem !== undefined && { caPem }) }
+  const { peerId: id, csrPem } = await here.ask('peer:keypair', { body: invitation })
+  const { value } = await federation.redeem({ token, request: { csrPem, keyPem: '' } }, undefined, lender)
+  const { certPem, certChainPem, subjectUserId, federationUrl } = value
+  const body = { certPem, certChainPem, grantId, subjectUserId, federationUrl }
+  return here.ask('peer:cert', { parameters: { id }, body })
 }
 
 /** The program `federation`, run on the node of a gateway by its operator for the first tenant. */

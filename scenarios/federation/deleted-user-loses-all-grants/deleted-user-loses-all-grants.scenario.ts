@@ -1,17 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { expect, scenario } from 'holdfast/vitest'
-import { type Admin, AskingUser, type Federation, federation, identityFrom, requestFor } from '../federation.ts'
+import { federate, inboundPeer, newUser } from '../asking.ts'
+import { type Federation, federation, identityFrom, requestFor } from '../federation.ts'
 import { expectNotEnrolled, expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
 const scope = { resources: ['tasks'] as const }
 const lenderName = 'gateway-b.somebiz.local.io'
-const askerName = 'gateway-a.somebiz.local.io'
-
-function newUser(admin: Admin) {
-  return admin.ask('user:create', { body: { name: `user-${randomBytes(6).toString('hex')}` } })
-}
 
 /** A grant of a peer of its own, for a user that no seed has. */
 async function invite(federation: Federation, subjectUserId: string) {
@@ -25,13 +20,11 @@ async function invite(federation: Federation, subjectUserId: string) {
 
 test('with a user of the lender all grants for him end, and nobody else’s', async ({ federation }) => {
   const admin = await federation.asAdmin('b')
-  const { id } = await newUser(admin)
+  const { id, user } = await newUser(federation, 'b')
   const [used, waiting] = [await invite(federation, id), await invite(federation, id)]
   const { certPem: certificate, keyPem: key } = identityFrom((await federation.redeem(used)).value, used.request.keyPem)
   const peer = await federation.connect({ certificate, key })
   const colleague = await federation.asPeer('scope-a', { subject: 'bob' })
-  const { token } = await admin.ask('user:token', { parameters: { id } })
-  const user = new AskingUser(admin.endpoint, token)
   expect([(await peer.list('tasks')).status, (await user.list('tasks')).status]).toEqual([200, 200])
 
   expect(await admin.ask('user:delete', { parameters: { id } })).toEqual({ id, removedPeers: [] })
@@ -44,7 +37,7 @@ test('with a user of the lender all grants for him end, and nobody else’s', as
   const ended = { status: 410, error: 'gone', guard: 'enr.grant', reason: 'token_grant_ended' }
   await expectNotEnrolled(federation, await federation.redeem(waiting), ended, waiting)
   const withdrawn = { status: 401, error: 'invalid_token', guard: 'api.token', reason: 'bearer_withdrawn' }
-  await expectRefused(federation, await user.list('tasks'), withdrawn, { secrets: [token] })
+  await expectRefused(federation, await user.list('tasks'), withdrawn, { secrets: [user.token] })
 
   // Nobody gets a grant for him any more, and those of others stand.
   const body = { peerId: used.peerId, subjectUserId: id, scope: { ...scope } }
@@ -56,20 +49,22 @@ test('with a user of the lender all grants for him end, and nobody else’s', as
 
 test('with a user of the asking gateway its keys for him are gone, and nobody else’s', async ({ federation }) => {
   const [lender, asker] = [await federation.asAdmin('b'), await federation.asAdmin('a')]
-  const owner = await newUser(asker)
-  const { grantId, token, enrollmentUrl } = await federate(federation, lender)
-  const { peerId, csrPem } = await asker.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId: owner.id } })
-  const answer = (await federation.redeem({ token, request: { csrPem, keyPem: '' } })).value
-  const { certPem, certChainPem, subjectUserId, federationUrl } = answer
-  const body = { certPem, certChainPem, grantId, subjectUserId, federationUrl }
-  expect((await asker.ask('peer:cert', { parameters: { id: peerId }, body })).state).toBe('active')
-  const user = new AskingUser(asker.endpoint, (await asker.ask('user:token', { parameters: { id: owner.id } })).token)
+  const { id, user } = await newUser(federation)
+  const body = {
+    peerId: await inboundPeer(federation),
+    subjectUserId: federation.seed('b').user('carol').id,
+    scope: { ...scope },
+  }
+  const { id: grantId } = await lender.ask('grant:create', { body })
+  const { enrollmentUrl, token } = await lender.invite(grantId)
+  const { id: peerId, state } = await federate(federation, { grantId, enrollmentUrl, token, ownerUserId: id })
+  expect(state).toBe('active')
   const source = `federated:${lenderName}` as const
   expect((await user.list('tasks', { source })).value._sources).toMatchObject([{ source, state: 'ok' }])
   expect(await keysOf(federation, peerId)).toEqual([{ peers: 1, keys: 1 }])
 
-  const deleted = await asker.ask('user:delete', { parameters: { id: owner.id } })
-  expect(deleted).toEqual({ id: owner.id, removedPeers: [peerId] })
+  const deleted = await asker.ask('user:delete', { parameters: { id } })
+  expect(deleted).toEqual({ id, removedPeers: [peerId] })
   expect(await keysOf(federation, peerId)).toEqual([{ peers: 0, keys: 0 }])
   const refused = await user.list('tasks', { source })
   expect([refused.status, await federation.reason(refused, 'a')]).toEqual([401, 'bearer_withdrawn'])
@@ -78,18 +73,6 @@ test('with a user of the asking gateway its keys for him are gone, and nobody el
   const alice = await federation.asUser('a', 'alice')
   expect((await alice.list('tasks', { source })).value._sources).toMatchObject([{ source, state: 'ok' }])
 })
-
-/** One more grant for the gateway that asks, which is registered there already. */
-async function federate(federation: Federation, admin: Admin) {
-  const [peer] = await (await federation.database('b')).query<{ id: string }>(
-    `SELECT id FROM federation_peers WHERE common_name = $1 AND direction = 'inbound' AND state <> 'revoked'`,
-    [askerName],
-  )
-  const subjectUserId = federation.seed('b').user('carol').id
-  const body = { peerId: peer!.id, subjectUserId, scope: { ...scope } }
-  const { id: grantId } = await admin.ask('grant:create', { body })
-  return { grantId, ...(await admin.invite(grantId)) }
-}
 
 async function keysOf(federation: Federation, peerId: string) {
   const text = `SELECT (SELECT count(*)::int FROM federation_peers WHERE id = $1) AS peers,

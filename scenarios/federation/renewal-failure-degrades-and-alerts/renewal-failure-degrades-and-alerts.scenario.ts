@@ -1,5 +1,5 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { type Asking, lend } from '../asking.ts'
+import { type Asking, federate, lend } from '../asking.ts'
 import { type Federation, federation } from '../federation.ts'
 
 const test = scenario('federation', { own: true, set: { leafSeconds: 30 }, waits: true }).extend(
@@ -87,12 +87,6 @@ test('FED-38: where the CA stays away past its end a peer is expired, and a new 
 
   await here.ask('peer:remove', { parameters: { id: peerId } })
   const { enrollmentUrl, token } = await there.invite(asking.grantId, { purpose: 're-enrolment' })
-  const begun = await here.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId: asking.userId } })
-  const redeem = () => federation.redeem({ token, request: { csrPem: begun.csrPem, keyPem: '' } })
-  const { certPem, certChainPem, subjectUserId, federationUrl } = (await redeem()).value
-  await here.ask('peer:cert', {
-    parameters: { id: begun.peerId },
-    body: { certPem, certChainPem, grantId: asking.grantId, subjectUserId, federationUrl },
-  })
+  await federate(federation, { grantId: asking.grantId, enrollmentUrl, token, ownerUserId: asking.userId })
   expect((await user.list('tasks', { source })).value.items.length).toBeGreaterThan(0)
 })

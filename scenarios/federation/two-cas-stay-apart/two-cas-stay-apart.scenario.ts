@@ -1,5 +1,5 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { inboundPeer, newUser } from '../asking.ts'
+import { federate, inboundPeer, newUser } from '../asking.ts'
 import { federation } from '../federation.ts'
 import { atTls, expectRefused, forbidden } from '../lending.ts'
 
@@ -42,12 +42,7 @@ test('TLS-12: an asker takes what the root of the lender vouches for, and by its
   await here.ask('peer:remove', { parameters: { id: byOwn.peerId } })
 
   const again = await there.invite(grantId, { purpose: 're-enrolment' })
-  const begun = await here.ask('peer:keypair', { body: { enrollmentUrl: again.enrollmentUrl, ownerUserId, caPem } })
-  const answer = (await federation.redeem({ ...again, request: { csrPem: begun.csrPem, keyPem: '' } })).value
-  await here.ask('peer:cert', {
-    parameters: { id: begun.peerId },
-    body: { ...cert, certPem: answer.certPem, certChainPem: answer.certChainPem },
-  })
+  await federate(federation, { ...again, grantId, ownerUserId, caPem })
   const listed = await user.list('tasks', { source: 'federated:gateway-b.somebiz.local.io' })
   expect(listed.value.items.length).toBeGreaterThan(0)
 })
