@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -7,6 +6,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { bundleAgent, bundleServices } from './bundle.ts'
 import { root } from './check.ts'
+import { services } from './services.ts'
 
 const run = promisify(execFile)
 
@@ -20,9 +20,6 @@ test('each service is one file that says what its source says, and nothing older
   await bundleServices(folder)
 
   const files = await readdir(folder)
-  const services = (await readdir(join(root, 'services'))).filter((name) =>
-    existsSync(join(root, 'services', name, 'main.ts')),
-  )
   expect(files).toEqual(expect.arrayContaining([...services.map((name) => `${name}.js`), 'token-writer-thread.js']))
   expect(files).not.toContain('older.js')
   // For users of units, who may only pass through what is above.

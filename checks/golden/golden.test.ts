@@ -2,7 +2,7 @@
 // should change none of them shows that it does. After one that is meant to, and only then, write them anew, and read the diff:
 //
 //   node bootstrap.mjs unit checks/golden --update
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Scope, scopesOf } from '../../harness/attacks/scope.ts'
@@ -18,6 +18,7 @@ import { loadTopology, shippedTopologies } from '../../harness/topology/load.ts'
 import { networksOf } from '../../harness/topology/networks.ts'
 import type { Plan } from '../../harness/topology/plan.ts'
 import { deriveMatrix } from '../../harness/trust/matrix.ts'
+import { services as programs } from '../services.ts'
 import { attacksText } from './attacks-text.ts'
 import { jsonText } from './json-text.ts'
 import { matrixText } from './matrix-text.ts'
@@ -107,8 +108,6 @@ test('every shipped topology, parameter and service is here, and no file is left
   const known = [...ofAll, ...variants.flatMap(({ name }) => [name, ...ofVariant.map((file) => join(name, file))])]
   const there = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
   expect(there.filter((name) => !name.endsWith('.ts') && !known.includes(name))).toEqual([])
-  const folder = join(import.meta.dirname, '../../services')
-  const programs = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'main.ts')))
   expect(programs.toSorted()).toEqual(services)
 })
 
