@@ -1,5 +1,6 @@
 import type { UnitContext } from '../topology/kind.ts'
 import type { Step, Template, UnitRef } from '../topology/plan.ts'
+import { insiderOf } from './insider-of.ts'
 
 /** What a unit needs to use the database of another node. */
 export interface UsedDatabase {
@@ -19,7 +20,7 @@ export interface UsedDatabase {
 
 /** The database of a node, for a unit of another that uses it: its password is handed over, and stands in no plan. */
 export function databaseFor(unit: UnitContext<unknown>, node: string): UsedDatabase {
-  const stores = unit.insiders().find((one) => one.node === node && one.insider.stores !== undefined)?.insider.stores
+  const stores = insiderOf(unit, node, 'stores')
   // Says what is wrong where there is none, or where none of its networks leads there.
   const at = new URL(unit.url(node, stores?.listener ?? 'postgres', 'tls'))
   const passwordFile: Template = '@{unit}/database/password'

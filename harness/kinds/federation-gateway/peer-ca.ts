@@ -1,4 +1,5 @@
 import type { Step, Template, UnitRef } from '../../topology/plan.ts'
+import { insiderOf } from '../insider-of.ts'
 import type { Unit } from './index.ts'
 
 /** The CA that signs certificates of peers, as a gateway must know it. */
@@ -21,7 +22,7 @@ const rootCrl = '@{unit}/peer-ca/root.crl'
 const chain = '@{unit}/peer-ca/chain.pem'
 
 export function peerCaOf(unit: Unit, node: string): PeerCa {
-  const revokes = unit.insiders().find((one) => one.node === node && one.insider.revokes !== undefined)?.insider.revokes
+  const revokes = insiderOf(unit, node, 'revokes')
   // Says what is wrong where there is no such node, or where none of its networks leads there.
   const url = unit.url(node, revokes?.listener ?? 'ca')
   if (revokes === undefined && unit.insiders().some((one) => one.node === node)) {

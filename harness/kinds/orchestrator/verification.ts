@@ -1,5 +1,6 @@
 import type { ActionVerification, PlannedCheck } from '../../topology/verification.ts'
 import { ownAudiences, type RefusedAnswer, tlsChecks, tokenCheck, tokenChecks } from '../checks.ts'
+import { insiderOf } from '../insider-of.ts'
 import type { Unit } from './index.ts'
 
 /** One that exchanges routes. */
@@ -59,10 +60,9 @@ export function foreignDomains({ settings, domain }: Unit): string[] {
  * DNS SANs of certificates that are enough by themselves: those that the auth server of the domain takes for operators, so that one
  * certificate serves at both.
  */
-export function operatorsOf({ settings, topology, domain, insiders }: Unit): readonly string[] {
-  const issuer = topology.trustDomains[domain]?.issuer
-  const said = insiders().find(({ node, insider }) => node === issuer && insider.operator !== undefined)
-  return settings.operators ?? said?.insider.operator?.sans ?? []
+export function operatorsOf(unit: Unit): readonly string[] {
+  const issuer = unit.topology.trustDomains[unit.domain]?.issuer
+  return unit.settings.operators ?? insiderOf(unit, issuer, 'operator')?.sans ?? []
 }
 
 const bad: RefusedAnswer = { status: 401, error: 'invalid_token' }
