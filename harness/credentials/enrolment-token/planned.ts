@@ -1,16 +1,14 @@
 import type { z } from 'zod'
 import type { CredentialBase } from '../../topology/plan.ts'
-import { credentialSchema, name, text } from '../../topology/schema.ts'
-import type { GrantIssuer, PlanFederationGrant } from '../federation-grant/planned.ts'
+import { credentialSchema, name } from '../../topology/schema.ts'
+import { type GrantIssuer, type PlanFederationGrant, userName } from '../federation-grant/planned.ts'
 
 export const enrolmentTokenSchema = credentialSchema(
   'enrolment-token',
   'An invitation of a gateway: whoever has it may have one key certified, once, for a grant that waits for it.',
   {
     issuer: name.meta({ description: 'The node whose gateway invites.' }),
-    subject: text(/^[a-z][a-z0-9-]{0,62}$/, 'must be the name of a user').meta({
-      description: 'The user of that gateway as whom its holder will ask.',
-    }),
+    subject: userName.meta({ description: 'The user of that gateway as whom its holder will ask.' }),
     scope: name.meta({ description: 'The scope document of the grant, as the gateway calls it.' }),
   },
 )

@@ -4,14 +4,15 @@ import type { CredentialBase, Template } from '../../topology/plan.ts'
 import { credentialSchema, name, text } from '../../topology/schema.ts'
 import type { ScopeDocument, Subject } from './lent.ts'
 
+/** A user, as gateways call one. */
+export const userName = text(/^[a-z][a-z0-9-]{0,62}$/, 'must be the name of a user')
+
 export const federationGrantSchema = credentialSchema(
   'federation-grant',
   'A grant of a gateway, and the certificate that stands for it: whoever holds it is lent rows, as one user of the lender.',
   {
     issuer: name.meta({ description: 'The node whose gateway lends.' }),
-    subject: text(/^[a-z][a-z0-9-]{0,62}$/, 'must be the name of a user').meta({
-      description: 'The user of the lender as whom its holder asks.',
-    }),
+    subject: userName.meta({ description: 'The user of the lender as whom its holder asks.' }),
     scope: name.meta({ description: 'The scope document, as the lender calls it.' }),
   },
 )
