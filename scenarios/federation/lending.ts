@@ -1,5 +1,6 @@
 import { expect } from 'holdfast/vitest'
 import type { Federation, RawExtension, Reply } from './federation.ts'
+import { storedOf } from './refusals.ts'
 
 // What is demanded of a refusal at the listener of peers, beside its status.
 
@@ -67,15 +68,9 @@ export function leaked(federation: Federation, { body, headers }: Reply<unknown>
 
 /** All that the lender keeps of grants: what refusals must leave as it is. */
 export async function stateOf(federation: Federation, grantIds: readonly string[]): Promise<unknown> {
-  const database = await federation.database('b')
-  const [grants, certificates, outbox] = await Promise.all(
-    [
-      'SELECT * FROM federation_grants WHERE id = ANY($1) ORDER BY id',
-      'SELECT * FROM federation_certificates WHERE grant_id = ANY($1) ORDER BY serial',
-      'SELECT o.* FROM federation_revocation_outbox o JOIN federation_certificates c USING (serial) WHERE c.grant_id = ANY($1)',
-    ].map((sql) => database.query(sql, [grantIds])),
-  )
-  return { grants, certificates, outbox }
+  const all = []
+  for (const grantId of grantIds) all.push(await storedOf(federation, { grantId }))
+  return all
 }
 
 /** An answer but for what differs in each: the number of its request, and the time. */

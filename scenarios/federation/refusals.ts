@@ -41,19 +41,20 @@ export function expectNotEnrolled(
 }
 
 /** All that a lender has stored about a grant: the same texts before and after what must change nothing. */
-export async function storedOf(federation: Federation, { grantId, peerId }: Pick<Invited, 'grantId' | 'peerId'>) {
+export async function storedOf(federation: Federation, { grantId }: Pick<Invited, 'grantId'>) {
   const database = await federation.database('b')
-  const of = async (table: string, column: string, id: string) =>
-    (await database.query(`SELECT to_jsonb(t)::text AS row FROM ${table} t WHERE ${column} = $1 ORDER BY 1`, [id])).map(
-      ({ row }) => String(row),
-    )
+  const of = async (table: string, where = 'grant_id = $1') => {
+    const text = `SELECT to_jsonb(t)::text AS row FROM ${table} t WHERE ${where} ORDER BY 1`
+    return (await database.query(text, [grantId])).map(({ row }) => String(row))
+  }
+  const ofIts = 'serial IN (SELECT serial FROM federation_certificates WHERE grant_id = $1)'
   return {
-    grant: await of('federation_grants', 'id', grantId),
-    peer: await of('federation_peers', 'id', peerId),
-    tokens: await of('federation_enrollment_tokens', 'grant_id', grantId),
-    issuance: await of('federation_issuance', 'grant_id', grantId),
-    certificates: await of('federation_certificates', 'grant_id', grantId),
-    revocations: await of('federation_revocation_outbox', 'grant_id', grantId),
+    grant: await of('federation_grants', 'id = $1'),
+    peer: await of('federation_peers', 'id = (SELECT peer_id FROM federation_grants WHERE id = $1)'),
+    tokens: await of('federation_enrollment_tokens'),
+    issuance: await of('federation_issuance'),
+    certificates: await of('federation_certificates'),
+    revocations: await of('federation_revocation_outbox', `grant_id = $1 OR ${ofIts}`),
   }
 }
 

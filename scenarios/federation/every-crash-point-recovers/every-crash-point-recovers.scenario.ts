@@ -126,12 +126,11 @@ test.for(['a', 'b'])(
     const parameters = { id: asking.peerId }
     const search = () => asking.user.search('task', { source: asking.source })
     expect((await search()).value._partial).toBe(false)
-    const grant = { grantId: asking.grantId, peerId: asking.inboundPeerId }
 
     await withSilentCa(federation, async () => {
       const renewed = here.try('peer:renew', { parameters }).catch(() => undefined)
       const isOpen = async () =>
-        (await storedOf(federation, grant)).issuance.some((row) => row.includes('"open"') && row.includes('renewal'))
+        (await storedOf(federation, asking)).issuance.some((row) => row.includes('"open"') && row.includes('renewal'))
       await site.until('the CA to be asked', isOpen, { withinMs: readyMs })
       await kill(federation, letter)
       await renewed

@@ -58,8 +58,7 @@ test('FED-39: who asks without a pause misses no row while certificates follow e
 test('FED-38: who renews together gets one certificate', async ({ federation }) => {
   const asking = await lend(federation)
   const admin = await federation.asAdmin('a')
-  const stored = async () =>
-    (await storedOf(federation, { grantId: asking.grantId, peerId: asking.inboundPeerId })).certificates.length
+  const stored = async () => (await storedOf(federation, asking)).certificates.length
   const before = await stored()
 
   const replies = await Promise.all(
