@@ -33,8 +33,6 @@ export interface Asking {
   readonly source: Source & `federated:${string}`
   /** Where it is asked. */
   readonly peerId: string
-  /** Where it is lent. */
-  readonly inboundPeerId: string
   readonly grantId: string
 }
 
@@ -64,9 +62,9 @@ export async function inboundPeer(federation: Federation, lender = 'b', asker = 
 export async function lend(federation: Federation, options: LendOptions = {}): Promise<Asking> {
   const { scope = 'scope-a', subject = 'alice', rateLimit = 6_000, lender = 'b', asker = 'a' } = options
   const there = await federation.asAdmin(lender)
-  const inboundPeerId = await inboundPeer(federation, lender, asker)
   const document = typeof scope === 'string' ? scopeDocument(scope, federation.site.plan) : scope
-  const parties = { peerId: inboundPeerId, subjectUserId: federation.seed(lender).user(subject).id }
+  const peerId = await inboundPeer(federation, lender, asker)
+  const parties = { peerId, subjectUserId: federation.seed(lender).user(subject).id }
   const body = { ...parties, scope: document, rateLimit, allowSensitive: true }
   const { id: grantId } = await there.ask('grant:create', { body })
   const { enrollmentUrl, token } = await there.invite(grantId)
@@ -81,7 +79,6 @@ export async function lend(federation: Federation, options: LendOptions = {}): P
     userId,
     source: `federated:${hostOf(federation, lender)}`,
     peerId: peer.id,
-    inboundPeerId,
     grantId,
   }
 }
