@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { thumbprint } from '../../shared/peer-certificate.ts'
 import { type Call, call, createCallAgent } from '../calls/https-call.ts'
 import { distributionPointOf } from '../certificates/distribution-point.ts'
 import { certificatesInPem } from '../certificates/pem.ts'
@@ -127,7 +128,6 @@ function chainOf({ chainPem, certPem }: StoredKey): X509Certificate[] {
 }
 
 function leafOf({ id: keyId }: StoredKey, leaf: X509Certificate): OwnLeaf {
-  const x5t = Buffer.from(leaf.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
   const { validFromDate: notBefore, validToDate: notAfter } = leaf
-  return { keyId, serial: serialFromHex(leaf.serialNumber) ?? '', x5t, notBefore, notAfter }
+  return { keyId, serial: serialFromHex(leaf.serialNumber) ?? '', x5t: thumbprint(leaf), notBefore, notAfter }
 }

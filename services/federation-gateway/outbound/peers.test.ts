@@ -7,7 +7,7 @@ import type { TestDatabase } from '../storage/testing/cluster.ts'
 import { databaseForEach } from '../storage/testing/for-each.ts'
 import { makeTenant, type TestTenant } from '../storage/testing/tenant.ts'
 import { type Asking, certify, type EnrolledPeer, enrol, makeAsking } from '../testing/asking.ts'
-import { GRANT, makeKeys, OIDS, SUBJECT, uuidExtension } from '../testing/certificates.ts'
+import { GRANT, makeKeys, OIDS, SUBJECT, sha256, uuidExtension } from '../testing/certificates.ts'
 import { ManualClock } from '../testing/clock.ts'
 import { type Lending, lend, makeSite, PEER_ID, ROW_ID, type Site } from '../testing/federation.ts'
 import { type LiveServer, liveServer } from '../testing/live.ts'
@@ -107,7 +107,7 @@ const renews = (changes: Parameters<typeof certify>[2] = {}) => {
   lending.verbs.renew = async (_, { csrPem }) => {
     csrs.push(csrPem)
     const { certificate, certPem, certChainPem } = await certify(csrPem, site.intermediate, changes)
-    const x5t = Buffer.from(certificate.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
+    const x5t = sha256(certificate.raw)
     setImmediate(() => know(x5t))
     const serial = certificate.serialNumber.toLowerCase().replace(/^0+/, '')
     return { status: 200, body: { certPem, certChainPem, serial, notAfter: certificate.validToDate.toISOString() } }

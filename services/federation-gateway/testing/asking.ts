@@ -9,7 +9,7 @@ import type { AuditRow } from '../storage/audit/rows.ts'
 import type { Database } from '../storage/database.ts'
 import { addOutboundPeer, moveLocked } from '../storage/outbound-peers.ts'
 import { promotePending, storePendingKey } from '../storage/peer-keys.ts'
-import { GRANT, type LeafChanges, OIDS, PEER, POINT, SUBJECT, type TestCa, x509 } from './certificates.ts'
+import { GRANT, type LeafChanges, OIDS, PEER, POINT, SUBJECT, sha256, type TestCa, x509 } from './certificates.ts'
 import { ManualClock } from './clock.ts'
 
 // An asking gateway without its listeners: what its outbound peers need, and peers that were enrolled.
@@ -90,6 +90,5 @@ export async function enrol({ deps }: Pick<Asking, 'deps'>, peer: EnrolledPeer):
     await moveLocked(session, { tenantId, id: added.id, event: 'enrol', enrolledAt })
     await promotePending(session, { tenantId, peerId: added.id }, taken)
   })
-  const x5t = Buffer.from(offered.certificate.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
-  return { id: added.id, x5t }
+  return { id: added.id, x5t: sha256(offered.certificate.raw) }
 }

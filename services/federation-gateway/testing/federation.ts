@@ -16,7 +16,7 @@ import { createFederationListener } from '../listeners/federation-listener.ts'
 import { Records } from '../listeners/records.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
 import type { AuditRow } from '../storage/audit/rows.ts'
-import { GRANT, OIDS, PEER, POINT, PROVISIONER, SUBJECT, type TestCa } from './certificates.ts'
+import { GRANT, OIDS, PEER, POINT, PROVISIONER, SUBJECT, sha256, type TestCa } from './certificates.ts'
 import { type Held, hold, holdServer, liveRoot, liveSub } from './live.ts'
 
 // A lending gateway without its database: a root, an intermediate, a listener, and a store that says what a test wants.
@@ -152,7 +152,7 @@ export async function lend(site: Site, changes: Partial<FederationListenerOption
 }
 
 export function x5tOf({ certificate }: Held): string {
-  return Buffer.from(certificate.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
+  return sha256(certificate.raw)
 }
 
 export interface Answer {
