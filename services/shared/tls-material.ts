@@ -65,7 +65,8 @@ function readText(file: string, what: string): string {
   }
 }
 
-function certificatesIn(pem: string, file: string): X509Certificate[] {
+/** The certificates in a text with PEM blocks; `file`: where it is from. Throws `StartFailure` (`config_invalid`). */
+export function certificatesIn(pem: string, file: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) {
     throw new StartFailure('config_invalid', `${file} holds no certificate; give a PEM file with a CERTIFICATE block`)

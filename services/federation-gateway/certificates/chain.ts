@@ -26,7 +26,8 @@ export function leadsTo(root: X509Certificate, chain: readonly X509Certificate[]
   }
 }
 
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+/** By its names and its signature; says nothing of whether that one may issue any. */
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }
 

@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto'
 import { StartFailure } from '../../shared/start-failure.ts'
-import { leadsTo } from '../certificates/chain.ts'
+import { certificatesIn } from '../../shared/tls-material.ts'
+import { isIssuedBy, leadsTo } from '../certificates/chain.ts'
 import { tierMistakes } from '../config.ts'
 import { startCa, startConfig, startSecret, startTls } from '../start/guards.ts'
 import { type Examined, mistakeBy } from './examined.ts'
@@ -51,7 +51,7 @@ export async function serverCertificate({ start, isFederated }: Examined): Promi
   if (leaf.validFromDate.getTime() > now) {
     return fail(`${file} begins ${leaf.validFromDate.toISOString()}`, 'see the clocks of this machine and of the CA')
   }
-  const chain = certificatesIn(certificate)
+  const chain = certificatesIn(certificate, file)
   const broken = chain.findIndex((one, at) => chain[at + 1] !== undefined && !isIssuedBy(one, chain[at + 1]!))
   if (broken >= 0) {
     const remedy = 'put the certificate first, then the CA that signed it, then the one above'
@@ -70,13 +70,4 @@ export async function serverCertificate({ start, isFederated }: Examined): Promi
   const until = `${file} is good until ${leaf.validToDate.toISOString()}`
   if (hours >= LEAST_HOURS) return ok(until)
   return warn(`${until}, ${hours} h from now`, 'see that something renews it; it is read anew when it changes')
-}
-
-function certificatesIn(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  return blocks.map((block) => new X509Certificate(block))
-}
-
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }

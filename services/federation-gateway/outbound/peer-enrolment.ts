@@ -1,5 +1,6 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import { guard } from '../../shared/guard.ts'
+import { isIssuedBy } from '../certificates/chain.ts'
 import { certificatesInPem } from '../certificates/pem.ts'
 import type { LeafProblem } from '../enrolment/issued-leaf.ts'
 import { type EnrolmentUrl, isFederationUrl, type Pins, readPins } from '../enrolment/url.ts'
@@ -34,13 +35,9 @@ export function peerRoot(
 ): X509Certificate | undefined {
   const text = caPem ?? ownRootPem
   const [root, ...more] = (text === undefined ? undefined : certificatesInPem(text)) ?? []
-  if (root === undefined || more.length > 0 || !root.ca || !isSelfSigned(root)) return undefined
+  if (root === undefined || more.length > 0 || !root.ca || !isIssuedBy(root, root)) return undefined
   const fingerprint = createHash('sha256').update(root.raw).digest('hex')
   return pins === undefined || pins.ca === fingerprint ? root : undefined
-}
-
-function isSelfSigned(root: X509Certificate): boolean {
-  return root.checkIssued(root) && root.verify(root.publicKey)
 }
 
 /** Stored with a peer: what the invitation pins, and nothing of its token. */
