@@ -7,6 +7,9 @@ import { onlyElement, TAG } from './der.ts'
 import { derInPem, pemOf } from './pem.ts'
 import { isSignedBy } from './signature.ts'
 
+/** Of one that is fetched, in bytes: one of 100,000 entries has 4 MiB. */
+export const LARGEST_LIST = 16 * 1024 * 1024
+
 /** A list of revoked certificates that may be used. */
 export interface Crl {
   /** With the label that OpenSSL takes (RFC 7468 section 6). */

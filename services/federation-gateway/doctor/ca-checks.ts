@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { type CallAnswer, CallFailed, call, createCallAgent } from '../calls/https-call.ts'
 import { isJson, jsonOf } from '../calls/json.ts'
+import { LARGEST_LIST } from '../certificates/crl.ts'
 import { CrlKeeper } from '../certificates/crl-keeper.ts'
 import { issuingCas, startCa, startProvisioner, startTls } from '../start/guards.ts'
 import { rootPin } from '../storage/settings.ts'
@@ -9,7 +10,6 @@ import { type Examined, mistakeBy } from './examined.ts'
 import { type Finding, fail, failAs, notMade, ok, warn } from './finding.ts'
 
 const LARGEST = 1024 * 1024
-const LARGEST_LIST = 16 * 1024 * 1024
 /** Clocks may be so far apart: certificates begin a minute before they are made. */
 const MOST_SKEW_MS = 60_000
 /** `Date` counts whole seconds. */

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Call, type CallAnswer, CallFailed, call, createCallAgent } from '../calls/https-call.ts'
 import { isJson, jsonOf } from '../calls/json.ts'
+import { LARGEST_LIST } from '../certificates/crl.ts'
 import { type Serial, serialToDecimal } from '../serial.ts'
 import { CaError, LARGEST_ANSWER, readSignAnswer } from './ca-answer.ts'
 import { revokingToken, type Signer, signingToken, type ToSign } from './one-time-token.ts'
@@ -35,8 +36,6 @@ const DEADLINE_MS = 5_000
 const HEALTH_COUNTS_MS = 5_000
 /** At most two, and a CA that is being started again is up by the second. */
 const RETRY_AFTER_MS = [100, 400]
-/** A list of 100,000 entries has 4 MiB. */
-const LARGEST_LIST = 16 * 1024 * 1024
 const UNAUTHORIZED = 401
 const OK = 200
 

@@ -32,8 +32,13 @@ export const ENROLMENT_PATH = '/api/federation/enrollment/'
 const PIN_NAMES = ['ca', 'grant', 'subject'] as const
 
 /** `base`: the public URL of this gateway. */
-export function writeEnrolmentUrl(base: string, token: string, { ca, grant, subject }: Pins): string {
-  return `${new URL(`${ENROLMENT_PATH}${token}`, base)}#ca=sha256:${ca}&grant=${grant}&subject=${subject}`
+export function writeEnrolmentUrl(base: string, token: string, pins: Pins): string {
+  return `${new URL(`${ENROLMENT_PATH}${token}`, base)}${writePins(pins)}`
+}
+
+/** The fragment that `readPins` reads. */
+export function writePins({ ca, grant, subject }: Pins): string {
+  return `#ca=sha256:${ca}&grant=${grant}&subject=${subject}`
 }
 
 /** Reads an enrolment URL before anything is sent there. @throws EnrolmentUrlRefused */

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { thumbprint } from '../../shared/peer-certificate.ts'
 import { type Call, call, createCallAgent } from '../calls/https-call.ts'
+import { LARGEST_LIST } from '../certificates/crl.ts'
 import { distributionPointOf } from '../certificates/distribution-point.ts'
 import { certificatesInPem } from '../certificates/pem.ts'
 import type { Keyring } from '../sealing/keyring.ts'
@@ -33,8 +34,6 @@ export interface OwnLeaf {
 }
 
 const LIST_PATH = '/api/federation/crl'
-/** Of a list of 100,000 entries. */
-const LARGEST_LIST = 16 * 1024 * 1024
 /** Two of them are looked at while a caller waits. */
 const LIST_DEADLINE_MS = 2_000
 

@@ -3,7 +3,7 @@ import { guard } from '../../shared/guard.ts'
 import { isIssuedBy } from '../certificates/chain.ts'
 import { certificatesInPem } from '../certificates/pem.ts'
 import type { LeafProblem } from '../enrolment/issued-leaf.ts'
-import { type EnrolmentUrl, isFederationUrl, type Pins, readPins } from '../enrolment/url.ts'
+import { type EnrolmentUrl, isFederationUrl, type Pins, readPins, writePins } from '../enrolment/url.ts'
 import type { Keyring } from '../sealing/keyring.ts'
 import { type Database, undo } from '../storage/database.ts'
 import { addOutboundPeer, moveLocked, type OutboundPeer } from '../storage/outbound-peers.ts'
@@ -42,8 +42,7 @@ export function peerRoot(
 
 /** Stored with a peer: what the invitation pins, and nothing of its token. */
 function withoutToken({ url, pins }: EnrolmentUrl): string {
-  const fragment = pins === undefined ? '' : `#ca=sha256:${pins.ca}&grant=${pins.grant}&subject=${pins.subject}`
-  return `${new URL('/', url)}${fragment}`
+  return `${new URL('/', url)}${pins === undefined ? '' : writePins(pins)}`
 }
 
 function pinsOf({ enrollmentUrl }: OutboundPeer): Pins | undefined {
