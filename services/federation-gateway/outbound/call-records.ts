@@ -3,9 +3,9 @@ import type { Log } from '../../shared/log.ts'
 import type { Resource } from '../scope/resources.ts'
 import { type AuditedDecision, auditRowOf } from '../storage/audit/decision.ts'
 import type { AuditWriter } from '../storage/audit/writer.ts'
-import { queryHash } from '../wire/query-hash.ts'
+import { type Query, queryHash } from '../wire/query-hash.ts'
 import type { Verb } from '../wire/requests.ts'
-import { type Asked, FederationClientError, type Met, type PeerClient } from './peer-client.ts'
+import { type Asked, FederationClientError, type Met, type PeerCalls } from './peer-client.ts'
 
 /** By whom and with what a peer is called. */
 export interface Caller {
@@ -27,13 +27,14 @@ export interface CallRecordsOptions {
   onContact(caller: Caller, failure?: string): void
 }
 
+/** What is asked, as it is put on record. */
 interface Described {
   readonly verb: Verb
+  /** The one that it is about; a search is about any. */
   readonly resource?: Resource
-  readonly queryHash: string
+  /** What else makes it the query that it is. */
+  readonly query?: Omit<Query, 'verb'>
 }
-
-type Recorded = Pick<PeerClient, 'list' | 'get' | 'search' | 'standing' | 'renew'>
 
 /** Puts every call to a peer on record: one decision, and one row of the audit, whatever comes of it. Neither holds what was asked or answered. */
 export class CallRecords {
@@ -43,26 +44,22 @@ export class CallRecords {
     this.#options = options
   }
 
-  of(caller: Caller, client: Recorded): Recorded {
-    const hashOf = (verb: Verb, query: Omit<Parameters<typeof queryHash>[0], 'verb'> = {}) =>
-      queryHash({ verb, ...query })
+  of(caller: Caller, client: PeerCalls): PeerCalls {
+    const around = <Answer extends object>(
+      what: Described,
+      asked: Asked,
+      act: () => Promise<Answer>,
+      rowsIn: (answer: Answer) => number = () => 0,
+    ) => this.#around(caller, what, asked, act, rowsIn)
     return {
       list: (resource, query, asked = {}) => {
         const { limit, filter } = query
-        const hash = hashOf('list', { resource, limit, ...(filter && { filter }) })
-        const what: Described = { verb: 'list', resource, queryHash: hash }
-        return this.#around(
-          caller,
-          what,
-          asked,
-          () => client.list(resource, query, asked),
-          ({ items }) => items.length,
-        )
+        const what: Described = { verb: 'list', resource, query: { limit, filter } }
+        return around(what, asked, () => client.list(resource, query, asked), itemsIn)
       },
       get: (resource, id, asked = {}) => {
-        const what: Described = { verb: 'get', resource, queryHash: hashOf('get', { resource, id }) }
-        return this.#around(
-          caller,
+        const what: Described = { verb: 'get', resource, query: { id } }
+        return around(
           what,
           asked,
           () => client.get(resource, id, asked),
@@ -71,36 +68,11 @@ export class CallRecords {
       },
       search: (request, asked = {}) => {
         const { q, resources, limit } = request
-        const hash = hashOf('search', { ...(resources && { resource: resources }), q, limit })
-        const what: Described = { verb: 'search', queryHash: hash }
-        return this.#around(
-          caller,
-          what,
-          asked,
-          () => client.search(request, asked),
-          ({ items }) => items.length,
-        )
+        const what: Described = { verb: 'search', query: { resource: resources, q, limit } }
+        return around(what, asked, () => client.search(request, asked), itemsIn)
       },
-      standing: (known, asked = {}) => {
-        const what: Described = { verb: 'capabilities', queryHash: hashOf('capabilities') }
-        return this.#around(
-          caller,
-          what,
-          asked,
-          () => client.standing(known, asked),
-          () => 0,
-        )
-      },
-      renew: (csrPem, asked = {}) => {
-        const what: Described = { verb: 'renew', queryHash: hashOf('renew') }
-        return this.#around(
-          caller,
-          what,
-          asked,
-          () => client.renew(csrPem, asked),
-          () => 0,
-        )
-      },
+      standing: (known, asked = {}) => around({ verb: 'capabilities' }, asked, () => client.standing(known, asked)),
+      renew: (csrPem, asked = {}) => around({ verb: 'renew' }, asked, () => client.renew(csrPem, asked)),
     }
   }
 
@@ -111,22 +83,24 @@ export class CallRecords {
     act: () => Promise<Answer>,
     rowsIn: (answer: Answer) => number,
   ): Promise<Answer> {
+    const { onContact } = this.#options
     const call = this.#begin(caller, what, asked)
     try {
       const answer = await act()
       const met = 'met' in answer ? answer.met : asked.met
       call.end({ verdict: 'accepted', status: 200, error: null, ...metOf(met), rowsOut: rowsIn(answer) })
-      this.#options.onContact(caller)
+      onContact(caller)
       return answer
     } catch (failure) {
       call.end(refusalOf(failure))
-      this.#tell(caller, failure)
+      if (failure instanceof FederationClientError && failure.isAboutPeer) onContact(caller, failure.code)
       throw failure
     }
   }
 
-  #begin(caller: Caller, { verb, resource, queryHash: hash }: Described, { traceparent }: Asked) {
+  #begin(caller: Caller, { verb, resource, query }: Described, { traceparent }: Asked) {
     const { decisions, audit, log } = this.#options
+    const hash = queryHash({ verb, resource, ...query })
     const requestId = crypto.randomUUID()
     const started = performance.now()
     const entry = audit.open(requestId)
@@ -168,13 +142,10 @@ export class CallRecords {
       },
     }
   }
+}
 
-  #tell(caller: Caller, failure: unknown): void {
-    if (!(failure instanceof FederationClientError)) return
-    // Nothing was sent, or nobody waited.
-    if (failure.code === 'circuit_open' || failure.code === 'call_abandoned') return
-    this.#options.onContact(caller, failure.code)
-  }
+function itemsIn({ items }: { readonly items: readonly object[] }): number {
+  return items.length
 }
 
 interface Outcome extends Pick<AuditedDecision, 'verdict' | 'status' | 'error' | 'guard' | 'reason' | 'rowsOut'> {

@@ -10,7 +10,7 @@ import {
   FederationClientError,
   type ListOf,
   type Met,
-  type PeerClient,
+  type PeerCalls,
   type Standing,
   type Taken,
 } from './peer-client.ts'
@@ -19,7 +19,7 @@ export interface LenderOptions {
   readonly peerId: string
   readonly ownerId: string
   readonly grantId: string
-  readonly client: Pick<PeerClient, 'list' | 'get' | 'search' | 'standing' | 'renew'>
+  readonly client: PeerCalls
   readonly cache: ListCache
   readonly episodes: OfflineEpisodes
   readonly log: Pick<Log, 'info' | 'warn'>
@@ -45,7 +45,7 @@ export class Lender {
   async list<Of extends Resource>(resource: Of, query: ListOf, asked: Asked = {}): Promise<Listed<Of>> {
     const { peerId, ownerId, grantId, cache } = this.#options
     const { limit, cursor, filter } = query
-    const hash = queryHash({ verb: 'list', resource, limit, ...(filter && { filter }) })
+    const hash = queryHash({ verb: 'list', resource, limit, filter })
     const key: CachedQuery = { peerId, ownerId, grantId, resource, queryHash: hash, cursor }
     const held = cache.epochOf(key)
     // In this order: an answer is kept under an epoch that is not later than its own, and so never served for a later one.
@@ -96,7 +96,7 @@ export class Lender {
     this.#epoch = epoch
   }
 
-  async #contact<Answer>({ until }: Asked, ask: (client: LenderOptions['client']) => Promise<Answer>): Promise<Answer> {
+  async #contact<Answer>({ until }: Asked, ask: (client: PeerCalls) => Promise<Answer>): Promise<Answer> {
     const { client, episodes, peerId } = this.#options
     try {
       const answer = await ask(client)
@@ -110,8 +110,7 @@ export class Lender {
 
   async #learn(failure: FederationClientError, until: number | undefined): Promise<void> {
     const { episodes, peerId } = this.#options
-    // Nothing was sent, or nobody waited: it says nothing of the peer.
-    if (failure.code === 'circuit_open' || failure.code === 'call_abandoned') return
+    if (!failure.isAboutPeer) return
     if (failure.isPeerWell) {
       this.#tell(episodes.reached(peerId))
       if (failure.peerStatus === 401 || failure.peerStatus === 403) this.forget()

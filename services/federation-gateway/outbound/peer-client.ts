@@ -66,6 +66,11 @@ export class FederationClientError extends Error {
     this.#isOfOthers = isOfOthers
   }
 
+  /** Not where nothing was sent, or where nobody waited. */
+  get isAboutPeer(): boolean {
+    return this.code !== 'circuit_open' && this.code !== 'call_abandoned'
+  }
+
   /** A peer that refuses is well. */
   get isPeerWell(): boolean {
     const { peerStatus = 0 } = this
@@ -136,6 +141,9 @@ interface Question<Value> {
   /** The peer asks others for the answer: it takes longer, and a peer that has none may be well all the same. */
   readonly isOfOthers?: boolean
 }
+
+/** What a peer can be asked. */
+export type PeerCalls = Pick<PeerClient, 'list' | 'get' | 'search' | 'standing' | 'renew'>
 
 /** One peer, over connections of its own. */
 export class PeerClient {

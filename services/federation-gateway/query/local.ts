@@ -88,7 +88,7 @@ export class LocalSource {
   }
 
   #binding(resource: string, { limit, filter }: ListRequest) {
-    const hash = queryHash({ verb: 'list', resource, limit, ...(filter && { filter }) })
+    const hash = queryHash({ verb: 'list', resource, limit, filter })
     // No grant has such an id.
     return { queryHash: hash, grantId: `${LOCAL} ${this.#user.userId}` }
   }

@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { ListFilter } from './requests.ts'
 
-/** What makes two federation requests the same query. Members that a verb does not have are left out. */
+/** What makes two federation requests the same query. Members that a verb does not have are left out, or undefined. */
 export interface Query {
   readonly verb: string
   /** For a search the resources that it asked for. */
-  readonly resource?: string | readonly string[]
-  readonly id?: string
-  readonly filter?: ListFilter
-  readonly limit?: number
-  readonly q?: string
+  readonly resource?: string | readonly string[] | undefined
+  readonly id?: string | undefined
+  readonly filter?: ListFilter | undefined
+  readonly limit?: number | undefined
+  readonly q?: string | undefined
 }
 
 /** SHA-256 in lower-case hex of the canonical JSON (RFC 8785) of a query: it names the query and tells nothing of its rows. */
