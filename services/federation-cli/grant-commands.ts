@@ -1,10 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { GrantAnswer, GrantSummary } from '../federation-gateway/wire/admin.ts'
-import { momentOf } from '../federation-gateway/wire/instant.ts'
 import { inColumns, plainText, textTable } from '../shared/text-table.ts'
 import { readJsonFile } from './config.ts'
 import { allOf, type Gateway } from './gateway.ts'
 import { writeInvitation } from './invitation.ts'
+import { moment, wholeNumber } from './options.ts'
 import { certificatesText } from './peer-commands.ts'
 import { grantId, inboundPeerId, userId } from './resolve.ts'
 import { revokeGrant } from './revoke-grant.ts'
@@ -155,20 +155,4 @@ function grantsText(grants: readonly GrantSummary[]): string {
     return [id, status, peerId, subjectUserId, scope.resources.join(','), expiresAt ?? 'never']
   })
   return textTable(['id', 'status', 'peer', 'user', 'resources', 'expires'], rows)
-}
-
-function moment(text: string): string {
-  const at = momentOf(text)
-  if (at === undefined) throw new InvalidArgumentError('must be a day such as 2026-01-31, or a moment (RFC 3339)')
-  return at
-}
-
-function wholeNumber(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const number = Number(text)
-    if (!/^\d{1,6}$/.test(text) || number < least || number > most) {
-      throw new InvalidArgumentError(`must be a whole number from ${least} to ${most}`)
-    }
-    return number
-  }
 }

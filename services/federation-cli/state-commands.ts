@@ -1,8 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { AdminAnswer, StatusAnswer } from '../federation-gateway/wire/admin.ts'
 import { reportText } from '../federation-gateway/wire/doctor-text.ts'
-import { momentOf } from '../federation-gateway/wire/instant.ts'
 import { plainText, textTable } from '../shared/text-table.ts'
+import { moment } from './options.ts'
 import { addCommand, type Run } from './run.ts'
 
 const MOST_AUDITED = 1_000
@@ -51,12 +51,6 @@ interface AuditOptions {
   readonly since?: string
   readonly limit?: string
   readonly cursor?: string
-}
-
-function moment(text: string): string {
-  const at = momentOf(text)
-  if (at === undefined) throw new InvalidArgumentError('must be a day such as 2026-01-31, or a moment (RFC 3339)')
-  return at
 }
 
 function auditText({ items, nextCursor }: AdminAnswer<'audit:read'>): string {
