@@ -21,21 +21,15 @@ export interface BenchFederation extends AsyncDisposable {
 }
 
 export async function benchFederation(): Promise<BenchFederation> {
-  const site = await benchSite('federation', { leafSeconds })
-  const shown = await shownSite(site, 'npm run bench').catch(async (failure) => {
-    await site[Symbol.asyncDispose]()
-    throw failure
-  })
-  try {
-    return await withRows(site, shown)
-  } catch (failure) {
-    await shown[Symbol.asyncDispose]()
-    await site[Symbol.asyncDispose]()
-    throw failure
-  }
+  await using opened = new AsyncDisposableStack()
+  const site = opened.use(await benchSite('federation', { leafSeconds }))
+  const shown = opened.use(await shownSite(site, 'npm run bench'))
+  const bed = await withRows(site, shown)
+  const owned = opened.move()
+  return { ...bed, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-async function withRows(site: Site, shown: ScenarioSite): Promise<BenchFederation> {
+async function withRows(site: Site, shown: ScenarioSite): Promise<Omit<BenchFederation, typeof Symbol.asyncDispose>> {
   const federation = new Federation(shown)
   const alice = federation.seed('b').user('alice')
   await using database = await openDatabase(site, 'db-b')
@@ -47,11 +41,5 @@ async function withRows(site: Site, shown: ScenarioSite): Promise<BenchFederatio
   const scope = { resources: ['tasks'], max_rows_per_query: 1_000 }
   const { identity } = await federation.enrol({ scope })
   const peer = { cert: identity.certPem, key: identity.keyPem, ca: await anchorOf(site, 'somebiz') }
-  return {
-    ...{ site, federation, peer },
-    async [Symbol.asyncDispose]() {
-      await shown[Symbol.asyncDispose]()
-      await site[Symbol.asyncDispose]()
-    },
-  }
+  return { site, federation, peer }
 }
