@@ -21,11 +21,16 @@ const ofItsOwn = z.custom((given) => !Object.hasOwn(Object(given), '__proto__'),
 
 function sourced<Request>(schema: z.ZodType<Request>): z.ZodType<Sourced<Request>> {
   return ofItsOwn.pipe(z.looseObject({ source })).transform(({ source: asked, ...rest }, context) => {
-    const read = schema.safeParse(rest)
-    if (read.success) return { source: asked, request: read.data }
-    for (const { message, path } of read.error.issues) context.addIssue({ code: 'custom', message, path: [...path] })
-    return z.NEVER
+    const request = readRest(schema, rest, context)
+    return request === undefined ? z.NEVER : { source: asked, request }
   }) as unknown as z.ZodType<Sourced<Request>>
+}
+
+/** What is left of a body once our own members are taken from it; undefined where it is wrong, which the context knows by then. */
+function readRest<Request>(schema: z.ZodType<Request>, rest: unknown, context: z.RefinementCtx): Request | undefined {
+  const { data, error } = schema.safeParse(rest)
+  for (const { message, path } of error?.issues ?? []) context.addIssue({ code: 'custom', message, path: [...path] })
+  return data
 }
 
 /** A list with a cursor of ours: `<source>~<its cursor>`. */
@@ -35,10 +40,8 @@ export function listQuery(resource: string): z.ZodType<Sourced<QueryList>> {
   const inner = listRequest(resource)
   const withCursor = z.looseObject({ cursor: z.string().max(LONGEST_CURSOR).optional() })
   const schema = withCursor.transform(({ cursor, ...rest }, context) => {
-    const read = inner.safeParse(rest)
-    if (read.success) return { ...read.data, ...(cursor !== undefined && { cursor }) }
-    for (const { message, path } of read.error.issues) context.addIssue({ code: 'custom', message, path: [...path] })
-    return z.NEVER
+    const request = readRest(inner, rest, context)
+    return request === undefined ? z.NEVER : { ...request, ...(cursor !== undefined && { cursor }) }
   })
   return sourced(schema as unknown as z.ZodType<QueryList>)
 }
