@@ -1,9 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as asn1 from '@peculiar/asn1-x509'
-import { calculateJwkThumbprint } from 'jose'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { loadConfiguration } from '../../shared/configuration.ts'
 import { formProgram } from '../config.ts'
@@ -18,6 +16,7 @@ import { databaseForEach } from '../storage/testing/for-each.ts'
 import { makeTenant } from '../storage/testing/tenant.ts'
 import { type LeafChanges, makeKeys, OIDS, type TestCa, uuidExtension } from '../testing/certificates.ts'
 import { type Answer, holdServer, json, type LiveServer, liveRoot, liveServer, liveSub } from '../testing/live.ts'
+import { makeProvisionerJwk } from '../testing/provisioner.ts'
 import { draftOf } from '../testing/signing-ca.ts'
 import { CHECK_IDS, type Check, type CheckId, doctorReportSchema } from '../wire/doctor.ts'
 import { vector, version } from './database-checks.ts'
@@ -38,7 +37,7 @@ let ca: LiveServer
 /** What the CA answers, by path. */
 let answers: Record<string, Answer>
 let provisioner: Given
-let jwk: Record<string, unknown>
+let jwk: Awaited<ReturnType<typeof makeProvisionerJwk>>
 let good: Record<string, Given>
 let database: TestDatabase
 let list: Buffer
@@ -59,8 +58,7 @@ databaseForEach((fresh) => {
 beforeAll(async () => {
   root = await liveRoot('root')
   issuing = await liveSub(root, 'issuing')
-  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  jwk = { ...key, kid: await calculateJwkThumbprint(key) }
+  jwk = await makeProvisionerJwk()
   const { cert, key: caKey } = await holdServer(root, ['localhost'])
   ca = await liveServer({ cert, key: caKey }, (request, response, body) => {
     const answer = answers[URL.parse(request.url!, ca.url)!.pathname]

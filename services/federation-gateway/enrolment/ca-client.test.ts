@@ -1,13 +1,13 @@
-import { generateKeyPairSync } from 'node:crypto'
 import diagnostics from 'node:diagnostics_channel'
 import { connect, createServer, type Socket } from 'node:net'
-import { calculateJwkThumbprint, decodeJwt } from 'jose'
+import { decodeJwt } from 'jose'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { GRANT, makeCsr, PEER, SUBJECT, type TestCa } from '../testing/certificates.ts'
 import { type Answer, type Held, holdServer, json, type LiveServer, liveRoot, liveServer } from '../testing/live.ts'
+import { makeProvisionerKey } from '../testing/provisioner.ts'
 import { CaError } from './ca-answer.ts'
 import { type CaClient, createCaClient } from './ca-client.ts'
-import { readProvisionerKey } from './provisioner-key.ts'
+import type { ProvisionerKey } from './provisioner-key.ts'
 
 // A CA that does what a test says. The real one has a test of its own.
 
@@ -15,15 +15,14 @@ let root: TestCa
 let other: TestCa
 let held: Held
 let csr: string
-let key: Awaited<ReturnType<typeof readProvisionerKey>>
+let key: ProvisionerKey
 
 beforeAll(async () => {
   root = await liveRoot('root')
   other = await liveRoot('other')
   held = await holdServer(root, ['localhost'])
   csr = await makeCsr()
-  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  key = await readProvisionerKey(JSON.stringify({ ...jwk, kid: await calculateJwkThumbprint(jwk) }))
+  key = await makeProvisionerKey()
 })
 
 const open: AsyncDisposable[] = []

@@ -29,13 +29,13 @@ import {
   FEDERATION_URL,
   issuerAt,
   leftBy,
-  makeProvisionerKey,
   nameOf,
   openDesk,
   tokenOf,
 } from '../testing/enrolment.ts'
 import { makeSite, type Site } from '../testing/federation.ts'
 import { holdServer, json, liveRoot, liveServer } from '../testing/live.ts'
+import { makeProvisionerKey } from '../testing/provisioner.ts'
 import { type Draft, type SigningCa, signingCa, together } from '../testing/signing-ca.ts'
 import { enrolmentAnswer } from '../wire/answers.ts'
 import type { Issuer } from './issuing.ts'

@@ -11,18 +11,10 @@ import { type Cluster, startCluster, type TestDatabase } from '../storage/testin
 import { makeGrant, makeTenant, type TestGrant, type TestTenant } from '../storage/testing/tenant.ts'
 import { StoreUnavailable } from '../storage/unavailable.ts'
 import { makeCsr, makeKeys, OIDS, rsa, uuidExtension } from '../testing/certificates.ts'
-import {
-  csrOf,
-  type EnrolmentDesk,
-  issuerAt,
-  leftBy,
-  makeProvisionerKey,
-  nameOf,
-  openDesk,
-  tokenOf,
-} from '../testing/enrolment.ts'
+import { csrOf, type EnrolmentDesk, issuerAt, leftBy, nameOf, openDesk, tokenOf } from '../testing/enrolment.ts'
 import { makeSite } from '../testing/federation.ts'
 import { json } from '../testing/live.ts'
+import { makeProvisionerKey } from '../testing/provisioner.ts'
 import { type SigningCa, signingCa, together } from '../testing/signing-ca.ts'
 import { renewAnswer } from '../wire/answers.ts'
 import type { Issuer } from './issuing.ts'

@@ -1,9 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { connect } from 'node:tls'
-import { calculateJwkThumbprint } from 'jose'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { readAudit } from '../storage/audit/rows.ts'
 import { getGrant, revokeGrant } from '../storage/grants.ts'
@@ -20,6 +18,7 @@ import {
   startGateway,
 } from '../testing/gateway.ts'
 import { holdServer } from '../testing/live.ts'
+import { makeProvisionerJwk } from '../testing/provisioner.ts'
 
 // What changes while the real program runs: revocation, lists, certificates, time, and its end.
 
@@ -133,8 +132,7 @@ test('a list that ends takes readiness and new handshakes with it, until there i
 
 test('while the key of its provisioner is changed, certificates by the other one are taken where it is named', async () => {
   const peer = await aPeer()
-  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  const jwk = JSON.stringify({ ...key, kid: await calculateJwkThumbprint(key) })
+  const jwk = JSON.stringify(await makeProvisionerJwk())
   const stepCa = { ...(site.configuration.stepCa as object), provisionerKeyFile: site.put('next.json', jwk) }
   {
     await using changing = await startGateway(site, { stepCa: { ...stepCa, provisionerKids: [site.kid] } })

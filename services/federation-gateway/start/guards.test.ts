@@ -1,13 +1,12 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateJwkThumbprint } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { firstRefusal } from '../../shared/guard.ts'
 import { type Configuration, program } from '../config.ts'
 import type { TestCa } from '../testing/certificates.ts'
 import { hold, holdServer, liveRoot, liveSub } from '../testing/live.ts'
+import { makeProvisionerJwk } from '../testing/provisioner.ts'
 import { issuingCas, START_GUARDS, type Start } from './guards.ts'
 import { readMaterial } from './prepare.ts'
 
@@ -30,15 +29,14 @@ const SECRET = 'bbbbZk3mQ9xW1rT7yU2pL5sD8fG4hJ6cV0nA'
 let root: TestCa
 let below: TestCa
 let fingerprint: string
-let jwk: Record<string, unknown>
+let jwk: Awaited<ReturnType<typeof makeProvisionerJwk>>
 let good: Record<string, Given>
 
 beforeAll(async () => {
   root = await liveRoot('root')
   below = await liveSub(root, 'below')
   fingerprint = root.certificate.fingerprint256
-  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  jwk = { ...key, kid: await calculateJwkThumbprint(key) }
+  jwk = await makeProvisionerJwk()
   const server = await holdServer(root, ['gateway-b.example'])
   good = {
     ...{

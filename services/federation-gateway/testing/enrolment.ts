@@ -1,13 +1,11 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateJwkThumbprint } from 'jose'
 import { type Decision, openDecisionLog } from '../../shared/decision-log.ts'
 import { createCaClient } from '../enrolment/ca-client.ts'
 import type { Issuer } from '../enrolment/issuing.ts'
-import { type ProvisionerKey, readProvisionerKey } from '../enrolment/provisioner-key.ts'
+import type { ProvisionerKey } from '../enrolment/provisioner-key.ts'
 import { type Enrolling, enrolmentRoutes } from '../enrolment/redeem.ts'
 import { makeToken, type Purpose } from '../enrolment/token.ts'
 import { ENROLMENT_PATH } from '../enrolment/url.ts'
@@ -110,11 +108,6 @@ export async function openDesk({ site, database, issuer, changes, deadlineMs }: 
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-export async function makeProvisionerKey(): Promise<ProvisionerKey> {
-  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  return readProvisionerKey(JSON.stringify({ ...jwk, kid: await calculateJwkThumbprint(jwk) }))
 }
 
 /** By a CA at `url` that is trusted by its root. */

@@ -1,9 +1,8 @@
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateJwkThumbprint } from 'jose'
 import type { Decision } from '../../shared/decision-log.ts'
 import { freePort, spawnService, startService, type TestService } from '../../shared/testing/service-process.ts'
 import { makeToken } from '../enrolment/token.ts'
@@ -26,6 +25,7 @@ import {
 } from './certificates.ts'
 import { type Answer, type Asking, ask } from './federation.ts'
 import { type Held, hold, holdServer, json, type LiveServer, liveRoot, liveServer, liveSub } from './live.ts'
+import { makeProvisionerJwk } from './provisioner.ts'
 
 // Not shipped: the real program over a database of its own, beside a CA that does what a test says.
 
@@ -89,21 +89,20 @@ export async function gatewaySite(database: TestDatabase): Promise<GatewaySite> 
     writeFileSync(join(folder, name), content, { mode: 0o600 })
     return join(folder, name)
   }
-  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  const kid = await calculateJwkThumbprint(key)
+  const jwk = await makeProvisionerJwk()
   const server = await holdServer(ca.root, [NAME])
   const [open, federation] = [await freePort(), await freePort()]
   const decisionLog = join(folder, 'decisions.jsonl')
   const now = Date.now()
   const times = { thisUpdate: new Date(now - 60_000), nextUpdate: new Date(now + 600_000) }
   return {
-    ...{ folder, ca, database, kid, ports: { public: open, federation }, put },
+    ...{ folder, ca, database, kid: jwk.kid, ports: { public: open, federation }, put },
     configuration: {
       ...{ tier: 'federated', publicName: NAME, databaseUrl: database.url, decisionLog },
       sealing: { secretFile: put('secret', SECRET) },
       stepCa: {
         ...{ url: ca.server.url, rootCertPath: put('root.pem', String(ca.root.certificate)) },
-        provisionerKeyFile: put('provisioner.json', JSON.stringify({ ...key, kid })),
+        provisionerKeyFile: put('provisioner.json', JSON.stringify(jwk)),
       },
       clientCa: put('client-ca.pem', `${ca.root.certificate}${ca.issuing.certificate}`),
       listeners: { public: `127.0.0.1:${open}`, federation: `127.0.0.1:${federation}` },

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateJwkThumbprint } from 'jose'
 import { expect, vi } from 'vitest'
 import { freePort } from '../../shared/testing/service-process.ts'
 import { toolPaths } from '../../shared/testing/tools.ts'
@@ -13,6 +12,7 @@ import { type CaClient, type CaClientOptions, createCaClient } from '../enrolmen
 import { type ProvisionerKey, readProvisionerKey } from '../enrolment/provisioner-key.ts'
 import { OIDS, type TestCa } from './certificates.ts'
 import { keyPem, liveRoot, liveSub } from './live.ts'
+import { makeProvisionerJwk } from './provisioner.ts'
 
 // Not shipped: the real step-ca.
 
@@ -46,9 +46,8 @@ export async function stepCa(): Promise<StepCa> {
   const folder = await mkdtemp(join(tmpdir(), 'gateway-step-ca-'))
   const root = await liveRoot('root')
   const issuing = await liveSub(root, 'issuing')
-  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-  const kid = await calculateJwkThumbprint(jwk)
-  const key = await readProvisionerKey(JSON.stringify({ ...jwk, kid }))
+  const jwk = await makeProvisionerJwk()
+  const key = await readProvisionerKey(JSON.stringify(jwk))
   const port = await freePort()
   const url = `https://localhost:${port}`
   const put = (name: string, text: string) => {
@@ -70,7 +69,7 @@ export async function stepCa(): Promise<StepCa> {
         backdate: '60s',
         provisioners: [
           {
-            ...{ type: 'JWK', name: PROVISIONER, key: { ...publicKey, kid, use: 'sig', alg: 'ES256' } },
+            ...{ type: 'JWK', name: PROVISIONER, key: { ...publicKey, use: 'sig', alg: 'ES256' } },
             claims: { ...claims, disableRenewal: true },
             options: { x509: { templateFile: put('federation.tpl', TEMPLATE.replace('CRL_URL', `${url}/1.0/crl`)) } },
           },
