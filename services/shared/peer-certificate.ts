@@ -148,6 +148,7 @@ function anchorBySignature(leaf: X509Certificate, material: TlsMaterial): TrustE
   return undefined
 }
 
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+/** By its names and its signature; says nothing of whether that one may issue any. */
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
+import { isIssuedBy } from '../../shared/peer-certificate.ts'
 
 /** A leaf, and at most three CAs between it and the root. */
 export const LONGEST_CHAIN = 4
@@ -24,11 +25,6 @@ export function leadsTo(root: X509Certificate, chain: readonly X509Certificate[]
     // A key or an extension that cannot be read: OpenSSL and the packages for ASN.1 say so by failing.
     return false
   }
-}
-
-/** By its names and its signature; says nothing of whether that one may issue any. */
-export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }
 
 /** Section 4.2.1.9: `pathLenConstraint` counts the CAs below, without the leaf. */

@@ -1,6 +1,7 @@
+import { isIssuedBy } from '../../shared/peer-certificate.ts'
 import { StartFailure } from '../../shared/start-failure.ts'
 import { certificatesIn } from '../../shared/tls-material.ts'
-import { isIssuedBy, leadsTo } from '../certificates/chain.ts'
+import { leadsTo } from '../certificates/chain.ts'
 import { tierMistakes } from '../config.ts'
 import { startCa, startConfig, startSecret, startTls } from '../start/guards.ts'
 import { type Examined, mistakeBy } from './examined.ts'

@@ -1,9 +1,10 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { type Guard, guard } from '../../shared/guard.ts'
+import { isIssuedBy } from '../../shared/peer-certificate.ts'
 import type { TlsConnection } from '../../shared/tls-listener.ts'
 import type { Unreadable } from '../../shared/unreadable.ts'
-import { isIssuedBy, LONGEST_CHAIN } from '../certificates/chain.ts'
+import { LONGEST_CHAIN } from '../certificates/chain.ts'
 import { type HandshakeFailure, NO_CERTIFICATE, tlsChain, tlsCrl } from '../certificates/handshake.ts'
 import type { OpenConnections } from './open-connections.ts'
 

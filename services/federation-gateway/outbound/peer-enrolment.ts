@@ -1,6 +1,6 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import { guard } from '../../shared/guard.ts'
-import { isIssuedBy } from '../certificates/chain.ts'
+import { isIssuedBy } from '../../shared/peer-certificate.ts'
 import { certificatesInPem } from '../certificates/pem.ts'
 import type { LeafProblem } from '../enrolment/issued-leaf.ts'
 import { type EnrolmentUrl, isFederationUrl, type Pins, readPins, writePins } from '../enrolment/url.ts'
