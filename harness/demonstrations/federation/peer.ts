@@ -17,7 +17,7 @@ import type { Endpoint } from '../../protocols/endpoint.ts'
 import { type HeaderLines, requestText } from '../../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
 import { rawExchange } from '../../protocols/http/raw-exchange.ts'
-import { Reply, type Sent, send } from './reply.ts'
+import { machineTime, Reply, type Sent, send } from './reply.ts'
 
 export const federationPath = '/api/federation/v1'
 
@@ -86,8 +86,8 @@ export class Caller {
   async plain(sent: Omit<Sent, 'json'>): Promise<Reply<unknown>> {
     const { method, path, body, headers = [] } = sent
     const text = requestText(this.endpoint, { method, path, headers, ...(body !== undefined && { body }) })
-    const answer = await rawExchange(this.endpoint, { steps: [[text]], isPlain: true })
-    return new Reply(`${method} ${path} at ${this.endpoint.host}, in the clear`, answer, z.unknown())
+    const call = { from: `${method} ${path} at ${this.endpoint.host}, in the clear`, began: machineTime() }
+    return new Reply(call, await rawExchange(this.endpoint, { steps: [[text]], isPlain: true }), z.unknown())
   }
 
   /** Connections that are kept, up to so many; closed by whoever asked for them. */

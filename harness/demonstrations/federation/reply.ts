@@ -37,11 +37,15 @@ export class Reply<Value> implements Pick<Answer, 'status' | 'headers' | 'body' 
   readonly from: string
   readonly #schema: z.ZodType<Value>
 
-  constructor(from: string, { status, headers, body, conn, failure, ms }: Answer, schema: z.ZodType<Value>) {
+  constructor(
+    { from, began }: { from: string; began: number },
+    { status, headers, body, conn, failure, ms }: Answer,
+    schema: z.ZodType<Value>,
+  ) {
     Object.assign(this, { failure })
     ;[this.from, this.status, this.headers, this.body, this.conn, this.ms] = [from, status, headers, body, conn, ms]
     this.#schema = schema
-    this.began = Date.now() - 1_000 * ownClockSeconds() - ms
+    this.began = began
   }
 
   get json(): unknown {
@@ -68,6 +72,11 @@ export class Reply<Value> implements Pick<Answer, 'status' | 'headers' | 'body' 
   }
 }
 
+/** In ms since 1970, wherever the clock of this process was set to. */
+export function machineTime(): number {
+  return Date.now() - 1_000 * ownClockSeconds()
+}
+
 /** One request over a connection of its own. */
 export async function send<Value>(
   endpoint: Endpoint,
@@ -78,5 +87,6 @@ export async function send<Value>(
   // RFC 9110 section 8.6: a method that could have content says that there is none; Node would send it in chunks.
   const length: HeaderLines = body === undefined && method !== 'GET' ? [['Content-Length', '0']] : []
   const request = { method, path, headers: [...type, ...length, ...headers], ...(body !== undefined && { body }) }
-  return new Reply(`${method} ${path} at ${endpoint.host}`, await exchange(endpoint, request), schema)
+  const call = { from: `${method} ${path} at ${endpoint.host}`, began: machineTime() }
+  return new Reply(call, await exchange(endpoint, request), schema)
 }
