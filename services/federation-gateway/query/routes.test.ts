@@ -519,7 +519,7 @@ describe('all of them', () => {
       'peer_answer_too_large',
       (_, response) => {
         response.writeHead(200, { 'content-type': 'application/json' })
-        const more = () => response.writable && response.write('x'.repeat(1_000_000), () => setImmediate(more))
+        const more = () => response.destroyed || response.write('x'.repeat(1_000_000), () => setImmediate(more))
         more()
       },
     ],
