@@ -59,6 +59,8 @@ export interface TlsListenerOptions {
   gateReadsSocket?: boolean
   /** Judges handshakes that failed. Default: `tls.handshake`. */
   handshake?: Guard<Unreadable>
+  /** Puts on record what came over a proven connection and is no request. Default: in `decisions`, as it is. */
+  recordUnreadable?(refusal: Decision, connection: TlsConnection): void | Promise<void>
 }
 
 export interface TlsListener {
@@ -287,13 +289,11 @@ async function refuseUnreadable(
   if (found === undefined || refusedOnce.has(socket)) return found !== undefined
   refusedOnce.add(socket)
   const { guard, refusal } = found
-  record(options, connection ?? { conn, listener: options.name, certificate: undefined }, {
-    layer: connection === undefined ? 'tls' : 'http',
-    status: refusal.status,
-    guard,
-    reason: refusal.reason,
-    ms: 0,
-  })
+  const { status, reason } = refusal
+  const refused = { layer: connection === undefined ? 'tls' : 'http', status, guard, reason, ms: 0 } as const
+  if (connection !== undefined && options.recordUnreadable !== undefined) {
+    await options.recordUnreadable(decisionOn(options, connection, refused), connection)
+  } else record(options, connection ?? { conn, listener: options.name, certificate: undefined }, refused)
   // Before the handshake is done nothing can be answered: an answer would wait for it, and hold the socket for ever.
   if (refusal.status === null) socket.destroy()
   else answerUnread(refusal.status, socket)
@@ -307,17 +307,20 @@ function answerUnread(status: number, socket: TLSSocket): void {
   socket.destroySoon()
 }
 
+type Met = Pick<TlsConnection, 'conn' | 'listener' | 'certificate'>
+type Refused = Pick<Decision, 'layer' | 'status' | 'guard' | 'reason' | 'ms'>
+
 /** What the listener itself refuses. */
-function record(
-  { action, target, decisions, handshakeRecords }: Deciding,
-  { conn, listener, certificate }: Pick<TlsConnection, 'conn' | 'listener' | 'certificate'>,
-  refusal: Pick<Decision, 'layer' | 'status' | 'guard' | 'reason' | 'ms'>,
-): void {
-  const log = refusal.layer === 'tls' ? handshakeRecords : decisions
-  log.record({
+function record(options: Deciding, met: Met, refused: Refused): void {
+  const log = refused.layer === 'tls' ? options.handshakeRecords : options.decisions
+  log.record(decisionOn(options, met, refused))
+}
+
+function decisionOn({ action, target }: Deciding, { conn, listener, certificate }: Met, refused: Refused): Decision {
+  return {
     ...{ conn, listener, requestId: crypto.randomUUID(), action, verdict: 'refused', error: null, target },
     // The handshake proves that the caller holds the key, whatever else is wrong with the certificate.
     principal: certificate === undefined ? {} : { 'x5t#S256': certificate.x5t },
-    ...refusal,
-  })
+    ...refused,
+  }
 }

@@ -88,6 +88,18 @@ const all: readonly Expected[] = [
     reason: 'body_too_large',
   },
   {
+    what: 'a request whose end is in doubt',
+    ask: (peer) =>
+      peer.call({
+        ...{ method: 'POST', path: `${federationPath}/list/tasks`, body: '{}' },
+        headers: [['Transfer-Encoding', 'xchunked']],
+      }),
+    status: 400,
+    reason: 'request_unreadable',
+    verb: 'unknown',
+    known: 'certificate',
+  },
+  {
     what: 'a renewal for no request',
     ask: (peer) => peer.renew('x'),
     status: 422,

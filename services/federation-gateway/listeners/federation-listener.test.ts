@@ -152,8 +152,10 @@ test('capabilities say what is lent at which epoch, and nothing twice', async ()
   ])
 })
 
+const ASKED = `GET ${V1}/capabilities HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+
 /** A handshake, and whatever comes back over it. */
-function shake(options: ConnectionOptions): Promise<string> {
+function shake(options: ConnectionOptions, sent = ASKED): Promise<string> {
   return new Promise((resolve) => {
     let text = ''
     const socket = connect({
@@ -163,9 +165,7 @@ function shake(options: ConnectionOptions): Promise<string> {
       ca: String(site.root.certificate),
       ...options,
     })
-    socket.on('secureConnect', () =>
-      socket.write(`GET ${V1}/capabilities HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`),
-    )
+    socket.on('secureConnect', () => socket.write(sent))
     socket.on('data', (chunk) => {
       text += chunk
     })
@@ -901,6 +901,58 @@ test('a request that is refused before anybody looks at its path has a row that 
       ['list', 'tasks', 421],
       ['unknown', null, 421],
     ])
+})
+
+describe('what no handler can read', () => {
+  const chunked = `POST ${V1}/list/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: `
+  const unreadable = { layer: 'http', guard: 'http.form', reason: 'request_unreadable' }
+
+  test.each([
+    ['words that are no request', 400, 'nonsense\r\n\r\n'],
+    ['a way to somebody else', 400, 'CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere:443\r\n\r\n'],
+    ['a request whose end is in doubt', 400, `${chunked}xchunked\r\n\r\n`],
+    ['a head without an end', 431, `${ASKED.trim()}\r\nx: ${'x'.repeat(17_000)}\r\n\r\n`],
+  ])('%s has one row, with what was proven of its caller', async (_, status, sent) => {
+    expect(await shake(site.client, sent)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    const principal = { x5t: x5tOf(site.client), cn: PEER, grantId: GRANT, subjectUserId: SUBJECT }
+    expect(lending.decisions).toMatchObject([{ ...unreadable, status, principal }])
+    const [{ requestId }] = lending.decisions as [(typeof lending.decisions)[0]]
+    const ids = {
+      grantId: GRANT,
+      subjectUserId: SUBJECT,
+      certSerial: expect.stringMatching(/^[0-9a-f]+$/),
+      peerId: null,
+    }
+    expect(lending.rows).toMatchObject([
+      { requestId, outcome: 'denied', status, reason: 'request_unreadable', verb: 'unknown', bytesOut: 0, ...ids },
+    ])
+    expect(await shake(site.client)).toMatch(/^HTTP\/1\.1 200/)
+    await expect.poll(() => lending.rows.map((row) => row.status)).toEqual([status, 200])
+  })
+
+  test('names nobody whom its certificate may not name', async () => {
+    const provisioner = provisionerExtension({ name: 'other', kid: 'k'.repeat(43) })
+    const other = await hold(site.intermediate, { extensions: { provisioner } }, [site.intermediate])
+    await shake(other, 'nonsense\r\n\r\n')
+    expect(lending.decisions.map(({ principal }) => principal)).toEqual([{ x5t: x5tOf(other) }])
+    expect(lending.rows).toMatchObject([{ reason: 'request_unreadable', grantId: null, certSerial: null }])
+  })
+
+  test('and is the rest of a request has no second row', async () => {
+    await shake(site.client, `${chunked}chunked\r\n\r\nnonsense\r\n`)
+    await expect.poll(() => lending.entries).toHaveLength(1)
+    expect(lending.decisions).toMatchObject([unreadable, { guard: 'http.body', reason: 'body_malformed' }])
+    expect(lending.rows).toMatchObject([{ verb: 'list', reason: 'body_malformed' }])
+    // What comes behind a request is another one.
+    await shake(site.client, `${ASKED.replace('close', 'keep-alive')}nonsense\r\n\r\n`)
+    await expect.poll(() => lending.rows.map(({ verb }) => verb).sort()).toEqual(['capabilities', 'list', 'unknown'])
+  })
+
+  test('and cannot be put on record gets no answer, and no row', async () => {
+    lending.log.isFull = true
+    expect(await shake(site.client, 'nonsense\r\n\r\n')).toBe('')
+    expect([lending.rows, lending.log.events]).toEqual([[], ['decision-not-recorded']])
+  })
 })
 
 test('whom a grant refuses has a row that its tenant finds', async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import type { DecisionLog } from '../../shared/decision-log.ts'
-import type { Guard } from '../../shared/guard.ts'
+import type { Decision, DecisionLog } from '../../shared/decision-log.ts'
+import { firstRefusal, type Guard, type Refusal } from '../../shared/guard.ts'
 import type { Log } from '../../shared/log.ts'
 import { createTlsListener, type TlsConnection, type TlsListener, type TlsMaterial } from '../../shared/tls-listener.ts'
 import type { CrlsInUse } from '../certificates/crl-keeper.ts'
@@ -22,7 +22,7 @@ import type { Rights } from '../scope/predicate.ts'
 import { isResource } from '../scope/resources.ts'
 import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
-import type { AuditMembers } from '../storage/audit/decision.ts'
+import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
 import type { Position } from '../wire/cursor.ts'
 import { queryHash } from '../wire/query-hash.ts'
 import {
@@ -191,6 +191,7 @@ export function createFederationListener(options: FederationListenerOptions): Fe
       decisions: options.records satisfies DecisionLog,
       handshakeRecordsPerMinute: limits.handshakeRecordsPerMinute,
       onRequest: (request, response, connection) => requests.serve(request, response, connection),
+      recordUnreadable: (refusal, connection) => requests.recordUnreadable(refusal, connection),
     })
     return listener.listen()
   }
@@ -229,6 +230,8 @@ class Requests {
   readonly #perLeaf = new RateLimit()
   readonly #perGrant = new RateLimit()
   readonly #certificates = new WeakMap<TLSSocket, CertificateContext>()
+  /** The latest request of each connection. */
+  readonly #latest = new WeakMap<TLSSocket, IncomingMessage>()
   readonly #now: () => number
 
   constructor(options: FederationListenerOptions, limits: FederationLimits, open: OpenConnections) {
@@ -251,6 +254,7 @@ class Requests {
     const exchange = new Exchange(this.#frame, request, response, connection)
     exchange.target = this.#options.node
     exchange.audit = askedFor(exchange.path)
+    this.#latest.set(connection.socket, request)
     const over = this.#open.begin(connection.socket)
     exchange.onEnded((ended) => {
       over()
@@ -264,28 +268,35 @@ class Requests {
     }).catch(() => response.destroy())
   }
 
-  /** Whose request it is, by the certificate of its connection and by nothing else. */
-  async #identify(exchange: Exchange): Promise<CertificateIdentity> {
-    const { request, connection, principal } = exchange
-    await exchange.pass([httpAuthority], { request, names: this.#options.names })
-    const context = this.#contextOf(connection.socket)
+  /** It has a record and a row as any other request, but for the rest of one that has its row already. */
+  async recordUnreadable(refusal: Decision, { socket }: TlsConnection): Promise<void> {
+    const { records, auditor } = this.#frame
+    const { principal } = await proven(this.#contextOf(socket))
+    if (this.#latest.get(socket)?.complete === false) return records.record({ ...refusal, principal })
+    const decision: AuditedDecision = { ...refusal, principal, audit: askedFor('') }
+    const entry = auditor?.open(decision.requestId)
     try {
-      await exchange.pass(CERTIFICATE_GUARDS as readonly Guard<CertificateContext>[], context)
+      records.record(decision)
     } catch (failure) {
-      const by = failure instanceof Refused ? failure.guard : undefined
-      exchange.isLast = by === certLive.id
-      // Whatever is wrong with what stands in it: it was proven, and is named.
-      const leaf = by === undefined || by === certProven.id ? undefined : leafIn(context)
-      if (leaf) principal.x5t = leaf.x5t
+      entry?.cancel()
       throw failure
     }
-    const identity = identityIn(context)
-    if (identity === undefined) throw new Error('a certificate that passed its guards names nobody')
-    const { x5t, serial, commonName: cn, grantId, subjectUserId } = identity
-    Object.assign(principal, { x5t, serial, cn, grantId, subjectUserId })
-    const counted = { limit: this.#perLeaf, key: x5t, most: this.#limits.perLeaf }
+    entry?.settle(auditRowOf(decision, new Date().toISOString(), { bytesOut: 0 }))
+  }
+
+  /** Whose request it is, by the certificate of its connection and by nothing else. */
+  async #identify(exchange: Exchange): Promise<CertificateIdentity> {
+    const { request, connection } = exchange
+    await exchange.pass([httpAuthority], { request, names: this.#options.names })
+    const { principal, ...caller } = await proven(this.#contextOf(connection.socket))
+    Object.assign(exchange.principal, principal)
+    if (caller.identity === undefined) {
+      exchange.isLast = caller.guard === certLive.id
+      throw new Refused(caller.guard, caller.refusal)
+    }
+    const counted = { limit: this.#perLeaf, key: caller.identity.x5t, most: this.#limits.perLeaf }
     await exchange.pass([rateLeaf], counted)
-    return identity
+    return caller.identity
   }
 
   /** Whether the database lets them in, at this request. */
@@ -383,6 +394,25 @@ class Requests {
     this.#certificates.set(socket, context)
     return context
   }
+}
+
+type Caller = { readonly principal: Readonly<Record<string, string>> } & (
+  | { readonly identity: CertificateIdentity }
+  | { readonly identity?: undefined; readonly guard: string; readonly refusal: Refusal }
+)
+
+/** What a connection has proven of its caller, and which guard objects to it. */
+async function proven(context: CertificateContext): Promise<Caller> {
+  const found = await firstRefusal(CERTIFICATE_GUARDS, context)
+  if (found !== undefined) {
+    // Whatever is wrong with what stands in it: it was proven, and is named.
+    const leaf = found.guard === certProven.id ? undefined : leafIn(context)
+    return { principal: leaf ? { x5t: leaf.x5t } : {}, ...found }
+  }
+  const identity = identityIn(context)
+  if (identity === undefined) throw new Error('a certificate that passed its guards names nobody')
+  const { x5t, serial, commonName: cn, grantId, subjectUserId } = identity
+  return { principal: { x5t, serial, cn, grantId, subjectUserId }, identity }
 }
 
 function capabilities({ scope, expiresAt, epoch }: LentGrant, ifNoneMatch: string | undefined): Accepted {
