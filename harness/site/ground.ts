@@ -12,7 +12,7 @@ import { MutatedSite } from './mutated-site.ts'
 import { once } from './once.ts'
 import { proveRemoval } from './prove-removal.ts'
 import { SharedKnowledge } from './scenario-site.ts'
-import { type Lease, takeShared } from './shared-sites.ts'
+import { endIdleSites, type Lease, takeShared } from './shared-sites.ts'
 
 export interface ScenarioOptions {
   /** Parameters of the topology; they go before what the command line sets. */
@@ -195,6 +195,8 @@ export class Ground implements AsyncDisposable {
     const partition = needs?.includes('partition')
     const launch = async (environment: LaunchOptions['env']) => {
       using ending = endOfRun()
+      // Where sites weigh that much, what nobody has is no burden to who comes.
+      if (backend.sitesAtOnce !== undefined) await endIdleSites()
       const clocks = { clock: at ? 'movable' : clock, clockStartsAt: at } as const
       return await backend.launch(plan, { env: environment, keep, partition, hold, ...clocks, signal: ending.signal })
     }

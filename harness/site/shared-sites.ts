@@ -88,10 +88,15 @@ async function endAll(keys: readonly string[]): Promise<void> {
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} shared sites were not released`)
 }
 
+/** Ends sites that nobody has, but for as many as given that were used last. */
+export async function endIdleSites(but = 0): Promise<void> {
+  const idle = [...sharedSites()].flatMap(([key, { isTaken }]) => (isTaken ? [] : [key]))
+  await endAll(idle.slice(0, Math.max(0, idle.length - but)))
+}
+
 /** Launches a site, ends idle ones before, and tells how it was when it had come to rest: what it told by then, every file sees. */
 async function launched(launch: () => Promise<Site>, protocols: Protocols, withinMs: number) {
-  const idle = [...sharedSites()].flatMap(([key, { isTaken }]) => (isTaken ? [] : [key]))
-  await endAll(idle.slice(0, Math.max(0, idle.length + 1 - idleAtMost)))
+  await endIdleSites(idleAtMost - 1)
   const site = await launch()
   try {
     return { site, look: await lookAtRest(site, protocols, withinMs), told: await toldBy(site) }
