@@ -24,7 +24,6 @@ export const UNPROVOKED: Readonly<Record<string, string>> = {
   'federation-gateway/api.rate rate_authentication': NOT_YET,
   'federation-gateway/api.user user_disabled': NOT_YET,
   'federation-gateway/cert.proven cert_not_proven': NOT_YET,
-  'federation-gateway/enr.body enrolment_content_type': NOT_YET,
   'federation-gateway/enr.grant grant_not_active':
     'no token for another enrolment is made for a grant that is pending, and none becomes so again',
   'federation-gateway/enr.peer enrolment_peer_revoked': 'who revokes a peer revokes its grants in the same transaction',

@@ -1,17 +1,19 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { type Federation, federation, type Invited, type OddRequest, requestFor } from '../federation.ts'
+import { type Admin, type Federation, federation, type Invited, type OddRequest, requestFor } from '../federation.ts'
 import { expectNotEnrolled, type Refusal, signedFor, storedOf } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
 const invalid = (reason: string) => ({ status: 422, error: 'invalid_csr', guard: 'enr.csr', reason })
 
+type Content = Pick<Parameters<Admin['bare']>[0], 'json' | 'body' | 'headers'>
+
 /** It is refused and has changed nothing; then the request that was meant is signed by the same token. */
-async function expectJudged(federation: Federation, invited: Invited, sent: unknown, refusal: Refusal): Promise<void> {
+async function expectJudged(federation: Federation, invited: Invited, sent: Content, refusal: Refusal): Promise<void> {
   const before = await storedOf(federation, invited)
   const anybody = await federation.asAdmin('b')
   const path = `/api/federation/enrollment/${invited.token}`
-  const reply = await anybody.call('POST', path, sent)
+  const reply = await anybody.bare({ method: 'POST', path, ...sent })
   await expectNotEnrolled(federation, reply, refusal, invited)
   if (refusal.status === 422) expect(reply.error!.details).toMatchObject([{ path: 'csrPem' }])
   expect(await storedOf(federation, invited)).toEqual(before)
@@ -31,7 +33,7 @@ const texts: readonly (readonly [what: string, of: (own: string) => string])[] =
 
 test.for(texts)('FED-08: %s', async ([, of], { federation }) => {
   const invited = await federation.invite()
-  await expectJudged(federation, invited, { csrPem: of(invited.request.csrPem) }, invalid('csr_malformed'))
+  await expectJudged(federation, invited, { json: { csrPem: of(invited.request.csrPem) } }, invalid('csr_malformed'))
 })
 
 const odd: readonly (readonly [what: string, odd: OddRequest, reason: string])[] = [
@@ -47,7 +49,7 @@ const odd: readonly (readonly [what: string, odd: OddRequest, reason: string])[]
 test.for(odd)('FED-08: a request %s', async ([, faults, reason], { federation }) => {
   const invited = await federation.invite()
   const { csrPem } = await requestFor(invited.commonName, faults)
-  await expectJudged(federation, invited, { csrPem }, invalid(reason))
+  await expectJudged(federation, invited, { json: { csrPem } }, invalid(reason))
 })
 
 const bodies: readonly (readonly [what: string, body: (csrPem: string) => unknown, status: number, error: string])[] = [
@@ -61,8 +63,22 @@ const bodies: readonly (readonly [what: string, body: (csrPem: string) => unknow
 test.for(bodies)('FED-08: a body with %s', async ([, body, status, error], { federation }) => {
   const invited = await federation.invite()
   const reason = status === 413 ? 'enrolment_too_large' : 'enrolment_body'
-  const sent = body(invited.request.csrPem)
+  const sent = { json: body(invited.request.csrPem) }
   await expectJudged(federation, invited, sent, { status, error, guard: 'enr.body', reason })
+})
+
+test.for([
+  ['a text', 'text/plain'],
+  ['the request alone', 'application/pkcs10'],
+  ['a form', 'application/x-www-form-urlencoded'],
+  ['something like JSON', 'application/jsonx'],
+  ['nothing in particular', undefined],
+] as const)('FED-08: a body that says it is %s', async ([, type], { federation }) => {
+  const invited = await federation.invite()
+  const body = JSON.stringify({ csrPem: invited.request.csrPem })
+  const sent = { body, headers: type === undefined ? [] : [['Content-Type', type] as const] }
+  const refusal = { status: 415, error: 'unsupported_media_type', guard: 'enr.body', reason: 'enrolment_content_type' }
+  await expectJudged(federation, invited, sent, refusal)
 })
 
 test.for([
