@@ -12,21 +12,24 @@ export interface Refusal {
 /** Nobody waits for a refusal: the time of one request, as a client of federation has it. */
 const boundMs = 10_000
 
-/** The lender refuses for this reason, in time, and says the reason to nobody but its log; which the audit has as well, where there is a row. */
+/**
+ * A gateway refuses for this reason, in time, and says the reason to nobody but its log; which the audit has as well, where there is a row.
+ * `at`: which one; the lender, if none is named.
+ */
 export async function expectRefused(
   federation: Federation,
   reply: Reply<unknown>,
   { status, error, guard, reason }: Refusal,
-  { audited = false, secrets = [] }: { audited?: boolean; secrets?: readonly string[] } = {},
+  { at = 'b', audited = false, secrets = [] }: { at?: string; audited?: boolean; secrets?: readonly string[] } = {},
 ): Promise<void> {
   expect({ status: reply.status, error: reply.error?.code }).toEqual({ status, error })
   expect(reply.ms).toBeLessThan(federation.site.bound(boundMs))
-  const decided = (await federation.decided(reply)).filter(({ requestId }) => requestId === reply.error!.requestId)
+  const decided = (await federation.decided(reply, at)).filter(({ requestId }) => requestId === reply.error!.requestId)
   expect(decided).toMatchObject([{ verdict: 'refused', layer: 'http', status, error, guard, reason }])
-  const row = audited ? await federation.audited(reply) : undefined
+  const row = audited ? await federation.audited(reply, at) : undefined
   if (row) expect(row).toMatchObject({ outcome: status < 500 ? 'denied' : 'error', status, reason, cert_serial: null })
   expect(reply.body).not.toContain(reason)
-  const told = `${JSON.stringify([decided, row])}${reply.body}${federation.site.node('gateway-b').logs().join('\n')}`
+  const told = `${JSON.stringify([decided, row])}${reply.body}${federation.site.node(`gateway-${at}`).logs().join('\n')}`
   expect(secrets.filter((secret) => told.includes(secret))).toEqual([])
 }
 
