@@ -10,10 +10,6 @@ const NO_REFUSAL = 'it is the reason of an answer that was cut or asked for anew
 export const UNPROVOKED: Readonly<Record<string, string>> = {
   'creds-intake/creds.manifest manifest_missing':
     'the intake waits until there is one, and says handover_timeout where none comes',
-  'federation-gateway/adm.peer-cert peer_cert_key': NOT_YET,
-  'federation-gateway/adm.peer-cert peer_cert_name': NOT_YET,
-  'federation-gateway/adm.peer-cert peer_cert_oid': NOT_YET,
-  'federation-gateway/adm.peer-cert peer_state': NOT_YET,
   'federation-gateway/api.body api_content_type': NOT_YET,
   'federation-gateway/api.body api_too_large': NOT_YET,
   'federation-gateway/api.rate rate_authentication': NOT_YET,

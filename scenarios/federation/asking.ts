@@ -58,16 +58,24 @@ export async function inboundPeer(federation: Federation, lender = 'b', asker = 
   return known?.id ?? (await there.ask('peer:register', { body: { commonName } })).id
 }
 
-/** A grant for a user of the lender, and a user of the asker who asks by it: by the calls that the program makes. */
-export async function lend(federation: Federation, options: LendOptions = {}): Promise<Asking> {
-  const { scope = 'scope-a', subject = 'alice', rateLimit = 6_000, lender = 'b', asker = 'a' } = options
+/** A grant for a user of the lender, and what the administrator of the asker is given to come to a certificate for it. */
+export async function invitation(
+  federation: Federation,
+  { scope = 'scope-a', subject = 'alice', rateLimit = 6_000, lender = 'b', asker = 'a' }: Omit<LendOptions, 'as'> = {},
+) {
   const there = await federation.asAdmin(lender)
   const document = typeof scope === 'string' ? scopeDocument(scope, federation.site.plan) : scope
   const peerId = await inboundPeer(federation, lender, asker)
   const parties = { peerId, subjectUserId: federation.seed(lender).user(subject).id }
   const body = { ...parties, scope: document, rateLimit, allowSensitive: true }
   const { id: grantId } = await there.ask('grant:create', { body })
-  const { enrollmentUrl, token } = await there.invite(grantId)
+  return { ...(await there.invite(grantId)), ...parties, grantId }
+}
+
+/** A grant for a user of the lender, and a user of the asker who asks by it: by the calls that the program makes. */
+export async function lend(federation: Federation, options: LendOptions = {}): Promise<Asking> {
+  const { lender = 'b', asker = 'a' } = options
+  const { grantId, enrollmentUrl, token } = await invitation(federation, options)
   const { id: userId, user } = options.as
     ? { id: options.as.userId, user: options.as.user }
     : await newUser(federation, asker)
@@ -96,12 +104,21 @@ export async function federate(
   { lender = 'b', asker = 'a' }: Pick<LendOptions, 'lender' | 'asker'> = {},
 ) {
   const here = await federation.asAdmin(asker)
-  const invitation = { enrollmentUrl, ownerUserId, ...(caPem !== undefined && { caPem }) }
-  const { peerId: id, csrPem } = await here.ask('peer:keypair', { body: invitation })
-  const { value } = await federation.redeem({ token, request: { csrPem, keyPem: '' } }, undefined, lender)
-  const { certPem, certChainPem, subjectUserId, federationUrl } = value
-  const body = { certPem, certChainPem, grantId, subjectUserId, federationUrl }
+  const begin = { enrollmentUrl, ownerUserId, ...(caPem !== undefined && { caPem }) }
+  const { peerId: id, csrPem } = await here.ask('peer:keypair', { body: begin })
+  const body = { ...(await certified(federation, { token, csrPem }, lender)), grantId }
   return here.ask('peer:cert', { parameters: { id }, body })
+}
+
+/** Redeems a token of the lender for a request of the asker, and answers what that one is to be told of it. */
+export async function certified(
+  federation: Federation,
+  { token, csrPem }: { token: string; csrPem: string },
+  lender = 'b',
+) {
+  const { value } = await federation.redeem({ token, request: { csrPem, keyPem: '' } }, undefined, lender)
+  const { certPem, certChainPem, grantId, subjectUserId, federationUrl } = value
+  return { certPem, certChainPem, grantId, subjectUserId, federationUrl }
 }
 
 /** The program `federation`, run on the node of a gateway by its operator for the first tenant. */

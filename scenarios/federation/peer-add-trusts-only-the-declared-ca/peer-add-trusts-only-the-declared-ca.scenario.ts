@@ -1,23 +1,11 @@
 import { expect, issueLeaf, putFile, rogueAuthority, scenario } from 'holdfast/vitest'
-import { commandLine, inboundPeer, newUser } from '../asking.ts'
-import { type Federation, federation } from '../federation.ts'
+import { certified, commandLine, invitation, newUser } from '../asking.ts'
+import { type Certifier, type Federation, federation, type OddToken, requestFor } from '../federation.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
-interface Invitation {
-  readonly enrollmentUrl: string
-  readonly caPem: string
-  readonly token: string
-  readonly grantId: string
-}
-
-/** What B would hand to A's administrator: for a grant that nobody has yet. */
-async function invitation(federation: Federation): Promise<Invitation> {
-  const admin = await federation.asAdmin('b')
-  const parties = { peerId: await inboundPeer(federation), subjectUserId: federation.seed('b').user('alice').id }
-  const { id: grantId } = await admin.ask('grant:create', { body: { ...parties, scope: { resources: ['tasks'] } } })
-  return { ...(await admin.invite(grantId)), grantId }
-}
+type Invitation = Awaited<ReturnType<typeof invitation>>
 
 /** `peer add` at A, of an invitation that somebody may have changed. */
 async function add(federation: Federation, name: string, given: Pick<Invitation, 'enrollmentUrl' | 'caPem'>) {
@@ -137,3 +125,66 @@ test('an answer for something else makes no peer active (FED-47)', async ({ fede
     await (await federation.asAdmin('a')).ask('peer:remove', { parameters: { id: peer!.id } })
   }
 })
+
+type TokenFor = Parameters<Certifier['token']>[0]
+/** The CA that was declared signs for A what was meant, but for what is said. */
+type Sign = (but: Partial<TokenFor>, odd?: OddToken) => Promise<object>
+
+/** Certificate and answer agree with each other, and not with the invitation. */
+const throughout = (member: 'grantId' | 'subjectUserId') => async (sign: Sign) => {
+  const other = { [member]: crypto.randomUUID() }
+  return { ...(await sign(other)), ...other }
+}
+
+/** What is wrong with an answer: its certificate, or what is said beside it. */
+const answers: Record<string, readonly [reason: string, of: (sign: Sign, name: string) => object | Promise<object>]> = {
+  'another key': ['peer_cert_key', async (sign, name) => sign({ request: await requestFor(name) })],
+  'another name': ['peer_cert_name', (sign) => sign({}, { claims: { sub: 'other.test' } })],
+  'another grant': ['peer_cert_oid', (sign) => sign({ grantId: crypto.randomUUID() })],
+  'another user': ['peer_cert_oid', (sign) => sign({ subjectUserId: crypto.randomUUID() })],
+  'another grant through and through': ['peer_cert_oid', throughout('grantId')],
+  'another user through and through': ['peer_cert_oid', throughout('subjectUserId')],
+  'a lender elsewhere': ['peer_cert_name', () => ({ federationUrl: 'https://other.test:8444' })],
+}
+
+test('A itself takes no such answer from whoever administers it, and the right one once (FED-47)', async ({
+  federation,
+}) => {
+  const { id: ownerUserId } = await newUser(federation)
+  const { enrollmentUrl, token, grantId, subjectUserId } = await invitation(federation)
+  const [admin, certifier] = [await federation.asAdmin('a'), federation.certifier()]
+  const { peerId: id, csrPem } = await admin.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId } })
+  const right = await certified(federation, { token, csrPem })
+  const take = (body: typeof right, peerId = id) => admin.try('peer:cert', { parameters: { id: peerId }, body })
+  const commonName = federation.site.node('gateway-a').host
+  const sign: Sign = async (but, odd) => {
+    const asked = { commonName, request: { csrPem }, grantId, subjectUserId, ...but }
+    const { value } = await certifier.sign(asked.request.csrPem, await certifier.token(asked, odd))
+    const { crt: certPem, ca: certChainPem } = value as { crt: string; ca: string }
+    return { certPem, certChainPem }
+  }
+
+  const refused = (status: number, error: string, reason: string) => ({ status, error, guard: 'adm.peer-cert', reason })
+  const pending = await storedAtA(federation, id)
+  for (const [what, [reason, of]] of Object.entries(answers)) {
+    const reply = await take({ ...right, ...(await of(sign, commonName)) })
+    await expectRefused(federation, reply, refused(422, 'invalid_certificate', reason), { at: 'a' })
+    expect(await storedAtA(federation, id), what).toEqual(pending)
+  }
+
+  expect((await take(right)).value).toMatchObject({ state: 'active', remoteGrantId: grantId })
+  const active = await storedAtA(federation, id)
+  const late = refused(409, 'conflict', 'peer_state')
+  const { id: calling } = await admin.ask('peer:register', { body: { commonName: federation.newName() } })
+  for (const peerId of [id, calling]) {
+    await expectRefused(federation, await take(right, peerId), late, { at: 'a' })
+  }
+  expect(await storedAtA(federation, id)).toEqual(active)
+})
+
+/** All that A has stored of a peer: the same text before and after what must change nothing. */
+async function storedAtA(federation: Federation, peerId: string) {
+  const text = `SELECT jsonb_build_array(to_jsonb(p), (SELECT jsonb_agg(to_jsonb(k) ORDER BY id)
+    FROM federation_peer_credentials k WHERE peer_id = p.id))::text AS row FROM federation_peers p WHERE id = $1`
+  return (await federation.database('a')).query(text, [peerId])
+}
