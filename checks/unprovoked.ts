@@ -27,7 +27,6 @@ export const UNPROVOKED: Readonly<Record<string, string>> = {
   'federation-gateway/out.cache cache_unconfirmed': NO_REFUSAL,
   'federation-gateway/out.rows peer_rows_over_cap': NO_REFUSAL,
   'federation-gateway/out.rows peer_source_spoofed': NO_REFUSAL,
-  'federation-gateway/qry.peer peer_pending': NOT_YET,
   'federation-gateway/rate.leaf rate_leaf': NOT_YET,
   'federation-gateway/renew.ca renew_ca_rejected': NOT_YET,
   'federation-gateway/scope.cap row_cap': NO_REFUSAL,

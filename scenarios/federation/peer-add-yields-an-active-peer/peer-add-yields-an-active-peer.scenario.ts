@@ -1,6 +1,7 @@
 import { expect, putFile, scenario } from 'holdfast/vitest'
-import { bring, commandLine, done, inboundPeer, newUser } from '../asking.ts'
+import { bring, certified, commandLine, done, inboundPeer, invitation, newUser } from '../asking.ts'
 import { type Federation, federation, type Reply } from '../federation.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -70,6 +71,47 @@ test.for([
     expect((await user.list('tasks', { source })).status).toBe(404)
   },
 )
+
+test('until it is there it is asked nothing, and nobody misses it', async ({ federation }) => {
+  const { id: ownerUserId, user } = await newUser(federation)
+  const { enrollmentUrl, token } = await invitation(federation)
+  const here = await federation.asAdmin('a')
+  const { peerId: id, csrPem } = await here.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId } })
+  const source = `federated:${federation.site.node('gateway-b').host}` as const
+  const [row] = federation.seed('b').visible('alice', 'tasks')
+  const questions = [
+    () => user.getRow('tasks', row!, { source }),
+    () => user.search('plan', { source }),
+    () => user.capabilities({ source }),
+    () => user.list('tasks', { source }),
+  ]
+
+  const pending = { status: 503, error: 'peer_unavailable', guard: 'qry.peer', reason: 'peer_pending' }
+  for (const ask of questions) await expectRefused(federation, await ask(), pending, { at: 'a' })
+  expect((await user.list('tasks', { source: 'all' })).value).toMatchObject({
+    _partial: false,
+    _sources: [
+      { source: 'local', state: 'ok' },
+      { source, state: 'skipped', reason: 'peer_pending' },
+    ],
+  })
+
+  await here.ask('peer:cert', { parameters: { id }, body: await certified(federation, { token, csrPem }) })
+  await federation.connectAnonymously('b')
+  for (const ask of questions) expect((await ask()).status).toBe(200)
+  // Each call has its row: there was none before.
+  const calls = async () =>
+    (await federation.audit('a')).filter(({ peer_id: peer }) => peer === id).map(({ verb }) => verb)
+  const all = await federation.site.until(
+    'the last call to have its row',
+    async () => {
+      const verbs = await calls()
+      return verbs.at(-1) === 'list' && verbs
+    },
+    { withinMs: 5_000 },
+  )
+  expect(all).toEqual(['get', 'search', 'capabilities', 'list'])
+})
 
 test('peers and grants are shown without a key of either', async ({ federation }) => {
   for (const letter of ['a', 'b']) {
