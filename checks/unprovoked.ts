@@ -12,7 +12,6 @@ export const UNPROVOKED: Readonly<Record<string, string>> = {
     'the intake waits until there is one, and says handover_timeout where none comes',
   'federation-gateway/api.body api_content_type': NOT_YET,
   'federation-gateway/api.body api_too_large': NOT_YET,
-  'federation-gateway/api.rate rate_authentication': NOT_YET,
   'federation-gateway/api.user user_disabled': NOT_YET,
   'federation-gateway/cert.proven cert_not_proven': NOT_YET,
   'federation-gateway/enr.grant grant_not_active':

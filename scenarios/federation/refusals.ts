@@ -33,6 +33,14 @@ export async function expectRefused(
   expect(secrets.filter((secret) => told.includes(secret))).toEqual([])
 }
 
+/** Whoever has asked too often is told in whole seconds when to come again, by header and body alike. */
+export function expectLimited(reply: Reply<unknown>): void {
+  expect({ status: reply.status, error: reply.error?.code }).toEqual({ status: 429, error: 'rate_limited' })
+  const seconds = Number(reply.header('retry-after'))
+  expect(Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, `Retry-After: ${seconds}`).toBe(true)
+  expect(reply.error).toMatchObject({ retryAfterSeconds: seconds })
+}
+
 /** Of an enrolment: with its row in the audit, and without the token anywhere. */
 export function expectNotEnrolled(
   federation: Federation,

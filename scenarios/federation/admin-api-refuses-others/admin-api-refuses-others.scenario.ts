@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { expect, scenario } from 'holdfast/vitest'
-import { type Admin, federation } from '../federation.ts'
-import { expectRefused } from '../refusals.ts'
+import { Admin, AskingUser, federation } from '../federation.ts'
+import { expectLimited, expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
+const perAddress = 4
+/** A gateway that is less patient than it is with tests. */
+const guessed = scenario('federation', {
+  env: { 'gateway-b/gateway': { GATEWAY_RATE_LIMIT_AUTHENTICATIONS_PER_ADDRESS: String(perAddress) } },
+}).extend('federation', federation)
 
 const path = '/api/admin/federation/grants'
 const users = '/api/admin/users'
@@ -127,4 +132,31 @@ test('what is for operators is not for the administrator of a tenant', async ({ 
   const { id } = await operator.ask('admin:token', { body })
   expect((await admin.try('admin:withdraw', { parameters: { id } })).status).toBe(403)
   expect((await operator.try('admin:withdraw', { parameters: { id } })).status).toBe(200)
+})
+
+guessed('whoever tries tokens has to wait, with a good one as well, and nobody else has', async ({ federation }) => {
+  const [admin, user] = [await federation.asAdmin('b'), await federation.asUser('b', 'alice')]
+  const there = await federation.endpoint('b', 'public', 'a')
+  const guess = () => new Admin(there, randomBytes(32).toString('hex')).get(path)
+  for (let tried = 0; tried < perAddress; tried += 1) {
+    await expectRefused(federation, await guess(), invalid('bearer_unknown'))
+  }
+
+  const limited = { status: 429, error: 'rate_limited', guard: 'api.rate', reason: 'rate_authentication' }
+  const [adminThere, userThere] = [new Admin(there, admin.token), new AskingUser(there, user.token)]
+  const name = `user ${randomBytes(6).toString('hex')}`
+  const elsewhere = [...authorization(`Bearer ${admin.token}`), ['X-Forwarded-For', '203.0.113.7'] as const]
+  for (const reply of [
+    await guess(),
+    await adminThere.get(path),
+    await adminThere.post(users, { name }),
+    await adminThere.bare({ method: 'GET', path, headers: elsewhere }),
+    await userThere.list('tasks'),
+  ]) {
+    await expectRefused(federation, reply, limited, { secrets: [admin.token, user.token] })
+    expectLimited(reply)
+  }
+  // Who they are from the address of B itself, they are there as before.
+  expect((await user.list('tasks')).status).toBe(200)
+  await expectOnlyHeard(admin, name)
 })

@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { lend } from '../asking.ts'
-import { federation, federationPath, type Reply } from '../federation.ts'
+import { federation, federationPath } from '../federation.ts'
+import { expectLimited } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -15,13 +16,6 @@ const forged = (at: number) =>
     ['X-SSL-Client-Cert', `certificate ${at}`],
     ['X-Grant-Id', crypto.randomUUID()],
   ] as const
-
-function expectLimited(reply: Reply<unknown>): void {
-  expect({ status: reply.status, code: reply.error?.code }).toEqual({ status: 429, code: 'rate_limited' })
-  const seconds = Number(reply.header('retry-after'))
-  expect(Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, `Retry-After: ${seconds}`).toBe(true)
-  expect(reply.error).toMatchObject({ retryAfterSeconds: seconds })
-}
 
 test('as many as it allows, and the next is told when to come again (FED-37)', async ({ federation }) => {
   const peer = await federation.asPeer('scope-a', { rateLimit: limit })
