@@ -94,7 +94,7 @@ const schema = z.strictObject({
     .prefault({}),
   tls: z.strictObject({
     cert: file.describe('PEM file: own certificate, then intermediates; read anew when it changes'),
-    key: file.describe('PEM file: its private key'),
+    key: file.describe('PEM file (0600): its private key'),
   }),
   clientCa: file
     .optional()

@@ -1,4 +1,4 @@
-import { expect, putFile, rogueAuthority, scenario } from 'holdfast/vitest'
+import { expect, putFile, rogueAuthority, runOn, scenario } from 'holdfast/vitest'
 import { type Federation, federation, places, requestFor } from '../federation.ts'
 
 const test = scenario('federation', { own: true }).extend('federation', federation)
@@ -108,6 +108,24 @@ const faults: readonly (readonly [
     /key/,
     async (json, federation) => {
       json.tls.key = await given(federation, (await requestFor('any.example')).keyPem)
+    },
+  ],
+  [
+    'a key of its certificate that others can read',
+    'tls.server-certificate',
+    /tls\.key, can be read by others; make it 0600/,
+    async (json, federation) => {
+      const path = await given(federation, '')
+      await runOn(
+        federation.site,
+        'gateway-b',
+        'sh',
+        '-c',
+        'cat "$0" > "$1" && chmod 0640 "$1"',
+        json.tls.key as string,
+        path,
+      )
+      json.tls.key = path
     },
   ],
 ]

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -106,9 +106,14 @@ test('up to three secrets that sealed before are taken, also weak ones', async (
   })
 })
 
-test.each<
-  [what: string, change: () => Promise<Record<string, Given>> | Record<string, Given>, found: string, message: RegExp]
->([
+type Fault = [
+  what: string,
+  change: () => Promise<Record<string, Given>> | Record<string, Given>,
+  found: string,
+  message: RegExp,
+]
+
+test.each<Fault>([
   [
     'a secret file that others can read',
     () => ({ sealing: { secretFile: put(SECRET, 0o640) } }),
@@ -222,6 +227,14 @@ test.each<
     'start.tls server_tls',
     /not the key of/,
   ],
+  ...[0o640, 0o604].map(
+    (mode): Fault => [
+      `a key of its certificate with mode 0${mode.toString(8)}`,
+      () => ({ tls: { key: put(readFileSync(good.tls.key, 'utf8'), mode) } }),
+      'start.tls server_tls',
+      /tls\.key, can be read by others; make it 0600/,
+    ],
+  ),
   [
     'a certificate of another name',
     async () => {

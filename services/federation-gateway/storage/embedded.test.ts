@@ -35,7 +35,7 @@ beforeEach(async () => {
   ca = String(root.certificate)
   const server = await holdServer(root, [NAME])
   writeFileSync(join(folder, 'cert.pem'), server.cert)
-  writeFileSync(join(folder, 'key.pem'), server.key)
+  writeFileSync(join(folder, 'key.pem'), server.key, { mode: 0o600 })
   port = await freePort()
   configuration = {
     ...{ publicName: NAME, dataDir: join(folder, 'data'), decisionLog: join(folder, 'decisions.jsonl') },
