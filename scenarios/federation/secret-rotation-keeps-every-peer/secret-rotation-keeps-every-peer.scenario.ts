@@ -1,5 +1,6 @@
 import { expect, putFile, putJsonFile, scenario } from 'holdfast/vitest'
-import { lend } from '../asking.ts'
+import { lend, newUser } from '../asking.ts'
+import { doneBy, gatewayCommand, killHalfWay } from '../commands.ts'
 import { type Federation, federation, places } from '../federation.ts'
 
 const test = scenario('federation', { own: true }).extend('federation', federation)
@@ -17,14 +18,51 @@ async function restart({ site }: Federation, change: (json: Sealing) => void): P
   await node.start('gateway')
 }
 
-async function keys({ site }: Federation, word: 'status' | 'rotate') {
-  const argv = ['service:federation-gateway', '--config', places.configuration, 'keys', word]
-  const { code, stdout, stderr } = await site.node('gateway-a').exec(argv)
-  expect({ code, stderr }).toMatchObject({ code: 0 })
-  return JSON.parse(stdout) as { outdated?: number; resealed?: number; unopened?: unknown[] }
+interface Keys {
+  readonly rows: Readonly<Record<string, number>>
+  readonly outdated: number
+  readonly resealed: number
+  readonly unopened: readonly unknown[]
 }
 
-test('a new secret seals every key while peers are called, and the old one can go', async ({ federation, site }) => {
+const keys = (federation: Federation, word: 'status' | 'rotate') =>
+  doneBy<Keys>(gatewayCommand(federation, 'a', ['keys', word]))
+
+/** So many are sealed anew in one transaction. */
+const atOnce = 100
+
+/** Peers that wait for a certificate have a key, too. */
+async function peersThatWait(federation: Federation, count: number): Promise<void> {
+  const admin = await federation.asAdmin('a')
+  const { id: ownerUserId } = await newUser(federation)
+  for (let at = 0; at < count; at += 1) {
+    const enrollmentUrl = `https://${federation.newName()}/api/federation/enrollment/${'0'.repeat(64)}`
+    await admin.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId } })
+  }
+}
+
+/** Whoever seals a key of the second portion anew waits, until it is let go of; then nobody is at it any more. */
+async function secondPortionHeld(federation: Federation) {
+  const holder = await federation.database('a')
+  const lock = 'hashtext($$the second portion$$)'
+  const [row] = await holder.query<{ id: string }>(
+    `SELECT id FROM federation_peer_credentials ORDER BY id::text OFFSET ${1.5 * atOnce} LIMIT 1`,
+  )
+  await holder.query(`
+    CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS
+      $held$ BEGIN PERFORM pg_advisory_xact_lock(${lock}); RETURN NEW; END $held$;
+    CREATE TRIGGER held BEFORE UPDATE ON federation_peer_credentials
+      FOR EACH ROW WHEN (OLD.id = '${row!.id}') EXECUTE FUNCTION held();
+    SELECT pg_advisory_lock(${lock})`)
+  const letGo = () =>
+    holder.query(`SELECT pg_advisory_unlock(${lock}); DROP TRIGGER held ON federation_peer_credentials`)
+  return { holder, letGo }
+}
+
+test('a new secret seals every key while peers are called, also after a kill half-way, and the old one can go', async ({
+  federation,
+  site,
+}) => {
   const asking = [await lend(federation), await lend(federation, { subject: 'bob' }), await lend(federation)]
   const node = site.node('gateway-a')
   const old = await node.readFile(places.sealingSecret)
@@ -34,6 +72,7 @@ test('a new secret seals every key while peers are called, and the old one can g
   }
   const good = asking.map(() => [200, false])
   expect(await read()).toEqual(good)
+  await peersThatWait(federation, 2 * atOnce)
 
   await putFile(site, 'gateway-a', previous, old)
   await putFile(site, 'gateway-a', places.sealingSecret, `${crypto.randomUUID()}${crypto.randomUUID()}`)
@@ -42,18 +81,27 @@ test('a new secret seals every key while peers are called, and the old one can g
   })
   expect(await read()).toEqual(good)
   const before = await keys(federation, 'status')
-  expect(before.outdated).toBeGreaterThanOrEqual(asking.length)
+  expect(before.outdated).toBeGreaterThanOrEqual(2 * atOnce + asking.length)
 
   const [answers, state] = [[] as unknown[], { isOver: false }]
   const traffic = (async () => {
     while (!state.isOver) answers.push(...(await read()))
   })()
-  const rotated = await Promise.all([keys(federation, 'rotate'), keys(federation, 'rotate')]).finally(() => {
+  const rotate = async () => {
+    const { holder, letGo } = await secondPortionHeld(federation)
+    await killHalfWay(federation, 'a', ['keys', 'rotate'], holder)
+    const half = await keys(federation, 'status')
+    await letGo()
+    return { half, rotated: await Promise.all([keys(federation, 'rotate'), keys(federation, 'rotate')]) }
+  }
+  const { half, rotated } = await rotate().finally(() => {
     state.isOver = true
   })
   await traffic
-  expect(rotated.reduce((sum, { resealed = 0 }) => sum + resealed, 0)).toBe(before.outdated)
-  expect(rotated.flatMap(({ unopened = [] }) => unopened)).toEqual([])
+  expect(half.outdated).toBe(before.outdated - atOnce)
+  expect(Object.values(half.rows).toSorted()).toEqual([half.outdated, atOnce].toSorted())
+  expect(rotated.reduce((sum, { resealed }) => sum + resealed, 0)).toBe(half.outdated)
+  expect(rotated.flatMap(({ unopened }) => unopened)).toEqual([])
   expect(new Set(answers.map(String))).toEqual(new Set(['200,false']))
   expect(await keys(federation, 'rotate')).toMatchObject({ resealed: 0 })
   expect(await keys(federation, 'status')).toMatchObject({ outdated: 0 })
