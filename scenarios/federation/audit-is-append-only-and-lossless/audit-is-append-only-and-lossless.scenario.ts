@@ -1,4 +1,5 @@
-import { expect, putJsonFile, runOn, scenario } from 'holdfast/vitest'
+import { expect, putJsonFile, scenario } from 'holdfast/vitest'
+import { doneBy, gatewayCommand, killHalfWay } from '../commands.ts'
 import { type EnrolledPeer, type Federation, federation, places, type Reply } from '../federation.ts'
 
 const test = scenario('federation', { own: true, waits: true }).extend('federation', federation)
@@ -114,19 +115,88 @@ test('FED-36: what did not fit into memory is told, and is there afterwards', as
   await expectAudited(federation, peer, replies)
 })
 
-test('FED-36: what was moved into the archive is read as before', async ({ federation, site }) => {
+const archiveBefore = (before: string) => ['audit', 'archive', '--before', before]
+
+/** So many are moved in one transaction. */
+const atOnce = 1_000
+const archivedAfterDays = 90
+
+/** The row of one call so many times over, by the days that they are old: the database takes what was not there before. */
+async function rowsOfBefore(federation: Federation, days: number, count: number): Promise<string> {
+  const { request_id: id } = await federation.audited(await (await federation.asPeer('scope-a')).list('tasks'))
+  const database = await federation.database('b')
+  const prefix = `${days} days ago ${id}`
+  await database.query(
+    `INSERT INTO federation_audit_log
+     SELECT (jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid(), 'request_id', $1 || ' ' || n,
+       'at', now() - make_interval(days => $2, secs => n)))).*
+     FROM federation_audit_log one, generate_series(1, $3::int) n WHERE request_id = $4`,
+    [prefix, days, count, id],
+  )
+  return prefix
+}
+
+/** All that is told of rows, wherever they are; and how many of them are in the archive. */
+async function toldOf(federation: Federation, prefix: string) {
+  const rows = await (await federation.database('b')).query<{ row: string; archived: boolean }>(
+    `SELECT (to_jsonb(one) - 'archived')::text AS row, archived FROM federation_audit_all one
+     WHERE starts_with(request_id, $1) ORDER BY 1`,
+    [prefix],
+  )
+  return { rows: rows.map(({ row }) => row), archived: rows.filter(({ archived }) => archived).length }
+}
+
+test('FED-36: what was moved into the archive is read as before', async ({ federation }) => {
   const peer = await federation.asPeer('scope-a')
   const reply = await peer.list('tasks')
   const { request_id: requestId } = await federation.audited(reply)
   const before = new Date(Date.now() + 1_000).toISOString()
-  const said = await runOn(
-    site,
-    'gateway-b',
-    ...['service:federation-gateway', '--config', places.configuration, 'audit', 'archive', '--before', before],
-  )
-  expect(JSON.parse(said).moved).toBeGreaterThan(0)
+  const { moved } = await doneBy<{ moved: number }>(gatewayCommand(federation, 'b', archiveBefore(before)))
+  expect(moved).toBeGreaterThan(0)
   const admin = await federation.asAdmin('b')
   const { items } = await admin.ask('audit:read', { query: { grant: peer.grant.grantId } })
   expect(items.filter((item) => item.requestId === requestId)).toMatchObject([{ archived: true, outcome: 'allowed' }])
   await federation.audited(await peer.list('tasks'))
+})
+
+test('FED-36: an archiving that is killed half-way loses and repeats no row, and goes on where it ended', async ({
+  federation,
+}) => {
+  const old = await rowsOfBefore(federation, 400, 1.5 * atOnce)
+  const { rows } = await toldOf(federation, old)
+  expect(rows).toHaveLength(1.5 * atOnce)
+  // The newest of them is in the second portion.
+  const holder = await federation.database('b')
+  await holder.query('BEGIN')
+  await holder.query(
+    'SELECT FROM federation_audit_log WHERE starts_with(request_id, $1) ORDER BY at DESC LIMIT 1 FOR UPDATE',
+    [old],
+  )
+  const before = archiveBefore(new Date(Date.now() - 300 * 86_400_000).toISOString())
+  await killHalfWay(federation, 'b', before, holder)
+  expect(await toldOf(federation, old)).toEqual({ rows, archived: atOnce })
+  await holder.query('COMMIT')
+
+  const isFree = async () => (await gatewayCommand(federation, 'b', before)).code === 0
+  await federation.site.until('the archive to be free', isFree, { withinMs: filledMs, everyMs: 250 })
+  expect(await toldOf(federation, old)).toEqual({ rows, archived: rows.length })
+})
+
+test('FED-36: rows of ninety-one days are in the archive by themselves, and younger ones are not', async ({
+  federation,
+}) => {
+  const peer = await federation.asPeer('scope-a')
+  const [old, young] = [
+    await rowsOfBefore(federation, archivedAfterDays + 1, 20),
+    await rowsOfBefore(federation, archivedAfterDays - 1, 20),
+  ]
+  const [before, beside] = [await toldOf(federation, old), await toldOf(federation, young)]
+  expect([before.archived, beside.archived]).toEqual([0, 0])
+  // It looks every hour, and once when it starts.
+  await restart(federation, 'stop', peer)
+
+  const isArchived = async () => (await toldOf(federation, old)).archived === 20
+  await federation.site.until('them to be in the archive', isArchived, { withinMs: filledMs })
+  expect(await toldOf(federation, old)).toEqual({ ...before, archived: 20 })
+  expect(await toldOf(federation, young)).toEqual(beside)
 })
