@@ -1,7 +1,8 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { inboundPeer, lend, newUser } from '../asking.ts'
-import { type EnrolledPeer, type Federation, federation, requestFor } from '../federation.ts'
-import { storedOf } from '../refusals.ts'
+import { doneBy, gatewayCommand, isWaitedFor, killHalfWay } from '../commands.ts'
+import { type EnrolledPeer, type Federation, federation, type Invited, requestFor } from '../federation.ts'
+import { signedFor, storedOf } from '../refusals.ts'
 
 const test = scenario('federation', { own: true, waits: true }).extend('federation', federation)
 
@@ -46,40 +47,72 @@ test('the lender, before a token is claimed: the token is as good as before', as
   expect((await federation.redeem(invited)).status).toBe(200)
 })
 
-test('the lender, after the claim and before the answer of the CA: the token is spent, and another one is good', async ({
-  federation,
-  site,
-}) => {
-  const invited = await federation.invite()
-  // It has just heard that the CA is well, and so asks it.
-  await federation.asPeer('scope-a', { subject: 'bob' })
-  await withSilentCa(federation, async () => {
-    const redeemed = federation.redeem(invited)
-    const isClaimed = async () => (await storedOf(federation, invited)).issuance.some((row) => row.includes('"open"'))
-    await site.until('the token to be claimed', isClaimed, { withinMs: readyMs })
-    await kill(federation, 'b')
-    expect((await redeemed).status).toBeNull()
-  })
-  await start(federation, 'b')
+/** What keeps an enrolment at one place, until it is let go of. */
+interface Held {
+  isThere(invited: Invited): Promise<boolean>
+  letGo(): Promise<unknown>
+}
 
-  expect(await statusOf(federation, invited)).toBe('pending')
-  expect((await federation.redeem(invited)).status).toBe(410)
-  const told = async () =>
-    (await federation.audit('b')).filter((row) => row.grant_id === invited.grantId && row.outcome === 'failed')
-  const [row] = await site.until(
-    'the audit to tell of it',
-    async () => {
-      const rows = await told()
-      return rows.length > 0 && rows
-    },
-    { withinMs: closedMs, everyMs: 500 },
-  )
-  expect(row).toMatchObject({ verb: 'enrol', reason: 'issuance_abandoned' })
-  const next = { ...invited, ...(await (await federation.asAdmin('b')).invite(invited.grantId)) }
-  expect((await federation.redeem(next)).status).toBe(200)
-  expect(await statusOf(federation, invited)).toBe('active')
-  expect(await told()).toHaveLength(1)
-})
+async function silentCa(federation: Federation): Promise<Held> {
+  const ca = federation.site.node('ca')
+  await ca.pause()
+  const isClaimed = ({ issuance }: Awaited<ReturnType<typeof storedOf>>) =>
+    issuance.some((row) => row.includes('"open"'))
+  return { isThere: async (invited) => isClaimed(await storedOf(federation, invited)), letGo: () => ca.resume() }
+}
+
+/** Nobody registers a certificate. */
+async function lockedCertificates(federation: Federation): Promise<Held> {
+  const holder = await federation.database('b')
+  await holder.query('BEGIN')
+  await holder.query('LOCK TABLE federation_certificates IN SHARE MODE')
+  const isThere = async (invited: Invited) => {
+    const [signed] = await signedFor(federation, invited)
+    return signed?.status === 201 && isWaitedFor(holder)
+  }
+  return { isThere, letGo: () => holder.query('COMMIT') }
+}
+
+test.for([
+  ['before', silentCa],
+  ['after', lockedCertificates],
+] as const)(
+  'the lender, after the claim, %s the answer of the CA: the token is spent, and another one is good',
+  async ([, hold], { federation, site }) => {
+    const invited = await federation.invite()
+    // It has just heard that the CA is well, and so asks it.
+    await federation.asPeer('scope-a', { subject: 'bob' })
+    const { isThere, letGo } = await hold(federation)
+    try {
+      const redeemed = federation.redeem(invited)
+      await site.until('the enrolment to be there', () => isThere(invited), { withinMs: readyMs })
+      await kill(federation, 'b')
+      expect((await redeemed).status).toBeNull()
+    } finally {
+      await letGo()
+    }
+    await start(federation, 'b')
+
+    expect(await statusOf(federation, invited)).toBe('pending')
+    expect((await storedOf(federation, invited)).certificates).toEqual([])
+    expect((await federation.redeem(invited)).status).toBe(410)
+    const told = async () =>
+      (await federation.audit('b')).filter((row) => row.grant_id === invited.grantId && row.outcome === 'failed')
+    const [row] = await site.until(
+      'the audit to tell of it',
+      async () => {
+        const rows = await told()
+        return rows.length > 0 && rows
+      },
+      { withinMs: closedMs, everyMs: 500 },
+    )
+    expect(row).toMatchObject({ verb: 'enrol', reason: 'issuance_abandoned' })
+    const next = { ...invited, ...(await (await federation.asAdmin('b')).invite(invited.grantId)) }
+    expect((await federation.redeem(next)).status).toBe(200)
+    expect(await statusOf(federation, invited)).toBe('active')
+    expect(await told()).toHaveLength(1)
+  },
+)
 
 test('the lender, after the activation: the grant is active, and is enrolled anew', async ({ federation }) => {
   const lost = await federation.asPeer('scope-a')
@@ -172,4 +205,51 @@ test('the lender, with rows of the audit in memory: each is there afterwards', a
     30
   await site.until('all rows to be there', isWhole, { withinMs: readyMs, everyMs: 250 })
   for (const reply of replies.slice(-3)) expect(await federation.audited(reply)).toMatchObject({ outcome: 'allowed' })
+})
+
+/** Names of tables, columns, indexes and triggers of a schema, and who may do what with them. */
+async function shapeOf(federation: Federation, schema: string): Promise<string[]> {
+  const rows = await (await federation.database('a')).query<{ text: string }>(
+    `SELECT concat_ws(' ', table_name, column_name, udt_name, is_nullable) AS text
+       FROM information_schema.columns WHERE table_schema = $1
+     UNION ALL SELECT concat_ws(' ', tablename, indexname) FROM pg_indexes WHERE schemaname = $1
+     UNION ALL SELECT concat_ws(' ', event_object_table, trigger_name, event_manipulation)
+       FROM information_schema.triggers WHERE trigger_schema = $1
+     UNION ALL SELECT concat_ws(' ', table_name, grantee, privilege_type)
+       FROM information_schema.role_table_grants WHERE table_schema = $1
+     ORDER BY 1`,
+    [schema],
+  )
+  return rows.map(({ text }) => text)
+}
+
+test('gateway migrate, in the middle of a migration: that one was not begun, and the next run ends as one that was not killed', async ({
+  federation,
+  site,
+}) => {
+  const database = await federation.database('a')
+  const migrate = () => doneBy<{ done: string[] }>(gatewayCommand(federation, 'a', ['migrate']))
+  const namesOf = async () =>
+    (await database.query('SELECT name FROM migrations ORDER BY name')).map(({ name }) => name)
+  const all = await namesOf()
+  const whole = await shapeOf(federation, 'public')
+  await site.node('gateway-a').stop('gateway')
+  // Nothing in the place of what it has, which lies beside it meanwhile.
+  await database.query('ALTER SCHEMA public RENAME TO kept; CREATE SCHEMA public')
+  try {
+    // One of several tables that the fourth one makes.
+    await database.query('BEGIN; CREATE TABLE federation_grants ()')
+    await killHalfWay(federation, 'a', ['migrate'], database)
+    await database.query('ROLLBACK')
+    expect(await namesOf()).toEqual(all.slice(0, 3))
+    expect((await shapeOf(federation, 'public')).filter((text) => text.startsWith('federation_'))).toEqual([])
+
+    expect(await migrate()).toEqual({ done: all.slice(3) })
+    expect(await shapeOf(federation, 'public')).toEqual(whole)
+    expect(await migrate()).toEqual({ done: [] })
+  } finally {
+    await database.query('ROLLBACK')
+    await database.query('DROP SCHEMA public CASCADE; ALTER SCHEMA kept RENAME TO public')
+    await start(federation, 'a')
+  }
 })
