@@ -35,10 +35,7 @@ beforeAll(async () => {
   token = made.token
   const { tenantId } = tenant
   await storeAdminToken(database.app, { tenantId, name: 'test', sha256: made.sha256, expiresAt: null })
-  gateway = await startGateway(site, {
-    admin: { operatorTokenFile: site.put('operator', 'o'.repeat(32)) },
-    rateLimit: { perGrant: 7 },
-  })
+  gateway = await start()
 }, 120_000)
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
@@ -46,6 +43,11 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]()
   await cluster[Symbol.asyncDispose]()
 })
+
+function start(operator = 'o'.repeat(32)): Promise<RunningGateway> {
+  const admin = { operatorTokenFile: site.put('operator', operator) }
+  return startGateway(site, { admin, rateLimit: { perGrant: 7 } })
+}
 
 async function ask<Action extends AdminAction>(
   action: Action,
@@ -97,3 +99,25 @@ test('a grant that is revoked over the network is refused at once, and told to t
   await expect(list()).rejects.toMatchObject({ code: 'ECONNRESET' })
   expect(site.ca.revoked).toEqual([peer.serial])
 })
+
+test('an operator token that was withdrawn opens nothing after a restart, and the start says so; another one does', async () => {
+  const old = 'o'.repeat(32)
+  const read = async (as: string) => {
+    const headers = { authorization: `Bearer ${as}` }
+    return (await gateway.public(adminPath('status:read'), { method: 'GET', headers })).status
+  }
+  expect(await read(old)).toBe(200)
+  const id = site.decisions().at(-1)!.principal.adminId!
+  await ask('admin:withdraw', { at: { id }, as: old })
+  expect(await read(old)).toBe(401)
+  for (const [operator, status] of [
+    [old, 401],
+    ['n'.repeat(32), 200],
+  ] as const) {
+    await gateway[Symbol.asyncDispose]()
+    gateway = await start(operator)
+    expect(await read(operator)).toBe(status)
+    expect(site.decisions().at(-1)?.reason).toBe(status === 401 ? 'bearer_withdrawn' : null)
+    expect(/"event":"operator-token-withdrawn"/.test(gateway.stderr())).toBe(status === 401)
+  }
+}, 60_000)

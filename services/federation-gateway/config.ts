@@ -83,7 +83,11 @@ const schema = z.strictObject({
     .prefault({}),
   admin: z
     .strictObject({
-      operatorTokenFile: file.optional().describe('file (0600) with the operator token to begin with'),
+      operatorTokenFile: file
+        .optional()
+        .describe(
+          'file (0600) with the operator token to begin with; one that is withdrawn, or replaced by another, stays so',
+        ),
     })
     .prefault({}),
   listeners: z

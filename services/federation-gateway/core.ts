@@ -27,7 +27,13 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
   const database = new Database({ url: databaseUrl, role: 'gateway_app' })
   await recordPin(database, prepared)
   const { operatorToken, sealing } = secrets
-  await setBootstrapToken(database, operatorToken && hashOfBearer(operatorToken))
+  if (!(await setBootstrapToken(database, operatorToken && hashOfBearer(operatorToken)))) {
+    const { operatorTokenFile: file } = configuration.admin
+    log.warn('operator-token-withdrawn', {
+      file,
+      message: 'it stays withdrawn; put another one there, and start again',
+    })
+  }
   const salt = await databaseSalt(database)
   const audit = await AuditWriter.start({
     session: database,

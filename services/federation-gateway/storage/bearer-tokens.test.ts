@@ -54,16 +54,26 @@ test('a token is withdrawn by its own tenant alone', async () => {
 
 test('the operator token of the configuration counts as long as it stands there', async () => {
   const [first, second] = [hash(), hash()]
-  await setBootstrapToken(database.app, first)
-  await setBootstrapToken(database.app, first)
+  for (const start of ['first', 'second']) expect(await setBootstrapToken(database.app, first), start).toBe(true)
   expect(await find(first)).toMatchObject({ kind: 'operator', withdrawnAt: null })
-  await setBootstrapToken(database.app, second)
+  expect(await setBootstrapToken(database.app, second)).toBe(true)
   expect(await find(first)).toMatchObject({ withdrawnAt: expect.any(Date) })
   expect(await find(second)).toMatchObject({ withdrawnAt: null })
-  await setBootstrapToken(database.app, first)
-  expect(await find(first)).toMatchObject({ withdrawnAt: null })
-  await setBootstrapToken(database.app, undefined)
-  expect(await find(first)).toMatchObject({ withdrawnAt: expect.any(Date) })
+  expect(await setBootstrapToken(database.app, undefined)).toBe(true)
+  expect(await find(second)).toMatchObject({ withdrawnAt: expect.any(Date) })
+})
+
+test('an operator token that was withdrawn stays so, whatever the configuration says', async () => {
+  const sha256 = hash()
+  await setBootstrapToken(database.app, sha256)
+  const { id } = (await find(sha256))!
+  expect(await withdrawToken(database.app, { id })).toBe(true)
+  const { withdrawnAt } = (await find(sha256))!
+  expect(withdrawnAt).toBeInstanceOf(Date)
+  expect(await setBootstrapToken(database.app, sha256)).toBe(false)
+  expect(await find(sha256)).toMatchObject({ withdrawnAt })
+  // Another one in its place is good.
+  expect(await setBootstrapToken(database.app, hash())).toBe(true)
 })
 
 test('users are of one name in a tenant; with one that is deleted go its tokens, and its name is free', async () => {

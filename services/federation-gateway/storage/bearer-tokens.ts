@@ -45,18 +45,21 @@ export async function storeAdminToken(
 
 const BOOTSTRAP = 'bootstrap'
 
-/** The operator token of the configuration: what stands there now counts, and one that stood there before does no more. */
-export async function setBootstrapToken(session: Session, sha256: string | undefined): Promise<void> {
+/**
+ * The operator token of the configuration: what stands there now counts, and one that stood there before does no more. One that is withdrawn,
+ * by this or by an administrator, stays so: false.
+ */
+export async function setBootstrapToken(session: Session, sha256: string | undefined): Promise<boolean> {
   await session.query(sql`
     UPDATE admin_tokens SET withdrawn_at = now()
     WHERE role = 'operator' AND name = ${BOOTSTRAP} AND withdrawn_at IS NULL
       AND token_sha256 IS DISTINCT FROM ${sha256 ?? null}::text`)
-  if (sha256 === undefined) return
+  if (sha256 === undefined) return true
   await session.query(sql`
     INSERT INTO admin_tokens (id, role, name, token_sha256)
     VALUES (${crypto.randomUUID()}::uuid, 'operator', ${BOOTSTRAP}, ${sha256})
-    ON CONFLICT (token_sha256) DO UPDATE SET withdrawn_at = NULL
-      WHERE admin_tokens.role = 'operator' AND admin_tokens.name = ${BOOTSTRAP}`)
+    ON CONFLICT (token_sha256) DO NOTHING`)
+  return (await findBearer(session, sha256))?.withdrawnAt === null
 }
 
 /** Undefined: this tenant has no such user. */
