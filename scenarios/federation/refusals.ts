@@ -1,36 +1,76 @@
 import { expect } from 'holdfast/vitest'
-import type { Federation, Invited, Reply } from './federation.ts'
+import type { AuditedRow, Federation, Invited, Reply } from './federation.ts'
 
 /** How a gateway refuses: what its caller is told, and what it writes down for itself. */
 export interface Refusal {
-  readonly status: number
-  readonly error: string
+  /** Null: the connection ended before a byte of HTTP. */
+  readonly status: number | null
+  readonly error?: string
   readonly guard: string
   readonly reason: string
 }
 
-/** Nobody waits for a refusal: the time of one request, as a client of federation has it. */
-const boundMs = 10_000
+export interface RefusedCall {
+  /** Whose refusal it is. Default: the lender's. */
+  readonly at?: string
+  /** What was tried, for people. Default: the reason. */
+  readonly what?: string
+  /** What is repeated nowhere. */
+  readonly secrets?: readonly string[]
+}
+
+type DecisionRecord = Awaited<ReturnType<Federation['decided']>>[number]
+
+/** Whoever is refused for what he has sent waits for nobody; where something else has failed, it had the time of one request. */
+const boundMs = (status: number | null) => (status !== null && status >= 500 ? 10_000 : 5_000)
 
 /**
- * A gateway refuses for this reason, in time, and says the reason to nobody but its log; which the audit has as well, where there is a row.
- * `at`: which one; the lender, if none is named.
+ * It was refused for this reason and for no other, in bounded time, and the reason is told to nobody but the gateway's own records: one in
+ * its log, and one row of the audit where there is to be one. The answer holds nothing of the lender's.
  */
 export async function expectRefused(
   federation: Federation,
   reply: Reply<unknown>,
   { status, error, guard, reason }: Refusal,
-  { at = 'b', audited = false, secrets = [] }: { at?: string; audited?: boolean; secrets?: readonly string[] } = {},
+  { at = 'b', what = reason, secrets = [] }: RefusedCall = {},
 ): Promise<void> {
-  expect({ status: reply.status, error: reply.error?.code }).toEqual({ status, error })
-  expect(reply.ms).toBeLessThan(federation.site.bound(boundMs))
-  const decided = (await federation.decided(reply, at)).filter(({ requestId }) => requestId === reply.error!.requestId)
-  expect(decided).toMatchObject([{ verdict: 'refused', layer: 'http', status, error, guard, reason }])
-  const row = audited ? await federation.audited(reply, at) : undefined
-  if (row) expect(row).toMatchObject({ outcome: status < 500 ? 'denied' : 'error', status, reason, cert_serial: null })
-  expect(reply.body).not.toContain(reason)
-  const told = `${JSON.stringify([decided, row])}${reply.body}${federation.site.node(`gateway-${at}`).logs().join('\n')}`
-  expect(secrets.filter((secret) => told.includes(secret))).toEqual([])
+  const { site } = federation
+  expect({ status: reply.status, error: reply.error?.code }, what).toEqual({ status, error })
+  const records = await federation.decided(reply, at)
+  expect(records, what).toMatchObject([{ verdict: 'refused', status, error: error ?? null, guard, reason }])
+  const [record] = records as [DecisionRecord]
+  if (status !== null) expect(record.requestId, what).toBe(reply.error!.requestId)
+  const rows = await rowsOf(federation, { reply, record, at })
+  const outcome = status !== null && status >= 500 ? 'error' : 'denied'
+  expect(rows, what).toMatchObject(isAudited(record) ? [{ outcome, status, reason, rows_out: null }] : [])
+  expect(reply.body, what).not.toContain(reason)
+  expect(leaked(federation, reply), what).toEqual([])
+  if (secrets.length > 0) {
+    const told = JSON.stringify([reply.body, records, rows, site.node(`gateway-${at}`).logs()])
+    expect(secrets.filter((secret) => told.includes(secret))).toEqual([])
+  }
+  const bound = site.bound(boundMs(status))
+  expect(site.measured(`${what} is refused`, reply.ms, bound), what).toBeLessThan(bound)
+}
+
+/** Whatever peers ask, and whoever enrols; but what ended before a byte of HTTP asked nothing. */
+function isAudited({ status, listener, action }: DecisionRecord): boolean {
+  return status !== null && (listener === 'federation' || action === 'federation:enrol')
+}
+
+/** All rows of the audit about a call; where there is to be one, once it is there. */
+async function rowsOf(
+  federation: Federation,
+  { reply, record, at }: { reply: Reply<unknown>; record: DecisionRecord; at: string },
+): Promise<AuditedRow[]> {
+  if (isAudited(record)) await federation.audited(reply, at)
+  const database = await federation.database(at)
+  return database.query<AuditedRow>('SELECT * FROM federation_audit_all WHERE request_id = $1', [record.requestId])
+}
+
+/** Markers of the lender's rows that an answer holds. */
+export function leaked(federation: Federation, { body, headers }: Reply<unknown>): string[] {
+  return federation.seed('b').markersIn(body + JSON.stringify(headers))
 }
 
 /** Whoever has asked too often is told in whole seconds when to come again, by header and body alike. */
@@ -41,14 +81,15 @@ export function expectLimited(reply: Reply<unknown>): void {
   expect(reply.error).toMatchObject({ retryAfterSeconds: seconds })
 }
 
-/** Of an enrolment: with its row in the audit, and without the token anywhere. */
-export function expectNotEnrolled(
+/** Of an enrolment: no certificate came of it, and its token is repeated nowhere. */
+export async function expectNotEnrolled(
   federation: Federation,
   reply: Reply<unknown>,
   refusal: Refusal,
   { token }: Pick<Invited, 'token'>,
 ): Promise<void> {
-  return expectRefused(federation, reply, refusal, { audited: true, secrets: [token] })
+  await expectRefused(federation, reply, refusal, { secrets: [token] })
+  expect((await federation.audited(reply)).cert_serial).toBe(null)
 }
 
 /** All that a lender has stored about a grant: the same texts before and after what must change nothing. */

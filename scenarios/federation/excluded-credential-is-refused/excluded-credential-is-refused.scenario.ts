@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { type EnrolledPeer, type Federation, federation, type Reply } from '../federation.ts'
-import { expectRefused, likeness, outOfScope, stateOf } from '../lending.ts'
+import { likeness, outOfScope, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -46,7 +47,7 @@ test('what a scope does not name is refused like what it excludes', async ({ fed
   for (const resource of ['notes', 'memory', 'teams', 'users'] as const) {
     const ids = resource === 'memory' ? rowsOf(federation, 'memory') : []
     for (const reply of await tried(peer, resource, ids)) {
-      await expectRefused(federation, reply, outOfScope('scope.granted', 'resource_not_granted'), resource)
+      await expectRefused(federation, reply, outOfScope('scope.granted', 'resource_not_granted'), { what: resource })
       expect(likeness(reply)).toEqual(likeness(excluded!))
     }
   }

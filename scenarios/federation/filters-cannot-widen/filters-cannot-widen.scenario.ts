@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { type EnrolledPeer, type Federation, federation, type ScopeDocument } from '../federation.ts'
-import { expectRefused, invalid } from '../lending.ts'
+import { invalid } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 import { type Drawn, type Filter, Lot, type Resource, resources } from './drawn.ts'
 
 const test = scenario('federation').extend('federation', federation)
@@ -159,7 +160,7 @@ test('what would widen a filter is no part of a request, and the same list witho
   const bodies = [...filters.map((filter) => ({ filter })), { sort: 'owner_id' }, { ids: personal }, { filters: {} }]
   for (const body of bodies) {
     const reply = await peer.list('tasks', body as never)
-    await expectRefused(federation, reply, invalid('http.body', 'body_schema'), JSON.stringify(body))
+    await expectRefused(federation, reply, invalid('http.body', 'body_schema'), { what: JSON.stringify(body) })
   }
   expect(idsOf((await peer.list('tasks', { filter: { teamId: ofT1 } })).value.items).sort()).toEqual(lent)
   for (const id of personal) expect((await peer.get('tasks', id)).status).toBe(404)

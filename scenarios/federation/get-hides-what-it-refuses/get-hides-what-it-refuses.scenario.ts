@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect, scenario } from 'holdfast/vitest'
 import { type Federation, federation, federationPath } from '../federation.ts'
-import { expectRefused, likeness, notFound } from '../lending.ts'
+import { likeness, notFound } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -40,7 +41,7 @@ test('whatever is the matter with it, its bytes are those of one that is absent 
   const answers: unknown[] = []
   for (const [what, [id, reason]] of Object.entries(hidden)) {
     const reply = await peer.get('tasks', id)
-    await expectRefused(federation, reply, notFound('scope.rows', reason), what)
+    await expectRefused(federation, reply, notFound('scope.rows', reason), { what })
     expect(reply.body).not.toContain(id)
     answers.push(likeness(reply))
   }

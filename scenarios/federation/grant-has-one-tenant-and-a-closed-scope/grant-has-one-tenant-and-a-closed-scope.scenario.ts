@@ -175,7 +175,7 @@ test('FED-29: what is granted and excluded is excluded, and whoever makes the gr
 
   expect(warnings).toEqual([expect.stringContaining('notes')])
   const excluded = { status: 403, error: 'scope_violation', guard: 'scope.excluded', reason: 'resource_excluded' }
-  await expectRefused(federation, await peer.list('notes'), excluded, { audited: false })
+  await expectRefused(federation, await peer.list('notes'), excluded)
   expect((await peer.list('tasks')).status).toBe(200)
   expect((await peer.capabilities()).value).toMatchObject({ resources: ['tasks'], excluded_resources: ['notes'] })
 })

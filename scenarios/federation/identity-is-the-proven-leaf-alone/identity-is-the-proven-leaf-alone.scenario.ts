@@ -7,7 +7,8 @@ import {
   pretendingToHold,
   type Reply,
 } from '../federation.ts'
-import { atTls, expectRefused, invalid, stateOf } from '../lending.ts'
+import { atTls, invalid, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -64,18 +65,15 @@ test('in a body: refused, whatever it is called (FED-33)', async ({ federation }
   ]
   for (const member of members) {
     const what = JSON.stringify(member).slice(0, 60)
-    await expectRefused(
-      federation,
-      await own.list('tasks', member),
-      invalid('http.body', 'body_schema'),
-      `list ${what}`,
-    )
+    await expectRefused(federation, await own.list('tasks', member), invalid('http.body', 'body_schema'), {
+      what: `list ${what}`,
+    })
     const body = `{"q":"plan",${JSON.stringify(member).slice(1)}`
     const typed = [['Content-Type', 'application/json'] as const]
     const searched = await own.call({ method: 'POST', path: `${federationPath}/search`, body, headers: typed })
-    await expectRefused(federation, searched, invalid('http.body', 'body_schema'), `search ${what}`)
+    await expectRefused(federation, searched, invalid('http.body', 'body_schema'), { what: `search ${what}` })
     const got = await own.call({ method: 'POST', path: `${federationPath}/get/tasks/${row}`, json: member })
-    await expectRefused(federation, got, invalid('http.body', 'body_schema'), `get ${what}`)
+    await expectRefused(federation, got, invalid('http.body', 'body_schema'), { what: `get ${what}` })
   }
   await expectOwn(federation, await own.list('tasks', {}), { own, mine }, 'without any of it')
   expect(await stateOf(federation, [own.grant.grantId, grantId])).toEqual(state)
@@ -145,11 +143,8 @@ test('beside the own certificate, in both orders (TLS-10)', async ({ federation 
 
   const pretended = pretendingToHold(theirs!.publicKey, key)
   const before = await federation.connect({ certificate: [String(theirs), leaf, ...above].join(''), key: pretended })
-  await expectRefused(
-    federation,
-    await before.list('tasks'),
-    atTls('tls_protocol', 'tls.protocol'),
-    'before the own one',
-  )
+  await expectRefused(federation, await before.list('tasks'), atTls('tls_protocol', 'tls.protocol'), {
+    what: 'before the own one',
+  })
   expect(await stateOf(federation, [own.grant.grantId, victim.grant.grantId])).toEqual(state)
 })

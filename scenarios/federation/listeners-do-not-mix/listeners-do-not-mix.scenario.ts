@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { Caller, type EnrolledPeer, federation, federationPath } from '../federation.ts'
-import { atTls, expectRefused, forbidden, notFound, refusal, stateOf } from '../lending.ts'
+import { atTls, forbidden, notFound, refusal, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -38,7 +39,9 @@ test('the listener of peers serves nothing but federation, whatever token comes 
   ]
   for (const sent of elsewhere) {
     const reply = await peer.call(sent)
-    await expectRefused(federation, reply, notFound('http.route', 'route_unknown'), `${sent.method} ${sent.path}`)
+    await expectRefused(federation, reply, notFound('http.route', 'route_unknown'), {
+      what: `${sent.method} ${sent.path}`,
+    })
   }
   // Nobody who is refused learns what there is.
   const forged = await federation.forge(peer)
@@ -90,10 +93,10 @@ test('each answers to its own name alone, in the handshake and in each request (
     '',
   ]) {
     const reply = await peer.call({ ...list, headers: [['Host', name]] })
-    await expectRefused(federation, reply, misdirected, `Host: ${name}`)
+    await expectRefused(federation, reply, misdirected, { what: `Host: ${name}` })
   }
   const asked = shaking(peer, { servername: elsewhere })
-  await expectRefused(federation, await asked.call(list), misdirected, 'another name in the handshake')
+  await expectRefused(federation, await asked.call(list), misdirected, { what: 'another name in the handshake' })
   // By no name at all nobody else is meant.
   expect((await shaking(peer, { servername: null }).call(list)).status).toBe(200)
   expect((await peer.call({ ...list, headers: [['Host', host]] })).status).toBe(200)
@@ -110,7 +113,7 @@ test('in the clear there is no request (TLS-18)', async ({ federation }) => {
   const plain = await peer.plain({ method: 'POST', path: list.path, body, headers })
   await expectRefused(federation, plain, atTls('tls_plaintext', 'tls.protocol'))
   const preface = await peer.plain({ method: 'PRI', path: '*', body: 'SM\r\n\r\n' })
-  await expectRefused(federation, preface, atTls('tls_plaintext', 'tls.protocol'), 'HTTP/2 in the clear')
+  await expectRefused(federation, preface, atTls('tls_plaintext', 'tls.protocol'), { what: 'HTTP/2 in the clear' })
   expect((await peer.call(list)).status).toBe(200)
 })
 

@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { type EnrolledPeer, type Federation, federation, type Reply } from '../federation.ts'
-import { expectRefused, forbidden, notFound, outOfScope } from '../lending.ts'
+import { forbidden, notFound, outOfScope } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 import { broughtIn, type NewTenant } from '../tenants.ts'
 
 const test = scenario('federation').extend('federation', federation)

@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { federation, naming, provisionerExtension, provisionerOid, type RawExtension } from '../federation.ts'
-import { atTls, expectRefused, forbidden, oids, stateOf, unauthorized } from '../lending.ts'
+import { atTls, forbidden, oids, stateOf, unauthorized } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -63,7 +64,7 @@ test.for(['grant', 'subject'] as const)('the extension of the %s (FED-19, FED-20
 
   for (const [what, problem, added] of cases) {
     const reply = await (await federation.forge(peer, { added })).list('tasks')
-    await expectRefused(federation, reply, unauthorized(`cert.oid-${of}`, `oid_${of}_${problem}`), what)
+    await expectRefused(federation, reply, unauthorized(`cert.oid-${of}`, `oid_${of}_${problem}`), { what })
     expect(reply.header('www-authenticate'), what).toBe('ClientCertificate realm="federation"')
   }
 
@@ -120,7 +121,7 @@ test('the right extensions by another provisioner of the same CA (FED-25)', asyn
 
   for (const [what, others] of Object.entries(cases)) {
     const reply = await (await federation.forge(peer, { added: instead(provisionerOid, ...others) })).list('tasks')
-    await expectRefused(federation, reply, unauthorized('cert.provisioner', 'cert_provisioner'), what)
+    await expectRefused(federation, reply, unauthorized('cert.provisioner', 'cert_provisioner'), { what })
   }
   const same = instead(provisionerOid, provisionerExtension({ name: 'mosaic-fed', kid }))
   const control = await federation.forge(peer, { added: same })
@@ -136,6 +137,6 @@ test('a certificate for more than clients, or of an authority, is no identity', 
   } as const
   for (const [what, how] of Object.entries(cases)) {
     const reply = await (await federation.forge(peer, how)).list('tasks')
-    await expectRefused(federation, reply, unauthorized('cert.profile', 'cert_profile'), what)
+    await expectRefused(federation, reply, unauthorized('cert.profile', 'cert_profile'), { what })
   }
 })

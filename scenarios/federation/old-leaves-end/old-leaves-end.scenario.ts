@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { type EnrolledPeer, type Federation, federation, identityFrom, requestFor } from '../federation.ts'
-import { atTls, expectRefused, forbidden } from '../lending.ts'
+import { atTls, forbidden } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const overlapSeconds = 4
 const test = scenario('federation', { set: { leafSeconds: 30, overlapSeconds } }).extend('federation', federation)

@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { federation, federationPath } from '../federation.ts'
-import { expectRefused, invalid, notFound, outOfScope, refusal, stateOf } from '../lending.ts'
+import { invalid, notFound, outOfScope, refusal, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -14,9 +15,11 @@ test('a resource has one spelling (FED-28)', async ({ federation }) => {
   const names = ['Tasks', 'TASKS', 'task', 'tasks%00', 'tasks%20', '%74asks', 'tasks;', 'tasks,notes', '__proto__']
   for (const name of [...names, 'constructor', 'toString', 'public.tasks', 'federation_grants', '*']) {
     const refused = notFound('scope.resource', 'resource_unknown')
-    await expectRefused(federation, await peer.list(name as 'tasks'), refused, `list ${name}`)
-    await expectRefused(federation, await peer.get(name as 'tasks', row), refused, `get ${name}`)
-    await expectRefused(federation, await peer.search('plan', { resources: [name] }), refused, `search ${name}`)
+    await expectRefused(federation, await peer.list(name as 'tasks'), refused, { what: `list ${name}` })
+    await expectRefused(federation, await peer.get(name as 'tasks', row), refused, { what: `get ${name}` })
+    await expectRefused(federation, await peer.search('plan', { resources: [name] }), refused, {
+      what: `search ${name}`,
+    })
   }
   expect((await peer.get('tasks', row)).value.item.id).toBe(row)
 })
@@ -40,16 +43,16 @@ test('a verb has one path and one method (FED-35)', async ({ federation }) => {
     '/../v1/list/tasks',
   ]) {
     const reply = await peer.call({ method: 'POST', path: `${federationPath}${path}`, json: {} })
-    await expectRefused(federation, reply, unknown, path)
+    await expectRefused(federation, reply, unknown, { what: path })
   }
   const wrong = refusal(405, 'method_not_allowed')('http.route', 'method_unknown')
   for (const method of ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
     const reply = await peer.call({ method, path: list })
-    await expectRefused(federation, reply, wrong, `${method} list`)
+    await expectRefused(federation, reply, wrong, { what: `${method} list` })
     expect(reply.header('allow')).toBe('POST')
   }
   const posted = await peer.call({ method: 'POST', path: `${federationPath}/capabilities`, json: {} })
-  await expectRefused(federation, posted, wrong, 'POST capabilities')
+  await expectRefused(federation, posted, wrong, { what: 'POST capabilities' })
   expect(posted.header('allow')).toBe('GET, HEAD')
   expect(await stateOf(federation, [peer.grant.grantId])).toEqual(state)
   expect((await peer.call({ method: 'POST', path: list, json: {} })).status).toBe(200)
@@ -68,14 +71,14 @@ test('a body has one type, one size and one shape (FED-35)', async ({ federation
     'application/json, text/plain',
     '',
   ]) {
-    await expectRefused(federation, await send('{}', [['Content-Type', value]]), type, `type "${value}"`)
+    await expectRefused(federation, await send('{}', [['Content-Type', value]]), type, { what: `type "${value}"` })
   }
-  await expectRefused(federation, await send('{}', []), type, 'no type')
+  await expectRefused(federation, await send('{}', []), type, { what: 'no type' })
   expect((await send(sized(largest))).status).toBe(200)
   const large = refusal(413, 'payload_too_large')('http.body', 'body_too_large')
-  await expectRefused(federation, await send(sized(largest + 1)), large, 'one byte too many')
+  await expectRefused(federation, await send(sized(largest + 1)), large, { what: 'one byte too many' })
   for (const text of ['', '{', '{"limit":1', "{'limit':1}", '{"limit":01}', '{} {}', 'undefined']) {
-    await expectRefused(federation, await send(text), invalid('http.body', 'body_malformed'), text)
+    await expectRefused(federation, await send(text), invalid('http.body', 'body_malformed'), { what: text })
   }
   const shapes = [
     '[]',
@@ -93,7 +96,7 @@ test('a body has one type, one size and one shape (FED-35)', async ({ federation
     '{"limit":null}',
   ]
   for (const text of shapes) {
-    await expectRefused(federation, await send(text), invalid('http.body', 'body_schema'), text)
+    await expectRefused(federation, await send(text), invalid('http.body', 'body_schema'), { what: text })
   }
   for (const id of [
     '1',
@@ -104,7 +107,7 @@ test('a body has one type, one size and one shape (FED-35)', async ({ federation
     crypto.randomUUID().toUpperCase(),
   ]) {
     const reply = await peer.get('tasks', id)
-    await expectRefused(federation, reply, invalid('http.body', 'id_malformed'), id)
+    await expectRefused(federation, reply, invalid('http.body', 'id_malformed'), { what: id })
   }
   expect((await send('{"limit":1000}')).status).toBe(200)
 })

@@ -1,6 +1,7 @@
 import { authorityOfLeaf, expect, issueLeaf, issueSelfSigned, rogueAuthority, scenario } from 'holdfast/vitest'
 import { type Caller, type EnrolledPeer, type Federation, federation } from '../federation.ts'
-import { atTls, expectRefused, forbidden, stateOf } from '../lending.ts'
+import { atTls, forbidden, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -77,8 +78,8 @@ test.for(cases)('%s ends the handshake: %s', async ([what, reason, presented], {
   const state = await stateOf(federation, [peer.grant.grantId])
 
   const caller = await presented(federation, peer)
-  await expectRefused(federation, await caller.list('tasks'), atTls(reason), what)
-  await expectRefused(federation, await caller.capabilities(), atTls(reason), what)
+  await expectRefused(federation, await caller.list('tasks'), atTls(reason), { what })
+  await expectRefused(federation, await caller.capabilities(), atTls(reason), { what })
 
   expect(await stateOf(federation, [peer.grant.grantId])).toEqual(state)
   expect((await peer.list('tasks')).value).toEqual(before.value)

@@ -9,7 +9,8 @@ import {
   provisionerExtension,
   requestFor,
 } from '../federation.ts'
-import { expectRefused, forbidden, rewritten, stateOf } from '../lending.ts'
+import { forbidden, rewritten, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 

@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { type Federation, federation } from '../federation.ts'
-import { expectRefused, invalid } from '../lending.ts'
+import { invalid } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 import { bringIn, broughtIn, type Moment, task } from '../tenants.ts'
 
 const test = scenario('federation').extend('federation', federation)
@@ -83,20 +84,17 @@ test('where a page begins is told to one grant for one query', async ({ federati
   const refused = invalid('http.body', 'cursor_invalid')
   expect((await peer.list('tasks', { cursor })).status).toBe(200)
 
-  await expectRefused(federation, await other.list('tasks', { cursor }), refused, 'another grant')
-  await expectRefused(federation, await peer.list('notes', { cursor }), refused, 'another resource')
-  await expectRefused(federation, await peer.list('tasks', { cursor: notes }), refused, 'of another resource')
+  await expectRefused(federation, await other.list('tasks', { cursor }), refused, { what: 'another grant' })
+  await expectRefused(federation, await peer.list('notes', { cursor }), refused, { what: 'another resource' })
+  await expectRefused(federation, await peer.list('tasks', { cursor: notes }), refused, { what: 'of another resource' })
   const filter = { createdAfter: '2026-01-01T00:00:00Z' }
-  await expectRefused(federation, await peer.list('tasks', { cursor, filter }), refused, 'another filter')
+  await expectRefused(federation, await peer.list('tasks', { cursor, filter }), refused, { what: 'another filter' })
 
   const swapped = (at: number) => `${cursor.slice(0, at)}${cursor[at] === 'A' ? 'B' : 'A'}${cursor.slice(at + 1)}`
   for (const at of [0, 1, Math.floor(cursor.length / 3), Math.floor(cursor.length / 2), cursor.length - 2]) {
-    await expectRefused(
-      federation,
-      await peer.list('tasks', { cursor: swapped(at) }),
-      refused,
-      `another character at ${at}`,
-    )
+    await expectRefused(federation, await peer.list('tasks', { cursor: swapped(at) }), refused, {
+      what: `another character at ${at}`,
+    })
   }
   const written = Buffer.from(JSON.stringify({ c: '2026-03-01T12:00:01.000001Z', i: tenant.tasks[0]!.id })).toString(
     'base64url',
@@ -112,7 +110,7 @@ test('where a page begins is told to one grant for one query', async ({ federati
     'x',
   ]) {
     if (text === cursor) continue
-    await expectRefused(federation, await peer.list('tasks', { cursor: text }), refused, text.slice(0, 12))
+    await expectRefused(federation, await peer.list('tasks', { cursor: text }), refused, { what: text.slice(0, 12) })
   }
   expect((await peer.list('tasks', { cursor })).status).toBe(200)
 })

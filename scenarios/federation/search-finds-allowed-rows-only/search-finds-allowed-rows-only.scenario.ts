@@ -1,6 +1,6 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { federation } from '../federation.ts'
-import { leaked } from '../lending.ts'
+import { leaked } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 

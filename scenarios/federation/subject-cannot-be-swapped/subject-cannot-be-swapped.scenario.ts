@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { federation, naming, type RawExtension, type SignedForgery } from '../federation.ts'
-import { expectRefused, forbidden, likeness, oids, rewritten, stateOf } from '../lending.ts'
+import { forbidden, likeness, oids, rewritten, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -41,7 +42,7 @@ test('user, grant and name are those of one grant, or nothing is lent (FED-23)',
   const answers: unknown[] = []
   for (const [what, forgery, refusal] of cases) {
     const reply = await (await federation.forge(alice, forgery)).list('tasks')
-    await expectRefused(federation, reply, refusal, what)
+    await expectRefused(federation, reply, refusal, { what })
     answers.push(likeness(reply))
   }
 

@@ -1,7 +1,8 @@
 import { expect, scenario } from 'holdfast/vitest'
 import { federate, inboundPeer, newUser } from '../asking.ts'
 import { federation } from '../federation.ts'
-import { atTls, expectRefused, forbidden } from '../lending.ts'
+import { atTls, forbidden } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation', { set: { caPerGateway: 'true' } }).extend('federation', federation)
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect, scenario } from 'holdfast/vitest'
 import { type EnrolledPeer, type Federation, federation, type Invited, naming, type Peer } from '../federation.ts'
-import { expectRefused, forbidden, likeness, oids, rewritten, stateOf } from '../lending.ts'
+import { forbidden, likeness, oids, rewritten, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
@@ -31,7 +32,7 @@ test('unknown, pending, revoked and expired answer alike, and are told apart in 
   expect((await revoked.list('tasks')).status).toBe(200)
   const late = await saying(federation, peer, expiring)
   const early = await late.list('tasks')
-  await expectRefused(federation, early, forbidden('grant.status', 'grant_pending'), 'before it is over')
+  await expectRefused(federation, early, forbidden('grant.status', 'grant_pending'), { what: 'before it is over' })
 
   const others: [string, string, Peer][] = [
     ['grant.known', 'grant_unknown', await saying(federation, peer, { ...peer.grant, grantId: randomUUID() })],
@@ -57,7 +58,7 @@ test('unknown, pending, revoked and expired answer alike, and are told apart in 
       await caller.call({ method: 'PUT', path: '/api/anything' }),
     ]
     for (const reply of replies) {
-      await expectRefused(federation, reply, forbidden(guard, reason), reason)
+      await expectRefused(federation, reply, forbidden(guard, reason), { what: reason })
       answers.push(likeness(reply))
     }
   }
