@@ -10,9 +10,6 @@ const NO_REFUSAL = 'it is the reason of an answer that was cut or asked for anew
 export const UNPROVOKED: Readonly<Record<string, string>> = {
   'creds-intake/creds.manifest manifest_missing':
     'the intake waits until there is one, and says handover_timeout where none comes',
-  'federation-gateway/api.body api_content_type': NOT_YET,
-  'federation-gateway/api.body api_too_large': NOT_YET,
-  'federation-gateway/api.user user_disabled': NOT_YET,
   'federation-gateway/cert.proven cert_not_proven': NOT_YET,
   'federation-gateway/enr.grant grant_not_active':
     'no token for another enrolment is made for a grant that is pending, and none becomes so again',

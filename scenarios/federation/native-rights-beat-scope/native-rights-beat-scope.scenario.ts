@@ -104,7 +104,8 @@ test('a team that the user has left, and keys of one that the user no longer mai
 })
 
 test('the user as a whole, over a connection that is kept', async ({ federation }) => {
-  const { peer, change } = await lent(federation)
+  const { tenant, peer, change } = await lent(federation)
+  const atHome = await federation.asUser('b', tenant.named.ada)
   using connection = peer.kept()
   const headers = [['Content-Type', 'application/json'] as const]
   const ask = async () => {
@@ -116,12 +117,15 @@ test('the user as a whole, over a connection that is kept', async ({ federation 
     })
     return status
   }
-  expect(await ask()).toBe(200)
+  expect([await ask(), (await atHome.list('tasks')).status]).toEqual([200, 200])
   await change({ isDisabled: true })
   expect(await ask()).toBe(403)
   await expectRefused(federation, await peer.list('tasks'), forbidden('grant.user', 'subject_disabled'))
   await expectRefused(federation, await peer.capabilities(), forbidden('grant.user', 'subject_disabled'))
+  await expectRefused(federation, await atHome.list('tasks'), forbidden('api.user', 'user_disabled'), {
+    secrets: [atHome.token],
+  })
   await change({ isDisabled: false })
-  expect(await ask()).toBe(200)
+  expect([await ask(), (await atHome.list('tasks')).status]).toEqual([200, 200])
   expect(connection.opened()).toBe(1)
 })

@@ -112,6 +112,31 @@ test('a body has one type, one size and one shape (FED-35)', async ({ federation
   expect((await send('{"limit":1000}')).status).toBe(200)
 })
 
+test('so has one of an administrator, and of a user', async ({ federation }) => {
+  const [admin, user] = [await federation.asAdmin('b'), await federation.asUser('b', 'alice')]
+  const name = `user-${crypto.randomUUID()}`
+  const isThere = async () => (await admin.ask('user:list')).items.some((one) => one.name === name)
+  const bodies = [
+    { path: '/api/query/list/tasks', token: user.token, text: '{}', most: largest },
+    { path: '/api/admin/users', token: admin.token, text: JSON.stringify({ name }), most: 4 * largest },
+  ]
+  for (const { path, token, text, most } of bodies) {
+    const send = (body: string, headers: readonly (readonly [string, string])[] = json) =>
+      admin.bare({ method: 'POST', path, body, headers: [...headers, ['Authorization', `Bearer ${token}`]] })
+    const type = refusal(415, 'unsupported_media_type')('api.body', 'api_content_type')
+    for (const value of ['text/plain', 'application/jsonx', 'application/json, text/plain', '']) {
+      const reply = await send(text, [['Content-Type', value]])
+      await expectRefused(federation, reply, type, { what: `${path}: type "${value}"` })
+    }
+    await expectRefused(federation, await send(text, []), type, { what: `${path}: no type` })
+    const large = refusal(413, 'payload_too_large')('api.body', 'api_too_large')
+    await expectRefused(federation, await send(text.padEnd(most + 1)), large, { what: `${path}: one byte too many` })
+    expect(await isThere()).toBe(false)
+    expect((await send(text.padEnd(most))).status).toBeLessThan(300)
+  }
+  expect(await isThere()).toBe(true)
+})
+
 test('capabilities are the scope of the grant, and an epoch (FED-34)', async ({ federation }) => {
   const told = async (scope: 'scope-a' | 'scope-b' | 'scope-c') =>
     (await (await federation.asPeer(scope)).capabilities()).value
