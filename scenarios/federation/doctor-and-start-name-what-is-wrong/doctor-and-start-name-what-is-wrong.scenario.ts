@@ -1,13 +1,20 @@
-import { expect, putFile, rogueAuthority, runOn, scenario } from 'holdfast/vitest'
+import { expect, issueLeaf, putFile, rogueAuthority, runOn, scenario } from 'holdfast/vitest'
+import { gatewayCommand } from '../commands.ts'
 import { type Federation, federation, places, requestFor } from '../federation.ts'
 
-const test = scenario('federation', { own: true }).extend('federation', federation)
+/** What asks for checks to be skipped, here or elsewhere. */
+const switches = { CATALYST_SKIP_AUTH: 'true', GATEWAY_INSECURE: '1', NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+const test = scenario('federation', { own: true, env: { 'gateway-b/gateway': switches } }).extend(
+  'federation',
+  federation,
+)
 
 interface Json {
   [member: string]: unknown
   stepCa: Record<string, unknown>
   tls: Record<string, unknown>
   sealing: Record<string, unknown>
+  crl: Record<string, unknown>
 }
 
 const boundMs = 10_000
@@ -21,16 +28,23 @@ async function changed({ site }: Federation, change: (json: Json) => void | Prom
   return path
 }
 
-async function run({ site }: Federation, config: string, ...words: string[]) {
+async function run(federation: Federation, config: string, ...words: string[]) {
   const began = performance.now()
-  const ran = await site.node('gateway-b').exec(['service:federation-gateway', '--config', config, ...words])
+  const ran = await gatewayCommand(federation, 'b', words, { config })
   return { ...ran, ms: performance.now() - began }
+}
+
+interface Report {
+  readonly tier: string
+  readonly ok: boolean
+  readonly checks: readonly { readonly id: string; readonly status: string; readonly remedy: string | null }[]
 }
 
 async function doctor(federation: Federation, config: string) {
   const { code, stdout } = await run(federation, config, 'doctor', '--json')
-  const report = JSON.parse(stdout) as { ok: boolean; checks: { id: string; status: string; remedy: string | null }[] }
-  return { code, ok: report.ok, failed: report.checks.filter(({ status }) => status === 'fail') }
+  const { tier, ok, checks } = JSON.parse(stdout) as Report
+  const by = (wanted: string) => checks.filter(({ status }) => status === wanted)
+  return { code, tier, ok, failed: by('fail'), skipped: by('skip').map(({ id }) => id) }
 }
 
 /** A file on the node of the lender. */
@@ -40,18 +54,48 @@ async function given({ site }: Federation, text: string): Promise<string> {
   return `${site.node('gateway-b').dir}/${path}`
 }
 
-const faults: readonly (readonly [
+/** What the doctor finds wrong, and what keeps the gateway from starting. */
+type Fault = readonly [
   what: string,
   check: string,
   said: RegExp,
   change: (json: Json, federation: Federation) => void | Promise<void>,
-])[] = [
+]
+
+/** A certificate of its CA that is over, with its key. */
+async function endedCertificate(federation: Federation): Promise<{ cert: string; key: string }> {
+  const { host: subject } = federation.site.node('gateway-b')
+  const authority = await federation.site.authority('ca')
+  const [notBefore, notAfter] = [7_200_000, 3_600_000].map((ago) => new Date(Date.now() - ago))
+  const { certPem, keyPem } = await issueLeaf({ authority, subject, sans: [subject], notBefore, notAfter })
+  return { cert: await given(federation, certPem), key: await given(federation, keyPem) }
+}
+
+const faults: readonly Fault[] = [
   [
     'a member that is not declared',
     'config.schema',
     /unknown|unrecognized|skipChecks/i,
     (json) => {
       json.skipChecks = true
+    },
+  ],
+  [
+    'a secret that others can read',
+    'config.schema',
+    /can be read by others/,
+    async (json, federation) => {
+      const file = await given(federation, crypto.randomUUID().repeat(2))
+      await runOn(federation.site, 'gateway-b', 'chmod', '644', file)
+      json.sealing.secretFile = file
+    },
+  ],
+  [
+    'federation without the list of the root',
+    'tier.consistent',
+    /crl\.rootCrlFile/,
+    (json) => {
+      delete json.crl.rootCrlFile
     },
   ],
   [
@@ -79,6 +123,14 @@ const faults: readonly (readonly [
     },
   ],
   [
+    'a root that is not there',
+    'ca.pin',
+    /given\/none .*ENOENT/,
+    (json) => {
+      json.stepCa.rootCertPath = 'given/none'
+    },
+  ],
+  [
     'a fingerprint of another root',
     'ca.pin',
     /root|pin|fingerprint/i,
@@ -92,6 +144,32 @@ const faults: readonly (readonly [
     /provisioner|key/i,
     async (json, federation) => {
       json.stepCa.provisionerKeyFile = await given(federation, '{"kty":"oct","k":"c2VjcmV0"}')
+    },
+  ],
+  [
+    'the public part of that key alone',
+    'ca.provisioner',
+    /public key/,
+    async (json, federation) => {
+      const file = String(json.stepCa.provisionerKeyFile)
+      const { d: _, ...open } = JSON.parse(await federation.site.node('gateway-b').readFile(file))
+      json.stepCa.provisionerKeyFile = await given(federation, JSON.stringify(open))
+    },
+  ],
+  [
+    'a certificate that has ended',
+    'tls.server-certificate',
+    / ended 20/,
+    async (json, federation) => {
+      json.tls = await endedCertificate(federation)
+    },
+  ],
+  [
+    'no CA among those of clients',
+    'tls.server-certificate',
+    /holds no certificate/,
+    async (json, federation) => {
+      json.clientCa = await given(federation, String(json.publicName))
     },
   ],
   [
@@ -130,26 +208,119 @@ const faults: readonly (readonly [
   ],
 ]
 
-test('of a gateway that is well nothing failed', async ({ federation }) => {
-  const config = await changed(federation, () => {})
-  expect(await doctor(federation, config)).toEqual({ code: 0, ok: true, failed: [] })
-})
+const ofFederation = ['ca.https', 'ca.pin', 'ca.health', 'ca.provisioner', 'ca.clock', 'ca.crl']
+const ofDatabase = ['postgres.connect', 'postgres.version', 'postgres.migrations', 'postgres.roles']
 
-test.for(faults)(
-  '%s: doctor fails %s, and there is no start',
-  async ([, check, said, change], { federation, site }) => {
-    const config = await changed(federation, (json) => change(json, federation))
-    const found = await doctor(federation, config)
-    expect(found).toMatchObject({ code: 1, ok: false })
-    expect(found.failed.map(({ id }) => id)).toContain(check)
-    for (const { remedy } of found.failed) expect(remedy).toMatch(/\w/)
+/** What each tier has of all that a gateway can stand on: what is left out is not looked at, and all else is well. */
+const tiers: readonly (readonly [tier: string, change: (json: Json) => void, unseen: readonly string[]])[] = [
+  ['federated', () => {}, []],
+  [
+    'standalone',
+    (json) => {
+      json.tier = 'standalone'
+      for (const key of ['stepCa', 'clientCa', 'crl']) delete json[key]
+    },
+    ofFederation,
+  ],
+  [
+    'local',
+    (json) => {
+      json.tier = 'local'
+      for (const key of ['stepCa', 'clientCa', 'crl', 'databaseUrlFile']) delete json[key]
+      json.dataDir = 'given/data'
+    },
+    // Its own PostgreSQL runs while the gateway does.
+    [...ofDatabase, ...ofFederation],
+  ],
+]
 
-    const started = await run(federation, config, 'start')
-    expect(started.code).toBe(78)
-    expect(started.ms).toBeLessThan(site.bound(boundMs))
-    expect(started.stderr.trim().split('\n')).toEqual([expect.stringMatching(said)])
+test.for(tiers)(
+  'of a gateway of tier %s that is well nothing failed',
+  async ([tier, change, unseen], { federation }) => {
+    const found = await doctor(federation, await changed(federation, change))
+    expect(found).toMatchObject({ code: 0, tier, ok: true, failed: [] })
+    expect(found.skipped.filter((id) => [...ofFederation, ...ofDatabase].includes(id))).toEqual(unseen)
   },
 )
+
+/** The doctor names this check, with a way out, and such a gateway does not start. */
+async function expectFound(federation: Federation, config: string, [, check, said]: readonly [string, string, RegExp]) {
+  const found = await doctor(federation, config)
+  expect(found).toMatchObject({ code: 1, ok: false })
+  expect(found.failed.map(({ id }) => id)).toContain(check)
+  for (const { remedy } of found.failed) expect(remedy).toMatch(/\w/)
+
+  const started = await run(federation, config, 'start')
+  expect(started.code).toBe(78)
+  expect(started.ms).toBeLessThan(federation.site.bound(boundMs))
+  expect(started.stderr.trim().split('\n')).toEqual([expect.stringMatching(said)])
+}
+
+test.for(faults)('%s: doctor fails %s, and there is no start', async (fault, { federation }) => {
+  const [what, check, said, change] = fault
+  await expectFound(federation, await changed(federation, (json) => change(json, federation)), [what, check, said])
+})
+
+/** What somebody has done to the database, and what takes it back. */
+const stores: readonly (readonly [what: string, check: string, said: RegExp, done: string, undone: string])[] = [
+  [
+    'a migration that was not done',
+    'postgres.migrations',
+    /lacks 0006-audit; run gateway migrate/,
+    `CREATE TEMP TABLE away AS SELECT * FROM migrations WHERE name = '0006-audit';
+     DELETE FROM migrations WHERE name = '0006-audit'`,
+    'INSERT INTO migrations SELECT * FROM away; DROP TABLE away',
+  ],
+  [
+    'a role that is not there',
+    'postgres.roles',
+    /role "gateway_app" does not exist.*run gateway migrate/,
+    'ALTER ROLE gateway_app RENAME TO gateway_away',
+    'ALTER ROLE gateway_away RENAME TO gateway_app',
+  ],
+  [
+    'a right to change the audit',
+    'postgres.append-only',
+    /may change the audit log \(UPDATE federation_audit_log\)/,
+    'GRANT UPDATE ON federation_audit_log TO gateway_app',
+    'REVOKE UPDATE ON federation_audit_log FROM gateway_app',
+  ],
+]
+
+test.for(stores)(
+  '%s: doctor fails %s, and there is no start',
+  async ([what, check, said, done, undone], { federation }) => {
+    const config = await changed(federation, () => {})
+    const database = await federation.database('b')
+    await database.query(done)
+    try {
+      await expectFound(federation, config, [what, check, said])
+    } finally {
+      await database.query(undone)
+    }
+    expect((await doctor(federation, config)).failed).toEqual([])
+  },
+)
+
+test('PEER-12: variables that ask to skip checks have no effect, and are named', async ({ federation, site }) => {
+  const warned = site
+    .node('gateway-b')
+    .logs('gateway')
+    .filter((line) => line.includes('variable-ignored'))
+  for (const name of Object.keys(switches))
+    expect(
+      warned.some((line) => line.includes(name)),
+      name,
+    ).toBe(true)
+
+  const nobody = await federation.connectAnonymously()
+  const shutOut = await nobody.list('tasks')
+  expect([shutOut.status, await federation.reason(shutOut)]).toEqual([null, 'cert_missing'])
+  const admin = await federation.asAdmin('b')
+  const bare = await admin.bare({ method: 'GET', path: '/api/admin/federation/grants' })
+  expect([bare.status, await federation.reason(bare)]).toEqual([401, 'bearer_missing'])
+  expect((await (await federation.asPeer('scope-a')).list('tasks')).status).toBe(200)
+})
 
 test('without its CA or its database doctor names the one that is away, and is content once it is back', async ({
   federation,
