@@ -218,7 +218,7 @@ const tiers: readonly (readonly [tier: string, change: (json: Json) => void, uns
     'standalone',
     (json) => {
       json.tier = 'standalone'
-      for (const key of ['stepCa', 'clientCa', 'crl']) delete json[key]
+      for (const key of ['sealing', 'stepCa', 'clientCa', 'crl']) delete json[key]
     },
     ofFederation,
   ],
@@ -226,7 +226,7 @@ const tiers: readonly (readonly [tier: string, change: (json: Json) => void, uns
     'local',
     (json) => {
       json.tier = 'local'
-      for (const key of ['stepCa', 'clientCa', 'crl', 'databaseUrlFile']) delete json[key]
+      for (const key of ['sealing', 'stepCa', 'clientCa', 'crl', 'databaseUrlFile']) delete json[key]
       json.dataDir = 'given/data'
     },
     // Its own PostgreSQL runs while the gateway does.
