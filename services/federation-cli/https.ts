@@ -95,6 +95,7 @@ export function contentOf<Value>(
   schema: z.ZodType<Value>,
   about: { what: string; wayOut?(status: number): string | undefined },
 ): Value {
+  demandNoRedirect(answer, about)
   const { status } = answer
   const content = isJson(answer) ? jsonOf(answer.body) : undefined
   if (status < 200 || status > 299) throw refusalOf(answer, content, about)
@@ -110,17 +111,20 @@ export function contentOf<Value>(
   )
 }
 
+/** None is followed: whoever sends us elsewhere is not who was meant. @throws CommandFailed */
+export function demandNoRedirect({ status }: CallAnswer, { what }: { what: string }): void {
+  if (status < 300 || status > 399) return
+  throw new CommandFailed(
+    'answer_redirect',
+    `${what} answered with a redirect (${status}), and none is followed; give the URL of the gateway itself`,
+  )
+}
+
 function refusalOf(
   { status }: CallAnswer,
   content: unknown,
   { what, wayOut }: { what: string; wayOut?(status: number): string | undefined },
 ): CommandFailed {
-  if (status >= 300 && status < 400) {
-    return new CommandFailed(
-      'answer_redirect',
-      `${what} answered with a redirect (${status}), and none is followed; give the URL of the gateway itself`,
-    )
-  }
   const read = errorBody.safeParse(content)
   if (!read.success)
     return new CommandFailed('answer_invalid', `${what} answered ${status} without an error of a gateway`)

@@ -100,7 +100,7 @@ test('where no root is named, our own gateway’s is taken, also by the one who 
   const { cert, key } = await holdServer(site.root, [THEIRS])
   await using theirs = await liveServer({ cert, key }, (_, response) => json(response, 200, enrolled()))
   expect((await add([urlAt(theirs.port)])).code).toBe(0)
-  expect(theirs.heard.map(({ method }) => method)).toEqual(['POST'])
+  expect(theirs.heard.map(({ method }) => method)).toEqual(['GET', 'POST'])
   // The other gateway of this site is of another root.
   const ran = await add([urlAt()])
   expect(ran).toMatchObject({ code: 1, stderr: expect.stringMatching(/server_untrusted: .*--resume .* the same URL/) })
@@ -152,13 +152,22 @@ test('a server that does not prove its name by the root hears nothing, and no ke
   expect([nobody.code, steps()]).toEqual([3, []])
 })
 
-test('a redirect is not followed: whoever it names hears nothing', async () => {
+test('a server that redirects gets no request, and whoever it names hears nothing', async () => {
   await using elsewhere = await liveServer(await holdServer(site.otherRoot, [THEIRS]), (_, response) =>
     json(response, 200, enrolled()),
   )
   site.enrolment = (_, response) => void response.writeHead(307, { location: urlAt(elsewhere.port) }).end()
   const ran = await add([urlAt() + pins, '--ca', caFile])
-  expect(ran).toMatchObject({ code: 1, stderr: expect.stringMatching(/answer_redirect: .*--resume/) })
+  expect(ran).toMatchObject({ code: 1, stderr: expect.stringMatching(/answer_redirect: .* none is followed/) })
+  expect([elsewhere.heard, sent(), steps()]).toEqual([[], [], []])
+
+  // Nor is one followed that it comes up with for the request alone.
+  site.enrolment = (request, response) => {
+    if (request.method === 'GET') json(response, 200, { status: 'ok' })
+    else response.writeHead(307, { location: urlAt(elsewhere.port) }).end()
+  }
+  const later = await add([urlAt() + pins, '--ca', caFile])
+  expect(later).toMatchObject({ code: 1, stderr: expect.stringMatching(/answer_redirect: .*--resume/) })
   expect([elsewhere.heard, steps()]).toEqual([[], ['peer:keypair']])
 })
 

@@ -14,7 +14,7 @@ import { dropCertificate, type Enrolled, keepCertificate, readCertificate } from
 import { readRoots } from './config.ts'
 import { CommandFailed, EXIT } from './failure.ts'
 import type { Gateway } from './gateway.ts'
-import { contentOf, createAsker } from './https.ts'
+import { contentOf, createAsker, demandNoRedirect } from './https.ts'
 import { readInvitation } from './invitation.ts'
 import { type AddOptions, shownPeer } from './peer-commands.ts'
 import { userId } from './resolve.ts'
@@ -40,7 +40,7 @@ export async function addPeer(gateway: Gateway, options: PeerToAdd): Promise<Sho
   // What can be known before anything is made is known before.
   if (invited.caPem !== undefined) await proveServer(invited.url, invited.caPem)
   const begun = await begin(gateway, options, invited)
-  return complete(gateway, begun.peerId, await enrol(invited.url, begun))
+  return complete(gateway, begun.peerId, await enrol(invited, begun))
 }
 
 function demandUsage({ url, invitation, resume, certificate }: PeerToAdd): void {
@@ -91,18 +91,20 @@ function fingerprintOf(pem: string): string {
   return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex')
 }
 
+const theOther = { what: 'the other gateway' }
+
 function serverOf({ url, host }: EnrolmentUrl, caPem: string) {
   return {
-    ...{ what: 'the other gateway', origin: new URL(url).origin, ca: [caPem] },
+    ...{ ...theOther, origin: new URL(url).origin, ca: [caPem] },
     untrusted: `nothing was sent: ask whoever runs ${host} for the root of their CA (--ca), and for a certificate with that name`,
   }
 }
 
-/** First contact is verified TLS or does not happen; nothing but an open question is sent. */
+/** First contact is verified TLS, with who answers there himself, or does not happen; nothing but an open question is sent. */
 async function proveServer(url: EnrolmentUrl, caPem: string): Promise<void> {
   const asker = createAsker(serverOf(url, caPem))
   try {
-    await asker.ask({ method: 'GET', path: '/healthz' })
+    demandNoRedirect(await asker.ask({ method: 'GET', path: '/healthz' }), theOther)
   } finally {
     asker.close()
   }
@@ -142,14 +144,18 @@ function onceMore({ peerId }: Pick<Begun, 'peerId'>, more: string): string {
 }
 
 /** Sends the request, to whoever has proven to be the other gateway, and nowhere else. */
-async function enrol(url: EnrolmentUrl, begun: Begun): Promise<Enrolled> {
+async function enrol({ url, caPem }: Invited, begun: Begun): Promise<Enrolled> {
   const asker = createAsker(serverOf(url, begun.caPem))
   try {
+    // By which root it must prove itself, our gateway has said only now.
+    if (caPem === undefined) await proveServer(url, begun.caPem)
     const { pathname } = new URL(url.url)
     const answer = await asker.ask({ method: 'POST', path: pathname, body: { csrPem: begun.csrPem } })
-    const { certPem, certChainPem, grantId, subjectUserId, federationUrl } = contentOf(answer, enrolmentAnswer, {
-      what: 'the other gateway',
-    })
+    const { certPem, certChainPem, grantId, subjectUserId, federationUrl } = contentOf(
+      answer,
+      enrolmentAnswer,
+      theOther,
+    )
     const enrolled = { certPem, certChainPem, grantId, subjectUserId, federationUrl }
     demandInvited(enrolled, url)
     return enrolled

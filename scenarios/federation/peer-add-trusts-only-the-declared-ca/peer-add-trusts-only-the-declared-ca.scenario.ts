@@ -75,39 +75,82 @@ test('A itself refuses such a URL from whoever administers it (FED-47)', async (
   ).toBe(201)
 })
 
+/** A server with a name that the CA has certified, on a node that A can reach, and the invitation as if it led there. */
+async function somebodyElse({ site }: Federation, { enrollmentUrl }: Invitation) {
+  const [authority, node] = [await site.authority('ca'), site.node('db-a')]
+  const certified = (claim: Partial<Parameters<typeof issueLeaf>[0]> = {}) =>
+    issueLeaf({ authority, subject: node.host, sans: [node.host], ...claim })
+  const server = await site.listenAsIssuer({ seat: node.seat, host: node.host, certificate: await certified() })
+  return {
+    server,
+    host: node.host,
+    certified,
+    url: enrollmentUrl.replace(/\/\/[^/]+\//, `//${node.host}:${server.port}/`),
+  }
+}
+
 test('a server that is not the one that was meant gets no request (FED-47, TLS-11, PEER-28)', async ({
   federation,
 }) => {
   const { site } = federation
   const { id: userId, name } = await newUser(federation)
   const invited = await invitation(federation)
-  const authority = await site.authority('ca')
-  const [node, host] = [site.node('db-a'), site.plan.nodes['db-a']!.host]
-  const certified = (claim: Partial<Parameters<typeof issueLeaf>[0]> = {}) =>
-    issueLeaf({ authority, subject: host, sans: [host], ...claim })
-  const server = await site.listenAsIssuer({ seat: node.seat, host, certificate: await certified() })
-  const there = invited.enrollmentUrl.replace(/\/\/[^/]+\//, `//${host}:${server.port}/`)
-  const rogue = await rogueAuthority()
+  const { server, host, certified, url: enrollmentUrl } = await somebodyElse(federation, invited)
   const cases = {
     'the name as common name alone': certified({ sans: [] }),
     'another name': certified({ sans: [site.plan.nodes['gateway-b']!.host] }),
     'a name around it': certified({ sans: [`x.${host}`, `${host}.test`] }),
-    'another root': certified({ authority: rogue }),
+    'another root': certified({ authority: await rogueAuthority() }),
   }
   for (const [what, certificate] of Object.entries(cases)) {
     server.present(await certificate)
-    const { code, stderr } = await add(federation, name, { ...invited, enrollmentUrl: there })
+    const { code, stderr } = await add(federation, name, { ...invited, enrollmentUrl })
     expect([code, stderr.includes('nothing was sent')], `${what}: ${stderr}`).toEqual([1, true])
     expect(server.requests, what).toEqual([])
   }
-  // It has the name, and sends on to somebody else: it was asked an open question, and nobody was told anything.
-  server.present(await certified())
-  server.script('other', { status: 307, headers: { location: invited.enrollmentUrl.replace(/#.*/, '') } })
-  const { code } = await add(federation, name, { ...invited, enrollmentUrl: there })
-  expect(code).toBe(1)
-  expect(server.requests.length, 'the server was found').toBeGreaterThan(0)
   expect(await statusAtB(federation, invited)).toBe('pending')
-  expect((await peersOf(federation, userId)).filter(({ state }) => state === 'active')).toEqual([])
+  expect(await peersOf(federation, userId)).toEqual([])
+
+  // With the name it is asked.
+  server.present(await certified())
+  await add(federation, name, { ...invited, enrollmentUrl })
+  expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'POST'])
+})
+
+test('a server that sends on to somebody else gets no request, and nobody else hears of it (FED-47)', async ({
+  federation,
+}) => {
+  const { id: userId, name } = await newUser(federation)
+  const invited = await invitation(federation)
+  const [{ server, url }, elsewhere] = [
+    await somebodyElse(federation, invited),
+    await somebodyElse(federation, invited),
+  ]
+  const asked = async () => {
+    server.requests.length = 0
+    const { code, stderr } = await add(federation, name, { ...invited, enrollmentUrl: url })
+    expect([code, stderr.includes(invited.token)], stderr).toEqual([1, false])
+    expect(stderr).toMatch(/answer_redirect: .* none is followed/)
+    expect(elsewhere.server.connections).toBe(0)
+    return server.requests.map(({ method, path, body }) => ({ method, path, body }))
+  }
+  const redirect = (status: number) => ({ status, headers: { location: elsewhere.url.replace(/#.*/, '') } })
+  for (const status of [302, 307]) {
+    server.script('other', redirect(status))
+    // An open question, and no more: no key was made for it.
+    expect(await asked(), `${status}`).toEqual([{ method: 'GET', path: '/healthz', body: '' }])
+    expect(await peersOf(federation, userId)).toEqual([])
+  }
+
+  // Nor is one followed that comes for the request alone.
+  server.script('other', ({ method }) => (method === 'GET' ? { body: { status: 'ok' } } : redirect(307)))
+  expect((await asked()).map(({ method }) => method)).toEqual(['GET', 'POST'])
+  expect((await peersOf(federation, userId)).map(({ state }) => state)).toEqual(['pending'])
+  expect(await statusAtB(federation, invited)).toBe('pending')
+  // It could have been asked.
+  const { name: another } = await newUser(federation)
+  await add(federation, another, { ...invited, enrollmentUrl: elsewhere.url })
+  expect(elsewhere.server.connections).toBeGreaterThan(0)
 })
 
 test('an answer for something else makes no peer active (FED-47)', async ({ federation }) => {
